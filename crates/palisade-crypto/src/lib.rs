@@ -1,0 +1,31 @@
+//! Keys, signatures, random tokens and [`Secret`] for Palisade. No I/O, no clock: time is an argument.
+//!
+//! | Need | Use |
+//! |---|---|
+//! | a value that must never be printed | [`Secret`] |
+//! | the site's keys, rotation, keys derived by purpose | [`KeyRing`] |
+//! | values shared with Django: cookies, sessions, `signing.dumps` | [`signing`] |
+//! | session hash and password reset token of a user, as Django makes them | [`user_tokens`] |
+//! | an unguessable value and the hash that is stored of it | [`random`] |
+//!
+//! ```
+//! use palisade_crypto::{KeyRing, signing::Signer};
+//! let ring = KeyRing::new("an example key, at least fifty characters long: 0123456789")?;
+//! let signer = Signer::new(&ring, "newsletter");
+//! let signed = signer.sign("ann@example.org");
+//! assert_eq!(signer.unsign(&signed)?, "ann@example.org");
+//! assert!(signer.unsign("eve@example.org:forged").is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod encoding;
+mod key_ring;
+mod mac;
+pub mod random;
+mod secret;
+pub mod signing;
+pub mod user_tokens;
+
+pub use key_ring::{KeyError, KeyRing};
+pub use mac::constant_time_eq;
+pub use secret::Secret;

@@ -1,0 +1,5 @@
+//! Django's own answers, and attacks on what is signed.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod rotation;
+mod vectors;

@@ -1,0 +1,29 @@
+//! `#[derive(Form)]`, `#[derive(Choice)]` and `include_templates!`. Use them through `palisade::prelude`.
+
+mod choice;
+mod form;
+mod templates;
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, LitStr, parse_macro_input};
+
+/// Reads a struct from a submitted form or a query string, field by field.
+///
+/// Every field must be of a type that knows its limits (`Line<120>`, `Text<10_000>`, `Email`, a `Choice`, …); a `String` does not compile.
+/// `#[form(label = "…", help = "…")]` on a field sets what the page shows.
+#[proc_macro_derive(Form, attributes(form))]
+pub fn derive_form(input: TokenStream) -> TokenStream {
+    form::expand(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+/// Lets an enum without data be chosen by name: in a form, in a query string, in a column. `NeedsReply` is `needs_reply`.
+#[proc_macro_derive(Choice, attributes(choice))]
+pub fn derive_choice(input: TokenStream) -> TokenStream {
+    choice::expand(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+/// Puts the templates of a folder (relative to the crate's `Cargo.toml`) into the program and checks them while compiling.
+#[proc_macro]
+pub fn include_templates(input: TokenStream) -> TokenStream {
+    templates::expand(&parse_macro_input!(input as LitStr)).unwrap_or_else(|error| error.to_compile_error()).into()
+}

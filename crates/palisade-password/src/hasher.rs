@@ -1,0 +1,116 @@
+use crate::formats::{self, Encoded};
+use palisade_crypto::random;
+
+/// What new hashes are made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// Argon2id (RFC 9106). Django reads it where `argon2-cffi` is installed.
+    Argon2id {
+        /// Memory in KiB, at least 19,456 (OWASP's minimum for two passes).
+        memory_kib: u32,
+        /// Passes over the memory, at least 2.
+        passes: u32,
+        /// Lanes, 1 unless the server has cores to spare.
+        lanes: u32,
+    },
+    /// PBKDF2 with HMAC-SHA256, which every Django reads.
+    Pbkdf2Sha256 {
+        /// Iterations, at least 600,000 (OWASP); Django 6.1 uses 1,500,000.
+        iterations: u32,
+    },
+}
+
+impl Algorithm {
+    /// Argon2id with OWASP's parameters: 19 MiB, two passes, one lane.
+    pub const ARGON2ID: Self = Self::Argon2id { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
+    /// PBKDF2-SHA256 with the iterations of Django 6.1.
+    pub const PBKDF2_SHA256: Self = Self::Pbkdf2Sha256 { iterations: 1_500_000 };
+}
+
+/// What a verification found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The password is right and its hash is as strong as new ones.
+    Match,
+    /// The password is right; store a new hash of it, because this one is weaker than new ones.
+    MatchButWeak,
+    /// The password is wrong, or what is stored is not a hash that can be verified.
+    NoMatch,
+}
+
+impl Verdict {
+    /// Whether the password is right.
+    pub fn is_match(self) -> bool {
+        self != Self::NoMatch
+    }
+}
+
+/// Makes and verifies password hashes.
+#[derive(Debug, Clone)]
+pub struct Hasher {
+    algorithm: Algorithm,
+    accepts_md5: bool,
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::new(Algorithm::ARGON2ID)
+    }
+}
+
+impl Hasher {
+    /// A hasher that makes new hashes with `algorithm` and verifies all formats but MD5.
+    pub fn new(algorithm: Algorithm) -> Self {
+        Self { algorithm, accepts_md5: false }
+    }
+
+    /// Verifies Django's salted `md5$…` as well, for moving old accounts. New hashes are never MD5.
+    ///
+    /// # Security
+    /// Whoever reads the table finds most of these passwords in minutes. `reason` is for the reader of the code.
+    #[must_use]
+    pub fn dangerous_with_md5(mut self, reason: &'static str) -> Self {
+        debug_assert!(!reason.trim().is_empty(), "say why MD5 hashes must be accepted");
+        self.accepts_md5 = true;
+        self
+    }
+
+    /// A new hash of `password` with a fresh salt, as text for Django's `auth_user.password`.
+    pub fn hash(&self, password: &str) -> String {
+        let salt = random::alphanumeric(22);
+        formats::make(self.algorithm, password, salt.expose())
+    }
+
+    /// Compares a password with a stored hash.
+    ///
+    /// Never panics. Anything that is not a hash in a known format with parameters in sane bounds is [`Verdict::NoMatch`].
+    pub fn verify(&self, password: &str, encoded: &str) -> Verdict {
+        let Some(parsed) = Encoded::parse(encoded, self.accepts_md5) else { return Verdict::NoMatch };
+        match parsed.verifies(password) {
+            false => Verdict::NoMatch,
+            true if parsed.is_at_least(self.algorithm) => Verdict::Match,
+            true => Verdict::MatchButWeak,
+        }
+    }
+
+    /// The work of one verification, for a user who does not exist: the answer then takes as long as for one who does.
+    pub fn verify_nobody(&self, password: &str) {
+        std::hint::black_box(formats::make(self.algorithm, password, "a salt of 22 character"));
+    }
+
+    /// Whether verifying `encoded` costs about as much as verifying a new hash: false for unusable ones and other algorithms.
+    pub fn is_current(&self, encoded: &str) -> bool {
+        Encoded::parse(encoded, self.accepts_md5).is_some_and(|parsed| parsed.is_at_least(self.algorithm))
+    }
+}
+
+/// A value for a user who has no password: no password ever matches it. Django's `!` and 40 random characters.
+pub fn unusable() -> String {
+    format!("!{}", random::alphanumeric(40).expose())
+}
+
+/// Whether a stored value can match a password at all.
+pub fn is_usable(encoded: &str) -> bool {
+    !encoded.starts_with('!') && !encoded.is_empty()
+}

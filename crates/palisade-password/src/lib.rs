@@ -1,0 +1,24 @@
+//! Password hashes in Django's formats, their upgrade, and the policy for new passwords. No I/O.
+//!
+//! [`Hasher`] makes and verifies hashes; Argon2id is the default. It reads every format that Django writes today, so that users
+//! keep their passwords when a site moves. Verification never panics, whatever is stored.
+//! [`Policy`] judges a new password and says in words what is wrong with it.
+//!
+//! Hashing takes tens of milliseconds and megabytes on purpose. Do not call it on an async thread: `palisade` runs it on a bounded pool.
+//!
+//! ```
+//! use palisade_password::{Hasher, Policy, UserAttributes};
+//! let policy = Policy::default();
+//! assert!(policy.judge("password1234", &UserAttributes::default()).is_err());
+//! let hasher = Hasher::default();
+//! let encoded = hasher.hash("correct horse battery staple");
+//! assert!(hasher.verify("correct horse battery staple", &encoded).is_match());
+//! assert!(!hasher.verify("wrong", &encoded).is_match());
+//! ```
+
+mod formats;
+mod hasher;
+mod policy;
+
+pub use hasher::{Algorithm, Hasher, Verdict, is_usable, unusable};
+pub use policy::{Policy, Rule, UserAttributes, Violation};
