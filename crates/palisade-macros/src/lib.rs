@@ -16,7 +16,8 @@ pub fn derive_form(input: TokenStream) -> TokenStream {
     form::expand(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
-/// Lets an enum without data be chosen by name: in a form, in a query string, in a column. `NeedsReply` is `needs_reply`.
+/// Lets an enum without data be chosen by name: in a form, in a query string, in a column. `NeedsReply` is `needs_reply`;
+/// `#[choice(label = "…")]` on a variant sets its label.
 #[proc_macro_derive(Choice, attributes(choice))]
 pub fn derive_choice(input: TokenStream) -> TokenStream {
     choice::expand(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(|error| error.to_compile_error()).into()

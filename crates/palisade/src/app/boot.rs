@@ -1,0 +1,238 @@
+//! From settings to a site that answers, or to a refusal that says why and how to fix it.
+
+use super::{App, KeyFile, Routes, Site, SiteSettings, keys, shield};
+use crate::auth::Accounts;
+use crate::checks::{Finding, Level, Report, Weakened};
+use crate::clock::Clock;
+use crate::csrf::Csrf;
+use crate::db::Database;
+use crate::db::migrate::Migrations;
+use crate::headers::SecurityHeaders;
+use crate::http::TrustedProxies;
+use crate::http::cookies::Transport;
+use crate::permissions;
+use crate::sessions::{DatabaseStore, MemoryStore, SessionStore, Sessions, StoreKind};
+use crate::settings::{Profile, SettingsError, Sources};
+use crate::throttle::RateLimit;
+use crate::views::{self, SiteViews};
+use axum::extract::DefaultBodyLimit;
+use palisade_template::{LoadError, Templates};
+use sea_orm::DbErr;
+use std::fmt;
+use std::sync::Arc;
+
+/// A site whose settings are read and whose routes are known, but which touches nothing yet.
+pub struct Prepared {
+    app: App,
+    routes: Routes,
+    settings: SiteSettings,
+}
+
+/// Why a site does not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BootError {
+    /// The settings cannot be read.
+    Settings(SettingsError),
+    /// An error-level check fired.
+    Refused(Box<Report>),
+    /// A template is wrong.
+    Templates(LoadError),
+    /// The database does not answer, or a migration failed.
+    Database(DbErr),
+    /// These migrations have not run.
+    Pending(Vec<String>),
+    /// A file of the data folder cannot be written.
+    Data(std::path::PathBuf, std::io::Error),
+}
+
+impl Prepared {
+    /// Reads the settings of an app.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn new(mut app: App, mut sources: Sources) -> Result<Self, SettingsError> {
+        for (key, value) in &app.settings {
+            sources.set_weakest(key, value.clone());
+        }
+        let settings = SiteSettings::read(sources)?;
+        let routes = app.take_routes();
+        Ok(Self { app, routes, settings })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &SiteSettings {
+        &self.settings
+    }
+
+    /// The routes.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// The migrations of framework and site.
+    pub fn migrations(&self) -> &Migrations {
+        &self.app.migrations
+    }
+
+    /// What the checks say of these very settings and routes.
+    pub fn report(&self) -> Report {
+        let mut findings = self.settings.findings();
+        findings.extend(self.unknown_permissions());
+        let ledger = self.routes.ledger();
+        findings.extend(ledger.iter().filter_map(|weakened| self.not_allowed(weakened)));
+        findings.extend(self.templates().err().iter().map(template_finding));
+        Report::new(self.settings.profile, findings, ledger)
+    }
+
+    fn unknown_permissions(&self) -> Vec<Finding> {
+        let unknown = self.routes.permissions().into_iter().filter(|(name, _)| !self.app.permissions.iter().any(|(known, _)| known == name));
+        let finding = |(name, path): (&str, &str)| Finding {
+            id: "permissions.unknown".into(),
+            django: None,
+            level: Level::Error,
+            title: format!("the route {path} asks for the permission {name}, which does not exist"),
+            why: "nobody could be given it, or somebody could be given another one of that name".into(),
+            fix: format!("declare it: App::new().permissions(&[(\"{name}\", \"what it lets people do\")])"),
+        };
+        unknown.map(finding).collect()
+    }
+
+    fn not_allowed(&self, weakened: &Weakened) -> Option<Finding> {
+        let is_allowed = self.settings.site.allow_dangerous.contains(&weakened.name);
+        (!is_allowed).then(|| Finding {
+            id: "site.dangerous_not_allowed".into(),
+            django: None,
+            level: if self.settings.profile.is_development() { Level::Warning } else { Level::Error },
+            title: format!("a protection is weakened: {}", weakened.name),
+            why: format!("the site's code says: {}", weakened.reason),
+            fix: format!("remove the call at {}, or accept it: site.allow_dangerous = [\"{}\"]", weakened.source, weakened.name),
+        })
+    }
+
+    fn templates(&self) -> Result<Templates, LoadError> {
+        Templates::load(self.app.templates.iter().cloned().chain([views::templates()]).collect())
+    }
+
+    /// Opens the database: for commands that need nothing else.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn database(&self) -> Result<Database, BootError> {
+        let data = self.settings.data();
+        std::fs::create_dir_all(data).map_err(|error| BootError::Data(data.into(), error))?;
+        Database::connect(&self.settings.database, data).await.map_err(BootError::Database)
+    }
+
+    /// Runs migrations and makes the rows of declared permissions.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn migrate(&self, database: &Database) -> Result<(), BootError> {
+        self.app.migrations.run(database).await.map_err(BootError::Database)?;
+        permissions::ensure(database, &self.app.permissions).await.map_err(BootError::Database)
+    }
+
+    /// The site, ready to answer.
+    ///
+    /// # Errors
+    /// See [`BootError`].
+    pub async fn boot(self, clock: Arc<dyn Clock>) -> Result<Site, BootError> {
+        self.make_development_key()?;
+        self.judge()?;
+        let templates = self.templates().map_err(BootError::Templates)?;
+        let database = self.database().await?;
+        if self.settings.site.migrate_at_start {
+            self.migrate(&database).await?;
+        }
+        let pending = self.app.migrations.pending(&database).await.map_err(BootError::Database)?;
+        if !pending.is_empty() {
+            return Err(BootError::Pending(pending));
+        }
+        shield::install_hook();
+        self.assemble(templates, database, clock)
+    }
+
+    /// The first start on a developer's machine writes a key of its own. Nobody else's does.
+    fn make_development_key(&self) -> Result<(), BootError> {
+        let file = KeyFile::of(&self.settings);
+        let is_missing = keys::ring(&self.settings).is_err_and(|error| error == palisade_crypto::KeyError::Missing);
+        if self.settings.profile.is_development() && is_missing && self.settings.keys.secret.is_none() {
+            file.add_key().map_err(|error| BootError::Data(file.path().into(), error))?;
+        }
+        Ok(())
+    }
+
+    fn judge(&self) -> Result<(), BootError> {
+        let report = self.report();
+        // what is an error only because this is no production does not stop a developer
+        let stops = |finding: &Finding| {
+            let always = ["permissions.", "keys.", "templates."].iter().any(|area| finding.id.starts_with(area));
+            finding.level == Level::Error && (always || !self.settings.profile.is_development())
+        };
+        let is_refused = report.findings.iter().any(stops);
+        if is_refused { Err(BootError::Refused(Box::new(report))) } else { Ok(()) }
+    }
+
+    fn assemble(self, templates: Templates, database: Database, clock: Arc<dyn Clock>) -> Result<Site, BootError> {
+        let Self { app, routes, settings } = self;
+        let ring = keys::ring(&settings).map_err(|error| BootError::Database(DbErr::Custom(error.to_string())))?;
+        let transport = if settings.profile.is_development() { Transport::Plain } else { Transport::Secure };
+        let store: Arc<dyn SessionStore> = match settings.sessions.store {
+            StoreKind::Database => Arc::new(DatabaseStore(database.clone())),
+            StoreKind::Memory => Arc::new(MemoryStore::default()),
+        };
+        let table = routes.table();
+        let router = routes.into_router().layer(DefaultBodyLimit::disable());
+        let body = (settings.http.max_body_bytes, settings.http.body_timeout_secs.duration());
+        let home = settings.site.home.clone();
+        Ok(Site {
+            accounts: Arc::new(Accounts::new(&settings.passwords, database.clone(), clock.clone(), ring.clone(), home)),
+            sessions: Arc::new(Sessions::new(&settings.sessions, store, clock, ring.clone(), transport)),
+            views: Arc::new(SiteViews { templates, profile: settings.profile, settings: settings.effective.clone() }),
+            csrf: Csrf::new(&settings.csrf, ring, transport, body),
+            csrf_refusal: app.csrf_refusal,
+            headers: SecurityHeaders::new(&settings.headers, settings.profile == Profile::Staging),
+            proxies: TrustedProxies::new(settings.http.trusted_proxies.clone()),
+            changes: RateLimit::per_minute(settings.throttle.changes_per_minute),
+            router: app.layers.into_iter().fold(router, |router, layer| layer(router)),
+            table,
+            database,
+            settings,
+        })
+    }
+}
+
+fn template_finding(error: &LoadError) -> Finding {
+    Finding {
+        id: "templates.unsafe".into(),
+        django: None,
+        level: Level::Error,
+        title: error.to_string(),
+        why: "a template that cannot be understood cannot be made safe".into(),
+        fix: "mend the template".into(),
+    }
+}
+
+impl fmt::Display for BootError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings(error) => error.fmt(f),
+            Self::Refused(report) => {
+                writeln!(f, "the site does not start, because these checks failed:\n")?;
+                report.errors().try_for_each(|finding| {
+                    writeln!(f, "error: {} [{}]\n  why: {}\n  fix: {}\n", finding.title, finding.id, finding.why, finding.fix)
+                })
+            }
+            Self::Templates(error) => error.fmt(f),
+            Self::Database(error) => write!(f, "the database: {error}"),
+            Self::Pending(names) => {
+                writeln!(f, "the database is not ready: {} migration(s) have not run ({})", names.len(), names.join(", "))?;
+                write!(f, "  fix: run `migrate`, or set site.migrate_at_start = true for a site of one instance")
+            }
+            Self::Data(path, error) => write!(f, "{} cannot be written: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for BootError {}

@@ -1,0 +1,154 @@
+use super::health;
+use super::site::CsrfRefusalPage;
+use super::{Routes, Site};
+use crate::auth::{self, views as account};
+use crate::csrf::Refusal;
+use crate::db::migrate::Migrations;
+use crate::permissions::{public, signed_in};
+use crate::views::Result;
+use crate::{sessions, static_files};
+use axum::Router;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
+use futures_util::future::BoxFuture;
+use palisade_template::Layer as TemplateLayer;
+use sea_orm_migration::MigratorTrait;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tower::{Layer, Service};
+
+/// What a site is made of. Everything that protects it is there already.
+///
+/// ```no_run
+/// use palisade::prelude::*;
+///
+/// fn main() -> ExitCode {
+///     App::new().routes(Routes::new().route("/", public().get(async || "Hello"))).run()
+/// }
+/// ```
+pub struct App {
+    pub(super) templates: Vec<TemplateLayer>,
+    pub(super) migrations: Migrations,
+    pub(super) routes: Routes,
+    pub(super) permissions: Vec<(&'static str, &'static str)>,
+    pub(super) settings: Vec<(&'static str, String)>,
+    pub(super) csrf_refusal: Option<CsrfRefusalPage>,
+    pub(super) layers: Vec<Box<dyn FnOnce(Router) -> Router + Send>>,
+    pub(crate) commands: Vec<SiteCommand>,
+}
+
+/// A command of the site's own, beside `serve`, `check` and the others.
+#[derive(Clone)]
+pub struct SiteCommand {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) run: Arc<dyn Fn(Arc<Site>) -> BoxFuture<'static, Result<String>> + Send + Sync>,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl App {
+    /// A site with accounts, health checks and a stylesheet, and nothing of its own.
+    pub fn new() -> Self {
+        let mut migrations = Migrations::default();
+        migrations.add(auth::migrations);
+        migrations.add(sessions::migrations);
+        Self {
+            templates: Vec::new(),
+            migrations,
+            routes: Routes::new(),
+            permissions: Vec::new(),
+            settings: Vec::new(),
+            csrf_refusal: None,
+            layers: Vec::new(),
+            commands: Vec::new(),
+        }
+    }
+
+    /// Adds templates: `include_templates!("templates")`. They come before the framework's of the same name.
+    #[must_use]
+    pub fn templates(mut self, layer: TemplateLayer) -> Self {
+        self.templates.push(layer);
+        self
+    }
+
+    /// Adds the site's migrations, which run after the framework's.
+    #[must_use]
+    pub fn migrations<M: MigratorTrait>(mut self) -> Self {
+        self.migrations.add_migrator::<M>();
+        self
+    }
+
+    /// Adds routes.
+    #[must_use]
+    pub fn routes(mut self, routes: Routes) -> Self {
+        self.routes = self.routes.merge(routes);
+        self
+    }
+
+    /// Declares permissions: `("helpdesk.work_queue", "Can work the queue")`. A route that names another stops the start.
+    #[must_use]
+    pub fn permissions(mut self, permissions: &[(&'static str, &'static str)]) -> Self {
+        self.permissions.extend_from_slice(permissions);
+        self
+    }
+
+    /// Sets a default of this site, which settings may override: `("site.home", "/tickets")`.
+    #[must_use]
+    pub fn setting(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.settings.push((key, value.into()));
+        self
+    }
+
+    /// Shows this page for a request that was taken for forged, in place of the quiet one. The status stays 403.
+    #[must_use]
+    pub fn csrf_refusal_page<R: IntoResponse>(mut self, page: impl Fn(Refusal) -> R + Send + Sync + 'static) -> Self {
+        self.csrf_refusal = Some(Arc::new(move |refusal| -> Response { page(refusal).into_response() }));
+        self
+    }
+
+    /// Wraps all routes in a tower layer, which runs after the headers, hosts and limits and before session and access rule.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        self.layers.push(Box::new(move |router| router.layer(layer)));
+        self
+    }
+
+    /// Adds a command of the site's own. What it returns is printed.
+    #[must_use]
+    pub fn command<F, R>(mut self, name: &'static str, about: &'static str, run: F) -> Self
+    where
+        F: Fn(Arc<Site>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<String>> + Send + 'static,
+    {
+        self.commands.push(SiteCommand { name, about, run: Arc::new(move |site| Box::pin(run(site))) });
+        self
+    }
+
+    /// The site's routes and the framework's.
+    pub(super) fn take_routes(&mut self) -> Routes {
+        std::mem::take(&mut self.routes).merge(own_routes())
+    }
+}
+
+fn own_routes() -> Routes {
+    Routes::new()
+        .route("/account/signup", public().get(account::show_signup).post(account::signup))
+        .route("/account/login", public().get(account::show_login).post(account::login))
+        .route("/account/logout", public().post(account::logout))
+        .route("/account/password", signed_in().get(account::show_password).post(account::change_password))
+        .route("/health/live", public().get(health::live))
+        .route("/health/ready", public().get(health::ready))
+        .route("/static/palisade.css", public().get(static_files::stylesheet))
+}

@@ -1,0 +1,132 @@
+//! Steps 8 to 11 of the way of a request: session and user, forged requests, the access rule, the handler.
+
+use super::Site;
+use crate::audit_log::{self, Event};
+use crate::auth::Visitor;
+use crate::csrf::{FormTokens, Refusal, is_safe};
+use crate::http::{ClientAddress, redirect_to};
+use crate::permissions::{Access, Verdict};
+use crate::sessions::Session;
+use crate::views::{Error, ErrorKind, RequestContext, Result};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, Method, StatusCode, header};
+use std::sync::Arc;
+
+/// What the guard of one path knows.
+pub(super) struct RouteRule {
+    pub(super) access: Access,
+    pub(super) declared: Vec<Method>,
+    pub(super) is_csrf_checked: bool,
+}
+
+/// What steps 2 to 6 found out about a request.
+#[derive(Clone)]
+pub(super) struct Arrival {
+    pub(super) site: Arc<Site>,
+    pub(super) context: RequestContext,
+    pub(super) client: ClientAddress,
+    pub(super) is_secure: bool,
+}
+
+pub(super) async fn guard(State(rule): State<Arc<RouteRule>>, mut request: Request, next: Next) -> Response {
+    let Some(arrival) = request.extensions_mut().remove::<Arrival>() else {
+        return Error::bug("a guarded route was called outside of its site").into_response();
+    };
+    let Arrival { site, context, client, .. } = &arrival;
+    // 8: session, then user, both looked up when somebody asks
+    let looked = context.clone();
+    let session = site.sessions.open(request.headers(), move || looked.mark_personal());
+    let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, context.clone());
+    let tokens = site.csrf.tokens(request.headers(), session.cookie_key());
+    context.set_values(Arc::new(visitor.clone()));
+    let forms = tokens.clone();
+    context.set_token(Arc::new(move || forms.masked()));
+    request.extensions_mut().insert(session.clone());
+    request.extensions_mut().insert(visitor.clone());
+
+    let mut response = match admitted(&rule, &arrival, &visitor, &tokens, request).await {
+        Ok(request) => next.run(request).await, // 11
+        Err(refusal) => refusal,
+    };
+    if let Err(error) = leave(site, &session, &tokens, &mut response).await {
+        response = error.into_response();
+    }
+    response
+}
+
+/// Steps 9 and 10.
+async fn admitted(rule: &RouteRule, arrival: &Arrival, visitor: &Visitor, tokens: &FormTokens, request: Request) -> Result<Request, Response> {
+    let is_declared = rule.declared.contains(request.method());
+    // a method that has no handler changes nothing: it gets 405, if its sender may know that the page exists
+    let is_checked = rule.is_csrf_checked && is_declared && !is_safe(request.method());
+    let request = if is_checked {
+        match arrival.site.csrf.check(request, tokens, arrival.is_secure).await {
+            Ok(Ok(request)) => request,
+            Ok(Err(refusal)) => return Err(forged(arrival, refusal)),
+            Err(status) => return Err(status.into_response()),
+        }
+    } else {
+        request
+    };
+    if rule.access.is_public() {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    let verdict = rule.access.judge(visitor, &arrival.site.database, &parts).await;
+    match verdict.map_err(IntoResponse::into_response)? {
+        Verdict::Allow => Ok(Request::from_parts(parts, body)),
+        verdict => Err(denied(arrival, verdict)),
+    }
+}
+
+fn forged(arrival: &Arrival, refusal: Refusal) -> Response {
+    audit_log::record(Event::CsrfRefused, Some(arrival.client), arrival.context.id(), &format!("{refusal:?}"));
+    arrival.context.mark_personal();
+    match &arrival.site.csrf_refusal {
+        Some(page) => {
+            let mut response = page(refusal);
+            *response.status_mut() = StatusCode::FORBIDDEN;
+            response
+        }
+        None => Error::new(ErrorKind::Forbidden, csrf_message(refusal)).into_response(),
+    }
+}
+
+fn csrf_message(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NoCookie | Refusal::NoToken | Refusal::WrongToken => {
+            "This form is too old, or cookies are switched off. Go back, reload the page and send it again."
+        }
+        _ => "This request came from another site and was refused.",
+    }
+}
+
+fn denied(arrival: &Arrival, verdict: Verdict) -> Response {
+    let context = &arrival.context;
+    audit_log::record(Event::AccessDenied, Some(arrival.client), context.id(), context.path());
+    match verdict {
+        Verdict::Hide => Error::not_found().into_response(),
+        Verdict::LogIn if context.wants_problem() => StatusCode::UNAUTHORIZED.into_response(),
+        Verdict::LogIn => to_login(context),
+        Verdict::Allow | Verdict::Forbid => Error::forbidden().into_response(),
+    }
+}
+
+/// The login page, which comes back here; after a form was sent, to the site's own page, because what was sent is lost.
+fn to_login(context: &RequestContext) -> Response {
+    let next = if *context.method() == Method::GET { context.path() } else { "" };
+    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    redirect_to(if next.is_empty() { "/account/login".into() } else { format!("/account/login?next={next}") })
+}
+
+/// Writes the session down and sets cookies. A fault of ours changes no session.
+async fn leave(site: &Site, session: &Session, tokens: &FormTokens, response: &mut Response) -> Result<()> {
+    let session_cookie = if response.status().is_server_error() { None } else { session.finish().await? };
+    let cookies: [Option<HeaderValue>; 2] = [session_cookie, site.csrf.new_cookie(tokens)];
+    for cookie in cookies.into_iter().flatten() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(())
+}

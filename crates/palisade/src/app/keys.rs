@@ -1,0 +1,117 @@
+use super::SiteSettings;
+use crate::checks::{Check, Level};
+use crate::settings::section;
+use palisade_crypto::{KeyError, KeyRing, Secret};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+section! {
+    /// The keys that sign and verify.
+    KeySettings("keys") {
+        /// The newest key, for sites that keep it in the environment; better a file, by SECRET_KEY_FILE or keys.file
+        secret: Option<Secret<String>> = |_| None;
+        /// Older keys, which still verify
+        fallbacks: Vec<Secret<String>> = |_| Vec::new();
+        /// File in the data folder with one key on each line, newest first
+        file: String = |_| "secret.keys".into();
+    }
+}
+
+/// What can be wrong with the keys.
+pub const CHECKS: &[Check<SiteSettings>] = &[
+    Check {
+        id: "keys.missing",
+        django: Some("security.W009"),
+        level: Level::Error,
+        title: "there is no secret key",
+        why: "sessions and links could not be told from forged ones",
+        fix: "run `keys new`, which writes one into the data folder, or give one by SECRET_KEY_FILE",
+        fires: |settings| ring(settings).is_err_and(|error| error == KeyError::Missing),
+    },
+    Check {
+        id: "keys.weak",
+        django: Some("security.W009"),
+        level: Level::Error,
+        title: "the secret key is short, uniform, or made for development",
+        why: "whoever guesses it can sign in as anybody",
+        fix: "run `keys new` and use what it writes; keep the old key in SECRET_KEY_FALLBACKS only if it is strong",
+        fires: |settings| ring(settings).is_err_and(|error| error != KeyError::Missing),
+    },
+    Check {
+        id: "keys.readable_by_others",
+        django: None,
+        level: Level::Error,
+        title: "other users of this machine can read the file of keys",
+        why: "whoever reads it can sign in as anybody",
+        fix: "chmod 600 the file of keys in the data folder",
+        fires: |settings| KeyFile::of(settings).is_readable_by_others(),
+    },
+];
+
+/// The site's ring: the key of the settings and its fallbacks, or else the file.
+///
+/// # Errors
+/// When there is no key or a weak one.
+pub(super) fn ring(settings: &SiteSettings) -> Result<KeyRing, KeyError> {
+    let keys = match &settings.keys.secret {
+        Some(secret) => [secret].into_iter().chain(&settings.keys.fallbacks).cloned().collect(),
+        None => KeyFile::of(settings).read(),
+    };
+    KeyRing::from_keys(keys)
+}
+
+/// The file with one key on each line, newest first.
+#[derive(Debug)]
+pub struct KeyFile(PathBuf);
+
+impl KeyFile {
+    /// The file that these settings name.
+    pub fn of(settings: &SiteSettings) -> Self {
+        Self(settings.data().join(&settings.keys.file))
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn read(&self) -> Vec<Secret<String>> {
+        let text = Secret::new(std::fs::read_to_string(&self.0).unwrap_or_default());
+        text.expose().lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| Secret::new(line.to_owned())).collect()
+    }
+
+    /// Writes a new random key in front of those that are there, for its owner alone. Says how many there are then.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the old one is whole then.
+    pub fn add_key(&self) -> std::io::Result<usize> {
+        let mut keys = self.read();
+        keys.insert(0, KeyRing::generate());
+        let parent = self.0.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(parent)?;
+        let unfinished = self.0.with_extension("new");
+        let _ = std::fs::remove_file(&unfinished);
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&unfinished)?;
+        for key in &keys {
+            writeln!(file, "{}", key.expose())?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&unfinished, &self.0)?;
+        Ok(keys.len())
+    }
+
+    #[cfg(unix)]
+    fn is_readable_by_others(&self) -> bool {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(&self.0).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+    }
+
+    #[cfg(not(unix))]
+    fn is_readable_by_others(&self) -> bool {
+        false
+    }
+}

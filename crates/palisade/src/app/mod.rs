@@ -1,0 +1,24 @@
+//! A site: its routes, the way of a request, the server.
+//!
+//! [`App`] collects what a site is made of, [`App::run`] is its command line. The way of a request is in [`way`], step by step, in the
+//! order that ARCHITECTURE.md lists; a test asserts the order.
+
+mod boot;
+mod builder;
+mod guard;
+mod health;
+mod keys;
+mod route;
+mod server;
+mod settings;
+mod shield;
+mod site;
+mod way;
+
+pub use boot::{BootError, Prepared};
+pub use builder::{App, SiteCommand};
+pub use keys::{KeyFile, KeySettings};
+pub use route::{Guarded, IntoGuarded, Reason, RouteInfo, Routes};
+pub use server::serve;
+pub use settings::{LogFormat, ServerSettings, SiteSection, SiteSettings};
+pub use site::Site;

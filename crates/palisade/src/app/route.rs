@@ -1,0 +1,239 @@
+use super::guard::{self, RouteRule};
+use crate::checks::Weakened;
+use crate::permissions::Access;
+use axum::Router;
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::response::IntoResponse;
+use axum::routing::{MethodFilter, MethodRouter, Route};
+use http::Method;
+use std::convert::Infallible;
+use std::panic::Location;
+use std::sync::Arc;
+use tower::{Layer, Service};
+
+/// Why a protection is weakened, in words for whoever reviews the site.
+#[derive(Debug, Clone, Copy)]
+pub struct Reason(&'static str);
+
+impl Reason {
+    /// A reason. It must say something.
+    pub const fn new(reason: &'static str) -> Self {
+        assert!(reason.len() >= 10, "a reason for weakening a protection is a sentence");
+        Self(reason)
+    }
+}
+
+/// The handlers of one path, behind an access rule. Made by [`Access::get`] and its like.
+pub struct Guarded<S = ()> {
+    access: Access,
+    methods: MethodRouter<S>,
+    handlers: Vec<(Method, &'static str)>,
+    without_csrf: Option<(Reason, &'static Location<'static>)>,
+    source: &'static Location<'static>,
+}
+
+/// What can be a route: handlers behind an access rule, and nothing else.
+#[diagnostic::on_unimplemented(
+    message = "this route does not say who may come in",
+    label = "an access rule is missing",
+    note = "start with one: `public().get(handler)`, `signed_in().get(handler)`, `staff().get(handler)`, `can(\"app.permission\").get(handler)` or `when(\"name\", policy).get(handler)`"
+)]
+pub trait IntoGuarded<S> {
+    /// The handlers behind their rule.
+    fn into_guarded(self) -> Guarded<S>;
+}
+
+impl<S> IntoGuarded<S> for Guarded<S> {
+    fn into_guarded(self) -> Guarded<S> {
+        self
+    }
+}
+
+/// Declares one method on [`Access`], where a route starts, and on [`Guarded`], where it goes on.
+macro_rules! methods {
+    ($($name:ident $filter:ident $method:ident),*) => {
+        impl Access {
+            $(
+                #[doc = concat!("Handles ", stringify!($method), " for those whom the rule allows.")]
+                #[track_caller]
+                pub fn $name<H, T, S>(self, handler: H) -> Guarded<S>
+                where
+                    H: Handler<T, S>,
+                    T: 'static,
+                    S: Clone + Send + Sync + 'static,
+                {
+                    let source = Location::caller();
+                    Guarded { access: self, methods: MethodRouter::new(), handlers: Vec::new(), without_csrf: None, source }.$name(handler)
+                }
+            )*
+        }
+
+        impl<S: Clone + Send + Sync + 'static> Guarded<S> {
+            $(
+                #[doc = concat!("Handles ", stringify!($method), " under the same rule.")]
+                #[must_use]
+                pub fn $name<H: Handler<T, S>, T: 'static>(mut self, handler: H) -> Self {
+                    self.methods = self.methods.on(MethodFilter::$filter, handler);
+                    self.handlers.push((Method::$method, std::any::type_name::<H>()));
+                    self
+                }
+            )*
+        }
+    };
+}
+
+methods!(get GET GET, post POST POST, put PUT PUT, patch PATCH PATCH, delete DELETE DELETE);
+
+impl<S: Clone + Send + Sync + 'static> Guarded<S> {
+    /// Accepts forged requests on this route: only for callers that use no cookies and prove themselves otherwise.
+    ///
+    /// # Security
+    /// Whatever the handler does, every site can make a visitor's browser do it. Listed by `check`; production wants it named in
+    /// `site.allow_dangerous`.
+    #[must_use]
+    #[track_caller]
+    pub fn dangerous_without_csrf(mut self, reason: Reason) -> Self {
+        self.without_csrf = Some((reason, Location::caller()));
+        self
+    }
+}
+
+/// One line of the list of routes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteInfo {
+    /// Method.
+    pub method: Method,
+    /// Path with its parameters.
+    pub path: String,
+    /// Who may.
+    pub access: String,
+    /// Whether forged requests are refused: `token`, `-` for methods that change nothing, or `OFF`.
+    pub csrf: &'static str,
+    /// The handler.
+    pub handler: &'static str,
+    /// File and line.
+    pub source: String,
+}
+
+/// The routes of a site, or of a part of it.
+pub struct Routes<S = ()> {
+    entries: Vec<(String, Guarded<S>)>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    /// No routes.
+    pub fn new() -> Self {
+        Self { entries: Vec::new() }
+    }
+
+    /// Adds a path: `/tickets/{id}`, `/files/{*rest}`.
+    ///
+    /// ```compile_fail
+    /// use palisade::prelude::*;
+    /// async fn page() {}
+    /// Routes::<()>::new().route("/", axum::routing::get(page)); // says what to write
+    /// ```
+    #[must_use]
+    pub fn route(mut self, path: &str, guarded: impl IntoGuarded<S>) -> Self {
+        self.entries.push((path.to_owned(), guarded.into_guarded()));
+        self
+    }
+
+    /// Adds routes below a prefix.
+    #[must_use]
+    pub fn nest(mut self, prefix: &str, routes: Self) -> Self {
+        let nested = routes.entries.into_iter().map(|(path, guarded)| {
+            let path = if path == "/" { prefix.to_owned() } else { format!("{prefix}{path}") };
+            (path, guarded)
+        });
+        self.entries.extend(nested);
+        self
+    }
+
+    /// Adds the routes of another part.
+    #[must_use]
+    pub fn merge(mut self, routes: Self) -> Self {
+        self.entries.extend(routes.entries);
+        self
+    }
+
+    /// Wraps every handler so far in a tower layer. It runs inside the access rule and the form token.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Route<Infallible>> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        for (_, guarded) in &mut self.entries {
+            guarded.methods = std::mem::take(&mut guarded.methods).layer::<_, Infallible>(layer.clone());
+        }
+        self
+    }
+
+    /// Gives handlers that take axum's `State<S>` their state.
+    pub fn with_state(self, state: S) -> Routes {
+        let stateless = |(path, guarded): (String, Guarded<S>)| {
+            let Guarded { access, methods, handlers, without_csrf, source } = guarded;
+            (path, Guarded { access, methods: methods.with_state(state.clone()), handlers, without_csrf, source })
+        };
+        Routes { entries: self.entries.into_iter().map(stateless).collect() }
+    }
+}
+
+impl Routes {
+    /// The list of routes, read from those that are served.
+    pub fn table(&self) -> Vec<RouteInfo> {
+        self.entries.iter().flat_map(|(path, guarded)| guarded.table(path)).collect()
+    }
+
+    /// Every weakened protection.
+    pub(super) fn ledger(&self) -> Vec<Weakened> {
+        let weakened = |(path, guarded): &(String, Guarded)| {
+            let (Reason(reason), place) = guarded.without_csrf?;
+            Some(Weakened { name: format!("without_csrf {path}"), reason, source: format!("{}:{}", place.file(), place.line()) })
+        };
+        self.entries.iter().filter_map(weakened).collect()
+    }
+
+    /// Every permission that an access rule names, with the path.
+    pub(super) fn permissions(&self) -> Vec<(&'static str, &str)> {
+        self.entries.iter().flat_map(|(path, guarded)| guarded.access.permissions().into_iter().map(move |name| (name, path.as_str()))).collect()
+    }
+
+    /// The router, every path behind its guard.
+    pub(super) fn into_router(self) -> Router {
+        self.entries.into_iter().fold(Router::new(), |router, (path, guarded)| {
+            let declared = guarded.handlers.iter().map(|(method, _)| method.clone()).collect();
+            let rule = RouteRule { access: guarded.access, declared, is_csrf_checked: guarded.without_csrf.is_none() };
+            let guard = axum::middleware::from_fn_with_state(Arc::new(rule), guard::guard);
+            router.route(&path, guarded.methods.layer::<_, Infallible>(guard))
+        })
+    }
+}
+
+impl<S> Guarded<S> {
+    fn table(&self, path: &str) -> Vec<RouteInfo> {
+        let line = |(method, handler): &(Method, &'static str)| RouteInfo {
+            method: method.clone(),
+            path: path.to_owned(),
+            access: self.access.to_string(),
+            csrf: match (crate::csrf::is_safe(method), &self.without_csrf) {
+                (true, _) => "-",
+                (false, None) => "token",
+                (false, Some(_)) => "OFF",
+            },
+            handler,
+            source: format!("{}:{}", self.source.file(), self.source.line()),
+        };
+        self.handlers.iter().map(line).collect()
+    }
+}

@@ -1,0 +1,50 @@
+//! A panic in a handler is an error page and a line in the log, and the next request is served.
+
+use crate::views::{Error, Place};
+use axum::response::{IntoResponse, Response};
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::Once;
+use std::task::Poll;
+
+thread_local! {
+    /// Whether this thread is inside a handler right now.
+    static IN_HANDLER: Cell<bool> = const { Cell::new(false) };
+    /// Where the newest panic of a handler on this thread was. It is read right after it was caught, on the same thread.
+    static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
+}
+
+/// Remembers where a handler panicked, so that it is logged once, with the request, and not twice. Other panics are printed as ever.
+pub(super) fn install_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let default = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| match info.location() {
+            Some(place) if IN_HANDLER.get() => {
+                PLACE.set(Some(Place { file: place.file().to_owned().into(), line: place.line() }));
+            }
+            _ => default(info),
+        }));
+    });
+}
+
+/// Runs a handler; a panic becomes an error.
+pub(super) async fn shielded(handler: impl Future<Output = Response>) -> Response {
+    let mut handler = std::pin::pin!(handler);
+    std::future::poll_fn(|context| {
+        IN_HANDLER.set(true);
+        let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context)));
+        IN_HANDLER.set(false);
+        polled.unwrap_or_else(|panic| {
+            let place = PLACE.take().unwrap_or(Place { file: "unknown".into(), line: 0 });
+            Poll::Ready(Error::panicked(message(&*panic), place).into_response())
+        })
+    })
+    .await
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
+}

@@ -1,0 +1,53 @@
+use super::{RouteInfo, SiteSettings};
+use crate::auth::Accounts;
+use crate::csrf::{Csrf, Refusal};
+use crate::db::Database;
+use crate::headers::SecurityHeaders;
+use crate::http::TrustedProxies;
+use crate::sessions::Sessions;
+use crate::throttle::RateLimit;
+use crate::views::SiteViews;
+use axum::Router;
+use axum::response::Response;
+use std::sync::Arc;
+
+/// The site's own page for forged requests.
+pub(super) type CsrfRefusalPage = Arc<dyn Fn(Refusal) -> Response + Send + Sync>;
+
+/// A site that is ready to answer.
+pub struct Site {
+    pub(crate) settings: SiteSettings,
+    pub(crate) database: Database,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(super) views: Arc<SiteViews>,
+    pub(super) csrf: Csrf,
+    pub(super) csrf_refusal: Option<CsrfRefusalPage>,
+    pub(super) headers: SecurityHeaders,
+    pub(super) proxies: TrustedProxies,
+    pub(super) changes: RateLimit,
+    pub(super) router: Router,
+    pub(super) table: Vec<RouteInfo>,
+}
+
+impl Site {
+    /// The list of routes, read from those that are served.
+    pub fn routes(&self) -> &[RouteInfo] {
+        &self.table
+    }
+
+    /// The pools of the database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The accounts.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &SiteSettings {
+        &self.settings
+    }
+}

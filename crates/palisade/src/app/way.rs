@@ -1,0 +1,156 @@
+//! Steps 2 to 7 of the way of a request, in order. Steps 8 to 11 are in `guard`, because they depend on the route.
+//!
+//! Every refusal becomes the same quiet page, and every answer, whoever gave it, leaves through the same door with the same headers.
+
+use super::guard::Arrival;
+use super::{Site, shield};
+use crate::audit_log::{self, Event};
+use crate::headers::keep_from_caches;
+use crate::http::{ClientAddress, RequestHost};
+use crate::views::{self, Error, ErrorKind, RequestContext};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, Version, header};
+use http_body_util::Limited;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+use tower::ServiceExt;
+use tracing::Instrument;
+
+/// Answers a request of the connection to `peer`.
+pub(crate) async fn answer(site: Arc<Site>, peer: IpAddr, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    // 2: request id and span; the shield against panics is around everything that can hold a bug
+    let context = RequestContext::new(&parts, site.views.clone());
+    let span = tracing::info_span!("request", id = context.id());
+    // 3: client address
+    let client = site.proxies.client(peer, &parts.headers);
+    let is_secure = site.proxies.is_secure(peer, &parts.headers);
+    let arrival = Arrival { site: site.clone(), context: context.clone(), client, is_secure };
+    let response = match gate(&arrival, &mut parts) {
+        Err(refusal) => refusal,
+        Ok(()) => {
+            parts.extensions.insert(arrival);
+            parts.extensions.insert(context.clone());
+            parts.extensions.insert(client);
+            parts.extensions.insert(site.database.clone());
+            handled(&site, Request::from_parts(parts, body)).instrument(span.clone()).await
+        }
+    };
+    span.in_scope(|| async { leave(&site, &context, is_secure, response).await }).await
+}
+
+/// Steps 4 to 6.
+fn gate(arrival: &Arrival, parts: &mut Parts) -> Result<(), Response> {
+    let host = allowed_host(arrival, parts)?; // 4
+    known_method_and_path(arrival, parts)?;
+    secure(arrival, parts, &host)?; // 5
+    welcome(arrival, parts) // 6
+}
+
+fn allowed_host(arrival: &Arrival, parts: &Parts) -> Result<RequestHost, Response> {
+    let mut named = parts.headers.get_all(header::HOST).iter();
+    let header = named.next().and_then(|value| value.to_str().ok());
+    // in absolute form the target names the host; a Host header that says otherwise is an attack on some cache
+    let authority = parts.uri.authority().map(|authority| authority.as_str());
+    let is_one = named.next().is_none() && authority.is_none_or(|authority| Some(authority) == header);
+    let host = header.filter(|_| is_one).and_then(RequestHost::parse).filter(|host| host.is_allowed(&arrival.site.settings.http.allowed_hosts));
+    host.ok_or_else(|| {
+        let shown = header.unwrap_or_default();
+        audit_log::record(Event::HostRefused, Some(arrival.client), arrival.context.id(), shown);
+        Error::new(ErrorKind::BadRequest, "This site is not served under this name.").into_response()
+    })
+}
+
+fn known_method_and_path(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
+    const KNOWN: [Method; 7] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    if !KNOWN.contains(&parts.method) {
+        return Err(StatusCode::NOT_IMPLEMENTED.into_response());
+    }
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    if target.len() as u64 > arrival.site.settings.http.max_url_bytes {
+        return Err(StatusCode::URI_TOO_LONG.into_response());
+    }
+    let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8();
+    let is_fine = path.is_ok_and(|path| path.starts_with('/') && !path.contains(['\0', '\\']) && !path.contains("//") && !has_dots(&path));
+    if is_fine { Ok(()) } else { Err(Error::new(ErrorKind::BadRequest, "This address cannot be understood.").into_response()) }
+}
+
+/// `.` and `..` as parts of a path: browsers remove them, so whoever sends them is trying something.
+fn has_dots(path: &str) -> bool {
+    path.split('/').any(|part| part == "." || part == "..")
+}
+
+fn secure(arrival: &Arrival, parts: &Parts, host: &RequestHost) -> Result<(), Response> {
+    let settings = &arrival.site.settings.http;
+    let is_exempt = settings.https_redirect_exempt.iter().any(|path| path == parts.uri.path());
+    if arrival.is_secure || !settings.https_redirect || is_exempt {
+        return Ok(());
+    }
+    // a program that sends a token in clear must fail, not be led on (ASVS 4.1.2)
+    if arrival.context.wants_problem() {
+        return Err(Error::new(ErrorKind::Forbidden, "Use https.").into_response());
+    }
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let host = settings.https_host.clone().unwrap_or_else(|| host.domain().to_owned());
+    let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+    let status = if is_read { StatusCode::MOVED_PERMANENTLY } else { StatusCode::PERMANENT_REDIRECT };
+    match HeaderValue::from_str(&format!("https://{host}{target}")) {
+        Ok(location) => Err((status, [(header::LOCATION, location)]).into_response()),
+        Err(_) => Err(StatusCode::BAD_REQUEST.into_response()),
+    }
+}
+
+fn welcome(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
+    let (site, ClientAddress(address)) = (&arrival.site, arrival.client);
+    if site.settings.http.blocked_networks.iter().any(|network| network.contains(&address)) {
+        audit_log::record(Event::Blocked, Some(arrival.client), arrival.context.id(), "");
+        return Err(Error::forbidden().into_response());
+    }
+    if crate::csrf::is_safe(&parts.method) {
+        return Ok(());
+    }
+    site.changes.admit(arrival.client, Instant::now()).map_err(|wait| {
+        audit_log::record(Event::RateLimited, Some(arrival.client), arrival.context.id(), "");
+        let mut response = Error::new(ErrorKind::TooMany, "Too many requests. Please wait a moment.").into_response();
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+        response
+    })
+}
+
+/// The router behind the shield and the clock, with a body that ends at the limit.
+async fn handled(site: &Site, request: Request) -> Response {
+    let http = &site.settings.http;
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > http.max_body_bytes) {
+        return Error::new(ErrorKind::TooLarge, "That was more than this site accepts.").into_response();
+    }
+    let limit = usize::try_from(http.max_body_bytes).unwrap_or(usize::MAX);
+    let request = request.map(|body| Body::new(Limited::new(body, limit)));
+    let routed = async { site.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}) };
+    match tokio::time::timeout(http.response_timeout_secs.duration(), shield::shielded(routed)).await {
+        Ok(response) => response,
+        Err(_) => Error::new(ErrorKind::Unavailable, "This took too long. Please try again.").into_response(),
+    }
+}
+
+/// The one door out: the quiet page for errors, the headers, the request id.
+async fn leave(site: &Site, context: &RequestContext, is_secure: bool, response: Response) -> Response {
+    let mut response = if views::is_bare_error(&response) { views::failed(context, response).await } else { response };
+    *response.version_mut() = Version::HTTP_11;
+    let is_personal = context.is_personal();
+    let headers = response.headers_mut();
+    site.headers.apply(headers, context.nonce(), is_secure);
+    if is_personal {
+        keep_from_caches(headers);
+    } else if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+    if let Ok(id) = HeaderValue::from_str(context.id()) {
+        headers.insert("x-request-id", id);
+    }
+    response
+}

@@ -1,0 +1,55 @@
+//! What people did, as structured events of the target `palisade::audit`: who, from where, what, how it ended. Never a password.
+//!
+//! This is the seam; a table of hash-chained entries and alerts will stand behind it.
+
+use crate::http::ClientAddress;
+use std::fmt;
+
+/// A security event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Logged in.
+    LoggedIn,
+    /// Tried to log in and failed.
+    LoginFailed,
+    /// Logged out.
+    LoggedOut,
+    /// Made an account.
+    SignedUp,
+    /// Changed the password; all other sessions ended.
+    PasswordChanged,
+    /// A forged or foreign request was refused.
+    CsrfRefused,
+    /// An access rule said no.
+    AccessDenied,
+    /// A request for a host that is not served.
+    HostRefused,
+    /// An address of a block list.
+    Blocked,
+    /// Too many requests.
+    RateLimited,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LoggedIn => "login",
+            Self::LoginFailed => "login_failed",
+            Self::LoggedOut => "logout",
+            Self::SignedUp => "signup",
+            Self::PasswordChanged => "password_changed",
+            Self::CsrfRefused => "csrf_refused",
+            Self::AccessDenied => "access_denied",
+            Self::HostRefused => "host_refused",
+            Self::Blocked => "blocked",
+            Self::RateLimited => "rate_limited",
+        })
+    }
+}
+
+/// Records an event. `detail` may hold input: it is quoted, so that it cannot start a line of its own.
+pub fn record(event: Event, client: Option<ClientAddress>, request_id: &str, detail: &str) {
+    let client = client.map(|client| client.to_string()).unwrap_or_default();
+    tracing::info!(target: "palisade::audit", event = %event, client, request = request_id, ?detail);
+}

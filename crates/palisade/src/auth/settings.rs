@@ -1,0 +1,126 @@
+use crate::checks::{Check, Level};
+use crate::settings::{section, setting_from_str};
+use palisade_password::{Algorithm, Policy, Rule};
+use std::fmt;
+use std::str::FromStr;
+
+/// What new password hashes are made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HasherKind {
+    /// Argon2id, 19 MiB, two passes.
+    Argon2id,
+    /// PBKDF2-SHA256 with 1,500,000 iterations, for a table shared with a Django that has no Argon2.
+    Pbkdf2Sha256,
+    /// Django's MD5 hasher for tests. Known here so that a check can refuse it.
+    Md5,
+}
+
+setting_from_str!(HasherKind, "argon2id or pbkdf2_sha256");
+
+impl HasherKind {
+    pub(crate) fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Pbkdf2Sha256 => Algorithm::PBKDF2_SHA256,
+            // whatever the setting says, an MD5 hash is never made
+            Self::Argon2id | Self::Md5 => Algorithm::ARGON2ID,
+        }
+    }
+}
+
+impl FromStr for HasherKind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "argon2id" => Ok(Self::Argon2id),
+            "pbkdf2_sha256" => Ok(Self::Pbkdf2Sha256),
+            "md5" => Ok(Self::Md5),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for HasherKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Argon2id => "argon2id",
+            Self::Pbkdf2Sha256 => "pbkdf2_sha256",
+            Self::Md5 => "md5",
+        })
+    }
+}
+
+section! {
+    /// How passwords are judged and kept.
+    PasswordSettings("passwords") {
+        /// What new hashes are made with: argon2id or pbkdf2_sha256
+        hasher: HasherKind = |_| HasherKind::Argon2id;
+        /// Least characters of a new password, never below 8
+        min_length: u64 = |_| 12;
+        /// Rules for new passwords: similar, common, numeric; length is always judged
+        validators: Vec<String> = |_| vec!["similar".into(), "common".into(), "numeric".into()];
+        /// Hashes computed at once; 0 means one for each core
+        hash_jobs: u64 = |_| 0;
+        /// Hashes that may wait; more are answered with 503
+        hash_queue: u64 = |_| 32;
+    }
+}
+
+impl PasswordSettings {
+    /// The rules for new passwords.
+    pub fn policy(&self) -> Policy {
+        let least = usize::try_from(self.min_length).unwrap_or(usize::MAX).max(8);
+        let named = [("similar", Rule::NotSimilarToUser), ("common", Rule::NotCommon), ("numeric", Rule::NotNumeric)];
+        let chosen = named.into_iter().filter(|(name, _)| self.validators.iter().any(|validator| validator == name)).map(|(_, rule)| rule);
+        Policy::new([Rule::MinLength(least), Rule::MaxLength(128)].into_iter().chain(chosen))
+    }
+}
+
+/// What can be wrong with these settings.
+pub const CHECKS: &[Check<PasswordSettings>] = &[
+    Check {
+        id: "passwords.weak_hasher",
+        django: None,
+        level: Level::Error,
+        title: "passwords are to be hashed with MD5",
+        why: "a stolen table gives up most passwords within minutes",
+        fix: "set passwords.hasher = \"argon2id\"",
+        fires: |settings| settings.hasher == HasherKind::Md5,
+    },
+    Check {
+        id: "passwords.no_validators",
+        django: None,
+        level: Level::Error,
+        title: "new passwords are not compared with common ones",
+        why: "a list of the hundred commonest passwords opens some account of every large site (ASVS 6.2.4)",
+        fix: "set passwords.validators = [\"similar\", \"common\", \"numeric\"]",
+        fires: |settings| !settings.validators.iter().any(|validator| validator == "common"),
+    },
+    Check {
+        id: "passwords.unknown_validator",
+        django: None,
+        level: Level::Error,
+        title: "a validator does not exist",
+        why: "a rule that is misspelt protects nobody",
+        fix: "passwords.validators takes similar, common and numeric",
+        fires: |settings| settings.validators.iter().any(|name| !["similar", "common", "numeric"].contains(&name.as_str())),
+    },
+    Check {
+        id: "passwords.too_short",
+        django: None,
+        level: Level::Error,
+        title: "new passwords may have fewer than 8 characters",
+        why: "they are found by trying all of them (ASVS 6.2.1)",
+        fix: "set passwords.min_length = 12",
+        fires: |settings| settings.min_length < 8,
+    },
+    Check {
+        id: "passwords.endless_queue",
+        django: None,
+        level: Level::Warning,
+        title: "very many password hashes may wait",
+        why: "a flood of logins makes honest ones wait for minutes",
+        fix: "set passwords.hash_queue to 32",
+        fires: |settings| settings.hash_queue > 1000,
+    },
+];

@@ -1,0 +1,93 @@
+use palisade_crypto::KeyRing;
+use palisade_crypto::user_tokens;
+use serde::Serialize;
+
+/// A user who is signed in, without anything secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// Primary key of `auth_user`.
+    pub id: i32,
+    /// Login name.
+    pub username: String,
+    /// First name, may be empty.
+    pub first_name: String,
+    /// Last name, may be empty.
+    pub last_name: String,
+    /// E-mail address, may be empty.
+    pub email: String,
+    /// Whether the user works here.
+    pub is_staff: bool,
+    /// Whether the user may do everything.
+    pub is_superuser: bool,
+}
+
+/// What a new account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rank {
+    /// What the site allows everybody who is signed in.
+    Plain,
+    /// Also what it allows those who work here.
+    Staff,
+    /// Everything.
+    Superuser,
+}
+
+pub(crate) mod entity {
+    use sea_orm::entity::prelude::*;
+    use std::fmt;
+
+    #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "auth_user")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub password: String,
+        pub last_login: Option<DateTimeUtc>,
+        pub is_superuser: bool,
+        #[sea_orm(unique)]
+        pub username: String,
+        pub first_name: String,
+        pub last_name: String,
+        pub email: String,
+        pub is_staff: bool,
+        pub is_active: bool,
+        pub date_joined: DateTimeUtc,
+    }
+
+    impl fmt::Debug for Model {
+        /// Without the hash.
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "auth_user {} {:?}", self.id, self.username)
+        }
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+impl entity::Model {
+    /// The user without anything secret.
+    pub(super) fn public(&self) -> User {
+        User {
+            id: self.id,
+            username: self.username.clone(),
+            first_name: self.first_name.clone(),
+            last_name: self.last_name.clone(),
+            email: self.email.clone(),
+            is_staff: self.is_staff,
+            is_superuser: self.is_superuser,
+        }
+    }
+
+    /// Ties a session to this password.
+    pub(super) fn session_hash(&self, ring: &KeyRing) -> String {
+        user_tokens::session_auth_hash(ring, &self.password)
+    }
+
+    /// Ties a session to what the user may do.
+    pub(super) fn privileges(&self) -> String {
+        format!("{}{}", u8::from(self.is_staff), u8::from(self.is_superuser))
+    }
+}

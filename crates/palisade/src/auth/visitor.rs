@@ -1,0 +1,100 @@
+use super::{Accounts, User};
+use crate::http::ClientAddress;
+use crate::sessions::Session;
+use crate::views::{Error, PageValues, RequestContext, Result};
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use futures_util::future::BoxFuture;
+use http::request::Parts;
+use palisade_template::{Serde, Value, context};
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// Whoever sent a request. The user is looked up at the first question, and not before.
+#[derive(Clone)]
+pub struct Visitor(Arc<Inner>);
+
+struct Inner {
+    accounts: Arc<Accounts>,
+    session: Session,
+    client: ClientAddress,
+    context: RequestContext,
+    user: OnceCell<Option<User>>,
+}
+
+impl Visitor {
+    pub(crate) fn new(accounts: Arc<Accounts>, session: Session, client: ClientAddress, context: RequestContext) -> Self {
+        Self(Arc::new(Inner { accounts, session, client, context, user: OnceCell::new() }))
+    }
+
+    /// The signed-in user.
+    ///
+    /// # Errors
+    /// When the database does not answer: nobody knows then.
+    pub async fn user(&self) -> Result<Option<&User>> {
+        // a page that asks depends on who asked, whatever the answer
+        self.0.context.mark_personal();
+        let look_up = || self.0.accounts.user_of(&self.0.session);
+        Ok(self.0.user.get_or_try_init(look_up).await?.as_ref())
+    }
+
+    /// The visitor's session.
+    pub fn session(&self) -> &Session {
+        &self.0.session
+    }
+
+    /// The address that the visitor has.
+    pub fn client(&self) -> ClientAddress {
+        self.0.client
+    }
+
+    /// The request that is answered.
+    pub fn context(&self) -> &RequestContext {
+        &self.0.context
+    }
+
+    pub(super) fn accounts(&self) -> &Accounts {
+        &self.0.accounts
+    }
+}
+
+impl PageValues for Visitor {
+    fn load(&self) -> BoxFuture<'_, Result<Value>> {
+        Box::pin(async {
+            if self.0.session.cookie_key().is_none() {
+                // the next visitor with a cookie gets another page
+                self.0.context.mark_personal();
+                return Ok(context! { user => (), messages => Vec::<Value>::new() });
+            }
+            let user = self.user().await?.cloned();
+            let messages = self.0.session.take_messages().await?;
+            Ok(context! { user => Serde(user), messages => Serde(messages) })
+        })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let visitor = parts.extensions.get::<Self>().cloned();
+        visitor.ok_or_else(|| Error::bug("there is no visitor: routes must be served by App"))
+    }
+}
+
+/// The signed-in user. On a route that lets anonymous visitors in, take `Option<User>`; this one is 403 for them.
+impl<S: Sync> FromRequestParts<S> for User {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?.ok_or_else(Error::forbidden)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for User {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>> {
+        let visitor = <Visitor as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        Ok(visitor.user().await?.cloned())
+    }
+}

@@ -1,0 +1,103 @@
+use super::{Finding, Level};
+use crate::settings::{Profile, SettingsError};
+use serde_json::{Value, json};
+use std::fmt;
+
+/// One `dangerous_*` call of the site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weakened {
+    /// The name that `site.allow_dangerous` lists: `without_csrf /hooks/pay`.
+    pub name: String,
+    /// The written reason.
+    pub reason: &'static str,
+    /// File and line of the call.
+    pub source: String,
+}
+
+/// What `check` found, for people and as JSON.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The profile that was judged.
+    pub profile: Profile,
+    /// Everything that fired, worst first.
+    pub findings: Vec<Finding>,
+    /// Every weakened protection of the site.
+    pub ledger: Vec<Weakened>,
+}
+
+impl Report {
+    /// A report with the worst finding first.
+    pub fn new(profile: Profile, mut findings: Vec<Finding>, ledger: Vec<Weakened>) -> Self {
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+        Self { profile, findings, ledger }
+    }
+
+    /// A report on settings that could not even be read: each problem is a finding.
+    pub fn unreadable(error: &SettingsError) -> Self {
+        let findings = error.0.iter().map(|problem| Finding {
+            id: format!("settings.{}", problem.key),
+            django: DJANGO.iter().find(|(key, _)| *key == problem.key).map(|(_, id)| *id),
+            level: Level::Error,
+            title: format!("{} ({}): {}", problem.key, problem.place, problem.message),
+            why: "a setting that is not understood protects nobody".into(),
+            fix: problem.fix.clone(),
+        });
+        Self::new(Profile::DEFAULT, findings.collect(), Vec::new())
+    }
+
+    /// The worst level found.
+    pub fn worst(&self) -> Option<Level> {
+        self.findings.first().map(|finding| finding.level)
+    }
+
+    /// The errors alone.
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.level == Level::Error)
+    }
+
+    /// For other programs.
+    pub fn to_json(&self) -> Value {
+        let finding = |finding: &Finding| {
+            json!({
+                "id": finding.id, "django": finding.django, "level": finding.level.word(),
+                "title": finding.title, "why": finding.why, "fix": finding.fix,
+            })
+        };
+        let weakened = |entry: &Weakened| json!({ "name": entry.name, "reason": entry.reason, "source": entry.source });
+        json!({
+            "profile": self.profile.to_string(),
+            "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
+            "ledger": self.ledger.iter().map(weakened).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Settings whose wrong values Django finds by a check and we find by type.
+const DJANGO: [(&str, &str); 4] = [
+    ("headers.referrer_policy", "security.E023"),
+    ("headers.opener_policy", "security.E024"),
+    ("site.debug", "security.W018"),
+    ("headers.nosniff", "security.W006"),
+];
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Finding { id, django, level, title, why, fix } in &self.findings {
+            let django = django.map(|id| format!(", Django's {id}")).unwrap_or_default();
+            writeln!(f, "{}: {title} [{id}{django}]\n  why: {why}\n  fix: {fix}\n", level.word())?;
+        }
+        for Weakened { name, reason, source } in &self.ledger {
+            writeln!(f, "dangerous: {name}\n  reason: {reason}\n  at: {source}\n")?;
+        }
+        let count = |level| self.findings.iter().filter(|finding| finding.level == level).count();
+        writeln!(
+            f,
+            "{} profile: {} error(s), {} warning(s), {} note(s), {} weakened protection(s)",
+            self.profile,
+            count(Level::Error),
+            count(Level::Warning),
+            count(Level::Info),
+            self.ledger.len()
+        )
+    }
+}

@@ -1,0 +1,51 @@
+use crate::app::SiteCommand;
+use clap::{Arg, ArgAction, Command};
+
+/// The command line with the site's own commands.
+pub(super) fn command(own: &[SiteCommand]) -> Command {
+    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    let data = Arg::new("data").long("data").value_name("DIR").global(true).help("Folder of the database, the key and files");
+    let address = Arg::new("address").long("address").value_name("IP:PORT").help("Address to listen on, such as 127.0.0.1:8000");
+    let username = || Arg::new("username").value_name("NAME").required(true).help("Login name");
+    let user = Command::new("user")
+        .about("Make and list accounts")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("create")
+                .about("Make an account; the password is asked for, or read from standard input")
+                .arg(username())
+                .arg(Arg::new("email").long("email").value_name("ADDRESS").required(true).help("E-mail address"))
+                .arg(flag("staff", "The user works here"))
+                .arg(flag("superuser", "The user may do everything")),
+        )
+        .subcommand(Command::new("password").about("Set a password, which ends the user's sessions").arg(username()))
+        .subcommand(Command::new("list").about("List all accounts").arg(flag("json", "Print JSON")));
+    let keys = Command::new("keys")
+        .about("Make and rotate the site's secret keys")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(Command::new("new").about("Write the first key, for a new site"))
+        .subcommand(Command::new("rotate").about("Add a key, which signs from then on; nobody is signed out"));
+    let program = Command::new(program_name())
+        .about("Serves the site, and what belongs to serving it. Without a command: serve")
+        .arg(data)
+        .subcommand(Command::new("serve").about("Serve the site").arg(address))
+        .subcommand(
+            Command::new("check")
+                .about("Judge the settings that the site would run with; a finding sets the exit status")
+                .arg(flag("deploy", "Judge as for production, and fail on warnings too"))
+                .arg(flag("json", "Print JSON")),
+        )
+        .subcommand(Command::new("migrate").about("Make the database ready").arg(flag("plan", "Only say what would run")))
+        .subcommand(Command::new("routes").about("List routes: method, path, who may, form token, limit, source"))
+        .subcommand(Command::new("settings").about("List settings with their sources; secrets are not shown"))
+        .subcommand(user)
+        .subcommand(keys);
+    own.iter().fold(program, |program, own| program.subcommand(Command::new(own.name).about(own.about)))
+}
+
+fn program_name() -> String {
+    let path = std::env::args().next().unwrap_or_default();
+    std::path::Path::new(&path).file_stem().map_or_else(|| "site".into(), |name| name.to_string_lossy().into_owned())
+}

@@ -1,0 +1,144 @@
+//! The command line of a site: `serve`, `check`, `migrate`, `routes`, `settings`, `user`, `keys`, and the site's own commands.
+
+mod cli;
+mod print;
+mod serve;
+mod user;
+
+use crate::app::{App, BootError, KeyFile, Prepared};
+use crate::checks::{Level, Report};
+use crate::clock::SystemClock;
+use crate::settings::{Origin, Sources};
+use clap::ArgMatches;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// What a command ends with: text for standard output, or for standard error and a status.
+type Outcome = Result<String, Failed>;
+
+/// A command that failed: its message and exit status.
+struct Failed(String, u8);
+
+impl From<BootError> for Failed {
+    fn from(error: BootError) -> Self {
+        Self(error.to_string(), 1)
+    }
+}
+
+impl From<crate::views::Error> for Failed {
+    fn from(error: crate::views::Error) -> Self {
+        Self(error.to_string(), 1)
+    }
+}
+
+impl App {
+    /// Runs the site's command line. Without a command it serves.
+    pub fn run(self) -> ExitCode {
+        let matches = cli::command(&self.commands).get_matches();
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return ended(Err(Failed(format!("the asynchronous runtime cannot start: {error}"), 1))),
+        };
+        ended(runtime.block_on(run(self, &matches)))
+    }
+}
+
+fn ended(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Ok(text) => {
+            print::out(&text);
+            ExitCode::SUCCESS
+        }
+        Err(Failed(text, status)) => {
+            print::error(&text);
+            ExitCode::from(status)
+        }
+    }
+}
+
+async fn run(app: App, matches: &ArgMatches) -> Outcome {
+    let commands = app.commands.clone();
+    let prepared = match Prepared::new(app, sources(matches)) {
+        Ok(prepared) => prepared,
+        // `check` reports on settings that nobody else can even read
+        Err(error) => {
+            return match matches.subcommand() {
+                Some(("check", check)) => reported(&Report::unreadable(&error), check),
+                _ => Err(Failed(error.to_string(), 1)),
+            };
+        }
+    };
+    serve::start_log(prepared.settings());
+    match matches.subcommand() {
+        None | Some(("serve", _)) => serve::serve(prepared).await,
+        Some(("check", check)) => reported(&prepared.report(), check),
+        Some(("migrate", migrate)) => migrated(prepared, migrate).await,
+        Some(("routes", _)) => Ok(print::routes(&prepared.routes().table())),
+        Some(("settings", _)) => Ok(print::settings(&prepared.settings().effective)),
+        Some(("keys", keys)) => keyed(&prepared, keys),
+        Some(("user", user)) => user::run(prepared.boot(Arc::new(SystemClock)).await?, user).await,
+        Some((name, _)) => {
+            let command = commands.into_iter().find(|command| command.name == name);
+            let Some(command) = command else { return Err(Failed(format!("there is no command {name}"), 2)) };
+            let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);
+            Ok((command.run)(site).await?)
+        }
+    }
+}
+
+/// The folder's files, the environment, and what the command line says, which is strongest.
+fn sources(matches: &ArgMatches) -> Sources {
+    let mut sources = Sources::of_folder(Path::new("."));
+    if let Some(data) = matches.get_one::<String>("data") {
+        sources.set("site.data", data, Origin::CommandLine("--data"));
+    }
+    if let Some(address) = matches.subcommand().and_then(|(name, serve)| (name == "serve").then(|| serve.get_one::<String>("address"))?) {
+        sources.set("server.address", address, Origin::CommandLine("--address"));
+    }
+    sources
+}
+
+/// A finding sets the exit status: an error always, a warning with `--deploy`.
+fn reported(report: &Report, matches: &ArgMatches) -> Outcome {
+    let is_deploy = matches.get_flag("deploy");
+    let mut report = report.clone();
+    if !is_deploy && report.profile.is_development() {
+        // outside of --deploy, a developer hears what matters in development
+        report.findings.retain(|finding| finding.django.is_none() && finding.id != "http.nobody_ends_tls");
+    }
+    let text = if matches.get_flag("json") { format!("{:#}\n", report.to_json()) } else { report.to_string() };
+    let least = if is_deploy { Level::Warning } else { Level::Error };
+    if report.worst().is_some_and(|worst| worst >= least) {
+        print::out(&text);
+        return Err(Failed(String::new(), 1));
+    }
+    Ok(text)
+}
+
+async fn migrated(prepared: Prepared, matches: &ArgMatches) -> Outcome {
+    let database = prepared.database().await?;
+    let pending = prepared.migrations().pending(&database).await.map_err(BootError::Database)?;
+    if matches.get_flag("plan") {
+        return Ok(print::migrations("would run", &pending));
+    }
+    prepared.migrate(&database).await?;
+    Ok(print::migrations("ran", &pending))
+}
+
+fn keyed(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
+    let file = KeyFile::of(prepared.settings());
+    let shown = file.path().display();
+    if prepared.settings().keys.secret.is_some() {
+        let advice = "the key comes from SECRET_KEY: put a new one there, and the old one in front of SECRET_KEY_FALLBACKS";
+        return Err(Failed(advice.into(), 1));
+    }
+    let (exists, command) = (file.path().exists(), matches.subcommand_name().unwrap_or_default());
+    match (command, exists) {
+        ("new", true) => return Err(Failed(format!("{shown} exists already; `keys rotate` adds a key to it"), 1)),
+        ("rotate", false) => return Err(Failed(format!("{shown} does not exist; `keys new` writes the first key"), 1)),
+        _ => {}
+    }
+    let count = file.add_key().map_err(|error| Failed(format!("{shown} cannot be written: {error}"), 1))?;
+    Ok(format!("{shown} holds {count} key(s); the newest signs, all verify. Restart the site to use it.\n"))
+}

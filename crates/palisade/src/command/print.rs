@@ -1,0 +1,50 @@
+use crate::app::RouteInfo;
+use crate::settings::Effective;
+use std::io::Write;
+
+/// To standard output. A reader that has left is no error.
+pub(super) fn out(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// To standard error.
+pub(super) fn error(text: &str) {
+    if !text.is_empty() {
+        let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+    }
+}
+
+/// The list of routes.
+pub(super) fn routes(table: &[RouteInfo]) -> String {
+    let rows = table.iter().map(|route| {
+        let RouteInfo { method, path, access, csrf, handler, source } = route;
+        [method.to_string(), path.clone(), access.clone(), (*csrf).into(), "site".into(), format!("{source} {handler}")]
+    });
+    table_of(["METHOD", "PATH", "WHO MAY", "CSRF", "LIMITS", "SOURCE"], rows.collect())
+}
+
+/// The list of settings.
+pub(super) fn settings(effective: &[Effective]) -> String {
+    let rows = effective.iter().map(|Effective { key, value, origin, .. }| [key.clone(), value.clone(), origin.to_string()]);
+    table_of(["SETTING", "VALUE", "FROM"], rows.collect())
+}
+
+/// The list of migrations.
+pub(super) fn migrations(what: &str, names: &[String]) -> String {
+    if names.is_empty() {
+        return "nothing to do: every migration has run\n".into();
+    }
+    names.iter().map(|name| format!("{what}: {name}\n")).collect()
+}
+
+/// Rows in columns that are as wide as they must be.
+pub(super) fn table_of<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
+    let head = head.map(str::to_owned);
+    let width = |column: usize| rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    [&head].into_iter().chain(&rows).map(line).collect()
+}

@@ -1,0 +1,88 @@
+use super::{Failed, Outcome, print};
+use crate::app::Site;
+use crate::auth::{NewUser, Rank, SignUpError};
+use crate::forms::{Email, Field, Username};
+use clap::ArgMatches;
+use palisade_crypto::Secret;
+use std::io::{IsTerminal, Read};
+
+/// `user create`, `user password`, `user list`.
+pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
+    match matches.subcommand() {
+        Some(("create", create)) => make(&site, create).await,
+        Some(("password", password)) => set_password(&site, argument(password, "username")).await,
+        Some(("list", list)) => show(&site, list.get_flag("json")).await,
+        _ => Err(Failed("user create, user password or user list".into(), 2)),
+    }
+}
+
+async fn make(site: &Site, matches: &ArgMatches) -> Outcome {
+    let wrong = |what: &'static str| move |message: String| Failed(format!("{what}: {message}"), 1);
+    let username = Username::parse(Some(argument(matches, "username"))).map_err(wrong("the name"))?;
+    let email = Email::parse(Some(argument(matches, "email"))).map_err(wrong("--email"))?;
+    let rank = match (matches.get_flag("superuser"), matches.get_flag("staff")) {
+        (true, _) => Rank::Superuser,
+        (false, true) => Rank::Staff,
+        (false, false) => Rank::Plain,
+    };
+    let password = read_password()?;
+    let new = NewUser { username: &username, email: &email, password: password.expose(), rank };
+    let user = site.accounts().sign_up(new).await.map_err(|error| failed(error, &username))?;
+    Ok(format!("made the account {} (id {})\n", user.username, user.id))
+}
+
+async fn set_password(site: &Site, username: &str) -> Outcome {
+    let password = read_password()?;
+    match site.accounts().reset_password(username, password.expose()).await.map_err(|error| failed(error, username))? {
+        true => Ok(format!("the password of {username} is changed; all sessions of the account are ended\n")),
+        false => Err(Failed(format!("there is no account {username}; `user list` shows them"), 1)),
+    }
+}
+
+async fn show(site: &Site, is_json: bool) -> Outcome {
+    let users = site.accounts().list().await?;
+    if is_json {
+        return Ok(format!("{:#}\n", serde_json::Value::Array(users)));
+    }
+    let rows = users.iter().map(|user| {
+        let rank = match (user["is_superuser"] == true, user["is_staff"] == true) {
+            (true, _) => "superuser",
+            (false, true) => "staff",
+            _ => "",
+        };
+        let text = |key: &str| user[key].as_str().unwrap_or("").to_owned();
+        let state = if user["is_active"] == true { "active" } else { "inactive" };
+        [user["id"].to_string(), text("username"), text("email"), rank.into(), state.into(), text("last_login")]
+    });
+    Ok(print::table_of(["ID", "NAME", "E-MAIL", "RANK", "STATE", "LAST LOGIN"], rows.collect()))
+}
+
+fn failed(error: SignUpError, username: &str) -> Failed {
+    match error {
+        SignUpError::NameTaken => Failed(format!("there is an account {username} already"), 1),
+        SignUpError::Password(broken) => Failed(format!("the password was refused:\n  {}", broken.join("\n  ")), 1),
+        SignUpError::Failed(error) => error.into(),
+    }
+}
+
+/// From the terminal without showing it, twice; or the first line of standard input.
+fn read_password() -> Result<Secret<String>, Failed> {
+    let unread = |error: std::io::Error| Failed(format!("the password cannot be read: {error}"), 1);
+    if std::io::stdin().is_terminal() {
+        let first = Secret::new(rpassword::prompt_password("Password: ").map_err(unread)?);
+        let again = Secret::new(rpassword::prompt_password("Password, again: ").map_err(unread)?);
+        let is_same = palisade_crypto::constant_time_eq(first.expose().as_bytes(), again.expose().as_bytes());
+        return if is_same { Ok(first) } else { Err(Failed("the two passwords differ".into(), 1)) };
+    }
+    let mut text = Secret::new(String::new());
+    let mut piped = String::new();
+    std::io::stdin().take(4096).read_to_string(&mut piped).map_err(unread)?;
+    if let Some(line) = piped.lines().next() {
+        text = Secret::new(line.to_owned());
+    }
+    Ok(text)
+}
+
+fn argument<'a>(matches: &'a ArgMatches, name: &str) -> &'a str {
+    matches.get_one::<String>(name).map_or("", String::as_str)
+}

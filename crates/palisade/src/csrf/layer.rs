@@ -1,0 +1,94 @@
+use super::policy::{Evidence, Refusal, is_safe, judge};
+use super::{CsrfSecret, CsrfSettings};
+use crate::forms::{is_form, pairs};
+use crate::http::OriginPattern;
+use crate::http::cookies::{Cookie, SameSite, Transport};
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use palisade_crypto::{KeyRing, Secret, random};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Checks requests and makes tokens, for one site.
+pub struct Csrf {
+    ring: KeyRing,
+    trusted: Vec<OriginPattern>,
+    cookie: Cookie<'static>,
+    max_body_bytes: usize,
+    body_timeout: Duration,
+}
+
+/// The tokens of one visitor's forms. Bound to the session, or to a cookie of its own before there is one.
+pub struct FormTokens {
+    ring: KeyRing,
+    bound_to: Option<Secret<String>>,
+    new_cookie: OnceLock<Secret<String>>,
+}
+
+/// What became of a request that was checked.
+pub(crate) type Checked = Result<Result<Request, Refusal>, StatusCode>;
+
+impl Csrf {
+    /// The checks of a site.
+    pub fn new(settings: &CsrfSettings, ring: KeyRing, transport: Transport, body: (u64, Duration)) -> Self {
+        let transport = if settings.cookie_secure { transport } else { Transport::Plain };
+        let cookie = Cookie { name: "forms", transport, same_site: SameSite::Lax, max_age_secs: None };
+        let max_body_bytes = usize::try_from(body.0).unwrap_or(usize::MAX);
+        Self { ring, trusted: settings.trusted_origins.clone(), cookie, max_body_bytes, body_timeout: body.1 }
+    }
+
+    /// The tokens of the visitor who sent these headers; `session` is the key in the session cookie.
+    pub(crate) fn tokens(&self, headers: &HeaderMap, session: Option<&str>) -> Arc<FormTokens> {
+        let bound_to = session.or_else(|| self.cookie.read(headers)).map(|value| Secret::new(value.to_owned()));
+        Arc::new(FormTokens { ring: self.ring.clone(), bound_to, new_cookie: OnceLock::new() })
+    }
+
+    /// The cookie to set, if a token was made for a visitor who has none yet.
+    pub(crate) fn new_cookie(&self, tokens: &FormTokens) -> Option<HeaderValue> {
+        tokens.new_cookie.get().and_then(|value| self.cookie.set(value.expose()))
+    }
+
+    /// The request again if it may change something, or why not. A form's body is read for its token, within the site's limits.
+    pub(crate) async fn check(&self, request: Request, tokens: &FormTokens, is_secure: bool) -> Checked {
+        if is_safe(request.method()) {
+            return Ok(Ok(request));
+        }
+        let (request, form_token) = self.form_token(request).await?;
+        let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or("unreadable"));
+        let secrets: Vec<_> = tokens.bound_to.iter().flat_map(|bound| CsrfSecret::of_cookie(&self.ring, bound.expose())).collect();
+        let evidence = Evidence {
+            method: request.method(),
+            is_secure,
+            host: text(header::HOST.as_str()).unwrap_or_default(),
+            fetch_site: text("sec-fetch-site"),
+            origin: text("origin"),
+            referer: text("referer"),
+            secrets: &secrets,
+            token: form_token.as_deref().filter(|token| !token.is_empty()).or_else(|| text("x-csrftoken")),
+            trusted: &self.trusted,
+        };
+        let verdict = judge(&evidence);
+        Ok(verdict.map(|()| request))
+    }
+
+    async fn form_token(&self, request: Request) -> Result<(Request, Option<String>), StatusCode> {
+        if !is_form(request.headers()) {
+            return Ok((request, None));
+        }
+        let (parts, body) = request.into_parts();
+        let whole = tokio::time::timeout(self.body_timeout, to_bytes(body, self.max_body_bytes)).await;
+        let bytes = whole.map_err(|_| StatusCode::REQUEST_TIMEOUT)?.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+        let fields = pairs(&bytes).map_err(|_| StatusCode::BAD_REQUEST)?;
+        let token = fields.get("csrfmiddlewaretoken").cloned();
+        Ok((Request::from_parts(parts, Body::from(bytes)), token))
+    }
+}
+
+impl FormTokens {
+    /// A token for a form, under a fresh mask.
+    pub fn masked(&self) -> String {
+        let bound_to = self.bound_to.as_ref().unwrap_or_else(|| self.new_cookie.get_or_init(random::token));
+        CsrfSecret::of_cookie(&self.ring, bound_to.expose()).next().map(|secret| secret.masked()).unwrap_or_default()
+    }
+}

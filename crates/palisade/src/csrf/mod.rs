@@ -1,0 +1,20 @@
+//! Cross-site request forgery: another site cannot make a visitor's browser change anything here, log in or sign up.
+//!
+//! Every method but GET, HEAD, OPTIONS and TRACE is checked, in this order: `Sec-Fetch-Site` (same-site is not same-origin), `Origin`,
+//! `Referer` where neither came, and always a token that is bound to the session and masked anew on every page. The token is in every
+//! form by itself; scripts send it as `X-CSRFToken`. Trusted other origins are listed in `csrf.trusted_origins`.
+//!
+//! An exemption hangs on one route: [`dangerous_without_csrf`](crate::app::Guarded::dangerous_without_csrf).
+
+mod layer;
+mod policy;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod token;
+
+pub use layer::{Csrf, FormTokens};
+pub(crate) use policy::is_safe;
+pub use policy::{Evidence, Refusal, judge};
+pub use settings::{CHECKS, CsrfSettings};
+pub use token::CsrfSecret;

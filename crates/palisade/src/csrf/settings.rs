@@ -1,0 +1,46 @@
+use crate::checks::{Check, Level};
+use crate::http::OriginPattern;
+use crate::settings::{section, setting_from_str};
+
+setting_from_str!(OriginPattern, "an origin such as https://partner.example or https://*.partner.example");
+
+section! {
+    /// Whose forms are accepted.
+    CsrfSettings("csrf") {
+        /// Other origins whose forms are accepted
+        trusted_origins: Vec<OriginPattern> = |_| Vec::new();
+        /// Whether the cookie of visitors who are not signed in is sent over HTTPS only
+        cookie_secure: bool = |_| true;
+    }
+}
+
+/// What can be wrong with these settings.
+pub const CHECKS: &[Check<CsrfSettings>] = &[
+    Check {
+        id: "csrf.cookie_insecure",
+        django: Some("security.W016"),
+        level: Level::Error,
+        title: "the form cookie is sent in clear",
+        why: "whoever reads or plants it can forge a login",
+        fix: "set csrf.cookie_secure = true",
+        fires: |settings| !settings.cookie_secure,
+    },
+    Check {
+        id: "csrf.origin_too_wide",
+        django: None,
+        level: Level::Error,
+        title: "a trusted origin can be had by anybody",
+        why: "whoever registers a matching domain can send forms in the name of every visitor",
+        fix: "name the partners in csrf.trusted_origins, without a wildcard below a public suffix",
+        fires: |settings| settings.trusted_origins.iter().any(OriginPattern::is_too_wide),
+    },
+    Check {
+        id: "csrf.origin_insecure",
+        django: None,
+        level: Level::Error,
+        title: "a trusted origin is not https",
+        why: "whoever is on the way to it can be it",
+        fix: "write csrf.trusted_origins with https://",
+        fires: |settings| settings.trusted_origins.iter().any(OriginPattern::is_insecure),
+    },
+];

@@ -1,0 +1,48 @@
+use sea_orm::sqlx::Error as Sqlx;
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
+
+/// Whose fault a failed query is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DbFailure {
+    /// The database did not answer: nobody knows whether the visitor may. 503.
+    Unavailable,
+    /// A value that must be unique exists already.
+    Duplicate,
+    /// A fault of the program. 500.
+    Bug,
+}
+
+/// Sorts an error of the database.
+pub fn failure(error: &DbErr) -> DbFailure {
+    let runtime = match error {
+        DbErr::ConnectionAcquire(_) => return DbFailure::Unavailable,
+        DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime) => runtime,
+        _ => return DbFailure::Bug,
+    };
+    match (error.sql_err(), runtime) {
+        (Some(SqlErr::UniqueConstraintViolation(_)), _) => DbFailure::Duplicate,
+        (_, RuntimeErr::SqlxError(error)) if is_unavailable(error) => DbFailure::Unavailable,
+        _ if matches!(error, DbErr::Conn(_)) => DbFailure::Unavailable,
+        _ => DbFailure::Bug,
+    }
+}
+
+fn is_unavailable(error: &Sqlx) -> bool {
+    match error {
+        Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::Protocol(_) | Sqlx::PoolTimedOut | Sqlx::PoolClosed | Sqlx::WorkerCrashed => true,
+        // SQLite: busy, locked, input or output failed, cannot open. PostgreSQL: connection exceptions, shutting down, starting.
+        Sqlx::Database(error) => error.code().is_some_and(|code| match code.parse::<u32>() {
+            Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 10 | 13 | 14),
+            _ => ["08", "53", "57P"].iter().any(|class| code.starts_with(class)),
+        }),
+        _ => false,
+    }
+}
+
+/// Says in words why a write on a connection for reading failed.
+pub(super) fn explained(error: DbErr, why: &str) -> DbErr {
+    let text = error.to_string();
+    let is_refused_write = text.contains("readonly database") || text.contains("read-only transaction");
+    if is_refused_write { DbErr::Custom(format!("the database refused a write: {why}")) } else { error }
+}

@@ -1,0 +1,123 @@
+use super::{DatabaseSettings, DatabaseUrl, Db, Tx};
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr};
+use sea_orm::{SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use std::path::Path;
+use std::time::Duration;
+
+/// The pools of a site: one that reads and cannot write, one that writes.
+#[derive(Debug, Clone)]
+pub struct Database {
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+}
+
+impl Database {
+    /// Opens the database of the settings. An SQLite file is created if it does not exist, readable by its owner only.
+    ///
+    /// # Errors
+    /// When the file or the server cannot be reached.
+    pub async fn connect(settings: &DatabaseSettings, data: &Path) -> Result<Self, DbErr> {
+        match &settings.url {
+            DatabaseUrl::Sqlite(path) => Self::sqlite(&data.join(path), settings).await,
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(url) => Self::postgres(url, settings).await,
+            #[cfg(not(feature = "postgres"))]
+            DatabaseUrl::Postgres(_) => Err(DbErr::Custom("this program was built without the feature postgres".into())),
+        }
+    }
+
+    async fn sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Self, DbErr> {
+        create_private(path).map_err(|error| DbErr::Custom(format!("cannot create {}: {error}", path.display())))?;
+        let mut write = options(format!("sqlite://{}?mode=rwc", path.display()), 1);
+        write.map_sqlx_sqlite_opts(tuned);
+        let write = sea_orm::Database::connect(write).await?;
+        let mut read = options(format!("sqlite://{}?mode=ro", path.display()), settings.read_connections);
+        read.map_sqlx_sqlite_opts(|options| tuned(options).read_only(true).pragma("query_only", "ON"));
+        Ok(Self { read: sea_orm::Database::connect(read).await?, write })
+    }
+
+    #[cfg(feature = "postgres")]
+    async fn postgres(url: &super::url::PostgresUrl, settings: &DatabaseSettings) -> Result<Self, DbErr> {
+        use sqlx::postgres::PgSslMode;
+        let mode = if url.is_local() { PgSslMode::Disable } else { PgSslMode::VerifyFull };
+        let mut write = options(url.expose().to_owned(), settings.write_connections);
+        write.map_sqlx_postgres_opts(move |options| options.ssl_mode(mode));
+        let mut read = options(url.expose().to_owned(), settings.read_connections);
+        read.map_sqlx_postgres_opts(move |options| options.ssl_mode(mode).options([("default_transaction_read_only", "on")]));
+        Ok(Self { write: sea_orm::Database::connect(write).await?, read: sea_orm::Database::connect(read).await? })
+    }
+
+    /// A handle for reading that may also open transactions: for commands, migrations and tests.
+    pub fn handle(&self) -> Db {
+        Db::new(self.clone(), http::Method::POST)
+    }
+
+    /// A write transaction of the framework's own, whatever the request's method.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub(crate) async fn begin(&self) -> Result<Tx, DbErr> {
+        // immediate: two writers wait for each other here and not, with an error, in the middle
+        let mode = (self.backend() == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
+        let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
+        Ok(Tx::new(self.write.begin_with_options(options).await?))
+    }
+
+    /// Whether a query is answered.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn ping(&self) -> Result<(), DbErr> {
+        self.read.ping().await
+    }
+
+    /// Closes both pools: every later query fails.
+    ///
+    /// # Errors
+    /// When a connection cannot be closed in order.
+    pub async fn close(&self) -> Result<(), DbErr> {
+        self.read.close_by_ref().await?;
+        self.write.close_by_ref().await
+    }
+
+    pub(crate) fn backend(&self) -> DbBackend {
+        self.write.get_database_backend()
+    }
+
+    pub(crate) fn reader(&self) -> &DatabaseConnection {
+        &self.read
+    }
+
+    pub(crate) fn writer(&self) -> &DatabaseConnection {
+        &self.write
+    }
+}
+
+fn options(url: String, connections: u64) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(u32::try_from(connections).unwrap_or(u32::MAX).max(1))
+        .acquire_timeout(Duration::from_secs(5))
+        .sqlx_logging(false) // statements of the log would carry values
+        .record_stmt_in_spans(false);
+    options
+}
+
+fn tuned(options: sea_orm::sqlx::sqlite::SqliteConnectOptions) -> sea_orm::sqlx::sqlite::SqliteConnectOptions {
+    options
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true)
+        .pragma("trusted_schema", "OFF")
+}
+
+/// Creates the file before SQLite does, with nobody else's rights on it.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}

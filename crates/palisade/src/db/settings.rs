@@ -1,0 +1,41 @@
+use super::DatabaseUrl;
+use crate::checks::{Check, Level};
+use crate::settings::{section, setting_from_str};
+
+setting_from_str!(DatabaseUrl, "sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME");
+
+section! {
+    /// Where the data is.
+    DatabaseSettings("database") {
+        /// The database: sqlite:FILE (relative to the data folder) or postgres://USER:PASSWORD@HOST/NAME
+        url: DatabaseUrl = |_| DatabaseUrl::Sqlite("site.sqlite3".into());
+        /// Connections for reading
+        read_connections: u64 = |_| 8;
+        /// Connections for writing, on PostgreSQL; SQLite has one
+        write_connections: u64 = |_| 8;
+    }
+}
+
+/// What can be wrong with the database's settings.
+pub const CHECKS: &[Check<DatabaseSettings>] = &[
+    Check {
+        id: "database.default_password",
+        django: None,
+        level: Level::Error,
+        title: "the database has a password that everybody tries first",
+        why: "whoever reaches the port owns the data (ASVS 13.2.3)",
+        fix: "set another password for the database user and write it into DATABASE_URL or DATABASE_URL_FILE",
+        fires: |settings| matches!(&settings.url, DatabaseUrl::Postgres(url) if url.has_default_password() && !url.is_local()),
+    },
+    Check {
+        id: "database.no_tls",
+        django: None,
+        level: Level::Error,
+        title: "the database is on another machine and this program was built without TLS for it",
+        why: "data and password would cross the network in clear, so the connection will be refused",
+        fix: "build with the feature postgres-tls",
+        fires: |settings| {
+            !cfg!(feature = "postgres-tls") && matches!(&settings.url, DatabaseUrl::Postgres(url) if !url.is_local())
+        },
+    },
+];

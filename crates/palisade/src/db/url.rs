@@ -1,0 +1,99 @@
+use palisade_crypto::Secret;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use url::Url;
+
+/// Where the data is: `sqlite:FILE` or `postgres://USER:PASSWORD@HOST/NAME`. Printed without the password.
+#[derive(Debug, Clone)]
+pub enum DatabaseUrl {
+    /// An SQLite file; a relative path is below the data folder.
+    Sqlite(PathBuf),
+    /// A PostgreSQL server.
+    Postgres(PostgresUrl),
+}
+
+/// The address of a PostgreSQL database.
+#[derive(Debug, Clone)]
+pub struct PostgresUrl {
+    url: Secret<String>,
+    shown: String,
+    is_local: bool,
+    has_default_password: bool,
+}
+
+impl PostgresUrl {
+    /// Whether the server is on this machine: loopback, or a socket. Everything else gets TLS with certificate and name verified.
+    pub fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    /// Whether the password is one that everybody tries first.
+    pub fn has_default_password(&self) -> bool {
+        self.has_default_password
+    }
+
+    /// The URL for the driver, with what decides about TLS replaced by our decision.
+    pub(crate) fn expose(&self) -> &str {
+        self.url.expose()
+    }
+
+    /// The same server with another database.
+    pub(crate) fn with_name(&self, name: &str) -> Option<Self> {
+        let mut url = Url::parse(self.url.expose()).ok()?;
+        url.set_path(name);
+        parse_postgres(url)
+    }
+}
+
+impl DatabaseUrl {
+    /// The file of an SQLite database.
+    pub fn file(&self, data: &Path) -> Option<PathBuf> {
+        match self {
+            Self::Sqlite(path) => Some(data.join(path)),
+            Self::Postgres(_) => None,
+        }
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            let is_plain = !path.is_empty() && !path.contains(['?', '#']) && path != ":memory:";
+            return if is_plain { Ok(Self::Sqlite(path.into())) } else { Err("an SQLite URL names a file and nothing else".into()) };
+        }
+        let url = Url::parse(text).map_err(|error| error.to_string())?;
+        match url.scheme() {
+            "postgres" | "postgresql" => parse_postgres(url).map(Self::Postgres).ok_or_else(|| "no such host".into()),
+            _ => Err("the scheme must be sqlite or postgres".into()),
+        }
+    }
+}
+
+fn parse_postgres(mut url: Url) -> Option<PostgresUrl> {
+    let kept: Vec<(String, String)> = url.query_pairs().filter(|(key, _)| !key.starts_with("ssl")).map(|(k, v)| (k.into(), v.into())).collect();
+    let socket = kept.iter().find(|(key, value)| key == "host" && value.starts_with('/'));
+    // a host in the query would override the one that is_local looked at
+    let has_other_host = kept.iter().any(|(key, value)| (key == "host" && !value.starts_with('/')) || key == "hostaddr");
+    let certificate: Option<String> = url.query_pairs().find(|(key, _)| key == "sslrootcert").map(|(_, path)| path.into());
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let is_loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let is_local = !has_other_host && (is_loopback || socket.is_some() || host.starts_with('/') || host.starts_with("%2F"));
+    url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(certificate.map(|path| ("sslrootcert", path)));
+    let password = url.password().unwrap_or_default();
+    let has_default_password = ["postgres", "password", "admin", "root"].contains(&password) || password == url.username() && !password.is_empty();
+    let shown = format!("postgres://{}:***@{}{}", url.username(), host, url.path());
+    Some(PostgresUrl { url: Secret::new(url.into()), shown, is_local, has_default_password })
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => f.write_str(&url.shown),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+use super::input::{Input, Pairs, RawError, pairs};
+use super::{FieldSpec, Fields};
+use crate::views::{Error, ErrorKind, Page, RequestContext, Result};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, header};
+use palisade_template::{Value, context};
+use std::collections::BTreeMap;
+
+/// A form that was sent.
+pub struct Form<T> {
+    value: Option<T>,
+    refill: Refill,
+}
+
+/// What was typed and what is wrong with it: enough to show the form again.
+pub struct Refill {
+    fields: &'static [FieldSpec],
+    typed: Pairs,
+    errors: BTreeMap<&'static str, Vec<String>>,
+    general: Vec<String>,
+    page: Page,
+}
+
+impl<T: Fields> Form<T> {
+    /// The form with nothing typed, for the template: `context! { form => Form::<NewTicket>::blank() }`.
+    pub fn blank() -> Value {
+        Self::filled([])
+    }
+
+    /// The form with values to start from.
+    pub fn filled<'a>(values: impl IntoIterator<Item = (&'a str, String)>) -> Value {
+        let typed = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        shown(T::FIELDS, &typed, &BTreeMap::new(), &[])
+    }
+
+    /// What was sent, or `template` again with what was typed and the errors (422).
+    ///
+    /// # Errors
+    /// The page, as an error, so that `?` shows it.
+    pub async fn valid_or_show(self, template: &str) -> Result<T> {
+        self.valid_or_show_with(template, context! {}).await
+    }
+
+    /// The same for a template that needs more than the form.
+    ///
+    /// # Errors
+    /// As [`Form::valid_or_show`].
+    pub async fn valid_or_show_with(self, template: &str, values: Value) -> Result<T> {
+        match self.value {
+            Some(value) => Ok(value),
+            None => Err(self.refill.show_with(template, values).await),
+        }
+    }
+
+    /// What was sent, if it is valid, and what is needed to show it again all the same.
+    pub fn into_parts(self) -> (Option<T>, Refill) {
+        (self.value, self.refill)
+    }
+}
+
+impl Refill {
+    /// Adds an error next to a field.
+    #[must_use]
+    pub fn error(mut self, field: &'static str, message: impl Into<String>) -> Self {
+        self.errors.entry(field).or_default().push(message.into());
+        self
+    }
+
+    /// Adds an error above the form.
+    #[must_use]
+    pub fn general_error(mut self, message: impl Into<String>) -> Self {
+        self.general.push(message.into());
+        self
+    }
+
+    /// Puts a value into a field, in place of what was typed.
+    #[must_use]
+    pub fn set(mut self, field: &str, value: impl Into<String>) -> Self {
+        self.typed.insert(field.to_owned(), value.into());
+        self
+    }
+
+    /// The form again (422), as an error for `Err(…)`.
+    pub async fn show(self, template: &str) -> Error {
+        self.show_with(template, context! {}).await
+    }
+
+    /// The same for a template that needs more than the form.
+    pub async fn show_with(self, template: &str, values: Value) -> Error {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        self.show_as(status, template, values).await
+    }
+
+    /// The same with another status.
+    pub async fn show_as(self, status: StatusCode, template: &str, values: Value) -> Error {
+        let form = shown(self.fields, &self.typed, &self.errors, &self.general);
+        match self.page.render_as(status, template, context! { form, ..values }).await {
+            Ok(page) => Error::page(page),
+            Err(error) => error,
+        }
+    }
+}
+
+fn shown(fields: &[FieldSpec], typed: &Pairs, errors: &BTreeMap<&'static str, Vec<String>>, general: &[String]) -> Value {
+    let shown = |spec: &FieldSpec| {
+        let shape = spec.shape;
+        // a password is never sent back
+        let value = if shape.kind == "password" { "" } else { typed.get(spec.name).map_or("", String::as_str) };
+        let option = |(value, label): &(&str, &str)| context! { value => *value, label => *label };
+        context! {
+            name => spec.name, label => spec.label, help => spec.help, kind => shape.kind, value, max_length => shape.max_length,
+            required => shape.is_required, autocomplete => autocomplete(spec),
+            options => shape.options.iter().map(option).collect::<Vec<_>>(),
+            errors => errors.get(spec.name).cloned().unwrap_or_default(),
+        }
+    };
+    context! { fields => fields.iter().map(shown).collect::<Vec<_>>(), errors => general.to_vec() }
+}
+
+/// A password that is chosen, not remembered, must not be filled in by the browser.
+fn autocomplete(spec: &FieldSpec) -> &'static str {
+    let is_new = spec.name.starts_with("new_") || spec.name.ends_with("_again");
+    if spec.shape.kind == "password" && is_new { "new-password" } else { spec.shape.autocomplete }
+}
+
+/// Names that the framework adds to every form.
+const OWN_FIELDS: [&str; 1] = ["csrfmiddlewaretoken"];
+
+impl<S: Send + Sync, T: Fields> FromRequest<S> for Form<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        if !is_form(request.headers()) {
+            return Err(Error::new(ErrorKind::UnsupportedType, "This page reads forms only."));
+        }
+        let page = request.extensions().get::<RequestContext>().cloned().map(Page::new);
+        let page = page.ok_or_else(|| Error::bug("there is no request context: routes must be served by App"))?;
+        let body = Bytes::from_request(request, state).await.map_err(|_| Error::new(ErrorKind::BadRequest, "The form did not arrive whole."))?;
+        let typed = pairs(&body).map_err(unreadable)?;
+        let is_known = |name: &str| OWN_FIELDS.contains(&name) || T::FIELDS.iter().any(|field| field.name == name);
+        if typed.keys().any(|name| !is_known(name)) {
+            return Err(Error::new(ErrorKind::BadRequest, "The form has a field that is not known here."));
+        }
+        let mut input = Input::new(typed);
+        let value = T::read(&mut input);
+        let (typed, errors) = input.into_parts();
+        Ok(Self { value, refill: Refill { fields: T::FIELDS, typed, errors, general: Vec::new(), page } })
+    }
+}
+
+/// Whether the body is a form that was not made of parts.
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+fn unreadable(error: RawError) -> Error {
+    let message = match error {
+        RawError::Encoding => "The text is not UTF-8.",
+        RawError::Duplicate(_) => "A field was sent twice.",
+        RawError::TooMany => "There are too many fields.",
+    };
+    Error::new(ErrorKind::BadRequest, message)
+}
+
+/// The query string, read like a form. Names that the struct does not have are ignored; anything else that is wrong is 400.
+///
+/// ```
+/// use palisade::prelude::*;
+/// #[derive(Choice, Clone, Copy, PartialEq)]
+/// enum Order { Newest, Oldest }
+/// #[derive(Form)]
+/// struct Filter { order: Option<Order>, page: Option<Number<1, 10_000>> }
+///
+/// async fn list(Query(filter): Query<Filter>) -> String {
+///     format!("page {}", filter.page.map_or(1, Number::get))
+/// }
+/// ```
+pub struct Query<T>(pub T);
+
+impl<S: Sync, T: Fields> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let typed = pairs(parts.uri.query().unwrap_or_default().as_bytes()).map_err(unreadable)?;
+        let mut input = Input::new(typed);
+        let value = T::read(&mut input);
+        value.map(Self).ok_or_else(|| Error::new(ErrorKind::BadRequest, "The address has a value that is not known here."))
+    }
+}

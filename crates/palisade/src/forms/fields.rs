@@ -1,0 +1,171 @@
+use super::{Field, Shape};
+use palisade_crypto::Secret;
+use std::fmt;
+use std::ops::Deref;
+use unicode_normalization::UnicodeNormalization;
+
+/// One line of 1 to `MAX` characters: trimmed, Unicode NFC, without control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line<const MAX: usize>(String);
+
+/// Several lines of 1 to `MAX` characters: Unicode NFC, line ends as `\n`, no other control characters but tabs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text<const MAX: usize>(String);
+
+/// A hidden value of at most `MAX` printable ASCII characters without quotes and `<>\`: a path, a version, a reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token<const MAX: usize>(String);
+
+/// A login name: 1 to 150 letters, digits and `@.+-_`, Unicode NFKC, as Django has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Username(String);
+
+/// An e-mail address of at most 254 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email(String);
+
+/// A password exactly as it was typed, at most 1024 bytes. Never shown again.
+#[derive(Debug, Clone)]
+pub struct Password(Secret<String>);
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Number<const MIN: i64, const MAX: i64>(i64);
+
+impl<const MIN: i64, const MAX: i64> Number<MIN, MAX> {
+    /// The number.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl Password {
+    /// The password.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl<const MAX: usize> Field for Line<MAX> {
+    const SHAPE: Shape = Shape::of("text", MAX);
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        let text: String = raw.unwrap_or_default().trim().nfc().collect();
+        without_controls(&text, |_| false).and_then(|()| within(&text, MAX)).map(|()| Self(text))
+    }
+}
+
+impl<const MAX: usize> Field for Text<MAX> {
+    const SHAPE: Shape = Shape::of("textarea", MAX);
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        let text: String = raw.unwrap_or_default().replace("\r\n", "\n").trim().nfc().collect();
+        without_controls(&text, |c| c == '\n' || c == '\t').and_then(|()| within(&text, MAX)).map(|()| Self(text))
+    }
+}
+
+impl<const MAX: usize> Field for Token<MAX> {
+    const SHAPE: Shape = Shape::of("hidden", MAX);
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        let text = raw.unwrap_or_default();
+        let is_token = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'<>`\\".contains(&byte));
+        if is_token { within(text, MAX).map(|()| Self(text.into())) } else { Err("This value was changed on the way.".into()) }
+    }
+}
+
+impl Field for Username {
+    const SHAPE: Shape = Shape { autocomplete: "username", ..Shape::of("text", 150) };
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        let name: String = raw.unwrap_or_default().trim().nfkc().collect();
+        within(&name, 150)?;
+        // the whole value, not a part of it
+        let is_name = name.chars().all(|c| c.is_alphanumeric() || "@.+-_".contains(c));
+        if is_name { Ok(Self(name)) } else { Err("Use letters, digits and @ . + - _ only.".into()) }
+    }
+}
+
+impl Field for Email {
+    const SHAPE: Shape = Shape { autocomplete: "email", ..Shape::of("email", 254) };
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        let address: String = raw.unwrap_or_default().trim().nfc().collect();
+        within(&address, 254)?;
+        if is_address(&address) { Ok(Self(address)) } else { Err("Enter an e-mail address such as ann@example.org.".into()) }
+    }
+}
+
+impl Field for Password {
+    const SHAPE: Shape = Shape { autocomplete: "current-password", ..Shape::of("password", 1024) };
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        match raw.unwrap_or_default() {
+            "" => Err("This field is required.".into()),
+            long if long.len() > 1024 => Err("Use at most 1024 characters.".into()),
+            password => Ok(Self(Secret::new(password.to_owned()))),
+        }
+    }
+}
+
+impl<const MIN: i64, const MAX: i64> Field for Number<MIN, MAX> {
+    const SHAPE: Shape = Shape::of("number", 20);
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        let number = raw.unwrap_or_default().trim().parse().ok().filter(|number| (MIN..=MAX).contains(number));
+        number.map(Self).ok_or_else(|| format!("Enter a whole number from {MIN} to {MAX}."))
+    }
+}
+
+fn within(text: &str, max: usize) -> Result<(), String> {
+    match text.chars().count() {
+        0 => Err("This field is required.".into()),
+        length if length > max => Err(format!("Use at most {max} characters; these are {length}.")),
+        _ => Ok(()),
+    }
+}
+
+/// Also refused: characters that turn the direction of text around and so make it read otherwise than it is.
+fn without_controls(text: &str, is_fine: fn(char) -> bool) -> Result<(), String> {
+    let is_bad = |c: char| (c.is_control() && !is_fine(c)) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.chars().any(is_bad) { Err("Control characters are not allowed.".into()) } else { Ok(()) }
+}
+
+fn is_address(address: &str) -> bool {
+    let Some((local, domain)) = address.rsplit_once('@') else { return false };
+    let is_local = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+    let is_label = |label: &str| {
+        !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+    };
+    let is_fine_local = !local.is_empty() && local.len() <= 64 && local.chars().all(is_local);
+    is_fine_local && !local.starts_with('.') && !local.ends_with('.') && domain.contains('.') && domain.split('.').all(is_label)
+}
+
+/// What these types have in common: they are text and are read as text.
+macro_rules! text_types {
+    ($([$($generic:tt)*] $type:ty),*) => {
+        $(
+            impl<$($generic)*> Deref for $type {
+                type Target = str;
+
+                fn deref(&self) -> &str {
+                    &self.0
+                }
+            }
+
+            impl<$($generic)*> fmt::Display for $type {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str(&self.0)
+                }
+            }
+
+            impl<$($generic)*> From<$type> for String {
+                fn from(value: $type) -> Self {
+                    value.0
+                }
+            }
+        )*
+    };
+}
+
+text_types!([const MAX: usize] Line<MAX>, [const MAX: usize] Text<MAX>, [const MAX: usize] Token<MAX>, [] Username, [] Email);

@@ -1,0 +1,73 @@
+use super::Field;
+use percent_encoding::percent_decode;
+use std::collections::BTreeMap;
+
+/// Names and values as they were sent, decoded once.
+pub type Pairs = BTreeMap<String, String>;
+
+/// Why a form or a query cannot be read at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RawError {
+    /// Not UTF-8 after decoding.
+    Encoding,
+    /// One name twice: two readers would disagree on the value.
+    Duplicate(String),
+    /// More fields than any form here has.
+    TooMany,
+}
+
+/// Most fields of a form or a query.
+const MAX_FIELDS: usize = 1000;
+
+/// Decodes `application/x-www-form-urlencoded` strictly ([WHATWG URL, 5.1](https://url.spec.whatwg.org/#urlencoded-parsing)).
+///
+/// # Errors
+/// See [`RawError`].
+pub fn pairs(encoded: &[u8]) -> Result<Pairs, RawError> {
+    let mut pairs = Pairs::new();
+    for pair in encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+        let mut sides = pair.splitn(2, |byte| *byte == b'=');
+        let name = decode(sides.next().unwrap_or_default())?;
+        let value = decode(sides.next().unwrap_or_default())?;
+        if pairs.len() == MAX_FIELDS {
+            return Err(RawError::TooMany);
+        }
+        if pairs.insert(name.clone(), value).is_some() {
+            return Err(RawError::Duplicate(name));
+        }
+    }
+    Ok(pairs)
+}
+
+fn decode(part: &[u8]) -> Result<String, RawError> {
+    let spaced: Vec<u8> = part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_decode(&spaced).decode_utf8().map(String::from).map_err(|_| RawError::Encoding)
+}
+
+/// What was sent, while it is read field by field.
+#[derive(Debug)]
+pub struct Input {
+    pairs: Pairs,
+    errors: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl Input {
+    pub(super) fn new(pairs: Pairs) -> Self {
+        Self { pairs, errors: BTreeMap::new() }
+    }
+
+    /// Reads one field; what is wrong with it is kept.
+    pub fn field<T: Field>(&mut self, name: &'static str) -> Option<T> {
+        match T::parse(self.pairs.get(name).map(String::as_str)) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.errors.entry(name).or_default().push(message);
+                None
+            }
+        }
+    }
+
+    pub(super) fn into_parts(self) -> (Pairs, BTreeMap<&'static str, Vec<String>>) {
+        (self.pairs, self.errors)
+    }
+}

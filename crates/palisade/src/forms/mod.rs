@@ -1,0 +1,146 @@
+//! Typed forms: what was sent becomes a struct whose fields know their limits, or the page is shown again with what was typed and what
+//! is wrong. A form is never the model, so nobody can assign what the form does not name.
+//!
+//! ```
+//! use palisade::prelude::*;
+//! #[derive(Form)]
+//! struct NewTicket {
+//!     subject: Line<120>,
+//!     #[form(label = "What happened?")]
+//!     body: Text<10_000>,
+//! }
+//!
+//! async fn open(form: Form<NewTicket>) -> Result<Response> {
+//!     let new = form.valid_or_show("tickets/new.html").await?; // 422, the page again, what was typed, the errors
+//!     Ok(redirect_to(format!("/tickets?opened={}", new.subject.len())))
+//! }
+//! ```
+//!
+//! A `String` has no limit, so it does not compile as a field:
+//!
+//! ```compile_fail
+//! use palisade::prelude::*;
+//! #[derive(Form)]
+//! struct Unbounded { subject: String }
+//! ```
+
+mod extract;
+mod fields;
+mod input;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use extract::is_form;
+pub use extract::{Form, Query, Refill};
+pub use fields::{Email, Line, Number, Password, Text, Token, Username};
+pub use input::{Input, Pairs, RawError, pairs};
+
+/// A struct that is read from a form: derive it.
+pub trait Fields: Sized + Send {
+    /// The fields in order.
+    const FIELDS: &'static [FieldSpec];
+
+    /// Reads every field, so that all errors are found at once. `None` if there is one.
+    fn read(input: &mut Input) -> Option<Self>;
+}
+
+/// A type that a field of a form can have. It knows its limits.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a form, because it has no limit",
+    label = "how long may this be?",
+    note = "write `Line<120>` for one line, `Text<10_000>` for several, `Email`, `Number<1, 100>`, `bool`, or an enum with #[derive(Choice)]"
+)]
+pub trait Field: Sized {
+    /// How it is shown.
+    const SHAPE: Shape;
+
+    /// Reads what was sent; `None` if nothing was.
+    ///
+    /// # Errors
+    /// A sentence for the visitor.
+    fn parse(raw: Option<&str>) -> Result<Self, String>;
+}
+
+/// An enum that is chosen by name: derive it.
+pub trait Choice: Copy + PartialEq + Sized + 'static {
+    /// All of them.
+    const ALL: &'static [Self];
+    /// Name and label of all of them, in the same order.
+    const OPTIONS: &'static [(&'static str, &'static str)];
+
+    /// The name in forms, URLs and columns.
+    fn code(&self) -> &'static str;
+
+    /// The one with this name.
+    fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|choice| choice.code() == code)
+    }
+
+    /// The label for people.
+    fn label(&self) -> &'static str {
+        let code = self.code();
+        Self::OPTIONS.iter().find(|(known, _)| *known == code).map_or(code, |(_, label)| label)
+    }
+}
+
+/// What a page needs to know to show a field.
+#[derive(Debug, Clone, Copy)]
+pub struct FieldSpec {
+    /// Name in the form.
+    pub name: &'static str,
+    /// Label for people.
+    pub label: &'static str,
+    /// A sentence below the field, may be empty.
+    pub help: &'static str,
+    /// How it is shown.
+    pub shape: Shape,
+}
+
+/// How a field is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// `text`, `textarea`, `email`, `password`, `number`, `checkbox`, `select`, `hidden`.
+    pub kind: &'static str,
+    /// Most characters.
+    pub max_length: usize,
+    /// Whether something must be typed.
+    pub is_required: bool,
+    /// For the browser's own filling in.
+    pub autocomplete: &'static str,
+    /// Names and labels of a choice.
+    pub options: &'static [(&'static str, &'static str)],
+}
+
+impl Shape {
+    pub(crate) const fn of(kind: &'static str, max_length: usize) -> Self {
+        Self { kind, max_length, is_required: true, autocomplete: "", options: &[] }
+    }
+}
+
+impl<T: Choice> Field for T {
+    const SHAPE: Shape = Shape { options: T::OPTIONS, ..Shape::of("select", 100) };
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        raw.and_then(T::from_code).ok_or_else(|| "Choose one of the list.".into())
+    }
+}
+
+impl<T: Field> Field for Option<T> {
+    const SHAPE: Shape = Shape { is_required: false, ..T::SHAPE };
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        raw.filter(|raw| !raw.trim().is_empty()).map(|raw| T::parse(Some(raw))).transpose()
+    }
+}
+
+impl Field for bool {
+    const SHAPE: Shape = Shape { is_required: false, ..Shape::of("checkbox", 5) };
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        match raw {
+            None | Some("" | "off" | "false") => Ok(false),
+            Some("on" | "true") => Ok(true),
+            Some(_) => Err("Tick the box or leave it.".into()),
+        }
+    }
+}

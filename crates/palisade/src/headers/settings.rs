@@ -1,0 +1,200 @@
+use crate::checks::{Check, Level};
+use crate::settings::{section, setting_from_str};
+use std::fmt;
+use std::str::FromStr;
+
+/// Who may show a page in a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frames {
+    /// Nobody.
+    Deny,
+    /// Pages of this site.
+    SameOrigin,
+}
+
+/// What other sites learn about where a visitor comes from ([Referrer Policy](https://www.w3.org/TR/referrer-policy/)); the last
+/// one that a browser knows counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferrerPolicy(Vec<&'static str>);
+
+/// Whether a page shares its window with pages of other sites that it opens or that open it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenerPolicy {
+    /// With none.
+    SameOrigin,
+    /// With those it opens, for logins and payments in a window.
+    SameOriginAllowPopups,
+    /// With all.
+    UnsafeNone,
+}
+
+setting_from_str!(Frames, "deny or sameorigin");
+setting_from_str!(ReferrerPolicy, "no-referrer, same-origin, strict-origin, strict-origin-when-cross-origin or a list of them");
+setting_from_str!(OpenerPolicy, "same-origin, same-origin-allow-popups or unsafe-none");
+
+/// The policies of the standard; the ones that tell other sites whole addresses, or tell anything in clear, are at the end.
+const REFERRER_POLICIES: [&str; 8] = [
+    "no-referrer",
+    "same-origin",
+    "strict-origin",
+    "strict-origin-when-cross-origin",
+    "origin",
+    "origin-when-cross-origin",
+    "no-referrer-when-downgrade",
+    "unsafe-url",
+];
+
+impl ReferrerPolicy {
+    /// Only this site's own pages learn the address.
+    pub fn same_origin() -> Self {
+        Self(vec!["same-origin"])
+    }
+
+    fn is_leaky(&self) -> bool {
+        self.0.last().is_some_and(|last| REFERRER_POLICIES[4..].contains(last))
+    }
+}
+
+impl FromStr for ReferrerPolicy {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let known = |name: &str| REFERRER_POLICIES.into_iter().find(|known| *known == name.trim()).ok_or(());
+        text.split(',').map(known).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl fmt::Display for ReferrerPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(","))
+    }
+}
+
+impl FromStr for Frames {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "deny" => Ok(Self::Deny),
+            "sameorigin" => Ok(Self::SameOrigin),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deny => "DENY",
+            Self::SameOrigin => "SAMEORIGIN",
+        })
+    }
+}
+
+impl FromStr for OpenerPolicy {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "same-origin" => Ok(Self::SameOrigin),
+            "same-origin-allow-popups" => Ok(Self::SameOriginAllowPopups),
+            "unsafe-none" => Ok(Self::UnsafeNone),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for OpenerPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SameOrigin => "same-origin",
+            Self::SameOriginAllowPopups => "same-origin-allow-popups",
+            Self::UnsafeNone => "unsafe-none",
+        })
+    }
+}
+
+section! {
+    /// What browsers are told with every response.
+    HeaderSettings("headers") {
+        /// Seconds for which browsers refuse plain HTTP; sent on encrypted requests
+        hsts_secs: u64 = |profile| if profile.is_development() { 0 } else { 31_536_000 };
+        /// Whether this holds for every subdomain as well
+        hsts_include_subdomains: bool = |_| true;
+        /// Whether browsers may ship with this site on their list; hard to take back
+        hsts_preload: bool = |_| false;
+        /// Who may show a page in a frame: deny or sameorigin
+        frames: Frames = |_| Frames::Deny;
+        /// What other sites learn about where a visitor comes from
+        referrer_policy: ReferrerPolicy = |_| ReferrerPolicy::same_origin();
+        /// Whether a page shares its window with pages of other sites
+        opener_policy: OpenerPolicy = |_| OpenerPolicy::SameOrigin;
+    }
+}
+
+/// What can be wrong with these settings.
+pub const CHECKS: &[Check<HeaderSettings>] = &[
+    Check {
+        id: "headers.hsts_off",
+        django: Some("security.W004"),
+        level: Level::Error,
+        title: "browsers are not told to refuse plain HTTP",
+        why: "every visit that starts with http:// can be taken over on the way",
+        fix: "set headers.hsts_secs = 31536000",
+        fires: |settings| settings.hsts_secs == 0,
+    },
+    Check {
+        id: "headers.hsts_short",
+        django: None,
+        level: Level::Warning,
+        title: "browsers are told to refuse plain HTTP for less than a year",
+        why: "a visitor who comes back later is unprotected again (ASVS 3.4.1)",
+        fix: "raise headers.hsts_secs to 31536000 once HTTPS has proven itself",
+        fires: |settings| (1..31_536_000).contains(&settings.hsts_secs),
+    },
+    Check {
+        id: "headers.hsts_not_for_subdomains",
+        django: Some("security.W005"),
+        level: Level::Warning,
+        title: "subdomains may still be reached by plain HTTP",
+        why: "an attacker on the way can invent a subdomain and use it against the site",
+        fix: "set headers.hsts_include_subdomains = true",
+        fires: |settings| settings.hsts_secs > 0 && !settings.hsts_include_subdomains,
+    },
+    Check {
+        id: "headers.hsts_not_preloaded",
+        django: Some("security.W021"),
+        level: Level::Info,
+        title: "the site is not offered for the browsers' list of HTTPS-only sites",
+        why: "the very first visit of a browser is unprotected",
+        fix: "set headers.hsts_preload = true when every subdomain speaks HTTPS for good, then register the site",
+        fires: |settings| settings.hsts_secs > 0 && !settings.hsts_preload,
+    },
+    Check {
+        id: "headers.frames_allowed",
+        django: Some("security.W019"),
+        level: Level::Warning,
+        title: "pages may be framed by pages of this site",
+        why: "one page with an injection can lay itself over any other",
+        fix: "set headers.frames = \"deny\"",
+        fires: |settings| settings.frames != Frames::Deny,
+    },
+    Check {
+        id: "headers.referrer_leaks",
+        django: Some("security.W022"),
+        level: Level::Warning,
+        title: "other sites learn where a visitor comes from",
+        why: "addresses hold names, searches and sometimes tokens",
+        fix: "set headers.referrer_policy = \"same-origin\"",
+        fires: |settings| settings.referrer_policy.is_leaky(),
+    },
+    Check {
+        id: "headers.opener_shared",
+        django: None,
+        level: Level::Warning,
+        title: "pages share their window with pages of other sites",
+        why: "the other page can move this one to a look-alike login",
+        fix: "set headers.opener_policy = \"same-origin\"",
+        fires: |settings| settings.opener_policy == OpenerPolicy::UnsafeNone,
+    },
+];

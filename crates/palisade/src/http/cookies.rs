@@ -1,0 +1,107 @@
+//! Cookies as a browser may keep them: `__Host-`, Secure, HttpOnly, SameSite; read strictly, written whole.
+
+use crate::settings::setting_from_str;
+use http::{HeaderMap, HeaderValue, header};
+use std::fmt;
+use std::str::FromStr;
+
+/// When a cookie is sent along from another site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameSite {
+    /// Never.
+    Strict,
+    /// When a link is followed.
+    Lax,
+    /// Always: no protection. Production refuses it.
+    None,
+}
+
+setting_from_str!(SameSite, "strict, lax or none");
+
+impl FromStr for SameSite {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "strict" => Ok(Self::Strict),
+            "lax" => Ok(Self::Lax),
+            "none" => Ok(Self::None),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for SameSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Strict => "Strict",
+            Self::Lax => "Lax",
+            Self::None => "None",
+        })
+    }
+}
+
+/// Whether a cookie may travel in clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Encrypted only: `__Host-` and Secure.
+    Secure,
+    /// Also in clear: plain HTTP on this machine, where `Secure` would lose the cookie in some browsers.
+    Plain,
+}
+
+/// A cookie of the framework: always HttpOnly, path `/`, no domain.
+#[derive(Debug, Clone, Copy)]
+pub struct Cookie<'a> {
+    /// Name without prefix: `session`.
+    pub name: &'a str,
+    /// Secure or not.
+    pub transport: Transport,
+    /// When it is sent from other sites.
+    pub same_site: SameSite,
+    /// Seconds to keep it, `None` until the browser closes.
+    pub max_age_secs: Option<u64>,
+}
+
+impl Cookie<'_> {
+    /// The name on the wire. A `__Host-` cookie cannot be planted by a sibling domain or over plain HTTP
+    /// ([RFC 6265bis, 4.1.3](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis)).
+    pub fn wire_name(&self) -> String {
+        match self.transport {
+            Transport::Secure => format!("__Host-{}", self.name),
+            Transport::Plain => self.name.to_owned(),
+        }
+    }
+
+    /// The value that the request carries, if it carries exactly one.
+    pub fn read<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        read(headers, &self.wire_name())
+    }
+
+    /// The header that sets the cookie.
+    pub fn set(&self, value: &str) -> Option<HeaderValue> {
+        let secure = if self.transport == Transport::Secure { "; Secure" } else { "" };
+        let age = self.max_age_secs.map(|secs| format!("; Max-Age={secs}")).unwrap_or_default();
+        let line = format!("{}={value}; Path=/; HttpOnly; SameSite={}{secure}{age}", self.wire_name(), self.same_site);
+        // browsers drop what is longer than 4096 bytes (ASVS 3.3.5): better no cookie than half of one
+        HeaderValue::from_str(&line).ok().filter(|_| is_value(value) && self.wire_name().len() + value.len() <= 4096)
+    }
+
+    /// The header that removes the cookie.
+    pub fn clear(&self) -> Option<HeaderValue> {
+        Cookie { max_age_secs: Some(0), ..*self }.set("")
+    }
+}
+
+/// The value of the cookie `name`. Two cookies of one name are a sign of one that was planted: neither is believed.
+pub fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut values = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('=')).filter(|(key, _)| *key == name);
+    let (_, value) = values.next()?;
+    values.next().is_none().then_some(value)
+}
+
+/// Characters of a cookie's value by RFC 6265.
+fn is_value(value: &str) -> bool {
+    value.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e))
+}

@@ -1,0 +1,99 @@
+use std::fmt;
+use std::str::FromStr;
+
+/// A host that a request named, lower-cased, without the trailing dot. Syntax and verdicts are Django's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestHost {
+    domain: String,
+    port: Option<String>,
+}
+
+impl RequestHost {
+    /// Splits a Host header. `None` for anything that is not a host and an optional port.
+    pub fn parse(header: &str) -> Option<Self> {
+        let header = header.to_ascii_lowercase();
+        let end = match header.strip_prefix('[') {
+            Some(rest) => rest.find(']')? + 2,
+            None => header.find(':').unwrap_or(header.len()),
+        };
+        let (domain, rest) = header.split_at(end);
+        let port = match rest.strip_prefix(':') {
+            Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.to_owned()),
+            Some(_) => return None,
+            None if rest.is_empty() => None,
+            None => return None,
+        };
+        let is_name = !domain.is_empty() && domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-');
+        (is_name || is_ipv6(domain)).then(|| Self { domain: domain.strip_suffix('.').unwrap_or(domain).to_owned(), port })
+    }
+
+    /// The name or address.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The port as it was written.
+    pub fn port(&self) -> Option<&str> {
+        self.port.as_deref()
+    }
+
+    /// Whether one of the patterns allows this host.
+    pub fn is_allowed(&self, patterns: &[HostPattern]) -> bool {
+        patterns.iter().any(|pattern| pattern.matches(&self.domain))
+    }
+}
+
+/// `[`, hexadecimal digits, a colon, then digits, colons and dots, `]`.
+fn is_ipv6(domain: &str) -> bool {
+    let Some(inner) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else { return false };
+    let Some((first, rest)) = inner.split_once(':') else { return false };
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    first.bytes().all(is_hex) && !rest.is_empty() && rest.bytes().all(|byte| is_hex(byte) || byte == b':' || byte == b'.')
+}
+
+impl fmt::Display for RequestHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.port {
+            Some(port) => write!(f, "{}:{port}", self.domain),
+            None => f.write_str(&self.domain),
+        }
+    }
+}
+
+/// A host that is served: `example.org`, or `.example.org` with everything below it, or `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPattern(String);
+
+impl HostPattern {
+    /// Whether every host matches, which production refuses.
+    pub fn is_wildcard(&self) -> bool {
+        self.0 == "*"
+    }
+
+    pub(crate) fn matches(&self, domain: &str) -> bool {
+        if self.is_wildcard() {
+            return true;
+        }
+        match self.0.strip_prefix('.') {
+            Some(parent) => domain == parent || domain.ends_with(&self.0),
+            None => domain == self.0,
+        }
+    }
+}
+
+impl FromStr for HostPattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let pattern = text.to_ascii_lowercase();
+        let host = RequestHost::parse(&pattern);
+        let is_host = host.is_some_and(|host| host.port.is_none());
+        if pattern == "*" || is_host { Ok(Self(pattern)) } else { Err("a host is a name without scheme, port or path".into()) }
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

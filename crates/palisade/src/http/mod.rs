@@ -1,0 +1,18 @@
+//! What a request is before anybody looks at it: who sent it, to which host, over what; and how cookies and redirects are written.
+//!
+//! Everything becomes a type at this edge: [`HostPattern`], [`Origin`], [`ClientAddress`], [`RedirectTarget`].
+
+mod client;
+pub mod cookies;
+mod host;
+mod origin;
+mod redirect;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use client::{ClientAddress, TrustedProxies};
+pub use host::{HostPattern, RequestHost};
+pub use origin::{Origin, OriginPattern};
+pub use redirect::{RedirectTarget, is_safe_redirect, redirect_to};
+pub use settings::{CHECKS, HttpSettings};

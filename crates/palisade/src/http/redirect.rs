@@ -1,0 +1,76 @@
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use url::Url;
+
+/// Somewhere on this site to send a browser to: a path, with query and fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedirectTarget(HeaderValue);
+
+impl RedirectTarget {
+    /// A path that a visitor gave, as in `?next=`. `None` for everything that a browser could take for another site.
+    pub fn from_input(text: &str) -> Option<Self> {
+        if !text.starts_with('/') || !is_safe_redirect(text, &[], true) {
+            return None;
+        }
+        // serialising by a URL parser percent-encodes what must not stand in a header
+        let url = Url::parse("https://palisade.invalid").ok()?.join(text).ok()?;
+        let is_local = url.host_str() == Some("palisade.invalid") && url.path().starts_with('/') && !url.path().starts_with("//");
+        HeaderValue::from_str(&url[url::Position::BeforePath..]).ok().filter(|_| is_local).map(Self)
+    }
+}
+
+/// Sends the browser to a page of this site with GET (303). What is not a path of this site becomes `/`, and is logged.
+///
+/// ```
+/// use palisade::prelude::*;
+/// let response = redirect_to("/tickets/7");
+/// assert_eq!(response.headers()["location"], "/tickets/7");
+/// assert_eq!(redirect_to("//evil.example").headers()["location"], "/");
+/// ```
+pub fn redirect_to(path: impl AsRef<str>) -> Response {
+    let target = RedirectTarget::from_input(path.as_ref()).unwrap_or_else(|| {
+        tracing::error!(target: "palisade", path = ?path.as_ref(), "redirect_to was given something that is not a path of this site");
+        RedirectTarget(HeaderValue::from_static("/"))
+    });
+    target.into_response()
+}
+
+impl IntoResponse for RedirectTarget {
+    fn into_response(self) -> Response {
+        (StatusCode::SEE_OTHER, [(header::LOCATION, self.0)]).into_response()
+    }
+}
+
+/// Whether a URL leads to a path of this site or to one of `allowed_hosts`, as every browser reads it. Verdicts are Django's.
+pub fn is_safe_redirect(url: &str, allowed_hosts: &[&str], require_https: bool) -> bool {
+    let url = url.trim();
+    // browsers take a backslash for a slash, so both readings must be safe
+    !url.is_empty()
+        && !url.chars().any(char::is_control)
+        && is_safe_as_written(url, allowed_hosts, require_https)
+        && is_safe_as_written(&url.replace('\\', "/"), allowed_hosts, require_https)
+}
+
+fn is_safe_as_written(url: &str, allowed_hosts: &[&str], require_https: bool) -> bool {
+    if url.starts_with("///") {
+        return false;
+    }
+    let (scheme, rest) = split_scheme(url);
+    let Some(authority) = rest.strip_prefix("//").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default()) else {
+        return scheme.is_none();
+    };
+    let scheme = scheme.unwrap_or_else(|| "http".into());
+    let is_allowed_scheme = scheme == "https" || (scheme == "http" && !require_https);
+    is_allowed_scheme && !authority.is_empty() && allowed_hosts.contains(&authority)
+}
+
+fn split_scheme(url: &str) -> (Option<String>, &str) {
+    match url.split_once(':') {
+        Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme.to_ascii_lowercase()), rest),
+        _ => (None, url),
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+}

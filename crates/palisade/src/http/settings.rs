@@ -1,0 +1,86 @@
+use super::HostPattern;
+use crate::checks::{Check, Level};
+use crate::settings::{Secs, section, setting_from_str};
+use ipnet::IpNet;
+
+setting_from_str!(HostPattern, "a host such as example.org, or .example.org with everything below it");
+
+section! {
+    /// Who is served, over what, and how much may be sent.
+    HttpSettings("http") {
+        /// Hosts that are served; a leading dot includes everything below
+        allowed_hosts: Vec<HostPattern> = |profile| local_hosts(profile.is_development());
+        /// Networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed
+        trusted_proxies: Vec<IpNet> = |_| Vec::new();
+        /// Whether plain HTTP is sent to HTTPS
+        https_redirect: bool = |profile| !profile.is_development();
+        /// Host that plain HTTP is sent to; the requested one if empty
+        https_host: Option<String> = |_| None;
+        /// Paths that are served over plain HTTP as well, such as /health/live for a balancer
+        https_redirect_exempt: Vec<String> = |_| vec!["/health/live".into(), "/health/ready".into()];
+        /// Networks that get 403 and nothing else
+        blocked_networks: Vec<IpNet> = |_| Vec::new();
+        /// Most bytes of a request's body
+        max_body_bytes: u64 = |_| 2_621_440;
+        /// Most bytes of path and query
+        max_url_bytes: u64 = |_| 8192;
+        /// Seconds in which a body must have arrived
+        body_timeout_secs: Secs = |_| Secs(30);
+        /// Seconds in which a handler must have answered
+        response_timeout_secs: Secs = |_| Secs(60);
+    }
+}
+
+fn local_hosts(is_development: bool) -> Vec<HostPattern> {
+    let local = if is_development { &["localhost", ".localhost", "127.0.0.1", "[::1]"][..] } else { &[] };
+    local.iter().filter_map(|host| host.parse().ok()).collect()
+}
+
+/// What can be wrong with these settings.
+pub const CHECKS: &[Check<HttpSettings>] = &[
+    Check {
+        id: "http.hosts_missing",
+        django: Some("security.W020"),
+        level: Level::Error,
+        title: "no host is allowed, so nobody would be served",
+        why: "the Host header is input: links and cache keys made from any host belong to the attacker",
+        fix: "list the site's names in http.allowed_hosts, for example PALISADE_HTTP__ALLOWED_HOSTS=desk.example.org",
+        fires: |settings| settings.allowed_hosts.is_empty(),
+    },
+    Check {
+        id: "http.hosts_wildcard",
+        django: None,
+        level: Level::Error,
+        title: "every host is allowed",
+        why: "links in mails and cached pages could be made to point to an attacker's host",
+        fix: "replace * in http.allowed_hosts by the site's names",
+        fires: |settings| settings.allowed_hosts.iter().any(HostPattern::is_wildcard),
+    },
+    Check {
+        id: "http.https_redirect_off",
+        django: Some("security.W008"),
+        level: Level::Error,
+        title: "plain HTTP is not sent to HTTPS",
+        why: "the first request of a visitor can be read and changed on the way",
+        fix: "set http.https_redirect = true",
+        fires: |settings| !settings.https_redirect,
+    },
+    Check {
+        id: "http.nobody_ends_tls",
+        django: None,
+        level: Level::Error,
+        title: "nobody ends TLS: there is no trusted proxy, so every request would be sent to HTTPS again and again",
+        why: "a site that is only reachable in clear cannot protect a session (ASVS 12.2.1)",
+        fix: "put a proxy that ends TLS in front and list its address in http.trusted_proxies, for example 127.0.0.1/32",
+        fires: |settings| settings.trusted_proxies.is_empty(),
+    },
+    Check {
+        id: "http.proxies_everybody",
+        django: None,
+        level: Level::Error,
+        title: "everybody is a trusted proxy",
+        why: "any visitor could choose the address that limits, locks and logs see",
+        fix: "list only your proxies in http.trusted_proxies",
+        fires: |settings| settings.trusted_proxies.iter().any(|network| network.prefix_len() < 8),
+    },
+];

@@ -1,0 +1,99 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::cookies::{Cookie, SameSite, Transport, read};
+use super::*;
+use crate::testing::vectors;
+use http::{HeaderMap, HeaderValue};
+
+// F009
+#[test]
+fn hosts_vectors() {
+    for case in vectors::cases("hosts.json") {
+        let host = RequestHost::parse(vectors::text(&case, "host"));
+        let patterns: Vec<HostPattern> = vectors::texts(&case, "allowed_hosts").iter().map(|pattern| pattern.parse().unwrap()).collect();
+        assert_eq!(host.as_ref().map_or("", |host| host.domain()), vectors::text(&case, "domain"), "{case}");
+        assert_eq!(host.as_ref().and_then(|host| host.port()).unwrap_or(""), vectors::text(&case, "port"), "{case}");
+        assert_eq!(host.is_some_and(|host| host.is_allowed(&patterns)), case["accepted"].as_bool().unwrap(), "{case}");
+    }
+}
+
+// ASVS 3.7.2
+#[test]
+fn safe_redirects_vectors() {
+    for case in vectors::cases("safe_redirects.json") {
+        let hosts = vectors::texts(&case, "allowed_hosts");
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        let (url, require_https) = (vectors::text(&case, "url"), case["require_https"].as_bool().unwrap());
+        let accepted = case["accepted"].as_bool().unwrap();
+        assert_eq!(is_safe_redirect(url, &hosts, require_https), accepted, "{case}");
+        if let Some(target) = RedirectTarget::from_input(url) {
+            assert!(hosts.is_empty() && accepted || is_safe_redirect(url, &[], true), "{case}: {target:?}");
+        }
+    }
+}
+
+#[test]
+fn redirect_targets_are_paths_of_this_site() {
+    let rows = [
+        ("/tickets/7?a=b#c", Some("/tickets/7?a=b#c")),
+        ("/a b/ü", Some("/a%20b/%C3%BC")),
+        ("tickets", None),
+        ("//evil.org", None),
+        ("/\\evil.org", None),
+        ("/\t/evil.org", None),
+        ("/x\r\nSet-Cookie: a=b", None),
+        ("/../..//evil.org", None),
+        ("https://evil.org", None),
+        ("javascript:alert(1)", None),
+        ("", None),
+    ];
+    for (input, expected) in rows {
+        let found = RedirectTarget::from_input(input).map(|target| axum::response::IntoResponse::into_response(target));
+        assert_eq!(found.as_ref().map(|response| response.headers()["location"].to_str().unwrap()), expected, "{input:?}");
+    }
+}
+
+// F010, D22, ASVS 4.1.3
+#[test]
+fn forwarded_headers_of_strangers_are_nothing() {
+    let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
+    let rows = [
+        ("a stranger's header", "192.0.2.1", "203.0.113.9", "192.0.2.1"),
+        ("one proxy", "10.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("leftmost is the client's invention", "10.0.0.1", "6.6.6.6, 203.0.113.9", "203.0.113.9"),
+        ("two proxies", "10.0.0.1", "203.0.113.9, 10.0.0.2", "203.0.113.9"),
+        ("junk ends the way", "10.0.0.1", "203.0.113.9, junk", "10.0.0.1"),
+        ("no header", "10.0.0.1", "", "10.0.0.1"),
+        ("v4 in v6", "::ffff:10.0.0.1", "203.0.113.9", "203.0.113.9"),
+    ];
+    for (name, peer, header, expected) in rows {
+        let headers = HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), HeaderValue::from_static(header))]);
+        assert_eq!(proxies.client(peer.parse().unwrap(), &headers).to_string(), expected, "{name}");
+    }
+    let https = HeaderMap::from_iter([("x-forwarded-proto".parse().unwrap(), HeaderValue::from_static("https"))]);
+    assert!(proxies.is_secure("10.0.0.1".parse().unwrap(), &https));
+    assert!(!proxies.is_secure("192.0.2.1".parse().unwrap(), &https), "a stranger's word");
+}
+
+// ASVS 3.3.1 to 3.3.5; D39
+#[test]
+fn cookies_are_host_bound_and_never_carry_control_characters() {
+    let cookie = Cookie { name: "session", transport: Transport::Secure, same_site: SameSite::Lax, max_age_secs: None };
+    assert_eq!(cookie.set("abc").unwrap(), "__Host-session=abc; Path=/; HttpOnly; SameSite=Lax; Secure");
+    for value in ["a\r\nSet-Cookie: x=y", "a;b", "a b", "ü", &"x".repeat(4096)] {
+        assert!(cookie.set(value).is_none(), "{value:?}");
+    }
+    let headers = |line: &'static str| HeaderMap::from_iter([(http::header::COOKIE, HeaderValue::from_static(line))]);
+    assert_eq!(read(&headers("a=1; session=2; b=3"), "session"), Some("2"));
+    assert_eq!(read(&headers("session=1; session=2"), "session"), None, "one of the two was planted");
+    assert_eq!(read(&headers("xsession=1"), "session"), None);
+}
+
+// D31
+#[test]
+fn wildcard_origins_are_too_wide() {
+    let rows = [("https://*", true), ("https://*.com", true), ("https://*.co.uk", true), ("https://*.example.org", false), ("https://a.example.org", false)];
+    for (text, is_too_wide) in rows {
+        assert_eq!(text.parse::<OriginPattern>().unwrap().is_too_wide(), is_too_wide, "{text}");
+    }
+}

@@ -1,0 +1,54 @@
+//! Palisade: a web framework that is safe before anyone configures it.
+//!
+//! A site is an [`App`](app::App) with routes, each of which starts with who may come in. Everything else is there already: hosts, headers,
+//! forms that cannot be forged, sessions, accounts, a database that GET cannot write to, checks that stop an unsafe start.
+//!
+//! ```no_run
+//! use palisade::prelude::*;
+//!
+//! fn main() -> ExitCode {
+//!     App::new()
+//!         .routes(Routes::new().route("/", public().get(front)).route("/mine", signed_in().get(mine)))
+//!         .run()
+//! }
+//!
+//! async fn front() -> &'static str {
+//!     "Hello"
+//! }
+//!
+//! async fn mine(user: User) -> String {
+//!     format!("Hello, {}", user.username)
+//! }
+//! ```
+//!
+//! Each module says what it protects and how to use it; read them in this order: [`app`], [`permissions`], [`views`], [`forms`], [`db`],
+//! [`auth`], [`sessions`], [`csrf`], [`headers`], [`http`], [`settings`], [`checks`].
+
+extern crate self as palisade;
+
+pub mod app;
+pub mod audit_log;
+pub mod auth;
+pub mod checks;
+pub mod clock;
+mod command;
+pub mod csrf;
+pub mod db;
+pub mod forms;
+pub mod headers;
+pub mod http;
+pub mod mail;
+pub mod permissions;
+pub mod prelude;
+pub mod sessions;
+pub mod settings;
+pub mod static_files;
+pub mod testing;
+pub mod throttle;
+pub mod views;
+
+pub use palisade_crypto as crypto;
+pub use palisade_macros::include_templates;
+pub use palisade_password as password;
+pub use palisade_template as template;
+pub use {async_trait, axum, sea_orm, sea_orm_migration, serde};

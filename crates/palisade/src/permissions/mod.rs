@@ -1,0 +1,16 @@
+//! Who may come in: the access rule that every route starts with, and what users and groups may do.
+//!
+//! ```
+//! use palisade::prelude::*;
+//! # async fn page() {}
+//! let front = public().get(page);
+//! let tickets = signed_in().get(page).post(page);
+//! let queue = staff().and(can("helpdesk.work_queue")).get(page);
+//! let early = when("early birds", |user, _| user.is_some_and(|user| user.id < 100)).get(page);
+//! ```
+
+mod rule;
+mod store;
+
+pub use rule::{Access, Policy, Verdict, can, public, signed_in, staff, when};
+pub use store::{ensure, of_user};

@@ -1,0 +1,164 @@
+use super::store;
+use crate::auth::{User, Visitor};
+use crate::db::Database;
+use crate::views::Result;
+use futures_util::future::BoxFuture;
+use http::request::Parts;
+use std::fmt;
+use std::sync::Arc;
+
+/// Who may use a route. Without one, a route does not compile.
+#[derive(Clone)]
+pub struct Access(Rule);
+
+#[derive(Clone)]
+enum Rule {
+    Public,
+    SignedIn,
+    Staff,
+    Can(&'static str),
+    When(&'static str, Arc<dyn Policy>),
+    All(Vec<Access>),
+    Any(Vec<Access>),
+}
+
+/// A rule of the site's own: a pure decision about a visitor and a request. Anonymous is `None`, the least of all users.
+pub trait Policy: Send + Sync {
+    /// Whether this user may send this request.
+    fn allows(&self, user: Option<&User>, request: &Parts) -> bool;
+}
+
+impl<F: Fn(Option<&User>, &Parts) -> bool + Send + Sync> Policy for F {
+    fn allows(&self, user: Option<&User>, request: &Parts) -> bool {
+        self(user, request)
+    }
+}
+
+/// What a rule says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Come in.
+    Allow,
+    /// Say who you are first.
+    LogIn,
+    /// No.
+    Forbid,
+    /// There is nothing here, for you.
+    Hide,
+}
+
+/// Everybody.
+pub fn public() -> Access {
+    Access(Rule::Public)
+}
+
+/// Everybody who is signed in.
+pub fn signed_in() -> Access {
+    Access(Rule::SignedIn)
+}
+
+/// Those who work here. For all others there is nothing there: 404.
+pub fn staff() -> Access {
+    Access(Rule::Staff)
+}
+
+/// Users who have this permission, by themselves or by a group. A name that the site does not declare stops the start.
+pub fn can(permission: &'static str) -> Access {
+    Access(Rule::Can(permission))
+}
+
+/// Those for whom a policy of the site says yes; `name` is for the list of routes.
+pub fn when(name: &'static str, policy: impl Fn(Option<&User>, &Parts) -> bool + Send + Sync + 'static) -> Access {
+    Access(Rule::When(name, Arc::new(policy)))
+}
+
+impl Access {
+    /// Both rules must allow.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(Rule::All(vec![self, other]))
+    }
+
+    /// One of the rules must allow.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(Rule::Any(vec![self, other]))
+    }
+
+    /// Every permission that the rule names.
+    pub(crate) fn permissions(&self) -> Vec<&'static str> {
+        match &self.0 {
+            Rule::Can(permission) => vec![permission],
+            Rule::All(rules) | Rule::Any(rules) => rules.iter().flat_map(Self::permissions).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether nobody is asked who they are.
+    pub(crate) fn is_public(&self) -> bool {
+        matches!(self.0, Rule::Public)
+    }
+
+    /// What the rule says of this visitor and request. Asks the database only if the rule needs to know.
+    pub(crate) fn judge<'a>(&'a self, visitor: &'a Visitor, database: &'a Database, request: &'a Parts) -> BoxFuture<'a, Result<Verdict>> {
+        Box::pin(async move {
+            match &self.0 {
+                Rule::Public => Ok(Verdict::Allow),
+                Rule::All(rules) => {
+                    for rule in rules {
+                        let verdict = rule.judge(visitor, database, request).await?;
+                        if verdict != Verdict::Allow {
+                            return Ok(verdict);
+                        }
+                    }
+                    Ok(Verdict::Allow)
+                }
+                Rule::Any(rules) => {
+                    let mut first = None;
+                    for rule in rules {
+                        let verdict = rule.judge(visitor, database, request).await?;
+                        if verdict == Verdict::Allow {
+                            return Ok(verdict);
+                        }
+                        first.get_or_insert(verdict);
+                    }
+                    Ok(first.unwrap_or(Verdict::Forbid))
+                }
+                rule => rule.judge_user(visitor.user().await?, database, request).await,
+            }
+        })
+    }
+}
+
+impl Rule {
+    async fn judge_user(&self, user: Option<&User>, database: &Database, request: &Parts) -> Result<Verdict> {
+        let allowed = match (self, user) {
+            (Self::Staff, user) => return Ok(if user.is_some_and(|user| user.is_staff) { Verdict::Allow } else { Verdict::Hide }),
+            (Self::When(_, policy), user) => policy.allows(user, request),
+            (_, None) => false,
+            (Self::SignedIn, Some(_)) => true,
+            (Self::Can(permission), Some(user)) => user.is_superuser || store::of_user(database, user).await?.contains(*permission),
+            (Self::Public | Self::All(_) | Self::Any(_), _) => unreachable!("these do not ask about the user"),
+        };
+        Ok(match (allowed, user) {
+            (true, _) => Verdict::Allow,
+            (false, None) => Verdict::LogIn,
+            (false, Some(_)) => Verdict::Forbid,
+        })
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let joined = |rules: &[Self], word: &str| rules.iter().map(Self::to_string).collect::<Vec<_>>().join(word);
+        match &self.0 {
+            Rule::Public => f.write_str("everybody"),
+            Rule::SignedIn => f.write_str("signed in"),
+            Rule::Staff => f.write_str("staff"),
+            Rule::Can(permission) => write!(f, "can {permission}"),
+            Rule::When(name, _) => write!(f, "when {name}"),
+            Rule::All(rules) => f.write_str(&joined(rules, " and ")),
+            Rule::Any(rules) => write!(f, "({})", joined(rules, " or ")),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! `use palisade::prelude::*;` is all that most files of a site import.
+
+pub use crate::app::{App, Reason, Routes, Site};
+pub use crate::auth::{User, Visitor};
+pub use crate::db::{Db, Tx, contains};
+pub use crate::forms::{Choice, Email, Form, Line, Number, Password, Query, Text, Token, Username};
+pub use crate::http::redirect_to;
+pub use crate::permissions::{can, public, signed_in, staff, when};
+pub use crate::sessions::{MessageLevel, Session};
+pub use crate::sql;
+pub use crate::views::{Error, ErrorKind, Or404, Page, Result};
+pub use axum::extract::Path;
+pub use axum::response::{IntoResponse, Response};
+pub use palisade_macros::{Choice, Form, include_templates};
+pub use palisade_template::{Serde, Value, context};
+pub use sea_orm;
+pub use std::process::ExitCode;

@@ -1,0 +1,18 @@
+//! Server-side sessions. The browser holds a random key of 256 bits; the store holds its hash and the data, in Django's table and format.
+//!
+//! A session is loaded when somebody looks at it, and not before: a page that does not look costs no query. It ends after
+//! `sessions.idle_secs` without use and after `sessions.absolute_secs` in any case, and both are decided here, not by the cookie. A new key
+//! is made at every login, password change and change of privilege ([`Session::rotate`]); the old one is dead at once.
+
+mod cookie;
+mod migration;
+mod record;
+mod session;
+mod settings;
+mod store;
+
+pub use cookie::Sessions;
+pub use migration::migrations;
+pub use session::{MessageLevel, Session};
+pub use settings::{CHECKS, SessionSettings, StoreKind};
+pub use store::{DatabaseStore, MemoryStore, SessionStore};

@@ -1,0 +1,44 @@
+//! The text of a session: Django's signed JSON, with two entries of our own.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use palisade_crypto::KeyRing;
+use palisade_crypto::signing::{Compress, Signer};
+use serde_json::{Map, Value};
+
+/// What a session holds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Record {
+    pub(super) values: Map<String, Value>,
+    /// When the session began; `None` for one that Django made.
+    pub(super) began: Option<DateTime<Utc>>,
+    /// When it was last written down.
+    pub(super) seen: Option<DateTime<Utc>>,
+}
+
+const BEGAN: &str = "_palisade_began";
+const SEEN: &str = "_palisade_seen";
+
+/// Django's salt for `django.contrib.sessions.backends.db`.
+const SALT: &str = "django.contrib.sessions.SessionStore";
+
+impl Record {
+    pub(super) fn decode(ring: &KeyRing, text: &str) -> Option<Self> {
+        let (value, _) = Signer::new(ring, SALT).loads(text).ok()?;
+        let Value::Object(mut values) = value else { return None };
+        let mut time = |key| values.shift_remove(key).and_then(|value| DateTime::from_timestamp(value.as_i64()?, 0));
+        let (began, seen) = (time(BEGAN), time(SEEN));
+        Some(Self { values, began, seen })
+    }
+
+    pub(super) fn encode(&self, ring: &KeyRing, now: DateTime<Utc>) -> String {
+        let mut values = self.values.clone();
+        values.insert(BEGAN.into(), self.began.unwrap_or(now).timestamp().into());
+        values.insert(SEEN.into(), now.timestamp().into());
+        Signer::new(ring, SALT).dumps(&Value::Object(values), crate::clock::unix_seconds(now), Compress::IfShorter)
+    }
+
+    /// Whether the session has ended, by either limit.
+    pub(super) fn has_ended(&self, now: DateTime<Utc>, idle: TimeDelta, absolute: TimeDelta) -> bool {
+        self.seen.is_some_and(|seen| now - seen >= idle) || self.began.is_some_and(|began| now - began >= absolute)
+    }
+}

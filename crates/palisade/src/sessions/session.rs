@@ -1,0 +1,239 @@
+use super::Sessions;
+use super::record::Record;
+use crate::views::{Error, Result};
+use axum::extract::FromRequestParts;
+use http::HeaderValue;
+use http::request::Parts;
+use palisade_crypto::{Secret, random};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// The visitor's session. Cheap to clone; loaded at the first look; written down once, when the handler is done.
+#[derive(Clone)]
+pub struct Session(Arc<Shared>);
+
+struct Shared {
+    sessions: Arc<Sessions>,
+    key: Option<Secret<String>>,
+    on_look: Box<dyn Fn() + Send + Sync>,
+    state: Mutex<Option<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    record: Record,
+    /// Whether the key in the cookie leads to a session.
+    exists: bool,
+    is_changed: bool,
+    fate: Fate,
+}
+
+#[derive(Default, PartialEq, Eq)]
+enum Fate {
+    #[default]
+    Keep,
+    Rotate,
+    End,
+}
+
+/// How a message is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageLevel {
+    /// It worked.
+    Success,
+    /// Look out.
+    Warning,
+    /// It did not work.
+    Error,
+}
+
+const MESSAGES: &str = "_palisade_messages";
+/// Most messages that wait for a page.
+const MAX_MESSAGES: usize = 10;
+
+impl Session {
+    pub(super) fn new(sessions: Arc<Sessions>, key: Option<Secret<String>>, on_look: Box<dyn Fn() + Send + Sync>) -> Self {
+        Self(Arc::new(Shared { sessions, key, on_look, state: Mutex::new(None) }))
+    }
+
+    /// A value, if it is there and is a `T`.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn value<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let state = self.state().await?;
+        Ok(loaded(&state).record.values.get(name).and_then(|value| serde_json::from_value(value.clone()).ok()))
+    }
+
+    /// Puts a value in.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the value is not JSON.
+    pub async fn insert(&self, name: &str, value: impl Serialize) -> Result<()> {
+        let value = serde_json::to_value(value)?;
+        self.change(|record| record.values.insert(name.to_owned(), value)).await.map(drop)
+    }
+
+    /// Takes a value out.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn remove(&self, name: &str) -> Result<Option<Value>> {
+        if self.value::<Value>(name).await?.is_none() {
+            return Ok(None);
+        }
+        self.change(|record| record.values.shift_remove(name)).await
+    }
+
+    /// Gives the session a new key; the old one is dead when the answer is sent.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn rotate(&self) -> Result<()> {
+        self.fate(Fate::Rotate).await
+    }
+
+    /// Forgets everything and gives the session a new key: for another user.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn renew(&self) -> Result<()> {
+        self.change(|record| *record = Record::default()).await?;
+        self.fate(Fate::Rotate).await
+    }
+
+    /// Ends the session.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn end(&self) -> Result<()> {
+        self.change(|record| *record = Record::default()).await?;
+        self.fate(Fate::End).await
+    }
+
+    /// Shows a message on the next page.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn message(&self, level: MessageLevel, text: impl Into<String>) -> Result<()> {
+        let level = match level {
+            MessageLevel::Success => "success",
+            MessageLevel::Warning => "warning",
+            MessageLevel::Error => "error",
+        };
+        let mut messages: Vec<Value> = self.value(MESSAGES).await?.unwrap_or_default();
+        messages.push(json!({ "level": level, "text": text.into() }));
+        let first = messages.len().saturating_sub(MAX_MESSAGES);
+        self.insert(MESSAGES, &messages[first..]).await
+    }
+
+    /// The messages that wait, which this page shows.
+    pub(crate) async fn take_messages(&self) -> Result<Vec<Value>> {
+        let messages = self.remove(MESSAGES).await?;
+        Ok(messages.and_then(|messages| serde_json::from_value(messages).ok()).unwrap_or_default())
+    }
+
+    /// The key in the cookie, whether or not it leads to a session.
+    pub(crate) fn cookie_key(&self) -> Option<&str> {
+        self.0.key.as_ref().map(|key| key.expose().as_str())
+    }
+
+    /// Writes down what changed, and says which cookie to set.
+    pub(crate) async fn finish(&self) -> Result<Option<HeaderValue>> {
+        let mut guard = self.0.state.lock().await;
+        let Some(state) = guard.take() else { return Ok(None) };
+        let sessions = &self.0.sessions;
+        let old_id = self.0.key.as_ref().map(|key| random::stored_hash(key.expose()));
+        match (old_id, state.exists, &state.fate) {
+            (Some(id), true, Fate::Keep) => self.keep(&id, state).await.map(|()| None),
+            (id, exists, Fate::End) => {
+                self.delete(id.filter(|_| exists)).await?;
+                Ok(self.0.key.as_ref().and_then(|_| sessions.cookie.clear()))
+            }
+            (id, exists, _) if !state.record.values.is_empty() => {
+                let cookie = self.create(state).await?;
+                // the new one first: whoever is cut off between the two is signed out at worst, never signed in twice
+                self.delete(id.filter(|_| exists)).await?;
+                Ok(cookie)
+            }
+            (Some(_), false, _) => Ok(sessions.cookie.clear()),
+            (id, exists, _) => self.delete(id.filter(|_| exists)).await.map(|()| None),
+        }
+    }
+
+    async fn keep(&self, id: &str, state: State) -> Result<()> {
+        let Sessions { store, clock, ring, idle, absolute, .. } = &*self.0.sessions;
+        let now = clock.now();
+        // written once in a tenth of the idle time and not with every request
+        let is_due = state.record.seen.is_none_or(|seen| now - seen >= *idle / 10);
+        if state.is_changed || is_due {
+            let expires = (now + *idle).min(state.record.began.unwrap_or(now) + *absolute);
+            store.update(id, &state.record.encode(ring, now), expires).await?;
+        }
+        Ok(())
+    }
+
+    async fn create(&self, mut state: State) -> Result<Option<HeaderValue>> {
+        let Sessions { store, clock, ring, idle, absolute, cookie } = &*self.0.sessions;
+        let (now, key) = (clock.now(), random::token());
+        let began = *state.record.began.get_or_insert(now);
+        let expires = (now + *idle).min(began + *absolute);
+        store.create(&random::stored_hash(key.expose()), &state.record.encode(ring, now), expires).await?;
+        Ok(cookie.set(key.expose()))
+    }
+
+    async fn delete(&self, id: Option<String>) -> Result<()> {
+        if let Some(id) = id {
+            self.0.sessions.store.delete(&id).await?;
+        }
+        Ok(())
+    }
+
+    async fn fate(&self, fate: Fate) -> Result<()> {
+        if let Some(state) = self.state().await?.as_mut() {
+            state.fate = fate;
+        }
+        Ok(())
+    }
+
+    async fn change<T>(&self, change: impl FnOnce(&mut Record) -> T) -> Result<T> {
+        let mut guard = self.state().await?;
+        let state = guard.get_or_insert_default();
+        state.is_changed = true;
+        Ok(change(&mut state.record))
+    }
+
+    async fn state(&self) -> Result<MutexGuard<'_, Option<State>>> {
+        (self.0.on_look)();
+        let mut guard = self.0.state.lock().await;
+        if guard.is_none() {
+            *guard = Some(self.load().await?);
+        }
+        Ok(guard)
+    }
+
+    async fn load(&self) -> Result<State> {
+        let Sessions { store, clock, ring, idle, absolute, .. } = &*self.0.sessions;
+        let Some(key) = &self.0.key else { return Ok(State::default()) };
+        let now = clock.now();
+        let text = store.load(&random::stored_hash(key.expose()), now).await?;
+        let record = text.and_then(|text| Record::decode(ring, &text)).filter(|record| !record.has_ended(now, *idle, *absolute));
+        Ok(State { exists: record.is_some(), record: record.unwrap_or_default(), ..Default::default() })
+    }
+}
+
+fn loaded<'a>(guard: &'a MutexGuard<'_, Option<State>>) -> &'a State {
+    guard.as_ref().expect("state() has loaded it")
+}
+
+impl<S: Sync> FromRequestParts<S> for Session {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let session = parts.extensions.get::<Self>().cloned();
+        session.ok_or_else(|| Error::bug("there is no session: routes must be served by App"))
+    }
+}

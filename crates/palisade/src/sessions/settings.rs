@@ -1,0 +1,95 @@
+use crate::checks::{Check, Level};
+use crate::http::cookies::SameSite;
+use crate::settings::{Secs, section, setting_from_str};
+use std::fmt;
+use std::str::FromStr;
+
+/// Where sessions are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// In the database: they survive a restart and are shared by all instances.
+    Database,
+    /// In this process: for tests and sites of one process that may forget.
+    Memory,
+}
+
+setting_from_str!(StoreKind, "database or memory");
+
+impl FromStr for StoreKind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "database" => Ok(Self::Database),
+            "memory" => Ok(Self::Memory),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Database => "database",
+            Self::Memory => "memory",
+        })
+    }
+}
+
+section! {
+    /// How long a visitor stays known, and by which cookie.
+    SessionSettings("sessions") {
+        /// Where sessions are kept: database or memory
+        store: StoreKind = |_| StoreKind::Database;
+        /// Seconds without a request after which a session ends
+        idle_secs: Secs = |_| Secs(8 * 3600);
+        /// Seconds after login after which a session ends whatever happens
+        absolute_secs: Secs = |_| Secs(7 * 24 * 3600);
+        /// Whether the browser forgets the cookie when it closes
+        expire_at_browser_close: bool = |_| true;
+        /// Whether the cookie is sent over HTTPS only
+        cookie_secure: bool = |_| true;
+        /// When the cookie is sent from other sites: strict, lax or none
+        same_site: SameSite = |_| SameSite::Lax;
+    }
+}
+
+/// What can be wrong with these settings.
+pub const CHECKS: &[Check<SessionSettings>] = &[
+    Check {
+        id: "sessions.cookie_insecure",
+        django: Some("security.W012"),
+        level: Level::Error,
+        title: "the session cookie is sent in clear",
+        why: "whoever listens on the way is signed in as the visitor",
+        fix: "set sessions.cookie_secure = true",
+        fires: |settings| !settings.cookie_secure,
+    },
+    Check {
+        id: "sessions.same_site_none",
+        django: None,
+        level: Level::Error,
+        title: "the session cookie is sent with requests of every other site",
+        why: "it takes away a defence against forged requests and tracks the visitor elsewhere",
+        fix: "set sessions.same_site = \"lax\"",
+        fires: |settings| settings.same_site == SameSite::None,
+    },
+    Check {
+        id: "sessions.too_long",
+        django: None,
+        level: Level::Warning,
+        title: "a session lives longer than a month",
+        why: "a stolen cookie or a forgotten computer stays signed in",
+        fix: "set sessions.absolute_secs to 2592000 or less",
+        fires: |settings| settings.absolute_secs > Secs(30 * 24 * 3600),
+    },
+    Check {
+        id: "sessions.in_memory",
+        django: None,
+        level: Level::Warning,
+        title: "sessions are kept in the memory of one process",
+        why: "a restart signs everybody out, and a second instance knows nobody",
+        fix: "set sessions.store = \"database\"",
+        fires: |settings| settings.store == StoreKind::Memory,
+    },
+];

@@ -1,0 +1,195 @@
+use super::{Problem, Profile, SettingsError};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The profile's default.
+    Default,
+    /// The site's program.
+    Site,
+    /// A line of a settings file.
+    File(PathBuf),
+    /// A variable of a `.env` file.
+    DotEnv(String),
+    /// A variable of the environment.
+    Environment(String),
+    /// A file that a variable names.
+    SecretFile(String, PathBuf),
+    /// The command line.
+    CommandLine(&'static str),
+}
+
+/// A value before it has a type.
+#[derive(Debug, Clone)]
+pub(crate) enum Raw {
+    Toml(toml::Value),
+    Text(String),
+}
+
+/// Every value given anywhere, by `section.key`, weakest source first.
+#[derive(Debug, Default)]
+pub struct Sources {
+    pub(crate) values: BTreeMap<String, Vec<(Raw, Origin)>>,
+    problems: Vec<Problem>,
+}
+
+/// Names that every platform sets, and the setting behind each.
+const WELL_KNOWN: [(&str, &str); 5] = [
+    ("DATABASE_URL", "database.url"),
+    ("CACHE_URL", "cache.url"),
+    ("EMAIL_URL", "mail.url"),
+    ("SECRET_KEY", "keys.secret"),
+    ("SECRET_KEY_FALLBACKS", "keys.fallbacks"),
+];
+
+impl Sources {
+    /// No sources: only defaults.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// `palisade.toml` and `.env` of `folder`, where they exist, and the environment of the process.
+    pub fn of_folder(folder: &Path) -> Self {
+        let mut sources = Self::none();
+        sources.add_toml_file(&folder.join("palisade.toml"));
+        sources.add_dot_env(&folder.join(".env"));
+        sources.add_environment(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))));
+        sources
+    }
+
+    /// One value, stronger than all before it.
+    pub fn set(&mut self, key: &str, value: impl Into<String>, origin: Origin) {
+        self.add(key.to_owned(), Raw::Text(value.into()), origin);
+    }
+
+    /// One value, weaker than all that exist: what the site's program chooses.
+    pub fn set_weakest(&mut self, key: &str, value: impl Into<String>) {
+        self.values.entry(key.to_owned()).or_default().insert(0, (Raw::Text(value.into()), Origin::Site));
+    }
+
+    /// The text of a `palisade.toml`; `path` is for messages.
+    pub fn add_toml(&mut self, text: &str, path: &Path) {
+        let table: toml::Table = match text.parse() {
+            Ok(table) => table,
+            Err(error) => return self.problem(path, error.to_string(), "mend the TOML"),
+        };
+        for (section, value) in table {
+            let Some(keys) = value.as_table() else {
+                self.add(section, Raw::Toml(value), Origin::File(path.into()));
+                continue;
+            };
+            for (key, value) in keys {
+                self.add(format!("{section}.{key}"), Raw::Toml(value.clone()), Origin::File(path.into()));
+            }
+        }
+    }
+
+    /// Variables of the environment, or of anything like it.
+    pub fn add_environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
+        self.add_variables(variables, Origin::Environment);
+    }
+
+    fn add_toml_file(&mut self, path: &Path) {
+        match std::fs::read_to_string(path) {
+            Ok(text) => self.add_toml(&text, path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => self.problem(path, format!("cannot be read: {error}"), "make the file readable or remove it"),
+        }
+    }
+
+    fn add_dot_env(&mut self, path: &Path) {
+        if !path.exists() {
+            return;
+        }
+        match dotenvy::from_path_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+            Ok(variables) => self.add_variables(variables.into_iter(), Origin::DotEnv),
+            // the error of the parser repeats the line, which may hold a secret
+            Err(_) => self.problem(path, "is not a list of NAME=value lines".into(), "mend the file; quote values with spaces"),
+        }
+    }
+
+    fn add_variables(&mut self, variables: impl Iterator<Item = (String, String)>, origin: fn(String) -> Origin) {
+        for (name, value) in variables {
+            let (plain, is_file) = name.strip_suffix("_FILE").map_or((name.as_str(), false), |plain| (plain, true));
+            let Some(key) = key_of(plain) else { continue };
+            if is_file { self.add_secret_file(key, name, &value) } else { self.add(key, Raw::Text(value), origin(name)) }
+        }
+    }
+
+    fn add_secret_file(&mut self, key: String, name: String, path: &str) {
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let text = text.trim_end_matches(['\r', '\n']).to_owned();
+                self.add(key, Raw::Text(text), Origin::SecretFile(name, path.into()));
+            }
+            Err(error) => {
+                let message = format!("{name} names a file that cannot be read: {error}");
+                self.problem(Path::new(path), message, "create the file or unset the variable");
+            }
+        }
+    }
+
+    fn add(&mut self, key: String, value: Raw, origin: Origin) {
+        self.values.entry(key).or_default().push((value, origin));
+    }
+
+    fn problem(&mut self, path: &Path, message: String, fix: &str) {
+        let path = path.display().to_string();
+        self.problems.push(Problem { key: path.clone(), place: path, message, fix: fix.into() });
+    }
+
+    /// The profile: `PALISADE_PROFILE`, `profile` in `palisade.toml`, or [`Profile::DEFAULT`].
+    ///
+    /// # Errors
+    /// A profile that does not exist, and everything wrong with the files.
+    pub(crate) fn take_profile(&mut self) -> Result<(Profile, Origin), SettingsError> {
+        let mut problems = std::mem::take(&mut self.problems);
+        let given = self.values.remove("profile").and_then(|mut values| values.pop());
+        let profile = match &given {
+            None => Ok(Profile::DEFAULT),
+            Some((Raw::Text(text), _)) => text.parse(),
+            Some((Raw::Toml(value), _)) => value.as_str().unwrap_or_default().parse(),
+        };
+        let origin = given.map_or(Origin::Default, |(_, origin)| origin);
+        match profile {
+            Ok(profile) if problems.is_empty() => return Ok((profile, origin)),
+            Ok(_) => {}
+            Err(message) => problems.push(Problem {
+                key: "profile".into(),
+                place: origin.to_string(),
+                message,
+                fix: "write development, staging or production".into(),
+            }),
+        }
+        Err(SettingsError(problems))
+    }
+}
+
+/// `PALISADE_CSRF__TRUSTED_ORIGINS` is `csrf.trusted_origins`; other programs' variables are nothing to us.
+fn key_of(name: &str) -> Option<String> {
+    if let Some((_, key)) = WELL_KNOWN.iter().find(|(known, _)| *known == name) {
+        return Some((*key).to_owned());
+    }
+    let ours = name.strip_prefix("PALISADE_")?;
+    match ours.split_once("__") {
+        Some((section, key)) => Some(format!("{}.{}", section.to_lowercase(), key.to_lowercase())),
+        None => (ours == "PROFILE").then(|| "profile".to_owned()),
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Site => f.write_str("the site's program"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::DotEnv(name) => write!(f, ".env, {name}"),
+            Self::Environment(name) => write!(f, "environment, {name}"),
+            Self::SecretFile(name, path) => write!(f, "{}, named by {name}", path.display()),
+            Self::CommandLine(flag) => write!(f, "command line, {flag}"),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+use palisade_crypto::Secret;
+use std::time::Duration;
+
+/// A type that a setting can have.
+pub trait Setting: Sized {
+    /// The accepted shape in words: `a whole number`.
+    const SHAPE: &'static str;
+    /// Whether the value may never be shown.
+    const IS_SECRET: bool = false;
+
+    /// Reads the text of an environment variable or of a string in `palisade.toml`.
+    ///
+    /// # Errors
+    /// What is wrong, without the value.
+    fn from_text(text: &str) -> Result<Self, String>;
+
+    /// Reads a value of `palisade.toml`.
+    ///
+    /// # Errors
+    /// What is wrong, without the value.
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        value.as_str().ok_or_else(|| wrong::<Self>()).and_then(Self::from_text)
+    }
+
+    /// The value for people.
+    fn show(&self) -> String;
+}
+
+fn wrong<T: Setting>() -> String {
+    format!("must be {}", T::SHAPE)
+}
+
+impl Setting for String {
+    const SHAPE: &'static str = "text";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+
+    fn show(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Setting for bool {
+    const SHAPE: &'static str = "true or false";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| wrong::<Self>())
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        value.as_bool().ok_or_else(wrong::<Self>)
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for u64 {
+    const SHAPE: &'static str = "a whole number, zero or more";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| wrong::<Self>())
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        value.as_integer().and_then(|number| number.try_into().ok()).ok_or_else(wrong::<Self>)
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// A duration in whole seconds, at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Secs(pub u64);
+
+impl Secs {
+    /// The same as a [`Duration`].
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+}
+
+impl Setting for Secs {
+    const SHAPE: &'static str = "a whole number of seconds, at least 1";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().ok().filter(|secs| (1..=MAX_SECS).contains(secs)).map(Self).ok_or_else(wrong::<Self>)
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        value.as_integer().ok_or_else(wrong::<Self>).and_then(|number| Self::from_text(&number.to_string()))
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// A hundred years: sums of times with it do not overflow.
+const MAX_SECS: u64 = 3_155_760_000;
+
+impl<T: Setting> Setting for Vec<T> {
+    const SHAPE: &'static str = "a list; in the environment, separated by commas";
+    const IS_SECRET: bool = T::IS_SECRET;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(T::from_text).collect()
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        value.as_array().ok_or_else(wrong::<Self>)?.iter().map(T::from_toml).collect()
+    }
+
+    fn show(&self) -> String {
+        format!("[{}]", self.iter().map(T::show).collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl<T: Setting> Setting for Option<T> {
+    const SHAPE: &'static str = T::SHAPE;
+    const IS_SECRET: bool = T::IS_SECRET;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text.is_empty() { Ok(None) } else { T::from_text(text).map(Some) }
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        T::from_toml(value).map(Some)
+    }
+
+    fn show(&self) -> String {
+        self.as_ref().map_or_else(|| "(none)".into(), T::show)
+    }
+}
+
+impl Setting for Secret<String> {
+    const SHAPE: &'static str = "text";
+    const IS_SECRET: bool = true;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(Secret::new(text.to_owned()))
+    }
+
+    fn show(&self) -> String {
+        "(secret)".into()
+    }
+}
+
+/// Makes a type with `FromStr` (error: text) and `Display` a setting.
+macro_rules! setting_from_str {
+    ($type:ty, $shape:literal) => {
+        impl $crate::settings::Setting for $type {
+            const SHAPE: &'static str = $shape;
+
+            fn from_text(text: &str) -> Result<Self, String> {
+                text.parse().map_err(|_| concat!("must be ", $shape).to_owned())
+            }
+
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        }
+    };
+}
+pub(crate) use setting_from_str;
+
+setting_from_str!(std::net::SocketAddr, "an address and port such as 127.0.0.1:8000");
+setting_from_str!(ipnet::IpNet, "a network such as 10.0.0.0/8 or 192.0.2.7/32");
+setting_from_str!(crate::settings::Profile, "development, staging or production");

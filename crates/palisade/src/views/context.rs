@@ -1,0 +1,151 @@
+use super::{Error, Result};
+use crate::settings::{Effective, Profile};
+use axum::extract::FromRequestParts;
+use futures_util::future::BoxFuture;
+use http::request::Parts;
+use http::{HeaderMap, Method, header};
+use palisade_crypto::random;
+use palisade_template::{PageSecrets, Templates, Value};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// What pages need of the site.
+pub struct SiteViews {
+    /// All templates.
+    pub templates: Templates,
+    /// The profile that the site runs in.
+    pub profile: Profile,
+    /// The settings as `settings` shows them: secrets are not in them.
+    pub settings: Vec<Effective>,
+}
+
+/// What a page shows of the visitor. Implemented by `auth`, which knows; owned here, because pages ask.
+pub trait PageValues: Send + Sync {
+    /// `user`, `messages` and so on, for the template.
+    fn load(&self) -> BoxFuture<'_, Result<Value>>;
+}
+
+/// One request: its id, its nonce, and the seams that later steps fill.
+#[derive(Clone)]
+pub struct RequestContext(Arc<Inner>);
+
+struct Inner {
+    id: String,
+    nonce: String,
+    method: Method,
+    path: String,
+    wants_problem: bool,
+    headers: HeaderMap,
+    site: Arc<SiteViews>,
+    values: OnceLock<Arc<dyn PageValues>>,
+    token: OnceLock<Arc<dyn Fn() -> String + Send + Sync>>,
+    is_personal: AtomicBool,
+}
+
+impl RequestContext {
+    /// The context of a new request.
+    pub(crate) fn new(parts: &Parts, site: Arc<SiteViews>) -> Self {
+        // the debug page shows headers; nothing else needs them again
+        let headers = if cfg!(debug_assertions) { parts.headers.clone() } else { HeaderMap::new() };
+        Self(Arc::new(Inner {
+            id: random::nonce(),
+            nonce: random::nonce(),
+            method: parts.method.clone(),
+            path: parts.uri.path_and_query().map_or_else(|| "/".into(), ToString::to_string),
+            wants_problem: wants_problem(&parts.headers),
+            headers,
+            site,
+            values: OnceLock::new(),
+            token: OnceLock::new(),
+            is_personal: AtomicBool::new(false),
+        }))
+    }
+
+    /// 128 random bits that stand in the response, the log and on error pages.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The nonce of this response's scripts and styles.
+    pub fn nonce(&self) -> &str {
+        &self.0.nonce
+    }
+
+    /// Method of the request.
+    pub fn method(&self) -> &Method {
+        &self.0.method
+    }
+
+    /// Path and query of the request.
+    pub fn path(&self) -> &str {
+        &self.0.path
+    }
+
+    /// Whether the client is a program that wants `application/problem+json` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
+    pub fn wants_problem(&self) -> bool {
+        self.0.wants_problem
+    }
+
+    /// Templates, profile and settings.
+    pub fn site(&self) -> &SiteViews {
+        &self.0.site
+    }
+
+    /// The response depends on who asked: nobody may keep it.
+    pub fn mark_personal(&self) {
+        self.0.is_personal.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the response depends on who asked.
+    pub fn is_personal(&self) -> bool {
+        self.0.is_personal.load(Ordering::Relaxed)
+    }
+
+    /// Who fills in the user and the messages.
+    pub(crate) fn set_values(&self, values: Arc<dyn PageValues>) {
+        let _ = self.0.values.set(values);
+    }
+
+    /// Who makes form tokens.
+    pub(crate) fn set_token(&self, token: Arc<dyn Fn() -> String + Send + Sync>) {
+        let _ = self.0.token.set(token);
+    }
+
+    /// A fresh token for a form of this visitor. Empty where no form can be posted, as on error pages.
+    pub fn form_token(&self) -> String {
+        let Some(token) = self.0.token.get() else { return String::new() };
+        self.mark_personal();
+        token()
+    }
+
+    pub(super) async fn values(&self) -> Result<Value> {
+        match self.0.values.get() {
+            Some(values) => values.load().await,
+            None => Ok(palisade_template::context! { user => (), messages => Vec::<Value>::new() }),
+        }
+    }
+
+    pub(super) fn secrets(&self) -> PageSecrets {
+        let context = self.clone();
+        PageSecrets::new(self.nonce(), move || context.form_token())
+    }
+
+    #[cfg(debug_assertions)]
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+}
+
+fn wants_problem(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.contains("json") && !accept.contains("text/html")
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestContext {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let context = parts.extensions.get::<Self>().cloned();
+        context.ok_or_else(|| Error::bug("there is no request context: routes must be served by App"))
+    }
+}

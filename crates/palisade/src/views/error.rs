@@ -1,0 +1,244 @@
+use crate::db::{self, DbFailure};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use sea_orm::DbErr;
+use std::any::Any;
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a handler returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a request is not answered as hoped. "No" and "don't know" are different kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// What was sent cannot be understood. 400.
+    BadRequest,
+    /// The visitor may not. 403.
+    Forbidden,
+    /// There is no such thing, or the visitor may not know of it. 404.
+    NotFound,
+    /// Somebody else was faster. 409.
+    Conflict,
+    /// Too much was sent. 413.
+    TooLarge,
+    /// The body is of a type that is not read here. 415.
+    UnsupportedType,
+    /// Too many requests of one client. 429.
+    TooMany,
+    /// A fault of ours. 500.
+    Internal,
+    /// Something we need does not answer, so nobody knows whether the visitor may. 503.
+    Unavailable,
+    /// Too much work is waiting. 503 with Retry-After.
+    Busy,
+    /// A page that is shown instead, such as a form with its errors.
+    Page,
+}
+
+/// A place in the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// File as the compiler names it.
+    pub file: Cow<'static, str>,
+    /// Line, from 1.
+    pub line: u32,
+}
+
+impl Place {
+    #[track_caller]
+    fn caller() -> Self {
+        let caller = Location::caller();
+        Self { file: Cow::Borrowed(caller.file()), line: caller.line() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// An error on its way to the error page. Any error becomes one by `?`.
+///
+/// The visitor sees the status, [`Error::public_message`] and the request id; the log gets the cause and the place.
+pub struct Error {
+    kind: ErrorKind,
+    message: Option<Cow<'static, str>>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    place: Place,
+    /// Behind a lock only because a body cannot be shared between threads and an error must be.
+    page: Option<(StatusCode, Box<Mutex<Response>>)>,
+}
+
+impl Error {
+    /// An error with words for the visitor.
+    #[track_caller]
+    pub fn new(kind: ErrorKind, public_message: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, message: Some(public_message.into()), source: None, place: Place::caller(), page: None }
+    }
+
+    /// 404.
+    #[track_caller]
+    pub fn not_found() -> Self {
+        Self { message: None, ..Self::new(ErrorKind::NotFound, "") }
+    }
+
+    /// 403.
+    #[track_caller]
+    pub fn forbidden() -> Self {
+        Self { message: None, ..Self::new(ErrorKind::Forbidden, "") }
+    }
+
+    /// A mistake of the programmer, with words for the log only.
+    #[track_caller]
+    pub fn bug(message: impl Into<String>) -> Self {
+        Self { message: None, source: Some(message.into().into()), ..Self::new(ErrorKind::Internal, "") }
+    }
+
+    /// A handler that panicked at `place`.
+    pub(crate) fn panicked(message: &str, place: Place) -> Self {
+        Self { place, ..Self::bug(format!("the handler panicked: {message}")) }
+    }
+
+    /// A page that is shown instead of the answer.
+    #[track_caller]
+    pub fn page(page: Response) -> Self {
+        let page = Some((page.status(), Box::new(Mutex::new(page))));
+        Self { message: None, page, ..Self::new(ErrorKind::Page, "") }
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What the visitor reads.
+    pub fn public_message(&self) -> &str {
+        self.message.as_deref().unwrap_or_else(|| self.kind.public_message())
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.page.as_ref().map_or_else(|| self.kind.status(), |(status, _)| *status)
+    }
+}
+
+impl ErrorKind {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal | Self::Page => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn public_message(self) -> &'static str {
+        match self {
+            Self::BadRequest => "The request could not be understood.",
+            Self::Forbidden => "You are not allowed to do this.",
+            Self::NotFound => "There is nothing here.",
+            Self::Conflict => "Somebody else changed this in the meantime.",
+            Self::TooLarge => "That was more than this site accepts.",
+            Self::UnsupportedType => "This kind of content is not accepted here.",
+            Self::TooMany => "Too many requests. Please wait a moment.",
+            Self::Internal | Self::Page => "Something went wrong on our side.",
+            Self::Unavailable => "This site is not available right now. Please try again in a moment.",
+            Self::Busy => "This site is busy. Please try again in a few seconds.",
+        }
+    }
+
+    /// Seconds after which another try makes sense.
+    fn retry_after(self) -> Option<HeaderValue> {
+        matches!(self, Self::Busy | Self::TooMany | Self::Unavailable).then(|| HeaderValue::from_static("5"))
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for Error {
+    #[track_caller]
+    fn from(source: E) -> Self {
+        let kind = match (&source as &dyn Any).downcast_ref::<DbErr>().map(db::failure) {
+            Some(DbFailure::Unavailable) => ErrorKind::Unavailable,
+            Some(DbFailure::Duplicate) => ErrorKind::Conflict,
+            Some(DbFailure::Bug) | None => ErrorKind::Internal,
+        };
+        Self { kind, message: None, source: Some(Box::new(source)), place: Place::caller(), page: None }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self} at {}", self.place)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.kind)?;
+        let mut cause = self.source.as_deref().map(|source| source as &dyn StdError);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// An [`Error`] on its way out, as an extension of the response: what is logged, and what the visitor reads.
+#[derive(Clone)]
+pub struct Failure(Arc<Error>);
+
+impl Failure {
+    /// The error.
+    pub fn error(&self) -> &Error {
+        &self.0
+    }
+
+    /// Where in the source it was made.
+    pub fn place(&self) -> &Place {
+        &self.0.place
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(mut self) -> Response {
+        if let Some((_, page)) = self.page.take() {
+            return page.into_inner().unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut response = self.status().into_response();
+        if let Some(seconds) = self.kind.retry_after() {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response.extensions_mut().insert(Failure(Arc::new(self)));
+        response
+    }
+}
+
+/// Turns what is not there into 404.
+pub trait Or404<T> {
+    /// The value, or 404.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`].
+    fn or_404(self) -> Result<T>;
+}
+
+impl<T> Or404<T> for Option<T> {
+    #[track_caller]
+    fn or_404(self) -> Result<T> {
+        match self {
+            Some(value) => Ok(value),
+            None => Err(Error::not_found()),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The quiet page: a status, a sentence, a request id. The cause goes to the log, once.
+
+use super::{Failure, RequestContext, page::html};
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use palisade_template::{PageSecrets, context};
+use serde_json::json;
+
+/// Marks a response whose error was logged and explained already.
+#[derive(Clone)]
+pub(crate) struct Explained;
+
+/// Whether a response is an error without a page of its own: from our [`Error`](super::Error), an extractor or the router.
+pub(crate) fn is_bare_error(response: &Response) -> bool {
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let content_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let is_bare = content_type.is_none_or(|kind| kind.starts_with(b"text/plain"));
+    is_error && response.extensions().get::<Explained>().is_none() && (is_bare || response.extensions().get::<Failure>().is_some())
+}
+
+/// The quiet page in place of a bare error; its headers stay.
+pub(crate) async fn failed(context: &RequestContext, response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let failure = parts.extensions.remove::<Failure>();
+    let cause = match &failure {
+        Some(failure) => format!("{} at {}", failure.error(), failure.place()),
+        None => axum::body::to_bytes(body, 1024).await.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default(),
+    };
+    log(context, parts.status, &cause);
+    let message = failure.as_ref().map_or_else(|| sentence(parts.status), |failure| failure.error().public_message());
+    let explained = explain(context, parts.status, message, failure.as_ref());
+    let (mut page, body) = explained.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.remove(header::CONTENT_TYPE);
+    page.headers.extend(parts.headers);
+    page.extensions = parts.extensions;
+    page.extensions.insert(Explained);
+    Response::from_parts(page, body)
+}
+
+fn log(context: &RequestContext, status: StatusCode, cause: &str) {
+    let (id, method, path) = (context.id(), context.method().as_str(), context.path());
+    if status.is_server_error() {
+        tracing::error!(target: "palisade", request = id, status = status.as_u16(), ?method, ?path, ?cause, "request failed");
+    } else {
+        tracing::info!(target: "palisade", request = id, status = status.as_u16(), ?method, ?path, ?cause, "request refused");
+    }
+}
+
+fn explain(context: &RequestContext, status: StatusCode, message: &str, failure: Option<&Failure>) -> Response {
+    let title = status.canonical_reason().unwrap_or("Error");
+    if context.wants_problem() {
+        let problem = json!({
+            "type": "about:blank", "title": title, "status": status.as_u16(), "detail": message, "request_id": context.id(),
+        });
+        let content_type = HeaderValue::from_static("application/problem+json");
+        return (status, [(header::CONTENT_TYPE, content_type)], Body::from(problem.to_string())).into_response();
+    }
+    #[cfg(debug_assertions)]
+    if let Some(page) = super::debug_page::page(context, status, failure) {
+        return html(status, page);
+    }
+    let _ = failure;
+    let values = context! { status => status.as_u16(), title, message, request_id => context.id() };
+    let secrets = PageSecrets::new(context.nonce(), String::new);
+    let page = context.site().templates.render("error.html", values, secrets);
+    html(status, page.unwrap_or_else(|_| format!("<!doctype html><title>{title}</title><p>{title}")))
+}
+
+fn sentence(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "There is nothing here.",
+        StatusCode::METHOD_NOT_ALLOWED => "This page cannot be used in this way.",
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::URI_TOO_LONG => "That was more than this site accepts.",
+        StatusCode::FORBIDDEN => "You are not allowed to do this.",
+        status if status.is_client_error() => "The request could not be understood.",
+        _ => "Something went wrong on our side.",
+    }
+}

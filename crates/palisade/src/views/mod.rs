@@ -1,0 +1,30 @@
+//! Pages: rendering with what every page needs, errors that say nothing to strangers, and the context of a request.
+//!
+//! A handler takes [`Page`] and returns [`Result`]: `page.render("tickets/show.html", context! { ticket })`. The page knows the
+//! signed-in user, the messages, the token of its forms and the nonce of its scripts without being told.
+
+mod context;
+#[cfg(debug_assertions)]
+mod debug_page;
+mod error;
+mod error_page;
+mod page;
+
+pub use context::{PageValues, RequestContext, SiteViews};
+pub use error::{Error, ErrorKind, Failure, Or404, Place, Result};
+pub(crate) use error_page::{failed, is_bare_error};
+pub use page::Page;
+
+use palisade_template::Layer;
+
+/// The framework's own templates; a site's template of the same name takes its place.
+pub fn templates() -> Layer {
+    Layer::embedded(&[
+        ("base.html", include_str!("templates/base.html")),
+        ("error.html", include_str!("templates/error.html")),
+        ("palisade/form.html", include_str!("templates/form.html")),
+        ("account/login.html", include_str!("templates/login.html")),
+        ("account/signup.html", include_str!("templates/signup.html")),
+        ("account/password.html", include_str!("templates/password.html")),
+    ])
+}

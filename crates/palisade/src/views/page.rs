@@ -1,0 +1,54 @@
+use super::{Error, RequestContext, Result};
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use palisade_template::{Value, context};
+
+/// Renders pages of one request.
+#[derive(Clone)]
+pub struct Page(RequestContext);
+
+impl Page {
+    /// A page of the request.
+    pub fn new(context: RequestContext) -> Self {
+        Self(context)
+    }
+
+    /// Renders a template with `values` (made by `context! { … }`), the signed-in `user`, `messages` and `path`.
+    ///
+    /// # Errors
+    /// A template that fails, or a database that cannot say who the user is.
+    pub async fn render(&self, template: &str, values: Value) -> Result<Response> {
+        self.render_as(StatusCode::OK, template, values).await
+    }
+
+    /// The same with another status.
+    ///
+    /// # Errors
+    /// As [`Page::render`].
+    pub async fn render_as(&self, status: StatusCode, template: &str, values: Value) -> Result<Response> {
+        let path = self.0.path().split('?').next().unwrap_or_default();
+        let common = context! { path, ..self.0.values().await? };
+        let page = self.0.site().templates.render(template, context! { ..values, ..common }, self.0.secrets())?;
+        Ok(html(status, page))
+    }
+
+    /// The request that is answered.
+    pub fn context(&self) -> &RequestContext {
+        &self.0
+    }
+}
+
+pub(super) fn html(status: StatusCode, page: String) -> Response {
+    let content_type = HeaderValue::from_static("text/html; charset=utf-8");
+    (status, [(header::CONTENT_TYPE, content_type)], page).into_response()
+}
+
+impl<S: Sync> FromRequestParts<S> for Page {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        RequestContext::from_request_parts(parts, state).await.map(Self)
+    }
+}

@@ -1,0 +1,36 @@
+//! A small company's support desk: customers open tickets and see their own, staff work a queue.
+
+mod comment;
+mod migration;
+mod pages;
+mod queue;
+mod seed;
+mod status;
+mod ticket;
+mod tickets;
+
+use palisade::prelude::*;
+
+/// The site.
+pub fn app() -> App {
+    App::new()
+        .templates(include_templates!("templates"))
+        .migrations::<migration::Migrator>()
+        .permissions(&[("helpdesk.work_queue", "Can work the queue")])
+        .setting("site.home", "/tickets")
+        .setting("database.url", "sqlite:helpdesk.sqlite3")
+        .routes(routes())
+        .command("seed", "Fill an empty desk with a demonstration: customers, staff and tickets", seed::seed)
+}
+
+fn routes() -> Routes {
+    Routes::new()
+        .route("/", public().get(pages::front))
+        .route("/tickets", signed_in().get(tickets::list).post(tickets::open))
+        .route("/tickets/new", signed_in().get(tickets::new))
+        .route("/tickets/{id}", signed_in().get(tickets::show))
+        .route("/tickets/{id}/comments", signed_in().post(tickets::comment))
+        .route("/tickets/{id}/status", signed_in().post(tickets::set_status))
+        .route("/queue", staff().get(queue::list))
+        .route("/queue/{id}/assign", staff().post(queue::assign))
+}

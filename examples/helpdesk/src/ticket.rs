@@ -1,0 +1,144 @@
+//! A ticket and how it is found and changed.
+
+use crate::status::{Side, Status};
+use palisade::prelude::*;
+use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, Set};
+
+/// A row of `helpdesk_ticket`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "helpdesk_ticket")]
+pub struct Model {
+    /// Number of the ticket.
+    #[sea_orm(primary_key)]
+    pub id: i32,
+    /// One line.
+    pub subject: String,
+    /// What happened.
+    pub body: String,
+    /// Code of a [`Status`].
+    pub status: String,
+    /// The user who opened it.
+    pub customer_id: i32,
+    /// Login name of that user when the ticket was opened.
+    pub customer_name: String,
+    /// Who works on it.
+    pub assignee_id: Option<i32>,
+    /// Login name of whoever works on it.
+    pub assignee_name: Option<String>,
+    /// Counts changes: whoever changes the ticket says which version they saw.
+    pub version: i32,
+    /// When it was opened.
+    pub opened_at: DateTimeUtc,
+    /// When it was last changed.
+    pub changed_at: DateTimeUtc,
+}
+
+/// None that the database is asked for.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// Where the ticket stands.
+    pub fn status(&self) -> Status {
+        Status::from_code(&self.status).unwrap_or(Status::Closed)
+    }
+
+    /// On which side of the ticket a user is; `None` for those to whom it does not exist.
+    pub fn side(&self, user: &User) -> Option<Side> {
+        if user.is_staff {
+            return Some(Side::Staff);
+        }
+        (self.customer_id == user.id).then_some(Side::Customer)
+    }
+}
+
+/// The ticket, if the user may see it; else 404.
+pub async fn visible_to(user: &User, id: i32, db: &Db) -> Result<(Model, Side)> {
+    let ticket = Entity::find_by_id(id).one(db).await?.or_404()?;
+    let side = ticket.side(user).or_404()?;
+    Ok((ticket, side))
+}
+
+/// Opens a ticket.
+pub async fn open(db: &Db, user: &User, subject: String, body: String) -> Result<Model> {
+    let now = chrono_now();
+    let ticket = ActiveModel {
+        subject: Set(subject),
+        body: Set(body),
+        status: Set(Status::Open.code().into()),
+        customer_id: Set(user.id),
+        customer_name: Set(user.username.clone()),
+        version: Set(1),
+        opened_at: Set(now),
+        changed_at: Set(now),
+        ..Default::default()
+    };
+    let tx = db.begin().await?;
+    let ticket = ticket.insert(&tx).await?;
+    tx.commit().await?;
+    Ok(ticket)
+}
+
+/// Changes a ticket that nobody changed since `seen`; else 409, and nothing is written.
+pub async fn change(tx: &Tx, id: i32, seen: i32, change: ActiveModel) -> Result<()> {
+    let change = ActiveModel { version: Set(seen + 1), changed_at: Set(chrono_now()), ..change };
+    let unchanged = Entity::update_many().set(change).filter(Column::Id.eq(id)).filter(Column::Version.eq(seen));
+    match unchanged.exec(tx).await?.rows_affected {
+        1 => Ok(()),
+        _ => Err(Error::new(ErrorKind::Conflict, "Somebody else changed this ticket while you were looking at it.")),
+    }
+}
+
+/// Now.
+pub fn chrono_now() -> DateTimeUtc {
+    std::time::SystemTime::now().into()
+}
+
+/// How a list of tickets is ordered.
+#[derive(Choice, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// What changed last comes first.
+    Newest,
+    /// What has waited longest comes first.
+    Oldest,
+}
+
+/// What a list of tickets is narrowed to.
+#[derive(Form)]
+pub struct Filter {
+    /// Words of the subject.
+    #[form(label = "Search")]
+    pub q: Option<Line<100>>,
+    /// Where the ticket stands.
+    pub status: Option<Status>,
+    /// Which comes first.
+    pub order: Option<Order>,
+    /// Page of the list.
+    pub page: Option<Number<1, 100_000>>,
+}
+
+/// Tickets of a page of the list.
+pub const PAGE_SIZE: u64 = 20;
+
+/// The tickets of one page that the filter leaves, and whether there are more.
+pub async fn page(db: &Db, tickets: sea_orm::Select<Entity>, filter: &Filter) -> Result<(Vec<Model>, bool)> {
+    let mut tickets = tickets;
+    if let Some(words) = &filter.q {
+        tickets = tickets.filter(contains(Column::Subject, words));
+    }
+    if let Some(status) = filter.status {
+        tickets = tickets.filter(Column::Status.eq(status.code()));
+    }
+    let tickets = match filter.order.unwrap_or(Order::Newest) {
+        Order::Newest => tickets.order_by_desc(Column::ChangedAt).order_by_desc(Column::Id),
+        Order::Oldest => tickets.order_by_asc(Column::ChangedAt).order_by_asc(Column::Id),
+    };
+    let number = filter.page.map_or(1, Number::get).unsigned_abs();
+    let mut found = sea_orm::QuerySelect::limit(sea_orm::QuerySelect::offset(tickets, (number - 1) * PAGE_SIZE), PAGE_SIZE + 1).all(db).await?;
+    let has_more = found.len() as u64 > PAGE_SIZE;
+    found.truncate(usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX));
+    Ok((found, has_more))
+}
