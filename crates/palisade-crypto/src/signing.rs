@@ -3,9 +3,9 @@
 //! A purpose (Django's *salt*) separates the values of one use from those of another: what was signed for one purpose is refused
 //! for every other. Purposes must be literals chosen by the programmer, never input.
 
+use crate::KeyRing;
 use crate::encoding::{base62, base64url, from_base62, from_base64url};
 use crate::mac::{constant_time_eq, salted_hmac};
-use crate::KeyRing;
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde_json::Value;
 use std::fmt;

@@ -34,7 +34,9 @@ pub fn reset_token(ring: &KeyRing, claims: ResetClaims<'_>, now: u64) -> String 
 
 /// Whether `token` was made for these claims at most `max_age_secs` before `now`.
 pub fn is_reset_token(ring: &KeyRing, claims: ResetClaims<'_>, token: &str, now: u64, max_age_secs: u64) -> bool {
-    let Some(made_at) = token.split_once('-').and_then(|(time, _)| from_base36(time)) else { return false };
+    let Some(made_at) = token.split_once('-').and_then(|(time, _)| from_base36(time)) else {
+        return false;
+    };
     let is_ours = |key| constant_time_eq(token_at(key, claims, made_at).as_bytes(), token.as_bytes());
     let is_fresh = now.saturating_sub(EPOCH_2001).saturating_sub(made_at) <= max_age_secs;
     // both, always: the answer takes as long for an old token as for a forged one

@@ -3,7 +3,9 @@ use quote::quote;
 use syn::{Data, DeriveInput, Error, Fields, LitStr, Result, Variant};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
-    let Data::Enum(data) = &input.data else { return Err(Error::new_spanned(input, "a choice is an enum without data")) };
+    let Data::Enum(data) = &input.data else {
+        return Err(Error::new_spanned(input, "a choice is an enum without data"));
+    };
     if let Some(variant) = data.variants.iter().find(|variant| !matches!(variant.fields, Fields::Unit)) {
         return Err(Error::new_spanned(variant, "a variant of a choice has no data"));
     }

@@ -3,8 +3,12 @@ use quote::quote;
 use syn::{Data, DeriveInput, Error, Field, Fields, Ident, LitStr, Result};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
-    let Data::Struct(data) = &input.data else { return Err(Error::new_spanned(input, "a form is a struct with named fields")) };
-    let Fields::Named(fields) = &data.fields else { return Err(Error::new_spanned(input, "a form is a struct with named fields")) };
+    let Data::Struct(data) = &input.data else {
+        return Err(Error::new_spanned(input, "a form is a struct with named fields"));
+    };
+    let Fields::Named(fields) = &data.fields else {
+        return Err(Error::new_spanned(input, "a form is a struct with named fields"));
+    };
     let name = &input.ident;
     let idents: Vec<&Ident> = fields.named.iter().filter_map(|field| field.ident.as_ref()).collect();
     let specs = fields.named.iter().map(spec).collect::<Result<Vec<_>>>()?;

@@ -86,7 +86,9 @@ impl Hasher {
     ///
     /// Never panics. Anything that is not a hash in a known format with parameters in sane bounds is [`Verdict::NoMatch`].
     pub fn verify(&self, password: &str, encoded: &str) -> Verdict {
-        let Some(parsed) = Encoded::parse(encoded, self.accepts_md5) else { return Verdict::NoMatch };
+        let Some(parsed) = Encoded::parse(encoded, self.accepts_md5) else {
+            return Verdict::NoMatch;
+        };
         match parsed.verifies(password) {
             false => Verdict::NoMatch,
             true if parsed.is_at_least(self.algorithm) => Verdict::Match,

@@ -139,8 +139,12 @@ const MAX_SIMILARITY: f64 = 0.7;
 
 fn similar_attribute(password: &str, user: &UserAttributes<'_>) -> Option<&'static str> {
     let password = password.to_lowercase();
-    let attributes =
-        [("username", user.username), ("first name", user.first_name), ("last name", user.last_name), ("e-mail address", user.email)];
+    let attributes = [
+        ("username", user.username),
+        ("first name", user.first_name),
+        ("last name", user.last_name),
+        ("e-mail address", user.email),
+    ];
     let is_similar = |value: &str| {
         let value = value.to_lowercase();
         let parts = value.split(|c: char| !(c.is_alphanumeric() || c == '_'));
@@ -152,8 +156,7 @@ fn similar_attribute(password: &str, user: &UserAttributes<'_>) -> Option<&'stat
 /// Django's judgement: a part much shorter than the password says nothing about it.
 fn is_close(password: &str, part: &str) -> bool {
     let (password_length, part_length) = (password.chars().count(), part.chars().count());
-    let says_nothing =
-        password_length >= 10 * part_length && (part_length as f64) < MAX_SIMILARITY / 2.0 * password_length as f64;
+    let says_nothing = password_length >= 10 * part_length && (part_length as f64) < MAX_SIMILARITY / 2.0 * password_length as f64;
     !says_nothing && quick_ratio(password, part) >= MAX_SIMILARITY
 }
 

@@ -66,7 +66,10 @@ impl<'a> Reader<'a> {
     fn template_tag(&mut self, tag: &'a str) {
         let word = tag[2..].trim_start_matches(['-', '+']).trim_start();
         if tag.starts_with("{%") && word.starts_with("autoescape") {
-            self.problem("escaping cannot be switched off or changed", "remove {% autoescape %}; every value is escaped for its place");
+            self.problem(
+                "escaping cannot be switched off or changed",
+                "remove {% autoescape %}; every value is escaped for its place",
+            );
         }
         if tag.starts_with("{%") && word.starts_with("csrf_token") {
             // Django's tag: accepted, because people write it; the field is there already
@@ -85,7 +88,9 @@ impl<'a> Reader<'a> {
 
     fn element(&mut self, element: &'a str) {
         let rest = &self.source[self.at..];
-        let Some(end) = end_of_tag(rest) else { return self.copy(1) };
+        let Some(end) = end_of_tag(rest) else {
+            return self.copy(1);
+        };
         let tag = &rest[..end];
         match element {
             "form" => self.form(tag),
@@ -221,7 +226,9 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
         from = start + name.len();
         let after = tag[from..].trim_start();
         let stands_alone = tag[..start].ends_with(|c: char| c.is_ascii_whitespace() || c == '"' || c == '\'');
-        let Some(value) = after.strip_prefix('=').map(str::trim_start).filter(|_| stands_alone) else { continue };
+        let Some(value) = after.strip_prefix('=').map(str::trim_start).filter(|_| stands_alone) else {
+            continue;
+        };
         return Some(match value.chars().next()? {
             quote @ ('"' | '\'') => value[1..].split(quote).next()?,
             _ => value.split(|c: char| c.is_ascii_whitespace() || c == '>').next()?,

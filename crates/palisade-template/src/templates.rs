@@ -1,5 +1,6 @@
 use crate::error::{LoadError, Problem, RenderError};
 use crate::rewrite::{check, rewrite};
+use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, TemplateSource, UndefinedBehavior, context, escape_formatter};
 use std::collections::BTreeMap;
@@ -67,7 +68,8 @@ impl Templates {
     /// # Errors
     /// All problems of all templates.
     pub fn load(layers: Vec<Layer>) -> Result<Self, LoadError> {
-        let problems: Vec<Problem> = layers.iter().flat_map(|layer| layer.files.iter()).flat_map(|(name, source)| check(name, source)).collect();
+        let problems: Vec<Problem> =
+            layers.iter().flat_map(|layer| layer.files.iter()).flat_map(|(name, source)| check(name, source)).collect();
         if !problems.is_empty() {
             return Err(LoadError(problems));
         }
@@ -112,6 +114,9 @@ fn environment(layers: Vec<Layer>) -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     environment.set_fuel(Some(MAX_FUEL));
     environment.set_recursion_limit(MAX_RECURSION);
+    environment.set_syntax(
+        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().expect("the delimiters are the default ones"),
+    );
     environment.set_auto_reload(cfg!(debug_assertions));
     environment.remove_filter("safe");
     environment.set_formatter(|out, state, value| match value.kind() {
@@ -119,12 +124,14 @@ fn environment(layers: Vec<Layer>) -> Environment<'static> {
         ValueKind::Map | ValueKind::Seq => Err(Error::new(ErrorKind::InvalidOperation, "a map or list cannot be printed")),
         _ => escape_formatter(out, state, value),
     });
-    environment.set_loader(move |name| layers.iter().find_map(|layer| layer.source(name)).map(|found| prepared(name, found)).transpose());
+    environment
+        .set_loader(move |name| layers.iter().find_map(|layer| layer.source(name)).map(|found| prepared(name, found)).transpose());
     environment
 }
 
 fn prepared(name: &str, (source, path): (String, Option<PathBuf>)) -> Result<TemplateSource, Error> {
-    let rewritten = rewrite(name, &source).map_err(|problems| Error::new(ErrorKind::SyntaxError, LoadError(problems).to_string()))?;
+    let rewritten =
+        rewrite(name, &source).map_err(|problems| Error::new(ErrorKind::SyntaxError, LoadError(problems).to_string()))?;
     let source = TemplateSource::new(rewritten);
     let Some(path) = path else { return Ok(source) };
     let read_at = OnceLock::new();

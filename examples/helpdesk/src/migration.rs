@@ -52,7 +52,8 @@ impl MigrationTrait for Tickets {
             .foreign_key(ForeignKey::create().from("helpdesk_comment", "author_id").to("auth_user", "id"))
             .take();
         manager.create_table(comment).await?;
-        let index = |name: &str, table: &'static str, column: &'static str| Index::create().name(name).table(table).col(column).take();
+        let index =
+            |name: &str, table: &'static str, column: &'static str| Index::create().name(name).table(table).col(column).take();
         manager.create_index(index("helpdesk_ticket_customer", "helpdesk_ticket", "customer_id")).await?;
         manager.create_index(index("helpdesk_ticket_changed", "helpdesk_ticket", "changed_at")).await?;
         manager.create_index(index("helpdesk_comment_ticket", "helpdesk_comment", "ticket_id")).await

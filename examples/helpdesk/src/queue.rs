@@ -22,7 +22,11 @@ pub async fn assign(user: User, db: Db, session: Session, Path(id): Path<i32>, f
     let (wanted, _) = form.into_parts();
     let wanted = wanted.ok_or_else(|| Error::new(ErrorKind::BadRequest, "The version of the ticket is missing."))?;
     let tx = db.begin().await?;
-    let taken = ticket::ActiveModel { assignee_id: Set(Some(user.id)), assignee_name: Set(Some(user.username.clone())), ..Default::default() };
+    let taken = ticket::ActiveModel {
+        assignee_id: Set(Some(user.id)),
+        assignee_name: Set(Some(user.username.clone())),
+        ..Default::default()
+    };
     ticket::change(&tx, ticket.id, seen(wanted.version), taken).await?;
     tx.commit().await?;
     session.message(MessageLevel::Success, format!("Ticket {id} is yours.")).await?;

@@ -42,7 +42,12 @@ pub async fn seed(site: Arc<Site>) -> Result<String> {
             answer(&db, &opened, &staff[index % staff.len()], *status).await?;
         }
     }
-    Ok(format!("made {} customers, {} staff and 32 tickets; the password of all of them is {}\n", CUSTOMERS.len(), STAFF.len(), password.expose()))
+    Ok(format!(
+        "made {} customers, {} staff and 32 tickets; the password of all of them is {}\n",
+        CUSTOMERS.len(),
+        STAFF.len(),
+        password.expose()
+    ))
 }
 
 async fn account(site: &Site, name: &str, rank: Rank, password: &Secret<String>) -> Result<User> {

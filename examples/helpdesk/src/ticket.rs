@@ -137,7 +137,8 @@ pub async fn page(db: &Db, tickets: sea_orm::Select<Entity>, filter: &Filter) ->
         Order::Oldest => tickets.order_by_asc(Column::ChangedAt).order_by_asc(Column::Id),
     };
     let number = filter.page.map_or(1, Number::get).unsigned_abs();
-    let mut found = sea_orm::QuerySelect::limit(sea_orm::QuerySelect::offset(tickets, (number - 1) * PAGE_SIZE), PAGE_SIZE + 1).all(db).await?;
+    let mut found =
+        sea_orm::QuerySelect::limit(sea_orm::QuerySelect::offset(tickets, (number - 1) * PAGE_SIZE), PAGE_SIZE + 1).all(db).await?;
     let has_more = found.len() as u64 > PAGE_SIZE;
     found.truncate(usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX));
     Ok((found, has_more))

@@ -1,8 +1,8 @@
 //! The pages of tickets.
 
+use crate::comment;
 use crate::status::{Side, Status};
 use crate::ticket::{self, Filter, Model, Order, visible_to};
-use crate::comment;
 use palisade::prelude::*;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
@@ -91,7 +91,9 @@ async fn details(ticket: &Model, side: Side, db: &Db) -> Result<Value> {
     let moves = ticket.status().next(side).iter().map(|status| context! { code => status.code(), label => verb(*status) });
     let comments: Vec<Value> = comments.iter().map(said).collect();
     let can_comment = ticket.status().after_comment(side).is_some();
-    Ok(context! { ticket => shown(ticket), comments, can_comment, moves => moves.collect::<Vec<_>>(), is_staff => side == Side::Staff })
+    Ok(
+        context! { ticket => shown(ticket), comments, can_comment, moves => moves.collect::<Vec<_>>(), is_staff => side == Side::Staff },
+    )
 }
 
 fn verb(status: Status) -> &'static str {
@@ -111,14 +113,18 @@ pub async fn comment(page: Page, user: User, db: Db, Path(id): Path<i32>, form: 
     };
     let (new, refill) = form.into_parts();
     let shown = details(&ticket, side, &db).await?;
-    let Some(new) = new else { return Err(refill.show_with("tickets/show.html", shown).await) };
+    let Some(new) = new else {
+        return Err(refill.show_with("tickets/show.html", shown).await);
+    };
     let tx = db.begin().await?;
     comment::write(&tx, id, &user, side == Side::Staff, new.body.into()).await?;
     let moved = ticket::ActiveModel { status: Set(status.code().into()), ..Default::default() };
     if let Err(error) = ticket::change(&tx, id, seen(new.version), moved).await {
         drop(tx);
         // nothing was written; the page shows what is new above what was typed, and can be sent again
-        let refill = refill.set("version", ticket.version.to_string()).general_error(error.public_message().to_owned() + " Read it again, then send.");
+        let refill = refill
+            .set("version", ticket.version.to_string())
+            .general_error(error.public_message().to_owned() + " Read it again, then send.");
         let _ = page;
         return Err(refill.show_as(error.status(), "tickets/show.html", shown).await);
     }

@@ -4,7 +4,8 @@ use palisade_crypto::{KeyRing, Secret};
 use serde_json::Value;
 
 fn cases(file: &str) -> Vec<Value> {
-    let dir = std::env::var("PALISADE_VECTORS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors").into());
+    let dir =
+        std::env::var("PALISADE_VECTORS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors").into());
     let text = std::fs::read_to_string(std::path::Path::new(&dir).join(file)).unwrap();
     let Value::Array(cases) = serde_json::from_str::<Value>(&text).unwrap()["cases"].take() else { panic!("{file} has cases") };
     println!("{file}: {} cases", cases.len());
@@ -99,7 +100,8 @@ fn sessions_vectors() {
 
 fn reset_token(ring: &KeyRing, case: &Value) {
     let id = case["user_id"].to_string();
-    let claims = ResetClaims { user_id: &id, password_field: text(case, "password_field"), last_login: "", email: text(case, "email") };
+    let claims =
+        ResetClaims { user_id: &id, password_field: text(case, "password_field"), last_login: "", email: text(case, "email") };
     let made_at = seconds(text(case, "reset_token_time"));
     let token = text(case, "reset_token");
     assert_eq!(user_tokens::reset_token(ring, claims, made_at), token);

@@ -5,7 +5,8 @@ use palisade_password::{Algorithm, Hasher, Policy, Rule, UserAttributes, Verdict
 use serde_json::Value;
 
 fn cases(file: &str) -> Vec<Value> {
-    let dir = std::env::var("PALISADE_VECTORS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors").into());
+    let dir =
+        std::env::var("PALISADE_VECTORS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors").into());
     let text = std::fs::read_to_string(std::path::Path::new(&dir).join(file)).unwrap();
     let Value::Array(cases) = serde_json::from_str::<Value>(&text).unwrap()["cases"].take() else { panic!("{file} has cases") };
     println!("{file}: {} cases", cases.len());

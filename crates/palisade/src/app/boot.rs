@@ -86,7 +86,8 @@ impl Prepared {
     }
 
     fn unknown_permissions(&self) -> Vec<Finding> {
-        let unknown = self.routes.permissions().into_iter().filter(|(name, _)| !self.app.permissions.iter().any(|(known, _)| known == name));
+        let unknown =
+            self.routes.permissions().into_iter().filter(|(name, _)| !self.app.permissions.iter().any(|(known, _)| known == name));
         let finding = |(name, path): (&str, &str)| Finding {
             id: "permissions.unknown".into(),
             django: None,

@@ -7,7 +7,7 @@ use crate::csrf::{FormTokens, Refusal, is_safe};
 use crate::http::{ClientAddress, redirect_to};
 use crate::permissions::{Access, Verdict};
 use crate::sessions::Session;
-use crate::views::{Error, ErrorKind, RequestContext, Result};
+use crate::views::{Error, ErrorKind, Explained, RequestContext, Result};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -57,7 +57,13 @@ pub(super) async fn guard(State(rule): State<Arc<RouteRule>>, mut request: Reque
 }
 
 /// Steps 9 and 10.
-async fn admitted(rule: &RouteRule, arrival: &Arrival, visitor: &Visitor, tokens: &FormTokens, request: Request) -> Result<Request, Response> {
+async fn admitted(
+    rule: &RouteRule,
+    arrival: &Arrival,
+    visitor: &Visitor,
+    tokens: &FormTokens,
+    request: Request,
+) -> Result<Request, Response> {
     let is_declared = rule.declared.contains(request.method());
     // a method that has no handler changes nothing: it gets 405, if its sender may know that the page exists
     let is_checked = rule.is_csrf_checked && is_declared && !is_safe(request.method());
@@ -88,6 +94,7 @@ fn forged(arrival: &Arrival, refusal: Refusal) -> Response {
         Some(page) => {
             let mut response = page(refusal);
             *response.status_mut() = StatusCode::FORBIDDEN;
+            response.extensions_mut().insert(Explained);
             response
         }
         None => Error::new(ErrorKind::Forbidden, csrf_message(refusal)).into_response(),

@@ -22,3 +22,4 @@ pub use route::{Guarded, IntoGuarded, Reason, RouteInfo, Routes};
 pub use server::serve;
 pub use settings::{LogFormat, ServerSettings, SiteSection, SiteSettings};
 pub use site::Site;
+pub(crate) use way::answer;

@@ -206,7 +206,10 @@ impl Routes {
 
     /// Every permission that an access rule names, with the path.
     pub(super) fn permissions(&self) -> Vec<(&'static str, &str)> {
-        self.entries.iter().flat_map(|(path, guarded)| guarded.access.permissions().into_iter().map(move |name| (name, path.as_str()))).collect()
+        self.entries
+            .iter()
+            .flat_map(|(path, guarded)| guarded.access.permissions().into_iter().map(move |name| (name, path.as_str())))
+            .collect()
     }
 
     /// The router, every path behind its guard.

@@ -51,3 +51,11 @@ impl Site {
         &self.settings
     }
 }
+
+impl Site {
+    /// Forgets sessions that have ended, as the server does every ten minutes, and says how many. For tests.
+    #[doc(hidden)]
+    pub async fn sessions_swept(&self) -> u64 {
+        self.sessions.sweep().await.unwrap_or_default()
+    }
+}

@@ -57,7 +57,10 @@ fn allowed_host(arrival: &Arrival, parts: &Parts) -> Result<RequestHost, Respons
     // in absolute form the target names the host; a Host header that says otherwise is an attack on some cache
     let authority = parts.uri.authority().map(|authority| authority.as_str());
     let is_one = named.next().is_none() && authority.is_none_or(|authority| Some(authority) == header);
-    let host = header.filter(|_| is_one).and_then(RequestHost::parse).filter(|host| host.is_allowed(&arrival.site.settings.http.allowed_hosts));
+    let host = header
+        .filter(|_| is_one)
+        .and_then(RequestHost::parse)
+        .filter(|host| host.is_allowed(&arrival.site.settings.http.allowed_hosts));
     host.ok_or_else(|| {
         let shown = header.unwrap_or_default();
         audit_log::record(Event::HostRefused, Some(arrival.client), arrival.context.id(), shown);
@@ -66,7 +69,8 @@ fn allowed_host(arrival: &Arrival, parts: &Parts) -> Result<RequestHost, Respons
 }
 
 fn known_method_and_path(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
-    const KNOWN: [Method; 7] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    const KNOWN: [Method; 7] =
+        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
     if !KNOWN.contains(&parts.method) {
         return Err(StatusCode::NOT_IMPLEMENTED.into_response());
     }
@@ -75,7 +79,8 @@ fn known_method_and_path(arrival: &Arrival, parts: &Parts) -> Result<(), Respons
         return Err(StatusCode::URI_TOO_LONG.into_response());
     }
     let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8();
-    let is_fine = path.is_ok_and(|path| path.starts_with('/') && !path.contains(['\0', '\\']) && !path.contains("//") && !has_dots(&path));
+    let is_fine =
+        path.is_ok_and(|path| path.starts_with('/') && !path.contains(['\0', '\\']) && !path.contains("//") && !has_dots(&path));
     if is_fine { Ok(()) } else { Err(Error::new(ErrorKind::BadRequest, "This address cannot be understood.").into_response()) }
 }
 

@@ -168,10 +168,14 @@ impl Accounts {
         if session.cookie_key().is_none() {
             return Ok(None);
         }
-        let Some(id) = session.value::<String>(USER_ID).await?.and_then(|id| id.parse::<i32>().ok()) else { return Ok(None) };
+        let Some(id) = session.value::<String>(USER_ID).await?.and_then(|id| id.parse::<i32>().ok()) else {
+            return Ok(None);
+        };
         let hash = session.value::<String>(USER_HASH).await?.unwrap_or_default();
         let row = Entity::find_by_id(id).one(&self.database.handle()).await?.filter(|row| row.is_active);
-        let Some(row) = row.filter(|row| user_tokens::is_session_auth_hash(&self.ring, &row.password, &hash)) else { return Ok(None) };
+        let Some(row) = row.filter(|row| user_tokens::is_session_auth_hash(&self.ring, &row.password, &hash)) else {
+            return Ok(None);
+        };
         let newest = row.session_hash(&self.ring);
         let privileges = session.value::<String>(PRIVILEGES).await?;
         if privileges != Some(row.privileges()) {
@@ -189,7 +193,9 @@ impl Accounts {
     /// # Errors
     /// As [`Accounts::authenticate`].
     pub(super) async fn change_password(&self, session: &Session, user: &User, current: &str, new: &str) -> Result<bool> {
-        let Some(row) = self.authenticate(&user.username, current).await? else { return Ok(false) };
+        let Some(row) = self.authenticate(&user.username, current).await? else {
+            return Ok(false);
+        };
         let row = self.set_password(row, new).await?;
         session.rotate().await?;
         self.tie(session, &row).await?;
@@ -211,7 +217,9 @@ impl Accounts {
     /// The broken rules, or that it could not be done.
     pub async fn reset_password(&self, username: &str, password: &str) -> Result<bool, SignUpError> {
         let row = Entity::find().filter(Column::Username.eq(username)).one(&self.database.handle()).await;
-        let Some(row) = row.map_err(|error| SignUpError::Failed(error.into()))? else { return Ok(false) };
+        let Some(row) = row.map_err(|error| SignUpError::Failed(error.into()))? else {
+            return Ok(false);
+        };
         self.judge(password, &row.username, &row.email).map_err(SignUpError::Password)?;
         self.set_password(row, password).await.map(|_| true).map_err(SignUpError::Failed)
     }

@@ -71,7 +71,8 @@ impl PasswordSettings {
     pub fn policy(&self) -> Policy {
         let least = usize::try_from(self.min_length).unwrap_or(usize::MAX).max(8);
         let named = [("similar", Rule::NotSimilarToUser), ("common", Rule::NotCommon), ("numeric", Rule::NotNumeric)];
-        let chosen = named.into_iter().filter(|(name, _)| self.validators.iter().any(|validator| validator == name)).map(|(_, rule)| rule);
+        let chosen =
+            named.into_iter().filter(|(name, _)| self.validators.iter().any(|validator| validator == name)).map(|(_, rule)| rule);
         Policy::new([Rule::MinLength(least), Rule::MaxLength(128)].into_iter().chain(chosen))
     }
 }

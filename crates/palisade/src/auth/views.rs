@@ -52,7 +52,9 @@ pub(crate) async fn show_login(page: Page, Query(query): Query<Next>) -> Result<
 /// `POST /account/login`. One answer for every failure.
 pub(crate) async fn login(visitor: Visitor, form: Form<Login>) -> Result<Response> {
     let (login, refill) = form.into_parts();
-    let Some(login) = login else { return Err(refill.show("account/login.html").await) };
+    let Some(login) = login else {
+        return Err(refill.show("account/login.html").await);
+    };
     let accounts = visitor.accounts();
     // the name as sign-up normalised it: somebody who typed it in another Unicode form is the same person
     let username: String = unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
@@ -77,7 +79,9 @@ pub(crate) async fn signup(visitor: Visitor, form: Form<SignUp>) -> Result<Respo
     let accounts = visitor.accounts();
     let values = context! { password_help => accounts.password_help() };
     let (new, refill) = form.into_parts();
-    let Some(new) = new else { return Err(refill.show_with("account/signup.html", values).await) };
+    let Some(new) = new else {
+        return Err(refill.show_with("account/signup.html", values).await);
+    };
     if new.password.expose() != new.password_again.expose() {
         return Err(refill.error("password_again", "The two passwords differ.").show_with("account/signup.html", values).await);
     }
@@ -119,7 +123,9 @@ pub(crate) async fn change_password(visitor: Visitor, user: User, form: Form<Cha
     let accounts = visitor.accounts();
     let values = context! { password_help => accounts.password_help() };
     let (change, refill) = form.into_parts();
-    let Some(change) = change else { return Err(refill.show_with("account/password.html", values).await) };
+    let Some(change) = change else {
+        return Err(refill.show_with("account/password.html", values).await);
+    };
     let (current, new) = (change.current_password.expose(), change.new_password.expose());
     let refill = if new != change.new_password_again.expose() {
         refill.error("new_password_again", "The two passwords differ.")

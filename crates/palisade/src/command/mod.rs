@@ -38,7 +38,9 @@ impl App {
         let matches = cli::command(&self.commands).get_matches();
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return ended(Err(Failed(format!("the asynchronous runtime cannot start: {error}"), 1))),
+            Err(error) => {
+                return ended(Err(Failed(format!("the asynchronous runtime cannot start: {error}"), 1)));
+            }
         };
         ended(runtime.block_on(run(self, &matches)))
     }
@@ -80,7 +82,9 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
         Some(("user", user)) => user::run(prepared.boot(Arc::new(SystemClock)).await?, user).await,
         Some((name, _)) => {
             let command = commands.into_iter().find(|command| command.name == name);
-            let Some(command) = command else { return Err(Failed(format!("there is no command {name}"), 2)) };
+            let Some(command) = command else {
+                return Err(Failed(format!("there is no command {name}"), 2));
+            };
             let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);
             Ok((command.run)(site).await?)
         }
@@ -93,7 +97,9 @@ fn sources(matches: &ArgMatches) -> Sources {
     if let Some(data) = matches.get_one::<String>("data") {
         sources.set("site.data", data, Origin::CommandLine("--data"));
     }
-    if let Some(address) = matches.subcommand().and_then(|(name, serve)| (name == "serve").then(|| serve.get_one::<String>("address"))?) {
+    if let Some(address) =
+        matches.subcommand().and_then(|(name, serve)| (name == "serve").then(|| serve.get_one::<String>("address"))?)
+    {
         sources.set("server.address", address, Origin::CommandLine("--address"));
     }
     sources
@@ -135,8 +141,12 @@ fn keyed(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     }
     let (exists, command) = (file.path().exists(), matches.subcommand_name().unwrap_or_default());
     match (command, exists) {
-        ("new", true) => return Err(Failed(format!("{shown} exists already; `keys rotate` adds a key to it"), 1)),
-        ("rotate", false) => return Err(Failed(format!("{shown} does not exist; `keys new` writes the first key"), 1)),
+        ("new", true) => {
+            return Err(Failed(format!("{shown} exists already; `keys rotate` adds a key to it"), 1));
+        }
+        ("rotate", false) => {
+            return Err(Failed(format!("{shown} does not exist; `keys new` writes the first key"), 1));
+        }
         _ => {}
     }
     let count = file.add_key().map_err(|error| Failed(format!("{shown} cannot be written: {error}"), 1))?;

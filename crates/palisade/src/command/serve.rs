@@ -7,12 +7,15 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-
 /// Lines for people in development, JSON elsewhere, to standard error. `RUST_LOG` chooses what is logged.
 pub(super) fn start_log(settings: &SiteSettings) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _ = if settings.site.log_format == crate::app::LogFormat::Json { log.json().try_init() } else { log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init() };
+    let _ = if settings.site.log_format == crate::app::LogFormat::Json {
+        log.json().try_init()
+    } else {
+        log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
+    };
 }
 
 /// Serves until the process is told to stop.
@@ -27,7 +30,10 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
     }
     let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);
     let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failed(format!("cannot listen on {address}: {error}\n  fix: stop what listens there, or choose another with serve --address"), 1)
+        Failed(
+            format!("cannot listen on {address}: {error}\n  fix: stop what listens there, or choose another with serve --address"),
+            1,
+        )
     })?;
     let address = listener.local_addr().unwrap_or(address);
     print::out(&greeting(&site, &address.to_string()));

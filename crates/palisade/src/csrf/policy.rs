@@ -79,7 +79,9 @@ fn judge_source(evidence: &Evidence<'_>) -> Result<(), Refusal> {
     match evidence.fetch_site {
         Some("same-origin" | "none") => return Ok(()),
         // a sibling domain is another site, unless it is named
-        Some(_) if !matches!(&origin, Some(Some(origin)) if is_trusted(origin)) => return Err(Refusal::CrossSite),
+        Some(_) if !matches!(&origin, Some(Some(origin)) if is_trusted(origin)) => {
+            return Err(Refusal::CrossSite);
+        }
         _ if origin.is_some() => return Ok(()),
         _ => {}
     }

@@ -14,7 +14,9 @@ fn method(text: &str) -> Method {
 fn why_stricter(case: &Value) -> Option<&'static str> {
     let unsafe_method = !matches!(vectors::text(case, "method"), "GET" | "HEAD" | "OPTIONS" | "TRACE");
     if unsafe_method && case["token"] == "raw_secret_form" {
-        return Some("the bare secret as a token: scripts cannot read our cookie, so nobody honest sends it, and it is not masked against BREACH");
+        return Some(
+            "the bare secret as a token: scripts cannot read our cookie, so nobody honest sends it, and it is not masked against BREACH",
+        );
     }
     let names_another_site = case["referer"].as_str().is_some_and(|referer| referer.starts_with("https://evil.org"));
     if unsafe_method && case["secure"] == false && case["origin"].is_null() && names_another_site {
@@ -29,7 +31,8 @@ fn csrf_vectors() {
     let mut stricter = 0;
     for case in vectors::cases("csrf.json") {
         let secrets: Vec<CsrfSecret> = case["cookie"].as_str().and_then(CsrfSecret::from_django).into_iter().collect();
-        let trusted: Vec<OriginPattern> = vectors::texts(&case, "trusted_origins").iter().map(|text| text.parse().unwrap()).collect();
+        let trusted: Vec<OriginPattern> =
+            vectors::texts(&case, "trusted_origins").iter().map(|text| text.parse().unwrap()).collect();
         let token = case["form"].as_str().filter(|token| !token.is_empty()).or(case["header"].as_str());
         let verdict = judge(&Evidence {
             method: &method(vectors::text(&case, "method")),
@@ -56,7 +59,17 @@ fn csrf_vectors() {
 
 fn evidence<'a>(method: &'a Method, secrets: &'a [CsrfSecret], token: &'a str) -> Evidence<'a> {
     let host = "desk.example.org";
-    Evidence { method, is_secure: true, host, fetch_site: None, origin: Some("https://desk.example.org"), referer: None, secrets, token: Some(token), trusted: &[] }
+    Evidence {
+        method,
+        is_secure: true,
+        host,
+        fetch_site: None,
+        origin: Some("https://desk.example.org"),
+        referer: None,
+        secrets,
+        token: Some(token),
+        trusted: &[],
+    }
 }
 
 // ASVS 3.5.1; D02
@@ -83,7 +96,8 @@ fn fetch_metadata_and_unknown_methods() {
         assert!(judge(&Evidence { token: None, ..evidence(&method, &secrets, "") }).is_err(), "{name} without a token");
     }
     let trusted = ["https://partner.example".parse().unwrap()];
-    let partner = Evidence { fetch_site: Some("cross-site"), origin: Some("https://partner.example"), trusted: &trusted, ..good.clone() };
+    let partner =
+        Evidence { fetch_site: Some("cross-site"), origin: Some("https://partner.example"), trusted: &trusted, ..good.clone() };
     assert_eq!(judge(&partner), Ok(()));
     assert_eq!(judge(&Evidence { token: None, ..partner }), Err(Refusal::NoToken), "trust does not replace the token");
 }
@@ -95,7 +109,11 @@ fn tokens_differ_on_every_page_and_belong_to_one_secret() {
     assert_eq!(tokens.len(), 100);
     for token in &tokens {
         assert!(ours.is_token(token) && !theirs.is_token(token));
-        assert!(!ours.is_token(&token[..63]) && !ours.is_token(&format!("{token}x")) && !ours.is_token(&token.replace(&token[..1], "é")));
+        assert!(
+            !ours.is_token(&token[..63])
+                && !ours.is_token(&format!("{token}x"))
+                && !ours.is_token(&token.replace(&token[..1], "é"))
+        );
     }
     assert!(!ours.is_token("") && !ours.is_token(&"a".repeat(32)));
 }

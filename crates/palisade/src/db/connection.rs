@@ -2,7 +2,10 @@ use super::error::explained;
 use super::{Database, FromRow, RawSql};
 use async_trait::async_trait;
 use http::Method;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement,
+    StatementBuilder,
+};
 
 /// A connection for reading. Entities and queries run on it; raw statements and writes do not.
 #[derive(Debug, Clone)]
@@ -62,7 +65,8 @@ impl Db {
 
 const WHY_GET_READS: &str = "this handler answers GET or HEAD, so its database connection is read-only; \
     change things in a handler of POST, PUT, PATCH or DELETE";
-const WHY_DB_READS: &str = "a Db is read-only; open a transaction with `let tx = db.begin().await?`, write through &tx, and end with tx.commit()";
+const WHY_DB_READS: &str =
+    "a Db is read-only; open a transaction with `let tx = db.begin().await?`, write through &tx, and end with tx.commit()";
 
 impl Tx {
     pub(crate) fn new(transaction: DatabaseTransaction) -> Self {

@@ -8,7 +8,8 @@ impl<S: Sync> FromRequestParts<S> for Db {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let database = parts.extensions.get::<Database>().cloned();
-        let database = database.ok_or((StatusCode::INTERNAL_SERVER_ERROR, "this site has no database: routes must be served by App"))?;
+        let database =
+            database.ok_or((StatusCode::INTERNAL_SERVER_ERROR, "this site has no database: routes must be served by App"))?;
         Ok(Self::new(database, parts.method.clone()))
     }
 }

@@ -1,6 +1,6 @@
 use palisade_crypto::Secret;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use url::Url;
 
@@ -37,23 +37,6 @@ impl PostgresUrl {
     pub(crate) fn expose(&self) -> &str {
         self.url.expose()
     }
-
-    /// The same server with another database.
-    pub(crate) fn with_name(&self, name: &str) -> Option<Self> {
-        let mut url = Url::parse(self.url.expose()).ok()?;
-        url.set_path(name);
-        parse_postgres(url)
-    }
-}
-
-impl DatabaseUrl {
-    /// The file of an SQLite database.
-    pub fn file(&self, data: &Path) -> Option<PathBuf> {
-        match self {
-            Self::Sqlite(path) => Some(data.join(path)),
-            Self::Postgres(_) => None,
-        }
-    }
 }
 
 impl FromStr for DatabaseUrl {
@@ -63,7 +46,11 @@ impl FromStr for DatabaseUrl {
         if let Some(path) = text.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             let is_plain = !path.is_empty() && !path.contains(['?', '#']) && path != ":memory:";
-            return if is_plain { Ok(Self::Sqlite(path.into())) } else { Err("an SQLite URL names a file and nothing else".into()) };
+            return if is_plain {
+                Ok(Self::Sqlite(path.into()))
+            } else {
+                Err("an SQLite URL names a file and nothing else".into())
+            };
         }
         let url = Url::parse(text).map_err(|error| error.to_string())?;
         match url.scheme() {
@@ -74,7 +61,8 @@ impl FromStr for DatabaseUrl {
 }
 
 fn parse_postgres(mut url: Url) -> Option<PostgresUrl> {
-    let kept: Vec<(String, String)> = url.query_pairs().filter(|(key, _)| !key.starts_with("ssl")).map(|(k, v)| (k.into(), v.into())).collect();
+    let kept: Vec<(String, String)> =
+        url.query_pairs().filter(|(key, _)| !key.starts_with("ssl")).map(|(k, v)| (k.into(), v.into())).collect();
     let socket = kept.iter().find(|(key, value)| key == "host" && value.starts_with('/'));
     // a host in the query would override the one that is_local looked at
     let has_other_host = kept.iter().any(|(key, value)| (key == "host" && !value.starts_with('/')) || key == "hostaddr");
@@ -84,7 +72,8 @@ fn parse_postgres(mut url: Url) -> Option<PostgresUrl> {
     let is_local = !has_other_host && (is_loopback || socket.is_some() || host.starts_with('/') || host.starts_with("%2F"));
     url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(certificate.map(|path| ("sslrootcert", path)));
     let password = url.password().unwrap_or_default();
-    let has_default_password = ["postgres", "password", "admin", "root"].contains(&password) || password == url.username() && !password.is_empty();
+    let has_default_password =
+        ["postgres", "password", "admin", "root"].contains(&password) || password == url.username() && !password.is_empty();
     let shown = format!("postgres://{}:***@{}{}", url.username(), host, url.path());
     Some(PostgresUrl { url: Secret::new(url.into()), shown, is_local, has_default_password })
 }

@@ -137,7 +137,9 @@ impl<S: Send + Sync, T: Fields> FromRequest<S> for Form<T> {
         }
         let page = request.extensions().get::<RequestContext>().cloned().map(Page::new);
         let page = page.ok_or_else(|| Error::bug("there is no request context: routes must be served by App"))?;
-        let body = Bytes::from_request(request, state).await.map_err(|_| Error::new(ErrorKind::BadRequest, "The form did not arrive whole."))?;
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(|_| Error::new(ErrorKind::BadRequest, "The form did not arrive whole."))?;
         let typed = pairs(&body).map_err(unreadable)?;
         let is_known = |name: &str| OWN_FIELDS.contains(&name) || T::FIELDS.iter().any(|field| field.name == name);
         if typed.keys().any(|name| !is_known(name)) {

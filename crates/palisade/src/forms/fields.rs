@@ -132,10 +132,15 @@ fn without_controls(text: &str, is_fine: fn(char) -> bool) -> Result<(), String>
 }
 
 fn is_address(address: &str) -> bool {
-    let Some((local, domain)) = address.rsplit_once('@') else { return false };
+    let Some((local, domain)) = address.rsplit_once('@') else {
+        return false;
+    };
     let is_local = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
     let is_label = |label: &str| {
-        !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
     };
     let is_fine_local = !local.is_empty() && local.len() <= 64 && local.chars().all(is_local);
     is_fine_local && !local.starts_with('.') && !local.ends_with('.') && domain.contains('.') && domain.split('.').all(is_label)

@@ -19,7 +19,9 @@ fn fields_take_the_whole_value_or_nothing() {
     assert!(!name("ann<script>") && !name("ann\nx") && !name("a b") && !name(&"x".repeat(151)) && !name(""));
     let address = |text: &str| Email::parse(Some(text)).is_ok();
     assert!(address("ann@example.org") && address("a.b+c@x.example.org"));
-    for bad in ["ann", "ann@", "@x.org", "a@b", "a b@x.org", "a@x.org\r\nBcc: b@y.org", "a@x..org", "a@-x.org", "a@x.org>", ".a@x.org"] {
+    for bad in
+        ["ann", "ann@", "@x.org", "a@b", "a b@x.org", "a@x.org\r\nBcc: b@y.org", "a@x..org", "a@-x.org", "a@x.org>", ".a@x.org"]
+    {
         assert!(!address(bad), "{bad:?}");
     }
 }

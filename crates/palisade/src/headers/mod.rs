@@ -19,6 +19,6 @@ mod settings;
 mod tests;
 
 pub use csp::content_security_policy;
-pub(crate) use policy::keep_from_caches;
 pub use policy::SecurityHeaders;
+pub(crate) use policy::keep_from_caches;
 pub use settings::{CHECKS, Frames, HeaderSettings, OpenerPolicy, ReferrerPolicy};

@@ -62,7 +62,13 @@ fn security_headers_vectors() {
 #[test]
 fn the_policy_starts_from_nothing() {
     let policy = content_security_policy("abc", Frames::Deny);
-    for part in ["default-src 'none'", "script-src 'nonce-abc' 'strict-dynamic'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"] {
+    for part in [
+        "default-src 'none'",
+        "script-src 'nonce-abc' 'strict-dynamic'",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ] {
         assert!(policy.split("; ").any(|directive| directive == part), "{part} in {policy}");
     }
     assert!(!policy.contains("unsafe"));
@@ -74,5 +80,7 @@ fn defaults_of_production_are_strict() {
     let mut headers = HeaderMap::new();
     SecurityHeaders::new(&HeaderSettings::default(), false).apply(&mut headers, "n", true);
     assert_eq!(headers["strict-transport-security"], "max-age=31536000; includeSubDomains");
-    assert!(crate::checks::run(CHECKS, &HeaderSettings::default()).iter().all(|finding| finding.level == crate::checks::Level::Info));
+    assert!(
+        crate::checks::run(CHECKS, &HeaderSettings::default()).iter().all(|finding| finding.level == crate::checks::Level::Info)
+    );
 }

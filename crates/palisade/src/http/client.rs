@@ -33,11 +33,14 @@ impl TrustedProxies {
         if !self.trusts(peer) {
             return ClientAddress(peer);
         }
-        let hops = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        let hops =
+            headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
         let mut client = peer;
         for hop in hops.collect::<Vec<_>>().into_iter().rev() {
             // what cannot be read was not written by our proxy: whoever it spoke for is behind the last address we know
-            let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+            let Ok(address) = hop.trim().parse::<IpAddr>() else {
+                break;
+            };
             client = address.to_canonical();
             if !self.trusts(client) {
                 break;

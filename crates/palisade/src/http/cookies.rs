@@ -96,7 +96,8 @@ impl Cookie<'_> {
 /// The value of the cookie `name`. Two cookies of one name are a sign of one that was planted: neither is believed.
 pub fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut values = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('=')).filter(|(key, _)| *key == name);
+    let mut values =
+        lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('=')).filter(|(key, _)| *key == name);
     let (_, value) = values.next()?;
     values.next().is_none().then_some(value)
 }

@@ -45,8 +45,12 @@ impl RequestHost {
 
 /// `[`, hexadecimal digits, a colon, then digits, colons and dots, `]`.
 fn is_ipv6(domain: &str) -> bool {
-    let Some(inner) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else { return false };
-    let Some((first, rest)) = inner.split_once(':') else { return false };
+    let Some(inner) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
+        return false;
+    };
+    let Some((first, rest)) = inner.split_once(':') else {
+        return false;
+    };
     let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     first.bytes().all(is_hex) && !rest.is_empty() && rest.bytes().all(|byte| is_hex(byte) || byte == b':' || byte == b'.')
 }

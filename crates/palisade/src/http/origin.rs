@@ -80,7 +80,9 @@ impl OriginPattern {
 
     /// Whether a stranger can have a matching origin: everything, or everything below a public suffix such as `com` or `co.uk`.
     pub fn is_too_wide(&self) -> bool {
-        let Some((_, parent)) = self.text.split_once("*") else { return false };
+        let Some((_, parent)) = self.text.split_once("*") else {
+            return false;
+        };
         let parent = parent.trim_matches('.').split(':').next().unwrap_or_default();
         let labels: Vec<&str> = parent.split('.').filter(|label| !label.is_empty()).collect();
         // no list of public suffixes is at hand: one label, or two short ones, are taken for one

@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderValue};
 fn hosts_vectors() {
     for case in vectors::cases("hosts.json") {
         let host = RequestHost::parse(vectors::text(&case, "host"));
-        let patterns: Vec<HostPattern> = vectors::texts(&case, "allowed_hosts").iter().map(|pattern| pattern.parse().unwrap()).collect();
+        let patterns: Vec<HostPattern> =
+            vectors::texts(&case, "allowed_hosts").iter().map(|pattern| pattern.parse().unwrap()).collect();
         assert_eq!(host.as_ref().map_or("", |host| host.domain()), vectors::text(&case, "domain"), "{case}");
         assert_eq!(host.as_ref().and_then(|host| host.port()).unwrap_or(""), vectors::text(&case, "port"), "{case}");
         assert_eq!(host.is_some_and(|host| host.is_allowed(&patterns)), case["accepted"].as_bool().unwrap(), "{case}");
@@ -92,7 +93,13 @@ fn cookies_are_host_bound_and_never_carry_control_characters() {
 // D31
 #[test]
 fn wildcard_origins_are_too_wide() {
-    let rows = [("https://*", true), ("https://*.com", true), ("https://*.co.uk", true), ("https://*.example.org", false), ("https://a.example.org", false)];
+    let rows = [
+        ("https://*", true),
+        ("https://*.com", true),
+        ("https://*.co.uk", true),
+        ("https://*.example.org", false),
+        ("https://a.example.org", false),
+    ];
     for (text, is_too_wide) in rows {
         assert_eq!(text.parse::<OriginPattern>().unwrap().is_too_wide(), is_too_wide, "{text}");
     }

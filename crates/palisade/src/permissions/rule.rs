@@ -100,7 +100,12 @@ impl Access {
     }
 
     /// What the rule says of this visitor and request. Asks the database only if the rule needs to know.
-    pub(crate) fn judge<'a>(&'a self, visitor: &'a Visitor, database: &'a Database, request: &'a Parts) -> BoxFuture<'a, Result<Verdict>> {
+    pub(crate) fn judge<'a>(
+        &'a self,
+        visitor: &'a Visitor,
+        database: &'a Database,
+        request: &'a Parts,
+    ) -> BoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
             match &self.0 {
                 Rule::Public => Ok(Verdict::Allow),
@@ -133,12 +138,16 @@ impl Access {
 impl Rule {
     async fn judge_user(&self, user: Option<&User>, database: &Database, request: &Parts) -> Result<Verdict> {
         let allowed = match (self, user) {
-            (Self::Staff, user) => return Ok(if user.is_some_and(|user| user.is_staff) { Verdict::Allow } else { Verdict::Hide }),
+            (Self::Staff, user) => {
+                return Ok(if user.is_some_and(|user| user.is_staff) { Verdict::Allow } else { Verdict::Hide });
+            }
             (Self::When(_, policy), user) => policy.allows(user, request),
             (_, None) => false,
             (Self::SignedIn, Some(_)) => true,
             (Self::Can(permission), Some(user)) => user.is_superuser || store::of_user(database, user).await?.contains(*permission),
-            (Self::Public | Self::All(_) | Self::Any(_), _) => unreachable!("these do not ask about the user"),
+            (Self::Public | Self::All(_) | Self::Any(_), _) => {
+                unreachable!("these do not ask about the user")
+            }
         };
         Ok(match (allowed, user) {
             (true, _) => Verdict::Allow,

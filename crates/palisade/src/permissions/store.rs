@@ -30,13 +30,16 @@ pub async fn of_user(database: &Database, user: &User) -> Result<HashSet<String>
 /// When the database does not answer.
 pub async fn ensure(database: &Database, permissions: &[(&'static str, &'static str)]) -> Result<(), DbErr> {
     for (permission, name) in permissions {
-        let Some((app, codename)) = permission.split_once('.') else { continue };
+        let Some((app, codename)) = permission.split_once('.') else {
+            continue;
+        };
         let known: Option<(i32,)> = find(database, app, codename).await?;
         if known.is_some() {
             continue;
         }
         let tx = database.begin().await?;
-        tx.execute_sql(sql!("INSERT INTO django_content_type (app_label, model) VALUES (?, 'site') ON CONFLICT DO NOTHING", app)).await?;
+        tx.execute_sql(sql!("INSERT INTO django_content_type (app_label, model) VALUES (?, 'site') ON CONFLICT DO NOTHING", app))
+            .await?;
         tx.execute_sql(sql!(
             "INSERT INTO auth_permission (content_type_id, codename, name) \
              SELECT id, ?, ? FROM django_content_type WHERE app_label = ? AND model = 'site' ON CONFLICT DO NOTHING",

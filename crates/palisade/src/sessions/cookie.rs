@@ -18,7 +18,13 @@ pub struct Sessions {
 
 impl Sessions {
     /// The sessions that these settings ask for.
-    pub fn new(settings: &SessionSettings, store: Arc<dyn SessionStore>, clock: Arc<dyn Clock>, ring: KeyRing, transport: Transport) -> Self {
+    pub fn new(
+        settings: &SessionSettings,
+        store: Arc<dyn SessionStore>,
+        clock: Arc<dyn Clock>,
+        ring: KeyRing,
+        transport: Transport,
+    ) -> Self {
         let transport = if settings.cookie_secure { transport } else { Transport::Plain };
         let max_age_secs = (!settings.expire_at_browser_close).then_some(settings.absolute_secs.0);
         let seconds = |secs: u64| TimeDelta::seconds(i64::try_from(secs).unwrap_or(i64::MAX / 1000));

@@ -24,7 +24,9 @@ const SALT: &str = "django.contrib.sessions.SessionStore";
 impl Record {
     pub(super) fn decode(ring: &KeyRing, text: &str) -> Option<Self> {
         let (value, _) = Signer::new(ring, SALT).loads(text).ok()?;
-        let Value::Object(mut values) = value else { return None };
+        let Value::Object(mut values) = value else {
+            return None;
+        };
         let mut time = |key| values.shift_remove(key).and_then(|value| DateTime::from_timestamp(value.as_i64()?, 0));
         let (began, seen) = (time(BEGAN), time(SEEN));
         Some(Self { values, began, seen })

@@ -144,7 +144,9 @@ impl Session {
     /// Writes down what changed, and says which cookie to set.
     pub(crate) async fn finish(&self) -> Result<Option<HeaderValue>> {
         let mut guard = self.0.state.lock().await;
-        let Some(state) = guard.take() else { return Ok(None) };
+        let Some(state) = guard.take() else {
+            return Ok(None);
+        };
         let sessions = &self.0.sessions;
         let old_id = self.0.key.as_ref().map(|key| random::stored_hash(key.expose()));
         match (old_id, state.exists, &state.fate) {
@@ -217,7 +219,9 @@ impl Session {
 
     async fn load(&self) -> Result<State> {
         let Sessions { store, clock, ring, idle, absolute, .. } = &*self.0.sessions;
-        let Some(key) = &self.0.key else { return Ok(State::default()) };
+        let Some(key) = &self.0.key else {
+            return Ok(State::default());
+        };
         let now = clock.now();
         let text = store.load(&random::stored_hash(key.expose()), now).await?;
         let record = text.and_then(|text| Record::decode(ring, &text)).filter(|record| !record.has_ended(now, *idle, *absolute));

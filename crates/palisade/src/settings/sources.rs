@@ -56,7 +56,9 @@ impl Sources {
         let mut sources = Self::none();
         sources.add_toml_file(&folder.join("palisade.toml"));
         sources.add_dot_env(&folder.join(".env"));
-        sources.add_environment(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))));
+        sources.add_environment(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        );
         sources
     }
 

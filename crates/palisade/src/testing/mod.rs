@@ -1,1 +1,13 @@
+//! A whole site in a test, with a client that behaves like a browser: [`TestSite`] and [`Client`].
+//!
+//! Every request takes the way that a visitor's takes, past the server's socket. The database is SQLite in a folder that is removed, or, for
+//! [`TestDatabase::Postgres`], a database of its own on the server that `PALISADE_TEST_POSTGRES` names.
+
+mod client;
+mod log;
+mod site;
 pub mod vectors;
+
+pub use client::{Answer, Client};
+pub use log::events;
+pub use site::{TestDatabase, TestSite};

@@ -113,7 +113,9 @@ impl RequestContext {
 
     /// A fresh token for a form of this visitor. Empty where no form can be posted, as on error pages.
     pub fn form_token(&self) -> String {
-        let Some(token) = self.0.token.get() else { return String::new() };
+        let Some(token) = self.0.token.get() else {
+            return String::new();
+        };
         self.mark_personal();
         token()
     }

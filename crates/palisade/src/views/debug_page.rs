@@ -15,7 +15,8 @@ pub(super) fn page(context: &RequestContext, status: StatusCode, failure: Option
     }
     let failure = failure?;
     let (file, line, cause) = (failure.place().file.as_ref(), failure.place().line, failure.error().to_string());
-    let headers: Vec<Value> = context.headers().iter().map(|(name, value)| header(name.as_str(), value.to_str().unwrap_or("(bytes)"))).collect();
+    let headers: Vec<Value> =
+        context.headers().iter().map(|(name, value)| header(name.as_str(), value.to_str().unwrap_or("(bytes)"))).collect();
     let settings: Vec<Value> = context
         .site()
         .settings
@@ -39,7 +40,9 @@ fn header(name: &str, value: &str) -> Value {
 
 /// Ten lines around the place, if the source is on this machine.
 fn source(file: &str, line: u32) -> Vec<Value> {
-    let Some(text) = candidates(file).iter().find_map(|path| std::fs::read_to_string(path).ok()) else { return Vec::new() };
+    let Some(text) = candidates(file).iter().find_map(|path| std::fs::read_to_string(path).ok()) else {
+        return Vec::new();
+    };
     let first = line.saturating_sub(5).max(1);
     let numbered = text.lines().enumerate().map(|(index, text)| (index as u32 + 1, text));
     let around = numbered.skip(first as usize - 1).take(10);

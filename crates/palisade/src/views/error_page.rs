@@ -26,7 +26,9 @@ pub(crate) async fn failed(context: &RequestContext, response: Response) -> Resp
     let failure = parts.extensions.remove::<Failure>();
     let cause = match &failure {
         Some(failure) => format!("{} at {}", failure.error(), failure.place()),
-        None => axum::body::to_bytes(body, 1024).await.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default(),
+        None => {
+            axum::body::to_bytes(body, 1024).await.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        }
     };
     log(context, parts.status, &cause);
     let message = failure.as_ref().map_or_else(|| sentence(parts.status), |failure| failure.error().public_message());

@@ -12,7 +12,7 @@ mod page;
 
 pub use context::{PageValues, RequestContext, SiteViews};
 pub use error::{Error, ErrorKind, Failure, Or404, Place, Result};
-pub(crate) use error_page::{failed, is_bare_error};
+pub(crate) use error_page::{Explained, failed, is_bare_error};
 pub use page::Page;
 
 use palisade_template::Layer;

@@ -1,0 +1,165 @@
+use crate::app::{Site, answer};
+use axum::body::{Body, to_bytes};
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use url::form_urlencoded;
+
+/// A browser: keeps cookies, says where requests come from, sends a form's token. It follows no redirect by itself.
+pub struct Client {
+    site: Arc<Site>,
+    cookies: BTreeMap<String, String>,
+    peer: IpAddr,
+    origin: String,
+    fixed: Vec<(String, String)>,
+}
+
+/// An answer, whole.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body as text.
+    pub body: String,
+}
+
+impl Client {
+    pub(super) fn new(site: Arc<Site>) -> Self {
+        let is_development = site.settings().profile.is_development();
+        let origin = if is_development { "http://localhost" } else { "https://desk.example.org" };
+        Self { site, cookies: BTreeMap::new(), peer: IpAddr::V4(Ipv4Addr::LOCALHOST), origin: origin.into(), fixed: Vec::new() }
+    }
+
+    /// Sends this header with every request.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.fixed.push((name.into(), value.into()));
+        self
+    }
+
+    /// Comes from this address.
+    #[must_use]
+    pub fn from_address(mut self, peer: IpAddr) -> Self {
+        self.peer = peer;
+        self
+    }
+
+    /// The cookies that are kept.
+    pub fn cookies(&mut self) -> &mut BTreeMap<String, String> {
+        &mut self.cookies
+    }
+
+    /// GET.
+    pub async fn get(&mut self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path), Body::empty()).await
+    }
+
+    /// Fetches the page `page`, and posts `fields` to `action` with the token of the page, as its form would.
+    pub async fn submit(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
+        let token = self.get(page).await.token().unwrap_or_default();
+        self.post(action, &[&[("csrfmiddlewaretoken", token.as_str())], fields].concat()).await
+    }
+
+    /// Posts fields as they are, as a page of this site would.
+    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let request = self.request(Method::POST, path).header("origin", &self.origin).header("sec-fetch-site", "same-origin");
+        self.form(request, fields).await
+    }
+
+    /// Sends fields with a request made by [`Client::request`].
+    pub async fn form(&mut self, request: http::request::Builder, fields: &[(&str, &str)]) -> Answer {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(request, Body::from(body)).await
+    }
+
+    /// A request with the host and what a proxy would add, and without cookies, which [`Client::send`] adds.
+    pub fn request(&self, method: Method, path: &str) -> http::request::Builder {
+        let host = self.origin.split("://").nth(1).unwrap_or_default();
+        let mut request = Request::builder().method(method).uri(path);
+        if !self.fixed.iter().any(|(name, _)| name == "host") {
+            request = request.header(header::HOST, host);
+        }
+        if self.origin.starts_with("https") {
+            request = request.header("x-forwarded-proto", "https");
+        }
+        self.fixed.iter().fold(request, |request, (name, value)| request.header(name, value))
+    }
+
+    /// Sends a request with the cookies, and keeps those that come back.
+    ///
+    /// # Panics
+    /// When the request is not one.
+    pub async fn send(&mut self, request: http::request::Builder, body: Body) -> Answer {
+        let mut request = request.body(body).expect("a request");
+        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if !cookies.is_empty() {
+            request.headers_mut().insert(header::COOKIE, cookies.join("; ").parse().expect("cookies"));
+        }
+        let response = answer(self.site.clone(), self.peer, request).await;
+        let (parts, body) = response.into_parts();
+        self.keep(&parts.headers);
+        let body = to_bytes(body, usize::MAX).await.expect("a body");
+        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    fn keep(&mut self, headers: &HeaderMap) {
+        for line in headers.get_all(header::SET_COOKIE).iter().filter_map(|line| line.to_str().ok()) {
+            let Some((name, rest)) = line.split_once('=') else {
+                continue;
+            };
+            let value = rest.split(';').next().unwrap_or_default();
+            if line.contains("Max-Age=0") {
+                self.cookies.remove(name)
+            } else {
+                self.cookies.insert(name.into(), value.into())
+            };
+        }
+    }
+
+    /// Makes an account and is signed in with it.
+    ///
+    /// # Panics
+    /// When it does not work.
+    pub async fn sign_up(&mut self, username: &str) -> &mut Self {
+        let email = format!("{username}@example.org");
+        let fields = [("username", username), ("email", email.as_str()), ("password", PASSWORD), ("password_again", PASSWORD)];
+        let answer = self.submit("/account/signup", "/account/signup", &fields).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{username} signs up: {}", answer.body);
+        self
+    }
+
+    /// Logs in.
+    pub async fn log_in(&mut self, username: &str, password: &str) -> Answer {
+        self.submit("/account/login", "/account/login", &[("username", username), ("password", password)]).await
+    }
+}
+
+/// The password of accounts made by [`Client::sign_up`].
+const PASSWORD: &str = "correct horse battery staple";
+
+impl Answer {
+    /// A header as text; empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The token of the page's first form.
+    pub fn token(&self) -> Option<String> {
+        self.hidden("csrfmiddlewaretoken")
+    }
+
+    /// The value of the page's first hidden field of this name.
+    pub fn hidden(&self, name: &str) -> Option<String> {
+        let (_, after) = self.body.split_once(&format!("name=\"{name}\" value=\""))?;
+        after.split('"').next().map(str::to_owned)
+    }
+
+    /// What was logged for this request.
+    pub fn events(&self) -> Vec<String> {
+        super::events(self.header("x-request-id"))
+    }
+}

@@ -1,0 +1,135 @@
+use super::{Client, log};
+use crate::app::{App, BootError, Prepared, Site};
+use crate::clock::FrozenClock;
+use crate::crypto::random;
+use crate::settings::{Origin, Sources};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The database of a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestDatabase {
+    /// A file in a folder of its own.
+    Sqlite,
+    /// A database of its own on a real server.
+    Postgres,
+}
+
+/// A site that answers in a test.
+pub struct TestSite {
+    site: Arc<Site>,
+    clock: FrozenClock,
+    folder: PathBuf,
+}
+
+impl TestSite {
+    /// The site in the development profile on SQLite, with these settings on top: `("http.max_body_bytes", "1000")`.
+    ///
+    /// # Panics
+    /// When the site does not start.
+    pub async fn start(app: App, settings: &[(&str, &str)]) -> Self {
+        Self::try_start(app, settings).await.unwrap_or_else(|error| panic!("the site starts: {error}"))
+    }
+
+    /// The site in the production profile behind a proxy that ends TLS, on SQLite, with these settings on top.
+    ///
+    /// # Panics
+    /// When the site does not start.
+    pub async fn production(app: App, settings: &[(&str, &str)]) -> Self {
+        let key = crate::crypto::KeyRing::generate();
+        let base = [
+            ("profile", "production"),
+            ("http.allowed_hosts", "desk.example.org"),
+            ("http.trusted_proxies", "127.0.0.1/32"),
+            ("site.migrate_at_start", "true"),
+            ("keys.secret", key.expose().as_str()),
+        ];
+        Self::start(app, &[&base[..], settings].concat()).await
+    }
+
+    /// The same as [`TestSite::start`], on the database that is named. `None` where no server was named for the test.
+    ///
+    /// # Panics
+    /// When the site does not start, or when `PALISADE_REQUIRE_SERVERS` is set and there is no server.
+    pub async fn on(database: TestDatabase, app: App, settings: &[(&str, &str)]) -> Option<Self> {
+        if database == TestDatabase::Sqlite {
+            return Some(Self::start(app, settings).await);
+        }
+        let Ok(server) = std::env::var("PALISADE_TEST_POSTGRES") else {
+            assert!(
+                std::env::var_os("PALISADE_REQUIRE_SERVERS").is_none(),
+                "PALISADE_TEST_POSTGRES names the server of this suite"
+            );
+            println!("not run: PALISADE_TEST_POSTGRES names no server");
+            return None;
+        };
+        let url = own_database(&server).await;
+        Some(Self::start(app, &[settings, &[("database.url", &url)]].concat()).await)
+    }
+
+    /// Starts a site that may refuse to.
+    ///
+    /// # Errors
+    /// Why it does not start.
+    ///
+    /// # Panics
+    /// When no folder can be made for it.
+    pub async fn try_start(app: App, settings: &[(&str, &str)]) -> Result<Self, BootError> {
+        log::capture();
+        let folder = std::env::temp_dir().join(format!("palisade-test-{}", random::nonce()));
+        std::fs::create_dir_all(&folder).expect("a folder for the test");
+        let mut sources = Sources::none();
+        sources.set("site.data", folder.display().to_string(), Origin::CommandLine("test"));
+        for (key, value) in settings {
+            sources.set(key, *value, Origin::CommandLine("test"));
+        }
+        let clock = FrozenClock::at(chrono::Utc::now());
+        let prepared = Prepared::new(app, sources).map_err(BootError::Settings)?;
+        let site = prepared.boot(Arc::new(clock.clone())).await?;
+        Ok(Self { site: Arc::new(site), clock, folder })
+    }
+
+    /// A browser with no cookies. It sees the site as `http://localhost`, or as `https://desk.example.org` in production.
+    pub fn client(&self) -> Client {
+        Client::new(self.site.clone())
+    }
+
+    /// The site.
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    /// The site's clock, which stands still.
+    pub fn clock(&self) -> &FrozenClock {
+        &self.clock
+    }
+
+    /// The folder of the site's data.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+}
+
+impl Drop for TestSite {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Makes an empty database on the server.
+#[cfg(feature = "postgres")]
+async fn own_database(server: &str) -> String {
+    use sea_orm::ConnectionTrait;
+    let name = format!("palisade_test_{}", random::alphanumeric(16).expose().to_lowercase());
+    let connection = sea_orm::Database::connect(server).await.expect("the server of PALISADE_TEST_POSTGRES answers");
+    connection.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database can be made");
+    connection.close().await.expect("the connection closes");
+    let mut url = url::Url::parse(server).expect("PALISADE_TEST_POSTGRES is a URL");
+    url.set_path(&name);
+    url.into()
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn own_database(_: &str) -> String {
+    panic!("this test was built without the feature postgres")
+}

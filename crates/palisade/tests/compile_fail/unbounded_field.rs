@@ -1,0 +1,5 @@
+use palisade::prelude::*;
+#[derive(Form)]
+pub struct Unbounded {
+    title: String,
+}

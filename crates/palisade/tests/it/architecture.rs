@@ -1,0 +1,119 @@
+//! Who may use whom. The table of DESIGN, and every arrow in the source that breaks it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Steps of the crate `palisade`: a module uses those of earlier steps, never its neighbours.
+const STEPS: [&[&str]; 12] = [
+    &["clock", "settings"],
+    &["checks"],
+    &["db", "http", "storage"],
+    &["mail", "views"],
+    &["forms", "encrypted_fields", "audit_log"],
+    &["headers", "csrf", "sessions", "throttle", "uploads", "static_files"],
+    &["auth"],
+    &["mfa", "social", "permissions", "bots"],
+    &["api", "admin", "toolbar"],
+    &["app"],
+    &["command", "testing", "verify"],
+    &["prelude", "lib"],
+];
+
+/// What each crate may use of ours.
+const CRATES: [(&str, &[&str]); 6] = [
+    ("palisade-crypto", &[]),
+    ("palisade-template", &[]),
+    ("palisade-password", &["palisade-crypto"]),
+    ("palisade-macros", &["palisade-template"]),
+    ("palisade", &["palisade-macros", "palisade-crypto", "palisade-password", "palisade-template"]),
+    ("helpdesk", &["palisade"]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn step(module: &str) -> Option<usize> {
+    STEPS.iter().position(|step| step.contains(&module))
+}
+
+#[test]
+fn modules_use_only_what_is_below_them() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&source, &mut files);
+    let mut broken = Vec::new();
+    for file in files {
+        let relative = file.strip_prefix(&source).unwrap();
+        let module = relative.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned();
+        let own = step(&module).unwrap_or_else(|| panic!("{module} has no place in the table"));
+        // a module's own tests may use the test kit
+        if relative.file_name().unwrap() == "tests.rs" {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            for (at, _) in line.match_indices("crate::") {
+                let used: String = line[at + 7..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let Some(theirs) = step(&used) else { continue };
+                if used != module && theirs >= own {
+                    broken.push(format!("{}:{}: {module} must not use {used}", relative.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn crates_use_only_what_is_below_them() {
+    for (name, allowed) in CRATES {
+        let folder = if name == "helpdesk" { "examples/helpdesk".into() } else { format!("crates/{name}") };
+        let manifest: toml::Table = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap().parse().unwrap();
+        let used = manifest["dependencies"].as_table().unwrap().keys().filter(|used| used.starts_with("palisade"));
+        for used in used {
+            assert!(allowed.contains(&used.as_str()), "{name} must not use {used}");
+        }
+    }
+}
+
+#[test]
+fn no_file_outgrows_its_reader() {
+    let mut sizes = BTreeMap::new();
+    for (folder, most) in [("crates", 400), ("examples/helpdesk/src", 200), ("examples/hello/src", 20)] {
+        let mut files = Vec::new();
+        rust_files(&root().join(folder), &mut files);
+        for file in files.into_iter().filter(|file| !file.to_string_lossy().contains("/tests")) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let code = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count();
+            if code > most {
+                sizes.insert(file.display().to_string(), code);
+            }
+        }
+    }
+    assert!(sizes.is_empty(), "too long: {sizes:?}");
+}
+
+// D40
+#[test]
+fn examples_weaken_nothing_and_listen_on_loopback() {
+    let mut files = Vec::new();
+    rust_files(&root().join("examples"), &mut files);
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for word in ["dangerous_", "0.0.0.0", "[::]"] {
+            assert!(!text.contains(word), "{} contains {word}", file.display());
+        }
+    }
+}

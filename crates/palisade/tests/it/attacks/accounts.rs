@@ -1,0 +1,225 @@
+use crate::site::app;
+use chrono::TimeDelta;
+use http::StatusCode;
+use palisade::prelude::*;
+use palisade::testing::TestSite;
+use std::time::{Duration, Instant};
+
+const PASSWORD: &str = "correct horse battery staple";
+
+async fn set(site: &TestSite, name: &str, column: &str) {
+    let tx = site.site().database().handle().begin().await.unwrap();
+    match column {
+        "inactive" => tx.execute_sql(sql!("UPDATE auth_user SET is_active = (1 = 0) WHERE username = ?", name)).await.unwrap(),
+        "unusable" => tx.execute_sql(sql!("UPDATE auth_user SET password = '!abc' WHERE username = ?", name)).await.unwrap(),
+        hash => tx.execute_sql(sql!("UPDATE auth_user SET password = ? WHERE username = ?", hash, name)).await.unwrap(),
+    };
+    tx.commit().await.unwrap();
+}
+
+// D06, D29; ASVS 6.3.8; F024
+#[tokio::test]
+async fn every_failed_login_looks_the_same() {
+    let site = TestSite::start(app(), &[]).await;
+    for name in ["known", "inactive", "unusable"] {
+        site.client().sign_up(name).await;
+    }
+    set(&site, "inactive", "inactive").await;
+    set(&site, "unusable", "unusable").await;
+    let mut found = Vec::new();
+    for (name, password) in [("known", "wrong password"), ("nobody", PASSWORD), ("inactive", PASSWORD), ("unusable", "!abc")] {
+        let mut client = site.client();
+        let token = client.get("/account/login").await.token().unwrap();
+        let started = Instant::now();
+        let answer =
+            client.post("/account/login", &[("username", name), ("password", password), ("csrfmiddlewaretoken", &token)]).await;
+        let took = started.elapsed();
+        assert!(
+            answer.events().iter().any(|event| event.contains("login_failed") && event.contains(name)),
+            "{:?}",
+            answer.events()
+        );
+        assert!(!format!("{:?}", answer.events()).contains(password), "no password in the log");
+        let token_now = answer.token().unwrap();
+        let body = answer.body.replace(&token_now, "").replace(&format!("value=\"{name}\""), "");
+        let names: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
+        found.push((answer.status, body, names, took));
+    }
+    let (status, body, names, _) = &found[0];
+    assert_eq!(*status, StatusCode::UNPROCESSABLE_ENTITY);
+    for (other_status, other_body, other_names, took) in &found {
+        assert_eq!((other_status, other_body, other_names), (status, body, names));
+        println!("a failed login took {took:?}");
+        assert!(*took > Duration::from_millis(5), "each did the work of a hash");
+    }
+}
+
+// D29
+#[tokio::test]
+async fn sign_up_tells_nothing_about_an_address() {
+    let site = TestSite::start(app(), &[]).await;
+    site.client().sign_up("first").await;
+    let mut answers = Vec::new();
+    for (name, email) in [("second", "first@example.org"), ("third", "unknown@example.org")] {
+        let fields = [("username", name), ("email", email), ("password", PASSWORD), ("password_again", PASSWORD)];
+        let answer = site.client().submit("/account/signup", "/account/signup", &fields).await;
+        answers.push((answer.status, answer.header("location").to_owned(), answer.body.clone()));
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+// D20; F037; ASVS 7.2.2, 7.2.4, 7.4.1, 7.4.3; V14.3.1
+#[tokio::test]
+async fn a_session_key_is_new_after_every_change_and_the_old_one_is_dead() {
+    let site = TestSite::start(app(), &[]).await;
+    let mut client = site.client();
+    client.sign_up("ann").await;
+    let mut keys = vec![client.cookies()["session"].clone()];
+    assert_eq!(client.log_in("ann", PASSWORD).await.status, StatusCode::SEE_OTHER, "again, while signed in");
+    keys.push(client.cookies()["session"].clone());
+    let mut elsewhere = site.client();
+    elsewhere.log_in("ann", PASSWORD).await;
+    let new = [
+        ("current_password", PASSWORD),
+        ("new_password", "another fine long phrase"),
+        ("new_password_again", "another fine long phrase"),
+    ];
+    let changed = client.submit("/account/password", "/account/password", &new).await;
+    assert_eq!(changed.status, StatusCode::SEE_OTHER, "{}", changed.body);
+    assert!(changed.events().iter().any(|event| event.contains("password_changed")));
+    keys.push(client.cookies()["session"].clone());
+    assert_eq!(elsewhere.get("/mine").await.status, StatusCode::SEE_OTHER, "the other session ended");
+    let tx = site.site().database().handle().begin().await.unwrap();
+    tx.execute_sql(sql!("UPDATE auth_user SET is_staff = (1 = 1) WHERE username = 'ann'")).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(client.get("/staff").await.status, StatusCode::OK);
+    keys.push(client.cookies()["session"].clone());
+    assert_eq!(keys.iter().collect::<std::collections::HashSet<_>>().len(), 4, "four different keys");
+    for old in &keys[..3] {
+        let mut thief = site.client();
+        thief.cookies().insert("session".into(), old.clone());
+        assert_eq!(thief.get("/mine").await.status, StatusCode::SEE_OTHER, "an old key");
+    }
+    let last = client.cookies()["session"].clone();
+    let out = client.submit("/account/password", "/account/logout", &[]).await;
+    assert_eq!((out.status, out.header("clear-site-data")), (StatusCode::SEE_OTHER, "\"cache\", \"storage\""));
+    let mut thief = site.client();
+    thief.cookies().insert("session".into(), last);
+    assert_eq!(thief.get("/mine").await.status, StatusCode::SEE_OTHER, "after logout");
+    assert_eq!(client.get("/account/logout").await.status, StatusCode::METHOD_NOT_ALLOWED, "F071: a link cannot log anybody out");
+}
+
+// F036; ASVS 7.3.1, 7.3.2
+#[tokio::test]
+async fn sessions_end_by_themselves() {
+    let site = TestSite::start(app(), &[("sessions.idle_secs", "3600"), ("sessions.absolute_secs", "36000")]).await;
+    let mut idle = site.client();
+    idle.sign_up("idle").await;
+    site.clock().advance(TimeDelta::seconds(3601));
+    assert_eq!(idle.get("/mine").await.status, StatusCode::SEE_OTHER, "idle too long");
+    let mut busy = site.client();
+    busy.sign_up("busy").await;
+    for step in 0..11 {
+        assert_eq!(busy.get("/mine").await.status, StatusCode::OK, "step {step}");
+        site.clock().advance(TimeDelta::seconds(3000));
+        if step == 11 {
+            break;
+        }
+    }
+    site.clock().advance(TimeDelta::seconds(3001));
+    assert_eq!(busy.get("/mine").await.status, StatusCode::SEE_OTHER, "older than allowed, however busy");
+    assert!(site.site().sessions_swept().await >= 2);
+}
+
+// F027, F028
+#[tokio::test]
+async fn a_weaker_hash_is_replaced_at_the_next_login() {
+    let site = TestSite::start(app(), &[]).await;
+    site.client().sign_up("old").await;
+    // "x", by Django with 1000 iterations
+    set(&site, "old", "pbkdf2_sha256$1000$dQBRvbpFlcBFc75w$ZS1TQfVQprNVUIZ9orNR819xQnzg6qVjF/6z0gWBBM0=").await;
+    assert_eq!(site.client().log_in("old", "y").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(site.client().log_in("old", "x").await.status, StatusCode::SEE_OTHER);
+    let db = site.site().database().handle();
+    let (hash,): (String,) = db.fetch_one(sql!("SELECT password FROM auth_user WHERE username = 'old'")).await.unwrap().unwrap();
+    assert!(hash.starts_with("argon2$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+    assert_eq!(site.client().log_in("old", "x").await.status, StatusCode::SEE_OTHER);
+}
+
+// D14
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_logins_leaves_other_pages_answering() {
+    let site = TestSite::start(app(), &[("passwords.hash_jobs", "1"), ("passwords.hash_queue", "4")]).await;
+    let mut client = site.client();
+    let token = client.get("/account/login").await.token().unwrap();
+    let cookies = client.cookies().clone();
+    let mut flood = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let (mut client, token) = (site.client(), token.clone());
+        client.cookies().extend(cookies.clone());
+        flood.spawn(async move {
+            let name = format!("nobody{number}");
+            client
+                .post("/account/login", &[("username", &name), ("password", "wrong password"), ("csrfmiddlewaretoken", &token)])
+                .await
+        });
+    }
+    let started = Instant::now();
+    assert_eq!(client.get("/").await.status, StatusCode::OK);
+    println!("the front page took {:?} in the flood", started.elapsed());
+    let answers = flood.join_all().await;
+    let busy: Vec<_> = answers.iter().filter(|answer| answer.status == StatusCode::SERVICE_UNAVAILABLE).collect();
+    let tried = answers.iter().filter(|answer| answer.status == StatusCode::UNPROCESSABLE_ENTITY).count();
+    assert!(tried >= 5 && !busy.is_empty() && tried + busy.len() == 40, "{tried} tried, {} busy", busy.len());
+    assert!(busy.iter().all(|answer| answer.header("retry-after") == "5"));
+}
+
+// ASVS 6.2.1 to 6.2.7; F025, F026
+#[tokio::test]
+async fn a_form_comes_back_with_what_was_typed_and_never_the_password() {
+    let site = TestSite::start(app(), &[]).await;
+    let fields = [
+        ("username", "ann<script>"),
+        ("email", "not an address"),
+        ("password", "short-canary"),
+        ("password_again", "other-canary"),
+    ];
+    let answer = site.client().submit("/account/signup", "/account/signup", &fields).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        answer.body.contains("value=\"ann&lt;script&gt;\"") && answer.body.contains("value=\"not an address\""),
+        "{}",
+        answer.body
+    );
+    assert!(!answer.body.contains("canary") && !answer.body.contains("<script"));
+    let page = site.client().get("/account/signup").await.body;
+    assert!(page.contains("type=\"password\"") && page.contains("autocomplete=\"new-password\"") && !page.contains("onpaste"));
+    assert!(page.contains("Use at least 12 characters."));
+    let common =
+        [("username", "ann"), ("email", "ann@example.org"), ("password", "123456789012345"), ("password_again", "123456789012345")];
+    let answer = site.client().submit("/account/signup", "/account/signup", &common).await;
+    assert!(answer.body.contains("digits only"), "{}", answer.body);
+    assert_eq!(site.site().accounts().list().await.unwrap().len(), 0, "ASVS 6.3.2: no account that nobody made");
+}
+
+// D07
+#[tokio::test]
+async fn a_dead_database_is_not_a_wrong_password() {
+    let site = TestSite::start(app(), &[]).await;
+    let mut client = site.client();
+    client.sign_up("ann").await;
+    let token = client.get("/account/password").await.token().unwrap();
+    site.site().database().close().await.unwrap();
+    let login =
+        client.post("/account/login", &[("username", "ann"), ("password", PASSWORD), ("csrfmiddlewaretoken", &token)]).await;
+    assert_eq!(login.status, StatusCode::SERVICE_UNAVAILABLE, "{}", login.body);
+    assert!(
+        login.events().iter().any(|event| event.contains("request failed") && event.contains("Unavailable")),
+        "{:?}",
+        login.events()
+    );
+    assert_eq!(client.get("/mine").await.status, StatusCode::SERVICE_UNAVAILABLE, "fails closed, as a fault of ours");
+    assert_eq!(client.get("/health/ready").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(client.get("/health/live").await.status, StatusCode::OK);
+    assert_eq!(client.get("/").await.status, StatusCode::OK, "a page that asks for nothing is served");
+}

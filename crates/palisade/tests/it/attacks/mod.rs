@@ -1,0 +1,6 @@
+mod access;
+mod accounts;
+mod forgery;
+mod hello;
+mod input;
+mod secrets;

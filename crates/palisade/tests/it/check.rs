@@ -1,0 +1,241 @@
+//! Settings, checks and refusals to start.
+
+use crate::site::app;
+use palisade::app::{App, BootError, KeyFile, Prepared, Routes};
+use palisade::checks::{Level, Report};
+use palisade::prelude::{can, public};
+use palisade::settings::{Origin, Sources};
+use palisade::testing::{TestSite, vectors};
+use serde_json::Value;
+
+const KEY: &str = "kzuZ8QmW2vXcE5rT7yUiO9pAsDfGhJkL3nBvCxMz1qWeRtYuIoP0aSdF";
+
+/// A production that has no finding at all.
+const CLEAN: [(&str, &str); 5] = [
+    ("profile", "production"),
+    ("http.allowed_hosts", "desk.example.org"),
+    ("http.trusted_proxies", "127.0.0.1/32"),
+    ("keys.secret", KEY),
+    ("headers.hsts_preload", "true"),
+];
+
+fn report(settings: &[(&str, &str)]) -> Report {
+    report_of(App::new(), settings)
+}
+
+fn report_of(app: App, settings: &[(&str, &str)]) -> Report {
+    let mut sources = Sources::none();
+    for (key, value) in settings {
+        sources.set(key, *value, Origin::CommandLine("test"));
+    }
+    Prepared::new(app, sources).map_or_else(|error| Report::unreadable(&error), |prepared| prepared.report())
+}
+
+/// Django's settings in our words. The second list holds what replaces a value of [`CLEAN`].
+fn translated(django: &Value) -> Vec<(&'static str, String)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let translate = |(key, value): (&String, &Value)| match key.as_str() {
+        "DEBUG" => ("profile", if value == true { "development" } else { "production" }.to_owned()),
+        "SECRET_KEY" => ("keys.secret", text(value)),
+        "ALLOWED_HOSTS" => {
+            let hosts: Vec<String> = value.as_array().unwrap().iter().map(text).collect();
+            ("http.allowed_hosts", hosts.join(","))
+        }
+        "SECURE_SSL_REDIRECT" => ("http.https_redirect", text(value)),
+        "SECURE_HSTS_SECONDS" => ("headers.hsts_secs", text(value)),
+        "SECURE_HSTS_INCLUDE_SUBDOMAINS" => ("headers.hsts_include_subdomains", text(value)),
+        "SECURE_HSTS_PRELOAD" => ("headers.hsts_preload", text(value)),
+        "SESSION_COOKIE_SECURE" => ("sessions.cookie_secure", text(value)),
+        "CSRF_COOKIE_SECURE" => ("csrf.cookie_secure", text(value)),
+        "SECURE_CONTENT_TYPE_NOSNIFF" => ("headers.nosniff", text(value)),
+        "X_FRAME_OPTIONS" => ("headers.frames", text(value)),
+        "SECURE_REFERRER_POLICY" => ("headers.referrer_policy", text(value)),
+        "SECURE_CROSS_ORIGIN_OPENER_POLICY" => ("headers.opener_policy", text(value)),
+        other => panic!("{other} has no counterpart here yet"),
+    };
+    django.as_object().unwrap().iter().map(translate).collect()
+}
+
+// F020; D17
+#[test]
+fn deploy_checks_vectors() {
+    for case in vectors::cases("deploy_checks.json") {
+        let changed = translated(&case["changed"]);
+        let changed: Vec<(&str, &str)> = changed.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let found = report(&[&CLEAN[..], &changed].concat());
+        let mut ids: Vec<&str> = found.findings.iter().filter_map(|finding| finding.django).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for expected in vectors::texts(&case, "ids") {
+            assert!(ids.contains(&expected.as_str()), "{case}: {ids:?}");
+        }
+        if case["ids"].as_array().unwrap().is_empty() {
+            assert!(found.findings.is_empty(), "{case}: {found}");
+        }
+    }
+}
+
+// D31; F023, F025, F054, F070, F041
+#[test]
+fn what_django_lets_pass_is_found() {
+    let rows = [
+        ("every host", "http.allowed_hosts", "*", "http.hosts_wildcard"),
+        ("MD5", "passwords.hasher", "md5", "passwords.weak_hasher"),
+        ("no validators", "passwords.validators", "", "passwords.no_validators"),
+        ("escaping off", "templates.autoescape", "false", "settings.templates.autoescape"),
+        ("a wildcard origin", "csrf.trusted_origins", "https://*.com", "csrf.origin_too_wide"),
+        ("SameSite=None", "sessions.same_site", "none", "sessions.same_site_none"),
+    ];
+    for (name, key, value, id) in rows {
+        let found = report(&[&CLEAN[..], &[(key, value)]].concat());
+        let finding = found.findings.iter().find(|finding| finding.id == id);
+        assert!(finding.is_some_and(|finding| finding.level == Level::Error), "{name}: {found}");
+    }
+}
+
+// D08, D31; F009, F102, F103; ASVS 13.4.2, 12.2.1, 13.2.3
+#[tokio::test]
+async fn production_refuses_to_start_on_any_error() {
+    let rows = [
+        ("no key", ("keys.secret", ""), "keys.missing"),
+        ("a weak key", ("keys.secret", "secret"), "keys.weak"),
+        ("no host", ("http.allowed_hosts", ""), "http.hosts_missing"),
+        ("plain HTTP", ("http.https_redirect", "false"), "http.https_redirect_off"),
+        ("no TLS", ("http.trusted_proxies", ""), "http.nobody_ends_tls"),
+        ("the cookie in clear", ("sessions.cookie_secure", "false"), "sessions.cookie_insecure"),
+        ("short passwords", ("passwords.min_length", "7"), "passwords.too_short"),
+        ("postgres/postgres", ("database.url", "postgres://postgres:postgres@db.example.org/x"), "database.default_password"),
+    ];
+    for (name, setting, id) in rows {
+        let refused = TestSite::try_start(App::new(), &[&CLEAN[..], &[("site.migrate_at_start", "true"), setting]].concat()).await;
+        let Err(BootError::Refused(report)) = refused else { panic!("{name} must not start") };
+        assert!(
+            report.errors().any(|finding| finding.id == id && !finding.fix.is_empty() && !finding.why.is_empty()),
+            "{name}: {report}"
+        );
+    }
+    let pending = TestSite::try_start(App::new(), &CLEAN).await;
+    assert!(matches!(pending, Err(BootError::Pending(_))), "nobody migrates a production by starting it");
+    assert!(TestSite::try_start(App::new(), &[&CLEAN[..], &[("site.migrate_at_start", "true")]].concat()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_weakened_protection_is_listed_and_must_be_allowed_by_name() {
+    let found = report_of(app(), &CLEAN);
+    assert_eq!(found.ledger.len(), 1);
+    assert_eq!((found.ledger[0].name.as_str(), found.ledger[0].reason), ("without_csrf /hook", "signed by the sender; no cookies"));
+    assert!(found.ledger[0].source.contains("tests/it/site.rs:"));
+    assert!(found.errors().any(|finding| finding.id == "site.dangerous_not_allowed"));
+    let migrate = [("site.migrate_at_start", "true")];
+    assert!(matches!(TestSite::try_start(app(), &[&CLEAN[..], &migrate].concat()).await, Err(BootError::Refused(_))));
+    let other = [("site.allow_dangerous", "without_csrf /other"), migrate[0]];
+    assert!(matches!(TestSite::try_start(app(), &[&CLEAN[..], &other].concat()).await, Err(BootError::Refused(_))), "another name");
+    let named = [("site.allow_dangerous", "without_csrf /hook"), migrate[0]];
+    assert!(TestSite::try_start(app(), &[&CLEAN[..], &named].concat()).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_unknown_permission_stops_the_start_in_every_profile() {
+    let app = || App::new().routes(Routes::new().route("/", can("desk.misspelt").get(async || "")));
+    let Err(BootError::Refused(report)) = TestSite::try_start(app(), &[]).await else { panic!("development must not start") };
+    let finding = report.findings.iter().find(|finding| finding.id == "permissions.unknown").unwrap();
+    assert!(finding.title.contains("desk.misspelt") && finding.fix.contains("permissions"));
+}
+
+// F098 to F101
+#[test]
+fn settings_come_in_a_documented_order_and_errors_name_everything() {
+    let folder = std::env::temp_dir().join(format!("palisade-settings-{}", palisade::crypto::random::nonce()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(
+        folder.join("palisade.toml"),
+        "[sessions]\nidle_secs = 100\nabsolute_secs = 1000\n[passwords]\nmin_length = 14\n",
+    )
+    .unwrap();
+    std::fs::write(folder.join(".env"), "PALISADE_SESSIONS__IDLE_SECS=200\nPALISADE_PASSWORDS__MIN_LENGTH=15\n").unwrap();
+    let secret = folder.join("key");
+    std::fs::write(&secret, format!("{KEY}\n")).unwrap();
+    let mut sources = Sources::of_folder(&folder);
+    let variables = [
+        ("PALISADE_SESSIONS__IDLE_SECS", "300".to_owned()),
+        ("SECRET_KEY_FILE", secret.display().to_string()),
+        ("DATABASE_URL", "postgres://u:hunter2@127.0.0.1/x".to_owned()),
+    ];
+    sources.add_environment(variables.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    let prepared = Prepared::new(App::new().setting("site.home", "/home"), sources).unwrap();
+    let settings = prepared.settings();
+    assert_eq!((settings.sessions.idle_secs.0, settings.sessions.absolute_secs.0, settings.passwords.min_length), (300, 1000, 15));
+    assert_eq!(settings.site.home, "/home");
+    let shown: Vec<String> =
+        settings.effective.iter().map(|setting| format!("{}={} from {}", setting.key, setting.value, setting.origin)).collect();
+    let shown = shown.join("\n");
+    for line in [
+        "sessions.idle_secs=300 from environment, PALISADE_SESSIONS__IDLE_SECS",
+        "passwords.min_length=15 from .env",
+        "palisade.toml",
+        "keys.secret=(secret) from ",
+    ] {
+        assert!(shown.contains(line), "{line} in\n{shown}");
+    }
+    assert!(!shown.contains(KEY) && !shown.contains("hunter2"));
+    std::fs::remove_dir_all(folder).unwrap();
+
+    let rows = [
+        ("sessions.idle_sec", "1", "did you mean sessions.idle_secs?"),
+        ("sessions.idle_secs", "soon", "write a whole number of seconds"),
+        ("sessions.idle_secs", "0", "write a whole number of seconds, at least 1"),
+        ("headers.frames", "maybe", "write deny or sameorigin"),
+        ("http.allowed_hosts", "https://x.org/", "write a list"),
+        ("nonsense.key", "1", "`settings` lists every key"),
+        ("profile", "prod", "write development, staging or production"),
+    ];
+    for (key, value, fix) in rows {
+        let mut sources = Sources::none();
+        sources.set(key, value, Origin::Environment("THE_VARIABLE".into()));
+        let error =
+            Prepared::new(App::new(), sources).err().unwrap_or_else(|| panic!("{key}={value} must be an error")).to_string();
+        for part in [key, fix, "THE_VARIABLE"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+    }
+    let mut sources = Sources::none();
+    sources.set("database.url", "mysql://root:hunter2@x/y", Origin::Environment("DATABASE_URL".into()));
+    let error = Prepared::new(App::new(), sources).err().unwrap().to_string();
+    assert!(error.contains("database.url") && !error.contains("hunter2"), "{error}");
+    let mut sources = Sources::none();
+    sources.add_toml("answer = 42\n[http]\nmax_body_bytes = \"many\"\n", std::path::Path::new("palisade.toml"));
+    let error = Prepared::new(App::new(), sources).err().unwrap().to_string();
+    assert!(error.contains("answer (palisade.toml)") && error.contains("http.max_body_bytes (palisade.toml): \"many\""), "{error}");
+}
+
+// F102, D08
+#[tokio::test]
+async fn development_writes_its_own_key_for_its_owner_alone() {
+    let site = TestSite::start(App::new(), &[]).await;
+    let file = KeyFile::of(site.site().settings());
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(file.path().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_to_string(file.path()).unwrap().lines().count(), 1);
+    assert_eq!(file.add_key().unwrap(), 2, "keys rotate");
+    let again = std::fs::read_to_string(file.path()).unwrap();
+    assert_eq!(again.lines().map(str::len).collect::<Vec<_>>(), [64, 64]);
+    assert_eq!(file.path().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn the_list_of_routes_is_read_from_those_that_are_served() {
+    let prepared = Prepared::new(app(), Sources::none()).unwrap();
+    let table = prepared.routes().table();
+    let line = |method: &str, path: &str| {
+        table.iter().find(|route| route.method == method && route.path == path).unwrap_or_else(|| panic!("{method} {path}"))
+    };
+    assert_eq!((line("POST", "/notes").access.as_str(), line("POST", "/notes").csrf), ("everybody", "token"));
+    assert_eq!((line("GET", "/either").access.as_str(), line("GET", "/either").csrf), ("(can test.work or staff)", "-"));
+    assert_eq!(line("POST", "/hook").csrf, "OFF");
+    assert!(line("GET", "/bug").source.contains("tests/it/site.rs:") && line("GET", "/bug").handler.ends_with("bug"));
+    assert_eq!(line("GET", "/account/password").access, "signed in");
+    let own = Routes::<()>::new()
+        .route("/", public().get(async || ""))
+        .nest("/a", Routes::new().route("/", public().get(async || "")).route("/b", public().get(async || "")));
+    assert_eq!(own.table().iter().map(|route| route.path.as_str()).collect::<Vec<_>>(), ["/", "/a", "/a/b"]);
+}

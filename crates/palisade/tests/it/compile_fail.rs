@@ -1,0 +1,88 @@
+//! What must not compile, and the words that the compiler says. The messages are pinned: they are part of the interface.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The newest build of the library beside this test.
+fn library(deps: &Path) -> PathBuf {
+    let entries = std::fs::read_dir(deps).unwrap().map(|entry| entry.unwrap().path());
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name.starts_with("libpalisade-") && name.ends_with(".rlib")
+    };
+    entries
+        .filter(is_ours)
+        .max_by_key(|path| path.metadata().unwrap().modified().unwrap())
+        .expect("the library was built for this test")
+}
+
+fn compile(case: &str) -> (bool, String) {
+    let deps = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile_fail").join(format!("{case}.rs"));
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
+    let output = Command::new(rustc)
+        .args([
+            "--edition",
+            "2024",
+            "--crate-type",
+            "lib",
+            "--emit",
+            "metadata",
+            "--error-format",
+            "short",
+            "-o",
+            "/dev/null",
+            "-L",
+        ])
+        .arg(format!("dependency={}", deps.display()))
+        .args(["--extern", &format!("palisade={}", library(&deps).display())])
+        .arg(source)
+        .output()
+        .expect("rustc runs");
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn full(case: &str) -> String {
+    let deps = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile_fail").join(format!("{case}.rs"));
+    let output = Command::new(std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into()))
+        .args(["--edition", "2024", "--crate-type", "lib", "--emit", "metadata", "-o", "/dev/null", "-L"])
+        .arg(format!("dependency={}", deps.display()))
+        .args(["--extern", &format!("palisade={}", library(&deps).display())])
+        .arg(source)
+        .output()
+        .expect("rustc runs");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+// F050, F074, F077; ASVS 8.2.1, 1.2.4
+#[test]
+fn what_must_not_compile_says_what_to_write() {
+    let rows: [(&str, &[&str]); 5] = [
+        (
+            "route_without_rule",
+            &[
+                "this route does not say who may come in",
+                "an access rule is missing",
+                "`public().get(handler)`, `signed_in().get(handler)`, `staff().get(handler)`, `can(\"app.permission\").get(handler)`",
+            ],
+        ),
+        (
+            "formatted_sql",
+            &["raw SQL is a string literal with ? for each value", "a string made at run time could carry an injection"],
+        ),
+        ("unbounded_field", &["String` cannot be a field of a form, because it has no limit", "`Line<120>` for one line"]),
+        ("unsafe_template", &["the filter `safe` does not exist"]),
+        ("secret_in_page", &["Secret<std::string::String>` doesn't implement `std::fmt::Display`"]),
+    ];
+    for (case, messages) in rows {
+        let (compiled, _) = compile(case);
+        assert!(!compiled, "{case} must not compile");
+        let said = full(case);
+        for message in messages {
+            assert!(said.contains(message), "{case} must say {message:?}, and says:\n{said}");
+        }
+    }
+    let (compiled, said) = compile("fine");
+    assert!(compiled, "the same, done right, compiles:\n{said}");
+}

@@ -1,0 +1,12 @@
+//! Palisade under attack: every test here goes the way of a visitor's request.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod architecture;
+mod attacks;
+mod check;
+mod compile_fail;
+mod data;
+mod django_tables;
+mod sessions;
+mod site;
+mod way;
