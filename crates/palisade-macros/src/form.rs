@@ -31,19 +31,26 @@ fn spec(field: &Field) -> Result<TokenStream> {
     let (ident, ty) = (&field.ident, &field.ty);
     let mut label = spoken(&field.ident.as_ref().map(ToString::to_string).unwrap_or_default());
     let mut help = String::new();
+    let mut is_hidden = false;
     for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("form")) {
         attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("hidden") {
+                is_hidden = true;
+                return Ok(());
+            }
             let text: LitStr = meta.value()?.parse()?;
             match meta.path.get_ident().map(ToString::to_string).as_deref() {
                 Some("label") => label = text.value(),
                 Some("help") => help = text.value(),
-                _ => return Err(meta.error("write label = \"…\" or help = \"…\"")),
+                _ => return Err(meta.error("write label = \"…\", help = \"…\" or hidden")),
             }
             Ok(())
         })?;
     }
+    let shape = quote!(<#ty as ::palisade::forms::Field>::SHAPE);
+    let shape = if is_hidden { quote!(::palisade::forms::Shape { kind: "hidden", ..#shape }) } else { shape };
     Ok(quote! {
-        ::palisade::forms::FieldSpec { name: stringify!(#ident), label: #label, help: #help, shape: <#ty as ::palisade::forms::Field>::SHAPE }
+        ::palisade::forms::FieldSpec { name: stringify!(#ident), label: #label, help: #help, shape: #shape }
     })
 }
 

@@ -10,7 +10,7 @@ use syn::{DeriveInput, LitStr, parse_macro_input};
 /// Reads a struct from a submitted form or a query string, field by field.
 ///
 /// Every field must be of a type that knows its limits (`Line<120>`, `Text<10_000>`, `Email`, a `Choice`, …); a `String` does not compile.
-/// `#[form(label = "…", help = "…")]` on a field sets what the page shows.
+/// `#[form(label = "…", help = "…")]` on a field sets what the page shows; `#[form(hidden)]` shows nothing.
 #[proc_macro_derive(Form, attributes(form))]
 pub fn derive_form(input: TokenStream) -> TokenStream {
     form::expand(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(|error| error.to_compile_error()).into()

@@ -15,6 +15,7 @@ pub struct NewTicket {
 
 #[derive(Form)]
 pub struct NewComment {
+    #[form(hidden)]
     version: Number<1, 2_000_000_000>,
     #[form(label = "Your comment")]
     body: Text<10_000>,

@@ -41,8 +41,8 @@ pub(super) async fn guard(State(rule): State<Arc<RouteRule>>, mut request: Reque
     let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, context.clone());
     let tokens = site.csrf.tokens(request.headers(), session.cookie_key());
     context.set_values(Arc::new(visitor.clone()));
-    let forms = tokens.clone();
-    context.set_token(Arc::new(move || forms.masked()));
+    let (forms, bound_to) = (tokens.clone(), session.clone());
+    context.set_token(Arc::new(move || forms.masked(bound_to.future_key())));
     request.extensions_mut().insert(session.clone());
     request.extensions_mut().insert(visitor.clone());
 

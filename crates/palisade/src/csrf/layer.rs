@@ -86,9 +86,9 @@ impl Csrf {
 }
 
 impl FormTokens {
-    /// A token for a form, under a fresh mask.
-    pub fn masked(&self) -> String {
-        let bound_to = self.bound_to.as_ref().unwrap_or_else(|| self.new_cookie.get_or_init(random::token));
-        CsrfSecret::of_cookie(&self.ring, bound_to.expose()).next().map(|secret| secret.masked()).unwrap_or_default()
+    /// A token for a form, under a fresh mask; `session` is the key that the browser will hold when it sends the form.
+    pub(crate) fn masked(&self, session: Option<&str>) -> String {
+        let own = || self.bound_to.as_ref().unwrap_or_else(|| self.new_cookie.get_or_init(random::token)).expose();
+        CsrfSecret::of_cookie(&self.ring, session.unwrap_or_else(|| own())).next().map(|secret| secret.masked()).unwrap_or_default()
     }
 }

@@ -21,6 +21,8 @@ pub struct Refill {
     errors: BTreeMap<&'static str, Vec<String>>,
     general: Vec<String>,
     page: Page,
+    /// What was sent is no form at all, or has fields that nobody asked for.
+    unreadable: Option<Error>,
 }
 
 impl<T: Fields> Form<T> {
@@ -95,6 +97,9 @@ impl Refill {
 
     /// The same with another status.
     pub async fn show_as(self, status: StatusCode, template: &str, values: Value) -> Error {
+        if let Some(error) = self.unreadable {
+            return error;
+        }
         let form = shown(self.fields, &self.typed, &self.errors, &self.general);
         match self.page.render_as(status, template, context! { form, ..values }).await {
             Ok(page) => Error::page(page),
@@ -119,36 +124,48 @@ fn shown(fields: &[FieldSpec], typed: &Pairs, errors: &BTreeMap<&'static str, Ve
     context! { fields => fields.iter().map(shown).collect::<Vec<_>>(), errors => general.to_vec() }
 }
 
-/// A password that is chosen, not remembered, must not be filled in by the browser.
+/// A password that is chosen, not remembered, must not be filled in by the browser; a login name may be.
 fn autocomplete(spec: &FieldSpec) -> &'static str {
     let is_new = spec.name.starts_with("new_") || spec.name.ends_with("_again");
-    if spec.shape.kind == "password" && is_new { "new-password" } else { spec.shape.autocomplete }
+    match (spec.shape.kind, spec.name) {
+        ("password", _) if is_new => "new-password",
+        ("text", "username") => "username",
+        _ => spec.shape.autocomplete,
+    }
 }
 
 /// Names that the framework adds to every form.
 const OWN_FIELDS: [&str; 1] = ["csrfmiddlewaretoken"];
 
+/// Never refuses by itself: a handler first says whether the thing exists for this visitor, and then what is wrong with the form.
 impl<S: Send + Sync, T: Fields> FromRequest<S> for Form<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        if !is_form(request.headers()) {
-            return Err(Error::new(ErrorKind::UnsupportedType, "This page reads forms only."));
-        }
         let page = request.extensions().get::<RequestContext>().cloned().map(Page::new);
         let page = page.ok_or_else(|| Error::bug("there is no request context: routes must be served by App"))?;
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(|_| Error::new(ErrorKind::BadRequest, "The form did not arrive whole."))?;
-        let typed = pairs(&body).map_err(unreadable)?;
-        let is_known = |name: &str| OWN_FIELDS.contains(&name) || T::FIELDS.iter().any(|field| field.name == name);
-        if typed.keys().any(|name| !is_known(name)) {
-            return Err(Error::new(ErrorKind::BadRequest, "The form has a field that is not known here."));
-        }
+        let (typed, unreadable) = match read::<S, T>(request, state).await {
+            Ok(typed) => (typed, None),
+            Err(error) => (Pairs::new(), Some(error)),
+        };
         let mut input = Input::new(typed);
-        let value = T::read(&mut input);
+        let value = T::read(&mut input).filter(|_| unreadable.is_none());
         let (typed, errors) = input.into_parts();
-        Ok(Self { value, refill: Refill { fields: T::FIELDS, typed, errors, general: Vec::new(), page } })
+        Ok(Self { value, refill: Refill { fields: T::FIELDS, typed, errors, general: Vec::new(), page, unreadable } })
+    }
+}
+
+async fn read<S: Send + Sync, T: Fields>(request: Request, state: &S) -> Result<Pairs> {
+    if !is_form(request.headers()) {
+        return Err(Error::new(ErrorKind::UnsupportedType, "This page reads forms only."));
+    }
+    let body = Bytes::from_request(request, state).await;
+    let body = body.map_err(|_| Error::new(ErrorKind::BadRequest, "The form did not arrive whole."))?;
+    let typed = pairs(&body).map_err(unreadable)?;
+    let is_known = |name: &str| OWN_FIELDS.contains(&name) || T::FIELDS.iter().any(|field| field.name == name);
+    match typed.keys().find(|name| !is_known(name)) {
+        Some(_) => Err(Error::new(ErrorKind::BadRequest, "The form has a field that is not known here.")),
+        None => Ok(typed),
     }
 }
 

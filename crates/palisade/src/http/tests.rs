@@ -49,7 +49,7 @@ fn redirect_targets_are_paths_of_this_site() {
         ("", None),
     ];
     for (input, expected) in rows {
-        let found = RedirectTarget::from_input(input).map(|target| axum::response::IntoResponse::into_response(target));
+        let found = RedirectTarget::from_input(input).map(axum::response::IntoResponse::into_response);
         assert_eq!(found.as_ref().map(|response| response.headers()["location"].to_str().unwrap()), expected, "{input:?}");
     }
 }

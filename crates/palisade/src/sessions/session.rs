@@ -8,7 +8,7 @@ use palisade_crypto::{Secret, random};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// The visitor's session. Cheap to clone; loaded at the first look; written down once, when the handler is done.
@@ -20,6 +20,8 @@ struct Shared {
     key: Option<Secret<String>>,
     on_look: Box<dyn Fn() + Send + Sync>,
     state: Mutex<Option<State>>,
+    /// The key that the browser will hold after this answer, where that is another one.
+    next_key: OnceLock<Secret<String>>,
 }
 
 #[derive(Default)]
@@ -56,7 +58,7 @@ const MAX_MESSAGES: usize = 10;
 
 impl Session {
     pub(super) fn new(sessions: Arc<Sessions>, key: Option<Secret<String>>, on_look: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self(Arc::new(Shared { sessions, key, on_look, state: Mutex::new(None) }))
+        Self(Arc::new(Shared { sessions, key, on_look, state: Mutex::new(None), next_key: OnceLock::new() }))
     }
 
     /// A value, if it is there and is a `T`.
@@ -141,6 +143,11 @@ impl Session {
         self.0.key.as_ref().map(|key| key.expose().as_str())
     }
 
+    /// The key that the browser will hold after this answer: what is bound to the session must be bound to it.
+    pub(crate) fn future_key(&self) -> Option<&str> {
+        self.0.next_key.get().map(|key| key.expose().as_str()).or_else(|| self.cookie_key())
+    }
+
     /// Writes down what changed, and says which cookie to set.
     pub(crate) async fn finish(&self) -> Result<Option<HeaderValue>> {
         let mut guard = self.0.state.lock().await;
@@ -180,7 +187,7 @@ impl Session {
 
     async fn create(&self, mut state: State) -> Result<Option<HeaderValue>> {
         let Sessions { store, clock, ring, idle, absolute, cookie } = &*self.0.sessions;
-        let (now, key) = (clock.now(), random::token());
+        let (now, key) = (clock.now(), self.0.next_key.get_or_init(random::token));
         let began = *state.record.began.get_or_insert(now);
         let expires = (now + *idle).min(began + *absolute);
         store.create(&random::stored_hash(key.expose()), &state.record.encode(ring, now), expires).await?;
@@ -196,6 +203,9 @@ impl Session {
 
     async fn fate(&self, fate: Fate) -> Result<()> {
         if let Some(state) = self.state().await?.as_mut() {
+            if fate == Fate::Rotate {
+                self.0.next_key.get_or_init(random::token);
+            }
             state.fate = fate;
         }
         Ok(())
@@ -205,6 +215,9 @@ impl Session {
         let mut guard = self.state().await?;
         let state = guard.get_or_insert_default();
         state.is_changed = true;
+        if !state.exists {
+            self.0.next_key.get_or_init(random::token);
+        }
         Ok(change(&mut state.record))
     }
 

@@ -2,7 +2,7 @@
 
 #[path = "../../../../../examples/hello/src/main.rs"]
 #[allow(dead_code, reason = "its main is not called")]
-mod hello;
+mod site;
 
 use palisade::testing::TestSite;
 
@@ -14,7 +14,7 @@ async fn twenty_lines_have_every_header() {
         .filter(|line| !line.trim().is_empty() && !line.starts_with("//"))
         .count();
     assert!(lines <= 20, "{lines} lines");
-    let site = TestSite::production(hello::app(), &[]).await;
+    let site = TestSite::production(site::app(), &[]).await;
     let mut client = site.client();
     client.sign_up("ann").await;
     let mut nonces = std::collections::HashSet::new();
@@ -52,7 +52,7 @@ async fn twenty_lines_have_every_header() {
 // D27; ASVS 14.2.2, 14.2.5
 #[tokio::test]
 async fn pages_that_looked_at_the_session_are_kept_by_nobody() {
-    let site = TestSite::production(hello::app(), &[]).await;
+    let site = TestSite::production(site::app(), &[]).await;
     let mut client = site.client();
     assert_eq!(client.get("/").await.header("cache-control"), "no-cache", "a page that looked at nothing");
     for (path, signed_in) in [("/account/login", false), ("/mine", false), ("/mine", true), ("/account/password", true)] {
@@ -68,7 +68,7 @@ async fn pages_that_looked_at_the_session_are_kept_by_nobody() {
 // ASVS 3.3.1 to 3.3.4, 3.4.2; F039 to F041
 #[tokio::test]
 async fn cookies_of_production_are_bound_to_the_host() {
-    let site = TestSite::production(hello::app(), &[]).await;
+    let site = TestSite::production(site::app(), &[]).await;
     let mut client = site.client().with_header("origin-of-nobody", "x");
     client.sign_up("ann").await;
     let again = client.log_in("ann", "correct horse battery staple").await;

@@ -1,0 +1,9 @@
+//! The helpdesk under attack: in this process, as a program, and in a real browser.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod browser;
+mod desk;
+mod process;
+mod program;
+mod strangers;
+mod wire;

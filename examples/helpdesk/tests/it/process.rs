@@ -1,0 +1,78 @@
+//! The helpdesk as a program of its own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+/// A folder that is removed.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("helpdesk-test-{}", palisade::crypto::random::nonce()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A command with nothing of the test's own environment but what it needs to run, in a folder without settings.
+pub fn command(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_helpdesk"));
+    command.env_clear().envs(variables.iter().copied()).current_dir(&folder.0).arg("--data").arg(&folder.0).args(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command to its end with this standard input.
+pub fn run(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str], input: &str) -> Output {
+    let mut child = command(folder, variables, arguments).spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// A running helpdesk.
+pub struct Server {
+    pub address: SocketAddr,
+    pub greeting: String,
+    child: Child,
+}
+
+impl Server {
+    /// Starts on a port of its own and waits until it serves.
+    pub fn start(folder: &Folder, variables: &[(&str, &str)]) -> Self {
+        let mut child = command(folder, variables, &["serve", "--address", "127.0.0.1:0"]).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut greeting = String::new();
+        lines.read_line(&mut greeting).unwrap();
+        let address = greeting.split("http://").nth(1).and_then(|rest| rest.split([' ', '\n']).next()?.parse().ok());
+        let Some(address) = address else {
+            let mut error = String::new();
+            let _ = child.stderr.take().unwrap().read_to_string(&mut error);
+            panic!("the helpdesk starts: {greeting}{error}");
+        };
+        Self { address, greeting, child }
+    }
+
+    /// Asks it to stop and returns what it logged.
+    pub fn stop(mut self) -> String {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let mut log = String::new();
+        let _ = self.child.stderr.take().unwrap().read_to_string(&mut log);
+        assert!(self.child.wait().unwrap().success(), "a stop is no failure");
+        log
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

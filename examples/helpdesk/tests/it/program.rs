@@ -1,0 +1,186 @@
+use crate::process::{Folder, Server, run};
+use crate::wire::{Visitor, get, raw, request};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+// the README's first command, as a newcomer meets it
+#[test]
+fn a_newcomer_signs_up_and_becomes_the_administrator() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]);
+    assert!(server.greeting.contains("development profile"), "{}", server.greeting);
+    let mut visitor = Visitor::new(server.address);
+    visitor.sign_up("ann");
+    let opened = visitor.submit("/tickets/new", "/tickets", &[("subject", "It smokes"), ("body", "A lot.")]);
+    assert_eq!((opened.status, opened.header("location")), (303, "/tickets/1"));
+    assert!(visitor.get("/tickets/1").body.contains("It smokes"));
+    let made = run(
+        &folder,
+        &[],
+        &["user", "create", "boss", "--email", "boss@example.org", "--superuser"],
+        "correct horse battery staple\n",
+    );
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let weak = run(&folder, &[], &["user", "create", "weak", "--email", "w@example.org"], "123456\n");
+    assert!(!weak.status.success() && text(&weak.stderr).contains("at least 12 characters"), "{}", text(&weak.stderr));
+    let list = text(&run(&folder, &[], &["user", "list"], "").stdout);
+    assert!(list.contains("superuser") && list.contains("ann@example.org") && !list.contains("argon2"), "{list}");
+    let mut boss = Visitor::new(server.address);
+    let login = [("username", "boss"), ("password", "correct horse battery staple")];
+    assert_eq!(boss.submit("/account/login", "/account/login", &login).status, 303);
+    assert!(boss.get("/queue").body.contains("It smokes"));
+    assert_eq!(visitor.get("/queue").status, 404);
+    let changed = run(&folder, &[], &["user", "password", "ann"], "another fine long phrase\n");
+    assert!(changed.status.success());
+    assert_eq!(visitor.get("/tickets").status, 303, "her sessions ended");
+    let log = server.stop();
+    assert!(log.contains("event=signup") && log.contains("event=login") && !log.contains("correct horse"), "{log}");
+}
+
+// F102
+#[test]
+fn keys_rotate_and_nobody_is_signed_out() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]);
+    let mut visitor = Visitor::new(server.address);
+    visitor.sign_up("ann");
+    server.stop();
+    let rotated = run(&folder, &[], &["keys", "rotate"], "");
+    assert!(rotated.status.success() && text(&rotated.stdout).contains("2 key(s)"), "{}", text(&rotated.stdout));
+    let server = Server::start(&folder, &[]);
+    visitor.address = server.address;
+    assert_eq!(visitor.get("/tickets").status, 200);
+    assert!(!run(&folder, &[], &["keys", "new"], "").status.success(), "an existing ring is not replaced");
+}
+
+// D08, D17; F020
+#[test]
+fn production_says_what_is_missing_and_starts_when_nothing_is() {
+    let folder = Folder::new();
+    let profile = ("PALISADE_PROFILE", "production");
+    let refused = run(&folder, &[profile], &["serve", "--address", "127.0.0.1:0"], "");
+    let said = text(&refused.stderr);
+    assert!(!refused.status.success());
+    for part in ["there is no secret key", "no host is allowed", "fix: run `keys new`", "nobody ends TLS"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(std::fs::read_dir(&folder.0).unwrap().next().is_none(), "production invents no key and makes no file");
+    let check = run(&folder, &[profile], &["check", "--deploy", "--json"], "");
+    let report: serde_json::Value = serde_json::from_slice(&check.stdout).unwrap();
+    let ids: Vec<&str> = report["findings"].as_array().unwrap().iter().filter_map(|finding| finding["django"].as_str()).collect();
+    assert!(check.status.code() == Some(1) && ids.contains(&"security.W009") && ids.contains(&"security.W020"), "{report}");
+    let typo = run(&folder, &[profile, ("PALISADE_HTTP__ALLOWED_HOST", "x")], &["check"], "");
+    assert!(!typo.status.success() && text(&typo.stdout).contains("did you mean http.allowed_hosts?"), "{}", text(&typo.stdout));
+
+    assert!(run(&folder, &[profile], &["keys", "new"], "").status.success());
+    let fine = [profile, ("PALISADE_HTTP__ALLOWED_HOSTS", "desk.example.org"), ("PALISADE_HTTP__TRUSTED_PROXIES", "127.0.0.1/32")];
+    let plan = text(&run(&folder, &fine, &["migrate", "--plan"], "").stdout);
+    assert!(plan.contains("would run: helpdesk_0001_tickets"), "{plan}");
+    assert!(text(&run(&folder, &fine, &["serve", "--address", "127.0.0.1:0"], "").stderr).contains("run `migrate`"));
+    assert!(run(&folder, &fine, &["migrate"], "").status.success());
+    assert!(text(&run(&folder, &fine, &["migrate"], "").stdout).contains("nothing to do"));
+    let check = run(&folder, &fine, &["check", "--deploy"], "");
+    assert!(check.status.success(), "{}{}", text(&check.stdout), text(&check.stderr));
+    let server = Server::start(&folder, &fine);
+    let headers = [("Host", "desk.example.org"), ("X-Forwarded-Proto", "https")];
+    let page = request(server.address, "GET", "/", &headers, "");
+    assert_eq!((page.status, page.header("strict-transport-security")), (200, "max-age=31536000; includeSubDomains"));
+    assert_eq!(get(server.address, "/").status, 400, "another host");
+    assert_eq!(request(server.address, "GET", "/", &headers[..1], "").status, 301, "plain HTTP");
+}
+
+#[test]
+fn commands_explain_themselves() {
+    let folder = Folder::new();
+    let routes = text(&run(&folder, &[], &["routes"], "").stdout);
+    for part in ["METHOD", "/queue", "staff", "/tickets/{id}", "token", "src/lib.rs:", "helpdesk::tickets::show"] {
+        assert!(routes.contains(part), "{part} in {routes}");
+    }
+    let settings = text(&run(&folder, &[("DATABASE_URL", "postgres://u:hunter2@127.0.0.1/x")], &["settings"], "").stdout);
+    assert!(
+        settings.contains("postgres://u:***@127.0.0.1/x")
+            && settings.contains("environment, DATABASE_URL")
+            && !settings.contains("hunter2")
+    );
+    let help = text(&run(&folder, &[], &["--help"], "").stdout);
+    for command in ["serve", "check", "migrate", "routes", "settings", "user", "keys", "seed"] {
+        assert!(help.contains(command), "{command} in {help}");
+    }
+    let open = run(&folder, &[], &["serve", "--address", "0.0.0.0:0"], "");
+    assert!(!open.status.success() && text(&open.stderr).contains("PALISADE_PROFILE=staging"), "{}", text(&open.stderr));
+    let junk = run(&folder, &[], &["serve", "--address", "nowhere"], "");
+    assert!(text(&junk.stderr).contains("server.address (command line, --address): \"nowhere\""), "{}", text(&junk.stderr));
+}
+
+#[test]
+fn seeding_fills_the_desk_once() {
+    let folder = Folder::new();
+    let seeded = text(&run(&folder, &[], &["seed"], "").stdout);
+    assert!(seeded.contains("32 tickets"), "{seeded}");
+    assert!(text(&run(&folder, &[], &["seed"], "").stdout).contains("nothing was added"));
+    let password = seeded.trim().rsplit(' ').next().unwrap();
+    let server = Server::start(&folder, &[]);
+    let mut staff = Visitor::new(server.address);
+    assert_eq!(staff.submit("/account/login", "/account/login", &[("username", "desk.ines"), ("password", password)]).status, 303);
+    let queue = staff.get("/queue").body;
+    assert!(queue.contains("Next page") && queue.contains("&lt;b&gt;") && !queue.contains("<b>"), "{queue}");
+    assert!(staff.get("/queue?page=2").body.contains("Earlier page"));
+}
+
+// D38; F003, F117; ASVS 13.4.6
+#[test]
+fn slow_and_broken_clients_are_cut_off_and_others_served() {
+    let folder = Folder::new();
+    let server =
+        Server::start(&folder, &[("PALISADE_SERVER__HEADER_TIMEOUT_SECS", "1"), ("PALISADE_SERVER__MAX_CONNECTIONS", "64")]);
+    let mut slow: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    for stream in &mut slow {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: ").unwrap();
+    }
+    assert_eq!(get(server.address, "/health/ready").status, 200, "beside them");
+    let started = Instant::now();
+    for stream in &mut slow {
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    assert!(started.elapsed() < Duration::from_secs(9), "cut off");
+    for broken in
+        ["GET / HTTP/9.9\r\n\r\n", "\0\0\0\0\r\n\r\n", "GET  / HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\nHost : x\r\n\r\n"]
+    {
+        if let Some(reply) = raw(server.address, broken.as_bytes()) {
+            assert!(reply.status >= 400, "{broken:?}: {reply:?}");
+            assert_eq!(reply.header("server"), "");
+        }
+    }
+    let both = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /queue HTTP/1.1\r\n\r\n";
+    assert!(raw(server.address, both.as_bytes()).is_none_or(|reply| reply.status >= 400), "two lengths");
+    assert_eq!(get(server.address, "/").status, 200);
+}
+
+// Django's and everybody's DATABASE_URL
+#[test]
+fn the_helpdesk_runs_on_postgres_by_url() {
+    let Ok(url) = std::env::var("PALISADE_TEST_POSTGRES") else {
+        assert!(std::env::var_os("PALISADE_REQUIRE_SERVERS").is_none(), "PALISADE_TEST_POSTGRES names the server of this suite");
+        println!("not run: PALISADE_TEST_POSTGRES names no server");
+        return;
+    };
+    let name = format!("palisade_test_{}", palisade::crypto::random::alphanumeric(12).expose().to_lowercase());
+    let made = std::process::Command::new("psql").args([&url, "-qc", &format!("CREATE DATABASE {name}")]).status();
+    assert!(made.unwrap().success(), "psql makes a database");
+    let own = format!("{}/{name}", url.rsplit_once('/').unwrap().0);
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[("DATABASE_URL", &own)]);
+    let mut visitor = Visitor::new(server.address);
+    visitor.sign_up("ann");
+    let opened = visitor.submit("/tickets/new", "/tickets", &[("subject", "On PostgreSQL"), ("body", "It works.")]);
+    assert_eq!(opened.header("location"), "/tickets/1");
+    assert!(visitor.get("/tickets?q=postgres").body.contains("On PostgreSQL"));
+    assert!(!folder.0.join("helpdesk.sqlite3").exists());
+    println!("suite ran: the helpdesk on PostgreSQL");
+}
