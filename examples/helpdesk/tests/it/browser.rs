@@ -125,7 +125,7 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.session("DELETE", "", &Value::Null);
+            self.session("DELETE", "", &json!({}));
         }
         let _ = self.driver.kill();
         let _ = self.driver.wait();
