@@ -17,6 +17,8 @@
 mod error;
 mod rewrite;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod trusted;
 
 pub use error::{LoadError, Problem, RenderError};

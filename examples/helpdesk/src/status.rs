@@ -8,7 +8,6 @@ pub enum Status {
     /// Somebody of the staff must do something.
     Open,
     /// The customer must answer.
-    #[choice(label = "Waiting for you")]
     Waiting,
     /// Done, unless the customer says otherwise.
     Resolved,

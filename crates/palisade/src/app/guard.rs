@@ -36,9 +36,8 @@ pub(super) async fn guard(State(rule): State<Arc<RouteRule>>, mut request: Reque
     };
     let Arrival { site, context, client, .. } = &arrival;
     // 8: session, then user, both looked up when somebody asks
-    let looked = context.clone();
-    let session = site.sessions.open(request.headers(), move || looked.mark_personal());
-    let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, context.clone());
+    let session = site.sessions.open(request.headers(), context.personal().clone());
+    let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, context);
     let tokens = site.csrf.tokens(request.headers(), session.cookie_key());
     context.set_values(Arc::new(visitor.clone()));
     let (forms, bound_to) = (tokens.clone(), session.clone());
@@ -89,7 +88,7 @@ async fn admitted(
 
 fn forged(arrival: &Arrival, refusal: Refusal) -> Response {
     audit_log::record(Event::CsrfRefused, Some(arrival.client), arrival.context.id(), &format!("{refusal:?}"));
-    arrival.context.mark_personal();
+    arrival.context.personal().mark();
     match &arrival.site.csrf_refusal {
         Some(page) => {
             let mut response = page(refusal);

@@ -143,5 +143,5 @@ pub(crate) async fn change_password(visitor: Visitor, user: User, form: Form<Cha
 }
 
 fn audit(visitor: &Visitor, event: Event, username: &str) {
-    audit_log::record(event, Some(visitor.client()), visitor.context().id(), username);
+    audit_log::record(event, Some(visitor.client()), visitor.request_id(), username);
 }

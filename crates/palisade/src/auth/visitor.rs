@@ -1,7 +1,7 @@
 use super::{Accounts, User};
 use crate::http::ClientAddress;
 use crate::sessions::Session;
-use crate::views::{Error, PageValues, RequestContext, Result};
+use crate::views::{Error, PageValues, Personal, RequestContext, Result};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use futures_util::future::BoxFuture;
 use http::request::Parts;
@@ -17,13 +17,15 @@ struct Inner {
     accounts: Arc<Accounts>,
     session: Session,
     client: ClientAddress,
-    context: RequestContext,
+    request_id: Arc<str>,
+    personal: Personal,
     user: OnceCell<Option<User>>,
 }
 
 impl Visitor {
-    pub(crate) fn new(accounts: Arc<Accounts>, session: Session, client: ClientAddress, context: RequestContext) -> Self {
-        Self(Arc::new(Inner { accounts, session, client, context, user: OnceCell::new() }))
+    pub(crate) fn new(accounts: Arc<Accounts>, session: Session, client: ClientAddress, context: &RequestContext) -> Self {
+        let (request_id, personal) = (context.shared_id(), context.personal().clone());
+        Self(Arc::new(Inner { accounts, session, client, request_id, personal, user: OnceCell::new() }))
     }
 
     /// The signed-in user.
@@ -32,7 +34,7 @@ impl Visitor {
     /// When the database does not answer: nobody knows then.
     pub async fn user(&self) -> Result<Option<&User>> {
         // a page that asks depends on who asked, whatever the answer
-        self.0.context.mark_personal();
+        self.0.personal.mark();
         let look_up = || self.0.accounts.user_of(&self.0.session);
         Ok(self.0.user.get_or_try_init(look_up).await?.as_ref())
     }
@@ -47,9 +49,9 @@ impl Visitor {
         self.0.client
     }
 
-    /// The request that is answered.
-    pub fn context(&self) -> &RequestContext {
-        &self.0.context
+    /// The id of the request.
+    pub fn request_id(&self) -> &str {
+        &self.0.request_id
     }
 
     pub(super) fn accounts(&self) -> &Accounts {
@@ -62,7 +64,7 @@ impl PageValues for Visitor {
         Box::pin(async {
             if self.0.session.cookie_key().is_none() {
                 // the next visitor with a cookie gets another page
-                self.0.context.mark_personal();
+                self.0.personal.mark();
                 return Ok(context! { user => (), messages => Vec::<Value>::new() });
             }
             let user = self.user().await?.cloned();

@@ -30,10 +30,11 @@ impl Database {
     async fn sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Self, DbErr> {
         create_private(path).map_err(|error| DbErr::Custom(format!("cannot create {}: {error}", path.display())))?;
         let mut write = options(format!("sqlite://{}?mode=rwc", path.display()), 1);
-        write.map_sqlx_sqlite_opts(tuned);
+        // a file does not go away, so nothing has to be asked before each query
+        write.test_before_acquire(false).map_sqlx_sqlite_opts(tuned);
         let write = sea_orm::Database::connect(write).await?;
         let mut read = options(format!("sqlite://{}?mode=ro", path.display()), settings.read_connections);
-        read.map_sqlx_sqlite_opts(|options| tuned(options).read_only(true).pragma("query_only", "ON"));
+        read.test_before_acquire(false).map_sqlx_sqlite_opts(|options| tuned(options).read_only(true).pragma("query_only", "ON"));
         Ok(Self { read: sea_orm::Database::connect(read).await?, write })
     }
 

@@ -1,6 +1,7 @@
 use super::{Session, SessionSettings, SessionStore};
 use crate::clock::Clock;
 use crate::http::cookies::{Cookie, Transport};
+use crate::views::Personal;
 use chrono::TimeDelta;
 use http::HeaderMap;
 use palisade_crypto::{KeyRing, Secret};
@@ -39,9 +40,9 @@ impl Sessions {
     }
 
     /// The session of the visitor who sent these headers. Nothing is loaded yet.
-    pub(crate) fn open(self: &Arc<Self>, headers: &HeaderMap, on_look: impl Fn() + Send + Sync + 'static) -> Session {
+    pub(crate) fn open(self: &Arc<Self>, headers: &HeaderMap, personal: Personal) -> Session {
         let key = self.cookie.read(headers).filter(|key| is_key(key)).map(|key| Secret::new(key.to_owned()));
-        Session::new(self.clone(), key, Box::new(on_look))
+        Session::new(self.clone(), key, personal)
     }
 
     /// Forgets sessions that have ended.

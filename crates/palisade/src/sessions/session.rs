@@ -1,6 +1,6 @@
 use super::Sessions;
 use super::record::Record;
-use crate::views::{Error, Result};
+use crate::views::{Error, Personal, Result};
 use axum::extract::FromRequestParts;
 use http::HeaderValue;
 use http::request::Parts;
@@ -18,7 +18,7 @@ pub struct Session(Arc<Shared>);
 struct Shared {
     sessions: Arc<Sessions>,
     key: Option<Secret<String>>,
-    on_look: Box<dyn Fn() + Send + Sync>,
+    personal: Personal,
     state: Mutex<Option<State>>,
     /// The key that the browser will hold after this answer, where that is another one.
     next_key: OnceLock<Secret<String>>,
@@ -57,8 +57,8 @@ const MESSAGES: &str = "_palisade_messages";
 const MAX_MESSAGES: usize = 10;
 
 impl Session {
-    pub(super) fn new(sessions: Arc<Sessions>, key: Option<Secret<String>>, on_look: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self(Arc::new(Shared { sessions, key, on_look, state: Mutex::new(None), next_key: OnceLock::new() }))
+    pub(super) fn new(sessions: Arc<Sessions>, key: Option<Secret<String>>, personal: Personal) -> Self {
+        Self(Arc::new(Shared { sessions, key, personal, state: Mutex::new(None), next_key: OnceLock::new() }))
     }
 
     /// A value, if it is there and is a `T`.
@@ -222,7 +222,7 @@ impl Session {
     }
 
     async fn state(&self) -> Result<MutexGuard<'_, Option<State>>> {
-        (self.0.on_look)();
+        self.0.personal.mark();
         let mut guard = self.0.state.lock().await;
         if guard.is_none() {
             *guard = Some(self.load().await?);

@@ -29,8 +29,19 @@ pub trait PageValues: Send + Sync {
 #[derive(Clone)]
 pub struct RequestContext(Arc<Inner>);
 
+/// Whether a response depends on who asked. Whoever looks says so; it holds nothing, so that nobody who holds it keeps a request alive.
+#[derive(Clone, Default)]
+pub struct Personal(Arc<AtomicBool>);
+
+impl Personal {
+    /// The response depends on who asked: nobody may keep it.
+    pub fn mark(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 struct Inner {
-    id: String,
+    id: Arc<str>,
     nonce: String,
     method: Method,
     path: String,
@@ -39,7 +50,7 @@ struct Inner {
     site: Arc<SiteViews>,
     values: OnceLock<Arc<dyn PageValues>>,
     token: OnceLock<Arc<dyn Fn() -> String + Send + Sync>>,
-    is_personal: AtomicBool,
+    personal: Personal,
 }
 
 impl RequestContext {
@@ -48,7 +59,7 @@ impl RequestContext {
         // the debug page shows headers; nothing else needs them again
         let headers = if cfg!(debug_assertions) { parts.headers.clone() } else { HeaderMap::new() };
         Self(Arc::new(Inner {
-            id: random::nonce(),
+            id: random::nonce().into(),
             nonce: random::nonce(),
             method: parts.method.clone(),
             path: parts.uri.path_and_query().map_or_else(|| "/".into(), ToString::to_string),
@@ -57,13 +68,18 @@ impl RequestContext {
             site,
             values: OnceLock::new(),
             token: OnceLock::new(),
-            is_personal: AtomicBool::new(false),
+            personal: Personal::default(),
         }))
     }
 
     /// 128 random bits that stand in the response, the log and on error pages.
     pub fn id(&self) -> &str {
         &self.0.id
+    }
+
+    /// The same, for those who outlive the request.
+    pub(crate) fn shared_id(&self) -> Arc<str> {
+        self.0.id.clone()
     }
 
     /// The nonce of this response's scripts and styles.
@@ -91,22 +107,22 @@ impl RequestContext {
         &self.0.site
     }
 
-    /// The response depends on who asked: nobody may keep it.
-    pub fn mark_personal(&self) {
-        self.0.is_personal.store(true, Ordering::Relaxed);
+    /// For whoever looks at the visitor.
+    pub fn personal(&self) -> &Personal {
+        &self.0.personal
     }
 
     /// Whether the response depends on who asked.
     pub fn is_personal(&self) -> bool {
-        self.0.is_personal.load(Ordering::Relaxed)
+        self.0.personal.0.load(Ordering::Relaxed)
     }
 
-    /// Who fills in the user and the messages.
+    /// Who fills in the user and the messages. They must not hold this context, or neither would ever be freed.
     pub(crate) fn set_values(&self, values: Arc<dyn PageValues>) {
         let _ = self.0.values.set(values);
     }
 
-    /// Who makes form tokens.
+    /// Who makes form tokens. The same holds for them.
     pub(crate) fn set_token(&self, token: Arc<dyn Fn() -> String + Send + Sync>) {
         let _ = self.0.token.set(token);
     }
@@ -116,7 +132,7 @@ impl RequestContext {
         let Some(token) = self.0.token.get() else {
             return String::new();
         };
-        self.mark_personal();
+        self.0.personal.mark();
         token()
     }
 

@@ -10,16 +10,18 @@ mod error;
 mod error_page;
 mod page;
 
-pub use context::{PageValues, RequestContext, SiteViews};
+pub use context::{PageValues, Personal, RequestContext, SiteViews};
 pub use error::{Error, ErrorKind, Failure, Or404, Place, Result};
 pub(crate) use error_page::{Explained, failed, is_bare_error};
 pub use page::Page;
 
 use palisade_template::Layer;
 
-/// The framework's own templates; a site's template of the same name takes its place.
+/// The framework's own templates; a site's template of the same name takes its place. A site that wants its name and links on every page has a
+/// `base.html` that extends `palisade/skeleton.html` and fills the blocks `brand` and `nav`.
 pub fn templates() -> Layer {
     Layer::embedded(&[
+        ("palisade/skeleton.html", include_str!("templates/skeleton.html")),
         ("base.html", include_str!("templates/base.html")),
         ("error.html", include_str!("templates/error.html")),
         ("palisade/form.html", include_str!("templates/form.html")),

@@ -117,3 +117,33 @@ fn examples_weaken_nothing_and_listen_on_loopback() {
         }
     }
 }
+
+#[test]
+fn every_test_that_the_proof_names_exists() {
+    let proof = std::fs::read_to_string(root().join("docs/proof.md")).unwrap();
+    let mut missing = Vec::new();
+    for name in proof.split('`').filter(|name| name.contains("::") && !name.contains(' ') && *name != "file::function") {
+        let (file, function) = name.split_once("::").unwrap();
+        let path = match file {
+            "http" | "headers" | "csrf" | "forms" => format!("crates/palisade/src/{file}/tests.rs"),
+            "password" => "crates/palisade-password/tests/it/main.rs".into(),
+            "crypto" => String::new(),
+            _ => match file.strip_prefix("helpdesk/") {
+                Some(file) => format!("examples/helpdesk/tests/it/{file}.rs"),
+                None => format!("crates/palisade/tests/it/{file}.rs"),
+            },
+        };
+        let paths = if path.is_empty() {
+            vec!["crates/palisade-crypto/tests/it/vectors.rs".into(), "crates/palisade-crypto/tests/it/rotation.rs".into()]
+        } else {
+            vec![path]
+        };
+        let exists = paths
+            .iter()
+            .any(|path| std::fs::read_to_string(root().join(path)).is_ok_and(|text| text.contains(&format!("fn {function}("))));
+        if !exists {
+            missing.push(name);
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -162,6 +162,25 @@ fn slow_and_broken_clients_are_cut_off_and_others_served() {
     assert_eq!(get(server.address, "/").status, 200);
 }
 
+// ASVS 1.4.3
+#[test]
+fn requests_leave_nothing_behind_in_memory() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[("RUST_LOG", "warn")]);
+    let mut visitor = Visitor::new(server.address);
+    visitor.sign_up("ann");
+    let mut kilobytes = Vec::new();
+    for _ in 0..2 {
+        for _ in 0..1500 {
+            assert_eq!(visitor.get("/tickets/new").status, 200);
+        }
+        kilobytes.push(server.memory_kilobytes());
+    }
+    let grown = kilobytes[1].saturating_sub(kilobytes[0]);
+    println!("1500 requests grew the process by {grown} KB, from {} KB", kilobytes[0]);
+    assert!(grown < 500, "a few hundred bytes a request would be a leak: {kilobytes:?}");
+}
+
 // Django's and everybody's DATABASE_URL
 #[test]
 fn the_helpdesk_runs_on_postgres_by_url() {
