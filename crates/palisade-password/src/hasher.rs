@@ -100,11 +100,6 @@ impl Hasher {
     pub fn verify_nobody(&self, password: &str) {
         std::hint::black_box(formats::make(self.algorithm, password, "a salt of 22 character"));
     }
-
-    /// Whether verifying `encoded` costs about as much as verifying a new hash: false for unusable ones and other algorithms.
-    pub fn is_current(&self, encoded: &str) -> bool {
-        Encoded::parse(encoded, self.accepts_md5).is_some_and(|parsed| parsed.is_at_least(self.algorithm))
-    }
 }
 
 /// A value for a user who has no password: no password ever matches it. Django's `!` and 40 random characters.

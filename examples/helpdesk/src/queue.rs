@@ -1,5 +1,6 @@
 //! The staff's pages.
 
+use crate::status::Status;
 use crate::ticket::{self, Filter};
 use crate::tickets::{listed, seen};
 use palisade::prelude::*;
@@ -21,13 +22,16 @@ pub async fn assign(user: User, db: Db, session: Session, Path(id): Path<i32>, f
     let (ticket, _) = ticket::visible_to(&user, id, &db).await?;
     let (wanted, _) = form.into_parts();
     let wanted = wanted.ok_or_else(|| Error::new(ErrorKind::BadRequest, "The version of the ticket is missing."))?;
+    if ticket.status() == Status::Closed {
+        return Err(Error::new(ErrorKind::Conflict, "This ticket is closed."));
+    }
     let tx = db.begin().await?;
     let taken = ticket::ActiveModel {
         assignee_id: Set(Some(user.id)),
         assignee_name: Set(Some(user.username.clone())),
         ..Default::default()
     };
-    ticket::change(&tx, ticket.id, seen(wanted.version), taken).await?;
+    ticket::change(&tx, &ticket, seen(wanted.version), taken).await?;
     tx.commit().await?;
     session.message(MessageLevel::Success, format!("Ticket {id} is yours.")).await?;
     Ok(redirect_to(format!("/tickets/{id}")))

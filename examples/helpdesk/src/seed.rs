@@ -69,7 +69,7 @@ async fn answer(db: &Db, opened: &ticket::Model, staff: &User, status: Status) -
         assignee_name: Set(Some(staff.username.clone())),
         ..Default::default()
     };
-    ticket::change(&tx, opened.id, opened.version, change).await?;
+    ticket::change(&tx, opened, opened.version, change).await?;
     tx.commit().await?;
     Ok(())
 }

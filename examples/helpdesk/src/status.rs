@@ -41,6 +41,7 @@ impl Status {
     pub fn after_comment(self, side: Side) -> Option<Self> {
         match (self, side) {
             (Self::Closed, _) => None,
+            (Self::Resolved, Side::Staff) => Some(Self::Resolved),
             (_, Side::Staff) => Some(Self::Waiting),
             (_, Side::Customer) => Some(Self::Open),
         }

@@ -82,12 +82,12 @@ pub async fn open(db: &Db, user: &User, subject: String, body: String) -> Result
     Ok(ticket)
 }
 
-/// Changes a ticket that nobody changed since `seen`; else 409, and nothing is written.
-pub async fn change(tx: &Tx, id: i32, seen: i32, change: ActiveModel) -> Result<()> {
-    let change = ActiveModel { version: Set(seen + 1), changed_at: Set(chrono_now()), ..change };
-    let unchanged = Entity::update_many().set(change).filter(Column::Id.eq(id)).filter(Column::Version.eq(seen));
-    match unchanged.exec(tx).await?.rows_affected {
-        1 => Ok(()),
+/// Changes a ticket that is still as it was read, and as its changer saw it (version `seen`); else 409, and nothing is written.
+pub async fn change(tx: &Tx, read: &Model, seen: i32, change: ActiveModel) -> Result<()> {
+    let change = ActiveModel { version: Set(read.version + 1), changed_at: Set(chrono_now()), ..change };
+    let unchanged = Entity::update_many().set(change).filter(Column::Id.eq(read.id)).filter(Column::Version.eq(read.version));
+    match (read.version == seen, unchanged.exec(tx).await?.rows_affected) {
+        (true, 1) => Ok(()),
         _ => Err(Error::new(ErrorKind::Conflict, "Somebody else changed this ticket while you were looking at it.")),
     }
 }

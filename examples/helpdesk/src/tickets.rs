@@ -120,7 +120,7 @@ pub async fn comment(page: Page, user: User, db: Db, Path(id): Path<i32>, form: 
     let tx = db.begin().await?;
     comment::write(&tx, id, &user, side == Side::Staff, new.body.into()).await?;
     let moved = ticket::ActiveModel { status: Set(status.code().into()), ..Default::default() };
-    if let Err(error) = ticket::change(&tx, id, seen(new.version), moved).await {
+    if let Err(error) = ticket::change(&tx, &ticket, seen(new.version), moved).await {
         drop(tx);
         // nothing was written; the page shows what is new above what was typed, and can be sent again
         let refill = refill
@@ -143,7 +143,7 @@ pub async fn set_status(user: User, db: Db, session: Session, Path(id): Path<i32
     }
     let tx = db.begin().await?;
     let moved = ticket::ActiveModel { status: Set(wanted.status.code().into()), ..Default::default() };
-    ticket::change(&tx, id, seen(wanted.version), moved).await?;
+    ticket::change(&tx, &ticket, seen(wanted.version), moved).await?;
     tx.commit().await?;
     session.message(MessageLevel::Success, format!("Ticket {id} is {}.", wanted.status.code())).await?;
     Ok(redirect_to(format!("/tickets/{id}")))

@@ -3,6 +3,7 @@
 use super::Site;
 use crate::audit_log::{self, Event};
 use crate::auth::Visitor;
+use crate::auth::views::MAX_NEXT_BYTES;
 use crate::csrf::{FormTokens, Refusal, is_safe};
 use crate::http::{ClientAddress, redirect_to};
 use crate::permissions::{Access, Verdict};
@@ -111,7 +112,12 @@ fn csrf_message(refusal: Refusal) -> &'static str {
 
 fn denied(arrival: &Arrival, verdict: Verdict) -> Response {
     let context = &arrival.context;
-    audit_log::record(Event::AccessDenied, Some(arrival.client), context.id(), context.path());
+    audit_log::record(
+        Event::AccessDenied,
+        Some(arrival.client),
+        context.id(),
+        context.path().split('?').next().unwrap_or_default(),
+    );
     match verdict {
         Verdict::Hide => Error::not_found().into_response(),
         Verdict::LogIn if context.wants_problem() => StatusCode::UNAUTHORIZED.into_response(),
@@ -122,7 +128,8 @@ fn denied(arrival: &Arrival, verdict: Verdict) -> Response {
 
 /// The login page, which comes back here; after a form was sent, to the site's own page, because what was sent is lost.
 fn to_login(context: &RequestContext) -> Response {
-    let next = if *context.method() == Method::GET { context.path() } else { "" };
+    let is_page = *context.method() == Method::GET && context.path().len() <= MAX_NEXT_BYTES;
+    let next = if is_page { context.path() } else { "" };
     let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
     redirect_to(if next.is_empty() { "/account/login".into() } else { format!("/account/login?next={next}") })
 }

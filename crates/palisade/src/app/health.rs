@@ -1,6 +1,6 @@
 //! For balancers: is the process alive, can it serve.
 
-use crate::db::Database;
+use crate::db::Attached;
 use axum::Extension;
 use http::StatusCode;
 use std::time::Duration;
@@ -11,7 +11,7 @@ pub(super) async fn live() -> &'static str {
 }
 
 /// `GET /health/ready`: the database answers. Says no more than that to strangers.
-pub(super) async fn ready(Extension(database): Extension<Database>) -> (StatusCode, &'static str) {
+pub(super) async fn ready(Extension(Attached(database)): Extension<Attached>) -> (StatusCode, &'static str) {
     let ping = tokio::time::timeout(Duration::from_secs(2), database.ping()).await;
     match ping {
         Ok(Ok(())) => (StatusCode::OK, "ready\n"),

@@ -38,6 +38,15 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
         fires: |settings| ring(settings).is_err_and(|error| error != KeyError::Missing),
     },
     Check {
+        id: "keys.unreadable",
+        django: None,
+        level: Level::Error,
+        title: "the file of keys cannot be read",
+        why: "a new key in its place would sign everybody out and leave nothing that verifies the old signatures",
+        fix: "make the file in the data folder readable for the site's user, as text with one key on each line",
+        fires: |settings| settings.keys.secret.is_none() && KeyFile::of(settings).read().is_err(),
+    },
+    Check {
         id: "keys.readable_by_others",
         django: None,
         level: Level::Error,
@@ -55,7 +64,7 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
 pub(super) fn ring(settings: &SiteSettings) -> Result<KeyRing, KeyError> {
     let keys = match &settings.keys.secret {
         Some(secret) => [secret].into_iter().chain(&settings.keys.fallbacks).cloned().collect(),
-        None => KeyFile::of(settings).read(),
+        None => KeyFile::of(settings).read().unwrap_or_default(),
     };
     KeyRing::from_keys(keys)
 }
@@ -75,9 +84,14 @@ impl KeyFile {
         &self.0
     }
 
-    fn read(&self) -> Vec<Secret<String>> {
-        let text = Secret::new(std::fs::read_to_string(&self.0).unwrap_or_default());
-        text.expose().lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| Secret::new(line.to_owned())).collect()
+    /// The keys; none if there is no file. A file that cannot be read is an error and never an empty one.
+    fn read(&self) -> std::io::Result<Vec<Secret<String>>> {
+        let text = match std::fs::read_to_string(&self.0) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            text => Secret::new(text?),
+        };
+        let lines = text.expose().lines().map(str::trim).filter(|line| !line.is_empty());
+        Ok(lines.map(|line| Secret::new(line.to_owned())).collect())
     }
 
     /// Writes a new random key in front of those that are there, for its owner alone. Says how many there are then.
@@ -85,7 +99,7 @@ impl KeyFile {
     /// # Errors
     /// When the file cannot be written; the old one is whole then.
     pub fn add_key(&self) -> std::io::Result<usize> {
-        let mut keys = self.read();
+        let mut keys = self.read()?;
         keys.insert(0, KeyRing::generate());
         let parent = self.0.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(parent)?;

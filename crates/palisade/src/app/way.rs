@@ -5,6 +5,7 @@
 use super::guard::Arrival;
 use super::{Site, shield};
 use crate::audit_log::{self, Event};
+use crate::db::Attached;
 use crate::headers::keep_from_caches;
 use crate::http::{ClientAddress, RequestHost};
 use crate::views::{self, Error, ErrorKind, RequestContext};
@@ -36,7 +37,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: IpAddr, request: Request) -> R
             parts.extensions.insert(arrival);
             parts.extensions.insert(context.clone());
             parts.extensions.insert(client);
-            parts.extensions.insert(site.database.clone());
+            parts.extensions.insert(Attached(site.database.clone()));
             handled(&site, Request::from_parts(parts, body)).instrument(span.clone()).await
         }
     };
@@ -73,6 +74,10 @@ fn known_method_and_path(arrival: &Arrival, parts: &Parts) -> Result<(), Respons
         [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
     if !KNOWN.contains(&parts.method) {
         return Err(StatusCode::NOT_IMPLEMENTED.into_response());
+    }
+    let header_bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if header_bytes as u64 > arrival.site.settings.server.max_header_bytes {
+        return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
     }
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     if target.len() as u64 > arrival.site.settings.http.max_url_bytes {

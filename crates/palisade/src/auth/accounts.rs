@@ -46,6 +46,17 @@ pub enum SignUpError {
     Failed(Error),
 }
 
+/// How a login ended.
+pub(super) enum Attempt {
+    /// Name and password belong together.
+    Welcome(Model),
+    /// They do not. Whether the name is known is for the log alone.
+    Refused {
+        /// Whether there is such an account.
+        is_known: bool,
+    },
+}
+
 impl From<TooBusy> for Error {
     #[track_caller]
     fn from(_: TooBusy) -> Self {
@@ -62,7 +73,7 @@ impl Accounts {
     /// The accounts that these settings ask for.
     pub fn new(settings: &PasswordSettings, database: Database, clock: Arc<dyn Clock>, ring: KeyRing, home: String) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let jobs = if settings.hash_jobs == 0 { cores } else { usize::try_from(settings.hash_jobs).unwrap_or(cores) };
+        let jobs = if settings.hash_jobs == 0 { cores } else { usize::try_from(settings.hash_jobs).unwrap_or(cores).min(512) };
         let queue = usize::try_from(settings.hash_queue).unwrap_or(usize::MAX).min(1 << 20);
         let hashes = HashPool::new(Hasher::new(settings.hasher.algorithm()), jobs, queue);
         Self { database, clock, ring, hashes, policy: settings.policy(), home }
@@ -116,25 +127,22 @@ impl Accounts {
         Ok(row)
     }
 
-    /// The user with this name and password. `None` for every other case, after the same work.
+    /// The user with this name and password, or a refusal that took as long, whatever was wrong.
     ///
     /// # Errors
     /// When the database does not answer, or too many logins are waiting: nobody knows then.
-    pub(super) async fn authenticate(&self, username: &str, password: &str) -> Result<Option<Model>> {
+    pub(super) async fn authenticate(&self, username: &str, password: &str) -> Result<Attempt> {
         let row = Entity::find().filter(Column::Username.eq(username)).one(&self.database.handle()).await?;
+        let is_known = row.is_some();
         let row = row.filter(|row| row.is_active && is_usable(&row.password));
         let encoded = row.as_ref().map(|row| row.password.clone());
-        let is_foreign = encoded.as_ref().is_some_and(|encoded| !self.hashes.is_current(encoded));
         let verdict = self.hashes.verify(password.to_owned(), encoded).await?;
-        if is_foreign && !verdict.is_match() {
-            // an old hash may be cheaper than today's: the answer for it must not come sooner than for nobody
-            self.hashes.verify(password.to_owned(), None).await?;
-        }
-        match (row, verdict) {
-            (Some(row), Verdict::Match) => Ok(Some(row)),
-            (Some(row), Verdict::MatchButWeak) => self.set_password(row, password).await.map(Some),
-            _ => Ok(None),
-        }
+        let row = match (row, verdict) {
+            (Some(row), Verdict::Match) => Some(row),
+            (Some(row), Verdict::MatchButWeak) => self.replace_password(row, password).await?,
+            _ => None,
+        };
+        Ok(row.map_or(Attempt::Refused { is_known }, Attempt::Welcome))
     }
 
     /// Signs a user in: a new session key, always, and the time of the login.
@@ -193,22 +201,24 @@ impl Accounts {
     /// # Errors
     /// As [`Accounts::authenticate`].
     pub(super) async fn change_password(&self, session: &Session, user: &User, current: &str, new: &str) -> Result<bool> {
-        let Some(row) = self.authenticate(&user.username, current).await? else {
-            return Ok(false);
-        };
-        let row = self.set_password(row, new).await?;
+        let Attempt::Welcome(row) = self.authenticate(&user.username, current).await? else { return Ok(false) };
+        let Some(row) = self.replace_password(row, new).await? else { return Ok(false) };
         session.rotate().await?;
         self.tie(session, &row).await?;
         Ok(true)
     }
 
-    async fn set_password(&self, row: Model, password: &str) -> Result<Model> {
+    /// Stores a hash of `password` in place of the one in `row`. `None` if that one is not there any more: whoever proved to know the old
+    /// password while it was being changed has proved nothing.
+    async fn replace_password(&self, row: Model, password: &str) -> Result<Option<Model>> {
         let encoded = self.hashes.hash(password.to_owned()).await?;
         let tx = self.database.begin().await?;
-        let change = ActiveModel { id: Set(row.id), password: Set(encoded), ..Default::default() };
-        let row = change.update(&tx).await?;
+        let change = ActiveModel { password: Set(encoded.clone()), ..Default::default() };
+        let same =
+            Entity::update_many().set(change).filter(Column::Id.eq(row.id)).filter(Column::Password.eq(row.password.as_str()));
+        let changed = same.exec(&tx).await?.rows_affected;
         tx.commit().await?;
-        Ok(row)
+        Ok((changed == 1).then_some(Model { password: encoded, ..row }))
     }
 
     /// Sets the password of a user by name: for the command line. `false` if there is no such user.
@@ -221,7 +231,10 @@ impl Accounts {
             return Ok(false);
         };
         self.judge(password, &row.username, &row.email).map_err(SignUpError::Password)?;
-        self.set_password(row, password).await.map(|_| true).map_err(SignUpError::Failed)
+        let replaced = self.replace_password(row, password).await.map_err(SignUpError::Failed)?;
+        let lost =
+            || SignUpError::Failed(Error::new(ErrorKind::Conflict, "the password was changed by somebody else in this moment"));
+        replaced.map(|_| true).ok_or_else(lost)
     }
 
     /// All users by name, with whether they are active and when they last logged in.

@@ -1,6 +1,8 @@
 use palisade_password::{Hasher, Verdict};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// Runs password hashes beside the site's other work: so many at once, so many waiting, the rest is refused.
@@ -11,6 +13,36 @@ pub struct HashPool {
     hasher: Arc<Hasher>,
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    costs: Arc<Costs>,
+}
+
+/// What a verification takes, by kind of hash: a site that came from elsewhere has several, and a refusal must not tell which one, or none, it was.
+#[derive(Default)]
+struct Costs(Mutex<HashMap<String, Duration>>);
+
+/// Most kinds of hashes that are told apart.
+const MAX_KINDS: usize = 32;
+/// Longest that a refusal waits for the dearest kind.
+const MAX_WAIT: Duration = Duration::from_secs(2);
+
+impl Costs {
+    /// Takes note of one verification, and says how long the dearest kind takes.
+    fn note(&self, kind: &str, took: Duration) -> Duration {
+        let mut costs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(average) = costs.get_mut(kind) {
+            *average = (*average * 7 + took) / 8;
+        } else if costs.len() < MAX_KINDS {
+            costs.insert(kind.to_owned(), took);
+        }
+        costs.values().max().copied().unwrap_or_default().min(MAX_WAIT)
+    }
+}
+
+/// Algorithm and parameters of a stored hash; those of new ones for nobody.
+fn kind(encoded: Option<&str>) -> &str {
+    let encoded = encoded.unwrap_or("argon2$argon2id$v=19$");
+    let end = encoded.match_indices('$').nth(1).map_or(encoded.len(), |(at, _)| at);
+    &encoded[..end.min(64)]
 }
 
 /// More hashes are waiting than the pool takes: answer 503 with Retry-After.
@@ -27,12 +59,7 @@ impl HashPool {
     /// A pool that runs `jobs` at once and lets `queue` wait.
     pub fn new(hasher: Hasher, jobs: usize, queue: usize) -> Self {
         let running = Arc::new(Semaphore::new(jobs));
-        Self { hasher: Arc::new(hasher), running, admitted: Arc::new(Semaphore::new(jobs + queue)) }
-    }
-
-    /// Whether a stored hash costs as much to verify as a new one.
-    pub(super) fn is_current(&self, encoded: &str) -> bool {
-        self.hasher.is_current(encoded)
+        Self { hasher: Arc::new(hasher), running, admitted: Arc::new(Semaphore::new(jobs + queue)), costs: Arc::default() }
     }
 
     /// A new hash.
@@ -43,19 +70,29 @@ impl HashPool {
         self.run(move |hasher| hasher.hash(&password)).await
     }
 
-    /// Compares a password with a stored hash, or with nobody's, which takes as long.
+    /// Compares a password with a stored hash, or with nobody's. A refusal takes as long as the dearest kind of hash that was met so far.
     ///
     /// # Errors
     /// When too many are waiting.
     pub async fn verify(&self, password: String, encoded: Option<String>) -> Result<Verdict, TooBusy> {
-        self.run(move |hasher| match encoded {
-            Some(encoded) => hasher.verify(&password, &encoded),
-            None => {
-                hasher.verify_nobody(&password);
-                Verdict::NoMatch
-            }
-        })
-        .await
+        let costs = self.costs.clone();
+        let job = move |hasher: &Hasher| {
+            let started = Instant::now();
+            let verdict = match &encoded {
+                Some(encoded) => hasher.verify(&password, encoded),
+                None => {
+                    hasher.verify_nobody(&password);
+                    Verdict::NoMatch
+                }
+            };
+            let took = started.elapsed();
+            (verdict, costs.note(kind(encoded.as_deref()), took).saturating_sub(took))
+        };
+        let (verdict, missing) = self.run(job).await?;
+        if !verdict.is_match() {
+            tokio::time::sleep(missing).await;
+        }
+        Ok(verdict)
     }
 
     async fn run<T: Send + 'static>(&self, job: impl FnOnce(&Hasher) -> T + Send + 'static) -> Result<T, TooBusy> {

@@ -11,6 +11,7 @@ mod user;
 pub(crate) mod views;
 mod visitor;
 
+use accounts::Attempt;
 pub use accounts::{Accounts, NewUser, SignUpError};
 pub use hashing::{HashPool, TooBusy};
 pub use migration::migrations;

@@ -1,8 +1,8 @@
 //! The pages of `/account`. They live here, so that an update mends them; a site replaces their look, template by template.
 
-use super::{NewUser, Rank, SignUpError, User, Visitor};
+use super::{Attempt, NewUser, Rank, SignUpError, User, Visitor};
 use crate::audit_log::{self, Event};
-use crate::forms::{Email, Form, Line, Password, Query, Token, Username};
+use crate::forms::{Email, Field, Form, Line, Password, Query, Shape, Username};
 use crate::http::{RedirectTarget, redirect_to};
 use crate::sessions::MessageLevel;
 use crate::views::{Page, Result};
@@ -15,12 +15,27 @@ use palisade_template::context;
 pub(crate) struct Login {
     username: Line<254>,
     password: Password,
-    next: Option<Token<2000>>,
+    next: NextPage,
 }
 
 #[derive(Form)]
 pub(crate) struct Next {
-    next: Option<Token<2000>>,
+    next: NextPage,
+}
+
+/// Where to go after login. Whatever does not lead to a page of this site is nothing; it never stops a login.
+pub(crate) struct NextPage(Option<String>);
+
+/// Most bytes of a page to come back to.
+pub(crate) const MAX_NEXT_BYTES: usize = 2000;
+
+impl Field for NextPage {
+    const SHAPE: Shape = Shape { kind: "hidden", max_length: MAX_NEXT_BYTES, is_required: false, autocomplete: "", options: &[] };
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        let is_ours = |raw: &&str| raw.len() <= MAX_NEXT_BYTES && RedirectTarget::from_input(raw).is_some();
+        Ok(Self(raw.filter(is_ours).map(str::to_owned)))
+    }
 }
 
 #[derive(Form)]
@@ -45,7 +60,7 @@ pub(crate) struct ChangePassword {
 
 /// `GET /account/login`.
 pub(crate) async fn show_login(page: Page, Query(query): Query<Next>) -> Result<Response> {
-    let next = query.next.map(String::from).unwrap_or_default();
+    let next = query.next.0.unwrap_or_default();
     page.render("account/login.html", context! { form => Form::<Login>::filled([("next", next)]) }).await
 }
 
@@ -58,13 +73,20 @@ pub(crate) async fn login(visitor: Visitor, form: Form<Login>) -> Result<Respons
     let accounts = visitor.accounts();
     // the name as sign-up normalised it: somebody who typed it in another Unicode form is the same person
     let username: String = unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
-    let Some(row) = accounts.authenticate(&username, login.password.expose()).await? else {
-        audit(&visitor, Event::LoginFailed, &username);
-        return Err(refill.general_error("This name and this password do not belong together.").show("account/login.html").await);
+    let row = match accounts.authenticate(&username, login.password.expose()).await? {
+        Attempt::Welcome(row) => row,
+        Attempt::Refused { is_known } => {
+            // people type passwords into the wrong field: what is no name here is not written down
+            audit(&visitor, Event::LoginFailed, if is_known { &username } else { "(unknown name)" });
+            return Err(refill
+                .general_error("This name and this password do not belong together.")
+                .show("account/login.html")
+                .await);
+        }
     };
     let user = accounts.log_in(visitor.session(), row).await?;
     audit(&visitor, Event::LoggedIn, &user.username);
-    let next = login.next.and_then(|next| RedirectTarget::from_input(&next));
+    let next = login.next.0.and_then(|next| RedirectTarget::from_input(&next));
     Ok(next.map_or_else(|| redirect_to(&accounts.home), IntoResponse::into_response))
 }
 

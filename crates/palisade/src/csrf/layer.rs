@@ -1,4 +1,4 @@
-use super::policy::{Evidence, Refusal, is_safe, judge};
+use super::policy::{Evidence, Refusal, is_safe, judge, judge_source};
 use super::{CsrfSecret, CsrfSettings};
 use crate::forms::{is_form, pairs};
 use crate::http::OriginPattern;
@@ -54,22 +54,35 @@ impl Csrf {
         if is_safe(request.method()) {
             return Ok(Ok(request));
         }
+        // where it came from needs no body: a forged request costs nothing to refuse
+        if let Err(refusal) = judge_source(&self.evidence(&request, &[], None, is_secure)) {
+            return Ok(Err(refusal));
+        }
         let (request, form_token) = self.form_token(request).await?;
-        let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or("unreadable"));
         let secrets: Vec<_> = tokens.bound_to.iter().flat_map(|bound| CsrfSecret::of_cookie(&self.ring, bound.expose())).collect();
-        let evidence = Evidence {
+        let verdict = judge(&self.evidence(&request, &secrets, form_token.as_deref(), is_secure));
+        Ok(verdict.map(|()| request))
+    }
+
+    fn evidence<'a>(
+        &'a self,
+        request: &'a Request,
+        secrets: &'a [CsrfSecret],
+        form_token: Option<&'a str>,
+        is_secure: bool,
+    ) -> Evidence<'a> {
+        let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or("unreadable"));
+        Evidence {
             method: request.method(),
             is_secure,
             host: text(header::HOST.as_str()).unwrap_or_default(),
             fetch_site: text("sec-fetch-site"),
             origin: text("origin"),
             referer: text("referer"),
-            secrets: &secrets,
-            token: form_token.as_deref().filter(|token| !token.is_empty()).or_else(|| text("x-csrftoken")),
+            secrets,
+            token: form_token.filter(|token| !token.is_empty()).or_else(|| text("x-csrftoken")),
             trusted: &self.trusted,
-        };
-        let verdict = judge(&evidence);
-        Ok(verdict.map(|()| request))
+        }
     }
 
     async fn form_token(&self, request: Request) -> Result<(Request, Option<String>), StatusCode> {

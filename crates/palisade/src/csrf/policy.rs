@@ -66,7 +66,7 @@ pub(crate) fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
 }
 
-fn judge_source(evidence: &Evidence<'_>) -> Result<(), Refusal> {
+pub(super) fn judge_source(evidence: &Evidence<'_>) -> Result<(), Refusal> {
     let own = Origin::of_request(evidence.is_secure, evidence.host);
     let is_ours = |origin: &Origin| own.as_ref() == Some(origin);
     let is_trusted = |origin: &Origin| evidence.trusted.iter().any(|pattern| pattern.matches(origin));

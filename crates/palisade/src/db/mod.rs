@@ -26,6 +26,7 @@ mod url;
 
 pub use connection::{Db, Tx};
 pub use error::{DbFailure, failure};
+pub(crate) use extract::Attached;
 pub use pool::Database;
 pub use raw::{FromRow, RawSql};
 pub use search::contains;

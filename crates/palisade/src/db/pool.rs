@@ -29,12 +29,16 @@ impl Database {
 
     async fn sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Self, DbErr> {
         create_private(path).map_err(|error| DbErr::Custom(format!("cannot create {}: {error}", path.display())))?;
-        let mut write = options(format!("sqlite://{}?mode=rwc", path.display()), 1);
+        // the path is given as a path: in a URL, % and ? in it would name another file
+        let file = path.to_owned();
+        let mut write = options("sqlite://file".into(), 1);
         // a file does not go away, so nothing has to be asked before each query
-        write.test_before_acquire(false).map_sqlx_sqlite_opts(tuned);
+        write.test_before_acquire(false).map_sqlx_sqlite_opts(move |options| tuned(options.filename(&file)));
         let write = sea_orm::Database::connect(write).await?;
-        let mut read = options(format!("sqlite://{}?mode=ro", path.display()), settings.read_connections);
-        read.test_before_acquire(false).map_sqlx_sqlite_opts(|options| tuned(options).read_only(true).pragma("query_only", "ON"));
+        let file = path.to_owned();
+        let mut read = options("sqlite://file".into(), settings.read_connections);
+        read.test_before_acquire(false)
+            .map_sqlx_sqlite_opts(move |options| tuned(options.filename(&file)).read_only(true).pragma("query_only", "ON"));
         Ok(Self { read: sea_orm::Database::connect(read).await?, write })
     }
 

@@ -1,7 +1,7 @@
 use sea_orm::ColumnTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
 
-/// Rows whose column contains `text`, upper and lower case alike. `%` and `_` are characters like any other.
+/// Rows whose column contains `text`, upper and lower case alike (on SQLite: for ASCII letters). `%` and `_` are characters like any other.
 ///
 /// ```
 /// use palisade::db::contains;
@@ -11,7 +11,11 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
 /// # }
 /// ```
 pub fn contains<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
-    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let pattern = |text: &str| {
+        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        LikeExpr::new(format!("%{escaped}%")).escape('\\')
+    };
     let column = Expr::col(column.as_column_ref());
-    Expr::expr(Func::lower(column)).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
+    // SQLite folds ASCII only: what was typed as it stands in the row is found in every language
+    Expr::expr(Func::lower(column.clone())).like(pattern(&text.to_lowercase())).or(column.like(pattern(text)))
 }

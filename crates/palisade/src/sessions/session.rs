@@ -38,6 +38,7 @@ enum Fate {
     #[default]
     Keep,
     Rotate,
+    Renew,
     End,
 }
 
@@ -104,7 +105,7 @@ impl Session {
     /// When the store does not answer.
     pub async fn renew(&self) -> Result<()> {
         self.change(|record| *record = Record::default()).await?;
-        self.fate(Fate::Rotate).await
+        self.fate(Fate::Renew).await
     }
 
     /// Ends the session.
@@ -162,14 +163,12 @@ impl Session {
                 self.delete(id.filter(|_| exists)).await?;
                 Ok(self.0.key.as_ref().and_then(|_| sessions.cookie.clear()))
             }
-            (id, exists, _) if !state.record.values.is_empty() => {
-                let cookie = self.create(state).await?;
-                // the new one first: whoever is cut off between the two is signed out at worst, never signed in twice
-                self.delete(id.filter(|_| exists)).await?;
-                Ok(cookie)
-            }
-            (Some(_), false, _) => Ok(sessions.cookie.clear()),
-            (id, exists, _) => self.delete(id.filter(|_| exists)).await.map(|()| None),
+            // of several answers that rotate one session, the first makes the new one; the others would only leave more behind
+            (Some(id), true, Fate::Rotate) if !sessions.store.delete(&id).await? => Ok(None),
+            (id, exists, Fate::Renew) if exists => self.delete(id).await.and(self.create(state).await),
+            (_, _, _) if !state.record.values.is_empty() => self.create(state).await,
+            // a cookie that leads nowhere is left: a later answer may have set it, and form tokens may be bound to it
+            _ => Ok(None),
         }
     }
 
@@ -203,10 +202,13 @@ impl Session {
 
     async fn fate(&self, fate: Fate) -> Result<()> {
         if let Some(state) = self.state().await?.as_mut() {
-            if fate == Fate::Rotate {
+            if fate != Fate::End {
                 self.0.next_key.get_or_init(random::token);
             }
-            state.fate = fate;
+            // what is another user's session now is not made less than that by a later change of rights
+            if state.fate != Fate::Renew || fate == Fate::End {
+                state.fate = fate;
+            }
         }
         Ok(())
     }

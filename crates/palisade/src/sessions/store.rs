@@ -27,11 +27,11 @@ pub trait SessionStore: Send + Sync {
     /// When it could not be kept.
     async fn update(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr>;
 
-    /// Ends a session. One that does not exist is no error.
+    /// Ends a session, and says whether it was there.
     ///
     /// # Errors
     /// When it could not be ended.
-    async fn delete(&self, id: &str) -> Result<(), DbErr>;
+    async fn delete(&self, id: &str) -> Result<bool, DbErr>;
 
     /// Forgets sessions that have ended, and says how many.
     ///
@@ -85,10 +85,11 @@ impl SessionStore for DatabaseStore {
         tx.commit().await
     }
 
-    async fn delete(&self, id: &str) -> Result<(), DbErr> {
+    async fn delete(&self, id: &str) -> Result<bool, DbErr> {
         let tx = self.0.begin().await?;
-        Entity::delete_many().filter(Column::SessionKey.eq(id)).exec(&tx).await?;
-        tx.commit().await
+        let deleted = Entity::delete_many().filter(Column::SessionKey.eq(id)).exec(&tx).await?;
+        tx.commit().await?;
+        Ok(deleted.rows_affected > 0)
     }
 
     async fn delete_expired(&self, now: DateTime<Utc>) -> Result<u64, DbErr> {
@@ -139,9 +140,8 @@ impl SessionStore for MemoryStore {
         Ok(())
     }
 
-    async fn delete(&self, id: &str) -> Result<(), DbErr> {
-        self.with(|all| all.remove(id));
-        Ok(())
+    async fn delete(&self, id: &str) -> Result<bool, DbErr> {
+        Ok(self.with(|all| all.remove(id).is_some()))
     }
 
     async fn delete_expired(&self, now: DateTime<Utc>) -> Result<u64, DbErr> {

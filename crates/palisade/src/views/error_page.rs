@@ -43,8 +43,9 @@ pub(crate) async fn failed(context: &RequestContext, response: Response) -> Resp
 }
 
 fn log(context: &RequestContext, status: StatusCode, cause: &str) {
-    let (id, method, path) = (context.id(), context.method().as_str(), context.path());
-    if status.is_server_error() {
+    let path = context.path().split('?').next().unwrap_or_default();
+    let (id, method) = (context.id(), context.method().as_str());
+    if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
         tracing::error!(target: "palisade", request = id, status = status.as_u16(), ?method, ?path, ?cause, "request failed");
     } else {
         tracing::info!(target: "palisade", request = id, status = status.as_u16(), ?method, ?path, ?cause, "request refused");
@@ -77,6 +78,7 @@ fn sentence(status: StatusCode) -> &'static str {
         StatusCode::METHOD_NOT_ALLOWED => "This page cannot be used in this way.",
         StatusCode::PAYLOAD_TOO_LARGE | StatusCode::URI_TOO_LONG => "That was more than this site accepts.",
         StatusCode::FORBIDDEN => "You are not allowed to do this.",
+        StatusCode::UNAUTHORIZED => "Log in first.",
         status if status.is_client_error() => "The request could not be understood.",
         _ => "Something went wrong on our side.",
     }

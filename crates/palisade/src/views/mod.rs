@@ -9,11 +9,13 @@ mod debug_page;
 mod error;
 mod error_page;
 mod page;
+mod path;
 
 pub use context::{PageValues, Personal, RequestContext, SiteViews};
 pub use error::{Error, ErrorKind, Failure, Or404, Place, Result};
 pub(crate) use error_page::{Explained, failed, is_bare_error};
 pub use page::Page;
+pub use path::Path;
 
 use palisade_template::Layer;
 
