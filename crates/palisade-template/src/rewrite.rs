@@ -48,7 +48,8 @@ impl<'a> Reader<'a> {
             if let Some(length) = template_tag(rest) {
                 self.template_tag(&rest[..length]);
             } else if rest.starts_with("<!--") {
-                self.copy(rest.find("-->").map_or(rest.len(), |end| end + 3));
+                // the engine reads its tags in comments as well
+                self.raw_content(rest.find("-->").map_or(rest.len(), |end| end + 3));
             } else if let Some(element) = element(rest) {
                 self.element(element);
             } else {
@@ -94,6 +95,7 @@ impl<'a> Reader<'a> {
         let tag = &rest[..end];
         match element {
             "form" => self.form(tag),
+            "button" | "input" => self.button(tag),
             _ => self.script_or_style(element, tag),
         }
     }
@@ -104,7 +106,7 @@ impl<'a> Reader<'a> {
             self.problem("a form's method must be written out", "write method=\"post\" or method=\"get\" in the template");
         }
         let action = attribute(tag, "action").unwrap_or("");
-        if action.starts_with("{{") || action.starts_with("{%") {
+        if starts_with_value(action) {
             self.problem(
                 "this form could be sent anywhere, with its token",
                 "start the action with the path: action=\"/tickets/{{ id }}\"",
@@ -114,6 +116,14 @@ impl<'a> Reader<'a> {
         if method.eq_ignore_ascii_case("post") && stays_here(action) {
             self.output.push_str(TOKEN_FIELD);
         }
+    }
+
+    fn button(&mut self, tag: &'a str) {
+        if attribute(tag, "formaction").is_some() {
+            let help = "give the form its action, or make a second form";
+            self.problem("formaction could send the form, with its token, to another site", help);
+        }
+        self.copy(tag.len());
     }
 
     fn script_or_style(&mut self, element: &str, tag: &'a str) {
@@ -188,7 +198,7 @@ fn end_outside_strings(rest: &str, close: &str) -> Option<usize> {
 
 /// The name of the element whose start tag is here, if it is one that gets an insertion.
 fn element(rest: &str) -> Option<&'static str> {
-    ["form", "script", "style"].into_iter().find(|name| {
+    ["form", "script", "style", "button", "input"].into_iter().find(|name| {
         let start = rest.get(1..=name.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(name))
             && rest[name.len() + 1..].starts_with(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/')
@@ -242,6 +252,12 @@ fn stays_here(action: &str) -> bool {
     let action = action.trim_start();
     let is_path = action.starts_with('/') && !action.starts_with("//") && !action.starts_with("/\\");
     action.is_empty() || action.starts_with('?') || is_path
+}
+
+/// Whether a value decides where an action leads: `{{ url }}`, and `/{{ path }}`, where a path of `/evil.example` makes it another site.
+fn starts_with_value(action: &str) -> bool {
+    let rest = action.trim_start().trim_start_matches(['/', '\\']);
+    rest.starts_with("{{") || rest.starts_with("{%")
 }
 
 fn has_safe_filter(tag: &str) -> bool {

@@ -119,6 +119,8 @@ fn environment(layers: Vec<Layer>) -> Environment<'static> {
     );
     environment.set_auto_reload(cfg!(debug_assertions));
     environment.remove_filter("safe");
+    // its output is right in a script and breaks out of an attribute; it comes back when contexts are known
+    environment.remove_filter("tojson");
     environment.set_formatter(|out, state, value| match value.kind() {
         ValueKind::None => Ok(()),
         ValueKind::Map | ValueKind::Seq => Err(Error::new(ErrorKind::InvalidOperation, "a map or list cannot be printed")),

@@ -74,6 +74,10 @@ fn what_cannot_be_made_safe_is_refused_with_place_and_remedy() {
         ("{%- autoescape false %}{%- endautoescape %}", "cannot be switched off"),
         ("<form method=\"{{ m }}\">", "method must be written out"),
         ("<form method=\"post\" action=\"{{ url }}\">", "could be sent anywhere"),
+        ("<form method=\"post\" action=\"/{{ path }}\">", "could be sent anywhere"),
+        ("<form method=\"post\" action=\"/\\{{ path }}\">", "could be sent anywhere"),
+        ("<button formaction=\"/elsewhere\">", "formaction"),
+        ("<!-- {% autoescape false %} -->{{ x }}<!-- {% endautoescape %} -->", "cannot be switched off"),
         ("<script nonce=\"abc\">", "written by the framework"),
         ("{{ _palisade.nonce }}", "belong to the framework"),
         ("{% set _palisade = 1 %}", "belong to the framework"),
@@ -104,6 +108,7 @@ fn work_is_bounded_and_misspellings_are_errors() {
         "{{ map }}",
         "{% include 'page.html' %}",
         "{{ '../secret'|nofilter }}",
+        "<a title=\"{{ 'x'|tojson }}\">",
         "{% include '../../etc/passwd' %}",
     ] {
         assert!(render(source).is_err(), "{source}");

@@ -157,7 +157,7 @@ impl Prepared {
     /// The first start on a developer's machine writes a key of its own. Nobody else's does.
     fn make_development_key(&self) -> Result<(), BootError> {
         let file = KeyFile::of(&self.settings);
-        let is_missing = keys::ring(&self.settings).is_err_and(|error| error == palisade_crypto::KeyError::Missing);
+        let is_missing = !file.path().exists();
         if self.settings.profile.is_development() && is_missing && self.settings.keys.secret.is_none() {
             file.add_key().map_err(|error| BootError::Data(file.path().into(), error))?;
         }
@@ -165,13 +165,8 @@ impl Prepared {
     }
 
     fn judge(&self) -> Result<(), BootError> {
-        let report = self.report();
-        // what is an error only because this is no production does not stop a developer
-        let stops = |finding: &Finding| {
-            let always = ["permissions.", "keys.", "templates."].iter().any(|area| finding.id.starts_with(area));
-            finding.level == Level::Error && (always || !self.settings.profile.is_development())
-        };
-        let is_refused = report.findings.iter().any(stops);
+        let report = self.report().for_start();
+        let is_refused = report.errors().next().is_some();
         if is_refused { Err(BootError::Refused(Box::new(report))) } else { Ok(()) }
     }
 

@@ -64,6 +64,13 @@ pub struct Finding {
     pub fix: String,
 }
 
+impl Finding {
+    /// Whether it is as wrong on a developer's machine: keys, permissions, templates, settings that cannot be read, weakened protections.
+    fn concerns_development(&self) -> bool {
+        ["keys.", "permissions.", "templates.", "settings.", "site.dangerous"].iter().any(|area| self.id.starts_with(area))
+    }
+}
+
 /// The findings of one area.
 pub fn run<S>(checks: &[Check<S>], settings: &S) -> Vec<Finding> {
     checks.iter().filter(|check| (check.fires)(settings)).map(Check::finding).collect()

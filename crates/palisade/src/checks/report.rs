@@ -50,6 +50,15 @@ impl Report {
         self.findings.first().map(|finding| finding.level)
     }
 
+    /// What concerns a start in this profile: in development, what would only be wrong in production is left out.
+    #[must_use]
+    pub fn for_start(mut self) -> Self {
+        if self.profile.is_development() {
+            self.findings.retain(|finding| finding.concerns_development());
+        }
+        self
+    }
+
     /// The errors alone.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.level == Level::Error)

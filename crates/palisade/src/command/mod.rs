@@ -108,11 +108,8 @@ fn sources(matches: &ArgMatches) -> Sources {
 /// A finding sets the exit status: an error always, a warning with `--deploy`.
 fn reported(report: &Report, matches: &ArgMatches) -> Outcome {
     let is_deploy = matches.get_flag("deploy");
-    let mut report = report.clone();
-    if !is_deploy && report.profile.is_development() {
-        // outside of --deploy, a developer hears what matters in development
-        report.findings.retain(|finding| finding.django.is_none() && finding.id != "http.nobody_ends_tls");
-    }
+    // without --deploy, exactly what `serve` would say
+    let report = if is_deploy { report.clone() } else { report.clone().for_start() };
     let text = if matches.get_flag("json") { format!("{:#}\n", report.to_json()) } else { report.to_string() };
     let least = if is_deploy { Level::Warning } else { Level::Error };
     if report.worst().is_some_and(|worst| worst >= least) {

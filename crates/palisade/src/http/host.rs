@@ -74,6 +74,15 @@ impl HostPattern {
         self.0 == "*"
     }
 
+    /// Whether strangers can have a matching host: everything below a public suffix such as `.com`, `.co.uk` or `.github.io`.
+    pub fn is_too_wide(&self) -> bool {
+        let Some(parent) = self.0.strip_prefix('.') else { return self.is_wildcard() };
+        let labels: Vec<&str> = parent.split('.').collect();
+        // the whole list of public suffixes is not at hand: one label, or two short ones, are taken for one
+        let is_short = labels.len() == 2 && labels.iter().all(|label| label.len() <= 3);
+        (labels.len() < 2 && parent != "localhost") || is_short || SHARED_SUFFIXES.contains(&parent)
+    }
+
     pub(crate) fn matches(&self, domain: &str) -> bool {
         if self.is_wildcard() {
             return true;
@@ -84,6 +93,26 @@ impl HostPattern {
         }
     }
 }
+
+/// Suffixes below which everybody can have a site.
+const SHARED_SUFFIXES: [&str; 16] = [
+    "github.io",
+    "gitlab.io",
+    "herokuapp.com",
+    "pages.dev",
+    "workers.dev",
+    "netlify.app",
+    "vercel.app",
+    "web.app",
+    "firebaseapp.com",
+    "azurewebsites.net",
+    "cloudfront.net",
+    "amazonaws.com",
+    "appspot.com",
+    "blogspot.com",
+    "onrender.com",
+    "fly.dev",
+];
 
 impl FromStr for HostPattern {
     type Err = String;

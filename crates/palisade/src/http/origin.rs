@@ -80,13 +80,7 @@ impl OriginPattern {
 
     /// Whether a stranger can have a matching origin: everything, or everything below a public suffix such as `com` or `co.uk`.
     pub fn is_too_wide(&self) -> bool {
-        let Some((_, parent)) = self.text.split_once("*") else {
-            return false;
-        };
-        let parent = parent.trim_matches('.').split(':').next().unwrap_or_default();
-        let labels: Vec<&str> = parent.split('.').filter(|label| !label.is_empty()).collect();
-        // no list of public suffixes is at hand: one label, or two short ones, are taken for one
-        labels.len() < 2 || (labels.len() == 2 && labels.iter().all(|label| label.len() <= 3))
+        self.text.contains('*') && self.host.is_too_wide()
     }
 
     /// Whether the origin can be played by whoever is on the network path.

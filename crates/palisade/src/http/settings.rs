@@ -51,10 +51,10 @@ pub const CHECKS: &[Check<HttpSettings>] = &[
         id: "http.hosts_wildcard",
         django: None,
         level: Level::Error,
-        title: "every host is allowed",
+        title: "every host is allowed, or every host below a suffix that everybody can have a name under",
         why: "links in mails and cached pages could be made to point to an attacker's host",
-        fix: "replace * in http.allowed_hosts by the site's names",
-        fires: |settings| settings.allowed_hosts.iter().any(HostPattern::is_wildcard),
+        fix: "list the site's own names in http.allowed_hosts",
+        fires: |settings| settings.allowed_hosts.iter().any(HostPattern::is_too_wide),
     },
     Check {
         id: "http.https_redirect_off",

@@ -97,6 +97,7 @@ fn wildcard_origins_are_too_wide() {
         ("https://*", true),
         ("https://*.com", true),
         ("https://*.co.uk", true),
+        ("https://*.github.io", true),
         ("https://*.example.org", false),
         ("https://a.example.org", false),
     ];

@@ -77,6 +77,10 @@ impl Reader {
             strsim::jaro_winkler(&known.key, &key).max(strsim::jaro_winkler(last, name))
         };
         let nearest = self.effective.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        let shape = "a setting is PALISADE_SECTION__KEY with two underscores between, and the profile PALISADE_PROFILE";
+        if key.starts_with("PALISADE_") {
+            return Problem { place: place.to_string(), message: "is no setting".into(), fix: shape.into(), key };
+        }
         let fix = match (NEVER.iter().find(|(never, _)| *never == key), nearest.filter(|near| likeness(near) > 0.8)) {
             (Some((_, why)), _) => (*why).to_owned(),
             (None, Some(near)) => format!("did you mean {}? `settings` lists every key", near.key),

@@ -114,11 +114,38 @@ impl Sources {
     }
 
     fn add_variables(&mut self, variables: impl Iterator<Item = (String, String)>, origin: fn(String) -> Origin) {
+        let mut given: BTreeMap<String, String> = BTreeMap::new();
+        let mut variables: Vec<_> = variables.collect();
+        variables.sort();
         for (name, value) in variables {
-            let (plain, is_file) = name.strip_suffix("_FILE").map_or((name.as_str(), false), |plain| (plain, true));
-            let Some(key) = key_of(plain) else { continue };
-            if is_file { self.add_secret_file(key, name, &value) } else { self.add(key, Raw::Text(value), origin(name)) }
+            let file_key = name.strip_suffix("_FILE").and_then(key_of);
+            let Some(key) = file_key.clone().or_else(|| key_of(&name)) else {
+                self.add_if_ours(name, value, origin);
+                continue;
+            };
+            if let Some(other) = given.insert(key.clone(), name.clone()) {
+                self.twice(key, &other, &name);
+            } else if file_key.is_some() {
+                self.add_secret_file(key, name, &value);
+            } else {
+                self.add(key, Raw::Text(value), origin(name));
+            }
         }
+    }
+
+    /// A variable with our prefix that is no setting is a misspelt one; those of our own tests are not.
+    fn add_if_ours(&mut self, name: String, value: String, origin: fn(String) -> Origin) {
+        let is_for_tests =
+            ["PALISADE_VECTORS", "PALISADE_REQUIRE_SERVERS"].contains(&name.as_str()) || name.starts_with("PALISADE_TEST_");
+        if name.starts_with("PALISADE_") && !is_for_tests {
+            self.add(name.clone(), Raw::Text(value), origin(name));
+        }
+    }
+
+    fn twice(&mut self, key: String, first: &str, second: &str) {
+        let message = format!("is given twice, by {first} and by {second}");
+        let fix = "unset one of them".into();
+        self.problems.push(Problem { key, place: format!("{first}, {second}"), message, fix });
     }
 
     fn add_secret_file(&mut self, key: String, name: String, path: &str) {

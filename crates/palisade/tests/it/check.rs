@@ -80,6 +80,7 @@ fn deploy_checks_vectors() {
 fn what_django_lets_pass_is_found() {
     let rows = [
         ("every host", "http.allowed_hosts", "*", "http.hosts_wildcard"),
+        ("every .com", "http.allowed_hosts", ".com", "http.hosts_wildcard"),
         ("MD5", "passwords.hasher", "md5", "passwords.weak_hasher"),
         ("no validators", "passwords.validators", "", "passwords.no_validators"),
         ("escaping off", "templates.autoescape", "false", "settings.templates.autoescape"),
@@ -132,6 +133,17 @@ async fn a_weakened_protection_is_listed_and_must_be_allowed_by_name() {
     assert!(matches!(TestSite::try_start(app(), &[&CLEAN[..], &other].concat()).await, Err(BootError::Refused(_))), "another name");
     let named = [("site.allow_dangerous", "without_csrf /hook"), migrate[0]];
     assert!(TestSite::try_start(app(), &[&CLEAN[..], &named].concat()).await.is_ok());
+}
+
+// D17: what `check` says in development is what stops a start there, and nothing else
+#[tokio::test]
+async fn check_and_start_agree_in_development() {
+    let weak = [("keys.secret", "abc")];
+    let Err(BootError::Refused(refused)) = TestSite::try_start(App::new(), &weak).await else {
+        panic!("a weak key must not start")
+    };
+    assert_eq!(refused.findings, report(&weak).for_start().findings);
+    assert_eq!(refused.findings.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(), ["keys.weak"]);
 }
 
 #[tokio::test]
@@ -198,6 +210,20 @@ fn settings_come_in_a_documented_order_and_errors_name_everything() {
             assert!(error.contains(part), "{part} in {error}");
         }
     }
+    let environment = |variables: &[(&str, &str)]| {
+        let mut sources = Sources::none();
+        sources.add_environment(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Prepared::new(App::new(), sources).err().map(|error| error.to_string())
+    };
+    let misspelt = [("PALISADE_PROFIL", "production"), ("PALISADE_SESSIONS_IDLE_SECS", "5")];
+    for (name, value) in misspelt {
+        let error = environment(&[(name, value)]).unwrap_or_else(|| panic!("{name} must be an error"));
+        assert!(error.contains(name) && error.contains("PALISADE_SECTION__KEY"), "{error}");
+    }
+    let twice = environment(&[("DATABASE_URL", "sqlite:a"), ("PALISADE_DATABASE__URL", "sqlite:b")]).unwrap();
+    assert!(twice.contains("given twice, by DATABASE_URL and by PALISADE_DATABASE__URL"), "{twice}");
+    assert!(environment(&[("SECRET_KEY", KEY), ("SECRET_KEY_FILE", "/nowhere")]).unwrap().contains("given twice"));
+    assert!(environment(&[("PALISADE_KEYS__FILE", "other.keys"), ("PALISADE_VECTORS", "x"), ("OTHER", "x")]).is_none());
     let mut sources = Sources::none();
     sources.set("database.url", "mysql://root:hunter2@x/y", Origin::Environment("DATABASE_URL".into()));
     let error = Prepared::new(App::new(), sources).err().unwrap().to_string();
@@ -216,9 +242,14 @@ async fn development_writes_its_own_key_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(file.path().metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::read_to_string(file.path()).unwrap().lines().count(), 1);
+    std::fs::write(file.path(), [b"broken \xff\n".as_slice()].concat()).unwrap();
+    assert!(file.add_key().is_err(), "what cannot be read is not replaced");
+    let refused = TestSite::try_start(App::new(), &[("keys.file", &file.path().display().to_string())]).await;
+    assert!(matches!(refused, Err(BootError::Refused(_))), "nor taken for missing");
+    std::fs::write(file.path(), format!("{KEY}\n")).unwrap();
     assert_eq!(file.add_key().unwrap(), 2, "keys rotate");
     let again = std::fs::read_to_string(file.path()).unwrap();
-    assert_eq!(again.lines().map(str::len).collect::<Vec<_>>(), [64, 64]);
+    assert_eq!(again.lines().map(str::len).collect::<Vec<_>>(), [64, KEY.len()]);
     assert_eq!(file.path().metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
 

@@ -85,6 +85,12 @@ async fn two_people_at_once_lose_nothing() {
         .post(&format!("/tickets/{id}/status"), &[("csrfmiddlewaretoken", &token), ("version", &version), ("status", "closed")])
         .await;
     assert_eq!((stale.status.as_u16(), status(&site, id).await.as_str()), (409, "waiting"));
+    // a version of the future is as wrong as one of the past
+    let next = (ines.get(&page).await.hidden("version").unwrap().parse::<i32>().unwrap() + 1).to_string();
+    let early = ines
+        .post(&format!("/tickets/{id}/status"), &[("csrfmiddlewaretoken", &token), ("version", &next), ("status", "closed")])
+        .await;
+    assert_eq!((early.status.as_u16(), status(&site, id).await.as_str()), (409, "waiting"));
 }
 
 // D19; ASVS 1.1.2, 1.2.1; F054
