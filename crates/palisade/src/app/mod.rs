@@ -1,6 +1,6 @@
 //! A site: its routes, the way of a request, the server.
 //!
-//! [`App`] collects what a site is made of, [`App::run`] is its command line. The way of a request is in [`way`], step by step, in the
+//! [`App`] collects what a site is made of, [`App::run`] is its command line. The way of a request is in `way.rs` and `guard.rs`, step by step, in the
 //! order that ARCHITECTURE.md lists; a test asserts the order.
 
 mod boot;

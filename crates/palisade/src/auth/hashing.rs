@@ -1,6 +1,8 @@
 use palisade_password::{Hasher, Verdict};
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -8,13 +10,17 @@ use tokio::sync::Semaphore;
 /// Runs password hashes beside the site's other work: so many at once, so many waiting, the rest is refused.
 ///
 /// Each hash takes tens of milliseconds of a core and 19 MiB. Without a bound, a flood of logins would take all of both (D14).
+///
+/// The threads are its own: each keeps the memory of one hash, so a flood holds `jobs` times 19 MiB and not a hash for every thread of the runtime.
 #[derive(Clone)]
 pub struct HashPool {
-    hasher: Arc<Hasher>,
-    running: Arc<Semaphore>,
+    jobs: Sender<Job>,
     admitted: Arc<Semaphore>,
     costs: Arc<Costs>,
 }
+
+/// Work for one of the threads.
+type Job = Box<dyn FnOnce(&Hasher) + Send>;
 
 /// What a verification takes, by kind of hash: a site that came from elsewhere has several, and a refusal must not tell which one, or none, it was.
 #[derive(Default)]
@@ -58,8 +64,15 @@ impl fmt::Display for TooBusy {
 impl HashPool {
     /// A pool that runs `jobs` at once and lets `queue` wait.
     pub fn new(hasher: Hasher, jobs: usize, queue: usize) -> Self {
-        let running = Arc::new(Semaphore::new(jobs));
-        Self { hasher: Arc::new(hasher), running, admitted: Arc::new(Semaphore::new(jobs + queue)), costs: Arc::default() }
+        let (sender, receiver) = std::sync::mpsc::channel::<Job>();
+        let receiver = Arc::new(Mutex::new(receiver));
+        for number in 0..jobs.max(1) {
+            let (receiver, hasher) = (receiver.clone(), hasher.clone());
+            let thread = std::thread::Builder::new().name(format!("hash-{number}"));
+            // a thread that cannot be had is missing, not fatal: the others do the work
+            let _ = thread.spawn(move || work(&receiver, &hasher));
+        }
+        Self { jobs: sender, admitted: Arc::new(Semaphore::new(jobs + queue)), costs: Arc::default() }
     }
 
     /// A new hash.
@@ -97,13 +110,25 @@ impl HashPool {
 
     async fn run<T: Send + 'static>(&self, job: impl FnOnce(&Hasher) -> T + Send + 'static) -> Result<T, TooBusy> {
         let admitted = self.admitted.clone().try_acquire_owned().map_err(|_| TooBusy)?;
-        let running = self.running.clone().acquire_owned().await.map_err(|_| TooBusy)?;
-        let hasher = self.hasher.clone();
-        let job = tokio::task::spawn_blocking(move || {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let job = Box::new(move |hasher: &Hasher| {
             // a visitor who hangs up does not free the place before the work is done
-            let _places = (admitted, running);
-            job(&hasher)
+            let _place = admitted;
+            let _ = sender.send(job(hasher));
         });
-        job.await.map_err(|_| TooBusy)
+        self.jobs.send(job).map_err(|_| TooBusy)?;
+        receiver.await.map_err(|_| TooBusy)
+    }
+}
+
+/// Does one job after another, until the pool is gone.
+fn work(jobs: &Mutex<Receiver<Job>>, hasher: &Hasher) {
+    loop {
+        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match next {
+            // a hash that panics takes its own answer with it and nothing else
+            Ok(job) => drop(std::panic::catch_unwind(AssertUnwindSafe(|| job(hasher)))),
+            Err(_) => return,
+        }
     }
 }

@@ -76,7 +76,7 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
         None | Some(("serve", _)) => serve::serve(prepared).await,
         Some(("check", check)) => reported(&prepared.report(), check),
         Some(("migrate", migrate)) => migrated(prepared, migrate).await,
-        Some(("routes", _)) => Ok(print::routes(&prepared.routes().table())),
+        Some(("routes", _)) => Ok(routes(&prepared)),
         Some(("settings", _)) => Ok(print::settings(&prepared.settings().effective)),
         Some(("keys", keys)) => keyed(&prepared, keys),
         Some(("user", user)) => user::run(prepared.boot(Arc::new(SystemClock)).await?, user).await,
@@ -89,6 +89,12 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
             Ok((command.run)(site).await?)
         }
     }
+}
+
+fn routes(prepared: &Prepared) -> String {
+    let settings = prepared.settings();
+    let limits = format!("{} bytes, {}/min", settings.http.max_body_bytes, settings.throttle.changes_per_minute);
+    print::routes(&prepared.routes().table(), &limits)
 }
 
 /// The folder's files, the environment, and what the command line says, which is strongest.

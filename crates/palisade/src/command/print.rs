@@ -14,11 +14,12 @@ pub(super) fn error(text: &str) {
     }
 }
 
-/// The list of routes.
-pub(super) fn routes(table: &[RouteInfo]) -> String {
+/// The list of routes; `limits` is what holds for requests that change something.
+pub(super) fn routes(table: &[RouteInfo], limits: &str) -> String {
     let rows = table.iter().map(|route| {
         let RouteInfo { method, path, access, csrf, handler, source } = route;
-        [method.to_string(), path.clone(), access.clone(), (*csrf).into(), "site".into(), format!("{source} {handler}")]
+        let limits = if *csrf == "-" { "-" } else { limits };
+        [method.to_string(), path.clone(), access.clone(), (*csrf).into(), limits.into(), format!("{source} {handler}")]
     });
     table_of(["METHOD", "PATH", "WHO MAY", "CSRF", "LIMITS", "SOURCE"], rows.collect())
 }

@@ -5,7 +5,7 @@
 //! that holds the value. `DATABASE_URL`, `CACHE_URL`, `EMAIL_URL`, `SECRET_KEY` and `SECRET_KEY_FALLBACKS` work as elsewhere.
 //! Unknown keys and values of the wrong shape are errors that name key, value, place and fix: nothing is silently ignored.
 //!
-//! An area declares its settings with [`section!`](crate::settings::section); the reader, `settings`, and the reference page come from that.
+//! An area declares its settings with `section!`; the reader, `settings`, and the reference page come from that.
 
 mod error;
 mod profile;

@@ -1,6 +1,7 @@
 //! The helpdesk under attack: in this process, as a program, and in a real browser.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod attacks;
 mod browser;
 mod desk;
 mod process;

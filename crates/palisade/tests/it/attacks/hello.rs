@@ -81,6 +81,16 @@ async fn cookies_of_production_are_bound_to_the_host() {
         }
         assert!(!cookie.contains("Domain") && !cookie.contains("Max-Age"), "gone when the browser closes: {cookie}");
     }
+    let kept =
+        TestSite::production(site::app(), &[("sessions.expire_at_browser_close", "false"), ("sessions.absolute_secs", "7200")])
+            .await;
+    let mut keeper = kept.client();
+    keeper.sign_up("ann").await;
+    let login = keeper.log_in("ann", "correct horse battery staple").await;
+    assert!(
+        login.header("set-cookie").contains("; Max-Age=7200"),
+        "F038: kept as long as the session may live, if the site wants that"
+    );
     let session = client.cookies()["__Host-session"].clone();
     assert_eq!(session.len(), 43, "256 bits");
     assert!(!client.get("/mine").await.body.contains(&session));
