@@ -3,10 +3,11 @@
 //! ```
 //! use palisade::prelude::*;
 //! # async fn page() {}
-//! let front = public().get(page);
-//! let tickets = signed_in().get(page).post(page);
-//! let queue = staff().and(can("helpdesk.work_queue")).get(page);
-//! let early = when("early birds", |user, _| user.is_some_and(|user| user.id < 100)).get(page);
+//! let routes: Routes = Routes::new()
+//!     .route("/", public().get(page))
+//!     .route("/tickets", signed_in().get(page).post(page))
+//!     .route("/queue", staff().and(can("helpdesk.work_queue")).get(page))
+//!     .route("/early", when("early birds", |user, _| user.is_some_and(|user| user.id < 100)).get(page));
 //! ```
 
 mod rule;

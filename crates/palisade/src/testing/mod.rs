@@ -5,9 +5,11 @@
 
 mod client;
 mod log;
+mod servers;
 mod site;
 pub mod vectors;
 
 pub use client::{Answer, Client};
 pub use log::events;
+pub use servers::{ran, server};
 pub use site::{TestDatabase, TestSite};

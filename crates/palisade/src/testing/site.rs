@@ -1,4 +1,4 @@
-use super::{Client, log};
+use super::{Client, log, servers};
 use crate::app::{App, BootError, Prepared, Site};
 use crate::clock::FrozenClock;
 use crate::crypto::random;
@@ -55,14 +55,7 @@ impl TestSite {
         if database == TestDatabase::Sqlite {
             return Some(Self::start(app, settings).await);
         }
-        let Ok(server) = std::env::var("PALISADE_TEST_POSTGRES") else {
-            assert!(
-                std::env::var_os("PALISADE_REQUIRE_SERVERS").is_none(),
-                "PALISADE_TEST_POSTGRES names the server of this suite"
-            );
-            println!("not run: PALISADE_TEST_POSTGRES names no server");
-            return None;
-        };
+        let server = servers::server("PALISADE_TEST_POSTGRES")?;
         let url = own_database(&server).await;
         Some(Self::start(app, &[settings, &[("database.url", &url)]].concat()).await)
     }

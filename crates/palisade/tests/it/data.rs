@@ -140,7 +140,7 @@ async fn suite(database: TestDatabase) {
     values_are_data(&site).await;
     strings_are_no_statements(&site).await;
     accounts_and_permissions_work(&site).await;
-    println!("suite ran: data on {database:?}");
+    palisade::testing::ran(&format!("data on {database:?}"));
 }
 
 #[tokio::test]

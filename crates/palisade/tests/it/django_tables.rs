@@ -3,20 +3,12 @@
 //! Django comes from a virtual environment that `scripts/django` makes; `PALISADE_TEST_DJANGO` names its Python.
 
 use palisade::prelude::*;
-use palisade::testing::{TestDatabase, TestSite};
+use palisade::testing::{self, TestDatabase, TestSite};
 use std::path::Path;
 use std::process::Command;
 
 fn python() -> Option<String> {
-    let python = std::env::var("PALISADE_TEST_DJANGO").ok();
-    assert!(
-        python.is_some() || std::env::var_os("PALISADE_REQUIRE_SERVERS").is_none(),
-        "PALISADE_TEST_DJANGO names a Python with Django"
-    );
-    if python.is_none() {
-        println!("not run: PALISADE_TEST_DJANGO names no Python with Django");
-    }
-    python
+    testing::server("PALISADE_TEST_DJANGO")
 }
 
 fn catalog(python: &str, command: &[&str]) -> String {
@@ -34,7 +26,7 @@ async fn sqlite_tables_are_djangos() {
     catalog(&python, &["migrate-sqlite", &theirs]);
     let ours = catalog(&python, &["catalog-sqlite", &site.folder().join("ours.sqlite3").display().to_string()]);
     assert_eq!(ours, catalog(&python, &["catalog-sqlite", &theirs]));
-    println!("suite ran: {} lines of catalog are equal on SQLite", ours.lines().count());
+    testing::ran(&format!("{} lines of catalog are equal on SQLite", ours.lines().count()));
 }
 
 #[tokio::test]
@@ -52,7 +44,7 @@ async fn postgres_tables_are_djangos() {
     let (left, right) =
         (catalog(&python, &["catalog-postgres", &theirs, &name]), catalog(&python, &["catalog-postgres", &theirs, &django]));
     assert_eq!(left, right);
-    println!("suite ran: {} lines of catalog are equal on PostgreSQL", left.lines().count());
+    testing::ran(&format!("{} lines of catalog are equal on PostgreSQL", left.lines().count()));
 }
 
 // a database that Django made is adopted, rows and all
@@ -70,5 +62,5 @@ async fn tables_of_django_are_adopted() {
     assert_eq!(site.client().log_in("django.user", "correct horse battery staple").await.status, 303);
     assert_eq!(site.client().log_in("django.user", "wrong").await.status, 422);
     std::fs::remove_dir_all(folder).unwrap();
-    println!("suite ran: a database of Django was adopted");
+    testing::ran("a database of Django was adopted");
 }

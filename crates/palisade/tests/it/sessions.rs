@@ -38,7 +38,7 @@ async fn database_passes() {
     for database in [TestDatabase::Sqlite, TestDatabase::Postgres] {
         if let Some(site) = TestSite::on(database, App::new(), &[]).await {
             suite(&DatabaseStore(site.site().database().clone())).await;
-            println!("suite ran: sessions on {database:?}");
+            palisade::testing::ran(&format!("sessions on {database:?}"));
         }
     }
 }

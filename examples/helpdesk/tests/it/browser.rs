@@ -5,7 +5,7 @@ use crate::wire::request;
 use base64::Engine;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A browser of its own profile.
@@ -132,28 +132,16 @@ impl Drop for Browser {
     }
 }
 
-fn driver() -> Option<PathBuf> {
-    let named = std::env::var_os("PALISADE_TEST_CHROMEDRIVER").map(PathBuf::from);
-    assert!(
-        named.is_some() || std::env::var_os("PALISADE_REQUIRE_SERVERS").is_none(),
-        "PALISADE_TEST_CHROMEDRIVER names the browser's driver"
-    );
-    if named.is_none() {
-        println!("not run: PALISADE_TEST_CHROMEDRIVER names no driver");
-    }
-    named
-}
-
 const PAYLOAD: &str = "</title></textarea>'\"><script>window.pwned=1</script><img src=x onerror=window.pwned=2><svg onload=window.pwned=3><a href=javascript:window.pwned=4>x</a>{{7*7}}";
 
 // D19, D33; F054, F058; ASVS 3.4.3, 3.5.1
 #[test]
 fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
-    let Some(driver) = driver() else { return };
+    let Some(driver) = palisade::testing::server("PALISADE_TEST_CHROMEDRIVER") else { return };
     let folder = Folder::new();
     run(&folder, &[], &["user", "create", "ines", "--email", "ines@example.org", "--staff"], "correct horse battery staple");
     let server = Server::start(&folder, &[]);
-    let browser = Browser::start(driver.to_str().unwrap(), server.address);
+    let browser = Browser::start(&driver, server.address);
     browser.open("/");
     browser.picture("front");
     browser.click("a.button");
@@ -237,5 +225,5 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
     browser.open("/tickets/1");
     browser.picture("ticket-staff-dark");
     browser.dark("light");
-    println!("suite ran: the helpdesk in Chromium");
+    palisade::testing::ran("the helpdesk in Chromium");
 }

@@ -184,11 +184,7 @@ fn requests_leave_nothing_behind_in_memory() {
 // Django's and everybody's DATABASE_URL
 #[test]
 fn the_helpdesk_runs_on_postgres_by_url() {
-    let Ok(url) = std::env::var("PALISADE_TEST_POSTGRES") else {
-        assert!(std::env::var_os("PALISADE_REQUIRE_SERVERS").is_none(), "PALISADE_TEST_POSTGRES names the server of this suite");
-        println!("not run: PALISADE_TEST_POSTGRES names no server");
-        return;
-    };
+    let Some(url) = palisade::testing::server("PALISADE_TEST_POSTGRES") else { return };
     let name = format!("palisade_test_{}", palisade::crypto::random::alphanumeric(12).expose().to_lowercase());
     let made = std::process::Command::new("psql").args([&url, "-qc", &format!("CREATE DATABASE {name}")]).status();
     assert!(made.unwrap().success(), "psql makes a database");
@@ -201,5 +197,5 @@ fn the_helpdesk_runs_on_postgres_by_url() {
     assert_eq!(opened.header("location"), "/tickets/1");
     assert!(visitor.get("/tickets?q=postgres").body.contains("On PostgreSQL"));
     assert!(!folder.0.join("helpdesk.sqlite3").exists());
-    println!("suite ran: the helpdesk on PostgreSQL");
+    palisade::testing::ran("the helpdesk on PostgreSQL");
 }
