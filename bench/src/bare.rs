@@ -38,12 +38,16 @@ async fn front(State(shared): State<Shared>) -> Html<String> {
     Html(shared.0.get_template("front.html").unwrap().render(values).unwrap())
 }
 
+fn day(row: &sea_orm::QueryResult, column: &str) -> String {
+    row.try_get::<sea_orm::prelude::DateTimeUtc>("", column).unwrap().format("%-d %B %Y, %H:%M").to_string()
+}
+
 /// As many queries as the guarded page needs: the session, the user, the tickets.
 async fn tickets(State(shared): State<Shared>) -> Html<String> {
     let all = |sql: &'static str| shared.1.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql));
     all("SELECT session_data FROM django_session LIMIT 1").await.unwrap();
     let user = all("SELECT username FROM auth_user WHERE id = 1").await.unwrap();
-    let rows = all("SELECT id, subject, status FROM helpdesk_ticket WHERE customer_id = 1 ORDER BY changed_at DESC LIMIT 21")
+    let rows = all("SELECT id, subject, status, opened_at, changed_at FROM helpdesk_ticket WHERE customer_id = 1 ORDER BY changed_at DESC LIMIT 21")
         .await
         .unwrap();
     let text = |row: &sea_orm::QueryResult, name: &str| row.try_get::<String>("", name).unwrap();
@@ -51,7 +55,7 @@ async fn tickets(State(shared): State<Shared>) -> Html<String> {
         let status = text(row, "status");
         context! {
             id => row.try_get::<i32>("", "id").unwrap(), subject => text(row, "subject"), status => status.as_str(),
-            status_label => status.as_str(), changed => "20 November 2026, 12:00",
+            status_label => status.as_str(), opened => day(row, "opened_at"), changed => day(row, "changed_at"),
         }
     };
     let field = |name: &str, kind: &str| {

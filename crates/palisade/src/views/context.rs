@@ -46,6 +46,8 @@ struct Inner {
     method: Method,
     path: String,
     wants_problem: bool,
+    /// For the page that explains errors to the developer.
+    #[cfg(debug_assertions)]
     headers: HeaderMap,
     site: Arc<SiteViews>,
     values: OnceLock<Arc<dyn PageValues>>,
@@ -56,15 +58,14 @@ struct Inner {
 impl RequestContext {
     /// The context of a new request.
     pub(crate) fn new(parts: &Parts, site: Arc<SiteViews>) -> Self {
-        // the debug page shows headers; nothing else needs them again
-        let headers = if cfg!(debug_assertions) { parts.headers.clone() } else { HeaderMap::new() };
         Self(Arc::new(Inner {
             id: random::nonce().into(),
             nonce: random::nonce(),
             method: parts.method.clone(),
             path: parts.uri.path_and_query().map_or_else(|| "/".into(), ToString::to_string),
             wants_problem: wants_problem(&parts.headers),
-            headers,
+            #[cfg(debug_assertions)]
+            headers: parts.headers.clone(),
             site,
             values: OnceLock::new(),
             token: OnceLock::new(),
