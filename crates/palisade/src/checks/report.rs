@@ -82,7 +82,9 @@ impl Report {
 }
 
 /// Settings whose wrong values Django finds by a check and we find by type.
-const DJANGO: [(&str, &str); 4] = [
+const DJANGO: [(&str, &str); 6] = [
+    ("headers.frames", "security.W019"),
+    ("sessions.http_only", "security.W015"),
     ("headers.referrer_policy", "security.E023"),
     ("headers.opener_policy", "security.E024"),
     ("site.debug", "security.W018"),

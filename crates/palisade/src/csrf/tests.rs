@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::http::OriginPattern;
+use crate::http::{Origin, OriginPattern};
 use crate::testing::vectors;
 use http::Method;
 use serde_json::Value;
@@ -18,7 +18,14 @@ fn why_stricter(case: &Value) -> Option<&'static str> {
             "the bare secret as a token: scripts cannot read our cookie, so nobody honest sends it, and it is not masked against BREACH",
         );
     }
-    let names_another_site = case["referer"].as_str().is_some_and(|referer| referer.starts_with("https://evil.org"));
+    let own = Origin::of_request(false, vectors::text(case, "host"));
+    let is_trusted = |origin: &Origin| {
+        vectors::texts(case, "trusted_origins").iter().any(|text| text.parse::<OriginPattern>().unwrap().matches(origin))
+    };
+    let names_another_site = case["referer"]
+        .as_str()
+        .and_then(Origin::of_url)
+        .is_some_and(|referer| !own.as_ref().is_some_and(|own| own.is_same_host(&referer)) && !is_trusted(&referer));
     if unsafe_method && case["secure"] == false && case["origin"].is_null() && names_another_site {
         return Some("over plain HTTP Django ignores the Referer; one that names another site is enough for us");
     }

@@ -9,7 +9,7 @@ pub struct RedirectTarget(HeaderValue);
 impl RedirectTarget {
     /// A path that a visitor gave, as in `?next=`. `None` for everything that a browser could take for another site.
     pub fn from_input(text: &str) -> Option<Self> {
-        if !text.starts_with('/') || !is_safe_redirect(text, &[], true) {
+        if !text.starts_with('/') || text.chars().any(char::is_control) || !is_safe_redirect(text, &[], true) {
             return None;
         }
         // serialising by a URL parser percent-encodes what must not stand in a header
@@ -46,12 +46,21 @@ pub fn is_safe_redirect(url: &str, allowed_hosts: &[&str], require_https: bool) 
     let url = url.trim();
     // browsers take a backslash for a slash, so both readings must be safe
     !url.is_empty()
-        && !url.chars().any(char::is_control)
+        && !url.starts_with(is_invisible)
         && is_safe_as_written(url, allowed_hosts, require_https)
         && is_safe_as_written(&url.replace('\\', "/"), allowed_hosts, require_https)
 }
 
+/// Control and format characters: some browsers skip them in front of a scheme.
+fn is_invisible(c: char) -> bool {
+    let is_format =
+        matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    c.is_control() || is_format
+}
+
 fn is_safe_as_written(url: &str, allowed_hosts: &[&str], require_https: bool) -> bool {
+    // browsers drop these wherever they stand (WHATWG URL, 4.4)
+    let url = &url.replace(['\t', '\r', '\n'], "");
     if url.starts_with("///") {
         return false;
     }

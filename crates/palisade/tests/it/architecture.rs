@@ -127,6 +127,7 @@ fn every_test_that_the_proof_names_exists() {
         let path = match file {
             "http" | "headers" | "csrf" | "forms" => format!("crates/palisade/src/{file}/tests.rs"),
             "password" => "crates/palisade-password/tests/it/main.rs".into(),
+            "template" => "crates/palisade-template/src/tests.rs".into(),
             "crypto" => String::new(),
             _ => match file.strip_prefix("helpdesk/") {
                 Some(file) => format!("examples/helpdesk/tests/it/{file}.rs"),

@@ -97,3 +97,26 @@ async fn a_page_that_does_not_look_works_without_a_database() {
     assert_eq!(client.get("/plain").await.status, 200);
     assert_eq!(client.get("/looks").await.status, 503);
 }
+
+// F036: a limit that was lowered holds for sessions that were begun before
+#[tokio::test]
+async fn a_lower_limit_counts_at_once() {
+    let key = palisade::crypto::KeyRing::generate();
+    let routes = || Routes::new().route("/mine", signed_in().get(async |user: User| user.username));
+    let first = TestSite::start(App::new().routes(routes()), &[("keys.secret", key.expose())]).await;
+    let mut client = first.client();
+    client.sign_up("ann").await;
+    let database = format!("sqlite:{}", first.folder().join("site.sqlite3").display());
+    for (setting, value) in [("sessions.absolute_secs", "60"), ("sessions.idle_secs", "60")] {
+        let again = TestSite::start(
+            App::new().routes(routes()),
+            &[("keys.secret", key.expose()), ("database.url", &database), (setting, value)],
+        )
+        .await;
+        let mut late = again.client();
+        late.cookies().extend(client.cookies().clone());
+        assert_eq!(late.get("/mine").await.body, "ann", "still young");
+        again.clock().advance(TimeDelta::seconds(90));
+        assert_eq!(late.get("/mine").await.status, 303, "{setting}");
+    }
+}
