@@ -106,6 +106,7 @@ fn csrf_message(refusal: Refusal) -> &'static str {
         Refusal::NoCookie | Refusal::NoToken | Refusal::WrongToken => {
             "This form is too old, or cookies are switched off. Go back, reload the page and send it again."
         }
+        Refusal::NoForm => "This page reads plain forms; anything else needs the token in the header X-CSRFToken.",
         _ => "This request came from another site and was refused.",
     }
 }
@@ -120,7 +121,10 @@ fn denied(arrival: &Arrival, verdict: Verdict) -> Response {
     );
     match verdict {
         Verdict::Hide => Error::not_found().into_response(),
-        Verdict::LogIn if context.wants_problem() => StatusCode::UNAUTHORIZED.into_response(),
+        // RFC 9110, 11.6.1: the scheme has no name of its own, the session is a cookie
+        Verdict::LogIn if context.wants_problem() => {
+            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Session")]).into_response()
+        }
         Verdict::LogIn => to_login(context),
         Verdict::Allow | Verdict::Forbid => Error::forbidden().into_response(),
     }

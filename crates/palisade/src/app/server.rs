@@ -49,7 +49,7 @@ fn connection(stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit, s
     let mut http = http1::Builder::new();
     // without a timer hyper ignores the timeout (D38)
     http.timer(TokioTimer::new()).header_read_timeout(server.header_timeout_secs.duration());
-    http.max_buf_size(usize::try_from(server.max_header_bytes).unwrap_or(65_536).max(8192)).max_headers(100);
+    http.max_buf_size(usize::try_from(server.max_header_bytes).unwrap_or(65_536).max(8192)).max_headers(500);
     let service = service_fn(move |request: http::Request<Incoming>| {
         let site = site.clone();
         async move { Ok::<Response, Infallible>(way::answer(site, peer.ip(), request.map(Body::new)).await) }

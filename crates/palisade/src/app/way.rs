@@ -1,6 +1,7 @@
 //! Steps 2 to 7 of the way of a request, in order. Steps 8 to 11 are in `guard`, because they depend on the route.
 //!
 //! Every refusal becomes the same quiet page, and every answer, whoever gave it, leaves through the same door with the same headers.
+//! Only what is no HTTP at all is answered before, by hyper, with a bare 400, 414 or 431.
 
 use super::guard::Arrival;
 use super::{Site, shield};
@@ -76,7 +77,7 @@ fn known_method_and_path(arrival: &Arrival, parts: &Parts) -> Result<(), Respons
         return Err(StatusCode::NOT_IMPLEMENTED.into_response());
     }
     let header_bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if header_bytes as u64 > arrival.site.settings.server.max_header_bytes {
+    if header_bytes as u64 > arrival.site.settings.server.max_header_bytes || parts.headers.len() > MAX_HEADERS {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
     }
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
@@ -88,6 +89,9 @@ fn known_method_and_path(arrival: &Arrival, parts: &Parts) -> Result<(), Respons
         path.is_ok_and(|path| path.starts_with('/') && !path.contains(['\0', '\\']) && !path.contains("//") && !has_dots(&path));
     if is_fine { Ok(()) } else { Err(Error::new(ErrorKind::BadRequest, "This address cannot be understood.").into_response()) }
 }
+
+/// Most header lines of a request; browsers send about twenty.
+const MAX_HEADERS: usize = 100;
 
 /// `.` and `..` as parts of a path: browsers remove them, so whoever sends them is trying something.
 fn has_dots(path: &str) -> bool {
@@ -151,10 +155,15 @@ async fn handled(site: &Site, request: Request) -> Response {
 async fn leave(site: &Site, context: &RequestContext, is_secure: bool, response: Response) -> Response {
     let mut response = if views::is_bare_error(&response) { views::failed(context, response).await } else { response };
     *response.version_mut() = Version::HTTP_11;
-    let is_personal = context.is_personal();
+    let status = response.status();
+    // a page that is hidden must look like one that does not exist
+    let is_kept_by_nobody = context.is_personal() || status == StatusCode::NOT_FOUND;
     let headers = response.headers_mut();
+    if status != StatusCode::METHOD_NOT_ALLOWED {
+        headers.remove(header::ALLOW);
+    }
     site.headers.apply(headers, context.nonce(), is_secure);
-    if is_personal {
+    if is_kept_by_nobody {
         keep_from_caches(headers);
     } else if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

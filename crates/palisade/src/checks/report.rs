@@ -39,7 +39,7 @@ impl Report {
             django: DJANGO.iter().find(|(key, _)| *key == problem.key).map(|(_, id)| *id),
             level: Level::Error,
             title: format!("{} ({}): {}", problem.key, problem.place, problem.message),
-            why: "a setting that is not understood protects nobody".into(),
+            why: "a setting that is not understood protects nobody; no other check could run".into(),
             fix: problem.fix.clone(),
         });
         Self::new(Profile::DEFAULT, findings.collect(), Vec::new())

@@ -33,7 +33,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(Command::new("serve").about("Serve the site").arg(address))
         .subcommand(
             Command::new("check")
-                .about("Judge the settings that the site would run with; a finding sets the exit status")
+                .about("Judge the settings that the site would run with; errors set the exit status, and warnings with --deploy; notes do not")
                 .arg(flag("deploy", "Judge as for production, and fail on warnings too"))
                 .arg(flag("json", "Print JSON")),
         )

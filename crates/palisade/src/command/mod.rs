@@ -126,6 +126,10 @@ fn reported(report: &Report, matches: &ArgMatches) -> Outcome {
 }
 
 async fn migrated(prepared: Prepared, matches: &ArgMatches) -> Outcome {
+    let is_new = prepared.settings().database.file(prepared.settings().data()).is_some_and(|file| !file.exists());
+    if matches.get_flag("plan") && is_new {
+        return Ok(print::migrations("would run", &prepared.migrations().all())); // a plan makes no file
+    }
     let database = prepared.database().await?;
     let pending = prepared.migrations().pending(&database).await.map_err(BootError::Database)?;
     if matches.get_flag("plan") {

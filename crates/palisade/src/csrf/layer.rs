@@ -6,6 +6,7 @@ use crate::http::cookies::{Cookie, SameSite, Transport};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::LengthLimitError;
 use palisade_crypto::{KeyRing, Secret, random};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -61,7 +62,11 @@ impl Csrf {
         let (request, form_token) = self.form_token(request).await?;
         let secrets: Vec<_> = tokens.bound_to.iter().flat_map(|bound| CsrfSecret::of_cookie(&self.ring, bound.expose())).collect();
         let verdict = judge(&self.evidence(&request, &secrets, form_token.as_deref(), is_secure));
-        Ok(verdict.map(|()| request))
+        let is_other = !is_form(request.headers()) && request.headers().contains_key(header::CONTENT_TYPE);
+        Ok(match verdict {
+            Err(Refusal::NoToken) if is_other => Err(Refusal::NoForm),
+            verdict => verdict.map(|()| request),
+        })
     }
 
     fn evidence<'a>(
@@ -91,11 +96,23 @@ impl Csrf {
         }
         let (parts, body) = request.into_parts();
         let whole = tokio::time::timeout(self.body_timeout, to_bytes(body, self.max_body_bytes)).await;
-        let bytes = whole.map_err(|_| StatusCode::REQUEST_TIMEOUT)?.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+        let bytes = whole.map_err(|_| StatusCode::REQUEST_TIMEOUT)?.map_err(|error| too_large_or_broken(&error))?;
         let fields = pairs(&bytes).map_err(|_| StatusCode::BAD_REQUEST)?;
         let token = fields.get("csrfmiddlewaretoken").cloned();
         Ok((Request::from_parts(parts, Body::from(bytes)), token))
     }
+}
+
+/// Too much, or something that is no body: cut off in the middle, or in pieces that are none.
+fn too_large_or_broken(error: &axum::Error) -> StatusCode {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return StatusCode::PAYLOAD_TOO_LARGE;
+        }
+        cause = error.source();
+    }
+    StatusCode::BAD_REQUEST
 }
 
 impl FormTokens {

@@ -45,6 +45,8 @@ pub enum Refusal {
     NoCookie,
     /// There is no token.
     NoToken,
+    /// There is no token in a header, and the body is of a type in which none is looked for.
+    NoForm,
     /// The token belongs to somebody else, or to an old session.
     WrongToken,
 }

@@ -21,6 +21,11 @@ impl Migrations {
         self.add(M::migrations);
     }
 
+    /// Names of all migrations, in order.
+    pub fn all(&self) -> Vec<String> {
+        self.migrations().iter().map(|migration| migration.name().to_owned()).collect()
+    }
+
     /// Names of the migrations that have not run.
     ///
     /// # Errors

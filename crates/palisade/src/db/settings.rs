@@ -16,6 +16,16 @@ section! {
     }
 }
 
+impl DatabaseSettings {
+    /// The file of an SQLite database.
+    pub(crate) fn file(&self, data: &std::path::Path) -> Option<std::path::PathBuf> {
+        match &self.url {
+            DatabaseUrl::Sqlite(path) => Some(data.join(path)),
+            DatabaseUrl::Postgres(_) => None,
+        }
+    }
+}
+
 /// What can be wrong with the database's settings.
 pub const CHECKS: &[Check<DatabaseSettings>] = &[
     Check {

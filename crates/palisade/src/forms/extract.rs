@@ -3,9 +3,11 @@ use super::{FieldSpec, Fields};
 use crate::views::{Error, ErrorKind, Page, RequestContext, Result};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use palisade_template::{Value, context};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// A form that was sent.
@@ -100,11 +102,25 @@ impl Refill {
         if let Some(error) = self.unreadable {
             return error;
         }
+        if self.page.context().wants_problem() {
+            return Error::page(self.problem(status));
+        }
         let form = shown(self.fields, &self.typed, &self.errors, &self.general);
         match self.page.render_as(status, template, context! { form, ..values }).await {
             Ok(page) => Error::page(page),
             Err(error) => error,
         }
+    }
+}
+
+impl Refill {
+    /// What is wrong, for a program ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
+    fn problem(&self, status: StatusCode) -> Response {
+        let problem = json!({
+            "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": self.general.join(" "),
+            "errors": self.errors, "request_id": self.page.context().id(),
+        });
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response()
     }
 }
 
@@ -116,7 +132,7 @@ fn shown(fields: &[FieldSpec], typed: &Pairs, errors: &BTreeMap<&'static str, Ve
         let option = |(value, label): &(&str, &str)| context! { value => *value, label => *label };
         context! {
             name => spec.name, label => spec.label, help => spec.help, kind => shape.kind, value, max_length => shape.max_length,
-            required => shape.is_required, autocomplete => autocomplete(spec),
+            required => shape.is_required, autocomplete => autocomplete(spec, fields),
             options => shape.options.iter().map(option).collect::<Vec<_>>(),
             errors => errors.get(spec.name).cloned().unwrap_or_default(),
         }
@@ -125,8 +141,9 @@ fn shown(fields: &[FieldSpec], typed: &Pairs, errors: &BTreeMap<&'static str, Ve
 }
 
 /// A password that is chosen, not remembered, must not be filled in by the browser; a login name may be.
-fn autocomplete(spec: &FieldSpec) -> &'static str {
-    let is_new = spec.name.starts_with("new_") || spec.name.ends_with("_again");
+fn autocomplete(spec: &FieldSpec, fields: &[FieldSpec]) -> &'static str {
+    let is_asked_twice = fields.iter().any(|other| other.name.strip_suffix("_again") == Some(spec.name));
+    let is_new = spec.name.starts_with("new_") || spec.name.ends_with("_again") || is_asked_twice;
     match (spec.shape.kind, spec.name) {
         ("password", _) if is_new => "new-password",
         ("text", "username") => "username",

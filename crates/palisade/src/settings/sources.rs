@@ -155,8 +155,8 @@ impl Sources {
                 self.add(key, Raw::Text(text), Origin::SecretFile(name, path.into()));
             }
             Err(error) => {
-                let message = format!("{name} names a file that cannot be read: {error}");
-                self.problem(Path::new(path), message, "create the file or unset the variable");
+                let message = format!("{path} cannot be read: {error}");
+                self.problems.push(Problem { key, place: name, message, fix: "create the file or unset the variable".into() });
             }
         }
     }

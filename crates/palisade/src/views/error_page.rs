@@ -1,6 +1,6 @@
 //! The quiet page: a status, a sentence, a request id. The cause goes to the log, once.
 
-use super::{Failure, RequestContext, page::html};
+use super::{ErrorKind, Failure, RequestContext, page::html};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -30,7 +30,8 @@ pub(crate) async fn failed(context: &RequestContext, response: Response) -> Resp
             axum::body::to_bytes(body, 1024).await.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
         }
     };
-    log(context, parts.status, &cause);
+    let is_overload = failure.as_ref().is_some_and(|failure| failure.error().kind() == ErrorKind::Busy);
+    log(context, parts.status, &cause, is_overload);
     let message = failure.as_ref().map_or_else(|| sentence(parts.status), |failure| failure.error().public_message());
     let explained = explain(context, parts.status, message, failure.as_ref());
     let (mut page, body) = explained.into_parts();
@@ -42,10 +43,11 @@ pub(crate) async fn failed(context: &RequestContext, response: Response) -> Resp
     Response::from_parts(page, body)
 }
 
-fn log(context: &RequestContext, status: StatusCode, cause: &str) {
+/// An overload is as it was planned, and every stranger can make one: it is no error.
+fn log(context: &RequestContext, status: StatusCode, cause: &str, is_overload: bool) {
     let path = context.path().split('?').next().unwrap_or_default();
     let (id, method) = (context.id(), context.method().as_str());
-    if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
+    if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED && !is_overload {
         tracing::error!(target: "palisade", request = id, status = status.as_u16(), ?method, ?path, ?cause, "request failed");
     } else {
         tracing::info!(target: "palisade", request = id, status = status.as_u16(), ?method, ?path, ?cause, "request refused");
@@ -75,7 +77,7 @@ fn explain(context: &RequestContext, status: StatusCode, message: &str, failure:
 fn sentence(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "There is nothing here.",
-        StatusCode::METHOD_NOT_ALLOWED => "This page cannot be used in this way.",
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => "This page cannot be used in this way.",
         StatusCode::PAYLOAD_TOO_LARGE | StatusCode::URI_TOO_LONG => "That was more than this site accepts.",
         StatusCode::FORBIDDEN => "You are not allowed to do this.",
         StatusCode::UNAUTHORIZED => "Log in first.",

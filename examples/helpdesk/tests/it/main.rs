@@ -4,6 +4,8 @@
 mod attacks;
 mod browser;
 mod desk;
+mod driver;
+mod oddities;
 mod process;
 mod program;
 mod strangers;

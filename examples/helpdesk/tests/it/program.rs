@@ -1,8 +1,5 @@
 use crate::process::{Folder, Server, run};
-use crate::wire::{Visitor, get, raw, request};
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use crate::wire::{Visitor, get, request};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -80,7 +77,10 @@ fn production_says_what_is_missing_and_starts_when_nothing_is() {
     assert!(run(&folder, &[profile], &["keys", "new"], "").status.success());
     let fine = [profile, ("PALISADE_HTTP__ALLOWED_HOSTS", "desk.example.org"), ("PALISADE_HTTP__TRUSTED_PROXIES", "127.0.0.1/32")];
     let plan = text(&run(&folder, &fine, &["migrate", "--plan"], "").stdout);
-    assert!(plan.contains("would run: helpdesk_0001_tickets"), "{plan}");
+    assert!(
+        plan.contains("would run: helpdesk_0001_tickets") && !folder.0.join("helpdesk.sqlite3").exists(),
+        "a plan makes no file: {plan}"
+    );
     assert!(text(&run(&folder, &fine, &["serve", "--address", "127.0.0.1:0"], "").stderr).contains("run `migrate`"));
     assert!(run(&folder, &fine, &["migrate"], "").status.success());
     assert!(text(&run(&folder, &fine, &["migrate"], "").stdout).contains("nothing to do"));
@@ -130,36 +130,6 @@ fn seeding_fills_the_desk_once() {
     let queue = staff.get("/queue").body;
     assert!(queue.contains("Next page") && queue.contains("&lt;b&gt;") && !queue.contains("<b>"), "{queue}");
     assert!(staff.get("/queue?page=2").body.contains("Earlier page"));
-}
-
-// D38; F003, F117; ASVS 13.4.6
-#[test]
-fn slow_and_broken_clients_are_cut_off_and_others_served() {
-    let folder = Folder::new();
-    let server =
-        Server::start(&folder, &[("PALISADE_SERVER__HEADER_TIMEOUT_SECS", "1"), ("PALISADE_SERVER__MAX_CONNECTIONS", "64")]);
-    let mut slow: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(server.address).unwrap()).collect();
-    for stream in &mut slow {
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: ").unwrap();
-    }
-    assert_eq!(get(server.address, "/health/ready").status, 200, "beside them");
-    let started = Instant::now();
-    for stream in &mut slow {
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let _ = stream.read_to_end(&mut Vec::new());
-    }
-    assert!(started.elapsed() < Duration::from_secs(9), "cut off");
-    for broken in
-        ["GET / HTTP/9.9\r\n\r\n", "\0\0\0\0\r\n\r\n", "GET  / HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\nHost : x\r\n\r\n"]
-    {
-        if let Some(reply) = raw(server.address, broken.as_bytes()) {
-            assert!(reply.status >= 400, "{broken:?}: {reply:?}");
-            assert_eq!(reply.header("server"), "");
-        }
-    }
-    let both = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /queue HTTP/1.1\r\n\r\n";
-    assert!(raw(server.address, both.as_bytes()).is_none_or(|reply| reply.status >= 400), "two lengths");
-    assert_eq!(get(server.address, "/").status, 200);
 }
 
 // ASVS 1.4.3

@@ -56,6 +56,7 @@ async fn programs_get_401_and_browsers_the_login_page() {
     let program = site.client().with_header("accept", "application/json").get("/mine").await;
     assert_eq!(program.status, StatusCode::UNAUTHORIZED);
     assert_eq!(program.header("content-type"), "application/problem+json");
+    assert!(program.headers.contains_key("www-authenticate") && program.body.contains("Log in first."));
     assert!(program.events().iter().any(|event| event.contains("event=access_denied")), "{:?}", program.events());
     let mut client = site.client();
     client.sign_up("ann").await;
@@ -80,6 +81,10 @@ async fn a_staff_page_is_not_there_in_any_method() {
     for method in ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"] {
         let answer = plain.send(plain.request(method.parse().unwrap(), "/staff"), axum::body::Body::empty()).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method}");
+        let nothing = plain.send(plain.request(method.parse().unwrap(), "/nothing-here"), axum::body::Body::empty()).await;
+        let names = |answer: &palisade::testing::Answer| answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!((nothing.status, names(&nothing)), (answer.status, names(&answer)), "{method}: as if it did not exist");
+        assert_eq!(nothing.header("cache-control"), answer.header("cache-control"));
     }
     let token = plain.get("/account/password").await.token().unwrap();
     assert_eq!(plain.post("/staff", &[("csrfmiddlewaretoken", &token)]).await.status, StatusCode::NOT_FOUND);

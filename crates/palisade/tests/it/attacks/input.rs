@@ -82,6 +82,17 @@ async fn a_form_takes_its_own_fields_once_and_nothing_else() {
     ];
     assert_eq!(client.submit("/account/signup", "/account/signup", &evil_user).await.status, 400);
     assert_eq!(site.site().accounts().list().await.unwrap().len(), 0);
+    let signed = |client: &palisade::testing::Client| client.request(Method::POST, "/notes").header("origin", "http://localhost");
+    let program = signed(&client).header("accept", "application/json").header("x-csrftoken", &token);
+    let problem = client.form(program, &[("title", "")]).await;
+    assert_eq!((problem.status.as_u16(), problem.header("content-type")), (422, "application/problem+json"));
+    assert!(problem.body.contains("\"title\":[\"This field is required.\"]"), "{}", problem.body);
+    let parts = signed(&client).header("content-type", "multipart/form-data; boundary=x");
+    let refused = client.send(parts, Body::from("--x--")).await;
+    assert!(refused.status == 403 && refused.body.contains("X-CSRFToken"), "{}", refused.body);
+    let broken = signed(&client).header("content-type", "application/x-www-form-urlencoded");
+    let pieces = futures_util::stream::iter([Ok(b"title=x".to_vec()), Err(std::io::Error::other("cut off"))]);
+    assert_eq!(client.send(broken, Body::from_stream(pieces)).await.status, 400, "cut off is not too much");
     let json = client
         .request(Method::POST, "/notes")
         .header("content-type", "application/json")

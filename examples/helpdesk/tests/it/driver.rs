@@ -1,0 +1,133 @@
+//! A real browser, headless Chromium, through its WebDriver ([W3C](https://www.w3.org/TR/webdriver2/)).
+
+use crate::process::Folder;
+use crate::wire::request;
+use base64::Engine;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A browser of its own profile.
+pub struct Browser {
+    driver: Child,
+    address: SocketAddr,
+    session: String,
+    site: String,
+    _profile: Folder,
+}
+
+impl Browser {
+    pub fn start(driver: &str, site: SocketAddr) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut command = Command::new(driver);
+        let driver = command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        for _ in 0..100 {
+            if std::net::TcpStream::connect(address).is_ok() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let profile = Folder::new();
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-dev-shm-usage",
+            "--window-size=1100,800",
+            &format!("--user-data-dir={}", profile.0.display()),
+        ]
+        .map(str::to_owned);
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "goog:chromeOptions": { "args": arguments }, "goog:loggingPrefs": { "browser": "ALL" },
+        } } });
+        let mut browser = Self { driver, address, session: String::new(), site: format!("http://{site}"), _profile: profile };
+        browser.session = browser.call("POST", "/session", &wanted)["sessionId"].as_str().unwrap().to_owned();
+        browser
+    }
+
+    fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        let body = if method == "GET" { String::new() } else { body.to_string() };
+        let reply = request(self.address, method, path, &[("Content-Type", "application/json")], &body);
+        let mut answer: Value = serde_json::from_str(&reply.body).unwrap_or_else(|error| panic!("{path}: {error}: {}", reply.body));
+        assert_eq!(reply.status, 200, "{path}: {answer}");
+        answer["value"].take()
+    }
+
+    fn session(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.call(method, &format!("/session/{}{path}", self.session), body)
+    }
+
+    pub fn open(&self, path: &str) {
+        self.session("POST", "/url", &json!({ "url": format!("{}{path}", self.site) }));
+    }
+
+    pub fn path(&self) -> String {
+        self.session("GET", "/url", &Value::Null).as_str().unwrap().replace(&self.site, "")
+    }
+
+    pub fn find(&self, selector: &str) -> String {
+        let found = self.session("POST", "/element", &json!({ "using": "css selector", "value": selector }));
+        found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
+    }
+
+    pub fn type_into(&self, selector: &str, text: &str) {
+        let element = self.find(selector);
+        self.session("POST", &format!("/element/{element}/clear"), &json!({}));
+        self.session("POST", &format!("/element/{element}/value"), &json!({ "text": text }));
+    }
+
+    /// Clicks what leads to another page, and waits until that page is there.
+    pub fn click(&self, selector: &str) {
+        self.eval("window.old = 1");
+        let element = self.find(selector);
+        self.session("POST", &format!("/element/{element}/click"), &json!({}));
+        for _ in 0..200 {
+            if self.eval("window.old === undefined && document.readyState === 'complete'") == true {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(25));
+        }
+        panic!("{selector} leads nowhere");
+    }
+
+    /// Runs in the page by the driver, which no policy of the page concerns.
+    pub fn eval(&self, script: &str) -> Value {
+        self.session("POST", "/execute/sync", &json!({ "script": format!("return {script}"), "args": [] }))
+    }
+
+    pub fn picture(&self, name: &str) {
+        let picture = self.session("GET", "/screenshot", &Value::Null);
+        let bytes = base64::engine::general_purpose::STANDARD.decode(picture.as_str().unwrap()).unwrap();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), bytes).unwrap();
+    }
+
+    /// What the console said since the last question.
+    pub fn console(&self) -> Vec<String> {
+        let entries = self.session("POST", "/se/log", &json!({ "type": "browser" }));
+        entries.as_array().unwrap().iter().map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
+    }
+
+    pub fn dark(&self, scheme: &str) {
+        let wanted = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": [{ "name": "prefers-color-scheme", "value": scheme }] } });
+        self.session("POST", "/goog/cdp/execute", &wanted);
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.session("DELETE", "", &json!({}));
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
