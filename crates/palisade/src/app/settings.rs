@@ -7,7 +7,7 @@ use crate::headers::{self, HeaderSettings};
 use crate::http::{self, HttpSettings};
 use crate::mail::{CacheSettings, MailSettings};
 use crate::sessions::{self, SessionSettings};
-use crate::settings::{Effective, Profile, Reader, Secs, SettingsError, Sources, section};
+use crate::settings::{Effective, Profile, Reader, Secs, SettingsError, Sources, section, setting_words};
 use crate::throttle::{self, ThrottleSettings};
 use std::net::SocketAddr;
 
@@ -52,25 +52,7 @@ pub enum LogFormat {
     Json,
 }
 
-crate::settings::setting_from_str!(LogFormat, "text or json");
-
-impl std::str::FromStr for LogFormat {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err(()),
-        }
-    }
-}
-
-impl std::fmt::Display for LogFormat {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if *self == Self::Json { "json" } else { "text" })
-    }
-}
+setting_words!(LogFormat, "text or json", Text = "text", Json = "json");
 
 /// All settings of a site.
 #[derive(Debug, Clone)]

@@ -1,8 +1,6 @@
 use crate::checks::{Check, Level};
-use crate::settings::{section, setting_from_str};
+use crate::settings::{section, setting_words};
 use palisade_password::{Algorithm, Policy, Rule};
-use std::fmt;
-use std::str::FromStr;
 
 /// What new password hashes are made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +13,7 @@ pub enum HasherKind {
     Md5,
 }
 
-setting_from_str!(HasherKind, "argon2id or pbkdf2_sha256");
+setting_words!(HasherKind, "argon2id or pbkdf2_sha256", Argon2id = "argon2id", Pbkdf2Sha256 = "pbkdf2_sha256", Md5 = "md5");
 
 impl HasherKind {
     pub(crate) fn algorithm(self) -> Algorithm {
@@ -24,29 +22,6 @@ impl HasherKind {
             // whatever the setting says, an MD5 hash is never made
             Self::Argon2id | Self::Md5 => Algorithm::ARGON2ID,
         }
-    }
-}
-
-impl FromStr for HasherKind {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "argon2id" => Ok(Self::Argon2id),
-            "pbkdf2_sha256" => Ok(Self::Pbkdf2Sha256),
-            "md5" => Ok(Self::Md5),
-            _ => Err(()),
-        }
-    }
-}
-
-impl fmt::Display for HasherKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Argon2id => "argon2id",
-            Self::Pbkdf2Sha256 => "pbkdf2_sha256",
-            Self::Md5 => "md5",
-        })
     }
 }
 

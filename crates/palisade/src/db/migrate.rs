@@ -3,8 +3,9 @@
 //! Tables that Django has made already are adopted as they are; none of them is ever dropped or rewritten.
 
 use super::Database;
-use sea_orm::{DbErr, DynIden};
-use sea_orm_migration::{MigrationTrait, MigratorTrait, MigratorTraitSelf};
+use async_trait::async_trait;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, DynIden};
+use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, MigratorTraitSelf, SchemaManager};
 
 /// The migrations of the framework's areas and of the site, in the order in which they run.
 #[derive(Clone, Default)]
@@ -51,5 +52,30 @@ impl MigratorTraitSelf for Migrations {
 
     fn migration_table_name(&self) -> DynIden {
         DynIden::from("palisade_migrations")
+    }
+}
+
+/// Tables as Django makes them, in the words of each database. They are adopted where they exist, and never dropped.
+pub(crate) struct DjangoTables {
+    pub(crate) name: &'static str,
+    pub(crate) sqlite: &'static str,
+    pub(crate) postgres: &'static str,
+}
+
+impl MigrationName for DjangoTables {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for DjangoTables {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let statements = if manager.get_database_backend() == DbBackend::Postgres { self.postgres } else { self.sqlite };
+        manager.get_connection().execute_unprepared(statements).await.map(drop)
+    }
+
+    async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {
+        Err(DbErr::Migration("a table that Django may use is never dropped".into()))
     }
 }

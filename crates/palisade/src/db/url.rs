@@ -16,6 +16,7 @@ pub enum DatabaseUrl {
 /// The address of a PostgreSQL database.
 #[derive(Debug, Clone)]
 pub struct PostgresUrl {
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "a program without PostgreSQL reads the URL to say so"))]
     url: Secret<String>,
     shown: String,
     is_local: bool,
@@ -34,6 +35,7 @@ impl PostgresUrl {
     }
 
     /// The URL for the driver, with what decides about TLS replaced by our decision.
+    #[cfg(feature = "postgres")]
     pub(crate) fn expose(&self) -> &str {
         self.url.expose()
     }

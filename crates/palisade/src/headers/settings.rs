@@ -1,5 +1,5 @@
 use crate::checks::{Check, Level};
-use crate::settings::{section, setting_from_str};
+use crate::settings::{section, setting_from_str, setting_words};
 use std::fmt;
 use std::str::FromStr;
 
@@ -28,9 +28,15 @@ pub enum OpenerPolicy {
     UnsafeNone,
 }
 
-setting_from_str!(Frames, "deny or sameorigin");
+setting_words!(Frames, "deny or sameorigin", Deny = "DENY", SameOrigin = "SAMEORIGIN");
 setting_from_str!(ReferrerPolicy, "no-referrer, same-origin, strict-origin, strict-origin-when-cross-origin or a list of them");
-setting_from_str!(OpenerPolicy, "same-origin, same-origin-allow-popups or unsafe-none");
+setting_words!(
+    OpenerPolicy,
+    "same-origin, same-origin-allow-popups or unsafe-none",
+    SameOrigin = "same-origin",
+    SameOriginAllowPopups = "same-origin-allow-popups",
+    UnsafeNone = "unsafe-none"
+);
 
 /// The policies of the standard; the ones that tell other sites whole addresses, or tell anything in clear, are at the end.
 const REFERRER_POLICIES: [&str; 8] = [
@@ -67,50 +73,6 @@ impl FromStr for ReferrerPolicy {
 impl fmt::Display for ReferrerPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join(","))
-    }
-}
-
-impl FromStr for Frames {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text.to_ascii_lowercase().as_str() {
-            "deny" => Ok(Self::Deny),
-            "sameorigin" => Ok(Self::SameOrigin),
-            _ => Err(()),
-        }
-    }
-}
-
-impl fmt::Display for Frames {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Deny => "DENY",
-            Self::SameOrigin => "SAMEORIGIN",
-        })
-    }
-}
-
-impl FromStr for OpenerPolicy {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "same-origin" => Ok(Self::SameOrigin),
-            "same-origin-allow-popups" => Ok(Self::SameOriginAllowPopups),
-            "unsafe-none" => Ok(Self::UnsafeNone),
-            _ => Err(()),
-        }
-    }
-}
-
-impl fmt::Display for OpenerPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SameOrigin => "same-origin",
-            Self::SameOriginAllowPopups => "same-origin-allow-popups",
-            Self::UnsafeNone => "unsafe-none",
-        })
     }
 }
 

@@ -1,9 +1,7 @@
 //! Cookies as a browser may keep them: `__Host-`, Secure, HttpOnly, SameSite; read strictly, written whole.
 
-use crate::settings::setting_from_str;
+use crate::settings::setting_words;
 use http::{HeaderMap, HeaderValue, header};
-use std::fmt;
-use std::str::FromStr;
 
 /// When a cookie is sent along from another site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,30 +14,7 @@ pub enum SameSite {
     None,
 }
 
-setting_from_str!(SameSite, "strict, lax or none");
-
-impl FromStr for SameSite {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text.to_ascii_lowercase().as_str() {
-            "strict" => Ok(Self::Strict),
-            "lax" => Ok(Self::Lax),
-            "none" => Ok(Self::None),
-            _ => Err(()),
-        }
-    }
-}
-
-impl fmt::Display for SameSite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Strict => "Strict",
-            Self::Lax => "Lax",
-            Self::None => "None",
-        })
-    }
-}
+setting_words!(SameSite, "strict, lax or none", Strict = "Strict", Lax = "Lax", None = "None");
 
 /// Whether a cookie may travel in clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

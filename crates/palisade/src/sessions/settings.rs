@@ -1,8 +1,6 @@
 use crate::checks::{Check, Level};
 use crate::http::cookies::SameSite;
-use crate::settings::{Secs, section, setting_from_str};
-use std::fmt;
-use std::str::FromStr;
+use crate::settings::{Secs, section, setting_words};
 
 /// Where sessions are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,28 +11,7 @@ pub enum StoreKind {
     Memory,
 }
 
-setting_from_str!(StoreKind, "database or memory");
-
-impl FromStr for StoreKind {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "database" => Ok(Self::Database),
-            "memory" => Ok(Self::Memory),
-            _ => Err(()),
-        }
-    }
-}
-
-impl fmt::Display for StoreKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Database => "database",
-            Self::Memory => "memory",
-        })
-    }
-}
+setting_words!(StoreKind, "database or memory", Database = "database", Memory = "memory");
 
 section! {
     /// How long a visitor stays known, and by which cookie.

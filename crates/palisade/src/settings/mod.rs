@@ -18,5 +18,5 @@ pub use profile::Profile;
 pub(crate) use reader::section;
 pub use reader::{Effective, Reader};
 pub use sources::{Origin, Sources};
-pub(crate) use value::setting_from_str;
 pub use value::{Secs, Setting};
+pub(crate) use value::{setting_from_str, setting_words};

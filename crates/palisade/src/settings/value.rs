@@ -169,6 +169,33 @@ macro_rules! setting_from_str {
 }
 pub(crate) use setting_from_str;
 
+/// Makes an enum without data a setting that is one of a few words, in upper or lower case.
+macro_rules! setting_words {
+    ($type:ident, $shape:literal, $($variant:ident = $word:literal),+) => {
+        impl ::std::str::FromStr for $type {
+            type Err = ();
+
+            fn from_str(text: &str) -> ::std::result::Result<Self, ()> {
+                $(if text.eq_ignore_ascii_case($word) {
+                    return Ok(Self::$variant);
+                })+
+                Err(())
+            }
+        }
+
+        impl ::std::fmt::Display for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(match self {
+                    $(Self::$variant => $word),+
+                })
+            }
+        }
+
+        $crate::settings::setting_from_str!($type, $shape);
+    };
+}
+pub(crate) use setting_words;
+
 setting_from_str!(std::net::SocketAddr, "an address and port such as 127.0.0.1:8000");
 setting_from_str!(ipnet::IpNet, "a network such as 10.0.0.0/8 or 192.0.2.7/32");
 setting_from_str!(crate::settings::Profile, "development, staging or production");

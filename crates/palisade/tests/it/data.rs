@@ -172,22 +172,30 @@ async fn a_remote_postgres_must_show_a_certificate_that_is_valid() {
         assert_eq!(parsed.is_local(), is_local, "{url}");
         assert!(!format!("{parsed:?}{}", DatabaseUrl::Postgres(parsed.clone())).contains(":p@"), "the password is not shown");
     }
-    // PostgreSQL as Debian installs it has a certificate that nobody signed. By an address of this machine that is not loopback it must be refused.
-    let Some(address) = own_address() else { return };
-    let Ok(server) = std::env::var("PALISADE_TEST_POSTGRES") else {
-        return;
+    // `hostaddr` is where to connect, and makes the server one that must prove its name, though it is on this machine
+    let refused = async |url: String| {
+        let settings = DatabaseSettings { url: url.parse().unwrap(), ..Default::default() };
+        Database::connect(&settings, std::path::Path::new(".")).await.expect_err("must be refused").to_string()
     };
-    let mut url = url::Url::parse(&server).unwrap();
-    url.set_host(Some(&address.to_string())).unwrap();
-    let settings = DatabaseSettings { url: url.as_str().parse().unwrap(), ..Default::default() };
-    let refused = Database::connect(&settings, std::path::Path::new(".")).await;
-    println!("by {address}: {:?}", refused.as_ref().err());
-    assert!(refused.is_err(), "neither in clear nor with a certificate that proves nothing");
-}
-
-/// The address that this machine would send from; nothing is sent.
-fn own_address() -> Option<std::net::IpAddr> {
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect("192.0.2.1:9").ok()?;
-    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback())
+    // a server that speaks no TLS is told nothing but the question
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heard = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = vec![0; 8];
+        stream.read_exact(&mut bytes).await.unwrap();
+        stream.write_all(b"N").await.unwrap();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        bytes
+    });
+    let error = refused(format!("postgres://ann:hunter2@db.example.org:{port}/x?hostaddr=127.0.0.1&sslmode=disable")).await;
+    assert!(error.to_lowercase().contains("tls"), "{error}");
+    assert_eq!(heard.await.unwrap(), [0, 0, 0, 8, 4, 210, 22, 47], "the question for TLS, and no name and no password after it");
+    // PostgreSQL as Debian installs it has a certificate that nobody signed
+    let Some(server) = palisade::testing::server("PALISADE_TEST_POSTGRES") else { return };
+    let port = url::Url::parse(&server).unwrap().port().unwrap_or(5432);
+    let error = refused(format!("postgres://postgres@db.example.org:{port}/postgres?hostaddr=127.0.0.1")).await;
+    assert!(["certificate", "tls"].iter().any(|word| error.to_lowercase().contains(word)), "{error}");
+    palisade::testing::ran(&format!("a server with a bad certificate is refused: {error}"));
 }
