@@ -12,6 +12,7 @@ use crate::views::{Error, ErrorKind, Explained, RequestContext, Result};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
 
@@ -64,6 +65,12 @@ async fn admitted(
     tokens: &FormTokens,
     request: Request,
 ) -> Result<Request, Response> {
+    // a page that is hidden is so before its token is looked at, or a 403 would give it away
+    let (parts, body) = request.into_parts();
+    if rule.access.hides() && judged(rule, arrival, visitor, &parts).await? == Verdict::Hide {
+        return Err(denied(arrival, Verdict::Hide));
+    }
+    let request = Request::from_parts(parts, body);
     let is_declared = rule.declared.contains(request.method());
     // a method that has no handler changes nothing: it gets 405, if its sender may know that the page exists
     let is_checked = rule.is_csrf_checked && is_declared && !is_safe(request.method());
@@ -80,11 +87,14 @@ async fn admitted(
         return Ok(request);
     }
     let (parts, body) = request.into_parts();
-    let verdict = rule.access.judge(visitor, &arrival.site.database, &parts).await;
-    match verdict.map_err(IntoResponse::into_response)? {
+    match judged(rule, arrival, visitor, &parts).await? {
         Verdict::Allow => Ok(Request::from_parts(parts, body)),
         verdict => Err(denied(arrival, verdict)),
     }
+}
+
+async fn judged(rule: &RouteRule, arrival: &Arrival, visitor: &Visitor, parts: &Parts) -> Result<Verdict, Response> {
+    rule.access.judge(visitor, &arrival.site.database, parts).await.map_err(IntoResponse::into_response)
 }
 
 fn forged(arrival: &Arrival, refusal: Refusal) -> Response {

@@ -94,6 +94,15 @@ impl Access {
         }
     }
 
+    /// Whether the rule can say that there is nothing here.
+    pub(crate) fn hides(&self) -> bool {
+        match &self.0 {
+            Rule::Staff => true,
+            Rule::All(rules) | Rule::Any(rules) => rules.iter().any(Self::hides),
+            _ => false,
+        }
+    }
+
     /// Whether nobody is asked who they are.
     pub(crate) fn is_public(&self) -> bool {
         matches!(self.0, Rule::Public)

@@ -86,6 +86,9 @@ async fn a_staff_page_is_not_there_in_any_method() {
         assert_eq!((nothing.status, names(&nothing)), (answer.status, names(&answer)), "{method}: as if it did not exist");
         assert_eq!(nothing.header("cache-control"), answer.header("cache-control"));
     }
+    for post in [plain.post("/staff", &[]).await, site.client().post("/staff", &[]).await] {
+        assert_eq!(post.status, StatusCode::NOT_FOUND, "without a token as well");
+    }
     let token = plain.get("/account/password").await.token().unwrap();
     assert_eq!(plain.post("/staff", &[("csrfmiddlewaretoken", &token)]).await.status, StatusCode::NOT_FOUND);
 }
