@@ -2,6 +2,7 @@ use palisade_password::{Hasher, Verdict};
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ pub struct HashPool {
     jobs: Sender<Job>,
     admitted: Arc<Semaphore>,
     costs: Arc<Costs>,
+    done: Arc<AtomicU64>,
 }
 
 /// Work for one of the threads.
@@ -72,7 +74,12 @@ impl HashPool {
             // a thread that cannot be had is missing, not fatal: the others do the work
             let _ = thread.spawn(move || work(&receiver, &hasher));
         }
-        Self { jobs: sender, admitted: Arc::new(Semaphore::new(jobs + queue)), costs: Arc::default() }
+        Self { jobs: sender, admitted: Arc::new(Semaphore::new(jobs + queue)), costs: Arc::default(), done: Arc::default() }
+    }
+
+    /// How many hashes were computed: what a test of equal work counts.
+    pub(super) fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
     }
 
     /// A new hash.
@@ -111,7 +118,9 @@ impl HashPool {
     async fn run<T: Send + 'static>(&self, job: impl FnOnce(&Hasher) -> T + Send + 'static) -> Result<T, TooBusy> {
         let admitted = self.admitted.clone().try_acquire_owned().map_err(|_| TooBusy)?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
+        let done = self.done.clone();
         let job = Box::new(move |hasher: &Hasher| {
+            done.fetch_add(1, Ordering::Relaxed);
             // a visitor who hangs up does not free the place before the work is done
             let _place = admitted;
             let _ = sender.send(job(hasher));
@@ -130,5 +139,29 @@ fn work(jobs: &Mutex<Receiver<Job>>, hasher: &Hasher) {
             Ok(job) => drop(std::panic::catch_unwind(AssertUnwindSafe(|| job(hasher)))),
             Err(_) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // D06: whoever is refused waits for the dearest kind of hash that is stored here
+    #[test]
+    fn a_refusal_is_as_dear_as_the_dearest_hash() {
+        let costs = Costs::default();
+        let millis = Duration::from_millis;
+        assert_eq!(costs.note(kind(None), millis(30)), millis(30));
+        assert_eq!(costs.note(kind(Some("pbkdf2_sha256$1000000$salt$hash")), millis(200)), millis(200));
+        assert_eq!(
+            costs.note(kind(Some("argon2$argon2id$v=19$m=19456,t=2,p=1$x$y")), millis(30)),
+            millis(200),
+            "ours and nobody's"
+        );
+        assert_eq!(costs.note(kind(Some("bcrypt$$2b$17$x")), Duration::from_secs(60)), MAX_WAIT, "but nobody waits for ever");
+        for number in 0..1000 {
+            costs.note(&format!("junk{number}$1"), millis(1));
+        }
+        assert!(costs.0.lock().is_ok_and(|kinds| kinds.len() <= MAX_KINDS));
     }
 }
