@@ -1,4 +1,4 @@
-//! Who may use whom. The table of DESIGN, and every arrow in the source that breaks it.
+//! Who may use whom. The table of ARCHITECTURE.md, and every arrow in the source that breaks it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

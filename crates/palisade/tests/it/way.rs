@@ -38,7 +38,7 @@ async fn send(site: &TestSite, path: &str, wrong: Wrong) -> Answer {
     client.send(request, Body::from(format!("title=x&csrfmiddlewaretoken={token}"))).await
 }
 
-// DESIGN: the way of a request, steps 2 to 11
+// ARCHITECTURE.md: the way of a request, steps 2 to 11
 #[tokio::test]
 async fn the_steps_are_in_order() {
     let site = TestSite::production(app(), &SETTINGS).await;
