@@ -107,7 +107,7 @@ fn verb(status: Status) -> &'static str {
 }
 
 /// `POST /tickets/{id}/comments`
-pub async fn comment(page: Page, user: User, db: Db, Path(id): Path<i32>, form: Form<NewComment>) -> Result<Response> {
+pub async fn comment(user: User, db: Db, Path(id): Path<i32>, form: Form<NewComment>) -> Result<Response> {
     let (ticket, side) = visible_to(&user, id, &db).await?;
     let Some(status) = ticket.status().after_comment(side) else {
         return Err(Error::new(ErrorKind::Conflict, "This ticket is closed. Please open a new one."));
@@ -126,7 +126,6 @@ pub async fn comment(page: Page, user: User, db: Db, Path(id): Path<i32>, form: 
         let refill = refill
             .set("version", ticket.version.to_string())
             .general_error(error.public_message().to_owned() + " Read it again, then send.");
-        let _ = page;
         return Err(refill.show_as(error.status(), "tickets/show.html", shown).await);
     }
     tx.commit().await?;
