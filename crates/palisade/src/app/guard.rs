@@ -72,7 +72,7 @@ async fn admitted(
     }
     let request = Request::from_parts(parts, body);
     let is_declared = rule.declared.contains(request.method());
-    // a method that has no handler changes nothing: it gets 405, if its sender may know that the page exists
+    // a method that has no handler gets 405 below, if its sender may know that the page exists
     let is_checked = rule.is_csrf_checked && is_declared && !is_safe(request.method());
     let request = if is_checked {
         match arrival.site.csrf.check(request, tokens, arrival.is_secure).await {
@@ -83,14 +83,24 @@ async fn admitted(
     } else {
         request
     };
-    if rule.access.is_public() {
-        return Ok(request);
-    }
+    let is_unknown = !is_declared && !is_safe(request.method());
     let (parts, body) = request.into_parts();
     match judged(rule, arrival, visitor, &parts).await? {
+        // here and not in the router: a layer that the site added must not answer what nobody has checked
+        Verdict::Allow if is_unknown => Err(undeclared(rule)),
         Verdict::Allow => Ok(Request::from_parts(parts, body)),
         verdict => Err(denied(arrival, verdict)),
     }
+}
+
+/// 405, with the methods that there are.
+fn undeclared(rule: &RouteRule) -> Response {
+    let names = rule.declared.iter().flat_map(|method| match *method {
+        Method::GET => vec!["GET", "HEAD"],
+        ref method => vec![method.as_str()],
+    });
+    let allow = names.collect::<Vec<_>>().join(",");
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)]).into_response()
 }
 
 async fn judged(rule: &RouteRule, arrival: &Arrival, visitor: &Visitor, parts: &Parts) -> Result<Verdict, Response> {

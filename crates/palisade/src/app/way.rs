@@ -42,7 +42,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: IpAddr, request: Request) -> R
             handled(&site, Request::from_parts(parts, body)).instrument(span.clone()).await
         }
     };
-    span.in_scope(|| async { leave(&site, &context, is_secure, response).await }).await
+    leave(&site, &context, is_secure, response).instrument(span).await
 }
 
 /// Steps 4 to 6.

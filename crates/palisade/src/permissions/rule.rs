@@ -103,11 +103,6 @@ impl Access {
         }
     }
 
-    /// Whether nobody is asked who they are.
-    pub(crate) fn is_public(&self) -> bool {
-        matches!(self.0, Rule::Public)
-    }
-
     /// What the rule says of this visitor and request. Asks the database only if the rule needs to know.
     pub(crate) fn judge<'a>(
         &'a self,

@@ -165,6 +165,22 @@ async fn staging_asks_not_to_be_indexed() {
     assert_eq!(site.client().get("/").await.header("x-robots-tag"), "noindex");
 }
 
+// D01, D02: a layer that answers for itself gets nothing that was not checked
+#[tokio::test]
+async fn a_layer_cannot_answer_a_method_that_no_route_declares() {
+    use palisade::prelude::*;
+    let answers_all = axum::middleware::from_fn(async |_: axum::extract::Request, _: axum::middleware::Next| "changed something");
+    let routes = Routes::new().route("/read", public().get(async || "read")).route("/write", public().post(async || "write"));
+    let site = TestSite::start(App::new().routes(routes.layer(answers_all)), &[]).await;
+    for (path, method, status) in
+        [("/read", "GET", 200), ("/read", "POST", 405), ("/read", "DELETE", 405), ("/write", "POST", 403), ("/write", "PUT", 405)]
+    {
+        let mut client = site.client();
+        let answer = client.send(client.request(method.parse().unwrap(), path), Body::empty()).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+    }
+}
+
 #[tokio::test]
 async fn any_tower_layer_and_extractor_works() {
     use axum::extract::{MatchedPath, State};
