@@ -1,4 +1,6 @@
+use crate::templates::innermost;
 use std::fmt;
+use std::ops::Range;
 
 /// One thing that is wrong with a template, in the words and places of its author.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -7,19 +9,81 @@ pub struct Problem {
     pub template: String,
     /// Line, from 1.
     pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The line of the source.
+    pub excerpt: String,
+    /// Length of the marked place in characters, at least 1.
+    pub width: usize,
     /// What is wrong, in one line.
     pub message: String,
     /// What to do instead.
     pub help: String,
 }
 
-/// Templates that were refused when they were loaded: all of them, not only the first.
-#[derive(Debug)]
-pub struct LoadError(pub(crate) Vec<Problem>);
+impl Problem {
+    /// A problem at a place in the source, given in bytes.
+    pub(crate) fn at(
+        template: &str,
+        source: &str,
+        place: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        let place = Place::find(source, place);
+        Self {
+            template: template.to_owned(),
+            line: place.line,
+            column: place.column,
+            excerpt: place.excerpt,
+            width: place.width,
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+}
 
-/// A template that could not be rendered.
-#[derive(Debug)]
-pub struct RenderError(pub(crate) minijinja::Error);
+/// A place in a source, for people: line and column from 1, the line itself, and how much of it is marked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) excerpt: String,
+    pub(crate) width: usize,
+}
+
+impl Place {
+    pub(crate) fn find(source: &str, place: Range<usize>) -> Self {
+        let start = floor(source, place.start);
+        let line_start = source[..start].rfind('\n').map_or(0, |found| found + 1);
+        let line_end = source[start..].find('\n').map_or(source.len(), |found| start + found);
+        let end = floor(source, place.end).clamp(start, line_end);
+        Self {
+            line: source[..start].matches('\n').count() + 1,
+            column: source[line_start..start].chars().count() + 1,
+            excerpt: source[line_start..line_end].trim_end_matches('\r').to_owned(),
+            width: source[start..end].chars().count().max(1),
+        }
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, template: &str) -> fmt::Result {
+        let Self { line, column, excerpt, width } = self;
+        let gutter = " ".repeat(line.to_string().len());
+        // a tab before the mark stays a tab, so that the mark stands below its place
+        let indent: String = excerpt.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let marks = "^".repeat(*width);
+        write!(f, "{gutter}--> {template}:{line}:{column}\n{gutter} |\n{line} | {excerpt}\n{gutter} | {indent}{marks}")
+    }
+}
+
+fn floor(source: &str, offset: usize) -> usize {
+    let offset = offset.min(source.len());
+    (0..=offset).rev().find(|&at| source.is_char_boundary(at)).unwrap_or(0)
+}
+
+/// Templates that were refused when they were loaded: all of them, not only the first.
+#[derive(Debug, Clone)]
+pub struct LoadError(pub(crate) Vec<Problem>);
 
 impl LoadError {
     /// Every problem found.
@@ -28,17 +92,35 @@ impl LoadError {
     }
 }
 
+/// A template that could not be rendered.
+#[derive(Debug)]
+pub struct RenderError {
+    pub(crate) cause: Cause,
+    pub(crate) place: Option<(String, Place)>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Cause {
+    Engine(minijinja::Error),
+    /// A template was changed while the program runs, and is refused as it is now.
+    Refused(LoadError),
+    TooLong(usize),
+}
+
 impl RenderError {
     /// Name and line of the template, where known.
     pub fn place(&self) -> Option<(&str, usize)> {
-        Some((self.0.name()?, self.0.line()?))
+        self.place.as_ref().map(|(name, place)| (name.as_str(), place.line))
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { template, line, message, help } = self;
-        write!(f, "error: {message}\n --> {template}:{line}\n  = help: {help}")
+        let Self { template, line, column, excerpt, width, message, help } = self;
+        let place = Place { line: *line, column: *column, excerpt: excerpt.clone(), width: *width };
+        writeln!(f, "error: {message}")?;
+        place.write(f, template)?;
+        write!(f, "\n  = help: {help}")
     }
 }
 
@@ -51,9 +133,20 @@ impl fmt::Display for LoadError {
 
 impl fmt::Display for RenderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.place() {
-            Some((name, line)) => write!(f, "{} in template {name}, line {line}", self.0),
-            None => write!(f, "{}", self.0),
+        match &self.cause {
+            Cause::Engine(error) => {
+                let error = innermost(error);
+                write!(f, "{}", error.detail().unwrap_or(&error.kind().to_string()))?;
+            }
+            Cause::Refused(error) => write!(f, "{error}")?,
+            Cause::TooLong(limit) => write!(f, "the page is longer than {limit} bytes")?,
+        }
+        match &self.place {
+            Some((name, place)) => {
+                writeln!(f)?;
+                place.write(f, name)
+            }
+            None => Ok(()),
         }
     }
 }
@@ -62,6 +155,9 @@ impl std::error::Error for LoadError {}
 
 impl std::error::Error for RenderError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
+        match &self.cause {
+            Cause::Engine(error) => error.source(),
+            Cause::Refused(_) | Cause::TooLong(_) => None,
+        }
     }
 }

@@ -1,43 +1,13 @@
-use crate::error::{LoadError, Problem, RenderError};
-use crate::rewrite::{check, rewrite};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Object, Value, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, TemplateSource, UndefinedBehavior, context, escape_formatter};
+use crate::analysis::{Checked, MARK, Missing, Use, analyse};
+use crate::context::{InlineHandlers, Rules};
+use crate::engine::{Hook, environment};
+use crate::error::{Cause, LoadError, Place, Problem, RenderError};
+use crate::layer::{Layer, Stamp};
+use minijinja::value::{Object, Value};
+use minijinja::{Environment, HtmlEscape, context};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
-
-/// A set of templates: those of the site or those of the framework. Earlier layers win, template by template.
-#[derive(Debug, Clone, Default)]
-pub struct Layer {
-    files: BTreeMap<String, String>,
-    directory: Option<PathBuf>,
-}
-
-impl Layer {
-    /// Templates that are part of the program.
-    pub fn embedded(files: &[(&str, &str)]) -> Self {
-        let files = files.iter().map(|(name, source)| ((*name).to_owned(), (*source).to_owned())).collect();
-        Self { files, directory: None }
-    }
-
-    /// In debug builds, reads a file of this directory again when it has changed. Release builds never look at the disk.
-    #[must_use]
-    pub fn watching(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.directory = cfg!(debug_assertions).then(|| directory.into()).filter(|directory| directory.is_dir());
-        self
-    }
-
-    fn source(&self, name: &str) -> Option<(String, Option<PathBuf>)> {
-        let known = self.files.get(name)?;
-        let on_disk = self.directory.as_ref().map(|directory| directory.join(name));
-        match on_disk.as_deref().and_then(|path| std::fs::read_to_string(path).ok()) {
-            Some(source) => Some((source, on_disk)),
-            None => Some((known.clone(), None)),
-        }
-    }
-}
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the framework writes into a page: the nonce of this response and the token of this visitor's forms.
 #[derive(Clone)]
@@ -58,31 +28,233 @@ impl PageSecrets {
     }
 }
 
+/// A value that was refused where it was to be printed; a placeholder such as `about:invalid#blocked` stands in its place. The value itself
+/// is not told: it may be anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Blocked<'a> {
+    /// Name of the template.
+    pub template: &'a str,
+    /// Line, from 1.
+    pub line: usize,
+    /// The expression as it is written.
+    pub expression: &'a str,
+    /// The context in words.
+    pub context: &'a str,
+}
+
+/// How templates are loaded.
+#[derive(Clone)]
+pub struct Options {
+    rules: Rules,
+    hook: Hook,
+    max_page_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { rules: Rules::default(), hook: Arc::new(|_| {}), max_page_bytes: MAX_PAGE_BYTES }
+    }
+}
+
+impl Options {
+    /// Strict: inline event handlers are errors, because no content security policy of ours runs them.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Called for every value that is refused.
+    #[must_use]
+    pub fn on_blocked(mut self, hook: impl Fn(&Blocked<'_>) + Send + Sync + 'static) -> Self {
+        self.hook = Arc::new(hook);
+        self
+    }
+
+    /// Hashes of static files, by the URL that templates name them with: `("/static/site.js", "sha384-…")`. They are written into the
+    /// `<script>` and `<link>` that name the file ([SRI](https://www.w3.org/TR/SRI/)).
+    #[must_use]
+    pub fn integrity(mut self, hashes: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.rules.integrity = hashes.into_iter().collect();
+        self
+    }
+
+    /// The longest page in bytes; 16 MiB if nothing is said.
+    #[must_use]
+    pub fn max_page_bytes(mut self, bytes: usize) -> Self {
+        self.max_page_bytes = bytes;
+        self
+    }
+
+    /// Accepts inline event handlers and escapes the values in them. `reason` says why the site cannot do without.
+    ///
+    /// # Security
+    /// They run only under a content security policy that lets injected handlers run as well.
+    #[must_use]
+    pub fn dangerous_inline_handlers(mut self, reason: &'static str) -> Self {
+        assert!(!reason.trim().is_empty(), "say why inline handlers are needed");
+        self.rules.inline_handlers = InlineHandlers::Escaped;
+        self
+    }
+}
+
 /// Templates, checked and ready to render. Cheap to clone.
 #[derive(Clone)]
-pub struct Templates(Arc<Environment<'static>>);
+pub struct Templates(Arc<Inner>);
+
+struct Inner {
+    layers: Vec<Layer>,
+    options: Options,
+    loaded: Arc<Loaded>,
+    /// In debug builds, when files are watched: how they were when they were read last, and what came of it.
+    latest: Option<Mutex<(Stamp, Result<Arc<Loaded>, LoadError>)>>,
+}
+
+struct Loaded {
+    environment: Environment<'static>,
+    checked: Checked,
+    sources: BTreeMap<String, String>,
+}
+
+/// Finds what is wrong with one template without rendering it. Templates that it extends or includes and that are not known here are taken to be
+/// HTML text.
+pub fn check(name: &str, source: &str) -> Vec<Problem> {
+    check_all(&[(name, source)])
+}
+
+/// Finds what is wrong with templates that may use each other, and others that are not known here.
+pub fn check_all(templates: &[(&str, &str)]) -> Vec<Problem> {
+    let sources = templates.iter().map(|(name, source)| ((*name).to_owned(), (*source).to_owned())).collect();
+    analyse(&sources, &Rules::default(), Missing::Assumed).problems
+}
 
 impl Templates {
-    /// Loads and checks every template of every layer.
+    /// Loads and checks every template of every layer, under the strict [`Options`].
     ///
     /// # Errors
-    /// All problems of all templates.
+    /// All templates that were refused.
     pub fn load(layers: Vec<Layer>) -> Result<Self, LoadError> {
-        let problems: Vec<Problem> =
-            layers.iter().flat_map(|layer| layer.files.iter()).flat_map(|(name, source)| check(name, source)).collect();
+        Self::load_with(layers, Options::default())
+    }
+
+    /// The same with other options.
+    ///
+    /// # Errors
+    /// All templates that were refused.
+    pub fn load_with(layers: Vec<Layer>, options: Options) -> Result<Self, LoadError> {
+        let stamp = Stamp::of(&layers);
+        let loaded = Loaded::new(&layers, &options).map(Arc::new)?;
+        let latest = stamp.map(|stamp| Mutex::new((stamp, Ok(loaded.clone()))));
+        Ok(Self(Arc::new(Inner { layers, options, loaded, latest })))
+    }
+
+    /// Renders a template. Values are escaped for their places; `values` is a map, made with [`context!`](minijinja::context).
+    ///
+    /// # Errors
+    /// A template that does not exist, a name that is not defined, a page that takes more than its share of work or bytes.
+    pub fn render(&self, name: &str, values: Value, secrets: PageSecrets) -> Result<String, RenderError> {
+        let values = context! { _palisade => Value::from_object(Secrets(secrets)), ..values };
+        self.loaded()?.render(name, values, self.0.options.max_page_bytes)
+    }
+
+    /// Every place where a value meets a context other than HTML text, in the order of the files.
+    pub fn uses(&self) -> Vec<Use> {
+        let mut uses = self.0.loaded.checked.uses.clone();
+        uses.sort_by(|one, two| (&one.template, one.line, one.column).cmp(&(&two.template, two.line, two.column)));
+        uses.dedup_by(|one, two| one == two);
+        uses
+    }
+
+    /// As they are now: in debug builds, changed files are read again, all of them, because one template can change the context of another.
+    fn loaded(&self) -> Result<Arc<Loaded>, RenderError> {
+        let Some(latest) = &self.0.latest else { return Ok(self.0.loaded.clone()) };
+        let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = Stamp::of(&self.0.layers);
+        if let Some(stamp) = stamp.filter(|stamp| *stamp != latest.0) {
+            *latest = (stamp, Loaded::new(&self.0.layers, &self.0.options).map(Arc::new));
+        }
+        latest.1.clone().map_err(|refused| RenderError { cause: Cause::Refused(refused), place: None })
+    }
+}
+
+impl Loaded {
+    fn new(layers: &[Layer], options: &Options) -> Result<Self, LoadError> {
+        let mut sources = BTreeMap::new();
+        for layer in layers.iter().rev() {
+            sources.extend(layer.sources());
+        }
+        let mut problems: Vec<Problem> = sources.keys().filter_map(|name| bad_name(name)).collect();
+        let mut checked = analyse(&sources, &options.rules, Missing::Refused);
+        problems.append(&mut checked.problems);
         if !problems.is_empty() {
             return Err(LoadError(problems));
         }
-        Ok(Self(Arc::new(environment(layers))))
+        let environment = environment(&checked, &options.hook).map_err(|error| {
+            LoadError(vec![Problem::at(error.name().unwrap_or_default(), "", 0..0, error.to_string(), "mend it")])
+        })?;
+        Ok(Self { environment, checked, sources })
     }
 
-    /// Renders a template. Values are escaped; `values` is a map, made with [`context!`](minijinja::context).
-    ///
-    /// # Errors
-    /// A template that does not exist, a name that is not defined, a page that takes more than its share of work.
-    pub fn render(&self, name: &str, values: Value, secrets: PageSecrets) -> Result<String, RenderError> {
-        let values = context! { _palisade => Value::from_object(Secrets(secrets)), ..values };
-        self.0.get_template(name).and_then(|template| template.render(values)).map_err(RenderError)
+    fn render(&self, name: &str, values: Value, limit: usize) -> Result<String, RenderError> {
+        if let Some(problems) = self.checked.partial.get(name) {
+            return Err(RenderError { cause: Cause::Refused(LoadError(problems.clone())), place: None });
+        }
+        let mut page = Limited { bytes: Vec::with_capacity(FIRST_BYTES), limit, is_over: false };
+        let done =
+            self.environment.get_template(name).and_then(|template| template.render_captured_to(values, &mut page).map(drop));
+        match done {
+            Ok(()) => Ok(String::from_utf8(page.bytes).unwrap_or_default()),
+            Err(_) if page.is_over => Err(RenderError { cause: Cause::TooLong(limit), place: None }),
+            Err(error) => Err(RenderError { place: self.place(innermost(&error)), cause: Cause::Engine(error) }),
+        }
+    }
+
+    /// Where in the author's source an error is.
+    fn place(&self, error: &minijinja::Error) -> Option<(String, Place)> {
+        let template = self.checked.templates.get(error.name()?)?;
+        let line = || error.line().map(|line| template.text.split_inclusive('\n').take(line - 1).map(str::len).sum());
+        let range = error.range().or_else(|| line().map(|at: usize| at..at))?;
+        let place = template.original(range.start)..template.original(range.end);
+        Some((template.name.clone(), Place::find(self.sources.get(&template.name)?, place)))
+    }
+}
+
+/// An error in a template that others include is told by each of them: the first is the cause.
+pub(crate) fn innermost(error: &minijinja::Error) -> &minijinja::Error {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+    source.map_or(error, innermost)
+}
+
+fn bad_name(name: &str) -> Option<Problem> {
+    let is_bad = name.contains([MARK, '"', '\\']) || name.chars().any(char::is_control);
+    is_bad.then(|| {
+        Problem::at(
+            name,
+            "",
+            0..0,
+            "the name of this template holds a #, a quote, a backslash or a control character",
+            "rename the file",
+        )
+    })
+}
+
+/// A page that does not grow without end.
+struct Limited {
+    bytes: Vec<u8>,
+    limit: usize,
+    is_over: bool,
+}
+
+impl io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > self.limit {
+            self.is_over = true;
+            return Err(io::Error::other("the page is too long"));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -98,9 +270,9 @@ impl Object for Secrets {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         match key.as_str()? {
             "nonce" => Some(Value::from(self.0.nonce.as_str())),
-            "token_field" => {
+            "token" => {
                 let token = (self.0.token)();
-                let escaped = minijinja::HtmlEscape(&token);
+                let escaped = HtmlEscape(&token);
                 Some(Value::from_safe_string(format!("<input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"{escaped}\">")))
             }
             _ => None,
@@ -108,44 +280,7 @@ impl Object for Secrets {
     }
 }
 
-fn environment(layers: Vec<Layer>) -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    environment.set_fuel(Some(MAX_FUEL));
-    environment.set_recursion_limit(MAX_RECURSION);
-    environment.set_syntax(
-        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().expect("the delimiters are the default ones"),
-    );
-    environment.set_auto_reload(cfg!(debug_assertions));
-    environment.remove_filter("safe");
-    // its output is right in a script and breaks out of an attribute; it comes back when contexts are known
-    environment.remove_filter("tojson");
-    environment.set_formatter(|out, state, value| match value.kind() {
-        ValueKind::None => Ok(()),
-        ValueKind::Map | ValueKind::Seq => Err(Error::new(ErrorKind::InvalidOperation, "a map or list cannot be printed")),
-        _ => escape_formatter(out, state, value),
-    });
-    environment
-        .set_loader(move |name| layers.iter().find_map(|layer| layer.source(name)).map(|found| prepared(name, found)).transpose());
-    environment
-}
-
-fn prepared(name: &str, (source, path): (String, Option<PathBuf>)) -> Result<TemplateSource, Error> {
-    let rewritten =
-        rewrite(name, &source).map_err(|problems| Error::new(ErrorKind::SyntaxError, LoadError(problems).to_string()))?;
-    let source = TemplateSource::new(rewritten);
-    let Some(path) = path else { return Ok(source) };
-    let read_at = OnceLock::new();
-    let _ = read_at.set(changed_at(&path));
-    Ok(source.with_uptodate_check(move || read_at.get() == Some(&changed_at(&path))))
-}
-
-fn changed_at(path: &Path) -> Option<SystemTime> {
-    path.metadata().and_then(|metadata| metadata.modified()).ok()
-}
-
-/// Instructions of one rendering: a page of 10,000 rows needs about a tenth of it.
-const MAX_FUEL: u64 = 5_000_000;
-/// Includes, macros and loops within each other.
-const MAX_RECURSION: usize = 64;
+/// Bytes of a page, unless the program says otherwise.
+const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
+/// What a page gets at first: most need no more.
+const FIRST_BYTES: usize = 8 * 1024;

@@ -1,17 +1,65 @@
+use crate::sanitize::Preset;
 use minijinja::Value;
+use minijinja::value::{Object, ObjectRepr};
+use std::fmt;
+use std::sync::Arc;
 
-/// HTML that is printed as it is. Everything else is escaped.
-#[derive(Debug, Clone)]
+/// What a trusted text is trusted as. It counts in that place only: everywhere else it is text like any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Attribute,
+    Script,
+    ScriptString,
+    Json,
+    Css,
+    Url,
+    Srcset,
+}
+
+/// Text that is trusted in one place.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    pub(crate) kind: Kind,
+    pub(crate) text: String,
+}
+
+impl Object for Trusted {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// HTML that is printed as it is in HTML text. In an attribute it is its text, without tags; elsewhere it is text like any other.
+///
+/// ```
+/// use palisade_template::{Preset, TrustedHtml};
+/// let html = TrustedHtml::sanitized("<b onclick=alert(1)>hello</b><script>alert(1)</script>", Preset::Comment);
+/// assert_eq!(html.as_str(), "<b>hello</b>");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedHtml(String);
 
 impl TrustedHtml {
+    /// HTML from outside, with everything removed that the preset does not name.
+    pub fn sanitized(html: &str, preset: Preset) -> Self {
+        Self(preset.clean(html))
+    }
+
     /// Trusts `html`. `reason` says why nobody but the programmer can have written any part of it.
     ///
     /// # Security
     /// A value from outside in here is script injection.
     pub fn dangerous_from(html: impl Into<String>, reason: &'static str) -> Self {
-        debug_assert!(!reason.trim().is_empty(), "say why this HTML can be trusted");
-        Self(html.into())
+        Self(because(html.into(), reason))
+    }
+
+    /// The HTML.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -19,4 +67,58 @@ impl From<TrustedHtml> for Value {
     fn from(html: TrustedHtml) -> Self {
         Value::from_safe_string(html.0)
     }
+}
+
+fn because(text: String, reason: &'static str) -> String {
+    assert!(!reason.trim().is_empty(), "say why this text can be trusted");
+    text
+}
+
+/// The types that are made by the programmer's word alone.
+macro_rules! trusted {
+    ($($(#[$doc:meta])* $name:ident is $kind:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Trusts `text` in its place. `reason` says why nobody but the programmer can have written any part of it.
+            ///
+            /// # Security
+            /// A value from outside in here is injection.
+            pub fn dangerous_from(text: impl Into<String>, reason: &'static str) -> Self {
+                Self(because(text.into(), reason))
+            }
+        }
+
+        impl From<$name> for Value {
+            fn from(trusted: $name) -> Self {
+                Value::from_object(Trusted { kind: Kind::$kind, text: trusted.0 })
+            }
+        }
+    )*};
+}
+
+trusted! {
+    /// Attributes with their values, printed between the attributes of a tag: `data-a="1" hidden`.
+    TrustedAttr is Attribute;
+    /// A JavaScript expression.
+    TrustedJs is Script;
+    /// The inside of a JavaScript string, escapes included.
+    TrustedJsString is ScriptString;
+    /// CSS: a value, a declaration, a selector.
+    TrustedCss is Css;
+    /// A URL of any scheme, and a part of a URL that keeps its `&`, `=` and `%`.
+    TrustedUrl is Url;
+    /// A list of pictures for `srcset`.
+    TrustedSrcset is Srcset;
+}
+
+/// The text of trusted HTML, without its tags, as an attribute wants it.
+pub(crate) fn html_to_text(html: &str) -> String {
+    if !html.contains(['<', '&']) {
+        return html.to_owned();
+    }
+    let without_tags = Preset::Plain.clean(html);
+    htmlize::unescape(without_tags).into_owned()
 }

@@ -13,10 +13,11 @@ use crate::http::cookies::Transport;
 use crate::permissions;
 use crate::sessions::{DatabaseStore, MemoryStore, SessionStore, Sessions, StoreKind};
 use crate::settings::{Profile, SettingsError, Sources};
+use crate::static_files;
 use crate::throttle::RateLimit;
 use crate::views::{self, SiteViews};
 use axum::extract::DefaultBodyLimit;
-use palisade_template::{LoadError, Templates};
+use palisade_template::{Blocked, LoadError, Options, Templates};
 use sea_orm::DbErr;
 use std::fmt;
 use std::sync::Arc;
@@ -111,8 +112,17 @@ impl Prepared {
         })
     }
 
-    fn templates(&self) -> Result<Templates, LoadError> {
-        Templates::load(self.app.templates.iter().cloned().chain([views::templates()]).collect())
+    /// Every template, checked.
+    ///
+    /// # Errors
+    /// All that were refused.
+    pub fn templates(&self) -> Result<Templates, LoadError> {
+        let layers = self.app.templates.iter().cloned().chain([views::templates()]).collect();
+        let options = Options::new().integrity(static_files::integrity()).on_blocked(|blocked| {
+            let Blocked { template, line, expression, context } = *blocked;
+            tracing::warn!(target: "palisade", template, line, expression, context, "a value was refused where it was to be printed");
+        });
+        Templates::load_with(layers, options)
     }
 
     /// Opens the database: for commands that need nothing else.

@@ -150,5 +150,5 @@ fn own_routes() -> Routes {
         .route("/account/password", signed_in().get(account::show_password).post(account::change_password))
         .route("/health/live", public().get(health::live))
         .route("/health/ready", public().get(health::ready))
-        .route("/static/palisade.css", public().get(static_files::stylesheet))
+        .route(static_files::STYLESHEET, public().get(static_files::stylesheet))
 }

@@ -35,6 +35,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
             Command::new("check")
                 .about("Judge the settings that the site would run with; errors set the exit status, and warnings with --deploy; notes do not")
                 .arg(flag("deploy", "Judge as for production, and fail on warnings too"))
+                .arg(flag("templates", "List every place where a value meets a context other than HTML text, instead"))
                 .arg(flag("json", "Print JSON")),
         )
         .subcommand(Command::new("migrate").about("Make the database ready").arg(flag("plan", "Only say what would run")))

@@ -74,6 +74,7 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
     serve::start_log(prepared.settings());
     match matches.subcommand() {
         None | Some(("serve", _)) => serve::serve(prepared).await,
+        Some(("check", check)) if check.get_flag("templates") => template_uses(&prepared, check),
         Some(("check", check)) => reported(&prepared.report(), check),
         Some(("migrate", migrate)) => migrated(prepared, migrate).await,
         Some(("routes", _)) => Ok(routes(&prepared)),
@@ -123,6 +124,13 @@ fn reported(report: &Report, matches: &ArgMatches) -> Outcome {
         return Err(Failed(String::new(), 1));
     }
     Ok(text)
+}
+
+/// The places that a reviewer of templates looks at first.
+fn template_uses(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
+    let templates = prepared.templates().map_err(|error| Failed(error.to_string(), 1))?;
+    let uses = templates.uses();
+    Ok(if matches.get_flag("json") { print::uses_json(&uses) } else { print::uses(&uses) })
 }
 
 async fn migrated(prepared: Prepared, matches: &ArgMatches) -> Outcome {

@@ -1,5 +1,7 @@
 use crate::app::RouteInfo;
 use crate::settings::Effective;
+use palisade_template::Use;
+use serde_json::json;
 use std::io::Write;
 
 /// To standard output. A reader that has left is no error.
@@ -22,6 +24,22 @@ pub(super) fn routes(table: &[RouteInfo], limits: &str) -> String {
         [method.to_string(), path.clone(), access.clone(), (*csrf).into(), limits.into(), format!("{source} {handler}")]
     });
     table_of(["METHOD", "PATH", "WHO MAY", "CSRF", "LIMITS", "SOURCE"], rows.collect())
+}
+
+/// The list of values in templates that are not HTML text.
+pub(super) fn uses(uses: &[Use]) -> String {
+    let row = |one: &Use| [format!("{}:{}:{}", one.template, one.line, one.column), one.expression.clone(), one.context.clone()];
+    table_of(["PLACE", "VALUE", "CONTEXT"], uses.iter().map(row).collect())
+}
+
+/// The same for programs.
+pub(super) fn uses_json(uses: &[Use]) -> String {
+    let row = |one: &Use| {
+        json!({
+            "template": one.template, "line": one.line, "column": one.column, "value": one.expression, "context": one.context,
+        })
+    };
+    format!("{:#}\n", json!(uses.iter().map(row).collect::<Vec<_>>()))
 }
 
 /// The list of settings.

@@ -127,11 +127,11 @@ fn every_test_that_the_proof_names_exists() {
         let path = match file {
             "http" | "headers" | "csrf" | "forms" => format!("crates/palisade/src/{file}/tests.rs"),
             "password" => "crates/palisade-password/tests/it/main.rs".into(),
-            "template" => "crates/palisade-template/src/tests.rs".into(),
             "crypto" => String::new(),
-            _ => match file.strip_prefix("helpdesk/") {
-                Some(file) => format!("examples/helpdesk/tests/it/{file}.rs"),
-                None => format!("crates/palisade/tests/it/{file}.rs"),
+            _ => match file.split_once('/') {
+                Some(("helpdesk", file)) => format!("examples/helpdesk/tests/it/{file}.rs"),
+                Some(("template", file)) => format!("crates/palisade-template/tests/it/{file}.rs"),
+                _ => format!("crates/palisade/tests/it/{file}.rs"),
             },
         };
         let paths = if path.is_empty() {

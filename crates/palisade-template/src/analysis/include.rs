@@ -1,0 +1,106 @@
+//! Templates that use others: each is checked for the context it stands in, and gets a name of its own there.
+
+use super::walk::{Walk, Walked};
+use super::{Context, MARK, Missing, Problem};
+use crate::context::Pass;
+use crate::tree::{Shape, Target};
+use std::ops::Range;
+
+/// The filter that computed names of templates go through.
+pub(crate) const NAME: &str = "_palisade_name";
+
+impl Walk<'_, '_, '_> {
+    pub(super) fn include(&mut self, at: &Range<usize>, target: &Target, context: Context) -> Walked {
+        let context = if context == Context::unreachable() { Context::default() } else { context };
+        let (Some(names), Shape::Name | Shape::List) = (&target.names, target.shape) else {
+            return self.computed(at, target, &context).map(|()| context);
+        };
+        let (mut ends, mut written) = (Vec::new(), Vec::new());
+        for name in names {
+            let (name, place) = match self.pass {
+                Pass::Rewrite => (name.clone(), context.clone()),
+                Pass::Verify if !self.set.sources.contains_key(name) && !name.contains(MARK) => (name.clone(), context.clone()),
+                Pass::Verify => self.set.key_of(name),
+            };
+            if place != context {
+                return Err(self.problem_at(at.clone(), format!("{name} is included in {context} and was checked in {place}"), ""));
+            }
+            if !self.set.sources.contains_key(&name) {
+                self.absent(&name, target)?;
+                ends.push(context.clone());
+                written.push(name);
+                continue;
+            }
+            let included = self.set.template(&name, &context).map_err(|problems| self.in_include(at, &name, &problems))?;
+            ends.push(included.end);
+            self.includes.push(name.clone());
+            written.push(self.set.number(&(name, context.clone())));
+        }
+        if target.may_be_missing {
+            ends.push(context.clone());
+        }
+        if written != *names && self.pass == Pass::Rewrite {
+            let quoted: Vec<String> = written.iter().map(|name| format!("\"{name}\"")).collect();
+            let list = if target.shape == Shape::List { format!("[{}]", quoted.join(", ")) } else { quoted.join("") };
+            self.edit(target.at.clone(), list);
+        }
+        let first = ends.first().cloned().unwrap_or(context);
+        match ends.iter().find(|end| **end != first) {
+            None => Ok(first),
+            Some(other) => {
+                let message = format!("what is included may end in {first} or in {other}");
+                Err(self.problem_at(at.clone(), message, "let the included templates, and none at all, end in the same context"))
+            }
+        }
+    }
+
+    fn absent(&self, name: &str, target: &Target) -> Result<(), Problem> {
+        let is_fine = target.may_be_missing || target.shape == Shape::List || self.set.missing == Missing::Assumed;
+        if is_fine { Ok(()) } else { Err(self.no_template(name, &target.at)) }
+    }
+
+    /// The first problem of a template, which is only one here.
+    fn in_include(&self, at: &Range<usize>, name: &str, problems: &[Problem]) -> Problem {
+        let included = self.problem_at(at.clone(), format!("the included template {name} is refused"), "see its own error");
+        problems.first().cloned().unwrap_or(included)
+    }
+
+    /// A name that is known only when the page is rendered: the template has to be a page by itself.
+    fn computed(&mut self, at: &Range<usize>, target: &Target, context: &Context) -> Result<(), Problem> {
+        if !context.is_text() {
+            let message = format!("a template whose name is computed, in {context}");
+            return Err(self.problem_at(at.clone(), message, "name the template, so that it can be checked for this place"));
+        }
+        match self.pass {
+            Pass::Rewrite => {
+                self.edit(target.at.start..target.at.start, "(");
+                self.edit(target.at.end..target.at.end, format!(")|{NAME}"));
+                Ok(())
+            }
+            Pass::Verify if target.filter.as_deref() == Some(NAME) => Ok(()),
+            Pass::Verify => Err(self.problem_at(at.clone(), "a computed name is not checked", "")),
+        }
+    }
+
+    pub(super) fn import(&mut self, at: &Range<usize>, target: &Target) -> Result<(), Problem> {
+        let (Some(names), Shape::Name) = (&target.names, target.shape) else {
+            return self.computed(at, target, &Context::default());
+        };
+        for name in names {
+            if !self.set.sources.contains_key(name) {
+                self.absent(name, target)?;
+                continue;
+            }
+            self.set.template(name, &Context::default()).map_err(|problems| self.in_include(at, name, &problems))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn no_template(&self, name: &str, at: &Range<usize>) -> Problem {
+        self.problem_at(
+            at.clone(),
+            format!("there is no template {name:?}"),
+            "check the name and the folder; names are relative to the folder of templates",
+        )
+    }
+}

@@ -1,0 +1,144 @@
+//! What the value of an attribute means to a browser, by element and name.
+
+use super::lists::{Meta, Srcset};
+use super::script::Script;
+use super::style::Style;
+use super::tag::Tag;
+use super::url::Url;
+use super::{Context, Language};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub(super) enum Kind {
+    #[default]
+    Plain,
+    /// A link or a picture: any harmless scheme.
+    Link,
+    /// Code, or what decides where code comes from: this site only.
+    Code,
+    /// Where a form goes: nothing printed yet.
+    Action,
+    /// Where a form goes: one value so far, and nothing else.
+    ActionValue,
+    /// Where a form goes: a path of this site, with values in it.
+    ActionPath,
+    /// Where a form goes: another site, with values in its URL.
+    ActionElsewhere,
+    /// `formaction`.
+    SentTo,
+    /// The end of an SVG animation: may become a link's target.
+    Animation,
+    Srcset,
+    Srcdoc,
+    Meta,
+    Style,
+    /// `on…`.
+    Handler,
+    /// What client libraries evaluate.
+    Expression,
+    /// No value may decide this.
+    Fixed,
+}
+
+impl Kind {
+    /// Written text follows: a form's action is then no longer one value alone.
+    pub(super) fn with_text(self, text: &str) -> Self {
+        if self == Self::ActionValue && !text.trim().is_empty() { Self::Action } else { self }
+    }
+}
+
+/// Names that hold URLs in some element or other.
+const LINKS: [&str; 18] = [
+    "href",
+    "src",
+    "cite",
+    "background",
+    "poster",
+    "action",
+    "longdesc",
+    "usemap",
+    "profile",
+    "manifest",
+    "icon",
+    "classid",
+    "codebase",
+    "data",
+    "archive",
+    "ping",
+    "lowsrc",
+    "dynsrc",
+];
+
+/// What decides how the rest of the element is read, or what it may do.
+const FIXED: [&str; 11] =
+    ["http-equiv", "sandbox", "integrity", "formmethod", "method", "attributename", "is", "charset", "language", "csp", "allow"];
+
+pub(super) fn classify(tag: &Tag, name: &str) -> Kind {
+    let element = tag.element.as_str();
+    // svg:onclick and xlink:href are what they are without their prefix, in some browser at some time
+    let bare = name.rsplit(':').next().unwrap_or(name);
+    if is_client_expression(name) {
+        return Kind::Expression;
+    }
+    match (element, bare) {
+        _ if bare.starts_with("on") => Kind::Handler,
+        (_, "style") => Kind::Style,
+        (_, "srcdoc") => Kind::Srcdoc,
+        (_, "srcset" | "imagesrcset") => Kind::Srcset,
+        ("meta", "content") => Kind::Meta,
+        ("script", "type") | ("link", "rel" | "as") => Kind::Fixed,
+        ("animate" | "set" | "animatetransform" | "animatemotion", "to" | "from" | "by" | "values") => Kind::Animation,
+        (_, "formaction") => Kind::SentTo,
+        ("form", "action") => Kind::Action,
+        _ if FIXED.contains(&bare) => Kind::Fixed,
+        ("script" | "use", "src" | "href") | ("object", "data" | "codebase" | "classid") | ("embed", "src") | ("base", "href") => {
+            Kind::Code
+        }
+        ("link", "href") if !tag.is_harmless_link() => Kind::Code,
+        (_, "base") if name.starts_with("xml:") => Kind::Code,
+        _ if name.starts_with("xmlns") => Kind::Link,
+        _ if LINKS.contains(&bare) || holds_url(bare) => Kind::Link,
+        _ => Kind::Plain,
+    }
+}
+
+/// Names that sites make up, such as `data-src-url`.
+fn holds_url(name: &str) -> bool {
+    ["src", "uri", "url", "href"].iter().any(|part| name.contains(part))
+}
+
+/// Alpine, Vue, Angular, htmx and hyperscript evaluate these as code.
+fn is_client_expression(name: &str) -> bool {
+    const PREFIXES: [&str; 8] = ["x-", "@", ":", "v-", "ng-", "data-ng-", "hx-on", "data-hx-on"];
+    let is_bracketed = name.starts_with(['(', '[', '*', '#']);
+    const NAMES: [&str; 6] = ["hx-vars", "data-hx-vars", "hx-vals", "data-hx-vals", "_", "data-script"];
+    is_bracketed || PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
+}
+
+/// Whether a value may be the name of this attribute.
+pub(crate) fn is_plain_attribute(element: &str, name: &str) -> bool {
+    let tag = Tag { element: element.to_owned(), ..Tag::default() };
+    let decides = ["id", "name", "form", "type", "rel", "target", "value", "slot", "shadowrootmode"].contains(&name);
+    let is_word = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    is_word && starts_well && !decides && classify(&tag, &name.to_ascii_lowercase()) == Kind::Plain
+}
+
+impl Context {
+    /// The name of an attribute is complete and `=` was read.
+    pub(super) fn begin_attribute(&mut self) {
+        let name = std::mem::take(&mut self.name);
+        let kind = if self.tag.is_end { Kind::Plain } else { classify(&self.tag, &name) };
+        self.attribute = super::Attribute { name, kind, ..Default::default() };
+        self.attribute.text = self.keeps_text().then(String::new);
+        self.language = match kind {
+            Kind::Plain | Kind::Fixed => Language::None,
+            Kind::Link | Kind::Code | Kind::SentTo | Kind::Animation => Language::Url(Url::Start),
+            Kind::Action | Kind::ActionValue | Kind::ActionPath | Kind::ActionElsewhere => Language::Url(Url::Start),
+            Kind::Srcset => Language::Srcset(Srcset::Start),
+            Kind::Srcdoc => Language::Srcdoc(Box::default()),
+            Kind::Meta => Language::Meta(Meta::Plain(String::new())),
+            Kind::Style => Language::Style(Style::in_attribute(self.foreign)),
+            Kind::Handler | Kind::Expression => Language::Script(Script::in_attribute()),
+        };
+    }
+}

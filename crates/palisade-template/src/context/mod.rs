@@ -1,0 +1,193 @@
+//! Where in a page a place is: HTML, and inside it URLs, scripts and styles. A [`Context`] reads the static text of a template and knows at
+//! every point what a value printed there would be part of.
+//!
+//! It follows the tokenizer of the [HTML standard](https://html.spec.whatwg.org/multipage/parsing.html#tokenization). Whatever the standard
+//! leaves in doubt, or what a reader of the template could take for something else, is a [`Fault`], never a guess.
+
+mod attribute;
+mod html;
+mod join;
+mod lists;
+mod script;
+mod style;
+mod tag;
+mod url;
+mod value;
+mod words;
+
+pub(crate) use attribute::is_plain_attribute;
+pub(crate) use lists::is_plain_element;
+pub(crate) use url::{is_allowed_scheme, is_code_scheme};
+pub(crate) use value::Escaper;
+pub(crate) use value::{Inner, Next, Outer};
+
+use lists::{Meta, Srcset};
+use script::Script;
+use style::Style;
+use tag::Tag;
+use url::Url;
+
+/// A place in a page.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub(crate) struct Context {
+    html: Html,
+    /// The name of the element or attribute that is being read, in lower case.
+    name: String,
+    tag: Tag,
+    attribute: Attribute,
+    language: Language,
+    /// Inside `<svg>` or `<math>`, where browsers read style and title as markup.
+    foreign: bool,
+}
+
+/// States of the HTML tokenizer, as far as they matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+enum Html {
+    #[default]
+    Text,
+    /// After `<` at the end of a piece of text.
+    TagOpen,
+    /// After `</` at the end of a piece of text.
+    EndTagOpen,
+    Comment(Dashes),
+    /// `<!doctype …>` and what browsers take for a comment.
+    Declaration,
+    TagName,
+    /// A tag name that a value ended.
+    TagNameValue,
+    BeforeName,
+    /// Between attributes, where branches met: white space, `/` or `>` must follow.
+    Boundary,
+    Name,
+    /// An attribute name that a value ended.
+    NameValue,
+    AfterName,
+    BeforeValue,
+    Value,
+    /// Title, textarea and the like: text in which only the end tag is markup.
+    PlainText,
+    /// Script and style.
+    Code,
+    /// After `break` and `continue`: nothing is printed from here.
+    Unreachable,
+}
+
+/// How much of the end of a comment was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Dashes {
+    None,
+    One,
+    Two,
+    /// `--!`
+    Bang,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+struct Attribute {
+    name: String,
+    kind: attribute::Kind,
+    quote: Quote,
+    /// The decoded text so far, for attributes whose value decides something. `None` after a value.
+    text: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+enum Quote {
+    Double,
+    Single,
+    #[default]
+    None,
+}
+
+/// The language that text is in, inside of HTML.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+enum Language {
+    #[default]
+    None,
+    Url(Url),
+    Script(Script),
+    Style(Style),
+    Srcset(Srcset),
+    /// A page within an attribute.
+    Srcdoc(Box<Context>),
+    Meta(Meta),
+}
+
+/// Why a template is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) message: String,
+    pub(crate) help: &'static str,
+    /// Offset in the source, if it is not where the text begins.
+    pub(crate) at: Option<usize>,
+}
+
+impl Fault {
+    fn new(message: impl Into<String>, help: &'static str) -> Self {
+        Self { message: message.into(), help, at: None }
+    }
+
+    fn at(mut self, offset: usize) -> Self {
+        self.at.get_or_insert(offset);
+        self
+    }
+}
+
+/// A change to the source: `remove` bytes at `at` give way to `insert`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Edit {
+    pub(crate) at: usize,
+    pub(crate) remove: usize,
+    pub(crate) insert: String,
+}
+
+/// What the surroundings decide, and what reading changes.
+pub(crate) struct Scan<'a> {
+    pub(crate) edits: &'a mut Vec<Edit>,
+    pub(crate) rules: &'a Rules,
+    /// Whether the text is the result of rewriting: then what rewriting adds is expected, and nothing may be left to change.
+    pub(crate) pass: Pass,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    Rewrite,
+    Verify,
+}
+
+/// What a site decides about its templates.
+#[derive(Clone, Default)]
+pub(crate) struct Rules {
+    pub(crate) inline_handlers: InlineHandlers,
+    pub(crate) integrity: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum InlineHandlers {
+    #[default]
+    Refused,
+    Escaped,
+}
+
+impl Scan<'_> {
+    fn replace(&mut self, at: usize, remove: usize, insert: impl Into<String>) {
+        self.edits.push(Edit { at, remove, insert: insert.into() });
+    }
+}
+
+impl Context {
+    /// Whether this is HTML text outside of every tag, where a page begins and ends.
+    pub(crate) fn is_text(&self) -> bool {
+        self.html == Html::Text
+    }
+
+    /// Whether what was captured here is HTML: text, or a title.
+    pub(crate) fn is_text_or_title(&self) -> bool {
+        matches!(self.html, Html::Text | Html::PlainText)
+    }
+
+    /// The context after `break` and `continue`.
+    pub(crate) fn unreachable() -> Self {
+        Self { html: Html::Unreachable, ..Self::default() }
+    }
+}

@@ -1,0 +1,79 @@
+//! Comments of scripts: in elements they are taken out, in attributes they stay.
+
+use super::markup::find_end_tag;
+use super::{At, Place, Script, ScriptKind, is_newline};
+use crate::context::Fault;
+
+impl Script {
+    /// `<!--`, `-->` at the start of a line and `#!` are comments in classic scripts.
+    pub(super) fn html_comment(&self, rest: &str) -> Result<Option<usize>, Fault> {
+        let length = match rest {
+            _ if rest.starts_with("<!--") => 4,
+            _ if rest.starts_with("-->") && self.line_is_blank => 3,
+            _ if rest.starts_with("#!") => 2,
+            _ => return Ok(None),
+        };
+        match self.kind {
+            ScriptKind::Module | ScriptKind::Json => Err(Fault::new(
+                "browsers disagree on what this is in a module",
+                "write comments with // and put spaces between operators",
+            )),
+            _ => Ok(Some(length)),
+        }
+    }
+
+    pub(super) fn begin_comment(&mut self, comment: At, length: usize, place: &mut Place<'_, '_>) {
+        self.in_word = false;
+        self.comment_has_newline = false;
+        self.at = comment;
+        if let Some((at, scan)) = place {
+            scan.replace(*at, length, "");
+        }
+    }
+
+    pub(super) fn line_comment(&mut self, rest: &str, place: &mut Place<'_, '_>) -> usize {
+        let newline = rest.find(is_newline);
+        let end_tag = if place.is_some() { find_end_tag(rest, "script") } else { None };
+        let length = newline.into_iter().chain(end_tag).min().unwrap_or(rest.len());
+        if let Some((at, scan)) = place {
+            scan.replace(*at, length, "");
+        }
+        if newline == Some(length) || end_tag == Some(length) {
+            self.at = At::Code;
+            self.line_is_blank = true;
+        }
+        length
+    }
+
+    /// A comment counts as a space, or as a line break if it holds one.
+    pub(super) fn block_comment(&mut self, rest: &str, place: &mut Place<'_, '_>) -> usize {
+        let close = rest.find("*/");
+        let end_tag = if place.is_some() { find_end_tag(rest, "script") } else { None };
+        if let Some(end) = end_tag.filter(|end| close.is_none_or(|close| *end < close)) {
+            return end;
+        }
+        let length = close.map_or(rest.len(), |close| close + 2);
+        self.comment_has_newline |= rest[..length].contains(is_newline);
+        if let Some((at, scan)) = place {
+            let insert = match (close, self.comment_has_newline) {
+                (None, _) => "",
+                (Some(_), true) => "\n",
+                (Some(_), false) => " ",
+            };
+            scan.replace(*at, length, insert);
+        }
+        if close.is_some() {
+            self.at = At::Code;
+            self.line_is_blank |= self.comment_has_newline;
+        }
+        length
+    }
+
+    /// A line comment of an element is gone with its line. Says whether another comment is open.
+    pub(in crate::context) fn end_comment(&mut self) -> bool {
+        if self.at == At::LineComment {
+            self.at = At::Code;
+        }
+        self.at == At::BlockComment
+    }
+}

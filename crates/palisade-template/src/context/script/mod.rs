@@ -1,0 +1,458 @@
+//! Where in a script a place is ([ECMAScript, lexical grammar](https://tc39.es/ecma262/#sec-ecmascript-language-lexical-grammar)).
+//!
+//! Everything but the meaning of `/` is decided by the characters themselves. Whether a `/` divides or begins a regular expression depends
+//! on what stands before it; where that is in doubt, the `/` is a [`Fault`].
+
+mod comment;
+mod join;
+mod markup;
+
+pub(in crate::context) use markup::{find_end_tag, is_end_tag};
+
+use super::{Fault, Scan};
+use markup::{looks_like_markup, markup};
+
+/// Where the text is in the source, if it is text of an element and can be changed.
+type Place<'p, 's> = Option<(usize, &'p mut Scan<'s>)>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Script {
+    pub(in crate::context) kind: ScriptKind,
+    pub(in crate::context) at: At,
+    pub(in crate::context) slash: Slash,
+    /// The word that was read last, as far as it can matter.
+    word: String,
+    /// The next letter belongs to the word.
+    in_word: bool,
+    /// A dot stands before the word: `x.return` is no keyword.
+    after_dot: bool,
+    /// `+` or `-` once: a second one makes `++`.
+    sign: Option<char>,
+    /// Nothing but white space since the line began, which makes `-->` a comment.
+    line_is_blank: bool,
+    nest: Vec<Nest>,
+    /// The comment that is open began in this piece of text, or in one that was rewritten before it.
+    comment_has_newline: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum ScriptKind {
+    Classic,
+    Module,
+    Json,
+    /// A type that browsers do not run: text for a library.
+    Markup,
+    Attribute,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum At {
+    Code,
+    /// After a `/` that is no comment yet.
+    AfterSlash,
+    Double,
+    Single,
+    Template,
+    /// After a `$` in a template literal.
+    TemplateDollar,
+    Regexp,
+    RegexpClass,
+    LineComment,
+    BlockComment,
+}
+
+/// What a `/` would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Slash {
+    Regexp,
+    Division,
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Nest {
+    Parenthesis,
+    /// After `if`, `while`, `for` or `with`: a statement follows the `)`.
+    Condition,
+    Brace,
+    /// `${` in a template literal.
+    Substitution,
+    /// Branches disagree on what is open.
+    Unknown,
+}
+
+impl ScriptKind {
+    pub(in crate::context) fn of_type(written: Option<&str>) -> Self {
+        let kind = written.unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = kind.split(';').next().unwrap_or_default().trim_end();
+        match essence {
+            "module" => Self::Module,
+            "importmap" | "speculationrules" => Self::Json,
+            json if json.ends_with("json") => Self::Json,
+            "" => Self::Classic,
+            script
+                if ["javascript", "ecmascript", "jscript", "livescript", "babel", "jsx", "typescript"]
+                    .iter()
+                    .any(|part| script.contains(part)) =>
+            {
+                Self::Classic
+            }
+            _ => Self::Markup,
+        }
+    }
+}
+
+impl Script {
+    pub(in crate::context) fn in_element(kind: ScriptKind) -> Self {
+        Self {
+            kind,
+            at: At::Code,
+            slash: Slash::Regexp,
+            word: String::new(),
+            in_word: false,
+            after_dot: false,
+            sign: None,
+            line_is_blank: true,
+            nest: Vec::new(),
+            comment_has_newline: false,
+        }
+    }
+
+    pub(in crate::context) fn in_attribute() -> Self {
+        Self::in_element(ScriptKind::Attribute)
+    }
+
+    /// Reads decoded text of an attribute.
+    pub(in crate::context) fn read(&mut self, text: &str) -> Result<(), Fault> {
+        let mut at = 0;
+        while at < text.len() {
+            at += self.step(&text[at..], &mut None)?;
+        }
+        Ok(())
+    }
+
+    /// Reads text of an element that begins at `base` in the source. Returns the offset of its end tag, if that is in the text.
+    pub(in crate::context) fn read_element(
+        &mut self,
+        text: &str,
+        base: usize,
+        scan: &mut Scan<'_>,
+    ) -> Result<Option<usize>, Fault> {
+        if self.at == At::AfterSlash && text.starts_with(['/', '*']) {
+            return Err(Fault::new(
+                "a comment begins on one side of a template tag and goes on on the other",
+                "write // and /* in one piece",
+            ));
+        }
+        let mut at = 0;
+        while at < text.len() {
+            let rest = &text[at..];
+            if is_end_tag(rest, "script") && !self.is_literal() {
+                return self.end_of_element().map(|()| Some(at)).map_err(|fault| fault.at(base + at));
+            }
+            let mut place = Some((base + at, &mut *scan));
+            at += self.step(rest, &mut place).map_err(|fault| fault.at(base + at))?;
+        }
+        Ok(None)
+    }
+
+    fn is_literal(&self) -> bool {
+        matches!(self.at, At::Double | At::Single | At::Template | At::TemplateDollar | At::Regexp | At::RegexpClass)
+            && self.kind != ScriptKind::Markup
+    }
+
+    fn end_of_element(&self) -> Result<(), Fault> {
+        match self.at {
+            At::BlockComment => {
+                Err(Fault::new("this end tag is inside a comment, and ends the script", "close the comment with */ before it"))
+            }
+            _ => self.finish(),
+        }
+    }
+
+    /// The script ends here.
+    pub(in crate::context) fn finish(&self) -> Result<(), Fault> {
+        let inside = match self.at {
+            At::Code | At::LineComment | At::AfterSlash => None,
+            At::BlockComment => Some("a comment"),
+            _ => Some("a string or regular expression"),
+        };
+        let open = inside.or(self.nest.contains(&Nest::Substitution).then_some("a template literal"));
+        match open {
+            Some(open) => Err(Fault::new(format!("the script ends inside {open}"), "close it in the template")),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads one character or one token, and returns its length.
+    fn step(&mut self, rest: &str, place: &mut Place<'_, '_>) -> Result<usize, Fault> {
+        let character = rest.chars().next().unwrap_or_default();
+        if self.kind == ScriptKind::Markup {
+            return markup(rest, character);
+        }
+        if let Some((at, scan)) = place
+            && self.is_literal()
+            && looks_like_markup(rest)
+        {
+            // in a literal < and \u003C are the same to the script, and only one of them is to the HTML parser
+            scan.replace(*at, 1, "\\u003C");
+            return Ok(1);
+        }
+        match self.at {
+            At::Code => self.code(rest, character, place),
+            At::AfterSlash => self.after_slash(rest, character, place),
+            At::Double => self.string(rest, character, '"'),
+            At::Single => self.string(rest, character, '\''),
+            At::Template | At::TemplateDollar => self.template(rest, character),
+            At::Regexp | At::RegexpClass => self.regexp(rest, character),
+            At::LineComment => Ok(self.line_comment(rest, place)),
+            At::BlockComment => Ok(self.block_comment(rest, place)),
+        }
+    }
+
+    fn code(&mut self, rest: &str, character: char, place: &mut Place<'_, '_>) -> Result<usize, Fault> {
+        if let Some((at, scan)) = place
+            && character == '<'
+        {
+            match rest.as_bytes().get(1) {
+                // </x/ would be an end tag if a value completed it
+                Some(b'/') | None => scan.replace(*at + 1, 0, " "),
+                _ => {}
+            }
+        }
+        if let Some(length) = self.html_comment(rest)? {
+            self.begin_comment(At::LineComment, length, place);
+            return Ok(length);
+        }
+        let sign = self.sign.take();
+        let was_blank = std::mem::replace(&mut self.line_is_blank, false);
+        match character {
+            c if is_word(c) => self.letter(c),
+            c if is_newline(c) => self.space(true),
+            c if c.is_whitespace() || c == '\u{feff}' => self.space(was_blank),
+            '"' => self.enter(At::Double),
+            '\'' => self.enter(At::Single),
+            '`' => self.enter(At::Template),
+            '/' if self.slash == Slash::Unknown && !rest[1..].starts_with(['/', '*']) => {
+                return Err(Fault::new(
+                    "this / could divide or begin a regular expression",
+                    "put the operands of a division, or the regular expression, into parentheses",
+                ));
+            }
+            '/' => {
+                self.in_word = false;
+                self.at = At::AfterSlash;
+            }
+            _ => self.punctuation(character, sign),
+        }
+        Ok(character.len_utf8())
+    }
+
+    fn letter(&mut self, letter: char) {
+        if !self.in_word {
+            self.word.clear();
+            self.in_word = true;
+        }
+        if self.word.len() < LONGEST_KEYWORD {
+            self.word.push(letter);
+        }
+        self.slash = match self.word.as_str() {
+            _ if self.after_dot => Slash::Division,
+            "break" | "case" | "continue" | "delete" | "do" | "else" | "extends" | "finally" | "in" | "instanceof" | "new"
+            | "return" | "throw" | "try" | "typeof" | "void" => Slash::Regexp,
+            // words that are names in some places and operators in others
+            "yield" | "await" | "of" => Slash::Unknown,
+            word if word.starts_with(SEVERAL) => Slash::Unknown,
+            _ => Slash::Division,
+        };
+    }
+
+    fn space(&mut self, line_is_blank: bool) {
+        self.in_word = false;
+        self.line_is_blank = line_is_blank;
+    }
+
+    fn enter(&mut self, at: At) {
+        self.end_word();
+        self.at = at;
+    }
+
+    fn end_word(&mut self) {
+        self.in_word = false;
+        self.after_dot = false;
+        self.word.clear();
+    }
+
+    fn punctuation(&mut self, character: char, sign: Option<char>) {
+        let is_number = self.word.starts_with(|first: char| first.is_ascii_digit()) && self.in_word;
+        let is_condition = !self.after_dot && matches!(self.word.as_str(), "if" | "while" | "for" | "with");
+        self.end_word();
+        self.slash = Slash::Regexp;
+        match character {
+            '(' if is_condition => self.nest.push(Nest::Condition),
+            '(' => self.nest.push(Nest::Parenthesis),
+            '{' => self.nest.push(Nest::Brace),
+            ')' => {
+                let open = self.nest.pop_if(|open| matches!(open, Nest::Condition | Nest::Parenthesis | Nest::Unknown));
+                self.slash = match open {
+                    Some(Nest::Condition) => Slash::Regexp,
+                    Some(Nest::Parenthesis) => Slash::Division,
+                    _ => Slash::Unknown,
+                };
+            }
+            ']' => self.slash = Slash::Division,
+            '}' => self.close_brace(),
+            '.' if is_number => self.slash = Slash::Division,
+            '.' => self.after_dot = true,
+            '+' | '-' if sign == Some(character) => self.slash = Slash::Division,
+            '+' | '-' => self.sign = Some(character),
+            _ => {}
+        }
+    }
+
+    fn close_brace(&mut self) {
+        // parentheses that are open here are a mistake, and end with the braces around them
+        while self.nest.pop_if(|open| matches!(open, Nest::Condition | Nest::Parenthesis)).is_some() {}
+        match self.nest.last() {
+            Some(Nest::Substitution) => {
+                self.nest.pop();
+                self.at = At::Template;
+            }
+            Some(Nest::Brace) => {
+                self.nest.pop();
+            }
+            _ => {}
+        }
+    }
+
+    fn after_slash(&mut self, rest: &str, character: char, place: &mut Place<'_, '_>) -> Result<usize, Fault> {
+        match character {
+            '/' | '*' => {
+                let comment = if character == '/' { At::LineComment } else { At::BlockComment };
+                // the comment began one character ago
+                if let Some((at, _)) = place {
+                    *at -= 1;
+                }
+                self.begin_comment(comment, 2, place);
+                Ok(1)
+            }
+            _ if self.slash == Slash::Regexp => {
+                self.at = At::Regexp;
+                self.regexp(rest, character)
+            }
+            _ => {
+                self.operator();
+                Ok(0)
+            }
+        }
+    }
+
+    /// The `/` was a division.
+    fn operator(&mut self) {
+        self.end_word();
+        self.at = At::Code;
+        self.slash = Slash::Regexp;
+    }
+
+    fn string(&mut self, rest: &str, character: char, quote: char) -> Result<usize, Fault> {
+        match character {
+            '\\' => escape(rest, "string"),
+            c if c == quote => Ok(self.end_literal(1)),
+            '\n' | '\r' => Err(Fault::new("a line break in a string", "close the string on its line, or use a template literal")),
+            c => Ok(c.len_utf8()),
+        }
+    }
+
+    fn end_literal(&mut self, length: usize) -> usize {
+        self.at = At::Code;
+        self.slash = Slash::Division;
+        length
+    }
+
+    fn template(&mut self, rest: &str, character: char) -> Result<usize, Fault> {
+        match character {
+            '\\' => {
+                self.at = At::Template;
+                escape(rest, "template literal")
+            }
+            '`' => Ok(self.end_literal(1)),
+            '{' if self.at == At::TemplateDollar => {
+                self.nest.push(Nest::Substitution);
+                self.end_word();
+                self.at = At::Code;
+                self.slash = Slash::Regexp;
+                Ok(1)
+            }
+            c => {
+                self.at = if c == '$' { At::TemplateDollar } else { At::Template };
+                Ok(c.len_utf8())
+            }
+        }
+    }
+
+    fn regexp(&mut self, rest: &str, character: char) -> Result<usize, Fault> {
+        match (self.at, character) {
+            (_, '\\') => escape(rest, "regular expression"),
+            (_, c) if is_newline(c) => {
+                Err(Fault::new("a line break in a regular expression", "if this / divides, put its operands into parentheses"))
+            }
+            (At::Regexp, '/') => Ok(self.end_literal(1)),
+            (At::Regexp, '[') => {
+                self.at = At::RegexpClass;
+                Ok(1)
+            }
+            (At::RegexpClass, ']') => {
+                self.at = At::Regexp;
+                Ok(1)
+            }
+            (_, c) => Ok(c.len_utf8()),
+        }
+    }
+
+    /// A value was printed.
+    pub(in crate::context) fn after_value(&mut self) {
+        match self.at {
+            At::Code => self.operand(),
+            At::AfterSlash if self.slash == Slash::Regexp => self.at = At::Regexp,
+            At::AfterSlash => {
+                self.operator();
+                self.operand();
+            }
+            At::TemplateDollar => self.at = At::Template,
+            _ => {}
+        }
+    }
+
+    fn operand(&mut self) {
+        self.end_word();
+        self.sign = None;
+        self.line_is_blank = false;
+        self.slash = Slash::Division;
+    }
+}
+
+fn escape(rest: &str, what: &str) -> Result<usize, Fault> {
+    let mut characters = rest.chars();
+    let slash = characters.next().map_or(0, char::len_utf8);
+    match characters.next() {
+        Some('\r') if rest[slash + 1..].starts_with('\n') => Ok(slash + 2),
+        Some(escaped) => Ok(slash + escaped.len_utf8()),
+        None => {
+            Err(Fault::new(format!("an escape in a {what} is cut off"), "write the whole escape on one side of the template tag"))
+        }
+    }
+}
+
+fn is_word(character: char) -> bool {
+    // # begins a private name, \ an escape in a name
+    character.is_alphanumeric() || matches!(character, '_' | '$' | '\\' | '#' | '\u{200c}' | '\u{200d}')
+}
+
+fn is_newline(character: char) -> bool {
+    matches!(character, '\n' | '\r' | '\u{2028}' | '\u{2029}')
+}
+
+/// `instanceof`, and one more so that a longer word is none.
+const LONGEST_KEYWORD: usize = 11;
+/// Stands for "this word or another".
+const SEVERAL: char = '\0';

@@ -1,0 +1,205 @@
+//! What is known of the tag that is being read, and what is written into it.
+
+use super::attribute::Kind;
+use super::script::{Script, ScriptKind};
+use super::style::Style;
+use super::url::leaves_site;
+use super::{Attribute, Context, Fault, Html, InlineHandlers, Language, Pass, Scan};
+
+/// Names that only rewriting writes.
+pub(crate) const NONCE: &str = " nonce=\"{{ (_palisade.nonce)|_palisade_text_quoted }}\"";
+pub(crate) const TOKEN: &str = "{{ _palisade.token }}";
+pub(crate) const TOKEN_IF_OURS: &str = "{{ _palisade_token_if_ours() }}";
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub(super) struct Tag {
+    pub(super) element: String,
+    pub(super) is_end: bool,
+    /// The value of `type`, of `method`, …: the first of each name counts, as in browsers.
+    pub(super) facts: Vec<(&'static str, String)>,
+    pub(super) action: Action,
+    pub(super) has_nonce: bool,
+    /// A `/` stands before the `>`.
+    pub(super) closes_itself: bool,
+}
+
+/// Where a form goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub(super) enum Action {
+    #[default]
+    Here,
+    Elsewhere,
+    /// One value decides; the escaper remembers what it was.
+    Value,
+    /// Branches disagree.
+    Unknown,
+}
+
+/// Attributes whose written value decides something.
+const FACTS: [&str; 7] = ["type", "method", "rel", "src", "href", "integrity", "language"];
+
+impl Tag {
+    pub(super) fn fact(&self, name: &str) -> Option<&str> {
+        self.facts.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a `link` names something that no browser runs or applies.
+    pub(super) fn is_harmless_link(&self) -> bool {
+        const HARMLESS: [&str; 10] =
+            ["alternate", "author", "canonical", "help", "icon", "license", "me", "next", "prev", "search"];
+        let rel = self.fact("rel").unwrap_or("stylesheet").to_ascii_lowercase();
+        rel.split_ascii_whitespace().all(|word| HARMLESS.contains(&word) && !rel.contains("stylesheet"))
+    }
+}
+
+impl Context {
+    /// Whether the text of the attribute has to be kept.
+    pub(super) fn keeps_text(&self) -> bool {
+        let name = self.attribute.name.as_str();
+        FACTS.contains(&name) || (name == "action" && self.tag.element == "form") || self.attribute.kind == Kind::SentTo
+    }
+
+    /// The attribute is complete.
+    pub(super) fn end_attribute(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
+        self.language.finish()?;
+        let attribute = std::mem::take(&mut self.attribute);
+        self.language = Language::None;
+        self.html = Html::BeforeName;
+        if !self.tag.is_end {
+            self.note(&attribute, scan)?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, attribute: &Attribute, scan: &mut Scan<'_>) -> Result<(), Fault> {
+        let text = attribute.text.as_deref();
+        if attribute.name == "nonce" && scan.pass == Pass::Rewrite {
+            return Err(Fault::new(
+                "the nonce is written by the framework",
+                "remove the nonce attribute: every <script> and <style> of a template gets it by itself",
+            ));
+        }
+        if matches!(attribute.kind, Kind::Handler) && scan.rules.inline_handlers == InlineHandlers::Refused {
+            return Err(Fault::new(
+                format!("the inline event handler {} never runs under the content security policy", attribute.name),
+                "move the code into a <script> of the page: element.addEventListener(…)",
+            ));
+        }
+        if attribute.kind == Kind::SentTo && text.is_none_or(leaves_site) {
+            return Err(Fault::new(
+                "formaction could send the form, with its token, to another site",
+                "write a path of this site, or make a second form",
+            ));
+        }
+        self.has_nonce(attribute);
+        if attribute.name == "action" && self.tag.element == "form" && self.tag.fact("action").is_none() {
+            self.tag.facts.push(("action", String::new()));
+            self.tag.action = action(attribute)?;
+        }
+        if let (Some(name), Some(text)) = (FACTS.iter().find(|name| **name == attribute.name), text)
+            && self.tag.fact(name).is_none()
+        {
+            self.tag.facts.push((name, text.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn has_nonce(&mut self, attribute: &Attribute) {
+        self.tag.has_nonce |= attribute.name == "nonce";
+    }
+
+    /// The `>` at `at` in the source.
+    pub(super) fn end_tag(&mut self, at: usize, scan: &mut Scan<'_>) -> Result<(), Fault> {
+        let tag = std::mem::take(&mut self.tag);
+        let element = tag.element.clone();
+        *self = Self { html: Html::Text, foreign: self.foreign, ..Self::default() };
+        if tag.is_end {
+            self.foreign &= !matches!(element.as_str(), "svg" | "math");
+            return Ok(());
+        }
+        let is_raw = matches!(element.as_str(), "script" | "style" | "title" | "textarea");
+        if is_raw && tag.closes_itself {
+            return Err(Fault::new(format!("browsers do not read <{element}/> as closed"), "write the end tag").at(at));
+        }
+        match element.as_str() {
+            "script" => self.begin_script(&tag, at, scan)?,
+            "style" => {
+                write_nonce(&tag, at, scan);
+                self.begin(Html::Code, element, Language::Style(Style::in_element(self.foreign)));
+            }
+            "title" | "textarea" | "iframe" | "xmp" | "noembed" | "noframes" => {
+                self.begin(Html::PlainText, element, Language::None);
+            }
+            "plaintext" => return Err(Fault::new("<plaintext> cannot be ended", "use <pre>").at(at)),
+            "form" => form(&tag, at, scan)?,
+            "link" => write_integrity(&tag, "href", at, scan),
+            "svg" | "math" if !tag.closes_itself => self.foreign = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, html: Html, element: String, language: Language) {
+        self.html = html;
+        self.tag.element = element;
+        self.language = language;
+    }
+
+    fn begin_script(&mut self, tag: &Tag, at: usize, scan: &mut Scan<'_>) -> Result<(), Fault> {
+        let kind = ScriptKind::of_type(tag.fact("type"));
+        if kind != ScriptKind::Markup {
+            write_nonce(tag, at, scan);
+        }
+        write_integrity(tag, "src", at, scan);
+        self.begin(Html::Code, "script".into(), Language::Script(Script::in_element(kind)));
+        Ok(())
+    }
+}
+
+fn action(attribute: &Attribute) -> Result<Action, Fault> {
+    match &attribute.text {
+        Some(text) if leaves_site(text) => Ok(Action::Elsewhere),
+        Some(_) => Ok(Action::Here),
+        None if attribute.kind == Kind::ActionValue => Ok(Action::Value),
+        None if attribute.kind == Kind::ActionPath => Ok(Action::Here),
+        None if attribute.kind == Kind::ActionElsewhere => Ok(Action::Elsewhere),
+        None => Err(Fault::new(
+            "this form could be sent anywhere, with its token",
+            "start the action with its path, as in action=\"/tickets/{{ id }}\", or let one value be all of it",
+        )),
+    }
+}
+
+fn form(tag: &Tag, at: usize, scan: &mut Scan<'_>) -> Result<(), Fault> {
+    let is_post = tag.fact("method").is_some_and(|method| method.trim().eq_ignore_ascii_case("post"));
+    if !is_post || scan.pass == Pass::Verify {
+        return Ok(());
+    }
+    match tag.action {
+        Action::Here => scan.replace(at + 1, 0, TOKEN),
+        Action::Value => scan.replace(at + 1, 0, TOKEN_IF_OURS),
+        Action::Elsewhere => {}
+        Action::Unknown => {
+            return Err(Fault::new("the branches disagree on where this form goes", "write the whole form into each branch").at(at));
+        }
+    }
+    Ok(())
+}
+
+fn write_nonce(tag: &Tag, at: usize, scan: &mut Scan<'_>) {
+    if !tag.has_nonce {
+        scan.replace(end_of_attributes(tag, at), 0, NONCE);
+    }
+}
+
+fn write_integrity(tag: &Tag, url: &str, at: usize, scan: &mut Scan<'_>) {
+    let known = tag.fact(url).and_then(|url| scan.rules.integrity.get(url));
+    if let (Some(hash), None) = (known, tag.fact("integrity")) {
+        let written = format!(" integrity=\"{hash}\"");
+        scan.replace(end_of_attributes(tag, at), 0, written);
+    }
+}
+
+fn end_of_attributes(tag: &Tag, at: usize) -> usize {
+    at - usize::from(tag.closes_itself)
+}

@@ -1,0 +1,184 @@
+//! The engine, set up so that nothing prints a value but by its escaper.
+
+use crate::analysis::{Checked, NAME, Use};
+use crate::context::{Escaper, Inner, Outer};
+use crate::escape::{self, Around, is_same_site, json, printable, write_html};
+use crate::sanitize::Preset;
+use crate::templates::Blocked;
+use crate::tree::syntax;
+use crate::trusted::{Kind, Trusted, TrustedHtml, html_to_text};
+use minijinja::value::{Rest, ValueKind};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, filters};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What the program does when a value is refused.
+pub(crate) type Hook = Arc<dyn Fn(&Blocked<'_>) + Send + Sync>;
+
+/// Where the form that is being printed goes, if a value decided it.
+struct FormAction {
+    stays: bool,
+}
+
+pub(crate) fn environment(checked: &Checked, hook: &Hook) -> Result<Environment<'static>, Error> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    environment.set_fuel(Some(MAX_FUEL));
+    environment.set_recursion_limit(MAX_RECURSION);
+    environment.set_syntax(syntax());
+    environment.set_debug(false);
+    environment.set_formatter(write_text);
+    environment.remove_filter("safe");
+    add_escapers(&mut environment, &Arc::from(checked.uses.as_slice()), hook);
+    add_filters(&mut environment);
+    keep_no_trust(&mut environment);
+    let pages = Arc::new(checked.pages.clone());
+    environment.add_filter(NAME, move |name: Value| page_name(&pages, name));
+    environment.add_function("_palisade_token_if_ours", token_if_ours);
+    for (name, template) in &checked.templates {
+        environment.add_template_owned(name.clone(), template.text.clone())?;
+    }
+    Ok(environment)
+}
+
+/// HTML text, and what stands in quoted attributes once its escaper has seen it.
+fn write_text(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    if let Some(text) = value.as_str() {
+        let written = if value.is_safe() { out.write_str(text) } else { write_html(out, text) };
+        return written.map_err(Error::from);
+    }
+    match value.kind() {
+        ValueKind::None => Ok(()),
+        ValueKind::Number | ValueKind::Bool => write!(out, "{value}").map_err(Error::from),
+        _ => {
+            printable(value)?;
+            write_html(out, &value.to_string()).map_err(Error::from)
+        }
+    }
+}
+
+fn add_escapers(environment: &mut Environment<'static>, uses: &Arc<[Use]>, hook: &Hook) {
+    for inner in Inner::ALL {
+        for outer in Outer::ALL {
+            let escaper = Escaper { inner, outer };
+            if !escaper.can_block() {
+                environment.add_filter(escaper.filter(), move |state: &mut State<'_, '_>, value: Value| {
+                    escape::escape(escaper, defined(state, value)?, &Around::default()).map(|escaped| escaped.value)
+                });
+                continue;
+            }
+            let (uses, hook) = (uses.clone(), hook.clone());
+            environment.add_filter(escaper.filter(), move |state: &mut State<'_, '_>, value: Value, index: usize| {
+                let place = uses.get(index).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "an unknown place"))?;
+                if inner == Inner::ActionStart {
+                    note_action(state, &value);
+                }
+                let escaped = escape::escape(escaper, defined(state, value)?, &place.around)?;
+                if escaped.is_blocked {
+                    hook(&Blocked {
+                        template: &place.template,
+                        line: place.line,
+                        expression: &place.expression,
+                        context: &place.context,
+                    });
+                }
+                Ok::<Value, Error>(escaped.value)
+            });
+        }
+    }
+}
+
+/// The engine looks for names that are not defined when it prints, which is after the escaper. What `{{ a if b }}` leaves out is nothing, and fine.
+fn defined(state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
+    if value.is_undefined() { state.format(value).map(|_| Value::from(())) } else { Ok(value) }
+}
+
+fn note_action(state: &mut State<'_, '_>, action: &Value) {
+    let stays = is_same_site(&action.to_string());
+    state.get_or_insert_extension(FormAction { stays }).stays = stays;
+}
+
+/// The form's token, unless the value that says where the form goes named another site.
+fn token_if_ours(state: &mut State<'_, '_>) -> Result<Value, Error> {
+    if !state.get_extension::<FormAction>().is_some_and(|action| action.stays) {
+        return Ok(Value::from(""));
+    }
+    match state.lookup("_palisade") {
+        Some(secrets) => secrets.get_attr("token"),
+        None => Ok(Value::from("")),
+    }
+}
+
+/// A name that is computed: of a template that begins and ends in HTML text.
+fn page_name(pages: &BTreeSet<String>, name: Value) -> Result<Value, Error> {
+    let names: Vec<Value> = match name.kind() {
+        ValueKind::Seq | ValueKind::Iterable => name.try_iter()?.collect(),
+        _ => vec![name.clone()],
+    };
+    let known = names.iter().filter(|name| name.as_str().is_some_and(|name| pages.contains(name)));
+    match (known.cloned().collect::<Vec<_>>(), name.kind()) {
+        (known, _) if known.is_empty() => {
+            Err(Error::new(ErrorKind::TemplateNotFound, format!("there is no template {name} that is a page by itself")))
+        }
+        (known, ValueKind::Seq | ValueKind::Iterable) => Ok(Value::from(known)),
+        _ => Ok(name),
+    }
+}
+
+fn add_filters(environment: &mut Environment<'static>) {
+    for name in ["json", "tojson"] {
+        environment
+            .add_filter(name, |value: Value| json(&value).map(|text| Value::from_object(Trusted { kind: Kind::Json, text })));
+    }
+    // every place escapes: the filter says that HTML is to be shown as text
+    for name in ["escape", "e"] {
+        environment.add_filter(name, |value: Value| if value.is_safe() { Value::from(value.to_string()) } else { value });
+    }
+    environment.add_filter("urlencode", |value: Value| {
+        filters::urlencode(&value).map(|text| Value::from_object(Trusted { kind: Kind::Url, text }))
+    });
+    environment.add_filter("sanitize", |value: Value, preset: &str| {
+        let preset = Preset::named(preset).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidOperation, format!("no preset {preset:?}: write \"plain\", \"comment\" or \"article\""))
+        })?;
+        Ok::<Value, Error>(TrustedHtml::sanitized(&value.to_string(), preset).into())
+    });
+}
+
+/// Filters that take strings apart would leave pieces of trusted HTML that are no HTML: they get its text.
+fn keep_no_trust(environment: &mut Environment<'static>) {
+    let apart: [(&'static str, Value); 13] = [
+        ("capitalize", Value::from_function(filters::capitalize)),
+        ("first", Value::from_function(filters::first)),
+        ("format", Value::from_function(filters::format)),
+        ("last", Value::from_function(filters::last)),
+        ("lines", Value::from_function(filters::lines)),
+        ("list", Value::from_function(filters::list)),
+        ("lower", Value::from_function(filters::lower)),
+        ("replace", Value::from_function(filters::replace)),
+        ("reverse", Value::from_function(filters::reverse)),
+        ("split", Value::from_function(filters::split)),
+        ("title", Value::from_function(filters::title)),
+        ("trim", Value::from_function(filters::trim)),
+        ("upper", Value::from_function(filters::upper)),
+    ];
+    for (name, filter) in apart {
+        environment.add_filter(name, move |state: &mut State<'_, '_>, values: Rest<Value>| {
+            let values: Vec<Value> = values.iter().map(as_text).collect();
+            filter.call(state, &values)
+        });
+    }
+}
+
+fn as_text(value: &Value) -> Value {
+    match value.as_str() {
+        Some(html) if value.is_safe() => Value::from(html_to_text(html)),
+        _ => value.clone(),
+    }
+}
+
+/// Instructions of one rendering: a page of 10,000 rows needs about a tenth of it.
+const MAX_FUEL: u64 = 5_000_000;
+/// Includes, macros and loops within each other.
+const MAX_RECURSION: usize = 64;

@@ -1,0 +1,165 @@
+//! URLs ([RFC 3986](https://www.rfc-editor.org/rfc/rfc3986)).
+
+use super::Text;
+use crate::context::{Inner, is_allowed_scheme, is_code_scheme};
+
+/// What stands for a URL that was refused.
+const BLOCKED: &str = "about:invalid#blocked";
+
+pub(super) fn encode(inner: Inner, text: &str) -> Text {
+    match inner {
+        Inner::UrlStart if !has_allowed_scheme(text) => Text::Blocked(BLOCKED),
+        Inner::CodeUrlStart | Inner::ActionStart if inner == Inner::CodeUrlStart && !is_same_site(text) => Text::Blocked(BLOCKED),
+        Inner::ActionStart if !has_allowed_scheme(text) => Text::Blocked(BLOCKED),
+        // with a written / after it, this would be another site
+        Inner::CodeUrlStart if text.trim().trim_matches(['/', '\\']).is_empty() && !text.trim().is_empty() => {
+            Text::Encoded("/.".into())
+        }
+        Inner::UrlBegun => Text::Encoded(without_scheme(text)),
+        Inner::UrlAfterSlash => Text::Encoded(after_slash(text)),
+        // nothing between two written slashes would be another site
+        Inner::CodeUrlAfterSlash if text.is_empty() => Text::Encoded(".".into()),
+        Inner::CodeUrlAfterSlash => Text::Encoded(after_slash(text)),
+        Inner::UrlQuery => part(text, is_unreserved),
+        _ => part(text, |byte| is_unreserved(byte) || is_reserved(byte)),
+    }
+}
+
+/// Percent-encodes what may not stand in a URL, and keeps what is encoded already.
+pub(super) fn normalise(text: &str) -> String {
+    match part(text, |byte| is_unreserved(byte) || is_reserved(byte)) {
+        Text::Encoded(text) => text,
+        _ => text.to_owned(),
+    }
+}
+
+fn part(text: &str, keeps: impl Fn(u8) -> bool) -> Text {
+    // most are fine as they are
+    if text.bytes().all(|byte| keeps(byte) && byte != b'%') {
+        return Text::Same;
+    }
+    let bytes = text.as_bytes();
+    let keeps_encoded = keeps(b'/');
+    let mut encoded = String::with_capacity(text.len() + 16);
+    for (at, &byte) in bytes.iter().enumerate() {
+        let is_encoded = byte == b'%'
+            && keeps_encoded
+            && bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        if keeps(byte) || is_encoded {
+            encoded.push(char::from(byte));
+        } else {
+            push_encoded(&mut encoded, byte);
+        }
+    }
+    Text::Encoded(encoded)
+}
+
+fn push_encoded(encoded: &mut String, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    encoded.push('%');
+    encoded.push(char::from(DIGITS[usize::from(byte >> 4)]));
+    encoded.push(char::from(DIGITS[usize::from(byte & 15)]));
+}
+
+/// RFC 3986 section 2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// RFC 3986 section 2.2, without the quotes and parentheses that end a `url()` or an attribute.
+fn is_reserved(byte: u8) -> bool {
+    matches!(byte, b'!' | b'#' | b'$' | b'&' | b'*' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'?' | b'@' | b'[' | b']')
+}
+
+/// As browsers read it: without tabs and line breaks, and without what stands before it.
+fn as_read(text: &str) -> impl Iterator<Item = char> {
+    let start = text.find(|c: char| !(c.is_whitespace() || c.is_control())).unwrap_or(text.len());
+    text[start..].chars().filter(|c| !matches!(c, '\t' | '\n' | '\r'))
+}
+
+/// What stands before the first `:` of a URL, if that `:` can end a scheme.
+fn scheme(text: &str) -> Option<String> {
+    let mut scheme = String::new();
+    for character in as_read(text) {
+        match character {
+            ':' => return Some(scheme),
+            '/' | '?' | '#' | '\\' => return None,
+            c => scheme.push(c),
+        }
+    }
+    None
+}
+
+fn has_allowed_scheme(text: &str) -> bool {
+    scheme(text).is_none_or(|scheme| is_allowed_scheme(&scheme))
+}
+
+/// Whether a URL leads to the site that the page is from: no scheme, no host.
+pub(crate) fn is_same_site(text: &str) -> bool {
+    let starts_with_slashes = as_read(text).take(2).filter(|c| matches!(c, '/' | '\\')).count() == 2;
+    scheme(text).is_none() && !starts_with_slashes
+}
+
+/// A value that a written scheme or a value stands before must not complete one.
+fn without_scheme(text: &str) -> String {
+    let normal = normalise(text);
+    let end = normal.find(['/', '?', '#']).unwrap_or(normal.len());
+    normal[..end].replace(':', "%3A") + &normal[end..]
+}
+
+/// `/` and a value that begins with `/` would be another site.
+fn after_slash(text: &str) -> String {
+    let normal = normalise(text);
+    match normal.strip_prefix('/') {
+        Some(rest) => format!("%2F{rest}"),
+        None => normal,
+    }
+}
+
+/// Text that may hold a URL somewhere, such as the content of a `<meta>`.
+pub(super) fn without_script(text: &str) -> Text {
+    let letters: String = text.chars().filter(|c| !(c.is_whitespace() || c.is_control())).collect();
+    let names_code = letters.split(':').rev().skip(1).any(|before| {
+        let start = before.rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))).map_or(0, |at| at + 1);
+        before.is_char_boundary(start) && is_code_scheme(&before[start..])
+    });
+    if names_code { Text::Blocked(BLOCKED) } else { Text::Encoded(text.to_owned()) }
+}
+
+/// Candidates of a `srcset`, or a part of one.
+pub(super) fn srcset(inner: Inner, text: &str, is_url: bool) -> Text {
+    match inner {
+        Inner::SrcsetList if !is_url => {
+            let candidates: Option<Vec<String>> = text.split(',').map(candidate).collect();
+            candidates.map_or(Text::Blocked(BLOCKED), |candidates| Text::Encoded(candidates.join(",")))
+        }
+        Inner::SrcsetQuery if !is_url => {
+            Text::Encoded(in_list(text.trim(), |byte| is_unreserved(byte) || matches!(byte, b'=' | b'/' | b':')))
+        }
+        Inner::SrcsetPart | Inner::SrcsetQuery => {
+            Text::Encoded(in_list(text.trim(), |byte| is_unreserved(byte) || is_reserved(byte)))
+        }
+        _ if has_allowed_scheme(text) => Text::Encoded(in_list(text.trim(), |byte| is_unreserved(byte) || is_reserved(byte))),
+        _ => Text::Blocked(BLOCKED),
+    }
+}
+
+fn in_list(text: &str, keeps: impl Fn(u8) -> bool) -> String {
+    match part(text, keeps) {
+        Text::Encoded(text) => text.replace(',', "%2C"),
+        _ => text.replace(',', "%2C"),
+    }
+}
+
+/// One picture: a URL, and perhaps a width or density.
+fn candidate(text: &str) -> Option<String> {
+    let mut words = text.split_ascii_whitespace();
+    let (url, descriptor) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let is_descriptor = descriptor.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+    if words.next().is_some() || !is_descriptor || !has_allowed_scheme(url) {
+        return None;
+    }
+    let url = normalise(url);
+    let space = if text.starts_with(|c: char| c.is_ascii_whitespace()) { " " } else { "" };
+    Some(if descriptor.is_empty() { format!("{space}{url}") } else { format!("{space}{url} {descriptor}") })
+}

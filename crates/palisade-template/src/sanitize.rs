@@ -1,0 +1,114 @@
+//! HTML from outside, made harmless by an allow-list: [`ammonia`], which parses as browsers do and writes what it understood.
+
+use ammonia::{Builder, UrlRelative};
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+/// What is left of HTML from outside. Everything that is not named is removed; scripts and styles with their text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Preset {
+    /// Text alone: no tags.
+    Plain,
+    /// What a comment needs: emphasis, links, quotes, code and lists. Links get `rel="nofollow ugc noopener noreferrer"`.
+    Comment,
+    /// What an article needs besides: headings, tables, pictures, figures.
+    Article,
+}
+
+const COMMENT_TAGS: [&str; 18] =
+    ["a", "abbr", "b", "blockquote", "br", "code", "del", "em", "i", "ins", "li", "ol", "p", "pre", "s", "strong", "sub", "ul"];
+
+const ARTICLE_TAGS: [&str; 31] = [
+    "caption",
+    "cite",
+    "col",
+    "colgroup",
+    "dd",
+    "details",
+    "dfn",
+    "dl",
+    "dt",
+    "figcaption",
+    "figure",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "img",
+    "kbd",
+    "mark",
+    "q",
+    "small",
+    "summary",
+    "sup",
+    "table",
+    "tbody",
+    "td",
+    "th",
+    "thead",
+    "tr",
+];
+
+/// Schemes of links; pictures are loaded from http and https.
+const SCHEMES: [&str; 3] = ["http", "https", "mailto"];
+
+static PLAIN: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut builder = Builder::empty();
+    builder.clean_content_tags(["script", "style"].into());
+    builder
+});
+
+static COMMENT: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    builder(COMMENT_TAGS.into(), HashMap::from([("a", HashSet::from(["href"])), ("abbr", HashSet::from(["title"]))]))
+});
+
+static ARTICLE: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let attributes = HashMap::from([
+        ("a", HashSet::from(["href", "title"])),
+        ("abbr", HashSet::from(["title"])),
+        ("img", HashSet::from(["src", "alt", "title", "width", "height"])),
+        ("td", HashSet::from(["colspan", "rowspan"])),
+        ("th", HashSet::from(["colspan", "rowspan", "scope"])),
+        ("col", HashSet::from(["span"])),
+        ("colgroup", HashSet::from(["span"])),
+        ("ol", HashSet::from(["start"])),
+    ]);
+    builder(COMMENT_TAGS.into_iter().chain(ARTICLE_TAGS).collect(), attributes)
+});
+
+fn builder(tags: HashSet<&'static str>, attributes: HashMap<&'static str, HashSet<&'static str>>) -> Builder<'static> {
+    let mut builder = Builder::empty();
+    builder
+        .tags(tags)
+        .tag_attributes(attributes)
+        .url_schemes(SCHEMES.into())
+        .url_relative(UrlRelative::PassThrough)
+        .link_rel(Some("nofollow ugc noopener noreferrer"))
+        .clean_content_tags(["script", "style"].into())
+        .strip_comments(true);
+    builder
+}
+
+impl Preset {
+    pub(crate) fn clean(self, html: &str) -> String {
+        let builder = match self {
+            Self::Plain => &PLAIN,
+            Self::Comment => &COMMENT,
+            Self::Article => &ARTICLE,
+        };
+        builder.clean(html).to_string()
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "plain" => Some(Self::Plain),
+            "comment" => Some(Self::Comment),
+            "article" => Some(Self::Article),
+            _ => None,
+        }
+    }
+}

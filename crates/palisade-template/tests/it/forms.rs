@@ -1,0 +1,130 @@
+//! What the framework writes into pages by itself: form tokens, nonces, integrity.
+
+use crate::{page, refusal, secrets};
+use palisade_template::{Layer, Options, Templates, context};
+
+const FIELD: &str = "<input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"t0ken&quot;&lt;\">";
+
+// F067: into every form that posts here, into no other
+#[test]
+fn the_token_goes_into_forms_that_post_here() {
+    let with = [
+        "<form method=\"post\">",
+        "<form method=post action=\"/a\">",
+        "<FORM ACTION='/a/{{ id }}' METHOD='POST'>",
+        "<form\n  class=\"x > y\"\n  method=\"post\" action=\"?page=2\">",
+        "<form method=\"post\" action=\"\">",
+        "<form method=\"post\" action>",
+        "<form method=\"post\" action=\"a/b\">",
+        "<form method=\"post\" method=\"get\">",
+        "<form {% if id %}method=\"post\"{% else %}method=\"post\" class=\"a\"{% endif %}>",
+        "<form method=\"post\" action=\"{% if id %}/a{% else %}/b/{{ id }}{% endif %}\">",
+        "<form method=\"post\" action=\"{{ ours }}\">",
+        "<form method=\"post\" action=\"/{{ theirs }}\">",
+        "{% raw %}<form method=\"post\">{% endraw %}",
+        "{% for i in [1] %}<form method=\"post\">{% endfor %}",
+    ];
+    let without = [
+        "<form method=\"get\" action=\"/a\">",
+        "<form>",
+        "<form method=\"dialog\">",
+        "<form method=\"get\" method=\"post\">",
+        "<form method=\"post\" action=\"https://evil.example/\">",
+        "<form method=\"post\" action=\"//evil.example/\">",
+        "<form method=\"post\" action=\"/\t/evil.example/\">",
+        "<form method=\"post\" action=\"/\\evil.example\">",
+        "<form method=\"post\" action=\"mailto:a@example.org\">",
+        "<form method=\"post\" action=\"{{ theirs }}\">",
+        "<form method=\"post\" action=\"{{ slashes }}\">",
+        "<form method=\"post\" action=\"https://{{ id }}/\">",
+        "<!-- <form method=\"post\"> -->",
+        "<formula method=\"post\">",
+        "<form data-method=\"post\">",
+        "{# <form method=\"post\"> #}",
+        "<textarea><form method=\"post\"></textarea>",
+        "<script>'<form method=\"post\">'</script>",
+        "<p title='<form method=\"post\">'>",
+        "</form method=\"post\">",
+        "{% csrf_token %}{%- csrf_token -%}{% raw %}{% csrf_token %}{% endraw %}",
+    ];
+    let values = || context! { id => 7, ours => "/a?b", theirs => "https://evil.example/", slashes => "\\/evil.example" };
+    for source in with {
+        let page = page(source, values());
+        assert!(page.ends_with(FIELD) && page.matches(FIELD).count() == 1, "{source}: {page}");
+    }
+    for source in without {
+        assert!(!page(source, values()).contains("csrfmiddlewaretoken"), "{source}");
+    }
+    let tagged = page("<form method=\"post\">{% csrf_token %}{%- csrf_token -%}<b></form>{# {% csrf_token %} #}", values());
+    assert_eq!(tagged, format!("<form method=\"post\">{FIELD}<b></form>"), "Django's tag changes nothing");
+    let several =
+        page("{% for to in [ours, theirs, ours] %}<form method=\"post\" action=\"{{ to }}\"></form>{% endfor %}", values());
+    assert_eq!(several.matches(FIELD).count(), 2, "each form is judged by its own action: {several}");
+}
+
+#[test]
+fn the_token_reaches_forms_of_macros_and_imports() {
+    let files = [
+        ("page.html", "{% from 'lib.html' import form %}{{ form('/a') }}{% include 'part.html' %}"),
+        ("lib.html", "{% macro form(to) %}<form method=\"post\" action=\"{{ to }}\"></form><script></script>{% endmacro %}"),
+        ("part.html", "<form method=\"post\"></form>"),
+    ];
+    let page = crate::page_of(&files, context! {});
+    assert_eq!(page.matches(FIELD).count(), 2, "{page}");
+    assert!(page.contains("<script nonce=\"n0nce\">"), "{page}");
+}
+
+#[test]
+fn where_a_form_goes_is_never_in_doubt() {
+    let rows = [
+        ("<form method=\"post\" action=\"{{ a }}{{ b }}\">", "could be sent anywhere"),
+        ("<form method=\"post\" action=\"{{ a }}/b\">", "could be sent anywhere"),
+        ("<form method=\"post\" action=\"{% if a %}/{% endif %}/b\">", "could be sent anywhere"),
+        (
+            "<form method=\"post\" {% if a %}action=\"/a\"{% else %}action=\"https://b.example\"{% endif %}>",
+            "the branches disagree on where",
+        ),
+        ("<form {% if a %}method=\"post\"{% endif %}>", "end in different contexts"),
+        ("<form method=\"{{ m }}\">", "a value decides method"),
+        ("<button formaction=\"https://evil.example/\">", "formaction could send"),
+        ("<input formaction=\"/a/{{ x }}\">", "formaction could send"),
+    ];
+    for (source, message) in rows {
+        let error = refusal(&[("page.html", source)]);
+        assert!(error.contains(message), "{source}: {error}");
+    }
+    assert_eq!(page("<button formaction=\"/elsewhere\">", context! {}), "<button formaction=\"/elsewhere\">");
+}
+
+// F058
+#[test]
+fn scripts_and_styles_get_the_nonce() {
+    let source = "<script src=\"/a.js\"></script><style>p { }</style><SCRIPT>if (a < b) { '<script>' }</SCRIPT><scripted><script type=module></script>";
+    let page = page(source, context! {});
+    assert_eq!(page.matches(" nonce=\"n0nce\"").count(), 4, "{page}");
+    for source in ["<script nonce=\"abc\">", "<style nonce>", "<script nonce=\"{{ x }}\">", "<p nonce=a>"] {
+        assert!(refusal(&[("page.html", source)]).contains("written by the framework"), "{source}");
+    }
+}
+
+#[test]
+fn known_files_get_their_integrity() {
+    let options =
+        Options::new().integrity([("/a.js".to_owned(), "sha384-A".to_owned()), ("/a.css".to_owned(), "sha384-B".to_owned())]);
+    let source = "<script src=\"/a.js\"></script><link rel=stylesheet href=/a.css><link href=\"/a.css\" integrity=\"mine\"><script src=/b.js></script>\
+                  <link href=\"/{{ 'a.css' }}\">";
+    let templates = Templates::load_with(vec![Layer::embedded(&[("page.html", source)])], options).unwrap();
+    let page = templates.render("page.html", context! {}, secrets()).unwrap();
+    let expected = "<script src=\"/a.js\" nonce=\"n0nce\" integrity=\"sha384-A\"></script><link rel=stylesheet href=/a.css integrity=\"sha384-B\">\
+                    <link href=\"/a.css\" integrity=\"mine\"><script src=/b.js nonce=\"n0nce\"></script><link href=\"/a.css\">";
+    assert_eq!(page, expected);
+}
+
+#[test]
+fn inline_handlers_are_errors_unless_the_site_says_why_not() {
+    for source in ["<b onclick=\"f()\">", "<body ONLOAD=f()>", "<svg:a svg:onclick='f()'>", "<b onclick>"] {
+        let error = refusal(&[("page.html", source)]);
+        assert!(error.contains("never runs under the content security policy"), "{source}: {error}");
+        assert!(page(source, context! {}).contains("nclick") || source.contains("ONLOAD"));
+    }
+}
