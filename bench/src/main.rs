@@ -4,6 +4,7 @@
 
 mod bare;
 mod load;
+mod templates;
 
 use palisade::testing::TestSite;
 use std::path::Path;
@@ -15,8 +16,10 @@ const ROUNDS: usize = 5;
 #[tokio::main]
 async fn main() {
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some("bare") {
-        return bare::serve(&arguments.next().unwrap(), arguments.next().unwrap().parse().unwrap()).await;
+    match arguments.next().as_deref() {
+        Some("bare") => return bare::serve(&arguments.next().unwrap(), arguments.next().unwrap().parse().unwrap()).await,
+        Some("templates") => return templates::measure(),
+        _ => templates::measure(),
     }
     let key = palisade::crypto::KeyRing::generate();
     let folder = std::env::temp_dir().join(format!("palisade-bench-{}", palisade::crypto::random::nonce()));

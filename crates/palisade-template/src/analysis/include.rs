@@ -11,6 +11,7 @@ pub(crate) const NAME: &str = "_palisade_name";
 
 impl Walk<'_, '_, '_> {
     pub(super) fn include(&mut self, at: &Range<usize>, target: &Target, context: Context) -> Walked {
+        self.outside_of_comments(at, "{% include %}", &context)?;
         let context = if context == Context::unreachable() { Context::default() } else { context };
         let (Some(names), Shape::Name | Shape::List) = (&target.names, target.shape) else {
             return self.computed(at, target, &context).map(|()| context);

@@ -74,6 +74,7 @@ impl<'s> Walk<'_, '_, 's> {
 
     /// A block, where it stands or where the parent has it.
     pub(super) fn block(&mut self, at: &Range<usize>, name: &str, body: &[Node<'s>], here: Context) -> Result<Context, Problem> {
+        self.outside_of_comments(at, "{% block %}", &here)?;
         let inherited = self.inherited.get(name).cloned();
         let is_outermost = self.is_child && self.block.is_none();
         let start = match &inherited {

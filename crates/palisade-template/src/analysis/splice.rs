@@ -28,6 +28,10 @@ impl Rewritten {
             anchors.push((text.len(), at));
         }
         text.push_str(&source[at..]);
+        // the engine takes one line break from the end of a file, which was not the end before
+        if text.ends_with('\n') && !source.ends_with('\n') {
+            text.push('\n');
+        }
         Self { name: name.to_owned(), text, anchors, includes }
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Walk<'w, 'a, 's> {
     pub(super) block: Option<String>,
     /// The loops that are open: where their bodies begin, and where `break` and `continue` left them.
     pub(super) loops: Vec<Loop>,
+    /// Only the contexts are asked for: nothing is written down, and no escaper looked at.
+    is_trial: bool,
 }
 
 pub(super) struct Loop {
@@ -50,14 +52,21 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let (edits, blocks, includes) = (walk.edits, walk.blocks, walk.includes);
+        let (edits, includes) = (walk.edits, walk.includes);
         let rewritten = Rewritten::new(name, &text, edits, includes);
-        Self::verify(set, name, &rewritten, start, &end)?;
+        let (end, blocks) = Self::verify(set, name, &rewritten, start, &end)?;
         Ok(Outcome { end, blocks, rewritten })
     }
 
-    /// Reads what was written, and finds the same contexts, every value escaped for its own, and nothing left to do.
-    fn verify(set: &'w mut Set<'a>, name: &str, rewritten: &Rewritten, start: &Context, end: &Context) -> Result<(), Vec<Problem>> {
+    /// Reads what was written, and finds every value escaped for its context, and nothing left to do. What it says of the end and of the
+    /// blocks is what holds: white space and comments may have gone.
+    fn verify(
+        set: &'w mut Set<'a>,
+        name: &str,
+        rewritten: &Rewritten,
+        start: &Context,
+        end: &Context,
+    ) -> Result<(Context, Blocks), Vec<Problem>> {
         let refuse = |set: &Set<'_>, why: &str| {
             let message = format!("this template cannot be proven safe: {why}");
             vec![set.problem(name, &message, "write the place in a simpler way, and report this as a mistake of the framework")]
@@ -68,9 +77,9 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         };
         let mut walk = Walk::new(set, name, &rewritten.text, Pass::Verify, start);
         let found = walk.tree(&tree);
-        let change = walk.edits.first().map(|edit| format!("{edit:?} is left to change"));
+        let (change, blocks) = (walk.edits.first().map(|edit| format!("{edit:?} is left to change")), walk.blocks);
         match (found, change) {
-            (Ok(found), None) if found == *end => Ok(()),
+            (Ok(found), None) if found.join(end).is_some() => Ok((found, blocks)),
             (Ok(found), None) => Err(refuse(set, &format!("it ends in {found} and not in {end}"))),
             (Ok(_), Some(change)) => Err(refuse(set, &change)),
             (Err(problems), _) => Err(refuse(set, &problems.iter().map(ToString::to_string).collect::<String>())),
@@ -92,6 +101,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
             is_parent_unknown: false,
             block: None,
             loops: Vec::new(),
+            is_trial: false,
         }
     }
 
@@ -151,6 +161,9 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
             let at = fault.at.unwrap_or(start);
             return Err(self.fault(fault, at..at + 1));
         }
+        if self.is_trial {
+            self.edits.truncate(first);
+        }
         for edit in self.edits[first..].iter_mut().filter(|edit| is_raw && edit.insert.contains("{{")) {
             edit.insert = out_of_raw(&edit.insert);
         }
@@ -193,6 +206,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
             self.fault(Fault { message, ..fault }, print.at.clone())
         })?;
         match self.pass {
+            _ if self.is_trial => {}
             Pass::Rewrite => self.escape(print, escaper, &before),
             Pass::Verify => self.confirm(print, escaper)?,
         }
@@ -243,16 +257,17 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
     /// A body that runs any number of times begins where it ends. What it begins in is found first, and only then its values are looked at.
     fn repeated(&mut self, at: &Range<usize>, body: &[Node<'s>], otherwise: &[Node<'s>], before: Context) -> Walked {
         let mut start = before.clone();
+        let is_trial = std::mem::replace(&mut self.is_trial, true);
         loop {
-            let (edits, uses, includes) = (self.edits.len(), self.set.uses.len(), self.includes.len());
             let next = self.round(at, body, &start)?;
             if next == start {
                 break;
             }
-            self.edits.truncate(edits);
-            self.set.uses.truncate(uses);
-            self.includes.truncate(includes);
             start = next;
+        }
+        self.is_trial = is_trial;
+        if !is_trial {
+            self.round(at, body, &start)?;
         }
         if otherwise.is_empty() {
             return Ok(start);
@@ -331,7 +346,19 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
     }
 
     pub(super) fn edit(&mut self, at: Range<usize>, insert: impl Into<String>) {
+        if self.is_trial {
+            return;
+        }
         self.edits.push(Edit { at: at.start, remove: at.len(), insert: insert.into() });
+    }
+
+    /// Comments are taken out, so that what is printed in them by others has no place.
+    pub(super) fn outside_of_comments(&self, at: &Range<usize>, what: &str, context: &Context) -> Result<(), Problem> {
+        if !context.is_taken_out() {
+            return Ok(());
+        }
+        let message = format!("{what} in {context}, which is taken out of the page");
+        Err(self.problem_at(self.tag(at), message, "for a comment that nobody receives write {# … #}"))
     }
 
     /// The opening tag of a statement.

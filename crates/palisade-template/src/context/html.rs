@@ -27,9 +27,9 @@ impl Context {
             Html::BeforeName | Html::Boundary => self.before_name(character, at, scan),
             Html::Name | Html::NameValue => self.name(character),
             Html::AfterName => self.after_name(character, scan),
-            Html::BeforeValue => self.before_value(character, scan),
+            Html::BeforeValue => self.before_value(character, at, scan),
             Html::Value => self.attribute_value(rest, at, scan),
-            Html::PlainText => Ok(self.plain_text(rest, at, scan)),
+            Html::PlainText | Html::PlainTextStart => Ok(self.plain_text(rest, at, scan)),
             Html::Code => self.code(rest, at, scan),
             Html::Unreachable => Ok(rest.len()),
         }
@@ -203,10 +203,12 @@ impl Context {
         }
     }
 
-    fn before_value(&mut self, character: char, scan: &mut Scan<'_>) -> Read {
+    fn before_value(&mut self, character: char, at: usize, scan: &mut Scan<'_>) -> Read {
         match character {
             c if c.is_ascii_whitespace() => return Ok(1),
             '>' => {
+                // what is written into the tag later must not become the value
+                scan.replace(at, 0, "\"\"");
                 self.end_attribute(scan)?;
                 return Ok(0);
             }
@@ -268,6 +270,7 @@ impl Context {
     }
 
     fn plain_text(&mut self, rest: &str, at: usize, scan: &mut Scan<'_>) -> usize {
+        self.html = Html::PlainText;
         let Some(found) = rest.find('<') else {
             escape_cut_reference(rest, at, scan);
             return rest.len();

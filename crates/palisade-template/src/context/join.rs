@@ -48,6 +48,7 @@ impl Context {
         let is_between = |context: &Self| matches!(context.html, Html::BeforeName | Html::Boundary) || context.ends_unquoted();
         match (self.html, other.html) {
             (one, two) if one == two && one != Html::Value => Some(one),
+            (Html::PlainText, Html::PlainTextStart) | (Html::PlainTextStart, Html::PlainText) => Some(Html::PlainText),
             (Html::Value, Html::Value)
                 if self.attribute.name == other.attribute.name && self.attribute.quote == other.attribute.quote =>
             {

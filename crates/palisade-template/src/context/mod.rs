@@ -64,6 +64,8 @@ enum Html {
     AfterName,
     BeforeValue,
     Value,
+    /// The beginning of a textarea, where browsers leave out a line break.
+    PlainTextStart,
     /// Title, textarea and the like: text in which only the end tag is markup.
     PlainText,
     /// Script and style.
@@ -183,7 +185,17 @@ impl Context {
 
     /// Whether what was captured here is HTML: text, or a title.
     pub(crate) fn is_text_or_title(&self) -> bool {
-        matches!(self.html, Html::Text | Html::PlainText)
+        matches!(self.html, Html::Text | Html::PlainText | Html::PlainTextStart)
+    }
+
+    /// Whether this is a comment that rewriting takes out.
+    pub(crate) fn is_taken_out(&self) -> bool {
+        match &self.language {
+            _ if matches!(self.html, Html::Comment(_)) => true,
+            Language::Script(script) => self.html == Html::Code && script.is_comment(),
+            Language::Style(style) => self.html == Html::Code && style.is_comment(),
+            _ => false,
+        }
     }
 
     /// The context after `break` and `continue`.

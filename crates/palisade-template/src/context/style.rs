@@ -119,6 +119,9 @@ impl Style {
     }
 
     fn code(&mut self, rest: &str, character: char, place: &mut Option<(usize, &mut Scan<'_>)>) -> Result<usize, Fault> {
+        if rest.starts_with("//") {
+            return Ok(self.begin_comment(At::LineComment, place));
+        }
         let is_after_value = std::mem::take(&mut self.is_after_value);
         let is_word = character.is_ascii_alphanumeric() || character == '-' || !character.is_ascii();
         match character {
@@ -131,7 +134,6 @@ impl Style {
             }
             '(' if self.word == "url" => self.begin(At::UrlStart),
             '/' if rest.starts_with("/*") => return Ok(self.begin_comment(At::Comment, place)),
-            '/' if rest.starts_with("//") => return Ok(self.begin_comment(At::LineComment, place)),
             _ => {}
         }
         if !is_word {
@@ -174,9 +176,9 @@ impl Style {
         Ok(1 + count)
     }
 
+    /// What stands before a comment goes on after it, if the comment is taken out to the end of the file.
     fn begin_comment(&mut self, at: At, place: &mut Option<(usize, &mut Scan<'_>)>) -> usize {
         self.at = at;
-        self.word.clear();
         if let Some((at, scan)) = place {
             scan.replace(*at, 2, "");
         }
@@ -191,6 +193,7 @@ impl Style {
         }
         if close.is_some() {
             self.at = At::Code;
+            self.word.clear();
         }
         length
     }
@@ -221,6 +224,10 @@ impl Style {
             At::Comment | At::LineComment => {}
             _ => self.url.after_value(),
         }
+    }
+
+    pub(super) fn is_comment(&self) -> bool {
+        matches!(self.at, At::Comment | At::LineComment)
     }
 
     /// After a block that other templates may fill, a string may be any URL.

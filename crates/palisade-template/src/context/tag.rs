@@ -127,7 +127,8 @@ impl Context {
                 write_nonce(&tag, at, scan);
                 self.begin(Html::Code, element, Language::Style(Style::in_element(self.foreign)));
             }
-            "title" | "textarea" | "iframe" | "xmp" | "noembed" | "noframes" => {
+            "textarea" => self.begin(Html::PlainTextStart, element, Language::None),
+            "title" | "iframe" | "xmp" | "noembed" | "noframes" => {
                 self.begin(Html::PlainText, element, Language::None);
             }
             "plaintext" => return Err(Fault::new("<plaintext> cannot be ended", "use <pre>").at(at)),

@@ -22,6 +22,8 @@ pub(crate) enum Inner {
     Text,
     /// Text of an element that holds no markup, such as a title.
     PlainText,
+    /// The same, where a line break at the beginning would be lost.
+    PlainTextStart,
     /// Text of an attribute's page.
     Srcdoc,
     UrlStart,
@@ -76,6 +78,10 @@ impl Context {
     pub(crate) fn value(&mut self, next: Next) -> Result<Option<Escaper>, Fault> {
         match self.html {
             Html::Text | Html::Unreachable => Ok(None),
+            Html::PlainTextStart => {
+                self.html = Html::PlainText;
+                Ok(Some(Escaper { inner: Inner::PlainTextStart, outer: Outer::Bare }))
+            }
             Html::PlainText => Ok(Some(Escaper { inner: Inner::PlainText, outer: Outer::Bare })),
             Html::Comment(_) => {
                 self.html = Html::Comment(super::Dashes::None);
@@ -259,7 +265,7 @@ fn in_srcset(srcset: &Srcset) -> Result<Inner, Fault> {
 fn in_page(page: &mut Context) -> Result<Inner, Fault> {
     let before = page.html;
     let is_text = match before {
-        Html::Text | Html::PlainText => true,
+        Html::Text | Html::PlainText | Html::PlainTextStart => true,
         Html::Value => page.language == Language::None && page.attribute.quote != Quote::None,
         _ => false,
     };
@@ -311,10 +317,11 @@ impl Escaper {
 }
 
 impl Inner {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Nothing,
         Self::Text,
         Self::PlainText,
+        Self::PlainTextStart,
         Self::Srcdoc,
         Self::UrlStart,
         Self::UrlBegun,
@@ -348,6 +355,7 @@ impl Inner {
             Self::Nothing => "nothing",
             Self::Text => "text",
             Self::PlainText => "plain_text",
+            Self::PlainTextStart => "plain_text_start",
             Self::Srcdoc => "srcdoc",
             Self::UrlStart => "url_start",
             Self::UrlBegun => "url_begun",

@@ -21,7 +21,7 @@ impl fmt::Display for Context {
             Html::AfterName => write!(f, "the place after the name of the attribute {}", self.name),
             Html::BeforeValue => write!(f, "the value of the attribute {}", self.attribute.name),
             Html::Value => self.value_in_words(f),
-            Html::PlainText => write!(f, "the text of {element}"),
+            Html::PlainText | Html::PlainTextStart => write!(f, "the text of {element}"),
             Html::Code => match &self.language {
                 Language::Script(script) => write!(f, "{} in <script>", script.words()),
                 Language::Style(style) => write!(f, "{} in <style>", style.words()),

@@ -46,7 +46,7 @@ pub(crate) fn escape(escaper: Escaper, value: Value, around: &Around) -> Result<
     let text = encode(escaper.inner, &value, around)?;
     let is_blocked = matches!(text, Text::Blocked(_));
     // the engine escapes these as HTML text, which is right there
-    let is_html = escaper.outer == Outer::Quoted || escaper.inner == Inner::PlainText;
+    let is_html = escaper.outer == Outer::Quoted || matches!(escaper.inner, Inner::PlainText | Inner::PlainTextStart);
     let value = match text {
         Text::Same if is_html => value,
         Text::Encoded(text) if is_html => Value::from(text),
@@ -71,6 +71,7 @@ fn encode(inner: Inner, value: &Value, around: &Around) -> Result<Text, Error> {
         Inner::Text => return text(value),
         Inner::PlainText if value.is_safe() => Text::Encoded(htmlize::unescape(value.as_str().unwrap_or_default()).into_owned()),
         Inner::PlainText => return text(value),
+        Inner::PlainTextStart => return first_text(value, around),
         Inner::Srcdoc if value.is_safe() => Text::Encoded(plain(value)?),
         Inner::Srcdoc => Text::Encoded(escape_html(&plain(value)?).into_owned()),
         Inner::Json | Inner::ScriptValue => return script_value(inner, value),
@@ -140,6 +141,17 @@ fn text(value: &Value) -> Result<Text, Error> {
         Some(_) => Text::Same,
         None if is_number(value) => Text::Same,
         None => Text::Encoded(plain(value)?),
+    })
+}
+
+/// Browsers leave out a line break that begins a textarea: one that is part of the value needs another before it.
+fn first_text(value: &Value, around: &Around) -> Result<Text, Error> {
+    Ok(match encode(Inner::PlainText, value, around)? {
+        Text::Same if value.as_str().is_some_and(|text| text.starts_with(['\n', '\r'])) => {
+            Text::Encoded(format!("\n{}", plain(value)?))
+        }
+        Text::Encoded(text) if text.starts_with(['\n', '\r']) => Text::Encoded(format!("\n{text}")),
+        same => same,
     })
 }
 

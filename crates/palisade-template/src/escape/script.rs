@@ -71,7 +71,8 @@ pub(super) fn regexp(text: &str) -> String {
 
 /// Code of the programmer, which still must not end the element.
 pub(super) fn trusted(code: &str) -> String {
-    code.replace("</", "<\\/").replace("<!--", "\\u003C!--")
+    let space = if code.starts_with(['/', '!']) { " " } else { "" };
+    format!("{space}{}", code.replace("</", "<\\/").replace("<!--", "\\u003C!--"))
 }
 
 /// The inside of a string literal, escapes as they are: only what would end the literal is escaped.

@@ -5,22 +5,17 @@
 mod contexts;
 mod errors;
 mod forms;
+mod guide;
 mod language;
 mod limits;
+mod payloads;
+mod reading;
+mod structure;
 mod trust;
 mod vectors;
 
-use palisade_template::{Layer, Options, PageSecrets, Templates, Value};
-
-/// Templates that may have inline handlers, because every context is to be looked at.
-fn lenient(files: &[(&str, &str)]) -> Result<Templates, String> {
-    let options = Options::new().dangerous_inline_handlers("tests look at every context");
-    Templates::load_with(vec![Layer::embedded(files)], options).map_err(|error| error.to_string())
-}
-
-fn secrets() -> PageSecrets {
-    PageSecrets::new("n0nce", || "t0ken\"<".into())
-}
+use palisade_template::{Layer, Templates, Value};
+use reading::{lenient, secrets};
 
 /// One template, rendered.
 fn page(source: &str, values: Value) -> String {

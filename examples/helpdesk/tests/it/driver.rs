@@ -40,6 +40,7 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--disable-dev-shm-usage",
+            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
             "--window-size=1100,800",
             &format!("--user-data-dir={}", profile.0.display()),
         ]

@@ -5,6 +5,7 @@ mod attacks;
 mod browser;
 mod desk;
 mod driver;
+mod escaping;
 mod oddities;
 mod process;
 mod program;

@@ -5,9 +5,11 @@ use super::{At, Place, Script, ScriptKind, is_newline};
 use crate::context::Fault;
 
 impl Script {
-    /// `<!--`, `-->` at the start of a line and `#!` are comments in classic scripts.
-    pub(super) fn html_comment(&self, rest: &str) -> Result<Option<usize>, Fault> {
+    /// `<!--`, `-->` at the start of a line and `#!` are comments in classic scripts, `//` and `/*` everywhere.
+    pub(super) fn comment_start(&self, rest: &str) -> Result<Option<(At, usize)>, Fault> {
         let length = match rest {
+            _ if rest.starts_with("//") => return Ok(Some((At::LineComment, 2))),
+            _ if rest.starts_with("/*") => return Ok(Some((At::BlockComment, 2))),
             _ if rest.starts_with("<!--") => 4,
             _ if rest.starts_with("-->") && self.line_is_blank => 3,
             _ if rest.starts_with("#!") => 2,
@@ -18,12 +20,15 @@ impl Script {
                 "browsers disagree on what this is in a module",
                 "write comments with // and put spaces between operators",
             )),
-            _ => Ok(Some(length)),
+            _ => Ok(Some((At::LineComment, length))),
         }
     }
 
+    pub(in crate::context) fn is_comment(&self) -> bool {
+        matches!(self.at, At::LineComment | At::BlockComment)
+    }
+
     pub(super) fn begin_comment(&mut self, comment: At, length: usize, place: &mut Place<'_, '_>) {
-        self.in_word = false;
         self.comment_has_newline = false;
         self.at = comment;
         if let Some((at, scan)) = place {
@@ -40,7 +45,6 @@ impl Script {
         }
         if newline == Some(length) || end_tag == Some(length) {
             self.at = At::Code;
-            self.line_is_blank = true;
         }
         length
     }
@@ -64,7 +68,9 @@ impl Script {
         }
         if close.is_some() {
             self.at = At::Code;
-            self.line_is_blank |= self.comment_has_newline;
+            self.in_word = false;
+            self.sign = None;
+            self.line_is_blank |= std::mem::take(&mut self.comment_has_newline);
         }
         length
     }

@@ -34,6 +34,7 @@ impl Script {
         joined.after_dot = self.after_dot && other.after_dot;
         joined.sign = if self.sign == other.sign { self.sign } else { None };
         joined.line_is_blank = self.line_is_blank || other.line_is_blank;
+        joined.after_less = self.after_less || other.after_less;
         joined.comment_has_newline = self.comment_has_newline || other.comment_has_newline;
         Some(joined)
     }

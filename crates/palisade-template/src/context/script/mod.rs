@@ -31,6 +31,8 @@ pub(crate) struct Script {
     /// Nothing but white space since the line began, which makes `-->` a comment.
     line_is_blank: bool,
     nest: Vec<Nest>,
+    /// A `<` ends the piece of text.
+    after_less: bool,
     /// The comment that is open began in this piece of text, or in one that was rewritten before it.
     comment_has_newline: bool,
 }
@@ -114,6 +116,7 @@ impl Script {
             sign: None,
             line_is_blank: true,
             nest: Vec::new(),
+            after_less: false,
             comment_has_newline: false,
         }
     }
@@ -143,6 +146,9 @@ impl Script {
                 "a comment begins on one side of a template tag and goes on on the other",
                 "write // and /* in one piece",
             ));
+        }
+        if std::mem::take(&mut self.after_less) && text.starts_with(['/', '!']) {
+            return Err(Fault::new("a < and what follows it stand on two sides of a template tag", "put a space after the <"));
         }
         let mut at = 0;
         while at < text.len() {
@@ -216,12 +222,13 @@ impl Script {
         {
             match rest.as_bytes().get(1) {
                 // </x/ would be an end tag if a value completed it
-                Some(b'/') | None => scan.replace(*at + 1, 0, " "),
-                _ => {}
+                Some(b'/') => scan.replace(*at + 1, 0, " "),
+                Some(_) => {}
+                None => self.after_less = true,
             }
         }
-        if let Some(length) = self.html_comment(rest)? {
-            self.begin_comment(At::LineComment, length, place);
+        if let Some((comment, length)) = self.comment_start(rest)? {
+            self.begin_comment(comment, length, place);
             return Ok(length);
         }
         let sign = self.sign.take();
@@ -233,16 +240,13 @@ impl Script {
             '"' => self.enter(At::Double),
             '\'' => self.enter(At::Single),
             '`' => self.enter(At::Template),
-            '/' if self.slash == Slash::Unknown && !rest[1..].starts_with(['/', '*']) => {
+            '/' if self.slash == Slash::Unknown => {
                 return Err(Fault::new(
                     "this / could divide or begin a regular expression",
                     "put the operands of a division, or the regular expression, into parentheses",
                 ));
             }
-            '/' => {
-                self.in_word = false;
-                self.at = At::AfterSlash;
-            }
+            '/' => self.at = At::AfterSlash,
             _ => self.punctuation(character, sign),
         }
         Ok(character.len_utf8())
@@ -329,14 +333,11 @@ impl Script {
         match character {
             '/' | '*' => {
                 let comment = if character == '/' { At::LineComment } else { At::BlockComment };
-                // the comment began one character ago
-                if let Some((at, _)) = place {
-                    *at -= 1;
-                }
-                self.begin_comment(comment, 2, place);
+                self.begin_comment(comment, 1, place);
                 Ok(1)
             }
             _ if self.slash == Slash::Regexp => {
+                self.end_word();
                 self.at = At::Regexp;
                 self.regexp(rest, character)
             }
@@ -425,6 +426,7 @@ impl Script {
 
     fn operand(&mut self) {
         self.end_word();
+        self.after_less = false;
         self.sign = None;
         self.line_is_blank = false;
         self.slash = Slash::Division;
