@@ -30,6 +30,7 @@ pub(crate) fn environment(checked: &Checked, hook: &Hook) -> Result<Environment<
     environment.set_debug(false);
     environment.set_formatter(write_text);
     environment.remove_filter("safe");
+    environment.remove_global("debug");
     add_escapers(&mut environment, &Arc::from(checked.uses.as_slice()), hook);
     add_filters(&mut environment);
     keep_no_trust(&mut environment);
@@ -101,7 +102,9 @@ fn note_action(state: &mut State<'_, '_>, action: &Value) {
 
 /// The form's token, unless the value that says where the form goes named another site.
 fn token_if_ours(state: &mut State<'_, '_>) -> Result<Value, Error> {
-    if !state.get_extension::<FormAction>().is_some_and(|action| action.stays) {
+    // once: a form whose own action was not looked at gets no token
+    let stays = state.get_extension_mut::<FormAction>().is_some_and(|action| std::mem::take(&mut action.stays));
+    if !stays {
         return Ok(Value::from(""));
     }
     match state.lookup("_palisade") {
@@ -148,16 +151,20 @@ fn add_filters(environment: &mut Environment<'static>) {
 
 /// Filters that take strings apart would leave pieces of trusted HTML that are no HTML: they get its text.
 fn keep_no_trust(environment: &mut Environment<'static>) {
-    let apart: [(&'static str, Value); 13] = [
+    let apart: [(&'static str, Value); 17] = [
+        ("batch", Value::from_function(filters::batch)),
         ("capitalize", Value::from_function(filters::capitalize)),
         ("first", Value::from_function(filters::first)),
         ("format", Value::from_function(filters::format)),
+        ("indent", Value::from_function(filters::indent)),
         ("last", Value::from_function(filters::last)),
         ("lines", Value::from_function(filters::lines)),
         ("list", Value::from_function(filters::list)),
         ("lower", Value::from_function(filters::lower)),
+        ("map", Value::from_function(filters::map)),
         ("replace", Value::from_function(filters::replace)),
         ("reverse", Value::from_function(filters::reverse)),
+        ("slice", Value::from_function(filters::slice)),
         ("split", Value::from_function(filters::split)),
         ("title", Value::from_function(filters::title)),
         ("trim", Value::from_function(filters::trim)),
@@ -165,10 +172,32 @@ fn keep_no_trust(environment: &mut Environment<'static>) {
     ];
     for (name, filter) in apart {
         environment.add_filter(name, move |state: &mut State<'_, '_>, values: Rest<Value>| {
+            bounded(name, &values)?;
             let values: Vec<Value> = values.iter().map(as_text).collect();
             filter.call(state, &values)
         });
     }
+}
+
+/// Numbers that would fill the memory, and names of escapers, which only rewriting writes.
+fn bounded(filter: &str, values: &[Value]) -> Result<(), Error> {
+    for value in values.iter().skip(1) {
+        let named = value.try_iter().into_iter().flatten().filter_map(|key| value.get_item(&key).ok());
+        let is_too_large = |value: &Value| value.as_i64().is_some_and(|number| number > MOST_REPEATED);
+        let is_internal = value.as_str().is_some_and(|text| text.starts_with("_palisade"));
+        if is_internal
+            || is_too_large(value)
+            || (value.kind() == ValueKind::Map && named.into_iter().any(|value| is_too_large(&value)))
+        {
+            return Err(Error::new(ErrorKind::InvalidOperation, format!("{value} is no argument of the filter {filter}")));
+        }
+    }
+    let format = values.first().and_then(Value::as_str).filter(|_| filter == "format").unwrap_or_default();
+    let widths = format.split('%').skip(1).map(|part| part.bytes().take_while(|byte| b"-+ #0123456789.*".contains(byte)).count());
+    if widths.max().is_some_and(|digits| digits > MOST_DIGITS) {
+        return Err(Error::new(ErrorKind::InvalidOperation, "a width in this format is too large"));
+    }
+    Ok(())
 }
 
 fn as_text(value: &Value) -> Value {
@@ -180,5 +209,9 @@ fn as_text(value: &Value) -> Value {
 
 /// Instructions of one rendering: a page of 10,000 rows needs about a tenth of it.
 const MAX_FUEL: u64 = 5_000_000;
+/// The largest number that a filter takes for a width or a count.
+const MOST_REPEATED: i64 = 10_000;
+/// Digits of a width in a format.
+const MOST_DIGITS: usize = 6;
 /// Includes, macros and loops within each other.
 const MAX_RECURSION: usize = 64;

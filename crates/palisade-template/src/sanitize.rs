@@ -4,7 +4,8 @@ use ammonia::{Builder, UrlRelative};
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-/// What is left of HTML from outside. Everything that is not named is removed; scripts and styles with their text.
+/// What is left of HTML from outside. Everything that is not named is removed; scripts and styles with their text. HTML of more than 1 MiB or
+/// 5,000 tags is not read: it is shown as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Preset {
@@ -100,6 +101,10 @@ impl Preset {
             Self::Comment => &COMMENT,
             Self::Article => &ARTICLE,
         };
+        // deeply nested tags take quadratic time
+        if html.matches('<').count() > MOST_TAGS || html.len() > MOST_BYTES {
+            return crate::escape::escape_html(html).into_owned();
+        }
         builder.clean(html).to_string()
     }
 
@@ -112,3 +117,7 @@ impl Preset {
         }
     }
 }
+
+/// No text that a person writes has more tags; as many of them within each other take about a tenth of a second.
+const MOST_TAGS: usize = 5_000;
+const MOST_BYTES: usize = 1024 * 1024;

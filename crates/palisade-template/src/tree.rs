@@ -47,13 +47,17 @@ pub(crate) enum Node<'s> {
     Import {
         at: Range<usize>,
         target: Target,
+        /// It is imported under a name; the parser takes any expression, and the engine only names.
+        has_name: bool,
     },
     Extends {
         at: Range<usize>,
         target: Target,
     },
     /// `break` and `continue`.
-    Leave,
+    Leave {
+        at: Range<usize>,
+    },
     Autoescape {
         at: Range<usize>,
     },
@@ -176,11 +180,12 @@ impl<'s> Names<'s> {
             Stmt::Block(block) => Node::Block { at: range(block.span()), name: block.name, body: self.nodes(&block.body) },
             Stmt::Import(import) => {
                 self.expression(&import.name);
-                Node::Import { at: range(import.span()), target: self.target(&import.expr, false) }
+                let has_name = matches!(import.name, Expr::Var(_));
+                Node::Import { at: range(import.span()), target: self.target(&import.expr, false), has_name }
             }
             Stmt::FromImport(import) => {
                 self.expressions(import.names.iter().flat_map(|(name, alias)| [Some(name), alias.as_ref()]).flatten());
-                Node::Import { at: range(import.span()), target: self.target(&import.expr, false) }
+                Node::Import { at: range(import.span()), target: self.target(&import.expr, false), has_name: true }
             }
             Stmt::Extends(extends) => Node::Extends { at: range(extends.span()), target: self.target(&extends.name, false) },
             Stmt::Include(include) => {
@@ -192,7 +197,8 @@ impl<'s> Names<'s> {
                 let body = vec![self.macro_body(&called.macro_decl)];
                 Node::Applied { at: range(called.span()), what: "{% call %}", body }
             }
-            Stmt::Continue(_) | Stmt::Break(_) => Node::Leave,
+            Stmt::Continue(leave) => Node::Leave { at: range(leave.span()) },
+            Stmt::Break(leave) => Node::Leave { at: range(leave.span()) },
             Stmt::Do(done) => {
                 self.call(&done.call);
                 Node::Silent

@@ -16,6 +16,9 @@ impl Walk<'_, '_, '_> {
         let (Some(names), Shape::Name | Shape::List) = (&target.names, target.shape) else {
             return self.computed(at, target, &context).map(|()| context);
         };
+        if let Some(name) = names.iter().find(|name| self.pass == Pass::Rewrite && name.contains(MARK)) {
+            return Err(self.no_template(name, &target.at));
+        }
         let (mut ends, mut written) = (Vec::new(), Vec::new());
         for name in names {
             let (name, place) = match self.pass {

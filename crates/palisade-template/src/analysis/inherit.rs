@@ -88,7 +88,9 @@ impl<'s> Walk<'_, '_, 's> {
         };
         let outer = self.block.replace(name.to_owned());
         let loops = std::mem::take(&mut self.loops);
+        let can_leave = std::mem::replace(&mut self.can_leave, false);
         let end = self.nodes(body, start.clone());
+        self.can_leave = can_leave;
         self.block = outer;
         self.loops = loops;
         let end = end?.after_block().after_comments().map_err(|fault| self.fault(fault, at.clone()))?;

@@ -58,7 +58,7 @@ pub(crate) enum Missing {
 
 /// Checks templates, by name.
 pub(crate) fn analyse(sources: &BTreeMap<String, String>, rules: &Rules, missing: Missing) -> Checked {
-    let mut set = Set { sources, rules, missing, memo: BTreeMap::new(), numbers: Vec::new(), uses: Vec::new(), depth: 0 };
+    let mut set = Set { sources, rules, missing, memo: BTreeMap::new(), numbers: Vec::new(), uses: Vec::new(), depth: 0, walks: 0 };
     let mut checked = Checked::default();
     let mut failed = BTreeMap::new();
     for name in sources.keys() {
@@ -91,7 +91,7 @@ type Blocks = BTreeMap<String, (Context, Context)>;
 enum State {
     /// Being walked through; an include of itself is taken to end like this.
     Open {
-        assumed: Context,
+        assumed: Box<Context>,
         is_used: bool,
     },
     Done(Box<Outcome>),
@@ -109,6 +109,7 @@ struct Set<'a> {
     numbers: Vec<Key>,
     uses: Vec<Use>,
     depth: usize,
+    walks: usize,
 }
 
 /// What an include of a template comes to.
@@ -126,15 +127,16 @@ impl Set<'_> {
             Some(State::Failed(problems)) => return Err(problems.clone()),
             Some(State::Open { assumed, is_used }) => {
                 *is_used = true;
-                return Ok(Included { end: assumed.clone(), blocks: Blocks::new() });
+                return Ok(Included { end: (**assumed).clone(), blocks: Blocks::new() });
             }
             None => {}
         }
-        if self.depth == DEEPEST || self.numbers.len() > MOST_CONTEXTS {
+        self.walks += 1;
+        if self.depth == DEEPEST || self.numbers.len() > MOST_CONTEXTS || self.walks > MOST_WALKS {
             return Err(vec![self.problem(
                 name,
-                "this template includes itself in ever new contexts",
-                "end every include in the context it began in",
+                "includes lead too deep, or into ever new contexts",
+                "let included templates end in the context they begin in, and include no more than 64 within each other",
             )]);
         }
         self.number(&key);
@@ -154,7 +156,7 @@ impl Set<'_> {
         let mut assumed = key.1.clone();
         for _ in 0..2 {
             let (before, uses) = (self.memo.keys().cloned().collect::<BTreeSet<_>>(), self.uses.len());
-            self.memo.insert(key.clone(), State::Open { assumed: assumed.clone(), is_used: false });
+            self.memo.insert(key.clone(), State::Open { assumed: Box::new(assumed.clone()), is_used: false });
             let outcome = Walk::template(self, &key.0, &key.1)?;
             let is_used = matches!(self.memo.get(key), Some(State::Open { is_used: true, .. }));
             if !is_used || outcome.end == assumed {
@@ -231,3 +233,5 @@ pub(crate) const MARK: char = '#';
 const DEEPEST: usize = 64;
 /// Contexts other than HTML text that templates are included in.
 const MOST_CONTEXTS: usize = 1000;
+/// Times that a template is walked through, all together: includes of each other in turn could take forever.
+const MOST_WALKS: usize = 20_000;

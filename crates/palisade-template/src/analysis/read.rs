@@ -25,7 +25,8 @@ pub(crate) fn without_token_tags<'s>(name: &str, source: &'s str) -> Result<Cow<
 
 /// The tag whose word stands at or before an offset.
 fn token_tag(text: &str, at: usize) -> Option<(usize, usize)> {
-    let around = text.get(..text.len().min(at + CSRF_TOKEN.len() + 4)).unwrap_or(text);
+    let end = (at + CSRF_TOKEN.len() + 4..=text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
+    let around = &text[..end];
     let word = around.rfind(CSRF_TOKEN)?;
     let start = text[..word].rfind("{%")?;
     let end = word + text[word..].find("%}")? + 2;

@@ -16,7 +16,10 @@ pub(crate) struct Rewritten {
 
 impl Rewritten {
     /// Applies edits, which do not overlap.
-    pub(crate) fn new(name: &str, source: &str, mut edits: Vec<Edit>, includes: Vec<String>) -> Self {
+    ///
+    /// # Errors
+    /// The place where what is left and right of a removed comment would become a template tag.
+    pub(crate) fn new(name: &str, source: &str, mut edits: Vec<Edit>, includes: Vec<String>) -> Result<Self, usize> {
         edits.sort_by_key(|edit| edit.at);
         let mut text = String::with_capacity(source.len() + edits.iter().map(|edit| edit.insert.len()).sum::<usize>());
         let (mut anchors, mut at) = (vec![(0, 0)], 0);
@@ -25,6 +28,10 @@ impl Rewritten {
             anchors.push((text.len(), edit.at));
             text.push_str(&edit.insert);
             at = at.max(edit.at + edit.remove);
+            let joins = edit.insert.is_empty() && text.ends_with('{') && source[at..].starts_with(['{', '%', '#']);
+            if joins {
+                return Err(edit.at);
+            }
             anchors.push((text.len(), at));
         }
         text.push_str(&source[at..]);
@@ -32,7 +39,7 @@ impl Rewritten {
         if text.ends_with('\n') && !source.ends_with('\n') {
             text.push('\n');
         }
-        Self { name: name.to_owned(), text, anchors, includes }
+        Ok(Self { name: name.to_owned(), text, anchors, includes })
     }
 
     /// The offset in the author's source.

@@ -25,6 +25,8 @@ pub(super) struct Walk<'w, 'a, 's> {
     pub(super) loops: Vec<Loop>,
     /// Only the contexts are asked for: nothing is written down, and no escaper looked at.
     is_trial: bool,
+    /// Whether `break` may stand here.
+    pub(super) can_leave: bool,
 }
 
 pub(super) struct Loop {
@@ -53,7 +55,10 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
             return Err(problems);
         }
         let (edits, includes) = (walk.edits, walk.includes);
-        let rewritten = Rewritten::new(name, &text, edits, includes);
+        let rewritten = Rewritten::new(name, &text, edits, includes).map_err(|at| {
+            let message = "without the comment here, what stands around it would be a template tag";
+            vec![Problem::at(name, &source, at..at + 1, message, "put a space after the {")]
+        })?;
         let (end, blocks) = Self::verify(set, name, &rewritten, start, &end)?;
         Ok(Outcome { end, blocks, rewritten })
     }
@@ -102,6 +107,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
             block: None,
             loops: Vec::new(),
             is_trial: false,
+            can_leave: false,
         }
     }
 
@@ -128,22 +134,20 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
             Node::Print(print) => self.print(print, follows(next), context),
             Node::If { at, then, otherwise } => self.branches(at, then, otherwise, &context),
             Node::For { at, body, otherwise } => self.repeated(at, body, otherwise, context),
-            Node::Scope(body) => self.nodes(body, context),
+            Node::Scope(body) => self.without_leaving(|walk| walk.nodes(body, context)),
             Node::Apart { at, body } => self.apart(at, body).map(|()| context),
             Node::Applied { at, what, body } => self.applied(at, what, body, context),
             Node::Block { at, name, body } => self.block(at, name, body, context),
             Node::Include { at, target } => self.include(at, target, context),
-            Node::Import { at, target } => self.import(at, target).map(|()| context),
+            Node::Import { at, has_name: false, .. } => {
+                Err(self.problem_at(at.clone(), "an import without a name", "write {% import \"file.html\" as name %}"))
+            }
+            Node::Import { at, target, .. } => self.import(at, target).map(|()| context),
             Node::Extends { .. } if self.is_child => Ok(context),
             Node::Extends { at, .. } => {
                 Err(self.problem_at(at.clone(), "{% extends %} inside of something else", "let {% extends %} come first"))
             }
-            Node::Leave => {
-                if let Some(open) = self.loops.last_mut() {
-                    open.left.push(context);
-                }
-                Ok(Context::unreachable())
-            }
+            Node::Leave { at } => self.leave(at, context),
             Node::Autoescape { at } => Err(self.problem_at(
                 at.clone(),
                 "escaping cannot be switched off or changed",
@@ -153,10 +157,32 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         }
     }
 
+    /// `break` and `continue`. The engine cannot leave what stands between them and their loop.
+    fn leave(&mut self, at: &Range<usize>, context: Context) -> Walked {
+        match self.loops.last_mut() {
+            Some(open) if self.can_leave => {
+                open.left.push(context);
+                Ok(Context::unreachable())
+            }
+            _ => Err(self.problem_at(
+                at.clone(),
+                "the loop is left from within {% with %}, {% set %}, {% filter %} or a macro",
+                "let {% if %} alone stand between the loop and {% break %} or {% continue %}",
+            )),
+        }
+    }
+
+    fn without_leaving<T>(&mut self, walk: impl FnOnce(&mut Self) -> T) -> T {
+        let can_leave = std::mem::replace(&mut self.can_leave, false);
+        let walked = walk(self);
+        self.can_leave = can_leave;
+        walked
+    }
+
     fn text(&mut self, text: &'s str, mut context: Context) -> Walked {
         let start = text.as_ptr() as usize - self.source.as_ptr() as usize;
         let (first, is_raw) = (self.edits.len(), is_in_raw(self.source, start));
-        let mut scan = Scan { edits: &mut self.edits, rules: self.set.rules, pass: self.pass };
+        let mut scan = Scan::new(&mut self.edits, self.set.rules, self.pass, start);
         if let Err(fault) = context.read(text, start, &mut scan) {
             let at = fault.at.unwrap_or(start);
             return Err(self.fault(fault, at..at + 1));
@@ -281,7 +307,9 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
 
     fn round(&mut self, at: &Range<usize>, body: &[Node<'s>], start: &Context) -> Walked {
         self.loops.push(Loop { start: start.clone(), left: Vec::new() });
+        let can_leave = std::mem::replace(&mut self.can_leave, true);
         let end = self.nodes(body, start.clone());
+        self.can_leave = can_leave;
         let left = self.loops.pop().map(|open| open.left).unwrap_or_default();
         let mut joined = start.clone();
         for end in [end?].iter().chain(&left) {
@@ -300,7 +328,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
     /// Macros and `set` blocks are HTML text, wherever they stand.
     fn apart(&mut self, at: &Range<usize>, body: &[Node<'s>]) -> Result<(), Problem> {
         let loops = std::mem::take(&mut self.loops);
-        let end = self.nodes(body, Context::default());
+        let end = self.without_leaving(|walk| walk.nodes(body, Context::default()));
         self.loops = loops;
         let end = end?;
         if end.is_text() {

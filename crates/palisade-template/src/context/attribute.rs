@@ -42,35 +42,30 @@ pub(super) enum Kind {
 impl Kind {
     /// Written text follows: a form's action is then no longer one value alone.
     pub(super) fn with_text(self, text: &str) -> Self {
-        if self == Self::ActionValue && !text.trim().is_empty() { Self::Action } else { self }
+        let is_query = text.trim_start().is_empty() || text.starts_with(['?', '#']);
+        if self == Self::ActionValue && !is_query { Self::Action } else { self }
     }
 }
 
 /// Names that hold URLs in some element or other.
-const LINKS: [&str; 18] = [
-    "href",
-    "src",
-    "cite",
-    "background",
-    "poster",
-    "action",
-    "longdesc",
-    "usemap",
-    "profile",
-    "manifest",
-    "icon",
-    "classid",
-    "codebase",
-    "data",
-    "archive",
-    "ping",
-    "lowsrc",
-    "dynsrc",
-];
+const LINKS: [&str; 12] =
+    ["href", "src", "cite", "background", "poster", "action", "longdesc", "usemap", "manifest", "ping", "lowsrc", "dynsrc"];
 
 /// What decides how the rest of the element is read, or what it may do.
-const FIXED: [&str; 11] =
-    ["http-equiv", "sandbox", "integrity", "formmethod", "method", "attributename", "is", "charset", "language", "csp", "allow"];
+const FIXED: [&str; 12] = [
+    "http-equiv",
+    "sandbox",
+    "integrity",
+    "formmethod",
+    "method",
+    "attributename",
+    "is",
+    "charset",
+    "language",
+    "csp",
+    "allow",
+    "hx-trigger",
+];
 
 pub(super) fn classify(tag: &Tag, name: &str) -> Kind {
     let element = tag.element.as_str();
@@ -84,6 +79,7 @@ pub(super) fn classify(tag: &Tag, name: &str) -> Kind {
         (_, "style") => Kind::Style,
         (_, "srcdoc") => Kind::Srcdoc,
         (_, "srcset" | "imagesrcset") => Kind::Srcset,
+        ("meta", "content") if tag.is_description() => Kind::Plain,
         ("meta", "content") => Kind::Meta,
         ("script", "type") | ("link", "rel" | "as") => Kind::Fixed,
         ("animate" | "set" | "animatetransform" | "animatemotion", "to" | "from" | "by" | "values") => Kind::Animation,
@@ -103,24 +99,27 @@ pub(super) fn classify(tag: &Tag, name: &str) -> Kind {
 
 /// Names that sites make up, such as `data-src-url`.
 fn holds_url(name: &str) -> bool {
-    ["src", "uri", "url", "href"].iter().any(|part| name.contains(part))
+    name.split(['-', '_', '.']).any(|word| matches!(word, "src" | "uri" | "url" | "href"))
 }
 
 /// Alpine, Vue, Angular, htmx and hyperscript evaluate these as code.
 fn is_client_expression(name: &str) -> bool {
-    const PREFIXES: [&str; 8] = ["x-", "@", ":", "v-", "ng-", "data-ng-", "hx-on", "data-hx-on"];
+    const PREFIXES: [&str; 9] = ["x-", "@", ":", "v-", "ng-", "data-ng-", "hx-on", "data-hx-on", "data-on-"];
     let is_bracketed = name.starts_with(['(', '[', '*', '#']);
-    const NAMES: [&str; 6] = ["hx-vars", "data-hx-vars", "hx-vals", "data-hx-vals", "_", "data-script"];
+    const NAMES: [&str; 9] =
+        ["hx-vars", "data-hx-vars", "hx-vals", "data-hx-vals", "hx-headers", "hx-request", "_", "data-script", "data-bind"];
     is_bracketed || PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
 }
 
 /// Whether a value may be the name of this attribute.
 pub(crate) fn is_plain_attribute(element: &str, name: &str) -> bool {
     let tag = Tag { element: element.to_owned(), ..Tag::default() };
-    let decides = ["id", "name", "form", "type", "rel", "target", "value", "slot", "shadowrootmode"].contains(&name);
+    let lower = name.to_ascii_lowercase();
+    let decides =
+        ["nonce", "form", "type", "rel", "target", "value", "slot", "shadowrootmode", "language", "as"].contains(&lower.as_str());
     let is_word = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic());
-    is_word && starts_well && !decides && classify(&tag, &name.to_ascii_lowercase()) == Kind::Plain
+    is_word && starts_well && !decides && classify(&tag, &lower) == Kind::Plain
 }
 
 impl Context {
@@ -136,7 +135,7 @@ impl Context {
             Kind::Action | Kind::ActionValue | Kind::ActionPath | Kind::ActionElsewhere => Language::Url(Url::Start),
             Kind::Srcset => Language::Srcset(Srcset::Start),
             Kind::Srcdoc => Language::Srcdoc(Box::default()),
-            Kind::Meta => Language::Meta(Meta::Plain(String::new())),
+            Kind::Meta => Language::Meta(Meta::Plain { read: String::new(), is_begun: false }),
             Kind::Style => Language::Style(Style::in_attribute(self.foreign)),
             Kind::Handler | Kind::Expression => Language::Script(Script::in_attribute()),
         };

@@ -44,7 +44,7 @@ impl Context {
         let at = at + found;
         if after.starts_with("!--") {
             scan.replace(at, 4, "");
-            self.html = Html::Comment(Dashes::Two);
+            self.html = Html::Comment(Dashes::Start);
             return Ok(found + 4);
         }
         if after.get(..8).is_some_and(|word| word.eq_ignore_ascii_case("![cdata[")) {
@@ -101,12 +101,14 @@ impl Context {
         let mut length = rest.len();
         for (offset, byte) in rest.bytes().enumerate() {
             dashes = match (dashes, byte) {
-                (Dashes::Two | Dashes::Bang, b'>') => {
+                (Dashes::Start | Dashes::StartOne | Dashes::Two | Dashes::Bang, b'>') => {
                     length = offset + 1;
                     scan.replace(at, length, "");
                     self.html = Html::Text;
                     return length;
                 }
+                (Dashes::Start, b'-') => Dashes::StartOne,
+                (Dashes::StartOne, b'-') => Dashes::Two,
                 (Dashes::None, b'-') => Dashes::One,
                 (Dashes::One | Dashes::Two, b'-') => Dashes::Two,
                 (Dashes::Two, b'!') => Dashes::Bang,
@@ -155,7 +157,10 @@ impl Context {
             '/' => self.tag.closes_itself = true,
             c if c.is_ascii_whitespace() => self.tag.closes_itself = false,
             _ if is_boundary => {
-                return Err(Fault::new("this could continue an attribute of one of the branches", "put a space before it"));
+                return Err(Fault::new(
+                    "this could continue an attribute of one of the branches",
+                    "put a space before it; the line break behind a template tag, and white space that begins its line, are left out",
+                ));
             }
             _ => {
                 self.tag.closes_itself = false;
@@ -171,7 +176,7 @@ impl Context {
         let is_value = self.html == Html::NameValue;
         match character {
             c if c.is_ascii_whitespace() || matches!(c, '/' | '>' | '=') => {
-                if is_value {
+                if self.name.is_empty() {
                     // values name plain attributes only
                     self.name = "data-".into();
                 }
@@ -182,7 +187,6 @@ impl Context {
                 Err(Fault::new("letters follow the value in an attribute's name", "put the whole name into the value"))
             }
             '"' | '\'' | '<' => self.letter(character),
-            _ if is_value => Ok(character.len_utf8()),
             _ => self.letter(character),
         }
     }
@@ -263,7 +267,8 @@ impl Context {
             Language::Meta(meta) => meta.read(text),
             Language::Srcdoc(page) => {
                 // the page in the attribute is read, and stays as it is written
-                let mut scan = Scan { edits: &mut Vec::new(), rules: scan.rules, pass: scan.pass };
+                let mut edits = Vec::new();
+                let mut scan = Scan::new(&mut edits, scan.rules, scan.pass, 0);
                 page.read(text, 0, &mut scan).map_err(|fault| Fault { at: None, ..fault })
             }
         }

@@ -19,25 +19,30 @@ impl Context {
         let html = one.join_html(&two)?;
         let tag = one.tag.join(&two.tag)?;
         let foreign = one.foreign || two.foreign;
+        let form_is_open = one.form_is_open && two.form_is_open;
         if html == Html::Boundary {
-            return Some(Self { html, tag, foreign, ..Self::default() });
+            return Some(Self { html, tag, foreign, form_is_open, ..Self::default() });
         }
         if one.name != two.name {
             return None;
         }
         let attribute = one.attribute.join(&two.attribute)?;
         let language = one.language.join(&two.language)?;
-        Some(Self { html, name: one.name.clone(), tag, attribute, language, foreign })
+        Some(Self { html, name: one.name.clone(), tag, attribute, language, foreign, form_is_open })
     }
 
     /// Names that could end here are ended: `<input {% if x %}checked{% endif %}>`.
     fn settled(&self) -> Self {
-        let is_complete_name = matches!(self.html, Html::Name | Html::AfterName | Html::NameValue);
+        let is_complete_name = matches!(self.html, Html::Name | Html::NameValue);
         if self.html == Html::TagName {
             let tag = Tag { element: self.name.clone(), ..self.tag.clone() };
             return Self { html: Html::Boundary, name: String::new(), tag, ..self.clone() };
         }
         let is_plain = Kind::Plain == super::attribute::classify(&self.tag, &self.name);
+        // white space stands behind the name: an = would be refused there
+        if self.html == Html::AfterName && is_plain {
+            return Self { html: Html::BeforeName, name: String::new(), ..self.clone() };
+        }
         if is_complete_name && is_plain {
             return Self { html: Html::Boundary, name: String::new(), ..self.clone() };
         }
@@ -107,9 +112,11 @@ impl Tag {
             return None;
         }
         let facts = self.facts.iter().filter(|(name, _)| is_same(name) || decides(name)).cloned().collect();
+        let mut seen = self.seen.clone();
+        seen.extend(other.seen.iter().filter(|name| !self.seen.contains(name)));
         let action = if self.action == other.action { self.action } else { Action::Unknown };
         let has_nonce = self.has_nonce || other.has_nonce;
-        Some(Self { element: self.element.clone(), is_end: self.is_end, facts, action, has_nonce, closes_itself: false })
+        Some(Self { element: self.element.clone(), is_end: self.is_end, facts, seen, action, has_nonce, closes_itself: false })
     }
 }
 
@@ -136,7 +143,7 @@ impl Attribute {
 }
 
 /// A path of this site, whatever follows.
-fn is_certain_path(text: &str) -> bool {
+pub(super) fn is_certain_path(text: &str) -> bool {
     let second = text.as_bytes().get(1);
     text.starts_with('/') && second.is_some_and(|byte| !matches!(byte, b'/' | b'\\')) && !leaves_site(text)
 }

@@ -57,8 +57,12 @@ impl Srcset {
 /// The content of a `<meta>`: text, or the target of a refresh after `url=`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Meta {
-    /// The letters of `url` and `=` that were read, without white space.
-    Plain(String),
+    Plain {
+        /// The letters of `url` and `=` that were read, without white space.
+        read: String,
+        /// Something stands before, since the last `;`, that may begin a URL.
+        is_begun: bool,
+    },
     Url(Url),
 }
 
@@ -68,8 +72,9 @@ impl Meta {
             match self {
                 Self::Url(Url::Start) if matches!(character, '"' | '\'') => {}
                 Self::Url(url) => url.read(character.encode_utf8(&mut [0; 4]))?,
-                Self::Plain(read) if character.is_whitespace() && (read.is_empty() || read == "url") => {}
-                Self::Plain(read) => {
+                Self::Plain { read, .. } if character.is_whitespace() && (read.is_empty() || read == "url") => {}
+                Self::Plain { read, is_begun } => {
+                    *is_begun = character.is_alphabetic() || (*is_begun && character != ';');
                     read.push(character.to_ascii_lowercase());
                     match read.as_str() {
                         "url=" => *self = Self::Url(Url::Start),
@@ -84,7 +89,10 @@ impl Meta {
 
     pub(super) fn after_value(&mut self) {
         match self {
-            Self::Plain(read) => read.clear(),
+            Self::Plain { read, is_begun } => {
+                read.clear();
+                *is_begun = true;
+            }
             Self::Url(url) => url.after_value(),
         }
     }
@@ -93,6 +101,7 @@ impl Meta {
         match (self, other) {
             (one, two) if one == two => Some(one.clone()),
             (Self::Url(one), Self::Url(two)) => one.join(two).map(Self::Url),
+            (Self::Plain { .. }, Self::Plain { .. }) => Some(Self::Plain { read: String::new(), is_begun: true }),
             _ => None,
         }
     }

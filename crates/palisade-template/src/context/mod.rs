@@ -38,6 +38,8 @@ pub(crate) struct Context {
     language: Language,
     /// Inside `<svg>` or `<math>`, where browsers read style and title as markup.
     foreign: bool,
+    /// Inside a form, for certain.
+    form_is_open: bool,
 }
 
 /// States of the HTML tokenizer, as far as they matter.
@@ -77,6 +79,10 @@ enum Html {
 /// How much of the end of a comment was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Dashes {
+    /// Right after `<!--`.
+    Start,
+    /// After `<!---`.
+    StartOne,
     None,
     One,
     Two,
@@ -149,6 +155,10 @@ pub(crate) struct Scan<'a> {
     pub(crate) rules: &'a Rules,
     /// Whether the text is the result of rewriting: then what rewriting adds is expected, and nothing may be left to change.
     pub(crate) pass: Pass,
+    /// Where the piece of text begins that is read; a template tag may stand before it.
+    pub(crate) chunk: usize,
+    /// Only white space was read since.
+    is_leading: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,9 +181,16 @@ pub(crate) enum InlineHandlers {
     Escaped,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    pub(crate) fn new(edits: &'a mut Vec<Edit>, rules: &'a Rules, pass: Pass, chunk: usize) -> Self {
+        Self { edits, rules, pass, chunk, is_leading: false }
+    }
+
     fn replace(&mut self, at: usize, remove: usize, insert: impl Into<String>) {
-        self.edits.push(Edit { at, remove, insert: insert.into() });
+        let insert = insert.into();
+        if remove > 0 || !insert.is_empty() {
+            self.edits.push(Edit { at, remove, insert });
+        }
     }
 }
 

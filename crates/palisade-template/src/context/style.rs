@@ -16,6 +16,8 @@ pub(crate) struct Style {
     /// A value stands right before: with `(` after it, it would be the name of a function.
     is_after_value: bool,
     is_attribute: bool,
+    /// Between `@import` and the `;`: URLs are code.
+    pub(super) is_import: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,7 +39,15 @@ pub(crate) enum At {
 
 impl Style {
     pub(super) fn in_element(is_foreign: bool) -> Self {
-        Self { at: At::Code, url: Url::Start, is_foreign, word: String::new(), is_after_value: false, is_attribute: false }
+        Self {
+            at: At::Code,
+            url: Url::Start,
+            is_foreign,
+            word: String::new(),
+            is_after_value: false,
+            is_attribute: false,
+            is_import: false,
+        }
     }
 
     /// An attribute is read alike in SVG.
@@ -56,7 +66,7 @@ impl Style {
 
     /// Reads text of an element that begins at `base` in the source. Returns the offset of its end tag, if that is in the text.
     pub(super) fn read_element(&mut self, text: &str, base: usize, scan: &mut Scan<'_>) -> Result<Option<usize>, Fault> {
-        let end = find_end_tag(text, "style");
+        let end = find_end_tag(text, "style", "");
         let inside = &text[..end.unwrap_or(text.len())];
         if end.is_none()
             && (inside.ends_with('<')
@@ -112,7 +122,7 @@ impl Style {
                 self.at = At::Url;
                 return Ok(0);
             }
-            (At::Double | At::Single, c) if c.is_whitespace() => self.url = Url::Path,
+            (At::Double | At::Single, _) => self.string_text(character)?,
             _ => self.url.read(&rest[..length])?,
         }
         Ok(length)
@@ -125,6 +135,9 @@ impl Style {
         let is_after_value = std::mem::take(&mut self.is_after_value);
         let is_word = character.is_ascii_alphanumeric() || character == '-' || !character.is_ascii();
         match character {
+            '<' if rest.starts_with("</") => {
+                return Err(Fault::new("a value here could complete an end tag", "put a space after the <"));
+            }
             '"' | '\'' => self.begin(if character == '"' { At::Double } else { At::Single }),
             '(' if is_after_value => {
                 return Err(Fault::new(
@@ -139,11 +152,28 @@ impl Style {
         if !is_word {
             self.word.clear();
             self.word.extend((character == '@').then_some('@'));
-        } else if self.word.len() < 4 {
+            self.is_import &= character != ';';
+        } else if self.word.len() < 8 {
             self.word.push(character.to_ascii_lowercase());
         }
+        self.is_import |= self.word == "@import";
         self.is_after_value = is_after_value && is_word;
         Ok(character.len_utf8())
+    }
+
+    /// A string may be a URL: in `@import` it is one, elsewhere only what is written as one counts.
+    fn string_text(&mut self, character: char) -> Result<(), Fault> {
+        let is_sentence = character.is_whitespace() || (self.url == Url::Start && matches!(character, '#' | '?'));
+        if is_sentence && !self.is_import {
+            self.url = Url::Path;
+            return Ok(());
+        }
+        let read = self.url.read(character.encode_utf8(&mut [0; 4]));
+        if read.is_err() && !self.is_import {
+            self.url = Url::Path;
+            return Ok(());
+        }
+        read
     }
 
     fn begin(&mut self, at: At) {
@@ -158,9 +188,15 @@ impl Style {
         // u\72l( is url(
         if self.at == At::Code {
             self.word = "?".into();
-            if rest[1..].chars().take_while(|c| c.is_ascii_hexdigit()).count() > 0 {
+            if escaped.is_ascii_hexdigit() {
                 return self.hexadecimal(&rest[1..]);
             }
+            if escaped.is_ascii_alphabetic() {
+                return Err(Fault::new("a letter is written as an escape", "write the letter itself"));
+            }
+        }
+        if rest[1..].starts_with("\r\n") {
+            return Ok(3);
         }
         self.url = if matches!(self.url, Url::Query) { Url::Query } else { Url::Path };
         Ok(1 + escaped.len_utf8())
@@ -226,6 +262,10 @@ impl Style {
         }
     }
 
+    pub(super) fn is_in_attribute(&self) -> bool {
+        self.is_attribute
+    }
+
     pub(super) fn is_comment(&self) -> bool {
         matches!(self.at, At::Comment | At::LineComment)
     }
@@ -257,7 +297,10 @@ impl Style {
     }
 
     pub(super) fn join(&self, other: &Self) -> Option<Self> {
-        let is_same = self.at == other.at && self.is_attribute == other.is_attribute && self.is_foreign == other.is_foreign;
+        let is_same = self.is_import == other.is_import
+            && self.at == other.at
+            && self.is_attribute == other.is_attribute
+            && self.is_foreign == other.is_foreign;
         let url = if is_same { self.url.join(&other.url) } else { None };
         let word = if self.word == other.word { self.word.clone() } else { "?".into() };
         url.map(|url| Self { url, word, is_after_value: self.is_after_value || other.is_after_value, ..self.clone() })

@@ -17,6 +17,8 @@ pub(super) struct Tag {
     pub(super) is_end: bool,
     /// The value of `type`, of `method`, …: the first of each name counts, as in browsers.
     pub(super) facts: Vec<(&'static str, String)>,
+    /// Names of those that stand in the tag, perhaps: in some branch.
+    pub(super) seen: Vec<&'static str>,
     pub(super) action: Action,
     pub(super) has_nonce: bool,
     /// A `/` stands before the `>`.
@@ -33,20 +35,43 @@ pub(super) enum Action {
     Value,
     /// Branches disagree.
     Unknown,
+    /// Several values, or a value and text.
+    Unclear,
 }
 
 /// Attributes whose written value decides something.
-const FACTS: [&str; 7] = ["type", "method", "rel", "src", "href", "integrity", "language"];
+const FACTS: [&str; 11] =
+    ["type", "method", "rel", "src", "href", "integrity", "action", "http-equiv", "name", "property", "itemprop"];
 
 impl Tag {
     pub(super) fn fact(&self, name: &str) -> Option<&str> {
         self.facts.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether the content of a `meta` is text: it has a name, and is no instruction to the browser.
+    pub(super) fn is_description(&self) -> bool {
+        ["name", "property", "itemprop"].iter().any(|name| self.seen.contains(name)) && !self.seen.contains(&"http-equiv")
+    }
+
     /// Whether a `link` names something that no browser runs or applies.
     pub(super) fn is_harmless_link(&self) -> bool {
-        const HARMLESS: [&str; 10] =
-            ["alternate", "author", "canonical", "help", "icon", "license", "me", "next", "prev", "search"];
+        const HARMLESS: [&str; 15] = [
+            "alternate",
+            "apple-touch-icon",
+            "author",
+            "canonical",
+            "dns-prefetch",
+            "help",
+            "icon",
+            "license",
+            "mask-icon",
+            "me",
+            "next",
+            "preconnect",
+            "prev",
+            "search",
+            "shortcut",
+        ];
         let rel = self.fact("rel").unwrap_or("stylesheet").to_ascii_lowercase();
         rel.split_ascii_whitespace().all(|word| HARMLESS.contains(&word) && !rel.contains("stylesheet"))
     }
@@ -56,7 +81,7 @@ impl Context {
     /// Whether the text of the attribute has to be kept.
     pub(super) fn keeps_text(&self) -> bool {
         let name = self.attribute.name.as_str();
-        FACTS.contains(&name) || (name == "action" && self.tag.element == "form") || self.attribute.kind == Kind::SentTo
+        FACTS.contains(&name) || self.attribute.kind == Kind::SentTo
     }
 
     /// The attribute is complete.
@@ -91,30 +116,50 @@ impl Context {
                 "write a path of this site, or make a second form",
             ));
         }
-        self.has_nonce(attribute);
-        if attribute.name == "action" && self.tag.element == "form" && self.tag.fact("action").is_none() {
-            self.tag.facts.push(("action", String::new()));
-            self.tag.action = action(attribute)?;
-        }
-        if let (Some(name), Some(text)) = (FACTS.iter().find(|name| **name == attribute.name), text)
-            && self.tag.fact(name).is_none()
-        {
-            self.tag.facts.push((name, text.to_owned()));
-        }
-        Ok(())
+        self.tag.has_nonce |= attribute.name == "nonce";
+        let Some(name) = FACTS.iter().find(|name| **name == attribute.name) else { return Ok(()) };
+        self.decided(name, attribute, text)
     }
 
-    fn has_nonce(&mut self, attribute: &Attribute) {
-        self.tag.has_nonce |= attribute.name == "nonce";
+    /// What the attribute says about the tag, once.
+    fn decided(&mut self, name: &'static str, attribute: &Attribute, text: Option<&str>) -> Result<(), Fault> {
+        let element = self.tag.element.as_str();
+        if self.tag.seen.contains(&name) {
+            return Err(Fault::new(
+                format!("the attribute {name} may stand twice in this tag"),
+                "browsers read the first one: leave out the other",
+            ));
+        }
+        let is_instruction =
+            element == "meta" && name == "http-equiv" && self.tag.seen.iter().any(|name| FACTS[8..].contains(name));
+        if is_instruction {
+            return Err(Fault::new("http-equiv stands behind a name", "a <meta> has a name or a http-equiv, not both"));
+        }
+        if text.is_none() && matches!((element, name), ("script", "type") | ("form", "method")) {
+            return Err(Fault::new(
+                format!("the branches disagree on the {name} of this <{element}>"),
+                "write the element into each branch",
+            ));
+        }
+        if element == "base" && name == "href" && text.is_some_and(leaves_site) {
+            return Err(Fault::new("<base> sends every link and form to another site", "write the whole URL where it is needed"));
+        }
+        if element == "form" && name == "action" {
+            self.tag.action = action(attribute);
+        }
+        self.tag.seen.push(name);
+        self.tag.facts.extend(text.map(|text| (name, text.to_owned())));
+        Ok(())
     }
 
     /// The `>` at `at` in the source.
     pub(super) fn end_tag(&mut self, at: usize, scan: &mut Scan<'_>) -> Result<(), Fault> {
         let tag = std::mem::take(&mut self.tag);
         let element = tag.element.clone();
-        *self = Self { html: Html::Text, foreign: self.foreign, ..Self::default() };
+        *self = Self { html: Html::Text, foreign: self.foreign, form_is_open: self.form_is_open, ..Self::default() };
         if tag.is_end {
             self.foreign &= !matches!(element.as_str(), "svg" | "math");
+            self.form_is_open &= element != "form";
             return Ok(());
         }
         let is_raw = matches!(element.as_str(), "script" | "style" | "title" | "textarea");
@@ -132,7 +177,17 @@ impl Context {
                 self.begin(Html::PlainText, element, Language::None);
             }
             "plaintext" => return Err(Fault::new("<plaintext> cannot be ended", "use <pre>").at(at)),
-            "form" => form(&tag, at, scan)?,
+            "form" if self.form_is_open => {
+                return Err(Fault::new(
+                    "a form within a form: browsers leave out the inner one, and send its token with the outer one",
+                    "close the first form before this one",
+                )
+                .at(at));
+            }
+            "form" => {
+                form(&tag, at, scan)?;
+                self.form_is_open = true;
+            }
             "link" => write_integrity(&tag, "href", at, scan),
             "svg" | "math" if !tag.closes_itself => self.foreign = true,
             _ => {}
@@ -152,22 +207,18 @@ impl Context {
             write_nonce(tag, at, scan);
         }
         write_integrity(tag, "src", at, scan);
-        self.begin(Html::Code, "script".into(), Language::Script(Script::in_element(kind)));
+        self.begin(Html::Code, "script".into(), Language::Script(Script::in_element(kind, self.foreign)));
         Ok(())
     }
 }
 
-fn action(attribute: &Attribute) -> Result<Action, Fault> {
-    match &attribute.text {
-        Some(text) if leaves_site(text) => Ok(Action::Elsewhere),
-        Some(_) => Ok(Action::Here),
-        None if attribute.kind == Kind::ActionValue => Ok(Action::Value),
-        None if attribute.kind == Kind::ActionPath => Ok(Action::Here),
-        None if attribute.kind == Kind::ActionElsewhere => Ok(Action::Elsewhere),
-        None => Err(Fault::new(
-            "this form could be sent anywhere, with its token",
-            "start the action with its path, as in action=\"/tickets/{{ id }}\", or let one value be all of it",
-        )),
+fn action(attribute: &Attribute) -> Action {
+    match (&attribute.text, attribute.kind) {
+        (Some(text), _) if leaves_site(text) => Action::Elsewhere,
+        (Some(_), _) | (None, Kind::ActionPath) => Action::Here,
+        (None, Kind::ActionValue) => Action::Value,
+        (None, Kind::ActionElsewhere) => Action::Elsewhere,
+        (None, _) => Action::Unclear,
     }
 }
 
@@ -180,6 +231,13 @@ fn form(tag: &Tag, at: usize, scan: &mut Scan<'_>) -> Result<(), Fault> {
         Action::Here => scan.replace(at + 1, 0, TOKEN),
         Action::Value => scan.replace(at + 1, 0, TOKEN_IF_OURS),
         Action::Elsewhere => {}
+        Action::Unclear => {
+            return Err(Fault::new(
+                "this form could be sent anywhere, with its token",
+                "start the action with its path, as in action=\"/tickets/{{ id }}\", or let one value be all of it",
+            )
+            .at(at));
+        }
         Action::Unknown => {
             return Err(Fault::new("the branches disagree on where this form goes", "write the whole form into each branch").at(at));
         }

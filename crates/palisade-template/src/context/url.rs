@@ -12,6 +12,8 @@ pub(crate) enum Url {
     /// Only characters that could be a scheme so far.
     Scheme(String),
     OneSlash,
+    /// After a `/` that may be the first character: what stands before it may have printed nothing.
+    BegunSlash,
     /// After `https:` or `//`, before the host's first character.
     Slashes,
     Authority,
@@ -67,14 +69,14 @@ impl Url {
                     "write the scheme in the template, or put the whole URL into one value",
                 ));
             }
-            (Self::Begun, _) if is_slash => Self::Path,
+            (Self::Begun, _) if is_slash => Self::BegunSlash,
             (Self::Begun, _) => Self::Begun,
-            (Self::OneSlash | Self::Slashes, _) if is_slash => Self::Slashes,
+            (Self::OneSlash | Self::BegunSlash | Self::Slashes, _) if is_slash => Self::Slashes,
             (Self::Slashes, _) => Self::Authority,
             (Self::Authority, _) if is_slash => Self::Path,
             (Self::Authority, _) => Self::Authority,
             (Self::Unknown, _) => Self::Unknown,
-            (Self::Start | Self::Scheme(_) | Self::OneSlash | Self::Path, _) => Self::Path,
+            (Self::Start | Self::Scheme(_) | Self::OneSlash | Self::BegunSlash | Self::Path, _) => Self::Path,
         })
     }
 
@@ -95,22 +97,21 @@ impl Url {
         let before = std::mem::take(self);
         *self = match before {
             Self::Start | Self::Begun | Self::Scheme(_) => Self::Begun,
-            Self::OneSlash => Self::Path,
+            Self::OneSlash | Self::BegunSlash => Self::Path,
             Self::Slashes => Self::Authority,
             other => other,
         };
     }
 
     pub(super) fn join(&self, other: &Self) -> Option<Self> {
+        let is_past_slash = |url: &Self| matches!(url, Self::OneSlash | Self::BegunSlash | Self::Path);
         let is_early = |url: &Self| {
-            matches!(
-                url,
-                Self::Start | Self::Begun | Self::Scheme(_) | Self::OneSlash | Self::Slashes | Self::Authority | Self::Path
-            )
+            is_past_slash(url) || matches!(url, Self::Start | Self::Begun | Self::Scheme(_) | Self::Slashes | Self::Authority)
         };
         match (self, other) {
             (one, two) if one == two => Some(one.clone()),
             (Self::Blocked(_), _) | (_, Self::Blocked(_)) => None,
+            (one, two) if is_past_slash(one) && is_past_slash(two) => Some(Self::BegunSlash),
             (one, two) if is_early(one) && is_early(two) => Some(Self::Begun),
             _ => Some(Self::Unknown),
         }

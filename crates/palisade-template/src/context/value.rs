@@ -39,6 +39,8 @@ pub(crate) enum Inner {
     SrcsetPart,
     SrcsetQuery,
     NoScript,
+    /// The same after something else, which may have been the beginning of a scheme.
+    NoScriptRest,
     Json,
     ScriptValue,
     ScriptString,
@@ -143,10 +145,13 @@ impl Context {
         if kind == Kind::Fixed {
             return Err(Fault::new(
                 format!("a value decides {name}, which changes what the element is"),
-                "write it in the template; choose between written values with {% if %}",
+                "write it in the template; if it may be one of several, write the element into each branch",
             ));
         }
-        if kind == Kind::SentTo {
+        let text = self.attribute.text.as_deref();
+        if kind == Kind::SentTo && text.is_some_and(super::join::is_certain_path) {
+            self.attribute.kind = Kind::ActionPath;
+        } else if kind == Kind::SentTo {
             return Err(Fault::new(
                 "formaction could send the form, with its token, to another site",
                 "write a path of this site, or make a second form",
@@ -160,7 +165,7 @@ impl Context {
                 Some(_) => Kind::ActionPath,
                 None => Kind::Action,
             };
-        } else if kind == Kind::ActionValue {
+        } else if kind == Kind::ActionValue && escaper.inner != Inner::UrlQuery {
             self.attribute.kind = Kind::Action;
         }
         self.attribute.text = None;
@@ -172,7 +177,7 @@ impl Context {
         let inner = match &mut self.language {
             Language::None => Inner::Text,
             Language::Url(url) => in_url(url, kind)?,
-            Language::Script(script) => in_script(script),
+            Language::Script(script) => in_script(script)?,
             Language::Style(style) => in_style(style)?,
             Language::Srcset(srcset) => in_srcset(srcset)?,
             Language::Srcdoc(page) => in_page(page)?,
@@ -208,20 +213,39 @@ fn in_url(url: &Url, kind: Kind) -> Result<Inner, Fault> {
             "a value decides which site code comes from",
             "begin the URL with a path, as in src=\"/static/{{ name }}\"",
         )),
-        (_, Kind::Animation) => Ok(Inner::NoScript),
+        (Url::Start, Kind::Animation) => Ok(Inner::NoScript),
+        (_, Kind::Animation) => Ok(Inner::NoScriptRest),
         (Url::Start, Kind::Action) => Ok(Inner::ActionStart),
         (Url::Start, _) if is_code => Ok(Inner::CodeUrlStart),
         (Url::Start | Url::Begun, _) => Ok(Inner::UrlStart),
         (Url::Scheme(_), _) => Ok(Inner::UrlBegun),
-        (Url::OneSlash, Kind::Code | Kind::Action) => Ok(Inner::CodeUrlAfterSlash),
-        (Url::OneSlash, _) => Ok(Inner::UrlAfterSlash),
+        (Url::OneSlash | Url::BegunSlash, Kind::Code | Kind::Action | Kind::ActionPath) => Ok(Inner::CodeUrlAfterSlash),
+        (Url::OneSlash | Url::BegunSlash, _) => Ok(Inner::UrlAfterSlash),
         (Url::Slashes | Url::Authority | Url::Path, _) => Ok(Inner::UrlPart),
         (Url::Query, _) => Ok(Inner::UrlQuery),
     }
 }
 
-fn in_script(script: &Script) -> Inner {
-    match (script.kind, script.at) {
+fn in_script(script: &Script) -> Result<Inner, Fault> {
+    if script.is_foreign {
+        return Err(Fault::new(
+            "a value in the script of an SVG",
+            "put the value into a data- attribute, and read it from a script of the page",
+        ));
+    }
+    if script.kind == ScriptKind::Map {
+        return Err(Fault::new(
+            "a value decides which code the browser loads",
+            "write the import map or speculation rules in the template",
+        ));
+    }
+    if script.is_glued() {
+        return Err(Fault::new(
+            "a value right behind a name or a dot",
+            "a value is a whole expression: put it into a string, or write window[{{ name }}]",
+        ));
+    }
+    Ok(match (script.kind, script.at) {
         (ScriptKind::Markup, _) => Inner::PlainText,
         (_, ScriptAt::LineComment | ScriptAt::BlockComment) => Inner::Nothing,
         (ScriptKind::Json, ScriptAt::Code | ScriptAt::AfterSlash) => Inner::Json,
@@ -230,7 +254,7 @@ fn in_script(script: &Script) -> Inner {
         (_, ScriptAt::Double | ScriptAt::Single) => Inner::ScriptString,
         (_, ScriptAt::Template | ScriptAt::TemplateDollar) => Inner::ScriptTemplate,
         (_, ScriptAt::Regexp | ScriptAt::RegexpClass) => Inner::ScriptRegexp,
-    }
+    })
 }
 
 fn in_style(style: &Style) -> Result<Inner, Fault> {
@@ -241,8 +265,13 @@ fn in_style(style: &Style) -> Result<Inner, Fault> {
         return Err(Fault::new("a value would be the name of a CSS rule", "write the name of the rule in the template"));
     }
     match style.at {
+        StyleAt::LineComment if style.is_in_attribute() => Err(Fault::new(
+            "// is no comment in CSS, and hides what follows from nobody",
+            "write /* and */, or leave the comment out",
+        )),
         StyleAt::Comment | StyleAt::LineComment => Ok(Inner::Nothing),
         StyleAt::Code | StyleAt::UrlEnd => Ok(Inner::StyleValue),
+        _ if style.is_import && !matches!(style.at, StyleAt::Code | StyleAt::UrlEnd) => in_url(&style.url, Kind::Code),
         StyleAt::Double | StyleAt::Single if style.is_query() => Ok(Inner::UrlQuery),
         StyleAt::Double | StyleAt::Single if style.url == Url::Start => Ok(Inner::StyleStringStart),
         StyleAt::Double | StyleAt::Single => Ok(Inner::StyleString),
@@ -281,7 +310,8 @@ fn in_page(page: &mut Context) -> Result<Inner, Fault> {
 
 fn in_meta(meta: &Meta) -> Result<Inner, Fault> {
     match meta {
-        Meta::Plain(_) => Ok(Inner::NoScript),
+        Meta::Plain { is_begun: false, .. } => Ok(Inner::NoScript),
+        Meta::Plain { .. } => Ok(Inner::NoScriptRest),
         Meta::Url(url) => in_url(url, Kind::Link),
     }
 }
@@ -295,8 +325,8 @@ impl Escaper {
     /// Whether it may refuse a value and print a placeholder.
     pub(crate) fn can_block(self) -> bool {
         use Inner::{
-            ActionStart, AttributeName, AttributeNameOrNothing, AttributeNamePart, CodeUrlStart, NoScript, SrcsetList, SrcsetStart,
-            StyleStringStart, StyleValue, TagName, UrlStart,
+            ActionStart, AttributeName, AttributeNameOrNothing, AttributeNamePart, CodeUrlStart, NoScript, NoScriptRest,
+            SrcsetList, SrcsetStart, StyleStringStart, StyleValue, TagName, UrlStart,
         };
         matches!(
             self.inner,
@@ -306,6 +336,7 @@ impl Escaper {
                 | SrcsetList
                 | SrcsetStart
                 | NoScript
+                | NoScriptRest
                 | StyleValue
                 | StyleStringStart
                 | TagName
@@ -317,7 +348,7 @@ impl Escaper {
 }
 
 impl Inner {
-    pub(crate) const ALL: [Self; 30] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::Nothing,
         Self::Text,
         Self::PlainText,
@@ -336,6 +367,7 @@ impl Inner {
         Self::SrcsetPart,
         Self::SrcsetQuery,
         Self::NoScript,
+        Self::NoScriptRest,
         Self::Json,
         Self::ScriptValue,
         Self::ScriptString,
@@ -370,6 +402,7 @@ impl Inner {
             Self::SrcsetPart => "srcset_part",
             Self::SrcsetQuery => "srcset_query",
             Self::NoScript => "no_script",
+            Self::NoScriptRest => "no_script_rest",
             Self::Json => "json",
             Self::ScriptValue => "script_value",
             Self::ScriptString => "script_string",

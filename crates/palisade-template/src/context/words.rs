@@ -61,7 +61,7 @@ impl Url {
             Self::Start => "the start of a URL",
             Self::Begun => "a URL that a value begins",
             Self::Scheme(_) => "a URL whose scheme may be unfinished",
-            Self::OneSlash => "a URL after its first /",
+            Self::OneSlash | Self::BegunSlash => "a URL after its first /",
             Self::Slashes | Self::Authority => "the host of a URL",
             Self::Path => "the path of a URL",
             Self::Query => "the query or fragment of a URL",
@@ -75,8 +75,8 @@ impl Script {
     fn words(&self) -> &'static str {
         match (self.kind, self.at) {
             (ScriptKind::Markup, _) => "text of a script type that browsers do not run",
-            (ScriptKind::Json, ScriptAt::Double) => "a JSON string",
-            (ScriptKind::Json, _) => "a JSON value",
+            (ScriptKind::Json | ScriptKind::Map, ScriptAt::Double) => "a JSON string",
+            (ScriptKind::Json | ScriptKind::Map, _) => "a JSON value",
             (_, ScriptAt::Code) => "a JavaScript value",
             (_, ScriptAt::AfterSlash) => "the place after a / in JavaScript",
             (_, ScriptAt::Double) => "a \"-quoted JavaScript string",

@@ -83,6 +83,7 @@ fn encode(inner: Inner, value: &Value, around: &Around) -> Result<Text, Error> {
         Inner::SrcsetList | Inner::SrcsetStart | Inner::SrcsetPart | Inner::SrcsetQuery => return srcset(inner, value),
         Inner::NoScript if value.is_safe() => url::without_script(&html_to_text(value.as_str().unwrap_or_default())),
         Inner::NoScript => url::without_script(&plain(value)?),
+        Inner::NoScriptRest => url::without_scheme_at_all(&plain(value)?),
         Inner::TagName => names::tag_name(&around.name, &plain(value)?),
         Inner::AttributeName | Inner::AttributeNameOrNothing if let Some(written) = trusted(value, Kind::Attribute) => {
             Text::Encoded(written.to_owned())
@@ -163,8 +164,8 @@ fn url_text(inner: Inner, value: &Value) -> Result<Text, Error> {
         return Ok(Text::Encoded(url::normalise(url)));
     }
     match value.as_str() {
-        Some(text) => Ok(url::encode(inner, text)),
-        None => {
+        Some(text) if !value.is_safe() => Ok(url::encode(inner, text)),
+        _ => {
             let text = plain(value)?;
             Ok(match url::encode(inner, &text) {
                 Text::Same => Text::Encoded(text),
@@ -183,17 +184,19 @@ fn srcset(inner: Inner, value: &Value) -> Result<Text, Error> {
 }
 
 fn script_value(inner: Inner, value: &Value) -> Result<Text, Error> {
-    if let Some(json) = trusted(value, Kind::Json) {
-        return Ok(Text::Encoded(json.to_owned()));
-    }
     if let (Inner::ScriptValue, Some(code)) = (inner, trusted(value, Kind::Script)) {
         return Ok(Text::Encoded(script::trusted(code)));
     }
     if let (Inner::ScriptValue, Some(string)) = (inner, trusted(value, Kind::ScriptString)) {
-        return Ok(Text::Encoded(format!("\"{}\"", script::trusted_string(string))));
+        return Ok(Text::Encoded(format!("\"{}\"", script::trusted_string(string, ""))));
     }
     let text = if value.downcast_object_ref::<Trusted>().is_some() { Value::from(value.to_string()) } else { value.clone() };
-    let json = json(&text)?;
+    let json = match trusted(value, Kind::Json) {
+        Some(json) => json.to_owned(),
+        None => json(&text)?,
+    };
+    // in JavaScript this key would set the prototype
+    let json = if inner == Inner::ScriptValue { json.replace("\"__proto__\":", "[\"__proto__\"]:") } else { json };
     // a number or a word must not run into what is written around it
     let is_word = json.starts_with(|c: char| c.is_alphanumeric() || c == '-');
     Ok(Text::Encoded(if is_word && inner == Inner::ScriptValue { format!(" {json} ") } else { json }))
@@ -204,8 +207,7 @@ fn script_text(inner: Inner, value: &Value) -> Result<Text, Error> {
         && let Some(string) = trusted(value, Kind::ScriptString)
     {
         let is_template = inner == Inner::ScriptTemplate;
-        let string = script::trusted_string(string);
-        return Ok(Text::Encoded(if is_template { string.replace('`', "\\u0060").replace("${", "\\u0024{") } else { string }));
+        return Ok(Text::Encoded(script::trusted_string(string, if is_template { "$" } else { "" })));
     }
     let text = plain(value)?;
     Ok(Text::Encoded(match inner {

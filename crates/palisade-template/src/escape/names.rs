@@ -17,7 +17,12 @@ pub(super) fn attribute(element: &str, text: &str) -> Text {
 }
 
 pub(super) fn attribute_or_nothing(element: &str, text: &str) -> Text {
-    if text.is_empty() { Text::Encoded(String::new()) } else { attribute(element, text) }
+    match (text.trim(), attribute(element, text.trim())) {
+        ("", _) => Text::Encoded(String::new()),
+        // `"a"{{ " selected" if b }}`
+        (name, Text::Encoded(_)) if text.starts_with(' ') => Text::Encoded(format!(" {name}")),
+        (_, other) => other,
+    }
 }
 
 /// The rest of a name that begins with `data-` or `aria-`.

@@ -71,18 +71,21 @@ pub(super) fn regexp(text: &str) -> String {
 
 /// Code of the programmer, which still must not end the element.
 pub(super) fn trusted(code: &str) -> String {
-    let space = if code.starts_with(['/', '!']) { " " } else { "" };
-    format!("{space}{}", code.replace("</", "<\\/").replace("<!--", "\\u003C!--"))
+    // nor be completed to something that does
+    format!(" {} ", code.replace("</", "<\\/").replace("<!--", "\\u003C!--"))
 }
 
-/// The inside of a string literal, escapes as they are: only what would end the literal is escaped.
-pub(super) fn trusted_string(string: &str) -> String {
+/// The inside of a string literal, escapes as they are: what would end the literal is escaped, and `also`.
+pub(super) fn trusted_string(string: &str, also: &str) -> String {
     let mut written = String::with_capacity(string.len());
     let mut characters = string.chars();
     while let Some(character) = characters.next() {
         match character {
             '\\' => match characters.next() {
-                Some(escaped) if !matches!(escaped, '\n' | '\r' | '\u{2028}' | '\u{2029}' | '<' | '&' | '"' | '\'' | '`') => {
+                Some(escaped)
+                    if !also.contains(escaped)
+                        && !matches!(escaped, '\n' | '\r' | '\u{2028}' | '\u{2029}' | '<' | '&' | '"' | '\'' | '`') =>
+                {
                     written.push('\\');
                     written.push(escaped);
                 }
@@ -92,6 +95,7 @@ pub(super) fn trusted_string(string: &str) -> String {
             '\n' => written.push_str("\\n"),
             '\r' => written.push_str("\\r"),
             '"' | '\'' | '`' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => unicode(&mut written, character),
+            c if also.contains(c) => unicode(&mut written, c),
             c => written.push(c),
         }
     }

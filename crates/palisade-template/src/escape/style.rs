@@ -19,7 +19,7 @@ fn is_harmless(character: char) -> bool {
     character.is_alphanumeric()
         || matches!(
             character,
-            ' ' | '\t' | '\n' | '.' | ',' | '#' | '%' | '-' | '+' | '_' | ':' | '!' | '*' | '=' | '~' | '|' | '$' | '^' | '?'
+            ' ' | '\t' | '\n' | '.' | ',' | '#' | '%' | '-' | '+' | '_' | ':' | '!' | '=' | '~' | '|' | '$' | '^' | '?'
         )
 }
 
@@ -83,5 +83,5 @@ pub(super) fn string_start(text: &str) -> Text {
 
 /// Style of the programmer, which still must not end the element.
 pub(super) fn trusted(css: &str) -> String {
-    css.replace('<', "\\3C ")
+    css.replace("</", "\\3C /").replace("<!--", "\\3C !--")
 }

@@ -118,12 +118,21 @@ fn after_slash(text: &str) -> String {
 
 /// Text that may hold a URL somewhere, such as the content of a `<meta>`.
 pub(super) fn without_script(text: &str) -> Text {
-    let letters: String = text.chars().filter(|c| !(c.is_whitespace() || c.is_control())).collect();
-    let names_code = letters.split(':').rev().skip(1).any(|before| {
-        let start = before.rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))).map_or(0, |at| at + 1);
-        before.is_char_boundary(start) && is_code_scheme(&before[start..])
-    });
-    if names_code { Text::Blocked(BLOCKED) } else { Text::Encoded(text.to_owned()) }
+    // browsers take some characters out before they look, and end a URL at others
+    let unbroken: String = text.chars().filter(|c| !(c.is_whitespace() || c.is_control())).collect();
+    let names_code = |text: &str| {
+        text.match_indices(':').any(|(at, _)| {
+            let start = text[..at].rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')));
+            let start = start.map_or(0, |found| found + text[found..].chars().next().map_or(1, char::len_utf8));
+            is_code_scheme(&text[start..at])
+        })
+    };
+    if names_code(text) || names_code(&unbroken) { Text::Blocked(BLOCKED) } else { Text::Encoded(text.to_owned()) }
+}
+
+/// The same behind something that may begin a scheme: no `:`.
+pub(super) fn without_scheme_at_all(text: &str) -> Text {
+    if text.contains(':') { Text::Blocked("blocked") } else { Text::Encoded(text.to_owned()) }
 }
 
 /// Candidates of a `srcset`, or a part of one.

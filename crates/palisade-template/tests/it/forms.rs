@@ -16,7 +16,6 @@ fn the_token_goes_into_forms_that_post_here() {
         "<form method=\"post\" action=\"\">",
         "<form method=\"post\" action>",
         "<form method=\"post\" action=\"a/b\">",
-        "<form method=\"post\" method=\"get\">",
         "<form {% if id %}method=\"post\"{% else %}method=\"post\" class=\"a\"{% endif %}>",
         "<form method=\"post\" action=\"{% if id %}/a{% else %}/b/{{ id }}{% endif %}\">",
         "<form method=\"post\" action=\"{{ ours }}\">",
@@ -28,7 +27,6 @@ fn the_token_goes_into_forms_that_post_here() {
         "<form method=\"get\" action=\"/a\">",
         "<form>",
         "<form method=\"dialog\">",
-        "<form method=\"get\" method=\"post\">",
         "<form method=\"post\" action=\"https://evil.example/\">",
         "<form method=\"post\" action=\"//evil.example/\">",
         "<form method=\"post\" action=\"/\t/evil.example/\">",
@@ -87,12 +85,29 @@ fn where_a_form_goes_is_never_in_doubt() {
         ("<form {% if a %}method=\"post\"{% endif %}>", "end in different contexts"),
         ("<form method=\"{{ m }}\">", "a value decides method"),
         ("<button formaction=\"https://evil.example/\">", "formaction could send"),
-        ("<input formaction=\"/a/{{ x }}\">", "formaction could send"),
+        ("<input formaction=\"/{{ x }}\">", "formaction could send"),
+        ("<form method=\"post\" method=\"get\">", "may stand twice"),
+        ("<form method=\"post\" {% if a %}action=\"https://b.example/\"{% endif %} action=\"/c\">", "may stand twice"),
+        ("<form method=\"{% if a %}post{% else %}get{% endif %}\">", "the branches disagree on the method"),
+        ("<form action=\"https://b.example/\"><form method=\"post\">", "a form within a form"),
+        ("<form>{% include 'part.html' %}</form>", "a form within a form"),
+        ("<base href=\"https://b.example/\">", "sends every link and form to another site"),
     ];
     for (source, message) in rows {
-        let error = refusal(&[("page.html", source)]);
+        let error = refusal(&[("page.html", source), ("part.html", "<form method=\"post\"></form>")]);
         assert!(error.contains(message), "{source}: {error}");
     }
+    // a form that posts nothing has no token that could go anywhere
+    for source in [
+        "<form action=\"{{ a }}/b\">",
+        "{% if a %}<form>{% else %}<form>{% endif %}</form><form></form>",
+        "<form method=post action=\"{{ a }}?b={{ a }}\">",
+    ] {
+        assert!(!page(source, context! { a => "//evil.example" }).contains("csrfmiddlewaretoken"), "{source}");
+    }
+    let overwritten = "{% macro m(u) %}<form method=post action=\"{{ u }}\"></form>{% endmacro %}<form method=post action=\"{{ a }}\" title=\"{{ m('/x') }}\">";
+    assert!(!page(overwritten, context! { a => "https://evil.example/" }).contains("csrfmiddlewaretoken"));
+    assert_eq!(page("<button formaction=\"/a/{{ 1 }}\">", context! {}), "<button formaction=\"/a/1\">");
     assert_eq!(page("<button formaction=\"/elsewhere\">", context! {}), "<button formaction=\"/elsewhere\">");
 }
 

@@ -123,7 +123,16 @@ fn includes_are_checked_for_every_context_they_stand_in() {
 
 #[test]
 fn includes_that_cannot_be_checked_are_refused() {
-    let rows: [(&[(&str, &str)], &str); 6] = [
+    let rows: [(&[(&str, &str)], &str); 8] = [
+        // the name that rewriting gives to a.html in a title
+        (
+            &[
+                ("page.html", "<p title=\"{% include 'a.html' %}\"><script>{% include ['a.html#0', 'a.html'] %}</script>"),
+                ("a.html", "{{ x }}"),
+            ],
+            "there is no template \"a.html#0\"",
+        ),
+        (&[("page.html", "{<!-- a -->{ x }}")], "would be a template tag"),
         (
             &[("page.html", "<p title=\"{% include name %}\">")],
             "a template whose name is computed, in the \"-quoted attribute title",
@@ -134,7 +143,7 @@ fn includes_that_cannot_be_checked_are_refused() {
         ),
         (&[("page.html", "{% include ['a.html', 'b.html'] %}"), ("a.html", "<b "), ("b.html", "")], "what is included may end in"),
         (&[("page.html", "{% include 'a.html' ignore missing %}>"), ("a.html", "<b ")], "what is included may end in"),
-        (&[("page.html", "<script>{% include 'a.html' %}"), ("a.html", "`${ {% include 'a.html' %}")], "in ever new contexts"),
+        (&[("page.html", "<script>{% include 'a.html' %}"), ("a.html", "`${ {% include 'a.html' %}")], "into ever new contexts"),
         (
             &[("page.html", "<script>{% include 'a.html' %}</script>"), ("a.html", "{% extends 'b.html' %}"), ("b.html", "")],
             "that extends another is included in a JavaScript value",

@@ -12,11 +12,12 @@ impl Script {
             _ if rest.starts_with("/*") => return Ok(Some((At::BlockComment, 2))),
             _ if rest.starts_with("<!--") => 4,
             _ if rest.starts_with("-->") && self.line_is_blank => 3,
+            // stays as it is: it can only be the first line
             _ if rest.starts_with("#!") => 2,
             _ => return Ok(None),
         };
         match self.kind {
-            ScriptKind::Module | ScriptKind::Json => Err(Fault::new(
+            ScriptKind::Module | ScriptKind::Json | ScriptKind::Map => Err(Fault::new(
                 "browsers disagree on what this is in a module",
                 "write comments with // and put spaces between operators",
             )),
@@ -31,19 +32,27 @@ impl Script {
     pub(super) fn begin_comment(&mut self, comment: At, length: usize, place: &mut Place<'_, '_>) {
         self.comment_has_newline = false;
         self.at = comment;
+        self.keeps_mark = false;
         if let Some((at, scan)) = place {
-            scan.replace(*at, length, "");
+            // the engine takes white space away behind a template tag, and this comment kept its line break
+            self.keeps_mark = comment == At::LineComment && scan.is_leading;
+            match (self.keeps_mark, length) {
+                (true, 2) => {}
+                (true, _) => scan.replace(*at, length, "//"),
+                (false, _) => scan.replace(*at, length, ""),
+            }
         }
     }
 
     pub(super) fn line_comment(&mut self, rest: &str, place: &mut Place<'_, '_>) -> usize {
         let newline = rest.find(is_newline);
-        let end_tag = if place.is_some() { find_end_tag(rest, "script") } else { None };
-        let length = newline.into_iter().chain(end_tag).min().unwrap_or(rest.len());
+        let line = &rest[..newline.unwrap_or(rest.len())];
+        let end_tag = if place.is_some() { find_end_tag(line, "script", &rest[line.len()..]) } else { None };
+        let length = end_tag.unwrap_or(line.len());
         if let Some((at, scan)) = place {
             scan.replace(*at, length, "");
         }
-        if newline == Some(length) || end_tag == Some(length) {
+        if end_tag.is_some() || newline.is_some() {
             self.at = At::Code;
         }
         length
@@ -52,8 +61,8 @@ impl Script {
     /// A comment counts as a space, or as a line break if it holds one.
     pub(super) fn block_comment(&mut self, rest: &str, place: &mut Place<'_, '_>) -> usize {
         let close = rest.find("*/");
-        let end_tag = if place.is_some() { find_end_tag(rest, "script") } else { None };
-        if let Some(end) = end_tag.filter(|end| close.is_none_or(|close| *end < close)) {
+        let inside = &rest[..close.unwrap_or(rest.len())];
+        if let Some(end) = find_end_tag(inside, "script", &rest[inside.len()..]).filter(|_| place.is_some()) {
             return end;
         }
         let length = close.map_or(rest.len(), |close| close + 2);
@@ -77,9 +86,9 @@ impl Script {
 
     /// A line comment of an element is gone with its line. Says whether another comment is open.
     pub(in crate::context) fn end_comment(&mut self) -> bool {
-        if self.at == At::LineComment {
+        if self.at == At::LineComment && !self.keeps_mark {
             self.at = At::Code;
         }
-        self.at == At::BlockComment
+        self.is_comment()
     }
 }

@@ -8,12 +8,13 @@ impl Script {
         if self.at == At::Code {
             self.end_word();
             self.slash = Slash::Unknown;
+            (self.sign, self.line_is_blank, self.after_less, self.comment_has_newline) = (None, false, false, false);
         }
     }
 
     pub(in crate::context) fn join(&self, other: &Self) -> Option<Self> {
         let mut joined = self.clone();
-        if self.kind != other.kind || self.at != other.at {
+        if self.kind != other.kind || self.is_foreign != other.is_foreign || self.at != other.at {
             return None;
         }
         if self.nest != other.nest {
@@ -32,8 +33,11 @@ impl Script {
             joined.in_word = self.in_word || other.in_word;
         }
         joined.after_dot = self.after_dot && other.after_dot;
+        joined.is_await_of_for = self.is_await_of_for || other.is_await_of_for;
+        joined.is_after_operator = self.is_after_operator && other.is_after_operator;
         joined.sign = if self.sign == other.sign { self.sign } else { None };
         joined.line_is_blank = self.line_is_blank || other.line_is_blank;
+        joined.keeps_mark = self.keeps_mark || other.keeps_mark;
         joined.after_less = self.after_less || other.after_less;
         joined.comment_has_newline = self.comment_has_newline || other.comment_has_newline;
         Some(joined)

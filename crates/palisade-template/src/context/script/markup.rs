@@ -33,6 +33,11 @@ pub(in crate::context) fn is_end_tag(rest: &str, element: &str) -> bool {
         && after_name.is_some_and(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>'))
 }
 
-pub(in crate::context) fn find_end_tag(rest: &str, element: &str) -> Option<usize> {
-    rest.match_indices("</").map(|(at, _)| at).find(|&at| is_end_tag(&rest[at..], element))
+/// The first end tag that begins in a text; `after` is what stands behind the text.
+pub(in crate::context) fn find_end_tag(text: &str, element: &str, after: &str) -> Option<usize> {
+    text.match_indices("</").map(|(at, _)| at).find(|&at| {
+        let is_cut = text.len() - at == element.len() + 2;
+        is_end_tag(&text[at..], element)
+            || (is_cut && is_end_tag(&format!("{}{}", &text[at..], after.get(..1).unwrap_or_default()), element))
+    })
 }

@@ -18,6 +18,8 @@ type Place<'p, 's> = Option<(usize, &'p mut Scan<'s>)>;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Script {
     pub(in crate::context) kind: ScriptKind,
+    /// In SVG, where browsers read character references in scripts.
+    pub(in crate::context) is_foreign: bool,
     pub(in crate::context) at: At,
     pub(in crate::context) slash: Slash,
     /// The word that was read last, as far as it can matter.
@@ -26,6 +28,10 @@ pub(crate) struct Script {
     in_word: bool,
     /// A dot stands before the word: `x.return` is no keyword.
     after_dot: bool,
+    /// `for await`, whose parentheses are those of a `for`.
+    is_await_of_for: bool,
+    /// The last token was an operator.
+    is_after_operator: bool,
     /// `+` or `-` once: a second one makes `++`.
     sign: Option<char>,
     /// Nothing but white space since the line began, which makes `-->` a comment.
@@ -35,6 +41,8 @@ pub(crate) struct Script {
     after_less: bool,
     /// The comment that is open began in this piece of text, or in one that was rewritten before it.
     comment_has_newline: bool,
+    /// The `//` of the comment stays, because the line break behind it has to.
+    keeps_mark: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +50,8 @@ pub(crate) enum ScriptKind {
     Classic,
     Module,
     Json,
+    /// JSON that decides which code is loaded.
+    Map,
     /// A type that browsers do not run: text for a library.
     Markup,
     Attribute,
@@ -77,6 +87,8 @@ enum Nest {
     /// After `if`, `while`, `for` or `with`: a statement follows the `)`.
     Condition,
     Brace,
+    /// A `{` where an operand belongs: an object, or the body of an arrow function.
+    Object,
     /// `${` in a template literal.
     Substitution,
     /// Branches disagree on what is open.
@@ -89,7 +101,7 @@ impl ScriptKind {
         let essence = kind.split(';').next().unwrap_or_default().trim_end();
         match essence {
             "module" => Self::Module,
-            "importmap" | "speculationrules" => Self::Json,
+            "importmap" | "speculationrules" => Self::Map,
             json if json.ends_with("json") => Self::Json,
             "" => Self::Classic,
             script
@@ -105,24 +117,28 @@ impl ScriptKind {
 }
 
 impl Script {
-    pub(in crate::context) fn in_element(kind: ScriptKind) -> Self {
+    pub(in crate::context) fn in_element(kind: ScriptKind, is_foreign: bool) -> Self {
         Self {
             kind,
+            is_foreign,
             at: At::Code,
             slash: Slash::Regexp,
             word: String::new(),
             in_word: false,
             after_dot: false,
+            is_await_of_for: false,
+            is_after_operator: false,
             sign: None,
             line_is_blank: true,
             nest: Vec::new(),
             after_less: false,
             comment_has_newline: false,
+            keeps_mark: false,
         }
     }
 
     pub(in crate::context) fn in_attribute() -> Self {
-        Self::in_element(ScriptKind::Attribute)
+        Self::in_element(ScriptKind::Attribute, false)
     }
 
     /// Reads decoded text of an attribute.
@@ -147,17 +163,20 @@ impl Script {
                 "write // and /* in one piece",
             ));
         }
-        if std::mem::take(&mut self.after_less) && text.starts_with(['/', '!']) {
+        if std::mem::take(&mut self.after_less) && text.starts_with(['/', '!', '-']) {
             return Err(Fault::new("a < and what follows it stand on two sides of a template tag", "put a space after the <"));
         }
         let mut at = 0;
+        scan.is_leading = base == scan.chunk;
         while at < text.len() {
             let rest = &text[at..];
             if is_end_tag(rest, "script") && !self.is_literal() {
                 return self.end_of_element().map(|()| Some(at)).map_err(|fault| fault.at(base + at));
             }
             let mut place = Some((base + at, &mut *scan));
-            at += self.step(rest, &mut place).map_err(|fault| fault.at(base + at))?;
+            let length = self.step(rest, &mut place).map_err(|fault| fault.at(base + at))?;
+            scan.is_leading &= rest[..length].trim().is_empty();
+            at += length;
         }
         Ok(None)
     }
@@ -202,7 +221,16 @@ impl Script {
         {
             // in a literal < and \u003C are the same to the script, and only one of them is to the HTML parser
             scan.replace(*at, 1, "\\u003C");
+            self.leave_dollar();
             return Ok(1);
+        }
+        if let Some((at, scan)) = place
+            && self.is_literal()
+            && rest.strip_prefix('\\').is_some_and(looks_like_markup)
+        {
+            scan.replace(*at, 2, "\\u003C");
+            self.leave_dollar();
+            return Ok(2);
         }
         match self.at {
             At::Code => self.code(rest, character, place),
@@ -216,6 +244,12 @@ impl Script {
         }
     }
 
+    fn leave_dollar(&mut self) {
+        if self.at == At::TemplateDollar {
+            self.at = At::Template;
+        }
+    }
+
     fn code(&mut self, rest: &str, character: char, place: &mut Place<'_, '_>) -> Result<usize, Fault> {
         if let Some((at, scan)) = place
             && character == '<'
@@ -223,6 +257,7 @@ impl Script {
             match rest.as_bytes().get(1) {
                 // </x/ would be an end tag if a value completed it
                 Some(b'/') => scan.replace(*at + 1, 0, " "),
+                Some(b'!') if matches!(&rest[1..], "!" | "!-") => self.after_less = true,
                 Some(_) => {}
                 None => self.after_less = true,
             }
@@ -254,6 +289,9 @@ impl Script {
 
     fn letter(&mut self, letter: char) {
         if !self.in_word {
+            // the word right after a dot follows no other
+            self.after_dot &= self.word.is_empty();
+            self.is_await_of_for = self.word == "for" && letter == 'a';
             self.word.clear();
             self.in_word = true;
         }
@@ -262,8 +300,8 @@ impl Script {
         }
         self.slash = match self.word.as_str() {
             _ if self.after_dot => Slash::Division,
-            "break" | "case" | "continue" | "delete" | "do" | "else" | "extends" | "finally" | "in" | "instanceof" | "new"
-            | "return" | "throw" | "try" | "typeof" | "void" => Slash::Regexp,
+            "break" | "case" | "continue" | "default" | "delete" | "do" | "else" | "extends" | "finally" | "in" | "instanceof"
+            | "new" | "return" | "throw" | "try" | "typeof" | "void" => Slash::Regexp,
             // words that are names in some places and operators in others
             "yield" | "await" | "of" => Slash::Unknown,
             word if word.starts_with(SEVERAL) => Slash::Unknown,
@@ -289,12 +327,18 @@ impl Script {
 
     fn punctuation(&mut self, character: char, sign: Option<char>) {
         let is_number = self.word.starts_with(|first: char| first.is_ascii_digit()) && self.in_word;
-        let is_condition = !self.after_dot && matches!(self.word.as_str(), "if" | "while" | "for" | "with");
+        let is_for_await = self.word == "await" && self.is_await_of_for;
+        let is_condition = !self.after_dot && (is_for_await || matches!(self.word.as_str(), "if" | "while" | "for" | "with"));
+        // where an operand belongs, { begins an object, and a / after it divides
+        let is_object = self.slash == Slash::Regexp && self.is_after_operator;
+        self.is_after_operator =
+            matches!(character, '=' | '(' | '[' | ',' | '?' | ':' | '+' | '-' | '*' | '%' | '&' | '|' | '^' | '!' | '~' | '<');
         self.end_word();
         self.slash = Slash::Regexp;
         match character {
             '(' if is_condition => self.nest.push(Nest::Condition),
             '(' => self.nest.push(Nest::Parenthesis),
+            '{' if is_object => self.nest.push(Nest::Object),
             '{' => self.nest.push(Nest::Brace),
             ')' => {
                 let open = self.nest.pop_if(|open| matches!(open, Nest::Condition | Nest::Parenthesis | Nest::Unknown));
@@ -325,6 +369,10 @@ impl Script {
             Some(Nest::Brace) => {
                 self.nest.pop();
             }
+            Some(Nest::Object) => {
+                self.nest.pop();
+                self.slash = Slash::Unknown;
+            }
             _ => {}
         }
     }
@@ -340,6 +388,9 @@ impl Script {
                 self.end_word();
                 self.at = At::Regexp;
                 self.regexp(rest, character)
+            }
+            _ if rest.starts_with("<!--") => {
+                Err(Fault::new("a comment right behind a /", "put a space between the two, or write the comment with /*"))
             }
             _ => {
                 self.operator();
@@ -410,6 +461,14 @@ impl Script {
         }
     }
 
+    /// Whether a value here would run into the name before it.
+    pub(in crate::context) fn is_glued(&self) -> bool {
+        let is_keyword = self.slash != Slash::Division;
+        self.at == At::Code
+            && self.kind != ScriptKind::Markup
+            && ((self.in_word && !is_keyword) || (self.after_dot && self.word.is_empty()))
+    }
+
     /// A value was printed.
     pub(in crate::context) fn after_value(&mut self) {
         match self.at {
@@ -447,7 +506,8 @@ fn escape(rest: &str, what: &str) -> Result<usize, Fault> {
 
 fn is_word(character: char) -> bool {
     // # begins a private name, \ an escape in a name
-    character.is_alphanumeric() || matches!(character, '_' | '$' | '\\' | '#' | '\u{200c}' | '\u{200d}')
+    let is_ascii_word = character.is_ascii_alphanumeric() || matches!(character, '_' | '$' | '\\' | '#');
+    is_ascii_word || (!character.is_ascii() && !character.is_whitespace() && !is_newline(character) && character != '\u{feff}')
 }
 
 fn is_newline(character: char) -> bool {
