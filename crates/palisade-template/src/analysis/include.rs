@@ -24,6 +24,8 @@ impl Walk<'_, '_, '_> {
             let (name, place) = match self.pass {
                 Pass::Rewrite => (name.clone(), context.clone()),
                 Pass::Verify if !self.set.sources.contains_key(name) && !name.contains(MARK) => (name.clone(), context.clone()),
+                // a first round of a loop may stand in another context than the last, which counts
+                Pass::Verify if self.is_trial => (self.set.key_of(name).0, context.clone()),
                 Pass::Verify => self.set.key_of(name),
             };
             if place != context {
@@ -77,7 +79,9 @@ impl Walk<'_, '_, '_> {
         }
         match self.pass {
             Pass::Rewrite => {
-                self.edit(target.at.start..target.at.start, "(");
+                // the parser does not say where every expression begins; it begins behind the statement's word
+                let start = at.start + self.source[at.start..].bytes().take_while(u8::is_ascii_alphabetic).count();
+                self.edit(start..start, "(");
                 self.edit(target.at.end..target.at.end, format!(")|{NAME}"));
                 Ok(())
             }

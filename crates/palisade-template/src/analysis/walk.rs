@@ -10,7 +10,7 @@ use std::ops::Range;
 pub(super) struct Walk<'w, 'a, 's> {
     pub(super) set: &'w mut Set<'a>,
     name: &'s str,
-    source: &'s str,
+    pub(super) source: &'s str,
     pub(super) pass: Pass,
     pub(super) start: Context,
     pub(super) edits: Vec<Edit>,
@@ -24,7 +24,7 @@ pub(super) struct Walk<'w, 'a, 's> {
     /// The loops that are open: where their bodies begin, and where `break` and `continue` left them.
     pub(super) loops: Vec<Loop>,
     /// Only the contexts are asked for: nothing is written down, and no escaper looked at.
-    is_trial: bool,
+    pub(super) is_trial: bool,
     /// Whether `break` may stand here.
     pub(super) can_leave: bool,
 }

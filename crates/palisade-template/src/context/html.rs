@@ -43,6 +43,7 @@ impl Context {
         let after = &rest[found + 1..];
         let at = at + found;
         if after.starts_with("!--") {
+            escape_cut_reference(&rest[..found], at - found, scan);
             scan.replace(at, 4, "");
             self.html = Html::Comment(Dashes::Start);
             return Ok(found + 4);

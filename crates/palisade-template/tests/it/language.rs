@@ -93,6 +93,14 @@ fn includes_are_checked_for_every_context_they_stand_in() {
     let page = page_of(&[("page.html", source), ("part.html", part)], context! { x => "\"<" });
     let expected = "&quot;&lt;<p title=\"&quot;&lt;\"><a href=\"/?%22%3C\"><script nonce=\"n0nce\">f(\"\\\"\\u003C\", '\\u0022\\u003C')</script>&quot;&lt;";
     assert_eq!(page, expected);
+    let looped = [
+        (
+            "page.html",
+            "<script>{% for i in [1] %}{% include 'part.html' %};{{ x }};{% endfor %}</script>{% include name if 1 < 2 %}",
+        ),
+        ("part.html", part),
+    ];
+    assert!(page_of(&looped, context! { x => "<", name => "part.html" }).ends_with("&lt;"));
     // parts of a page: one opens what another closes
     let parts = [
         ("page.html", "{% include 'head.html' %}{{ x }}{% include 'foot.html' %}"),

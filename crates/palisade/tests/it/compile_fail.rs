@@ -48,7 +48,16 @@ fn what_must_not_compile_says_what_to_write() {
             &["raw SQL is a string literal with ? for each value", "a string made at run time could carry an injection"],
         ),
         ("unbounded_field", &["String` cannot be a field of a form, because it has no limit", "`Line<120>` for one line"]),
-        ("unsafe_template", &["the filter `safe` does not exist"]),
+        (
+            "unsafe_template",
+            &[
+                "the filter `safe` does not exist",
+                "--> tests/compile_fail/templates/page.html:",
+                " | ",
+                "^^^^",
+                "= help: for HTML of visitors",
+            ],
+        ),
         ("secret_in_page", &["Secret<std::string::String>` doesn't implement `std::fmt::Display`"]),
     ];
     for (case, messages) in rows {

@@ -9,4 +9,5 @@ mod data;
 mod django_tables;
 mod sessions;
 mod site;
+mod templates;
 mod way;

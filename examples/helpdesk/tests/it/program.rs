@@ -169,3 +169,16 @@ fn the_helpdesk_runs_on_postgres_by_url() {
     assert!(!folder.0.join("helpdesk.sqlite3").exists());
     palisade::testing::ran("the helpdesk on PostgreSQL");
 }
+
+// F056: what a reviewer of templates looks at first
+#[test]
+fn check_lists_the_places_that_are_not_text() {
+    let folder = Folder::new();
+    let listed = text(&run(&folder, &[], &["check", "--templates"], "").stdout);
+    assert!(listed.starts_with("PLACE") && listed.contains("tickets/show.html:17:38"), "{listed}");
+    assert!(listed.contains("ticket.id") && listed.contains("the path of a URL in the \"-quoted attribute action"), "{listed}");
+    assert!(!listed.contains("ticket.body"), "HTML text is not listed: {listed}");
+    let json: serde_json::Value =
+        serde_json::from_slice(&run(&folder, &[], &["check", "--templates", "--json"], "").stdout).unwrap();
+    assert!(json.as_array().unwrap().len() > 40 && json[0]["line"].as_u64().is_some(), "{json}");
+}
