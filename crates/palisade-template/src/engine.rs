@@ -49,6 +49,9 @@ fn write_text(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Res
         let written = if value.is_safe() { out.write_str(text) } else { write_html(out, text) };
         return written.map_err(Error::from);
     }
+    if let Some(number) = value.as_i64() {
+        return write!(out, "{number}").map_err(Error::from);
+    }
     match value.kind() {
         ValueKind::None => Ok(()),
         ValueKind::Number | ValueKind::Bool => write!(out, "{value}").map_err(Error::from),
@@ -63,10 +66,16 @@ fn add_escapers(environment: &mut Environment<'static>, uses: &Arc<[Use]>, hook:
     for inner in Inner::ALL {
         for outer in Outer::ALL {
             let escaper = Escaper { inner, outer };
-            if !escaper.can_block() {
+            if inner == Inner::Text && outer == Outer::Quoted {
+                // by far the most common: what the engine writes is right, unless it is trusted
                 environment.add_filter(escaper.filter(), move |state: &mut State<'_, '_>, value: Value| {
-                    escape::escape(escaper, defined(state, value)?, &Around::default()).map(|escaped| escaped.value)
+                    if value.as_str().is_some() && !value.is_safe() { Ok(value) } else { unblocked(escaper, state, value) }
                 });
+                continue;
+            }
+            if !escaper.can_block() {
+                environment
+                    .add_filter(escaper.filter(), move |state: &mut State<'_, '_>, value: Value| unblocked(escaper, state, value));
                 continue;
             }
             let (uses, hook) = (uses.clone(), hook.clone());
@@ -88,6 +97,10 @@ fn add_escapers(environment: &mut Environment<'static>, uses: &Arc<[Use]>, hook:
             });
         }
     }
+}
+
+fn unblocked(escaper: Escaper, state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
+    escape::escape(escaper, defined(state, value)?, &Around::default()).map(|escaped| escaped.value)
 }
 
 /// The engine looks for names that are not defined when it prints, which is after the escaper. What `{{ a if b }}` leaves out is nothing, and fine.

@@ -16,24 +16,21 @@ pub fn escape_html(text: &str) -> Cow<'_, str> {
 }
 
 /// Writes escaped text.
-pub(crate) fn write_html(out: &mut dyn fmt::Write, text: &str) -> fmt::Result {
-    let mut from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if !is_special(byte) {
-            continue;
-        }
-        if from < at {
-            out.write_str(&text[from..at])?;
-        }
-        out.write_str(reference(byte))?;
-        from = at + 1;
+#[inline]
+pub(crate) fn write_html(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(is_special) {
+        out.write_str(&rest[..at])?;
+        out.write_str(reference(rest.as_bytes()[at]))?;
+        rest = &rest[at + 1..];
     }
-    if from < text.len() { out.write_str(&text[from..]) } else { Ok(()) }
+    out.write_str(rest)
 }
 
+#[inline]
 fn is_special(byte: u8) -> bool {
-    // most letters are above all five
-    byte <= b'>' && matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'')
+    // letters are outside of the range of all five
+    byte.wrapping_sub(b'"') <= b'>' - b'"' && matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'')
 }
 
 fn reference(byte: u8) -> &'static str {

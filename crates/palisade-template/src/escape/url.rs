@@ -20,32 +20,56 @@ pub(super) fn encode(inner: Inner, text: &str) -> Text {
         // nothing between two written slashes would be another site
         Inner::CodeUrlAfterSlash if text.is_empty() => Text::Encoded(".".into()),
         Inner::CodeUrlAfterSlash => Text::Encoded(after_slash(text)),
-        Inner::UrlQuery => part(text, is_unreserved),
-        _ => part(text, |byte| is_unreserved(byte) || is_reserved(byte)),
+        Inner::UrlQuery => part(text, &UNRESERVED),
+        _ => part(text, &ANY),
     }
 }
 
 /// Percent-encodes what may not stand in a URL, and keeps what is encoded already.
 pub(super) fn normalise(text: &str) -> String {
-    match part(text, |byte| is_unreserved(byte) || is_reserved(byte)) {
+    match part(text, &ANY) {
         Text::Encoded(text) => text,
         _ => text.to_owned(),
     }
 }
 
-fn part(text: &str, keeps: impl Fn(u8) -> bool) -> Text {
+/// A byte that may stand in a part of a URL as it is, for each part.
+type Keeps = [bool; 256];
+
+const UNRESERVED: Keeps = keeps(b"-._~");
+const ANY: Keeps = keeps(b"-._~!#$&*+,/:;=?@[]");
+const IN_LIST: Keeps = keeps(b"-._~!#$&*+/:;=?@[]");
+const IN_LIST_QUERY: Keeps = keeps(b"-._~=/:");
+
+/// RFC 3986 sections 2.2 and 2.3: letters, digits and `others`. Quotes and parentheses are in none: they end a `url()` or an attribute.
+const fn keeps(others: &[u8]) -> Keeps {
+    let mut kept = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kept[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < others.len() {
+        kept[others[at] as usize] = true;
+        at += 1;
+    }
+    kept
+}
+
+fn part(text: &str, keeps: &Keeps) -> Text {
     // most are fine as they are
-    if text.bytes().all(|byte| keeps(byte) && byte != b'%') {
+    if text.bytes().all(|byte| keeps[usize::from(byte)]) {
         return Text::Same;
     }
     let bytes = text.as_bytes();
-    let keeps_encoded = keeps(b'/');
+    let keeps_encoded = keeps[usize::from(b'&')];
     let mut encoded = String::with_capacity(text.len() + 16);
     for (at, &byte) in bytes.iter().enumerate() {
         let is_encoded = byte == b'%'
             && keeps_encoded
             && bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        if keeps(byte) || is_encoded {
+        if keeps[usize::from(byte)] || is_encoded {
             encoded.push(char::from(byte));
         } else {
             push_encoded(&mut encoded, byte);
@@ -61,16 +85,6 @@ fn push_encoded(encoded: &mut String, byte: u8) {
     encoded.push(char::from(DIGITS[usize::from(byte & 15)]));
 }
 
-/// RFC 3986 section 2.3.
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-}
-
-/// RFC 3986 section 2.2, without the quotes and parentheses that end a `url()` or an attribute.
-fn is_reserved(byte: u8) -> bool {
-    matches!(byte, b'!' | b'#' | b'$' | b'&' | b'*' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'?' | b'@' | b'[' | b']')
-}
-
 /// As browsers read it: without tabs and line breaks, and without what stands before it.
 fn as_read(text: &str) -> impl Iterator<Item = char> {
     let start = text.find(|c: char| !(c.is_whitespace() || c.is_control())).unwrap_or(text.len());
@@ -79,6 +93,10 @@ fn as_read(text: &str) -> impl Iterator<Item = char> {
 
 /// What stands before the first `:` of a URL, if that `:` can end a scheme.
 fn scheme(text: &str) -> Option<String> {
+    // most have none, whatever browsers leave out before it
+    if text.bytes().find(|byte| matches!(byte, b':' | b'/' | b'?' | b'#' | b'\\')) != Some(b':') {
+        return None;
+    }
     let mut scheme = String::new();
     for character in as_read(text) {
         match character {
@@ -142,21 +160,17 @@ pub(super) fn srcset(inner: Inner, text: &str, is_url: bool) -> Text {
             let candidates: Option<Vec<String>> = text.split(',').map(candidate).collect();
             candidates.map_or(Text::Blocked(BLOCKED), |candidates| Text::Encoded(candidates.join(",")))
         }
-        Inner::SrcsetQuery if !is_url => {
-            Text::Encoded(in_list(text.trim(), |byte| is_unreserved(byte) || matches!(byte, b'=' | b'/' | b':')))
-        }
-        Inner::SrcsetPart | Inner::SrcsetQuery => {
-            Text::Encoded(in_list(text.trim(), |byte| is_unreserved(byte) || is_reserved(byte)))
-        }
-        _ if has_allowed_scheme(text) => Text::Encoded(in_list(text.trim(), |byte| is_unreserved(byte) || is_reserved(byte))),
+        Inner::SrcsetQuery if !is_url => in_list(text, &IN_LIST_QUERY),
+        Inner::SrcsetPart | Inner::SrcsetQuery => in_list(text, &IN_LIST),
+        _ if has_allowed_scheme(text) => in_list(text, &IN_LIST),
         _ => Text::Blocked(BLOCKED),
     }
 }
 
-fn in_list(text: &str, keeps: impl Fn(u8) -> bool) -> String {
-    match part(text, keeps) {
-        Text::Encoded(text) => text.replace(',', "%2C"),
-        _ => text.replace(',', "%2C"),
+fn in_list(text: &str, keeps: &Keeps) -> Text {
+    match part(text.trim(), keeps) {
+        Text::Same => Text::Encoded(text.trim().to_owned()),
+        encoded => encoded,
     }
 }
 

@@ -14,9 +14,9 @@ pub(super) fn markup(rest: &str, character: char) -> Result<usize, Fault> {
     Ok(character.len_utf8())
 }
 
-/// Whether the HTML parser could take this `<` for the beginning of a tag or comment of its own, now or completed by what follows.
+/// Whether the HTML parser could take this `<` for the beginning of `</script`, `<!--` or `<script`, now or completed by what follows.
 pub(super) fn looks_like_markup(rest: &str) -> bool {
-    rest.starts_with('<') && ["</script", "<!--", "<script"].iter().any(|markup| is_prefix(rest, markup))
+    rest.starts_with('<') && matches!(rest.as_bytes().get(1), None | Some(b'/' | b'!' | b's' | b'S'))
 }
 
 /// Whether one begins with the other, in any case.
