@@ -49,16 +49,20 @@ fn write_text(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Res
         let written = if value.is_safe() { out.write_str(text) } else { write_html(out, text) };
         return written.map_err(Error::from);
     }
-    if let Some(number) = value.as_i64() {
-        return write!(out, "{number}").map_err(Error::from);
-    }
     match value.kind() {
         ValueKind::None => Ok(()),
-        ValueKind::Number | ValueKind::Bool => write!(out, "{value}").map_err(Error::from),
+        ValueKind::Number | ValueKind::Bool => write_number(out, value).map_err(Error::from),
         _ => {
             printable(value)?;
             write_html(out, &value.to_string()).map_err(Error::from)
         }
+    }
+}
+
+fn write_number(out: &mut Output<'_>, value: &Value) -> std::fmt::Result {
+    match value.as_i64().filter(|_| value.kind() == ValueKind::Number) {
+        Some(number) => write!(out, "{number}"),
+        None => write!(out, "{value}"),
     }
 }
 

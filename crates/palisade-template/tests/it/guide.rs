@@ -65,7 +65,8 @@ fn every_example_of_the_guide_is_true() {
 #[test]
 fn every_error_is_in_the_guide() {
     let mut missing = Vec::new();
-    for file in ["html", "tag", "value", "url", "join", "style", "script/mod", "script/comment", "script/markup"] {
+    for file in ["html", "tag", "value", "url", "join", "style", "script/mod", "script/comment", "script/literal", "script/markup"]
+    {
         let path = format!("{}/src/context/{file}.rs", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         for call in text.split("Fault::new(").skip(1) {
