@@ -84,6 +84,8 @@ fn encode(inner: Inner, value: &Value, around: &Around) -> Result<Text, Error> {
         Inner::NoScript if value.is_safe() => url::without_script(&html_to_text(value.as_str().unwrap_or_default())),
         Inner::NoScript => url::without_script(&plain(value)?),
         Inner::NoScriptRest => url::without_scheme_at_all(&plain(value)?),
+        // `<p{{ attributes }}>`: the name is complete, and means nothing special
+        Inner::TagName if names::is_complete(&around.name, trusted(value, Kind::Attribute)) => Text::Encoded(plain(value)?),
         Inner::TagName => names::tag_name(&around.name, &plain(value)?),
         Inner::AttributeName | Inner::AttributeNameOrNothing if let Some(written) = trusted(value, Kind::Attribute) => {
             Text::Encoded(written.to_owned())

@@ -12,6 +12,12 @@ pub(super) fn tag_name(start: &str, text: &str) -> Text {
     if is_plain_element(&name) { Text::Encoded(text.to_owned()) } else { Text::Blocked("-blocked") }
 }
 
+/// Whether attributes, which begin with white space, may follow a name.
+pub(super) fn is_complete(name: &str, attributes: Option<&str>) -> bool {
+    let is_plain = name == "a" || is_plain_element(name);
+    is_plain && attributes.is_some_and(|written| written.starts_with(' '))
+}
+
 pub(super) fn attribute(element: &str, text: &str) -> Text {
     if is_plain_attribute(element, text) { Text::Encoded(text.to_owned()) } else { Text::Blocked(BLOCKED_ATTRIBUTE) }
 }

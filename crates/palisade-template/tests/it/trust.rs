@@ -30,6 +30,8 @@ fn trust_counts_in_its_own_place_only() {
         ("html", "<b>&amp;</b>", "<title>{{ x }}</title>", "<title>&lt;b&gt;&amp;&lt;/b&gt;</title>"),
         ("html", "<b>&amp;", "<iframe srcdoc=\"{{ x }}\"></iframe>", "<iframe srcdoc=\"&lt;b&gt;&amp;amp;\"></iframe>"),
         ("attr", "hidden title=\"a\"", "<p {{ x }}>", "<p hidden title=\"a\">"),
+        ("attr", " hidden", "<p{{ x }}>", "<p hidden>"),
+        ("attr", " hidden", "<script{{ x }}></script>", "<script-blocked></script>"),
         ("js", "a < b", "<script>f({{ x }})</script>", "<script>f( a < b )</script>"),
         ("js", "'</script>'", "<script>f({{ x }})</script>", "<script>f( '<\\/script>' )</script>"),
         ("jsstr", "a\\n'", "<script>f('{{ x }}')</script>", "<script>f('a\\n\\u0027')</script>"),
