@@ -206,7 +206,10 @@ fn bounded(filter: &str, values: &[Value]) -> Result<(), Error> {
             || is_too_large(value)
             || (value.kind() == ValueKind::Map && named.into_iter().any(|value| is_too_large(&value)))
         {
-            return Err(Error::new(ErrorKind::InvalidOperation, format!("{value} is no argument of the filter {filter}")));
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                format!("an argument of the filter {filter} is too large, or no argument of it"),
+            ));
         }
     }
     let format = values.first().and_then(Value::as_str).filter(|_| filter == "format").unwrap_or_default();

@@ -2,9 +2,10 @@ use crate::analysis::{Checked, MARK, Missing, Use, analyse};
 use crate::context::{InlineHandlers, Rules};
 use crate::engine::{Hook, environment};
 use crate::error::{Cause, LoadError, Place, Problem, RenderError};
+use crate::escape::escape_html;
 use crate::layer::{Layer, Stamp};
 use minijinja::value::{Object, Value};
-use minijinja::{Environment, HtmlEscape, context};
+use minijinja::{Environment, context};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -201,7 +202,7 @@ impl Loaded {
         let done =
             self.environment.get_template(name).and_then(|template| template.render_captured_to(values, &mut page).map(drop));
         match done {
-            Ok(()) => Ok(String::from_utf8(page.bytes).unwrap_or_default()),
+            Ok(()) => Ok(String::from_utf8(page.bytes).expect("the engine writes text")),
             Err(_) if page.is_over => Err(RenderError { cause: Cause::TooLong(limit), place: None }),
             Err(error) => Err(RenderError { place: self.place(innermost(&error)), cause: Cause::Engine(error) }),
         }
@@ -276,7 +277,7 @@ impl Object for Secrets {
             "nonce" => Some(Value::from(self.0.nonce.as_str())),
             "token" => {
                 let token = (self.0.token)();
-                let escaped = HtmlEscape(&token);
+                let escaped = escape_html(&token);
                 Some(Value::from_safe_string(format!("<input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"{escaped}\">")))
             }
             _ => None,

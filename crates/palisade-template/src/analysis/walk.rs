@@ -284,10 +284,14 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
     fn repeated(&mut self, at: &Range<usize>, body: &[Node<'s>], otherwise: &[Node<'s>], before: Context) -> Walked {
         let mut start = before.clone();
         let is_trial = std::mem::replace(&mut self.is_trial, true);
-        loop {
+        for round in 0.. {
             let next = self.round(at, body, &start)?;
             if next == start {
                 break;
+            }
+            if round == MOST_ROUNDS {
+                let message = "every round of this {% for %} begins in another context";
+                return Err(self.problem_at(self.tag(at), message, "let the loop print whole elements"));
             }
             start = next;
         }
@@ -432,4 +436,6 @@ fn reserved(name: &str, source: &str, names: &Names<'_>) -> Vec<Problem> {
 
 /// What the names of escapers begin with.
 const INTERNAL: &str = "_palisade_";
+/// Rounds after which a loop begins where it ends: each joins contexts, which soon have nothing left to differ in.
+const MOST_ROUNDS: usize = 16;
 const NOTHING: &str = "_palisade_nothing_bare";

@@ -136,7 +136,7 @@ impl Context {
             Kind::Srcset => Language::Srcset(Srcset::Start),
             Kind::Srcdoc => Language::Srcdoc(Box::default()),
             Kind::Meta => Language::Meta(Meta::Plain { read: String::new(), is_begun: false }),
-            Kind::Style => Language::Style(Style::in_attribute(self.foreign)),
+            Kind::Style => Language::Style(Style::in_attribute()),
             Kind::Handler | Kind::Expression => Language::Script(Script::in_attribute()),
         };
     }

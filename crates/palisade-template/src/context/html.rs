@@ -99,14 +99,12 @@ impl Context {
 
     /// Comments are notes of the author: they are not sent.
     fn comment(&mut self, rest: &str, mut dashes: Dashes, at: usize, scan: &mut Scan<'_>) -> usize {
-        let mut length = rest.len();
         for (offset, byte) in rest.bytes().enumerate() {
             dashes = match (dashes, byte) {
                 (Dashes::Start | Dashes::StartOne | Dashes::Two | Dashes::Bang, b'>') => {
-                    length = offset + 1;
-                    scan.replace(at, length, "");
+                    scan.replace(at, offset + 1, "");
                     self.html = Html::Text;
-                    return length;
+                    return offset + 1;
                 }
                 (Dashes::Start, b'-') => Dashes::StartOne,
                 (Dashes::StartOne, b'-') => Dashes::Two,
@@ -117,9 +115,9 @@ impl Context {
                 _ => Dashes::None,
             };
         }
-        scan.replace(at, length, "");
+        scan.replace(at, rest.len(), "");
         self.html = Html::Comment(dashes);
-        length
+        rest.len()
     }
 
     fn tag_name(&mut self, character: char) -> Read {
@@ -187,7 +185,6 @@ impl Context {
             _ if is_value && !self.name.starts_with("data-") && !self.name.starts_with("aria-") => {
                 Err(Fault::new("letters follow the value in an attribute's name", "put the whole name into the value"))
             }
-            '"' | '\'' | '<' => self.letter(character),
             _ => self.letter(character),
         }
     }

@@ -167,6 +167,9 @@ pub(crate) enum Pass {
     Verify,
 }
 
+/// Where the text is in the source, if it is text of an element and can be changed.
+type Place<'p, 's> = Option<(usize, &'p mut Scan<'s>)>;
+
 /// What a site decides about its templates.
 #[derive(Clone, Default)]
 pub(crate) struct Rules {

@@ -2,7 +2,7 @@
 
 use super::script::find_end_tag;
 use super::url::Url;
-use super::{Fault, Scan};
+use super::{Fault, Place, Scan};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Style {
@@ -51,7 +51,7 @@ impl Style {
     }
 
     /// An attribute is read alike in SVG.
-    pub(super) fn in_attribute(_is_foreign: bool) -> Self {
+    pub(super) fn in_attribute() -> Self {
         Self { is_attribute: true, ..Self::in_element(false) }
     }
 
@@ -94,7 +94,7 @@ impl Style {
         }
     }
 
-    fn step(&mut self, rest: &str, place: &mut Option<(usize, &mut Scan<'_>)>) -> Result<usize, Fault> {
+    fn step(&mut self, rest: &str, place: &mut Place<'_, '_>) -> Result<usize, Fault> {
         let character = rest.chars().next().unwrap_or_default();
         let length = character.len_utf8();
         match (self.at, character) {
@@ -128,7 +128,7 @@ impl Style {
         Ok(length)
     }
 
-    fn code(&mut self, rest: &str, character: char, place: &mut Option<(usize, &mut Scan<'_>)>) -> Result<usize, Fault> {
+    fn code(&mut self, rest: &str, character: char, place: &mut Place<'_, '_>) -> Result<usize, Fault> {
         if rest.starts_with("//") {
             return Ok(self.begin_comment(At::LineComment, place));
         }
@@ -213,7 +213,7 @@ impl Style {
     }
 
     /// What stands before a comment goes on after it, if the comment is taken out to the end of the file.
-    fn begin_comment(&mut self, at: At, place: &mut Option<(usize, &mut Scan<'_>)>) -> usize {
+    fn begin_comment(&mut self, at: At, place: &mut Place<'_, '_>) -> usize {
         self.at = at;
         if let Some((at, scan)) = place {
             scan.replace(*at, 2, "");
@@ -221,7 +221,7 @@ impl Style {
         2
     }
 
-    fn comment(&mut self, rest: &str, place: &mut Option<(usize, &mut Scan<'_>)>) -> usize {
+    fn comment(&mut self, rest: &str, place: &mut Place<'_, '_>) -> usize {
         let close = rest.find("*/");
         let length = close.map_or(rest.len(), |close| close + 2);
         if let Some((at, scan)) = place {
@@ -234,7 +234,7 @@ impl Style {
         length
     }
 
-    fn line_comment(&mut self, rest: &str, place: &mut Option<(usize, &mut Scan<'_>)>) -> usize {
+    fn line_comment(&mut self, rest: &str, place: &mut Place<'_, '_>) -> usize {
         let newline = rest.find(['\n', '\r', '\u{c}']);
         let length = newline.unwrap_or(rest.len());
         if let Some((at, scan)) = place {

@@ -43,6 +43,9 @@ pub(super) enum Action {
 const FACTS: [&str; 11] =
     ["type", "method", "rel", "src", "href", "integrity", "action", "http-equiv", "name", "property", "itemprop"];
 
+/// What makes a `meta` a description.
+const NAMES: [&str; 3] = ["name", "property", "itemprop"];
+
 impl Tag {
     pub(super) fn fact(&self, name: &str) -> Option<&str> {
         self.facts.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
@@ -50,7 +53,7 @@ impl Tag {
 
     /// Whether the content of a `meta` is text: it has a name, and is no instruction to the browser.
     pub(super) fn is_description(&self) -> bool {
-        ["name", "property", "itemprop"].iter().any(|name| self.seen.contains(name)) && !self.seen.contains(&"http-equiv")
+        NAMES.iter().any(|name| self.seen.contains(name)) && !self.seen.contains(&"http-equiv")
     }
 
     /// Whether a `link` names something that no browser runs or applies.
@@ -130,8 +133,7 @@ impl Context {
                 "browsers read the first one: leave out the other",
             ));
         }
-        let is_instruction =
-            element == "meta" && name == "http-equiv" && self.tag.seen.iter().any(|name| FACTS[8..].contains(name));
+        let is_instruction = element == "meta" && name == "http-equiv" && self.tag.seen.iter().any(|name| NAMES.contains(name));
         if is_instruction {
             return Err(Fault::new("http-equiv stands behind a name", "a <meta> has a name or a http-equiv, not both"));
         }

@@ -32,7 +32,6 @@ pub(crate) enum Inner {
     UrlPart,
     UrlQuery,
     CodeUrlStart,
-    CodeUrlAfterSlash,
     ActionStart,
     SrcsetList,
     SrcsetStart,
@@ -219,7 +218,6 @@ fn in_url(url: &Url, kind: Kind) -> Result<Inner, Fault> {
         (Url::Start, _) if is_code => Ok(Inner::CodeUrlStart),
         (Url::Start | Url::Begun, _) => Ok(Inner::UrlStart),
         (Url::Scheme(_), _) => Ok(Inner::UrlBegun),
-        (Url::OneSlash | Url::BegunSlash, Kind::Code | Kind::Action | Kind::ActionPath) => Ok(Inner::CodeUrlAfterSlash),
         (Url::OneSlash | Url::BegunSlash, _) => Ok(Inner::UrlAfterSlash),
         (Url::Slashes | Url::Authority | Url::Path, _) => Ok(Inner::UrlPart),
         (Url::Query, _) => Ok(Inner::UrlQuery),
@@ -348,7 +346,7 @@ impl Escaper {
 }
 
 impl Inner {
-    pub(crate) const ALL: [Self; 31] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Nothing,
         Self::Text,
         Self::PlainText,
@@ -360,7 +358,6 @@ impl Inner {
         Self::UrlPart,
         Self::UrlQuery,
         Self::CodeUrlStart,
-        Self::CodeUrlAfterSlash,
         Self::ActionStart,
         Self::SrcsetList,
         Self::SrcsetStart,
@@ -395,7 +392,6 @@ impl Inner {
             Self::UrlPart => "url_part",
             Self::UrlQuery => "url_query",
             Self::CodeUrlStart => "code_url_start",
-            Self::CodeUrlAfterSlash => "code_url_after_slash",
             Self::ActionStart => "action_start",
             Self::SrcsetList => "srcset_list",
             Self::SrcsetStart => "srcset_start",

@@ -99,7 +99,6 @@ fn encode(inner: Inner, value: &Value, around: &Around) -> Result<Text, Error> {
         | Inner::UrlPart
         | Inner::UrlQuery
         | Inner::CodeUrlStart
-        | Inner::CodeUrlAfterSlash
         | Inner::ActionStart => return url_text(inner, value),
     })
 }

@@ -16,10 +16,9 @@ pub(super) fn encode(inner: Inner, text: &str) -> Text {
             Text::Encoded("/.".into())
         }
         Inner::UrlBegun => Text::Encoded(without_scheme(text)),
-        Inner::UrlAfterSlash => Text::Encoded(after_slash(text)),
         // nothing between two written slashes would be another site
-        Inner::CodeUrlAfterSlash if text.is_empty() => Text::Encoded(".".into()),
-        Inner::CodeUrlAfterSlash => Text::Encoded(after_slash(text)),
+        Inner::UrlAfterSlash if text.is_empty() => Text::Encoded(".".into()),
+        Inner::UrlAfterSlash => Text::Encoded(after_slash(text)),
         Inner::UrlQuery => part(text, &UNRESERVED),
         _ => part(text, &ANY),
     }

@@ -30,6 +30,10 @@ fn code_comes_from_this_site_whatever_is_empty() {
             assert!(url.starts_with('/') && !url.starts_with("//") && !url.starts_with("/\\"), "{source} with {b:?}: {page}");
         }
     }
+    for (a, b) in [("", "evil.example"), ("", "/evil.example"), ("/", "evil.example")] {
+        let link = page("<a href=\"/{{ a }}/{{ b }}\">", context! { a, b });
+        assert!(!link.contains("=\"//"), "{link}");
+    }
     let doubt = "<script src=\"/{% if a %}{{ a }}{% endif %}/{{ b }}\"></script>";
     assert!(refusal(&[("page.html", doubt)]).contains("which site code comes from"));
     let twice = "<link {% if a %}rel=\"stylesheet\"{% endif %} rel=\"icon\" href=\"{{ b }}\">";
@@ -107,6 +111,7 @@ fn slashes_are_what_the_engine_of_the_browser_takes_them_for() {
         let page = page(&format!("<script>{code}</script>"), context! { x => "alert(1)" });
         assert!(page.contains("\"alert(1)\""), "{code}: {page}");
     }
+    assert!(page("<script>f(...{{ x }}, [...{{ x }}])</script>", context! { x => "a" }).contains("f(...\"a\", [...\"a\"])"));
     let doubtful = ["var r = {w: 4} / 2 + \"/\" + {{ x }} + \"\\\"\""];
     for code in doubtful {
         assert!(refusal(&[("page.html", &format!("<script>{code}</script>"))]).contains("could divide"), "{code}");

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 const REASON: &str = "written in this test";
 
-fn trusted(kind: &str, text: &str) -> Value {
+pub fn trusted(kind: &str, text: &str) -> Value {
     match kind {
         "html" => TrustedHtml::dangerous_from(text, REASON).into(),
         "attr" => TrustedAttr::dangerous_from(text, REASON).into(),
@@ -17,7 +17,8 @@ fn trusted(kind: &str, text: &str) -> Value {
         "jsstr" => TrustedJsString::dangerous_from(text, REASON).into(),
         "css" => TrustedCss::dangerous_from(text, REASON).into(),
         "url" => TrustedUrl::dangerous_from(text, REASON).into(),
-        _ => TrustedSrcset::dangerous_from(text, REASON).into(),
+        "srcset" => TrustedSrcset::dangerous_from(text, REASON).into(),
+        other => panic!("an unknown type {other}"),
     }
 }
 

@@ -1,15 +1,11 @@
 //! Cases of contextual escapers and their past vulnerabilities, and Django's own answers for HTML text.
 
-use palisade_template::{
-    Layer, Options, PageSecrets, Templates, TrustedAttr, TrustedCss, TrustedHtml, TrustedJs, TrustedJsString, TrustedSrcset,
-    TrustedUrl, Value, context, escape_html,
-};
+use crate::trust::trusted;
+use palisade_template::{Layer, Options, PageSecrets, Templates, Value, context, escape_html};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
-
-const REASON: &str = "the case says that it is trusted";
 
 fn told(line: &str) {
     // past the capture of the test runner: the count is always shown
@@ -39,19 +35,6 @@ fn value(json: &Json) -> Value {
         Json::Number(number) => number.as_i64().map_or_else(|| Value::from(number.as_f64().unwrap()), Value::from),
         Json::Bool(is) => Value::from(*is),
         Json::Null => Value::from(()),
-    }
-}
-
-fn trusted(kind: &str, text: &str) -> Value {
-    match kind {
-        "html" => TrustedHtml::dangerous_from(text, REASON).into(),
-        "attr" => TrustedAttr::dangerous_from(text, REASON).into(),
-        "js" => TrustedJs::dangerous_from(text, REASON).into(),
-        "jsstr" => TrustedJsString::dangerous_from(text, REASON).into(),
-        "css" => TrustedCss::dangerous_from(text, REASON).into(),
-        "url" => TrustedUrl::dangerous_from(text, REASON).into(),
-        "srcset" => TrustedSrcset::dangerous_from(text, REASON).into(),
-        other => panic!("an unknown type {other}"),
     }
 }
 

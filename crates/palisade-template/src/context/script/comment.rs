@@ -1,8 +1,8 @@
 //! Comments of scripts: in elements they are taken out, in attributes they stay.
 
 use super::markup::find_end_tag;
-use super::{At, Place, Script, ScriptKind, is_newline};
-use crate::context::Fault;
+use super::{At, Script, ScriptKind, is_newline};
+use crate::context::{Fault, Place};
 
 impl Script {
     /// `<!--`, `-->` at the start of a line and `#!` are comments in classic scripts, `//` and `/*` everywhere.

@@ -10,11 +10,8 @@ mod markup;
 
 pub(in crate::context) use markup::{find_end_tag, is_end_tag};
 
-use super::{Fault, Scan};
+use super::{Fault, Place, Scan};
 use markup::{looks_like_markup, markup};
-
-/// Where the text is in the source, if it is text of an element and can be changed.
-type Place<'p, 's> = Option<(usize, &'p mut Scan<'s>)>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Script {
@@ -283,6 +280,10 @@ impl Script {
                 ));
             }
             '/' => self.at = At::AfterSlash,
+            '.' if rest.starts_with("...") => {
+                self.punctuation(',', None);
+                return Ok(3);
+            }
             _ => self.punctuation(character, sign),
         }
         Ok(character.len_utf8())
@@ -374,7 +375,8 @@ impl Script {
                 self.nest.pop();
                 self.slash = Slash::Unknown;
             }
-            _ => {}
+            // branches disagree on what this closes, or it was opened elsewhere
+            _ => self.slash = Slash::Unknown,
         }
     }
 
