@@ -20,6 +20,11 @@ struct FormAction {
     stays: bool,
 }
 
+/// The form that was opened last and not closed.
+struct OuterForm {
+    is_without_token: bool,
+}
+
 pub(crate) fn environment(checked: &Checked, hook: &Hook) -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -36,7 +41,10 @@ pub(crate) fn environment(checked: &Checked, hook: &Hook) -> Result<Environment<
     keep_no_trust(&mut environment);
     let pages = Arc::new(checked.pages.clone());
     environment.add_filter(NAME, move |name: Value| page_name(&pages, name));
+    environment.add_function("_palisade_token", token);
     environment.add_function("_palisade_token_if_ours", token_if_ours);
+    environment.add_function("_palisade_without_token", |state: &mut State<'_, '_>| note_form(state, true));
+    environment.add_function("_palisade_form_ends", |state: &mut State<'_, '_>| note_form(state, false));
     for (name, template) in &checked.templates {
         environment.add_template_owned(name.clone(), template.text.clone())?;
     }
@@ -117,17 +125,25 @@ fn note_action(state: &mut State<'_, '_>, action: &Value) {
     state.get_or_insert_extension(FormAction { stays }).stays = stays;
 }
 
-/// The form's token, unless the value that says where the form goes named another site.
-fn token_if_ours(state: &mut State<'_, '_>) -> Result<Value, Error> {
-    // once: a form whose own action was not looked at gets no token
-    let stays = state.get_extension_mut::<FormAction>().is_some_and(|action| std::mem::take(&mut action.stays));
-    if !stays {
-        return Ok(Value::from(""));
-    }
-    match state.lookup("_palisade") {
+/// The form's token, unless a form that gets none is open around it: browsers would send it with that one.
+fn token(state: &mut State<'_, '_>) -> Result<Value, Error> {
+    let is_within = state.get_extension::<OuterForm>().is_some_and(|outer| outer.is_without_token);
+    match state.lookup("_palisade").filter(|_| !is_within) {
         Some(secrets) => secrets.get_attr("token"),
         None => Ok(Value::from("")),
     }
+}
+
+/// The same, unless the value that says where the form goes named another site.
+fn token_if_ours(state: &mut State<'_, '_>) -> Result<Value, Error> {
+    // once: a form whose own action was not looked at gets no token
+    let stays = state.get_extension_mut::<FormAction>().is_some_and(|action| std::mem::take(&mut action.stays));
+    if stays { token(state) } else { Ok(note_form(state, true)) }
+}
+
+fn note_form(state: &mut State<'_, '_>, is_without_token: bool) -> Value {
+    state.get_or_insert_extension(OuterForm { is_without_token }).is_without_token = is_without_token;
+    Value::from("")
 }
 
 /// A name that is computed: of a template that begins and ends in HTML text.

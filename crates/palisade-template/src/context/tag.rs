@@ -8,8 +8,11 @@ use super::{Attribute, Context, Fault, Html, InlineHandlers, Language, Pass, Sca
 
 /// Names that only rewriting writes.
 pub(crate) const NONCE: &str = " nonce=\"{{ (_palisade.nonce)|_palisade_text_quoted }}\"";
-pub(crate) const TOKEN: &str = "{{ _palisade.token }}";
+pub(crate) const TOKEN: &str = "{{ _palisade_token() }}";
 pub(crate) const TOKEN_IF_OURS: &str = "{{ _palisade_token_if_ours() }}";
+/// Behind a form that gets no token, and behind the end of each: what a macro prints in between gets none either.
+pub(crate) const WITHOUT_TOKEN: &str = "{{ _palisade_without_token() }}";
+pub(crate) const FORM_ENDS: &str = "{{ _palisade_form_ends() }}";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(super) struct Tag {
@@ -162,6 +165,9 @@ impl Context {
         if tag.is_end {
             self.foreign &= !matches!(element.as_str(), "svg" | "math");
             self.form_is_open &= element != "form";
+            if element == "form" && scan.pass == Pass::Rewrite {
+                scan.replace(at + 1, 0, FORM_ENDS);
+            }
             return Ok(());
         }
         let is_raw = matches!(element.as_str(), "script" | "style" | "title" | "textarea");
@@ -226,13 +232,17 @@ fn action(attribute: &Attribute) -> Action {
 
 fn form(tag: &Tag, at: usize, scan: &mut Scan<'_>) -> Result<(), Fault> {
     let is_post = tag.fact("method").is_some_and(|method| method.trim().eq_ignore_ascii_case("post"));
-    if !is_post || scan.pass == Pass::Verify {
+    if scan.pass == Pass::Verify {
+        return Ok(());
+    }
+    if !is_post {
+        scan.replace(at + 1, 0, WITHOUT_TOKEN);
         return Ok(());
     }
     match tag.action {
         Action::Here => scan.replace(at + 1, 0, TOKEN),
         Action::Value => scan.replace(at + 1, 0, TOKEN_IF_OURS),
-        Action::Elsewhere => {}
+        Action::Elsewhere => scan.replace(at + 1, 0, WITHOUT_TOKEN),
         Action::Unclear => {
             return Err(Fault::new(
                 "this form could be sent anywhere, with its token",

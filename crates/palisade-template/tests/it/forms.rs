@@ -72,6 +72,27 @@ fn the_token_reaches_forms_of_macros_and_imports() {
     assert!(page.contains("<script nonce=\"n0nce\">"), "{page}");
 }
 
+// browsers leave out a form within a form, and send its fields with the outer one
+#[test]
+fn no_token_goes_with_the_form_around_it() {
+    let form = "{% macro out() %}<form method=post action=/logout></form>{% endmacro %}{% macro away() %}<form action=https://evil.example/>{{ caller() }}</form>{% endmacro %}";
+    let within = [
+        "<form action=\"https://evil.example/\">{{ out() }}</form>",
+        "<form method=post action=\"https://evil.example/\">{{ out() }}</form>",
+        "<form method=post action=\"{{ theirs }}\">{{ out() }}</form>",
+        "<form>{{ out() }}</form>",
+        "{% call away() %}{{ out() }}{% endcall %}",
+        "{% call away() %}<form method=post></form>{% endcall %}",
+    ];
+    for source in within {
+        let source = format!("{form}{source}");
+        assert!(!page(&source, context! { theirs => "https://evil.example/" }).contains("csrfmiddlewaretoken"), "{source}");
+    }
+    let after =
+        format!("{form}<form action=\"https://evil.example/\"></form>{{{{ out() }}}}{{{{ out() }}}}<form method=post></form>");
+    assert_eq!(page(&after, context! {}).matches(FIELD).count(), 3, "what comes behind it is a form of its own");
+}
+
 #[test]
 fn where_a_form_goes_is_never_in_doubt() {
     let rows = [
