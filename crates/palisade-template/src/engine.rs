@@ -1,14 +1,14 @@
 //! The engine, set up so that nothing prints a value but by its escaper.
 
-use crate::analysis::{Checked, NAME, Use};
-use crate::context::{Escaper, Inner, Outer};
-use crate::escape::{self, Around, is_same_site, json, printable, write_html};
+use crate::analysis::{Checked, NAME};
+use crate::escape::{is_same_site, json};
+use crate::print::{Printer, write_text};
 use crate::sanitize::Preset;
 use crate::templates::Blocked;
 use crate::tree::syntax;
 use crate::trusted::{Kind, Trusted, TrustedHtml, html_to_text};
 use minijinja::value::{Rest, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, filters};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value, filters};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ struct OuterForm {
     is_without_token: bool,
 }
 
-pub(crate) fn environment(checked: &Checked, hook: &Hook) -> Result<Environment<'static>, Error> {
+pub(crate) fn environment(checked: &Checked, hook: &Hook, max_page_bytes: usize) -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
@@ -33,10 +33,10 @@ pub(crate) fn environment(checked: &Checked, hook: &Hook) -> Result<Environment<
     environment.set_recursion_limit(MAX_RECURSION);
     environment.set_syntax(syntax());
     environment.set_debug(false);
-    environment.set_formatter(write_text);
+    environment.set_formatter(|out, _, value| write_text(out, value));
     environment.remove_filter("safe");
     environment.remove_global("debug");
-    add_escapers(&mut environment, &Arc::from(checked.uses.as_slice()), hook);
+    Printer::add(&mut environment, checked, hook, max_page_bytes);
     add_filters(&mut environment);
     keep_no_trust(&mut environment);
     let pages = Arc::new(checked.pages.clone());
@@ -51,76 +51,7 @@ pub(crate) fn environment(checked: &Checked, hook: &Hook) -> Result<Environment<
     Ok(environment)
 }
 
-/// HTML text, and what stands in quoted attributes once its escaper has seen it.
-fn write_text(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    if let Some(text) = value.as_str() {
-        let written = if value.is_safe() { out.write_str(text) } else { write_html(out, text) };
-        return written.map_err(Error::from);
-    }
-    match value.kind() {
-        ValueKind::None => Ok(()),
-        ValueKind::Number | ValueKind::Bool => write_number(out, value).map_err(Error::from),
-        _ => {
-            printable(value)?;
-            write_html(out, &value.to_string()).map_err(Error::from)
-        }
-    }
-}
-
-fn write_number(out: &mut Output<'_>, value: &Value) -> std::fmt::Result {
-    match value.as_i64().filter(|_| value.kind() == ValueKind::Number) {
-        Some(number) => write!(out, "{number}"),
-        None => write!(out, "{value}"),
-    }
-}
-
-fn add_escapers(environment: &mut Environment<'static>, uses: &Arc<[Use]>, hook: &Hook) {
-    for inner in Inner::ALL {
-        for outer in Outer::ALL {
-            let escaper = Escaper { inner, outer };
-            if inner == Inner::Text && outer == Outer::Quoted {
-                // by far the most common: what the engine writes is right, unless it is trusted
-                environment.add_filter(escaper.filter(), move |state: &mut State<'_, '_>, value: Value| {
-                    if value.as_str().is_some() && !value.is_safe() { Ok(value) } else { unblocked(escaper, state, value) }
-                });
-                continue;
-            }
-            if !escaper.can_block() {
-                environment
-                    .add_filter(escaper.filter(), move |state: &mut State<'_, '_>, value: Value| unblocked(escaper, state, value));
-                continue;
-            }
-            let (uses, hook) = (uses.clone(), hook.clone());
-            environment.add_filter(escaper.filter(), move |state: &mut State<'_, '_>, value: Value, index: usize| {
-                let place = uses.get(index).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "an unknown place"))?;
-                if inner == Inner::ActionStart {
-                    note_action(state, &value);
-                }
-                let escaped = escape::escape(escaper, defined(state, value)?, &place.around)?;
-                if escaped.is_blocked {
-                    hook(&Blocked {
-                        template: &place.template,
-                        line: place.line,
-                        expression: &place.expression,
-                        context: &place.context,
-                    });
-                }
-                Ok::<Value, Error>(escaped.value)
-            });
-        }
-    }
-}
-
-fn unblocked(escaper: Escaper, state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
-    escape::escape(escaper, defined(state, value)?, &Around::default()).map(|escaped| escaped.value)
-}
-
-/// The engine looks for names that are not defined when it prints, which is after the escaper. What `{{ a if b }}` leaves out is nothing, and fine.
-fn defined(state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
-    if value.is_undefined() { state.format(value).map(|_| Value::from(())) } else { Ok(value) }
-}
-
-fn note_action(state: &mut State<'_, '_>, action: &Value) {
+pub(crate) fn note_action(state: &mut State<'_, '_>, action: &Value) {
     let stays = is_same_site(&action.to_string());
     state.get_or_insert_extension(FormAction { stays }).stays = stays;
 }

@@ -43,6 +43,18 @@ impl Problem {
     }
 }
 
+/// Where in the author's source a value is, for an error of one value among several.
+#[derive(Debug)]
+pub(crate) struct At(pub(crate) Range<usize>);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "in bytes {} to {} of the template", self.0.start, self.0.end)
+    }
+}
+
+impl std::error::Error for At {}
+
 /// A place in a source, for people: line and column from 1, the line itself, and how much of it is marked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {

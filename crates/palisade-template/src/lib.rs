@@ -32,6 +32,7 @@ mod engine;
 mod error;
 mod escape;
 mod layer;
+mod print;
 mod sanitize;
 mod templates;
 mod tree;

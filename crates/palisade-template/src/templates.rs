@@ -1,7 +1,7 @@
-use crate::analysis::{Checked, MARK, Missing, Use, analyse};
+use crate::analysis::{Checked, MARK, Missing, Use, analyse, join};
 use crate::context::{InlineHandlers, Rules};
 use crate::engine::{Hook, environment};
-use crate::error::{Cause, LoadError, Place, Problem, RenderError};
+use crate::error::{At, Cause, LoadError, Place, Problem, RenderError};
 use crate::escape::escape_html;
 use crate::layer::{Layer, Stamp};
 use minijinja::value::{Object, Value};
@@ -188,7 +188,8 @@ impl Loaded {
         if !problems.is_empty() {
             return Err(LoadError(problems));
         }
-        let environment = environment(&checked, &options.hook).map_err(|error| {
+        join(&mut checked);
+        let environment = environment(&checked, &options.hook, options.max_page_bytes).map_err(|error| {
             LoadError(vec![Problem::at(error.name().unwrap_or_default(), "", 0..0, error.to_string(), "mend it")])
         })?;
         Ok(Self { environment, checked, sources })
@@ -211,10 +212,13 @@ impl Loaded {
     /// Where in the author's source an error is.
     fn place(&self, error: &minijinja::Error) -> Option<(String, Place)> {
         let template = self.checked.templates.get(error.name()?)?;
+        let found = |place| Some((template.name.clone(), Place::find(self.sources.get(&template.name)?, place)));
+        if let Some(At(place)) = std::error::Error::source(error).and_then(|source| source.downcast_ref()) {
+            return found(place.clone());
+        }
         let line = || error.line().map(|line| template.text.split_inclusive('\n').take(line - 1).map(str::len).sum());
         let range = error.range().or_else(|| line().map(|at: usize| at..at))?;
-        let place = template.original(range.start)..template.original(range.end);
-        Some((template.name.clone(), Place::find(self.sources.get(&template.name)?, place)))
+        found(template.original(range.start)..template.original(range.end))
     }
 }
 

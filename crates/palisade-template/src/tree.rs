@@ -72,6 +72,8 @@ pub(crate) struct Print<'s> {
     pub(crate) kind: PrintKind<'s>,
     /// The outermost filter, if the expression is one filtered value.
     pub(crate) filter: Option<&'s str>,
+    /// Something in it is called: a function, a method or a macro.
+    pub(crate) has_call: bool,
 }
 
 pub(crate) enum PrintKind<'s> {
@@ -113,6 +115,7 @@ pub(crate) struct Names<'s> {
     pub(crate) captured_blocks: Vec<(Option<&'s str>, Range<usize>)>,
     /// `loop(…)` as part of a larger expression.
     pub(crate) captured_loops: Vec<Range<usize>>,
+    calls: usize,
 }
 
 pub(crate) struct Tree<'s> {
@@ -138,6 +141,13 @@ pub(crate) fn syntax() -> SyntaxConfig {
 
 fn range(span: Span) -> Range<usize> {
     span.start_offset as usize..span.end_offset as usize
+}
+
+impl Print<'_> {
+    /// Where the expression begins, behind the `{{` and its sign.
+    pub(crate) fn start(&self, source: &str) -> usize {
+        self.at.start + 2 + usize::from(source[self.at.start + 2..].starts_with(['-', '+']))
+    }
 }
 
 impl<'s> Names<'s> {
@@ -213,6 +223,7 @@ impl<'s> Names<'s> {
     }
 
     fn print(&mut self, expression: &Expr<'s>, at: Range<usize>) -> Print<'s> {
+        let calls = self.calls;
         let kind = match expression {
             Expr::Call(call) => direct(call),
             _ => None,
@@ -226,7 +237,7 @@ impl<'s> Names<'s> {
             Expr::Filter(filter) => Some(filter.name),
             _ => None,
         };
-        Print { at, kind: kind.unwrap_or(PrintKind::Value), filter }
+        Print { at, kind: kind.unwrap_or(PrintKind::Value), filter, has_call: self.calls > calls }
     }
 
     fn target(&mut self, expression: &Expr<'s>, may_be_missing: bool) -> Target {
@@ -288,6 +299,7 @@ impl<'s> Names<'s> {
     }
 
     fn call(&mut self, call: &Spanned<Call<'s>>) {
+        self.calls += 1;
         let at = range(call.span());
         match call.identify_call() {
             CallType::Function("super") => self.captured_blocks.push((None, at)),

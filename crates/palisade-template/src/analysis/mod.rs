@@ -6,10 +6,12 @@
 mod include;
 mod inherit;
 mod read;
+mod run;
 mod splice;
 mod walk;
 
 pub(crate) use include::NAME;
+pub(crate) use run::{Part, RUN, Run, join};
 pub(crate) use splice::Rewritten;
 
 use crate::context::{Context, Escaper, Rules};
@@ -46,6 +48,8 @@ pub(crate) struct Checked {
     /// Why other templates cannot be rendered by themselves.
     pub(crate) partial: BTreeMap<String, Vec<Problem>>,
     pub(crate) problems: Vec<Problem>,
+    /// Neighbours that are printed together.
+    pub(crate) runs: Vec<Run>,
 }
 
 /// What to do about names that no template has.

@@ -12,6 +12,8 @@ pub(crate) struct Rewritten {
     anchors: Vec<(usize, usize)>,
     /// Files that it includes, by their own names.
     pub(crate) includes: Vec<String>,
+    /// What it was before the last edits.
+    before: Option<Box<Rewritten>>,
 }
 
 impl Rewritten {
@@ -39,11 +41,24 @@ impl Rewritten {
         if text.ends_with('\n') && !source.ends_with('\n') {
             text.push('\n');
         }
-        Ok(Self { name: name.to_owned(), text, anchors, includes })
+        Ok(Self { name: name.to_owned(), text, anchors, includes, before: None })
+    }
+
+    /// The same with more edits.
+    pub(crate) fn edited(self, edits: Vec<Edit>) -> Self {
+        match Self::new(&self.name, &self.text, edits, self.includes.clone()) {
+            Ok(edited) => Self { before: Some(Box::new(self)), ..edited },
+            Err(_) => self,
+        }
     }
 
     /// The offset in the author's source.
     pub(crate) fn original(&self, offset: usize) -> usize {
+        let offset = self.offset_before(offset);
+        self.before.as_ref().map_or(offset, |before| before.original(offset))
+    }
+
+    fn offset_before(&self, offset: usize) -> usize {
         let next = self.anchors.partition_point(|(here, _)| *here <= offset);
         let (here, there) = self.anchors[next.saturating_sub(1)];
         let limit = self.anchors.get(next).map_or(usize::MAX, |(_, there)| *there);

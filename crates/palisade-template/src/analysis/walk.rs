@@ -242,8 +242,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
     /// Puts the escaper after the expression.
     fn escape(&mut self, print: &Print<'s>, escaper: Option<Escaper>, context: &Context) {
         let Some(escaper) = escaper else { return };
-        let sign = usize::from(self.source[print.at.start + 2..].starts_with(['-', '+']));
-        let open = print.at.start + 2 + sign;
+        let open = print.start(self.source);
         let argument = if escaper.can_block() { format!("({})", self.set.uses.len()) } else { String::new() };
         self.edit(open..open, "(");
         self.edit(print.at.end..print.at.end, format!(")|{}{argument}", escaper.filter()));

@@ -315,6 +315,10 @@ fn in_meta(meta: &Meta) -> Result<Inner, Fault> {
 }
 
 impl Escaper {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Inner::ALL.into_iter().flat_map(|inner| Outer::ALL.map(|outer| Self { inner, outer }))
+    }
+
     /// The name of the filter.
     pub(crate) fn filter(self) -> String {
         format!("_palisade_{}_{}", self.inner.name(), self.outer.name())

@@ -18,9 +18,19 @@ use minijinja::{Error, ErrorKind, Value};
 
 /// A value on its way into a page.
 pub(crate) struct Escaped {
-    pub(crate) value: Value,
+    pub(crate) text: Printed,
     /// The value was refused, and a placeholder stands for it.
     pub(crate) is_blocked: bool,
+}
+
+/// What is printed for a value.
+pub(crate) enum Printed {
+    /// The value itself, as HTML text.
+    Same,
+    /// Other text, as HTML text.
+    Text(String),
+    /// This, as it is.
+    Html(String),
 }
 
 /// What the escaper of a name is told: the beginning of the name, or the element that the attribute belongs to.
@@ -42,27 +52,27 @@ enum Text {
 ///
 /// # Errors
 /// A value that has no text or no JSON, such as a list in an attribute or a function in a script.
-pub(crate) fn escape(escaper: Escaper, value: Value, around: &Around) -> Result<Escaped, Error> {
-    let text = encode(escaper.inner, &value, around)?;
+pub(crate) fn escape(escaper: Escaper, value: &Value, around: &Around) -> Result<Escaped, Error> {
+    let text = encode(escaper.inner, value, around)?;
     let is_blocked = matches!(text, Text::Blocked(_));
     // the engine escapes these as HTML text, which is right there
     let is_html = escaper.outer == Outer::Quoted || matches!(escaper.inner, Inner::PlainText | Inner::PlainTextStart);
-    let value = match text {
-        Text::Same if is_html => value,
-        Text::Encoded(text) if is_html => Value::from(text),
-        Text::Same => wrap(escaper.outer, plain(&value)?),
-        Text::Encoded(text) => wrap(escaper.outer, text),
-        Text::Blocked(placeholder) => wrap(escaper.outer, placeholder.to_owned()),
+    let text = match text {
+        Text::Same if is_html => Printed::Same,
+        Text::Encoded(text) if is_html => Printed::Text(text),
+        Text::Same => Printed::Html(wrap(escaper.outer, plain(value)?)),
+        Text::Encoded(text) => Printed::Html(wrap(escaper.outer, text)),
+        Text::Blocked(placeholder) => Printed::Html(wrap(escaper.outer, placeholder.to_owned())),
     };
-    Ok(Escaped { value, is_blocked })
+    Ok(Escaped { text, is_blocked })
 }
 
-fn wrap(outer: Outer, text: String) -> Value {
-    Value::from_safe_string(match outer {
+fn wrap(outer: Outer, text: String) -> String {
+    match outer {
         Outer::Bare | Outer::Quoted => text,
         Outer::UnquotedStart if text.is_empty() => "&#32;".into(),
         Outer::Unquoted | Outer::UnquotedStart => html::unquoted(&text),
-    })
+    }
 }
 
 fn encode(inner: Inner, value: &Value, around: &Around) -> Result<Text, Error> {
@@ -131,17 +141,13 @@ pub(crate) fn printable(value: &Value) -> Result<(), Error> {
     }
 }
 
-fn is_number(value: &Value) -> bool {
-    value.kind() == ValueKind::Number && value.as_i64().is_some()
-}
-
 fn text(value: &Value) -> Result<Text, Error> {
     if value.is_safe() {
         return Ok(Text::Encoded(html_to_text(value.as_str().unwrap_or_default())));
     }
     Ok(match value.as_str() {
         Some(_) => Text::Same,
-        None if is_number(value) => Text::Same,
+        None if value.is_integer() => Text::Same,
         None => Text::Encoded(plain(value)?),
     })
 }
@@ -158,7 +164,7 @@ fn first_text(value: &Value, around: &Around) -> Result<Text, Error> {
 }
 
 fn url_text(inner: Inner, value: &Value) -> Result<Text, Error> {
-    if is_number(value) {
+    if value.is_integer() {
         return Ok(Text::Same);
     }
     if let Some(url) = trusted(value, Kind::Url) {

@@ -57,14 +57,13 @@ const fn keeps(others: &[u8]) -> Keeps {
 }
 
 fn part(text: &str, keeps: &Keeps) -> Text {
-    // most are fine as they are
-    if text.bytes().all(|byte| keeps[usize::from(byte)]) {
-        return Text::Same;
-    }
     let bytes = text.as_bytes();
+    // most are fine as they are
+    let Some(first) = bytes.iter().position(|byte| !keeps[usize::from(*byte)]) else { return Text::Same };
     let keeps_encoded = keeps[usize::from(b'&')];
     let mut encoded = String::with_capacity(text.len() + 16);
-    for (at, &byte) in bytes.iter().enumerate() {
+    encoded.push_str(&text[..first]);
+    for (at, &byte) in bytes.iter().enumerate().skip(first) {
         let is_encoded = byte == b'%'
             && keeps_encoded
             && bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));

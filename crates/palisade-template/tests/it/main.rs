@@ -11,6 +11,7 @@ mod language;
 mod limits;
 mod payloads;
 mod reading;
+mod runs;
 mod structure;
 mod trust;
 mod vectors;
