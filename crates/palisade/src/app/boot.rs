@@ -190,13 +190,12 @@ impl Prepared {
         };
         let table = routes.table();
         let router = routes.into_router().layer(DefaultBodyLimit::disable());
-        let body = (settings.http.max_body_bytes, settings.http.body_timeout_secs.duration());
         let home = settings.site.home.clone();
         Ok(Site {
             accounts: Arc::new(Accounts::new(&settings.passwords, database.clone(), clock.clone(), ring.clone(), home)),
             sessions: Arc::new(Sessions::new(&settings.sessions, store, clock, ring.clone(), transport)),
             views: Arc::new(SiteViews { templates, profile: settings.profile, settings: settings.effective.clone() }),
-            csrf: Csrf::new(&settings.csrf, ring, transport, body),
+            csrf: Csrf::new(&settings.csrf, ring, transport),
             csrf_refusal: app.csrf_refusal,
             headers: SecurityHeaders::new(&settings.headers, settings.profile == Profile::Staging),
             proxies: TrustedProxies::new(settings.http.trusted_proxies.clone()),

@@ -1,4 +1,5 @@
 use super::keys::{self, KeySettings};
+use super::server::{ServerSettings, TlsSettings};
 use crate::auth::{self, PasswordSettings};
 use crate::checks::{self, Check, Finding, Level};
 use crate::csrf::{self, CsrfSettings};
@@ -7,25 +8,8 @@ use crate::headers::{self, HeaderSettings};
 use crate::http::{self, HttpSettings};
 use crate::mail::{CacheSettings, MailSettings};
 use crate::sessions::{self, SessionSettings};
-use crate::settings::{Effective, Profile, Reader, Secs, SettingsError, Sources, section, setting_words};
+use crate::settings::{Effective, Profile, Reader, SettingsError, Sources, section, setting_words};
 use crate::throttle::{self, ThrottleSettings};
-use std::net::SocketAddr;
-
-section! {
-    /// Where the server listens and how long it waits.
-    ServerSettings("server") {
-        /// Address to listen on; development serves loopback addresses only
-        address: SocketAddr = |_| SocketAddr::from(([127, 0, 0, 1], 8000));
-        /// Connections at once; more wait to be accepted
-        max_connections: u64 = |_| 1024;
-        /// Seconds in which a request's headers must have arrived, and an idle connection may stay open
-        header_timeout_secs: Secs = |_| Secs(15);
-        /// Most bytes of a request's headers
-        max_header_bytes: u64 = |_| 65_536;
-        /// Seconds in which requests may finish when the server stops
-        drain_secs: Secs = |_| Secs(10);
-    }
-}
 
 section! {
     /// The site as a whole.
@@ -63,6 +47,8 @@ pub struct SiteSettings {
     pub site: SiteSection,
     /// `[server]`
     pub server: ServerSettings,
+    /// `[tls]`
+    pub tls: TlsSettings,
     /// `[http]`
     pub http: HttpSettings,
     /// `[headers]`
@@ -98,6 +84,7 @@ impl SiteSettings {
             profile: reader.profile(),
             site: SiteSection::read(&mut reader),
             server: ServerSettings::read(&mut reader),
+            tls: TlsSettings::read(&mut reader),
             http: HttpSettings::read(&mut reader),
             headers: HeaderSettings::read(&mut reader),
             csrf: CsrfSettings::read(&mut reader),
@@ -134,12 +121,45 @@ impl SiteSettings {
     }
 }
 
-const CHECKS: &[Check<SiteSettings>] = &[Check {
-    id: "site.development",
-    django: Some("security.W018"),
-    level: Level::Error,
-    title: "the site runs in the development profile",
-    why: "error pages explain the program to whoever causes an error, and plain HTTP is allowed",
-    fix: "set PALISADE_PROFILE=production",
-    fires: |settings| settings.profile.is_development(),
-}];
+const CHECKS: &[Check<SiteSettings>] = &[
+    Check {
+        id: "site.development",
+        django: Some("security.W018"),
+        level: Level::Error,
+        title: "the site runs in the development profile",
+        why: "error pages explain the program to whoever causes an error, and plain HTTP is allowed",
+        fix: "set PALISADE_PROFILE=production",
+        fires: |settings| settings.profile.is_development(),
+    },
+    Check {
+        id: "http.nobody_ends_tls",
+        django: None,
+        level: Level::Error,
+        title: "nobody ends TLS: there is no certificate and no trusted proxy, so every request would be sent to HTTPS again and again",
+        why: "a site that is only reachable in clear cannot protect a session (ASVS 12.2.1)",
+        fix: "name the files of a certificate in tls.certificate and tls.key, or put a proxy that ends TLS in front and list its address in \
+              http.trusted_proxies, for example 127.0.0.1/32",
+        fires: |settings| settings.http.trusted_proxies.is_empty() && !settings.tls.is_on(),
+    },
+    Check {
+        id: "tls.no_redirect",
+        django: None,
+        level: Level::Warning,
+        title: "nobody answers plain HTTP, so whoever types the site's name without https:// may find nothing",
+        why: "a browser that never got an answer over HTTPS tries plain HTTP first",
+        fix: "set tls.redirect_address = \"0.0.0.0:80\"",
+        fires: |settings| settings.tls.is_on() && settings.tls.redirect_address.is_none(),
+    },
+    Check {
+        id: "server.patient",
+        django: None,
+        level: Level::Warning,
+        title: "slow clients may hold connections for minutes",
+        why: "a few machines that send a byte now and then take every connection (ASVS 13.1.3)",
+        fix: "leave server.header_timeout_secs and server.slow_grace_secs below 60, and server.min_bytes_per_second above zero",
+        fires: |settings| {
+            let server = &settings.server;
+            server.min_bytes_per_second == 0 || server.header_timeout_secs.0 > 60 || server.slow_grace_secs.0 > 60
+        },
+    },
+];

@@ -8,31 +8,30 @@ use super::{Site, shield};
 use crate::audit_log::{self, Event};
 use crate::db::Attached;
 use crate::headers::keep_from_caches;
-use crate::http::{ClientAddress, RequestHost};
+use crate::http::{BodyFault, BodyLimits, ClientAddress, Link, Peer, Received, RequestHost};
 use crate::views::{self, Error, ErrorKind, RequestContext};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode, Version, header};
-use http_body_util::Limited;
-use std::net::IpAddr;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use std::sync::Arc;
 use std::time::Instant;
 use tower::ServiceExt;
 use tracing::Instrument;
 
 /// Answers a request of the connection to `peer`.
-pub(crate) async fn answer(site: Arc<Site>, peer: IpAddr, request: Request) -> Response {
+pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
+    let is_http1 = name_host(&mut parts);
     // 2: request id and span; the shield against panics is around everything that can hold a bug
     let context = RequestContext::new(&parts, site.views.clone());
     let span = tracing::info_span!("request", id = context.id());
     // 3: client address
-    let client = site.proxies.client(peer, &parts.headers);
+    let client = site.proxies.client(peer.address, &parts.headers);
     let is_secure = site.proxies.is_secure(peer, &parts.headers);
     let arrival = Arrival { site: site.clone(), context: context.clone(), client, is_secure };
-    let response = match gate(&arrival, &mut parts) {
+    let response = match gate(&arrival, &mut parts, peer.link) {
         Err(refusal) => refusal,
         Ok(()) => {
             parts.extensions.insert(arrival);
@@ -42,14 +41,42 @@ pub(crate) async fn answer(site: Arc<Site>, peer: IpAddr, request: Request) -> R
             handled(&site, Request::from_parts(parts, body)).instrument(span.clone()).await
         }
     };
-    leave(&site, &context, is_secure, response).instrument(span).await
+    let response = leave(&site, &context, is_secure, response).instrument(span).await;
+    if is_http1 { closed_after_fault(response) } else { response }
+}
+
+/// HTTP/2 names the host in `:authority` ([RFC 9113 section 8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1)): from here on all requests
+/// look the same. Says whether this one came over HTTP/1.
+fn name_host(parts: &mut Parts) -> bool {
+    if parts.version != Version::HTTP_2 {
+        return true;
+    }
+    let authority = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let Some(authority) = authority.filter(|_| !parts.headers.contains_key(header::HOST)) {
+        parts.headers.insert(header::HOST, authority);
+    }
+    false
+}
+
+/// Where the rest of a request may still be on its way, nothing that follows can be trusted to be one.
+fn closed_after_fault(mut response: Response) -> Response {
+    let closes = [
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        StatusCode::URI_TOO_LONG,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    ];
+    if closes.contains(&response.status()) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Steps 4 to 6.
-fn gate(arrival: &Arrival, parts: &mut Parts) -> Result<(), Response> {
+fn gate(arrival: &Arrival, parts: &mut Parts, link: Link) -> Result<(), Response> {
     let host = allowed_host(arrival, parts)?; // 4
     known_method_and_path(arrival, parts)?;
-    secure(arrival, parts, &host)?; // 5
+    secure(arrival, parts, link, &host)?; // 5
     welcome(arrival, parts) // 6
 }
 
@@ -77,7 +104,9 @@ fn known_method_and_path(arrival: &Arrival, parts: &Parts) -> Result<(), Respons
         return Err(StatusCode::NOT_IMPLEMENTED.into_response());
     }
     let header_bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if header_bytes as u64 > arrival.site.settings.server.max_header_bytes || parts.headers.len() > MAX_HEADERS {
+    if header_bytes as u64 > arrival.site.settings.server.max_header_bytes
+        || parts.headers.len() as u64 > arrival.site.settings.server.max_headers
+    {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
     }
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
@@ -90,18 +119,16 @@ fn known_method_and_path(arrival: &Arrival, parts: &Parts) -> Result<(), Respons
     if is_fine { Ok(()) } else { Err(Error::new(ErrorKind::BadRequest, "This address cannot be understood.").into_response()) }
 }
 
-/// Most header lines of a request; browsers send about twenty.
-const MAX_HEADERS: usize = 100;
-
 /// `.` and `..` as parts of a path: browsers remove them, so whoever sends them is trying something.
 fn has_dots(path: &str) -> bool {
     path.split('/').any(|part| part == "." || part == "..")
 }
 
-fn secure(arrival: &Arrival, parts: &Parts, host: &RequestHost) -> Result<(), Response> {
+fn secure(arrival: &Arrival, parts: &Parts, link: Link, host: &RequestHost) -> Result<(), Response> {
     let settings = &arrival.site.settings.http;
     let is_exempt = settings.https_redirect_exempt.iter().any(|path| path == parts.uri.path());
-    if arrival.is_secure || !settings.https_redirect || is_exempt {
+    let may_stay = link != Link::RedirectsOnly && (!settings.https_redirect || is_exempt);
+    if arrival.is_secure || may_stay {
         return Ok(());
     }
     // a program that sends a token in clear must fail, not be led on (ASVS 4.1.2)
@@ -135,19 +162,45 @@ fn welcome(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
     })
 }
 
-/// The router behind the shield and the clock, with a body that ends at the limit.
+/// The router behind the shield and the clock, with a body that ends in time and at its limit.
 async fn handled(site: &Site, request: Request) -> Response {
-    let http = &site.settings.http;
+    let limits = body_limits(site, request.headers());
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > http.max_body_bytes) {
-        return Error::new(ErrorKind::TooLarge, "That was more than this site accepts.").into_response();
+    if length.is_some_and(|length| length > limits.bytes) {
+        return at_fault(BodyFault::TooLarge);
     }
-    let limit = usize::try_from(http.max_body_bytes).unwrap_or(usize::MAX);
-    let request = request.map(|body| Body::new(Limited::new(body, limit)));
+    let (parts, body) = request.into_parts();
+    let body = Received::new(body, limits);
+    let fate = body.fate();
+    let request = Request::from_parts(parts, Body::new(body));
     let routed = async { site.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}) };
-    match tokio::time::timeout(http.response_timeout_secs.duration(), shield::shielded(routed)).await {
-        Ok(response) => response,
-        Err(_) => Error::new(ErrorKind::Unavailable, "This took too long. Please try again.").into_response(),
+    let answered = tokio::time::timeout(site.settings.http.response_timeout_secs.duration(), shield::shielded(routed)).await;
+    match (answered, fate.fault()) {
+        // whatever the handler made of it
+        (Ok(response), Some(fault)) if response.status().is_client_error() || response.status().is_server_error() => {
+            at_fault(fault)
+        }
+        (Ok(response), _) => response,
+        (Err(_), _) => Error::new(ErrorKind::Unavailable, "This took too long. Please try again.").into_response(),
+    }
+}
+
+fn body_limits(site: &Site, headers: &HeaderMap) -> BodyLimits {
+    let (http, server) = (&site.settings.http, &site.settings.server);
+    let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let is_json = content_type.windows(4).any(|part| part.eq_ignore_ascii_case(b"json"));
+    BodyLimits {
+        bytes: if is_json { http.max_json_bytes } else { http.max_body_bytes },
+        whole: http.body_timeout_secs.duration(),
+        grace: server.slow_grace_secs.duration(),
+        rate: server.min_bytes_per_second,
+    }
+}
+
+fn at_fault(fault: BodyFault) -> Response {
+    match fault {
+        BodyFault::TooLarge => Error::new(ErrorKind::TooLarge, "That was more than this site accepts.").into_response(),
+        BodyFault::TooSlow => StatusCode::REQUEST_TIMEOUT.into_response(),
     }
 }
 

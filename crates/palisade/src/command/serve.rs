@@ -1,10 +1,9 @@
 use super::{Failed, Outcome, print};
-use crate::app::{Prepared, Site, SiteSettings};
+use crate::app::{Prepared, Server, Site, SiteSettings};
 use crate::clock::SystemClock;
 use crate::settings::Profile;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
 /// Lines for people in development, JSON elsewhere, to standard error. `RUST_LOG` chooses what is logged.
@@ -29,24 +28,26 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
         return Err(Failed(message, 1));
     }
     let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failed(
-            format!("cannot listen on {address}: {error}\n  fix: stop what listens there, or choose another with serve --address"),
-            1,
-        )
-    })?;
-    let address = listener.local_addr().unwrap_or(address);
-    print::out(&greeting(&site, &address.to_string()));
+    let server = Server::listen(site.clone()).await.map_err(|error| Failed(error.to_string(), 1))?;
+    print::out(&greeting(&site, &server));
     let sweeper = tokio::spawn(sweep(site.clone()));
-    crate::app::serve(listener, site, stopped()).await;
+    let stopped = server.run(stopped()).await;
     sweeper.abort();
-    Ok("stopped\n".into())
+    Ok(match stopped.cut_off {
+        0 => "stopped\n".into(),
+        1 => "stopped; 1 connection was cut off: its request took longer than server.drain_secs\n".into(),
+        many => format!("stopped; {many} connections were cut off: their requests took longer than server.drain_secs\n"),
+    })
 }
 
-fn greeting(site: &Site, address: &str) -> String {
+fn greeting(site: &Site, server: &Server) -> String {
     let program = std::env::args().next().unwrap_or_else(|| "site".into());
     let data = site.settings().data().display();
-    let mut text = format!("Serving http://{address} ({} profile, data in {data}). Stop with Ctrl-C.\n", site.settings().profile);
+    let (url, profile) = (server.url(), site.settings().profile);
+    let mut text = format!("Serving {url} ({profile} profile, data in {data}). Stop with Ctrl-C.\n");
+    if let Some(address) = server.redirect_address() {
+        text.push_str(&format!("http://{address} sends everybody there.\n"));
+    }
     if site.settings().profile == Profile::Development {
         text.push_str(&format!(
             "Next: open the address and sign up. To become the administrator, in another terminal:\n  \

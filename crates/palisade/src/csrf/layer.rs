@@ -1,23 +1,19 @@
 use super::policy::{Evidence, Refusal, is_safe, judge, judge_source};
 use super::{CsrfSecret, CsrfSettings};
 use crate::forms::{is_form, pairs};
-use crate::http::OriginPattern;
 use crate::http::cookies::{Cookie, SameSite, Transport};
+use crate::http::{BodyFault, OriginPattern};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_body_util::LengthLimitError;
 use palisade_crypto::{KeyRing, Secret, random};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 /// Checks requests and makes tokens, for one site.
 pub struct Csrf {
     ring: KeyRing,
     trusted: Vec<OriginPattern>,
     cookie: Cookie<'static>,
-    max_body_bytes: usize,
-    body_timeout: Duration,
 }
 
 /// The tokens of one visitor's forms. Bound to the session, or to a cookie of its own before there is one.
@@ -32,11 +28,10 @@ pub(crate) type Checked = Result<Result<Request, Refusal>, StatusCode>;
 
 impl Csrf {
     /// The checks of a site.
-    pub fn new(settings: &CsrfSettings, ring: KeyRing, transport: Transport, body: (u64, Duration)) -> Self {
+    pub fn new(settings: &CsrfSettings, ring: KeyRing, transport: Transport) -> Self {
         let transport = if settings.cookie_secure { transport } else { Transport::Plain };
         let cookie = Cookie { name: "forms", transport, same_site: SameSite::Lax, max_age_secs: None };
-        let max_body_bytes = usize::try_from(body.0).unwrap_or(usize::MAX);
-        Self { ring, trusted: settings.trusted_origins.clone(), cookie, max_body_bytes, body_timeout: body.1 }
+        Self { ring, trusted: settings.trusted_origins.clone(), cookie }
     }
 
     /// The tokens of the visitor who sent these headers; `session` is the key in the session cookie.
@@ -95,20 +90,22 @@ impl Csrf {
             return Ok((request, None));
         }
         let (parts, body) = request.into_parts();
-        let whole = tokio::time::timeout(self.body_timeout, to_bytes(body, self.max_body_bytes)).await;
-        let bytes = whole.map_err(|_| StatusCode::REQUEST_TIMEOUT)?.map_err(|error| too_large_or_broken(&error))?;
+        // the way of the request ends it in time and at its limit
+        let bytes = to_bytes(body, usize::MAX).await.map_err(|error| fault_or_broken(&error))?;
         let fields = pairs(&bytes).map_err(|_| StatusCode::BAD_REQUEST)?;
         let token = fields.get("csrfmiddlewaretoken").cloned();
         Ok((Request::from_parts(parts, Body::from(bytes)), token))
     }
 }
 
-/// Too much, or something that is no body: cut off in the middle, or in pieces that are none.
-fn too_large_or_broken(error: &axum::Error) -> StatusCode {
+/// Too much, too slow, or something that is no body: cut off in the middle, or in pieces that are none.
+fn fault_or_broken(error: &axum::Error) -> StatusCode {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
-        if error.is::<LengthLimitError>() {
-            return StatusCode::PAYLOAD_TOO_LARGE;
+        match error.downcast_ref() {
+            Some(BodyFault::TooLarge) => return StatusCode::PAYLOAD_TOO_LARGE,
+            Some(BodyFault::TooSlow) => return StatusCode::REQUEST_TIMEOUT,
+            None => {}
         }
         cause = error.source();
     }

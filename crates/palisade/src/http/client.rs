@@ -1,7 +1,35 @@
 use http::HeaderMap;
 use ipnet::IpNet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// How it is connected.
+    pub link: Link,
+}
+
+/// How a connection came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// In clear: a proxy, or a developer's browser.
+    Plain,
+    /// By TLS that ends in this process.
+    Encrypted,
+    /// In clear, at the address that sends everybody to HTTPS.
+    RedirectsOnly,
+}
+
+/// What is counted as one client: an IPv4 address, or the /64 that one household or server has.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 => v4,
+    }
+}
 
 /// The address that limits, locks and logs go by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,7 +51,8 @@ impl TrustedProxies {
         Self(networks.iter().map(IpNet::trunc).collect())
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether this is one of the proxies.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address.to_canonical()))
     }
 
@@ -49,11 +78,15 @@ impl TrustedProxies {
         ClientAddress(client)
     }
 
-    /// Whether the client's connection was encrypted, as a trusted proxy says.
-    pub fn is_secure(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
-        let mut protocols = headers.get_all("x-forwarded-proto").iter();
-        let said = protocols.next().is_some_and(|value| value.as_bytes() == b"https");
-        // two headers: one of them is the client's
-        self.trusts(peer) && said && protocols.next().is_none()
+    /// Whether the client's connection was encrypted: to us, or to a trusted proxy that says so.
+    pub fn is_secure(&self, peer: Peer, headers: &HeaderMap) -> bool {
+        if self.trusts(peer.address) { says_secure(headers) } else { peer.link == Link::Encrypted }
     }
+}
+
+fn says_secure(headers: &HeaderMap) -> bool {
+    let mut protocols = headers.get_all("x-forwarded-proto").iter();
+    let said = protocols.next().is_some_and(|value| value.as_bytes() == b"https");
+    // two headers: one of them is the client's
+    said && protocols.next().is_none()
 }

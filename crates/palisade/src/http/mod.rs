@@ -2,6 +2,7 @@
 //!
 //! Everything becomes a type at this edge: [`HostPattern`], [`Origin`], [`ClientAddress`], [`RedirectTarget`].
 
+mod body;
 mod client;
 pub mod cookies;
 mod host;
@@ -11,7 +12,8 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use client::{ClientAddress, TrustedProxies};
+pub use body::{BodyFault, BodyLimits, Received};
+pub use client::{ClientAddress, Link, Peer, TrustedProxies, network};
 pub use host::{HostPattern, RequestHost};
 pub use origin::{Origin, OriginPattern};
 pub use redirect::{RedirectTarget, is_safe_redirect, redirect_to};

@@ -22,6 +22,8 @@ section! {
         blocked_networks: Vec<IpNet> = |_| Vec::new();
         /// Most bytes of a request's body
         max_body_bytes: u64 = |_| 2_621_440;
+        /// Most bytes of a body of JSON
+        max_json_bytes: u64 = |_| 1_048_576;
         /// Most bytes of path and query
         max_url_bytes: u64 = |_| 8192;
         /// Seconds in which a body must have arrived
@@ -64,15 +66,6 @@ pub const CHECKS: &[Check<HttpSettings>] = &[
         why: "the first request of a visitor can be read and changed on the way",
         fix: "set http.https_redirect = true",
         fires: |settings| !settings.https_redirect,
-    },
-    Check {
-        id: "http.nobody_ends_tls",
-        django: None,
-        level: Level::Error,
-        title: "nobody ends TLS: there is no trusted proxy, so every request would be sent to HTTPS again and again",
-        why: "a site that is only reachable in clear cannot protect a session (ASVS 12.2.1)",
-        fix: "put a proxy that ends TLS in front and list its address in http.trusted_proxies, for example 127.0.0.1/32",
-        fires: |settings| settings.trusted_proxies.is_empty(),
     },
     Check {
         id: "http.proxies_everybody",

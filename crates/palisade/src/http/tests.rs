@@ -55,6 +55,10 @@ fn redirect_targets_are_paths_of_this_site() {
     }
 }
 
+fn plain(address: &str) -> Peer {
+    Peer { address: address.parse().unwrap(), link: Link::Plain }
+}
+
 // F010, D22, ASVS 4.1.3
 #[test]
 fn forwarded_headers_of_strangers_are_nothing() {
@@ -73,8 +77,12 @@ fn forwarded_headers_of_strangers_are_nothing() {
         assert_eq!(proxies.client(peer.parse().unwrap(), &headers).to_string(), expected, "{name}");
     }
     let https = HeaderMap::from_iter([("x-forwarded-proto".parse().unwrap(), HeaderValue::from_static("https"))]);
-    assert!(proxies.is_secure("10.0.0.1".parse().unwrap(), &https));
-    assert!(!proxies.is_secure("192.0.2.1".parse().unwrap(), &https), "a stranger's word");
+    assert!(proxies.is_secure(plain("10.0.0.1"), &https));
+    assert!(!proxies.is_secure(plain("192.0.2.1"), &https), "a stranger's word");
+    let ours = Peer { link: Link::Encrypted, ..plain("192.0.2.1") };
+    assert!(proxies.is_secure(ours, &HeaderMap::new()), "TLS that ends here");
+    let proxied = Peer { link: Link::Encrypted, ..plain("10.0.0.1") };
+    assert!(!proxies.is_secure(proxied, &HeaderMap::new()), "the proxy's own connection says nothing of the client's");
 }
 
 // ASVS 3.3.1 to 3.3.5; D39

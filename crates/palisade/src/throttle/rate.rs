@@ -1,7 +1,7 @@
-use crate::http::ClientAddress;
+use crate::http::{ClientAddress, network};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -51,14 +51,6 @@ impl RateLimit {
             arrivals.insert(address, next);
         }
         Ok(())
-    }
-}
-
-/// One household or server has a whole /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 => v4,
     }
 }
 

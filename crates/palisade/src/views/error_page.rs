@@ -79,6 +79,7 @@ fn sentence(status: StatusCode) -> &'static str {
         StatusCode::NOT_FOUND => "There is nothing here.",
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => "This page cannot be used in this way.",
         StatusCode::PAYLOAD_TOO_LARGE | StatusCode::URI_TOO_LONG => "That was more than this site accepts.",
+        StatusCode::REQUEST_TIMEOUT => "This took too long to arrive. Please try again.",
         StatusCode::FORBIDDEN => "You are not allowed to do this.",
         StatusCode::UNAUTHORIZED => "Log in first.",
         status if status.is_client_error() => "The request could not be understood.",

@@ -1,0 +1,278 @@
+//! Step 1: connections. TLS, HTTP/1.1 and HTTP/2; slow and greedy clients are cut off, there are never too many, and a stop lets requests
+//! finish.
+//!
+//! | Budget | Setting | Who exceeds it |
+//! |---|---|---|
+//! | connections in all, from one address | `server.max_connections`, `…_per_address` | gets 503 or 429, and is closed |
+//! | TLS handshake | `server.handshake_timeout_secs` | is closed |
+//! | headers of a request | `server.header_timeout_secs`, `max_header_bytes`, `max_headers` | gets 408 or 431, and is closed |
+//! | time between requests | `server.keep_alive_secs` | is closed |
+//! | speed of a body, and of taking an answer | `server.slow_grace_secs`, `min_bytes_per_second` | gets 408, or is closed |
+//! | requests at once on one HTTP/2 connection | `server.max_streams` | has its streams refused |
+
+mod pulse;
+mod settings;
+mod slots;
+mod tls;
+mod watched;
+
+pub use settings::{ServerSettings, TlsSettings};
+pub use tls::TlsError;
+
+use super::{Site, way};
+use crate::http::{Link, Peer};
+use axum::body::Body;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use pulse::{Answer, Pulse};
+use slots::{Full, Slot, Slots};
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tls::Certificates;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use watched::{Patience, Protocol, Watched};
+
+/// A site that listens.
+pub struct Server {
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    redirect: Option<TcpListener>,
+    certificates: Option<Arc<Certificates>>,
+}
+
+struct Shared {
+    site: Arc<Site>,
+    slots: Arc<Slots>,
+    patience: Patience,
+    tls: Option<TlsAcceptor>,
+}
+
+/// How a server stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// Connections whose requests took longer than `server.drain_secs`.
+    pub cut_off: usize,
+}
+
+/// Why a server does not listen.
+#[derive(Debug)]
+pub enum ListenError {
+    /// The address is taken, or not ours.
+    Address(SocketAddr, io::Error),
+    /// The certificate cannot be used.
+    Tls(TlsError),
+}
+
+impl Server {
+    /// Listens on `server.address`, and on `tls.redirect_address`.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub async fn listen(site: Arc<Site>) -> Result<Self, ListenError> {
+        let (settings, tls) = (&site.settings.server, &site.settings.tls);
+        let certificates = tls.is_on().then(|| Certificates::load(tls)).transpose().map_err(ListenError::Tls)?;
+        let config = certificates.clone().map(tls::config).transpose().map_err(ListenError::Tls)?;
+        let listener = bind(settings.address).await?;
+        let redirect = match tls.redirect_address.filter(|_| tls.is_on()) {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let shared = Shared {
+            slots: Slots::new(settings.max_connections, settings.max_connections_per_address),
+            patience: patience(settings),
+            tls: config.map(TlsAcceptor::from),
+            site,
+        };
+        Ok(Self { shared: Arc::new(shared), listener, redirect, certificates })
+    }
+
+    /// The URL of the site as it is reached on this machine.
+    pub fn url(&self) -> String {
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        let address = self.listener.local_addr().unwrap_or(self.shared.site.settings.server.address);
+        format!("{scheme}://{address}")
+    }
+
+    /// Where plain HTTP is sent to HTTPS.
+    pub fn redirect_address(&self) -> Option<SocketAddr> {
+        self.redirect.as_ref()?.local_addr().ok()
+    }
+
+    /// Serves until `stop` is done, then lets requests finish.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
+        let Self { shared, listener, redirect, certificates } = self;
+        let watching = certificates.map(|certificates| tokio::spawn(certificates.watch()));
+        let graceful = GracefulShutdown::new();
+        tokio::pin!(stop);
+        loop {
+            let (accepted, link) = tokio::select! {
+                accepted = listener.accept() => (accepted, if shared.tls.is_some() { Link::Encrypted } else { Link::Plain }),
+                accepted = accept(redirect.as_ref()) => (accepted, Link::RedirectsOnly),
+                () = &mut stop => break,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    tokio::spawn(shared.clone().connection(stream, Peer { address: address.ip(), link }, graceful.watcher()));
+                }
+                // out of file descriptors, or a client that left: neither is a reason to stop
+                Err(error) => {
+                    tracing::warn!(target: "palisade", %error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+        drop((listener, redirect));
+        if let Some(watching) = watching {
+            watching.abort();
+        }
+        let drained = timeout(shared.site.settings.server.drain_secs.duration(), graceful.shutdown()).await;
+        Stopped { cut_off: if drained.is_err() { shared.slots.taken() } else { 0 } }
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address).await.map_err(|error| ListenError::Address(address, error))
+}
+
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn patience(settings: &ServerSettings) -> Patience {
+    Patience {
+        header: settings.header_timeout_secs.duration(),
+        keep_alive: settings.keep_alive_secs.duration(),
+        grace: settings.slow_grace_secs.duration(),
+        rate: settings.min_bytes_per_second,
+    }
+}
+
+/// Bytes of a connection, in clear or not.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+impl Shared {
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: Peer, watcher: Watcher) {
+        let _ = stream.set_nodelay(true);
+        // a proxy speaks for many
+        let counted = (!self.site.proxies.trusts(peer.address)).then(|| crate::http::network(peer.address));
+        match self.slots.take(counted) {
+            Ok(slot) => self.served(stream, peer, watcher, slot).await,
+            Err(full) => refuse(stream, peer.link, full).await,
+        }
+    }
+
+    async fn served(self: Arc<Self>, stream: TcpStream, peer: Peer, watcher: Watcher, _slot: Slot) {
+        let ended = match (self.tls.clone(), peer.link) {
+            (Some(tls), Link::Encrypted) => {
+                let handshake = timeout(self.site.settings.server.handshake_timeout_secs.duration(), tls.accept(stream)).await;
+                match handshake {
+                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => self.http2(stream, peer, watcher).await,
+                    Ok(Ok(stream)) => self.http1(stream, peer, watcher).await,
+                    Ok(Err(_)) | Err(_) => return,
+                }
+            }
+            _ => self.http1(stream, peer, watcher).await,
+        };
+        if let Err(error) = ended {
+            tracing::debug!(target: "palisade", %error, "a connection ended early");
+        }
+    }
+
+    async fn http1<S: Stream>(self: Arc<Self>, stream: S, peer: Peer, watcher: Watcher) -> hyper::Result<()> {
+        let settings = self.site.settings.server.clone();
+        let pulse = Arc::new(Pulse::default());
+        let stream = Watched::new(stream, peer.address, pulse.clone(), Protocol::Http1, self.patience);
+        let mut http = http1::Builder::new();
+        // the watched stream keeps the time of headers; hyper's own clock starts too early, and says nothing when it ends
+        http.timer(TokioTimer::new()).header_read_timeout(None);
+        // a little more than is allowed, so that whoever sends more gets a page that says so
+        http.max_buf_size(clamped(settings.max_header_bytes).saturating_add(16 * 1024))
+            .max_headers(clamped(settings.max_headers) * 2);
+        let service = service_fn(move |request| self.clone().answer(request, peer, pulse.clone()));
+        watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
+    }
+
+    async fn http2<S: Stream>(self: Arc<Self>, stream: S, peer: Peer, watcher: Watcher) -> hyper::Result<()> {
+        let settings = self.site.settings.server.clone();
+        let pulse = Arc::new(Pulse::default());
+        let stream = Watched::new(stream, peer.address, pulse.clone(), Protocol::Http2, self.patience);
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        http.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_EVERY);
+        http.max_concurrent_streams(u32::try_from(settings.max_streams).unwrap_or(100))
+            .max_header_list_size(u32::try_from(settings.max_header_bytes).unwrap_or(65_536))
+            .max_pending_accept_reset_streams(MOST_RESETS)
+            .max_local_error_reset_streams(MOST_ERRORS)
+            .max_send_buf_size(SEND_BUFFER);
+        let service = service_fn(move |request| self.clone().answer(request, peer, pulse.clone()));
+        watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: Peer,
+        pulse: Arc<Pulse>,
+    ) -> Result<Response<Answer>, Infallible> {
+        let answering = pulse.begin();
+        let response = way::answer(self.site.clone(), peer, request.map(Body::new)).await;
+        Ok(response.map(|body| answering.answered(body)))
+    }
+}
+
+/// Tells a client that there is no room. Behind TLS there is nobody to tell before a handshake, which is what there is no room for.
+async fn refuse(mut stream: TcpStream, link: Link, full: Full) {
+    let status = match full {
+        Full::Site => "503 Service Unavailable",
+        Full::Client => "429 Too Many Requests",
+    };
+    tracing::warn!(target: "palisade", status, "a connection was refused: there were too many");
+    if link != Link::Encrypted {
+        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n");
+        let _ = timeout(Duration::from_secs(1), stream.write_all(answer.as_bytes())).await;
+        let _ = stream.shutdown().await;
+    }
+}
+
+fn clamped(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX).clamp(16, 1 << 24)
+}
+
+impl std::fmt::Display for ListenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address, error) => {
+                write!(
+                    f,
+                    "cannot listen on {address}: {error}\n  fix: stop what listens there, or choose another with serve --address"
+                )
+            }
+            Self::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ListenError {}
+
+/// A peer that is gone without a word is found out after two of these.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// Streams that a client opened and reset before they were looked at: more is the rapid reset attack (CVE-2023-44487).
+const MOST_RESETS: usize = 20;
+/// Streams that were reset for errors of the client's.
+const MOST_ERRORS: usize = 128;
+/// Bytes of an answer that wait for the client in memory, for each stream.
+const SEND_BUFFER: usize = 64 * 1024;

@@ -1,0 +1,51 @@
+use crate::settings::{Secs, section};
+use std::net::SocketAddr;
+
+section! {
+    /// Where the server listens, how long it waits, and how much it takes.
+    ServerSettings("server") {
+        /// Address to listen on; development serves loopback addresses only
+        address: SocketAddr = |_| SocketAddr::from(([127, 0, 0, 1], 8000));
+        /// Connections at once; more are answered 503 and closed
+        max_connections: u64 = |_| 1024;
+        /// Connections at once from one address (IPv6: one /64); trusted proxies are not counted
+        max_connections_per_address: u64 = |_| 128;
+        /// Seconds in which a TLS handshake must be done
+        handshake_timeout_secs: Secs = |_| Secs(10);
+        /// Seconds in which a request's headers must have arrived, from their first byte
+        header_timeout_secs: Secs = |_| Secs(15);
+        /// Seconds that a connection may stay open between requests
+        keep_alive_secs: Secs = |_| Secs(30);
+        /// Seconds before a client must keep up min_bytes_per_second
+        slow_grace_secs: Secs = |_| Secs(10);
+        /// Bytes a second that a client must send of a body, and read of an answer, on average after the grace
+        min_bytes_per_second: u64 = |_| 500;
+        /// Most bytes of a request's headers
+        max_header_bytes: u64 = |_| 65_536;
+        /// Most header lines of a request; browsers send about twenty
+        max_headers: u64 = |_| 100;
+        /// Requests at once on one HTTP/2 connection
+        max_streams: u64 = |_| 100;
+        /// Seconds in which requests may finish when the server stops
+        drain_secs: Secs = |_| Secs(10);
+    }
+}
+
+section! {
+    /// The certificate, if this process ends TLS itself; else a trusted proxy does.
+    TlsSettings("tls") {
+        /// PEM file of the certificate and its chain
+        certificate: Option<String> = |_| None;
+        /// PEM file of the private key
+        key: Option<String> = |_| None;
+        /// Address of a second listener that sends plain HTTP to HTTPS, such as 0.0.0.0:80
+        redirect_address: Option<SocketAddr> = |_| None;
+    }
+}
+
+impl TlsSettings {
+    /// Whether this process ends TLS.
+    pub fn is_on(&self) -> bool {
+        self.certificate.is_some() || self.key.is_some()
+    }
+}

@@ -1,0 +1,133 @@
+//! TLS 1.2 and 1.3 by rustls, with certificates that are read again when their files change.
+
+use super::TlsSettings;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, version};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+/// A certificate and its key, as the files hold them now.
+pub(super) struct Certificates {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: RwLock<Arc<CertifiedKey>>,
+    seen: Mutex<Stamp>,
+}
+
+/// When the two files were changed, and how long they are.
+type Stamp = [Option<(SystemTime, u64)>; 2];
+
+/// Why there is no certificate.
+#[derive(Debug)]
+pub struct TlsError {
+    what: String,
+    fix: &'static str,
+}
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+impl Certificates {
+    pub(super) fn load(settings: &TlsSettings) -> Result<Arc<Self>, TlsError> {
+        let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) else {
+            let what = "one of tls.certificate and tls.key is set, and TLS needs both".to_owned();
+            return Err(TlsError { what, fix: "name the PEM files of the certificate chain and of its private key" });
+        };
+        let (certificate, key) = (PathBuf::from(certificate), PathBuf::from(key));
+        let seen = Mutex::new(stamp(&certificate, &key));
+        let current = RwLock::new(read(&certificate, &key)?);
+        Ok(Arc::new(Self { certificate, key, current, seen }))
+    }
+
+    /// Looks at the files for as long as the server runs. Connections that are open keep the certificate they have.
+    pub(super) async fn watch(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            ticks.tick().await;
+            let me = self.clone();
+            let _ = tokio::task::spawn_blocking(move || me.look()).await;
+        }
+    }
+
+    fn look(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = stamp(&self.certificate, &self.key);
+        if now == *seen {
+            return;
+        }
+        // files that are half written are read again when they are whole
+        *seen = now;
+        match read(&self.certificate, &self.key) {
+            Ok(key) => {
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = key;
+                tracing::info!(target: "palisade", certificate = %self.certificate.display(), "the certificate was read again");
+            }
+            Err(error) => {
+                tracing::error!(target: "palisade", %error, "the certificate was changed and cannot be used: the one before stays");
+            }
+        }
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificates({})", self.certificate.display())
+    }
+}
+
+fn stamp(certificate: &Path, key: &Path) -> Stamp {
+    [certificate, key].map(|path| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    })
+}
+
+fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
+    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(|error| unreadable("tls.certificate", certificate, &error))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable("tls.key", key, &error))?;
+    let made = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider());
+    made.map(Arc::new).map_err(|error| TlsError {
+        what: format!("{} and {} cannot be used together: {error}", certificate.display(), key.display()),
+        fix: "put the site's certificate first, then its chain, and use the key that the certificate was made for",
+    })
+}
+
+fn unreadable(setting: &str, path: &Path, error: &rustls::pki_types::pem::Error) -> TlsError {
+    TlsError {
+        what: format!("{setting}: {} cannot be read: {error}", path.display()),
+        fix: "name a PEM file that the user of this process may read",
+    }
+}
+
+/// Only what [RFC 9325](https://www.rfc-editor.org/rfc/rfc9325) recommends: rustls knows no other versions and ciphers. HTTP/2 or 1.1 by ALPN.
+pub(super) fn config(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, TlsError> {
+    let failed =
+        |error: rustls::Error| TlsError { what: format!("TLS: {error}"), fix: "report this as a mistake of the framework" };
+    let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let builder = builder.with_protocol_versions(&[&version::TLS13, &version::TLS12]).map_err(failed)?;
+    let mut config = builder.with_no_client_auth().with_cert_resolver(certificates);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ticketer = aws_lc_rs::Ticketer::new().map_err(failed)?;
+    Ok(Arc::new(config))
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n  fix: {}", self.what, self.fix)
+    }
+}
+
+impl std::error::Error for TlsError {}
