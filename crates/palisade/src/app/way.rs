@@ -24,6 +24,7 @@ use tracing::Instrument;
 pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let is_http1 = name_host(&mut parts);
+    let has_chunks = parts.headers.contains_key(header::TRANSFER_ENCODING);
     // 2: request id and span; the shield against panics is around everything that can hold a bug
     let context = RequestContext::new(&parts, site.views.clone());
     let span = tracing::info_span!("request", id = context.id());
@@ -42,7 +43,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
         }
     };
     let response = leave(&site, &context, is_secure, response).instrument(span).await;
-    if is_http1 { closed_after_fault(response) } else { response }
+    if is_http1 { closed_where_due(response, has_chunks) } else { response }
 }
 
 /// HTTP/2 names the host in `:authority` ([RFC 9113 section 8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1)): from here on all requests
@@ -58,15 +59,16 @@ fn name_host(parts: &mut Parts) -> bool {
     false
 }
 
-/// Where the rest of a request may still be on its way, nothing that follows can be trusted to be one.
-fn closed_after_fault(mut response: Response) -> Response {
+/// Where the rest of a request may still be on its way, nothing that follows can be trusted to be one. Nor can it after chunks, which no browser
+/// sends and proxies have disagreed about.
+fn closed_where_due(mut response: Response, has_chunks: bool) -> Response {
     let closes = [
         StatusCode::REQUEST_TIMEOUT,
         StatusCode::PAYLOAD_TOO_LARGE,
         StatusCode::URI_TOO_LONG,
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     ];
-    if closes.contains(&response.status()) {
+    if has_chunks || closes.contains(&response.status()) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -7,6 +7,7 @@ mod check;
 mod compile_fail;
 mod data;
 mod django_tables;
+mod framing;
 mod http2;
 mod server;
 mod sessions;

@@ -10,6 +10,7 @@
 //! | speed of a body, and of taking an answer | `server.slow_grace_secs`, `min_bytes_per_second` | gets 408, or is closed |
 //! | requests at once on one HTTP/2 connection | `server.max_streams` | has its streams refused |
 
+mod framing;
 mod pulse;
 mod settings;
 mod slots;

@@ -1,5 +1,6 @@
 //! A connection with a clock: who sends nothing, too slowly, or does not read is cut off.
 
+use super::framing::Framing;
 use super::pulse::{Beat, Pulse};
 use std::io;
 use std::net::IpAddr;
@@ -49,6 +50,7 @@ pub(super) struct Watched<S> {
     /// Requests there were when it was looked at last.
     begun: usize,
     reading: Pin<Box<Sleep>>,
+    framing: Framing,
     pace: Pace,
 }
 
@@ -65,12 +67,25 @@ struct Pace {
 
 /// To a client whose headers take too long ([RFC 9110 section 15.5.9](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9)).
 const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+/// To a request whose end is not the same for everybody.
+const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 impl<S> Watched<S> {
     pub(super) fn new(stream: S, peer: IpAddr, pulse: Arc<Pulse>, protocol: Protocol, patience: Patience) -> Self {
         let clock = || Box::pin(sleep_until(Instant::now() + patience.header));
         let pace = Pace { clock: clock(), stalled: None, lost: Duration::ZERO, taken: 0 };
-        Self { stream, peer, pulse, protocol, patience, waiting: Waiting::Request, begun: 0, reading: clock(), pace }
+        Self {
+            stream,
+            peer,
+            pulse,
+            protocol,
+            patience,
+            waiting: Waiting::Request,
+            begun: 0,
+            reading: clock(),
+            framing: Framing::new(),
+            pace,
+        }
     }
 
     /// Sets the clock for what the connection does now.
@@ -128,6 +143,14 @@ impl Pace {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
+    /// A last word, where no answer is on its way.
+    fn say(&mut self, answer: &[u8], context: &mut Context<'_>) {
+        if self.pace.stalled.is_none() {
+            let _ = Pin::new(&mut self.stream).poll_write(context, answer);
+            let _ = Pin::new(&mut self.stream).poll_flush(context);
+        }
+    }
+
     /// Nothing came: whether it is time to give up.
     fn poll_patience(&mut self, beat: Beat, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // over HTTP/2 a client that takes nothing shows in the answers that wait, not in writes
@@ -139,10 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
         }
         if self.waiting == Waiting::Headers {
             self.gives_up("headers");
-        }
-        if self.waiting == Waiting::Headers && self.pace.stalled.is_none() {
-            let _ = Pin::new(&mut self.stream).poll_write(context, TOO_LATE);
-            let _ = Pin::new(&mut self.stream).poll_flush(context);
+            self.say(TOO_LATE, context);
         }
         // as if the client had left
         Poll::Ready(Ok(()))
@@ -157,6 +177,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut me.stream).poll_read(context, buffer);
         let has_come = buffer.filled().len() > before;
+        if me.protocol == Protocol::Http1
+            && let Err(ambiguous) = me.framing.read(&buffer.filled()[before..])
+        {
+            tracing::info!(target: "palisade", client = %me.peer, found = ambiguous.0, "a request could be read in two ways");
+            buffer.set_filled(before);
+            if beat == Beat::Idle {
+                me.say(BAD_REQUEST, context);
+            }
+            // as if the client had left: what came is never read
+            return Poll::Ready(Ok(()));
+        }
         if has_come && me.waiting == Waiting::Request && me.protocol == Protocol::Http1 {
             me.wait(Waiting::Headers, me.patience.header);
         }

@@ -1,0 +1,159 @@
+//! Framing, smuggling and hosts, byte by byte on a socket ([RFC 9112](https://www.rfc-editor.org/rfc/rfc9112)).
+
+use crate::server::{Served, app};
+use futures_util::future::join_all;
+use palisade::testing::{TestSite, events};
+
+/// A name, the statuses of all answers on the connection, and what is sent. `{tail}` is a request that must never be one of its own.
+const ROWS: [(&str, &str, &str); 43] = [
+    (
+        "two lengths, the same",
+        "400",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nabcde{tail}",
+    ),
+    ("two lengths", "400", "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde{tail}"),
+    ("a list of lengths", "400", "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5, 5\r\n\r\nabcde{tail}"),
+    ("a sign", "400", "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: +5\r\n\r\nabcde{tail}"),
+    ("a negative length", "400", "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\nabcde{tail}"),
+    ("a hexadecimal length", "400", "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0x5\r\n\r\nabcde{tail}"),
+    (
+        "a length past 64 bits",
+        "400",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\nabcde{tail}",
+    ),
+    (
+        "a length and chunks",
+        "400",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{tail}",
+    ),
+    (
+        "chunks and a length",
+        "400",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n{tail}",
+    ),
+    ("identity", "400", "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: identity\r\n\r\n{tail}"),
+    (
+        "a coding we do not undo",
+        "400",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n{tail}",
+    ),
+    (
+        "chunked, and then not",
+        "400",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{tail}",
+    ),
+    (
+        "two codings",
+        "400",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n{tail}",
+    ),
+    ("almost chunked", "400", "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{tail}"),
+    (
+        "chunks, after which the connection is closed",
+        "200",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n{tail}",
+    ),
+    (
+        "a vertical tab before chunked",
+        "400",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n{tail}",
+    ),
+    ("chunks in HTTP/1.0", "400", "POST /echo HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{tail}"),
+    (
+        "a space before the colon",
+        "400",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n{tail}",
+    ),
+    ("a folded header", "400", "GET / HTTP/1.1\r\nHost: localhost\r\nX-A: b\r\n c\r\n\r\n"),
+    ("a folded coding", "400", "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n{tail}"),
+    ("lines without CR", "400", "GET / HTTP/1.1\nHost: localhost\n\n"),
+    ("one line without CR", "400", "GET / HTTP/1.1\r\nX: y\nHost: localhost\r\n\r\n"),
+    ("a CR in a line", "400", "GET / HTTP/1.1\r\nX: y\rHost: localhost\r\n\r\n"),
+    ("a NUL in a line", "400", "GET / HTTP/1.1\r\nX: y\0\r\nHost: localhost\r\n\r\n"),
+    (
+        "an extension of a chunk",
+        "200",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nabcde\r\n0\r\n\r\n{tail}",
+    ),
+    (
+        "a chunk size without CR",
+        "400",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\nabcde\r\n0\r\n\r\n{tail}",
+    ),
+    (
+        "an extension without CR",
+        "400",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5;\nabcde\r\n0\r\n\r\n{tail}",
+    ),
+    (
+        "a chunk size with 0x",
+        "400",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nabcde\r\n0\r\n\r\n{tail}",
+    ),
+    (
+        "a chunk size past 64 bits",
+        "400",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000005\r\nabcde\r\n0\r\n\r\n{tail}",
+    ),
+    ("absolute form", "200", "GET http://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("absolute form of another site", "400", "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("CONNECT", "400", "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("asterisk form", "400", "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("no host", "400", "GET / HTTP/1.1\r\n\r\n"),
+    ("two hosts", "400", "GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n"),
+    ("no host in HTTP/1.0", "400", "GET / HTTP/1.0\r\n\r\n"),
+    ("HTTP/0.9", "400", "GET /\r\n\r\n"),
+    ("empty lines first", "200", "\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    (
+        "a body of GET, and a request behind it",
+        "200 404",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nabcde{tail}",
+    ),
+    ("a fragment", "200", "GET /#a HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("bytes that are no ASCII in the path", "404", "GET /ü HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    (
+        "an upgrade to HTTP/2",
+        "200",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n",
+    ),
+    (
+        "a length in a trailer",
+        "200",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 5\r\n\r\n{tail}",
+    ),
+];
+
+// V4.2.1; D22 of requests that hide in others
+#[tokio::test]
+async fn a_request_ends_where_everybody_thinks_it_ends() {
+    let settings = [("server.header_timeout_secs", "2"), ("server.keep_alive_secs", "1"), ("server.slow_grace_secs", "2")];
+    let served = Served::start(&settings).await;
+    let answers = ROWS.map(|(name, expected, request)| {
+        let request = request.replace("{tail}", "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let served = &served;
+        async move {
+            let answer = served.raw(request.as_bytes()).await;
+            let statuses: Vec<&str> = answer.split("HTTP/1.").skip(1).map(|answer| &answer[2..5]).collect();
+            assert_eq!(statuses.join(" "), expected, "{name}: {request:?}");
+        }
+    });
+    join_all(answers).await;
+    assert!(!events("a request could be read in two ways").is_empty() || !events("found=two lengths of one body").is_empty());
+}
+
+// F010, D22; V4.1.3, V15.3.4
+#[tokio::test]
+async fn forwarding_headers_count_from_proxies_only() {
+    let spoofed = "X-Forwarded-For: 198.51.100.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\n\
+                   Forwarded: for=198.51.100.9;proto=https;host=evil.example\r\nX-Real-IP: 198.51.100.9\r\nX-Original-URL: /big\r\n";
+    let request = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{spoofed}Connection: close\r\n\r\n");
+    for (proxies, expected) in [("", "200"), ("127.0.0.1/32", "403")] {
+        let settings =
+            [("http.blocked_networks", "198.51.100.0/24"), ("http.trusted_proxies", proxies), ("server.address", "127.0.0.1:0")];
+        let settings = [&settings[..], &[("site.allow_dangerous", "without_csrf /echo")]].concat();
+        let served = Served::of(TestSite::start(app(), &settings).await).await;
+        let answer = served.raw(request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{proxies}: {answer}");
+        assert!(!answer.contains("evil.example") && !answer.contains("xxxx"), "neither host nor path changes");
+    }
+}
