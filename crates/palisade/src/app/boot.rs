@@ -1,5 +1,6 @@
 //! From settings to a site that answers, or to a refusal that says why and how to fix it.
 
+use super::site::SiteLimits;
 use super::{App, KeyFile, Routes, Site, SiteSettings, keys, shield};
 use crate::auth::Accounts;
 use crate::checks::{Finding, Level, Report, Weakened};
@@ -14,7 +15,7 @@ use crate::permissions;
 use crate::sessions::{DatabaseStore, MemoryStore, SessionStore, Sessions, StoreKind};
 use crate::settings::{Profile, SettingsError, Sources};
 use crate::static_files;
-use crate::throttle::RateLimit;
+use crate::throttle::{CounterStore, Throttle};
 use crate::views::{self, SiteViews};
 use axum::extract::DefaultBodyLimit;
 use palisade_template::{Blocked, LoadError, Options, Templates};
@@ -43,6 +44,8 @@ pub enum BootError {
     Database(DbErr),
     /// These migrations have not run.
     Pending(Vec<String>),
+    /// The cache's URL names what cannot be used.
+    Cache(String),
     /// A file of the data folder cannot be written.
     Data(std::path::PathBuf, std::io::Error),
 }
@@ -188,6 +191,7 @@ impl Prepared {
             StoreKind::Database => Arc::new(DatabaseStore(database.clone())),
             StoreKind::Memory => Arc::new(MemoryStore::default()),
         };
+        let shared = counter_store(&settings)?;
         let table = routes.table();
         let router = routes.into_router().layer(DefaultBodyLimit::disable());
         let home = settings.site.home.clone();
@@ -199,13 +203,27 @@ impl Prepared {
             csrf_refusal: app.csrf_refusal,
             headers: SecurityHeaders::new(&settings.headers, settings.profile == Profile::Staging),
             proxies: TrustedProxies::new(settings.http.trusted_proxies.clone()),
-            changes: RateLimit::per_minute(settings.throttle.changes_per_minute),
+            throttle: Arc::new(Throttle::new(shared)),
+            limits: SiteLimits { requests: settings.throttle.requests(), changes: settings.throttle.changes() },
             router: app.layers.into_iter().fold(router, |router, layer| layer(router)),
             table,
             database,
             settings,
         })
     }
+}
+
+/// Where limits are counted for all instances: in Redis, if `cache.url` names one.
+fn counter_store(settings: &SiteSettings) -> Result<Option<Arc<dyn CounterStore>>, BootError> {
+    let url = settings.cache.url.expose();
+    if !url.starts_with("redis") {
+        return Ok(None);
+    }
+    #[cfg(feature = "redis")]
+    let store = crate::throttle::RedisStore::new(url).map(|store| Some(Arc::new(store) as Arc<dyn CounterStore>));
+    #[cfg(not(feature = "redis"))]
+    let store = Err(crate::throttle::StoreDown("this program was built without the feature redis".into()));
+    store.map_err(|error| BootError::Cache(error.to_string()))
 }
 
 fn template_finding(error: &LoadError) -> Finding {
@@ -231,6 +249,9 @@ impl fmt::Display for BootError {
             }
             Self::Templates(error) => error.fmt(f),
             Self::Database(error) => write!(f, "the database: {error}"),
+            Self::Cache(why) => {
+                write!(f, "cache.url: {why}\n  fix: build with the feature redis, or set cache.url = \"memory:\" for one instance")
+            }
             Self::Pending(names) => {
                 writeln!(f, "the database is not ready: {} migration(s) have not run ({})", names.len(), names.join(", "))?;
                 write!(f, "  fix: run `migrate`, or set site.migrate_at_start = true for a site of one instance")

@@ -149,6 +149,6 @@ fn own_routes() -> Routes {
         .route("/account/logout", public().post(account::logout))
         .route("/account/password", signed_in().get(account::show_password).post(account::change_password))
         .route("/health/live", public().get(health::live))
-        .route("/health/ready", public().get(health::ready))
+        .route(health::READY, public().get(health::ready))
         .route(static_files::STYLESHEET, public().get(static_files::stylesheet))
 }

@@ -1,6 +1,6 @@
 //! Steps 8 to 11 of the way of a request: session and user, forged requests, the access rule, the handler.
 
-use super::Site;
+use super::{Site, limits};
 use crate::audit_log::{self, Event};
 use crate::auth::Visitor;
 use crate::auth::views::MAX_NEXT_BYTES;
@@ -8,6 +8,7 @@ use crate::csrf::{FormTokens, Refusal, is_safe};
 use crate::http::{ClientAddress, redirect_to};
 use crate::permissions::{Access, Verdict};
 use crate::sessions::Session;
+use crate::throttle::Limit;
 use crate::views::{Error, ErrorKind, Explained, RequestContext, Result};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -21,6 +22,7 @@ pub(super) struct RouteRule {
     pub(super) access: Access,
     pub(super) declared: Vec<Method>,
     pub(super) is_csrf_checked: bool,
+    pub(super) limits: Vec<Limit>,
 }
 
 /// What steps 2 to 6 found out about a request.
@@ -70,6 +72,7 @@ async fn admitted(
     if rule.access.hides() && judged(rule, arrival, visitor, &parts).await? == Verdict::Hide {
         return Err(denied(arrival, Verdict::Hide));
     }
+    limits::of_route(&rule.limits, arrival, visitor, &parts).await?;
     let request = Request::from_parts(parts, body);
     let is_declared = rule.declared.contains(request.method());
     // a method that has no handler gets 405 below, if its sender may know that the page exists
@@ -83,6 +86,7 @@ async fn admitted(
     } else {
         request
     };
+    let request = limits::of_fields(&rule.limits, arrival, request).await?;
     let is_unknown = !is_declared && !is_safe(request.method());
     let (parts, body) = request.into_parts();
     match judged(rule, arrival, visitor, &parts).await? {

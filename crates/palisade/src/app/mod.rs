@@ -8,6 +8,7 @@ mod builder;
 mod guard;
 mod health;
 mod keys;
+mod limits;
 mod route;
 mod server;
 mod settings;

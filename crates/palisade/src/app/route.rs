@@ -1,6 +1,7 @@
 use super::guard::{self, RouteRule};
 use crate::checks::Weakened;
 use crate::permissions::Access;
+use crate::throttle::Limit;
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
@@ -30,6 +31,7 @@ pub struct Guarded<S = ()> {
     methods: MethodRouter<S>,
     handlers: Vec<(Method, &'static str)>,
     without_csrf: Option<(Reason, &'static Location<'static>)>,
+    limits: Vec<Limit>,
     source: &'static Location<'static>,
 }
 
@@ -64,7 +66,7 @@ macro_rules! methods {
                     S: Clone + Send + Sync + 'static,
                 {
                     let source = Location::caller();
-                    Guarded { access: self, methods: MethodRouter::new(), handlers: Vec::new(), without_csrf: None, source }.$name(handler)
+                    Guarded { access: self, methods: MethodRouter::new(), handlers: Vec::new(), without_csrf: None, limits: Vec::new(), source }.$name(handler)
                 }
             )*
         }
@@ -86,6 +88,13 @@ macro_rules! methods {
 methods!(get GET GET, post POST POST, put PUT PUT, patch PATCH PATCH, delete DELETE DELETE);
 
 impl<S: Clone + Send + Sync + 'static> Guarded<S> {
+    /// Limits how often one client may ask for this path.
+    #[must_use]
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.limits.push(limit);
+        self
+    }
+
     /// Accepts forged requests on this route: only for callers that use no cookies and prove themselves otherwise.
     ///
     /// # Security
@@ -164,6 +173,15 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
+    /// Limits how often one client may ask for any of the routes so far, counted together.
+    #[must_use]
+    pub fn limit(mut self, limit: &Limit) -> Self {
+        for (_, guarded) in &mut self.entries {
+            guarded.limits.push(limit.clone());
+        }
+        self
+    }
+
     /// Wraps every handler so far in a tower layer. It runs inside the access rule and the form token.
     #[must_use]
     pub fn layer<L>(mut self, layer: L) -> Self
@@ -182,8 +200,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Gives handlers that take axum's `State<S>` their state.
     pub fn with_state(self, state: S) -> Routes {
         let stateless = |(path, guarded): (String, Guarded<S>)| {
-            let Guarded { access, methods, handlers, without_csrf, source } = guarded;
-            (path, Guarded { access, methods: methods.with_state(state.clone()), handlers, without_csrf, source })
+            let Guarded { access, methods, handlers, without_csrf, limits, source } = guarded;
+            (path, Guarded { access, methods: methods.with_state(state.clone()), handlers, without_csrf, limits, source })
         };
         Routes { entries: self.entries.into_iter().map(stateless).collect() }
     }
@@ -216,7 +234,12 @@ impl Routes {
     pub(super) fn into_router(self) -> Router {
         self.entries.into_iter().fold(Router::new(), |router, (path, guarded)| {
             let declared = guarded.handlers.iter().map(|(method, _)| method.clone()).collect();
-            let rule = RouteRule { access: guarded.access, declared, is_csrf_checked: guarded.without_csrf.is_none() };
+            let rule = RouteRule {
+                access: guarded.access,
+                declared,
+                is_csrf_checked: guarded.without_csrf.is_none(),
+                limits: guarded.limits,
+            };
             let guard = axum::middleware::from_fn_with_state(Arc::new(rule), guard::guard);
             router.route(&path, guarded.methods.layer::<_, Infallible>(guard))
         })

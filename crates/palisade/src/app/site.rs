@@ -5,7 +5,7 @@ use crate::db::Database;
 use crate::headers::SecurityHeaders;
 use crate::http::TrustedProxies;
 use crate::sessions::Sessions;
-use crate::throttle::RateLimit;
+use crate::throttle::{Limit, Throttle};
 use crate::views::SiteViews;
 use axum::Router;
 use axum::response::Response;
@@ -25,9 +25,16 @@ pub struct Site {
     pub(super) csrf_refusal: Option<CsrfRefusalPage>,
     pub(super) headers: SecurityHeaders,
     pub(super) proxies: TrustedProxies,
-    pub(super) changes: RateLimit,
+    pub(super) throttle: Arc<Throttle>,
+    pub(super) limits: SiteLimits,
     pub(super) router: Router,
     pub(super) table: Vec<RouteInfo>,
+}
+
+/// The limits that hold for every request.
+pub(super) struct SiteLimits {
+    pub(super) requests: Limit,
+    pub(super) changes: Limit,
 }
 
 impl Site {

@@ -4,7 +4,7 @@
 //! Only what is no HTTP at all is answered before, by hyper, with a bare 400, 414 or 431.
 
 use super::guard::Arrival;
-use super::{Site, shield};
+use super::{Site, health, limits, shield};
 use crate::audit_log::{self, Event};
 use crate::db::Attached;
 use crate::headers::keep_from_caches;
@@ -16,7 +16,6 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use std::sync::Arc;
-use std::time::Instant;
 use tower::ServiceExt;
 use tracing::Instrument;
 
@@ -32,13 +31,14 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let client = site.proxies.client(peer.address, &parts.headers);
     let is_secure = site.proxies.is_secure(peer, &parts.headers);
     let arrival = Arrival { site: site.clone(), context: context.clone(), client, is_secure };
-    let response = match gate(&arrival, &mut parts, peer.link) {
+    let response = match gate(&arrival, &mut parts, peer.link).instrument(span.clone()).await {
         Err(refusal) => refusal,
         Ok(()) => {
             parts.extensions.insert(arrival);
             parts.extensions.insert(context.clone());
             parts.extensions.insert(client);
             parts.extensions.insert(Attached(site.database.clone()));
+            health::attach(&site, &mut parts);
             handled(&site, Request::from_parts(parts, body)).instrument(span.clone()).await
         }
     };
@@ -75,11 +75,11 @@ fn closed_where_due(mut response: Response, has_chunks: bool) -> Response {
 }
 
 /// Steps 4 to 6.
-fn gate(arrival: &Arrival, parts: &mut Parts, link: Link) -> Result<(), Response> {
+async fn gate(arrival: &Arrival, parts: &mut Parts, link: Link) -> Result<(), Response> {
     let host = allowed_host(arrival, parts)?; // 4
     known_method_and_path(arrival, parts)?;
     secure(arrival, parts, link, &host)?; // 5
-    welcome(arrival, parts) // 6
+    welcome(arrival, parts).await // 6
 }
 
 fn allowed_host(arrival: &Arrival, parts: &Parts) -> Result<RequestHost, Response> {
@@ -147,21 +147,13 @@ fn secure(arrival: &Arrival, parts: &Parts, link: Link, host: &RequestHost) -> R
     }
 }
 
-fn welcome(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
+async fn welcome(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
     let (site, ClientAddress(address)) = (&arrival.site, arrival.client);
     if site.settings.http.blocked_networks.iter().any(|network| network.contains(&address)) {
         audit_log::record(Event::Blocked, Some(arrival.client), arrival.context.id(), "");
         return Err(Error::forbidden().into_response());
     }
-    if crate::csrf::is_safe(&parts.method) {
-        return Ok(());
-    }
-    site.changes.admit(arrival.client, Instant::now()).map_err(|wait| {
-        audit_log::record(Event::RateLimited, Some(arrival.client), arrival.context.id(), "");
-        let mut response = Error::new(ErrorKind::TooMany, "Too many requests. Please wait a moment.").into_response();
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
-        response
-    })
+    limits::of_site(arrival, !crate::csrf::is_safe(&parts.method)).await
 }
 
 /// The router behind the shield and the clock, with a body that ends in time and at its limit.

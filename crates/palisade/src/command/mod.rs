@@ -94,7 +94,7 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
 
 fn routes(prepared: &Prepared) -> String {
     let settings = prepared.settings();
-    let limits = format!("{} bytes, {}/min", settings.http.max_body_bytes, settings.throttle.changes_per_minute);
+    let limits = format!("{} bytes, {}", settings.http.max_body_bytes, settings.throttle.changes);
     print::routes(&prepared.routes().table(), &limits)
 }
 

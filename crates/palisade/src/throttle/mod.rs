@@ -1,7 +1,34 @@
-//! Limits by rate. First cut: one limit for requests that change something, by client address, in this process.
+//! Limits by rate: how often one client may ask. The generic cell rate algorithm, counted in this process or, for several instances, in Redis.
+//!
+//! Two limits of the whole site are on by default (`throttle.requests`, `throttle.changes`). A route or a group of routes gets its own:
+//!
+//! ```
+//! use palisade::prelude::*;
+//! use palisade::throttle::{By, Limit};
+//!
+//! async fn send() -> &'static str {
+//!     "sent"
+//! }
+//!
+//! let routes = Routes::<()>::new()
+//!     .route("/contact", public().post(send).limit(Limit::new("contact", By::Address, "5/m, 50/d")));
+//! ```
+//!
+//! Whoever asks too often gets 429 with `Retry-After` and the fields of
+//! [RateLimit](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/), and an event is recorded.
 
+mod limit;
 mod rate;
+#[cfg(feature = "redis")]
+mod redis;
 mod settings;
+mod store;
+#[cfg(test)]
+mod tests;
 
-pub use rate::RateLimit;
+pub use limit::{By, Limit, Outcome, Throttle, WhenUnreachable};
+pub use rate::{Rate, Rates};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 pub use settings::{CHECKS, ThrottleSettings};
+pub use store::{Count, CounterStore, MemoryStore, StoreDown};

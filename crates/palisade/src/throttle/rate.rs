@@ -1,74 +1,124 @@
-use crate::http::{ClientAddress, network};
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
 
-/// A limit by the generic cell rate algorithm ([ITU-T I.371](https://www.itu.int/rec/T-REC-I.371)): a steady rate, and a burst of a minute's worth.
-#[derive(Debug)]
-pub struct RateLimit {
-    interval: Duration,
-    burst: Duration,
-    hasher: RandomState,
-    shards: [Mutex<HashMap<IpAddr, Instant>>; SHARDS],
+/// So many requests in so much time: `5/m`. As many may come at once, and then one after each even part of the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    count: u32,
+    unit: Unit,
 }
 
-/// Shards, so that clients do not wait for each other.
-const SHARDS: usize = 16;
-/// Addresses of a shard; past it, those that have recovered are forgotten.
-const MAX_ADDRESSES: usize = 8192;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Second,
+    Minute,
+    Hour,
+    Day,
+}
 
-impl RateLimit {
-    /// `per_minute` requests from each address; zero means no limit.
-    pub fn per_minute(per_minute: u64) -> Self {
-        let interval = Duration::from_secs(60).checked_div(u32::try_from(per_minute).unwrap_or(u32::MAX)).unwrap_or_default();
-        let shards = std::array::from_fn(|_| Mutex::new(HashMap::new()));
-        Self { interval, burst: Duration::from_secs(60), hasher: RandomState::new(), shards }
+/// Rates that all hold: `5/m, 100/h`. None of them: `off`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rates(Vec<Rate>);
+
+/// Most rates of one limit.
+pub(super) const MOST_RATES: usize = 4;
+
+impl Rate {
+    /// Requests.
+    pub fn count(self) -> u32 {
+        self.count
     }
 
-    /// Counts a request at `now`.
+    /// The time they may come in.
+    pub fn period(self) -> Duration {
+        Duration::from_secs(match self.unit {
+            Unit::Second => 1,
+            Unit::Minute => 60,
+            Unit::Hour => 3600,
+            Unit::Day => 86_400,
+        })
+    }
+
+    /// Time after which one request is forgotten.
+    pub(super) fn interval(self) -> Duration {
+        self.period() / self.count.max(1)
+    }
+
+    /// Counts one request by the generic cell rate algorithm ([ITU-T I.371](https://www.itu.int/rec/T-REC-I.371)): `arrival` is when all that was
+    /// counted before is forgotten, on the same clock as `now`.
     ///
     /// # Errors
-    /// How long to wait, if there were too many.
-    pub fn admit(&self, client: ClientAddress, now: Instant) -> Result<(), Duration> {
-        if self.interval.is_zero() {
-            return Ok(());
-        }
-        let address = network(client.0);
-        let shard = &self.shards[self.hasher.hash_one(address) as usize % SHARDS];
-        let mut arrivals = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if arrivals.len() >= MAX_ADDRESSES {
-            arrivals.retain(|_, arrival| *arrival > now);
-        }
-        let next = arrivals.get(&address).copied().unwrap_or(now).max(now) + self.interval;
-        let ahead = next - now;
-        if ahead > self.burst {
-            return Err(ahead - self.burst);
-        }
-        // a flood of new addresses from everywhere must not grow the table without end
-        if arrivals.len() < 2 * MAX_ADDRESSES {
-            arrivals.insert(address, next);
-        }
-        Ok(())
+    /// How long to wait before the next one.
+    pub(super) fn admit(self, arrival: Duration, now: Duration) -> Result<Duration, Duration> {
+        let next = arrival.max(now) + self.interval();
+        let most = now + self.interval() * self.count;
+        if next > most { Err(next - most) } else { Ok(next) }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Rates {
+    /// The rates.
+    pub fn as_slice(&self) -> &[Rate] {
+        &self.0
+    }
 
-    #[test]
-    fn burst_then_steady_rate_then_recovery() {
-        let limit = RateLimit::per_minute(60);
-        let (one, other) = (ClientAddress([192, 0, 2, 1].into()), ClientAddress([192, 0, 2, 2].into()));
-        let start = Instant::now();
-        assert_eq!((0..200).filter(|_| limit.admit(one, start).is_ok()).count(), 60);
-        assert!(limit.admit(one, start).is_err_and(|wait| wait <= Duration::from_secs(1)));
-        assert!(limit.admit(other, start).is_ok(), "another address is another client");
-        let later = start + Duration::from_secs(10);
-        assert_eq!((0..200).filter(|_| limit.admit(one, later).is_ok()).count(), 10);
-        let neighbours = ["2001:db8::1", "2001:db8::2"].map(|ip| ClientAddress(ip.parse().expect("an address")));
-        assert_eq!(neighbours.iter().cycle().take(100).filter(|ip| limit.admit(**ip, start).is_ok()).count(), 60, "one /64");
+    /// Whether there is no limit.
+    pub fn is_off(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromStr for Rate {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (count, unit) = text.trim().split_once('/').ok_or(())?;
+        let unit = match unit.trim() {
+            "s" => Unit::Second,
+            "m" => Unit::Minute,
+            "h" => Unit::Hour,
+            "d" => Unit::Day,
+            _ => return Err(()),
+        };
+        let count = count.trim().parse().ok().filter(|count| (1..=MOST).contains(count)).ok_or(())?;
+        Ok(Self { count, unit })
+    }
+}
+
+/// Past this a request takes less than a microsecond, which is how exactly time is counted.
+const MOST: u32 = 1_000_000;
+
+impl FromStr for Rates {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text.trim() == "off" {
+            return Ok(Self::default());
+        }
+        let rates = text.split(',').map(str::parse).collect::<Result<Vec<Rate>, ()>>()?;
+        if rates.len() > MOST_RATES { Err(()) } else { Ok(Self(rates)) }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.unit {
+            Unit::Second => "s",
+            Unit::Minute => "m",
+            Unit::Hour => "h",
+            Unit::Day => "d",
+        };
+        write!(f, "{}/{unit}", self.count)
+    }
+}
+
+impl fmt::Display for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_off() {
+            return f.write_str("off");
+        }
+        let shown: Vec<String> = self.0.iter().map(Rate::to_string).collect();
+        f.write_str(&shown.join(", "))
     }
 }

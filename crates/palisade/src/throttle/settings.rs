@@ -1,12 +1,40 @@
+use super::{Limit, Rates, WhenUnreachable};
 use crate::checks::{Check, Level};
-use crate::settings::section;
+use crate::settings::{section, setting_from_str, setting_words};
+
+setting_from_str!(Rates, "a rate such as 5/m (s, m, h or d), several with commas between them, or off");
+setting_words!(WhenUnreachable, "pass or refuse", Pass = "pass", Refuse = "refuse");
 
 section! {
     /// How often one client may ask.
     ThrottleSettings("throttle") {
-        /// Requests per minute that change something, from one address (IPv6: one /64); as many may come at once
-        changes_per_minute: u64 = |_| 1200;
+        /// Requests of one address (IPv6: one /64), such as 5/m or 100/h, several with commas; or off
+        requests: Rates = |_| "6000/m".parse().expect("a rate");
+        /// Those of them that change something
+        changes: Rates = |_| "1200/m".parse().expect("a rate");
+        /// What these two limits do when Redis does not answer: pass (counted in each instance alone) or refuse (503)
+        when_unreachable: WhenUnreachable = |_| WhenUnreachable::Pass;
     }
+}
+
+impl ThrottleSettings {
+    /// The limit of all requests.
+    pub(crate) fn requests(&self) -> Limit {
+        Limit::of_settings("requests", self.requests.clone(), self.when_unreachable)
+    }
+
+    /// The limit of requests that change something.
+    pub(crate) fn changes(&self) -> Limit {
+        Limit::of_settings("changes", self.changes.clone(), self.when_unreachable)
+    }
+}
+
+/// Requests of one client in a second that no person makes.
+const TOO_MANY_A_SECOND: f64 = 1000.0;
+
+fn is_loose(rates: &Rates) -> bool {
+    let a_second = rates.as_slice().iter().map(|rate| f64::from(rate.count()) / rate.period().as_secs_f64());
+    rates.is_off() || a_second.fold(f64::INFINITY, f64::min) > TOO_MANY_A_SECOND
 }
 
 /// What can be wrong with these settings.
@@ -14,8 +42,8 @@ pub const CHECKS: &[Check<ThrottleSettings>] = &[Check {
     id: "throttle.off",
     django: None,
     level: Level::Warning,
-    title: "one client may send any number of changes",
+    title: "one client may send any number of requests",
     why: "guessing and flooding cost nothing (ASVS 2.4.1)",
-    fix: "set throttle.changes_per_minute to what a busy person needs, 1200 or less",
-    fires: |settings| settings.changes_per_minute == 0 || settings.changes_per_minute > 60_000,
+    fix: "set throttle.requests and throttle.changes to what a busy person needs, 6000/m and 1200/m or less",
+    fires: |settings| is_loose(&settings.requests) || is_loose(&settings.changes),
 }];

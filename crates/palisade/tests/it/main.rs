@@ -9,6 +9,7 @@ mod data;
 mod django_tables;
 mod framing;
 mod http2;
+mod limits;
 mod server;
 mod sessions;
 mod site;

@@ -5,11 +5,8 @@ use axum::body::Body;
 use http::{Method, StatusCode};
 use palisade::testing::{Answer, Client, TestSite, vectors};
 
-const SETTINGS: [(&str, &str); 3] = [
-    ("site.allow_dangerous", "without_csrf /hook"),
-    ("http.blocked_networks", "198.51.100.0/24"),
-    ("throttle.changes_per_minute", "5"),
-];
+const SETTINGS: [(&str, &str); 3] =
+    [("site.allow_dangerous", "without_csrf /hook"), ("http.blocked_networks", "198.51.100.0/24"), ("throttle.changes", "5/m")];
 
 /// A POST that is wrong in every way that is asked for.
 #[derive(Clone, Copy)]

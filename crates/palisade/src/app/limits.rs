@@ -1,0 +1,100 @@
+//! Limits by rate on the way of a request: of the whole site in step 6, of routes around steps 9 and 10.
+
+use super::guard::Arrival;
+use crate::audit_log::{self, Event};
+use crate::auth::Visitor;
+use crate::forms::{is_form, pairs};
+use crate::http::network;
+use crate::throttle::{By, Limit, Outcome, Rate};
+use crate::views::{Error, ErrorKind};
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use std::time::Duration;
+
+/// The limits of the site, by address.
+pub(super) async fn of_site(arrival: &Arrival, is_change: bool) -> Result<(), Response> {
+    let (limits, address) = (&arrival.site.limits, network(arrival.client.0));
+    counted(arrival, &limits.requests, &address).await?;
+    if is_change { counted(arrival, &limits.changes, &address).await } else { Ok(()) }
+}
+
+/// The limits of a route that need no body.
+pub(super) async fn of_route(limits: &[Limit], arrival: &Arrival, visitor: &Visitor, parts: &Parts) -> Result<(), Response> {
+    for limit in limits {
+        if let Some(who) = identified(limit.by(), arrival, visitor, parts).await? {
+            counted(arrival, limit, &who).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The limits of a route that look at what was typed.
+pub(super) async fn of_fields(limits: &[Limit], arrival: &Arrival, request: Request) -> Result<Request, Response> {
+    let has_fields = limits.iter().any(|limit| matches!(limit.by(), By::Field(_)));
+    if !has_fields || !is_form(request.headers()) {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    // the way of the request ends it in time and at its limit
+    let bytes = to_bytes(body, usize::MAX).await.map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
+    let fields = pairs(&bytes).map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
+    for limit in limits {
+        if let By::Field(name) = limit.by()
+            && let Some(value) = fields.get(*name)
+        {
+            counted(arrival, limit, &format!("field {}", value.trim().to_lowercase())).await?;
+        }
+    }
+    Ok(Request::from_parts(parts, Body::from(bytes)))
+}
+
+/// Who sends a request, as a limit sees it.
+async fn identified(by: &By, arrival: &Arrival, visitor: &Visitor, parts: &Parts) -> Result<Option<String>, Response> {
+    let address = || network(arrival.client.0).to_string();
+    let user = async || {
+        let user = visitor.user().await.map_err(IntoResponse::into_response)?;
+        Ok(user.map(|user| format!("user {}", user.id)))
+    };
+    Ok(match by {
+        By::Address => Some(address()),
+        By::User => user().await?,
+        By::UserOrAddress => Some(user().await?.unwrap_or_else(address)),
+        By::Header(name) => parts.headers.get(*name).map(|value| format!("header {}", String::from_utf8_lossy(value.as_bytes()))),
+        By::Value(find) => find(parts).map(|value| format!("value {value}")),
+        By::Field(_) => None,
+    })
+}
+
+async fn counted(arrival: &Arrival, limit: &Limit, who: &(dyn std::fmt::Display + Sync)) -> Result<(), Response> {
+    match arrival.site.throttle.admit(limit, who).await {
+        Outcome::Fine => Ok(()),
+        Outcome::TooMany(rate, wait) => {
+            audit_log::record(Event::RateLimited, Some(arrival.client), arrival.context.id(), limit.name());
+            Err(too_many(limit, rate, wait))
+        }
+        Outcome::Unknown => {
+            Err(Error::new(ErrorKind::Busy, "This site is busy. Please try again in a few seconds.").into_response())
+        }
+    }
+}
+
+/// 429 ([RFC 6585 section 4](https://www.rfc-editor.org/rfc/rfc6585#section-4)), with the limit and the time to wait.
+fn too_many(limit: &Limit, rate: Rate, wait: Duration) -> Response {
+    let mut response = Error::new(ErrorKind::TooMany, "Too many requests. Please wait a moment.").into_response();
+    let seconds = wait.as_secs() + 1;
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    let fields = [
+        ("ratelimit-policy", format!("\"{}\";q={};w={}", limit.name(), rate.count(), rate.period().as_secs())),
+        ("ratelimit", format!("\"{}\";r=0;t={seconds}", limit.name())),
+    ];
+    for (name, value) in fields {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}

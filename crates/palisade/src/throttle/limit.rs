@@ -1,0 +1,166 @@
+use super::store::CounterKey;
+use super::{Count, CounterStore, MemoryStore, Rate, Rates};
+use crate::http::{ClientAddress, network};
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What identifies who is counted.
+#[derive(Clone)]
+pub enum By {
+    /// The client's address (IPv6: its /64).
+    Address,
+    /// The user. Those who are not signed in are not counted.
+    User,
+    /// The user, or the address of those who are not signed in.
+    UserOrAddress,
+    /// The value of this header. Requests without it are not counted.
+    Header(&'static str),
+    /// What is typed into this field of a form, in lower case: one name or address, tried from anywhere. Requests without it are not counted.
+    Field(&'static str),
+    /// What this closure finds in a request, if anything.
+    Value(Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>),
+}
+
+/// What happens to requests when the store does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenUnreachable {
+    /// They are counted in this process alone: each instance lets through as many as the limit says.
+    Pass,
+    /// They are refused with 503.
+    Refuse,
+}
+
+/// A limit of some routes.
+#[derive(Clone)]
+pub struct Limit {
+    name: &'static str,
+    by: By,
+    rates: Rates,
+    when_unreachable: WhenUnreachable,
+}
+
+/// What a limit says of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Go on.
+    Fine,
+    /// This rate is used up; so long remains to wait.
+    TooMany(Rate, Duration),
+    /// Nobody knows, and the limit says to refuse.
+    Unknown,
+}
+
+impl Limit {
+    /// A limit: `Limit::new("contact", By::Address, "5/m, 50/d")`. Limits of one name count together. A store that does not answer lets requests
+    /// pass, counted in this process alone.
+    ///
+    /// # Panics
+    /// When the rates are none, which stops the start.
+    #[track_caller]
+    pub fn new(name: &'static str, by: By, rates: &str) -> Self {
+        let parsed = rates.parse();
+        let rates = parsed.unwrap_or_else(|()| panic!("{rates:?} is no rate: write 5/m or 5/m, 100/h, with s, m, h or d"));
+        Self { name, by, rates, when_unreachable: WhenUnreachable::Pass }
+    }
+
+    pub(crate) fn of_settings(name: &'static str, rates: Rates, when_unreachable: WhenUnreachable) -> Self {
+        Self { name, by: By::Address, rates, when_unreachable }
+    }
+
+    /// Says what happens when the store does not answer.
+    #[must_use]
+    pub fn when_unreachable(mut self, policy: WhenUnreachable) -> Self {
+        self.when_unreachable = policy;
+        self
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn by(&self) -> &By {
+        &self.by
+    }
+}
+
+/// The limits of a site, and where they are counted.
+pub struct Throttle {
+    shared: Option<Arc<dyn CounterStore>>,
+    local: MemoryStore,
+    began: Instant,
+    /// Milliseconds since `began` until which the shared store is not asked: it did not answer.
+    resting: AtomicU64,
+}
+
+/// How long a store that did not answer is left alone.
+const REST: Duration = Duration::from_secs(1);
+
+impl Throttle {
+    /// Limits that are counted in `shared`, or in this process.
+    pub fn new(shared: Option<Arc<dyn CounterStore>>) -> Self {
+        Self { shared, local: MemoryStore::default(), began: Instant::now(), resting: AtomicU64::new(0) }
+    }
+
+    /// The shared store, if there is one.
+    pub fn shared(&self) -> Option<&Arc<dyn CounterStore>> {
+        self.shared.as_ref()
+    }
+
+    /// Counts a request of a client's address.
+    pub async fn admit_address(&self, limit: &Limit, client: ClientAddress) -> Outcome {
+        self.admit(limit, &network(client.0)).await
+    }
+
+    /// Counts a request of whoever `who` names.
+    pub async fn admit(&self, limit: &Limit, who: &(dyn fmt::Display + Sync)) -> Outcome {
+        if limit.rates.is_off() {
+            return Outcome::Fine;
+        }
+        let (key, rates) = (key(limit.name, who), limit.rates.as_slice());
+        let count = match self.shared_count(key, rates).await {
+            Some(count) => count,
+            None if self.shared.is_some() && limit.when_unreachable == WhenUnreachable::Refuse => return Outcome::Unknown,
+            None => self.local.count_now(key, rates),
+        };
+        match count {
+            Count::Admitted => Outcome::Fine,
+            Count::Refused(rate, wait) => Outcome::TooMany(rate, wait),
+        }
+    }
+
+    async fn shared_count(&self, key: CounterKey, rates: &[Rate]) -> Option<Count> {
+        let store = self.shared.as_ref()?;
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let resting = self.resting.load(Ordering::Relaxed);
+        if now < resting {
+            return None;
+        }
+        match store.count(key, rates).await {
+            Ok(count) => {
+                if resting > 0 && self.resting.swap(0, Ordering::Relaxed) > 0 {
+                    tracing::warn!(target: "palisade", "the store of the limits answers again");
+                }
+                Some(count)
+            }
+            Err(error) => {
+                if self.resting.swap(now + u64::try_from(REST.as_millis()).unwrap_or(1000), Ordering::Relaxed) == 0 {
+                    tracing::error!(target: "palisade", %error, "limits are counted in this process alone, or requests refused, as each limit says");
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Half of a SHA-256: keys are of one length, and whoever reads the store reads no names.
+fn key(name: &str, who: &(dyn fmt::Display + Sync)) -> CounterKey {
+    let digest = Sha256::digest(format!("{name}\0{who}"));
+    let mut key = [0; 16];
+    key.copy_from_slice(&digest[..16]);
+    key
+}

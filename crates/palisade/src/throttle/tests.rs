@@ -1,0 +1,140 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::*;
+use crate::http::ClientAddress;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn rates(text: &str) -> Rates {
+    text.parse().unwrap()
+}
+
+#[test]
+fn rates_are_read_and_shown() {
+    for text in ["5/m", "1/s", "100/h", "1000/d", "5/m, 100/h", "off"] {
+        assert_eq!(rates(text).to_string(), text);
+    }
+    for text in ["", "5", "5/", "/m", "0/m", "-1/m", "5/w", "5/m,", "5/m;6/h", "1.5/m", "5000000/s", "1/s,1/m,1/h,1/d,2/d"] {
+        assert!(text.parse::<Rates>().is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_burst_then_a_steady_rate_then_all_again() {
+    let rate = rates("60/m").as_slice()[0];
+    let mut arrival = Duration::ZERO;
+    let mut send = |now: u64, times: u32| {
+        let admitted = (0..times).filter(|_| rate.admit(arrival, Duration::from_secs(now)).map(|next| arrival = next).is_ok());
+        admitted.count()
+    };
+    assert_eq!(send(100, 200), 60);
+    assert_eq!(send(100, 200), 0);
+    assert_eq!(send(110, 200), 10);
+    assert_eq!(send(1000, 200), 60, "no more than a burst, however long nobody came");
+    assert_eq!(rate.admit(arrival, Duration::from_secs(1000)), Err(Duration::from_secs(1)), "how long to wait");
+}
+
+/// The suite of every store.
+async fn passes(store: &dyn CounterStore) {
+    let key = fresh_key;
+    let many = async |key, rates: &Rates, times: usize| {
+        let mut admitted = 0;
+        for _ in 0..times {
+            admitted += usize::from(store.count(key, rates.as_slice()).await.unwrap() == Count::Admitted);
+        }
+        admitted
+    };
+    let (one, other) = (key("one"), key("other"));
+    assert_eq!(many(one, &rates("5/m"), 20).await, 5);
+    assert_eq!(many(other, &rates("5/m"), 20).await, 5, "another client");
+    let Count::Refused(rate, wait) = store.count(one, rates("5/m").as_slice()).await.unwrap() else { panic!("refused") };
+    assert_eq!(rate.to_string(), "5/m");
+    assert!(wait > Duration::from_secs(8) && wait <= Duration::from_secs(12), "{wait:?}");
+    // all or none: what the second rate refuses is not counted by the first
+    let both = key("both");
+    assert_eq!(many(both, &rates("10/s, 3/h"), 9).await, 3);
+    let Count::Refused(rate, _) = store.count(both, rates("10/s, 3/h").as_slice()).await.unwrap() else { panic!("refused") };
+    assert_eq!(rate.to_string(), "3/h");
+    let quick = key("quick");
+    assert_eq!(many(quick, &rates("3/s"), 3).await, 3);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(many(quick, &rates("3/s"), 3).await, 3, "forgotten");
+}
+
+/// A key that no other run has.
+fn fresh_key(name: &str) -> [u8; 16] {
+    let text = format!("{name}{}", crate::crypto::random::token().expose());
+    let mut key = [0; 16];
+    key.copy_from_slice(&<sha2::Sha256 as sha2::Digest>::digest(text)[..16]);
+    key
+}
+
+#[tokio::test]
+async fn memory_passes() {
+    passes(&MemoryStore::default()).await;
+}
+
+#[tokio::test]
+async fn redis_passes() {
+    let Some(url) = crate::testing::server("PALISADE_TEST_REDIS") else { return };
+    passes(&RedisStore::new(&url).unwrap()).await;
+    crate::testing::ran("throttle::redis_passes");
+}
+
+// F090: instances together let through no more than one would
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stores_over_one_redis_count_together() {
+    let Some(url) = crate::testing::server("PALISADE_TEST_REDIS") else { return };
+    let limit = Limit::new(Box::leak(crate::crypto::random::nonce().into_boxed_str()), By::Address, "50/h");
+    let instances: Vec<_> = (0..4).map(|_| Arc::new(Throttle::new(Some(Arc::new(RedisStore::new(&url).unwrap()))))).collect();
+    let asked = instances.iter().cycle().take(400).cloned().map(|instance| {
+        let limit = limit.clone();
+        tokio::spawn(async move { instance.admit_address(&limit, ClientAddress([192, 0, 2, 1].into())).await })
+    });
+    let mut fine = 0;
+    for answer in asked.collect::<Vec<_>>() {
+        fine += usize::from(answer.await.unwrap() == Outcome::Fine);
+    }
+    assert_eq!(fine, 50);
+}
+
+// F090: each policy, while nobody answers
+#[tokio::test]
+async fn a_store_that_is_away_is_answered_as_the_limit_says() {
+    let away = Throttle::new(Some(Arc::new(RedisStore::new("redis://127.0.0.1:1").unwrap())));
+    let client = ClientAddress([192, 0, 2, 1].into());
+    let refusing = Limit::new("refusing", By::Address, "3/h").when_unreachable(WhenUnreachable::Refuse);
+    assert_eq!(away.admit_address(&refusing, client).await, Outcome::Unknown);
+    let passing = Limit::new("passing", By::Address, "3/h");
+    for expected in [true, true, true, false] {
+        assert_eq!(away.admit_address(&passing, client).await == Outcome::Fine, expected, "counted here alone");
+    }
+}
+
+#[test]
+fn a_flood_of_addresses_is_counted_together_and_takes_bounded_memory() {
+    let store = MemoryStore::default();
+    let rate = rates("1/d");
+    let admitted =
+        (0..400_000_u128).filter(|number| store.count_now((number + 1).to_be_bytes(), rate.as_slice()) == Count::Admitted);
+    let admitted = admitted.count();
+    assert!((16 * 8192..16 * 8193 + 16).contains(&admitted), "{admitted}");
+}
+
+// F090: one household or server has a whole /64
+#[tokio::test]
+async fn neighbours_in_a_network_are_one_client() {
+    let throttle = Throttle::new(None);
+    let limit = Limit::new("neighbours", By::Address, "5/h");
+    let mut fine = 0;
+    for number in 0..20 {
+        let client = ClientAddress(format!("2001:db8::{number:x}").parse().unwrap());
+        fine += usize::from(throttle.admit_address(&limit, client).await == Outcome::Fine);
+    }
+    assert_eq!(fine, 5);
+    let mapped = [ClientAddress("::ffff:192.0.2.7".parse().unwrap()), ClientAddress("192.0.2.7".parse().unwrap())];
+    for number in 0..10 {
+        throttle.admit_address(&limit, mapped[number % 2]).await;
+    }
+    assert!(matches!(throttle.admit_address(&limit, mapped[0]).await, Outcome::TooMany(..)), "one client, however it is written");
+}
