@@ -22,6 +22,7 @@ use palisade_template::{Blocked, LoadError, Options, Templates};
 use sea_orm::DbErr;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A site whose settings are read and whose routes are known, but which touches nothing yet.
 pub struct Prepared {
@@ -202,9 +203,10 @@ impl Prepared {
             csrf: Csrf::new(&settings.csrf, ring, transport),
             csrf_refusal: app.csrf_refusal,
             headers: SecurityHeaders::new(&settings.headers, settings.profile == Profile::Staging),
-            proxies: TrustedProxies::new(settings.http.trusted_proxies.clone()),
+            proxies: TrustedProxies::new(&settings.http.trusted_proxies, settings.http.forwarded_by),
             throttle: Arc::new(Throttle::new(shared)),
             limits: SiteLimits { requests: settings.throttle.requests(), changes: settings.throttle.changes() },
+            has_warned: AtomicBool::new(false),
             router: app.layers.into_iter().fold(router, |router, layer| layer(router)),
             table,
             database,

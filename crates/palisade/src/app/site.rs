@@ -10,6 +10,7 @@ use crate::views::SiteViews;
 use axum::Router;
 use axum::response::Response;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// The site's own page for forged requests.
 pub(super) type CsrfRefusalPage = Arc<dyn Fn(Refusal) -> Response + Send + Sync>;
@@ -27,6 +28,8 @@ pub struct Site {
     pub(super) proxies: TrustedProxies,
     pub(super) throttle: Arc<Throttle>,
     pub(super) limits: SiteLimits,
+    /// Whether it was said that somebody who is no proxy speaks for others.
+    pub(super) has_warned: AtomicBool,
     pub(super) router: Router,
     pub(super) table: Vec<RouteInfo>,
 }

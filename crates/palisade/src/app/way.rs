@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tower::ServiceExt;
 use tracing::Instrument;
 
@@ -30,6 +31,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     // 3: client address
     let client = site.proxies.client(peer.address, &parts.headers);
     let is_secure = site.proxies.is_secure(peer, &parts.headers);
+    warn_of_strange_proxy(&site, peer, &parts.headers);
     let arrival = Arrival { site: site.clone(), context: context.clone(), client, is_secure };
     let response = match gate(&arrival, &mut parts, peer.link).instrument(span.clone()).await {
         Err(refusal) => refusal,
@@ -72,6 +74,17 @@ fn closed_where_due(mut response: Response, has_chunks: bool) -> Response {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// Either a proxy is not configured, and then all visitors are one client; or somebody tries to be somebody else. Said once: it may be input.
+fn warn_of_strange_proxy(site: &Site, peer: Peer, headers: &HeaderMap) {
+    let speaks = headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
+    if speaks && !site.proxies.trusts(peer.address) && !site.has_warned.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            target: "palisade", peer = %peer.address,
+            "forwarding headers came from an address that is not in http.trusted_proxies, and are ignored: is this a proxy of yours?"
+        );
+    }
 }
 
 /// Steps 4 to 6.

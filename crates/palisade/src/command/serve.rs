@@ -2,6 +2,7 @@ use super::{Failed, Outcome, print};
 use crate::app::{Prepared, Server, Site, SiteSettings};
 use crate::clock::SystemClock;
 use crate::settings::Profile;
+use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
@@ -28,10 +29,16 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
         return Err(Failed(message, 1));
     }
     let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);
-    let server = Server::listen(site.clone()).await.map_err(|error| Failed(error.to_string(), 1))?;
+    let server = Server::listen(site.clone()).map_err(|error| Failed(error.to_string(), 1))?;
     print::out(&greeting(&site, &server));
+    // for a unit of Type=notify; nothing where nobody waits for it
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
     let sweeper = tokio::spawn(sweep(site.clone()));
-    let stopped = server.run(stopped()).await;
+    let stopped = server.run(async {
+        stopped().await;
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    });
+    let stopped = stopped.await;
     sweeper.abort();
     Ok(match stopped.cut_off {
         0 => "stopped\n".into(),

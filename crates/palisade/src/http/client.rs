@@ -41,19 +41,38 @@ impl fmt::Display for ClientAddress {
     }
 }
 
-/// The proxies whose word is taken. Nobody else's `X-Forwarded-*` is ever read.
+/// The header in which the proxies write who they speak for. The other one is whatever the client wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ForwardedBy {
+    /// `X-Forwarded-For` and `X-Forwarded-Proto`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)).
+    Forwarded,
+}
+
+/// The proxies whose word is taken. Nobody else's is ever read.
 #[derive(Debug, Clone, Default)]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies {
+    networks: Vec<IpNet>,
+    header: ForwardedBy,
+}
+
+/// One step of the way of a request, as a proxy wrote it down.
+struct Hop {
+    address: IpAddr,
+    is_secure: bool,
+}
 
 impl TrustedProxies {
-    /// Proxies by network.
-    pub fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks.iter().map(IpNet::trunc).collect())
+    /// Proxies by network, and the header they write.
+    pub fn new(networks: &[IpNet], header: ForwardedBy) -> Self {
+        Self { networks: networks.iter().map(IpNet::trunc).collect(), header }
     }
 
     /// Whether this is one of the proxies.
     pub fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address.to_canonical()))
+        self.networks.iter().any(|network| network.contains(&address.to_canonical()))
     }
 
     /// The rightmost address of the way that no trusted proxy has; the peer itself unless it is one.
@@ -62,25 +81,48 @@ impl TrustedProxies {
         if !self.trusts(peer) {
             return ClientAddress(peer);
         }
-        let hops =
-            headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-        let mut client = peer;
-        for hop in hops.collect::<Vec<_>>().into_iter().rev() {
-            // what cannot be read was not written by our proxy: whoever it spoke for is behind the last address we know
-            let Ok(address) = hop.trim().parse::<IpAddr>() else {
-                break;
-            };
-            client = address.to_canonical();
-            if !self.trusts(client) {
-                break;
-            }
-        }
-        ClientAddress(client)
+        ClientAddress(self.hops(headers).last().map_or(peer, |hop| hop.address))
     }
 
     /// Whether the client's connection was encrypted: to us, or to a trusted proxy that says so.
     pub fn is_secure(&self, peer: Peer, headers: &HeaderMap) -> bool {
-        if self.trusts(peer.address) { says_secure(headers) } else { peer.link == Link::Encrypted }
+        match self.header {
+            _ if !self.trusts(peer.address) => peer.link == Link::Encrypted,
+            ForwardedBy::XForwarded => says_secure(headers),
+            ForwardedBy::Forwarded => self.hops(headers).last().is_some_and(|hop| hop.is_secure),
+        }
+    }
+
+    /// The way from the nearest proxy to the client: each was written by the one before it, up to the first that no proxy has.
+    fn hops(&self, headers: &HeaderMap) -> Vec<Hop> {
+        let name = match self.header {
+            ForwardedBy::XForwarded => "x-forwarded-for",
+            ForwardedBy::Forwarded => "forwarded",
+        };
+        let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        let mut hops = Vec::new();
+        for written in lines.iter().flat_map(|line| line.split(',')).rev() {
+            // what cannot be read was not written by our proxy: whoever it spoke for is behind the last address we know
+            let Some(hop) = self.hop(written.trim()) else { break };
+            let is_proxy = self.trusts(hop.address);
+            hops.push(hop);
+            if !is_proxy {
+                break;
+            }
+        }
+        hops
+    }
+
+    fn hop(&self, written: &str) -> Option<Hop> {
+        match self.header {
+            ForwardedBy::XForwarded => Some(Hop { address: written.parse::<IpAddr>().ok()?.to_canonical(), is_secure: false }),
+            ForwardedBy::Forwarded => {
+                let element = rfc7239::parse(written).next()?.ok()?;
+                let address = element.forwarded_for.as_ref()?.ip()?.to_canonical();
+                let is_secure = element.protocol.is_some_and(|protocol| protocol.trim_matches('"').eq_ignore_ascii_case("https"));
+                Some(Hop { address, is_secure })
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ mod settings;
 mod tests;
 
 pub use body::{BodyFault, BodyLimits, Received};
-pub use client::{ClientAddress, Link, Peer, TrustedProxies, network};
+pub use client::{ClientAddress, ForwardedBy, Link, Peer, TrustedProxies, network};
 pub use host::{HostPattern, RequestHost};
 pub use origin::{Origin, OriginPattern};
 pub use redirect::{RedirectTarget, is_safe_redirect, redirect_to};

@@ -1,17 +1,20 @@
-use super::HostPattern;
+use super::{ForwardedBy, HostPattern};
 use crate::checks::{Check, Level};
-use crate::settings::{Secs, section, setting_from_str};
+use crate::settings::{Secs, section, setting_from_str, setting_words};
 use ipnet::IpNet;
 
 setting_from_str!(HostPattern, "a host such as example.org, or .example.org with everything below it");
+setting_words!(ForwardedBy, "x-forwarded or forwarded", XForwarded = "x-forwarded", Forwarded = "forwarded");
 
 section! {
     /// Who is served, over what, and how much may be sent.
     HttpSettings("http") {
         /// Hosts that are served; a leading dot includes everything below
         allowed_hosts: Vec<HostPattern> = |profile| local_hosts(profile.is_development());
-        /// Networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed
+        /// Networks of the proxies whose word about the client is believed
         trusted_proxies: Vec<IpNet> = |_| Vec::new();
+        /// The header they write it in: x-forwarded (X-Forwarded-For and -Proto) or forwarded (RFC 7239); the other is ignored
+        forwarded_by: ForwardedBy = |_| ForwardedBy::XForwarded;
         /// Whether plain HTTP is sent to HTTPS
         https_redirect: bool = |profile| !profile.is_development();
         /// Host that plain HTTP is sent to; the requested one if empty

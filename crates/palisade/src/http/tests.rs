@@ -62,7 +62,8 @@ fn plain(address: &str) -> Peer {
 // F010, D22, ASVS 4.1.3
 #[test]
 fn forwarded_headers_of_strangers_are_nothing() {
-    let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
+    let networks = ["10.0.0.0/8".parse().unwrap()];
+    let proxies = TrustedProxies::new(&networks, ForwardedBy::XForwarded);
     let rows = [
         ("a stranger's header", "192.0.2.1", "203.0.113.9", "192.0.2.1"),
         ("one proxy", "10.0.0.1", "203.0.113.9", "203.0.113.9"),
@@ -83,6 +84,32 @@ fn forwarded_headers_of_strangers_are_nothing() {
     assert!(proxies.is_secure(ours, &HeaderMap::new()), "TLS that ends here");
     let proxied = Peer { link: Link::Encrypted, ..plain("10.0.0.1") };
     assert!(!proxies.is_secure(proxied, &HeaderMap::new()), "the proxy's own connection says nothing of the client's");
+}
+
+// F010, D22, V15.3.4
+#[test]
+fn the_standard_header_is_read_where_the_proxies_write_it() {
+    let networks = ["10.0.0.0/8".parse().unwrap(), "2001:db8:1::/48".parse().unwrap()];
+    let proxies = TrustedProxies::new(&networks, ForwardedBy::Forwarded);
+    let rows = [
+        ("a stranger", "192.0.2.1", "for=203.0.113.9;proto=https", "192.0.2.1", false),
+        ("one proxy", "10.0.0.1", "for=203.0.113.9;proto=https;by=10.0.0.1", "203.0.113.9", true),
+        ("in clear", "10.0.0.1", "for=203.0.113.9;proto=http", "203.0.113.9", false),
+        ("v6 with a port", "10.0.0.1", "for=\"[2001:db8:2::9]:4711\";proto=https", "2001:db8:2::9", true),
+        ("leftmost is invented", "10.0.0.1", "for=6.6.6.6;proto=https, for=203.0.113.9;proto=http", "203.0.113.9", false),
+        ("two proxies", "10.0.0.1", "for=203.0.113.9;proto=https, for=10.0.0.2;proto=http", "203.0.113.9", true),
+        ("two proxies, v6", "2001:db8:1::5", "For=203.0.113.9;Proto=HTTPS, for=\"[2001:db8:1::7]\"", "203.0.113.9", true),
+        ("unknown", "10.0.0.1", "for=unknown;proto=https", "10.0.0.1", false),
+        ("obfuscated", "10.0.0.1", "for=203.0.113.9, for=_hidden", "10.0.0.1", false),
+        ("junk in quotes", "10.0.0.1", "for=\"1.2.3.4, for=203.0.113.9", "203.0.113.9", false),
+        ("no header", "10.0.0.1", "", "10.0.0.1", false),
+    ];
+    for (name, peer, header, client, is_secure) in rows {
+        let lines = [("forwarded", header), ("x-forwarded-for", "198.51.100.1"), ("x-forwarded-proto", "https")];
+        let headers = HeaderMap::from_iter(lines.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))));
+        assert_eq!(proxies.client(peer.parse().unwrap(), &headers).to_string(), client, "{name}");
+        assert_eq!(proxies.is_secure(plain(peer), &headers), is_secure, "{name}");
+    }
 }
 
 // ASVS 3.3.1 to 3.3.5; D39

@@ -3,6 +3,7 @@
 use crate::server::{Served, app};
 use futures_util::future::join_all;
 use palisade::testing::{TestSite, events};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A name, the statuses of all answers on the connection, and what is sent. `{tail}` is a request that must never be one of its own.
 const ROWS: [(&str, &str, &str); 43] = [
@@ -156,4 +157,57 @@ async fn forwarding_headers_count_from_proxies_only() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{proxies}: {answer}");
         assert!(!answer.contains("evil.example") && !answer.contains("xxxx"), "neither host nor path changes");
     }
+    assert_eq!(events("not in http.trusted_proxies").len(), 1, "said once, for whoever forgot to name a proxy");
+}
+
+/// A header of version 2 with this command, for a client at 198.51.100.9.
+fn version_2(command: u8) -> Vec<u8> {
+    let signature = b"\r\n\r\n\0\r\nQUIT\n";
+    [&signature[..], &[0x20 | command, 0x11, 0, 12], &[198, 51, 100, 9, 127, 0, 0, 1, 0x12, 0x34, 0, 80]].concat()
+}
+
+// F010
+#[tokio::test]
+async fn the_proxy_protocol_is_spoken_with_proxies_only() {
+    let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\nConnection: close\r\n\r\n";
+    let settings = [
+        ("server.address", "127.0.0.1:0"),
+        ("server.proxy_protocol", "true"),
+        ("server.header_timeout_secs", "1"),
+        ("http.blocked_networks", "198.51.100.0/24"),
+        ("site.allow_dangerous", "without_csrf /echo"),
+    ];
+    let site = TestSite::start(app(), &[&settings[..], &[("http.trusted_proxies", "127.0.0.1/32")]].concat()).await;
+    let proxied = Served::of(site).await;
+    let (other, blocked) = ("PROXY TCP4 203.0.113.9 127.0.0.1 4660 80\r\n", "PROXY TCP4 198.51.100.9 127.0.0.1 4660 80\r\n");
+    let rows: [(&str, &[u8], &str); 11] = [
+        ("version 1", other.as_bytes(), "HTTP/1.1 200"),
+        ("version 1, a blocked client", blocked.as_bytes(), "HTTP/1.1 403"),
+        ("version 1, v6", b"PROXY TCP6 2001:db8::9 ::1 4660 80\r\n", "HTTP/1.1 200"),
+        ("version 1, unknown", b"PROXY UNKNOWN\r\n", "HTTP/1.1 200"),
+        ("version 2, a blocked client", &version_2(1), "HTTP/1.1 403"),
+        ("version 2, the proxy itself", &version_2(0), "HTTP/1.1 200"),
+        ("no header", b"", ""),
+        ("half a header", b"PROXY TCP4 203.0.", ""),
+        ("junk", b"PROXY TCP4 junk 127.0.0.1 1 2\r\n", ""),
+        ("two headers", &[other.as_bytes(), blocked.as_bytes()].concat(), "HTTP/1.1 400"),
+        ("a port that is none", b"PROXY TCP4 203.0.113.9 127.0.0.1 99999 80\r\n", ""),
+    ];
+    for (name, header, expected) in rows {
+        let answer = proxied.raw(&[header, &request[..]].concat()).await;
+        assert!(answer.starts_with(expected) && (!expected.is_empty() || answer.is_empty()), "{name}: {answer}");
+    }
+    // in pieces
+    let mut stream = proxied.connect().await;
+    for piece in version_2(1).chunks(5).chain([&request[..]]) {
+        stream.write_all(piece).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    }
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    // from somebody who is no proxy it is no HTTP
+    let stranger = Served::of(TestSite::start(app(), &settings).await).await;
+    assert!(stranger.raw(&[other.as_bytes(), &request[..]].concat()).await.starts_with("HTTP/1.1 400"));
+    assert!(stranger.raw(request).await.starts_with("HTTP/1.1 200"));
 }

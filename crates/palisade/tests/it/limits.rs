@@ -233,7 +233,7 @@ async fn two_instances_count_together() {
     let mut sites = Vec::new();
     for _ in 0..2 {
         let site = TestSite::start(app().0, &[("cache.url", &url), ("server.address", "127.0.0.1:0")]).await;
-        assert!(Server::listen(site.site().clone()).await.is_ok());
+        assert!(Server::listen(site.site().clone()).is_ok());
         sites.push(site);
     }
     let mut all = Vec::new();

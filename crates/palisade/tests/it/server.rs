@@ -27,7 +27,7 @@ impl Served {
     }
 
     pub async fn of(site: TestSite) -> Self {
-        let server = Server::listen(site.site().clone()).await.unwrap();
+        let server = Server::listen(site.site().clone()).unwrap();
         let address = server.url().split("//").nth(1).unwrap().parse().unwrap();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async { stopped.await.unwrap_or_default() }));

@@ -149,7 +149,7 @@ async fn the_plain_port_only_redirects() {
         ("headers.hsts_secs", "31536000"),
     ];
     let site = TestSite::start(crate::server::app(), &settings).await;
-    let server = Server::listen(site.site().clone()).await.unwrap();
+    let server = Server::listen(site.site().clone()).unwrap();
     let plain = server.redirect_address().unwrap();
     tokio::spawn(server.run(std::future::pending()));
     let rows = [
@@ -190,7 +190,7 @@ async fn certificates_that_cannot_be_used_say_why() {
         settings.extend(certificate.map(|path| ("tls.certificate", path.as_str())));
         settings.extend(key.map(|path| ("tls.key", path.as_str())));
         let site = TestSite::start(crate::server::app(), &settings).await;
-        let error = Server::listen(site.site().clone()).await.err().unwrap().to_string();
+        let error = Server::listen(site.site().clone()).err().unwrap().to_string();
         assert!(error.contains(message) && error.contains("fix: "), "{error}");
         let secret = std::fs::read_to_string(authority.path("key.pem")).unwrap();
         assert!(!error.contains(secret.lines().nth(1).unwrap()), "never the key itself");

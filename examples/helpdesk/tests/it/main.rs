@@ -7,6 +7,7 @@ mod desk;
 mod driver;
 mod escaping;
 mod oddities;
+mod perimeter;
 mod process;
 mod program;
 mod strangers;

@@ -51,7 +51,7 @@ impl Server {
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         lines.read_line(&mut greeting).unwrap();
-        let address = greeting.split("http://").nth(1).and_then(|rest| rest.split([' ', '\n']).next()?.parse().ok());
+        let address = greeting.split("://").nth(1).and_then(|rest| rest.split([' ', '\n']).next()?.parse().ok());
         let Some(address) = address else {
             let mut error = String::new();
             let _ = child.stderr.take().unwrap().read_to_string(&mut error);

@@ -11,6 +11,7 @@
 //! | requests at once on one HTTP/2 connection | `server.max_streams` | has its streams refused |
 
 mod framing;
+mod proxied;
 mod pulse;
 mod settings;
 mod slots;
@@ -29,6 +30,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use listenfd::ListenFd;
 use pulse::{Answer, Pulse};
 use slots::{Full, Slot, Slots};
 use std::convert::Infallible;
@@ -37,11 +39,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tls::Certificates;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use watched::{Patience, Protocol, Watched};
+use watched::{Patience, Protocol, Stream, Watched};
 
 /// A site that listens.
 pub struct Server {
@@ -70,24 +72,25 @@ pub struct Stopped {
 pub enum ListenError {
     /// The address is taken, or not ours.
     Address(SocketAddr, io::Error),
+    /// `LISTEN_FDS` promises a socket that is none.
+    Inherited(io::Error),
     /// The certificate cannot be used.
     Tls(TlsError),
 }
 
 impl Server {
-    /// Listens on `server.address`, and on `tls.redirect_address`.
+    /// Listens on `server.address`, and on `tls.redirect_address`; or on the sockets that systemd opened, in this order (`sd_listen_fds(3)`).
     ///
     /// # Errors
     /// See [`ListenError`].
-    pub async fn listen(site: Arc<Site>) -> Result<Self, ListenError> {
+    pub fn listen(site: Arc<Site>) -> Result<Self, ListenError> {
         let (settings, tls) = (&site.settings.server, &site.settings.tls);
         let certificates = tls.is_on().then(|| Certificates::load(tls)).transpose().map_err(ListenError::Tls)?;
         let config = certificates.clone().map(tls::config).transpose().map_err(ListenError::Tls)?;
-        let listener = bind(settings.address).await?;
-        let redirect = match tls.redirect_address.filter(|_| tls.is_on()) {
-            Some(address) => Some(bind(address).await?),
-            None => None,
-        };
+        let mut inherited = ListenFd::from_env();
+        let listener = listener(&mut inherited, 0, settings.address)?;
+        let redirect = tls.redirect_address.filter(|_| tls.is_on());
+        let redirect = redirect.map(|address| self::listener(&mut inherited, 1, address)).transpose()?;
         let shared = Shared {
             slots: Slots::new(settings.max_connections, settings.max_connections_per_address),
             patience: patience(settings),
@@ -141,8 +144,21 @@ impl Server {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|error| ListenError::Address(address, error))
+/// The socket that whoever started this process opened, or one of our own.
+fn listener(inherited: &mut ListenFd, number: usize, address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let made = match inherited.take_tcp_listener(number).map_err(ListenError::Inherited)? {
+        Some(socket) => socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket)),
+        None => bound(address),
+    };
+    made.map_err(|error| ListenError::Address(address, error))
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // so that the server can start again while old connections end
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
@@ -161,43 +177,49 @@ fn patience(settings: &ServerSettings) -> Patience {
     }
 }
 
-/// Bytes of a connection, in clear or not.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
-
 impl Shared {
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: Peer, watcher: Watcher) {
+    async fn connection(self: Arc<Self>, mut stream: TcpStream, mut peer: Peer, watcher: Watcher) {
         let _ = stream.set_nodelay(true);
+        if self.site.settings.server.proxy_protocol && self.site.proxies.trusts(peer.address) {
+            match timeout(self.patience.header, proxied::client(&mut stream)).await {
+                Ok(Ok(client)) => peer.address = client.unwrap_or(peer.address),
+                Ok(Err(_)) | Err(_) => {
+                    tracing::warn!(target: "palisade", proxy = %peer.address, "a connection of a trusted proxy had no PROXY header");
+                    return;
+                }
+            }
+        }
         // a proxy speaks for many
         let counted = (!self.site.proxies.trusts(peer.address)).then(|| crate::http::network(peer.address));
         match self.slots.take(counted) {
-            Ok(slot) => self.served(stream, peer, watcher, slot).await,
+            Ok(slot) => self.served(stream, peer, watcher, Arc::new(slot)).await,
             Err(full) => refuse(stream, peer.link, full).await,
         }
     }
 
-    async fn served(self: Arc<Self>, stream: TcpStream, peer: Peer, watcher: Watcher, _slot: Slot) {
+    async fn served(self: Arc<Self>, stream: TcpStream, peer: Peer, watcher: Watcher, slot: Arc<Slot>) {
         let ended = match (self.tls.clone(), peer.link) {
             (Some(tls), Link::Encrypted) => {
                 let handshake = timeout(self.site.settings.server.handshake_timeout_secs.duration(), tls.accept(stream)).await;
                 match handshake {
-                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => self.http2(stream, peer, watcher).await,
-                    Ok(Ok(stream)) => self.http1(stream, peer, watcher).await,
+                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                        self.http2(stream, peer, watcher, slot).await
+                    }
+                    Ok(Ok(stream)) => self.http1(stream, peer, watcher, slot).await,
                     Ok(Err(_)) | Err(_) => return,
                 }
             }
-            _ => self.http1(stream, peer, watcher).await,
+            _ => self.http1(stream, peer, watcher, slot).await,
         };
         if let Err(error) = ended {
             tracing::debug!(target: "palisade", %error, "a connection ended early");
         }
     }
 
-    async fn http1<S: Stream>(self: Arc<Self>, stream: S, peer: Peer, watcher: Watcher) -> hyper::Result<()> {
+    async fn http1<S: Stream>(self: Arc<Self>, stream: S, peer: Peer, watcher: Watcher, slot: Arc<Slot>) -> hyper::Result<()> {
         let settings = self.site.settings.server.clone();
         let pulse = Arc::new(Pulse::default());
-        let stream = Watched::new(stream, peer.address, pulse.clone(), Protocol::Http1, self.patience);
+        let stream = Watched::new(stream, slot, peer.address, pulse.clone(), Protocol::Http1, self.patience);
         let mut http = http1::Builder::new();
         // the watched stream keeps the time of headers; hyper's own clock starts too early, and says nothing when it ends
         http.timer(TokioTimer::new()).header_read_timeout(None);
@@ -208,10 +230,10 @@ impl Shared {
         watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
     }
 
-    async fn http2<S: Stream>(self: Arc<Self>, stream: S, peer: Peer, watcher: Watcher) -> hyper::Result<()> {
+    async fn http2<S: Stream>(self: Arc<Self>, stream: S, peer: Peer, watcher: Watcher, slot: Arc<Slot>) -> hyper::Result<()> {
         let settings = self.site.settings.server.clone();
         let pulse = Arc::new(Pulse::default());
-        let stream = Watched::new(stream, peer.address, pulse.clone(), Protocol::Http2, self.patience);
+        let stream = Watched::new(stream, slot, peer.address, pulse.clone(), Protocol::Http2, self.patience);
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_EVERY);
         http.max_concurrent_streams(u32::try_from(settings.max_streams).unwrap_or(100))
@@ -262,6 +284,10 @@ impl std::fmt::Display for ListenError {
                     "cannot listen on {address}: {error}\n  fix: stop what listens there, or choose another with serve --address"
                 )
             }
+            Self::Inherited(error) => write!(
+                f,
+                "LISTEN_FDS promises a socket that cannot be used: {error}\n  fix: let the socket unit listen on TCP (ListenStream=443), or unset LISTEN_FDS"
+            ),
             Self::Tls(error) => error.fmt(f),
         }
     }
@@ -269,6 +295,8 @@ impl std::fmt::Display for ListenError {
 
 impl std::error::Error for ListenError {}
 
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
 /// A peer that is gone without a word is found out after two of these.
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// Streams that a client opened and reset before they were looked at: more is the rapid reset attack (CVE-2023-44487).

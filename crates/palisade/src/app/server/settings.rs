@@ -6,6 +6,8 @@ section! {
     ServerSettings("server") {
         /// Address to listen on; development serves loopback addresses only
         address: SocketAddr = |_| SocketAddr::from(([127, 0, 0, 1], 8000));
+        /// Whether trusted proxies begin each connection with a header of the PROXY protocol, version 1 or 2
+        proxy_protocol: bool = |_| false;
         /// Connections at once; more are answered 503 and closed
         max_connections: u64 = |_| 1024;
         /// Connections at once from one address (IPv6: one /64); trusted proxies are not counted

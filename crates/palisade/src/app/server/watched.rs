@@ -1,15 +1,21 @@
 //! A connection with a clock: who sends nothing, too slowly, or does not read is cut off.
+//!
+//! What the kernel has taken to send is not with the client yet: a connection that ends lingers until the client ends it too, for as long as the bytes
+//! may take at the least speed, and is reset after that.
 
 use super::framing::Framing;
 use super::pulse::{Beat, Pulse};
+use super::slots::Slot;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_rustls::server::TlsStream;
 
 /// How long a client may take.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +47,11 @@ enum Waiting {
 
 /// A stream whose reads and writes end in time.
 pub(super) struct Watched<S> {
-    stream: S,
+    /// None once the connection has ended.
+    stream: Option<S>,
+    slot: Arc<Slot>,
+    /// Bytes of the newest answers, which the client may not have yet.
+    on_the_way: u64,
     peer: IpAddr,
     pulse: Arc<Pulse>,
     protocol: Protocol,
@@ -70,12 +80,47 @@ const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\nc
 /// To a request whose end is not the same for everybody.
 const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-impl<S> Watched<S> {
-    pub(super) fn new(stream: S, peer: IpAddr, pulse: Arc<Pulse>, protocol: Protocol, patience: Patience) -> Self {
+/// Bytes of a connection, in clear or not.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// The connection below.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Stream for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Stream for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+/// Most of an answer that the kernel holds for a slow client.
+const KERNEL_BUFFER: u64 = 4 * 1024 * 1024;
+
+/// Most that a client may still send before it learns that nobody reads.
+const MOST_IGNORED: u64 = 64 * 1024;
+
+/// Waits until the client has ended the connection as well, and resets it if that takes too long.
+async fn linger<S: Stream>(stream: S, time: Duration, _slot: Arc<Slot>) {
+    let mut rest = stream.take(MOST_IGNORED);
+    let ended = timeout(time, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+    if ended.is_err() || rest.limit() == 0 {
+        let _ = rest.get_ref().tcp().set_zero_linger();
+    }
+}
+
+impl<S: Stream> Watched<S> {
+    pub(super) fn new(stream: S, slot: Arc<Slot>, peer: IpAddr, pulse: Arc<Pulse>, protocol: Protocol, patience: Patience) -> Self {
         let clock = || Box::pin(sleep_until(Instant::now() + patience.header));
         let pace = Pace { clock: clock(), stalled: None, lost: Duration::ZERO, taken: 0 };
         Self {
-            stream,
+            stream: Some(stream),
+            slot,
+            on_the_way: 0,
             peer,
             pulse,
             protocol,
@@ -100,13 +145,20 @@ impl<S> Watched<S> {
         }
     }
 
+    fn stream(&mut self) -> io::Result<Pin<&mut S>> {
+        self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
     fn gives_up(&self, on: &str) {
         tracing::info!(target: "palisade", client = %self.peer, on, "a slow client was cut off");
     }
 
-    /// The client did not take an answer in time.
+    /// The client did not take an answer in time. What waits to be sent is thrown away.
     fn too_slow<T>(&self) -> io::Result<T> {
         self.gives_up("an answer");
+        if let Some(stream) = &self.stream {
+            let _ = stream.tcp().set_zero_linger();
+        }
         Err(io::ErrorKind::TimedOut.into())
     }
 
@@ -142,12 +194,14 @@ impl Pace {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
+impl<S: Stream> Watched<S> {
     /// A last word, where no answer is on its way.
     fn say(&mut self, answer: &[u8], context: &mut Context<'_>) {
-        if self.pace.stalled.is_none() {
-            let _ = Pin::new(&mut self.stream).poll_write(context, answer);
-            let _ = Pin::new(&mut self.stream).poll_flush(context);
+        if self.pace.stalled.is_none()
+            && let Ok(mut stream) = self.stream()
+        {
+            let _ = stream.as_mut().poll_write(context, answer);
+            let _ = stream.poll_flush(context);
         }
     }
 
@@ -169,13 +223,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
+impl<S: Stream> AsyncRead for Watched<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
         let beat = me.pulse.beat();
         me.notice(beat);
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut me.stream).poll_read(context, buffer);
+        let polled = me.stream()?.poll_read(context, buffer);
         let has_come = buffer.filled().len() > before;
         if me.protocol == Protocol::Http1
             && let Err(ambiguous) = me.framing.read(&buffer.filled()[before..])
@@ -190,12 +244,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
         }
         if has_come && me.waiting == Waiting::Request && me.protocol == Protocol::Http1 {
             me.wait(Waiting::Headers, me.patience.header);
+            // who asks again has the answers from before
+            me.on_the_way = 0;
         }
         if polled.is_pending() { me.poll_patience(beat, context) } else { polled }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
+impl<S: Stream> Watched<S> {
     fn judge(&mut self, polled: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match polled {
             Poll::Pending => self.pace.poll_lost(&self.patience, context).map(|()| self.too_slow()),
@@ -203,6 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
                 // a flush of nothing is no progress
                 if bytes > 0 {
                     self.pace.took(bytes);
+                    self.on_the_way = self.on_the_way.saturating_add(bytes as u64);
                 }
                 Poll::Ready(Ok(bytes))
             }
@@ -211,32 +268,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: Stream> AsyncWrite for Watched<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
-        let polled = Pin::new(&mut me.stream).poll_write(context, bytes);
+        let polled = me.stream()?.poll_write(context, bytes);
         me.judge(polled, context)
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
-        let polled = Pin::new(&mut me.stream).poll_write_vectored(context, slices);
+        let polled = me.stream()?.poll_write_vectored(context, slices);
         me.judge(polled, context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
-        let polled = Pin::new(&mut me.stream).poll_flush(context);
+        let polled = me.stream()?.poll_flush(context);
         me.judge(polled.map_ok(|()| 0), context).map_ok(drop)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
-        let polled = Pin::new(&mut me.stream).poll_shutdown(context);
-        me.judge(polled.map_ok(|()| 0), context).map_ok(drop)
+        let Ok(stream) = me.stream() else { return Poll::Ready(Ok(())) };
+        let polled = stream.poll_shutdown(context);
+        let ended = me.judge(polled.map_ok(|()| 0), context).map_ok(drop);
+        if ended.is_ready()
+            && let Some(stream) = me.stream.take()
+        {
+            let earned = Duration::from_secs(me.on_the_way.min(KERNEL_BUFFER) / me.patience.rate.max(1));
+            tokio::spawn(linger(stream, me.patience.grace + earned, me.slot.clone()));
+        }
+        ended
     }
 }

@@ -1,0 +1,56 @@
+//! The [PROXY protocol](https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt), versions 1 and 2: a trusted proxy that looks at no HTTP says whose
+//! connection it passes on.
+
+use ppp::{HeaderResult, PartialResult, v1, v2};
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+/// Longest header that is waited for; version 1 has at most 107 bytes, version 2 rarely more than a few hundred.
+const LONGEST: usize = 2048;
+/// How long to wait for the rest of a header that came in pieces.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Takes the header off a connection, and says who is at the other end of the proxy; none if the proxy speaks for itself.
+pub(super) async fn client(stream: &mut TcpStream) -> io::Result<Option<IpAddr>> {
+    let mut seen = [0; LONGEST];
+    loop {
+        // looked at without taking it: what follows the header belongs to TLS or HTTP
+        let length = stream.peek(&mut seen).await?;
+        let parsed = HeaderResult::parse(&seen[..length]);
+        if parsed.is_incomplete() && (1..LONGEST).contains(&length) {
+            sleep(PAUSE).await;
+            continue;
+        }
+        let (taken, client) = judged(&parsed).ok_or(io::ErrorKind::InvalidData)?;
+        stream.read_exact(&mut seen[..taken]).await?;
+        return Ok(client);
+    }
+}
+
+/// Length of the header, and whom it names.
+fn judged(parsed: &HeaderResult<'_>) -> Option<(usize, Option<IpAddr>)> {
+    match parsed {
+        HeaderResult::V1(Ok(header)) => Some((
+            header.header.len(),
+            match header.addresses {
+                v1::Addresses::Tcp4(found) => Some(found.source_address.into()),
+                v1::Addresses::Tcp6(found) => Some(found.source_address.into()),
+                v1::Addresses::Unknown => None,
+            },
+        )),
+        HeaderResult::V2(Ok(header)) => Some((
+            header.len(),
+            match header.addresses {
+                _ if header.command == v2::Command::Local => None,
+                v2::Addresses::IPv4(found) => Some(found.source_address.into()),
+                v2::Addresses::IPv6(found) => Some(found.source_address.into()),
+                v2::Addresses::Unix(_) | v2::Addresses::Unspecified => None,
+            },
+        )),
+        HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => None,
+    }
+}
