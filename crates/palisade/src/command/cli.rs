@@ -1,4 +1,6 @@
+use super::deploy::{CONFIGS, LIMITS};
 use crate::app::SiteCommand;
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command};
 
 /// The command line with the site's own commands.
@@ -27,6 +29,13 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .arg_required_else_help(true)
         .subcommand(Command::new("new").about("Write the first key, for a new site"))
         .subcommand(Command::new("rotate").about("Add a key, which signs from then on; nobody is signed out"));
+    let named = |names: &'static [&'static str]| Arg::new("name").required(true).value_parser(PossibleValuesParser::new(names));
+    let deploy = Command::new("deploy")
+        .about("Print configurations for what stands beside the site, made of its settings")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(Command::new("config").about("Of a proxy, of systemd or of Docker").arg(named(&CONFIGS)))
+        .subcommand(Command::new("limits").about("The limits by rate, for those who have something in front").arg(named(&LIMITS)));
     let program = Command::new(program_name())
         .about("Serves the site, and what belongs to serving it. Without a command: serve")
         .arg(data)
@@ -42,11 +51,12 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(Command::new("routes").about("List routes: method, path, who may, form token, limit, source"))
         .subcommand(Command::new("settings").about("List settings with their sources; secrets are not shown"))
         .subcommand(user)
-        .subcommand(keys);
+        .subcommand(keys)
+        .subcommand(deploy);
     own.iter().fold(program, |program, own| program.subcommand(Command::new(own.name).about(own.about)))
 }
 
-fn program_name() -> String {
+pub(super) fn program_name() -> String {
     let path = std::env::args().next().unwrap_or_default();
     std::path::Path::new(&path).file_stem().map_or_else(|| "site".into(), |name| name.to_string_lossy().into_owned())
 }

@@ -1,6 +1,7 @@
-//! The command line of a site: `serve`, `check`, `migrate`, `routes`, `settings`, `user`, `keys`, and the site's own commands.
+//! The command line of a site: `serve`, `check`, `migrate`, `routes`, `settings`, `user`, `keys`, `deploy`, and the site's own commands.
 
 mod cli;
+mod deploy;
 mod print;
 mod serve;
 mod user;
@@ -79,6 +80,7 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
         Some(("migrate", migrate)) => migrated(prepared, migrate).await,
         Some(("routes", _)) => Ok(routes(&prepared)),
         Some(("settings", _)) => Ok(print::settings(&prepared.settings().effective)),
+        Some(("deploy", chosen)) => deploy::run(prepared.settings(), &cli::program_name(), chosen),
         Some(("keys", keys)) => keyed(&prepared, keys),
         Some(("user", user)) => user::run(prepared.boot(Arc::new(SystemClock)).await?, user).await,
         Some((name, _)) => {

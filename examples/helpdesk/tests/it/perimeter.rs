@@ -1,6 +1,6 @@
 //! The helpdesk as whoever runs it meets it: systemd, tools that attack servers.
 
-use crate::process::{Folder, Server, command};
+use crate::process::{Folder, Server, command, run};
 use crate::wire::get;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use std::io::Read;
@@ -139,4 +139,86 @@ fn sslyze_finds_what_mozilla_recommends() {
         assert!(found.contains("the server rejected all cipher suites"), "{old}: {found}");
     }
     palisade::testing::ran("perimeter::sslyze_finds_what_mozilla_recommends");
+}
+
+/// What `deploy` prints for production.
+fn deployed(folder: &Folder, what: &[&str]) -> String {
+    let path = |file: &str| folder.0.join(file).display().to_string();
+    let settings = [
+        ("PALISADE_HTTP__ALLOWED_HOSTS", "localhost,.desk.example.org"),
+        ("PALISADE_TLS__CERTIFICATE", &path("cert.pem")),
+        ("PALISADE_TLS__KEY", &path("key.pem")),
+    ];
+    let printed = run(folder, &settings, &[&["deploy"], what].concat(), "");
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    String::from_utf8(printed.stdout).unwrap()
+}
+
+/// Runs a server's own check of its configuration.
+fn is_accepted(program: &str, arguments: &[&str]) {
+    let checked = Command::new(program).args(arguments).env("XDG_DATA_HOME", "/tmp").env("HOME", "/tmp").output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+    assert!(checked.status.success(), "{program} {arguments:?}: {said}");
+}
+
+// F002
+#[test]
+fn the_servers_that_stand_in_front_accept_their_configurations() {
+    let Some(nginx) = palisade::testing::server("PALISADE_TEST_NGINX") else { return };
+    let folder = Folder::new();
+    certificate(&folder);
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.0.join(name), text).unwrap();
+        folder.0.join(name).display().to_string()
+    };
+    let site = write("site.conf", &deployed(&folder, &["config", "nginx"]));
+    let limits = deployed(&folder, &["limits", "nginx"]);
+    let (shared, own) = limits.split_once("\n\n").unwrap();
+    let pid = folder.0.join("pid").display().to_string();
+    let whole = format!(
+        "pid {pid};\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{shared}\ninclude {site};\nserver {{\nlisten 127.0.0.1:81;\n{own}\n}}\n}}\n"
+    );
+    is_accepted(&nginx, &["-t", "-c", &write("nginx.conf", &whole)]);
+    let text = std::fs::read_to_string(&site).unwrap();
+    for line in ["server_tokens off;", "listen 443 ssl", "ssl_protocols TLSv1.2 TLSv1.3;", "X-Forwarded-For $remote_addr"] {
+        assert!(text.contains(line), "{line}");
+    }
+
+    let apache = deployed(&folder, &["config", "apache"]).replace("/run/apache2/", &format!("{}/", folder.0.display()));
+    let modules =
+        ["mpm_event", "authz_core", "ssl", "socache_shmcb", "http2", "proxy", "proxy_http", "headers", "reqtimeout", "alias"];
+    let loads = modules.map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n")).concat();
+    let head = format!("ServerRoot {0}\nPidFile {0}/apid\nErrorLog /dev/null\nListen 127.0.0.1:82\n{loads}", folder.0.display());
+    is_accepted("apache2", &["-t", "-f", &write("apache.conf", &format!("{head}{apache}"))]);
+    assert!(apache.contains("ServerTokens Prod") && apache.contains("ServerSignature Off"));
+
+    let caddy = write("Caddyfile", &deployed(&folder, &["config", "caddy"]));
+    is_accepted("caddy", &["validate", "--adapter", "caddyfile", "--config", &caddy]);
+    palisade::testing::ran("perimeter::the_servers_that_stand_in_front_accept_their_configurations");
+}
+
+#[test]
+fn units_and_images_give_the_program_nothing_it_does_not_need() {
+    let folder = Folder::new();
+    let unit = deployed(&folder, &["config", "systemd"]);
+    for line in [
+        "DynamicUser=yes",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
+        "Type=notify",
+        "SystemCallFilter=@system-service",
+    ] {
+        assert!(unit.lines().any(|have| have == line), "{line}");
+    }
+    let image = deployed(&folder, &["config", "docker"]);
+    assert!(image.contains("FROM scratch") && image.contains("USER 65532") && image.contains("--read-only"));
+    for what in [["config", "nginx"], ["config", "apache"], ["config", "caddy"], ["limits", "nginx"], ["limits", "fail2ban"]] {
+        let text = deployed(&folder, &what);
+        let left = text.split('@').skip(1).step_by(2).find(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+        assert_eq!(left, None, "{what:?}: a place that was not filled in");
+        assert!(text.contains("helpdesk"));
+    }
+    let refused = run(&folder, &[], &["deploy", "config", "lighttpd"], "");
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("nginx"), "it says what there is");
 }
