@@ -1,8 +1,10 @@
 //! What the protections cost: the helpdesk's front page and a page behind a session, beside the same pages on bare axum with the same
-//! templates and the same queries, and nothing else. Five rounds in turn, medians, ratios; memory at rest and after.
+//! templates and the same queries, and nothing else. Five rounds in turn, medians, ratios; memory at rest and after. Block lists and templates
+//! are measured in this process.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
 
 mod bare;
+mod lists;
 mod load;
 mod templates;
 
@@ -19,7 +21,11 @@ async fn main() {
     match arguments.next().as_deref() {
         Some("bare") => return bare::serve(&arguments.next().unwrap(), arguments.next().unwrap().parse().unwrap()).await,
         Some("templates") => return templates::measure(),
-        _ => templates::measure(),
+        Some("lists") => return lists::measure(),
+        _ => {
+            templates::measure();
+            lists::measure();
+        }
     }
     let key = palisade::crypto::KeyRing::generate();
     let folder = std::env::temp_dir().join(format!("palisade-bench-{}", palisade::crypto::random::nonce()));

@@ -1,5 +1,6 @@
 //! From settings to a site that answers, or to a refusal that says why and how to fix it.
 
+use super::lists::BlockLists;
 use super::site::SiteLimits;
 use super::{App, KeyFile, Routes, Site, SiteSettings, keys, shield};
 use crate::auth::Accounts;
@@ -45,6 +46,8 @@ pub enum BootError {
     Database(DbErr),
     /// These migrations have not run.
     Pending(Vec<String>),
+    /// A block list cannot be read.
+    List(std::path::PathBuf, String),
     /// The cache's URL names what cannot be used.
     Cache(String),
     /// A file of the data folder cannot be written.
@@ -193,6 +196,7 @@ impl Prepared {
             StoreKind::Memory => Arc::new(MemoryStore::default()),
         };
         let shared = counter_store(&settings)?;
+        let block_lists = BlockLists::load(&settings.http)?;
         let table = routes.table();
         let router = routes.into_router().layer(DefaultBodyLimit::disable());
         let home = settings.site.home.clone();
@@ -204,6 +208,8 @@ impl Prepared {
             csrf_refusal: app.csrf_refusal,
             headers: SecurityHeaders::new(&settings.headers, settings.profile == Profile::Staging),
             proxies: TrustedProxies::new(&settings.http.trusted_proxies, settings.http.forwarded_by),
+            block_lists,
+            challenge: app.challenge,
             throttle: Arc::new(Throttle::new(shared)),
             limits: SiteLimits { requests: settings.throttle.requests(), changes: settings.throttle.changes() },
             has_warned: AtomicBool::new(false),
@@ -251,6 +257,9 @@ impl fmt::Display for BootError {
             }
             Self::Templates(error) => error.fmt(f),
             Self::Database(error) => write!(f, "the database: {error}"),
+            Self::List(path, why) => {
+                write!(f, "http.block_lists: {}: {why}\n  fix: mend the list, or take it out of the setting", path.display())
+            }
             Self::Cache(why) => {
                 write!(f, "cache.url: {why}\n  fix: build with the feature redis, or set cache.url = \"memory:\" for one instance")
             }

@@ -1,5 +1,5 @@
 use super::health;
-use super::site::CsrfRefusalPage;
+use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site};
 use crate::auth::{self, views as account};
 use crate::csrf::Refusal;
@@ -12,6 +12,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use futures_util::future::BoxFuture;
+use http::request::Parts;
 use palisade_template::Layer as TemplateLayer;
 use sea_orm_migration::MigratorTrait;
 use std::convert::Infallible;
@@ -34,6 +35,7 @@ pub struct App {
     pub(super) permissions: Vec<(&'static str, &'static str)>,
     pub(super) settings: Vec<(&'static str, String)>,
     pub(super) csrf_refusal: Option<CsrfRefusalPage>,
+    pub(super) challenge: Option<Challenge>,
     pub(super) layers: Vec<Box<dyn FnOnce(Router) -> Router + Send>>,
     pub(crate) commands: Vec<SiteCommand>,
 }
@@ -65,6 +67,7 @@ impl App {
             permissions: Vec::new(),
             settings: Vec::new(),
             csrf_refusal: None,
+            challenge: None,
             layers: Vec::new(),
             commands: Vec::new(),
         }
@@ -109,6 +112,14 @@ impl App {
     #[must_use]
     pub fn csrf_refusal_page<R: IntoResponse>(mut self, page: impl Fn(Refusal) -> R + Send + Sync + 'static) -> Self {
         self.csrf_refusal = Some(Arc::new(move |refusal| -> Response { page(refusal).into_response() }));
+        self
+    }
+
+    /// Decides about requests from addresses of a block list, where `http.block_mode` is `challenge`: an answer, such as a puzzle, or nothing to let the
+    /// request pass, such as for the cookie that a solved puzzle gave.
+    #[must_use]
+    pub fn challenge(mut self, decide: impl Fn(&Parts) -> Option<Response> + Send + Sync + 'static) -> Self {
+        self.challenge = Some(Arc::new(decide));
         self
     }
 

@@ -5,7 +5,7 @@ use crate::audit_log::{self, Event};
 use crate::auth::Visitor;
 use crate::auth::views::MAX_NEXT_BYTES;
 use crate::csrf::{FormTokens, Refusal, is_safe};
-use crate::http::{ClientAddress, redirect_to};
+use crate::http::{ClientAddress, Networks, redirect_to};
 use crate::permissions::{Access, Verdict};
 use crate::sessions::Session;
 use crate::throttle::Limit;
@@ -23,6 +23,7 @@ pub(super) struct RouteRule {
     pub(super) declared: Vec<Method>,
     pub(super) is_csrf_checked: bool,
     pub(super) limits: Vec<Limit>,
+    pub(super) only_from: Vec<Networks>,
 }
 
 /// What steps 2 to 6 found out about a request.
@@ -67,6 +68,9 @@ async fn admitted(
     tokens: &FormTokens,
     request: Request,
 ) -> Result<Request, Response> {
+    if !rule.only_from.iter().all(|networks| networks.contains(arrival.client.0)) {
+        return Err(denied(arrival, Verdict::Hide));
+    }
     // a page that is hidden is so before its token is looked at, or a 403 would give it away
     let (parts, body) = request.into_parts();
     if rule.access.hides() && judged(rule, arrival, visitor, &parts).await? == Verdict::Hide {

@@ -9,6 +9,7 @@ mod guard;
 mod health;
 mod keys;
 mod limits;
+mod lists;
 mod route;
 mod server;
 mod settings;

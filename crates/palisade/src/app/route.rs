@@ -1,5 +1,6 @@
 use super::guard::{self, RouteRule};
 use crate::checks::Weakened;
+use crate::http::Networks;
 use crate::permissions::Access;
 use crate::throttle::Limit;
 use axum::Router;
@@ -32,6 +33,7 @@ pub struct Guarded<S = ()> {
     handlers: Vec<(Method, &'static str)>,
     without_csrf: Option<(Reason, &'static Location<'static>)>,
     limits: Vec<Limit>,
+    only_from: Vec<Networks>,
     source: &'static Location<'static>,
 }
 
@@ -66,7 +68,7 @@ macro_rules! methods {
                     S: Clone + Send + Sync + 'static,
                 {
                     let source = Location::caller();
-                    Guarded { access: self, methods: MethodRouter::new(), handlers: Vec::new(), without_csrf: None, limits: Vec::new(), source }.$name(handler)
+                    Guarded { access: self, methods: MethodRouter::new(), handlers: Vec::new(), without_csrf: None, limits: Vec::new(), only_from: Vec::new(), source }.$name(handler)
                 }
             )*
         }
@@ -92,6 +94,13 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
     #[must_use]
     pub fn limit(mut self, limit: Limit) -> Self {
         self.limits.push(limit);
+        self
+    }
+
+    /// Serves this path to these networks only. For all others there is nothing there: 404.
+    #[must_use]
+    pub fn only_from(mut self, networks: Networks) -> Self {
+        self.only_from.push(networks);
         self
     }
 
@@ -182,6 +191,15 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
+    /// Serves the routes so far to these networks only. For all others there is nothing there: 404.
+    #[must_use]
+    pub fn only_from(mut self, networks: &Networks) -> Self {
+        for (_, guarded) in &mut self.entries {
+            guarded.only_from.push(networks.clone());
+        }
+        self
+    }
+
     /// Wraps every handler so far in a tower layer. It runs inside the access rule and the form token.
     #[must_use]
     pub fn layer<L>(mut self, layer: L) -> Self
@@ -200,8 +218,11 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Gives handlers that take axum's `State<S>` their state.
     pub fn with_state(self, state: S) -> Routes {
         let stateless = |(path, guarded): (String, Guarded<S>)| {
-            let Guarded { access, methods, handlers, without_csrf, limits, source } = guarded;
-            (path, Guarded { access, methods: methods.with_state(state.clone()), handlers, without_csrf, limits, source })
+            let Guarded { access, methods, handlers, without_csrf, limits, only_from, source } = guarded;
+            (
+                path,
+                Guarded { access, methods: methods.with_state(state.clone()), handlers, without_csrf, limits, only_from, source },
+            )
         };
         Routes { entries: self.entries.into_iter().map(stateless).collect() }
     }
@@ -239,6 +260,7 @@ impl Routes {
                 declared,
                 is_csrf_checked: guarded.without_csrf.is_none(),
                 limits: guarded.limits,
+                only_from: guarded.only_from,
             };
             let guard = axum::middleware::from_fn_with_state(Arc::new(rule), guard::guard);
             router.route(&path, guarded.methods.layer::<_, Infallible>(guard))

@@ -1,3 +1,4 @@
+use super::lists::BlockLists;
 use super::{RouteInfo, SiteSettings};
 use crate::auth::Accounts;
 use crate::csrf::{Csrf, Refusal};
@@ -9,11 +10,15 @@ use crate::throttle::{Limit, Throttle};
 use crate::views::SiteViews;
 use axum::Router;
 use axum::response::Response;
+use http::request::Parts;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// The site's own page for forged requests.
 pub(super) type CsrfRefusalPage = Arc<dyn Fn(Refusal) -> Response + Send + Sync>;
+
+/// What the site says to addresses of a block list that it does not refuse outright.
+pub(super) type Challenge = Arc<dyn Fn(&Parts) -> Option<Response> + Send + Sync>;
 
 /// A site that is ready to answer.
 pub struct Site {
@@ -26,6 +31,8 @@ pub struct Site {
     pub(super) csrf_refusal: Option<CsrfRefusalPage>,
     pub(super) headers: SecurityHeaders,
     pub(super) proxies: TrustedProxies,
+    pub(crate) block_lists: BlockLists,
+    pub(super) challenge: Option<Challenge>,
     pub(super) throttle: Arc<Throttle>,
     pub(super) limits: SiteLimits,
     /// Whether it was said that somebody who is no proxy speaks for others.
@@ -63,6 +70,12 @@ impl Site {
 }
 
 impl Site {
+    /// Reads block lists again that changed, as the server does every minute. For tests.
+    #[doc(hidden)]
+    pub fn block_lists_refreshed(&self) {
+        self.block_lists.refresh();
+    }
+
     /// Forgets sessions that have ended, as the server does every ten minutes, and says how many. For tests.
     #[doc(hidden)]
     pub async fn sessions_swept(&self) -> u64 {

@@ -8,7 +8,7 @@ use super::{Site, health, limits, shield};
 use crate::audit_log::{self, Event};
 use crate::db::Attached;
 use crate::headers::keep_from_caches;
-use crate::http::{BodyFault, BodyLimits, ClientAddress, Link, Peer, Received, RequestHost};
+use crate::http::{BlockMode, BodyFault, BodyLimits, ClientAddress, Link, Peer, Received, RequestHost};
 use crate::views::{self, Error, ErrorKind, RequestContext};
 use axum::body::Body;
 use axum::extract::Request;
@@ -162,9 +162,13 @@ fn secure(arrival: &Arrival, parts: &Parts, link: Link, host: &RequestHost) -> R
 
 async fn welcome(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
     let (site, ClientAddress(address)) = (&arrival.site, arrival.client);
-    if site.settings.http.blocked_networks.iter().any(|network| network.contains(&address)) {
+    if site.block_lists.contains(address) {
         audit_log::record(Event::Blocked, Some(arrival.client), arrival.context.id(), "");
-        return Err(Error::forbidden().into_response());
+        match (site.settings.http.block_mode, &site.challenge) {
+            (BlockMode::Log, _) => {}
+            (BlockMode::Challenge, Some(challenge)) => challenge(parts).map_or(Ok(()), Err)?,
+            (BlockMode::Challenge, None) | (BlockMode::Block, _) => return Err(Error::forbidden().into_response()),
+        }
     }
     limits::of_site(arrival, !crate::csrf::is_safe(&parts.method)).await
 }

@@ -5,6 +5,7 @@ use crate::settings::Profile;
 use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
 
 /// Lines for people in development, JSON elsewhere, to standard error. `RUST_LOG` chooses what is logged.
@@ -33,13 +34,13 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
     print::out(&greeting(&site, &server));
     // for a unit of Type=notify; nothing where nobody waits for it
     let _ = sd_notify::notify(&[NotifyState::Ready]);
-    let sweeper = tokio::spawn(sweep(site.clone()));
+    let chores = [tokio::spawn(sweep(site.clone())), tokio::spawn(refresh(site.clone()))];
     let stopped = server.run(async {
         stopped().await;
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
     });
     let stopped = stopped.await;
-    sweeper.abort();
+    chores.iter().for_each(JoinHandle::abort);
     Ok(match stopped.cut_off {
         0 => "stopped\n".into(),
         1 => "stopped; 1 connection was cut off: its request took longer than server.drain_secs\n".into(),
@@ -62,6 +63,16 @@ fn greeting(site: &Site, server: &Server) -> String {
         ));
     }
     text
+}
+
+/// Reads block lists again that changed.
+async fn refresh(site: Arc<Site>) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        ticks.tick().await;
+        let site = site.clone();
+        let _ = tokio::task::spawn_blocking(move || site.block_lists.refresh()).await;
+    }
 }
 
 /// Forgets sessions that have ended, every ten minutes.

@@ -4,6 +4,18 @@ use crate::settings::{Secs, section, setting_from_str, setting_words};
 use ipnet::IpNet;
 
 setting_from_str!(HostPattern, "a host such as example.org, or .example.org with everything below it");
+/// What happens to requests from an address of a block list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockMode {
+    /// They get 403.
+    Block,
+    /// The site's own hook decides ([`App::challenge`](crate::app::App::challenge)); without one they get 403.
+    Challenge,
+    /// They are answered, and recorded.
+    Log,
+}
+
+setting_words!(BlockMode, "block, challenge or log", Block = "block", Challenge = "challenge", Log = "log");
 setting_words!(ForwardedBy, "x-forwarded or forwarded", XForwarded = "x-forwarded", Forwarded = "forwarded");
 
 section! {
@@ -21,8 +33,12 @@ section! {
         https_host: Option<String> = |_| None;
         /// Paths that are served over plain HTTP as well, such as /health/live for a balancer
         https_redirect_exempt: Vec<String> = |_| vec!["/health/live".into(), "/health/ready".into()];
-        /// Networks that get 403 and nothing else
+        /// Networks that are not served
         blocked_networks: Vec<IpNet> = |_| Vec::new();
+        /// Files with more of them, one a line; read again when they change
+        block_lists: Vec<String> = |_| Vec::new();
+        /// What happens to requests from there: block (403), challenge (the site's hook decides) or log
+        block_mode: BlockMode = |_| BlockMode::Block;
         /// Most bytes of a request's body
         max_body_bytes: u64 = |_| 2_621_440;
         /// Most bytes of a body of JSON

@@ -141,3 +141,53 @@ fn wildcard_origins_are_too_wide() {
         assert_eq!(text.parse::<OriginPattern>().unwrap().is_too_wide(), is_too_wide, "{text}");
     }
 }
+
+// F097, D32
+#[test]
+fn an_address_is_in_a_list_however_it_is_written() {
+    let list = "# a comment\n192.0.2.1\n198.51.100.0/24 ; a network\n\n2001:db8:1::/48\n2001:db8:2::9\n::ffff:203.0.113.0/120\n";
+    let networks = Networks::read(list).unwrap();
+    let inside =
+        ["192.0.2.1", "::ffff:192.0.2.1", "198.51.100.0", "198.51.100.255", "2001:db8:1::", "2001:db8:1:ffff::1", "2001:db8:2::9"];
+    let outside =
+        ["192.0.2.0", "192.0.2.2", "198.51.99.255", "198.51.101.0", "2001:db8::1", "2001:db8:2::8", "2001:db8:2::a", "::c000:201"];
+    for address in inside.iter().chain(&["203.0.113.7", "::ffff:203.0.113.7"]) {
+        assert!(networks.contains(address.parse().unwrap()), "{address}");
+    }
+    for address in outside {
+        assert!(!networks.contains(address.parse().unwrap()), "{address}");
+    }
+    let tor = "ExitNode 0011BD2485AD45D984EC4159C88FC066E5E3300E\nPublished 2026-01-01 00:00:00\nLastStatus 2026-01-01 00:00:00\n\
+               ExitAddress 192.0.2.77 2026-01-01 00:00:00\n";
+    assert!(Networks::read(tor).unwrap().contains("192.0.2.77".parse().unwrap()));
+    for broken in ["192.0.2.300", "<html>not found</html>", "192.0.2.0/33", "192.0.2.1\nexample.org", "ExitAddress"] {
+        assert!(Networks::read(broken).is_err(), "{broken:?}");
+    }
+    let error = Networks::read("192.0.2.1\n# fine\nexample.org").unwrap_err().to_string();
+    assert_eq!(error, "line 3: \"example.org\" is no address and no network");
+    let nested = Networks::read("10.0.0.0/8\n10.1.0.0/16\n10.255.255.255\n0.0.0.0").unwrap();
+    assert!(nested.contains("10.200.0.1".parse().unwrap()) && !nested.contains("11.0.0.0".parse().unwrap()));
+    let all = Networks::read("0.0.0.0/0").unwrap();
+    assert!(all.contains("255.255.255.255".parse().unwrap()) && !all.contains("2001:db8::1".parse().unwrap()));
+}
+
+proptest::proptest! {
+    /// The ranges say what every network for itself says.
+    #[test]
+    fn ranges_agree_with_the_networks_they_are_made_of(
+        list in proptest::collection::vec((proptest::prelude::any::<u32>(), 8_u8..=32), 1..60),
+        probe in proptest::prelude::any::<u32>(),
+    ) {
+        let networks: Vec<ipnet::Ipv4Net> = list.iter().map(|(bits, length)| ipnet::Ipv4Net::new((*bits).into(), *length).unwrap()).collect();
+        let set: Networks = networks.iter().map(|network| ipnet::IpNet::V4(*network)).collect();
+        let edges = networks.iter().flat_map(|network| {
+            let (first, last) = (network.network().to_bits(), network.broadcast().to_bits());
+            [first, last, first.wrapping_sub(1), last.wrapping_add(1)]
+        });
+        for bits in edges.chain([probe]) {
+            let address = std::net::Ipv4Addr::from(bits);
+            let expected = networks.iter().any(|network| network.contains(&address));
+            proptest::prop_assert_eq!(set.contains(address.into()), expected, "{}", address);
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod django_tables;
 mod framing;
 mod http2;
 mod limits;
+mod lists;
 mod server;
 mod sessions;
 mod site;

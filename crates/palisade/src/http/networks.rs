@@ -1,0 +1,119 @@
+use ipnet::IpNet;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// A set of addresses and networks. Looking one up takes a binary search over ranges that do not touch: about 20 steps for 100,000 entries.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Networks {
+    v4: Vec<(u32, u32)>,
+    v6: Vec<(u128, u128)>,
+}
+
+/// A list that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListError {
+    line: usize,
+    found: String,
+}
+
+impl Networks {
+    /// Whether an address is in the set. An IPv4 address is the same however it is written.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => holds(&self.v4, v4.to_bits()),
+            IpAddr::V6(v6) => holds(&self.v6, v6.to_bits()),
+        }
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
+
+    /// Reads a list, one address or network a line, as they are published: empty lines and what follows `#` or `;` count for nothing, and so do the
+    /// other fields of Tor's list of exits (`ExitAddress 192.0.2.1 2026-01-01 00:00:00`).
+    ///
+    /// # Errors
+    /// The first line that is none of it: half a list is no list.
+    pub fn read(list: &str) -> Result<Self, ListError> {
+        let mut networks = Vec::new();
+        for (number, line) in list.lines().enumerate() {
+            let mut words = line.split(['#', ';']).next().unwrap_or_default().split_whitespace();
+            let word = match words.next() {
+                None | Some("ExitNode" | "Published" | "LastStatus") => continue,
+                Some("ExitAddress") => words.next().unwrap_or_default(),
+                Some(word) => word,
+            };
+            let network = network(word).ok_or_else(|| ListError { line: number + 1, found: word.chars().take(40).collect() })?;
+            networks.push(network);
+        }
+        Ok(networks.into_iter().collect())
+    }
+}
+
+fn holds<T: Ord + Copy>(ranges: &[(T, T)], address: T) -> bool {
+    let after = ranges.partition_point(|(first, _)| *first <= address);
+    after.checked_sub(1).is_some_and(|at| ranges[at].1 >= address)
+}
+
+fn network(word: &str) -> Option<IpNet> {
+    word.parse::<IpNet>().ok().or_else(|| word.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+impl FromIterator<IpNet> for Networks {
+    fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for network in networks {
+            match (network.network().to_canonical(), network.broadcast().to_canonical()) {
+                (IpAddr::V4(first), IpAddr::V4(last)) => v4.push((first.to_bits(), last.to_bits())),
+                (IpAddr::V6(first), IpAddr::V6(last)) => v6.push((first.to_bits(), last.to_bits())),
+                // ::ffff:0:0/90 and wider: all of IPv4, and more of IPv6
+                _ => {
+                    v4.push((0, u32::MAX));
+                    if let IpNet::V6(wide) = network {
+                        v6.push((wide.network().to_bits(), wide.broadcast().to_bits()));
+                    }
+                }
+            }
+        }
+        Self { v4: merged(v4), v6: merged(v6) }
+    }
+}
+
+/// Ranges in order, of which none touches another.
+fn merged<T: Ord + Copy>(mut ranges: Vec<(T, T)>) -> Vec<(T, T)> {
+    ranges.sort_unstable();
+    let mut merged: Vec<(T, T)> = Vec::with_capacity(ranges.len());
+    for (first, last) in ranges {
+        match merged.last_mut() {
+            Some((_, end)) if first <= *end => *end = last.max(*end),
+            _ => merged.push((first, last)),
+        }
+    }
+    merged
+}
+
+impl FromStr for Networks {
+    type Err = ();
+
+    /// Networks with commas between them.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+        words.map(|word| network(word).ok_or(())).collect()
+    }
+}
+
+impl fmt::Debug for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Networks({} ranges)", self.v4.len() + self.v6.len())
+    }
+}
+
+impl fmt::Display for ListError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {:?} is no address and no network", self.line, self.found)
+    }
+}
+
+impl std::error::Error for ListError {}

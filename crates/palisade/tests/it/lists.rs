@@ -1,0 +1,101 @@
+//! Block lists and allow-lists, on a site.
+
+use axum::response::IntoResponse;
+use palisade::http::Networks;
+use palisade::prelude::*;
+use palisade::testing::{TestSite, events};
+
+fn app() -> App {
+    let office: Networks = "192.0.2.0/24, 2001:db8:1::/48".parse().unwrap();
+    let back = Routes::new().route("/back/one", public().get(async || "back")).route("/back/two", staff().get(async || "back"));
+    let routes = Routes::new()
+        .route("/", public().get(async || "front"))
+        .route("/here", public().get(async || "here").only_from("127.0.0.0/8".parse().unwrap()))
+        .merge(back.only_from(&office));
+    App::new().routes(routes)
+}
+
+async fn status(site: &TestSite, address: &str, path: &str) -> u16 {
+    site.client().from_address(address.parse().unwrap()).get(path).await.status.as_u16()
+}
+
+// F097, D32
+#[tokio::test]
+async fn a_listed_address_is_blocked_and_lists_are_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tor.txt").display().to_string();
+    let write = |text: &str| std::fs::write(&path, text).unwrap();
+    write("ExitNode AAAA\nExitAddress 198.51.100.7 2026-01-01 00:00:00\n2001:db8::/32\n");
+    let settings = [("http.block_lists", path.as_str()), ("http.blocked_networks", "203.0.113.0/24")];
+    let site = TestSite::start(app(), &settings).await;
+    for address in ["198.51.100.7", "::ffff:198.51.100.7", "2001:db8::1", "203.0.113.9"] {
+        assert_eq!(status(&site, address, "/").await, 403, "{address}");
+    }
+    assert!(events("event=blocked").iter().any(|event| event.contains("198.51.100.7")), "it is recorded");
+    assert_eq!(status(&site, "198.51.100.8", "/").await, 200);
+    // behind a proxy it is the client that counts
+    let proxied = TestSite::start(app(), &[&settings[..], &[("http.trusted_proxies", "127.0.0.1/32")]].concat()).await;
+    let mut client = proxied.client().with_header("x-forwarded-for", "198.51.100.7");
+    assert_eq!(client.get("/").await.status, 403);
+    assert_eq!(site.client().with_header("x-forwarded-for", "198.51.100.7").get("/").await.status, 200, "a stranger's header");
+    // a new list; one that is broken or gone; a new one again
+    write("198.51.100.8\n");
+    site.site().block_lists_refreshed();
+    assert_eq!((status(&site, "198.51.100.7", "/").await, status(&site, "198.51.100.8", "/").await), (200, 403));
+    write("<html>502 Bad Gateway</html>\n");
+    site.site().block_lists_refreshed();
+    assert_eq!(status(&site, "198.51.100.8", "/").await, 403, "the one before stays");
+    assert!(!events("cannot be read: the one before stays").is_empty() || !events("tor.txt").is_empty());
+    std::fs::remove_file(&path).unwrap();
+    site.site().block_lists_refreshed();
+    assert_eq!(status(&site, "198.51.100.8", "/").await, 403, "and stays");
+    write("");
+    site.site().block_lists_refreshed();
+    assert_eq!(status(&site, "198.51.100.8", "/").await, 200);
+    // a site that should block somebody does not start without its list
+    write("198.51.100.8\nexample.org\n");
+    let error = TestSite::try_start(app(), &settings).await.err().unwrap().to_string();
+    assert!(error.contains("tor.txt: line 2") && error.contains("fix: "), "{error}");
+}
+
+// F097: the modes
+#[tokio::test]
+async fn a_site_may_ask_or_only_look() {
+    let list = [("http.blocked_networks", "198.51.100.0/24")];
+    let with = |mode: &'static str| [&list[..], &[("http.block_mode", mode)]].concat();
+    let looking = TestSite::start(app(), &with("log")).await;
+    assert_eq!(status(&looking, "198.51.100.7", "/").await, 200);
+    assert!(events("event=blocked").iter().any(|event| event.contains("198.51.100.7")));
+    let puzzle = |parts: &http::request::Parts| {
+        let is_solved = parts.headers.get("cookie").is_some_and(|cookie| cookie == "puzzle=solved");
+        (!is_solved).then(|| (http::StatusCode::FORBIDDEN, axum::response::Html("<h1>A puzzle</h1>")).into_response())
+    };
+    let asking = TestSite::start(app().challenge(puzzle), &with("challenge")).await;
+    let mut client = asking.client().from_address("198.51.100.7".parse().unwrap());
+    let asked = client.get("/").await;
+    assert_eq!((asked.status.as_u16(), asked.body.contains("A puzzle")), (403, true));
+    assert!(!asked.header("content-security-policy").is_empty(), "with the headers of every page");
+    client.cookies().insert("puzzle".into(), "solved".into());
+    assert_eq!(client.get("/").await.status, 200);
+    assert_eq!(status(&asking, "198.51.101.7", "/").await, 200, "nobody else is asked");
+    let without = TestSite::start(app(), &with("challenge")).await;
+    assert_eq!(status(&without, "198.51.100.7", "/").await, 403, "nobody to ask: no");
+}
+
+// F004
+#[tokio::test]
+async fn a_part_of_a_site_is_there_for_some_networks_only() {
+    let site = TestSite::start(app(), &[]).await;
+    assert_eq!(status(&site, "192.0.2.9", "/back/one").await, 200);
+    assert_eq!(status(&site, "2001:db8:1::9", "/back/one").await, 200);
+    assert_eq!(status(&site, "192.0.2.9", "/back/two").await, 404, "the access rule holds as well");
+    let (hidden, nothing) = ("/back/one", "/back/nothing");
+    let mut stranger = site.client().from_address("192.0.3.9".parse().unwrap());
+    let (hidden, nothing) = (stranger.get(hidden).await, stranger.get(nothing).await);
+    assert_eq!((hidden.status.as_u16(), nothing.status.as_u16()), (404, 404));
+    assert_eq!(hidden.headers.len(), nothing.headers.len(), "it looks like a page that does not exist");
+    assert!(hidden.events().iter().any(|event| event.contains("access_denied")));
+    assert_eq!(stranger.post("/back/one", &[]).await.status, 404, "in every method");
+    assert_eq!(status(&site, "127.0.0.1", "/here").await, 200);
+    assert_eq!(status(&site, "192.0.2.9", "/here").await, 404);
+}
