@@ -5,6 +5,7 @@ use crate::audit_log::{self, Event};
 use crate::auth::Visitor;
 use crate::auth::views::MAX_NEXT_BYTES;
 use crate::csrf::{FormTokens, Refusal, is_safe};
+use crate::headers::PagePolicies;
 use crate::http::{ClientAddress, Networks, redirect_to};
 use crate::permissions::{Access, Verdict};
 use crate::sessions::Session;
@@ -22,8 +23,16 @@ pub(super) struct RouteRule {
     pub(super) access: Access,
     pub(super) declared: Vec<Method>,
     pub(super) is_csrf_checked: bool,
+    pub(super) extras: Extras,
+}
+
+/// What a route has beside its access rule.
+#[derive(Default)]
+pub(super) struct Extras {
     pub(super) limits: Vec<Limit>,
+    /// Networks that it is there for, all of which must hold the client.
     pub(super) only_from: Vec<Networks>,
+    pub(super) policies: PagePolicies,
 }
 
 /// What steps 2 to 6 found out about a request.
@@ -51,11 +60,19 @@ pub(super) async fn guard(State(rule): State<Arc<RouteRule>>, mut request: Reque
     request.extensions_mut().insert(visitor.clone());
 
     let mut response = match admitted(&rule, &arrival, &visitor, &tokens, request).await {
-        Ok(request) => next.run(request).await, // 11
+        Ok(request) => under(&rule.extras.policies, next.run(request).await), // 11
         Err(refusal) => refusal,
     };
     if let Err(error) = leave(site, &session, &tokens, &mut response).await {
         response = error.into_response();
+    }
+    response
+}
+
+/// The page's own policies, unless the handler said otherwise or failed.
+fn under(policies: &PagePolicies, mut response: Response) -> Response {
+    if response.status().is_success() && response.extensions().get::<PagePolicies>().is_none() {
+        response.extensions_mut().insert(policies.clone());
     }
     response
 }
@@ -68,7 +85,7 @@ async fn admitted(
     tokens: &FormTokens,
     request: Request,
 ) -> Result<Request, Response> {
-    if !rule.only_from.iter().all(|networks| networks.contains(arrival.client.0)) {
+    if !rule.extras.only_from.iter().all(|networks| networks.contains(arrival.client.0)) {
         return Err(denied(arrival, Verdict::Hide));
     }
     // a page that is hidden is so before its token is looked at, or a 403 would give it away
@@ -76,7 +93,7 @@ async fn admitted(
     if rule.access.hides() && judged(rule, arrival, visitor, &parts).await? == Verdict::Hide {
         return Err(denied(arrival, Verdict::Hide));
     }
-    limits::of_route(&rule.limits, arrival, visitor, &parts).await?;
+    limits::of_route(&rule.extras.limits, arrival, visitor, &parts).await?;
     let request = Request::from_parts(parts, body);
     let is_declared = rule.declared.contains(request.method());
     // a method that has no handler gets 405 below, if its sender may know that the page exists
@@ -90,7 +107,7 @@ async fn admitted(
     } else {
         request
     };
-    let request = limits::of_fields(&rule.limits, arrival, request).await?;
+    let request = limits::of_fields(&rule.extras.limits, arrival, request).await?;
     let is_unknown = !is_declared && !is_safe(request.method());
     let (parts, body) = request.into_parts();
     match judged(rule, arrival, visitor, &parts).await? {

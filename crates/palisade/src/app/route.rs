@@ -1,5 +1,6 @@
-use super::guard::{self, RouteRule};
+use super::guard::{self, Extras, RouteRule};
 use crate::checks::Weakened;
+use crate::headers::ContentSecurityPolicy;
 use crate::http::Networks;
 use crate::permissions::Access;
 use crate::throttle::Limit;
@@ -32,8 +33,7 @@ pub struct Guarded<S = ()> {
     methods: MethodRouter<S>,
     handlers: Vec<(Method, &'static str)>,
     without_csrf: Option<(Reason, &'static Location<'static>)>,
-    limits: Vec<Limit>,
-    only_from: Vec<Networks>,
+    extras: Extras,
     source: &'static Location<'static>,
 }
 
@@ -68,7 +68,7 @@ macro_rules! methods {
                     S: Clone + Send + Sync + 'static,
                 {
                     let source = Location::caller();
-                    Guarded { access: self, methods: MethodRouter::new(), handlers: Vec::new(), without_csrf: None, limits: Vec::new(), only_from: Vec::new(), source }.$name(handler)
+                    Guarded { access: self, methods: MethodRouter::new(), handlers: Vec::new(), without_csrf: None, extras: Extras::default(), source }.$name(handler)
                 }
             )*
         }
@@ -93,14 +93,28 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
     /// Limits how often one client may ask for this path.
     #[must_use]
     pub fn limit(mut self, limit: Limit) -> Self {
-        self.limits.push(limit);
+        self.extras.limits.push(limit);
         self
     }
 
     /// Serves this path to these networks only. For all others there is nothing there: 404.
     #[must_use]
     pub fn only_from(mut self, networks: Networks) -> Self {
-        self.only_from.push(networks);
+        self.extras.only_from.push(networks);
+        self
+    }
+
+    /// Serves this path's pages under another policy than the site's: `ContentSecurityPolicy::strict().allow(…)`. Error pages keep the site's.
+    #[must_use]
+    pub fn content_security_policy(mut self, policy: &ContentSecurityPolicy) -> Self {
+        self.extras.policies = self.extras.policies.enforce(policy);
+        self
+    }
+
+    /// Tries a policy on this path's pages: browsers report what it would refuse, and refuse nothing.
+    #[must_use]
+    pub fn content_security_policy_report_only(mut self, policy: &ContentSecurityPolicy) -> Self {
+        self.extras.policies = self.extras.policies.report_only(policy);
         self
     }
 
@@ -186,7 +200,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     #[must_use]
     pub fn limit(mut self, limit: &Limit) -> Self {
         for (_, guarded) in &mut self.entries {
-            guarded.limits.push(limit.clone());
+            guarded.extras.limits.push(limit.clone());
         }
         self
     }
@@ -195,7 +209,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     #[must_use]
     pub fn only_from(mut self, networks: &Networks) -> Self {
         for (_, guarded) in &mut self.entries {
-            guarded.only_from.push(networks.clone());
+            guarded.extras.only_from.push(networks.clone());
         }
         self
     }
@@ -218,11 +232,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Gives handlers that take axum's `State<S>` their state.
     pub fn with_state(self, state: S) -> Routes {
         let stateless = |(path, guarded): (String, Guarded<S>)| {
-            let Guarded { access, methods, handlers, without_csrf, limits, only_from, source } = guarded;
-            (
-                path,
-                Guarded { access, methods: methods.with_state(state.clone()), handlers, without_csrf, limits, only_from, source },
-            )
+            let Guarded { access, methods, handlers, without_csrf, extras, source } = guarded;
+            (path, Guarded { access, methods: methods.with_state(state.clone()), handlers, without_csrf, extras, source })
         };
         Routes { entries: self.entries.into_iter().map(stateless).collect() }
     }
@@ -259,8 +270,7 @@ impl Routes {
                 access: guarded.access,
                 declared,
                 is_csrf_checked: guarded.without_csrf.is_none(),
-                limits: guarded.limits,
-                only_from: guarded.only_from,
+                extras: guarded.extras,
             };
             let guard = axum::middleware::from_fn_with_state(Arc::new(rule), guard::guard);
             router.route(&path, guarded.methods.layer::<_, Infallible>(guard))

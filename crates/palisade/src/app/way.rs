@@ -7,7 +7,7 @@ use super::guard::Arrival;
 use super::{Site, health, limits, shield};
 use crate::audit_log::{self, Event};
 use crate::db::Attached;
-use crate::headers::keep_from_caches;
+use crate::headers::{PagePolicies, keep_from_caches};
 use crate::http::{BlockMode, BodyFault, BodyLimits, ClientAddress, Link, Peer, Received, RequestHost};
 use crate::views::{self, Error, ErrorKind, RequestContext};
 use axum::body::Body;
@@ -222,11 +222,12 @@ async fn leave(site: &Site, context: &RequestContext, is_secure: bool, response:
     let status = response.status();
     // a page that is hidden must look like one that does not exist
     let is_kept_by_nobody = context.is_personal() || status == StatusCode::NOT_FOUND;
+    let page = response.extensions_mut().remove::<PagePolicies>();
     let headers = response.headers_mut();
     if status != StatusCode::METHOD_NOT_ALLOWED {
         headers.remove(header::ALLOW);
     }
-    site.headers.apply(headers, context.nonce(), is_secure);
+    site.headers.apply(headers, context.nonce(), is_secure, page.as_ref());
     if is_kept_by_nobody {
         keep_from_caches(headers);
     } else if !headers.contains_key(header::CACHE_CONTROL) {

@@ -1,15 +1,238 @@
-/// The policy of a page ([CSP level 3](https://www.w3.org/TR/CSP3/)): nothing but what is named, scripts by this nonce only.
+use crate::http::{Origin, OriginPattern};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::Arc;
+
+/// What a page may load and do ([CSP level 3](https://www.w3.org/TR/CSP3/)), directive by directive, in order.
 ///
-/// `strict-dynamic` lets a trusted script load others, and makes browsers ignore hosts for scripts. There is no `unsafe-inline` and no
-/// `unsafe-eval`, and no setting that adds them.
-pub fn content_security_policy(nonce: &str, frames: super::Frames) -> String {
-    let ancestors = match frames {
-        super::Frames::Deny => "'none'",
-        super::Frames::SameOrigin => "'self'",
+/// ```
+/// use palisade::headers::{ContentSecurityPolicy, Directive, Source};
+///
+/// let maps = Source::origin("https://tiles.example.org").unwrap();
+/// let policy = ContentSecurityPolicy::strict().allow(Directive::ImgSrc, maps);
+/// assert!(policy.text("n0nce").contains("img-src 'self' https://tiles.example.org;"));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContentSecurityPolicy(Vec<(Directive, Vec<Source>)>);
+
+macro_rules! directives {
+    ($($name:ident $text:literal),*) => {
+        /// A directive of the policy.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "the names are those of the standard")]
+        #[non_exhaustive]
+        pub enum Directive { $($name),* }
+
+        impl Directive {
+            #[cfg(test)]
+            pub(super) const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its name in the header.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
     };
-    format!(
-        "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self' 'nonce-{nonce}'; img-src 'self'; \
-         font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; \
-         frame-ancestors {ancestors}"
-    )
+}
+
+directives!(
+    DefaultSrc "default-src", ScriptSrc "script-src", StyleSrc "style-src", ImgSrc "img-src", FontSrc "font-src", ConnectSrc "connect-src",
+    MediaSrc "media-src", FrameSrc "frame-src", WorkerSrc "worker-src", ManifestSrc "manifest-src", ObjectSrc "object-src", FormAction "form-action",
+    BaseUri "base-uri", FrameAncestors "frame-ancestors", UpgradeInsecureRequests "upgrade-insecure-requests", ReportUri "report-uri",
+    RequireTrustedTypesFor "require-trusted-types-for", TrustedTypes "trusted-types"
+);
+
+/// What a directive lets in. There is no `'unsafe-inline'`, no `'unsafe-eval'` and no `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// `'none'`, which holds only alone.
+    Nothing,
+    Nonce,
+    Text(Arc<str>),
+}
+
+impl Source {
+    /// `'none'`: nothing, as long as nothing else is allowed.
+    pub const NOTHING: Self = Self(Kind::Nothing);
+    /// `'nonce-…'` of the response. Where there is none, it is left out.
+    pub const NONCE: Self = Self(Kind::Nonce);
+
+    /// `'self'`: this site.
+    pub fn own() -> Self {
+        Self::text("'self'")
+    }
+
+    /// `'strict-dynamic'`: what a trusted script loads is trusted.
+    pub fn strict_dynamic() -> Self {
+        Self::text("'strict-dynamic'")
+    }
+
+    /// The hash of an inline script or style, between the tags, byte by byte.
+    pub fn hash_of(text: &str) -> Self {
+        Self::text(format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text))))
+    }
+
+    /// Another site: `https://cdn.example.org`, and below a host `https://*.example.org`. None for anything else: no path, no `http:` but on this
+    /// machine.
+    pub fn origin(origin: &str) -> Option<Self> {
+        let plain = origin.replacen("://*.", "://", 1);
+        let (parsed, pattern) = (Origin::parse(&plain)?, origin.parse::<OriginPattern>().ok()?);
+        let is_local = ["http://localhost", "http://127.0.0.1", "http://[::1]"]
+            .iter()
+            .any(|local| plain.strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')));
+        let is_clean = !plain.contains(['*', ' ', ';', ',', '\'', '"', '\0']) && parsed.to_string() == plain;
+        (is_clean && !pattern.is_too_wide() && (parsed.is_secure() || is_local)).then(|| Self::text(origin))
+    }
+
+    /// Everything of a scheme: `data:`, `blob:`, `mediastream:`. Not `https:`, which is everybody.
+    pub fn scheme(scheme: &str) -> Option<Self> {
+        ["data:", "blob:", "mediastream:"].contains(&scheme).then(|| Self::text(scheme))
+    }
+
+    pub(super) fn text(text: impl Into<Arc<str>>) -> Self {
+        Self(Kind::Text(text.into()))
+    }
+}
+
+impl ContentSecurityPolicy {
+    /// A policy that says nothing.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// The policy of every page: nothing but what is named, scripts by this response's nonce only.
+    ///
+    /// `strict-dynamic` lets a trusted script load others, and makes browsers ignore hosts for scripts.
+    pub fn strict() -> Self {
+        use Directive::{
+            BaseUri, ConnectSrc, DefaultSrc, FontSrc, FormAction, FrameAncestors, ImgSrc, ManifestSrc, ObjectSrc, ScriptSrc,
+            StyleSrc,
+        };
+        let own = Source::own;
+        Self(vec![
+            (DefaultSrc, vec![Source::NOTHING]),
+            (ScriptSrc, vec![Source::NONCE, Source::strict_dynamic()]),
+            (StyleSrc, vec![own(), Source::NONCE]),
+            (ImgSrc, vec![own()]),
+            (FontSrc, vec![own()]),
+            (ConnectSrc, vec![own()]),
+            (ManifestSrc, vec![own()]),
+            (FormAction, vec![own()]),
+            (BaseUri, vec![Source::NOTHING]),
+            (ObjectSrc, vec![Source::NOTHING]),
+            (FrameAncestors, vec![Source::NOTHING]),
+        ])
+    }
+
+    /// Lets one more source in. A directive that was not there begins with it, and no longer falls back to `default-src`.
+    #[must_use]
+    pub fn allow(mut self, directive: Directive, source: Source) -> Self {
+        match self.0.iter_mut().find(|(known, _)| *known == directive) {
+            Some((_, sources)) if !sources.contains(&source) => sources.push(source),
+            Some(_) => {}
+            None => self.0.push((directive, vec![source])),
+        }
+        self
+    }
+
+    /// Puts these sources in place of a directive's own; none leave it out.
+    #[must_use]
+    pub fn set(mut self, directive: Directive, sources: Vec<Source>) -> Self {
+        match self.0.iter_mut().find(|(known, _)| *known == directive) {
+            Some((_, old)) => *old = sources,
+            None => self.0.push((directive, sources)),
+        }
+        self
+    }
+
+    /// The header for a response with this nonce.
+    pub fn text(&self, nonce: &str) -> String {
+        Written::of(self).text(nonce)
+    }
+}
+
+/// A policy, written but for the nonce.
+#[derive(Debug, Clone)]
+pub struct Written(Vec<String>);
+
+impl Written {
+    /// Writes a policy down once.
+    pub fn of(policy: &ContentSecurityPolicy) -> Self {
+        let mut pieces = vec![String::new()];
+        let mut add = |text: &str| {
+            // NUL stands for the nonce; no source can hold one
+            let mut parts = text.split('\0');
+            if let (Some(last), Some(first)) = (pieces.last_mut(), parts.next()) {
+                last.push_str(first);
+            }
+            pieces.extend(parts.map(str::to_owned));
+        };
+        let mut is_first = true;
+        for (directive, sources) in policy.0.iter().filter(|(directive, sources)| has_meaning(*directive, sources)) {
+            if !std::mem::take(&mut is_first) {
+                add("; ");
+            }
+            add(directive.name());
+            let is_alone = sources.iter().all(|source| source.0 == Kind::Nothing);
+            for source in sources {
+                match &source.0 {
+                    Kind::Nothing if is_alone => add(" 'none'"),
+                    Kind::Nothing => {}
+                    Kind::Nonce => add(" 'nonce-\0'"),
+                    Kind::Text(text) => add(&format!(" {text}")),
+                }
+            }
+        }
+        Self(pieces)
+    }
+
+    /// The header's text. Without a nonce, its source is left out.
+    pub fn text(&self, nonce: &str) -> String {
+        if nonce.is_empty() { self.0.join("\0").replace(" 'nonce-\0'", "") } else { self.0.join(nonce) }
+    }
+
+    /// The header, if there is anything to say.
+    pub(super) fn value(&self, nonce: &str) -> Option<HeaderValue> {
+        let text = self.text(nonce);
+        HeaderValue::from_str(&text).ok().filter(|value| !value.is_empty())
+    }
+}
+
+fn has_meaning(directive: Directive, sources: &[Source]) -> bool {
+    !sources.is_empty() || directive == Directive::UpgradeInsecureRequests
+}
+
+/// The policies of one response, where they are not the site's.
+#[derive(Debug, Clone, Default)]
+pub struct PagePolicies {
+    pub(super) enforced: Option<Arc<Written>>,
+    pub(super) reported: Option<Arc<Written>>,
+}
+
+impl PagePolicies {
+    /// This policy in place of the site's.
+    #[must_use]
+    pub fn enforce(mut self, policy: &ContentSecurityPolicy) -> Self {
+        self.enforced = Some(Arc::new(Written::of(policy)));
+        self
+    }
+
+    /// This policy beside it, which browsers report and do not apply.
+    #[must_use]
+    pub fn report_only(mut self, policy: &ContentSecurityPolicy) -> Self {
+        self.reported = Some(Arc::new(Written::of(policy)));
+        self
+    }
+}
+
+impl fmt::Display for ContentSecurityPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(""))
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | Header | Value |
 //! |---|---|
-//! | Content-Security-Policy | `default-src 'none'`, own styles and images, scripts by a fresh nonce only |
+//! | Content-Security-Policy | `default-src 'none'`, own styles and images, scripts by a fresh nonce only; changed for a route by [`ContentSecurityPolicy`] |
 //! | Strict-Transport-Security | a year with subdomains, on encrypted requests |
 //! | X-Frame-Options, `frame-ancestors` | nobody frames a page |
 //! | Referrer-Policy | `same-origin` |
@@ -18,7 +18,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use csp::content_security_policy;
+pub use csp::{ContentSecurityPolicy, Directive, PagePolicies, Source, Written};
 pub use policy::SecurityHeaders;
 pub(crate) use policy::keep_from_caches;
 pub use settings::{CHECKS, Frames, HeaderSettings, OpenerPolicy, ReferrerPolicy};

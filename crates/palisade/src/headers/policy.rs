@@ -1,7 +1,7 @@
-use super::{HeaderSettings, content_security_policy};
+use super::{ContentSecurityPolicy, Directive, Frames, HeaderSettings, PagePolicies, Source, Written};
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS, X_XSS_PROTECTION,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 pub struct SecurityHeaders {
     fixed: Vec<(HeaderName, HeaderValue)>,
     hsts: Option<HeaderValue>,
-    frames: super::Frames,
+    policy: Written,
 }
 
 /// What a browser could give to a page, and does not.
@@ -34,19 +34,29 @@ impl SecurityHeaders {
         if is_staging {
             fixed.push((HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")));
         }
-        Self { fixed, hsts: hsts(settings).map(value), frames: settings.frames }
+        let ancestors = match settings.frames {
+            Frames::Deny => Source::NOTHING,
+            Frames::SameOrigin => Source::own(),
+        };
+        let policy = ContentSecurityPolicy::strict().set(Directive::FrameAncestors, vec![ancestors]);
+        Self { fixed, hsts: hsts(settings).map(value), policy: Written::of(&policy) }
     }
 
     /// Sets them on a response. What a handler set under the same name is replaced: there is one of each.
-    pub fn apply(&self, headers: &mut HeaderMap, nonce: &str, is_secure: bool) {
+    pub fn apply(&self, headers: &mut HeaderMap, nonce: &str, is_secure: bool, page: Option<&PagePolicies>) {
         for (name, value) in &self.fixed {
             headers.insert(name, value.clone());
         }
         if let Some(hsts) = self.hsts.as_ref().filter(|_| is_secure) {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
-        if let Ok(policy) = HeaderValue::from_str(&content_security_policy(nonce, self.frames)) {
-            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        let enforced = page.and_then(|page| page.enforced.as_deref()).unwrap_or(&self.policy);
+        let reported = page.and_then(|page| page.reported.as_deref());
+        for (name, policy) in [(CONTENT_SECURITY_POLICY, Some(enforced)), (CONTENT_SECURITY_POLICY_REPORT_ONLY, reported)] {
+            headers.remove(&name);
+            if let Some(value) = policy.and_then(|policy| policy.value(nonce)) {
+                headers.insert(name, value);
+            }
         }
         headers.remove(http::header::SERVER);
         headers.remove("x-powered-by");

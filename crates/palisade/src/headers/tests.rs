@@ -44,7 +44,7 @@ fn security_headers_vectors() {
             continue;
         };
         let mut headers = HeaderMap::new();
-        SecurityHeaders::new(&settings, false).apply(&mut headers, "nonce", case["secure"].as_bool().unwrap());
+        SecurityHeaders::new(&settings, false).apply(&mut headers, "nonce", case["secure"].as_bool().unwrap(), None);
         let is_redirect = case["status"] == 301;
         for name in SHARED {
             // Django's redirects carry no X-Frame-Options; ours do
@@ -61,7 +61,7 @@ fn security_headers_vectors() {
 // F058, ASVS 3.4.3, 1.3.2
 #[test]
 fn the_policy_starts_from_nothing() {
-    let policy = content_security_policy("abc", Frames::Deny);
+    let policy = ContentSecurityPolicy::strict().text("abc");
     for part in [
         "default-src 'none'",
         "script-src 'nonce-abc' 'strict-dynamic'",
@@ -78,9 +78,82 @@ fn the_policy_starts_from_nothing() {
 #[test]
 fn defaults_of_production_are_strict() {
     let mut headers = HeaderMap::new();
-    SecurityHeaders::new(&HeaderSettings::default(), false).apply(&mut headers, "n", true);
+    SecurityHeaders::new(&HeaderSettings::default(), false).apply(&mut headers, "n", true, None);
     assert_eq!(headers["strict-transport-security"], "max-age=31536000; includeSubDomains");
     assert!(
         crate::checks::run(CHECKS, &HeaderSettings::default()).iter().all(|finding| finding.level == crate::checks::Level::Info)
     );
+}
+
+/// A policy as Django's settings write it.
+fn built(directives: &Value) -> ContentSecurityPolicy {
+    let source = |text: &str| match text {
+        "'none'" => Source::NOTHING,
+        "<CSP_NONCE_SENTINEL>" => Source::NONCE,
+        text => Source::text(text),
+    };
+    directives.as_object().unwrap().iter().fold(ContentSecurityPolicy::empty(), |policy, (name, value)| {
+        let directive = *Directive::ALL.iter().find(|directive| directive.name() == name).unwrap();
+        let sources = match value {
+            Value::Array(list) => list.iter().map(|text| source(text.as_str().unwrap())).collect(),
+            Value::String(text) => vec![source(text)],
+            _ => Vec::new(),
+        };
+        policy.set(directive, sources)
+    })
+}
+
+// F058
+#[test]
+fn csp_vectors() {
+    let mut seen = 0;
+    for case in vectors::cases("csp.json") {
+        let text = built(&case["directives"]).text(case["nonce"].as_str().unwrap_or_default());
+        assert_eq!(text, case["header"].as_str().unwrap(), "{case}");
+        seen += 1;
+    }
+    println!("csp.json: {seen} cases");
+    assert!(seen > 0);
+}
+
+// F058, V3.4.3
+#[test]
+fn policies_are_changed_by_type() {
+    let cdn = Source::origin("https://cdn.example.org").unwrap();
+    let policy = ContentSecurityPolicy::strict().allow(Directive::ImgSrc, cdn.clone()).allow(Directive::ImgSrc, cdn.clone());
+    let policy = policy.allow(Directive::FrameSrc, cdn).set(Directive::FontSrc, vec![]).allow(Directive::ObjectSrc, Source::own());
+    let policy = policy.allow(Directive::ScriptSrc, Source::hash_of("start()"));
+    let text = policy.text("n");
+    for expected in [
+        "img-src 'self' https://cdn.example.org;",
+        "object-src 'self';",
+        "script-src 'nonce-n' 'strict-dynamic' 'sha256-",
+        "; frame-src https://cdn.example.org",
+    ] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    assert!(!text.contains("font-src") && text.starts_with("default-src 'none'; "));
+    for refused in [
+        "*",
+        "https:",
+        "http://cdn.example.org",
+        "https://cdn.example.org/path",
+        "https://a b",
+        "https://a;script-src *",
+        "'unsafe-inline'",
+        "https://a,b",
+        "javascript:",
+        "https://user@a.example",
+        "",
+        "https://*",
+        "https://*.com",
+        "http://localhost.evil.example",
+        "//a.example",
+    ] {
+        assert_eq!(Source::origin(refused), None, "{refused}");
+    }
+    for allowed in ["https://*.example.org", "https://a.example:8443", "http://localhost:3000"] {
+        assert!(Source::origin(allowed).is_some(), "{allowed}");
+    }
+    assert!(Source::scheme("data:").is_some() && Source::scheme("https:").is_none() && Source::scheme("javascript:").is_none());
 }

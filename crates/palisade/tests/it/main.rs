@@ -11,6 +11,7 @@ mod framing;
 mod http2;
 mod limits;
 mod lists;
+mod policies;
 mod server;
 mod sessions;
 mod site;
