@@ -211,3 +211,28 @@ async fn the_proxy_protocol_is_spoken_with_proxies_only() {
     assert!(stranger.raw(&[other.as_bytes(), &request[..]].concat()).await.starts_with("HTTP/1.1 400"));
     assert!(stranger.raw(request).await.starts_with("HTTP/1.1 200"));
 }
+
+// V4.2.2
+#[tokio::test]
+async fn an_answer_is_as_long_as_it_says() {
+    let served = Served::start(&[]).await;
+    let answer = async |request: &str| {
+        let answer = served.raw(format!("{request}Host: localhost\r\nConnection: close\r\n\r\n").as_bytes()).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let lengths: Vec<usize> = head
+            .lines()
+            .filter_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(|length| length.parse().unwrap()))
+            .collect();
+        (head.to_owned(), lengths, body.len())
+    };
+    for path in ["/", "/nothing", "/account/login", "/static/palisade.css", "/health/live"] {
+        let (head, lengths, length) = answer(&format!("GET {path} HTTP/1.1\r\n")).await;
+        assert_eq!(lengths, [length], "{path}: {head}");
+        let (head, lengths, length) = answer(&format!("HEAD {path} HTTP/1.1\r\n")).await;
+        assert!(length == 0 && lengths.len() <= 1, "{path}: {head}");
+    }
+    let (head, ..) = answer("GET /static/palisade.css HTTP/1.1\r\n").await;
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+    let (head, lengths, length) = answer(&format!("GET /static/palisade.css HTTP/1.1\r\nIf-None-Match: {tag}\r\n")).await;
+    assert!(head.starts_with("HTTP/1.1 304") && length == 0 && lengths.iter().all(|length| *length == 0), "{head}");
+}

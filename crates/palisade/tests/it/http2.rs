@@ -190,3 +190,39 @@ async fn streams_at_once_are_bounded() {
     .await;
     assert!(refused >= 15, "{refused} of 20 refused");
 }
+
+/// A literal header that is not indexed: a name and a value as they are.
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    [vec![0x00], text(name), text(value)].concat()
+}
+
+// V4.2.3, V4.2.4; RFC 9113 sections 8.2.1 and 8.2.2
+#[tokio::test]
+async fn headers_of_http1_and_line_breaks_are_refused() {
+    let authority = Authority::new();
+    let served = authority.serve(&[("server.header_timeout_secs", "1"), ("server.keep_alive_secs", "1")]).await;
+    let rows = [
+        ("fine", "x-fine", "value", true),
+        ("te: trailers is allowed", "te", "trailers", true),
+        ("a line break in a value", "x-evil", "a\r\nx-injected: b", false),
+        ("a NUL in a value", "x-evil", "a\0b", false),
+        ("a line break in a name", "x-evil\r\nx-injected", "b", false),
+        ("upper case", "X-Evil", "a", false),
+        ("connection", "connection", "close", false),
+        ("transfer-encoding", "transfer-encoding", "chunked", false),
+        ("upgrade", "upgrade", "h2c", false),
+        ("keep-alive", "keep-alive", "timeout=5", false),
+        ("te", "te", "gzip", false),
+        ("a pseudo header that nobody knows", ":evil", "a", false),
+    ];
+    for (row, name, value, is_fine) in rows {
+        let mut stream = begin(&authority, &served, &[]).await;
+        let block = [get("/"), literal(name, value)].concat();
+        stream.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &block)).await.unwrap();
+        let kinds = kinds(&mut stream).await;
+        assert_eq!(kinds.contains(&HEADERS), is_fine, "{row}: {kinds:?}");
+        assert!(is_fine || kinds.contains(&RST_STREAM) || kinds.contains(&GOAWAY), "{row}: {kinds:?}");
+    }
+    assert!(is_served(&authority, &served).await);
+}
