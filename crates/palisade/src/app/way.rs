@@ -24,13 +24,18 @@ use tracing::Instrument;
 pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let is_http1 = name_host(&mut parts);
+    if !peer.may_forward {
+        for name in ["x-forwarded-for", "x-forwarded-proto", "forwarded"] {
+            parts.headers.remove(name);
+        }
+    }
     let has_chunks = parts.headers.contains_key(header::TRANSFER_ENCODING);
     // 2: request id and span; the shield against panics is around everything that can hold a bug
     let context = RequestContext::new(&parts, site.views.clone());
     let span = tracing::info_span!("request", id = context.id());
     // 3: client address
     let client = site.proxies.client(peer.address, &parts.headers);
-    let is_secure = site.proxies.is_secure(peer, &parts.headers);
+    let is_secure = peer.link != Link::RedirectsOnly && site.proxies.is_secure(peer, &parts.headers);
     warn_of_strange_proxy(&site, peer, &parts.headers);
     let arrival = Arrival { site: site.clone(), context: context.clone(), client, is_secure };
     let response = match gate(&arrival, &mut parts, peer.link).instrument(span.clone()).await {

@@ -48,8 +48,12 @@ impl fmt::Display for Event {
     }
 }
 
+/// Characters of what is told of an event: a client must not fill the log with a request.
+const LONGEST_DETAIL: usize = 200;
+
 /// Records an event. `detail` may hold input: it is quoted, so that it cannot start a line of its own.
 pub fn record(event: Event, client: Option<ClientAddress>, request_id: &str, detail: &str) {
     let client = client.map(|client| client.to_string()).unwrap_or_default();
+    let detail: String = detail.chars().take(LONGEST_DETAIL).collect();
     tracing::info!(target: "palisade::audit", event = %event, client, request = request_id, ?detail);
 }

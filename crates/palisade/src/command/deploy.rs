@@ -41,6 +41,8 @@ fn filled(text: &str, settings: &SiteSettings, program: &str) -> Outcome {
     let file = |set: &Option<String>, name: &str| set.clone().unwrap_or_else(|| format!("/etc/ssl/{host}/{name}.pem"));
     let values = [
         ("program", program.to_owned()),
+        ("name", program.replace(|c: char| !c.is_ascii_alphanumeric(), "_")),
+        ("upstream_idle", (server.keep_alive_secs.0 / 2).max(1).to_string()),
         ("host", host.to_owned()),
         (
             "hosts",

@@ -39,7 +39,8 @@ pub struct BodyFate(Arc<AtomicU8>);
 pub struct Received {
     body: Body,
     limits: BodyLimits,
-    since: Instant,
+    /// When it was first asked for: until then the client is not the one who is slow.
+    since: Option<Instant>,
     taken: u64,
     clock: Pin<Box<Sleep>>,
     fate: BodyFate,
@@ -57,11 +58,10 @@ impl BodyFate {
 }
 
 impl Received {
-    /// A body that is read from now on.
+    /// A body within limits.
     pub fn new(body: Body, limits: BodyLimits) -> Self {
-        let since = Instant::now();
-        let clock = Box::pin(sleep_until(since + limits.grace.min(limits.whole)));
-        Self { body, limits, since, taken: 0, clock, fate: BodyFate::default() }
+        let clock = Box::pin(sleep_until(Instant::now()));
+        Self { body, limits, since: None, taken: 0, clock, fate: BodyFate::default() }
     }
 
     /// What becomes of it.
@@ -75,9 +75,9 @@ impl Received {
     }
 
     /// By when more must have come.
-    fn deadline(&self) -> Instant {
+    fn deadline(&mut self) -> Instant {
         let earned = Duration::from_secs(self.taken / self.limits.rate.max(1));
-        self.since + self.limits.whole.min(self.limits.grace + earned)
+        *self.since.get_or_insert_with(Instant::now) + self.limits.whole.min(self.limits.grace + earned)
     }
 }
 

@@ -1,7 +1,7 @@
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +10,9 @@ pub struct Peer {
     pub address: IpAddr,
     /// How it is connected.
     pub link: Link,
+    /// Whether its forwarding headers may be looked at. Not behind a balancer that speaks the PROXY protocol: it looks at no HTTP, so they are the
+    /// client's.
+    pub may_forward: bool,
 }
 
 /// How a connection came.
@@ -99,11 +102,12 @@ impl TrustedProxies {
             ForwardedBy::XForwarded => "x-forwarded-for",
             ForwardedBy::Forwarded => "forwarded",
         };
-        let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        // bytes: a client may write anything in front of what our proxy adds, and must not take that away with it
+        let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
         let mut hops = Vec::new();
-        for written in lines.iter().flat_map(|line| line.split(',')).rev() {
+        for written in lines.iter().flat_map(|line| line.split(|byte| *byte == b',')).rev() {
             // what cannot be read was not written by our proxy: whoever it spoke for is behind the last address we know
-            let Some(hop) = self.hop(written.trim()) else { break };
+            let Some(hop) = std::str::from_utf8(written).ok().and_then(|written| self.hop(written.trim())) else { break };
             let is_proxy = self.trusts(hop.address);
             hops.push(hop);
             if !is_proxy {
@@ -115,7 +119,11 @@ impl TrustedProxies {
 
     fn hop(&self, written: &str) -> Option<Hop> {
         match self.header {
-            ForwardedBy::XForwarded => Some(Hop { address: written.parse::<IpAddr>().ok()?.to_canonical(), is_secure: false }),
+            ForwardedBy::XForwarded => {
+                // some write the port as well
+                let address = written.parse::<IpAddr>().or_else(|_| written.parse::<SocketAddr>().map(|address| address.ip()));
+                Some(Hop { address: address.ok()?.to_canonical(), is_secure: false })
+            }
             ForwardedBy::Forwarded => {
                 let element = rfc7239::parse(written).next()?.ok()?;
                 let address = element.forwarded_for.as_ref()?.ip()?.to_canonical();

@@ -56,7 +56,7 @@ fn redirect_targets_are_paths_of_this_site() {
 }
 
 fn plain(address: &str) -> Peer {
-    Peer { address: address.parse().unwrap(), link: Link::Plain }
+    Peer { address: address.parse().unwrap(), link: Link::Plain, may_forward: true }
 }
 
 // F010, D22, ASVS 4.1.3
@@ -71,10 +71,13 @@ fn forwarded_headers_of_strangers_are_nothing() {
         ("two proxies", "10.0.0.1", "203.0.113.9, 10.0.0.2", "203.0.113.9"),
         ("junk ends the way", "10.0.0.1", "203.0.113.9, junk", "10.0.0.1"),
         ("no header", "10.0.0.1", "", "10.0.0.1"),
+        ("bytes that are no text, before the proxy's", "10.0.0.1", "\u{ff}\u{fe}, 203.0.113.9", "203.0.113.9"),
+        ("with a port", "10.0.0.1", "203.0.113.9:4711", "203.0.113.9"),
         ("v4 in v6", "::ffff:10.0.0.1", "203.0.113.9", "203.0.113.9"),
     ];
     for (name, peer, header, expected) in rows {
-        let headers = HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), HeaderValue::from_static(header))]);
+        let bytes: Vec<u8> = header.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+        let headers = HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), HeaderValue::from_bytes(&bytes).unwrap())]);
         assert_eq!(proxies.client(peer.parse().unwrap(), &headers).to_string(), expected, "{name}");
     }
     let https = HeaderMap::from_iter([("x-forwarded-proto".parse().unwrap(), HeaderValue::from_static("https"))]);

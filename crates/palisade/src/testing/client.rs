@@ -100,7 +100,7 @@ impl Client {
         if !cookies.is_empty() {
             request.headers_mut().insert(header::COOKIE, cookies.join("; ").parse().expect("cookies"));
         }
-        let response = answer(self.site.clone(), Peer { address: self.peer, link: Link::Plain }, request).await;
+        let response = answer(self.site.clone(), Peer { address: self.peer, link: Link::Plain, may_forward: true }, request).await;
         let (parts, body) = response.into_parts();
         self.keep(&parts.headers);
         let body = to_bytes(body, usize::MAX).await.expect("a body");

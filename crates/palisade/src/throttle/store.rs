@@ -50,8 +50,6 @@ struct Shard {
 const SHARDS: usize = 16;
 /// Clients of a shard; past it, those that have recovered are forgotten, and new ones are counted together.
 const MOST_CLIENTS: usize = 8192;
-/// Those who come when there is no room.
-const CROWD: CounterKey = [0; 16];
 /// Time between two searches for those who have recovered.
 const CLEAN_EVERY: Duration = Duration::from_secs(1);
 
@@ -72,7 +70,7 @@ impl MemoryStore {
 
 impl Shard {
     fn count(&mut self, key: CounterKey, rates: &[Rate], now: Duration) -> Count {
-        let key = if self.has_room(&key, now) { key } else { CROWD };
+        let key = if self.has_room(&key, now) { key } else { crowd(rates) };
         let before = self.arrivals.get(&key).copied().unwrap_or_default();
         let mut after = before;
         for (rate, arrival) in rates.iter().zip(&mut after) {
@@ -96,6 +94,16 @@ impl Shard {
         }
         self.arrivals.len() < MOST_CLIENTS
     }
+}
+
+/// Those who come when there is no room: counted together, but each kind of limit for itself.
+fn crowd(rates: &[Rate]) -> CounterKey {
+    let mut key = [0; 16];
+    for (place, rate) in key.chunks_exact_mut(4).zip(rates) {
+        let period = u32::try_from(rate.period().as_secs()).unwrap_or(u32::MAX);
+        place.copy_from_slice(&rate.count().rotate_left(12).wrapping_add(period).to_be_bytes());
+    }
+    key
 }
 
 impl CounterStore for MemoryStore {

@@ -197,6 +197,10 @@ async fn the_proxy_protocol_is_spoken_with_proxies_only() {
         let answer = proxied.raw(&[header, &request[..]].concat()).await;
         assert!(answer.starts_with(expected) && (!expected.is_empty() || answer.is_empty()), "{name}: {answer}");
     }
+    // a balancer that looks at no HTTP: forwarding headers are the client's, whoever the connection is from
+    let spoofed =
+        b"PROXY UNKNOWN\r\nGET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 198.51.100.9\r\nConnection: close\r\n\r\n";
+    assert!(proxied.raw(spoofed).await.starts_with("HTTP/1.1 200"));
     // in pieces
     let mut stream = proxied.connect().await;
     for piece in version_2(1).chunks(5).chain([&request[..]]) {

@@ -226,3 +226,59 @@ async fn headers_of_http1_and_line_breaks_are_refused() {
     }
     assert!(is_served(&authority, &served).await);
 }
+
+/// Grants a window to the connection and to a stream.
+fn window(stream: u32, bytes: u32) -> Vec<u8> {
+    const WINDOW_UPDATE: u8 = 8;
+    [frame(WINDOW_UPDATE, 0, 0, &bytes.to_be_bytes()), frame(WINDOW_UPDATE, 0, stream, &bytes.to_be_bytes())].concat()
+}
+
+// F117: a client that takes nothing does not get away with asking for something small now and then
+#[tokio::test]
+async fn small_requests_do_not_keep_what_is_not_taken() {
+    let authority = Authority::new();
+    let settings = [("server.slow_grace_secs", "2"), ("server.min_bytes_per_second", "100000"), ("server.keep_alive_secs", "2")];
+    let served = authority.serve(&settings).await;
+    let mut stream = begin(&authority, &served, &[0, 4, 0, 0, 0, 0]).await;
+    for number in 0..50 {
+        stream.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, 2 * number + 1, &get("/big"))).await.unwrap();
+    }
+    let mut asked = 50;
+    while asked < 70 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let small = [frame(HEADERS, END_STREAM | END_HEADERS, 2 * asked + 1, &get("/")), window(2 * asked + 1, 10)].concat();
+        if stream.write_all(&small).await.is_err() {
+            break;
+        }
+        asked += 1;
+    }
+    assert!(asked < 70, "cut off although it asked {} times more", asked - 50);
+    assert!(is_served(&authority, &served).await);
+}
+
+// F117: whoever takes an answer slowly but fast enough gets all of it, longer than a connection may be idle
+#[tokio::test]
+async fn a_slow_and_fair_client_gets_everything() {
+    let authority = Authority::new();
+    let settings = [("server.slow_grace_secs", "1"), ("server.min_bytes_per_second", "20000"), ("server.keep_alive_secs", "1")];
+    let served = authority.serve(&settings).await;
+    // 100 bytes every 150 ms: at the end it has taken longer than the grace, and than a connection may be idle
+    let mut stream = begin(&authority, &served, &[0, 4, 0, 0, 0, 100]).await;
+    stream.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &get("/account/login"))).await.unwrap();
+    let (mut taken, mut is_whole) = (0, false);
+    let _ = timeout(Duration::from_secs(20), async {
+        let mut head = [0; 9];
+        while !is_whole && stream.read_exact(&mut head).await.is_ok() {
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            stream.read_exact(&mut vec![0; length as usize]).await.unwrap();
+            if head[3] == 0 {
+                taken += length;
+                is_whole = head[4] & END_STREAM != 0;
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                let _ = stream.write_all(&window(1, 100)).await;
+            }
+        }
+    })
+    .await;
+    assert!(is_whole && taken > 1300, "{taken} bytes, whole: {is_whole}");
+}

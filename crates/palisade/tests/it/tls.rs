@@ -147,6 +147,8 @@ async fn the_plain_port_only_redirects() {
         ("tls.key", key.as_str()),
         ("site.allow_dangerous", "without_csrf /echo"),
         ("headers.hsts_secs", "31536000"),
+        // not even what a proxy says makes this port serve anything
+        ("http.trusted_proxies", "127.0.0.1/32"),
     ];
     let site = TestSite::start(crate::server::app(), &settings).await;
     let server = Server::listen(site.site().clone()).unwrap();

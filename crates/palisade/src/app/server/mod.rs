@@ -24,7 +24,7 @@ pub use tls::TlsError;
 use super::{Site, way};
 use crate::http::{Link, Peer};
 use axum::body::Body;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -33,6 +33,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use listenfd::ListenFd;
 use pulse::{Answer, Pulse};
 use slots::{Full, Slot, Slots};
+use socket2::{SockRef, TcpKeepalive};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -41,9 +42,10 @@ use std::time::Duration;
 use tls::Certificates;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use watched::{Patience, Protocol, Stream, Watched};
+use watched::{ON_THE_WAY, Patience, Protocol, Stream, Watched};
 
 /// A site that listens.
 pub struct Server {
@@ -56,6 +58,8 @@ pub struct Server {
 struct Shared {
     site: Arc<Site>,
     slots: Arc<Slots>,
+    /// Room for connections that have ended here and not there.
+    lingering: Arc<Semaphore>,
     patience: Patience,
     tls: Option<TlsAcceptor>,
 }
@@ -93,6 +97,7 @@ impl Server {
         let redirect = redirect.map(|address| self::listener(&mut inherited, 1, address)).transpose()?;
         let shared = Shared {
             slots: Slots::new(settings.max_connections, settings.max_connections_per_address),
+            lingering: Arc::new(Semaphore::new(clamped(settings.max_connections))),
             patience: patience(settings),
             tls: config.map(TlsAcceptor::from),
             site,
@@ -126,7 +131,11 @@ impl Server {
             };
             match accepted {
                 Ok((stream, address)) => {
-                    tokio::spawn(shared.clone().connection(stream, Peer { address: address.ip(), link }, graceful.watcher()));
+                    tokio::spawn(shared.clone().connection(
+                        stream,
+                        Peer { address: address.ip(), link, may_forward: true },
+                        graceful.watcher(),
+                    ));
                 }
                 // out of file descriptors, or a client that left: neither is a reason to stop
                 Err(error) => {
@@ -179,10 +188,10 @@ fn patience(settings: &ServerSettings) -> Patience {
 
 impl Shared {
     async fn connection(self: Arc<Self>, mut stream: TcpStream, mut peer: Peer, watcher: Watcher) {
-        let _ = stream.set_nodelay(true);
+        prepare(&stream);
         if self.site.settings.server.proxy_protocol && self.site.proxies.trusts(peer.address) {
             match timeout(self.patience.header, proxied::client(&mut stream)).await {
-                Ok(Ok(client)) => peer.address = client.unwrap_or(peer.address),
+                Ok(Ok(client)) => peer = Peer { address: client.unwrap_or(peer.address), may_forward: false, ..peer },
                 Ok(Err(_)) | Err(_) => {
                     tracing::warn!(target: "palisade", proxy = %peer.address, "a connection of a trusted proxy had no PROXY header");
                     return;
@@ -192,34 +201,32 @@ impl Shared {
         // a proxy speaks for many
         let counted = (!self.site.proxies.trusts(peer.address)).then(|| crate::http::network(peer.address));
         match self.slots.take(counted) {
-            Ok(slot) => self.served(stream, peer, watcher, Arc::new(slot)).await,
+            Ok(slot) => self.served(stream, peer, watcher, slot).await,
             Err(full) => refuse(stream, peer.link, full).await,
         }
     }
 
-    async fn served(self: Arc<Self>, stream: TcpStream, peer: Peer, watcher: Watcher, slot: Arc<Slot>) {
+    async fn served(self: Arc<Self>, stream: TcpStream, peer: Peer, watcher: Watcher, _slot: Slot) {
         let ended = match (self.tls.clone(), peer.link) {
             (Some(tls), Link::Encrypted) => {
                 let handshake = timeout(self.site.settings.server.handshake_timeout_secs.duration(), tls.accept(stream)).await;
                 match handshake {
-                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                        self.http2(stream, peer, watcher, slot).await
-                    }
-                    Ok(Ok(stream)) => self.http1(stream, peer, watcher, slot).await,
+                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => self.http2(stream, peer, watcher).await,
+                    Ok(Ok(stream)) => self.http1(stream, peer, watcher).await,
                     Ok(Err(_)) | Err(_) => return,
                 }
             }
-            _ => self.http1(stream, peer, watcher, slot).await,
+            _ => self.http1(stream, peer, watcher).await,
         };
         if let Err(error) = ended {
             tracing::debug!(target: "palisade", %error, "a connection ended early");
         }
     }
 
-    async fn http1<S: Stream>(self: Arc<Self>, stream: S, peer: Peer, watcher: Watcher, slot: Arc<Slot>) -> hyper::Result<()> {
+    async fn http1<S: Stream>(self: Arc<Self>, stream: S, peer: Peer, watcher: Watcher) -> hyper::Result<()> {
         let settings = self.site.settings.server.clone();
         let pulse = Arc::new(Pulse::default());
-        let stream = Watched::new(stream, slot, peer.address, pulse.clone(), Protocol::Http1, self.patience);
+        let stream = Watched::new(stream, self.lingering.clone(), peer.address, pulse.clone(), Protocol::Http1, self.patience);
         let mut http = http1::Builder::new();
         // the watched stream keeps the time of headers; hyper's own clock starts too early, and says nothing when it ends
         http.timer(TokioTimer::new()).header_read_timeout(None);
@@ -230,10 +237,10 @@ impl Shared {
         watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
     }
 
-    async fn http2<S: Stream>(self: Arc<Self>, stream: S, peer: Peer, watcher: Watcher, slot: Arc<Slot>) -> hyper::Result<()> {
+    async fn http2<S: Stream>(self: Arc<Self>, stream: S, peer: Peer, watcher: Watcher) -> hyper::Result<()> {
         let settings = self.site.settings.server.clone();
         let pulse = Arc::new(Pulse::default());
-        let stream = Watched::new(stream, slot, peer.address, pulse.clone(), Protocol::Http2, self.patience);
+        let stream = Watched::new(stream, self.lingering.clone(), peer.address, pulse.clone(), Protocol::Http2, self.patience);
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_EVERY);
         http.max_concurrent_streams(u32::try_from(settings.max_streams).unwrap_or(100))
@@ -252,9 +259,18 @@ impl Shared {
         pulse: Arc<Pulse>,
     ) -> Result<Response<Answer>, Infallible> {
         let answering = pulse.begin();
+        let piece = if request.version() == Version::HTTP_2 { PIECE } else { usize::MAX };
         let response = way::answer(self.site.clone(), peer, request.map(Body::new)).await;
-        Ok(response.map(|body| answering.answered(body)))
+        Ok(response.map(|body| answering.answered(body, piece)))
     }
+}
+
+/// What is on its way must be little, so that a slow client is seen to take it; and a peer that is gone must be found out.
+fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let _ = socket.set_tcp_notsent_lowat(ON_THE_WAY);
+    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
 }
 
 /// Tells a client that there is no room. Behind TLS there is nobody to tell before a handshake, which is what there is no room for.
@@ -295,6 +311,10 @@ impl std::fmt::Display for ListenError {
 
 impl std::error::Error for ListenError {}
 
+/// Most of an answer that is handed over at once, over HTTP/2: what is handed over waits until the client takes it.
+const PIECE: usize = 16 * 1024;
+/// Silence after which the kernel asks whether the peer is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 /// A peer that is gone without a word is found out after two of these.

@@ -1,44 +1,31 @@
 //! What a connection is doing: waiting for a request, working on one, or waiting for a client to take an answer.
 
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use tokio::time::Instant;
 
 /// The requests of one connection.
 #[derive(Default)]
 pub(super) struct Pulse {
-    /// With a handler.
-    answering: AtomicUsize,
-    /// Whose answer is not whole yet.
+    /// With a handler, or with an answer that is not whole yet.
     open: AtomicUsize,
     /// All there were.
     begun: AtomicUsize,
-    /// Of the open ones, those whose handler has nothing to send at the moment.
-    quiet: AtomicUsize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beat {
-    /// No request is there.
-    Idle,
-    /// A handler works, or has nothing to send at the moment.
-    Working,
-    /// Every answer waits for the client to take it.
-    Sending,
+    /// Pieces of answers that the protocol holds because the client does not take them, and since when.
+    held: Mutex<BTreeMap<u64, Instant>>,
+    numbers: AtomicU64,
 }
 
 impl Pulse {
-    pub(super) fn beat(&self) -> Beat {
-        let (answering, open) = (self.answering.load(Ordering::Relaxed), self.open.load(Ordering::Relaxed));
-        match (answering, open) {
-            (0, 0) => Beat::Idle,
-            (0, _) if self.quiet.load(Ordering::Relaxed) == 0 => Beat::Sending,
-            _ => Beat::Working,
-        }
+    /// Whether there is no request, and no answer on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.load(Ordering::Relaxed) == 0 && self.oldest_held().is_none()
     }
 
     /// How many requests there were, finished or not.
@@ -46,71 +33,121 @@ impl Pulse {
         self.begun.load(Ordering::Relaxed)
     }
 
+    /// Since when the oldest piece waits for the client.
+    pub(super) fn oldest_held(&self) -> Option<Instant> {
+        self.lock().first_key_value().map(|(_, since)| *since)
+    }
+
     /// A request arrived; it is answered when what is returned is turned into an answer or dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Answering {
-        self.answering.fetch_add(1, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
-        Answering(self.clone())
+        Answering(Open::new(self))
+    }
+
+    fn hold(self: &Arc<Self>, bytes: Bytes) -> Held {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        self.lock().insert(number, Instant::now());
+        Held { bytes, pulse: self.clone(), number }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Instant>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Open(Arc<Pulse>);
+
+impl Open {
+    fn new(pulse: &Arc<Pulse>) -> Self {
+        pulse.open.fetch_add(1, Ordering::Relaxed);
+        Self(pulse.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A handler at work.
-pub(super) struct Answering(Arc<Pulse>);
+pub(super) struct Answering(Open);
 
 impl Answering {
-    /// The answer is there.
-    pub(super) fn answered(self, body: Body) -> Answer {
-        self.0.open.fetch_add(1, Ordering::Relaxed);
-        Answer { body, pulse: self.0.clone(), is_quiet: false }
+    /// The answer is there. Its pieces have at most so many bytes.
+    pub(super) fn answered(self, body: Body, piece: usize) -> Answer {
+        Answer { body, rest: Bytes::new(), piece, open: self.0 }
     }
 }
 
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.answering.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The body of an answer, which says whether it waits for its handler.
+/// The body of an answer.
 pub(super) struct Answer {
     body: Body,
+    /// What did not fit into a piece.
+    rest: Bytes,
+    piece: usize,
+    open: Open,
+}
+
+/// A piece of an answer, which is gone when the client took it.
+pub(super) struct Held {
+    bytes: Bytes,
     pulse: Arc<Pulse>,
-    is_quiet: bool,
+    number: u64,
 }
 
 impl Answer {
-    fn set_quiet(&mut self, is_quiet: bool) {
-        match (self.is_quiet, is_quiet) {
-            (false, true) => self.pulse.quiet.fetch_add(1, Ordering::Relaxed),
-            (true, false) => self.pulse.quiet.fetch_sub(1, Ordering::Relaxed),
-            _ => 0,
-        };
-        self.is_quiet = is_quiet;
+    fn piece(&mut self, mut bytes: Bytes) -> Held {
+        if bytes.len() > self.piece {
+            self.rest = bytes.split_off(self.piece);
+        }
+        self.open.0.hold(bytes)
     }
 }
 
 impl HttpBody for Answer {
-    type Data = Bytes;
+    type Data = Held;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Held>, axum::Error>>> {
+        if !self.rest.is_empty() {
+            let rest = std::mem::take(&mut self.rest);
+            return Poll::Ready(Some(Ok(Frame::data(self.piece(rest)))));
+        }
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        self.set_quiet(polled.is_pending());
-        polled
+        polled.map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(|bytes| self.piece(bytes)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (mut hint, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
     }
 }
 
-impl Drop for Answer {
+impl Buf for Held {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
-        self.set_quiet(false);
-        self.pulse.open.fetch_sub(1, Ordering::Relaxed);
+        self.pulse.lock().remove(&self.number);
     }
 }

@@ -1,11 +1,10 @@
 //! A connection with a clock: who sends nothing, too slowly, or does not read is cut off.
 //!
-//! What the kernel has taken to send is not with the client yet: a connection that ends lingers until the client ends it too, for as long as the bytes
-//! may take at the least speed, and is reset after that.
+//! What the kernel has taken to send is not with the client yet: a connection that ends lingers until the client ends it too, for as long as what is on its
+//! way may take at the least speed, and is reset after that.
 
 use super::framing::Framing;
-use super::pulse::{Beat, Pulse};
-use super::slots::Slot;
+use super::pulse::Pulse;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -14,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
 
@@ -25,6 +25,16 @@ pub(super) struct Patience {
     pub(super) grace: Duration,
     /// Bytes a second.
     pub(super) rate: u64,
+}
+
+/// Most of an answer that waits in the kernel, or in the protocol, for a client to take it.
+pub(super) const ON_THE_WAY: u32 = 64 * 1024;
+
+impl Patience {
+    /// Time in which a client must have taken what is on its way.
+    fn to_take_all(self) -> Duration {
+        self.grace + Duration::from_secs(u64::from(ON_THE_WAY) / self.rate.max(1))
+    }
 }
 
 /// Whether the first bytes of a request begin its headers, or frames of any kind.
@@ -49,9 +59,7 @@ enum Waiting {
 pub(super) struct Watched<S> {
     /// None once the connection has ended.
     stream: Option<S>,
-    slot: Arc<Slot>,
-    /// Bytes of the newest answers, which the client may not have yet.
-    on_the_way: u64,
+    lingering: Arc<Semaphore>,
     peer: IpAddr,
     pulse: Arc<Pulse>,
     protocol: Protocol,
@@ -98,14 +106,11 @@ impl Stream for TlsStream<TcpStream> {
     }
 }
 
-/// Most of an answer that the kernel holds for a slow client.
-const KERNEL_BUFFER: u64 = 4 * 1024 * 1024;
-
 /// Most that a client may still send before it learns that nobody reads.
 const MOST_IGNORED: u64 = 64 * 1024;
 
 /// Waits until the client has ended the connection as well, and resets it if that takes too long.
-async fn linger<S: Stream>(stream: S, time: Duration, _slot: Arc<Slot>) {
+async fn linger<S: Stream>(stream: S, time: Duration, _room: OwnedSemaphorePermit) {
     let mut rest = stream.take(MOST_IGNORED);
     let ended = timeout(time, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
     if ended.is_err() || rest.limit() == 0 {
@@ -114,13 +119,19 @@ async fn linger<S: Stream>(stream: S, time: Duration, _slot: Arc<Slot>) {
 }
 
 impl<S: Stream> Watched<S> {
-    pub(super) fn new(stream: S, slot: Arc<Slot>, peer: IpAddr, pulse: Arc<Pulse>, protocol: Protocol, patience: Patience) -> Self {
+    pub(super) fn new(
+        stream: S,
+        lingering: Arc<Semaphore>,
+        peer: IpAddr,
+        pulse: Arc<Pulse>,
+        protocol: Protocol,
+        patience: Patience,
+    ) -> Self {
         let clock = || Box::pin(sleep_until(Instant::now() + patience.header));
         let pace = Pace { clock: clock(), stalled: None, lost: Duration::ZERO, taken: 0 };
         Self {
             stream: Some(stream),
-            slot,
-            on_the_way: 0,
+            lingering,
             peer,
             pulse,
             protocol,
@@ -134,10 +145,10 @@ impl<S: Stream> Watched<S> {
     }
 
     /// Sets the clock for what the connection does now.
-    fn notice(&mut self, beat: Beat) {
+    fn notice(&mut self) {
         let begun = self.pulse.begun();
         let has_new = std::mem::replace(&mut self.begun, begun) != begun;
-        if beat != Beat::Idle {
+        if !self.pulse.is_idle() {
             self.waiting = Waiting::Nothing;
         } else if has_new || self.waiting == Waiting::Nothing {
             self.wait(Waiting::Request, self.patience.keep_alive);
@@ -206,10 +217,13 @@ impl<S: Stream> Watched<S> {
     }
 
     /// Nothing came: whether it is time to give up.
-    fn poll_patience(&mut self, beat: Beat, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // over HTTP/2 a client that takes nothing shows in the answers that wait, not in writes
-        if beat == Beat::Sending && self.protocol == Protocol::Http2 {
-            return self.pace.poll_lost(&self.patience, context).map(|()| self.too_slow());
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // over HTTP/2 a client that takes nothing shows in the pieces that are held, not in writes, and whatever else it does meanwhile
+        if self.protocol == Protocol::Http2
+            && let Some(since) = self.pulse.oldest_held()
+        {
+            self.pace.clock.as_mut().reset(since + self.patience.to_take_all());
+            return self.pace.clock.as_mut().poll(context).map(|()| self.too_slow());
         }
         if self.waiting == Waiting::Nothing || self.reading.as_mut().poll(context).is_pending() {
             return Poll::Pending;
@@ -226,8 +240,7 @@ impl<S: Stream> Watched<S> {
 impl<S: Stream> AsyncRead for Watched<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
-        let beat = me.pulse.beat();
-        me.notice(beat);
+        me.notice();
         let before = buffer.filled().len();
         let polled = me.stream()?.poll_read(context, buffer);
         let has_come = buffer.filled().len() > before;
@@ -236,7 +249,7 @@ impl<S: Stream> AsyncRead for Watched<S> {
         {
             tracing::info!(target: "palisade", client = %me.peer, found = ambiguous.0, "a request could be read in two ways");
             buffer.set_filled(before);
-            if beat == Beat::Idle {
+            if me.pulse.is_idle() {
                 me.say(BAD_REQUEST, context);
             }
             // as if the client had left: what came is never read
@@ -244,10 +257,8 @@ impl<S: Stream> AsyncRead for Watched<S> {
         }
         if has_come && me.waiting == Waiting::Request && me.protocol == Protocol::Http1 {
             me.wait(Waiting::Headers, me.patience.header);
-            // who asks again has the answers from before
-            me.on_the_way = 0;
         }
-        if polled.is_pending() { me.poll_patience(beat, context) } else { polled }
+        if polled.is_pending() { me.poll_patience(context) } else { polled }
     }
 }
 
@@ -256,11 +267,7 @@ impl<S: Stream> Watched<S> {
         match polled {
             Poll::Pending => self.pace.poll_lost(&self.patience, context).map(|()| self.too_slow()),
             Poll::Ready(Ok(bytes)) => {
-                // a flush of nothing is no progress
-                if bytes > 0 {
-                    self.pace.took(bytes);
-                    self.on_the_way = self.on_the_way.saturating_add(bytes as u64);
-                }
+                self.pace.took(bytes);
                 Poll::Ready(Ok(bytes))
             }
             failed => failed,
@@ -299,8 +306,10 @@ impl<S: Stream> AsyncWrite for Watched<S> {
         if ended.is_ready()
             && let Some(stream) = me.stream.take()
         {
-            let earned = Duration::from_secs(me.on_the_way.min(KERNEL_BUFFER) / me.patience.rate.max(1));
-            tokio::spawn(linger(stream, me.patience.grace + earned, me.slot.clone()));
+            match me.lingering.clone().try_acquire_owned() {
+                Ok(room) => drop(tokio::spawn(linger(stream, me.patience.to_take_all(), room))),
+                Err(_) => drop(stream.tcp().set_zero_linger()),
+            }
         }
         ended
     }
