@@ -21,14 +21,9 @@ pub(super) fn start_log(settings: &SiteSettings) {
 
 /// Serves until the process is told to stop.
 pub(super) async fn serve(prepared: Prepared) -> Outcome {
-    let (address, profile) = (prepared.settings().server.address, prepared.settings().profile);
-    if profile.is_development() && !address.ip().is_loopback() {
-        let message = format!(
-            "{address} can be reached from other machines, and the development profile serves this one only\n  \
-             fix: listen on 127.0.0.1, or set PALISADE_PROFILE=staging"
-        );
-        return Err(Failed(message, 1));
-    }
+    // said before anything is made; a socket that somebody else opened is looked at when it is taken
+    let settings = prepared.settings();
+    Server::may_listen(settings, settings.server.address).map_err(|error| Failed(error.to_string(), 1))?;
     let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);
     let server = Server::listen(site.clone()).map_err(|error| Failed(error.to_string(), 1))?;
     print::out(&greeting(&site, &server));

@@ -12,12 +12,12 @@ use std::time::{Duration, SystemTime};
 /// Starts the helpdesk as systemd does: with a socket that is open already.
 const ACTIVATE: &str = r"
 import os, socket, sys
-listening = socket.create_server(('127.0.0.1', int(sys.argv[1])))
+listening = socket.create_server((sys.argv[1], int(sys.argv[2])))
 os.dup2(listening.fileno(), 3)
 os.set_inheritable(3, True)
 os.environ['LISTEN_FDS'] = '1'
 os.environ['LISTEN_PID'] = str(os.getpid())
-os.execv(sys.argv[2], sys.argv[2:])
+os.execv(sys.argv[3], sys.argv[3:])
 ";
 
 fn free_address() -> SocketAddr {
@@ -33,8 +33,8 @@ fn systemd_opens_the_socket_and_hears_when_the_desk_is_ready() {
     notify.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     // the address of the settings is not ours to open
     let program = command(&folder, &[], &["serve", "--address", "127.0.0.1:1"]);
-    let mut child = Command::new(python);
-    child.args(["-c", ACTIVATE, &address.port().to_string()]).arg(program.get_program()).args(program.get_args());
+    let mut child = Command::new(&python);
+    child.args(["-c", ACTIVATE, "127.0.0.1", &address.port().to_string()]).arg(program.get_program()).args(program.get_args());
     child.env("NOTIFY_SOCKET", folder.0.join("notify")).current_dir(&folder.0).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = child.spawn().unwrap();
     let mut heard = [0; 100];
@@ -47,6 +47,16 @@ fn systemd_opens_the_socket_and_hears_when_the_desk_is_ready() {
     let mut said = String::new();
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(child.wait().unwrap().success() && said.ends_with("stopped\n"), "{said}");
+
+    // D40: nor does a socket that somebody else opened put the development profile on the network
+    let mut public = Command::new(python);
+    public
+        .args(["-c", ACTIVATE, "0.0.0.0", &free_address().port().to_string()])
+        .arg(program.get_program())
+        .args(program.get_args());
+    let refused = public.current_dir(&folder.0).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("development profile serves this one only"), "{said}");
 }
 
 /// How slowhttptest attacks, and what it calls that.

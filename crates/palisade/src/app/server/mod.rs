@@ -21,7 +21,7 @@ mod watched;
 pub use settings::{ServerSettings, TlsSettings};
 pub use tls::TlsError;
 
-use super::{Site, way};
+use super::{Site, SiteSettings, way};
 use crate::http::{Link, Peer};
 use axum::body::Body;
 use http::{Request, Response, Version};
@@ -76,6 +76,8 @@ pub struct Stopped {
 pub enum ListenError {
     /// The address is taken, or not ours.
     Address(SocketAddr, io::Error),
+    /// In the development profile: the address can be reached from other machines.
+    Public(SocketAddr),
     /// `LISTEN_FDS` promises a socket that is none.
     Inherited(io::Error),
     /// The certificate cannot be used.
@@ -92,9 +94,9 @@ impl Server {
         let certificates = tls.is_on().then(|| Certificates::load(tls)).transpose().map_err(ListenError::Tls)?;
         let config = certificates.clone().map(tls::config).transpose().map_err(ListenError::Tls)?;
         let mut inherited = ListenFd::from_env();
-        let listener = listener(&mut inherited, 0, settings.address)?;
+        let listener = listener(&site.settings, &mut inherited, 0, settings.address)?;
         let redirect = tls.redirect_address.filter(|_| tls.is_on());
-        let redirect = redirect.map(|address| self::listener(&mut inherited, 1, address)).transpose()?;
+        let redirect = redirect.map(|address| self::listener(&site.settings, &mut inherited, 1, address)).transpose()?;
         let shared = Shared {
             slots: Slots::new(settings.max_connections, settings.max_connections_per_address),
             lingering: Arc::new(Semaphore::new(clamped(settings.max_connections))),
@@ -103,6 +105,15 @@ impl Server {
             site,
         };
         Ok(Self { shared: Arc::new(shared), listener, redirect, certificates })
+    }
+
+    /// Whether a site with these settings may listen there: in the development profile, on this machine only.
+    ///
+    /// # Errors
+    /// [`ListenError::Public`].
+    pub fn may_listen(settings: &SiteSettings, address: SocketAddr) -> Result<(), ListenError> {
+        let is_public = settings.profile.is_development() && !address.ip().is_loopback();
+        if is_public { Err(ListenError::Public(address)) } else { Ok(()) }
     }
 
     /// The URL of the site as it is reached on this machine.
@@ -154,12 +165,22 @@ impl Server {
 }
 
 /// The socket that whoever started this process opened, or one of our own.
-fn listener(inherited: &mut ListenFd, number: usize, address: SocketAddr) -> Result<TcpListener, ListenError> {
+fn listener(
+    settings: &SiteSettings,
+    inherited: &mut ListenFd,
+    number: usize,
+    address: SocketAddr,
+) -> Result<TcpListener, ListenError> {
     let made = match inherited.take_tcp_listener(number).map_err(ListenError::Inherited)? {
         Some(socket) => socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket)),
-        None => bound(address),
+        None => {
+            Server::may_listen(settings, address)?;
+            bound(address)
+        }
     };
-    made.map_err(|error| ListenError::Address(address, error))
+    let listener = made.map_err(|error| ListenError::Address(address, error))?;
+    Server::may_listen(settings, listener.local_addr().unwrap_or(address))?;
+    Ok(listener)
 }
 
 fn bound(address: SocketAddr) -> io::Result<TcpListener> {
@@ -300,6 +321,11 @@ impl std::fmt::Display for ListenError {
                     "cannot listen on {address}: {error}\n  fix: stop what listens there, or choose another with serve --address"
                 )
             }
+            Self::Public(address) => write!(
+                f,
+                "{address} can be reached from other machines, and the development profile serves this one only\n  \
+                 fix: listen on 127.0.0.1, or set PALISADE_PROFILE=staging"
+            ),
             Self::Inherited(error) => write!(
                 f,
                 "LISTEN_FDS promises a socket that cannot be used: {error}\n  fix: let the socket unit listen on TCP (ListenStream=443), or unset LISTEN_FDS"
