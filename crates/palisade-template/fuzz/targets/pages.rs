@@ -41,8 +41,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Ok(plain) = render(PLAIN) else { return };
     for value in HOSTILE {
         let hostile = render(value).unwrap_or_else(|error| panic!("{error}\n{source}"));
-        // a name that a value would complete is replaced
-        let (ours, theirs) = (shape(&hostile, None).replace("blocked", PLAIN), shape(&plain, Some(PLAIN)).replace("blocked", PLAIN));
+        // a name that a value would complete is replaced, and a form that a value would send elsewhere gets no token
+        let comparable = |shape: String| shape.replace("blocked", PLAIN).replace("<input type name value></>", "");
+        let (ours, theirs) = (comparable(shape(&hostile, None)), comparable(shape(&plain, Some(PLAIN))));
         assert_eq!(ours, theirs, "{value:?} in {source:?}\n{hostile}");
     }
 });
