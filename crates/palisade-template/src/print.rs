@@ -98,6 +98,9 @@ impl Printer {
     /// Text and values in turn.
     fn run(&self, state: &mut State<'_, '_>, index: usize, values: &[Value]) -> Result<String, Error> {
         let run = self.runs.get(index).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "an unknown run of values"))?;
+        if values.len() != run.parts.len() {
+            return Err(Error::new(ErrorKind::InvalidOperation, "a run with too few values or too many"));
+        }
         let mut text = String::with_capacity(run.length + values.len() * EXPECTED_BYTES);
         for (part, value) in run.parts.iter().zip(values) {
             text.push_str(&part.before);

@@ -62,7 +62,7 @@ impl Joiner<'_> {
                 [Node::Scope(body) | Node::Apart { body, .. } | Node::Applied { body, .. } | Node::Block { body, .. }] => {
                     self.nodes(body);
                 }
-                _ => self.run(run),
+                _ => run.chunks(MOST_JOINED).for_each(|run| self.run(run)),
             }
         }
     }
@@ -139,5 +139,7 @@ fn escaper(escapers: &Escapers, print: &Print<'_>) -> Option<Escaper> {
     escapers.get(print.filter?).copied()
 }
 
+/// Most pieces of text and values of a run: calls of the engine have a limit for what they are given.
+const MOST_JOINED: usize = 200;
 /// The filter that prints a run.
 pub(crate) const RUN: &str = "_palisade_run";

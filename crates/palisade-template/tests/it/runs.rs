@@ -85,6 +85,12 @@ fn a_run_is_no_longer_than_a_page() {
 }
 
 #[test]
+fn however_many_values_there_are() {
+    let source = format!("<p title=\"{}\">", "{{ a }}-{{ b }},".repeat(40_000));
+    assert_eq!(page(&source, context! { a => "<", b => 1 }), format!("<p title=\"{}\">", "&lt;-1,".repeat(40_000)));
+}
+
+#[test]
 fn runs_stand_in_blocks_macros_and_includes() {
     let files = [
         ("base.html", "<p title=\"{{ a }}\" {% block b %}{% endblock %} id=\"{{ a }}\">{% include 'part.html' %}"),

@@ -121,6 +121,29 @@ impl SiteSettings {
     }
 }
 
+#[cfg(unix)]
+fn is_readable_by_all(path: &str) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o007 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_readable_by_all(_: &str) -> bool {
+    false
+}
+
+/// Whether a URL of Redis leads to another machine, in clear.
+fn is_remote(url: &str) -> bool {
+    let Ok(url) = url::Url::parse(url) else { return false };
+    let is_here = match url.host() {
+        None => true,
+        Some(url::Host::Domain(name)) => name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+    };
+    url.scheme() == "redis" && !is_here
+}
+
 const CHECKS: &[Check<SiteSettings>] = &[
     Check {
         id: "site.development",
@@ -149,6 +172,24 @@ const CHECKS: &[Check<SiteSettings>] = &[
         why: "a browser that never got an answer over HTTPS tries plain HTTP first",
         fix: "set tls.redirect_address = \"0.0.0.0:80\"",
         fires: |settings| settings.tls.is_on() && settings.tls.redirect_address.is_none(),
+    },
+    Check {
+        id: "tls.key_readable",
+        django: None,
+        level: Level::Error,
+        title: "every user of this machine can read the private key of the certificate",
+        why: "whoever has it can be this site, and read what was recorded",
+        fix: "chmod 600 the file that tls.key names",
+        fires: |settings| settings.tls.key.as_deref().is_some_and(is_readable_by_all),
+    },
+    Check {
+        id: "cache.in_clear",
+        django: None,
+        level: Level::Warning,
+        title: "Redis is on another machine, and what is sent to it can be read and changed on the way",
+        why: "a password in the URL travels in clear, and whoever is on the way decides what the limits say (ASVS 12.3.1)",
+        fix: "reach Redis by an encrypted tunnel that ends on this machine, and name that in cache.url",
+        fires: |settings| is_remote(settings.cache.url.expose()),
     },
     Check {
         id: "server.patient",

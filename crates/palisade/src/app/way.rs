@@ -38,17 +38,21 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let is_secure = peer.link != Link::RedirectsOnly && site.proxies.is_secure(peer, &parts.headers);
     warn_of_strange_proxy(&site, peer, &parts.headers);
     let arrival = Arrival { site: site.clone(), context: context.clone(), client, is_secure };
-    let response = match gate(&arrival, &mut parts, peer.link).instrument(span.clone()).await {
-        Err(refusal) => refusal,
-        Ok(()) => {
-            parts.extensions.insert(arrival);
-            parts.extensions.insert(context.clone());
-            parts.extensions.insert(client);
-            parts.extensions.insert(Attached(site.database.clone()));
-            health::attach(&site, &mut parts);
-            handled(&site, Request::from_parts(parts, body)).instrument(span.clone()).await
+    let admitted = async {
+        match gate(&arrival, &mut parts, peer.link).await {
+            Err(refusal) => refusal,
+            Ok(()) => {
+                parts.extensions.insert(arrival);
+                parts.extensions.insert(context.clone());
+                parts.extensions.insert(client);
+                parts.extensions.insert(Attached(site.database.clone()));
+                health::attach(&site, &mut parts);
+                handled(&site, Request::from_parts(parts, body)).await
+            }
         }
     };
+    // the site's own code decides about challenges: it may hold a bug as a handler may
+    let response = shield::shielded(admitted).instrument(span.clone()).await;
     let response = leave(&site, &context, is_secure, response).instrument(span).await;
     if is_http1 { closed_where_due(response, has_chunks) } else { response }
 }

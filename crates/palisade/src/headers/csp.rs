@@ -45,6 +45,18 @@ directives!(
     RequireTrustedTypesFor "require-trusted-types-for", TrustedTypes "trusted-types"
 );
 
+impl Directive {
+    #[track_caller]
+    fn judge(self, source: &Source) {
+        let is_code = matches!(self, Self::DefaultSrc | Self::ScriptSrc | Self::ObjectSrc | Self::WorkerSrc | Self::BaseUri);
+        let is_scheme = matches!(&source.0, Kind::Text(text) if SCHEMES.contains(&&**text));
+        assert!(!(is_code && is_scheme), "{} must not let in all of a scheme: attackers write such URLs themselves", self.name());
+    }
+}
+
+/// Schemes that may be let in as a whole.
+const SCHEMES: [&str; 3] = ["data:", "blob:", "mediastream:"];
+
 /// What a directive lets in. There is no `'unsafe-inline'`, no `'unsafe-eval'` and no `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source(Kind);
@@ -92,7 +104,7 @@ impl Source {
 
     /// Everything of a scheme: `data:`, `blob:`, `mediastream:`. Not `https:`, which is everybody.
     pub fn scheme(scheme: &str) -> Option<Self> {
-        ["data:", "blob:", "mediastream:"].contains(&scheme).then(|| Self::text(scheme))
+        SCHEMES.contains(&scheme).then(|| Self::text(scheme))
     }
 
     pub(super) fn text(text: impl Into<Arc<str>>) -> Self {
@@ -131,8 +143,13 @@ impl ContentSecurityPolicy {
     }
 
     /// Lets one more source in. A directive that was not there begins with it, and no longer falls back to `default-src`.
+    ///
+    /// # Panics
+    /// When it is a scheme, and for code: whatever an attacker writes has a `data:` URL. It stops the start.
     #[must_use]
+    #[track_caller]
     pub fn allow(mut self, directive: Directive, source: Source) -> Self {
+        directive.judge(&source);
         match self.0.iter_mut().find(|(known, _)| *known == directive) {
             Some((_, sources)) if !sources.contains(&source) => sources.push(source),
             Some(_) => {}
@@ -142,11 +159,27 @@ impl ContentSecurityPolicy {
     }
 
     /// Puts these sources in place of a directive's own; none leave it out.
+    ///
+    /// # Panics
+    /// As [`ContentSecurityPolicy::allow`].
     #[must_use]
+    #[track_caller]
     pub fn set(mut self, directive: Directive, sources: Vec<Source>) -> Self {
+        sources.iter().for_each(|source| directive.judge(source));
         match self.0.iter_mut().find(|(known, _)| *known == directive) {
             Some((_, old)) => *old = sources,
             None => self.0.push((directive, sources)),
+        }
+        self
+    }
+
+    /// With everything of the strict policy that this one does not name.
+    fn completed(mut self) -> Self {
+        self.0.retain(|(_, sources)| !sources.is_empty());
+        for (directive, sources) in Self::strict().0 {
+            if !self.0.iter().any(|(known, _)| *known == directive) {
+                self.0.push((directive, sources));
+            }
         }
         self
     }
@@ -216,10 +249,10 @@ pub struct PagePolicies {
 }
 
 impl PagePolicies {
-    /// This policy in place of the site's.
+    /// This policy in place of the site's. What it does not name holds as in [`ContentSecurityPolicy::strict`]: no page is without.
     #[must_use]
     pub fn enforce(mut self, policy: &ContentSecurityPolicy) -> Self {
-        self.enforced = Some(Arc::new(Written::of(policy)));
+        self.enforced = Some(Arc::new(Written::of(&policy.clone().completed())));
         self
     }
 

@@ -157,3 +157,18 @@ fn policies_are_changed_by_type() {
     }
     assert!(Source::scheme("data:").is_some() && Source::scheme("https:").is_none() && Source::scheme("javascript:").is_none());
 }
+
+#[test]
+fn code_never_comes_from_a_whole_scheme() {
+    let data = Source::scheme("data:").unwrap();
+    assert!(ContentSecurityPolicy::strict().allow(Directive::ImgSrc, data.clone()).text("n").contains("img-src 'self' data:"));
+    for directive in [Directive::ScriptSrc, Directive::DefaultSrc, Directive::ObjectSrc, Directive::WorkerSrc, Directive::BaseUri] {
+        let source = data.clone();
+        assert!(std::panic::catch_unwind(|| ContentSecurityPolicy::strict().allow(directive, source)).is_err(), "{directive:?}");
+        let source = data.clone();
+        assert!(
+            std::panic::catch_unwind(|| ContentSecurityPolicy::strict().set(directive, vec![source])).is_err(),
+            "{directive:?}"
+        );
+    }
+}

@@ -78,6 +78,9 @@ async fn a_site_may_ask_or_only_look() {
     client.cookies().insert("puzzle".into(), "solved".into());
     assert_eq!(client.get("/").await.status, 200);
     assert_eq!(status(&asking, "198.51.101.7", "/").await, 200, "nobody else is asked");
+    let broken = TestSite::start(app().challenge(|_| panic!("a bug in the puzzle")), &with("challenge")).await;
+    assert_eq!(status(&broken, "198.51.100.7", "/").await, 500, "a bug lets nobody in, and is an error page");
+    assert_eq!(status(&broken, "198.51.101.7", "/").await, 200);
     let without = TestSite::start(app(), &with("challenge")).await;
     assert_eq!(status(&without, "198.51.100.7", "/").await, 403, "nobody to ask: no");
 }

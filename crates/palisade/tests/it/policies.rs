@@ -19,6 +19,7 @@ fn app() -> App {
         .route("/tried", public().get(async || "tried").content_security_policy_report_only(&tried))
         .route("/lost", public().get(async || http::StatusCode::NOT_FOUND).content_security_policy(&map))
         .route("/own", public().get(async move || (axum::Extension(own.clone()), "own")))
+        .route("/none", public().get(async || "none").content_security_policy(&ContentSecurityPolicy::empty()))
         .route("/weak", public().get(weak));
     App::new().routes(routes)
 }
@@ -33,7 +34,8 @@ async fn a_page_has_the_policy_of_its_route_and_only_one() {
         ("/map", "img-src 'self' https://tiles.example.org;", ""),
         ("/tried", "style-src 'self' 'nonce-", "style-src 'none'"),
         ("/lost", "img-src 'self';", ""),
-        ("/own", "default-src 'none'", ""),
+        ("/own", "default-src 'none'; script-src 'nonce-", ""),
+        ("/none", "default-src 'none'; script-src 'nonce-", ""),
         ("/weak", "default-src 'none'; script-src 'nonce-", ""),
         ("/nothing-here", "img-src 'self';", ""),
     ];
@@ -50,5 +52,11 @@ async fn a_page_has_the_policy_of_its_route_and_only_one() {
             assert!(nonces.insert(after.split('\'').next().unwrap().to_owned()), "a nonce of its own");
         }
     }
-    assert_eq!(site.client().get("/own").await.header("content-security-policy"), "default-src 'none'");
+    // nothing is weaker for what a policy leaves out
+    for path in ["/own", "/none"] {
+        let policy = site.client().get(path).await.header("content-security-policy").to_owned();
+        for floor in ["object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'"] {
+            assert!(policy.contains(floor), "{path}: {floor} in {policy}");
+        }
+    }
 }

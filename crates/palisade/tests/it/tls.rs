@@ -199,3 +199,35 @@ async fn certificates_that_cannot_be_used_say_why() {
     }
     assert!(Path::new(&key).exists());
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_key_that_everybody_can_read_stops_production() {
+    use palisade::settings::{Origin, Sources};
+    use std::os::unix::fs::PermissionsExt;
+    let authority = Authority::new();
+    let (certificate, key) = (authority.path("cert.pem"), authority.path("key.pem"));
+    let found = |cache: &str| {
+        let mut sources = Sources::none();
+        let settings = [("profile", "production"), ("tls.certificate", certificate.as_str()), ("tls.key", key.as_str())];
+        for (name, value) in settings.into_iter().chain([("cache.url", cache)]) {
+            sources.set(name, value, Origin::CommandLine("test"));
+        }
+        let settings = palisade::app::SiteSettings::read(sources).unwrap();
+        settings.findings().into_iter().map(|finding| finding.id.to_string()).collect::<Vec<_>>()
+    };
+    for (mode, is_found) in [(0o644, true), (0o604, true), (0o640, false), (0o600, false)] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(found("memory:").iter().any(|id| id == "tls.key_readable"), is_found, "{mode:o}");
+    }
+    for (url, is_found) in [
+        ("redis://10.0.0.5", true),
+        ("redis://:password@cache.example.org:6379", true),
+        ("redis://127.0.0.1", false),
+        ("redis://localhost:6379", false),
+        ("redis://[::1]:6379", false),
+        ("memory:", false),
+    ] {
+        assert_eq!(found(url).iter().any(|id| id == "cache.in_clear"), is_found, "{url}");
+    }
+}
