@@ -1,7 +1,8 @@
-//! `#[derive(Form)]`, `#[derive(Choice)]` and `include_templates!`. Use them through `palisade::prelude`.
+//! `#[derive(Form)]`, `#[derive(Choice)]` `include_templates!` and `include_static!`. Use them through `palisade::prelude`.
 
 mod choice;
 mod form;
+mod static_files;
 mod templates;
 
 use proc_macro::TokenStream;
@@ -21,6 +22,12 @@ pub fn derive_form(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Choice, attributes(choice))]
 pub fn derive_choice(input: TokenStream) -> TokenStream {
     choice::expand(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+/// Puts the files of a folder (relative to the crate's `Cargo.toml`) into the program. Hidden files are left out; links are refused.
+#[proc_macro]
+pub fn include_static(input: TokenStream) -> TokenStream {
+    static_files::expand(&parse_macro_input!(input as LitStr)).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
 /// Puts the templates of a folder (relative to the crate's `Cargo.toml`) into the program and checks them while compiling.

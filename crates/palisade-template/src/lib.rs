@@ -39,6 +39,7 @@ mod tree;
 mod trusted;
 
 pub use analysis::Use;
+pub use context::StaticLink;
 pub use error::{LoadError, Problem, RenderError};
 pub use escape::escape_html;
 pub use layer::{Layer, html_files};

@@ -1,5 +1,5 @@
 use crate::analysis::{Checked, MARK, Missing, Use, analyse, join};
-use crate::context::{InlineHandlers, Rules};
+use crate::context::{InlineHandlers, Rules, StaticLink};
 use crate::engine::{Hook, environment};
 use crate::error::{At, Cause, LoadError, Place, Problem, RenderError};
 use crate::escape::escape_html;
@@ -70,11 +70,11 @@ impl Options {
         self
     }
 
-    /// Hashes of static files, by the URL that templates name them with: `("/static/site.js", "sha384-…")`. They are written into the
-    /// `<script>` and `<link>` that name the file ([SRI](https://www.w3.org/TR/SRI/)).
+    /// Static files, by the URL that templates name them with: `("/static/site.js", StaticLink { … })`. Attributes whose whole value is that URL
+    /// get the one with the hash in its place, and a `<script>` or `<link>` that names the file gets its `integrity`.
     #[must_use]
-    pub fn integrity(mut self, hashes: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.rules.integrity = hashes.into_iter().collect();
+    pub fn files(mut self, files: impl IntoIterator<Item = (String, StaticLink)>) -> Self {
+        self.rules.files = files.into_iter().collect();
         self
     }
 

@@ -10,7 +10,7 @@ pub use crate::sessions::{MessageLevel, Session};
 pub use crate::sql;
 pub use crate::views::{Error, ErrorKind, Or404, Page, Path, Result};
 pub use axum::response::{IntoResponse, Response};
-pub use palisade_macros::{Choice, Form, include_templates};
+pub use palisade_macros::{Choice, Form, include_static, include_templates};
 pub use palisade_template::{Serde, Value, context};
 pub use sea_orm;
 pub use std::process::ExitCode;

@@ -15,6 +15,7 @@ use palisade::prelude::*;
 pub fn app() -> App {
     App::new()
         .templates(include_templates!("templates"))
+        .static_files(include_static!("static"))
         .migrations::<migration::Migrator>()
         .permissions(&[("helpdesk.work_queue", "Can work the queue")])
         .setting("site.home", "/tickets")

@@ -122,6 +122,13 @@ pub(crate) fn is_plain_attribute(element: &str, name: &str) -> bool {
     is_word && starts_well && !decides && classify(&tag, &lower) == Kind::Plain
 }
 
+impl super::Attribute {
+    /// Whether what is read now begins a link, of which nothing was read yet.
+    pub(super) fn is_whole_link(&self, language: &Language) -> bool {
+        matches!(self.kind, Kind::Link | Kind::Code) && *language == Language::Url(Url::Start)
+    }
+}
+
 impl Context {
     /// The name of an attribute is complete and `=` was read.
     pub(super) fn begin_attribute(&mut self) {

@@ -245,6 +245,9 @@ impl Context {
         if end.is_none() {
             escape_cut_reference(text, at, scan);
         }
+        if end.is_some() && self.attribute.is_whole_link(&self.language) {
+            write_hashed(text, at, scan);
+        }
         self.attribute_text(&decoded(text, end.is_none()), scan)?;
         let Some(end) = end else { return Ok(rest.len()) };
         self.end_attribute(scan)?;
@@ -302,6 +305,13 @@ impl Context {
         self.tag = super::Tag { element, is_end: true, ..Default::default() };
         self.html = Html::BeforeName;
         length
+    }
+}
+
+/// The URL of a static file, as it is written, becomes the one that holds its hash.
+fn write_hashed(text: &str, at: usize, scan: &mut Scan<'_>) {
+    if let Some(file) = scan.rules.files.get(text) {
+        scan.replace(at, text.len(), file.url.clone());
     }
 }
 

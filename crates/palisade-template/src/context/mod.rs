@@ -174,7 +174,16 @@ type Place<'p, 's> = Option<(usize, &'p mut Scan<'s>)>;
 #[derive(Clone, Default)]
 pub(crate) struct Rules {
     pub(crate) inline_handlers: InlineHandlers,
-    pub(crate) integrity: std::collections::BTreeMap<String, String>,
+    pub(crate) files: std::collections::BTreeMap<String, StaticLink>,
+}
+
+/// What pages write for a static file that a template names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticLink {
+    /// The URL that holds the hash of its content, and so may be kept for ever.
+    pub url: String,
+    /// The hash, for `integrity` ([SRI](https://www.w3.org/TR/SRI/)).
+    pub integrity: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]

@@ -264,9 +264,9 @@ fn write_nonce(tag: &Tag, at: usize, scan: &mut Scan<'_>) {
 }
 
 fn write_integrity(tag: &Tag, url: &str, at: usize, scan: &mut Scan<'_>) {
-    let known = tag.fact(url).and_then(|url| scan.rules.integrity.get(url));
-    if let (Some(hash), None) = (known, tag.fact("integrity")) {
-        let written = format!(" integrity=\"{hash}\"");
+    let known = tag.fact(url).and_then(|url| scan.rules.files.get(url));
+    if let (Some(file), None) = (known, tag.fact("integrity")) {
+        let written = format!(" integrity=\"{}\"", file.integrity);
         scan.replace(end_of_attributes(tag, at), 0, written);
     }
 }

@@ -144,15 +144,24 @@ fn scripts_and_styles_get_the_nonce() {
 }
 
 #[test]
-fn known_files_get_their_integrity() {
-    let options =
-        Options::new().integrity([("/a.js".to_owned(), "sha384-A".to_owned()), ("/a.css".to_owned(), "sha384-B".to_owned())]);
+fn known_files_get_their_hash_and_integrity() {
+    let file = |url: &str, hashed: &str, hash: &str| {
+        (url.to_owned(), palisade_template::StaticLink { url: hashed.to_owned(), integrity: hash.to_owned() })
+    };
+    let options = Options::new().files([
+        file("/a.js", "/a.1.js", "sha384-A"),
+        file("/a.css", "/a.2.css", "sha384-B"),
+        file("/a.png", "/a.3.png", "sha384-C"),
+    ]);
     let source = "<script src=\"/a.js\"></script><link rel=stylesheet href=/a.css><link href=\"/a.css\" integrity=\"mine\"><script src=/b.js></script>\
-                  <link href=\"/{{ 'a.css' }}\">";
+                  <link href=\"/{{ 'a.css' }}\"><img src='/a.png' alt='/a.png'><a href=\"/a.png?x\"><a href=\" /a.png\"><video poster=/a.png>\
+                  <form action=/a.js></form>{% if x %}<img src=\"{% if x %}/b{% endif %}/a.png\">{% endif %}";
     let templates = Templates::load_with(vec![Layer::embedded(&[("page.html", source)])], options).unwrap();
-    let page = templates.render("page.html", context! {}, secrets()).unwrap();
-    let expected = "<script src=\"/a.js\" nonce=\"n0nce\" integrity=\"sha384-A\"></script><link rel=stylesheet href=/a.css integrity=\"sha384-B\">\
-                    <link href=\"/a.css\" integrity=\"mine\"><script src=/b.js nonce=\"n0nce\"></script><link href=\"/a.css\">";
+    let page = templates.render("page.html", context! { x => true }, secrets()).unwrap();
+    let expected = "<script src=\"/a.1.js\" nonce=\"n0nce\" integrity=\"sha384-A\"></script><link rel=stylesheet href=/a.2.css integrity=\"sha384-B\">\
+                    <link href=\"/a.2.css\" integrity=\"mine\"><script src=/b.js nonce=\"n0nce\"></script><link href=\"/a.css\">\
+                    <img src='/a.3.png' alt='/a.png'><a href=\"/a.png?x\"><a href=\" /a.png\"><video poster=/a.3.png>\
+                    <form action=/a.js></form><img src=\"/b/a.png\">";
     assert_eq!(page, expected);
 }
 

@@ -15,7 +15,7 @@ use crate::http::cookies::Transport;
 use crate::permissions;
 use crate::sessions::{DatabaseStore, MemoryStore, SessionStore, Sessions, StoreKind};
 use crate::settings::{Profile, SettingsError, Sources};
-use crate::static_files;
+use crate::static_files::Store;
 use crate::throttle::{CounterStore, Throttle};
 use crate::views::{self, SiteViews};
 use axum::extract::DefaultBodyLimit;
@@ -29,6 +29,7 @@ use std::sync::atomic::AtomicBool;
 pub struct Prepared {
     app: App,
     routes: Routes,
+    static_files: Arc<Store>,
     settings: SiteSettings,
 }
 
@@ -64,8 +65,9 @@ impl Prepared {
             sources.set_weakest(key, value.clone());
         }
         let settings = SiteSettings::read(sources)?;
-        let routes = app.take_routes();
-        Ok(Self { app, routes, settings })
+        let static_files = Arc::new(app.take_static_files());
+        let routes = app.take_routes(&static_files);
+        Ok(Self { app, routes, static_files, settings })
     }
 
     /// The settings.
@@ -125,7 +127,7 @@ impl Prepared {
     /// All that were refused.
     pub fn templates(&self) -> Result<Templates, LoadError> {
         let layers = self.app.templates.iter().cloned().chain([views::templates()]).collect();
-        let options = Options::new().integrity(static_files::integrity()).on_blocked(|blocked| {
+        let options = Options::new().files(self.static_files.links()).on_blocked(|blocked| {
             let Blocked { template, line, expression, context } = *blocked;
             tracing::warn!(target: "palisade", template, line, expression, context, "a value was refused where it was to be printed");
         });
@@ -188,13 +190,16 @@ impl Prepared {
     }
 
     fn assemble(self, templates: Templates, database: Database, clock: Arc<dyn Clock>) -> Result<Site, BootError> {
-        let Self { app, routes, settings } = self;
+        let Self { app, routes, static_files, settings } = self;
         let ring = keys::ring(&settings).map_err(|error| BootError::Database(DbErr::Custom(error.to_string())))?;
         let transport = if settings.profile.is_development() { Transport::Plain } else { Transport::Secure };
         let store: Arc<dyn SessionStore> = match settings.sessions.store {
             StoreKind::Database => Arc::new(DatabaseStore(database.clone())),
             StoreKind::Memory => Arc::new(MemoryStore::default()),
         };
+        if !settings.profile.is_development() {
+            static_files.compress();
+        }
         let shared = counter_store(&settings)?;
         let block_lists = BlockLists::load(&settings.http)?;
         let table = routes.table();

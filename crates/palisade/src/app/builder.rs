@@ -5,14 +5,16 @@ use crate::auth::{self, views as account};
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
 use crate::permissions::{public, signed_in};
+use crate::sessions;
+use crate::static_files::{StaticFiles, Store};
 use crate::views::Result;
-use crate::{sessions, static_files};
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
+use http::{HeaderMap, Uri};
 use palisade_template::Layer as TemplateLayer;
 use sea_orm_migration::MigratorTrait;
 use std::convert::Infallible;
@@ -30,6 +32,7 @@ use tower::{Layer, Service};
 /// ```
 pub struct App {
     pub(super) templates: Vec<TemplateLayer>,
+    pub(super) static_files: StaticFiles,
     pub(super) migrations: Migrations,
     pub(super) routes: Routes,
     pub(super) permissions: Vec<(&'static str, &'static str)>,
@@ -62,6 +65,7 @@ impl App {
         migrations.add(sessions::migrations);
         Self {
             templates: Vec::new(),
+            static_files: StaticFiles::default(),
             migrations,
             routes: Routes::new(),
             permissions: Vec::new(),
@@ -77,6 +81,13 @@ impl App {
     #[must_use]
     pub fn templates(mut self, layer: TemplateLayer) -> Self {
         self.templates.push(layer);
+        self
+    }
+
+    /// Adds static files: `include_static!("static")`. They are served below `/static/`, in place of the framework's of the same name.
+    #[must_use]
+    pub fn static_files(mut self, files: StaticFiles) -> Self {
+        self.static_files = self.static_files.over(files);
         self
     }
 
@@ -147,13 +158,19 @@ impl App {
         self
     }
 
+    /// The site's static files and the framework's.
+    pub(super) fn take_static_files(&mut self) -> Store {
+        Store::new(std::mem::take(&mut self.static_files).over(StaticFiles::own()))
+    }
+
     /// The site's routes and the framework's.
-    pub(super) fn take_routes(&mut self) -> Routes {
-        std::mem::take(&mut self.routes).merge(own_routes())
+    pub(super) fn take_routes(&mut self, files: &Arc<Store>) -> Routes {
+        std::mem::take(&mut self.routes).merge(own_routes(files.clone()))
     }
 }
 
-fn own_routes() -> Routes {
+fn own_routes(files: Arc<Store>) -> Routes {
+    let file = async move |uri: Uri, headers: HeaderMap| files.answer(uri.path(), &headers);
     Routes::new()
         .route("/account/signup", public().get(account::show_signup).post(account::signup))
         .route("/account/login", public().get(account::show_login).post(account::login))
@@ -161,5 +178,5 @@ fn own_routes() -> Routes {
         .route("/account/password", signed_in().get(account::show_password).post(account::change_password))
         .route("/health/live", public().get(health::live))
         .route(health::READY, public().get(health::ready))
-        .route(static_files::STYLESHEET, public().get(static_files::stylesheet))
+        .route("/static/{*name}", public().get(file))
 }

@@ -1,31 +1,48 @@
-//! Files that do not change between requests. First cut: the framework's own stylesheet, from memory.
+//! Files that do not change while the program runs: styles, scripts, pictures, fonts. They are part of the program, in one copy.
+//!
+//! ```
+//! use palisade::prelude::*;
+//! App::new().static_files(include_static!("tests/static")); // tests/static/site.css is served as /static/site.css
+//! ```
+//!
+//! Templates name a file by its plain URL, `/static/site.css`, and pages get the one that holds the hash of its content, with `integrity` where
+//! browsers check it: so browsers keep files for a year, and never one that a page does not mean. The plain URL works as well, for styles that name
+//! pictures, and is asked for again each time.
+//!
+//! What can be served is what was there at build time, by its exact name: no request ever becomes a path on the disk, and nothing is listed. Hidden files are
+//! left out, and a link in the folder does not compile.
 
-use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use http::{HeaderMap, StatusCode};
-use sha2::{Digest, Sha384};
-use std::sync::LazyLock;
+mod serve;
+mod store;
+#[cfg(test)]
+mod tests;
 
-/// Where the stylesheet is.
-pub const STYLESHEET: &str = "/static/palisade.css";
+pub use store::Store;
 
-const TEXT: &str = include_str!("palisade.css");
+/// Where static files are.
+pub const PREFIX: &str = "/static/";
 
-/// What pages say of the file ([SRI](https://www.w3.org/TR/SRI/)); a browser applies no other.
-static HASH: LazyLock<String> = LazyLock::new(|| format!("sha384-{}", STANDARD.encode(Sha384::digest(TEXT))));
+/// Files for [`Store`]: made by `include_static!("static")`.
+#[derive(Debug, Clone, Default)]
+pub struct StaticFiles(Vec<(&'static str, &'static [u8])>);
 
-/// The stylesheet of the framework's pages, light and dark. Browsers ask each time whether it is still the same: one that they kept from
-/// before an update would not be what the page says.
-pub async fn stylesheet(headers: HeaderMap) -> Response {
-    let tag = format!("\"{}\"", *HASH);
-    let is_known = headers.get(IF_NONE_MATCH).is_some_and(|known| known.to_str().is_ok_and(|known| known.contains(&tag)));
-    let answer = [(ETAG, tag), (CACHE_CONTROL, "public, no-cache".into()), (CONTENT_TYPE, "text/css; charset=utf-8".into())];
-    if is_known { (StatusCode::NOT_MODIFIED, answer).into_response() } else { (answer, TEXT).into_response() }
-}
+impl StaticFiles {
+    /// Files by their names below `/static/`.
+    pub fn embedded(files: &[(&'static str, &'static [u8])]) -> Self {
+        Self(files.to_vec())
+    }
 
-/// The hash of every file, by its URL.
-pub fn integrity() -> Vec<(String, String)> {
-    vec![(STYLESHEET.into(), HASH.clone())]
+    /// The framework's own: the stylesheet of its pages, light and dark.
+    pub(crate) fn own() -> Self {
+        Self::embedded(&[("palisade.css", include_bytes!("palisade.css"))])
+    }
+
+    /// These, and those of `other` whose names are not taken.
+    #[must_use]
+    pub fn over(mut self, other: Self) -> Self {
+        let is_new = |(name, _): &(&str, _)| !self.0.iter().any(|(taken, _)| taken == name);
+        let new: Vec<_> = other.0.into_iter().filter(is_new).collect();
+        self.0.extend(new);
+        self
+    }
 }

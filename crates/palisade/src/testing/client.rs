@@ -8,6 +8,7 @@ use std::sync::Arc;
 use url::form_urlencoded;
 
 /// A browser: keeps cookies, says where requests come from, sends a form's token. It follows no redirect by itself.
+#[derive(Clone)]
 pub struct Client {
     site: Arc<Site>,
     cookies: BTreeMap<String, String>,

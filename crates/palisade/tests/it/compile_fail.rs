@@ -34,7 +34,7 @@ fn compile(case: &str) -> (bool, String) {
 // F050, F074, F077; ASVS 8.2.1, 1.2.4
 #[test]
 fn what_must_not_compile_says_what_to_write() {
-    let rows: [(&str, &[&str]); 5] = [
+    let rows: [(&str, &[&str]); 6] = [
         (
             "route_without_rule",
             &[
@@ -58,6 +58,8 @@ fn what_must_not_compile_says_what_to_write() {
                 "= help: for HTML of visitors",
             ],
         ),
+        // F086
+        ("linked_file", &["linked/manifest.toml is a link: whoever changes where it leads decides what is served"]),
         ("secret_in_page", &["Secret<std::string::String>` doesn't implement `std::fmt::Display`"]),
     ];
     for (case, messages) in rows {

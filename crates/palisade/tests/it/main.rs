@@ -15,6 +15,7 @@ mod policies;
 mod server;
 mod sessions;
 mod site;
+mod static_files;
 mod templates;
 mod tls;
 mod way;

@@ -72,7 +72,7 @@ async fn pages_say_what_their_stylesheet_is() {
     assert!(hash.starts_with("sha384-"), "{page}");
     let sheet = client.get("/static/palisade.css").await;
     let tag = sheet.header("etag").to_owned();
-    assert_eq!(tag, format!("\"{hash}\""), "the tag of the file is its hash");
+    assert!(tag.len() > 16 && page.contains(&format!("/static/palisade.{}.css", tag.trim_matches('"'))), "{tag}: {page}");
     assert_eq!(sheet.header("cache-control"), "public, no-cache");
     let known = client.with_header("if-none-match", &tag).get("/static/palisade.css").await;
     assert_eq!((known.status, known.body.as_str()), (304.try_into().unwrap(), ""));

@@ -1,0 +1,116 @@
+use super::Store;
+use super::store::{File, Named, Variant};
+use crate::views::Error;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use headers::{ContentRange, ETag, HeaderMapExt, IfNoneMatch, IfRange, Range};
+use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use std::ops::Bound;
+
+/// What the URL says of the content, so that it need not be asked for again ([RFC 8246](https://www.rfc-editor.org/rfc/rfc8246)).
+const FOR_A_YEAR: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// Kept, and asked for each time.
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("public, no-cache");
+
+impl Store {
+    /// The answer to GET of a URL: a file, part of it, 304 where the browser has it, or 404.
+    pub fn answer(&self, url: &str, headers: &HeaderMap) -> Response {
+        match self.find(url) {
+            Some((file, named)) => answer(file, named, headers),
+            None => Error::not_found().into_response(),
+        }
+    }
+}
+
+fn answer(file: &File, named: Named, headers: &HeaderMap) -> Response {
+    // parts are counted in bytes of the file itself
+    let wanted: Option<Range> = headers.typed_get();
+    let variant = if wanted.is_some() { &file.plain } else { chosen(file, headers) };
+    let tag = variant.tag.to_str().ok().and_then(|tag| tag.parse::<ETag>().ok());
+    let is_known =
+        tag.as_ref().is_some_and(|tag| headers.typed_get::<IfNoneMatch>().is_some_and(|known| !known.precondition_passes(tag)));
+    let is_newer = headers.typed_get::<IfRange>().is_some_and(|known| known.is_modified(tag.as_ref(), None));
+    let mut response = match wanted {
+        _ if is_known => StatusCode::NOT_MODIFIED.into_response(),
+        Some(range) if !is_newer => part(variant, &range),
+        _ => Body::from(variant.bytes.clone()).into_response(),
+    };
+    describe(response.headers_mut(), file, variant, named);
+    response
+}
+
+fn describe(headers: &mut HeaderMap, file: &File, variant: &Variant, named: Named) {
+    headers.insert(CONTENT_TYPE, file.content_type.clone());
+    headers.insert(CACHE_CONTROL, if named.is_hashed { FOR_A_YEAR } else { ASK_AGAIN });
+    headers.insert(ETAG, variant.tag.clone());
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if !file.compressed().is_empty() {
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+    if let Some(coding) = variant.coding {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
+}
+
+/// One part of a file ([RFC 9110 section 14](https://www.rfc-editor.org/rfc/rfc9110#section-14)). Several at once are answered with the whole.
+fn part(variant: &Variant, range: &Range) -> Response {
+    let length = variant.bytes.len() as u64;
+    let mut parts = range.satisfiable_ranges(length);
+    match (parts.next(), parts.next()) {
+        (None, _) => refused(length),
+        (Some(_), Some(_)) => Body::from(variant.bytes.clone()).into_response(),
+        (Some(bounds), None) => match bytes_of(bounds, length) {
+            Some((first, end)) => {
+                let bytes = variant.bytes.slice(first as usize..end as usize);
+                let mut response = (StatusCode::PARTIAL_CONTENT, Body::from(bytes)).into_response();
+                if let Ok(range) = ContentRange::bytes(first..end, length) {
+                    response.headers_mut().typed_insert(range);
+                }
+                response
+            }
+            None => refused(length),
+        },
+    }
+}
+
+/// The first byte and the one behind the last.
+fn bytes_of((start, end): (Bound<u64>, Bound<u64>), length: u64) -> Option<(u64, u64)> {
+    let first = match start {
+        Bound::Included(first) => first,
+        Bound::Excluded(before) => before.checked_add(1)?,
+        Bound::Unbounded => 0,
+    };
+    let end = match end {
+        Bound::Included(last) => last.saturating_add(1).min(length),
+        Bound::Excluded(end) => end.min(length),
+        Bound::Unbounded => length,
+    };
+    (first < end).then_some((first, end))
+}
+
+fn refused(length: u64) -> Response {
+    let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
+    response.headers_mut().typed_insert(ContentRange::unsatisfied_bytes(length));
+    response
+}
+
+/// The variant that the client likes best, of those the smallest.
+fn chosen<'a>(file: &'a File, headers: &HeaderMap) -> &'a Variant {
+    let accepted: Vec<&str> = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok()).collect();
+    let weighed = file.compressed().iter().map(|variant| (variant, weight(&accepted, variant.coding.unwrap_or_default())));
+    let best = weighed.filter(|(_, weight)| *weight > 0.0).rev().max_by(|(_, one), (_, other)| one.total_cmp(other));
+    best.map_or(&file.plain, |(variant, _)| variant)
+}
+
+/// How much a client likes a coding ([RFC 9110 section 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3)): one that it does not name, not at all.
+fn weight(accepted: &[&str], coding: &str) -> f32 {
+    let entry = |entry: &str| {
+        let (name, parameter) = entry.split_once(';').unwrap_or((entry, "q=1"));
+        let weight = parameter.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok()).unwrap_or(0.0);
+        (name.trim().to_ascii_lowercase(), weight)
+    };
+    let entries: Vec<(String, f32)> = accepted.iter().flat_map(|line| line.split(',')).map(entry).collect();
+    let of = |wanted: &str| entries.iter().find(|(name, _)| name == wanted).map(|(_, weight)| *weight);
+    of(coding).or_else(|| of("*")).unwrap_or(0.0)
+}

@@ -1,0 +1,158 @@
+use super::{PREFIX, StaticFiles};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use flate2::write::GzEncoder;
+use http::HeaderValue;
+use palisade_template::StaticLink;
+use sha2::{Digest, Sha384};
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::OnceLock;
+
+/// The static files of a site, ready to be served.
+#[derive(Default)]
+pub struct Store {
+    files: Vec<File>,
+    /// By plain and by hashed URL.
+    by_url: HashMap<String, Named>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named {
+    at: usize,
+    /// Whether the URL holds the hash, so that what it names never changes.
+    pub(super) is_hashed: bool,
+}
+
+pub(super) struct File {
+    url: String,
+    link: StaticLink,
+    pub(super) content_type: HeaderValue,
+    pub(super) plain: Variant,
+    compressed: OnceLock<Vec<Variant>>,
+}
+
+/// A file in one content coding ([RFC 9110 section 8.4](https://www.rfc-editor.org/rfc/rfc9110#section-8.4)).
+pub(super) struct Variant {
+    /// `None` as it is.
+    pub(super) coding: Option<&'static str>,
+    pub(super) bytes: Bytes,
+    /// Each variant is another sequence of bytes, so each has a strong tag of its own.
+    pub(super) tag: HeaderValue,
+}
+
+impl Store {
+    /// Names and hashes the files.
+    pub fn new(files: StaticFiles) -> Self {
+        let mut store = Self::default();
+        for (name, bytes) in files.0 {
+            let (at, file) = (store.files.len(), File::new(name, bytes));
+            store.by_url.insert(file.url.clone(), Named { at, is_hashed: false });
+            store.by_url.insert(file.link.url.clone(), Named { at, is_hashed: true });
+            store.files.push(file);
+        }
+        store
+    }
+
+    /// What pages write for each file, by its plain URL.
+    pub fn links(&self) -> Vec<(String, StaticLink)> {
+        self.files.iter().map(|file| (file.url.clone(), file.link.clone())).collect()
+    }
+
+    /// Compresses what is worth it, once: where it is not called, files are served as they are.
+    pub fn compress(&self) {
+        for file in &self.files {
+            file.compressed.get_or_init(|| file.compress());
+        }
+    }
+
+    pub(super) fn find(&self, url: &str) -> Option<(&File, Named)> {
+        let named = self.by_url.get(url)?;
+        Some((self.files.get(named.at)?, *named))
+    }
+}
+
+impl File {
+    fn new(name: &str, bytes: &'static [u8]) -> Self {
+        let digest = Sha384::digest(bytes);
+        let hash: String = digest.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        let hashed = match name.rsplit_once('.') {
+            Some((stem, extension)) if !extension.contains('/') => format!("{stem}.{hash}.{extension}"),
+            _ => format!("{name}.{hash}"),
+        };
+        Self {
+            url: format!("{PREFIX}{name}"),
+            link: StaticLink { url: format!("{PREFIX}{hashed}"), integrity: format!("sha384-{}", STANDARD.encode(digest)) },
+            content_type: content_type(name),
+            plain: Variant { coding: None, bytes: Bytes::from_static(bytes), tag: tag(&format!("\"{hash}\"")) },
+            compressed: OnceLock::new(),
+        }
+    }
+
+    /// The file in the codings that make it smaller, the smallest first.
+    pub(super) fn compressed(&self) -> &[Variant] {
+        self.compressed.get().map_or(&[], Vec::as_slice)
+    }
+
+    fn compress(&self) -> Vec<Variant> {
+        let bytes = &self.plain.bytes;
+        if bytes.len() < LEAST_BYTES || !is_compressible(&self.content_type) {
+            return Vec::new();
+        }
+        let made = [("br", brotli(bytes)), ("zstd", zstd::encode_all(&bytes[..], ZSTD_LEVEL)), ("gzip", gzip(bytes))];
+        let variant = |(coding, made): (&'static str, io::Result<Vec<u8>>)| {
+            let made = made.ok().filter(|made| made.len() < bytes.len())?;
+            let plain = self.plain.tag.to_str().unwrap_or_default().trim_matches('"');
+            Some(Variant { coding: Some(coding), bytes: made.into(), tag: tag(&format!("\"{plain}-{coding}\"")) })
+        };
+        let mut variants: Vec<Variant> = made.into_iter().filter_map(variant).collect();
+        variants.sort_by_key(|variant| variant.bytes.len());
+        variants
+    }
+}
+
+fn tag(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("hexadecimal digits and a coding are a header value")
+}
+
+/// By the end of the name; what is unknown is bytes, which browsers do not run (`nosniff`).
+fn content_type(name: &str) -> HeaderValue {
+    let kind = mime_guess::from_path(name).first_or_octet_stream();
+    let is_text = kind.type_() == mime_guess::mime::TEXT || is_text(kind.essence_str());
+    let text = if is_text { format!("{}; charset=utf-8", kind.essence_str()) } else { kind.essence_str().to_owned() };
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("application/octet-stream"))
+}
+
+fn is_text(kind: &str) -> bool {
+    kind.ends_with("json") || kind.ends_with("xml") || kind.ends_with("javascript")
+}
+
+/// Pictures, films and most fonts are compressed already.
+fn is_compressible(content_type: &HeaderValue) -> bool {
+    let kind = content_type.to_str().unwrap_or_default();
+    kind.contains("charset") || ["application/wasm", "image/x-icon", "image/bmp", "font/ttf", "font/otf"].contains(&kind)
+}
+
+fn brotli(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut writer = brotli::CompressorWriter::new(Vec::new(), 4096, BROTLI_QUALITY, BROTLI_WINDOW);
+    writer.write_all(bytes)?;
+    Ok(writer.into_inner())
+}
+
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut writer = GzEncoder::new(Vec::new(), flate2::Compression::best());
+    writer.write_all(bytes)?;
+    writer.finish()
+}
+
+/// 64 bits: two versions of one file differ in them.
+const HASH_BYTES: usize = 8;
+/// Less fits into one packet either way.
+const LEAST_BYTES: usize = 1024;
+/// Of 11: the last two are many times slower for a few percent.
+const BROTLI_QUALITY: u32 = 9;
+/// The usual window, 4 MiB.
+const BROTLI_WINDOW: u32 = 22;
+/// Of 22: browsers need not read windows of more than 8 MiB ([RFC 9659](https://www.rfc-editor.org/rfc/rfc9659)).
+const ZSTD_LEVEL: i32 = 19;
