@@ -43,6 +43,7 @@ pub mod prelude;
 pub mod sessions;
 pub mod settings;
 pub mod static_files;
+mod storage;
 pub mod testing;
 pub mod throttle;
 pub mod views;

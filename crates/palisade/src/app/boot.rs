@@ -11,6 +11,7 @@ use crate::db::Database;
 use crate::db::migrate::Migrations;
 use crate::headers::SecurityHeaders;
 use crate::http::TrustedProxies;
+use crate::http::client::Client;
 use crate::http::cookies::Transport;
 use crate::permissions;
 use crate::sessions::{DatabaseStore, MemoryStore, SessionStore, Sessions, StoreKind};
@@ -49,6 +50,8 @@ pub enum BootError {
     Pending(Vec<String>),
     /// A block list cannot be read.
     List(std::path::PathBuf, String),
+    /// Requests of ours cannot be made.
+    Client(std::io::Error),
     /// The cache's URL names what cannot be used.
     Cache(String),
     /// A file of the data folder cannot be written.
@@ -201,14 +204,15 @@ impl Prepared {
             static_files.compress();
         }
         let shared = counter_store(&settings)?;
-        let block_lists = BlockLists::load(&settings.http)?;
+        let client = Client::new(&settings.client).map_err(BootError::Client)?;
+        let block_lists = BlockLists::load(&settings, client.clone())?;
         let table = routes.table();
         let router = routes.into_router().layer(DefaultBodyLimit::disable());
         let home = settings.site.home.clone();
         Ok(Site {
             accounts: Arc::new(Accounts::new(&settings.passwords, database.clone(), clock.clone(), ring.clone(), home)),
             sessions: Arc::new(Sessions::new(&settings.sessions, store, clock, ring.clone(), transport)),
-            views: Arc::new(SiteViews { templates, profile: settings.profile, settings: settings.effective.clone() }),
+            views: Arc::new(SiteViews { templates, profile: settings.profile, client, settings: settings.effective.clone() }),
             csrf: Csrf::new(&settings.csrf, ring, transport),
             csrf_refusal: app.csrf_refusal,
             headers: SecurityHeaders::new(&settings.headers, settings.profile == Profile::Staging),
@@ -265,6 +269,7 @@ impl fmt::Display for BootError {
             Self::List(path, why) => {
                 write!(f, "http.block_lists: {}: {why}\n  fix: mend the list, or take it out of the setting", path.display())
             }
+            Self::Client(error) => write!(f, "{error}\n  fix: name a PEM file with certificates, or leave the setting out"),
             Self::Cache(why) => {
                 write!(f, "cache.url: {why}\n  fix: build with the feature redis, or set cache.url = \"memory:\" for one instance")
             }

@@ -1,9 +1,10 @@
 use super::SiteSettings;
 use crate::checks::{Check, Level};
 use crate::settings::section;
+use crate::storage::write_private;
 use palisade_crypto::{KeyError, KeyRing, Secret};
-use std::io::Write;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 section! {
     /// The keys that sign and verify.
@@ -101,20 +102,8 @@ impl KeyFile {
     pub fn add_key(&self) -> std::io::Result<usize> {
         let mut keys = self.read()?;
         keys.insert(0, KeyRing::generate());
-        let parent = self.0.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(parent)?;
-        let unfinished = self.0.with_extension("new");
-        let _ = std::fs::remove_file(&unfinished);
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&unfinished)?;
-        for key in &keys {
-            writeln!(file, "{}", key.expose())?;
-        }
-        file.sync_all()?;
-        std::fs::rename(&unfinished, &self.0)?;
+        let lines: String = keys.iter().map(|key| format!("{}\n", key.expose())).collect();
+        write_private(&self.0, Zeroizing::new(lines).as_bytes())?;
         Ok(keys.len())
     }
 

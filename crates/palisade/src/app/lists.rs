@@ -1,18 +1,25 @@
-//! Block lists: networks from the settings and from files, which are read again when they change.
+//! Block lists: networks from the settings, from files, which are read again when they change, and from other sites, which are asked again.
 
-use super::BootError;
-use crate::http::{HttpSettings, ListError, Networks};
+use super::{BootError, SiteSettings};
+use crate::http::client::Client;
+use crate::http::{ListError, Networks};
+use crate::storage::write_private;
 use arc_swap::ArcSwap;
+use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Who is not served.
 pub(crate) struct BlockLists {
     /// Of the settings.
     fixed: Networks,
     files: Vec<ListFile>,
+    fetched: Vec<Fetched>,
+    client: Client,
+    /// Between two requests for a list.
+    every: Duration,
 }
 
 struct ListFile {
@@ -21,24 +28,47 @@ struct ListFile {
     seen: Mutex<Option<(SystemTime, u64)>>,
 }
 
+/// A list of another site.
+struct Fetched {
+    url: String,
+    networks: ArcSwap<Networks>,
+    /// The last good one, for the next start.
+    kept: PathBuf,
+    /// When it was fetched last.
+    asked: Mutex<Option<Instant>>,
+}
+
 impl BlockLists {
     /// Reads every list once.
     ///
     /// # Errors
-    /// A list that cannot be read: a site that should block somebody does not start without.
-    pub(super) fn load(settings: &HttpSettings) -> Result<Self, BootError> {
-        let files = settings.block_lists.iter().map(|path| ListFile::load(PathBuf::from(path))).collect::<Result<_, _>>()?;
-        Ok(Self { fixed: settings.blocked_networks.iter().copied().collect(), files })
+    /// A file that cannot be read: a site that should block somebody does not start without. A list of another site is fetched soon, and until then the one
+    /// of the last run counts: whoever serves it must not decide whether this site starts.
+    pub(super) fn load(settings: &SiteSettings, client: Client) -> Result<Self, BootError> {
+        let http = &settings.http;
+        let files = http.block_lists.iter().map(|path| ListFile::load(PathBuf::from(path))).collect::<Result<_, _>>()?;
+        let fetched = http.block_list_urls.iter().map(|url| Fetched::load(url, settings.data())).collect();
+        let fixed = http.blocked_networks.iter().copied().collect();
+        Ok(Self { fixed, files, fetched, client, every: http.block_list_secs.duration() })
     }
 
     /// Whether an address is on any list.
     pub(super) fn contains(&self, address: IpAddr) -> bool {
-        self.fixed.contains(address) || self.files.iter().any(|file| file.networks.load().contains(address))
+        self.fixed.contains(address)
+            || self.files.iter().any(|file| file.networks.load().contains(address))
+            || self.fetched.iter().any(|list| list.networks.load().contains(address))
     }
 
-    /// Reads again what changed. A list that cannot be read stays as it was.
+    /// Reads files again that changed. A list that cannot be read stays as it was.
     pub(crate) fn refresh(&self) {
         self.files.iter().for_each(ListFile::refresh);
+    }
+
+    /// Asks other sites again whose lists are due.
+    pub(crate) async fn fetch(&self) {
+        for list in self.fetched.iter().filter(|list| list.is_due(self.every)) {
+            list.fetch(&self.client).await;
+        }
     }
 }
 
@@ -68,6 +98,47 @@ impl ListFile {
             }
         }
     }
+}
+
+impl Fetched {
+    fn load(url: &str, data: &Path) -> Self {
+        let name: String = Sha256::digest(url).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let kept = data.join("block_lists").join(name + ".txt");
+        let networks = read(&kept).unwrap_or_default();
+        Self { url: url.to_owned(), networks: ArcSwap::from_pointee(networks), kept, asked: Mutex::new(None) }
+    }
+
+    fn is_due(&self, every: Duration) -> bool {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|asked| asked.elapsed() >= every)
+    }
+
+    async fn fetch(&self, client: &Client) {
+        match fetched(client, &self.url).await {
+            Ok((networks, text)) => {
+                if let Err(error) = write_private(&self.kept, text.as_bytes()) {
+                    tracing::warn!(target: "palisade", list = %self.kept.display(), %error, "a block list cannot be kept for the next start");
+                }
+                tracing::info!(target: "palisade", list = self.url, ?networks, "a block list was fetched");
+                self.networks.store(networks.into());
+                *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
+            // it stays due, and is asked for again with the next look
+            Err(why) => {
+                tracing::error!(target: "palisade", list = self.url, why, "a block list cannot be fetched: the one before stays");
+            }
+        }
+    }
+}
+
+async fn fetched(client: &Client, url: &str) -> Result<(Networks, String), String> {
+    let answer = client.following_redirects().get(url).await.map_err(|error| error.to_string())?;
+    if !answer.status().is_success() {
+        return Err(format!("the answer is {}", answer.status()));
+    }
+    let text = std::str::from_utf8(answer.body()).map_err(|_| "it is no text".to_owned())?;
+    let networks = Networks::read(text).map_err(|error| error.to_string())?;
+    // a list that is suddenly empty is a fault of whoever serves it
+    if networks.is_empty() { Err("it is empty".into()) } else { Ok((networks, text.to_owned())) }
 }
 
 fn stamp(path: &Path) -> Option<(SystemTime, u64)> {

@@ -5,6 +5,7 @@ use crate::checks::{self, Check, Finding, Level};
 use crate::csrf::{self, CsrfSettings};
 use crate::db::{self, DatabaseSettings};
 use crate::headers::{self, HeaderSettings};
+use crate::http::client::{self, ClientSettings};
 use crate::http::{self, HttpSettings};
 use crate::mail::{CacheSettings, MailSettings};
 use crate::sessions::{self, SessionSettings};
@@ -51,6 +52,8 @@ pub struct SiteSettings {
     pub tls: TlsSettings,
     /// `[http]`
     pub http: HttpSettings,
+    /// `[client]`
+    pub client: ClientSettings,
     /// `[headers]`
     pub headers: HeaderSettings,
     /// `[csrf]`
@@ -86,6 +89,7 @@ impl SiteSettings {
             server: ServerSettings::read(&mut reader),
             tls: TlsSettings::read(&mut reader),
             http: HttpSettings::read(&mut reader),
+            client: ClientSettings::read(&mut reader),
             headers: HeaderSettings::read(&mut reader),
             csrf: CsrfSettings::read(&mut reader),
             sessions: SessionSettings::read(&mut reader),
@@ -106,6 +110,7 @@ impl SiteSettings {
         let mut findings = checks::run(CHECKS, self);
         findings.extend(checks::run(keys::CHECKS, self));
         findings.extend(checks::run(http::CHECKS, &self.http));
+        findings.extend(checks::run(client::CHECKS, &self.client));
         findings.extend(checks::run(headers::CHECKS, &self.headers));
         findings.extend(checks::run(csrf::CHECKS, &self.csrf));
         findings.extend(checks::run(sessions::CHECKS, &self.sessions));

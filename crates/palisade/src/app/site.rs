@@ -76,6 +76,12 @@ impl Site {
         self.block_lists.refresh();
     }
 
+    /// Asks for block lists of other sites that are due, as the server does every minute. For tests.
+    #[doc(hidden)]
+    pub async fn block_lists_fetched(&self) {
+        self.block_lists.fetch().await;
+    }
+
     /// Forgets sessions that have ended, as the server does every ten minutes, and says how many. For tests.
     #[doc(hidden)]
     pub async fn sessions_swept(&self) -> u64 {

@@ -60,13 +60,14 @@ fn greeting(site: &Site, server: &Server) -> String {
     text
 }
 
-/// Reads block lists again that changed.
+/// Reads block lists again that changed, and asks for those of other sites that are due.
 async fn refresh(site: Arc<Site>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(60));
     loop {
         ticks.tick().await;
-        let site = site.clone();
-        let _ = tokio::task::spawn_blocking(move || site.block_lists.refresh()).await;
+        let files = site.clone();
+        let _ = tokio::task::spawn_blocking(move || files.block_lists.refresh()).await;
+        site.block_lists.fetch().await;
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Everything becomes a type at this edge: [`HostPattern`], [`Origin`], [`ClientAddress`], [`RedirectTarget`].
 
+mod address;
 mod body;
-mod client;
+pub mod client;
 pub mod cookies;
 mod host;
 mod networks;
@@ -13,8 +14,8 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use address::{ClientAddress, ForwardedBy, Link, Peer, TrustedProxies, network};
 pub use body::{BodyFault, BodyLimits, Received};
-pub use client::{ClientAddress, ForwardedBy, Link, Peer, TrustedProxies, network};
 pub use host::{HostPattern, RequestHost};
 pub use networks::{ListError, Networks};
 pub use origin::{Origin, OriginPattern};

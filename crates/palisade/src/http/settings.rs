@@ -37,6 +37,10 @@ section! {
         blocked_networks: Vec<IpNet> = |_| Vec::new();
         /// Files with more of them, one a line; read again when they change
         block_lists: Vec<String> = |_| Vec::new();
+        /// Addresses of lists of other sites, such as Tor's list of exits; the last good one is kept
+        block_list_urls: Vec<String> = |_| Vec::new();
+        /// Seconds after which they are asked for again
+        block_list_secs: Secs = |_| Secs(3600);
         /// What happens to requests from there: block (403), challenge (the site's hook decides) or log
         block_mode: BlockMode = |_| BlockMode::Block;
         /// Most bytes of a request's body
@@ -85,6 +89,15 @@ pub const CHECKS: &[Check<HttpSettings>] = &[
         why: "the first request of a visitor can be read and changed on the way",
         fix: "set http.https_redirect = true",
         fires: |settings| !settings.https_redirect,
+    },
+    Check {
+        id: "http.block_list_in_clear",
+        django: None,
+        level: Level::Error,
+        title: "a block list is fetched in clear",
+        why: "whoever is on the way decides who is served",
+        fix: "name lists in http.block_list_urls by https://",
+        fires: |settings| settings.block_list_urls.iter().any(|url| !url.starts_with("https://")),
     },
     Check {
         id: "http.proxies_everybody",

@@ -1,4 +1,5 @@
 use super::{Error, Result};
+use crate::http::client::Client;
 use crate::settings::{Effective, Profile};
 use axum::extract::FromRequestParts;
 use futures_util::future::BoxFuture;
@@ -15,6 +16,8 @@ pub struct SiteViews {
     pub templates: Templates,
     /// The profile that the site runs in.
     pub profile: Profile,
+    /// Fetches what is public.
+    pub client: Client,
     /// The settings as `settings` shows them: secrets are not in them.
     pub settings: Vec<Effective>,
 }
@@ -166,5 +169,13 @@ impl<S: Sync> FromRequestParts<S> for RequestContext {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let context = parts.extensions.get::<Self>().cloned();
         context.ok_or_else(|| Error::bug("there is no request context: routes must be served by App"))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        RequestContext::from_request_parts(parts, state).await.map(|context| context.site().client.clone())
     }
 }

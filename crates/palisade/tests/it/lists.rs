@@ -102,3 +102,46 @@ async fn a_part_of_a_site_is_there_for_some_networks_only() {
     assert_eq!(status(&site, "127.0.0.1", "/here").await, 200);
     assert_eq!(status(&site, "192.0.2.9", "/here").await, 404);
 }
+
+// F097, F119
+#[tokio::test]
+async fn lists_of_other_sites_are_fetched_and_the_last_good_one_is_kept() {
+    let answer = std::sync::Arc::new(std::sync::Mutex::new((200, "198.51.100.0/28\n")));
+    let (said, listener) = (answer.clone(), tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let url = format!("http://{}/exits", listener.local_addr().unwrap());
+    let handler = move || async move {
+        let (status, text) = *said.lock().unwrap();
+        (http::StatusCode::from_u16(status).unwrap(), text)
+    };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/exits", axum::routing::get(handler))).await });
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().display().to_string();
+    let settings = [("http.block_list_urls", url.as_str()), ("http.block_list_secs", "1"), ("site.data", &data)];
+    // nobody may be sent to this machine, a list neither
+    let careful = TestSite::start(app(), &settings[..2]).await;
+    careful.site().block_lists_fetched().await;
+    assert_eq!(status(&careful, "198.51.100.7", "/").await, 200);
+    assert!(events(&url).iter().any(|event| event.contains("may not be reached")), "and the log says why");
+    let settings = [&settings[..], &[("client.private_networks", "127.0.0.1/32")]].concat();
+    let site = TestSite::start(app(), &settings).await;
+    assert_eq!(status(&site, "198.51.100.7", "/").await, 200, "the site starts without waiting for others");
+    site.site().block_lists_fetched().await;
+    for address in ["198.51.100.7", "::ffff:198.51.100.7"] {
+        assert_eq!(status(&site, address, "/").await, 403, "{address}");
+    }
+    *answer.lock().unwrap() = (200, "198.51.100.16/28\n");
+    site.site().block_lists_fetched().await;
+    assert_eq!(status(&site, "198.51.100.7", "/").await, 403, "not before it is due");
+    for bad in [(500, "198.51.100.16/28\n"), (200, "<html>maintenance</html>"), (200, ""), (302, "")] {
+        *answer.lock().unwrap() = bad;
+        tokio::time::sleep(std::time::Duration::from_millis(1050)).await;
+        site.site().block_lists_fetched().await;
+        assert_eq!(status(&site, "198.51.100.7", "/").await, 403, "the one before stays: {bad:?}");
+    }
+    // after a restart the last good one counts at once
+    let again = TestSite::start(app(), &settings).await;
+    assert_eq!(status(&again, "198.51.100.7", "/").await, 403);
+    *answer.lock().unwrap() = (200, "198.51.100.16/28\n");
+    site.site().block_lists_fetched().await;
+    assert_eq!((status(&site, "198.51.100.7", "/").await, status(&site, "198.51.100.17", "/").await), (200, 403));
+}

@@ -27,9 +27,11 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let root = params.self_signed(&key).unwrap().der().clone();
+        let root = params.self_signed(&key).unwrap();
+        let (root, root_pem) = (root.der().clone(), root.pem());
         let made = Self { issuer: Issuer::new(params, key), root, folder: tempfile::tempdir().unwrap() };
         made.issue("localhost");
+        std::fs::write(made.path("ca.pem"), root_pem).unwrap();
         made
     }
 
@@ -230,4 +232,22 @@ async fn a_key_that_everybody_can_read_stops_production() {
     ] {
         assert_eq!(found(url).iter().any(|id| id == "cache.in_clear"), is_found, "{url}");
     }
+}
+
+// F119, V12.3.2, V12.3.4
+#[tokio::test]
+async fn requests_of_ours_go_to_who_shows_a_valid_certificate() {
+    use palisade::http::client::{Client, ClientSettings, FetchErrorKind};
+    let authority = Authority::new();
+    let served = authority.serve(&[]).await;
+    let url = format!("https://localhost:{}/", served.address.port());
+    let private_networks: Vec<_> = ["127.0.0.0/8", "::1/128"].iter().map(|network| network.parse().unwrap()).collect();
+    let settings = ClientSettings { private_networks, ..ClientSettings::default() };
+    let error = Client::new(&settings).unwrap().get(&url).await.unwrap_err();
+    assert_eq!(error.kind(), FetchErrorKind::Unreachable, "an unknown authority");
+    assert!(error.to_string().contains("certificate"), "{error}");
+    let named = ClientSettings { certificate_authority: Some(authority.path("ca.pem")), ..settings };
+    let client = Client::new(&named).unwrap();
+    assert_eq!(client.get(&url).await.unwrap().status(), 200);
+    assert!(client.get(&url.replace("localhost", "127.0.0.1")).await.is_err(), "a certificate for another name");
 }

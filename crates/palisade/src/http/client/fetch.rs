@@ -1,0 +1,169 @@
+use super::reach::Reach;
+use super::{ClientSettings, FetchError, FetchErrorKind as Kind};
+use crate::http::HostPattern;
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, LOCATION};
+use http::{HeaderMap, Method, Request, Response};
+use reqwest::redirect::Policy;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use url::{Host, Url};
+
+/// Fetches what is public. Cheap to clone; a handler takes it as an argument.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    reach: Reach,
+    time: Duration,
+    max_bytes: u64,
+    /// How many are followed: none, unless it was asked for.
+    redirects: u64,
+    max_redirects: u64,
+    /// All, if there is none.
+    only_hosts: Arc<[HostPattern]>,
+}
+
+impl Client {
+    /// A client with these limits.
+    ///
+    /// # Errors
+    /// When the file of `client.certificate_authority` cannot be used.
+    pub fn new(settings: &ClientSettings) -> io::Result<Self> {
+        let reach = Reach::new(&settings.private_networks);
+        let builder = reqwest::Client::builder().no_proxy().redirect(Policy::none()).referer(false);
+        let builder = builder.tls_backend_preconfigured(tls(settings.certificate_authority.as_deref())?);
+        let http = builder.dns_resolver(Arc::new(reach.clone())).build().map_err(io::Error::other)?;
+        Ok(Self {
+            http,
+            reach,
+            time: settings.timeout_secs.duration(),
+            max_bytes: settings.max_bytes,
+            redirects: 0,
+            max_redirects: settings.max_redirects,
+            only_hosts: settings.only_hosts.clone().into(),
+        })
+    }
+
+    /// The same client, which follows redirects of GET and HEAD, each judged like the first address, up to `client.max_redirects`. On the way to another
+    /// site only what says which content is liked goes along.
+    #[must_use]
+    pub fn following_redirects(&self) -> Self {
+        Self { redirects: self.max_redirects, ..self.clone() }
+    }
+
+    /// Fetches an address. A redirect is an answer like any other.
+    ///
+    /// # Errors
+    /// See [`FetchErrorKind`](super::FetchErrorKind). An answer with an error status is an answer.
+    pub async fn get(&self, url: &str) -> Result<Response<Bytes>, FetchError> {
+        let request = Request::get(url).body(Bytes::new());
+        self.send(request.map_err(|_| FetchError::new(Kind::Address, &shortened(url)))?).await
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, FetchError> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let answer = timeout(self.time, self.followed(request)).await;
+        answer.unwrap_or_else(|_| Err(FetchError::new(Kind::TooSlow, &host)))
+    }
+
+    async fn followed(&self, request: Request<Bytes>) -> Result<Response<Bytes>, FetchError> {
+        let (parts, body) = request.into_parts();
+        let text = parts.uri.to_string();
+        let mut url = Url::parse(&text).map_err(|_| FetchError::new(Kind::Address, &shortened(&text)))?;
+        let mut headers = parts.headers;
+        let follows = matches!(parts.method, Method::GET | Method::HEAD) && self.redirects > 0;
+        for _ in 0..=self.redirects {
+            let answer = self.asked(&parts.method, &url, &headers, &body).await?;
+            let Some(next) = redirected(&answer, &url).filter(|_| follows) else { return Ok(answer) };
+            if url.scheme() == "https" && next.scheme() != "https" {
+                return Err(FetchError::new(Kind::Address, &shortened(next.as_str())));
+            }
+            if next.origin() != url.origin() {
+                headers = harmless(&headers);
+            }
+            url = next;
+        }
+        Err(FetchError::new(Kind::TooManyRedirects, url.host_str().unwrap_or_default()))
+    }
+
+    async fn asked(&self, method: &Method, url: &Url, headers: &HeaderMap, body: &Bytes) -> Result<Response<Bytes>, FetchError> {
+        let host = self.judged(url)?;
+        let failed = |error| FetchError::of(error, host);
+        let request = self.http.request(method.clone(), url.clone()).headers(headers.clone()).body(body.clone());
+        let mut answer = request.send().await.map_err(failed)?;
+        let too_large = || FetchError::new(Kind::TooLarge, host);
+        if answer.content_length().is_some_and(|length| length > self.max_bytes) {
+            return Err(too_large());
+        }
+        let mut whole = BytesMut::new();
+        while let Some(piece) = answer.chunk().await.map_err(failed)? {
+            if (whole.len() + piece.len()) as u64 > self.max_bytes {
+                return Err(too_large());
+            }
+            whole.extend_from_slice(&piece);
+        }
+        let mut made = Response::new(whole.freeze());
+        *made.status_mut() = answer.status();
+        *made.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(made)
+    }
+
+    /// The host, if the address may be asked. Names are judged when they are resolved; addresses here, because nobody resolves them.
+    fn judged<'u>(&self, url: &'u Url) -> Result<&'u str, FetchError> {
+        let host = url.host_str().unwrap_or_default();
+        let is_web = matches!(url.scheme(), "http" | "https");
+        if !is_web || !url.username().is_empty() || url.password().is_some() {
+            return Err(FetchError::new(Kind::Address, &shortened(url.as_str())));
+        }
+        let is_reached = match url.host() {
+            Some(Host::Ipv4(address)) => self.reach.allows(address.into()),
+            Some(Host::Ipv6(address)) => self.reach.allows(address.into()),
+            Some(Host::Domain(_)) => true,
+            None => false,
+        };
+        let is_listed = self.only_hosts.is_empty() || self.only_hosts.iter().any(|pattern| pattern.matches(host));
+        if is_reached && is_listed { Ok(host) } else { Err(FetchError::new(Kind::Refused, host)) }
+    }
+}
+
+fn redirected(answer: &Response<Bytes>, from: &Url) -> Option<Url> {
+    let is_redirect = matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    let location = answer.headers().get(LOCATION).filter(|_| is_redirect)?;
+    from.join(location.to_str().ok()?).ok()
+}
+
+/// What another site may be told: not who we are to the first one.
+fn harmless(headers: &HeaderMap) -> HeaderMap {
+    let kept = [ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE];
+    headers.iter().filter(|(name, _)| kept.contains(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Enough of an address to know it again, without a password, and without what stands behind its path, where tokens are.
+fn shortened(url: &str) -> String {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    url[..end].rsplit('@').next().unwrap_or_default().chars().take(80).collect()
+}
+
+/// The authorities of the browsers, which are part of the program, and those of a file.
+fn tls(authority: Option<&str>) -> io::Result<ClientConfig> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    if let Some(path) = authority {
+        let unusable = |error: String| io::Error::other(format!("client.certificate_authority: {path} cannot be used: {error}"));
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))? {
+            let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+            roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(io::Error::other)?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}

@@ -1,0 +1,53 @@
+use super::reach::is_public;
+use crate::checks::{Check, Level};
+use crate::http::HostPattern;
+use crate::settings::{Secs, section};
+use ipnet::IpNet;
+
+section! {
+    /// What requests of ours may reach, and how long and how much they may take.
+    ClientSettings("client") {
+        /// Seconds in which an answer must be whole
+        timeout_secs: Secs = |_| Secs(10);
+        /// Most bytes of an answer
+        max_bytes: u64 = |_| 4_194_304;
+        /// Most redirects that are followed where the site's code follows them, each judged like the first address
+        max_redirects: u64 = |_| 5;
+        /// Hosts that may be reached, a leading dot with everything below; all public ones if none is named
+        only_hosts: Vec<HostPattern> = |_| Vec::new();
+        /// Networks that are not public and may be reached all the same, such as the one of an internal service
+        private_networks: Vec<IpNet> = |_| Vec::new();
+        /// PEM file of certificate authorities to trust beside those of the browsers
+        certificate_authority: Option<String> = |_| None;
+    }
+}
+
+/// Where clouds tell a machine its own credentials.
+const METADATA: [u8; 4] = [169, 254, 169, 254];
+
+/// What can be wrong with these settings.
+pub const CHECKS: &[Check<ClientSettings>] = &[
+    Check {
+        id: "client.everything_reachable",
+        django: None,
+        level: Level::Error,
+        title: "requests of this site may reach everything, or what clouds tell a machine of its credentials",
+        why: "whoever can choose an address that the site fetches reads what only this machine may (ASVS 13.2.4)",
+        fix: "list only the networks of your own services in client.private_networks, for example 10.0.7.0/24",
+        fires: |settings| {
+            settings
+                .private_networks
+                .iter()
+                .any(|network| network.prefix_len() < 8 || network.contains(&std::net::IpAddr::from(METADATA)))
+        },
+    },
+    Check {
+        id: "client.private_reachable",
+        django: None,
+        level: Level::Info,
+        title: "requests of this site may reach networks that are not public",
+        why: "an address that a visitor chooses leads there as well",
+        fix: "keep client.private_networks as small as it can be",
+        fires: |settings| settings.private_networks.iter().any(|network| !is_public(network.network())),
+    },
+];

@@ -1,0 +1,26 @@
+//! Files of the data folder: whole or not there, and for nobody but the site's user.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes a file that only its owner can read, in place of an older one: a crash leaves the one or the other, never half of one.
+///
+/// # Errors
+/// When it cannot be written; the old one is whole then.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent)?;
+    let unfinished = path.with_extension("new");
+    let _ = fs::remove_file(&unfinished);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&unfinished)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    // the name is on the disk only when the folder is
+    File::open(parent).and_then(|folder| folder.sync_all()).or(Ok(()))
+}
