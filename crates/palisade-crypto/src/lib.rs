@@ -6,6 +6,7 @@
 //! | the site's keys, rotation, keys derived by purpose | [`KeyRing`] |
 //! | values shared with Django: cookies, sessions, `signing.dumps` | [`signing`] |
 //! | session hash and password reset token of a user, as Django makes them | [`user_tokens`] |
+//! | a value kept where others may read, encrypted and bound to its place | [`seal`] |
 //! | an unguessable value and the hash that is stored of it | [`random`] |
 //!
 //! ```
@@ -22,6 +23,7 @@ mod encoding;
 mod key_ring;
 mod mac;
 pub mod random;
+pub mod seal;
 mod secret;
 pub mod signing;
 pub mod user_tokens;
