@@ -63,6 +63,7 @@ impl App {
         let mut migrations = Migrations::default();
         migrations.add(auth::migrations);
         migrations.add(sessions::migrations);
+        migrations.add(super::acme::migrations);
         Self {
             templates: Vec::new(),
             static_files: StaticFiles::default(),

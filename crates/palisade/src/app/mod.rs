@@ -3,6 +3,7 @@
 //! [`App`] collects what a site is made of, [`App::run`] is its command line. The way of a request is in `way.rs` and `guard.rs`, step by step, in the
 //! order that ARCHITECTURE.md lists; a test asserts the order.
 
+mod acme;
 mod boot;
 mod builder;
 mod guard;
@@ -17,6 +18,7 @@ mod shield;
 mod site;
 mod way;
 
+pub use acme::{AcmeSettings, Challenge};
 pub use boot::{BootError, Prepared};
 pub use builder::{App, SiteCommand};
 pub use keys::{KeyFile, KeySettings};

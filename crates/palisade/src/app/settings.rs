@@ -1,3 +1,4 @@
+use super::acme::{self, AcmeSettings};
 use super::keys::{self, KeySettings};
 use super::server::{ServerSettings, TlsSettings};
 use crate::auth::{self, PasswordSettings};
@@ -50,6 +51,8 @@ pub struct SiteSettings {
     pub server: ServerSettings,
     /// `[tls]`
     pub tls: TlsSettings,
+    /// `[acme]`
+    pub acme: AcmeSettings,
     /// `[http]`
     pub http: HttpSettings,
     /// `[client]`
@@ -88,6 +91,7 @@ impl SiteSettings {
             site: SiteSection::read(&mut reader),
             server: ServerSettings::read(&mut reader),
             tls: TlsSettings::read(&mut reader),
+            acme: AcmeSettings::read(&mut reader),
             http: HttpSettings::read(&mut reader),
             client: ClientSettings::read(&mut reader),
             headers: HeaderSettings::read(&mut reader),
@@ -109,6 +113,7 @@ impl SiteSettings {
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = checks::run(CHECKS, self);
         findings.extend(checks::run(keys::CHECKS, self));
+        findings.extend(checks::run(acme::CHECKS, self));
         findings.extend(checks::run(http::CHECKS, &self.http));
         findings.extend(checks::run(client::CHECKS, &self.client));
         findings.extend(checks::run(headers::CHECKS, &self.headers));
@@ -118,6 +123,11 @@ impl SiteSettings {
         findings.extend(checks::run(throttle::CHECKS, &self.throttle));
         findings.extend(checks::run(db::CHECKS, &self.database));
         findings
+    }
+
+    /// Whether this process ends TLS, with a certificate of files or one that it orders.
+    pub fn ends_tls(&self) -> bool {
+        self.tls.has_files() || self.acme.is_on()
     }
 
     /// The folder of the database, the key and files.
@@ -165,9 +175,9 @@ const CHECKS: &[Check<SiteSettings>] = &[
         level: Level::Error,
         title: "nobody ends TLS: there is no certificate and no trusted proxy, so every request would be sent to HTTPS again and again",
         why: "a site that is only reachable in clear cannot protect a session (ASVS 12.2.1)",
-        fix: "name the files of a certificate in tls.certificate and tls.key, or put a proxy that ends TLS in front and list its address in \
+        fix: "let the site order a certificate (acme.domains), or name the files of one in tls.certificate and tls.key, or put a proxy that ends TLS in front and list its address in \
               http.trusted_proxies, for example 127.0.0.1/32",
-        fires: |settings| settings.http.trusted_proxies.is_empty() && !settings.tls.is_on(),
+        fires: |settings| settings.http.trusted_proxies.is_empty() && !settings.ends_tls(),
     },
     Check {
         id: "tls.no_redirect",
@@ -176,7 +186,7 @@ const CHECKS: &[Check<SiteSettings>] = &[
         title: "nobody answers plain HTTP, so whoever types the site's name without https:// may find nothing",
         why: "a browser that never got an answer over HTTPS tries plain HTTP first",
         fix: "set tls.redirect_address = \"0.0.0.0:80\"",
-        fires: |settings| settings.tls.is_on() && settings.tls.redirect_address.is_none(),
+        fires: |settings| settings.ends_tls() && settings.tls.redirect_address.is_none(),
     },
     Check {
         id: "tls.key_readable",

@@ -1,6 +1,8 @@
+use super::acme::Challenges;
 use super::lists::BlockLists;
 use super::{RouteInfo, SiteSettings};
 use crate::auth::Accounts;
+use crate::crypto::KeyRing;
 use crate::csrf::{Csrf, Refusal};
 use crate::db::Database;
 use crate::headers::SecurityHeaders;
@@ -33,6 +35,10 @@ pub struct Site {
     pub(super) proxies: TrustedProxies,
     pub(crate) block_lists: BlockLists,
     pub(super) challenge: Option<Challenge>,
+    /// Of certificates that are ordered.
+    pub(super) challenges: Option<Arc<Challenges>>,
+    #[cfg_attr(not(feature = "acme"), expect(dead_code, reason = "what is sealed is for certificates so far"))]
+    pub(super) ring: KeyRing,
     pub(super) throttle: Arc<Throttle>,
     pub(super) limits: SiteLimits,
     /// Whether it was said that somebody who is no proxy speaks for others.

@@ -100,6 +100,7 @@ fn warn_of_strange_proxy(site: &Site, peer: Peer, headers: &HeaderMap) {
 async fn gate(arrival: &Arrival, parts: &mut Parts, link: Link) -> Result<(), Response> {
     let host = allowed_host(arrival, parts)?; // 4
     known_method_and_path(arrival, parts)?;
+    proven(arrival, parts)?;
     secure(arrival, parts, link, &host)?; // 5
     welcome(arrival, parts).await // 6
 }
@@ -146,6 +147,12 @@ fn known_method_and_path(arrival: &Arrival, parts: &Parts) -> Result<(), Respons
 /// `.` and `..` as parts of a path: browsers remove them, so whoever sends them is trying something.
 fn has_dots(path: &str) -> bool {
     path.split('/').any(|part| part == "." || part == "..")
+}
+
+/// An authority that checks whether a name is ours asks in clear, and whoever it is.
+fn proven(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
+    let file = arrival.site.challenges.as_ref().and_then(|challenges| challenges.file(parts.uri.path()));
+    file.map_or(Ok(()), |text| Err(text.into_response()))
 }
 
 fn secure(arrival: &Arrival, parts: &Parts, link: Link, host: &RequestHost) -> Result<(), Response> {

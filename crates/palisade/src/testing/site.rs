@@ -20,6 +20,8 @@ pub struct TestSite {
     site: Arc<Site>,
     clock: FrozenClock,
     folder: PathBuf,
+    /// The data folder and the database, as settings.
+    shared: Vec<(&'static str, String)>,
 }
 
 impl TestSite {
@@ -57,7 +59,18 @@ impl TestSite {
         }
         let server = servers::server("PALISADE_TEST_POSTGRES")?;
         let url = own_database(&server).await;
-        Some(Self::start(app, &[settings, &[("database.url", &url)]].concat()).await)
+        let mut site = Self::start(app, &[settings, &[("database.url", &url)]].concat()).await;
+        site.shared.push(("database.url", url));
+        Some(site)
+    }
+
+    /// Another instance beside this one, on the same database and with the same keys.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn beside(&self, app: App, settings: &[(&str, &str)]) -> Self {
+        let shared: Vec<(&str, &str)> = self.shared.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        Self::start(app, &[settings, &shared].concat()).await
     }
 
     /// Starts a site that may refuse to.
@@ -79,7 +92,8 @@ impl TestSite {
         let clock = FrozenClock::at(chrono::Utc::now());
         let prepared = Prepared::new(app, sources).map_err(BootError::Settings)?;
         let site = prepared.boot(Arc::new(clock.clone())).await?;
-        Ok(Self { site: Arc::new(site), clock, folder })
+        let shared = vec![("site.data", site.settings().site.data.clone())];
+        Ok(Self { site: Arc::new(site), clock, folder, shared })
     }
 
     /// A browser with no cookies. It sees the site as `http://localhost`, or as `https://desk.example.org` in production.

@@ -136,7 +136,11 @@ fn every_test_that_the_proof_names_exists() {
             },
         };
         let paths = if path.is_empty() {
-            vec!["crates/palisade-crypto/tests/it/vectors.rs".into(), "crates/palisade-crypto/tests/it/rotation.rs".into()]
+            vec![
+                "crates/palisade-crypto/tests/it/vectors.rs".into(),
+                "crates/palisade-crypto/tests/it/rotation.rs".into(),
+                "crates/palisade-crypto/tests/it/sealing.rs".into(),
+            ]
         } else {
             vec![path]
         };

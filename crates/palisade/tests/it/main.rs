@@ -1,6 +1,7 @@
 //! Palisade under attack: every test here goes the way of a visitor's request.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod acme;
 mod architecture;
 mod attacks;
 mod check;

@@ -21,6 +21,7 @@ mod watched;
 pub use settings::{ServerSettings, TlsSettings};
 pub use tls::TlsError;
 
+use super::acme::ACME_TLS;
 use super::{Site, SiteSettings, way};
 use crate::http::{Link, Peer};
 use axum::body::Body;
@@ -39,7 +40,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tls::Certificates;
+pub(super) use tls::Certificates;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
@@ -91,11 +92,13 @@ impl Server {
     /// See [`ListenError`].
     pub fn listen(site: Arc<Site>) -> Result<Self, ListenError> {
         let (settings, tls) = (&site.settings.server, &site.settings.tls);
-        let certificates = tls.is_on().then(|| Certificates::load(tls)).transpose().map_err(ListenError::Tls)?;
+        let ordered = site.challenges.clone().filter(|_| !tls.has_files()).map(Certificates::ordered);
+        let loaded = tls.has_files().then(|| Certificates::load(tls)).transpose().map_err(ListenError::Tls)?;
+        let certificates = loaded.or(ordered);
         let config = certificates.clone().map(tls::config).transpose().map_err(ListenError::Tls)?;
         let mut inherited = ListenFd::from_env();
         let listener = listener(&site.settings, &mut inherited, 0, settings.address)?;
-        let redirect = tls.redirect_address.filter(|_| tls.is_on());
+        let redirect = tls.redirect_address.filter(|_| site.settings.ends_tls());
         let redirect = redirect.map(|address| self::listener(&site.settings, &mut inherited, 1, address)).transpose()?;
         let shared = Shared {
             slots: Slots::new(settings.max_connections, settings.max_connections_per_address),
@@ -131,7 +134,7 @@ impl Server {
     /// Serves until `stop` is done, then lets requests finish.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
         let Self { shared, listener, redirect, certificates } = self;
-        let watching = certificates.map(|certificates| tokio::spawn(certificates.watch()));
+        let watching = certificates.map(|certificates| tokio::spawn(looked_after(shared.site.clone(), certificates)));
         let graceful = GracefulShutdown::new();
         tokio::pin!(stop);
         loop {
@@ -162,6 +165,16 @@ impl Server {
         let drained = timeout(shared.site.settings.server.drain_secs.duration(), graceful.shutdown()).await;
         Stopped { cut_off: if drained.is_err() { shared.slots.taken() } else { 0 } }
     }
+}
+
+/// Keeps the certificate fresh, for as long as the server runs.
+async fn looked_after(site: Arc<Site>, certificates: Arc<Certificates>) {
+    #[cfg(feature = "acme")]
+    if site.settings.acme.is_on() {
+        return crate::app::acme::keep(site, certificates).await;
+    }
+    drop(site);
+    certificates.watch().await;
 }
 
 /// The socket that whoever started this process opened, or one of our own.
@@ -232,6 +245,8 @@ impl Shared {
             (Some(tls), Link::Encrypted) => {
                 let handshake = timeout(self.site.settings.server.handshake_timeout_secs.duration(), tls.accept(stream)).await;
                 match handshake {
+                    // an authority looks at the certificate and says nothing (RFC 8737 section 3)
+                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ACME_TLS) => return,
                     Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => self.http2(stream, peer, watcher).await,
                     Ok(Ok(stream)) => self.http1(stream, peer, watcher).await,
                     Ok(Err(_)) | Err(_) => return,

@@ -46,8 +46,8 @@ section! {
 }
 
 impl TlsSettings {
-    /// Whether this process ends TLS.
-    pub fn is_on(&self) -> bool {
+    /// Whether a certificate is named.
+    pub fn has_files(&self) -> bool {
         self.certificate.is_some() || self.key.is_some()
     }
 }

@@ -1,6 +1,7 @@
 //! TLS 1.2 and 1.3 by rustls, with certificates that are read again when their files change.
 
 use super::TlsSettings;
+use crate::app::acme::{ACME_TLS, Challenges};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -12,12 +13,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-/// A certificate and its key, as the files hold them now.
-pub(super) struct Certificates {
-    certificate: PathBuf,
-    key: PathBuf,
-    current: RwLock<Arc<CertifiedKey>>,
-    seen: Mutex<Stamp>,
+/// The certificate that is shown, and where it comes from.
+pub(in crate::app) struct Certificates {
+    /// None before the first one is issued: then every handshake fails.
+    current: RwLock<Option<Arc<CertifiedKey>>>,
+    source: Source,
+}
+
+enum Source {
+    /// As the files hold it now.
+    Files { certificate: PathBuf, key: PathBuf, seen: Mutex<Stamp> },
+    /// As an authority issued it.
+    Ordered(Arc<Challenges>),
 }
 
 /// When the two files were changed, and how long they are.
@@ -41,11 +48,21 @@ impl Certificates {
         };
         let (certificate, key) = (PathBuf::from(certificate), PathBuf::from(key));
         let seen = Mutex::new(stamp(&certificate, &key));
-        let current = RwLock::new(read(&certificate, &key)?);
-        Ok(Arc::new(Self { certificate, key, current, seen }))
+        let current = RwLock::new(Some(read(&certificate, &key)?));
+        Ok(Arc::new(Self { current, source: Source::Files { certificate, key, seen } }))
     }
 
-    /// Looks at the files for as long as the server runs. Connections that are open keep the certificate they have.
+    /// One that is to be ordered.
+    pub(super) fn ordered(challenges: Arc<Challenges>) -> Arc<Self> {
+        Arc::new(Self { current: RwLock::new(None), source: Source::Ordered(challenges) })
+    }
+
+    /// Shows this one from now on. Connections that are open keep the one they have.
+    pub(in crate::app) fn show(&self, certificate: Arc<CertifiedKey>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(certificate);
+    }
+
+    /// Looks at the files for as long as the server runs.
     pub(super) async fn watch(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         loop {
@@ -56,17 +73,18 @@ impl Certificates {
     }
 
     fn look(&self) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = stamp(&self.certificate, &self.key);
+        let Source::Files { certificate, key, seen } = &self.source else { return };
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = stamp(certificate, key);
         if now == *seen {
             return;
         }
         // files that are half written are read again when they are whole
         *seen = now;
-        match read(&self.certificate, &self.key) {
-            Ok(key) => {
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = key;
-                tracing::info!(target: "palisade", certificate = %self.certificate.display(), "the certificate was read again");
+        match read(certificate, key) {
+            Ok(read) => {
+                self.show(read);
+                tracing::info!(target: "palisade", certificate = %certificate.display(), "the certificate was read again");
             }
             Err(error) => {
                 tracing::error!(target: "palisade", %error, "the certificate was changed and cannot be used: the one before stays");
@@ -76,14 +94,21 @@ impl Certificates {
 }
 
 impl ResolvesServerCert for Certificates {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.read().unwrap_or_else(PoisonError::into_inner).clone())
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let proves = hello.alpn().is_some_and(|mut offered| offered.next() == Some(ACME_TLS) && offered.next().is_none());
+        match &self.source {
+            Source::Ordered(challenges) if proves => challenges.certificate(hello.server_name()?),
+            _ => self.current.read().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
     }
 }
 
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Certificates({})", self.certificate.display())
+        match &self.source {
+            Source::Files { certificate, .. } => write!(f, "Certificates({})", certificate.display()),
+            Source::Ordered(_) => f.write_str("Certificates(ordered)"),
+        }
     }
 }
 
@@ -116,10 +141,14 @@ fn unreadable(setting: &str, path: &Path, error: &rustls::pki_types::pem::Error)
 pub(super) fn config(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, TlsError> {
     let failed =
         |error: rustls::Error| TlsError { what: format!("TLS: {error}"), fix: "report this as a mistake of the framework" };
+    let is_ordered = matches!(certificates.source, Source::Ordered(_));
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder.with_protocol_versions(&[&version::TLS13, &version::TLS12]).map_err(failed)?;
     let mut config = builder.with_no_client_auth().with_cert_resolver(certificates);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    if is_ordered {
+        config.alpn_protocols.push(ACME_TLS.to_vec());
+    }
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(failed)?;
     Ok(Arc::new(config))
 }

@@ -1,0 +1,203 @@
+use super::order::{Issued, Orderer, Proof, is_unknown_account};
+use super::store::Store;
+use crate::app::Site;
+use crate::app::server::Certificates;
+use palisade_crypto::random;
+use rcgen::{CertificateParams, CustomExtension, KeyPair};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use x509_parser::parse_x509_certificate;
+
+/// How often an instance looks for what another one did.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Seconds that an order may take before another instance tries.
+const TURN_SECS: i64 = 600;
+/// Seconds after the first order that failed; twice as many after each further one.
+const FIRST_PAUSE_SECS: i64 = 60;
+/// Most of them.
+const LAST_PAUSE_SECS: i64 = 6 * 3600;
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// Sees to it that there is a certificate, for as long as the server runs.
+pub(in crate::app) async fn keep(site: Arc<Site>, certificates: Arc<Certificates>) {
+    let mut keeper = Keeper::new(&site, certificates);
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = keeper.look().await {
+            tracing::error!(target: "palisade", %error, "certificates cannot be looked after");
+        }
+    }
+}
+
+struct Keeper<'a> {
+    site: &'a Site,
+    store: Store,
+    certificates: Arc<Certificates>,
+    /// The chain that is shown, and when it is renewed.
+    shown: Option<(Issued, Lifetime)>,
+    /// From 0 to 255: instances do not all begin at once.
+    chance: u8,
+}
+
+/// When a certificate holds, in seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lifetime {
+    pub(super) begin: i64,
+    pub(super) end: i64,
+}
+
+impl Lifetime {
+    /// When a third of it is left, or up to a twentieth earlier.
+    pub(super) fn renewal(self, chance: u8) -> i64 {
+        let length = (self.end - self.begin).max(0);
+        self.end - length / 3 - length / 20 * i64::from(chance) / 255
+    }
+}
+
+impl<'a> Keeper<'a> {
+    fn new(site: &'a Site, certificates: Arc<Certificates>) -> Self {
+        let store = Store::new(site.database.clone(), site.ring.clone());
+        Self { site, store, certificates, shown: None, chance: random::bytes::<1>()[0] }
+    }
+
+    fn now(&self) -> i64 {
+        chrono::Utc::now().timestamp()
+    }
+
+    /// One look: takes over what another instance did, and orders where it is due and our turn.
+    async fn look(&mut self) -> Result<(), Failed> {
+        self.take_over().await?;
+        self.answer().await?;
+        if !self.is_due() {
+            return Ok(());
+        }
+        let Some(failed) = self.store.take_turn(self.now(), self.now() + TURN_SECS).await? else { return Ok(()) };
+        // somebody may have been faster
+        self.take_over().await?;
+        if !self.is_due() {
+            return Ok(self.store.end_turn(0, 0).await?);
+        }
+        let ordered = self.order().await;
+        self.store.close_challenges().await?;
+        self.answer().await?;
+        match ordered {
+            Ok(()) => Ok(self.store.end_turn(0, 0).await?),
+            Err(error) => self.failed(failed, &error).await,
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        let wanted = &self.site.settings.acme;
+        self.shown.as_ref().is_none_or(|(issued, lifetime)| {
+            issued.domains != wanted.domains || issued.directory != wanted.directory || lifetime.renewal(self.chance) <= self.now()
+        })
+    }
+
+    /// Shows the certificate that is kept, if it is another one.
+    async fn take_over(&mut self) -> Result<(), Failed> {
+        let Some(kept) = self.store.get("certificate").await? else { return Ok(()) };
+        let issued: Issued = serde_json::from_slice(kept.expose())?;
+        if self.shown.as_ref().is_some_and(|(shown, _)| shown.chain == issued.chain) {
+            return Ok(());
+        }
+        let lifetime = self.show(&issued)?;
+        self.shown = Some((issued, lifetime));
+        Ok(())
+    }
+
+    fn show(&self, issued: &Issued) -> Result<Lifetime, Failed> {
+        let chain = CertificateDer::pem_slice_iter(issued.chain.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+        let lifetime = lifetime(&chain)?;
+        let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes())?;
+        self.certificates.show(Arc::new(CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())?));
+        Ok(lifetime)
+    }
+
+    /// Answers the challenges that are open, whoever ordered.
+    async fn answer(&self) -> Result<(), Failed> {
+        answer(self.site, &self.store, self.now()).await
+    }
+
+    async fn order(&mut self) -> Result<(), Failed> {
+        let acme = &self.site.settings.acme;
+        tracing::info!(target: "palisade", domains = ?acme.domains, directory = acme.directory, "a certificate is ordered");
+        // with SQLite there is no other instance
+        let is_alone = self.site.database.backend() == sea_orm::DbBackend::Sqlite;
+        let spread = if is_alone { Duration::ZERO } else { LOOK_EVERY * 2 };
+        let client = &self.site.views.client;
+        let orderer = Orderer { settings: acme, client, store: &self.store, now: self.now() };
+        let order = match orderer.begin().await {
+            Err(error) if is_unknown_account(&error) => {
+                self.store.forget_account(&acme.directory).await?;
+                orderer.begin().await?
+            }
+            order => order?,
+        };
+        self.answer().await?;
+        tokio::time::sleep(spread).await;
+        let issued = orderer.finish(order).await?;
+        // what cannot be used is not kept
+        let lifetime = self.show(&issued)?;
+        self.store.put("certificate", &zeroize::Zeroizing::new(serde_json::to_vec(&issued)?), lifetime.end).await?;
+        let (domains, days) = (&issued.domains, (lifetime.end - self.now()) / 86_400);
+        tracing::info!(target: "palisade", ?domains, days, "a certificate was issued");
+        self.shown = Some((issued, lifetime));
+        Ok(())
+    }
+
+    async fn failed(&self, before: u32, error: &Failed) -> Result<(), Failed> {
+        let pause = pause_secs(before, self.chance);
+        let left = self.shown.as_ref().map_or(0, |(_, lifetime)| lifetime.end - self.now());
+        let (left_hours, pause_secs) = (left.max(0) / 3600, pause);
+        tracing::error!(
+            target: "palisade", %error, left_hours, pause_secs,
+            "a certificate could not be ordered: the one before is shown for as long as it holds, and the order is tried again"
+        );
+        Ok(self.store.end_turn(before.saturating_add(1), self.now() + pause).await?)
+    }
+}
+
+/// How long to wait after so many failures before this one.
+pub(super) fn pause_secs(before: u32, chance: u8) -> i64 {
+    let pause = FIRST_PAUSE_SECS.saturating_mul(1 << before.min(16)).min(LAST_PAUSE_SECS);
+    pause + pause / 4 * i64::from(chance) / 255
+}
+
+async fn answer(site: &Site, store: &Store, now: i64) -> Result<(), Failed> {
+    let (mut http, mut tls) = (HashMap::new(), HashMap::new());
+    for open in store.challenges(now).await? {
+        let proof: Proof = serde_json::from_slice(open.expose())?;
+        tls.insert(proof.domain.to_lowercase(), proving(&proof)?);
+        http.insert(proof.token, proof.text);
+    }
+    if let Some(challenges) = &site.challenges {
+        challenges.set(http, tls);
+    }
+    Ok(())
+}
+
+/// The certificate of tls-alpn-01 ([RFC 8737 section 3](https://www.rfc-editor.org/rfc/rfc8737#section-3)).
+fn proving(proof: &Proof) -> Result<Arc<CertifiedKey>, Failed> {
+    let mut params = CertificateParams::new(vec![proof.domain.clone()])?;
+    let digest: [u8; 32] = proof.digest.as_slice().try_into()?;
+    params.custom_extensions = vec![CustomExtension::new_acme_identifier(&digest)];
+    let key = KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+    let key = aws_lc_rs::default_provider().key_provider.load_private_key(PrivateKeyDer::from(key))?;
+    // not `from_der`, which does not know the extension that is the point of it
+    Ok(Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key)))
+}
+
+fn lifetime(chain: &[CertificateDer<'_>]) -> Result<Lifetime, Failed> {
+    let first = chain.first().ok_or("the authority sent no certificate")?;
+    let (_, certificate) = parse_x509_certificate(first)?;
+    let validity = certificate.validity();
+    Ok(Lifetime { begin: validity.not_before.timestamp(), end: validity.not_after.timestamp() })
+}

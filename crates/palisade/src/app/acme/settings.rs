@@ -1,0 +1,115 @@
+use crate::app::SiteSettings;
+use crate::checks::{Check, Level};
+use crate::crypto::Secret;
+use crate::settings::{section, setting_words};
+
+/// How the authority sees that a name is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenge {
+    /// By a certificate that is shown on port 443 ([RFC 8737](https://www.rfc-editor.org/rfc/rfc8737)): nothing but `server.address` is needed.
+    TlsAlpn,
+    /// By a file on port 80 ([RFC 8555 section 8.3](https://www.rfc-editor.org/rfc/rfc8555#section-8.3)): needs `tls.redirect_address`.
+    Http,
+}
+
+setting_words!(Challenge, "tls-alpn-01 or http-01", TlsAlpn = "tls-alpn-01", Http = "http-01");
+
+section! {
+    /// Certificates from an authority that gives them to whoever shows that a name is his.
+    AcmeSettings("acme") {
+        /// Names of the certificate; none, and there is no order
+        domains: Vec<String> = |_| Vec::new();
+        /// E-mail address that the authority may write to
+        contact: Option<String> = |_| None;
+        /// Whether you accept the authority's terms of service
+        accept_terms: bool = |_| false;
+        /// The authority, by the address of its directory
+        directory: String = |_| "https://acme-v02.api.letsencrypt.org/directory".into();
+        /// How it is shown that a name is ours: tls-alpn-01 (on server.address) or http-01 (on tls.redirect_address)
+        challenge: Challenge = |_| Challenge::TlsAlpn;
+        /// Account at the authority that the order belongs to, where it asks for one (external account binding): its key id
+        account_id: Option<String> = |_| None;
+        /// The key of that account, in base64url
+        account_key: Option<Secret<String>> = |_| None;
+    }
+}
+
+impl AcmeSettings {
+    /// Whether certificates are ordered.
+    pub fn is_on(&self) -> bool {
+        !self.domains.is_empty()
+    }
+}
+
+fn is_served(settings: &SiteSettings, domain: &str) -> bool {
+    settings.http.allowed_hosts.iter().any(|host| host.matches(domain))
+}
+
+/// What can be wrong with these settings.
+pub const CHECKS: &[Check<SiteSettings>] = &[
+    Check {
+        id: "acme.not_built",
+        django: None,
+        level: Level::Error,
+        title: "certificates are to be ordered, and this program cannot",
+        why: "the site would have no certificate",
+        fix: "build with the feature acme, or name files in tls.certificate and tls.key",
+        fires: |settings| settings.acme.is_on() && cfg!(not(feature = "acme")),
+    },
+    Check {
+        id: "acme.terms",
+        django: None,
+        level: Level::Error,
+        title: "the authority's terms of service are not accepted",
+        why: "it gives certificates to those only who accept them",
+        fix: "read them, and set acme.accept_terms = true",
+        fires: |settings| settings.acme.is_on() && !settings.acme.accept_terms,
+    },
+    Check {
+        id: "acme.two_certificates",
+        django: None,
+        level: Level::Error,
+        title: "there are a certificate in files and one to be ordered",
+        why: "nobody could say which one visitors see",
+        fix: "leave out tls.certificate and tls.key, or acme.domains",
+        fires: |settings| settings.acme.is_on() && settings.tls.has_files(),
+    },
+    Check {
+        id: "acme.not_served",
+        django: None,
+        level: Level::Error,
+        title: "a certificate is to be ordered for a name that is not served",
+        why: "whoever checks that the name is ours would be turned away",
+        fix: "write every name of acme.domains into http.allowed_hosts too; names with * cannot be shown this way",
+        fires: |settings| settings.acme.domains.iter().any(|domain| domain.contains('*') || !is_served(settings, domain)),
+    },
+    Check {
+        id: "acme.nowhere_to_show",
+        django: None,
+        level: Level::Error,
+        title: "challenges of http-01 are asked on port 80, and nobody listens there",
+        why: "every order would fail",
+        fix: "set tls.redirect_address = \"0.0.0.0:80\", or acme.challenge = \"tls-alpn-01\"",
+        fires: |settings| {
+            settings.acme.is_on() && settings.acme.challenge == Challenge::Http && settings.tls.redirect_address.is_none()
+        },
+    },
+    Check {
+        id: "acme.in_clear",
+        django: None,
+        level: Level::Error,
+        title: "the authority is asked in clear",
+        why: "whoever is on the way could order certificates in this account",
+        fix: "name its directory in acme.directory by https://",
+        fires: |settings| settings.acme.is_on() && !settings.acme.directory.starts_with("https://"),
+    },
+    Check {
+        id: "acme.account_by_halves",
+        django: None,
+        level: Level::Error,
+        title: "one of acme.account_id and acme.account_key is set, and the authority needs both",
+        why: "no order would be accepted",
+        fix: "set both, as the authority gave them, or neither",
+        fires: |settings| settings.acme.account_id.is_some() != settings.acme.account_key.is_some(),
+    },
+];
