@@ -69,7 +69,7 @@ impl Prepared {
         }
         let settings = SiteSettings::read(sources)?;
         let static_files = Arc::new(app.take_static_files());
-        let routes = app.take_routes(&static_files);
+        let routes = app.take_routes(&static_files, &settings);
         Ok(Self { app, routes, static_files, settings })
     }
 
@@ -223,6 +223,8 @@ impl Prepared {
             ring,
             throttle: Arc::new(Throttle::new(shared)),
             limits: SiteLimits { requests: settings.throttle.requests(), changes: settings.throttle.changes() },
+            began: std::time::Instant::now(),
+            open: std::sync::OnceLock::new(),
             has_warned: AtomicBool::new(false),
             router: app.layers.into_iter().fold(router, |router, layer| layer(router)),
             table,

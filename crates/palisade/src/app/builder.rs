@@ -1,12 +1,16 @@
 use super::health;
+use super::security_txt::{SECURITY_TXT, SecurityTxt};
 use super::site::{Challenge, CsrfRefusalPage};
-use super::{Routes, Site};
+use super::{Routes, Site, SiteSettings};
 use crate::auth::{self, views as account};
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
+use crate::headers::{REPORTS, Reports};
+use crate::http::Networks;
 use crate::permissions::{public, signed_in};
 use crate::sessions;
 use crate::static_files::{StaticFiles, Store};
+use crate::throttle::{By, Limit};
 use crate::views::Result;
 use axum::Router;
 use axum::extract::Request;
@@ -165,12 +169,16 @@ impl App {
     }
 
     /// The site's routes and the framework's.
-    pub(super) fn take_routes(&mut self, files: &Arc<Store>) -> Routes {
-        std::mem::take(&mut self.routes).merge(own_routes(files.clone()))
+    pub(super) fn take_routes(&mut self, files: &Arc<Store>, settings: &SiteSettings) -> Routes {
+        std::mem::take(&mut self.routes).merge(own_routes(files.clone(), settings))
     }
 }
 
-fn own_routes(files: Arc<Store>) -> Routes {
+fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
+    let contacts = Arc::new(SecurityTxt::new(settings));
+    let monitors: Networks = settings.site.health_detail_from.iter().copied().collect();
+    let reports = Arc::new(Reports::default());
+    let report = async move |request: Request| reports.take(request.into_body()).await;
     let file = async move |uri: Uri, headers: HeaderMap| files.answer(uri.path(), &headers);
     Routes::new()
         .route("/account/signup", public().get(account::show_signup).post(account::signup))
@@ -179,5 +187,8 @@ fn own_routes(files: Arc<Store>) -> Routes {
         .route("/account/password", signed_in().get(account::show_password).post(account::change_password))
         .route("/health/live", public().get(health::live))
         .route(health::READY, public().get(health::ready))
+        .route(health::DETAIL, public().get(health::detail).only_from(monitors))
+        .route(SECURITY_TXT, public().get(async move || contacts.answer()))
         .route("/static/{*name}", public().get(file))
+        .route(REPORTS, public().post(report).taking_reports().limit(Limit::new("csp_reports", By::Address, "60/m")))
 }

@@ -5,7 +5,7 @@ use crate::audit_log::{self, Event};
 use crate::auth::Visitor;
 use crate::auth::views::MAX_NEXT_BYTES;
 use crate::csrf::{FormTokens, Refusal, is_safe};
-use crate::headers::PagePolicies;
+use crate::headers::{Cors, PagePolicies, is_report};
 use crate::http::{ClientAddress, Networks, redirect_to};
 use crate::permissions::{Access, Verdict};
 use crate::sessions::Session;
@@ -33,6 +33,9 @@ pub(super) struct Extras {
     /// Networks that it is there for, all of which must hold the client.
     pub(super) only_from: Vec<Networks>,
     pub(super) policies: PagePolicies,
+    pub(super) cors: Option<Cors>,
+    /// Whether browsers send reports there by themselves, which have no token.
+    pub(super) takes_reports: bool,
 }
 
 /// What steps 2 to 6 found out about a request.
@@ -48,7 +51,19 @@ pub(super) async fn guard(State(rule): State<Arc<RouteRule>>, mut request: Reque
     let Some(arrival) = request.extensions_mut().remove::<Arrival>() else {
         return Error::bug("a guarded route was called outside of its site").into_response();
     };
-    let Arrival { site, context, client, .. } = &arrival;
+    let Some(cors) = &rule.extras.cors else { return guarded(&rule, &arrival, request, next).await };
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    if let Some(answer) = cors.preflight(request.method(), request.headers(), &rule.declared) {
+        return answer;
+    }
+    let mut response = guarded(&rule, &arrival, request, next).await;
+    cors.apply(origin.as_ref(), response.headers_mut());
+    response
+}
+
+/// Steps 8 to 11, for one path.
+async fn guarded(rule: &RouteRule, arrival: &Arrival, mut request: Request, next: Next) -> Response {
+    let Arrival { site, context, client, .. } = arrival;
     // 8: session, then user, both looked up when somebody asks
     let session = site.sessions.open(request.headers(), context.personal().clone());
     let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, context);
@@ -59,7 +74,7 @@ pub(super) async fn guard(State(rule): State<Arc<RouteRule>>, mut request: Reque
     request.extensions_mut().insert(session.clone());
     request.extensions_mut().insert(visitor.clone());
 
-    let mut response = match admitted(&rule, &arrival, &visitor, &tokens, request).await {
+    let mut response = match admitted(rule, arrival, &visitor, &tokens, request).await {
         Ok(request) => under(&rule.extras.policies, next.run(request).await), // 11
         Err(refusal) => refusal,
     };
@@ -97,7 +112,8 @@ async fn admitted(
     let request = Request::from_parts(parts, body);
     let is_declared = rule.declared.contains(request.method());
     // a method that has no handler gets 405 below, if its sender may know that the page exists
-    let is_checked = rule.is_csrf_checked && is_declared && !is_safe(request.method());
+    let is_exempt = rule.extras.takes_reports && is_report(request.headers());
+    let is_checked = rule.is_csrf_checked && is_declared && !is_safe(request.method()) && !is_exempt;
     let request = if is_checked {
         match arrival.site.csrf.check(request, tokens, arrival.is_secure).await {
             Ok(Ok(request)) => request,

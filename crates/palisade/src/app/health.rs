@@ -1,14 +1,14 @@
-//! For balancers: is the process alive, can it serve.
+//! For balancers: is the process alive, can it serve. For monitors: what does it need, and does that answer.
 
 use super::Site;
-use crate::db::Attached;
-use crate::throttle::Throttle;
 use axum::Extension;
-use http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use http::request::Parts;
+use http::{StatusCode, header};
+use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where a balancer asks whether to send visitors here.
 pub(super) const READY: &str = "/health/ready";
@@ -18,24 +18,59 @@ pub(super) async fn live() -> &'static str {
     "live\n"
 }
 
-/// Gives [`ready`] what it asks.
-pub(super) fn attach(site: &Site, parts: &mut Parts) {
-    if parts.uri.path() == READY {
-        parts.extensions.insert(site.throttle.clone());
+/// Where a monitor asks what answers and what does not.
+pub(super) const DETAIL: &str = "/health/detail";
+
+/// Gives [`ready`] and [`detail`] what they ask.
+pub(super) fn attach(site: &Arc<Site>, parts: &mut Parts) {
+    if [READY, DETAIL].contains(&parts.uri.path()) {
+        parts.extensions.insert(Asked(site.clone()));
     }
 }
 
+/// The site that is asked.
+#[derive(Clone)]
+pub(super) struct Asked(Arc<Site>);
+
 /// `GET /health/ready`: the database answers, and Redis if there is one. Says no more than that to strangers; the log says what does not.
-pub(super) async fn ready(
-    Extension(Attached(database)): Extension<Attached>,
-    Extension(throttle): Extension<Arc<Throttle>>,
-) -> (StatusCode, &'static str) {
-    let is_ready = answers("the database", database.ping()).await
-        && match throttle.shared() {
-            Some(store) => answers("Redis", store.ping()).await,
-            None => true,
-        };
+pub(super) async fn ready(Extension(Asked(site)): Extension<Asked>) -> (StatusCode, &'static str) {
+    let is_ready = needs(&site).await.iter().all(|need| need.answers);
     if is_ready { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+}
+
+/// `GET /health/detail`, for the networks of `site.health_detail_from` only.
+pub(super) async fn detail(Extension(Asked(site)): Extension<Asked>) -> Response {
+    let needs = needs(&site).await;
+    let is_ready = needs.iter().all(|need| need.answers);
+    let needs: serde_json::Map<String, Value> =
+        needs.into_iter().map(|need| (need.name.to_owned(), json!({ "answers": need.answers, "ms": need.ms }))).collect();
+    let text = json!({
+        "ready": is_ready, "needs": needs, "uptime_secs": site.began.elapsed().as_secs(), "connections": site.connections(),
+        "profile": site.settings.profile.to_string(), "version": env!("CARGO_PKG_VERSION"),
+    });
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(header::CONTENT_TYPE, "application/json")], text.to_string()).into_response()
+}
+
+/// Something that the site cannot do without.
+struct Need {
+    name: &'static str,
+    answers: bool,
+    ms: u128,
+}
+
+async fn needs(site: &Site) -> Vec<Need> {
+    let mut needs = vec![need("database", site.database.ping()).await];
+    if let Some(store) = site.throttle.shared() {
+        needs.push(need("redis", store.ping()).await);
+    }
+    needs
+}
+
+async fn need<E: fmt::Display>(name: &'static str, ping: impl Future<Output = Result<(), E>>) -> Need {
+    let asked = Instant::now();
+    let answers = answers(name, ping).await;
+    Need { name, answers, ms: asked.elapsed().as_millis() }
 }
 
 async fn answers<E: fmt::Display>(what: &str, ping: impl Future<Output = Result<(), E>>) -> bool {

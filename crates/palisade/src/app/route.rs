@@ -1,6 +1,6 @@
 use super::guard::{self, Extras, RouteRule};
 use crate::checks::Weakened;
-use crate::headers::ContentSecurityPolicy;
+use crate::headers::{ContentSecurityPolicy, Cors};
 use crate::http::Networks;
 use crate::permissions::Access;
 use crate::throttle::Limit;
@@ -115,6 +115,27 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
     #[must_use]
     pub fn content_security_policy_report_only(mut self, policy: &ContentSecurityPolicy) -> Self {
         self.extras.policies = self.extras.policies.report_only(policy);
+        self
+    }
+
+    /// Lets scripts of other sites call this path and read its answers.
+    #[must_use]
+    pub fn cors(mut self, cors: &Cors) -> Self {
+        self.extras.cors = Some(cors.clone());
+        self
+    }
+
+    /// Keeps everything of other sites out of this path's pages that does not say it may be there, so that they may use what exact clocks are needed for
+    /// (`crossOriginIsolated`).
+    #[must_use]
+    pub fn cross_origin_isolated(mut self) -> Self {
+        self.extras.policies = self.extras.policies.isolate();
+        self
+    }
+
+    /// Takes reports that browsers send by themselves, without a token. Whatever else is sent there needs one.
+    pub(super) fn taking_reports(mut self) -> Self {
+        self.extras.takes_reports = true;
         self
     }
 

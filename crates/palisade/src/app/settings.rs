@@ -1,5 +1,6 @@
 use super::acme::{self, AcmeSettings};
 use super::keys::{self, KeySettings};
+use super::security_txt::Contact;
 use super::server::{ServerSettings, TlsSettings};
 use crate::auth::{self, PasswordSettings};
 use crate::checks::{self, Check, Finding, Level};
@@ -12,6 +13,7 @@ use crate::mail::{CacheSettings, MailSettings};
 use crate::sessions::{self, SessionSettings};
 use crate::settings::{Effective, Profile, Reader, SettingsError, Sources, section, setting_words};
 use crate::throttle::{self, ThrottleSettings};
+use ipnet::IpNet;
 
 section! {
     /// The site as a whole.
@@ -22,6 +24,12 @@ section! {
         home: String = |_| "/".into();
         /// Weakened protections that production accepts, by the name that `check` prints
         allow_dangerous: Vec<String> = |_| Vec::new();
+        /// Whom to tell of a vulnerability: mailto:, https:// or tel:; shown as /.well-known/security.txt
+        security_contacts: Vec<Contact> = |_| Vec::new();
+        /// Page that says how this site deals with reports of vulnerabilities
+        security_policy: Option<Contact> = |_| None;
+        /// Networks that may see /health/detail, such as the one of a monitor; for all others it does not exist
+        health_detail_from: Vec<IpNet> = |_| Vec::new();
         /// Form of the log: text or json
         log_format: LogFormat = |profile| if profile.is_development() { LogFormat::Text } else { LogFormat::Json };
         /// Whether the server makes the database ready before it starts

@@ -1,5 +1,6 @@
 use super::acme::Challenges;
 use super::lists::BlockLists;
+use super::server::Slots;
 use super::{RouteInfo, SiteSettings};
 use crate::auth::Accounts;
 use crate::crypto::KeyRing;
@@ -13,8 +14,9 @@ use crate::views::SiteViews;
 use axum::Router;
 use axum::response::Response;
 use http::request::Parts;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// The site's own page for forged requests.
 pub(super) type CsrfRefusalPage = Arc<dyn Fn(Refusal) -> Response + Send + Sync>;
@@ -41,6 +43,10 @@ pub struct Site {
     pub(super) ring: KeyRing,
     pub(super) throttle: Arc<Throttle>,
     pub(super) limits: SiteLimits,
+    /// When it was assembled.
+    pub(super) began: Instant,
+    /// Connections that are open, as the server counts them.
+    pub(super) open: OnceLock<Arc<Slots>>,
     /// Whether it was said that somebody who is no proxy speaks for others.
     pub(super) has_warned: AtomicBool,
     pub(super) router: Router,
@@ -54,6 +60,11 @@ pub(super) struct SiteLimits {
 }
 
 impl Site {
+    /// How many connections are open; none where no server runs.
+    pub(super) fn connections(&self) -> usize {
+        self.open.get().map_or(0, |slots| slots.taken())
+    }
+
     /// The list of routes, read from those that are served.
     pub fn routes(&self) -> &[RouteInfo] {
         &self.table

@@ -1,3 +1,4 @@
+use super::reports::{ENDPOINT, REPORTS};
 use crate::http::{Origin, OriginPattern};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -41,7 +42,7 @@ macro_rules! directives {
 directives!(
     DefaultSrc "default-src", ScriptSrc "script-src", StyleSrc "style-src", ImgSrc "img-src", FontSrc "font-src", ConnectSrc "connect-src",
     MediaSrc "media-src", FrameSrc "frame-src", WorkerSrc "worker-src", ManifestSrc "manifest-src", ObjectSrc "object-src", FormAction "form-action",
-    BaseUri "base-uri", FrameAncestors "frame-ancestors", UpgradeInsecureRequests "upgrade-insecure-requests", ReportUri "report-uri",
+    BaseUri "base-uri", FrameAncestors "frame-ancestors", UpgradeInsecureRequests "upgrade-insecure-requests", ReportUri "report-uri", ReportTo "report-to",
     RequireTrustedTypesFor "require-trusted-types-for", TrustedTypes "trusted-types"
 );
 
@@ -95,11 +96,8 @@ impl Source {
     pub fn origin(origin: &str) -> Option<Self> {
         let plain = origin.replacen("://*.", "://", 1);
         let (parsed, pattern) = (Origin::parse(&plain)?, origin.parse::<OriginPattern>().ok()?);
-        let is_local = ["http://localhost", "http://127.0.0.1", "http://[::1]"]
-            .iter()
-            .any(|local| plain.strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')));
         let is_clean = !plain.contains(['*', ' ', ';', ',', '\'', '"', '\0']) && parsed.to_string() == plain;
-        (is_clean && !pattern.is_too_wide() && (parsed.is_secure() || is_local)).then(|| Self::text(origin))
+        (is_clean && !pattern.is_too_wide() && (parsed.is_secure() || parsed.is_local())).then(|| Self::text(origin))
     }
 
     /// Everything of a scheme: `data:`, `blob:`, `mediastream:`. Not `https:`, which is everybody.
@@ -171,6 +169,11 @@ impl ContentSecurityPolicy {
             None => self.0.push((directive, sources)),
         }
         self
+    }
+
+    /// With reports to this site's own endpoint.
+    pub(super) fn reporting(self) -> Self {
+        self.set(Directive::ReportUri, vec![Source::text(REPORTS)]).set(Directive::ReportTo, vec![Source::text(ENDPOINT)])
     }
 
     /// With everything of the strict policy that this one does not name.
@@ -246,20 +249,29 @@ fn has_meaning(directive: Directive, sources: &[Source]) -> bool {
 pub struct PagePolicies {
     pub(super) enforced: Option<Arc<Written>>,
     pub(super) reported: Option<Arc<Written>>,
+    pub(super) is_isolated: bool,
 }
 
 impl PagePolicies {
     /// This policy in place of the site's. What it does not name holds as in [`ContentSecurityPolicy::strict`]: no page is without.
     #[must_use]
     pub fn enforce(mut self, policy: &ContentSecurityPolicy) -> Self {
-        self.enforced = Some(Arc::new(Written::of(&policy.clone().completed())));
+        self.enforced = Some(Arc::new(Written::of(&policy.clone().completed().reporting())));
         self
     }
 
     /// This policy beside it, which browsers report and do not apply.
     #[must_use]
     pub fn report_only(mut self, policy: &ContentSecurityPolicy) -> Self {
-        self.reported = Some(Arc::new(Written::of(policy)));
+        self.reported = Some(Arc::new(Written::of(&policy.clone().reporting())));
+        self
+    }
+
+    /// Nothing of another site in the page that does not say it may be there (`Cross-Origin-Embedder-Policy: require-corp`): what a page with
+    /// `SharedArrayBuffer` or exact clocks needs.
+    #[must_use]
+    pub fn isolate(mut self) -> Self {
+        self.is_isolated = true;
         self
     }
 }

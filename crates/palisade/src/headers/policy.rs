@@ -1,15 +1,20 @@
-use super::{ContentSecurityPolicy, Directive, Frames, HeaderSettings, PagePolicies, Source, Written};
+use super::reports::{ENDPOINT, REPORTS};
+use super::{ContentSecurityPolicy, Directive, Frames, HeaderSettings, PagePolicies, Source, TrustedTypes, Written};
+use chrono::{Days, NaiveDate, Utc};
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY, CONTENT_TYPE, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The headers of a site, made ready once.
 pub struct SecurityHeaders {
     fixed: Vec<(HeaderName, HeaderValue)>,
-    hsts: Option<HeaderValue>,
+    /// From which day on, the last first.
+    hsts: Vec<(NaiveDate, HeaderValue)>,
     policy: Written,
+    /// Tried on pages.
+    tried: Option<Written>,
 }
 
 /// What a browser could give to a page, and does not.
@@ -29,6 +34,7 @@ impl SecurityHeaders {
             (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
             (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (X_XSS_PROTECTION, HeaderValue::from_static("0")),
+            (HeaderName::from_static("reporting-endpoints"), value(format!("{ENDPOINT}=\"{REPORTS}\""))),
             (HeaderName::from_static("permissions-policy"), HeaderValue::from_static(PERMISSIONS_POLICY)),
         ];
         if is_staging {
@@ -38,8 +44,24 @@ impl SecurityHeaders {
             Frames::Deny => Source::NOTHING,
             Frames::SameOrigin => Source::own(),
         };
+        let typed = |policy: ContentSecurityPolicy| policy.set(Directive::RequireTrustedTypesFor, vec![Source::text("'script'")]);
         let policy = ContentSecurityPolicy::strict().set(Directive::FrameAncestors, vec![ancestors]);
-        Self { fixed, hsts: hsts(settings).map(value), policy: Written::of(&policy) }
+        let policy = if settings.trusted_types == TrustedTypes::Enforce { typed(policy) } else { policy };
+        let tried = (settings.trusted_types == TrustedTypes::Report).then(|| typed(ContentSecurityPolicy::empty()).reporting());
+        let hsts = hsts(settings).into_iter().map(|(day, text)| (day, value(text))).collect();
+        Self { fixed, hsts, policy: Written::of(&policy.reporting()), tried: tried.as_ref().map(Written::of) }
+    }
+
+    /// What browsers are told today.
+    fn hsts(&self) -> Option<&HeaderValue> {
+        match self.hsts.as_slice() {
+            [] => None,
+            [(_, always)] => Some(always),
+            steps => {
+                let today = Utc::now().date_naive();
+                steps.iter().find(|(day, _)| *day <= today).map(|(_, value)| value)
+            }
+        }
     }
 
     /// Sets them on a response. What a handler set under the same name is replaced: there is one of each.
@@ -47,11 +69,15 @@ impl SecurityHeaders {
         for (name, value) in &self.fixed {
             headers.insert(name, value.clone());
         }
-        if let Some(hsts) = self.hsts.as_ref().filter(|_| is_secure) {
+        if let Some(hsts) = self.hsts().filter(|_| is_secure) {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
+        if page.is_some_and(|page| page.is_isolated) {
+            headers.insert("cross-origin-embedder-policy", HeaderValue::from_static("require-corp"));
+        }
         let enforced = page.and_then(|page| page.enforced.as_deref()).unwrap_or(&self.policy);
-        let reported = page.and_then(|page| page.reported.as_deref());
+        let is_page = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        let reported = page.and_then(|page| page.reported.as_deref()).or(self.tried.as_ref().filter(|_| is_page));
         for (name, policy) in [(CONTENT_SECURITY_POLICY, Some(enforced)), (CONTENT_SECURITY_POLICY_REPORT_ONLY, reported)] {
             headers.remove(&name);
             if let Some(value) = policy.and_then(|policy| policy.value(nonce)) {
@@ -69,13 +95,26 @@ pub(crate) fn keep_from_caches(headers: &mut HeaderMap) {
     headers.append(VARY, HeaderValue::from_static("Cookie"));
 }
 
-fn hsts(settings: &HeaderSettings) -> Option<String> {
-    let mut value = format!("max-age={}", settings.hsts_secs);
-    if settings.hsts_include_subdomains {
-        value.push_str("; includeSubDomains");
+/// From which day on what is said, the last day first.
+fn hsts(settings: &HeaderSettings) -> Vec<(NaiveDate, String)> {
+    if settings.hsts_secs == 0 {
+        return Vec::new();
     }
-    if settings.hsts_preload {
-        value.push_str("; preload");
-    }
-    (settings.hsts_secs > 0).then_some(value)
+    let Some(first) = settings.hsts_ramp_from else {
+        return vec![(NaiveDate::MIN, hsts_text(settings, settings.hsts_secs))];
+    };
+    let step = |(days, secs): &(u64, u64)| {
+        let day = if *days == 0 { NaiveDate::MIN } else { first.checked_add_days(Days::new(*days)).unwrap_or(NaiveDate::MAX) };
+        (day, hsts_text(settings, settings.hsts_secs.min(*secs)))
+    };
+    HSTS_STEPS.iter().rev().map(step).collect()
+}
+
+/// Days since the first, and seconds: a mistake is found while it is still short.
+const HSTS_STEPS: [(u64, u64); 5] = [(0, 3600), (1, 86_400), (7, 604_800), (30, 2_592_000), (90, u64::MAX)];
+
+fn hsts_text(settings: &HeaderSettings, secs: u64) -> String {
+    let subdomains = if settings.hsts_include_subdomains { "; includeSubDomains" } else { "" };
+    let preload = if settings.hsts_preload { "; preload" } else { "" };
+    format!("max-age={secs}{subdomains}{preload}")
 }

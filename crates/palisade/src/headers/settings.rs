@@ -1,5 +1,6 @@
 use crate::checks::{Check, Level};
 use crate::settings::{section, setting_from_str, setting_words};
+use chrono::NaiveDate;
 use std::fmt;
 use std::str::FromStr;
 
@@ -28,6 +29,19 @@ pub enum OpenerPolicy {
     UnsafeNone,
 }
 
+/// Whether scripts may write text into a page that could be code ([Trusted Types](https://www.w3.org/TR/trusted-types/)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrustedTypes {
+    /// They may.
+    Off,
+    /// They may, and browsers report it.
+    Report,
+    /// They may not.
+    Enforce,
+}
+
+setting_words!(TrustedTypes, "off, report or enforce", Off = "off", Report = "report", Enforce = "enforce");
+setting_from_str!(NaiveDate, "a day such as 2027-01-31");
 setting_words!(Frames, "deny or sameorigin", Deny = "DENY", SameOrigin = "SAMEORIGIN");
 setting_from_str!(ReferrerPolicy, "no-referrer, same-origin, strict-origin, strict-origin-when-cross-origin or a list of them");
 setting_words!(
@@ -85,6 +99,10 @@ section! {
         hsts_include_subdomains: bool = |_| true;
         /// Whether browsers may ship with this site on their list; hard to take back
         hsts_preload: bool = |_| false;
+        /// First day of going up to hsts_secs in steps, for sites that are not sure of HTTPS yet: an hour, a day, a week, 30 days, and after 90 days all of it
+        hsts_ramp_from: Option<NaiveDate> = |_| None;
+        /// Whether pages' scripts write into the page by typed values only: off, report (browsers tell us) or enforce
+        trusted_types: TrustedTypes = |_| TrustedTypes::Report;
         /// Who may show a page in a frame: deny or sameorigin
         frames: Frames = |_| Frames::Deny;
         /// What other sites learn about where a visitor comes from
@@ -131,6 +149,29 @@ pub const CHECKS: &[Check<HeaderSettings>] = &[
         why: "the very first visit of a browser is unprotected",
         fix: "set headers.hsts_preload = true when every subdomain speaks HTTPS for good, then register the site",
         fires: |settings| settings.hsts_secs > 0 && !settings.hsts_preload,
+    },
+    Check {
+        id: "headers.hsts_preload_refused",
+        django: None,
+        level: Level::Error,
+        title: "the site asks to be put on the browsers' list of HTTPS-only sites, and would be refused",
+        why: "the list wants a year, all subdomains, and no steps on the way (hstspreload.org)",
+        fix: "set headers.hsts_secs = 31536000 or more and headers.hsts_include_subdomains = true, and leave out headers.hsts_ramp_from; or leave out \
+              headers.hsts_preload",
+        fires: |settings| {
+            let is_listed =
+                settings.hsts_secs >= 31_536_000 && settings.hsts_include_subdomains && settings.hsts_ramp_from.is_none();
+            settings.hsts_preload && !is_listed
+        },
+    },
+    Check {
+        id: "headers.hsts_in_steps",
+        django: None,
+        level: Level::Info,
+        title: "browsers are told to refuse plain HTTP for longer and longer, in steps",
+        why: "until the last step a visitor who comes back late is unprotected (ASVS 3.4.1)",
+        fix: "leave out headers.hsts_ramp_from 90 days after that day",
+        fires: |settings| settings.hsts_ramp_from.is_some(),
     },
     Check {
         id: "headers.frames_allowed",

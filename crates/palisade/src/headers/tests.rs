@@ -172,3 +172,51 @@ fn code_never_comes_from_a_whole_scheme() {
         );
     }
 }
+
+/// What a site with these settings says of HSTS today.
+fn hsts_today(settings: HeaderSettings) -> String {
+    let mut headers = HeaderMap::new();
+    SecurityHeaders::new(&settings, false).apply(&mut headers, "n", true, None);
+    headers["strict-transport-security"].to_str().unwrap().to_owned()
+}
+
+// F007
+#[test]
+fn hsts_goes_up_in_steps_where_a_site_wants_it() {
+    let begun = |days_ago: i64| {
+        let first = chrono::Utc::now().date_naive() - chrono::TimeDelta::days(days_ago);
+        HeaderSettings { hsts_ramp_from: Some(first), ..HeaderSettings::default() }
+    };
+    for (days_ago, secs) in [
+        (-3, 3600),
+        (0, 3600),
+        (1, 86_400),
+        (6, 86_400),
+        (7, 604_800),
+        (29, 604_800),
+        (30, 2_592_000),
+        (89, 2_592_000),
+        (90, 31_536_000),
+        (4000, 31_536_000),
+    ] {
+        assert_eq!(hsts_today(begun(days_ago)), format!("max-age={secs}; includeSubDomains"), "{days_ago} days ago");
+    }
+    let short = HeaderSettings { hsts_secs: 600, ..begun(40) };
+    assert_eq!(hsts_today(short), "max-age=600; includeSubDomains", "never more than the settings say");
+    let last = HeaderSettings { hsts_ramp_from: Some(chrono::NaiveDate::MAX), ..HeaderSettings::default() };
+    assert_eq!(hsts_today(last), "max-age=3600; includeSubDomains");
+}
+
+// F007: what hstspreload.org wants
+#[test]
+fn a_site_that_the_browsers_list_would_refuse_is_told() {
+    let refused = |settings: HeaderSettings| {
+        crate::checks::run(CHECKS, &settings).iter().any(|finding| finding.id == "headers.hsts_preload_refused")
+    };
+    let listed = HeaderSettings { hsts_preload: true, ..HeaderSettings::default() };
+    assert!(!refused(listed.clone()) && !refused(HeaderSettings::default()));
+    assert_eq!(hsts_today(listed.clone()), "max-age=31536000; includeSubDomains; preload");
+    assert!(refused(HeaderSettings { hsts_secs: 86_400, ..listed.clone() }));
+    assert!(refused(HeaderSettings { hsts_include_subdomains: false, ..listed.clone() }));
+    assert!(refused(HeaderSettings { hsts_ramp_from: Some(chrono::Utc::now().date_naive()), ..listed }));
+}

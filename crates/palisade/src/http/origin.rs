@@ -44,6 +44,11 @@ impl Origin {
         self.scheme == "https"
     }
 
+    /// Whether it is one of this machine.
+    pub fn is_local(&self) -> bool {
+        matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "[::1]")
+    }
+
     /// Whether host and port are the same, whatever the scheme.
     pub fn is_same_host(&self, other: &Self) -> bool {
         self.host == other.host && self.port == other.port

@@ -296,7 +296,8 @@ async fn an_order_that_fails_says_why_and_is_not_tried_at_once() {
     // nobody answers at the port where the authority looks
     let unreachable = [("acme.domains", "elsewhere.example.org"), ("http.allowed_hosts", "elsewhere.example.org")];
     let stranger = [("client.certificate_authority", ""), ("acme.domains", "www.example.org")];
-    for (settings, words) in [(&blocked, "blocked.example.org"), (&unreachable, "Failed to connect"), (&stranger, "UnknownIssuer")] {
+    for (settings, words) in [(&blocked, "blocked.example.org"), (&unreachable, "Failed to connect"), (&stranger, "UnknownIssuer")]
+    {
         let site = pebble.site(&[&[("server.address", "127.0.0.1:0")], &settings[..]].concat()).await;
         let server = Server::listen(site.site().clone()).unwrap();
         let running = tokio::spawn(server.run(std::future::pending()));

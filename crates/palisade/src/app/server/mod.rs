@@ -33,7 +33,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use listenfd::ListenFd;
 use pulse::{Answer, Pulse};
-use slots::{Full, Slot, Slots};
+pub(super) use slots::Slots;
+use slots::{Full, Slot};
 use socket2::{SockRef, TcpKeepalive};
 use std::convert::Infallible;
 use std::io;
@@ -100,8 +101,10 @@ impl Server {
         let listener = listener(&site.settings, &mut inherited, 0, settings.address)?;
         let redirect = tls.redirect_address.filter(|_| site.settings.ends_tls());
         let redirect = redirect.map(|address| self::listener(&site.settings, &mut inherited, 1, address)).transpose()?;
+        let slots = Slots::new(settings.max_connections, settings.max_connections_per_address);
+        let _ = site.open.set(slots.clone());
         let shared = Shared {
-            slots: Slots::new(settings.max_connections, settings.max_connections_per_address),
+            slots,
             lingering: Arc::new(Semaphore::new(clamped(settings.max_connections))),
             patience: patience(settings),
             tls: config.map(TlsAcceptor::from),

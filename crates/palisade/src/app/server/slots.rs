@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The connections that may be open at once.
-pub(super) struct Slots {
+pub(in crate::app) struct Slots {
     all: usize,
     each: usize,
     taken: Mutex<Taken>,
@@ -56,7 +56,7 @@ impl Slots {
     }
 
     /// Connections that are open.
-    pub(super) fn taken(&self) -> usize {
+    pub(in crate::app) fn taken(&self) -> usize {
         self.lock().all
     }
 
