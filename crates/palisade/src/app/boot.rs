@@ -212,8 +212,14 @@ impl Prepared {
         Ok(Site {
             accounts: Arc::new(Accounts::new(&settings.passwords, database.clone(), clock.clone(), ring.clone(), home)),
             sessions: Arc::new(Sessions::new(&settings.sessions, store, clock, ring.clone(), transport)),
-            views: Arc::new(SiteViews { templates, profile: settings.profile, client, settings: settings.effective.clone() }),
-            csrf: Csrf::new(&settings.csrf, ring.clone(), transport),
+            views: Arc::new(SiteViews {
+                templates,
+                profile: settings.profile,
+                client,
+                input_limits: settings.http.input_limits(),
+                settings: settings.effective.clone(),
+            }),
+            csrf: Csrf::new(&settings.csrf, ring.clone(), transport, settings.http.input_limits().form_fields),
             csrf_refusal: app.csrf_refusal,
             headers: SecurityHeaders::new(&settings.headers, settings.profile == Profile::Staging),
             proxies: TrustedProxies::new(&settings.http.trusted_proxies, settings.http.forwarded_by),

@@ -40,7 +40,8 @@ pub(super) async fn of_fields(limits: &[Limit], arrival: &Arrival, request: Requ
     let (parts, body) = request.into_parts();
     // the way of the request ends it in time and at its limit
     let bytes = to_bytes(body, usize::MAX).await.map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
-    let fields = pairs(&bytes).map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
+    let most = arrival.site.settings.http.input_limits().form_fields;
+    let fields = pairs(&bytes, most).map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
     for limit in limits {
         if let By::Field(name) = limit.by()
             && let Some(value) = fields.get(*name)

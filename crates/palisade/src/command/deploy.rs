@@ -79,5 +79,5 @@ fn a_minute(rates: &Rates) -> String {
 
 /// The first of a burst is not counted as one.
 fn burst(rates: &Rates) -> String {
-    rates.as_slice().first().map_or(0, |rate| rate.count().saturating_sub(1)).to_string()
+    rates.as_slice().first().map_or(0, |rate| rate.burst().saturating_sub(1)).to_string()
 }

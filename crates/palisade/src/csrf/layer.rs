@@ -1,6 +1,6 @@
 use super::policy::{Evidence, Refusal, is_safe, judge, judge_source};
 use super::{CsrfSecret, CsrfSettings};
-use crate::forms::{is_form, pairs};
+use crate::forms::{RawError, is_form, pairs};
 use crate::http::cookies::{Cookie, SameSite, Transport};
 use crate::http::{BodyFault, OriginPattern};
 use axum::body::{Body, to_bytes};
@@ -14,6 +14,8 @@ pub struct Csrf {
     ring: KeyRing,
     trusted: Vec<OriginPattern>,
     cookie: Cookie<'static>,
+    /// Most fields of a form.
+    max_fields: usize,
 }
 
 /// The tokens of one visitor's forms. Bound to the session, or to a cookie of its own before there is one.
@@ -28,10 +30,10 @@ pub(crate) type Checked = Result<Result<Request, Refusal>, StatusCode>;
 
 impl Csrf {
     /// The checks of a site.
-    pub fn new(settings: &CsrfSettings, ring: KeyRing, transport: Transport) -> Self {
+    pub fn new(settings: &CsrfSettings, ring: KeyRing, transport: Transport, max_fields: usize) -> Self {
         let transport = if settings.cookie_secure { transport } else { Transport::Plain };
         let cookie = Cookie { name: "forms", transport, same_site: SameSite::Lax, max_age_secs: None };
-        Self { ring, trusted: settings.trusted_origins.clone(), cookie }
+        Self { ring, trusted: settings.trusted_origins.clone(), cookie, max_fields }
     }
 
     /// The tokens of the visitor who sent these headers; `session` is the key in the session cookie.
@@ -92,7 +94,10 @@ impl Csrf {
         let (parts, body) = request.into_parts();
         // the way of the request ends it in time and at its limit
         let bytes = to_bytes(body, usize::MAX).await.map_err(|error| fault_or_broken(&error))?;
-        let fields = pairs(&bytes).map_err(|_| StatusCode::BAD_REQUEST)?;
+        let fields = pairs(&bytes, self.max_fields).map_err(|error| match error {
+            RawError::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        })?;
         let token = fields.get("csrfmiddlewaretoken").cloned();
         Ok((Request::from_parts(parts, Body::from(bytes)), token))
     }

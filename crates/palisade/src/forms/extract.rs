@@ -1,4 +1,5 @@
 use super::input::{Input, Pairs, RawError, pairs};
+use super::json::limits;
 use super::{FieldSpec, Fields};
 use crate::views::{Error, ErrorKind, Page, RequestContext, Result};
 use axum::body::Bytes;
@@ -176,9 +177,10 @@ async fn read<S: Send + Sync, T: Fields>(request: Request, state: &S) -> Result<
     if !is_form(request.headers()) {
         return Err(Error::new(ErrorKind::UnsupportedType, "This page reads forms only."));
     }
+    let most = limits(&request)?.form_fields;
     let body = Bytes::from_request(request, state).await;
     let body = body.map_err(|_| Error::new(ErrorKind::BadRequest, "The form did not arrive whole."))?;
-    let typed = pairs(&body).map_err(unreadable)?;
+    let typed = pairs(&body, most).map_err(unreadable)?;
     let is_known = |name: &str| OWN_FIELDS.contains(&name) || T::FIELDS.iter().any(|field| field.name == name);
     match typed.keys().find(|name| !is_known(name)) {
         Some(_) => Err(Error::new(ErrorKind::BadRequest, "The form has a field that is not known here.")),
@@ -193,13 +195,15 @@ pub(crate) fn is_form(headers: &HeaderMap) -> bool {
 }
 
 fn unreadable(error: RawError) -> Error {
-    let message = match error {
-        RawError::Encoding => "The text is not UTF-8.",
-        RawError::Duplicate(_) => "A field was sent twice.",
-        RawError::TooMany => "There are too many fields.",
-    };
-    Error::new(ErrorKind::BadRequest, message)
+    match error {
+        RawError::Encoding => Error::new(ErrorKind::BadRequest, "The text is not UTF-8."),
+        RawError::Duplicate(_) => Error::new(ErrorKind::BadRequest, "A field was sent twice."),
+        RawError::TooMany => Error::new(ErrorKind::TooLarge, "There are too many fields."),
+    }
 }
+
+/// Most names of a query, which `http.max_url_bytes` bounds too.
+const MOST_IN_QUERY: usize = 1000;
 
 /// The query string, read like a form. Names that the struct does not have are ignored; anything else that is wrong is 400.
 ///
@@ -220,7 +224,7 @@ impl<S: Sync, T: Fields> FromRequestParts<S> for Query<T> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let typed = pairs(parts.uri.query().unwrap_or_default().as_bytes()).map_err(unreadable)?;
+        let typed = pairs(parts.uri.query().unwrap_or_default().as_bytes(), MOST_IN_QUERY).map_err(unreadable)?;
         let mut input = Input::new(typed);
         let value = T::read(&mut input);
         value.map(Self).ok_or_else(|| Error::new(ErrorKind::BadRequest, "The address has a value that is not known here."))

@@ -16,20 +16,17 @@ pub enum RawError {
     TooMany,
 }
 
-/// Most fields of a form or a query.
-const MAX_FIELDS: usize = 1000;
-
 /// Decodes `application/x-www-form-urlencoded` strictly ([WHATWG URL, 5.1](https://url.spec.whatwg.org/#urlencoded-parsing)).
 ///
 /// # Errors
-/// See [`RawError`].
-pub fn pairs(encoded: &[u8]) -> Result<Pairs, RawError> {
+/// See [`RawError`]; more than `max` pairs are too many.
+pub fn pairs(encoded: &[u8], max: usize) -> Result<Pairs, RawError> {
     let mut pairs = Pairs::new();
     for pair in encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let mut sides = pair.splitn(2, |byte| *byte == b'=');
         let name = decode(sides.next().unwrap_or_default())?;
         let value = decode(sides.next().unwrap_or_default())?;
-        if pairs.len() == MAX_FIELDS {
+        if pairs.len() == max {
             return Err(RawError::TooMany);
         }
         if pairs.insert(name.clone(), value).is_some() {

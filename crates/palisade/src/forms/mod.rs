@@ -27,6 +27,8 @@
 mod extract;
 mod fields;
 mod input;
+mod json;
+mod multipart;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +36,8 @@ pub(crate) use extract::is_form;
 pub use extract::{Form, Query, Refill};
 pub use fields::{Email, Line, Number, Password, Text, Token, Username};
 pub use input::{Input, Pairs, RawError, pairs};
+pub use json::Json;
+pub use multipart::{Multipart, Part};
 
 /// A struct that is read from a form: derive it.
 pub trait Fields: Sized + Send {

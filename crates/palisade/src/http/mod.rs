@@ -20,4 +20,4 @@ pub use host::{HostPattern, RequestHost};
 pub use networks::{ListError, Networks};
 pub use origin::{Origin, OriginPattern};
 pub use redirect::{RedirectTarget, is_safe_redirect, redirect_to};
-pub use settings::{BlockMode, CHECKS, HttpSettings};
+pub use settings::{BlockMode, CHECKS, HttpSettings, InputLimits};

@@ -47,12 +47,37 @@ section! {
         max_body_bytes: u64 = |_| 2_621_440;
         /// Most bytes of a body of JSON
         max_json_bytes: u64 = |_| 1_048_576;
+        /// Most levels of lists and objects within each other in a body of JSON
+        max_json_depth: u64 = |_| 32;
+        /// Most fields of a form
+        max_form_fields: u64 = |_| 1000;
+        /// Most parts of a form of parts (multipart/form-data)
+        max_parts: u64 = |_| 100;
         /// Most bytes of path and query
         max_url_bytes: u64 = |_| 8192;
         /// Seconds in which a body must have arrived
         body_timeout_secs: Secs = |_| Secs(30);
         /// Seconds in which a handler must have answered
         response_timeout_secs: Secs = |_| Secs(60);
+    }
+}
+
+/// What is read of a body at the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InputLimits {
+    /// Levels of JSON.
+    pub json_depth: usize,
+    /// Fields of a form.
+    pub form_fields: usize,
+    /// Parts of a form of parts.
+    pub parts: usize,
+}
+
+impl HttpSettings {
+    /// What is read of a body at the most.
+    pub(crate) fn input_limits(&self) -> InputLimits {
+        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        InputLimits { json_depth: size(self.max_json_depth), form_fields: size(self.max_form_fields), parts: size(self.max_parts) }
     }
 }
 

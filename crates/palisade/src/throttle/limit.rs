@@ -63,7 +63,8 @@ impl Limit {
     #[track_caller]
     pub fn new(name: &'static str, by: By, rates: &str) -> Self {
         let parsed = rates.parse();
-        let rates = parsed.unwrap_or_else(|()| panic!("{rates:?} is no rate: write 5/m or 5/m, 100/h, with s, m, h or d"));
+        let rates =
+            parsed.unwrap_or_else(|()| panic!("{rates:?} is no rate: write 5/m or 5/m, 100/h or 60/m burst 5, with s, m, h or d"));
         Self { name, by, rates, when_unreachable: WhenUnreachable::Pass }
     }
 

@@ -2,11 +2,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// So many requests in so much time: `5/m`. As many may come at once, and then one after each even part of the time.
+/// So many requests in so much time: `5/m`. As many may come at once, and then one after each even part of the time. `60/m burst 5` lets five come at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     count: u32,
     unit: Unit,
+    burst: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,11 @@ impl Rate {
         self.count
     }
 
+    /// Requests that may come at once.
+    pub fn burst(self) -> u32 {
+        self.burst
+    }
+
     /// The time they may come in.
     pub fn period(self) -> Duration {
         Duration::from_secs(match self.unit {
@@ -45,6 +51,11 @@ impl Rate {
         self.period() / self.count.max(1)
     }
 
+    /// Time after which a whole burst is forgotten.
+    pub(super) fn capacity(self) -> Duration {
+        self.interval() * self.burst
+    }
+
     /// Counts one request by the generic cell rate algorithm ([ITU-T I.371](https://www.itu.int/rec/T-REC-I.371)): `arrival` is when all that was
     /// counted before is forgotten, on the same clock as `now`.
     ///
@@ -52,7 +63,7 @@ impl Rate {
     /// How long to wait before the next one.
     pub(super) fn admit(self, arrival: Duration, now: Duration) -> Result<Duration, Duration> {
         let next = arrival.max(now) + self.interval();
-        let most = now + self.interval() * self.count;
+        let most = now + self.capacity();
         if next > most { Err(next - most) } else { Ok(next) }
     }
 }
@@ -73,7 +84,8 @@ impl FromStr for Rate {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (count, unit) = text.trim().split_once('/').ok_or(())?;
+        let (rate, burst) = text.split_once(" burst ").map_or((text, None), |(rate, burst)| (rate, Some(burst)));
+        let (count, unit) = rate.trim().split_once('/').ok_or(())?;
         let unit = match unit.trim() {
             "s" => Unit::Second,
             "m" => Unit::Minute,
@@ -81,8 +93,9 @@ impl FromStr for Rate {
             "d" => Unit::Day,
             _ => return Err(()),
         };
-        let count = count.trim().parse().ok().filter(|count| (1..=MOST).contains(count)).ok_or(())?;
-        Ok(Self { count, unit })
+        let number = |text: &str| text.trim().parse().ok().filter(|count| (1..=MOST).contains(count)).ok_or(());
+        let count = number(count)?;
+        Ok(Self { count, unit, burst: burst.map_or(Ok(count), number)? })
     }
 }
 
@@ -109,7 +122,8 @@ impl fmt::Display for Rate {
             Unit::Hour => "h",
             Unit::Day => "d",
         };
-        write!(f, "{}/{unit}", self.count)
+        write!(f, "{}/{unit}", self.count)?;
+        if self.burst == self.count { Ok(()) } else { write!(f, " burst {}", self.burst) }
     }
 }
 

@@ -59,7 +59,7 @@ impl RedisStore {
         let mut call = self.script.prepare_invoke();
         call.key(format!("palisade:rate:{:032x}", u128::from_be_bytes(key)));
         for rate in rates {
-            call.arg(micros(rate.interval())).arg(micros(rate.interval() * rate.count()));
+            call.arg(micros(rate.interval())).arg(micros(rate.capacity()));
         }
         let (used_up, wait): (usize, u64) = call.invoke_async(&mut connection).await.map_err(|error| down(&error))?;
         Ok(match used_up.checked_sub(1).and_then(|at| rates.get(at)) {

@@ -2,7 +2,7 @@ use super::{Limit, Rates, WhenUnreachable};
 use crate::checks::{Check, Level};
 use crate::settings::{section, setting_from_str, setting_words};
 
-setting_from_str!(Rates, "a rate such as 5/m (s, m, h or d), several with commas between them, or off");
+setting_from_str!(Rates, "a rate such as 5/m (s, m, h or d) or 60/m burst 5, several with commas between them, or off");
 setting_words!(WhenUnreachable, "pass or refuse", Pass = "pass", Refuse = "refuse");
 
 section! {

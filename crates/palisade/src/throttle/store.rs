@@ -101,7 +101,9 @@ fn crowd(rates: &[Rate]) -> CounterKey {
     let mut key = [0; 16];
     for (place, rate) in key.chunks_exact_mut(4).zip(rates) {
         let period = u32::try_from(rate.period().as_secs()).unwrap_or(u32::MAX);
-        place.copy_from_slice(&rate.count().rotate_left(12).wrapping_add(period).to_be_bytes());
+        place.copy_from_slice(
+            &rate.count().rotate_left(12).wrapping_add(rate.burst().rotate_left(22)).wrapping_add(period).to_be_bytes(),
+        );
     }
     key
 }

@@ -11,10 +11,28 @@ fn rates(text: &str) -> Rates {
 
 #[test]
 fn rates_are_read_and_shown() {
-    for text in ["5/m", "1/s", "100/h", "1000/d", "5/m, 100/h", "off"] {
+    for text in ["5/m", "1/s", "100/h", "1000/d", "5/m, 100/h", "off", "60/m burst 5", "1/h burst 3, 10/d"] {
         assert_eq!(rates(text).to_string(), text);
     }
-    for text in ["", "5", "5/", "/m", "0/m", "-1/m", "5/w", "5/m,", "5/m;6/h", "1.5/m", "5000000/s", "1/s,1/m,1/h,1/d,2/d"] {
+    for text in [
+        "",
+        "5",
+        "5/",
+        "/m",
+        "0/m",
+        "-1/m",
+        "5/w",
+        "5/m,",
+        "5/m;6/h",
+        "1.5/m",
+        "5000000/s",
+        "1/s,1/m,1/h,1/d,2/d",
+        "5/m burst",
+        "5/m burst 0",
+        "5/m burst -1",
+        "burst 5",
+        "5/m burst 5 burst 5",
+    ] {
         assert!(text.parse::<Rates>().is_err(), "{text:?}");
     }
 }
@@ -55,6 +73,12 @@ async fn passes(store: &dyn CounterStore) {
     assert_eq!(many(both, &rates("10/s, 3/h"), 9).await, 3);
     let Count::Refused(rate, _) = store.count(both, rates("10/s, 3/h").as_slice()).await.unwrap() else { panic!("refused") };
     assert_eq!(rate.to_string(), "3/h");
+    // a burst of its own: at most so many at once, and then at the pace of the rate
+    let burst = key("burst");
+    assert_eq!(many(burst, &rates("600/m burst 3"), 20).await, 3);
+    tokio::time::sleep(Duration::from_millis(230)).await;
+    assert!((1..=3).contains(&many(burst, &rates("600/m burst 3"), 20).await), "one each 100 ms");
+    assert_eq!(many(key("more"), &rates("1/d burst 4"), 9).await, 4, "a burst may be more than the rate");
     let quick = key("quick");
     assert_eq!(many(quick, &rates("3/s"), 3).await, 3);
     tokio::time::sleep(Duration::from_millis(1100)).await;

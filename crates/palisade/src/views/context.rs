@@ -1,4 +1,5 @@
 use super::{Error, Result};
+use crate::http::InputLimits;
 use crate::http::client::Client;
 use crate::settings::{Effective, Profile};
 use axum::extract::FromRequestParts;
@@ -16,6 +17,8 @@ pub struct SiteViews {
     pub templates: Templates,
     /// The profile that the site runs in.
     pub profile: Profile,
+    /// What is read of a body at the most.
+    pub input_limits: InputLimits,
     /// Fetches what is public.
     pub client: Client,
     /// The settings as `settings` shows them: secrets are not in them.

@@ -4,6 +4,7 @@
 mod acme;
 mod architecture;
 mod attacks;
+mod bodies;
 mod check;
 mod compile_fail;
 mod cors;

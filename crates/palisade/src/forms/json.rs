@@ -1,0 +1,108 @@
+use crate::http::InputLimits;
+use crate::views::{Error, ErrorKind, RequestContext, Result};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A body of JSON ([RFC 8259](https://www.rfc-editor.org/rfc/rfc8259)), in and out. It takes what `T` names and nothing else, at most `http.max_json_bytes` long and
+/// `http.max_json_depth` deep.
+///
+/// ```
+/// use palisade::prelude::*;
+///
+/// #[derive(palisade::serde::Deserialize)]
+/// #[serde(crate = "palisade::serde")]
+/// struct Rename { title: String }
+///
+/// async fn rename(Json(new): Json<Rename>) -> Json<usize> {
+///     Json(new.title.len())
+/// }
+/// ```
+///
+/// # Errors
+/// 415 for another content type, 413 for too much or too deep, 400 with line and column for what is no JSON or no `T`: a field that `T` does not have, or one that
+/// stands there twice, is refused, so that nobody sets what nobody asked for (mass assignment).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        if !is_json(request.headers()) {
+            return Err(Error::new(ErrorKind::UnsupportedType, "This address reads JSON only."));
+        }
+        let limits = limits(&request)?;
+        let body = Bytes::from_request(request, state).await;
+        let body = body.map_err(|_| Error::new(ErrorKind::BadRequest, "The JSON did not arrive whole."))?;
+        if depth(&body) > limits.json_depth {
+            let message = format!("The JSON is nested deeper than {} levels.", limits.json_depth);
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        let unreadable = |message: String| {
+            let message: String = message.chars().take(LONGEST_MESSAGE).collect();
+            Error::new(ErrorKind::BadRequest, format!("The JSON cannot be read: {message}."))
+        };
+        read(&body).map(Self).map_err(unreadable)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(text) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response(),
+            Err(error) => Error::from(error).into_response(),
+        }
+    }
+}
+
+/// Characters of what is wrong: a value that is not as it should be may be in it, and may be long.
+const LONGEST_MESSAGE: usize = 200;
+
+/// The limits of the site that answers.
+pub(super) fn limits(request: &Request) -> Result<InputLimits> {
+    let context = request.extensions().get::<RequestContext>();
+    let context = context.ok_or_else(|| Error::bug("there is no request context: routes must be served by App"))?;
+    Ok(context.site().input_limits)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let mut unknown = None;
+    let value = serde_ignored::deserialize(&mut reader, |path| {
+        unknown.get_or_insert_with(|| path.to_string());
+    });
+    let value = value.and_then(|value| reader.end().map(|()| value)).map_err(|error| error.to_string())?;
+    match unknown {
+        Some(path) => Err(format!("{path:?} is not known here")),
+        None => Ok(value),
+    }
+}
+
+/// How deep lists and objects are nested. What is no JSON may come out as anything: it is refused afterwards.
+pub(super) fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut is_text, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}

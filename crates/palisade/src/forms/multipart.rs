@@ -1,0 +1,105 @@
+use super::json::limits;
+use crate::views::{Error, ErrorKind, Result};
+use axum::body::Bytes;
+use axum::extract::multipart::{Field as AxumField, Multipart as AxumMultipart, MultipartError};
+use axum::extract::{FromRequest, Request};
+use bytes::BytesMut;
+use http::StatusCode;
+
+/// A form of parts (`multipart/form-data`, [RFC 7578](https://www.rfc-editor.org/rfc/rfc7578)), read one after the other: at most `http.max_parts` of them, in a body of
+/// at most `http.max_body_bytes`.
+///
+/// ```
+/// use palisade::prelude::*;
+/// use palisade::forms::Multipart;
+///
+/// async fn lengths(mut form: Multipart) -> Result<String> {
+///     let mut lengths = Vec::new();
+///     while let Some(part) = form.next().await? {
+///         lengths.push(part.bytes(64 * 1024).await?.len().to_string()); // more than 64 KiB is 413
+///     }
+///     Ok(lengths.join(" "))
+/// }
+/// ```
+///
+/// The token against forged requests goes into the header `X-CSRFToken`.
+///
+/// # Security
+/// Names and types of files are what the client says. Nothing is kept, and nothing is looked at.
+pub struct Multipart {
+    parts: AxumMultipart,
+    left: usize,
+}
+
+/// One part.
+pub struct Part<'a>(AxumField<'a>);
+
+impl<S: Send + Sync> FromRequest<S> for Multipart {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let left = limits(&request)?.parts;
+        let parts = AxumMultipart::from_request(request, state).await;
+        let parts = parts.map_err(|_| Error::new(ErrorKind::UnsupportedType, "This address reads forms of parts only."))?;
+        Ok(Self { parts, left })
+    }
+}
+
+impl Multipart {
+    /// The next part; none after the last.
+    ///
+    /// # Errors
+    /// 413 for one part too many, 400 for what is no form of parts.
+    pub async fn next(&mut self) -> Result<Option<Part<'_>>> {
+        let Some(part) = self.parts.next_field().await.map_err(unreadable)? else { return Ok(None) };
+        self.left = self.left.checked_sub(1).ok_or_else(|| Error::new(ErrorKind::TooLarge, "The form has too many parts."))?;
+        Ok(Some(Part(part)))
+    }
+}
+
+impl Part<'_> {
+    /// Name of the field; empty if the client gave none.
+    pub fn name(&self) -> &str {
+        self.0.name().unwrap_or_default()
+    }
+
+    /// Name of the file as the client says it: input, and no path.
+    pub fn file_name(&self) -> Option<&str> {
+        self.0.file_name()
+    }
+
+    /// Content type as the client says it.
+    pub fn content_type(&self) -> Option<&str> {
+        self.0.content_type()
+    }
+
+    /// The next piece of the content; none at its end.
+    ///
+    /// # Errors
+    /// A body that breaks off, is too long or too slow.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        self.0.chunk().await.map_err(unreadable)
+    }
+
+    /// The whole content, in memory.
+    ///
+    /// # Errors
+    /// 413 when it is longer than `max_bytes`; and as [`Part::chunk`].
+    pub async fn bytes(mut self, max_bytes: usize) -> Result<Bytes> {
+        let mut whole = BytesMut::new();
+        while let Some(piece) = self.chunk().await? {
+            if whole.len() + piece.len() > max_bytes {
+                return Err(Error::new(ErrorKind::TooLarge, format!("This part is longer than {max_bytes} bytes.")));
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    }
+}
+
+fn unreadable(error: MultipartError) -> Error {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::new(ErrorKind::TooLarge, "That was more than this site accepts."),
+        _ => Error::new(ErrorKind::BadRequest, "The form of parts cannot be read."),
+    }
+}
