@@ -2,37 +2,98 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command};
+use std::time::Duration;
 
 /// Seconds of one round.
 const SECONDS: u32 = 4;
 
-fn headers(cookie: Option<&str>) -> Vec<String> {
-    let mut headers = vec![format!("Host: {}", super::HOST), "X-Forwarded-Proto: https".into()];
-    headers.extend(cookie.map(|cookie| format!("Cookie: {cookie}")));
-    headers
+/// A request that is sent again and again.
+pub struct Visit<'a> {
+    pub port: u16,
+    pub path: &'a str,
+    pub cookie: Option<&'a str>,
+    /// Of a form, which is then posted.
+    pub token: Option<&'a str>,
 }
 
-pub fn requests_per_second(port: u16, path: &str, cookie: Option<&str>) -> f64 {
+/// What came of a round.
+#[derive(Clone, Copy)]
+pub struct Measured {
+    pub a_second: f64,
+    /// 99 of 100 answers came sooner.
+    pub slowest_ms: f64,
+}
+
+impl Measured {
+    pub fn median(rounds: Vec<Self>) -> Self {
+        let of = |value: fn(&Self) -> f64| median(rounds.iter().map(value).collect());
+        Self { a_second: of(|round| round.a_second), slowest_ms: of(|round| round.slowest_ms) }
+    }
+}
+
+impl Visit<'_> {
+    fn headers(&self) -> Vec<String> {
+        let mut headers = vec![format!("Host: {}", super::HOST), "X-Forwarded-Proto: https".into()];
+        headers.extend(self.cookie.map(|cookie| format!("Cookie: {cookie}")));
+        if self.token.is_some() {
+            headers.push("Content-Type: application/x-www-form-urlencoded".into());
+            headers.push(format!("Origin: https://{}", super::HOST));
+        }
+        headers
+    }
+
+    fn body(&self) -> Option<String> {
+        let token = self.token?;
+        Some(format!("csrfmiddlewaretoken={token}&subject=Another+ticket&body=What+happened%2C+in+a+line+or+two."))
+    }
+}
+
+/// One round of wrk.
+pub fn measured(visit: &Visit<'_>) -> Measured {
     let mut command = Command::new("wrk");
-    command.args(["-t1", "-c16", &format!("-d{SECONDS}s")]);
-    for header in headers(cookie) {
+    command.args(["-t1", "-c16", "--latency", &format!("-d{SECONDS}s")]);
+    for header in visit.headers() {
         command.args(["-H", &header]);
     }
-    let output = command.arg(format!("http://127.0.0.1:{port}{path}")).output().unwrap();
+    if let Some(body) = visit.body() {
+        command.arg("-s").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("post.lua")).env("BENCH_BODY", body);
+    }
+    let output = command.arg(format!("http://127.0.0.1:{}{}", visit.port, visit.path)).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(!text.contains("Non-2xx"), "{text}");
-    let line = text.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
-    line.unwrap_or_else(|| panic!("wrk says how many: {text}")).trim().parse().unwrap()
+    assert!(!text.contains("Non-2xx"), "{}: {text}", visit.path);
+    let field =
+        |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap_or_else(|| panic!("{name} in {text}"));
+    Measured { a_second: field("Requests/sec:").trim().parse().unwrap(), slowest_ms: millis(field("99%").trim()) }
 }
 
-/// Fails unless the page is answered with 200, so that nothing else is measured.
-pub fn expect_page(port: u16, path: &str, cookie: Option<&str>) {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nConnection: close\r\n{}\r\n\r\n", headers(cookie).join("\r\n")).unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    assert!(text.starts_with("HTTP/1.1 200") && (path == "/" || text.contains("Ticket number 7")), "{text}");
+fn millis(text: &str) -> f64 {
+    let (number, factor) = match text {
+        text if text.ends_with("us") => (text.trim_end_matches("us"), 0.001),
+        text if text.ends_with("ms") => (text.trim_end_matches("ms"), 1.0),
+        text => (text.trim_end_matches('s'), 1000.0),
+    };
+    number.parse::<f64>().unwrap() * factor
+}
+
+/// Fails unless the answer is the page that is meant, so that nothing else is measured.
+pub fn expect(visit: &Visit<'_>, name: &str) {
+    let mut stream = TcpStream::connect(("127.0.0.1", visit.port)).unwrap();
+    let (method, body) = visit.body().map_or(("GET", String::new()), |body| ("POST", body));
+    let (path, length, headers) = (visit.path, body.len(), visit.headers().join("\r\n"));
+    write!(stream, "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n\r\n{body}").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let text = String::from_utf8_lossy(&answer);
+    let is_meant = match path {
+        "/tickets" if method == "POST" => text.contains(" 303 ") || text.contains(" 302 "),
+        "/tickets" => text.contains(" 200 ") && text.contains("Ticket number 7"),
+        "/status" => text.contains(" 200 ") && text.contains("\"open\""),
+        "/" => text.contains(" 200 ") && text.contains("How can we help?"),
+        _ => text.contains(" 200 ") && text.contains("--"),
+    };
+    assert!(is_meant, "{name}: {text}");
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {
@@ -40,10 +101,33 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-pub fn memory_mb(process: &Child) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+/// Of a process and those that it started.
+pub fn memory_mb(process: u32) -> f64 {
+    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    let children: f64 = children.split_whitespace().map(|child| memory_mb(child.parse().unwrap())).sum();
+    let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
+    // what processes share is counted once
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0 + children
+}
+
+/// Memory while a thousand clients keep a connection open after one request each.
+pub fn with_idle_connections(port: u16, process: u32) -> f64 {
+    let visit = Visit { port, path: "/", cookie: None, token: None };
+    let request = format!("GET / HTTP/1.1\r\n{}\r\n\r\n", visit.headers().join("\r\n"));
+    let connections: Vec<TcpStream> = (0..1000)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut begin = [0; 512];
+            assert!(stream.read(&mut begin).unwrap() > 12 && begin.starts_with(b"HTTP/1.1 200"), "each is served");
+            stream
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(500));
+    let memory = memory_mb(process);
+    drop(connections);
+    memory
 }
 
 pub fn free_port() -> u16 {
@@ -55,7 +139,13 @@ pub fn wait_for(port: u16) {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
     }
     panic!("nothing listens on {port}");
+}
+
+/// Ends a process as whoever runs it would, so that it ends those that it started.
+pub fn stop(child: &mut Child) {
+    let _ = Command::new("kill").arg(child.id().to_string()).status();
+    child.wait().unwrap();
 }

@@ -23,6 +23,12 @@ pub fn nonce() -> String {
     base64url(&bytes::<16>())
 }
 
+/// Two nonces, for which the operating system is asked once.
+pub fn nonces() -> [String; 2] {
+    let random = bytes::<32>();
+    [&random[..16], &random[16..]].map(base64url)
+}
+
 /// `length` random characters of `0-9A-Za-z`, without bias; Django uses these for salts and keys.
 pub fn alphanumeric(length: usize) -> Secret<String> {
     const ALPHABET: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";

@@ -26,6 +26,13 @@ pub(super) struct RouteRule {
     pub(super) extras: Extras,
 }
 
+impl RouteRule {
+    /// Whether a method has a handler; HEAD has that of GET.
+    fn has(&self, method: &Method) -> bool {
+        self.declared.contains(if *method == Method::HEAD { &Method::GET } else { method })
+    }
+}
+
 /// What a route has beside its access rule.
 #[derive(Default)]
 pub(super) struct Extras {
@@ -51,13 +58,18 @@ pub(super) async fn guard(State(rule): State<Arc<RouteRule>>, mut request: Reque
     let Some(arrival) = request.extensions_mut().remove::<Arrival>() else {
         return Error::bug("a guarded route was called outside of its site").into_response();
     };
-    let Some(cors) = &rule.extras.cors else { return guarded(&rule, &arrival, request, next).await };
+    let is_there = rule.extras.only_from.iter().all(|networks| networks.contains(arrival.client.0));
+    let Some(cors) = rule.extras.cors.as_ref().filter(|_| is_there) else { return guarded(&rule, &arrival, request, next).await };
     let origin = request.headers().get(header::ORIGIN).cloned();
-    if let Some(answer) = cors.preflight(request.method(), request.headers(), &rule.declared) {
+    // a browser asks without cookies: nobody knows yet whether the page is hidden from its visitor
+    let hides = rule.access.hides();
+    if let Some(answer) = cors.preflight(request.method(), request.headers(), &rule.declared).filter(|_| !hides) {
         return answer;
     }
     let mut response = guarded(&rule, &arrival, request, next).await;
-    cors.apply(origin.as_ref(), response.headers_mut());
+    if !(hides && response.status() == StatusCode::NOT_FOUND) {
+        cors.apply(origin.as_ref(), response.headers_mut());
+    }
     response
 }
 
@@ -109,11 +121,13 @@ async fn admitted(
         return Err(denied(arrival, Verdict::Hide));
     }
     limits::of_route(&rule.extras.limits, arrival, visitor, &parts).await?;
+    // here and not in the router: a layer that the site added must not answer what nobody has checked
+    if !rule.has(&parts.method) {
+        return Err(undeclared(rule));
+    }
     let request = Request::from_parts(parts, body);
-    let is_declared = rule.declared.contains(request.method());
-    // a method that has no handler gets 405 below, if its sender may know that the page exists
     let is_exempt = rule.extras.takes_reports && is_report(request.headers());
-    let is_checked = rule.is_csrf_checked && is_declared && !is_safe(request.method()) && !is_exempt;
+    let is_checked = rule.is_csrf_checked && !is_safe(request.method()) && !is_exempt;
     let request = if is_checked {
         match arrival.site.csrf.check(request, tokens, arrival.is_secure).await {
             Ok(Ok(request)) => request,
@@ -124,11 +138,8 @@ async fn admitted(
         request
     };
     let request = limits::of_fields(&rule.extras.limits, arrival, request).await?;
-    let is_unknown = !is_declared && !is_safe(request.method());
     let (parts, body) = request.into_parts();
     match judged(rule, arrival, visitor, &parts).await? {
-        // here and not in the router: a layer that the site added must not answer what nobody has checked
-        Verdict::Allow if is_unknown => Err(undeclared(rule)),
         Verdict::Allow => Ok(Request::from_parts(parts, body)),
         verdict => Err(denied(arrival, verdict)),
     }

@@ -16,15 +16,20 @@ use std::time::Duration;
 
 /// The limits of the site, by address.
 pub(super) async fn of_site(arrival: &Arrival, is_change: bool) -> Result<(), Response> {
-    let (limits, address) = (&arrival.site.limits, network(arrival.client.0));
-    counted(arrival, &limits.requests, &address).await?;
-    if is_change { counted(arrival, &limits.changes, &address).await } else { Ok(()) }
+    let (site, client) = (&arrival.site, arrival.client);
+    judged(arrival, &site.limits.requests, site.throttle.admit_address(&site.limits.requests, client).await)?;
+    if !is_change {
+        return Ok(());
+    }
+    judged(arrival, &site.limits.changes, site.throttle.admit_address(&site.limits.changes, client).await)
 }
 
 /// The limits of a route that need no body.
 pub(super) async fn of_route(limits: &[Limit], arrival: &Arrival, visitor: &Visitor, parts: &Parts) -> Result<(), Response> {
     for limit in limits {
-        if let Some(who) = identified(limit.by(), arrival, visitor, parts).await? {
+        if matches!(limit.by(), By::Address) {
+            judged(arrival, limit, arrival.site.throttle.admit_address(limit, arrival.client).await)?;
+        } else if let Some(who) = identified(limit.by(), arrival, visitor, parts).await? {
             counted(arrival, limit, &who).await?;
         }
     }
@@ -60,17 +65,20 @@ async fn identified(by: &By, arrival: &Arrival, visitor: &Visitor, parts: &Parts
         Ok(user.map(|user| format!("user {}", user.id)))
     };
     Ok(match by {
-        By::Address => Some(address()),
         By::User => user().await?,
         By::UserOrAddress => Some(user().await?.unwrap_or_else(address)),
         By::Header(name) => parts.headers.get(*name).map(|value| format!("header {}", String::from_utf8_lossy(value.as_bytes()))),
         By::Value(find) => find(parts).map(|value| format!("value {value}")),
-        By::Field(_) => None,
+        By::Address | By::Field(_) => None,
     })
 }
 
 async fn counted(arrival: &Arrival, limit: &Limit, who: &(dyn std::fmt::Display + Sync)) -> Result<(), Response> {
-    match arrival.site.throttle.admit(limit, who).await {
+    judged(arrival, limit, arrival.site.throttle.admit(limit, who).await)
+}
+
+fn judged(arrival: &Arrival, limit: &Limit, outcome: Outcome) -> Result<(), Response> {
+    match outcome {
         Outcome::Fine => Ok(()),
         Outcome::TooMany(rate, wait) => {
             audit_log::record(Event::RateLimited, Some(arrival.client), arrival.context.id(), limit.name());

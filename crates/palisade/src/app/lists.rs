@@ -1,10 +1,11 @@
 //! Block lists: networks from the settings, from files, which are read again when they change, and from other sites, which are asked again.
 
 use super::{BootError, SiteSettings};
-use crate::http::client::Client;
+use crate::http::client::{Client, is_public};
 use crate::http::{ListError, Networks};
 use crate::storage::write_private;
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -104,7 +105,7 @@ impl Fetched {
     fn load(url: &str, data: &Path) -> Self {
         let name: String = Sha256::digest(url).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let kept = data.join("block_lists").join(name + ".txt");
-        let networks = read(&kept).unwrap_or_default();
+        let networks = std::fs::read_to_string(&kept).ok().and_then(|list| foreign(&list).ok()).unwrap_or_default();
         Self { url: url.to_owned(), networks: ArcSwap::from_pointee(networks), kept, asked: Mutex::new(None) }
     }
 
@@ -136,9 +137,19 @@ async fn fetched(client: &Client, url: &str) -> Result<(Networks, String), Strin
         return Err(format!("the answer is {}", answer.status()));
     }
     let text = std::str::from_utf8(answer.body()).map_err(|_| "it is no text".to_owned())?;
-    let networks = Networks::read(text).map_err(|error| error.to_string())?;
+    let networks = foreign(text)?;
     // a list that is suddenly empty is a fault of whoever serves it
     if networks.is_empty() { Err("it is empty".into()) } else { Ok((networks, text.to_owned())) }
+}
+
+/// What a list of another site may do: keep out addresses of the internet, and not all of it. Proxies and balancers inside are not its business.
+fn foreign(list: &str) -> Result<Networks, String> {
+    let entries = Networks::entries(list).map_err(|error| error.to_string())?;
+    let is_too_wide = |network: &&IpNet| network.prefix_len() < if network.addr().is_ipv4() { 8 } else { 16 };
+    match entries.iter().find(is_too_wide) {
+        Some(wide) => Err(format!("{wide} is too much of the internet")),
+        None => Ok(entries.into_iter().filter(|network| is_public(network.network())).collect()),
+    }
 }
 
 fn stamp(path: &Path) -> Option<(SystemTime, u64)> {

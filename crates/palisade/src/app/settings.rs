@@ -206,6 +206,18 @@ const CHECKS: &[Check<SiteSettings>] = &[
         fires: |settings| settings.tls.key.as_deref().is_some_and(is_readable_by_all),
     },
     Check {
+        id: "client.own_hosts_missing",
+        django: None,
+        level: Level::Error,
+        title: "client.only_hosts leaves out whom this site itself asks: the authority of its certificate, or a block list",
+        why: "the certificate would not be renewed, or the list not be read again",
+        fix: "add the hosts of acme.directory and http.block_list_urls to client.only_hosts",
+        fires: |settings| {
+            let own = settings.http.block_list_urls.iter().chain(settings.acme.is_on().then_some(&settings.acme.directory));
+            own.into_iter().any(|url| !settings.client.lists(url))
+        },
+    },
+    Check {
         id: "cache.in_clear",
         django: None,
         level: Level::Warning,

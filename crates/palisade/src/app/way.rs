@@ -18,7 +18,6 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tower::ServiceExt;
-use tracing::Instrument;
 
 /// Answers a request of the connection to `peer`.
 pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Response {
@@ -30,9 +29,8 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
         }
     }
     let has_chunks = parts.headers.contains_key(header::TRANSFER_ENCODING);
-    // 2: request id and span; the shield against panics is around everything that can hold a bug
+    // 2: request id; the shield against panics is around everything that can hold a bug
     let context = RequestContext::new(&parts, site.views.clone());
-    let span = tracing::info_span!("request", id = context.id());
     // 3: client address
     let client = site.proxies.client(peer.address, &parts.headers);
     let is_secure = peer.link != Link::RedirectsOnly && site.proxies.is_secure(peer, &parts.headers);
@@ -52,8 +50,8 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
         }
     };
     // the site's own code decides about challenges: it may hold a bug as a handler may
-    let response = shield::shielded(admitted).instrument(span.clone()).await;
-    let response = leave(&site, &context, is_secure, response).instrument(span).await;
+    let answered = async { leave(&site, &context, is_secure, shield::shielded(admitted).await).await };
+    let response = context.during(answered).await;
     if is_http1 { closed_where_due(response, has_chunks) } else { response }
 }
 

@@ -2,6 +2,7 @@
 
 mod cli;
 mod deploy;
+mod log;
 mod print;
 mod serve;
 mod user;

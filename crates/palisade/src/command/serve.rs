@@ -1,3 +1,4 @@
+use super::log::OfRequest;
 use super::{Failed, Outcome, print};
 use crate::app::{Prepared, Server, Site, SiteSettings};
 use crate::clock::SystemClock;
@@ -13,9 +14,10 @@ pub(super) fn start_log(settings: &SiteSettings) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _ = if settings.site.log_format == crate::app::LogFormat::Json {
-        log.json().try_init()
+        log.json().map_event_format(OfRequest::json).try_init()
     } else {
-        log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
+        let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        log.with_ansi(is_terminal).map_event_format(|format| OfRequest::text(format.with_ansi(is_terminal))).try_init()
     };
 }
 

@@ -24,7 +24,8 @@ use serde::de::DeserializeOwned;
 ///
 /// # Errors
 /// 415 for another content type, 413 for too much or too deep, 400 with line and column for what is no JSON or no `T`: a field that `T` does not have, or one that
-/// stands there twice, is refused, so that nobody sets what nobody asked for (mass assignment).
+/// stands there twice, is refused, so that nobody sets what nobody asked for (mass assignment). Inside of types with serde's `flatten`, `tag` or
+/// `untagged`, which serde reads by itself, fields that are not known are left out instead; `deny_unknown_fields` refuses them there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 

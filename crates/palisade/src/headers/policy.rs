@@ -17,6 +17,9 @@ pub struct SecurityHeaders {
     tried: Option<Written>,
 }
 
+/// Headers beside those that are always the same: grown once, and not while they are set.
+const ROOM: usize = 12;
+
 /// What a browser could give to a page, and does not.
 const PERMISSIONS_POLICY: &str = "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), display-capture=(), \
     encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), local-fonts=(), magnetometer=(), \
@@ -66,6 +69,7 @@ impl SecurityHeaders {
 
     /// Sets them on a response. What a handler set under the same name is replaced: there is one of each.
     pub fn apply(&self, headers: &mut HeaderMap, nonce: &str, is_secure: bool, page: Option<&PagePolicies>) {
+        headers.reserve(self.fixed.len() + ROOM);
         for (name, value) in &self.fixed {
             headers.insert(name, value.clone());
         }

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Where browsers send reports.
 pub const REPORTS: &str = "/csp-report";
@@ -13,7 +14,14 @@ pub(super) const ENDPOINT: &str = "csp";
 
 /// Reports that are alike, and how many of them came.
 #[derive(Default)]
-pub struct Reports(Mutex<HashMap<Violation, u64>>);
+pub struct Reports(Mutex<Groups>);
+
+#[derive(Default)]
+struct Groups {
+    counts: HashMap<Violation, u64>,
+    /// When they were forgotten last.
+    since: Option<Instant>,
+}
 
 /// What a report says, without what is different each time: no query, no fragment, no path of another site.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -29,6 +37,8 @@ struct Violation {
 
 /// Most groups that are kept; what comes after them is counted together.
 const MOST_GROUPS: usize = 500;
+/// Whoever fills the groups with inventions hides nothing for longer than this.
+const KEPT: Duration = Duration::from_secs(600);
 /// Longest body.
 const MAX_BYTES: usize = 64 * 1024;
 /// Most reports of one body.
@@ -59,9 +69,12 @@ impl Reports {
     /// The first of a group is logged, and the tenth, the hundredth, …: a page with a fault that everybody opens is one line, not a million.
     fn count(&self, violation: Violation) {
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = groups.len() >= MOST_GROUPS && !groups.contains_key(&violation);
+        if groups.since.is_none_or(|since| since.elapsed() > KEPT) {
+            *groups = Groups { counts: HashMap::new(), since: Some(Instant::now()) };
+        }
+        let is_new = groups.counts.len() >= MOST_GROUPS && !groups.counts.contains_key(&violation);
         let violation = if is_new { Violation { directive: "(others)".into(), ..Violation::default() } } else { violation };
-        let count = groups.entry(violation.clone()).or_insert(0);
+        let count = groups.counts.entry(violation.clone()).or_insert(0);
         *count += 1;
         let count = *count;
         drop(groups);

@@ -37,6 +37,14 @@ impl Networks {
     /// # Errors
     /// The first line that is none of it: half a list is no list.
     pub fn read(list: &str) -> Result<Self, ListError> {
+        Ok(Self::entries(list)?.into_iter().collect())
+    }
+
+    /// The entries of such a list.
+    ///
+    /// # Errors
+    /// As [`Networks::read`].
+    pub fn entries(list: &str) -> Result<Vec<IpNet>, ListError> {
         let mut networks = Vec::new();
         for (number, line) in list.lines().enumerate() {
             let mut words = line.split(['#', ';']).next().unwrap_or_default().split_whitespace();
@@ -48,7 +56,7 @@ impl Networks {
             let network = network(word).ok_or_else(|| ListError { line: number + 1, found: word.chars().take(40).collect() })?;
             networks.push(network);
         }
-        Ok(networks.into_iter().collect())
+        Ok(networks)
     }
 }
 

@@ -36,7 +36,7 @@ impl Record {
         let mut values = self.values.clone();
         values.insert(BEGAN.into(), self.began.unwrap_or(now).timestamp().into());
         values.insert(SEEN.into(), now.timestamp().into());
-        Signer::new(ring, SALT).dumps(&Value::Object(values), crate::clock::unix_seconds(now), Compress::IfShorter)
+        Signer::new(ring, SALT).dumps(&Value::Object(values), crate::clock::unix_seconds(now), Compress::Never)
     }
 
     /// Whether the session has ended, by either limit.

@@ -4,7 +4,7 @@ use crate::views::Error;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use headers::{ContentRange, ETag, HeaderMapExt, IfNoneMatch, IfRange, Range};
-use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
+use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, RANGE, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::ops::Bound;
 
@@ -33,9 +33,15 @@ fn answer(file: &File, named: Named, headers: &HeaderMap) -> Response {
     let is_newer = headers.typed_get::<IfRange>().is_some_and(|known| known.is_modified(tag.as_ref(), None));
     let mut response = match wanted {
         _ if is_known => StatusCode::NOT_MODIFIED.into_response(),
+        Some(_) if !is_newer && is_longer_than_all(headers, variant) => of_bytes(variant, 0, variant.bytes.len() as u64),
         Some(range) if !is_newer => part(variant, &range),
         _ => Body::from(variant.bytes.clone()).into_response(),
     };
+    // what there is no part of is nothing to keep
+    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        return response;
+    }
     describe(response.headers_mut(), file, variant, named);
     response
 }
@@ -61,17 +67,26 @@ fn part(variant: &Variant, range: &Range) -> Response {
         (None, _) => refused(length),
         (Some(_), Some(_)) => Body::from(variant.bytes.clone()).into_response(),
         (Some(bounds), None) => match bytes_of(bounds, length) {
-            Some((first, end)) => {
-                let bytes = variant.bytes.slice(first as usize..end as usize);
-                let mut response = (StatusCode::PARTIAL_CONTENT, Body::from(bytes)).into_response();
-                if let Ok(range) = ContentRange::bytes(first..end, length) {
-                    response.headers_mut().typed_insert(range);
-                }
-                response
-            }
+            Some((first, end)) => of_bytes(variant, first, end),
             None => refused(length),
         },
     }
+}
+
+/// The bytes from `first` up to `end`, which is behind the last.
+fn of_bytes(variant: &Variant, first: u64, end: u64) -> Response {
+    let bytes = variant.bytes.slice(first as usize..end as usize);
+    let mut response = (StatusCode::PARTIAL_CONTENT, Body::from(bytes)).into_response();
+    if let Ok(range) = ContentRange::bytes(first..end, variant.bytes.len() as u64) {
+        response.headers_mut().typed_insert(range);
+    }
+    response
+}
+
+/// Whether more of the end is asked for than there is, which is all of it (RFC 9110 section 14.1.2).
+fn is_longer_than_all(headers: &HeaderMap, variant: &Variant) -> bool {
+    let asked = headers.get(RANGE).and_then(|range| range.to_str().ok()?.strip_prefix("bytes=-")?.parse::<u64>().ok());
+    asked.is_some_and(|last| last > variant.bytes.len() as u64)
 }
 
 /// The first byte and the one behind the last.

@@ -100,7 +100,7 @@ impl File {
         if bytes.len() < LEAST_BYTES || !is_compressible(&self.content_type) {
             return Vec::new();
         }
-        let made = [("br", brotli(bytes)), ("zstd", zstd::encode_all(&bytes[..], ZSTD_LEVEL)), ("gzip", gzip(bytes))];
+        let made = [("br", brotli(bytes)), ("zstd", zstd::bulk::compress(bytes, ZSTD_LEVEL)), ("gzip", gzip(bytes))];
         let variant = |(coding, made): (&'static str, io::Result<Vec<u8>>)| {
             let made = made.ok().filter(|made| made.len() < bytes.len())?;
             let plain = self.plain.tag.to_str().unwrap_or_default().trim_matches('"');
@@ -135,7 +135,10 @@ fn is_compressible(content_type: &HeaderValue) -> bool {
 }
 
 fn brotli(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut writer = brotli::CompressorWriter::new(Vec::new(), 4096, BROTLI_QUALITY, BROTLI_WINDOW);
+    // no window is larger than what it is for, because it is memory
+    let window = bytes.len().next_power_of_two().ilog2().clamp(BROTLI_LEAST_WINDOW, BROTLI_WINDOW);
+    let quality = if bytes.len() <= BROTLI_SMALL { BROTLI_BEST } else { BROTLI_QUICK };
+    let mut writer = brotli::CompressorWriter::new(Vec::new(), 4096, quality, window);
     writer.write_all(bytes)?;
     Ok(writer.into_inner())
 }
@@ -150,8 +153,12 @@ fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
 const HASH_BYTES: usize = 8;
 /// Less fits into one packet either way.
 const LEAST_BYTES: usize = 1024;
-/// Of 11: the last two are many times slower for a few percent.
-const BROTLI_QUALITY: u32 = 9;
+/// The best takes a second for each MB and little memory; the next takes 32 MB, however short the file is.
+const BROTLI_BEST: u32 = 11;
+const BROTLI_QUICK: u32 = 9;
+const BROTLI_SMALL: usize = 256 * 1024;
+/// The least window, as a power of two.
+const BROTLI_LEAST_WINDOW: u32 = 10;
 /// The usual window, 4 MiB.
 const BROTLI_WINDOW: u32 = 22;
 /// Of 22: browsers need not read windows of more than 8 MiB ([RFC 9659](https://www.rfc-editor.org/rfc/rfc9659)).

@@ -1,5 +1,6 @@
 //! Files of the data folder: whole or not there, and for nobody but the site's user.
 
+use palisade_crypto::random;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
@@ -11,16 +12,22 @@ use std::path::Path;
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
-    let unfinished = path.with_extension("new");
-    let _ = fs::remove_file(&unfinished);
+    // a name of its own: two processes may write the same file at once
+    let unfinished = path.with_extension(format!("{}.new", random::nonce()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&unfinished)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
+    let file = options.open(&unfinished)?;
+    if let Err(error) = written(file, content).and_then(|()| fs::rename(&unfinished, path)) {
+        let _ = fs::remove_file(&unfinished);
+        return Err(error);
+    }
     // the name is on the disk only when the folder is
     File::open(parent).and_then(|folder| folder.sync_all()).or(Ok(()))
+}
+
+fn written(mut file: File, content: &[u8]) -> io::Result<()> {
+    file.write_all(content)?;
+    file.sync_all()
 }

@@ -3,7 +3,8 @@ use super::{Count, CounterStore, MemoryStore, Rate, Rates};
 use crate::http::{ClientAddress, network};
 use http::request::Parts;
 use sha2::{Digest, Sha256};
-use std::fmt;
+use std::fmt::{self, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ pub enum WhenUnreachable {
 #[derive(Clone)]
 pub struct Limit {
     name: &'static str,
+    /// Keeps what is counted here apart from what other limits count, in this process.
+    salt: u128,
     by: By,
     rates: Rates,
     when_unreachable: WhenUnreachable,
@@ -65,11 +68,11 @@ impl Limit {
         let parsed = rates.parse();
         let rates =
             parsed.unwrap_or_else(|()| panic!("{rates:?} is no rate: write 5/m or 5/m, 100/h or 60/m burst 5, with s, m, h or d"));
-        Self { name, by, rates, when_unreachable: WhenUnreachable::Pass }
+        Self { name, salt: salt(name), by, rates, when_unreachable: WhenUnreachable::Pass }
     }
 
     pub(crate) fn of_settings(name: &'static str, rates: Rates, when_unreachable: WhenUnreachable) -> Self {
-        Self { name, by: By::Address, rates, when_unreachable }
+        Self { name, salt: salt(name), by: By::Address, rates, when_unreachable }
     }
 
     /// Says what happens when the store does not answer.
@@ -114,7 +117,16 @@ impl Throttle {
 
     /// Counts a request of a client's address.
     pub async fn admit_address(&self, limit: &Limit, client: ClientAddress) -> Outcome {
-        self.admit(limit, &network(client.0)).await
+        let network = network(client.0);
+        if self.shared.is_some() {
+            return self.admit(limit, &network).await;
+        }
+        // in this process nobody reads keys, and the table hashes them under a secret of its own
+        let bits = match network {
+            IpAddr::V4(v4) => u128::from(v4.to_bits()),
+            IpAddr::V6(v6) => v6.to_bits(),
+        };
+        self.counted_here(limit, (limit.salt ^ bits).to_be_bytes())
     }
 
     /// Counts a request of whoever `who` names.
@@ -126,12 +138,13 @@ impl Throttle {
         let count = match self.shared_count(key, rates).await {
             Some(count) => count,
             None if self.shared.is_some() && limit.when_unreachable == WhenUnreachable::Refuse => return Outcome::Unknown,
-            None => self.local.count_now(key, rates),
+            None => return self.counted_here(limit, key),
         };
-        match count {
-            Count::Admitted => Outcome::Fine,
-            Count::Refused(rate, wait) => Outcome::TooMany(rate, wait),
-        }
+        outcome(count)
+    }
+
+    fn counted_here(&self, limit: &Limit, key: CounterKey) -> Outcome {
+        if limit.rates.is_off() { Outcome::Fine } else { outcome(self.local.count_now(key, limit.rates.as_slice())) }
     }
 
     async fn shared_count(&self, key: CounterKey, rates: &[Rate]) -> Option<Count> {
@@ -158,10 +171,34 @@ impl Throttle {
     }
 }
 
+fn outcome(count: Count) -> Outcome {
+    match count {
+        Count::Admitted => Outcome::Fine,
+        Count::Refused(rate, wait) => Outcome::TooMany(rate, wait),
+    }
+}
+
+/// Of a limit's name.
+fn salt(name: &str) -> u128 {
+    u128::from_be_bytes(key(name, &""))
+}
+
 /// Half of a SHA-256: keys are of one length, and whoever reads the store reads no names.
 fn key(name: &str, who: &(dyn fmt::Display + Sync)) -> CounterKey {
-    let digest = Sha256::digest(format!("{name}\0{who}"));
+    let mut hash = Hash(Sha256::new_with_prefix(name));
+    hash.0.update(b"\0");
+    let _ = write!(hash, "{who}");
     let mut key = [0; 16];
-    key.copy_from_slice(&digest[..16]);
+    key.copy_from_slice(&hash.0.finalize()[..16]);
     key
+}
+
+/// Hashes what is written, without a copy of it.
+struct Hash(Sha256);
+
+impl fmt::Write for Hash {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.update(text);
+        Ok(())
+    }
 }

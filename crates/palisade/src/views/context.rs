@@ -61,12 +61,29 @@ struct Inner {
     personal: Personal,
 }
 
+tokio::task_local! {
+    /// The id of the request that is answered here.
+    static REQUEST: Arc<str>;
+}
+
+/// The id of the request that is answered here, for whoever writes the log.
+pub(crate) fn current_request() -> Option<Arc<str>> {
+    REQUEST.try_with(Arc::clone).ok()
+}
+
 impl RequestContext {
+    /// What is logged meanwhile belongs to this request. (A span for each request would do the same, at eight percent of
+    /// a request with a query.)
+    pub(crate) fn during<F: Future>(&self, work: F) -> impl Future<Output = F::Output> {
+        REQUEST.scope(self.0.id.clone(), work)
+    }
+
     /// The context of a new request.
     pub(crate) fn new(parts: &Parts, site: Arc<SiteViews>) -> Self {
+        let [id, nonce] = random::nonces();
         Self(Arc::new(Inner {
-            id: random::nonce().into(),
-            nonce: random::nonce(),
+            id: id.into(),
+            nonce,
             method: parts.method.clone(),
             path: parts.uri.path_and_query().map_or_else(|| "/".into(), ToString::to_string),
             wants_problem: wants_problem(&parts.headers),

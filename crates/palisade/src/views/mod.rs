@@ -11,6 +11,7 @@ mod error_page;
 mod page;
 mod path;
 
+pub(crate) use context::current_request;
 pub use context::{PageValues, Personal, RequestContext, SiteViews};
 pub use error::{Error, ErrorKind, Failure, Or404, Place, Result};
 pub(crate) use error_page::{Explained, failed, is_bare_error};

@@ -332,7 +332,10 @@ fn settings_that_cannot_work_stop_production() {
             sources.set(key, *value, Origin::CommandLine("test"));
         }
         let findings = palisade::app::SiteSettings::read(sources).unwrap().findings();
-        let ours = findings.into_iter().map(|finding| finding.id).filter(|id| id.starts_with("acme.") || id.contains("tls"));
+        let ours = findings
+            .into_iter()
+            .map(|finding| finding.id)
+            .filter(|id| id.starts_with("acme.") || id.starts_with("client.") || id.contains("tls"));
         ours.collect::<Vec<_>>()
     };
     assert_eq!(found(&[]), Vec::<String>::new());
@@ -344,6 +347,7 @@ fn settings_that_cannot_work_stop_production() {
         (&[("acme.challenge", "http-01"), ("tls.redirect_address", "")], "acme.nowhere_to_show"),
         (&[("acme.directory", "http://ca.example.org/dir")], "acme.in_clear"),
         (&[("acme.account_id", "kid-1")], "acme.account_by_halves"),
+        (&[("client.only_hosts", "api.example.org")], "client.own_hosts_missing"),
     ] {
         assert!(found(changed).contains(&id.to_owned()), "{id}: {:?}", found(changed));
     }

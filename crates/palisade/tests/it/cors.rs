@@ -17,6 +17,7 @@ fn app() -> App {
         .route("/partner", public().get(async || "partner").post(async || "changed").cors(&partner))
         .route("/mine", signed_in().get(async || "mine").cors(&trusted))
         .route("/staff", staff().get(async || "staff").cors(&trusted))
+        .route("/office", public().get(async || "office").cors(&trusted).only_from("192.0.2.0/24".parse().unwrap()))
         .route("/loud", public().get(loud).cors(&partner));
     App::new().routes(routes)
 }
@@ -77,7 +78,20 @@ async fn credentials_go_to_named_sites_and_access_rules_hold() {
     assert_eq!((mine.header(ALLOWED), mine.header(CREDENTIALS)), ("https://partner.example", "true"));
     assert_eq!(mine.header("access-control-expose-headers"), "x-total");
     assert_eq!(mine.header("cache-control"), "no-store");
-    assert_eq!(asked(&client, Method::GET, "https://partner.example", "/staff").await.status, 404);
+    // what is hidden is so from scripts of named sites too
+    for path in ["/staff", "/office"] {
+        let hidden = [
+            asked(&client, Method::GET, "https://partner.example", path).await,
+            preflight(&client, "https://partner.example", path, "GET").await,
+        ];
+        for answer in hidden {
+            assert_eq!(answer.status, 404, "{path}");
+            assert!(
+                !answer.headers.contains_key(ALLOWED) && !answer.headers.get_all("vary").iter().any(|vary| vary == "origin"),
+                "{path}"
+            );
+        }
+    }
     let changed = asked(&client, Method::POST, "https://partner.example", "/partner").await;
     assert_eq!(changed.status, 403, "who may read may not yet change anything");
     assert!(changed.events().iter().any(|event| event.contains("csrf_refused")));

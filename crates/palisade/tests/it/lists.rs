@@ -106,7 +106,7 @@ async fn a_part_of_a_site_is_there_for_some_networks_only() {
 // F097, F119
 #[tokio::test]
 async fn lists_of_other_sites_are_fetched_and_the_last_good_one_is_kept() {
-    let answer = std::sync::Arc::new(std::sync::Mutex::new((200, "198.51.100.0/28\n")));
+    let answer = std::sync::Arc::new(std::sync::Mutex::new((200, "185.220.101.0/28\n")));
     let (said, listener) = (answer.clone(), tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
     let url = format!("http://{}/exits", listener.local_addr().unwrap());
     let handler = move || async move {
@@ -120,28 +120,37 @@ async fn lists_of_other_sites_are_fetched_and_the_last_good_one_is_kept() {
     // nobody may be sent to this machine, a list neither
     let careful = TestSite::start(app(), &settings[..2]).await;
     careful.site().block_lists_fetched().await;
-    assert_eq!(status(&careful, "198.51.100.7", "/").await, 200);
+    assert_eq!(status(&careful, "185.220.101.7", "/").await, 200);
     assert!(events(&url).iter().any(|event| event.contains("may not be reached")), "and the log says why");
     let settings = [&settings[..], &[("client.private_networks", "127.0.0.1/32")]].concat();
     let site = TestSite::start(app(), &settings).await;
-    assert_eq!(status(&site, "198.51.100.7", "/").await, 200, "the site starts without waiting for others");
+    assert_eq!(status(&site, "185.220.101.7", "/").await, 200, "the site starts without waiting for others");
     site.site().block_lists_fetched().await;
-    for address in ["198.51.100.7", "::ffff:198.51.100.7"] {
+    for address in ["185.220.101.7", "::ffff:185.220.101.7"] {
         assert_eq!(status(&site, address, "/").await, 403, "{address}");
     }
-    *answer.lock().unwrap() = (200, "198.51.100.16/28\n");
+    *answer.lock().unwrap() = (200, "185.220.101.16/28\n");
     site.site().block_lists_fetched().await;
-    assert_eq!(status(&site, "198.51.100.7", "/").await, 403, "not before it is due");
-    for bad in [(500, "198.51.100.16/28\n"), (200, "<html>maintenance</html>"), (200, ""), (302, "")] {
+    assert_eq!(status(&site, "185.220.101.7", "/").await, 403, "not before it is due");
+    for bad in [
+        (500, "185.220.101.16/28\n"),
+        (200, "<html>maintenance</html>"),
+        (200, ""),
+        (302, ""),
+        (200, "0.0.0.0/0\n"),
+        (200, "::/8\n"),
+        (200, "10.0.0.0/8\n127.0.0.0/8\n"),
+    ] {
         *answer.lock().unwrap() = bad;
         tokio::time::sleep(std::time::Duration::from_millis(1050)).await;
         site.site().block_lists_fetched().await;
-        assert_eq!(status(&site, "198.51.100.7", "/").await, 403, "the one before stays: {bad:?}");
+        assert_eq!(status(&site, "185.220.101.7", "/").await, 403, "the one before stays: {bad:?}");
     }
     // after a restart the last good one counts at once
     let again = TestSite::start(app(), &settings).await;
-    assert_eq!(status(&again, "198.51.100.7", "/").await, 403);
-    *answer.lock().unwrap() = (200, "198.51.100.16/28\n");
+    assert_eq!(status(&again, "185.220.101.7", "/").await, 403);
+    *answer.lock().unwrap() = (200, "185.220.101.16/28\n127.0.0.0/8\n10.0.0.0/8\n");
     site.site().block_lists_fetched().await;
-    assert_eq!((status(&site, "198.51.100.7", "/").await, status(&site, "198.51.100.17", "/").await), (200, 403));
+    assert_eq!(status(&site, "127.0.0.1", "/").await, 200, "whoever serves a list keeps out nobody inside");
+    assert_eq!((status(&site, "185.220.101.7", "/").await, status(&site, "185.220.101.17", "/").await), (200, 403));
 }

@@ -1,5 +1,5 @@
-use super::order::{Issued, Orderer, Proof, is_unknown_account};
-use super::store::Store;
+use super::order::{Issued, Orderer, Proof, account_of, is_unknown_account};
+use super::store::{Store, Turn};
 use crate::app::Site;
 use crate::app::server::Certificates;
 use palisade_crypto::random;
@@ -21,12 +21,19 @@ const TURN_SECS: i64 = 600;
 const FIRST_PAUSE_SECS: i64 = 60;
 /// Most of them.
 const LAST_PAUSE_SECS: i64 = 6 * 3600;
+/// Longer than every turn and pause, with what chance adds.
+const LATEST_SECS: i64 = 2 * LAST_PAUSE_SECS;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Sees to it that there is a certificate, for as long as the server runs.
 pub(in crate::app) async fn keep(site: Arc<Site>, certificates: Arc<Certificates>) {
     let mut keeper = Keeper::new(&site, certificates);
+    for kept in ["certificate".to_owned(), account_of(&site.settings.acme.directory)] {
+        if let Err(error) = keeper.store.reseal(&kept).await {
+            tracing::warn!(target: "palisade", %error, kept, "what is kept for certificates cannot be sealed with the newest key");
+        }
+    }
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     loop {
         ticks.tick().await;
@@ -59,6 +66,11 @@ impl Lifetime {
         let length = (self.end - self.begin).max(0);
         self.end - length / 3 - length / 20 * i64::from(chance) / 255
     }
+
+    /// Seconds after it was issued in which nobody orders another one, whatever its settings say: authorities count.
+    pub(super) fn rest(self) -> i64 {
+        ((self.end - self.begin) / 10).clamp(0, 3600)
+    }
 }
 
 impl<'a> Keeper<'a> {
@@ -78,25 +90,31 @@ impl<'a> Keeper<'a> {
         if !self.is_due() {
             return Ok(());
         }
-        let Some(failed) = self.store.take_turn(self.now(), self.now() + TURN_SECS).await? else { return Ok(()) };
+        let turn = Turn { until: self.now() + TURN_SECS, latest: self.now() + LATEST_SECS };
+        let Some(failed) = self.store.take_turn(self.now(), turn).await? else { return Ok(()) };
         // somebody may have been faster
         self.take_over().await?;
         if !self.is_due() {
-            return Ok(self.store.end_turn(0, 0).await?);
+            return Ok(self.store.end_turn(turn, 0, 0).await.map(drop)?);
         }
-        let ordered = self.order().await;
-        self.store.close_challenges().await?;
-        self.answer().await?;
-        match ordered {
-            Ok(()) => Ok(self.store.end_turn(0, 0).await?),
-            Err(error) => self.failed(failed, &error).await,
+        let in_time = Duration::from_secs(TURN_SECS.unsigned_abs() - 60);
+        let ordered = tokio::time::timeout(in_time, self.order()).await.unwrap_or_else(|_| Err("the order took too long".into()));
+        let (failures, pause) = match &ordered {
+            Ok(lifetime) => (0, lifetime.rest()),
+            Err(error) => self.failed(failed, error),
+        };
+        if self.store.end_turn(turn, failures, self.now() + pause).await? {
+            self.store.close_challenges().await?;
         }
+        self.answer().await
     }
 
     fn is_due(&self) -> bool {
         let wanted = &self.site.settings.acme;
         self.shown.as_ref().is_none_or(|(issued, lifetime)| {
-            issued.domains != wanted.domains || issued.directory != wanted.directory || lifetime.renewal(self.chance) <= self.now()
+            // more names than are wanted are fine: while settings change, instances must not order in turn
+            let is_covered = wanted.domains.iter().all(|domain| issued.domains.contains(domain));
+            !is_covered || issued.directory != wanted.directory || lifetime.renewal(self.chance) <= self.now()
         })
     }
 
@@ -125,7 +143,7 @@ impl<'a> Keeper<'a> {
         answer(self.site, &self.store, self.now()).await
     }
 
-    async fn order(&mut self) -> Result<(), Failed> {
+    async fn order(&mut self) -> Result<Lifetime, Failed> {
         let acme = &self.site.settings.acme;
         tracing::info!(target: "palisade", domains = ?acme.domains, directory = acme.directory, "a certificate is ordered");
         // with SQLite there is no other instance
@@ -135,7 +153,7 @@ impl<'a> Keeper<'a> {
         let orderer = Orderer { settings: acme, client, store: &self.store, now: self.now() };
         let order = match orderer.begin().await {
             Err(error) if is_unknown_account(&error) => {
-                self.store.forget_account(&acme.directory).await?;
+                self.store.forget(&account_of(&acme.directory)).await?;
                 orderer.begin().await?
             }
             order => order?,
@@ -149,18 +167,19 @@ impl<'a> Keeper<'a> {
         let (domains, days) = (&issued.domains, (lifetime.end - self.now()) / 86_400);
         tracing::info!(target: "palisade", ?domains, days, "a certificate was issued");
         self.shown = Some((issued, lifetime));
-        Ok(())
+        Ok(lifetime)
     }
 
-    async fn failed(&self, before: u32, error: &Failed) -> Result<(), Failed> {
-        let pause = pause_secs(before, self.chance);
+    /// Says why, and how many failed now, and for how long nobody tries again.
+    fn failed(&self, before: u32, error: &Failed) -> (u32, i64) {
+        let pause_secs = pause_secs(before, self.chance);
         let left = self.shown.as_ref().map_or(0, |(_, lifetime)| lifetime.end - self.now());
-        let (left_hours, pause_secs) = (left.max(0) / 3600, pause);
+        let left_hours = left.max(0) / 3600;
         tracing::error!(
             target: "palisade", %error, left_hours, pause_secs,
             "a certificate could not be ordered: the one before is shown for as long as it holds, and the order is tried again"
         );
-        Ok(self.store.end_turn(before.saturating_add(1), self.now() + pause).await?)
+        (before.saturating_add(1), pause_secs)
     }
 }
 

@@ -102,7 +102,7 @@ impl Orderer<'_> {
     /// The account that is kept, or a new one.
     async fn account(&self) -> Result<Account, Failed> {
         let builder = || Account::builder_with_http(Box::new(Outbound(self.client.clone())));
-        let name = format!("account {}", self.settings.directory);
+        let name = account_of(&self.settings.directory);
         if let Some(kept) = self.store.get(&name).await? {
             let credentials: AccountCredentials = serde_json::from_slice(kept.expose())?;
             return Ok(builder().from_credentials(credentials).await?);
@@ -122,6 +122,11 @@ impl Orderer<'_> {
         let key = URL_SAFE_NO_PAD.decode(key.expose().trim_end_matches('=')).map_err(|_| "acme.account_key is no base64url")?;
         Ok(Some(ExternalAccountKey::new(id.clone(), &key)))
     }
+}
+
+/// Name of the account that is kept, for each authority.
+pub(super) fn account_of(directory: &str) -> String {
+    format!("account {directory}")
 }
 
 /// What the authority says of each name that it could not check.

@@ -2,7 +2,7 @@ use crate::crypto::seal::Sealer;
 use crate::crypto::{KeyRing, Secret};
 use crate::db::Database;
 use palisade_acme::{ActiveModel, Column, Entity};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
 
 mod palisade_acme {
@@ -68,10 +68,10 @@ impl Store {
         tx.commit().await
     }
 
-    /// Forgets the account at an authority that does not know it any more.
-    pub(super) async fn forget_account(&self, directory: &str) -> Result<(), DbErr> {
+    /// Forgets a value.
+    pub(super) async fn forget(&self, name: &str) -> Result<(), DbErr> {
         let tx = self.database.begin().await?;
-        Entity::delete_by_id(format!("account {directory}")).exec(&tx).await?;
+        Entity::delete_by_id(name).exec(&tx).await?;
         tx.commit().await
     }
 
@@ -93,26 +93,49 @@ impl Store {
         tx.commit().await
     }
 
-    /// Whether it is our turn to order, until `until`: the database lets one instance through. While it is not, somebody is at work, or the last order failed
-    /// not long ago. Says how many failed in a row.
-    pub(super) async fn take_turn(&self, now: i64, until: i64) -> Result<Option<u32>, DbErr> {
+    /// Seals a value again with the newest key, unless somebody changed it meanwhile: an old key may be taken off the ring.
+    pub(super) async fn reseal(&self, name: &str) -> Result<(), DbErr> {
+        let Some(row) = Entity::find_by_id(name).one(&self.database.handle()).await? else { return Ok(()) };
+        let Some(value) = self.opened(&row) else { return Ok(()) };
+        let sealed = Sealer::new(&self.ring, PURPOSE).seal(value.expose(), name);
+        let tx = self.database.begin().await?;
+        let again = ActiveModel { value: Set(sealed), ..Default::default() };
+        Entity::update_many().set(again).filter(Column::Name.eq(name)).filter(Column::Value.eq(row.value)).exec(&tx).await?;
+        tx.commit().await
+    }
+
+    /// Whether it is our turn to order, until `turn.until`: the database lets one instance through. While it is not, somebody is at work, or the last order
+    /// ended not long ago. A time further away than any turn or pause was written by a clock that was wrong, and holds nobody up. Says how many failed in
+    /// a row.
+    pub(super) async fn take_turn(&self, now: i64, turn: Turn) -> Result<Option<u32>, DbErr> {
         let tx = self.database.begin().await?;
         let row = ActiveModel { name: Set(LEASE.into()), value: Set("0".into()), until: Set(0) };
         let keep = OnConflict::column(Column::Name).do_nothing().to_owned();
         Entity::insert(row).on_conflict(keep).exec_without_returning(&tx).await?;
-        let taken = ActiveModel { until: Set(until), ..Default::default() };
-        let taken =
-            Entity::update_many().set(taken).filter(Column::Name.eq(LEASE)).filter(Column::Until.lte(now)).exec(&tx).await?;
+        let is_free = Column::Until.lte(now).or(Column::Until.gt(turn.latest));
+        let taken = ActiveModel { until: Set(turn.until), ..Default::default() };
+        let taken = Entity::update_many().set(taken).filter(Column::Name.eq(LEASE)).filter(is_free).exec(&tx).await?;
         let row = Entity::find_by_id(LEASE).one(&tx).await?;
         tx.commit().await?;
         Ok(row.filter(|_| taken.rows_affected == 1).map(|row| row.value.parse().unwrap_or(0)))
     }
 
-    /// The order came to an end: `failed` in a row, and nobody tries again before `until`.
-    pub(super) async fn end_turn(&self, failed: u32, until: i64) -> Result<(), DbErr> {
+    /// The order came to an end: `failed` in a row, and nobody tries again before `until`. Says whether the turn was still ours.
+    pub(super) async fn end_turn(&self, turn: Turn, failed: u32, until: i64) -> Result<bool, DbErr> {
         let tx = self.database.begin().await?;
         let ended = ActiveModel { value: Set(failed.to_string()), until: Set(until), ..Default::default() };
-        Entity::update_many().set(ended).filter(Column::Name.eq(LEASE)).exec(&tx).await?;
-        tx.commit().await
+        let ours = Entity::update_many().set(ended).filter(Column::Name.eq(LEASE)).filter(Column::Until.eq(turn.until));
+        let ended = ours.exec(&tx).await?;
+        tx.commit().await?;
+        Ok(ended.rows_affected == 1)
     }
+}
+
+/// A turn to order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
+    /// When it ends, if we do not end it.
+    pub(super) until: i64,
+    /// No turn and no pause that a right clock wrote ends after this.
+    pub(super) latest: i64,
 }

@@ -271,7 +271,7 @@ impl Shared {
         http.timer(TokioTimer::new()).header_read_timeout(None);
         // a little more than is allowed, so that whoever sends more gets a page that says so
         http.max_buf_size(clamped(settings.max_header_bytes).saturating_add(16 * 1024))
-            .max_headers(clamped(settings.max_headers) * 2);
+            .max_headers(clamped(settings.max_headers).max(MOST_HEADERS_FOR_FREE));
         let service = service_fn(move |request| self.clone().answer(request, peer, pulse.clone()));
         watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
     }
@@ -355,6 +355,8 @@ impl std::fmt::Display for ListenError {
 
 impl std::error::Error for ListenError {}
 
+/// As many header lines as the parser has room for without asking for memory.
+const MOST_HEADERS_FOR_FREE: usize = 100;
 /// Most of an answer that is handed over at once, over HTTP/2: what is handed over waits until the client takes it.
 const PIECE: usize = 16 * 1024;
 /// Silence after which the kernel asks whether the peer is still there.

@@ -35,7 +35,7 @@ impl Client {
     /// When the file of `client.certificate_authority` cannot be used.
     pub fn new(settings: &ClientSettings) -> io::Result<Self> {
         let reach = Reach::new(&settings.private_networks);
-        let builder = reqwest::Client::builder().no_proxy().redirect(Policy::none()).referer(false);
+        let builder = reqwest::Client::builder().no_proxy().redirect(Policy::none()).referer(false).user_agent("palisade");
         let builder = builder.tls_backend_preconfigured(tls(settings.certificate_authority.as_deref())?);
         let http = builder.dns_resolver(Arc::new(reach.clone())).build().map_err(io::Error::other)?;
         Ok(Self {
@@ -76,7 +76,7 @@ impl Client {
     }
 
     async fn followed(&self, request: Request<Bytes>) -> Result<Response<Bytes>, FetchError> {
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let text = parts.uri.to_string();
         let mut url = Url::parse(&text).map_err(|_| FetchError::new(Kind::Address, &shortened(&text)))?;
         let mut headers = parts.headers;
@@ -88,7 +88,7 @@ impl Client {
                 return Err(FetchError::new(Kind::Address, &shortened(next.as_str())));
             }
             if next.origin() != url.origin() {
-                headers = harmless(&headers);
+                (headers, body) = (harmless(&headers), Bytes::new());
             }
             url = next;
         }

@@ -3,6 +3,7 @@ use crate::checks::{Check, Level};
 use crate::http::HostPattern;
 use crate::settings::{Secs, section};
 use ipnet::IpNet;
+use std::net::IpAddr;
 
 section! {
     /// What requests of ours may reach, and how long and how much they may take.
@@ -22,8 +23,21 @@ section! {
     }
 }
 
-/// Where clouds tell a machine its own credentials.
-const METADATA: [u8; 4] = [169, 254, 169, 254];
+impl ClientSettings {
+    /// Whether the host of a URL is one of those that may be reached.
+    pub(crate) fn lists(&self, url: &str) -> bool {
+        let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+        self.only_hosts.is_empty() || self.only_hosts.iter().any(|pattern| pattern.matches(&host))
+    }
+}
+
+/// Where clouds tell a machine its own credentials: Amazon and most others, Amazon by IPv6, Alibaba, Oracle, Azure.
+const METADATA: [&str; 5] = ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16"];
+
+fn reaches_too_far(network: &IpNet) -> bool {
+    let tells = |address: &str| address.parse::<IpAddr>().is_ok_and(|address| network.contains(&address));
+    network.prefix_len() < 8 || METADATA.iter().any(|address| tells(address))
+}
 
 /// What can be wrong with these settings.
 pub const CHECKS: &[Check<ClientSettings>] = &[
@@ -34,12 +48,7 @@ pub const CHECKS: &[Check<ClientSettings>] = &[
         title: "requests of this site may reach everything, or what clouds tell a machine of its credentials",
         why: "whoever can choose an address that the site fetches reads what only this machine may (ASVS 13.2.4)",
         fix: "list only the networks of your own services in client.private_networks, for example 10.0.7.0/24",
-        fires: |settings| {
-            settings
-                .private_networks
-                .iter()
-                .any(|network| network.prefix_len() < 8 || network.contains(&std::net::IpAddr::from(METADATA)))
-        },
+        fires: |settings| settings.private_networks.iter().any(reaches_too_far),
     },
     Check {
         id: "client.private_reachable",

@@ -23,6 +23,7 @@ fn only_addresses_of_the_internet_at_large_are_public() {
         "127.0.0.1",
         "127.255.255.254",
         "169.254.169.254",
+        "168.63.129.16",
         "172.16.0.1",
         "172.31.255.255",
         "192.168.1.1",
@@ -180,6 +181,9 @@ async fn redirects_are_judged_like_the_first_address() {
     let other = client.send(request("/elsewhere").unwrap()).await.unwrap();
     let told = String::from_utf8_lossy(other.body()).into_owned();
     assert!(!told.contains("secret") && told.contains("accept: text/plain") && !told.contains("referer"), "{told}");
+    let with_body = http::Request::get(at("/elsewhere")).body(bytes::Bytes::from_static(b"secret")).unwrap();
+    let told = client.send(with_body).await.unwrap();
+    assert!(!String::from_utf8_lossy(told.body()).contains("content-length: 6"), "what was sent neither");
     let post = http::Request::post(at("/once")).body(bytes::Bytes::new()).unwrap();
     assert_eq!(client.send(post).await.unwrap().status(), 302, "a change is sent once");
 }
@@ -227,7 +231,7 @@ fn settings_that_reach_too_far_are_findings() {
         crate::checks::run(CHECKS, &settings).iter().map(|finding| finding.id.clone()).collect::<Vec<_>>()
     };
     assert_eq!(found("10.0.7.0/24"), ["client.private_reachable"]);
-    for wide in ["0.0.0.0/0", "169.254.169.254/32", "::/0", "169.254.0.0/16"] {
+    for wide in ["0.0.0.0/0", "169.254.169.254/32", "::/0", "169.254.0.0/16", "100.64.0.0/10", "fd00::/8", "192.0.0.0/24"] {
         assert_eq!(found(wide)[0], "client.everything_reachable", "{wide}");
     }
     assert!(crate::checks::run(CHECKS, &ClientSettings::default()).is_empty());
