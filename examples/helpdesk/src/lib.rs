@@ -27,6 +27,7 @@ pub fn app() -> App {
 fn routes() -> Routes {
     Routes::new()
         .route("/", public().get(pages::front))
+        .route("/status", public().get(pages::status))
         .route("/tickets", signed_in().get(tickets::list).post(tickets::open))
         .route("/tickets/new", signed_in().get(tickets::new))
         .route("/tickets/{id}", signed_in().get(tickets::show))

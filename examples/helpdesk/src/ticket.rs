@@ -3,7 +3,7 @@
 use crate::status::{Side, Status};
 use palisade::prelude::*;
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, Set};
+use sea_orm::{QueryOrder, QuerySelect, Set};
 
 /// A row of `helpdesk_ticket`.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -137,9 +137,15 @@ pub async fn page(db: &Db, tickets: sea_orm::Select<Entity>, filter: &Filter) ->
         Order::Oldest => tickets.order_by_asc(Column::ChangedAt).order_by_asc(Column::Id),
     };
     let number = filter.page.map_or(1, Number::get).unsigned_abs();
-    let mut found =
-        sea_orm::QuerySelect::limit(sea_orm::QuerySelect::offset(tickets, (number - 1) * PAGE_SIZE), PAGE_SIZE + 1).all(db).await?;
+    let mut found = tickets.offset((number - 1) * PAGE_SIZE).limit(PAGE_SIZE + 1).all(db).await?;
     let has_more = found.len() as u64 > PAGE_SIZE;
     found.truncate(usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX));
     Ok((found, has_more))
+}
+
+/// How many tickets there are in each of these states, where there are any.
+pub async fn count(db: &Db, states: &[Status]) -> Result<Vec<(String, i64)>> {
+    let states = states.iter().map(|status| status.code());
+    let counted = Entity::find().select_only().column(Column::Status).column_as(Column::Id.count(), "count");
+    Ok(counted.filter(Column::Status.is_in(states)).group_by(Column::Status).into_tuple().all(db).await?)
 }

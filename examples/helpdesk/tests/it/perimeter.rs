@@ -20,7 +20,7 @@ os.environ['LISTEN_PID'] = str(os.getpid())
 os.execv(sys.argv[3], sys.argv[3:])
 ";
 
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -112,7 +112,7 @@ fn slowhttptest_closes_nobody_but_itself() {
 }
 
 /// Writes the certificate of an authority of the test's own, and one for localhost with its key.
-fn certificate(folder: &Folder) {
+pub fn certificate(folder: &Folder) {
     let key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new(vec![]).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

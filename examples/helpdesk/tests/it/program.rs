@@ -182,3 +182,21 @@ fn check_lists_the_places_that_are_not_text() {
         serde_json::from_slice(&run(&folder, &[], &["check", "--templates", "--json"], "").stdout).unwrap();
     assert!(json.as_array().unwrap().len() > 40 && json[0]["line"].as_u64().is_some(), "{json}");
 }
+
+// V16.2.1: what happened to a request can be found by its id, whoever wrote the line
+#[test]
+fn every_line_of_the_log_says_which_request_it_belongs_to() {
+    for format in ["json", "text"] {
+        let folder = Folder::new();
+        let server = Server::start(&folder, &[("PALISADE_SITE__LOG_FORMAT", format)]);
+        let id = get(server.address, "/nowhere").header("x-request-id").to_owned();
+        let log = server.stop();
+        let line = log.lines().find(|line| line.contains("request refused")).unwrap();
+        if format == "json" {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["request_id"], id.as_str(), "{line}");
+        } else {
+            assert!(line.ends_with(&format!(" request_id={id}")), "{line}");
+        }
+    }
+}
