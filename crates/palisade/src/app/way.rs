@@ -15,6 +15,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
+use http_body::Body as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tower::ServiceExt;
@@ -197,7 +198,8 @@ async fn handled(site: &Site, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = Received::new(body, limits);
     let fate = body.fate();
-    let request = Request::from_parts(parts, Body::new(body));
+    let body = if body.is_end_stream() { Body::empty() } else { Body::new(body) };
+    let request = Request::from_parts(parts, body);
     let routed = async { site.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}) };
     let answered = tokio::time::timeout(site.settings.http.response_timeout_secs.duration(), shield::shielded(routed)).await;
     match (answered, fate.fault()) {

@@ -42,7 +42,8 @@ pub struct Received {
     /// When it was first asked for: until then the client is not the one who is slow.
     since: Option<Instant>,
     taken: u64,
-    clock: Pin<Box<Sleep>>,
+    /// Made when there is something to wait for.
+    clock: Option<Pin<Box<Sleep>>>,
     fate: BodyFate,
 }
 
@@ -60,8 +61,7 @@ impl BodyFate {
 impl Received {
     /// A body within limits.
     pub fn new(body: Body, limits: BodyLimits) -> Self {
-        let clock = Box::pin(sleep_until(Instant::now()));
-        Self { body, limits, since: None, taken: 0, clock, fate: BodyFate::default() }
+        Self { body, limits, since: None, taken: 0, clock: None, fate: BodyFate::default() }
     }
 
     /// What becomes of it.
@@ -90,8 +90,9 @@ impl HttpBody for Received {
         match &polled {
             Poll::Pending => {
                 let deadline = self.deadline();
-                self.clock.as_mut().reset(deadline);
-                if self.clock.as_mut().poll(context).is_ready() { self.fails(BodyFault::TooSlow) } else { Poll::Pending }
+                let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+                clock.as_mut().reset(deadline);
+                if clock.as_mut().poll(context).is_ready() { self.fails(BodyFault::TooSlow) } else { Poll::Pending }
             }
             Poll::Ready(Some(Ok(frame))) => {
                 self.taken += frame.data_ref().map_or(0, |data| data.len() as u64);
