@@ -3,16 +3,18 @@
 use super::lists::BlockLists;
 use super::site::SiteLimits;
 use super::{App, KeyFile, Routes, Site, SiteSettings, keys, shield};
-use crate::auth::Accounts;
+use crate::auth::{AccountParts, Accounts, Links};
 use crate::checks::{Finding, Level, Report, Weakened};
 use crate::clock::Clock;
 use crate::csrf::Csrf;
 use crate::db::Database;
+use crate::crypto::KeyRing;
 use crate::db::migrate::Migrations;
 use crate::headers::SecurityHeaders;
 use crate::http::TrustedProxies;
 use crate::http::client::Client;
 use crate::http::cookies::Transport;
+use crate::mail::{MailError, MailQueue};
 use crate::permissions;
 use crate::sessions::{DatabaseStore, MemoryStore, SessionStore, Sessions, StoreKind};
 use crate::settings::{Profile, SettingsError, Sources};
@@ -54,6 +56,8 @@ pub enum BootError {
     Client(std::io::Error),
     /// The cache's URL names what cannot be used.
     Cache(String),
+    /// Mail cannot be sent as `mail.url` and `mail.from` say.
+    Mail(String),
     /// A file of the data folder cannot be written.
     Data(std::path::PathBuf, std::io::Error),
 }
@@ -206,11 +210,25 @@ impl Prepared {
         let shared = counter_store(&settings)?;
         let client = Client::new(&settings.client).map_err(BootError::Client)?;
         let block_lists = BlockLists::load(&settings, client.clone())?;
+        let links = links(&settings);
+        let mail = Arc::new(mail_queue(&settings, &links, &database, &clock, &ring)?);
         let table = routes.table();
         let router = routes.into_router().layer(DefaultBodyLimit::disable());
         let home = settings.site.home.clone();
         Ok(Site {
-            accounts: Arc::new(Accounts::new(&settings.passwords, database.clone(), clock.clone(), ring.clone(), home)),
+            accounts: Arc::new(Accounts::new(
+                &settings.passwords,
+                AccountParts {
+                    database: database.clone(),
+                    clock: clock.clone(),
+                    ring: ring.clone(),
+                    mail: mail.clone(),
+                    links,
+                    personal_data: app.personal_data,
+                    home,
+                },
+            )),
+            mail,
             sessions: Arc::new(Sessions::new(&settings.sessions, store, clock, ring.clone(), transport)),
             views: Arc::new(SiteViews {
                 templates,
@@ -238,6 +256,33 @@ impl Prepared {
             settings,
         })
     }
+}
+
+fn links(settings: &SiteSettings) -> Links {
+    Links {
+        fixed: settings.site.url.as_ref().map(ToString::to_string),
+        hosts: settings.http.allowed_hosts.clone(),
+        is_development: settings.profile.is_development(),
+    }
+}
+
+fn mail_queue(
+    settings: &SiteSettings,
+    links: &Links,
+    database: &Database,
+    clock: &Arc<dyn Clock>,
+    ring: &KeyRing,
+) -> Result<MailQueue, BootError> {
+    let unusable = |why: MailError| BootError::Mail(why.0);
+    let noreply = || format!("noreply@{}", links.main()).parse();
+    let sender = settings.mail.from.clone().map_or_else(noreply, Ok).map_err(|()| BootError::Mail("mail.from is needed".into()))?;
+    let is_development = settings.profile.is_development();
+    let queue = MailQueue::new(&settings.mail, sender, database.clone(), clock.clone(), ring.clone(), is_development);
+    let queue = queue.map_err(unusable)?;
+    if !queue.is_real() {
+        tracing::warn!(target: "palisade", "mail.url is not set: nobody can sign up, and nobody gets a new password");
+    }
+    Ok(queue)
 }
 
 /// Where limits are counted for all instances: in Redis, if `cache.url` names one.
@@ -283,6 +328,7 @@ impl fmt::Display for BootError {
             Self::Cache(why) => {
                 write!(f, "cache.url: {why}\n  fix: build with the feature redis, or set cache.url = \"memory:\" for one instance")
             }
+            Self::Mail(why) => write!(f, "mail: {why}\n  fix: set mail.url = \"smtps://USER:PASSWORD@HOST\" and mail.from"),
             Self::Pending(names) => {
                 writeln!(f, "the database is not ready: {} migration(s) have not run ({})", names.len(), names.join(", "))?;
                 write!(f, "  fix: run `migrate`, or set site.migrate_at_start = true for a site of one instance")

@@ -2,7 +2,8 @@ use super::health;
 use super::security_txt::{SECURITY_TXT, SecurityTxt};
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
-use crate::auth::{self, views as account};
+use crate::auth::views::{email, login, password, personal, signup};
+use crate::auth::{self, PersonalData};
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
 use crate::headers::{REPORTS, Reports};
@@ -45,6 +46,7 @@ pub struct App {
     pub(super) challenge: Option<Challenge>,
     pub(super) layers: Vec<Box<dyn FnOnce(Router) -> Router + Send>>,
     pub(crate) commands: Vec<SiteCommand>,
+    pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
 }
 
 /// A command of the site's own, beside `serve`, `check` and the others.
@@ -67,6 +69,7 @@ impl App {
         let mut migrations = Migrations::default();
         migrations.add(auth::migrations);
         migrations.add(sessions::migrations);
+        migrations.add(crate::mail::migrations);
         migrations.add(super::acme::migrations);
         Self {
             templates: Vec::new(),
@@ -79,6 +82,7 @@ impl App {
             challenge: None,
             layers: Vec::new(),
             commands: Vec::new(),
+            personal_data: Vec::new(),
         }
     }
 
@@ -152,6 +156,13 @@ impl App {
         self
     }
 
+    /// Says what a part of the site keeps about its users: it stands in what they take along, and is removed with their account.
+    #[must_use]
+    pub fn personal_data(mut self, part: impl PersonalData + 'static) -> Self {
+        self.personal_data.push(Arc::new(part));
+        self
+    }
+
     /// Adds a command of the site's own. What it returns is printed.
     #[must_use]
     pub fn command<F, R>(mut self, name: &'static str, about: &'static str, run: F) -> Self
@@ -181,14 +192,36 @@ fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
     let report = async move |request: Request| reports.take(request.into_body()).await;
     let file = async move |uri: Uri, headers: HeaderMap| files.answer(uri.path(), &headers);
     Routes::new()
-        .route("/account/signup", public().get(account::show_signup).post(account::signup))
-        .route("/account/login", public().get(account::show_login).post(account::login))
-        .route("/account/logout", public().post(account::logout))
-        .route("/account/password", signed_in().get(account::show_password).post(account::change_password))
+        .merge(account_routes())
         .route("/health/live", public().get(health::live))
         .route(health::READY, public().get(health::ready))
         .route(health::DETAIL, public().get(health::detail).only_from(monitors))
         .route(SECURITY_TXT, public().get(async move || contacts.answer()))
         .route("/static/{*name}", public().get(file))
         .route(REPORTS, public().post(report).taking_reports().limit(Limit::new("csp_reports", By::Address, "60/m")))
+}
+
+/// The pages of accounts. What sends mail, or looks at a password, has limits: by client, and by the address that mail goes to.
+fn account_routes() -> Routes {
+    let by_client = || Limit::new("account", By::Address, "30/m");
+    let by_address = |name| Limit::new(name, By::Field("email"), "5/h");
+    Routes::new()
+        .route("/account/login", public().get(login::show_login).post(login::login))
+        .route("/account/logout", public().post(login::logout))
+        .route("/account/signup", public().get(signup::show).post(signup::sign_up).limit(by_address("signup")))
+        .route("/account/signup/sent", public().get(signup::sent))
+        .route("/account/confirm", public().get(signup::show_confirm).post(signup::confirm).limit(by_client()))
+        .route("/account/confirm/{token}", public().get(signup::follow))
+        .route("/account/reset", public().get(password::show_ask).post(password::ask).limit(by_address("reset")).limit(by_client()))
+        .route("/account/reset/sent", public().get(password::sent))
+        .route("/account/reset/new", public().get(password::show_new).post(password::reset).limit(by_client()))
+        .route("/account/reset/{token}", public().get(password::follow))
+        .route("/account", signed_in().get(personal::overview))
+        .route("/account/password", signed_in().get(password::show).post(password::change))
+        .route("/account/email", signed_in().get(email::show).post(email::change).limit(by_address("email")))
+        .route("/account/email/confirm", public().get(email::show_confirm).post(email::confirm))
+        .route("/account/email/{token}", public().get(email::follow))
+        .route("/account/export", signed_in().get(personal::show_export).post(personal::export))
+        .route("/account/close", signed_in().get(personal::show_close).post(personal::close))
+        .route("/account/delete", signed_in().get(personal::show_delete).post(personal::delete))
 }

@@ -9,17 +9,22 @@ use crate::db::{self, DatabaseSettings};
 use crate::headers::{self, HeaderSettings};
 use crate::http::client::{self, ClientSettings};
 use crate::http::{self, HttpSettings};
-use crate::mail::{CacheSettings, MailSettings};
+use crate::mail::{self, CacheSettings, MailSettings};
 use crate::sessions::{self, SessionSettings};
-use crate::settings::{Effective, Profile, Reader, SettingsError, Sources, section, setting_words};
+use crate::settings::{Effective, Profile, Reader, SettingsError, Sources, section, setting_from_str, setting_words};
 use crate::throttle::{self, ThrottleSettings};
 use ipnet::IpNet;
+use std::fmt;
+use std::str::FromStr;
+use url::Url;
 
 section! {
     /// The site as a whole.
     SiteSection("site") {
         /// Folder of the database, the key and files
         data: String = |_| "data".into();
+        /// Where the site is reached, such as https://desk.example.org, for links in mail; none means https:// and the first of http.allowed_hosts
+        url: Option<SiteUrl> = |_| None;
         /// Page to show after login
         home: String = |_| "/".into();
         /// Weakened protections that production accepts, by the name that `check` prints
@@ -34,6 +39,29 @@ section! {
         log_format: LogFormat = |profile| if profile.is_development() { LogFormat::Text } else { LogFormat::Json };
         /// Whether the server makes the database ready before it starts
         migrate_at_start: bool = |profile| profile.is_development();
+    }
+}
+
+/// Where the site is reached: scheme, host and perhaps a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteUrl(String);
+
+setting_from_str!(SiteUrl, "a URL without a path, such as https://desk.example.org");
+
+impl FromStr for SiteUrl {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let url = Url::parse(text).map_err(|_| ())?;
+        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty();
+        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        if is_web && is_bare { Ok(Self(url.origin().ascii_serialization())) } else { Err(()) }
+    }
+}
+
+impl fmt::Display for SiteUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -130,6 +158,7 @@ impl SiteSettings {
         findings.extend(checks::run(auth::CHECKS, &self.passwords));
         findings.extend(checks::run(throttle::CHECKS, &self.throttle));
         findings.extend(checks::run(db::CHECKS, &self.database));
+        findings.extend(checks::run(mail::CHECKS, &self.mail));
         findings
     }
 
@@ -157,7 +186,7 @@ fn is_readable_by_all(_: &str) -> bool {
 
 /// Whether a URL of Redis leads to another machine, in clear.
 fn is_remote(url: &str) -> bool {
-    let Ok(url) = url::Url::parse(url) else { return false };
+    let Ok(url) = Url::parse(url) else { return false };
     let is_here = match url.host() {
         None => true,
         Some(url::Host::Domain(name)) => name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),

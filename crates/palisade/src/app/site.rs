@@ -7,6 +7,7 @@ use crate::crypto::KeyRing;
 use crate::csrf::{Csrf, Refusal};
 use crate::db::Database;
 use crate::headers::SecurityHeaders;
+use crate::mail::MailQueue;
 use crate::http::TrustedProxies;
 use crate::sessions::Sessions;
 use crate::throttle::{Limit, Throttle};
@@ -30,6 +31,7 @@ pub struct Site {
     pub(crate) database: Database,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) mail: Arc<MailQueue>,
     pub(super) views: Arc<SiteViews>,
     pub(super) csrf: Csrf,
     pub(super) csrf_refusal: Option<CsrfRefusalPage>,
@@ -78,6 +80,11 @@ impl Site {
     /// The accounts.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
+    }
+
+    /// The mail that waits.
+    pub fn mail(&self) -> &MailQueue {
+        &self.mail
     }
 
     /// The settings.

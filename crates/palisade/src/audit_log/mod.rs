@@ -19,6 +19,22 @@ pub enum Event {
     SignedUp,
     /// Changed the password; all other sessions ended.
     PasswordChanged,
+    /// Began to sign up; there is no account yet.
+    SignUpBegun,
+    /// Asked for a new password by mail.
+    ResetRequested,
+    /// Chose a new password by a link from a mail; all sessions ended.
+    PasswordReset,
+    /// Asked for another e-mail address.
+    EmailChangeBegun,
+    /// Has another e-mail address.
+    EmailChanged,
+    /// Took all data along.
+    DataExported,
+    /// Closed the account; all sessions ended.
+    AccountClosed,
+    /// Deleted the account.
+    AccountDeleted,
     /// A forged or foreign request was refused.
     CsrfRefused,
     /// An access rule said no.
@@ -39,6 +55,14 @@ impl fmt::Display for Event {
             Self::LoggedOut => "logout",
             Self::SignedUp => "signup",
             Self::PasswordChanged => "password_changed",
+            Self::SignUpBegun => "signup_begun",
+            Self::ResetRequested => "reset_requested",
+            Self::PasswordReset => "password_reset",
+            Self::EmailChangeBegun => "email_change_begun",
+            Self::EmailChanged => "email_changed",
+            Self::DataExported => "data_exported",
+            Self::AccountClosed => "account_closed",
+            Self::AccountDeleted => "account_deleted",
             Self::CsrfRefused => "csrf_refused",
             Self::AccessDenied => "access_denied",
             Self::HostRefused => "host_refused",

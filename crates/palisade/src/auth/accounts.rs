@@ -1,7 +1,9 @@
+use super::tokens::Tokens;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
-use super::{HashPool, PasswordSettings, Rank, TooBusy, User};
+use super::{HashPool, Links, PasswordSettings, PersonalData, Rank, TooBusy, User};
 use crate::clock::Clock;
-use crate::db::{self, Database, DbFailure};
+use crate::db::{self, Database, DbFailure, Tx};
+use crate::mail::MailQueue;
 use crate::sessions::Session;
 use crate::views::{Error, ErrorKind, Result};
 use palisade_crypto::KeyRing;
@@ -13,12 +15,27 @@ use std::sync::Arc;
 
 /// The accounts of a site.
 pub struct Accounts {
-    database: Database,
-    clock: Arc<dyn Clock>,
+    pub(super) database: Database,
+    pub(super) clock: Arc<dyn Clock>,
     ring: KeyRing,
-    hashes: HashPool,
+    pub(super) hashes: HashPool,
     policy: Policy,
+    pub(super) tokens: Tokens,
+    pub(super) mail: Arc<MailQueue>,
+    pub(super) links: Links,
+    pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
     /// Path to go to after login.
+    pub(crate) home: String,
+}
+
+/// What accounts need of the site.
+pub(crate) struct AccountParts {
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ring: KeyRing,
+    pub(crate) mail: Arc<MailQueue>,
+    pub(crate) links: Links,
+    pub(crate) personal_data: Vec<Arc<dyn PersonalData>>,
     pub(crate) home: String,
 }
 
@@ -71,12 +88,14 @@ const PRIVILEGES: &str = "_palisade_privileges";
 
 impl Accounts {
     /// The accounts that these settings ask for.
-    pub fn new(settings: &PasswordSettings, database: Database, clock: Arc<dyn Clock>, ring: KeyRing, home: String) -> Self {
+    pub(crate) fn new(settings: &PasswordSettings, parts: AccountParts) -> Self {
+        let AccountParts { database, clock, ring, mail, links, personal_data, home } = parts;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let jobs = if settings.hash_jobs == 0 { cores } else { usize::try_from(settings.hash_jobs).unwrap_or(cores).min(512) };
         let queue = usize::try_from(settings.hash_queue).unwrap_or(usize::MAX).min(1 << 20);
         let hashes = HashPool::new(Hasher::new(settings.hasher.algorithm()), jobs, queue);
-        Self { database, clock, ring, hashes, policy: settings.policy(), home }
+        let tokens = Tokens::new(database.clone(), clock.clone(), ring.clone());
+        Self { database, clock, ring, hashes, policy: settings.policy(), tokens, mail, links, personal_data, home }
     }
 
     /// How many password hashes were computed so far. For tests of equal work.
@@ -106,19 +125,7 @@ impl Accounts {
     pub async fn sign_up(&self, new: NewUser<'_>) -> Result<User, SignUpError> {
         self.judge(new.password, new.username, new.email).map_err(SignUpError::Password)?;
         let password = self.hashes.hash(new.password.to_owned()).await.map_err(|busy| SignUpError::Failed(busy.into()))?;
-        let row = ActiveModel {
-            username: Set(new.username.into()),
-            email: Set(new.email.into()),
-            password: Set(password),
-            first_name: Set(String::new()),
-            last_name: Set(String::new()),
-            is_active: Set(true),
-            is_staff: Set(new.rank != Rank::Plain),
-            is_superuser: Set(new.rank == Rank::Superuser),
-            last_login: Set(None),
-            date_joined: Set(self.clock.now()),
-            ..Default::default()
-        };
+        let row = self.row(new.username, new.email, password, new.rank);
         let made = self.insert(row).await;
         made.map(|row| row.public()).map_err(|error| match db::failure(&error) {
             DbFailure::Duplicate => SignUpError::NameTaken,
@@ -163,10 +170,23 @@ impl Accounts {
         Ok(user)
     }
 
-    /// Signs in somebody who has just made the account.
-    pub(super) async fn log_in_new(&self, session: &Session, user: &User) -> Result<User> {
-        let row = Entity::find_by_id(user.id).one(&self.database.handle()).await?;
-        self.log_in(session, row.ok_or_else(|| Error::bug("the account is gone"))?).await
+    /// The row of a signed-in user who proves to know the password.
+    ///
+    /// # Errors
+    /// As [`Accounts::authenticate`].
+    pub(super) async fn proven(&self, user: &User, password: &str) -> Result<Option<Model>> {
+        Ok(match self.authenticate(&user.username, password).await? {
+            Attempt::Welcome(row) => Some(row),
+            Attempt::Refused { .. } => None,
+        })
+    }
+
+    /// Forgets tokens that have expired.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn sweep(&self) -> Result<()> {
+        Ok(self.tokens.sweep().await?)
     }
 
     /// Ties a session to a user, the password and what the user may do; the entries are Django's.
@@ -206,11 +226,18 @@ impl Accounts {
     ///
     /// # Errors
     /// As [`Accounts::authenticate`].
-    pub(super) async fn change_password(&self, session: &Session, user: &User, current: &str, new: &str) -> Result<bool> {
-        let Attempt::Welcome(row) = self.authenticate(&user.username, current).await? else { return Ok(false) };
-        let Some(row) = self.replace_password(row, new).await? else { return Ok(false) };
+    pub(super) async fn change_password(&self, session: &Session, row: Model, new: &str, base: &str) -> Result<bool> {
+        let encoded = self.hashes.hash(new.to_owned()).await?;
+        let tx = self.database.begin().await?;
+        if !self.put_password(&tx, &row, &encoded).await? {
+            return Ok(false);
+        }
+        self.tokens.forget(&tx, row.id, None).await?;
+        self.tell(&tx, &row, &row.email, "The password was changed. All other sessions have ended.", base).await?;
+        tx.commit().await?;
+        self.mail.wake();
         session.rotate().await?;
-        self.tie(session, &row).await?;
+        self.tie(session, &Model { password: encoded, ..row }).await?;
         Ok(true)
     }
 
@@ -219,12 +246,17 @@ impl Accounts {
     async fn replace_password(&self, row: Model, password: &str) -> Result<Option<Model>> {
         let encoded = self.hashes.hash(password.to_owned()).await?;
         let tx = self.database.begin().await?;
-        let change = ActiveModel { password: Set(encoded.clone()), ..Default::default() };
+        let is_done = self.put_password(&tx, &row, &encoded).await?;
+        tx.commit().await?;
+        Ok(is_done.then_some(Model { password: encoded, ..row }))
+    }
+
+    /// The same, as part of a transaction.
+    pub(super) async fn put_password(&self, tx: &Tx, row: &Model, encoded: &str) -> Result<bool, sea_orm::DbErr> {
+        let change = ActiveModel { password: Set(encoded.into()), ..Default::default() };
         let same =
             Entity::update_many().set(change).filter(Column::Id.eq(row.id)).filter(Column::Password.eq(row.password.as_str()));
-        let changed = same.exec(&tx).await?.rows_affected;
-        tx.commit().await?;
-        Ok((changed == 1).then_some(Model { password: encoded, ..row }))
+        Ok(same.exec(tx).await?.rows_affected == 1)
     }
 
     /// Sets the password of a user by name: for the command line. `false` if there is no such user.

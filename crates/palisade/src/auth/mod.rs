@@ -1,20 +1,39 @@
-//! Users: sign-up, login, logout, change of password, in Django's tables.
+//! Users: sign-up, login, logout, passwords, addresses and one's own data, in Django's tables.
 //!
 //! Every failed login does the same work, takes the same words and the same status, whether the name is known, unknown, inactive or
 //! without a usable password. Hashing runs on a bounded pool, so that a flood of logins slows logins and nothing else.
+//!
+//! Whoever signs up, or has forgotten a password, hears the same whether or not there is such an account: what there is to say is said by mail, to the
+//! address that was typed. The pages live here and are mended by an update; a site replaces their look, template by template.
 
 mod accounts;
 mod hashing;
+mod links;
 mod migration;
+mod notices;
+mod personal;
+mod recovery;
+mod registration;
 mod settings;
+mod tokens;
 mod user;
 pub(crate) mod views;
 mod visitor;
 
+pub(crate) use accounts::AccountParts;
 use accounts::Attempt;
 pub use accounts::{Accounts, NewUser, SignUpError};
 pub use hashing::{HashPool, TooBusy};
+pub(crate) use links::Links;
 pub use migration::migrations;
+pub use personal::PersonalData;
 pub use settings::{CHECKS, HasherKind, PasswordSettings};
 pub use user::{Rank, User};
 pub use visitor::Visitor;
+
+/// Whether an account has this address: upper and lower case of letters is one address to people, whatever its server thinks.
+fn same_address(address: &str) -> sea_orm::sea_query::SimpleExpr {
+    use sea_orm::sea_query::{Expr, ExprTrait, Func};
+    let stored = Func::lower(Expr::col(user::entity::Column::Email));
+    Expr::expr(stored).eq(address.to_ascii_lowercase())
+}

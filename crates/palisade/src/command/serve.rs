@@ -31,7 +31,7 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
     print::out(&greeting(&site, &server));
     // for a unit of Type=notify; nothing where nobody waits for it
     let _ = sd_notify::notify(&[NotifyState::Ready]);
-    let chores = [tokio::spawn(sweep(site.clone())), tokio::spawn(refresh(site.clone()))];
+    let chores = [tokio::spawn(sweep(site.clone())), tokio::spawn(refresh(site.clone())), tokio::spawn(send_mail(site.clone()))];
     let stopped = server.run(async {
         stopped().await;
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -55,7 +55,7 @@ fn greeting(site: &Site, server: &Server) -> String {
     }
     if site.settings().profile == Profile::Development {
         text.push_str(&format!(
-            "Next: open the address and sign up. To become the administrator, in another terminal:\n  \
+            "Next: open the address and sign up; mail is printed here. To become the administrator, in another terminal:\n  \
              {program} --data {data} user create admin --email admin@example.org --superuser\n"
         ));
     }
@@ -73,11 +73,24 @@ async fn refresh(site: Arc<Site>) {
     }
 }
 
-/// Forgets sessions that have ended, every ten minutes.
+/// Sends mail when some was put into the queue, and looks for what waits for another try, or was left by another instance.
+async fn send_mail(site: Arc<Site>) {
+    loop {
+        if let Err(error) = site.mail.deliver().await {
+            tracing::warn!(target: "palisade", %error, "mail waits: the database does not answer");
+        }
+        site.mail.next(Duration::from_secs(15)).await;
+    }
+}
+
+/// Forgets sessions and tokens that have ended, every ten minutes.
 async fn sweep(site: Arc<Site>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(600));
     loop {
         ticks.tick().await;
+        if let Err(error) = site.accounts.sweep().await {
+            tracing::warn!(target: "palisade", %error, "tokens that expired could not be removed");
+        }
         if let Err(error) = site.sessions.sweep().await {
             tracing::warn!(target: "palisade", %error, "ended sessions could not be removed");
         }

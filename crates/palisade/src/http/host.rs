@@ -83,6 +83,11 @@ impl HostPattern {
         (labels.len() < 2 && parent != "localhost") || is_short || SHARED_SUFFIXES.contains(&parent)
     }
 
+    /// As it was written: a name, a dot and a name, or `*`.
+    pub(crate) fn name(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn matches(&self, domain: &str) -> bool {
         if self.is_wildcard() {
             return true;

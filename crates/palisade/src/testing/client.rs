@@ -1,5 +1,6 @@
 use crate::app::{Site, answer};
 use crate::http::{Link, Peer};
+use crate::mail::Mail;
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use std::collections::BTreeMap;
@@ -122,7 +123,7 @@ impl Client {
         }
     }
 
-    /// Makes an account and is signed in with it.
+    /// Makes an account, with a link that comes by mail, and is signed in with it.
     ///
     /// # Panics
     /// When it does not work.
@@ -131,7 +132,30 @@ impl Client {
         let fields = [("username", username), ("email", email.as_str()), ("password", PASSWORD), ("password_again", PASSWORD)];
         let answer = self.submit("/account/signup", "/account/signup", &fields).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{username} signs up: {}", answer.body);
+        let page = self.follow_mail(&email).await;
+        let answer = self.submit(&page, "/account/confirm", &[("password", PASSWORD)]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{username} ends the sign-up: {}", answer.body);
         self
+    }
+
+    /// The newest mail to an address. What waits is sent first.
+    ///
+    /// # Panics
+    /// When the database does not answer.
+    pub async fn mail_to(&self, address: &str) -> Option<Mail> {
+        self.site.mail().deliver().await.expect("mail is sent");
+        self.site.mail().kept().into_iter().rfind(|mail| mail.to == address)
+    }
+
+    /// Opens the link of the newest mail to an address, and says to which page it leads.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn follow_mail(&mut self, address: &str) -> String {
+        let mail = self.mail_to(address).await.unwrap_or_else(|| panic!("there is no mail to {address}"));
+        let link = mail.text.lines().find(|line| line.starts_with("http") && line.contains("/account/"));
+        let path = link.and_then(|link| link.find("/account/").map(|at| &link[at..])).unwrap_or_else(|| panic!("no link in {mail:?}"));
+        self.get(path).await.header("location").to_owned()
     }
 
     /// Logs in.

@@ -86,6 +86,7 @@ impl TestSite {
         std::fs::create_dir_all(&folder).expect("a folder for the test");
         let mut sources = Sources::none();
         sources.set("site.data", folder.display().to_string(), Origin::CommandLine("test"));
+        sources.set("mail.url", "memory:", Origin::CommandLine("test"));
         for (key, value) in settings {
             sources.set(key, *value, Origin::CommandLine("test"));
         }

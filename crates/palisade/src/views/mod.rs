@@ -31,5 +31,16 @@ pub fn templates() -> Layer {
         ("account/login.html", include_str!("templates/login.html")),
         ("account/signup.html", include_str!("templates/signup.html")),
         ("account/password.html", include_str!("templates/password.html")),
+        ("account/sent.html", include_str!("templates/sent.html")),
+        ("account/confirm.html", include_str!("templates/confirm.html")),
+        ("account/reset.html", include_str!("templates/reset.html")),
+        ("account/new_password.html", include_str!("templates/new_password.html")),
+        ("account/dead_link.html", include_str!("templates/dead_link.html")),
+        ("account/email.html", include_str!("templates/email.html")),
+        ("account/email_confirm.html", include_str!("templates/email_confirm.html")),
+        ("account/overview.html", include_str!("templates/overview.html")),
+        ("account/export.html", include_str!("templates/export.html")),
+        ("account/close.html", include_str!("templates/close.html")),
+        ("account/delete.html", include_str!("templates/delete.html")),
     ])
 }

@@ -125,7 +125,8 @@ async fn accounts_and_permissions_work(site: &TestSite) {
         ("password_again", "correct horse battery staple"),
     ];
     let again = site.client().submit("/account/signup", "/account/signup", &taken).await;
-    assert!(again.status == 422 && again.body.contains("This name is taken."));
+    assert_eq!((again.status.as_u16(), again.header("location")), (303, "/account/signup/sent"), "{}", again.body);
+    assert!(site.client().mail_to("x@example.org").await.unwrap().text.contains("This name is not free."));
 }
 
 async fn suite(database: TestDatabase) {

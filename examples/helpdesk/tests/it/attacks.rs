@@ -12,7 +12,7 @@ pub fn desk(variables: &[(&str, &str)]) -> (Folder, Server, Visitor) {
     let folder = Folder::new();
     let server = Server::start(&folder, variables);
     let mut ann = Visitor::new(server.address);
-    ann.sign_up("ann");
+    ann.sign_up(&server, "ann");
     assert_eq!(ann.submit("/tickets/new", "/tickets", &[("subject", "Mine"), ("body", "x")]).status, 303);
     (folder, server, ann)
 }

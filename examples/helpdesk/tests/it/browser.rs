@@ -32,6 +32,13 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
         browser.type_into(&format!("#id_{field}"), "correct horse battery staple");
     }
     browser.click("main button");
+    assert_eq!(browser.path(), "/account/signup/sent");
+    browser.picture("signup-sent");
+    browser.open(&server.link_to("ann@example.org"));
+    assert_eq!(browser.path(), "/account/confirm", "the token has left the address bar");
+    browser.picture("signup-confirm");
+    browser.type_into("#id_password", "correct horse battery staple");
+    browser.click("main button");
     assert_eq!(browser.path(), "/tickets");
     browser.open("/tickets/new");
     browser.type_into("#id_subject", &PAYLOAD[..118]);
@@ -48,7 +55,10 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
         "/tickets",
         "/tickets?q=%3Cscript%3Ewindow.pwned=5%3C/script%3E",
         "/nowhere/<script>window.pwned=6</script>",
+        "/account",
         "/account/password",
+        "/account/email",
+        "/account/delete",
     ] {
         browser.open(path);
         assert_eq!(browser.eval("window.pwned === undefined"), true, "{path}");

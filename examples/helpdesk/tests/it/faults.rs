@@ -176,7 +176,7 @@ fn nothing_that_was_answered_is_lost_and_limits_hold() {
     let folders = [Folder::new(), Folder::new(), Folder::new()];
     let (one, two) = (Server::start(&folders[0], &variables), Server::start(&folders[1], &variables));
     let mut ann = Visitor::new(one.address);
-    ann.sign_up("ann");
+    ann.sign_up(&one, "ann");
     let token = ann.get("/tickets/new").hidden("csrfmiddlewaretoken").unwrap().to_owned();
     let cookies = ann.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
     let load = Arc::new(Load {

@@ -4,6 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// A folder that is removed.
 pub struct Folder(pub PathBuf);
@@ -42,6 +45,8 @@ pub struct Server {
     pub address: SocketAddr,
     pub greeting: String,
     child: Child,
+    log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -57,7 +62,30 @@ impl Server {
             let _ = child.stderr.take().unwrap().read_to_string(&mut error);
             panic!("the helpdesk starts: {greeting}{error}");
         };
-        Self { address, greeting, child }
+        let log = Arc::new(Mutex::new(String::new()));
+        let (lines, kept) = (BufReader::new(child.stderr.take().unwrap()), log.clone());
+        let reader = std::thread::spawn(move || {
+            for line in lines.split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line) + "\n";
+                kept.lock().unwrap().push_str(&line);
+            }
+        });
+        Self { address, greeting, child, log, reader: Some(reader) }
+    }
+
+    /// The path of the link in the newest mail to an address, which a server in development prints.
+    pub fn link_to(&self, address: &str) -> String {
+        let head = format!("--- mail to {address} ---");
+        for _ in 0..200 {
+            let log = self.log.lock().unwrap().clone();
+            let mail = log.rsplit_once(&head).map(|(_, mail)| mail).filter(|mail| mail.contains("\n---\n"));
+            let link = mail.and_then(|mail| mail.lines().find(|line| line.starts_with("http")));
+            if let Some(link) = link {
+                return link[link.find("/account/").unwrap()..].to_owned();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("no mail to {address}: {}", self.log.lock().unwrap());
     }
 
     /// What the process holds in memory.
@@ -70,10 +98,9 @@ impl Server {
     /// Asks it to stop and returns what it logged.
     pub fn stop(mut self) -> String {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let mut log = String::new();
-        let _ = self.child.stderr.take().unwrap().read_to_string(&mut log);
         assert!(self.child.wait().unwrap().success(), "a stop is no failure");
-        log
+        self.reader.take().unwrap().join().unwrap();
+        self.log.lock().unwrap().clone()
     }
 }
 

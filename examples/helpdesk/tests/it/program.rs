@@ -12,7 +12,7 @@ fn a_newcomer_signs_up_and_becomes_the_administrator() {
     let server = Server::start(&folder, &[]);
     assert!(server.greeting.contains("development profile"), "{}", server.greeting);
     let mut visitor = Visitor::new(server.address);
-    visitor.sign_up("ann");
+    visitor.sign_up(&server, "ann");
     let opened = visitor.submit("/tickets/new", "/tickets", &[("subject", "It smokes"), ("body", "A lot.")]);
     assert_eq!((opened.status, opened.header("location")), (303, "/tickets/1"));
     assert!(visitor.get("/tickets/1").body.contains("It smokes"));
@@ -45,7 +45,7 @@ fn keys_rotate_and_nobody_is_signed_out() {
     let folder = Folder::new();
     let server = Server::start(&folder, &[]);
     let mut visitor = Visitor::new(server.address);
-    visitor.sign_up("ann");
+    visitor.sign_up(&server, "ann");
     server.stop();
     let rotated = run(&folder, &[], &["keys", "rotate"], "");
     assert!(rotated.status.success() && text(&rotated.stdout).contains("2 key(s)"), "{}", text(&rotated.stdout));
@@ -138,7 +138,7 @@ fn requests_leave_nothing_behind_in_memory() {
     let folder = Folder::new();
     let server = Server::start(&folder, &[("RUST_LOG", "warn")]);
     let mut visitor = Visitor::new(server.address);
-    visitor.sign_up("ann");
+    visitor.sign_up(&server, "ann");
     let mut kilobytes = Vec::new();
     for _ in 0..2 {
         for _ in 0..1500 {
@@ -162,7 +162,7 @@ fn the_helpdesk_runs_on_postgres_by_url() {
     let folder = Folder::new();
     let server = Server::start(&folder, &[("DATABASE_URL", &own)]);
     let mut visitor = Visitor::new(server.address);
-    visitor.sign_up("ann");
+    visitor.sign_up(&server, "ann");
     let opened = visitor.submit("/tickets/new", "/tickets", &[("subject", "On PostgreSQL"), ("body", "It works.")]);
     assert_eq!(opened.header("location"), "/tickets/1");
     assert!(visitor.get("/tickets?q=postgres").body.contains("On PostgreSQL"));

@@ -1,6 +1,7 @@
 //! HTTP/1.1 by hand, so that a test can send what no client library would.
 
 use std::io::{Read, Write};
+use crate::process::Server;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -111,11 +112,15 @@ impl Visitor {
         reply
     }
 
-    pub fn sign_up(&mut self, name: &str) {
+    /// Signs up, with the link that the server prints in place of sending it.
+    pub fn sign_up(&mut self, server: &Server, name: &str) {
         let password = "correct horse battery staple";
         let email = format!("{name}@example.org");
         let fields = [("username", name), ("email", email.as_str()), ("password", password), ("password_again", password)];
         let reply = self.submit("/account/signup", "/account/signup", &fields);
+        assert_eq!((reply.status, reply.header("location")), (303, "/account/signup/sent"), "{}", reply.body);
+        let page = self.get(&server.link_to(&email)).header("location").to_owned();
+        let reply = self.submit(&page, "/account/confirm", &[("password", password)]);
         assert_eq!((reply.status, reply.header("location")), (303, "/tickets"), "{}", reply.body);
     }
 }

@@ -10,6 +10,8 @@ async fn a_canary_password_and_key_appear_nowhere() {
     let mut client = site.client();
     let fields = [("username", "ann"), ("email", "ann@example.org"), ("password", canary), ("password_again", canary)];
     let mut bodies = vec![client.submit("/account/signup", "/account/signup", &fields).await.body];
+    let page = client.follow_mail("ann@example.org").await;
+    bodies.push(client.submit(&page, "/account/confirm", &[("password", canary)]).await.body);
     bodies.push(client.log_in("ann", canary).await.body);
     bodies.push(client.log_in("ann", &format!("{canary}x")).await.body);
     for path in ["/panic", "/bug", "/mine", "/nowhere", "/account/password"] {

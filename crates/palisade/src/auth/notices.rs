@@ -1,0 +1,98 @@
+//! The words of the mail that accounts send. Nothing that somebody typed stands in them but names and addresses, each in a line of its own.
+
+use super::tokens::{Purpose, Token};
+use crate::mail::Mail;
+
+/// What mail says of who is at the other end: the site, and where it is.
+pub(super) struct Letterhead<'a> {
+    pub(super) base: &'a str,
+}
+
+impl Letterhead<'_> {
+    fn site(&self) -> &str {
+        self.base.split("://").nth(1).unwrap_or(self.base)
+    }
+
+    fn mail(&self, to: &str, subject: &str, text: &str) -> Mail {
+        let text = format!("{text}\n\n-- \n{}\n", self.base);
+        Mail { to: to.to_owned(), subject: format!("{subject} ({})", self.site()), text }
+    }
+
+    fn link<P: Purpose>(&self, page: &str, token: &Token<P>) -> String {
+        format!("{}/account/{page}/{}", self.base, token.expose())
+    }
+
+    pub(super) fn confirm_sign_up<P: Purpose>(&self, to: &str, token: &Token<P>) -> Mail {
+        let text = format!(
+            "Somebody, probably you, signed up with this address.\n\nTo finish, open this link within a day and type the password that you chose:\n\n{}\n\n\
+             If it was not you, do nothing: without that there is no account.",
+            self.link("confirm", token)
+        );
+        self.mail(to, "Finish your sign-up", &text)
+    }
+
+    pub(super) fn has_account(&self, to: &str, username: &str) -> Mail {
+        let text = format!(
+            "Somebody, probably you, signed up with this address. It has an account already, with the name\n\n    {username}\n\n\
+             Log in: {0}/account/login\nForgot the password? {0}/account/reset\n\nIf it was not you, do nothing: nothing has changed.",
+            self.base
+        );
+        self.mail(to, "You have an account", &text)
+    }
+
+    pub(super) fn name_taken(&self, to: &str, username: &str) -> Mail {
+        let text = format!(
+            "Somebody, probably you, signed up with this address and the name\n\n    {username}\n\nThis name is not free. Sign up again with another one:\n\
+             {}/account/signup\n\nIf it was not you, do nothing: there is no account.",
+            self.base
+        );
+        self.mail(to, "Choose another name", &text)
+    }
+
+    pub(super) fn reset<P: Purpose>(&self, to: &str, username: &str, token: &Token<P>) -> Mail {
+        let text = format!(
+            "Somebody, probably you, asked for a new password of the account\n\n    {username}\n\nTo choose one, open this link within 15 minutes:\n\n{}\n\n\
+             If it was not you, do nothing: the password stays as it is.",
+            self.link("reset", token)
+        );
+        self.mail(to, "Choose a new password", &text)
+    }
+
+    pub(super) fn no_account(&self, to: &str) -> Mail {
+        let text = format!(
+            "Somebody, probably you, asked for a new password of an account with this address. There is none.\n\n\
+             Perhaps you signed up with another address. Sign up: {}/account/signup\n\nIf it was not you, do nothing.",
+            self.base
+        );
+        self.mail(to, "There is no account with this address", &text)
+    }
+
+    pub(super) fn approve_change<P: Purpose>(&self, to: &str, username: &str, new: &str, token: &Token<P>) -> Mail {
+        let text = format!(
+            "Somebody, probably you, wants mail of the account\n\n    {username}\n\nto go to another address:\n\n    {new}\n\n\
+             If this is right, open this link within an hour; the other address gets one too, and both are needed:\n\n{}\n\n\
+             If it was not you, somebody knows your password. Change it: {}/account/password",
+            self.link("email", token),
+            self.base
+        );
+        self.mail(to, "Is your address to change?", &text)
+    }
+
+    pub(super) fn confirm_address<P: Purpose>(&self, to: &str, username: &str, token: &Token<P>) -> Mail {
+        let text = format!(
+            "Somebody, probably you, wants mail of the account\n\n    {username}\n\nto go to this address. If this is right, open this link within an hour:\n\n{}\n\n\
+             If it was not you, do nothing.",
+            self.link("email", token)
+        );
+        self.mail(to, "Is this your address?", &text)
+    }
+
+    /// Something about an account has changed; whoever did not do it must hear of it (ASVS 6.3.7).
+    pub(super) fn changed(&self, to: &str, username: &str, what: &str) -> Mail {
+        let text = format!(
+            "{what}\n\nThis is about the account\n\n    {username}\n\nIf it was not you, choose a new password now: {}/account/reset",
+            self.base
+        );
+        self.mail(to, "Your account has changed", &text)
+    }
+}

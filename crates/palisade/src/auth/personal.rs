@@ -1,0 +1,80 @@
+//! One's own data: to take along, and to be forgotten with.
+
+use super::user::entity::{ActiveModel, Column, Entity, Model};
+use super::{Accounts, User};
+use crate::db::{Db, Tx};
+use crate::views::Result;
+use async_trait::async_trait;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set};
+use serde_json::{Map, Value, json};
+
+/// What a part of the site keeps about its users. Given to [`App::personal_data`](crate::App::personal_data).
+#[async_trait]
+pub trait PersonalData: Send + Sync {
+    /// Under which name it stands in what a user takes along.
+    fn name(&self) -> &'static str;
+
+    /// Everything about a user, for the user.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn export(&self, db: &Db, user: &User) -> Result<Value>;
+
+    /// Removes it, or what makes it somebody's, in the transaction that removes the account.
+    ///
+    /// # Errors
+    /// When the database does not answer; the account stays then.
+    async fn erase(&self, tx: &Tx, user: &User) -> Result<()>;
+}
+
+/// Django's tables that link to an account.
+const LINKS: [&str; 2] = ["auth_user_groups", "auth_user_user_permissions"];
+
+impl Accounts {
+    /// Everything the site knows about a user.
+    pub(super) async fn export(&self, row: &Model) -> Result<Value> {
+        let (db, user) = (self.database.handle(), row.public());
+        let mut all = Map::new();
+        all.insert("account".into(), json!({ "user": user, "joined": row.date_joined, "last_login": row.last_login }));
+        for part in &self.personal_data {
+            all.insert(part.name().into(), part.export(&db, &user).await?);
+        }
+        Ok(Value::Object(all))
+    }
+
+    /// Closes an account until somebody who works here opens it again. All its sessions end.
+    pub(super) async fn deactivate(&self, row: &Model, base: &str) -> Result<()> {
+        let tx = self.database.begin().await?;
+        let change = ActiveModel { is_active: Set(false), ..Default::default() };
+        Entity::update_many().set(change).filter(Column::Id.eq(row.id)).exec(&tx).await?;
+        self.tokens.forget(&tx, row.id, None).await?;
+        self.tell(&tx, row, &row.email, "The account was closed. Whoever works here can open it again.", base).await?;
+        tx.commit().await?;
+        self.mail.wake();
+        Ok(())
+    }
+
+    /// Removes an account and what the site keeps about it.
+    pub(super) async fn erase(&self, row: &Model, base: &str) -> Result<()> {
+        let (tx, user) = (self.database.begin().await?, row.public());
+        for part in &self.personal_data {
+            part.erase(&tx, &user).await?;
+        }
+        for table in LINKS {
+            unlink(&tx, table, row.id).await?;
+        }
+        self.tokens.forget(&tx, row.id, None).await?;
+        Entity::delete_by_id(row.id).exec(&tx).await?;
+        self.tell(&tx, row, &row.email, "The account was deleted, with everything that belonged to it.", base).await?;
+        tx.commit().await?;
+        self.mail.wake();
+        Ok(())
+    }
+}
+
+async fn unlink(tx: &Tx, table: &'static str, user_id: i32) -> Result<(), DbErr> {
+    let of_user = Expr::col(Alias::new("user_id")).eq(user_id);
+    let query = Query::delete().from_table(Alias::new(table)).and_where(of_user).to_owned();
+    tx.execute(&query).await.map(drop)
+}

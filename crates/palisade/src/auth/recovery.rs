@@ -1,0 +1,170 @@
+//! A new password by mail, and a new address.
+
+use super::notices::Letterhead;
+use super::tokens::{EmailChange, PasswordReset, Purpose, Token};
+use super::user::entity::{ActiveModel, Column, Entity, Model};
+use super::{Accounts, same_address};
+use crate::db::Tx;
+use crate::views::Result;
+use palisade_password::is_usable;
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Set};
+use serde::{Deserialize, Serialize};
+
+/// Accounts with one address that get a mail each.
+const MOST_ACCOUNTS: u64 = 5;
+
+/// How the use of a link ended.
+pub(super) enum Used {
+    /// It is done.
+    Done(Model),
+    /// It is done on this side; the other address has to confirm as well.
+    Half,
+    /// The password breaks rules: a sentence for each.
+    Refused(Vec<String>),
+    /// The link is not good, or not any more.
+    Dead,
+}
+
+/// One side of a change of address.
+#[derive(Serialize, Deserialize, Clone)]
+struct Change {
+    new: String,
+    /// The hash of the other side's token, until that is used.
+    waits_for: Option<String>,
+}
+
+impl Accounts {
+    /// Sends a link to each account with this address, or a mail that says there is none.
+    pub(super) async fn request_reset(&self, address: &str, base: &str) -> Result<()> {
+        let found = Entity::find().filter(same_address(address)).filter(Column::IsActive.eq(true)).limit(MOST_ACCOUNTS);
+        let found = found.all(&self.database.handle()).await?;
+        let mut users: Vec<Option<&Model>> = found.iter().filter(|user| is_usable(&user.password)).map(Some).collect();
+        if users.is_empty() {
+            users.push(None); // the same work for nobody
+        }
+        let tx = self.database.begin().await?;
+        for user in users {
+            self.send_reset(&tx, user, address, base).await?;
+        }
+        tx.commit().await?;
+        self.mail.wake();
+        Ok(())
+    }
+
+    async fn send_reset(&self, tx: &Tx, user: Option<&Model>, address: &str, base: &str) -> Result<(), DbErr> {
+        let (token, letters) = (Token::<PasswordReset>::new(), Letterhead { base });
+        self.tokens.forget(tx, user.map_or(NOBODY, |user| user.id), Some(PasswordReset::NAME)).await?;
+        self.tokens.keep(tx, &token, user, &()).await?;
+        let mail = match user {
+            // to the address that the account has, not to the one that was typed: they may differ by more than case
+            Some(user) => letters.reset(&user.email, &user.username, &token),
+            None => letters.no_account(address),
+        };
+        self.mail.put(tx, &mail, PasswordReset::LIFETIME_SECS).await
+    }
+
+    /// The account that a link sets a password for.
+    pub(super) async fn reset_of(&self, hash: &str) -> Result<Option<Model>> {
+        Ok(self.tokens.find::<PasswordReset, ()>(hash).await?.and_then(|found| found.user))
+    }
+
+    /// Sets a password by a link. All sessions of the account end with it, and all other links.
+    pub(super) async fn reset_by_link(&self, hash: &str, password: &str, base: &str) -> Result<Used> {
+        let Some(user) = self.reset_of(hash).await? else { return Ok(Used::Dead) };
+        if let Err(broken) = self.judge(password, &user.username, &user.email) {
+            return Ok(Used::Refused(broken));
+        }
+        let encoded = self.hashes.hash(password.to_owned()).await?;
+        let tx = self.database.begin().await?;
+        let is_done =
+            self.tokens.redeem::<PasswordReset>(&tx, hash).await? && self.put_password(&tx, &user, &encoded).await?;
+        if !is_done {
+            return Ok(Used::Dead);
+        }
+        self.tokens.forget(&tx, user.id, None).await?;
+        self.tell(&tx, &user, &user.email, "A new password was chosen by a link that was sent to this address. All sessions have ended.", base).await?;
+        tx.commit().await?;
+        self.mail.wake();
+        Ok(Used::Done(user))
+    }
+
+    /// Asks both addresses of a user, who proved to know the password, whether mail is to go to `new`.
+    pub(super) async fn request_email(&self, user: &Model, new: &str, base: &str) -> Result<()> {
+        let other = Entity::find().filter(same_address(new)).one(&self.database.handle()).await?;
+        let (old_side, new_side) = (Token::<EmailChange>::new(), Token::<EmailChange>::new());
+        let letters = Letterhead { base };
+        let has_old = !user.email.is_empty();
+        let tx = self.database.begin().await?;
+        self.tokens.forget(&tx, user.id, Some(EmailChange::NAME)).await?;
+        if has_old {
+            let change = Change { new: new.into(), waits_for: Some(new_side.hash()) };
+            self.tokens.keep(&tx, &old_side, Some(user), &change).await?;
+            let mail = letters.approve_change(&user.email, &user.username, new, &old_side);
+            self.mail.put(&tx, &mail, EmailChange::LIFETIME_SECS).await?;
+        }
+        let change = Change { new: new.into(), waits_for: has_old.then(|| old_side.hash()) };
+        self.tokens.keep(&tx, &new_side, Some(user), &change).await?;
+        let mail = match &other {
+            Some(other) => letters.has_account(new, &other.username),
+            None => letters.confirm_address(new, &user.username, &new_side),
+        };
+        self.mail.put(&tx, &mail, EmailChange::LIFETIME_SECS).await?;
+        tx.commit().await?;
+        self.mail.wake();
+        Ok(())
+    }
+
+    /// Whether a link confirms a change of address, and to which.
+    pub(super) async fn email_of(&self, hash: &str) -> Result<Option<String>> {
+        Ok(self.tokens.find::<EmailChange, Change>(hash).await?.map(|found| found.payload.new))
+    }
+
+    /// Confirms one side of a change of address; the second one changes it.
+    pub(super) async fn confirm_email(&self, hash: &str, base: &str) -> Result<Used> {
+        let Some(found) = self.tokens.find::<EmailChange, Change>(hash).await? else { return Ok(Used::Dead) };
+        let (Some(user), change) = (found.user, found.payload) else { return Ok(Used::Dead) };
+        let tx = self.database.begin().await?;
+        if !self.tokens.redeem::<EmailChange>(&tx, hash).await? {
+            return Ok(Used::Dead);
+        }
+        if let Some(other) = &change.waits_for {
+            let alone = Change { waits_for: None, ..change.clone() };
+            if !self.tokens.rewrite::<EmailChange>(&tx, other, &alone).await? {
+                return Ok(Used::Dead);
+            }
+            tx.commit().await?;
+            return Ok(Used::Half);
+        }
+        let is_free = Entity::find().filter(same_address(&change.new)).filter(Column::Id.ne(user.id)).one(&tx).await?.is_none();
+        if !is_free || !put_email(&tx, &user, &change.new).await? {
+            return Ok(Used::Dead);
+        }
+        self.tokens.forget(&tx, user.id, None).await?;
+        for address in [&user.email, &change.new].into_iter().filter(|address| !address.is_empty()) {
+            self.tell(&tx, &user, address, "Mail now goes to another address.", base).await?;
+        }
+        tx.commit().await?;
+        self.mail.wake();
+        Ok(Used::Done(user))
+    }
+
+    /// Tells the owner of an account what has changed.
+    pub(super) async fn tell(&self, tx: &Tx, user: &Model, address: &str, what: &str, base: &str) -> Result<(), DbErr> {
+        if address.is_empty() {
+            return Ok(());
+        }
+        let mail = Letterhead { base }.changed(address, &user.username, what);
+        self.mail.put(tx, &mail, NOTICE_SECS).await
+    }
+}
+
+/// A user id that nobody has.
+const NOBODY: i32 = -1;
+/// How long a notice is worth sending.
+const NOTICE_SECS: i64 = 7 * 24 * 3600;
+
+async fn put_email(tx: &Tx, user: &Model, new: &str) -> Result<bool, DbErr> {
+    let change = ActiveModel { email: Set(new.into()), ..Default::default() };
+    let same = Entity::update_many().set(change).filter(Column::Id.eq(user.id)).filter(Column::Email.eq(user.email.as_str()));
+    Ok(same.exec(tx).await?.rows_affected == 1)
+}

@@ -1,0 +1,115 @@
+//! Sign-up: an account is made when whoever has the address opens the link and types the password.
+//!
+//! Until then there is none: nobody can do anything with an address that is not theirs (D12), a name is not taken by whoever is fastest, and whoever signs
+//! up hears the same, whatever is taken (D29). The password keeps an account from being made for somebody who only opens every link.
+
+use super::notices::Letterhead;
+use super::tokens::{SignUp, Token};
+use super::user::entity::{ActiveModel, Column, Entity, Model};
+use super::{Accounts, NewUser, Rank, SignUpError, same_address};
+use crate::db::{self, DbFailure};
+use crate::views::Result;
+use palisade_password::Verdict;
+use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
+use serde::{Deserialize, Serialize};
+
+/// A sign-up whose mail is on its way.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    username: String,
+    email: String,
+    /// Its hash.
+    password: String,
+}
+
+/// How the end of a sign-up ended.
+pub(super) enum Confirmed {
+    Welcome(Model),
+    WrongPassword,
+    /// Somebody has the name, or the address, by now.
+    Taken,
+    /// There is no such sign-up, or not any more.
+    Dead,
+}
+
+impl Accounts {
+    /// Begins a sign-up. The work is the same whatever is taken: one hash, two questions, one token, one mail.
+    pub(super) async fn register(&self, new: NewUser<'_>, base: &str) -> Result<(), SignUpError> {
+        self.judge(new.password, new.username, new.email).map_err(SignUpError::Password)?;
+        let password = self.hashes.hash(new.password.to_owned()).await.map_err(|busy| SignUpError::Failed(busy.into()))?;
+        self.invite(new, password, base).await.map_err(|error| SignUpError::Failed(error.into()))
+    }
+
+    async fn invite(&self, new: NewUser<'_>, password: String, base: &str) -> Result<(), DbErr> {
+        let (by_name, by_address) = self.taken(new.username, new.email).await?;
+        let token = Token::<SignUp>::new();
+        let pending = Pending { username: new.username.into(), email: new.email.into(), password };
+        let letters = Letterhead { base };
+        let mail = match (by_address, by_name) {
+            (Some(user), _) => letters.has_account(new.email, &user.username),
+            (None, Some(_)) => letters.name_taken(new.email, new.username),
+            (None, None) => letters.confirm_sign_up(new.email, &token),
+        };
+        let tx = self.database.begin().await?;
+        self.tokens.keep(&tx, &token, None, &pending).await?;
+        self.mail.put(&tx, &mail, 24 * 3600).await?;
+        tx.commit().await?;
+        self.mail.wake();
+        Ok(())
+    }
+
+    async fn taken(&self, username: &str, email: &str) -> Result<(Option<Model>, Option<Model>), DbErr> {
+        let db = self.database.handle();
+        let by_name = Entity::find().filter(Column::Username.eq(username)).one(&db).await?;
+        let by_address = Entity::find().filter(same_address(email)).one(&db).await?;
+        Ok((by_name, by_address))
+    }
+
+    /// Whether a link leads to a sign-up that can be ended, and to which name.
+    pub(super) async fn pending(&self, hash: &str) -> Result<Option<String>> {
+        Ok(self.tokens.find::<SignUp, Pending>(hash).await?.map(|found| found.payload.username))
+    }
+
+    /// Ends a sign-up: makes the account.
+    pub(super) async fn confirm(&self, hash: &str, password: &str) -> Result<Confirmed> {
+        let Some(found) = self.tokens.find::<SignUp, Pending>(hash).await? else { return Ok(Confirmed::Dead) };
+        let pending = found.payload;
+        let verdict = self.hashes.verify(password.to_owned(), Some(pending.password.clone())).await?;
+        if verdict == Verdict::NoMatch {
+            return Ok(Confirmed::WrongPassword);
+        }
+        let (by_name, by_address) = self.taken(&pending.username, &pending.email).await?;
+        if by_name.is_some() || by_address.is_some() {
+            return Ok(Confirmed::Taken);
+        }
+        let tx = self.database.begin().await?;
+        if !self.tokens.redeem::<SignUp>(&tx, hash).await? {
+            return Ok(Confirmed::Dead);
+        }
+        match self.row(&pending.username, &pending.email, pending.password, Rank::Plain).insert(&tx).await {
+            Ok(row) => {
+                tx.commit().await?;
+                Ok(Confirmed::Welcome(row))
+            }
+            Err(error) if matches!(db::failure(&error), DbFailure::Duplicate) => Ok(Confirmed::Taken),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The row of a new account.
+    pub(super) fn row(&self, username: &str, email: &str, password: String, rank: Rank) -> ActiveModel {
+        ActiveModel {
+            username: Set(username.into()),
+            email: Set(email.into()),
+            password: Set(password),
+            first_name: Set(String::new()),
+            last_name: Set(String::new()),
+            is_active: Set(true),
+            is_staff: Set(rank != Rank::Plain),
+            is_superuser: Set(rank == Rank::Superuser),
+            last_login: Set(None),
+            date_joined: Set(self.clock.now()),
+            ..Default::default()
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Tokens that go out by mail: random, known by their hash alone, good for one thing, once, and for a short time.
+
+use super::user::entity::{Entity as Users, Model};
+use crate::clock::Clock;
+use crate::db::{Database, Tx};
+use palisade_crypto::seal::Sealer;
+use palisade_crypto::{KeyRing, Secret, constant_time_eq, random};
+use palisade_token::{ActiveModel, Column, Entity};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+mod palisade_token {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "palisade_token")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub hash: String,
+        pub purpose: String,
+        pub user_id: Option<i32>,
+        pub bound_to: String,
+        #[sea_orm(column_type = "Text")]
+        pub payload: String,
+        pub expires: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What a token is good for.
+pub(super) trait Purpose {
+    const NAME: &'static str;
+    const LIFETIME_SECS: i64;
+}
+
+/// Ends a sign-up.
+pub(super) struct SignUp;
+/// Sets a new password.
+pub(super) struct PasswordReset;
+/// Confirms one of the two addresses of a change of address.
+pub(super) struct EmailChange;
+
+impl Purpose for SignUp {
+    const NAME: &'static str = "sign-up";
+    const LIFETIME_SECS: i64 = 24 * 3600;
+}
+
+impl Purpose for PasswordReset {
+    const NAME: &'static str = "password reset";
+    const LIFETIME_SECS: i64 = 15 * 60;
+}
+
+impl Purpose for EmailChange {
+    const NAME: &'static str = "e-mail change";
+    const LIFETIME_SECS: i64 = 3600;
+}
+
+/// A token for one purpose, in clear: for the mail, and for nothing else.
+pub(super) struct Token<P> {
+    text: Secret<String>,
+    purpose: PhantomData<P>,
+}
+
+impl<P: Purpose> Token<P> {
+    pub(super) fn new() -> Self {
+        Self { text: random::token(), purpose: PhantomData }
+    }
+
+    pub(super) fn expose(&self) -> &str {
+        self.text.expose()
+    }
+
+    /// What is known of it here.
+    pub(super) fn hash(&self) -> String {
+        random::stored_hash(self.expose())
+    }
+}
+
+/// A token that is good.
+pub(super) struct Found<T> {
+    /// Whom it is about; nobody yet, for a sign-up.
+    pub(super) user: Option<Model>,
+    pub(super) payload: T,
+}
+
+/// The tokens of a site.
+pub(super) struct Tokens {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    ring: KeyRing,
+}
+
+impl Tokens {
+    pub(super) fn new(database: Database, clock: Arc<dyn Clock>, ring: KeyRing) -> Self {
+        Self { database, clock, ring }
+    }
+
+    /// Keeps the hash of a token, bound to the password, the address and the state that the account has now: when one of them changes, it is dead.
+    pub(super) async fn keep<P: Purpose>(
+        &self,
+        tx: &Tx,
+        token: &Token<P>,
+        user: Option<&Model>,
+        payload: &impl Serialize,
+    ) -> Result<(), DbErr> {
+        let hash = token.hash();
+        let row = ActiveModel {
+            purpose: Set(P::NAME.into()),
+            user_id: Set(user.map(|user| user.id)),
+            bound_to: Set(user.map(state).unwrap_or_default()),
+            payload: Set(self.sealed(&hash, payload)?),
+            expires: Set(self.clock.now().timestamp() + P::LIFETIME_SECS),
+            hash: Set(hash),
+        };
+        Entity::insert(row).exec_without_returning(tx).await.map(drop)
+    }
+
+    /// Looks at a token without using it up.
+    pub(super) async fn find<P: Purpose, T: DeserializeOwned>(&self, hash: &str) -> Result<Option<Found<T>>, DbErr> {
+        let db = self.database.handle();
+        let row = Entity::find_by_id(hash).filter(Column::Purpose.eq(P::NAME)).one(&db).await?;
+        let Some(row) = row.filter(|row| row.expires > self.clock.now().timestamp()) else { return Ok(None) };
+        let user = match row.user_id {
+            Some(id) => Users::find_by_id(id).one(&db).await?,
+            None => None,
+        };
+        let bound_to = user.as_ref().map(state).unwrap_or_default();
+        let is_good = constant_time_eq(bound_to.as_bytes(), row.bound_to.as_bytes()) && user.is_some() == row.user_id.is_some();
+        Ok(self.opened(hash, &row.payload).filter(|_| is_good).map(|payload| Found { user, payload }))
+    }
+
+    /// Uses a token up. `false` if it is not there any more: somebody else was faster.
+    pub(super) async fn redeem<P: Purpose>(&self, tx: &Tx, hash: &str) -> Result<bool, DbErr> {
+        let now = self.clock.now().timestamp();
+        let good = Entity::delete_by_id(hash).filter(Column::Purpose.eq(P::NAME)).filter(Column::Expires.gt(now));
+        Ok(good.exec(tx).await?.rows_affected == 1)
+    }
+
+    /// Changes what a token carries, if it is still good.
+    pub(super) async fn rewrite<P: Purpose>(&self, tx: &Tx, hash: &str, payload: &impl Serialize) -> Result<bool, DbErr> {
+        let now = self.clock.now().timestamp();
+        let change = ActiveModel { payload: Set(self.sealed(hash, payload)?), ..Default::default() };
+        let good = Entity::update_many().set(change).filter(Column::Hash.eq(hash)).filter(Column::Purpose.eq(P::NAME));
+        Ok(good.filter(Column::Expires.gt(now)).exec(tx).await?.rows_affected == 1)
+    }
+
+    /// Forgets the tokens of a user: all, or those of one purpose.
+    pub(super) async fn forget(&self, tx: &Tx, user_id: i32, purpose: Option<&str>) -> Result<(), DbErr> {
+        let of_user = Entity::delete_many().filter(Column::UserId.eq(user_id));
+        let named = purpose.map(|purpose| Column::Purpose.eq(purpose));
+        named.into_iter().fold(of_user, |query, named| query.filter(named)).exec(tx).await.map(drop)
+    }
+
+    /// Forgets what has expired.
+    pub(super) async fn sweep(&self) -> Result<(), DbErr> {
+        let tx = self.database.begin().await?;
+        Entity::delete_many().filter(Column::Expires.lte(self.clock.now().timestamp())).exec(&tx).await?;
+        tx.commit().await
+    }
+
+    /// A payload may hold an address, or the hash of a password: it is sealed, and bound to its token.
+    fn sealed(&self, hash: &str, payload: &impl Serialize) -> Result<String, DbErr> {
+        let text = serde_json::to_vec(payload).map_err(|error| DbErr::Custom(error.to_string()))?;
+        Ok(Sealer::new(&self.ring, PURPOSE).seal(&text, hash))
+    }
+
+    fn opened<T: DeserializeOwned>(&self, hash: &str, payload: &str) -> Option<T> {
+        let text = Sealer::new(&self.ring, PURPOSE).open(payload, hash).ok()?;
+        serde_json::from_slice(text.expose()).ok()
+    }
+}
+
+const PURPOSE: &str = "token payload";
+
+/// What a token is bound to, as a hash.
+fn state(user: &Model) -> String {
+    random::stored_hash(&format!("{} {} {} {}", user.id, user.password, user.is_active, user.email))
+}

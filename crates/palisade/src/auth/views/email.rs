@@ -1,0 +1,79 @@
+use super::{MailedLink, audit, can_mail, dead_link};
+use crate::audit_log::Event;
+use crate::auth::recovery::Used;
+use crate::auth::{User, Visitor};
+use crate::forms::{Email, Form, Password};
+use crate::http::redirect_to;
+use crate::sessions::MessageLevel;
+use crate::views::{Page, Path, Result};
+use axum::response::Response;
+use http::HeaderMap;
+use palisade_macros::Form;
+use palisade_template::context;
+
+const LINK: MailedLink = MailedLink { remembered_as: "_palisade_email", page: "/account/email/confirm" };
+
+#[derive(Form)]
+pub(crate) struct Change {
+    #[form(label = "New e-mail address")]
+    email: Email,
+    #[form(label = "Current password")]
+    current_password: Password,
+}
+
+#[derive(Form)]
+pub(crate) struct Confirm {}
+
+/// `GET /account/email`.
+pub(crate) async fn show(page: Page) -> Result<Response> {
+    page.render("account/email.html", context! { form => Form::<Change>::blank() }).await
+}
+
+/// `POST /account/email`.
+pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Change>) -> Result<Response> {
+    let accounts = visitor.accounts();
+    let (change, refill) = form.into_parts();
+    let Some(change) = change else {
+        return Err(refill.show("account/email.html").await);
+    };
+    can_mail(accounts)?;
+    let Some(row) = accounts.proven(&user, change.current_password.expose()).await? else {
+        audit(&visitor, Event::LoginFailed, &user.username);
+        return Err(refill.error("current_password", "This is not your current password.").show("account/email.html").await);
+    };
+    accounts.request_email(&row, &change.email, &accounts.links.base(&headers)).await?;
+    audit(&visitor, Event::EmailChangeBegun, &user.username);
+    let said = "Both addresses get a mail. Mail goes to the new one when the links of both were opened.";
+    visitor.session().message(MessageLevel::Success, said).await?;
+    Ok(redirect_to("/account"))
+}
+
+/// `GET /account/email/{token}`.
+pub(crate) async fn follow(visitor: Visitor, Path(token): Path<String>) -> Result<Response> {
+    LINK.follow(&visitor, &token).await
+}
+
+/// `GET /account/email/confirm`.
+pub(crate) async fn show_confirm(page: Page, visitor: Visitor) -> Result<Response> {
+    match visitor.accounts().email_of(&LINK.hash(&visitor).await?).await? {
+        Some(email) => page.render("account/email_confirm.html", context! { email }).await,
+        None => dead_link(&page).await,
+    }
+}
+
+/// `POST /account/email/confirm`.
+pub(crate) async fn confirm(page: Page, visitor: Visitor, headers: HeaderMap, form: Form<Confirm>) -> Result<Response> {
+    form.valid_or_show("account/email_confirm.html").await?;
+    let (accounts, hash) = (visitor.accounts(), LINK.hash(&visitor).await?);
+    let said = match accounts.confirm_email(&hash, &accounts.links.base(&headers)).await? {
+        Used::Done(row) => {
+            audit(&visitor, Event::EmailChanged, &row.username);
+            "Mail goes to the new address from now on."
+        }
+        Used::Half => "Confirmed. Now open the link that the other address got.",
+        Used::Dead | Used::Refused(_) => return dead_link(&page).await,
+    };
+    LINK.forget(&visitor).await?;
+    visitor.session().message(MessageLevel::Success, said).await?;
+    Ok(redirect_to("/account/login"))
+}

@@ -1,0 +1,81 @@
+use super::audit;
+use crate::audit_log::Event;
+use crate::auth::{Attempt, Visitor};
+use crate::forms::{Field, Form, Line, Password, Query, Shape};
+use crate::http::{RedirectTarget, redirect_to};
+use crate::views::{Page, Result};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header};
+use palisade_macros::Form;
+use palisade_template::context;
+
+#[derive(Form)]
+pub(crate) struct Login {
+    username: Line<254>,
+    password: Password,
+    next: NextPage,
+}
+
+#[derive(Form)]
+pub(crate) struct Next {
+    next: NextPage,
+}
+
+/// Where to go after login. Whatever does not lead to a page of this site is nothing; it never stops a login.
+pub(crate) struct NextPage(Option<String>);
+
+/// Most bytes of a page to come back to.
+pub(crate) const MAX_NEXT_BYTES: usize = 2000;
+
+impl Field for NextPage {
+    const SHAPE: Shape = Shape { kind: "hidden", max_length: MAX_NEXT_BYTES, is_required: false, autocomplete: "", options: &[] };
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        let is_ours = |raw: &&str| raw.len() <= MAX_NEXT_BYTES && RedirectTarget::from_input(raw).is_some();
+        Ok(Self(raw.filter(is_ours).map(str::to_owned)))
+    }
+}
+
+/// `GET /account/login`.
+pub(crate) async fn show_login(page: Page, Query(query): Query<Next>) -> Result<Response> {
+    let next = query.next.0.unwrap_or_default();
+    page.render("account/login.html", context! { form => Form::<Login>::filled([("next", next)]) }).await
+}
+
+/// `POST /account/login`. One answer for every failure.
+pub(crate) async fn login(visitor: Visitor, form: Form<Login>) -> Result<Response> {
+    let (login, refill) = form.into_parts();
+    let Some(login) = login else {
+        return Err(refill.show("account/login.html").await);
+    };
+    let accounts = visitor.accounts();
+    // the name as sign-up normalised it: somebody who typed it in another Unicode form is the same person
+    let username: String = unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
+    let row = match accounts.authenticate(&username, login.password.expose()).await? {
+        Attempt::Welcome(row) => row,
+        Attempt::Refused { is_known } => {
+            // people type passwords into the wrong field: what is no name here is not written down
+            audit(&visitor, Event::LoginFailed, if is_known { &username } else { "(unknown name)" });
+            return Err(refill
+                .general_error("This name and this password do not belong together.")
+                .show("account/login.html")
+                .await);
+        }
+    };
+    let user = accounts.log_in(visitor.session(), row).await?;
+    audit(&visitor, Event::LoggedIn, &user.username);
+    let next = login.next.0.and_then(|next| RedirectTarget::from_input(&next));
+    Ok(next.map_or_else(|| redirect_to(&accounts.home), IntoResponse::into_response))
+}
+
+/// `POST /account/logout`.
+pub(crate) async fn logout(visitor: Visitor) -> Result<Response> {
+    let username = visitor.user().await?.map(|user| user.username.clone()).unwrap_or_default();
+    visitor.session().end().await?;
+    audit(&visitor, Event::LoggedOut, &username);
+    let mut response = redirect_to("/");
+    let what = HeaderValue::from_static("\"cache\", \"storage\"");
+    response.headers_mut().insert("clear-site-data", what);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}

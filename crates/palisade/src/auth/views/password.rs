@@ -1,0 +1,130 @@
+use super::{MailedLink, audit, can_mail, dead_link, with_rules};
+use crate::audit_log::Event;
+use crate::auth::recovery::Used;
+use crate::auth::{User, Visitor};
+use crate::forms::{Email, Form, Password};
+use crate::http::redirect_to;
+use crate::sessions::MessageLevel;
+use crate::views::{Page, Path, Result};
+use axum::response::Response;
+use http::HeaderMap;
+use palisade_macros::Form;
+use palisade_template::context;
+
+const LINK: MailedLink = MailedLink { remembered_as: "_palisade_reset", page: "/account/reset/new" };
+
+#[derive(Form)]
+pub(crate) struct Change {
+    #[form(label = "Current password")]
+    current_password: Password,
+    #[form(label = "New password")]
+    new_password: Password,
+    #[form(label = "New password, again")]
+    new_password_again: Password,
+}
+
+#[derive(Form)]
+pub(crate) struct Ask {
+    #[form(label = "E-mail address")]
+    email: Email,
+}
+
+#[derive(Form)]
+pub(crate) struct New {
+    #[form(label = "New password")]
+    new_password: Password,
+    #[form(label = "New password, again")]
+    new_password_again: Password,
+}
+
+/// `GET /account/password`.
+pub(crate) async fn show(page: Page, visitor: Visitor) -> Result<Response> {
+    let password_help = visitor.accounts().password_help();
+    page.render("account/password.html", context! { form => Form::<Change>::blank(), password_help }).await
+}
+
+/// `POST /account/password`.
+pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Change>) -> Result<Response> {
+    let accounts = visitor.accounts();
+    let values = context! { password_help => accounts.password_help() };
+    let (change, refill) = form.into_parts();
+    let Some(change) = change else {
+        return Err(refill.show_with("account/password.html", values).await);
+    };
+    let new = change.new_password.expose();
+    let refill = if new != change.new_password_again.expose() {
+        refill.error("new_password_again", "The two passwords differ.")
+    } else if let Err(broken) = accounts.judge(new, &user.username, &user.email) {
+        with_rules(refill, "new_password", broken)
+    } else if let Some(row) = accounts.proven(&user, change.current_password.expose()).await?
+        && accounts.change_password(visitor.session(), row, new, &accounts.links.base(&headers)).await?
+    {
+        audit(&visitor, Event::PasswordChanged, &user.username);
+        visitor.session().message(MessageLevel::Success, "Your password is changed. All other sessions are ended.").await?;
+        return Ok(redirect_to(&accounts.home));
+    } else {
+        audit(&visitor, Event::LoginFailed, &user.username);
+        refill.error("current_password", "This is not your current password.")
+    };
+    Err(refill.show_with("account/password.html", values).await)
+}
+
+/// `GET /account/reset`.
+pub(crate) async fn show_ask(page: Page) -> Result<Response> {
+    page.render("account/reset.html", context! { form => Form::<Ask>::blank() }).await
+}
+
+/// `POST /account/reset`. One answer, whether or not there is such an account.
+pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -> Result<Response> {
+    let accounts = visitor.accounts();
+    let asked = form.valid_or_show("account/reset.html").await?;
+    can_mail(accounts)?;
+    accounts.request_reset(&asked.email, &accounts.links.base(&headers)).await?;
+    audit(&visitor, Event::ResetRequested, "");
+    Ok(redirect_to("/account/reset/sent"))
+}
+
+/// `GET /account/reset/sent`.
+pub(crate) async fn sent(page: Page) -> Result<Response> {
+    page.render("account/sent.html", context! { is_sign_up => false }).await
+}
+
+/// `GET /account/reset/{token}`.
+pub(crate) async fn follow(visitor: Visitor, Path(token): Path<String>) -> Result<Response> {
+    LINK.follow(&visitor, &token).await
+}
+
+/// `GET /account/reset/new`.
+pub(crate) async fn show_new(page: Page, visitor: Visitor) -> Result<Response> {
+    let accounts = visitor.accounts();
+    let Some(row) = accounts.reset_of(&LINK.hash(&visitor).await?).await? else { return dead_link(&page).await };
+    let values = context! { form => Form::<New>::blank(), username => row.username, password_help => accounts.password_help() };
+    page.render("account/new_password.html", values).await
+}
+
+/// `POST /account/reset/new`. Signs nobody in: whoever reads the mail still has to log in, with every factor (ASVS 6.4.3).
+pub(crate) async fn reset(page: Page, visitor: Visitor, headers: HeaderMap, form: Form<New>) -> Result<Response> {
+    let (accounts, hash) = (visitor.accounts(), LINK.hash(&visitor).await?);
+    let Some(row) = accounts.reset_of(&hash).await? else { return dead_link(&page).await };
+    let values = context! { username => row.username, password_help => accounts.password_help() };
+    let (new, refill) = form.into_parts();
+    let Some(new) = new else {
+        return Err(refill.show_with("account/new_password.html", values).await);
+    };
+    if new.new_password.expose() != new.new_password_again.expose() {
+        let refill = refill.error("new_password_again", "The two passwords differ.");
+        return Err(refill.show_with("account/new_password.html", values).await);
+    }
+    match accounts.reset_by_link(&hash, new.new_password.expose(), &accounts.links.base(&headers)).await? {
+        Used::Refused(broken) => {
+            Err(with_rules(refill, "new_password", broken).show_with("account/new_password.html", values).await)
+        }
+        Used::Dead | Used::Half => dead_link(&page).await,
+        Used::Done(row) => {
+            LINK.forget(&visitor).await?;
+            audit(&visitor, Event::PasswordReset, &row.username);
+            visitor.session().message(MessageLevel::Success, "Your password is changed. Log in with it.").await?;
+            Ok(redirect_to("/account/login"))
+        }
+    }
+}

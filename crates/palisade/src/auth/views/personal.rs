@@ -1,0 +1,86 @@
+use super::audit;
+use crate::audit_log::Event;
+use crate::auth::user::entity::Model;
+use crate::auth::{User, Visitor};
+use crate::forms::{Form, Password};
+use crate::http::redirect_to;
+use crate::views::{Page, Result};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, header};
+use palisade_macros::Form;
+use palisade_template::context;
+
+#[derive(Form)]
+pub(crate) struct Prove {
+    #[form(label = "Current password")]
+    current_password: Password,
+}
+
+/// `GET /account`.
+pub(crate) async fn overview(page: Page) -> Result<Response> {
+    page.render("account/overview.html", context! {}).await
+}
+
+/// `GET /account/export`, `/account/close` and `/account/delete`.
+pub(crate) async fn show_export(page: Page) -> Result<Response> {
+    page.render(EXPORT, context! { form => Form::<Prove>::blank() }).await
+}
+
+pub(crate) async fn show_close(page: Page) -> Result<Response> {
+    page.render(CLOSE, context! { form => Form::<Prove>::blank() }).await
+}
+
+pub(crate) async fn show_delete(page: Page) -> Result<Response> {
+    page.render(DELETE, context! { form => Form::<Prove>::blank() }).await
+}
+
+const EXPORT: &str = "account/export.html";
+const CLOSE: &str = "account/close.html";
+const DELETE: &str = "account/delete.html";
+
+/// `POST /account/export`: everything about the user, as a JSON file.
+pub(crate) async fn export(visitor: Visitor, user: User, form: Form<Prove>) -> Result<Response> {
+    let row = proven(&visitor, &user, form, EXPORT).await?;
+    let all = visitor.accounts().export(&row).await?;
+    audit(&visitor, Event::DataExported, &user.username);
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\""),
+    ];
+    Ok((headers, format!("{all:#}\n")).into_response())
+}
+
+/// `POST /account/close`.
+pub(crate) async fn close(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Prove>) -> Result<Response> {
+    let row = proven(&visitor, &user, form, CLOSE).await?;
+    let accounts = visitor.accounts();
+    accounts.deactivate(&row, &accounts.links.base(&headers)).await?;
+    audit(&visitor, Event::AccountClosed, &user.username);
+    visitor.session().end().await?;
+    Ok(redirect_to("/"))
+}
+
+/// `POST /account/delete`.
+pub(crate) async fn delete(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Prove>) -> Result<Response> {
+    let row = proven(&visitor, &user, form, DELETE).await?;
+    let accounts = visitor.accounts();
+    accounts.erase(&row, &accounts.links.base(&headers)).await?;
+    audit(&visitor, Event::AccountDeleted, &user.username);
+    visitor.session().end().await?;
+    Ok(redirect_to("/"))
+}
+
+/// What cannot be undone asks for the password again (ASVS 7.5.1).
+async fn proven(visitor: &Visitor, user: &User, form: Form<Prove>, template: &str) -> Result<Model> {
+    let (typed, refill) = form.into_parts();
+    let Some(typed) = typed else {
+        return Err(refill.show(template).await);
+    };
+    match visitor.accounts().proven(user, typed.current_password.expose()).await? {
+        Some(row) => Ok(row),
+        None => {
+            audit(visitor, Event::LoginFailed, &user.username);
+            Err(refill.error("current_password", "This is not your current password.").show(template).await)
+        }
+    }
+}

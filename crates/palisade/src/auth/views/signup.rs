@@ -1,0 +1,108 @@
+use super::{MailedLink, audit, can_mail, dead_link, with_rules};
+use crate::audit_log::Event;
+use crate::auth::registration::Confirmed;
+use crate::auth::{NewUser, Rank, SignUpError, Visitor};
+use crate::forms::{Email, Form, Password, Username};
+use crate::http::redirect_to;
+use crate::sessions::MessageLevel;
+use crate::views::{Page, Path, Result};
+use axum::response::Response;
+use http::HeaderMap;
+use palisade_macros::Form;
+use palisade_template::context;
+
+const LINK: MailedLink = MailedLink { remembered_as: "_palisade_sign_up", page: "/account/confirm" };
+
+#[derive(Form)]
+pub(crate) struct SignUp {
+    username: Username,
+    #[form(label = "E-mail address")]
+    email: Email,
+    password: Password,
+    #[form(label = "Password, again")]
+    password_again: Password,
+}
+
+#[derive(Form)]
+pub(crate) struct Confirm {
+    #[form(help = "The one that you chose when you signed up.")]
+    password: Password,
+}
+
+/// `GET /account/signup`.
+pub(crate) async fn show(page: Page, visitor: Visitor) -> Result<Response> {
+    let password_help = visitor.accounts().password_help();
+    page.render("account/signup.html", context! { form => Form::<SignUp>::blank(), password_help }).await
+}
+
+/// `POST /account/signup`. One answer, whatever is taken.
+pub(crate) async fn sign_up(visitor: Visitor, headers: HeaderMap, form: Form<SignUp>) -> Result<Response> {
+    let accounts = visitor.accounts();
+    let values = context! { password_help => accounts.password_help() };
+    let (new, refill) = form.into_parts();
+    let Some(new) = new else {
+        return Err(refill.show_with("account/signup.html", values).await);
+    };
+    if new.password.expose() != new.password_again.expose() {
+        return Err(refill.error("password_again", "The two passwords differ.").show_with("account/signup.html", values).await);
+    }
+    can_mail(accounts)?;
+    let wanted = NewUser { username: &new.username, email: &new.email, password: new.password.expose(), rank: Rank::Plain };
+    match accounts.register(wanted, &accounts.links.base(&headers)).await {
+        Ok(()) => {
+            audit(&visitor, Event::SignUpBegun, &new.username);
+            Ok(redirect_to("/account/signup/sent"))
+        }
+        Err(SignUpError::Password(broken)) => {
+            Err(with_rules(refill, "password", broken).show_with("account/signup.html", values).await)
+        }
+        Err(SignUpError::NameTaken) => Err(refill.error("username", "This name is taken.").show_with("account/signup.html", values).await),
+        Err(SignUpError::Failed(error)) => Err(error),
+    }
+}
+
+/// `GET /account/signup/sent`.
+pub(crate) async fn sent(page: Page) -> Result<Response> {
+    page.render("account/sent.html", context! { is_sign_up => true }).await
+}
+
+/// `GET /account/confirm/{token}`.
+pub(crate) async fn follow(visitor: Visitor, Path(token): Path<String>) -> Result<Response> {
+    LINK.follow(&visitor, &token).await
+}
+
+/// `GET /account/confirm`.
+pub(crate) async fn show_confirm(page: Page, visitor: Visitor) -> Result<Response> {
+    match visitor.accounts().pending(&LINK.hash(&visitor).await?).await? {
+        Some(username) => page.render("account/confirm.html", context! { form => Form::<Confirm>::blank(), username }).await,
+        None => dead_link(&page).await,
+    }
+}
+
+/// `POST /account/confirm`.
+pub(crate) async fn confirm(page: Page, visitor: Visitor, form: Form<Confirm>) -> Result<Response> {
+    let (accounts, hash) = (visitor.accounts(), LINK.hash(&visitor).await?);
+    let Some(username) = accounts.pending(&hash).await? else { return dead_link(&page).await };
+    let values = context! { username => username.clone() };
+    let (typed, refill) = form.into_parts();
+    let Some(typed) = typed else {
+        return Err(refill.show_with("account/confirm.html", values).await);
+    };
+    let row = match accounts.confirm(&hash, typed.password.expose()).await? {
+        Confirmed::Welcome(row) => row,
+        Confirmed::Dead => return dead_link(&page).await,
+        Confirmed::WrongPassword => {
+            audit(&visitor, Event::LoginFailed, &username);
+            let refill = refill.error("password", "This is not the password that you chose.");
+            return Err(refill.show_with("account/confirm.html", values).await);
+        }
+        Confirmed::Taken => {
+            let refill = refill.general_error("The name or the address was taken meanwhile. Please sign up again with another one.");
+            return Err(refill.show_with("account/confirm.html", values).await);
+        }
+    };
+    let user = accounts.log_in(visitor.session(), row).await?;
+    audit(&visitor, Event::SignedUp, &user.username);
+    visitor.session().message(MessageLevel::Success, format!("Welcome, {}.", user.username)).await?;
+    Ok(redirect_to(&accounts.home))
+}

@@ -1,0 +1,76 @@
+use super::Mail;
+use futures_util::future::BoxFuture;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+/// Why a mail was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotSent {
+    /// It may be taken later.
+    Yet(String),
+    /// It will never be taken: the address is none, or is refused.
+    Ever(String),
+}
+
+/// Hands mail to whoever delivers it.
+pub trait Mailer: Send + Sync {
+    /// Hands over one mail.
+    fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), NotSent>>;
+
+    /// What was sent, where it is kept: for tests.
+    fn kept(&self) -> Vec<Mail> {
+        Vec::new()
+    }
+
+    /// Whether mail can arrive anywhere.
+    fn is_real(&self) -> bool {
+        true
+    }
+}
+
+/// Prints mail, for the developer.
+pub(super) struct Console;
+
+impl Mailer for Console {
+    fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), NotSent>> {
+        eprintln!("\n--- mail to {} ---\nSubject: {}\n\n{}\n---", mail.to, mail.subject, mail.text);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// Keeps mail, for tests.
+#[derive(Default)]
+pub(super) struct Outbox(Mutex<Vec<Mail>>);
+
+impl Mailer for Outbox {
+    fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), NotSent>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(mail.clone());
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn kept(&self) -> Vec<Mail> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Sends nothing: nobody said where to.
+pub(super) struct Nowhere;
+
+impl Mailer for Nowhere {
+    fn send<'a>(&'a self, _: &'a Mail) -> BoxFuture<'a, Result<(), NotSent>> {
+        Box::pin(std::future::ready(Err(NotSent::Ever("mail.url is not set".into()))))
+    }
+
+    fn is_real(&self) -> bool {
+        false
+    }
+}
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Yet(why) | Self::Ever(why)) = self;
+        f.write_str(why)
+    }
+}
+
+impl std::error::Error for NotSent {}

@@ -1,0 +1,39 @@
+use async_trait::async_trait;
+use sea_orm::DbErr;
+use sea_orm_migration::prelude::{ColumnDef, Index, SchemaManager, Table};
+use sea_orm_migration::{MigrationName, MigrationTrait};
+
+/// The table of mail that waits.
+pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![Box::new(Create)]
+}
+
+struct Create;
+
+impl MigrationName for Create {
+    fn name(&self) -> &str {
+        "mail_0001_palisade_mail"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Create {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let table = Table::create()
+            .table("palisade_mail")
+            .if_not_exists()
+            .col(ColumnDef::new("id").big_integer().not_null().auto_increment().primary_key())
+            .col(ColumnDef::new("sealed").text().not_null())
+            .col(ColumnDef::new("due").big_integer().not_null())
+            .col(ColumnDef::new("expires").big_integer().not_null())
+            .col(ColumnDef::new("tries").integer().not_null())
+            .to_owned();
+        manager.create_table(table).await?;
+        let by_time = Index::create().name("palisade_mail_due").table("palisade_mail").col("due").if_not_exists().to_owned();
+        manager.create_index(by_time).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("palisade_mail").to_owned()).await
+    }
+}

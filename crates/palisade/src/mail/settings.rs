@@ -1,0 +1,105 @@
+use crate::checks::{Check, Level};
+use crate::settings::{section, setting_from_str};
+use lettre::message::Mailbox;
+use palisade_crypto::Secret;
+use std::fmt;
+use std::str::FromStr;
+use url::Url;
+
+/// A URL that may hold a password. Printed without it.
+#[derive(Debug, Clone)]
+pub struct ServiceUrl<const KIND: usize> {
+    url: Secret<String>,
+    shown: String,
+}
+
+/// Whom mail is from: an address, or a name with an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender(pub(super) Mailbox);
+
+setting_from_str!(Sender, "an address such as desk@example.org or Help desk <desk@example.org>");
+
+impl FromStr for Sender {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        text.parse().map(Self).map_err(|_| ())
+    }
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The schemes of each kind of service.
+const SCHEMES: [&[&str]; 2] = [&["console", "memory", "smtp", "smtps"], &["memory", "redis", "rediss"]];
+
+/// Where mail goes.
+pub type MailUrl = ServiceUrl<0>;
+/// Where the cache is.
+pub type CacheUrl = ServiceUrl<1>;
+
+setting_from_str!(MailUrl, "console:, smtp://USER:PASSWORD@HOST or smtps://USER:PASSWORD@HOST");
+setting_from_str!(CacheUrl, "memory:, redis://HOST or rediss://USER:PASSWORD@HOST");
+
+impl<const KIND: usize> ServiceUrl<KIND> {
+    /// The URL for the driver.
+    pub fn expose(&self) -> &str {
+        self.url.expose()
+    }
+}
+
+impl<const KIND: usize> FromStr for ServiceUrl<KIND> {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let url = Url::parse(text).map_err(|_| ())?;
+        let is_known = SCHEMES[KIND].contains(&url.scheme());
+        let is_local = matches!(url.scheme(), "console" | "memory");
+        if !is_known || (!is_local && url.host_str().is_none_or(str::is_empty)) {
+            return Err(());
+        }
+        let mut shown = url.clone();
+        if url.password().is_some() {
+            shown.set_password(Some("***"))?;
+        }
+        Ok(Self { url: Secret::new(text.to_owned()), shown: shown.to_string() })
+    }
+}
+
+impl<const KIND: usize> fmt::Display for ServiceUrl<KIND> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+section! {
+    /// Where mail goes.
+    MailSettings("mail") {
+        /// Where mail goes: console:, smtp://… or smtps://…; memory: keeps it, for tests
+        url: MailUrl = |_| "console:".parse().expect("a URL");
+        /// Whom mail is from, such as Help desk <desk@example.org>; none means noreply@ and the first allowed host
+        from: Option<Sender> = |_| None;
+    }
+}
+
+section! {
+    /// Where the cache is.
+    CacheSettings("cache") {
+        /// Where the cache is: memory:, redis://… or rediss://…
+        url: CacheUrl = |_| "memory:".parse().expect("a URL");
+    }
+}
+
+/// What can be wrong with the settings of mail.
+pub const CHECKS: &[Check<MailSettings>] = &[Check {
+    id: "mail.kept",
+    django: None,
+    level: Level::Warning,
+    title: "mail is kept in memory and never sent",
+    why: "nobody can sign up, and nobody gets back into an account",
+    fix: "set mail.url = \"smtps://USER:PASSWORD@HOST\"",
+    fires: |settings| settings.url.expose().starts_with("memory:"),
+}];
