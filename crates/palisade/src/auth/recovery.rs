@@ -76,13 +76,19 @@ impl Accounts {
         }
         let encoded = self.hashes.hash(password.to_owned()).await?;
         let tx = self.database.begin().await?;
-        let is_done =
-            self.tokens.redeem::<PasswordReset>(&tx, hash).await? && self.put_password(&tx, &user, &encoded).await?;
+        let is_done = self.tokens.redeem::<PasswordReset>(&tx, hash).await? && self.put_password(&tx, &user, &encoded).await?;
         if !is_done {
             return Ok(Used::Dead);
         }
         self.tokens.forget(&tx, user.id, None).await?;
-        self.tell(&tx, &user, &user.email, "A new password was chosen by a link that was sent to this address. All sessions have ended.", base).await?;
+        self.tell(
+            &tx,
+            &user,
+            &user.email,
+            "A new password was chosen by a link that was sent to this address. All sessions have ended.",
+            base,
+        )
+        .await?;
         tx.commit().await?;
         self.mail.wake();
         Ok(Used::Done(user))

@@ -14,8 +14,6 @@ mod queue;
 mod settings;
 #[cfg(feature = "smtp")]
 mod smtp;
-#[cfg(test)]
-mod tests;
 
 pub use mailer::{Mailer, NotSent};
 pub use message::Mail;

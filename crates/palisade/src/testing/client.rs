@@ -154,7 +154,8 @@ impl Client {
     pub async fn follow_mail(&mut self, address: &str) -> String {
         let mail = self.mail_to(address).await.unwrap_or_else(|| panic!("there is no mail to {address}"));
         let link = mail.text.lines().find(|line| line.starts_with("http") && line.contains("/account/"));
-        let path = link.and_then(|link| link.find("/account/").map(|at| &link[at..])).unwrap_or_else(|| panic!("no link in {mail:?}"));
+        let path =
+            link.and_then(|link| link.find("/account/").map(|at| &link[at..])).unwrap_or_else(|| panic!("no link in {mail:?}"));
         self.get(path).await.header("location").to_owned()
     }
 

@@ -14,6 +14,7 @@ mod framing;
 mod http2;
 mod limits;
 mod lists;
+mod mail;
 mod policies;
 mod server;
 mod sessions;

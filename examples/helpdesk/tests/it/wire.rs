@@ -1,7 +1,7 @@
 //! HTTP/1.1 by hand, so that a test can send what no client library would.
 
-use std::io::{Read, Write};
 use crate::process::Server;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 

@@ -50,7 +50,8 @@ async fn dead_link(page: &Page) -> Result<Response> {
 
 /// Nobody promises a mail that will not come.
 fn can_mail(accounts: &Accounts) -> Result<()> {
-    let refused = || Error::new(ErrorKind::Unavailable, "This site cannot send mail right now, and without mail this cannot be done.");
+    let refused =
+        || Error::new(ErrorKind::Unavailable, "This site cannot send mail right now, and without mail this cannot be done.");
     if accounts.mail.is_real() { Ok(()) } else { Err(refused()) }
 }
 

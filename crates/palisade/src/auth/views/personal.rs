@@ -43,10 +43,8 @@ pub(crate) async fn export(visitor: Visitor, user: User, form: Form<Prove>) -> R
     let row = proven(&visitor, &user, form, EXPORT).await?;
     let all = visitor.accounts().export(&row).await?;
     audit(&visitor, Event::DataExported, &user.username);
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\""),
-    ];
+    let headers =
+        [(header::CONTENT_TYPE, "application/json"), (header::CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\"")];
     Ok((headers, format!("{all:#}\n")).into_response())
 }
 

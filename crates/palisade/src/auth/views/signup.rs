@@ -56,7 +56,9 @@ pub(crate) async fn sign_up(visitor: Visitor, headers: HeaderMap, form: Form<Sig
         Err(SignUpError::Password(broken)) => {
             Err(with_rules(refill, "password", broken).show_with("account/signup.html", values).await)
         }
-        Err(SignUpError::NameTaken) => Err(refill.error("username", "This name is taken.").show_with("account/signup.html", values).await),
+        Err(SignUpError::NameTaken) => {
+            Err(refill.error("username", "This name is taken.").show_with("account/signup.html", values).await)
+        }
         Err(SignUpError::Failed(error)) => Err(error),
     }
 }
@@ -97,7 +99,8 @@ pub(crate) async fn confirm(page: Page, visitor: Visitor, form: Form<Confirm>) -
             return Err(refill.show_with("account/confirm.html", values).await);
         }
         Confirmed::Taken => {
-            let refill = refill.general_error("The name or the address was taken meanwhile. Please sign up again with another one.");
+            let refill =
+                refill.general_error("The name or the address was taken meanwhile. Please sign up again with another one.");
             return Err(refill.show_with("account/confirm.html", values).await);
         }
     };

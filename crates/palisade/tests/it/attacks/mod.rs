@@ -2,5 +2,6 @@ mod access;
 mod accounts;
 mod forgery;
 mod hello;
+mod identity;
 mod input;
 mod secrets;
