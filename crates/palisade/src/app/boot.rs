@@ -210,6 +210,7 @@ impl Prepared {
         let shared = counter_store(&settings)?;
         let client = Client::new(&settings.client).map_err(BootError::Client)?;
         let block_lists = BlockLists::load(&settings, client.clone())?;
+        let throttle = Arc::new(Throttle::new(shared));
         let links = links(&settings);
         let mail = Arc::new(mail_queue(&settings, &links, &database, &clock, &ring)?);
         let table = routes.table();
@@ -218,12 +219,15 @@ impl Prepared {
         Ok(Site {
             accounts: Arc::new(Accounts::new(
                 &settings.passwords,
+                &settings.lockout,
                 AccountParts {
                     database: database.clone(),
                     clock: clock.clone(),
                     ring: ring.clone(),
                     mail: mail.clone(),
                     links,
+                    throttle: throttle.clone(),
+                    transport,
                     personal_data: app.personal_data,
                     home,
                 },
@@ -245,7 +249,7 @@ impl Prepared {
             challenge: app.challenge,
             challenges: settings.acme.is_on().then(Arc::default),
             ring,
-            throttle: Arc::new(Throttle::new(shared)),
+            throttle,
             limits: SiteLimits { requests: settings.throttle.requests(), changes: settings.throttle.changes() },
             began: std::time::Instant::now(),
             open: std::sync::OnceLock::new(),

@@ -2,13 +2,13 @@ use super::health;
 use super::security_txt::{SECURITY_TXT, SecurityTxt};
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
-use crate::auth::views::{email, login, password, personal, signup};
+use crate::auth::views::{email, locks, login, password, personal, signup};
 use crate::auth::{self, PersonalData};
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
 use crate::headers::{REPORTS, Reports};
 use crate::http::Networks;
-use crate::permissions::{public, signed_in};
+use crate::permissions::{public, signed_in, staff};
 use crate::sessions;
 use crate::static_files::{StaticFiles, Store};
 use crate::throttle::{By, Limit};
@@ -221,6 +221,7 @@ fn account_routes() -> Routes {
         .route("/account/email", signed_in().get(email::show).post(email::change).limit(by_address("email")))
         .route("/account/email/confirm", public().get(email::show_confirm).post(email::confirm))
         .route("/account/email/{token}", public().get(email::follow))
+        .route("/account/locks", staff().get(locks::show).post(locks::lift))
         .route("/account/export", signed_in().get(personal::show_export).post(personal::export))
         .route("/account/close", signed_in().get(personal::show_close).post(personal::close))
         .route("/account/delete", signed_in().get(personal::show_delete).post(personal::delete))

@@ -2,7 +2,7 @@ use super::acme::{self, AcmeSettings};
 use super::keys::{self, KeySettings};
 use super::security_txt::Contact;
 use super::server::{ServerSettings, TlsSettings};
-use crate::auth::{self, PasswordSettings};
+use crate::auth::{self, LockoutSettings, PasswordSettings};
 use crate::checks::{self, Check, Finding, Level};
 use crate::csrf::{self, CsrfSettings};
 use crate::db::{self, DatabaseSettings};
@@ -101,6 +101,8 @@ pub struct SiteSettings {
     pub sessions: SessionSettings,
     /// `[passwords]`
     pub passwords: PasswordSettings,
+    /// `[lockout]`
+    pub lockout: LockoutSettings,
     /// `[throttle]`
     pub throttle: ThrottleSettings,
     /// `[database]`
@@ -134,6 +136,7 @@ impl SiteSettings {
             csrf: CsrfSettings::read(&mut reader),
             sessions: SessionSettings::read(&mut reader),
             passwords: PasswordSettings::read(&mut reader),
+            lockout: LockoutSettings::read(&mut reader),
             throttle: ThrottleSettings::read(&mut reader),
             database: DatabaseSettings::read(&mut reader),
             cache: CacheSettings::read(&mut reader),
@@ -156,6 +159,7 @@ impl SiteSettings {
         findings.extend(checks::run(csrf::CHECKS, &self.csrf));
         findings.extend(checks::run(sessions::CHECKS, &self.sessions));
         findings.extend(checks::run(auth::CHECKS, &self.passwords));
+        findings.extend(checks::run(auth::LOCKOUT_CHECKS, &self.lockout));
         findings.extend(checks::run(throttle::CHECKS, &self.throttle));
         findings.extend(checks::run(db::CHECKS, &self.database));
         findings.extend(checks::run(mail::CHECKS, &self.mail));

@@ -13,6 +13,10 @@ pub enum Event {
     LoggedIn,
     /// Tried to log in and failed.
     LoginFailed,
+    /// Guessed too often: there is a lock.
+    Locked,
+    /// Lifted a lock.
+    LockLifted,
     /// Logged out.
     LoggedOut,
     /// Made an account.
@@ -52,6 +56,8 @@ impl fmt::Display for Event {
         f.write_str(match self {
             Self::LoggedIn => "login",
             Self::LoginFailed => "login_failed",
+            Self::Locked => "locked",
+            Self::LockLifted => "lock_lifted",
             Self::LoggedOut => "logout",
             Self::SignedUp => "signup",
             Self::PasswordChanged => "password_changed",

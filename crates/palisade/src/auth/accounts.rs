@@ -1,17 +1,23 @@
+use super::devices::{Devices, agent};
+use super::lockout::{Lockout, Source};
 use super::tokens::Tokens;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
-use super::{HashPool, Links, PasswordSettings, PersonalData, Rank, TooBusy, User};
+use super::{HashPool, Links, LockoutSettings, PasswordSettings, PersonalData, Rank, TooBusy, User};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
+use crate::http::cookies::Transport;
 use crate::mail::MailQueue;
 use crate::sessions::Session;
+use crate::throttle::Throttle;
 use crate::views::{Error, ErrorKind, Result};
+use http::HeaderValue;
 use palisade_crypto::KeyRing;
 use palisade_crypto::user_tokens;
 use palisade_password::{Hasher, Policy, UserAttributes, Verdict, is_usable};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The accounts of a site.
 pub struct Accounts {
@@ -23,6 +29,8 @@ pub struct Accounts {
     pub(super) tokens: Tokens,
     pub(super) mail: Arc<MailQueue>,
     pub(super) links: Links,
+    pub(super) devices: Devices,
+    pub(super) lockout: Lockout,
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
     /// Path to go to after login.
     pub(crate) home: String,
@@ -35,6 +43,8 @@ pub(crate) struct AccountParts {
     pub(crate) ring: KeyRing,
     pub(crate) mail: Arc<MailQueue>,
     pub(crate) links: Links,
+    pub(crate) throttle: Arc<Throttle>,
+    pub(crate) transport: Transport,
     pub(crate) personal_data: Vec<Arc<dyn PersonalData>>,
     pub(crate) home: String,
 }
@@ -72,6 +82,8 @@ pub(super) enum Attempt {
         /// Whether there is such an account.
         is_known: bool,
     },
+    /// Nobody has looked: there were too many guesses, and so long remains to wait.
+    Locked(Duration),
 }
 
 impl From<TooBusy> for Error {
@@ -88,14 +100,17 @@ const PRIVILEGES: &str = "_palisade_privileges";
 
 impl Accounts {
     /// The accounts that these settings ask for.
-    pub(crate) fn new(settings: &PasswordSettings, parts: AccountParts) -> Self {
-        let AccountParts { database, clock, ring, mail, links, personal_data, home } = parts;
+    pub(crate) fn new(settings: &PasswordSettings, locks: &LockoutSettings, parts: AccountParts) -> Self {
+        let AccountParts { database, clock, ring, mail, links, throttle, transport, personal_data, home } = parts;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let jobs = if settings.hash_jobs == 0 { cores } else { usize::try_from(settings.hash_jobs).unwrap_or(cores).min(512) };
         let queue = usize::try_from(settings.hash_queue).unwrap_or(usize::MAX).min(1 << 20);
         let hashes = HashPool::new(Hasher::new(settings.hasher.algorithm()), jobs, queue);
         let tokens = Tokens::new(database.clone(), clock.clone(), ring.clone());
-        Self { database, clock, ring, hashes, policy: settings.policy(), tokens, mail, links, personal_data, home }
+        let devices = Devices::new(database.clone(), clock.clone(), transport);
+        let lockout = Lockout { settings: locks.clone(), throttle, database: database.clone(), clock: clock.clone() };
+        let policy = settings.policy();
+        Self { database, clock, ring, hashes, policy, tokens, mail, links, devices, lockout, personal_data, home }
     }
 
     /// How many password hashes were computed so far. For tests of equal work.
@@ -140,12 +155,17 @@ impl Accounts {
         Ok(row)
     }
 
-    /// The user with this name and password, or a refusal that took as long, whatever was wrong.
+    /// The row of a name.
+    pub(super) async fn by_name(&self, username: &str) -> Result<Option<Model>> {
+        Ok(Entity::find().filter(Column::Username.eq(username)).one(&self.database.handle()).await?)
+    }
+
+    /// Whether an account has this password, or a refusal that took as long, whatever was wrong. Guesses are counted by [`Accounts::attempt`], which is
+    /// what pages call.
     ///
     /// # Errors
     /// When the database does not answer, or too many logins are waiting: nobody knows then.
-    pub(super) async fn authenticate(&self, username: &str, password: &str) -> Result<Attempt> {
-        let row = Entity::find().filter(Column::Username.eq(username)).one(&self.database.handle()).await?;
+    pub(super) async fn authenticate(&self, row: Option<Model>, password: &str) -> Result<Attempt> {
         let is_known = row.is_some();
         let row = row.filter(|row| row.is_active && is_usable(&row.password));
         let encoded = row.as_ref().map(|row| row.password.clone());
@@ -170,23 +190,34 @@ impl Accounts {
         Ok(user)
     }
 
-    /// The row of a signed-in user who proves to know the password.
-    ///
-    /// # Errors
-    /// As [`Accounts::authenticate`].
-    pub(super) async fn proven(&self, user: &User, password: &str) -> Result<Option<Model>> {
-        Ok(match self.authenticate(&user.username, password).await? {
-            Attempt::Welcome(row) => Some(row),
-            Attempt::Refused { .. } => None,
-        })
-    }
-
-    /// Forgets tokens that have expired.
+    /// Forgets tokens and locks that have ended.
     ///
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn sweep(&self) -> Result<()> {
-        Ok(self.tokens.sweep().await?)
+        self.tokens.sweep().await?;
+        Ok(self.sweep_locks().await?)
+    }
+
+    /// Keeps the browser of a login in mind, tells the owner if it is a new one, and says which cookie to set.
+    pub(super) async fn remember_browser(&self, from: Source<'_>, row: &Model, base: &str) -> Result<Option<HeaderValue>> {
+        if self.devices.known(from.headers, Some(row)).await?.is_some() {
+            return Ok(None);
+        }
+        let tx = self.database.begin().await?;
+        let cookie = self.devices.remember(&tx, from.headers, row, from.client).await?;
+        // the first login ever is no news
+        if row.last_login.is_some() {
+            let what = format!(
+                "Somebody logged in with a browser that is new here:\n\n    {}\n    from {}",
+                agent(from.headers),
+                from.client
+            );
+            self.tell(&tx, row, &row.email, &what, base).await?;
+        }
+        tx.commit().await?;
+        self.mail.wake();
+        Ok(cookie)
     }
 
     /// Ties a session to a user, the password and what the user may do; the entries are Django's.
@@ -226,19 +257,20 @@ impl Accounts {
     ///
     /// # Errors
     /// As [`Accounts::authenticate`].
-    pub(super) async fn change_password(&self, session: &Session, row: Model, new: &str, base: &str) -> Result<bool> {
+    pub(super) async fn change_password(&self, session: &Session, row: Model, new: &str, base: &str) -> Result<Option<Model>> {
         let encoded = self.hashes.hash(new.to_owned()).await?;
         let tx = self.database.begin().await?;
         if !self.put_password(&tx, &row, &encoded).await? {
-            return Ok(false);
+            return Ok(None);
         }
         self.tokens.forget(&tx, row.id, None).await?;
         self.tell(&tx, &row, &row.email, "The password was changed. All other sessions have ended.", base).await?;
         tx.commit().await?;
         self.mail.wake();
         session.rotate().await?;
-        self.tie(session, &Model { password: encoded, ..row }).await?;
-        Ok(true)
+        let row = Model { password: encoded, ..row };
+        self.tie(session, &row).await?;
+        Ok(Some(row))
     }
 
     /// Stores a hash of `password` in place of the one in `row`. `None` if that one is not there any more: whoever proved to know the old

@@ -4,14 +4,14 @@ use sea_orm::DbErr;
 use sea_orm_migration::prelude::{ColumnDef, Index, SchemaManager, Table};
 use sea_orm_migration::{MigrationName, MigrationTrait};
 
-/// Users, groups, permissions, content types and their links, exactly as Django makes them; and tokens that go out by mail.
+/// Users, groups, permissions, content types and their links, exactly as Django makes them; tokens that go out by mail; known browsers and locks.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     let django = DjangoTables {
         name: "auth_0001_django_auth",
         sqlite: include_str!("migrations/django_auth.sqlite.sql"),
         postgres: include_str!("migrations/django_auth.postgres.sql"),
     };
-    vec![Box::new(django), Box::new(CreateTokens)]
+    vec![Box::new(django), Box::new(CreateTokens), Box::new(CreateLocks)]
 }
 
 struct CreateTokens;
@@ -45,5 +45,51 @@ impl MigrationTrait for CreateTokens {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.drop_table(Table::drop().table("palisade_token").to_owned()).await
+    }
+}
+
+struct CreateLocks;
+
+impl MigrationName for CreateLocks {
+    fn name(&self) -> &str {
+        "auth_0003_palisade_lock"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for CreateLocks {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let devices = Table::create()
+            .table("palisade_device")
+            .if_not_exists()
+            .col(ColumnDef::new("hash").string_len(40).not_null().primary_key())
+            .col(ColumnDef::new("user_id").integer().not_null())
+            .col(ColumnDef::new("bound_to").string_len(40).not_null())
+            .col(ColumnDef::new("agent").string_len(150).not_null())
+            .col(ColumnDef::new("address").string_len(45).not_null())
+            .col(ColumnDef::new("seen").big_integer().not_null())
+            .to_owned();
+        manager.create_table(devices).await?;
+        let of_user =
+            Index::create().name("palisade_device_user").table("palisade_device").col("user_id").if_not_exists().to_owned();
+        manager.create_index(of_user).await?;
+        let locks = Table::create()
+            .table("palisade_lock")
+            .if_not_exists()
+            .col(ColumnDef::new("id").string_len(40).not_null().primary_key())
+            .col(ColumnDef::new("kind").string_len(20).not_null())
+            .col(ColumnDef::new("username").string_len(254).not_null())
+            .col(ColumnDef::new("address").string_len(45).not_null())
+            .col(ColumnDef::new("agent").string_len(150).not_null())
+            .col(ColumnDef::new("since").big_integer().not_null())
+            .col(ColumnDef::new("until").big_integer().not_null())
+            .col(ColumnDef::new("is_lifted").boolean().not_null())
+            .to_owned();
+        manager.create_table(locks).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("palisade_device").to_owned()).await?;
+        manager.drop_table(Table::drop().table("palisade_lock").to_owned()).await
     }
 }

@@ -7,8 +7,10 @@
 //! address that was typed. The pages live here and are mended by an update; a site replaces their look, template by template.
 
 mod accounts;
+mod devices;
 mod hashing;
 mod links;
+mod lockout;
 mod migration;
 mod notices;
 mod personal;
@@ -25,9 +27,10 @@ use accounts::Attempt;
 pub use accounts::{Accounts, NewUser, SignUpError};
 pub use hashing::{HashPool, TooBusy};
 pub(crate) use links::Links;
+pub use lockout::{Lifted, Lock};
 pub use migration::migrations;
 pub use personal::PersonalData;
-pub use settings::{CHECKS, HasherKind, PasswordSettings};
+pub use settings::{CHECKS, HasherKind, LOCKOUT_CHECKS, LockoutSettings, PasswordSettings};
 pub use user::{Rank, User};
 pub use visitor::Visitor;
 

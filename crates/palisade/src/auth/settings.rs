@@ -1,5 +1,5 @@
 use crate::checks::{Check, Level};
-use crate::settings::{section, setting_words};
+use crate::settings::{Secs, section, setting_words};
 use palisade_password::{Algorithm, Policy, Rule};
 
 /// What new password hashes are made with.
@@ -98,5 +98,50 @@ pub const CHECKS: &[Check<PasswordSettings>] = &[
         why: "a flood of logins makes honest ones wait for minutes",
         fix: "set passwords.hash_queue to 32",
         fires: |settings| settings.hash_queue > 1000,
+    },
+];
+
+section! {
+    /// When guessing is stopped.
+    LockoutSettings("lockout") {
+        /// Wrong passwords for one name from one network, within the window, after which there is a lock
+        failures: u64 = |_| 5;
+        /// Seconds in which they are counted together
+        window_secs: Secs = |_| Secs(60);
+        /// Seconds that a lock holds; each further one holds twice as long
+        lock_secs: Secs = |_| Secs(300);
+        /// Seconds that a lock holds at the most
+        longest_secs: Secs = |_| Secs(24 * 3600);
+        /// Wrong passwords from one network, for any names, within ten windows
+        address_failures: u64 = |_| 100;
+        /// Wrong passwords for one name, from anywhere but browsers that have logged in to it, within sixty windows
+        account_failures: u64 = |_| 100;
+    }
+}
+
+/// What can be wrong with these settings.
+pub const LOCKOUT_CHECKS: &[Check<LockoutSettings>] = &[
+    Check {
+        id: "lockout.loose",
+        django: None,
+        level: Level::Warning,
+        title: "one client may guess many passwords of an account",
+        why: "the commonest passwords are among the first that are tried (ASVS 6.3.1)",
+        fix: "leave lockout.failures at 5, lockout.window_secs and lockout.lock_secs at 60 and 300 or more",
+        fires: |settings| {
+            settings.failures > 10
+                || settings.window_secs < Secs(60)
+                || settings.lock_secs < Secs(60)
+                || settings.account_failures > 1000
+        },
+    },
+    Check {
+        id: "lockout.strict",
+        django: None,
+        level: Level::Warning,
+        title: "a person who mistypes once or twice is locked out",
+        why: "people who are locked out choose simpler passwords, and a stranger can lock out everybody with little effort",
+        fix: "leave lockout.failures at 3 or more, and lockout.account_failures at 20 or more",
+        fires: |settings| settings.failures < 3 || settings.account_failures < 20,
     },
 ];

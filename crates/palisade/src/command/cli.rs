@@ -1,7 +1,7 @@
 use super::deploy::{CONFIGS, LIMITS};
 use crate::app::SiteCommand;
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, ArgGroup, Command};
 
 /// The command line with the site's own commands.
 pub(super) fn command(own: &[SiteCommand]) -> Command {
@@ -23,6 +23,26 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         )
         .subcommand(Command::new("password").about("Set a password, which ends the user's sessions").arg(username()))
         .subcommand(Command::new("list").about("List all accounts").arg(flag("json", "Print JSON")));
+    let which =
+        |name: &'static str, value: &'static str, help: &'static str| Arg::new(name).long(name).value_name(value).help(help);
+    let lockout = Command::new("lockout")
+        .about("List and lift locks of those who guessed too often")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("list")
+                .about("List the locks that hold")
+                .arg(which("containing", "TEXT", "Of names and addresses that hold this"))
+                .arg(flag("json", "Print JSON")),
+        )
+        .subcommand(
+            Command::new("clear")
+                .about("Lift locks: of one name, of one address, or all")
+                .arg(which("user", "NAME", "Login name"))
+                .arg(which("address", "IP", "Address, or the IPv6 network that it is in"))
+                .arg(flag("all", "Every lock"))
+                .group(ArgGroup::new("which").args(["user", "address", "all"]).required(true)),
+        );
     let keys = Command::new("keys")
         .about("Make and rotate the site's secret keys")
         .subcommand_required(true)
@@ -51,6 +71,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(Command::new("routes").about("List routes: method, path, who may, form token, limit, source"))
         .subcommand(Command::new("settings").about("List settings with their sources; secrets are not shown"))
         .subcommand(user)
+        .subcommand(lockout)
         .subcommand(keys)
         .subcommand(deploy);
     own.iter().fold(program, |program, own| program.subcommand(Command::new(own.name).about(own.about)))

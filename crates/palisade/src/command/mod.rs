@@ -1,7 +1,8 @@
-//! The command line of a site: `serve`, `check`, `migrate`, `routes`, `settings`, `user`, `keys`, `deploy`, and the site's own commands.
+//! The command line of a site: `serve`, `check`, `migrate`, `routes`, `settings`, `user`, `lockout`, `keys`, `deploy`, and the site's own commands.
 
 mod cli;
 mod deploy;
+mod lockout;
 mod log;
 mod print;
 mod serve;
@@ -83,6 +84,7 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
         Some(("settings", _)) => Ok(print::settings(&prepared.settings().effective)),
         Some(("deploy", chosen)) => deploy::run(prepared.settings(), &cli::program_name(), chosen),
         Some(("keys", keys)) => keyed(&prepared, keys),
+        Some(("lockout", locks)) => lockout::run(prepared.boot(Arc::new(SystemClock)).await?, locks).await,
         Some(("user", user)) => user::run(prepared.boot(Arc::new(SystemClock)).await?, user).await,
         Some((name, _)) => {
             let command = commands.into_iter().find(|command| command.name == name);

@@ -1,6 +1,7 @@
-use super::store::CounterKey;
-use super::{Count, CounterStore, MemoryStore, Rate, Rates};
+use super::store::{Absolution, CounterKey};
+use super::{Count, CounterStore, LockPolicy, MemoryStore, Rate, Rates, Standing, StoreDown};
 use crate::http::{ClientAddress, network};
+use futures_util::future::BoxFuture;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 use std::fmt::{self, Write};
@@ -135,7 +136,7 @@ impl Throttle {
             return Outcome::Fine;
         }
         let (key, rates) = (key(limit.name, who), limit.rates.as_slice());
-        let count = match self.shared_count(key, rates).await {
+        let count = match self.asked(|store| store.count(key, rates)).await {
             Some(count) => count,
             None if self.shared.is_some() && limit.when_unreachable == WhenUnreachable::Refuse => return Outcome::Unknown,
             None => return self.counted_here(limit, key),
@@ -143,23 +144,39 @@ impl Throttle {
         outcome(count)
     }
 
+    /// Counts a guess of or at whatever `who` names, before it is judged. Where the shared store does not answer, in this process alone.
+    pub async fn guess(&self, name: &str, who: &(dyn fmt::Display + Sync), policy: &LockPolicy, now: Duration) -> Standing {
+        let key = key(name, who);
+        let asked = self.asked(|store| store.guess(key, *policy, now)).await;
+        asked.unwrap_or_else(|| self.local.guess_at(key, policy, now))
+    }
+
+    /// Takes guesses back that were right, or lifts a lock.
+    pub async fn absolve(&self, name: &str, who: &(dyn fmt::Display + Sync), absolution: Absolution, now: Duration) {
+        let key = key(name, who);
+        self.asked(|store| store.absolve(key, absolution, now)).await;
+        // it may have been counted here while the shared store did not answer
+        self.local.absolve_at(key, absolution, now);
+    }
+
     fn counted_here(&self, limit: &Limit, key: CounterKey) -> Outcome {
         if limit.rates.is_off() { Outcome::Fine } else { outcome(self.local.count_now(key, limit.rates.as_slice())) }
     }
 
-    async fn shared_count(&self, key: CounterKey, rates: &[Rate]) -> Option<Count> {
+    /// What the shared store says; nothing where there is none, or it does not answer.
+    async fn asked<'a, T>(&'a self, ask: impl FnOnce(&'a dyn CounterStore) -> BoxFuture<'a, Result<T, StoreDown>>) -> Option<T> {
         let store = self.shared.as_ref()?;
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let resting = self.resting.load(Ordering::Relaxed);
         if now < resting {
             return None;
         }
-        match store.count(key, rates).await {
-            Ok(count) => {
+        match ask(&**store).await {
+            Ok(answer) => {
                 if resting > 0 && self.resting.swap(0, Ordering::Relaxed) > 0 {
                     tracing::warn!(target: "palisade", "the store of the limits answers again");
                 }
-                Some(count)
+                Some(answer)
             }
             Err(error) => {
                 if self.resting.swap(now + u64::try_from(REST.as_millis()).unwrap_or(1000), Ordering::Relaxed) == 0 {

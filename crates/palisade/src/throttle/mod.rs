@@ -18,6 +18,7 @@
 //! [RateLimit](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/), and an event is recorded.
 
 mod limit;
+mod lockout;
 mod rate;
 #[cfg(feature = "redis")]
 mod redis;
@@ -27,8 +28,9 @@ mod store;
 mod tests;
 
 pub use limit::{By, Limit, Outcome, Throttle, WhenUnreachable};
+pub use lockout::{LockPolicy, Standing};
 pub use rate::{Rate, Rates};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 pub use settings::{CHECKS, ThrottleSettings};
-pub use store::{Count, CounterStore, MemoryStore, StoreDown};
+pub use store::{Absolution, Count, CounterStore, MemoryStore, StoreDown};

@@ -1,5 +1,6 @@
-use super::Rate;
+use super::lockout::Guesses;
 use super::rate::MOST_RATES;
+use super::{LockPolicy, Rate, Standing};
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::fmt;
@@ -28,8 +29,23 @@ pub trait CounterStore: Send + Sync {
     /// Counts one request against all rates, or against none.
     fn count<'a>(&'a self, key: CounterKey, rates: &'a [Rate]) -> BoxFuture<'a, Result<Count, StoreDown>>;
 
+    /// Counts one guess, as [`LockPolicy`] says; `now` is the time since 1970, for stores that have no clock of their own.
+    fn guess(&self, key: CounterKey, policy: LockPolicy, now: Duration) -> BoxFuture<'_, Result<Standing, StoreDown>>;
+
+    /// Takes one guess back that was right, or all that was counted.
+    fn absolve(&self, key: CounterKey, absolution: Absolution, now: Duration) -> BoxFuture<'_, Result<(), StoreDown>>;
+
     /// Whether the store answers.
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreDown>>;
+}
+
+/// What of the counted guesses is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absolution {
+    /// The newest one.
+    One,
+    /// All of them, and every lock.
+    All,
 }
 
 /// Counts in this process.
@@ -37,6 +53,7 @@ pub struct MemoryStore {
     began: Instant,
     hasher: RandomState,
     shards: [Mutex<Shard>; SHARDS],
+    guesses: [Mutex<HashMap<CounterKey, Guesses>>; SHARDS],
 }
 
 /// When each rate has forgotten what was counted, for each client.
@@ -56,15 +73,46 @@ const CLEAN_EVERY: Duration = Duration::from_secs(1);
 impl Default for MemoryStore {
     fn default() -> Self {
         let shards = std::array::from_fn(|_| Mutex::new(Shard::default()));
-        Self { began: Instant::now(), hasher: RandomState::new(), shards }
+        let guesses = std::array::from_fn(|_| Mutex::default());
+        Self { began: Instant::now(), hasher: RandomState::new(), shards, guesses }
     }
 }
 
 impl MemoryStore {
     /// Counts one request now.
     pub fn count_now(&self, key: CounterKey, rates: &[Rate]) -> Count {
-        let shard = &self.shards[usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % SHARDS];
+        let shard = &self.shards[self.shard(key)];
         shard.lock().unwrap_or_else(PoisonError::into_inner).count(key, rates, self.began.elapsed())
+    }
+
+    /// Counts one guess.
+    pub fn guess_at(&self, key: CounterKey, policy: &LockPolicy, now: Duration) -> Standing {
+        let mut guesses = self.guesses[self.shard(key)].lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !guesses.contains_key(&key);
+        if is_new && guesses.len() >= MOST_CLIENTS {
+            // a flood from everywhere pushes out those that have not locked anything, and never a lock
+            guesses.retain(|_, guesses| guesses.is_locked(now));
+        }
+        // where all of them are locks, newcomers are counted together: nobody guesses uncounted
+        let key = if is_new && guesses.len() >= MOST_CLIENTS { [0; 16] } else { key };
+        guesses.entry(key).or_default().guess(policy, now)
+    }
+
+    /// Takes guesses back.
+    pub fn absolve_at(&self, key: CounterKey, absolution: Absolution, now: Duration) {
+        let mut guesses = self.guesses[self.shard(key)].lock().unwrap_or_else(PoisonError::into_inner);
+        match absolution {
+            Absolution::All => drop(guesses.remove(&key)),
+            Absolution::One => {
+                if let Some(guesses) = guesses.get_mut(&key) {
+                    guesses.take_back(now);
+                }
+            }
+        }
+    }
+
+    fn shard(&self, key: CounterKey) -> usize {
+        usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % SHARDS
     }
 }
 
@@ -111,6 +159,15 @@ fn crowd(rates: &[Rate]) -> CounterKey {
 impl CounterStore for MemoryStore {
     fn count<'a>(&'a self, key: CounterKey, rates: &'a [Rate]) -> BoxFuture<'a, Result<Count, StoreDown>> {
         Box::pin(std::future::ready(Ok(self.count_now(key, rates))))
+    }
+
+    fn guess(&self, key: CounterKey, policy: LockPolicy, now: Duration) -> BoxFuture<'_, Result<Standing, StoreDown>> {
+        Box::pin(std::future::ready(Ok(self.guess_at(key, &policy, now))))
+    }
+
+    fn absolve(&self, key: CounterKey, absolution: Absolution, now: Duration) -> BoxFuture<'_, Result<(), StoreDown>> {
+        self.absolve_at(key, absolution, now);
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreDown>> {

@@ -162,3 +162,70 @@ async fn neighbours_in_a_network_are_one_client() {
     }
     assert!(matches!(throttle.admit_address(&limit, mapped[0]).await, Outcome::TooMany(..)), "one client, however it is written");
 }
+
+/// Guesses and their standing, in a store; the policy is three in a second, then 400 ms, at the most 2 s.
+async fn locks_hold(store: &dyn CounterStore, now: impl Fn() -> Duration) {
+    let policy = LockPolicy {
+        failures: 3,
+        window: Duration::from_secs(1),
+        lock: Duration::from_millis(400),
+        longest: Duration::from_secs(2),
+    };
+    let key: [u8; 16] = palisade_crypto::random::bytes();
+    let guess = async || store.guess(key, policy, now()).await.expect("the store answers");
+    let absolve = async |what| store.absolve(key, what, now()).await.expect("the store answers");
+    assert_eq!((guess().await, guess().await), (Standing::Open, Standing::Open));
+    absolve(Absolution::One).await;
+    assert_eq!(guess().await, Standing::Open, "one was right");
+    assert_eq!(guess().await, Standing::Last(Duration::from_millis(400)));
+    assert!(matches!(guess().await, Standing::Locked(left) if left <= Duration::from_millis(400)));
+    absolve(Absolution::One).await;
+    assert_eq!(
+        guess().await,
+        Standing::Last(Duration::from_millis(400)),
+        "the last one was right: its lock is none, and those before it stay"
+    );
+    tokio::time::sleep(Duration::from_millis(420)).await;
+    for length in [800, 1600] {
+        assert_eq!((guess().await, guess().await), (Standing::Open, Standing::Open), "the lock ended");
+        assert_eq!(guess().await, Standing::Last(Duration::from_millis(length)), "the next one is twice as long");
+        if length == 800 {
+            tokio::time::sleep(Duration::from_millis(820)).await;
+        }
+    }
+    absolve(Absolution::All).await;
+    assert_eq!((guess().await, guess().await), (Standing::Open, Standing::Open));
+    assert_eq!(guess().await, Standing::Last(Duration::from_millis(400)), "all is forgotten");
+}
+
+// F087: the same in this process and in Redis
+#[tokio::test]
+async fn both_stores_lock_alike() {
+    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    locks_hold(&MemoryStore::default(), now).await;
+    #[cfg(feature = "redis")]
+    if let Some(url) = crate::testing::server("PALISADE_TEST_REDIS") {
+        locks_hold(&RedisStore::new(&url).expect("a URL"), now).await;
+        crate::testing::ran("locks in Redis");
+    }
+}
+
+// a flood of names must not grow the table without end, nor push out a lock
+#[test]
+fn a_flood_of_names_pushes_out_no_lock() {
+    let store = MemoryStore::default();
+    let policy = LockPolicy {
+        failures: 2,
+        window: Duration::from_secs(60),
+        lock: Duration::from_secs(300),
+        longest: Duration::from_secs(3600),
+    };
+    let at = Duration::from_secs(1_000_000);
+    let key = |number: u32| u128::from(number).to_be_bytes();
+    store.guess_at(key(1), &policy, at);
+    store.guess_at(key(1), &policy, at);
+    for number in 2..300_000 {
+        store.guess_at(key(number), &policy, at);
+    }
+    assert!(matches!(store.guess_at(key(1), &policy, at), Standing::Locked(_)));
+}

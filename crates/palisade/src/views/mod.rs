@@ -41,6 +41,7 @@ pub fn templates() -> Layer {
         ("account/overview.html", include_str!("templates/overview.html")),
         ("account/export.html", include_str!("templates/export.html")),
         ("account/close.html", include_str!("templates/close.html")),
+        ("account/locks.html", include_str!("templates/locks.html")),
         ("account/delete.html", include_str!("templates/delete.html")),
     ])
 }

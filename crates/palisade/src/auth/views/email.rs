@@ -1,4 +1,4 @@
-use super::{MailedLink, audit, can_mail, dead_link};
+use super::{MailedLink, Proof, audit, can_mail, dead_link};
 use crate::audit_log::Event;
 use crate::auth::recovery::Used;
 use crate::auth::{User, Visitor};
@@ -37,10 +37,8 @@ pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, for
         return Err(refill.show("account/email.html").await);
     };
     can_mail(accounts)?;
-    let Some(row) = accounts.proven(&user, change.current_password.expose()).await? else {
-        audit(&visitor, Event::LoginFailed, &user.username);
-        return Err(refill.error("current_password", "This is not your current password.").show("account/email.html").await);
-    };
+    let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/email.html" };
+    let row = proof.of(&change.current_password, refill, context! {}).await?;
     accounts.request_email(&row, &change.email, &accounts.links.base(&headers)).await?;
     audit(&visitor, Event::EmailChangeBegun, &user.username);
     let said = "Both addresses get a mail. Mail goes to the new one when the links of both were opened.";

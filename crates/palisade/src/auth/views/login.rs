@@ -1,11 +1,12 @@
-use super::audit;
+use super::{audit, locked, source, with_cookie};
 use crate::audit_log::Event;
+use crate::auth::devices::agent;
 use crate::auth::{Attempt, Visitor};
 use crate::forms::{Field, Form, Line, Password, Query, Shape};
 use crate::http::{RedirectTarget, redirect_to};
 use crate::views::{Page, Result};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use palisade_macros::Form;
 use palisade_template::context;
 
@@ -43,7 +44,7 @@ pub(crate) async fn show_login(page: Page, Query(query): Query<Next>) -> Result<
 }
 
 /// `POST /account/login`. One answer for every failure.
-pub(crate) async fn login(visitor: Visitor, form: Form<Login>) -> Result<Response> {
+pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login>) -> Result<Response> {
     let (login, refill) = form.into_parts();
     let Some(login) = login else {
         return Err(refill.show("account/login.html").await);
@@ -51,21 +52,26 @@ pub(crate) async fn login(visitor: Visitor, form: Form<Login>) -> Result<Respons
     let accounts = visitor.accounts();
     // the name as sign-up normalised it: somebody who typed it in another Unicode form is the same person
     let username: String = unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
-    let row = match accounts.authenticate(&username, login.password.expose()).await? {
+    let from = source(&visitor, &headers);
+    let row = match accounts.attempt(from, &username, login.password.expose()).await? {
         Attempt::Welcome(row) => row,
+        Attempt::Locked(wait) => return Err(locked(refill, wait, "account/login.html", context! {}).await),
         Attempt::Refused { is_known } => {
             // people type passwords into the wrong field: what is no name here is not written down
-            audit(&visitor, Event::LoginFailed, if is_known { &username } else { "(unknown name)" });
+            let shown = if is_known { &username } else { "(unknown name)" };
+            audit(&visitor, Event::LoginFailed, &format!("{shown}, agent {}", agent(&headers)));
             return Err(refill
                 .general_error("This name and this password do not belong together.")
                 .show("account/login.html")
                 .await);
         }
     };
+    let device = accounts.remember_browser(from, &row, &accounts.links.base(&headers)).await?;
     let user = accounts.log_in(visitor.session(), row).await?;
     audit(&visitor, Event::LoggedIn, &user.username);
     let next = login.next.0.and_then(|next| RedirectTarget::from_input(&next));
-    Ok(next.map_or_else(|| redirect_to(&accounts.home), IntoResponse::into_response))
+    let response = next.map_or_else(|| redirect_to(&accounts.home), IntoResponse::into_response);
+    Ok(with_cookie(response, device))
 }
 
 /// `POST /account/logout`.

@@ -1,6 +1,7 @@
 //! The pages of `/account`. They live here, so that an update mends them; a site replaces their look, template by template.
 
 pub(crate) mod email;
+pub(crate) mod locks;
 pub(crate) mod login;
 pub(crate) mod password;
 pub(crate) mod personal;
@@ -8,15 +9,18 @@ pub(crate) mod signup;
 
 pub(crate) use login::MAX_NEXT_BYTES;
 
-use super::{Accounts, Visitor};
+use super::lockout::Source;
+use super::user::entity::Model;
+use super::{Accounts, Attempt, User, Visitor};
 use crate::audit_log::{self, Event};
-use crate::forms::Refill;
+use crate::forms::{Password, Refill};
 use crate::http::redirect_to;
 use crate::views::{Error, ErrorKind, Page, Result};
-use axum::response::Response;
-use http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use palisade_crypto::random;
-use palisade_template::context;
+use palisade_template::{Value, context};
+use std::time::Duration;
 
 /// A link from a mail: what it is for, and the page that it leads to. The token leaves the address bar before a page is shown, so that no page passes it
 /// on and no history keeps it: the session remembers its hash meanwhile.
@@ -58,6 +62,56 @@ fn can_mail(accounts: &Accounts) -> Result<()> {
 /// Puts what is wrong with a new password next to its field.
 fn with_rules(refill: Refill, field: &'static str, broken: Vec<String>) -> Refill {
     broken.into_iter().fold(refill, |refill, rule| refill.error(field, rule))
+}
+
+/// The answer with a cookie more.
+fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Where a request's guesses come from.
+fn source<'a>(visitor: &'a Visitor, headers: &'a HeaderMap) -> Source<'a> {
+    Source { client: visitor.client(), headers, request_id: visitor.request_id() }
+}
+
+/// A form for what cannot be undone, or opens the account to others: the password is asked for again (ASVS 7.5.1), and guesses at it count.
+struct Proof<'a> {
+    visitor: &'a Visitor,
+    headers: &'a HeaderMap,
+    user: &'a User,
+    template: &'static str,
+}
+
+impl Proof<'_> {
+    /// The row of the user who typed the right password, or the form again.
+    async fn of(&self, password: &Password, refill: Refill, values: Value) -> Result<Model> {
+        let from = source(self.visitor, self.headers);
+        match self.visitor.accounts().attempt(from, &self.user.username, password.expose()).await? {
+            Attempt::Welcome(row) => Ok(row),
+            Attempt::Locked(wait) => Err(locked(refill, wait, self.template, values).await),
+            Attempt::Refused { .. } => {
+                audit(self.visitor, Event::LoginFailed, &self.user.username);
+                let refill = refill.error("current_password", "This is not your current password.");
+                Err(refill.show_with(self.template, values).await)
+            }
+        }
+    }
+}
+
+/// The form again, with how long nobody may guess: 429.
+async fn locked(refill: Refill, wait: Duration, template: &str, values: Value) -> Error {
+    let minutes = wait.as_secs().div_ceil(60);
+    let plural = if minutes == 1 { "" } else { "s" };
+    let said = format!(
+        "There were too many wrong passwords. Try again in {minutes} minute{plural}, or from a browser that you have logged in with before."
+    );
+    let page = refill.general_error(said).show_as(StatusCode::TOO_MANY_REQUESTS, template, values).await;
+    let mut response = page.into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+    Error::page(response)
 }
 
 fn audit(visitor: &Visitor, event: Event, username: &str) {

@@ -1,11 +1,12 @@
-use super::{MailedLink, audit, can_mail, dead_link, with_rules};
+use super::{MailedLink, Proof, audit, can_mail, dead_link, source, with_cookie, with_rules};
 use crate::audit_log::Event;
 use crate::auth::recovery::Used;
+use crate::auth::user::entity::Model;
 use crate::auth::{User, Visitor};
 use crate::forms::{Email, Form, Password};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
-use crate::views::{Page, Path, Result};
+use crate::views::{Error, ErrorKind, Page, Path, Result};
 use axum::response::Response;
 use http::HeaderMap;
 use palisade_macros::Form;
@@ -52,21 +53,23 @@ pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, for
         return Err(refill.show_with("account/password.html", values).await);
     };
     let new = change.new_password.expose();
-    let refill = if new != change.new_password_again.expose() {
-        refill.error("new_password_again", "The two passwords differ.")
-    } else if let Err(broken) = accounts.judge(new, &user.username, &user.email) {
-        with_rules(refill, "new_password", broken)
-    } else if let Some(row) = accounts.proven(&user, change.current_password.expose()).await?
-        && accounts.change_password(visitor.session(), row, new, &accounts.links.base(&headers)).await?
-    {
-        audit(&visitor, Event::PasswordChanged, &user.username);
-        visitor.session().message(MessageLevel::Success, "Your password is changed. All other sessions are ended.").await?;
-        return Ok(redirect_to(&accounts.home));
-    } else {
-        audit(&visitor, Event::LoginFailed, &user.username);
-        refill.error("current_password", "This is not your current password.")
+    if new != change.new_password_again.expose() {
+        let refill = refill.error("new_password_again", "The two passwords differ.");
+        return Err(refill.show_with("account/password.html", values).await);
+    }
+    if let Err(broken) = accounts.judge(new, &user.username, &user.email) {
+        return Err(with_rules(refill, "new_password", broken).show_with("account/password.html", values).await);
+    }
+    let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/password.html" };
+    let row = proof.of(&change.current_password, refill, values).await?;
+    let base = accounts.links.base(&headers);
+    let Some(row) = accounts.change_password(visitor.session(), row, new, &base).await? else {
+        return Err(Error::new(ErrorKind::Conflict, "The password was changed by somebody else in this moment."));
     };
-    Err(refill.show_with("account/password.html", values).await)
+    let device = accounts.remember_browser(source(&visitor, &headers), &Model { last_login: None, ..row }, &base).await?;
+    audit(&visitor, Event::PasswordChanged, &user.username);
+    visitor.session().message(MessageLevel::Success, "Your password is changed. All other sessions are ended.").await?;
+    Ok(with_cookie(redirect_to(&accounts.home), device))
 }
 
 /// `GET /account/reset`.

@@ -1,4 +1,4 @@
-use super::audit;
+use super::{Proof, audit};
 use crate::audit_log::Event;
 use crate::auth::user::entity::Model;
 use crate::auth::{User, Visitor};
@@ -39,18 +39,17 @@ const CLOSE: &str = "account/close.html";
 const DELETE: &str = "account/delete.html";
 
 /// `POST /account/export`: everything about the user, as a JSON file.
-pub(crate) async fn export(visitor: Visitor, user: User, form: Form<Prove>) -> Result<Response> {
-    let row = proven(&visitor, &user, form, EXPORT).await?;
+pub(crate) async fn export(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Prove>) -> Result<Response> {
+    let row = proven(&visitor, &headers, &user, form, EXPORT).await?;
     let all = visitor.accounts().export(&row).await?;
     audit(&visitor, Event::DataExported, &user.username);
-    let headers =
-        [(header::CONTENT_TYPE, "application/json"), (header::CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\"")];
-    Ok((headers, format!("{all:#}\n")).into_response())
+    let kind = [(header::CONTENT_TYPE, "application/json"), (header::CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\"")];
+    Ok((kind, format!("{all:#}\n")).into_response())
 }
 
 /// `POST /account/close`.
 pub(crate) async fn close(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Prove>) -> Result<Response> {
-    let row = proven(&visitor, &user, form, CLOSE).await?;
+    let row = proven(&visitor, &headers, &user, form, CLOSE).await?;
     let accounts = visitor.accounts();
     accounts.deactivate(&row, &accounts.links.base(&headers)).await?;
     audit(&visitor, Event::AccountClosed, &user.username);
@@ -60,7 +59,7 @@ pub(crate) async fn close(visitor: Visitor, user: User, headers: HeaderMap, form
 
 /// `POST /account/delete`.
 pub(crate) async fn delete(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Prove>) -> Result<Response> {
-    let row = proven(&visitor, &user, form, DELETE).await?;
+    let row = proven(&visitor, &headers, &user, form, DELETE).await?;
     let accounts = visitor.accounts();
     accounts.erase(&row, &accounts.links.base(&headers)).await?;
     audit(&visitor, Event::AccountDeleted, &user.username);
@@ -68,17 +67,11 @@ pub(crate) async fn delete(visitor: Visitor, user: User, headers: HeaderMap, for
     Ok(redirect_to("/"))
 }
 
-/// What cannot be undone asks for the password again (ASVS 7.5.1).
-async fn proven(visitor: &Visitor, user: &User, form: Form<Prove>, template: &str) -> Result<Model> {
+/// What cannot be undone asks for the password again.
+async fn proven(visitor: &Visitor, headers: &HeaderMap, user: &User, form: Form<Prove>, template: &'static str) -> Result<Model> {
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else {
         return Err(refill.show(template).await);
     };
-    match visitor.accounts().proven(user, typed.current_password.expose()).await? {
-        Some(row) => Ok(row),
-        None => {
-            audit(visitor, Event::LoginFailed, &user.username);
-            Err(refill.error("current_password", "This is not your current password.").show(template).await)
-        }
-    }
+    Proof { visitor, headers, user, template }.of(&typed.current_password, refill, context! {}).await
 }

@@ -1,4 +1,4 @@
-use super::{MailedLink, audit, can_mail, dead_link, with_rules};
+use super::{MailedLink, audit, can_mail, dead_link, source, with_cookie, with_rules};
 use crate::audit_log::Event;
 use crate::auth::registration::Confirmed;
 use crate::auth::{NewUser, Rank, SignUpError, Visitor};
@@ -82,7 +82,7 @@ pub(crate) async fn show_confirm(page: Page, visitor: Visitor) -> Result<Respons
 }
 
 /// `POST /account/confirm`.
-pub(crate) async fn confirm(page: Page, visitor: Visitor, form: Form<Confirm>) -> Result<Response> {
+pub(crate) async fn confirm(page: Page, visitor: Visitor, headers: HeaderMap, form: Form<Confirm>) -> Result<Response> {
     let (accounts, hash) = (visitor.accounts(), LINK.hash(&visitor).await?);
     let Some(username) = accounts.pending(&hash).await? else { return dead_link(&page).await };
     let values = context! { username => username.clone() };
@@ -104,8 +104,9 @@ pub(crate) async fn confirm(page: Page, visitor: Visitor, form: Form<Confirm>) -
             return Err(refill.show_with("account/confirm.html", values).await);
         }
     };
+    let device = accounts.remember_browser(source(&visitor, &headers), &row, &accounts.links.base(&headers)).await?;
     let user = accounts.log_in(visitor.session(), row).await?;
     audit(&visitor, Event::SignedUp, &user.username);
     visitor.session().message(MessageLevel::Success, format!("Welcome, {}.", user.username)).await?;
-    Ok(redirect_to(&accounts.home))
+    Ok(with_cookie(redirect_to(&accounts.home), device))
 }

@@ -4,4 +4,5 @@ mod forgery;
 mod hello;
 mod identity;
 mod input;
+mod lockout;
 mod secrets;

@@ -1,0 +1,108 @@
+//! Browsers that somebody has logged in with. An attacker who keeps failing locks out strangers, and not them (D37); a login from any other one is told to
+//! the account's owner.
+
+use super::user::entity::Model as Account;
+use crate::clock::Clock;
+use crate::db::{Database, Tx};
+use crate::http::ClientAddress;
+use crate::http::cookies::{Cookie, SameSite, Transport};
+use http::{HeaderMap, HeaderValue, header};
+use palisade_crypto::random;
+use palisade_device::{ActiveModel, Column, Entity, Model};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use std::sync::Arc;
+
+mod palisade_device {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "palisade_device")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub hash: String,
+        pub user_id: i32,
+        pub bound_to: String,
+        pub agent: String,
+        pub address: String,
+        pub seen: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The known browsers of a site's users.
+pub(super) struct Devices {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    cookie: Cookie<'static>,
+}
+
+/// Browsers keep no cookie longer ([RFC 6265bis section 5.5](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis)).
+const KEPT_SECS: u64 = 400 * 24 * 3600;
+/// Browsers of one user; more push out those that were seen longest ago.
+const MOST: u64 = 20;
+
+impl Devices {
+    pub(super) fn new(database: Database, clock: Arc<dyn Clock>, transport: Transport) -> Self {
+        let cookie = Cookie { name: "device", transport, same_site: SameSite::Lax, max_age_secs: Some(KEPT_SECS) };
+        Self { database, clock, cookie }
+    }
+
+    /// The hash of the browser's cookie, if an account has logged in with it since its password was set. The database is asked the same whether or not
+    /// there is such an account.
+    pub(super) async fn known(&self, headers: &HeaderMap, account: Option<&Account>) -> Result<Option<String>, DbErr> {
+        let Some(hash) = self.cookie.read(headers).map(random::stored_hash) else { return Ok(None) };
+        let row = Entity::find_by_id(&hash).one(&self.database.handle()).await?;
+        let is_theirs = |row: &Model| account.is_some_and(|account| account.id == row.user_id && bound(account) == row.bound_to);
+        Ok(row.filter(is_theirs).map(|row| row.hash))
+    }
+
+    /// Keeps a browser in mind, and says which cookie to set.
+    pub(super) async fn remember(
+        &self,
+        tx: &Tx,
+        headers: &HeaderMap,
+        account: &Account,
+        client: ClientAddress,
+    ) -> Result<Option<HeaderValue>, DbErr> {
+        let token = random::token();
+        let row = ActiveModel {
+            hash: Set(random::stored_hash(token.expose())),
+            user_id: Set(account.id),
+            bound_to: Set(bound(account)),
+            agent: Set(agent(headers)),
+            address: Set(client.to_string()),
+            seen: Set(self.clock.now().timestamp()),
+        };
+        Entity::insert(row).exec_without_returning(tx).await?;
+        self.forget_oldest(tx, account.id).await?;
+        Ok(self.cookie.set(token.expose()))
+    }
+
+    /// Forgets the browsers of an account.
+    pub(super) async fn forget(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
+        Entity::delete_many().filter(Column::UserId.eq(user_id)).exec(tx).await.map(drop)
+    }
+
+    async fn forget_oldest(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
+        let newest = Entity::find().filter(Column::UserId.eq(user_id)).order_by_desc(Column::Seen).offset(MOST).limit(MOST);
+        for row in newest.all(tx).await? {
+            Entity::delete_by_id(row.hash).exec(tx).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What a browser says it is; at most 150 characters.
+pub(super) fn agent(headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    agent.unwrap_or_default().chars().filter(|character| !character.is_control()).take(150).collect()
+}
+
+/// A changed password makes every browser a stranger: whoever stole the old one may have used it.
+fn bound(account: &Account) -> String {
+    random::stored_hash(&format!("device {} {}", account.id, account.password))
+}

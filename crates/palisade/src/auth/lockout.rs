@@ -1,0 +1,270 @@
+//! Guessing is stopped before it finds anything.
+//!
+//! | Counted together | Setting | Stops |
+//! |---|---|---|
+//! | one name, from one network | `lockout.failures` | whoever tries passwords on one account |
+//! | one network | `lockout.address_failures` | whoever tries one password on many accounts |
+//! | one name, from everywhere | `lockout.account_failures` | many machines on one account |
+//! | one name, from a browser that has logged in to it before | `lockout.failures` | whoever stole that browser, and nobody else |
+//!
+//! The last line is counted for itself: while an attacker keeps an account locked, its owner gets in from a known browser, and from another network until
+//! the attack comes from everywhere. Whether there is such an account makes no difference to any of it.
+
+use super::devices::agent;
+use super::{Accounts, Attempt, LockoutSettings};
+use crate::audit_log::{self, Event};
+use crate::clock::Clock;
+use crate::db::Database;
+use crate::http::{ClientAddress, network};
+use crate::throttle::{Absolution, LockPolicy, Standing, Throttle};
+use crate::views::Result;
+use http::HeaderMap;
+use palisade_crypto::random;
+use palisade_lock::{ActiveModel, Column, Entity};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) mod palisade_lock {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "palisade_lock")]
+    /// A lock, as it is shown to those who may lift it.
+    pub struct Model {
+        /// What is counted together, as a hash.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        /// What is counted together: `name and address`, `address`, `name` or `browser`.
+        pub kind: String,
+        /// Name, if an account has it.
+        pub username: String,
+        /// Address, or the /64 that it is in.
+        pub address: String,
+        /// What the browser of the last guess said it is.
+        pub agent: String,
+        /// When it began, in seconds since 1970.
+        pub since: i64,
+        /// When it ends, in seconds since 1970.
+        pub until: i64,
+        /// Whether somebody lifted it.
+        pub is_lifted: bool,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub use palisade_lock::Model as Lock;
+
+/// Where a guess comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) client: ClientAddress,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) request_id: &'a str,
+}
+
+/// What is counted together.
+struct Counted {
+    kind: &'static str,
+    who: String,
+    policy: LockPolicy,
+    absolution: Absolution,
+}
+
+impl Counted {
+    fn id(&self) -> String {
+        random::stored_hash(&format!("{} {}", self.kind, self.who))
+    }
+}
+
+/// The locks of a site.
+pub(super) struct Lockout {
+    pub(super) settings: LockoutSettings,
+    pub(super) throttle: Arc<Throttle>,
+    pub(super) database: Database,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Lockout {
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.clock.now().timestamp_millis().max(0).unsigned_abs())
+    }
+
+    fn policy(&self, failures: u64, windows: u32) -> LockPolicy {
+        LockPolicy {
+            failures: u32::try_from(failures).unwrap_or(u32::MAX).max(1),
+            window: self.settings.window_secs.duration() * windows,
+            lock: self.settings.lock_secs.duration(),
+            longest: self.settings.longest_secs.duration(),
+        }
+    }
+
+    fn counted(&self, username: &str, client: ClientAddress, device: Option<&str>) -> Vec<Counted> {
+        let settings = &self.settings;
+        let counted = |kind, who: String, failures, windows, absolution| {
+            let policy = self.policy(failures, windows);
+            Counted { kind, who, policy, absolution }
+        };
+        if let Some(device) = device {
+            return vec![counted("browser", format!("{device} {username}"), settings.failures, 1, Absolution::All)];
+        }
+        let network = network(client.0);
+        vec![
+            counted("name and address", format!("{network} {username}"), settings.failures, 1, Absolution::All),
+            counted("address", network.to_string(), settings.address_failures, 10, Absolution::One),
+            counted("name", username.to_owned(), settings.account_failures, 60, Absolution::One),
+        ]
+    }
+
+    /// Counts a guess everywhere it counts. Those that are the last one begin a lock; none may be locked.
+    async fn count(&self, all: &[Counted]) -> Result<Result<Vec<(usize, Duration)>, Duration>, DbErr> {
+        let mut begun = Vec::new();
+        for (place, counted) in all.iter().enumerate() {
+            let mut standing = self.guess(counted).await;
+            if matches!(standing, Standing::Locked(_)) && self.was_lifted(counted).await? {
+                self.throttle.absolve(counted.kind, &counted.who, Absolution::All, self.now()).await;
+                standing = self.guess(counted).await;
+            }
+            match standing {
+                Standing::Open => {}
+                Standing::Last(length) => begun.push((place, length)),
+                Standing::Locked(wait) => return Ok(Err(wait)),
+            }
+        }
+        Ok(Ok(begun))
+    }
+
+    async fn guess(&self, counted: &Counted) -> Standing {
+        self.throttle.guess(counted.kind, &counted.who, &counted.policy, self.now()).await
+    }
+
+    /// Whether somebody lifted this lock; it is told once.
+    async fn was_lifted(&self, counted: &Counted) -> Result<bool, DbErr> {
+        let lifted = Entity::find_by_id(counted.id()).filter(Column::IsLifted.eq(true)).one(&self.database.handle()).await?;
+        if lifted.is_none() {
+            return Ok(false);
+        }
+        let tx = self.database.begin().await?;
+        let gone = Entity::delete_by_id(counted.id()).filter(Column::IsLifted.eq(true)).exec(&tx).await?;
+        tx.commit().await?;
+        Ok(gone.rows_affected == 1)
+    }
+
+    async fn absolve(&self, all: &[Counted]) {
+        for counted in all {
+            self.throttle.absolve(counted.kind, &counted.who, counted.absolution, self.now()).await;
+        }
+    }
+
+    /// Writes a lock down for those who may lift it. A name that is nobody's is not written: people type passwords into the wrong field.
+    async fn write(&self, counted: &Counted, length: Duration, username: &str, from: Source<'_>) -> Result<(), DbErr> {
+        let now = self.clock.now().timestamp();
+        let row = ActiveModel {
+            id: Set(counted.id()),
+            kind: Set(counted.kind.into()),
+            username: Set(username.into()),
+            address: Set(network(from.client.0).to_string()),
+            agent: Set(agent(from.headers)),
+            since: Set(now),
+            until: Set(now + i64::try_from(length.as_secs()).unwrap_or(i64::MAX)),
+            is_lifted: Set(false),
+        };
+        let again = OnConflict::column(Column::Id)
+            .update_columns([Column::Address, Column::Agent, Column::Since, Column::Until, Column::IsLifted])
+            .to_owned();
+        let tx = self.database.begin().await?;
+        Entity::insert(row).on_conflict(again).exec_without_returning(&tx).await?;
+        tx.commit().await?;
+        let detail = format!("{} {username} for {} s, agent {}", counted.kind, length.as_secs(), agent(from.headers));
+        audit_log::record(Event::Locked, Some(from.client), from.request_id, &detail);
+        Ok(())
+    }
+}
+
+/// Locks that are shown at once.
+const MOST_SHOWN: u64 = 200;
+
+impl Accounts {
+    /// The user with this name and password, a refusal, or that nobody may guess any more for a while. A guess is counted before it is judged, so that a
+    /// hundred at once are a hundred.
+    ///
+    /// # Errors
+    /// When the database does not answer, or too many logins are waiting: nobody knows then.
+    pub(super) async fn attempt(&self, from: Source<'_>, username: &str, password: &str) -> Result<Attempt> {
+        let row = self.by_name(username).await?;
+        let device = self.devices.known(from.headers, row.as_ref()).await?;
+        let counted = self.lockout.counted(username, from.client, device.as_deref());
+        let begun = match self.lockout.count(&counted).await? {
+            Ok(begun) => begun,
+            Err(wait) => return Ok(Attempt::Locked(wait)),
+        };
+        let judged = self.authenticate(row, password).await;
+        match &judged {
+            Ok(Attempt::Refused { is_known }) => {
+                let shown = if *is_known { username } else { "(unknown name)" };
+                for (place, length) in begun {
+                    self.lockout.write(&counted[place], length, shown, from).await?;
+                }
+            }
+            // right, or nobody knows: no failure
+            _ => self.lockout.absolve(&counted).await,
+        }
+        judged
+    }
+
+    /// The locks that hold, of names and addresses that hold `text`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn locks(&self, text: &str) -> Result<Vec<Lock>> {
+        let now = self.clock.now().timestamp();
+        let open = Entity::find().filter(Column::Until.gt(now)).filter(Column::IsLifted.eq(false));
+        let either = Condition::any().add(Column::Username.contains(text)).add(Column::Address.contains(text));
+        let matching = open.filter(either);
+        Ok(matching.order_by_desc(Column::Since).limit(MOST_SHOWN).all(&self.database.handle()).await?)
+    }
+
+    /// Lifts locks, all that hold or those of one id, name or address, and says how many.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn lift(&self, which: Lifted<'_>) -> Result<u64> {
+        let lifted = ActiveModel { is_lifted: Set(true), ..Default::default() };
+        let open = Entity::update_many().set(lifted).filter(Column::IsLifted.eq(false));
+        let open = match which {
+            Lifted::All => open,
+            Lifted::Id(id) => open.filter(Column::Id.eq(id)),
+            Lifted::User(name) => open.filter(Column::Username.eq(name)),
+            Lifted::Address(address) => open.filter(Column::Address.eq(address)),
+        };
+        let tx = self.database.begin().await?;
+        let count = open.exec(&tx).await?.rows_affected;
+        tx.commit().await?;
+        Ok(count)
+    }
+
+    /// Forgets locks that ended.
+    pub(super) async fn sweep_locks(&self) -> Result<(), DbErr> {
+        let tx = self.database.begin().await?;
+        Entity::delete_many().filter(Column::Until.lte(self.clock.now().timestamp())).exec(&tx).await?;
+        tx.commit().await
+    }
+}
+
+/// Which locks are lifted.
+#[derive(Debug, Clone, Copy)]
+pub enum Lifted<'a> {
+    /// All that hold.
+    All,
+    /// One, by its id.
+    Id(&'a str),
+    /// Those of a name.
+    User(&'a str),
+    /// Those of an address, or of the /64 that it is in.
+    Address(&'a str),
+}
