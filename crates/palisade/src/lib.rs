@@ -43,6 +43,7 @@ pub mod forms;
 pub mod headers;
 pub mod http;
 pub mod mail;
+pub mod mfa;
 pub mod permissions;
 pub mod prelude;
 pub mod sessions;

@@ -15,6 +15,7 @@ use crate::http::TrustedProxies;
 use crate::http::client::Client;
 use crate::http::cookies::Transport;
 use crate::mail::{MailError, MailQueue};
+use crate::mfa::Factors;
 use crate::permissions;
 use crate::sessions::{DatabaseStore, MemoryStore, SessionStore, Sessions, StoreKind};
 use crate::settings::{Profile, SettingsError, Sources};
@@ -211,6 +212,7 @@ impl Prepared {
         let client = Client::new(&settings.client).map_err(BootError::Client)?;
         let block_lists = BlockLists::load(&settings, client.clone())?;
         let throttle = Arc::new(Throttle::new(shared));
+        let factors = Arc::new(Factors::new(database.clone(), clock.clone(), ring.clone()));
         let links = links(&settings);
         let mail = Arc::new(mail_queue(&settings, &links, &database, &clock, &ring)?);
         let table = routes.table();
@@ -227,12 +229,15 @@ impl Prepared {
                     mail: mail.clone(),
                     links,
                     throttle: throttle.clone(),
+                    second_step: factors.clone(),
+                    is_factor_for_staff: settings.mfa.require_for_staff,
                     transport,
                     personal_data: app.personal_data,
                     home,
                 },
             )),
             mail,
+            factors,
             sessions: Arc::new(Sessions::new(&settings.sessions, store, clock, ring.clone(), transport)),
             views: Arc::new(SiteViews {
                 templates,

@@ -2,14 +2,14 @@ use super::health;
 use super::security_txt::{SECURITY_TXT, SecurityTxt};
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
-use crate::auth::views::{email, locks, login, password, personal, signup};
+use crate::auth::views::{again, email, locks, login, password, personal, sessions, signup};
 use crate::auth::{self, PersonalData};
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
 use crate::headers::{REPORTS, Reports};
 use crate::http::Networks;
+use crate::mfa::views as mfa;
 use crate::permissions::{public, signed_in, staff};
-use crate::sessions;
 use crate::static_files::{StaticFiles, Store};
 use crate::throttle::{By, Limit};
 use crate::views::Result;
@@ -68,8 +68,9 @@ impl App {
     pub fn new() -> Self {
         let mut migrations = Migrations::default();
         migrations.add(auth::migrations);
-        migrations.add(sessions::migrations);
+        migrations.add(crate::sessions::migrations);
         migrations.add(crate::mail::migrations);
+        migrations.add(crate::mfa::migrations);
         migrations.add(super::acme::migrations);
         Self {
             templates: Vec::new(),
@@ -201,6 +202,9 @@ fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
         .route(REPORTS, public().post(report).taking_reports().limit(Limit::new("csp_reports", By::Address, "60/m")))
 }
 
+/// Minutes that a login counts as recent for what matters.
+const RECENT: u32 = 30;
+
 /// The pages of accounts. What sends mail, or looks at a password, has limits: by client, and by the address that mail goes to.
 fn account_routes() -> Routes {
     let by_client = || Limit::new("account", By::Address, "30/m");
@@ -211,16 +215,22 @@ fn account_routes() -> Routes {
         .route("/account/signup", public().get(signup::show).post(signup::sign_up).limit(by_address("signup")))
         .route("/account/signup/sent", public().get(signup::sent))
         .route("/account/confirm", public().get(signup::show_confirm).post(signup::confirm).limit(by_client()))
-        .route("/account/confirm/{token}", public().get(signup::follow))
         .route("/account/reset", public().get(password::show_ask).post(password::ask).limit(by_address("reset")).limit(by_client()))
         .route("/account/reset/sent", public().get(password::sent))
         .route("/account/reset/new", public().get(password::show_new).post(password::reset).limit(by_client()))
-        .route("/account/reset/{token}", public().get(password::follow))
         .route("/account", signed_in().get(personal::overview))
         .route("/account/password", signed_in().get(password::show).post(password::change))
         .route("/account/email", signed_in().get(email::show).post(email::change).limit(by_address("email")))
         .route("/account/email/confirm", public().get(email::show_confirm).post(email::confirm))
-        .route("/account/email/{token}", public().get(email::follow))
+        .route("/account/login/second", public().get(mfa::show_second).post(mfa::second).limit(by_client()))
+        .route("/account/again", signed_in().get(again::show).post(again::prove))
+        .route("/account/sessions", signed_in().fresh(RECENT).get(sessions::show).post(sessions::end))
+        .route("/account/factors", signed_in().get(mfa::show))
+        .route("/account/factors/app", signed_in().fresh(RECENT).get(mfa::show_app).post(mfa::begin))
+        .route("/account/factors/app/confirm", signed_in().fresh(RECENT).post(mfa::confirm))
+        .route("/account/factors/codes", signed_in().with_factor().fresh(RECENT).post(mfa::new_codes))
+        .route("/account/factors/remove", signed_in().with_factor().fresh(RECENT).post(mfa::remove))
+        .route("/account/factors/browsers", signed_in().post(mfa::distrust))
         .route("/account/locks", staff().get(locks::show).post(locks::lift))
         .route("/account/export", signed_in().get(personal::show_export).post(personal::export))
         .route("/account/close", signed_in().get(personal::show_close).post(personal::close))

@@ -197,17 +197,20 @@ fn denied(arrival: &Arrival, verdict: Verdict) -> Response {
         Verdict::LogIn if context.wants_problem() => {
             (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Session")]).into_response()
         }
-        Verdict::LogIn => to_login(context),
+        Verdict::LogIn => to_page(context, "/account/login"),
+        Verdict::AddFactor | Verdict::ProveAgain if context.wants_problem() => Error::forbidden().into_response(),
+        Verdict::AddFactor => to_page(context, "/account/factors"),
+        Verdict::ProveAgain => to_page(context, "/account/again"),
         Verdict::Allow | Verdict::Forbid => Error::forbidden().into_response(),
     }
 }
 
-/// The login page, which comes back here; after a form was sent, to the site's own page, because what was sent is lost.
-fn to_login(context: &RequestContext) -> Response {
+/// A page that asks for more, and comes back here; after a form was sent, to the site's own page, because what was sent is lost.
+fn to_page(context: &RequestContext, page: &str) -> Response {
     let is_page = *context.method() == Method::GET && context.path().len() <= MAX_NEXT_BYTES;
     let next = if is_page { context.path() } else { "" };
     let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    redirect_to(if next.is_empty() { "/account/login".into() } else { format!("/account/login?next={next}") })
+    if next.is_empty() { redirect_to(page) } else { redirect_to(format!("{page}?next={next}")) }
 }
 
 /// Writes the session down and sets cookies. A fault of ours changes no session.

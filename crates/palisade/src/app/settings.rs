@@ -10,6 +10,7 @@ use crate::headers::{self, HeaderSettings};
 use crate::http::client::{self, ClientSettings};
 use crate::http::{self, HttpSettings};
 use crate::mail::{self, CacheSettings, MailSettings};
+use crate::mfa::{self, MfaSettings};
 use crate::sessions::{self, SessionSettings};
 use crate::settings::{Effective, Profile, Reader, SettingsError, Sources, section, setting_from_str, setting_words};
 use crate::throttle::{self, ThrottleSettings};
@@ -103,6 +104,8 @@ pub struct SiteSettings {
     pub passwords: PasswordSettings,
     /// `[lockout]`
     pub lockout: LockoutSettings,
+    /// `[mfa]`
+    pub mfa: MfaSettings,
     /// `[throttle]`
     pub throttle: ThrottleSettings,
     /// `[database]`
@@ -137,6 +140,7 @@ impl SiteSettings {
             sessions: SessionSettings::read(&mut reader),
             passwords: PasswordSettings::read(&mut reader),
             lockout: LockoutSettings::read(&mut reader),
+            mfa: MfaSettings::read(&mut reader),
             throttle: ThrottleSettings::read(&mut reader),
             database: DatabaseSettings::read(&mut reader),
             cache: CacheSettings::read(&mut reader),
@@ -160,6 +164,7 @@ impl SiteSettings {
         findings.extend(checks::run(sessions::CHECKS, &self.sessions));
         findings.extend(checks::run(auth::CHECKS, &self.passwords));
         findings.extend(checks::run(auth::LOCKOUT_CHECKS, &self.lockout));
+        findings.extend(checks::run(mfa::CHECKS, &self.mfa));
         findings.extend(checks::run(throttle::CHECKS, &self.throttle));
         findings.extend(checks::run(db::CHECKS, &self.database));
         findings.extend(checks::run(mail::CHECKS, &self.mail));

@@ -9,6 +9,7 @@ use crate::db::Database;
 use crate::headers::SecurityHeaders;
 use crate::http::TrustedProxies;
 use crate::mail::MailQueue;
+use crate::mfa::Factors;
 use crate::sessions::Sessions;
 use crate::throttle::{Limit, Throttle};
 use crate::views::SiteViews;
@@ -32,6 +33,7 @@ pub struct Site {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) mail: Arc<MailQueue>,
+    pub(crate) factors: Arc<Factors>,
     pub(super) views: Arc<SiteViews>,
     pub(super) csrf: Csrf,
     pub(super) csrf_refusal: Option<CsrfRefusalPage>,

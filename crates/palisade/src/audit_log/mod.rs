@@ -17,6 +17,20 @@ pub enum Event {
     Locked,
     /// Lifted a lock.
     LockLifted,
+    /// Typed the right password; the second factor is missing.
+    SecondStepBegun,
+    /// The second factor was wrong.
+    SecondStepFailed,
+    /// Added a second factor.
+    FactorAdded,
+    /// Removed a second factor.
+    FactorRemoved,
+    /// Used up a recovery code.
+    RecoveryCodeUsed,
+    /// Proved again who they are.
+    ProvenAgain,
+    /// Ended other sessions.
+    SessionsEnded,
     /// Logged out.
     LoggedOut,
     /// Made an account.
@@ -58,6 +72,13 @@ impl fmt::Display for Event {
             Self::LoginFailed => "login_failed",
             Self::Locked => "locked",
             Self::LockLifted => "lock_lifted",
+            Self::SecondStepBegun => "second_step_begun",
+            Self::SecondStepFailed => "second_step_failed",
+            Self::FactorAdded => "factor_added",
+            Self::FactorRemoved => "factor_removed",
+            Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::ProvenAgain => "proven_again",
+            Self::SessionsEnded => "sessions_ended",
             Self::LoggedOut => "logout",
             Self::SignedUp => "signup",
             Self::PasswordChanged => "password_changed",

@@ -2,15 +2,15 @@ use super::devices::{Devices, agent};
 use super::lockout::{Lockout, Source};
 use super::tokens::Tokens;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
-use super::{HashPool, Links, LockoutSettings, PasswordSettings, PersonalData, Rank, TooBusy, User};
+use super::{HashPool, Links, LockoutSettings, PasswordSettings, PersonalData, Rank, SecondStep, TooBusy, User};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
 use crate::http::cookies::Transport;
 use crate::mail::MailQueue;
-use crate::sessions::Session;
+use crate::sessions::{ADDRESS, AGENT, OWNER, Session};
 use crate::throttle::Throttle;
 use crate::views::{Error, ErrorKind, Result};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use palisade_crypto::KeyRing;
 use palisade_crypto::user_tokens;
 use palisade_password::{Hasher, Policy, UserAttributes, Verdict, is_usable};
@@ -28,9 +28,12 @@ pub struct Accounts {
     policy: Policy,
     pub(super) tokens: Tokens,
     pub(super) mail: Arc<MailQueue>,
-    pub(super) links: Links,
+    pub(crate) links: Links,
     pub(super) devices: Devices,
     pub(super) lockout: Lockout,
+    pub(crate) second_step: Arc<dyn SecondStep>,
+    /// Whether those who work here need a second factor.
+    pub(crate) is_factor_for_staff: bool,
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
     /// Path to go to after login.
     pub(crate) home: String,
@@ -44,6 +47,8 @@ pub(crate) struct AccountParts {
     pub(crate) mail: Arc<MailQueue>,
     pub(crate) links: Links,
     pub(crate) throttle: Arc<Throttle>,
+    pub(crate) second_step: Arc<dyn SecondStep>,
+    pub(crate) is_factor_for_staff: bool,
     pub(crate) transport: Transport,
     pub(crate) personal_data: Vec<Arc<dyn PersonalData>>,
     pub(crate) home: String,
@@ -93,7 +98,6 @@ impl From<TooBusy> for Error {
     }
 }
 
-const USER_ID: &str = "_auth_user_id";
 const USER_HASH: &str = "_auth_user_hash";
 const USER_BACKEND: &str = "_auth_user_backend";
 const PRIVILEGES: &str = "_palisade_privileges";
@@ -101,7 +105,19 @@ const PRIVILEGES: &str = "_palisade_privileges";
 impl Accounts {
     /// The accounts that these settings ask for.
     pub(crate) fn new(settings: &PasswordSettings, locks: &LockoutSettings, parts: AccountParts) -> Self {
-        let AccountParts { database, clock, ring, mail, links, throttle, transport, personal_data, home } = parts;
+        let AccountParts {
+            database,
+            clock,
+            ring,
+            mail,
+            links,
+            throttle,
+            second_step,
+            is_factor_for_staff,
+            transport,
+            personal_data,
+            home,
+        } = parts;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let jobs = if settings.hash_jobs == 0 { cores } else { usize::try_from(settings.hash_jobs).unwrap_or(cores).min(512) };
         let queue = usize::try_from(settings.hash_queue).unwrap_or(usize::MAX).min(1 << 20);
@@ -110,7 +126,32 @@ impl Accounts {
         let devices = Devices::new(database.clone(), clock.clone(), transport);
         let lockout = Lockout { settings: locks.clone(), throttle, database: database.clone(), clock: clock.clone() };
         let policy = settings.policy();
-        Self { database, clock, ring, hashes, policy, tokens, mail, links, devices, lockout, personal_data, home }
+        Self {
+            database,
+            clock,
+            ring,
+            hashes,
+            policy,
+            tokens,
+            mail,
+            links,
+            devices,
+            lockout,
+            second_step,
+            is_factor_for_staff,
+            personal_data,
+            home,
+        }
+    }
+
+    pub(super) fn ring(&self) -> &KeyRing {
+        &self.ring
+    }
+
+    /// What time it is for accounts. For tests.
+    #[doc(hidden)]
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.clock.now()
     }
 
     /// How many password hashes were computed so far. For tests of equal work.
@@ -155,6 +196,14 @@ impl Accounts {
         Ok(row)
     }
 
+    /// The id of a user by name.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn id_of(&self, username: &str) -> Result<Option<i32>> {
+        Ok(self.by_name(username).await?.map(|row| row.id))
+    }
+
     /// The row of a name.
     pub(super) async fn by_name(&self, username: &str) -> Result<Option<Model>> {
         Ok(Entity::find().filter(Column::Username.eq(username)).one(&self.database.handle()).await?)
@@ -179,9 +228,12 @@ impl Accounts {
     }
 
     /// Signs a user in: a new session key, always, and the time of the login.
-    pub(super) async fn log_in(&self, session: &Session, row: Model) -> Result<User> {
+    pub(super) async fn log_in(&self, session: &Session, from: Source<'_>, row: Model, has_factor: bool) -> Result<User> {
         session.renew().await?;
         self.tie(session, &row).await?;
+        self.proven_now(session, has_factor).await?;
+        session.insert(AGENT, agent(from.headers)).await?;
+        session.insert(ADDRESS, from.client.to_string()).await?;
         let user = row.public();
         let tx = self.database.begin().await?;
         let change = ActiveModel { id: Set(row.id), last_login: Set(Some(self.clock.now())), ..Default::default() };
@@ -199,13 +251,24 @@ impl Accounts {
         Ok(self.sweep_locks().await?)
     }
 
-    /// Keeps the browser of a login in mind, tells the owner if it is a new one, and says which cookie to set.
-    pub(super) async fn remember_browser(&self, from: Source<'_>, row: &Model, base: &str) -> Result<Option<HeaderValue>> {
-        if self.devices.known(from.headers, Some(row)).await?.is_some() {
+    /// Keeps the browser of a login in mind, tells the owner if it is a new one, and says which cookie to set. One that is trusted needs no second factor
+    /// for a while.
+    pub(super) async fn remember_browser(
+        &self,
+        from: Source<'_>,
+        row: &Model,
+        base: &str,
+        is_trusted: bool,
+    ) -> Result<Option<HeaderValue>> {
+        let tx = self.database.begin().await?;
+        if let Some(known) = self.devices.known(from.headers, Some(row)).await? {
+            if is_trusted {
+                self.devices.trust(&tx, &known.hash).await?;
+                tx.commit().await?;
+            }
             return Ok(None);
         }
-        let tx = self.database.begin().await?;
-        let cookie = self.devices.remember(&tx, from.headers, row, from.client).await?;
+        let cookie = self.devices.remember(&tx, from.headers, row, from.client, is_trusted).await?;
         // the first login ever is no news
         if row.last_login.is_some() {
             let what = format!(
@@ -220,9 +283,33 @@ impl Accounts {
         Ok(cookie)
     }
 
+    /// Whether a login from this browser needs no second factor.
+    pub(super) async fn is_trusted(&self, headers: &HeaderMap, row: &Model) -> Result<bool> {
+        Ok(self.devices.known(headers, Some(row)).await?.is_some_and(|known| known.is_trusted))
+    }
+
+    /// The factors of a user changed: no browser is trusted any more, all other sessions end, and the owner is told.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn factors_changed(&self, session: &Session, user: &User, what: &str, base: &str) -> Result<()> {
+        let row = Entity::find_by_id(user.id).one(&self.database.handle()).await?.ok_or_else(Error::not_found)?;
+        let tx = self.database.begin().await?;
+        self.devices.distrust(&tx, row.id).await?;
+        self.tell(&tx, &row, &row.email, what, base).await?;
+        tx.commit().await?;
+        self.mail.wake();
+        session.end_siblings(user.id).await.map(drop)
+    }
+
+    /// Browsers of a user that need no second factor: what they said they are, and where they were.
+    pub(crate) async fn trusted_browsers(&self, user: &User) -> Result<Vec<(String, String)>> {
+        Ok(self.devices.trusted(user.id).await?.into_iter().map(|row| (row.agent, row.address)).collect())
+    }
+
     /// Ties a session to a user, the password and what the user may do; the entries are Django's.
     async fn tie(&self, session: &Session, row: &Model) -> Result<()> {
-        session.insert(USER_ID, row.id.to_string()).await?;
+        session.insert(OWNER, row.id.to_string()).await?;
         session.insert(USER_BACKEND, "django.contrib.auth.backends.ModelBackend").await?;
         session.insert(USER_HASH, row.session_hash(&self.ring)).await?;
         session.insert(PRIVILEGES, row.privileges()).await
@@ -233,7 +320,7 @@ impl Accounts {
         if session.cookie_key().is_none() {
             return Ok(None);
         }
-        let Some(id) = session.value::<String>(USER_ID).await?.and_then(|id| id.parse::<i32>().ok()) else {
+        let Some(id) = session.value::<String>(OWNER).await?.and_then(|id| id.parse::<i32>().ok()) else {
             return Ok(None);
         };
         let hash = session.value::<String>(USER_HASH).await?.unwrap_or_default();

@@ -25,12 +25,20 @@ mod palisade_device {
         pub agent: String,
         pub address: String,
         pub seen: i64,
+        pub trusted_until: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A browser that is known.
+pub(super) struct Known {
+    pub(super) hash: String,
+    /// Whether it needs no second factor.
+    pub(super) is_trusted: bool,
 }
 
 /// The known browsers of a site's users.
@@ -42,6 +50,8 @@ pub(super) struct Devices {
 
 /// Browsers keep no cookie longer ([RFC 6265bis section 5.5](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis)).
 const KEPT_SECS: u64 = 400 * 24 * 3600;
+/// How long a browser that was told to be trusted needs no second factor.
+const TRUSTED_SECS: i64 = 30 * 24 * 3600;
 /// Browsers of one user; more push out those that were seen longest ago.
 const MOST: u64 = 20;
 
@@ -53,11 +63,12 @@ impl Devices {
 
     /// The hash of the browser's cookie, if an account has logged in with it since its password was set. The database is asked the same whether or not
     /// there is such an account.
-    pub(super) async fn known(&self, headers: &HeaderMap, account: Option<&Account>) -> Result<Option<String>, DbErr> {
+    pub(super) async fn known(&self, headers: &HeaderMap, account: Option<&Account>) -> Result<Option<Known>, DbErr> {
         let Some(hash) = self.cookie.read(headers).map(random::stored_hash) else { return Ok(None) };
         let row = Entity::find_by_id(&hash).one(&self.database.handle()).await?;
         let is_theirs = |row: &Model| account.is_some_and(|account| account.id == row.user_id && bound(account) == row.bound_to);
-        Ok(row.filter(is_theirs).map(|row| row.hash))
+        let now = self.clock.now().timestamp();
+        Ok(row.filter(is_theirs).map(|row| Known { is_trusted: row.trusted_until > now, hash: row.hash }))
     }
 
     /// Keeps a browser in mind, and says which cookie to set.
@@ -67,6 +78,7 @@ impl Devices {
         headers: &HeaderMap,
         account: &Account,
         client: ClientAddress,
+        is_trusted: bool,
     ) -> Result<Option<HeaderValue>, DbErr> {
         let token = random::token();
         let row = ActiveModel {
@@ -76,10 +88,34 @@ impl Devices {
             agent: Set(agent(headers)),
             address: Set(client.to_string()),
             seen: Set(self.clock.now().timestamp()),
+            trusted_until: Set(if is_trusted { self.trusted_until() } else { 0 }),
         };
         Entity::insert(row).exec_without_returning(tx).await?;
         self.forget_oldest(tx, account.id).await?;
         Ok(self.cookie.set(token.expose()))
+    }
+
+    /// Trusts a known browser for a while.
+    pub(super) async fn trust(&self, tx: &Tx, hash: &str) -> Result<(), DbErr> {
+        let trusted = ActiveModel { trusted_until: Set(self.trusted_until()), ..Default::default() };
+        Entity::update_many().set(trusted).filter(Column::Hash.eq(hash)).exec(tx).await.map(drop)
+    }
+
+    /// The browsers of an account that are trusted.
+    pub(super) async fn trusted(&self, user_id: i32) -> Result<Vec<Model>, DbErr> {
+        let theirs =
+            Entity::find().filter(Column::UserId.eq(user_id)).filter(Column::TrustedUntil.gt(self.clock.now().timestamp()));
+        theirs.order_by_desc(Column::Seen).all(&self.database.handle()).await
+    }
+
+    /// Trusts no browser of an account any more.
+    pub(super) async fn distrust(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
+        let strange = ActiveModel { trusted_until: Set(0), ..Default::default() };
+        Entity::update_many().set(strange).filter(Column::UserId.eq(user_id)).exec(tx).await.map(drop)
+    }
+
+    fn trusted_until(&self) -> i64 {
+        self.clock.now().timestamp() + TRUSTED_SECS
     }
 
     /// Forgets the browsers of an account.

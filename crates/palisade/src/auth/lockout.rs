@@ -62,10 +62,18 @@ pub use palisade_lock::Model as Lock;
 
 /// Where a guess comes from.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
-    pub(super) client: ClientAddress,
-    pub(super) headers: &'a HeaderMap,
-    pub(super) request_id: &'a str,
+pub(crate) struct Source<'a> {
+    pub(crate) client: ClientAddress,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) request_id: &'a str,
+}
+
+/// What became of a guess.
+pub(crate) enum Guess {
+    Right,
+    Wrong,
+    /// Nobody has looked: there were too many, and so long remains to wait.
+    Locked(Duration),
 }
 
 /// What is counted together.
@@ -198,7 +206,8 @@ impl Accounts {
     pub(super) async fn attempt(&self, from: Source<'_>, username: &str, password: &str) -> Result<Attempt> {
         let row = self.by_name(username).await?;
         let device = self.devices.known(from.headers, row.as_ref()).await?;
-        let counted = self.lockout.counted(username, from.client, device.as_deref());
+        let device = device.as_ref().map(|known| known.hash.as_str());
+        let counted = self.lockout.counted(username, from.client, device);
         let begun = match self.lockout.count(&counted).await? {
             Ok(begun) => begun,
             Err(wait) => return Ok(Attempt::Locked(wait)),
@@ -215,6 +224,27 @@ impl Accounts {
             _ => self.lockout.absolve(&counted).await,
         }
         judged
+    }
+
+    /// Judges a guess at something else than a password, such as the code of a second factor; `what` names it, and whose it is.
+    ///
+    /// # Errors
+    /// As [`Accounts::attempt`].
+    pub(crate) async fn guess(&self, from: Source<'_>, what: &str, judge: impl Future<Output = Result<bool>>) -> Result<Guess> {
+        let counted = self.lockout.counted(what, from.client, None);
+        let begun = match self.lockout.count(&counted).await? {
+            Ok(begun) => begun,
+            Err(wait) => return Ok(Guess::Locked(wait)),
+        };
+        let judged = judge.await;
+        if !matches!(judged, Ok(false)) {
+            self.lockout.absolve(&counted).await;
+            return judged.map(|_| Guess::Right);
+        }
+        for (place, length) in begun {
+            self.lockout.write(&counted[place], length, what, from).await?;
+        }
+        Ok(Guess::Wrong)
     }
 
     /// The locks that hold, of names and addresses that hold `text`.

@@ -68,6 +68,7 @@ impl MigrationTrait for CreateLocks {
             .col(ColumnDef::new("agent").string_len(150).not_null())
             .col(ColumnDef::new("address").string_len(45).not_null())
             .col(ColumnDef::new("seen").big_integer().not_null())
+            .col(ColumnDef::new("trusted_until").big_integer().not_null().default(0))
             .to_owned();
         manager.create_table(devices).await?;
         let of_user =

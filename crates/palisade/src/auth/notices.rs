@@ -19,7 +19,7 @@ impl Letterhead<'_> {
     }
 
     fn link<P: Purpose>(&self, page: &str, token: &Token<P>) -> String {
-        format!("{}/account/{page}/{}", self.base, token.expose())
+        format!("{}/account/{page}?token={}", self.base, token.expose())
     }
 
     pub(super) fn confirm_sign_up<P: Purpose>(&self, to: &str, token: &Token<P>) -> Mail {
@@ -53,7 +53,7 @@ impl Letterhead<'_> {
         let text = format!(
             "Somebody, probably you, asked for a new password of the account\n\n    {username}\n\nTo choose one, open this link within 15 minutes:\n\n{}\n\n\
              If it was not you, do nothing: the password stays as it is.",
-            self.link("reset", token)
+            self.link("reset/new", token)
         );
         self.mail(to, "Choose a new password", &text)
     }
@@ -72,7 +72,7 @@ impl Letterhead<'_> {
             "Somebody, probably you, wants mail of the account\n\n    {username}\n\nto go to another address:\n\n    {new}\n\n\
              If this is right, open this link within an hour; the other address gets one too, and both are needed:\n\n{}\n\n\
              If it was not you, somebody knows your password. Change it: {}/account/password",
-            self.link("email", token),
+            self.link("email/confirm", token),
             self.base
         );
         self.mail(to, "Is your address to change?", &text)
@@ -82,7 +82,7 @@ impl Letterhead<'_> {
         let text = format!(
             "Somebody, probably you, wants mail of the account\n\n    {username}\n\nto go to this address. If this is right, open this link within an hour:\n\n{}\n\n\
              If it was not you, do nothing.",
-            self.link("email", token)
+            self.link("email/confirm", token)
         );
         self.mail(to, "Is this your address?", &text)
     }

@@ -66,6 +66,7 @@ impl Accounts {
         }
         self.tokens.forget(&tx, row.id, None).await?;
         self.devices.forget(&tx, row.id).await?;
+        self.second_step.forget(&tx, row.id).await?;
         Entity::delete_by_id(row.id).exec(&tx).await?;
         self.tell(&tx, row, &row.email, "The account was deleted, with everything that belonged to it.", base).await?;
         tx.commit().await?;

@@ -154,6 +154,20 @@ impl Accounts {
         Ok(Used::Done(user))
     }
 
+    /// Tells a user by name what those who run the site have changed, and says the user's id. `None` if there is no such user.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn tell_by_name(&self, username: &str, what: &str) -> Result<Option<i32>> {
+        let Some(user) = self.by_name(username).await? else { return Ok(None) };
+        let base = self.links.fixed.clone().unwrap_or_else(|| format!("https://{}", self.links.main()));
+        let tx = self.database.begin().await?;
+        self.devices.distrust(&tx, user.id).await?;
+        self.tell(&tx, &user, &user.email, what, &base).await?;
+        tx.commit().await?;
+        Ok(Some(user.id))
+    }
+
     /// Tells the owner of an account what has changed.
     pub(super) async fn tell(&self, tx: &Tx, user: &Model, address: &str, what: &str, base: &str) -> Result<(), DbErr> {
         if address.is_empty() {

@@ -54,7 +54,7 @@ impl Visitor {
         &self.0.request_id
     }
 
-    pub(super) fn accounts(&self) -> &Accounts {
+    pub(crate) fn accounts(&self) -> &Accounts {
         &self.0.accounts
     }
 }

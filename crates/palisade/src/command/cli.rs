@@ -22,6 +22,14 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
                 .arg(flag("superuser", "The user may do everything")),
         )
         .subcommand(Command::new("password").about("Set a password, which ends the user's sessions").arg(username()))
+        .subcommand(
+            Command::new("remove-factors")
+                .about(
+                    "Take a user's second factors away, for somebody who lost them all and whom you know; the user is told by mail",
+                )
+                .arg(username()),
+        )
+        .subcommand(Command::new("sign-out").about("End all sessions of a user").arg(username()))
         .subcommand(Command::new("list").about("List all accounts").arg(flag("json", "Print JSON")));
     let which =
         |name: &'static str, value: &'static str, help: &'static str| Arg::new(name).long(name).value_name(value).help(help);

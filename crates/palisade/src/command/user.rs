@@ -1,18 +1,21 @@
 use super::{Failed, Outcome, print};
 use crate::app::Site;
+use crate::audit_log::{self, Event};
 use crate::auth::{NewUser, Rank, SignUpError};
 use crate::forms::{Email, Field, Username};
 use clap::ArgMatches;
 use palisade_crypto::Secret;
 use std::io::{IsTerminal, Read};
 
-/// `user create`, `user password`, `user list`.
+/// `user create`, `user password`, and what else is done to accounts.
 pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
         Some(("create", create)) => make(&site, create).await,
         Some(("password", password)) => set_password(&site, argument(password, "username")).await,
+        Some(("remove-factors", remove)) => remove_factors(&site, argument(remove, "username")).await,
+        Some(("sign-out", out)) => sign_out(&site, argument(out, "username")).await,
         Some(("list", list)) => show(&site, list.get_flag("json")).await,
-        _ => Err(Failed("user create, user password or user list".into(), 2)),
+        _ => Err(Failed("user create, user password, user remove-factors, user sign-out or user list".into(), 2)),
     }
 }
 
@@ -35,8 +38,28 @@ async fn set_password(site: &Site, username: &str) -> Outcome {
     let password = read_password()?;
     match site.accounts().reset_password(username, password.expose()).await.map_err(|error| failed(error, username))? {
         true => Ok(format!("the password of {username} is changed; all sessions of the account are ended\n")),
-        false => Err(Failed(format!("there is no account {username}; `user list` shows them"), 1)),
+        false => Err(unknown(username)),
     }
+}
+
+async fn remove_factors(site: &Site, username: &str) -> Outcome {
+    let told = "Those who run the site removed your second factors: a password is enough until you add a new one. All sessions have ended.";
+    let Some(id) = site.accounts().tell_by_name(username, told).await? else { return Err(unknown(username)) };
+    site.factors.remove(id).await?;
+    audit_log::record(Event::FactorRemoved, None, "", &format!("{username}, by command"));
+    let ended = site.sessions.end_all(id, None).await?;
+    Ok(format!("{username} has no second factor any more; {ended} session(s) ended, and a mail says so\n"))
+}
+
+async fn sign_out(site: &Site, username: &str) -> Outcome {
+    let Some(id) = site.accounts().id_of(username).await? else { return Err(unknown(username)) };
+    let ended = site.sessions.end_all(id, None).await?;
+    audit_log::record(Event::SessionsEnded, None, "", &format!("{username} ({ended}), by command"));
+    Ok(format!("{ended} session(s) of {username} ended\n"))
+}
+
+fn unknown(username: &str) -> Failed {
+    Failed(format!("there is no account {username}; `user list` shows them"), 1)
 }
 
 async fn show(site: &Site, is_json: bool) -> Outcome {

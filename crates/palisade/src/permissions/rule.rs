@@ -2,6 +2,7 @@ use super::store;
 use crate::auth::{User, Visitor};
 use crate::db::Database;
 use crate::views::Result;
+use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 use std::fmt;
@@ -20,6 +21,8 @@ enum Rule {
     When(&'static str, Arc<dyn Policy>),
     All(Vec<Access>),
     Any(Vec<Access>),
+    Factor,
+    Fresh(u32),
 }
 
 /// A rule of the site's own: a pure decision about a visitor and a request. Anonymous is `None`, the least of all users.
@@ -45,6 +48,10 @@ pub enum Verdict {
     Forbid,
     /// There is nothing here, for you.
     Hide,
+    /// Add a second factor first, or log in with it.
+    AddFactor,
+    /// Prove again who you are.
+    ProveAgain,
 }
 
 /// Everybody.
@@ -83,6 +90,18 @@ impl Access {
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self(Rule::Any(vec![self, other]))
+    }
+
+    /// Also asks for a second factor: whoever logged in without one adds it first.
+    #[must_use]
+    pub fn with_factor(self) -> Self {
+        self.and(Self(Rule::Factor))
+    }
+
+    /// Also asks for a login that is not older than this; whoever logged in before types the password again.
+    #[must_use]
+    pub fn fresh(self, minutes: u32) -> Self {
+        self.and(Self(Rule::Fresh(minutes)))
     }
 
     /// Every permission that the rule names.
@@ -133,23 +152,46 @@ impl Access {
                     }
                     Ok(first.unwrap_or(Verdict::Forbid))
                 }
+                Rule::Staff => judge_staff(visitor).await,
+                Rule::Factor => judged(visitor, visitor.has_factor().await?, Verdict::AddFactor).await,
+                Rule::Fresh(minutes) => {
+                    let is_fresh = visitor.is_fresh(TimeDelta::minutes(i64::from(*minutes))).await?;
+                    judged(visitor, is_fresh, Verdict::ProveAgain).await
+                }
                 rule => rule.judge_user(visitor.user().await?, database, request).await,
             }
         })
     }
 }
 
+/// Those who work here have a second factor, unless the site says otherwise.
+async fn judge_staff(visitor: &Visitor) -> Result<Verdict> {
+    match visitor.user().await? {
+        Some(user) if user.is_staff => {
+            let has_enough = !visitor.accounts().is_factor_for_staff || visitor.has_factor().await?;
+            Ok(if has_enough { Verdict::Allow } else { Verdict::AddFactor })
+        }
+        _ => Ok(Verdict::Hide),
+    }
+}
+
+/// Whoever is not signed in logs in first.
+async fn judged(visitor: &Visitor, has_enough: bool, otherwise: Verdict) -> Result<Verdict> {
+    Ok(match visitor.user().await? {
+        None => Verdict::LogIn,
+        Some(_) if has_enough => Verdict::Allow,
+        Some(_) => otherwise,
+    })
+}
+
 impl Rule {
     async fn judge_user(&self, user: Option<&User>, database: &Database, request: &Parts) -> Result<Verdict> {
         let allowed = match (self, user) {
-            (Self::Staff, user) => {
-                return Ok(if user.is_some_and(|user| user.is_staff) { Verdict::Allow } else { Verdict::Hide });
-            }
             (Self::When(_, policy), user) => policy.allows(user, request),
             (_, None) => false,
             (Self::SignedIn, Some(_)) => true,
             (Self::Can(permission), Some(user)) => user.is_superuser || store::of_user(database, user).await?.contains(*permission),
-            (Self::Public | Self::All(_) | Self::Any(_), _) => {
+            (Self::Public | Self::Staff | Self::All(_) | Self::Any(_) | Self::Factor | Self::Fresh(_), _) => {
                 unreachable!("these do not ask about the user")
             }
         };
@@ -169,6 +211,8 @@ impl fmt::Display for Access {
             Rule::SignedIn => f.write_str("signed in"),
             Rule::Staff => f.write_str("staff"),
             Rule::Can(permission) => write!(f, "can {permission}"),
+            Rule::Factor => f.write_str("second factor"),
+            Rule::Fresh(minutes) => write!(f, "login of the last {minutes} min"),
             Rule::When(name, _) => write!(f, "when {name}"),
             Rule::All(rules) => f.write_str(&joined(rules, " and ")),
             Rule::Any(rules) => write!(f, "({})", joined(rules, " or ")),

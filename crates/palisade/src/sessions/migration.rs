@@ -1,11 +1,43 @@
 use crate::db::migrate::DjangoTables;
-use sea_orm_migration::MigrationTrait;
+use async_trait::async_trait;
+use sea_orm::DbErr;
+use sea_orm_migration::prelude::{ColumnDef, Index, SchemaManager, Table};
+use sea_orm_migration::{MigrationName, MigrationTrait};
 
-/// The table `django_session`, exactly as Django makes it.
+/// The table `django_session`, exactly as Django makes it; and whose each session is.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(DjangoTables {
+    let django = DjangoTables {
         name: "sessions_0001_django_session",
         sqlite: include_str!("migrations/django_session.sqlite.sql"),
         postgres: include_str!("migrations/django_session.postgres.sql"),
-    })]
+    };
+    vec![Box::new(django), Box::new(CreateOwners)]
+}
+
+struct CreateOwners;
+
+impl MigrationName for CreateOwners {
+    fn name(&self) -> &str {
+        "sessions_0002_palisade_session"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for CreateOwners {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let table = Table::create()
+            .table("palisade_session")
+            .if_not_exists()
+            .col(ColumnDef::new("session_key").string_len(40).not_null().primary_key())
+            .col(ColumnDef::new("user_id").integer().not_null())
+            .to_owned();
+        manager.create_table(table).await?;
+        let of_user =
+            Index::create().name("palisade_session_user").table("palisade_session").col("user_id").if_not_exists().to_owned();
+        manager.create_index(of_user).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("palisade_session").to_owned()).await
+    }
 }

@@ -6,6 +6,7 @@
 
 mod cookie;
 mod migration;
+mod own;
 mod record;
 mod session;
 mod settings;
@@ -13,6 +14,8 @@ mod store;
 
 pub use cookie::Sessions;
 pub use migration::migrations;
+pub use own::OwnSession;
+pub(crate) use record::{ADDRESS, AGENT, OWNER};
 pub use session::{MessageLevel, Session};
 pub use settings::{CHECKS, SessionSettings, StoreKind};
 pub use store::{DatabaseStore, MemoryStore, SessionStore};

@@ -15,6 +15,12 @@ pub(super) struct Record {
     pub(super) seen: Option<DateTime<Utc>>,
 }
 
+/// Django's entry for the user's id.
+pub(crate) const OWNER: &str = "_auth_user_id";
+/// What the browser said it is, and where it was, at login.
+pub(crate) const AGENT: &str = "_palisade_agent";
+pub(crate) const ADDRESS: &str = "_palisade_address";
+
 const BEGAN: &str = "_palisade_began";
 const SEEN: &str = "_palisade_seen";
 
@@ -30,6 +36,11 @@ impl Record {
         let mut time = |key| values.shift_remove(key).and_then(|value| DateTime::from_timestamp(value.as_i64()?, 0));
         let (began, seen) = (time(BEGAN), time(SEEN));
         Some(Self { values, began, seen })
+    }
+
+    /// Whose session it is.
+    pub(super) fn owner(&self) -> Option<i32> {
+        self.values.get(OWNER)?.as_str()?.parse().ok()
     }
 
     pub(super) fn encode(&self, ring: &KeyRing, now: DateTime<Utc>) -> String {

@@ -139,6 +139,10 @@ impl Session {
         Ok(messages.and_then(|messages| serde_json::from_value(messages).ok()).unwrap_or_default())
     }
 
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
     /// The key in the cookie, whether or not it leads to a session.
     pub(crate) fn cookie_key(&self) -> Option<&str> {
         self.0.key.as_ref().map(|key| key.expose().as_str())
@@ -189,6 +193,9 @@ impl Session {
         let (now, key) = (clock.now(), self.0.next_key.get_or_init(random::token));
         let began = *state.record.began.get_or_insert(now);
         let expires = (now + *idle).min(began + *absolute);
+        if let Some(owner) = state.record.owner() {
+            store.own(&random::stored_hash(key.expose()), owner).await?;
+        }
         store.create(&random::stored_hash(key.expose()), &state.record.encode(ring, now), expires).await?;
         Ok(cookie.set(key.expose()))
     }

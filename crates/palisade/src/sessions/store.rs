@@ -1,7 +1,7 @@
 use crate::db::Database;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{OnConflict, Query};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -33,6 +33,18 @@ pub trait SessionStore: Send + Sync {
     /// When it could not be ended.
     async fn delete(&self, id: &str) -> Result<bool, DbErr>;
 
+    /// Writes down whose a session is going to be, so that its owner can see and end it. For one that is about to be made.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr>;
+
+    /// The sessions of an owner that have not ended: id and data.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    async fn owned_by(&self, owner: i32, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr>;
+
     /// Forgets sessions that have ended, and says how many.
     ///
     /// # Errors
@@ -59,7 +71,25 @@ mod django_session {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+mod palisade_session {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "palisade_session")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub session_key: String,
+        pub user_id: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 use django_session::{ActiveModel, Column, Entity};
+use palisade_session::{ActiveModel as Owned, Column as OwnedColumn, Entity as OwnedEntity};
 
 /// Sessions in Django's table `django_session`.
 pub struct DatabaseStore(pub Database);
@@ -88,13 +118,31 @@ impl SessionStore for DatabaseStore {
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {
         let tx = self.0.begin().await?;
         let deleted = Entity::delete_many().filter(Column::SessionKey.eq(id)).exec(&tx).await?;
+        OwnedEntity::delete_by_id(id).exec(&tx).await?;
         tx.commit().await?;
         Ok(deleted.rows_affected > 0)
+    }
+
+    async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr> {
+        let tx = self.0.begin().await?;
+        let row = Owned { session_key: Set(id.into()), user_id: Set(owner) };
+        OwnedEntity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned()).exec_without_returning(&tx).await?;
+        tx.commit().await
+    }
+
+    async fn owned_by(&self, owner: i32, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr> {
+        let db = self.0.handle();
+        let rows = OwnedEntity::find().filter(OwnedColumn::UserId.eq(owner)).all(&db).await?;
+        let keys = rows.into_iter().map(|row| row.session_key);
+        let rows = Entity::find().filter(Column::SessionKey.is_in(keys)).filter(Column::ExpireDate.gt(now)).all(&db).await?;
+        Ok(rows.into_iter().map(|row| (row.session_key, row.session_data)).collect())
     }
 
     async fn delete_expired(&self, now: DateTime<Utc>) -> Result<u64, DbErr> {
         let tx = self.0.begin().await?;
         let deleted = Entity::delete_many().filter(Column::ExpireDate.lte(now)).exec(&tx).await?;
+        let there = Query::select().column(Column::SessionKey).from(Entity).to_owned();
+        OwnedEntity::delete_many().filter(OwnedColumn::SessionKey.not_in_subquery(there)).exec(&tx).await?;
         tx.commit().await?;
         Ok(deleted.rows_affected)
     }
@@ -102,14 +150,17 @@ impl SessionStore for DatabaseStore {
 
 /// Sessions in this process.
 #[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<HashMap<String, (String, DateTime<Utc>)>>);
+pub struct MemoryStore {
+    all: Mutex<HashMap<String, (String, DateTime<Utc>)>>,
+    owners: Mutex<HashMap<String, i32>>,
+}
 
 /// Most sessions in memory; a new one beyond it pushes out those that end first.
 const MAX_SESSIONS: usize = 100_000;
 
 impl MemoryStore {
     fn with<T>(&self, change: impl FnOnce(&mut HashMap<String, (String, DateTime<Utc>)>) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.all.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -141,13 +192,30 @@ impl SessionStore for MemoryStore {
     }
 
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         Ok(self.with(|all| all.remove(id).is_some()))
     }
 
+    async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), owner);
+        Ok(())
+    }
+
+    async fn owned_by(&self, owner: i32, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr> {
+        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let theirs = |id: &String| owners.get(id) == Some(&owner);
+        Ok(self.with(|all| {
+            let open = all.iter().filter(|(id, (_, expires))| theirs(id) && *expires > now);
+            open.map(|(id, (data, _))| (id.clone(), data.clone())).collect()
+        }))
+    }
+
     async fn delete_expired(&self, now: DateTime<Utc>) -> Result<u64, DbErr> {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(self.with(|all| {
             let before = all.len();
             all.retain(|_, (_, expires)| *expires > now);
+            owners.retain(|id, _| all.contains_key(id));
             (before - all.len()) as u64
         }))
     }

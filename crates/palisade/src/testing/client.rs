@@ -1,6 +1,7 @@
 use crate::app::{Site, answer};
 use crate::http::{Link, Peer};
 use crate::mail::Mail;
+use crate::mfa::code_at;
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use std::collections::BTreeMap;
@@ -157,6 +158,29 @@ impl Client {
         let path =
             link.and_then(|link| link.find("/account/").map(|at| &link[at..])).unwrap_or_else(|| panic!("no link in {mail:?}"));
         self.get(path).await.header("location").to_owned()
+    }
+
+    /// Adds an authenticator app, and says its secret as it would be typed into the app.
+    ///
+    /// # Panics
+    /// When it does not work.
+    pub async fn add_factor(&mut self) -> String {
+        self.submit("/account/factors", "/account/factors/app", &[]).await;
+        let page = self.get("/account/factors/app").await;
+        let secret = page.body.split_once("id=\"secret\">").and_then(|(_, rest)| rest.split('<').next()).map(str::to_owned);
+        let secret = secret.unwrap_or_else(|| panic!("the page shows a secret: {}", page.body));
+        let code = self.code(&secret);
+        let added = self.submit("/account/factors/app", "/account/factors/app/confirm", &[("code", &code)]).await;
+        assert_eq!(added.status, StatusCode::OK, "{}", added.body);
+        secret
+    }
+
+    /// The code that an app with this secret shows now, by the site's clock.
+    ///
+    /// # Panics
+    /// When the secret is none.
+    pub fn code(&self, secret: &str) -> String {
+        code_at(secret, self.site.accounts().now().timestamp()).expect("a secret")
     }
 
     /// Logs in.

@@ -41,6 +41,12 @@ pub fn templates() -> Layer {
         ("account/overview.html", include_str!("templates/overview.html")),
         ("account/export.html", include_str!("templates/export.html")),
         ("account/close.html", include_str!("templates/close.html")),
+        ("account/second.html", include_str!("templates/second.html")),
+        ("account/factors.html", include_str!("templates/factors.html")),
+        ("account/app.html", include_str!("templates/app.html")),
+        ("account/codes.html", include_str!("templates/codes.html")),
+        ("account/again.html", include_str!("templates/again.html")),
+        ("account/sessions.html", include_str!("templates/sessions.html")),
         ("account/locks.html", include_str!("templates/locks.html")),
         ("account/delete.html", include_str!("templates/delete.html")),
     ])

@@ -100,6 +100,15 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
     browser.type_into("#id_password", "correct horse battery staple");
     browser.picture("login");
     browser.click("main button");
+    // those who work here add an app; a program that is not ours reads the picture and makes the code (D15, D36)
+    assert_eq!(browser.path(), "/account/factors?next=%2Fqueue");
+    browser.picture("factors");
+    browser.click("main form[action='/account/factors/app'] button");
+    browser.type_into("#id_code", &first_code(&browser));
+    browser.click("main form button");
+    assert_eq!(browser.eval("document.querySelectorAll('.codes li').length"), 10);
+    browser.picture("recovery-codes");
+    browser.open("/queue");
     assert_eq!(browser.path(), "/queue");
     browser.dark("dark");
     browser.picture("queue-dark");
@@ -107,4 +116,21 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
     browser.picture("ticket-staff-dark");
     browser.dark("light");
     palisade::testing::ran("the helpdesk in Chromium");
+}
+
+/// What an app shows that has read the QR code on the page.
+fn first_code(browser: &Browser) -> String {
+    let picture = browser.picture("authenticator");
+    let zbar = std::process::Command::new("zbarimg").args(["--quiet", "--raw"]).arg(picture).output().unwrap();
+    let url = String::from_utf8(zbar.stdout).unwrap();
+    assert!(url.starts_with("otpauth://totp/") && url.contains("issuer="), "{url}");
+    let secret = url.split("secret=").nth(1).unwrap().split('&').next().unwrap().trim();
+    let shown = browser.eval("document.querySelector('#secret').textContent.replaceAll(' ', '')");
+    assert_eq!(shown, secret, "the picture and the text say the same");
+    // what the URL does not say is SHA1, 6 digits, 30 seconds (the format's defaults)
+    for (name, default) in [("algorithm=", "SHA1"), ("digits=", "6"), ("period=", "30")] {
+        assert!(url.split(name).nth(1).is_none_or(|rest| rest.split(['&', '\n']).next() == Some(default)), "{url}");
+    }
+    let code = std::process::Command::new("oathtool").args(["--totp", "--base32", secret]).output().unwrap();
+    String::from_utf8(code.stdout).unwrap().trim().to_owned()
 }

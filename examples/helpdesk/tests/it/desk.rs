@@ -10,6 +10,7 @@ pub async fn staff(site: &TestSite, name: &str) -> Client {
     let tx = site.site().database().handle().begin().await.unwrap();
     tx.execute_sql(sql!("UPDATE auth_user SET is_staff = (1 = 1) WHERE username = ?", name)).await.unwrap();
     tx.commit().await.unwrap();
+    client.add_factor().await;
     client
 }
 

@@ -103,12 +103,14 @@ impl Browser {
         self.session("POST", "/execute/sync", &json!({ "script": format!("return {script}"), "args": [] }))
     }
 
-    pub fn picture(&self, name: &str) {
+    pub fn picture(&self, name: &str) -> std::path::PathBuf {
         let picture = self.session("GET", "/screenshot", &Value::Null);
         let bytes = base64::engine::general_purpose::STANDARD.decode(picture.as_str().unwrap()).unwrap();
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(format!("{name}.png")), bytes).unwrap();
+        let path = folder.join(format!("{name}.png"));
+        std::fs::write(&path, bytes).unwrap();
+        path
     }
 
     /// What the console said since the last question.

@@ -30,6 +30,7 @@ fn a_newcomer_signs_up_and_becomes_the_administrator() {
     let mut boss = Visitor::new(server.address);
     let login = [("username", "boss"), ("password", "correct horse battery staple")];
     assert_eq!(boss.submit("/account/login", "/account/login", &login).status, 303);
+    boss.add_factor();
     assert!(boss.get("/queue").body.contains("It smokes"));
     assert_eq!(visitor.get("/queue").status, 404);
     let changed = run(&folder, &[], &["user", "password", "ann"], "another fine long phrase\n");
@@ -108,7 +109,7 @@ fn commands_explain_themselves() {
             && !settings.contains("hunter2")
     );
     let help = text(&run(&folder, &[], &["--help"], "").stdout);
-    for command in ["serve", "check", "migrate", "routes", "settings", "user", "keys", "seed"] {
+    for command in ["serve", "check", "migrate", "routes", "settings", "user", "lockout", "keys", "seed"] {
         assert!(help.contains(command), "{command} in {help}");
     }
     let open = run(&folder, &[], &["serve", "--address", "0.0.0.0:0"], "");
@@ -127,6 +128,7 @@ fn seeding_fills_the_desk_once() {
     let server = Server::start(&folder, &[]);
     let mut staff = Visitor::new(server.address);
     assert_eq!(staff.submit("/account/login", "/account/login", &[("username", "desk.ines"), ("password", password)]).status, 303);
+    staff.add_factor();
     let queue = staff.get("/queue").body;
     assert!(queue.contains("Next page") && queue.contains("&lt;b&gt;") && !queue.contains("<b>"), "{queue}");
     assert!(staff.get("/queue?page=2").body.contains("Earlier page"));

@@ -112,6 +112,18 @@ impl Visitor {
         reply
     }
 
+    /// Adds an authenticator app, and says its secret.
+    pub fn add_factor(&mut self) -> String {
+        self.submit("/account/factors", "/account/factors/app", &[]);
+        let page = self.get("/account/factors/app").body;
+        let secret = page.split_once("id=\"secret\">").and_then(|(_, rest)| rest.split('<').next()).unwrap().to_owned();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let code = palisade::mfa::code_at(&secret, now as i64).unwrap();
+        let added = self.submit("/account/factors/app", "/account/factors/app/confirm", &[("code", &code)]);
+        assert_eq!(added.status, 200, "{}", added.body);
+        secret
+    }
+
     /// Signs up, with the link that the server prints in place of sending it.
     pub fn sign_up(&mut self, server: &Server, name: &str) {
         let password = "correct horse battery staple";

@@ -1,11 +1,11 @@
-use super::{MailedLink, Proof, audit, can_mail, dead_link};
+use super::{Link, MailedLink, Proof, audit, can_mail, dead_link};
 use crate::audit_log::Event;
 use crate::auth::recovery::Used;
 use crate::auth::{User, Visitor};
-use crate::forms::{Email, Form, Password};
+use crate::forms::{Email, Form, Password, Query};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
-use crate::views::{Page, Path, Result};
+use crate::views::{Page, Result};
 use axum::response::Response;
 use http::HeaderMap;
 use palisade_macros::Form;
@@ -46,13 +46,11 @@ pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, for
     Ok(redirect_to("/account"))
 }
 
-/// `GET /account/email/{token}`.
-pub(crate) async fn follow(visitor: Visitor, Path(token): Path<String>) -> Result<Response> {
-    LINK.follow(&visitor, &token).await
-}
-
 /// `GET /account/email/confirm`.
-pub(crate) async fn show_confirm(page: Page, visitor: Visitor) -> Result<Response> {
+pub(crate) async fn show_confirm(page: Page, visitor: Visitor, Query(link): Query<Link>) -> Result<Response> {
+    if let Some(away) = LINK.follow(&visitor, link).await? {
+        return Ok(away);
+    }
     match visitor.accounts().email_of(&LINK.hash(&visitor).await?).await? {
         Some(email) => page.render("account/email_confirm.html", context! { email }).await,
         None => dead_link(&page).await,

@@ -1,7 +1,7 @@
 use super::{audit, locked, source, with_cookie};
 use crate::audit_log::Event;
 use crate::auth::devices::agent;
-use crate::auth::{Attempt, Visitor};
+use crate::auth::{Attempt, Held, Visitor};
 use crate::forms::{Field, Form, Line, Password, Query, Shape};
 use crate::http::{RedirectTarget, redirect_to};
 use crate::views::{Page, Result};
@@ -19,11 +19,11 @@ pub(crate) struct Login {
 
 #[derive(Form)]
 pub(crate) struct Next {
-    next: NextPage,
+    pub(super) next: NextPage,
 }
 
 /// Where to go after login. Whatever does not lead to a page of this site is nothing; it never stops a login.
-pub(crate) struct NextPage(Option<String>);
+pub(crate) struct NextPage(pub(super) Option<String>);
 
 /// Most bytes of a page to come back to.
 pub(crate) const MAX_NEXT_BYTES: usize = 2000;
@@ -66,10 +66,28 @@ pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login
                 .await);
         }
     };
-    let device = accounts.remember_browser(from, &row, &accounts.links.base(&headers)).await?;
-    let user = accounts.log_in(visitor.session(), row).await?;
-    audit(&visitor, Event::LoggedIn, &user.username);
-    let next = login.next.0.and_then(|next| RedirectTarget::from_input(&next));
+    let has_factor = accounts.second_step.is_needed(row.id).await?;
+    if has_factor && !accounts.is_trusted(&headers, &row).await? {
+        accounts.hold(visitor.session(), &row, login.next.0).await?;
+        audit(&visitor, Event::SecondStepBegun, &row.username);
+        return Ok(redirect_to("/account/login/second"));
+    }
+    welcome(&visitor, &headers, Held { account: row, next: login.next.0 }, has_factor, false).await
+}
+
+/// Signs somebody in who has proven all that is asked for.
+pub(crate) async fn welcome(
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    held: Held,
+    has_factor: bool,
+    is_trusted: bool,
+) -> Result<Response> {
+    let (accounts, from) = (visitor.accounts(), source(visitor, headers));
+    let device = accounts.remember_browser(from, &held.account, &accounts.links.base(headers), is_trusted).await?;
+    let user = accounts.log_in(visitor.session(), from, held.account, has_factor).await?;
+    audit(visitor, Event::LoggedIn, &user.username);
+    let next = held.next.and_then(|next| RedirectTarget::from_input(&next));
     let response = next.map_or_else(|| redirect_to(&accounts.home), IntoResponse::into_response);
     Ok(with_cookie(response, device))
 }

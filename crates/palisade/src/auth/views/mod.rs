@@ -1,26 +1,36 @@
 //! The pages of `/account`. They live here, so that an update mends them; a site replaces their look, template by template.
 
+pub(crate) mod again;
 pub(crate) mod email;
 pub(crate) mod locks;
 pub(crate) mod login;
 pub(crate) mod password;
 pub(crate) mod personal;
+pub(crate) mod sessions;
 pub(crate) mod signup;
 
 pub(crate) use login::MAX_NEXT_BYTES;
+use login::NextPage;
 
 use super::lockout::Source;
 use super::user::entity::Model;
 use super::{Accounts, Attempt, User, Visitor};
 use crate::audit_log::{self, Event};
-use crate::forms::{Password, Refill};
+use crate::forms::{Line, Password, Refill};
 use crate::http::redirect_to;
 use crate::views::{Error, ErrorKind, Page, Result};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use palisade_crypto::random;
+use palisade_macros::Form;
 use palisade_template::{Value, context};
 use std::time::Duration;
+
+/// What a link from a mail carries.
+#[derive(Form)]
+pub(crate) struct Link {
+    token: Option<Line<100>>,
+}
 
 /// A link from a mail: what it is for, and the page that it leads to. The token leaves the address bar before a page is shown, so that no page passes it
 /// on and no history keeps it: the session remembers its hash meanwhile.
@@ -30,10 +40,11 @@ struct MailedLink {
 }
 
 impl MailedLink {
-    /// `GET` of the link itself.
-    async fn follow(&self, visitor: &Visitor, token: &str) -> Result<Response> {
-        visitor.session().insert(self.remembered_as, random::stored_hash(token)).await?;
-        Ok(redirect_to(self.page))
+    /// `GET` of the link itself: to the page, without the token.
+    async fn follow(&self, visitor: &Visitor, link: Link) -> Result<Option<Response>> {
+        let Some(token) = link.token else { return Ok(None) };
+        visitor.session().insert(self.remembered_as, random::stored_hash(&token)).await?;
+        Ok(Some(redirect_to(self.page)))
     }
 
     /// The hash of the token that this visitor came with; of nothing, if there was none.
@@ -65,7 +76,7 @@ fn with_rules(refill: Refill, field: &'static str, broken: Vec<String>) -> Refil
 }
 
 /// The answer with a cookie more.
-fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
+pub(crate) fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
     if let Some(cookie) = cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -73,7 +84,7 @@ fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response 
 }
 
 /// Where a request's guesses come from.
-fn source<'a>(visitor: &'a Visitor, headers: &'a HeaderMap) -> Source<'a> {
+pub(crate) fn source<'a>(visitor: &'a Visitor, headers: &'a HeaderMap) -> Source<'a> {
     Source { client: visitor.client(), headers, request_id: visitor.request_id() }
 }
 
@@ -102,7 +113,7 @@ impl Proof<'_> {
 }
 
 /// The form again, with how long nobody may guess: 429.
-async fn locked(refill: Refill, wait: Duration, template: &str, values: Value) -> Error {
+pub(crate) async fn locked(refill: Refill, wait: Duration, template: &str, values: Value) -> Error {
     let minutes = wait.as_secs().div_ceil(60);
     let plural = if minutes == 1 { "" } else { "s" };
     let said = format!(
@@ -114,6 +125,6 @@ async fn locked(refill: Refill, wait: Duration, template: &str, values: Value) -
     Error::page(response)
 }
 
-fn audit(visitor: &Visitor, event: Event, username: &str) {
+pub(crate) fn audit(visitor: &Visitor, event: Event, username: &str) {
     audit_log::record(event, Some(visitor.client()), visitor.request_id(), username);
 }

@@ -1,12 +1,12 @@
-use super::{MailedLink, Proof, audit, can_mail, dead_link, source, with_cookie, with_rules};
+use super::{Link, MailedLink, Proof, audit, can_mail, dead_link, source, with_cookie, with_rules};
 use crate::audit_log::Event;
 use crate::auth::recovery::Used;
 use crate::auth::user::entity::Model;
 use crate::auth::{User, Visitor};
-use crate::forms::{Email, Form, Password};
+use crate::forms::{Email, Form, Password, Query};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
-use crate::views::{Error, ErrorKind, Page, Path, Result};
+use crate::views::{Error, ErrorKind, Page, Result};
 use axum::response::Response;
 use http::HeaderMap;
 use palisade_macros::Form;
@@ -66,7 +66,7 @@ pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, for
     let Some(row) = accounts.change_password(visitor.session(), row, new, &base).await? else {
         return Err(Error::new(ErrorKind::Conflict, "The password was changed by somebody else in this moment."));
     };
-    let device = accounts.remember_browser(source(&visitor, &headers), &Model { last_login: None, ..row }, &base).await?;
+    let device = accounts.remember_browser(source(&visitor, &headers), &Model { last_login: None, ..row }, &base, false).await?;
     audit(&visitor, Event::PasswordChanged, &user.username);
     visitor.session().message(MessageLevel::Success, "Your password is changed. All other sessions are ended.").await?;
     Ok(with_cookie(redirect_to(&accounts.home), device))
@@ -92,13 +92,11 @@ pub(crate) async fn sent(page: Page) -> Result<Response> {
     page.render("account/sent.html", context! { is_sign_up => false }).await
 }
 
-/// `GET /account/reset/{token}`.
-pub(crate) async fn follow(visitor: Visitor, Path(token): Path<String>) -> Result<Response> {
-    LINK.follow(&visitor, &token).await
-}
-
 /// `GET /account/reset/new`.
-pub(crate) async fn show_new(page: Page, visitor: Visitor) -> Result<Response> {
+pub(crate) async fn show_new(page: Page, visitor: Visitor, Query(link): Query<Link>) -> Result<Response> {
+    if let Some(away) = LINK.follow(&visitor, link).await? {
+        return Ok(away);
+    }
     let accounts = visitor.accounts();
     let Some(row) = accounts.reset_of(&LINK.hash(&visitor).await?).await? else { return dead_link(&page).await };
     let values = context! { form => Form::<New>::blank(), username => row.username, password_help => accounts.password_help() };

@@ -1,11 +1,11 @@
-use super::{MailedLink, audit, can_mail, dead_link, source, with_cookie, with_rules};
+use super::{Link, MailedLink, audit, can_mail, dead_link, source, with_cookie, with_rules};
 use crate::audit_log::Event;
 use crate::auth::registration::Confirmed;
 use crate::auth::{NewUser, Rank, SignUpError, Visitor};
-use crate::forms::{Email, Form, Password, Username};
+use crate::forms::{Email, Form, Password, Query, Username};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
-use crate::views::{Page, Path, Result};
+use crate::views::{Page, Result};
 use axum::response::Response;
 use http::HeaderMap;
 use palisade_macros::Form;
@@ -68,13 +68,11 @@ pub(crate) async fn sent(page: Page) -> Result<Response> {
     page.render("account/sent.html", context! { is_sign_up => true }).await
 }
 
-/// `GET /account/confirm/{token}`.
-pub(crate) async fn follow(visitor: Visitor, Path(token): Path<String>) -> Result<Response> {
-    LINK.follow(&visitor, &token).await
-}
-
 /// `GET /account/confirm`.
-pub(crate) async fn show_confirm(page: Page, visitor: Visitor) -> Result<Response> {
+pub(crate) async fn show_confirm(page: Page, visitor: Visitor, Query(link): Query<Link>) -> Result<Response> {
+    if let Some(away) = LINK.follow(&visitor, link).await? {
+        return Ok(away);
+    }
     match visitor.accounts().pending(&LINK.hash(&visitor).await?).await? {
         Some(username) => page.render("account/confirm.html", context! { form => Form::<Confirm>::blank(), username }).await,
         None => dead_link(&page).await,
@@ -104,8 +102,8 @@ pub(crate) async fn confirm(page: Page, visitor: Visitor, headers: HeaderMap, fo
             return Err(refill.show_with("account/confirm.html", values).await);
         }
     };
-    let device = accounts.remember_browser(source(&visitor, &headers), &row, &accounts.links.base(&headers)).await?;
-    let user = accounts.log_in(visitor.session(), row).await?;
+    let device = accounts.remember_browser(source(&visitor, &headers), &row, &accounts.links.base(&headers), false).await?;
+    let user = accounts.log_in(visitor.session(), source(&visitor, &headers), row, false).await?;
     audit(&visitor, Event::SignedUp, &user.username);
     visitor.session().message(MessageLevel::Success, format!("Welcome, {}.", user.username)).await?;
     Ok(with_cookie(redirect_to(&accounts.home), device))

@@ -43,6 +43,8 @@ async fn every_rule_says_yes_no_or_nothing_here() {
     promote(&site, "worker", "permission").await;
     promote(&site, "boss", "staff").await;
     assert_eq!(statuses(&mut worker).await, [200, 200, 404, 200, 403, 200], "a permission counts with the next request");
+    assert_eq!(statuses(&mut boss).await, [200, 200, 303, 403, 200, 403], "staff, without a second factor (D36)");
+    boss.add_factor().await;
     assert_eq!(statuses(&mut boss).await, [200, 200, 200, 403, 200, 200], "staff is not everything");
     promote(&site, "boss", "inactive").await;
     assert_eq!(statuses(&mut boss).await, [200, 303, 404, 303, 303, 303], "an inactive user is nobody at once (ASVS 7.4.2)");

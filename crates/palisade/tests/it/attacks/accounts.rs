@@ -92,10 +92,13 @@ async fn a_session_key_is_new_after_every_change_and_the_old_one_is_dead() {
     let tx = site.site().database().handle().begin().await.unwrap();
     tx.execute_sql(sql!("UPDATE auth_user SET is_staff = (1 = 1) WHERE username = 'ann'")).await.unwrap();
     tx.commit().await.unwrap();
+    assert_eq!(client.get("/staff").await.header("location"), "/account/factors?next=%2Fstaff");
+    keys.push(client.cookies()["session"].clone());
+    client.add_factor().await;
     assert_eq!(client.get("/staff").await.status, StatusCode::OK);
     keys.push(client.cookies()["session"].clone());
-    assert_eq!(keys.iter().collect::<std::collections::HashSet<_>>().len(), 4, "four different keys");
-    for old in &keys[..3] {
+    assert_eq!(keys.iter().collect::<std::collections::HashSet<_>>().len(), 5, "five different keys");
+    for old in &keys[..4] {
         let mut thief = site.client();
         thief.cookies().insert("session".into(), old.clone());
         assert_eq!(thief.get("/mine").await.status, StatusCode::SEE_OTHER, "an old key");

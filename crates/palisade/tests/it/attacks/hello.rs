@@ -73,7 +73,7 @@ async fn cookies_of_production_are_bound_to_the_host() {
     client.sign_up("ann").await;
     let again = client.log_in("ann", "correct horse battery staple").await;
     let names: Vec<_> = client.cookies().keys().cloned().collect();
-    assert_eq!(names, ["__Host-forms", "__Host-session"]);
+    assert_eq!(names, ["__Host-device", "__Host-forms", "__Host-session"]);
     for cookie in again.headers.get_all("set-cookie") {
         let cookie = cookie.to_str().unwrap();
         for part in ["; Path=/", "; HttpOnly", "; SameSite=Lax", "; Secure"] {

@@ -190,6 +190,7 @@ async fn staff_see_and_lift_locks() {
     let tx = site.site().database().handle().begin().await.unwrap();
     tx.execute_sql(sql!("UPDATE auth_user SET is_staff = (1 = 1) WHERE username = 'ines'")).await.unwrap();
     tx.commit().await.unwrap();
+    staff.add_factor().await;
     let mut attacker = from(&site, "203.0.113.7").with_header("user-agent", "<script>alert(1)</script>");
     fail(&mut attacker, "ann", 5).await;
     fail(&mut from(&site, "203.0.113.8"), "my secret password", 5).await;

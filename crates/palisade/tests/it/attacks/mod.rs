@@ -1,5 +1,6 @@
 mod access;
 mod accounts;
+mod factors;
 mod forgery;
 mod hello;
 mod identity;

@@ -1,0 +1,124 @@
+//! What a session knows of how its user proved who they are: when, and by how many factors. And the wait between the first and the second.
+
+use super::user::entity::{Entity, Model};
+use super::{Accounts, User, Visitor};
+use crate::sessions::Session;
+use crate::views::Result;
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use palisade_crypto::user_tokens;
+use sea_orm::EntityTrait;
+use serde::{Deserialize, Serialize};
+use std::any::Any;
+
+/// The second factor of a login. Owned here, because a login asks; `mfa` implements it.
+#[async_trait]
+pub trait SecondStep: Any + Send + Sync {
+    /// Whether a user has a second factor, which a login has to prove.
+    ///
+    /// # Errors
+    /// When nobody can say: nobody is logged in then.
+    async fn is_needed(&self, user_id: i32) -> Result<bool>;
+
+    /// Forgets the factors of an account that is removed.
+    ///
+    /// # Errors
+    /// When they cannot be removed; the account stays then.
+    async fn forget(&self, tx: &crate::db::Tx, user_id: i32) -> Result<()>;
+}
+
+/// When the password, or more, was typed last.
+const PROVEN_AT: &str = "_palisade_proven_at";
+/// When a second factor was proven.
+const FACTOR_AT: &str = "_palisade_factor_at";
+const PENDING: &str = "_palisade_pending";
+/// How long somebody has for the second step.
+const PATIENCE: TimeDelta = TimeDelta::minutes(10);
+
+/// A login whose second step is missing. It is nobody's session yet.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    id: i32,
+    hash: String,
+    at: i64,
+    next: Option<String>,
+}
+
+/// Whose login it is, and where to go after it.
+pub(crate) struct Held {
+    pub(crate) account: Model,
+    pub(crate) next: Option<String>,
+}
+
+impl Held {
+    pub(crate) fn user(&self) -> User {
+        self.account.public()
+    }
+}
+
+impl Accounts {
+    /// Keeps a login until its second step, in a session of its own.
+    pub(super) async fn hold(&self, session: &Session, row: &Model, next: Option<String>) -> Result<()> {
+        session.renew().await?;
+        let pending = Pending { id: row.id, hash: row.session_hash(self.ring()), at: self.clock.now().timestamp(), next };
+        session.insert(PENDING, pending).await
+    }
+
+    /// The login that waits for its second step; it ends after ten minutes, and with a change of the password.
+    pub(crate) async fn held(&self, session: &Session) -> Result<Option<Held>> {
+        let Some(pending) = session.value::<Pending>(PENDING).await? else { return Ok(None) };
+        let since = DateTime::from_timestamp(pending.at, 0).unwrap_or_default();
+        if self.clock.now() - since >= PATIENCE {
+            return Ok(None);
+        }
+        let row = Entity::find_by_id(pending.id).one(&self.database.handle()).await?.filter(|row| row.is_active);
+        let row = row.filter(|row| user_tokens::is_session_auth_hash(self.ring(), &row.password, &pending.hash));
+        Ok(row.map(|account| Held { account, next: pending.next }))
+    }
+
+    /// Writes down that the visitor has just proven who they are.
+    pub(super) async fn proven_now(&self, session: &Session, has_factor: bool) -> Result<()> {
+        let now = self.clock.now().timestamp();
+        session.insert(PROVEN_AT, now).await?;
+        if has_factor {
+            session.insert(FACTOR_AT, now).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Accounts {
+    /// There is no second factor any more that this session could have proven.
+    pub(crate) async fn log_out_of_factor(&self, session: &Session) -> Result<()> {
+        session.remove(FACTOR_AT).await?;
+        session.rotate().await
+    }
+}
+
+impl Visitor {
+    /// Whether a second factor was proven in this session.
+    ///
+    /// # Errors
+    /// When the store of the sessions does not answer.
+    pub async fn has_factor(&self) -> Result<bool> {
+        Ok(self.user().await?.is_some() && self.session().value::<i64>(FACTOR_AT).await?.is_some())
+    }
+
+    /// Whether the visitor has proven who they are within this time.
+    ///
+    /// # Errors
+    /// When the store of the sessions does not answer.
+    pub async fn is_fresh(&self, within: TimeDelta) -> Result<bool> {
+        let at = self.session().value::<i64>(PROVEN_AT).await?.and_then(|at| DateTime::<Utc>::from_timestamp(at, 0));
+        Ok(at.is_some_and(|at| self.accounts().clock.now() - at < within))
+    }
+
+    /// A second factor was proven, or added, in this session: its key changes (ASVS 7.2.4).
+    ///
+    /// # Errors
+    /// When the store of the sessions does not answer.
+    pub(crate) async fn factor_proven(&self) -> Result<()> {
+        self.accounts().proven_now(self.session(), true).await?;
+        self.session().rotate().await
+    }
+}

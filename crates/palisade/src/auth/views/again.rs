@@ -1,0 +1,39 @@
+use super::login::Next;
+use super::{NextPage, Proof, audit};
+use crate::audit_log::Event;
+use crate::auth::{User, Visitor};
+use crate::forms::{Form, Password, Query};
+use crate::http::{RedirectTarget, redirect_to};
+use crate::views::{Page, Result};
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use palisade_macros::Form;
+use palisade_template::context;
+
+#[derive(Form)]
+pub(crate) struct Again {
+    #[form(label = "Current password")]
+    current_password: Password,
+    next: NextPage,
+}
+
+/// `GET /account/again`: before something that matters, whoever sits at the screen proves to be the one who logged in (ASVS 7.5.1).
+pub(crate) async fn show(page: Page, Query(query): Query<Next>) -> Result<Response> {
+    let next = query.next.0.unwrap_or_default();
+    page.render("account/again.html", context! { form => Form::<Again>::filled([("next", next)]) }).await
+}
+
+/// `POST /account/again`.
+pub(crate) async fn prove(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Again>) -> Result<Response> {
+    let (typed, refill) = form.into_parts();
+    let Some(typed) = typed else {
+        return Err(refill.show("account/again.html").await);
+    };
+    let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/again.html" };
+    proof.of(&typed.current_password, refill, context! {}).await?;
+    visitor.accounts().proven_now(visitor.session(), false).await?;
+    visitor.session().rotate().await?;
+    audit(&visitor, Event::ProvenAgain, &user.username);
+    let next = typed.next.0.and_then(|next| RedirectTarget::from_input(&next));
+    Ok(next.map_or_else(|| redirect_to("/account"), IntoResponse::into_response))
+}

@@ -1,0 +1,47 @@
+use super::audit;
+use crate::audit_log::Event;
+use crate::auth::{User, Visitor};
+use crate::forms::{Form, Line};
+use crate::http::redirect_to;
+use crate::sessions::{MessageLevel, OwnSession};
+use crate::views::{Page, Result};
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use palisade_macros::Form;
+use palisade_template::{Value, context};
+
+#[derive(Form)]
+pub(crate) struct End {
+    /// Of one; all others without it.
+    id: Option<Line<40>>,
+}
+
+/// `GET /account/sessions`: where this user is signed in.
+pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Response> {
+    let sessions: Vec<Value> = visitor.session().siblings(user.id).await?.iter().map(shown).collect();
+    page.render("account/sessions.html", context! { sessions }).await
+}
+
+/// `POST /account/sessions`: ends one of them, or all others.
+pub(crate) async fn end(visitor: Visitor, user: User, form: Form<End>) -> Result<Response> {
+    let end = form.valid_or_show("account/sessions.html").await?;
+    let count = match &end.id {
+        Some(id) => usize::from(visitor.session().end_sibling(user.id, id).await?),
+        None => visitor.session().end_siblings(user.id).await?,
+    };
+    if count > 0 {
+        audit(&visitor, Event::SessionsEnded, &format!("{} ({count})", user.username));
+    }
+    let said = if count == 0 { "There was nothing to end." } else { "Signed out there." };
+    visitor.session().message(MessageLevel::Success, said).await?;
+    Ok(redirect_to("/account/sessions"))
+}
+
+fn shown(session: &OwnSession) -> Value {
+    let time = |time: Option<DateTime<Utc>>| time.map(|time| time.format("%-d %B %Y, %H:%M UTC").to_string()).unwrap_or_default();
+    let (began, seen) = (time(session.began), time(session.seen));
+    context! {
+        id => session.id.clone(), agent => session.agent.clone(), address => session.address.clone(), began, seen,
+        is_this => session.is_this,
+    }
+}

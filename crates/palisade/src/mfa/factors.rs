@@ -1,0 +1,209 @@
+use super::Authenticator;
+use crate::auth::{SecondStep, User};
+use crate::clock::Clock;
+use crate::db::{Database, Tx};
+use crate::views::Result;
+use async_trait::async_trait;
+use palisade_crypto::seal::Sealer;
+use palisade_crypto::{KeyRing, Secret, random};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, Set};
+use std::sync::Arc;
+
+mod totp {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "palisade_totp")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: i32,
+        #[sea_orm(column_type = "Text")]
+        pub sealed: String,
+        pub is_confirmed: bool,
+        pub last_step: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod recovery {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "palisade_recovery_code")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub hash: String,
+        pub user_id: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The second factors of a site's users.
+pub struct Factors {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    ring: KeyRing,
+}
+
+/// How a code was right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proven {
+    App,
+    /// By a recovery code, which is used up.
+    Recovery,
+}
+
+/// Recovery codes of one user.
+const CODES: usize = 10;
+const PURPOSE: &str = "authenticator secrets";
+
+fn place(user_id: i32) -> String {
+    format!("palisade_totp {user_id}")
+}
+
+impl Factors {
+    /// The factors in a database.
+    pub fn new(database: Database, clock: Arc<dyn Clock>, ring: KeyRing) -> Self {
+        Self { database, clock, ring }
+    }
+
+    /// Makes the secret of an app, which is a factor when its first code was typed. It takes the place of one that was not.
+    pub(super) async fn begin(&self, user: &User) -> Result<bool> {
+        let sealed = Sealer::new(&self.ring, PURPOSE).seal(Authenticator::new_secret().expose(), &place(user.id));
+        let row =
+            totp::ActiveModel { user_id: Set(user.id), sealed: Set(sealed.clone()), is_confirmed: Set(false), last_step: Set(0) };
+        let tx = self.database.begin().await?;
+        totp::Entity::delete_many()
+            .filter(totp::Column::UserId.eq(user.id))
+            .filter(totp::Column::IsConfirmed.eq(false))
+            .exec(&tx)
+            .await?;
+        let keep = OnConflict::column(totp::Column::UserId).do_nothing().to_owned();
+        totp::Entity::insert(row).on_conflict(keep).exec_without_returning(&tx).await?;
+        let is_ours = totp::Entity::find_by_id(user.id).one(&tx).await?.is_some_and(|row| row.sealed == sealed);
+        tx.commit().await?;
+        Ok(is_ours)
+    }
+
+    /// The app whose secret may be shown: it is not a factor yet.
+    pub(super) async fn begun(&self, user: &User, site: &str) -> Result<Option<Authenticator>> {
+        Ok(self.secret(user.id, false).await?.map(|(secret, _)| Authenticator::of(&secret, site, &user.username)))
+    }
+
+    /// Makes the app a factor if the code is right, and says the recovery codes, which nobody can say again.
+    pub(super) async fn confirm(&self, user: &User, code: &str) -> Result<Option<Vec<String>>> {
+        let Some(step) = self.step(user, code, false).await? else { return Ok(None) };
+        let tx = self.database.begin().await?;
+        let change = totp::ActiveModel { is_confirmed: Set(true), last_step: Set(step), ..Default::default() };
+        let begun = totp::Entity::update_many().set(change).filter(totp::Column::UserId.eq(user.id));
+        if begun.filter(totp::Column::IsConfirmed.eq(false)).exec(&tx).await?.rows_affected == 0 {
+            return Ok(None);
+        }
+        let codes = self.put_codes(&tx, user.id).await?;
+        tx.commit().await?;
+        Ok(Some(codes))
+    }
+
+    /// Whether a code is right: of the app, or a recovery code. It is used up then.
+    pub(super) async fn prove(&self, user: &User, code: &str) -> Result<Option<Proven>> {
+        if let Some(step) = self.step(user, code.trim(), true).await? {
+            return Ok(self.use_step(user.id, step).await?.then_some(Proven::App));
+        }
+        let tx = self.database.begin().await?;
+        let used = recovery::Entity::delete_by_id(stored(user.id, code)).filter(recovery::Column::UserId.eq(user.id));
+        let used = used.exec(&tx).await?.rows_affected;
+        tx.commit().await?;
+        Ok((used == 1).then_some(Proven::Recovery))
+    }
+
+    /// A code works once, and none that is older works after it: of several at once, the database lets one through.
+    async fn use_step(&self, user_id: i32, step: i64) -> Result<bool, DbErr> {
+        let tx = self.database.begin().await?;
+        let change = totp::ActiveModel { last_step: Set(step), ..Default::default() };
+        let older = totp::Entity::update_many().set(change).filter(totp::Column::UserId.eq(user_id));
+        let used = older.filter(totp::Column::LastStep.lt(step)).exec(&tx).await?.rows_affected;
+        tx.commit().await?;
+        Ok(used == 1)
+    }
+
+    async fn step(&self, user: &User, code: &str, is_confirmed: bool) -> Result<Option<i64>> {
+        let Some((secret, last)) = self.secret(user.id, is_confirmed).await? else { return Ok(None) };
+        let step = Authenticator::of(&secret, "", &user.username).step_of(code, self.clock.now().timestamp());
+        Ok(step.filter(|step| *step > last))
+    }
+
+    /// The secret of a user's app, and the last step whose code was used.
+    async fn secret(&self, user_id: i32, is_confirmed: bool) -> Result<Option<(Secret<Vec<u8>>, i64)>> {
+        let row = totp::Entity::find_by_id(user_id).one(&self.database.handle()).await?;
+        let Some(row) = row.filter(|row| row.is_confirmed == is_confirmed) else { return Ok(None) };
+        let secret = Sealer::new(&self.ring, PURPOSE).open(&row.sealed, &place(user_id));
+        Ok(Some((secret.map_err(|error| crate::views::Error::bug(error.to_string()))?, row.last_step)))
+    }
+
+    /// New recovery codes; the old ones are dead.
+    pub(super) async fn new_codes(&self, user: &User) -> Result<Vec<String>> {
+        let tx = self.database.begin().await?;
+        let codes = self.put_codes(&tx, user.id).await?;
+        tx.commit().await?;
+        Ok(codes)
+    }
+
+    async fn put_codes(&self, tx: &Tx, user_id: i32) -> Result<Vec<String>, DbErr> {
+        recovery::Entity::delete_many().filter(recovery::Column::UserId.eq(user_id)).exec(tx).await?;
+        let codes: Vec<String> = (0..CODES).map(|_| new_code()).collect();
+        let row = |code: &String| recovery::ActiveModel { hash: Set(stored(user_id, code)), user_id: Set(user_id) };
+        recovery::Entity::insert_many(codes.iter().map(row)).exec_without_returning(tx).await?;
+        Ok(codes)
+    }
+
+    /// How many recovery codes are left.
+    pub(super) async fn codes_left(&self, user: &User) -> Result<u64> {
+        let theirs = recovery::Entity::find().filter(recovery::Column::UserId.eq(user.id));
+        Ok(theirs.count(&self.database.handle()).await?)
+    }
+
+    /// Takes all factors of a user away.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn remove(&self, user_id: i32) -> Result<()> {
+        let tx = self.database.begin().await?;
+        self.forget(&tx, user_id).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+#[async_trait]
+impl SecondStep for Factors {
+    async fn is_needed(&self, user_id: i32) -> Result<bool> {
+        let row = totp::Entity::find_by_id(user_id).one(&self.database.handle()).await?;
+        Ok(row.is_some_and(|row| row.is_confirmed))
+    }
+
+    async fn forget(&self, tx: &Tx, user_id: i32) -> Result<()> {
+        totp::Entity::delete_by_id(user_id).exec(tx).await?;
+        recovery::Entity::delete_many().filter(recovery::Column::UserId.eq(user_id)).exec(tx).await?;
+        Ok(())
+    }
+}
+
+/// 80 random bits, in groups that can be read out.
+fn new_code() -> String {
+    let groups: Vec<String> = random::bytes::<10>().chunks(2).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1])).collect();
+    groups.join("-")
+}
+
+/// What is kept of a recovery code, however it was typed.
+fn stored(user_id: i32, code: &str) -> String {
+    let digits: String = code.chars().filter(char::is_ascii_hexdigit).map(|digit| digit.to_ascii_lowercase()).collect();
+    random::stored_hash(&format!("recovery code {user_id} {digits}"))
+}

@@ -1,0 +1,51 @@
+use async_trait::async_trait;
+use sea_orm::DbErr;
+use sea_orm_migration::prelude::{ColumnDef, Index, SchemaManager, Table};
+use sea_orm_migration::{MigrationName, MigrationTrait};
+
+/// The tables of second factors.
+pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![Box::new(Create)]
+}
+
+struct Create;
+
+impl MigrationName for Create {
+    fn name(&self) -> &str {
+        "mfa_0001_palisade_totp"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Create {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let apps = Table::create()
+            .table("palisade_totp")
+            .if_not_exists()
+            .col(ColumnDef::new("user_id").integer().not_null().primary_key())
+            .col(ColumnDef::new("sealed").text().not_null())
+            .col(ColumnDef::new("is_confirmed").boolean().not_null())
+            .col(ColumnDef::new("last_step").big_integer().not_null())
+            .to_owned();
+        manager.create_table(apps).await?;
+        let codes = Table::create()
+            .table("palisade_recovery_code")
+            .if_not_exists()
+            .col(ColumnDef::new("hash").string_len(40).not_null().primary_key())
+            .col(ColumnDef::new("user_id").integer().not_null())
+            .to_owned();
+        manager.create_table(codes).await?;
+        let of_user = Index::create()
+            .name("palisade_recovery_code_user")
+            .table("palisade_recovery_code")
+            .col("user_id")
+            .if_not_exists()
+            .to_owned();
+        manager.create_index(of_user).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("palisade_totp").to_owned()).await?;
+        manager.drop_table(Table::drop().table("palisade_recovery_code").to_owned()).await
+    }
+}

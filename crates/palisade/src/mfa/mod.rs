@@ -1,0 +1,22 @@
+//! Second factors: codes of an authenticator app (TOTP, [RFC 6238](https://www.rfc-editor.org/rfc/rfc6238)) and recovery codes.
+//!
+//! Whoever has one proves it at every login, after the password and before there is a session of theirs. Those who work here must have one
+//! (`mfa.require_for_staff`); a route asks for it with [`with_factor`](crate::permissions::Access::with_factor). A code works once, within its 30 seconds or
+//! one step beside them, and guesses are counted like those at passwords. Secrets are sealed where they are kept; of recovery codes there is a hash.
+//!
+//! # Losing everything
+//! Whoever has lost the app and the recovery codes asks those who run the site: `user remove-factors NAME` takes the factors away, tells the owner by mail
+//! and ends all sessions. Nothing that a visitor can do alone goes around a second factor.
+
+mod factors;
+mod migration;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod totp;
+pub(crate) mod views;
+
+pub use factors::Factors;
+pub use migration::migrations;
+pub use settings::{CHECKS, MfaSettings};
+pub use totp::{Authenticator, code_at};

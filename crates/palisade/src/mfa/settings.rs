@@ -1,0 +1,21 @@
+use crate::checks::{Check, Level};
+use crate::settings::section;
+
+section! {
+    /// Who needs a second factor.
+    MfaSettings("mfa") {
+        /// Whether those who work here need one
+        require_for_staff: bool = |_| true;
+    }
+}
+
+/// What can be wrong with these settings.
+pub const CHECKS: &[Check<MfaSettings>] = &[Check {
+    id: "mfa.staff_without",
+    django: None,
+    level: Level::Warning,
+    title: "those who work here can log in with a password alone",
+    why: "a password that was guessed, reused or fished opens everything that they may see (ASVS 6.3.3)",
+    fix: "set mfa.require_for_staff = true",
+    fires: |settings| !settings.require_for_staff,
+}];

@@ -1,0 +1,183 @@
+//! The pages of second factors.
+
+use super::Factors;
+use super::factors::Proven;
+use crate::audit_log::Event;
+use crate::auth::views::{audit, locked, login, source};
+use crate::auth::{Guess, User, Visitor};
+use crate::forms::{Form, Line};
+use crate::http::redirect_to;
+use crate::sessions::MessageLevel;
+use crate::views::{Error, ErrorKind, Page, Result};
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use palisade_macros::Form;
+use palisade_template::context;
+use std::any::Any;
+
+#[derive(Form)]
+pub(crate) struct Second {
+    #[form(label = "Code", help = "Six digits of your authenticator app, or one of your recovery codes.")]
+    code: Line<40>,
+    #[form(label = "Ask this browser for no code for 30 days")]
+    remember: bool,
+}
+
+#[derive(Form)]
+pub(crate) struct FirstCode {
+    #[form(label = "Code", help = "Six digits that the app shows now.")]
+    code: Line<10>,
+}
+
+#[derive(Form)]
+pub(crate) struct Nothing {}
+
+/// The factors of the site that a visitor came to.
+fn factors(visitor: &Visitor) -> Result<&Factors> {
+    let step: &dyn Any = &*visitor.accounts().second_step;
+    step.downcast_ref().ok_or_else(|| Error::bug("the second step is not that of mfa"))
+}
+
+/// `GET /account/login/second`.
+pub(crate) async fn show_second(page: Page, visitor: Visitor) -> Result<Response> {
+    match visitor.accounts().held(visitor.session()).await? {
+        Some(_) => page.render("account/second.html", context! { form => Form::<Second>::blank() }).await,
+        None => Ok(redirect_to("/account/login")),
+    }
+}
+
+/// `POST /account/login/second`.
+pub(crate) async fn second(visitor: Visitor, headers: HeaderMap, form: Form<Second>) -> Result<Response> {
+    let Some(held) = visitor.accounts().held(visitor.session()).await? else { return Ok(redirect_to("/account/login")) };
+    let (typed, refill) = form.into_parts();
+    let Some(typed) = typed else {
+        return Err(refill.show("account/second.html").await);
+    };
+    match guessed(&visitor, &headers, &held.user(), &typed.code).await? {
+        Guess::Right => login::welcome(&visitor, &headers, held, true, typed.remember).await,
+        Guess::Locked(wait) => Err(locked(refill, wait, "account/second.html", context! {}).await),
+        Guess::Wrong => Err(refill.error("code", WRONG).set("code", "").show("account/second.html").await),
+    }
+}
+
+const WRONG: &str = "This code is wrong, or was used already. Wait for the next one.";
+
+/// Counts a guess at a code, and judges it.
+async fn guessed(visitor: &Visitor, headers: &HeaderMap, user: &User, code: &str) -> Result<Guess> {
+    let judge = async {
+        let proven = factors(visitor)?.prove(user, code).await?;
+        if proven == Some(Proven::Recovery) {
+            audit(visitor, Event::RecoveryCodeUsed, &user.username);
+        }
+        Ok(proven.is_some())
+    };
+    let guess = visitor.accounts().guess(source(visitor, headers), &format!("code of {}", user.username), judge).await?;
+    if matches!(guess, Guess::Wrong) {
+        audit(visitor, Event::SecondStepFailed, &user.username);
+    }
+    Ok(guess)
+}
+
+/// `GET /account/factors`.
+pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Response> {
+    let factors = factors(&visitor)?;
+    let has_app = visitor.accounts().second_step.is_needed(user.id).await?;
+    let browsers = visitor.accounts().trusted_browsers(&user).await?;
+    let browsers: Vec<_> = browsers.into_iter().map(|(agent, address)| context! { agent, address }).collect();
+    let values = context! {
+        has_app, is_proven => visitor.has_factor().await?, codes_left => factors.codes_left(&user).await?, browsers,
+        is_required => user.is_staff && visitor.accounts().is_factor_for_staff,
+    };
+    page.render("account/factors.html", values).await
+}
+
+/// `POST /account/factors/app`: begins to add an app.
+pub(crate) async fn begin(visitor: Visitor, user: User, form: Form<Nothing>) -> Result<Response> {
+    form.valid_or_show("account/factors.html").await?;
+    if !factors(&visitor)?.begin(&user).await? {
+        return Err(Error::new(ErrorKind::Conflict, "There is an authenticator app already. Remove it first."));
+    }
+    Ok(redirect_to("/account/factors/app"))
+}
+
+/// `GET /account/factors/app`: the secret, until its first code was typed.
+pub(crate) async fn show_app(page: Page, visitor: Visitor, headers: HeaderMap, user: User) -> Result<Response> {
+    match app(&visitor, &headers, &user).await? {
+        Some(values) => page.render("account/app.html", context! { form => Form::<FirstCode>::blank(), ..values }).await,
+        None => Ok(redirect_to("/account/factors")),
+    }
+}
+
+async fn app(visitor: &Visitor, headers: &HeaderMap, user: &User) -> Result<Option<palisade_template::Value>> {
+    let base = visitor.accounts().links.base(headers);
+    let site = base.split("://").nth(1).unwrap_or(&base);
+    let begun = factors(visitor)?.begun(user, site).await?;
+    Ok(begun.map(|app| {
+        let (picture, width) = app.picture().unwrap_or_default();
+        context! { secret => app.typed(), picture, width }
+    }))
+}
+
+/// `POST /account/factors/app/confirm`: the app is a factor from now on. Shows the recovery codes, once.
+pub(crate) async fn confirm(
+    page: Page,
+    visitor: Visitor,
+    headers: HeaderMap,
+    user: User,
+    form: Form<FirstCode>,
+) -> Result<Response> {
+    let Some(values) = app(&visitor, &headers, &user).await? else { return Ok(redirect_to("/account/factors")) };
+    let (typed, refill) = form.into_parts();
+    let Some(typed) = typed else {
+        return Err(refill.show_with("account/app.html", values).await);
+    };
+    let Some(codes) = factors(&visitor)?.confirm(&user, typed.code.trim()).await? else {
+        audit(&visitor, Event::SecondStepFailed, &user.username);
+        let wrong = "This is not the code that the app shows now. Is the clock of the telephone right?";
+        return Err(refill.error("code", wrong).show_with("account/app.html", values).await);
+    };
+    let accounts = visitor.accounts();
+    accounts.factors_changed(visitor.session(), &user, "An authenticator app was added.", &accounts.links.base(&headers)).await?;
+    visitor.factor_proven().await?;
+    audit(&visitor, Event::FactorAdded, &user.username);
+    page.render("account/codes.html", context! { codes }).await
+}
+
+/// `POST /account/factors/codes`: new recovery codes, shown once.
+pub(crate) async fn new_codes(
+    page: Page,
+    visitor: Visitor,
+    headers: HeaderMap,
+    user: User,
+    form: Form<Nothing>,
+) -> Result<Response> {
+    form.valid_or_show("account/factors.html").await?;
+    let codes = factors(&visitor)?.new_codes(&user).await?;
+    let accounts = visitor.accounts();
+    accounts.factors_changed(visitor.session(), &user, "New recovery codes were made.", &accounts.links.base(&headers)).await?;
+    audit(&visitor, Event::FactorAdded, &format!("{}, recovery codes", user.username));
+    page.render("account/codes.html", context! { codes }).await
+}
+
+/// `POST /account/factors/remove`: all factors are gone.
+pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Nothing>) -> Result<Response> {
+    form.valid_or_show("account/factors.html").await?;
+    factors(&visitor)?.remove(user.id).await?;
+    let accounts = visitor.accounts();
+    let told = "The second factors were removed: a password is enough from now on.";
+    accounts.factors_changed(visitor.session(), &user, told, &accounts.links.base(&headers)).await?;
+    accounts.log_out_of_factor(visitor.session()).await?;
+    audit(&visitor, Event::FactorRemoved, &user.username);
+    visitor.session().message(MessageLevel::Success, "Your second factors are removed. All other sessions are ended.").await?;
+    Ok(redirect_to("/account/factors").into_response())
+}
+
+/// `POST /account/factors/browsers`: no browser is trusted any more.
+pub(crate) async fn distrust(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Nothing>) -> Result<Response> {
+    form.valid_or_show("account/factors.html").await?;
+    let accounts = visitor.accounts();
+    let told = "No browser is trusted any more: each login asks for a code.";
+    accounts.factors_changed(visitor.session(), &user, told, &accounts.links.base(&headers)).await?;
+    visitor.session().message(MessageLevel::Success, told).await?;
+    Ok(redirect_to("/account/factors"))
+}

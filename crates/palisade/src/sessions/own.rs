@@ -1,0 +1,90 @@
+//! The sessions of one user, for that user: to see, and to end.
+
+use super::record::{ADDRESS, AGENT, Record};
+use super::{Session, Sessions};
+use crate::views::Result;
+use chrono::{DateTime, Utc};
+use palisade_crypto::random;
+
+/// A session, as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnSession {
+    /// Hash of its key: a name for it that opens nothing.
+    pub id: String,
+    /// What the browser said it is, at login.
+    pub agent: String,
+    /// Where it was, at login.
+    pub address: String,
+    /// When it began.
+    pub began: Option<DateTime<Utc>>,
+    /// When it was last used, to a tenth of the time that ends it when it is idle.
+    pub seen: Option<DateTime<Utc>>,
+    /// Whether it is the one that asks.
+    pub is_this: bool,
+}
+
+impl Sessions {
+    /// The sessions of a user, the one used last first.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn owned_by(&self, owner: i32) -> Result<Vec<OwnSession>> {
+        let now = self.clock.now();
+        let all = self.store.owned_by(owner, now).await?;
+        let shown = |(id, text): (String, String)| {
+            let record = Record::decode(&self.ring, &text)?;
+            let text = |name: &str| record.values.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+            let is_open = !record.has_ended(now, self.idle, self.absolute) && record.owner() == Some(owner);
+            let (agent, address) = (text(AGENT), text(ADDRESS));
+            is_open.then_some(OwnSession { id, agent, address, began: record.began, seen: record.seen, is_this: false })
+        };
+        let mut all: Vec<OwnSession> = all.into_iter().filter_map(shown).collect();
+        all.sort_by(|one, other| other.seen.cmp(&one.seen));
+        Ok(all)
+    }
+
+    /// Ends a session of a user. `false` if there is none with this id that is theirs.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn end_of(&self, owner: i32, id: &str) -> Result<bool> {
+        let is_theirs = self.owned_by(owner).await?.iter().any(|session| session.id == id);
+        Ok(is_theirs && self.store.delete(id).await?)
+    }
+
+    /// Ends all sessions of a user, but for the one with the id `kept`, and says how many.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn end_all(&self, owner: i32, kept: Option<&str>) -> Result<usize> {
+        let mut ended = 0;
+        for session in self.owned_by(owner).await?.iter().filter(|session| Some(session.id.as_str()) != kept) {
+            ended += usize::from(self.store.delete(&session.id).await?);
+        }
+        Ok(ended)
+    }
+}
+
+impl Session {
+    /// The sessions of the user that this one belongs to.
+    pub(crate) async fn siblings(&self, owner: i32) -> Result<Vec<OwnSession>> {
+        let own = self.id();
+        let mut all = self.sessions().owned_by(owner).await?;
+        all.iter_mut().for_each(|session| session.is_this = Some(&session.id) == own.as_ref());
+        Ok(all)
+    }
+
+    /// Ends one of them.
+    pub(crate) async fn end_sibling(&self, owner: i32, id: &str) -> Result<bool> {
+        self.sessions().end_of(owner, id).await
+    }
+
+    /// Ends all of them but this one.
+    pub(crate) async fn end_siblings(&self, owner: i32) -> Result<usize> {
+        self.sessions().end_all(owner, self.id().as_deref()).await
+    }
+
+    fn id(&self) -> Option<String> {
+        self.cookie_key().map(random::stored_hash)
+    }
+}
