@@ -3,6 +3,7 @@
 mod comment;
 mod migration;
 mod pages;
+mod personal;
 mod queue;
 mod seed;
 mod status;
@@ -20,6 +21,7 @@ pub fn app() -> App {
         .permissions(&[("helpdesk.work_queue", "Can work the queue")])
         .setting("site.home", "/tickets")
         .setting("database.url", "sqlite:helpdesk.sqlite3")
+        .personal_data(personal::Desk)
         .routes(routes())
         .command("seed", "Fill an empty desk with a demonstration: customers, staff and tickets", seed::seed)
 }

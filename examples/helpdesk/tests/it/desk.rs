@@ -138,3 +138,28 @@ async fn searching_and_paging_take_what_they_know() {
         assert_eq!(ann.get(&format!("/tickets?{query}")).await.status, 400, "{query}");
     }
 }
+
+// what the desk keeps about somebody goes with the account; what others have stays
+#[tokio::test]
+async fn a_customer_is_forgotten_with_the_tickets() {
+    let site = TestSite::start(app(), &[]).await;
+    let (mut ann, mut bob) = (site.client(), site.client());
+    ann.sign_up("ann").await;
+    bob.sign_up("bob").await;
+    let mut ines = staff(&site, "ines").await;
+    let (hers, his) = (open(&mut ann, "It smokes", "A lot").await, open(&mut bob, "It beeps", "Loudly").await);
+    for id in [hers, his] {
+        act(&mut ines, id, &format!("/queue/{id}/assign"), &[]).await;
+        act(&mut ines, id, &format!("/tickets/{id}/comments"), &[("body", "Unplug it.")]).await;
+    }
+    let prove = [("current_password", "correct horse battery staple")];
+    let file = ann.submit("/account/export", "/account/export", &prove).await.body;
+    assert!(file.contains("It smokes") && !file.contains("It beeps"), "{file}");
+    let gone = ann.submit("/account/delete", "/account/delete", &prove).await;
+    assert_eq!(gone.status, 303, "{:?}", gone.events());
+    assert_eq!(ines.get(&format!("/tickets/{hers}")).await.status, 404);
+    let gone = ines.submit("/account/delete", "/account/delete", &prove).await;
+    assert_eq!(gone.status, 303, "{:?}", gone.events());
+    let left = bob.get(&format!("/tickets/{his}")).await.body;
+    assert!(left.contains("It beeps") && !left.contains("Unplug it.") && !left.contains("ines"), "{left}");
+}

@@ -3,7 +3,7 @@
 use crate::desk::{open, staff};
 use crate::perimeter::{certificate, free_address};
 use crate::process::{Folder, Server, command, run};
-use crate::wire::{get, request};
+use crate::wire::{Visitor, get, request};
 use helpdesk::app;
 use palisade::testing::{TestSite, ran, server};
 use std::collections::BTreeMap;
@@ -148,4 +148,53 @@ fn nmap_finds_the_declared_methods_and_no_others() {
         enumerated.split('"').next().unwrap_or_default().split("&#xa;").filter(|line| line.contains('/')).collect();
     assert!(found.iter().all(|line| line.ends_with("(400 Bad Request)")), "{found:?}");
     ran("scanners::nmap");
+}
+
+// F087; ASVS 6.3.1: an attack tool with the right password in its list, past the limit
+#[test]
+fn hydra_does_not_find_the_password() {
+    let Some(hydra) = server("PALISADE_TEST_HYDRA") else { return };
+    let folder = Folder::new();
+    let desk = Server::start(&folder, &[]);
+    let mut ann = Visitor::new(desk.address);
+    ann.sign_up(&desk, "ann");
+    let words: Vec<String> =
+        (0..60).map(|number| format!("summer-of-the-year-{number}")).chain(["correct horse battery staple".into()]).collect();
+    std::fs::write(folder.0.join("words"), words.join("\n")).unwrap();
+    let mut attacker = Visitor::new(desk.address);
+    let token = attacker.get("/account/login").hidden("csrfmiddlewaretoken").unwrap().to_owned();
+    let cookies: Vec<String> = attacker.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    // a login answers with a redirect, everything else with the form again, or with 429
+    let form = format!(
+        "/account/login:username=^USER^&password=^PASS^&csrfmiddlewaretoken={token}:H=Cookie\\: {}:H=Origin\\: http\\://{}:S=location\\: /tickets",
+        cookies.join("; "),
+        desk.address.to_string().replace(':', "\\:")
+    );
+    let output = Command::new(&hydra)
+        .args(["-I", "-l", "ann", "-t", "4", "-P"])
+        .arg(folder.0.join("words"))
+        .args(["-s", &desk.address.port().to_string(), "127.0.0.1", "http-post-form", &form])
+        .current_dir(&folder.0)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("61 login tries"), "{said}");
+    assert!(!said.contains("password: "), "found: {said}");
+    // the owner's browser still gets in, from the same address
+    ann.submit("/tickets", "/account/logout", &[]);
+    let login = [("username", "ann"), ("password", "correct horse battery staple")];
+    assert_eq!(ann.submit("/account/login", "/account/login", &login).status, 303);
+    let listed = run(&folder, &[], &["lockout", "list", "--containing", "ann"], "");
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains("name and address") && listed.contains("127.0.0.1"), "{listed}{said}{}", desk.stop());
+    assert!(
+        String::from_utf8(run(&folder, &[], &["lockout", "clear", "--user", "ann"], "").stdout).unwrap().contains("lifted 1 lock")
+    );
+    let mut stranger = Visitor::new(desk.address);
+    assert_eq!(stranger.submit("/account/login", "/account/login", &login).status, 303, "the lock is lifted in the running server");
+    let log = desk.stop();
+    let judged = log.matches("event=login_failed").count();
+    println!("hydra: 61 tries, {judged} judged");
+    assert!(judged >= 5 && judged <= 10 && log.contains("event=locked"), "{judged} judged");
+    ran("scanners::hydra");
 }
