@@ -4,7 +4,7 @@ use palisade::auth::{NewUser, Rank};
 use palisade::password::Hasher;
 use palisade::prelude::*;
 use palisade::testing::{Client, TestSite};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 /// Requests of each kind.
@@ -13,7 +13,7 @@ const PASSWORD: &str = "correct horse battery staple";
 
 pub async fn measure() {
     let limits = [("lockout.failures", "100000"), ("lockout.address_failures", "100000"), ("lockout.account_failures", "100000")];
-    let site = TestSite::start(App::new(), &[&limits[..], &[("passwords.hash_queue", "10000")]].concat()).await;
+    let site = TestSite::production(App::new(), &[&limits[..], &[("passwords.hash_queue", "10000")]].concat()).await;
     for number in 0..SAMPLES {
         let (username, email) = (format!("known{number}"), format!("known{number}@example.org"));
         let new = NewUser { username: &username, email: &email, password: PASSWORD, rank: Rank::Plain };
@@ -51,13 +51,18 @@ fn sign_up<'a>(client: &'a mut Client, name: &'a str, token: &'a str) -> std::pi
     })
 }
 
+/// A client behind the proxy.
+fn from(site: &TestSite, address: u32) -> Client {
+    site.client().with_header("x-forwarded-for", &Ipv4Addr::from_bits(address).to_string())
+}
+
 /// Known and unknown in turn, each from an address of its own.
 async fn compare(site: &TestSite, name: &str, ask: Asking) {
     let mut took = [Vec::new(), Vec::new()];
     let mut statuses = Vec::new();
     for number in 0..SAMPLES {
         for (kind, prefix) in ["known", "unknown"].into_iter().enumerate() {
-            let mut client = site.client().from_address(IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number * 2 + kind as u32)));
+            let mut client = from(site, 0x0a00_0000 + number * 2 + kind as u32);
             let token = client.get("/account/login").await.token().unwrap();
             let who = format!("{prefix}{number}");
             let began = Instant::now();
@@ -111,7 +116,7 @@ async fn flood(site: &TestSite) {
     let before = crate::load::memory_mb(std::process::id());
     let began = Instant::now();
     for number in 0..200u32 {
-        let mut client = site.client().from_address(IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0000 + number)));
+        let mut client = from(site, 0x0b00_0000 + number);
         tasks.spawn(async move { client.log_in(&format!("nobody{number}"), "wrong password").await.status.as_u16() });
     }
     let statuses = tasks.join_all().await;

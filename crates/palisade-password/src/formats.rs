@@ -11,12 +11,80 @@ use sha2::{Digest, Sha256};
 
 /// A parsed `algorithm$…` value. Parameters are within bounds that a verification can afford.
 pub(crate) enum Encoded<'a> {
-    Pbkdf2 { digest: Pbkdf2Digest, iterations: u32, salt: &'a str, hash: Vec<u8> },
-    Argon2 { variety: argon2::Algorithm, params: Params, salt: Vec<u8>, hash: Vec<u8> },
-    Scrypt { params: scrypt::Params, salt: &'a str, hash: Vec<u8> },
-    Bcrypt { hash: &'a str },
-    BcryptSha256 { hash: &'a str },
-    Md5 { salt: &'a str, hash: &'a str },
+    Pbkdf2 {
+        digest: Pbkdf2Digest,
+        iterations: u32,
+        salt: &'a str,
+        hash: Vec<u8>,
+    },
+    Argon2 {
+        variety: argon2::Algorithm,
+        params: Params,
+        salt: Vec<u8>,
+        hash: Vec<u8>,
+    },
+    Scrypt {
+        params: scrypt::Params,
+        salt: &'a str,
+        hash: Vec<u8>,
+    },
+    Bcrypt {
+        hash: &'a str,
+    },
+    BcryptSha256 {
+        hash: &'a str,
+    },
+    Md5 {
+        salt: &'a str,
+        hash: &'a str,
+    },
+    /// A legacy hash inside another one, so that whoever steals it has both to break.
+    Wrapped {
+        legacy: Legacy,
+        salt: &'a str,
+        around: Box<Encoded<'a>>,
+    },
+}
+
+/// Hashes that are computed too fast to protect anything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Legacy {
+    Md5,
+    Sha1,
+}
+
+impl Legacy {
+    /// `md5` or `sha1`, the salt, and the hash in hexadecimal: Django's `md5$salt$hash`, `sha1$salt$hash`, `sha1$$hash`, `md5$$hash`, and bare MD5.
+    fn parse(encoded: &str) -> Option<(Self, &str, &str)> {
+        let is_hex = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let (legacy, salt, hash, length) = match encoded.split('$').collect::<Vec<_>>()[..] {
+            [hash] => (Self::Md5, "", hash, 32),
+            ["md5", salt, hash] => (Self::Md5, salt, hash, 32),
+            ["sha1", salt, hash] => (Self::Sha1, salt, hash, 40),
+            _ => return None,
+        };
+        is_hex(hash, length).then_some((legacy, salt, hash))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Md5 => "wrapped_md5",
+            Self::Sha1 => "wrapped_sha1",
+        }
+    }
+
+    fn hash(self, salt: &str, password: &str) -> String {
+        match self {
+            Self::Md5 => hex(&Md5::new().chain_update(salt.as_bytes()).chain_update(password.as_bytes()).finalize()),
+            Self::Sha1 => hex(&Sha1::new().chain_update(salt.as_bytes()).chain_update(password.as_bytes()).finalize()),
+        }
+    }
+}
+
+/// A legacy hash inside a new one; `None` for anything else.
+pub(crate) fn wrap(algorithm: Algorithm, encoded: &str, new_salt: &str) -> Option<String> {
+    let (legacy, salt, hash) = Legacy::parse(encoded)?;
+    Some(format!("{}${salt}${}", legacy.name(), make(algorithm, &hash.to_ascii_lowercase(), new_salt)))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,6 +125,8 @@ impl<'a> Encoded<'a> {
             "scrypt" => scrypt(rest),
             "bcrypt" => Some(Self::Bcrypt { hash: bcrypt(rest)? }),
             "bcrypt_sha256" => Some(Self::BcryptSha256 { hash: bcrypt(rest)? }),
+            "wrapped_md5" => wrapped(Legacy::Md5, rest),
+            "wrapped_sha1" => wrapped(Legacy::Sha1, rest),
             "md5" if accepts_md5 => rest.split_once('$').map(|(salt, hash)| Self::Md5 { salt, hash }),
             _ => None,
         }
@@ -77,10 +147,8 @@ impl<'a> Encoded<'a> {
                 !password.contains('\0') && password.len() <= 72 && bcrypt::verify(password, hash).unwrap_or(false)
             }
             Self::BcryptSha256 { hash } => bcrypt::verify(hex(&Sha256::digest(password.as_bytes())), hash).unwrap_or(false),
-            Self::Md5 { salt, hash } => {
-                let ours = Md5::new().chain_update(salt.as_bytes()).chain_update(password.as_bytes()).finalize();
-                !salt.is_empty() && same(hex(&ours).as_bytes(), hash.as_bytes())
-            }
+            Self::Md5 { salt, hash } => !salt.is_empty() && same(Legacy::Md5.hash(salt, password).as_bytes(), hash.as_bytes()),
+            Self::Wrapped { legacy, salt, around } => around.verifies(&legacy.hash(salt, password)),
         }
     }
 
@@ -99,6 +167,12 @@ impl<'a> Encoded<'a> {
             _ => false,
         }
     }
+}
+
+fn wrapped(legacy: Legacy, rest: &str) -> Option<Encoded<'_>> {
+    let (salt, around) = rest.split_once('$')?;
+    let around = Encoded::parse(around, false).filter(|around| !matches!(around, Encoded::Wrapped { .. }))?;
+    Some(Encoded::Wrapped { legacy, salt, around: Box::new(around) })
 }
 
 fn pbkdf2<'a>(digest: Pbkdf2Digest, rest: &'a str) -> Option<Encoded<'a>> {

@@ -82,6 +82,12 @@ impl Hasher {
         formats::make(self.algorithm, password, salt.expose())
     }
 
+    /// A hash of MD5 or SHA-1, with Django's salt or none, inside a new one: the password still matches, and whoever steals it has both to break.
+    /// `None` for any other hash. At the next login it is replaced.
+    pub fn wrap(&self, encoded: &str) -> Option<String> {
+        formats::wrap(self.algorithm, encoded, random::alphanumeric(22).expose())
+    }
+
     /// Compares a password with a stored hash.
     ///
     /// Never panics. Anything that is not a hash in a known format with parameters in sane bounds is [`Verdict::NoMatch`].

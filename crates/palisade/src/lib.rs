@@ -59,3 +59,8 @@ pub use palisade_macros::{include_static, include_templates};
 pub use palisade_password as password;
 pub use palisade_template as template;
 pub use {async_trait, axum, sea_orm, sea_orm_migration, serde, serde_json};
+
+/// The examples of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/identity.md")]
+struct Identity;

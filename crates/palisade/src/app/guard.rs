@@ -78,7 +78,7 @@ async fn guarded(rule: &RouteRule, arrival: &Arrival, mut request: Request, next
     let Arrival { site, context, client, .. } = arrival;
     // 8: session, then user, both looked up when somebody asks
     let session = site.sessions.open(request.headers(), context.personal().clone());
-    let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, context);
+    let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, request.headers(), context);
     let tokens = site.csrf.tokens(request.headers(), session.cookie_key());
     context.set_values(Arc::new(visitor.clone()));
     let (forms, bound_to) = (tokens.clone(), session.clone());

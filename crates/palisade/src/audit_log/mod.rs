@@ -31,6 +31,8 @@ pub enum Event {
     ProvenAgain,
     /// Ended other sessions.
     SessionsEnded,
+    /// A session is used from another kind of browser, or part of the network, than it was made in.
+    SessionMoved,
     /// Logged out.
     LoggedOut,
     /// Made an account.
@@ -79,6 +81,7 @@ impl fmt::Display for Event {
             Self::RecoveryCodeUsed => "recovery_code_used",
             Self::ProvenAgain => "proven_again",
             Self::SessionsEnded => "sessions_ended",
+            Self::SessionMoved => "session_moved",
             Self::LoggedOut => "logout",
             Self::SignedUp => "signup",
             Self::PasswordChanged => "password_changed",

@@ -1,3 +1,4 @@
+use super::binding::Origin;
 use super::devices::{Devices, agent};
 use super::lockout::{Lockout, Source};
 use super::tokens::Tokens;
@@ -316,7 +317,7 @@ impl Accounts {
     }
 
     /// The user of a session: active, and with the password that the session was made with.
-    pub(super) async fn user_of(&self, session: &Session) -> Result<Option<User>> {
+    pub(super) async fn user_of(&self, session: &Session, from: &Origin<'_>) -> Result<Option<User>> {
         if session.cookie_key().is_none() {
             return Ok(None);
         }
@@ -328,6 +329,9 @@ impl Accounts {
         let Some(row) = row.filter(|row| user_tokens::is_session_auth_hash(&self.ring, &row.password, &hash)) else {
             return Ok(None);
         };
+        if !self.is_at_home(session, from).await? {
+            return Ok(None);
+        }
         let newest = row.session_hash(&self.ring);
         let privileges = session.value::<String>(PRIVILEGES).await?;
         if privileges != Some(row.privileges()) {

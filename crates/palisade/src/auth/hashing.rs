@@ -90,6 +90,14 @@ impl HashPool {
         self.run(move |hasher| hasher.hash(&password)).await
     }
 
+    /// A legacy hash inside a new one; `None` for any other.
+    ///
+    /// # Errors
+    /// When too many are waiting.
+    pub async fn wrap(&self, encoded: String) -> Result<Option<String>, TooBusy> {
+        self.run(move |hasher| hasher.wrap(&encoded)).await
+    }
+
     /// Compares a password with a stored hash, or with nobody's. A refusal takes as long as the dearest kind of hash that was met so far.
     ///
     /// # Errors

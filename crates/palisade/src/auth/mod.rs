@@ -7,6 +7,7 @@
 //! address that was typed. The pages live here and are mended by an update; a site replaces their look, template by template.
 
 mod accounts;
+mod binding;
 mod devices;
 mod hashing;
 mod links;

@@ -6,7 +6,7 @@ use crate::db::{Db, Tx};
 use crate::views::Result;
 use async_trait::async_trait;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::{Map, Value, json};
 
 /// What a part of the site keeps about its users. Given to [`App::personal_data`](crate::App::personal_data).
@@ -72,6 +72,29 @@ impl Accounts {
         tx.commit().await?;
         self.mail.wake();
         Ok(())
+    }
+}
+
+impl Accounts {
+    /// Puts every bare hash of MD5 or SHA-1 inside a strong one, and says how many. Whoever logs in meanwhile is not disturbed.
+    ///
+    /// # Errors
+    /// When the database does not answer; what is wrapped by then stays so.
+    pub async fn wrap_hashes(&self, progress: impl Fn(usize)) -> Result<usize> {
+        let (mut wrapped, mut last) = (0, 0);
+        loop {
+            let batch = Entity::find().filter(Column::Id.gt(last)).order_by_asc(Column::Id).limit(500);
+            let batch = batch.all(&self.database.handle()).await?;
+            let Some(newest) = batch.last() else { return Ok(wrapped) };
+            last = newest.id;
+            for row in &batch {
+                let Some(encoded) = self.hashes.wrap(row.password.clone()).await? else { continue };
+                let tx = self.database.begin().await?;
+                wrapped += usize::from(self.put_password(&tx, row, &encoded).await?);
+                tx.commit().await?;
+                progress(wrapped);
+            }
+        }
     }
 }
 

@@ -1,9 +1,12 @@
+use super::binding::Origin;
+use super::devices::agent;
 use super::{Accounts, User};
 use crate::http::ClientAddress;
 use crate::sessions::Session;
 use crate::views::{Error, PageValues, Personal, RequestContext, Result};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use futures_util::future::BoxFuture;
+use http::HeaderMap;
 use http::request::Parts;
 use palisade_template::{Serde, Value, context};
 use std::sync::Arc;
@@ -17,15 +20,24 @@ struct Inner {
     accounts: Arc<Accounts>,
     session: Session,
     client: ClientAddress,
+    /// What the browser says it is, where there is a session to compare it with.
+    agent: String,
     request_id: Arc<str>,
     personal: Personal,
     user: OnceCell<Option<User>>,
 }
 
 impl Visitor {
-    pub(crate) fn new(accounts: Arc<Accounts>, session: Session, client: ClientAddress, context: &RequestContext) -> Self {
+    pub(crate) fn new(
+        accounts: Arc<Accounts>,
+        session: Session,
+        client: ClientAddress,
+        headers: &HeaderMap,
+        context: &RequestContext,
+    ) -> Self {
+        let agent = if session.cookie_key().is_some() { agent(headers) } else { String::new() };
         let (request_id, personal) = (context.shared_id(), context.personal().clone());
-        Self(Arc::new(Inner { accounts, session, client, request_id, personal, user: OnceCell::new() }))
+        Self(Arc::new(Inner { accounts, session, client, agent, request_id, personal, user: OnceCell::new() }))
     }
 
     /// The signed-in user.
@@ -35,7 +47,10 @@ impl Visitor {
     pub async fn user(&self) -> Result<Option<&User>> {
         // a page that asks depends on who asked, whatever the answer
         self.0.personal.mark();
-        let look_up = || self.0.accounts.user_of(&self.0.session);
+        let look_up = async || {
+            let from = Origin { client: self.0.client, agent: &self.0.agent, request_id: &self.0.request_id };
+            self.0.accounts.user_of(&self.0.session, &from).await
+        };
         Ok(self.0.user.get_or_try_init(look_up).await?.as_ref())
     }
 

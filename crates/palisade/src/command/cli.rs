@@ -29,6 +29,9 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
                 )
                 .arg(username()),
         )
+        .subcommand(
+            Command::new("wrap-hashes").about("Put passwords hashed with MD5 or SHA-1, by an old site, inside strong hashes"),
+        )
         .subcommand(Command::new("sign-out").about("End all sessions of a user").arg(username()))
         .subcommand(Command::new("list").about("List all accounts").arg(flag("json", "Print JSON")));
     let which =

@@ -14,8 +14,9 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
         Some(("password", password)) => set_password(&site, argument(password, "username")).await,
         Some(("remove-factors", remove)) => remove_factors(&site, argument(remove, "username")).await,
         Some(("sign-out", out)) => sign_out(&site, argument(out, "username")).await,
+        Some(("wrap-hashes", _)) => wrap_hashes(&site).await,
         Some(("list", list)) => show(&site, list.get_flag("json")).await,
-        _ => Err(Failed("user create, user password, user remove-factors, user sign-out or user list".into(), 2)),
+        _ => Err(Failed("user create, user password, user remove-factors, user sign-out, user wrap-hashes or user list".into(), 2)),
     }
 }
 
@@ -49,6 +50,19 @@ async fn remove_factors(site: &Site, username: &str) -> Outcome {
     audit_log::record(Event::FactorRemoved, None, "", &format!("{username}, by command"));
     let ended = site.sessions.end_all(id, None).await?;
     Ok(format!("{username} has no second factor any more; {ended} session(s) ended, and a mail says so\n"))
+}
+
+async fn wrap_hashes(site: &Site) -> Outcome {
+    let progress = |done: usize| {
+        if done.is_multiple_of(100) {
+            eprintln!("{done} wrapped so far");
+        }
+    };
+    Ok(match site.accounts().wrap_hashes(progress).await? {
+        0 => "no password is hashed with MD5 or SHA-1\n".into(),
+        1 => "wrapped 1 hash; it is replaced when its owner logs in\n".into(),
+        many => format!("wrapped {many} hashes; each is replaced when its owner logs in\n"),
+    })
 }
 
 async fn sign_out(site: &Site, username: &str) -> Outcome {

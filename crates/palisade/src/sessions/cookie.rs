@@ -1,4 +1,4 @@
-use super::{Session, SessionSettings, SessionStore};
+use super::{Binding, Session, SessionSettings, SessionStore};
 use crate::clock::Clock;
 use crate::http::cookies::{Cookie, Transport};
 use crate::views::Personal;
@@ -15,6 +15,7 @@ pub struct Sessions {
     pub(super) idle: TimeDelta,
     pub(super) absolute: TimeDelta,
     pub(super) cookie: Cookie<'static>,
+    pub(super) binding: Binding,
 }
 
 impl Sessions {
@@ -33,6 +34,7 @@ impl Sessions {
             store,
             clock,
             ring,
+            binding: settings.binding,
             idle: seconds(settings.idle_secs.0),
             absolute: seconds(settings.absolute_secs.0),
             cookie: Cookie { name: "session", transport, same_site: settings.same_site, max_age_secs },

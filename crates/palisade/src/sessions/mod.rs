@@ -17,5 +17,5 @@ pub use migration::migrations;
 pub use own::OwnSession;
 pub(crate) use record::{ADDRESS, AGENT, OWNER};
 pub use session::{MessageLevel, Session};
-pub use settings::{CHECKS, SessionSettings, StoreKind};
+pub use settings::{Binding, CHECKS, SessionSettings, StoreKind};
 pub use store::{DatabaseStore, MemoryStore, SessionStore};

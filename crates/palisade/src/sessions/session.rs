@@ -1,5 +1,5 @@
-use super::Sessions;
 use super::record::Record;
+use super::{Binding, Sessions};
 use crate::views::{Error, Personal, Result};
 use axum::extract::FromRequestParts;
 use http::HeaderValue;
@@ -139,6 +139,11 @@ impl Session {
         Ok(messages.and_then(|messages| serde_json::from_value(messages).ok()).unwrap_or_default())
     }
 
+    /// What happens when it is used from elsewhere.
+    pub(crate) fn binding(&self) -> Binding {
+        self.0.sessions.binding
+    }
+
     pub(super) fn sessions(&self) -> &Sessions {
         &self.0.sessions
     }
@@ -189,7 +194,7 @@ impl Session {
     }
 
     async fn create(&self, mut state: State) -> Result<Option<HeaderValue>> {
-        let Sessions { store, clock, ring, idle, absolute, cookie } = &*self.0.sessions;
+        let Sessions { store, clock, ring, idle, absolute, cookie, .. } = &*self.0.sessions;
         let (now, key) = (clock.now(), self.0.next_key.get_or_init(random::token));
         let began = *state.record.began.get_or_insert(now);
         let expires = (now + *idle).min(began + *absolute);

@@ -11,6 +11,21 @@ pub enum StoreKind {
     Memory,
 }
 
+/// What happens when a session is used from another kind of browser, or another part of the network, than it was made in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    /// Nothing.
+    Off,
+    /// It is recorded.
+    Note,
+    /// Whoever uses it there logs in again; where it was made, it goes on.
+    Ask,
+    /// It ends.
+    End,
+}
+
+setting_words!(Binding, "off, note, ask or end", Off = "off", Note = "note", Ask = "ask", End = "end");
+
 setting_words!(StoreKind, "database or memory", Database = "database", Memory = "memory");
 
 section! {
@@ -22,6 +37,8 @@ section! {
         idle_secs: Secs = |_| Secs(8 * 3600);
         /// Seconds after login after which a session ends whatever happens
         absolute_secs: Secs = |_| Secs(7 * 24 * 3600);
+        /// What happens when it is used from another kind of browser or part of the network: off, note, ask or end
+        binding: Binding = |_| Binding::Note;
         /// Whether the browser forgets the cookie when it closes
         expire_at_browser_close: bool = |_| true;
         /// Whether the cookie is sent over HTTPS only

@@ -149,6 +149,50 @@ async fn a_weaker_hash_is_replaced_at_the_next_login() {
     assert_eq!(site.client().log_in("old", "x").await.status, StatusCode::SEE_OTHER);
 }
 
+// F028: hashes of an old site are put inside strong ones at once, and are replaced when their owners log in
+#[tokio::test]
+async fn no_bare_legacy_hash_remains() {
+    let site = TestSite::start(app(), &[]).await;
+    // "lètmein", by Django's hashers of old
+    let legacy = [
+        ("salted_sha1", "sha1$seasalt$cff36ea83f5706ce9aa7454e63e431fc726b2dc8"),
+        ("plain_sha1", "sha1$$6d138ca3ae545631b3abd71a4f076ce759c5700b"),
+        ("salted_md5", "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3"),
+        ("plain_md5", "88a434c88cca4e900f7874cd98123f43"),
+        ("odd_md5", "md5$$88A434C88CCA4E900F7874CD98123F43"),
+    ];
+    for (name, hash) in legacy {
+        site.client().sign_up(name).await;
+        set(&site, name, hash).await;
+        assert_eq!(
+            site.client().log_in(name, "lètmein").await.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{name}: bare, it opens nothing"
+        );
+    }
+    site.client().sign_up("strong").await;
+    assert_eq!(site.site().accounts().wrap_hashes(|_| ()).await.unwrap(), legacy.len());
+    assert_eq!(site.site().accounts().wrap_hashes(|_| ()).await.unwrap(), 0, "again");
+    let db = site.site().database().handle();
+    let rows: Vec<(String,)> = db.fetch_all(sql!("SELECT password FROM auth_user WHERE username <> 'strong'")).await.unwrap();
+    assert!(
+        rows.iter().all(|(hash,)| hash.starts_with("wrapped_") && hash.contains("$argon2$argon2id$v=19$m=19456,t=2,p=1$")),
+        "{rows:?}"
+    );
+    for (name, hash) in legacy {
+        assert!(!rows.iter().any(|(row,)| row.contains(hash.rsplit('$').next().unwrap())), "the old hash is gone");
+        assert_eq!(site.client().log_in(name, "letmein").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(
+            site.client().log_in(name, hash.rsplit('$').next().unwrap()).await.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "not the hash itself"
+        );
+        assert_eq!(site.client().log_in(name, "lètmein").await.status, StatusCode::SEE_OTHER, "{name}");
+    }
+    let left: Option<(i64,)> = db.fetch_one(sql!("SELECT COUNT(*) FROM auth_user WHERE password LIKE 'wrapped%'")).await.unwrap();
+    assert_eq!(left.unwrap().0, 0, "replaced at login");
+}
+
 // D06: a hash that came from elsewhere is not told apart by time
 #[tokio::test]
 async fn a_foreign_hash_is_as_much_work_as_nobody() {

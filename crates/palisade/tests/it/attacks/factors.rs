@@ -213,3 +213,29 @@ async fn people_see_and_end_their_sessions() {
         assert_eq!(ann.get("/account/sessions").await.header("location"), "/account/again?next=%2Faccount%2Fsessions");
     }
 }
+
+// F042, F043: a stolen cookie in another kind of browser is noted, asked, or ended, as the site says
+#[tokio::test]
+async fn a_stolen_cookie_is_noticed() {
+    for (binding, thief_is, owner_is) in [("off", 200, 200), ("note", 200, 200), ("ask", 303, 200), ("end", 303, 303)] {
+        let site = TestSite::start(app(), &[("sessions.binding", binding)]).await;
+        let mut ann =
+            site.client().with_header("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0");
+        ann.sign_up("ann").await;
+        let mut thief = site.client().with_header("user-agent", "curl/8.0");
+        thief.cookies().extend(ann.cookies().clone());
+        let stolen = thief.get("/mine").await;
+        assert_eq!(stolen.status.as_u16(), thief_is, "{binding}");
+        assert_eq!(has_event(&stolen, "session_moved"), binding != "off", "{binding}: {:?}", stolen.events());
+        if binding == "note" {
+            assert!(!has_event(&thief.get("/mine").await, "session_moved"), "once");
+        }
+        assert_eq!(ann.get("/mine").await.status.as_u16(), owner_is, "{binding}: the owner");
+    }
+    let site = TestSite::start(app(), &[("sessions.binding", "ask")]).await;
+    let mut ann = site.client().from_address([203, 0, 113, 7].into());
+    ann.sign_up("ann").await;
+    let mut near = ann.clone().from_address([203, 0, 99, 1].into());
+    let mut far = ann.clone().from_address([198, 51, 100, 1].into());
+    assert_eq!((near.get("/mine").await.status.as_u16(), far.get("/mine").await.status.as_u16()), (200, 303));
+}
