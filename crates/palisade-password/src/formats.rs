@@ -81,6 +81,13 @@ impl Legacy {
     }
 }
 
+/// The first five digits of a password's SHA-1, and the rest.
+pub(crate) fn range_of(password: &str) -> (String, String) {
+    let mut digits = hex(&Sha1::digest(password.as_bytes())).to_ascii_uppercase();
+    let rest = digits.split_off(5);
+    (digits, rest)
+}
+
 /// A legacy hash inside a new one; `None` for anything else.
 pub(crate) fn wrap(algorithm: Algorithm, encoded: &str, new_salt: &str) -> Option<String> {
     let (legacy, salt, hash) = Legacy::parse(encoded)?;

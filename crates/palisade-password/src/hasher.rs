@@ -108,6 +108,11 @@ impl Hasher {
     }
 }
 
+/// Of a password's SHA-1 in hexadecimal: the five digits by which a list of stolen passwords is asked for a range, and the rest that is looked for in it.
+pub fn range_of(password: &str) -> (String, String) {
+    formats::range_of(password)
+}
+
 /// A value for a user who has no password: no password ever matches it. Django's `!` and 40 random characters.
 pub fn unusable() -> String {
     format!("!{}", random::alphanumeric(40).expose())

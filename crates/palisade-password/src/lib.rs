@@ -20,5 +20,5 @@ mod formats;
 mod hasher;
 mod policy;
 
-pub use hasher::{Algorithm, Hasher, Verdict, is_usable, unusable};
-pub use policy::{Policy, Rule, UserAttributes, Violation};
+pub use hasher::{Algorithm, Hasher, Verdict, is_usable, range_of, unusable};
+pub use policy::{Policy, Rule, UserAttributes, Violation, is_similar};

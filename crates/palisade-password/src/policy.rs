@@ -138,19 +138,20 @@ fn is_common(password: &str) -> bool {
 const MAX_SIMILARITY: f64 = 0.7;
 
 fn similar_attribute(password: &str, user: &UserAttributes<'_>) -> Option<&'static str> {
-    let password = password.to_lowercase();
     let attributes = [
         ("username", user.username),
         ("first name", user.first_name),
         ("last name", user.last_name),
         ("e-mail address", user.email),
     ];
-    let is_similar = |value: &str| {
-        let value = value.to_lowercase();
-        let parts = value.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-        !value.is_empty() && parts.chain([value.as_str()]).any(|part| is_close(&password, part))
-    };
-    attributes.into_iter().find(|(_, value)| is_similar(value)).map(|(name, _)| name)
+    attributes.into_iter().find(|(_, value)| is_similar(password, value)).map(|(name, _)| name)
+}
+
+/// Whether a password is close to a value or to a part of it, as [`Rule::NotSimilarToUser`] judges.
+pub fn is_similar(password: &str, value: &str) -> bool {
+    let (password, value) = (password.to_lowercase(), value.to_lowercase());
+    let parts = value.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    !value.is_empty() && parts.chain([value.as_str()]).any(|part| is_close(&password, part))
 }
 
 /// Django's judgement: a part much shorter than the password says nothing about it.

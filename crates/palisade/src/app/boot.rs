@@ -229,6 +229,7 @@ impl Prepared {
                     mail: mail.clone(),
                     links,
                     throttle: throttle.clone(),
+                    client: client.clone(),
                     second_step: factors.clone(),
                     is_factor_for_staff: settings.mfa.require_for_staff,
                     transport,

@@ -247,11 +247,12 @@ const CHECKS: &[Check<SiteSettings>] = &[
         id: "client.own_hosts_missing",
         django: None,
         level: Level::Error,
-        title: "client.only_hosts leaves out whom this site itself asks: the authority of its certificate, or a block list",
+        title: "client.only_hosts leaves out whom this site itself asks: the authority of its certificate, a block list, or the list of stolen passwords",
         why: "the certificate would not be renewed, or the list not be read again",
-        fix: "add the hosts of acme.directory and http.block_list_urls to client.only_hosts",
+        fix: "add the hosts of acme.directory, http.block_list_urls and passwords.breached_url to client.only_hosts",
         fires: |settings| {
             let own = settings.http.block_list_urls.iter().chain(settings.acme.is_on().then_some(&settings.acme.directory));
+            let own = own.chain(&settings.passwords.breached_url);
             own.into_iter().any(|url| !settings.client.lists(url))
         },
     },

@@ -1,4 +1,5 @@
 use super::binding::Origin;
+use super::breached::Breached;
 use super::devices::{Devices, agent};
 use super::lockout::{Lockout, Source};
 use super::tokens::Tokens;
@@ -6,6 +7,7 @@ use super::user::entity::{ActiveModel, Column, Entity, Model};
 use super::{HashPool, Links, LockoutSettings, PasswordSettings, PersonalData, Rank, SecondStep, TooBusy, User};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
+use crate::http::client::Client;
 use crate::http::cookies::Transport;
 use crate::mail::MailQueue;
 use crate::sessions::{ADDRESS, AGENT, OWNER, Session};
@@ -14,7 +16,7 @@ use crate::views::{Error, ErrorKind, Result};
 use http::{HeaderMap, HeaderValue};
 use palisade_crypto::KeyRing;
 use palisade_crypto::user_tokens;
-use palisade_password::{Hasher, Policy, UserAttributes, Verdict, is_usable};
+use palisade_password::{Hasher, Policy, UserAttributes, Verdict, is_similar, is_usable};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 use serde_json::json;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub struct Accounts {
     pub(super) mail: Arc<MailQueue>,
     pub(crate) links: Links,
     pub(super) devices: Devices,
+    breached: Breached,
     pub(super) lockout: Lockout,
     pub(crate) second_step: Arc<dyn SecondStep>,
     /// Whether those who work here need a second factor.
@@ -48,6 +51,7 @@ pub(crate) struct AccountParts {
     pub(crate) mail: Arc<MailQueue>,
     pub(crate) links: Links,
     pub(crate) throttle: Arc<Throttle>,
+    pub(crate) client: Client,
     pub(crate) second_step: Arc<dyn SecondStep>,
     pub(crate) is_factor_for_staff: bool,
     pub(crate) transport: Transport,
@@ -113,6 +117,7 @@ impl Accounts {
             mail,
             links,
             throttle,
+            client,
             second_step,
             is_factor_for_staff,
             transport,
@@ -137,6 +142,7 @@ impl Accounts {
             mail,
             links,
             devices,
+            breached: Breached::new(settings, client),
             lockout,
             second_step,
             is_factor_for_staff,
@@ -166,13 +172,18 @@ impl Accounts {
         self.policy.help()
     }
 
-    /// Judges a new password of a user.
+    /// Judges a new password of a user, by the rules and by the list of stolen ones.
     ///
     /// # Errors
     /// A sentence for each rule it breaks.
-    pub fn judge(&self, password: &str, username: &str, email: &str) -> Result<(), Vec<String>> {
+    pub async fn judge(&self, password: &str, username: &str, email: &str) -> Result<(), Vec<String>> {
         let user = UserAttributes { username, email, ..Default::default() };
-        self.policy.judge(password, &user).map_err(|broken| broken.iter().map(ToString::to_string).collect())
+        self.policy.judge(password, &user).map_err(|broken| broken.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        // what attackers try first (ASVS 6.2.11)
+        if is_similar(password, self.links.main()) {
+            return Err(vec!["This password is too similar to the name of this site.".into()]);
+        }
+        self.breached.judge(password).await.map_err(|broken| vec![broken])
     }
 
     /// Makes an account.
@@ -180,7 +191,7 @@ impl Accounts {
     /// # Errors
     /// See [`SignUpError`].
     pub async fn sign_up(&self, new: NewUser<'_>) -> Result<User, SignUpError> {
-        self.judge(new.password, new.username, new.email).map_err(SignUpError::Password)?;
+        self.judge(new.password, new.username, new.email).await.map_err(SignUpError::Password)?;
         let password = self.hashes.hash(new.password.to_owned()).await.map_err(|busy| SignUpError::Failed(busy.into()))?;
         let row = self.row(new.username, new.email, password, new.rank);
         let made = self.insert(row).await;
@@ -391,7 +402,7 @@ impl Accounts {
         let Some(row) = row.map_err(|error| SignUpError::Failed(error.into()))? else {
             return Ok(false);
         };
-        self.judge(password, &row.username, &row.email).map_err(SignUpError::Password)?;
+        self.judge(password, &row.username, &row.email).await.map_err(SignUpError::Password)?;
         let replaced = self.replace_password(row, password).await.map_err(SignUpError::Failed)?;
         let lost =
             || SignUpError::Failed(Error::new(ErrorKind::Conflict, "the password was changed by somebody else in this moment"));

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod binding;
+mod breached;
 mod devices;
 mod hashing;
 mod links;
@@ -35,7 +36,7 @@ pub use migration::migrations;
 pub use personal::PersonalData;
 pub(crate) use second::Held;
 pub use second::SecondStep;
-pub use settings::{CHECKS, HasherKind, LOCKOUT_CHECKS, LockoutSettings, PasswordSettings};
+pub use settings::{CHECKS, HasherKind, LOCKOUT_CHECKS, LockoutSettings, PasswordSettings, WhenUnknown};
 pub use user::{Rank, User};
 pub use visitor::Visitor;
 

@@ -35,7 +35,7 @@ pub(super) enum Confirmed {
 impl Accounts {
     /// Begins a sign-up. The work is the same whatever is taken: one hash, two questions, one token, one mail.
     pub(super) async fn register(&self, new: NewUser<'_>, base: &str) -> Result<(), SignUpError> {
-        self.judge(new.password, new.username, new.email).map_err(SignUpError::Password)?;
+        self.judge(new.password, new.username, new.email).await.map_err(SignUpError::Password)?;
         let password = self.hashes.hash(new.password.to_owned()).await.map_err(|busy| SignUpError::Failed(busy.into()))?;
         self.invite(new, password, base).await.map_err(|error| SignUpError::Failed(error.into()))
     }

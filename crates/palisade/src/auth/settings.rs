@@ -15,6 +15,17 @@ pub enum HasherKind {
 
 setting_words!(HasherKind, "argon2id or pbkdf2_sha256", Argon2id = "argon2id", Pbkdf2Sha256 = "pbkdf2_sha256", Md5 = "md5");
 
+/// What happens when the list of stolen passwords does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenUnknown {
+    /// A new password is taken.
+    Pass,
+    /// It is refused, for now.
+    Refuse,
+}
+
+setting_words!(WhenUnknown, "pass or refuse", Pass = "pass", Refuse = "refuse");
+
 impl HasherKind {
     pub(crate) fn algorithm(self) -> Algorithm {
         match self {
@@ -34,6 +45,10 @@ section! {
         min_length: u64 = |_| 12;
         /// Rules for new passwords: similar, common, numeric; length is always judged
         validators: Vec<String> = |_| vec!["similar".into(), "common".into(), "numeric".into()];
+        /// Where ranges of stolen passwords are asked for, such as https://api.pwnedpasswords.com/range or a mirror; none asks nobody
+        breached_url: Option<String> = |_| None;
+        /// What happens to a new password when that does not answer: pass or refuse
+        when_breached_unknown: WhenUnknown = |_| WhenUnknown::Pass;
         /// Hashes computed at once; 0 means one for each core
         hash_jobs: u64 = |_| 0;
         /// Hashes that may wait; more are answered with 503

@@ -57,7 +57,7 @@ pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, for
         let refill = refill.error("new_password_again", "The two passwords differ.");
         return Err(refill.show_with("account/password.html", values).await);
     }
-    if let Err(broken) = accounts.judge(new, &user.username, &user.email) {
+    if let Err(broken) = accounts.judge(new, &user.username, &user.email).await {
         return Err(with_rules(refill, "new_password", broken).show_with("account/password.html", values).await);
     }
     let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/password.html" };

@@ -348,3 +348,54 @@ async fn a_dead_database_is_not_a_wrong_password() {
     assert_eq!(client.get("/health/live").await.status, StatusCode::OK);
     assert_eq!(client.get("/").await.status, StatusCode::OK, "a page that asks for nothing is served");
 }
+
+/// A mirror of a list of stolen passwords: files named by range, as they are published.
+async fn mirror(ranges: &'static [(&'static str, &'static str)]) -> (String, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/range", listener.local_addr().unwrap());
+    let answer = async |axum::extract::Path(range): axum::extract::Path<String>| {
+        assert_eq!(range.len(), 5, "nobody learns more than five digits");
+        ranges.iter().find(|(known, _)| *known == range).map_or("00000:0\r\n", |(_, list)| *list)
+    };
+    let router = axum::Router::new().route("/range/{range}", axum::routing::get(answer));
+    (url, tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }))
+}
+
+// ASVS 6.2.12, 6.2.11: stolen passwords are refused, by a list that learns nothing; away, it does as it was told; the site's name is no password
+#[tokio::test]
+async fn stolen_passwords_and_the_sites_name_are_refused() {
+    // SHA-1 of "the password of a thousand sites" is BCF93…, with a padding line whose count is zero for another one
+    let (range, rest) = palisade::password::range_of("the password of a thousand sites");
+    let (padded, padding) = palisade::password::range_of("a phrase that is only padding");
+    let list = Box::leak(format!("0123456789ABCDEF0123456789ABCDEF012:7\r\n{rest}:23\r\n").into_boxed_str());
+    let pad = Box::leak(format!("{padding}:0\r\n").into_boxed_str());
+    let ranges = Box::leak(Box::new([(&*range.leak(), &*list), (&*padded.leak(), &*pad)]));
+    let (url, server) = mirror(ranges).await;
+    let base = [("client.private_networks", "127.0.0.0/8"), ("passwords.breached_url", url.as_str())];
+    let site = TestSite::start(app(), &base).await;
+    let strict = TestSite::start(app(), &[&base[..], &[("passwords.when_breached_unknown", "refuse")]].concat()).await;
+    let sign_up = async |site: &TestSite, password: &str| {
+        let fields = [("username", "ann"), ("email", "ann@example.org"), ("password", password), ("password_again", password)];
+        site.client().submit("/account/signup", "/account/signup", &fields).await
+    };
+    let refused = sign_up(&site, "the password of a thousand sites").await;
+    assert!(
+        refused.status == StatusCode::UNPROCESSABLE_ENTITY && refused.body.contains("stolen from another site"),
+        "{}",
+        refused.body
+    );
+    for fine in ["a phrase that is only padding", PASSWORD] {
+        assert_eq!(sign_up(&site, fine).await.status, StatusCode::SEE_OTHER, "{fine}");
+    }
+    let named = sign_up(&site, "localhost1234").await;
+    assert!(named.body.contains("too similar to the name of this site"), "{}", named.body);
+    server.abort();
+    let _ = server.await;
+    assert_eq!(sign_up(&site, "the password of a thousand sites").await.status, StatusCode::SEE_OTHER, "away: it passes");
+    let closed = sign_up(&strict, PASSWORD).await;
+    assert!(
+        closed.status == StatusCode::UNPROCESSABLE_ENTITY && closed.body.contains("Nobody can say right now"),
+        "{}",
+        closed.body
+    );
+}

@@ -1,0 +1,57 @@
+//! Whether a password is in a list of those that were stolen somewhere, by a service or a mirror of it that is asked for a range: it learns five digits of
+//! the password's SHA-1, which hundreds of passwords have, and nothing else.
+
+use super::settings::{PasswordSettings, WhenUnknown};
+use crate::http::client::Client;
+use http::{Request, header};
+use palisade_password::range_of;
+
+/// A list that can be asked.
+pub(super) struct Breached {
+    url: Option<String>,
+    when_unknown: WhenUnknown,
+    client: Client,
+}
+
+impl Breached {
+    pub(super) fn new(settings: &PasswordSettings, client: Client) -> Self {
+        let url = settings.breached_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+        Self { url, when_unknown: settings.when_breached_unknown, client }
+    }
+
+    /// What is wrong with the password, in a sentence.
+    pub(super) async fn judge(&self, password: &str) -> Result<(), String> {
+        let Some(url) = &self.url else { return Ok(()) };
+        let (range, rest) = range_of(password);
+        match (self.asked(&format!("{url}/{range}")).await, self.when_unknown) {
+            (Some(list), _) if holds(&list, &rest) => {
+                Err("This password was stolen from another site, and is among those that are tried first.".into())
+            }
+            (None, WhenUnknown::Refuse) => {
+                Err("Nobody can say right now whether this password was stolen somewhere. Please try again in a minute.".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn asked(&self, url: &str) -> Option<String> {
+        // padding: whoever sees the length of the answer learns nothing of the range
+        let request = Request::get(url).header("add-padding", "true").header(header::ACCEPT, "text/plain").body(Default::default());
+        let answer = self.client.send(request.ok()?).await;
+        let answer = answer.inspect_err(|error| {
+            tracing::warn!(target: "palisade", %error, "the list of stolen passwords does not answer");
+        });
+        let answer = answer.ok()?;
+        if !answer.status().is_success() {
+            tracing::warn!(target: "palisade", status = %answer.status(), "the list of stolen passwords does not answer");
+            return None;
+        }
+        String::from_utf8(answer.into_body().to_vec()).ok()
+    }
+}
+
+/// Lines of the rest of a hash, a colon, and how often it was seen; never is padding.
+fn holds(list: &str, rest: &str) -> bool {
+    let mut lines = list.lines().filter_map(|line| line.trim().split_once(':'));
+    lines.any(|(known, count)| known.eq_ignore_ascii_case(rest) && count.trim().parse::<u64>().is_ok_and(|count| count > 0))
+}
