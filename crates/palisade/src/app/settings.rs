@@ -24,7 +24,7 @@ section! {
     SiteSection("site") {
         /// Folder of the database, the key and files
         data: String = |_| "data".into();
-        /// Where the site is reached, such as https://desk.example.org, for links in mail; none means https:// and the first of http.allowed_hosts
+        /// Where the site is reached, such as `https://desk.example.org`, for links in mail; none means https:// and the first of http.allowed_hosts
         url: Option<SiteUrl> = |_| None;
         /// Page to show after login
         home: String = |_| "/".into();

@@ -9,7 +9,7 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::{Map, Value, json};
 
-/// What a part of the site keeps about its users. Given to [`App::personal_data`](crate::App::personal_data).
+/// What a part of the site keeps about its users. Given to [`App::personal_data`](crate::app::App::personal_data).
 #[async_trait]
 pub trait PersonalData: Send + Sync {
     /// Under which name it stands in what a user takes along.

@@ -45,7 +45,7 @@ section! {
         min_length: u64 = |_| 12;
         /// Rules for new passwords: similar, common, numeric; length is always judged
         validators: Vec<String> = |_| vec!["similar".into(), "common".into(), "numeric".into()];
-        /// Where ranges of stolen passwords are asked for, such as https://api.pwnedpasswords.com/range or a mirror; none asks nobody
+        /// Where ranges of stolen passwords are asked for, such as `https://api.pwnedpasswords.com/range` or a mirror; none asks nobody
         breached_url: Option<String> = |_| None;
         /// What happens to a new password when that does not answer: pass or refuse
         when_breached_unknown: WhenUnknown = |_| WhenUnknown::Pass;

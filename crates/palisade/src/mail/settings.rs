@@ -80,7 +80,7 @@ section! {
     MailSettings("mail") {
         /// Where mail goes: console:, smtp://… or smtps://…; memory: keeps it, for tests
         url: MailUrl = |_| "console:".parse().expect("a URL");
-        /// Whom mail is from, such as Help desk <desk@example.org>; none means noreply@ and the first allowed host
+        /// Whom mail is from, such as `Help desk <desk@example.org>`; none means noreply@ and the first allowed host
         from: Option<Sender> = |_| None;
     }
 }

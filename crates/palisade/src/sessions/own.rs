@@ -39,7 +39,7 @@ impl Sessions {
             is_open.then_some(OwnSession { id, agent, address, began: record.began, seen: record.seen, is_this: false })
         };
         let mut all: Vec<OwnSession> = all.into_iter().filter_map(shown).collect();
-        all.sort_by(|one, other| other.seen.cmp(&one.seen));
+        all.sort_by_key(|session| std::cmp::Reverse(session.seen));
         Ok(all)
     }
 
