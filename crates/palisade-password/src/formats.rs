@@ -68,8 +68,8 @@ impl Legacy {
 
     fn name(self) -> &'static str {
         match self {
-            Self::Md5 => "wrapped_md5",
-            Self::Sha1 => "wrapped_sha1",
+            Self::Md5 => "wmd5",
+            Self::Sha1 => "wsha1",
         }
     }
 
@@ -91,7 +91,14 @@ pub(crate) fn range_of(password: &str) -> (String, String) {
 /// A legacy hash inside a new one; `None` for anything else.
 pub(crate) fn wrap(algorithm: Algorithm, encoded: &str, new_salt: &str) -> Option<String> {
     let (legacy, salt, hash) = Legacy::parse(encoded)?;
-    Some(format!("{}${salt}${}", legacy.name(), make(algorithm, &hash.to_ascii_lowercase(), new_salt)))
+    let hash = hash.to_ascii_lowercase();
+    let around = match algorithm {
+        // Django's column has 128 characters: a salt of 96 random bits and an output of 192 leave room for the old salt
+        Algorithm::Argon2id { .. } => argon2id(algorithm, &hash, &new_salt[..16], 24),
+        _ => make(algorithm, &hash, new_salt),
+    };
+    let wrapped = format!("{}${salt}${around}", legacy.name());
+    (wrapped.len() <= 128).then_some(wrapped)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,17 +116,21 @@ const MAX_BCRYPT_COST: u32 = 17;
 
 pub(crate) fn make(algorithm: Algorithm, password: &str, salt: &str) -> String {
     match algorithm {
-        Algorithm::Argon2id { memory_kib, passes, lanes } => {
-            let params = Params::new(memory_kib, passes, lanes, Some(32)).expect("settings keep Argon2's parameters in range");
-            let hash = argon2_hash(argon2::Algorithm::Argon2id, params, password, salt.as_bytes(), 32);
-            let hash = STANDARD_NO_PAD.encode(hash.expect("a salt of 22 bytes and an output of 32 are in range"));
-            format!("argon2$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${}${hash}", STANDARD_NO_PAD.encode(salt))
-        }
+        Algorithm::Argon2id { .. } => argon2id(algorithm, password, salt, 32),
         Algorithm::Pbkdf2Sha256 { iterations } => {
             let hash = pbkdf2_hash(Pbkdf2Digest::Sha256, password, salt, iterations);
             format!("pbkdf2_sha256${iterations}${salt}${}", STANDARD.encode(hash))
         }
     }
+}
+
+/// Argon2id, for those that are; nothing for others.
+fn argon2id(algorithm: Algorithm, password: &str, salt: &str, length: usize) -> String {
+    let Algorithm::Argon2id { memory_kib, passes, lanes } = algorithm else { return String::new() };
+    let params = Params::new(memory_kib, passes, lanes, Some(length)).expect("settings keep Argon2's parameters in range");
+    let hash = argon2_hash(argon2::Algorithm::Argon2id, params, password, salt.as_bytes(), length);
+    let hash = STANDARD_NO_PAD.encode(hash.expect("salts of 16 bytes and more and outputs of 24 and more are in range"));
+    format!("argon2$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${}${hash}", STANDARD_NO_PAD.encode(salt))
 }
 
 impl<'a> Encoded<'a> {
@@ -132,8 +143,8 @@ impl<'a> Encoded<'a> {
             "scrypt" => scrypt(rest),
             "bcrypt" => Some(Self::Bcrypt { hash: bcrypt(rest)? }),
             "bcrypt_sha256" => Some(Self::BcryptSha256 { hash: bcrypt(rest)? }),
-            "wrapped_md5" => wrapped(Legacy::Md5, rest),
-            "wrapped_sha1" => wrapped(Legacy::Sha1, rest),
+            "wmd5" => wrapped(Legacy::Md5, rest),
+            "wsha1" => wrapped(Legacy::Sha1, rest),
             "md5" if accepts_md5 => rest.split_once('$').map(|(salt, hash)| Self::Md5 { salt, hash }),
             _ => None,
         }

@@ -207,12 +207,12 @@ const RECENT: u32 = 30;
 
 /// The pages of accounts. What sends mail, or looks at a password, has limits: by client, and by the address that mail goes to.
 fn account_routes() -> Routes {
-    let by_client = || Limit::new("account", By::Address, "30/m");
+    let by_client = || Limit::new("account", By::Address, "60/m");
     let by_address = |name| Limit::new(name, By::Field("email"), "5/h");
     Routes::new()
         .route("/account/login", public().get(login::show_login).post(login::login))
         .route("/account/logout", public().post(login::logout))
-        .route("/account/signup", public().get(signup::show).post(signup::sign_up).limit(by_address("signup")))
+        .route("/account/signup", public().get(signup::show).post(signup::sign_up).limit(by_address("signup")).limit(by_client()))
         .route("/account/signup/sent", public().get(signup::sent))
         .route("/account/confirm", public().get(signup::show_confirm).post(signup::confirm).limit(by_client()))
         .route("/account/reset", public().get(password::show_ask).post(password::ask).limit(by_address("reset")).limit(by_client()))
@@ -220,8 +220,8 @@ fn account_routes() -> Routes {
         .route("/account/reset/new", public().get(password::show_new).post(password::reset).limit(by_client()))
         .route("/account", signed_in().get(personal::overview))
         .route("/account/password", signed_in().get(password::show).post(password::change))
-        .route("/account/email", signed_in().get(email::show).post(email::change).limit(by_address("email")))
-        .route("/account/email/confirm", public().get(email::show_confirm).post(email::confirm))
+        .route("/account/email", signed_in().get(email::show).post(email::change).limit(by_address("email")).limit(by_client()))
+        .route("/account/email/confirm", public().get(email::show_confirm).post(email::confirm).limit(by_client()))
         .route("/account/login/second", public().get(mfa::show_second).post(mfa::second).limit(by_client()))
         .route("/account/again", signed_in().get(again::show).post(again::prove))
         .route("/account/sessions", signed_in().fresh(RECENT).get(sessions::show).post(sessions::end))

@@ -4,7 +4,7 @@ use super::devices::{Devices, agent};
 use super::lockout::{Lockout, Source};
 use super::tokens::Tokens;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
-use super::{HashPool, Links, LockoutSettings, PasswordSettings, PersonalData, Rank, SecondStep, TooBusy, User};
+use super::{Factor, HashPool, Links, LockoutSettings, PasswordSettings, PersonalData, Rank, SecondStep, TooBusy, User};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
 use crate::http::client::Client;
@@ -240,10 +240,10 @@ impl Accounts {
     }
 
     /// Signs a user in: a new session key, always, and the time of the login.
-    pub(super) async fn log_in(&self, session: &Session, from: Source<'_>, row: Model, has_factor: bool) -> Result<User> {
+    pub(super) async fn log_in(&self, session: &Session, from: Source<'_>, row: Model, factor: Factor) -> Result<User> {
         session.renew().await?;
         self.tie(session, &row).await?;
-        self.proven_now(session, has_factor).await?;
+        self.proven_now(session, factor).await?;
         session.insert(AGENT, agent(from.headers)).await?;
         session.insert(ADDRESS, from.client.to_string()).await?;
         let user = row.public();
@@ -274,10 +274,8 @@ impl Accounts {
     ) -> Result<Option<HeaderValue>> {
         let tx = self.database.begin().await?;
         if let Some(known) = self.devices.known(from.headers, Some(row)).await? {
-            if is_trusted {
-                self.devices.trust(&tx, &known.hash).await?;
-                tx.commit().await?;
-            }
+            self.devices.seen(&tx, &known.hash, is_trusted).await?;
+            tx.commit().await?;
             return Ok(None);
         }
         let cookie = self.devices.remember(&tx, from.headers, row, from.client, is_trusted).await?;

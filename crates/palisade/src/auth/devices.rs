@@ -95,10 +95,13 @@ impl Devices {
         Ok(self.cookie.set(token.expose()))
     }
 
-    /// Trusts a known browser for a while.
-    pub(super) async fn trust(&self, tx: &Tx, hash: &str) -> Result<(), DbErr> {
-        let trusted = ActiveModel { trusted_until: Set(self.trusted_until()), ..Default::default() };
-        Entity::update_many().set(trusted).filter(Column::Hash.eq(hash)).exec(tx).await.map(drop)
+    /// A known browser was used again, and perhaps told to be trusted for a while.
+    pub(super) async fn seen(&self, tx: &Tx, hash: &str, is_trusted: bool) -> Result<(), DbErr> {
+        let mut seen = ActiveModel { seen: Set(self.clock.now().timestamp()), ..Default::default() };
+        if is_trusted {
+            seen.trusted_until = Set(self.trusted_until());
+        }
+        Entity::update_many().set(seen).filter(Column::Hash.eq(hash)).exec(tx).await.map(drop)
     }
 
     /// The browsers of an account that are trusted.

@@ -49,7 +49,9 @@ impl Costs {
 /// Algorithm and parameters of a stored hash; those of new ones for nobody.
 fn kind(encoded: Option<&str>) -> &str {
     let encoded = encoded.unwrap_or("argon2$argon2id$v=19$");
-    let end = encoded.match_indices('$').nth(1).map_or(encoded.len(), |(at, _)| at);
+    // the salt comes first in those of old sites
+    let place = usize::from(!encoded.starts_with('w'));
+    let end = encoded.match_indices('$').nth(place).map_or(encoded.len(), |(at, _)| at);
     &encoded[..end.min(64)]
 }
 

@@ -11,6 +11,7 @@
 //! the attack comes from everywhere. Whether there is such an account makes no difference to any of it.
 
 use super::devices::agent;
+use super::user::entity::Model as Account;
 use super::{Accounts, Attempt, LockoutSettings};
 use crate::audit_log::{self, Event};
 use crate::clock::Clock;
@@ -68,6 +69,18 @@ pub(crate) struct Source<'a> {
     pub(crate) request_id: &'a str,
 }
 
+/// What guesses at different things are counted under, so that nobody's guesses at one count against another.
+#[derive(Clone, Copy)]
+struct Kinds {
+    both: &'static str,
+    whole: &'static str,
+    browser: &'static str,
+}
+
+const PASSWORDS: Kinds = Kinds { both: "name and address", whole: "name", browser: "browser" };
+const CODES: Kinds = Kinds { both: "code and address", whole: "code", browser: "code and browser" };
+const SIGN_UPS: Kinds = Kinds { both: "sign-up and address", whole: "sign-up", browser: "sign-up and browser" };
+
 /// What became of a guess.
 pub(crate) enum Guess {
     Right,
@@ -112,20 +125,21 @@ impl Lockout {
         }
     }
 
-    fn counted(&self, username: &str, client: ClientAddress, device: Option<&str>) -> Vec<Counted> {
+    /// `who` is a name, or what else is guessed at; the kinds keep the one apart from the other.
+    fn counted(&self, kinds: Kinds, who: &str, client: ClientAddress, device: Option<&str>) -> Vec<Counted> {
         let settings = &self.settings;
         let counted = |kind, who: String, failures, windows, absolution| {
             let policy = self.policy(failures, windows);
             Counted { kind, who, policy, absolution }
         };
         if let Some(device) = device {
-            return vec![counted("browser", format!("{device} {username}"), settings.failures, 1, Absolution::All)];
+            return vec![counted(kinds.browser, format!("{device} {who}"), settings.failures, 1, Absolution::All)];
         }
         let network = network(client.0);
         vec![
-            counted("name and address", format!("{network} {username}"), settings.failures, 1, Absolution::All),
+            counted(kinds.both, format!("{network} {who}"), settings.failures, 1, Absolution::All),
             counted("address", network.to_string(), settings.address_failures, 10, Absolution::One),
-            counted("name", username.to_owned(), settings.account_failures, 60, Absolution::One),
+            counted(kinds.whole, who.to_owned(), settings.account_failures, 60, Absolution::One),
         ]
     }
 
@@ -141,7 +155,11 @@ impl Lockout {
             match standing {
                 Standing::Open => {}
                 Standing::Last(length) => begun.push((place, length)),
-                Standing::Locked(wait) => return Ok(Err(wait)),
+                Standing::Locked(wait) => {
+                    // nobody looks at this guess: it counts nowhere
+                    self.take_back(&all[..place]).await;
+                    return Ok(Err(wait));
+                }
             }
         }
         Ok(Ok(begun))
@@ -161,6 +179,13 @@ impl Lockout {
         let gone = Entity::delete_by_id(counted.id()).filter(Column::IsLifted.eq(true)).exec(&tx).await?;
         tx.commit().await?;
         Ok(gone.rows_affected == 1)
+    }
+
+    /// A guess that nobody has judged: it counts nowhere, and those before it stay.
+    async fn take_back(&self, all: &[Counted]) {
+        for counted in all {
+            self.throttle.absolve(counted.kind, &counted.who, Absolution::One, self.now()).await;
+        }
     }
 
     async fn absolve(&self, all: &[Counted]) {
@@ -207,7 +232,7 @@ impl Accounts {
         let row = self.by_name(username).await?;
         let device = self.devices.known(from.headers, row.as_ref()).await?;
         let device = device.as_ref().map(|known| known.hash.as_str());
-        let counted = self.lockout.counted(username, from.client, device);
+        let counted = self.lockout.counted(PASSWORDS, username, from.client, device);
         let begun = match self.lockout.count(&counted).await? {
             Ok(begun) => begun,
             Err(wait) => return Ok(Attempt::Locked(wait)),
@@ -220,29 +245,70 @@ impl Accounts {
                     self.lockout.write(&counted[place], length, shown, from).await?;
                 }
             }
-            // right, or nobody knows: no failure
-            _ => self.lockout.absolve(&counted).await,
+            Ok(Attempt::Welcome(_)) => self.lockout.absolve(&counted).await,
+            // nobody has looked
+            Ok(Attempt::Locked(_)) | Err(_) => self.lockout.take_back(&counted).await,
         }
         judged
     }
 
-    /// Judges a guess at something else than a password, such as the code of a second factor; `what` names it, and whose it is.
+    /// Judges a guess at the code of a user's second factor.
     ///
     /// # Errors
     /// As [`Accounts::attempt`].
-    pub(crate) async fn guess(&self, from: Source<'_>, what: &str, judge: impl Future<Output = Result<bool>>) -> Result<Guess> {
-        let counted = self.lockout.counted(what, from.client, None);
-        let begun = match self.lockout.count(&counted).await? {
+    pub(crate) async fn guess_code(
+        &self,
+        from: Source<'_>,
+        account: &Account,
+        judge: impl Future<Output = Result<bool>>,
+    ) -> Result<Guess> {
+        let device = self.devices.known(from.headers, Some(account)).await?.map(|known| known.hash);
+        let counted = self.lockout.counted(CODES, &account.id.to_string(), from.client, device.as_deref());
+        self.guess(from, &counted, &account.username, judge).await
+    }
+
+    /// Judges a guess at the password of a sign-up that is not ended.
+    ///
+    /// # Errors
+    /// As [`Accounts::attempt`].
+    pub(super) async fn guess_sign_up(
+        &self,
+        from: Source<'_>,
+        hash: &str,
+        judge: impl Future<Output = Result<bool>>,
+    ) -> Result<Guess> {
+        let counted = self.lockout.counted(SIGN_UPS, hash, from.client, None);
+        self.guess(from, &counted, "(sign-up)", judge).await
+    }
+
+    /// Judges a guess; `shown` names whose it is.
+    ///
+    /// # Errors
+    /// As [`Accounts::attempt`].
+    async fn guess(
+        &self,
+        from: Source<'_>,
+        counted: &[Counted],
+        shown: &str,
+        judge: impl Future<Output = Result<bool>>,
+    ) -> Result<Guess> {
+        let begun = match self.lockout.count(counted).await? {
             Ok(begun) => begun,
             Err(wait) => return Ok(Guess::Locked(wait)),
         };
-        let judged = judge.await;
-        if !matches!(judged, Ok(false)) {
-            self.lockout.absolve(&counted).await;
-            return judged.map(|_| Guess::Right);
+        match judge.await {
+            Ok(true) => {
+                self.lockout.absolve(counted).await;
+                return Ok(Guess::Right);
+            }
+            Err(error) => {
+                self.lockout.take_back(counted).await;
+                return Err(error);
+            }
+            Ok(false) => {}
         }
         for (place, length) in begun {
-            self.lockout.write(&counted[place], length, what, from).await?;
+            self.lockout.write(&counted[place], length, shown, from).await?;
         }
         Ok(Guess::Wrong)
     }

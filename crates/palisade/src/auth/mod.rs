@@ -34,8 +34,8 @@ pub(crate) use lockout::Guess;
 pub use lockout::{Lifted, Lock};
 pub use migration::migrations;
 pub use personal::PersonalData;
-pub(crate) use second::Held;
 pub use second::SecondStep;
+pub(crate) use second::{Factor, Held};
 pub use settings::{CHECKS, HasherKind, LOCKOUT_CHECKS, LockoutSettings, PasswordSettings, WhenUnknown};
 pub use user::{Rank, User};
 pub use visitor::Visitor;
@@ -44,5 +44,5 @@ pub use visitor::Visitor;
 fn same_address(address: &str) -> sea_orm::sea_query::SimpleExpr {
     use sea_orm::sea_query::{Expr, ExprTrait, Func};
     let stored = Func::lower(Expr::col(user::entity::Column::Email));
-    Expr::expr(stored).eq(address.to_ascii_lowercase())
+    Expr::expr(stored).eq(Func::lower(Expr::val(address)))
 }

@@ -49,6 +49,7 @@ impl Accounts {
         let change = ActiveModel { is_active: Set(false), ..Default::default() };
         Entity::update_many().set(change).filter(Column::Id.eq(row.id)).exec(&tx).await?;
         self.tokens.forget(&tx, row.id, None).await?;
+        self.devices.forget(&tx, row.id).await?;
         self.tell(&tx, row, &row.email, "The account was closed. Whoever works here can open it again.", base).await?;
         tx.commit().await?;
         self.mail.wake();

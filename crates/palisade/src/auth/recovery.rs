@@ -91,7 +91,7 @@ impl Accounts {
         .await?;
         tx.commit().await?;
         self.mail.wake();
-        Ok(Used::Done(user))
+        Ok(Used::Done(Model { password: encoded, ..user }))
     }
 
     /// Asks both addresses of a user, who proved to know the password, whether mail is to go to `new`.

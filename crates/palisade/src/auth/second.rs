@@ -29,6 +29,19 @@ pub trait SecondStep: Any + Send + Sync {
 
 /// When the password, or more, was typed last.
 const PROVEN_AT: &str = "_palisade_proven_at";
+/// How a login has proven a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Factor {
+    /// There was none.
+    None,
+    /// By a browser that is trusted.
+    Trusted,
+    /// By a code.
+    Typed,
+}
+
+/// That the browser was trusted.
+const TRUSTED: &str = "_palisade_trusted";
 /// When a second factor was proven.
 const FACTOR_AT: &str = "_palisade_factor_at";
 const PENDING: &str = "_palisade_pending";
@@ -77,13 +90,14 @@ impl Accounts {
     }
 
     /// Writes down that the visitor has just proven who they are.
-    pub(super) async fn proven_now(&self, session: &Session, has_factor: bool) -> Result<()> {
+    pub(super) async fn proven_now(&self, session: &Session, factor: Factor) -> Result<()> {
         let now = self.clock.now().timestamp();
         session.insert(PROVEN_AT, now).await?;
-        if has_factor {
-            session.insert(FACTOR_AT, now).await?;
+        match factor {
+            Factor::None => Ok(()),
+            Factor::Trusted => session.insert(TRUSTED, true).await,
+            Factor::Typed => session.insert(FACTOR_AT, now).await,
         }
-        Ok(())
     }
 }
 
@@ -91,6 +105,7 @@ impl Accounts {
     /// There is no second factor any more that this session could have proven.
     pub(crate) async fn log_out_of_factor(&self, session: &Session) -> Result<()> {
         session.remove(FACTOR_AT).await?;
+        session.remove(TRUSTED).await?;
         session.rotate().await
     }
 }
@@ -101,7 +116,13 @@ impl Visitor {
     /// # Errors
     /// When the store of the sessions does not answer.
     pub async fn has_factor(&self) -> Result<bool> {
-        Ok(self.user().await?.is_some() && self.session().value::<i64>(FACTOR_AT).await?.is_some())
+        let is_trusted = async || Ok::<_, crate::views::Error>(self.session().value::<bool>(TRUSTED).await? == Some(true));
+        Ok(self.user().await?.is_some() && (self.has_typed_code().await? || is_trusted().await?))
+    }
+
+    /// Whether the code of a second factor was typed in this session.
+    pub(crate) async fn has_typed_code(&self) -> Result<bool> {
+        Ok(self.session().value::<i64>(FACTOR_AT).await?.is_some())
     }
 
     /// Whether the visitor has proven who they are within this time.
@@ -118,7 +139,7 @@ impl Visitor {
     /// # Errors
     /// When the store of the sessions does not answer.
     pub(crate) async fn factor_proven(&self) -> Result<()> {
-        self.accounts().proven_now(self.session(), true).await?;
+        self.accounts().proven_now(self.session(), Factor::Typed).await?;
         self.session().rotate().await
     }
 }

@@ -3,6 +3,7 @@ use crate::app::Site;
 use crate::audit_log::{self, Event};
 use crate::auth::{NewUser, Rank, SignUpError};
 use crate::forms::{Email, Field, Username};
+use crate::sessions::StoreKind;
 use clap::ArgMatches;
 use palisade_crypto::Secret;
 use std::io::{IsTerminal, Read};
@@ -44,6 +45,7 @@ async fn set_password(site: &Site, username: &str) -> Outcome {
 }
 
 async fn remove_factors(site: &Site, username: &str) -> Outcome {
+    reachable(site)?;
     let told = "Those who run the site removed your second factors: a password is enough until you add a new one. All sessions have ended.";
     let Some(id) = site.accounts().tell_by_name(username, told).await? else { return Err(unknown(username)) };
     site.factors.remove(id).await?;
@@ -66,10 +68,22 @@ async fn wrap_hashes(site: &Site) -> Outcome {
 }
 
 async fn sign_out(site: &Site, username: &str) -> Outcome {
+    reachable(site)?;
     let Some(id) = site.accounts().id_of(username).await? else { return Err(unknown(username)) };
     let ended = site.sessions.end_all(id, None).await?;
     audit_log::record(Event::SessionsEnded, None, "", &format!("{username} ({ended}), by command"));
     Ok(format!("{ended} session(s) of {username} ended\n"))
+}
+
+/// Sessions in the memory of the server are not within reach of another process.
+fn reachable(site: &Site) -> Result<(), Failed> {
+    match site.settings().sessions.store {
+        StoreKind::Database => Ok(()),
+        StoreKind::Memory => Err(Failed(
+            "sessions.store is memory: restart the server to end sessions, or set sessions.store = \"database\"".into(),
+            1,
+        )),
+    }
 }
 
 fn unknown(username: &str) -> Failed {

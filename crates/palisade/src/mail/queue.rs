@@ -111,8 +111,10 @@ impl MailQueue {
     pub async fn deliver(&self) -> Result<usize, DbErr> {
         let now = self.clock.now().timestamp();
         let mut sent = 0;
-        let due = Entity::find().filter(Column::Due.lte(now)).order_by_asc(Column::Due).order_by_asc(Column::Id).limit(BATCH);
+        let due = Entity::find().filter(Column::Due.lte(now)).order_by_asc(Column::Expires).order_by_asc(Column::Id).limit(BATCH);
         for row in due.all(&self.database.handle()).await? {
+            // one before it may have taken its time
+            let now = self.clock.now().timestamp();
             if self.is_mine(&row, now).await? && self.attempt(row, now).await? {
                 sent += 1;
             }

@@ -42,7 +42,7 @@ impl Smtp {
         let message = message.body(mail.text.clone()).map_err(|error| never(error.to_string()))?;
         self.transport.send(message).await.map(drop).map_err(|error| match error.status() {
             // the server's words may repeat the address: the number says enough
-            Some(code) if error.is_permanent() => never(format!("the server refused it: {code}")),
+            Some(code) if is_about_this_mail(&code.to_string()) => never(format!("the server refused it: {code}")),
             Some(code) => NotSent::Yet(format!("the server did not take it: {code}")),
             None => NotSent::Yet(error.to_string()),
         })
@@ -53,6 +53,12 @@ impl Mailer for Smtp {
     fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), NotSent>> {
         Box::pin(self.hand_over(mail))
     }
+}
+
+/// Whether a refusal is about this address or this message ([RFC 5321 section 4.2.3](https://www.rfc-editor.org/rfc/rfc5321#section-4.2.3)). A wrong password or a
+/// server in trouble is not: mail waits for somebody to mend it.
+fn is_about_this_mail(code: &str) -> bool {
+    ["550", "551", "552", "553", "554", "555"].contains(&code)
 }
 
 fn is_this_machine(host: &str) -> bool {

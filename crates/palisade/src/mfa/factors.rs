@@ -152,6 +152,10 @@ impl Factors {
     /// New recovery codes; the old ones are dead.
     pub(super) async fn new_codes(&self, user: &User) -> Result<Vec<String>> {
         let tx = self.database.begin().await?;
+        // the row is locked: of two at once, the second one's codes are all there are
+        let same = totp::ActiveModel { is_confirmed: Set(true), ..Default::default() };
+        let theirs = totp::Entity::update_many().set(same).filter(totp::Column::UserId.eq(user.id));
+        theirs.filter(totp::Column::IsConfirmed.eq(true)).exec(&tx).await?;
         let codes = self.put_codes(&tx, user.id).await?;
         tx.commit().await?;
         Ok(codes)

@@ -4,7 +4,7 @@ use super::Factors;
 use super::factors::Proven;
 use crate::audit_log::Event;
 use crate::auth::views::{audit, locked, login, source};
-use crate::auth::{Guess, User, Visitor};
+use crate::auth::{Factor, Guess, Held, User, Visitor};
 use crate::forms::{Form, Line};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
@@ -53,8 +53,8 @@ pub(crate) async fn second(visitor: Visitor, headers: HeaderMap, form: Form<Seco
     let Some(typed) = typed else {
         return Err(refill.show("account/second.html").await);
     };
-    match guessed(&visitor, &headers, &held.user(), &typed.code).await? {
-        Guess::Right => login::welcome(&visitor, &headers, held, true, typed.remember).await,
+    match guessed(&visitor, &headers, &held, &typed.code).await? {
+        Guess::Right => login::welcome(&visitor, &headers, held, Factor::Typed, typed.remember).await,
         Guess::Locked(wait) => Err(locked(refill, wait, "account/second.html", context! {}).await),
         Guess::Wrong => Err(refill.error("code", WRONG).set("code", "").show("account/second.html").await),
     }
@@ -63,7 +63,8 @@ pub(crate) async fn second(visitor: Visitor, headers: HeaderMap, form: Form<Seco
 const WRONG: &str = "This code is wrong, or was used already. Wait for the next one.";
 
 /// Counts a guess at a code, and judges it.
-async fn guessed(visitor: &Visitor, headers: &HeaderMap, user: &User, code: &str) -> Result<Guess> {
+async fn guessed(visitor: &Visitor, headers: &HeaderMap, held: &Held, code: &str) -> Result<Guess> {
+    let user = &held.user();
     let judge = async {
         let proven = factors(visitor)?.prove(user, code).await?;
         if proven == Some(Proven::Recovery) {
@@ -71,7 +72,7 @@ async fn guessed(visitor: &Visitor, headers: &HeaderMap, user: &User, code: &str
         }
         Ok(proven.is_some())
     };
-    let guess = visitor.accounts().guess(source(visitor, headers), &format!("code of {}", user.username), judge).await?;
+    let guess = visitor.accounts().guess_code(source(visitor, headers), &held.account, judge).await?;
     if matches!(guess, Guess::Wrong) {
         audit(visitor, Event::SecondStepFailed, &user.username);
     }
@@ -152,6 +153,7 @@ pub(crate) async fn new_codes(
     form: Form<Nothing>,
 ) -> Result<Response> {
     form.valid_or_show("account/factors.html").await?;
+    typed_a_code(&visitor).await?;
     let codes = factors(&visitor)?.new_codes(&user).await?;
     let accounts = visitor.accounts();
     accounts.factors_changed(visitor.session(), &user, "New recovery codes were made.", &accounts.links.base(&headers)).await?;
@@ -162,6 +164,7 @@ pub(crate) async fn new_codes(
 /// `POST /account/factors/remove`: all factors are gone.
 pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Nothing>) -> Result<Response> {
     form.valid_or_show("account/factors.html").await?;
+    typed_a_code(&visitor).await?;
     factors(&visitor)?.remove(user.id).await?;
     let accounts = visitor.accounts();
     let told = "The second factors were removed: a password is enough from now on.";
@@ -170,6 +173,12 @@ pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, for
     audit(&visitor, Event::FactorRemoved, &user.username);
     visitor.session().message(MessageLevel::Success, "Your second factors are removed. All other sessions are ended.").await?;
     Ok(redirect_to("/account/factors").into_response())
+}
+
+/// A browser that is trusted stands for a code at login, and not for what changes the factors: it may be stolen.
+async fn typed_a_code(visitor: &Visitor) -> Result<()> {
+    let said = "You logged in without a code. Let all browsers be asked again, below, log in with a code, and come back.";
+    if visitor.has_typed_code().await? { Ok(()) } else { Err(Error::new(ErrorKind::Forbidden, said)) }
 }
 
 /// `POST /account/factors/browsers`: no browser is trusted any more.

@@ -158,19 +158,27 @@ impl Access {
                     let is_fresh = visitor.is_fresh(TimeDelta::minutes(i64::from(*minutes))).await?;
                     judged(visitor, is_fresh, Verdict::ProveAgain).await
                 }
+                Rule::Can(_) => {
+                    let verdict = self.0.judge_user(visitor.user().await?, database, request).await?;
+                    let lacks = verdict == Verdict::Allow && lacks_factor(visitor).await?;
+                    Ok(if lacks { Verdict::AddFactor } else { verdict })
+                }
                 rule => rule.judge_user(visitor.user().await?, database, request).await,
             }
         })
     }
 }
 
+/// Whether somebody works here, or may do everything, and has proven no second factor, which the site asks of them.
+async fn lacks_factor(visitor: &Visitor) -> Result<bool> {
+    let works_here = visitor.user().await?.is_some_and(|user| user.is_staff || user.is_superuser);
+    Ok(works_here && visitor.accounts().is_factor_for_staff && !visitor.has_factor().await?)
+}
+
 /// Those who work here have a second factor, unless the site says otherwise.
 async fn judge_staff(visitor: &Visitor) -> Result<Verdict> {
     match visitor.user().await? {
-        Some(user) if user.is_staff => {
-            let has_enough = !visitor.accounts().is_factor_for_staff || visitor.has_factor().await?;
-            Ok(if has_enough { Verdict::Allow } else { Verdict::AddFactor })
-        }
+        Some(user) if user.is_staff => Ok(if lacks_factor(visitor).await? { Verdict::AddFactor } else { Verdict::Allow }),
         _ => Ok(Verdict::Hide),
     }
 }

@@ -188,6 +188,10 @@ impl Session {
         let is_due = state.record.seen.is_none_or(|seen| now - seen >= *idle / 10);
         if state.is_changed || is_due {
             let expires = (now + *idle).min(state.record.began.unwrap_or(now) + *absolute);
+            // one that Django made, or an older version of this program
+            if let Some(owner) = state.record.owner() {
+                store.own(id, owner).await?;
+            }
             store.update(id, &state.record.encode(ring, now), expires).await?;
         }
         Ok(())

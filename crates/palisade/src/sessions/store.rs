@@ -140,9 +140,10 @@ impl SessionStore for DatabaseStore {
 
     async fn delete_expired(&self, now: DateTime<Utc>) -> Result<u64, DbErr> {
         let tx = self.0.begin().await?;
+        // before the sessions, by which they are found; those of sessions that are being made stay
+        let ended = Query::select().column(Column::SessionKey).from(Entity).and_where(Column::ExpireDate.lte(now)).to_owned();
+        OwnedEntity::delete_many().filter(OwnedColumn::SessionKey.in_subquery(ended)).exec(&tx).await?;
         let deleted = Entity::delete_many().filter(Column::ExpireDate.lte(now)).exec(&tx).await?;
-        let there = Query::select().column(Column::SessionKey).from(Entity).to_owned();
-        OwnedEntity::delete_many().filter(OwnedColumn::SessionKey.not_in_subquery(there)).exec(&tx).await?;
         tx.commit().await?;
         Ok(deleted.rows_affected)
     }

@@ -148,15 +148,17 @@ impl Client {
         self.site.mail().kept().into_iter().rfind(|mail| mail.to == address)
     }
 
-    /// Opens the link of the newest mail to an address, and says to which page it leads.
+    /// Opens the link of the newest mail to an address that has one, and says to which page it leads.
     ///
     /// # Panics
     /// When there is none.
     pub async fn follow_mail(&mut self, address: &str) -> String {
-        let mail = self.mail_to(address).await.unwrap_or_else(|| panic!("there is no mail to {address}"));
-        let link = mail.text.lines().find(|line| line.starts_with("http") && line.contains("/account/"));
-        let path =
-            link.and_then(|link| link.find("/account/").map(|at| &link[at..])).unwrap_or_else(|| panic!("no link in {mail:?}"));
+        self.site.mail().deliver().await.expect("mail is sent");
+        let mails = self.site.mail().kept();
+        let link = |mail: &Mail| mail.text.lines().find(|line| line.contains("?token=")).map(str::to_owned);
+        let link = mails.iter().rev().filter(|mail| mail.to == address).find_map(link);
+        let link = link.unwrap_or_else(|| panic!("there is no mail with a link to {address}"));
+        let path = &link[link.find("/account/").expect("a page of accounts")..];
         self.get(path).await.header("location").to_owned()
     }
 

@@ -1,7 +1,7 @@
 use super::login::Next;
 use super::{NextPage, Proof, audit};
 use crate::audit_log::Event;
-use crate::auth::{User, Visitor};
+use crate::auth::{Factor, User, Visitor};
 use crate::forms::{Form, Password, Query};
 use crate::http::{RedirectTarget, redirect_to};
 use crate::views::{Page, Result};
@@ -31,7 +31,7 @@ pub(crate) async fn prove(visitor: Visitor, user: User, headers: HeaderMap, form
     };
     let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/again.html" };
     proof.of(&typed.current_password, refill, context! {}).await?;
-    visitor.accounts().proven_now(visitor.session(), false).await?;
+    visitor.accounts().proven_now(visitor.session(), Factor::None).await?;
     visitor.session().rotate().await?;
     audit(&visitor, Event::ProvenAgain, &user.username);
     let next = typed.next.0.and_then(|next| RedirectTarget::from_input(&next));

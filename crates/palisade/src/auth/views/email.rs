@@ -48,8 +48,9 @@ pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, for
 
 /// `GET /account/email/confirm`.
 pub(crate) async fn show_confirm(page: Page, visitor: Visitor, Query(link): Query<Link>) -> Result<Response> {
-    if let Some(away) = LINK.follow(&visitor, link).await? {
-        return Ok(away);
+    if let Some(hash) = link.hash() {
+        let is_good = visitor.accounts().email_of(&hash).await?.is_some();
+        return LINK.follow(&visitor, &page, hash, is_good).await;
     }
     match visitor.accounts().email_of(&LINK.hash(&visitor).await?).await? {
         Some(email) => page.render("account/email_confirm.html", context! { email }).await,

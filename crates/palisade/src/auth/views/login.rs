@@ -1,7 +1,7 @@
 use super::{audit, locked, source, with_cookie};
 use crate::audit_log::Event;
 use crate::auth::devices::agent;
-use crate::auth::{Attempt, Held, Visitor};
+use crate::auth::{Attempt, Factor, Held, Visitor};
 use crate::forms::{Field, Form, Line, Password, Query, Shape};
 use crate::http::{RedirectTarget, redirect_to};
 use crate::views::{Page, Result};
@@ -72,7 +72,8 @@ pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login
         audit(&visitor, Event::SecondStepBegun, &row.username);
         return Ok(redirect_to("/account/login/second"));
     }
-    welcome(&visitor, &headers, Held { account: row, next: login.next.0 }, has_factor, false).await
+    let factor = if has_factor { Factor::Trusted } else { Factor::None };
+    welcome(&visitor, &headers, Held { account: row, next: login.next.0 }, factor, false).await
 }
 
 /// Signs somebody in who has proven all that is asked for.
@@ -80,12 +81,12 @@ pub(crate) async fn welcome(
     visitor: &Visitor,
     headers: &HeaderMap,
     held: Held,
-    has_factor: bool,
+    factor: Factor,
     is_trusted: bool,
 ) -> Result<Response> {
     let (accounts, from) = (visitor.accounts(), source(visitor, headers));
     let device = accounts.remember_browser(from, &held.account, &accounts.links.base(headers), is_trusted).await?;
-    let user = accounts.log_in(visitor.session(), from, held.account, has_factor).await?;
+    let user = accounts.log_in(visitor.session(), from, held.account, factor).await?;
     audit(visitor, Event::LoggedIn, &user.username);
     let next = held.next.and_then(|next| RedirectTarget::from_input(&next));
     let response = next.map_or_else(|| redirect_to(&accounts.home), IntoResponse::into_response);

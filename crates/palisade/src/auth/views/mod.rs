@@ -32,6 +32,13 @@ pub(crate) struct Link {
     token: Option<Line<100>>,
 }
 
+impl Link {
+    /// What is known of its token.
+    fn hash(&self) -> Option<String> {
+        self.token.as_deref().map(random::stored_hash)
+    }
+}
+
 /// A link from a mail: what it is for, and the page that it leads to. The token leaves the address bar before a page is shown, so that no page passes it
 /// on and no history keeps it: the session remembers its hash meanwhile.
 struct MailedLink {
@@ -41,10 +48,13 @@ struct MailedLink {
 
 impl MailedLink {
     /// `GET` of the link itself: to the page, without the token.
-    async fn follow(&self, visitor: &Visitor, link: Link) -> Result<Option<Response>> {
-        let Some(token) = link.token else { return Ok(None) };
-        visitor.session().insert(self.remembered_as, random::stored_hash(&token)).await?;
-        Ok(Some(redirect_to(self.page)))
+    async fn follow(&self, visitor: &Visitor, page: &Page, hash: String, is_good: bool) -> Result<Response> {
+        // whoever made it up gets no session
+        if !is_good {
+            return dead_link(page).await;
+        }
+        visitor.session().insert(self.remembered_as, hash).await?;
+        Ok(redirect_to(self.page))
     }
 
     /// The hash of the token that this visitor came with; of nothing, if there was none.

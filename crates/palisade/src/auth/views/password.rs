@@ -94,8 +94,9 @@ pub(crate) async fn sent(page: Page) -> Result<Response> {
 
 /// `GET /account/reset/new`.
 pub(crate) async fn show_new(page: Page, visitor: Visitor, Query(link): Query<Link>) -> Result<Response> {
-    if let Some(away) = LINK.follow(&visitor, link).await? {
-        return Ok(away);
+    if let Some(hash) = link.hash() {
+        let is_good = visitor.accounts().reset_of(&hash).await?.is_some();
+        return LINK.follow(&visitor, &page, hash, is_good).await;
     }
     let accounts = visitor.accounts();
     let Some(row) = accounts.reset_of(&LINK.hash(&visitor).await?).await? else { return dead_link(&page).await };
@@ -123,9 +124,13 @@ pub(crate) async fn reset(page: Page, visitor: Visitor, headers: HeaderMap, form
         Used::Dead | Used::Half => dead_link(&page).await,
         Used::Done(row) => {
             LINK.forget(&visitor).await?;
-            audit(&visitor, Event::PasswordReset, &row.username);
+            // while an attacker keeps the account locked, its owner gets in from here
+            let known = Model { last_login: None, ..row };
+            let device =
+                accounts.remember_browser(source(&visitor, &headers), &known, &accounts.links.base(&headers), false).await?;
+            audit(&visitor, Event::PasswordReset, &known.username);
             visitor.session().message(MessageLevel::Success, "Your password is changed. Log in with it.").await?;
-            Ok(redirect_to("/account/login"))
+            Ok(with_cookie(redirect_to("/account/login"), device))
         }
     }
 }

@@ -52,6 +52,7 @@ pub(crate) async fn close(visitor: Visitor, user: User, headers: HeaderMap, form
     let row = proven(&visitor, &headers, &user, form, CLOSE).await?;
     let accounts = visitor.accounts();
     accounts.deactivate(&row, &accounts.links.base(&headers)).await?;
+    visitor.session().end_siblings(user.id).await?;
     audit(&visitor, Event::AccountClosed, &user.username);
     visitor.session().end().await?;
     Ok(redirect_to("/"))
@@ -62,6 +63,7 @@ pub(crate) async fn delete(visitor: Visitor, user: User, headers: HeaderMap, for
     let row = proven(&visitor, &headers, &user, form, DELETE).await?;
     let accounts = visitor.accounts();
     accounts.erase(&row, &accounts.links.base(&headers)).await?;
+    visitor.session().end_siblings(user.id).await?;
     audit(&visitor, Event::AccountDeleted, &user.username);
     visitor.session().end().await?;
     Ok(redirect_to("/"))

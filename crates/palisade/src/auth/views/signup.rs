@@ -1,7 +1,7 @@
-use super::{Link, MailedLink, audit, can_mail, dead_link, source, with_cookie, with_rules};
+use super::{Link, MailedLink, audit, can_mail, dead_link, locked, source, with_cookie, with_rules};
 use crate::audit_log::Event;
 use crate::auth::registration::Confirmed;
-use crate::auth::{NewUser, Rank, SignUpError, Visitor};
+use crate::auth::{Factor, Guess, NewUser, Rank, SignUpError, Visitor};
 use crate::forms::{Email, Form, Password, Query, Username};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
@@ -70,8 +70,9 @@ pub(crate) async fn sent(page: Page) -> Result<Response> {
 
 /// `GET /account/confirm`.
 pub(crate) async fn show_confirm(page: Page, visitor: Visitor, Query(link): Query<Link>) -> Result<Response> {
-    if let Some(away) = LINK.follow(&visitor, link).await? {
-        return Ok(away);
+    if let Some(hash) = link.hash() {
+        let is_good = visitor.accounts().pending(&hash).await?.is_some();
+        return LINK.follow(&visitor, &page, hash, is_good).await;
     }
     match visitor.accounts().pending(&LINK.hash(&visitor).await?).await? {
         Some(username) => page.render("account/confirm.html", context! { form => Form::<Confirm>::blank(), username }).await,
@@ -88,7 +89,17 @@ pub(crate) async fn confirm(page: Page, visitor: Visitor, headers: HeaderMap, fo
     let Some(typed) = typed else {
         return Err(refill.show_with("account/confirm.html", values).await);
     };
-    let row = match accounts.confirm(&hash, typed.password.expose()).await? {
+    let mut confirmed = None;
+    let judge = async {
+        let outcome = accounts.confirm(&hash, typed.password.expose()).await?;
+        let is_wrong = matches!(outcome, Confirmed::WrongPassword);
+        confirmed = Some(outcome);
+        Ok(!is_wrong)
+    };
+    if let Guess::Locked(wait) = accounts.guess_sign_up(source(&visitor, &headers), &hash, judge).await? {
+        return Err(locked(refill, wait, "account/confirm.html", values).await);
+    }
+    let row = match confirmed.unwrap_or(Confirmed::Dead) {
         Confirmed::Welcome(row) => row,
         Confirmed::Dead => return dead_link(&page).await,
         Confirmed::WrongPassword => {
@@ -103,7 +114,7 @@ pub(crate) async fn confirm(page: Page, visitor: Visitor, headers: HeaderMap, fo
         }
     };
     let device = accounts.remember_browser(source(&visitor, &headers), &row, &accounts.links.base(&headers), false).await?;
-    let user = accounts.log_in(visitor.session(), source(&visitor, &headers), row, false).await?;
+    let user = accounts.log_in(visitor.session(), source(&visitor, &headers), row, Factor::None).await?;
     audit(&visitor, Event::SignedUp, &user.username);
     visitor.session().message(MessageLevel::Success, format!("Welcome, {}.", user.username)).await?;
     Ok(with_cookie(redirect_to(&accounts.home), device))

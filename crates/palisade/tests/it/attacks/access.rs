@@ -7,6 +7,7 @@ async fn promote(site: &TestSite, name: &str, flag: &str) {
     let tx = site.site().database().handle().begin().await.unwrap();
     let changed = match flag {
         "staff" => tx.execute_sql(sql!("UPDATE auth_user SET is_staff = (1 = 1) WHERE username = ?", name)).await,
+        "superuser" => tx.execute_sql(sql!("UPDATE auth_user SET is_superuser = (1 = 1) WHERE username = ?", name)).await,
         "inactive" => tx.execute_sql(sql!("UPDATE auth_user SET is_active = (1 = 0) WHERE username = ?", name)).await,
         _ => {
             tx.execute_sql(sql!(
@@ -46,6 +47,16 @@ async fn every_rule_says_yes_no_or_nothing_here() {
     assert_eq!(statuses(&mut boss).await, [200, 200, 303, 403, 200, 403], "staff, without a second factor (D36)");
     boss.add_factor().await;
     assert_eq!(statuses(&mut boss).await, [200, 200, 200, 403, 200, 200], "staff is not everything");
+    let mut root = site.client();
+    root.sign_up("root").await;
+    promote(&site, "root", "superuser").await;
+    assert_eq!(
+        root.get("/work").await.header("location"),
+        "/account/factors?next=%2Fwork",
+        "whoever may do everything needs a factor too"
+    );
+    root.add_factor().await;
+    assert_eq!(root.get("/work").await.status.as_u16(), 200);
     promote(&site, "boss", "inactive").await;
     assert_eq!(statuses(&mut boss).await, [200, 303, 404, 303, 303, 303], "an inactive user is nobody at once (ASVS 7.4.2)");
 }

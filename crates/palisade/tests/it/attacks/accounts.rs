@@ -2,7 +2,7 @@ use crate::site::app;
 use chrono::TimeDelta;
 use http::StatusCode;
 use palisade::prelude::*;
-use palisade::testing::TestSite;
+use palisade::testing::{TestDatabase, TestSite};
 use std::time::{Duration, Instant};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -152,7 +152,14 @@ async fn a_weaker_hash_is_replaced_at_the_next_login() {
 // F028: hashes of an old site are put inside strong ones at once, and are replaced when their owners log in
 #[tokio::test]
 async fn no_bare_legacy_hash_remains() {
-    let site = TestSite::start(app(), &[]).await;
+    for database in [TestDatabase::Sqlite, TestDatabase::Postgres] {
+        if let Some(site) = TestSite::on(database, app(), &[]).await {
+            wrapped(&site).await;
+        }
+    }
+}
+
+async fn wrapped(site: &TestSite) {
     // "lètmein", by Django's hashers of old
     let legacy = [
         ("salted_sha1", "sha1$seasalt$cff36ea83f5706ce9aa7454e63e431fc726b2dc8"),
@@ -163,7 +170,7 @@ async fn no_bare_legacy_hash_remains() {
     ];
     for (name, hash) in legacy {
         site.client().sign_up(name).await;
-        set(&site, name, hash).await;
+        set(site, name, hash).await;
         assert_eq!(
             site.client().log_in(name, "lètmein").await.status,
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -176,7 +183,8 @@ async fn no_bare_legacy_hash_remains() {
     let db = site.site().database().handle();
     let rows: Vec<(String,)> = db.fetch_all(sql!("SELECT password FROM auth_user WHERE username <> 'strong'")).await.unwrap();
     assert!(
-        rows.iter().all(|(hash,)| hash.starts_with("wrapped_") && hash.contains("$argon2$argon2id$v=19$m=19456,t=2,p=1$")),
+        rows.iter()
+            .all(|(hash,)| hash.starts_with('w') && hash.len() <= 128 && hash.contains("$argon2$argon2id$v=19$m=19456,t=2,p=1$")),
         "{rows:?}"
     );
     for (name, hash) in legacy {
@@ -189,7 +197,7 @@ async fn no_bare_legacy_hash_remains() {
         );
         assert_eq!(site.client().log_in(name, "lètmein").await.status, StatusCode::SEE_OTHER, "{name}");
     }
-    let left: Option<(i64,)> = db.fetch_one(sql!("SELECT COUNT(*) FROM auth_user WHERE password LIKE 'wrapped%'")).await.unwrap();
+    let left: Option<(i64,)> = db.fetch_one(sql!("SELECT COUNT(*) FROM auth_user WHERE password LIKE 'w%'")).await.unwrap();
     assert_eq!(left.unwrap().0, 0, "replaced at login");
 }
 

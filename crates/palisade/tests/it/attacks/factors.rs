@@ -125,6 +125,13 @@ async fn a_trusted_browser_is_trusted_for_a_while() {
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
     let asks = async |client: &mut Client| client.log_in("ann", PASSWORD).await.header("location") == "/account/login/second";
     assert!(!asks(&mut ann).await && asks(&mut site.client()).await, "this browser, and no other");
+    for change in ["codes", "remove"] {
+        let answer = ann.submit("/account/factors", &format!("/account/factors/{change}"), &[]).await;
+        assert!(
+            answer.status == StatusCode::FORBIDDEN && answer.body.contains("without a code"),
+            "{change}: a stolen browser changes no factor"
+        );
+    }
     let mut copied = site.client();
     copied.cookies().insert("device".into(), "x".repeat(43));
     assert!(asks(&mut copied).await, "a cookie that is none");

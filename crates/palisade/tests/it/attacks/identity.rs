@@ -91,6 +91,11 @@ async fn an_address_that_is_not_confirmed_has_no_account() {
     assert!(done.status == StatusCode::SEE_OTHER && has_event(&done, "signup"), "{}", done.body);
     assert_eq!(client.get("/mine").await.body, "ann");
     assert_eq!(victim.get("/account/confirm").await.status, StatusCode::GONE, "once");
+    let made_up = site.client().get("/account/confirm?token=made-up").await;
+    assert!(
+        made_up.status == StatusCode::GONE && !made_up.headers.contains_key("set-cookie"),
+        "whoever makes one up gets no session"
+    );
     // two sign-ups for one name and one address: the second to be confirmed is told
     let mut late = site.client();
     for (name, email) in [("bob", "b1@example.org"), ("bob", "b2@example.org"), ("bea", "b1@example.org")] {
@@ -205,9 +210,8 @@ async fn an_address_changes_when_both_addresses_say_so() {
     };
     let confirm = async |address: &str| {
         let mut anywhere = site.client();
-        let page = anywhere.follow_mail(address).await;
-        assert_eq!(page, "/account/email/confirm");
-        anywhere.submit("/account/login", &page, &[]).await
+        anywhere.follow_mail(address).await;
+        anywhere.submit("/account/login", "/account/email/confirm", &[]).await
     };
     let wrong = change(&mut ann, "eve@example.org", "wrong password").await;
     assert!(wrong.status == StatusCode::UNPROCESSABLE_ENTITY && has_event(&wrong, "login_failed"));
@@ -288,6 +292,10 @@ async fn people_take_their_data_along_close_accounts_and_are_forgotten() {
     assert!(has_event(&act(bob, "close", PASSWORD).await, "account_closed"));
     assert_eq!(elsewhere.get("/mine").await.status, StatusCode::SEE_OTHER, "at once, everywhere");
     assert!(!can_log_in(&site, "bob", PASSWORD).await);
+    let tx = site.site().database().handle().begin().await.unwrap();
+    tx.execute_sql(sql!("UPDATE auth_user SET is_active = (1 = 1) WHERE username = 'bob'")).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(elsewhere.get("/mine").await.status, StatusCode::SEE_OTHER, "a session from before does not come back to life");
     assert!(has_event(&act(ann, "delete", PASSWORD).await, "account_deleted"));
     assert!(!can_log_in(&site, "ann", PASSWORD).await && ann.get("/mine").await.status == StatusCode::SEE_OTHER);
     let left: Vec<(String,)> = site.site().database().handle().fetch_all(sql!("SELECT title FROM note")).await.unwrap();

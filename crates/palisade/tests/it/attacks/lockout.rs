@@ -243,3 +243,62 @@ async fn ann_mails(site: &TestSite) -> Vec<String> {
     site.site().mail().deliver().await.unwrap();
     site.site().mail().kept().into_iter().filter(|mail| mail.to == "ann@example.org").map(|mail| mail.text).collect()
 }
+
+// whoever guesses at one thing does not lock another; a guess that nobody looked at counts nowhere
+#[tokio::test]
+async fn locks_do_not_spread() {
+    let site = TestSite::start(app(), &[("lockout.account_failures", "20")]).await;
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    let secret = ann.add_factor().await;
+    site.clock().advance(TimeDelta::seconds(30));
+    let id = site.site().accounts().id_of("ann").await.unwrap().unwrap();
+    for (place, name) in [format!("code of ann"), "code".into(), id.to_string(), format!("code {id}")].into_iter().enumerate() {
+        for network in 0..4 {
+            fail(&mut from(&site, &format!("192.0.{place}.{network}")), &name, 5).await;
+        }
+    }
+    let mut anywhere = from(&site, "198.51.100.1");
+    guess(&mut anywhere, "ann", PASSWORD).await;
+    let done = anywhere.submit("/account/login/second", "/account/login/second", &[("code", &ann.code(&secret))]).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
+    // the name is locked for all; its owner's tries from a new browser lock nothing more
+    for network in 0..4 {
+        fail(&mut from(&site, &format!("203.0.113.{network}")), "ann", 5).await;
+    }
+    let mut owner = from(&site, "198.51.100.7");
+    for _ in 0..120 {
+        assert_eq!(guess(&mut owner, "ann", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+    assert!(site.site().accounts().lift(palisade::auth::Lifted::User("ann")).await.unwrap() >= 1);
+    assert_eq!(guess(&mut owner, "ann", PASSWORD).await.header("location"), "/account/login/second", "and lifting it is enough");
+}
+
+// D14: where the pool of hashes is full, nobody has looked: guesses from before are not forgotten
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_pool_wipes_out_no_guesses() {
+    let site = TestSite::start(app(), &[("passwords.hash_jobs", "1"), ("passwords.hash_queue", "1")]).await;
+    site.client().sign_up("ann").await;
+    let mut attacker = from(&site, "203.0.113.7");
+    let (mut judged, mut busy) = (0, 0);
+    for round in 0..12 {
+        let mut flood = tokio::task::JoinSet::new();
+        for number in 0..6 {
+            let mut other = from(&site, &format!("192.0.2.{number}"));
+            flood.spawn(async move { guess(&mut other, &format!("nobody{round}{number}"), "x").await.status });
+        }
+        tokio::task::yield_now().await;
+        match guess(&mut attacker, "ann", "wrong password").await.status.as_u16() {
+            422 => judged += 1,
+            503 => busy += 1,
+            _ => {}
+        }
+        flood.join_all().await;
+    }
+    println!("{judged} judged, {busy} found the pool full");
+    assert!(judged <= 5, "{judged} judged");
+    for _ in 0..5 {
+        fail(&mut attacker, "ann", 1).await;
+    }
+    assert_eq!(guess(&mut attacker, "ann", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
+}
