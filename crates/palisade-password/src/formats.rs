@@ -94,7 +94,7 @@ pub(crate) fn wrap(algorithm: Algorithm, encoded: &str, new_salt: &str) -> Optio
     let hash = hash.to_ascii_lowercase();
     let around = match algorithm {
         // Django's column has 128 characters: a salt of 96 random bits and an output of 192 leave room for the old salt
-        Algorithm::Argon2id { .. } => argon2id(algorithm, &hash, &new_salt[..16], 24),
+        Algorithm::Argon2id { memory_kib, passes, lanes } => argon2id([memory_kib, passes, lanes], &hash, &new_salt[..16], 24),
         _ => make(algorithm, &hash, new_salt),
     };
     let wrapped = format!("{}${salt}${around}", legacy.name());
@@ -116,7 +116,7 @@ const MAX_BCRYPT_COST: u32 = 17;
 
 pub(crate) fn make(algorithm: Algorithm, password: &str, salt: &str) -> String {
     match algorithm {
-        Algorithm::Argon2id { .. } => argon2id(algorithm, password, salt, 32),
+        Algorithm::Argon2id { memory_kib, passes, lanes } => argon2id([memory_kib, passes, lanes], password, salt, 32),
         Algorithm::Pbkdf2Sha256 { iterations } => {
             let hash = pbkdf2_hash(Pbkdf2Digest::Sha256, password, salt, iterations);
             format!("pbkdf2_sha256${iterations}${salt}${}", STANDARD.encode(hash))
@@ -124,9 +124,8 @@ pub(crate) fn make(algorithm: Algorithm, password: &str, salt: &str) -> String {
     }
 }
 
-/// Argon2id, for those that are; nothing for others.
-fn argon2id(algorithm: Algorithm, password: &str, salt: &str, length: usize) -> String {
-    let Algorithm::Argon2id { memory_kib, passes, lanes } = algorithm else { return String::new() };
+/// Argon2id's encoding, with an output of this length.
+fn argon2id([memory_kib, passes, lanes]: [u32; 3], password: &str, salt: &str, length: usize) -> String {
     let params = Params::new(memory_kib, passes, lanes, Some(length)).expect("settings keep Argon2's parameters in range");
     let hash = argon2_hash(argon2::Algorithm::Argon2id, params, password, salt.as_bytes(), length);
     let hash = STANDARD_NO_PAD.encode(hash.expect("salts of 16 bytes and more and outputs of 24 and more are in range"));

@@ -253,7 +253,7 @@ async fn locks_do_not_spread() {
     let secret = ann.add_factor().await;
     site.clock().advance(TimeDelta::seconds(30));
     let id = site.site().accounts().id_of("ann").await.unwrap().unwrap();
-    for (place, name) in [format!("code of ann"), "code".into(), id.to_string(), format!("code {id}")].into_iter().enumerate() {
+    for (place, name) in ["code of ann".into(), "code".into(), id.to_string(), format!("code {id}")].into_iter().enumerate() {
         for network in 0..4 {
             fail(&mut from(&site, &format!("192.0.{place}.{network}")), &name, 5).await;
         }
