@@ -21,6 +21,7 @@ pub(crate) const OWNER: &str = "_auth_user_id";
 pub(crate) const AGENT: &str = "_palisade_agent";
 pub(crate) const ADDRESS: &str = "_palisade_address";
 
+const LISTED: &str = "_palisade_listed";
 const BEGAN: &str = "_palisade_began";
 const SEEN: &str = "_palisade_seen";
 
@@ -41,6 +42,16 @@ impl Record {
     /// Whose session it is.
     pub(super) fn owner(&self) -> Option<i32> {
         self.values.get(OWNER)?.as_str()?.parse().ok()
+    }
+
+    /// Whether it was written down whose it is.
+    pub(super) fn is_listed(&self) -> bool {
+        self.values.contains_key(LISTED)
+    }
+
+    /// It was.
+    pub(super) fn list(&mut self) {
+        self.values.insert(LISTED.into(), true.into());
     }
 
     pub(super) fn encode(&self, ring: &KeyRing, now: DateTime<Utc>) -> String {

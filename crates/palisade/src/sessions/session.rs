@@ -181,7 +181,7 @@ impl Session {
         }
     }
 
-    async fn keep(&self, id: &str, state: State) -> Result<()> {
+    async fn keep(&self, id: &str, mut state: State) -> Result<()> {
         let Sessions { store, clock, ring, idle, absolute, .. } = &*self.0.sessions;
         let now = clock.now();
         // written once in a tenth of the idle time and not with every request
@@ -189,8 +189,9 @@ impl Session {
         if state.is_changed || is_due {
             let expires = (now + *idle).min(state.record.began.unwrap_or(now) + *absolute);
             // one that Django made, or an older version of this program
-            if let Some(owner) = state.record.owner() {
+            if let Some(owner) = state.record.owner().filter(|_| !state.record.is_listed()) {
                 store.own(id, owner).await?;
+                state.record.list();
             }
             store.update(id, &state.record.encode(ring, now), expires).await?;
         }
@@ -204,6 +205,7 @@ impl Session {
         let expires = (now + *idle).min(began + *absolute);
         if let Some(owner) = state.record.owner() {
             store.own(&random::stored_hash(key.expose()), owner).await?;
+            state.record.list();
         }
         store.create(&random::stored_hash(key.expose()), &state.record.encode(ring, now), expires).await?;
         Ok(cookie.set(key.expose()))
