@@ -331,7 +331,8 @@ impl Accounts {
     /// When the database does not answer.
     pub async fn lift(&self, which: Lifted<'_>) -> Result<u64> {
         let lifted = ActiveModel { is_lifted: Set(true), ..Default::default() };
-        let open = Entity::update_many().set(lifted).filter(Column::IsLifted.eq(false));
+        let now = self.clock.now().timestamp();
+        let open = Entity::update_many().set(lifted).filter(Column::IsLifted.eq(false)).filter(Column::Until.gt(now));
         let open = match which {
             Lifted::All => open,
             Lifted::Id(id) => open.filter(Column::Id.eq(id)),

@@ -212,6 +212,8 @@ async fn staff_see_and_lift_locks() {
     assert!(has_event(&lifted, "lock_lifted"), "{:?}", lifted.events());
     assert_eq!(guess(&mut attacker, "ann", PASSWORD).await.status, StatusCode::SEE_OTHER);
     assert!(!has_event(&staff.submit("/account/locks", "/account/locks", &[("id", &id)]).await, "lock_lifted"), "once");
+    site.clock().advance(TimeDelta::seconds(300));
+    assert_eq!(site.site().accounts().lift(palisade::auth::Lifted::All).await.unwrap(), 0, "one that has ended is not lifted");
 }
 
 // F106; ASVS 6.3.7: the owner hears of a browser that is new, and only of that
