@@ -3,7 +3,7 @@
 use super::lists::BlockLists;
 use super::site::SiteLimits;
 use super::{App, KeyFile, Routes, Site, SiteSettings, keys, shield};
-use crate::auth::{AccountParts, Accounts, Links};
+use crate::auth::{AccountParts, Accounts, Links, LoginWays};
 use crate::checks::{Finding, Level, Report, Weakened};
 use crate::clock::Clock;
 use crate::crypto::KeyRing;
@@ -234,6 +234,7 @@ impl Prepared {
                     is_factor_for_staff: settings.mfa.require_for_staff,
                     transport,
                     personal_data: app.personal_data,
+                    ways: LoginWays { passkeys: cfg!(feature = "passkeys") },
                     home,
                 },
             )),

@@ -209,7 +209,10 @@ const RECENT: u32 = 30;
 fn account_routes() -> Routes {
     let by_client = || Limit::new("account", By::Address, "60/m");
     let by_address = |name| Limit::new(name, By::Field("email"), "5/h");
-    Routes::new()
+    let routes = Routes::new();
+    #[cfg(feature = "passkeys")]
+    let routes = routes.merge(passkey_routes());
+    routes
         .route("/account/login", public().get(login::show_login).post(login::login))
         .route("/account/logout", public().post(login::logout))
         .route("/account/signup", public().get(signup::show).post(signup::sign_up).limit(by_address("signup")).limit(by_client()))
@@ -235,4 +238,18 @@ fn account_routes() -> Routes {
         .route("/account/export", signed_in().get(personal::show_export).post(personal::export))
         .route("/account/close", signed_in().get(personal::show_close).post(personal::close))
         .route("/account/delete", signed_in().get(personal::show_delete).post(personal::delete))
+}
+
+#[cfg(feature = "passkeys")]
+fn passkey_routes() -> Routes {
+    use crate::mfa::passkey_views as keys;
+    let limit = || Limit::new("account", By::Address, "60/m");
+    Routes::new()
+        .route("/account/login/passkey", public().post(keys::begin_login).limit(limit()))
+        .route("/account/login/second/passkey", public().post(keys::begin_second).limit(limit()))
+        .route("/account/again/passkey", signed_in().post(keys::begin_again).limit(limit()))
+        .route("/account/passkey", public().get(keys::show_ask).post(keys::answer).limit(limit()))
+        .route("/account/factors/passkey", signed_in().fresh(RECENT).get(keys::show_add).post(keys::begin))
+        .route("/account/factors/passkey/add", signed_in().fresh(RECENT).post(keys::add))
+        .route("/account/factors/passkey/remove", signed_in().with_factor().fresh(RECENT).post(keys::remove))
 }

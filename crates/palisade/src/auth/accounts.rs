@@ -4,7 +4,7 @@ use super::devices::{Devices, agent};
 use super::lockout::{Lockout, Source};
 use super::tokens::Tokens;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
-use super::{Factor, HashPool, Links, LockoutSettings, PasswordSettings, PersonalData, Rank, SecondStep, TooBusy, User};
+use super::{Factor, HashPool, Links, LockoutSettings, LoginWays, PasswordSettings, PersonalData, Rank, SecondStep, TooBusy, User};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
 use crate::http::client::Client;
@@ -39,6 +39,7 @@ pub struct Accounts {
     /// Whether those who work here need a second factor.
     pub(crate) is_factor_for_staff: bool,
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
+    pub(crate) ways: LoginWays,
     /// Path to go to after login.
     pub(crate) home: String,
 }
@@ -56,6 +57,7 @@ pub(crate) struct AccountParts {
     pub(crate) is_factor_for_staff: bool,
     pub(crate) transport: Transport,
     pub(crate) personal_data: Vec<Arc<dyn PersonalData>>,
+    pub(crate) ways: LoginWays,
     pub(crate) home: String,
 }
 
@@ -122,6 +124,7 @@ impl Accounts {
             is_factor_for_staff,
             transport,
             personal_data,
+            ways,
             home,
         } = parts;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -147,6 +150,7 @@ impl Accounts {
             second_step,
             is_factor_for_staff,
             personal_data,
+            ways,
             home,
         }
     }
@@ -214,6 +218,12 @@ impl Accounts {
     /// When the database does not answer.
     pub async fn id_of(&self, username: &str) -> Result<Option<i32>> {
         Ok(self.by_name(username).await?.map(|row| row.id))
+    }
+
+    /// The row of an account that is not closed.
+    #[cfg(any(feature = "passkeys", feature = "social"))]
+    pub(crate) async fn active(&self, id: i32) -> Result<Option<Model>> {
+        Ok(Entity::find_by_id(id).one(&self.database.handle()).await?.filter(|row| row.is_active))
     }
 
     /// The row of a name.

@@ -9,6 +9,7 @@
 mod accounts;
 mod binding;
 mod breached;
+mod ceremony;
 mod devices;
 mod hashing;
 mod links;
@@ -24,6 +25,7 @@ mod tokens;
 mod user;
 pub(crate) mod views;
 mod visitor;
+mod ways;
 
 pub(crate) use accounts::AccountParts;
 use accounts::Attempt;
@@ -37,8 +39,11 @@ pub use personal::PersonalData;
 pub use second::SecondStep;
 pub(crate) use second::{Factor, Held};
 pub use settings::{CHECKS, HasherKind, LOCKOUT_CHECKS, LockoutSettings, PasswordSettings, WhenUnknown};
+#[cfg(any(feature = "passkeys", feature = "social"))]
+pub(crate) use tokens::Purpose;
 pub use user::{Rank, User};
 pub use visitor::Visitor;
+pub(crate) use ways::LoginWays;
 
 /// Whether an account has this address: upper and lower case of letters is one address to people, whatever its server thinks.
 fn same_address(address: &str) -> sea_orm::sea_query::SimpleExpr {

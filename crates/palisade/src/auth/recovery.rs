@@ -168,6 +168,17 @@ impl Accounts {
         Ok(Some(user.id))
     }
 
+    /// Tells a user what happened to the account.
+    #[cfg(feature = "passkeys")]
+    pub(crate) async fn tell_by_id(&self, id: i32, what: &str, base: &str) -> Result<()> {
+        let Some(user) = Entity::find_by_id(id).one(&self.database.handle()).await? else { return Ok(()) };
+        let tx = self.database.begin().await?;
+        self.tell(&tx, &user, &user.email, what, base).await?;
+        tx.commit().await?;
+        self.mail.wake();
+        Ok(())
+    }
+
     /// Tells the owner of an account what has changed.
     pub(super) async fn tell(&self, tx: &Tx, user: &Model, address: &str, what: &str, base: &str) -> Result<(), DbErr> {
         if address.is_empty() {

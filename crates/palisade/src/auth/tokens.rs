@@ -35,7 +35,7 @@ mod palisade_token {
 }
 
 /// What a token is good for.
-pub(super) trait Purpose {
+pub(crate) trait Purpose {
     const NAME: &'static str;
     const LIFETIME_SECS: i64;
 }

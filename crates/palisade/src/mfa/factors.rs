@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use palisade_crypto::seal::Sealer;
 use palisade_crypto::{KeyRing, Secret, random};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, Set};
 use std::sync::Arc;
 
 mod totp {
@@ -49,9 +49,9 @@ mod recovery {
 
 /// The second factors of a site's users.
 pub struct Factors {
-    database: Database,
-    clock: Arc<dyn Clock>,
-    ring: KeyRing,
+    pub(super) database: Database,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ring: KeyRing,
 }
 
 /// How a code was right.
@@ -156,12 +156,13 @@ impl Factors {
         let same = totp::ActiveModel { is_confirmed: Set(true), ..Default::default() };
         let theirs = totp::Entity::update_many().set(same).filter(totp::Column::UserId.eq(user.id));
         theirs.filter(totp::Column::IsConfirmed.eq(true)).exec(&tx).await?;
+        self.lock_keys(&tx, user.id).await?;
         let codes = self.put_codes(&tx, user.id).await?;
         tx.commit().await?;
         Ok(codes)
     }
 
-    async fn put_codes(&self, tx: &Tx, user_id: i32) -> Result<Vec<String>, DbErr> {
+    pub(super) async fn put_codes(&self, tx: &Tx, user_id: i32) -> Result<Vec<String>, DbErr> {
         recovery::Entity::delete_many().filter(recovery::Column::UserId.eq(user_id)).exec(tx).await?;
         let codes: Vec<String> = (0..CODES).map(|_| new_code()).collect();
         let row = |code: &String| recovery::ActiveModel { hash: Set(stored(user_id, code)), user_id: Set(user_id) };
@@ -173,6 +174,15 @@ impl Factors {
     pub(super) async fn codes_left(&self, user: &User) -> Result<u64> {
         let theirs = recovery::Entity::find().filter(recovery::Column::UserId.eq(user.id));
         Ok(theirs.count(&self.database.handle()).await?)
+    }
+
+    /// Whether a user has an app that is a factor.
+    pub(super) async fn has_app(&self, db: &impl ConnectionTrait, user_id: i32) -> Result<bool, DbErr> {
+        Ok(totp::Entity::find_by_id(user_id).one(db).await?.is_some_and(|row| row.is_confirmed))
+    }
+
+    pub(super) async fn has_confirmed_app(&self, user_id: i32) -> Result<bool> {
+        Ok(self.has_app(&self.database.handle(), user_id).await?)
     }
 
     /// Takes all factors of a user away.
@@ -189,12 +199,12 @@ impl Factors {
 #[async_trait]
 impl SecondStep for Factors {
     async fn is_needed(&self, user_id: i32) -> Result<bool> {
-        let row = totp::Entity::find_by_id(user_id).one(&self.database.handle()).await?;
-        Ok(row.is_some_and(|row| row.is_confirmed))
+        Ok(self.has_app(&self.database.handle(), user_id).await? || self.has_key(user_id).await?)
     }
 
     async fn forget(&self, tx: &Tx, user_id: i32) -> Result<()> {
         totp::Entity::delete_by_id(user_id).exec(tx).await?;
+        self.forget_keys(tx, user_id).await?;
         recovery::Entity::delete_many().filter(recovery::Column::UserId.eq(user_id)).exec(tx).await?;
         Ok(())
     }

@@ -5,7 +5,7 @@ use sea_orm_migration::{MigrationName, MigrationTrait};
 
 /// The tables of second factors.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Create)]
+    vec![Box::new(Create), Box::new(CreatePasskeys)]
 }
 
 struct Create;
@@ -47,5 +47,39 @@ impl MigrationTrait for Create {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.drop_table(Table::drop().table("palisade_totp").to_owned()).await?;
         manager.drop_table(Table::drop().table("palisade_recovery_code").to_owned()).await
+    }
+}
+
+struct CreatePasskeys;
+
+impl MigrationName for CreatePasskeys {
+    fn name(&self) -> &str {
+        "mfa_0002_palisade_passkey"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for CreatePasskeys {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let keys = Table::create()
+            .table("palisade_passkey")
+            .if_not_exists()
+            .col(ColumnDef::new("hash").string_len(40).not_null().primary_key())
+            .col(ColumnDef::new("user_id").integer().not_null())
+            .col(ColumnDef::new("handle").string_len(36).not_null())
+            .col(ColumnDef::new("name").string_len(60).not_null())
+            .col(ColumnDef::new("sealed").text().not_null())
+            .col(ColumnDef::new("is_synchronised").boolean().not_null())
+            .col(ColumnDef::new("added").big_integer().not_null())
+            .col(ColumnDef::new("used").big_integer().not_null())
+            .to_owned();
+        manager.create_table(keys).await?;
+        let of_user =
+            Index::create().name("palisade_passkey_user").table("palisade_passkey").col("user_id").if_not_exists().to_owned();
+        manager.create_index(of_user).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("palisade_passkey").to_owned()).await
     }
 }

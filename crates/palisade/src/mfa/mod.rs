@@ -1,4 +1,5 @@
-//! Second factors: codes of an authenticator app (TOTP, [RFC 6238](https://www.rfc-editor.org/rfc/rfc6238)) and recovery codes.
+//! Second factors: passkeys ([WebAuthn](https://www.w3.org/TR/webauthn-3/)), codes of an authenticator app (TOTP,
+//! [RFC 6238](https://www.rfc-editor.org/rfc/rfc6238)) and recovery codes.
 //!
 //! Whoever has one proves it at every login, after the password and before there is a session of theirs. Those who work here must have one
 //! (`mfa.require_for_staff`); a route asks for it with [`with_factor`](crate::permissions::Access::with_factor). A code works once, within its 30 seconds or
@@ -9,7 +10,13 @@
 //! and ends all sessions. Nothing that a visitor can do alone goes around a second factor.
 
 mod factors;
+#[cfg_attr(not(feature = "passkeys"), expect(dead_code, reason = "without the feature there are none to add"))]
+mod keys;
 mod migration;
+#[cfg(feature = "passkeys")]
+pub(crate) mod passkey_views;
+#[cfg(feature = "passkeys")]
+mod passkeys;
 mod settings;
 #[cfg(test)]
 mod tests;

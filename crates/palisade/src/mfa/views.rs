@@ -33,7 +33,7 @@ pub(crate) struct FirstCode {
 pub(crate) struct Nothing {}
 
 /// The factors of the site that a visitor came to.
-fn factors(visitor: &Visitor) -> Result<&Factors> {
+pub(super) fn factors(visitor: &Visitor) -> Result<&Factors> {
     let step: &dyn Any = &*visitor.accounts().second_step;
     step.downcast_ref().ok_or_else(|| Error::bug("the second step is not that of mfa"))
 }
@@ -41,9 +41,17 @@ fn factors(visitor: &Visitor) -> Result<&Factors> {
 /// `GET /account/login/second`.
 pub(crate) async fn show_second(page: Page, visitor: Visitor) -> Result<Response> {
     match visitor.accounts().held(visitor.session()).await? {
-        Some(_) => page.render("account/second.html", context! { form => Form::<Second>::blank() }).await,
+        Some(held) => {
+            let values = second_values(&visitor, &held).await?;
+            page.render("account/second.html", context! { form => Form::<Second>::blank(), ..values }).await
+        }
         None => Ok(redirect_to("/account/login")),
     }
+}
+
+/// What the page of the second step shows beside its form.
+async fn second_values(visitor: &Visitor, held: &Held) -> Result<palisade_template::Value> {
+    Ok(context! { has_key => cfg!(feature = "passkeys") && factors(visitor)?.has_key(held.account.id).await? })
 }
 
 /// `POST /account/login/second`.
@@ -51,12 +59,13 @@ pub(crate) async fn second(visitor: Visitor, headers: HeaderMap, form: Form<Seco
     let Some(held) = visitor.accounts().held(visitor.session()).await? else { return Ok(redirect_to("/account/login")) };
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else {
-        return Err(refill.show("account/second.html").await);
+        return Err(refill.show_with("account/second.html", second_values(&visitor, &held).await?).await);
     };
+    let values = second_values(&visitor, &held).await?;
     match guessed(&visitor, &headers, &held, &typed.code).await? {
         Guess::Right => login::welcome(&visitor, &headers, held, Factor::Typed, typed.remember).await,
-        Guess::Locked(wait) => Err(locked(refill, wait, "account/second.html", context! {}).await),
-        Guess::Wrong => Err(refill.error("code", WRONG).set("code", "").show("account/second.html").await),
+        Guess::Locked(wait) => Err(locked(refill, wait, "account/second.html", values).await),
+        Guess::Wrong => Err(refill.error("code", WRONG).set("code", "").show_with("account/second.html", values).await),
     }
 }
 
@@ -82,11 +91,14 @@ async fn guessed(visitor: &Visitor, headers: &HeaderMap, held: &Held, code: &str
 /// `GET /account/factors`.
 pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Response> {
     let factors = factors(&visitor)?;
-    let has_app = visitor.accounts().second_step.is_needed(user.id).await?;
+    let has_factor = visitor.accounts().second_step.is_needed(user.id).await?;
+    let has_app = factors.has_confirmed_app(user.id).await?;
+    let keys = palisade_template::Serde(factors.shown_keys(&user).await?);
+    let ways = palisade_template::Serde(visitor.accounts().ways.clone());
     let browsers = visitor.accounts().trusted_browsers(&user).await?;
     let browsers: Vec<_> = browsers.into_iter().map(|(agent, address)| context! { agent, address }).collect();
     let values = context! {
-        has_app, is_proven => visitor.has_factor().await?, codes_left => factors.codes_left(&user).await?, browsers,
+        has_factor, has_app, keys, ways, is_proven => visitor.has_factor().await?, codes_left => factors.codes_left(&user).await?, browsers,
         is_required => user.is_staff && visitor.accounts().is_factor_for_staff,
     };
     page.render("account/factors.html", values).await
@@ -95,6 +107,7 @@ pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Res
 /// `POST /account/factors/app`: begins to add an app.
 pub(crate) async fn begin(visitor: Visitor, user: User, form: Form<Nothing>) -> Result<Response> {
     form.valid_or_show("account/factors.html").await?;
+    may_change_factors(&visitor, &user).await?;
     if !factors(&visitor)?.begin(&user).await? {
         return Err(Error::new(ErrorKind::Conflict, "There is an authenticator app already. Remove it first."));
     }
@@ -176,8 +189,12 @@ pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, for
 }
 
 /// A browser that is trusted stands for a code at login, and not for what changes the factors: it may be stolen.
+pub(super) async fn may_change_factors(visitor: &Visitor, user: &User) -> Result<()> {
+    if visitor.accounts().second_step.is_needed(user.id).await? { typed_a_code(visitor).await } else { Ok(()) }
+}
+
 async fn typed_a_code(visitor: &Visitor) -> Result<()> {
-    let said = "You logged in without a code. Let all browsers be asked again, below, log in with a code, and come back.";
+    let said = "You logged in without a code or a passkey. Let all browsers be asked again, below, log in with one, and come back.";
     if visitor.has_typed_code().await? { Ok(()) } else { Err(Error::new(ErrorKind::Forbidden, said)) }
 }
 

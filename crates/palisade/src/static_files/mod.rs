@@ -32,9 +32,13 @@ impl StaticFiles {
         Self(files.to_vec())
     }
 
-    /// The framework's own: the stylesheet of its pages, light and dark.
+    /// The framework's own: the stylesheet of its pages, light and dark, and the scripts of those that need one.
     pub(crate) fn own() -> Self {
-        Self::embedded(&[("palisade.css", include_bytes!("palisade.css"))])
+        Self::embedded(&[
+            ("palisade.css", include_bytes!("palisade.css")),
+            #[cfg(feature = "passkeys")]
+            ("passkey.js", include_bytes!("passkey.js")),
+        ])
     }
 
     /// These, and those of `other` whose names are not taken.

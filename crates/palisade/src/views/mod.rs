@@ -43,6 +43,10 @@ pub fn templates() -> Layer {
         ("account/close.html", include_str!("templates/close.html")),
         ("account/second.html", include_str!("templates/second.html")),
         ("account/factors.html", include_str!("templates/factors.html")),
+        #[cfg(feature = "passkeys")]
+        ("account/passkey.html", include_str!("templates/passkey.html")),
+        #[cfg(feature = "passkeys")]
+        ("account/passkey_add.html", include_str!("templates/passkey_add.html")),
         ("account/app.html", include_str!("templates/app.html")),
         ("account/codes.html", include_str!("templates/codes.html")),
         ("account/again.html", include_str!("templates/again.html")),

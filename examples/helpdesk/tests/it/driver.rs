@@ -40,7 +40,7 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--disable-dev-shm-usage",
-            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost",
             "--window-size=1100,800",
             &format!("--user-data-dir={}", profile.0.display()),
         ]
@@ -48,7 +48,8 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": arguments }, "goog:loggingPrefs": { "browser": "ALL" },
         } } });
-        let mut browser = Self { driver, address, session: String::new(), site: format!("http://{site}"), _profile: profile };
+        let mut browser =
+            Self { driver, address, session: String::new(), site: format!("http://localhost:{}", site.port()), _profile: profile };
         browser.session = browser.call("POST", "/session", &wanted)["sessionId"].as_str().unwrap().to_owned();
         browser
     }
@@ -111,6 +112,32 @@ impl Browser {
         let path = folder.join(format!("{name}.png"));
         std::fs::write(&path, bytes).unwrap();
         path
+    }
+
+    /// Plugs in an authenticator with a PIN, which the driver plays ([WebAuthn, section 11](https://www.w3.org/TR/webauthn-3/#sctn-automation)).
+    pub fn plug_in_authenticator(&self) -> String {
+        let wanted = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true, "isUserVerified": true,
+        });
+        self.session("POST", "/webauthn/authenticator", &wanted).as_str().unwrap().to_owned()
+    }
+
+    /// Whether its user proves who they are from now on.
+    pub fn verify_user(&self, authenticator: &str, is_verified: bool) {
+        self.session("POST", &format!("/webauthn/authenticator/{authenticator}/uv"), &json!({ "isUserVerified": is_verified }));
+    }
+
+    /// Clicks a button whose script answers on the same page, and waits for what it says.
+    pub fn press(&self, selector: &str, says: &str) {
+        let element = self.find(selector);
+        self.session("POST", &format!("/element/{element}/click"), &json!({}));
+        for _ in 0..400 {
+            if self.eval("document.body.innerText").as_str().unwrap().contains(says) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(25));
+        }
+        panic!("{selector} does not make the page say {says}: {}", self.eval("document.body.innerText"));
     }
 
     /// What the console said since the last question.

@@ -8,6 +8,7 @@ mod driver;
 mod escaping;
 mod faults;
 mod oddities;
+mod passkeys;
 mod perimeter;
 mod process;
 mod program;

@@ -1,4 +1,4 @@
-use super::login::Next;
+use super::login::{Next, ways};
 use super::{NextPage, Proof, audit};
 use crate::audit_log::Event;
 use crate::auth::{Factor, User, Visitor};
@@ -18,19 +18,19 @@ pub(crate) struct Again {
 }
 
 /// `GET /account/again`: before something that matters, whoever sits at the screen proves to be the one who logged in (ASVS 7.5.1).
-pub(crate) async fn show(page: Page, Query(query): Query<Next>) -> Result<Response> {
+pub(crate) async fn show(page: Page, visitor: Visitor, Query(query): Query<Next>) -> Result<Response> {
     let next = query.next.0.unwrap_or_default();
-    page.render("account/again.html", context! { form => Form::<Again>::filled([("next", next)]) }).await
+    page.render("account/again.html", context! { form => Form::<Again>::filled([("next", next)]), ..ways(&visitor) }).await
 }
 
 /// `POST /account/again`.
 pub(crate) async fn prove(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Again>) -> Result<Response> {
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else {
-        return Err(refill.show("account/again.html").await);
+        return Err(refill.show_with("account/again.html", ways(&visitor)).await);
     };
     let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/again.html" };
-    proof.of(&typed.current_password, refill, context! {}).await?;
+    proof.of(&typed.current_password, refill, ways(&visitor)).await?;
     visitor.accounts().proven_now(visitor.session(), Factor::None).await?;
     visitor.session().rotate().await?;
     audit(&visitor, Event::ProvenAgain, &user.username);

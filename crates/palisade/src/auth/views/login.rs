@@ -8,7 +8,7 @@ use crate::views::{Page, Result};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
 use palisade_macros::Form;
-use palisade_template::context;
+use palisade_template::{Serde, Value, context};
 
 #[derive(Form)]
 pub(crate) struct Login {
@@ -23,7 +23,7 @@ pub(crate) struct Next {
 }
 
 /// Where to go after login. Whatever does not lead to a page of this site is nothing; it never stops a login.
-pub(crate) struct NextPage(pub(super) Option<String>);
+pub(crate) struct NextPage(pub(crate) Option<String>);
 
 /// Most bytes of a page to come back to.
 pub(crate) const MAX_NEXT_BYTES: usize = 2000;
@@ -37,17 +37,22 @@ impl Field for NextPage {
     }
 }
 
+/// Ways to log in beside this form.
+pub(crate) fn ways(visitor: &Visitor) -> Value {
+    context! { ways => Serde(visitor.accounts().ways.clone()) }
+}
+
 /// `GET /account/login`.
-pub(crate) async fn show_login(page: Page, Query(query): Query<Next>) -> Result<Response> {
+pub(crate) async fn show_login(page: Page, visitor: Visitor, Query(query): Query<Next>) -> Result<Response> {
     let next = query.next.0.unwrap_or_default();
-    page.render("account/login.html", context! { form => Form::<Login>::filled([("next", next)]) }).await
+    page.render("account/login.html", context! { form => Form::<Login>::filled([("next", next)]), ..ways(&visitor) }).await
 }
 
 /// `POST /account/login`. One answer for every failure.
 pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login>) -> Result<Response> {
     let (login, refill) = form.into_parts();
     let Some(login) = login else {
-        return Err(refill.show("account/login.html").await);
+        return Err(refill.show_with("account/login.html", ways(&visitor)).await);
     };
     let accounts = visitor.accounts();
     // the name as sign-up normalised it: somebody who typed it in another Unicode form is the same person
@@ -55,14 +60,14 @@ pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login
     let from = source(&visitor, &headers);
     let row = match accounts.attempt(from, &username, login.password.expose()).await? {
         Attempt::Welcome(row) => row,
-        Attempt::Locked(wait) => return Err(locked(refill, wait, "account/login.html", context! {}).await),
+        Attempt::Locked(wait) => return Err(locked(refill, wait, "account/login.html", ways(&visitor)).await),
         Attempt::Refused { is_known } => {
             // people type passwords into the wrong field: what is no name here is not written down
             let shown = if is_known { &username } else { "(unknown name)" };
             audit(&visitor, Event::LoginFailed, &format!("{shown}, agent {}", agent(&headers)));
             return Err(refill
                 .general_error("This name and this password do not belong together.")
-                .show("account/login.html")
+                .show_with("account/login.html", ways(&visitor))
                 .await);
         }
     };

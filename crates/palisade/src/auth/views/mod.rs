@@ -9,8 +9,7 @@ pub(crate) mod personal;
 pub(crate) mod sessions;
 pub(crate) mod signup;
 
-pub(crate) use login::MAX_NEXT_BYTES;
-use login::NextPage;
+pub(crate) use login::{MAX_NEXT_BYTES, NextPage};
 
 use super::lockout::Source;
 use super::user::entity::Model;

@@ -1,9 +1,11 @@
 mod access;
 mod accounts;
+mod authenticator;
 mod factors;
 mod forgery;
 mod hello;
 mod identity;
 mod input;
 mod lockout;
+mod passkeys;
 mod secrets;

@@ -1,0 +1,178 @@
+//! Passkeys as they are kept: which credential is whose, and what it was called.
+
+use super::Factors;
+use crate::auth::User;
+use crate::db::Tx;
+use crate::views::{Error, Result};
+use chrono::DateTime;
+use palisade_crypto::random;
+use palisade_crypto::seal::Sealer;
+use palisade_passkey::{ActiveModel, Column, Entity};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(super) mod palisade_passkey {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "palisade_passkey")]
+    pub struct Model {
+        /// Hash of the credential's id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub hash: String,
+        pub user_id: i32,
+        /// What the authenticator knows the user by: random, and nothing else.
+        pub handle: String,
+        pub name: String,
+        #[sea_orm(column_type = "Text")]
+        pub sealed: String,
+        pub is_synchronised: bool,
+        pub added: i64,
+        pub used: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) use palisade_passkey::Model as KeptKey;
+
+/// A passkey, as its owner sees it.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct ShownKey {
+    id: String,
+    name: String,
+    is_synchronised: bool,
+    added: String,
+    used: String,
+}
+
+/// A passkey that is new.
+pub(super) struct NewKey<'a, T> {
+    pub(super) credential_id: &'a [u8],
+    pub(super) handle: String,
+    pub(super) name: &'a str,
+    pub(super) credential: &'a T,
+    pub(super) is_synchronised: bool,
+}
+
+/// Passkeys of one user.
+pub(super) const MOST_KEYS: usize = 20;
+const PURPOSE: &str = "passkeys";
+
+fn place(hash: &str, user_id: i32) -> String {
+    format!("palisade_passkey {hash} {user_id}")
+}
+
+/// What is known of a credential by its id; the id may be of 1,023 bytes.
+pub(super) fn hash_of(credential_id: &[u8]) -> String {
+    use base64::Engine;
+    random::stored_hash(&format!("passkey {}", base64::engine::general_purpose::STANDARD.encode(credential_id)))
+}
+
+impl Factors {
+    /// The passkeys of a user, the oldest first.
+    pub(super) async fn keys(&self, user_id: i32) -> Result<Vec<KeptKey>> {
+        let theirs = Entity::find().filter(Column::UserId.eq(user_id)).order_by_asc(Column::Added);
+        Ok(theirs.all(&self.database.handle()).await?)
+    }
+
+    /// The same, for the page that lists them.
+    pub(super) async fn shown_keys(&self, user: &User) -> Result<Vec<ShownKey>> {
+        let day = |at: i64| DateTime::from_timestamp(at, 0).map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default();
+        let shown = |row: KeptKey| ShownKey {
+            id: row.hash,
+            name: row.name,
+            is_synchronised: row.is_synchronised,
+            added: day(row.added),
+            used: day(row.used),
+        };
+        Ok(self.keys(user.id).await?.into_iter().map(shown).collect())
+    }
+
+    pub(super) async fn has_key(&self, user_id: i32) -> Result<bool> {
+        Ok(Entity::find().filter(Column::UserId.eq(user_id)).count(&self.database.handle()).await? > 0)
+    }
+
+    /// The key with this credential.
+    pub(super) async fn key(&self, hash: &str) -> Result<Option<KeptKey>> {
+        Ok(Entity::find_by_id(hash).one(&self.database.handle()).await?)
+    }
+
+    /// Keeps a passkey. `None` if somebody, perhaps the user, has this credential already; with recovery codes, if it is the first factor.
+    pub(super) async fn add_key<T: Serialize>(&self, user: &User, new: NewKey<'_, T>) -> Result<Option<Vec<String>>> {
+        let (hash, now) = (hash_of(new.credential_id), self.clock.now().timestamp());
+        let is_first = !crate::auth::SecondStep::is_needed(self, user.id).await?;
+        let row = ActiveModel {
+            user_id: Set(user.id),
+            handle: Set(new.handle),
+            name: Set(new.name.into()),
+            sealed: Set(self.sealed_key(&hash, user.id, new.credential)?),
+            is_synchronised: Set(new.is_synchronised),
+            added: Set(now),
+            used: Set(now),
+            hash: Set(hash),
+        };
+        let tx = self.database.begin().await?;
+        if let Err(error) = Entity::insert(row).exec_without_returning(&tx).await {
+            let is_known = matches!(crate::db::failure(&error), crate::db::DbFailure::Duplicate);
+            return if is_known { Ok(None) } else { Err(error.into()) };
+        }
+        let codes = if is_first { self.put_codes(&tx, user.id).await? } else { Vec::new() };
+        tx.commit().await?;
+        Ok(Some(codes))
+    }
+
+    /// What a key's row holds.
+    pub(super) fn opened_key<T: DeserializeOwned>(&self, row: &KeptKey) -> Result<T> {
+        let sealer = Sealer::new(&self.ring, PURPOSE);
+        let text = sealer.open(&row.sealed, &place(&row.hash, row.user_id)).map_err(|error| Error::bug(error.to_string()))?;
+        Ok(serde_json::from_slice(text.expose())?)
+    }
+
+    fn sealed_key<T: Serialize>(&self, hash: &str, user_id: i32, credential: &T) -> Result<String> {
+        Ok(Sealer::new(&self.ring, PURPOSE).seal(&serde_json::to_vec(credential)?, &place(hash, user_id)))
+    }
+
+    /// A key was used; what has changed of it, such as its counter, is kept. `false` if it changed meanwhile: of two uses with one counter, one is good.
+    pub(super) async fn used_key<T: Serialize>(&self, row: &KeptKey, changed: Option<(&T, bool)>) -> Result<bool> {
+        let mut change = ActiveModel { used: Set(self.clock.now().timestamp()), ..Default::default() };
+        if let Some((credential, is_synchronised)) = changed {
+            change.sealed = Set(self.sealed_key(&row.hash, row.user_id, credential)?);
+            change.is_synchronised = Set(is_synchronised);
+        }
+        let same = Entity::update_many().set(change).filter(Column::Hash.eq(&row.hash)).filter(Column::Sealed.eq(&row.sealed));
+        let tx = self.database.begin().await?;
+        let updated = same.exec(&tx).await?.rows_affected;
+        tx.commit().await?;
+        Ok(updated == 1)
+    }
+
+    /// Removes a key of a user, and the recovery codes if it was the last factor. `None` if it is not theirs; whether a factor is left.
+    pub(super) async fn remove_key(&self, user: &User, hash: &str) -> Result<Option<bool>> {
+        let tx = self.database.begin().await?;
+        let theirs = Entity::delete_by_id(hash).filter(Column::UserId.eq(user.id));
+        if theirs.exec(&tx).await?.rows_affected == 0 {
+            return Ok(None);
+        }
+        let is_left = Entity::find().filter(Column::UserId.eq(user.id)).count(&tx).await? > 0 || self.has_app(&tx, user.id).await?;
+        if !is_left {
+            crate::auth::SecondStep::forget(self, &tx, user.id).await?;
+        }
+        tx.commit().await?;
+        Ok(Some(is_left))
+    }
+
+    /// Locks the rows of a user's keys until the transaction ends.
+    pub(super) async fn lock_keys(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
+        let same = ActiveModel { user_id: Set(user_id), ..Default::default() };
+        Entity::update_many().set(same).filter(Column::UserId.eq(user_id)).exec(tx).await.map(drop)
+    }
+
+    pub(super) async fn forget_keys(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
+        Entity::delete_many().filter(Column::UserId.eq(user_id)).exec(tx).await.map(drop)
+    }
+}

@@ -1,0 +1,203 @@
+//! The pages of passkeys: adding one, and answering with one. Both need a script, which asks the browser for the authenticator.
+
+use super::keys::KeptKey;
+use super::passkeys::{Adding, Asking, Refused, RelyingParty, Whose};
+use super::views::{Nothing, factors, may_change_factors};
+use crate::audit_log::Event;
+use crate::auth::views::{NextPage, audit, login};
+use crate::auth::{Factor, Held, User, Visitor};
+use crate::forms::{Form, Line, Token};
+use crate::http::{RedirectTarget, redirect_to};
+use crate::sessions::MessageLevel;
+use crate::views::{Error, ErrorKind, Page, Result};
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use palisade_macros::Form;
+use palisade_template::{Value, context};
+
+/// What an authenticator answers, in base64url.
+type Answered = Token<24_000>;
+
+#[derive(Form)]
+pub(crate) struct New {
+    #[form(label = "Name", help = "So that you know it again, such as \"My telephone\".")]
+    name: Line<60>,
+    credential: Answered,
+}
+
+#[derive(Form)]
+pub(crate) struct Answer {
+    credential: Answered,
+}
+
+#[derive(Form)]
+pub(crate) struct Begin {
+    next: NextPage,
+}
+
+#[derive(Form)]
+pub(crate) struct Which {
+    id: Token<40>,
+}
+
+fn site(visitor: &Visitor, headers: &HeaderMap) -> Result<RelyingParty> {
+    RelyingParty::at(&visitor.accounts().links.base(headers))
+}
+
+/// `POST /account/factors/passkey`: begins to add one.
+pub(crate) async fn begin(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Nothing>) -> Result<Response> {
+    form.valid_or_show("account/factors.html").await?;
+    may_change_factors(&visitor, &user).await?;
+    let adding = factors(&visitor)?.begin_key(&site(&visitor, &headers)?, &user).await?;
+    visitor.accounts().begin(visitor.session(), &adding).await?;
+    Ok(redirect_to("/account/factors/passkey"))
+}
+
+/// `GET /account/factors/passkey`.
+pub(crate) async fn show_add(page: Page, visitor: Visitor) -> Result<Response> {
+    match visitor.accounts().begun::<Adding>(visitor.session()).await? {
+        Some(begun) => {
+            page.render("account/passkey_add.html", context! { form => Form::<New>::blank(), ..options(&begun.options) }).await
+        }
+        None => Ok(redirect_to("/account/factors")),
+    }
+}
+
+fn options(options: &serde_json::Value) -> Value {
+    context! { options => options.to_string() }
+}
+
+/// `POST /account/factors/passkey/add`.
+pub(crate) async fn add(page: Page, visitor: Visitor, headers: HeaderMap, user: User, form: Form<New>) -> Result<Response> {
+    let accounts = visitor.accounts();
+    let Some(begun) = accounts.begun::<Adding>(visitor.session()).await? else { return Ok(redirect_to("/account/factors")) };
+    let (new, refill) = form.into_parts();
+    let Some(new) = new else {
+        return Err(refill.show_with("account/passkey_add.html", options(&begun.options)).await);
+    };
+    may_change_factors(&visitor, &user).await?;
+    let Some(begun) = accounts.end::<Adding>(visitor.session()).await? else { return Ok(redirect_to("/account/factors")) };
+    let site = site(&visitor, &headers)?;
+    let Some(codes) = factors(&visitor)?.finish_key(&site, &user, &begun, &new.name, &new.credential).await? else {
+        audit(&visitor, Event::SecondStepFailed, &user.username);
+        let said = "This passkey was not added: its answer was wrong, or it is here already.";
+        visitor.session().message(MessageLevel::Error, said).await?;
+        return Ok(redirect_to("/account/factors"));
+    };
+    let told = format!("A passkey was added:\n\n    {}", &*new.name);
+    accounts.factors_changed(visitor.session(), &user, &told, &accounts.links.base(&headers)).await?;
+    visitor.factor_proven().await?;
+    audit(&visitor, Event::FactorAdded, &format!("{}, passkey", user.username));
+    if !codes.is_empty() {
+        return page.render("account/codes.html", context! { codes }).await;
+    }
+    visitor.session().message(MessageLevel::Success, "The passkey is added. All other sessions are ended.").await?;
+    Ok(redirect_to("/account/factors"))
+}
+
+/// `POST /account/factors/passkey/remove`.
+pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Which>) -> Result<Response> {
+    let which = form.valid_or_show("account/factors.html").await?;
+    may_change_factors(&visitor, &user).await?;
+    let is_left = factors(&visitor)?.remove_key(&user, &which.id).await?.ok_or_else(Error::not_found)?;
+    let accounts = visitor.accounts();
+    accounts.factors_changed(visitor.session(), &user, "A passkey was removed.", &accounts.links.base(&headers)).await?;
+    if !is_left {
+        accounts.log_out_of_factor(visitor.session()).await?;
+    }
+    audit(&visitor, Event::FactorRemoved, &format!("{}, passkey", user.username));
+    visitor.session().message(MessageLevel::Success, "The passkey is removed. All other sessions are ended.").await?;
+    Ok(redirect_to("/account/factors"))
+}
+
+/// `POST /account/login/passkey`: a login without a name.
+pub(crate) async fn begin_login(visitor: Visitor, headers: HeaderMap, form: Form<Begin>) -> Result<Response> {
+    let next = form.valid_or_show("account/login.html").await?.next.0;
+    let asking = super::Factors::ask_anybody(&site(&visitor, &headers)?, next)?;
+    ask(&visitor, &asking).await
+}
+
+/// `POST /account/login/second/passkey`: in place of a code.
+pub(crate) async fn begin_second(visitor: Visitor, headers: HeaderMap, form: Form<Nothing>) -> Result<Response> {
+    form.valid_or_show("account/second.html").await?;
+    let Some(held) = visitor.accounts().held(visitor.session()).await? else { return Ok(redirect_to("/account/login")) };
+    let asking = factors(&visitor)?.ask_user(&site(&visitor, &headers)?, &held.user(), Whose::Held, None).await?;
+    ask(&visitor, &asking.ok_or_else(no_key)?).await
+}
+
+/// `POST /account/again/passkey`: in place of the password.
+pub(crate) async fn begin_again(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Begin>) -> Result<Response> {
+    let next = form.valid_or_show("account/again.html").await?.next.0;
+    let asking = factors(&visitor)?.ask_user(&site(&visitor, &headers)?, &user, Whose::Signed, next).await?;
+    ask(&visitor, &asking.ok_or_else(no_key)?).await
+}
+
+fn no_key() -> Error {
+    Error::new(ErrorKind::Conflict, "You have no passkey.")
+}
+
+async fn ask(visitor: &Visitor, asking: &Asking) -> Result<Response> {
+    visitor.accounts().begin(visitor.session(), asking).await?;
+    Ok(redirect_to("/account/passkey"))
+}
+
+/// `GET /account/passkey`.
+pub(crate) async fn show_ask(page: Page, visitor: Visitor) -> Result<Response> {
+    match visitor.accounts().begun::<Asking>(visitor.session()).await? {
+        Some(begun) => {
+            page.render("account/passkey.html", context! { form => Form::<Answer>::blank(), ..options(&begun.options) }).await
+        }
+        None => Ok(redirect_to("/account/login")),
+    }
+}
+
+/// `POST /account/passkey`: what was asked for is done, once, if the answer is right.
+pub(crate) async fn answer(visitor: Visitor, headers: HeaderMap, form: Form<Answer>) -> Result<Response> {
+    let (typed, _) = form.into_parts();
+    let accounts = visitor.accounts();
+    let Some(asked) = accounts.end::<Asking>(visitor.session()).await? else { return Ok(redirect_to("/account/login")) };
+    let credential = typed.map(|typed| typed.credential);
+    let (is_held, is_signed) = (matches!(asked.whose, Whose::Held(_)), matches!(asked.whose, Whose::Signed(_)));
+    let judged = factors(&visitor)?.judge_key(&site(&visitor, &headers)?, asked.whose, credential.as_deref().unwrap_or("")).await;
+    let user_id = match judged {
+        Ok(user_id) => user_id,
+        Err(Refused::Failed(error)) => return Err(error),
+        Err(Refused::Copied(key)) => return copied(&visitor, &headers, &key).await,
+        Err(Refused::Wrong) => return refused(&visitor).await,
+    };
+    if is_signed {
+        let Some(user) = visitor.user().await?.filter(|user| user.id == user_id) else { return refused(&visitor).await };
+        visitor.factor_proven().await?;
+        audit(&visitor, Event::ProvenAgain, &user.username);
+        let next = asked.next.and_then(|next| RedirectTarget::from_input(&next));
+        return Ok(next.map_or_else(|| redirect_to("/account"), IntoResponse::into_response));
+    }
+    let held = if is_held {
+        accounts.held(visitor.session()).await?.filter(|held| held.account.id == user_id)
+    } else {
+        accounts.active(user_id).await?.map(|account| Held { account, next: asked.next })
+    };
+    match held {
+        Some(held) => login::welcome(&visitor, &headers, held, Factor::Typed, false).await,
+        None => refused(&visitor).await,
+    }
+}
+
+async fn refused(visitor: &Visitor) -> Result<Response> {
+    audit(visitor, Event::LoginFailed, "passkey");
+    let said = "This passkey is not known here, or its answer came too late. Try again, or take another way.";
+    visitor.session().message(MessageLevel::Error, said).await?;
+    Ok(redirect_to("/account/login"))
+}
+
+/// An authenticator counts its answers; one that has counted less than before may be a copy.
+async fn copied(visitor: &Visitor, headers: &HeaderMap, key: &KeptKey) -> Result<Response> {
+    let accounts = visitor.accounts();
+    let told = format!(
+        "Somebody used the passkey\n\n    {}\n\nin a way that only a copy of it would, and was not let in. Remove it.",
+        key.name
+    );
+    accounts.tell_by_id(key.user_id, &told, &accounts.links.base(headers)).await?;
+    audit(visitor, Event::LoginFailed, &format!("passkey of user {} counts backwards: it may be a copy", key.user_id));
+    refused(visitor).await
+}

@@ -1,0 +1,193 @@
+//! Passkeys and security keys: [WebAuthn level 3](https://www.w3.org/TR/webauthn-3/), verified by webauthn-rs.
+//!
+//! The authenticator always proves that it has verified its user, by PIN or by what the user is: so a passkey is two factors, and a login with it needs no
+//! password. It answers for the host that it was made at and for no other, so it cannot be fished. Its private key never leaves it: there is nothing here to
+//! steal.
+
+use super::Factors;
+use super::keys::{KeptKey, MOST_KEYS, NewKey, hash_of};
+use crate::auth::{Purpose, User};
+use crate::views::{Error, ErrorKind, Result};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+use webauthn_rs::prelude::{
+    AuthenticationResult, Credential, DiscoverableAuthentication, Passkey, PasskeyAuthentication, PasskeyRegistration,
+    PublicKeyCredential, RegisterPublicKeyCredential, Uuid, Webauthn, WebauthnBuilder, WebauthnError,
+};
+
+/// A passkey that is being added.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Adding {
+    state: PasskeyRegistration,
+    handle: Uuid,
+    /// What the browser is asked.
+    pub(super) options: Value,
+}
+
+/// A passkey that is being asked for.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Asking {
+    pub(super) whose: Whose,
+    /// What the browser is asked.
+    pub(super) options: Value,
+    pub(super) next: Option<String>,
+}
+
+/// Whose passkey may answer.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Whose {
+    /// Anybody's: it says itself whose it is. For a login without a name.
+    Anybodys(DiscoverableAuthentication),
+    /// That of a user who is half logged in.
+    Held(PasskeyAuthentication),
+    /// That of the user who is signed in.
+    Signed(PasskeyAuthentication),
+}
+
+impl Purpose for Adding {
+    const NAME: &'static str = "passkey added";
+    const LIFETIME_SECS: i64 = 300;
+}
+
+impl Purpose for Asking {
+    const NAME: &'static str = "passkey asked";
+    const LIFETIME_SECS: i64 = 300;
+}
+
+/// Why an answer of an authenticator was not taken.
+pub(super) enum Refused {
+    /// It is wrong, or nobody's.
+    Wrong,
+    /// Its counter went back: there may be a copy of it.
+    Copied(Box<KeptKey>),
+    /// It could not be judged.
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Refused {
+    #[track_caller]
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A site, to its passkeys: the host that they are bound to.
+pub(super) struct RelyingParty(Webauthn);
+
+impl RelyingParty {
+    /// The one at a scheme and host.
+    ///
+    /// # Errors
+    /// When it is known by its IP address alone.
+    pub(super) fn at(base: &str) -> Result<Self> {
+        let no_name = || {
+            let said = "Passkeys belong to a host name, and this page was opened by an address. Open it by its name, such as http://localhost:8000.";
+            Error::new(ErrorKind::Conflict, said)
+        };
+        let origin = Url::parse(base).ok().filter(|url| url.domain().is_some()).ok_or_else(no_name)?;
+        let host = origin.domain().unwrap_or_default();
+        let builder = WebauthnBuilder::new(host, &origin).map_err(bug)?;
+        Ok(Self(builder.rp_name(host).build().map_err(bug)?))
+    }
+}
+
+#[track_caller]
+fn bug(error: WebauthnError) -> Error {
+    Error::bug(error.to_string())
+}
+
+/// Reads what the page's script sends: JSON in base64url.
+fn answer<T: DeserializeOwned>(typed: &str) -> Option<T> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(typed).ok()?).ok()
+}
+
+impl Factors {
+    /// Begins to add a passkey.
+    pub(super) async fn begin_key(&self, site: &RelyingParty, user: &User) -> Result<Adding> {
+        let keys = self.keys(user.id).await?;
+        if keys.len() >= MOST_KEYS {
+            return Err(Error::new(ErrorKind::Conflict, "There are 20 passkeys already. Remove one first."));
+        }
+        let passkeys: Vec<Passkey> = keys.iter().map(|row| self.opened_key(row)).collect::<Result<_>>()?;
+        let known = passkeys.iter().map(|passkey| passkey.cred_id().clone()).collect();
+        // one user is one to an authenticator
+        let handle = keys.first().and_then(|row| row.handle.parse().ok()).unwrap_or_else(Uuid::new_v4);
+        let begun = site.0.start_passkey_registration(handle, &user.username, &user.username, Some(known));
+        let (challenge, state) = begun.map_err(bug)?;
+        let mut options = serde_json::to_value(challenge.public_key)?;
+        // so that it can be found without a name, where it can
+        options["authenticatorSelection"]["residentKey"] = "preferred".into();
+        Ok(Adding { state, handle, options })
+    }
+
+    /// Makes what an authenticator answers a factor, and says the recovery codes if it is the first one. `None`: the answer is wrong, or known.
+    pub(super) async fn finish_key(
+        &self,
+        site: &RelyingParty,
+        user: &User,
+        begun: &Adding,
+        name: &str,
+        typed: &str,
+    ) -> Result<Option<Vec<String>>> {
+        let Some(answer) = answer::<RegisterPublicKeyCredential>(typed) else { return Ok(None) };
+        let Ok(passkey) = site.0.finish_passkey_registration(&answer, &begun.state) else { return Ok(None) };
+        let is_synchronised = Credential::from(passkey.clone()).backup_state;
+        let credential_id: &[u8] = passkey.cred_id();
+        let new = NewKey { credential_id, handle: begun.handle.to_string(), name, credential: &passkey, is_synchronised };
+        self.add_key(user, new).await
+    }
+
+    /// Asks for any passkey of the site.
+    pub(super) fn ask_anybody(site: &RelyingParty, next: Option<String>) -> Result<Asking> {
+        let (challenge, state) = site.0.start_discoverable_authentication().map_err(bug)?;
+        Ok(Asking { whose: Whose::Anybodys(state), options: serde_json::to_value(challenge.public_key)?, next })
+    }
+
+    /// Asks for a passkey of one user. `None` if there is none.
+    pub(super) async fn ask_user(
+        &self,
+        site: &RelyingParty,
+        user: &User,
+        whose: fn(PasskeyAuthentication) -> Whose,
+        next: Option<String>,
+    ) -> Result<Option<Asking>> {
+        let keys: Vec<Passkey> = self.keys(user.id).await?.iter().map(|row| self.opened_key(row)).collect::<Result<_>>()?;
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        let (challenge, state) = site.0.start_passkey_authentication(&keys).map_err(bug)?;
+        Ok(Some(Asking { whose: whose(state), options: serde_json::to_value(challenge.public_key)?, next }))
+    }
+
+    /// Whose passkey has answered.
+    pub(super) async fn judge_key(&self, site: &RelyingParty, asked: Whose, typed: &str) -> Result<i32, Refused> {
+        let answer: PublicKeyCredential = answer(typed).ok_or(Refused::Wrong)?;
+        let row = self.key(&hash_of(answer.get_credential_id())).await?.ok_or(Refused::Wrong)?;
+        let mut passkey: Passkey = self.opened_key(&row)?;
+        let judged = match asked {
+            Whose::Anybodys(state) => {
+                let (handle, _) = site.0.identify_discoverable_authentication(&answer).map_err(|_| Refused::Wrong)?;
+                if handle.to_string() != row.handle {
+                    return Err(Refused::Wrong);
+                }
+                site.0.finish_discoverable_authentication_v2(&answer, state, &passkey)
+            }
+            Whose::Held(state) | Whose::Signed(state) => site.0.finish_passkey_authentication(&answer, &state),
+        };
+        match judged {
+            Ok(proven) if proven.user_verified() => self.note_use(&row, &mut passkey, &proven).await,
+            Err(WebauthnError::CredentialPossibleCompromise) => Err(Refused::Copied(Box::new(row))),
+            _ => Err(Refused::Wrong),
+        }
+    }
+
+    async fn note_use(&self, row: &KeptKey, passkey: &mut Passkey, proven: &AuthenticationResult) -> Result<i32, Refused> {
+        let is_changed = passkey.update_credential(proven) == Some(true);
+        let is_good = self.used_key(row, is_changed.then_some((&*passkey, proven.backup_state()))).await?;
+        if is_good { Ok(row.user_id) } else { Err(Refused::Wrong) }
+    }
+}
