@@ -48,6 +48,7 @@ pub mod permissions;
 pub mod prelude;
 pub mod sessions;
 pub mod settings;
+pub mod social;
 pub mod static_files;
 mod storage;
 pub mod testing;

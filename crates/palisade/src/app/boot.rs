@@ -234,7 +234,11 @@ impl Prepared {
                     is_factor_for_staff: settings.mfa.require_for_staff,
                     transport,
                     personal_data: app.personal_data,
-                    ways: LoginWays { passkeys: cfg!(feature = "passkeys") },
+                    ways: LoginWays {
+                        passkeys: cfg!(feature = "passkeys"),
+                        mail: settings.login.by_mail,
+                        others: others(&settings),
+                    },
                     home,
                 },
             )),
@@ -267,6 +271,12 @@ impl Prepared {
             settings,
         })
     }
+}
+
+/// Providers, by their names in addresses and for people.
+fn others(settings: &SiteSettings) -> Vec<(String, String)> {
+    let all = settings.social.providers.iter().filter(|_| cfg!(feature = "social"));
+    all.map(|one| (one.name.clone(), one.label.clone())).collect()
 }
 
 fn links(settings: &SiteSettings) -> Links {

@@ -2,7 +2,7 @@ use super::health;
 use super::security_txt::{SECURITY_TXT, SecurityTxt};
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
-use crate::auth::views::{again, email, locks, login, password, personal, sessions, signup};
+use crate::auth::views::{again, email, locks, login, mailed, password, personal, sessions, signup};
 use crate::auth::{self, PersonalData};
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
@@ -71,6 +71,7 @@ impl App {
         migrations.add(crate::sessions::migrations);
         migrations.add(crate::mail::migrations);
         migrations.add(crate::mfa::migrations);
+        migrations.add(crate::social::migrations);
         migrations.add(super::acme::migrations);
         Self {
             templates: Vec::new(),
@@ -83,7 +84,7 @@ impl App {
             challenge: None,
             layers: Vec::new(),
             commands: Vec::new(),
-            personal_data: Vec::new(),
+            personal_data: vec![Arc::new(crate::social::Identities)],
         }
     }
 
@@ -192,7 +193,10 @@ fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
     let reports = Arc::new(Reports::default());
     let report = async move |request: Request| reports.take(request.into_body()).await;
     let file = async move |uri: Uri, headers: HeaderMap| files.answer(uri.path(), &headers);
-    Routes::new()
+    let routes = Routes::new();
+    #[cfg(feature = "social")]
+    let routes = routes.merge(social_routes(crate::social::Providers::new(&settings.social)));
+    routes
         .merge(account_routes())
         .route("/health/live", public().get(health::live))
         .route(health::READY, public().get(health::ready))
@@ -226,6 +230,8 @@ fn account_routes() -> Routes {
         .route("/account/email", signed_in().get(email::show).post(email::change).limit(by_address("email")).limit(by_client()))
         .route("/account/email/confirm", public().get(email::show_confirm).post(email::confirm).limit(by_client()))
         .route("/account/login/second", public().get(mfa::show_second).post(mfa::second).limit(by_client()))
+        .route("/account/login/mail", public().get(mailed::show).post(mailed::ask).limit(by_address("login")).limit(by_client()))
+        .route("/account/login/mail/code", public().get(mailed::show_code).post(mailed::log_in).limit(by_client()))
         .route("/account/again", signed_in().get(again::show).post(again::prove))
         .route("/account/sessions", signed_in().fresh(RECENT).get(sessions::show).post(sessions::end))
         .route("/account/factors", signed_in().get(mfa::show))
@@ -252,4 +258,51 @@ fn passkey_routes() -> Routes {
         .route("/account/factors/passkey", signed_in().fresh(RECENT).get(keys::show_add).post(keys::begin))
         .route("/account/factors/passkey/add", signed_in().fresh(RECENT).post(keys::add))
         .route("/account/factors/passkey/remove", signed_in().with_factor().fresh(RECENT).post(keys::remove))
+}
+
+/// None where there are no providers.
+#[cfg(feature = "social")]
+fn social_routes(providers: crate::social::Providers) -> Routes {
+    use crate::auth::{User, Visitor};
+    use crate::forms::{Form, Query};
+    use crate::http::client::Client;
+    use crate::social::views as social;
+    use crate::views::{Page, Path};
+    if providers.is_empty() {
+        return Routes::new();
+    }
+    let limit = || Limit::new("account", By::Address, "60/m");
+    let all = Arc::new(providers);
+    let (leaving, adding, back, listed) = (all.clone(), all.clone(), all.clone(), all);
+    let leave =
+        async move |page: Page,
+                    visitor: Visitor,
+                    headers: HeaderMap,
+                    client: Client,
+                    Path(id): Path<String>,
+                    form: Form<social::Begin>| { leaving.begin(page, visitor, headers, client, &id, form).await };
+    let add = async move |page: Page, visitor: Visitor, headers: HeaderMap, client: Client, Path(id): Path<String>, user: User| {
+        adding.begin_adding(page, visitor, headers, client, &id, user).await
+    };
+    let back = async move |page: Page,
+                           visitor: Visitor,
+                           headers: HeaderMap,
+                           client: Client,
+                           Path(id): Path<String>,
+                           Query(returned): Query<social::Returned>| {
+        back.back(page, visitor, headers, client, &id, returned).await
+    };
+    let list = async move |page: Page, visitor: Visitor, user: User| listed.list(page, visitor, user).await;
+    Routes::new()
+        .route("/account/social/{id}", public().post(leave).limit(limit()))
+        .route("/account/social/{id}/callback", public().get(back).limit(limit()))
+        .route(
+            "/account/social/address",
+            public().post(social::address).limit(Limit::new("social", By::Field("email"), "5/h")).limit(limit()),
+        )
+        .route("/account/social/confirm", public().get(social::show_confirm).post(social::confirm).limit(limit()))
+        .route("/account/logins", signed_in().get(list))
+        .route("/account/logins/{id}", signed_in().fresh(RECENT).post(add).limit(limit()))
+        .route("/account/logins/remove", signed_in().fresh(RECENT).post(social::remove))
+        .route("/account/logins/password", signed_in().post(social::password).limit(limit()))
 }

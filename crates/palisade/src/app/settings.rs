@@ -2,7 +2,7 @@ use super::acme::{self, AcmeSettings};
 use super::keys::{self, KeySettings};
 use super::security_txt::Contact;
 use super::server::{ServerSettings, TlsSettings};
-use crate::auth::{self, LockoutSettings, PasswordSettings};
+use crate::auth::{self, LockoutSettings, LoginSettings, PasswordSettings};
 use crate::checks::{self, Check, Finding, Level};
 use crate::csrf::{self, CsrfSettings};
 use crate::db::{self, DatabaseSettings};
@@ -13,6 +13,7 @@ use crate::mail::{self, CacheSettings, MailSettings};
 use crate::mfa::{self, MfaSettings};
 use crate::sessions::{self, SessionSettings};
 use crate::settings::{Effective, Profile, Reader, SettingsError, Sources, section, setting_from_str, setting_words};
+use crate::social::{self, SocialSettings};
 use crate::throttle::{self, ThrottleSettings};
 use ipnet::IpNet;
 use std::fmt;
@@ -102,10 +103,14 @@ pub struct SiteSettings {
     pub sessions: SessionSettings,
     /// `[passwords]`
     pub passwords: PasswordSettings,
+    /// `[login]`
+    pub login: LoginSettings,
     /// `[lockout]`
     pub lockout: LockoutSettings,
     /// `[mfa]`
     pub mfa: MfaSettings,
+    /// `[social]`
+    pub social: SocialSettings,
     /// `[throttle]`
     pub throttle: ThrottleSettings,
     /// `[database]`
@@ -139,8 +144,10 @@ impl SiteSettings {
             csrf: CsrfSettings::read(&mut reader),
             sessions: SessionSettings::read(&mut reader),
             passwords: PasswordSettings::read(&mut reader),
+            login: LoginSettings::read(&mut reader),
             lockout: LockoutSettings::read(&mut reader),
             mfa: MfaSettings::read(&mut reader),
+            social: SocialSettings::read(&mut reader),
             throttle: ThrottleSettings::read(&mut reader),
             database: DatabaseSettings::read(&mut reader),
             cache: CacheSettings::read(&mut reader),
@@ -165,6 +172,7 @@ impl SiteSettings {
         findings.extend(checks::run(auth::CHECKS, &self.passwords));
         findings.extend(checks::run(auth::LOCKOUT_CHECKS, &self.lockout));
         findings.extend(checks::run(mfa::CHECKS, &self.mfa));
+        findings.extend(checks::run(social::CHECKS, &self.social));
         findings.extend(checks::run(throttle::CHECKS, &self.throttle));
         findings.extend(checks::run(db::CHECKS, &self.database));
         findings.extend(checks::run(mail::CHECKS, &self.mail));

@@ -13,6 +13,8 @@ pub enum Event {
     LoggedIn,
     /// Tried to log in and failed.
     LoginFailed,
+    /// Asked for a code by mail, to log in.
+    LoginCodeSent,
     /// Guessed too often: there is a lock.
     Locked,
     /// Lifted a lock.
@@ -25,6 +27,10 @@ pub enum Event {
     FactorAdded,
     /// Removed a second factor.
     FactorRemoved,
+    /// Added a login by another site.
+    LoginAdded,
+    /// Removed a login by another site.
+    LoginRemoved,
     /// Used up a recovery code.
     RecoveryCodeUsed,
     /// Proved again who they are.
@@ -72,12 +78,15 @@ impl fmt::Display for Event {
         f.write_str(match self {
             Self::LoggedIn => "login",
             Self::LoginFailed => "login_failed",
+            Self::LoginCodeSent => "login_code_sent",
             Self::Locked => "locked",
             Self::LockLifted => "lock_lifted",
             Self::SecondStepBegun => "second_step_begun",
             Self::SecondStepFailed => "second_step_failed",
             Self::FactorAdded => "factor_added",
             Self::FactorRemoved => "factor_removed",
+            Self::LoginAdded => "login_added",
+            Self::LoginRemoved => "login_removed",
             Self::RecoveryCodeUsed => "recovery_code_used",
             Self::ProvenAgain => "proven_again",
             Self::SessionsEnded => "sessions_ended",

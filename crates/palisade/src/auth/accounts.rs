@@ -155,8 +155,13 @@ impl Accounts {
         }
     }
 
-    pub(super) fn ring(&self) -> &KeyRing {
+    pub(crate) fn ring(&self) -> &KeyRing {
         &self.ring
+    }
+
+    #[cfg(feature = "social")]
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
     }
 
     /// What time it is for accounts. For tests.

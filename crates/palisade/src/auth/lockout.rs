@@ -79,6 +79,7 @@ struct Kinds {
 
 const PASSWORDS: Kinds = Kinds { both: "name and address", whole: "name", browser: "browser" };
 const CODES: Kinds = Kinds { both: "code and address", whole: "code", browser: "code and browser" };
+const MAILED: Kinds = Kinds { both: "mailed and address", whole: "mailed", browser: "mailed and browser" };
 const SIGN_UPS: Kinds = Kinds { both: "sign-up and address", whole: "sign-up", browser: "sign-up and browser" };
 
 /// What became of a guess.
@@ -279,6 +280,20 @@ impl Accounts {
     ) -> Result<Guess> {
         let counted = self.lockout.counted(SIGN_UPS, hash, from.client, None);
         self.guess(from, &counted, "(sign-up)", judge).await
+    }
+
+    /// Judges a guess at a code that was sent by mail.
+    ///
+    /// # Errors
+    /// As [`Accounts::attempt`].
+    pub(super) async fn guess_mailed(
+        &self,
+        from: Source<'_>,
+        hash: &str,
+        judge: impl Future<Output = Result<bool>>,
+    ) -> Result<Guess> {
+        let counted = self.lockout.counted(MAILED, hash, from.client, None);
+        self.guess(from, &counted, "(code by mail)", judge).await
     }
 
     /// Judges a guess; `shown` names whose it is.

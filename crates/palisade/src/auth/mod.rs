@@ -10,10 +10,14 @@ mod accounts;
 mod binding;
 mod breached;
 mod ceremony;
+mod codes;
 mod devices;
+#[cfg(feature = "social")]
+mod enrolment;
 mod hashing;
 mod links;
 mod lockout;
+mod mail_login;
 mod migration;
 mod notices;
 mod personal;
@@ -38,12 +42,17 @@ pub use migration::migrations;
 pub use personal::PersonalData;
 pub use second::SecondStep;
 pub(crate) use second::{Factor, Held};
-pub use settings::{CHECKS, HasherKind, LOCKOUT_CHECKS, LockoutSettings, PasswordSettings, WhenUnknown};
+pub use settings::{CHECKS, HasherKind, LOCKOUT_CHECKS, LockoutSettings, LoginSettings, PasswordSettings, WhenUnknown};
 #[cfg(any(feature = "passkeys", feature = "social"))]
 pub(crate) use tokens::Purpose;
 pub use user::{Rank, User};
 pub use visitor::Visitor;
 pub(crate) use ways::LoginWays;
+#[cfg(feature = "social")]
+pub(crate) use {codes::Coded, codes::MailedCode, codes::Typed};
+
+/// The session's entry for the page of another site where a logout goes on.
+pub(crate) const LOGOUT_PAGE: &str = "_palisade_logout_page";
 
 /// Whether an account has this address: upper and lower case of letters is one address to people, whatever its server thinks.
 fn same_address(address: &str) -> sea_orm::sea_query::SimpleExpr {

@@ -1,5 +1,6 @@
 //! The words of the mail that accounts send. Nothing that somebody typed stands in them but names and addresses, each in a line of its own.
 
+use super::codes::MailedCode;
 use super::tokens::{Purpose, Token};
 use crate::mail::Mail;
 
@@ -47,6 +48,37 @@ impl Letterhead<'_> {
             self.base
         );
         self.mail(to, "Choose another name", &text)
+    }
+
+    pub(super) fn login_code(&self, to: &str, username: &str, code: &MailedCode) -> Mail {
+        let text = format!(
+            "Somebody, probably you, wants to log in to the account\n\n    {username}\n\nwith this code, within ten minutes:\n\n    {0}\n\n\
+             Type it, or open this link in the browser in which you began:\n\n{1}/account/login/mail/code?token={0}\n\n\
+             If it was not you, do nothing, and give this code to nobody: no one who works here asks for it.",
+            code.expose(),
+            self.base
+        );
+        self.mail(to, "Your code to log in", &text)
+    }
+
+    #[cfg(feature = "social")]
+    pub(super) fn address_code(&self, to: &str, code: &MailedCode) -> Mail {
+        let text = format!(
+            "Somebody, probably you, makes an account with this address. To finish, type this code within ten minutes, in the browser in which you began:\n\n    {}\n\n\
+             If it was not you, do nothing, and give this code to nobody: without it there is no account.",
+            code.expose()
+        );
+        self.mail(to, "Your code", &text)
+    }
+
+    /// To an address that no account has.
+    pub(super) fn no_login(&self, to: &str) -> Mail {
+        let text = format!(
+            "Somebody, probably you, wanted to log in with this address. No account has it.\n\n\
+             Perhaps you signed up with another address. Sign up: {}/account/signup\n\nIf it was not you, do nothing.",
+            self.base
+        );
+        self.mail(to, "There is no account with this address", &text)
     }
 
     pub(super) fn reset<P: Purpose>(&self, to: &str, username: &str, token: &Token<P>) -> Mail {

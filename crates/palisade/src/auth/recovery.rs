@@ -120,6 +120,17 @@ impl Accounts {
         Ok(())
     }
 
+    /// Sends a signed-in user a link to choose a password, whether or not there is one yet.
+    #[cfg(feature = "social")]
+    pub(crate) async fn mail_reset(&self, id: i32, base: &str) -> Result<()> {
+        let Some(user) = Entity::find_by_id(id).one(&self.database.handle()).await? else { return Ok(()) };
+        let tx = self.database.begin().await?;
+        self.send_reset(&tx, Some(&user), &user.email, base).await?;
+        tx.commit().await?;
+        self.mail.wake();
+        Ok(())
+    }
+
     /// Whether a link confirms a change of address, and to which.
     pub(super) async fn email_of(&self, hash: &str) -> Result<Option<String>> {
         Ok(self.tokens.find::<EmailChange, Change>(hash).await?.map(|found| found.payload.new))
@@ -169,7 +180,7 @@ impl Accounts {
     }
 
     /// Tells a user what happened to the account.
-    #[cfg(feature = "passkeys")]
+    #[cfg(any(feature = "passkeys", feature = "social"))]
     pub(crate) async fn tell_by_id(&self, id: i32, what: &str, base: &str) -> Result<()> {
         let Some(user) = Entity::find_by_id(id).one(&self.database.handle()).await? else { return Ok(()) };
         let tx = self.database.begin().await?;

@@ -20,6 +20,15 @@ pub trait SecondStep: Any + Send + Sync {
     /// When nobody can say: nobody is logged in then.
     async fn is_needed(&self, user_id: i32) -> Result<bool>;
 
+    /// Whether a user has a factor that logs in without a password, such as a passkey.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    async fn logs_in_alone(&self, user_id: i32) -> Result<bool> {
+        let _ = user_id;
+        Ok(false)
+    }
+
     /// Forgets the factors of an account that is removed.
     ///
     /// # Errors

@@ -160,3 +160,11 @@ pub const LOCKOUT_CHECKS: &[Check<LockoutSettings>] = &[
         fires: |settings| settings.failures < 3 || settings.account_failures < 20,
     },
 ];
+
+section! {
+    /// Ways to log in beside a name and a password.
+    LoginSettings("login") {
+        /// Whether a code that is sent to the address of an account logs in
+        by_mail: bool = |_| false;
+    }
+}

@@ -5,4 +5,8 @@ use serde::Serialize;
 pub(crate) struct LoginWays {
     /// By a passkey alone.
     pub(crate) passkeys: bool,
+    /// By a code that comes by mail.
+    pub(crate) mail: bool,
+    /// By other sites: name in addresses and for people.
+    pub(crate) others: Vec<(String, String)>,
 }

@@ -202,6 +202,10 @@ impl SecondStep for Factors {
         Ok(self.has_app(&self.database.handle(), user_id).await? || self.has_key(user_id).await?)
     }
 
+    async fn logs_in_alone(&self, user_id: i32) -> Result<bool> {
+        Ok(cfg!(feature = "passkeys") && self.has_key(user_id).await?)
+    }
+
     async fn forget(&self, tx: &Tx, user_id: i32) -> Result<()> {
         totp::Entity::delete_by_id(user_id).exec(tx).await?;
         self.forget_keys(tx, user_id).await?;

@@ -29,6 +29,15 @@ pub fn templates() -> Layer {
         ("error.html", include_str!("templates/error.html")),
         ("palisade/form.html", include_str!("templates/form.html")),
         ("account/login.html", include_str!("templates/login.html")),
+        ("account/login_mail.html", include_str!("templates/login_mail.html")),
+        ("account/login_code.html", include_str!("templates/login_code.html")),
+        ("account/going.html", include_str!("templates/going.html")),
+        #[cfg(feature = "social")]
+        ("account/logins.html", include_str!("templates/logins.html")),
+        #[cfg(feature = "social")]
+        ("account/social_address.html", include_str!("templates/social_address.html")),
+        #[cfg(feature = "social")]
+        ("account/social_confirm.html", include_str!("templates/social_confirm.html")),
         ("account/signup.html", include_str!("templates/signup.html")),
         ("account/password.html", include_str!("templates/password.html")),
         ("account/sent.html", include_str!("templates/sent.html")),

@@ -13,5 +13,6 @@ mod perimeter;
 mod process;
 mod program;
 mod scanners;
+mod social;
 mod strangers;
 mod wire;

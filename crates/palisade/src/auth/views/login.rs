@@ -1,7 +1,8 @@
-use super::{audit, locked, source, with_cookie};
+use super::{audit, going, locked, source, with_cookie};
 use crate::audit_log::Event;
 use crate::auth::devices::agent;
-use crate::auth::{Attempt, Factor, Held, Visitor};
+use crate::auth::user::entity::Model;
+use crate::auth::{Attempt, Factor, Held, LOGOUT_PAGE, Visitor};
 use crate::forms::{Field, Form, Line, Password, Query, Shape};
 use crate::http::{RedirectTarget, redirect_to};
 use crate::views::{Page, Result};
@@ -71,14 +72,20 @@ pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login
                 .await);
         }
     };
+    enter(&visitor, &headers, row, login.next.0).await
+}
+
+/// Goes on with somebody who has proven one thing, whatever it was: a second factor is asked for, if there is one (ASVS 6.3.4).
+pub(crate) async fn enter(visitor: &Visitor, headers: &HeaderMap, row: Model, next: Option<String>) -> Result<Response> {
+    let accounts = visitor.accounts();
     let has_factor = accounts.second_step.is_needed(row.id).await?;
-    if has_factor && !accounts.is_trusted(&headers, &row).await? {
-        accounts.hold(visitor.session(), &row, login.next.0).await?;
-        audit(&visitor, Event::SecondStepBegun, &row.username);
+    if has_factor && !accounts.is_trusted(headers, &row).await? {
+        accounts.hold(visitor.session(), &row, next).await?;
+        audit(visitor, Event::SecondStepBegun, &row.username);
         return Ok(redirect_to("/account/login/second"));
     }
     let factor = if has_factor { Factor::Trusted } else { Factor::None };
-    welcome(&visitor, &headers, Held { account: row, next: login.next.0 }, factor, false).await
+    welcome(visitor, headers, Held { account: row, next }, factor, false).await
 }
 
 /// Signs somebody in who has proven all that is asked for.
@@ -99,11 +106,15 @@ pub(crate) async fn welcome(
 }
 
 /// `POST /account/logout`.
-pub(crate) async fn logout(visitor: Visitor) -> Result<Response> {
+pub(crate) async fn logout(page: Page, visitor: Visitor) -> Result<Response> {
     let username = visitor.user().await?.map(|user| user.username.clone()).unwrap_or_default();
+    let elsewhere = visitor.session().value::<String>(LOGOUT_PAGE).await?;
     visitor.session().end().await?;
     audit(&visitor, Event::LoggedOut, &username);
-    let mut response = redirect_to("/");
+    let mut response = match elsewhere.as_deref().and_then(|url| Some((url, url.split('/').nth(2)?))) {
+        Some((url, host)) => going(&page, host, url, true).await?,
+        None => redirect_to("/"),
+    };
     let what = HeaderValue::from_static("\"cache\", \"storage\"");
     response.headers_mut().insert("clear-site-data", what);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -4,6 +4,7 @@ pub(crate) mod again;
 pub(crate) mod email;
 pub(crate) mod locks;
 pub(crate) mod login;
+pub(crate) mod mailed;
 pub(crate) mod password;
 pub(crate) mod personal;
 pub(crate) mod sessions;
@@ -28,7 +29,7 @@ use std::time::Duration;
 /// What a link from a mail carries.
 #[derive(Form)]
 pub(crate) struct Link {
-    token: Option<Line<100>>,
+    pub(super) token: Option<Line<100>>,
 }
 
 impl Link {
@@ -73,7 +74,7 @@ async fn dead_link(page: &Page) -> Result<Response> {
 }
 
 /// Nobody promises a mail that will not come.
-fn can_mail(accounts: &Accounts) -> Result<()> {
+pub(crate) fn can_mail(accounts: &Accounts) -> Result<()> {
     let refused =
         || Error::new(ErrorKind::Unavailable, "This site cannot send mail right now, and without mail this cannot be done.");
     if accounts.mail.is_real() { Ok(()) } else { Err(refused()) }
@@ -82,6 +83,15 @@ fn can_mail(accounts: &Accounts) -> Result<()> {
 /// Puts what is wrong with a new password next to its field.
 fn with_rules(refill: Refill, field: &'static str, broken: Vec<String>) -> Refill {
     broken.into_iter().fold(refill, |refill, rule| refill.error(field, rule))
+}
+
+/// A page that leads on to another site by itself. A form that is answered by a redirect there would be stopped by our own `form-action`.
+pub(crate) async fn going(page: &Page, label: &str, to: &str, is_logout: bool) -> Result<Response> {
+    let mut response = page.render("account/going.html", context! { label, to, is_logout }).await?;
+    if let Ok(value) = HeaderValue::from_str(&format!("0; url={to}")) {
+        response.headers_mut().insert("refresh", value);
+    }
+    Ok(response)
 }
 
 /// The answer with a cookie more.

@@ -17,8 +17,8 @@ pub(crate) struct Prove {
 }
 
 /// `GET /account`.
-pub(crate) async fn overview(page: Page) -> Result<Response> {
-    page.render("account/overview.html", context! {}).await
+pub(crate) async fn overview(page: Page, visitor: Visitor) -> Result<Response> {
+    page.render("account/overview.html", super::login::ways(&visitor)).await
 }
 
 /// `GET /account/export`, `/account/close` and `/account/delete`.

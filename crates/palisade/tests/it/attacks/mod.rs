@@ -7,5 +7,8 @@ mod hello;
 mod identity;
 mod input;
 mod lockout;
+mod mailed;
+mod oidc_provider;
 mod passkeys;
 mod secrets;
+mod social;

@@ -1,0 +1,106 @@
+//! Codes that are sent by mail and typed in the browser that asked for them, and in no other (ASVS 6.6.2): a mail that somebody else reads, or a link that
+//! somebody else opens, is worth nothing without that browser's session.
+
+use super::ceremony::Ceremony;
+use super::lockout::Source;
+use super::user::entity::{Column, Entity, Model};
+use super::{Accounts, Guess, same_address};
+use crate::mail::Mail;
+use crate::sessions::Session;
+use crate::views::Result;
+use palisade_crypto::{constant_time_eq, random};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+
+/// What is begun with a code that goes out by mail.
+pub(crate) trait Coded: Ceremony {
+    /// What is known of the code.
+    fn code(&self) -> &str;
+}
+
+/// A code, in clear: for the mail, and for nothing else. Ten characters of 32 that nobody takes for another: 50 bits (ASVS 6.5.4).
+pub(crate) struct MailedCode(String);
+
+const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+const LENGTH: usize = 10;
+
+impl MailedCode {
+    pub(crate) fn new() -> Self {
+        let bytes = random::bytes::<LENGTH>();
+        let letters: String = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
+        Self(format!("{}-{}", &letters[..LENGTH / 2], &letters[LENGTH / 2..]))
+    }
+
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What is kept of it.
+    pub(crate) fn hash(&self) -> String {
+        hash(&self.0)
+    }
+}
+
+/// However it was typed.
+fn hash(typed: &str) -> String {
+    let letters: String = typed.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_uppercase()).collect();
+    random::stored_hash(&format!("mailed code {letters}"))
+}
+
+/// What became of a typed code.
+pub(crate) enum Typed<C> {
+    Right(C),
+    Wrong,
+    /// Nothing was begun in this browser, or not any more: it took too long, or there were too many wrong codes.
+    Dead,
+}
+
+impl Accounts {
+    /// Judges a typed code. It is good once; the fifth wrong one ends what was begun (ASVS 6.6.3).
+    pub(crate) async fn judge_code<C: Coded>(&self, session: &Session, from: Source<'_>, typed: &str) -> Result<Typed<C>> {
+        let Some(begun) = self.begun::<C>(session).await? else { return Ok(Typed::Dead) };
+        let is_right = constant_time_eq(hash(typed).as_bytes(), begun.code().as_bytes());
+        match self.guess_mailed(from, begun.code(), async { Ok(is_right) }).await? {
+            Guess::Right => Ok(self.end(session).await?.map_or(Typed::Dead, Typed::Right)),
+            Guess::Wrong => Ok(Typed::Wrong),
+            Guess::Locked(_) => self.end::<C>(session).await.map(|_| Typed::Dead),
+        }
+    }
+
+    /// Keeps what is begun, and sends its mail, together.
+    pub(crate) async fn begin_by_mail<C: Coded>(&self, session: &Session, what: &C, mail: &Mail) -> Result<()> {
+        self.begin(session, what).await?;
+        let tx = self.database.begin().await?;
+        self.mail.put(&tx, mail, C::LIFETIME_SECS).await?;
+        tx.commit().await?;
+        self.mail.wake();
+        Ok(())
+    }
+
+    /// The account of an address that is open; of several, the oldest.
+    pub(crate) async fn by_address(&self, address: &str) -> Result<Option<Model>> {
+        let found = Entity::find().filter(same_address(address)).filter(Column::IsActive.eq(true)).order_by_asc(Column::Id);
+        Ok(found.one(&self.database.handle()).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // ASVS 6.5.4, 6.4.1: codes of 50 bits, all letters used alike, and read however they are typed
+    #[test]
+    fn codes_are_long_and_read_as_typed() {
+        let codes: std::collections::BTreeSet<String> = (0..10_000).map(|_| MailedCode::new().0).collect();
+        assert_eq!(codes.len(), 10_000);
+        let mut counts = std::collections::BTreeMap::new();
+        codes
+            .iter()
+            .flat_map(|code| code.chars())
+            .filter(|letter| *letter != '-')
+            .for_each(|letter| *counts.entry(letter).or_insert(0) += 1);
+        assert!(counts.len() == 32 && counts.values().all(|count| (2_800..3_500).contains(count)), "{counts:?}");
+        let code = MailedCode::new();
+        assert_eq!(hash(&format!(" {} ", code.expose().to_lowercase().replace('-', " "))), code.hash());
+        assert_ne!(hash(""), code.hash());
+    }
+}

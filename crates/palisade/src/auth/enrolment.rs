@@ -1,0 +1,50 @@
+//! Accounts of people whom another site knows.
+
+use super::codes::MailedCode;
+use super::notices::Letterhead;
+use super::user::entity::{Column, Entity, Model};
+use super::{Accounts, Rank, same_address};
+use crate::db::Tx;
+use crate::mail::Mail;
+use crate::views::Result;
+use palisade_crypto::random;
+use palisade_password::{is_usable, unusable};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter};
+use unicode_normalization::UnicodeNormalization;
+
+impl Accounts {
+    /// Makes an account without a password, for an address that was proven. `None` if an account has it.
+    pub(crate) async fn enrol(&self, tx: &Tx, wanted: &str, email: &str) -> Result<Option<Model>, DbErr> {
+        if Entity::find().filter(same_address(email)).one(tx).await?.is_some() {
+            return Ok(None);
+        }
+        let name = name_from(wanted, email);
+        let is_taken = Entity::find().filter(Column::Username.eq(&name)).one(tx).await?.is_some();
+        let name = if is_taken { format!("{name}-{}", random::alphanumeric(6).expose().to_lowercase()) } else { name };
+        self.row(&name, email, unusable(), Rank::Plain).insert(tx).await.map(Some)
+    }
+
+    /// The mail to an address that somebody says is theirs.
+    pub(crate) async fn address_code(&self, address: &str, code: &MailedCode, base: &str) -> Result<Mail> {
+        let letters = Letterhead { base };
+        let taken = Entity::find().filter(same_address(address)).one(&self.database.handle()).await?;
+        Ok(match taken {
+            Some(user) => letters.has_account(address, &user.username),
+            None => letters.address_code(address, code),
+        })
+    }
+
+    /// Whether a user gets in without another site: by a password, a passkey, or by mail.
+    pub(crate) async fn has_way_in(&self, id: i32) -> Result<bool> {
+        let row = Entity::find_by_id(id).one(&self.database.handle()).await?;
+        let has_password = row.is_some_and(|row| is_usable(&row.password));
+        Ok(has_password || self.ways.mail || self.second_step.logs_in_alone(id).await?)
+    }
+}
+
+/// A name that can be one here, near to what somebody is called elsewhere.
+fn name_from(wanted: &str, email: &str) -> String {
+    let clean = |text: &str| -> String { text.nfkc().filter(|c| c.is_alphanumeric() || "@.+-_".contains(*c)).take(100).collect() };
+    let names = [clean(wanted), clean(email.split('@').next().unwrap_or_default())];
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "user".into())
+}

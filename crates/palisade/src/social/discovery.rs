@@ -1,0 +1,101 @@
+//! What an OpenID provider says of itself, and its keys ([OpenID Connect Discovery 1.0](https://openid.net/specs/openid-connect-discovery-1_0.html)).
+
+use super::Trouble;
+use super::settings::is_safe;
+use crate::http::client::Client;
+use arc_swap::ArcSwapOption;
+use chrono::{DateTime, TimeDelta, Utc};
+use jsonwebtoken::jwk::JwkSet;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use url::Url;
+
+/// What of the metadata is used.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Metadata {
+    pub(super) issuer: String,
+    pub(super) authorization_endpoint: String,
+    pub(super) token_endpoint: String,
+    jwks_uri: String,
+    pub(super) end_session_endpoint: Option<String>,
+    #[serde(default)]
+    pub(super) token_endpoint_auth_methods_supported: Vec<String>,
+    #[serde(default)]
+    pub(super) authorization_response_iss_parameter_supported: bool,
+}
+
+/// Metadata and keys, as they were fetched.
+pub(super) struct Known {
+    pub(super) metadata: Metadata,
+    pub(super) keys: JwkSet,
+    at: DateTime<Utc>,
+}
+
+/// What is known of one provider. Asked for again after an hour, and when a key turns up that is not known.
+#[derive(Default)]
+pub(super) struct Discovery {
+    known: ArcSwapOption<Known>,
+    asking: Mutex<()>,
+}
+
+const KEPT: TimeDelta = TimeDelta::hours(1);
+/// A provider is not asked for new keys more often.
+const LEAST: TimeDelta = TimeDelta::seconds(30);
+
+impl Discovery {
+    /// What is known, not older than an hour.
+    pub(super) async fn known(&self, client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Arc<Known>, Trouble> {
+        self.newer_than(client, issuer, now, now - KEPT).await
+    }
+
+    /// What is known, after a key was missing.
+    pub(super) async fn renewed(&self, client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Arc<Known>, Trouble> {
+        self.newer_than(client, issuer, now, now - LEAST).await
+    }
+
+    async fn newer_than(
+        &self,
+        client: &Client,
+        issuer: &str,
+        now: DateTime<Utc>,
+        limit: DateTime<Utc>,
+    ) -> Result<Arc<Known>, Trouble> {
+        let good = || self.known.load_full().filter(|known| known.at > limit);
+        if let Some(known) = good() {
+            return Ok(known);
+        }
+        // of many who find nothing, one asks
+        let _alone = self.asking.lock().await;
+        if let Some(known) = good() {
+            return Ok(known);
+        }
+        let known = Arc::new(ask(client, issuer, now).await?);
+        self.known.store(Some(known.clone()));
+        Ok(known)
+    }
+}
+
+async fn ask(client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Known, Trouble> {
+    let metadata: Metadata = json(client, &format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))).await?;
+    // whoever answers for another issuer speaks for that one everywhere (ASVS 10.5.3)
+    if metadata.issuer != issuer {
+        return Err(Trouble::Lied(format!("the metadata of {issuer} name another issuer")));
+    }
+    let used = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri].into_iter();
+    let used = used.chain(&metadata.end_session_endpoint);
+    if let Some(unsafe_one) = used.into_iter().find(|url| !Url::parse(url).is_ok_and(|url| is_safe(&url))) {
+        return Err(Trouble::Lied(format!("{issuer} is to be asked in clear at {unsafe_one}")));
+    }
+    let keys = json(client, &metadata.jwks_uri).await?;
+    Ok(Known { metadata, keys, at: now })
+}
+
+async fn json<T: DeserializeOwned>(client: &Client, url: &str) -> Result<T, Trouble> {
+    let answer = client.get(url).await.map_err(|error| Trouble::Away(error.to_string()))?;
+    if !answer.status().is_success() {
+        return Err(Trouble::Away(format!("{url} answers {}", answer.status())));
+    }
+    serde_json::from_slice(answer.body()).map_err(|error| Trouble::Lied(format!("{url}: {error}")))
+}

@@ -1,0 +1,268 @@
+//! To a provider and back: the authorization code grant with PKCE ([RFC 9700](https://www.rfc-editor.org/rfc/rfc9700), [RFC 7636](https://www.rfc-editor.org/rfc/rfc7636)).
+
+use super::id_token::{self, Doubt, Expected};
+use super::{Discovery, Kind, Provider, ProviderSettings, Trouble};
+use crate::auth::Purpose;
+use crate::http::client::Client;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{Method, Request, header};
+use palisade_crypto::{constant_time_eq, random};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use url::{Url, form_urlencoded};
+
+/// A login that is on its way to a provider.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Away {
+    pub(super) provider: String,
+    state: String,
+    nonce: String,
+    verifier: String,
+    redirect_uri: String,
+    pub(super) next: Option<String>,
+    /// The user who adds this login to an account.
+    pub(super) adds_to: Option<i32>,
+}
+
+impl Purpose for Away {
+    const NAME: &'static str = "social login";
+    const LIFETIME_SECS: i64 = 600;
+}
+
+/// What came back.
+pub(super) struct Back<'a> {
+    pub(super) code: &'a str,
+    pub(super) state: &'a str,
+    pub(super) iss: Option<&'a str>,
+}
+
+/// Somebody, as a provider knows them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Identity {
+    pub(super) issuer: String,
+    pub(super) subject: String,
+    pub(super) email: Option<String>,
+    /// Whether the provider says that the address is theirs.
+    pub(super) is_verified: bool,
+    pub(super) name: String,
+    /// What the provider gave for later requests.
+    pub(super) tokens: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Tokens {
+    access_token: String,
+    token_type: String,
+    refresh_token: Option<String>,
+    expires_in: Option<i64>,
+    #[serde(skip_serializing)]
+    id_token: Option<String>,
+}
+
+/// A provider, with what is known of it.
+#[derive(Default)]
+pub(super) struct Party {
+    discovery: Discovery,
+}
+
+/// Begins: what is kept here, and where the browser goes.
+pub(super) struct Begun {
+    pub(super) away: Away,
+    pub(super) to: Url,
+}
+
+impl Party {
+    pub(super) async fn begin(
+        &self,
+        provider: &Provider,
+        client: &Client,
+        now: DateTime<Utc>,
+        base: &str,
+    ) -> Result<Begun, Trouble> {
+        let authorize = match provider.endpoints() {
+            Some(endpoints) => endpoints.authorize,
+            None => self.discovery.known(client, &provider.issuer, now).await?.metadata.authorization_endpoint.clone(),
+        };
+        let ProviderSettings { name, client_id, .. } = &provider.settings;
+        let [state, nonce, verifier] = std::array::from_fn(|_| random::token().expose().to_owned());
+        let redirect_uri = format!("{base}/account/social/{name}/callback");
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
+        let mut to = Url::parse(&authorize).map_err(|error| Trouble::Lied(error.to_string()))?;
+        to.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", client_id)
+            .append_pair("redirect_uri", &redirect_uri)
+            .append_pair("scope", &provider.scopes)
+            .append_pair("state", &state)
+            .append_pair("code_challenge", &challenge)
+            .append_pair("code_challenge_method", "S256");
+        if provider.kind == Kind::OpenId {
+            to.query_pairs_mut().append_pair("nonce", &nonce);
+        }
+        let away = Away { provider: name.clone(), state, nonce, verifier, redirect_uri, next: None, adds_to: None };
+        Ok(Begun { away, to })
+    }
+
+    /// Ends: who it is.
+    pub(super) async fn finish(
+        &self,
+        provider: &Provider,
+        client: &Client,
+        now: DateTime<Utc>,
+        away: &Away,
+        back: &Back<'_>,
+    ) -> Result<Identity, Trouble> {
+        if away.provider != provider.settings.name || !constant_time_eq(away.state.as_bytes(), back.state.as_bytes()) {
+            return Err(Trouble::Lied("the answer is to another login".into()));
+        }
+        match provider.endpoints() {
+            Some(endpoints) => {
+                let tokens = exchange(provider, client, &endpoints.token, &[], away, back.code).await?;
+                super::profile::identity(provider, client, &endpoints, tokens.into()).await
+            }
+            None => self.by_id_token(provider, client, now, away, back).await,
+        }
+    }
+
+    async fn by_id_token(
+        &self,
+        provider: &Provider,
+        client: &Client,
+        now: DateTime<Utc>,
+        away: &Away,
+        back: &Back<'_>,
+    ) -> Result<Identity, Trouble> {
+        let mut known = self.discovery.known(client, &provider.issuer, now).await?;
+        let metadata = &known.metadata;
+        // who has answered, where the provider says it (RFC 9207): an answer of another one is never taken for this one's
+        let must_say = metadata.authorization_response_iss_parameter_supported;
+        if back.iss.map_or(must_say, |iss| iss != metadata.issuer) {
+            return Err(Trouble::Lied("the answer is of another provider".into()));
+        }
+        let methods = &metadata.token_endpoint_auth_methods_supported;
+        let tokens = exchange(provider, client, &metadata.token_endpoint, methods, away, back.code).await?;
+        let id_token = tokens.id_token.clone().ok_or_else(|| Trouble::Lied("there is no ID token".into()))?;
+        let expected = Expected {
+            issuer: &provider.issuer,
+            client_id: &provider.settings.client_id,
+            nonce: &away.nonce,
+            access_token: &tokens.access_token,
+            now,
+        };
+        let mut judged = id_token::verify(&id_token, &known.keys, &expected);
+        if matches!(judged, Err(Doubt::UnknownKey)) {
+            known = self.discovery.renewed(client, &provider.issuer, now).await?;
+            judged = id_token::verify(&id_token, &known.keys, &expected);
+        }
+        let claims = judged.map_err(|doubt| Trouble::Lied(format!("the ID token is not believed: {doubt:?}")))?;
+        let name = claims.preferred_username.or(claims.name).unwrap_or_default();
+        Ok(Identity {
+            issuer: provider.issuer.clone(),
+            subject: claims.sub,
+            is_verified: claims.email.is_some() && claims.email_verified.is_some_and(|truth| truth.holds()),
+            email: claims.email,
+            name,
+            tokens: tokens.kept(provider),
+        })
+    }
+
+    /// Where a logout goes on, if the provider has such a page and the site wants it.
+    pub(super) async fn logout(&self, provider: &Provider, client: &Client, now: DateTime<Utc>, base: &str) -> Option<Url> {
+        if !provider.settings.logs_out || provider.kind != Kind::OpenId {
+            return None;
+        }
+        let known = self.discovery.known(client, &provider.issuer, now).await.ok()?;
+        let mut url = Url::parse(known.metadata.end_session_endpoint.as_deref()?).ok()?;
+        url.query_pairs_mut()
+            .append_pair("client_id", &provider.settings.client_id)
+            .append_pair("post_logout_redirect_uri", &format!("{base}/"));
+        Some(url)
+    }
+}
+
+impl Tokens {
+    fn kept(&self, provider: &Provider) -> Option<String> {
+        provider.settings.keeps_tokens.then(|| serde_json::to_string(self).ok()).flatten()
+    }
+}
+
+/// What an access token opens.
+pub(super) struct Opened {
+    pub(super) access_token: String,
+    whole: Tokens,
+}
+
+impl From<Tokens> for Opened {
+    fn from(whole: Tokens) -> Self {
+        Self { access_token: whole.access_token.clone(), whole }
+    }
+}
+
+impl Opened {
+    pub(super) fn kept(&self, provider: &Provider) -> Option<String> {
+        self.whole.kept(provider)
+    }
+}
+
+/// Exchanges the code, once, for tokens: from this site to the provider, past the browser.
+async fn exchange(
+    provider: &Provider,
+    client: &Client,
+    endpoint: &str,
+    methods: &[String],
+    away: &Away,
+    code: &str,
+) -> Result<Tokens, Trouble> {
+    let request = exchange_request(provider, endpoint, methods, away, code);
+    let tokens: Tokens = asked(client, request.map_err(|error| Trouble::Lied(error.to_string()))?).await?;
+    if tokens.token_type.eq_ignore_ascii_case("bearer") {
+        Ok(tokens)
+    } else {
+        Err(Trouble::Lied("the token is of no kind that is known".into()))
+    }
+}
+
+fn exchange_request(
+    provider: &Provider,
+    endpoint: &str,
+    methods: &[String],
+    away: &Away,
+    code: &str,
+) -> Result<Request<Bytes>, http::Error> {
+    let ProviderSettings { client_id, client_secret, .. } = &provider.settings;
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "authorization_code").append_pair("code", code);
+    form.append_pair("redirect_uri", &away.redirect_uri).append_pair("code_verifier", &away.verifier);
+    let mut request = Request::builder().method(Method::POST).uri(endpoint).header(header::ACCEPT, "application/json");
+    // what every provider must know if it says nothing is Basic, except those of OAuth 2.0 alone
+    let takes_basic =
+        provider.kind == Kind::OpenId && (methods.is_empty() || methods.iter().any(|method| method == "client_secret_basic"));
+    if takes_basic || provider.kind == Kind::X {
+        let quoted = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let both = format!("{}:{}", quoted(client_id), quoted(client_secret.expose()));
+        request = request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(both)));
+    } else {
+        form.append_pair("client_id", client_id).append_pair("client_secret", client_secret.expose());
+    }
+    request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(Bytes::from(form.finish()))
+}
+
+/// Sends a request of this site's to a provider.
+pub(super) async fn asked<T: DeserializeOwned>(client: &Client, request: Request<Bytes>) -> Result<T, Trouble> {
+    let place = request.uri().path().to_owned();
+    let answer = client.send(request).await.map_err(|error| Trouble::Away(error.to_string()))?;
+    if answer.status().is_server_error() {
+        return Err(Trouble::Away(format!("{place} answers {}", answer.status())));
+    }
+    if !answer.status().is_success() {
+        let said: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        let word: String = said["error"].as_str().unwrap_or_default().chars().take(50).collect();
+        return Err(Trouble::Lied(format!("{place} answers {} {word:?}", answer.status())));
+    }
+    serde_json::from_slice(answer.body()).map_err(|error| Trouble::Lied(format!("{place}: {error}")))
+}

@@ -1,0 +1,186 @@
+use super::provider::{BUILT_IN, Kind, built_in};
+use crate::checks::{Check, Level};
+use crate::settings::{Setting, section};
+use palisade_crypto::Secret;
+use url::Url;
+
+section! {
+    /// Which other sites people may log in with.
+    SocialSettings("social") {
+        /// Providers: tables with name, client_id, client_secret, and issuer for one that is not built in
+        providers: Vec<ProviderSettings> = |_| Vec::new();
+    }
+}
+
+/// One of them. In `palisade.toml` a table; in the environment `NAME CLIENT_ID CLIENT_SECRET`, and perhaps the issuer and the
+/// flags `trusts_email`, `keeps_tokens` and `logs_out`, with spaces between.
+#[derive(Debug, Clone)]
+pub struct ProviderSettings {
+    /// Name in addresses: `google`, `github`, `microsoft`, `apple`, `facebook`, `gitlab`, `x`, or one of your own.
+    pub name: String,
+    /// Name for people.
+    pub label: String,
+    /// What the provider knows this site by.
+    pub client_id: String,
+    /// What this site proves itself with.
+    pub client_secret: Secret<String>,
+    /// Where the provider is. Needed for one that is not built in; GitHub, GitLab and Microsoft have others beside their own.
+    pub issuer: Option<String>,
+    /// Whether an address that the provider says it has verified is taken for the visitor's: only then a login finds an account by its address.
+    pub trusts_email: bool,
+    /// Whether the provider's tokens are kept, sealed, for requests to it later on.
+    pub keeps_tokens: bool,
+    /// What is asked for beside who the visitor is.
+    pub scopes: Vec<String>,
+    /// Whether a logout here leads to the provider's.
+    pub logs_out: bool,
+}
+
+const KEYS: [&str; 9] =
+    ["name", "label", "client_id", "client_secret", "issuer", "trusts_email", "keeps_tokens", "scopes", "logs_out"];
+
+/// What can be switched on.
+const FLAGS: [&str; 3] = ["trusts_email", "keeps_tokens", "logs_out"];
+
+impl ProviderSettings {
+    fn judged(self) -> Result<Self, String> {
+        let is_name = |name: &str| {
+            let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            (1..=30).contains(&name.len()) && name.chars().all(is_plain)
+        };
+        if !is_name(&self.name) {
+            return Err("has a name that is not of 1 to 30 letters a to z, digits and hyphens".into());
+        }
+        if self.client_id.is_empty() || self.client_secret.expose().is_empty() {
+            return Err(format!("says no client_id or no client_secret for {}", self.name));
+        }
+        match (&self.issuer, built_in(&self.name)) {
+            (None, None) => {
+                let known: Vec<&str> = BUILT_IN.iter().map(|known| known.name).collect();
+                Err(format!("says no issuer for {}, and only {} are built in", self.name, known.join(", ")))
+            }
+            (Some(issuer), _) if !is_issuer(issuer) => {
+                Err(format!("has an issuer for {} that is no https:// URL without query and fragment", self.name))
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+/// What an issuer looks like ([OpenID Connect Discovery, section 2](https://openid.net/specs/openid-connect-discovery-1_0.html)); clear HTTP is for this
+/// machine alone.
+fn is_issuer(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    url.query().is_none() && url.fragment().is_none() && is_safe(&url)
+}
+
+/// Whether what is sent there is read by nobody else.
+pub(super) fn is_safe(url: &Url) -> bool {
+    let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    url.has_host() && url.username().is_empty() && (url.scheme() == "https" || (url.scheme() == "http" && is_here))
+}
+
+impl Setting for ProviderSettings {
+    const SHAPE: &'static str =
+        "tables [[social.providers]]; in the environment, NAME CLIENT_ID CLIENT_SECRET and perhaps ISSUER, separated by commas";
+    const IS_SECRET: bool = true;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        let [name, client_id, client_secret, rest @ ..] = words.as_slice() else {
+            return Err("is not NAME CLIENT_ID CLIENT_SECRET".into());
+        };
+        let (flags, issuers): (Vec<&str>, Vec<&str>) = rest.iter().partition(|word| FLAGS.contains(word));
+        if issuers.len() > 1 {
+            return Err(format!("has more words than NAME CLIENT_ID CLIENT_SECRET ISSUER and {}", FLAGS.join(", ")));
+        }
+        let label = built_in(name).map_or(*name, |known| known.label);
+        Self {
+            name: (*name).into(),
+            label: label.into(),
+            client_id: (*client_id).into(),
+            client_secret: Secret::new((*client_secret).into()),
+            issuer: issuers.first().map(|issuer| (*issuer).into()),
+            trusts_email: flags.contains(&FLAGS[0]),
+            keeps_tokens: flags.contains(&FLAGS[1]),
+            scopes: Vec::new(),
+            logs_out: flags.contains(&FLAGS[2]),
+        }
+        .judged()
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        let Some(table) = value.as_table() else { return value.as_str().map_or(Err("is no table".into()), Self::from_text) };
+        if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            return Err(format!("has {unknown}, which no provider has; there are {}", KEYS.join(", ")));
+        }
+        let text = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        let is_set = |key: &str| table.get(key).and_then(toml::Value::as_bool).unwrap_or_default();
+        let name = text("name").unwrap_or_default();
+        let label = text("label").or_else(|| built_in(&name).map(|known| known.label.to_owned())).unwrap_or_else(|| name.clone());
+        let scopes = table.get("scopes").and_then(toml::Value::as_array).into_iter().flatten();
+        Self {
+            label,
+            client_id: text("client_id").unwrap_or_default(),
+            client_secret: Secret::new(text("client_secret").unwrap_or_default()),
+            issuer: text("issuer"),
+            trusts_email: is_set("trusts_email"),
+            keeps_tokens: is_set("keeps_tokens"),
+            scopes: scopes.filter_map(toml::Value::as_str).map(str::to_owned).collect(),
+            logs_out: is_set("logs_out"),
+            name,
+        }
+        .judged()
+    }
+
+    fn show(&self) -> String {
+        format!("{} {} (secret) {}", self.name, self.client_id, self.issuer.as_deref().unwrap_or_default()).trim_end().to_owned()
+    }
+}
+
+/// What can be wrong with these settings.
+pub const CHECKS: &[Check<SocialSettings>] = &[
+    Check {
+        id: "social.not_built",
+        django: None,
+        level: Level::Error,
+        title: "this program cannot log anybody in by another site",
+        why: "people whose only login that is do not get in",
+        fix: "build it with the feature social, or take social.providers out",
+        fires: |settings| !settings.providers.is_empty() && !cfg!(feature = "social"),
+    },
+    Check {
+        id: "social.twice",
+        django: None,
+        level: Level::Error,
+        title: "two providers have the same name",
+        why: "what one of them says of a person would be taken for what the other says (ASVS 6.8.1)",
+        fix: "give each table of social.providers a name of its own",
+        fires: |settings| {
+            let names: std::collections::BTreeSet<&str> = settings.providers.iter().map(|one| one.name.as_str()).collect();
+            names.len() != settings.providers.len()
+        },
+    },
+    Check {
+        id: "social.in_clear",
+        django: None,
+        level: Level::Error,
+        title: "a provider is asked in clear",
+        why: "whoever is on the way says who your visitors are",
+        fix: "write https:// in the issuer of social.providers",
+        fires: |settings| settings.providers.iter().filter_map(|one| one.issuer.as_ref()).any(|issuer| issuer.starts_with("http:")),
+    },
+    Check {
+        id: "social.unverified_trusted",
+        django: None,
+        level: Level::Error,
+        title: "a provider that does not verify addresses is trusted for them",
+        why: "whoever types your address there is let in to your account here",
+        fix: "take trusts_email out for facebook and x",
+        fires: |settings| {
+            settings.providers.iter().any(|one| {
+                one.trusts_email && built_in(&one.name).is_some_and(|known| !matches!(known.kind, Kind::OpenId | Kind::GitHub))
+            })
+        },
+    },
+];

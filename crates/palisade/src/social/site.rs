@@ -1,0 +1,59 @@
+use super::flow::Party;
+use super::{Provider, SocialSettings};
+use crate::views::{Error, ErrorKind};
+use std::fmt;
+
+/// The providers of a site.
+pub(crate) struct Providers(Vec<(Provider, Party)>);
+
+/// Why nobody was logged in.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The provider does not answer.
+    Away(String),
+    /// What came back is not to be believed.
+    Lied(String),
+}
+
+impl Providers {
+    pub(crate) fn new(settings: &SocialSettings) -> Self {
+        let with = |one: &super::ProviderSettings| (Provider::new(one.clone()), Party::default());
+        Self(settings.providers.iter().map(with).collect())
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The one of this name; 404 if there is none.
+    pub(super) fn named(&self, name: &str) -> Result<(&Provider, &Party), Error> {
+        let found = self.0.iter().find(|(provider, _)| provider.settings.name == name);
+        found.map(|(provider, party)| (provider, party)).ok_or_else(Error::not_found)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Away(what) | Self::Lied(what)) = self;
+        f.write_str(what)
+    }
+}
+
+impl Trouble {
+    /// What the visitor hears; the rest is logged.
+    pub(super) fn said(&self, provider: &Provider) -> Error {
+        let label = &provider.settings.label;
+        tracing::warn!(target: "palisade", provider = provider.settings.name, trouble = %self, "a login by another site failed");
+        match self {
+            Self::Away(_) => Error::new(
+                ErrorKind::Unavailable,
+                format!("{label} does not answer right now. Try again, or take another way to log in."),
+            ),
+            Self::Lied(_) => Error::new(
+                ErrorKind::BadRequest,
+                format!("The answer of {label} does not belong to a login that was begun in this browser. Begin again."),
+            ),
+        }
+    }
+}

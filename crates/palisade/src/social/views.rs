@@ -1,0 +1,300 @@
+//! The pages of logins by other sites.
+
+use super::flow::{Away, Back, Identity};
+use super::identities::Identities;
+use super::sign_up::{Added, Stranger};
+use super::{Provider, Providers};
+use crate::audit_log::Event;
+use crate::auth::views::{NextPage, audit, can_mail, going, login, source};
+use crate::auth::{LOGOUT_PAGE, Typed, User, Visitor};
+use crate::forms::{Email, Form, Line, Token};
+use crate::http::client::Client;
+use crate::http::redirect_to;
+use crate::sessions::MessageLevel;
+use crate::views::{Error, ErrorKind, Page, Result};
+use axum::response::Response;
+use http::HeaderMap;
+use palisade_macros::Form;
+use palisade_template::{Serde, context};
+use url::Url;
+
+#[derive(Form)]
+pub(crate) struct Begin {
+    next: NextPage,
+}
+
+#[derive(Form)]
+pub(crate) struct Nothing {}
+
+#[derive(Form)]
+pub(crate) struct Which {
+    id: Token<40>,
+}
+
+/// What a provider sends back.
+#[derive(Form)]
+pub(crate) struct Returned {
+    code: Option<Token<4000>>,
+    state: Option<Token<200>>,
+    iss: Option<Token<500>>,
+    error: Option<Line<200>>,
+}
+
+#[derive(Form)]
+pub(crate) struct Address {
+    #[form(label = "E-mail address", help = "A code comes to it. Mail from this site goes there.")]
+    email: Email,
+}
+
+#[derive(Form)]
+pub(crate) struct Code {
+    #[form(label = "Code", help = "It came by mail, and is good for ten minutes.")]
+    code: Line<20>,
+}
+
+impl Providers {
+    /// `POST /account/social/{id}`: to the provider.
+    pub(crate) async fn begin(
+        &self,
+        page: Page,
+        visitor: Visitor,
+        headers: HeaderMap,
+        client: Client,
+        id: &str,
+        form: Form<Begin>,
+    ) -> Result<Response> {
+        let next = form.valid_or_show("account/login.html").await?.next.0;
+        self.leave(&page, &visitor, &headers, &client, id, |away| away.next = next).await
+    }
+
+    /// `POST /account/logins/{id}`: the same, to add it to the account.
+    pub(crate) async fn begin_adding(
+        &self,
+        page: Page,
+        visitor: Visitor,
+        headers: HeaderMap,
+        client: Client,
+        id: &str,
+        user: User,
+    ) -> Result<Response> {
+        self.leave(&page, &visitor, &headers, &client, id, |away| away.adds_to = Some(user.id)).await
+    }
+
+    async fn leave(
+        &self,
+        page: &Page,
+        visitor: &Visitor,
+        headers: &HeaderMap,
+        client: &Client,
+        id: &str,
+        note: impl FnOnce(&mut Away),
+    ) -> Result<Response> {
+        let (provider, party) = self.named(id)?;
+        let accounts = visitor.accounts();
+        let begun = party.begin(provider, client, accounts.now(), &accounts.links.base(headers)).await;
+        let mut begun = begun.map_err(|trouble| trouble.said(provider))?;
+        note(&mut begun.away);
+        accounts.begin(visitor.session(), &begun.away).await?;
+        going(page, &provider.settings.label, begun.to.as_str(), false).await
+    }
+
+    /// `GET /account/social/{id}/callback`: back from the provider.
+    pub(crate) async fn back(
+        &self,
+        page: Page,
+        visitor: Visitor,
+        headers: HeaderMap,
+        client: Client,
+        id: &str,
+        returned: Returned,
+    ) -> Result<Response> {
+        let (provider, party) = self.named(id)?;
+        let accounts = visitor.accounts();
+        let said = |trouble: super::Trouble| {
+            audit(&visitor, Event::LoginFailed, &format!("{id}: {trouble}"));
+            trouble.said(provider)
+        };
+        let Some(away) = accounts.end::<Away>(visitor.session()).await? else {
+            return Err(said(super::Trouble::Lied("no login was begun in this browser".into())));
+        };
+        if let Some(error) = &returned.error {
+            let word: String = error.chars().take(50).collect();
+            audit(&visitor, Event::LoginFailed, &format!("{id} says {word}"));
+            visitor.session().message(MessageLevel::Error, format!("{} did not log you in.", provider.settings.label)).await?;
+            return Ok(redirect_to(if away.adds_to.is_some() { "/account/logins" } else { "/account/login" }));
+        }
+        let back = Back {
+            code: returned.code.as_deref().unwrap_or(""),
+            state: returned.state.as_deref().unwrap_or(""),
+            iss: returned.iss.as_deref(),
+        };
+        let identity = party.finish(provider, &client, accounts.now(), &away, &back).await.map_err(said)?;
+        match away.adds_to {
+            Some(user_id) => add(&visitor, &headers, provider, &identity, user_id).await,
+            None => {
+                let logout = party.logout(provider, &client, accounts.now(), &accounts.links.base(&headers)).await;
+                arrive(&page, &visitor, &headers, provider, identity, away.next, logout).await
+            }
+        }
+    }
+
+    /// `GET /account/logins`.
+    pub(crate) async fn list(&self, page: Page, visitor: Visitor, user: User) -> Result<Response> {
+        let all = Identities::shown(&visitor.accounts().database().handle(), user.id).await?;
+        page.render("account/logins.html", context! { logins => Serde(all), ways => Serde(visitor.accounts().ways.clone()) }).await
+    }
+}
+
+/// Somebody comes back to log in.
+async fn arrive(
+    page: &Page,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    provider: &Provider,
+    identity: Identity,
+    next: Option<String>,
+    logout: Option<Url>,
+) -> Result<Response> {
+    let (accounts, name) = (visitor.accounts(), provider.settings.name.as_str());
+    let mut user_id = identity.kept(accounts).await?.map(|kept| kept.user_id);
+    if let (None, Some(email)) = (user_id, identity.trusted_email(provider)) {
+        user_id = match accounts.by_address(email).await? {
+            Some(row) => {
+                identity.add_to(accounts, name, row.id).await?;
+                accounts
+                    .tell_by_id(
+                        row.id,
+                        &format!("A login by {} was added.", provider.settings.label),
+                        &accounts.links.base(headers),
+                    )
+                    .await?;
+                audit(visitor, Event::LoginAdded, &format!("{}, {name}", row.username));
+                Some(row.id)
+            }
+            None => identity
+                .enrol(accounts, name, email)
+                .await?
+                .inspect(|id| audit(visitor, Event::SignedUp, &format!("user {id}, {name}"))),
+        };
+    }
+    let Some(user_id) = user_id else {
+        let email = identity.email.clone().unwrap_or_default();
+        accounts.begin(visitor.session(), &Stranger { provider: name.into(), identity, next, sent: None }).await?;
+        let form = Form::<Address>::filled([("email", email)]);
+        return page.render("account/social_address.html", context! { form, label => provider.settings.label.as_str() }).await;
+    };
+    come_in(visitor, headers, name, user_id, next, logout).await
+}
+
+/// The account is known: a second factor is asked for as after a password.
+async fn come_in(
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    name: &str,
+    user_id: i32,
+    next: Option<String>,
+    logout: Option<Url>,
+) -> Result<Response> {
+    let Some(row) = visitor.accounts().active(user_id).await? else {
+        audit(visitor, Event::LoginFailed, &format!("{name}, user {user_id} is closed"));
+        return Err(Error::new(ErrorKind::Forbidden, "This account is closed."));
+    };
+    let response = login::enter(visitor, headers, row, next).await?;
+    if let Some(logout) = logout {
+        visitor.session().insert(LOGOUT_PAGE, logout.as_str()).await?;
+    }
+    Ok(response)
+}
+
+/// Somebody comes back to add a login to an account.
+async fn add(visitor: &Visitor, headers: &HeaderMap, provider: &Provider, identity: &Identity, user_id: i32) -> Result<Response> {
+    let accounts = visitor.accounts();
+    let Some(user) = visitor.user().await?.filter(|user| user.id == user_id) else { return Err(Error::forbidden()) };
+    let (level, said) = match identity.add_to(accounts, &provider.settings.name, user_id).await? {
+        Added::Yes => {
+            let told = format!("A login by {} was added.", provider.settings.label);
+            accounts.tell_by_id(user_id, &told, &accounts.links.base(headers)).await?;
+            audit(visitor, Event::LoginAdded, &format!("{}, {}", user.username, provider.settings.name));
+            (MessageLevel::Success, "It is added: you can log in with it.")
+        }
+        Added::Taken => (MessageLevel::Error, "This login is in use already."),
+    };
+    visitor.session().message(level, said).await?;
+    Ok(redirect_to("/account/logins"))
+}
+
+/// `POST /account/social/address`: where the code goes. One answer, whether or not an account has it.
+pub(crate) async fn address(visitor: Visitor, headers: HeaderMap, form: Form<Address>) -> Result<Response> {
+    let accounts = visitor.accounts();
+    let Some(stranger) = accounts.begun::<Stranger>(visitor.session()).await? else { return Ok(redirect_to("/account/login")) };
+    let typed = form.valid_or_show_with("account/social_address.html", context! { label => stranger.provider.as_str() }).await?;
+    can_mail(accounts)?;
+    stranger.send(accounts, visitor.session(), &typed.email, &accounts.links.base(&headers)).await?;
+    audit(&visitor, Event::SignUpBegun, "by another site");
+    Ok(redirect_to("/account/social/confirm"))
+}
+
+/// `GET /account/social/confirm`.
+pub(crate) async fn show_confirm(page: Page, visitor: Visitor) -> Result<Response> {
+    match visitor.accounts().begun::<Stranger>(visitor.session()).await? {
+        Some(_) => page.render("account/social_confirm.html", context! { form => Form::<Code>::blank() }).await,
+        None => Ok(redirect_to("/account/login")),
+    }
+}
+
+/// `POST /account/social/confirm`: makes the account.
+pub(crate) async fn confirm(visitor: Visitor, headers: HeaderMap, form: Form<Code>) -> Result<Response> {
+    let accounts = visitor.accounts();
+    let (typed, refill) = form.into_parts();
+    let Some(typed) = typed else { return Err(refill.show("account/social_confirm.html").await) };
+    let stranger = match accounts.judge_code::<Stranger>(visitor.session(), source(&visitor, &headers), &typed.code).await? {
+        Typed::Right(stranger) => stranger,
+        Typed::Wrong => {
+            audit(&visitor, Event::LoginFailed, "code by mail");
+            return Err(refill.error("code", "This is not the code of the newest mail.").show("account/social_confirm.html").await);
+        }
+        Typed::Dead => {
+            visitor.session().message(MessageLevel::Error, "This code is not good any more. Begin again.").await?;
+            return Ok(redirect_to("/account/login"));
+        }
+    };
+    let Some((email, _)) = &stranger.sent else { return Ok(redirect_to("/account/login")) };
+    let Some(user_id) = stranger.identity.enrol(accounts, &stranger.provider, email).await? else {
+        visitor.session().message(MessageLevel::Error, "Somebody has this address, or this login, by now.").await?;
+        return Ok(redirect_to("/account/login"));
+    };
+    audit(&visitor, Event::SignedUp, &format!("user {user_id}, {}", stranger.provider));
+    come_in(&visitor, &headers, &stranger.provider, user_id, stranger.next, None).await
+}
+
+/// `POST /account/logins/remove`: never the last way in.
+pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Which>) -> Result<Response> {
+    let which = form.valid_or_show("account/logins.html").await?;
+    let (accounts, db) = (visitor.accounts(), visitor.accounts().database().handle());
+    let others = Identities::of_user(&db, user.id).await?.iter().filter(|row| row.hash != *which.id).count();
+    if others == 0 && !accounts.has_way_in(user.id).await? {
+        let said = "This is the only way into your account. Choose a password first.";
+        return Err(Error::new(ErrorKind::Conflict, said));
+    }
+    let tx = accounts.database().begin().await?;
+    if !Identities::remove(&tx, user.id, &which.id).await? {
+        return Err(Error::not_found());
+    }
+    tx.commit().await?;
+    visitor.session().end_siblings(user.id).await?;
+    accounts.tell_by_id(user.id, "A login by another site was removed.", &accounts.links.base(&headers)).await?;
+    audit(&visitor, Event::LoginRemoved, &user.username);
+    visitor.session().message(MessageLevel::Success, "It is removed. All other sessions are ended.").await?;
+    Ok(redirect_to("/account/logins"))
+}
+
+/// `POST /account/logins/password`: for an account that has none, a link to choose one.
+pub(crate) async fn password(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Nothing>) -> Result<Response> {
+    form.valid_or_show("account/logins.html").await?;
+    let accounts = visitor.accounts();
+    can_mail(accounts)?;
+    accounts.mail_reset(user.id, &accounts.links.base(&headers)).await?;
+    audit(&visitor, Event::ResetRequested, &user.username);
+    visitor.session().message(MessageLevel::Success, "A link to choose a password is on its way to your address.").await?;
+    Ok(redirect_to("/account/logins"))
+}
