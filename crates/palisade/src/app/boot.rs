@@ -1,9 +1,10 @@
 //! From settings to a site that answers, or to a refusal that says why and how to fix it.
 
+use super::builder::login_ways;
 use super::lists::BlockLists;
 use super::site::SiteLimits;
 use super::{App, KeyFile, Routes, Site, SiteSettings, keys, shield};
-use crate::auth::{AccountParts, Accounts, Links, LoginWays};
+use crate::auth::{AccountParts, Accounts, Links};
 use crate::checks::{Finding, Level, Report, Weakened};
 use crate::clock::Clock;
 use crate::crypto::KeyRing;
@@ -202,7 +203,9 @@ impl Prepared {
         let ring = keys::ring(&settings).map_err(|error| BootError::Database(DbErr::Custom(error.to_string())))?;
         let transport = if settings.profile.is_development() { Transport::Plain } else { Transport::Secure };
         let store: Arc<dyn SessionStore> = match settings.sessions.store {
-            StoreKind::Database => Arc::new(DatabaseStore(database.clone())),
+            // what browsers carry has a store for each request
+            StoreKind::Database | StoreKind::Cookie => Arc::new(DatabaseStore(database.clone())),
+            StoreKind::Redis => cached_sessions(&settings, &database)?,
             StoreKind::Memory => Arc::new(MemoryStore::default()),
         };
         if !settings.profile.is_development() {
@@ -234,17 +237,18 @@ impl Prepared {
                     is_factor_for_staff: settings.mfa.require_for_staff,
                     transport,
                     personal_data: app.personal_data,
-                    ways: LoginWays {
-                        passkeys: cfg!(feature = "passkeys"),
-                        mail: settings.login.by_mail,
-                        others: others(&settings),
-                    },
+                    ways: login_ways(&settings),
                     home,
                 },
             )),
             mail,
             factors,
-            sessions: Arc::new(Sessions::new(&settings.sessions, store, clock, ring.clone(), transport)),
+            sessions: Arc::new(match settings.sessions.store {
+                StoreKind::Cookie => {
+                    Sessions::new(&settings.sessions, store, clock, ring.clone(), transport).carried(database.clone())
+                }
+                _ => Sessions::new(&settings.sessions, store, clock, ring.clone(), transport),
+            }),
             views: Arc::new(SiteViews {
                 templates,
                 profile: settings.profile,
@@ -273,12 +277,6 @@ impl Prepared {
     }
 }
 
-/// Providers, by their names in addresses and for people.
-fn others(settings: &SiteSettings) -> Vec<(String, String)> {
-    let all = settings.social.providers.iter().filter(|_| cfg!(feature = "social"));
-    all.map(|one| (one.name.clone(), one.label.clone())).collect()
-}
-
 fn links(settings: &SiteSettings) -> Links {
     Links {
         fixed: settings.site.url.as_ref().map(ToString::to_string),
@@ -304,6 +302,22 @@ fn mail_queue(
         tracing::warn!(target: "palisade", "mail.url is not set: nobody can sign up, and nobody gets a new password");
     }
     Ok(queue)
+}
+
+/// Sessions in the database, with copies in the Redis of `cache.url`.
+fn cached_sessions(settings: &SiteSettings, database: &Database) -> Result<Arc<dyn SessionStore>, BootError> {
+    let url = settings.cache.url.expose();
+    if !url.starts_with("redis") {
+        return Err(BootError::Cache("sessions.store is redis, and there is none".into()));
+    }
+    #[cfg(feature = "redis")]
+    let store = crate::sessions::CachedStore::new(DatabaseStore(database.clone()), url).map(|store| Arc::new(store) as _);
+    #[cfg(not(feature = "redis"))]
+    let store = {
+        let _ = database;
+        Err::<Arc<dyn SessionStore>, _>("this program was built without the feature redis".to_owned())
+    };
+    store.map_err(BootError::Cache)
 }
 
 /// Where limits are counted for all instances: in Redis, if `cache.url` names one.

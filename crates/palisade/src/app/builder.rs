@@ -3,7 +3,7 @@ use super::security_txt::{SECURITY_TXT, SecurityTxt};
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
 use crate::auth::views::{again, email, locks, login, mailed, password, personal, sessions, signup};
-use crate::auth::{self, PersonalData};
+use crate::auth::{self, LoginWays, PersonalData};
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
 use crate::headers::{REPORTS, Reports};
@@ -178,7 +178,7 @@ impl App {
 
     /// The site's static files and the framework's.
     pub(super) fn take_static_files(&mut self) -> Store {
-        Store::new(std::mem::take(&mut self.static_files).over(StaticFiles::own()))
+        Store::new(std::mem::take(&mut self.static_files).over(StaticFiles::own()).over(StaticFiles::scripts()))
     }
 
     /// The site's routes and the framework's.
@@ -198,12 +198,36 @@ fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
     let routes = routes.merge(social_routes(crate::social::Providers::new(&settings.social)));
     routes
         .merge(account_routes())
+        .merge(other_ways(&login_ways(settings)))
         .route("/health/live", public().get(health::live))
         .route(health::READY, public().get(health::ready))
         .route(health::DETAIL, public().get(health::detail).only_from(monitors))
         .route(SECURITY_TXT, public().get(async move || contacts.answer()))
         .route("/static/{*name}", public().get(file))
         .route(REPORTS, public().post(report).taking_reports().limit(Limit::new("csp_reports", By::Address, "60/m")))
+}
+
+/// Ways to log in beside a name and a password, as the settings and the features have them.
+pub(super) fn login_ways(settings: &SiteSettings) -> LoginWays {
+    let all = settings.social.providers.iter().filter(|_| cfg!(feature = "social"));
+    let others: Vec<_> = all.map(|one| (one.name.clone(), one.label.clone())).collect();
+    let (passkeys, mail) = (cfg!(feature = "passkeys"), settings.login.by_mail);
+    LoginWays { are_any: passkeys || mail || !others.is_empty(), passkeys, mail, others }
+}
+
+/// Their pages: there is none for what is not on.
+fn other_ways(ways: &LoginWays) -> Routes {
+    let by_client = || Limit::new("account", By::Address, "60/m");
+    let mut routes = Routes::new();
+    if ways.are_any {
+        routes = routes.route("/account/login/ways", public().get(login::show_ways));
+    }
+    if ways.mail {
+        routes = routes
+            .route("/account/login/mail", public().get(mailed::show).post(mailed::ask).limit(by_client()))
+            .route("/account/login/mail/code", public().get(mailed::show_code).post(mailed::log_in).limit(by_client()));
+    }
+    routes
 }
 
 /// Minutes that a login counts as recent for what matters.
@@ -230,9 +254,9 @@ fn account_routes() -> Routes {
         .route("/account/email", signed_in().get(email::show).post(email::change).limit(by_address("email")).limit(by_client()))
         .route("/account/email/confirm", public().get(email::show_confirm).post(email::confirm).limit(by_client()))
         .route("/account/login/second", public().get(mfa::show_second).post(mfa::second).limit(by_client()))
-        .route("/account/login/mail", public().get(mailed::show).post(mailed::ask).limit(by_address("login")).limit(by_client()))
-        .route("/account/login/mail/code", public().get(mailed::show_code).post(mailed::log_in).limit(by_client()))
         .route("/account/again", signed_in().get(again::show).post(again::prove))
+        .route("/account/again/mail", signed_in().post(mailed::ask_again).limit(Limit::new("again", By::User, "5/h")))
+        .route("/account/again/code", signed_in().get(mailed::show_again).post(mailed::prove_again).limit(by_client()))
         .route("/account/sessions", signed_in().fresh(RECENT).get(sessions::show).post(sessions::end))
         .route("/account/factors", signed_in().get(mfa::show))
         .route("/account/factors/app", signed_in().fresh(RECENT).get(mfa::show_app).post(mfa::begin))
@@ -273,7 +297,7 @@ fn social_routes(providers: crate::social::Providers) -> Routes {
     }
     let limit = || Limit::new("account", By::Address, "60/m");
     let all = Arc::new(providers);
-    let (leaving, adding, back, listed) = (all.clone(), all.clone(), all.clone(), all);
+    let (leaving, adding, back, removing, listed) = (all.clone(), all.clone(), all.clone(), all.clone(), all);
     let leave =
         async move |page: Page,
                     visitor: Visitor,
@@ -292,6 +316,9 @@ fn social_routes(providers: crate::social::Providers) -> Routes {
                            Query(returned): Query<social::Returned>| {
         back.back(page, visitor, headers, client, &id, returned).await
     };
+    let remove = async move |visitor: Visitor, headers: HeaderMap, user: User, form: Form<social::Which>| {
+        removing.remove(visitor, headers, user, form).await
+    };
     let list = async move |page: Page, visitor: Visitor, user: User| listed.list(page, visitor, user).await;
     Routes::new()
         .route("/account/social/{id}", public().post(leave).limit(limit()))
@@ -303,6 +330,6 @@ fn social_routes(providers: crate::social::Providers) -> Routes {
         .route("/account/social/confirm", public().get(social::show_confirm).post(social::confirm).limit(limit()))
         .route("/account/logins", signed_in().get(list))
         .route("/account/logins/{id}", signed_in().fresh(RECENT).post(add).limit(limit()))
-        .route("/account/logins/remove", signed_in().fresh(RECENT).post(social::remove))
+        .route("/account/logins/remove", signed_in().fresh(RECENT).post(remove))
         .route("/account/logins/password", signed_in().post(social::password).limit(limit()))
 }

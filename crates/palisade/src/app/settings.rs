@@ -265,6 +265,18 @@ const CHECKS: &[Check<SiteSettings>] = &[
         },
     },
     Check {
+        id: "social.strict_cookie",
+        django: None,
+        level: Level::Error,
+        title: "nobody can come back from another site, or from a mail, with a session whose cookie is not sent on the way",
+        why: "every login by another site, and every code that a link brings, ends with an error",
+        fix: "set sessions.same_site = \"lax\", or take social.providers and login.by_mail out",
+        fires: |settings| {
+            let comes_back = !settings.social.providers.is_empty() || settings.login.by_mail;
+            comes_back && settings.sessions.same_site == http::cookies::SameSite::Strict
+        },
+    },
+    Check {
         id: "cache.in_clear",
         django: None,
         level: Level::Warning,

@@ -2,6 +2,7 @@ use super::acme::Challenges;
 use super::lists::BlockLists;
 use super::server::Slots;
 use super::{RouteInfo, SiteSettings};
+use crate::audit_log::{self, Event};
 use crate::auth::Accounts;
 use crate::crypto::KeyRing;
 use crate::csrf::{Csrf, Refusal};
@@ -12,7 +13,7 @@ use crate::mail::MailQueue;
 use crate::mfa::Factors;
 use crate::sessions::Sessions;
 use crate::throttle::{Limit, Throttle};
-use crate::views::SiteViews;
+use crate::views::{Result, SiteViews};
 use axum::Router;
 use axum::response::Response;
 use http::request::Parts;
@@ -84,6 +85,11 @@ impl Site {
         &self.accounts
     }
 
+    /// The second factors.
+    pub fn factors(&self) -> &Factors {
+        &self.factors
+    }
+
     /// The mail that waits.
     pub fn mail(&self) -> &MailQueue {
         &self.mail
@@ -96,6 +102,24 @@ impl Site {
 }
 
 impl Site {
+    /// Removes the factors that were said to be lost a day ago, ends the sessions of those who had them, and tells them.
+    pub(crate) async fn remove_lost_factors(&self) -> Result<usize> {
+        let gone = self.factors.remove_due().await?;
+        for user_id in &gone {
+            self.sessions.end_all(*user_id, None).await?;
+            let told = "The second factors were removed, as was said a day ago: a password is enough until you add a new one. All sessions have ended.";
+            self.accounts.tell_by_id(*user_id, told, &self.accounts.links.main_base()).await?;
+            audit_log::record(Event::FactorRemoved, None, "", &format!("user {user_id}, a day after it was said"));
+        }
+        Ok(gone.len())
+    }
+
+    /// The same, as the server does every ten minutes. For tests.
+    #[doc(hidden)]
+    pub async fn lost_factors_removed(&self) -> usize {
+        self.remove_lost_factors().await.unwrap_or_default()
+    }
+
     /// Reads block lists again that changed, as the server does every minute. For tests.
     #[doc(hidden)]
     pub fn block_lists_refreshed(&self) {

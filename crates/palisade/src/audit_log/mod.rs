@@ -31,6 +31,8 @@ pub enum Event {
     LoginAdded,
     /// Removed a login by another site.
     LoginRemoved,
+    /// Logged in with a second factor that was said to be lost: it stays.
+    FactorKept,
     /// Used up a recovery code.
     RecoveryCodeUsed,
     /// Proved again who they are.
@@ -85,6 +87,7 @@ impl fmt::Display for Event {
             Self::SecondStepFailed => "second_step_failed",
             Self::FactorAdded => "factor_added",
             Self::FactorRemoved => "factor_removed",
+            Self::FactorKept => "factor_kept",
             Self::LoginAdded => "login_added",
             Self::LoginRemoved => "login_removed",
             Self::RecoveryCodeUsed => "recovery_code_used",

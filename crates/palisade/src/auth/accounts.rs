@@ -5,6 +5,7 @@ use super::lockout::{Lockout, Source};
 use super::tokens::Tokens;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
 use super::{Factor, HashPool, Links, LockoutSettings, LoginWays, PasswordSettings, PersonalData, Rank, SecondStep, TooBusy, User};
+use super::{Held, LOGOUT_PAGE};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
 use crate::http::client::Client;
@@ -255,10 +256,19 @@ impl Accounts {
     }
 
     /// Signs a user in: a new session key, always, and the time of the login.
-    pub(super) async fn log_in(&self, session: &Session, from: Source<'_>, row: Model, factor: Factor) -> Result<User> {
+    pub(super) async fn log_in(&self, session: &Session, from: Source<'_>, held: Held, factor: Factor) -> Result<User> {
         session.renew().await?;
+        let row = held.account;
         self.tie(session, &row).await?;
-        self.proven_now(session, factor).await?;
+        // the word of another site opens the account, and nothing that asks who is there now
+        if held.is_by_another_site && factor != Factor::Typed {
+            self.factor_is(session, factor).await?;
+        } else {
+            self.proven_now(session, factor).await?;
+        }
+        if let Some(page) = held.logout_page {
+            session.insert(LOGOUT_PAGE, page).await?;
+        }
         session.insert(AGENT, agent(from.headers)).await?;
         session.insert(ADDRESS, from.client.to_string()).await?;
         let user = row.public();

@@ -2,14 +2,15 @@
 //! somebody else opens, is worth nothing without that browser's session.
 
 use super::ceremony::Ceremony;
-use super::lockout::Source;
 use super::user::entity::{Column, Entity, Model};
-use super::{Accounts, Guess, same_address};
+use super::{Accounts, same_address};
 use crate::mail::Mail;
 use crate::sessions::Session;
+use crate::throttle::Standing;
 use crate::views::Result;
 use palisade_crypto::{constant_time_eq, random};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use std::time::Duration;
 
 /// What is begun with a code that goes out by mail.
 pub(crate) trait Coded: Ceremony {
@@ -56,14 +57,19 @@ pub(crate) enum Typed<C> {
 
 impl Accounts {
     /// Judges a typed code. It is good once; the fifth wrong one ends what was begun (ASVS 6.6.3).
-    pub(crate) async fn judge_code<C: Coded>(&self, session: &Session, from: Source<'_>, typed: &str) -> Result<Typed<C>> {
+    pub(crate) async fn judge_code<C: Coded>(&self, session: &Session, typed: &str) -> Result<Typed<C>> {
         let Some(begun) = self.begun::<C>(session).await? else { return Ok(Typed::Dead) };
-        let is_right = constant_time_eq(hash(typed).as_bytes(), begun.code().as_bytes());
-        match self.guess_mailed(from, begun.code(), async { Ok(is_right) }).await? {
-            Guess::Right => Ok(self.end(session).await?.map_or(Typed::Dead, Typed::Right)),
-            Guess::Wrong => Ok(Typed::Wrong),
-            Guess::Locked(_) => self.end::<C>(session).await.map(|_| Typed::Dead),
+        // counted for this code alone: nobody else's guesses spoil it
+        if matches!(
+            self.lockout.guess_code(begun.code(), Duration::from_secs(C::LIFETIME_SECS.unsigned_abs())).await,
+            Standing::Locked(_)
+        ) {
+            return self.end::<C>(session).await.map(|_| Typed::Dead);
         }
+        if !constant_time_eq(hash(typed).as_bytes(), begun.code().as_bytes()) {
+            return Ok(Typed::Wrong);
+        }
+        Ok(self.end(session).await?.map_or(Typed::Dead, Typed::Right))
     }
 
     /// Keeps what is begun, and sends its mail, together.

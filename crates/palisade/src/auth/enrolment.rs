@@ -8,7 +8,7 @@ use crate::db::Tx;
 use crate::mail::Mail;
 use crate::views::Result;
 use palisade_crypto::random;
-use palisade_password::{is_usable, unusable};
+use palisade_password::unusable;
 use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter};
 use unicode_normalization::UnicodeNormalization;
 
@@ -32,13 +32,6 @@ impl Accounts {
             Some(user) => letters.has_account(address, &user.username),
             None => letters.address_code(address, code),
         })
-    }
-
-    /// Whether a user gets in without another site: by a password, a passkey, or by mail.
-    pub(crate) async fn has_way_in(&self, id: i32) -> Result<bool> {
-        let row = Entity::find_by_id(id).one(&self.database.handle()).await?;
-        let has_password = row.is_some_and(|row| is_usable(&row.password));
-        Ok(has_password || self.ways.mail || self.second_step.logs_in_alone(id).await?)
     }
 }
 

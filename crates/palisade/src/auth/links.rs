@@ -29,6 +29,11 @@ impl Links {
         }
     }
 
+    /// The same where nobody has asked: for what happens by itself.
+    pub(crate) fn main_base(&self) -> String {
+        self.fixed.clone().unwrap_or_else(|| format!("https://{}", self.main()))
+    }
+
     /// The host that the site is known by.
     pub(crate) fn main(&self) -> &str {
         let named = self.hosts.iter().map(HostPattern::name).find(|name| !name.starts_with('.') && *name != "*");

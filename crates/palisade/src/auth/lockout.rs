@@ -79,7 +79,6 @@ struct Kinds {
 
 const PASSWORDS: Kinds = Kinds { both: "name and address", whole: "name", browser: "browser" };
 const CODES: Kinds = Kinds { both: "code and address", whole: "code", browser: "code and browser" };
-const MAILED: Kinds = Kinds { both: "mailed and address", whole: "mailed", browser: "mailed and browser" };
 const SIGN_UPS: Kinds = Kinds { both: "sign-up and address", whole: "sign-up", browser: "sign-up and browser" };
 
 /// What became of a guess.
@@ -164,6 +163,29 @@ impl Lockout {
             }
         }
         Ok(Ok(begun))
+    }
+
+    /// Counts a guess at a code that was sent by mail: five within its life.
+    pub(super) async fn guess_code(&self, hash: &str, life: Duration) -> Standing {
+        let policy = LockPolicy { failures: 5, window: life, lock: life, longest: life };
+        self.throttle.guess("mailed code", &hash, &policy, self.now()).await
+    }
+
+    /// Counts a mail that is asked for, by the browser that has logged in before, or else by network and for the address. Says how long to wait, if it is
+    /// too many: strangers who ask for an owner do not take the owner's (D37).
+    pub(super) async fn ask_mail(&self, address: &str, client: ClientAddress, device: Option<&str>) -> Option<Duration> {
+        let counted = match device {
+            Some(device) => vec![("mail and browser", device.to_owned(), 10)],
+            None => vec![("mail and network", format!("{} {address}", network(client.0)), 5), ("mail", address.to_owned(), 20)],
+        };
+        for (kind, who, most) in counted {
+            let hour = Duration::from_secs(3600);
+            let policy = LockPolicy { failures: most + 1, window: hour, lock: hour, longest: hour };
+            if let Standing::Locked(wait) | Standing::Last(wait) = self.throttle.guess(kind, &who, &policy, self.now()).await {
+                return Some(wait);
+            }
+        }
+        None
     }
 
     async fn guess(&self, counted: &Counted) -> Standing {
@@ -280,20 +302,6 @@ impl Accounts {
     ) -> Result<Guess> {
         let counted = self.lockout.counted(SIGN_UPS, hash, from.client, None);
         self.guess(from, &counted, "(sign-up)", judge).await
-    }
-
-    /// Judges a guess at a code that was sent by mail.
-    ///
-    /// # Errors
-    /// As [`Accounts::attempt`].
-    pub(super) async fn guess_mailed(
-        &self,
-        from: Source<'_>,
-        hash: &str,
-        judge: impl Future<Output = Result<bool>>,
-    ) -> Result<Guess> {
-        let counted = self.lockout.counted(MAILED, hash, from.client, None);
-        self.guess(from, &counted, "(code by mail)", judge).await
     }
 
     /// Judges a guess; `shown` names whose it is.

@@ -1,21 +1,40 @@
-//! A login by the mailbox that an account has.
+//! Codes to the mailbox that an account has: to log in, and to prove again that it is still its owner.
 
-use super::Accounts;
 use super::codes::{Coded, MailedCode};
+use super::lockout::Source;
 use super::notices::Letterhead;
 use super::tokens::Purpose;
 use super::user::entity::{Entity, Model};
+use super::{Accounts, User};
 use crate::sessions::Session;
 use crate::views::Result;
 use palisade_crypto::user_tokens;
+use palisade_password::is_usable;
 use sea_orm::EntityTrait;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// A login that waits for its code.
 #[derive(Serialize, Deserialize)]
 pub(super) struct MailLogin {
     /// Nobody, where no account has the address.
-    user: Option<(i32, String)>,
+    user: Option<Owner>,
+    code: String,
+    pub(super) next: Option<String>,
+}
+
+/// Whose mailbox it is, as long as neither password nor address change.
+#[derive(Serialize, Deserialize)]
+struct Owner {
+    id: i32,
+    hash: String,
+    email: String,
+}
+
+/// A user without a password who proves again who they are.
+#[derive(Serialize, Deserialize)]
+pub(super) struct MailAgain {
+    pub(super) user_id: i32,
     code: String,
     pub(super) next: Option<String>,
 }
@@ -25,29 +44,73 @@ impl Purpose for MailLogin {
     const LIFETIME_SECS: i64 = 600;
 }
 
+impl Purpose for MailAgain {
+    const NAME: &'static str = "again by mail";
+    const LIFETIME_SECS: i64 = 600;
+}
+
 impl Coded for MailLogin {
     fn code(&self) -> &str {
         &self.code
     }
 }
 
+impl Coded for MailAgain {
+    fn code(&self) -> &str {
+        &self.code
+    }
+}
+
 impl Accounts {
-    /// Sends a code to an address. The work is the same whether or not an account has it.
-    pub(super) async fn send_login_code(&self, session: &Session, address: &str, next: Option<String>, base: &str) -> Result<()> {
+    /// Sends a code to an address, or says how long nobody may ask for another one. The work is the same whether or not an account has it.
+    pub(super) async fn send_login_code(
+        &self,
+        session: &Session,
+        from: Source<'_>,
+        address: &str,
+        next: Option<String>,
+        base: &str,
+    ) -> Result<Option<Duration>> {
         let (code, user) = (MailedCode::new(), self.by_address(address).await?);
+        let device = self.devices.known(from.headers, user.as_ref()).await?.map(|known| known.hash);
+        let wait = self.lockout.ask_mail(&address.to_lowercase(), from.client, device.as_deref()).await;
+        if wait.is_some() {
+            return Ok(wait);
+        }
         let letters = Letterhead { base };
         let mail = match &user {
             Some(user) => letters.login_code(&user.email, &user.username, &code),
             None => letters.no_login(address),
         };
-        let user = user.map(|user| (user.id, user.session_hash(self.ring())));
-        self.begin_by_mail(session, &MailLogin { user, code: code.hash(), next }, &mail).await
+        let user = user.map(|user| Owner { id: user.id, hash: user.session_hash(self.ring()), email: user.email });
+        self.begin_by_mail(session, &MailLogin { user, code: code.hash(), next }, &mail).await.map(|()| None)
     }
 
-    /// Whose login it is; nobody's, if the account was closed or its password changed meanwhile.
+    /// Whose login it is; nobody's, if the account was closed, or its password or its address changed meanwhile.
     pub(super) async fn of_mail_login(&self, begun: &MailLogin) -> Result<Option<Model>> {
-        let Some((id, hash)) = &begun.user else { return Ok(None) };
-        let row = Entity::find_by_id(*id).one(&self.database.handle()).await?.filter(|row| row.is_active);
-        Ok(row.filter(|row| user_tokens::is_session_auth_hash(self.ring(), &row.password, hash)))
+        let Some(owner) = &begun.user else { return Ok(None) };
+        let row = Entity::find_by_id(owner.id).one(&self.database.handle()).await?;
+        let row = row.filter(|row| row.is_active && row.email == owner.email);
+        Ok(row.filter(|row| user_tokens::is_session_auth_hash(self.ring(), &row.password, &owner.hash)))
+    }
+
+    /// Whether a user has a password.
+    pub(crate) async fn has_password(&self, id: i32) -> Result<bool> {
+        Ok(Entity::find_by_id(id).one(&self.database.handle()).await?.is_some_and(|row| is_usable(&row.password)))
+    }
+
+    /// Whether a user gets in by a password or by mail: by what no page of factors and logins takes away.
+    #[cfg(any(feature = "passkeys", feature = "social"))]
+    pub(crate) async fn has_way_in(&self, user: &User) -> Result<bool> {
+        let is_mailed =
+            async || Ok::<_, crate::views::Error>(self.by_address(&user.email).await?.is_some_and(|row| row.id == user.id));
+        Ok(self.has_password(user.id).await? || (self.ways.mail && !user.email.is_empty() && is_mailed().await?))
+    }
+
+    /// Sends a user without a password a code, which stands for one.
+    pub(super) async fn send_again_code(&self, session: &Session, user: &User, next: Option<String>, base: &str) -> Result<()> {
+        let code = MailedCode::new();
+        let mail = Letterhead { base }.again_code(&user.email, &user.username, &code);
+        self.begin_by_mail(session, &MailAgain { user_id: user.id, code: code.hash(), next }, &mail).await
     }
 }

@@ -61,6 +61,26 @@ impl Letterhead<'_> {
         self.mail(to, "Your code to log in", &text)
     }
 
+    pub(super) fn again_code(&self, to: &str, username: &str, code: &MailedCode) -> Mail {
+        let text = format!(
+            "The account\n\n    {username}\n\nis to be changed. Type this code within ten minutes, in the browser in which you began:\n\n    {}\n\n\
+             If it was not you, give this code to nobody: somebody is logged in to your account. Look at {}/account/sessions.",
+            code.expose(),
+            self.base
+        );
+        self.mail(to, "Your code", &text)
+    }
+
+    /// To an account that has no password, where a new one was asked for.
+    pub(super) fn no_password(&self, to: &str, username: &str) -> Mail {
+        let text = format!(
+            "Somebody, probably you, asked for a new password of the account\n\n    {username}\n\nIt has none: log in the way you did before.\n{}/account/login\n\n\
+             If that is gone, write to those who run this site. If it was not you, do nothing.",
+            self.base
+        );
+        self.mail(to, "Your account has no password", &text)
+    }
+
     #[cfg(feature = "social")]
     pub(super) fn address_code(&self, to: &str, code: &MailedCode) -> Mail {
         let text = format!(
@@ -122,7 +142,9 @@ impl Letterhead<'_> {
     /// Something about an account has changed; whoever did not do it must hear of it (ASVS 6.3.7).
     pub(super) fn changed(&self, to: &str, username: &str, what: &str) -> Mail {
         let text = format!(
-            "{what}\n\nThis is about the account\n\n    {username}\n\nIf it was not you, choose a new password now: {}/account/reset",
+            "{what}\n\nThis is about the account\n\n    {username}\n\nIf it was not you, choose a new password now: {0}/account/reset\n\n\
+             Then look at {0}/account for passkeys, apps and logins that are not yours, and remove them: a new password does not. If you do not get in, write to \
+             those who run this site.",
             self.base
         );
         self.mail(to, "Your account has changed", &text)

@@ -38,26 +38,35 @@ impl Accounts {
     pub(super) async fn request_reset(&self, address: &str, base: &str) -> Result<()> {
         let found = Entity::find().filter(same_address(address)).filter(Column::IsActive.eq(true)).limit(MOST_ACCOUNTS);
         let found = found.all(&self.database.handle()).await?;
-        let mut users: Vec<Option<&Model>> = found.iter().filter(|user| is_usable(&user.password)).map(Some).collect();
+        let mut users: Vec<Option<&Model>> = found.iter().map(Some).collect();
         if users.is_empty() {
             users.push(None); // the same work for nobody
         }
         let tx = self.database.begin().await?;
         for user in users {
-            self.send_reset(&tx, user, address, base).await?;
+            self.send_reset(&tx, user, address, base, false).await?;
         }
         tx.commit().await?;
         self.mail.wake();
         Ok(())
     }
 
-    async fn send_reset(&self, tx: &Tx, user: Option<&Model>, address: &str, base: &str) -> Result<(), DbErr> {
+    async fn send_reset(
+        &self,
+        tx: &Tx,
+        user: Option<&Model>,
+        address: &str,
+        base: &str,
+        is_asked_by_owner: bool,
+    ) -> Result<(), DbErr> {
         let (token, letters) = (Token::<PasswordReset>::new(), Letterhead { base });
         self.tokens.forget(tx, user.map_or(NOBODY, |user| user.id), Some(PasswordReset::NAME)).await?;
         self.tokens.keep(tx, &token, user, &()).await?;
         let mail = match user {
             // to the address that the account has, not to the one that was typed: they may differ by more than case
-            Some(user) => letters.reset(&user.email, &user.username, &token),
+            Some(user) if is_usable(&user.password) || is_asked_by_owner => letters.reset(&user.email, &user.username, &token),
+            // somebody else keeps it that way, or another site logs in: mail alone does not change that
+            Some(user) => letters.no_password(&user.email, &user.username),
             None => letters.no_account(address),
         };
         self.mail.put(tx, &mail, PasswordReset::LIFETIME_SECS).await
@@ -125,7 +134,7 @@ impl Accounts {
     pub(crate) async fn mail_reset(&self, id: i32, base: &str) -> Result<()> {
         let Some(user) = Entity::find_by_id(id).one(&self.database.handle()).await? else { return Ok(()) };
         let tx = self.database.begin().await?;
-        self.send_reset(&tx, Some(&user), &user.email, base).await?;
+        self.send_reset(&tx, Some(&user), &user.email, base, true).await?;
         tx.commit().await?;
         self.mail.wake();
         Ok(())
@@ -171,7 +180,7 @@ impl Accounts {
     /// When the database does not answer.
     pub async fn tell_by_name(&self, username: &str, what: &str) -> Result<Option<i32>> {
         let Some(user) = self.by_name(username).await? else { return Ok(None) };
-        let base = self.links.fixed.clone().unwrap_or_else(|| format!("https://{}", self.links.main()));
+        let base = self.links.main_base();
         let tx = self.database.begin().await?;
         self.devices.distrust(&tx, user.id).await?;
         self.tell(&tx, &user, &user.email, what, &base).await?;
@@ -180,7 +189,6 @@ impl Accounts {
     }
 
     /// Tells a user what happened to the account.
-    #[cfg(any(feature = "passkeys", feature = "social"))]
     pub(crate) async fn tell_by_id(&self, id: i32, what: &str, base: &str) -> Result<()> {
         let Some(user) = Entity::find_by_id(id).one(&self.database.handle()).await? else { return Ok(()) };
         let tx = self.database.begin().await?;

@@ -64,15 +64,28 @@ struct Pending {
     hash: String,
     at: i64,
     next: Option<String>,
+    #[serde(default)]
+    is_by_another_site: bool,
+    #[serde(default)]
+    logout_page: Option<String>,
 }
 
 /// Whose login it is, and where to go after it.
 pub(crate) struct Held {
     pub(crate) account: Model,
     pub(crate) next: Option<String>,
+    /// Another site says who it is: nobody has proven here that they are there now.
+    pub(crate) is_by_another_site: bool,
+    /// Where a logout goes on.
+    pub(crate) logout_page: Option<String>,
 }
 
 impl Held {
+    /// Somebody who has proven it here.
+    pub(crate) fn here(account: Model, next: Option<String>) -> Self {
+        Self { account, next, is_by_another_site: false, logout_page: None }
+    }
+
     pub(crate) fn user(&self) -> User {
         self.account.public()
     }
@@ -80,9 +93,11 @@ impl Held {
 
 impl Accounts {
     /// Keeps a login until its second step, in a session of its own.
-    pub(super) async fn hold(&self, session: &Session, row: &Model, next: Option<String>) -> Result<()> {
+    pub(super) async fn hold(&self, session: &Session, held: Held) -> Result<()> {
         session.renew().await?;
-        let pending = Pending { id: row.id, hash: row.session_hash(self.ring()), at: self.clock.now().timestamp(), next };
+        let Held { account, next, is_by_another_site, logout_page } = held;
+        let (hash, at) = (account.session_hash(self.ring()), self.clock.now().timestamp());
+        let pending = Pending { id: account.id, hash, at, next, is_by_another_site, logout_page };
         session.insert(PENDING, pending).await
     }
 
@@ -95,13 +110,19 @@ impl Accounts {
         }
         let row = Entity::find_by_id(pending.id).one(&self.database.handle()).await?.filter(|row| row.is_active);
         let row = row.filter(|row| user_tokens::is_session_auth_hash(self.ring(), &row.password, &pending.hash));
-        Ok(row.map(|account| Held { account, next: pending.next }))
+        let Pending { next, is_by_another_site, logout_page, .. } = pending;
+        Ok(row.map(|account| Held { account, next, is_by_another_site, logout_page }))
     }
 
     /// Writes down that the visitor has just proven who they are.
     pub(super) async fn proven_now(&self, session: &Session, factor: Factor) -> Result<()> {
+        session.insert(PROVEN_AT, self.clock.now().timestamp()).await?;
+        self.factor_is(session, factor).await
+    }
+
+    /// Writes down how a second factor was proven, if it was.
+    pub(super) async fn factor_is(&self, session: &Session, factor: Factor) -> Result<()> {
         let now = self.clock.now().timestamp();
-        session.insert(PROVEN_AT, now).await?;
         match factor {
             Factor::None => Ok(()),
             Factor::Trusted => session.insert(TRUSTED, true).await,

@@ -3,6 +3,8 @@ use serde::Serialize;
 /// Ways to log in beside a name and a password, as pages show them.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct LoginWays {
+    /// Whether there is another one at all.
+    pub(crate) are_any: bool,
     /// By a passkey alone.
     pub(crate) passkeys: bool,
     /// By a code that comes by mail.

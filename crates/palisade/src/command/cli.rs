@@ -25,9 +25,13 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(
             Command::new("remove-factors")
                 .about(
-                    "Take a user's second factors away, for somebody who lost them all and whom you know; the user is told by mail",
+                    "Take a user's second factors away after a day, for somebody who lost them all and whom you know; the user is told by mail, and keeps them by logging in with one",
                 )
-                .arg(username()),
+                .arg(username())
+                .arg(flag("now", "At once, without the day in which the owner can object")),
+        )
+        .subcommand(
+            Command::new("remove-logins").about("Take a user's logins by other sites away; the user is told by mail").arg(username()),
         )
         .subcommand(
             Command::new("wrap-hashes").about("Put passwords hashed with MD5 or SHA-1, by an old site, inside strong hashes"),

@@ -91,6 +91,9 @@ async fn sweep(site: Arc<Site>) {
         if let Err(error) = site.accounts.sweep().await {
             tracing::warn!(target: "palisade", %error, "tokens that expired could not be removed");
         }
+        if let Err(error) = site.remove_lost_factors().await {
+            tracing::warn!(target: "palisade", ?error, "factors that are said to be lost were not removed");
+        }
         if let Err(error) = site.sessions.sweep().await {
             tracing::warn!(target: "palisade", %error, "ended sessions could not be removed");
         }

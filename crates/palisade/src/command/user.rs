@@ -4,6 +4,8 @@ use crate::audit_log::{self, Event};
 use crate::auth::{NewUser, Rank, SignUpError};
 use crate::forms::{Email, Field, Username};
 use crate::sessions::StoreKind;
+use crate::social::Identities;
+use chrono::TimeDelta;
 use clap::ArgMatches;
 use palisade_crypto::Secret;
 use std::io::{IsTerminal, Read};
@@ -13,11 +15,16 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
         Some(("create", create)) => make(&site, create).await,
         Some(("password", password)) => set_password(&site, argument(password, "username")).await,
-        Some(("remove-factors", remove)) => remove_factors(&site, argument(remove, "username")).await,
+        Some(("remove-factors", remove)) => remove_factors(&site, argument(remove, "username"), remove.get_flag("now")).await,
+        Some(("remove-logins", remove)) => remove_logins(&site, argument(remove, "username")).await,
         Some(("sign-out", out)) => sign_out(&site, argument(out, "username")).await,
         Some(("wrap-hashes", _)) => wrap_hashes(&site).await,
         Some(("list", list)) => show(&site, list.get_flag("json")).await,
-        _ => Err(Failed("user create, user password, user remove-factors, user sign-out, user wrap-hashes or user list".into(), 2)),
+        _ => Err(Failed(
+            "user create, user password, user remove-factors, user remove-logins, user sign-out, user wrap-hashes or user list"
+                .into(),
+            2,
+        )),
     }
 }
 
@@ -44,14 +51,42 @@ async fn set_password(site: &Site, username: &str) -> Outcome {
     }
 }
 
-async fn remove_factors(site: &Site, username: &str) -> Outcome {
+/// After a day, in which whoever has a factor after all only has to log in with it; or at once.
+async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
     reachable(site)?;
-    let told = "Those who run the site removed your second factors: a password is enough until you add a new one. All sessions have ended.";
+    let due = site.accounts().now() + if is_now { TimeDelta::zero() } else { REMOVED_AFTER };
+    let when = due.format("%Y-%m-%d %H:%M UTC");
+    let told = format!(
+        "Those who run the site will remove your second factors on {when}, because somebody, probably you, says that they are lost. If it was not you, log in with one of them before: then they stay."
+    );
+    let told = if is_now { REMOVED } else { &told };
     let Some(id) = site.accounts().tell_by_name(username, told).await? else { return Err(unknown(username)) };
+    if !is_now {
+        site.factors.remove_at(id, due).await?;
+        audit_log::record(Event::FactorRemoved, None, "", &format!("{username}, by command, on {when}"));
+        return Ok(format!(
+            "the second factors of {username} are removed on {when}, unless their owner logs in with one before; a mail says so\n"
+        ));
+    }
     site.factors.remove(id).await?;
     audit_log::record(Event::FactorRemoved, None, "", &format!("{username}, by command"));
     let ended = site.sessions.end_all(id, None).await?;
     Ok(format!("{username} has no second factor any more; {ended} session(s) ended, and a mail says so\n"))
+}
+
+/// How long an owner has to say that nothing is lost.
+const REMOVED_AFTER: TimeDelta = TimeDelta::hours(24);
+const REMOVED: &str =
+    "Those who run the site removed your second factors: a password is enough until you add a new one. All sessions have ended.";
+
+async fn remove_logins(site: &Site, username: &str) -> Outcome {
+    reachable(site)?;
+    let told = "Those who run the site removed the logins by other sites. All sessions have ended.";
+    let Some(id) = site.accounts().tell_by_name(username, told).await? else { return Err(unknown(username)) };
+    let removed = Identities.forget(&site.database, id).await?;
+    audit_log::record(Event::LoginRemoved, None, "", &format!("{username} ({removed}), by command"));
+    let ended = site.sessions.end_all(id, None).await?;
+    Ok(format!("{removed} login(s) by other sites removed from {username}; {ended} session(s) ended, and a mail says so\n"))
 }
 
 async fn wrap_hashes(site: &Site) -> Outcome {
@@ -78,7 +113,7 @@ async fn sign_out(site: &Site, username: &str) -> Outcome {
 /// Sessions in the memory of the server are not within reach of another process.
 fn reachable(site: &Site) -> Result<(), Failed> {
     match site.settings().sessions.store {
-        StoreKind::Database => Ok(()),
+        StoreKind::Database | StoreKind::Redis | StoreKind::Cookie => Ok(()),
         StoreKind::Memory => Err(Failed(
             "sessions.store is memory: restart the server to end sessions, or set sessions.store = \"database\"".into(),
             1,

@@ -82,11 +82,7 @@ impl Factors {
         let row =
             totp::ActiveModel { user_id: Set(user.id), sealed: Set(sealed.clone()), is_confirmed: Set(false), last_step: Set(0) };
         let tx = self.database.begin().await?;
-        totp::Entity::delete_many()
-            .filter(totp::Column::UserId.eq(user.id))
-            .filter(totp::Column::IsConfirmed.eq(false))
-            .exec(&tx)
-            .await?;
+        self.forget_unproven_app(&tx, user.id).await?;
         let keep = OnConflict::column(totp::Column::UserId).do_nothing().to_owned();
         totp::Entity::insert(row).on_conflict(keep).exec_without_returning(&tx).await?;
         let is_ours = totp::Entity::find_by_id(user.id).one(&tx).await?.is_some_and(|row| row.sealed == sealed);
@@ -176,6 +172,12 @@ impl Factors {
         Ok(theirs.count(&self.database.handle()).await?)
     }
 
+    /// Forgets an app whose first code was never typed: whoever saw its secret is not asked again.
+    pub(super) async fn forget_unproven_app(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
+        let unproven = totp::Entity::delete_many().filter(totp::Column::UserId.eq(user_id));
+        unproven.filter(totp::Column::IsConfirmed.eq(false)).exec(tx).await.map(drop)
+    }
+
     /// Whether a user has an app that is a factor.
     pub(super) async fn has_app(&self, db: &impl ConnectionTrait, user_id: i32) -> Result<bool, DbErr> {
         Ok(totp::Entity::find_by_id(user_id).one(db).await?.is_some_and(|row| row.is_confirmed))
@@ -209,6 +211,7 @@ impl SecondStep for Factors {
     async fn forget(&self, tx: &Tx, user_id: i32) -> Result<()> {
         totp::Entity::delete_by_id(user_id).exec(tx).await?;
         self.forget_keys(tx, user_id).await?;
+        self.forget_removal(tx, user_id).await?;
         recovery::Entity::delete_many().filter(recovery::Column::UserId.eq(user_id)).exec(tx).await?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::Factors;
 use crate::auth::User;
 use crate::db::Tx;
-use crate::views::{Error, Result};
+use crate::views::{Error, ErrorKind, Result};
 use chrono::DateTime;
 use palisade_crypto::random;
 use palisade_crypto::seal::Sealer;
@@ -63,6 +63,14 @@ pub(super) struct NewKey<'a, T> {
 pub(super) const MOST_KEYS: usize = 20;
 const PURPOSE: &str = "passkeys";
 
+/// A passkey that somebody needs to get in at all.
+pub(super) fn only_way() -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "This is the only way into your account that nobody else decides about. Choose a password first.",
+    )
+}
+
 fn place(hash: &str, user_id: i32) -> String {
     format!("palisade_passkey {hash} {user_id}")
 }
@@ -117,6 +125,7 @@ impl Factors {
             hash: Set(hash),
         };
         let tx = self.database.begin().await?;
+        self.forget_unproven_app(&tx, user.id).await?;
         if let Err(error) = Entity::insert(row).exec_without_returning(&tx).await {
             let is_known = matches!(crate::db::failure(&error), crate::db::DbFailure::Duplicate);
             return if is_known { Ok(None) } else { Err(error.into()) };
@@ -151,14 +160,20 @@ impl Factors {
         Ok(updated == 1)
     }
 
-    /// Removes a key of a user, and the recovery codes if it was the last factor. `None` if it is not theirs; whether a factor is left.
-    pub(super) async fn remove_key(&self, user: &User, hash: &str) -> Result<Option<bool>> {
+    /// Removes a key of a user, and the recovery codes if it was the last factor. `None` if it is not theirs; whether a factor is left. The last key stays
+    /// where there is no other way in.
+    pub(super) async fn remove_key(&self, user: &User, hash: &str, has_way_in: bool) -> Result<Option<bool>> {
         let tx = self.database.begin().await?;
+        self.lock_keys(&tx, user.id).await?;
         let theirs = Entity::delete_by_id(hash).filter(Column::UserId.eq(user.id));
         if theirs.exec(&tx).await?.rows_affected == 0 {
             return Ok(None);
         }
-        let is_left = Entity::find().filter(Column::UserId.eq(user.id)).count(&tx).await? > 0 || self.has_app(&tx, user.id).await?;
+        let has_key = Entity::find().filter(Column::UserId.eq(user.id)).count(&tx).await? > 0;
+        if !has_key && !has_way_in {
+            return Err(only_way());
+        }
+        let is_left = has_key || self.has_app(&tx, user.id).await?;
         if !is_left {
             crate::auth::SecondStep::forget(self, &tx, user.id).await?;
         }

@@ -5,7 +5,7 @@ use sea_orm_migration::{MigrationName, MigrationTrait};
 
 /// The tables of second factors.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Create), Box::new(CreatePasskeys)]
+    vec![Box::new(Create), Box::new(CreatePasskeys), Box::new(CreateRemovals)]
 }
 
 struct Create;
@@ -81,5 +81,30 @@ impl MigrationTrait for CreatePasskeys {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.drop_table(Table::drop().table("palisade_passkey").to_owned()).await
+    }
+}
+
+struct CreateRemovals;
+
+impl MigrationName for CreateRemovals {
+    fn name(&self) -> &str {
+        "mfa_0003_palisade_factor_removal"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for CreateRemovals {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let table = Table::create()
+            .table("palisade_factor_removal")
+            .if_not_exists()
+            .col(ColumnDef::new("user_id").integer().not_null().primary_key())
+            .col(ColumnDef::new("due").big_integer().not_null())
+            .to_owned();
+        manager.create_table(table).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("palisade_factor_removal").to_owned()).await
     }
 }

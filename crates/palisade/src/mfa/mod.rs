@@ -6,8 +6,8 @@
 //! one step beside them, and guesses are counted like those at passwords. Secrets are sealed where they are kept; of recovery codes there is a hash.
 //!
 //! # Losing everything
-//! Whoever has lost the app and the recovery codes asks those who run the site: `user remove-factors NAME` takes the factors away, tells the owner by mail
-//! and ends all sessions. Nothing that a visitor can do alone goes around a second factor.
+//! Whoever has lost passkeys, app and recovery codes asks those who run the site: `user remove-factors NAME` tells the owner by mail, and a day later takes
+//! the factors away and ends all sessions, unless somebody has logged in with one of them meanwhile. Nothing that a visitor can do alone goes around a second factor.
 
 mod factors;
 #[cfg_attr(not(feature = "passkeys"), expect(dead_code, reason = "without the feature there are none to add"))]
@@ -17,6 +17,7 @@ mod migration;
 pub(crate) mod passkey_views;
 #[cfg(feature = "passkeys")]
 mod passkeys;
+mod removal;
 mod settings;
 #[cfg(test)]
 mod tests;

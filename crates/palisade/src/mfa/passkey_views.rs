@@ -1,8 +1,8 @@
 //! The pages of passkeys: adding one, and answering with one. Both need a script, which asks the browser for the authenticator.
 
-use super::keys::KeptKey;
+use super::keys::{KeptKey, only_way};
 use super::passkeys::{Adding, Asking, Refused, RelyingParty, Whose};
-use super::views::{Nothing, factors, may_change_factors};
+use super::views::{Nothing, factors, may_change_factors, nothing_is_lost};
 use crate::audit_log::Event;
 use crate::auth::views::{NextPage, audit, login};
 use crate::auth::{Factor, Held, User, Visitor};
@@ -97,9 +97,10 @@ pub(crate) async fn add(page: Page, visitor: Visitor, headers: HeaderMap, user: 
 
 /// `POST /account/factors/passkey/remove`.
 pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Which>) -> Result<Response> {
-    let which = form.valid_or_show("account/factors.html").await?;
+    let which = form.into_parts().0.ok_or_else(Error::not_found)?;
     may_change_factors(&visitor, &user).await?;
-    let is_left = factors(&visitor)?.remove_key(&user, &which.id).await?.ok_or_else(Error::not_found)?;
+    let has_way_in = visitor.accounts().has_way_in(&user).await?;
+    let is_left = factors(&visitor)?.remove_key(&user, &which.id, has_way_in).await?.ok_or_else(Error::not_found)?;
     let accounts = visitor.accounts();
     accounts.factors_changed(visitor.session(), &user, "A passkey was removed.", &accounts.links.base(&headers)).await?;
     if !is_left {
@@ -108,6 +109,12 @@ pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, for
     audit(&visitor, Event::FactorRemoved, &format!("{}, passkey", user.username));
     visitor.session().message(MessageLevel::Success, "The passkey is removed. All other sessions are ended.").await?;
     Ok(redirect_to("/account/factors"))
+}
+
+/// Whoever has passkeys and nothing else that logs in keeps them.
+pub(super) async fn keeps_a_way_in(visitor: &Visitor, user: &User) -> Result<()> {
+    let is_needed = factors(visitor)?.has_key(user.id).await? && !visitor.accounts().has_way_in(user).await?;
+    if is_needed { Err(only_way()) } else { Ok(()) }
 }
 
 /// `POST /account/login/passkey`: a login without a name.
@@ -145,7 +152,11 @@ async fn ask(visitor: &Visitor, asking: &Asking) -> Result<Response> {
 pub(crate) async fn show_ask(page: Page, visitor: Visitor) -> Result<Response> {
     match visitor.accounts().begun::<Asking>(visitor.session()).await? {
         Some(begun) => {
-            page.render("account/passkey.html", context! { form => Form::<Answer>::blank(), ..options(&begun.options) }).await
+            page.render(
+                "account/passkey.html",
+                context! { form => Form::<Answer>::blank(), way_back => begun.way_back(), ..options(&begun.options) },
+            )
+            .await
         }
         None => Ok(redirect_to("/account/login")),
     }
@@ -156,17 +167,17 @@ pub(crate) async fn answer(visitor: Visitor, headers: HeaderMap, form: Form<Answ
     let (typed, _) = form.into_parts();
     let accounts = visitor.accounts();
     let Some(asked) = accounts.end::<Asking>(visitor.session()).await? else { return Ok(redirect_to("/account/login")) };
-    let credential = typed.map(|typed| typed.credential);
+    let (credential, way_back) = (typed.map(|typed| typed.credential), asked.way_back());
     let (is_held, is_signed) = (matches!(asked.whose, Whose::Held(_)), matches!(asked.whose, Whose::Signed(_)));
     let judged = factors(&visitor)?.judge_key(&site(&visitor, &headers)?, asked.whose, credential.as_deref().unwrap_or("")).await;
     let user_id = match judged {
         Ok(user_id) => user_id,
         Err(Refused::Failed(error)) => return Err(error),
-        Err(Refused::Copied(key)) => return copied(&visitor, &headers, &key).await,
-        Err(Refused::Wrong) => return refused(&visitor).await,
+        Err(Refused::Copied(key)) => return copied(&visitor, &headers, &key, &way_back).await,
+        Err(Refused::Wrong) => return refused(&visitor, &way_back).await,
     };
     if is_signed {
-        let Some(user) = visitor.user().await?.filter(|user| user.id == user_id) else { return refused(&visitor).await };
+        let Some(user) = visitor.user().await?.filter(|user| user.id == user_id) else { return refused(&visitor, &way_back).await };
         visitor.factor_proven().await?;
         audit(&visitor, Event::ProvenAgain, &user.username);
         let next = asked.next.and_then(|next| RedirectTarget::from_input(&next));
@@ -175,23 +186,26 @@ pub(crate) async fn answer(visitor: Visitor, headers: HeaderMap, form: Form<Answ
     let held = if is_held {
         accounts.held(visitor.session()).await?.filter(|held| held.account.id == user_id)
     } else {
-        accounts.active(user_id).await?.map(|account| Held { account, next: asked.next })
+        accounts.active(user_id).await?.map(|account| Held::here(account, asked.next))
     };
     match held {
-        Some(held) => login::welcome(&visitor, &headers, held, Factor::Typed, false).await,
-        None => refused(&visitor).await,
+        Some(held) => {
+            nothing_is_lost(&visitor, &held.user()).await?;
+            login::welcome(&visitor, &headers, held, Factor::Typed, false).await
+        }
+        None => refused(&visitor, &way_back).await,
     }
 }
 
-async fn refused(visitor: &Visitor) -> Result<Response> {
+async fn refused(visitor: &Visitor, way_back: &str) -> Result<Response> {
     audit(visitor, Event::LoginFailed, "passkey");
     let said = "This passkey is not known here, or its answer came too late. Try again, or take another way.";
     visitor.session().message(MessageLevel::Error, said).await?;
-    Ok(redirect_to("/account/login"))
+    Ok(redirect_to(way_back))
 }
 
 /// An authenticator counts its answers; one that has counted less than before may be a copy.
-async fn copied(visitor: &Visitor, headers: &HeaderMap, key: &KeptKey) -> Result<Response> {
+async fn copied(visitor: &Visitor, headers: &HeaderMap, key: &KeptKey, way_back: &str) -> Result<Response> {
     let accounts = visitor.accounts();
     let told = format!(
         "Somebody used the passkey\n\n    {}\n\nin a way that only a copy of it would, and was not let in. Remove it.",
@@ -199,5 +213,5 @@ async fn copied(visitor: &Visitor, headers: &HeaderMap, key: &KeptKey) -> Result
     );
     accounts.tell_by_id(key.user_id, &told, &accounts.links.base(headers)).await?;
     audit(visitor, Event::LoginFailed, &format!("passkey of user {} counts backwards: it may be a copy", key.user_id));
-    refused(visitor).await
+    refused(visitor, way_back).await
 }

@@ -48,6 +48,19 @@ pub(super) enum Whose {
     Signed(PasskeyAuthentication),
 }
 
+impl Asking {
+    /// Where to go to take another way.
+    pub(super) fn way_back(&self) -> String {
+        let page = match self.whose {
+            Whose::Anybodys(_) => "/account/login",
+            Whose::Held(_) => return "/account/login/second".into(),
+            Whose::Signed(_) => "/account/again",
+        };
+        let next = self.next.as_deref().map(|next| url::form_urlencoded::byte_serialize(next.as_bytes()).collect::<String>());
+        next.map_or_else(|| page.to_owned(), |next| format!("{page}?next={next}"))
+    }
+}
+
 impl Purpose for Adding {
     const NAME: &'static str = "passkey added";
     const LIFETIME_SECS: i64 = 300;
@@ -119,8 +132,9 @@ impl Factors {
         let begun = site.0.start_passkey_registration(handle, &user.username, &user.username, Some(known));
         let (challenge, state) = begun.map_err(bug)?;
         let mut options = serde_json::to_value(challenge.public_key)?;
-        // so that it can be found without a name, where it can
-        options["authenticatorSelection"]["residentKey"] = "preferred".into();
+        // so that it can be found without a name
+        options["authenticatorSelection"]["residentKey"] = "required".into();
+        options["authenticatorSelection"]["requireResidentKey"] = true.into();
         Ok(Adding { state, handle, options })
     }
 
@@ -186,6 +200,10 @@ impl Factors {
     }
 
     async fn note_use(&self, row: &KeptKey, passkey: &mut Passkey, proven: &AuthenticationResult) -> Result<i32, Refused> {
+        // what was judged may be older than what is kept by now
+        if proven.counter() > 0 && proven.counter() <= Credential::from(passkey.clone()).counter {
+            return Err(Refused::Copied(Box::new(row.clone())));
+        }
         let is_changed = passkey.update_credential(proven) == Some(true);
         let is_good = self.used_key(row, is_changed.then_some((&*passkey, proven.backup_state()))).await?;
         if is_good { Ok(row.user_id) } else { Err(Refused::Wrong) }

@@ -63,10 +63,21 @@ pub(crate) async fn second(visitor: Visitor, headers: HeaderMap, form: Form<Seco
     };
     let values = second_values(&visitor, &held).await?;
     match guessed(&visitor, &headers, &held, &typed.code).await? {
-        Guess::Right => login::welcome(&visitor, &headers, held, Factor::Typed, typed.remember).await,
+        Guess::Right => {
+            nothing_is_lost(&visitor, &held.user()).await?;
+            login::welcome(&visitor, &headers, held, Factor::Typed, typed.remember).await
+        }
         Guess::Locked(wait) => Err(locked(refill, wait, "account/second.html", values).await),
         Guess::Wrong => Err(refill.error("code", WRONG).set("code", "").show_with("account/second.html", values).await),
     }
+}
+
+/// A factor was proven: if the factors were to be removed because somebody says that they are lost, they stay.
+pub(super) async fn nothing_is_lost(visitor: &Visitor, user: &User) -> Result<()> {
+    if factors(visitor)?.keep(user.id).await? {
+        audit(visitor, Event::FactorKept, &user.username);
+    }
+    Ok(())
 }
 
 const WRONG: &str = "This code is wrong, or was used already. Wait for the next one.";
@@ -116,6 +127,7 @@ pub(crate) async fn begin(visitor: Visitor, user: User, form: Form<Nothing>) -> 
 
 /// `GET /account/factors/app`: the secret, until its first code was typed.
 pub(crate) async fn show_app(page: Page, visitor: Visitor, headers: HeaderMap, user: User) -> Result<Response> {
+    may_change_factors(&visitor, &user).await?;
     match app(&visitor, &headers, &user).await? {
         Some(values) => page.render("account/app.html", context! { form => Form::<FirstCode>::blank(), ..values }).await,
         None => Ok(redirect_to("/account/factors")),
@@ -140,6 +152,7 @@ pub(crate) async fn confirm(
     user: User,
     form: Form<FirstCode>,
 ) -> Result<Response> {
+    may_change_factors(&visitor, &user).await?;
     let Some(values) = app(&visitor, &headers, &user).await? else { return Ok(redirect_to("/account/factors")) };
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else {
@@ -178,6 +191,8 @@ pub(crate) async fn new_codes(
 pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Nothing>) -> Result<Response> {
     form.valid_or_show("account/factors.html").await?;
     typed_a_code(&visitor).await?;
+    #[cfg(feature = "passkeys")]
+    super::passkey_views::keeps_a_way_in(&visitor, &user).await?;
     factors(&visitor)?.remove(user.id).await?;
     let accounts = visitor.accounts();
     let told = "The second factors were removed: a password is enough from now on.";

@@ -1,10 +1,11 @@
-use super::{Binding, Session, SessionSettings, SessionStore};
+use super::{Binding, CookieStore, Session, SessionSettings, SessionStore};
 use crate::clock::Clock;
+use crate::db::Database;
 use crate::http::cookies::{Cookie, Transport};
 use crate::views::Personal;
 use chrono::TimeDelta;
 use http::HeaderMap;
-use palisade_crypto::{KeyRing, Secret};
+use palisade_crypto::{KeyRing, Secret, random};
 use std::sync::Arc;
 
 /// The sessions of a site.
@@ -16,6 +17,8 @@ pub struct Sessions {
     pub(super) absolute: TimeDelta,
     pub(super) cookie: Cookie<'static>,
     pub(super) binding: Binding,
+    /// Whether browsers carry their sessions.
+    pub(super) carried: Option<CookieStore>,
 }
 
 impl Sessions {
@@ -32,6 +35,7 @@ impl Sessions {
         let seconds = |secs: u64| TimeDelta::seconds(i64::try_from(secs).unwrap_or(i64::MAX / 1000));
         Self {
             store,
+            carried: None,
             clock,
             ring,
             binding: settings.binding,
@@ -41,10 +45,24 @@ impl Sessions {
         }
     }
 
+    /// The same sessions, carried by the browsers.
+    #[must_use]
+    pub fn carried(mut self, database: Database) -> Self {
+        self.store = Arc::new(CookieStore::new(database.clone(), self.absolute));
+        self.carried = Some(CookieStore::new(database, self.absolute));
+        self
+    }
+
     /// The session of the visitor who sent these headers. Nothing is loaded yet.
     pub(crate) fn open(self: &Arc<Self>, headers: &HeaderMap, personal: Personal) -> Session {
-        let key = self.cookie.read(headers).filter(|key| is_key(key)).map(|key| Secret::new(key.to_owned()));
-        Session::new(self.clone(), key, personal)
+        let value = self.cookie.read(headers).unwrap_or_default();
+        let (key, sealed) = value.split_once('.').unwrap_or((value, ""));
+        let key = Some(key).filter(|key| is_key(key) && (sealed.is_empty() || self.carried.is_some()));
+        let carried = self.carried.as_ref().map(|store| {
+            let id = key.map(random::stored_hash).unwrap_or_default();
+            Arc::new(store.with(&self.ring, &id, sealed))
+        });
+        Session::new(self.clone(), carried, key.map(|key| Secret::new(key.to_owned())), personal)
     }
 
     /// Forgets sessions that have ended.

@@ -4,14 +4,14 @@ use sea_orm::DbErr;
 use sea_orm_migration::prelude::{ColumnDef, Index, SchemaManager, Table};
 use sea_orm_migration::{MigrationName, MigrationTrait};
 
-/// The table `django_session`, exactly as Django makes it; and whose each session is.
+/// The table `django_session`, exactly as Django makes it; whose each session is; and which of those that browsers carry have ended.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     let django = DjangoTables {
         name: "sessions_0001_django_session",
         sqlite: include_str!("migrations/django_session.sqlite.sql"),
         postgres: include_str!("migrations/django_session.postgres.sql"),
     };
-    vec![Box::new(django), Box::new(CreateOwners)]
+    vec![Box::new(django), Box::new(CreateOwners), Box::new(CreateEnded)]
 }
 
 struct CreateOwners;
@@ -39,5 +39,32 @@ impl MigrationTrait for CreateOwners {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.drop_table(Table::drop().table("palisade_session").to_owned()).await
+    }
+}
+
+struct CreateEnded;
+
+impl MigrationName for CreateEnded {
+    fn name(&self) -> &str {
+        "sessions_0003_palisade_ended"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for CreateEnded {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let table = Table::create()
+            .table("palisade_ended")
+            .if_not_exists()
+            .col(ColumnDef::new("session_key").string_len(40).not_null().primary_key())
+            .col(ColumnDef::new("until").big_integer().not_null())
+            .to_owned();
+        manager.create_table(table).await?;
+        let by_end = Index::create().name("palisade_ended_until").table("palisade_ended").col("until").if_not_exists().to_owned();
+        manager.create_index(by_end).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("palisade_ended").to_owned()).await
     }
 }

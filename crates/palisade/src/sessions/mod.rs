@@ -4,6 +4,9 @@
 //! `sessions.idle_secs` without use and after `sessions.absolute_secs` in any case, and both are decided here, not by the cookie. A new key
 //! is made at every login, password change and change of privilege ([`Session::rotate`]); the old one is dead at once.
 
+#[cfg(feature = "redis")]
+mod cached;
+mod carried;
 mod cookie;
 mod migration;
 mod own;
@@ -12,6 +15,9 @@ mod session;
 mod settings;
 mod store;
 
+#[cfg(feature = "redis")]
+pub use cached::CachedStore;
+pub use carried::CookieStore;
 pub use cookie::Sessions;
 pub use migration::migrations;
 pub use own::OwnSession;

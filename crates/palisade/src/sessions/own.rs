@@ -58,8 +58,9 @@ impl Sessions {
     /// When the store does not answer.
     pub async fn end_all(&self, owner: i32, kept: Option<&str>) -> Result<usize> {
         let mut ended = 0;
-        for session in self.owned_by(owner).await?.iter().filter(|session| Some(session.id.as_str()) != kept) {
-            ended += usize::from(self.store.delete(&session.id).await?);
+        let all = self.store.owned_by(owner, self.clock.now()).await?;
+        for (id, _) in all.iter().filter(|(id, _)| Some(id.as_str()) != kept) {
+            ended += usize::from(self.store.delete(id).await?);
         }
         Ok(ended)
     }

@@ -1,5 +1,5 @@
 use super::record::Record;
-use super::{Binding, Sessions};
+use super::{Binding, CookieStore, SessionStore, Sessions};
 use crate::views::{Error, Personal, Result};
 use axum::extract::FromRequestParts;
 use http::HeaderValue;
@@ -17,6 +17,8 @@ pub struct Session(Arc<Shared>);
 
 struct Shared {
     sessions: Arc<Sessions>,
+    /// What the browser carries, where it carries its session.
+    carried: Option<Arc<CookieStore>>,
     key: Option<Secret<String>>,
     personal: Personal,
     state: Mutex<Option<State>>,
@@ -58,8 +60,20 @@ const MESSAGES: &str = "_palisade_messages";
 const MAX_MESSAGES: usize = 10;
 
 impl Session {
-    pub(super) fn new(sessions: Arc<Sessions>, key: Option<Secret<String>>, personal: Personal) -> Self {
-        Self(Arc::new(Shared { sessions, key, personal, state: Mutex::new(None), next_key: OnceLock::new() }))
+    pub(super) fn new(
+        sessions: Arc<Sessions>,
+        carried: Option<Arc<CookieStore>>,
+        key: Option<Secret<String>>,
+        personal: Personal,
+    ) -> Self {
+        Self(Arc::new(Shared { sessions, carried, key, personal, state: Mutex::new(None), next_key: OnceLock::new() }))
+    }
+
+    fn store(&self) -> &dyn SessionStore {
+        match &self.0.carried {
+            Some(carried) => &**carried,
+            None => &*self.0.sessions.store,
+        }
     }
 
     /// A value, if it is there and is a `T`.
@@ -160,6 +174,14 @@ impl Session {
 
     /// Writes down what changed, and says which cookie to set.
     pub(crate) async fn finish(&self) -> Result<Option<HeaderValue>> {
+        let cookie = self.write_down().await?;
+        let Some(carried) = &self.0.carried else { return Ok(cookie) };
+        let Some(sealed) = carried.changed(&self.0.sessions.ring)? else { return Ok(cookie) };
+        let key = self.future_key().unwrap_or_default();
+        Ok(self.0.sessions.cookie.set(&format!("{key}.{sealed}")))
+    }
+
+    async fn write_down(&self) -> Result<Option<HeaderValue>> {
         let mut guard = self.0.state.lock().await;
         let Some(state) = guard.take() else {
             return Ok(None);
@@ -173,7 +195,7 @@ impl Session {
                 Ok(self.0.key.as_ref().and_then(|_| sessions.cookie.clear()))
             }
             // of several answers that rotate one session, the first makes the new one; the others would only leave more behind
-            (Some(id), true, Fate::Rotate) if !sessions.store.delete(&id).await? => Ok(None),
+            (Some(id), true, Fate::Rotate) if !self.store().delete(&id).await? => Ok(None),
             (id, exists, Fate::Renew) if exists => self.delete(id).await.and(self.create(state).await),
             (_, _, _) if !state.record.values.is_empty() => self.create(state).await,
             // a cookie that leads nowhere is left: a later answer may have set it, and form tokens may be bound to it
@@ -182,7 +204,8 @@ impl Session {
     }
 
     async fn keep(&self, id: &str, mut state: State) -> Result<()> {
-        let Sessions { store, clock, ring, idle, absolute, .. } = &*self.0.sessions;
+        let Sessions { clock, ring, idle, absolute, .. } = &*self.0.sessions;
+        let store = self.store();
         let now = clock.now();
         // written once in a tenth of the idle time and not with every request
         let is_due = state.record.seen.is_none_or(|seen| now - seen >= *idle / 10);
@@ -199,7 +222,8 @@ impl Session {
     }
 
     async fn create(&self, mut state: State) -> Result<Option<HeaderValue>> {
-        let Sessions { store, clock, ring, idle, absolute, cookie, .. } = &*self.0.sessions;
+        let Sessions { clock, ring, idle, absolute, cookie, .. } = &*self.0.sessions;
+        let store = self.store();
         let (now, key) = (clock.now(), self.0.next_key.get_or_init(random::token));
         let began = *state.record.began.get_or_insert(now);
         let expires = (now + *idle).min(began + *absolute);
@@ -213,7 +237,7 @@ impl Session {
 
     async fn delete(&self, id: Option<String>) -> Result<()> {
         if let Some(id) = id {
-            self.0.sessions.store.delete(&id).await?;
+            self.store().delete(&id).await?;
         }
         Ok(())
     }
@@ -251,7 +275,8 @@ impl Session {
     }
 
     async fn load(&self) -> Result<State> {
-        let Sessions { store, clock, ring, idle, absolute, .. } = &*self.0.sessions;
+        let Sessions { clock, ring, idle, absolute, .. } = &*self.0.sessions;
+        let store = self.store();
         let Some(key) = &self.0.key else {
             return Ok(State::default());
         };

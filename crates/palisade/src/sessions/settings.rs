@@ -7,6 +7,10 @@ use crate::settings::{Secs, section, setting_words};
 pub enum StoreKind {
     /// In the database: they survive a restart and are shared by all instances.
     Database,
+    /// In the database, with copies in the Redis of `cache.url` that all instances read.
+    Redis,
+    /// In the browser, sealed; the database keeps which have ended, and whose the signed-in ones are.
+    Cookie,
     /// In this process: for tests and sites of one process that may forget.
     Memory,
 }
@@ -26,12 +30,19 @@ pub enum Binding {
 
 setting_words!(Binding, "off, note, ask or end", Off = "off", Note = "note", Ask = "ask", End = "end");
 
-setting_words!(StoreKind, "database or memory", Database = "database", Memory = "memory");
+setting_words!(
+    StoreKind,
+    "database, redis, cookie or memory",
+    Database = "database",
+    Redis = "redis",
+    Cookie = "cookie",
+    Memory = "memory"
+);
 
 section! {
     /// How long a visitor stays known, and by which cookie.
     SessionSettings("sessions") {
-        /// Where sessions are kept: database or memory
+        /// Where sessions are kept: database, redis, cookie or memory
         store: StoreKind = |_| StoreKind::Database;
         /// Seconds without a request after which a session ends
         idle_secs: Secs = |_| Secs(8 * 3600);

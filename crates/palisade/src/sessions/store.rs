@@ -94,11 +94,18 @@ use palisade_session::{ActiveModel as Owned, Column as OwnedColumn, Entity as Ow
 /// Sessions in Django's table `django_session`.
 pub struct DatabaseStore(pub Database);
 
+impl DatabaseStore {
+    /// The data, and when the session ends.
+    pub(super) async fn load_with_end(&self, id: &str, now: DateTime<Utc>) -> Result<Option<(String, DateTime<Utc>)>, DbErr> {
+        let row = Entity::find_by_id(id).one(&self.0.handle()).await?;
+        Ok(row.filter(|row| row.expire_date > now).map(|row| (row.session_data, row.expire_date)))
+    }
+}
+
 #[async_trait]
 impl SessionStore for DatabaseStore {
     async fn load(&self, id: &str, now: DateTime<Utc>) -> Result<Option<String>, DbErr> {
-        let row = Entity::find_by_id(id).one(&self.0.handle()).await?;
-        Ok(row.filter(|row| row.expire_date > now).map(|row| row.session_data))
+        Ok(self.load_with_end(id, now).await?.map(|(data, _)| data))
     }
 
     async fn create(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {

@@ -37,10 +37,13 @@ pub(super) struct Known {
 #[derive(Default)]
 pub(super) struct Discovery {
     known: ArcSwapOption<Known>,
-    asking: Mutex<()>,
+    /// When it did not answer last: nobody asks again for a while.
+    failed: Mutex<Option<DateTime<Utc>>>,
 }
 
 const KEPT: TimeDelta = TimeDelta::hours(1);
+/// How long old metadata and keys are used while the provider does not answer.
+const LONGEST: TimeDelta = TimeDelta::days(1);
 /// A provider is not asked for new keys more often.
 const LEAST: TimeDelta = TimeDelta::seconds(30);
 
@@ -66,14 +69,26 @@ impl Discovery {
         if let Some(known) = good() {
             return Ok(known);
         }
-        // of many who find nothing, one asks
-        let _alone = self.asking.lock().await;
+        // of many who find nothing, one asks, and of many who find nobody there, one waits
+        let mut failed = self.failed.lock().await;
         if let Some(known) = good() {
             return Ok(known);
         }
-        let known = Arc::new(ask(client, issuer, now).await?);
-        self.known.store(Some(known.clone()));
-        Ok(known)
+        if failed.is_none_or(|at| now - at > LEAST) {
+            match ask(client, issuer, now).await {
+                Ok(known) => {
+                    let known = Arc::new(known);
+                    self.known.store(Some(known.clone()));
+                    *failed = None;
+                    return Ok(known);
+                }
+                Err(Trouble::Lied(what)) => return Err(Trouble::Lied(what)),
+                Err(Trouble::Away(_)) => *failed = Some(now),
+            }
+        }
+        // what was good a while ago is better than nobody
+        let old = self.known.load_full().filter(|known| known.at > now - LONGEST);
+        old.ok_or_else(|| Trouble::Away(format!("{issuer} does not answer")))
     }
 }
 

@@ -29,6 +29,15 @@ pub(super) struct Away {
     pub(super) adds_to: Option<i32>,
 }
 
+impl Away {
+    /// Whether this is the answer to it: from the provider, with the state that no other page knows.
+    pub(super) fn is_answered(&self, provider: &Provider, back: &Back<'_>) -> bool {
+        let is_same = constant_time_eq(self.state.as_bytes(), back.state.as_bytes());
+        let is_theirs = provider.kind != Kind::OpenId || back.iss.is_none_or(|iss| iss == provider.issuer);
+        is_same && is_theirs && self.provider == provider.settings.name
+    }
+}
+
 impl Purpose for Away {
     const NAME: &'static str = "social login";
     const LIFETIME_SECS: i64 = 600;
@@ -117,9 +126,6 @@ impl Party {
         away: &Away,
         back: &Back<'_>,
     ) -> Result<Identity, Trouble> {
-        if away.provider != provider.settings.name || !constant_time_eq(away.state.as_bytes(), back.state.as_bytes()) {
-            return Err(Trouble::Lied("the answer is to another login".into()));
-        }
         match provider.endpoints() {
             Some(endpoints) => {
                 let tokens = exchange(provider, client, &endpoints.token, &[], away, back.code).await?;

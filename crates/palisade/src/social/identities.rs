@@ -1,7 +1,7 @@
 //! Whose login at another site is whose account here.
 
 use crate::auth::{PersonalData, User};
-use crate::db::{Db, Tx};
+use crate::db::{Database, Db, Tx};
 use crate::views::Result;
 use async_trait::async_trait;
 use chrono::DateTime;
@@ -9,7 +9,7 @@ use palisade_crypto::random;
 use palisade_crypto::seal::Sealer;
 use palisade_crypto::{KeyRing, Secret};
 use palisade_identity::{ActiveModel, Column, Entity};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ impl Identities {
         Entity::find_by_id(hash).one(db).await
     }
 
-    pub(super) async fn of_user(db: &Db, user_id: i32) -> Result<Vec<Kept>, DbErr> {
+    pub(super) async fn of_user(db: &impl ConnectionTrait, user_id: i32) -> Result<Vec<Kept>, DbErr> {
         Entity::find().filter(Column::UserId.eq(user_id)).order_by_asc(Column::Added).all(db).await
     }
 
@@ -104,6 +104,23 @@ impl Identities {
             change.tokens = Set(Some(sealed(ring, hash, tokens)));
         }
         Entity::update_many().set(change).filter(Column::Hash.eq(hash)).exec(tx).await.map(drop)
+    }
+
+    /// Locks those of a user until the transaction ends.
+    pub(super) async fn lock(tx: &Tx, user_id: i32) -> Result<(), DbErr> {
+        let same = ActiveModel { user_id: Set(user_id), ..Default::default() };
+        Entity::update_many().set(same).filter(Column::UserId.eq(user_id)).exec(tx).await.map(drop)
+    }
+
+    /// Removes all of a user, for those who run the site, and says how many.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn forget(&self, database: &Database, user_id: i32) -> Result<u64> {
+        let tx = database.begin().await?;
+        let gone = Entity::delete_many().filter(Column::UserId.eq(user_id)).exec(&tx).await?.rows_affected;
+        tx.commit().await?;
+        Ok(gone)
     }
 
     pub(super) async fn remove(tx: &Tx, user_id: i32, hash: &str) -> Result<bool, DbErr> {

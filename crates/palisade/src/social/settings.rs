@@ -51,6 +51,9 @@ impl ProviderSettings {
         if !is_name(&self.name) {
             return Err("has a name that is not of 1 to 30 letters a to z, digits and hyphens".into());
         }
+        if ["address", "confirm", "password", "remove"].contains(&self.name.as_str()) {
+            return Err(format!("has the name {}, which is that of a page", self.name));
+        }
         if self.client_id.is_empty() || self.client_secret.expose().is_empty() {
             return Err(format!("says no client_id or no client_secret for {}", self.name));
         }

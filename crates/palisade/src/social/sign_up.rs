@@ -5,6 +5,7 @@ use super::flow::Identity;
 use super::identities::{Identities, Kept, NewIdentity, hash_of};
 use crate::auth::{Accounts, Coded, MailedCode, Purpose};
 use crate::db::{DbFailure, failure};
+use crate::forms::{Email, Field};
 use crate::sessions::Session;
 use crate::views::Result;
 use serde::{Deserialize, Serialize};
@@ -48,8 +49,9 @@ impl Identity {
     }
 
     /// The address, if it is to be believed: the provider has verified it, and the site trusts the provider for that (D34).
-    pub(super) fn trusted_email(&self, provider: &Provider) -> Option<&str> {
-        self.email.as_deref().filter(|_| self.is_verified && provider.settings.trusts_email)
+    pub(super) fn trusted_email(&self, provider: &Provider) -> Option<Email> {
+        let is_trusted = self.is_verified && provider.settings.trusts_email;
+        Email::parse(self.email.as_deref().filter(|_| is_trusted)).ok()
     }
 
     /// The account that this login belongs to. Notes that it was used.

@@ -5,8 +5,8 @@ use super::identities::Identities;
 use super::sign_up::{Added, Stranger};
 use super::{Provider, Providers};
 use crate::audit_log::Event;
-use crate::auth::views::{NextPage, audit, can_mail, going, login, source};
-use crate::auth::{LOGOUT_PAGE, Typed, User, Visitor};
+use crate::auth::views::{NextPage, audit, can_mail, going, login};
+use crate::auth::{Held, Typed, User, Visitor};
 use crate::forms::{Email, Form, Line, Token};
 use crate::http::client::Client;
 use crate::http::redirect_to;
@@ -16,7 +16,6 @@ use axum::response::Response;
 use http::HeaderMap;
 use palisade_macros::Form;
 use palisade_template::{Serde, context};
-use url::Url;
 
 #[derive(Form)]
 pub(crate) struct Begin {
@@ -114,8 +113,18 @@ impl Providers {
             audit(&visitor, Event::LoginFailed, &format!("{id}: {trouble}"));
             trouble.said(provider)
         };
+        let back = Back {
+            code: returned.code.as_deref().unwrap_or(""),
+            state: returned.state.as_deref().unwrap_or(""),
+            iss: returned.iss.as_deref(),
+        };
+        // what is no answer to this login leaves it as it is: other pages can lead a browser here
+        let begun = accounts.begun::<Away>(visitor.session()).await?;
+        if !begun.is_some_and(|away| away.is_answered(provider, &back)) {
+            return Err(said(super::Trouble::Lied("no login that this answers was begun in this browser".into())));
+        }
         let Some(away) = accounts.end::<Away>(visitor.session()).await? else {
-            return Err(said(super::Trouble::Lied("no login was begun in this browser".into())));
+            return Err(said(super::Trouble::Lied("this login has ended".into())));
         };
         if let Some(error) = &returned.error {
             let word: String = error.chars().take(50).collect();
@@ -123,17 +132,12 @@ impl Providers {
             visitor.session().message(MessageLevel::Error, format!("{} did not log you in.", provider.settings.label)).await?;
             return Ok(redirect_to(if away.adds_to.is_some() { "/account/logins" } else { "/account/login" }));
         }
-        let back = Back {
-            code: returned.code.as_deref().unwrap_or(""),
-            state: returned.state.as_deref().unwrap_or(""),
-            iss: returned.iss.as_deref(),
-        };
         let identity = party.finish(provider, &client, accounts.now(), &away, &back).await.map_err(said)?;
         match away.adds_to {
             Some(user_id) => add(&visitor, &headers, provider, &identity, user_id).await,
             None => {
                 let logout = party.logout(provider, &client, accounts.now(), &accounts.links.base(&headers)).await;
-                arrive(&page, &visitor, &headers, provider, identity, away.next, logout).await
+                arrive(&page, &visitor, &headers, provider, identity, away.next, logout.map(String::from)).await
             }
         }
     }
@@ -142,6 +146,29 @@ impl Providers {
     pub(crate) async fn list(&self, page: Page, visitor: Visitor, user: User) -> Result<Response> {
         let all = Identities::shown(&visitor.accounts().database().handle(), user.id).await?;
         page.render("account/logins.html", context! { logins => Serde(all), ways => Serde(visitor.accounts().ways.clone()) }).await
+    }
+
+    /// `POST /account/logins/remove`: never the last way in.
+    pub(crate) async fn remove(&self, visitor: Visitor, headers: HeaderMap, user: User, form: Form<Which>) -> Result<Response> {
+        let which = form.into_parts().0.ok_or_else(Error::not_found)?;
+        let accounts = visitor.accounts();
+        let has_way_in = accounts.has_way_in(&user).await? || accounts.second_step.logs_in_alone(user.id).await?;
+        let tx = accounts.database().begin().await?;
+        Identities::lock(&tx, user.id).await?;
+        if !Identities::remove(&tx, user.id, &which.id).await? {
+            return Err(Error::not_found());
+        }
+        // those of providers that are still there
+        let left = Identities::of_user(&tx, user.id).await?;
+        if !has_way_in && !left.iter().any(|row| self.named(&row.provider).is_ok()) {
+            return Err(Error::new(ErrorKind::Conflict, "This is the only way into your account. Choose a password first."));
+        }
+        tx.commit().await?;
+        visitor.session().end_siblings(user.id).await?;
+        accounts.tell_by_id(user.id, "A login by another site was removed.", &accounts.links.base(&headers)).await?;
+        audit(&visitor, Event::LoginRemoved, &user.username);
+        visitor.session().message(MessageLevel::Success, "It is removed. All other sessions are ended.").await?;
+        Ok(redirect_to("/account/logins"))
     }
 }
 
@@ -153,29 +180,12 @@ async fn arrive(
     provider: &Provider,
     identity: Identity,
     next: Option<String>,
-    logout: Option<Url>,
+    logout: Option<String>,
 ) -> Result<Response> {
     let (accounts, name) = (visitor.accounts(), provider.settings.name.as_str());
     let mut user_id = identity.kept(accounts).await?.map(|kept| kept.user_id);
-    if let (None, Some(email)) = (user_id, identity.trusted_email(provider)) {
-        user_id = match accounts.by_address(email).await? {
-            Some(row) => {
-                identity.add_to(accounts, name, row.id).await?;
-                accounts
-                    .tell_by_id(
-                        row.id,
-                        &format!("A login by {} was added.", provider.settings.label),
-                        &accounts.links.base(headers),
-                    )
-                    .await?;
-                audit(visitor, Event::LoginAdded, &format!("{}, {name}", row.username));
-                Some(row.id)
-            }
-            None => identity
-                .enrol(accounts, name, email)
-                .await?
-                .inspect(|id| audit(visitor, Event::SignedUp, &format!("user {id}, {name}"))),
-        };
+    if user_id.is_none() {
+        user_id = by_trusted_address(visitor, headers, provider, &identity).await?;
     }
     let Some(user_id) = user_id else {
         let email = identity.email.clone().unwrap_or_default();
@@ -186,6 +196,35 @@ async fn arrive(
     come_in(visitor, headers, name, user_id, next, logout).await
 }
 
+/// The account that a verified address leads to, where the site trusts the provider for it. A login is added to it for good only if no second factor is
+/// still to be asked for; whoever has one comes in by the address each time.
+async fn by_trusted_address(
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    provider: &Provider,
+    identity: &Identity,
+) -> Result<Option<i32>> {
+    let (accounts, name) = (visitor.accounts(), provider.settings.name.as_str());
+    let Some(email) = identity.trusted_email(provider) else { return Ok(None) };
+    let Some(row) = accounts.by_address(&email).await? else {
+        let made = identity.enrol(accounts, name, &email).await?;
+        return Ok(made.inspect(|id| audit(visitor, Event::SignedUp, &format!("user {id}, {name}"))));
+    };
+    // the database may take more letters for the same than a mailbox does
+    if !row.email.eq_ignore_ascii_case(&email) {
+        return Ok(None);
+    }
+    let is_final = !accounts.second_step.is_needed(row.id).await?;
+    if is_final && matches!(identity.add_to(accounts, name, row.id).await?, Added::Yes) {
+        // whoever has typed this address here before the owner came is out
+        visitor.session().end_siblings(row.id).await?;
+        let told = format!("A login by {} was added.", provider.settings.label);
+        accounts.tell_by_id(row.id, &told, &accounts.links.base(headers)).await?;
+        audit(visitor, Event::LoginAdded, &format!("{}, {name}", row.username));
+    }
+    Ok(Some(row.id))
+}
+
 /// The account is known: a second factor is asked for as after a password.
 async fn come_in(
     visitor: &Visitor,
@@ -193,17 +232,13 @@ async fn come_in(
     name: &str,
     user_id: i32,
     next: Option<String>,
-    logout: Option<Url>,
+    logout_page: Option<String>,
 ) -> Result<Response> {
-    let Some(row) = visitor.accounts().active(user_id).await? else {
+    let Some(account) = visitor.accounts().active(user_id).await? else {
         audit(visitor, Event::LoginFailed, &format!("{name}, user {user_id} is closed"));
         return Err(Error::new(ErrorKind::Forbidden, "This account is closed."));
     };
-    let response = login::enter(visitor, headers, row, next).await?;
-    if let Some(logout) = logout {
-        visitor.session().insert(LOGOUT_PAGE, logout.as_str()).await?;
-    }
-    Ok(response)
+    login::enter(visitor, headers, Held { account, next, is_by_another_site: true, logout_page }).await
 }
 
 /// Somebody comes back to add a login to an account.
@@ -247,7 +282,7 @@ pub(crate) async fn confirm(visitor: Visitor, headers: HeaderMap, form: Form<Cod
     let accounts = visitor.accounts();
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else { return Err(refill.show("account/social_confirm.html").await) };
-    let stranger = match accounts.judge_code::<Stranger>(visitor.session(), source(&visitor, &headers), &typed.code).await? {
+    let stranger = match accounts.judge_code::<Stranger>(visitor.session(), &typed.code).await? {
         Typed::Right(stranger) => stranger,
         Typed::Wrong => {
             audit(&visitor, Event::LoginFailed, "code by mail");
@@ -265,27 +300,6 @@ pub(crate) async fn confirm(visitor: Visitor, headers: HeaderMap, form: Form<Cod
     };
     audit(&visitor, Event::SignedUp, &format!("user {user_id}, {}", stranger.provider));
     come_in(&visitor, &headers, &stranger.provider, user_id, stranger.next, None).await
-}
-
-/// `POST /account/logins/remove`: never the last way in.
-pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Which>) -> Result<Response> {
-    let which = form.valid_or_show("account/logins.html").await?;
-    let (accounts, db) = (visitor.accounts(), visitor.accounts().database().handle());
-    let others = Identities::of_user(&db, user.id).await?.iter().filter(|row| row.hash != *which.id).count();
-    if others == 0 && !accounts.has_way_in(user.id).await? {
-        let said = "This is the only way into your account. Choose a password first.";
-        return Err(Error::new(ErrorKind::Conflict, said));
-    }
-    let tx = accounts.database().begin().await?;
-    if !Identities::remove(&tx, user.id, &which.id).await? {
-        return Err(Error::not_found());
-    }
-    tx.commit().await?;
-    visitor.session().end_siblings(user.id).await?;
-    accounts.tell_by_id(user.id, "A login by another site was removed.", &accounts.links.base(&headers)).await?;
-    audit(&visitor, Event::LoginRemoved, &user.username);
-    visitor.session().message(MessageLevel::Success, "It is removed. All other sessions are ended.").await?;
-    Ok(redirect_to("/account/logins"))
 }
 
 /// `POST /account/logins/password`: for an account that has none, a link to choose one.

@@ -32,10 +32,14 @@ impl StaticFiles {
         Self(files.to_vec())
     }
 
-    /// The framework's own: the stylesheet of its pages, light and dark, and the scripts of those that need one.
+    /// The framework's own: the stylesheet of its pages, light and dark.
     pub(crate) fn own() -> Self {
+        Self::embedded(&[("palisade.css", include_bytes!("palisade.css"))])
+    }
+
+    /// The scripts of its pages that need one.
+    pub(crate) fn scripts() -> Self {
         Self::embedded(&[
-            ("palisade.css", include_bytes!("palisade.css")),
             #[cfg(feature = "passkeys")]
             ("passkey.js", include_bytes!("passkey.js")),
         ])

@@ -1,4 +1,7 @@
-//! Files of the data folder: whole or not there, and for nobody but the site's user.
+//! Files of the data folder: whole or not there, and for nobody but the site's user; and the connection to Redis.
+
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
 
 use palisade_crypto::random;
 use std::fs::{self, File, OpenOptions};

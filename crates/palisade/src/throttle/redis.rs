@@ -1,17 +1,14 @@
 use super::store::Absolution;
 use super::store::CounterKey;
 use super::{Count, CounterStore, LockPolicy, Rate, Standing, StoreDown};
+use crate::storage::redis::{Away, Redis};
 use futures_util::future::BoxFuture;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, RedisError, Script};
+use redis::Script;
 use std::time::Duration;
-use tokio::sync::OnceCell;
-use tokio::time::timeout;
 
 /// Counts in Redis, for several instances: one script for each request, which Redis runs as a whole, by Redis's own clock.
 pub struct RedisStore {
-    client: Client,
-    connection: OnceCell<ConnectionManager>,
+    redis: Redis,
     script: Script,
     guess: Script,
     absolve: Script,
@@ -72,41 +69,23 @@ end
 return redis.call('HSET', KEYS[1], 'count', math.max(tonumber(kept[1]) - 1, 0))
 ";
 
-/// Time in which Redis must have answered.
-const PATIENCE: Duration = Duration::from_millis(250);
-
 impl RedisStore {
     /// A store that connects when it is first asked, and again when the connection is lost.
     ///
     /// # Errors
     /// A URL that is none.
     pub fn new(url: &str) -> Result<Self, StoreDown> {
-        let client = Client::open(url).map_err(|error| down(&error))?;
-        Ok(Self {
-            client,
-            connection: OnceCell::new(),
-            script: Script::new(COUNT),
-            guess: Script::new(GUESS),
-            absolve: Script::new(ABSOLVE),
-        })
-    }
-
-    async fn connection(&self) -> Result<ConnectionManager, StoreDown> {
-        let made = self.connection.get_or_try_init(|| async {
-            let config = ConnectionManagerConfig::new().set_number_of_retries(1);
-            ConnectionManager::new_with_config(self.client.clone(), config).await
-        });
-        made.await.cloned().map_err(|error| down(&error))
+        Ok(Self { redis: Redis::new(url)?, script: Script::new(COUNT), guess: Script::new(GUESS), absolve: Script::new(ABSOLVE) })
     }
 
     async fn counted(&self, key: CounterKey, rates: &[Rate]) -> Result<Count, StoreDown> {
-        let mut connection = self.connection().await?;
         let mut call = self.script.prepare_invoke();
         call.key(format!("palisade:rate:{:032x}", u128::from_be_bytes(key)));
         for rate in rates {
             call.arg(micros(rate.interval())).arg(micros(rate.capacity()));
         }
-        let (used_up, wait): (usize, u64) = call.invoke_async(&mut connection).await.map_err(|error| down(&error))?;
+        let asked = self.redis.ask(async |mut connection| call.invoke_async(&mut connection).await);
+        let (used_up, wait): (usize, u64) = asked.await?;
         Ok(match used_up.checked_sub(1).and_then(|at| rates.get(at)) {
             Some(rate) => Count::Refused(*rate, Duration::from_micros(wait)),
             None => Count::Admitted,
@@ -124,13 +103,13 @@ fn millis(time: Duration) -> u64 {
 
 impl RedisStore {
     async fn guessed(&self, key: CounterKey, policy: LockPolicy) -> Result<Standing, StoreDown> {
-        let mut connection = self.connection().await?;
         let mut call = self.guess.prepare_invoke();
         call.key(guess_key(key)).arg(policy.failures);
         for time in [policy.window, policy.lock, policy.longest] {
             call.arg(millis(time));
         }
-        let (standing, length): (u8, u64) = call.invoke_async(&mut connection).await.map_err(|error| down(&error))?;
+        let asked = self.redis.ask(async |mut connection| call.invoke_async(&mut connection).await);
+        let (standing, length): (u8, u64) = asked.await?;
         let length = Duration::from_millis(length);
         Ok(match standing {
             0 => Standing::Open,
@@ -140,43 +119,41 @@ impl RedisStore {
     }
 
     async fn absolved(&self, key: CounterKey, absolution: Absolution) -> Result<(), StoreDown> {
-        let mut connection = self.connection().await?;
         let what = if absolution == Absolution::All { "all" } else { "one" };
-        let done: Result<i64, RedisError> = self.absolve.key(guess_key(key)).arg(what).invoke_async(&mut connection).await;
-        done.map(drop).map_err(|error| down(&error))
+        let asked = self
+            .redis
+            .ask(async |mut connection| self.absolve.key(guess_key(key)).arg(what).invoke_async::<i64>(&mut connection).await);
+        Ok(asked.await.map(drop)?)
     }
 }
 
 impl CounterStore for RedisStore {
     fn count<'a>(&'a self, key: CounterKey, rates: &'a [Rate]) -> BoxFuture<'a, Result<Count, StoreDown>> {
-        Box::pin(async move { in_time(self.counted(key, rates)).await })
+        Box::pin(self.counted(key, rates))
     }
 
     fn guess(&self, key: CounterKey, policy: LockPolicy, _: Duration) -> BoxFuture<'_, Result<Standing, StoreDown>> {
-        Box::pin(async move { in_time(self.guessed(key, policy)).await })
+        Box::pin(self.guessed(key, policy))
     }
 
     fn absolve(&self, key: CounterKey, absolution: Absolution, _: Duration) -> BoxFuture<'_, Result<(), StoreDown>> {
-        Box::pin(async move { in_time(self.absolved(key, absolution)).await })
+        Box::pin(self.absolved(key, absolution))
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreDown>> {
-        Box::pin(in_time(async {
-            let mut connection = self.connection().await?;
-            redis::cmd("PING").exec_async(&mut connection).await.map_err(|error| down(&error))
-        }))
+        Box::pin(async {
+            let asked = self.redis.ask(async |mut connection| redis::cmd("PING").exec_async(&mut connection).await);
+            Ok(asked.await?)
+        })
     }
-}
-
-async fn in_time<T>(asked: impl Future<Output = Result<T, StoreDown>>) -> Result<T, StoreDown> {
-    timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(StoreDown(format!("no answer in {PATIENCE:?}"))))
 }
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Words without the URL, which may hold a password.
-fn down(error: &RedisError) -> StoreDown {
-    StoreDown(error.detail().map_or_else(|| format!("{:?}", error.kind()), str::to_owned))
+impl From<Away> for StoreDown {
+    fn from(away: Away) -> Self {
+        Self(away.0)
+    }
 }

@@ -2,12 +2,14 @@
 
 use chrono::{TimeDelta, Utc};
 use palisade::prelude::*;
-use palisade::sessions::{DatabaseStore, MemoryStore, SessionStore};
-use palisade::testing::{TestDatabase, TestSite};
+use palisade::sessions::{CachedStore, CookieStore, DatabaseStore, MemoryStore, SessionStore};
+use palisade::testing::{Client, TestDatabase, TestSite, server};
 
 async fn suite(store: &dyn SessionStore) {
     let now = Utc::now();
-    let (hour, id) = (TimeDelta::hours(1), "a".repeat(40));
+    let hour = TimeDelta::hours(1);
+    // several stores may share a server
+    let [id, other] = [(); 2].map(|()| palisade::crypto::random::stored_hash(&palisade::crypto::random::nonce()));
     assert_eq!(store.load(&id, now).await.unwrap(), None);
     store.update(&id, "ghost", now + hour).await.unwrap();
     assert_eq!(store.load(&id, now).await.unwrap(), None, "a session that does not exist is not made by a change");
@@ -19,12 +21,12 @@ async fn suite(store: &dyn SessionStore) {
     store.update(&id, "two", now + hour).await.unwrap();
     assert_eq!(store.load(&id, now).await.unwrap().as_deref(), Some("two"));
     assert_eq!(store.load(&id, now + hour).await.unwrap(), None, "ended to the second");
-    store.create(&"c".repeat(40), "other", now + hour * 2).await.unwrap();
+    store.create(&other, "other", now + hour * 2).await.unwrap();
     assert_eq!(store.delete_expired(now + hour).await.unwrap(), 1);
-    assert!(store.delete(&"c".repeat(40)).await.unwrap());
-    assert!(!store.delete(&"c".repeat(40)).await.unwrap(), "only one of two can end it");
-    store.update(&"c".repeat(40), "back from the dead", now + hour).await.unwrap();
-    assert_eq!(store.load(&"c".repeat(40), now).await.unwrap(), None, "what is ended stays ended");
+    assert!(store.delete(&other).await.unwrap());
+    assert!(!store.delete(&other).await.unwrap(), "only one of two can end it");
+    store.update(&other, "back from the dead", now + hour).await.unwrap();
+    assert_eq!(store.load(&other, now).await.unwrap(), None, "what is ended stays ended");
 }
 
 // F035; ASVS 7.2.1
@@ -39,6 +41,19 @@ async fn database_passes() {
         if let Some(site) = TestSite::on(database, App::new(), &[]).await {
             suite(&DatabaseStore(site.site().database().clone())).await;
             palisade::testing::ran(&format!("sessions on {database:?}"));
+        }
+    }
+}
+
+// F035; ASVS 7.2.1: what browsers carry, and what Redis copies
+#[tokio::test]
+async fn cookie_and_redis_pass() {
+    for database in [TestDatabase::Sqlite, TestDatabase::Postgres] {
+        let Some(site) = TestSite::on(database, App::new(), &[]).await else { continue };
+        suite(&CookieStore::new(site.site().database().clone(), TimeDelta::days(7))).await;
+        if let Some(redis) = server("PALISADE_TEST_REDIS") {
+            suite(&CachedStore::new(DatabaseStore(site.site().database().clone()), &redis).unwrap()).await;
+            palisade::testing::ran(&format!("sessions in cookies and Redis on {database:?}"));
         }
     }
 }
@@ -119,4 +134,152 @@ async fn a_lower_limit_counts_at_once() {
         again.clock().advance(TimeDelta::seconds(90));
         assert_eq!(late.get("/mine").await.status, 303, "{setting}");
     }
+}
+
+fn mine() -> App {
+    let keep = async |session: Session, Path(id): Path<String>| session.insert("kept", id).await.map(|()| "kept");
+    let kept = async |session: Session| session.value::<String>("kept").await.map(Option::unwrap_or_default);
+    let routes = Routes::new()
+        .route("/mine", signed_in().get(async |user: User| user.username))
+        .route("/kept", public().get(kept))
+        .route("/keep/{id}", public().get(keep));
+    App::new().routes(routes)
+}
+
+const PASSWORD: &str = "correct horse battery staple";
+
+// F035, F043; D13, D20; ASVS 7.2.4, 7.4.1, 7.4.2, 7.4.3, 7.5.2: a session that the browser carries ends like any other, and nobody can read or mend it
+#[tokio::test]
+async fn a_carried_session_is_sealed_and_ends_at_once() {
+    let site = TestSite::start(mine(), &[("sessions.store", "cookie")]).await;
+    let (mut ann, mut phone) = (site.client(), site.client());
+    ann.sign_up("ann").await;
+    phone.log_in("ann", PASSWORD).await;
+    assert_eq!((ann.get("/mine").await.body, phone.get("/mine").await.body), ("ann".into(), "ann".into()));
+    assert_eq!(ann.get("/keep/one").await.body, "kept");
+    assert_eq!(ann.get("/kept").await.body, "one");
+    let cookie = ann.cookies()["session"].clone();
+    let (key, sealed) = cookie.split_once('.').unwrap();
+    assert!(key.len() == 43 && sealed.len() > 100, "{cookie}");
+    // each byte changed, another's data under one's own key, and no data
+    for place in (0..cookie.len()).step_by(7) {
+        let mut changed = cookie.clone().into_bytes();
+        changed[place] = if changed[place] == b'A' { b'B' } else { b'A' };
+        let mut thief = site.client();
+        thief.cookies().insert("session".into(), String::from_utf8(changed).unwrap());
+        assert_ne!(thief.get("/mine").await.body, "ann", "byte {place}");
+    }
+    let theirs = phone.cookies()["session"].split_once('.').unwrap().1.to_owned();
+    for value in [format!("{key}.{theirs}"), key.to_owned(), format!("{key}.")] {
+        let mut thief = site.client();
+        thief.cookies().insert("session".into(), value);
+        assert_ne!(thief.get("/mine").await.body, "ann");
+    }
+    // it is listed, and ended there by its owner, at once
+    let page = ann.get("/account/sessions").await;
+    assert_eq!(page.body.matches("name=\"id\"").count(), 1, "the other one: {}", page.body);
+    let id = page.hidden("id").unwrap();
+    ann.submit("/account/sessions", "/account/sessions", &[("id", &id)]).await;
+    assert_ne!(phone.get("/mine").await.body, "ann", "ended from elsewhere");
+    phone.log_in("ann", PASSWORD).await;
+    assert_eq!(phone.get("/mine").await.body, "ann");
+    // a change of password, and a logout: copies are dead at once
+    let copy = |client: &mut Client| client.cookies().clone();
+    let (mut stolen, before) = (site.client(), copy(&mut ann));
+    *stolen.cookies() = before;
+    assert_eq!(stolen.get("/mine").await.body, "ann");
+    let new =
+        [("current_password", PASSWORD), ("new_password", "another fine phrase"), ("new_password_again", "another fine phrase")];
+    assert_eq!(ann.submit("/account/password", "/account/password", &new).await.status, 303);
+    assert_ne!(phone.get("/mine").await.body, "ann", "the password changed");
+    assert_ne!(stolen.get("/mine").await.body, "ann");
+    let carried = copy(&mut ann);
+    let token = ann.get("/account").await.token().unwrap();
+    ann.post("/account/logout", &[("csrfmiddlewaretoken", &token)]).await;
+    let mut copied = site.client();
+    *copied.cookies() = carried;
+    assert_ne!(copied.get("/mine").await.body, "ann", "a copy of before the logout");
+    // more than a cookie holds is an error, not a session that is cut
+    let mut full = site.client();
+    assert_eq!(full.get(&format!("/keep/{}", "x".repeat(3_900))).await.status, 500);
+}
+
+/// Redis of one's own, which can be made to hang.
+struct OwnRedis(std::process::Child, u16);
+
+impl OwnRedis {
+    fn start() -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = std::process::Command::new("redis-server");
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        let child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        for _ in 0..100 {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        Self(child, port)
+    }
+
+    fn signal(&self, name: &str) {
+        std::process::Command::new("kill").args([name, &self.0.id().to_string()]).status().unwrap();
+    }
+}
+
+impl Drop for OwnRedis {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+// F035; D13; ASVS 7.4.1, 7.4.2: two instances share sessions by Redis; while it hangs the database answers, and what was ended then does not come back with it
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn losing_redis_loses_no_session_and_brings_none_back() {
+    if server("PALISADE_TEST_REDIS").is_none() {
+        return;
+    }
+    let Some(first) = TestSite::on(TestDatabase::Postgres, mine(), &[]).await else { return };
+    let redis = OwnRedis::start();
+    let url = format!("redis://127.0.0.1:{}", redis.1);
+    let settings = [("sessions.store", "redis"), ("cache.url", url.as_str())];
+    let sites = [first.beside(mine(), &settings).await, first.beside(mine(), &settings).await];
+    let mut ann = sites[0].client();
+    ann.sign_up("ann").await;
+    let other = |client: &mut Client| {
+        let mut other = sites[1].client();
+        *other.cookies() = client.cookies().clone();
+        other
+    };
+    let mut there = other(&mut ann);
+    assert_eq!(there.get("/mine").await.body, "ann");
+    assert_eq!(ann.get("/keep/one").await.body, "kept");
+    assert_eq!(there.get("/kept").await.body, "one", "a change of one instance is there at once in the other");
+    ann.get("/keep/two").await;
+    assert_eq!(there.get("/kept").await.body, "two");
+    // a second session, whose copy is in Redis when that hangs
+    let mut phone = sites[0].client();
+    phone.log_in("ann", PASSWORD).await;
+    let mut phone_there = other(&mut phone);
+    assert_eq!(phone_there.get("/mine").await.body, "ann");
+    redis.signal("-STOP");
+    assert_eq!(there.get("/mine").await.body, "ann", "the database answers");
+    let token = phone.get("/account").await.token().unwrap();
+    phone.post("/account/logout", &[("csrfmiddlewaretoken", &token)]).await;
+    assert_ne!(phone_there.get("/mine").await.body, "ann", "ended while Redis hangs");
+    redis.signal("-CONT");
+    for _ in 0..40 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        assert_ne!(
+            other(&mut phone_there).get("/mine").await.body,
+            "ann",
+            "a copy of before does not bring it back where it was ended"
+        );
+    }
+    assert_ne!(phone_there.get("/mine").await.body, "ann");
+    assert_eq!(there.get("/mine").await.body, "ann");
+    drop(redis);
+    assert_eq!(there.get("/mine").await.body, "ann", "and without any Redis");
+    palisade::testing::ran("sessions without Redis");
 }

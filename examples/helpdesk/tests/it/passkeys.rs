@@ -39,6 +39,7 @@ fn somebody_signs_up_and_logs_in_by_passkey() {
     browser.click(".account button");
 
     browser.open("/account/login?next=/tickets/new");
+    browser.click("main a[href^='/account/login/ways']");
     browser.picture("login-with-passkey");
     browser.click("main form[action='/account/login/passkey'] button");
     assert_eq!(browser.path(), "/account/passkey");

@@ -63,6 +63,7 @@ fn somebody_comes_from_another_site() {
     let _provider = Provider::start(&script, port, server.address);
     let browser = Browser::start(&driver, server.address);
     browser.open("/account/login?next=/tickets/new");
+    browser.click("main a[href^='/account/login/ways']");
     browser.picture("login-by-others");
     browser.click("main form[action='/account/social/corp'] button");
     agree(&browser, "ann");
@@ -79,7 +80,7 @@ fn somebody_comes_from_another_site() {
     wait(&browser, |path| path == "/");
     assert!(browser.eval("document.querySelector('.account').innerText").as_str().unwrap().contains("Log in"));
     // and in again: the same account
-    browser.open("/account/login");
+    browser.open("/account/login/ways");
     browser.click("main form[action='/account/social/corp'] button");
     agree(&browser, "ann");
     wait(&browser, |path| path == "/tickets");

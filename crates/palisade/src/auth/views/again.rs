@@ -1,4 +1,4 @@
-use super::login::{Next, ways};
+use super::login::Next;
 use super::{NextPage, Proof, audit};
 use crate::audit_log::Event;
 use crate::auth::{Factor, User, Visitor};
@@ -8,7 +8,7 @@ use crate::views::{Page, Result};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use palisade_macros::Form;
-use palisade_template::context;
+use palisade_template::{Value, context};
 
 #[derive(Form)]
 pub(crate) struct Again {
@@ -17,20 +17,31 @@ pub(crate) struct Again {
     next: NextPage,
 }
 
+/// By what this user can prove it, beside a password.
+async fn values(visitor: &Visitor, user: &User) -> Result<Value> {
+    let accounts = visitor.accounts();
+    let (has_key, has_password) = (accounts.second_step.logs_in_alone(user.id).await?, accounts.has_password(user.id).await?);
+    Ok(context! { has_key, has_no_password => !has_password })
+}
+
 /// `GET /account/again`: before something that matters, whoever sits at the screen proves to be the one who logged in (ASVS 7.5.1).
-pub(crate) async fn show(page: Page, visitor: Visitor, Query(query): Query<Next>) -> Result<Response> {
+pub(crate) async fn show(page: Page, visitor: Visitor, user: User, Query(query): Query<Next>) -> Result<Response> {
     let next = query.next.0.unwrap_or_default();
-    page.render("account/again.html", context! { form => Form::<Again>::filled([("next", next)]), ..ways(&visitor) }).await
+    page.render(
+        "account/again.html",
+        context! { form => Form::<Again>::filled([("next", next)]), ..values(&visitor, &user).await? },
+    )
+    .await
 }
 
 /// `POST /account/again`.
 pub(crate) async fn prove(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Again>) -> Result<Response> {
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else {
-        return Err(refill.show_with("account/again.html", ways(&visitor)).await);
+        return Err(refill.show_with("account/again.html", values(&visitor, &user).await?).await);
     };
     let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/again.html" };
-    proof.of(&typed.current_password, refill, ways(&visitor)).await?;
+    proof.of(&typed.current_password, refill, values(&visitor, &user).await?).await?;
     visitor.accounts().proven_now(visitor.session(), Factor::None).await?;
     visitor.session().rotate().await?;
     audit(&visitor, Event::ProvenAgain, &user.username);

@@ -1,7 +1,6 @@
 use super::{audit, going, locked, source, with_cookie};
 use crate::audit_log::Event;
 use crate::auth::devices::agent;
-use crate::auth::user::entity::Model;
 use crate::auth::{Attempt, Factor, Held, LOGOUT_PAGE, Visitor};
 use crate::forms::{Field, Form, Line, Password, Query, Shape};
 use crate::http::{RedirectTarget, redirect_to};
@@ -49,6 +48,12 @@ pub(crate) async fn show_login(page: Page, visitor: Visitor, Query(query): Query
     page.render("account/login.html", context! { form => Form::<Login>::filled([("next", next)]), ..ways(&visitor) }).await
 }
 
+/// `GET /account/login/ways`: all the others, so that the page of the login is one form.
+pub(crate) async fn show_ways(page: Page, visitor: Visitor, Query(query): Query<Next>) -> Result<Response> {
+    let next = query.next.0.unwrap_or_default();
+    page.render("account/login_ways.html", context! { form => Form::<Next>::filled([("next", next)]), ..ways(&visitor) }).await
+}
+
 /// `POST /account/login`. One answer for every failure.
 pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login>) -> Result<Response> {
     let (login, refill) = form.into_parts();
@@ -72,20 +77,20 @@ pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login
                 .await);
         }
     };
-    enter(&visitor, &headers, row, login.next.0).await
+    enter(&visitor, &headers, Held::here(row, login.next.0)).await
 }
 
 /// Goes on with somebody who has proven one thing, whatever it was: a second factor is asked for, if there is one (ASVS 6.3.4).
-pub(crate) async fn enter(visitor: &Visitor, headers: &HeaderMap, row: Model, next: Option<String>) -> Result<Response> {
+pub(crate) async fn enter(visitor: &Visitor, headers: &HeaderMap, held: Held) -> Result<Response> {
     let accounts = visitor.accounts();
-    let has_factor = accounts.second_step.is_needed(row.id).await?;
-    if has_factor && !accounts.is_trusted(headers, &row).await? {
-        accounts.hold(visitor.session(), &row, next).await?;
-        audit(visitor, Event::SecondStepBegun, &row.username);
+    let has_factor = accounts.second_step.is_needed(held.account.id).await?;
+    if has_factor && !accounts.is_trusted(headers, &held.account).await? {
+        audit(visitor, Event::SecondStepBegun, &held.account.username);
+        accounts.hold(visitor.session(), held).await?;
         return Ok(redirect_to("/account/login/second"));
     }
     let factor = if has_factor { Factor::Trusted } else { Factor::None };
-    welcome(visitor, headers, Held { account: row, next }, factor, false).await
+    welcome(visitor, headers, held, factor, false).await
 }
 
 /// Signs somebody in who has proven all that is asked for.
@@ -98,9 +103,10 @@ pub(crate) async fn welcome(
 ) -> Result<Response> {
     let (accounts, from) = (visitor.accounts(), source(visitor, headers));
     let device = accounts.remember_browser(from, &held.account, &accounts.links.base(headers), is_trusted).await?;
-    let user = accounts.log_in(visitor.session(), from, held.account, factor).await?;
+    let next = held.next.clone();
+    let user = accounts.log_in(visitor.session(), from, held, factor).await?;
     audit(visitor, Event::LoggedIn, &user.username);
-    let next = held.next.and_then(|next| RedirectTarget::from_input(&next));
+    let next = next.and_then(|next| RedirectTarget::from_input(&next));
     let response = next.map_or_else(|| redirect_to(&accounts.home), IntoResponse::into_response);
     Ok(with_cookie(response, device))
 }

@@ -1,16 +1,17 @@
 //! Login by a code or a link that comes by mail, where `login.by_mail` allows it.
 
 use super::login::{Next, NextPage, enter, ways};
-use super::{audit, can_mail, source};
+use super::{audit, can_mail, locked, source};
 use crate::audit_log::Event;
 use crate::auth::codes::Typed;
-use crate::auth::mail_login::MailLogin;
-use crate::auth::{Visitor, views::Link};
+use crate::auth::mail_login::{MailAgain, MailLogin};
+use crate::auth::views::Link;
+use crate::auth::{Factor, Held, User, Visitor};
 use crate::forms::{Email, Form, Line, Query};
-use crate::http::redirect_to;
+use crate::http::{RedirectTarget, redirect_to};
 use crate::sessions::MessageLevel;
 use crate::views::{Error, Page, Result};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use palisade_macros::Form;
 use palisade_template::context;
@@ -31,31 +32,29 @@ pub(crate) struct Code {
 /// Where the code of an opened link waits for its button.
 const CODE: &str = "_palisade_mailed_code";
 
-fn is_on(visitor: &Visitor) -> Result<()> {
-    if visitor.accounts().ways.mail { Ok(()) } else { Err(Error::not_found()) }
-}
-
 /// `GET /account/login/mail`.
-pub(crate) async fn show(page: Page, visitor: Visitor, Query(query): Query<Next>) -> Result<Response> {
-    is_on(&visitor)?;
+pub(crate) async fn show(page: Page, Query(query): Query<Next>) -> Result<Response> {
     let next = query.next.0.unwrap_or_default();
     page.render("account/login_mail.html", context! { form => Form::<Ask>::filled([("next", next)]) }).await
 }
 
 /// `POST /account/login/mail`. One answer, whether or not there is such an account.
 pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -> Result<Response> {
-    is_on(&visitor)?;
-    let asked = form.valid_or_show("account/login_mail.html").await?;
-    let accounts = visitor.accounts();
+    let (asked, refill) = form.into_parts();
+    let Some(asked) = asked else { return Err(refill.show("account/login_mail.html").await) };
+    let (accounts, session) = (visitor.accounts(), visitor.session());
     can_mail(accounts)?;
-    accounts.send_login_code(visitor.session(), &asked.email, asked.next.0, &accounts.links.base(&headers)).await?;
+    let (from, base) = (source(&visitor, &headers), accounts.links.base(&headers));
+    if let Some(wait) = accounts.send_login_code(session, from, &asked.email, asked.next.0, &base).await? {
+        return Err(locked(refill, wait, "account/login_mail.html", context! {}).await);
+    }
+    session.remove(CODE).await?;
     audit(&visitor, Event::LoginCodeSent, "");
     Ok(redirect_to("/account/login/mail/code"))
 }
 
 /// `GET /account/login/mail/code`. A link brings the code along; it leaves the address bar, and a button sends it: whoever only opens links logs nobody in.
 pub(crate) async fn show_code(page: Page, visitor: Visitor, Query(link): Query<Link>) -> Result<Response> {
-    is_on(&visitor)?;
     let session = visitor.session();
     if visitor.accounts().begun::<MailLogin>(session).await?.is_none() {
         return page.render("account/login_mail.html", context! { form => Form::<Ask>::blank(), is_elsewhere => true }).await;
@@ -70,13 +69,12 @@ pub(crate) async fn show_code(page: Page, visitor: Visitor, Query(link): Query<L
 
 /// `POST /account/login/mail/code`.
 pub(crate) async fn log_in(visitor: Visitor, headers: HeaderMap, form: Form<Code>) -> Result<Response> {
-    is_on(&visitor)?;
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else {
         return Err(refill.show_with("account/login_code.html", ways(&visitor)).await);
     };
     let accounts = visitor.accounts();
-    let begun = match accounts.judge_code::<MailLogin>(visitor.session(), source(&visitor, &headers), &typed.code).await? {
+    let begun = match accounts.judge_code::<MailLogin>(visitor.session(), &typed.code).await? {
         Typed::Right(begun) => begun,
         Typed::Wrong => {
             audit(&visitor, Event::LoginFailed, "code by mail");
@@ -89,7 +87,46 @@ pub(crate) async fn log_in(visitor: Visitor, headers: HeaderMap, form: Form<Code
             return Ok(redirect_to("/account/login/mail"));
         }
     };
-    let row = accounts.of_mail_login(&begun).await?;
-    let Some(row) = row else { return Ok(redirect_to("/account/login")) };
-    enter(&visitor, &headers, row, begun.next).await
+    let Some(row) = accounts.of_mail_login(&begun).await? else { return Ok(redirect_to("/account/login")) };
+    enter(&visitor, &headers, Held::here(row, begun.next)).await
+}
+
+/// `POST /account/again/mail`: for an account without a password, a code in its place.
+pub(crate) async fn ask_again(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Next>) -> Result<Response> {
+    let next = form.valid_or_show("account/again.html").await?.next.0;
+    let accounts = visitor.accounts();
+    if user.email.is_empty() || accounts.has_password(user.id).await? {
+        return Err(Error::not_found());
+    }
+    can_mail(accounts)?;
+    accounts.send_again_code(visitor.session(), &user, next, &accounts.links.base(&headers)).await?;
+    Ok(redirect_to("/account/again/code"))
+}
+
+/// `GET /account/again/code`.
+pub(crate) async fn show_again(page: Page, visitor: Visitor) -> Result<Response> {
+    match visitor.accounts().begun::<MailAgain>(visitor.session()).await? {
+        Some(_) => page.render("account/again_code.html", context! { form => Form::<Code>::blank() }).await,
+        None => Ok(redirect_to("/account/again")),
+    }
+}
+
+/// `POST /account/again/code`.
+pub(crate) async fn prove_again(visitor: Visitor, user: User, form: Form<Code>) -> Result<Response> {
+    let (typed, refill) = form.into_parts();
+    let Some(typed) = typed else { return Err(refill.show("account/again_code.html").await) };
+    let (accounts, session) = (visitor.accounts(), visitor.session());
+    let begun = match accounts.judge_code::<MailAgain>(session, &typed.code).await? {
+        Typed::Right(begun) if begun.user_id == user.id => begun,
+        Typed::Wrong => {
+            audit(&visitor, Event::LoginFailed, &format!("{}, code by mail", user.username));
+            return Err(refill.error("code", "This is not the code of the newest mail.").show("account/again_code.html").await);
+        }
+        Typed::Right(_) | Typed::Dead => return Ok(redirect_to("/account/again")),
+    };
+    accounts.proven_now(session, Factor::None).await?;
+    session.rotate().await?;
+    audit(&visitor, Event::ProvenAgain, &user.username);
+    let next = begun.next.and_then(|next| RedirectTarget::from_input(&next));
+    Ok(next.map_or_else(|| redirect_to("/account"), IntoResponse::into_response))
 }

@@ -1,7 +1,7 @@
 use super::{Link, MailedLink, audit, can_mail, dead_link, locked, source, with_cookie, with_rules};
 use crate::audit_log::Event;
 use crate::auth::registration::Confirmed;
-use crate::auth::{Factor, Guess, NewUser, Rank, SignUpError, Visitor};
+use crate::auth::{Factor, Guess, Held, NewUser, Rank, SignUpError, Visitor};
 use crate::forms::{Email, Form, Password, Query, Username};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
@@ -114,7 +114,7 @@ pub(crate) async fn confirm(page: Page, visitor: Visitor, headers: HeaderMap, fo
         }
     };
     let device = accounts.remember_browser(source(&visitor, &headers), &row, &accounts.links.base(&headers), false).await?;
-    let user = accounts.log_in(visitor.session(), source(&visitor, &headers), row, Factor::None).await?;
+    let user = accounts.log_in(visitor.session(), source(&visitor, &headers), Held::here(row, None), Factor::None).await?;
     audit(&visitor, Event::SignedUp, &user.username);
     visitor.session().message(MessageLevel::Success, format!("Welcome, {}.", user.username)).await?;
     Ok(with_cookie(redirect_to(&accounts.home), device))

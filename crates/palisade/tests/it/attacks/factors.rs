@@ -246,3 +246,35 @@ async fn a_stolen_cookie_is_noticed() {
     let mut far = ann.clone().from_address([198, 51, 100, 1].into());
     assert_eq!((near.get("/mine").await.status.as_u16(), far.get("/mine").await.status.as_u16()), (200, 303));
 }
+
+// F030; ASVS 6.5.6: whoever says that factors are lost waits a day, in which their owner only has to log in with one
+#[tokio::test]
+async fn lost_factors_are_removed_after_a_day_of_silence() {
+    let site = TestSite::start(app(), &[]).await;
+    let (mut ann, secret, _) = ann(&site).await;
+    let id = site.site().accounts().id_of("ann").await.unwrap().unwrap();
+    let day = TimeDelta::hours(24);
+    site.site().factors().remove_at(id, site.site().accounts().now() + day).await.unwrap();
+    let asks = async || site.client().log_in("ann", PASSWORD).await.header("location") == "/account/login/second";
+    site.clock().advance(day - TimeDelta::seconds(60));
+    assert_eq!(site.site().lost_factors_removed().await, 0);
+    assert!(asks().await, "until then nothing changes");
+    let mut owner = site.client();
+    owner.log_in("ann", PASSWORD).await;
+    let code = owner.code(&secret);
+    let kept = second(&mut owner, &code).await;
+    assert!(has_event(&kept, "factor_kept"), "{:?}", kept.events());
+    site.clock().advance(day);
+    assert_eq!(site.site().lost_factors_removed().await, 0);
+    assert!(asks().await, "the owner has one after all");
+    site.site().factors().remove_at(id, site.site().accounts().now() + day).await.unwrap();
+    ann.log_in("ann", PASSWORD).await;
+    second(&mut ann, "000000").await;
+    site.clock().advance(day);
+    assert_eq!(site.site().lost_factors_removed().await, 1);
+    assert_eq!(site.site().lost_factors_removed().await, 0, "once");
+    assert!(!asks().await);
+    assert_eq!(owner.get("/mine").await.status, StatusCode::SEE_OTHER, "all sessions end");
+    ann.mail_to("ann@example.org").await;
+    assert!(site.site().mail().kept().iter().any(|mail| mail.text.contains("as was said a day ago")));
+}

@@ -92,7 +92,7 @@ async fn a_mailed_code_ends() {
     }
     assert_eq!(type_code(&mut guesser, &code).await.header("location"), "/account/login/mail", "five wrong ones end it");
     assert_eq!(guesser.get("/mine").await.status, StatusCode::SEE_OTHER);
-    // a password that changed meanwhile, and a closed account
+    // a password that changed meanwhile
     let mut held = site.client();
     ask(&mut held, "ann@example.org").await;
     let (code, _) = mailed(&site, "ann@example.org").await;
@@ -102,6 +102,26 @@ async fn a_mailed_code_ends() {
         [("current_password", PASSWORD), ("new_password", "another fine phrase"), ("new_password_again", "another fine phrase")];
     assert_eq!(owner.submit("/account/password", "/account/password", &new).await.status, StatusCode::SEE_OTHER);
     assert_ne!(type_code(&mut held, &code).await.header("location"), "/mine", "the password changed meanwhile");
+}
+
+// D37; ASVS 6.6.3: strangers who ask for an owner's mail, or guess in the same network, take nothing from the owner's browser
+#[tokio::test]
+async fn strangers_do_not_use_up_the_owners_mail() {
+    let site = site().await;
+    let mut ann = site.client();
+    ann.log_in("ann", PASSWORD).await;
+    ann.cookies().remove("session");
+    for number in 0..30 {
+        let mut stranger = site.client().from_address(format!("192.0.2.{number}").parse().unwrap());
+        ask(&mut stranger, "ann@example.org").await;
+    }
+    let mut stranger = site.client();
+    let refused = ask(&mut stranger, "ann@example.org").await;
+    assert!(refused.status == StatusCode::TOO_MANY_REQUESTS && !refused.header("retry-after").is_empty(), "{}", refused.body);
+    mailed(&site, "ann@example.org").await;
+    assert_eq!(ask(&mut ann, "ann@example.org").await.header("location"), CODE, "a browser that is known");
+    let (code, _) = mailed(&site, "ann@example.org").await;
+    assert_eq!(type_code(&mut ann, &code).await.header("location"), "/mine");
 }
 
 // D29; ASVS 6.3.8, 6.3.4: whether there is such an account shows nowhere, the second factor stays, and it is off unless it is wanted

@@ -21,7 +21,7 @@ async fn add(client: &mut Client, key: &mut Authenticator, name: &str) -> Answer
 
 /// Begins a login without a name, and says what the browser is asked.
 async fn asked(client: &mut Client, next: &str) -> serde_json::Value {
-    let begun = client.submit("/account/login", "/account/login/passkey", &[("next", next)]).await;
+    let begun = client.submit("/account/login/ways", "/account/login/passkey", &[("next", next)]).await;
     assert_eq!(begun.header("location"), "/account/passkey", "{}", begun.body);
     options(&client.get("/account/passkey").await.body)
 }
@@ -161,7 +161,11 @@ async fn passkeys_stay_with_their_owner() {
     thief.log_in("ann", PASSWORD).await;
     thief.submit("/account/login/second", "/account/login/second/passkey", &[]).await;
     let wanted = options(&thief.get("/account/passkey").await.body);
-    assert_eq!(answer(&mut thief, &his.get(&wanted)).await.header("location"), "/account/login");
+    assert_eq!(
+        answer(&mut thief, &his.get(&wanted)).await.header("location"),
+        "/account/login/second",
+        "back to where a code is asked for"
+    );
     assert_eq!(thief.get("/mine").await.status, StatusCode::SEE_OTHER);
     // his own login, turned into hers
     let mut thief = site.client();
@@ -222,4 +226,56 @@ async fn one_question_has_one_answer() {
     let places = tasks.join_all().await;
     assert_eq!(places.iter().filter(|place| *place == "/").count(), 1, "{places:?}");
     ran("passkeys of two instances");
+}
+
+// F030; ASVS 6.5.6, 7.5.1: a browser that is trusted, or a secret that was shown once, adds no factor beside the one that is there
+#[tokio::test]
+async fn a_factor_is_added_by_whoever_has_one() {
+    let site = TestSite::start(app(), &[]).await;
+    let mut owner = site.client();
+    owner.sign_up("ann").await;
+    // an app that was begun and never proven, and then a passkey
+    owner.submit("/account/factors", "/account/factors/app", &[]).await;
+    let shown = owner.get("/account/factors/app").await.body;
+    let secret = shown.split_once("id=\"secret\">").unwrap().1.split('<').next().unwrap().to_owned();
+    let mut key = Authenticator::new();
+    let codes = add(&mut owner, &mut key, "Telephone").await.body;
+    let code = codes.split("<li><code>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    assert_eq!(owner.get("/account/factors/app").await.header("location"), "/account/factors", "the secret is gone");
+    let mut browser = site.client();
+    browser.log_in("ann", PASSWORD).await;
+    browser.submit("/account/login/second", "/account/login/second", &[("code", &code), ("remember", "on")]).await;
+    browser.log_in("ann", PASSWORD).await;
+    assert_eq!(browser.get("/mine").await.body, "ann", "trusted");
+    for action in ["/account/factors/app", "/account/factors/passkey", "/account/factors/remove"] {
+        let refused = browser.submit("/account/factors", action, &[]).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{action}");
+    }
+    let token = browser.get("/account/factors").await.token().unwrap();
+    let fields = [("csrfmiddlewaretoken", token.as_str()), ("code", &browser.code(&secret))];
+    assert_eq!(browser.post("/account/factors/app/confirm", &fields).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(browser.get("/account/factors/app").await.status, StatusCode::FORBIDDEN);
+    let id = "x".repeat(41);
+    let odd = owner.submit("/account/factors", "/account/factors/passkey/remove", &[("id", &id)]).await;
+    assert_eq!(odd.status, StatusCode::NOT_FOUND, "an id that is none");
+}
+
+// ASVS 6.5.1: a copy of a passkey is seen, however old the question is
+#[tokio::test]
+async fn a_copy_that_answers_an_old_question_is_seen() {
+    let site = TestSite::start(app(), &[]).await;
+    let (_, mut key) = ann(&site).await;
+    let mut thief = site.client();
+    thief.log_in("ann", PASSWORD).await;
+    thief.submit("/account/login/second", "/account/login/second/passkey", &[]).await;
+    let old = options(&thief.get("/account/passkey").await.body);
+    for _ in 0..2 {
+        let mut owner = site.client();
+        let wanted = asked(&mut owner, "").await;
+        assert_eq!(answer(&mut owner, &key.get(&wanted)).await.header("location"), "/");
+    }
+    key.counter -= 2;
+    let answered = answer(&mut thief, &key.get(&old)).await;
+    assert_eq!(answered.header("location"), "/account/login/second", "{:?}", answered.events());
+    assert!(has_event(&answered, "login_failed") && thief.get("/mine").await.status == StatusCode::SEE_OTHER);
 }

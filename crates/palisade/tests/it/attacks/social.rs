@@ -39,9 +39,18 @@ fn callback(provider: &Provider, code: &str, state: &str) -> String {
 
 /// All the way, with a person who says yes.
 async fn log_in(client: &mut Client, provider: &Provider) -> Answer {
-    let to = leave(client, "/account/login", "/account/social/corp").await;
+    let to = leave(client, "/account/login/ways", "/account/social/corp").await;
     let (code, state) = provider.allow(&to);
     client.get(&callback(provider, &code, &state)).await
+}
+
+/// Proves, without a password, that one is still there.
+async fn prove_by_mail(client: &mut Client, email: &str) {
+    client.submit("/account/again", "/account/again/mail", &[]).await;
+    let mail = client.mail_to(email).await.unwrap().text;
+    let code = mail.lines().find(|line| line.trim().len() == 11 && line.contains('-')).unwrap().trim().to_owned();
+    let proven = client.submit("/account/again/code", "/account/again/code", &[("code", &code)]).await;
+    assert!(has_event(&proven, "proven_again"), "{} {}", proven.status, proven.body);
 }
 
 async fn add(client: &mut Client, provider: &Provider) -> Answer {
@@ -201,21 +210,29 @@ async fn an_answer_belongs_to_the_browser_that_left() {
     };
     // login CSRF: the attacker's answer in the victim's browser, which has begun nothing, or something else
     let mut attacker = site.client();
-    let (code, state) = provider.allow(&leave(&mut attacker, "/account/login", "/account/social/corp").await);
+    let (code, state) = provider.allow(&leave(&mut attacker, "/account/login/ways", "/account/social/corp").await);
     let mut victim = site.client();
     refused(&mut victim, &callback(&provider, &code, &state), "nothing was begun").await;
-    leave(&mut victim, "/account/login", "/account/social/corp").await;
+    leave(&mut victim, "/account/login/ways", "/account/social/corp").await;
     refused(&mut victim, &callback(&provider, &code, &state), "another state").await;
-    let (_, own) = provider.allow(&leave(&mut victim, "/account/login", "/account/social/corp").await);
+    let (_, own) = provider.allow(&leave(&mut victim, "/account/login/ways", "/account/social/corp").await);
     refused(&mut victim, &callback(&provider, &code, &own), "another's code, whose verifier is not here").await;
     refused(&mut victim, &callback(&provider, "", &own), "a state that was used").await;
+    // what is no answer leaves the login as it is: any page can lead a browser to the callback
+    let to = leave(&mut victim, "/account/login/ways", "/account/social/corp").await;
+    for junk in ["error=access_denied", "code=x&state=y", "error=access_denied&state=y", ""] {
+        refused(&mut victim, &format!("/account/social/corp/callback?{junk}"), junk).await;
+    }
+    let (code, state) = provider.allow(&to);
+    let mut alive = victim.clone();
+    assert_eq!(alive.get(&callback(&provider, &code, &state)).await.status, StatusCode::SEE_OTHER, "it is still alive");
     // mixed up: begun with one, answered by the other
-    let to = leave(&mut victim, "/account/login", "/account/social/evil").await;
+    let to = leave(&mut victim, "/account/login/ways", "/account/social/evil").await;
     let (code, state) = provider.allow(&to);
     refused(&mut victim, &callback(&provider, &code, &state), "begun with another provider").await;
-    let (code, state) = provider.allow(&leave(&mut victim, "/account/login", "/account/social/corp").await);
+    let (code, state) = provider.allow(&leave(&mut victim, "/account/login/ways", "/account/social/corp").await);
     refused(&mut victim, &callback(&evil, &code, &state), "the answer says another issuer").await;
-    let (code, state) = provider.allow(&leave(&mut victim, "/account/login", "/account/social/corp").await);
+    let (code, state) = provider.allow(&leave(&mut victim, "/account/login/ways", "/account/social/corp").await);
     refused(
         &mut victim,
         &format!("/account/social/corp/callback?code={code}&state={state}"),
@@ -223,7 +240,7 @@ async fn an_answer_belongs_to_the_browser_that_left() {
     )
     .await;
     // once
-    let (code, state) = provider.allow(&leave(&mut victim, "/account/login", "/account/social/corp").await);
+    let (code, state) = provider.allow(&leave(&mut victim, "/account/login/ways", "/account/social/corp").await);
     let path = callback(&provider, &code, &state);
     let before = victim.cookies().clone();
     assert_eq!(victim.get(&path).await.status, StatusCode::SEE_OTHER);
@@ -231,12 +248,12 @@ async fn an_answer_belongs_to_the_browser_that_left() {
     assert_eq!(victim.get(&path).await.status, StatusCode::BAD_REQUEST, "the same again");
     // ten minutes
     let mut late = site.client();
-    let (code, state) = provider.allow(&leave(&mut late, "/account/login", "/account/social/corp").await);
+    let (code, state) = provider.allow(&leave(&mut late, "/account/login/ways", "/account/social/corp").await);
     site.clock().advance(TimeDelta::minutes(10));
     provider.behaviour().seconds += 600;
     refused(&mut late, &callback(&provider, &code, &state), "too late").await;
     // an answer that adds a login comes back to whoever has begun it, and to nobody else
-    let (code, state) = provider.allow(&leave(&mut late, "/account/login", "/account/social/corp").await);
+    let (code, state) = provider.allow(&leave(&mut late, "/account/login/ways", "/account/social/corp").await);
     let error = late.get(&format!("/account/social/corp/callback?error=access_denied&state={state}&code={code}")).await;
     assert_eq!(error.header("location"), "/account/login", "whoever says no is back at the login");
     // by POST alone, with a token
@@ -257,7 +274,7 @@ async fn metadata_that_lie_lead_nowhere() {
         let provider = Provider::start().await;
         let site = site(&provider, "").await;
         provider.behaviour().metadata = metadata;
-        let answer = site.client().submit("/account/login", "/account/social/corp", &[]).await;
+        let answer = site.client().submit("/account/login/ways", "/account/social/corp", &[]).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{why}");
     }
     // one that is away: the page says so, and the others work
@@ -266,11 +283,14 @@ async fn metadata_that_lie_lead_nowhere() {
         &[("social.providers", "corp desk secret http://127.0.0.1:9"), ("client.private_networks", "127.0.0.0/8")],
     )
     .await;
-    let away = site.client().submit("/account/login", "/account/social/corp", &[]).await;
+    let away = site.client().submit("/account/login/ways", "/account/social/corp", &[]).await;
     assert!(away.status == StatusCode::SERVICE_UNAVAILABLE && away.body.contains("does not answer"), "{}", away.body);
     // on this machine, unless it is allowed, nobody is asked
     let site = TestSite::start(app(), &[("social.providers", "corp desk secret http://127.0.0.1:9")]).await;
-    assert_eq!(site.client().submit("/account/login", "/account/social/corp", &[]).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        site.client().submit("/account/login/ways", "/account/social/corp", &[]).await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
 }
 
 // F032: a new key is taken when it turns up, and the provider is not asked again and again
@@ -337,6 +357,7 @@ async fn an_address_opens_no_account_of_somebody_else() {
     // nobody logs in to it with a password, and the last way in stays
     assert_eq!(site.client().log_in(&name, "").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     let id = new.get("/account/logins").await.hidden("id").unwrap();
+    prove_by_mail(&mut new, "neu@example.org").await;
     assert_eq!(new.submit("/account/logins", "/account/logins/remove", &[("id", &id)]).await.status, StatusCode::CONFLICT);
     new.submit("/account/logins", "/account/logins/password", &[]).await;
     let page = new.follow_mail("neu@example.org").await;
@@ -396,6 +417,8 @@ async fn a_trusted_address_finds_the_account_and_not_around_its_factor() {
     let there = format!("0; url={}/logout?client_id=desk&post_logout_redirect_uri=http%3A%2F%2Flocalhost%2F", provider.issuer);
     assert_eq!((out.status, out.header("refresh")), (StatusCode::OK, there.as_str()));
     assert_eq!(who(&mut by_provider).await, "", "and is done here before");
+    assert_eq!(who(&mut ann).await, "", "sessions of before the login was added are ended");
+    ann.log_in("ann", PASSWORD).await;
     let secret = ann.add_factor().await;
     let held = log_in(&mut by_provider, &provider).await;
     assert_eq!(held.header("location"), "/account/login/second");
@@ -404,6 +427,17 @@ async fn a_trusted_address_finds_the_account_and_not_around_its_factor() {
     let code = ann.code(&secret);
     by_provider.submit("/account/login/second", "/account/login/second", &[("code", &code)]).await;
     assert_eq!(who(&mut by_provider).await, "ann");
+    // with a factor to be asked for, the address lets in and adds nothing for later
+    let mut bob = site.client();
+    bob.sign_up("bob").await;
+    bob.add_factor().await;
+    provider.behaviour().claims = json!({ "sub": "bob", "email": "bob@example.org" });
+    let held = log_in(&mut site.client(), &provider).await;
+    assert!(held.header("location") == "/account/login/second" && !has_event(&held, "login_added"), "{:?}", held.events());
+    assert!(bob.get("/account/logins").await.body.contains("None yet."));
+    // the logout goes on at the provider for those with a factor, too
+    assert!(by_provider.submit("/account", "/account/logout", &[]).await.header("refresh").contains("/logout?"));
+    provider.behaviour().claims = Value::Null;
     // a closed account stays closed
     ann.submit("/account/close", "/account/close", &[("current_password", PASSWORD)]).await;
     provider.behaviour().seconds += 30;
@@ -417,7 +451,7 @@ async fn github_says_who_somebody_is() {
     let setting = format!("github desk secret {} trusts_email", provider.issuer);
     let site = TestSite::start(app(), &[("social.providers", &setting), ("client.private_networks", "127.0.0.0/8")]).await;
     let login = async |client: &mut Client| {
-        let to = leave(client, "/account/login", "/account/social/github").await;
+        let to = leave(client, "/account/login/ways", "/account/social/github").await;
         assert_eq!(to.path(), "/login/oauth/authorize");
         let (code, state) = provider.allow(&to);
         client.get(&format!("/account/social/github/callback?code={code}&state={state}")).await
@@ -440,4 +474,49 @@ async fn github_says_who_somebody_is() {
     assert_eq!(login(&mut site.client()).await.status, StatusCode::OK, "an address that is not verified finds nobody");
     provider.behaviour().user = json!({ "login": "nobody" });
     assert_eq!(login(&mut site.client()).await.status, StatusCode::BAD_REQUEST, "no number");
+}
+
+// ASVS 7.5.1; F033: another site's word opens the account, and nothing that asks who is there now; without a password the mailbox proves it
+#[tokio::test]
+async fn another_sites_word_is_no_login_of_now() {
+    let provider = Provider::start().await;
+    let site = site(&provider, "trusts_email").await;
+    let mut ann = site.client();
+    let made = log_in(&mut ann, &provider).await;
+    assert!(has_event(&made, "signup"), "{:?}", made.events());
+    for page in ["/account/sessions", "/account/factors/app"] {
+        assert!(ann.get(page).await.header("location").starts_with("/account/again"), "{page}");
+    }
+    let page = ann.get("/account/again?next=/account/sessions").await;
+    assert!(page.body.contains("has no password") && !page.body.contains("type=\"password\""), "{}", page.body);
+    let begun = ann.submit("/account/again?next=/account/sessions", "/account/again/mail", &[("next", "/account/sessions")]).await;
+    assert_eq!(begun.header("location"), "/account/again/code");
+    let mail = ann.mail_to("ann@example.org").await.unwrap().text;
+    let code = mail.lines().find(|line| line.trim().len() == 11 && line.contains('-')).unwrap().trim().to_owned();
+    let wrong = ann.submit("/account/again/code", "/account/again/code", &[("code", "AAAAA-AAAAA")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let proven = ann.submit("/account/again/code", "/account/again/code", &[("code", &code)]).await;
+    assert!(proven.header("location") == "/account/sessions" && has_event(&proven, "proven_again"), "{:?}", proven.events());
+    assert_eq!(ann.get("/account/sessions").await.status, StatusCode::OK);
+    // a reset by mail says the truth, and gives no password to an account that another site logs in to
+    site.client().submit("/account/reset", "/account/reset", &[("email", "ann@example.org")]).await;
+    assert!(ann.mail_to("ann@example.org").await.unwrap().text.contains("It has none: log in the way you did before."));
+    // passkeys are a way in, and the last one stays
+    let mut key = super::authenticator::Authenticator::new();
+    ann.submit("/account/factors", "/account/factors/passkey", &[]).await;
+    let asked = super::authenticator::options(&ann.get("/account/factors/passkey").await.body);
+    let credential = key.create(&asked);
+    let fields = [("name", "Telephone"), ("credential", credential.as_str())];
+    ann.submit("/account/factors/passkey", "/account/factors/passkey/add", &fields).await;
+    let id = ann.get("/account/logins").await.hidden("id").unwrap();
+    assert_eq!(ann.submit("/account/logins", "/account/logins/remove", &[("id", &id)]).await.status, StatusCode::SEE_OTHER);
+    let id = ann.get("/account/factors").await.hidden("id").unwrap();
+    for (action, fields) in [("passkey/remove", &[("id", id.as_str())][..]), ("remove", &[])] {
+        let kept = ann.submit("/account/factors", &format!("/account/factors/{action}"), fields).await;
+        assert_eq!(kept.status, StatusCode::CONFLICT, "{action}");
+    }
+    // with a password, nobody gets a code in its place
+    let mut bob = site.client();
+    bob.sign_up("bob").await;
+    assert_eq!(bob.submit("/account/again", "/account/again/mail", &[]).await.status, StatusCode::NOT_FOUND);
 }

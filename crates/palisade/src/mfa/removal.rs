@@ -1,0 +1,71 @@
+//! Factors that are lost: removed after a day, unless their owner logs in with one.
+
+use super::Factors;
+use crate::db::Tx;
+use crate::views::Result;
+use chrono::{DateTime, Utc};
+use palisade_factor_removal::{ActiveModel, Column, Entity};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
+
+mod palisade_factor_removal {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "palisade_factor_removal")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: i32,
+        pub due: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+impl Factors {
+    /// Removes all factors of a user at a later time, unless they log in with one before.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn remove_at(&self, user_id: i32, due: DateTime<Utc>) -> Result<()> {
+        let row = ActiveModel { user_id: Set(user_id), due: Set(due.timestamp()) };
+        let again = OnConflict::column(Column::UserId).update_column(Column::Due).to_owned();
+        let tx = self.database.begin().await?;
+        Entity::insert(row).on_conflict(again).exec_without_returning(&tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Somebody has proven a factor: nothing is lost. Whether something was to be removed.
+    pub(crate) async fn keep(&self, user_id: i32) -> Result<bool> {
+        if Entity::find_by_id(user_id).one(&self.database.handle()).await?.is_none() {
+            return Ok(false);
+        }
+        let tx = self.database.begin().await?;
+        let kept = self.forget_removal(&tx, user_id).await?;
+        tx.commit().await?;
+        Ok(kept)
+    }
+
+    /// Removes what is due, and says whose factors are gone. Of several instances, one does it.
+    pub(crate) async fn remove_due(&self) -> Result<Vec<i32>> {
+        let now = self.clock.now().timestamp();
+        let due = Entity::find().filter(Column::Due.lte(now)).all(&self.database.handle()).await?;
+        let mut gone = Vec::new();
+        for row in due {
+            let tx = self.database.begin().await?;
+            if self.forget_removal(&tx, row.user_id).await? {
+                crate::auth::SecondStep::forget(self, &tx, row.user_id).await?;
+                gone.push(row.user_id);
+            }
+            tx.commit().await?;
+        }
+        Ok(gone)
+    }
+
+    pub(super) async fn forget_removal(&self, tx: &Tx, user_id: i32) -> Result<bool, DbErr> {
+        Ok(Entity::delete_by_id(user_id).exec(tx).await?.rows_affected == 1)
+    }
+}

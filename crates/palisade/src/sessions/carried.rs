@@ -1,0 +1,160 @@
+//! Sessions that the browser carries, sealed. The server remembers which have ended, and whose the signed-in ones are: a logout is one, a stolen copy of the
+//! cookie is worth nothing after it, and people still see and end their sessions.
+
+use super::{DatabaseStore, SessionStore};
+use crate::db::Database;
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use palisade_crypto::KeyRing;
+use palisade_crypto::seal::Sealer;
+use palisade_ended::{ActiveModel, Column, Entity};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+mod palisade_ended {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "palisade_ended")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub session_key: String,
+        pub until: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The sessions that one request brings along and takes back.
+pub struct CookieStore {
+    database: DatabaseStore,
+    /// How long a session lasts at the most: so long is remembered that it has ended.
+    absolute: TimeDelta,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    sessions: BTreeMap<String, (String, DateTime<Utc>)>,
+    owned: BTreeSet<String>,
+    /// What the browser must carry from now on.
+    changed: Option<String>,
+}
+
+/// What a browser keeps of one cookie is 4,096 bytes, with its name and its attributes
+/// ([RFC 6265 section 6.1](https://www.rfc-editor.org/rfc/rfc6265#section-6.1)).
+const MOST_BYTES: usize = 3_800;
+const PURPOSE: &str = "session cookies";
+
+impl CookieStore {
+    /// One that holds no session yet.
+    pub fn new(database: Database, absolute: TimeDelta) -> Self {
+        Self { database: DatabaseStore(database), absolute, held: Mutex::default() }
+    }
+
+    /// The same for a request, with the session that it brings: what is sealed for another key is none.
+    pub(super) fn with(&self, ring: &KeyRing, id: &str, sealed: &str) -> Self {
+        let opened = Sealer::new(ring, PURPOSE).open(sealed, id).ok();
+        let text = opened.and_then(|text| String::from_utf8(text.expose().clone()).ok());
+        let session = text.and_then(|text| {
+            let (ends, data) = text.split_once(' ')?;
+            Some((data.to_owned(), DateTime::from_timestamp_millis(ends.parse().ok()?)?))
+        });
+        let store = Self::new(self.database.0.clone(), self.absolute);
+        store.held().sessions.extend(session.map(|session| (id.to_owned(), session)));
+        store
+    }
+
+    /// What the browser must carry, if it is something else than before.
+    pub(super) fn changed(&self, ring: &KeyRing) -> Result<Option<String>, DbErr> {
+        let held = self.held();
+        let Some((id, (data, ends))) = held.changed.as_ref().and_then(|id| held.sessions.get_key_value(id)) else {
+            return Ok(None);
+        };
+        let sealed = Sealer::new(ring, PURPOSE).seal(format!("{} {data}", ends.timestamp_millis()).as_bytes(), id);
+        if sealed.len() <= MOST_BYTES {
+            return Ok(Some(sealed));
+        }
+        let said =
+            format!("a session of {} bytes fits in no cookie: put less in it, or set sessions.store = \"database\"", sealed.len());
+        Err(DbErr::Custom(said))
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn has_ended(&self, id: &str) -> Result<bool, DbErr> {
+        Ok(Entity::find_by_id(id).one(&self.database.0.handle()).await?.is_some())
+    }
+}
+
+#[async_trait]
+impl SessionStore for CookieStore {
+    async fn load(&self, id: &str, now: DateTime<Utc>) -> Result<Option<String>, DbErr> {
+        let found = self.held().sessions.get(id).filter(|(_, ends)| *ends > now).map(|(data, _)| data.clone());
+        if found.is_some() && self.has_ended(id).await? { Ok(None) } else { Ok(found) }
+    }
+
+    async fn create(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
+        let is_owned = self.held().owned.contains(id);
+        if is_owned {
+            // for its owner to see, and to end
+            self.database.create(id, data, expires).await?;
+        }
+        let mut held = self.held();
+        held.sessions.entry(id.to_owned()).or_insert_with(|| (data.to_owned(), expires));
+        held.changed = Some(id.to_owned());
+        Ok(())
+    }
+
+    async fn update(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
+        if let Some(session) = self.held().sessions.get_mut(id) {
+            *session = (data.to_owned(), expires);
+        } else {
+            return Ok(());
+        }
+        self.held().changed = Some(id.to_owned());
+        // where it is listed: so that its owner sees when it was used last
+        self.database.update(id, data, expires).await
+    }
+
+    async fn delete(&self, id: &str) -> Result<bool, DbErr> {
+        let was_held = self.held().sessions.remove(id).is_some();
+        let was_listed = self.database.delete(id).await?;
+        if !was_held && !was_listed {
+            return Ok(false);
+        }
+        let until = Set((Utc::now() + self.absolute).timestamp());
+        let tx = self.database.0.begin().await?;
+        let row = ActiveModel { session_key: Set(id.into()), until };
+        let once = OnConflict::column(Column::SessionKey).do_nothing().to_owned();
+        let ended = Entity::insert(row).on_conflict(once).exec_without_returning(&tx).await?;
+        tx.commit().await?;
+        Ok(ended == 1)
+    }
+
+    async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr> {
+        self.held().owned.insert(id.to_owned());
+        self.database.own(id, owner).await
+    }
+
+    async fn owned_by(&self, owner: i32, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr> {
+        self.database.owned_by(owner, now).await
+    }
+
+    async fn delete_expired(&self, now: DateTime<Utc>) -> Result<u64, DbErr> {
+        let before = self.held().sessions.len();
+        self.held().sessions.retain(|_, (_, ends)| *ends > now);
+        let after = self.held().sessions.len();
+        let tx = self.database.0.begin().await?;
+        Entity::delete_many().filter(Column::Until.lte(now.timestamp())).exec(&tx).await?;
+        tx.commit().await?;
+        Ok((before - after) as u64 + self.database.delete_expired(now).await?)
+    }
+}
