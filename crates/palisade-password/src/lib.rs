@@ -19,6 +19,9 @@
 mod formats;
 mod hasher;
 mod policy;
+mod stolen;
 
 pub use hasher::{Algorithm, Hasher, Verdict, is_usable, range_of, unusable};
 pub use policy::{Policy, Rule, UserAttributes, Violation, is_similar};
+#[doc(hidden)]
+pub use stolen::key_of as stolen_key_of;

@@ -1,3 +1,4 @@
+use crate::stolen::is_stolen;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::LazyLock;
@@ -16,9 +17,11 @@ pub enum Rule {
     NotCommon,
     /// Not only digits.
     NotNumeric,
+    /// Not among half a million passwords that were stolen and published, in upper or lower case (ASVS 6.2.12).
+    NotStolen,
 }
 
-/// The rules for new passwords. The default asks for 12 to 128 characters and all of Django's four rules (NIST 800-63B, ASVS 6.2);
+/// The rules for new passwords. The default asks for 12 to 128 characters, all of Django's four rules, and none that was stolen (NIST 800-63B, ASVS 6.2);
 /// no composition rules, because they make passwords worse.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -49,7 +52,14 @@ pub struct Violation {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self::new([Rule::MinLength(12), Rule::MaxLength(128), Rule::NotSimilarToUser, Rule::NotCommon, Rule::NotNumeric])
+        Self::new([
+            Rule::MinLength(12),
+            Rule::MaxLength(128),
+            Rule::NotSimilarToUser,
+            Rule::NotCommon,
+            Rule::NotNumeric,
+            Rule::NotStolen,
+        ])
     }
 }
 
@@ -80,7 +90,7 @@ impl Policy {
 }
 
 impl Rule {
-    /// The name that Django gives to a violation.
+    /// The name that Django gives to a violation, or a like one where it has no such rule.
     pub fn django_code(&self) -> &'static str {
         match self {
             Self::MinLength(_) => "password_too_short",
@@ -88,6 +98,7 @@ impl Rule {
             Self::NotSimilarToUser => "password_too_similar",
             Self::NotCommon => "password_too_common",
             Self::NotNumeric => "password_entirely_numeric",
+            Self::NotStolen => "password_stolen",
         }
     }
 
@@ -100,6 +111,7 @@ impl Rule {
                 (attribute.is_some(), attribute)
             }
             Self::NotCommon => (is_common(password), None),
+            Self::NotStolen => (is_stolen(password), None),
             Self::NotNumeric => (!password.is_empty() && password.chars().all(char::is_numeric), None),
         };
         is_broken.then_some(Violation { rule: self, attribute })
@@ -112,6 +124,7 @@ impl Rule {
             Self::NotSimilarToUser => "Do not use your name or e-mail address.".into(),
             Self::NotCommon => "Do not use a password that many people use.".into(),
             Self::NotNumeric => "Do not use digits alone.".into(),
+            Self::NotStolen => "Do not use a password that was stolen from some site.".into(),
         }
     }
 }
@@ -124,6 +137,7 @@ impl fmt::Display for Violation {
             Rule::NotSimilarToUser => write!(f, "This password is too similar to your {}.", self.attribute.unwrap_or("details")),
             Rule::NotCommon => f.write_str("This password is one that many people use."),
             Rule::NotNumeric => f.write_str("This password has digits only."),
+            Rule::NotStolen => f.write_str("This password was stolen from another site, and is among those that are tried first."),
         }
     }
 }

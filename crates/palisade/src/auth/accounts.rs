@@ -1,6 +1,7 @@
 use super::binding::Origin;
 use super::breached::Breached;
 use super::devices::{Devices, agent};
+use super::judging::Policies;
 use super::lockout::{Lockout, Source};
 use super::tokens::Tokens;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
@@ -17,7 +18,7 @@ use crate::views::{Error, ErrorKind, Result};
 use http::{HeaderMap, HeaderValue};
 use palisade_crypto::KeyRing;
 use palisade_crypto::user_tokens;
-use palisade_password::{Hasher, Policy, UserAttributes, Verdict, is_similar, is_usable};
+use palisade_password::{Hasher, Verdict, is_usable};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 use serde_json::json;
 use std::sync::Arc;
@@ -29,12 +30,12 @@ pub struct Accounts {
     pub(super) clock: Arc<dyn Clock>,
     ring: KeyRing,
     pub(super) hashes: HashPool,
-    policy: Policy,
+    pub(super) policies: Policies,
     pub(super) tokens: Tokens,
     pub(super) mail: Arc<MailQueue>,
     pub(crate) links: Links,
     pub(super) devices: Devices,
-    breached: Breached,
+    pub(super) breached: Breached,
     pub(super) lockout: Lockout,
     pub(crate) second_step: Arc<dyn SecondStep>,
     /// Whether those who work here need a second factor.
@@ -135,13 +136,13 @@ impl Accounts {
         let tokens = Tokens::new(database.clone(), clock.clone(), ring.clone());
         let devices = Devices::new(database.clone(), clock.clone(), transport);
         let lockout = Lockout { settings: locks.clone(), throttle, database: database.clone(), clock: clock.clone() };
-        let policy = settings.policy();
+        let policies = Policies::new(settings);
         Self {
             database,
             clock,
             ring,
             hashes,
-            policy,
+            policies,
             tokens,
             mail,
             links,
@@ -177,25 +178,6 @@ impl Accounts {
         self.hashes.done()
     }
 
-    /// A sentence for each rule of a new password.
-    pub fn password_help(&self) -> Vec<String> {
-        self.policy.help()
-    }
-
-    /// Judges a new password of a user, by the rules and by the list of stolen ones.
-    ///
-    /// # Errors
-    /// A sentence for each rule it breaks.
-    pub async fn judge(&self, password: &str, username: &str, email: &str) -> Result<(), Vec<String>> {
-        let user = UserAttributes { username, email, ..Default::default() };
-        self.policy.judge(password, &user).map_err(|broken| broken.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        // what attackers try first (ASVS 6.2.11)
-        if is_similar(password, self.links.main()) {
-            return Err(vec!["This password is too similar to the name of this site.".into()]);
-        }
-        self.breached.judge(password).await.map_err(|broken| vec![broken])
-    }
-
     /// Makes an account.
     ///
     /// # Errors
@@ -227,7 +209,6 @@ impl Accounts {
     }
 
     /// The row of an account that is not closed.
-    #[cfg(any(feature = "passkeys", feature = "social"))]
     pub(crate) async fn active(&self, id: i32) -> Result<Option<Model>> {
         Ok(Entity::find_by_id(id).one(&self.database.handle()).await?.filter(|row| row.is_active))
     }
@@ -425,7 +406,7 @@ impl Accounts {
         let Some(row) = row.map_err(|error| SignUpError::Failed(error.into()))? else {
             return Ok(false);
         };
-        self.judge(password, &row.username, &row.email).await.map_err(SignUpError::Password)?;
+        self.judge_for(&row, password).await.map_err(SignUpError::Failed)?.map_err(SignUpError::Password)?;
         let replaced = self.replace_password(row, password).await.map_err(SignUpError::Failed)?;
         let lost =
             || SignUpError::Failed(Error::new(ErrorKind::Conflict, "the password was changed by somebody else in this moment"));

@@ -15,6 +15,7 @@ mod devices;
 #[cfg(feature = "social")]
 mod enrolment;
 mod hashing;
+mod judging;
 mod links;
 mod lockout;
 mod mail_login;

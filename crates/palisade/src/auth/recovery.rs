@@ -80,7 +80,7 @@ impl Accounts {
     /// Sets a password by a link. All sessions of the account end with it, and all other links.
     pub(super) async fn reset_by_link(&self, hash: &str, password: &str, base: &str) -> Result<Used> {
         let Some(user) = self.reset_of(hash).await? else { return Ok(Used::Dead) };
-        if let Err(broken) = self.judge(password, &user.username, &user.email).await {
+        if let Err(broken) = self.judge_for(&user, password).await? {
             return Ok(Used::Refused(broken));
         }
         let encoded = self.hashes.hash(password.to_owned()).await?;

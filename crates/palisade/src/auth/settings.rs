@@ -43,6 +43,8 @@ section! {
         hasher: HasherKind = |_| HasherKind::Argon2id;
         /// Least characters of a new password, never below 8
         min_length: u64 = |_| 12;
+        /// The same for those who have a second factor, never below 8
+        min_length_with_factor: u64 = |_| 8;
         /// Rules for new passwords: similar, common, numeric; length is always judged
         validators: Vec<String> = |_| vec!["similar".into(), "common".into(), "numeric".into()];
         /// Where ranges of stolen passwords are asked for, such as `https://api.pwnedpasswords.com/range` or a mirror; none asks nobody
@@ -59,11 +61,20 @@ section! {
 impl PasswordSettings {
     /// The rules for new passwords.
     pub fn policy(&self) -> Policy {
-        let least = usize::try_from(self.min_length).unwrap_or(usize::MAX).max(8);
+        self.policy_of(self.min_length)
+    }
+
+    /// The rules for new passwords of those who have a second factor.
+    pub fn policy_with_factor(&self) -> Policy {
+        self.policy_of(self.min_length_with_factor.min(self.min_length))
+    }
+
+    fn policy_of(&self, least: u64) -> Policy {
+        let least = usize::try_from(least).unwrap_or(usize::MAX).max(8);
         let named = [("similar", Rule::NotSimilarToUser), ("common", Rule::NotCommon), ("numeric", Rule::NotNumeric)];
         let chosen =
             named.into_iter().filter(|(name, _)| self.validators.iter().any(|validator| validator == name)).map(|(_, rule)| rule);
-        Policy::new([Rule::MinLength(least), Rule::MaxLength(128)].into_iter().chain(chosen))
+        Policy::new([Rule::MinLength(least), Rule::MaxLength(128)].into_iter().chain(chosen).chain([Rule::NotStolen]))
     }
 }
 
@@ -103,7 +114,7 @@ pub const CHECKS: &[Check<PasswordSettings>] = &[
         title: "new passwords may have fewer than 8 characters",
         why: "they are found by trying all of them (ASVS 6.2.1)",
         fix: "set passwords.min_length = 12",
-        fires: |settings| settings.min_length < 8,
+        fires: |settings| settings.min_length < 8 || settings.min_length_with_factor < 8,
     },
     Check {
         id: "passwords.endless_queue",

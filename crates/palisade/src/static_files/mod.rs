@@ -40,6 +40,7 @@ impl StaticFiles {
     /// The scripts of its pages that need one.
     pub(crate) fn scripts() -> Self {
         Self::embedded(&[
+            ("password.js", include_bytes!("password.js")),
             #[cfg(feature = "passkeys")]
             ("passkey.js", include_bytes!("passkey.js")),
         ])

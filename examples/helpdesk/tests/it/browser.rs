@@ -18,6 +18,19 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
     browser.click("a.button");
     assert!(browser.path().starts_with("/account/login?next="), "{}", browser.path());
     browser.click("main a[href='/account/signup']");
+    // how strong it is, said while it is typed, and nothing is sent meanwhile
+    let requests = browser.eval("performance.getEntriesByType('resource').length");
+    for (password, said) in [
+        ("short", "Too short"),
+        ("aaaaaaaaaaaaaaaa", "Weak"),
+        ("qwertyuiop1234", "Weak"),
+        ("correct horse battery staple", "Strong"),
+    ] {
+        browser.type_into("#id_password", password);
+        assert_eq!(browser.eval("document.querySelector('#strength_said').textContent"), said, "{password}");
+    }
+    assert_eq!(browser.eval("performance.getEntriesByType('resource').length"), requests);
+    browser.picture("signup-strength");
     for (field, text) in
         [("username", "ann"), ("email", "ann@example.org"), ("password", "too short"), ("password_again", "too short")]
     {

@@ -39,15 +39,15 @@ pub(crate) struct New {
 }
 
 /// `GET /account/password`.
-pub(crate) async fn show(page: Page, visitor: Visitor) -> Result<Response> {
-    let password_help = visitor.accounts().password_help();
+pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Response> {
+    let password_help = visitor.accounts().password_help_for(user.id).await?;
     page.render("account/password.html", context! { form => Form::<Change>::blank(), password_help }).await
 }
 
 /// `POST /account/password`.
 pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Change>) -> Result<Response> {
     let accounts = visitor.accounts();
-    let values = context! { password_help => accounts.password_help() };
+    let values = context! { password_help => accounts.password_help_for(user.id).await? };
     let (change, refill) = form.into_parts();
     let Some(change) = change else {
         return Err(refill.show_with("account/password.html", values).await);
@@ -57,7 +57,8 @@ pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, for
         let refill = refill.error("new_password_again", "The two passwords differ.");
         return Err(refill.show_with("account/password.html", values).await);
     }
-    if let Err(broken) = accounts.judge(new, &user.username, &user.email).await {
+    let row = accounts.active(user.id).await?.ok_or_else(Error::forbidden)?;
+    if let Err(broken) = accounts.judge_for(&row, new).await? {
         return Err(with_rules(refill, "new_password", broken).show_with("account/password.html", values).await);
     }
     let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/password.html" };
@@ -100,7 +101,8 @@ pub(crate) async fn show_new(page: Page, visitor: Visitor, Query(link): Query<Li
     }
     let accounts = visitor.accounts();
     let Some(row) = accounts.reset_of(&LINK.hash(&visitor).await?).await? else { return dead_link(&page).await };
-    let values = context! { form => Form::<New>::blank(), username => row.username, password_help => accounts.password_help() };
+    let password_help = accounts.password_help_for(row.id).await?;
+    let values = context! { form => Form::<New>::blank(), username => row.username, password_help };
     page.render("account/new_password.html", values).await
 }
 
@@ -108,7 +110,7 @@ pub(crate) async fn show_new(page: Page, visitor: Visitor, Query(link): Query<Li
 pub(crate) async fn reset(page: Page, visitor: Visitor, headers: HeaderMap, form: Form<New>) -> Result<Response> {
     let (accounts, hash) = (visitor.accounts(), LINK.hash(&visitor).await?);
     let Some(row) = accounts.reset_of(&hash).await? else { return dead_link(&page).await };
-    let values = context! { username => row.username, password_help => accounts.password_help() };
+    let values = context! { username => row.username, password_help => accounts.password_help_for(row.id).await? };
     let (new, refill) = form.into_parts();
     let Some(new) = new else {
         return Err(refill.show_with("account/new_password.html", values).await);

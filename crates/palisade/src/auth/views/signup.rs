@@ -32,7 +32,7 @@ pub(crate) struct Confirm {
 /// `GET /account/signup`.
 pub(crate) async fn show(page: Page, visitor: Visitor) -> Result<Response> {
     let password_help = visitor.accounts().password_help();
-    page.render("account/signup.html", context! { form => Form::<SignUp>::blank(), password_help }).await
+    page.render("account/signup.html", context! { form => Form::<SignUp>::blank(), password_help, has_meter => true }).await
 }
 
 /// `POST /account/signup`. One answer, whatever is taken.

@@ -2,7 +2,7 @@ use crate::site::app;
 use chrono::TimeDelta;
 use http::StatusCode;
 use palisade::prelude::*;
-use palisade::testing::{TestDatabase, TestSite};
+use palisade::testing::{Client, TestDatabase, TestSite};
 use std::time::{Duration, Instant};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -406,4 +406,54 @@ async fn stolen_passwords_and_the_sites_name_are_refused() {
         "{}",
         closed.body
     );
+}
+
+// F025; ASVS 6.2.1, 6.2.4, 6.2.12: what was stolen is refused without asking anybody, and eight characters are enough beside a second factor only
+#[tokio::test]
+async fn stolen_passwords_are_refused_and_short_ones_need_a_factor() {
+    let site = TestSite::start(app(), &[]).await;
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    let change = async |client: &mut Client, new: &str| {
+        let fields = [("current_password", PASSWORD), ("new_password", new), ("new_password_again", new)];
+        client.submit("/account/password", "/account/password", &fields).await
+    };
+    for stolen in ["unbelievable", "QWERTYUIOP123", "1qaz2wsx3edc"] {
+        let refused = change(&mut ann, stolen).await;
+        assert!(
+            refused.status == StatusCode::UNPROCESSABLE_ENTITY && refused.body.contains("stolen from another site"),
+            "{stolen}: {}",
+            refused.body
+        );
+        assert!(!refused.body.contains(stolen), "a password is never shown again");
+    }
+    assert!(change(&mut ann, "k9#vLq2x").await.body.contains("at least 12 characters"));
+    ann.add_factor().await;
+    assert!(ann.get("/account/password").await.body.contains("at least 8 characters"));
+    assert_eq!(change(&mut ann, "k9#vLq2").await.status, StatusCode::UNPROCESSABLE_ENTITY, "seven");
+    assert_eq!(change(&mut ann, "k9#vLq2x").await.status, StatusCode::SEE_OTHER);
+}
+
+// ASVS 6.2.10, 6.4.2, 6.4.6: passwords do not age, nobody is asked for a pet's name, and no page lets those who work here set another's password
+#[tokio::test]
+async fn passwords_do_not_age_and_are_set_by_their_owner_alone() {
+    let site = TestSite::start(app(), &[]).await;
+    site.client().sign_up("ann").await;
+    site.clock().advance(chrono::TimeDelta::days(5 * 365));
+    let mut ann = site.client();
+    let done = ann.log_in("ann", PASSWORD).await;
+    assert_eq!((done.status, done.header("location")), (StatusCode::SEE_OTHER, "/"), "after five years");
+    assert_eq!(ann.get("/mine").await.body, "ann", "and no page asks for a new one");
+    for page in ["/account/signup", "/account/reset", "/account/password", "/account/factors"] {
+        let body = ann.get(page).await.body.to_lowercase();
+        for word in ["question", "mother", "maiden", "pet", "school"] {
+            assert!(!body.split(|c: char| !c.is_alphanumeric()).any(|found| found == word), "{page}: {word}");
+        }
+    }
+    // each route that takes a new password asks for the current one of the very visitor, or for a link from their mail
+    let routes = site.site().routes();
+    let paths = routes.iter().map(|route| route.path.as_str());
+    let sets: std::collections::BTreeSet<&str> = paths.filter(|path| path.contains("password") || path.contains("reset")).collect();
+    let known = ["/account/password", "/account/reset", "/account/reset/new", "/account/reset/sent"];
+    assert_eq!(sets, known.into());
 }

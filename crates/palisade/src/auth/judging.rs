@@ -1,0 +1,58 @@
+//! Judging new passwords: by rules, by the passwords that were stolen, and by the name of the site.
+
+use super::user::entity::Model;
+use super::{Accounts, PasswordSettings};
+use crate::views::Result;
+use palisade_password::{Policy, UserAttributes, is_similar};
+
+/// The rules, and those for somebody who has a second factor: their password may be shorter (NIST 800-63B-4, section 3.1.1.2).
+pub(super) struct Policies {
+    alone: Policy,
+    with_factor: Policy,
+}
+
+impl Policies {
+    pub(super) fn new(settings: &PasswordSettings) -> Self {
+        Self { alone: settings.policy(), with_factor: settings.policy_with_factor() }
+    }
+
+    fn of(&self, has_factor: bool) -> &Policy {
+        if has_factor { &self.with_factor } else { &self.alone }
+    }
+}
+
+impl Accounts {
+    /// A sentence for each rule of a new password.
+    pub fn password_help(&self) -> Vec<String> {
+        self.policies.alone.help()
+    }
+
+    /// The same for a user who may have a second factor.
+    pub(super) async fn password_help_for(&self, user_id: i32) -> Result<Vec<String>> {
+        Ok(self.policies.of(self.second_step.is_needed(user_id).await?).help())
+    }
+
+    /// Judges a new password of a user, by the rules and by the lists of stolen ones.
+    ///
+    /// # Errors
+    /// A sentence for each rule it breaks.
+    pub async fn judge(&self, password: &str, username: &str, email: &str) -> Result<(), Vec<String>> {
+        self.judge_by(&self.policies.alone, password, username, email).await
+    }
+
+    /// The same for a user who may have a second factor.
+    pub(super) async fn judge_for(&self, row: &Model, password: &str) -> Result<Result<(), Vec<String>>> {
+        let policy = self.policies.of(self.second_step.is_needed(row.id).await?);
+        Ok(self.judge_by(policy, password, &row.username, &row.email).await)
+    }
+
+    async fn judge_by(&self, policy: &Policy, password: &str, username: &str, email: &str) -> Result<(), Vec<String>> {
+        let user = UserAttributes { username, email, ..Default::default() };
+        policy.judge(password, &user).map_err(|broken| broken.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        // what attackers try first (ASVS 6.2.11)
+        if is_similar(password, self.links.main()) {
+            return Err(vec!["This password is too similar to the name of this site.".into()]);
+        }
+        self.breached.judge(password).await.map_err(|broken| vec![broken])
+    }
+}
