@@ -237,6 +237,7 @@ impl Prepared {
                     is_factor_for_staff: settings.mfa.require_for_staff,
                     transport,
                     personal_data: app.personal_data,
+                    challenge: app.login_challenge,
                     ways: login_ways(&settings),
                     home,
                 },

@@ -3,7 +3,7 @@ use super::security_txt::{SECURITY_TXT, SecurityTxt};
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
 use crate::auth::views::{again, email, locks, login, mailed, password, personal, sessions, signup};
-use crate::auth::{self, LoginWays, PersonalData};
+use crate::auth::{self, LoginChallenge, LoginWays, PersonalData};
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
 use crate::headers::{REPORTS, Reports};
@@ -44,6 +44,7 @@ pub struct App {
     pub(super) settings: Vec<(&'static str, String)>,
     pub(super) csrf_refusal: Option<CsrfRefusalPage>,
     pub(super) challenge: Option<Challenge>,
+    pub(super) login_challenge: Option<LoginChallenge>,
     pub(super) layers: Vec<Box<dyn FnOnce(Router) -> Router + Send>>,
     pub(crate) commands: Vec<SiteCommand>,
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
@@ -82,6 +83,7 @@ impl App {
             settings: Vec::new(),
             csrf_refusal: None,
             challenge: None,
+            login_challenge: None,
             layers: Vec::new(),
             commands: Vec::new(),
             personal_data: vec![Arc::new(crate::social::Identities)],
@@ -142,6 +144,19 @@ impl App {
     #[must_use]
     pub fn challenge(mut self, decide: impl Fn(&Parts) -> Option<Response> + Send + Sync + 'static) -> Self {
         self.challenge = Some(Arc::new(decide));
+        self
+    }
+
+    /// Shows a puzzle, such as a captcha or a proof of work, to whoever has tried a few passwords of a name (`lockout.challenge_after`), in place of judging
+    /// the next one. `decide` gets the headers of the login and answers with a page, or with nothing for the cookie that a solved puzzle gave. Locks
+    /// hold all the same.
+    #[must_use]
+    pub fn login_challenge<F, R>(mut self, decide: F) -> Self
+    where
+        F: Fn(HeaderMap) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Option<Response>>> + Send + 'static,
+    {
+        self.login_challenge = Some(Arc::new(move |headers| Box::pin(decide(headers))));
         self
     }
 

@@ -13,6 +13,8 @@ pub enum Event {
     LoggedIn,
     /// Tried to log in and failed.
     LoginFailed,
+    /// Tried so many passwords that the site's puzzle is asked for.
+    LoginChallenged,
     /// Asked for a code by mail, to log in.
     LoginCodeSent,
     /// Guessed too often: there is a lock.
@@ -80,6 +82,7 @@ impl fmt::Display for Event {
         f.write_str(match self {
             Self::LoggedIn => "login",
             Self::LoginFailed => "login_failed",
+            Self::LoginChallenged => "login_challenged",
             Self::LoginCodeSent => "login_code_sent",
             Self::Locked => "locked",
             Self::LockLifted => "lock_lifted",

@@ -6,7 +6,7 @@ use super::lockout::{Lockout, Source};
 use super::tokens::Tokens;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
 use super::{Factor, HashPool, Links, LockoutSettings, LoginWays, PasswordSettings, PersonalData, Rank, SecondStep, TooBusy, User};
-use super::{Held, LOGOUT_PAGE};
+use super::{Held, LOGOUT_PAGE, LoginChallenge};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
 use crate::http::client::Client;
@@ -41,6 +41,7 @@ pub struct Accounts {
     /// Whether those who work here need a second factor.
     pub(crate) is_factor_for_staff: bool,
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
+    pub(super) challenge: Option<LoginChallenge>,
     pub(crate) ways: LoginWays,
     /// Path to go to after login.
     pub(crate) home: String,
@@ -59,6 +60,7 @@ pub(crate) struct AccountParts {
     pub(crate) is_factor_for_staff: bool,
     pub(crate) transport: Transport,
     pub(crate) personal_data: Vec<Arc<dyn PersonalData>>,
+    pub(crate) challenge: Option<LoginChallenge>,
     pub(crate) ways: LoginWays,
     pub(crate) home: String,
 }
@@ -126,6 +128,7 @@ impl Accounts {
             is_factor_for_staff,
             transport,
             personal_data,
+            challenge,
             ways,
             home,
         } = parts;
@@ -152,6 +155,7 @@ impl Accounts {
             second_step,
             is_factor_for_staff,
             personal_data,
+            challenge,
             ways,
             home,
         }

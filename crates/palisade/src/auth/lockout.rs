@@ -165,6 +165,18 @@ impl Lockout {
         Ok(Ok(begun))
     }
 
+    /// Whether somebody has tried so often that the site's challenge is asked for: a softer step before a lock.
+    pub(super) async fn is_challenged(&self, username: &str, client: ClientAddress) -> bool {
+        let policy = LockPolicy { longest: self.settings.lock_secs.duration(), ..self.policy(self.settings.challenge_after, 1) };
+        let standing = self.throttle.guess(CHALLENGE, &challenged(username, client), &policy, self.now()).await;
+        matches!(standing, Standing::Locked(_))
+    }
+
+    /// Somebody has logged in: nobody is asked any more.
+    pub(super) async fn unchallenged(&self, username: &str, client: ClientAddress) {
+        self.throttle.absolve(CHALLENGE, &challenged(username, client), Absolution::All, self.now()).await;
+    }
+
     /// Counts a guess at a code that was sent by mail: five within its life.
     pub(super) async fn guess_code(&self, hash: &str, life: Duration) -> Standing {
         let policy = LockPolicy { failures: 5, window: life, lock: life, longest: life };
@@ -240,6 +252,12 @@ impl Lockout {
         audit_log::record(Event::Locked, Some(from.client), from.request_id, &detail);
         Ok(())
     }
+}
+
+const CHALLENGE: &str = "challenge";
+
+fn challenged(username: &str, client: ClientAddress) -> String {
+    format!("{} {username}", network(client.0))
 }
 
 /// Locks that are shown at once.

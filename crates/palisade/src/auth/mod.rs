@@ -10,6 +10,7 @@ mod accounts;
 mod binding;
 mod breached;
 mod ceremony;
+mod challenge;
 mod codes;
 mod devices;
 #[cfg(feature = "social")]
@@ -35,6 +36,7 @@ mod ways;
 pub(crate) use accounts::AccountParts;
 use accounts::Attempt;
 pub use accounts::{Accounts, NewUser, SignUpError};
+pub(crate) use challenge::LoginChallenge;
 pub use hashing::{HashPool, TooBusy};
 pub(crate) use links::Links;
 pub(crate) use lockout::Guess;

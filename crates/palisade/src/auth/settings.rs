@@ -132,6 +132,8 @@ section! {
     LockoutSettings("lockout") {
         /// Wrong passwords for one name from one network, within the window, after which there is a lock
         failures: u64 = |_| 5;
+        /// Passwords for one name from one network, within the window, after which the site's challenge is asked for, where it has one
+        challenge_after: u64 = |_| 3;
         /// Seconds in which they are counted together
         window_secs: Secs = |_| Secs(60);
         /// Seconds that a lock holds; each further one holds twice as long

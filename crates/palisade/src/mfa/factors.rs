@@ -21,7 +21,10 @@ mod totp {
         #[sea_orm(column_type = "Text")]
         pub sealed: String,
         pub is_confirmed: bool,
+        /// Of those that count: the last counter.
         pub last_step: i64,
+        /// Whether it counts its codes, in place of looking at the clock.
+        pub counts: bool,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -77,10 +80,15 @@ impl Factors {
     }
 
     /// Makes the secret of an app, which is a factor when its first code was typed. It takes the place of one that was not.
-    pub(super) async fn begin(&self, user: &User) -> Result<bool> {
+    pub(super) async fn begin(&self, user: &User, counts: bool) -> Result<bool> {
         let sealed = Sealer::new(&self.ring, PURPOSE).seal(Authenticator::new_secret().expose(), &place(user.id));
-        let row =
-            totp::ActiveModel { user_id: Set(user.id), sealed: Set(sealed.clone()), is_confirmed: Set(false), last_step: Set(0) };
+        let row = totp::ActiveModel {
+            user_id: Set(user.id),
+            sealed: Set(sealed.clone()),
+            is_confirmed: Set(false),
+            last_step: Set(if counts { -1 } else { 0 }),
+            counts: Set(counts),
+        };
         let tx = self.database.begin().await?;
         self.forget_unproven_app(&tx, user.id).await?;
         let keep = OnConflict::column(totp::Column::UserId).do_nothing().to_owned();
@@ -92,7 +100,8 @@ impl Factors {
 
     /// The app whose secret may be shown: it is not a factor yet.
     pub(super) async fn begun(&self, user: &User, site: &str) -> Result<Option<Authenticator>> {
-        Ok(self.secret(user.id, false).await?.map(|(secret, _)| Authenticator::of(&secret, site, &user.username)))
+        let kept = self.secret(user.id, false).await?;
+        Ok(kept.map(|(secret, row)| Authenticator::of(&secret, site, &user.username).counting(row.counts)))
     }
 
     /// Makes the app a factor if the code is right, and says the recovery codes, which nobody can say again.
@@ -132,17 +141,20 @@ impl Factors {
     }
 
     async fn step(&self, user: &User, code: &str, is_confirmed: bool) -> Result<Option<i64>> {
-        let Some((secret, last)) = self.secret(user.id, is_confirmed).await? else { return Ok(None) };
-        let step = Authenticator::of(&secret, "", &user.username).step_of(code, self.clock.now().timestamp());
-        Ok(step.filter(|step| *step > last))
+        let Some((secret, row)) = self.secret(user.id, is_confirmed).await? else { return Ok(None) };
+        let app = Authenticator::of(&secret, "", &user.username);
+        if row.counts {
+            return Ok(app.counter_of(code, row.last_step));
+        }
+        Ok(app.step_of(code, self.clock.now().timestamp()).filter(|step| *step > row.last_step))
     }
 
-    /// The secret of a user's app, and the last step whose code was used.
-    async fn secret(&self, user_id: i32, is_confirmed: bool) -> Result<Option<(Secret<Vec<u8>>, i64)>> {
+    /// The secret of a user's app, and what is kept with it.
+    async fn secret(&self, user_id: i32, is_confirmed: bool) -> Result<Option<(Secret<Vec<u8>>, totp::Model)>> {
         let row = totp::Entity::find_by_id(user_id).one(&self.database.handle()).await?;
         let Some(row) = row.filter(|row| row.is_confirmed == is_confirmed) else { return Ok(None) };
         let secret = Sealer::new(&self.ring, PURPOSE).open(&row.sealed, &place(user_id));
-        Ok(Some((secret.map_err(|error| crate::views::Error::bug(error.to_string()))?, row.last_step)))
+        Ok(Some((secret.map_err(|error| crate::views::Error::bug(error.to_string()))?, row)))
     }
 
     /// New recovery codes; the old ones are dead.

@@ -5,7 +5,7 @@ use sea_orm_migration::{MigrationName, MigrationTrait};
 
 /// The tables of second factors.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Create), Box::new(CreatePasskeys), Box::new(CreateRemovals)]
+    vec![Box::new(Create), Box::new(CreatePasskeys), Box::new(CreateRemovals), Box::new(AddCounters)]
 }
 
 struct Create;
@@ -106,5 +106,26 @@ impl MigrationTrait for CreateRemovals {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.drop_table(Table::drop().table("palisade_factor_removal").to_owned()).await
+    }
+}
+
+/// Of apps and keys that count their codes.
+struct AddCounters;
+
+impl MigrationName for AddCounters {
+    fn name(&self) -> &str {
+        "mfa_0004_palisade_totp_counts"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for AddCounters {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let column = ColumnDef::new("counts").boolean().not_null().default(false).to_owned();
+        manager.alter_table(Table::alter().table("palisade_totp").add_column(column).to_owned()).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.alter_table(Table::alter().table("palisade_totp").drop_column("counts").to_owned()).await
     }
 }

@@ -37,3 +37,21 @@ fn a_code_is_good_for_its_step_and_the_two_beside_it() {
     let (path, width) = app.picture().expect("a picture");
     assert!(width > 20 && path.starts_with("M0 0h1v1h-1z"), "the corner is dark");
 }
+
+// F029; RFC 4226 section 7: the counters behind the last one, ten at the most, and never one again
+#[test]
+fn a_counted_code_is_good_behind_the_last_one() {
+    let token = Authenticator::of(&Secret::new(b"12345678901234567890".to_vec()), "desk", "ann").counting(true);
+    for (code, last, counter) in [
+        ("755224", -1, Some(0)),
+        ("287082", 0, Some(1)),
+        ("520489", -1, Some(9)),
+        ("287082", 1, None),
+        ("755224", 5, None),
+        ("520489", -2, None),
+        ("", 0, None),
+        ("75522", -1, None),
+    ] {
+        assert_eq!(token.counter_of(code, last), counter, "{code} behind {last}");
+    }
+}

@@ -30,6 +30,11 @@ pub(crate) struct FirstCode {
 }
 
 #[derive(Form)]
+pub(crate) struct Begin {
+    counts: bool,
+}
+
+#[derive(Form)]
 pub(crate) struct Nothing {}
 
 /// The factors of the site that a visitor came to.
@@ -116,10 +121,10 @@ pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Res
 }
 
 /// `POST /account/factors/app`: begins to add an app.
-pub(crate) async fn begin(visitor: Visitor, user: User, form: Form<Nothing>) -> Result<Response> {
-    form.valid_or_show("account/factors.html").await?;
+pub(crate) async fn begin(visitor: Visitor, user: User, form: Form<Begin>) -> Result<Response> {
+    let begin = form.into_parts().0.ok_or_else(Error::not_found)?;
     may_change_factors(&visitor, &user).await?;
-    if !factors(&visitor)?.begin(&user).await? {
+    if !factors(&visitor)?.begin(&user, begin.counts).await? {
         return Err(Error::new(ErrorKind::Conflict, "There is an authenticator app already. Remove it first."));
     }
     Ok(redirect_to("/account/factors/app"))

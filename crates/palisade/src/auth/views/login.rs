@@ -63,9 +63,16 @@ pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login
     let accounts = visitor.accounts();
     // the name as sign-up normalised it: somebody who typed it in another Unicode form is the same person
     let username: String = unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
+    if let Some(puzzle) = accounts.challenge(&username, visitor.client(), &headers).await? {
+        audit(&visitor, Event::LoginChallenged, &format!("agent {}", agent(&headers)));
+        return Ok(puzzle);
+    }
     let from = source(&visitor, &headers);
     let row = match accounts.attempt(from, &username, login.password.expose()).await? {
-        Attempt::Welcome(row) => row,
+        Attempt::Welcome(row) => {
+            accounts.is_let_in(&username, visitor.client()).await;
+            row
+        }
         Attempt::Locked(wait) => return Err(locked(refill, wait, "account/login.html", ways(&visitor)).await),
         Attempt::Refused { is_known } => {
             // people type passwords into the wrong field: what is no name here is not written down

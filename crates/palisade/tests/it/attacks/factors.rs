@@ -278,3 +278,23 @@ async fn lost_factors_are_removed_after_a_day_of_silence() {
     ann.mail_to("ann@example.org").await;
     assert!(site.site().mail().kept().iter().any(|mail| mail.text.contains("as was said a day ago")));
 }
+
+// F029; ASVS 6.5.1: a token that counts its codes, by a generator that is not ours in its place here: RFC 4226's codes are those of steps
+#[tokio::test]
+async fn a_token_counts_its_codes() {
+    let site = TestSite::start(app(), &[]).await;
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    ann.submit("/account/factors", "/account/factors/app", &[("counts", "on")]).await;
+    let page = ann.get("/account/factors/app").await.body;
+    let secret = page.split_once("id=\"secret\">").unwrap().1.split('<').next().unwrap().to_owned();
+    let code = |counter: i64| palisade::mfa::code_at(&secret, counter * 30).unwrap();
+    let added = ann.submit("/account/factors/app", "/account/factors/app/confirm", &[("code", &code(0))]).await;
+    assert_eq!(added.status, StatusCode::OK, "{}", added.body);
+    for (counter, works) in [(0, false), (4, true), (4, false), (3, false), (15, false), (14, true)] {
+        let mut client = site.client();
+        client.log_in("ann", PASSWORD).await;
+        let done = second(&mut client, &code(counter)).await;
+        assert_eq!(done.status == StatusCode::SEE_OTHER, works, "the code of {counter}");
+    }
+}

@@ -304,3 +304,34 @@ async fn a_full_pool_wipes_out_no_guesses() {
     }
     assert_eq!(guess(&mut attacker, "ann", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
 }
+
+// F088; ASVS 6.3.1: a site's own puzzle stands between a few tries and a lock, and no password is looked at before it is solved
+#[tokio::test]
+async fn a_puzzle_is_asked_for_before_a_lock() {
+    let puzzle = async |headers: http::HeaderMap| {
+        let has_solved = headers.get("cookie").is_some_and(|value| value.to_str().unwrap_or_default().contains("solved=yes"));
+        let page = axum::response::IntoResponse::into_response((StatusCode::FORBIDDEN, axum::response::Html("solve this")));
+        Ok((!has_solved).then_some(page))
+    };
+    let site = TestSite::start(app().login_challenge(puzzle), &[]).await;
+    site.client().sign_up("ann").await;
+    let mut thief = site.client();
+    for _ in 0..3 {
+        assert_eq!(thief.log_in("ann", "a wrong password").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let hashes = site.site().accounts().hashes_done();
+    let asked = thief.log_in("ann", PASSWORD).await;
+    assert_eq!((asked.status, asked.body.as_str()), (StatusCode::FORBIDDEN, "solve this"), "the right one is not looked at either");
+    assert!(has_event(&asked, "login_challenged") && site.site().accounts().hashes_done() == hashes, "{:?}", asked.events());
+    assert_eq!(
+        site.client().log_in("bob", PASSWORD).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "another name is not asked yet"
+    );
+    let elsewhere = site.client().from_address("192.0.2.7".parse().unwrap()).log_in("ann", PASSWORD).await;
+    assert_eq!(elsewhere.status, StatusCode::SEE_OTHER, "nor is another network");
+    thief.cookies().insert("solved".into(), "yes".into());
+    assert_eq!(thief.log_in("ann", "a wrong password").await.status, StatusCode::UNPROCESSABLE_ENTITY, "solved");
+    assert_eq!(thief.log_in("ann", "a wrong password").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(thief.log_in("ann", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS, "the lock holds all the same");
+}
