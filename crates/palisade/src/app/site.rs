@@ -104,14 +104,29 @@ impl Site {
 impl Site {
     /// Removes the factors that were said to be lost a day ago, ends the sessions of those who had them, and tells them.
     pub(crate) async fn remove_lost_factors(&self) -> Result<usize> {
-        let gone = self.factors.remove_due().await?;
-        for user_id in &gone {
-            self.sessions.end_all(*user_id, None).await?;
-            let told = "The second factors were removed, as was said a day ago: a password is enough until you add a new one. All sessions have ended.";
-            self.accounts.tell_by_id(*user_id, told, &self.accounts.links.main_base()).await?;
+        let mut gone = 0;
+        for user_id in self.factors.due().await? {
+            match self.remove_lost(user_id).await {
+                Ok(is_gone) => gone += usize::from(is_gone),
+                Err(error) => tracing::warn!(target: "palisade", ?error, user_id, "lost factors were not removed yet"),
+            }
+        }
+        Ok(gone)
+    }
+
+    async fn remove_lost(&self, user_id: i32) -> Result<bool> {
+        let told = "The second factors were removed, as was said a day ago: a password is enough until you add a new one. All sessions have ended.";
+        // first, so that none outlives them whatever happens here
+        self.sessions.end_all(user_id, None).await?;
+        let tx = self.database.begin().await?;
+        let is_gone = self.factors.remove_lost(&tx, user_id).await?;
+        if is_gone {
+            self.accounts.tell_in(&tx, user_id, told, &self.accounts.links.main_base()).await?;
+            tx.commit().await?;
+            self.mail.wake();
             audit_log::record(Event::FactorRemoved, None, "", &format!("user {user_id}, a day after it was said"));
         }
-        Ok(gone.len())
+        Ok(is_gone)
     }
 
     /// The same, as the server does every ten minutes. For tests.

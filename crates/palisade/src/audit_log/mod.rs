@@ -33,6 +33,8 @@ pub enum Event {
     LoginAdded,
     /// Removed a login by another site.
     LoginRemoved,
+    /// Is said to have lost all second factors, which will be removed.
+    FactorRemovalBegun,
     /// Logged in with a second factor that was said to be lost: it stays.
     FactorKept,
     /// Used up a recovery code.
@@ -90,6 +92,7 @@ impl fmt::Display for Event {
             Self::SecondStepFailed => "second_step_failed",
             Self::FactorAdded => "factor_added",
             Self::FactorRemoved => "factor_removed",
+            Self::FactorRemovalBegun => "factor_removal_begun",
             Self::FactorKept => "factor_kept",
             Self::LoginAdded => "login_added",
             Self::LoginRemoved => "login_removed",

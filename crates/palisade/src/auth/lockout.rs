@@ -188,7 +188,7 @@ impl Lockout {
     pub(super) async fn ask_mail(&self, address: &str, client: ClientAddress, device: Option<&str>) -> Option<Duration> {
         let counted = match device {
             Some(device) => vec![("mail and browser", device.to_owned(), 10)],
-            None => vec![("mail and network", format!("{} {address}", network(client.0)), 5), ("mail", address.to_owned(), 20)],
+            None => vec![("mail and network", format!("{} {address}", network(client.0)), 5), ("mail", address.to_owned(), 100)],
         };
         for (kind, who, most) in counted {
             let hour = Duration::from_secs(3600);

@@ -189,13 +189,19 @@ impl Accounts {
     }
 
     /// Tells a user what happened to the account.
+    #[cfg(any(feature = "passkeys", feature = "social"))]
     pub(crate) async fn tell_by_id(&self, id: i32, what: &str, base: &str) -> Result<()> {
-        let Some(user) = Entity::find_by_id(id).one(&self.database.handle()).await? else { return Ok(()) };
         let tx = self.database.begin().await?;
-        self.tell(&tx, &user, &user.email, what, base).await?;
+        self.tell_in(&tx, id, what, base).await?;
         tx.commit().await?;
         self.mail.wake();
         Ok(())
+    }
+
+    /// The same as part of a transaction.
+    pub(crate) async fn tell_in(&self, tx: &Tx, id: i32, what: &str, base: &str) -> Result<()> {
+        let Some(user) = Entity::find_by_id(id).one(tx).await? else { return Ok(()) };
+        Ok(self.tell(tx, &user, &user.email, what, base).await?)
     }
 
     /// Tells the owner of an account what has changed.

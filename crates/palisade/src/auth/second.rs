@@ -96,6 +96,8 @@ impl Accounts {
     pub(super) async fn hold(&self, session: &Session, held: Held) -> Result<()> {
         session.renew().await?;
         let Held { account, next, is_by_another_site, logout_page } = held;
+        // a session that a browser carries has no room for more
+        let next = next.filter(|next| next.len() <= 1_000);
         let (hash, at) = (account.session_hash(self.ring()), self.clock.now().timestamp());
         let pending = Pending { id: account.id, hash, at, next, is_by_another_site, logout_page };
         session.insert(PENDING, pending).await

@@ -43,8 +43,8 @@ section! {
         hasher: HasherKind = |_| HasherKind::Argon2id;
         /// Least characters of a new password, never below 8
         min_length: u64 = |_| 12;
-        /// The same for those who have a second factor, never below 8
-        min_length_with_factor: u64 = |_| 8;
+        /// The same for those who have a second factor, never below 8; none means 8, or min_length where that is more than 12
+        min_length_with_factor: Option<u64> = |_| None;
         /// Rules for new passwords: similar, common, numeric; length is always judged
         validators: Vec<String> = |_| vec!["similar".into(), "common".into(), "numeric".into()];
         /// Where ranges of stolen passwords are asked for, such as `https://api.pwnedpasswords.com/range` or a mirror; none asks nobody
@@ -66,7 +66,8 @@ impl PasswordSettings {
 
     /// The rules for new passwords of those who have a second factor.
     pub fn policy_with_factor(&self) -> Policy {
-        self.policy_of(self.min_length_with_factor.min(self.min_length))
+        let usual = if self.min_length > 12 { self.min_length } else { 8 };
+        self.policy_of(self.min_length_with_factor.unwrap_or(usual).min(self.min_length))
     }
 
     fn policy_of(&self, least: u64) -> Policy {
@@ -114,7 +115,7 @@ pub const CHECKS: &[Check<PasswordSettings>] = &[
         title: "new passwords may have fewer than 8 characters",
         why: "they are found by trying all of them (ASVS 6.2.1)",
         fix: "set passwords.min_length = 12",
-        fires: |settings| settings.min_length < 8 || settings.min_length_with_factor < 8,
+        fires: |settings| settings.min_length < 8 || settings.min_length_with_factor.is_some_and(|least| least < 8),
     },
     Check {
         id: "passwords.endless_queue",

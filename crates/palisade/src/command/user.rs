@@ -63,7 +63,7 @@ async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
     let Some(id) = site.accounts().tell_by_name(username, told).await? else { return Err(unknown(username)) };
     if !is_now {
         site.factors.remove_at(id, due).await?;
-        audit_log::record(Event::FactorRemoved, None, "", &format!("{username}, by command, on {when}"));
+        audit_log::record(Event::FactorRemovalBegun, None, "", &format!("{username}, by command, on {when}"));
         return Ok(format!(
             "the second factors of {username} are removed on {when}, unless their owner logs in with one before; a mail says so\n"
         ));
@@ -71,6 +71,7 @@ async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
     site.factors.remove(id).await?;
     audit_log::record(Event::FactorRemoved, None, "", &format!("{username}, by command"));
     let ended = site.sessions.end_all(id, None).await?;
+    site.sessions.settle().await;
     Ok(format!("{username} has no second factor any more; {ended} session(s) ended, and a mail says so\n"))
 }
 
@@ -86,6 +87,7 @@ async fn remove_logins(site: &Site, username: &str) -> Outcome {
     let removed = Identities.forget(&site.database, id).await?;
     audit_log::record(Event::LoginRemoved, None, "", &format!("{username} ({removed}), by command"));
     let ended = site.sessions.end_all(id, None).await?;
+    site.sessions.settle().await;
     Ok(format!("{removed} login(s) by other sites removed from {username}; {ended} session(s) ended, and a mail says so\n"))
 }
 
@@ -106,6 +108,7 @@ async fn sign_out(site: &Site, username: &str) -> Outcome {
     reachable(site)?;
     let Some(id) = site.accounts().id_of(username).await? else { return Err(unknown(username)) };
     let ended = site.sessions.end_all(id, None).await?;
+    site.sessions.settle().await;
     audit_log::record(Event::SessionsEnded, None, "", &format!("{username} ({ended}), by command"));
     Ok(format!("{ended} session(s) of {username} ended\n"))
 }

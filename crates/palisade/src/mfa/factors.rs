@@ -114,6 +114,7 @@ impl Factors {
             return Ok(None);
         }
         let codes = self.put_codes(&tx, user.id).await?;
+        self.forget_removal(&tx, user.id).await?;
         tx.commit().await?;
         Ok(Some(codes))
     }

@@ -126,6 +126,7 @@ impl Factors {
         };
         let tx = self.database.begin().await?;
         self.forget_unproven_app(&tx, user.id).await?;
+        self.forget_removal(&tx, user.id).await?;
         if let Err(error) = Entity::insert(row).exec_without_returning(&tx).await {
             let is_known = matches!(crate::db::failure(&error), crate::db::DbFailure::Duplicate);
             return if is_known { Ok(None) } else { Err(error.into()) };

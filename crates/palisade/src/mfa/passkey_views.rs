@@ -178,6 +178,7 @@ pub(crate) async fn answer(visitor: Visitor, headers: HeaderMap, form: Form<Answ
     };
     if is_signed {
         let Some(user) = visitor.user().await?.filter(|user| user.id == user_id) else { return refused(&visitor, &way_back).await };
+        nothing_is_lost(&visitor, user).await?;
         visitor.factor_proven().await?;
         audit(&visitor, Event::ProvenAgain, &user.username);
         let next = asked.next.and_then(|next| RedirectTarget::from_input(&next));

@@ -49,22 +49,23 @@ impl Factors {
         Ok(kept)
     }
 
-    /// Removes what is due, and says whose factors are gone. Of several instances, one does it.
-    pub(crate) async fn remove_due(&self) -> Result<Vec<i32>> {
-        let now = self.clock.now().timestamp();
-        let due = Entity::find().filter(Column::Due.lte(now)).all(&self.database.handle()).await?;
-        let mut gone = Vec::new();
-        for row in due {
-            let tx = self.database.begin().await?;
-            if self.forget_removal(&tx, row.user_id).await? {
-                crate::auth::SecondStep::forget(self, &tx, row.user_id).await?;
-                gone.push(row.user_id);
-            }
-            tx.commit().await?;
-        }
-        Ok(gone)
+    /// Whose factors are to be removed by now.
+    pub(crate) async fn due(&self) -> Result<Vec<i32>> {
+        let due = Entity::find().filter(Column::Due.lte(self.clock.now().timestamp()));
+        Ok(due.all(&self.database.handle()).await?.into_iter().map(|row| row.user_id).collect())
     }
 
+    /// Removes them. `false` if somebody else was faster, or their owner has one after all.
+    pub(crate) async fn remove_lost(&self, tx: &Tx, user_id: i32) -> Result<bool> {
+        let due = Entity::delete_by_id(user_id).filter(Column::Due.lte(self.clock.now().timestamp()));
+        let is_due = due.exec(tx).await?.rows_affected == 1;
+        if is_due {
+            crate::auth::SecondStep::forget(self, tx, user_id).await?;
+        }
+        Ok(is_due)
+    }
+
+    /// Nothing is lost: there is a factor that was proven just now.
     pub(super) async fn forget_removal(&self, tx: &Tx, user_id: i32) -> Result<bool, DbErr> {
         Ok(Entity::delete_by_id(user_id).exec(tx).await?.rows_affected == 1)
     }

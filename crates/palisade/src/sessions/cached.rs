@@ -2,22 +2,23 @@
 //! comes back.
 
 use super::{DatabaseStore, SessionStore};
-use crate::storage::redis::Redis;
+use crate::storage::redis::{Away, Redis};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use palisade_crypto::random;
 use redis::{AsyncCommands, Script};
 use sea_orm::DbErr;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Sessions in the database, with copies in Redis that all instances read.
 ///
 /// A change goes to the database and takes the copy away; who finds none leaves a mark, reads the database, and puts the copy in the place of its own mark,
 /// so that what was read before a change never comes after it. While Redis is away, the database answers; copies that could not be taken away then
-/// are taken away as soon as it answers, and before this instance reads one again; no copy is older than a minute.
+/// are taken away as soon as it answers, and before this instance reads one again. No copy is older than a minute: so long an instance that still reaches a
+/// Redis which another one has lost may serve a session that was ended there.
 pub struct CachedStore {
     database: DatabaseStore,
     copies: Arc<Copies>,
@@ -26,10 +27,12 @@ pub struct CachedStore {
 struct Copies {
     redis: Redis,
     fill: Script,
-    /// Copies that are still to be taken away.
-    owed: Mutex<BTreeSet<String>>,
+    /// Copies that are still to be taken away, and since when.
+    owed: Mutex<BTreeMap<String, Instant>>,
+    /// While something is owed, no copy is read.
     is_owing: AtomicBool,
-    paying: tokio::sync::Mutex<()>,
+    /// When Redis did not answer last: nobody asks it for a moment then.
+    failed: Mutex<Option<Instant>>,
 }
 
 /// Puts a copy in the place of a mark, if the mark is still there.
@@ -42,41 +45,54 @@ return 1
 const KEPT_MILLIS: u64 = 60_000;
 /// How long a mark waits for its copy.
 const MARK_MILLIS: u64 = 5_000;
-/// Between two tries to take away what is owed.
-const BETWEEN: Duration = Duration::from_millis(500);
-/// Copies that are owed at the most; with more, Redis was away for long, and all copies have ended by themselves.
-const MOST_OWED: usize = 100_000;
+/// After it no copy is left that was there before.
+const FORGOTTEN: Duration = Duration::from_millis(KEPT_MILLIS + MARK_MILLIS);
+/// Between two tries to reach a Redis that did not answer.
+const REST: Duration = Duration::from_secs(1);
+/// Copies that are taken away at once.
+const CHUNK: usize = 1_000;
 
 fn key(id: &str) -> String {
     format!("palisade:session:{id}")
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl CachedStore {
-    /// Sessions of this database, with copies in the Redis at this URL.
+    /// Sessions of this database, with copies in the Redis (7 or later) at this URL.
     ///
     /// # Errors
     /// A URL that is none.
     pub fn new(database: DatabaseStore, url: &str) -> Result<Self, String> {
         let redis = Redis::new(url).map_err(|away| away.0)?;
-        let (owed, is_owing, paying) = Default::default();
-        Ok(Self { database, copies: Arc::new(Copies { redis, fill: Script::new(FILL), owed, is_owing, paying }) })
+        let (owed, is_owing, failed) = Default::default();
+        Ok(Self { database, copies: Arc::new(Copies { redis, fill: Script::new(FILL), owed, is_owing, failed }) })
+    }
+
+    /// Takes a copy away, now or as soon as Redis answers; also if whoever asks for it goes away meanwhile.
+    async fn take_away(&self, id: &str) {
+        let (copies, id) = (self.copies.clone(), id.to_owned());
+        let _ = tokio::spawn(async move { copies.take_away(id).await }).await;
     }
 }
 
 impl Copies {
-    /// The copy of a session with its end, or the mark that this question has left.
+    /// The copy of a session with its end, or the mark that this question has left. Nothing while Redis is away, or something is owed.
     async fn copy(&self, id: &str) -> Option<Result<(i64, String), String>> {
-        self.pay().await?;
+        if self.is_owing.load(Ordering::Acquire) || self.rests() {
+            return None;
+        }
         let mark = format!("mark {}", random::nonce());
         let found = self.redis.ask(async |mut connection| {
             let mut wanted = redis::cmd("SET");
             wanted.arg(key(id)).arg(&mark).arg("NX").arg("GET").arg("PX").arg(MARK_MILLIS);
             wanted.query_async::<Option<String>>(&mut connection).await
         });
-        match found.await {
-            Ok(None) => Some(Err(mark)),
-            Ok(Some(text)) => text.split_once(' ').and_then(|(end, data)| Some(Ok((end.parse().ok()?, data.to_owned())))),
-            Err(_) => None,
+        match self.noted(found.await)? {
+            None => Some(Err(mark)),
+            Some(text) => text.split_once(' ').and_then(|(end, data)| Some(Ok((end.parse().ok()?, data.to_owned())))),
         }
     }
 
@@ -88,46 +104,71 @@ impl Copies {
             call.invoke_async::<i64>(&mut connection).await
         });
         // without it, the database is asked again
-        let _ = filled.await;
+        self.noted(filled.await);
     }
 
-    /// Takes a copy away, now or as soon as Redis answers.
-    async fn take_away(self: &Arc<Self>, id: &str) {
-        if self.redis.ask(async |mut connection| connection.del::<_, i64>(key(id)).await).await.is_err() {
-            self.owe([id.to_owned()]);
-            let copies = self.clone();
-            tokio::spawn(async move {
-                while copies.pay().await.is_none() {
-                    tokio::time::sleep(BETWEEN).await;
+    fn rests(&self) -> bool {
+        lock(&self.failed).is_some_and(|at| at.elapsed() < REST)
+    }
+
+    /// An answer, if there is one. When Redis goes and when it comes back is logged.
+    fn noted<T>(&self, answer: Result<T, Away>) -> Option<T> {
+        let mut failed = lock(&self.failed);
+        match answer {
+            Ok(answer) => {
+                if failed.take().is_some() {
+                    tracing::info!(target: "palisade", "Redis answers again: sessions have copies");
                 }
-            });
+                Some(answer)
+            }
+            Err(away) => {
+                if failed.replace(Instant::now()).is_none() {
+                    tracing::warn!(target: "palisade", why = away.0, "Redis does not answer: sessions are read from the database");
+                }
+                None
+            }
         }
     }
 
-    fn owe(&self, ids: impl IntoIterator<Item = String>) {
-        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
-        owed.extend(ids);
-        while owed.len() > MOST_OWED {
-            owed.pop_first();
+    async fn take_away(self: Arc<Self>, id: String) {
+        let is_first = !self.is_owing.load(Ordering::Acquire);
+        if is_first && !self.rests() && self.removed(vec![key(&id)]).await {
+            return;
         }
-        self.is_owing.store(true, Ordering::Release);
+        lock(&self.owed).insert(id, Instant::now());
+        // one of those who owe pays for all
+        if !self.is_owing.swap(true, Ordering::AcqRel) {
+            self.pay().await;
+        }
     }
 
-    /// Takes away what is owed. None while that cannot be done: no copy is read then.
-    async fn pay(&self) -> Option<()> {
-        if !self.is_owing.load(Ordering::Acquire) {
-            return Some(());
-        }
-        let _alone = self.paying.lock().await;
-        let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
-        let keys: Vec<String> = owed.iter().map(|id| key(id)).collect();
-        if !keys.is_empty() && self.redis.ask(async |mut connection| connection.del::<_, i64>(keys).await).await.is_err() {
-            self.owe(owed);
-            return None;
-        }
-        let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
-        self.is_owing.store(!owed.is_empty(), Ordering::Release);
-        owed.is_empty().then_some(())
+    async fn removed(&self, keys: Vec<String>) -> bool {
+        let removed = self.redis.ask(async |mut connection| connection.del::<_, i64>(keys).await);
+        self.noted(removed.await).is_some()
+    }
+
+    /// Takes away what is owed, or waits until it is gone by itself.
+    async fn pay(self: Arc<Self>) {
+        tokio::spawn(async move {
+            loop {
+                let asked = Instant::now();
+                let due: BTreeSet<String> = {
+                    let mut owed = lock(&self.owed);
+                    owed.retain(|_, since| since.elapsed() < FORGOTTEN);
+                    if owed.is_empty() {
+                        self.is_owing.store(false, Ordering::Release);
+                        return;
+                    }
+                    owed.keys().take(CHUNK).cloned().collect()
+                };
+                if self.removed(due.iter().map(|id| key(id)).collect()).await {
+                    let mut owed = lock(&self.owed);
+                    owed.retain(|id, since| *since >= asked || !due.contains(id));
+                } else {
+                    tokio::time::sleep(REST).await;
+                }
+            }
+        });
     }
 }
 
@@ -149,20 +190,26 @@ impl SessionStore for CachedStore {
 
     async fn create(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
         self.database.create(id, data, expires).await?;
-        self.copies.take_away(id).await;
+        self.take_away(id).await;
         Ok(())
     }
 
     async fn update(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
         self.database.update(id, data, expires).await?;
-        self.copies.take_away(id).await;
+        self.take_away(id).await;
         Ok(())
     }
 
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {
         let was_there = self.database.delete(id).await?;
-        self.copies.take_away(id).await;
+        self.take_away(id).await;
         Ok(was_there)
+    }
+
+    async fn settle(&self) {
+        while self.copies.is_owing.load(Ordering::Acquire) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr> {

@@ -125,17 +125,18 @@ impl SessionStore for CookieStore {
     }
 
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {
-        let was_held = self.held().sessions.remove(id).is_some();
-        let was_listed = self.database.delete(id).await?;
+        let was_held = self.held().sessions.contains_key(id);
+        let tx = self.database.0.begin().await?;
+        let was_listed = DatabaseStore::delete_in(&tx, id).await?;
         if !was_held && !was_listed {
             return Ok(false);
         }
         let until = Set((Utc::now() + self.absolute).timestamp());
-        let tx = self.database.0.begin().await?;
         let row = ActiveModel { session_key: Set(id.into()), until };
         let once = OnConflict::column(Column::SessionKey).do_nothing().to_owned();
         let ended = Entity::insert(row).on_conflict(once).exec_without_returning(&tx).await?;
         tx.commit().await?;
+        self.held().sessions.remove(id);
         Ok(ended == 1)
     }
 

@@ -66,6 +66,13 @@ impl Sessions {
     }
 }
 
+impl Sessions {
+    /// Waits until what was ended is ended on every instance, for a program that stops then.
+    pub(crate) async fn settle(&self) {
+        self.store.settle().await;
+    }
+}
+
 impl Session {
     /// The sessions of the user that this one belongs to.
     pub(crate) async fn siblings(&self, owner: i32) -> Result<Vec<OwnSession>> {

@@ -1,4 +1,4 @@
-use crate::db::Database;
+use crate::db::{Database, Tx};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{OnConflict, Query};
@@ -32,6 +32,9 @@ pub trait SessionStore: Send + Sync {
     /// # Errors
     /// When it could not be ended.
     async fn delete(&self, id: &str) -> Result<bool, DbErr>;
+
+    /// Waits until what was ended is ended everywhere, for a program that stops then.
+    async fn settle(&self) {}
 
     /// Writes down whose a session is going to be, so that its owner can see and end it. For one that is about to be made.
     ///
@@ -95,6 +98,12 @@ use palisade_session::{ActiveModel as Owned, Column as OwnedColumn, Entity as Ow
 pub struct DatabaseStore(pub Database);
 
 impl DatabaseStore {
+    pub(super) async fn delete_in(tx: &Tx, id: &str) -> Result<bool, DbErr> {
+        let deleted = Entity::delete_many().filter(Column::SessionKey.eq(id)).exec(tx).await?;
+        OwnedEntity::delete_by_id(id).exec(tx).await?;
+        Ok(deleted.rows_affected > 0)
+    }
+
     /// The data, and when the session ends.
     pub(super) async fn load_with_end(&self, id: &str, now: DateTime<Utc>) -> Result<Option<(String, DateTime<Utc>)>, DbErr> {
         let row = Entity::find_by_id(id).one(&self.0.handle()).await?;
@@ -124,10 +133,9 @@ impl SessionStore for DatabaseStore {
 
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {
         let tx = self.0.begin().await?;
-        let deleted = Entity::delete_many().filter(Column::SessionKey.eq(id)).exec(&tx).await?;
-        OwnedEntity::delete_by_id(id).exec(&tx).await?;
+        let was_there = Self::delete_in(&tx, id).await?;
         tx.commit().await?;
-        Ok(deleted.rows_affected > 0)
+        Ok(was_there)
     }
 
     async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr> {

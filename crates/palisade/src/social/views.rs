@@ -289,6 +289,7 @@ pub(crate) async fn confirm(visitor: Visitor, headers: HeaderMap, form: Form<Cod
             return Err(refill.error("code", "This is not the code of the newest mail.").show("account/social_confirm.html").await);
         }
         Typed::Dead => {
+            audit(&visitor, Event::LoginFailed, "code by mail, too late or too often");
             visitor.session().message(MessageLevel::Error, "This code is not good any more. Begin again.").await?;
             return Ok(redirect_to("/account/login"));
         }

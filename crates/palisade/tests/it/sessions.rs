@@ -268,6 +268,15 @@ async fn losing_redis_loses_no_session_and_brings_none_back() {
     let token = phone.get("/account").await.token().unwrap();
     phone.post("/account/logout", &[("csrfmiddlewaretoken", &token)]).await;
     assert_ne!(phone_there.get("/mine").await.body, "ann", "ended while Redis hangs");
+    // nobody waits for a Redis that hangs but one in a second: forty at once would take ten seconds one after the other
+    let mut waiting = tokio::task::JoinSet::new();
+    let began = std::time::Instant::now();
+    for _ in 0..40 {
+        let mut client = ann.clone();
+        waiting.spawn(async move { client.get("/kept").await.body });
+    }
+    assert!(waiting.join_all().await.iter().all(|body| body == "two"));
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
     redis.signal("-CONT");
     for _ in 0..40 {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;

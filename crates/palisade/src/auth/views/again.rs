@@ -21,7 +21,7 @@ pub(crate) struct Again {
 async fn values(visitor: &Visitor, user: &User) -> Result<Value> {
     let accounts = visitor.accounts();
     let (has_key, has_password) = (accounts.second_step.logs_in_alone(user.id).await?, accounts.has_password(user.id).await?);
-    Ok(context! { has_key, has_no_password => !has_password })
+    Ok(context! { has_key, has_no_password => !has_password && !has_key })
 }
 
 /// `GET /account/again`: before something that matters, whoever sits at the screen proves to be the one who logged in (ASVS 7.5.1).

@@ -64,7 +64,8 @@ pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login
     // the name as sign-up normalised it: somebody who typed it in another Unicode form is the same person
     let username: String = unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
     if let Some(puzzle) = accounts.challenge(&username, visitor.client(), &headers).await? {
-        audit(&visitor, Event::LoginChallenged, &format!("agent {}", agent(&headers)));
+        let shown = if accounts.id_of(&username).await?.is_some() { &username } else { "(unknown name)" };
+        audit(&visitor, Event::LoginChallenged, &format!("{shown}, agent {}", agent(&headers)));
         return Ok(puzzle);
     }
     let from = source(&visitor, &headers);

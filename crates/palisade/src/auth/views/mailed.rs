@@ -1,7 +1,7 @@
 //! Login by a code or a link that comes by mail, where `login.by_mail` allows it.
 
 use super::login::{Next, NextPage, enter, ways};
-use super::{audit, can_mail, locked, source};
+use super::{audit, can_mail, source, too_many};
 use crate::audit_log::Event;
 use crate::auth::codes::Typed;
 use crate::auth::mail_login::{MailAgain, MailLogin};
@@ -46,7 +46,7 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
     can_mail(accounts)?;
     let (from, base) = (source(&visitor, &headers), accounts.links.base(&headers));
     if let Some(wait) = accounts.send_login_code(session, from, &asked.email, asked.next.0, &base).await? {
-        return Err(locked(refill, wait, "account/login_mail.html", context! {}).await);
+        return Err(too_many(refill, wait, "Too many codes were asked for.", "account/login_mail.html", context! {}).await);
     }
     session.remove(CODE).await?;
     audit(&visitor, Event::LoginCodeSent, "");
@@ -95,7 +95,8 @@ pub(crate) async fn log_in(visitor: Visitor, headers: HeaderMap, form: Form<Code
 pub(crate) async fn ask_again(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Next>) -> Result<Response> {
     let next = form.valid_or_show("account/again.html").await?.next.0;
     let accounts = visitor.accounts();
-    if user.email.is_empty() || accounts.has_password(user.id).await? {
+    let has_better = accounts.has_password(user.id).await? || accounts.second_step.logs_in_alone(user.id).await?;
+    if user.email.is_empty() || has_better {
         return Err(Error::not_found());
     }
     can_mail(accounts)?;
@@ -122,7 +123,10 @@ pub(crate) async fn prove_again(visitor: Visitor, user: User, form: Form<Code>) 
             audit(&visitor, Event::LoginFailed, &format!("{}, code by mail", user.username));
             return Err(refill.error("code", "This is not the code of the newest mail.").show("account/again_code.html").await);
         }
-        Typed::Right(_) | Typed::Dead => return Ok(redirect_to("/account/again")),
+        Typed::Right(_) | Typed::Dead => {
+            audit(&visitor, Event::LoginFailed, &format!("{}, code by mail, too late or too often", user.username));
+            return Ok(redirect_to("/account/again"));
+        }
     };
     accounts.proven_now(session, Factor::None).await?;
     session.rotate().await?;

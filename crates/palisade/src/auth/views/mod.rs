@@ -133,11 +133,14 @@ impl Proof<'_> {
 
 /// The form again, with how long nobody may guess: 429.
 pub(crate) async fn locked(refill: Refill, wait: Duration, template: &str, values: Value) -> Error {
+    too_many(refill, wait, "There were too many wrong passwords.", template, values).await
+}
+
+/// The same for too much of something else.
+async fn too_many(refill: Refill, wait: Duration, what: &str, template: &str, values: Value) -> Error {
     let minutes = wait.as_secs().div_ceil(60);
     let plural = if minutes == 1 { "" } else { "s" };
-    let said = format!(
-        "There were too many wrong passwords. Try again in {minutes} minute{plural}, or from a browser that you have logged in with before."
-    );
+    let said = format!("{what} Try again in {minutes} minute{plural}, or from a browser that you have logged in with before.");
     let page = refill.general_error(said).show_as(StatusCode::TOO_MANY_REQUESTS, template, values).await;
     let mut response = page.into_response();
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));

@@ -111,14 +111,17 @@ async fn strangers_do_not_use_up_the_owners_mail() {
     let mut ann = site.client();
     ann.log_in("ann", PASSWORD).await;
     ann.cookies().remove("session");
-    for number in 0..30 {
+    for number in 0..101 {
         let mut stranger = site.client().from_address(format!("192.0.2.{number}").parse().unwrap());
         ask(&mut stranger, "ann@example.org").await;
     }
     let mut stranger = site.client();
     let refused = ask(&mut stranger, "ann@example.org").await;
     assert!(refused.status == StatusCode::TOO_MANY_REQUESTS && !refused.header("retry-after").is_empty(), "{}", refused.body);
-    mailed(&site, "ann@example.org").await;
+    // all of those are sent before the one that counts
+    for _ in 0..10 {
+        mailed(&site, "ann@example.org").await;
+    }
     assert_eq!(ask(&mut ann, "ann@example.org").await.header("location"), CODE, "a browser that is known");
     let (code, _) = mailed(&site, "ann@example.org").await;
     assert_eq!(type_code(&mut ann, &code).await.header("location"), "/mine");
