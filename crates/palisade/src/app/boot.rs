@@ -4,7 +4,7 @@ use super::builder::login_ways;
 use super::lists::BlockLists;
 use super::site::SiteLimits;
 use super::{App, KeyFile, Routes, Site, SiteSettings, keys, shield};
-use crate::auth::{AccountParts, Accounts, Links};
+use crate::auth::{AccountParts, Accounts, FactorRule, Links};
 use crate::checks::{Finding, Level, Report, Weakened};
 use crate::clock::Clock;
 use crate::crypto::KeyRing;
@@ -234,7 +234,11 @@ impl Prepared {
                     throttle: throttle.clone(),
                     client: client.clone(),
                     second_step: factors.clone(),
-                    is_factor_for_staff: settings.mfa.require_for_staff,
+                    factor_rule: FactorRule {
+                        staff: settings.mfa.require_for_staff,
+                        everybody: settings.mfa.require_for_everybody,
+                        groups: settings.mfa.require_for_groups.clone(),
+                    },
                     transport,
                     personal_data: app.personal_data,
                     challenge: app.login_challenge,

@@ -9,7 +9,7 @@ use crate::db::migrate::Migrations;
 use crate::headers::{REPORTS, Reports};
 use crate::http::Networks;
 use crate::mfa::views as mfa;
-use crate::permissions::{public, signed_in, staff};
+use crate::permissions::{owner, public, staff};
 use crate::static_files::{StaticFiles, Store};
 use crate::throttle::{By, Limit};
 use crate::views::Result;
@@ -264,25 +264,25 @@ fn account_routes() -> Routes {
         .route("/account/reset", public().get(password::show_ask).post(password::ask).limit(by_address("reset")).limit(by_client()))
         .route("/account/reset/sent", public().get(password::sent))
         .route("/account/reset/new", public().get(password::show_new).post(password::reset).limit(by_client()))
-        .route("/account", signed_in().get(personal::overview))
-        .route("/account/password", signed_in().get(password::show).post(password::change))
-        .route("/account/email", signed_in().get(email::show).post(email::change).limit(by_address("email")).limit(by_client()))
+        .route("/account", owner().get(personal::overview))
+        .route("/account/password", owner().get(password::show).post(password::change))
+        .route("/account/email", owner().get(email::show).post(email::change).limit(by_address("email")).limit(by_client()))
         .route("/account/email/confirm", public().get(email::show_confirm).post(email::confirm).limit(by_client()))
         .route("/account/login/second", public().get(mfa::show_second).post(mfa::second).limit(by_client()))
-        .route("/account/again", signed_in().get(again::show).post(again::prove))
-        .route("/account/again/mail", signed_in().post(mailed::ask_again).limit(Limit::new("again", By::User, "5/h")))
-        .route("/account/again/code", signed_in().get(mailed::show_again).post(mailed::prove_again).limit(by_client()))
-        .route("/account/sessions", signed_in().fresh(RECENT).get(sessions::show).post(sessions::end))
-        .route("/account/factors", signed_in().get(mfa::show))
-        .route("/account/factors/app", signed_in().fresh(RECENT).get(mfa::show_app).post(mfa::begin))
-        .route("/account/factors/app/confirm", signed_in().fresh(RECENT).post(mfa::confirm))
-        .route("/account/factors/codes", signed_in().with_factor().fresh(RECENT).post(mfa::new_codes))
-        .route("/account/factors/remove", signed_in().with_factor().fresh(RECENT).post(mfa::remove))
-        .route("/account/factors/browsers", signed_in().post(mfa::distrust))
+        .route("/account/again", owner().get(again::show).post(again::prove))
+        .route("/account/again/mail", owner().post(mailed::ask_again).limit(Limit::new("again", By::User, "5/h")))
+        .route("/account/again/code", owner().get(mailed::show_again).post(mailed::prove_again).limit(by_client()))
+        .route("/account/sessions", owner().fresh(RECENT).get(sessions::show).post(sessions::end))
+        .route("/account/factors", owner().get(mfa::show))
+        .route("/account/factors/app", owner().fresh(RECENT).get(mfa::show_app).post(mfa::begin))
+        .route("/account/factors/app/confirm", owner().fresh(RECENT).post(mfa::confirm))
+        .route("/account/factors/codes", owner().with_factor().fresh(RECENT).post(mfa::new_codes))
+        .route("/account/factors/remove", owner().with_factor().fresh(RECENT).post(mfa::remove))
+        .route("/account/factors/browsers", owner().post(mfa::distrust))
         .route("/account/locks", staff().get(locks::show).post(locks::lift))
-        .route("/account/export", signed_in().get(personal::show_export).post(personal::export))
-        .route("/account/close", signed_in().get(personal::show_close).post(personal::close))
-        .route("/account/delete", signed_in().get(personal::show_delete).post(personal::delete))
+        .route("/account/export", owner().get(personal::show_export).post(personal::export))
+        .route("/account/close", owner().get(personal::show_close).post(personal::close))
+        .route("/account/delete", owner().get(personal::show_delete).post(personal::delete))
 }
 
 #[cfg(feature = "passkeys")]
@@ -292,11 +292,11 @@ fn passkey_routes() -> Routes {
     Routes::new()
         .route("/account/login/passkey", public().post(keys::begin_login).limit(limit()))
         .route("/account/login/second/passkey", public().post(keys::begin_second).limit(limit()))
-        .route("/account/again/passkey", signed_in().post(keys::begin_again).limit(limit()))
+        .route("/account/again/passkey", owner().post(keys::begin_again).limit(limit()))
         .route("/account/passkey", public().get(keys::show_ask).post(keys::answer).limit(limit()))
-        .route("/account/factors/passkey", signed_in().fresh(RECENT).get(keys::show_add).post(keys::begin))
-        .route("/account/factors/passkey/add", signed_in().fresh(RECENT).post(keys::add))
-        .route("/account/factors/passkey/remove", signed_in().with_factor().fresh(RECENT).post(keys::remove))
+        .route("/account/factors/passkey", owner().fresh(RECENT).get(keys::show_add).post(keys::begin))
+        .route("/account/factors/passkey/add", owner().fresh(RECENT).post(keys::add))
+        .route("/account/factors/passkey/remove", owner().with_factor().fresh(RECENT).post(keys::remove))
 }
 
 /// None where there are no providers.
@@ -343,8 +343,8 @@ fn social_routes(providers: crate::social::Providers) -> Routes {
             public().post(social::address).limit(Limit::new("social", By::Field("email"), "5/h")).limit(limit()),
         )
         .route("/account/social/confirm", public().get(social::show_confirm).post(social::confirm).limit(limit()))
-        .route("/account/logins", signed_in().get(list))
-        .route("/account/logins/{id}", signed_in().fresh(RECENT).post(add).limit(limit()))
-        .route("/account/logins/remove", signed_in().fresh(RECENT).post(remove))
-        .route("/account/logins/password", signed_in().post(social::password).limit(limit()))
+        .route("/account/logins", owner().get(list))
+        .route("/account/logins/{id}", owner().fresh(RECENT).post(add).limit(limit()))
+        .route("/account/logins/remove", owner().fresh(RECENT).post(remove))
+        .route("/account/logins/password", owner().post(social::password).limit(limit()))
 }

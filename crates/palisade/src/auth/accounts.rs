@@ -6,7 +6,7 @@ use super::lockout::{Lockout, Source};
 use super::tokens::Tokens;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
 use super::{Factor, HashPool, Links, LockoutSettings, LoginWays, PasswordSettings, PersonalData, Rank, SecondStep, TooBusy, User};
-use super::{Held, LOGOUT_PAGE, LoginChallenge};
+use super::{FactorRule, Held, LOGOUT_PAGE, LoginChallenge};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
 use crate::http::client::Client;
@@ -38,8 +38,7 @@ pub struct Accounts {
     pub(super) breached: Breached,
     pub(super) lockout: Lockout,
     pub(crate) second_step: Arc<dyn SecondStep>,
-    /// Whether those who work here need a second factor.
-    pub(crate) is_factor_for_staff: bool,
+    pub(crate) factor_rule: FactorRule,
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
     pub(super) challenge: Option<LoginChallenge>,
     pub(crate) ways: LoginWays,
@@ -57,7 +56,7 @@ pub(crate) struct AccountParts {
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) client: Client,
     pub(crate) second_step: Arc<dyn SecondStep>,
-    pub(crate) is_factor_for_staff: bool,
+    pub(crate) factor_rule: FactorRule,
     pub(crate) transport: Transport,
     pub(crate) personal_data: Vec<Arc<dyn PersonalData>>,
     pub(crate) challenge: Option<LoginChallenge>,
@@ -125,7 +124,7 @@ impl Accounts {
             throttle,
             client,
             second_step,
-            is_factor_for_staff,
+            factor_rule,
             transport,
             personal_data,
             challenge,
@@ -153,7 +152,7 @@ impl Accounts {
             breached: Breached::new(settings, client),
             lockout,
             second_step,
-            is_factor_for_staff,
+            factor_rule,
             personal_data,
             challenge,
             ways,

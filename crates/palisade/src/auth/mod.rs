@@ -44,7 +44,7 @@ pub use lockout::{Lifted, Lock};
 pub use migration::migrations;
 pub use personal::PersonalData;
 pub use second::SecondStep;
-pub(crate) use second::{Factor, Held};
+pub(crate) use second::{Factor, FactorRule, Held};
 pub use settings::{CHECKS, HasherKind, LOCKOUT_CHECKS, LockoutSettings, LoginSettings, PasswordSettings, WhenUnknown};
 #[cfg(any(feature = "passkeys", feature = "social"))]
 pub(crate) use tokens::Purpose;

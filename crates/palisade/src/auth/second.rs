@@ -36,6 +36,16 @@ pub trait SecondStep: Any + Send + Sync {
     async fn forget(&self, tx: &crate::db::Tx, user_id: i32) -> Result<()>;
 }
 
+/// Who needs a second factor, whatever the routes say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FactorRule {
+    /// Those who work here, and those who may do everything.
+    pub(crate) staff: bool,
+    pub(crate) everybody: bool,
+    /// Members of these groups.
+    pub(crate) groups: Vec<String>,
+}
+
 /// When the password, or more, was typed last.
 const PROVEN_AT: &str = "_palisade_proven_at";
 /// How a login has proven a second factor.

@@ -6,6 +6,10 @@ section! {
     MfaSettings("mfa") {
         /// Whether those who work here need one
         require_for_staff: bool = |_| true;
+        /// Whether everybody who is signed in needs one, on all pages but those of the account
+        require_for_everybody: bool = |_| false;
+        /// Groups whose members need one there
+        require_for_groups: Vec<String> = |_| Vec::new();
     }
 }
 

@@ -115,7 +115,7 @@ pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Res
     let browsers: Vec<_> = browsers.into_iter().map(|(agent, address)| context! { agent, address }).collect();
     let values = context! {
         has_factor, has_app, keys, ways, is_proven => visitor.has_factor().await?, codes_left => factors.codes_left(&user).await?, browsers,
-        is_required => user.is_staff && visitor.accounts().is_factor_for_staff,
+        is_required => (user.is_staff && visitor.accounts().factor_rule.staff) || visitor.accounts().factor_rule.everybody,
     };
     page.render("account/factors.html", values).await
 }

@@ -13,5 +13,6 @@
 mod rule;
 mod store;
 
+pub(crate) use rule::owner;
 pub use rule::{Access, Policy, Verdict, can, public, signed_in, staff, when};
 pub use store::{ensure, of_user};

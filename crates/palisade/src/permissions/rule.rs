@@ -16,6 +16,8 @@ pub struct Access(Rule);
 enum Rule {
     Public,
     SignedIn,
+    /// The pages of the account itself, where a factor is added.
+    Owner,
     Staff,
     Can(&'static str),
     When(&'static str, Arc<dyn Policy>),
@@ -62,6 +64,11 @@ pub fn public() -> Access {
 /// Everybody who is signed in.
 pub fn signed_in() -> Access {
     Access(Rule::SignedIn)
+}
+
+/// Everybody who is signed in, to their own account: also those who have a second factor still to add.
+pub(crate) fn owner() -> Access {
+    Access(Rule::Owner)
 }
 
 /// Those who work here. For all others there is nothing there: 404.
@@ -152,15 +159,15 @@ impl Access {
                     }
                     Ok(first.unwrap_or(Verdict::Forbid))
                 }
-                Rule::Staff => judge_staff(visitor).await,
+                Rule::Staff => judge_staff(visitor, database).await,
                 Rule::Factor => judged(visitor, visitor.has_factor().await?, Verdict::AddFactor).await,
                 Rule::Fresh(minutes) => {
                     let is_fresh = visitor.is_fresh(TimeDelta::minutes(i64::from(*minutes))).await?;
                     judged(visitor, is_fresh, Verdict::ProveAgain).await
                 }
-                Rule::Can(_) => {
+                Rule::Can(_) | Rule::SignedIn | Rule::When(..) => {
                     let verdict = self.0.judge_user(visitor.user().await?, database, request).await?;
-                    let lacks = verdict == Verdict::Allow && lacks_factor(visitor).await?;
+                    let lacks = verdict == Verdict::Allow && self.0.lacks_factor(visitor, database).await?;
                     Ok(if lacks { Verdict::AddFactor } else { verdict })
                 }
                 rule => rule.judge_user(visitor.user().await?, database, request).await,
@@ -169,16 +176,13 @@ impl Access {
     }
 }
 
-/// Whether somebody works here, or may do everything, and has proven no second factor, which the site asks of them.
-async fn lacks_factor(visitor: &Visitor) -> Result<bool> {
-    let works_here = visitor.user().await?.is_some_and(|user| user.is_staff || user.is_superuser);
-    Ok(works_here && visitor.accounts().is_factor_for_staff && !visitor.has_factor().await?)
-}
-
 /// Those who work here have a second factor, unless the site says otherwise.
-async fn judge_staff(visitor: &Visitor) -> Result<Verdict> {
+async fn judge_staff(visitor: &Visitor, database: &Database) -> Result<Verdict> {
     match visitor.user().await? {
-        Some(user) if user.is_staff => Ok(if lacks_factor(visitor).await? { Verdict::AddFactor } else { Verdict::Allow }),
+        Some(user) if user.is_staff => {
+            let lacks = Rule::Staff.lacks_factor(visitor, database).await?;
+            Ok(if lacks { Verdict::AddFactor } else { Verdict::Allow })
+        }
         _ => Ok(Verdict::Hide),
     }
 }
@@ -193,11 +197,23 @@ async fn judged(visitor: &Visitor, has_enough: bool, otherwise: Verdict) -> Resu
 }
 
 impl Rule {
+    /// Whether the site asks a second factor of somebody, and they have proven none.
+    async fn lacks_factor(&self, visitor: &Visitor, database: &Database) -> Result<bool> {
+        let rule = &visitor.accounts().factor_rule;
+        let Some(user) = visitor.user().await? else { return Ok(false) };
+        // what those who work here do as everybody does, they do without
+        let is_work = matches!(self, Self::Staff | Self::Can(_)) && (user.is_staff || user.is_superuser);
+        let is_member =
+            async || Ok::<_, crate::views::Error>(!rule.groups.is_empty() && store::is_member(database, user, &rule.groups).await?);
+        let is_asked = rule.everybody || (rule.staff && is_work) || is_member().await?;
+        Ok(is_asked && !visitor.has_factor().await?)
+    }
+
     async fn judge_user(&self, user: Option<&User>, database: &Database, request: &Parts) -> Result<Verdict> {
         let allowed = match (self, user) {
             (Self::When(_, policy), user) => policy.allows(user, request),
             (_, None) => false,
-            (Self::SignedIn, Some(_)) => true,
+            (Self::SignedIn | Self::Owner, Some(_)) => true,
             (Self::Can(permission), Some(user)) => user.is_superuser || store::of_user(database, user).await?.contains(*permission),
             (Self::Public | Self::Staff | Self::All(_) | Self::Any(_) | Self::Factor | Self::Fresh(_), _) => {
                 unreachable!("these do not ask about the user")
@@ -216,7 +232,7 @@ impl fmt::Display for Access {
         let joined = |rules: &[Self], word: &str| rules.iter().map(Self::to_string).collect::<Vec<_>>().join(word);
         match &self.0 {
             Rule::Public => f.write_str("everybody"),
-            Rule::SignedIn => f.write_str("signed in"),
+            Rule::SignedIn | Rule::Owner => f.write_str("signed in"),
             Rule::Staff => f.write_str("staff"),
             Rule::Can(permission) => write!(f, "can {permission}"),
             Rule::Factor => f.write_str("second factor"),

@@ -24,6 +24,21 @@ pub async fn of_user(database: &Database, user: &User) -> Result<HashSet<String>
     Ok(rows.into_iter().map(|(app, codename)| format!("{app}.{codename}")).collect())
 }
 
+/// Whether a user is in one of these groups.
+///
+/// # Errors
+/// When the database does not answer.
+pub(super) async fn is_member(database: &Database, user: &User, groups: &[String]) -> Result<bool, DbErr> {
+    let rows: Vec<(String,)> = database
+        .handle()
+        .fetch_all(sql!(
+            "SELECT name FROM auth_group WHERE id IN (SELECT group_id FROM auth_user_groups WHERE user_id = ?)",
+            user.id
+        ))
+        .await?;
+    Ok(rows.iter().any(|(name,)| groups.contains(name)))
+}
+
 /// Makes the rows of a site's permissions where they are missing. The content type is the app itself, model `site`.
 ///
 /// # Errors

@@ -305,3 +305,36 @@ async fn a_token_counts_its_codes() {
         assert_eq!(done.status == StatusCode::SEE_OTHER, works, "the code of {counter}");
     }
 }
+
+// F029; ASVS 6.3.3: a site asks everybody, or the members of a group, for a second factor, on all pages but those where it is added
+#[tokio::test]
+async fn a_site_asks_everybody_or_a_group() {
+    let site = TestSite::start(app(), &[("mfa.require_for_everybody", "true")]).await;
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    assert_eq!(ann.get("/mine").await.header("location"), "/account/factors?next=%2Fmine");
+    for own in ["/account", "/account/sessions", "/account/password", "/account/factors"] {
+        assert_eq!(ann.get(own).await.status, StatusCode::OK, "{own}");
+    }
+    ann.add_factor().await;
+    assert_eq!(ann.get("/mine").await.body, "ann");
+    let site = TestSite::start(app(), &[("mfa.require_for_groups", "Accounting, Chiefs")]).await;
+    let (mut ann, mut bob) = (site.client(), site.client());
+    ann.sign_up("ann").await;
+    bob.sign_up("bob").await;
+    let tx = site.site().database().handle().begin().await.unwrap();
+    for group in ["Chiefs", "Gardeners"] {
+        tx.execute_sql(sql!("INSERT INTO auth_group (name) VALUES (?)", group)).await.unwrap();
+    }
+    for (name, group) in [("ann", "Chiefs"), ("bob", "Gardeners")] {
+        let link = sql!(
+            "INSERT INTO auth_user_groups (user_id, group_id) SELECT u.id, g.id FROM auth_user u, auth_group g WHERE u.username = ? AND g.name = ?",
+            name,
+            group
+        );
+        tx.execute_sql(link).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(ann.get("/mine").await.header("location"), "/account/factors?next=%2Fmine");
+    assert_eq!(bob.get("/mine").await.body, "bob", "another group");
+}
