@@ -56,7 +56,7 @@ pub(crate) enum Typed<C> {
 }
 
 impl Accounts {
-    /// Judges a typed code. It is good once; the fifth wrong one ends what was begun (ASVS 6.6.3).
+    /// Judges a typed code. It is good once; five are judged, and the next one ends what was begun (ASVS 6.6.3).
     pub(crate) async fn judge_code<C: Coded>(&self, session: &Session, typed: &str) -> Result<Typed<C>> {
         let Some(begun) = self.begun::<C>(session).await? else { return Ok(Typed::Dead) };
         // counted for this code alone: nobody else's guesses spoil it

@@ -50,8 +50,8 @@ pub(super) struct Back<'a> {
     pub(super) iss: Option<&'a str>,
 }
 
-/// Somebody, as a provider knows them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// Somebody, as a provider knows them. Holds tokens: it is never printed.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Identity {
     pub(super) issuer: String,
     pub(super) subject: String,
@@ -63,7 +63,8 @@ pub(super) struct Identity {
     pub(super) tokens: Option<String>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+/// Never printed either.
+#[derive(Deserialize, Serialize)]
 struct Tokens {
     access_token: String,
     token_type: String,
