@@ -366,7 +366,10 @@ impl fmt::Display for BootError {
             }
             Self::Client(error) => write!(f, "{error}\n  fix: name a PEM file with certificates, or leave the setting out"),
             Self::Cache(why) => {
-                write!(f, "cache.url: {why}\n  fix: build with the feature redis, or set cache.url = \"memory:\" for one instance")
+                write!(
+                    f,
+                    "cache.url: {why}\n  fix: set cache.url = \"redis://HOST\" and build with the feature redis, or, for one instance, cache.url = \"memory:\" and sessions.store = \"database\""
+                )
             }
             Self::Mail(why) => write!(f, "mail: {why}\n  fix: set mail.url = \"smtps://USER:PASSWORD@HOST\" and mail.from"),
             Self::Pending(names) => {
