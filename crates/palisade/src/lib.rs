@@ -31,6 +31,7 @@ extern crate self as palisade;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+pub mod api;
 pub mod app;
 pub mod audit_log;
 pub mod auth;

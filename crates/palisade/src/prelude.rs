@@ -5,7 +5,7 @@ pub use crate::auth::{User, Visitor};
 pub use crate::db::{Db, Tx, contains};
 pub use crate::forms::{Choice, Email, Form, Json, Line, Number, Password, Query, Text, Token, Username};
 pub use crate::http::redirect_to;
-pub use crate::permissions::{can, public, signed_in, staff, when};
+pub use crate::permissions::{Caller, can, public, signed_in, staff, token, when};
 pub use crate::sessions::{MessageLevel, Session};
 pub use crate::sql;
 pub use crate::views::{Error, ErrorKind, Or404, Page, Path, Result};

@@ -4,6 +4,8 @@ use super::builder::login_ways;
 use super::lists::BlockLists;
 use super::site::SiteLimits;
 use super::{App, KeyFile, Routes, Site, SiteSettings, keys, shield};
+#[cfg(feature = "social")]
+use crate::api::Tokens;
 use crate::auth::{AccountParts, Accounts, FactorRule, Links};
 use crate::checks::{Finding, Level, Report, Weakened};
 use crate::clock::Clock;
@@ -98,6 +100,7 @@ impl Prepared {
     pub fn report(&self) -> Report {
         let mut findings = self.settings.findings();
         findings.extend(self.unknown_permissions());
+        findings.extend(self.nobodys_tokens());
         let ledger = self.routes.ledger();
         findings.extend(ledger.iter().filter_map(|weakened| self.not_allowed(weakened)));
         findings.extend(self.templates().err().iter().map(template_finding));
@@ -116,6 +119,18 @@ impl Prepared {
             fix: format!("declare it: App::new().permissions(&[(\"{name}\", \"what it lets people do\")])"),
         };
         unknown.map(finding).collect()
+    }
+
+    fn nobodys_tokens(&self) -> Option<Finding> {
+        let path = self.routes.takes_tokens().filter(|_| !self.settings.api.is_on())?;
+        Some(Finding {
+            id: "api.nobodys_tokens".into(),
+            django: None,
+            level: Level::Error,
+            title: format!("the route {path} takes tokens, and nobody makes any"),
+            why: "every program that calls it is refused".into(),
+            fix: "set api.issue = true, or name in api.issuers whose tokens are taken".into(),
+        })
     }
 
     fn not_allowed(&self, weakened: &Weakened) -> Option<Finding> {
@@ -221,31 +236,36 @@ impl Prepared {
         let table = routes.table();
         let router = routes.into_router().layer(DefaultBodyLimit::disable());
         let home = settings.site.home.clone();
-        Ok(Site {
-            accounts: Arc::new(Accounts::new(
-                &settings.passwords,
-                &settings.lockout,
-                AccountParts {
-                    database: database.clone(),
-                    clock: clock.clone(),
-                    ring: ring.clone(),
-                    mail: mail.clone(),
-                    links,
-                    throttle: throttle.clone(),
-                    client: client.clone(),
-                    second_step: factors.clone(),
-                    factor_rule: FactorRule {
-                        staff: settings.mfa.require_for_staff,
-                        everybody: settings.mfa.require_for_everybody,
-                        groups: settings.mfa.require_for_groups.clone(),
-                    },
-                    transport,
-                    personal_data: app.personal_data,
-                    challenge: app.login_challenge,
-                    ways: login_ways(&settings),
-                    home,
+        #[cfg(feature = "social")]
+        let base = links.main_base();
+        let accounts = Arc::new(Accounts::new(
+            &settings.passwords,
+            &settings.lockout,
+            AccountParts {
+                database: database.clone(),
+                clock: clock.clone(),
+                ring: ring.clone(),
+                mail: mail.clone(),
+                links,
+                throttle: throttle.clone(),
+                client: client.clone(),
+                second_step: factors.clone(),
+                factor_rule: FactorRule {
+                    staff: settings.mfa.require_for_staff,
+                    everybody: settings.mfa.require_for_everybody,
+                    groups: settings.mfa.require_for_groups.clone(),
                 },
-            )),
+                transport,
+                personal_data: app.personal_data,
+                challenge: app.login_challenge,
+                ways: login_ways(&settings),
+                home,
+            },
+        ));
+        Ok(Site {
+            #[cfg(feature = "social")]
+            tokens: tokens(&settings, base, &ring, &client, &accounts)?,
+            accounts,
             mail,
             factors,
             sessions: Arc::new(match settings.sessions.store {
@@ -280,6 +300,19 @@ impl Prepared {
             settings,
         })
     }
+}
+
+#[cfg(feature = "social")]
+fn tokens(
+    settings: &SiteSettings,
+    base: String,
+    ring: &KeyRing,
+    client: &Client,
+    accounts: &Arc<Accounts>,
+) -> Result<Option<Tokens>, BootError> {
+    let make = || Tokens::new(&settings.api, base, ring, client.clone(), accounts.clone());
+    let unusable = |error: views::Error| BootError::Database(DbErr::Custom(error.to_string()));
+    settings.api.is_on().then(make).transpose().map_err(unusable)
 }
 
 fn links(settings: &SiteSettings) -> Links {

@@ -211,6 +211,8 @@ fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
     let routes = Routes::new();
     #[cfg(feature = "social")]
     let routes = routes.merge(social_routes(crate::social::Providers::new(&settings.social)));
+    #[cfg(feature = "social")]
+    let routes = if settings.api.issue { routes.merge(super::callers::routes()) } else { routes };
     routes
         .merge(account_routes())
         .merge(other_ways(&login_ways(settings)))

@@ -1,6 +1,6 @@
 //! Steps 8 to 11 of the way of a request: session and user, forged requests, the access rule, the handler.
 
-use super::{Site, limits};
+use super::{Site, callers, limits};
 use crate::audit_log::{self, Event};
 use crate::auth::Visitor;
 use crate::auth::views::MAX_NEXT_BYTES;
@@ -15,7 +15,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
 
 /// What the guard of one path knows.
@@ -76,15 +76,19 @@ pub(super) async fn guard(State(rule): State<Arc<RouteRule>>, mut request: Reque
 /// Steps 8 to 11, for one path.
 async fn guarded(rule: &RouteRule, arrival: &Arrival, mut request: Request, next: Next) -> Response {
     let Arrival { site, context, client, .. } = arrival;
-    // 8: session, then user, both looked up when somebody asks
-    let session = site.sessions.open(request.headers(), context.personal().clone());
-    let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, request.headers(), context);
-    let tokens = site.csrf.tokens(request.headers(), session.cookie_key());
+    // 8: session, then user, both looked up when somebody asks. Whoever brings a token is not also whoever a cookie says
+    let is_call = callers::is_call(&rule.access, request.headers());
+    let nothing = HeaderMap::new();
+    let cookies = if is_call { &nothing } else { request.headers() };
+    let session = site.sessions.open(cookies, context.personal().clone());
+    let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, cookies, context);
+    let tokens = site.csrf.tokens(cookies, session.cookie_key());
     context.set_values(Arc::new(visitor.clone()));
     let (forms, bound_to) = (tokens.clone(), session.clone());
     context.set_token(Arc::new(move || forms.masked(bound_to.future_key())));
     request.extensions_mut().insert(session.clone());
     request.extensions_mut().insert(visitor.clone());
+    callers::attach(site, &mut request);
 
     let mut response = match admitted(rule, arrival, &visitor, &tokens, request).await {
         Ok(request) => under(&rule.extras.policies, next.run(request).await), // 11
@@ -127,8 +131,11 @@ async fn admitted(
     }
     let request = Request::from_parts(parts, body);
     let is_exempt = rule.extras.takes_reports && is_report(request.headers());
+    let is_call = callers::is_call(&rule.access, request.headers());
     let is_checked = rule.is_csrf_checked && !is_safe(request.method()) && !is_exempt;
-    let request = if is_checked {
+    let request = if is_call {
+        callers::named(arrival, request).await?
+    } else if is_checked {
         match arrival.site.csrf.check(request, tokens, arrival.is_secure).await {
             Ok(Ok(request)) => request,
             Ok(Err(refusal)) => return Err(forged(arrival, refusal)),
@@ -201,6 +208,8 @@ fn denied(arrival: &Arrival, verdict: Verdict) -> Response {
         Verdict::AddFactor | Verdict::ProveAgain if context.wants_problem() => Error::forbidden().into_response(),
         Verdict::AddFactor => to_page(context, "/account/factors"),
         Verdict::ProveAgain => to_page(context, "/account/again"),
+        Verdict::BringToken(scope) => callers::unnamed(scope),
+        Verdict::WidenScope(scope) => callers::narrow(scope),
         Verdict::Allow | Verdict::Forbid => Error::forbidden().into_response(),
     }
 }

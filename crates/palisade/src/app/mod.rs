@@ -6,6 +6,7 @@
 mod acme;
 mod boot;
 mod builder;
+mod callers;
 mod guard;
 mod health;
 mod keys;

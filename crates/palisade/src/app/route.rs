@@ -161,7 +161,7 @@ pub struct RouteInfo {
     pub path: String,
     /// Who may.
     pub access: String,
-    /// Whether forged requests are refused: `token`, `-` for methods that change nothing, or `OFF`.
+    /// Whether forged requests are refused: `token`, `bearer` for programs with tokens, which cannot be forged, `-` for methods that change nothing, or `OFF`.
     pub csrf: &'static str,
     /// The handler.
     pub handler: &'static str,
@@ -283,6 +283,11 @@ impl Routes {
             .collect()
     }
 
+    /// The first path that programs come to with tokens.
+    pub(super) fn takes_tokens(&self) -> Option<&str> {
+        self.entries.iter().find(|(_, guarded)| guarded.access.takes_tokens()).map(|(path, _)| path.as_str())
+    }
+
     /// The router, every path behind its guard.
     pub(super) fn into_router(self) -> Router {
         self.entries.into_iter().fold(Router::new(), |router, (path, guarded)| {
@@ -307,6 +312,7 @@ impl<S> Guarded<S> {
             access: self.access.to_string(),
             csrf: match (crate::csrf::is_safe(method), &self.without_csrf) {
                 (true, _) => "-",
+                (false, _) if self.access.needs_token() => "bearer",
                 (false, None) => "token",
                 (false, Some(_)) => "OFF",
             },

@@ -2,6 +2,7 @@ use super::acme::{self, AcmeSettings};
 use super::keys::{self, KeySettings};
 use super::security_txt::Contact;
 use super::server::{ServerSettings, TlsSettings};
+use crate::api::{self, ApiSettings};
 use crate::auth::{self, LockoutSettings, LoginSettings, PasswordSettings};
 use crate::checks::{self, Check, Finding, Level};
 use crate::csrf::{self, CsrfSettings};
@@ -111,6 +112,8 @@ pub struct SiteSettings {
     pub mfa: MfaSettings,
     /// `[social]`
     pub social: SocialSettings,
+    /// `[api]`
+    pub api: ApiSettings,
     /// `[throttle]`
     pub throttle: ThrottleSettings,
     /// `[database]`
@@ -148,6 +151,7 @@ impl SiteSettings {
             lockout: LockoutSettings::read(&mut reader),
             mfa: MfaSettings::read(&mut reader),
             social: SocialSettings::read(&mut reader),
+            api: ApiSettings::read(&mut reader),
             throttle: ThrottleSettings::read(&mut reader),
             database: DatabaseSettings::read(&mut reader),
             cache: CacheSettings::read(&mut reader),
@@ -173,6 +177,7 @@ impl SiteSettings {
         findings.extend(checks::run(auth::LOCKOUT_CHECKS, &self.lockout));
         findings.extend(checks::run(mfa::CHECKS, &self.mfa));
         findings.extend(checks::run(social::CHECKS, &self.social));
+        findings.extend(checks::run(api::CHECKS, &self.api));
         findings.extend(checks::run(throttle::CHECKS, &self.throttle));
         findings.extend(checks::run(db::CHECKS, &self.database));
         findings.extend(checks::run(mail::CHECKS, &self.mail));

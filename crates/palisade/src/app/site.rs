@@ -32,6 +32,9 @@ pub struct Site {
     pub(crate) settings: SiteSettings,
     pub(crate) database: Database,
     pub(crate) accounts: Arc<Accounts>,
+    /// Of programs, where there are any.
+    #[cfg(feature = "social")]
+    pub(super) tokens: Option<crate::api::Tokens>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) mail: Arc<MailQueue>,
     pub(crate) factors: Arc<Factors>,

@@ -69,6 +69,8 @@ pub enum Event {
     AccountDeleted,
     /// A forged or foreign request was refused.
     CsrfRefused,
+    /// A program brought a token that is not believed.
+    TokenRefused,
     /// An access rule said no.
     AccessDenied,
     /// A request for a host that is not served.
@@ -112,6 +114,7 @@ impl fmt::Display for Event {
             Self::AccountClosed => "account_closed",
             Self::AccountDeleted => "account_deleted",
             Self::CsrfRefused => "csrf_refused",
+            Self::TokenRefused => "token_refused",
             Self::AccessDenied => "access_denied",
             Self::HostRefused => "host_refused",
             Self::Blocked => "blocked",

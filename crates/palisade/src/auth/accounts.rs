@@ -216,6 +216,16 @@ impl Accounts {
         Ok(Entity::find_by_id(id).one(&self.database.handle()).await?.filter(|row| row.is_active))
     }
 
+    /// The user of an account that is not closed, and what ties a token to the password that it has now.
+    #[cfg(feature = "social")]
+    pub(crate) async fn bound(&self, id: i32) -> Result<Option<(User, String)>> {
+        let bound = |row: Model| {
+            let to = palisade_crypto::random::stored_hash(&format!("access token {} {}", row.id, row.password));
+            (row.public(), to)
+        };
+        Ok(self.active(id).await?.map(bound))
+    }
+
     /// The row of a name.
     pub(super) async fn by_name(&self, username: &str) -> Result<Option<Model>> {
         Ok(Entity::find().filter(Column::Username.eq(username)).one(&self.database.handle()).await?)

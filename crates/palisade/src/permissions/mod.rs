@@ -10,9 +10,11 @@
 //!     .route("/early", when("early birds", |user, _| user.is_some_and(|user| user.id < 100)).get(page));
 //! ```
 
+mod caller;
 mod rule;
 mod store;
 
+pub use caller::Caller;
 pub(crate) use rule::owner;
-pub use rule::{Access, Policy, Verdict, can, public, signed_in, staff, when};
+pub use rule::{Access, Policy, Verdict, can, public, signed_in, staff, token, when};
 pub use store::{ensure, of_user};

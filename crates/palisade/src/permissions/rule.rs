@@ -1,4 +1,4 @@
-use super::store;
+use super::{Caller, store};
 use crate::auth::{User, Visitor};
 use crate::db::Database;
 use crate::views::Result;
@@ -25,6 +25,7 @@ enum Rule {
     Any(Vec<Access>),
     Factor,
     Fresh(u32),
+    Token(&'static str),
 }
 
 /// A rule of the site's own: a pure decision about a visitor and a request. Anonymous is `None`, the least of all users.
@@ -54,6 +55,10 @@ pub enum Verdict {
     AddFactor,
     /// Prove again who you are.
     ProveAgain,
+    /// Bring a token of this scope.
+    BringToken(&'static str),
+    /// The token is good, and not for this scope.
+    WidenScope(&'static str),
 }
 
 /// Everybody.
@@ -84,6 +89,17 @@ pub fn can(permission: &'static str) -> Access {
 /// Those for whom a policy of the site says yes; `name` is for the list of routes.
 pub fn when(name: &'static str, policy: impl Fn(Option<&User>, &Parts) -> bool + Send + Sync + 'static) -> Access {
     Access(Rule::When(name, Arc::new(policy)))
+}
+
+/// Programs that call with an access token of this scope, from this site (`api.issue`) or from one of `api.issuers`. Cookies say nothing where a token
+/// is brought, so no form token is asked for; a browser cannot be made to bring one. With feature `social`.
+///
+/// # Panics
+/// If it is no scope ([RFC 6749 section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+pub fn token(scope: &'static str) -> Access {
+    let is_scope = !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+    assert!(is_scope, "{scope:?} is no scope: it has spaces, quotes or nothing in it");
+    Access(Rule::Token(scope))
 }
 
 impl Access {
@@ -117,6 +133,25 @@ impl Access {
             Rule::Can(permission) => vec![permission],
             Rule::All(rules) | Rule::Any(rules) => rules.iter().flat_map(Self::permissions).collect(),
             _ => Vec::new(),
+        }
+    }
+
+    /// Whether a program can come in with a token.
+    pub(crate) fn takes_tokens(&self) -> bool {
+        match &self.0 {
+            Rule::Token(_) => true,
+            Rule::All(rules) | Rule::Any(rules) => rules.iter().any(Self::takes_tokens),
+            _ => false,
+        }
+    }
+
+    /// Whether nobody comes in without one.
+    pub(crate) fn needs_token(&self) -> bool {
+        match &self.0 {
+            Rule::Token(_) => true,
+            Rule::All(rules) => rules.iter().any(Self::needs_token),
+            Rule::Any(rules) => rules.iter().all(Self::needs_token),
+            _ => false,
         }
     }
 
@@ -159,6 +194,7 @@ impl Access {
                     }
                     Ok(first.unwrap_or(Verdict::Forbid))
                 }
+                Rule::Token(scope) => Ok(judge_caller(request.extensions.get::<Caller>(), scope)),
                 Rule::Staff => judge_staff(visitor, database).await,
                 Rule::Factor => judged(visitor, visitor.has_factor().await?, Verdict::AddFactor).await,
                 Rule::Fresh(minutes) => {
@@ -184,6 +220,14 @@ async fn judge_staff(visitor: &Visitor, database: &Database) -> Result<Verdict> 
             Ok(if lacks { Verdict::AddFactor } else { Verdict::Allow })
         }
         _ => Ok(Verdict::Hide),
+    }
+}
+
+fn judge_caller(caller: Option<&Caller>, scope: &'static str) -> Verdict {
+    match caller {
+        None => Verdict::BringToken(scope),
+        Some(caller) if caller.may(scope) => Verdict::Allow,
+        Some(_) => Verdict::WidenScope(scope),
     }
 }
 
@@ -215,7 +259,7 @@ impl Rule {
             (_, None) => false,
             (Self::SignedIn | Self::Owner, Some(_)) => true,
             (Self::Can(permission), Some(user)) => user.is_superuser || store::of_user(database, user).await?.contains(*permission),
-            (Self::Public | Self::Staff | Self::All(_) | Self::Any(_) | Self::Factor | Self::Fresh(_), _) => {
+            (Self::Public | Self::Staff | Self::All(_) | Self::Any(_) | Self::Factor | Self::Fresh(_) | Self::Token(_), _) => {
                 unreachable!("these do not ask about the user")
             }
         };
@@ -237,6 +281,7 @@ impl fmt::Display for Access {
             Rule::Can(permission) => write!(f, "can {permission}"),
             Rule::Factor => f.write_str("second factor"),
             Rule::Fresh(minutes) => write!(f, "login of the last {minutes} min"),
+            Rule::Token(scope) => write!(f, "token for {scope}"),
             Rule::When(name, _) => write!(f, "when {name}"),
             Rule::All(rules) => f.write_str(&joined(rules, " and ")),
             Rule::Any(rules) => write!(f, "({})", joined(rules, " or ")),

@@ -16,7 +16,10 @@ use url::Url;
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Metadata {
     pub(super) issuer: String,
+    /// Empty where nobody logs in, and tokens are all there is.
+    #[serde(default)]
     pub(super) authorization_endpoint: String,
+    #[serde(default)]
     pub(super) token_endpoint: String,
     jwks_uri: String,
     pub(super) end_session_endpoint: Option<String>,
@@ -27,15 +30,15 @@ pub(super) struct Metadata {
 }
 
 /// Metadata and keys, as they were fetched.
-pub(super) struct Known {
+pub(crate) struct Known {
     pub(super) metadata: Metadata,
-    pub(super) keys: JwkSet,
+    pub(crate) keys: JwkSet,
     at: DateTime<Utc>,
 }
 
 /// What is known of one provider. Asked for again after an hour, and when a key turns up that is not known.
 #[derive(Default)]
-pub(super) struct Discovery {
+pub(crate) struct Discovery {
     known: ArcSwapOption<Known>,
     /// When it did not answer last: nobody asks again for a while.
     failed: Mutex<Option<DateTime<Utc>>>,
@@ -49,12 +52,12 @@ const LEAST: TimeDelta = TimeDelta::seconds(30);
 
 impl Discovery {
     /// What is known, not older than an hour.
-    pub(super) async fn known(&self, client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Arc<Known>, Trouble> {
+    pub(crate) async fn known(&self, client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Arc<Known>, Trouble> {
         self.newer_than(client, issuer, now, now - KEPT).await
     }
 
     /// What is known, after a key was missing.
-    pub(super) async fn renewed(&self, client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Arc<Known>, Trouble> {
+    pub(crate) async fn renewed(&self, client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Arc<Known>, Trouble> {
         self.newer_than(client, issuer, now, now - LEAST).await
     }
 
@@ -93,18 +96,26 @@ impl Discovery {
 }
 
 async fn ask(client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Known, Trouble> {
-    let metadata: Metadata = json(client, &format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))).await?;
+    let metadata = metadata_of(client, issuer.trim_end_matches('/')).await?;
     // whoever answers for another issuer speaks for that one everywhere (ASVS 10.5.3)
     if metadata.issuer != issuer {
         return Err(Trouble::Lied(format!("the metadata of {issuer} name another issuer")));
     }
-    let used = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri].into_iter();
-    let used = used.chain(&metadata.end_session_endpoint);
+    let used = [&metadata.authorization_endpoint, &metadata.token_endpoint].into_iter().filter(|url| !url.is_empty());
+    let used = used.chain([&metadata.jwks_uri]).chain(&metadata.end_session_endpoint);
     if let Some(unsafe_one) = used.into_iter().find(|url| !Url::parse(url).is_ok_and(|url| is_safe(&url))) {
         return Err(Trouble::Lied(format!("{issuer} is to be asked in clear at {unsafe_one}")));
     }
     let keys = json(client, &metadata.jwks_uri).await?;
     Ok(Known { metadata, keys, at: now })
+}
+
+/// At the address of OpenID, or at that of OAuth ([RFC 8414](https://www.rfc-editor.org/rfc/rfc8414)) where only tokens are made.
+async fn metadata_of(client: &Client, base: &str) -> Result<Metadata, Trouble> {
+    match json(client, &format!("{base}/.well-known/openid-configuration")).await {
+        Err(Trouble::Away(_)) => json(client, &format!("{base}/.well-known/oauth-authorization-server")).await,
+        answer => answer,
+    }
 }
 
 async fn json<T: DeserializeOwned>(client: &Client, url: &str) -> Result<T, Trouble> {

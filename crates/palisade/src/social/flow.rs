@@ -1,7 +1,7 @@
 //! To a provider and back: the authorization code grant with PKCE ([RFC 9700](https://www.rfc-editor.org/rfc/rfc9700), [RFC 7636](https://www.rfc-editor.org/rfc/rfc7636)).
 
-use super::id_token::{self, Doubt, Expected};
-use super::{Discovery, Kind, Provider, ProviderSettings, Trouble};
+use super::id_token::{self, Expected};
+use super::{Discovery, Doubt, Kind, Provider, ProviderSettings, Trouble};
 use crate::auth::Purpose;
 use crate::http::client::Client;
 use base64::Engine;
@@ -129,7 +129,7 @@ impl Party {
     ) -> Result<Identity, Trouble> {
         match provider.endpoints() {
             Some(endpoints) => {
-                let tokens = exchange(provider, client, &endpoints.token, &[], away, back.code).await?;
+                let tokens = exchange(provider, client, &endpoints.token, &[], away, (back.code, now)).await?;
                 super::profile::identity(provider, client, &endpoints, tokens.into()).await
             }
             None => self.by_id_token(provider, client, now, away, back).await,
@@ -152,7 +152,7 @@ impl Party {
             return Err(Trouble::Lied("the answer is of another provider".into()));
         }
         let methods = &metadata.token_endpoint_auth_methods_supported;
-        let tokens = exchange(provider, client, &metadata.token_endpoint, methods, away, back.code).await?;
+        let tokens = exchange(provider, client, &metadata.token_endpoint, methods, away, (back.code, now)).await?;
         let id_token = tokens.id_token.clone().ok_or_else(|| Trouble::Lied("there is no ID token".into()))?;
         let expected = Expected {
             issuer: &provider.issuer,
@@ -223,9 +223,10 @@ async fn exchange(
     endpoint: &str,
     methods: &[String],
     away: &Away,
-    code: &str,
+    (code, now): (&str, DateTime<Utc>),
 ) -> Result<Tokens, Trouble> {
-    let request = exchange_request(provider, endpoint, methods, away, code);
+    let secret = super::proof::client_secret(provider, now)?;
+    let request = exchange_request(provider, endpoint, methods, away, (code, &secret));
     let tokens: Tokens = asked(client, request.map_err(|error| Trouble::Lied(error.to_string()))?).await?;
     if tokens.token_type.eq_ignore_ascii_case("bearer") {
         Ok(tokens)
@@ -239,9 +240,9 @@ fn exchange_request(
     endpoint: &str,
     methods: &[String],
     away: &Away,
-    code: &str,
+    (code, secret): (&str, &str),
 ) -> Result<Request<Bytes>, http::Error> {
-    let ProviderSettings { client_id, client_secret, .. } = &provider.settings;
+    let client_id = &provider.settings.client_id;
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "authorization_code").append_pair("code", code);
     form.append_pair("redirect_uri", &away.redirect_uri).append_pair("code_verifier", &away.verifier);
@@ -251,10 +252,10 @@ fn exchange_request(
         provider.kind == Kind::OpenId && (methods.is_empty() || methods.iter().any(|method| method == "client_secret_basic"));
     if takes_basic || provider.kind == Kind::X {
         let quoted = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let both = format!("{}:{}", quoted(client_id), quoted(client_secret.expose()));
+        let both = format!("{}:{}", quoted(client_id), quoted(secret));
         request = request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(both)));
     } else {
-        form.append_pair("client_id", client_id).append_pair("client_secret", client_secret.expose());
+        form.append_pair("client_id", client_id).append_pair("client_secret", secret);
     }
     request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(Bytes::from(form.finish()))
 }

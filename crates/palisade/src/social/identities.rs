@@ -73,6 +73,12 @@ impl Identities {
         Entity::find_by_id(hash).one(db).await
     }
 
+    /// The user of this account whose login it is.
+    #[cfg(feature = "social")]
+    pub(crate) async fn user_of(db: &Db, issuer: &str, subject: &str) -> Result<Option<i32>, DbErr> {
+        Ok(Self::find(db, &hash_of(issuer, subject)).await?.map(|row| row.user_id))
+    }
+
     pub(super) async fn of_user(db: &impl ConnectionTrait, user_id: i32) -> Result<Vec<Kept>, DbErr> {
         Entity::find().filter(Column::UserId.eq(user_id)).order_by_asc(Column::Added).all(db).await
     }

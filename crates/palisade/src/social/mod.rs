@@ -18,11 +18,15 @@ mod identities;
 mod migration;
 #[cfg(feature = "social")]
 mod profile;
+#[cfg(feature = "social")]
+mod proof;
 #[cfg_attr(not(feature = "social"), expect(dead_code, reason = "without the feature nobody is asked"))]
 mod provider;
 mod settings;
 #[cfg(feature = "social")]
 mod sign_up;
+#[cfg(feature = "social")]
+mod signed;
 #[cfg(feature = "social")]
 mod site;
 #[cfg(feature = "social")]
@@ -30,9 +34,14 @@ pub(crate) mod views;
 
 pub use identities::Identities;
 pub use migration::migrations;
+pub(crate) use settings::is_issuer;
 pub use settings::{CHECKS, ProviderSettings, SocialSettings};
 #[cfg(feature = "social")]
-pub(crate) use site::Providers;
+pub(crate) use {
+    discovery::Discovery,
+    signed::{Audience, Doubt, LEEWAY_SECS, believed},
+    site::{Providers, Trouble},
+};
 
 #[cfg(feature = "social")]
-use {discovery::Discovery, provider::Kind, provider::Provider, site::Trouble};
+use {provider::Kind, provider::Provider};

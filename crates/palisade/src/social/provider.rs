@@ -100,7 +100,8 @@ impl Provider {
                 Some(endpoints(&authorize, &token, &format!("{api}/user"), Some(&format!("{api}/user/emails"))))
             }
             Kind::Facebook => {
-                let graph = "https://graph.facebook.com/v21.0";
+                let host = if base == "https://www.facebook.com" { "https://graph.facebook.com" } else { base };
+                let graph = format!("{host}/v21.0");
                 let authorize = format!("{base}/v21.0/dialog/oauth");
                 Some(endpoints(
                     &authorize,
@@ -110,7 +111,8 @@ impl Provider {
                 ))
             }
             Kind::X => {
-                let api = "https://api.x.com/2";
+                let host = if base == "https://x.com" { "https://api.x.com" } else { base };
+                let api = format!("{host}/2");
                 Some(endpoints(
                     &format!("{base}/i/oauth2/authorize"),
                     &format!("{api}/oauth2/token"),

@@ -22,7 +22,7 @@ pub struct ProviderSettings {
     pub label: String,
     /// What the provider knows this site by.
     pub client_id: String,
-    /// What this site proves itself with.
+    /// What this site proves itself with. With `team_id` and `key_id` (Apple), the private key that signs the proof anew each time, as the text of its file.
     pub client_secret: Secret<String>,
     /// Where the provider is. Needed for one that is not built in; GitHub, GitLab and Microsoft have others beside their own.
     pub issuer: Option<String>,
@@ -34,10 +34,25 @@ pub struct ProviderSettings {
     pub scopes: Vec<String>,
     /// Whether a logout here leads to the provider's.
     pub logs_out: bool,
+    /// Of Apple: the developer's team.
+    pub team_id: Option<String>,
+    /// Of Apple: the name of the private key.
+    pub key_id: Option<String>,
 }
 
-const KEYS: [&str; 9] =
-    ["name", "label", "client_id", "client_secret", "issuer", "trusts_email", "keeps_tokens", "scopes", "logs_out"];
+const KEYS: [&str; 11] = [
+    "name",
+    "label",
+    "client_id",
+    "client_secret",
+    "issuer",
+    "trusts_email",
+    "keeps_tokens",
+    "scopes",
+    "logs_out",
+    "team_id",
+    "key_id",
+];
 
 /// What can be switched on.
 const FLAGS: [&str; 3] = ["trusts_email", "keeps_tokens", "logs_out"];
@@ -57,6 +72,9 @@ impl ProviderSettings {
         if self.client_id.is_empty() || self.client_secret.expose().is_empty() {
             return Err(format!("says no client_id or no client_secret for {}", self.name));
         }
+        if self.team_id.is_some() != self.key_id.is_some() {
+            return Err(format!("says one of team_id and key_id for {}, which belong together", self.name));
+        }
         match (&self.issuer, built_in(&self.name)) {
             (None, None) => {
                 let known: Vec<&str> = BUILT_IN.iter().map(|known| known.name).collect();
@@ -72,7 +90,7 @@ impl ProviderSettings {
 
 /// What an issuer looks like ([OpenID Connect Discovery, section 2](https://openid.net/specs/openid-connect-discovery-1_0.html)); clear HTTP is for this
 /// machine alone.
-fn is_issuer(text: &str) -> bool {
+pub(crate) fn is_issuer(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     url.query().is_none() && url.fragment().is_none() && is_safe(&url)
 }
@@ -108,6 +126,8 @@ impl Setting for ProviderSettings {
             keeps_tokens: flags.contains(&FLAGS[1]),
             scopes: Vec::new(),
             logs_out: flags.contains(&FLAGS[2]),
+            team_id: None,
+            key_id: None,
         }
         .judged()
     }
@@ -131,6 +151,8 @@ impl Setting for ProviderSettings {
             keeps_tokens: is_set("keeps_tokens"),
             scopes: scopes.filter_map(toml::Value::as_str).map(str::to_owned).collect(),
             logs_out: is_set("logs_out"),
+            team_id: text("team_id"),
+            key_id: text("key_id"),
             name,
         }
         .judged()

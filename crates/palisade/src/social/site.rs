@@ -8,7 +8,7 @@ pub(crate) struct Providers(Vec<(Provider, Party)>);
 
 /// Why nobody was logged in.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// The provider does not answer.
     Away(String),
     /// What came back is not to be believed.

@@ -73,7 +73,7 @@ impl TestSite {
         Self::start(app, &[settings, &shared].concat()).await
     }
 
-    /// Starts a site that may refuse to.
+    /// Starts a site that may refuse to. A setting of the name `palisade.toml` is the text of such a file.
     ///
     /// # Errors
     /// Why it does not start.
@@ -88,7 +88,10 @@ impl TestSite {
         sources.set("site.data", folder.display().to_string(), Origin::CommandLine("test"));
         sources.set("mail.url", "memory:", Origin::CommandLine("test"));
         for (key, value) in settings {
-            sources.set(key, *value, Origin::CommandLine("test"));
+            match *key {
+                "palisade.toml" => sources.add_toml(value, std::path::Path::new(key)),
+                key => sources.set(key, *value, Origin::CommandLine("test")),
+            }
         }
         let clock = FrozenClock::at(chrono::Utc::now());
         let prepared = Prepared::new(app, sources).map_err(BootError::Settings)?;

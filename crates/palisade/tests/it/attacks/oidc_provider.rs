@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{HeaderMap, StatusCode};
 use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -40,6 +40,10 @@ pub struct Behaviour {
     pub emails: Value,
     pub seconds: i64,
     pub codes: BTreeMap<String, (String, String)>,
+    /// The form that the code was last exchanged with.
+    pub exchange: BTreeMap<String, String>,
+    /// A public key that statements of the site are signed with, in place of its secret.
+    pub site_key: Option<Value>,
 }
 
 /// JSON, as an answer.
@@ -101,6 +105,10 @@ impl Provider {
             .route("/jwks", get(keys))
             .route("/token", post(token))
             .route("/login/oauth/access_token", post(token))
+            .route("/v21.0/oauth/access_token", post(token))
+            .route("/v21.0/me", get(async |State(state): State<Arc<Shared>>| Json(state.lock().user.clone())))
+            .route("/2/oauth2/token", post(token))
+            .route("/2/users/me", get(async |State(state): State<Arc<Shared>>| Json(state.lock().user.clone())))
             .route("/api/v3/user", get(async |State(state): State<Arc<Shared>>| Json(state.lock().user.clone())))
             .route("/api/v3/user/emails", get(async |State(state): State<Arc<Shared>>| Json(state.lock().emails.clone())))
             .with_state(state.clone());
@@ -112,6 +120,21 @@ impl Provider {
         self.state.lock()
     }
 
+    /// An access token of this provider's for the site, honest but for what is put over it.
+    pub fn access_token(&self, header: &Value, claims: &Value) -> String {
+        let now = self.behaviour().seconds;
+        let honest = json!({
+            "iss": self.issuer, "sub": "ann-0815", "aud": "https://localhost", "exp": now + 300, "iat": now,
+            "client_id": "robot", "scope": "tickets.read tickets.write",
+        });
+        let header: Header = serde_json::from_value(over(json!({ "alg": "ES256", "typ": "at+jwt", "kid": "k1" }), header)).unwrap();
+        let key = if self.behaviour().signs_with_another_key { &self.state.secret_key } else { &self.state.keys[0].0 };
+        match header.alg {
+            Algorithm::HS256 => encode(&header, &over(honest, claims), &EncodingKey::from_secret(b"secret")).unwrap(),
+            _ => encode(&header, &over(honest, claims), key).unwrap(),
+        }
+    }
+
     /// What a browser would do there that says yes: the code, for what stands in the address.
     pub fn allow(&self, to: &Url) -> (String, String) {
         let asked: BTreeMap<String, String> = to.query_pairs().into_owned().collect();
@@ -121,6 +144,14 @@ impl Provider {
         self.behaviour().codes.insert(code.clone(), (nonce, asked["code_challenge"].clone()));
         (code, asked["state"].clone())
     }
+}
+
+/// Whether a statement was signed with this key ([RFC 7523](https://www.rfc-editor.org/rfc/rfc7523)).
+fn is_signed(statement: &str, key: &Value) -> bool {
+    let key = DecodingKey::from_jwk(&serde_json::from_value(key.clone()).unwrap()).unwrap();
+    let mut validation = Validation::new(Algorithm::ES256);
+    validation.validate_aud = false;
+    decode::<Value>(statement, &key, &validation).is_ok()
 }
 
 async fn metadata(State(state): State<Arc<Shared>>) -> Json {
@@ -146,7 +177,10 @@ async fn token(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Strin
     let mut behaviour = state.lock();
     let refused = |word: &str| (StatusCode::BAD_REQUEST, Json(json!({ "error": word }))).into_response();
     let basic = format!("Basic {}", STANDARD.encode("desk:secret"));
-    let is_client = headers.get("authorization").is_some_and(|value| value.to_str().unwrap() == basic)
+    behaviour.exchange.clone_from(&form);
+    let states = behaviour.site_key.as_ref().is_some_and(|key| is_signed(&form["client_secret"], key));
+    let is_client = states
+        || headers.get("authorization").is_some_and(|value| value.to_str().unwrap() == basic)
         || form.get("client_secret").is_some_and(|secret| secret == "secret");
     if !is_client {
         return refused("invalid_client");

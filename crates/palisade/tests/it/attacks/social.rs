@@ -53,7 +53,7 @@ async fn prove_by_mail(client: &mut Client, email: &str) {
     assert!(has_event(&proven, "proven_again"), "{} {}", proven.status, proven.body);
 }
 
-async fn add(client: &mut Client, provider: &Provider) -> Answer {
+pub async fn add(client: &mut Client, provider: &Provider) -> Answer {
     let to = leave(client, "/account/logins", "/account/logins/corp").await;
     let (code, state) = provider.allow(&to);
     client.get(&callback(provider, &code, &state)).await
@@ -474,6 +474,82 @@ async fn github_says_who_somebody_is() {
     assert_eq!(login(&mut site.client()).await.status, StatusCode::OK, "an address that is not verified finds nobody");
     provider.behaviour().user = json!({ "login": "nobody" });
     assert_eq!(login(&mut site.client()).await.status, StatusCode::BAD_REQUEST, "no number");
+}
+
+// F032: Facebook and X answer as they document; neither verifies addresses, so none of them finds an account
+#[tokio::test]
+async fn facebook_and_x_say_who_somebody_is() {
+    let provider = Provider::start().await;
+    let setting = ["facebook", "x"].map(|name| format!("{name} desk secret {}", provider.issuer)).join(",");
+    let site = TestSite::start(app(), &[("social.providers", &setting), ("client.private_networks", "127.0.0.0/8")]).await;
+    let login = async |client: &mut Client, name: &str, path: &str| {
+        let to = leave(client, "/account/login/ways", &format!("/account/social/{name}")).await;
+        assert_eq!(to.path(), path);
+        let (code, state) = provider.allow(&to);
+        client.get(&format!("/account/social/{name}/callback?code={code}&state={state}")).await
+    };
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    let facebook = json!({ "id": "10158", "name": "Ann", "email": "ann@example.org" });
+    let x = json!({ "data": { "id": "2244994945", "username": "ann", "name": "Ann" } });
+    for (name, path, user) in [("facebook", "/v21.0/dialog/oauth", facebook), ("x", "/i/oauth2/authorize", x)] {
+        provider.behaviour().user = user;
+        let stranger = login(&mut site.client(), name, path).await;
+        assert_eq!(stranger.status, StatusCode::OK, "{name}: an address is asked for, and proven by a code");
+        assert!(!has_event(&stranger, "login"), "{name}: {:?}", stranger.events());
+        let to = leave(&mut ann, "/account/logins", &format!("/account/logins/{name}")).await;
+        let (code, state) = provider.allow(&to);
+        let added = ann.get(&format!("/account/social/{name}/callback?code={code}&state={state}")).await;
+        assert!(has_event(&added, "login_added"), "{name}: {} {:?}", added.status, added.events());
+        let mut elsewhere = site.client();
+        login(&mut elsewhere, name, path).await;
+        assert_eq!(who(&mut elsewhere).await, "ann", "{name}");
+    }
+    provider.behaviour().user = json!({ "data": { "username": "ann" } });
+    assert_eq!(login(&mut site.client(), "x", "/i/oauth2/authorize").await.status, StatusCode::BAD_REQUEST, "nobody");
+}
+
+// F032: Apple knows a site by a statement that is signed anew for each login, and says truths as text
+#[tokio::test]
+async fn apple_is_told_by_a_signed_statement() {
+    let provider = Provider::start().await;
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let key = jsonwebtoken::EncodingKey::from_ec_der(pair.serialized_der());
+    let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&key, jsonwebtoken::Algorithm::ES256).unwrap();
+    let start = async |secret: &str| {
+        let table = format!(
+            "[[social.providers]]\nname = 'apple'\nclient_id = 'org.example.desk'\nteam_id = 'TEAM123456'\nkey_id = 'KEY1234567'\nissuer = '{}'\nclient_secret = \"\"\"\n{secret}\"\"\"\n",
+            provider.issuer
+        );
+        TestSite::start(app(), &[("palisade.toml", &table), ("client.private_networks", "127.0.0.0/8")]).await
+    };
+    provider.behaviour().metadata = json!({ "token_endpoint_auth_methods_supported": ["client_secret_post"] });
+    let site = start(&pair.serialize_pem()).await;
+    let login = async |site: &TestSite, client: &mut Client| {
+        let to = leave(client, "/account/login/ways", "/account/social/apple").await;
+        let scope = to.query_pairs().find(|(name, _)| name == "scope").unwrap().1.into_owned();
+        assert_eq!(scope, "openid", "no address: Apple tells one only to pages that take forged forms");
+        let (code, state) = provider.allow(&to);
+        provider.behaviour().seconds = site.site().accounts().now().timestamp();
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("code", code.as_str()), ("state", &state), ("iss", &provider.issuer)])
+            .finish();
+        client.get(&format!("/account/social/apple/callback?{query}")).await
+    };
+    provider.behaviour().claims = json!({ "aud": "org.example.desk", "email": null, "email_verified": null });
+    assert_eq!(login(&site, &mut site.client()).await.status, StatusCode::BAD_REQUEST, "Apple does not know this key");
+    provider.behaviour().site_key = Some(serde_json::to_value(jwk).unwrap());
+    let known = login(&site, &mut site.client()).await;
+    assert_eq!(known.status, StatusCode::OK, "an address is asked for: {}", known.body);
+    let statement = provider.behaviour().exchange["client_secret"].clone();
+    let claims: Value = jsonwebtoken::dangerous::insecure_decode_claims(&statement).unwrap();
+    assert_eq!((&claims["iss"], &claims["sub"]), (&json!("TEAM123456"), &json!("org.example.desk")));
+    assert_eq!((&claims["aud"], claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap()), (&json!(provider.issuer), 300));
+    assert_eq!(jsonwebtoken::decode_header(&statement).unwrap().kid.as_deref(), Some("KEY1234567"));
+    // no key: nobody comes in, and the secret is in no answer
+    let broken = start("certainly no key").await;
+    let refused = login(&broken, &mut broken.client()).await;
+    assert!(refused.status == StatusCode::BAD_REQUEST && !refused.body.contains("certainly"), "{}", refused.body);
 }
 
 // ASVS 7.5.1; F033: another site's word opens the account, and nothing that asks who is there now; without a password the mailbox proves it

@@ -1,0 +1,72 @@
+use crate::checks::{Check, Level};
+use crate::settings::{section, setting_from_str};
+use std::fmt;
+use std::str::FromStr;
+
+section! {
+    /// Access tokens of programs.
+    ApiSettings("api") {
+        /// What tokens must be for; none means the site's URL
+        audience: Option<String> = |_| None;
+        /// Whose tokens are taken beside this site's own: URLs of issuers, which publish their keys
+        issuers: Vec<Issuer> = |_| Vec::new();
+        /// Whether this site makes tokens, and publishes its keys at /.well-known/jwks.json
+        issue: bool = |_| false;
+    }
+}
+
+/// Who signs tokens ([RFC 8414 section 2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issuer(String);
+
+setting_from_str!(Issuer, "an https:// URL without query and fragment, such as https://login.example.org");
+
+impl Issuer {
+    /// The URL, as its tokens write it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Issuer {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        crate::social::is_issuer(text).then(|| Self(text.into())).ok_or(())
+    }
+}
+
+impl fmt::Display for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl ApiSettings {
+    /// Whether any token is good for anything.
+    pub(crate) fn is_on(&self) -> bool {
+        self.issue || !self.issuers.is_empty()
+    }
+}
+
+/// What can be wrong with these settings.
+pub const CHECKS: &[Check<ApiSettings>] = &[
+    Check {
+        id: "api.not_built",
+        django: None,
+        level: Level::Error,
+        title: "this program knows no tokens",
+        why: "every program that brings one is refused",
+        fix: "build it with the feature social, or take api.issuers and api.issue out",
+        fires: |settings| settings.is_on() && !cfg!(feature = "social"),
+    },
+    Check {
+        id: "api.in_clear",
+        django: None,
+        level: Level::Error,
+        title: "the keys of an issuer are fetched in clear",
+        why: "whoever is on the way makes tokens that this site believes",
+        fix: "write https:// in api.issuers",
+        fires: |settings| settings.issuers.iter().any(|issuer| issuer.0.starts_with("http:")),
+    },
+];

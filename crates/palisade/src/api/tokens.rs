@@ -1,0 +1,190 @@
+use super::issue::{Grant, KIND, OwnKeys};
+use super::{ApiSettings, Issuer};
+use crate::auth::{Accounts, User};
+use crate::db::Db;
+use crate::http::client::Client;
+use crate::permissions::Caller;
+use crate::social::{Audience, Discovery, Doubt, Identities, LEEWAY_SECS, Trouble, believed};
+use crate::views::{Error, Result};
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderMap, header};
+use palisade_crypto::{KeyRing, constant_time_eq};
+use serde::Deserialize;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Makes and judges the access tokens of a site.
+#[derive(Clone)]
+pub struct Tokens(Arc<Inner>);
+
+struct Inner {
+    audience: String,
+    own: Option<OwnKeys>,
+    issuers: Vec<(Issuer, Discovery)>,
+    client: Client,
+    accounts: Arc<Accounts>,
+}
+
+/// Why a caller is not let in.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The token is not believed.
+    Wrong(&'static str),
+    /// The issuer's keys cannot be had: nobody knows.
+    Unknown(String),
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    exp: i64,
+    iat: i64,
+    nbf: Option<i64>,
+    scope: Option<String>,
+    client_id: Option<String>,
+    bound_to: Option<String>,
+}
+
+/// Read before anything is believed, to know whose keys to ask for.
+#[derive(Deserialize)]
+struct Said {
+    iss: String,
+}
+
+impl Tokens {
+    /// Those of a site at `base`.
+    ///
+    /// # Errors
+    /// When its keys cannot be used.
+    pub(crate) fn new(
+        settings: &ApiSettings,
+        base: String,
+        ring: &KeyRing,
+        client: Client,
+        accounts: Arc<Accounts>,
+    ) -> Result<Self> {
+        let audience = settings.audience.clone().unwrap_or_else(|| base.clone());
+        let own = settings.issue.then(|| OwnKeys::new(base, ring)).transpose();
+        let own = own.map_err(|error| Error::bug(format!("there are no keys for tokens: {error}")))?;
+        let issuers = settings.issuers.iter().map(|issuer| (issuer.clone(), Discovery::default())).collect();
+        Ok(Self(Arc::new(Inner { audience, own, issuers, client, accounts })))
+    }
+
+    /// A token for a program of a user's, in the form of [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068). Show it to nobody else: whoever has it is that
+    /// user, for that audience and those scopes, until it expires.
+    ///
+    /// # Errors
+    /// When `api.issue` is off, the grant is empty or too long, or the account is closed.
+    pub async fn issue(&self, grant: &Grant<'_>) -> Result<String> {
+        let own = self.0.own.as_ref().ok_or_else(|| Error::bug("api.issue is off: this site makes no tokens"))?;
+        let bound_to = self.0.accounts.bound(grant.user.id).await?.ok_or_else(Error::forbidden)?.1;
+        own.sign(grant, self.0.accounts.now().timestamp(), &bound_to)
+    }
+
+    /// The account that a caller speaks for: of a token of this site its user, while the account is open and has the password that it had; of another issuer's,
+    /// whoever has added that login (`/account/logins`). Nobody is found by a name or an address.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn user_of(&self, db: &Db, caller: &Caller) -> Result<Option<User>> {
+        let is_own = self.0.own.as_ref().is_some_and(|own| own.issuer == caller.issuer);
+        let id =
+            if is_own { caller.subject.parse().ok() } else { Identities::user_of(db, &caller.issuer, &caller.subject).await? };
+        let Some(id) = id else { return Ok(None) };
+        let Some((user, bound_to)) = self.0.accounts.bound(id).await? else { return Ok(None) };
+        let is_bound = |said: &String| constant_time_eq(said.as_bytes(), bound_to.as_bytes());
+        Ok((!is_own || caller.bound_to.as_ref().is_some_and(is_bound)).then_some(user))
+    }
+
+    /// Who calls; nobody, if no token was brought.
+    pub(crate) async fn caller(&self, headers: &HeaderMap) -> Result<Option<Caller>, Refused> {
+        let mut all = headers.get_all(header::AUTHORIZATION).iter();
+        let Some(first) = all.next() else { return Ok(None) };
+        if all.next().is_some() {
+            return Err(Refused::Wrong("there are two of them"));
+        }
+        let token = first.to_str().ok().and_then(bearer).ok_or(Refused::Wrong("it is no bearer token"))?;
+        let said: Said =
+            jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| Refused::Wrong("it is no signed token"))?;
+        let claims = self.believed(token, &said.iss).await?;
+        claims
+            .judge(&said.iss, &self.0.audience, self.0.accounts.now().timestamp())
+            .map_or(Ok(()), |wrong| Err(Refused::Wrong(wrong)))?;
+        Ok(Some(claims.caller()))
+    }
+
+    async fn believed(&self, token: &str, issuer: &str) -> Result<Claims, Refused> {
+        let wrong = |doubt: Doubt| match doubt {
+            Doubt::Wrong(why) => Refused::Wrong(why),
+            Doubt::UnknownKey => Refused::Wrong("its key is not known"),
+        };
+        if let Some(own) = self.0.own.as_ref().filter(|own| own.issuer == issuer) {
+            return believed(token, &own.public, is_access_token).map(|(claims, _)| claims).map_err(wrong);
+        }
+        let known = self.0.issuers.iter().find(|(known, _)| known.as_str() == issuer);
+        let (_, discovery) = known.ok_or(Refused::Wrong("its issuer is not one of api.issuers"))?;
+        let (client, now) = (&self.0.client, self.0.accounts.now());
+        let keys = discovery.known(client, issuer, now).await.map_err(unknown)?;
+        match believed(token, &keys.keys, is_access_token) {
+            Err(Doubt::UnknownKey) => {
+                let keys = discovery.renewed(client, issuer, now).await.map_err(unknown)?;
+                believed(token, &keys.keys, is_access_token).map(|(claims, _)| claims).map_err(wrong)
+            }
+            judged => judged.map(|(claims, _)| claims).map_err(wrong),
+        }
+    }
+
+    /// The keys that verify tokens of this site, and where they are, if it makes any.
+    pub(crate) fn published(&self) -> Option<(Value, Value)> {
+        let own = self.0.own.as_ref()?;
+        Some((serde_json::to_value(&own.public).ok()?, own.metadata()))
+    }
+}
+
+fn unknown(trouble: Trouble) -> Refused {
+    Refused::Unknown(trouble.to_string())
+}
+
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// An ID token is no access token, nor is anything else that the issuer signs (ASVS 9.2.2).
+fn is_access_token(typ: Option<&str>) -> bool {
+    let typ = typ.unwrap_or_default();
+    let bare = typ.get(..12).filter(|start| start.eq_ignore_ascii_case("application/")).map_or(typ, |_| &typ[12..]);
+    bare.eq_ignore_ascii_case(KIND)
+}
+
+impl Claims {
+    /// What is wrong with it.
+    fn judge(&self, issuer: &str, audience: &str, now: i64) -> Option<&'static str> {
+        let rules = [
+            (self.iss == issuer, "it is of another issuer"),
+            (self.aud.holds(audience), "it is for another site"),
+            (self.exp > now - LEEWAY_SECS, "it has expired"),
+            (self.iat <= now + LEEWAY_SECS, "it was made in the future"),
+            (self.nbf.is_none_or(|nbf| nbf <= now + LEEWAY_SECS), "it is not good yet"),
+            ((1..=255).contains(&self.sub.len()), "it names nobody"),
+        ];
+        rules.into_iter().find(|(holds, _)| !holds).map(|(_, wrong)| wrong)
+    }
+
+    fn caller(self) -> Caller {
+        let scopes = self.scope.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect();
+        Caller { issuer: self.iss, subject: self.sub, client_id: self.client_id, scopes, bound_to: self.bound_to }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Tokens {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let tokens = parts.extensions.get::<Self>().cloned();
+        tokens.ok_or_else(|| Error::bug("this site knows no tokens: set api.issue or api.issuers"))
+    }
+}
