@@ -86,7 +86,7 @@ impl App {
             login_challenge: None,
             layers: Vec::new(),
             commands: Vec::new(),
-            personal_data: vec![Arc::new(crate::social::Identities)],
+            personal_data: vec![Arc::new(crate::social::Identities), Arc::new(crate::mfa::OwnKeys)],
         }
     }
 

@@ -6,10 +6,12 @@ use crate::clock::Clock;
 use crate::db::{Database, Tx};
 use crate::http::ClientAddress;
 use crate::http::cookies::{Cookie, SameSite, Transport};
+use chrono::DateTime;
 use http::{HeaderMap, HeaderValue, header};
 use palisade_crypto::random;
 use palisade_device::{ActiveModel, Column, Entity, Model};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 mod palisade_device {
@@ -102,6 +104,14 @@ impl Devices {
             seen.trusted_until = Set(self.trusted_until());
         }
         Entity::update_many().set(seen).filter(Column::Hash.eq(hash)).exec(tx).await.map(drop)
+    }
+
+    /// The browsers of an account, for its owner to take along.
+    pub(super) async fn export(&self, user_id: i32) -> Result<Value, DbErr> {
+        let theirs = Entity::find().filter(Column::UserId.eq(user_id)).order_by_desc(Column::Seen);
+        let shown =
+            |row: &Model| json!({ "agent": row.agent, "address": row.address, "seen": DateTime::from_timestamp(row.seen, 0) });
+        Ok(theirs.all(&self.database.handle()).await?.iter().map(shown).collect())
     }
 
     /// The browsers of an account that are trusted.

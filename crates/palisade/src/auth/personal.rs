@@ -3,6 +3,7 @@
 use super::user::entity::{ActiveModel, Column, Entity, Model};
 use super::{Accounts, User};
 use crate::db::{Db, Tx};
+use crate::sessions::OwnSession;
 use crate::views::Result;
 use async_trait::async_trait;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
@@ -32,11 +33,15 @@ pub trait PersonalData: Send + Sync {
 const LINKS: [&str; 2] = ["auth_user_groups", "auth_user_user_permissions"];
 
 impl Accounts {
-    /// Everything the site knows about a user.
-    pub(super) async fn export(&self, row: &Model) -> Result<Value> {
+    /// Everything the site knows about a user, with where they are signed in.
+    pub(super) async fn export(&self, row: &Model, sessions: &[OwnSession]) -> Result<Value> {
         let (db, user) = (self.database.handle(), row.public());
         let mut all = Map::new();
         all.insert("account".into(), json!({ "user": user, "joined": row.date_joined, "last_login": row.last_login }));
+        let session =
+            |one: &OwnSession| json!({ "agent": one.agent, "address": one.address, "began": one.began, "seen": one.seen });
+        all.insert("sessions".into(), sessions.iter().map(session).collect());
+        all.insert("browsers".into(), self.devices.export(row.id).await?);
         for part in &self.personal_data {
             all.insert(part.name().into(), part.export(&db, &user).await?);
         }

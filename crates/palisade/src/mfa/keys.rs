@@ -1,9 +1,10 @@
 //! Passkeys as they are kept: which credential is whose, and what it was called.
 
 use super::Factors;
-use crate::auth::User;
-use crate::db::Tx;
+use crate::auth::{PersonalData, User};
+use crate::db::{Db, Tx};
 use crate::views::{Error, ErrorKind, Result};
+use async_trait::async_trait;
 use chrono::DateTime;
 use palisade_crypto::random;
 use palisade_crypto::seal::Sealer;
@@ -11,6 +12,7 @@ use palisade_passkey::{ActiveModel, Column, Entity};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 pub(super) mod palisade_passkey {
     use sea_orm::entity::prelude::*;
@@ -79,6 +81,26 @@ fn place(hash: &str, user_id: i32) -> String {
 pub(super) fn hash_of(credential_id: &[u8]) -> String {
     use base64::Engine;
     random::stored_hash(&format!("passkey {}", base64::engine::general_purpose::STANDARD.encode(credential_id)))
+}
+
+/// Passkeys, among what their owners take along. The factors themselves go with the account.
+pub(crate) struct OwnKeys;
+
+#[async_trait]
+impl PersonalData for OwnKeys {
+    fn name(&self) -> &'static str {
+        "passkeys"
+    }
+
+    async fn export(&self, db: &Db, user: &User) -> Result<Value> {
+        let theirs = Entity::find().filter(Column::UserId.eq(user.id)).order_by_asc(Column::Added);
+        let shown = |row: &KeptKey| json!({ "name": row.name, "added": DateTime::from_timestamp(row.added, 0) });
+        Ok(theirs.all(db).await?.iter().map(shown).collect())
+    }
+
+    async fn erase(&self, _: &Tx, _: &User) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Factors {

@@ -25,6 +25,7 @@ mod totp;
 pub(crate) mod views;
 
 pub use factors::Factors;
+pub(crate) use keys::OwnKeys;
 pub use migration::migrations;
 pub use settings::{CHECKS, MfaSettings};
 pub use totp::{Authenticator, code_at};

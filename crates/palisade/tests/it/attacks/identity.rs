@@ -286,6 +286,7 @@ async fn people_take_their_data_along_close_accounts_and_are_forgotten() {
     assert_eq!(file.header("content-disposition"), "attachment; filename=\"my-data.json\"");
     let all: serde_json::Value = serde_json::from_str(&file.body).unwrap();
     assert!(all["account"]["user"]["email"] == "ann@example.org" && all["notes"][0] == "ann", "{all}");
+    assert!(all["sessions"].as_array().unwrap().len() == 1 && all["browsers"].as_array().unwrap().len() <= 1, "{all}");
     assert!(!file.body.contains("argon2") && !file.body.contains("bob") && has_event(&file, "data_exported"), "{}", file.body);
     let mut elsewhere = site.client();
     elsewhere.log_in("bob", PASSWORD).await;

@@ -156,6 +156,8 @@ async fn passkeys_stay_with_their_owner() {
     );
     assert!(!bob.get("/account/factors").await.body.contains("Hers"));
     add(&mut bob, &mut his, "His").await;
+    let export = bob.submit("/account/export", "/account/export", &[("current_password", PASSWORD)]).await.body;
+    assert!(export.contains("\"His\"") && !export.contains("Hers"), "{export}");
     // his passkey in the place of hers, after her password
     let mut thief = site.client();
     thief.log_in("ann", PASSWORD).await;
