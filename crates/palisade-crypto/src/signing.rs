@@ -125,6 +125,11 @@ pub fn cookie(ring: &KeyRing, name: &str, purpose: &str) -> Signer {
     Signer::new(&ring.prefixed("django.http.cookies"), salt)
 }
 
+/// Signs what Django keeps in cookies of its own, under their `purpose` and not their name: `signing.get_cookie_signer(salt=…)`, as the messages framework does.
+pub fn cookie_value(ring: &KeyRing, purpose: &str) -> Signer {
+    Signer::new(&ring.prefixed("django.http.cookies"), purpose)
+}
+
 impl fmt::Display for BadSignature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -40,6 +40,7 @@ pub mod clock;
 mod command;
 pub mod csrf;
 pub mod db;
+pub mod django;
 pub mod forms;
 pub mod headers;
 pub mod http;

@@ -1,6 +1,7 @@
 //! From settings to a site that answers, or to a refusal that says why and how to fix it.
 
 use super::builder::login_ways;
+use super::forward::Forward;
 use super::lists::BlockLists;
 use super::site::SiteLimits;
 use super::{App, KeyFile, Routes, Site, SiteSettings, keys, shield};
@@ -25,7 +26,7 @@ use crate::settings::{Profile, SettingsError, Sources};
 use crate::static_files::Store;
 use crate::throttle::{CounterStore, Throttle};
 use crate::views::{self, SiteViews};
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use palisade_template::{Blocked, LoadError, Options, Templates};
 use sea_orm::DbErr;
 use std::fmt;
@@ -165,7 +166,8 @@ impl Prepared {
     pub async fn database(&self) -> Result<Database, BootError> {
         let data = self.settings.data();
         std::fs::create_dir_all(data).map_err(|error| BootError::Data(data.into(), error))?;
-        Database::connect(&self.settings.database, data).await.map_err(BootError::Database)
+        let database = Database::connect(&self.settings.database, data).await.map_err(BootError::Database)?;
+        Ok(database.with_users(self.settings.django.tables()))
     }
 
     /// Runs migrations and makes the rows of declared permissions.
@@ -175,6 +177,15 @@ impl Prepared {
     pub async fn migrate(&self, database: &Database) -> Result<(), BootError> {
         self.app.migrations.run(database).await.map_err(BootError::Database)?;
         permissions::ensure(database, &self.app.permissions).await.map_err(BootError::Database)
+    }
+
+    /// Takes back what [`Prepared::migrate`] has done, with everything in it: the site's tables and permissions. Django's stay.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn undo(&self, database: &Database) -> Result<(), BootError> {
+        permissions::forget(database, &self.app.permissions).await.map_err(BootError::Database)?;
+        self.app.migrations.undo(database).await.map_err(BootError::Database)
     }
 
     /// The site, ready to answer.
@@ -235,6 +246,10 @@ impl Prepared {
         let mail = Arc::new(mail_queue(&settings, &links, &database, &clock, &ring)?);
         let table = routes.table();
         let router = routes.into_router().layer(DefaultBodyLimit::disable());
+        let router = match settings.django.upstream.as_ref().map(Forward::new) {
+            Some(forward) => router.fallback(async move |request: Request| forward.answer(request).await),
+            None => router,
+        };
         let home = settings.site.home.clone();
         #[cfg(feature = "social")]
         let base = links.main_base();
@@ -260,6 +275,7 @@ impl Prepared {
                 challenge: app.login_challenge,
                 ways: login_ways(&settings),
                 home,
+                django_reset: settings.django.beside.then(|| settings.django.reset_path.to_string()),
             },
         ));
         Ok(Site {
@@ -268,12 +284,7 @@ impl Prepared {
             accounts,
             mail,
             factors,
-            sessions: Arc::new(match settings.sessions.store {
-                StoreKind::Cookie => {
-                    Sessions::new(&settings.sessions, store, clock, ring.clone(), transport).carried(database.clone())
-                }
-                _ => Sessions::new(&settings.sessions, store, clock, ring.clone(), transport),
-            }),
+            sessions: Arc::new(sessions(&settings, store, clock, &ring, transport, &database)),
             views: Arc::new(SiteViews {
                 templates,
                 profile: settings.profile,
@@ -281,7 +292,7 @@ impl Prepared {
                 input_limits: settings.http.input_limits(),
                 settings: settings.effective.clone(),
             }),
-            csrf: Csrf::new(&settings.csrf, ring.clone(), transport, settings.http.input_limits().form_fields),
+            csrf: csrf(&settings, &ring, transport),
             csrf_refusal: app.csrf_refusal,
             headers: SecurityHeaders::new(&settings.headers, settings.profile == Profile::Staging),
             proxies: TrustedProxies::new(&settings.http.trusted_proxies, settings.http.forwarded_by),
@@ -313,6 +324,28 @@ fn tokens(
     let make = || Tokens::new(&settings.api, base, ring, client.clone(), accounts.clone());
     let unusable = |error: views::Error| BootError::Database(DbErr::Custom(error.to_string()));
     settings.api.is_on().then(make).transpose().map_err(unusable)
+}
+
+fn csrf(settings: &SiteSettings, ring: &KeyRing, transport: Transport) -> Csrf {
+    let csrf = Csrf::new(&settings.csrf, ring.clone(), transport, settings.http.input_limits().form_fields);
+    let django = &settings.django;
+    if django.beside { csrf.beside_django(django.csrf_cookie.to_string(), django.csrf_use_sessions) } else { csrf }
+}
+
+fn sessions(
+    settings: &SiteSettings,
+    store: Arc<dyn SessionStore>,
+    clock: Arc<dyn Clock>,
+    ring: &KeyRing,
+    transport: Transport,
+    database: &Database,
+) -> Sessions {
+    let sessions = Sessions::new(&settings.sessions, store, clock, ring.clone(), transport);
+    match settings.sessions.store {
+        _ if settings.django.beside => sessions.shared(settings.django.session_cookie.to_string()),
+        StoreKind::Cookie => sessions.carried(database.clone()),
+        _ => sessions,
+    }
 }
 
 fn links(settings: &SiteSettings) -> Links {

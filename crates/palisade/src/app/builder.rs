@@ -215,6 +215,7 @@ fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
     let routes = if settings.api.issue { routes.merge(super::callers::routes()) } else { routes };
     routes
         .merge(account_routes())
+        .merge(django_links(settings))
         .merge(other_ways(&login_ways(settings)))
         .route("/health/live", public().get(health::live))
         .route(health::READY, public().get(health::ready))
@@ -230,6 +231,13 @@ pub(super) fn login_ways(settings: &SiteSettings) -> LoginWays {
     let others: Vec<_> = all.map(|one| (one.name.clone(), one.label.clone())).collect();
     let (passkeys, mail) = (cfg!(feature = "passkeys"), settings.login.by_mail);
     LoginWays { are_any: passkeys || mail || !others.is_empty(), passkeys, mail, others }
+}
+
+/// Links for a new password, as Django writes them.
+fn django_links(settings: &SiteSettings) -> Routes {
+    let follow = || public().get(password::follow_django).limit(Limit::new("account", By::Address, "60/m"));
+    let path = format!("{}/{{uid}}/{{token}}", settings.django.reset_path);
+    if settings.django.beside { Routes::new().route(&path, follow()).route(&format!("{path}/"), follow()) } else { Routes::new() }
 }
 
 /// Their pages: there is none for what is not on.

@@ -4,7 +4,7 @@ use super::{Site, callers, limits};
 use crate::audit_log::{self, Event};
 use crate::auth::Visitor;
 use crate::auth::views::MAX_NEXT_BYTES;
-use crate::csrf::{FormTokens, Refusal, is_safe};
+use crate::csrf::{FormTokens, KEPT_SECRET, Refusal, is_safe};
 use crate::headers::{Cors, PagePolicies, is_report};
 use crate::http::{ClientAddress, Networks, redirect_to};
 use crate::permissions::{Access, Verdict};
@@ -82,7 +82,11 @@ async fn guarded(rule: &RouteRule, arrival: &Arrival, mut request: Request, next
     let cookies = if is_call { &nothing } else { request.headers() };
     let session = site.sessions.open(cookies, context.personal().clone());
     let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, cookies, context);
-    let tokens = site.csrf.tokens(cookies, session.cookie_key());
+    let kept = match kept_secret(site, &session).await {
+        Ok(kept) => kept,
+        Err(error) => return error.into_response(),
+    };
+    let tokens = site.csrf.tokens(cookies, session.cookie_key(), kept);
     context.set_values(Arc::new(visitor.clone()));
     let (forms, bound_to) = (tokens.clone(), session.clone());
     context.set_token(Arc::new(move || forms.masked(bound_to.future_key())));
@@ -98,6 +102,11 @@ async fn guarded(rule: &RouteRule, arrival: &Arrival, mut request: Request, next
         response = error.into_response();
     }
     response
+}
+
+/// The secret of form tokens that Django keeps in the session, where it does.
+async fn kept_secret(site: &Site, session: &Session) -> Result<Option<String>> {
+    if site.csrf.asks_session() && session.cookie_key().is_some() { session.value(KEPT_SECRET).await } else { Ok(None) }
 }
 
 /// The page's own policies, unless the handler said otherwise or failed.
@@ -224,8 +233,14 @@ fn to_page(context: &RequestContext, page: &str) -> Response {
 
 /// Writes the session down and sets cookies. A fault of ours changes no session.
 async fn leave(site: &Site, session: &Session, tokens: &FormTokens, response: &mut Response) -> Result<()> {
+    if session.is_renewed() {
+        tokens.rotate();
+    }
+    if let Some(secret) = site.csrf.new_kept(tokens) {
+        session.insert(KEPT_SECRET, secret).await?;
+    }
     let session_cookie = if response.status().is_server_error() { None } else { session.finish().await? };
-    let cookies: [Option<HeaderValue>; 2] = [session_cookie, site.csrf.new_cookie(tokens)];
+    let cookies: [Option<HeaderValue>; 3] = [session_cookie, site.csrf.new_cookie(tokens), session.message_cookie()];
     for cookie in cookies.into_iter().flatten() {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }

@@ -7,6 +7,7 @@ mod acme;
 mod boot;
 mod builder;
 mod callers;
+mod forward;
 mod guard;
 mod health;
 mod keys;

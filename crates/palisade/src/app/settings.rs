@@ -7,6 +7,7 @@ use crate::auth::{self, LockoutSettings, LoginSettings, PasswordSettings};
 use crate::checks::{self, Check, Finding, Level};
 use crate::csrf::{self, CsrfSettings};
 use crate::db::{self, DatabaseSettings};
+use crate::django::{self, DjangoSettings};
 use crate::headers::{self, HeaderSettings};
 use crate::http::client::{self, ClientSettings};
 use crate::http::{self, HttpSettings};
@@ -114,6 +115,8 @@ pub struct SiteSettings {
     pub social: SocialSettings,
     /// `[api]`
     pub api: ApiSettings,
+    /// `[django]`
+    pub django: DjangoSettings,
     /// `[throttle]`
     pub throttle: ThrottleSettings,
     /// `[database]`
@@ -152,6 +155,7 @@ impl SiteSettings {
             mfa: MfaSettings::read(&mut reader),
             social: SocialSettings::read(&mut reader),
             api: ApiSettings::read(&mut reader),
+            django: DjangoSettings::read(&mut reader),
             throttle: ThrottleSettings::read(&mut reader),
             database: DatabaseSettings::read(&mut reader),
             cache: CacheSettings::read(&mut reader),
@@ -178,6 +182,7 @@ impl SiteSettings {
         findings.extend(checks::run(mfa::CHECKS, &self.mfa));
         findings.extend(checks::run(social::CHECKS, &self.social));
         findings.extend(checks::run(api::CHECKS, &self.api));
+        findings.extend(checks::run(django::CHECKS, &self.django));
         findings.extend(checks::run(throttle::CHECKS, &self.throttle));
         findings.extend(checks::run(db::CHECKS, &self.database));
         findings.extend(checks::run(mail::CHECKS, &self.mail));
@@ -280,6 +285,15 @@ const CHECKS: &[Check<SiteSettings>] = &[
             let comes_back = !settings.social.providers.is_empty() || settings.login.by_mail;
             comes_back && settings.sessions.same_site == http::cookies::SameSite::Strict
         },
+    },
+    Check {
+        id: "django.session_store",
+        django: None,
+        level: Level::Error,
+        title: "sessions are to be shared with Django, and are not kept where it looks for them",
+        why: "whoever logs in on one side is nobody on the other, and a logout ends half of a session",
+        fix: "set sessions.store = \"database\", and SESSION_ENGINE = \"django.contrib.sessions.backends.db\" there",
+        fires: |settings| settings.django.beside && settings.sessions.store != sessions::StoreKind::Database,
     },
     Check {
         id: "cache.in_clear",

@@ -3,6 +3,7 @@
 //! Every refusal becomes the same quiet page, and every answer, whoever gave it, leaves through the same door with the same headers.
 //! Only what is no HTTP at all is answered before, by hyper, with a bare 400, 414 or 431.
 
+use super::forward::Forwarded;
 use super::guard::Arrival;
 use super::{Site, health, limits, shield};
 use crate::audit_log::{self, Event};
@@ -239,11 +240,15 @@ async fn leave(site: &Site, context: &RequestContext, is_secure: bool, response:
     // a page that is hidden must look like one that does not exist
     let is_kept_by_nobody = context.is_personal() || status == StatusCode::NOT_FOUND;
     let page = response.extensions_mut().remove::<PagePolicies>();
+    let is_forwarded = response.extensions_mut().remove::<Forwarded>().is_some();
     let headers = response.headers_mut();
-    if status != StatusCode::METHOD_NOT_ALLOWED {
+    if status != StatusCode::METHOD_NOT_ALLOWED && !is_forwarded {
         headers.remove(header::ALLOW);
     }
-    site.headers.apply(headers, context.nonce(), is_secure, page.as_ref());
+    match is_forwarded {
+        true => site.headers.complete(headers, is_secure),
+        false => site.headers.apply(headers, context.nonce(), is_secure, page.as_ref()),
+    }
     if is_kept_by_nobody {
         keep_from_caches(headers);
     } else if !headers.contains_key(header::CACHE_CONTROL) {

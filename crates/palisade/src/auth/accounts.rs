@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderValue};
 use palisade_crypto::KeyRing;
 use palisade_crypto::user_tokens;
 use palisade_password::{Hasher, Verdict, is_usable};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub struct Accounts {
     pub(crate) ways: LoginWays,
     /// Path to go to after login.
     pub(crate) home: String,
+    /// Path of links for a new password that Django reads too.
+    pub(super) django_reset: Option<String>,
 }
 
 /// What accounts need of the site.
@@ -62,6 +64,7 @@ pub(crate) struct AccountParts {
     pub(crate) challenge: Option<LoginChallenge>,
     pub(crate) ways: LoginWays,
     pub(crate) home: String,
+    pub(crate) django_reset: Option<String>,
 }
 
 /// What a new account needs.
@@ -112,6 +115,14 @@ const USER_HASH: &str = "_auth_user_hash";
 const USER_BACKEND: &str = "_auth_user_backend";
 const PRIVILEGES: &str = "_palisade_privileges";
 
+/// Makes a row and reads it: the database gives it its number.
+pub(super) async fn put(tx: &Tx, row: ActiveModel) -> Result<Model, sea_orm::DbErr> {
+    let name = row.username.as_ref().clone();
+    Entity::insert(row).exec_without_returning(tx).await?;
+    let made = Entity::find().filter(Column::Username.eq(&name)).one(tx).await?;
+    made.ok_or_else(|| sea_orm::DbErr::RecordNotInserted)
+}
+
 impl Accounts {
     /// The accounts that these settings ask for.
     pub(crate) fn new(settings: &PasswordSettings, locks: &LockoutSettings, parts: AccountParts) -> Self {
@@ -130,6 +141,7 @@ impl Accounts {
             challenge,
             ways,
             home,
+            django_reset,
         } = parts;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let jobs = if settings.hash_jobs == 0 { cores } else { usize::try_from(settings.hash_jobs).unwrap_or(cores).min(512) };
@@ -157,6 +169,7 @@ impl Accounts {
             challenge,
             ways,
             home,
+            django_reset,
         }
     }
 
@@ -198,7 +211,7 @@ impl Accounts {
 
     async fn insert(&self, row: ActiveModel) -> Result<Model, sea_orm::DbErr> {
         let tx = self.database.begin().await?;
-        let row = row.insert(&tx).await?;
+        let row = put(&tx, row).await?;
         tx.commit().await?;
         Ok(row)
     }
@@ -267,8 +280,8 @@ impl Accounts {
         session.insert(ADDRESS, from.client.to_string()).await?;
         let user = row.public();
         let tx = self.database.begin().await?;
-        let change = ActiveModel { id: Set(row.id), last_login: Set(Some(self.clock.now())), ..Default::default() };
-        change.update(&tx).await?;
+        let change = ActiveModel { last_login: Set(Some(self.clock.now())), ..Default::default() };
+        Entity::update_many().set(change).filter(Column::Id.eq(row.id)).exec(&tx).await?;
         tx.commit().await?;
         Ok(user)
     }

@@ -1,5 +1,6 @@
 //! Accounts of people whom another site knows.
 
+use super::accounts::put;
 use super::codes::MailedCode;
 use super::notices::Letterhead;
 use super::user::entity::{Column, Entity, Model};
@@ -9,7 +10,7 @@ use crate::mail::Mail;
 use crate::views::Result;
 use palisade_crypto::random;
 use palisade_password::unusable;
-use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 use unicode_normalization::UnicodeNormalization;
 
 impl Accounts {
@@ -21,7 +22,7 @@ impl Accounts {
         let name = name_from(wanted, email);
         let is_taken = Entity::find().filter(Column::Username.eq(&name)).one(tx).await?.is_some();
         let name = if is_taken { format!("{name}-{}", random::alphanumeric(6).expose().to_lowercase()) } else { name };
-        self.row(&name, email, unusable(), Rank::Plain).insert(tx).await.map(Some)
+        put(tx, self.row(&name, email, unusable(), Rank::Plain)).await.map(Some)
     }
 
     /// The mail to an address that somebody says is theirs.

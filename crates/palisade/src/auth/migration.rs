@@ -10,6 +10,12 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         name: "auth_0001_django_auth",
         sqlite: include_str!("migrations/django_auth.sqlite.sql"),
         postgres: include_str!("migrations/django_auth.postgres.sql"),
+        // users may be in a table of the project's own
+        needs: &[
+            ("django_content_type", "django.contrib.contenttypes"),
+            ("auth_permission", "django.contrib.auth"),
+            ("auth_group", "django.contrib.auth"),
+        ],
     };
     vec![Box::new(django), Box::new(CreateTokens), Box::new(CreateLocks)]
 }

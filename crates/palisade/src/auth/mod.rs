@@ -13,6 +13,7 @@ mod ceremony;
 mod challenge;
 mod codes;
 mod devices;
+mod django_links;
 #[cfg(feature = "social")]
 mod enrolment;
 mod hashing;

@@ -19,6 +19,10 @@ impl Letterhead<'_> {
         Mail { to: to.to_owned(), subject: format!("{subject} ({})", self.site()), text }
     }
 
+    pub(super) fn reset_link<P: Purpose>(&self, token: &Token<P>) -> String {
+        self.link("reset/new", token)
+    }
+
     fn link<P: Purpose>(&self, page: &str, token: &Token<P>) -> String {
         format!("{}/account/{page}?token={}", self.base, token.expose())
     }
@@ -101,11 +105,10 @@ impl Letterhead<'_> {
         self.mail(to, "There is no account with this address", &text)
     }
 
-    pub(super) fn reset<P: Purpose>(&self, to: &str, username: &str, token: &Token<P>) -> Mail {
+    pub(super) fn reset(&self, to: &str, username: &str, link: &str) -> Mail {
         let text = format!(
-            "Somebody, probably you, asked for a new password of the account\n\n    {username}\n\nTo choose one, open this link within 15 minutes:\n\n{}\n\n\
-             If it was not you, do nothing: the password stays as it is.",
-            self.link("reset/new", token)
+            "Somebody, probably you, asked for a new password of the account\n\n    {username}\n\nTo choose one, open this link within 15 minutes:\n\n{link}\n\n\
+             If it was not you, do nothing: the password stays as it is."
         );
         self.mail(to, "Choose a new password", &text)
     }

@@ -29,9 +29,6 @@ pub trait PersonalData: Send + Sync {
     async fn erase(&self, tx: &Tx, user: &User) -> Result<()>;
 }
 
-/// Django's tables that link to an account.
-const LINKS: [&str; 2] = ["auth_user_groups", "auth_user_user_permissions"];
-
 impl Accounts {
     /// Everything the site knows about a user, with where they are signed in.
     pub(super) async fn export(&self, row: &Model, sessions: &[OwnSession]) -> Result<Value> {
@@ -67,9 +64,7 @@ impl Accounts {
         for part in &self.personal_data {
             part.erase(&tx, &user).await?;
         }
-        for table in LINKS {
-            unlink(&tx, table, row.id).await?;
-        }
+        unlink(&tx, row.id).await?;
         self.tokens.forget(&tx, row.id, None).await?;
         self.devices.forget(&tx, row.id).await?;
         self.second_step.forget(&tx, row.id).await?;
@@ -104,8 +99,13 @@ impl Accounts {
     }
 }
 
-async fn unlink(tx: &Tx, table: &'static str, user_id: i32) -> Result<(), DbErr> {
-    let of_user = Expr::col(Alias::new("user_id")).eq(user_id);
-    let query = Query::delete().from_table(Alias::new(table)).and_where(of_user).to_owned();
-    tx.execute(&query).await.map(drop)
+/// Takes an account out of Django's tables that link to it.
+async fn unlink(tx: &Tx, user_id: i32) -> Result<(), DbErr> {
+    let tables = tx.users();
+    for table in [&tables.groups, &tables.permissions] {
+        let of_user = Expr::col(Alias::new(&tables.column)).eq(user_id);
+        let query = Query::delete().from_table(Alias::new(table)).and_where(of_user).to_owned();
+        tx.execute(&query).await?;
+    }
+    Ok(())
 }

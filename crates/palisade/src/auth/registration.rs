@@ -3,6 +3,7 @@
 //! Until then there is none: nobody can do anything with an address that is not theirs (D12), a name is not taken by whoever is fastest, and whoever signs
 //! up hears the same, whatever is taken (D29). The password keeps an account from being made for somebody who only opens every link.
 
+use super::accounts::put;
 use super::notices::Letterhead;
 use super::tokens::{SignUp, Token};
 use super::user::entity::{ActiveModel, Column, Entity, Model};
@@ -10,7 +11,7 @@ use super::{Accounts, NewUser, Rank, SignUpError, same_address};
 use crate::db::{self, DbFailure};
 use crate::views::Result;
 use palisade_password::Verdict;
-use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
 use serde::{Deserialize, Serialize};
 
 /// A sign-up whose mail is on its way.
@@ -86,7 +87,7 @@ impl Accounts {
         if !self.tokens.redeem::<SignUp>(&tx, hash).await? {
             return Ok(Confirmed::Dead);
         }
-        match self.row(&pending.username, &pending.email, pending.password, Rank::Plain).insert(&tx).await {
+        match put(&tx, self.row(&pending.username, &pending.email, pending.password, Rank::Plain)).await {
             Ok(row) => {
                 tx.commit().await?;
                 Ok(Confirmed::Welcome(row))

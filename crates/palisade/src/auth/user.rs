@@ -39,7 +39,8 @@ pub(crate) mod entity {
     #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "auth_user")]
     pub struct Model {
-        #[sea_orm(primary_key)]
+        // a model of the project's own has 64 bits: they are read as 32, as many as there are users
+        #[sea_orm(primary_key, select_as = "integer")]
         pub id: i32,
         pub password: String,
         pub last_login: Option<DateTimeUtc>,

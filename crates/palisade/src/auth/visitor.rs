@@ -77,7 +77,7 @@ impl Visitor {
 impl PageValues for Visitor {
     fn load(&self) -> BoxFuture<'_, Result<Value>> {
         Box::pin(async {
-            if self.0.session.cookie_key().is_none() {
+            if self.0.session.cookie_key().is_none() && !self.0.session.has_messages() {
                 // the next visitor with a cookie gets another page
                 self.0.personal.mark();
                 return Ok(context! { user => (), messages => Vec::<Value>::new() });

@@ -82,13 +82,17 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
                 .arg(flag("templates", "List every place where a value meets a context other than HTML text, instead"))
                 .arg(flag("json", "Print JSON")),
         )
-        .subcommand(Command::new("migrate").about("Make the database ready").arg(flag("plan", "Only say what would run")))
+        .subcommand(Command::new("migrate").about("Make the database ready").arg(flag("plan", "Only say what would run"))
+                .arg(flag("undo", "Take it back: drop the site's tables with all that is in them, and its permissions; Django's tables stay").conflicts_with("plan"))
+                .arg(flag("yes", "Do not ask").requires("undo")))
         .subcommand(Command::new("routes").about("List routes: method, path, who may, form token, limit, source"))
         .subcommand(Command::new("settings").about("List settings with their sources; secrets are not shown"))
         .subcommand(user)
         .subcommand(lockout)
         .subcommand(keys)
         .subcommand(deploy);
+    #[cfg(feature = "adopt")]
+    let program = program.subcommand(super::adopt::command());
     own.iter().fold(program, |program, own| program.subcommand(Command::new(own.name).about(own.about)))
 }
 

@@ -1,5 +1,7 @@
 //! The command line of a site: `serve`, `check`, `migrate`, `routes`, `settings`, `user`, `lockout`, `keys`, `deploy`, and the site's own commands.
 
+#[cfg(feature = "adopt")]
+mod adopt;
 mod cli;
 mod deploy;
 mod lockout;
@@ -11,6 +13,7 @@ mod user;
 use crate::app::{App, BootError, KeyFile, Prepared};
 use crate::checks::{Level, Report};
 use crate::clock::SystemClock;
+use crate::db::Database;
 use crate::settings::{Origin, Sources};
 use clap::ArgMatches;
 use std::path::Path;
@@ -63,6 +66,10 @@ fn ended(outcome: Outcome) -> ExitCode {
 }
 
 async fn run(app: App, matches: &ArgMatches) -> Outcome {
+    #[cfg(feature = "adopt")]
+    if let Some(("adopt", adopt)) = matches.subcommand() {
+        return adopt::run(adopt).await;
+    }
     let commands = app.commands.clone();
     let prepared = match Prepared::new(app, sources(matches)) {
         Ok(prepared) => prepared,
@@ -144,12 +151,34 @@ async fn migrated(prepared: Prepared, matches: &ArgMatches) -> Outcome {
         return Ok(print::migrations("would run", &prepared.migrations().all())); // a plan makes no file
     }
     let database = prepared.database().await?;
+    if matches.get_flag("undo") {
+        return undone(&prepared, &database, matches.get_flag("yes")).await;
+    }
     let pending = prepared.migrations().pending(&database).await.map_err(BootError::Database)?;
     if matches.get_flag("plan") {
         return Ok(print::migrations("would run", &pending));
     }
     prepared.migrate(&database).await?;
     Ok(print::migrations("ran", &pending))
+}
+
+/// What cannot be had back is asked for by name.
+async fn undone(prepared: &Prepared, database: &Database, is_sure: bool) -> Outcome {
+    let all = prepared.migrations().all();
+    let word = "drop";
+    if !is_sure {
+        eprintln!(
+            "This drops every table that {} migrations have made, with sessions, second factors, passkeys and the site's own rows.\nType {word} to go on:",
+            all.len()
+        );
+        let mut typed = String::new();
+        std::io::stdin().read_line(&mut typed).map_err(|error| Failed(error.to_string(), 1))?;
+        if typed.trim() != word {
+            return Err(Failed("nothing was changed".into(), 1));
+        }
+    }
+    prepared.undo(database).await?;
+    Ok(print::migrations("took back", &all))
 }
 
 fn keyed(prepared: &Prepared, matches: &ArgMatches) -> Outcome {

@@ -14,13 +14,32 @@ pub struct Csrf {
     ring: KeyRing,
     trusted: Vec<OriginPattern>,
     cookie: Cookie<'static>,
+    /// Whose secret it is.
+    keeper: Keeper,
     /// Most fields of a form.
     max_fields: usize,
 }
 
+/// Who keeps the secret of a visitor's tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeper {
+    /// This site: it is derived from the key of the session, or of a cookie before there is one.
+    Site,
+    /// Django, in its cookie, which this site reads and sets (`CSRF_COOKIE_NAME`).
+    DjangoCookie,
+    /// Django, in the session (`CSRF_USE_SESSIONS`).
+    DjangoSession,
+}
+
+/// Django's entry of a session that holds the secret.
+pub(crate) const KEPT_SECRET: &str = "_csrftoken";
+/// Django's CSRF_COOKIE_AGE: a year.
+const YEAR_SECS: u64 = 31_449_600;
+
 /// The tokens of one visitor's forms. Bound to the session, or to a cookie of its own before there is one.
 pub struct FormTokens {
     ring: KeyRing,
+    keeper: Keeper,
     bound_to: Option<Secret<String>>,
     new_cookie: OnceLock<Secret<String>>,
 }
@@ -33,18 +52,50 @@ impl Csrf {
     pub fn new(settings: &CsrfSettings, ring: KeyRing, transport: Transport, max_fields: usize) -> Self {
         let transport = if settings.cookie_secure { transport } else { Transport::Plain };
         let cookie = Cookie { name: "forms", transport, same_site: SameSite::Lax, max_age_secs: None };
-        Self { ring, trusted: settings.trusted_origins.clone(), cookie, max_fields }
+        Self { ring, trusted: settings.trusted_origins.clone(), cookie, keeper: Keeper::Site, max_fields }
     }
 
-    /// The tokens of the visitor who sent these headers; `session` is the key in the session cookie.
-    pub(crate) fn tokens(&self, headers: &HeaderMap, session: Option<&str>) -> Arc<FormTokens> {
-        let bound_to = session.or_else(|| self.cookie.read(headers)).map(|value| Secret::new(value.to_owned()));
-        Arc::new(FormTokens { ring: self.ring.clone(), bound_to, new_cookie: OnceLock::new() })
+    /// The same checks, of tokens whose secret Django keeps: what one side wrote into a form, the other one reads.
+    #[must_use]
+    pub fn beside_django(mut self, cookie: String, is_in_session: bool) -> Self {
+        self.keeper = if is_in_session { Keeper::DjangoSession } else { Keeper::DjangoCookie };
+        self.cookie.name = cookie.leak(); // once in a process
+        self.cookie.max_age_secs = Some(YEAR_SECS);
+        if self.cookie.transport == Transport::Secure {
+            self.cookie.transport = Transport::Shared;
+        }
+        self
+    }
+
+    /// Whether the session has to be asked for the secret.
+    pub(crate) fn asks_session(&self) -> bool {
+        self.keeper == Keeper::DjangoSession
+    }
+
+    /// The tokens of the visitor who sent these headers; `session` is the key in the session cookie, `kept` the secret in the session, where it is kept there.
+    pub(crate) fn tokens(&self, headers: &HeaderMap, session: Option<&str>, kept: Option<String>) -> Arc<FormTokens> {
+        let of_cookie = || self.cookie.read(headers).map(str::to_owned);
+        let bound_to = match self.keeper {
+            Keeper::Site => session.map(str::to_owned).or_else(of_cookie),
+            Keeper::DjangoCookie => of_cookie().filter(|secret| CsrfSecret::from_django(secret).is_some()),
+            Keeper::DjangoSession => kept.filter(|secret| CsrfSecret::from_django(secret).is_some()),
+        };
+        let bound_to = bound_to.map(Secret::new);
+        Arc::new(FormTokens { ring: self.ring.clone(), keeper: self.keeper, bound_to, new_cookie: OnceLock::new() })
     }
 
     /// The cookie to set, if a token was made for a visitor who has none yet.
     pub(crate) fn new_cookie(&self, tokens: &FormTokens) -> Option<HeaderValue> {
-        tokens.new_cookie.get().and_then(|value| self.cookie.set(value.expose()))
+        let value = tokens.new_cookie.get().filter(|_| !self.asks_session())?;
+        let line = self.cookie.set(value.expose())?;
+        // scripts of Django's pages read theirs
+        let is_read = self.keeper == Keeper::DjangoCookie;
+        if is_read { HeaderValue::from_str(&line.to_str().ok()?.replace("; HttpOnly", "")).ok() } else { Some(line) }
+    }
+
+    /// What to keep in the session, where the secret is kept there and is new.
+    pub(crate) fn new_kept<'a>(&self, tokens: &'a FormTokens) -> Option<&'a str> {
+        tokens.new_cookie.get().filter(|_| self.asks_session()).map(|secret| secret.expose().as_str())
     }
 
     /// The request again if it may change something, or why not. A form's body is read for its token, within the site's limits.
@@ -57,7 +108,7 @@ impl Csrf {
             return Ok(Err(refusal));
         }
         let (request, form_token) = self.form_token(request).await?;
-        let secrets: Vec<_> = tokens.bound_to.iter().flat_map(|bound| CsrfSecret::of_cookie(&self.ring, bound.expose())).collect();
+        let secrets = tokens.secrets();
         let verdict = judge(&self.evidence(&request, &secrets, form_token.as_deref(), is_secure));
         let is_other = !is_form(request.headers()) && request.headers().contains_key(header::CONTENT_TYPE);
         Ok(match verdict {
@@ -117,9 +168,33 @@ fn fault_or_broken(error: &axum::Error) -> StatusCode {
     StatusCode::BAD_REQUEST
 }
 
+fn random_secret() -> Secret<String> {
+    random::alphanumeric(32)
+}
+
 impl FormTokens {
+    /// Every secret that a token of this visitor may have.
+    fn secrets(&self) -> Vec<CsrfSecret> {
+        let bound_to = self.bound_to.iter().map(|bound| bound.expose().as_str());
+        match self.keeper {
+            Keeper::Site => bound_to.flat_map(|bound| CsrfSecret::of_cookie(&self.ring, bound)).collect(),
+            _ => bound_to.filter_map(CsrfSecret::from_django).collect(),
+        }
+    }
+
+    /// The visitor has become another one: a secret that somebody may have planted before is good for nothing after.
+    pub(crate) fn rotate(&self) {
+        if self.keeper == Keeper::DjangoCookie {
+            self.new_cookie.get_or_init(random_secret);
+        }
+    }
+
     /// A token for a form, under a fresh mask; `session` is the key that the browser will hold when it sends the form.
     pub(crate) fn masked(&self, session: Option<&str>) -> String {
+        if self.keeper != Keeper::Site {
+            let secret = self.bound_to.as_ref().unwrap_or_else(|| self.new_cookie.get_or_init(random_secret)).expose();
+            return CsrfSecret::from_django(secret).map(|secret| secret.masked()).unwrap_or_default();
+        }
         let own = || self.bound_to.as_ref().unwrap_or_else(|| self.new_cookie.get_or_init(random::token)).expose();
         CsrfSecret::of_cookie(&self.ring, session.unwrap_or_else(|| own())).next().map(|secret| secret.masked()).unwrap_or_default()
     }

@@ -13,7 +13,8 @@ mod settings;
 mod tests;
 mod token;
 
-pub use layer::{Csrf, FormTokens};
+pub(crate) use layer::KEPT_SECRET;
+pub use layer::{Csrf, FormTokens, Keeper};
 pub(crate) use policy::is_safe;
 pub use policy::{Evidence, Refusal, judge};
 pub use settings::{CHECKS, CsrfSettings};

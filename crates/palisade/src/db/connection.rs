@@ -1,11 +1,13 @@
 use super::error::explained;
 use super::{Database, FromRow, RawSql};
+use crate::django::UserTables;
 use async_trait::async_trait;
 use http::Method;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement,
     StatementBuilder,
 };
+use std::sync::Arc;
 
 /// A connection for reading. Entities and queries run on it; raw statements and writes do not.
 #[derive(Debug, Clone)]
@@ -16,7 +18,10 @@ pub struct Db {
 
 /// A write transaction. What is not committed is undone.
 #[derive(Debug)]
-pub struct Tx(DatabaseTransaction);
+pub struct Tx {
+    transaction: DatabaseTransaction,
+    users: Arc<UserTables>,
+}
 
 impl Db {
     pub(crate) fn new(database: Database, method: Method) -> Self {
@@ -53,6 +58,11 @@ impl Db {
         rows.map_err(|error| self.explain(error))?.iter().map(T::from_row).collect()
     }
 
+    /// The tables of the users: where Django has a model of its own, another one than `auth_user`.
+    pub fn users(&self) -> &UserTables {
+        self.database.users()
+    }
+
     fn connection(&self) -> &DatabaseConnection {
         self.database.reader()
     }
@@ -69,8 +79,8 @@ const WHY_DB_READS: &str =
     "a Db is read-only; open a transaction with `let tx = db.begin().await?`, write through &tx, and end with tx.commit()";
 
 impl Tx {
-    pub(crate) fn new(transaction: DatabaseTransaction) -> Self {
-        Self(transaction)
+    pub(crate) fn new(transaction: DatabaseTransaction, users: Arc<UserTables>) -> Self {
+        Self { transaction, users }
     }
 
     /// Keeps everything that was written.
@@ -78,7 +88,7 @@ impl Tx {
     /// # Errors
     /// When the database cannot; nothing is kept then.
     pub async fn commit(self) -> Result<(), DbErr> {
-        self.0.commit().await
+        self.transaction.commit().await
     }
 
     /// Runs a raw statement and says how many rows it changed.
@@ -86,11 +96,16 @@ impl Tx {
     /// # Errors
     /// As the database says.
     pub async fn execute_sql(&self, sql: RawSql) -> Result<u64, DbErr> {
-        Ok(self.0.execute_raw(sql.statement(self.0.get_database_backend())).await?.rows_affected())
+        Ok(self.transaction.execute_raw(sql.statement(self.transaction.get_database_backend())).await?.rows_affected())
+    }
+
+    /// The tables of the users.
+    pub(crate) fn users(&self) -> &UserTables {
+        &self.users
     }
 
     fn connection(&self) -> &DatabaseTransaction {
-        &self.0
+        &self.transaction
     }
 
     fn explain(&self, error: DbErr) -> DbErr {
@@ -101,6 +116,14 @@ impl Tx {
 fn refused<T>() -> Result<T, DbErr> {
     // the statement is not repeated: it may hold values
     Err(DbErr::Custom("a raw statement was refused: write sql!(\"…\", values) with a literal, or build the query".into()))
+}
+
+/// A built statement for the tables that the users are in, where it has to be another one.
+fn renamed<S: StatementBuilder>(users: &UserTables, backend: DbBackend, statement: &S) -> Option<Statement> {
+    users.are_renamed().then(|| {
+        let built = statement.build(&backend);
+        Statement { sql: users.rename(&built.sql), ..built }
+    })
 }
 
 /// Queries that were built run; statements that may have been strings do not.
@@ -129,15 +152,27 @@ macro_rules! built_queries_only {
             }
 
             async fn execute<S: StatementBuilder>(&self, statement: &S) -> Result<ExecResult, DbErr> {
-                self.connection().execute(statement).await.map_err(|error| self.explain(error))
+                let done = match renamed(self.users(), self.get_database_backend(), statement) {
+                    Some(renamed) => self.connection().execute_raw(renamed).await,
+                    None => self.connection().execute(statement).await,
+                };
+                done.map_err(|error| self.explain(error))
             }
 
             async fn query_one<S: StatementBuilder>(&self, statement: &S) -> Result<Option<QueryResult>, DbErr> {
-                self.connection().query_one(statement).await.map_err(|error| self.explain(error))
+                let row = match renamed(self.users(), self.get_database_backend(), statement) {
+                    Some(renamed) => self.connection().query_one_raw(renamed).await,
+                    None => self.connection().query_one(statement).await,
+                };
+                row.map_err(|error| self.explain(error))
             }
 
             async fn query_all<S: StatementBuilder>(&self, statement: &S) -> Result<Vec<QueryResult>, DbErr> {
-                self.connection().query_all(statement).await.map_err(|error| self.explain(error))
+                let rows = match renamed(self.users(), self.get_database_backend(), statement) {
+                    Some(renamed) => self.connection().query_all_raw(renamed).await,
+                    None => self.connection().query_all(statement).await,
+                };
+                rows.map_err(|error| self.explain(error))
             }
         }
     };

@@ -5,6 +5,7 @@
 use super::Database;
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, DynIden};
+use sea_orm_migration::prelude::Table;
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, MigratorTraitSelf, SchemaManager};
 
 /// The migrations of the framework's areas and of the site, in the order in which they run.
@@ -43,6 +44,17 @@ impl Migrations {
     pub async fn run(&self, database: &Database) -> Result<(), DbErr> {
         self.up(database.writer(), None).await
     }
+
+    /// Takes back everything that has run, the newest first, with what it holds. Django's tables stay.
+    ///
+    /// # Errors
+    /// As the database says; earlier migrations are still there then.
+    pub async fn undo(&self, database: &Database) -> Result<(), DbErr> {
+        let writer = database.writer();
+        self.down(writer, None).await?;
+        let table = Table::drop().table(self.migration_table_name()).if_exists().to_owned();
+        writer.execute(&table).await.map(drop)
+    }
 }
 
 impl MigratorTraitSelf for Migrations {
@@ -60,6 +72,8 @@ pub(crate) struct DjangoTables {
     pub(crate) name: &'static str,
     pub(crate) sqlite: &'static str,
     pub(crate) postgres: &'static str,
+    /// Tables that a Django project must have made, and its app that makes them.
+    pub(crate) needs: &'static [(&'static str, &'static str)],
 }
 
 impl MigrationName for DjangoTables {
@@ -71,11 +85,30 @@ impl MigrationName for DjangoTables {
 #[async_trait]
 impl MigrationTrait for DjangoTables {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if manager.has_table("django_migrations").await? {
+            return self.adopted(manager).await;
+        }
         let statements = if manager.get_database_backend() == DbBackend::Postgres { self.postgres } else { self.sqlite };
         manager.get_connection().execute_unprepared(statements).await.map(drop)
     }
 
+    /// They stay: Django may use them.
     async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {
-        Err(DbErr::Migration("a table that Django may use is never dropped".into()))
+        Ok(())
+    }
+}
+
+impl DjangoTables {
+    /// In a database that Django has made, Django's migrations make Django's tables, and nobody else.
+    async fn adopted(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+        for (table, app) in self.needs {
+            if !manager.has_table(table).await? {
+                let why = format!(
+                    "this is the database of a Django project, and it has no table {table}: add {app} to INSTALLED_APPS and run its migrate"
+                );
+                return Err(DbErr::Migration(why));
+            }
+        }
+        Ok(())
     }
 }

@@ -1,8 +1,10 @@
 use super::{DatabaseSettings, DatabaseUrl, Db, Tx};
+use crate::django::UserTables;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr};
 use sea_orm::{SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The pools of a site: one that reads and cannot write, one that writes.
@@ -10,6 +12,7 @@ use std::time::Duration;
 pub struct Database {
     read: DatabaseConnection,
     write: DatabaseConnection,
+    users: Arc<UserTables>,
 }
 
 impl Database {
@@ -39,18 +42,57 @@ impl Database {
         let mut read = options("sqlite://file".into(), settings.read_connections);
         read.test_before_acquire(false)
             .map_sqlx_sqlite_opts(move |options| tuned(options.filename(&file)).read_only(true).pragma("query_only", "ON"));
-        Ok(Self { read: sea_orm::Database::connect(read).await?, write })
+        Ok(Self { read: sea_orm::Database::connect(read).await?, write, users: Arc::default() })
+    }
+
+    /// A connection that reads a database which is not this site's, and changes nothing about it, not even how SQLite keeps its file.
+    ///
+    /// # Errors
+    /// When there is none.
+    #[cfg(feature = "adopt")]
+    pub(crate) async fn look_at(url: &DatabaseUrl) -> Result<DatabaseConnection, DbErr> {
+        match url {
+            DatabaseUrl::Sqlite(path) if !path.is_file() => Err(DbErr::Custom(format!("there is no file {}", path.display()))),
+            DatabaseUrl::Sqlite(path) => {
+                let mut read = options("sqlite://file".into(), 1);
+                let file = path.clone();
+                read.map_sqlx_sqlite_opts(move |options| options.filename(&file).read_only(true).pragma("query_only", "ON"));
+                sea_orm::Database::connect(read).await
+            }
+            #[cfg(feature = "postgres")]
+            DatabaseUrl::Postgres(url) => sea_orm::Database::connect(Self::postgres_reader(url, 1)).await,
+            #[cfg(not(feature = "postgres"))]
+            DatabaseUrl::Postgres(_) => Err(DbErr::Custom("this program was built without the feature postgres".into())),
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn postgres_reader(url: &super::url::PostgresUrl, connections: u64) -> ConnectOptions {
+        let mode = postgres_tls(url);
+        let mut read = options(url.expose().to_owned(), connections);
+        read.map_sqlx_postgres_opts(move |options| options.ssl_mode(mode).options([("default_transaction_read_only", "on")]));
+        read
     }
 
     #[cfg(feature = "postgres")]
     async fn postgres(url: &super::url::PostgresUrl, settings: &DatabaseSettings) -> Result<Self, DbErr> {
-        use sqlx::postgres::PgSslMode;
-        let mode = if url.is_local() { PgSslMode::Disable } else { PgSslMode::VerifyFull };
+        let mode = postgres_tls(url);
         let mut write = options(url.expose().to_owned(), settings.write_connections);
         write.map_sqlx_postgres_opts(move |options| options.ssl_mode(mode));
-        let mut read = options(url.expose().to_owned(), settings.read_connections);
-        read.map_sqlx_postgres_opts(move |options| options.ssl_mode(mode).options([("default_transaction_read_only", "on")]));
-        Ok(Self { write: sea_orm::Database::connect(write).await?, read: sea_orm::Database::connect(read).await? })
+        let read = Self::postgres_reader(url, settings.read_connections);
+        let write = sea_orm::Database::connect(write).await?;
+        Ok(Self { write, read: sea_orm::Database::connect(read).await?, users: Arc::default() })
+    }
+
+    /// The same, with users in the tables of another model than Django's own.
+    #[must_use]
+    pub fn with_users(self, users: UserTables) -> Self {
+        Self { users: Arc::new(users), ..self }
+    }
+
+    /// The tables of the users.
+    pub fn users(&self) -> &UserTables {
+        &self.users
     }
 
     /// A handle for reading that may also open transactions: for commands, migrations and tests.
@@ -66,7 +108,7 @@ impl Database {
         // immediate: two writers wait for each other here and not, with an error, in the middle
         let mode = (self.backend() == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
         let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
-        Ok(Tx::new(self.write.begin_with_options(options).await?))
+        Ok(Tx::new(self.write.begin_with_options(options).await?, self.users.clone()))
     }
 
     /// Whether a query is answered.
@@ -97,6 +139,12 @@ impl Database {
     pub(crate) fn writer(&self) -> &DatabaseConnection {
         &self.write
     }
+}
+
+#[cfg(feature = "postgres")]
+fn postgres_tls(url: &super::url::PostgresUrl) -> sqlx::postgres::PgSslMode {
+    use sqlx::postgres::PgSslMode;
+    if url.is_local() { PgSslMode::Disable } else { PgSslMode::VerifyFull }
 }
 
 fn options(url: String, connections: u64) -> ConnectOptions {

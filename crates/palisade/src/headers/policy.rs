@@ -67,6 +67,18 @@ impl SecurityHeaders {
         }
     }
 
+    /// Sets those that another program's page does not have. Its own policy stays; a page that has none gets the least, which no page is broken by.
+    pub(crate) fn complete(&self, headers: &mut HeaderMap, is_secure: bool) {
+        let hsts = self.hsts().filter(|_| is_secure).map(|value| (STRICT_TRANSPORT_SECURITY, value.clone()));
+        for (name, value) in self.fixed.iter().cloned().chain(hsts) {
+            headers.entry(name).or_insert(value);
+        }
+        let least = HeaderValue::from_static("base-uri 'self'; object-src 'none'");
+        headers.entry(CONTENT_SECURITY_POLICY).or_insert(least);
+        headers.remove(http::header::SERVER);
+        headers.remove("x-powered-by");
+    }
+
     /// Sets them on a response. What a handler set under the same name is replaced: there is one of each.
     pub fn apply(&self, headers: &mut HeaderMap, nonce: &str, is_secure: bool, page: Option<&PagePolicies>) {
         headers.reserve(self.fixed.len() + ROOM);

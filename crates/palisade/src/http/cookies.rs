@@ -21,6 +21,8 @@ setting_words!(SameSite, "strict, lax or none", Strict = "Strict", Lax = "Lax", 
 pub enum Transport {
     /// Encrypted only: `__Host-` and Secure.
     Secure,
+    /// Encrypted only, under a name without prefix: another program on this host sets it too.
+    Shared,
     /// Also in clear: plain HTTP on this machine, where `Secure` would lose the cookie in some browsers.
     Plain,
 }
@@ -44,7 +46,7 @@ impl Cookie<'_> {
     pub fn wire_name(&self) -> String {
         match self.transport {
             Transport::Secure => format!("__Host-{}", self.name),
-            Transport::Plain => self.name.to_owned(),
+            Transport::Shared | Transport::Plain => self.name.to_owned(),
         }
     }
 
@@ -55,7 +57,7 @@ impl Cookie<'_> {
 
     /// The header that sets the cookie.
     pub fn set(&self, value: &str) -> Option<HeaderValue> {
-        let secure = if self.transport == Transport::Secure { "; Secure" } else { "" };
+        let secure = if self.transport == Transport::Plain { "" } else { "; Secure" };
         let age = self.max_age_secs.map(|secs| format!("; Max-Age={secs}")).unwrap_or_default();
         let line = format!("{}={value}; Path=/; HttpOnly; SameSite={}{secure}{age}", self.wire_name(), self.same_site);
         // browsers drop what is longer than 4096 bytes (ASVS 3.3.5): better no cookie than half of one

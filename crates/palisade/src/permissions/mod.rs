@@ -17,4 +17,4 @@ mod store;
 pub use caller::Caller;
 pub(crate) use rule::owner;
 pub use rule::{Access, Policy, Verdict, can, public, signed_in, staff, token, when};
-pub use store::{ensure, of_user};
+pub use store::{ensure, forget, of_user};

@@ -1,7 +1,9 @@
 use crate::auth::User;
 use crate::db::{Database, FromRow};
+use crate::django::UserTables;
 use crate::sql;
-use sea_orm::DbErr;
+use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, DbErr};
 use std::collections::HashSet;
 
 /// The permissions of a user, own and by groups, as `app.codename`. A superuser has them all without any being listed.
@@ -9,19 +11,36 @@ use std::collections::HashSet;
 /// # Errors
 /// When the database does not answer.
 pub async fn of_user(database: &Database, user: &User) -> Result<HashSet<String>, DbErr> {
-    let rows: Vec<(String, String)> = database
-        .handle()
-        .fetch_all(sql!(
-            "SELECT type.app_label, permission.codename FROM auth_permission permission \
-             JOIN django_content_type type ON type.id = permission.content_type_id \
-             WHERE permission.id IN (SELECT permission_id FROM auth_user_user_permissions WHERE user_id = ?) \
-             OR permission.id IN (SELECT link.permission_id FROM auth_group_permissions link \
-                JOIN auth_user_groups membership ON membership.group_id = link.group_id WHERE membership.user_id = ?)",
-            user.id,
-            user.id
-        ))
-        .await?;
-    Ok(rows.into_iter().map(|(app, codename)| format!("{app}.{codename}")).collect())
+    let tables = database.users();
+    let own = Query::select()
+        .column("permission_id")
+        .from(Alias::new(&tables.permissions))
+        .and_where(Expr::col(Alias::new(&tables.column)).eq(user.id))
+        .to_owned();
+    let of_groups = Query::select()
+        .column("permission_id")
+        .from("auth_group_permissions")
+        .and_where(Expr::col("group_id").in_subquery(groups_of(tables, user)))
+        .to_owned();
+    let id = || Expr::col(("auth_permission", "id"));
+    let all = Query::select()
+        .column(("django_content_type", "app_label"))
+        .column(("auth_permission", "codename"))
+        .from("auth_permission")
+        .inner_join("django_content_type", Expr::col(("django_content_type", "id")).equals(("auth_permission", "content_type_id")))
+        .cond_where(Cond::any().add(id().in_subquery(own)).add(id().in_subquery(of_groups)))
+        .to_owned();
+    let rows = database.handle().query_all(&all).await?;
+    let named = |row| <(String, String)>::from_row(row).map(|(app, codename)| format!("{app}.{codename}"));
+    rows.iter().map(named).collect()
+}
+
+fn groups_of(tables: &UserTables, user: &User) -> SelectStatement {
+    Query::select()
+        .column("group_id")
+        .from(Alias::new(&tables.groups))
+        .and_where(Expr::col(Alias::new(&tables.column)).eq(user.id))
+        .to_owned()
 }
 
 /// Whether a user is in one of these groups.
@@ -29,14 +48,10 @@ pub async fn of_user(database: &Database, user: &User) -> Result<HashSet<String>
 /// # Errors
 /// When the database does not answer.
 pub(super) async fn is_member(database: &Database, user: &User, groups: &[String]) -> Result<bool, DbErr> {
-    let rows: Vec<(String,)> = database
-        .handle()
-        .fetch_all(sql!(
-            "SELECT name FROM auth_group WHERE id IN (SELECT group_id FROM auth_user_groups WHERE user_id = ?)",
-            user.id
-        ))
-        .await?;
-    Ok(rows.iter().any(|(name,)| groups.contains(name)))
+    let theirs = Expr::col("id").in_subquery(groups_of(database.users(), user));
+    let named = Expr::col("name").is_in(groups.iter().map(String::as_str));
+    let query = Query::select().column("name").from("auth_group").and_where(theirs).and_where(named).limit(1).to_owned();
+    Ok(database.handle().query_one(&query).await?.is_some())
 }
 
 /// Makes the rows of a site's permissions where they are missing. The content type is the app itself, model `site`.
@@ -60,6 +75,32 @@ pub async fn ensure(database: &Database, permissions: &[(&'static str, &'static 
              SELECT id, ?, ? FROM django_content_type WHERE app_label = ? AND model = 'site' ON CONFLICT DO NOTHING",
             codename,
             *name,
+            app
+        ))
+        .await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Takes the rows of a site's permissions away, and whose they are, and content types of the site that have none left: before its tables go.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn forget(database: &Database, permissions: &[(&'static str, &'static str)]) -> Result<(), DbErr> {
+    let tables = database.users().clone();
+    for (permission, _) in permissions {
+        let Some((app, codename)) = permission.split_once('.') else { continue };
+        let Some((id,)) = find::<(i32,)>(database, app, codename).await? else { continue };
+        let tx = database.begin().await?;
+        for link in ["auth_group_permissions", tables.permissions.as_str()] {
+            let of_it = Expr::col("permission_id").eq(id);
+            tx.execute(&Query::delete().from_table(Alias::new(link)).and_where(of_it).to_owned()).await?;
+        }
+        tx.execute_sql(sql!("DELETE FROM auth_permission WHERE id = ?", id)).await?;
+        tx.execute_sql(sql!(
+            "DELETE FROM django_content_type WHERE app_label = ? AND model = 'site' \
+             AND NOT EXISTS (SELECT 1 FROM auth_permission WHERE content_type_id = django_content_type.id)",
             app
         ))
         .await?;

@@ -1,9 +1,11 @@
+use super::messages::Messages;
+use super::record::Record;
 use super::{Binding, CookieStore, Session, SessionSettings, SessionStore};
 use crate::clock::Clock;
 use crate::db::Database;
 use crate::http::cookies::{Cookie, Transport};
 use crate::views::Personal;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use http::HeaderMap;
 use palisade_crypto::{KeyRing, Secret, random};
 use std::sync::Arc;
@@ -19,6 +21,8 @@ pub struct Sessions {
     pub(super) binding: Binding,
     /// Whether browsers carry their sessions.
     pub(super) carried: Option<CookieStore>,
+    /// Whether Django reads and writes them too.
+    pub(super) is_shared: bool,
 }
 
 impl Sessions {
@@ -36,6 +40,7 @@ impl Sessions {
         Self {
             store,
             carried: None,
+            is_shared: false,
             clock,
             ring,
             binding: settings.binding,
@@ -53,16 +58,64 @@ impl Sessions {
         self
     }
 
+    /// The same sessions, shared with a Django project that has the same database and key: under its cookie's name, by the keys themselves, as long as
+    /// Django says.
+    #[must_use]
+    pub fn shared(mut self, cookie: String) -> Self {
+        if self.cookie.transport == Transport::Secure {
+            self.cookie.transport = Transport::Shared;
+        }
+        self.cookie.name = cookie.leak(); // once in a process
+        self.is_shared = true;
+        self
+    }
+
+    /// What the store knows a session by.
+    pub(super) fn id(&self, key: &str) -> String {
+        if self.is_shared { key.to_owned() } else { random::stored_hash(key) }
+    }
+
+    /// What ties our entries to the key of a session that Django may give another one.
+    pub(super) fn of_key<'a>(&self, id: &'a str) -> Option<&'a str> {
+        self.is_shared.then_some(id)
+    }
+
+    pub(super) fn decode(&self, id: &str, text: &str) -> Option<Record> {
+        let mut record = Record::decode(&self.ring, text, self.of_key(id))?;
+        if self.is_shared {
+            // what is seen on the other side only is not written down: how long it was idle is known to nobody, and Django's end holds
+            record.seen = record.seen.filter(|seen| self.clock.now() - *seen < self.idle);
+        }
+        Some(record)
+    }
+
+    /// When the store ends a session that is written down now. Django does not write down that a page was read: there the idle time says nothing.
+    pub(super) fn end(&self, now: DateTime<Utc>, began: DateTime<Utc>) -> DateTime<Utc> {
+        let at_last = began + self.absolute;
+        if self.is_shared { at_last } else { at_last.min(now + self.idle) }
+    }
+
+    /// A key of a new session: as many characters as Django's column holds, where it reads them.
+    pub(super) fn new_key(&self) -> Secret<String> {
+        if self.is_shared { random::alphanumeric(32) } else { random::token() }
+    }
+
+    fn is_key(&self, key: &str) -> bool {
+        let is_djangos = || (32..=40).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if self.is_shared { is_djangos() } else { is_key(key) }
+    }
+
     /// The session of the visitor who sent these headers. Nothing is loaded yet.
     pub(crate) fn open(self: &Arc<Self>, headers: &HeaderMap, personal: Personal) -> Session {
         let value = self.cookie.read(headers).unwrap_or_default();
         let (key, sealed) = value.split_once('.').unwrap_or((value, ""));
-        let key = Some(key).filter(|key| is_key(key) && (sealed.is_empty() || self.carried.is_some()));
+        let key = Some(key).filter(|key| self.is_key(key) && (sealed.is_empty() || self.carried.is_some()));
         let carried = self.carried.as_ref().map(|store| {
-            let id = key.map(random::stored_hash).unwrap_or_default();
+            let id = key.map(|key| self.id(key)).unwrap_or_default();
             Arc::new(store.with(&self.ring, &id, sealed))
         });
-        Session::new(self.clone(), carried, key.map(|key| Secret::new(key.to_owned())), personal)
+        let said = self.is_shared.then(|| Messages::new(&self.ring, headers));
+        Session::new(self.clone(), (carried, said), key.map(|key| Secret::new(key.to_owned())), personal)
     }
 
     /// Forgets sessions that have ended.

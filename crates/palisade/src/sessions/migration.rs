@@ -10,6 +10,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         name: "sessions_0001_django_session",
         sqlite: include_str!("migrations/django_session.sqlite.sql"),
         postgres: include_str!("migrations/django_session.postgres.sql"),
+        needs: &[("django_session", "django.contrib.sessions")],
     };
     vec![Box::new(django), Box::new(CreateOwners), Box::new(CreateEnded)]
 }

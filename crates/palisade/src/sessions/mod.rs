@@ -8,6 +8,7 @@
 mod cached;
 mod carried;
 mod cookie;
+mod messages;
 mod migration;
 mod own;
 mod record;

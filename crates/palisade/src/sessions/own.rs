@@ -1,6 +1,6 @@
 //! The sessions of one user, for that user: to see, and to end.
 
-use super::record::{ADDRESS, AGENT, Record};
+use super::record::{ADDRESS, AGENT};
 use super::{Session, Sessions};
 use crate::views::Result;
 use chrono::{DateTime, Utc};
@@ -32,10 +32,12 @@ impl Sessions {
         let now = self.clock.now();
         let all = self.store.owned_by(owner, now).await?;
         let shown = |(id, text): (String, String)| {
-            let record = Record::decode(&self.ring, &text)?;
+            let record = self.decode(&id, &text)?;
             let text = |name: &str| record.values.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
             let is_open = !record.has_ended(now, self.idle, self.absolute) && record.owner() == Some(owner);
             let (agent, address) = (text(AGENT), text(ADDRESS));
+            // where the store has the keys themselves, nobody is shown them
+            let id = if self.is_shared { random::stored_hash(&id) } else { id };
             is_open.then_some(OwnSession { id, agent, address, began: record.began, seen: record.seen, is_this: false })
         };
         let mut all: Vec<OwnSession> = all.into_iter().filter_map(shown).collect();
@@ -48,8 +50,12 @@ impl Sessions {
     /// # Errors
     /// When the store does not answer.
     pub async fn end_of(&self, owner: i32, id: &str) -> Result<bool> {
-        let is_theirs = self.owned_by(owner).await?.iter().any(|session| session.id == id);
-        Ok(is_theirs && self.store.delete(id).await?)
+        let theirs = self.store.owned_by(owner, self.clock.now()).await?;
+        let is_it = |stored: &String| *stored == id || (self.is_shared && random::stored_hash(stored) == id);
+        match theirs.into_iter().find(|(stored, text)| is_it(stored) && self.owner_of(stored, text) == Some(owner)) {
+            Some((stored, _)) => Ok(self.store.delete(&stored).await?),
+            None => Ok(false),
+        }
     }
 
     /// Ends all sessions of a user, but for the one with the id `kept`, and says how many.
@@ -67,6 +73,11 @@ impl Sessions {
 }
 
 impl Sessions {
+    fn owner_of(&self, id: &str, text: &str) -> Option<i32> {
+        let now = self.clock.now();
+        self.decode(id, text).filter(|record| !record.has_ended(now, self.idle, self.absolute))?.owner()
+    }
+
     /// Waits until what was ended is ended on every instance, for a program that stops then.
     pub(crate) async fn settle(&self) {
         self.store.settle().await;
@@ -78,6 +89,7 @@ impl Session {
     pub(crate) async fn siblings(&self, owner: i32) -> Result<Vec<OwnSession>> {
         let own = self.id();
         let mut all = self.sessions().owned_by(owner).await?;
+        let own = if self.sessions().is_shared { own.as_deref().map(random::stored_hash) } else { own };
         all.iter_mut().for_each(|session| session.is_this = Some(&session.id) == own.as_ref());
         Ok(all)
     }
@@ -93,6 +105,6 @@ impl Session {
     }
 
     fn id(&self) -> Option<String> {
-        self.cookie_key().map(random::stored_hash)
+        self.cookie_key().map(|key| self.sessions().id(key))
     }
 }

@@ -1,8 +1,8 @@
 //! The text of a session: Django's signed JSON, with two entries of our own.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use palisade_crypto::KeyRing;
 use palisade_crypto::signing::{Compress, Signer};
+use palisade_crypto::{KeyRing, random};
 use serde_json::{Map, Value};
 
 /// What a session holds.
@@ -21,21 +21,32 @@ pub(crate) const OWNER: &str = "_auth_user_id";
 pub(crate) const AGENT: &str = "_palisade_agent";
 pub(crate) const ADDRESS: &str = "_palisade_address";
 
+/// Of sessions that Django writes too: for which key the two below hold. Django gives a session another key and keeps all its entries.
+const OF_KEY: &str = "_palisade_of";
 const LISTED: &str = "_palisade_listed";
 const BEGAN: &str = "_palisade_began";
 const SEEN: &str = "_palisade_seen";
+
+/// Characters of a hash that tell one key of a session from the next.
+const TAG: usize = 12;
 
 /// Django's salt for `django.contrib.sessions.backends.db`.
 const SALT: &str = "django.contrib.sessions.SessionStore";
 
 impl Record {
-    pub(super) fn decode(ring: &KeyRing, text: &str) -> Option<Self> {
+    /// The record of a session; `of_key` is what the store knows a shared one by.
+    pub(super) fn decode(ring: &KeyRing, text: &str, of_key: Option<&str>) -> Option<Self> {
         let (value, _) = Signer::new(ring, SALT).loads(text).ok()?;
         let Value::Object(mut values) = value else {
             return None;
         };
         let mut time = |key| values.shift_remove(key).and_then(|value| DateTime::from_timestamp(value.as_i64()?, 0));
-        let (began, seen) = (time(BEGAN), time(SEEN));
+        let (mut began, mut seen) = (time(BEGAN), time(SEEN));
+        let of = values.shift_remove(OF_KEY);
+        if of_key.is_some_and(|key| of.as_ref().and_then(Value::as_str) != Some(&random::stored_hash(key)[..TAG])) {
+            (began, seen) = (None, None);
+            values.shift_remove(LISTED);
+        }
         Some(Self { values, began, seen })
     }
 
@@ -54,8 +65,11 @@ impl Record {
         self.values.insert(LISTED.into(), true.into());
     }
 
-    pub(super) fn encode(&self, ring: &KeyRing, now: DateTime<Utc>) -> String {
+    pub(super) fn encode(&self, ring: &KeyRing, now: DateTime<Utc>, of_key: Option<&str>) -> String {
         let mut values = self.values.clone();
+        if let Some(key) = of_key {
+            values.insert(OF_KEY.into(), random::stored_hash(key)[..TAG].into());
+        }
         values.insert(BEGAN.into(), self.began.unwrap_or(now).timestamp().into());
         values.insert(SEEN.into(), now.timestamp().into());
         Signer::new(ring, SALT).dumps(&Value::Object(values), crate::clock::unix_seconds(now), Compress::Never)

@@ -1,13 +1,15 @@
+use super::messages::Messages;
 use super::record::Record;
 use super::{Binding, CookieStore, SessionStore, Sessions};
 use crate::views::{Error, Personal, Result};
 use axum::extract::FromRequestParts;
 use http::HeaderValue;
 use http::request::Parts;
-use palisade_crypto::{Secret, random};
+use palisade_crypto::Secret;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -24,6 +26,10 @@ struct Shared {
     state: Mutex<Option<State>>,
     /// The key that the browser will hold after this answer, where that is another one.
     next_key: OnceLock<Secret<String>>,
+    /// Messages in a cookie of their own, where Django reads them.
+    messages: Option<Messages>,
+    /// Whether it has become another user's.
+    is_renewed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -62,11 +68,12 @@ const MAX_MESSAGES: usize = 10;
 impl Session {
     pub(super) fn new(
         sessions: Arc<Sessions>,
-        carried: Option<Arc<CookieStore>>,
+        (carried, messages): (Option<Arc<CookieStore>>, Option<Messages>),
         key: Option<Secret<String>>,
         personal: Personal,
     ) -> Self {
-        Self(Arc::new(Shared { sessions, carried, key, personal, state: Mutex::new(None), next_key: OnceLock::new() }))
+        let (state, next_key) = (Mutex::new(None), OnceLock::new());
+        Self(Arc::new(Shared { sessions, carried, key, personal, state, next_key, messages, is_renewed: AtomicBool::new(false) }))
     }
 
     fn store(&self) -> &dyn SessionStore {
@@ -119,7 +126,13 @@ impl Session {
     /// When the store does not answer.
     pub async fn renew(&self) -> Result<()> {
         self.change(|record| *record = Record::default()).await?;
+        self.0.is_renewed.store(true, Ordering::Relaxed);
         self.fate(Fate::Renew).await
+    }
+
+    /// Whether it has become another user's, or nobody's, in this request.
+    pub(crate) fn is_renewed(&self) -> bool {
+        self.0.is_renewed.load(Ordering::Relaxed)
     }
 
     /// Ends the session.
@@ -136,6 +149,10 @@ impl Session {
     /// # Errors
     /// When the store does not answer.
     pub async fn message(&self, level: MessageLevel, text: impl Into<String>) -> Result<()> {
+        if let Some(messages) = &self.0.messages {
+            messages.add(level, text.into());
+            return Ok(());
+        }
         let level = match level {
             MessageLevel::Success => "success",
             MessageLevel::Warning => "warning",
@@ -149,8 +166,22 @@ impl Session {
 
     /// The messages that wait, which this page shows.
     pub(crate) async fn take_messages(&self) -> Result<Vec<Value>> {
+        if let Some(messages) = &self.0.messages {
+            return Ok(messages.take());
+        }
         let messages = self.remove(MESSAGES).await?;
         Ok(messages.and_then(|messages| serde_json::from_value(messages).ok()).unwrap_or_default())
+    }
+
+    /// Whether messages wait in a cookie beside the session.
+    pub(crate) fn has_messages(&self) -> bool {
+        self.0.messages.as_ref().is_some_and(Messages::are_there)
+    }
+
+    /// The cookie of messages to set, where Django reads them and they have changed.
+    pub(crate) fn message_cookie(&self) -> Option<HeaderValue> {
+        let Sessions { ring, clock, cookie, .. } = &*self.0.sessions;
+        self.0.messages.as_ref()?.cookie(ring, crate::clock::unix_seconds(clock.now()), cookie.transport)
     }
 
     /// What happens when it is used from elsewhere.
@@ -187,7 +218,7 @@ impl Session {
             return Ok(None);
         };
         let sessions = &self.0.sessions;
-        let old_id = self.0.key.as_ref().map(|key| random::stored_hash(key.expose()));
+        let old_id = self.0.key.as_ref().map(|key| sessions.id(key.expose()));
         match (old_id, state.exists, &state.fate) {
             (Some(id), true, Fate::Keep) => self.keep(&id, state).await.map(|()| None),
             (id, exists, Fate::End) => {
@@ -204,34 +235,35 @@ impl Session {
     }
 
     async fn keep(&self, id: &str, mut state: State) -> Result<()> {
-        let Sessions { clock, ring, idle, absolute, .. } = &*self.0.sessions;
+        let Sessions { clock, ring, idle, .. } = &*self.0.sessions;
         let store = self.store();
         let now = clock.now();
         // written once in a tenth of the idle time and not with every request
         let is_due = state.record.seen.is_none_or(|seen| now - seen >= *idle / 10);
         if state.is_changed || is_due {
-            let expires = (now + *idle).min(state.record.began.unwrap_or(now) + *absolute);
+            let expires = self.0.sessions.end(now, state.record.began.unwrap_or(now));
             // one that Django made, or an older version of this program
             if let Some(owner) = state.record.owner().filter(|_| !state.record.is_listed()) {
                 store.own(id, owner).await?;
                 state.record.list();
             }
-            store.update(id, &state.record.encode(ring, now), expires).await?;
+            store.update(id, &state.record.encode(ring, now, self.0.sessions.of_key(id)), expires).await?;
         }
         Ok(())
     }
 
     async fn create(&self, mut state: State) -> Result<Option<HeaderValue>> {
-        let Sessions { clock, ring, idle, absolute, cookie, .. } = &*self.0.sessions;
+        let Sessions { clock, ring, cookie, .. } = &*self.0.sessions;
         let store = self.store();
-        let (now, key) = (clock.now(), self.0.next_key.get_or_init(random::token));
+        let (now, key) = (clock.now(), self.0.next_key.get_or_init(|| self.0.sessions.new_key()));
+        let id = self.0.sessions.id(key.expose());
         let began = *state.record.began.get_or_insert(now);
-        let expires = (now + *idle).min(began + *absolute);
+        let expires = self.0.sessions.end(now, began);
         if let Some(owner) = state.record.owner() {
-            store.own(&random::stored_hash(key.expose()), owner).await?;
+            store.own(&id, owner).await?;
             state.record.list();
         }
-        store.create(&random::stored_hash(key.expose()), &state.record.encode(ring, now), expires).await?;
+        store.create(&id, &state.record.encode(ring, now, self.0.sessions.of_key(&id)), expires).await?;
         Ok(cookie.set(key.expose()))
     }
 
@@ -245,7 +277,7 @@ impl Session {
     async fn fate(&self, fate: Fate) -> Result<()> {
         if let Some(state) = self.state().await?.as_mut() {
             if fate != Fate::End {
-                self.0.next_key.get_or_init(random::token);
+                self.0.next_key.get_or_init(|| self.0.sessions.new_key());
             }
             // what is another user's session now is not made less than that by a later change of rights
             if state.fate != Fate::Renew || fate == Fate::End {
@@ -260,7 +292,7 @@ impl Session {
         let state = guard.get_or_insert_default();
         state.is_changed = true;
         if !state.exists {
-            self.0.next_key.get_or_init(random::token);
+            self.0.next_key.get_or_init(|| self.0.sessions.new_key());
         }
         Ok(change(&mut state.record))
     }
@@ -275,14 +307,16 @@ impl Session {
     }
 
     async fn load(&self) -> Result<State> {
-        let Sessions { clock, ring, idle, absolute, .. } = &*self.0.sessions;
+        let Sessions { clock, idle, absolute, .. } = &*self.0.sessions;
         let store = self.store();
         let Some(key) = &self.0.key else {
             return Ok(State::default());
         };
         let now = clock.now();
-        let text = store.load(&random::stored_hash(key.expose()), now).await?;
-        let record = text.and_then(|text| Record::decode(ring, &text)).filter(|record| !record.has_ended(now, *idle, *absolute));
+        let id = self.0.sessions.id(key.expose());
+        let text = store.load(&id, now).await?;
+        let record =
+            text.and_then(|text| self.0.sessions.decode(&id, &text)).filter(|record| !record.has_ended(now, *idle, *absolute));
         Ok(State { exists: record.is_some(), record: record.unwrap_or_default(), ..Default::default() })
     }
 }

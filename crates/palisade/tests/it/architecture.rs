@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Steps of the crate `palisade`: a module uses those of earlier steps, never its neighbours.
-const STEPS: [&[&str]; 12] = [
+const STEPS: [&[&str]; 13] = [
     &["clock", "settings"],
     &["checks"],
+    &["django"],
     &["db", "http", "storage"],
     &["mail", "views"],
     &["forms", "encrypted_fields", "audit_log"],

@@ -1,12 +1,13 @@
 use super::{Link, MailedLink, Proof, audit, can_mail, dead_link, source, with_cookie, with_rules};
 use crate::audit_log::Event;
+use crate::auth::django_links::DjangoLink;
 use crate::auth::recovery::Used;
 use crate::auth::user::entity::Model;
 use crate::auth::{User, Visitor};
 use crate::forms::{Email, Form, Password, Query};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
-use crate::views::{Error, ErrorKind, Page, Result};
+use crate::views::{Error, ErrorKind, Page, Path, Result};
 use axum::response::Response;
 use http::HeaderMap;
 use palisade_macros::Form;
@@ -91,6 +92,13 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
 /// `GET /account/reset/sent`.
 pub(crate) async fn sent(page: Page) -> Result<Response> {
     page.render("account/sent.html", context! { is_sign_up => false }).await
+}
+
+/// `GET` of a link for a new password that Django made, or that this site made for Django to read: to the page, without the token.
+pub(crate) async fn follow_django(page: Page, visitor: Visitor, Path((uid, token)): Path<(String, String)>) -> Result<Response> {
+    let link = DjangoLink { uid, token };
+    let is_good = visitor.accounts().reset_of(&link.to_string()).await?.is_some();
+    LINK.follow(&visitor, &page, link.to_string(), is_good).await
 }
 
 /// `GET /account/reset/new`.

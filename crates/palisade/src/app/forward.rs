@@ -1,0 +1,143 @@
+//! What this site does not serve goes on to the Django project beside it: over loopback, in both directions as it comes, with the headers of one hop taken off
+//! ([RFC 9110 section 7.6](https://www.rfc-editor.org/rfc/rfc9110#section-7.6)).
+//!
+//! The request has come through steps 2 to 6 by then: its host is one of ours, its path has no tricks, it is over HTTPS where it must be, and within the limits.
+//! What it says of other proxies is replaced. Sessions, form tokens and access rules are Django's to judge. Pages keep the headers that Django gave them, and get
+//! those of ours that it did not.
+
+use super::guard::Arrival;
+use crate::django::Upstream;
+use crate::views::Explained;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use http_body::Body as _;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use std::time::Duration;
+
+/// Sends requests on.
+#[derive(Clone)]
+pub(super) struct Forward {
+    client: Client<HttpConnector, Body>,
+    authority: String,
+}
+
+/// Marks an answer that another program gave.
+#[derive(Clone)]
+pub(super) struct Forwarded;
+
+/// Of one connection, and of no other.
+const OF_ONE_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// What a client could say of itself in place of a proxy.
+const OF_PROXIES: [&str; 8] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-real-ip",
+    "via",
+];
+
+/// A server on this machine that does not take a connection within this time is not there.
+const CONNECT: Duration = Duration::from_secs(2);
+
+impl Forward {
+    pub(super) fn new(upstream: &Upstream) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT));
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(2)).build(connector);
+        Self { client, authority: upstream.authority().to_owned() }
+    }
+
+    /// The other program's answer; 502 if there is none.
+    pub(super) async fn answer(&self, mut request: Request) -> Response {
+        let Some(arrival) = request.extensions_mut().remove::<Arrival>() else {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        let Some(uri) = self.uri(request.uri()) else { return StatusCode::BAD_REQUEST.into_response() };
+        let (mut parts, body) = request.into_parts();
+        let body = match with_length(&parts.headers, body).await {
+            Ok(body) => body,
+            Err(_) => return StatusCode::BAD_REQUEST.into_response(), // what was wrong is said by whoever counts
+        };
+        passed_on(&mut parts.headers, &arrival);
+        let mut onward = Request::new(body);
+        (*onward.method_mut(), *onward.uri_mut(), *onward.headers_mut()) = (parts.method, uri, parts.headers);
+        match self.client.request(onward).await {
+            Ok(answer) => taken(answer.map(Body::new)),
+            Err(error) => {
+                tracing::error!(target: "palisade", upstream = self.authority, ?error, request = arrival.context.id(), "the program beside does not answer");
+                StatusCode::BAD_GATEWAY.into_response()
+            }
+        }
+    }
+
+    fn uri(&self, asked: &Uri) -> Option<Uri> {
+        let target = asked.path_and_query().map_or("/", |target| target.as_str());
+        Uri::builder().scheme(Scheme::HTTP).authority(self.authority.as_str()).path_and_query(target).build().ok()
+    }
+}
+
+/// A body of a known length goes on as it comes. One in chunks, which no browser sends, is taken first, within the site's limit: behind CGI's names there is no body without
+/// a length.
+async fn with_length(headers: &HeaderMap, body: Body) -> Result<Body, axum::Error> {
+    if headers.contains_key(header::CONTENT_LENGTH) || body.is_end_stream() {
+        return Ok(body);
+    }
+    axum::body::to_bytes(body, usize::MAX).await.map(Body::from)
+}
+
+/// The headers of a request, for the next program: of the visitor, and of this proxy, and of nobody else.
+fn passed_on(headers: &mut HeaderMap, arrival: &Arrival) {
+    off_this_hop(headers);
+    headers.remove(header::EXPECT);
+    OF_PROXIES.iter().for_each(|name| drop(headers.remove(*name)));
+    // a program behind CGI's names cannot tell `x_forwarded_for` from `x-forwarded-for`
+    let doubtful: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
+    doubtful.iter().for_each(|name| drop(headers.remove(name)));
+    let host = headers.get(header::HOST).cloned();
+    let proto = if arrival.is_secure { "https" } else { "http" };
+    let client = HeaderValue::from_str(&arrival.client.0.to_string()).ok();
+    let said =
+        [("x-forwarded-for", client), ("x-forwarded-proto", Some(HeaderValue::from_static(proto))), ("x-forwarded-host", host)];
+    for (name, value) in said {
+        value.map(|value| headers.insert(name, value));
+    }
+    if let Ok(id) = HeaderValue::from_str(arrival.context.id()) {
+        headers.insert("x-request-id", id);
+    }
+}
+
+fn taken(mut answer: Response) -> Response {
+    off_this_hop(answer.headers_mut());
+    answer.extensions_mut().insert(Forwarded);
+    answer.extensions_mut().insert(Explained);
+    answer
+}
+
+/// Takes off what is of one connection, and what that connection names ([RFC 9110 section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
+fn off_this_hop(headers: &mut HeaderMap) {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<HeaderName> = named.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
+    for name in named.iter().chain(&OF_ONE_HOP) {
+        headers.remove(name);
+    }
+}

@@ -1,0 +1,75 @@
+//! Links for a new password that Django makes and reads: the user's number and a token that is bound to the password, the address and the last login.
+
+use super::Accounts;
+use super::tokens::{PasswordReset, Purpose};
+use super::user::entity::Model;
+use crate::views::Result;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use palisade_crypto::user_tokens::{ResetClaims, is_reset_token, reset_token};
+use palisade_password::is_usable;
+use std::fmt;
+
+/// One of them, in parts. As text it is what a session remembers of it.
+pub(super) struct DjangoLink {
+    pub(super) uid: String,
+    pub(super) token: String,
+}
+
+/// No hash of ours begins like that.
+const REMEMBERED: &str = "django ";
+
+impl fmt::Display for DjangoLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{REMEMBERED}{} {}", self.uid, self.token)
+    }
+}
+
+impl DjangoLink {
+    pub(super) fn remembered(text: &str) -> Option<Self> {
+        let (uid, token) = text.strip_prefix(REMEMBERED)?.split_once(' ')?;
+        Some(Self { uid: uid.into(), token: token.into() })
+    }
+
+    /// Whose it says it is.
+    fn user_id(&self) -> Option<i32> {
+        let bytes = URL_SAFE_NO_PAD.decode(&self.uid).ok()?;
+        std::str::from_utf8(&bytes).ok()?.parse().ok()
+    }
+}
+
+/// What a token is bound to.
+struct Bound {
+    id: String,
+    last_login: String,
+}
+
+impl Bound {
+    fn of(row: &Model) -> Self {
+        let last_login = row.last_login.map(|at| at.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
+        Self { id: row.id.to_string(), last_login }
+    }
+
+    fn claims<'a>(&'a self, row: &'a Model) -> ResetClaims<'a> {
+        ResetClaims { user_id: &self.id, password_field: &row.password, last_login: &self.last_login, email: &row.email }
+    }
+}
+
+impl Accounts {
+    /// A link that Django reads, where one is beside this site.
+    pub(super) fn django_link(&self, base: &str, row: &Model) -> Option<String> {
+        let path = self.django_reset.as_ref()?;
+        let now = crate::clock::unix_seconds(self.clock.now());
+        let token = reset_token(self.ring(), Bound::of(row).claims(row), now);
+        Some(format!("{base}{path}/{}/{token}/", URL_SAFE_NO_PAD.encode(row.id.to_string())))
+    }
+
+    /// The account that a link of Django's sets a password for. It is good for as long as one of this site's, whatever Django says.
+    pub(super) async fn reset_of_django(&self, link: &DjangoLink) -> Result<Option<Model>> {
+        let Some(id) = link.user_id() else { return Ok(None) };
+        let row = self.active(id).await?.filter(|row| is_usable(&row.password));
+        let now = crate::clock::unix_seconds(self.clock.now());
+        let age = u64::try_from(PasswordReset::LIFETIME_SECS).unwrap_or_default();
+        Ok(row.filter(|row| is_reset_token(self.ring(), Bound::of(row).claims(row), &link.token, now, age)))
+    }
+}

@@ -1,0 +1,121 @@
+use super::{UserModel, UserTables};
+use crate::checks::{Check, Level};
+use crate::settings::{section, setting_from_str};
+use std::fmt;
+use std::str::FromStr;
+use url::Url;
+
+section! {
+    /// A Django project beside this site.
+    DjangoSettings("django") {
+        /// Whether it has this site's database and key: sessions, form tokens and messages are kept as Django keeps them then
+        beside: bool = |_| false;
+        /// Its AUTH_USER_MODEL
+        user_model: UserModel = |_| "auth.User".parse().expect("a model");
+        /// The table of that model, where it has a db_table of its own
+        user_table: Option<String> = |_| None;
+        /// Its SESSION_COOKIE_NAME
+        session_cookie: CookieName = |_| CookieName("sessionid".into());
+        /// Its CSRF_COOKIE_NAME
+        csrf_cookie: CookieName = |_| CookieName("csrftoken".into());
+        /// Its CSRF_USE_SESSIONS
+        csrf_use_sessions: bool = |_| false;
+        /// Path below which its links for a new password are, such as /accounts/reset; this site answers them, and writes its own like them
+        reset_path: ResetPath = |_| ResetPath("/account/reset".into());
+        /// Where it listens, such as http://127.0.0.1:8001: what this site does not serve is sent on to it
+        upstream: Option<Upstream> = |_| None;
+    }
+}
+
+/// The name of a cookie that another program sets ([RFC 6265 section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CookieName(String);
+
+setting_from_str!(CookieName, "a name of letters, digits, - and _, such as sessionid");
+
+impl FromStr for CookieName {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let is_name = (1..=60).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if is_name { Ok(Self(text.into())) } else { Err(()) }
+    }
+}
+
+impl fmt::Display for CookieName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The beginning of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResetPath(String);
+
+setting_from_str!(ResetPath, "a path such as /accounts/reset, without a slash at its end");
+
+impl FromStr for ResetPath {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
+        let is_path = text.len() <= 100 && text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_part));
+        if is_path { Ok(Self(text.into())) } else { Err(()) }
+    }
+}
+
+impl fmt::Display for ResetPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where requests are sent on to: this machine, in clear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream(String);
+
+setting_from_str!(Upstream, "http:// and an address of this machine with its port, such as http://127.0.0.1:8001");
+
+impl Upstream {
+    /// Host and port.
+    pub fn authority(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Upstream {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let url = Url::parse(text).map_err(|_| ())?;
+        let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        let port = url.port_or_known_default().ok_or(())?;
+        let host = url.host_str().ok_or(())?;
+        if url.scheme() == "http" && is_here && is_bare { Ok(Self(format!("{host}:{port}"))) } else { Err(()) }
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.0)
+    }
+}
+
+impl DjangoSettings {
+    /// The tables of its users.
+    pub(crate) fn tables(&self) -> UserTables {
+        UserTables::of(&self.user_model, self.user_table.as_deref())
+    }
+}
+
+/// What can be wrong with these settings.
+pub const CHECKS: &[Check<DjangoSettings>] = &[Check {
+    id: "django.shared_sessions",
+    django: None,
+    level: Level::Warning,
+    title: "the keys of sessions are in the database as they are, because Django reads them there",
+    why: "whoever reads the table, or a backup of it, is signed in as everybody in it; of this site alone there would be hashes",
+    fix: "move the last page from Django, then set django.beside = false; everybody logs in once more",
+    fires: |settings| settings.beside,
+}];

@@ -1,0 +1,79 @@
+use crate::settings::setting_from_str;
+use std::fmt;
+use std::str::FromStr;
+
+/// Django's `AUTH_USER_MODEL`: `auth.User`, or the project's own, such as `forum.Member`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserModel {
+    app: String,
+    model: String,
+}
+
+setting_from_str!(UserModel, "AUTH_USER_MODEL as Django writes it, such as auth.User or forum.Member");
+
+impl FromStr for UserModel {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (app, model) = text.split_once('.').ok_or(())?;
+        if [app, model].into_iter().all(is_identifier) { Ok(Self { app: app.into(), model: model.into() }) } else { Err(()) }
+    }
+}
+
+impl fmt::Display for UserModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.app, self.model)
+    }
+}
+
+/// What needs no quotes and has none in it: names of tables stand in statements.
+fn is_identifier(text: &str) -> bool {
+    let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
+    text.len() <= 60 && text.starts_with(is_first) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// The tables of the users, their groups and their permissions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserTables {
+    /// Of the users: `auth_user`.
+    pub users: String,
+    /// Of their groups: `auth_user_groups`.
+    pub groups: String,
+    /// Of permissions that they have by themselves: `auth_user_user_permissions`.
+    pub permissions: String,
+    /// The column in both that names the user: `user_id`.
+    pub column: String,
+}
+
+/// The table that queries are written for.
+const DEFAULT: &str = "auth_user";
+
+impl Default for UserTables {
+    fn default() -> Self {
+        Self::of(&UserModel { app: "auth".into(), model: "User".into() }, None)
+    }
+}
+
+impl UserTables {
+    /// Those of a model, as Django names them; `table` is its `db_table`, where that is another one.
+    pub fn of(model: &UserModel, table: Option<&str>) -> Self {
+        let own = model.model.to_lowercase();
+        let users = table.filter(|table| is_identifier(table)).map_or_else(|| format!("{}_{own}", model.app), str::to_owned);
+        Self {
+            groups: format!("{users}_groups"),
+            permissions: format!("{users}_user_permissions"),
+            column: format!("{own}_id"),
+            users,
+        }
+    }
+
+    /// Whether statements have to name another table than they do.
+    pub(crate) fn are_renamed(&self) -> bool {
+        self.users != DEFAULT
+    }
+
+    /// A built statement, whose names are quoted and whose values are not in it, for these tables.
+    pub(crate) fn rename(&self, sql: &str) -> String {
+        sql.replace(&format!("\"{DEFAULT}\""), &format!("\"{}\"", self.users))
+    }
+}
