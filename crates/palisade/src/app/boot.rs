@@ -102,8 +102,9 @@ impl Prepared {
         let mut findings = self.settings.findings();
         findings.extend(self.unknown_permissions());
         findings.extend(self.nobodys_tokens());
-        let ledger = self.routes.ledger();
+        let mut ledger = self.routes.ledger();
         findings.extend(ledger.iter().filter_map(|weakened| self.not_allowed(weakened)));
+        ledger.extend(self.settings.django.weakened());
         findings.extend(self.templates().err().iter().map(template_finding));
         Report::new(self.settings.profile, findings, ledger)
     }

@@ -1,5 +1,5 @@
 use super::{UserModel, UserTables};
-use crate::checks::{Check, Level};
+use crate::checks::{Check, Level, Weakened};
 use crate::settings::{section, setting_from_str};
 use std::fmt;
 use std::str::FromStr;
@@ -103,6 +103,12 @@ impl fmt::Display for Upstream {
 }
 
 impl DjangoSettings {
+    /// What sharing weakens, for the ledger.
+    pub(crate) fn weakened(&self) -> Option<Weakened> {
+        let reason = "Django looks for sessions under their keys, so the database holds the keys and not their hashes";
+        self.beside.then(|| Weakened { name: "shared_sessions".into(), reason, source: "django.beside".into() })
+    }
+
     /// The tables of its users.
     pub(crate) fn tables(&self) -> UserTables {
         UserTables::of(&self.user_model, self.user_table.as_deref())

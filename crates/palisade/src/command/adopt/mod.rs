@@ -4,6 +4,7 @@ mod check;
 mod compare;
 mod database;
 mod entities;
+mod rules;
 mod settings;
 
 use super::{Failed, Outcome};

@@ -1,6 +1,7 @@
 mod access;
 mod accounts;
 mod authenticator;
+mod beside;
 mod callers;
 mod factors;
 mod forgery;

@@ -1,0 +1,141 @@
+//! A site that shares its database with Django, without Django: what is given up for it, and what is not. Both together are in `examples/beside-django`.
+
+use crate::site::app;
+use axum::body::Body;
+use http::{Method, StatusCode};
+use palisade::axum;
+use palisade::checks::Level;
+use palisade::prelude::*;
+use palisade::testing::TestSite;
+
+const BESIDE: (&str, &str) = ("django.beside", "true");
+
+async fn keys(site: &TestSite) -> Vec<String> {
+    let db = site.site().database().handle();
+    let rows: Vec<(String,)> = db.fetch_all(sql!("SELECT session_key FROM django_session")).await.unwrap();
+    rows.into_iter().map(|(key,)| key).collect()
+}
+
+// D13; ASVS 7.2.2: keys are hashes until somebody says otherwise, and then `check` says so, as a warning and in the ledger
+#[tokio::test]
+async fn keys_are_kept_as_they_are_only_where_django_reads_them() {
+    let alone = TestSite::start(app(), &[]).await;
+    let mut ann = alone.client();
+    ann.sign_up("ann").await;
+    assert!(!keys(&alone).await.contains(&ann.cookies()["session"].clone()) && !keys(&alone).await.is_empty());
+    let beside = TestSite::start(app(), &[BESIDE]).await;
+    let mut ann = beside.client();
+    ann.sign_up("ann").await;
+    let key = ann.cookies()["sessionid"].clone();
+    assert!(key.len() == 32 && keys(&beside).await.contains(&key));
+    let rows: Vec<(String,)> = beside
+        .site()
+        .database()
+        .handle()
+        .fetch_all(sql!("SELECT session_data FROM django_session WHERE session_key = ?", &key))
+        .await
+        .unwrap();
+    assert!(rows[0].0.matches(':').count() == 2, "signed, with a time, as Django does");
+    // whoever lists their sessions sees none of their keys, and can end one
+    let mut other = beside.client();
+    other.log_in("ann", "correct horse battery staple").await;
+    let stolen = other.cookies()["sessionid"].clone();
+    let page = ann.get("/account/sessions").await.body;
+    assert!(!page.contains(&key) && !page.contains(&stolen), "{page}");
+    let ids: Vec<&str> = page.split("name=\"id\" value=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(ids.len(), 1, "the other one: {page}");
+    ann.submit("/account/sessions", "/account/sessions", &[("id", ids[0])]).await;
+    assert_eq!(other.get("/mine").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(ann.get("/mine").await.status, StatusCode::OK);
+    // told
+    let mut sources = palisade::settings::Sources::none();
+    sources.set("django.beside", "true", palisade::settings::Origin::CommandLine("test"));
+    let report = palisade::app::Prepared::new(App::new(), sources).unwrap().report();
+    assert!(
+        report.findings.iter().any(|finding| finding.id == "django.shared_sessions" && finding.level == Level::Warning),
+        "{report}"
+    );
+    assert!(report.ledger.iter().any(|weakened| weakened.name == "shared_sessions"), "{report}");
+}
+
+// ASVS 3.3.1, 3.3.4: cookies have Django's names, and are no less secure for it but for the prefix
+#[tokio::test]
+async fn cookies_of_django_are_secure() {
+    let site =
+        TestSite::production(app(), &[BESIDE, ("mail.url", "memory:"), ("site.allow_dangerous", "without_csrf /hook")]).await;
+    let mut ann = site.client();
+    let page = ann.get("/account/login").await;
+    assert!(page.header("set-cookie").starts_with("csrftoken="), "{:?}", page.headers);
+    ann.sign_up("ann").await;
+    let mut again = site.client();
+    let answer = again.log_in("ann", "correct horse battery staple").await;
+    let lines: Vec<&str> = answer.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
+    let line = |name: &str| *lines.iter().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {lines:?}"));
+    assert!(line("sessionid=").contains("; HttpOnly; SameSite=Lax; Secure"), "{lines:?}");
+    assert!(line("csrftoken=").contains("; SameSite=Lax; Secure") && !line("csrftoken=").contains("HttpOnly"), "{lines:?}");
+    for (setting, value) in [("sessions.store", "cookie"), ("sessions.store", "redis"), ("sessions.store", "memory")] {
+        let refused =
+            TestSite::try_start(app(), &[BESIDE, ("profile", "production"), (setting, value)]).await.err().unwrap().to_string();
+        assert!(refused.contains("django.session_store"), "{value}: {refused}");
+    }
+    for upstream in [
+        "http://203.0.113.9:80",
+        "https://127.0.0.1:8001",
+        "http://localhost:8001/admin",
+        "http://127.0.0.1@evil.example:80",
+        "evil.example",
+    ] {
+        assert!(TestSite::try_start(app(), &[("django.upstream", upstream)]).await.is_err(), "{upstream} is not this machine");
+    }
+    for model in ["User", "auth.User; DROP TABLE x", "a\".b", "1.2", ""] {
+        assert!(TestSite::try_start(app(), &[("django.user_model", model)]).await.is_err(), "{model}");
+    }
+}
+
+// D02, D03; F066: the secret of Django's cookie is as good as what is in it: planted, short, doubled or foreign, it opens nothing
+#[tokio::test]
+async fn a_planted_form_secret_is_good_for_nothing_after_a_login() {
+    for in_session in ["false", "true"] {
+        let site = TestSite::start(app(), &[BESIDE, ("django.csrf_use_sessions", in_session)]).await;
+        let mut ann = site.client();
+        ann.sign_up("ann").await;
+        let mut victim = site.client();
+        let planted = victim.get("/account/login").await.token().unwrap();
+        let fields = [("username", "ann"), ("password", "correct horse battery staple"), ("csrfmiddlewaretoken", planted.as_str())];
+        assert_eq!(victim.post("/account/login", &fields).await.status, StatusCode::SEE_OTHER);
+        let forged = victim.post("/notes", &[("title", "forged"), ("csrfmiddlewaretoken", &planted)]).await;
+        assert_eq!(forged.status, StatusCode::FORBIDDEN, "a token from before the login, secret in session: {in_session}");
+        let own = victim.get("/account/password").await.token().unwrap();
+        assert_eq!(victim.post("/notes", &[("title", "own"), ("csrfmiddlewaretoken", &own)]).await.status, StatusCode::OK);
+        for cookie in ["", "short", &"x".repeat(33), &"-".repeat(32)] {
+            victim.cookies().insert("csrftoken".into(), cookie.into());
+            let token = if in_session == "true" { "x".repeat(64) } else { own.clone() };
+            let forged = victim.post("/notes", &[("title", "forged"), ("csrfmiddlewaretoken", &token)]).await;
+            assert_eq!(forged.status, StatusCode::FORBIDDEN, "{cookie:?}");
+        }
+        let cross = victim.request(Method::POST, "/notes").header("origin", "https://evil.example").header("x-csrftoken", &own);
+        assert_eq!(victim.send(cross, Body::empty()).await.status, StatusCode::FORBIDDEN, "another site");
+    }
+}
+
+// a shared session ends with the absolute time of its key, and a key that nobody made opens nothing
+#[tokio::test]
+async fn shared_sessions_end_and_are_not_guessed() {
+    let site = TestSite::start(app(), &[BESIDE]).await;
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    for key in ["", "x", "../../etc/passwd", &"k".repeat(32), &"k".repeat(31), &"k".repeat(41)] {
+        let mut thief = site.client();
+        thief.cookies().insert("sessionid".into(), key.to_owned());
+        assert_eq!(thief.get("/mine").await.status, StatusCode::SEE_OTHER, "{key}");
+        assert!(!keys(&site).await.contains(&key.to_owned()), "nothing is kept under a key that came from outside");
+    }
+    site.clock().advance(chrono::TimeDelta::hours(20));
+    assert_eq!(
+        ann.get("/mine").await.status,
+        StatusCode::OK,
+        "what is read on the other side is not written down: idle says nothing"
+    );
+    site.clock().advance(chrono::TimeDelta::days(7));
+    assert_eq!(ann.get("/mine").await.status, StatusCode::SEE_OTHER);
+}
