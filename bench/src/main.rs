@@ -1,7 +1,8 @@
 //! What the protections cost: the helpdesk's pages beside the same pages on bare axum and on Django (`pages`), templates beside the engine alone
-//! (`templates`), block lists (`lists`), who has an account (`identity`). Rounds in turn, medians, ratios.
+//! (`templates`), block lists (`lists`), who has an account (`identity`), a page that moved from Django (`beside`). Rounds in turn, medians, ratios.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
 
+mod beside;
 mod identity;
 mod lists;
 mod load;
@@ -19,12 +20,14 @@ async fn main() {
         Some("lists") => lists::measure(),
         Some("identity") => identity::measure().await,
         Some("pages") => pages::measure().await,
-        Some(other) => panic!("{other} is not measured: pages, templates, lists, identity, or nothing for all"),
+        Some("beside") => beside::measure(),
+        Some(other) => panic!("{other} is not measured: pages, beside, templates, lists, identity, or nothing for all"),
         None => {
             templates::measure();
             lists::measure();
             identity::measure().await;
             pages::measure().await;
+            beside::measure();
         }
     }
 }

@@ -67,3 +67,7 @@ pub use {async_trait, axum, sea_orm, sea_orm_migration, serde, serde_json};
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/identity.md")]
 struct Identity;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/beside-django.md")]
+struct BesideDjango;

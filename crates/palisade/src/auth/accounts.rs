@@ -375,7 +375,10 @@ impl Accounts {
         }
         let newest = row.session_hash(&self.ring);
         let privileges = session.value::<String>(PRIVILEGES).await?;
-        if privileges != Some(row.privileges()) {
+        if privileges.is_none() && session.is_shared() {
+            // Django has given it a key at the login, and other requests are on their way with that one
+            session.note(PRIVILEGES, row.privileges()).await?;
+        } else if privileges != Some(row.privileges()) {
             // the user may do more or less than when the session was made: its key must not be one from before
             session.rotate().await?;
             self.tie(session, &row).await?;

@@ -35,6 +35,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     record: Record,
+    /// As it was read, where somebody else writes it too.
+    read: Option<String>,
     /// Whether the key in the cookie leads to a session.
     exists: bool,
     is_changed: bool,
@@ -99,6 +101,20 @@ impl Session {
     pub async fn insert(&self, name: &str, value: impl Serialize) -> Result<()> {
         let value = serde_json::to_value(value)?;
         self.change(|record| record.values.insert(name.to_owned(), value)).await.map(drop)
+    }
+
+    /// Puts a value in that nobody but this site reads, and that can wait until the session is written down anyway.
+    pub(crate) async fn note(&self, name: &str, value: impl Serialize) -> Result<()> {
+        let value = serde_json::to_value(value)?;
+        if let Some(state) = self.state().await?.as_mut() {
+            state.record.values.insert(name.to_owned(), value);
+        }
+        Ok(())
+    }
+
+    /// Whether Django writes it too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.0.sessions.is_shared
     }
 
     /// Takes a value out.
@@ -247,7 +263,11 @@ impl Session {
                 store.own(id, owner).await?;
                 state.record.list();
             }
-            store.update(id, &state.record.encode(ring, now, self.0.sessions.of_key(id)), expires).await?;
+            let text = state.record.encode(ring, now, self.0.sessions.of_key(id));
+            match state.read.filter(|_| !state.is_changed) {
+                Some(old) => store.update_same(id, &old, &text, expires).await?,
+                None => store.update(id, &text, expires).await?,
+            }
         }
         Ok(())
     }
@@ -315,9 +335,10 @@ impl Session {
         let now = clock.now();
         let id = self.0.sessions.id(key.expose());
         let text = store.load(&id, now).await?;
+        let read = text.clone().filter(|_| self.0.sessions.is_shared);
         let record =
             text.and_then(|text| self.0.sessions.decode(&id, &text)).filter(|record| !record.has_ended(now, *idle, *absolute));
-        Ok(State { exists: record.is_some(), record: record.unwrap_or_default(), ..Default::default() })
+        Ok(State { exists: record.is_some(), read, record: record.unwrap_or_default(), ..Default::default() })
     }
 }
 

@@ -27,6 +27,15 @@ pub trait SessionStore: Send + Sync {
     /// When it could not be kept.
     async fn update(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr>;
 
+    /// The same for what only this site notes down, beside whoever else writes the session: if it is not `old` any more, it stays as it is.
+    ///
+    /// # Errors
+    /// When it could not be kept.
+    async fn update_same(&self, id: &str, old: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
+        let _ = old;
+        self.update(id, data, expires).await
+    }
+
     /// Ends a session, and says whether it was there.
     ///
     /// # Errors
@@ -128,6 +137,14 @@ impl SessionStore for DatabaseStore {
         let tx = self.0.begin().await?;
         let row = ActiveModel { session_data: Set(data.into()), expire_date: Set(expires), ..Default::default() };
         Entity::update_many().set(row).filter(Column::SessionKey.eq(id)).exec(&tx).await?;
+        tx.commit().await
+    }
+
+    async fn update_same(&self, id: &str, old: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
+        let tx = self.0.begin().await?;
+        let row = ActiveModel { session_data: Set(data.into()), expire_date: Set(expires), ..Default::default() };
+        let same = Entity::update_many().set(row).filter(Column::SessionKey.eq(id)).filter(Column::SessionData.eq(old));
+        same.exec(&tx).await?;
         tx.commit().await
     }
 

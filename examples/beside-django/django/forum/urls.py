@@ -4,6 +4,7 @@ from . import views
 
 urlpatterns = [
     path("", views.index),
+    path("latest", views.latest),
     path("topics/<int:topic_id>/", views.topic),
     path("me.json", views.me),
     path("choose", views.choose),

@@ -34,7 +34,9 @@ async fn in_and_out(pair: &Pair) {
             pair.log_in_there(&mut browser, "ann", PASSWORD).await
         };
         assert!(is_in, "{comes}");
+        let key = browser.cookies["sessionid"].clone();
         assert_eq!(pair.seen(&mut browser).await, both("ann"), "in {comes}");
+        assert_eq!(browser.cookies["sessionid"], key, "another request may be on its way with this key");
         let stolen = browser.cookies.clone();
         let front = &pair.front;
         if goes == "here" {

@@ -4,6 +4,7 @@
 mod adopting;
 mod browser;
 mod forwarding;
+mod guide;
 mod journeys;
 mod load;
 mod pair;
