@@ -81,7 +81,7 @@ impl Tokens {
     pub async fn issue(&self, grant: &Grant<'_>) -> Result<String> {
         let own = self.0.own.as_ref().ok_or_else(|| Error::bug("api.issue is off: this site makes no tokens"))?;
         let bound_to = self.0.accounts.bound(grant.user.id).await?.ok_or_else(Error::forbidden)?.1;
-        own.sign(grant, self.0.accounts.now().timestamp(), &bound_to)
+        own.sign(grant, self.0.accounts.now().timestamp(), bound_to.first().map_or("", String::as_str))
     }
 
     /// The account that a caller speaks for: of a token of this site its user, while the account is open and has the password that it had; of another issuer's,
@@ -95,12 +95,19 @@ impl Tokens {
             if is_own { caller.subject.parse().ok() } else { Identities::user_of(db, &caller.issuer, &caller.subject).await? };
         let Some(id) = id else { return Ok(None) };
         let Some((user, bound_to)) = self.0.accounts.bound(id).await? else { return Ok(None) };
-        let is_bound = |said: &String| constant_time_eq(said.as_bytes(), bound_to.as_bytes());
+        let is_bound = |said: &String| bound_to.iter().any(|one| constant_time_eq(said.as_bytes(), one.as_bytes()));
         Ok((!is_own || caller.bound_to.as_ref().is_some_and(is_bound)).then_some(user))
     }
 
+    /// A token of this site's ends with the password that its user had, and with the account.
+    async fn still_holds(&self, db: &Db, caller: &Caller) -> Result<bool, Refused> {
+        let is_own = self.0.own.as_ref().is_some_and(|own| own.issuer == caller.issuer);
+        let user = async || self.user_of(db, caller).await.map_err(|error| Refused::Unknown(error.to_string()));
+        Ok(!is_own || user().await?.is_some())
+    }
+
     /// Who calls; nobody, if no token was brought.
-    pub(crate) async fn caller(&self, headers: &HeaderMap) -> Result<Option<Caller>, Refused> {
+    pub(crate) async fn caller(&self, db: &Db, headers: &HeaderMap) -> Result<Option<Caller>, Refused> {
         let mut all = headers.get_all(header::AUTHORIZATION).iter();
         let Some(first) = all.next() else { return Ok(None) };
         if all.next().is_some() {
@@ -113,7 +120,12 @@ impl Tokens {
         claims
             .judge(&said.iss, &self.0.audience, self.0.accounts.now().timestamp())
             .map_or(Ok(()), |wrong| Err(Refused::Wrong(wrong)))?;
-        Ok(Some(claims.caller()))
+        let caller = claims.caller();
+        if self.still_holds(db, &caller).await? {
+            Ok(Some(caller))
+        } else {
+            Err(Refused::Wrong("its user has another password by now, or no account"))
+        }
     }
 
     async fn believed(&self, token: &str, issuer: &str) -> Result<Claims, Refused> {

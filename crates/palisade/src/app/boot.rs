@@ -102,6 +102,7 @@ impl Prepared {
         let mut findings = self.settings.findings();
         findings.extend(self.unknown_permissions());
         findings.extend(self.nobodys_tokens());
+        findings.extend(self.routes.impossible().map(impossible));
         let mut ledger = self.routes.ledger();
         findings.extend(ledger.iter().filter_map(|weakened| self.not_allowed(weakened)));
         ledger.extend(self.settings.django.weakened());
@@ -185,8 +186,8 @@ impl Prepared {
     /// # Errors
     /// As the database says.
     pub async fn undo(&self, database: &Database) -> Result<(), BootError> {
-        permissions::forget(database, &self.app.permissions).await.map_err(BootError::Database)?;
-        self.app.migrations.undo(database).await.map_err(BootError::Database)
+        self.app.migrations.undo(database).await.map_err(BootError::Database)?;
+        permissions::forget(database, &self.app.permissions).await.map_err(BootError::Database)
     }
 
     /// The site, ready to answer.
@@ -247,7 +248,8 @@ impl Prepared {
         let mail = Arc::new(mail_queue(&settings, &links, &database, &clock, &ring)?);
         let table = routes.table();
         let router = routes.into_router().layer(DefaultBodyLimit::disable());
-        let router = match settings.django.upstream.as_ref().map(Forward::new) {
+        let served = || table.iter().map(|route| route.path.clone()).collect();
+        let router = match settings.django.upstream.as_ref().map(|upstream| Forward::new(upstream, served())) {
             Some(forward) => router.fallback(async move |request: Request| forward.answer(request).await),
             None => router,
         };
@@ -346,6 +348,17 @@ fn sessions(
         _ if settings.django.beside => sessions.shared(settings.django.session_cookie.to_string()),
         StoreKind::Cookie => sessions.carried(database.clone()),
         _ => sessions,
+    }
+}
+
+fn impossible((path, access): (&str, String)) -> Finding {
+    Finding {
+        id: "api.nobodys_route".into(),
+        django: None,
+        level: Level::Error,
+        title: format!("nobody can come to the route {path}: {access}"),
+        why: "a program with a token is nobody who is signed in, so both are never there at once".into(),
+        fix: "write token(…).or(…), or a route for each".into(),
     }
 }
 

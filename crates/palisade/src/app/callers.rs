@@ -57,7 +57,7 @@ pub(super) async fn named(arrival: &Arrival, mut request: Request) -> Result<Req
     let context = &arrival.context;
     context.personal().mark();
     let Some(tokens) = &arrival.site.tokens else { return Ok(request) };
-    match tokens.caller(request.headers()).await {
+    match tokens.caller(&arrival.site.database.handle(), request.headers()).await {
         Ok(caller) => {
             caller.map(|caller| request.extensions_mut().insert(caller));
             Ok(request)
@@ -68,7 +68,7 @@ pub(super) async fn named(arrival: &Arrival, mut request: Request) -> Result<Req
         }
         Err(Refused::Unknown(trouble)) => {
             tracing::warn!(target: "palisade", %trouble, "a token cannot be judged");
-            let message = "Whoever made this token does not answer right now. Try again later.";
+            let message = "Nobody can say right now whether this token is good. Try again later.";
             Err(Error::new(ErrorKind::Unavailable, message).into_response())
         }
     }

@@ -6,6 +6,7 @@
 //! those of ours that it did not.
 
 use super::guard::Arrival;
+use super::spelling;
 use crate::django::Upstream;
 use crate::views::Explained;
 use axum::body::Body;
@@ -17,6 +18,7 @@ use http_body::Body as _;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Sends requests on.
@@ -24,6 +26,8 @@ use std::time::Duration;
 pub(super) struct Forward {
     client: Client<HttpConnector, Body>,
     authority: String,
+    /// Paths that this site serves, with their parameters.
+    served: Arc<[String]>,
 }
 
 /// Marks an answer that another program gave.
@@ -58,13 +62,19 @@ const OF_PROXIES: [&str; 8] = [
 /// A server on this machine that does not take a connection within this time is not there.
 const CONNECT: Duration = Duration::from_secs(2);
 
+/// Bytes of a body that are waited for here.
+const TAKEN_FIRST: u64 = 64 * 1024;
+/// What no `Connection` takes off: it is of the message and not of one hop.
+const OF_THE_MESSAGE: [HeaderName; 6] =
+    [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::COOKIE, header::SET_COOKIE, header::AUTHORIZATION];
+
 impl Forward {
-    pub(super) fn new(upstream: &Upstream) -> Self {
+    pub(super) fn new(upstream: &Upstream, served: Vec<String>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(2)).build(connector);
-        Self { client, authority: upstream.authority().to_owned() }
+        Self { client, authority: upstream.authority().to_owned(), served: served.into() }
     }
 
     /// The other program's answer; 502 if there is none.
@@ -72,6 +82,9 @@ impl Forward {
         let Some(arrival) = request.extensions_mut().remove::<Arrival>() else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
+        if let Some(answer) = self.elsewhere(request.uri()) {
+            return answer;
+        }
         let Some(uri) = self.uri(request.uri()) else { return StatusCode::BAD_REQUEST.into_response() };
         let (mut parts, body) = request.into_parts();
         let body = match with_length(&parts.headers, body).await {
@@ -90,16 +103,31 @@ impl Forward {
         }
     }
 
+    /// Whether this site serves the address under another spelling: Django reads them all as one, and its page behind the other one may have weaker rules.
+    fn elsewhere(&self, asked: &Uri) -> Option<Response> {
+        let Some(plain) = spelling::plain(asked.path()) else { return Some(StatusCode::BAD_REQUEST.into_response()) };
+        let other = match plain.strip_suffix('/') {
+            Some(bare) => bare.to_owned(),
+            None => format!("{plain}/"),
+        };
+        let is_ours = |path: &str| self.served.iter().any(|pattern| spelling::matches(pattern, path));
+        let to = if plain != asked.path() { plain } else { Some(other).filter(|other| is_ours(other))? };
+        let query = asked.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let location = HeaderValue::from_str(&format!("{to}{query}")).ok()?;
+        Some((StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response())
+    }
+
     fn uri(&self, asked: &Uri) -> Option<Uri> {
         let target = asked.path_and_query().map_or("/", |target| target.as_str());
         Uri::builder().scheme(Scheme::HTTP).authority(self.authority.as_str()).path_and_query(target).build().ok()
     }
 }
 
-/// A body of a known length goes on as it comes. One in chunks, which no browser sends, is taken first, within the site's limit: behind CGI's names there is no body without
-/// a length.
+/// A large body goes on as it comes. A small one is taken first, so that a slow client does not hold one of Django's workers; and one in chunks, which no browser sends, within
+/// the site's limit: behind CGI's names there is no body without a length.
 async fn with_length(headers: &HeaderMap, body: Body) -> Result<Body, axum::Error> {
-    if headers.contains_key(header::CONTENT_LENGTH) || body.is_end_stream() {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if body.is_end_stream() || length.is_some_and(|length| length > TAKEN_FIRST) {
         return Ok(body);
     }
     axum::body::to_bytes(body, usize::MAX).await.map(Body::from)
@@ -114,6 +142,7 @@ fn passed_on(headers: &mut HeaderMap, arrival: &Arrival) {
     let doubtful: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
     doubtful.iter().for_each(|name| drop(headers.remove(name)));
     let host = headers.get(header::HOST).cloned();
+    one_cookie_line(headers);
     let proto = if arrival.is_secure { "https" } else { "http" };
     let client = HeaderValue::from_str(&arrival.client.0.to_string()).ok();
     let said =
@@ -123,6 +152,16 @@ fn passed_on(headers: &mut HeaderMap, arrival: &Arrival) {
     }
     if let Ok(id) = HeaderValue::from_str(arrival.context.id()) {
         headers.insert("x-request-id", id);
+    }
+}
+
+/// HTTP/2 may send cookies one by one; in HTTP/1.1 they are one line ([RFC 9113 section 8.2.3](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3)).
+fn one_cookie_line(headers: &mut HeaderMap) {
+    let all: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if all.len() > 1
+        && let Ok(line) = HeaderValue::from_bytes(&all.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, line);
     }
 }
 
@@ -137,7 +176,8 @@ fn taken(mut answer: Response) -> Response {
 fn off_this_hop(headers: &mut HeaderMap) {
     let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let named: Vec<HeaderName> = named.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
-    for name in named.iter().chain(&OF_ONE_HOP) {
+    let named = named.iter().filter(|name| !OF_THE_MESSAGE.contains(name));
+    for name in named.chain(&OF_ONE_HOP) {
         headers.remove(name);
     }
 }

@@ -128,6 +128,8 @@ async fn admitted(
     if !rule.extras.only_from.iter().all(|networks| networks.contains(arrival.client.0)) {
         return Err(denied(arrival, Verdict::Hide));
     }
+    let is_call = callers::is_call(&rule.access, request.headers());
+    let request = if is_call { callers::named(arrival, request).await? } else { request };
     // a page that is hidden is so before its token is looked at, or a 403 would give it away
     let (parts, body) = request.into_parts();
     if rule.access.hides() && judged(rule, arrival, visitor, &parts).await? == Verdict::Hide {
@@ -140,11 +142,8 @@ async fn admitted(
     }
     let request = Request::from_parts(parts, body);
     let is_exempt = rule.extras.takes_reports && is_report(request.headers());
-    let is_call = callers::is_call(&rule.access, request.headers());
-    let is_checked = rule.is_csrf_checked && !is_safe(request.method()) && !is_exempt;
-    let request = if is_call {
-        callers::named(arrival, request).await?
-    } else if is_checked {
+    let is_checked = rule.is_csrf_checked && !is_safe(request.method()) && !is_exempt && !is_call;
+    let request = if is_checked {
         match arrival.site.csrf.check(request, tokens, arrival.is_secure).await {
             Ok(Ok(request)) => request,
             Ok(Err(refusal)) => return Err(forged(arrival, refusal)),

@@ -19,6 +19,7 @@ mod server;
 mod settings;
 mod shield;
 mod site;
+mod spelling;
 mod way;
 
 pub use acme::{AcmeSettings, Challenge};

@@ -283,6 +283,12 @@ impl Routes {
             .collect()
     }
 
+    /// Paths that nobody can come to.
+    pub(super) fn impossible(&self) -> impl Iterator<Item = (&str, String)> {
+        let all = self.entries.iter().filter(|(_, guarded)| guarded.access.is_impossible());
+        all.map(|(path, guarded)| (path.as_str(), guarded.access.to_string()))
+    }
+
     /// The first path that programs come to with tokens.
     pub(super) fn takes_tokens(&self) -> Option<&str> {
         self.entries.iter().find(|(_, guarded)| guarded.access.takes_tokens()).map(|(path, _)| path.as_str())

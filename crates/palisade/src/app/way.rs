@@ -163,7 +163,7 @@ fn secure(arrival: &Arrival, parts: &Parts, link: Link, host: &RequestHost) -> R
         return Ok(());
     }
     // a program that sends a token in clear must fail, not be led on (ASVS 4.1.2)
-    if arrival.context.wants_problem() {
+    if arrival.context.wants_problem() || parts.headers.contains_key(header::AUTHORIZATION) {
         return Err(Error::new(ErrorKind::Forbidden, "Use https.").into_response());
     }
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());

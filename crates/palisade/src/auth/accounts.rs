@@ -229,12 +229,14 @@ impl Accounts {
         Ok(Entity::find_by_id(id).one(&self.database.handle()).await?.filter(|row| row.is_active))
     }
 
-    /// The user of an account that is not closed, and what ties a token to the password that it has now.
+    /// The user of an account that is not closed, and what ties a token to the password that it has now: for each key, the newest first.
     #[cfg(feature = "social")]
-    pub(crate) async fn bound(&self, id: i32) -> Result<Option<(User, String)>> {
+    pub(crate) async fn bound(&self, id: i32) -> Result<Option<(User, Vec<String>)>> {
+        use base64::Engine;
         let bound = |row: Model| {
-            let to = palisade_crypto::random::stored_hash(&format!("access token {} {}", row.id, row.password));
-            (row.public(), to)
+            let what = format!("{} {}", row.id, row.password);
+            let keys = self.ring.derive("access token", what.as_bytes());
+            (row.public(), keys.map(|bytes| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)).collect())
         };
         Ok(self.active(id).await?.map(bound))
     }

@@ -6,11 +6,12 @@ use super::user::entity::Model;
 use crate::views::Result;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use palisade_crypto::KeyRing;
+use palisade_crypto::seal::Sealer;
 use palisade_crypto::user_tokens::{ResetClaims, is_reset_token, reset_token};
 use palisade_password::is_usable;
-use std::fmt;
 
-/// One of them, in parts. As text it is what a session remembers of it.
+/// One of them, in parts.
 pub(super) struct DjangoLink {
     pub(super) uid: String,
     pub(super) token: String,
@@ -18,16 +19,18 @@ pub(super) struct DjangoLink {
 
 /// No hash of ours begins like that.
 const REMEMBERED: &str = "django ";
-
-impl fmt::Display for DjangoLink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{REMEMBERED}{} {}", self.uid, self.token)
-    }
-}
+const PURPOSE: &str = "links of Django";
 
 impl DjangoLink {
-    pub(super) fn remembered(text: &str) -> Option<Self> {
-        let (uid, token) = text.strip_prefix(REMEMBERED)?.split_once(' ')?;
+    /// What a session remembers of it: sealed, because a database that is read must not open it.
+    pub(super) fn sealed(&self, ring: &KeyRing) -> String {
+        let text = format!("{} {}", self.uid, self.token);
+        format!("{REMEMBERED}{}", Sealer::new(ring, PURPOSE).seal(text.as_bytes(), "session"))
+    }
+
+    pub(super) fn remembered(ring: &KeyRing, text: &str) -> Option<Self> {
+        let opened = Sealer::new(ring, PURPOSE).open(text.strip_prefix(REMEMBERED)?, "session").ok()?;
+        let (uid, token) = std::str::from_utf8(opened.expose()).ok()?.split_once(' ')?;
         Some(Self { uid: uid.into(), token: token.into() })
     }
 

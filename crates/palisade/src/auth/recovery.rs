@@ -66,7 +66,10 @@ impl Accounts {
         let mail = match user {
             // to the address that the account has, not to the one that was typed: they may differ by more than case
             Some(user) if is_usable(&user.password) || is_asked_by_owner => {
-                let link = self.django_link(base, user).unwrap_or_else(|| letters.reset_link(&token));
+                let link = self
+                    .django_link(base, user)
+                    .filter(|_| is_usable(&user.password))
+                    .unwrap_or_else(|| letters.reset_link(&token));
                 letters.reset(&user.email, &user.username, &link)
             }
             // somebody else keeps it that way, or another site logs in: mail alone does not change that
@@ -78,7 +81,7 @@ impl Accounts {
 
     /// The account that a link sets a password for.
     pub(super) async fn reset_of(&self, hash: &str) -> Result<Option<Model>> {
-        if let Some(link) = DjangoLink::remembered(hash).filter(|_| self.django_reset.is_some()) {
+        if let Some(link) = DjangoLink::remembered(self.ring(), hash).filter(|_| self.django_reset.is_some()) {
             return self.reset_of_django(&link).await;
         }
         Ok(self.tokens.find::<PasswordReset, ()>(hash).await?.and_then(|found| found.user))
@@ -93,7 +96,8 @@ impl Accounts {
         let encoded = self.hashes.hash(password.to_owned()).await?;
         let tx = self.database.begin().await?;
         // one of Django's is bound to the password that it replaces
-        let is_redeemed = DjangoLink::remembered(hash).is_some() || self.tokens.redeem::<PasswordReset>(&tx, hash).await?;
+        let is_redeemed =
+            DjangoLink::remembered(self.ring(), hash).is_some() || self.tokens.redeem::<PasswordReset>(&tx, hash).await?;
         let is_done = is_redeemed && self.put_password(&tx, &user, &encoded).await?;
         if !is_done {
             return Ok(Used::Dead);

@@ -12,4 +12,4 @@ mod users;
 
 pub(crate) use messages::{Said, read, write};
 pub use settings::{CHECKS, DjangoSettings, Upstream};
-pub use users::{UserModel, UserTables};
+pub use users::{TableName, UserModel, UserTables};

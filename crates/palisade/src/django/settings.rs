@@ -1,4 +1,4 @@
-use super::{UserModel, UserTables};
+use super::{TableName, UserModel, UserTables};
 use crate::checks::{Check, Level, Weakened};
 use crate::settings::{section, setting_from_str};
 use std::fmt;
@@ -13,7 +13,7 @@ section! {
         /// Its AUTH_USER_MODEL
         user_model: UserModel = |_| "auth.User".parse().expect("a model");
         /// The table of that model, where it has a db_table of its own
-        user_table: Option<String> = |_| None;
+        user_table: Option<TableName> = |_| None;
         /// Its SESSION_COOKIE_NAME
         session_cookie: CookieName = |_| CookieName("sessionid".into());
         /// Its CSRF_COOKIE_NAME
@@ -111,7 +111,7 @@ impl DjangoSettings {
 
     /// The tables of its users.
     pub(crate) fn tables(&self) -> UserTables {
-        UserTables::of(&self.user_model, self.user_table.as_deref())
+        UserTables::of(&self.user_model, self.user_table.as_ref())
     }
 }
 

@@ -32,6 +32,26 @@ fn is_identifier(text: &str) -> bool {
     text.len() <= 60 && text.starts_with(is_first) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
+/// The name of a table, of letters, digits and _.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableName(String);
+
+setting_from_str!(TableName, "a name of letters, digits and _, such as forum_member");
+
+impl FromStr for TableName {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        is_identifier(text).then(|| Self(text.into())).ok_or(())
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The tables of the users, their groups and their permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserTables {
@@ -56,9 +76,9 @@ impl Default for UserTables {
 
 impl UserTables {
     /// Those of a model, as Django names them; `table` is its `db_table`, where that is another one.
-    pub fn of(model: &UserModel, table: Option<&str>) -> Self {
+    pub fn of(model: &UserModel, table: Option<&TableName>) -> Self {
         let own = model.model.to_lowercase();
-        let users = table.filter(|table| is_identifier(table)).map_or_else(|| format!("{}_{own}", model.app), str::to_owned);
+        let users = table.map_or_else(|| format!("{}_{own}", model.app), |table| table.0.clone());
         Self {
             groups: format!("{users}_groups"),
             permissions: format!("{users}_user_permissions"),

@@ -155,6 +155,26 @@ impl Access {
         }
     }
 
+    /// Whether nobody can come in: a token and somebody who is signed in are never the same.
+    pub(crate) fn is_impossible(&self) -> bool {
+        match &self.0 {
+            Rule::All(rules) => {
+                (rules.iter().any(Self::needs_token) && rules.iter().any(Self::needs_user)) || rules.iter().any(Self::is_impossible)
+            }
+            Rule::Any(rules) => rules.iter().any(Self::is_impossible),
+            _ => false,
+        }
+    }
+
+    fn needs_user(&self) -> bool {
+        match &self.0 {
+            Rule::SignedIn | Rule::Owner | Rule::Staff | Rule::Can(_) | Rule::Factor | Rule::Fresh(_) => true,
+            Rule::All(rules) => rules.iter().any(Self::needs_user),
+            Rule::Any(rules) => rules.iter().all(Self::needs_user),
+            _ => false,
+        }
+    }
+
     /// Whether the rule can say that there is nothing here.
     pub(crate) fn hides(&self) -> bool {
         match &self.0 {
@@ -189,6 +209,10 @@ impl Access {
                         let verdict = rule.judge(visitor, database, request).await?;
                         if verdict == Verdict::Allow {
                             return Ok(verdict);
+                        }
+                        // to whoever has brought a token, the others do not speak
+                        if matches!(verdict, Verdict::WidenScope(_)) {
+                            first = Some(verdict);
                         }
                         first.get_or_insert(verdict);
                     }

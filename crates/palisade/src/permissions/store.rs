@@ -83,7 +83,7 @@ pub async fn ensure(database: &Database, permissions: &[(&'static str, &'static 
     Ok(())
 }
 
-/// Takes the rows of a site's permissions away, and whose they are, and content types of the site that have none left: before its tables go.
+/// Takes the rows of a site's permissions away, and whose they are, and content types of the site that have none left. What a model of Django's brought stays.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -91,7 +91,7 @@ pub async fn forget(database: &Database, permissions: &[(&'static str, &'static 
     let tables = database.users().clone();
     for (permission, _) in permissions {
         let Some((app, codename)) = permission.split_once('.') else { continue };
-        let Some((id,)) = find::<(i32,)>(database, app, codename).await? else { continue };
+        let Some((id,)) = find_own(database, app, codename).await? else { continue };
         let tx = database.begin().await?;
         for link in ["auth_group_permissions", tables.permissions.as_str()] {
             let of_it = Expr::col("permission_id").eq(id);
@@ -107,6 +107,19 @@ pub async fn forget(database: &Database, permissions: &[(&'static str, &'static 
         tx.commit().await?;
     }
     Ok(())
+}
+
+/// The row of a permission, if it was made here: one of a model of Django's is Django's.
+async fn find_own(database: &Database, app: &str, codename: &str) -> Result<Option<(i32,)>, DbErr> {
+    database
+        .handle()
+        .fetch_one(sql!(
+            "SELECT permission.id FROM auth_permission permission JOIN django_content_type type ON type.id = permission.content_type_id \
+             WHERE type.app_label = ? AND type.model = 'site' AND permission.codename = ?",
+            app,
+            codename
+        ))
+        .await
 }
 
 async fn find<T: FromRow>(database: &Database, app: &str, codename: &str) -> Result<Option<T>, DbErr> {

@@ -89,7 +89,8 @@ impl Sessions {
         Some(record)
     }
 
-    /// When the store ends a session that is written down now. Django does not write down that a page was read: there the idle time says nothing.
+    /// When the store ends a session that is written down now. Django does not write down that a page was read: there the idle time says nothing, and the end is
+    /// said once, by whoever makes the session.
     pub(super) fn end(&self, now: DateTime<Utc>, began: DateTime<Utc>) -> DateTime<Utc> {
         let at_last = began + self.absolute;
         if self.is_shared { at_last } else { at_last.min(now + self.idle) }

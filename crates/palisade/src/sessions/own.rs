@@ -30,7 +30,7 @@ impl Sessions {
     /// When the store does not answer.
     pub async fn owned_by(&self, owner: i32) -> Result<Vec<OwnSession>> {
         let now = self.clock.now();
-        let all = self.store.owned_by(owner, now).await?;
+        let all = self.all_of(owner, now).await?;
         let shown = |(id, text): (String, String)| {
             let record = self.decode(&id, &text)?;
             let text = |name: &str| record.values.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
@@ -50,7 +50,7 @@ impl Sessions {
     /// # Errors
     /// When the store does not answer.
     pub async fn end_of(&self, owner: i32, id: &str) -> Result<bool> {
-        let theirs = self.store.owned_by(owner, self.clock.now()).await?;
+        let theirs = self.all_of(owner, self.clock.now()).await?;
         let is_it = |stored: &String| *stored == id || (self.is_shared && random::stored_hash(stored) == id);
         match theirs.into_iter().find(|(stored, text)| is_it(stored) && self.owner_of(stored, text) == Some(owner)) {
             Some((stored, _)) => Ok(self.store.delete(&stored).await?),
@@ -64,7 +64,7 @@ impl Sessions {
     /// When the store does not answer.
     pub async fn end_all(&self, owner: i32, kept: Option<&str>) -> Result<usize> {
         let mut ended = 0;
-        let all = self.store.owned_by(owner, self.clock.now()).await?;
+        let all = self.all_of(owner, self.clock.now()).await?;
         for (id, _) in all.iter().filter(|(id, _)| Some(id.as_str()) != kept) {
             ended += usize::from(self.store.delete(id).await?);
         }
@@ -73,6 +73,22 @@ impl Sessions {
 }
 
 impl Sessions {
+    /// Those that were written down as theirs; of shared ones every one, because Django writes down none.
+    async fn all_of(&self, owner: i32, now: DateTime<Utc>) -> Result<Vec<(String, String)>> {
+        if !self.is_shared {
+            return Ok(self.store.owned_by(owner, now).await?);
+        }
+        let (mut theirs, mut after) = (Vec::new(), String::new());
+        loop {
+            let some = self.store.some(&after, now).await?;
+            let Some((last, _)) = some.last() else { return Ok(theirs) };
+            after.clone_from(last);
+            let is_theirs =
+                |(id, text): &(String, String)| self.decode(id, text).is_some_and(|record| record.owner() == Some(owner));
+            theirs.extend(some.into_iter().filter(is_theirs));
+        }
+    }
+
     fn owner_of(&self, id: &str, text: &str) -> Option<i32> {
         let now = self.clock.now();
         self.decode(id, text).filter(|record| !record.has_ended(now, self.idle, self.absolute))?.owner()

@@ -264,8 +264,8 @@ impl Session {
                 state.record.list();
             }
             let text = state.record.encode(ring, now, self.0.sessions.of_key(id));
-            match state.read.filter(|_| !state.is_changed) {
-                Some(old) => store.update_same(id, &old, &text, expires).await?,
+            match state.read {
+                Some(old) => store.rewrite(id, Some(&*old).filter(|_| !state.is_changed), &text).await?,
                 None => store.update(id, &text, expires).await?,
             }
         }

@@ -2,7 +2,7 @@ use crate::db::{Database, Tx};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{OnConflict, Query};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -27,13 +27,22 @@ pub trait SessionStore: Send + Sync {
     /// When it could not be kept.
     async fn update(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr>;
 
-    /// The same for what only this site notes down, beside whoever else writes the session: if it is not `old` any more, it stays as it is.
+    /// The same for a session that another program writes too, and whose end stays as it is. If `old` is given and it is another one by now, nothing changes.
     ///
     /// # Errors
-    /// When it could not be kept.
-    async fn update_same(&self, id: &str, old: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
-        let _ = old;
-        self.update(id, data, expires).await
+    /// When it could not be kept, or the store shares no sessions.
+    async fn rewrite(&self, id: &str, old: Option<&str>, data: &str) -> Result<(), DbErr> {
+        let _ = (id, old, data);
+        Err(DbErr::Custom("this store shares no sessions".into()))
+    }
+
+    /// Some sessions that have not ended, whoever wrote them, in the order of their ids: the first ones after `after`.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    async fn some(&self, after: &str, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr> {
+        let _ = (after, now);
+        Ok(Vec::new())
     }
 
     /// Ends a session, and says whether it was there.
@@ -140,12 +149,21 @@ impl SessionStore for DatabaseStore {
         tx.commit().await
     }
 
-    async fn update_same(&self, id: &str, old: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
+    async fn rewrite(&self, id: &str, old: Option<&str>, data: &str) -> Result<(), DbErr> {
         let tx = self.0.begin().await?;
-        let row = ActiveModel { session_data: Set(data.into()), expire_date: Set(expires), ..Default::default() };
-        let same = Entity::update_many().set(row).filter(Column::SessionKey.eq(id)).filter(Column::SessionData.eq(old));
+        let row = ActiveModel { session_data: Set(data.into()), ..Default::default() };
+        let mut same = Entity::update_many().set(row).filter(Column::SessionKey.eq(id));
+        if let Some(old) = old {
+            same = same.filter(Column::SessionData.eq(old));
+        }
         same.exec(&tx).await?;
         tx.commit().await
+    }
+
+    async fn some(&self, after: &str, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr> {
+        let open = Entity::find().filter(Column::ExpireDate.gt(now)).filter(Column::SessionKey.gt(after));
+        let rows = open.order_by_asc(Column::SessionKey).limit(500).all(&self.0.handle()).await?;
+        Ok(rows.into_iter().map(|row| (row.session_key, row.session_data)).collect())
     }
 
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {

@@ -40,8 +40,8 @@ pub(crate) struct Known {
 #[derive(Default)]
 pub(crate) struct Discovery {
     known: ArcSwapOption<Known>,
-    /// When it did not answer last: nobody asks again for a while.
-    failed: Mutex<Option<DateTime<Utc>>>,
+    /// When it did not answer last, or lied: nobody asks again for a while.
+    failed: Mutex<Option<(DateTime<Utc>, Trouble)>>,
 }
 
 const KEPT: TimeDelta = TimeDelta::hours(1);
@@ -77,7 +77,7 @@ impl Discovery {
         if let Some(known) = good() {
             return Ok(known);
         }
-        if failed.is_none_or(|at| now - at > LEAST) {
+        if failed.as_ref().is_none_or(|(at, _)| now - *at > LEAST) {
             match ask(client, issuer, now).await {
                 Ok(known) => {
                     let known = Arc::new(known);
@@ -85,13 +85,13 @@ impl Discovery {
                     *failed = None;
                     return Ok(known);
                 }
-                Err(Trouble::Lied(what)) => return Err(Trouble::Lied(what)),
-                Err(Trouble::Away(_)) => *failed = Some(now),
+                Err(trouble) => *failed = Some((now, trouble)),
             }
         }
         // what was good a while ago is better than nobody
         let old = self.known.load_full().filter(|known| known.at > now - LONGEST);
-        old.ok_or_else(|| Trouble::Away(format!("{issuer} does not answer")))
+        let trouble = failed.as_ref().map_or_else(|| Trouble::Away(issuer.into()), |(_, trouble)| trouble.clone());
+        old.ok_or(trouble)
     }
 }
 
@@ -112,9 +112,15 @@ async fn ask(client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Known,
 
 /// At the address of OpenID, or at that of OAuth ([RFC 8414](https://www.rfc-editor.org/rfc/rfc8414)) where only tokens are made.
 async fn metadata_of(client: &Client, base: &str) -> Result<Metadata, Trouble> {
-    match json(client, &format!("{base}/.well-known/openid-configuration")).await {
-        Err(Trouble::Away(_)) => json(client, &format!("{base}/.well-known/oauth-authorization-server")).await,
-        answer => answer,
+    let answer = json(client, &format!("{base}/.well-known/openid-configuration")).await;
+    // its well-known part stands before the path of the issuer
+    let other = Url::parse(base).ok().map(|url| {
+        let path = url.path().trim_end_matches('/');
+        format!("{}/.well-known/oauth-authorization-server{path}", url.origin().ascii_serialization())
+    });
+    match (answer, other) {
+        (Err(trouble), Some(other)) => json(client, &other).await.map_err(|_| trouble),
+        (answer, _) => answer,
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 pub(crate) struct Providers(Vec<(Provider, Party)>);
 
 /// Why nobody was logged in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Trouble {
     /// The provider does not answer.
     Away(String),

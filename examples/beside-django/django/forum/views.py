@@ -39,6 +39,7 @@ def me(request):
             "client": request.headers.get("X-Forwarded-For"),
             "is_secure": request.is_secure(),
             "headers": sorted(name.lower() for name in request.headers),
+            "cookies": sorted(request.COOKIES),
             "choice": request.get_signed_cookie("choice", default=None, salt="forum"),
         }
     )

@@ -81,7 +81,7 @@ fn a_project_is_looked_at_and_not_touched() {
             "= forum_topic the project's own: left alone",
             "= django_admin_log Django's: left alone",
             "> md5 1 users: opens nothing here before `user wrap-hashes`",
-            "? whirlpool 1 users: is not known here",
+            "? others 1 users: is not known here",
             "= unusable 40 users",
             "> SESSION_COOKIE_AGE a session ends after 604800 s here, 1209600 s there",
             "? SESSION_COOKIE_SECURE is worked out when Django runs",

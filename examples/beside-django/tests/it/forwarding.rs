@@ -36,7 +36,7 @@ async fn headers_of_one_hop_and_of_proxies_are_not_passed_on() {
                    X-Forwarded-Proto: https\r\nX_Forwarded_For: 203.0.113.9\r\nX_Forwarded_Proto: https\r\nX-Real-IP: 203.0.113.9\r\nX-Forwarded-Host: evil.example\r\n\
                    Via: 1.1 evil\r\nX-Custom: kept\r\n\r\n";
     let answer = raw(&pair, request);
-    let seen = seen(&answer);
+    let seen = crate::forwarding::seen(&answer);
     assert_eq!((&seen["client"], &seen["is_secure"]), (&Value::from("127.0.0.1"), &Value::from(false)), "{answer}");
     let names: Vec<&str> = seen["headers"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     for gone in ["x-secret-hop", "keep-alive", "te", "upgrade", "proxy-authorization", "forwarded", "x-real-ip", "via"] {
@@ -60,6 +60,28 @@ async fn headers_of_one_hop_and_of_proxies_are_not_passed_on() {
         raw(&pair, "GET /static/../me.json HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 400")
     );
     assert!(raw(&pair, "TRACE /me.json HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 501"));
+    // what has moved has moved under every spelling: Django's old page is not reached by another one
+    for (other, to) in [
+        ("/%6Datest", "/matest"),
+        ("/%6catest", "/latest"),
+        ("/latest/", "/latest"),
+        ("/latest/7/answer/?a=1", "/latest/7/answer?a=1"),
+    ] {
+        let answer = raw(&pair, &format!("GET {other} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 308") && answer.contains(&format!("location: {to}\r\n")), "{other}: {answer}");
+    }
+    for hidden in ["/latest%2f", "/me.json%0a", "/%00", "/me%5cjson"] {
+        let answer = raw(&pair, &format!("GET {hidden} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 400"), "{hidden}: {answer}");
+    }
+    // `Connection` takes nothing off that belongs to the message, and cookies that came one by one are one line
+    let answer = raw(
+        &pair,
+        "GET /me.json HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close, host, cookie\r\nCookie: a=1\r\nCookie: choice=x\r\n\r\n",
+    );
+    let names = crate::forwarding::seen(&answer)["headers"].to_string();
+    assert!(names.contains("\"host\"") && names.contains("\"cookie\"") && names.contains("x-forwarded-host"), "{names}");
+    assert_eq!(crate::forwarding::seen(&answer)["cookies"], serde_json::json!(["a", "choice"]), "{answer}");
     // two lengths: never passed on to be read differently there
     let smuggled = "POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\nGET /me.json HTTP/1.1\r\nHost: x\r\n\r\n";
     assert!(raw(&pair, smuggled).starts_with("HTTP/1.1 400"));

@@ -36,6 +36,10 @@ async fn in_and_out(pair: &Pair) {
         assert!(is_in, "{comes}");
         let key = browser.cookies["sessionid"].clone();
         assert_eq!(pair.seen(&mut browser).await, both("ann"), "in {comes}");
+        let days = pair.ask_django(&format!(
+            "(__import__('django.contrib.sessions.models', fromlist=['Session']).Session.objects.get(pk='{key}').expire_date - __import__('datetime').datetime.now(__import__('datetime').timezone.utc)).days"
+        ));
+        assert_eq!(days, if comes == "here" { "6" } else { "13" }, "whoever made it says when it ends");
         assert_eq!(browser.cookies["sessionid"], key, "another request may be on its way with this key");
         let stolen = browser.cookies.clone();
         let front = &pair.front;
@@ -75,6 +79,14 @@ async fn passwords(pair: &Pair) {
     assert_eq!(pair.seen(&mut here).await, nobody(), "changed there: the others are out");
     assert_eq!(pair.seen(&mut other).await, nobody());
     assert!(pair.log_in_here(&mut here, "bob", second).await);
+    // one that this site has never seen is ended from here as well
+    let (mut unseen, me) = (Browser::new(), format!("{front}/me.json"));
+    assert!(pair.log_in_there(&mut unseen, "bob", second).await);
+    assert!(unseen.get(&me).await.body.contains("\"user\": \"bob\""));
+    let page = format!("{front}/account/sessions");
+    assert_eq!(here.submit(&page, &page, &[]).await.status, 303);
+    assert!(unseen.get(&me).await.body.contains("\"user\": \"\""), "signed out everywhere");
+    assert_eq!(pair.seen(&mut here).await, both("bob"));
     pair.ask_django("User.objects.filter(username='bob').update(is_active=False)");
     assert_eq!(pair.seen(&mut here).await, nobody(), "a closed account");
 }

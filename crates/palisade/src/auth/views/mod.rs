@@ -54,6 +54,8 @@ impl MailedLink {
             return dead_link(page).await;
         }
         visitor.session().insert(self.remembered_as, hash).await?;
+        // whoever planted the session that it was opened in does not have this one
+        visitor.session().rotate().await?;
         Ok(redirect_to(self.page))
     }
 

@@ -97,8 +97,8 @@ pub(crate) async fn sent(page: Page) -> Result<Response> {
 /// `GET` of a link for a new password that Django made, or that this site made for Django to read: to the page, without the token.
 pub(crate) async fn follow_django(page: Page, visitor: Visitor, Path((uid, token)): Path<(String, String)>) -> Result<Response> {
     let link = DjangoLink { uid, token };
-    let is_good = visitor.accounts().reset_of(&link.to_string()).await?.is_some();
-    LINK.follow(&visitor, &page, link.to_string(), is_good).await
+    let is_good = visitor.accounts().reset_of_django(&link).await?.is_some();
+    LINK.follow(&visitor, &page, link.sealed(visitor.accounts().ring()), is_good).await
 }
 
 /// `GET /account/reset/new`.

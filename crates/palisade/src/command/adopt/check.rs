@@ -60,7 +60,7 @@ fn users(facts: &Facts, model: Option<&UserModel>) -> Option<UserTables> {
     let mut like = facts.tables.keys().filter(|table| facts.has(table, &["password", "last_login", "is_superuser"]));
     let (Some(table), None) = (like.next(), like.next()) else { return None };
     let (app, model) = table.split_once('_')?;
-    Some(UserTables::of(&format!("{app}.{model}").parse().ok()?, Some(table)))
+    Some(UserTables::of(&format!("{app}.{model}").parse().ok()?, table.parse().ok().as_ref()))
 }
 
 /// All that is said, in order.

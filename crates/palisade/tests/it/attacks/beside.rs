@@ -139,3 +139,69 @@ async fn shared_sessions_end_and_are_not_guessed() {
     site.clock().advance(chrono::TimeDelta::days(7));
     assert_eq!(ann.get("/mine").await.status, StatusCode::SEE_OTHER);
 }
+
+// what `migrate` has made is taken back, and a permission that Django has made, and who has it, is not, though the site names it as well
+#[tokio::test]
+async fn an_undone_site_leaves_djangos_permissions() {
+    let app = || App::new().permissions(&[("auth.change_user", "Can change user"), ("test.work", "Can work")]);
+    let site = TestSite::start(app(), &[]).await;
+    let path = site.folder().join("site.sqlite3").display().to_string();
+    let database = site.site().database();
+    let tx = database.handle().begin().await.unwrap();
+    for statement in [
+        sql!("DELETE FROM auth_permission WHERE codename = 'change_user'"),
+        sql!("INSERT INTO django_content_type (id, app_label, model) VALUES (900, 'auth', 'user')"),
+        sql!(
+            "INSERT INTO auth_permission (id, content_type_id, codename, name) VALUES (900, 900, 'change_user', 'Can change user')"
+        ),
+        sql!("INSERT INTO auth_group (id, name) VALUES (900, 'editors')"),
+        sql!("INSERT INTO auth_group_permissions (group_id, permission_id) VALUES (900, 900)"),
+    ] {
+        tx.execute_sql(statement).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let mut sources = palisade::settings::Sources::none();
+    sources.set("database.url", format!("sqlite:{path}"), palisade::settings::Origin::CommandLine("test"));
+    sources.set("site.data", site.folder().display().to_string(), palisade::settings::Origin::CommandLine("test"));
+    let prepared = palisade::app::Prepared::new(app(), sources).unwrap();
+    prepared.migrate(database).await.unwrap();
+    prepared.undo(database).await.unwrap();
+    let db = database.handle();
+    let names: Vec<(String,)> =
+        db.fetch_all(sql!("SELECT codename FROM auth_permission WHERE codename IN ('change_user', 'work')")).await.unwrap();
+    assert_eq!(names, [("change_user".to_owned(),)]);
+    let (links,): (i64,) = db.fetch_one(sql!("SELECT COUNT(*) FROM auth_group_permissions")).await.unwrap().unwrap();
+    assert_eq!(links, 1, "who has it");
+    let tables: Vec<(String,)> = db.fetch_all(sql!("SELECT name FROM sqlite_master WHERE name LIKE 'palisade%'")).await.unwrap();
+    assert!(tables.is_empty(), "{tables:?}");
+}
+
+// a link from a mail that is opened in a session which somebody planted gives that somebody nothing
+#[tokio::test]
+async fn a_link_opened_in_a_planted_session_stays_with_its_owner() {
+    let site = TestSite::start(app(), &[BESIDE]).await;
+    site.client().sign_up("ann").await;
+    let mut attacker = site.client();
+    // any session of one's own that holds something
+    attacker.sign_up("eve").await;
+    attacker.submit("/account", "/account/logout", &[]).await;
+    attacker.log_in("eve", "correct horse battery staple").await;
+    let planted = attacker.cookies()["sessionid"].clone();
+    let mut ann = site.client();
+    ann.cookies().insert("sessionid".into(), planted);
+    ann.submit("/account/reset", "/account/reset", &[("email", "ann@example.org")]).await;
+    let mail = ann.mail_to("ann@example.org").await.unwrap().text;
+    let link = mail.lines().find(|line| line.contains("/account/reset/")).unwrap();
+    let path = &link[link.find("/account/reset/").unwrap()..];
+    assert_eq!(ann.get(path).await.header("location"), "/account/reset/new");
+    assert_eq!(ann.get("/account/reset/new").await.status, StatusCode::OK, "for whoever opened it");
+    assert_eq!(attacker.get("/account/reset/new").await.status, StatusCode::GONE, "and for nobody else");
+    let db = site.site().database().handle();
+    let all: Vec<(String,)> = db.fetch_all(sql!("SELECT session_data FROM django_session")).await.unwrap();
+    let token = path.trim_end_matches('/').rsplit('/').next().unwrap();
+    use base64::Engine;
+    for (data,) in all {
+        let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(data.split(':').next().unwrap()).unwrap();
+        assert!(!String::from_utf8_lossy(&text).contains(token), "a database that is read does not open it");
+    }
+}

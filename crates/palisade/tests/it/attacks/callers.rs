@@ -51,6 +51,7 @@ fn api() -> App {
         .route("/api/whose", token("tickets.read").get(whose))
         .route("/api/notes", token("tickets.write").post(write))
         .route("/api/either", token("tickets.read").or(signed_in()).get(either).post(either))
+        .route("/api/hidden", staff().or(token("tickets.read")).get(async || "hidden"))
         .route("/api/both", token("tickets.read").and(when("never", |_, _| false)).get(async || "never"));
     app().routes(routes)
 }
@@ -129,10 +130,11 @@ async fn a_token_of_the_site_opens_what_it_says() {
     let new = "a new password for tokens";
     let fields = [("current_password", PASSWORD), ("new_password", new), ("new_password_again", new)];
     assert_eq!(ann.submit("/account/password", "/account/password", &fields).await.status, StatusCode::SEE_OTHER);
-    assert_eq!(ask(&mut robot, &token).await.body, "nobody", "of an older password");
+    let older = ask(&mut robot, &token).await;
+    assert!(older.status == StatusCode::UNAUTHORIZED && has_event(&older, "token_refused"), "of an older password");
     let token = give_to(&mut ann, &[FOR_HERE, ("scope", "tickets.read")]).await.body;
     ann.submit("/account/close", "/account/close", &[("current_password", new)]).await;
-    assert_eq!(ask(&mut robot, &token).await.body, "nobody", "of a closed account");
+    assert_eq!(ask(&mut robot, &token).await.status, StatusCode::UNAUTHORIZED, "of a closed account");
 }
 
 // ASVS 9.1.1, 9.1.2, 9.1.3, 9.2.1, 9.2.2, 9.2.3, 10.3.1: whatever is not this issuer's access token for this site is refused, and nothing happens
@@ -258,6 +260,13 @@ async fn a_token_and_a_cookie_are_not_mixed() {
     assert_eq!(call(&mut ann, Method::GET, "/api/either", &narrow).await.status, StatusCode::FORBIDDEN, "the cookie does not help");
     assert_eq!(call(&mut ann, Method::GET, "/api/either", "junk").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(ann.get("/api/whose").await.status, StatusCode::UNAUTHORIZED, "a cookie is no token");
+    assert_eq!(
+        call(&mut site.client(), Method::GET, "/api/hidden", &honest).await.body,
+        "hidden",
+        "a program comes to a hidden page"
+    );
+    assert_eq!(call(&mut site.client(), Method::GET, "/api/hidden", &narrow).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(ann.get("/api/hidden").await.status, StatusCode::NOT_FOUND, "for all others there is nothing");
     // elsewhere a token opens nothing and closes nothing
     assert_eq!(call(&mut ann, Method::GET, "/mine", &honest).await.body, "ann");
     assert_eq!(call(&mut site.client(), Method::GET, "/mine", &honest).await.status, StatusCode::UNAUTHORIZED);
@@ -311,6 +320,16 @@ async fn tokens_are_off_by_default() {
     }
     let refused = TestSite::try_start(api(), &[]).await.err().unwrap().to_string();
     assert!(refused.contains("api.nobodys_tokens") && refused.contains("/api/whose"), "{refused}");
+    for access in [
+        token("a").and(signed_in()),
+        token("a").with_factor(),
+        can("test.work").and(token("a")),
+        token("a").fresh(5).or(token("b")),
+    ] {
+        let app = api().routes(Routes::new().route("/never", access.get(async || "never")));
+        let refused = TestSite::try_start(app, &[("api.issue", "true")]).await.err().unwrap().to_string();
+        assert!(refused.contains("api.nobodys_route") && refused.contains("/never"), "{refused}");
+    }
     // an issuer that does not answer: nobody knows
     let gone = TestSite::start(api(), &[("api.issuers", "http://127.0.0.1:1"), ("client.private_networks", "127.0.0.0/8")]).await;
     let provider = Provider::start().await;
