@@ -67,7 +67,9 @@ pub struct Finding {
 impl Finding {
     /// Whether it is as wrong on a developer's machine: keys, permissions, templates, settings that cannot be read, weakened protections.
     fn concerns_development(&self) -> bool {
-        ["keys.", "permissions.", "templates.", "settings.", "api.nobodys_", "site.dangerous"].iter().any(|area| self.id.starts_with(area))
+        ["keys.", "permissions.", "templates.", "settings.", "api.nobodys_", "site.dangerous"]
+            .iter()
+            .any(|area| self.id.starts_with(area))
     }
 }
 

@@ -132,7 +132,7 @@ fn every_test_that_the_proof_names_exists() {
             "password" => "crates/palisade-password/tests/it/main.rs".into(),
             "crypto" => String::new(),
             _ => match file.split_once('/') {
-                Some(("helpdesk", file)) => format!("examples/helpdesk/tests/it/{file}.rs"),
+                Some((example @ ("helpdesk" | "beside-django"), file)) => format!("examples/{example}/tests/it/{file}.rs"),
                 Some(("template", file)) => format!("crates/palisade-template/tests/it/{file}.rs"),
                 _ => format!("crates/palisade/tests/it/{file}.rs"),
             },

@@ -65,6 +65,12 @@ async fn discover(connection: &Connection) -> Result<Vec<Found>, Failed> {
             let schema = SchemaDiscovery::new(connection.get_postgres_connection_pool().clone(), "public");
             let found = |mut table: sea_schema::postgres::def::TableDef| {
                 table.columns.retain(|column| column.generated.is_none() && !is_secret(&column.name));
+                for column in &mut table.columns {
+                    // Django reads a duration from it, and SeaORM nothing
+                    if matches!(column.col_type, sea_schema::postgres::def::Type::Interval(_)) {
+                        column.col_type = sea_schema::postgres::def::Type::Unknown("interval".into());
+                    }
+                }
                 table.unique_constraints.retain(|constraint| !constraint.is_partial);
                 let leads_to = table.reference_constraints.iter().map(|link| link.table.clone()).collect();
                 Found { name: table.info.name.clone(), leads_to, statement: table.write() }
