@@ -110,7 +110,7 @@ impl Forward {
             Some(bare) => bare.to_owned(),
             None => format!("{plain}/"),
         };
-        let is_ours = |path: &str| self.served.iter().any(|pattern| spelling::matches(pattern, path));
+        let is_ours = |path: &str| self.served.iter().any(|pattern| spelling::names(pattern, path));
         let to = if plain != asked.path() { plain } else { Some(other).filter(|other| is_ours(other))? };
         let query = asked.query().map(|query| format!("?{query}")).unwrap_or_default();
         let location = HeaderValue::from_str(&format!("{to}{query}")).ok()?;

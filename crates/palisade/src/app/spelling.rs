@@ -24,7 +24,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// Whether a path is one of those of a route such as `/tickets/{id}` or `/files/{*rest}`.
-pub(super) fn matches(pattern: &str, path: &str) -> bool {
+fn matches(pattern: &str, path: &str) -> bool {
     let (mut parts, mut path) = (pattern.split('/'), path.split('/'));
     loop {
         match (parts.next(), path.next()) {
@@ -34,6 +34,11 @@ pub(super) fn matches(pattern: &str, path: &str) -> bool {
             _ => return false,
         }
     }
+}
+
+/// The same for a route that begins with a name: what `/{page}` would take with one slash less may well be another program's.
+pub(super) fn names(pattern: &str, path: &str) -> bool {
+    !pattern.starts_with("/{") && matches(pattern, path)
 }
 
 #[cfg(test)]
@@ -73,5 +78,8 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, path), is_it, "{pattern} {path}");
         }
+        assert!(
+            names("/t/{id}", "/t/7") && matches("/{page}", "/admin") && !names("/{page}", "/admin") && !names("/{*rest}", "/admin")
+        );
     }
 }

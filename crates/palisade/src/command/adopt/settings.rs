@@ -5,7 +5,7 @@ use ruff_python_parser::parse_module;
 use std::collections::BTreeMap;
 
 /// A value, as far as it is known without running anything.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) enum Value {
     None,
     Bool(bool),
@@ -17,8 +17,8 @@ pub(super) enum Value {
     Unknown,
 }
 
-/// What the file sets.
-#[derive(Debug, Default)]
+/// What the file sets, the secret key perhaps: it is never printed.
+#[derive(Default)]
 pub(super) struct Settings {
     values: BTreeMap<String, Value>,
     /// Whether the file brings in others, whose settings are not known.
