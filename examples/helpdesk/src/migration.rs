@@ -7,7 +7,7 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Tickets)]
+        vec![Box::new(Tickets), Box::new(StatusIndex)]
     }
 }
 
@@ -61,6 +61,26 @@ impl MigrationTrait for Tickets {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.drop_table(Table::drop().table("helpdesk_comment").take()).await?;
-        manager.drop_table(Table::drop().table("helpdesk_ticket").take()).await
+        manager.drop_table(Table::drop().table("helpdesk_ticket").to_owned()).await
+    }
+}
+
+/// Everybody may ask how many tickets are in hand, and the answer must not read them all.
+struct StatusIndex;
+
+impl MigrationName for StatusIndex {
+    fn name(&self) -> &str {
+        "helpdesk_0002_status"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for StatusIndex {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.create_index(Index::create().name("helpdesk_ticket_status").table("helpdesk_ticket").col("status").take()).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_index(Index::drop().name("helpdesk_ticket_status").table("helpdesk_ticket").to_owned()).await
     }
 }

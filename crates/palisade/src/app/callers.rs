@@ -14,8 +14,8 @@ use crate::permissions::public;
 use crate::views::Error;
 #[cfg(feature = "social")]
 use crate::views::ErrorKind;
-use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 #[cfg(feature = "social")]
 use serde_json::Value;
@@ -42,25 +42,25 @@ pub(super) fn routes() -> Routes {
 
 /// For handlers that make tokens, or ask whose they are.
 #[cfg(feature = "social")]
-pub(super) fn attach(site: &Site, request: &mut Request) {
+pub(super) fn attach(site: &Site, parts: &mut Parts) {
     if let Some(tokens) = &site.tokens {
-        request.extensions_mut().insert(tokens.clone());
+        parts.extensions.insert(tokens.clone());
     }
 }
 
 #[cfg(not(feature = "social"))]
-pub(super) fn attach(_: &Site, _: &mut Request) {}
+pub(super) fn attach(_: &Site, _: &mut Parts) {}
 
-/// The request with its caller, if it brings a token that is believed. Without one, the route's rule says what is missing.
+/// Adds the caller of a request that brings a token which is believed. Without one, the route's rule says what is missing.
 #[cfg(feature = "social")]
-pub(super) async fn named(arrival: &Arrival, mut request: Request) -> Result<Request, Response> {
+pub(super) async fn name(arrival: &Arrival, parts: &mut Parts) -> Result<(), Response> {
     let context = &arrival.context;
     context.personal().mark();
-    let Some(tokens) = &arrival.site.tokens else { return Ok(request) };
-    match tokens.caller(&arrival.site.database.handle(), request.headers()).await {
+    let Some(tokens) = &arrival.site.tokens else { return Ok(()) };
+    match tokens.caller(&arrival.site.database.handle(), &parts.headers).await {
         Ok(caller) => {
-            caller.map(|caller| request.extensions_mut().insert(caller));
-            Ok(request)
+            caller.map(|caller| parts.extensions.insert(caller));
+            Ok(())
         }
         Err(Refused::Wrong(why)) => {
             audit_log::record(Event::TokenRefused, Some(arrival.client), context.id(), why);
@@ -75,8 +75,8 @@ pub(super) async fn named(arrival: &Arrival, mut request: Request) -> Result<Req
 }
 
 #[cfg(not(feature = "social"))]
-pub(super) async fn named(_: &Arrival, request: Request) -> Result<Request, Response> {
-    Ok(request)
+pub(super) async fn name(_: &Arrival, _: &mut Parts) -> Result<(), Response> {
+    Ok(())
 }
 
 /// Nobody has said who calls.

@@ -11,6 +11,7 @@ use crate::permissions::{Access, Verdict};
 use crate::sessions::Session;
 use crate::throttle::Limit;
 use crate::views::{Error, ErrorKind, Explained, RequestContext, Result};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -60,13 +61,19 @@ pub(super) async fn guard(State(rule): State<Arc<RouteRule>>, mut request: Reque
     };
     let is_there = rule.extras.only_from.iter().all(|networks| networks.contains(arrival.client.0));
     let Some(cors) = rule.extras.cors.as_ref().filter(|_| is_there) else { return guarded(&rule, &arrival, request, next).await };
+    // in a place of its own: few routes have one, and each request would make room for two
+    Box::pin(shared(cors, &rule, &arrival, request, next)).await
+}
+
+/// For a route that other sites may call.
+async fn shared(cors: &Cors, rule: &RouteRule, arrival: &Arrival, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     // a browser asks without cookies: nobody knows yet whether the page is hidden from its visitor
     let hides = rule.access.hides();
     if let Some(answer) = cors.preflight(request.method(), request.headers(), &rule.declared).filter(|_| !hides) {
         return answer;
     }
-    let mut response = guarded(&rule, &arrival, request, next).await;
+    let mut response = guarded(rule, arrival, request, next).await;
     if !(hides && response.status() == StatusCode::NOT_FOUND) {
         cors.apply(origin.as_ref(), response.headers_mut());
     }
@@ -74,12 +81,13 @@ pub(super) async fn guard(State(rule): State<Arc<RouteRule>>, mut request: Reque
 }
 
 /// Steps 8 to 11, for one path.
-async fn guarded(rule: &RouteRule, arrival: &Arrival, mut request: Request, next: Next) -> Response {
+async fn guarded(rule: &RouteRule, arrival: &Arrival, request: Request, next: Next) -> Response {
+    let (mut parts, mut body) = request.into_parts();
     let Arrival { site, context, client, .. } = arrival;
     // 8: session, then user, both looked up when somebody asks. Whoever brings a token is not also whoever a cookie says
-    let is_call = callers::is_call(&rule.access, request.headers());
+    let is_call = callers::is_call(&rule.access, &parts.headers);
     let nothing = HeaderMap::new();
-    let cookies = if is_call { &nothing } else { request.headers() };
+    let cookies = if is_call { &nothing } else { &parts.headers };
     let session = site.sessions.open(cookies, context.personal().clone());
     let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, cookies, context);
     let kept = match kept_secret(site, &session).await {
@@ -90,12 +98,12 @@ async fn guarded(rule: &RouteRule, arrival: &Arrival, mut request: Request, next
     context.set_values(Arc::new(visitor.clone()));
     let (forms, bound_to) = (tokens.clone(), session.clone());
     context.set_token(Arc::new(move || forms.masked(bound_to.future_key())));
-    request.extensions_mut().insert(session.clone());
-    request.extensions_mut().insert(visitor.clone());
-    callers::attach(site, &mut request);
+    parts.extensions.insert(session.clone());
+    parts.extensions.insert(visitor.clone());
+    callers::attach(site, &mut parts);
 
-    let mut response = match admitted(rule, arrival, &visitor, &tokens, request).await {
-        Ok(request) => under(&rule.extras.policies, next.run(request).await), // 11
+    let mut response = match admitted(rule, arrival, &visitor, &tokens, &mut parts, &mut body).await {
+        Ok(()) => under(&rule.extras.policies, next.run(Request::from_parts(parts, body)).await), // 11
         Err(refusal) => refusal,
     };
     if let Err(error) = leave(site, &session, &tokens, &mut response).await {
@@ -117,45 +125,47 @@ fn under(policies: &PagePolicies, mut response: Response) -> Response {
     response
 }
 
-/// Steps 9 and 10.
+/// Steps 9 and 10. What few requests need has a place of its own: room for all of it would be moved about with every request.
 async fn admitted(
     rule: &RouteRule,
     arrival: &Arrival,
     visitor: &Visitor,
     tokens: &FormTokens,
-    request: Request,
-) -> Result<Request, Response> {
+    parts: &mut Parts,
+    body: &mut Body,
+) -> Result<(), Response> {
     if !rule.extras.only_from.iter().all(|networks| networks.contains(arrival.client.0)) {
         return Err(denied(arrival, Verdict::Hide));
     }
-    let is_call = callers::is_call(&rule.access, request.headers());
-    let request = if is_call { callers::named(arrival, request).await? } else { request };
+    let is_call = callers::is_call(&rule.access, &parts.headers);
+    if is_call {
+        Box::pin(callers::name(arrival, parts)).await?;
+    }
     // a page that is hidden is so before its token is looked at, or a 403 would give it away
-    let (parts, body) = request.into_parts();
-    if rule.access.hides() && judged(rule, arrival, visitor, &parts).await? == Verdict::Hide {
+    if rule.access.hides() && judged(rule, arrival, visitor, parts).await? == Verdict::Hide {
         return Err(denied(arrival, Verdict::Hide));
     }
-    limits::of_route(&rule.extras.limits, arrival, visitor, &parts).await?;
+    let limits = &rule.extras.limits;
+    if !limits.is_empty() {
+        Box::pin(limits::of_route(limits, arrival, visitor, parts)).await?;
+    }
     // here and not in the router: a layer that the site added must not answer what nobody has checked
     if !rule.has(&parts.method) {
         return Err(undeclared(rule));
     }
-    let request = Request::from_parts(parts, body);
-    let is_exempt = rule.extras.takes_reports && is_report(request.headers());
-    let is_checked = rule.is_csrf_checked && !is_safe(request.method()) && !is_exempt && !is_call;
-    let request = if is_checked {
-        match arrival.site.csrf.check(request, tokens, arrival.is_secure).await {
-            Ok(Ok(request)) => request,
+    let is_exempt = rule.extras.takes_reports && is_report(&parts.headers);
+    if rule.is_csrf_checked && !is_safe(&parts.method) && !is_exempt && !is_call {
+        match Box::pin(arrival.site.csrf.check(parts, body, tokens, arrival.is_secure)).await {
+            Ok(Ok(())) => {}
             Ok(Err(refusal)) => return Err(forged(arrival, refusal)),
             Err(status) => return Err(status.into_response()),
         }
-    } else {
-        request
-    };
-    let request = limits::of_fields(&rule.extras.limits, arrival, request).await?;
-    let (parts, body) = request.into_parts();
-    match judged(rule, arrival, visitor, &parts).await? {
-        Verdict::Allow => Ok(Request::from_parts(parts, body)),
+    }
+    if limits::look_at_fields(limits) {
+        Box::pin(limits::of_fields(limits, arrival, parts, body)).await?;
+    }
+    match judged(rule, arrival, visitor, parts).await? {
+        Verdict::Allow => Ok(()),
         verdict => Err(denied(arrival, verdict)),
     }
 }

@@ -8,7 +8,6 @@ use crate::http::network;
 use crate::throttle::{By, Limit, Outcome, Rate};
 use crate::views::{Error, ErrorKind};
 use axum::body::{Body, to_bytes};
-use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
@@ -36,15 +35,18 @@ pub(super) async fn of_route(limits: &[Limit], arrival: &Arrival, visitor: &Visi
     Ok(())
 }
 
+/// Whether one of the limits looks at what was typed.
+pub(super) fn look_at_fields(limits: &[Limit]) -> bool {
+    limits.iter().any(|limit| matches!(limit.by(), By::Field(_)))
+}
+
 /// The limits of a route that look at what was typed.
-pub(super) async fn of_fields(limits: &[Limit], arrival: &Arrival, request: Request) -> Result<Request, Response> {
-    let has_fields = limits.iter().any(|limit| matches!(limit.by(), By::Field(_)));
-    if !has_fields || !is_form(request.headers()) {
-        return Ok(request);
+pub(super) async fn of_fields(limits: &[Limit], arrival: &Arrival, parts: &Parts, body: &mut Body) -> Result<(), Response> {
+    if !is_form(&parts.headers) {
+        return Ok(());
     }
-    let (parts, body) = request.into_parts();
     // the way of the request ends it in time and at its limit
-    let bytes = to_bytes(body, usize::MAX).await.map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
+    let bytes = to_bytes(std::mem::take(body), usize::MAX).await.map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
     let most = arrival.site.settings.http.input_limits().form_fields;
     let fields = pairs(&bytes, most).map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
     for limit in limits {
@@ -54,7 +56,8 @@ pub(super) async fn of_fields(limits: &[Limit], arrival: &Arrival, request: Requ
             counted(arrival, limit, &format!("field {}", value.trim().to_lowercase())).await?;
         }
     }
-    Ok(Request::from_parts(parts, Body::from(bytes)))
+    *body = Body::from(bytes);
+    Ok(())
 }
 
 /// Who sends a request, as a limit sees it.

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::pin::Pin;
 use std::sync::Once;
 use std::task::Poll;
 
@@ -30,9 +31,8 @@ pub(super) fn install_hook() {
 }
 
 /// Runs a handler; a panic becomes an error.
-pub(super) async fn shielded(handler: impl Future<Output = Response>) -> Response {
-    let mut handler = std::pin::pin!(handler);
-    std::future::poll_fn(|context| {
+pub(super) fn shielded(mut handler: Pin<&mut impl Future<Output = Response>>) -> impl Future<Output = Response> {
+    std::future::poll_fn(move |context| {
         IN_HANDLER.set(true);
         let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context)));
         IN_HANDLER.set(false);
@@ -41,7 +41,6 @@ pub(super) async fn shielded(handler: impl Future<Output = Response>) -> Respons
             Poll::Ready(Error::panicked(message(&*panic), place).into_response())
         })
     })
-    .await
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use http_body::Body as _;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tower::ServiceExt;
@@ -38,7 +39,8 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let is_secure = peer.link != Link::RedirectsOnly && site.proxies.is_secure(peer, &parts.headers);
     warn_of_strange_proxy(&site, peer, &parts.headers);
     let arrival = Arrival { site: site.clone(), context: context.clone(), client, is_secure };
-    let admitted = async {
+    // pinned where they are made, here and below: a future that is handed on is moved, and this one is large
+    let mut admitted = pin!(async {
         match gate(&arrival, &mut parts, peer.link).await {
             Err(refusal) => refusal,
             Ok(()) => {
@@ -50,9 +52,9 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
                 handled(&site, Request::from_parts(parts, body)).await
             }
         }
-    };
+    });
     // the site's own code decides about challenges: it may hold a bug as a handler may
-    let answered = async { leave(&site, &context, is_secure, shield::shielded(admitted).await).await };
+    let answered = async { leave(&site, &context, is_secure, shield::shielded(admitted.as_mut()).await).await };
     let response = context.during(answered).await;
     if is_http1 { closed_where_due(response, has_chunks) } else { response }
 }
@@ -201,8 +203,9 @@ async fn handled(site: &Site, request: Request) -> Response {
     let fate = body.fate();
     let body = if body.is_end_stream() { Body::empty() } else { Body::new(body) };
     let request = Request::from_parts(parts, body);
-    let routed = async { site.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}) };
-    let answered = tokio::time::timeout(site.settings.http.response_timeout_secs.duration(), shield::shielded(routed)).await;
+    let mut routed = pin!(async { site.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}) });
+    let clock = site.settings.http.response_timeout_secs.duration();
+    let answered = tokio::time::timeout(clock, shield::shielded(routed.as_mut())).await;
     match (answered, fate.fault()) {
         // whatever the handler made of it
         (Ok(response), Some(fault)) if response.status().is_client_error() || response.status().is_server_error() => {

@@ -4,7 +4,7 @@ use crate::forms::{RawError, is_form, pairs};
 use crate::http::cookies::{Cookie, SameSite, Transport};
 use crate::http::{BodyFault, OriginPattern};
 use axum::body::{Body, to_bytes};
-use axum::extract::Request;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use palisade_crypto::{KeyRing, Secret, random};
 use std::sync::{Arc, OnceLock};
@@ -45,7 +45,7 @@ pub struct FormTokens {
 }
 
 /// What became of a request that was checked.
-pub(crate) type Checked = Result<Result<Request, Refusal>, StatusCode>;
+pub(crate) type Checked = Result<Result<(), Refusal>, StatusCode>;
 
 impl Csrf {
     /// The checks of a site.
@@ -98,35 +98,35 @@ impl Csrf {
         tokens.new_cookie.get().filter(|_| self.asks_session()).map(|secret| secret.expose().as_str())
     }
 
-    /// The request again if it may change something, or why not. A form's body is read for its token, within the site's limits.
-    pub(crate) async fn check(&self, request: Request, tokens: &FormTokens, is_secure: bool) -> Checked {
-        if is_safe(request.method()) {
-            return Ok(Ok(request));
+    /// Whether a request may change something, or why not. A form's body is read for its token, within the site's limits.
+    pub(crate) async fn check(&self, parts: &Parts, body: &mut Body, tokens: &FormTokens, is_secure: bool) -> Checked {
+        if is_safe(&parts.method) {
+            return Ok(Ok(()));
         }
         // where it came from needs no body: a forged request costs nothing to refuse
-        if let Err(refusal) = judge_source(&self.evidence(&request, &[], None, is_secure)) {
+        if let Err(refusal) = judge_source(&self.evidence(parts, &[], None, is_secure)) {
             return Ok(Err(refusal));
         }
-        let (request, form_token) = self.form_token(request).await?;
+        let form_token = self.form_token(parts, body).await?;
         let secrets = tokens.secrets();
-        let verdict = judge(&self.evidence(&request, &secrets, form_token.as_deref(), is_secure));
-        let is_other = !is_form(request.headers()) && request.headers().contains_key(header::CONTENT_TYPE);
+        let verdict = judge(&self.evidence(parts, &secrets, form_token.as_deref(), is_secure));
+        let is_other = !is_form(&parts.headers) && parts.headers.contains_key(header::CONTENT_TYPE);
         Ok(match verdict {
             Err(Refusal::NoToken) if is_other => Err(Refusal::NoForm),
-            verdict => verdict.map(|()| request),
+            verdict => verdict,
         })
     }
 
     fn evidence<'a>(
         &'a self,
-        request: &'a Request,
+        parts: &'a Parts,
         secrets: &'a [CsrfSecret],
         form_token: Option<&'a str>,
         is_secure: bool,
     ) -> Evidence<'a> {
-        let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or("unreadable"));
+        let text = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
         Evidence {
-            method: request.method(),
+            method: &parts.method,
             is_secure,
             host: text(header::HOST.as_str()).unwrap_or_default(),
             fetch_site: text("sec-fetch-site"),
@@ -138,19 +138,19 @@ impl Csrf {
         }
     }
 
-    async fn form_token(&self, request: Request) -> Result<(Request, Option<String>), StatusCode> {
-        if !is_form(request.headers()) {
-            return Ok((request, None));
+    async fn form_token(&self, parts: &Parts, body: &mut Body) -> Result<Option<String>, StatusCode> {
+        if !is_form(&parts.headers) {
+            return Ok(None);
         }
-        let (parts, body) = request.into_parts();
         // the way of the request ends it in time and at its limit
-        let bytes = to_bytes(body, usize::MAX).await.map_err(|error| fault_or_broken(&error))?;
+        let bytes = to_bytes(std::mem::take(body), usize::MAX).await.map_err(|error| fault_or_broken(&error))?;
         let fields = pairs(&bytes, self.max_fields).map_err(|error| match error {
             RawError::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         })?;
         let token = fields.get("csrfmiddlewaretoken").cloned();
-        Ok((Request::from_parts(parts, Body::from(bytes)), token))
+        *body = Body::from(bytes);
+        Ok(token)
     }
 }
 

@@ -1,12 +1,10 @@
+use super::backend::{Pool, Transaction};
 use super::error::explained;
 use super::{Database, FromRow, RawSql};
 use crate::django::UserTables;
 use async_trait::async_trait;
 use http::Method;
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement,
-    StatementBuilder,
-};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder};
 use std::sync::Arc;
 
 /// A connection for reading. Entities and queries run on it; raw statements and writes do not.
@@ -19,8 +17,35 @@ pub struct Db {
 /// A write transaction. What is not committed is undone.
 #[derive(Debug)]
 pub struct Tx {
-    transaction: DatabaseTransaction,
+    transaction: Transaction,
+    backend: DbBackend,
     users: Arc<UserTables>,
+}
+
+/// A connection on which each statement is a transaction of its own: cheaper than a [`Tx`] for what is one.
+#[derive(Debug, Clone)]
+pub(crate) struct Single(Database);
+
+impl Single {
+    pub(super) fn new(database: Database) -> Self {
+        Self(database)
+    }
+
+    fn users(&self) -> &UserTables {
+        self.0.users()
+    }
+
+    fn connection(&self) -> &Pool {
+        self.0.writer()
+    }
+
+    fn backend(&self) -> DbBackend {
+        self.0.backend()
+    }
+
+    fn explain(&self, error: DbErr) -> DbErr {
+        error
+    }
 }
 
 impl Db {
@@ -45,7 +70,7 @@ impl Db {
     /// # Errors
     /// As the database says, and when the row is not a `T`.
     pub async fn fetch_one<T: FromRow>(&self, sql: RawSql) -> Result<Option<T>, DbErr> {
-        let row = self.database.reader().query_one_raw(sql.statement(self.database.backend())).await;
+        let row = self.database.reader().query_one(sql.statement(self.database.backend())).await;
         row.map_err(|error| self.explain(error))?.map(|row| T::from_row(&row)).transpose()
     }
 
@@ -54,7 +79,7 @@ impl Db {
     /// # Errors
     /// As the database says, and when a row is not a `T`.
     pub async fn fetch_all<T: FromRow>(&self, sql: RawSql) -> Result<Vec<T>, DbErr> {
-        let rows = self.database.reader().query_all_raw(sql.statement(self.database.backend())).await;
+        let rows = self.database.reader().query_all(sql.statement(self.database.backend())).await;
         rows.map_err(|error| self.explain(error))?.iter().map(T::from_row).collect()
     }
 
@@ -63,8 +88,12 @@ impl Db {
         self.database.users()
     }
 
-    fn connection(&self) -> &DatabaseConnection {
+    fn connection(&self) -> &Pool {
         self.database.reader()
+    }
+
+    fn backend(&self) -> DbBackend {
+        self.database.backend()
     }
 
     fn explain(&self, error: DbErr) -> DbErr {
@@ -79,8 +108,8 @@ const WHY_DB_READS: &str =
     "a Db is read-only; open a transaction with `let tx = db.begin().await?`, write through &tx, and end with tx.commit()";
 
 impl Tx {
-    pub(crate) fn new(transaction: DatabaseTransaction, users: Arc<UserTables>) -> Self {
-        Self { transaction, users }
+    pub(super) fn new(transaction: Transaction, backend: DbBackend, users: Arc<UserTables>) -> Self {
+        Self { transaction, backend, users }
     }
 
     /// Keeps everything that was written.
@@ -96,7 +125,7 @@ impl Tx {
     /// # Errors
     /// As the database says.
     pub async fn execute_sql(&self, sql: RawSql) -> Result<u64, DbErr> {
-        Ok(self.transaction.execute_raw(sql.statement(self.transaction.get_database_backend())).await?.rows_affected())
+        Ok(self.transaction.execute(sql.statement(self.backend)).await?.rows_affected())
     }
 
     /// The tables of the users.
@@ -104,8 +133,12 @@ impl Tx {
         &self.users
     }
 
-    fn connection(&self) -> &DatabaseTransaction {
+    fn connection(&self) -> &Transaction {
         &self.transaction
+    }
+
+    fn backend(&self) -> DbBackend {
+        self.backend
     }
 
     fn explain(&self, error: DbErr) -> DbErr {
@@ -118,21 +151,22 @@ fn refused<T>() -> Result<T, DbErr> {
     Err(DbErr::Custom("a raw statement was refused: write sql!(\"…\", values) with a literal, or build the query".into()))
 }
 
-/// A built statement for the tables that the users are in, where it has to be another one.
-fn renamed<S: StatementBuilder>(users: &UserTables, backend: DbBackend, statement: &S) -> Option<Statement> {
-    users.are_renamed().then(|| {
-        let built = statement.build(&backend);
-        Statement { sql: users.rename(&built.sql), ..built }
-    })
-}
-
 /// Queries that were built run; statements that may have been strings do not.
 macro_rules! built_queries_only {
     ($type:ty) => {
+        impl $type {
+            /// A built statement, for the tables that the users are in.
+            fn built<S: StatementBuilder>(&self, statement: &S) -> Statement {
+                let built = statement.build(&self.get_database_backend());
+                let users = self.users();
+                if users.are_renamed() { Statement { sql: users.rename(&built.sql), ..built } } else { built }
+            }
+        }
+
         #[async_trait]
         impl ConnectionTrait for $type {
             fn get_database_backend(&self) -> DbBackend {
-                self.connection().get_database_backend()
+                self.backend()
             }
 
             async fn execute_raw(&self, _: Statement) -> Result<ExecResult, DbErr> {
@@ -152,27 +186,15 @@ macro_rules! built_queries_only {
             }
 
             async fn execute<S: StatementBuilder>(&self, statement: &S) -> Result<ExecResult, DbErr> {
-                let done = match renamed(self.users(), self.get_database_backend(), statement) {
-                    Some(renamed) => self.connection().execute_raw(renamed).await,
-                    None => self.connection().execute(statement).await,
-                };
-                done.map_err(|error| self.explain(error))
+                self.connection().execute(self.built(statement)).await.map_err(|error| self.explain(error))
             }
 
             async fn query_one<S: StatementBuilder>(&self, statement: &S) -> Result<Option<QueryResult>, DbErr> {
-                let row = match renamed(self.users(), self.get_database_backend(), statement) {
-                    Some(renamed) => self.connection().query_one_raw(renamed).await,
-                    None => self.connection().query_one(statement).await,
-                };
-                row.map_err(|error| self.explain(error))
+                self.connection().query_one(self.built(statement)).await.map_err(|error| self.explain(error))
             }
 
             async fn query_all<S: StatementBuilder>(&self, statement: &S) -> Result<Vec<QueryResult>, DbErr> {
-                let rows = match renamed(self.users(), self.get_database_backend(), statement) {
-                    Some(renamed) => self.connection().query_all_raw(renamed).await,
-                    None => self.connection().query_all(statement).await,
-                };
-                rows.map_err(|error| self.explain(error))
+                self.connection().query_all(self.built(statement)).await.map_err(|error| self.explain(error))
             }
         }
     };
@@ -180,3 +202,4 @@ macro_rules! built_queries_only {
 
 built_queries_only!(Db);
 built_queries_only!(Tx);
+built_queries_only!(Single);

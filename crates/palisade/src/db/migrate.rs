@@ -33,7 +33,7 @@ impl Migrations {
     /// # Errors
     /// When the database cannot be asked, or holds migrations that this program does not know.
     pub async fn pending(&self, database: &Database) -> Result<Vec<String>, DbErr> {
-        let pending = self.get_pending_migrations_read_only(database.reader()).await?;
+        let pending = self.get_pending_migrations_read_only(&database.reader().connect().await?).await?;
         Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
     }
 
@@ -42,7 +42,7 @@ impl Migrations {
     /// # Errors
     /// As the database says; later migrations have not run then.
     pub async fn run(&self, database: &Database) -> Result<(), DbErr> {
-        self.up(database.writer(), None).await
+        self.up(&database.writer().connect().await?, None).await
     }
 
     /// Takes back everything that has run, the newest first, with what it holds. Django's tables stay.
@@ -50,8 +50,8 @@ impl Migrations {
     /// # Errors
     /// As the database says; earlier migrations are still there then.
     pub async fn undo(&self, database: &Database) -> Result<(), DbErr> {
-        let writer = database.writer();
-        self.down(writer, None).await?;
+        let writer = database.writer().connect().await?;
+        self.down(&writer, None).await?;
         let table = Table::drop().table(self.migration_table_name()).if_exists().to_owned();
         writer.execute(&table).await.map(drop)
     }

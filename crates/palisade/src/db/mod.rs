@@ -14,6 +14,7 @@
 //! }
 //! ```
 
+mod backend;
 mod connection;
 mod error;
 mod extract;
@@ -22,8 +23,10 @@ mod pool;
 mod raw;
 mod search;
 mod settings;
+mod sqlite;
 mod url;
 
+pub(crate) use connection::Single;
 pub use connection::{Db, Tx};
 pub use error::{DbFailure, failure};
 pub(crate) use extract::Attached;

@@ -1,8 +1,10 @@
-use super::{DatabaseSettings, DatabaseUrl, Db, Tx};
+use super::backend::Pool;
+use super::sqlite::SqlitePool;
+use super::{DatabaseSettings, DatabaseUrl, Db, Single, Tx};
 use crate::django::UserTables;
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr};
-use sea_orm::{SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sea_orm::sqlx::ConnectOptions as _;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{DbBackend, DbErr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +12,9 @@ use std::time::Duration;
 /// The pools of a site: one that reads and cannot write, one that writes.
 #[derive(Debug, Clone)]
 pub struct Database {
-    read: DatabaseConnection,
-    write: DatabaseConnection,
+    read: Pool,
+    write: Pool,
+    backend: DbBackend,
     users: Arc<UserTables>,
 }
 
@@ -32,17 +35,10 @@ impl Database {
 
     async fn sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Self, DbErr> {
         create_private(path).map_err(|error| DbErr::Custom(format!("cannot create {}: {error}", path.display())))?;
-        // the path is given as a path: in a URL, % and ? in it would name another file
-        let file = path.to_owned();
-        let mut write = options("sqlite://file".into(), 1);
-        // a file does not go away, so nothing has to be asked before each query
-        write.test_before_acquire(false).map_sqlx_sqlite_opts(move |options| tuned(options.filename(&file)));
-        let write = sea_orm::Database::connect(write).await?;
-        let file = path.to_owned();
-        let mut read = options("sqlite://file".into(), settings.read_connections);
-        read.test_before_acquire(false)
-            .map_sqlx_sqlite_opts(move |options| tuned(options.filename(&file)).read_only(true).pragma("query_only", "ON"));
-        Ok(Self { read: sea_orm::Database::connect(read).await?, write, users: Arc::default() })
+        let write = SqlitePool::open(tuned(path), 1).await?;
+        let reading = tuned(path).read_only(true).pragma("query_only", "ON");
+        let read = SqlitePool::open(reading, settings.read_connections).await?;
+        Ok(Self { read: Pool::Sqlite(read), write: Pool::Sqlite(write), backend: DbBackend::Sqlite, users: Arc::default() })
     }
 
     /// A connection that reads a database which is not this site's, and changes nothing about it, not even how SQLite keeps its file.
@@ -50,14 +46,12 @@ impl Database {
     /// # Errors
     /// When there is none.
     #[cfg(feature = "adopt")]
-    pub(crate) async fn look_at(url: &DatabaseUrl) -> Result<DatabaseConnection, DbErr> {
+    pub(crate) async fn look_at(url: &DatabaseUrl) -> Result<sea_orm::DatabaseConnection, DbErr> {
         match url {
             DatabaseUrl::Sqlite(path) if !path.is_file() => Err(DbErr::Custom(format!("there is no file {}", path.display()))),
             DatabaseUrl::Sqlite(path) => {
-                let mut read = options("sqlite://file".into(), 1);
-                let file = path.clone();
-                read.map_sqlx_sqlite_opts(move |options| options.filename(&file).read_only(true).pragma("query_only", "ON"));
-                sea_orm::Database::connect(read).await
+                let reading = SqliteConnectOptions::new().filename(path).read_only(true).pragma("query_only", "ON");
+                SqlitePool::seaorm(reading.disable_statement_logging()).await
             }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => sea_orm::Database::connect(Self::postgres_reader(url, 1)).await,
@@ -67,7 +61,7 @@ impl Database {
     }
 
     #[cfg(feature = "postgres")]
-    fn postgres_reader(url: &super::url::PostgresUrl, connections: u64) -> ConnectOptions {
+    fn postgres_reader(url: &super::url::PostgresUrl, connections: u64) -> sea_orm::ConnectOptions {
         let mode = postgres_tls(url);
         let mut read = options(url.expose().to_owned(), connections);
         read.map_sqlx_postgres_opts(move |options| options.ssl_mode(mode).options([("default_transaction_read_only", "on")]));
@@ -81,7 +75,8 @@ impl Database {
         write.map_sqlx_postgres_opts(move |options| options.ssl_mode(mode));
         let read = Self::postgres_reader(url, settings.read_connections);
         let write = sea_orm::Database::connect(write).await?;
-        Ok(Self { write, read: sea_orm::Database::connect(read).await?, users: Arc::default() })
+        let read = sea_orm::Database::connect(read).await?;
+        Ok(Self { read: Pool::Server(read), write: Pool::Server(write), backend: DbBackend::Postgres, users: Arc::default() })
     }
 
     /// The same, with users in the tables of another model than Django's own.
@@ -105,10 +100,12 @@ impl Database {
     /// # Errors
     /// When no connection can be had.
     pub(crate) async fn begin(&self) -> Result<Tx, DbErr> {
-        // immediate: two writers wait for each other here and not, with an error, in the middle
-        let mode = (self.backend() == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
-        let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
-        Ok(Tx::new(self.write.begin_with_options(options).await?, self.users.clone()))
+        Ok(Tx::new(self.write.begin().await?, self.backend, self.users.clone()))
+    }
+
+    /// A connection on which each statement is a transaction of its own.
+    pub(crate) fn single(&self) -> Single {
+        Single::new(self.clone())
     }
 
     /// Whether a query is answered.
@@ -124,19 +121,19 @@ impl Database {
     /// # Errors
     /// When a connection cannot be closed in order.
     pub async fn close(&self) -> Result<(), DbErr> {
-        self.read.close_by_ref().await?;
-        self.write.close_by_ref().await
+        self.read.close().await?;
+        self.write.close().await
     }
 
     pub(crate) fn backend(&self) -> DbBackend {
-        self.write.get_database_backend()
+        self.backend
     }
 
-    pub(crate) fn reader(&self) -> &DatabaseConnection {
+    pub(super) fn reader(&self) -> &Pool {
         &self.read
     }
 
-    pub(crate) fn writer(&self) -> &DatabaseConnection {
+    pub(super) fn writer(&self) -> &Pool {
         &self.write
     }
 }
@@ -147,8 +144,9 @@ fn postgres_tls(url: &super::url::PostgresUrl) -> sqlx::postgres::PgSslMode {
     if url.is_local() { PgSslMode::Disable } else { PgSslMode::VerifyFull }
 }
 
-fn options(url: String, connections: u64) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
+#[cfg(feature = "postgres")]
+fn options(url: String, connections: u64) -> sea_orm::ConnectOptions {
+    let mut options = sea_orm::ConnectOptions::new(url);
     options
         .max_connections(u32::try_from(connections).unwrap_or(u32::MAX).max(1))
         .acquire_timeout(Duration::from_secs(5))
@@ -157,13 +155,16 @@ fn options(url: String, connections: u64) -> ConnectOptions {
     options
 }
 
-fn tuned(options: sea_orm::sqlx::sqlite::SqliteConnectOptions) -> sea_orm::sqlx::sqlite::SqliteConnectOptions {
-    options
+/// The path is given as a path: in a URL, % and ? in it would name another file.
+fn tuned(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(true)
         .pragma("trusted_schema", "OFF")
+        .disable_statement_logging() // statements of the log would carry values
 }
 
 /// Creates the file before SQLite does, with nobody else's rights on it.

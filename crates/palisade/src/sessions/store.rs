@@ -136,28 +136,23 @@ impl SessionStore for DatabaseStore {
     }
 
     async fn create(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
-        let tx = self.0.begin().await?;
         let row = ActiveModel { session_key: Set(id.into()), session_data: Set(data.into()), expire_date: Set(expires) };
-        Entity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned()).exec_without_returning(&tx).await?;
-        tx.commit().await
+        let insert = Entity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned());
+        insert.exec_without_returning(&self.0.single()).await.map(drop)
     }
 
     async fn update(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
-        let tx = self.0.begin().await?;
         let row = ActiveModel { session_data: Set(data.into()), expire_date: Set(expires), ..Default::default() };
-        Entity::update_many().set(row).filter(Column::SessionKey.eq(id)).exec(&tx).await?;
-        tx.commit().await
+        Entity::update_many().set(row).filter(Column::SessionKey.eq(id)).exec(&self.0.single()).await.map(drop)
     }
 
     async fn rewrite(&self, id: &str, old: Option<&str>, data: &str) -> Result<(), DbErr> {
-        let tx = self.0.begin().await?;
         let row = ActiveModel { session_data: Set(data.into()), ..Default::default() };
         let mut same = Entity::update_many().set(row).filter(Column::SessionKey.eq(id));
         if let Some(old) = old {
             same = same.filter(Column::SessionData.eq(old));
         }
-        same.exec(&tx).await?;
-        tx.commit().await
+        same.exec(&self.0.single()).await.map(drop)
     }
 
     async fn some(&self, after: &str, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr> {
@@ -174,10 +169,9 @@ impl SessionStore for DatabaseStore {
     }
 
     async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr> {
-        let tx = self.0.begin().await?;
         let row = Owned { session_key: Set(id.into()), user_id: Set(owner) };
-        OwnedEntity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned()).exec_without_returning(&tx).await?;
-        tx.commit().await
+        let insert = OwnedEntity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned());
+        insert.exec_without_returning(&self.0.single()).await.map(drop)
     }
 
     async fn owned_by(&self, owner: i32, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr> {

@@ -19,6 +19,7 @@ mod policies;
 mod server;
 mod sessions;
 mod site;
+mod sqlite;
 mod static_files;
 mod templates;
 mod tls;

@@ -163,3 +163,27 @@ async fn a_customer_is_forgotten_with_the_tickets() {
     let left = bob.get(&format!("/tickets/{his}")).await.body;
     assert!(left.contains("It beeps") && !left.contains("Unplug it.") && !left.contains("ines"), "{left}");
 }
+
+// ASVS 15.2.2: the screen on the wall asks without a login, and must not read every ticket
+#[tokio::test]
+async fn how_busy_the_desk_is_costs_little() {
+    let site = TestSite::start(app(), &[]).await;
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    for subject in ["one", "two"] {
+        open(&mut ann, subject, "Please help.").await;
+    }
+    let answer = site.client().get("/status").await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, r#"{"open":2}"#));
+    let plan: Vec<(i32, i32, i32, String)> = site
+        .site()
+        .database()
+        .handle()
+        .fetch_all(sql!(
+            "EXPLAIN QUERY PLAN SELECT status, COUNT(id) FROM helpdesk_ticket WHERE status IN ('open', 'waiting') GROUP BY status"
+        ))
+        .await
+        .unwrap();
+    let plan: Vec<&str> = plan.iter().map(|(.., step)| step.as_str()).collect();
+    assert!(plan.len() == 1 && plan[0].contains("COVERING INDEX helpdesk_ticket_status"), "{plan:?}");
+}

@@ -1,0 +1,88 @@
+//! The two kinds of connections: ours to an SQLite file, and SeaORM's to a server.
+
+use super::sqlite::{SqlitePool, SqliteTransaction};
+use sea_orm::TransactionTrait;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult, QueryResult, Statement};
+
+#[derive(Debug, Clone)]
+pub(super) enum Pool {
+    Sqlite(SqlitePool),
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "a program without PostgreSQL has one kind"))]
+    Server(DatabaseConnection),
+}
+
+#[derive(Debug)]
+pub(super) enum Transaction {
+    Sqlite(SqliteTransaction),
+    Server(DatabaseTransaction),
+}
+
+macro_rules! runs_statements {
+    ($type:ident) => {
+        impl $type {
+            pub(super) async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+                match self {
+                    Self::Sqlite(sqlite) => sqlite.execute(statement).await,
+                    Self::Server(server) => server.execute_raw(statement).await,
+                }
+            }
+
+            pub(super) async fn query_one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+                match self {
+                    Self::Sqlite(sqlite) => sqlite.query_one(statement).await,
+                    Self::Server(server) => server.query_one_raw(statement).await,
+                }
+            }
+
+            pub(super) async fn query_all(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+                match self {
+                    Self::Sqlite(sqlite) => sqlite.query_all(statement).await,
+                    Self::Server(server) => server.query_all_raw(statement).await,
+                }
+            }
+        }
+    };
+}
+
+runs_statements!(Pool);
+runs_statements!(Transaction);
+
+impl Pool {
+    pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
+        Ok(match self {
+            Self::Sqlite(sqlite) => Transaction::Sqlite(sqlite.begin().await?),
+            Self::Server(server) => Transaction::Server(server.begin().await?),
+        })
+    }
+
+    /// A connection of SeaORM's, for what wants one.
+    pub(super) async fn connect(&self) -> Result<DatabaseConnection, DbErr> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.connect().await,
+            Self::Server(server) => Ok(server.clone()),
+        }
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), DbErr> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.ping().await,
+            Self::Server(server) => server.ping().await,
+        }
+    }
+
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.close().await,
+            Self::Server(server) => server.close_by_ref().await,
+        }
+    }
+}
+
+impl Transaction {
+    pub(super) async fn commit(self) -> Result<(), DbErr> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.commit().await,
+            Self::Server(server) => server.commit().await,
+        }
+    }
+}
