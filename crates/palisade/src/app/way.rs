@@ -39,22 +39,24 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let is_secure = peer.link != Link::RedirectsOnly && site.proxies.is_secure(peer, &parts.headers);
     warn_of_strange_proxy(&site, peer, &parts.headers);
     let arrival = Arrival { site: site.clone(), context: context.clone(), client, is_secure };
-    // pinned where they are made, here and below: a future that is handed on is moved, and this one is large
-    let mut admitted = pin!(async {
-        match gate(&arrival, &mut parts, peer.link).await {
-            Err(refusal) => refusal,
-            Ok(()) => {
-                parts.extensions.insert(arrival);
-                parts.extensions.insert(context.clone());
-                parts.extensions.insert(client);
-                parts.extensions.insert(Attached(site.database.clone()));
-                health::attach(&site, &mut parts);
-                handled(&site, Request::from_parts(parts, body)).await
+    let answered = async {
+        // pinned where it is made, here and below: a future that is handed on is moved, and this one is large
+        let mut admitted = pin!(async {
+            match gate(&arrival, &mut parts, peer.link).await {
+                Err(refusal) => refusal,
+                Ok(()) => {
+                    parts.extensions.insert(arrival);
+                    parts.extensions.insert(context.clone());
+                    parts.extensions.insert(client);
+                    parts.extensions.insert(Attached(site.database.clone()));
+                    health::attach(&site, &mut parts);
+                    handled(&site, Request::from_parts(parts, body)).await
+                }
             }
-        }
-    });
-    // the site's own code decides about challenges: it may hold a bug as a handler may
-    let answered = async { leave(&site, &context, is_secure, shield::shielded(admitted.as_mut()).await).await };
+        });
+        // the site's own code decides about challenges: it may hold a bug as a handler may
+        leave(&site, &context, is_secure, shield::shielded(admitted.as_mut()).await).await
+    };
     let response = context.during(answered).await;
     if is_http1 { closed_where_due(response, has_chunks) } else { response }
 }

@@ -306,8 +306,9 @@ impl Accounts {
         base: &str,
         is_trusted: bool,
     ) -> Result<Option<HeaderValue>> {
+        let known = self.devices.known(from.headers, Some(row)).await?;
         let tx = self.database.begin().await?;
-        if let Some(known) = self.devices.known(from.headers, Some(row)).await? {
+        if let Some(known) = known {
             self.devices.seen(&tx, &known.hash, is_trusted).await?;
             tx.commit().await?;
             return Ok(None);

@@ -1,5 +1,6 @@
 //! The two kinds of connections: ours to an SQLite file, and SeaORM's to a server.
 
+use super::Database;
 use super::sqlite::{SqlitePool, SqliteTransaction};
 use sea_orm::TransactionTrait;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult, QueryResult, Statement};
@@ -58,7 +59,7 @@ impl Pool {
     /// A connection of SeaORM's, for what wants one.
     pub(super) async fn connect(&self) -> Result<DatabaseConnection, DbErr> {
         match self {
-            Self::Sqlite(sqlite) => sqlite.connect().await,
+            Self::Sqlite(sqlite) => Database::seaorm(sqlite.options().clone()).await,
             Self::Server(server) => Ok(server.clone()),
         }
     }

@@ -53,7 +53,7 @@ impl Db {
         Self { database, method }
     }
 
-    /// Opens a write transaction.
+    /// Opens a write transaction. Its lock comes with its first statement: what it decides by is read in it.
     ///
     /// # Errors
     /// In a handler of GET or HEAD, because a link or an image on another site can make a browser send those; and when no
@@ -120,7 +120,7 @@ impl Tx {
         self.transaction.commit().await
     }
 
-    /// Runs a raw statement and says how many rows it changed.
+    /// Runs a raw statement and says how many rows it changed; of several, the last.
     ///
     /// # Errors
     /// As the database says.

@@ -51,13 +51,20 @@ impl Database {
             DatabaseUrl::Sqlite(path) if !path.is_file() => Err(DbErr::Custom(format!("there is no file {}", path.display()))),
             DatabaseUrl::Sqlite(path) => {
                 let reading = SqliteConnectOptions::new().filename(path).read_only(true).pragma("query_only", "ON");
-                SqlitePool::seaorm(reading.disable_statement_logging()).await
+                Self::seaorm(reading.disable_statement_logging()).await
             }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => sea_orm::Database::connect(Self::postgres_reader(url, 1)).await,
             #[cfg(not(feature = "postgres"))]
             DatabaseUrl::Postgres(_) => Err(DbErr::Custom("this program was built without the feature postgres".into())),
         }
+    }
+
+    /// A connection of SeaORM's, for what wants one.
+    pub(super) async fn seaorm(file: SqliteConnectOptions) -> Result<sea_orm::DatabaseConnection, DbErr> {
+        let mut one = options("sqlite://file".into(), 1);
+        one.map_sqlx_sqlite_opts(move |_| file.clone());
+        sea_orm::Database::connect(one).await
     }
 
     #[cfg(feature = "postgres")]
@@ -121,8 +128,8 @@ impl Database {
     /// # Errors
     /// When a connection cannot be closed in order.
     pub async fn close(&self) -> Result<(), DbErr> {
-        self.read.close().await?;
-        self.write.close().await
+        let read = self.read.close().await;
+        self.write.close().await.and(read)
     }
 
     pub(crate) fn backend(&self) -> DbBackend {
@@ -144,7 +151,6 @@ fn postgres_tls(url: &super::url::PostgresUrl) -> sqlx::postgres::PgSslMode {
     if url.is_local() { PgSslMode::Disable } else { PgSslMode::VerifyFull }
 }
 
-#[cfg(feature = "postgres")]
 fn options(url: String, connections: u64) -> sea_orm::ConnectOptions {
     let mut options = sea_orm::ConnectOptions::new(url);
     options

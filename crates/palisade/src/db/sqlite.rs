@@ -1,21 +1,25 @@
 //! The connections to an SQLite file.
 //!
 //! The driver's pool asks a connection whether it still lives each time it is given back: a second message to the connection's thread for every query, half of
-//! the cost of a small one. A file does not go away, so these are given back as they are when their last statement has ended, and are ended or rolled back
-//! when it has not.
+//! the cost of a small one. A file does not go away, so these are given back as they are when their last statement has ended. Where whoever asked is gone before
+//! that, the statement is waited for and an open transaction undone first.
 
 use futures_util::TryStreamExt;
 use sea_orm::sqlx::query::Query;
-use sea_orm::sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteConnection, SqlitePoolOptions, SqliteQueryResult};
-use sea_orm::sqlx::{AssertSqlSafe, ConnectOptions, Connection, Error, Executor, query, query_with};
-use sea_orm::{ConnAcquireErr, DatabaseConnection, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use sea_orm::sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteConnection};
+use sea_orm::sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Error, Executor, query, query_with};
+use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a query waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// After this time a connection is not used again.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// Each has a thread of its own.
 const MOST_CONNECTIONS: u32 = 1024;
@@ -29,14 +33,22 @@ pub(super) struct SqlitePool(Arc<Shared>);
 struct Shared {
     options: SqliteConnectOptions,
     count: u32,
+    /// A connection is opened anew after this time, in case that somebody put another file in its place.
+    lifetime: Duration,
     free: Arc<Semaphore>,
-    idle: Mutex<Vec<SqliteConnection>>,
+    idle: Mutex<Vec<Open>>,
+    is_closed: AtomicBool,
+}
+
+struct Open {
+    connection: SqliteConnection,
+    since: Instant,
 }
 
 /// A connection that nobody else has.
 struct Lent {
     pool: Arc<Shared>,
-    held: Option<(SqliteConnection, OwnedSemaphorePermit)>,
+    held: Option<(Open, OwnedSemaphorePermit)>,
     /// No statement runs and no transaction is open.
     is_at_rest: bool,
 }
@@ -48,6 +60,8 @@ pub(super) struct SqliteTransaction(tokio::sync::Mutex<Writing>);
 struct Writing {
     lent: Lent,
     has_begun: bool,
+    /// A statement runs, or nobody knows what became of it: then this transaction does nothing more.
+    is_running: bool,
 }
 
 impl SqlitePool {
@@ -55,7 +69,8 @@ impl SqlitePool {
     pub(super) async fn open(options: SqliteConnectOptions, count: u64) -> Result<Self, DbErr> {
         let count = u32::try_from(count).unwrap_or(u32::MAX).clamp(1, MOST_CONNECTIONS);
         let free = Arc::new(Semaphore::new(count as usize));
-        let pool = Self(Arc::new(Shared { options, count, free, idle: Mutex::default() }));
+        let (idle, is_closed) = (Mutex::default(), AtomicBool::new(false));
+        let pool = Self(Arc::new(Shared { options, count, lifetime: LIFETIME, free, idle, is_closed }));
         pool.lend().await.map(drop)?;
         Ok(pool)
     }
@@ -80,7 +95,7 @@ impl SqlitePool {
 
     /// Opens a transaction that other writers wait for: those of this process here, others at its first statement.
     pub(super) async fn begin(&self) -> Result<SqliteTransaction, DbErr> {
-        let writing = Writing { lent: self.lend().await?, has_begun: false };
+        let writing = Writing { lent: self.lend().await?, has_begun: false, is_running: false };
         Ok(SqliteTransaction(tokio::sync::Mutex::new(writing)))
     }
 
@@ -90,50 +105,53 @@ impl SqlitePool {
         lent.ended(answer).map_err(not_opened)
     }
 
-    /// Waits for every connection and closes it. There is none afterwards.
+    /// Answers nobody from now on, waits for every connection and closes it.
     pub(super) async fn close(&self) -> Result<(), DbErr> {
-        let Ok(all) = self.0.free.acquire_many(self.0.count).await else { return Ok(()) };
-        self.0.free.close();
-        drop(all);
+        self.0.is_closed.store(true, Ordering::Relaxed);
+        let _all = self.0.free.acquire_many(self.0.count).await.map_err(|_| CLOSED)?;
         let idle = std::mem::take(&mut *self.0.idle());
-        for connection in idle {
-            connection.close().await.map_err(not_opened)?;
+        let mut closed = Ok(());
+        for open in idle {
+            closed = closed.and(open.connection.close().await.map_err(not_opened));
         }
-        Ok(())
+        closed
     }
 
-    /// A connection of SeaORM's to the same file, for what wants one.
-    pub(super) async fn connect(&self) -> Result<DatabaseConnection, DbErr> {
-        Self::seaorm(self.0.options.clone()).await
-    }
-
-    pub(super) async fn seaorm(options: SqliteConnectOptions) -> Result<DatabaseConnection, DbErr> {
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
-        Ok(pool.map_err(not_opened)?.into())
+    /// How the file is opened.
+    pub(super) fn options(&self) -> &SqliteConnectOptions {
+        &self.0.options
     }
 
     async fn lend(&self) -> Result<Lent, DbErr> {
         let permit = self.permit().await?;
-        let idle = self.0.idle().pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => self.0.options.connect().await.map_err(not_opened)?,
+        let idle = self.0.idle().pop().filter(|open| open.since.elapsed() < self.0.lifetime);
+        let open = match idle {
+            Some(open) => open,
+            None => Open { connection: self.0.options.connect().await.map_err(not_opened)?, since: Instant::now() },
         };
-        Ok(Lent { pool: self.0.clone(), held: Some((connection, permit)), is_at_rest: true })
+        Ok(Lent { pool: self.0.clone(), held: Some((open, permit)), is_at_rest: true })
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, DbErr> {
         let free = &self.0.free;
-        if let Ok(permit) = free.clone().try_acquire_owned() {
-            return Ok(permit);
-        }
-        let waited = tokio::time::timeout(PATIENCE, free.clone().acquire_owned()).await;
-        waited.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?.map_err(|_| CLOSED)
+        let permit = match free.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) if self.is_closed() => return Err(CLOSED),
+            Err(_) => {
+                let waited = tokio::time::timeout(PATIENCE, free.clone().acquire_owned()).await;
+                waited.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?.map_err(|_| CLOSED)?
+            }
+        };
+        if self.is_closed() { Err(CLOSED) } else { Ok(permit) }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.is_closed.load(Ordering::Relaxed)
     }
 }
 
 impl Shared {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SqliteConnection>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Open>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -163,35 +181,39 @@ impl Lent {
     }
 
     fn connection(&mut self) -> Result<&mut SqliteConnection, DbErr> {
-        self.held.as_mut().map(|(connection, _)| connection).ok_or(CLOSED)
+        self.held.as_mut().map(|(open, _)| &mut open.connection).ok_or(CLOSED)
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let Some((connection, permit)) = self.held.take() else { return };
+        let Some((open, permit)) = self.held.take() else { return };
         if self.is_at_rest {
-            return self.pool.idle().push(connection);
+            return self.pool.idle().push(open);
         }
         // without a runtime the connection ends here, and with it what was open
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(undone(self.pool.clone(), connection, permit));
+            runtime.spawn(undone(self.pool.clone(), open, permit));
         }
     }
 }
 
 /// Waits for the statement that runs, and takes back what was not committed. Nobody else gets a connection in its place before.
-async fn undone(pool: Arc<Shared>, mut connection: SqliteConnection, permit: OwnedSemaphorePermit) {
-    match run(&mut connection, "ROLLBACK").await {
-        Err(error) if !had_nothing_open(&error) => drop(connection.close().await), // SQLite undoes it
-        _ => pool.idle().push(connection),
+async fn undone(pool: Arc<Shared>, mut open: Open, permit: OwnedSemaphorePermit) {
+    if is_undone(&run(&mut open.connection, "ROLLBACK").await) {
+        pool.idle().push(open);
+    } else {
+        drop(open.connection.close().await); // SQLite undoes it
     }
     drop(permit);
 }
 
-/// As SQLite says it. An error with other words ends the connection, which is safe in any case.
-fn had_nothing_open(error: &Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.message().contains("no transaction is active"))
+/// Whether nothing is open after a ROLLBACK: it worked, or there was nothing, which SQLite says in these words.
+fn is_undone(rolled_back: &Result<(), Error>) -> bool {
+    match rolled_back {
+        Ok(()) => true,
+        Err(error) => error.as_database_error().is_some_and(|error| error.message().contains("no transaction is active")),
+    }
 }
 
 impl SqliteTransaction {
@@ -217,7 +239,10 @@ impl SqliteTransaction {
     }
 
     pub(super) async fn commit(self) -> Result<(), DbErr> {
-        let Writing { mut lent, has_begun } = self.0.into_inner();
+        let Writing { mut lent, has_begun, is_running } = self.0.into_inner();
+        if is_running {
+            return Err(over());
+        }
         if has_begun {
             run(lent.started()?, "COMMIT").await.map_err(not_done)?;
             lent.is_at_rest = true;
@@ -229,6 +254,9 @@ impl SqliteTransaction {
 impl Writing {
     /// The connection, and the statement with the beginning of the transaction before it where it is the first.
     fn started(&mut self, mut statement: Statement) -> Result<(&mut SqliteConnection, Statement), DbErr> {
+        if std::mem::replace(&mut self.is_running, true) {
+            return Err(over());
+        }
         if !self.has_begun {
             // immediate: two writers wait for each other here and not, with an error, in the middle
             statement.sql.insert_str(0, "BEGIN IMMEDIATE; ");
@@ -236,15 +264,21 @@ impl Writing {
         Ok((self.lent.started()?, statement))
     }
 
-    /// Where the first statement failed, its transaction holds nothing, or has not begun: the next one begins another.
+    /// Where the first statement failed, its transaction holds nothing, or has not begun: the next one begins another. Where a later one made SQLite
+    /// undo everything, as a full disk does, what follows would be in no transaction at all, so nothing does.
     async fn ended<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
-        if result.is_err() && !self.has_begun {
-            let undone = run(self.lent.started().map_err(|_| Error::PoolClosed)?, "ROLLBACK").await;
-            let _ = self.lent.ended(undone);
-        } else {
-            self.has_begun = true;
+        match (&result, self.has_begun) {
+            (Ok(_), _) => self.has_begun = true,
+            (Err(_), false) => self.lent.is_at_rest = is_undone(&self.run("ROLLBACK").await),
+            (Err(_), true) if self.run("BEGIN").await.is_ok() => return result,
+            (Err(_), true) => {}
         }
+        self.is_running = false;
         result
+    }
+
+    async fn run(&mut self, statement: &'static str) -> Result<(), Error> {
+        run(self.lent.started().map_err(|_| Error::PoolClosed)?, statement).await
     }
 }
 
@@ -258,12 +292,13 @@ fn bound(Statement { sql, values, .. }: Statement) -> Query<'static, Sqlite, Sql
 
 /// What the last of the statements did: the ones before it say again what was done before them.
 async fn execute(connection: &mut SqliteConnection, statement: Statement) -> Result<ExecResult, Error> {
-    let mut last = SqliteQueryResult::default();
+    let mut last = None;
     let mut results = connection.fetch_many(bound(statement));
     while let Some(result) = results.try_next().await? {
-        last = result.left().unwrap_or(last);
+        last = result.left().or(last);
     }
-    Ok(last.into())
+    // a thread that ended in the middle says nothing
+    last.map(ExecResult::from).ok_or(Error::WorkerCrashed)
 }
 
 async fn query_one(connection: &mut SqliteConnection, statement: Statement) -> Result<Option<QueryResult>, Error> {
@@ -271,7 +306,21 @@ async fn query_one(connection: &mut SqliteConnection, statement: Statement) -> R
 }
 
 async fn query_all(connection: &mut SqliteConnection, statement: Statement) -> Result<Vec<QueryResult>, Error> {
-    Ok(connection.fetch_all(bound(statement)).await?.into_iter().map(QueryResult::from).collect())
+    let (mut rows, mut is_whole) = (Vec::new(), false);
+    let mut results = connection.fetch_many(bound(statement));
+    while let Some(result) = results.try_next().await? {
+        match result {
+            Either::Left(_) => is_whole = true,
+            Either::Right(row) => rows.push(row.into()),
+        }
+    }
+    if is_whole { Ok(rows) } else { Err(Error::WorkerCrashed) }
+}
+
+fn over() -> DbErr {
+    DbErr::Custom(
+        "this transaction is over: a statement was given up before it ended, or made SQLite undo everything; begin another".into(),
+    )
 }
 
 fn not_opened(error: Error) -> DbErr {
@@ -284,4 +333,36 @@ fn not_done(error: Error) -> DbErr {
 
 fn not_read(error: Error) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sea_orm::DbBackend;
+
+    #[tokio::test]
+    async fn a_file_that_took_the_place_of_another_is_opened_in_time() {
+        let folder = std::env::temp_dir().join(format!("palisade-sqlite-{}", palisade_crypto::random::nonce()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (file, other) = (folder.join("site.sqlite3"), folder.join("restored.sqlite3"));
+        let open = async |path: &std::path::Path, lifetime: Duration| {
+            let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+            let mut pool = SqlitePool::open(options, 1).await.unwrap();
+            Arc::get_mut(&mut pool.0).unwrap().lifetime = lifetime;
+            pool
+        };
+        let statement = |text: &str| Statement::from_string(DbBackend::Sqlite, text);
+        let restored = open(&other, LIFETIME).await;
+        restored.execute(statement("CREATE TABLE restored (id INTEGER)")).await.unwrap();
+        restored.close().await.unwrap();
+        for (lifetime, is_seen) in [(LIFETIME, false), (Duration::ZERO, true)] {
+            let pool = open(&file, lifetime).await;
+            pool.ping().await.unwrap();
+            std::fs::copy(&other, folder.join("copy")).unwrap();
+            std::fs::rename(folder.join("copy"), &file).unwrap();
+            assert_eq!(pool.query_one(statement("SELECT COUNT(*) FROM restored")).await.is_ok(), is_seen, "{lifetime:?}");
+            std::fs::remove_file(&file).unwrap();
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -100,7 +100,6 @@ async fn strings_are_no_statements(site: &TestSite) {
         assert!(error.contains("sql!") && !error.contains("DROP"), "{error}");
         assert!(db.execute_unprepared(stacked).await.is_err());
     }
-    assert!(tx.execute_sql(sql!("SELECT 1; DROP TABLE note")).await.is_err() || notes(site).await == 8, "one statement at a time");
     drop(tx);
     assert_eq!(notes(site).await, 8);
 }

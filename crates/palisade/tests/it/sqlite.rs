@@ -22,10 +22,10 @@ async fn add(tx: &Tx, title: &str) -> Result<u64, sea_orm::DbErr> {
     tx.execute_sql(sql!("INSERT INTO note (title) VALUES (?)", title)).await
 }
 
-/// A note for each number up to a million: seconds of work in one statement, which is what a client leaves.
-async fn a_million(tx: &Tx) -> Result<u64, sea_orm::DbErr> {
+/// A note for each number: long work in one statement, which is what a client leaves.
+async fn very_many(tx: &Tx) -> Result<u64, sea_orm::DbErr> {
     tx.execute_sql(sql!(
-        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000) INSERT INTO note (title) SELECT 'n' || x FROM n"
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 200000) INSERT INTO note (title) SELECT 'n' || x FROM n"
     ))
     .await
 }
@@ -92,7 +92,9 @@ async fn another_program_that_writes_is_waited_for_and_then_nothing_is_half_done
     add(&theirs, "theirs").await.unwrap();
 
     let tx = begun(&site).await;
+    let asked = std::time::Instant::now();
     let error = add(&tx, "too early").await.expect_err("the other one writes for longer than anybody waits");
+    assert!(asked.elapsed() > Duration::from_secs(4), "{error}");
     assert_eq!(failure(&error), DbFailure::Unavailable, "{error}");
     assert!(titles(&site).await.is_empty(), "reading goes on, and sees what is kept");
     theirs.commit().await.unwrap();
@@ -100,13 +102,56 @@ async fn another_program_that_writes_is_waited_for_and_then_nothing_is_half_done
     assert_eq!(titles(&other).await, ["theirs"], "what is written after a failure is no less in a transaction");
     drop(tx);
 
+    let theirs = begun(&other).await;
+    add(&theirs, "theirs again").await.unwrap();
     let tx = begun(&site).await;
     let waiting = tokio::spawn(async move {
         add(&tx, "ours").await.unwrap();
         tx.commit().await.unwrap();
     });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!waiting.is_finished(), "it waits");
+    theirs.commit().await.unwrap();
     waiting.await.unwrap();
-    assert_eq!(titles(&other).await, ["ours", "theirs"]);
+    assert_eq!(titles(&other).await, ["ours", "theirs", "theirs again"]);
+}
+
+// ASVS 2.3.3: what SQLite undoes by itself is not followed by statements in no transaction
+#[tokio::test]
+async fn a_transaction_that_sqlite_undid_does_nothing_more() {
+    let site = TestSite::start(app(), &[]).await;
+    let tx = begun(&site).await;
+    add(&tx, "first").await.unwrap();
+    let undone = tx.execute_sql(sql!("INSERT OR ROLLBACK INTO note (title) VALUES ('first')")).await;
+    assert_eq!(failure(&undone.unwrap_err()), DbFailure::Duplicate);
+    let error = add(&tx, "outside").await.unwrap_err().to_string();
+    assert!(error.contains("this transaction is over"), "{error}");
+    assert!(Notes::find().count(&tx).await.is_err() && tx.commit().await.is_err());
+    assert!(titles(&site).await.is_empty());
+    let tx = begun(&site).await;
+    add(&tx, "next").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(titles(&site).await, ["next"]);
+}
+
+#[test]
+fn a_transaction_that_outlives_its_runtime_is_undone() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let site = first.block_on(TestSite::start(app(), &[]));
+    let tx = first.block_on(async {
+        let tx = begun(&site).await;
+        add(&tx, "half").await.unwrap();
+        tx
+    });
+    drop(first);
+    drop(tx);
+    runtime().block_on(async {
+        let tx = begun(&site).await;
+        add(&tx, "whole").await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(titles(&site).await, ["whole"]);
+    });
 }
 
 // ASVS 2.3.3: the client is gone, or its time is up, in the middle of a statement
@@ -118,9 +163,10 @@ async fn a_statement_that_is_cut_off_is_undone_before_the_next_writes() {
         if let Some(title) = earlier {
             add(&tx, title).await.unwrap();
         }
-        let cut_off = tokio::time::timeout(Duration::from_millis(20), a_million(&tx)).await;
-        assert!(cut_off.is_err(), "a million rows in 20 ms");
-        drop(tx);
+        let cut_off = tokio::time::timeout(Duration::from_millis(20), very_many(&tx)).await;
+        assert!(cut_off.is_err(), "200,000 rows in 20 ms");
+        let error = add(&tx, "after it").await.unwrap_err().to_string();
+        assert!(error.contains("this transaction is over") && tx.commit().await.is_err(), "{error}");
         let tx = begun(&site).await;
         assert_eq!(Notes::find().count(&tx).await.unwrap(), 0);
         drop(tx);
@@ -161,8 +207,13 @@ async fn a_closed_database_answers_nobody() {
     let database = site.site().database().clone();
     let closing = tokio::spawn(async move { database.close().await });
     tokio::task::yield_now().await;
+    let error = Notes::find().count(&site.site().database().handle()).await.unwrap_err();
+    assert_eq!(failure(&error), DbFailure::Unavailable, "at once, while something is under way: {error}");
+    let again = tokio::time::timeout(Duration::from_millis(20), site.site().database().close()).await;
+    assert!(again.is_err(), "whoever closes it, too, waits for that");
     tx.commit().await.unwrap();
     closing.await.unwrap().unwrap();
+    site.site().database().close().await.unwrap();
     assert_eq!(connections(&site), 0, "what was under way has ended, and everything is closed");
     let db = site.site().database().handle();
     let error = Notes::find().count(&db).await.unwrap_err();
