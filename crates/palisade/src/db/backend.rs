@@ -2,8 +2,8 @@
 
 use super::Database;
 use super::sqlite::{SqlitePool, SqliteTransaction};
-use sea_orm::TransactionTrait;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult};
+use sea_orm::{QueryResult, Statement, TransactionTrait};
 
 #[derive(Debug, Clone)]
 pub(super) enum Pool {
@@ -21,6 +21,13 @@ pub(super) enum Transaction {
 macro_rules! runs_statements {
     ($type:ident) => {
         impl $type {
+            pub(super) fn backend(&self) -> DbBackend {
+                match self {
+                    Self::Sqlite(_) => DbBackend::Sqlite,
+                    Self::Server(server) => server.get_database_backend(),
+                }
+            }
+
             pub(super) async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
                 match self {
                     Self::Sqlite(sqlite) => sqlite.execute(statement).await,

@@ -18,7 +18,6 @@ pub struct Db {
 #[derive(Debug)]
 pub struct Tx {
     transaction: Transaction,
-    backend: DbBackend,
     users: Arc<UserTables>,
 }
 
@@ -37,10 +36,6 @@ impl Single {
 
     fn connection(&self) -> &Pool {
         self.0.writer()
-    }
-
-    fn backend(&self) -> DbBackend {
-        self.0.backend()
     }
 
     fn explain(&self, error: DbErr) -> DbErr {
@@ -92,10 +87,6 @@ impl Db {
         self.database.reader()
     }
 
-    fn backend(&self) -> DbBackend {
-        self.database.backend()
-    }
-
     fn explain(&self, error: DbErr) -> DbErr {
         let why = if matches!(self.method, Method::GET | Method::HEAD) { WHY_GET_READS } else { WHY_DB_READS };
         explained(error, why)
@@ -108,8 +99,8 @@ const WHY_DB_READS: &str =
     "a Db is read-only; open a transaction with `let tx = db.begin().await?`, write through &tx, and end with tx.commit()";
 
 impl Tx {
-    pub(super) fn new(transaction: Transaction, backend: DbBackend, users: Arc<UserTables>) -> Self {
-        Self { transaction, backend, users }
+    pub(super) fn new(transaction: Transaction, users: Arc<UserTables>) -> Self {
+        Self { transaction, users }
     }
 
     /// Keeps everything that was written.
@@ -125,7 +116,7 @@ impl Tx {
     /// # Errors
     /// As the database says.
     pub async fn execute_sql(&self, sql: RawSql) -> Result<u64, DbErr> {
-        Ok(self.transaction.execute(sql.statement(self.backend)).await?.rows_affected())
+        Ok(self.transaction.execute(sql.statement(self.transaction.backend())).await?.rows_affected())
     }
 
     /// The tables of the users.
@@ -135,10 +126,6 @@ impl Tx {
 
     fn connection(&self) -> &Transaction {
         &self.transaction
-    }
-
-    fn backend(&self) -> DbBackend {
-        self.backend
     }
 
     fn explain(&self, error: DbErr) -> DbErr {
@@ -166,7 +153,7 @@ macro_rules! built_queries_only {
         #[async_trait]
         impl ConnectionTrait for $type {
             fn get_database_backend(&self) -> DbBackend {
-                self.backend()
+                self.connection().backend()
             }
 
             async fn execute_raw(&self, _: Statement) -> Result<ExecResult, DbErr> {

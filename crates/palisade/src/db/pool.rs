@@ -14,7 +14,6 @@ use std::time::Duration;
 pub struct Database {
     read: Pool,
     write: Pool,
-    backend: DbBackend,
     users: Arc<UserTables>,
 }
 
@@ -38,7 +37,7 @@ impl Database {
         let write = SqlitePool::open(tuned(path), 1).await?;
         let reading = tuned(path).read_only(true).pragma("query_only", "ON");
         let read = SqlitePool::open(reading, settings.read_connections).await?;
-        Ok(Self { read: Pool::Sqlite(read), write: Pool::Sqlite(write), backend: DbBackend::Sqlite, users: Arc::default() })
+        Ok(Self { read: Pool::Sqlite(read), write: Pool::Sqlite(write), users: Arc::default() })
     }
 
     /// A connection that reads a database which is not this site's, and changes nothing about it, not even how SQLite keeps its file.
@@ -83,7 +82,7 @@ impl Database {
         let read = Self::postgres_reader(url, settings.read_connections);
         let write = sea_orm::Database::connect(write).await?;
         let read = sea_orm::Database::connect(read).await?;
-        Ok(Self { read: Pool::Server(read), write: Pool::Server(write), backend: DbBackend::Postgres, users: Arc::default() })
+        Ok(Self { read: Pool::Server(read), write: Pool::Server(write), users: Arc::default() })
     }
 
     /// The same, with users in the tables of another model than Django's own.
@@ -107,7 +106,7 @@ impl Database {
     /// # Errors
     /// When no connection can be had.
     pub(crate) async fn begin(&self) -> Result<Tx, DbErr> {
-        Ok(Tx::new(self.write.begin().await?, self.backend, self.users.clone()))
+        Ok(Tx::new(self.write.begin().await?, self.users.clone()))
     }
 
     /// A connection on which each statement is a transaction of its own.
@@ -133,7 +132,7 @@ impl Database {
     }
 
     pub(crate) fn backend(&self) -> DbBackend {
-        self.backend
+        self.write.backend()
     }
 
     pub(super) fn reader(&self) -> &Pool {

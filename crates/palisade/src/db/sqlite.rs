@@ -302,7 +302,11 @@ async fn execute(connection: &mut SqliteConnection, statement: Statement) -> Res
 }
 
 async fn query_one(connection: &mut SqliteConnection, statement: Statement) -> Result<Option<QueryResult>, Error> {
-    Ok(connection.fetch_optional(bound(statement)).await?.map(QueryResult::from))
+    match connection.fetch_optional(bound(statement)).await? {
+        Some(row) => Ok(Some(row.into())),
+        // no row, or no thread any more: "not locked" and "nobody can say" must not look alike
+        None => connection.ping().await.map(|()| None),
+    }
 }
 
 async fn query_all(connection: &mut SqliteConnection, statement: Statement) -> Result<Vec<QueryResult>, Error> {
