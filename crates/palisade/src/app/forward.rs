@@ -15,16 +15,20 @@ use axum::response::{IntoResponse, Response};
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use http_body::Body as _;
-use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::{Client, Error};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use std::error::Error as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Sends requests on.
 #[derive(Clone)]
 pub(super) struct Forward {
-    client: Client<HttpConnector, Body>,
+    /// For what can be asked twice: its connections are kept for the next one.
+    kept: Client<HttpConnector, Body>,
+    /// For what must arrive once: each has a connection of its own.
+    once: Client<HttpConnector, Body>,
     authority: String,
     /// Paths that this site serves, with their parameters.
     served: Arc<[String]>,
@@ -61,6 +65,10 @@ const OF_PROXIES: [&str; 8] = [
 
 /// A server on this machine that does not take a connection within this time is not there.
 const CONNECT: Duration = Duration::from_secs(2);
+/// How long a connection is kept for the next request: less than the 2 seconds after which gunicorn closes it.
+const KEPT: Duration = Duration::from_secs(1);
+/// A connection that had been closed while nobody used it says so within this time; what fails later had begun.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Bytes of a body that are waited for here.
 const TAKEN_FIRST: u64 = 64 * 1024;
@@ -73,8 +81,8 @@ impl Forward {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(2)).build(connector);
-        Self { client, authority: upstream.authority().to_owned(), served: served.into() }
+        let client = |kept| Client::builder(TokioExecutor::new()).pool_idle_timeout(KEPT).pool_max_idle_per_host(kept).build(connector.clone());
+        Self { kept: client(usize::MAX), once: client(0), authority: upstream.authority().to_owned(), served: served.into() }
     }
 
     /// The other program's answer; 502 if there is none.
@@ -94,12 +102,28 @@ impl Forward {
         passed_on(&mut parts.headers, &arrival);
         let mut onward = Request::new(body);
         (*onward.method_mut(), *onward.uri_mut(), *onward.headers_mut()) = (parts.method, uri, parts.headers);
-        match self.client.request(onward).await {
+        match self.sent(onward).await {
             Ok(answer) => taken(answer.map(Body::new)),
             Err(error) => {
                 tracing::error!(target: "palisade", upstream = self.authority, ?error, request = arrival.context.id(), "the program beside does not answer");
                 StatusCode::BAD_GATEWAY.into_response()
             }
+        }
+    }
+
+    /// A server may close a connection in the moment in which the next request is on its way, and nobody can tell whether it was read. Such a request is sent again if
+    /// twice is as good as once ([RFC 9110 section 9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2)); any other one is never sent on a connection that was used before.
+    async fn sent(&self, onward: Request) -> Result<hyper::Response<hyper::body::Incoming>, Error> {
+        if !onward.method().is_safe() || !onward.body().is_end_stream() {
+            return self.once.request(onward).await;
+        }
+        let mut again = Request::new(Body::empty());
+        (*again.method_mut(), *again.uri_mut()) = (onward.method().clone(), onward.uri().clone());
+        again.headers_mut().clone_from(onward.headers());
+        let begun = Instant::now();
+        match self.kept.request(onward).await {
+            Err(error) if was_closed(&error) && begun.elapsed() < AT_ONCE => self.once.request(again).await,
+            answer => answer,
         }
     }
 
@@ -121,6 +145,12 @@ impl Forward {
         let target = asked.path_and_query().map_or("/", |target| target.as_str());
         Uri::builder().scheme(Scheme::HTTP).authority(self.authority.as_str()).path_and_query(target).build().ok()
     }
+}
+
+/// Whether the connection ended before an answer began.
+fn was_closed(error: &Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<hyper::Error>());
+    !error.is_connect() && cause.is_some_and(|cause| !cause.is_parse())
 }
 
 /// A large body goes on as it comes. A small one is taken first, so that a slow client does not hold one of Django's workers; and one in chunks, which no browser sends, within

@@ -7,6 +7,10 @@ use palisade::axum;
 use palisade::checks::Level;
 use palisade::prelude::*;
 use palisade::testing::TestSite;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 const BESIDE: (&str, &str) = ("django.beside", "true");
 
@@ -204,4 +208,56 @@ async fn a_link_opened_in_a_planted_session_stays_with_its_owner() {
         let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(data.split(':').next().unwrap()).unwrap();
         assert!(!String::from_utf8_lossy(&text).contains(token), "a database that is read does not open it");
     }
+}
+
+/// What a server has read, by request line.
+type Seen = Arc<Mutex<HashMap<String, usize>>>;
+
+/// Answers one request of a connection, says that it keeps it, and closes it when the next one has been read. `/breaks` is never answered.
+async fn one_answer_for_each_connection(mut stream: TcpStream, seen: Seen) {
+    for number in 0..2 {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let Ok(byte) = stream.read_u8().await else { return };
+            head.push(byte);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let line = head.lines().next().unwrap().to_owned();
+        *seen.lock().unwrap().entry(line.clone()).or_default() += 1;
+        if number > 0 || line.contains("/breaks") {
+            return;
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 4\r\n\r\nthey").await.unwrap();
+    }
+}
+
+// F010: a server behind closes a connection just when the next request is on its way: no visitor notices, and nothing that writes arrives twice
+#[tokio::test]
+async fn a_connection_that_ends_beneath_a_request_is_not_noticed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = format!("http://{}", listener.local_addr().unwrap());
+    let seen = Seen::default();
+    let all = Arc::clone(&seen);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(one_answer_for_each_connection(stream, Arc::clone(&all)));
+        }
+    });
+    let site = TestSite::start(app(), &[BESIDE, ("django.upstream", &upstream)]).await;
+    let mut client = site.client();
+    for round in 0..20 {
+        let page = client.get("/theirs").await;
+        assert_eq!((page.status, page.body.as_str()), (StatusCode::OK, "they"), "round {round}");
+        let written = client.post(&format!("/write/{round}"), &[("text", "x")]).await;
+        assert_eq!((written.status, written.body.as_str()), (StatusCode::OK, "they"), "round {round}");
+    }
+    assert!(seen.lock().unwrap()["GET /theirs HTTP/1.1"] > 20, "the connection did end beneath one: {:?}", seen.lock().unwrap());
+    assert_eq!(client.get("/breaks").await.status, StatusCode::BAD_GATEWAY, "who never answers is not asked for ever");
+    assert_eq!(client.post("/breaks", &[]).await.status, StatusCode::BAD_GATEWAY);
+    let seen = seen.lock().unwrap();
+    assert!(seen["GET /breaks HTTP/1.1"] <= 2, "{seen:?}");
+    for (line, times) in seen.iter().filter(|(line, _)| line.starts_with("POST")) {
+        assert_eq!(*times, 1, "{line}");
+    }
+    assert_eq!(seen.keys().filter(|line| line.starts_with("POST")).count(), 21);
 }
