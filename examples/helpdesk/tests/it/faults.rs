@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 /// Changes of one address: far fewer than the visitors try.
-const LIMIT: &str = "3000/m burst 150";
-const BURST: f64 = 150.0;
-const A_SECOND: f64 = 50.0;
+const LIMIT: &str = "1200/m burst 60";
+const BURST: f64 = 60.0;
+const A_SECOND: f64 = 20.0;
 /// Seconds after an outage until every instance asks Redis again.
 const REST: f64 = 2.0;
 
@@ -150,7 +150,7 @@ impl Load {
     /// Waits until tickets are opened again.
     fn recovers(&self, after: &str) {
         let (begun, before) = (Instant::now(), self.opened());
-        while self.opened() < before + 60 {
+        while self.opened() < before + 30 {
             assert!(begun.elapsed() < Duration::from_secs(20), "tickets are opened again after {after}");
             std::thread::sleep(Duration::from_millis(50));
         }
