@@ -26,7 +26,7 @@ use crate::settings::{Profile, SettingsError, Sources};
 use crate::static_files::Store;
 use crate::throttle::{CounterStore, Throttle};
 use crate::views::{self, SiteViews};
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use palisade_template::{Blocked, LoadError, Options, Templates};
 use sea_orm::DbErr;
 use std::fmt;
@@ -247,7 +247,7 @@ impl Prepared {
         let links = links(&settings);
         let mail = Arc::new(mail_queue(&settings, &links, &database, &clock, &ring)?);
         let table = routes.table();
-        let router = routes.into_router().layer(DefaultBodyLimit::disable());
+        let router = routes.into_router();
         let served = || table.iter().map(|route| route.path.clone()).collect();
         let router = match settings.django.upstream.as_ref().map(|upstream| Forward::new(upstream, served())) {
             Some(forward) => router.fallback(async move |request: Request| forward.answer(request).await),
@@ -308,7 +308,8 @@ impl Prepared {
             began: std::time::Instant::now(),
             open: std::sync::OnceLock::new(),
             has_warned: AtomicBool::new(false),
-            router: app.layers.into_iter().fold(router, |router, layer| layer(router)),
+            // with a state, so that the handlers are put together now and not with every request
+            router: app.layers.into_iter().fold(router, |router, layer| layer(router)).with_state(()),
             table,
             database,
             settings,

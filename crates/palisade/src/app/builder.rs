@@ -217,11 +217,11 @@ fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
         .merge(account_routes())
         .merge(django_links(settings))
         .merge(other_ways(&login_ways(settings)))
-        .route("/health/live", public().get(health::live))
-        .route(health::READY, public().get(health::ready))
+        .route("/health/live", public().get(health::live).for_everybody_alike())
+        .route(health::READY, public().get(health::ready).for_everybody_alike())
         .route(health::DETAIL, public().get(health::detail).only_from(monitors))
-        .route(SECURITY_TXT, public().get(async move || contacts.answer()))
-        .route("/static/{*name}", public().get(file))
+        .route(SECURITY_TXT, public().get(async move || contacts.answer()).for_everybody_alike())
+        .route("/static/{*name}", public().get(file).for_everybody_alike())
         .route(REPORTS, public().post(report).taking_reports().limit(Limit::new("csp_reports", By::Address, "60/m")))
 }
 

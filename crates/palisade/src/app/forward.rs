@@ -15,8 +15,8 @@ use axum::response::{IntoResponse, Response};
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use http_body::Body as _;
-use hyper_util::client::legacy::{Client, Error};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::TokioExecutor;
 use std::error::Error as _;
 use std::sync::Arc;
@@ -81,7 +81,9 @@ impl Forward {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_nodelay(true);
-        let client = |kept| Client::builder(TokioExecutor::new()).pool_idle_timeout(KEPT).pool_max_idle_per_host(kept).build(connector.clone());
+        let client = |kept| {
+            Client::builder(TokioExecutor::new()).pool_idle_timeout(KEPT).pool_max_idle_per_host(kept).build(connector.clone())
+        };
         Self { kept: client(usize::MAX), once: client(0), authority: upstream.authority().to_owned(), served: served.into() }
     }
 

@@ -12,12 +12,16 @@ use crate::sessions::Session;
 use crate::throttle::Limit;
 use crate::views::{Error, ErrorKind, Explained, RequestContext, Result};
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
+use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower::{Layer, Service};
 
 /// What the guard of one path knows.
 pub(super) struct RouteRule {
@@ -44,6 +48,8 @@ pub(super) struct Extras {
     pub(super) cors: Option<Cors>,
     /// Whether browsers send reports there by themselves, which have no token.
     pub(super) takes_reports: bool,
+    /// Whether all get the same answer, so that nobody asks who they are.
+    pub(super) is_impersonal: bool,
 }
 
 /// What steps 2 to 6 found out about a request.
@@ -55,25 +61,77 @@ pub(super) struct Arrival {
     pub(super) is_secure: bool,
 }
 
-pub(super) async fn guard(State(rule): State<Arc<RouteRule>>, mut request: Request, next: Next) -> Response {
+/// Puts itself before the handlers of one path.
+#[derive(Clone)]
+pub(super) struct Guard(Arc<RouteRule>);
+
+impl Guard {
+    pub(super) fn new(rule: RouteRule) -> Self {
+        Self(Arc::new(rule))
+    }
+}
+
+impl Layer<Route> for Guard {
+    type Service = Behind;
+
+    fn layer(&self, handler: Route) -> Behind {
+        Behind { rule: self.0.clone(), handler }
+    }
+}
+
+/// A handler behind its guard.
+#[derive(Clone)]
+pub(super) struct Behind {
+    rule: Arc<RouteRule>,
+    handler: Route,
+}
+
+impl Service<Request> for Behind {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(())) // as routes always are
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Self { rule, handler } = self.clone();
+        Box::pin(async move { Ok(guard(&rule, request, handler).await) })
+    }
+}
+
+async fn guard(rule: &RouteRule, mut request: Request, handler: Route) -> Response {
     let Some(arrival) = request.extensions_mut().remove::<Arrival>() else {
         return Error::bug("a guarded route was called outside of its site").into_response();
     };
+    if rule.extras.is_impersonal {
+        return alike(rule, request, handler).await;
+    }
     let is_there = rule.extras.only_from.iter().all(|networks| networks.contains(arrival.client.0));
-    let Some(cors) = rule.extras.cors.as_ref().filter(|_| is_there) else { return guarded(&rule, &arrival, request, next).await };
+    let Some(cors) = rule.extras.cors.as_ref().filter(|_| is_there) else { return guarded(rule, &arrival, request, handler).await };
     // in a place of its own: few routes have one, and each request would make room for two
-    Box::pin(shared(cors, &rule, &arrival, request, next)).await
+    Box::pin(shared(cors, rule, &arrival, request, handler)).await
+}
+
+/// What is there for everybody alike needs no session, no user and no form token.
+async fn alike(rule: &RouteRule, request: Request, mut handler: Route) -> Response {
+    if !rule.has(request.method()) {
+        return undeclared(rule);
+    }
+    let Ok(response) = handler.call(request).await;
+    response
 }
 
 /// For a route that other sites may call.
-async fn shared(cors: &Cors, rule: &RouteRule, arrival: &Arrival, request: Request, next: Next) -> Response {
+async fn shared(cors: &Cors, rule: &RouteRule, arrival: &Arrival, request: Request, handler: Route) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     // a browser asks without cookies: nobody knows yet whether the page is hidden from its visitor
     let hides = rule.access.hides();
     if let Some(answer) = cors.preflight(request.method(), request.headers(), &rule.declared).filter(|_| !hides) {
         return answer;
     }
-    let mut response = guarded(rule, arrival, request, next).await;
+    let mut response = guarded(rule, arrival, request, handler).await;
     if !(hides && response.status() == StatusCode::NOT_FOUND) {
         cors.apply(origin.as_ref(), response.headers_mut());
     }
@@ -81,7 +139,7 @@ async fn shared(cors: &Cors, rule: &RouteRule, arrival: &Arrival, request: Reque
 }
 
 /// Steps 8 to 11, for one path.
-async fn guarded(rule: &RouteRule, arrival: &Arrival, request: Request, next: Next) -> Response {
+async fn guarded(rule: &RouteRule, arrival: &Arrival, request: Request, mut handler: Route) -> Response {
     let (mut parts, mut body) = request.into_parts();
     let Arrival { site, context, client, .. } = arrival;
     // 8: session, then user, both looked up when somebody asks. Whoever brings a token is not also whoever a cookie says
@@ -103,7 +161,10 @@ async fn guarded(rule: &RouteRule, arrival: &Arrival, request: Request, next: Ne
     callers::attach(site, &mut parts);
 
     let mut response = match admitted(rule, arrival, &visitor, &tokens, &mut parts, &mut body).await {
-        Ok(()) => under(&rule.extras.policies, next.run(Request::from_parts(parts, body)).await), // 11
+        Ok(()) => {
+            let Ok(response) = handler.call(Request::from_parts(parts, body)).await; // 11
+            under(&rule.extras.policies, response)
+        }
         Err(refusal) => refusal,
     };
     if let Err(error) = leave(site, &session, &tokens, &mut response).await {

@@ -1,4 +1,4 @@
-use super::guard::{self, Extras, RouteRule};
+use super::guard::{Extras, Guard, RouteRule};
 use crate::checks::Weakened;
 use crate::headers::{ContentSecurityPolicy, Cors};
 use crate::http::Networks;
@@ -12,7 +12,6 @@ use axum::routing::{MethodFilter, MethodRouter, Route};
 use http::Method;
 use std::convert::Infallible;
 use std::panic::Location;
-use std::sync::Arc;
 use tower::{Layer, Service};
 
 /// Why a protection is weakened, in words for whoever reviews the site.
@@ -136,6 +135,12 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
     /// Takes reports that browsers send by themselves, without a token. Whatever else is sent there needs one.
     pub(super) fn taking_reports(mut self) -> Self {
         self.extras.takes_reports = true;
+        self
+    }
+
+    /// Files and words of the framework that are there for everybody alike: no session is opened. The handler must be public, change nothing and have no limits.
+    pub(super) fn for_everybody_alike(mut self) -> Self {
+        self.extras.is_impersonal = true;
         self
     }
 
@@ -304,8 +309,7 @@ impl Routes {
                 is_csrf_checked: guarded.without_csrf.is_none(),
                 extras: guarded.extras,
             };
-            let guard = axum::middleware::from_fn_with_state(Arc::new(rule), guard::guard);
-            router.route(&path, guarded.methods.layer::<_, Infallible>(guard))
+            router.route(&path, guarded.methods.layer::<_, Infallible>(Guard::new(rule)))
         })
     }
 }

@@ -12,15 +12,18 @@ use crate::headers::{PagePolicies, keep_from_caches};
 use crate::http::{BlockMode, BodyFault, BodyLimits, ClientAddress, Link, Peer, Received, RequestHost};
 use crate::views::{self, Error, ErrorKind, RequestContext};
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use http_body::Body as _;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tower::ServiceExt;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers a request of the connection to `peer`.
 pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Response {
@@ -91,8 +94,9 @@ fn closed_where_due(mut response: Response, has_chunks: bool) -> Response {
 
 /// Either a proxy is not configured, and then all visitors are one client; or somebody tries to be somebody else. Said once: it may be input.
 fn warn_of_strange_proxy(site: &Site, peer: Peer, headers: &HeaderMap) {
-    let speaks = headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
-    if speaks && !site.proxies.trusts(peer.address) && !site.has_warned.swap(true, Ordering::Relaxed) {
+    let speaks = || headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(header::FORWARDED);
+    let is_news = !site.proxies.trusts(peer.address) && !site.has_warned.load(Ordering::Relaxed);
+    if is_news && speaks() && !site.has_warned.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             target: "palisade", peer = %peer.address,
             "forwarding headers came from an address that is not in http.trusted_proxies, and are ignored: is this a proxy of yours?"
@@ -204,7 +208,9 @@ async fn handled(site: &Site, request: Request) -> Response {
     let body = Received::new(body, limits);
     let fate = body.fate();
     let body = if body.is_end_stream() { Body::empty() } else { Body::new(body) };
-    let request = Request::from_parts(parts, body);
+    let mut request = Request::from_parts(parts, body);
+    // the body ends by itself
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut routed = pin!(async { site.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}) });
     let clock = site.settings.http.response_timeout_secs.duration();
     let answered = tokio::time::timeout(clock, shield::shielded(routed.as_mut())).await;
@@ -260,7 +266,7 @@ async fn leave(site: &Site, context: &RequestContext, is_secure: bool, response:
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
     if let Ok(id) = HeaderValue::from_str(context.id()) {
-        headers.insert("x-request-id", id);
+        headers.insert(REQUEST_ID, id);
     }
     response
 }

@@ -195,7 +195,11 @@ impl ContentSecurityPolicy {
 
 /// A policy, written but for the nonce.
 #[derive(Debug, Clone)]
-pub struct Written(Vec<String>);
+pub struct Written {
+    pieces: Vec<String>,
+    /// All of it, where there is no nonce in it.
+    whole: Option<HeaderValue>,
+}
 
 impl Written {
     /// Writes a policy down once.
@@ -225,18 +229,19 @@ impl Written {
                 }
             }
         }
-        Self(pieces)
+        let whole = pieces.first().filter(|_| pieces.len() == 1).and_then(|all| HeaderValue::from_str(all).ok());
+        Self { pieces, whole }
     }
 
     /// The header's text. Without a nonce, its source is left out.
     pub fn text(&self, nonce: &str) -> String {
-        if nonce.is_empty() { self.0.join("\0").replace(" 'nonce-\0'", "") } else { self.0.join(nonce) }
+        if nonce.is_empty() { self.pieces.join("\0").replace(" 'nonce-\0'", "") } else { self.pieces.join(nonce) }
     }
 
     /// The header, if there is anything to say.
     pub(super) fn value(&self, nonce: &str) -> Option<HeaderValue> {
-        let text = self.text(nonce);
-        HeaderValue::from_str(&text).ok().filter(|value| !value.is_empty())
+        let value = self.whole.clone().or_else(|| HeaderValue::try_from(self.text(nonce)).ok());
+        value.filter(|value| !value.is_empty())
     }
 }
 

@@ -17,6 +17,8 @@ pub struct SecurityHeaders {
     tried: Option<Written>,
 }
 
+const X_POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
+
 /// Headers beside those that are always the same: grown once, and not while they are set.
 const ROOM: usize = 12;
 
@@ -76,7 +78,7 @@ impl SecurityHeaders {
         let least = HeaderValue::from_static("base-uri 'self'; object-src 'none'");
         headers.entry(CONTENT_SECURITY_POLICY).or_insert(least);
         headers.remove(http::header::SERVER);
-        headers.remove("x-powered-by");
+        headers.remove(X_POWERED_BY);
     }
 
     /// Sets them on a response. What a handler set under the same name is replaced: there is one of each.
@@ -101,7 +103,7 @@ impl SecurityHeaders {
             }
         }
         headers.remove(http::header::SERVER);
-        headers.remove("x-powered-by");
+        headers.remove(X_POWERED_BY);
     }
 }
 

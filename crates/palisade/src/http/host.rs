@@ -11,7 +11,7 @@ pub struct RequestHost {
 impl RequestHost {
     /// Splits a Host header. `None` for anything that is not a host and an optional port.
     pub fn parse(header: &str) -> Option<Self> {
-        let header = header.to_ascii_lowercase();
+        let mut header = header.to_ascii_lowercase();
         let end = match header.strip_prefix('[') {
             Some(rest) => rest.find(']')? + 2,
             None => header.find(':').unwrap_or(header.len()),
@@ -24,7 +24,11 @@ impl RequestHost {
             None => return None,
         };
         let is_name = !domain.is_empty() && domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-');
-        (is_name || is_ipv6(domain)).then(|| Self { domain: domain.strip_suffix('.').unwrap_or(domain).to_owned(), port })
+        if !is_name && !is_ipv6(domain) {
+            return None;
+        }
+        header.truncate(domain.strip_suffix('.').unwrap_or(domain).len());
+        Some(Self { domain: header, port })
     }
 
     /// The name or address.

@@ -27,10 +27,12 @@ fn answer(file: &File, named: Named, headers: &HeaderMap) -> Response {
     // parts are counted in bytes of the file itself
     let wanted: Option<Range> = headers.typed_get();
     let variant = if wanted.is_some() { &file.plain } else { chosen(file, headers) };
-    let tag = variant.tag.to_str().ok().and_then(|tag| tag.parse::<ETag>().ok());
-    let is_known =
-        tag.as_ref().is_some_and(|tag| headers.typed_get::<IfNoneMatch>().is_some_and(|known| !known.precondition_passes(tag)));
-    let is_newer = headers.typed_get::<IfRange>().is_some_and(|known| known.is_modified(tag.as_ref(), None));
+    let tag = || variant.tag.to_str().ok().and_then(|tag| tag.parse::<ETag>().ok());
+    let is_known = headers
+        .typed_get::<IfNoneMatch>()
+        .and_then(|known| Some((known, tag()?)))
+        .is_some_and(|(known, tag)| !known.precondition_passes(&tag));
+    let is_newer = headers.typed_get::<IfRange>().is_some_and(|known| known.is_modified(tag().as_ref(), None));
     let mut response = match wanted {
         _ if is_known => StatusCode::NOT_MODIFIED.into_response(),
         Some(_) if !is_newer && is_longer_than_all(headers, variant) => of_bytes(variant, 0, variant.bytes.len() as u64),
@@ -112,20 +114,22 @@ fn refused(length: u64) -> Response {
 
 /// The variant that the client likes best, of those the smallest.
 fn chosen<'a>(file: &'a File, headers: &HeaderMap) -> &'a Variant {
-    let accepted: Vec<&str> = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok()).collect();
-    let weighed = file.compressed().iter().map(|variant| (variant, weight(&accepted, variant.coding.unwrap_or_default())));
-    let best = weighed.filter(|(_, weight)| *weight > 0.0).rev().max_by(|(_, one), (_, other)| one.total_cmp(other));
+    let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
+    let accepted: Vec<(&str, f32)> = lines.flat_map(|line| line.split(',')).map(weighed).collect();
+    let all = file.compressed().iter().map(|variant| (variant, weight(&accepted, variant.coding.unwrap_or_default())));
+    let best = all.filter(|(_, weight)| *weight > 0.0).rev().max_by(|(_, one), (_, other)| one.total_cmp(other));
     best.map_or(&file.plain, |(variant, _)| variant)
 }
 
+/// A coding, and how much the client likes it ([RFC 9110 section 12.4.2](https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2)).
+fn weighed(entry: &str) -> (&str, f32) {
+    let (name, parameter) = entry.split_once(';').unwrap_or((entry, "q=1"));
+    let weight = parameter.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok()).unwrap_or(0.0);
+    (name.trim(), weight)
+}
+
 /// How much a client likes a coding ([RFC 9110 section 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3)): one that it does not name, not at all.
-fn weight(accepted: &[&str], coding: &str) -> f32 {
-    let entry = |entry: &str| {
-        let (name, parameter) = entry.split_once(';').unwrap_or((entry, "q=1"));
-        let weight = parameter.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok()).unwrap_or(0.0);
-        (name.trim().to_ascii_lowercase(), weight)
-    };
-    let entries: Vec<(String, f32)> = accepted.iter().flat_map(|line| line.split(',')).map(entry).collect();
-    let of = |wanted: &str| entries.iter().find(|(name, _)| name == wanted).map(|(_, weight)| *weight);
+fn weight(accepted: &[(&str, f32)], coding: &str) -> f32 {
+    let of = |wanted: &str| accepted.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, weight)| *weight);
     of(coding).or_else(|| of("*")).unwrap_or(0.0)
 }

@@ -119,15 +119,15 @@ impl MemoryStore {
 impl Shard {
     fn count(&mut self, key: CounterKey, rates: &[Rate], now: Duration) -> Count {
         let key = if self.has_room(&key, now) { key } else { crowd(rates) };
-        let before = self.arrivals.get(&key).copied().unwrap_or_default();
-        let mut after = before;
+        let arrivals = self.arrivals.entry(key).or_default();
+        let mut after = *arrivals;
         for (rate, arrival) in rates.iter().zip(&mut after) {
             match rate.admit(*arrival, now) {
                 Ok(next) => *arrival = next,
                 Err(wait) => return Count::Refused(*rate, wait),
             }
         }
-        self.arrivals.insert(key, after);
+        *arrivals = after;
         Count::Admitted
     }
 

@@ -298,7 +298,7 @@ impl Shared {
         pulse: Arc<Pulse>,
     ) -> Result<Response<Answer>, Infallible> {
         let answering = pulse.begin();
-        let piece = if request.version() == Version::HTTP_2 { PIECE } else { usize::MAX };
+        let piece = (request.version() == Version::HTTP_2).then_some(PIECE);
         let response = way::answer(self.site.clone(), peer, request.map(Body::new)).await;
         Ok(response.map(|body| answering.answered(body, piece)))
     }

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 /// The requests of one connection.
 #[derive(Default)]
 pub(super) struct Pulse {
-    /// With a handler, or with an answer that is not whole yet.
+    /// With a handler, or with an answer that is not whole yet; over HTTP/1, and with pieces of one that wait for the client.
     open: AtomicUsize,
     /// All there were.
     begun: AtomicUsize,
-    /// Pieces of answers that the protocol holds because the client does not take them, and since when.
+    /// Over HTTP/2, pieces of answers that the protocol holds because the client does not take them, and since when.
     held: Mutex<BTreeMap<u64, Instant>>,
     numbers: AtomicU64,
 }
@@ -44,10 +44,10 @@ impl Pulse {
         Answering(Open::new(self))
     }
 
-    fn hold(self: &Arc<Self>, bytes: Bytes) -> Held {
+    fn hold(self: &Arc<Self>) -> Noted {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         self.lock().insert(number, Instant::now());
-        Held { bytes, pulse: self.clone(), number }
+        Noted { pulse: self.clone(), number }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Instant>> {
@@ -74,8 +74,8 @@ impl Drop for Open {
 pub(super) struct Answering(Open);
 
 impl Answering {
-    /// The answer is there. Its pieces have at most so many bytes.
-    pub(super) fn answered(self, body: Body, piece: usize) -> Answer {
+    /// The answer is there. Over HTTP/2 its pieces have at most so many bytes.
+    pub(super) fn answered(self, body: Body, piece: Option<usize>) -> Answer {
         Answer { body, rest: Bytes::new(), piece, open: self.0 }
     }
 }
@@ -85,23 +85,35 @@ pub(super) struct Answer {
     body: Body,
     /// What did not fit into a piece.
     rest: Bytes,
-    piece: usize,
+    piece: Option<usize>,
     open: Open,
 }
 
 /// A piece of an answer, which is gone when the client took it.
 pub(super) struct Held {
     bytes: Bytes,
+    _until_taken: Taken,
+}
+
+/// What shows that a piece waits. HTTP/1 sees in writes for how long.
+enum Taken {
+    Counted { _open: Open },
+    Since { _noted: Noted },
+}
+
+struct Noted {
     pulse: Arc<Pulse>,
     number: u64,
 }
 
 impl Answer {
     fn piece(&mut self, mut bytes: Bytes) -> Held {
-        if bytes.len() > self.piece {
-            self.rest = bytes.split_off(self.piece);
+        let pulse = &self.open.0;
+        let Some(piece) = self.piece else { return Held { bytes, _until_taken: Taken::Counted { _open: Open::new(pulse) } } };
+        if bytes.len() > piece {
+            self.rest = bytes.split_off(piece);
         }
-        self.open.0.hold(bytes)
+        Held { bytes, _until_taken: Taken::Since { _noted: pulse.hold() } }
     }
 }
 
@@ -146,7 +158,7 @@ impl Buf for Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Noted {
     fn drop(&mut self) {
         self.pulse.lock().remove(&self.number);
     }

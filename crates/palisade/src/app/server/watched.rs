@@ -67,6 +67,9 @@ pub(super) struct Watched<S> {
     waiting: Waiting,
     /// Requests there were when it was looked at last.
     begun: usize,
+    /// When it is waited for no longer.
+    until: Instant,
+    /// Set when there is nothing to read, because that takes a lock of all connections.
     reading: Pin<Box<Sleep>>,
     framing: Framing,
     pace: Pace,
@@ -138,6 +141,7 @@ impl<S: Stream> Watched<S> {
             patience,
             waiting: Waiting::Request,
             begun: 0,
+            until: Instant::now() + patience.header,
             reading: clock(),
             framing: Framing::new(),
             pace,
@@ -175,7 +179,7 @@ impl<S: Stream> Watched<S> {
 
     fn wait(&mut self, waiting: Waiting, time: Duration) {
         self.waiting = waiting;
-        self.reading.as_mut().reset(Instant::now() + time);
+        self.until = Instant::now() + time;
     }
 }
 
@@ -206,6 +210,13 @@ impl Pace {
 }
 
 impl<S: Stream> Watched<S> {
+    fn poll_clock(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.reading.deadline() != self.until {
+            self.reading.as_mut().reset(self.until);
+        }
+        self.reading.as_mut().poll(context)
+    }
+
     /// A last word, where no answer is on its way.
     fn say(&mut self, answer: &[u8], context: &mut Context<'_>) {
         if self.pace.stalled.is_none()
@@ -225,7 +236,7 @@ impl<S: Stream> Watched<S> {
             self.pace.clock.as_mut().reset(since + self.patience.to_take_all());
             return self.pace.clock.as_mut().poll(context).map(|()| self.too_slow());
         }
-        if self.waiting == Waiting::Nothing || self.reading.as_mut().poll(context).is_pending() {
+        if self.waiting == Waiting::Nothing || self.poll_clock(context).is_pending() {
             return Poll::Pending;
         }
         if self.waiting == Waiting::Headers {
