@@ -2,6 +2,7 @@
 
 use crate::{Secret, encoding::base64url};
 use sha2::{Digest, Sha256};
+use std::cell::RefCell;
 
 /// `N` random bytes from the operating system.
 ///
@@ -23,10 +24,32 @@ pub fn nonce() -> String {
     base64url(&bytes::<16>())
 }
 
-/// Two nonces, for which the operating system is asked once.
+/// Two nonces. The operating system is asked for those of the next requests of this thread as well: for each one it would cost more than all else that they do.
 pub fn nonces() -> [String; 2] {
-    let random = bytes::<32>();
-    [&random[..16], &random[16..]].map(base64url)
+    AHEAD.with_borrow_mut(|ahead| std::array::from_fn(|_| base64url(&ahead.next())))
+}
+
+/// What nonces will be made of.
+struct Ahead {
+    bytes: [u8; 1024],
+    used: usize,
+}
+
+thread_local! {
+    static AHEAD: RefCell<Ahead> = const { RefCell::new(Ahead { bytes: [0; 1024], used: 1024 }) };
+}
+
+impl Ahead {
+    /// Sixteen bytes, which are forgotten here.
+    fn next(&mut self) -> [u8; 16] {
+        if self.used == self.bytes.len() {
+            (self.bytes, self.used) = (bytes(), 0);
+        }
+        let mut next = [0; 16];
+        next.swap_with_slice(&mut self.bytes[self.used..self.used + 16]);
+        self.used += 16;
+        next
+    }
 }
 
 /// `length` random characters of `0-9A-Za-z`, without bias; Django uses these for salts and keys.

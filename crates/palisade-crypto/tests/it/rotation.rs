@@ -1,5 +1,6 @@
 use palisade_crypto::signing::{BadSignature, Signer, cookie};
 use palisade_crypto::{KeyError, KeyRing, Secret, random};
+use std::collections::HashSet;
 
 // F102
 #[test]
@@ -56,7 +57,7 @@ fn cookie_name_and_purpose_cannot_be_traded() {
 // ASVS 7.2.3, 11.5.1
 #[test]
 fn tokens_are_long_different_and_stored_as_hashes() {
-    let tokens: std::collections::HashSet<String> = (0..1000).map(|_| random::token().expose().clone()).collect();
+    let tokens: HashSet<String> = (0..1000).map(|_| random::token().expose().clone()).collect();
     assert_eq!(tokens.len(), 1000);
     assert!(tokens.iter().all(|token| token.len() == 43));
     let token = tokens.iter().next().unwrap();
@@ -71,4 +72,18 @@ fn secrets_and_rings_print_nothing() {
     let secret = Secret::new(String::from("canary"));
     let ring = KeyRing::from_keys(vec![KeyRing::generate()]).unwrap();
     assert_eq!(format!("{secret:?} {ring:?}"), "Secret(…) KeyRing(1 keys)");
+}
+
+// ASVS 11.5.1: what is asked for ahead of time is handed out once, on every thread
+#[test]
+fn nonces_are_never_given_twice() {
+    let some = || std::thread::spawn(|| (0..5000).flat_map(|_| random::nonces()).collect::<Vec<String>>());
+    let all: Vec<String> = [some(), some(), some()].into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    let different: HashSet<&String> = all.iter().collect();
+    assert_eq!(different.len(), 30_000);
+    // 128 bits, of which none is always the same: among so many each of the 64 characters stands at each place, but for the last, which has two bits
+    for place in 0..22 {
+        let seen: HashSet<u8> = all.iter().map(|nonce| nonce.as_bytes()[place]).collect();
+        assert_eq!(seen.len(), if place < 21 { 64 } else { 4 }, "place {place}");
+    }
 }

@@ -18,8 +18,8 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use futures_util::future::BoxFuture;
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, Uri};
 use palisade_template::Layer as TemplateLayer;
 use sea_orm_migration::MigratorTrait;
 use std::convert::Infallible;
@@ -207,7 +207,7 @@ fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
     let monitors: Networks = settings.site.health_detail_from.iter().copied().collect();
     let reports = Arc::new(Reports::default());
     let report = async move |request: Request| reports.take(request.into_body()).await;
-    let file = async move |uri: Uri, headers: HeaderMap| files.answer(uri.path(), &headers);
+    let file = async move |request: Request| files.answer(request.uri().path(), request.headers());
     let routes = Routes::new();
     #[cfg(feature = "social")]
     let routes = routes.merge(social_routes(crate::social::Providers::new(&settings.social)));

@@ -9,7 +9,9 @@ use super::{Site, health, limits, shield};
 use crate::audit_log::{self, Event};
 use crate::db::Attached;
 use crate::headers::{PagePolicies, keep_from_caches};
-use crate::http::{BlockMode, BodyFault, BodyLimits, ClientAddress, Link, Peer, Received, RequestHost};
+use crate::http::{
+    BlockMode, BodyFault, BodyLimits, ClientAddress, Link, Peer, Received, RequestHost, X_FORWARDED_FOR, X_FORWARDED_PROTO,
+};
 use crate::views::{self, Error, ErrorKind, RequestContext};
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -22,7 +24,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tower::ServiceExt;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers a request of the connection to `peer`.
@@ -30,7 +31,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let (mut parts, body) = request.into_parts();
     let is_http1 = name_host(&mut parts);
     if !peer.may_forward {
-        for name in ["x-forwarded-for", "x-forwarded-proto", "forwarded"] {
+        for name in [X_FORWARDED_FOR, X_FORWARDED_PROTO, header::FORWARDED] {
             parts.headers.remove(name);
         }
     }
@@ -42,7 +43,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let is_secure = peer.link != Link::RedirectsOnly && site.proxies.is_secure(peer, &parts.headers);
     warn_of_strange_proxy(&site, peer, &parts.headers);
     let arrival = Arrival { site: site.clone(), context: context.clone(), client, is_secure };
-    let answered = async {
+    let answered = pin!(async {
         // pinned where it is made, here and below: a future that is handed on is moved, and this one is large
         let mut admitted = pin!(async {
             match gate(&arrival, &mut parts, peer.link).await {
@@ -59,7 +60,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
         });
         // the site's own code decides about challenges: it may hold a bug as a handler may
         leave(&site, &context, is_secure, shield::shielded(admitted.as_mut()).await).await
-    };
+    });
     let response = context.during(answered).await;
     if is_http1 { closed_where_due(response, has_chunks) } else { response }
 }
@@ -208,9 +209,12 @@ async fn handled(site: &Site, request: Request) -> Response {
     let body = Received::new(body, limits);
     let fate = body.fate();
     let body = if body.is_end_stream() { Body::empty() } else { Body::new(body) };
+    let has_body = !body.is_end_stream();
     let mut request = Request::from_parts(parts, body);
-    // the body ends by itself
-    DefaultBodyLimit::disable().apply(&mut request);
+    if has_body {
+        // it ends by itself
+        DefaultBodyLimit::disable().apply(&mut request);
+    }
     let mut routed = pin!(async { site.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}) });
     let clock = site.settings.http.response_timeout_secs.duration();
     let answered = tokio::time::timeout(clock, shield::shielded(routed.as_mut())).await;
@@ -245,7 +249,7 @@ fn at_fault(fault: BodyFault) -> Response {
 
 /// The one door out: the quiet page for errors, the headers, the request id.
 async fn leave(site: &Site, context: &RequestContext, is_secure: bool, response: Response) -> Response {
-    let mut response = if views::is_bare_error(&response) { views::failed(context, response).await } else { response };
+    let mut response = if views::is_bare_error(&response) { Box::pin(views::failed(context, response)).await } else { response };
     *response.version_mut() = Version::HTTP_11;
     let status = response.status();
     // a page that is hidden must look like one that does not exist

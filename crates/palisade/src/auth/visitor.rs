@@ -76,12 +76,12 @@ impl Visitor {
 
 impl PageValues for Visitor {
     fn load(&self) -> BoxFuture<'_, Result<Value>> {
+        if self.0.session.cookie_key().is_none() && !self.0.session.has_messages() {
+            // the next visitor with a cookie gets another page
+            self.0.personal.mark();
+            return Box::pin(std::future::ready(Ok(context! { user => (), messages => Vec::<Value>::new() })));
+        }
         Box::pin(async {
-            if self.0.session.cookie_key().is_none() && !self.0.session.has_messages() {
-                // the next visitor with a cookie gets another page
-                self.0.personal.mark();
-                return Ok(context! { user => (), messages => Vec::<Value>::new() });
-            }
             let user = self.user().await?.cloned();
             let messages = self.0.session.take_messages().await?;
             Ok(context! { user => Serde(user), messages => Serde(messages) })

@@ -1,7 +1,12 @@
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::IpNet;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// Whom a proxy speaks for.
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// How whoever it speaks for came.
+pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +89,7 @@ impl TrustedProxies {
         if !self.trusts(peer) {
             return ClientAddress(peer);
         }
-        ClientAddress(self.hops(headers).last().map_or(peer, |hop| hop.address))
+        ClientAddress(self.farthest(headers).map_or(peer, |hop| hop.address))
     }
 
     /// Whether the client's connection was encrypted: to us, or to a trusted proxy that says so.
@@ -92,29 +97,29 @@ impl TrustedProxies {
         match self.header {
             _ if !self.trusts(peer.address) => peer.link == Link::Encrypted,
             ForwardedBy::XForwarded => says_secure(headers),
-            ForwardedBy::Forwarded => self.hops(headers).last().is_some_and(|hop| hop.is_secure),
+            ForwardedBy::Forwarded => self.farthest(headers).is_some_and(|hop| hop.is_secure),
         }
     }
 
-    /// The way from the nearest proxy to the client: each was written by the one before it, up to the first that no proxy has.
-    fn hops(&self, headers: &HeaderMap) -> Vec<Hop> {
+    /// The first on the way from the nearest proxy to the client that no proxy has: each was written by the one before it.
+    fn farthest(&self, headers: &HeaderMap) -> Option<Hop> {
         let name = match self.header {
-            ForwardedBy::XForwarded => "x-forwarded-for",
-            ForwardedBy::Forwarded => "forwarded",
+            ForwardedBy::XForwarded => X_FORWARDED_FOR,
+            ForwardedBy::Forwarded => header::FORWARDED,
         };
         // bytes: a client may write anything in front of what our proxy adds, and must not take that away with it
-        let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-        let mut hops = Vec::new();
-        for written in lines.iter().flat_map(|line| line.split(|byte| *byte == b',')).rev() {
+        let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        let mut farthest = None;
+        for written in lines.flat_map(|line| line.split(|byte| *byte == b',')).rev() {
             // what cannot be read was not written by our proxy: whoever it spoke for is behind the last address we know
             let Some(hop) = std::str::from_utf8(written).ok().and_then(|written| self.hop(written.trim())) else { break };
             let is_proxy = self.trusts(hop.address);
-            hops.push(hop);
+            farthest = Some(hop);
             if !is_proxy {
                 break;
             }
         }
-        hops
+        farthest
     }
 
     fn hop(&self, written: &str) -> Option<Hop> {
@@ -135,7 +140,7 @@ impl TrustedProxies {
 }
 
 fn says_secure(headers: &HeaderMap) -> bool {
-    let mut protocols = headers.get_all("x-forwarded-proto").iter();
+    let mut protocols = headers.get_all(X_FORWARDED_PROTO).iter();
     let said = protocols.next().is_some_and(|value| value.as_bytes() == b"https");
     // two headers: one of them is the client's
     said && protocols.next().is_none()

@@ -15,6 +15,7 @@ mod settings;
 mod tests;
 
 pub use address::{ClientAddress, ForwardedBy, Link, Peer, TrustedProxies, network};
+pub(crate) use address::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 pub use body::{BodyFault, BodyLimits, Received};
 pub use host::{HostPattern, RequestHost};
 pub use networks::{ListError, Networks};

@@ -191,9 +191,11 @@ impl Access {
         database: &'a Database,
         request: &'a Parts,
     ) -> BoxFuture<'a, Result<Verdict>> {
+        if matches!(self.0, Rule::Public) {
+            return Box::pin(std::future::ready(Ok(Verdict::Allow)));
+        }
         Box::pin(async move {
             match &self.0 {
-                Rule::Public => Ok(Verdict::Allow),
                 Rule::All(rules) => {
                     for rule in rules {
                         let verdict = rule.judge(visitor, database, request).await?;

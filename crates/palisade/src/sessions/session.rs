@@ -233,6 +233,11 @@ impl Session {
         let Some(state) = guard.take() else {
             return Ok(None);
         };
+        // in a place of its own: who has no session shall not make room for it
+        Box::pin(self.settled(state)).await
+    }
+
+    async fn settled(&self, state: State) -> Result<Option<HeaderValue>> {
         let sessions = &self.0.sessions;
         let old_id = self.0.key.as_ref().map(|key| sessions.id(key.expose()));
         match (old_id, state.exists, &state.fate) {

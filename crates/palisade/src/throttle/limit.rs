@@ -120,7 +120,7 @@ impl Throttle {
     pub async fn admit_address(&self, limit: &Limit, client: ClientAddress) -> Outcome {
         let network = network(client.0);
         if self.shared.is_some() {
-            return self.admit(limit, &network).await;
+            return Box::pin(self.admit(limit, &network)).await;
         }
         // in this process nobody reads keys, and the table hashes them under a secret of its own
         let bits = match network {
