@@ -25,6 +25,7 @@ pub fn nonce() -> String {
 }
 
 /// Two nonces. The operating system is asked for those of the next requests of this thread as well: for each one it would cost more than all else that they do.
+/// A process that is copied while it runs, as a snapshot of a machine is, copies them: no secret is made of them.
 pub fn nonces() -> [String; 2] {
     AHEAD.with_borrow_mut(|ahead| std::array::from_fn(|_| base64url(&ahead.next())))
 }

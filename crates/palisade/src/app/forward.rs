@@ -67,8 +67,8 @@ const OF_PROXIES: [&str; 8] = [
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a connection is kept for the next request: less than the 2 seconds after which gunicorn closes it.
 const KEPT: Duration = Duration::from_secs(1);
-/// A connection that had been closed while nobody used it says so within this time; what fails later had begun.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// A connection that had been closed while nobody used it says so within this time, however busy the machine is; what fails later had begun.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Bytes of a body that are waited for here.
 const TAKEN_FIRST: u64 = 64 * 1024;
@@ -115,16 +115,21 @@ impl Forward {
 
     /// A server may close a connection in the moment in which the next request is on its way, and nobody can tell whether it was read. Such a request is sent again if
     /// twice is as good as once ([RFC 9110 section 9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2)); any other one is never sent on a connection that was used before.
-    async fn sent(&self, onward: Request) -> Result<hyper::Response<hyper::body::Incoming>, Error> {
+    async fn sent(&self, mut onward: Request) -> Result<hyper::Response<hyper::body::Incoming>, Error> {
         if !onward.method().is_safe() || !onward.body().is_end_stream() {
             return self.once.request(onward).await;
         }
+        // a length without its bytes, which only code of the site could leave, would make a body of the next visitor's request
+        onward.headers_mut().remove(header::CONTENT_LENGTH);
         let mut again = Request::new(Body::empty());
         (*again.method_mut(), *again.uri_mut()) = (onward.method().clone(), onward.uri().clone());
         again.headers_mut().clone_from(onward.headers());
         let begun = Instant::now();
         match self.kept.request(onward).await {
-            Err(error) if was_closed(&error) && begun.elapsed() < AT_ONCE => self.once.request(again).await,
+            Err(error) if was_closed(&error) && begun.elapsed() < AT_ONCE => {
+                tracing::info!(target: "palisade", upstream = self.authority, path = again.uri().path(), "a connection to the program beside ended without an answer: asked once more");
+                self.once.request(again).await
+            }
             answer => answer,
         }
     }

@@ -101,26 +101,18 @@ impl Service<Request> for Behind {
     }
 }
 
-async fn guard(rule: &RouteRule, mut request: Request, handler: Route) -> Response {
+async fn guard(rule: &RouteRule, mut request: Request, mut handler: Route) -> Response {
     let Some(arrival) = request.extensions_mut().remove::<Arrival>() else {
         return Error::bug("a guarded route was called outside of its site").into_response();
     };
     if rule.extras.is_impersonal {
-        return alike(rule, request, handler).await;
+        let Ok(response) = handler.call(request).await;
+        return response;
     }
     let is_there = rule.extras.only_from.iter().all(|networks| networks.contains(arrival.client.0));
     let Some(cors) = rule.extras.cors.as_ref().filter(|_| is_there) else { return guarded(rule, &arrival, request, handler).await };
     // in a place of its own: few routes have one, and each request would make room for two
     Box::pin(shared(cors, rule, &arrival, request, handler)).await
-}
-
-/// What is there for everybody alike needs no session, no user and no form token.
-async fn alike(rule: &RouteRule, request: Request, mut handler: Route) -> Response {
-    if !rule.has(request.method()) {
-        return undeclared(rule);
-    }
-    let Ok(response) = handler.call(request).await;
-    response
 }
 
 /// For a route that other sites may call.

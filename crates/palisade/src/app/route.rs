@@ -140,6 +140,7 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
 
     /// Files and words of the framework that are there for everybody alike: no session is opened. The handler must be public, change nothing and have no limits.
     pub(super) fn for_everybody_alike(mut self) -> Self {
+        debug_assert!(self.access.to_string() == "everybody" && self.extras.limits.is_empty() && self.extras.only_from.is_empty());
         self.extras.is_impersonal = true;
         self
     }

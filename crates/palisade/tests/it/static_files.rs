@@ -142,6 +142,26 @@ async fn parts_are_counted_in_bytes_of_the_file_itself() {
     assert_eq!((head.header("content-length"), head.body.as_str()), (length.to_string().as_str(), ""));
 }
 
+// F086: nobody asks who wants a file, whatever cookie they bring, and no cookie is set for it
+#[tokio::test]
+async fn files_are_the_same_for_everybody_and_open_no_session() {
+    let site = TestSite::start(site(), &[]).await;
+    let (mut ann, mut forger, mut nobody) = (site.client(), site.client(), site.client());
+    ann.sign_up("ann").await;
+    let key = ann.cookies()["session"].clone();
+    forger.cookies().insert("session".into(), "x".repeat(43));
+    site.site().database().close().await.unwrap();
+    for path in ["/static/site.css", "/health/live"] {
+        let plain = nobody.get(path).await;
+        for client in [&mut ann, &mut forger, &mut nobody] {
+            let answer = client.get(path).await;
+            assert_eq!((answer.status.as_u16(), &answer.body), (200, &plain.body), "{path}");
+            assert!(!answer.headers.contains_key("set-cookie") && !answer.header("vary").contains("Cookie"), "{path}");
+        }
+    }
+    assert_eq!(ann.cookies()["session"], key);
+}
+
 // F004, F086, V13.4.1, V13.4.5
 #[tokio::test]
 async fn nothing_else_is_served() {
