@@ -127,7 +127,7 @@ impl Forward {
         let begun = Instant::now();
         match self.kept.request(onward).await {
             Err(error) if was_closed(&error) && begun.elapsed() < AT_ONCE => {
-                tracing::info!(target: "palisade", upstream = self.authority, path = again.uri().path(), "a connection to the program beside ended without an answer: asked once more");
+                tracing::info!(target: "palisade", upstream = self.authority, "a connection to the program beside ended without an answer: asked once more");
                 self.once.request(again).await
             }
             answer => answer,

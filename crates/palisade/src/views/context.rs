@@ -61,6 +61,9 @@ struct Inner {
     personal: Personal,
 }
 
+/// Bytes of the shortest secret that stands in a path, which Django's links have; an UUID has 36.
+const LEAST_SECRET: usize = 38;
+
 tokio::task_local! {
     /// The id of the request that is answered here.
     static REQUEST: Arc<str>;
@@ -119,6 +122,16 @@ impl RequestContext {
     /// Path and query of the request.
     pub fn path(&self) -> &str {
         &self.0.path
+    }
+
+    /// The path for the log: without the query, and of parts as long as a secret the beginning only, because links in mails hold theirs in the path.
+    pub(crate) fn logged_path(&self) -> String {
+        let path = self.path().split('?').next().unwrap_or_default();
+        let part = |part: &str| match part.len() >= LEAST_SECRET {
+            true => part.chars().take(6).chain(['…']).collect(),
+            false => part.to_owned(),
+        };
+        path.split('/').map(part).collect::<Vec<_>>().join("/")
     }
 
     /// Whether the client is a program that wants `application/problem+json` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).

@@ -45,7 +45,7 @@ pub(crate) async fn failed(context: &RequestContext, response: Response) -> Resp
 
 /// An overload is as it was planned, and every stranger can make one: it is no error.
 fn log(context: &RequestContext, status: StatusCode, cause: &str, is_overload: bool) {
-    let path = context.path().split('?').next().unwrap_or_default();
+    let path = context.logged_path();
     let (id, method) = (context.id(), context.method().as_str());
     if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED && !is_overload {
         tracing::error!(target: "palisade", request = id, status = status.as_u16(), ?method, ?path, ?cause, "request failed");

@@ -210,6 +210,25 @@ async fn a_link_opened_in_a_planted_session_stays_with_its_owner() {
     }
 }
 
+// D21; ASVS 16.2.5: a link that a mail holds is still good when the database is away, and the log of that does not hold it
+#[tokio::test]
+async fn a_link_that_failed_is_not_in_the_log() {
+    let site = TestSite::start(app(), &[BESIDE]).await;
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    ann.submit("/account/reset", "/account/reset", &[("email", "ann@example.org")]).await;
+    let mail = ann.mail_to("ann@example.org").await.unwrap().text;
+    let link = mail.lines().find(|line| line.contains("/account/reset/")).unwrap();
+    let path = &link[link.find("/account/reset/").unwrap()..];
+    let token = path.trim_end_matches('/').rsplit('/').next().unwrap();
+    site.site().database().close().await.unwrap();
+    let answer = site.client().get(path).await;
+    assert!(answer.status.is_server_error(), "{}", answer.status);
+    let logged = answer.events().concat();
+    assert!(logged.contains("/account/reset/") && logged.contains(&format!("{}…", &token[..6])), "{logged}");
+    assert!(palisade::testing::events(token).is_empty(), "{logged}");
+}
+
 /// What a server has read, by request line.
 type Seen = Arc<Mutex<HashMap<String, usize>>>;
 
