@@ -61,7 +61,7 @@ impl MigrationTrait for Tickets {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.drop_table(Table::drop().table("helpdesk_comment").take()).await?;
-        manager.drop_table(Table::drop().table("helpdesk_ticket").to_owned()).await
+        manager.drop_table(Table::drop().table("helpdesk_ticket").take()).await
     }
 }
 

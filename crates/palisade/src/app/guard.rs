@@ -28,6 +28,8 @@ pub(super) struct RouteRule {
     pub(super) access: Access,
     pub(super) declared: Vec<Method>,
     pub(super) is_csrf_checked: bool,
+    /// Nobody asks who they are.
+    pub(super) is_impersonal: bool,
     pub(super) extras: Extras,
 }
 
@@ -48,8 +50,16 @@ pub(super) struct Extras {
     pub(super) cors: Option<Cors>,
     /// Whether browsers send reports there by themselves, which have no token.
     pub(super) takes_reports: bool,
-    /// Whether all get the same answer, so that nobody asks who they are.
+    /// Whether all get the same answer.
     pub(super) is_impersonal: bool,
+}
+
+impl Extras {
+    /// Whether steps 8 to 10 have nothing to do: all get the same answer, and nothing says that some do not get it.
+    pub(super) fn are_for_everybody_alike(&self, access: &Access, declared: &[Method]) -> bool {
+        let is_open = access.is_public() && self.limits.is_empty() && self.only_from.is_empty() && self.cors.is_none();
+        self.is_impersonal && is_open && declared.iter().all(is_safe)
+    }
 }
 
 /// What steps 2 to 6 found out about a request.
@@ -105,7 +115,7 @@ async fn guard(rule: &RouteRule, mut request: Request, mut handler: Route) -> Re
     let Some(arrival) = request.extensions_mut().remove::<Arrival>() else {
         return Error::bug("a guarded route was called outside of its site").into_response();
     };
-    if rule.extras.is_impersonal {
+    if rule.is_impersonal {
         let Ok(response) = handler.call(request).await;
         return response;
     }
@@ -263,12 +273,7 @@ fn csrf_message(refusal: Refusal) -> &'static str {
 
 fn denied(arrival: &Arrival, verdict: Verdict) -> Response {
     let context = &arrival.context;
-    audit_log::record(
-        Event::AccessDenied,
-        Some(arrival.client),
-        context.id(),
-        context.path().split('?').next().unwrap_or_default(),
-    );
+    audit_log::record(Event::AccessDenied, Some(arrival.client), context.id(), &context.logged_path());
     match verdict {
         Verdict::Hide => Error::not_found().into_response(),
         // RFC 9110, 11.6.1: the scheme has no name of its own, the session is a cookie

@@ -138,9 +138,9 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
         self
     }
 
-    /// Files and words of the framework that are there for everybody alike: no session is opened. The handler must be public, change nothing and have no limits.
+    /// Files and words of the framework that are there for everybody alike: no session is opened. Where the route is not public, or has limits or networks of
+    /// its own, this does nothing.
     pub(super) fn for_everybody_alike(mut self) -> Self {
-        debug_assert!(self.access.to_string() == "everybody" && self.extras.limits.is_empty() && self.extras.only_from.is_empty());
         self.extras.is_impersonal = true;
         self
     }
@@ -303,8 +303,9 @@ impl Routes {
     /// The router, every path behind its guard.
     pub(super) fn into_router(self) -> Router {
         self.entries.into_iter().fold(Router::new(), |router, (path, guarded)| {
-            let declared = guarded.handlers.iter().map(|(method, _)| method.clone()).collect();
+            let declared: Vec<Method> = guarded.handlers.iter().map(|(method, _)| method.clone()).collect();
             let rule = RouteRule {
+                is_impersonal: guarded.extras.are_for_everybody_alike(&guarded.access, &declared),
                 access: guarded.access,
                 declared,
                 is_csrf_checked: guarded.without_csrf.is_none(),

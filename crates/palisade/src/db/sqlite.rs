@@ -216,6 +216,12 @@ fn is_undone(rolled_back: &Result<(), Error>) -> bool {
     }
 }
 
+/// Whether a transaction is open that another one cannot begin in, which SQLite says in these words. Any other answer is no proof.
+fn is_open(begun: &Result<(), Error>) -> bool {
+    let error = begun.as_ref().err().and_then(Error::as_database_error);
+    error.is_some_and(|error| error.message().contains("within a transaction"))
+}
+
 impl SqliteTransaction {
     pub(super) async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         let mut writing = self.0.lock().await;
@@ -270,7 +276,7 @@ impl Writing {
         match (&result, self.has_begun) {
             (Ok(_), _) => self.has_begun = true,
             (Err(_), false) => self.lent.is_at_rest = is_undone(&self.run("ROLLBACK").await),
-            (Err(_), true) if self.run("BEGIN").await.is_ok() => return result,
+            (Err(_), true) if !is_open(&self.run("BEGIN").await) => return result,
             (Err(_), true) => {}
         }
         self.is_running = false;

@@ -137,6 +137,10 @@ impl Access {
     }
 
     /// Whether a program can come in with a token.
+    pub(crate) fn is_public(&self) -> bool {
+        matches!(self.0, Rule::Public)
+    }
+
     pub(crate) fn takes_tokens(&self) -> bool {
         match &self.0 {
             Rule::Token(_) => true,
@@ -191,7 +195,7 @@ impl Access {
         database: &'a Database,
         request: &'a Parts,
     ) -> BoxFuture<'a, Result<Verdict>> {
-        if matches!(self.0, Rule::Public) {
+        if self.is_public() {
             return Box::pin(std::future::ready(Ok(Verdict::Allow)));
         }
         Box::pin(async move {

@@ -28,3 +28,12 @@ async fn a_file_that_took_the_place_of_another_is_opened_in_time() {
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[tokio::test]
+async fn only_sqlite_itself_says_that_a_transaction_is_open() {
+    let mut connection = SqliteConnectOptions::new().in_memory(true).connect().await.unwrap();
+    assert!(!is_open(&run(&mut connection, "BEGIN").await));
+    assert!(is_open(&run(&mut connection, "BEGIN").await));
+    assert!(!is_open(&run(&mut connection, "NO STATEMENT").await));
+    assert!(!is_open(&Err(Error::WorkerCrashed)), "who says nothing proves nothing");
+}
