@@ -59,7 +59,7 @@ impl Pool {
     pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
         Ok(match self {
             Self::Sqlite(sqlite) => Transaction::Sqlite(sqlite.begin().await?),
-            Self::Server(server) => Transaction::Server(server.begin().await?),
+            Self::Server(server) => Transaction::Server(begin(server.clone()).await?),
         })
     }
 
@@ -84,6 +84,15 @@ impl Pool {
             Self::Server(server) => server.close_by_ref().await,
         }
     }
+}
+
+/// Runs `BEGIN` to its end, even if the caller is dropped.
+///
+/// The driver counts a transaction as open only once the answer to `BEGIN` has arrived, and rolls back only what it has counted. A future that is dropped in
+/// between would return its connection to the pool inside a transaction.
+async fn begin(server: DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let begun = tokio::spawn(async move { server.begin().await });
+    begun.await.map_err(|error| DbErr::Custom(format!("the task that begins a transaction ended: {error}")))?
 }
 
 impl Transaction {

@@ -31,10 +31,11 @@ pub fn failure(error: &DbErr) -> DbFailure {
 fn is_unavailable(error: &Sqlx) -> bool {
     match error {
         Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::Protocol(_) | Sqlx::PoolTimedOut | Sqlx::PoolClosed | Sqlx::WorkerCrashed => true,
-        // SQLite: busy, locked, input or output failed, cannot open. PostgreSQL: connection exceptions, shutting down, starting.
+        // SQLite: busy, locked, read-only file, input or output failed, disk full, cannot open. PostgreSQL: connection exceptions, read-only
+        // transaction (a standby), out of resources, shutting down, starting.
         Sqlx::Database(error) => error.code().is_some_and(|code| match code.parse::<u32>() {
-            Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 10 | 13 | 14),
-            _ => ["08", "53", "57P"].iter().any(|class| code.starts_with(class)),
+            Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 8 | 10 | 13 | 14),
+            _ => ["08", "25006", "53", "57P"].iter().any(|class| code.starts_with(class)),
         }),
         _ => false,
     }

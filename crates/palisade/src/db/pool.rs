@@ -78,7 +78,8 @@ impl Database {
     async fn postgres(url: &super::url::PostgresUrl, settings: &DatabaseSettings) -> Result<Self, DbErr> {
         let mode = postgres_tls(url);
         let mut write = options(url.expose().to_owned(), settings.write_connections);
-        write.map_sqlx_postgres_opts(move |options| options.ssl_mode(mode));
+        write.map_sqlx_postgres_opts(move |options| options.ssl_mode(mode).options([IDLE_IN_TRANSACTION]));
+        write.map_sqlx_postgres_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(is_at_rest(connection))));
         let read = Self::postgres_reader(url, settings.read_connections);
         let write = sea_orm::Database::connect(write).await?;
         let read = sea_orm::Database::connect(read).await?;
@@ -148,6 +149,26 @@ impl Database {
 fn postgres_tls(url: &super::url::PostgresUrl) -> sqlx::postgres::PgSslMode {
     use sqlx::postgres::PgSslMode;
     if url.is_local() { PgSslMode::Disable } else { PgSslMode::VerifyFull }
+}
+
+/// The server ends a transaction that does nothing for a minute.
+#[cfg(feature = "postgres")]
+const IDLE_IN_TRANSACTION: (&str, &str) = ("idle_in_transaction_session_timeout", "60000");
+
+/// Whether a connection that returns to the pool is outside of a transaction, as the server reports it (`ReadyForQuery`,
+/// [message formats](https://www.postgresql.org/docs/current/protocol-message-formats.html)). One that is not is closed, and the server rolls back.
+#[cfg(feature = "postgres")]
+async fn is_at_rest(connection: &mut sqlx::PgConnection) -> Result<bool, sqlx::Error> {
+    use sqlx::Connection;
+    // an empty statement opens no transaction: if one is open after it, it was open before
+    match connection.begin_with("").await {
+        Err(sqlx::Error::BeginFailed) => Ok(true),
+        Ok(_) | Err(sqlx::Error::InvalidSavePointStatement) => {
+            tracing::error!(target: "palisade", "a connection came back inside a transaction and was closed");
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn options(url: String, connections: u64) -> sea_orm::ConnectOptions {
