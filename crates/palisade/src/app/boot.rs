@@ -15,9 +15,9 @@ use crate::csrf::Csrf;
 use crate::db::Database;
 use crate::db::migrate::Migrations;
 use crate::headers::SecurityHeaders;
-use crate::http::TrustedProxies;
 use crate::http::client::Client;
 use crate::http::cookies::Transport;
+use crate::http::{MemoryBudget, TrustedProxies};
 use crate::mail::{MailError, MailQueue};
 use crate::mfa::Factors;
 use crate::permissions;
@@ -32,6 +32,7 @@ use sea_orm::DbErr;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use tokio_util::task::TaskTracker;
 
 /// A site whose settings are read and whose routes are known, but which touches nothing yet.
 pub struct Prepared {
@@ -247,6 +248,7 @@ impl Prepared {
         let links = links(&settings);
         let mail = Arc::new(mail_queue(&settings, &links, &database, &clock, &ring)?);
         let table = routes.table();
+        let changing_paths = routes.changing_on_read();
         let router = routes.into_router();
         let served = || table.iter().map(|route| route.path.clone()).collect();
         let router = match settings.django.upstream.as_ref().map(|upstream| Forward::new(upstream, served())) {
@@ -308,6 +310,9 @@ impl Prepared {
             began: std::time::Instant::now(),
             open: std::sync::OnceLock::new(),
             has_warned: AtomicBool::new(false),
+            memory: MemoryBudget::new(settings.server.max_held_bytes, settings.server.max_held_bytes_per_address),
+            changes: TaskTracker::new(),
+            changing_paths,
             // with a state, so that the handlers are put together now and not with every request
             router: app.layers.into_iter().fold(router, |router, layer| layer(router)).with_state(()),
             table,
@@ -331,7 +336,7 @@ fn tokens(
 }
 
 fn csrf(settings: &SiteSettings, ring: &KeyRing, transport: Transport) -> Csrf {
-    let csrf = Csrf::new(&settings.csrf, ring.clone(), transport, settings.http.input_limits().form_fields);
+    let csrf = Csrf::new(&settings.csrf, ring.clone(), transport, settings.http.input_limits());
     let django = &settings.django;
     if django.beside { csrf.beside_django(django.csrf_cookie.to_string(), django.csrf_use_sessions) } else { csrf }
 }

@@ -347,7 +347,7 @@ fn social_routes(providers: crate::social::Providers) -> Routes {
     let list = async move |page: Page, visitor: Visitor, user: User| listed.list(page, visitor, user).await;
     Routes::new()
         .route("/account/social/{id}", public().post(leave).limit(limit()))
-        .route("/account/social/{id}/callback", public().get(back).limit(limit()))
+        .route("/account/social/{id}/callback", public().get(back).changing_on_read().limit(limit()))
         .route(
             "/account/social/address",
             public().post(social::address).limit(Limit::new("social", By::Field("email"), "5/h")).limit(limit()),

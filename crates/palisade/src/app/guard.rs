@@ -52,6 +52,8 @@ pub(super) struct Extras {
     pub(super) takes_reports: bool,
     /// Whether all get the same answer.
     pub(super) is_impersonal: bool,
+    /// Whether GET changes something.
+    pub(super) changes_on_read: bool,
 }
 
 impl Extras {
@@ -208,16 +210,21 @@ async fn admitted(
     if rule.access.hides() && judged(rule, arrival, visitor, parts).await? == Verdict::Hide {
         return Err(denied(arrival, Verdict::Hide));
     }
-    let limits = &rule.extras.limits;
-    if !limits.is_empty() {
-        Box::pin(limits::of_route(limits, arrival, visitor, parts)).await?;
-    }
     // here and not in the router: a layer that the site added must not answer what nobody has checked
     if !rule.has(&parts.method) {
         return Err(undeclared(rule));
     }
     let is_exempt = rule.extras.takes_reports && is_report(&parts.headers);
-    if rule.is_csrf_checked && !is_safe(&parts.method) && !is_exempt && !is_call {
+    let is_checked = rule.is_csrf_checked && !is_safe(&parts.method) && !is_exempt && !is_call;
+    // before the limits: what another site makes a browser send counts against nobody who shares its address
+    if is_checked && let Err(refusal) = arrival.site.csrf.check_source(parts, arrival.is_secure) {
+        return Err(forged(arrival, refusal));
+    }
+    let limits = &rule.extras.limits;
+    if !limits.is_empty() {
+        Box::pin(limits::of_route(limits, arrival, visitor, parts)).await?;
+    }
+    if is_checked {
         match Box::pin(arrival.site.csrf.check(parts, body, tokens, arrival.is_secure)).await {
             Ok(Ok(())) => {}
             Ok(Err(refusal)) => return Err(forged(arrival, refusal)),

@@ -3,15 +3,16 @@
 use super::guard::Arrival;
 use crate::audit_log::{self, Event};
 use crate::auth::Visitor;
-use crate::forms::{is_form, pairs};
+use crate::forms::{FormStart, is_form};
 use crate::http::network;
 use crate::throttle::{By, Limit, Outcome, Rate};
 use crate::views::{Error, ErrorKind};
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use std::time::Duration;
+use unicode_normalization::UnicodeNormalization;
 
 /// The limits of the site, by address.
 pub(super) async fn of_site(arrival: &Arrival, is_change: bool) -> Result<(), Response> {
@@ -45,19 +46,26 @@ pub(super) async fn of_fields(limits: &[Limit], arrival: &Arrival, parts: &Parts
     if !is_form(&parts.headers) {
         return Ok(());
     }
-    // the way of the request ends it in time and at its limit
-    let bytes = to_bytes(std::mem::take(body), usize::MAX).await.map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
-    let most = arrival.site.settings.http.input_limits().form_fields;
-    let fields = pairs(&bytes, most).map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
+    let most = arrival.site.settings.http.input_limits();
+    let start = FormStart::read(body, most.form_bytes).await.map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
+    // a field behind padding must not go uncounted
+    if !start.is_whole {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
+    }
+    let fields = start.fields(most.form_fields).map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
     for limit in limits {
         if let By::Field(name) = limit.by()
             && let Some(value) = fields.get(*name)
         {
-            counted(arrival, limit, &format!("field {}", value.trim().to_lowercase())).await?;
+            counted(arrival, limit, &format!("field {}", normalized(value))).await?;
         }
     }
-    *body = Body::from(bytes);
     Ok(())
+}
+
+/// One spelling of what is typed, so that another one is no new start.
+fn normalized(value: &str) -> String {
+    value.trim().nfkc().flat_map(char::to_lowercase).collect()
 }
 
 /// Who sends a request, as a limit sees it.

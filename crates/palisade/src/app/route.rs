@@ -145,6 +145,12 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
         self
     }
 
+    /// Runs GET to its end too, even if the client is gone: it changes something, as the return from an identity provider does.
+    pub(super) fn changing_on_read(mut self) -> Self {
+        self.extras.changes_on_read = true;
+        self
+    }
+
     /// Accepts forged requests on this route: only for callers that use no cookies and prove themselves otherwise.
     ///
     /// # Security
@@ -270,6 +276,12 @@ impl Routes {
     /// The list of routes, read from those that are served.
     pub fn table(&self) -> Vec<RouteInfo> {
         self.entries.iter().flat_map(|(path, guarded)| guarded.table(path)).collect()
+    }
+
+    /// Paths whose GET changes something.
+    pub(super) fn changing_on_read(&self) -> Vec<String> {
+        let all = self.entries.iter().filter(|(_, guarded)| guarded.extras.changes_on_read);
+        all.map(|(path, _)| path.clone()).collect()
     }
 
     /// Every weakened protection.

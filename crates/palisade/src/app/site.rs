@@ -1,14 +1,14 @@
 use super::acme::Challenges;
 use super::lists::BlockLists;
 use super::server::Slots;
-use super::{RouteInfo, SiteSettings};
+use super::{RouteInfo, SiteSettings, spelling};
 use crate::audit_log::{self, Event};
 use crate::auth::Accounts;
 use crate::crypto::KeyRing;
 use crate::csrf::{Csrf, Refusal};
 use crate::db::Database;
 use crate::headers::SecurityHeaders;
-use crate::http::TrustedProxies;
+use crate::http::{MemoryBudget, TrustedProxies};
 use crate::mail::MailQueue;
 use crate::mfa::Factors;
 use crate::sessions::Sessions;
@@ -20,6 +20,7 @@ use http::request::Parts;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+use tokio_util::task::TaskTracker;
 
 /// The site's own page for forged requests.
 pub(super) type CsrfRefusalPage = Arc<dyn Fn(Refusal) -> Response + Send + Sync>;
@@ -57,6 +58,12 @@ pub struct Site {
     pub(super) open: OnceLock<Arc<Slots>>,
     /// Whether it was said that somebody who is no proxy speaks for others.
     pub(super) has_warned: AtomicBool,
+    /// What all requests and answers hold in memory.
+    pub(super) memory: Arc<MemoryBudget>,
+    /// Requests that may change something: each runs to its end, even if its client is gone.
+    pub(super) changes: TaskTracker,
+    /// Paths whose GET changes something, such as the return from an identity provider.
+    pub(super) changing_paths: Vec<String>,
     pub(super) router: Router,
     pub(super) table: Vec<RouteInfo>,
 }
@@ -71,6 +78,19 @@ impl Site {
     /// How many connections are open; none where no server runs.
     pub(super) fn connections(&self) -> usize {
         self.open.get().map_or(0, |slots| slots.taken())
+    }
+
+    /// Whether a GET of this path changes something.
+    pub(super) fn changes_on_read(&self, path: &str) -> bool {
+        self.changing_paths.iter().any(|pattern| spelling::matches(pattern, path))
+    }
+
+    /// Waits for requests that may change something, whose clients may be gone. For tests.
+    #[doc(hidden)]
+    pub async fn changes_ended(&self) {
+        while !self.changes.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
     }
 
     /// The list of routes, read from those that are served.

@@ -24,7 +24,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// Whether a path is one of those of a route such as `/tickets/{id}` or `/files/{*rest}`.
-fn matches(pattern: &str, path: &str) -> bool {
+pub(super) fn matches(pattern: &str, path: &str) -> bool {
     let (mut parts, mut path) = (pattern.split('/'), path.split('/'));
     loop {
         match (parts.next(), path.next()) {

@@ -10,7 +10,8 @@ use crate::audit_log::{self, Event};
 use crate::db::Attached;
 use crate::headers::{PagePolicies, keep_from_caches};
 use crate::http::{
-    BlockMode, BodyFault, BodyLimits, ClientAddress, Link, Peer, Received, RequestHost, X_FORWARDED_FOR, X_FORWARDED_PROTO,
+    BlockMode, BodyFate, BodyFault, BodyLimits, ClientAddress, Link, NoRoom, Peer, Received, RequestHost, SharedReceived,
+    X_FORWARDED_FOR, is_forwarding,
 };
 use crate::views::{self, Error, ErrorKind, RequestContext};
 use axum::body::Body;
@@ -27,42 +28,91 @@ use tower::ServiceExt;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers a request of the connection to `peer`.
+///
+/// A request that may change something is answered in a task of its own: a client that hangs up does not cut the change in two.
 pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let is_http1 = name_host(&mut parts);
-    if !peer.may_forward {
-        for name in [X_FORWARDED_FOR, X_FORWARDED_PROTO, header::FORWARDED] {
-            parts.headers.remove(name);
-        }
-    }
+    warn_of_strange_proxy(&site, peer, &parts.headers);
+    remove_forwarding_headers(&site, peer, &mut parts.headers);
     let has_chunks = parts.headers.contains_key(header::TRANSFER_ENCODING);
     // 2: request id; the shield against panics is around everything that can hold a bug
     let context = RequestContext::new(&parts, site.views.clone());
     // 3: client address
     let client = site.proxies.client(peer.address, &parts.headers);
     let is_secure = peer.link != Link::RedirectsOnly && site.proxies.is_secure(peer, &parts.headers);
-    warn_of_strange_proxy(&site, peer, &parts.headers);
+    let held = match site.memory.admit(client.0) {
+        Ok(held) => held,
+        Err(full) => return without_room(full),
+    };
+    let has_body = !body.is_end_stream();
+    let body = Received::new(body, body_limits(&site, &parts.headers)).counted(held.clone());
+    let fate = body.fate();
+    let body = SharedReceived::new(body);
+    let rest = body.clone();
+    let runs_to_end = !crate::csrf::is_safe(&parts.method) || site.changes_on_read(parts.uri.path());
     let arrival = Arrival { site: site.clone(), context: context.clone(), client, is_secure };
-    let answered = pin!(async {
-        // pinned where it is made, here and below: a future that is handed on is moved, and this one is large
-        let mut admitted = pin!(async {
-            match gate(&arrival, &mut parts, peer.link).await {
-                Err(refusal) => refusal,
-                Ok(()) => {
-                    parts.extensions.insert(arrival);
-                    parts.extensions.insert(context.clone());
-                    parts.extensions.insert(client);
-                    parts.extensions.insert(Attached(site.database.clone()));
-                    health::attach(&site, &mut parts);
-                    handled(&site, Request::from_parts(parts, body)).await
-                }
+    let admission = Admission { link: peer.link, has_body, fate };
+    let answering = answered(arrival, parts, body, admission);
+    let mut response = match runs_to_end {
+        true => run_to_end(&site, context.during(answering)).await,
+        false => context.during(answering).await,
+    };
+    response.extensions_mut().insert(held);
+    if is_http1 { close_where_due(response, has_chunks || (has_body && !rest.drain())) } else { response }
+}
+
+/// What a request brings along beside its head and its body.
+struct Admission {
+    link: Link,
+    has_body: bool,
+    fate: BodyFate,
+}
+
+/// Steps 4 to 11, and the way out.
+async fn answered(arrival: Arrival, mut parts: Parts, body: SharedReceived, admission: Admission) -> Response {
+    let Arrival { site, context, is_secure, .. } = arrival.clone();
+    // pinned where it is made: a future that is handed on is moved, and this one is large
+    let mut admitted = pin!(async {
+        match gate(&arrival, &mut parts, admission.link).await {
+            Err(refusal) => refusal,
+            Ok(()) => {
+                parts.extensions.insert(arrival.client);
+                parts.extensions.insert(arrival.context.clone());
+                parts.extensions.insert(Attached(arrival.site.database.clone()));
+                health::attach(&arrival.site, &mut parts);
+                let site = arrival.site.clone();
+                parts.extensions.insert(arrival);
+                handled(&site, parts, body, &admission).await
             }
-        });
-        // the site's own code decides about challenges: it may hold a bug as a handler may
-        leave(&site, &context, is_secure, shield::shielded(admitted.as_mut()).await).await
+        }
     });
-    let response = context.during(answered).await;
-    if is_http1 { closed_where_due(response, has_chunks) } else { response }
+    // the site's own code decides about challenges: it may hold a bug as a handler may
+    leave(&site, &context, is_secure, shield::shielded(admitted.as_mut()).await).await
+}
+
+/// Answers in a task that is not dropped with the connection. The stop of the server waits for it.
+async fn run_to_end(site: &Site, answering: impl Future<Output = Response> + Send + 'static) -> Response {
+    let response = site.changes.spawn(answering).await;
+    response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// There is no memory for a page.
+fn without_room(full: NoRoom) -> Response {
+    let status = match full {
+        NoRoom::Client => StatusCode::TOO_MANY_REQUESTS,
+        NoRoom::Site => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    tracing::warn!(target: "palisade", status = status.as_u16(), "a request was refused: there was no memory left for it");
+    (status, [(header::RETRY_AFTER, HeaderValue::from_static("5"))]).into_response()
+}
+
+/// Handlers, extractors and layers believe these headers: only what a trusted proxy writes into the one that the settings name reaches them.
+fn remove_forwarding_headers(site: &Site, peer: Peer, headers: &mut HeaderMap) {
+    let is_proxy = peer.may_forward && site.proxies.trusts(peer.address);
+    let is_kept = |name: &HeaderName| is_proxy && site.proxies.reads(name);
+    let doubtful: Vec<HeaderName> = headers.keys().filter(|name| is_forwarding(name) && !is_kept(name)).cloned().collect();
+    doubtful.iter().for_each(|name| drop(headers.remove(name)));
 }
 
 /// HTTP/2 names the host in `:authority` ([RFC 9113 section 8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1)): from here on all requests
@@ -78,16 +128,16 @@ fn name_host(parts: &mut Parts) -> bool {
     false
 }
 
-/// Where the rest of a request may still be on its way, nothing that follows can be trusted to be one. Nor can it after chunks, which no browser
-/// sends and proxies have disagreed about.
-fn closed_where_due(mut response: Response, has_chunks: bool) -> Response {
+/// Where the rest of a request may still be on its way, nothing that follows can be trusted to be a request. Nor can it after chunks, which no browser
+/// sends and proxies have disagreed about. The client is told, so that it sends the next request on another connection.
+fn close_where_due(mut response: Response, is_doubtful: bool) -> Response {
     let closes = [
         StatusCode::REQUEST_TIMEOUT,
         StatusCode::PAYLOAD_TOO_LARGE,
         StatusCode::URI_TOO_LONG,
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     ];
-    if has_chunks || closes.contains(&response.status()) {
+    if is_doubtful || closes.contains(&response.status()) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -96,7 +146,7 @@ fn closed_where_due(mut response: Response, has_chunks: bool) -> Response {
 /// Either a proxy is not configured, and then all visitors are one client; or somebody tries to be somebody else. Said once: it may be input.
 fn warn_of_strange_proxy(site: &Site, peer: Peer, headers: &HeaderMap) {
     let speaks = || headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(header::FORWARDED);
-    let is_news = !site.proxies.trusts(peer.address) && !site.has_warned.load(Ordering::Relaxed);
+    let is_news = peer.may_forward && !site.proxies.trusts(peer.address) && !site.has_warned.load(Ordering::Relaxed);
     if is_news && speaks() && !site.has_warned.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             target: "palisade", peer = %peer.address,
@@ -131,7 +181,7 @@ fn allowed_host(arrival: &Arrival, parts: &Parts) -> Result<RequestHost, Respons
     })
 }
 
-fn known_method_and_path(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
+fn known_method_and_path(arrival: &Arrival, parts: &mut Parts) -> Result<(), Response> {
     const KNOWN: [Method; 7] =
         [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
     if !KNOWN.contains(&parts.method) {
@@ -147,10 +197,20 @@ fn known_method_and_path(arrival: &Arrival, parts: &Parts) -> Result<(), Respons
     if target.len() as u64 > arrival.site.settings.http.max_url_bytes {
         return Err(StatusCode::URI_TOO_LONG.into_response());
     }
+    if is_websocket(&parts.headers) {
+        return Err((StatusCode::NOT_IMPLEMENTED, "WebSockets are not served by this version of Palisade.").into_response());
+    }
+    // an upgrade that is accepted here would end in nothing: the connection is served as HTTP to its end
+    parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
     let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8();
     let is_fine =
         path.is_ok_and(|path| path.starts_with('/') && !path.contains(['\0', '\\']) && !path.contains("//") && !has_dots(&path));
     if is_fine { Ok(()) } else { Err(Error::new(ErrorKind::BadRequest, "This address cannot be understood.").into_response()) }
+}
+
+/// Whether the client asks to speak another protocol on this connection ([RFC 6455 section 4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)).
+fn is_websocket(headers: &HeaderMap) -> bool {
+    headers.get_all(header::UPGRADE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// `.` and `..` as parts of a path: browsers remove them, so whoever sends them is trying something.
@@ -199,26 +259,23 @@ async fn welcome(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
 }
 
 /// The router behind the shield and the clock, with a body that ends in time and at its limit.
-async fn handled(site: &Site, request: Request) -> Response {
-    let limits = body_limits(site, request.headers());
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+async fn handled(site: &Site, parts: Parts, body: SharedReceived, admission: &Admission) -> Response {
+    let limits = body_limits(site, &parts.headers);
+    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limits.bytes) {
         return at_fault(BodyFault::TooLarge);
     }
-    let (parts, body) = request.into_parts();
-    let body = Received::new(body, limits);
-    let fate = body.fate();
-    let body = if body.is_end_stream() { Body::empty() } else { Body::new(body) };
-    let has_body = !body.is_end_stream();
+    let body = if admission.has_body { Body::new(body) } else { Body::empty() };
     let mut request = Request::from_parts(parts, body);
-    if has_body {
-        // it ends by itself
-        DefaultBodyLimit::disable().apply(&mut request);
+    if admission.has_body {
+        // for what layers make of the body, such as one that decompresses it: they run after the limit of what was sent
+        let most = usize::try_from(limits.bytes).unwrap_or(usize::MAX);
+        DefaultBodyLimit::max(most).apply(&mut request);
     }
     let mut routed = pin!(async { site.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}) });
     let clock = site.settings.http.response_timeout_secs.duration();
     let answered = tokio::time::timeout(clock, shield::shielded(routed.as_mut())).await;
-    match (answered, fate.fault()) {
+    match (answered, admission.fate.fault()) {
         // whatever the handler made of it
         (Ok(response), Some(fault)) if response.status().is_client_error() || response.status().is_server_error() => {
             at_fault(fault)
@@ -244,6 +301,7 @@ fn at_fault(fault: BodyFault) -> Response {
     match fault {
         BodyFault::TooLarge => Error::new(ErrorKind::TooLarge, "That was more than this site accepts.").into_response(),
         BodyFault::TooSlow => StatusCode::REQUEST_TIMEOUT.into_response(),
+        BodyFault::NoRoom => Error::new(ErrorKind::Busy, "This site is busy. Please try again in a few seconds.").into_response(),
     }
 }
 

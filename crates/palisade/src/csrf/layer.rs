@@ -1,9 +1,9 @@
-use super::policy::{Evidence, Refusal, is_safe, judge, judge_source};
+use super::policy::{Evidence, Refusal, judge, judge_source};
 use super::{CsrfSecret, CsrfSettings};
-use crate::forms::{RawError, is_form, pairs};
+use crate::forms::{FormStart, RawError, is_form};
 use crate::http::cookies::{Cookie, SameSite, Transport};
-use crate::http::{BodyFault, OriginPattern};
-use axum::body::{Body, to_bytes};
+use crate::http::{BodyFault, InputLimits, OriginPattern};
+use axum::body::Body;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use palisade_crypto::{KeyRing, Secret, random};
@@ -18,6 +18,8 @@ pub struct Csrf {
     keeper: Keeper,
     /// Most fields of a form.
     max_fields: usize,
+    /// Bytes of a form in which its token is looked for.
+    max_form_bytes: usize,
 }
 
 /// Who keeps the secret of a visitor's tokens.
@@ -49,10 +51,11 @@ pub(crate) type Checked = Result<Result<(), Refusal>, StatusCode>;
 
 impl Csrf {
     /// The checks of a site.
-    pub fn new(settings: &CsrfSettings, ring: KeyRing, transport: Transport, max_fields: usize) -> Self {
+    pub fn new(settings: &CsrfSettings, ring: KeyRing, transport: Transport, limits: InputLimits) -> Self {
         let transport = if settings.cookie_secure { transport } else { Transport::Plain };
         let cookie = Cookie { name: "forms", transport, same_site: SameSite::Lax, max_age_secs: None };
-        Self { ring, trusted: settings.trusted_origins.clone(), cookie, keeper: Keeper::Site, max_fields }
+        let (max_fields, max_form_bytes) = (limits.form_fields, limits.form_bytes);
+        Self { ring, trusted: settings.trusted_origins.clone(), cookie, keeper: Keeper::Site, max_fields, max_form_bytes }
     }
 
     /// The same checks, of tokens whose secret Django keeps: what one side wrote into a form, the other one reads.
@@ -98,15 +101,16 @@ impl Csrf {
         tokens.new_cookie.get().filter(|_| self.asks_session()).map(|secret| secret.expose().as_str())
     }
 
-    /// Whether a request may change something, or why not. A form's body is read for its token, within the site's limits.
+    /// Whether a request that changes something comes from this site, by its headers alone: a forged request costs nothing to refuse.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub(crate) fn check_source(&self, parts: &Parts, is_secure: bool) -> Result<(), Refusal> {
+        judge_source(&self.evidence(parts, &[], None, is_secure))
+    }
+
+    /// Whether a request may change something, or why not. The beginning of a form's body is read for its token.
     pub(crate) async fn check(&self, parts: &Parts, body: &mut Body, tokens: &FormTokens, is_secure: bool) -> Checked {
-        if is_safe(&parts.method) {
-            return Ok(Ok(()));
-        }
-        // where it came from needs no body: a forged request costs nothing to refuse
-        if let Err(refusal) = judge_source(&self.evidence(parts, &[], None, is_secure)) {
-            return Ok(Err(refusal));
-        }
         let form_token = self.form_token(parts, body).await?;
         let secrets = tokens.secrets();
         let verdict = judge(&self.evidence(parts, &secrets, form_token.as_deref(), is_secure));
@@ -142,15 +146,16 @@ impl Csrf {
         if !is_form(&parts.headers) {
             return Ok(None);
         }
-        // the way of the request ends it in time and at its limit
-        let bytes = to_bytes(std::mem::take(body), usize::MAX).await.map_err(|error| fault_or_broken(&error))?;
-        let fields = pairs(&bytes, self.max_fields).map_err(|error| match error {
+        let start = FormStart::read(body, self.max_form_bytes).await.map_err(|error| fault_or_broken(&error))?;
+        let fields = start.fields(self.max_fields).map_err(|error| match error {
             RawError::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         })?;
-        let token = fields.get("csrfmiddlewaretoken").cloned();
-        *body = Body::from(bytes);
-        Ok(token)
+        match fields.get("csrfmiddlewaretoken") {
+            // pages have the token in front: without one, no more than this is read of anybody's form
+            None if !start.is_whole && !parts.headers.contains_key("x-csrftoken") => Err(StatusCode::PAYLOAD_TOO_LARGE),
+            token => Ok(token.cloned()),
+        }
     }
 }
 
@@ -161,6 +166,7 @@ fn fault_or_broken(error: &axum::Error) -> StatusCode {
         match error.downcast_ref() {
             Some(BodyFault::TooLarge) => return StatusCode::PAYLOAD_TOO_LARGE,
             Some(BodyFault::TooSlow) => return StatusCode::REQUEST_TIMEOUT,
+            Some(BodyFault::NoRoom) => return StatusCode::SERVICE_UNAVAILABLE,
             None => {}
         }
         cause = error.source();

@@ -1,12 +1,14 @@
 use super::input::{Input, Pairs, RawError, pairs};
 use super::json::limits;
-use super::{FieldSpec, Fields};
+use super::{FieldSpec, Fields, most_bytes};
 use crate::views::{Error, ErrorKind, Page, RequestContext, Result};
-use axum::body::Bytes;
+use axum::RequestExt;
+use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::LengthLimitError;
 use palisade_template::{Value, context};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -128,8 +130,9 @@ impl Refill {
 fn shown(fields: &[FieldSpec], typed: &Pairs, errors: &BTreeMap<&'static str, Vec<String>>, general: &[String]) -> Value {
     let shown = |spec: &FieldSpec| {
         let shape = spec.shape;
-        // a password is never sent back
-        let value = if shape.kind == "password" { "" } else { typed.get(spec.name).map_or("", String::as_str) };
+        // a password is never sent back, and nothing comes back longer than its field: one request must not make an answer of megabytes
+        let value =
+            if shape.kind == "password" { "" } else { typed.get(spec.name).map_or("", |typed| beginning(typed, shape.max_length)) };
         let option = |(value, label): &(&str, &str)| context! { value => *value, label => *label };
         context! {
             name => spec.name, label => spec.label, help => spec.help, kind => shape.kind, value, max_length => shape.max_length,
@@ -139,6 +142,11 @@ fn shown(fields: &[FieldSpec], typed: &Pairs, errors: &BTreeMap<&'static str, Ve
         }
     };
     context! { fields => fields.iter().map(shown).collect::<Vec<_>>(), errors => general.to_vec() }
+}
+
+/// At most so many characters.
+fn beginning(text: &str, most: usize) -> &str {
+    text.char_indices().nth(most).map_or(text, |(end, _)| &text[..end])
 }
 
 /// A password that is chosen, not remembered, must not be filled in by the browser; a login name may be.
@@ -159,10 +167,10 @@ const OWN_FIELDS: [&str; 1] = ["csrfmiddlewaretoken"];
 impl<S: Send + Sync, T: Fields> FromRequest<S> for Form<T> {
     type Rejection = Error;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self> {
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
         let page = request.extensions().get::<RequestContext>().cloned().map(Page::new);
         let page = page.ok_or_else(|| Error::bug("there is no request context: routes must be served by App"))?;
-        let (typed, unreadable) = match read::<S, T>(request, state).await {
+        let (typed, unreadable) = match read::<T>(request).await {
             Ok(typed) => (typed, None),
             Err(error) => (Pairs::new(), Some(error)),
         };
@@ -173,19 +181,43 @@ impl<S: Send + Sync, T: Fields> FromRequest<S> for Form<T> {
     }
 }
 
-async fn read<S: Send + Sync, T: Fields>(request: Request, state: &S) -> Result<Pairs> {
+async fn read<T: Fields>(request: Request) -> Result<Pairs> {
     if !is_form(request.headers()) {
         return Err(Error::new(ErrorKind::UnsupportedType, "This page reads forms only."));
     }
-    let most = limits(&request)?.form_fields;
-    let body = Bytes::from_request(request, state).await;
-    let body = body.map_err(|_| Error::new(ErrorKind::BadRequest, "The form did not arrive whole."))?;
-    let typed = pairs(&body, most).map_err(unreadable)?;
+    let limits = limits(&request)?;
+    let most = most_bytes(T::FIELDS).max(limits.form_bytes);
+    if request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| is_more(length, most)) {
+        return Err(too_long());
+    }
+    // the limit of the body holds as well
+    let body = to_bytes(request.with_limited_body().into_body(), most).await.map_err(|error| incomplete(&error))?;
+    let typed = pairs(&body, limits.form_fields).map_err(unreadable)?;
     let is_known = |name: &str| OWN_FIELDS.contains(&name) || T::FIELDS.iter().any(|field| field.name == name);
     match typed.keys().find(|name| !is_known(name)) {
         Some(_) => Err(Error::new(ErrorKind::BadRequest, "The form has a field that is not known here.")),
         None => Ok(typed),
     }
+}
+
+fn is_more(length: &HeaderValue, most: usize) -> bool {
+    length.to_str().ok().and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > most)
+}
+
+fn too_long() -> Error {
+    Error::new(ErrorKind::TooLarge, "The form is longer than its fields can be.")
+}
+
+/// Too long, or cut off.
+fn incomplete(error: &axum::Error) -> Error {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return too_long();
+        }
+        cause = error.source();
+    }
+    Error::new(ErrorKind::BadRequest, "The form did not arrive whole.")
 }
 
 /// Whether the body is a form that was not made of parts.

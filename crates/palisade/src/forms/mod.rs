@@ -29,6 +29,7 @@ mod fields;
 mod input;
 mod json;
 mod multipart;
+mod start;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,7 @@ pub use fields::{Email, Line, Number, Password, Text, Token, Username};
 pub use input::{Input, Pairs, RawError, pairs};
 pub use json::Json;
 pub use multipart::{Multipart, Part};
+pub(crate) use start::FormStart;
 
 /// A struct that is read from a form: derive it.
 pub trait Fields: Sized + Send {
@@ -119,6 +121,11 @@ impl Shape {
     pub(crate) const fn of(kind: &'static str, max_length: usize) -> Self {
         Self { kind, max_length, is_required: true, autocomplete: "", options: &[] }
     }
+}
+
+/// Bytes that a form with these fields can have: each character may take four bytes, and each byte three in its encoding.
+pub(crate) fn most_bytes(fields: &[FieldSpec]) -> usize {
+    fields.iter().map(|field| field.name.len() + 2 + field.shape.max_length.saturating_mul(4 * 3)).fold(1024, usize::saturating_add)
 }
 
 impl<T: Choice> Field for T {

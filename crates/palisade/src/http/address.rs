@@ -8,6 +8,26 @@ pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwar
 /// How whoever it speaks for came.
 pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// Whether a header is one in which proxies describe the client's request. From anybody else it is the client's invention, and many extractors and layers believe it.
+pub(crate) fn is_forwarding(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("x-forwarded") || FORWARDING.contains(&name)
+}
+
+const FORWARDING: [&str; 11] = [
+    "forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-url",
+    "x-original-host",
+    "x-rewrite-url",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "via",
+];
+
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
@@ -81,6 +101,14 @@ impl TrustedProxies {
     /// Whether this is one of the proxies.
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address.to_canonical()))
+    }
+
+    /// Whether this is a header that the proxies write.
+    pub(crate) fn reads(&self, name: &HeaderName) -> bool {
+        match self.header {
+            ForwardedBy::XForwarded => *name == X_FORWARDED_FOR || *name == X_FORWARDED_PROTO,
+            ForwardedBy::Forwarded => *name == header::FORWARDED,
+        }
     }
 
     /// The rightmost address of the way that no trusted proxy has; the peer itself unless it is one.

@@ -1,11 +1,12 @@
+use super::Held;
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -29,11 +30,16 @@ pub enum BodyFault {
     TooLarge = 1,
     /// Slower than is accepted.
     TooSlow = 2,
+    /// There was no memory left for it.
+    NoRoom = 3,
 }
 
 /// What happened to a body, for whoever answers: handlers that read it may report it as something else.
 #[derive(Debug, Clone, Default)]
 pub struct BodyFate(Arc<AtomicU8>);
+
+/// Set in a [`BodyFate`] once the body was read to its end.
+const READ: u8 = 0x80;
 
 /// The body of a request, which ends in time and at its limit.
 pub struct Received {
@@ -45,6 +51,7 @@ pub struct Received {
     /// Made when there is something to wait for.
     clock: Option<Pin<Box<Sleep>>>,
     fate: BodyFate,
+    held: Option<Arc<Held>>,
 }
 
 impl BodyFate {
@@ -53,15 +60,28 @@ impl BodyFate {
         match self.0.load(Ordering::Relaxed) {
             1 => Some(BodyFault::TooLarge),
             2 => Some(BodyFault::TooSlow),
+            3 => Some(BodyFault::NoRoom),
             _ => None,
         }
+    }
+
+    /// Whether it was read to its end.
+    pub fn was_read(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == READ
     }
 }
 
 impl Received {
     /// A body within limits.
     pub fn new(body: Body, limits: BodyLimits) -> Self {
-        Self { body, limits, since: None, taken: 0, clock: None, fate: BodyFate::default() }
+        Self { body, limits, since: None, taken: 0, clock: None, fate: BodyFate::default(), held: None }
+    }
+
+    /// The same, whose bytes count for what its request holds.
+    #[must_use]
+    pub fn counted(mut self, held: Arc<Held>) -> Self {
+        self.held = Some(held);
+        self
     }
 
     /// What becomes of it.
@@ -74,6 +94,25 @@ impl Received {
         Poll::Ready(Some(Err(axum::Error::new(fault))))
     }
 
+    /// A body whose length is known is not always asked for its end.
+    fn note_end(&self) {
+        if self.body.is_end_stream() {
+            self.fate.0.store(READ, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits for more, and for memory for it, until the time for it is over.
+    fn wait(&mut self, context: &mut Context<'_>, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let deadline = self.deadline();
+        let is_late = Instant::now() >= deadline;
+        // nobody says when there is memory again
+        let next = if fault == BodyFault::NoRoom { deadline.min(Instant::now() + ROOM_AFTER) } else { deadline };
+        let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(next)));
+        clock.as_mut().reset(next);
+        let is_over = clock.as_mut().poll(context).is_ready();
+        if is_late || (is_over && fault != BodyFault::NoRoom) { self.fails(fault) } else { Poll::Pending }
+    }
+
     /// By when more must have come.
     fn deadline(&mut self) -> Instant {
         let earned = Duration::from_secs(self.taken / self.limits.rate.max(1));
@@ -81,24 +120,37 @@ impl Received {
     }
 }
 
+/// Time between two looks for memory.
+const ROOM_AFTER: Duration = Duration::from_millis(50);
+
 impl HttpBody for Received {
     type Data = Bytes;
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.held.as_ref().is_some_and(|held| held.room().is_err()) {
+            return self.wait(context, BodyFault::NoRoom);
+        }
         let polled = Pin::new(&mut self.body).poll_frame(context);
         match &polled {
-            Poll::Pending => {
-                let deadline = self.deadline();
-                let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-                clock.as_mut().reset(deadline);
-                if clock.as_mut().poll(context).is_ready() { self.fails(BodyFault::TooSlow) } else { Poll::Pending }
-            }
+            Poll::Pending => self.wait(context, BodyFault::TooSlow),
             Poll::Ready(Some(Ok(frame))) => {
-                self.taken += frame.data_ref().map_or(0, |data| data.len() as u64);
-                if self.taken > self.limits.bytes { self.fails(BodyFault::TooLarge) } else { polled }
+                let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.taken += bytes;
+                if let Some(held) = &self.held {
+                    held.receive(bytes);
+                }
+                if self.taken > self.limits.bytes {
+                    return self.fails(BodyFault::TooLarge);
+                }
+                self.note_end();
+                polled
             }
-            Poll::Ready(_) => polled,
+            Poll::Ready(None) => {
+                self.fate.0.store(READ, Ordering::Relaxed);
+                polled
+            }
+            Poll::Ready(Some(Err(_))) => polled,
         }
     }
 
@@ -111,11 +163,63 @@ impl HttpBody for Received {
     }
 }
 
+/// The body of a request, and a way to what its handler left of it.
+#[derive(Clone)]
+pub struct SharedReceived(Arc<Mutex<Received>>);
+
+impl SharedReceived {
+    /// A body that may be left unread.
+    pub fn new(body: Received) -> Self {
+        Self(Arc::new(Mutex::new(body)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Received> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Throws away what has arrived and was not read, and says whether that was the end.
+    pub fn drain(&self) -> bool {
+        let (mut body, mut left) = (self.lock(), MOST_DRAINED);
+        let mut context = Context::from_waker(Waker::noop());
+        while !body.fate.was_read() {
+            match Pin::new(&mut *body).poll_frame(&mut context) {
+                Poll::Ready(Some(Ok(frame))) => left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len)),
+                Poll::Ready(None) => {}
+                Poll::Ready(Some(Err(_))) | Poll::Pending => return false,
+            }
+            if left == 0 {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+const MOST_DRAINED: usize = 64 * 1024;
+
+impl HttpBody for SharedReceived {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut *self.lock()).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.lock().is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.lock().size_hint()
+    }
+}
+
 impl fmt::Display for BodyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLarge => "the body is longer than this site accepts",
             Self::TooSlow => "the body came too slowly",
+            Self::NoRoom => "there was no memory for the body",
         })
     }
 }

@@ -45,6 +45,8 @@ section! {
         block_mode: BlockMode = |_| BlockMode::Block;
         /// Most bytes of a request's body
         max_body_bytes: u64 = |_| 2_621_440;
+        /// Most bytes of a form that are read to find its token; a form whose fields can hold more takes what they can hold
+        max_form_bytes: u64 = |_| 65_536;
         /// Most bytes of a body of JSON
         max_json_bytes: u64 = |_| 1_048_576;
         /// Most levels of lists and objects within each other in a body of JSON
@@ -69,6 +71,8 @@ pub struct InputLimits {
     pub json_depth: usize,
     /// Fields of a form.
     pub form_fields: usize,
+    /// Bytes of a form whose fields are short.
+    pub form_bytes: usize,
     /// Parts of a form of parts.
     pub parts: usize,
 }
@@ -77,7 +81,12 @@ impl HttpSettings {
     /// What is read of a body at the most.
     pub(crate) fn input_limits(&self) -> InputLimits {
         let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-        InputLimits { json_depth: size(self.max_json_depth), form_fields: size(self.max_form_fields), parts: size(self.max_parts) }
+        InputLimits {
+            json_depth: size(self.max_json_depth),
+            form_fields: size(self.max_form_fields),
+            form_bytes: size(self.max_form_bytes.min(self.max_body_bytes)),
+            parts: size(self.max_parts),
+        }
     }
 }
 

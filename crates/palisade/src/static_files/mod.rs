@@ -17,6 +17,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use serve::SharedBody;
 pub use store::Store;
 
 /// Where static files are.

@@ -45,8 +45,13 @@ fn answer(file: &File, named: Named, headers: &HeaderMap) -> Response {
         return response;
     }
     describe(response.headers_mut(), file, variant, named);
+    response.extensions_mut().insert(SharedBody);
     response
 }
+
+/// Marks an answer whose body is in memory once, for all clients.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SharedBody;
 
 fn describe(headers: &mut HeaderMap, file: &File, variant: &Variant, named: Named) {
     headers.insert(CONTENT_TYPE, file.content_type.clone());

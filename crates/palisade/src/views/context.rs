@@ -77,7 +77,7 @@ pub(crate) fn current_request() -> Option<Arc<str>> {
 impl RequestContext {
     /// What is logged meanwhile belongs to this request. (A span for each request would do the same, at eight percent of
     /// a request with a query.)
-    pub(crate) fn during<F: Future>(&self, work: F) -> impl Future<Output = F::Output> {
+    pub(crate) fn during<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         REQUEST.scope(self.0.id.clone(), work)
     }
 

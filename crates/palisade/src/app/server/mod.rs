@@ -23,7 +23,8 @@ pub use tls::TlsError;
 
 use super::acme::ACME_TLS;
 use super::{Site, SiteSettings, way};
-use crate::http::{Link, Peer};
+use crate::http::{Held, Link, Peer};
+use crate::static_files::SharedBody;
 use axum::body::Body;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
@@ -165,8 +166,11 @@ impl Server {
         if let Some(watching) = watching {
             watching.abort();
         }
-        let drained = timeout(shared.site.settings.server.drain_secs.duration(), graceful.shutdown()).await;
-        Stopped { cut_off: if drained.is_err() { shared.slots.taken() } else { 0 } }
+        let changes = &shared.site.changes;
+        changes.close();
+        let drained = async { tokio::join!(graceful.shutdown(), changes.wait()) };
+        let drained = timeout(shared.site.settings.server.drain_secs.duration(), drained).await;
+        Stopped { cut_off: if drained.is_err() { shared.slots.taken().max(changes.len()) } else { 0 } }
     }
 }
 
@@ -299,8 +303,11 @@ impl Shared {
     ) -> Result<Response<Answer>, Infallible> {
         let answering = pulse.begin();
         let piece = (request.version() == Version::HTTP_2).then_some(PIECE);
-        let response = way::answer(self.site.clone(), peer, request.map(Body::new)).await;
-        Ok(response.map(|body| answering.answered(body, piece)))
+        let mut response = way::answer(self.site.clone(), peer, request.map(Body::new)).await;
+        let held = response.extensions_mut().remove::<Arc<Held>>();
+        // files are in memory once, however many answers there are
+        let held = held.filter(|_| response.extensions().get::<SharedBody>().is_none());
+        Ok(response.map(|body| answering.answered(body, piece, held)))
     }
 }
 

@@ -75,8 +75,8 @@ pub(super) struct Answering(Open);
 
 impl Answering {
     /// The answer is there. Over HTTP/2 its pieces have at most so many bytes.
-    pub(super) fn answered(self, body: Body, piece: Option<usize>) -> Answer {
-        Answer { body, rest: Bytes::new(), piece, open: self.0 }
+    pub(super) fn answered(self, body: Body, piece: Option<usize>, memory: Option<Arc<crate::http::Held>>) -> Answer {
+        Answer { body, rest: Bytes::new(), piece, memory, open: self.0 }
     }
 }
 
@@ -86,13 +86,28 @@ pub(super) struct Answer {
     /// What did not fit into a piece.
     rest: Bytes,
     piece: Option<usize>,
+    /// What the request and its answer hold.
+    memory: Option<Arc<crate::http::Held>>,
     open: Open,
 }
 
 /// A piece of an answer, which is gone when the client took it.
 pub(super) struct Held {
     bytes: Bytes,
+    _counted: Option<Counted>,
     _until_taken: Taken,
+}
+
+/// Bytes of a piece that count for what its answer holds.
+struct Counted {
+    memory: Arc<crate::http::Held>,
+    bytes: u64,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.memory.give_back(self.bytes);
+    }
 }
 
 /// What shows that a piece waits. HTTP/1 sees in writes for how long.
@@ -109,11 +124,24 @@ struct Noted {
 impl Answer {
     fn piece(&mut self, mut bytes: Bytes) -> Held {
         let pulse = &self.open.0;
-        let Some(piece) = self.piece else { return Held { bytes, _until_taken: Taken::Counted { _open: Open::new(pulse) } } };
-        if bytes.len() > piece {
+        if let Some(piece) = self.piece.filter(|piece| bytes.len() > *piece) {
             self.rest = bytes.split_off(piece);
         }
-        Held { bytes, _until_taken: Taken::Since { _noted: pulse.hold() } }
+        let until_taken = match self.piece {
+            Some(_) => Taken::Since { _noted: pulse.hold() },
+            None => Taken::Counted { _open: Open::new(pulse) },
+        };
+        // what was counted as a whole when it came is given back piece by piece
+        let counted = |memory: &Arc<crate::http::Held>| Counted { memory: memory.clone(), bytes: bytes.len() as u64 };
+        let _counted = self.memory.as_ref().map(counted);
+        Held { bytes, _counted, _until_taken: until_taken }
+    }
+
+    fn received(&mut self, bytes: Bytes) -> Held {
+        if let Some(memory) = &self.memory {
+            memory.add(bytes.len() as u64);
+        }
+        self.piece(bytes)
     }
 }
 
@@ -127,7 +155,7 @@ impl HttpBody for Answer {
             return Poll::Ready(Some(Ok(Frame::data(self.piece(rest)))));
         }
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        polled.map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(|bytes| self.piece(bytes)))))
+        polled.map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(|bytes| self.received(bytes)))))
     }
 
     fn is_end_stream(&self) -> bool {

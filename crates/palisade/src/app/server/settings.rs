@@ -12,6 +12,10 @@ section! {
         max_connections: u64 = |_| 1024;
         /// Connections at once from one address (IPv6: one /64); trusted proxies are not counted
         max_connections_per_address: u64 = |_| 128;
+        /// Bytes that all requests and answers together may hold in memory; more get 503
+        max_held_bytes: u64 = |_| 64 * 1024 * 1024;
+        /// Bytes that those of one address (IPv6: one /64) may hold; more get 429
+        max_held_bytes_per_address: u64 = |_| 16 * 1024 * 1024;
         /// Seconds in which a TLS handshake must be done
         handshake_timeout_secs: Secs = |_| Secs(10);
         /// Seconds in which a request's headers must have arrived, from their first byte

@@ -1,0 +1,165 @@
+//! One budget for the bytes that requests and answers hold in memory, and a share of it for each client.
+//!
+//! Every other limit is about one body. This one bounds their sum, over all connections and HTTP/2 streams: a client that is slow to send, or slow to read, keeps
+//! at most its share, and other clients are served from the rest.
+
+use super::network;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The bytes that all requests and answers may hold.
+pub struct MemoryBudget {
+    most: u64,
+    /// Of one client.
+    share: u64,
+    held: AtomicU64,
+    hasher: RandomState,
+    clients: [Mutex<HashMap<IpAddr, u64>>; SHARDS],
+}
+
+/// What one request and its answer hold. Dropping it gives everything back.
+pub struct Held {
+    budget: Arc<MemoryBudget>,
+    client: IpAddr,
+    bytes: AtomicU64,
+}
+
+/// Why there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// The client has used up its share. 429.
+    Client,
+    /// All clients together have used up the budget. 503.
+    Site,
+}
+
+/// Bytes that a request holds before a byte of its body has come: its headers, and the state of its handler.
+const REQUEST_BYTES: u64 = 32 * 1024;
+/// So that clients do not wait for each other's lock.
+const SHARDS: usize = 16;
+
+impl MemoryBudget {
+    /// A budget of so many bytes, of which one client gets at most `share`.
+    pub fn new(most: u64, share: u64) -> Arc<Self> {
+        let clients = std::array::from_fn(|_| Mutex::default());
+        Arc::new(Self { most, share: share.min(most), held: AtomicU64::new(0), hasher: RandomState::new(), clients })
+    }
+
+    /// Admits a request of a client.
+    ///
+    /// # Errors
+    /// [`NoRoom`], and then nothing is counted.
+    pub fn admit(self: &Arc<Self>, client: IpAddr) -> Result<Arc<Held>, NoRoom> {
+        let held = Held { budget: self.clone(), client: network(client), bytes: AtomicU64::new(0) };
+        held.room()?;
+        held.add(REQUEST_BYTES);
+        Ok(Arc::new(held))
+    }
+
+    /// Bytes that are held now.
+    pub fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    fn client(&self, client: IpAddr) -> std::sync::MutexGuard<'_, HashMap<IpAddr, u64>> {
+        let shard = usize::try_from(self.hasher.hash_one(client)).unwrap_or_default() % SHARDS;
+        self.clients[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// Whether more bytes may come.
+    ///
+    /// # Errors
+    /// [`NoRoom`].
+    pub fn room(&self) -> Result<(), NoRoom> {
+        if self.budget.client(self.client).get(&self.client).is_some_and(|bytes| *bytes >= self.budget.share) {
+            return Err(NoRoom::Client);
+        }
+        if self.budget.held() >= self.budget.most { Err(NoRoom::Site) } else { Ok(()) }
+    }
+
+    /// Counts bytes that are in memory already.
+    pub fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.budget.held.fetch_add(bytes, Ordering::Relaxed);
+        *self.budget.client(self.client).entry(self.client).or_default() += bytes;
+    }
+
+    /// Counts received bytes, up to half of a client's share: a handler that streams a longer body does not keep all of it, and must not wait for itself.
+    pub fn receive(&self, bytes: u64) {
+        let most = (self.budget.share / 2).saturating_sub(self.bytes.load(Ordering::Relaxed));
+        self.add(bytes.min(most));
+    }
+
+    /// Gives bytes back before the end.
+    pub fn give_back(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.release(bytes);
+    }
+
+    fn release(&self, bytes: u64) {
+        self.budget.held.fetch_sub(bytes, Ordering::Relaxed);
+        let mut clients = self.budget.client(self.client);
+        if let Some(held) = clients.get_mut(&self.client) {
+            *held = held.saturating_sub(bytes);
+            if *held == 0 {
+                clients.remove(&self.client);
+            }
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let bytes = *self.bytes.get_mut();
+        self.release(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    #[test]
+    fn a_client_gets_its_share_and_others_the_rest() {
+        let budget = MemoryBudget::new(400 * 1024, 128 * 1024);
+        let greedy: Vec<_> = std::iter::from_fn(|| budget.admit(address(1)).ok()).collect();
+        assert_eq!(greedy.len(), 4, "four requests of 32 KiB");
+        assert_eq!(budget.admit(address(1)).err(), Some(NoRoom::Client));
+        let other = budget.admit(address(2)).ok();
+        assert!(other.as_ref().is_some_and(|held| held.room().is_ok()));
+        let rest: Vec<_> = (3..=10).map_while(|last| budget.admit(address(last)).ok()).collect();
+        assert_eq!(budget.admit(address(11)).err(), Some(NoRoom::Site));
+        drop((greedy, other, rest));
+        assert_eq!(budget.held(), 0);
+        assert!(budget.clients.iter().all(|shard| shard.lock().is_ok_and(|clients| clients.is_empty())), "nothing is left behind");
+    }
+
+    #[test]
+    fn a_long_body_counts_for_half_a_share_at_the_most() {
+        let budget = MemoryBudget::new(1 << 30, 1 << 20);
+        let held = budget.admit(address(1)).ok();
+        let held = held.as_ref().map(|held| {
+            (0..100).for_each(|_| held.receive(64 * 1024));
+            held
+        });
+        assert!(held.is_some_and(|held| held.room().is_ok()), "it may go on");
+        assert_eq!(budget.held(), 1 << 19);
+    }
+
+    #[test]
+    fn one_household_is_one_client() {
+        let budget = MemoryBudget::new(1 << 30, 32 * 1024);
+        let first = budget.admit("2001:db8::1".parse().expect("an address"));
+        assert!(first.is_ok());
+        assert_eq!(budget.admit("2001:db8::2".parse().expect("an address")).err(), Some(NoRoom::Client));
+    }
+}
