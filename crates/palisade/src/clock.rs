@@ -1,13 +1,21 @@
 //! Time as a dependency: what expires can be tested without waiting.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
     /// Now, in UTC.
     fn now(&self) -> DateTime<Utc>;
+
+    /// Time that has passed, since a moment that is the same for the life of the process. It never goes back, and nobody sets it.
+    fn monotonic(&self) -> Duration {
+        STARTED.elapsed()
+    }
 }
+
+static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The operating system's clock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,6 +46,10 @@ impl FrozenClock {
 impl Clock for FrozenClock {
     fn now(&self) -> DateTime<Utc> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.now().timestamp_millis().max(0).unsigned_abs())
     }
 }
 

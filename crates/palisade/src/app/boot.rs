@@ -31,7 +31,7 @@ use palisade_template::{Blocked, LoadError, Options, Templates};
 use sea_orm::DbErr;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use tokio_util::task::TaskTracker;
 
 /// A site whose settings are read and whose routes are known, but which touches nothing yet.
@@ -208,7 +208,9 @@ impl Prepared {
             return Err(BootError::Pending(pending));
         }
         shield::install_hook();
-        self.assemble(templates, database, clock)
+        let site = self.assemble(templates, database, clock)?;
+        site.accounts.restore_locks().await.map_err(BootError::Database)?;
+        Ok(site)
     }
 
     /// The first start on a developer's machine writes a key of its own. Nobody else's does.
@@ -268,6 +270,7 @@ impl Prepared {
                 mail: mail.clone(),
                 links,
                 throttle: throttle.clone(),
+                max_unknown_per_hour: settings.mail.max_unknown_per_hour,
                 client: client.clone(),
                 second_step: factors.clone(),
                 factor_rule: FactorRule {
@@ -306,9 +309,10 @@ impl Prepared {
             challenges: settings.acme.is_on().then(Arc::default),
             ring,
             throttle,
-            limits: SiteLimits { requests: settings.throttle.requests(), changes: settings.throttle.changes() },
+            limits: SiteLimits::new(&settings.throttle),
             began: std::time::Instant::now(),
             open: std::sync::OnceLock::new(),
+            unlogged: AtomicU64::new(0),
             has_warned: AtomicBool::new(false),
             memory: MemoryBudget::new(settings.server.max_held_bytes, settings.server.max_held_bytes_per_address),
             changes: TaskTracker::new(),

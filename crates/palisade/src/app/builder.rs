@@ -235,53 +235,56 @@ pub(super) fn login_ways(settings: &SiteSettings) -> LoginWays {
 
 /// Links for a new password, as Django writes them.
 fn django_links(settings: &SiteSettings) -> Routes {
-    let follow = || public().get(password::follow_django).limit(Limit::new("account", By::Address, "60/m"));
+    let follow = || public().get(password::follow_django);
     let path = format!("{}/{{uid}}/{{token}}", settings.django.reset_path);
     if settings.django.beside { Routes::new().route(&path, follow()).route(&format!("{path}/"), follow()) } else { Routes::new() }
 }
 
 /// Their pages: there is none for what is not on.
 fn other_ways(ways: &LoginWays) -> Routes {
-    let by_client = || Limit::new("account", By::Address, "60/m");
     let mut routes = Routes::new();
     if ways.are_any {
         routes = routes.route("/account/login/ways", public().get(login::show_ways));
     }
     if ways.mail {
         routes = routes
-            .route("/account/login/mail", public().get(mailed::show).post(mailed::ask).limit(by_client()))
-            .route("/account/login/mail/code", public().get(mailed::show_code).post(mailed::log_in).limit(by_client()));
+            .route("/account/login/mail", public().get(mailed::show).post(mailed::ask).limit(by_client("login by mail")))
+            .route("/account/login/mail/code", public().get(mailed::show_code).post(mailed::log_in));
     }
     routes
+}
+
+/// Of each page for itself, and of what is sent alone: nobody uses up another page, or a form that others only look at. Steps of a login have no such limit:
+/// their guesses are counted by account (`lockout`), and without a login that waits there is nothing to guess.
+fn by_client(page: &'static str) -> Limit {
+    Limit::new(page, By::Address, "60/m").changes_only()
 }
 
 /// Minutes that a login counts as recent for what matters.
 const RECENT: u32 = 30;
 
-/// The pages of accounts. What sends mail, or looks at a password, has limits: by client, and by the address that mail goes to.
+/// The pages of accounts. How much mail goes to an address is counted where mail is made (`Accounts::ask_mail`).
 fn account_routes() -> Routes {
-    let by_client = || Limit::new("account", By::Address, "60/m");
-    let by_address = |name| Limit::new(name, By::Field("email"), "5/h");
     let routes = Routes::new();
     #[cfg(feature = "passkeys")]
     let routes = routes.merge(passkey_routes());
     routes
         .route("/account/login", public().get(login::show_login).post(login::login))
         .route("/account/logout", public().post(login::logout))
-        .route("/account/signup", public().get(signup::show).post(signup::sign_up).limit(by_address("signup")).limit(by_client()))
+        .route("/account/signup", public().get(signup::show).post(signup::sign_up).limit(by_client("sign-up")))
         .route("/account/signup/sent", public().get(signup::sent))
-        .route("/account/confirm", public().get(signup::show_confirm).post(signup::confirm).limit(by_client()))
-        .route("/account/reset", public().get(password::show_ask).post(password::ask).limit(by_address("reset")).limit(by_client()))
+        .route("/account/confirm", public().get(signup::show_confirm).post(signup::confirm))
+        .route("/account/reset", public().get(password::show_ask).post(password::ask).limit(by_client("reset")))
         .route("/account/reset/sent", public().get(password::sent))
-        .route("/account/reset/new", public().get(password::show_new).post(password::reset).limit(by_client()))
+        .route("/account/reset/new", public().get(password::show_new).post(password::reset))
         .route("/account", owner().get(personal::overview))
         .route("/account/password", owner().get(password::show).post(password::change))
-        .route("/account/email", owner().get(email::show).post(email::change).limit(by_address("email")).limit(by_client()))
-        .route("/account/email/confirm", public().get(email::show_confirm).post(email::confirm).limit(by_client()))
-        .route("/account/login/second", public().get(mfa::show_second).post(mfa::second).limit(by_client()))
+        .route("/account/email", owner().get(email::show).post(email::change).limit(by_client("email")))
+        .route("/account/email/confirm", public().get(email::show_confirm).post(email::confirm))
+        .route("/account/login/second", public().get(mfa::show_second).post(mfa::second))
         .route("/account/again", owner().get(again::show).post(again::prove))
         .route("/account/again/mail", owner().post(mailed::ask_again).limit(Limit::new("again", By::User, "5/h")))
-        .route("/account/again/code", owner().get(mailed::show_again).post(mailed::prove_again).limit(by_client()))
+        .route("/account/again/code", owner().get(mailed::show_again).post(mailed::prove_again))
         .route("/account/sessions", owner().fresh(RECENT).get(sessions::show).post(sessions::end))
         .route("/account/factors", owner().get(mfa::show))
         .route("/account/factors/app", owner().fresh(RECENT).get(mfa::show_app).post(mfa::begin))
@@ -298,12 +301,11 @@ fn account_routes() -> Routes {
 #[cfg(feature = "passkeys")]
 fn passkey_routes() -> Routes {
     use crate::mfa::passkey_views as keys;
-    let limit = || Limit::new("account", By::Address, "60/m");
     Routes::new()
-        .route("/account/login/passkey", public().post(keys::begin_login).limit(limit()))
-        .route("/account/login/second/passkey", public().post(keys::begin_second).limit(limit()))
-        .route("/account/again/passkey", owner().post(keys::begin_again).limit(limit()))
-        .route("/account/passkey", public().get(keys::show_ask).post(keys::answer).limit(limit()))
+        .route("/account/login/passkey", public().post(keys::begin_login).limit(by_client("login by passkey")))
+        .route("/account/login/second/passkey", public().post(keys::begin_second))
+        .route("/account/again/passkey", owner().post(keys::begin_again))
+        .route("/account/passkey", public().get(keys::show_ask).post(keys::answer))
         .route("/account/factors/passkey", owner().fresh(RECENT).get(keys::show_add).post(keys::begin))
         .route("/account/factors/passkey/add", owner().fresh(RECENT).post(keys::add))
         .route("/account/factors/passkey/remove", owner().with_factor().fresh(RECENT).post(keys::remove))
@@ -320,7 +322,6 @@ fn social_routes(providers: crate::social::Providers) -> Routes {
     if providers.is_empty() {
         return Routes::new();
     }
-    let limit = || Limit::new("account", By::Address, "60/m");
     let all = Arc::new(providers);
     let (leaving, adding, back, removing, listed) = (all.clone(), all.clone(), all.clone(), all.clone(), all);
     let leave =
@@ -346,15 +347,12 @@ fn social_routes(providers: crate::social::Providers) -> Routes {
     };
     let list = async move |page: Page, visitor: Visitor, user: User| listed.list(page, visitor, user).await;
     Routes::new()
-        .route("/account/social/{id}", public().post(leave).limit(limit()))
-        .route("/account/social/{id}/callback", public().get(back).changing_on_read().limit(limit()))
-        .route(
-            "/account/social/address",
-            public().post(social::address).limit(Limit::new("social", By::Field("email"), "5/h")).limit(limit()),
-        )
-        .route("/account/social/confirm", public().get(social::show_confirm).post(social::confirm).limit(limit()))
+        .route("/account/social/{id}", public().post(leave).limit(by_client("social login")))
+        .route("/account/social/{id}/callback", public().get(back).changing_on_read())
+        .route("/account/social/address", public().post(social::address).limit(by_client("social sign-up")))
+        .route("/account/social/confirm", public().get(social::show_confirm).post(social::confirm))
         .route("/account/logins", owner().get(list))
-        .route("/account/logins/{id}", owner().fresh(RECENT).post(add).limit(limit()))
+        .route("/account/logins/{id}", owner().fresh(RECENT).post(add))
         .route("/account/logins/remove", owner().fresh(RECENT).post(remove))
-        .route("/account/logins/password", owner().post(social::password).limit(limit()))
+        .route("/account/logins/password", owner().post(social::password).limit(Limit::new("password by mail", By::User, "5/h")))
 }

@@ -20,6 +20,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
 
@@ -71,6 +72,27 @@ pub(super) struct Arrival {
     pub(super) context: RequestContext,
     pub(super) client: ClientAddress,
     pub(super) is_secure: bool,
+}
+
+impl Arrival {
+    /// Records why a request was refused before its route, unless this client has filled the log with such lines already.
+    pub(super) fn record_refusal(&self, event: Event, detail: &str) {
+        if self.is_refusal_logged() {
+            audit_log::record(event, Some(self.client), self.context.id(), detail);
+        }
+    }
+
+    /// Whether a refusal is worth its lines in the log. Those that are not are counted.
+    pub(super) fn is_refusal_logged(&self) -> bool {
+        let site = &self.site;
+        let is_logged = self.context.decide_log(|| site.throttle.admit_here(&site.limits.refusals, self.client));
+        let unlogged =
+            if is_logged { site.unlogged.swap(0, Ordering::Relaxed) } else { site.unlogged.fetch_add(1, Ordering::Relaxed) };
+        if is_logged && unlogged > 0 {
+            tracing::info!(target: "palisade", unlogged, "requests were refused without a line of their own");
+        }
+        is_logged
+    }
 }
 
 /// Puts itself before the handlers of one path.

@@ -1,7 +1,7 @@
 //! Limits by rate on the way of a request: of the whole site in step 6, of routes around steps 9 and 10.
 
 use super::guard::Arrival;
-use crate::audit_log::{self, Event};
+use crate::audit_log::Event;
 use crate::auth::Visitor;
 use crate::forms::{FormStart, is_form};
 use crate::http::network;
@@ -14,19 +14,39 @@ use http::{HeaderValue, StatusCode, header};
 use std::time::Duration;
 use unicode_normalization::UnicodeNormalization;
 
-/// The limits of the site, by address.
-pub(super) async fn of_site(arrival: &Arrival, is_change: bool) -> Result<(), Response> {
-    let (site, client) = (&arrival.site, arrival.client);
-    judged(arrival, &site.limits.requests, site.throttle.admit_address(&site.limits.requests, client).await)?;
-    if !is_change {
+/// The limit of all requests, by address. Before anything else is looked at: a request for a wrong host costs as much as any other.
+pub(super) async fn of_requests(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
+    let limits = &arrival.site.limits;
+    let limit = if is_foreign(arrival, parts) { &limits.foreign_requests } else { &limits.requests };
+    judged(arrival, limit, arrival.site.throttle.admit_address(limit, arrival.client).await)
+}
+
+/// The limit of requests that change something, by address.
+pub(super) async fn of_changes(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
+    if crate::csrf::is_safe(&parts.method) {
         return Ok(());
     }
-    judged(arrival, &site.limits.changes, site.throttle.admit_address(&site.limits.changes, client).await)
+    let limits = &arrival.site.limits;
+    let limit = if is_foreign(arrival, parts) { &limits.foreign_changes } else { &limits.changes };
+    judged(arrival, limit, arrival.site.throttle.admit_address(limit, arrival.client).await)
+}
+
+/// Whether another site makes a browser send this, and nobody has clicked. It is counted apart: a page elsewhere must not use up the limit of an office
+/// ([Fetch metadata](https://www.w3.org/TR/fetch-metadata/)).
+fn is_foreign(arrival: &Arrival, parts: &Parts) -> bool {
+    let says = |name: &str, values: &[&str]| {
+        let value = parts.headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| values.contains(&value))
+    };
+    let is_cross_site = says("sec-fetch-site", &["cross-site", "same-site"]) && !says("sec-fetch-user", &["?1"]);
+    let is_forged = || !crate::csrf::is_safe(&parts.method) && arrival.site.csrf.check_source(parts, arrival.is_secure).is_err();
+    is_cross_site || is_forged()
 }
 
 /// The limits of a route that need no body.
 pub(super) async fn of_route(limits: &[Limit], arrival: &Arrival, visitor: &Visitor, parts: &Parts) -> Result<(), Response> {
-    for limit in limits {
+    let is_change = !crate::csrf::is_safe(&parts.method);
+    for limit in limits.iter().filter(|limit| limit.counts(is_change)) {
         if matches!(limit.by(), By::Address) {
             judged(arrival, limit, arrival.site.throttle.admit_address(limit, arrival.client).await)?;
         } else if let Some(who) = identified(limit.by(), arrival, visitor, parts).await? {
@@ -92,7 +112,7 @@ fn judged(arrival: &Arrival, limit: &Limit, outcome: Outcome) -> Result<(), Resp
     match outcome {
         Outcome::Fine => Ok(()),
         Outcome::TooMany(rate, wait) => {
-            audit_log::record(Event::RateLimited, Some(arrival.client), arrival.context.id(), limit.name());
+            arrival.record_refusal(Event::RateLimited, limit.name());
             Err(too_many(limit, rate, wait))
         }
         Outcome::Unknown => {

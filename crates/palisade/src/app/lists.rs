@@ -57,7 +57,8 @@ impl BlockLists {
     pub(super) fn contains(&self, address: IpAddr) -> bool {
         self.fixed.contains(address)
             || self.files.iter().any(|file| file.networks.load().contains(address))
-            || self.fetched.iter().any(|list| list.networks.load().contains(address))
+            // a list of another site says nothing about proxies and balancers inside
+            || (is_public(address) && self.fetched.iter().any(|list| list.networks.load().contains(address)))
     }
 
     /// Reads files again that changed. A list that cannot be read stays as it was.
@@ -142,15 +143,45 @@ async fn fetched(client: &Client, url: &str) -> Result<(Networks, String), Strin
     if networks.is_empty() { Err("it is empty".into()) } else { Ok((networks, text.to_owned())) }
 }
 
-/// What a list of another site may do: keep out addresses of the internet, and not all of it. Proxies and balancers inside are not its business.
+/// What a list of another site may do: keep out addresses of the internet, and neither a large part of it at once nor one by many small entries.
 fn foreign(list: &str) -> Result<Networks, String> {
     let entries = Networks::entries(list).map_err(|error| error.to_string())?;
+    let entries: Vec<IpNet> = entries.into_iter().map(canonical).filter(is_of_the_internet).collect();
     let is_too_wide = |network: &&IpNet| network.prefix_len() < if network.addr().is_ipv4() { 8 } else { 16 };
-    match entries.iter().find(is_too_wide) {
-        Some(wide) => Err(format!("{wide} is too much of the internet")),
-        None => Ok(entries.into_iter().filter(|network| is_public(network.network())).collect()),
+    if let Some(wide) = entries.iter().find(is_too_wide) {
+        return Err(format!("{wide} is too much of the internet"));
     }
+    let all = IpNet::aggregate(&entries);
+    let share = |is_v4: bool| all.iter().filter(|network| network.addr().is_ipv4() == is_v4).map(share_of).sum::<f64>();
+    if share(true) > MOST_OF_IPV4 || share(false) > MOST_OF_IPV6 {
+        return Err("all of it together is too much of the internet".into());
+    }
+    Ok(all.into_iter().collect())
 }
+
+/// Whether a part of it is public: proxies and balancers inside are no business of another site.
+fn is_of_the_internet(network: &IpNet) -> bool {
+    is_public(network.network()) || is_public(network.broadcast()) || network.prefix_len() < 8
+}
+
+/// An IPv4 network, however it is written ([RFC 4291 section 2.5.5](https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5)).
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V6(v6) if v6.prefix_len() >= 96 => v6.network().to_ipv4_mapped().map(|v4| (v4, v6.prefix_len() - 96)),
+        _ => None,
+    };
+    mapped.and_then(|(v4, prefix)| IpNet::new(v4.into(), prefix).ok()).unwrap_or(network)
+}
+
+/// The part of all addresses that a network is.
+fn share_of(network: &IpNet) -> f64 {
+    (-f64::from(network.prefix_len())).exp2()
+}
+
+/// A sixteenth of all addresses. Published lists have far less.
+const MOST_OF_IPV4: f64 = 1.0 / 16.0;
+/// A part of the eighth that is given out.
+const MOST_OF_IPV6: f64 = 1.0 / 512.0;
 
 fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     let metadata = std::fs::metadata(path).ok()?;

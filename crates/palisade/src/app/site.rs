@@ -12,12 +12,12 @@ use crate::http::{MemoryBudget, TrustedProxies};
 use crate::mail::MailQueue;
 use crate::mfa::Factors;
 use crate::sessions::Sessions;
-use crate::throttle::{Limit, Throttle};
+use crate::throttle::{By, Limit, Throttle, ThrottleSettings};
 use crate::views::{Result, SiteViews};
 use axum::Router;
 use axum::response::Response;
 use http::request::Parts;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -56,6 +56,8 @@ pub struct Site {
     pub(super) began: Instant,
     /// Connections that are open, as the server counts them.
     pub(super) open: OnceLock<Arc<Slots>>,
+    /// Refusals since the last one that was logged.
+    pub(super) unlogged: AtomicU64,
     /// Whether it was said that somebody who is no proxy speaks for others.
     pub(super) has_warned: AtomicBool,
     /// What all requests and answers hold in memory.
@@ -72,6 +74,23 @@ pub struct Site {
 pub(super) struct SiteLimits {
     pub(super) requests: Limit,
     pub(super) changes: Limit,
+    /// Of requests that another site makes browsers send.
+    pub(super) foreign_requests: Limit,
+    pub(super) foreign_changes: Limit,
+    /// Of lines in the log about requests that were refused before their route.
+    pub(super) refusals: Limit,
+}
+
+impl SiteLimits {
+    pub(super) fn new(settings: &ThrottleSettings) -> Self {
+        Self {
+            requests: settings.requests("requests"),
+            changes: settings.changes("changes"),
+            foreign_requests: settings.requests("requests of other sites"),
+            foreign_changes: settings.changes("changes of other sites"),
+            refusals: Limit::new("refusals in the log", By::Address, "60/m"),
+        }
+    }
 }
 
 impl Site {
@@ -139,14 +158,12 @@ impl Site {
 
     async fn remove_lost(&self, user_id: i32) -> Result<bool> {
         let told = "The second factors were removed, as was said a day ago: a password is enough until you add a new one. All sessions have ended.";
-        // first, so that none outlives them whatever happens here
-        self.sessions.end_all(user_id, None).await?;
         let tx = self.database.begin().await?;
         let is_gone = self.factors.remove_lost(&tx, user_id).await?;
         if is_gone {
             self.accounts.tell_in(&tx, user_id, told, &self.accounts.links.main_base()).await?;
-            tx.commit().await?;
-            self.mail.wake();
+            self.accounts.commit_and_end_all(tx, user_id).await?;
+            self.sessions.end_all(user_id, None).await?;
             audit_log::record(Event::FactorRemoved, None, "", &format!("user {user_id}, a day after it was said"));
         }
         Ok(is_gone)

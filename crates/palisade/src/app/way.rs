@@ -6,7 +6,7 @@
 use super::forward::Forwarded;
 use super::guard::Arrival;
 use super::{Site, health, limits, shield};
-use crate::audit_log::{self, Event};
+use crate::audit_log::Event;
 use crate::db::Attached;
 use crate::headers::{PagePolicies, keep_from_caches};
 use crate::http::{
@@ -75,7 +75,10 @@ async fn answered(arrival: Arrival, mut parts: Parts, body: SharedReceived, admi
     // pinned where it is made: a future that is handed on is moved, and this one is large
     let mut admitted = pin!(async {
         match gate(&arrival, &mut parts, admission.link).await {
-            Err(refusal) => refusal,
+            Err(refusal) => {
+                arrival.is_refusal_logged();
+                refusal
+            }
             Ok(()) => {
                 parts.extensions.insert(arrival.client);
                 parts.extensions.insert(arrival.context.clone());
@@ -155,8 +158,9 @@ fn warn_of_strange_proxy(site: &Site, peer: Peer, headers: &HeaderMap) {
     }
 }
 
-/// Steps 4 to 6.
+/// Steps 4 to 6. The limit of all requests comes first, because a request that is refused costs as much as any other.
 async fn gate(arrival: &Arrival, parts: &mut Parts, link: Link) -> Result<(), Response> {
+    limits::of_requests(arrival, parts).await?;
     let host = allowed_host(arrival, parts)?; // 4
     known_method_and_path(arrival, parts)?;
     proven(arrival, parts)?;
@@ -176,7 +180,7 @@ fn allowed_host(arrival: &Arrival, parts: &Parts) -> Result<RequestHost, Respons
         .filter(|host| host.is_allowed(&arrival.site.settings.http.allowed_hosts));
     host.ok_or_else(|| {
         let shown = header.unwrap_or_default();
-        audit_log::record(Event::HostRefused, Some(arrival.client), arrival.context.id(), shown);
+        arrival.record_refusal(Event::HostRefused, shown);
         Error::new(ErrorKind::BadRequest, "This site is not served under this name.").into_response()
     })
 }
@@ -248,14 +252,14 @@ fn secure(arrival: &Arrival, parts: &Parts, link: Link, host: &RequestHost) -> R
 async fn welcome(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
     let (site, ClientAddress(address)) = (&arrival.site, arrival.client);
     if site.block_lists.contains(address) {
-        audit_log::record(Event::Blocked, Some(arrival.client), arrival.context.id(), "");
+        arrival.record_refusal(Event::Blocked, "");
         match (site.settings.http.block_mode, &site.challenge) {
             (BlockMode::Log, _) => {}
             (BlockMode::Challenge, Some(challenge)) => challenge(parts).map_or(Ok(()), Err)?,
             (BlockMode::Challenge, None) | (BlockMode::Block, _) => return Err(Error::forbidden().into_response()),
         }
     }
-    limits::of_site(arrival, !crate::csrf::is_safe(&parts.method)).await
+    limits::of_changes(arrival, parts).await
 }
 
 /// The router behind the shield and the clock, with a body that ends in time and at its limit.

@@ -56,6 +56,7 @@ pub(crate) struct AccountParts {
     pub(crate) mail: Arc<MailQueue>,
     pub(crate) links: Links,
     pub(crate) throttle: Arc<Throttle>,
+    pub(crate) max_unknown_per_hour: u64,
     pub(crate) client: Client,
     pub(crate) second_step: Arc<dyn SecondStep>,
     pub(crate) factor_rule: FactorRule,
@@ -89,6 +90,13 @@ pub enum SignUpError {
     Password(Vec<String>),
     /// It could not be done.
     Failed(Error),
+}
+
+/// What an owner reads about a change, and the base of the links in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Notice<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) base: &'a str,
 }
 
 /// How a login ended.
@@ -133,6 +141,7 @@ impl Accounts {
             mail,
             links,
             throttle,
+            max_unknown_per_hour,
             client,
             second_step,
             factor_rule,
@@ -149,7 +158,8 @@ impl Accounts {
         let hashes = HashPool::new(Hasher::new(settings.hasher.algorithm()), jobs, queue);
         let tokens = Tokens::new(database.clone(), clock.clone(), ring.clone());
         let devices = Devices::new(database.clone(), clock.clone(), transport);
-        let lockout = Lockout { settings: locks.clone(), throttle, database: database.clone(), clock: clock.clone() };
+        let lockout =
+            Lockout { settings: locks.clone(), throttle, max_unknown_per_hour, database: database.clone(), clock: clock.clone() };
         let policies = Policies::new(settings);
         Self {
             database,
@@ -177,7 +187,6 @@ impl Accounts {
         &self.ring
     }
 
-    #[cfg(feature = "social")]
     pub(crate) fn database(&self) -> &Database {
         &self.database
     }
@@ -269,6 +278,7 @@ impl Accounts {
         session.renew().await?;
         let row = held.account;
         self.tie(session, &row).await?;
+        self.join_epoch(session, row.id).await?;
         // the word of another site opens the account, and nothing that asks who is there now
         if held.is_by_another_site && factor != Factor::Typed {
             self.factor_is(session, factor).await?;
@@ -280,12 +290,23 @@ impl Accounts {
         }
         session.insert(AGENT, agent(from.headers)).await?;
         session.insert(ADDRESS, from.client.to_string()).await?;
-        let user = row.public();
+        self.note_login(row.id).await?;
+        Ok(row.public())
+    }
+
+    async fn note_login(&self, id: i32) -> Result<(), sea_orm::DbErr> {
         let tx = self.database.begin().await?;
         let change = ActiveModel { last_login: Set(Some(self.clock.now())), ..Default::default() };
-        Entity::update_many().set(change).filter(Column::Id.eq(row.id)).exec(&tx).await?;
-        tx.commit().await?;
-        Ok(user)
+        Entity::update_many().set(change).filter(Column::Id.eq(id)).exec(&tx).await?;
+        tx.commit().await
+    }
+
+    /// Puts locks back that hold on after a restart.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn restore_locks(&self) -> Result<(), sea_orm::DbErr> {
+        self.lockout.restore().await
     }
 
     /// Forgets tokens and locks that have ended.
@@ -333,18 +354,14 @@ impl Accounts {
         Ok(self.devices.known(headers, Some(row)).await?.is_some_and(|known| known.is_trusted))
     }
 
-    /// The factors of a user changed: no browser is trusted any more, all other sessions end, and the owner is told.
+    /// The factors of a user changed, in this transaction: no browser is trusted any more, all other sessions end, and the owner is told. All of it or nothing.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn factors_changed(&self, session: &Session, user: &User, what: &str, base: &str) -> Result<()> {
-        let row = Entity::find_by_id(user.id).one(&self.database.handle()).await?.ok_or_else(Error::not_found)?;
-        let tx = self.database.begin().await?;
-        self.devices.distrust(&tx, row.id).await?;
-        self.tell(&tx, &row, &row.email, what, base).await?;
-        tx.commit().await?;
-        self.mail.wake();
-        session.end_siblings(user.id).await.map(drop)
+    pub(crate) async fn factors_changed(&self, tx: Tx, session: &Session, user: &User, what: Notice<'_>) -> Result<()> {
+        self.devices.distrust(&tx, user.id).await?;
+        self.tell_in(&tx, user.id, what.text, what.base).await?;
+        self.commit_and_end_others(tx, session, user.id).await.map(drop)
     }
 
     /// Browsers of a user that need no second factor: what they said they are, and where they were.
@@ -369,11 +386,10 @@ impl Accounts {
             return Ok(None);
         };
         let hash = session.value::<String>(USER_HASH).await?.unwrap_or_default();
-        let row = Entity::find_by_id(id).one(&self.database.handle()).await?.filter(|row| row.is_active);
-        let Some(row) = row.filter(|row| user_tokens::is_session_auth_hash(&self.ring, &row.password, &hash)) else {
-            return Ok(None);
-        };
-        if !self.is_at_home(session, from).await? {
+        let found = self.account_with_epoch(id).await?.filter(|(row, _)| row.is_active);
+        let found = found.filter(|(row, _)| user_tokens::is_session_auth_hash(&self.ring, &row.password, &hash));
+        let Some((row, epoch)) = found else { return Ok(None) };
+        if !self.is_of_epoch(session, epoch).await? || !self.is_at_home(session, from).await? {
             return Ok(None);
         }
         let newest = row.session_hash(&self.ring);

@@ -54,7 +54,7 @@ impl Accounts {
         let place = format!("{} {:?}", part(from.client.0), family(from.agent));
         if session.value::<String>(MOVED).await?.as_deref() != Some(&place) {
             audit_log::record(Event::SessionMoved, Some(from.client), from.request_id, &format!("{binding}: {place}"));
-            session.insert(MOVED, place).await?;
+            session.note_now(MOVED, place).await?;
         }
         if binding == Binding::End {
             session.end().await?;

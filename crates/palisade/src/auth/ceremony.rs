@@ -5,6 +5,7 @@
 
 use super::Accounts;
 use super::tokens::{Purpose, Token};
+use crate::db::Tx;
 use crate::sessions::Session;
 use crate::views::Result;
 use serde::Serialize;
@@ -23,14 +24,25 @@ fn entry<C: Purpose>() -> String {
 impl Accounts {
     /// Begins something in this session. What was begun before it in the same session is dead.
     pub(crate) async fn begin<C: Ceremony>(&self, session: &Session, what: &C) -> Result<()> {
-        let token = Token::<C>::new();
         let tx = self.database.begin().await?;
-        if let Some(old) = session.value::<String>(&entry::<C>()).await? {
-            self.tokens.redeem::<C>(&tx, &old).await?;
-        }
-        self.tokens.keep(&tx, &token, None, what).await?;
+        let token = self.begin_in(&tx, session, what).await?;
         tx.commit().await?;
-        session.insert(&entry::<C>(), token.hash()).await
+        self.has_begun::<C>(session, token).await
+    }
+
+    /// The same as part of a transaction; [`Accounts::has_begun`] follows when it is committed.
+    pub(super) async fn begin_in<C: Ceremony>(&self, tx: &Tx, session: &Session, what: &C) -> Result<String> {
+        let token = Token::<C>::new();
+        if let Some(old) = session.value::<String>(&entry::<C>()).await? {
+            self.tokens.redeem::<C>(tx, &old).await?;
+        }
+        self.tokens.keep(tx, &token, None, what).await?;
+        Ok(token.hash())
+    }
+
+    /// The session keeps the name of what was begun.
+    pub(super) async fn has_begun<C: Ceremony>(&self, session: &Session, token: String) -> Result<()> {
+        session.insert(&entry::<C>(), token).await
     }
 
     /// What was begun in this session and has not ended.

@@ -2,9 +2,10 @@
 //! somebody else opens, is worth nothing without that browser's session.
 
 use super::ceremony::Ceremony;
+use super::lockout::Source;
 use super::user::entity::{Column, Entity, Model};
 use super::{Accounts, same_address};
-use crate::mail::Mail;
+use crate::mail::{Mail, MailKind};
 use crate::sessions::Session;
 use crate::throttle::Standing;
 use crate::views::Result;
@@ -73,13 +74,24 @@ impl Accounts {
     }
 
     /// Keeps what is begun, and sends its mail, together.
-    pub(crate) async fn begin_by_mail<C: Coded>(&self, session: &Session, what: &C, mail: &Mail) -> Result<()> {
-        self.begin(session, what).await?;
+    pub(crate) async fn begin_by_mail<C: Coded>(&self, session: &Session, what: &C, kind: MailKind, mail: &Mail) -> Result<()> {
         let tx = self.database.begin().await?;
-        self.mail.put(&tx, mail, C::LIFETIME_SECS).await?;
+        let token = self.begin_in(&tx, session, what).await?;
+        match kind {
+            MailKind::Unknown => self.put_unknown(&tx, mail, C::LIFETIME_SECS).await?,
+            kind => self.mail.put_kind(&tx, kind, mail, C::LIFETIME_SECS).await?,
+        }
         tx.commit().await?;
         self.mail.wake();
-        Ok(())
+        self.has_begun::<C>(session, token).await
+    }
+
+    /// Counts a mail that a client asks for, before it is made, or says how long to wait: the rule for everything that sends mail. The owner's browser is counted
+    /// for itself, so that nobody else uses up what the owner has (D37). The work is the same whether or not an account has the address.
+    pub(crate) async fn ask_mail(&self, from: Source<'_>, address: &str) -> Result<Option<Duration>> {
+        let user = self.by_address(address).await?;
+        let device = self.devices.known(from.headers, user.as_ref()).await?.map(|known| known.hash);
+        Ok(self.lockout.ask_mail(&address.to_lowercase(), from.client, device.as_deref()).await)
     }
 
     /// The account of an address that is open; of several, the oldest.

@@ -16,11 +16,10 @@ use super::{Accounts, Attempt, LockoutSettings};
 use crate::audit_log::{self, Event};
 use crate::clock::Clock;
 use crate::db::Database;
-use crate::http::{ClientAddress, network};
-use crate::throttle::{Absolution, LockPolicy, Standing, Throttle};
+use crate::http::{ClientAddress, network, networks};
+use crate::throttle::{self, Absolution, LockPolicy, Standing, Throttle};
 use crate::views::Result;
 use http::HeaderMap;
-use palisade_crypto::random;
 use palisade_lock::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
@@ -98,8 +97,10 @@ struct Counted {
 }
 
 impl Counted {
+    /// The key that it is counted under, so that a lock which was written down can be put back.
     fn id(&self) -> String {
-        random::stored_hash(&format!("{} {}", self.kind, self.who))
+        let key = throttle::key(self.kind, &self.who);
+        key.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -107,13 +108,16 @@ impl Counted {
 pub(super) struct Lockout {
     pub(super) settings: LockoutSettings,
     pub(super) throttle: Arc<Throttle>,
+    /// Mail in an hour to addresses that no account has.
+    pub(super) max_unknown_per_hour: u64,
     pub(super) database: Database,
     pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Lockout {
+    /// For the locks in this process: a clock that is set forward or back opens none, and prolongs none.
     fn now(&self) -> Duration {
-        Duration::from_millis(self.clock.now().timestamp_millis().max(0).unsigned_abs())
+        self.clock.monotonic()
     }
 
     fn policy(&self, failures: u64, windows: u32) -> LockPolicy {
@@ -136,11 +140,20 @@ impl Lockout {
             return vec![counted(kinds.browser, format!("{device} {who}"), settings.failures, 1, Absolution::All)];
         }
         let network = network(client.0);
-        vec![
-            counted(kinds.both, format!("{network} {who}"), settings.failures, 1, Absolution::All),
-            counted("address", network.to_string(), settings.address_failures, 10, Absolution::One),
-            counted(kinds.whole, who.to_owned(), settings.account_failures, 60, Absolution::One),
-        ]
+        let of_networks = networks(client.0).map(|network| {
+            let failures = settings.address_failures.saturating_mul(network.times.into());
+            let counted = counted("address", network.to_string(), failures, 10, Absolution::One);
+            // many people may share it
+            let longest = counted.policy.longest.min(LONGEST_OF_NETWORKS);
+            Counted { policy: LockPolicy { lock: counted.policy.lock.min(longest), longest, ..counted.policy }, ..counted }
+        });
+        // the networks first: one that is locked makes no more entries
+        of_networks
+            .chain([
+                counted(kinds.both, format!("{network} {who}"), settings.failures, 1, Absolution::All),
+                counted(kinds.whole, who.to_owned(), settings.account_failures, 60, Absolution::One),
+            ])
+            .collect()
     }
 
     /// Counts a guess everywhere it counts. Those that are the last one begin a lock; none may be locked.
@@ -200,6 +213,27 @@ impl Lockout {
         None
     }
 
+    /// Whether one more mail may go to an address that no account has: there is a ceiling for the whole site, which is known as a sender by what it sends.
+    pub(super) async fn admits_unknown(&self) -> bool {
+        let hour = Duration::from_secs(3600);
+        let most = u32::try_from(self.max_unknown_per_hour).unwrap_or(u32::MAX);
+        let policy = LockPolicy { failures: most.saturating_add(1), window: hour, lock: hour, longest: hour };
+        matches!(self.throttle.guess("mail to unknown addresses", &"", &policy, self.now()).await, Standing::Open)
+    }
+
+    /// Puts locks back that were written down, so that a restart opens none.
+    pub(super) async fn restore(&self) -> Result<(), DbErr> {
+        let (wall, now) = (self.clock.now().timestamp(), self.now());
+        let open = Entity::find().filter(Column::Until.gt(wall)).filter(Column::IsLifted.eq(false));
+        for row in open.all(&self.database.handle()).await? {
+            let left = Duration::from_secs((row.until - wall).unsigned_abs());
+            if let Ok(key) = u128::from_str_radix(&row.id, 16) {
+                self.throttle.restore(&row.kind, key.to_be_bytes(), now + left);
+            }
+        }
+        Ok(())
+    }
+
     async fn guess(&self, counted: &Counted) -> Standing {
         self.throttle.guess(counted.kind, &counted.who, &counted.policy, self.now()).await
     }
@@ -223,10 +257,39 @@ impl Lockout {
         }
     }
 
-    async fn absolve(&self, all: &[Counted]) {
+    /// A guess was right: it is taken back, with the locks that it began.
+    async fn absolve(&self, all: &[Counted], begun: &[(usize, Duration)]) -> Result<(), DbErr> {
         for counted in all {
             self.throttle.absolve(counted.kind, &counted.who, counted.absolution, self.now()).await;
         }
+        self.unwrite(all, begun).await
+    }
+
+    /// A guess that nobody has judged. It counts against the network that it came from, because a flood of guesses is what keeps others from being judged.
+    async fn unjudged(&self, all: &[Counted], begun: &[(usize, Duration)]) -> Result<(), DbErr> {
+        for counted in all.iter().filter(|counted| counted.kind != "address") {
+            self.throttle.absolve(counted.kind, &counted.who, Absolution::One, self.now()).await;
+        }
+        let begun: Vec<_> = begun.iter().filter(|(place, _)| all[*place].kind != "address").copied().collect();
+        self.unwrite(all, &begun).await
+    }
+
+    async fn write_all(&self, all: &[Counted], begun: &[(usize, Duration)], username: &str, from: Source<'_>) -> Result<(), DbErr> {
+        for (place, length) in begun {
+            self.write(&all[*place], *length, username, from).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what [`Lockout::write_all`] wrote.
+    async fn unwrite(&self, all: &[Counted], begun: &[(usize, Duration)]) -> Result<(), DbErr> {
+        if begun.is_empty() {
+            return Ok(());
+        }
+        let tx = self.database.begin().await?;
+        let ids = begun.iter().map(|(place, _)| all[*place].id());
+        Entity::delete_many().filter(Column::Id.is_in(ids)).exec(&tx).await?;
+        tx.commit().await
     }
 
     /// Writes a lock down for those who may lift it. A name that is nobody's is not written: people type passwords into the wrong field.
@@ -254,6 +317,9 @@ impl Lockout {
     }
 }
 
+/// A lock of a whole network holds no longer.
+const LONGEST_OF_NETWORKS: Duration = Duration::from_secs(15 * 60);
+
 const CHALLENGE: &str = "challenge";
 
 fn challenged(username: &str, client: ClientAddress) -> String {
@@ -278,17 +344,15 @@ impl Accounts {
             Ok(begun) => begun,
             Err(wait) => return Ok(Attempt::Locked(wait)),
         };
+        // before it is judged: a lock that holds is one that can be seen and lifted
+        let shown = if row.is_some() { username } else { "(unknown name)" };
+        self.lockout.write_all(&counted, &begun, shown, from).await?;
         let judged = self.authenticate(row, password).await;
         match &judged {
-            Ok(Attempt::Refused { is_known }) => {
-                let shown = if *is_known { username } else { "(unknown name)" };
-                for (place, length) in begun {
-                    self.lockout.write(&counted[place], length, shown, from).await?;
-                }
-            }
-            Ok(Attempt::Welcome(_)) => self.lockout.absolve(&counted).await,
+            Ok(Attempt::Refused { .. }) => {}
+            Ok(Attempt::Welcome(_)) => self.lockout.absolve(&counted, &begun).await?,
             // nobody has looked
-            Ok(Attempt::Locked(_)) | Err(_) => self.lockout.take_back(&counted).await,
+            Ok(Attempt::Locked(_)) | Err(_) => self.lockout.unjudged(&counted, &begun).await?,
         }
         judged
     }
@@ -337,21 +401,15 @@ impl Accounts {
             Ok(begun) => begun,
             Err(wait) => return Ok(Guess::Locked(wait)),
         };
+        self.lockout.write_all(counted, &begun, shown, from).await?;
         match judge.await {
-            Ok(true) => {
-                self.lockout.absolve(counted).await;
-                return Ok(Guess::Right);
-            }
+            Ok(true) => self.lockout.absolve(counted, &begun).await.map(|()| Guess::Right).map_err(Into::into),
+            Ok(false) => Ok(Guess::Wrong),
             Err(error) => {
-                self.lockout.take_back(counted).await;
-                return Err(error);
+                self.lockout.unjudged(counted, &begun).await?;
+                Err(error)
             }
-            Ok(false) => {}
         }
-        for (place, length) in begun {
-            self.lockout.write(&counted[place], length, shown, from).await?;
-        }
-        Ok(Guess::Wrong)
     }
 
     /// The locks that hold, of names and addresses that hold `text`.

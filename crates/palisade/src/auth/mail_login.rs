@@ -6,6 +6,7 @@ use super::notices::Letterhead;
 use super::tokens::Purpose;
 use super::user::entity::{Entity, Model};
 use super::{Accounts, User};
+use crate::mail::MailKind;
 use crate::sessions::Session;
 use crate::views::Result;
 use palisade_crypto::user_tokens;
@@ -71,19 +72,17 @@ impl Accounts {
         next: Option<String>,
         base: &str,
     ) -> Result<Option<Duration>> {
-        let (code, user) = (MailedCode::new(), self.by_address(address).await?);
-        let device = self.devices.known(from.headers, user.as_ref()).await?.map(|known| known.hash);
-        let wait = self.lockout.ask_mail(&address.to_lowercase(), from.client, device.as_deref()).await;
-        if wait.is_some() {
-            return Ok(wait);
+        if let Some(wait) = self.ask_mail(from, address).await? {
+            return Ok(Some(wait));
         }
+        let (code, user) = (MailedCode::new(), self.by_address(address).await?);
         let letters = Letterhead { base };
-        let mail = match &user {
-            Some(user) => letters.login_code(&user.email, &user.username, &code),
-            None => letters.no_login(address),
+        let (kind, mail) = match &user {
+            Some(user) => (MailKind::Account, letters.login_code(&user.email, &user.username, &code)),
+            None => (MailKind::Unknown, letters.no_login(address)),
         };
         let user = user.map(|user| Owner { id: user.id, hash: user.session_hash(self.ring()), email: user.email });
-        self.begin_by_mail(session, &MailLogin { user, code: code.hash(), next }, &mail).await.map(|()| None)
+        self.begin_by_mail(session, &MailLogin { user, code: code.hash(), next }, kind, &mail).await.map(|()| None)
     }
 
     /// Whose login it is; nobody's, if the account was closed, or its password or its address changed meanwhile.
@@ -111,6 +110,6 @@ impl Accounts {
     pub(super) async fn send_again_code(&self, session: &Session, user: &User, next: Option<String>, base: &str) -> Result<()> {
         let code = MailedCode::new();
         let mail = Letterhead { base }.again_code(&user.email, &user.username, &code);
-        self.begin_by_mail(session, &MailAgain { user_id: user.id, code: code.hash(), next }, &mail).await
+        self.begin_by_mail(session, &MailAgain { user_id: user.id, code: code.hash(), next }, MailKind::Account, &mail).await
     }
 }

@@ -17,7 +17,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
             ("auth_group", "django.contrib.auth"),
         ],
     };
-    vec![Box::new(django), Box::new(CreateTokens), Box::new(CreateLocks)]
+    vec![Box::new(django), Box::new(CreateTokens), Box::new(CreateLocks), Box::new(CreateEpochs)]
 }
 
 struct CreateTokens;
@@ -98,5 +98,30 @@ impl MigrationTrait for CreateLocks {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.drop_table(Table::drop().table("palisade_device").to_owned()).await?;
         manager.drop_table(Table::drop().table("palisade_lock").to_owned()).await
+    }
+}
+
+struct CreateEpochs;
+
+impl MigrationName for CreateEpochs {
+    fn name(&self) -> &str {
+        "auth_0004_palisade_session_epoch"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for CreateEpochs {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let table = Table::create()
+            .table("palisade_session_epoch")
+            .if_not_exists()
+            .col(ColumnDef::new("user_id").integer().not_null().primary_key())
+            .col(ColumnDef::new("epoch").big_integer().not_null())
+            .to_owned();
+        manager.create_table(table).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("palisade_session_epoch").to_owned()).await
     }
 }

@@ -16,6 +16,7 @@ mod devices;
 mod django_links;
 #[cfg(feature = "social")]
 mod enrolment;
+mod epoch;
 mod hashing;
 mod judging;
 mod links;
@@ -34,8 +35,8 @@ pub(crate) mod views;
 mod visitor;
 mod ways;
 
-pub(crate) use accounts::AccountParts;
 use accounts::Attempt;
+pub(crate) use accounts::{AccountParts, Notice};
 pub use accounts::{Accounts, NewUser, SignUpError};
 pub(crate) use challenge::LoginChallenge;
 pub use hashing::{HashPool, TooBusy};

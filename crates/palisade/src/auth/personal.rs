@@ -52,10 +52,8 @@ impl Accounts {
         Entity::update_many().set(change).filter(Column::Id.eq(row.id)).exec(&tx).await?;
         self.tokens.forget(&tx, row.id, None).await?;
         self.devices.forget(&tx, row.id).await?;
-        self.tell(&tx, row, &row.email, "The account was closed. Whoever works here can open it again.", base).await?;
-        tx.commit().await?;
-        self.mail.wake();
-        Ok(())
+        self.tell(&tx, row, &row.email, "The account was closed. The staff of this site can open it again.", base).await?;
+        self.commit_and_end_all(tx, row.id).await
     }
 
     /// Removes an account and what the site keeps about it.
@@ -67,6 +65,7 @@ impl Accounts {
         unlink(&tx, row.id).await?;
         self.tokens.forget(&tx, row.id, None).await?;
         self.devices.forget(&tx, row.id).await?;
+        self.forget_epoch(&tx, row.id).await?;
         self.second_step.forget(&tx, row.id).await?;
         Entity::delete_by_id(row.id).exec(&tx).await?;
         self.tell(&tx, row, &row.email, "The account was deleted, with everything that belonged to it.", base).await?;

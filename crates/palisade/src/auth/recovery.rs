@@ -6,6 +6,7 @@ use super::tokens::{EmailChange, PasswordReset, Purpose, Token};
 use super::user::entity::{ActiveModel, Column, Entity, Model};
 use super::{Accounts, same_address};
 use crate::db::Tx;
+use crate::mail::{Mail, MailKind};
 use crate::views::Result;
 use palisade_password::is_usable;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Set};
@@ -61,7 +62,7 @@ impl Accounts {
         is_asked_by_owner: bool,
     ) -> Result<(), DbErr> {
         let (token, letters) = (Token::<PasswordReset>::new(), Letterhead { base });
-        self.tokens.forget(tx, user.map_or(NOBODY, |user| user.id), Some(PasswordReset::NAME)).await?;
+        // older links go on: they end by themselves, and with the password, and an attacker who asks for another one must not kill them
         self.tokens.keep(tx, &token, user, &()).await?;
         let mail = match user {
             // to the address that the account has, not to the one that was typed: they may differ by more than case
@@ -76,7 +77,16 @@ impl Accounts {
             Some(user) => letters.no_password(&user.email, &user.username),
             None => letters.no_account(address),
         };
-        self.mail.put(tx, &mail, PasswordReset::LIFETIME_SECS).await
+        match user {
+            Some(_) => self.mail.put_kind(tx, MailKind::Account, &mail, PasswordReset::LIFETIME_SECS).await,
+            None => self.put_unknown(tx, &mail, PasswordReset::LIFETIME_SECS).await,
+        }
+    }
+
+    /// Puts a mail to an address that no account has. Past the site's ceiling the work is the same, and nothing is sent.
+    pub(super) async fn put_unknown(&self, tx: &Tx, mail: &Mail, for_secs: i64) -> Result<(), DbErr> {
+        let is_sent = self.lockout.admits_unknown().await;
+        self.mail.put_kind(tx, MailKind::Unknown, mail, if is_sent { for_secs } else { 0 }).await
     }
 
     /// The account that a link sets a password for.
@@ -128,7 +138,7 @@ impl Accounts {
             let change = Change { new: new.into(), waits_for: Some(new_side.hash()) };
             self.tokens.keep(&tx, &old_side, Some(user), &change).await?;
             let mail = letters.approve_change(&user.email, &user.username, new, &old_side);
-            self.mail.put(&tx, &mail, EmailChange::LIFETIME_SECS).await?;
+            self.mail.put_kind(&tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS).await?;
         }
         let change = Change { new: new.into(), waits_for: has_old.then(|| old_side.hash()) };
         self.tokens.keep(&tx, &new_side, Some(user), &change).await?;
@@ -136,7 +146,7 @@ impl Accounts {
             Some(other) => letters.has_account(new, &other.username),
             None => letters.confirm_address(new, &user.username, &new_side),
         };
-        self.mail.put(&tx, &mail, EmailChange::LIFETIME_SECS).await?;
+        self.mail.put_kind(&tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS).await?;
         tx.commit().await?;
         self.mail.wake();
         Ok(())
@@ -187,22 +197,21 @@ impl Accounts {
         Ok(Used::Done(user))
     }
 
-    /// Tells a user by name what those who run the site have changed, and says the user's id. `None` if there is no such user.
+    /// Begins a change that the operators of the site make to an account: its owner is told, and no browser is trusted any more. `None` if there is no such user.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn tell_by_name(&self, username: &str, what: &str) -> Result<Option<i32>> {
+    pub(crate) async fn begin_by_name(&self, username: &str, what: &str) -> Result<Option<(Tx, i32)>> {
         let Some(user) = self.by_name(username).await? else { return Ok(None) };
         let base = self.links.main_base();
         let tx = self.database.begin().await?;
         self.devices.distrust(&tx, user.id).await?;
         self.tell(&tx, &user, &user.email, what, &base).await?;
-        tx.commit().await?;
-        Ok(Some(user.id))
+        Ok(Some((tx, user.id)))
     }
 
     /// Tells a user what happened to the account.
-    #[cfg(any(feature = "passkeys", feature = "social"))]
+    #[cfg(feature = "passkeys")]
     pub(crate) async fn tell_by_id(&self, id: i32, what: &str, base: &str) -> Result<()> {
         let tx = self.database.begin().await?;
         self.tell_in(&tx, id, what, base).await?;
@@ -223,12 +232,10 @@ impl Accounts {
             return Ok(());
         }
         let mail = Letterhead { base }.changed(address, &user.username, what);
-        self.mail.put(tx, &mail, NOTICE_SECS).await
+        self.mail.put_kind(tx, MailKind::Notice, &mail, NOTICE_SECS).await
     }
 }
 
-/// A user id that nobody has.
-const NOBODY: i32 = -1;
 /// How long a notice is worth sending.
 const NOTICE_SECS: i64 = 7 * 24 * 3600;
 

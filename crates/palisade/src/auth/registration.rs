@@ -8,10 +8,12 @@ use super::notices::Letterhead;
 use super::tokens::{SignUp, Token};
 use super::user::entity::{ActiveModel, Column, Entity, Model};
 use super::{Accounts, NewUser, Rank, SignUpError, same_address};
-use crate::db::{self, DbFailure};
+use crate::db::{self, DbFailure, Tx};
+use crate::mail::MailKind;
+use crate::sql;
 use crate::views::Result;
 use palisade_password::Verdict;
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Set};
 use serde::{Deserialize, Serialize};
 
 /// A sign-up whose mail is on its way.
@@ -42,7 +44,7 @@ impl Accounts {
     }
 
     async fn invite(&self, new: NewUser<'_>, password: String, base: &str) -> Result<(), DbErr> {
-        let (by_name, by_address) = self.taken(new.username, new.email).await?;
+        let (by_name, by_address) = taken(&self.database.handle(), new.username, new.email).await?;
         let token = Token::<SignUp>::new();
         let pending = Pending { username: new.username.into(), email: new.email.into(), password };
         let letters = Letterhead { base };
@@ -53,17 +55,10 @@ impl Accounts {
         };
         let tx = self.database.begin().await?;
         self.tokens.keep(&tx, &token, None, &pending).await?;
-        self.mail.put(&tx, &mail, 24 * 3600).await?;
+        self.mail.put_kind(&tx, MailKind::SignUp, &mail, 24 * 3600).await?;
         tx.commit().await?;
         self.mail.wake();
         Ok(())
-    }
-
-    async fn taken(&self, username: &str, email: &str) -> Result<(Option<Model>, Option<Model>), DbErr> {
-        let db = self.database.handle();
-        let by_name = Entity::find().filter(Column::Username.eq(username)).one(&db).await?;
-        let by_address = Entity::find().filter(same_address(email)).one(&db).await?;
-        Ok((by_name, by_address))
     }
 
     /// Whether a link leads to a sign-up that can be ended, and to which name.
@@ -79,11 +74,12 @@ impl Accounts {
         if verdict == Verdict::NoMatch {
             return Ok(Confirmed::WrongPassword);
         }
-        let (by_name, by_address) = self.taken(&pending.username, &pending.email).await?;
+        let tx = self.database.begin().await?;
+        lock_address(&tx, &pending.email).await?;
+        let (by_name, by_address) = taken(&tx, &pending.username, &pending.email).await?;
         if by_name.is_some() || by_address.is_some() {
             return Ok(Confirmed::Taken);
         }
-        let tx = self.database.begin().await?;
         if !self.tokens.redeem::<SignUp>(&tx, hash).await? {
             return Ok(Confirmed::Dead);
         }
@@ -113,4 +109,20 @@ impl Accounts {
             ..Default::default()
         }
     }
+}
+
+/// Who has a name, and who an address.
+async fn taken(db: &impl ConnectionTrait, username: &str, email: &str) -> Result<(Option<Model>, Option<Model>), DbErr> {
+    let by_name = Entity::find().filter(Column::Username.eq(username)).one(db).await?;
+    let by_address = Entity::find().filter(same_address(email)).one(db).await?;
+    Ok((by_name, by_address))
+}
+
+/// Waits for others who make an account for this address: of two at once, the second one sees the first. SQLite has one writer anyway.
+async fn lock_address(tx: &Tx, email: &str) -> Result<(), DbErr> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        let address = email.to_lowercase();
+        tx.execute_sql(sql!("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", address)).await?;
+    }
+    Ok(())
 }

@@ -152,6 +152,9 @@ impl Accounts {
     }
 }
 
+/// How far the clocks of two instances may be apart.
+const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
+
 impl Visitor {
     /// Whether a second factor was proven in this session.
     ///
@@ -173,7 +176,9 @@ impl Visitor {
     /// When the store of the sessions does not answer.
     pub async fn is_fresh(&self, within: TimeDelta) -> Result<bool> {
         let at = self.session().value::<i64>(PROVEN_AT).await?.and_then(|at| DateTime::<Utc>::from_timestamp(at, 0));
-        Ok(at.is_some_and(|at| self.accounts().clock.now() - at < within))
+        let age = at.map(|at| self.accounts().clock.now() - at);
+        // a time in the future was written by a clock that was wrong
+        Ok(age.is_some_and(|age| age < within && age > -CLOCK_SKEW))
     }
 
     /// A second factor was proven, or added, in this session: its key changes (ASVS 7.2.4).

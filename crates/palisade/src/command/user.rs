@@ -1,10 +1,11 @@
 use super::{Failed, Outcome, print};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
-use crate::auth::{NewUser, Rank, SignUpError};
+use crate::auth::{NewUser, Rank, SecondStep, SignUpError};
 use crate::forms::{Email, Field, Username};
 use crate::sessions::StoreKind;
 use crate::social::Identities;
+use crate::views::Error;
 use chrono::TimeDelta;
 use clap::ArgMatches;
 use palisade_crypto::Secret;
@@ -60,19 +61,27 @@ async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
         "Those who run the site will remove your second factors on {when}, because somebody, probably you, says that they are lost. If it was not you, log in with one of them before: then they stay."
     );
     let told = if is_now { REMOVED } else { &told };
-    let Some(id) = site.accounts().tell_by_name(username, told).await? else { return Err(unknown(username)) };
+    let Some((tx, id)) = site.accounts().begin_by_name(username, told).await? else { return Err(unknown(username)) };
     if !is_now {
-        site.factors.remove_at(id, due).await?;
+        site.factors.schedule_removal(&tx, id, due).await.map_err(Error::from)?;
+        tx.commit().await.map_err(Error::from)?;
         audit_log::record(Event::FactorRemovalBegun, None, "", &format!("{username}, by command, on {when}"));
         return Ok(format!(
             "the second factors of {username} are removed on {when}, unless their owner logs in with one before; a mail says so\n"
         ));
     }
-    site.factors.remove(id).await?;
+    site.factors.forget(&tx, id).await?;
+    site.accounts().commit_and_end_all(tx, id).await?;
     audit_log::record(Event::FactorRemoved, None, "", &format!("{username}, by command"));
+    let ended = ended(site, id).await?;
+    Ok(format!("{username} has no second factor any more; {ended} session(s) ended, and a mail says so\n"))
+}
+
+/// Removes the rows of sessions that have ended, and says how many there were.
+async fn ended(site: &Site, id: i32) -> Result<usize, Failed> {
     let ended = site.sessions.end_all(id, None).await?;
     site.sessions.settle().await;
-    Ok(format!("{username} has no second factor any more; {ended} session(s) ended, and a mail says so\n"))
+    Ok(ended)
 }
 
 /// How long an owner has to say that nothing is lost.
@@ -83,11 +92,11 @@ const REMOVED: &str =
 async fn remove_logins(site: &Site, username: &str) -> Outcome {
     reachable(site)?;
     let told = "Those who run the site removed the logins by other sites. All sessions have ended.";
-    let Some(id) = site.accounts().tell_by_name(username, told).await? else { return Err(unknown(username)) };
-    let removed = Identities.forget(&site.database, id).await?;
+    let Some((tx, id)) = site.accounts().begin_by_name(username, told).await? else { return Err(unknown(username)) };
+    let removed = Identities.forget(&tx, id).await?;
+    site.accounts().commit_and_end_all(tx, id).await?;
     audit_log::record(Event::LoginRemoved, None, "", &format!("{username} ({removed}), by command"));
-    let ended = site.sessions.end_all(id, None).await?;
-    site.sessions.settle().await;
+    let ended = ended(site, id).await?;
     Ok(format!("{removed} login(s) by other sites removed from {username}; {ended} session(s) ended, and a mail says so\n"))
 }
 
@@ -107,8 +116,8 @@ async fn wrap_hashes(site: &Site) -> Outcome {
 async fn sign_out(site: &Site, username: &str) -> Outcome {
     reachable(site)?;
     let Some(id) = site.accounts().id_of(username).await? else { return Err(unknown(username)) };
-    let ended = site.sessions.end_all(id, None).await?;
-    site.sessions.settle().await;
+    site.accounts().end_all_sessions(id).await?;
+    let ended = ended(site, id).await?;
     audit_log::record(Event::SessionsEnded, None, "", &format!("{username} ({ended}), by command"));
     Ok(format!("{ended} session(s) of {username} ended\n"))
 }

@@ -1,4 +1,4 @@
-use super::input::{Input, Pairs, RawError, pairs};
+use super::input::{Input, Pairs, RawError, pairs, pairs_of};
 use super::json::limits;
 use super::{FieldSpec, Fields, most_bytes};
 use crate::views::{Error, ErrorKind, Page, RequestContext, Result};
@@ -256,7 +256,9 @@ impl<S: Sync, T: Fields> FromRequestParts<S> for Query<T> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let typed = pairs(parts.uri.query().unwrap_or_default().as_bytes(), MOST_IN_QUERY).map_err(unreadable)?;
+        let is_known = |name: &str| T::FIELDS.iter().any(|field| field.name == name);
+        let query = parts.uri.query().unwrap_or_default();
+        let typed = pairs_of(query.as_bytes(), MOST_IN_QUERY, is_known).map_err(unreadable)?;
         let mut input = Input::new(typed);
         let value = T::read(&mut input);
         value.map(Self).ok_or_else(|| Error::new(ErrorKind::BadRequest, "The address has a value that is not known here."))

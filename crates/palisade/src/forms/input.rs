@@ -21,10 +21,19 @@ pub enum RawError {
 /// # Errors
 /// See [`RawError`]; more than `max` pairs are too many.
 pub fn pairs(encoded: &[u8], max: usize) -> Result<Pairs, RawError> {
+    pairs_of(encoded, max, |_| true)
+}
+
+/// The same for names that are known. Others are not looked at: links get parameters on their way, some of them twice.
+pub(super) fn pairs_of(encoded: &[u8], max: usize, is_known: impl Fn(&str) -> bool) -> Result<Pairs, RawError> {
     let mut pairs = Pairs::new();
     for pair in encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let mut sides = pair.splitn(2, |byte| *byte == b'=');
-        let name = decode(sides.next().unwrap_or_default())?;
+        let name = match decode(sides.next().unwrap_or_default()) {
+            Ok(name) if is_known(&name) => name,
+            Err(_) if is_known("") => return Err(RawError::Encoding),
+            _ => continue,
+        };
         let value = decode(sides.next().unwrap_or_default())?;
         if pairs.len() == max {
             return Err(RawError::TooMany);

@@ -59,6 +59,38 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The networks that a client is counted with, and by how many times the limit of one client each is wider: an IPv4 address; of IPv6 its /64, the /56 that a
+/// household may have, and the /48 of a customer ([RFC 6177](https://www.rfc-editor.org/rfc/rfc6177)).
+pub fn networks(address: IpAddr) -> impl Iterator<Item = ClientNetwork> {
+    let address = address.to_canonical();
+    let prefixes: &[(u8, u32)] = if address.is_ipv6() { &[(64, 1), (56, 4), (48, 16)] } else { &[(32, 1)] };
+    prefixes.iter().map(move |(prefix, times)| {
+        let network = match address {
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !(u128::MAX >> prefix))),
+            v4 => v4,
+        };
+        ClientNetwork { network, prefix: *prefix, times: *times }
+    })
+}
+
+/// One of the networks that a client is counted with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientNetwork {
+    /// Its first address.
+    pub network: IpAddr,
+    /// Bits that are the same for all of it: 32 for an IPv4 address.
+    pub prefix: u8,
+    /// How many clients it may be.
+    pub times: u32,
+}
+
+impl fmt::Display for ClientNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // one client is named by its address, as in logs
+        if self.times == 1 { self.network.fmt(f) } else { write!(f, "{}/{}", self.network, self.prefix) }
+    }
+}
+
 /// The address that limits, locks and logs go by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
@@ -123,7 +155,8 @@ impl TrustedProxies {
     /// Whether the client's connection was encrypted: to us, or to a trusted proxy that says so.
     pub fn is_secure(&self, peer: Peer, headers: &HeaderMap) -> bool {
         match self.header {
-            _ if !self.trusts(peer.address) => peer.link == Link::Encrypted,
+            // behind the PROXY protocol the address is the client's, and no header is a proxy's
+            _ if !self.trusts(peer.address) || !peer.may_forward => peer.link == Link::Encrypted,
             ForwardedBy::XForwarded => says_secure(headers),
             ForwardedBy::Forwarded => self.farthest(headers).is_some_and(|hop| hop.is_secure),
         }

@@ -72,12 +72,22 @@ impl Cookie<'_> {
 }
 
 /// The value of the cookie `name`. Two cookies of one name are a sign of one that was planted: neither is believed.
+///
+/// Other cookies may hold any bytes: scripts and sibling domains set them, and browsers send what they were given.
 pub fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut values =
-        lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('=')).filter(|(key, _)| *key == name);
-    let (_, value) = values.next()?;
-    values.next().is_none().then_some(value)
+    let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    let mut values = lines.flat_map(|line| line.split(|byte| *byte == b';')).filter_map(|pair| value_of(pair, name));
+    let value = values.next()?;
+    let is_one = values.next().is_none();
+    std::str::from_utf8(value).ok().filter(|value| is_one && value.is_ascii())
+}
+
+/// The value of a pair with this name. Only spaces and tabs stand around pairs: a name behind other white space is another name.
+fn value_of<'h>(pair: &'h [u8], name: &str) -> Option<&'h [u8]> {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = pair.iter().position(|byte| !is_space(byte))?;
+    let end = pair.iter().rposition(|byte| !is_space(byte))?;
+    pair[start..=end].strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }
 
 /// Characters of a cookie's value by RFC 6265.

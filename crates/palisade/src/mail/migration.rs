@@ -5,7 +5,7 @@ use sea_orm_migration::{MigrationName, MigrationTrait};
 
 /// The table of mail that waits.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Create)]
+    vec![Box::new(Create), Box::new(AddKind)]
 }
 
 struct Create;
@@ -35,5 +35,29 @@ impl MigrationTrait for Create {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.drop_table(Table::drop().table("palisade_mail").to_owned()).await
+    }
+}
+
+/// So that a flood of one kind holds back no other.
+struct AddKind;
+
+impl MigrationName for AddKind {
+    fn name(&self) -> &str {
+        "mail_0002_palisade_mail_kind"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for AddKind {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let column = ColumnDef::new("kind").integer().not_null().default(1).to_owned();
+        manager.alter_table(Table::alter().table("palisade_mail").add_column(column).to_owned()).await?;
+        let by_kind = Index::create().name("palisade_mail_kind").table("palisade_mail").col("kind").col("due").to_owned();
+        manager.create_index(by_kind).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_index(Index::drop().name("palisade_mail_kind").table("palisade_mail").to_owned()).await?;
+        manager.alter_table(Table::alter().table("palisade_mail").drop_column("kind").to_owned()).await
     }
 }

@@ -18,5 +18,5 @@ mod smtp;
 pub use mailer::{Mailer, NotSent};
 pub use message::Mail;
 pub use migration::migrations;
-pub use queue::{MailError, MailQueue};
+pub use queue::{MailError, MailKind, MailQueue};
 pub use settings::{CHECKS, CacheSettings, CacheUrl, MailSettings, MailUrl, Sender, ServiceUrl};

@@ -2,6 +2,7 @@ use super::mailer::{Console, Mailer, NotSent, Nowhere, Outbox};
 use super::{Mail, MailSettings, Sender};
 use crate::clock::Clock;
 use crate::db::{Database, Tx};
+use futures_util::{StreamExt, stream};
 use palisade_crypto::KeyRing;
 use palisade_crypto::seal::Sealer;
 use palisade_mail::{ActiveModel, Column, Entity, Model};
@@ -25,6 +26,8 @@ mod palisade_mail {
         pub due: i64,
         pub expires: i64,
         pub tries: i32,
+        /// See [`MailKind`](super::MailKind).
+        pub kind: i32,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -32,6 +35,24 @@ mod palisade_mail {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// What a mail is about. Each kind has a part of the queue's capacity, so that a flood of one holds back no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailKind {
+    /// A notice about the security of an account.
+    Notice = 0,
+    /// What an account's owner asked for: a link, a code.
+    Account = 1,
+    /// To an address that is to get an account.
+    SignUp = 2,
+    /// To an address that no account has.
+    Unknown = 3,
+}
+
+/// Mail of each kind that is taken at once, the most urgent first.
+const SHARES: [(MailKind, u64); 4] = [(MailKind::Notice, 8), (MailKind::Account, 6), (MailKind::SignUp, 4), (MailKind::Unknown, 2)];
+/// Mail that is sent at once.
+const AT_ONCE: usize = 4;
 
 /// Mail that waits to be sent.
 pub struct MailQueue {
@@ -42,6 +63,15 @@ pub struct MailQueue {
     came: Notify,
 }
 
+/// What became of a mail that was due.
+#[derive(PartialEq, Eq)]
+enum Outcome {
+    Sent,
+    NotSent,
+    /// Another instance has it.
+    Elsewhere,
+}
+
 /// Where mail should go cannot be used.
 #[derive(Debug)]
 pub struct MailError(pub String);
@@ -49,8 +79,6 @@ pub struct MailError(pub String);
 /// How long one instance has for a mail before another one tries: longer than a server's patience.
 const TURN_SECS: i64 = 180;
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Mail taken at once.
-const BATCH: u64 = 20;
 const PURPOSE: &str = "mail";
 const PLACE: &str = "palisade_mail";
 
@@ -82,6 +110,14 @@ impl MailQueue {
     /// # Errors
     /// When it cannot be kept.
     pub async fn put(&self, tx: &Tx, mail: &Mail, for_secs: i64) -> Result<(), DbErr> {
+        self.put_kind(tx, MailKind::Account, mail, for_secs).await
+    }
+
+    /// The same for a mail of another kind.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub async fn put_kind(&self, tx: &Tx, kind: MailKind, mail: &Mail, for_secs: i64) -> Result<(), DbErr> {
         let text = serde_json::to_vec(mail).map_err(|error| DbErr::Custom(error.to_string()))?;
         let now = self.clock.now().timestamp();
         let row = ActiveModel {
@@ -89,6 +125,7 @@ impl MailQueue {
             due: Set(now),
             expires: Set(now + for_secs),
             tries: Set(0),
+            kind: Set(kind as i32),
             ..Default::default()
         };
         Entity::insert(row).exec_without_returning(tx).await.map(drop)
@@ -104,22 +141,44 @@ impl MailQueue {
         let _ = timeout(at_most, self.came.notified()).await;
     }
 
-    /// Sends what is due, and says how much was taken.
+    /// Sends what is due, and says how much was sent.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn deliver(&self) -> Result<usize, DbErr> {
-        let now = self.clock.now().timestamp();
         let mut sent = 0;
-        let due = Entity::find().filter(Column::Due.lte(now)).order_by_asc(Column::Expires).order_by_asc(Column::Id).limit(BATCH);
-        for row in due.all(&self.database.handle()).await? {
-            // one before it may have taken its time
-            let now = self.clock.now().timestamp();
-            if self.is_mine(&row, now).await? && self.attempt(row, now).await? {
-                sent += 1;
+        loop {
+            // asked anew after each batch: what is urgent does not wait for what came before it
+            let due = self.due().await?;
+            let batch: Vec<Result<Outcome, DbErr>> =
+                stream::iter(due).map(|row| self.deliver_one(row)).buffer_unordered(AT_ONCE).collect().await;
+            let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
+            sent += batch.iter().filter(|outcome| **outcome == Outcome::Sent).count();
+            if batch.iter().all(|outcome| *outcome == Outcome::Elsewhere) {
+                return Ok(sent);
             }
         }
-        Ok(sent)
+    }
+
+    /// Of each kind its share, the oldest first.
+    async fn due(&self) -> Result<Vec<Model>, DbErr> {
+        let (now, db) = (self.clock.now().timestamp(), self.database.handle());
+        let mut all = Vec::new();
+        for (kind, share) in SHARES {
+            let due = Entity::find().filter(Column::Kind.eq(kind as i32)).filter(Column::Due.lte(now));
+            all.extend(due.order_by_asc(Column::Due).order_by_asc(Column::Id).limit(share).all(&db).await?);
+        }
+        Ok(all)
+    }
+
+    async fn deliver_one(&self, row: Model) -> Result<Outcome, DbErr> {
+        // one before it may have taken its time
+        let now = self.clock.now().timestamp();
+        match self.is_mine(&row, now).await? {
+            true if self.attempt(row, now).await? => Ok(Outcome::Sent),
+            true => Ok(Outcome::NotSent),
+            false => Ok(Outcome::Elsewhere),
+        }
     }
 
     /// What was sent, where `mail.url` is `memory:`.
@@ -138,6 +197,9 @@ impl MailQueue {
     }
 
     async fn attempt(&self, row: Model, now: i64) -> Result<bool, DbErr> {
+        if Self::is_for_nobody(&row) {
+            return self.forget(row.id).await.map(|()| false);
+        }
         let outcome = match self.opened(&row) {
             _ if row.expires <= now => Err(NotSent::Ever("it is too late for it".into())),
             Some(mail) => {
@@ -158,6 +220,11 @@ impl MailQueue {
             Ok(()) => self.forget(row.id).await?,
         }
         Ok(outcome.is_ok())
+    }
+
+    /// Drops what was never to be sent, without a word.
+    fn is_for_nobody(row: &Model) -> bool {
+        row.kind == MailKind::Unknown as i32 && row.expires <= row.due
     }
 
     fn opened(&self, row: &Model) -> Option<Mail> {

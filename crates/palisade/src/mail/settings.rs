@@ -82,6 +82,8 @@ section! {
         url: MailUrl = |_| "console:".parse().expect("a URL");
         /// Whom mail is from, such as `Help desk <desk@example.org>`; none means noreply@ and the first allowed host
         from: Option<Sender> = |_| None;
+        /// Mail in an hour to addresses that no account has, which say so; more are not sent
+        max_unknown_per_hour: u64 = |_| 100;
     }
 }
 

@@ -105,23 +105,21 @@ impl Factors {
     }
 
     /// Makes the app a factor if the code is right, and says the recovery codes, which nobody can say again.
-    pub(super) async fn confirm(&self, user: &User, code: &str) -> Result<Option<Vec<String>>> {
+    pub(super) async fn confirm(&self, tx: &Tx, user: &User, code: &str) -> Result<Option<Vec<String>>> {
         let Some(step) = self.step(user, code, false).await? else { return Ok(None) };
-        let tx = self.database.begin().await?;
         let change = totp::ActiveModel { is_confirmed: Set(true), last_step: Set(step), ..Default::default() };
         let begun = totp::Entity::update_many().set(change).filter(totp::Column::UserId.eq(user.id));
-        if begun.filter(totp::Column::IsConfirmed.eq(false)).exec(&tx).await?.rows_affected == 0 {
+        if begun.filter(totp::Column::IsConfirmed.eq(false)).exec(tx).await?.rows_affected == 0 {
             return Ok(None);
         }
-        let codes = self.put_codes(&tx, user.id).await?;
-        self.forget_removal(&tx, user.id).await?;
-        tx.commit().await?;
+        let codes = self.put_codes(tx, user.id).await?;
+        self.forget_removal(tx, user.id).await?;
         Ok(Some(codes))
     }
 
     /// Whether a code is right: of the app, or a recovery code. It is used up then.
     pub(super) async fn prove(&self, user: &User, code: &str) -> Result<Option<Proven>> {
-        if let Some(step) = self.step(user, code.trim(), true).await? {
+        if let Some(step) = self.step(user, &digits(code), true).await? {
             return Ok(self.use_step(user.id, step).await?.then_some(Proven::App));
         }
         let tx = self.database.begin().await?;
@@ -154,21 +152,22 @@ impl Factors {
     async fn secret(&self, user_id: i32, is_confirmed: bool) -> Result<Option<(Secret<Vec<u8>>, totp::Model)>> {
         let row = totp::Entity::find_by_id(user_id).one(&self.database.handle()).await?;
         let Some(row) = row.filter(|row| row.is_confirmed == is_confirmed) else { return Ok(None) };
-        let secret = Sealer::new(&self.ring, PURPOSE).open(&row.sealed, &place(user_id));
-        Ok(Some((secret.map_err(|error| crate::views::Error::bug(error.to_string()))?, row)))
+        // a factor that cannot be proven, and no error: recovery codes and passkeys go on
+        let Ok(secret) = Sealer::new(&self.ring, PURPOSE).open(&row.sealed, &place(user_id)) else {
+            tracing::error!(target: "palisade", user_id, "the secret of an authenticator app does not open: its key is not on the ring any more");
+            return Ok(None);
+        };
+        Ok(Some((secret, row)))
     }
 
     /// New recovery codes; the old ones are dead.
-    pub(super) async fn new_codes(&self, user: &User) -> Result<Vec<String>> {
-        let tx = self.database.begin().await?;
+    pub(super) async fn new_codes(&self, tx: &Tx, user: &User) -> Result<Vec<String>> {
         // the row is locked: of two at once, the second one's codes are all there are
         let same = totp::ActiveModel { is_confirmed: Set(true), ..Default::default() };
         let theirs = totp::Entity::update_many().set(same).filter(totp::Column::UserId.eq(user.id));
-        theirs.filter(totp::Column::IsConfirmed.eq(true)).exec(&tx).await?;
-        self.lock_keys(&tx, user.id).await?;
-        let codes = self.put_codes(&tx, user.id).await?;
-        tx.commit().await?;
-        Ok(codes)
+        theirs.filter(totp::Column::IsConfirmed.eq(true)).exec(tx).await?;
+        self.lock_keys(tx, user.id).await?;
+        Ok(self.put_codes(tx, user.id).await?)
     }
 
     pub(super) async fn put_codes(&self, tx: &Tx, user_id: i32) -> Result<Vec<String>, DbErr> {
@@ -199,16 +198,6 @@ impl Factors {
     pub(super) async fn has_confirmed_app(&self, user_id: i32) -> Result<bool> {
         Ok(self.has_app(&self.database.handle(), user_id).await?)
     }
-
-    /// Takes all factors of a user away.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn remove(&self, user_id: i32) -> Result<()> {
-        let tx = self.database.begin().await?;
-        self.forget(&tx, user_id).await?;
-        Ok(tx.commit().await?)
-    }
 }
 
 #[async_trait]
@@ -228,6 +217,11 @@ impl SecondStep for Factors {
         recovery::Entity::delete_many().filter(recovery::Column::UserId.eq(user_id)).exec(tx).await?;
         Ok(())
     }
+}
+
+/// What apps show as `123 456` is typed like that.
+pub(super) fn digits(code: &str) -> String {
+    code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect()
 }
 
 /// 80 random bits, in groups that can be read out.

@@ -133,7 +133,7 @@ impl Factors {
     }
 
     /// Keeps a passkey. `None` if somebody, perhaps the user, has this credential already; with recovery codes, if it is the first factor.
-    pub(super) async fn add_key<T: Serialize>(&self, user: &User, new: NewKey<'_, T>) -> Result<Option<Vec<String>>> {
+    pub(super) async fn add_key<T: Serialize>(&self, tx: &Tx, user: &User, new: NewKey<'_, T>) -> Result<Option<Vec<String>>> {
         let (hash, now) = (hash_of(new.credential_id), self.clock.now().timestamp());
         let is_first = !crate::auth::SecondStep::is_needed(self, user.id).await?;
         let row = ActiveModel {
@@ -146,23 +146,22 @@ impl Factors {
             used: Set(now),
             hash: Set(hash),
         };
-        let tx = self.database.begin().await?;
-        self.forget_unproven_app(&tx, user.id).await?;
-        self.forget_removal(&tx, user.id).await?;
-        if let Err(error) = Entity::insert(row).exec_without_returning(&tx).await {
+        self.forget_unproven_app(tx, user.id).await?;
+        self.forget_removal(tx, user.id).await?;
+        if let Err(error) = Entity::insert(row).exec_without_returning(tx).await {
             let is_known = matches!(crate::db::failure(&error), crate::db::DbFailure::Duplicate);
             return if is_known { Ok(None) } else { Err(error.into()) };
         }
-        let codes = if is_first { self.put_codes(&tx, user.id).await? } else { Vec::new() };
-        tx.commit().await?;
-        Ok(Some(codes))
+        Ok(Some(if is_first { self.put_codes(tx, user.id).await? } else { Vec::new() }))
     }
 
-    /// What a key's row holds.
-    pub(super) fn opened_key<T: DeserializeOwned>(&self, row: &KeptKey) -> Result<T> {
-        let sealer = Sealer::new(&self.ring, PURPOSE);
-        let text = sealer.open(&row.sealed, &place(&row.hash, row.user_id)).map_err(|error| Error::bug(error.to_string()))?;
-        Ok(serde_json::from_slice(text.expose())?)
+    /// What a key's row holds. `None` if it does not open: a passkey that cannot be proven, and no error for the others.
+    pub(super) fn opened_key<T: DeserializeOwned>(&self, row: &KeptKey) -> Result<Option<T>> {
+        let Ok(text) = Sealer::new(&self.ring, PURPOSE).open(&row.sealed, &place(&row.hash, row.user_id)) else {
+            tracing::error!(target: "palisade", user_id = row.user_id, "a passkey does not open: its key is not on the ring any more");
+            return Ok(None);
+        };
+        Ok(Some(serde_json::from_slice(text.expose())?))
     }
 
     fn sealed_key<T: Serialize>(&self, hash: &str, user_id: i32, credential: &T) -> Result<String> {
@@ -185,22 +184,20 @@ impl Factors {
 
     /// Removes a key of a user, and the recovery codes if it was the last factor. `None` if it is not theirs; whether a factor is left. The last key stays
     /// where there is no other way in.
-    pub(super) async fn remove_key(&self, user: &User, hash: &str, has_way_in: bool) -> Result<Option<bool>> {
-        let tx = self.database.begin().await?;
-        self.lock_keys(&tx, user.id).await?;
+    pub(super) async fn remove_key(&self, tx: &Tx, user: &User, hash: &str, has_way_in: bool) -> Result<Option<bool>> {
+        self.lock_keys(tx, user.id).await?;
         let theirs = Entity::delete_by_id(hash).filter(Column::UserId.eq(user.id));
-        if theirs.exec(&tx).await?.rows_affected == 0 {
+        if theirs.exec(tx).await?.rows_affected == 0 {
             return Ok(None);
         }
-        let has_key = Entity::find().filter(Column::UserId.eq(user.id)).count(&tx).await? > 0;
+        let has_key = Entity::find().filter(Column::UserId.eq(user.id)).count(tx).await? > 0;
         if !has_key && !has_way_in {
             return Err(only_way());
         }
-        let is_left = has_key || self.has_app(&tx, user.id).await?;
+        let is_left = has_key || self.has_app(tx, user.id).await?;
         if !is_left {
-            crate::auth::SecondStep::forget(self, &tx, user.id).await?;
+            crate::auth::SecondStep::forget(self, tx, user.id).await?;
         }
-        tx.commit().await?;
         Ok(Some(is_left))
     }
 

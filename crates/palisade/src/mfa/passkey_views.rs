@@ -5,7 +5,7 @@ use super::passkeys::{Adding, Asking, Refused, RelyingParty, Whose};
 use super::views::{Nothing, factors, may_change_factors, nothing_is_lost};
 use crate::audit_log::Event;
 use crate::auth::views::{NextPage, audit, login};
-use crate::auth::{Factor, Held, User, Visitor};
+use crate::auth::{Factor, Held, Notice, User, Visitor};
 use crate::forms::{Form, Line, Token};
 use crate::http::{RedirectTarget, redirect_to};
 use crate::sessions::MessageLevel;
@@ -78,16 +78,19 @@ pub(crate) async fn add(page: Page, visitor: Visitor, headers: HeaderMap, user: 
     may_change_factors(&visitor, &user).await?;
     let Some(begun) = accounts.end::<Adding>(visitor.session()).await? else { return Ok(redirect_to("/account/factors")) };
     let site = site(&visitor, &headers)?;
-    let Some(codes) = factors(&visitor)?.finish_key(&site, &user, &begun, &new.name, &new.credential).await? else {
+    let tx = accounts.database().begin().await?;
+    let Some(codes) = factors(&visitor)?.finish_key(&tx, &site, &user, &begun, (&new.name, &new.credential)).await? else {
+        drop(tx);
         audit(&visitor, Event::SecondStepFailed, &user.username);
         let said = "This passkey was not added: its answer was wrong, or it is here already.";
         visitor.session().message(MessageLevel::Error, said).await?;
         return Ok(redirect_to("/account/factors"));
     };
-    let told = format!("A passkey was added:\n\n    {}", &*new.name);
-    accounts.factors_changed(visitor.session(), &user, &told, &accounts.links.base(&headers)).await?;
-    visitor.factor_proven().await?;
+    let text = format!("A passkey was added:\n\n    {}", &*new.name);
+    let told = Notice { text: &text, base: &accounts.links.base(&headers) };
+    accounts.factors_changed(tx, visitor.session(), &user, told).await?;
     audit(&visitor, Event::FactorAdded, &format!("{}, passkey", user.username));
+    visitor.factor_proven().await?;
     if !codes.is_empty() {
         return page.render("account/codes.html", context! { codes }).await;
     }
@@ -100,13 +103,16 @@ pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, for
     let which = form.into_parts().0.ok_or_else(Error::not_found)?;
     may_change_factors(&visitor, &user).await?;
     let has_way_in = visitor.accounts().has_way_in(&user).await?;
-    let is_left = factors(&visitor)?.remove_key(&user, &which.id, has_way_in).await?.ok_or_else(Error::not_found)?;
     let accounts = visitor.accounts();
-    accounts.factors_changed(visitor.session(), &user, "A passkey was removed.", &accounts.links.base(&headers)).await?;
+    let tx = accounts.database().begin().await?;
+    let removed = factors(&visitor)?.remove_key(&tx, &user, &which.id, has_way_in).await?;
+    let is_left = removed.ok_or_else(Error::not_found)?;
+    let told = Notice { text: "A passkey was removed.", base: &accounts.links.base(&headers) };
+    accounts.factors_changed(tx, visitor.session(), &user, told).await?;
+    audit(&visitor, Event::FactorRemoved, &format!("{}, passkey", user.username));
     if !is_left {
         accounts.log_out_of_factor(visitor.session()).await?;
     }
-    audit(&visitor, Event::FactorRemoved, &format!("{}, passkey", user.username));
     visitor.session().message(MessageLevel::Success, "The passkey is removed. All other sessions are ended.").await?;
     Ok(redirect_to("/account/factors"))
 }

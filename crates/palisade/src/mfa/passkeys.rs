@@ -7,6 +7,7 @@
 use super::Factors;
 use super::keys::{KeptKey, MOST_KEYS, NewKey, hash_of};
 use crate::auth::{Purpose, User};
+use crate::db::Tx;
 use crate::views::{Error, ErrorKind, Result};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -125,7 +126,7 @@ impl Factors {
         if keys.len() >= MOST_KEYS {
             return Err(Error::new(ErrorKind::Conflict, "There are 20 passkeys already. Remove one first."));
         }
-        let passkeys: Vec<Passkey> = keys.iter().map(|row| self.opened_key(row)).collect::<Result<_>>()?;
+        let passkeys: Vec<Passkey> = keys.iter().filter_map(|row| self.opened_key(row).transpose()).collect::<Result<_>>()?;
         let known = passkeys.iter().map(|passkey| passkey.cred_id().clone()).collect();
         // one user is one to an authenticator
         let handle = keys.first().and_then(|row| row.handle.parse().ok()).unwrap_or_else(Uuid::new_v4);
@@ -141,18 +142,18 @@ impl Factors {
     /// Makes what an authenticator answers a factor, and says the recovery codes if it is the first one. `None`: the answer is wrong, or known.
     pub(super) async fn finish_key(
         &self,
+        tx: &Tx,
         site: &RelyingParty,
         user: &User,
         begun: &Adding,
-        name: &str,
-        typed: &str,
+        (name, typed): (&str, &str),
     ) -> Result<Option<Vec<String>>> {
         let Some(answer) = answer::<RegisterPublicKeyCredential>(typed) else { return Ok(None) };
         let Ok(passkey) = site.0.finish_passkey_registration(&answer, &begun.state) else { return Ok(None) };
         let is_synchronised = Credential::from(passkey.clone()).backup_state;
         let credential_id: &[u8] = passkey.cred_id();
         let new = NewKey { credential_id, handle: begun.handle.to_string(), name, credential: &passkey, is_synchronised };
-        self.add_key(user, new).await
+        self.add_key(tx, user, new).await
     }
 
     /// Asks for any passkey of the site.
@@ -169,7 +170,8 @@ impl Factors {
         whose: fn(PasskeyAuthentication) -> Whose,
         next: Option<String>,
     ) -> Result<Option<Asking>> {
-        let keys: Vec<Passkey> = self.keys(user.id).await?.iter().map(|row| self.opened_key(row)).collect::<Result<_>>()?;
+        let keys = self.keys(user.id).await?;
+        let keys: Vec<Passkey> = keys.iter().filter_map(|row| self.opened_key(row).transpose()).collect::<Result<_>>()?;
         if keys.is_empty() {
             return Ok(None);
         }
@@ -181,7 +183,7 @@ impl Factors {
     pub(super) async fn judge_key(&self, site: &RelyingParty, asked: Whose, typed: &str) -> Result<i32, Refused> {
         let answer: PublicKeyCredential = answer(typed).ok_or(Refused::Wrong)?;
         let row = self.key(&hash_of(answer.get_credential_id())).await?.ok_or(Refused::Wrong)?;
-        let mut passkey: Passkey = self.opened_key(&row)?;
+        let mut passkey: Passkey = self.opened_key(&row)?.ok_or(Refused::Wrong)?;
         let judged = match asked {
             Whose::Anybodys(state) => {
                 let (handle, _) = site.0.identify_discoverable_authentication(&answer).map_err(|_| Refused::Wrong)?;

@@ -31,11 +31,16 @@ impl Factors {
     /// # Errors
     /// When the database does not answer.
     pub async fn remove_at(&self, user_id: i32, due: DateTime<Utc>) -> Result<()> {
+        let tx = self.database.begin().await?;
+        self.schedule_removal(&tx, user_id, due).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The same as part of a transaction.
+    pub(crate) async fn schedule_removal(&self, tx: &Tx, user_id: i32, due: DateTime<Utc>) -> Result<(), DbErr> {
         let row = ActiveModel { user_id: Set(user_id), due: Set(due.timestamp()) };
         let again = OnConflict::column(Column::UserId).update_column(Column::Due).to_owned();
-        let tx = self.database.begin().await?;
-        Entity::insert(row).on_conflict(again).exec_without_returning(&tx).await?;
-        Ok(tx.commit().await?)
+        Entity::insert(row).on_conflict(again).exec_without_returning(tx).await.map(drop)
     }
 
     /// Somebody has proven a factor: nothing is lost. Whether something was to be removed.

@@ -1,10 +1,10 @@
 //! The pages of second factors.
 
 use super::Factors;
-use super::factors::Proven;
+use super::factors::{Proven, digits};
 use crate::audit_log::Event;
 use crate::auth::views::{audit, locked, login, source};
-use crate::auth::{Factor, Guess, Held, User, Visitor};
+use crate::auth::{Factor, Guess, Held, Notice, SecondStep, User, Visitor};
 use crate::forms::{Form, Line};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
@@ -163,15 +163,18 @@ pub(crate) async fn confirm(
     let Some(typed) = typed else {
         return Err(refill.show_with("account/app.html", values).await);
     };
-    let Some(codes) = factors(&visitor)?.confirm(&user, typed.code.trim()).await? else {
+    let accounts = visitor.accounts();
+    let tx = accounts.database().begin().await?;
+    let Some(codes) = factors(&visitor)?.confirm(&tx, &user, &digits(&typed.code)).await? else {
+        drop(tx);
         audit(&visitor, Event::SecondStepFailed, &user.username);
         let wrong = "This is not the code that the app shows now. Is the clock of the telephone right?";
         return Err(refill.error("code", wrong).show_with("account/app.html", values).await);
     };
-    let accounts = visitor.accounts();
-    accounts.factors_changed(visitor.session(), &user, "An authenticator app was added.", &accounts.links.base(&headers)).await?;
-    visitor.factor_proven().await?;
+    let told = Notice { text: "An authenticator app was added.", base: &accounts.links.base(&headers) };
+    accounts.factors_changed(tx, visitor.session(), &user, told).await?;
     audit(&visitor, Event::FactorAdded, &user.username);
+    visitor.factor_proven().await?;
     page.render("account/codes.html", context! { codes }).await
 }
 
@@ -185,9 +188,11 @@ pub(crate) async fn new_codes(
 ) -> Result<Response> {
     form.valid_or_show("account/factors.html").await?;
     typed_a_code(&visitor).await?;
-    let codes = factors(&visitor)?.new_codes(&user).await?;
     let accounts = visitor.accounts();
-    accounts.factors_changed(visitor.session(), &user, "New recovery codes were made.", &accounts.links.base(&headers)).await?;
+    let tx = accounts.database().begin().await?;
+    let codes = factors(&visitor)?.new_codes(&tx, &user).await?;
+    let told = Notice { text: "New recovery codes were made.", base: &accounts.links.base(&headers) };
+    accounts.factors_changed(tx, visitor.session(), &user, told).await?;
     audit(&visitor, Event::FactorAdded, &format!("{}, recovery codes", user.username));
     page.render("account/codes.html", context! { codes }).await
 }
@@ -198,12 +203,13 @@ pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, for
     typed_a_code(&visitor).await?;
     #[cfg(feature = "passkeys")]
     super::passkey_views::keeps_a_way_in(&visitor, &user).await?;
-    factors(&visitor)?.remove(user.id).await?;
     let accounts = visitor.accounts();
-    let told = "The second factors were removed: a password is enough from now on.";
-    accounts.factors_changed(visitor.session(), &user, told, &accounts.links.base(&headers)).await?;
-    accounts.log_out_of_factor(visitor.session()).await?;
+    let tx = accounts.database().begin().await?;
+    factors(&visitor)?.forget(&tx, user.id).await?;
+    let text = "The second factors were removed: a password is enough from now on.";
+    accounts.factors_changed(tx, visitor.session(), &user, Notice { text, base: &accounts.links.base(&headers) }).await?;
     audit(&visitor, Event::FactorRemoved, &user.username);
+    accounts.log_out_of_factor(visitor.session()).await?;
     visitor.session().message(MessageLevel::Success, "Your second factors are removed. All other sessions are ended.").await?;
     Ok(redirect_to("/account/factors").into_response())
 }
@@ -223,7 +229,8 @@ pub(crate) async fn distrust(visitor: Visitor, headers: HeaderMap, user: User, f
     form.valid_or_show("account/factors.html").await?;
     let accounts = visitor.accounts();
     let told = "No browser is trusted any more: each login asks for a code.";
-    accounts.factors_changed(visitor.session(), &user, told, &accounts.links.base(&headers)).await?;
+    let tx = accounts.database().begin().await?;
+    accounts.factors_changed(tx, visitor.session(), &user, Notice { text: told, base: &accounts.links.base(&headers) }).await?;
     visitor.session().message(MessageLevel::Success, told).await?;
     Ok(redirect_to("/account/factors"))
 }

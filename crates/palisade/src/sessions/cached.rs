@@ -1,7 +1,7 @@
 //! Sessions in Redis, written through to the database. What Redis holds is a copy for a minute: whoever loses Redis loses no session, and none that was ended
 //! comes back.
 
-use super::{DatabaseStore, SessionStore};
+use super::{DatabaseStore, NewSession, Replaced, SessionStore};
 use crate::storage::redis::{Away, Redis};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -198,6 +198,15 @@ impl SessionStore for CachedStore {
         self.database.update(id, data, expires).await?;
         self.take_away(id).await;
         Ok(())
+    }
+
+    async fn replace(&self, old: Option<Replaced<'_>>, new: NewSession<'_>) -> Result<bool, DbErr> {
+        let is_replaced = self.database.replace(old, new).await?;
+        if let Some(old) = old {
+            self.take_away(old.id).await;
+        }
+        self.take_away(new.id).await;
+        Ok(is_replaced)
     }
 
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {

@@ -1,8 +1,8 @@
 //! Sessions that the browser carries, sealed. The server remembers which have ended, and whose the signed-in ones are: a logout is one, a stolen copy of the
 //! cookie is worth nothing after it, and people still see and end their sessions.
 
-use super::{DatabaseStore, SessionStore};
-use crate::db::Database;
+use super::{DatabaseStore, NewSession, Replaced, SessionStore};
+use crate::db::{Database, Tx};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use palisade_crypto::KeyRing;
@@ -89,6 +89,19 @@ impl CookieStore {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends a session in a transaction, and says whether it was open.
+    async fn end_in(&self, tx: &Tx, id: &str) -> Result<bool, DbErr> {
+        let was_held = self.held().sessions.contains_key(id);
+        let was_listed = DatabaseStore::delete_in(tx, id).await?;
+        if !was_held && !was_listed {
+            return Ok(false);
+        }
+        let until = Set((Utc::now() + self.absolute).timestamp());
+        let row = ActiveModel { session_key: Set(id.into()), until };
+        let once = OnConflict::column(Column::SessionKey).do_nothing().to_owned();
+        Ok(Entity::insert(row).on_conflict(once).exec_without_returning(tx).await? == 1)
+    }
+
     async fn has_ended(&self, id: &str) -> Result<bool, DbErr> {
         Ok(Entity::find_by_id(id).one(&self.database.0.handle()).await?.is_some())
     }
@@ -125,19 +138,36 @@ impl SessionStore for CookieStore {
     }
 
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {
-        let was_held = self.held().sessions.contains_key(id);
         let tx = self.database.0.begin().await?;
-        let was_listed = DatabaseStore::delete_in(&tx, id).await?;
-        if !was_held && !was_listed {
-            return Ok(false);
-        }
-        let until = Set((Utc::now() + self.absolute).timestamp());
-        let row = ActiveModel { session_key: Set(id.into()), until };
-        let once = OnConflict::column(Column::SessionKey).do_nothing().to_owned();
-        let ended = Entity::insert(row).on_conflict(once).exec_without_returning(&tx).await?;
+        let has_ended = self.end_in(&tx, id).await?;
         tx.commit().await?;
         self.held().sessions.remove(id);
-        Ok(ended == 1)
+        Ok(has_ended)
+    }
+
+    async fn replace(&self, old: Option<Replaced<'_>>, new: NewSession<'_>) -> Result<bool, DbErr> {
+        if old.is_some() || new.owner.is_some() {
+            let tx = self.database.0.begin().await?;
+            if let Some(old) = old
+                && !self.end_in(&tx, old.id).await?
+                && old.must_exist
+            {
+                return Ok(false);
+            }
+            // for its owner to see, and to end
+            if new.owner.is_some() {
+                DatabaseStore::insert_in(&tx, new).await?;
+            }
+            tx.commit().await?;
+        }
+        let mut held = self.held();
+        if let Some(old) = old {
+            held.sessions.remove(old.id);
+        }
+        held.owned.extend(new.owner.map(|_| new.id.to_owned()));
+        held.sessions.entry(new.id.to_owned()).or_insert_with(|| (new.data.to_owned(), new.expires));
+        held.changed = Some(new.id.to_owned());
+        Ok(true)
     }
 
     async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr> {

@@ -21,6 +21,8 @@ pub struct OwnSession {
     pub seen: Option<DateTime<Utc>>,
     /// Whether it is the one that asks.
     pub is_this: bool,
+    /// The user's epoch at login; sessions of an earlier one have ended.
+    pub(crate) epoch: Option<i64>,
 }
 
 impl Sessions {
@@ -38,7 +40,15 @@ impl Sessions {
             let (agent, address) = (text(AGENT), text(ADDRESS));
             // where the store has the keys themselves, nobody is shown them
             let id = if self.is_shared { random::stored_hash(&id) } else { id };
-            is_open.then_some(OwnSession { id, agent, address, began: record.began, seen: record.seen, is_this: false })
+            is_open.then_some(OwnSession {
+                id,
+                agent,
+                address,
+                began: record.began,
+                seen: record.seen,
+                is_this: false,
+                epoch: record.epoch(),
+            })
         };
         let mut all: Vec<OwnSession> = all.into_iter().filter_map(shown).collect();
         all.sort_by_key(|session| std::cmp::Reverse(session.seen));
@@ -58,19 +68,30 @@ impl Sessions {
         }
     }
 
-    /// Ends all sessions of a user, but for the one with the id `kept`, and says how many.
+    /// Removes all sessions of a user from the store, but for the one with the id `kept`, and says how many. What ends them, even those whose key changes
+    /// meanwhile, is the user's epoch (`auth`).
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn end_all(&self, owner: i32, kept: Option<&str>) -> Result<usize> {
         let mut ended = 0;
-        let all = self.all_of(owner, self.clock.now()).await?;
-        for (id, _) in all.iter().filter(|(id, _)| Some(id.as_str()) != kept) {
-            ended += usize::from(self.store.delete(id).await?);
+        // Django knows no epoch: a session of its own that gets another key meanwhile is found in the next round
+        let rounds = if self.is_shared { SHARED_ROUNDS } else { 1 };
+        for _ in 0..rounds {
+            let all = self.all_of(owner, self.clock.now()).await?;
+            let others: Vec<_> = all.iter().filter(|(id, _)| Some(id.as_str()) != kept).collect();
+            for (id, _) in &others {
+                ended += usize::from(self.store.delete(id).await?);
+            }
+            if others.is_empty() {
+                break;
+            }
         }
         Ok(ended)
     }
 }
+
+const SHARED_ROUNDS: usize = 5;
 
 impl Sessions {
     /// Those that were written down as theirs; of shared ones every one, because Django writes down none.

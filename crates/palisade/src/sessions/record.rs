@@ -17,6 +17,8 @@ pub(super) struct Record {
 
 /// Django's entry for the user's id.
 pub(crate) const OWNER: &str = "_auth_user_id";
+/// The user's epoch at login: it rises when all sessions of the user end.
+pub(crate) const EPOCH: &str = "_palisade_epoch";
 /// What the browser said it is, and where it was, at login.
 pub(crate) const AGENT: &str = "_palisade_agent";
 pub(crate) const ADDRESS: &str = "_palisade_address";
@@ -29,6 +31,9 @@ const SEEN: &str = "_palisade_seen";
 
 /// Characters of a hash that tell one key of a session from the next.
 const TAG: usize = 12;
+
+/// A session from further in the future was written by a clock that was wrong, and would not end in time.
+const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 /// Django's salt for `django.contrib.sessions.backends.db`.
 const SALT: &str = "django.contrib.sessions.SessionStore";
@@ -55,6 +60,11 @@ impl Record {
         self.values.get(OWNER)?.as_str()?.parse().ok()
     }
 
+    /// The epoch of its user at login.
+    pub(super) fn epoch(&self) -> Option<i64> {
+        self.values.get(EPOCH)?.as_i64()
+    }
+
     /// Whether it was written down whose it is.
     pub(super) fn is_listed(&self) -> bool {
         self.values.contains_key(LISTED)
@@ -77,6 +87,7 @@ impl Record {
 
     /// Whether the session has ended, by either limit.
     pub(super) fn has_ended(&self, now: DateTime<Utc>, idle: TimeDelta, absolute: TimeDelta) -> bool {
-        self.seen.is_some_and(|seen| now - seen >= idle) || self.began.is_some_and(|began| now - began >= absolute)
+        let is_over = |since: DateTime<Utc>, limit: TimeDelta| now - since >= limit || since - now > CLOCK_SKEW;
+        self.seen.is_some_and(|seen| is_over(seen, idle)) || self.began.is_some_and(|began| is_over(began, absolute))
     }
 }

@@ -1,11 +1,13 @@
 use super::messages::Messages;
 use super::record::Record;
-use super::{Binding, CookieStore, SessionStore, Sessions};
+use super::{Binding, CookieStore, NewSession, Replaced, SessionStore, Sessions};
 use crate::views::{Error, Personal, Result};
 use axum::extract::FromRequestParts;
+use chrono::{DateTime, Utc};
 use http::HeaderValue;
 use http::request::Parts;
 use palisade_crypto::Secret;
+use sea_orm::DbErr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -40,6 +42,8 @@ struct State {
     /// Whether the key in the cookie leads to a session.
     exists: bool,
     is_changed: bool,
+    /// Whether something changed that may be lost.
+    is_noted: bool,
     fate: Fate,
 }
 
@@ -108,6 +112,15 @@ impl Session {
         let value = serde_json::to_value(value)?;
         if let Some(state) = self.state().await?.as_mut() {
             state.record.values.insert(name.to_owned(), value);
+        }
+        Ok(())
+    }
+
+    /// The same for what is written down now, and may fail to be without harm.
+    pub(crate) async fn note_now(&self, name: &str, value: impl Serialize) -> Result<()> {
+        self.note(name, value).await?;
+        if let Some(state) = self.state().await?.as_mut() {
+            state.is_noted = true;
         }
         Ok(())
     }
@@ -185,7 +198,13 @@ impl Session {
         if let Some(messages) = &self.0.messages {
             return Ok(messages.take());
         }
-        let messages = self.remove(MESSAGES).await?;
+        // shown twice is better than no page
+        let mut state = self.state().await?;
+        let messages = state.as_mut().and_then(|state| {
+            let messages = state.record.values.shift_remove(MESSAGES)?;
+            state.is_noted = true;
+            Some(messages)
+        });
         Ok(messages.and_then(|messages| serde_json::from_value(messages).ok()).unwrap_or_default())
     }
 
@@ -246,50 +265,61 @@ impl Session {
                 self.delete(id.filter(|_| exists)).await?;
                 Ok(self.0.key.as_ref().and_then(|_| sessions.cookie.clear()))
             }
-            // of several answers that rotate one session, the first makes the new one; the others would only leave more behind
-            (Some(id), true, Fate::Rotate) if !self.store().delete(&id).await? => Ok(None),
-            (id, exists, Fate::Renew) if exists => self.delete(id).await.and(self.create(state).await),
-            (_, _, _) if !state.record.values.is_empty() => self.create(state).await,
+            (Some(id), true, Fate::Rotate) => self.create(state, Some(Replaced { id: &id, must_exist: true })).await,
+            (Some(id), true, Fate::Renew) => self.create(state, Some(Replaced { id: &id, must_exist: false })).await,
+            (_, _, _) if !state.record.values.is_empty() => self.create(state, None).await,
             // a cookie that leads nowhere is left: a later answer may have set it, and form tokens may be bound to it
             _ => Ok(None),
         }
     }
 
     async fn keep(&self, id: &str, mut state: State) -> Result<()> {
-        let Sessions { clock, ring, idle, .. } = &*self.0.sessions;
-        let store = self.store();
-        let now = clock.now();
+        let now = self.0.sessions.clock.now();
         // written once in a tenth of the idle time and not with every request
-        let is_due = state.record.seen.is_none_or(|seen| now - seen >= *idle / 10);
-        if state.is_changed || is_due {
-            let expires = self.0.sessions.end(now, state.record.began.unwrap_or(now));
-            // one that Django made, or an older version of this program
-            if let Some(owner) = state.record.owner().filter(|_| !state.record.is_listed()) {
-                store.own(id, owner).await?;
-                state.record.list();
-            }
-            let text = state.record.encode(ring, now, self.0.sessions.of_key(id));
-            match state.read {
-                Some(old) => store.rewrite(id, Some(&*old).filter(|_| !state.is_changed), &text).await?,
-                None => store.update(id, &text, expires).await?,
-            }
+        let is_due = state.record.seen.is_none_or(|seen| now - seen >= self.0.sessions.idle / 10);
+        let is_changed = state.is_changed;
+        if !is_changed && !state.is_noted && !is_due {
+            return Ok(());
         }
-        Ok(())
+        match self.rewrite(id, &mut state, now).await {
+            // bookkeeping alone: with a full disk, or a database that only reads, pages that only read are shown
+            Err(error) if !is_changed => {
+                tracing::warn!(target: "palisade", %error, "a session could not be written down: when it was seen last, or which messages were shown");
+                Ok(())
+            }
+            written => Ok(written?),
+        }
     }
 
-    async fn create(&self, mut state: State) -> Result<Option<HeaderValue>> {
-        let Sessions { clock, ring, cookie, .. } = &*self.0.sessions;
+    async fn rewrite(&self, id: &str, state: &mut State, now: DateTime<Utc>) -> Result<(), DbErr> {
         let store = self.store();
+        let expires = self.0.sessions.end(now, state.record.began.unwrap_or(now));
+        // one that Django made, or an older version of this program
+        if let Some(owner) = state.record.owner().filter(|_| !state.record.is_listed()) {
+            store.own(id, owner).await?;
+            state.record.list();
+        }
+        let text = state.record.encode(&self.0.sessions.ring, now, self.0.sessions.of_key(id));
+        match &state.read {
+            Some(old) => store.rewrite(id, Some(&**old).filter(|_| !state.is_changed), &text).await,
+            None => store.update(id, &text, expires).await,
+        }
+    }
+
+    async fn create(&self, mut state: State, old: Option<Replaced<'_>>) -> Result<Option<HeaderValue>> {
+        let Sessions { clock, ring, cookie, .. } = &*self.0.sessions;
         let (now, key) = (clock.now(), self.0.next_key.get_or_init(|| self.0.sessions.new_key()));
         let id = self.0.sessions.id(key.expose());
         let began = *state.record.began.get_or_insert(now);
         let expires = self.0.sessions.end(now, began);
-        if let Some(owner) = state.record.owner() {
-            store.own(&id, owner).await?;
+        let owner = state.record.owner();
+        if owner.is_some() {
             state.record.list();
         }
-        store.create(&id, &state.record.encode(ring, now, self.0.sessions.of_key(&id)), expires).await?;
-        Ok(cookie.set(key.expose()))
+        let data = state.record.encode(ring, now, self.0.sessions.of_key(&id));
+        let new = NewSession { id: &id, owner, data: &data, expires };
+        let is_made = self.store().replace(old, new).await?;
+        Ok(if is_made { cookie.set(key.expose()) } else { None })
     }
 
     async fn delete(&self, id: Option<String>) -> Result<()> {

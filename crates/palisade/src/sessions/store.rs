@@ -6,6 +6,28 @@ use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySel
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+/// A session that is about to be written down.
+#[derive(Debug, Clone, Copy)]
+pub struct NewSession<'a> {
+    /// Hash of its key, 40 characters.
+    pub id: &'a str,
+    /// Whose it is; none before a login.
+    pub owner: Option<i32>,
+    /// Signed text.
+    pub data: &'a str,
+    /// When it ends.
+    pub expires: DateTime<Utc>,
+}
+
+/// A session whose place another one takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Replaced<'a> {
+    /// Hash of its key.
+    pub id: &'a str,
+    /// Whether it has to be there: of several answers that rotate one session, the first makes the new one.
+    pub must_exist: bool,
+}
+
 /// Where sessions are kept. `id` is the hash of a key, 40 characters; `data` is signed text.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
@@ -44,6 +66,13 @@ pub trait SessionStore: Send + Sync {
         let _ = (after, now);
         Ok(Vec::new())
     }
+
+    /// Keeps a new session in place of an old one, with whose it is, as one change: all of it or nothing. `false`, and nothing has changed, if the old one
+    /// had to be there and is not.
+    ///
+    /// # Errors
+    /// When it could not be kept; the old one is still there then.
+    async fn replace(&self, old: Option<Replaced<'_>>, new: NewSession<'_>) -> Result<bool, DbErr>;
 
     /// Ends a session, and says whether it was there.
     ///
@@ -122,6 +151,16 @@ impl DatabaseStore {
         Ok(deleted.rows_affected > 0)
     }
 
+    pub(super) async fn insert_in(tx: &Tx, new: NewSession<'_>) -> Result<(), DbErr> {
+        let nothing = || OnConflict::new().do_nothing().to_owned();
+        let NewSession { id, owner, data, expires } = new;
+        let row = ActiveModel { session_key: Set(id.into()), session_data: Set(data.into()), expire_date: Set(expires) };
+        Entity::insert(row).on_conflict(nothing()).exec_without_returning(tx).await?;
+        let Some(owner) = owner else { return Ok(()) };
+        let row = Owned { session_key: Set(id.into()), user_id: Set(owner) };
+        OwnedEntity::insert(row).on_conflict(nothing()).exec_without_returning(tx).await.map(drop)
+    }
+
     /// The data, and when the session ends.
     pub(super) async fn load_with_end(&self, id: &str, now: DateTime<Utc>) -> Result<Option<(String, DateTime<Utc>)>, DbErr> {
         let row = Entity::find_by_id(id).one(&self.0.handle()).await?;
@@ -168,6 +207,22 @@ impl SessionStore for DatabaseStore {
         Ok(was_there)
     }
 
+    async fn replace(&self, old: Option<Replaced<'_>>, new: NewSession<'_>) -> Result<bool, DbErr> {
+        if old.is_none() && new.owner.is_none() {
+            return self.create(new.id, new.data, new.expires).await.map(|()| true);
+        }
+        let tx = self.0.begin().await?;
+        if let Some(old) = old
+            && !Self::delete_in(&tx, old.id).await?
+            && old.must_exist
+        {
+            return Ok(false);
+        }
+        Self::insert_in(&tx, new).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
     async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr> {
         let row = Owned { session_key: Set(id.into()), user_id: Set(owner) };
         let insert = OwnedEntity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned());
@@ -204,6 +259,19 @@ pub struct MemoryStore {
 const MAX_SESSIONS: usize = 100_000;
 
 impl MemoryStore {
+    /// Makes room for a new session. `false` if the old one had to be there and is not.
+    fn takes_the_place(&self, old: Option<Replaced<'_>>, new: NewSession<'_>) -> bool {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = old {
+            owners.remove(old.id);
+            if !self.with(|all| all.remove(old.id).is_some()) && old.must_exist {
+                return false;
+            }
+        }
+        owners.extend(new.owner.map(|owner| (new.id.to_owned(), owner)));
+        true
+    }
+
     fn with<T>(&self, change: impl FnOnce(&mut HashMap<String, (String, DateTime<Utc>)>) -> T) -> T {
         change(&mut self.all.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -239,6 +307,13 @@ impl SessionStore for MemoryStore {
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         Ok(self.with(|all| all.remove(id).is_some()))
+    }
+
+    async fn replace(&self, old: Option<Replaced<'_>>, new: NewSession<'_>) -> Result<bool, DbErr> {
+        if !self.takes_the_place(old, new) {
+            return Ok(false);
+        }
+        self.create(new.id, new.data, new.expires).await.map(|()| true)
     }
 
     async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr> {

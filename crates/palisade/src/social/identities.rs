@@ -1,7 +1,7 @@
 //! Whose login at another site is whose account here.
 
 use crate::auth::{PersonalData, User};
-use crate::db::{Database, Db, Tx};
+use crate::db::{Db, Tx};
 use crate::views::Result;
 use async_trait::async_trait;
 use chrono::DateTime;
@@ -122,11 +122,8 @@ impl Identities {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn forget(&self, database: &Database, user_id: i32) -> Result<u64> {
-        let tx = database.begin().await?;
-        let gone = Entity::delete_many().filter(Column::UserId.eq(user_id)).exec(&tx).await?.rows_affected;
-        tx.commit().await?;
-        Ok(gone)
+    pub(crate) async fn forget(&self, tx: &Tx, user_id: i32) -> Result<u64> {
+        Ok(Entity::delete_many().filter(Column::UserId.eq(user_id)).exec(tx).await?.rows_affected)
     }
 
     pub(super) async fn remove(tx: &Tx, user_id: i32, hash: &str) -> Result<bool, DbErr> {

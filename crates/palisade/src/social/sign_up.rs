@@ -4,8 +4,9 @@ use super::Provider;
 use super::flow::Identity;
 use super::identities::{Identities, Kept, NewIdentity, hash_of};
 use crate::auth::{Accounts, Coded, MailedCode, Purpose};
-use crate::db::{DbFailure, failure};
+use crate::db::{DbFailure, Tx, failure};
 use crate::forms::{Email, Field};
+use crate::mail::MailKind;
 use crate::sessions::Session;
 use crate::views::Result;
 use serde::{Deserialize, Serialize};
@@ -65,11 +66,10 @@ impl Identity {
     }
 
     /// Adds this login to an account.
-    pub(super) async fn add_to(&self, accounts: &Accounts, provider: &str, user_id: i32) -> Result<Added> {
-        let tx = accounts.database().begin().await?;
+    pub(super) async fn add_to(&self, tx: &Tx, accounts: &Accounts, provider: &str, user_id: i32) -> Result<Added> {
         let now = accounts.now().timestamp();
-        match Identities::add(&tx, accounts.ring(), now, user_id, self.new_row(provider)).await {
-            Ok(()) => tx.commit().await.map(|()| Added::Yes).map_err(Into::into),
+        match Identities::add(tx, accounts.ring(), now, user_id, self.new_row(provider)).await {
+            Ok(()) => Ok(Added::Yes),
             Err(error) if matches!(failure(&error), DbFailure::Duplicate) => Ok(Added::Taken),
             Err(error) => Err(error.into()),
         }
@@ -94,6 +94,6 @@ impl Stranger {
         let code = MailedCode::new();
         let mail = accounts.address_code(address, &code, base).await?;
         let waiting = Self { sent: Some((address.to_owned(), code.hash())), ..self };
-        accounts.begin_by_mail(session, &waiting, &mail).await
+        accounts.begin_by_mail(session, &waiting, MailKind::SignUp, &mail).await
     }
 }

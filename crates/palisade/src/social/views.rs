@@ -5,7 +5,7 @@ use super::identities::Identities;
 use super::sign_up::{Added, Stranger};
 use super::{Provider, Providers};
 use crate::audit_log::Event;
-use crate::auth::views::{NextPage, audit, can_mail, going, login};
+use crate::auth::views::{NextPage, audit, can_mail, going, login, source, too_many_mails};
 use crate::auth::{Held, Typed, User, Visitor};
 use crate::forms::{Email, Form, Line, Token};
 use crate::http::client::Client;
@@ -163,9 +163,8 @@ impl Providers {
         if !has_way_in && !left.iter().any(|row| self.named(&row.provider).is_ok()) {
             return Err(Error::new(ErrorKind::Conflict, "This is the only way into your account. Choose a password first."));
         }
-        tx.commit().await?;
-        visitor.session().end_siblings(user.id).await?;
-        accounts.tell_by_id(user.id, "A login by another site was removed.", &accounts.links.base(&headers)).await?;
+        accounts.tell_in(&tx, user.id, "A login by another site was removed.", &accounts.links.base(&headers)).await?;
+        accounts.commit_and_end_others(tx, visitor.session(), user.id).await?;
         audit(&visitor, Event::LoginRemoved, &user.username);
         visitor.session().message(MessageLevel::Success, "It is removed. All other sessions are ended.").await?;
         Ok(redirect_to("/account/logins"))
@@ -215,11 +214,13 @@ async fn by_trusted_address(
         return Ok(None);
     }
     let is_final = !accounts.second_step.is_needed(row.id).await?;
-    if is_final && matches!(identity.add_to(accounts, name, row.id).await?, Added::Yes) {
-        // whoever has typed this address here before the owner came is out
-        visitor.session().end_siblings(row.id).await?;
+    let tx = accounts.database().begin().await?;
+    if is_final && matches!(identity.add_to(&tx, accounts, name, row.id).await?, Added::Yes) {
         let told = format!("A login by {} was added.", provider.settings.label);
-        accounts.tell_by_id(row.id, &told, &accounts.links.base(headers)).await?;
+        accounts.tell_in(&tx, row.id, &told, &accounts.links.base(headers)).await?;
+        // account pre-hijacking: somebody who signed up with this address before its owner is signed out
+        accounts.commit_and_end_all(tx, row.id).await?;
+        visitor.session().end_siblings(row.id).await?;
         audit(visitor, Event::LoginAdded, &format!("{}, {name}", row.username));
     }
     Ok(Some(row.id))
@@ -245,10 +246,12 @@ async fn come_in(
 async fn add(visitor: &Visitor, headers: &HeaderMap, provider: &Provider, identity: &Identity, user_id: i32) -> Result<Response> {
     let accounts = visitor.accounts();
     let Some(user) = visitor.user().await?.filter(|user| user.id == user_id) else { return Err(Error::forbidden()) };
-    let (level, said) = match identity.add_to(accounts, &provider.settings.name, user_id).await? {
+    let tx = accounts.database().begin().await?;
+    let (level, said) = match identity.add_to(&tx, accounts, &provider.settings.name, user_id).await? {
         Added::Yes => {
             let told = format!("A login by {} was added.", provider.settings.label);
-            accounts.tell_by_id(user_id, &told, &accounts.links.base(headers)).await?;
+            accounts.tell_in(&tx, user_id, &told, &accounts.links.base(headers)).await?;
+            accounts.commit_and_end_others(tx, visitor.session(), user_id).await?;
             audit(visitor, Event::LoginAdded, &format!("{}, {}", user.username, provider.settings.name));
             (MessageLevel::Success, "It is added: you can log in with it.")
         }
@@ -262,8 +265,13 @@ async fn add(visitor: &Visitor, headers: &HeaderMap, provider: &Provider, identi
 pub(crate) async fn address(visitor: Visitor, headers: HeaderMap, form: Form<Address>) -> Result<Response> {
     let accounts = visitor.accounts();
     let Some(stranger) = accounts.begun::<Stranger>(visitor.session()).await? else { return Ok(redirect_to("/account/login")) };
-    let typed = form.valid_or_show_with("account/social_address.html", context! { label => stranger.provider.as_str() }).await?;
+    let values = context! { label => stranger.provider.as_str() };
+    let (typed, refill) = form.into_parts();
+    let Some(typed) = typed else { return Err(refill.show_with("account/social_address.html", values).await) };
     can_mail(accounts)?;
+    if let Some(wait) = accounts.ask_mail(source(&visitor, &headers), &typed.email).await? {
+        return Err(too_many_mails(refill, wait, "account/social_address.html", values).await);
+    }
     stranger.send(accounts, visitor.session(), &typed.email, &accounts.links.base(&headers)).await?;
     audit(&visitor, Event::SignUpBegun, "by another site");
     Ok(redirect_to("/account/social/confirm"))

@@ -1,6 +1,6 @@
 use super::store::{Absolution, CounterKey};
 use super::{Count, CounterStore, LockPolicy, MemoryStore, Rate, Rates, Standing, StoreDown};
-use crate::http::{ClientAddress, network};
+use crate::http::{ClientAddress, ClientNetwork, networks};
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
@@ -45,6 +45,8 @@ pub struct Limit {
     by: By,
     rates: Rates,
     when_unreachable: WhenUnreachable,
+    /// Whether requests that only read are not counted.
+    counts_changes: bool,
 }
 
 /// What a limit says of a request.
@@ -69,11 +71,11 @@ impl Limit {
         let parsed = rates.parse();
         let rates =
             parsed.unwrap_or_else(|()| panic!("{rates:?} is no rate: write 5/m or 5/m, 100/h or 60/m burst 5, with s, m, h or d"));
-        Self { name, salt: salt(name), by, rates, when_unreachable: WhenUnreachable::Pass }
+        Self { name, salt: salt(name), by, rates, when_unreachable: WhenUnreachable::Pass, counts_changes: false }
     }
 
     pub(crate) fn of_settings(name: &'static str, rates: Rates, when_unreachable: WhenUnreachable) -> Self {
-        Self { name, salt: salt(name), by: By::Address, rates, when_unreachable }
+        Self { name, salt: salt(name), by: By::Address, rates, when_unreachable, counts_changes: false }
     }
 
     /// Says what happens when the store does not answer.
@@ -81,6 +83,17 @@ impl Limit {
     pub fn when_unreachable(mut self, policy: WhenUnreachable) -> Self {
         self.when_unreachable = policy;
         self
+    }
+
+    /// Counts only requests that may change something: looking at a form costs nobody anything.
+    #[must_use]
+    pub fn changes_only(mut self) -> Self {
+        self.counts_changes = true;
+        self
+    }
+
+    pub(crate) fn counts(&self, is_change: bool) -> bool {
+        is_change || !self.counts_changes
     }
 
     /// Its name.
@@ -116,30 +129,53 @@ impl Throttle {
         self.shared.as_ref()
     }
 
-    /// Counts a request of a client's address.
+    /// Counts a request of a client's address, and of the networks around it.
     pub async fn admit_address(&self, limit: &Limit, client: ClientAddress) -> Outcome {
-        let network = network(client.0);
-        if self.shared.is_some() {
-            return Box::pin(self.admit(limit, &network)).await;
+        for network in networks(client.0) {
+            let outcome = match self.shared {
+                Some(_) => Box::pin(self.admit_rates(limit, &limit.rates.times(network.times), &network)).await,
+                None => self.admit_network(limit, network),
+            };
+            if outcome != Outcome::Fine {
+                return outcome;
+            }
         }
-        // in this process nobody reads keys, and the table hashes them under a secret of its own
-        let bits = match network {
+        Outcome::Fine
+    }
+
+    /// Counts a request of a client's address in this process alone.
+    pub(crate) fn admit_here(&self, limit: &Limit, client: ClientAddress) -> bool {
+        networks(client.0).all(|network| self.admit_network(limit, network) == Outcome::Fine)
+    }
+
+    /// In this process nobody reads keys, and the table hashes them under a secret of its own.
+    fn admit_network(&self, limit: &Limit, network: ClientNetwork) -> Outcome {
+        let bits = match network.network {
             IpAddr::V4(v4) => u128::from(v4.to_bits()),
-            IpAddr::V6(v6) => v6.to_bits(),
+            // the bits of the interface are free
+            IpAddr::V6(v6) => v6.to_bits() | u128::from(network.prefix),
         };
-        self.counted_here(limit, (limit.salt ^ bits).to_be_bytes())
+        let key = (limit.salt ^ bits).to_be_bytes();
+        match network.times {
+            1 => self.counted_here(&limit.rates, key),
+            times => self.counted_here(&limit.rates.times(times), key),
+        }
     }
 
     /// Counts a request of whoever `who` names.
     pub async fn admit(&self, limit: &Limit, who: &(dyn fmt::Display + Sync)) -> Outcome {
-        if limit.rates.is_off() {
+        self.admit_rates(limit, &limit.rates, who).await
+    }
+
+    async fn admit_rates(&self, limit: &Limit, rates: &Rates, who: &(dyn fmt::Display + Sync)) -> Outcome {
+        if rates.is_off() {
             return Outcome::Fine;
         }
-        let (key, rates) = (key(limit.name, who), limit.rates.as_slice());
-        let count = match self.asked(|store| store.count(key, rates)).await {
+        let key = key(limit.name, who);
+        let count = match self.asked(|store| store.count(key, rates.as_slice())).await {
             Some(count) => count,
             None if self.shared.is_some() && limit.when_unreachable == WhenUnreachable::Refuse => return Outcome::Unknown,
-            None => return self.counted_here(limit, key),
+            None => return self.counted_here(rates, key),
         };
         outcome(count)
     }
@@ -159,8 +195,14 @@ impl Throttle {
         self.local.absolve_at(key, absolution, now);
     }
 
-    fn counted_here(&self, limit: &Limit, key: CounterKey) -> Outcome {
-        if limit.rates.is_off() { Outcome::Fine } else { outcome(self.local.count_now(key, limit.rates.as_slice())) }
+    fn counted_here(&self, rates: &Rates, key: CounterKey) -> Outcome {
+        if rates.is_off() { Outcome::Fine } else { outcome(self.local.count_now(key, rates.as_slice())) }
+    }
+
+    /// Puts a lock back that was written down, for its rest: a restart opens none.
+    pub(crate) fn restore(&self, name: &str, key: CounterKey, until: Duration) {
+        tracing::debug!(target: "palisade", name, "a lock holds on");
+        self.local.restore(key, until);
     }
 
     /// What the shared store says; nothing where there is none, or it does not answer.
@@ -201,7 +243,7 @@ fn salt(name: &str) -> u128 {
 }
 
 /// Half of a SHA-256: keys are of one length, and whoever reads the store reads no names.
-fn key(name: &str, who: &(dyn fmt::Display + Sync)) -> CounterKey {
+pub(crate) fn key(name: &str, who: &(dyn fmt::Display + Sync)) -> CounterKey {
     let mut hash = Hash(Sha256::new_with_prefix(name));
     hash.0.update(b"\0");
     let _ = write!(hash, "{who}");

@@ -65,6 +65,22 @@ impl Guesses {
         self.count = self.count.saturating_sub(1);
     }
 
+    /// A lock that holds until then.
+    pub(super) fn locked(until: Duration) -> Self {
+        Self { count: 0, window_ends: until, locked_until: until, locks: 1 }
+    }
+
+    /// Whether it counts nothing.
+    pub(super) fn is_empty(&self, now: Duration) -> bool {
+        self.count == 0 && self.locks == 0 && !self.is_locked(now)
+    }
+
+    /// How much it tells: more than those of a lower weight.
+    pub(super) fn weight(&self, now: Duration) -> (u32, u32, Duration) {
+        let count = if now < self.window_ends { self.count } else { 0 };
+        (self.locks, count, self.window_ends)
+    }
+
     pub(super) fn is_locked(&self, now: Duration) -> bool {
         now < self.locked_until
     }

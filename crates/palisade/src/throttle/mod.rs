@@ -27,10 +27,11 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use limit::key;
 pub use limit::{By, Limit, Outcome, Throttle, WhenUnreachable};
 pub use lockout::{LockPolicy, Standing};
 pub use rate::{Rate, Rates};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 pub use settings::{CHECKS, ThrottleSettings};
-pub use store::{Absolution, Count, CounterStore, MemoryStore, StoreDown};
+pub use store::{Absolution, Count, CounterKey, CounterStore, MemoryStore, StoreDown};

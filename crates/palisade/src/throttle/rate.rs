@@ -68,7 +68,20 @@ impl Rate {
     }
 }
 
+impl Rate {
+    /// The rate of several clients together.
+    fn times(self, times: u32) -> Self {
+        let most = |count: u32| count.saturating_mul(times).min(MOST);
+        Self { count: most(self.count), burst: most(self.burst), ..self }
+    }
+}
+
 impl Rates {
+    /// The rates of several clients together.
+    pub(super) fn times(&self, times: u32) -> Self {
+        Self(self.0.iter().map(|rate| rate.times(times)).collect())
+    }
+
     /// The rates.
     pub fn as_slice(&self) -> &[Rate] {
         &self.0

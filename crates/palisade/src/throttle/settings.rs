@@ -19,13 +19,13 @@ section! {
 
 impl ThrottleSettings {
     /// The limit of all requests.
-    pub(crate) fn requests(&self) -> Limit {
-        Limit::of_settings("requests", self.requests.clone(), self.when_unreachable)
+    pub(crate) fn requests(&self, name: &'static str) -> Limit {
+        Limit::of_settings(name, self.requests.clone(), self.when_unreachable)
     }
 
     /// The limit of requests that change something.
-    pub(crate) fn changes(&self) -> Limit {
-        Limit::of_settings("changes", self.changes.clone(), self.when_unreachable)
+    pub(crate) fn changes(&self, name: &'static str) -> Limit {
+        Limit::of_settings(name, self.changes.clone(), self.when_unreachable)
     }
 }
 

@@ -90,12 +90,19 @@ impl MemoryStore {
         let mut guesses = self.guesses[self.shard(key)].lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = !guesses.contains_key(&key);
         if is_new && guesses.len() >= MOST_CLIENTS {
-            // a flood from everywhere pushes out those that have not locked anything, and never a lock
-            guesses.retain(|_, guesses| guesses.is_locked(now));
+            make_room(&mut guesses, now);
         }
         // where all of them are locks, newcomers are counted together: nobody guesses uncounted
         let key = if is_new && guesses.len() >= MOST_CLIENTS { [0; 16] } else { key };
         guesses.entry(key).or_default().guess(policy, now)
+    }
+
+    /// Puts a lock back.
+    pub(super) fn restore(&self, key: CounterKey, until: Duration) {
+        let mut guesses = self.guesses[self.shard(key)].lock().unwrap_or_else(PoisonError::into_inner);
+        if guesses.len() < MOST_CLIENTS {
+            guesses.insert(key, Guesses::locked(until));
+        }
     }
 
     /// Takes guesses back.
@@ -104,8 +111,12 @@ impl MemoryStore {
         match absolution {
             Absolution::All => drop(guesses.remove(&key)),
             Absolution::One => {
-                if let Some(guesses) = guesses.get_mut(&key) {
+                let is_empty = guesses.get_mut(&key).is_some_and(|guesses| {
                     guesses.take_back(now);
+                    guesses.is_empty(now)
+                });
+                if is_empty {
+                    guesses.remove(&key);
                 }
             }
         }
@@ -113,6 +124,14 @@ impl MemoryStore {
 
     fn shard(&self, key: CounterKey) -> usize {
         usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % SHARDS
+    }
+}
+
+/// Drops the guess that tells least: of a flood of made-up names there is one each, and what is counted against an account stays.
+fn make_room(guesses: &mut HashMap<CounterKey, Guesses>, now: Duration) {
+    let least = guesses.iter().filter(|(_, guesses)| !guesses.is_locked(now)).min_by_key(|(_, guesses)| guesses.weight(now));
+    if let Some(key) = least.map(|(key, _)| *key) {
+        guesses.remove(&key);
     }
 }
 

@@ -59,10 +59,15 @@ struct Inner {
     values: OnceLock<Arc<dyn PageValues>>,
     token: OnceLock<Arc<dyn Fn() -> String + Send + Sync>>,
     personal: Personal,
+    /// Whether its refusal is logged, once that was decided.
+    is_logged: OnceLock<bool>,
 }
 
 /// Bytes of the shortest secret that stands in a path, which Django's links have; an UUID has 36.
 const LEAST_SECRET: usize = 38;
+
+/// Characters of a path in the log.
+const LONGEST_LOGGED: usize = 200;
 
 tokio::task_local! {
     /// The id of the request that is answered here.
@@ -96,6 +101,7 @@ impl RequestContext {
             values: OnceLock::new(),
             token: OnceLock::new(),
             personal: Personal::default(),
+            is_logged: OnceLock::new(),
         }))
     }
 
@@ -131,7 +137,18 @@ impl RequestContext {
             true => part.chars().take(6).chain(['…']).collect(),
             false => part.to_owned(),
         };
-        path.split('/').map(part).collect::<Vec<_>>().join("/")
+        let path = path.split('/').map(part).collect::<Vec<_>>().join("/");
+        // a client must not fill the log with a request
+        path.chars().take(LONGEST_LOGGED).collect()
+    }
+
+    /// Decides whether the refusal of this request is logged: once, and for all lines about it.
+    pub(crate) fn decide_log(&self, decide: impl FnOnce() -> bool) -> bool {
+        *self.0.is_logged.get_or_init(decide)
+    }
+
+    pub(super) fn is_logged(&self) -> bool {
+        *self.0.is_logged.get().unwrap_or(&true)
     }
 
     /// Whether the client is a program that wants `application/problem+json` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).

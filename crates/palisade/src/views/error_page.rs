@@ -31,7 +31,9 @@ pub(crate) async fn failed(context: &RequestContext, response: Response) -> Resp
         }
     };
     let is_overload = failure.as_ref().is_some_and(|failure| failure.error().kind() == ErrorKind::Busy);
-    log(context, parts.status, &cause, is_overload);
+    if context.is_logged() {
+        log(context, parts.status, &cause, is_overload);
+    }
     let message = failure.as_ref().map_or_else(|| sentence(parts.status), |failure| failure.error().public_message());
     let explained = explain(context, parts.status, message, failure.as_ref());
     let (mut page, body) = explained.into_parts();

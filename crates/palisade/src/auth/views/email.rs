@@ -1,4 +1,4 @@
-use super::{Link, MailedLink, Proof, audit, can_mail, dead_link};
+use super::{Link, MailedLink, Proof, audit, can_mail, dead_link, source, too_many_mails};
 use crate::audit_log::Event;
 use crate::auth::recovery::Used;
 use crate::auth::{User, Visitor};
@@ -38,6 +38,9 @@ pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, for
     };
     can_mail(accounts)?;
     let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/email.html" };
+    if let Some(wait) = accounts.ask_mail(source(&visitor, &headers), &change.email).await? {
+        return Err(too_many_mails(refill, wait, "account/email.html", context! {}).await);
+    }
     let row = proof.of(&change.current_password, refill, context! {}).await?;
     accounts.request_email(&row, &change.email, &accounts.links.base(&headers)).await?;
     audit(&visitor, Event::EmailChangeBegun, &user.username);

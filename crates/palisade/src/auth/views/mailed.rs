@@ -1,7 +1,7 @@
 //! Login by a code or a link that comes by mail, where `login.by_mail` allows it.
 
 use super::login::{Next, NextPage, enter, ways};
-use super::{audit, can_mail, source, too_many};
+use super::{audit, can_mail, source, too_many_mails};
 use crate::audit_log::Event;
 use crate::auth::codes::Typed;
 use crate::auth::mail_login::{MailAgain, MailLogin};
@@ -46,7 +46,7 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
     can_mail(accounts)?;
     let (from, base) = (source(&visitor, &headers), accounts.links.base(&headers));
     if let Some(wait) = accounts.send_login_code(session, from, &asked.email, asked.next.0, &base).await? {
-        return Err(too_many(refill, wait, "Too many codes were asked for.", "account/login_mail.html", context! {}).await);
+        return Err(too_many_mails(refill, wait, "account/login_mail.html", context! {}).await);
     }
     session.remove(CODE).await?;
     audit(&visitor, Event::LoginCodeSent, "");

@@ -53,9 +53,12 @@ impl MailedLink {
         if !is_good {
             return dead_link(page).await;
         }
-        visitor.session().insert(self.remembered_as, hash).await?;
-        // whoever planted the session that it was opened in does not have this one
-        visitor.session().rotate().await?;
+        // looked at again, it changes nothing: a link is no means to give a session one key after another
+        if self.hash(visitor).await? != hash {
+            visitor.session().insert(self.remembered_as, hash).await?;
+            // session fixation: an attacker who set the session that the link was opened in does not know this key
+            visitor.session().rotate().await?;
+        }
         Ok(redirect_to(self.page))
     }
 
@@ -136,6 +139,11 @@ impl Proof<'_> {
 /// The form again, with how long nobody may guess: 429.
 pub(crate) async fn locked(refill: Refill, wait: Duration, template: &str, values: Value) -> Error {
     too_many(refill, wait, "There were too many wrong passwords.", template, values).await
+}
+
+/// The same for mail.
+pub(crate) async fn too_many_mails(refill: Refill, wait: Duration, template: &str, values: Value) -> Error {
+    too_many(refill, wait, "Too many mails to this address were asked for.", template, values).await
 }
 
 /// The same for too much of something else.

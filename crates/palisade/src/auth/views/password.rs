@@ -1,4 +1,4 @@
-use super::{Link, MailedLink, Proof, audit, can_mail, dead_link, source, with_cookie, with_rules};
+use super::{Link, MailedLink, Proof, audit, can_mail, dead_link, source, too_many_mails, with_cookie, with_rules};
 use crate::audit_log::Event;
 use crate::auth::django_links::DjangoLink;
 use crate::auth::recovery::Used;
@@ -82,8 +82,12 @@ pub(crate) async fn show_ask(page: Page) -> Result<Response> {
 /// `POST /account/reset`. One answer, whether or not there is such an account.
 pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -> Result<Response> {
     let accounts = visitor.accounts();
-    let asked = form.valid_or_show("account/reset.html").await?;
+    let (asked, refill) = form.into_parts();
+    let Some(asked) = asked else { return Err(refill.show("account/reset.html").await) };
     can_mail(accounts)?;
+    if let Some(wait) = accounts.ask_mail(source(&visitor, &headers), &asked.email).await? {
+        return Err(too_many_mails(refill, wait, "account/reset.html", context! {}).await);
+    }
     accounts.request_reset(&asked.email, &accounts.links.base(&headers)).await?;
     audit(&visitor, Event::ResetRequested, "");
     Ok(redirect_to("/account/reset/sent"))

@@ -41,7 +41,7 @@ const DELETE: &str = "account/delete.html";
 /// `POST /account/export`: everything about the user, as a JSON file.
 pub(crate) async fn export(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Prove>) -> Result<Response> {
     let row = proven(&visitor, &headers, &user, form, EXPORT).await?;
-    let sessions = visitor.session().siblings(user.id).await?;
+    let sessions = visitor.accounts().open_sessions(visitor.session(), &user).await?;
     let all = visitor.accounts().export(&row, &sessions).await?;
     audit(&visitor, Event::DataExported, &user.username);
     let kind = [(header::CONTENT_TYPE, "application/json"), (header::CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\"")];

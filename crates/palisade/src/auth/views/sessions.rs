@@ -18,7 +18,7 @@ pub(crate) struct End {
 
 /// `GET /account/sessions`: where this user is signed in.
 pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Response> {
-    let sessions: Vec<Value> = visitor.session().siblings(user.id).await?.iter().map(shown).collect();
+    let sessions: Vec<Value> = visitor.accounts().open_sessions(visitor.session(), &user).await?.iter().map(shown).collect();
     page.render("account/sessions.html", context! { sessions }).await
 }
 
@@ -27,7 +27,7 @@ pub(crate) async fn end(visitor: Visitor, user: User, form: Form<End>) -> Result
     let end = form.valid_or_show("account/sessions.html").await?;
     let count = match &end.id {
         Some(id) => usize::from(visitor.session().end_sibling(user.id, id).await?),
-        None => visitor.session().end_siblings(user.id).await?,
+        None => visitor.accounts().end_others(visitor.session(), user.id).await?,
     };
     if count > 0 {
         audit(&visitor, Event::SessionsEnded, &format!("{} ({count})", user.username));

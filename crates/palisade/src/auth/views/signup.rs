@@ -1,4 +1,4 @@
-use super::{Link, MailedLink, audit, can_mail, dead_link, locked, source, with_cookie, with_rules};
+use super::{Link, MailedLink, audit, can_mail, dead_link, locked, source, too_many_mails, with_cookie, with_rules};
 use crate::audit_log::Event;
 use crate::auth::registration::Confirmed;
 use crate::auth::{Factor, Guess, Held, NewUser, Rank, SignUpError, Visitor};
@@ -47,6 +47,9 @@ pub(crate) async fn sign_up(visitor: Visitor, headers: HeaderMap, form: Form<Sig
         return Err(refill.error("password_again", "The two passwords differ.").show_with("account/signup.html", values).await);
     }
     can_mail(accounts)?;
+    if let Some(wait) = accounts.ask_mail(source(&visitor, &headers), &new.email).await? {
+        return Err(too_many_mails(refill, wait, "account/signup.html", values).await);
+    }
     let wanted = NewUser { username: &new.username, email: &new.email, password: new.password.expose(), rank: Rank::Plain };
     match accounts.register(wanted, &accounts.links.base(&headers)).await {
         Ok(()) => {
