@@ -70,6 +70,20 @@ impl<'a> Sealer<'a> {
         opened.next().map(Secret::new).ok_or(NotSealed)
     }
 
+    /// Which key of the ring a value names as its own: 0 is the newest. `None` if it is none of them, or the text is no sealed value.
+    ///
+    /// Names are short, so this finds values to seal again; whether one opens, only [`Sealer::open`] tells.
+    pub fn key_of(&self, sealed: &str) -> Option<usize> {
+        let bytes = sealed.strip_prefix(FORM).and_then(from_base64url)?;
+        let name = bytes.first_chunk::<NAME>()?;
+        self.ring.derive(self.purpose, b"seal key name").position(|known| known.starts_with(name))
+    }
+
+    /// Whether a text has the form of a sealed value.
+    pub fn is_sealed(text: &str) -> bool {
+        text.starts_with(FORM)
+    }
+
     /// The length keeps ("ab", "c") and ("a", "bc") apart.
     fn bound(&self, place: &str) -> Vec<u8> {
         [&(self.purpose.len() as u64).to_be_bytes(), self.purpose.as_bytes(), place.as_bytes()].concat()

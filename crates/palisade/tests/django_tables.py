@@ -52,7 +52,8 @@ def catalog_sqlite(path):
         # columns with type, not null, default and primary key; the order of columns means nothing to either side
         for row in sorted(connection.execute(f"SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info('{table}')")):
             print(table, "column", *row)
-        for name, unique, origin in sorted(connection.execute(f"SELECT name, \"unique\", origin FROM pragma_index_list('{table}')")):
+        # Palisade's own index on Django's users is named after it
+        for name, unique, origin in sorted(connection.execute(f"SELECT name, \"unique\", origin FROM pragma_index_list('{table}') WHERE name NOT LIKE 'palisade%'")):
             columns = [row[0] for row in connection.execute(f"SELECT name FROM pragma_index_info('{name}') ORDER BY seqno")]
             print(table, "index", name, unique, origin, columns)
         for row in sorted(connection.execute(f"SELECT \"table\", \"from\", \"to\", on_update, on_delete FROM pragma_foreign_key_list('{table}')")):
@@ -65,7 +66,7 @@ def catalog_postgres(url, name):
     cursor = connect(url, name).cursor()
     columns = """SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default, is_identity, identity_generation
         FROM information_schema.columns WHERE table_name = ANY(%s) ORDER BY 1, 2"""
-    indexes = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE tablename = ANY(%s) ORDER BY 1, 2"
+    indexes = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE tablename = ANY(%s) AND indexname NOT LIKE 'palisade%%' ORDER BY 1, 2"
     constraints = """SELECT conrelid::regclass::text, conname, contype::text, condeferrable, condeferred, pg_get_constraintdef(oid) FROM pg_constraint
         WHERE conrelid::regclass::text = ANY(%s) AND contype <> 'n' ORDER BY 1, 2"""
     for query in (columns, indexes, constraints):

@@ -1,13 +1,15 @@
 //! From settings to a site that answers, or to a refusal that says why and how to fix it.
 
+use super::beside::Beside;
 use super::builder::login_ways;
 use super::forward::Forward;
+use super::health::WriteProbe;
 use super::lists::BlockLists;
 use super::site::SiteLimits;
-use super::{App, KeyFile, Routes, Site, SiteSettings, keys, shield};
+use super::{App, BootError, KeyFile, Routes, Site, SiteSettings, keys, shield};
 #[cfg(feature = "social")]
 use crate::api::Tokens;
-use crate::auth::{AccountParts, Accounts, FactorRule, Links};
+use crate::auth::{self, AccountParts, Accounts, FactorRule, Links};
 use crate::checks::{Finding, Level, Report, Weakened};
 use crate::clock::Clock;
 use crate::crypto::KeyRing;
@@ -29,7 +31,6 @@ use crate::views::{self, SiteViews};
 use axum::extract::Request;
 use palisade_template::{Blocked, LoadError, Options, Templates};
 use sea_orm::DbErr;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use tokio_util::task::TaskTracker;
@@ -40,32 +41,6 @@ pub struct Prepared {
     routes: Routes,
     static_files: Arc<Store>,
     settings: SiteSettings,
-}
-
-/// Why a site does not start.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum BootError {
-    /// The settings cannot be read.
-    Settings(SettingsError),
-    /// An error-level check fired.
-    Refused(Box<Report>),
-    /// A template is wrong.
-    Templates(LoadError),
-    /// The database does not answer, or a migration failed.
-    Database(DbErr),
-    /// These migrations have not run.
-    Pending(Vec<String>),
-    /// A block list cannot be read.
-    List(std::path::PathBuf, String),
-    /// Requests of ours cannot be made.
-    Client(std::io::Error),
-    /// The cache's URL names what cannot be used.
-    Cache(String),
-    /// Mail cannot be sent as `mail.url` and `mail.from` say.
-    Mail(String),
-    /// A file of the data folder cannot be written.
-    Data(std::path::PathBuf, std::io::Error),
 }
 
 impl Prepared {
@@ -101,6 +76,7 @@ impl Prepared {
     /// What the checks say of these very settings and routes.
     pub fn report(&self) -> Report {
         let mut findings = self.settings.findings();
+        findings.extend(keys::weak_fallbacks(&self.settings));
         findings.extend(self.unknown_permissions());
         findings.extend(self.nobodys_tokens());
         findings.extend(self.routes.impossible().map(impossible));
@@ -179,6 +155,7 @@ impl Prepared {
     /// As the database says.
     pub async fn migrate(&self, database: &Database) -> Result<(), BootError> {
         self.app.migrations.run(database).await.map_err(BootError::Database)?;
+        auth::create_email_index(database).await.map_err(BootError::Database)?;
         permissions::ensure(database, &self.app.permissions).await.map_err(BootError::Database)
     }
 
@@ -187,6 +164,7 @@ impl Prepared {
     /// # Errors
     /// As the database says.
     pub async fn undo(&self, database: &Database) -> Result<(), BootError> {
+        auth::drop_email_index(database).await.map_err(BootError::Database)?;
         self.app.migrations.undo(database).await.map_err(BootError::Database)?;
         permissions::forget(database, &self.app.permissions).await.map_err(BootError::Database)
     }
@@ -208,7 +186,8 @@ impl Prepared {
             return Err(BootError::Pending(pending));
         }
         shield::install_hook();
-        let site = self.assemble(templates, database, clock)?;
+        let beside = Beside::look_at(&self.settings, &database).await?;
+        let site = self.assemble(templates, database, clock, beside)?;
         site.accounts.restore_locks().await.map_err(BootError::Database)?;
         Ok(site)
     }
@@ -229,7 +208,7 @@ impl Prepared {
         if is_refused { Err(BootError::Refused(Box::new(report))) } else { Ok(()) }
     }
 
-    fn assemble(self, templates: Templates, database: Database, clock: Arc<dyn Clock>) -> Result<Site, BootError> {
+    fn assemble(self, templates: Templates, database: Database, clock: Arc<dyn Clock>, beside: Beside) -> Result<Site, BootError> {
         let Self { app, routes, static_files, settings } = self;
         let ring = keys::ring(&settings).map_err(|error| BootError::Database(DbErr::Custom(error.to_string())))?;
         let transport = if settings.profile.is_development() { Transport::Plain } else { Transport::Secure };
@@ -270,6 +249,8 @@ impl Prepared {
                 mail: mail.clone(),
                 links,
                 throttle: throttle.clone(),
+                algorithm: beside.algorithm,
+                django_factors: beside.factors,
                 max_unknown_per_hour: settings.mail.max_unknown_per_hour,
                 client: client.clone(),
                 second_step: factors.clone(),
@@ -312,6 +293,7 @@ impl Prepared {
             limits: SiteLimits::new(&settings.throttle),
             began: std::time::Instant::now(),
             open: std::sync::OnceLock::new(),
+            write_probe: WriteProbe::default(),
             unlogged: AtomicU64::new(0),
             has_warned: AtomicBool::new(false),
             memory: MemoryBudget::new(settings.server.max_held_bytes, settings.server.max_held_bytes_per_address),
@@ -438,37 +420,3 @@ fn template_finding(error: &LoadError) -> Finding {
         fix: "mend the template".into(),
     }
 }
-
-impl fmt::Display for BootError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Settings(error) => error.fmt(f),
-            Self::Refused(report) => {
-                writeln!(f, "the site does not start, because these checks failed:\n")?;
-                report.errors().try_for_each(|finding| {
-                    writeln!(f, "error: {} [{}]\n  why: {}\n  fix: {}\n", finding.title, finding.id, finding.why, finding.fix)
-                })
-            }
-            Self::Templates(error) => error.fmt(f),
-            Self::Database(error) => write!(f, "the database: {error}"),
-            Self::List(path, why) => {
-                write!(f, "http.block_lists: {}: {why}\n  fix: mend the list, or take it out of the setting", path.display())
-            }
-            Self::Client(error) => write!(f, "{error}\n  fix: name a PEM file with certificates, or leave the setting out"),
-            Self::Cache(why) => {
-                write!(
-                    f,
-                    "cache.url: {why}\n  fix: set cache.url = \"redis://HOST\" and build with the feature redis, or, for one instance, cache.url = \"memory:\" and sessions.store = \"database\""
-                )
-            }
-            Self::Mail(why) => write!(f, "mail: {why}\n  fix: set mail.url = \"smtps://USER:PASSWORD@HOST\" and mail.from"),
-            Self::Pending(names) => {
-                writeln!(f, "the database is not ready: {} migration(s) have not run ({})", names.len(), names.join(", "))?;
-                write!(f, "  fix: run `migrate`, or set site.migrate_at_start = true for a site of one instance")
-            }
-            Self::Data(path, error) => write!(f, "{} cannot be written: {error}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for BootError {}

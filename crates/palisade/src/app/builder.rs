@@ -2,7 +2,7 @@ use super::health;
 use super::security_txt::{SECURITY_TXT, SecurityTxt};
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
-use crate::auth::views::{again, email, locks, login, mailed, password, personal, sessions, signup};
+use crate::auth::views::{RECENT, again, email, locks, login, mailed, password, personal, sessions, signup};
 use crate::auth::{self, LoginChallenge, LoginWays, PersonalData};
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
@@ -74,6 +74,7 @@ impl App {
         migrations.add(crate::mfa::migrations);
         migrations.add(crate::social::migrations);
         migrations.add(super::acme::migrations);
+        migrations.add(crate::db::probe::migrations);
         Self {
             templates: Vec::new(),
             static_files: StaticFiles::default(),
@@ -259,9 +260,6 @@ fn other_ways(ways: &LoginWays) -> Routes {
 fn by_client(page: &'static str) -> Limit {
     Limit::new(page, By::Address, "60/m").changes_only()
 }
-
-/// Minutes that a login counts as recent for what matters.
-const RECENT: u32 = 30;
 
 /// The pages of accounts. How much mail goes to an address is counted where mail is made (`Accounts::ask_mail`).
 fn account_routes() -> Routes {

@@ -8,6 +8,7 @@
 use super::guard::Arrival;
 use super::spelling;
 use crate::django::Upstream;
+use crate::http::is_forwarding;
 use crate::views::Explained;
 use axum::body::Body;
 use axum::extract::Request;
@@ -49,18 +50,6 @@ const OF_ONE_HOP: [HeaderName; 9] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
-];
-
-/// What a client could say of itself in place of a proxy.
-const OF_PROXIES: [&str; 8] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-real-ip",
-    "via",
 ];
 
 /// A server on this machine that does not take a connection within this time is not there.
@@ -174,9 +163,9 @@ async fn with_length(headers: &HeaderMap, body: Body) -> Result<Body, axum::Erro
 fn passed_on(headers: &mut HeaderMap, arrival: &Arrival) {
     off_this_hop(headers);
     headers.remove(header::EXPECT);
-    OF_PROXIES.iter().for_each(|name| drop(headers.remove(*name)));
-    // a program behind CGI's names cannot tell `x_forwarded_for` from `x-forwarded-for`
-    let doubtful: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
+    // what a client says of itself in place of a proxy; and a program behind CGI's names cannot tell `x_forwarded_for` from `x-forwarded-for`
+    let is_doubtful = |name: &&HeaderName| is_forwarding(name) || name.as_str().contains('_');
+    let doubtful: Vec<HeaderName> = headers.keys().filter(is_doubtful).cloned().collect();
     doubtful.iter().for_each(|name| drop(headers.remove(name)));
     let host = headers.get(header::HOST).cloned();
     one_cookie_line(headers);

@@ -32,27 +32,32 @@ pub(super) fn attach(site: &Arc<Site>, parts: &mut Parts) {
 #[derive(Clone)]
 pub(super) struct Asked(Arc<Site>);
 
-/// `GET /health/ready`: the database answers, and Redis if there is one. Says no more than that to strangers; the log says what does not.
+/// `GET /health/ready`: pages can be served. Where the database only reads, as with a full disk, pages that only read are: that is said apart. Redis is no need: a site
+/// serves without it. Says no more than that to strangers; the log says what does not answer.
 pub(super) async fn ready(Extension(Asked(site)): Extension<Asked>) -> (StatusCode, &'static str) {
-    let is_ready = needs(&site).await.iter().all(|need| need.answers);
-    if is_ready { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+    if !need("database", site.database.ping()).await.answers {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n");
+    }
+    (StatusCode::OK, if site.write_probe.answers(&site).await { "ready\n" } else { "reads only\n" })
 }
 
 /// `GET /health/detail`, for the networks of `site.health_detail_from` only.
 pub(super) async fn detail(Extension(Asked(site)): Extension<Asked>) -> Response {
     let needs = needs(&site).await;
-    let is_ready = needs.iter().all(|need| need.answers);
+    let answers = |name: &str| needs.iter().all(|need| need.name != name || need.answers);
+    let (is_ready, takes_writes) = (answers("database"), answers("database writes"));
     let needs: serde_json::Map<String, Value> =
-        needs.into_iter().map(|need| (need.name.to_owned(), json!({ "answers": need.answers, "ms": need.ms }))).collect();
+        needs.iter().map(|need| (need.name.to_owned(), json!({ "answers": need.answers, "ms": need.ms }))).collect();
     let text = json!({
-        "ready": is_ready, "needs": needs, "uptime_secs": site.began.elapsed().as_secs(), "connections": site.connections(),
-        "profile": site.settings.profile.to_string(), "version": env!("CARGO_PKG_VERSION"),
+        "ready": is_ready, "reads_only": is_ready && !takes_writes, "needs": needs, "uptime_secs": site.began.elapsed().as_secs(),
+        "connections": site.connections(), "held_bytes": site.memory.held(), "profile": site.settings.profile.to_string(),
+        "version": env!("CARGO_PKG_VERSION"),
     });
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(header::CONTENT_TYPE, "application/json")], text.to_string()).into_response()
 }
 
-/// Something that the site cannot do without.
+/// Something that the site uses.
 struct Need {
     name: &'static str,
     answers: bool,
@@ -60,12 +65,30 @@ struct Need {
 }
 
 async fn needs(site: &Site) -> Vec<Need> {
-    let mut needs = vec![need("database", site.database.ping()).await];
+    let mut needs = vec![need("database", site.database.ping()).await, need("database writes", site.database.ping_writer()).await];
     if let Some(store) = site.throttle.shared() {
         needs.push(need("redis", store.ping()).await);
     }
     needs
 }
+
+/// Remembers for a moment whether writes are kept, so that whoever asks often makes few.
+#[derive(Default)]
+pub(super) struct WriteProbe(tokio::sync::Mutex<Option<(Instant, bool)>>);
+
+impl WriteProbe {
+    async fn answers(&self, site: &Site) -> bool {
+        let mut last = self.0.lock().await;
+        if let Some((_, answers)) = last.filter(|(asked, _)| asked.elapsed() < PROBE_EVERY) {
+            return answers;
+        }
+        let answers = need("database writes", site.database.ping_writer()).await.answers;
+        *last = Some((Instant::now(), answers));
+        answers
+    }
+}
+
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 async fn need<E: fmt::Display>(name: &'static str, ping: impl Future<Output = Result<(), E>>) -> Need {
     let asked = Instant::now();

@@ -1,5 +1,5 @@
 use super::SiteSettings;
-use crate::checks::{Check, Level};
+use crate::checks::{Check, Finding, Level};
 use crate::settings::section;
 use crate::storage::write_private;
 use palisade_crypto::{KeyError, KeyRing, Secret};
@@ -36,7 +36,7 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
         title: "the secret key is short, uniform, or made for development",
         why: "whoever guesses it can sign in as anybody",
         fix: "run `keys new` and use what it writes; keep the old key in SECRET_KEY_FALLBACKS only if it is strong",
-        fires: |settings| ring(settings).is_err_and(|error| error != KeyError::Missing),
+        fires: |settings| newest(settings).is_some_and(|key| KeyRing::from_keys(vec![key]).is_err()),
     },
     Check {
         id: "keys.unreadable",
@@ -58,16 +58,41 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
     },
 ];
 
-/// The site's ring: the key of the settings and its fallbacks, or else the file.
+/// Older keys that are weak: each is a finding of its own, because it still verifies what an attacker signs.
+pub(super) fn weak_fallbacks(settings: &SiteSettings) -> Vec<Finding> {
+    let fallbacks = all(settings).unwrap_or_default().into_iter().skip(1).enumerate();
+    let weak = fallbacks.filter_map(|(place, key)| Some((place + 1, KeyRing::from_keys(vec![key]).err()?)));
+    let finding = |(place, error): (usize, KeyError)| Finding {
+        id: "keys.weak_fallback".into(),
+        django: Some("security.W025"),
+        level: Level::Error,
+        title: format!("fallback {place} of the secret keys is weak: {error}"),
+        why: "an attacker who guesses it signs sessions and links that this site takes for its own".into(),
+        fix: format!("take fallback {place} out of SECRET_KEY_FALLBACKS or of the key file; what it has signed ends with it"),
+    };
+    weak.map(finding).collect()
+}
+
+/// All keys, newest first: the one of the settings or else those of the file, and the fallbacks behind them.
+fn all(settings: &SiteSettings) -> std::io::Result<Vec<Secret<String>>> {
+    let mut keys = match &settings.keys.secret {
+        Some(secret) => vec![secret.clone()],
+        None => KeyFile::of(settings).read()?,
+    };
+    keys.extend(settings.keys.fallbacks.iter().cloned());
+    Ok(keys)
+}
+
+fn newest(settings: &SiteSettings) -> Option<Secret<String>> {
+    all(settings).ok()?.into_iter().next()
+}
+
+/// The site's ring.
 ///
 /// # Errors
 /// When there is no key or a weak one.
-pub(super) fn ring(settings: &SiteSettings) -> Result<KeyRing, KeyError> {
-    let keys = match &settings.keys.secret {
-        Some(secret) => [secret].into_iter().chain(&settings.keys.fallbacks).cloned().collect(),
-        None => KeyFile::of(settings).read().unwrap_or_default(),
-    };
-    KeyRing::from_keys(keys)
+pub(crate) fn ring(settings: &SiteSettings) -> Result<KeyRing, KeyError> {
+    KeyRing::from_keys(all(settings).unwrap_or_default())
 }
 
 /// The file with one key on each line, newest first.
@@ -102,9 +127,26 @@ impl KeyFile {
     pub fn add_key(&self) -> std::io::Result<usize> {
         let mut keys = self.read()?;
         keys.insert(0, KeyRing::generate());
-        let lines: String = keys.iter().map(|key| format!("{}\n", key.expose())).collect();
-        write_private(&self.0, Zeroizing::new(lines).as_bytes())?;
+        self.write(&keys)?;
         Ok(keys.len())
+    }
+
+    /// Takes the oldest key out. Says how many there are then; none is taken from a file with one key.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the old one is whole then.
+    pub fn remove_oldest(&self) -> std::io::Result<usize> {
+        let mut keys = self.read()?;
+        if keys.len() > 1 {
+            keys.pop();
+            self.write(&keys)?;
+        }
+        Ok(keys.len())
+    }
+
+    fn write(&self, keys: &[Secret<String>]) -> std::io::Result<()> {
+        let lines: String = keys.iter().map(|key| format!("{}\n", key.expose())).collect();
+        write_private(&self.0, Zeroizing::new(lines).as_bytes())
     }
 
     #[cfg(unix)]

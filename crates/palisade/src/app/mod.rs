@@ -4,9 +4,11 @@
 //! order that ARCHITECTURE.md lists; a test asserts the order.
 
 mod acme;
+mod beside;
 mod boot;
 mod builder;
 mod callers;
+mod error;
 mod forward;
 mod guard;
 mod health;
@@ -14,6 +16,7 @@ mod keys;
 mod limits;
 mod lists;
 mod route;
+mod sealed;
 mod security_txt;
 mod server;
 mod settings;
@@ -23,10 +26,13 @@ mod spelling;
 mod way;
 
 pub use acme::{AcmeSettings, Challenge};
-pub use boot::{BootError, Prepared};
+pub use boot::Prepared;
 pub use builder::{App, SiteCommand};
+pub use error::BootError;
+pub(crate) use keys::ring;
 pub use keys::{KeyFile, KeySettings};
 pub use route::{Guarded, IntoGuarded, Reason, RouteInfo, Routes};
+pub(crate) use sealed::{needed, reseal};
 pub use security_txt::Contact;
 pub use server::{ListenError, Server, ServerSettings, Stopped, TlsError, TlsSettings};
 pub use settings::{LogFormat, SiteSection, SiteSettings};

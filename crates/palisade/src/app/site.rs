@@ -1,4 +1,5 @@
 use super::acme::Challenges;
+use super::health::WriteProbe;
 use super::lists::BlockLists;
 use super::server::Slots;
 use super::{RouteInfo, SiteSettings, spelling};
@@ -48,7 +49,6 @@ pub struct Site {
     pub(super) challenge: Option<Challenge>,
     /// Of certificates that are ordered.
     pub(super) challenges: Option<Arc<Challenges>>,
-    #[cfg_attr(not(feature = "acme"), expect(dead_code, reason = "what is sealed is for certificates so far"))]
     pub(super) ring: KeyRing,
     pub(super) throttle: Arc<Throttle>,
     pub(super) limits: SiteLimits,
@@ -60,6 +60,8 @@ pub struct Site {
     pub(super) unlogged: AtomicU64,
     /// Whether it was said that somebody who is no proxy speaks for others.
     pub(super) has_warned: AtomicBool,
+    /// Whether the database takes writes.
+    pub(super) write_probe: WriteProbe,
     /// What all requests and answers hold in memory.
     pub(super) memory: Arc<MemoryBudget>,
     /// Requests that may change something: each runs to its end, even if its client is gone.
@@ -167,6 +169,27 @@ impl Site {
             audit_log::record(Event::FactorRemoved, None, "", &format!("user {user_id}, a day after it was said"));
         }
         Ok(is_gone)
+    }
+
+    /// Encrypts with the newest key what an older one has encrypted, as the server does every ten minutes. For tests.
+    ///
+    /// # Errors
+    /// As the database says.
+    #[doc(hidden)]
+    pub async fn resealed(&self) -> Result<(), sea_orm::DbErr> {
+        self.reseal().await
+    }
+
+    /// The most bytes that were held at once since this was asked last. For tests.
+    #[doc(hidden)]
+    pub fn held_bytes_peak(&self) -> u64 {
+        self.memory.take_peak()
+    }
+
+    /// Bytes that requests and answers hold. For tests.
+    #[doc(hidden)]
+    pub fn held_bytes(&self) -> u64 {
+        self.memory.held()
     }
 
     /// The same, as the server does every ten minutes. For tests.

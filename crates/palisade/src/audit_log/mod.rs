@@ -13,6 +13,8 @@ pub enum Event {
     LoggedIn,
     /// Tried to log in and failed.
     LoginFailed,
+    /// An answer of an identity provider to a login that nobody began in this browser.
+    CallbackRefused,
     /// Tried so many passwords that the site's puzzle is asked for.
     LoginChallenged,
     /// Asked for a code by mail, to log in.
@@ -65,6 +67,12 @@ pub enum Event {
     DataExported,
     /// Closed the account; all sessions ended.
     AccountClosed,
+    /// An operator opened a closed account.
+    AccountOpened,
+    /// An operator gave an account a right.
+    RightGranted,
+    /// An operator took a right from an account.
+    RightRevoked,
     /// Deleted the account.
     AccountDeleted,
     /// A forged or foreign request was refused.
@@ -86,6 +94,7 @@ impl fmt::Display for Event {
         f.write_str(match self {
             Self::LoggedIn => "login",
             Self::LoginFailed => "login_failed",
+            Self::CallbackRefused => "callback_refused",
             Self::LoginChallenged => "login_challenged",
             Self::LoginCodeSent => "login_code_sent",
             Self::Locked => "locked",
@@ -112,6 +121,9 @@ impl fmt::Display for Event {
             Self::EmailChanged => "email_changed",
             Self::DataExported => "data_exported",
             Self::AccountClosed => "account_closed",
+            Self::AccountOpened => "account_opened",
+            Self::RightGranted => "right_granted",
+            Self::RightRevoked => "right_revoked",
             Self::AccountDeleted => "account_deleted",
             Self::CsrfRefused => "csrf_refused",
             Self::TokenRefused => "token_refused",

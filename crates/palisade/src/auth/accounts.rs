@@ -5,8 +5,8 @@ use super::judging::Policies;
 use super::lockout::{Lockout, Source};
 use super::tokens::Tokens;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
+use super::{DjangoFactors, FactorRule, Held, LOGOUT_PAGE, LoginChallenge};
 use super::{Factor, HashPool, Links, LockoutSettings, LoginWays, PasswordSettings, PersonalData, Rank, SecondStep, TooBusy, User};
-use super::{FactorRule, Held, LOGOUT_PAGE, LoginChallenge};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
 use crate::http::client::Client;
@@ -18,7 +18,7 @@ use crate::views::{Error, ErrorKind, Result};
 use http::{HeaderMap, HeaderValue};
 use palisade_crypto::KeyRing;
 use palisade_crypto::user_tokens;
-use palisade_password::{Hasher, Verdict, is_usable};
+use palisade_password::{Algorithm, Hasher, Verdict, is_usable};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 use serde_json::json;
 use std::sync::Arc;
@@ -38,6 +38,7 @@ pub struct Accounts {
     pub(super) breached: Breached,
     pub(super) lockout: Lockout,
     pub(crate) second_step: Arc<dyn SecondStep>,
+    pub(super) django_factors: DjangoFactors,
     pub(crate) factor_rule: FactorRule,
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
     pub(super) challenge: Option<LoginChallenge>,
@@ -57,6 +58,8 @@ pub(crate) struct AccountParts {
     pub(crate) links: Links,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) max_unknown_per_hour: u64,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) django_factors: DjangoFactors,
     pub(crate) client: Client,
     pub(crate) second_step: Arc<dyn SecondStep>,
     pub(crate) factor_rule: FactorRule,
@@ -142,6 +145,8 @@ impl Accounts {
             links,
             throttle,
             max_unknown_per_hour,
+            algorithm,
+            django_factors,
             client,
             second_step,
             factor_rule,
@@ -155,7 +160,7 @@ impl Accounts {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let jobs = if settings.hash_jobs == 0 { cores } else { usize::try_from(settings.hash_jobs).unwrap_or(cores).min(512) };
         let queue = usize::try_from(settings.hash_queue).unwrap_or(usize::MAX).min(1 << 20);
-        let hashes = HashPool::new(Hasher::new(settings.hasher.algorithm()), jobs, queue);
+        let hashes = HashPool::new(Hasher::new(algorithm), jobs, queue);
         let tokens = Tokens::new(database.clone(), clock.clone(), ring.clone());
         let devices = Devices::new(database.clone(), clock.clone(), transport);
         let lockout =
@@ -174,6 +179,7 @@ impl Accounts {
             breached: Breached::new(settings, client),
             lockout,
             second_step,
+            django_factors,
             factor_rule,
             personal_data,
             challenge,

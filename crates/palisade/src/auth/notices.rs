@@ -95,6 +95,15 @@ impl Letterhead<'_> {
         self.mail(to, "Your code", &text)
     }
 
+    /// To the address of an account that is closed, whatever was asked for.
+    pub(super) fn closed(&self, to: &str, username: &str) -> Mail {
+        let text = format!(
+            "Somebody, probably you, signed up with this address or asked for a new password. The account\n\n    {username}\n\nhas this address and is closed. \
+             The staff of this site can open it again: write to them.\n\nIf it was not you, do nothing: nothing has changed."
+        );
+        self.mail(to, "Your account is closed", &text)
+    }
+
     /// To an address that no account has.
     pub(super) fn no_login(&self, to: &str) -> Mail {
         let text = format!(

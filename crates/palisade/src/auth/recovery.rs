@@ -38,7 +38,7 @@ struct Change {
 impl Accounts {
     /// Sends a link to each account with this address, or a mail that says there is none.
     pub(super) async fn request_reset(&self, address: &str, base: &str) -> Result<()> {
-        let found = Entity::find().filter(same_address(address)).filter(Column::IsActive.eq(true)).limit(MOST_ACCOUNTS);
+        let found = Entity::find().filter(same_address(address)).limit(MOST_ACCOUNTS);
         let found = found.all(&self.database.handle()).await?;
         let mut users: Vec<Option<&Model>> = found.iter().map(Some).collect();
         if users.is_empty() {
@@ -65,6 +65,7 @@ impl Accounts {
         // older links go on: they end by themselves, and with the password, and an attacker who asks for another one must not kill them
         self.tokens.keep(tx, &token, user, &()).await?;
         let mail = match user {
+            Some(user) if !user.is_active => letters.closed(&user.email, &user.username),
             // to the address that the account has, not to the one that was typed: they may differ by more than case
             Some(user) if is_usable(&user.password) || is_asked_by_owner => {
                 let link = self

@@ -49,6 +49,7 @@ impl Accounts {
         let pending = Pending { username: new.username.into(), email: new.email.into(), password };
         let letters = Letterhead { base };
         let mail = match (by_address, by_name) {
+            (Some(user), _) if !user.is_active => letters.closed(new.email, &user.username),
             (Some(user), _) => letters.has_account(new.email, &user.username),
             (None, Some(_)) => letters.name_taken(new.email, new.username),
             (None, None) => letters.confirm_sign_up(new.email, &token),

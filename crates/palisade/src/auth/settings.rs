@@ -39,8 +39,8 @@ impl HasherKind {
 section! {
     /// How passwords are judged and kept.
     PasswordSettings("passwords") {
-        /// What new hashes are made with: argon2id or pbkdf2_sha256
-        hasher: HasherKind = |_| HasherKind::Argon2id;
+        /// What new hashes are made with: argon2id or pbkdf2_sha256; none means argon2id, and beside a Django project what its newest login was made with
+        hasher: Option<HasherKind> = |_| None;
         /// Least characters of a new password, never below 8
         min_length: u64 = |_| 12;
         /// The same for those who have a second factor, never below 8; none means 8, or min_length where that is more than 12
@@ -88,7 +88,7 @@ pub const CHECKS: &[Check<PasswordSettings>] = &[
         title: "passwords are to be hashed with MD5",
         why: "a stolen table gives up most passwords within minutes",
         fix: "set passwords.hasher = \"argon2id\"",
-        fires: |settings| settings.hasher == HasherKind::Md5,
+        fires: |settings| settings.hasher == Some(HasherKind::Md5),
     },
     Check {
         id: "passwords.no_validators",

@@ -2,7 +2,7 @@
 
 use super::user::entity::{Entity as Users, Model};
 use crate::clock::Clock;
-use crate::db::{Database, Tx};
+use crate::db::{Database, KeyColumn, SealedColumn, Tx};
 use palisade_crypto::seal::Sealer;
 use palisade_crypto::{KeyRing, Secret, constant_time_eq, random};
 use palisade_token::{ActiveModel, Column, Entity};
@@ -178,6 +178,16 @@ impl Tokens {
 }
 
 const PURPOSE: &str = "token payload";
+
+/// What tokens carry.
+pub(crate) const SEALED: SealedColumn = SealedColumn {
+    table: "palisade_token",
+    key: KeyColumn::Text("hash"),
+    column: "payload",
+    purpose: PURPOSE,
+    owner: None,
+    place: |row| row.key.clone(),
+};
 
 /// What a token is bound to, as a hash.
 fn state(user: &Model) -> String {

@@ -50,6 +50,12 @@ impl Report {
         self.findings.first().map(|finding| finding.level)
     }
 
+    /// The same with more findings.
+    #[must_use]
+    pub fn with(self, findings: Vec<Finding>) -> Self {
+        Self::new(self.profile, self.findings.into_iter().chain(findings).collect(), self.ledger)
+    }
+
     /// What concerns a start in this profile: in development, what would only be wrong in production is left out.
     #[must_use]
     pub fn for_start(mut self) -> Self {

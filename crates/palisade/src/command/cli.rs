@@ -9,6 +9,15 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
     let data = Arg::new("data").long("data").value_name("DIR").global(true).help("Folder of the database, the key and files");
     let address = Arg::new("address").long("address").value_name("IP:PORT").help("Address to listen on, such as 127.0.0.1:8000");
     let username = || Arg::new("username").value_name("NAME").required(true).help("Login name");
+    let rights = |name: &'static str, about: &'static str| {
+        Command::new(name)
+            .about(about)
+            .arg(username())
+            .arg(Arg::new("permission").value_name("PERMISSION").help("A permission, such as helpdesk.work_queue"))
+            .arg(Arg::new("group").long("group").value_name("NAME").help("A group"))
+            .arg(flag("staff", "The rank of staff"))
+            .arg(flag("superuser", "The rank of a superuser"))
+    };
     let user = Command::new("user")
         .about("Make and list accounts")
         .subcommand_required(true)
@@ -35,6 +44,22 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         )
         .subcommand(
             Command::new("wrap-hashes").about("Put passwords hashed with MD5 or SHA-1, by an old site, inside strong hashes"),
+        )
+        .subcommand(Command::new("open").about("Open an account that was closed").arg(username()))
+        .subcommand(Command::new("close").about("Close an account until it is opened again, and end its sessions").arg(username()))
+        .subcommand(
+            Command::new("email")
+                .about("Give an account another email address, for somebody who lost the old mailbox and whom you know; both addresses are told")
+                .arg(username())
+                .arg(Arg::new("address").value_name("ADDRESS").required(true).help("The new email address")),
+        )
+        .subcommand(rights("grant", "Give an account a permission, a group, or a rank; its owner is told"))
+        .subcommand(rights("revoke", "Take a permission, a group, or a rank from an account; its owner is told"))
+        .subcommand(
+            Command::new("delete")
+                .about("Delete an account with everything that belongs to it")
+                .arg(username())
+                .arg(flag("yes", "Do not ask")),
         )
         .subcommand(Command::new("sign-out").about("End all sessions of a user").arg(username()))
         .subcommand(Command::new("list").about("List all accounts").arg(flag("json", "Print JSON")));
@@ -63,7 +88,16 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(Command::new("new").about("Write the first key, for a new site"))
-        .subcommand(Command::new("rotate").about("Add a key, which signs from then on; nobody is signed out"));
+        .subcommand(
+            Command::new("rotate")
+                .about("Add a key, which signs from then on; nobody is signed out. Where no site is running, encrypt again what the older key has encrypted")
+                .arg(flag("add-only", "Leave that to the site, which does it some time after its restart")),
+        )
+        .subcommand(Command::new("reencrypt").about("Encrypt with the newest key what older ones have encrypted; run it when every instance has the newest key"))
+        .subcommand(Command::new("retire").about("Take the oldest key out; refused while an encrypted value needs it"));
+    let backup = Command::new("backup")
+        .about("Write a copy of an SQLite database, while the site runs or not")
+        .arg(Arg::new("file").value_name("FILE").required(true).help("A file that does not exist yet"));
     let named = |names: &'static [&'static str]| Arg::new("name").required(true).value_parser(PossibleValuesParser::new(names));
     let deploy = Command::new("deploy")
         .about("Print configurations for what stands beside the site, made of its settings")
@@ -90,6 +124,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(user)
         .subcommand(lockout)
         .subcommand(keys)
+        .subcommand(backup)
         .subcommand(deploy);
     #[cfg(feature = "adopt")]
     let program = program.subcommand(super::adopt::command());

@@ -1,16 +1,19 @@
 //! The command line of a site: `serve`, `check`, `migrate`, `routes`, `settings`, `user`, `lockout`, `keys`, `deploy`, and the site's own commands.
 
+mod account;
 #[cfg(feature = "adopt")]
 mod adopt;
+mod backup;
 mod cli;
 mod deploy;
+mod keys;
 mod lockout;
 mod log;
 mod print;
 mod serve;
 mod user;
 
-use crate::app::{App, BootError, KeyFile, Prepared};
+use crate::app::{App, BootError, Prepared};
 use crate::checks::{Level, Report};
 use crate::clock::SystemClock;
 use crate::db::Database;
@@ -85,12 +88,13 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
         None | Some(("serve", _)) => serve::serve(prepared).await,
         Some(("check", check)) if check.get_flag("templates") => template_uses(&prepared, check),
-        Some(("check", check)) => reported(&prepared.report(), check),
+        Some(("check", check)) => reported(&with_keys(&prepared, check).await, check),
         Some(("migrate", migrate)) => migrated(prepared, migrate).await,
         Some(("routes", _)) => Ok(routes(&prepared)),
         Some(("settings", _)) => Ok(print::settings(&prepared.settings().effective)),
         Some(("deploy", chosen)) => deploy::run(prepared.settings(), &cli::program_name(), chosen),
-        Some(("keys", keys)) => keyed(&prepared, keys),
+        Some(("keys", command)) => keys::run(&prepared, command).await,
+        Some(("backup", command)) => backup::run(&prepared, command).await,
         Some(("lockout", locks)) => lockout::run(prepared.boot(Arc::new(SystemClock)).await?, locks).await,
         Some(("user", user)) => user::run(prepared.boot(Arc::new(SystemClock)).await?, user).await,
         Some((name, _)) => {
@@ -122,6 +126,12 @@ fn sources(matches: &ArgMatches) -> Sources {
         sources.set("server.address", address, Origin::CommandLine("--address"));
     }
     sources
+}
+
+/// The report, with what the database says of the keys where it is judged for production.
+async fn with_keys(prepared: &Prepared, matches: &ArgMatches) -> Report {
+    let report = prepared.report();
+    if matches.get_flag("deploy") { report.with(prepared.key_findings().await) } else { report }
 }
 
 /// A finding sets the exit status: an error always, a warning with `--deploy`.
@@ -179,25 +189,4 @@ async fn undone(prepared: &Prepared, database: &Database, is_sure: bool) -> Outc
     }
     prepared.undo(database).await?;
     Ok(print::migrations("took back", &all))
-}
-
-fn keyed(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
-    let file = KeyFile::of(prepared.settings());
-    let shown = file.path().display();
-    if prepared.settings().keys.secret.is_some() {
-        let advice = "the key comes from SECRET_KEY: put a new one there, and the old one in front of SECRET_KEY_FALLBACKS";
-        return Err(Failed(advice.into(), 1));
-    }
-    let (exists, command) = (file.path().exists(), matches.subcommand_name().unwrap_or_default());
-    match (command, exists) {
-        ("new", true) => {
-            return Err(Failed(format!("{shown} exists already; `keys rotate` adds a key to it"), 1));
-        }
-        ("rotate", false) => {
-            return Err(Failed(format!("{shown} does not exist; `keys new` writes the first key"), 1));
-        }
-        _ => {}
-    }
-    let count = file.add_key().map_err(|error| Failed(format!("{shown} cannot be written: {error}"), 1))?;
-    Ok(format!("{shown} holds {count} key(s); the newest signs, all verify. Restart the site to use it.\n"))
 }

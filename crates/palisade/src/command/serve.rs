@@ -4,6 +4,8 @@ use crate::app::{Prepared, Server, Site, SiteSettings};
 use crate::clock::SystemClock;
 use crate::settings::Profile;
 use sd_notify::NotifyState;
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -27,6 +29,7 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
     let settings = prepared.settings();
     Server::may_listen(settings, settings.server.address).map_err(|error| Failed(error.to_string(), 1))?;
     let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);
+    let _serving = serving(site.settings().data());
     let server = Server::listen(site.clone()).map_err(|error| Failed(error.to_string(), 1))?;
     print::out(&greeting(&site, &server));
     // for a unit of Type=notify; nothing where nobody waits for it
@@ -38,12 +41,30 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
     });
     let stopped = stopped.await;
     chores.iter().for_each(JoinHandle::abort);
+    // the last connection moves what is in the write-ahead log into the file: a copy of the file alone is whole then
+    if let Err(error) = site.database.close().await {
+        tracing::warn!(target: "palisade", %error, "the database could not be closed in order");
+    }
     Ok(match stopped.cut_off {
         0 => "stopped\n".into(),
         1 => "stopped; 1 connection was cut off: its request took longer than server.drain_secs\n".into(),
         many => format!("stopped; {many} connections were cut off: their requests took longer than server.drain_secs\n"),
     })
 }
+
+/// A lock that says that a site serves from this folder: `keys rotate` looks at it. Released when the process ends.
+fn serving(data: &Path) -> Option<File> {
+    let file = File::create(data.join(SERVING)).ok()?;
+    file.try_lock_shared().ok()?;
+    Some(file)
+}
+
+/// Whether a site serves from this folder.
+pub(super) fn is_serving(data: &Path) -> bool {
+    File::open(data.join(SERVING)).is_ok_and(|file| file.try_lock().is_err())
+}
+
+const SERVING: &str = "serving.lock";
 
 fn greeting(site: &Site, server: &Server) -> String {
     let program = std::env::args().next().unwrap_or_else(|| "site".into());
@@ -83,9 +104,11 @@ async fn send_mail(site: Arc<Site>) {
     }
 }
 
-/// Forgets sessions and tokens that have ended, every ten minutes.
+/// Forgets sessions and tokens that have ended, every ten minutes. Encrypts again what an older key has encrypted, but not at once: instances that were not
+/// restarted yet do not have the newest key.
 async fn sweep(site: Arc<Site>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(600));
+    let mut is_first = true;
     loop {
         ticks.tick().await;
         if let Err(error) = site.accounts.sweep().await {
@@ -96,6 +119,11 @@ async fn sweep(site: Arc<Site>) {
         }
         if let Err(error) = site.sessions.sweep().await {
             tracing::warn!(target: "palisade", %error, "ended sessions could not be removed");
+        }
+        if !std::mem::take(&mut is_first)
+            && let Err(error) = site.reseal().await
+        {
+            tracing::warn!(target: "palisade", %error, "values of an older key were not encrypted again");
         }
     }
 }

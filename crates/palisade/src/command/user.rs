@@ -1,4 +1,4 @@
-use super::{Failed, Outcome, print};
+use super::{Failed, Outcome, account, print};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
 use crate::auth::{NewUser, Rank, SecondStep, SignUpError};
@@ -20,12 +20,14 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
         Some(("remove-logins", remove)) => remove_logins(&site, argument(remove, "username")).await,
         Some(("sign-out", out)) => sign_out(&site, argument(out, "username")).await,
         Some(("wrap-hashes", _)) => wrap_hashes(&site).await,
+        Some(("open", open)) => account::open(&site, argument(open, "username")).await,
+        Some(("close", close)) => account::close(&site, argument(close, "username")).await,
+        Some(("email", email)) => account::email(&site, email).await,
+        Some(("grant", grant)) => account::rights(&site, grant, true).await,
+        Some(("revoke", revoke)) => account::rights(&site, revoke, false).await,
+        Some(("delete", delete)) => account::delete(&site, delete).await,
         Some(("list", list)) => show(&site, list.get_flag("json")).await,
-        _ => Err(Failed(
-            "user create, user password, user remove-factors, user remove-logins, user sign-out, user wrap-hashes or user list"
-                .into(),
-            2,
-        )),
+        _ => Err(Failed("`user --help` lists what there is".into(), 2)),
     }
 }
 
@@ -78,7 +80,7 @@ async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
 }
 
 /// Removes the rows of sessions that have ended, and says how many there were.
-async fn ended(site: &Site, id: i32) -> Result<usize, Failed> {
+pub(super) async fn ended(site: &Site, id: i32) -> Result<usize, Failed> {
     let ended = site.sessions.end_all(id, None).await?;
     site.sessions.settle().await;
     Ok(ended)
@@ -123,7 +125,7 @@ async fn sign_out(site: &Site, username: &str) -> Outcome {
 }
 
 /// Sessions in the memory of the server are not within reach of another process.
-fn reachable(site: &Site) -> Result<(), Failed> {
+pub(super) fn reachable(site: &Site) -> Result<(), Failed> {
     match site.settings().sessions.store {
         StoreKind::Database | StoreKind::Redis | StoreKind::Cookie => Ok(()),
         StoreKind::Memory => Err(Failed(
@@ -133,7 +135,7 @@ fn reachable(site: &Site) -> Result<(), Failed> {
     }
 }
 
-fn unknown(username: &str) -> Failed {
+pub(super) fn unknown(username: &str) -> Failed {
     Failed(format!("there is no account {username}; `user list` shows them"), 1)
 }
 
@@ -181,6 +183,6 @@ fn read_password() -> Result<Secret<String>, Failed> {
     Ok(text)
 }
 
-fn argument<'a>(matches: &'a ArgMatches, name: &str) -> &'a str {
+pub(super) fn argument<'a>(matches: &'a ArgMatches, name: &str) -> &'a str {
     matches.get_one::<String>(name).map_or("", String::as_str)
 }

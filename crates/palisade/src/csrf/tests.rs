@@ -29,6 +29,17 @@ fn why_stricter(case: &Value) -> Option<&'static str> {
     if unsafe_method && case["secure"] == false && case["origin"].is_null() && names_another_site {
         return Some("over plain HTTP Django ignores the Referer; one that names another site is enough for us");
     }
+    let parents = vectors::texts(case, "trusted_origins").into_iter().filter_map(|text| {
+        let parent = text.replacen("://*.", "://", 1);
+        (parent != text).then(|| Origin::parse(&parent)).flatten()
+    });
+    let parents: Vec<Origin> = parents.collect();
+    let sent = [case["origin"].as_str().and_then(Origin::parse), case["referer"].as_str().and_then(Origin::of_url)];
+    if unsafe_method && sent.iter().flatten().any(|origin| !is_trusted(origin) && parents.contains(origin)) {
+        return Some(
+            "https://*.example.org covers https://example.org in Django; here each is named, and `adopt check` writes both",
+        );
+    }
     None
 }
 

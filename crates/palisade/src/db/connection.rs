@@ -1,6 +1,6 @@
 use super::backend::{Pool, Transaction};
 use super::error::explained;
-use super::{Database, FromRow, RawSql};
+use super::{Database, FromRow, RawSql, Recorder};
 use crate::django::UserTables;
 use async_trait::async_trait;
 use http::Method;
@@ -19,6 +19,7 @@ pub struct Db {
 pub struct Tx {
     transaction: Transaction,
     users: Arc<UserTables>,
+    recorder: Arc<Recorder>,
 }
 
 /// A connection on which each statement is a transaction of its own: cheaper than a [`Tx`] for what is one.
@@ -36,6 +37,10 @@ impl Single {
 
     fn connection(&self) -> &Pool {
         self.0.writer()
+    }
+
+    fn recorder(&self) -> &Recorder {
+        self.0.recorder()
     }
 
     fn explain(&self, error: DbErr) -> DbErr {
@@ -65,7 +70,7 @@ impl Db {
     /// # Errors
     /// As the database says, and when the row is not a `T`.
     pub async fn fetch_one<T: FromRow>(&self, sql: RawSql) -> Result<Option<T>, DbErr> {
-        let row = self.database.reader().query_one(sql.statement(self.database.backend())).await;
+        let row = self.database.reader().query_one(self.recorder().note(sql.statement(self.database.backend()))).await;
         row.map_err(|error| self.explain(error))?.map(|row| T::from_row(&row)).transpose()
     }
 
@@ -74,7 +79,7 @@ impl Db {
     /// # Errors
     /// As the database says, and when a row is not a `T`.
     pub async fn fetch_all<T: FromRow>(&self, sql: RawSql) -> Result<Vec<T>, DbErr> {
-        let rows = self.database.reader().query_all(sql.statement(self.database.backend())).await;
+        let rows = self.database.reader().query_all(self.recorder().note(sql.statement(self.database.backend()))).await;
         rows.map_err(|error| self.explain(error))?.iter().map(T::from_row).collect()
     }
 
@@ -85,6 +90,10 @@ impl Db {
 
     fn connection(&self) -> &Pool {
         self.database.reader()
+    }
+
+    fn recorder(&self) -> &Recorder {
+        self.database.recorder()
     }
 
     fn explain(&self, error: DbErr) -> DbErr {
@@ -99,8 +108,12 @@ const WHY_DB_READS: &str =
     "a Db is read-only; open a transaction with `let tx = db.begin().await?`, write through &tx, and end with tx.commit()";
 
 impl Tx {
-    pub(super) fn new(transaction: Transaction, users: Arc<UserTables>) -> Self {
-        Self { transaction, users }
+    pub(super) fn new(transaction: Transaction, users: Arc<UserTables>, recorder: Arc<Recorder>) -> Self {
+        Self { transaction, users, recorder }
+    }
+
+    fn recorder(&self) -> &Recorder {
+        &self.recorder
     }
 
     /// Keeps everything that was written.
@@ -116,7 +129,7 @@ impl Tx {
     /// # Errors
     /// As the database says.
     pub async fn execute_sql(&self, sql: RawSql) -> Result<u64, DbErr> {
-        Ok(self.transaction.execute(sql.statement(self.transaction.backend())).await?.rows_affected())
+        Ok(self.transaction.execute(self.recorder.note(sql.statement(self.transaction.backend()))).await?.rows_affected())
     }
 
     /// The tables of the users.
@@ -146,7 +159,8 @@ macro_rules! built_queries_only {
             fn built<S: StatementBuilder>(&self, statement: &S) -> Statement {
                 let built = statement.build(&self.get_database_backend());
                 let users = self.users();
-                if users.are_renamed() { Statement { sql: users.rename(&built.sql), ..built } } else { built }
+                let built = if users.are_renamed() { Statement { sql: users.rename(&built.sql), ..built } } else { built };
+                self.recorder().note(built)
             }
         }
 

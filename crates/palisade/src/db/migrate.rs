@@ -2,7 +2,8 @@
 //!
 //! Tables that Django has made already are adopted as they are; none of them is ever dropped or rewritten.
 
-use super::Database;
+use super::{Database, RawSql};
+use crate::sql;
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, DynIden};
 use sea_orm_migration::prelude::Table;
@@ -54,6 +55,41 @@ impl Migrations {
         self.down(&writer, None).await?;
         let table = Table::drop().table(self.migration_table_name()).if_exists().to_owned();
         writer.execute(&table).await.map(drop)
+    }
+}
+
+/// The table that a foreign key of one column leads to.
+pub(crate) fn foreign_table(backend: DbBackend, table: &str, column: &str) -> RawSql {
+    match backend {
+        DbBackend::Postgres => sql!(
+            "SELECT target.relname::text FROM pg_constraint link \
+             JOIN pg_class target ON target.oid = link.confrelid \
+             JOIN pg_attribute named ON named.attrelid = link.conrelid AND named.attnum = ANY (link.conkey) \
+             WHERE link.contype = 'f' AND link.conrelid = to_regclass(?) AND named.attname = ?",
+            table,
+            column
+        ),
+        _ => sql!("SELECT \"table\" FROM pragma_foreign_key_list(?) WHERE \"from\" = ?", table, column),
+    }
+}
+
+impl Database {
+    /// An index of the users' table, whatever its name is, on a column in lower case.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub(crate) async fn create_lower_index(&self, name: &'static str, column: &'static str) -> Result<(), DbErr> {
+        // names of tables are identifiers (`TableName`), and the others are literals of this program
+        let statement = format!("CREATE INDEX IF NOT EXISTS {name} ON \"{}\" (lower(\"{column}\"))", self.users().users);
+        self.writer().connect().await?.execute_unprepared(&statement).await.map(drop)
+    }
+
+    /// Drops an index of this program.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub(crate) async fn drop_index(&self, name: &'static str) -> Result<(), DbErr> {
+        self.writer().connect().await?.execute_unprepared(&format!("DROP INDEX IF EXISTS {name}")).await.map(drop)
     }
 }
 

@@ -1,6 +1,6 @@
 use super::backend::Pool;
 use super::sqlite::SqlitePool;
-use super::{DatabaseSettings, DatabaseUrl, Db, Single, Tx};
+use super::{DatabaseSettings, DatabaseUrl, Db, Recorder, Single, Tx};
 use crate::django::UserTables;
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -15,6 +15,7 @@ pub struct Database {
     read: Pool,
     write: Pool,
     users: Arc<UserTables>,
+    recorder: Arc<Recorder>,
 }
 
 impl Database {
@@ -37,7 +38,7 @@ impl Database {
         let write = SqlitePool::open(tuned(path), 1).await?;
         let reading = tuned(path).read_only(true).pragma("query_only", "ON");
         let read = SqlitePool::open(reading, settings.read_connections).await?;
-        Ok(Self { read: Pool::Sqlite(read), write: Pool::Sqlite(write), users: Arc::default() })
+        Ok(Self { read: Pool::Sqlite(read), write: Pool::Sqlite(write), users: Arc::default(), recorder: Arc::default() })
     }
 
     /// A connection that reads a database which is not this site's, and changes nothing about it, not even how SQLite keeps its file.
@@ -83,7 +84,18 @@ impl Database {
         let read = Self::postgres_reader(url, settings.read_connections);
         let write = sea_orm::Database::connect(write).await?;
         let read = sea_orm::Database::connect(read).await?;
-        Ok(Self { read: Pool::Server(read), write: Pool::Server(write), users: Arc::default() })
+        Ok(Self { read: Pool::Server(read), write: Pool::Server(write), users: Arc::default(), recorder: Arc::default() })
+    }
+
+    /// Writes a whole copy of an SQLite database into a new file, readable by its owner only ([VACUUM INTO](https://www.sqlite.org/lang_vacuum.html#vacuuminto)).
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) async fn back_up(&self, file: &Path) -> Result<(), DbErr> {
+        use sea_orm::{ConnectionTrait, Statement};
+        create_private(file).map_err(|error| DbErr::Custom(error.to_string()))?;
+        let into = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [file.display().to_string().into()]);
+        self.write.connect().await?.execute_raw(into).await.map(drop)
     }
 
     /// The same, with users in the tables of another model than Django's own.
@@ -97,6 +109,12 @@ impl Database {
         &self.users
     }
 
+    /// The statements that ran, for tests.
+    #[doc(hidden)]
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
     /// A handle for reading that may also open transactions: for commands, migrations and tests.
     pub fn handle(&self) -> Db {
         Db::new(self.clone(), http::Method::POST)
@@ -107,7 +125,7 @@ impl Database {
     /// # Errors
     /// When no connection can be had.
     pub(crate) async fn begin(&self) -> Result<Tx, DbErr> {
-        Ok(Tx::new(self.write.begin().await?, self.users.clone()))
+        Ok(Tx::new(self.write.begin().await?, self.users.clone(), self.recorder.clone()))
     }
 
     /// A connection on which each statement is a transaction of its own.

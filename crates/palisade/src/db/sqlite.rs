@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use sea_orm::sqlx::query::Query;
 use sea_orm::sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteConnection};
 use sea_orm::sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Error, Executor, query, query_with};
-use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Value};
 use sea_query_sqlx::SqlxValues;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -293,7 +293,21 @@ async fn run(connection: &mut SqliteConnection, statement: &'static str) -> Resu
 }
 
 fn bound(Statement { sql, values, .. }: Statement) -> Query<'static, Sqlite, SqlxValues> {
-    query_with(AssertSqlSafe(sql), SqlxValues(values.unwrap_or_else(|| sea_orm::Values(Vec::new()))))
+    let mut values = values.unwrap_or_else(|| sea_orm::Values(Vec::new()));
+    values.0.iter_mut().for_each(write_as_django);
+    query_with(AssertSqlSafe(sql), SqlxValues(values))
+}
+
+/// SQLite compares times as text. In a file that Django writes too there must be one way to write them, and that is Django's.
+fn write_as_django(value: &mut Value) {
+    let time = match value {
+        Value::ChronoDateTimeUtc(Some(time)) => *time,
+        Value::ChronoDateTimeWithTimeZone(Some(time)) => time.to_utc(),
+        Value::ChronoDateTimeLocal(Some(time)) => time.to_utc(),
+        _ => return,
+    };
+    let format = if time.timestamp_subsec_micros() == 0 { "%Y-%m-%d %H:%M:%S" } else { "%Y-%m-%d %H:%M:%S%.6f" };
+    *value = Value::String(Some(time.format(format).to_string()));
 }
 
 /// What the last of the statements did: the ones before it say again what was done before them.

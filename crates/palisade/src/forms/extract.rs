@@ -26,6 +26,8 @@ pub struct Refill {
     errors: BTreeMap<&'static str, Vec<String>>,
     general: Vec<String>,
     page: Page,
+    /// A field that is not shown.
+    left_out: Option<&'static str>,
     /// What was sent is no form at all, or has fields that nobody asked for.
     unreadable: Option<Error>,
 }
@@ -40,6 +42,12 @@ impl<T: Fields> Form<T> {
     pub fn filled<'a>(values: impl IntoIterator<Item = (&'a str, String)>) -> Value {
         let typed = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         shown(T::FIELDS, &typed, &BTreeMap::new(), &[])
+    }
+
+    /// The form with nothing typed, and without a field that this visitor does not need.
+    pub(crate) fn blank_without(field: Option<&'static str>) -> Value {
+        let fields: Vec<FieldSpec> = T::FIELDS.iter().filter(|spec| Some(spec.name) != field).copied().collect();
+        shown(&fields, &Pairs::new(), &BTreeMap::new(), &[])
     }
 
     /// What was sent, or `template` again with what was typed and the errors (422).
@@ -89,6 +97,12 @@ impl Refill {
         self
     }
 
+    /// Leaves out a field that this visitor does not need.
+    pub(crate) fn without(mut self, field: Option<&'static str>) -> Self {
+        self.left_out = field;
+        self
+    }
+
     /// The form again (422), as an error for `Err(…)`.
     pub async fn show(self, template: &str) -> Error {
         self.show_with(template, context! {}).await
@@ -108,7 +122,8 @@ impl Refill {
         if self.page.context().wants_problem() {
             return Error::page(self.problem(status));
         }
-        let form = shown(self.fields, &self.typed, &self.errors, &self.general);
+        let fields: Vec<FieldSpec> = self.fields.iter().filter(|spec| Some(spec.name) != self.left_out).copied().collect();
+        let form = shown(&fields, &self.typed, &self.errors, &self.general);
         match self.page.render_as(status, template, context! { form, ..values }).await {
             Ok(page) => Error::page(page),
             Err(error) => error,
@@ -177,7 +192,10 @@ impl<S: Send + Sync, T: Fields> FromRequest<S> for Form<T> {
         let mut input = Input::new(typed);
         let value = T::read(&mut input).filter(|_| unreadable.is_none());
         let (typed, errors) = input.into_parts();
-        Ok(Self { value, refill: Refill { fields: T::FIELDS, typed, errors, general: Vec::new(), page, unreadable } })
+        Ok(Self {
+            value,
+            refill: Refill { fields: T::FIELDS, typed, errors, general: Vec::new(), page, left_out: None, unreadable },
+        })
     }
 }
 

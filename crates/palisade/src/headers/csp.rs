@@ -233,9 +233,17 @@ impl Written {
         Self { pieces, whole }
     }
 
-    /// The header's text. Without a nonce, its source is left out.
+    /// The header's text. Without a nonce, its source is left out; a directive that has no other says `'none'`, because one that is left out as well would let in
+    /// what `default-src` does.
     pub fn text(&self, nonce: &str) -> String {
-        if nonce.is_empty() { self.pieces.join("\0").replace(" 'nonce-\0'", "") } else { self.pieces.join(nonce) }
+        if !nonce.is_empty() {
+            return self.pieces.join(nonce);
+        }
+        let text = self.pieces.join("\0").replace(" 'nonce-\0'", "");
+        let is_bare =
+            |directive: &str| !directive.is_empty() && !directive.contains(' ') && directive != "upgrade-insecure-requests";
+        let closed = |directive: &str| if is_bare(directive) { format!("{directive} 'none'") } else { directive.to_owned() };
+        text.split("; ").map(closed).collect::<Vec<_>>().join("; ")
     }
 
     /// The header, if there is anything to say.

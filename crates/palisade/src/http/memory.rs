@@ -16,6 +16,8 @@ pub struct MemoryBudget {
     /// Of one client.
     share: u64,
     held: AtomicU64,
+    /// The most that was held at once.
+    peak: AtomicU64,
     hasher: RandomState,
     clients: [Mutex<HashMap<IpAddr, u64>>; SHARDS],
 }
@@ -45,7 +47,14 @@ impl MemoryBudget {
     /// A budget of so many bytes, of which one client gets at most `share`.
     pub fn new(most: u64, share: u64) -> Arc<Self> {
         let clients = std::array::from_fn(|_| Mutex::default());
-        Arc::new(Self { most, share: share.min(most), held: AtomicU64::new(0), hasher: RandomState::new(), clients })
+        Arc::new(Self {
+            most,
+            share: share.min(most),
+            held: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
+            hasher: RandomState::new(),
+            clients,
+        })
     }
 
     /// Admits a request of a client.
@@ -62,6 +71,11 @@ impl MemoryBudget {
     /// Bytes that are held now.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
+    }
+
+    /// The most that was held at once since this was asked last.
+    pub fn take_peak(&self) -> u64 {
+        self.peak.swap(self.held(), Ordering::Relaxed)
     }
 
     fn client(&self, client: IpAddr) -> std::sync::MutexGuard<'_, HashMap<IpAddr, u64>> {
@@ -85,7 +99,8 @@ impl Held {
     /// Counts bytes that are in memory already.
     pub fn add(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.budget.held.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.budget.held.fetch_add(bytes, Ordering::Relaxed);
+        self.budget.peak.fetch_max(before + bytes, Ordering::Relaxed);
         *self.budget.client(self.client).entry(self.client).or_default() += bytes;
     }
 

@@ -18,5 +18,6 @@ mod smtp;
 pub use mailer::{Mailer, NotSent};
 pub use message::Mail;
 pub use migration::migrations;
+pub(crate) use queue::SEALED;
 pub use queue::{MailError, MailKind, MailQueue};
 pub use settings::{CHECKS, CacheSettings, CacheUrl, MailSettings, MailUrl, Sender, ServiceUrl};

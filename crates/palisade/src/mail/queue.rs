@@ -1,7 +1,7 @@
 use super::mailer::{Console, Mailer, NotSent, Nowhere, Outbox};
 use super::{Mail, MailSettings, Sender};
 use crate::clock::Clock;
-use crate::db::{Database, Tx};
+use crate::db::{Database, KeyColumn, SealedColumn, Tx};
 use futures_util::{StreamExt, stream};
 use palisade_crypto::KeyRing;
 use palisade_crypto::seal::Sealer;
@@ -53,6 +53,16 @@ pub enum MailKind {
 const SHARES: [(MailKind, u64); 4] = [(MailKind::Notice, 8), (MailKind::Account, 6), (MailKind::SignUp, 4), (MailKind::Unknown, 2)];
 /// Mail that is sent at once.
 const AT_ONCE: usize = 4;
+
+/// Mail that waits.
+pub(crate) const SEALED: SealedColumn = SealedColumn {
+    table: "palisade_mail",
+    key: KeyColumn::Number("id"),
+    column: "sealed",
+    purpose: PURPOSE,
+    owner: None,
+    place: |_| PLACE.into(),
+};
 
 /// Mail that waits to be sent.
 pub struct MailQueue {

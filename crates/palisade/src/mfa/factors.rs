@@ -1,7 +1,7 @@
 use super::Authenticator;
 use crate::auth::{SecondStep, User};
 use crate::clock::Clock;
-use crate::db::{Database, Tx};
+use crate::db::{Database, KeyColumn, SealedColumn, Tx};
 use crate::views::Result;
 use async_trait::async_trait;
 use palisade_crypto::seal::Sealer;
@@ -68,6 +68,16 @@ pub(super) enum Proven {
 /// Recovery codes of one user.
 const CODES: usize = 10;
 const PURPOSE: &str = "authenticator secrets";
+
+/// The secrets of apps.
+pub(super) const SEALED: SealedColumn = SealedColumn {
+    table: "palisade_totp",
+    key: KeyColumn::Number("user_id"),
+    column: "sealed",
+    purpose: PURPOSE,
+    owner: Some("user_id"),
+    place: |row| place(row.owner),
+};
 
 fn place(user_id: i32) -> String {
     format!("palisade_totp {user_id}")

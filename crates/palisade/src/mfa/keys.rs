@@ -2,7 +2,7 @@
 
 use super::Factors;
 use crate::auth::{PersonalData, User};
-use crate::db::{Db, Tx};
+use crate::db::{Db, KeyColumn, SealedColumn, Tx};
 use crate::views::{Error, ErrorKind, Result};
 use async_trait::async_trait;
 use chrono::DateTime;
@@ -72,6 +72,16 @@ pub(super) fn only_way() -> Error {
         "This is the only way into your account that nobody else decides about. Choose a password first.",
     )
 }
+
+/// Passkeys.
+pub(super) const SEALED: SealedColumn = SealedColumn {
+    table: "palisade_passkey",
+    key: KeyColumn::Text("hash"),
+    column: "sealed",
+    purpose: PURPOSE,
+    owner: Some("user_id"),
+    place: |row| place(&row.key, row.owner),
+};
 
 fn place(hash: &str, user_id: i32) -> String {
     format!("palisade_passkey {hash} {user_id}")

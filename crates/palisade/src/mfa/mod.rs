@@ -24,6 +24,9 @@ mod tests;
 mod totp;
 pub(crate) mod views;
 
+/// What is encrypted here.
+pub(crate) const SEALED: [crate::db::SealedColumn; 2] = [factors::SEALED, keys::SEALED];
+
 pub use factors::Factors;
 pub(crate) use keys::OwnKeys;
 pub use migration::migrations;

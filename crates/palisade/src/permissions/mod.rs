@@ -18,3 +18,4 @@ pub use caller::Caller;
 pub(crate) use rule::owner;
 pub use rule::{Access, Policy, Verdict, can, public, signed_in, staff, token, when};
 pub use store::{ensure, forget, of_user};
+pub(crate) use store::{grant, revoke, set_member};

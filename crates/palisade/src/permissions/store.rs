@@ -1,5 +1,5 @@
 use crate::auth::User;
-use crate::db::{Database, FromRow};
+use crate::db::{Database, FromRow, Tx};
 use crate::django::UserTables;
 use crate::sql;
 use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query, SelectStatement};
@@ -132,4 +132,71 @@ async fn find<T: FromRow>(database: &Database, app: &str, codename: &str) -> Res
             codename
         ))
         .await
+}
+
+/// Gives a user a permission of their own. `false` if there is no such permission.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn grant(database: &Database, tx: &Tx, user_id: i32, permission: &str) -> Result<bool, DbErr> {
+    let Some((id,)) = by_name(database, permission).await? else { return Ok(false) };
+    let tables = database.users();
+    revoke_id(tx, tables, user_id, id).await?;
+    let row = Query::insert()
+        .into_table(Alias::new(&tables.permissions))
+        .columns([Alias::new(&tables.column), Alias::new("permission_id")])
+        .values_panic([user_id.into(), id.into()])
+        .to_owned();
+    tx.execute(&row).await.map(|_| true)
+}
+
+/// Takes a permission of their own from a user. `false` if there is no such permission.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn revoke(database: &Database, tx: &Tx, user_id: i32, permission: &str) -> Result<bool, DbErr> {
+    let Some((id,)) = by_name(database, permission).await? else { return Ok(false) };
+    revoke_id(tx, database.users(), user_id, id).await.map(|()| true)
+}
+
+async fn revoke_id(tx: &Tx, tables: &UserTables, user_id: i32, permission_id: i32) -> Result<(), DbErr> {
+    let of_user = Expr::col(Alias::new(&tables.column)).eq(user_id);
+    let mut query = Query::delete();
+    query.from_table(Alias::new(&tables.permissions)).and_where(of_user).and_where(Expr::col("permission_id").eq(permission_id));
+    tx.execute(&query).await.map(drop)
+}
+
+async fn by_name(database: &Database, permission: &str) -> Result<Option<(i32,)>, DbErr> {
+    match permission.split_once('.') {
+        Some((app, codename)) => find(database, app, codename).await,
+        None => Ok(None),
+    }
+}
+
+/// Puts a user into a group, or takes them out. `false` if there is no such group.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn set_member(
+    database: &Database,
+    tx: &Tx,
+    user_id: i32,
+    (group, is_member): (&str, bool),
+) -> Result<bool, DbErr> {
+    let found: Option<(i32,)> = database.handle().fetch_one(sql!("SELECT id FROM auth_group WHERE name = ?", group)).await?;
+    let Some((id,)) = found else { return Ok(false) };
+    let tables = database.users();
+    let of_user = Expr::col(Alias::new(&tables.column)).eq(user_id);
+    let mut out = Query::delete();
+    out.from_table(Alias::new(&tables.groups)).and_where(of_user).and_where(Expr::col("group_id").eq(id));
+    tx.execute(&out).await?;
+    if is_member {
+        let row = Query::insert()
+            .into_table(Alias::new(&tables.groups))
+            .columns([Alias::new(&tables.column), Alias::new("group_id")])
+            .values_panic([user_id.into(), id.into()])
+            .to_owned();
+        tx.execute(&row).await?;
+    }
+    Ok(true)
 }

@@ -1,6 +1,6 @@
 use crate::db::migrate::DjangoTables;
 use async_trait::async_trait;
-use sea_orm::DbErr;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::{ColumnDef, Index, SchemaManager, Table};
 use sea_orm_migration::{MigrationName, MigrationTrait};
 
@@ -12,7 +12,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         postgres: include_str!("migrations/django_session.postgres.sql"),
         needs: &[("django_session", "django.contrib.sessions")],
     };
-    vec![Box::new(django), Box::new(CreateOwners), Box::new(CreateEnded)]
+    vec![Box::new(django), Box::new(CreateOwners), Box::new(CreateEnded), Box::new(RewriteTimes)]
 }
 
 struct CreateOwners;
@@ -67,5 +67,29 @@ impl MigrationTrait for CreateEnded {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.drop_table(Table::drop().table("palisade_ended").to_owned()).await
+    }
+}
+
+/// Ends of sessions as Django writes them: SQLite compares them as text.
+struct RewriteTimes;
+
+impl MigrationName for RewriteTimes {
+    fn name(&self) -> &str {
+        "sessions_0004_django_times"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for RewriteTimes {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if manager.get_database_backend() != DbBackend::Sqlite {
+            return Ok(());
+        }
+        let rewrite = "UPDATE django_session SET expire_date = replace(substr(expire_date, 1, 26), 'T', ' ') WHERE substr(expire_date, 11, 1) = 'T'";
+        manager.get_connection().execute_unprepared(rewrite).await.map(drop)
+    }
+
+    async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {
+        Ok(())
     }
 }

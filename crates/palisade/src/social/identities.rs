@@ -1,7 +1,7 @@
 //! Whose login at another site is whose account here.
 
 use crate::auth::{PersonalData, User};
-use crate::db::{Db, Tx};
+use crate::db::{Db, KeyColumn, SealedColumn, Tx};
 use crate::views::Result;
 use async_trait::async_trait;
 use chrono::DateTime;
@@ -142,6 +142,16 @@ impl Identities {
         Ok(opened.and_then(|text| String::from_utf8(text.expose().clone()).ok()).map(Secret::new))
     }
 }
+
+/// Tokens of providers, where a site keeps them.
+pub(crate) const SEALED: SealedColumn = SealedColumn {
+    table: "palisade_identity",
+    key: KeyColumn::Text("hash"),
+    column: "tokens",
+    purpose: PURPOSE,
+    owner: None,
+    place: |row| place(&row.key),
+};
 
 fn place(hash: &str) -> String {
     format!("palisade_identity {hash}")

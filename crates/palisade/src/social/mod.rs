@@ -33,6 +33,7 @@ mod site;
 pub(crate) mod views;
 
 pub use identities::Identities;
+pub(crate) use identities::SEALED;
 pub use migration::migrations;
 pub(crate) use settings::is_issuer;
 pub use settings::{CHECKS, ProviderSettings, SocialSettings};

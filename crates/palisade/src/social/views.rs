@@ -121,7 +121,9 @@ impl Providers {
         // what is no answer to this login leaves it as it is: other pages can lead a browser here
         let begun = accounts.begun::<Away>(visitor.session()).await?;
         if !begun.is_some_and(|away| away.is_answered(provider, &back)) {
-            return Err(said(super::Trouble::Lied("no login that this answers was begun in this browser".into())));
+            // not a failed login: an image on another site can make a browser ask for this
+            audit(&visitor, Event::CallbackRefused, id);
+            return Err(super::Trouble::Lied("no login that this answers was begun in this browser".into()).said(provider));
         }
         let Some(away) = accounts.end::<Away>(visitor.session()).await? else {
             return Err(said(super::Trouble::Lied("this login has ended".into())));

@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::task::Poll;
 use url::form_urlencoded;
 
 /// A browser: keeps cookies, says where requests come from, sends a form's token. It follows no redirect by itself.
@@ -110,6 +111,29 @@ impl Client {
         Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
     }
 
+    /// Sends a request as [`Client::send`] does, and hangs up after `polls` steps of its answer: while it waits for the database, a hash, or whatever it waits for. What
+    /// it left to be done is done when this returns. The answer, if it came before; cookies are not kept otherwise.
+    ///
+    /// # Panics
+    /// When the request is not one.
+    pub async fn send_and_hang_up(&mut self, request: http::request::Builder, body: Body, polls: usize) -> Option<Answer> {
+        let site = self.site.clone();
+        let answer = interrupted(polls, self.send(request, body)).await;
+        site.changes_ended().await;
+        answer
+    }
+
+    /// The same for a form.
+    ///
+    /// # Panics
+    /// As [`Client::send_and_hang_up`].
+    pub async fn post_and_hang_up(&mut self, path: &str, fields: &[(&str, &str)], polls: usize) -> Option<Answer> {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.request(Method::POST, path).header("origin", &self.origin).header("sec-fetch-site", "same-origin");
+        let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send_and_hang_up(request, Body::from(body), polls).await
+    }
+
     fn keep(&mut self, headers: &HeaderMap) {
         for line in headers.get_all(header::SET_COOKIE).iter().filter_map(|line| line.to_str().ok()) {
             let Some((name, rest)) = line.split_once('=') else {
@@ -189,6 +213,24 @@ impl Client {
     pub async fn log_in(&mut self, username: &str, password: &str) -> Answer {
         self.submit("/account/login", "/account/login", &[("username", username), ("password", password)]).await
     }
+}
+
+/// Runs a future for so many polls, and drops it in the middle of what it waits for. Its output, if it came to its end before.
+pub async fn interrupted<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let mut done = 0;
+    std::future::poll_fn(move |context| {
+        if done == polls {
+            return Poll::Ready(None);
+        }
+        done += 1;
+        let polled = future.as_mut().poll(context).map(Some);
+        if polled.is_pending() && done == polls {
+            context.waker().wake_by_ref();
+        }
+        polled
+    })
+    .await
 }
 
 /// The password of accounts made by [`Client::sign_up`].

@@ -9,7 +9,7 @@ mod servers;
 mod site;
 pub mod vectors;
 
-pub use client::{Answer, Client};
+pub use client::{Answer, Client, interrupted};
 pub use log::events;
 pub use servers::{ran, server};
 pub use site::{TestDatabase, TestSite};

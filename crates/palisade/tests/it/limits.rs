@@ -207,7 +207,7 @@ async fn each_limit_keeps_its_policy_while_redis_is_away() {
     drop(redis);
     assert_eq!(statuses(&mut client, "/strict", 5).await, [503; 5], "it says refuse");
     assert_eq!(statuses(&mut client, "/address", 4).await, [200, 200, 200, 429], "it says pass: counted here alone");
-    assert_eq!(client.get("/health/ready").await.status, 503);
+    assert_eq!(client.get("/health/ready").await.status, 200, "a site serves without Redis");
     assert_eq!(client.get("/health/live").await.status, 200);
     assert!(!events("the store of the limits does not answer").is_empty(), "it is logged");
     let _back = Redis::start(port);

@@ -227,12 +227,39 @@ async fn connections_are_counted_in_all_and_for_each_client() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(served.get("/").await.starts_with("HTTP/1.1 200"), "there is room again");
 
+    // all of them work on a request: nobody else is served, but for those who ask whether the process lives
     let served = Served::start(&[("server.max_connections", "2"), ("http.trusted_proxies", "127.0.0.1/32")]).await;
-    let kept = [served.connect().await, served.connect().await];
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let refused = rest(&mut served.connect().await).await;
+    let mut kept = [served.connect().await, served.connect().await];
+    for stream in &mut kept {
+        stream.write_all(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let refused = served.get("/").await;
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after"), "{refused}");
+    assert!(served.get("/health/live").await.starts_with("HTTP/1.1 200"), "a balancer still hears");
     drop(kept);
+}
+
+// Finding 7: connections that are kept idle make room for a newcomer, the longest idle one first
+#[tokio::test]
+async fn idle_connections_make_room() {
+    let served = Served::start(&[("server.max_connections", "8"), ("server.keep_alive_secs", "60")]).await;
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let mut stream = served.connect().await;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        held.push(stream);
+    }
+    for newcomer in 0..20 {
+        assert!(served.get("/").await.starts_with("HTTP/1.1 200"), "newcomer {newcomer}");
+    }
+    // the one that was used last is the last to go
+    let first = timeout(Duration::from_secs(5), held[0].read(&mut [0; 16])).await;
+    assert!(matches!(first, Ok(Ok(0) | Err(_))), "the longest idle one is closed");
+    let last = held.last_mut().unwrap();
+    last.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert!(last.read(&mut [0; 4096]).await.unwrap() > 0, "and it is served");
 }
 
 #[tokio::test]

@@ -25,6 +25,20 @@ mod store;
 #[cfg(all(test, feature = "acme"))]
 mod tests;
 
+use crate::db::{KeyColumn, SealedColumn};
+
+const PURPOSE: &str = "acme";
+
+/// The account, the certificate and open challenges.
+pub(super) const SEALED: SealedColumn = SealedColumn {
+    table: "palisade_acme",
+    key: KeyColumn::Text("name"),
+    column: "value",
+    purpose: PURPOSE,
+    owner: None,
+    place: |row| row.key.clone(),
+};
+
 pub(super) use challenges::{ACME_TLS, Challenges};
 #[cfg(feature = "acme")]
 pub(super) use keeper::keep;

@@ -1,3 +1,4 @@
+use super::PURPOSE;
 use crate::crypto::seal::Sealer;
 use crate::crypto::{KeyRing, Secret};
 use crate::db::Database;
@@ -34,7 +35,6 @@ pub(super) struct Store {
 /// Name of the row that says whose turn it is.
 const LEASE: &str = "lease";
 const CHALLENGE: &str = "challenge ";
-const PURPOSE: &str = "acme";
 
 impl Store {
     pub(super) fn new(database: Database, ring: KeyRing) -> Self {

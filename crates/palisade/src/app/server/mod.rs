@@ -26,7 +26,7 @@ use super::{Site, SiteSettings, way};
 use crate::http::{Held, Link, Peer};
 use crate::static_files::SharedBody;
 use axum::body::Body;
-use http::{Request, Response, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -40,6 +40,7 @@ use socket2::{SockRef, TcpKeepalive};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 pub(super) use tls::Certificates;
@@ -240,50 +241,68 @@ impl Shared {
             }
         }
         // a proxy speaks for many
-        let counted = (!self.site.proxies.trusts(peer.address)).then(|| crate::http::network(peer.address));
-        match self.slots.take(counted) {
-            Ok(slot) => self.served(stream, peer, watcher, slot).await,
+        let counted = (!self.site.proxies.trusts(peer.address)).then_some(peer.address);
+        let activity = Arc::new(Pulse::default());
+        match self.slots.take(counted, &activity).await {
+            Ok(slot) => self.served(stream, Connection { peer, activity, is_for_health: slot.is_for_health }, watcher, slot).await,
             Err(full) => refuse(stream, peer.link, full).await,
         }
     }
 
-    async fn served(self: Arc<Self>, stream: TcpStream, peer: Peer, watcher: Watcher, _slot: Slot) {
-        let ended = match (self.tls.clone(), peer.link) {
+    async fn served(self: Arc<Self>, stream: TcpStream, connection: Connection, watcher: Watcher, slot: Slot) {
+        let activity = connection.activity.clone();
+        let mut serving = pin!(self.spoken(stream, connection, watcher));
+        loop {
+            tokio::select! {
+                () = &mut serving => return,
+                // to make room; a request that came in this moment is answered first
+                () = slot.closing() => if activity.idle_since().is_some() { return },
+            }
+        }
+    }
+
+    async fn spoken(self: Arc<Self>, stream: TcpStream, connection: Connection, watcher: Watcher) {
+        let ended = match (self.tls.clone(), connection.peer.link) {
             (Some(tls), Link::Encrypted) => {
                 let handshake = timeout(self.site.settings.server.handshake_timeout_secs.duration(), tls.accept(stream)).await;
                 match handshake {
                     // an authority looks at the certificate and says nothing (RFC 8737 section 3)
                     Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ACME_TLS) => return,
-                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => self.http2(stream, peer, watcher).await,
-                    Ok(Ok(stream)) => self.http1(stream, peer, watcher).await,
+                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                        self.http2(stream, connection, watcher).await
+                    }
+                    Ok(Ok(stream)) => self.http1(stream, connection, watcher).await,
                     Ok(Err(_)) | Err(_) => return,
                 }
             }
-            _ => self.http1(stream, peer, watcher).await,
+            _ => self.http1(stream, connection, watcher).await,
         };
         if let Err(error) = ended {
             tracing::debug!(target: "palisade", %error, "a connection ended early");
         }
     }
 
-    async fn http1<S: Stream>(self: Arc<Self>, stream: S, peer: Peer, watcher: Watcher) -> hyper::Result<()> {
+    async fn http1<S: Stream>(self: Arc<Self>, stream: S, connection: Connection, watcher: Watcher) -> hyper::Result<()> {
         let settings = self.site.settings.server.clone();
-        let pulse = Arc::new(Pulse::default());
-        let stream = Watched::new(stream, self.lingering.clone(), peer.address, pulse.clone(), Protocol::Http1, self.patience);
+        let stream = self.watched(stream, &connection, Protocol::Http1);
         let mut http = http1::Builder::new();
         // the watched stream keeps the time of headers; hyper's own clock starts too early, and says nothing when it ends
         http.timer(TokioTimer::new()).header_read_timeout(None);
         // a little more than is allowed, so that whoever sends more gets a page that says so
         http.max_buf_size(clamped(settings.max_header_bytes).saturating_add(16 * 1024))
             .max_headers(clamped(settings.max_headers).max(MOST_HEADERS_FOR_FREE));
-        let service = service_fn(move |request| self.clone().answer(request, peer, pulse.clone()));
+        let service = service_fn(move |request| self.clone().answer(request, connection.clone()));
         watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
     }
 
-    async fn http2<S: Stream>(self: Arc<Self>, stream: S, peer: Peer, watcher: Watcher) -> hyper::Result<()> {
+    fn watched<S: Stream>(&self, stream: S, connection: &Connection, protocol: Protocol) -> Watched<S> {
+        let Connection { peer, activity, .. } = connection;
+        Watched::new(stream, self.lingering.clone(), peer.address, activity.clone(), protocol, self.patience)
+    }
+
+    async fn http2<S: Stream>(self: Arc<Self>, stream: S, connection: Connection, watcher: Watcher) -> hyper::Result<()> {
         let settings = self.site.settings.server.clone();
-        let pulse = Arc::new(Pulse::default());
-        let stream = Watched::new(stream, self.lingering.clone(), peer.address, pulse.clone(), Protocol::Http2, self.patience);
+        let stream = self.watched(stream, &connection, Protocol::Http2);
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_EVERY);
         http.max_concurrent_streams(u32::try_from(settings.max_streams).unwrap_or(100))
@@ -291,17 +310,16 @@ impl Shared {
             .max_pending_accept_reset_streams(MOST_RESETS)
             .max_local_error_reset_streams(MOST_ERRORS)
             .max_send_buf_size(SEND_BUFFER);
-        let service = service_fn(move |request| self.clone().answer(request, peer, pulse.clone()));
+        let service = service_fn(move |request| self.clone().answer(request, connection.clone()));
         watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
     }
 
-    async fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        peer: Peer,
-        pulse: Arc<Pulse>,
-    ) -> Result<Response<Answer>, Infallible> {
-        let answering = pulse.begin();
+    async fn answer(self: Arc<Self>, request: Request<Incoming>, connection: Connection) -> Result<Response<Answer>, Infallible> {
+        let Connection { peer, activity, is_for_health } = connection;
+        let answering = activity.begin();
+        if is_for_health && !request.uri().path().starts_with("/health/") {
+            return Ok(no_room().map(|body| answering.answered(body, None, None)));
+        }
         let piece = (request.version() == Version::HTTP_2).then_some(PIECE);
         let mut response = way::answer(self.site.clone(), peer, request.map(Body::new)).await;
         let held = response.extensions_mut().remove::<Arc<Held>>();
@@ -309,6 +327,24 @@ impl Shared {
         let held = held.filter(|_| response.extensions().get::<SharedBody>().is_none());
         Ok(response.map(|body| answering.answered(body, piece, held)))
     }
+}
+
+/// A connection, for what is asked on it.
+#[derive(Clone)]
+struct Connection {
+    peer: Peer,
+    activity: Arc<Pulse>,
+    /// Whether it is one of those that are left for `/health` when there is no room.
+    is_for_health: bool,
+}
+
+/// All connections are taken.
+fn no_room() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
 }
 
 /// What is on its way must be little, so that a slow client is seen to take it; and a peer that is gone must be found out.

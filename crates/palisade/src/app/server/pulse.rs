@@ -20,9 +20,24 @@ pub(super) struct Pulse {
     /// Over HTTP/2, pieces of answers that the protocol holds because the client does not take them, and since when.
     held: Mutex<BTreeMap<u64, Instant>>,
     numbers: AtomicU64,
+    /// When it was made, or when its last request ended.
+    rests: Resting,
+}
+
+struct Resting(Mutex<Instant>);
+
+impl Default for Resting {
+    fn default() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
 }
 
 impl Pulse {
+    /// Since when there is no request, and no answer on its way.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        self.is_idle().then(|| *self.rests.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Whether there is no request, and no answer on its way.
     pub(super) fn is_idle(&self) -> bool {
         self.open.load(Ordering::Relaxed) == 0 && self.oldest_held().is_none()
@@ -66,7 +81,9 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
+            *self.0.rests.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
     }
 }
 

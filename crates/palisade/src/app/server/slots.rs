@@ -1,26 +1,49 @@
-//! How many connections there are, in all and from each client.
+//! How many connections there are, in all and from each client; and which one goes when there is no room.
+//!
+//! A client that opens connections and leaves them idle must not keep others out. When all are taken, the connection that has been idle longest goes, of the client
+//! that has the most. Where none is idle, a few more are taken for `/health` alone, so that a balancer still hears that the process lives.
 
-use std::collections::HashMap;
+use super::pulse::Pulse;
+use crate::http::{ClientNetwork, networks};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 /// The connections that may be open at once.
 pub(in crate::app) struct Slots {
     all: usize,
     each: usize,
     taken: Mutex<Taken>,
+    /// A connection has ended.
+    freed: Notify,
 }
 
 #[derive(Default)]
 struct Taken {
-    all: usize,
-    by_network: HashMap<IpAddr, usize>,
+    open: BTreeMap<u64, Open>,
+    by_network: HashMap<ClientNetwork, usize>,
+    number: u64,
+}
+
+/// An open connection.
+struct Open {
+    client: Option<IpAddr>,
+    activity: Arc<Pulse>,
+    closing: Arc<Notify>,
+    is_closing: bool,
 }
 
 /// One connection; dropping it makes room.
 pub(super) struct Slot {
     slots: Arc<Slots>,
-    network: Option<IpAddr>,
+    number: u64,
+    client: Option<IpAddr>,
+    closing: Arc<Notify>,
+    /// Whether there is room for `/health` only.
+    pub(super) is_for_health: bool,
 }
 
 /// Why there is no room.
@@ -32,32 +55,65 @@ pub(super) enum Full {
     Client,
 }
 
+/// Connections beyond the limit that may ask for `/health` only.
+const FOR_HEALTH: usize = 16;
+/// How long a new connection waits for an idle one to go.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Slots {
     pub(super) fn new(all: u64, each: u64) -> Arc<Self> {
         let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX).max(1);
-        Arc::new(Self { all: size(all), each: size(each), taken: Mutex::default() })
+        Arc::new(Self { all: size(all), each: size(each), taken: Mutex::default(), freed: Notify::new() })
     }
 
-    /// Makes room for a connection from `network`, or from somebody who is not counted.
-    pub(super) fn take(self: &Arc<Self>, network: Option<IpAddr>) -> Result<Slot, Full> {
+    /// Makes room for a connection of a client, or of a proxy, which is not counted.
+    pub(super) async fn take(self: &Arc<Self>, client: Option<IpAddr>, activity: &Arc<Pulse>) -> Result<Slot, Full> {
+        let waiting = async {
+            loop {
+                let freed = self.freed.notified();
+                match self.try_take(client, activity, self.all) {
+                    Err(Full::Site) if self.close_longest_idle() => freed.await,
+                    outcome => return outcome,
+                }
+            }
+        };
+        match timeout(PATIENCE, waiting).await.unwrap_or(Err(Full::Site)) {
+            Err(Full::Site) => {
+                let mut slot = self.try_take(client, activity, self.all.saturating_add(FOR_HEALTH))?;
+                slot.is_for_health = true;
+                Ok(slot)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn try_take(self: &Arc<Self>, client: Option<IpAddr>, activity: &Arc<Pulse>, most: usize) -> Result<Slot, Full> {
         let mut taken = self.lock();
-        if taken.all >= self.all {
+        if taken.open.len() >= most {
             return Err(Full::Site);
         }
-        if let Some(network) = network {
-            let count = taken.by_network.entry(network).or_default();
-            if *count >= self.each {
-                return Err(Full::Client);
-            }
-            *count += 1;
+        taken.count(client, self.each)?;
+        taken.number += 1;
+        let (number, closing) = (taken.number, Arc::new(Notify::new()));
+        let open = Open { client, activity: activity.clone(), closing: closing.clone(), is_closing: false };
+        taken.open.insert(number, open);
+        Ok(Slot { slots: self.clone(), number, client, closing, is_for_health: false })
+    }
+
+    /// Asks one idle connection to go. `false` if none is idle.
+    fn close_longest_idle(&self) -> bool {
+        let mut taken = self.lock();
+        let Some(number) = taken.longest_idle() else { return false };
+        if let Some(open) = taken.open.get_mut(&number) {
+            open.is_closing = true;
+            open.closing.notify_one();
         }
-        taken.all += 1;
-        Ok(Slot { slots: self.clone(), network })
+        true
     }
 
     /// Connections that are open.
     pub(in crate::app) fn taken(&self) -> usize {
-        self.lock().all
+        self.lock().open.len()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
@@ -65,18 +121,64 @@ impl Slots {
     }
 }
 
+impl Taken {
+    /// Counts a connection of a client, and of the networks around it.
+    fn count(&mut self, client: Option<IpAddr>, each: usize) -> Result<(), Full> {
+        let Some(client) = client else { return Ok(()) };
+        let most = |network: &ClientNetwork| each.saturating_mul(wider(network));
+        if networks(client).any(|network| self.by_network.get(&network).is_some_and(|count| *count >= most(&network))) {
+            return Err(Full::Client);
+        }
+        networks(client).for_each(|network| *self.by_network.entry(network).or_default() += 1);
+        Ok(())
+    }
+
+    fn uncount(&mut self, client: Option<IpAddr>) {
+        for network in client.into_iter().flat_map(networks) {
+            if let Some(count) = self.by_network.get_mut(&network) {
+                *count -= 1;
+                if *count == 0 {
+                    self.by_network.remove(&network);
+                }
+            }
+        }
+    }
+
+    /// Of the client with the most connections that has an idle one.
+    fn longest_idle(&self) -> Option<u64> {
+        let count =
+            |open: &Open| open.client.and_then(|client| self.by_network.get(&networks(client).next()?)).copied().unwrap_or(1);
+        let idle = self.open.iter().filter(|(_, open)| !open.is_closing).filter_map(|(number, open)| {
+            let since = open.activity.idle_since()?;
+            Some((*number, count(open), since))
+        });
+        idle.max_by_key(|(_, count, since)| (*count, std::cmp::Reverse(*since))).map(|(number, ..)| number)
+    }
+}
+
+/// How many times the connections of one client a wider network may have: fewer than requests, because there are fewer of them.
+fn wider(network: &ClientNetwork) -> usize {
+    match network.prefix {
+        56 => 2,
+        48 => 4,
+        _ => 1,
+    }
+}
+
+impl Slot {
+    /// Waits until this connection is to make room, which it does if it is idle.
+    pub(super) async fn closing(&self) {
+        self.closing.notified().await;
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut taken = self.slots.lock();
-        taken.all -= 1;
-        if let Some(network) = self.network
-            && let Some(count) = taken.by_network.get_mut(&network)
-        {
-            *count -= 1;
-            if *count == 0 {
-                taken.by_network.remove(&network);
-            }
-        }
+        taken.open.remove(&self.number);
+        taken.uncount(self.client);
+        drop(taken);
+        self.slots.freed.notify_waiters();
     }
 }
 
@@ -84,20 +186,65 @@ impl Drop for Slot {
 mod tests {
     use super::*;
 
-    #[test]
-    fn room_is_counted_and_given_back() {
+    fn client(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
+    }
+
+    /// A connection that works on a request for as long as the second part lives.
+    fn busy() -> (Arc<Pulse>, super::super::pulse::Answering) {
+        let pulse = Arc::new(Pulse::default());
+        let answering = pulse.begin();
+        (pulse, answering)
+    }
+
+    async fn take(slots: &Arc<Slots>, client: Option<IpAddr>) -> Result<(Slot, super::super::pulse::Answering), Full> {
+        let (pulse, answering) = busy();
+        Ok((slots.take(client, &pulse).await?, answering))
+    }
+
+    #[tokio::test]
+    async fn room_is_counted_and_given_back() {
         let slots = Slots::new(3, 2);
-        let (one, two) = (Some(IpAddr::from([192, 0, 2, 1])), Some(IpAddr::from([192, 0, 2, 2])));
-        let first = slots.take(one).ok();
-        let second = slots.take(one).ok();
+        let first = take(&slots, client(1)).await.ok();
+        let second = take(&slots, client(1)).await.ok();
         assert!(first.is_some() && second.is_some());
-        assert_eq!(slots.take(one).err(), Some(Full::Client));
-        let third = slots.take(two).ok();
-        assert_eq!(slots.take(None).err(), Some(Full::Site), "a proxy is not counted, and yet there is no room");
-        drop((first, third));
+        assert_eq!(take(&slots, client(1)).await.err(), Some(Full::Client));
+        let third = take(&slots, client(2)).await.ok();
+        let fourth = take(&slots, None).await.ok();
+        assert!(fourth.as_ref().is_some_and(|(slot, _)| slot.is_for_health), "a proxy is not counted, and yet there is no room");
+        drop((first, third, fourth));
         assert_eq!(slots.taken(), 1);
-        assert!(slots.take(one).is_ok());
+        assert!(take(&slots, client(1)).await.is_ok());
         drop(second);
         assert!(slots.lock().by_network.is_empty(), "nothing is kept of those who left");
+    }
+
+    #[tokio::test]
+    async fn the_longest_idle_connection_of_the_greediest_client_goes() {
+        let slots = Slots::new(3, 3);
+        let idle = || Arc::new(Pulse::default());
+        let modest = slots.take(client(1), &idle()).await.ok();
+        let older = slots.take(client(2), &idle()).await.ok();
+        let newer = slots.take(client(2), &idle()).await.ok();
+        let (Some(modest), Some(older), Some(newer)) = (modest, older, newer) else { panic!("there is room for three") };
+        let leaving = tokio::spawn(async move {
+            older.closing().await;
+            drop(older);
+        });
+        let newcomer = take(&slots, client(3)).await.ok();
+        assert!(newcomer.is_some_and(|(slot, _)| !slot.is_for_health));
+        assert!(leaving.await.is_ok());
+        drop((modest, newer));
+    }
+
+    #[tokio::test]
+    async fn a_household_of_ipv6_has_more_than_one_client_and_not_as_many_as_it_has_networks() {
+        let slots = Slots::new(1000, 2);
+        let mut held = Vec::new();
+        for network in 0..256_u32 {
+            let address: IpAddr = format!("2001:db8:1:{network:x}::1").parse().expect("an address");
+            held.extend(take(&slots, Some(address)).await);
+        }
+        assert_eq!(held.len(), 4, "twice as many for a /56");
     }
 }

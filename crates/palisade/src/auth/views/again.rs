@@ -41,7 +41,7 @@ pub(crate) async fn prove(visitor: Visitor, user: User, headers: HeaderMap, form
         return Err(refill.show_with("account/again.html", values(&visitor, &user).await?).await);
     };
     let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/again.html" };
-    proof.of(&typed.current_password, refill, values(&visitor, &user).await?).await?;
+    proof.of(Some(&typed.current_password), refill, values(&visitor, &user).await?).await?;
     visitor.accounts().proven_now(visitor.session(), Factor::None).await?;
     visitor.session().rotate().await?;
     audit(&visitor, Event::ProvenAgain, &user.username);

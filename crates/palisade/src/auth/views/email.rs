@@ -1,4 +1,4 @@
-use super::{Link, MailedLink, Proof, audit, can_mail, dead_link, source, too_many_mails};
+use super::{Link, MailedLink, Proof, audit, can_mail, dead_link, source, too_many_mails, without_password};
 use crate::audit_log::Event;
 use crate::auth::recovery::Used;
 use crate::auth::{User, Visitor};
@@ -18,21 +18,23 @@ pub(crate) struct Change {
     #[form(label = "New e-mail address")]
     email: Email,
     #[form(label = "Current password")]
-    current_password: Password,
+    current_password: Option<Password>,
 }
 
 #[derive(Form)]
 pub(crate) struct Confirm {}
 
 /// `GET /account/email`.
-pub(crate) async fn show(page: Page) -> Result<Response> {
-    page.render("account/email.html", context! { form => Form::<Change>::blank() }).await
+pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Response> {
+    let left_out = without_password(&visitor, &user, "/account/email").await?;
+    page.render("account/email.html", context! { form => Form::<Change>::blank_without(left_out) }).await
 }
 
 /// `POST /account/email`.
 pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Change>) -> Result<Response> {
     let accounts = visitor.accounts();
     let (change, refill) = form.into_parts();
+    let refill = refill.without(without_password(&visitor, &user, "/account/email").await?);
     let Some(change) = change else {
         return Err(refill.show("account/email.html").await);
     };
@@ -41,7 +43,7 @@ pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, for
     if let Some(wait) = accounts.ask_mail(source(&visitor, &headers), &change.email).await? {
         return Err(too_many_mails(refill, wait, "account/email.html", context! {}).await);
     }
-    let row = proof.of(&change.current_password, refill, context! {}).await?;
+    let row = proof.of(change.current_password.as_ref(), refill, context! {}).await?;
     accounts.request_email(&row, &change.email, &accounts.links.base(&headers)).await?;
     audit(&visitor, Event::EmailChangeBegun, &user.username);
     let said = "Both addresses get a mail. Mail goes to the new one when the links of both were opened.";

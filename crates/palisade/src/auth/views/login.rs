@@ -4,7 +4,7 @@ use crate::auth::devices::agent;
 use crate::auth::{Attempt, Factor, Held, LOGOUT_PAGE, Visitor};
 use crate::forms::{Field, Form, Line, Password, Query, Shape};
 use crate::http::{RedirectTarget, redirect_to};
-use crate::views::{Page, Result};
+use crate::views::{Error, ErrorKind, Page, Result};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
 use palisade_macros::Form;
@@ -96,6 +96,11 @@ pub(crate) async fn enter(visitor: &Visitor, headers: &HeaderMap, held: Held) ->
         audit(visitor, Event::SecondStepBegun, &held.account.username);
         accounts.hold(visitor.session(), held).await?;
         return Ok(redirect_to("/account/login/second"));
+    }
+    if !has_factor && accounts.has_django_factor(held.account.id).await? {
+        audit(visitor, Event::LoginFailed, &format!("{}, whose second factor another application verifies", held.account.username));
+        let said = "Your account has a second factor, which another part of this site verifies. Log in there.";
+        return Err(Error::new(ErrorKind::Forbidden, said));
     }
     let factor = if has_factor { Factor::Trusted } else { Factor::None };
     welcome(visitor, headers, held, factor, false).await

@@ -20,6 +20,7 @@ use crate::forms::{Line, Password, Refill};
 use crate::http::redirect_to;
 use crate::views::{Error, ErrorKind, Page, Result};
 use axum::response::{IntoResponse, Response};
+use chrono::TimeDelta;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use palisade_crypto::random;
 use palisade_macros::Form;
@@ -112,7 +113,8 @@ pub(crate) fn source<'a>(visitor: &'a Visitor, headers: &'a HeaderMap) -> Source
     Source { client: visitor.client(), headers, request_id: visitor.request_id() }
 }
 
-/// A form for what cannot be undone, or opens the account to others: the password is asked for again (ASVS 7.5.1), and guesses at it count.
+/// A form for what cannot be undone, or opens the account to others: the password is asked for again (ASVS 7.5.1), and guesses at it count. An account without a
+/// password has a recent login in its place.
 struct Proof<'a> {
     visitor: &'a Visitor,
     headers: &'a HeaderMap,
@@ -122,18 +124,52 @@ struct Proof<'a> {
 
 impl Proof<'_> {
     /// The row of the user who typed the right password, or the form again.
-    async fn of(&self, password: &Password, refill: Refill, values: Value) -> Result<Model> {
+    async fn of(&self, password: Option<&Password>, refill: Refill, values: Value) -> Result<Model> {
+        let accounts = self.visitor.accounts();
+        if !accounts.has_password(self.user.id).await? {
+            logged_in_recently(self.visitor, &self.page()).await?;
+            return accounts.active(self.user.id).await?.ok_or_else(Error::forbidden);
+        }
+        let Some(password) = password else {
+            return Err(refill.error(PASSWORD, "This field is required.").show_with(self.template, values).await);
+        };
         let from = source(self.visitor, self.headers);
-        match self.visitor.accounts().attempt(from, &self.user.username, password.expose()).await? {
+        match accounts.attempt(from, &self.user.username, password.expose()).await? {
             Attempt::Welcome(row) => Ok(row),
             Attempt::Locked(wait) => Err(locked(refill, wait, self.template, values).await),
             Attempt::Refused { .. } => {
                 audit(self.visitor, Event::LoginFailed, &self.user.username);
-                let refill = refill.error("current_password", "This is not your current password.");
+                let refill = refill.error(PASSWORD, "This is not your current password.");
                 Err(refill.show_with(self.template, values).await)
             }
         }
     }
+
+    /// Where its form is.
+    fn page(&self) -> String {
+        format!("/{}", self.template.trim_end_matches(".html"))
+    }
+}
+
+const PASSWORD: &str = "current_password";
+/// Minutes that a login counts as recent for what matters.
+pub(crate) const RECENT: u32 = 30;
+
+/// Sends a user whose login is not recent to prove it, and back.
+async fn logged_in_recently(visitor: &Visitor, page: &str) -> Result<()> {
+    if visitor.is_fresh(TimeDelta::minutes(RECENT.into())).await? {
+        return Ok(());
+    }
+    let next: String = url::form_urlencoded::byte_serialize(page.as_bytes()).collect();
+    Err(Error::page(redirect_to(format!("/account/again?next={next}"))))
+}
+
+/// The field to leave out of a form that asks for the password, where there is none; its user has logged in recently then.
+async fn without_password(visitor: &Visitor, user: &User, page: &str) -> Result<Option<&'static str>> {
+    if visitor.accounts().has_password(user.id).await? {
+        return Ok(None);
+    }
+    logged_in_recently(visitor, page).await.map(|()| Some(PASSWORD))
 }
 
 /// The form again, with how long nobody may guess: 429.

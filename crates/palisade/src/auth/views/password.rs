@@ -63,7 +63,7 @@ pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, for
         return Err(with_rules(refill, "new_password", broken).show_with("account/password.html", values).await);
     }
     let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/password.html" };
-    let row = proof.of(&change.current_password, refill, values).await?;
+    let row = proof.of(Some(&change.current_password), refill, values).await?;
     let base = accounts.links.base(&headers);
     let Some(row) = accounts.change_password(visitor.session(), row, new, &base).await? else {
         return Err(Error::new(ErrorKind::Conflict, "The password was changed by somebody else in this moment."));

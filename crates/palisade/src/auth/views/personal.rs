@@ -1,4 +1,4 @@
-use super::{Proof, audit};
+use super::{Proof, audit, without_password};
 use crate::audit_log::Event;
 use crate::auth::user::entity::Model;
 use crate::auth::{User, Visitor};
@@ -13,7 +13,7 @@ use palisade_template::context;
 #[derive(Form)]
 pub(crate) struct Prove {
     #[form(label = "Current password")]
-    current_password: Password,
+    current_password: Option<Password>,
 }
 
 /// `GET /account`.
@@ -22,16 +22,21 @@ pub(crate) async fn overview(page: Page, visitor: Visitor) -> Result<Response> {
 }
 
 /// `GET /account/export`, `/account/close` and `/account/delete`.
-pub(crate) async fn show_export(page: Page) -> Result<Response> {
-    page.render(EXPORT, context! { form => Form::<Prove>::blank() }).await
+pub(crate) async fn show_export(page: Page, visitor: Visitor, user: User) -> Result<Response> {
+    show(page, visitor, user, EXPORT).await
 }
 
-pub(crate) async fn show_close(page: Page) -> Result<Response> {
-    page.render(CLOSE, context! { form => Form::<Prove>::blank() }).await
+pub(crate) async fn show_close(page: Page, visitor: Visitor, user: User) -> Result<Response> {
+    show(page, visitor, user, CLOSE).await
 }
 
-pub(crate) async fn show_delete(page: Page) -> Result<Response> {
-    page.render(DELETE, context! { form => Form::<Prove>::blank() }).await
+pub(crate) async fn show_delete(page: Page, visitor: Visitor, user: User) -> Result<Response> {
+    show(page, visitor, user, DELETE).await
+}
+
+async fn show(page: Page, visitor: Visitor, user: User, template: &str) -> Result<Response> {
+    let left_out = without_password(&visitor, &user, &format!("/{}", template.trim_end_matches(".html"))).await?;
+    page.render(template, context! { form => Form::<Prove>::blank_without(left_out) }).await
 }
 
 const EXPORT: &str = "account/export.html";
@@ -76,5 +81,5 @@ async fn proven(visitor: &Visitor, headers: &HeaderMap, user: &User, form: Form<
     let Some(typed) = typed else {
         return Err(refill.show(template).await);
     };
-    Proof { visitor, headers, user, template }.of(&typed.current_password, refill, context! {}).await
+    Proof { visitor, headers, user, template }.of(typed.current_password.as_ref(), refill, context! {}).await
 }

@@ -36,6 +36,11 @@ fn unknown(name: &str) -> Compared {
     Compared::new(Sign::Unknown, name, "is worked out when Django runs: compare it yourself")
 }
 
+/// Whether this site answers at a path of Django's.
+fn is_below_account(url: &str) -> bool {
+    url == "/account" || url.starts_with("/account/")
+}
+
 /// A time after which something ends: less is safer.
 fn shorter(name: &str, value: &Value, ours: i64, what: &str) -> Compared {
     let Value::Int(theirs) = value else { return unknown(name) };
@@ -62,6 +67,23 @@ fn as_default(name: &str, value: &Value, default: &Value, why: &str) -> Compared
         theirs if theirs == default => Compared::new(Sign::Same, name, "as here"),
         _ => Compared::new(Sign::Refused, name, why),
     }
+}
+
+/// `https://*.example.org` covers `https://example.org` in Django, and here it does not: both are written.
+fn with_parents(origins: &[Value]) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    for origin in origins {
+        all.push(origin.clone());
+        if let Value::Text(pattern) = origin
+            && pattern.contains("://*.")
+        {
+            let parent = text(&pattern.replacen("://*.", "://", 1));
+            if !origins.contains(&parent) {
+                all.push(parent);
+            }
+        }
+    }
+    all
 }
 
 pub(super) const RULES: &[Rule] = &[
@@ -106,6 +128,23 @@ pub(super) const RULES: &[Rule] = &[
             Value::List(hosts) if !hosts.is_empty() && !hosts.contains(&Value::Unknown) => {
                 Compared::new(Sign::Same, name, "the same here").write("http.allowed_hosts", list(hosts))
             }
+            _ => unknown(name),
+        },
+    },
+    Rule {
+        name: "LOGIN_URL",
+        default: || text("/accounts/login/"),
+        judge: |name, value| match value {
+            Value::Text(url) if is_below_account(url) => Compared::new(
+                Sign::Refused,
+                name,
+                "is below /account, which this site serves: people would log in here, without a second factor that Django asks for there. Move Django's login elsewhere, such as /accounts/",
+            ),
+            Value::Text(_) => Compared::new(
+                Sign::Same,
+                name,
+                "is Django's own; this site serves /account, /health, /static, /csp-report and /.well-known",
+            ),
             _ => unknown(name),
         },
     },
@@ -212,7 +251,7 @@ pub(super) const RULES: &[Rule] = &[
         judge: |name, value| match value {
             Value::List(origins) if origins.is_empty() => Compared::new(Sign::Same, name, "none on both sides"),
             Value::List(origins) if !origins.contains(&Value::Unknown) => {
-                Compared::new(Sign::Same, name, "the same here").write("csrf.trusted_origins", list(origins))
+                Compared::new(Sign::Same, name, "the same here").write("csrf.trusted_origins", list(&with_parents(origins)))
             }
             _ => unknown(name),
         },

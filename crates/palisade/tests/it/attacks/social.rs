@@ -205,7 +205,7 @@ async fn an_answer_belongs_to_the_browser_that_left() {
     let refused = async |client: &mut Client, path: &str, why: &str| {
         let answer = client.get(path).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{why}: {}", answer.body);
-        assert!(has_event(&answer, "login_failed"), "{why}");
+        assert!(has_event(&answer, "login_failed") || has_event(&answer, "callback_refused"), "{why}");
         assert_eq!(who(client).await, "", "{why}");
     };
     // login CSRF: the attacker's answer in the victim's browser, which has begun nothing, or something else

@@ -1,0 +1,68 @@
+use crate::checks::Report;
+use crate::settings::SettingsError;
+use palisade_template::LoadError;
+use sea_orm::DbErr;
+use std::fmt;
+
+/// Why a site does not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BootError {
+    /// The settings cannot be read.
+    Settings(SettingsError),
+    /// An error-level check fired.
+    Refused(Box<Report>),
+    /// A template is wrong.
+    Templates(LoadError),
+    /// The database does not answer, or a migration failed.
+    Database(DbErr),
+    /// These migrations have not run.
+    Pending(Vec<String>),
+    /// A block list cannot be read.
+    List(std::path::PathBuf, String),
+    /// Requests of ours cannot be made.
+    Client(std::io::Error),
+    /// The cache's URL names what cannot be used.
+    Cache(String),
+    /// Mail cannot be sent as `mail.url` and `mail.from` say.
+    Mail(String),
+    /// The tables of the Django project beside are not as this site reads them.
+    Django(String),
+    /// A file of the data folder cannot be written.
+    Data(std::path::PathBuf, std::io::Error),
+}
+
+impl fmt::Display for BootError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings(error) => error.fmt(f),
+            Self::Refused(report) => {
+                writeln!(f, "the site does not start, because these checks failed:\n")?;
+                report.errors().try_for_each(|finding| {
+                    writeln!(f, "error: {} [{}]\n  why: {}\n  fix: {}\n", finding.title, finding.id, finding.why, finding.fix)
+                })
+            }
+            Self::Templates(error) => error.fmt(f),
+            Self::Database(error) => write!(f, "the database: {error}"),
+            Self::List(path, why) => {
+                write!(f, "http.block_lists: {}: {why}\n  fix: mend the list, or take it out of the setting", path.display())
+            }
+            Self::Client(error) => write!(f, "{error}\n  fix: name a PEM file with certificates, or leave the setting out"),
+            Self::Cache(why) => {
+                write!(
+                    f,
+                    "cache.url: {why}\n  fix: set cache.url = \"redis://HOST\" and build with the feature redis, or, for one instance, cache.url = \"memory:\" and sessions.store = \"database\""
+                )
+            }
+            Self::Mail(why) => write!(f, "mail: {why}\n  fix: set mail.url = \"smtps://USER:PASSWORD@HOST\" and mail.from"),
+            Self::Django(why) => write!(f, "the database of the Django project: {why}"),
+            Self::Pending(names) => {
+                writeln!(f, "the database is not ready: {} migration(s) have not run ({})", names.len(), names.join(", "))?;
+                write!(f, "  fix: run `migrate`, or set site.migrate_at_start = true for a site of one instance")
+            }
+            Self::Data(path, error) => write!(f, "{} cannot be written: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for BootError {}

@@ -1,0 +1,112 @@
+//! All encrypted columns, for what is done when a key is rotated.
+
+use super::{Prepared, Site, acme};
+use crate::checks::{Finding, Level};
+use crate::crypto::KeyRing;
+use crate::db::{Database, Resealed, SealedColumn};
+use crate::{auth, mail, mfa, social};
+use sea_orm::DbErr;
+
+fn columns() -> impl Iterator<Item = SealedColumn> {
+    mfa::SEALED.into_iter().chain([social::SEALED, mail::SEALED, auth::SEALED, acme::SEALED])
+}
+
+/// Encrypts everything with the newest key of the ring, in batches.
+///
+/// # Errors
+/// As the database says; what was encrypted by then stays so.
+pub(crate) async fn reseal(database: &Database, ring: &KeyRing) -> Result<Resealed, DbErr> {
+    let mut all = Resealed::default();
+    for column in columns() {
+        let one = column.reseal(database, ring).await?;
+        all = Resealed { done: all.done + one.done, unopened: all.unopened + one.unopened };
+    }
+    Ok(all)
+}
+
+/// Encrypted values by the key that they need.
+pub(crate) struct Needed {
+    /// `table.column` with the number of values, for the oldest key of a ring that has several.
+    pub(crate) oldest: Vec<(String, u64)>,
+    /// Values that need a key which is not the newest.
+    pub(crate) older: u64,
+    /// Values that need a key which is not on the ring.
+    pub(crate) lost: u64,
+}
+
+/// Counts encrypted values by their keys.
+///
+/// # Errors
+/// As the database says.
+pub(crate) async fn needed(database: &Database, ring: &KeyRing) -> Result<Needed, DbErr> {
+    let mut needed = Needed { oldest: Vec::new(), older: 0, lost: 0 };
+    for column in columns() {
+        let counts = column.count(database, ring).await?;
+        let (of_keys, lost) = counts.split_at(ring.len());
+        needed.older += of_keys[1..].iter().sum::<u64>();
+        needed.lost += lost.iter().sum::<u64>();
+        let oldest = of_keys[1..].last().copied().unwrap_or_default();
+        if oldest > 0 {
+            needed.oldest.push((format!("{}.{}", column.table, column.column), oldest));
+        }
+    }
+    Ok(needed)
+}
+
+impl Site {
+    /// Encrypts with the newest key what an older one has encrypted, as the server does every ten minutes.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub(crate) async fn reseal(&self) -> Result<(), DbErr> {
+        let Resealed { done, unopened } = reseal(&self.database, &self.ring).await?;
+        if done > 0 {
+            tracing::info!(target: "palisade", done, "values were encrypted again with the newest key");
+        }
+        if unopened > 0 {
+            tracing::warn!(target: "palisade", unopened, "values open with no key of the ring: put the key back that encrypted them");
+        }
+        Ok(())
+    }
+}
+
+impl Prepared {
+    /// What the database says of the keys. Nothing, where it is not ready or does not answer.
+    pub(crate) async fn key_findings(&self) -> Vec<Finding> {
+        let Some((database, ring)) = self.database_and_ring().await else { return Vec::new() };
+        match needed(&database, &ring).await {
+            Ok(needed) => findings(&needed),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The database, if it is ready, and the keys. No file is made.
+    pub(crate) async fn database_and_ring(&self) -> Option<(Database, KeyRing)> {
+        let settings = self.settings();
+        let is_new = settings.database.file(settings.data()).is_some_and(|file| !file.exists());
+        let ring = super::keys::ring(settings).ok().filter(|_| !is_new)?;
+        let database = self.database().await.ok()?;
+        let is_ready = self.migrations().pending(&database).await.is_ok_and(|pending| pending.is_empty());
+        is_ready.then_some((database, ring))
+    }
+}
+
+fn findings(needed: &Needed) -> Vec<Finding> {
+    let older = (needed.older > 0).then(|| Finding {
+        id: "keys.older_needed".into(),
+        django: None,
+        level: Level::Info,
+        title: format!("{} encrypted values need a key that is not the newest", needed.older),
+        why: "an older key cannot be retired while they do".into(),
+        fix: "run `keys reencrypt`, or leave it to the running site".into(),
+    });
+    let lost = (needed.lost > 0).then(|| Finding {
+        id: "keys.lost".into(),
+        django: None,
+        level: Level::Warning,
+        title: format!("{} encrypted values open with no key of the ring", needed.lost),
+        why: "authenticator apps and passkeys among them cannot be used".into(),
+        fix: "put the key back that was removed, as the last line of the key file or in SECRET_KEY_FALLBACKS, and run `keys reencrypt`".into(),
+    });
+    older.into_iter().chain(lost).collect()
+}

@@ -1,0 +1,88 @@
+//! What operators do to accounts, by command: open, close, give another email address, rights, delete. The owner is told of each.
+
+use super::user::entity::{ActiveModel, Column, Entity};
+use super::{Accounts, same_address};
+use crate::db::Tx;
+use crate::views::{Error, ErrorKind, Result};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+
+/// Rights of an account that are columns of Django's users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flag {
+    Staff,
+    Superuser,
+}
+
+impl Flag {
+    fn change(self, has: bool) -> ActiveModel {
+        match self {
+            Self::Staff => ActiveModel { is_staff: Set(has), ..Default::default() },
+            Self::Superuser => ActiveModel { is_superuser: Set(has), ..Default::default() },
+        }
+    }
+}
+
+impl Accounts {
+    /// Opens an account that was closed. `false` if there is none of this name.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn open_account(&self, username: &str) -> Result<bool> {
+        let Some((tx, id)) = self.begin_by_name(username, "The account was opened again.").await? else { return Ok(false) };
+        let open = ActiveModel { is_active: Set(true), ..Default::default() };
+        Entity::update_many().set(open).filter(Column::Id.eq(id)).exec(&tx).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Closes an account and ends its sessions. Its id; `None` if there is none of this name.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn close_account(&self, username: &str) -> Result<Option<i32>> {
+        let Some(row) = self.by_name(username).await? else { return Ok(None) };
+        self.deactivate(&row, &self.links.main_base()).await?;
+        Ok(Some(row.id))
+    }
+
+    /// Gives an account another email address, for an owner who has lost the old mailbox. Both addresses are told, and all sessions end.
+    ///
+    /// # Errors
+    /// When another account has the address, or the database does not answer.
+    pub(crate) async fn change_address(&self, username: &str, new: &str) -> Result<Option<i32>> {
+        let Some(row) = self.by_name(username).await? else { return Ok(None) };
+        let tx = self.database.begin().await?;
+        let other = Entity::find().filter(same_address(new)).filter(Column::Id.ne(row.id)).one(&tx).await?;
+        if other.is_some() {
+            return Err(Error::new(ErrorKind::Conflict, "another account has this address"));
+        }
+        let change = ActiveModel { email: Set(new.into()), ..Default::default() };
+        Entity::update_many().set(change).filter(Column::Id.eq(row.id)).exec(&tx).await?;
+        self.tokens.forget(&tx, row.id, None).await?;
+        let told = "The operators of this site gave the account another address, which mail goes to now. All sessions have ended.";
+        for address in [row.email.as_str(), new] {
+            self.tell(&tx, &row, address, told, &self.links.main_base()).await?;
+        }
+        self.commit_and_end_all(tx, row.id).await?;
+        Ok(Some(row.id))
+    }
+
+    /// Deletes an account with everything that belongs to it. `false` if there is none of this name.
+    ///
+    /// # Errors
+    /// When the database does not answer; the account stays then.
+    pub(crate) async fn delete_account(&self, username: &str) -> Result<Option<i32>> {
+        let Some(row) = self.by_name(username).await? else { return Ok(None) };
+        self.erase(&row, &self.links.main_base()).await?;
+        Ok(Some(row.id))
+    }
+
+    /// Gives an account a right, or takes it away, as part of the transaction that tells its owner.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn set_flag(&self, tx: &Tx, id: i32, flag: Flag, has: bool) -> Result<()> {
+        Entity::update_many().set(flag.change(has)).filter(Column::Id.eq(id)).exec(tx).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+use super::serve::is_serving;
+use super::{Failed, Outcome};
+use crate::app::{self, KeyFile, Prepared, needed, reseal};
+use crate::db::Resealed;
+use clap::ArgMatches;
+
+/// `keys new`, `keys rotate`, `keys reencrypt` and `keys retire`.
+pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
+    match matches.subcommand() {
+        Some(("new", _)) => create(prepared),
+        Some(("rotate", rotate)) => add(prepared, rotate.get_flag("add-only")).await,
+        Some(("reencrypt", _)) => reencrypt(prepared).await,
+        Some(("retire", _)) => retire(prepared).await,
+        _ => Err(Failed("keys new, keys rotate, keys reencrypt or keys retire".into(), 2)),
+    }
+}
+
+/// The file of keys; keys of the environment are changed there.
+fn file(prepared: &Prepared) -> Result<KeyFile, Failed> {
+    if prepared.settings().keys.secret.is_some() {
+        let advice = "the key comes from SECRET_KEY: put a new one there, and the old one in front of SECRET_KEY_FALLBACKS";
+        return Err(Failed(advice.into(), 1));
+    }
+    Ok(KeyFile::of(prepared.settings()))
+}
+
+fn create(prepared: &Prepared) -> Outcome {
+    let file = file(prepared)?;
+    let shown = file.path().display();
+    if file.path().exists() {
+        return Err(Failed(format!("{shown} exists already; `keys rotate` adds a key to it"), 1));
+    }
+    let count = file.add_key().map_err(|error| unwritten(&file, &error))?;
+    Ok(format!("{shown} holds {count} key(s); the newest signs, all verify. Restart the site to use it.\n"))
+}
+
+fn unwritten(file: &KeyFile, error: &std::io::Error) -> Failed {
+    Failed(format!("{} cannot be written: {error}", file.path().display()), 1)
+}
+
+/// A site that is running does not know the new key: it encrypts again by itself, some time after it was restarted.
+async fn add(prepared: &Prepared, is_add_only: bool) -> Outcome {
+    let file = file(prepared)?;
+    let shown = file.path().display();
+    if !file.path().exists() {
+        return Err(Failed(format!("{shown} does not exist; `keys new` writes the first key"), 1));
+    }
+    let count = file.add_key().map_err(|error| unwritten(&file, &error))?;
+    let said = format!("{shown} holds {count} key(s); the newest signs, all verify. Restart the site to use it.\n");
+    if is_add_only || is_serving(prepared.settings().data()) {
+        return Ok(format!(
+            "{said}Ten minutes after the restart the site encrypts again what the older key has encrypted; `keys reencrypt` does it at once. Then `keys retire` takes the oldest key out.\n"
+        ));
+    }
+    Ok(said + &reencrypt(prepared).await?)
+}
+
+async fn reencrypt(prepared: &Prepared) -> Outcome {
+    let Some((database, ring)) = prepared.database_and_ring().await else {
+        return Ok("There is no database that is ready, so nothing was encrypted again.\n".into());
+    };
+    let Resealed { done, unopened } = reseal(&database, &ring).await.map_err(database_failed)?;
+    let mut said = format!("{done} value(s) encrypted again with the newest key.\n");
+    if unopened > 0 {
+        said.push_str(&format!("{unopened} value(s) open with no key: put the key back that encrypted them.\n"));
+    }
+    Ok(said)
+}
+
+fn database_failed(error: sea_orm::DbErr) -> Failed {
+    Failed(format!("the database: {error}"), 1)
+}
+
+/// Takes the oldest key out, unless a value needs it.
+async fn retire(prepared: &Prepared) -> Outcome {
+    let ring = app::ring(prepared.settings()).map_err(|error| Failed(error.to_string(), 1))?;
+    if ring.len() < 2 {
+        return Err(Failed("there is one key, and it cannot be retired; `keys rotate` adds a newer one".into(), 1));
+    }
+    let Some((database, ring)) = prepared.database_and_ring().await else {
+        return Err(Failed(
+            "the database does not answer or is not ready, so nobody knows whether the oldest key is needed".into(),
+            1,
+        ));
+    };
+    let needed = needed(&database, &ring).await.map_err(database_failed)?;
+    if !needed.oldest.is_empty() {
+        let shown: Vec<String> = needed.oldest.iter().map(|(column, count)| format!("{column}: {count}")).collect();
+        let said = format!(
+            "the oldest key is needed by values that it has encrypted ({})\n  fix: run `keys reencrypt` first",
+            shown.join(", ")
+        );
+        return Err(Failed(said, 1));
+    }
+    let has_fallbacks = !prepared.settings().keys.fallbacks.is_empty();
+    if prepared.settings().keys.secret.is_some() || has_fallbacks {
+        return Ok("No value needs the oldest key: take the last one out of SECRET_KEY_FALLBACKS and restart the site.\n".into());
+    }
+    let file = file(prepared)?;
+    let count = file.remove_oldest().map_err(|error| unwritten(&file, &error))?;
+    Ok(format!(
+        "{} holds {count} key(s). Restart the site: sessions and links that the retired key has signed end then.\n",
+        file.path().display()
+    ))
+}

@@ -1,0 +1,373 @@
+//! Clients that hang up in the middle: at every step of an answer, what was begun is done as a whole or not at all.
+
+use crate::site::{Notes, app};
+use axum::body::Body;
+use chrono::TimeDelta;
+use http::Method;
+use palisade::prelude::*;
+use palisade::testing::{Client, TestDatabase, TestSite, interrupted, ran};
+use sea_orm::{EntityTrait, PaginatorTrait};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+const PASSWORD: &str = "correct horse battery staple";
+const NEW: &str = "another fine phrase";
+
+async fn notes(site: &TestSite) -> u64 {
+    Notes::find().count(&site.site().database().handle()).await.unwrap()
+}
+
+// Finding 1; ASVS 2.3.3: no connection comes back to the pool inside a transaction, wherever its future is dropped
+async fn dropped_at_each_poll(kind: TestDatabase) {
+    // one connection, so that the next statement meets what the last one left
+    let Some(site) = TestSite::on(kind, app(), &[("database.write_connections", "1")]).await else { return };
+    let db = site.site().database().handle();
+    let mut kept = 0;
+    for polls in 1..60 {
+        let title = format!("note {polls}");
+        let writing = async {
+            let tx = db.begin().await?;
+            tx.execute_sql(sql!("INSERT INTO note (title) VALUES (?)", title.as_str())).await?;
+            tx.commit().await
+        };
+        let ended = interrupted(polls, writing).await;
+        kept += u64::from(ended.as_ref().is_some_and(Result::is_ok));
+        // what is written next is kept, and takes nothing along
+        let tx = db.begin().await.unwrap();
+        tx.execute_sql(sql!("INSERT INTO note (title) VALUES (?)", format!("after {polls}"))).await.unwrap();
+        tx.commit().await.unwrap();
+        kept += 1;
+        let found = notes(&site).await;
+        assert!(
+            found == kept || (ended.is_none() && found == kept + 1),
+            "{polls}: {found} and not {kept}: committed or not, never in between"
+        );
+        kept = found;
+        if ended.is_some() {
+            break;
+        }
+        assert!(polls < 59, "it ends");
+    }
+    if kind == TestDatabase::Postgres {
+        let (stuck,): (i64,) = db
+            .fetch_one(sql!(
+                "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+            ))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(stuck, 0);
+    }
+    ran(&format!("transactions that are dropped on {kind:?}"));
+}
+
+#[tokio::test]
+async fn a_dropped_transaction_leaves_nothing_on_sqlite() {
+    dropped_at_each_poll(TestDatabase::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_transaction_leaves_nothing_on_postgres() {
+    dropped_at_each_poll(TestDatabase::Postgres).await;
+}
+
+// Finding 1: sessions that others make are there, whoever hangs up beside them
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_are_kept_beside_clients_that_hang_up_on_postgres() {
+    let Some(site) = TestSite::on(TestDatabase::Postgres, app(), &[("throttle.changes", "off")]).await else { return };
+    let mut honest = site.client();
+    honest.sign_up("ann").await;
+    for round in 0..60_u8 {
+        let mut rude = site.client().from_address([192, 0, 2, round].into());
+        let token = rude.get("/account/reset").await.token().unwrap();
+        let fields = [("email", format!("{round}@example.org")), ("csrfmiddlewaretoken", token)];
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        rude.post_and_hang_up("/account/reset", &fields, usize::from(round % 6) + 1).await;
+        let mut visitor = site.client();
+        assert_eq!(visitor.log_in("ann", PASSWORD).await.status, 303);
+        assert_eq!(visitor.get("/mine").await.body, "ann", "round {round}: the session that was said to be made is there");
+    }
+    ran("sessions beside clients that hang up");
+}
+
+/// What a route may change, as numbers: rows of each table, epochs and flags of users, mails, and events.
+async fn state(site: &TestSite) -> BTreeMap<String, i64> {
+    let db = site.site().database().handle();
+    let tables: Vec<(String,)> =
+        db.fetch_all(sql!("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")).await.unwrap();
+    let mut state = BTreeMap::new();
+    for (table,) in tables {
+        let rows = connection(site).await;
+        let count = count(&rows, &format!("SELECT COUNT(*) FROM \"{table}\"")).await;
+        state.insert(format!("rows of {table}"), count);
+    }
+    let rows = connection(site).await;
+    for (name, query) in [
+        ("epochs", "SELECT COALESCE(SUM(epoch), 0) FROM palisade_session_epoch"),
+        ("open accounts", "SELECT COUNT(*) FROM auth_user WHERE is_active"),
+        ("addresses", "SELECT COUNT(*) FROM auth_user WHERE email = 'new@example.org'"),
+        ("confirmed apps", "SELECT COUNT(*) FROM palisade_totp WHERE is_confirmed"),
+        ("trusted browsers", "SELECT COUNT(*) FROM palisade_device WHERE trusted_until > 0"),
+        ("passwords", "SELECT COUNT(DISTINCT password) FROM auth_user"),
+    ] {
+        state.insert(name.into(), count(&rows, query).await);
+    }
+    state
+}
+
+async fn connection(site: &TestSite) -> sea_orm::DatabaseConnection {
+    let file = site.folder().join("site.sqlite3");
+    sea_orm::Database::connect(format!("sqlite://{}?mode=ro", file.display())).await.unwrap()
+}
+
+async fn count(connection: &sea_orm::DatabaseConnection, query: &str) -> i64 {
+    use sea_orm::{ConnectionTrait, DbBackend, Statement};
+    let row = connection.query_one_raw(Statement::from_string(DbBackend::Sqlite, query)).await.unwrap().unwrap();
+    row.try_get_by_index(0).unwrap()
+}
+
+/// A route, with what comes before it: a client that is ready to send, and the fields.
+type Ready<'a> = Pin<Box<dyn Future<Output = (Client, &'static str, Vec<(&'static str, String)>)> + 'a>>;
+type Case = (&'static str, for<'a> fn(&'a TestSite) -> Ready<'a>);
+
+async fn token(client: &mut Client, page: &str) -> (&'static str, String) {
+    ("csrfmiddlewaretoken", client.get(page).await.token().unwrap())
+}
+
+async fn ann(site: &TestSite) -> Client {
+    let mut other = site.client();
+    other.sign_up("ann").await;
+    let mut ann = site.client();
+    ann.log_in("ann", PASSWORD).await;
+    ann
+}
+
+/// Ann with an app, whose first code is used up.
+async fn ann_with_factor(site: &TestSite) -> (Client, String) {
+    let mut ann = ann(site).await;
+    let secret = ann.add_factor().await;
+    site.clock().advance(TimeDelta::seconds(30));
+    (ann, secret)
+}
+
+const CASES: [Case; 15] = [
+    ("/account/factors/app/confirm", |site| {
+        Box::pin(async move {
+            let mut ann = ann(site).await;
+            ann.submit("/account/factors", "/account/factors/app", &[]).await;
+            let page = ann.get("/account/factors/app").await;
+            let secret = page.body.split_once("id=\"secret\">").unwrap().1.split('<').next().unwrap().to_owned();
+            let fields = vec![("code", ann.code(&secret)), token(&mut ann, "/account/factors/app").await];
+            (ann, "/account/factors/app/confirm", fields)
+        })
+    }),
+    ("/account/factors/codes", |site| {
+        Box::pin(async move {
+            let (mut ann, _) = ann_with_factor(site).await;
+            let fields = vec![token(&mut ann, "/account/factors").await];
+            (ann, "/account/factors/codes", fields)
+        })
+    }),
+    ("/account/factors/remove", |site| {
+        Box::pin(async move {
+            let (mut ann, _) = ann_with_factor(site).await;
+            let fields = vec![token(&mut ann, "/account/factors").await];
+            (ann, "/account/factors/remove", fields)
+        })
+    }),
+    ("/account/factors/browsers", |site| {
+        Box::pin(async move {
+            let (mut ann, _) = ann_with_factor(site).await;
+            let fields = vec![token(&mut ann, "/account/factors").await];
+            (ann, "/account/factors/browsers", fields)
+        })
+    }),
+    ("/account/login", |site| {
+        Box::pin(async move {
+            ann(site).await;
+            let mut client = site.client();
+            let fields =
+                vec![("username", "ann".into()), ("password", PASSWORD.into()), token(&mut client, "/account/login").await];
+            (client, "/account/login", fields)
+        })
+    }),
+    ("/account/login, wrong, the last one before a lock", |site| {
+        Box::pin(async move {
+            ann(site).await;
+            let mut client = site.client();
+            for _ in 0..4 {
+                client.log_in("ann", "wrong").await;
+            }
+            let fields = vec![("username", "ann".into()), ("password", "wrong".into()), token(&mut client, "/account/login").await];
+            (client, "/account/login", fields)
+        })
+    }),
+    ("/account/login/second", |site| {
+        Box::pin(async move {
+            let (_, secret) = ann_with_factor(site).await;
+            let mut client = site.client();
+            client.log_in("ann", PASSWORD).await;
+            let fields = vec![("code", client.code(&secret)), token(&mut client, "/account/login/second").await];
+            (client, "/account/login/second", fields)
+        })
+    }),
+    ("/account/logout", |site| {
+        Box::pin(async move {
+            let mut ann = ann(site).await;
+            let fields = vec![token(&mut ann, "/account").await];
+            (ann, "/account/logout", fields)
+        })
+    }),
+    ("/account/password", |site| {
+        Box::pin(async move {
+            let mut ann = ann(site).await;
+            let new = || NEW.to_owned();
+            let token = token(&mut ann, "/account/password").await;
+            let fields = vec![("current_password", PASSWORD.into()), ("new_password", new()), ("new_password_again", new()), token];
+            (ann, "/account/password", fields)
+        })
+    }),
+    ("/account/reset/new", |site| {
+        Box::pin(async move {
+            ann(site).await;
+            let mut reader = site.client();
+            reader.submit("/account/reset", "/account/reset", &[("email", "ann@example.org")]).await;
+            reader.follow_mail("ann@example.org").await;
+            let new = || NEW.to_owned();
+            let fields =
+                vec![("new_password", new()), ("new_password_again", new()), token(&mut reader, "/account/reset/new").await];
+            (reader, "/account/reset/new", fields)
+        })
+    }),
+    ("/account/email/confirm", |site| {
+        Box::pin(async move {
+            let mut ann = ann(site).await;
+            let change = [("email", "new@example.org"), ("current_password", PASSWORD)];
+            ann.submit("/account/email", "/account/email", &change).await;
+            ann.follow_mail("new@example.org").await;
+            ann.submit("/account/email/confirm", "/account/email/confirm", &[]).await;
+            ann.follow_mail("ann@example.org").await;
+            let fields = vec![token(&mut ann, "/account/email/confirm").await];
+            (ann, "/account/email/confirm", fields)
+        })
+    }),
+    ("/account/confirm", |site| {
+        Box::pin(async move {
+            let mut bob = site.client();
+            let fields = [("username", "bob"), ("email", "bob@example.org"), ("password", PASSWORD), ("password_again", PASSWORD)];
+            bob.submit("/account/signup", "/account/signup", &fields).await;
+            bob.follow_mail("bob@example.org").await;
+            let fields = vec![("password", PASSWORD.into()), token(&mut bob, "/account/confirm").await];
+            (bob, "/account/confirm", fields)
+        })
+    }),
+    ("/account/sessions", |site| {
+        Box::pin(async move {
+            let mut ann = ann(site).await;
+            let fields = vec![token(&mut ann, "/account/sessions").await];
+            (ann, "/account/sessions", fields)
+        })
+    }),
+    ("/account/close", |site| {
+        Box::pin(async move {
+            let mut ann = ann(site).await;
+            let fields = vec![("current_password", PASSWORD.into()), token(&mut ann, "/account/close").await];
+            (ann, "/account/close", fields)
+        })
+    }),
+    ("/account/delete", |site| {
+        Box::pin(async move {
+            let mut ann = ann(site).await;
+            let fields = vec![("current_password", PASSWORD.into()), token(&mut ann, "/account/delete").await];
+            (ann, "/account/delete", fields)
+        })
+    }),
+];
+
+/// The state before a route was asked, and after its answer was hung up on after so many steps. Whether the answer came.
+async fn outcome((_, ready): Case, polls: usize) -> (BTreeMap<String, i64>, BTreeMap<String, i64>, bool) {
+    let site = TestSite::start(app(), &[]).await;
+    let (mut client, path, fields) = ready(&site).await;
+    let before = state(&site).await;
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let answer = client.post_and_hang_up(path, &fields, polls).await;
+    (before, state(&site).await, answer.is_some())
+}
+
+// Finding 2; ASVS 2.3.3: every route that changes an account x hung up at each step
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_change_of_an_account_is_whole_or_not_there() {
+    let mut interruptions = 0;
+    for case in CASES {
+        let (before, whole, came) = outcome(case, usize::MAX).await;
+        assert!(came && before != whole, "{} changes something: {whole:?}", case.0);
+        for polls in 1.. {
+            let (before, after, came) = outcome(case, polls).await;
+            assert!(
+                after == whole || after == before,
+                "{} hung up after {polls}: {after:?} is neither {before:?} nor {whole:?}",
+                case.0
+            );
+            assert!(after == whole, "{} hung up after {polls}: what was sent whole is done", case.0);
+            if came || polls > 20 {
+                break;
+            }
+            interruptions += 1;
+        }
+    }
+    assert!(interruptions >= CASES.len(), "{interruptions}");
+    println!("{} routes, {interruptions} interruptions", CASES.len());
+}
+
+// links are looked at with GET, which may be dropped: the session is there with its old key or with its new one
+#[tokio::test]
+async fn a_link_that_is_hung_up_on_loses_no_session() {
+    for polls in 1..40 {
+        let site = TestSite::start(app(), &[]).await;
+        let mut ann = ann(&site).await;
+        ann.submit("/account/reset", "/account/reset", &[("email", "ann@example.org")]).await;
+        let mail = ann.mail_to("ann@example.org").await.unwrap();
+        let link = mail.text.lines().find(|line| line.contains("?token=")).unwrap();
+        let path = &link[link.find("/account/").unwrap()..];
+        let sessions = async || {
+            let rows: Option<(i64,)> =
+                site.site().database().handle().fetch_one(sql!("SELECT COUNT(*) FROM django_session")).await.unwrap();
+            rows.unwrap().0
+        };
+        let before = sessions().await;
+        let request = ann.request(Method::GET, path);
+        let answer = ann.send_and_hang_up(request, Body::empty(), polls).await;
+        assert_eq!(sessions().await, before, "after {polls}");
+        if answer.is_some() {
+            assert_eq!(ann.get("/mine").await.body, "ann");
+            return;
+        }
+    }
+    panic!("the link is answered");
+}
+
+// the stop of the server waits for a change whose client is gone
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_for_changes_whose_clients_are_gone() {
+    use crate::server::Served;
+    use tokio::io::AsyncWriteExt;
+    async fn slow(db: Db) -> Result<&'static str> {
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+        let tx = db.begin().await?;
+        tx.execute_sql(sql!("INSERT INTO note (title) VALUES ('slow')")).await?;
+        tx.commit().await?;
+        Ok("written")
+    }
+    let routes = Routes::new().route("/slow", public().post(slow).dangerous_without_csrf(Reason::new("a test of slow changes")));
+    let app = App::new().migrations::<crate::site::Migrator>().routes(routes);
+    let site = TestSite::start(app, &[("server.address", "127.0.0.1:0")]).await;
+    let database = site.site().database().clone();
+    let served = Served::of(site).await;
+    let mut stream = served.connect().await;
+    stream.write_all(b"POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    drop(stream);
+    assert_eq!(served.stop().await.cut_off, 0);
+    assert_eq!(Notes::find().count(&database.handle()).await.unwrap(), 1, "it was done");
+}
