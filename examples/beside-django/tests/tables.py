@@ -18,7 +18,8 @@ with connection.cursor() as cursor:
         cursor.execute("SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid::regclass::text NOT LIKE 'palisade%' AND connamespace = 'public'::regnamespace ORDER BY 1, 2")
         shape += cursor.fetchall()
     for line in shape:
-        print("shape", line)
+        name = line[1] if connection.vendor == "sqlite" else line[0]
+        print("ours" if name.startswith("palisade") else "shape", name if name.startswith("palisade") else line)
     for table in sorted(connection.introspection.table_names(cursor)):
         if table.startswith("palisade"):
             print("ours", table)

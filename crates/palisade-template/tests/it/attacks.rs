@@ -166,6 +166,8 @@ fn trusted_text_stays_in_its_literal_and_element() {
     let js = |text: &str| context! { x => TrustedJs::dangerous_from(text, why) };
     assert_eq!(crate::page("<script>{{ x }}/script></script>", js("a = 1 <")).matches("</script").count(), 1);
     assert!(!crate::page("<script><!{{ x }}</script>", js("--")).contains("<!--"));
+    let expression = crate::page("<script>x = /<!--<script>/; y = \"{{ x }}\"</script><p>", js("a"));
+    assert!(expression.contains(r"x = /\u003C!--"), "a comment in a regular expression hides no end of the element: {expression}");
     let reversed = context! { x => TrustedHtml::dangerous_from("<b>;tg&1=rorreno x=crs gmi;tl&</b>", why) };
     assert!(!crate::page("{{ x|reverse }}", reversed).contains("<img"));
 }

@@ -282,3 +282,71 @@ async fn a_slow_and_fair_client_gets_everything() {
     .await;
     assert!(is_whole && taken > 1300, "{taken} bytes, whole: {is_whole}");
 }
+
+/// What this process holds in memory, in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// Sends so many bytes of a form, as the server takes them, and then nothing more.
+async fn send_half(mut body: h2::SendStream<Bytes>, mut left: usize) {
+    while left > 0 {
+        body.reserve_capacity(left.min(16 * 1024));
+        match std::future::poll_fn(|context| body.poll_capacity(context)).await {
+            Some(Ok(room)) => {
+                let piece = room.min(left);
+                if body.send_data(Bytes::from(vec![b'x'; piece]), false).is_err() {
+                    break;
+                }
+                left -= piece;
+            }
+            _ => break,
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+// Finding 3: one owner of memory. Four connections of a hundred forms that never end hold little, and another client is served
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forms_that_never_end_hold_little_memory() {
+    let authority = Authority::new();
+    let served = authority.serve(&[]).await;
+    assert!(is_served(&authority, &served).await);
+    let before = resident();
+    let (mut sending, mut clients, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..4 {
+        let stream = authority.connect(&served, "h2").await.unwrap();
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        for number in 0..100 {
+            let mut client = client.clone().ready().await.unwrap();
+            let request = Request::post("https://localhost/account/login")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("origin", "https://localhost")
+                .header("content-length", "2600000");
+            let (answer, body) = client.send_request(request.body(()).unwrap(), false).unwrap();
+            answers.push(answer);
+            // just below what is read of a form before its token is found, or as much as the server takes
+            sending.push(tokio::spawn(send_half(body, if number % 2 == 0 { 60_000 } else { 2_599_980 })));
+        }
+        clients.push(client);
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (held, grown) = (served.site().site().held_bytes(), resident().saturating_sub(before));
+    println!("{held} bytes held, {grown} bytes grown");
+    assert!(held > 1024 * 1024 && held <= 17 * 1024 * 1024, "the share of one client: {held}");
+    assert!(grown < 64 * 1024 * 1024, "{grown}");
+    // another client, of another address
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let other = authority.over(socket.connect(served.address).await.unwrap(), "http/1.1").await.unwrap();
+    let mut other = other;
+    other.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    let _ = other.read_to_string(&mut answer).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    sending.iter().for_each(tokio::task::JoinHandle::abort);
+    drop((clients, answers));
+}

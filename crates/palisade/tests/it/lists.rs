@@ -139,6 +139,13 @@ async fn lists_of_other_sites_are_fetched_and_the_last_good_one_is_kept() {
         (302, ""),
         (200, "0.0.0.0/0\n"),
         (200, "::/8\n"),
+        (200, "::ffff:64.0.0.0/98\n"),
+        (200, "64.0.0.0/7\n"),
+        // small ones that are much together
+        (
+            200,
+            "9.0.0.0/8\n11.0.0.0/8\n12.0.0.0/8\n13.0.0.0/8\n15.0.0.0/8\n16.0.0.0/8\n17.0.0.0/8\n18.0.0.0/8\n19.0.0.0/8\n20.0.0.0/8\n21.0.0.0/8\n22.0.0.0/8\n23.0.0.0/8\n24.0.0.0/8\n25.0.0.0/8\n26.0.0.0/8\n28.0.0.0/8\n",
+        ),
         (200, "10.0.0.0/8\n127.0.0.0/8\n"),
     ] {
         *answer.lock().unwrap() = bad;
@@ -152,5 +159,11 @@ async fn lists_of_other_sites_are_fetched_and_the_last_good_one_is_kept() {
     *answer.lock().unwrap() = (200, "185.220.101.16/28\n127.0.0.0/8\n10.0.0.0/8\n");
     site.site().block_lists_fetched().await;
     assert_eq!(status(&site, "127.0.0.1", "/").await, 200, "whoever serves a list keeps out nobody inside");
+    tokio::time::sleep(std::time::Duration::from_millis(1050)).await;
+    *answer.lock().unwrap() = (200, "172.0.0.0/8\n100.0.0.0/8\n185.220.101.16/28\n");
+    site.site().block_lists_fetched().await;
+    for (address, expected) in [("172.1.2.3", 403), ("172.16.0.1", 200), ("100.1.2.3", 403), ("100.64.0.1", 200)] {
+        assert_eq!(status(&site, address, "/").await, expected, "{address}: private networks are no business of a list");
+    }
     assert_eq!((status(&site, "185.220.101.7", "/").await, status(&site, "185.220.101.17", "/").await), (200, 403));
 }

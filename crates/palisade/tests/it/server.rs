@@ -34,6 +34,10 @@ impl Served {
         Self { address, _site: site, stop: Some(stop), running }
     }
 
+    pub fn site(&self) -> &TestSite {
+        &self._site
+    }
+
     pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }

@@ -54,6 +54,11 @@ impl Authority {
     }
 
     pub async fn connect(&self, served: &Served, protocol: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        self.over(TcpStream::connect(served.address).await?, protocol).await
+    }
+
+    /// TLS over a connection that is there.
+    pub async fn over(&self, stream: TcpStream, protocol: &str) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -61,7 +66,7 @@ impl Authority {
         let mut config = config.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, TcpStream::connect(served.address).await?).await
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
 
     async fn get(&self, served: &Served, path: &str) -> String {

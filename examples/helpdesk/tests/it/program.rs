@@ -202,3 +202,109 @@ fn every_line_of_the_log_says_which_request_it_belongs_to() {
         }
     }
 }
+
+// Finding 6; F102: a key leaves when nothing needs it any more
+#[test]
+fn a_key_is_retired_when_nothing_needs_it() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]);
+    let mut ann = Visitor::new(server.address);
+    ann.sign_up(&server, "ann");
+    let secret = ann.add_factor();
+    // a site that is running does not know the new key: nothing is encrypted with it behind its back
+    let rotated = text(&run(&folder, &[], &["keys", "rotate"], "").stdout);
+    assert!(rotated.contains("2 key(s)") && rotated.contains("after the restart"), "{rotated}");
+    let refused = run(&folder, &[], &["keys", "retire"], "");
+    assert!(!refused.status.success() && text(&refused.stderr).contains("palisade_totp.sealed: 1"), "{}", text(&refused.stderr));
+    let check = text(&run(&folder, &[], &["check", "--deploy"], "").stdout);
+    assert!(check.contains("need a key that is not the newest"), "{check}");
+    server.stop();
+    let done = run(&folder, &[], &["keys", "reencrypt"], "");
+    assert!(done.status.success() && text(&done.stdout).contains("encrypted again"), "{}", text(&done.stdout));
+    let retired = run(&folder, &[], &["keys", "retire"], "");
+    assert!(
+        retired.status.success() && text(&retired.stdout).contains("1 key(s)"),
+        "{}{}",
+        text(&retired.stdout),
+        text(&retired.stderr)
+    );
+    let last = run(&folder, &[], &["keys", "retire"], "");
+    assert!(!last.status.success() && text(&last.stderr).contains("one key"), "{}", text(&last.stderr));
+    // where none is running, it is done at once
+    let rotated = text(&run(&folder, &[], &["keys", "rotate"], "").stdout);
+    assert!(rotated.contains("encrypted again with the newest key"), "{rotated}");
+    assert!(run(&folder, &[], &["keys", "retire"], "").status.success());
+    let server = Server::start(&folder, &[]);
+    let mut ann = Visitor::new(server.address);
+    let login = [("username", "ann"), ("password", "correct horse battery staple")];
+    assert_eq!(ann.submit("/account/login", "/account/login", &login).header("location"), "/account/login/second");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    // the code of the next step: the first one was used when the app was added
+    let code = palisade::mfa::code_at(&secret, now as i64 + 30).unwrap();
+    let done = ann.submit("/account/login/second", "/account/login/second", &[("code", &code)]);
+    assert_eq!(done.status, 303, "the app goes on with the new key: {}", done.body);
+}
+
+// Findings 16 and 17: what operators do to accounts
+#[test]
+fn operators_open_close_readdress_and_delete_accounts() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]);
+    let mut ann = Visitor::new(server.address);
+    ann.sign_up(&server, "ann");
+    let user = |arguments: &[&str]| {
+        let output = run(&folder, &[], &[&["user"], arguments].concat(), "");
+        (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let login = |name: &str| {
+        let fields = [("username", name), ("password", "correct horse battery staple")];
+        Visitor::new(server.address).submit("/account/login", "/account/login", &fields).status
+    };
+    assert_eq!(ann.get("/tickets").status, 200);
+    assert!(user(&["close", "ann"]).0);
+    assert_eq!((ann.get("/tickets").status, login("ann")), (303, 422), "closed, and signed out");
+    assert!(user(&["open", "ann"]).0);
+    assert_eq!((ann.get("/tickets").status, login("ann")), (303, 303), "open, and the old session is not back");
+    let (is_done, said) = user(&["email", "ann", "not an address"]);
+    assert!(!is_done && said.contains("the address"), "{said}");
+    assert!(user(&["email", "ann", "new@example.org"]).0 && user(&["list"]).1.contains("new@example.org"));
+    let (is_done, said) = user(&["grant", "ann", "helpdesk.no_such_thing"]);
+    assert!(!is_done && said.contains("no permission helpdesk.no_such_thing"), "{said}");
+    let (is_done, said) = user(&["grant", "ann"]);
+    assert!(!is_done && said.contains("--staff"), "{said}");
+    assert!(user(&["grant", "ann", "--staff"]).0 && user(&["list"]).1.contains("staff"));
+    assert!(user(&["revoke", "ann", "--staff"]).0 && !user(&["list"]).1.contains("staff"));
+    let (is_done, said) = user(&["delete", "ann"]);
+    assert!(!is_done && said.contains("--yes") && login("ann") == 303, "{said}");
+    assert!(user(&["delete", "ann", "--yes"]).0);
+    assert_eq!(login("ann"), 422);
+    for command in ["open", "close", "delete"] {
+        let flags: &[&str] = if command == "delete" { &["--yes"] } else { &[] };
+        let (is_done, said) = user(&[&[command, "nobody"], flags].concat());
+        assert!(!is_done && said.contains("there is no account nobody"), "{command}: {said}");
+    }
+}
+
+// Finding 18: a stopped site's database is whole in its file, and a running one's can be copied
+#[test]
+fn a_copy_of_the_database_file_is_whole() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]);
+    let mut ann = Visitor::new(server.address);
+    ann.sign_up(&server, "ann");
+    let copy = folder.0.join("copy.sqlite3");
+    let copied = run(&folder, &[], &["backup", copy.to_str().unwrap()], "");
+    assert!(copied.status.success(), "{}", text(&copied.stderr));
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o077, 0, "nobody else reads it");
+    let again = run(&folder, &[], &["backup", copy.to_str().unwrap()], "");
+    assert!(!again.status.success() && text(&again.stderr).contains("exists already"), "{}", text(&again.stderr));
+    server.stop();
+    let restored = Folder::new();
+    for file in [copy, folder.0.join("helpdesk.sqlite3")] {
+        std::fs::copy(&file, restored.0.join("helpdesk.sqlite3")).unwrap();
+        let list = text(&run(&restored, &[], &["user", "list"], "").stdout);
+        assert!(list.contains("ann@example.org"), "{}: {list}", file.display());
+        let _ = std::fs::remove_file(restored.0.join("helpdesk.sqlite3"));
+    }
+}

@@ -180,8 +180,14 @@ impl Script {
     }
 
     fn is_literal(&self) -> bool {
-        matches!(self.at, At::Double | At::Single | At::Template | At::TemplateDollar | At::Regexp | At::RegexpClass)
-            && self.kind != ScriptKind::Markup
+        let is_inside =
+            matches!(self.at, At::Double | At::Single | At::Template | At::TemplateDollar | At::Regexp | At::RegexpClass);
+        (is_inside || self.begins_regexp()) && self.kind != ScriptKind::Markup
+    }
+
+    /// Behind a `/` that can only begin a regular expression.
+    fn begins_regexp(&self) -> bool {
+        self.at == At::AfterSlash && self.slash == Slash::Regexp
     }
 
     fn end_of_element(&self) -> Result<(), Fault> {
@@ -219,7 +225,7 @@ impl Script {
         {
             // in a literal < and \u003C are the same to the script, and only one of them is to the HTML parser
             scan.replace(*at, 1, "\\u003C");
-            self.leave_dollar();
+            self.stay_in_literal();
             return Ok(1);
         }
         if let Some((at, scan)) = place
@@ -227,7 +233,7 @@ impl Script {
             && rest.strip_prefix('\\').is_some_and(looks_like_markup)
         {
             scan.replace(*at, 2, "\\u003C");
-            self.leave_dollar();
+            self.stay_in_literal();
             return Ok(2);
         }
         match self.at {
@@ -242,9 +248,12 @@ impl Script {
         }
     }
 
-    fn leave_dollar(&mut self) {
-        if self.at == At::TemplateDollar {
-            self.at = At::Template;
+    /// A character of a literal was read, and it was none of those that mean something there.
+    fn stay_in_literal(&mut self) {
+        match self.at {
+            At::TemplateDollar => self.at = At::Template,
+            At::AfterSlash => self.enter(At::Regexp),
+            _ => {}
         }
     }
 

@@ -280,3 +280,126 @@ async fn a_connection_that_ends_beneath_a_request_is_not_noticed() {
     }
     assert_eq!(seen.keys().filter(|line| line.starts_with("POST")).count(), 21);
 }
+
+const DJANGO_TIME: &str = "%Y-%m-%d %H:%M:%S%.6f";
+
+// C1 to C4 of the trial with Django: SQLite compares times as text, so both sides write them in one way
+#[tokio::test]
+async fn times_are_written_as_django_writes_them() {
+    let site = TestSite::start(app(), &[BESIDE]).await;
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    let db = site.site().database().handle();
+    let times: Vec<(String,)> = db
+        .fetch_all(sql!(
+            "SELECT expire_date FROM django_session UNION SELECT last_login FROM auth_user UNION SELECT date_joined FROM auth_user"
+        ))
+        .await
+        .unwrap();
+    for (time,) in &times {
+        assert!(time.as_bytes()[10] == b' ' && !time.contains('T') && !time.contains('+') && time.len() <= 26, "{time}");
+    }
+    // sessions as Django makes them, that end later today or ended an hour ago
+    let (mine,): (String,) = db.fetch_one(sql!("SELECT session_data FROM django_session LIMIT 1")).await.unwrap().unwrap();
+    let now = site.site().accounts().now();
+    for (key, hours) in [("a", 1), ("b", 200), ("c", -1)] {
+        let tx = db.begin().await.unwrap();
+        let until = (now + chrono::TimeDelta::hours(hours)).format(DJANGO_TIME).to_string();
+        tx.execute_sql(sql!(
+            "INSERT INTO django_session (session_key, session_data, expire_date) VALUES (?, ?, ?)",
+            key.repeat(32),
+            mine.as_str(),
+            until
+        ))
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+    }
+    let count = async || keys(&site).await.len();
+    assert_eq!(count().await, 4);
+    assert_eq!(site.site().sessions_swept().await, 1, "the one that has ended, and none that ends later today");
+    let open = async |key: &str| {
+        let mut client = site.client();
+        client.cookies().insert("sessionid".into(), key.repeat(32));
+        client.get("/mine").await.status == StatusCode::OK
+    };
+    assert!(open("a").await && open("b").await);
+    ann.submit("/account/sessions", "/account/sessions", &[]).await;
+    assert!(!open("a").await && !open("b").await, "all others have ended, whoever made them");
+    assert_eq!(ann.get("/mine").await.status, StatusCode::OK);
+}
+
+// A2 and A3: Django reads every hash that is made here, and neither side makes the other's anew
+#[tokio::test]
+async fn hashes_are_made_as_django_makes_them() {
+    let site = TestSite::start(app(), &[BESIDE]).await;
+    site.client().sign_up("ann").await;
+    let db = site.site().database().handle();
+    let stored = async || db.fetch_one::<(String,)>(sql!("SELECT password FROM auth_user")).await.unwrap().unwrap().0;
+    assert!(stored().await.starts_with("pbkdf2_sha256$1500000$"), "what every Django reads: {}", stored().await);
+    // a Django of another version counts otherwise
+    let theirs = palisade_password::Hasher::new(palisade_password::Algorithm::Pbkdf2Sha256 { iterations: 1_000_000 })
+        .hash("correct horse battery staple");
+    let tx = db.begin().await.unwrap();
+    tx.execute_sql(sql!("UPDATE auth_user SET password = ?", theirs.as_str())).await.unwrap();
+    tx.commit().await.unwrap();
+    let again = site.beside(app(), &[BESIDE]).await;
+    assert_eq!(again.client().log_in("ann", "correct horse battery staple").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(stored().await, theirs, "a login here changes nothing that Django would change back");
+    let mut ann = again.client();
+    ann.log_in("ann", "correct horse battery staple").await;
+    let new = [
+        ("current_password", "correct horse battery staple"),
+        ("new_password", "another fine phrase"),
+        ("new_password_again", "another fine phrase"),
+    ];
+    ann.submit("/account/password", "/account/password", &new).await;
+    assert!(stored().await.starts_with("pbkdf2_sha256$1000000$"), "{}", stored().await);
+}
+
+// A6: a second factor that only Django verifies is not skipped by logging in here
+#[tokio::test]
+async fn a_second_factor_of_django_is_not_skipped() {
+    for (table, columns, row) in
+        [("mfa_authenticator", "user_id INTEGER", "1"), ("otp_totp_totpdevice", "user_id INTEGER, confirmed BOOL", "1, 1")]
+    {
+        let first = TestSite::start(app(), &[BESIDE]).await;
+        first.client().sign_up("ann").await;
+        first.client().sign_up("bob").await;
+        let file = first.folder().join("site.sqlite3");
+        let other = palisade::sea_orm::Database::connect(format!("sqlite://{}", file.display())).await.unwrap();
+        use palisade::sea_orm::ConnectionTrait;
+        other.execute_unprepared(&format!("CREATE TABLE {table} ({columns}); INSERT INTO {table} VALUES ({row})")).await.unwrap();
+        let site = first.beside(app(), &[BESIDE]).await;
+        let mut ann = site.client();
+        let refused = ann.log_in("ann", "correct horse battery staple").await;
+        assert!(refused.status == StatusCode::FORBIDDEN && refused.body.contains("second factor"), "{table}: {}", refused.body);
+        assert!(refused.events().iter().any(|event| event.contains("event=login_failed")), "{:?}", refused.events());
+        assert_eq!(ann.get("/mine").await.status, StatusCode::SEE_OTHER, "no session");
+        assert_eq!(
+            site.client().log_in("ann", "wrong").await.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "and only who knows the password learns it"
+        );
+        assert_eq!(
+            site.client().log_in("bob", "correct horse battery staple").await.status,
+            StatusCode::SEE_OTHER,
+            "others come in"
+        );
+    }
+}
+
+// A7: groups of the project's own are not taken for Django's
+#[tokio::test]
+async fn groups_of_the_projects_own_stop_the_start() {
+    use palisade::sea_orm::ConnectionTrait;
+    let first = TestSite::start(app(), &[BESIDE]).await;
+    let file = first.folder().join("site.sqlite3");
+    let other = palisade::sea_orm::Database::connect(format!("sqlite://{}", file.display())).await.unwrap();
+    let groups = "CREATE TABLE users_group (id INTEGER PRIMARY KEY, name TEXT); DROP TABLE auth_user_groups; \
+                  CREATE TABLE auth_user_groups (id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES auth_user (id), group_id INTEGER REFERENCES users_group (id))";
+    other.execute_unprepared(groups).await.unwrap();
+    let settings = [BESIDE, ("site.data", first.site().settings().site.data.as_str())];
+    let refused = TestSite::try_start(app(), &settings).await.err().unwrap().to_string();
+    assert!(refused.contains("users_group") && refused.contains("fix:"), "{refused}");
+}

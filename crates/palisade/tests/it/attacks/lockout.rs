@@ -335,3 +335,47 @@ async fn a_puzzle_is_asked_for_before_a_lock() {
     assert_eq!(thief.log_in("ann", "a wrong password").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(thief.log_in("ann", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS, "the lock holds all the same");
 }
+
+// Finding 15: a restart opens no lock, and made-up names wipe none
+#[tokio::test]
+async fn a_lock_holds_over_a_restart_and_a_flood_of_names() {
+    let site = TestSite::start(
+        app(),
+        &[("throttle.changes", "off"), ("throttle.requests", "off"), ("lockout.address_failures", "1000000")],
+    )
+    .await;
+    site.client().sign_up("ann").await;
+    let mut attacker = site.client().from_address([203, 0, 113, 5].into());
+    for _ in 0..5 {
+        attacker.log_in("ann", "wrong").await;
+    }
+    assert_eq!(attacker.log_in("ann", "correct horse battery staple").await.status, 429);
+    let again = site.beside(app(), &[]).await;
+    let mut attacker = again.client().from_address([203, 0, 113, 5].into());
+    assert_eq!(attacker.log_in("ann", "correct horse battery staple").await.status, 429, "after a restart");
+    assert_eq!(
+        again.client().from_address([203, 0, 113, 6].into()).log_in("ann", "correct horse battery staple").await.status,
+        303
+    );
+    // lifted, it is lifted
+    again.site().accounts().lift(palisade::auth::Lifted::All).await.unwrap();
+    assert_eq!(attacker.log_in("ann", "correct horse battery staple").await.status, 303);
+}
+
+// Finding 2: a lock that holds can be seen and lifted, whenever its last guess was hung up on
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_is_seen_whoever_hangs_up() {
+    let site = TestSite::start(app(), &[]).await;
+    site.client().sign_up("ann").await;
+    for _ in 0..5 {
+        let mut attacker = site.client();
+        let token = attacker.get("/account/login").await.token().unwrap();
+        let fields = [("username", "ann"), ("password", "wrong"), ("csrfmiddlewaretoken", token.as_str())];
+        assert!(attacker.post_and_hang_up("/account/login", &fields, 1).await.is_none());
+    }
+    assert_eq!(site.client().log_in("ann", "correct horse battery staple").await.status, 429);
+    let locks = site.site().accounts().locks("ann").await.unwrap();
+    assert_eq!(locks.len(), 1, "the lock is in the list");
+    site.site().accounts().lift(palisade::auth::Lifted::User("ann")).await.unwrap();
+    assert_eq!(site.client().log_in("ann", "correct horse battery staple").await.status, 303);
+}
