@@ -297,6 +297,7 @@ impl Prepared {
             unlogged: AtomicU64::new(0),
             has_warned: AtomicBool::new(false),
             memory: MemoryBudget::new(settings.server.max_held_bytes, settings.server.max_held_bytes_per_address),
+            repeats: Arc::default(),
             changes: TaskTracker::new(),
             changing_paths,
             // with a state, so that the handlers are put together now and not with every request

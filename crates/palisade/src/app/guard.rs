@@ -1,5 +1,6 @@
 //! Steps 8 to 11 of the way of a request: session and user, forged requests, the access rule, the handler.
 
+use super::repeats::{self, Entered};
 use super::{Site, callers, limits};
 use crate::audit_log::{self, Event};
 use crate::auth::Visitor;
@@ -186,6 +187,18 @@ async fn guarded(rule: &RouteRule, arrival: &Arrival, request: Request, mut hand
     parts.extensions.insert(visitor.clone());
     callers::attach(site, &mut parts);
 
+    let entered = match rule.is_csrf_checked && parts.method == Method::POST {
+        true => Box::pin(repeats::enter(arrival, &session, &parts, &mut body)).await,
+        false => Entered::Alone,
+    };
+    let turn = match entered {
+        Entered::Alone => None,
+        Entered::First(turn) => Some(turn),
+        Entered::Again(response) => {
+            context.personal().mark();
+            return response;
+        }
+    };
     let mut response = match admitted(rule, arrival, &visitor, &tokens, &mut parts, &mut body).await {
         Ok(()) => {
             let Ok(response) = handler.call(Request::from_parts(parts, body)).await; // 11
@@ -196,7 +209,10 @@ async fn guarded(rule: &RouteRule, arrival: &Arrival, request: Request, mut hand
     if let Err(error) = leave(site, &session, &tokens, &mut response).await {
         response = error.into_response();
     }
-    response
+    match turn {
+        Some(turn) => Box::pin(turn.finish(&session, context.nonce(), response)).await,
+        None => response,
+    }
 }
 
 /// The secret of form tokens that Django keeps in the session, where it does.

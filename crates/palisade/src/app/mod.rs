@@ -15,6 +15,7 @@ mod health;
 mod keys;
 mod limits;
 mod lists;
+mod repeats;
 mod route;
 mod sealed;
 mod security_txt;

@@ -1,6 +1,7 @@
 use super::acme::Challenges;
 use super::health::WriteProbe;
 use super::lists::BlockLists;
+use super::repeats::Repeats;
 use super::server::Slots;
 use super::{RouteInfo, SiteSettings, spelling};
 use crate::audit_log::{self, Event};
@@ -64,6 +65,8 @@ pub struct Site {
     pub(super) write_probe: WriteProbe,
     /// What all requests and answers hold in memory.
     pub(super) memory: Arc<MemoryBudget>,
+    /// Forms that are sent twice.
+    pub(super) repeats: Arc<Repeats>,
     /// Requests that may change something: each runs to its end, even if its client is gone.
     pub(super) changes: TaskTracker,
     /// Paths whose GET changes something, such as the return from an identity provider.

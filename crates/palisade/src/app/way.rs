@@ -5,6 +5,7 @@
 
 use super::forward::Forwarded;
 use super::guard::Arrival;
+use super::repeats::NonceOf;
 use super::{Site, health, limits, shield};
 use crate::audit_log::Event;
 use crate::db::Attached;
@@ -318,13 +319,15 @@ async fn leave(site: &Site, context: &RequestContext, is_secure: bool, response:
     let is_kept_by_nobody = context.is_personal() || status == StatusCode::NOT_FOUND;
     let page = response.extensions_mut().remove::<PagePolicies>();
     let is_forwarded = response.extensions_mut().remove::<Forwarded>().is_some();
+    let repeated = response.extensions_mut().remove::<NonceOf>();
+    let nonce = repeated.as_ref().map_or_else(|| context.nonce(), |NonceOf(nonce)| nonce);
     let headers = response.headers_mut();
     if status != StatusCode::METHOD_NOT_ALLOWED && !is_forwarded {
         headers.remove(header::ALLOW);
     }
     match is_forwarded {
         true => site.headers.complete(headers, is_secure),
-        false => site.headers.apply(headers, context.nonce(), is_secure, page.as_ref()),
+        false => site.headers.apply(headers, nonce, is_secure, page.as_ref()),
     }
     if is_kept_by_nobody {
         keep_from_caches(headers);

@@ -27,6 +27,11 @@ impl FormStart {
         Ok(Self { bytes, is_whole })
     }
 
+    /// The form, if this is all of it.
+    pub(crate) fn whole(&self) -> Option<&[u8]> {
+        self.is_whole.then_some(&self.bytes[..])
+    }
+
     /// The fields that are whole.
     ///
     /// # Errors

@@ -16,3 +16,4 @@ mod passkeys;
 mod secrets;
 mod sign_out;
 mod social;
+mod twice;

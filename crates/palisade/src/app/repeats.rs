@@ -1,0 +1,147 @@
+//! Two clicks on one button. A form that rotates the session's key (a login, a new factor) leaves the second request with a key that is gone: it gets the answer
+//! of the first, and with it the new cookie and what the page shows once, such as recovery codes.
+//!
+//! Only a request with the same session cookie, path and body, token included, gets that answer, and only for [`GOOD_FOR`]; it lives in the memory of this process.
+
+use super::guard::Arrival;
+use crate::forms::{FormStart, is_form};
+use crate::sessions::Session;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, StatusCode};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Mutex as Turns, OwnedMutexGuard};
+
+const GOOD_FOR: Duration = Duration::from_secs(10);
+/// Most bytes of a form, and of an answer that is kept.
+const MAX_BYTES: usize = 32 * 1024;
+/// Most forms that are on their way or whose answers are kept. Those beyond are answered one by one.
+const MAX_FORMS: usize = 256;
+
+type Key = [u8; 32];
+type Slot = Arc<Turns<Option<Answer>>>;
+
+/// Forms on their way, and the answers of those that rotated a session's key.
+#[derive(Default)]
+pub(super) struct Repeats(Mutex<HashMap<Key, Slot>>);
+
+/// An answer that may be given again.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    extensions: Extensions,
+    body: Bytes,
+}
+
+/// The nonce in a page that was written for another request.
+#[derive(Clone)]
+pub(super) struct NonceOf(pub(super) String);
+
+/// What becomes of a request.
+pub(super) enum Entered {
+    /// It is answered as every other.
+    Alone,
+    /// It is the first with this form.
+    First(Turn),
+    /// The same form was sent before.
+    Again(Response),
+}
+
+/// The turn of one request; requests with the same form wait for its end.
+pub(super) struct Turn {
+    repeats: Arc<Repeats>,
+    key: Key,
+    answer: OwnedMutexGuard<Option<Answer>>,
+}
+
+/// Waits until requests with the same form are answered. Reads the form, if it is short.
+pub(super) async fn enter(arrival: &Arrival, session: &Session, parts: &Parts, body: &mut Body) -> Entered {
+    let Some(session_key) = session.cookie_key().filter(|_| is_repeatable(arrival, parts, body)) else { return Entered::Alone };
+    let form = match FormStart::read(body, MAX_BYTES).await {
+        Ok(form) => form,
+        Err(_) => return Entered::Again(StatusCode::BAD_REQUEST.into_response()),
+    };
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    match form.whole() {
+        Some(form) => arrival.site.repeats.enter(key(&[session_key.as_bytes(), path.as_bytes(), form])).await,
+        None => Entered::Alone,
+    }
+}
+
+fn is_repeatable(arrival: &Arrival, parts: &Parts, body: &Body) -> bool {
+    let is_short = body.size_hint().upper().is_some_and(|most| most <= MAX_BYTES as u64);
+    is_short && is_form(&parts.headers) && arrival.site.csrf.check_source(parts, arrival.is_secure).is_ok()
+}
+
+fn key(parts: &[&[u8]]) -> Key {
+    let add = |hash: Sha256, part: &&[u8]| hash.chain_update((part.len() as u64).to_be_bytes()).chain_update(part);
+    parts.iter().fold(Sha256::new(), add).finalize().into()
+}
+
+impl Repeats {
+    async fn enter(self: &Arc<Self>, key: Key) -> Entered {
+        let Some(slot) = self.slot(key) else { return Entered::Alone };
+        let answer = slot.lock_owned().await;
+        match answer.as_ref() {
+            Some(answer) => Entered::Again(answer.response()),
+            None => Entered::First(Turn { repeats: self.clone(), key, answer }),
+        }
+    }
+
+    fn slot(&self, key: Key) -> Option<Slot> {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_room = slots.len() < MAX_FORMS || slots.contains_key(&key);
+        has_room.then(|| slots.entry(key).or_default().clone())
+    }
+
+    fn forget(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+impl Turn {
+    /// Keeps a short answer for some seconds, if it gave the session another key.
+    pub(super) async fn finish(mut self, session: &Session, nonce: &str, response: Response) -> Response {
+        let is_short = response.body().size_hint().upper().is_some_and(|most| most <= MAX_BYTES as u64);
+        if session.future_key() == session.cookie_key() || !is_short || response.status().is_server_error() {
+            return response;
+        }
+        let (head, body) = response.into_parts();
+        let Ok(body) = axum::body::to_bytes(body, MAX_BYTES).await else {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        let mut extensions = head.extensions;
+        extensions.insert(NonceOf(nonce.to_owned()));
+        let answer = Answer { status: head.status, headers: head.headers, extensions, body };
+        let response = answer.response();
+        *self.answer = Some(answer);
+        let (repeats, key) = (self.repeats.clone(), self.key);
+        tokio::spawn(async move {
+            tokio::time::sleep(GOOD_FOR).await;
+            repeats.forget(&key);
+        });
+        response
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.answer.is_none() {
+            self.repeats.forget(&self.key);
+        }
+    }
+}
+
+impl Answer {
+    fn response(&self) -> Response {
+        let mut response = Response::new(Body::from(self.body.clone()));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers.clone();
+        *response.extensions_mut() = self.extensions.clone();
+        response
+    }
+}
