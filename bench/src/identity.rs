@@ -7,6 +7,8 @@ use palisade::testing::{Client, TestSite};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+/// Accounts of the site, so that a scan for one of them would show.
+const CROWD: u32 = 300_000;
 /// Requests of each kind.
 const SAMPLES: u32 = 200;
 const PASSWORD: &str = "correct horse battery staple";
@@ -19,11 +21,26 @@ pub async fn measure() {
         let new = NewUser { username: &username, email: &email, password: PASSWORD, rank: Rank::Plain };
         site.site().accounts().sign_up(new).await.unwrap();
     }
+    crowd(&site).await;
+    println!("{CROWD} accounts, {SAMPLES} requests of each kind in turn");
     println!("{:<34}{:>14}{:>14}{:>12}{:>10}", "an attacker with a clock", "known", "unknown", "difference", "Welch's t");
     compare(&site, "login, wrong password", login).await;
     compare(&site, "password reset", reset).await;
     compare(&site, "sign-up, address taken or not", sign_up).await;
     flood(&site).await;
+}
+
+/// Fills the table of accounts. None of these can log in.
+async fn crowd(site: &TestSite) {
+    let tx = site.site().database().handle().begin().await.unwrap();
+    let rows = sql!(
+        "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?) \
+         INSERT INTO auth_user (password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined) \
+         SELECT '!', 0, 'crowd' || n, '', '', 'crowd' || n || '@example.net', 0, 1, '2026-01-01 00:00:00' FROM numbers",
+        CROWD
+    );
+    tx.execute_sql(rows).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 type Asking = for<'a> fn(&'a mut Client, &'a str, &'a str) -> std::pin::Pin<Box<dyn Future<Output = u16> + Send + 'a>>;

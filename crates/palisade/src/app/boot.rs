@@ -155,7 +155,7 @@ impl Prepared {
     /// As the database says.
     pub async fn migrate(&self, database: &Database) -> Result<(), BootError> {
         self.app.migrations.run(database).await.map_err(BootError::Database)?;
-        auth::create_email_index(database).await.map_err(BootError::Database)?;
+        auth::create_user_indexes(database).await.map_err(BootError::Database)?;
         permissions::ensure(database, &self.app.permissions).await.map_err(BootError::Database)
     }
 
@@ -164,7 +164,7 @@ impl Prepared {
     /// # Errors
     /// As the database says.
     pub async fn undo(&self, database: &Database) -> Result<(), BootError> {
-        auth::drop_email_index(database).await.map_err(BootError::Database)?;
+        auth::drop_user_indexes(database).await.map_err(BootError::Database)?;
         self.app.migrations.undo(database).await.map_err(BootError::Database)?;
         permissions::forget(database, &self.app.permissions).await.map_err(BootError::Database)
     }

@@ -1,7 +1,8 @@
-//! Two clicks on one button. A form that rotates the session's key (a login, a new factor) leaves the second request with a key that is gone: it gets the answer
-//! of the first, and with it the new cookie and what the page shows once, such as recovery codes.
+//! Two clicks on one button. A form that rotates the key of a signed-in session (a new factor, a new password) leaves the second request with a key that is gone:
+//! it gets the answer of the first, and with it the new cookie and what the page shows once, such as recovery codes.
 //!
 //! Only a request with the same session cookie, path and body, token included, gets that answer, and only for [`GOOD_FOR`]; it lives in the memory of this process.
+//! The answer to a login is given once: a code or an assertion that was replayed logs nobody in (ASVS 6.5.1).
 
 use super::guard::Arrival;
 use crate::forms::{FormStart, is_form};
@@ -104,10 +105,11 @@ impl Repeats {
 }
 
 impl Turn {
-    /// Keeps a short answer for some seconds, if it gave the session another key.
+    /// Keeps a short answer for some seconds, if it gave the session another key and was no login.
     pub(super) async fn finish(mut self, session: &Session, nonce: &str, response: Response) -> Response {
         let is_short = response.body().size_hint().upper().is_some_and(|most| most <= MAX_BYTES as u64);
-        if session.future_key() == session.cookie_key() || !is_short || response.status().is_server_error() {
+        let is_rotated = session.future_key() != session.cookie_key() && !session.is_renewed();
+        if !is_rotated || !is_short || response.status().is_server_error() {
             return response;
         }
         let (head, body) = response.into_parts();

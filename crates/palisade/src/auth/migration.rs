@@ -21,24 +21,30 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     vec![Box::new(django), Box::new(CreateTokens), Box::new(CreateLocks), Box::new(CreateEpochs)]
 }
 
-/// Finds accounts by email address without reading all of them: otherwise the time of an answer grows with the site, and tells who has an account (user
-/// enumeration). The table is Django's, and may have another name; the index is this site's own.
+/// Finds accounts by email address, and names whatever their case, without reading all of them: otherwise the time of an answer grows with the site, and tells who has an account (user
+/// enumeration). The table is Django's, and may have another name; the indexes are this site's own.
 ///
 /// # Errors
 /// As the database says.
-pub(crate) async fn create_email_index(database: &Database) -> Result<(), DbErr> {
-    database.create_lower_index(EMAIL_INDEX, "email").await
+pub(crate) async fn create_user_indexes(database: &Database) -> Result<(), DbErr> {
+    for (index, column) in USER_INDEXES {
+        database.create_lower_index(index, column).await?;
+    }
+    Ok(())
 }
 
-/// Takes it back.
+/// Takes them back.
 ///
 /// # Errors
 /// As the database says.
-pub(crate) async fn drop_email_index(database: &Database) -> Result<(), DbErr> {
-    database.drop_index(EMAIL_INDEX).await
+pub(crate) async fn drop_user_indexes(database: &Database) -> Result<(), DbErr> {
+    for (index, _) in USER_INDEXES {
+        database.drop_index(index).await?;
+    }
+    Ok(())
 }
 
-const EMAIL_INDEX: &str = "palisade_user_email";
+const USER_INDEXES: [(&str, &str); 2] = [("palisade_user_email", "email"), ("palisade_user_name", "username")];
 
 struct CreateTokens;
 

@@ -47,7 +47,7 @@ pub(crate) use links::Links;
 pub(crate) use lockout::Guess;
 pub use lockout::{Lifted, Lock};
 pub use migration::migrations;
-pub(crate) use migration::{create_email_index, drop_email_index};
+pub(crate) use migration::{create_user_indexes, drop_user_indexes};
 pub(crate) use operator::Flag;
 pub use personal::PersonalData;
 pub use second::SecondStep;
@@ -67,7 +67,15 @@ pub(crate) const LOGOUT_PAGE: &str = "_palisade_logout_page";
 
 /// Whether an account has this address: upper and lower case of letters is one address to people, whatever its server thinks.
 fn same_address(address: &str) -> sea_orm::sea_query::SimpleExpr {
+    same_letters(user::entity::Column::Email, address)
+}
+
+/// Accounts with a name, whatever its case (on SQLite: of its ASCII letters).
+fn same_name(username: &str) -> sea_orm::sea_query::SimpleExpr {
+    same_letters(user::entity::Column::Username, username)
+}
+
+fn same_letters(column: user::entity::Column, text: &str) -> sea_orm::sea_query::SimpleExpr {
     use sea_orm::sea_query::{Expr, ExprTrait, Func};
-    let stored = Func::lower(Expr::col(user::entity::Column::Email));
-    Expr::expr(stored).eq(Func::lower(Expr::val(address)))
+    Expr::expr(Func::lower(Expr::col(column))).eq(Func::lower(Expr::val(text)))
 }

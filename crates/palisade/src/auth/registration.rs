@@ -6,14 +6,14 @@
 use super::accounts::put;
 use super::notices::Letterhead;
 use super::tokens::{SignUp, Token};
-use super::user::entity::{ActiveModel, Column, Entity, Model};
-use super::{Accounts, NewUser, Rank, SignUpError, same_address};
+use super::user::entity::{ActiveModel, Entity, Model};
+use super::{Accounts, NewUser, Rank, SignUpError, same_address, same_name};
 use crate::db::{self, DbFailure, Tx};
 use crate::mail::MailKind;
 use crate::sql;
 use crate::views::Result;
 use palisade_password::Verdict;
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Set};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Set};
 use serde::{Deserialize, Serialize};
 
 /// A sign-up whose mail is on its way.
@@ -112,9 +112,9 @@ impl Accounts {
     }
 }
 
-/// Who has a name, and who an address.
+/// Who has a name, in whatever case, and who an address.
 async fn taken(db: &impl ConnectionTrait, username: &str, email: &str) -> Result<(Option<Model>, Option<Model>), DbErr> {
-    let by_name = Entity::find().filter(Column::Username.eq(username)).one(db).await?;
+    let by_name = Entity::find().filter(same_name(username)).one(db).await?;
     let by_address = Entity::find().filter(same_address(email)).one(db).await?;
     Ok((by_name, by_address))
 }

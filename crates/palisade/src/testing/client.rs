@@ -1,4 +1,5 @@
 use crate::app::{Site, answer};
+use crate::crypto::random;
 use crate::http::{Link, Peer};
 use crate::mail::Mail;
 use crate::mfa::code_at;
@@ -104,11 +105,27 @@ impl Client {
         if !cookies.is_empty() {
             request.headers_mut().insert(header::COOKIE, cookies.join("; ").parse().expect("cookies"));
         }
+        if std::env::var_os(HANG_UP).is_some() {
+            Box::pin(self.hang_up_beside(request.uri().path())).await;
+        }
         let response = answer(self.site.clone(), Peer { address: self.peer, link: Link::Plain, may_forward: true }, request).await;
         let (parts, body) = response.into_parts();
         self.keep(&parts.headers);
         let body = to_bytes(body, usize::MAX).await.expect("a body");
         Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    /// A stranger with a session cookie of its own asks for the same page and for the login, and hangs up somewhere on the way.
+    async fn hang_up_beside(&self, path: &str) {
+        for page in [path, "/account/login"] {
+            let request = Client { fixed: self.fixed.clone(), ..Client::new(self.site.clone()) }.request(Method::GET, page);
+            let key = random::token();
+            let cookie = format!("session={0}; __Host-session={0}", key.expose());
+            let request = request.header(header::COOKIE, cookie).body(Body::empty()).expect("a request");
+            let peer = Peer { address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 113)), link: Link::Plain, may_forward: true };
+            let [polls] = random::bytes::<1>();
+            interrupted(usize::from(polls % 16), answer(self.site.clone(), peer, request)).await;
+        }
     }
 
     /// Sends a request as [`Client::send`] does, and hangs up after `polls` steps of its answer: while it waits for the database, a hash, or whatever it waits for. What
@@ -232,6 +249,9 @@ pub async fn interrupted<T>(polls: usize, future: impl Future<Output = T>) -> Op
     })
     .await
 }
+
+/// Environment variable: when it is set, a stranger hangs up in the middle of two requests before each request of a [`Client`].
+const HANG_UP: &str = "PALISADE_TEST_HANG_UP";
 
 /// The password of accounts made by [`Client::sign_up`].
 const PASSWORD: &str = "correct horse battery staple";

@@ -306,3 +306,30 @@ async fn people_take_their_data_along_close_accounts_and_are_forgotten() {
     assert_eq!(left, [("bob".to_owned(),)], "hers is gone, his is there");
     assert!(site.client().mail_to("ann@example.org").await.unwrap().text.contains("The account was deleted"));
 }
+
+// Finding 21; UTS 39: a name that could be taken for another's is not given to a second account
+#[tokio::test]
+async fn names_that_look_like_others_are_refused() {
+    let site = TestSite::start(app(), &[]).await;
+    site.client().sign_up("carol").await;
+    let mut stranger = site.client();
+    let mut typed = async |name: &str, email: &str| {
+        let fields = [("username", name), ("email", email), ("password", PASSWORD), ("password_again", PASSWORD)];
+        stranger.submit("/account/signup", "/account/signup", &fields).await
+    };
+    for lookalike in ["c\u{430}rol", "\u{441}\u{43e}\u{441}\u{43e}", "\u{3b1}nn"] {
+        let refused = typed(lookalike, "stranger@example.org").await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{lookalike}");
+        assert!(refused.body.contains("letters of one alphabet") && refused.body.contains(lookalike), "{}", refused.body);
+    }
+    for (name, email) in [("Ольга", "olga@example.org"), ("zoë", "zoe@example.org"), ("佐藤さくら", "sakura@example.org")]
+    {
+        assert_eq!(typed(name, email).await.status, StatusCode::SEE_OTHER, "{name}");
+    }
+    assert_eq!(typed("CAROL", "stranger@example.org").await.status, StatusCode::SEE_OTHER);
+    site.site().mail().deliver().await.unwrap();
+    let mails = site.site().mail().kept();
+    let to = |address: &str| mails.iter().find(|mail| mail.to == address).unwrap_or_else(|| panic!("no mail to {address}"));
+    assert!(!to("stranger@example.org").text.contains("/account/confirm"), "{}", to("stranger@example.org").text);
+    assert!(to("olga@example.org").text.contains("/account/confirm"));
+}
