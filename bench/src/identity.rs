@@ -73,12 +73,14 @@ fn from(site: &TestSite, address: u32) -> Client {
     site.client().with_header("x-forwarded-for", &Ipv4Addr::from_bits(address).to_string())
 }
 
-/// Known and unknown in turn, each from an address of its own.
+/// Known and unknown in turn, the order changed with each pair, each from an address of its own.
 async fn compare(site: &TestSite, name: &str, ask: Asking) {
     let mut took = [Vec::new(), Vec::new()];
     let mut statuses = Vec::new();
     for number in 0..SAMPLES {
-        for (kind, prefix) in ["known", "unknown"].into_iter().enumerate() {
+        for turn in 0..2 {
+            let kind = ((number + turn) % 2) as usize;
+            let prefix = ["known", "unknown"][kind];
             let mut client = from(site, 0x0a00_0000 + number * 2 + kind as u32);
             let token = client.get("/account/login").await.token().unwrap();
             let who = format!("{prefix}{number}");
