@@ -145,8 +145,10 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
         self
     }
 
-    /// Runs GET to its end too, even if the client is gone: it changes something, as the return from an identity provider does.
-    pub(super) fn changing_on_read(mut self) -> Self {
+    /// Runs GET to its end too, even if the client is gone: it changes something, as the return from an identity provider does. Requests of other methods always
+    /// run to their end.
+    #[must_use]
+    pub fn changing_on_read(mut self) -> Self {
         self.extras.changes_on_read = true;
         self
     }

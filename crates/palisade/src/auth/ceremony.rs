@@ -23,6 +23,7 @@ fn entry<C: Purpose>() -> String {
 
 impl Accounts {
     /// Begins something in this session. What was begun before it in the same session is dead.
+    #[cfg(any(feature = "passkeys", feature = "social"))]
     pub(crate) async fn begin<C: Ceremony>(&self, session: &Session, what: &C) -> Result<()> {
         let tx = self.database.begin().await?;
         let token = self.begin_in(&tx, session, what).await?;

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http::HeaderMap;
 use palisade_crypto::{KeyRing, Secret, random};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// The sessions of a site.
 pub struct Sessions {
@@ -23,6 +24,8 @@ pub struct Sessions {
     pub(super) carried: Option<CookieStore>,
     /// Whether Django reads and writes them too.
     pub(super) is_shared: bool,
+    /// Taken while all shared sessions are read, so that users who ask for theirs again and again keep one core busy at the most.
+    pub(super) shared_scan: Semaphore,
 }
 
 impl Sessions {
@@ -41,6 +44,7 @@ impl Sessions {
             store,
             carried: None,
             is_shared: false,
+            shared_scan: Semaphore::new(1),
             clock,
             ring,
             binding: settings.binding,

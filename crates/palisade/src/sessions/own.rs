@@ -99,6 +99,7 @@ impl Sessions {
         if !self.is_shared {
             return Ok(self.store.owned_by(owner, now).await?);
         }
+        let _turn = self.shared_scan.acquire().await;
         let (mut theirs, mut after) = (Vec::new(), String::new());
         loop {
             let some = self.store.some(&after, now).await?;
