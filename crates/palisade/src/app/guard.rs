@@ -40,6 +40,13 @@ impl RouteRule {
     fn has(&self, method: &Method) -> bool {
         self.declared.contains(if *method == Method::HEAD { &Method::GET } else { method })
     }
+
+    /// Whether a form may be read before anything is judged, to find the answer to the same one. Never that of a page that may be hidden: waiting for its body
+    /// would tell it from a page that does not exist.
+    fn may_repeat(&self, method: &Method, client: ClientAddress) -> bool {
+        let is_form = self.is_csrf_checked && *method == Method::POST && self.has(method);
+        is_form && !self.access.hides() && self.extras.only_from.iter().all(|networks| networks.contains(client.0))
+    }
 }
 
 /// What a route has beside its access rule.
@@ -187,7 +194,7 @@ async fn guarded(rule: &RouteRule, arrival: &Arrival, request: Request, mut hand
     parts.extensions.insert(visitor.clone());
     callers::attach(site, &mut parts);
 
-    let entered = match rule.is_csrf_checked && parts.method == Method::POST {
+    let entered = match rule.may_repeat(&parts.method, *client) {
         true => Box::pin(repeats::enter(arrival, &session, &parts, &mut body)).await,
         false => Entered::Alone,
     };

@@ -111,7 +111,7 @@ impl KeyFile {
     }
 
     /// The keys; none if there is no file. A file that cannot be read is an error and never an empty one.
-    fn read(&self) -> std::io::Result<Vec<Secret<String>>> {
+    pub(crate) fn read(&self) -> std::io::Result<Vec<Secret<String>>> {
         let text = match std::fs::read_to_string(&self.0) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             text => Secret::new(text?),
@@ -131,16 +131,17 @@ impl KeyFile {
         Ok(keys.len())
     }
 
-    /// Takes the oldest key out. Says how many there are then; none is taken from a file with one key.
+    /// Takes the oldest key out, and says how many there are then.
     ///
     /// # Errors
-    /// When the file cannot be written; the old one is whole then.
-    pub fn remove_oldest(&self) -> std::io::Result<usize> {
+    /// When another key is the oldest by now, when there is one key only, or when the file cannot be written; the old one is whole then.
+    pub fn remove_oldest(&self, oldest: &Secret<String>) -> std::io::Result<usize> {
         let mut keys = self.read()?;
-        if keys.len() > 1 {
-            keys.pop();
-            self.write(&keys)?;
+        if keys.len() < 2 || keys.last().is_none_or(|last| last.expose() != oldest.expose()) {
+            return Err(std::io::Error::other("the file has changed meanwhile"));
         }
+        keys.pop();
+        self.write(&keys)?;
         Ok(keys.len())
     }
 

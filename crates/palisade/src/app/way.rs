@@ -56,7 +56,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let admission = Admission { link: peer.link, has_body, fate };
     let answering = answered(arrival, parts, body, admission);
     let mut response = match runs_to_end {
-        true => run_to_end(&site, context.during(answering)).await,
+        true => run_to_end(&site, held.clone(), context.during(answering)).await,
         false => context.during(answering).await,
     };
     response.extensions_mut().insert(held);
@@ -95,8 +95,17 @@ async fn answered(arrival: Arrival, mut parts: Parts, body: SharedReceived, admi
     leave(&site, &context, is_secure, shield::shielded(admitted.as_mut()).await).await
 }
 
-/// Answers in a task that is not dropped with the connection. The stop of the server waits for it.
-async fn run_to_end(site: &Site, answering: impl Future<Output = Response> + Send + 'static) -> Response {
+/// Answers in a task that is not dropped with the connection. The stop of the server waits for it, and what it holds in memory counts until its end.
+async fn run_to_end(
+    site: &Site,
+    held: impl Send + 'static,
+    answering: impl Future<Output = Response> + Send + 'static,
+) -> Response {
+    let answering = async move {
+        let response = answering.await;
+        drop(held);
+        response
+    };
     let response = site.changes.spawn(answering).await;
     response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }

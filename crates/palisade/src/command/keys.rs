@@ -1,6 +1,7 @@
-use super::serve::is_serving;
+use super::serve::{is_serving, serves_since_before};
 use super::{Failed, Outcome};
 use crate::app::{self, KeyFile, Prepared, needed, reseal};
+use crate::crypto::Secret;
 use crate::db::Resealed;
 use clap::ArgMatches;
 
@@ -56,6 +57,7 @@ async fn add(prepared: &Prepared, is_add_only: bool) -> Outcome {
 }
 
 async fn reencrypt(prepared: &Prepared) -> Outcome {
+    refuse_before_restart(prepared)?;
     let Some((database, ring)) = prepared.database_and_ring().await else {
         return Ok("There is no database that is ready, so nothing was encrypted again.\n".into());
     };
@@ -71,6 +73,16 @@ fn database_failed(error: sea_orm::DbErr) -> Failed {
     Failed(format!("the database: {error}"), 1)
 }
 
+/// A site that started before the newest key was written neither opens what that key has encrypted nor encrypts with it.
+fn refuse_before_restart(prepared: &Prepared) -> Result<(), Failed> {
+    let file = KeyFile::of(prepared.settings());
+    if prepared.settings().keys.secret.is_none() && serves_since_before(prepared.settings().data(), file.path()) {
+        let said = "the site that is running does not know the newest key\n  fix: restart it (all instances of this folder), and try again";
+        return Err(Failed(said.into(), 1));
+    }
+    Ok(())
+}
+
 /// Takes the oldest key out, unless a value needs it.
 async fn retire(prepared: &Prepared) -> Outcome {
     let ring = app::ring(prepared.settings()).map_err(|error| Failed(error.to_string(), 1))?;
@@ -83,6 +95,8 @@ async fn retire(prepared: &Prepared) -> Outcome {
             1,
         ));
     };
+    let file = KeyFile::of(prepared.settings());
+    let oldest = file.read().ok().and_then(|mut keys| keys.pop()).unwrap_or_else(|| Secret::new(String::new()));
     let needed = needed(&database, &ring).await.map_err(database_failed)?;
     if !needed.oldest.is_empty() {
         let shown: Vec<String> = needed.oldest.iter().map(|(column, count)| format!("{column}: {count}")).collect();
@@ -92,12 +106,12 @@ async fn retire(prepared: &Prepared) -> Outcome {
         );
         return Err(Failed(said, 1));
     }
+    refuse_before_restart(prepared)?;
     let has_fallbacks = !prepared.settings().keys.fallbacks.is_empty();
     if prepared.settings().keys.secret.is_some() || has_fallbacks {
         return Ok("No value needs the oldest key: take the last one out of SECRET_KEY_FALLBACKS and restart the site.\n".into());
     }
-    let file = file(prepared)?;
-    let count = file.remove_oldest().map_err(|error| unwritten(&file, &error))?;
+    let count = file.remove_oldest(&oldest).map_err(|error| unwritten(&file, &error))?;
     Ok(format!(
         "{} holds {count} key(s). Restart the site: sessions and links that the retired key has signed end then.\n",
         file.path().display()

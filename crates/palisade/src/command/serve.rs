@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
 
@@ -28,8 +28,10 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
     // said before anything is made; a socket that somebody else opened is looked at when it is taken
     let settings = prepared.settings();
     Server::may_listen(settings, settings.server.address).map_err(|error| Failed(error.to_string(), 1))?;
+    // before the keys are read: a key that is written after this moment may be unknown to this process
+    let began = SystemTime::now();
     let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);
-    let _serving = serving(site.settings().data());
+    let _serving = serving(site.settings().data(), began);
     let server = Server::listen(site.clone()).map_err(|error| Failed(error.to_string(), 1))?;
     print::out(&greeting(&site, &server));
     // for a unit of Type=notify; nothing where nobody waits for it
@@ -53,10 +55,21 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
 }
 
 /// A lock that says that a site serves from this folder: `keys rotate` looks at it. Released when the process ends.
-fn serving(data: &Path) -> Option<File> {
-    let file = File::create(data.join(SERVING)).ok()?;
-    file.try_lock_shared().ok()?;
+fn serving(data: &Path, began: SystemTime) -> Option<File> {
+    let file = File::options().write(true).create(true).truncate(false).open(data.join(SERVING)).ok()?;
+    // of several processes that overlap, the time is that of the first
+    if file.try_lock().is_ok() {
+        file.set_modified(began).ok()?;
+        file.unlock().ok()?;
+    }
+    file.lock_shared().ok()?;
     Some(file)
+}
+
+/// Whether a site serves from this folder that started before a file was written.
+pub(super) fn serves_since_before(data: &Path, file: &Path) -> bool {
+    let written = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    is_serving(data) && written(&data.join(SERVING)) < written(file)
 }
 
 /// Whether a site serves from this folder.

@@ -371,3 +371,23 @@ async fn a_stop_waits_for_changes_whose_clients_are_gone() {
     assert_eq!(served.stop().await.cut_off, 0);
     assert_eq!(Notes::find().count(&database.handle()).await.unwrap(), 1, "it was done");
 }
+
+// Finding 3: what a change holds counts until its end, and not until its client is gone
+#[tokio::test]
+async fn who_hangs_up_takes_nothing_out_of_the_budget() {
+    use axum::body::Bytes;
+    async fn slow(body: Bytes) -> &'static str {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        if body.is_empty() { "nothing" } else { "kept" }
+    }
+    let route = public().post(slow).dangerous_without_csrf(Reason::new("a test of what is held"));
+    let site = TestSite::start(App::new().routes(Routes::new().route("/slow", route)), &[]).await;
+    let mut client = site.client();
+    let request = client.request(Method::POST, "/slow");
+    let sending = client.send(request, Body::from(vec![b'x'; 200_000]));
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(150), sending).await.is_err(), "it hung up");
+    let held = site.site().held_bytes();
+    assert!(held >= 200_000, "{held}");
+    site.site().changes_ended().await;
+    assert_eq!(site.site().held_bytes(), 0);
+}

@@ -218,6 +218,12 @@ fn a_key_is_retired_when_nothing_needs_it() {
     assert!(!refused.status.success() && text(&refused.stderr).contains("palisade_totp.sealed: 1"), "{}", text(&refused.stderr));
     let check = text(&run(&folder, &[], &["check", "--deploy"], "").stdout);
     assert!(check.contains("need a key that is not the newest"), "{check}");
+    let early = run(&folder, &[], &["keys", "reencrypt"], "");
+    assert!(!early.status.success() && text(&early.stderr).contains("does not know the newest key"), "{}", text(&early.stdout));
+    server.stop();
+    let server = Server::start(&folder, &[]);
+    let restarted = run(&folder, &[], &["keys", "reencrypt"], "");
+    assert!(restarted.status.success(), "a site that was restarted knows it: {}", text(&restarted.stderr));
     server.stop();
     let done = run(&folder, &[], &["keys", "reencrypt"], "");
     assert!(done.status.success() && text(&done.stdout).contains("encrypted again"), "{}", text(&done.stdout));

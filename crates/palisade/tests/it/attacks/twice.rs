@@ -74,3 +74,37 @@ async fn what_rotates_nothing_is_answered_anew() {
     assert_eq!(answers[0], StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(answers[11], StatusCode::TOO_MANY_REQUESTS, "{answers:?}");
 }
+
+/// A short form that never comes.
+struct Never;
+
+impl http_body::Body for Never {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(100)
+    }
+}
+
+// D09: a page that is hidden waits for a body no longer than one that does not exist
+#[tokio::test]
+async fn a_hidden_page_waits_for_no_form() {
+    let site = TestSite::start(app(), &[]).await;
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    for path in ["/staff", "/nothing"] {
+        let request = ann.request(Method::POST, path).header("origin", "http://localhost").header("sec-fetch-site", "same-origin");
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = ann.send(request, axum::body::Body::new(Never));
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(5), answer).await.expect("an answer without the form");
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
