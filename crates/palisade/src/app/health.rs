@@ -10,6 +10,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Whether a path is one of these pages, which are answered when there is no room for others.
+pub(super) fn is_page(path: &str) -> bool {
+    path.starts_with("/health/")
+}
+
 /// Where a balancer asks whether to send visitors here.
 pub(super) const READY: &str = "/health/ready";
 

@@ -42,9 +42,14 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     // 3: client address
     let client = site.proxies.client(peer.address, &parts.headers);
     let is_secure = peer.link != Link::RedirectsOnly && site.proxies.is_secure(peer, &parts.headers);
-    let held = match site.memory.admit(client.0) {
+    let arrival = Arrival { site: site.clone(), context: context.clone(), client, is_secure };
+    let admitted = match health::is_page(parts.uri.path()) {
+        true => site.memory.admit_for_health(client.0),
+        false => site.memory.admit(client.0),
+    };
+    let held = match admitted {
         Ok(held) => held,
-        Err(full) => return without_room(full),
+        Err(full) => return without_room(&arrival, full),
     };
     let has_body = !body.is_end_stream();
     let body = Received::new(body, body_limits(&site, &parts.headers)).counted(held.clone());
@@ -52,7 +57,6 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let body = SharedReceived::new(body);
     let rest = body.clone();
     let runs_to_end = !crate::csrf::is_safe(&parts.method) || site.changes_on_read(parts.uri.path());
-    let arrival = Arrival { site: site.clone(), context: context.clone(), client, is_secure };
     let admission = Admission { link: peer.link, has_body, fate };
     let answering = answered(arrival, parts, body, admission);
     let mut response = match runs_to_end {
@@ -111,12 +115,15 @@ async fn run_to_end(
 }
 
 /// There is no memory for a page.
-fn without_room(full: NoRoom) -> Response {
+fn without_room(arrival: &Arrival, full: NoRoom) -> Response {
     let status = match full {
         NoRoom::Client => StatusCode::TOO_MANY_REQUESTS,
         NoRoom::Site => StatusCode::SERVICE_UNAVAILABLE,
     };
-    tracing::warn!(target: "palisade", status = status.as_u16(), "a request was refused: there was no memory left for it");
+    if arrival.is_refusal_logged() {
+        let client = arrival.client;
+        tracing::warn!(target: "palisade", status = status.as_u16(), %client, "a request was refused: no memory is left for it");
+    }
     (status, [(header::RETRY_AFTER, HeaderValue::from_static("5"))]).into_response()
 }
 

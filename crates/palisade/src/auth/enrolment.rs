@@ -2,25 +2,28 @@
 
 use super::accounts::put;
 use super::codes::MailedCode;
+use super::names::{is_confusable, same_name};
 use super::notices::Letterhead;
-use super::user::entity::{Column, Entity, Model};
+use super::registration::lock_new;
+use super::user::entity::{Entity, Model};
 use super::{Accounts, Rank, same_address};
 use crate::db::Tx;
 use crate::mail::Mail;
 use crate::views::Result;
 use palisade_crypto::random;
 use palisade_password::unusable;
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{DbErr, EntityTrait, QueryFilter};
 use unicode_normalization::UnicodeNormalization;
 
 impl Accounts {
     /// Makes an account without a password, for an address that was proven. `None` if an account has it.
     pub(crate) async fn enrol(&self, tx: &Tx, wanted: &str, email: &str) -> Result<Option<Model>, DbErr> {
+        let name = name_from(wanted, email);
+        lock_new(tx, &name, email).await?;
         if Entity::find().filter(same_address(email)).one(tx).await?.is_some() {
             return Ok(None);
         }
-        let name = name_from(wanted, email);
-        let is_taken = Entity::find().filter(Column::Username.eq(&name)).one(tx).await?.is_some();
+        let is_taken = Entity::find().filter(same_name(&name)).one(tx).await?.is_some();
         let name = if is_taken { format!("{name}-{}", random::alphanumeric(6).expose().to_lowercase()) } else { name };
         put(tx, self.row(&name, email, unusable(), Rank::Plain)).await.map(Some)
     }
@@ -40,5 +43,5 @@ impl Accounts {
 fn name_from(wanted: &str, email: &str) -> String {
     let clean = |text: &str| -> String { text.nfkc().filter(|c| c.is_alphanumeric() || "@.+-_".contains(*c)).take(100).collect() };
     let names = [clean(wanted), clean(email.split('@').next().unwrap_or_default())];
-    names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "user".into())
+    names.into_iter().find(|name| !name.is_empty() && !is_confusable(name)).unwrap_or_else(|| "user".into())
 }

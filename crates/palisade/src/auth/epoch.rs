@@ -72,6 +72,8 @@ impl Accounts {
         tx.commit().await?;
         self.mail.wake();
         session.insert(EPOCH, epoch).await?;
+        // a request of this session that began earlier would write its old epoch back: it has nowhere to write
+        session.rotate().await?;
         session.end_siblings(user_id).await
     }
 

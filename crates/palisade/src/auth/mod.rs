@@ -24,6 +24,7 @@ mod links;
 mod lockout;
 mod mail_login;
 mod migration;
+mod names;
 mod notices;
 mod operator;
 mod personal;
@@ -68,11 +69,6 @@ pub(crate) const LOGOUT_PAGE: &str = "_palisade_logout_page";
 /// Whether an account has this address: upper and lower case of letters is one address to people, whatever its server thinks.
 fn same_address(address: &str) -> sea_orm::sea_query::SimpleExpr {
     same_letters(user::entity::Column::Email, address)
-}
-
-/// Accounts with a name, whatever its case (on SQLite: of its ASCII letters).
-fn same_name(username: &str) -> sea_orm::sea_query::SimpleExpr {
-    same_letters(user::entity::Column::Username, username)
 }
 
 fn same_letters(column: user::entity::Column, text: &str) -> sea_orm::sea_query::SimpleExpr {

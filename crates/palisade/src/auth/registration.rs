@@ -4,10 +4,11 @@
 //! up hears the same, whatever is taken (D29). The password keeps an account from being made for somebody who only opens every link.
 
 use super::accounts::put;
+use super::names::same_name;
 use super::notices::Letterhead;
 use super::tokens::{SignUp, Token};
 use super::user::entity::{ActiveModel, Entity, Model};
-use super::{Accounts, NewUser, Rank, SignUpError, same_address, same_name};
+use super::{Accounts, NewUser, Rank, SignUpError, same_address};
 use crate::db::{self, DbFailure, Tx};
 use crate::mail::MailKind;
 use crate::sql;
@@ -76,7 +77,7 @@ impl Accounts {
             return Ok(Confirmed::WrongPassword);
         }
         let tx = self.database.begin().await?;
-        lock_address(&tx, &pending.email).await?;
+        lock_new(&tx, &pending.username, &pending.email).await?;
         let (by_name, by_address) = taken(&tx, &pending.username, &pending.email).await?;
         if by_name.is_some() || by_address.is_some() {
             return Ok(Confirmed::Taken);
@@ -119,11 +120,13 @@ async fn taken(db: &impl ConnectionTrait, username: &str, email: &str) -> Result
     Ok((by_name, by_address))
 }
 
-/// Waits for others who make an account for this address: of two at once, the second one sees the first. SQLite has one writer anyway.
-async fn lock_address(tx: &Tx, email: &str) -> Result<(), DbErr> {
+/// Waits for other transactions that make an account of this name or address: of two at once, the second one sees the first. SQLite has one writer anyway.
+pub(super) async fn lock_new(tx: &Tx, username: &str, email: &str) -> Result<(), DbErr> {
     if tx.get_database_backend() == DbBackend::Postgres {
-        let address = email.to_lowercase();
-        tx.execute_sql(sql!("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", address)).await?;
+        // names before addresses, always, so that no two wait for each other
+        for key in [format!("name {}", username.to_lowercase()), format!("address {}", email.to_lowercase())] {
+            tx.execute_sql(sql!("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", key)).await?;
+        }
     }
     Ok(())
 }

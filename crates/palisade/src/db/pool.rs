@@ -178,8 +178,8 @@ const IDLE_IN_TRANSACTION: (&str, &str) = ("idle_in_transaction_session_timeout"
 #[cfg(feature = "postgres")]
 async fn is_at_rest(connection: &mut sqlx::PgConnection) -> Result<bool, sqlx::Error> {
     use sqlx::Connection;
-    // an empty statement opens no transaction: if one is open after it, it was open before
-    match connection.begin_with("").await {
+    // this opens no transaction: if one is open after it, it was open before; and in one that was aborted it fails
+    match connection.begin_with("SELECT 1").await {
         Err(sqlx::Error::BeginFailed) => Ok(true),
         Ok(_) | Err(sqlx::Error::InvalidSavePointStatement) => {
             tracing::error!(target: "palisade", "a connection came back inside a transaction and was closed");
@@ -218,4 +218,29 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop)
+}
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests {
+    use super::*;
+    use sqlx::{Connection, Executor, PgConnection};
+
+    // Finding 1: open and aborted transactions are both told from none
+    #[tokio::test]
+    async fn only_a_connection_outside_of_a_transaction_is_at_rest() {
+        let Ok(url) = std::env::var("PALISADE_TEST_POSTGRES") else {
+            assert!(
+                std::env::var_os("PALISADE_REQUIRE_SERVERS").is_none(),
+                "PALISADE_TEST_POSTGRES names a server (scripts/servers)"
+            );
+            return;
+        };
+        for (statements, expected) in [(&["SELECT 2"][..], true), (&["BEGIN"], false), (&["BEGIN", "SELECT 1/0"], false)] {
+            let mut connection = PgConnection::connect(&url).await.expect("a server");
+            for statement in statements {
+                let _ = (&mut connection).execute(*statement).await;
+            }
+            assert_eq!(is_at_rest(&mut connection).await.unwrap_or(false), expected, "{statements:?}");
+        }
+    }
 }

@@ -84,6 +84,13 @@ pub struct ClientNetwork {
     pub times: u32,
 }
 
+impl ClientNetwork {
+    /// How many times the share of one client the network may hold at once: less than `times`, because connections and memory are scarcer than requests.
+    pub fn shares(&self) -> u32 {
+        self.times.isqrt()
+    }
+}
+
 impl fmt::Display for ClientNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // one client is named by its address, as in logs

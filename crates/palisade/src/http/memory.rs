@@ -3,7 +3,7 @@
 //! Every other limit is about one body. This one bounds their sum, over all connections and HTTP/2 streams: a client that is slow to send, or slow to read, keeps
 //! at most its share, and other clients are served from the rest.
 
-use super::network;
+use super::{ClientNetwork, networks};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ pub struct MemoryBudget {
     /// The most that was held at once.
     peak: AtomicU64,
     hasher: RandomState,
-    clients: [Mutex<HashMap<IpAddr, u64>>; SHARDS],
+    clients: [Mutex<HashMap<ClientNetwork, u64>>; SHARDS],
 }
 
 /// What one request and its answer hold. Dropping it gives everything back.
@@ -62,9 +62,24 @@ impl MemoryBudget {
     /// # Errors
     /// [`NoRoom`], and then nothing is counted.
     pub fn admit(self: &Arc<Self>, client: IpAddr) -> Result<Arc<Held>, NoRoom> {
-        let held = Held { budget: self.clone(), client: network(client), bytes: AtomicU64::new(0) };
-        held.room()?;
-        held.add(REQUEST_BYTES);
+        self.admit_unless(client, |_| true)
+    }
+
+    /// Admits a request for health, which is answered while the budget is used up: otherwise clients that fill it would have the instance taken for dead. The share
+    /// of the client holds.
+    ///
+    /// # Errors
+    /// [`NoRoom::Client`], and then nothing is counted.
+    pub fn admit_for_health(self: &Arc<Self>, client: IpAddr) -> Result<Arc<Held>, NoRoom> {
+        self.admit_unless(client, |full| full == NoRoom::Client)
+    }
+
+    fn admit_unless(self: &Arc<Self>, client: IpAddr, is_refused: impl Fn(NoRoom) -> bool) -> Result<Arc<Held>, NoRoom> {
+        let held = Held { budget: self.clone(), client, bytes: AtomicU64::new(0) };
+        match held.room() {
+            Err(full) if is_refused(full) => return Err(full),
+            _ => held.add(REQUEST_BYTES),
+        }
         Ok(Arc::new(held))
     }
 
@@ -78,8 +93,14 @@ impl MemoryBudget {
         self.peak.swap(self.held(), Ordering::Relaxed)
     }
 
-    fn client(&self, client: IpAddr) -> std::sync::MutexGuard<'_, HashMap<IpAddr, u64>> {
-        let shard = usize::try_from(self.hasher.hash_one(client)).unwrap_or_default() % SHARDS;
+    /// What a network may hold: never all, whatever its width and the settings, or it would keep all others out.
+    fn share(&self, network: &ClientNetwork) -> u64 {
+        let wider = self.share.saturating_mul(network.shares().into());
+        wider.min(self.most / 4 * 3).max(self.share)
+    }
+
+    fn client(&self, network: &ClientNetwork) -> std::sync::MutexGuard<'_, HashMap<ClientNetwork, u64>> {
+        let shard = usize::try_from(self.hasher.hash_one(network)).unwrap_or_default() % SHARDS;
         self.clients[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -90,7 +111,10 @@ impl Held {
     /// # Errors
     /// [`NoRoom`].
     pub fn room(&self) -> Result<(), NoRoom> {
-        if self.budget.client(self.client).get(&self.client).is_some_and(|bytes| *bytes >= self.budget.share) {
+        let is_full = |network: &ClientNetwork| {
+            self.budget.client(network).get(network).is_some_and(|bytes| *bytes >= self.budget.share(network))
+        };
+        if networks(self.client).any(|network| is_full(&network)) {
             return Err(NoRoom::Client);
         }
         if self.budget.held() >= self.budget.most { Err(NoRoom::Site) } else { Ok(()) }
@@ -101,7 +125,7 @@ impl Held {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let before = self.budget.held.fetch_add(bytes, Ordering::Relaxed);
         self.budget.peak.fetch_max(before + bytes, Ordering::Relaxed);
-        *self.budget.client(self.client).entry(self.client).or_default() += bytes;
+        networks(self.client).for_each(|network| *self.budget.client(&network).entry(network).or_default() += bytes);
     }
 
     /// Counts received bytes, up to half of a client's share: a handler that streams a longer body does not keep all of it, and must not wait for itself.
@@ -118,11 +142,13 @@ impl Held {
 
     fn release(&self, bytes: u64) {
         self.budget.held.fetch_sub(bytes, Ordering::Relaxed);
-        let mut clients = self.budget.client(self.client);
-        if let Some(held) = clients.get_mut(&self.client) {
-            *held = held.saturating_sub(bytes);
-            if *held == 0 {
-                clients.remove(&self.client);
+        for network in networks(self.client) {
+            let mut clients = self.budget.client(&network);
+            if let Some(held) = clients.get_mut(&network) {
+                *held = held.saturating_sub(bytes);
+                if *held == 0 {
+                    clients.remove(&network);
+                }
             }
         }
     }
@@ -173,5 +199,33 @@ mod tests {
         let first = budget.admit("2001:db8::1".parse().expect("an address"));
         assert!(first.is_ok());
         assert_eq!(budget.admit("2001:db8::2".parse().expect("an address")).err(), Some(NoRoom::Client));
+    }
+
+    // Finding 3: as many /64 as a customer has, and others are still served
+    #[test]
+    fn a_customer_with_many_networks_does_not_hold_all() {
+        let budget = MemoryBudget::new(64 * 32 * 1024, 16 * 32 * 1024);
+        let inside = |number: u32| std::net::Ipv6Addr::from_bits(0x2001_0db8_0000_0000_u128 << 64 | u128::from(number) << 64);
+        let mut held = Vec::new();
+        for number in 0..=u32::from(u16::MAX) {
+            while let Ok(one) = budget.admit(inside(number).into()) {
+                held.push(one);
+            }
+        }
+        assert_eq!(held.len(), 48, "three quarters");
+        assert!(budget.admit("2001:db8:1::1".parse().expect("an address")).is_ok());
+        drop(held);
+        assert_eq!(budget.held(), 0);
+        assert!(budget.clients.iter().all(|shard| shard.lock().is_ok_and(|clients| clients.is_empty())));
+    }
+
+    #[test]
+    fn health_is_answered_above_the_budget() {
+        let budget = MemoryBudget::new(32 * 1024, 32 * 1024);
+        let held = budget.admit(address(1)).ok();
+        assert_eq!(budget.admit(address(2)).err(), Some(NoRoom::Site));
+        assert!(budget.admit_for_health(address(2)).is_ok());
+        assert_eq!(budget.admit_for_health(address(1)).err(), Some(NoRoom::Client), "the share of one client holds");
+        drop(held);
     }
 }

@@ -314,6 +314,34 @@ async fn refused_requests_are_counted_and_fill_no_log() {
     assert!(!events("requests were refused without a line of their own").is_empty() || lines < 140);
 }
 
+// Findings 3 and 12: a client that holds its share is refused, which fills no log, and health is answered while all is held
+#[tokio::test]
+async fn refusals_for_lack_of_memory_fill_no_log() {
+    let settings = [("server.max_held_bytes", "65536"), ("server.max_held_bytes_per_address", "32768")];
+    let slow = public().get(async || {
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        "slow"
+    });
+    let site = TestSite::start(app().routes(Routes::new().route("/held", slow)), &settings).await;
+    let mut holding = tokio::task::JoinSet::new();
+    for number in 0..2_u8 {
+        let mut client = site.client().from_address([192, 0, 2, number].into());
+        holding.spawn(async move { client.get("/held").await.status });
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let mut client = site.client().from_address([192, 0, 2, 0].into());
+    for _ in 0..300 {
+        assert_eq!(client.get("/").await.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+    let lines = events("no memory is left for it").len();
+    assert!((1..=100).contains(&lines), "{lines} lines of 300 refusals");
+    let mut other = site.client().from_address([198, 51, 100, 1].into());
+    assert_eq!(other.get("/").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(other.get("/health/live").await.status, StatusCode::OK);
+    assert_eq!(holding.join_all().await, [StatusCode::OK; 2]);
+    assert_eq!(other.get("/").await.status, StatusCode::OK);
+}
+
 // Finding 3: what was typed comes back no longer than its field
 #[tokio::test]
 async fn typed_text_comes_back_no_longer_than_its_field() {

@@ -22,6 +22,7 @@ pub use settings::{ServerSettings, TlsSettings};
 pub use tls::TlsError;
 
 use super::acme::ACME_TLS;
+use super::health::is_page;
 use super::{Site, SiteSettings, way};
 use crate::http::{Held, Link, Peer};
 use crate::static_files::SharedBody;
@@ -317,7 +318,7 @@ impl Shared {
     async fn answer(self: Arc<Self>, request: Request<Incoming>, connection: Connection) -> Result<Response<Answer>, Infallible> {
         let Connection { peer, activity, is_for_health } = connection;
         let answering = activity.begin();
-        if is_for_health && !request.uri().path().starts_with("/health/") {
+        if is_for_health && !is_page(request.uri().path()) {
             return Ok(no_room().map(|body| answering.answered(body, None, None)));
         }
         let piece = (request.version() == Version::HTTP_2).then_some(PIECE);

@@ -125,7 +125,7 @@ impl Taken {
     /// Counts a connection of a client, and of the networks around it.
     fn count(&mut self, client: Option<IpAddr>, each: usize) -> Result<(), Full> {
         let Some(client) = client else { return Ok(()) };
-        let most = |network: &ClientNetwork| each.saturating_mul(wider(network));
+        let most = |network: &ClientNetwork| each.saturating_mul(network.shares() as usize);
         if networks(client).any(|network| self.by_network.get(&network).is_some_and(|count| *count >= most(&network))) {
             return Err(Full::Client);
         }
@@ -153,15 +153,6 @@ impl Taken {
             Some((*number, count(open), since))
         });
         idle.max_by_key(|(_, count, since)| (*count, std::cmp::Reverse(*since))).map(|(number, ..)| number)
-    }
-}
-
-/// How many times the connections of one client a wider network may have: fewer than requests, because there are fewer of them.
-fn wider(network: &ClientNetwork) -> usize {
-    match network.prefix {
-        56 => 2,
-        48 => 4,
-        _ => 1,
     }
 }
 

@@ -1,5 +1,6 @@
 use super::{Link, MailedLink, audit, can_mail, dead_link, locked, source, too_many_mails, with_cookie, with_rules};
 use crate::audit_log::Event;
+use crate::auth::names::is_confusable;
 use crate::auth::registration::Confirmed;
 use crate::auth::{Factor, Guess, Held, NewUser, Rank, SignUpError, Visitor};
 use crate::forms::{Email, Form, Password, Query, Username};
@@ -10,7 +11,6 @@ use axum::response::Response;
 use http::HeaderMap;
 use palisade_macros::Form;
 use palisade_template::context;
-use unicode_security::MixedScript;
 
 const LINK: MailedLink = MailedLink { remembered_as: "_palisade_sign_up", page: "/account/confirm" };
 
@@ -47,8 +47,8 @@ pub(crate) async fn sign_up(visitor: Visitor, headers: HeaderMap, form: Form<Sig
     if new.password.expose() != new.password_again.expose() {
         return Err(refill.error("password_again", "The two passwords differ.").show_with("account/signup.html", values).await);
     }
-    if is_lookalike(&new.username) {
-        return Err(refill.error("username", LOOKALIKE).show_with("account/signup.html", values).await);
+    if is_confusable(&new.username) {
+        return Err(refill.error("username", CONFUSABLE).show_with("account/signup.html", values).await);
     }
     can_mail(accounts)?;
     if let Some(wait) = accounts.ask_mail(source(&visitor, &headers), &new.email).await? {
@@ -70,13 +70,7 @@ pub(crate) async fn sign_up(visitor: Visitor, headers: HeaderMap, form: Form<Sig
     }
 }
 
-const LOOKALIKE: &str = "This name mixes alphabets, or its letters look like others. Please write it with letters of one alphabet.";
-
-/// Whether a name could be taken for another one: it mixes scripts, or all of it looks like ASCII and is not (UTS 39, 5.1 and 4).
-fn is_lookalike(username: &str) -> bool {
-    let looks_like_ascii = || unicode_security::skeleton(username).all(|character| character.is_ascii());
-    !username.is_ascii() && (!username.is_single_script() || looks_like_ascii())
-}
+const CONFUSABLE: &str = "This name mixes alphabets, or imitates Latin letters. Use the letters of one alphabet.";
 
 /// `GET /account/signup/sent`.
 pub(crate) async fn sent(page: Page) -> Result<Response> {

@@ -2,6 +2,7 @@
 
 use crate::site::app;
 use http::StatusCode;
+use palisade::prelude::*;
 use palisade::testing::{Client, TestDatabase, TestSite, ran, server};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,4 +85,25 @@ async fn no_stolen_session_outlives_it_on_two_instances() {
     let sites = [base.beside(app(), &settings).await, base.beside(app(), &settings).await];
     assert_eq!(survivors(&sites[0], &sites[1], 10, 10).await, 0);
     ran("stolen sessions on two instances");
+}
+
+// the session that goes on is not ended by a request of its own that began before the others ended
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_request_does_not_end_the_session_that_goes_on() {
+    async fn slow(session: Session) -> Result<&'static str> {
+        session.insert("looked", 1).await?;
+        tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+        Ok("done")
+    }
+    let site = TestSite::start(app().routes(Routes::new().route("/late", signed_in().get(slow))), &[]).await;
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    let mut tab = ann.clone();
+    let late = tokio::spawn(async move { tab.get("/late").await.status });
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let before = ann.cookies().clone();
+    assert_eq!(ann.submit("/account/sessions", "/account/sessions", &[]).await.status, StatusCode::SEE_OTHER);
+    assert_ne!(*ann.cookies(), before, "its key is another one (ASVS 7.2.4)");
+    assert!(!late.await.unwrap().is_server_error());
+    assert_eq!(ann.get("/mine").await.body, "ann");
 }

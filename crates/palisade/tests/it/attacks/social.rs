@@ -354,6 +354,19 @@ async fn an_address_opens_no_account_of_somebody_else() {
     assert!(made.status == StatusCode::SEE_OTHER && has_event(&made, "signup"), "{} {:?}", made.body, made.events());
     let name = who(&mut new).await;
     assert!(name.starts_with("ann-"), "the name that the provider says belongs to somebody: {name}");
+    // UTS 39: a provider's name that imitates another one is not taken over, and one that differs by case is told apart
+    for (claimed, email, expected) in [("\u{430}nn", "cyrillic@example.org", "cyrillic"), ("ANN", "capitals@example.org", "ANN-")] {
+        let mut client = site.client();
+        provider.behaviour().claims = json!({ "sub": claimed, "preferred_username": claimed });
+        log_in(&mut client, &provider).await;
+        client.submit("/account/login", "/account/social/address", &[("email", email)]).await;
+        let mail = client.mail_to(email).await.unwrap().text;
+        let code = mail.lines().find(|line| line.trim().len() == 11 && line.contains('-')).unwrap().trim().to_owned();
+        client.submit("/account/social/confirm", "/account/social/confirm", &[("code", &code)]).await;
+        let name = who(&mut client).await;
+        assert!(name.starts_with(expected), "{claimed}: {name}");
+    }
+    provider.behaviour().claims = json!({ "sub": "new", "preferred_username": "ann" });
     // nobody logs in to it with a password, and the last way in stays
     assert_eq!(site.client().log_in(&name, "").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     let id = new.get("/account/logins").await.hidden("id").unwrap();

@@ -1,0 +1,52 @@
+//! New names that could be mistaken for another user's ([UTS 39](https://www.unicode.org/reports/tr39/)).
+
+use super::same_letters;
+use super::user::entity::Column;
+use sea_orm::Condition;
+use unicode_security::MixedScript;
+use unicode_security::mixed_script::AugmentedScriptSet;
+
+/// Whether a name mixes scripts, or is written in another script with letters that all look like ASCII.
+pub(super) fn is_confusable(username: &str) -> bool {
+    !username.is_single_script() || (!is_latin(username) && ascii_reading(username).is_some())
+}
+
+/// Accounts whose name is read the same: whatever the case (on SQLite: of ASCII letters), and whatever Latin letters such as `ı` stand for ASCII ones.
+pub(super) fn same_name(username: &str) -> Condition {
+    let reading = ascii_reading(username).map(|reading| same_letters(Column::Username, &reading));
+    Condition::any().add(same_letters(Column::Username, username)).add_option(reading)
+}
+
+fn is_latin(username: &str) -> bool {
+    let mut scripts = AugmentedScriptSet::for_str(username);
+    scripts.intersect_with(AugmentedScriptSet::for_char('a'));
+    !scripts.is_empty()
+}
+
+/// A name of other letters as ASCII, if all of them look like ASCII.
+fn ascii_reading(username: &str) -> Option<String> {
+    let read = |letter: char| match letter.is_ascii() {
+        true => letter.to_string(),
+        false => unicode_security::skeleton(letter.encode_utf8(&mut [0; 4])).collect(),
+    };
+    let reading: String = username.chars().map(read).collect();
+    (!username.is_ascii() && reading.is_ascii()).then_some(reading)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_judged_by_script_and_look() {
+        for name in ["c\u{430}rol", "\u{441}\u{43e}\u{441}\u{43e}", "\u{3b1}nn"] {
+            assert!(is_confusable(name), "{name}");
+        }
+        for name in ["ann", "admin.1", "Ольга", "zoë", "佐藤さくら", "yıldız", "kræn", "cœur", "ångström"] {
+            assert!(!is_confusable(name), "{name}");
+        }
+        assert_eq!(ascii_reading("yıldız").as_deref(), Some("yildiz"));
+        assert_eq!(ascii_reading("zoë"), None);
+        assert_eq!(ascii_reading("admin"), None, "m of ASCII is not rn");
+    }
+}
