@@ -11,7 +11,7 @@ fn has_event(answer: &Answer, event: &str) -> bool {
 }
 
 /// Adds a passkey, and says what came back.
-async fn add(client: &mut Client, key: &mut Authenticator, name: &str) -> Answer {
+pub async fn add(client: &mut Client, key: &mut Authenticator, name: &str) -> Answer {
     let begun = client.submit("/account/factors", "/account/factors/passkey", &[]).await;
     assert_eq!(begun.header("location"), "/account/factors/passkey", "{}", begun.body);
     let asked = options(&client.get("/account/factors/passkey").await.body);

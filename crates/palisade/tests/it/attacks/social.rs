@@ -23,14 +23,14 @@ async fn site(provider: &Provider, flags: &str) -> TestSite {
 }
 
 /// Where the button of a page leads.
-async fn leave(client: &mut Client, page: &str, action: &str) -> Url {
+pub async fn leave(client: &mut Client, page: &str, action: &str) -> Url {
     let answer = client.submit(page, action, &[]).await;
     assert_eq!(answer.status, StatusCode::OK, "{action}: {}", answer.body);
     let to = answer.header("refresh").split_once("url=").expect("a page that leads on").1.to_owned();
     to.parse().unwrap()
 }
 
-fn callback(provider: &Provider, code: &str, state: &str) -> String {
+pub fn callback(provider: &Provider, code: &str, state: &str) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs([("code", code), ("state", state), ("iss", &provider.issuer)])
         .finish();
@@ -38,7 +38,7 @@ fn callback(provider: &Provider, code: &str, state: &str) -> String {
 }
 
 /// All the way, with a person who says yes.
-async fn log_in(client: &mut Client, provider: &Provider) -> Answer {
+pub async fn log_in(client: &mut Client, provider: &Provider) -> Answer {
     let to = leave(client, "/account/login/ways", "/account/social/corp").await;
     let (code, state) = provider.allow(&to);
     client.get(&callback(provider, &code, &state)).await
