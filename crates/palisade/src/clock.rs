@@ -9,7 +9,7 @@ pub trait Clock: Send + Sync {
     /// Now, in UTC.
     fn now(&self) -> DateTime<Utc>;
 
-    /// Time that has passed, since a moment that is the same for the life of the process. It never goes back, and nobody sets it.
+    /// Time that has passed, since a moment that is the same for the life of the process. It never goes back and cannot be set (monotonic clock).
     fn monotonic(&self) -> Duration {
         STARTED.elapsed()
     }

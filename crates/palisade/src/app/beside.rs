@@ -33,7 +33,7 @@ impl Beside {
     }
 }
 
-/// Permissions are read by the numbers of Django's own groups. A project whose users are in groups of its own would give them those of others.
+/// Permissions are read by the ids in `auth_group`. With a custom group model the same ids would name other groups, and grant their permissions.
 async fn judge_groups(database: &Database) -> Result<(), BootError> {
     let tables = database.users();
     let links = [(&tables.groups, "group_id", "auth_group"), (&tables.permissions, "permission_id", "auth_permission")];

@@ -255,8 +255,8 @@ fn other_ways(ways: &LoginWays) -> Routes {
     routes
 }
 
-/// Of each page for itself, and of what is sent alone: nobody uses up another page, or a form that others only look at. Steps of a login have no such limit:
-/// their guesses are counted by account (`lockout`), and without a login that waits there is nothing to guess.
+/// A rate limit per client and page that counts unsafe methods only, so that no page uses up the limit of another and loading a form is free. Steps of a pending
+/// login have none: their guesses are counted per account (`lockout`).
 fn by_client(page: &'static str) -> Limit {
     Limit::new(page, By::Address, "60/m").changes_only()
 }

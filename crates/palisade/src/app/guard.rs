@@ -261,7 +261,7 @@ async fn admitted(
     }
     let is_exempt = rule.extras.takes_reports && is_report(&parts.headers);
     let is_checked = rule.is_csrf_checked && !is_safe(&parts.method) && !is_exempt && !is_call;
-    // before the limits: what another site makes a browser send counts against nobody who shares its address
+    // before the rate limits: cross-site requests must not use up the limit of other clients behind the same address
     if is_checked && let Err(refusal) = arrival.site.csrf.check_source(parts, arrival.is_secure) {
         return Err(forged(arrival, refusal));
     }

@@ -37,8 +37,8 @@ pub(super) fn attach(site: &Arc<Site>, parts: &mut Parts) {
 #[derive(Clone)]
 pub(super) struct Asked(Arc<Site>);
 
-/// `GET /health/ready`: pages can be served. Where the database only reads, as with a full disk, pages that only read are: that is said apart. Redis is no need: a site
-/// serves without it. Says no more than that to strangers; the log says what does not answer.
+/// `GET /health/ready`: 200, or 503 with `reads only` while the database rejects writes (full disk, standby), or 503 while it does not answer. Redis is optional
+/// and does not count. The response has no details; the log names the cause.
 pub(super) async fn ready(Extension(Asked(site)): Extension<Asked>) -> (StatusCode, &'static str) {
     if !need("database", site.database.ping()).await.answers {
         return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n");
@@ -77,7 +77,7 @@ async fn needs(site: &Site) -> Vec<Need> {
     needs
 }
 
-/// Remembers for a moment whether writes are kept, so that whoever asks often makes few.
+/// Caches the result of the write probe for a moment, so that frequent health checks cause few writes.
 #[derive(Default)]
 pub(super) struct WriteProbe(tokio::sync::Mutex<Option<(Instant, bool)>>);
 

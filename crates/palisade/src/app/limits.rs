@@ -31,7 +31,7 @@ pub(super) async fn of_changes(arrival: &Arrival, parts: &Parts) -> Result<(), R
     judged(arrival, limit, arrival.site.throttle.admit_address(limit, arrival.client).await)
 }
 
-/// Whether another site makes a browser send this, and nobody has clicked. It is counted apart: a page elsewhere must not use up the limit of an office
+/// Whether this is a cross-site subresource request, without user activation. It is counted separately: another site must not use up the limit of an office
 /// ([Fetch metadata](https://www.w3.org/TR/fetch-metadata/)).
 fn is_foreign(arrival: &Arrival, parts: &Parts) -> bool {
     let says = |name: &str, values: &[&str]| {

@@ -1,8 +1,8 @@
-//! Two clicks on one button. A form that rotates the key of a signed-in session (a new factor, a new password) leaves the second request with a key that is gone:
+//! Double submission (two clicks on one button). A form that rotates the key of a signed-in session (a new factor, a new password) leaves the second request with a key that is gone:
 //! it gets the answer of the first, and with it the new cookie and what the page shows once, such as recovery codes.
 //!
 //! Only a request with the same session cookie, path and body, token included, gets that answer, and only for [`GOOD_FOR`]; it lives in the memory of this process.
-//! The answer to a login is given once: a code or an assertion that was replayed logs nobody in (ASVS 6.5.1).
+//! The answer to a login is given once: a replayed code or assertion is not accepted (ASVS 6.5.1).
 
 use super::guard::Arrival;
 use crate::forms::{FormStart, is_form};

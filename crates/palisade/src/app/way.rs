@@ -30,7 +30,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers a request of the connection to `peer`.
 ///
-/// A request that may change something is answered in a task of its own: a client that hangs up does not cut the change in two.
+/// Requests with unsafe methods run in their own task, so that a disconnect does not cancel them halfway.
 pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let is_http1 = name_host(&mut parts);

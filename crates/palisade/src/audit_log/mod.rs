@@ -13,7 +13,7 @@ pub enum Event {
     LoggedIn,
     /// Tried to log in and failed.
     LoginFailed,
-    /// An answer of an identity provider to a login that nobody began in this browser.
+    /// A callback from an identity provider without a pending login in this browser (login CSRF).
     CallbackRefused,
     /// Tried so many passwords that the site's puzzle is asked for.
     LoginChallenged,

@@ -87,7 +87,7 @@ impl Accounts {
     }
 
     /// Counts a mail that a client asks for, before it is made, or says how long to wait: the rule for everything that sends mail. The owner's browser is counted
-    /// for itself, so that nobody else uses up what the owner has (D37). The work is the same whether or not an account has the address.
+    /// for itself, so that other clients cannot use up the owner's limit (D37). The work is the same whether or not an account has the address.
     pub(crate) async fn ask_mail(&self, from: Source<'_>, address: &str) -> Result<Option<Duration>> {
         let user = self.by_address(address).await?;
         let device = self.devices.known(from.headers, user.as_ref()).await?.map(|known| known.hash);

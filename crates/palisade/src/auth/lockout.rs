@@ -265,7 +265,7 @@ impl Lockout {
         self.unwrite(all, begun).await
     }
 
-    /// A guess that nobody has judged. It counts against the network that it came from, because a flood of guesses is what keeps others from being judged.
+    /// A guess that was not verified. It counts against the network that it came from, because a flood of guesses is what keeps others from being judged.
     async fn unjudged(&self, all: &[Counted], begun: &[(usize, Duration)]) -> Result<(), DbErr> {
         for counted in all.iter().filter(|counted| counted.kind != "address") {
             self.throttle.absolve(counted.kind, &counted.who, Absolution::One, self.now()).await;

@@ -49,7 +49,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(Command::new("close").about("Close an account until it is opened again, and end its sessions").arg(username()))
         .subcommand(
             Command::new("email")
-                .about("Give an account another email address, for somebody who lost the old mailbox and whom you know; both addresses are told")
+                .about("Give an account another email address, for a user who lost the old mailbox and whose identity you have verified; both addresses are notified")
                 .arg(username())
                 .arg(Arg::new("address").value_name("ADDRESS").required(true).help("The new email address")),
         )
@@ -90,7 +90,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(Command::new("new").about("Write the first key, for a new site"))
         .subcommand(
             Command::new("rotate")
-                .about("Add a key, which signs from then on; nobody is signed out. Where no site is running, encrypt again what the older key has encrypted")
+                .about("Add a key, which signs from then on; sessions stay valid. If no site is running, also re-encrypt all values with it")
                 .arg(flag("add-only", "Leave that to the site, which does it some time after its restart")),
         )
         .subcommand(Command::new("reencrypt").about("Encrypt with the newest key what older ones have encrypted; run it when every instance has the newest key"))

@@ -91,7 +91,7 @@ async fn retire(prepared: &Prepared) -> Outcome {
     }
     let Some((database, ring)) = prepared.database_and_ring().await else {
         return Err(Failed(
-            "the database does not answer or is not ready, so nobody knows whether the oldest key is needed".into(),
+            "the database does not answer or is not ready, so it is unknown whether the oldest key is needed".into(),
             1,
         ));
     };

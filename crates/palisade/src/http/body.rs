@@ -105,7 +105,7 @@ impl Received {
     fn wait(&mut self, context: &mut Context<'_>, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let deadline = self.deadline();
         let is_late = Instant::now() >= deadline;
-        // nobody says when there is memory again
+        // it is unknown when memory will be free
         let next = if fault == BodyFault::NoRoom { deadline.min(Instant::now() + ROOM_AFTER) } else { deadline };
         let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(next)));
         clock.as_mut().reset(next);

@@ -220,7 +220,7 @@ async fn by_trusted_address(
     if is_final && matches!(identity.add_to(&tx, accounts, name, row.id).await?, Added::Yes) {
         let told = format!("A login by {} was added.", provider.settings.label);
         accounts.tell_in(&tx, row.id, &told, &accounts.links.base(headers)).await?;
-        // account pre-hijacking: somebody who signed up with this address before its owner is signed out
+        // account pre-hijacking: sessions of an attacker who signed up with this address before its owner end
         accounts.commit_and_end_all(tx, row.id).await?;
         visitor.session().end_siblings(row.id).await?;
         audit(visitor, Event::LoginAdded, &format!("{}, {name}", row.username));

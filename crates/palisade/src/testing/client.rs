@@ -115,7 +115,7 @@ impl Client {
         Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
     }
 
-    /// A stranger with a session cookie of its own asks for the same page and for the login, and hangs up somewhere on the way.
+    /// Another client, with an invalid session cookie, requests the same page and the login page, and disconnects before the response.
     async fn hang_up_beside(&self, path: &str) {
         for page in [path, "/account/login"] {
             let request = Client { fixed: self.fixed.clone(), ..Client::new(self.site.clone()) }.request(Method::GET, page);
@@ -250,7 +250,7 @@ pub async fn interrupted<T>(polls: usize, future: impl Future<Output = T>) -> Op
     .await
 }
 
-/// Environment variable: when it is set, a stranger hangs up in the middle of two requests before each request of a [`Client`].
+/// Environment variable: when it is set, another client disconnects in the middle of two requests before each request of a [`Client`].
 const HANG_UP: &str = "PALISADE_TEST_HANG_UP";
 
 /// The password of accounts made by [`Client::sign_up`].

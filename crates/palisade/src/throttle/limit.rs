@@ -85,7 +85,7 @@ impl Limit {
         self
     }
 
-    /// Counts only requests that may change something: looking at a form costs nobody anything.
+    /// Counts requests with unsafe methods only: loading a form is free.
     #[must_use]
     pub fn changes_only(mut self) -> Self {
         self.counts_changes = true;
@@ -148,7 +148,7 @@ impl Throttle {
         networks(client.0).all(|network| self.admit_network(limit, network) == Outcome::Fine)
     }
 
-    /// In this process nobody reads keys, and the table hashes them under a secret of its own.
+    /// The store is in this process and hashes keys with its own random seed.
     fn admit_network(&self, limit: &Limit, network: ClientNetwork) -> Outcome {
         let bits = match network.network {
             IpAddr::V4(v4) => u128::from(v4.to_bits()),

@@ -1,4 +1,4 @@
-//! Clients that hang up in the middle: at every step of an answer, what was begun is done as a whole or not at all.
+//! Clients that disconnect mid-request: at every await point, a change is complete or did not happen.
 
 mod accounts;
 mod others;
@@ -77,7 +77,7 @@ async fn a_dropped_transaction_leaves_nothing_on_postgres() {
     dropped_at_each_poll(TestDatabase::Postgres).await;
 }
 
-// Finding 1: sessions that others make are there, whoever hangs up beside them
+// Finding 1: new sessions are kept while other clients disconnect
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_are_kept_beside_clients_that_hang_up_on_postgres() {
     let Some(site) = TestSite::on(TestDatabase::Postgres, app(), &[("throttle.changes", "off")]).await else { return };

@@ -231,7 +231,7 @@ async fn connections_are_counted_in_all_and_for_each_client() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(served.get("/").await.starts_with("HTTP/1.1 200"), "there is room again");
 
-    // all of them work on a request: nobody else is served, but for those who ask whether the process lives
+    // all connections are busy: new clients are refused, except for health checks
     let served = Served::start(&[("server.max_connections", "2"), ("http.trusted_proxies", "127.0.0.1/32")]).await;
     let mut kept = [served.connect().await, served.connect().await];
     for stream in &mut kept {

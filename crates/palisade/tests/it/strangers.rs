@@ -1,4 +1,4 @@
-//! What strangers, other sites and neighbours cause, and what it must not do to anybody else.
+//! Unauthenticated clients, other sites and clients behind the same address: what they cause must not affect other users.
 
 use crate::server::Served;
 use crate::site::app;
@@ -31,7 +31,7 @@ async fn foreign_cookies_log_nobody_out() {
     }
     let latin = [b"city=M\xfcnchen; ".as_slice(), format!("session={session}").as_bytes()].concat();
     assert_eq!(read(&latin).await, "ann", "bytes that are no UTF-8");
-    // a cookie of the same name twice is one that somebody planted; white space that is none makes another name
+    // a duplicate cookie name is cookie injection; non-ASCII white space is part of the name
     for line in ["{}; session=other", "session=München; {}", "\u{a0}{}", "Session=x"] {
         assert_ne!(read(&with(line)).await, "ann", "{line}");
     }
@@ -88,7 +88,7 @@ async fn forwarding_headers_of_clients_reach_no_handler() {
     }
 }
 
-// F1 of axum's examples: a handshake ends in words, not in a connection that nobody serves
+// F1 of axum's examples: a WebSocket handshake gets a clear refusal, not an upgraded connection without a handler
 #[tokio::test]
 async fn a_websocket_is_refused_with_words() {
     let served = Served::start(&[]).await;
@@ -150,7 +150,7 @@ struct Title {
     title: Line<100>,
 }
 
-// Finding 8: what another site makes browsers send counts against nobody who shares their address
+// Finding 8: cross-site requests do not use up the limit of other clients behind the same address
 #[tokio::test]
 async fn other_sites_use_up_no_limit_of_an_office() {
     let site = TestSite::start(app(), &[("throttle.changes", "5/m"), ("throttle.requests", "20/m")]).await;
@@ -198,7 +198,7 @@ async fn reset(client: &mut Client, address: &str) -> Answer {
     client.submit("/account/reset", "/account/reset", &[("email", address)]).await
 }
 
-// Finding 9; D37: a stranger keeps nobody from a new password
+// Finding 9; D37: password resets cannot be blocked by an attacker's requests
 #[tokio::test]
 async fn strangers_keep_nobody_from_a_new_password() {
     let site = TestSite::start(app(), &[]).await;
@@ -247,7 +247,7 @@ async fn strangers_keep_nobody_from_a_new_password() {
     }
 }
 
-// mail to addresses that no account has is bounded for the whole site, and nobody sees when
+// mail to addresses without an account has a site-wide ceiling, which the response does not show
 #[tokio::test]
 async fn mail_to_unknown_addresses_has_a_ceiling() {
     let site = TestSite::start(app(), &[("mail.max_unknown_per_hour", "3")]).await;

@@ -67,7 +67,7 @@ async fn an_account_with_a_password_still_types_it() {
     assert_eq!(ann.submit("/account/export", "/account/export", &[("current_password", PASSWORD)]).await.status, StatusCode::OK);
 }
 
-// Finding 16: whoever comes back to a closed account is told so, by mail and nowhere else
+// Finding 16: the owner of a closed account is notified by mail, and the response does not show it
 #[tokio::test]
 async fn a_closed_account_is_told_so_by_mail() {
     let site = TestSite::start(app(), &[]).await;
