@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 use std::sync::{Mutex, Once, PoisonError};
+use std::thread::{self, ThreadId};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
 
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static LINES: Mutex<Vec<(ThreadId, String)>> = Mutex::new(Vec::new());
 
 struct Capture;
 
@@ -18,7 +19,7 @@ impl<S: Subscriber> Layer<S> for Capture {
         }
         let mut line = Line(event.metadata().target().to_owned());
         event.record(&mut line);
-        LINES.lock().unwrap_or_else(PoisonError::into_inner).push(line.0);
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).push((thread::current().id(), line.0));
     }
 }
 
@@ -43,5 +44,16 @@ pub(super) fn capture() {
 
 /// Everything that Palisade logged in this process and that holds `text`: a request id, a name.
 pub fn events(text: &str) -> Vec<String> {
-    LINES.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|line| line.contains(text)).cloned().collect()
+    lines(|_, line| line.contains(text))
+}
+
+/// As [`events`], of this thread alone: a test that counts lines, or expects none, does not count those of the tests beside it.
+pub fn events_of_this_thread(text: &str) -> Vec<String> {
+    let own = thread::current().id();
+    lines(|thread, line| thread == own && line.contains(text))
+}
+
+fn lines(is_wanted: impl Fn(ThreadId, &str) -> bool) -> Vec<String> {
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    lines.iter().filter(|(thread, line)| is_wanted(*thread, line)).map(|(_, line)| line.clone()).collect()
 }

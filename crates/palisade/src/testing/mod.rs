@@ -10,6 +10,6 @@ mod site;
 pub mod vectors;
 
 pub use client::{Answer, Client, interrupted};
-pub use log::events;
+pub use log::{events, events_of_this_thread};
 pub use servers::{ran, server};
 pub use site::{TestDatabase, TestSite};

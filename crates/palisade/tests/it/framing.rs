@@ -2,7 +2,7 @@
 
 use crate::server::{Served, app};
 use futures_util::future::join_all;
-use palisade::testing::{TestSite, events};
+use palisade::testing::{TestSite, events, events_of_this_thread};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A name, the statuses of all answers on the connection, and what is sent. `{tail}` is a request that must never be one of its own.
@@ -157,7 +157,7 @@ async fn forwarding_headers_count_from_proxies_only() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{proxies}: {answer}");
         assert!(!answer.contains("evil.example") && !answer.contains("xxxx"), "neither host nor path changes");
     }
-    assert_eq!(events("not in http.trusted_proxies").len(), 1, "said once, for whoever forgot to name a proxy");
+    assert_eq!(events_of_this_thread("not in http.trusted_proxies").len(), 1, "said once, for whoever forgot to name a proxy");
 }
 
 /// A header of version 2 with this command, for a client at 198.51.100.9.

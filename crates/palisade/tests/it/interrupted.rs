@@ -154,17 +154,22 @@ type Case = (&'static str, for<'a> fn(&'a World) -> Ready<'a>);
 
 /// Routes that have no case, and why.
 const WITHOUT_CASE: [(&str, &str); 3] = [
-    ("/account/again", "one statement: the row of the session, by a compare-and-swap on its key"),
+    ("/account/again", "changes the session only, in one transaction (`SessionStore::replace`)"),
     ("/account/export", "changes nothing"),
     ("/csp-report", "changes nothing"),
 ];
 
-/// The state before a route was asked, and after its answer was hung up on after so many steps. Whether the answer came.
-async fn outcome((_, ready): Case, provider: &Arc<Provider>, polls: usize) -> (BTreeMap<String, i64>, BTreeMap<String, i64>, bool) {
+async fn start(app: App, provider: &Provider) -> TestSite {
     let corp = format!("corp desk secret {}", provider.issuer);
     let settings = [("social.providers", corp.as_str()), ("client.private_networks", "127.0.0.0/8"), ("login.by_mail", "true")];
-    let site = TestSite::start(app(), &settings).await;
+    let site = TestSite::start(app, &settings).await;
     provider.behaviour().seconds = site.site().accounts().now().timestamp();
+    site
+}
+
+/// The state before a route was asked, and after its answer was hung up on after so many steps. Whether the answer came.
+async fn outcome((_, ready): Case, provider: &Arc<Provider>, polls: usize) -> (BTreeMap<String, i64>, BTreeMap<String, i64>, bool) {
+    let site = start(app(), provider).await;
     let world = World { site, provider: provider.clone() };
     let (mut client, path, fields) = ready(&world).await;
     let before = state(&world).await;
@@ -185,9 +190,7 @@ async fn outcome((_, ready): Case, provider: &Arc<Provider>, polls: usize) -> (B
 #[tokio::test]
 async fn every_route_that_changes_something_has_a_case() {
     let provider = Provider::start().await;
-    let corp = format!("corp desk secret {}", provider.issuer);
-    let settings = [("social.providers", corp.as_str()), ("client.private_networks", "127.0.0.0/8"), ("login.by_mail", "true")];
-    let site = TestSite::start(App::new(), &settings).await;
+    let site = start(App::new(), &provider).await;
     let has_case = |path: &str| {
         cases().any(|(name, _)| name.split([',', ' ']).any(|part| part == path))
             || WITHOUT_CASE.iter().any(|(name, _)| *name == path)

@@ -5,7 +5,7 @@ use crate::site::app;
 use axum::body::Body;
 use http::{Method, StatusCode};
 use palisade::prelude::*;
-use palisade::testing::{Answer, Client, TestSite, events};
+use palisade::testing::{Answer, Client, TestSite, events, events_of_this_thread};
 use std::net::IpAddr;
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -261,7 +261,7 @@ async fn mail_to_unknown_addresses_has_a_ceiling() {
     site.site().mail().deliver().await.unwrap();
     let unknown = site.site().mail().kept().iter().filter(|mail| mail.text.contains("There is none")).count();
     assert_eq!(unknown, 3);
-    assert!(events("a mail was given up").is_empty(), "what is not sent is no failure");
+    assert!(events_of_this_thread("a mail was given up").is_empty(), "what is not sent is no failure");
     reset(&mut ann, "ann@example.org").await;
     assert!(ann.mail_to("ann@example.org").await.unwrap().text.contains("To choose one"), "accounts get theirs");
 }
@@ -311,7 +311,7 @@ async fn refused_requests_are_counted_and_fill_no_log() {
     assert!(lines <= 140 && bytes < 60_000, "{lines} lines, {bytes} bytes");
     let mut other = site.client().from_address([192, 0, 2, 77].into());
     assert_eq!(other.get("/").await.status, 200);
-    assert!(!events("requests were refused without a line of their own").is_empty() || lines < 140);
+    assert!(!events_of_this_thread("requests were refused without a line of their own").is_empty() || lines < 140);
 }
 
 // Findings 3 and 12: a client that holds its share is refused, which fills no log, and health is answered while all is held
@@ -333,7 +333,7 @@ async fn refusals_for_lack_of_memory_fill_no_log() {
     for _ in 0..300 {
         assert_eq!(client.get("/").await.status, StatusCode::TOO_MANY_REQUESTS);
     }
-    let lines = events("no memory is left for it").len();
+    let lines = events_of_this_thread("no memory is left for it").len();
     assert!((1..=100).contains(&lines), "{lines} lines of 300 refusals");
     let mut other = site.client().from_address([198, 51, 100, 1].into());
     assert_eq!(other.get("/").await.status, StatusCode::SERVICE_UNAVAILABLE);
