@@ -100,13 +100,15 @@ impl Client {
     /// # Panics
     /// When the request is not one.
     pub async fn send(&mut self, request: http::request::Builder, body: Body) -> Answer {
-        let mut request = request.body(body).expect("a request");
+        let request = request.body(body).expect("a request");
+        self.hang_up_beside(request.uri().path()).await;
+        self.send_alone(request).await
+    }
+
+    async fn send_alone(&mut self, mut request: http::Request<Body>) -> Answer {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if !cookies.is_empty() {
             request.headers_mut().insert(header::COOKIE, cookies.join("; ").parse().expect("cookies"));
-        }
-        if std::env::var_os(HANG_UP).is_some() {
-            Box::pin(self.hang_up_beside(request.uri().path())).await;
         }
         let response = answer(self.site.clone(), Peer { address: self.peer, link: Link::Plain, may_forward: true }, request).await;
         let (parts, body) = response.into_parts();
@@ -115,8 +117,11 @@ impl Client {
         Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
     }
 
-    /// Another client, with an invalid session cookie, requests the same page and the login page, and disconnects before the response.
+    /// With [`HANG_UP`], another client, with an invalid session cookie, requests the same page and the login page, and disconnects before the response.
     async fn hang_up_beside(&self, path: &str) {
+        if std::env::var_os(HANG_UP).is_none() {
+            return;
+        }
         for page in [path, "/account/login"] {
             let request = Client { fixed: self.fixed.clone(), ..Client::new(self.site.clone()) }.request(Method::GET, page);
             let key = random::token();
@@ -124,7 +129,7 @@ impl Client {
             let request = request.header(header::COOKIE, cookie).body(Body::empty()).expect("a request");
             let peer = Peer { address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 113)), link: Link::Plain, may_forward: true };
             let [polls] = random::bytes::<1>();
-            interrupted(usize::from(polls % 16), answer(self.site.clone(), peer, request)).await;
+            Box::pin(interrupted(usize::from(polls % 16), answer(self.site.clone(), peer, request))).await;
         }
     }
 
@@ -135,7 +140,9 @@ impl Client {
     /// When the request is not one.
     pub async fn send_and_hang_up(&mut self, request: http::request::Builder, body: Body, polls: usize) -> Option<Answer> {
         let site = self.site.clone();
-        let answer = interrupted(polls, self.send(request, body)).await;
+        let request = request.body(body).expect("a request");
+        self.hang_up_beside(request.uri().path()).await;
+        let answer = interrupted(polls, self.send_alone(request)).await;
         site.changes_ended().await;
         answer
     }

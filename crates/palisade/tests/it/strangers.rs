@@ -5,7 +5,7 @@ use crate::site::app;
 use axum::body::Body;
 use http::{Method, StatusCode};
 use palisade::prelude::*;
-use palisade::testing::{Answer, Client, TestSite, events, events_of_this_thread};
+use palisade::testing::{Answer, Client, TestSite, events_of_this_thread};
 use std::net::IpAddr;
 
 const PASSWORD: &str = "correct horse battery staple";
