@@ -159,10 +159,9 @@ impl<'a> Encoded<'a> {
                 let mut ours = vec![0; hash.len()];
                 scrypt::scrypt(password.as_bytes(), salt.as_bytes(), params, &mut ours).is_ok() && same(&ours, hash)
             }
-            // bcrypt ends at a NUL and reads 72 bytes: a password it cannot hold whole matches nothing
-            Self::Bcrypt { hash } => {
-                !password.contains('\0') && password.len() <= 72 && bcrypt::verify(password, hash).unwrap_or(false)
-            }
+            // bcrypt reads 72 bytes, so that hashes of longer passwords were made of their beginnings. They verify as they were made, and a login replaces them.
+            // It repeats what it reads behind a NUL: a password with one could be another password
+            Self::Bcrypt { hash } => !password.contains('\0') && bcrypt::verify(first_72(password), hash).unwrap_or(false),
             Self::BcryptSha256 { hash } => bcrypt::verify(hex(&Sha256::digest(password.as_bytes())), hash).unwrap_or(false),
             Self::Md5 { salt, hash } => !salt.is_empty() && same(Legacy::Md5.hash(salt, password).as_bytes(), hash.as_bytes()),
             Self::Wrapped { legacy, salt, around } => around.verifies(&legacy.hash(salt, password)),
@@ -227,6 +226,10 @@ fn scrypt(rest: &str) -> Option<Encoded<'_>> {
     let hash = STANDARD.decode(hash).ok().filter(|hash| (16..=64).contains(&hash.len()))?;
     let params = scrypt::Params::new(work.ilog2() as u8, block, lanes).ok()?;
     Some(Encoded::Scrypt { params, salt, hash })
+}
+
+fn first_72(password: &str) -> &[u8] {
+    password.as_bytes().get(..72).unwrap_or(password.as_bytes())
 }
 
 /// `$2b$12$…` behind a `$` of Django's own.

@@ -154,6 +154,7 @@ impl Prepared {
     /// # Errors
     /// As the database says.
     pub async fn migrate(&self, database: &Database) -> Result<(), BootError> {
+        let _turn = database.turn_to_migrate().await.map_err(BootError::Database)?;
         self.app.migrations.run(database).await.map_err(BootError::Database)?;
         auth::create_user_indexes(database).await.map_err(BootError::Database)?;
         permissions::ensure(database, &self.app.permissions).await.map_err(BootError::Database)
@@ -293,6 +294,7 @@ impl Prepared {
             limits: SiteLimits::new(&settings.throttle),
             began: std::time::Instant::now(),
             open: std::sync::OnceLock::new(),
+            ports: std::sync::OnceLock::new(),
             write_probe: WriteProbe::default(),
             unlogged: AtomicU64::new(0),
             has_warned: AtomicBool::new(false),

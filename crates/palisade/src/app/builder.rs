@@ -7,7 +7,7 @@ use crate::auth::{self, LoginChallenge, LoginWays, PersonalData};
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
 use crate::headers::{REPORTS, Reports};
-use crate::http::Networks;
+use crate::http::{Networks, redirect_to};
 use crate::mfa::views as mfa;
 use crate::permissions::{owner, public, staff};
 use crate::static_files::{StaticFiles, Store};
@@ -218,9 +218,11 @@ fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
         .merge(account_routes())
         .merge(django_links(settings))
         .merge(other_ways(&login_ways(settings)))
-        .route("/health/live", public().get(health::live).for_everybody_alike())
+        .route(health::LIVE, public().get(health::live).for_everybody_alike())
         .route(health::READY, public().get(health::ready).for_everybody_alike())
         .route(health::DETAIL, public().get(health::detail).only_from(monitors))
+        // https://www.w3.org/TR/change-password-url/
+        .route("/.well-known/change-password", public().get(async || redirect_to("/account/password")).for_everybody_alike())
         .route(SECURITY_TXT, public().get(async move || contacts.answer()).for_everybody_alike())
         .route("/static/{*name}", public().get(file).for_everybody_alike())
         .route(REPORTS, public().post(report).taking_reports().limit(Limit::new("csp_reports", By::Address, "60/m")))

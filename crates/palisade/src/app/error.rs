@@ -1,4 +1,5 @@
 use crate::checks::Report;
+use crate::db::Diagnosis;
 use crate::settings::SettingsError;
 use palisade_template::LoadError;
 use sea_orm::DbErr;
@@ -43,7 +44,7 @@ impl fmt::Display for BootError {
                 })
             }
             Self::Templates(error) => error.fmt(f),
-            Self::Database(error) => write!(f, "the database: {error}"),
+            Self::Database(error) => write!(f, "the database: {}", Diagnosis::of(error)),
             Self::List(path, why) => {
                 write!(f, "http.block_lists: {}: {why}\n  fix: mend the list, or take it out of the setting", path.display())
             }

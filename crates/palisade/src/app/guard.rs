@@ -263,7 +263,7 @@ async fn admitted(
     let is_checked = rule.is_csrf_checked && !is_safe(&parts.method) && !is_exempt && !is_call;
     // before the rate limits: cross-site requests must not use up the limit of other clients behind the same address
     if is_checked && let Err(refusal) = arrival.site.csrf.check_source(parts, arrival.is_secure) {
-        return Err(forged(arrival, refusal));
+        return Err(forged(arrival, parts, refusal));
     }
     let limits = &rule.extras.limits;
     if !limits.is_empty() {
@@ -272,7 +272,7 @@ async fn admitted(
     if is_checked {
         match Box::pin(arrival.site.csrf.check(parts, body, tokens, arrival.is_secure)).await {
             Ok(Ok(())) => {}
-            Ok(Err(refusal)) => return Err(forged(arrival, refusal)),
+            Ok(Err(refusal)) => return Err(forged(arrival, parts, refusal)),
             Err(status) => return Err(status.into_response()),
         }
     }
@@ -299,8 +299,8 @@ async fn judged(rule: &RouteRule, arrival: &Arrival, visitor: &Visitor, parts: &
     rule.access.judge(visitor, &arrival.site.database, parts).await.map_err(IntoResponse::into_response)
 }
 
-fn forged(arrival: &Arrival, refusal: Refusal) -> Response {
-    audit_log::record(Event::CsrfRefused, Some(arrival.client), arrival.context.id(), &format!("{refusal:?}"));
+fn forged(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> Response {
+    audit_log::record(Event::CsrfRefused, Some(arrival.client), arrival.context.id(), &evidence(arrival, parts, refusal));
     arrival.context.personal().mark();
     match &arrival.site.csrf_refusal {
         Some(page) => {
@@ -312,6 +312,25 @@ fn forged(arrival: &Arrival, refusal: Refusal) -> Response {
         None => Error::new(ErrorKind::Forbidden, csrf_message(refusal)).into_response(),
     }
 }
+
+/// What was refused; of an origin, what came, what was expected, and the setting that would accept it.
+fn evidence(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> String {
+    let shown = |name: http::HeaderName| -> String {
+        let value = parts.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+        String::from_utf8_lossy(value).chars().filter(|letter| letter.is_ascii_graphic()).take(MAX_EVIDENCE).collect()
+    };
+    let scheme = if arrival.is_secure { "https" } else { "http" };
+    match refusal {
+        Refusal::Origin | Refusal::CrossSite => {
+            let (came, host) = (shown(header::ORIGIN), shown(header::HOST));
+            format!("{refusal:?} Origin={came} expected={scheme}://{host} setting=csrf.trusted_origins")
+        }
+        refusal => format!("{refusal:?}"),
+    }
+}
+
+/// Most characters of a header that are logged.
+const MAX_EVIDENCE: usize = 120;
 
 fn csrf_message(refusal: Refusal) -> &'static str {
     match refusal {

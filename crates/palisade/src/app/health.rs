@@ -15,6 +15,14 @@ pub(super) fn is_page(path: &str) -> bool {
     path.starts_with("/health/")
 }
 
+/// Whether a path is one that balancers ask, which is answered whatever the Host.
+pub(super) fn is_probe(path: &str) -> bool {
+    [LIVE, READY].contains(&path)
+}
+
+/// Where a balancer asks whether the process answers.
+pub(super) const LIVE: &str = "/health/live";
+
 /// Where a balancer asks whether to send visitors here.
 pub(super) const READY: &str = "/health/ready";
 

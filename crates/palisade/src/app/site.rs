@@ -10,7 +10,7 @@ use crate::crypto::KeyRing;
 use crate::csrf::{Csrf, Refusal};
 use crate::db::Database;
 use crate::headers::SecurityHeaders;
-use crate::http::{MemoryBudget, TrustedProxies};
+use crate::http::{Link, MemoryBudget, RequestHost, TrustedProxies};
 use crate::mail::MailQueue;
 use crate::mfa::Factors;
 use crate::sessions::Sessions;
@@ -57,6 +57,8 @@ pub struct Site {
     pub(super) began: Instant,
     /// Connections that are open, as the server counts them.
     pub(super) open: OnceLock<Arc<Slots>>,
+    /// Where it listens, where it sends plain HTTP to HTTPS.
+    pub(super) ports: OnceLock<Ports>,
     /// Refusals since the last one that was logged.
     pub(super) unlogged: AtomicU64,
     /// Whether it was said that somebody who is no proxy speaks for others.
@@ -73,6 +75,12 @@ pub struct Site {
     pub(super) changing_paths: Vec<String>,
     pub(super) router: Router,
     pub(super) table: Vec<RouteInfo>,
+}
+
+/// The ports of a server that sends plain HTTP to HTTPS.
+pub(super) struct Ports {
+    pub(super) plain: u16,
+    pub(super) encrypted: u16,
 }
 
 /// The limits that hold for every request.
@@ -99,6 +107,17 @@ impl SiteLimits {
 }
 
 impl Site {
+    /// The host that a request in clear is sent to. Whoever came to the very port that redirects is sent to the port of HTTPS; a host that names another port,
+    /// or none, was reached through something that maps both.
+    pub(super) fn https_host(&self, host: &RequestHost, link: Link) -> String {
+        let named = host.port().map_or(Some(80), |port| port.parse().ok());
+        let ports = self.ports.get().filter(|ports| link == Link::RedirectsOnly && named == Some(ports.plain));
+        match ports.filter(|ports| ports.encrypted != 443) {
+            Some(ports) => format!("{}:{}", host.domain(), ports.encrypted),
+            None => host.domain().to_owned(),
+        }
+    }
+
     /// How many connections are open; none where no server runs.
     pub(super) fn connections(&self) -> usize {
         self.open.get().map_or(0, |slots| slots.taken())

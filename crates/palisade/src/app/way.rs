@@ -8,6 +8,7 @@ use super::guard::Arrival;
 use super::repeats::NonceOf;
 use super::{Site, health, limits, shield};
 use crate::audit_log::Event;
+use crate::csrf::is_safe;
 use crate::db::Attached;
 use crate::headers::{PagePolicies, keep_from_caches};
 use crate::http::{
@@ -56,7 +57,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let fate = body.fate();
     let body = SharedReceived::new(body);
     let rest = body.clone();
-    let runs_to_end = !crate::csrf::is_safe(&parts.method) || site.changes_on_read(parts.uri.path());
+    let runs_to_end = !is_safe(&parts.method) || site.changes_on_read(parts.uri.path());
     let admission = Admission { link: peer.link, has_body, fate };
     let answering = answered(arrival, parts, body, admission);
     let mut response = match runs_to_end {
@@ -195,7 +196,9 @@ fn allowed_host(arrival: &Arrival, parts: &Parts) -> Result<RequestHost, Respons
         .filter(|_| is_one)
         .and_then(RequestHost::parse)
         .filter(|host| host.is_allowed(&arrival.site.settings.http.allowed_hosts));
-    host.ok_or_else(|| {
+    // a balancer asks by an address that changes, or names no host; the answer has no link that a host could be in
+    let is_probe = || is_one && health::is_probe(parts.uri.path()) && is_safe(&parts.method);
+    host.or_else(|| is_probe().then(RequestHost::nobody)).ok_or_else(|| {
         let shown = header.unwrap_or_default();
         arrival.record_refusal(Event::HostRefused, shown);
         Error::new(ErrorKind::BadRequest, "This site is not served under this name.").into_response()
@@ -257,7 +260,7 @@ fn secure(arrival: &Arrival, parts: &Parts, link: Link, host: &RequestHost) -> R
         return Err(Error::new(ErrorKind::Forbidden, "Use https.").into_response());
     }
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    let host = settings.https_host.clone().unwrap_or_else(|| host.domain().to_owned());
+    let host = settings.https_host.clone().unwrap_or_else(|| arrival.site.https_host(host, link));
     let is_read = matches!(parts.method, Method::GET | Method::HEAD);
     let status = if is_read { StatusCode::MOVED_PERMANENTLY } else { StatusCode::PERMANENT_REDIRECT };
     match HeaderValue::from_str(&format!("https://{host}{target}")) {

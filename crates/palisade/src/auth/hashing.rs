@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization;
 
 /// Runs password hashes beside the site's other work: so many at once, so many waiting, the rest is refused.
 ///
@@ -44,6 +45,18 @@ impl Costs {
         }
         costs.values().max().copied().unwrap_or_default().min(MAX_WAIT)
     }
+}
+
+/// A password as it was typed, and as it may have been stored: what Django stored is as it came from the keyboard of that day.
+fn spellings(password: &str) -> Vec<String> {
+    let mut spellings = vec![password.to_owned()];
+    let others = [password.nfc().collect(), password.nfkc().collect(), password.nfd().collect()];
+    for other in others {
+        if !spellings.contains(&other) {
+            spellings.push(other);
+        }
+    }
+    spellings
 }
 
 /// Algorithm and parameters of a stored hash; those of new ones for nobody.
@@ -84,12 +97,12 @@ impl HashPool {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// A new hash.
+    /// A new hash, of the password in Unicode NFC: keyboards write one letter in several ways (NIST SP 800-63B, 3.1.1.2).
     ///
     /// # Errors
     /// When too many are waiting.
     pub async fn hash(&self, password: String) -> Result<String, TooBusy> {
-        self.run(move |hasher| hasher.hash(&password)).await
+        self.run(move |hasher| hasher.hash(&password.nfc().collect::<String>())).await
     }
 
     /// A legacy hash inside a new one; `None` for any other.
@@ -108,15 +121,19 @@ impl HashPool {
         let costs = self.costs.clone();
         let job = move |hasher: &Hasher| {
             let started = Instant::now();
-            let verdict = match &encoded {
-                Some(encoded) => hasher.verify(&password, encoded),
-                None => {
-                    hasher.verify_nobody(&password);
-                    Verdict::NoMatch
+            let (mut verdict, mut judged) = (Verdict::NoMatch, 0);
+            for spelling in spellings(&password) {
+                judged += 1;
+                match &encoded {
+                    Some(encoded) => verdict = hasher.verify(&spelling, encoded),
+                    None => hasher.verify_nobody(&spelling),
                 }
-            };
+                if verdict.is_match() {
+                    break;
+                }
+            }
             let took = started.elapsed();
-            (verdict, costs.note(kind(encoded.as_deref()), took).saturating_sub(took))
+            (verdict, (costs.note(kind(encoded.as_deref()), took / judged.max(1)) * judged).saturating_sub(took))
         };
         let (verdict, missing) = self.run(job).await?;
         if !verdict.is_match() {

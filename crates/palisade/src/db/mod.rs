@@ -16,6 +16,7 @@
 
 mod backend;
 mod connection;
+mod diagnosis;
 mod error;
 mod extract;
 pub mod migrate;
@@ -27,10 +28,12 @@ mod sealed;
 mod search;
 mod settings;
 mod sqlite;
+mod turn;
 mod url;
 
 pub(crate) use connection::Single;
 pub use connection::{Db, Tx};
+pub(crate) use diagnosis::Diagnosis;
 pub use error::{DbFailure, failure};
 pub(crate) use extract::Attached;
 pub(crate) use migrate::foreign_table;

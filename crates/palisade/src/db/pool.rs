@@ -1,4 +1,6 @@
 use super::backend::Pool;
+#[cfg(feature = "postgres")]
+use super::diagnosis::postgres::reach;
 use super::sqlite::SqlitePool;
 use super::{DatabaseSettings, DatabaseUrl, Db, Recorder, Single, Tx};
 use crate::django::UserTables;
@@ -29,7 +31,7 @@ impl Database {
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => Self::postgres(url, settings).await,
             #[cfg(not(feature = "postgres"))]
-            DatabaseUrl::Postgres(_) => Err(DbErr::Custom("this program was built without the feature postgres".into())),
+            DatabaseUrl::Postgres(_) => Err(DbErr::Custom(NO_POSTGRES.into())),
         }
     }
 
@@ -56,7 +58,7 @@ impl Database {
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => sea_orm::Database::connect(Self::postgres_reader(url, 1)).await,
             #[cfg(not(feature = "postgres"))]
-            DatabaseUrl::Postgres(_) => Err(DbErr::Custom("this program was built without the feature postgres".into())),
+            DatabaseUrl::Postgres(_) => Err(DbErr::Custom(NO_POSTGRES.into())),
         }
     }
 
@@ -69,18 +71,20 @@ impl Database {
 
     #[cfg(feature = "postgres")]
     fn postgres_reader(url: &super::url::PostgresUrl, connections: u64) -> sea_orm::ConnectOptions {
-        let mode = postgres_tls(url);
-        let mut read = options(url.expose().to_owned(), connections);
-        read.map_sqlx_postgres_opts(move |options| options.ssl_mode(mode).options([("default_transaction_read_only", "on")]));
+        let mut read = postgres_options(url, connections);
+        read.map_sqlx_postgres_pool_opts(|pool| pool.after_connect(|connection, _| Box::pin(set(connection, READ_ONLY))));
         read
     }
 
     #[cfg(feature = "postgres")]
     async fn postgres(url: &super::url::PostgresUrl, settings: &DatabaseSettings) -> Result<Self, DbErr> {
-        let mode = postgres_tls(url);
-        let mut write = options(url.expose().to_owned(), settings.write_connections);
-        write.map_sqlx_postgres_opts(move |options| options.ssl_mode(mode).options([IDLE_IN_TRANSACTION]));
-        write.map_sqlx_postgres_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(is_at_rest(connection))));
+        let unusable = |error: sqlx::Error| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into()));
+        reach(&tuned_postgres(url)(url.expose().parse().map_err(unusable)?)).await?;
+        let mut write = postgres_options(url, settings.write_connections);
+        write.map_sqlx_postgres_pool_opts(|pool| {
+            let pool = pool.after_connect(|connection, _| Box::pin(set(connection, IDLE_IN_TRANSACTION)));
+            pool.after_release(|connection, _| Box::pin(is_at_rest(connection)))
+        });
         let read = Self::postgres_reader(url, settings.read_connections);
         let write = sea_orm::Database::connect(write).await?;
         let read = sea_orm::Database::connect(read).await?;
@@ -169,9 +173,37 @@ fn postgres_tls(url: &super::url::PostgresUrl) -> sqlx::postgres::PgSslMode {
     if url.is_local() { PgSslMode::Disable } else { PgSslMode::VerifyFull }
 }
 
+#[cfg(feature = "postgres")]
+fn postgres_options(url: &super::url::PostgresUrl, connections: u64) -> sea_orm::ConnectOptions {
+    let mut options = options(url.expose().to_owned(), connections);
+    options.map_sqlx_postgres_opts(tuned_postgres(url));
+    options
+}
+
+/// Our decision about TLS, and a host that the driver understands.
+#[cfg(feature = "postgres")]
+fn tuned_postgres(
+    url: &super::url::PostgresUrl,
+) -> impl Fn(sqlx::postgres::PgConnectOptions) -> sqlx::postgres::PgConnectOptions + use<> {
+    let (mode, address) = (postgres_tls(url), url.ipv6());
+    move |options| {
+        // the driver would send a parameter that poolers refuse, and that has been the server's default since version 12
+        let options = options.ssl_mode(mode).extra_float_digits(None);
+        address.map_or(options.clone(), |address| options.host(&address.to_string()))
+    }
+}
+
+/// Sets something for the time of a connection. Not when it is opened, because poolers refuse parameters that they do not know there.
+#[cfg(feature = "postgres")]
+async fn set(connection: &mut sqlx::PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(statement).execute(connection).await.map(drop)
+}
+
+#[cfg(feature = "postgres")]
+const READ_ONLY: &str = "SET default_transaction_read_only = on";
 /// The server ends a transaction that does nothing for a minute.
 #[cfg(feature = "postgres")]
-const IDLE_IN_TRANSACTION: (&str, &str) = ("idle_in_transaction_session_timeout", "60000");
+const IDLE_IN_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = 60000";
 
 /// Whether a connection that returns to the pool is outside of a transaction, as the server reports it (`ReadyForQuery`,
 /// [message formats](https://www.postgresql.org/docs/current/protocol-message-formats.html)). One that is not is closed, and the server rolls back.
@@ -188,6 +220,9 @@ async fn is_at_rest(connection: &mut sqlx::PgConnection) -> Result<bool, sqlx::E
         Err(error) => Err(error),
     }
 }
+
+#[cfg(not(feature = "postgres"))]
+const NO_POSTGRES: &str = "this program was built without PostgreSQL\n  fix: build it with the feature postgres (postgres-tls for a server on another machine), or name an SQLite file";
 
 fn options(url: String, connections: u64) -> sea_orm::ConnectOptions {
     let mut options = sea_orm::ConnectOptions::new(url);

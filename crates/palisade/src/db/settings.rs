@@ -1,8 +1,18 @@
 use super::DatabaseUrl;
 use crate::checks::{Check, Level};
-use crate::settings::{section, setting_from_str};
+use crate::settings::{Setting, section};
 
-setting_from_str!(DatabaseUrl, "sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME");
+impl Setting for DatabaseUrl {
+    const SHAPE: &'static str = "sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|why| format!("cannot be used: {why}"))
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
 
 section! {
     /// Where the data is.

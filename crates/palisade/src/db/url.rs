@@ -1,5 +1,7 @@
 use palisade_crypto::Secret;
+use percent_encoding::percent_decode_str;
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use url::Url;
@@ -20,6 +22,8 @@ pub struct PostgresUrl {
     url: Secret<String>,
     shown: String,
     is_local: bool,
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "a program without PostgreSQL connects to none"))]
+    ipv6: Option<Ipv6Addr>,
     has_default_password: bool,
 }
 
@@ -34,6 +38,12 @@ impl PostgresUrl {
         self.has_default_password
     }
 
+    /// The host, if it is an IPv6 address: the driver keeps the brackets of the URL and looks for a name.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn ipv6(&self) -> Option<Ipv6Addr> {
+        self.ipv6
+    }
+
     /// The URL for the driver, with what decides about TLS replaced by our decision.
     #[cfg(feature = "postgres")]
     pub(crate) fn expose(&self) -> &str {
@@ -46,23 +56,30 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("sqlite:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
+            // as Django's tools read it: two slashes for the host that a file has not, one that ends it
+            let path = path.strip_prefix("//").map_or(path, |path| path.strip_prefix('/').unwrap_or(path));
+            let path = percent_decode_str(path).decode_utf8().map_err(|error| error.to_string())?;
             let is_plain = !path.is_empty() && !path.contains(['?', '#']) && path != ":memory:";
             return if is_plain {
-                Ok(Self::Sqlite(path.into()))
+                Ok(Self::Sqlite(path.as_ref().into()))
             } else {
                 Err("an SQLite URL names a file and nothing else".into())
             };
         }
-        let url = Url::parse(text).map_err(|error| error.to_string())?;
+        let url = Url::parse(text).map_err(|error| format!("{error}; {ENCODE}"))?;
         match url.scheme() {
-            "postgres" | "postgresql" => parse_postgres(url).map(Self::Postgres).ok_or_else(|| "no such host".into()),
-            _ => Err("the scheme must be sqlite or postgres".into()),
+            // a # in a password that is not encoded ends the URL for the parser
+            "postgres" | "postgresql" if url.fragment().is_some() => Err(ENCODE.into()),
+            "postgres" | "postgresql" => Ok(Self::Postgres(parse_postgres(url))),
+            scheme => Err(format!("{scheme} is not a database that Palisade knows: it is sqlite or postgres")),
         }
     }
 }
 
-fn parse_postgres(mut url: Url) -> Option<PostgresUrl> {
+const ENCODE: &str =
+    "characters such as # / ? @ : % in a user name or a password are written percent-encoded (%23 %2F %3F %40 %3A %25)";
+
+fn parse_postgres(mut url: Url) -> PostgresUrl {
     let kept: Vec<(String, String)> =
         url.query_pairs().filter(|(key, _)| !key.starts_with("ssl")).map(|(k, v)| (k.into(), v.into())).collect();
     let socket = kept.iter().find(|(key, value)| key == "host" && value.starts_with('/'));
@@ -77,7 +94,8 @@ fn parse_postgres(mut url: Url) -> Option<PostgresUrl> {
     let has_default_password =
         ["postgres", "password", "admin", "root"].contains(&password) || password == url.username() && !password.is_empty();
     let shown = format!("postgres://{}:***@{}{}", url.username(), host, url.path());
-    Some(PostgresUrl { url: Secret::new(url.into()), shown, is_local, has_default_password })
+    let ipv6 = host.parse().ok();
+    PostgresUrl { url: Secret::new(url.into()), shown, is_local, ipv6, has_default_password }
 }
 
 impl fmt::Display for DatabaseUrl {

@@ -152,6 +152,7 @@ fn shown(fields: &[FieldSpec], typed: &Pairs, errors: &BTreeMap<&'static str, Ve
         context! {
             name => spec.name, label => spec.label, help => spec.help, kind => shape.kind, value, max_length => shape.max_length,
             required => shape.is_required, autocomplete => autocomplete(spec, fields),
+            inputmode => shape.inputmode, autocapitalize => if spec.name == "username" { "none" } else { shape.autocapitalize }, enterkeyhint => shape.enterkeyhint,
             options => shape.options.iter().map(option).collect::<Vec<_>>(),
             errors => errors.get(spec.name).cloned().unwrap_or_default(),
         }

@@ -1,8 +1,10 @@
 use super::{Field, Shape};
+use crate::mail::deliverable;
 use palisade_crypto::Secret;
 use std::fmt;
 use std::ops::Deref;
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 /// One line of 1 to `MAX` characters: trimmed, Unicode NFC, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub struct Token<const MAX: usize>(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(String);
 
-/// An e-mail address of at most 254 characters.
+/// An e-mail address of at most 254 characters that mail can be sent to. A domain may be written in any script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email(String);
 
@@ -75,24 +77,33 @@ impl<const MAX: usize> Field for Token<MAX> {
 }
 
 impl Field for Username {
-    const SHAPE: Shape = Shape { autocomplete: "username", ..Shape::of("text", 150) };
+    const SHAPE: Shape = Shape { autocomplete: "username", autocapitalize: "none", ..Shape::of("text", 150) };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let name: String = raw.unwrap_or_default().trim().nfkc().collect();
         within(&name, 150)?;
         // the whole value, not a part of it
-        let is_name = name.chars().all(|c| c.is_alphanumeric() || "@.+-_".contains(c));
-        if is_name { Ok(Self(name)) } else { Err("Use letters, digits and @ . + - _ only.".into()) }
+        let is_name = name.chars().all(|c| (c.is_alphanumeric() && !is_invisible(c)) || "@.+-_".contains(c));
+        match (is_name, name.chars().any(is_combining_mark)) {
+            (true, _) => Ok(Self(name)),
+            // as in Django, whose tables hold these names
+            (false, true) => Err("Use letters and digits without signs above or below them, and @ . + - _ only.".into()),
+            (false, false) => Err("Use letters, digits and @ . + - _ only.".into()),
+        }
     }
 }
 
 impl Field for Email {
-    const SHAPE: Shape = Shape { autocomplete: "email", ..Shape::of("email", 254) };
+    const SHAPE: Shape = Shape { autocomplete: "email", autocapitalize: "none", ..Shape::of("email", 254) };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let address: String = raw.unwrap_or_default().trim().nfc().collect();
         within(&address, 254)?;
-        if is_address(&address) { Ok(Self(address)) } else { Err("Enter an e-mail address such as ann@example.org.".into()) }
+        if deliverable(&address).is_some() {
+            Ok(Self(address))
+        } else {
+            Err("Enter an e-mail address such as ann@example.org.".into())
+        }
     }
 }
 
@@ -119,7 +130,7 @@ impl<const MIN: i64, const MAX: i64> Field for Number<MIN, MAX> {
 
 fn within(text: &str, max: usize) -> Result<(), String> {
     match text.chars().count() {
-        0 => Err("This field is required.".into()),
+        _ if text.chars().all(is_invisible) => Err("This field is required.".into()),
         length if length > max => Err(format!("Use at most {max} characters; these are {length}.")),
         _ => Ok(()),
     }
@@ -131,19 +142,14 @@ fn without_controls(text: &str, is_fine: fn(char) -> bool) -> Result<(), String>
     if text.chars().any(is_bad) { Err("Control characters are not allowed.".into()) } else { Ok(()) }
 }
 
-fn is_address(address: &str) -> bool {
-    let Some((local, domain)) = address.rsplit_once('@') else {
-        return false;
-    };
-    let is_local = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
-    };
-    let is_fine_local = !local.is_empty() && local.len() <= 64 && local.chars().all(is_local);
-    is_fine_local && !local.starts_with('.') && !local.ends_with('.') && domain.contains('.') && domain.split('.').all(is_label)
+/// Whether nothing of a text can be seen: white space, marks of direction and joining, fillers
+/// ([Default_Ignorable_Code_Point](https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point)), the empty pattern of Braille.
+fn is_invisible(c: char) -> bool {
+    let is_ignorable = matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
+    is_ignorable || c == '\u{2800}' || c.is_whitespace() || c.is_control()
 }
 
 /// What these types have in common: they are text and are read as text.

@@ -24,6 +24,7 @@
 //! struct Unbounded { subject: String }
 //! ```
 
+mod codes;
 mod extract;
 mod fields;
 mod input;
@@ -33,6 +34,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+pub use codes::{Code, DigitCode};
 pub(crate) use extract::is_form;
 pub use extract::{Form, Query, Refill};
 pub use fields::{Email, Line, Number, Password, Text, Token, Username};
@@ -113,13 +115,28 @@ pub struct Shape {
     pub is_required: bool,
     /// For the browser's own filling in.
     pub autocomplete: &'static str,
+    /// Which keys a telephone shows (`inputmode`), such as `numeric`; may be empty.
+    pub inputmode: &'static str,
+    /// Whether a telephone writes capitals by itself (`autocapitalize`): `none` and `characters` also switch off spelling; may be empty.
+    pub autocapitalize: &'static str,
+    /// What the Enter key of a telephone says (`enterkeyhint`); may be empty.
+    pub enterkeyhint: &'static str,
     /// Names and labels of a choice.
     pub options: &'static [(&'static str, &'static str)],
 }
 
 impl Shape {
     pub(crate) const fn of(kind: &'static str, max_length: usize) -> Self {
-        Self { kind, max_length, is_required: true, autocomplete: "", options: &[] }
+        Self {
+            kind,
+            max_length,
+            is_required: true,
+            autocomplete: "",
+            inputmode: "",
+            autocapitalize: "",
+            enterkeyhint: "",
+            options: &[],
+        }
     }
 }
 

@@ -70,6 +70,11 @@ impl ReferrerPolicy {
         Self(vec!["same-origin"])
     }
 
+    /// Whether browsers send `Origin: null` with forms ([Fetch, 3.2](https://fetch.spec.whatwg.org/#origin-header)).
+    fn hides_origin(&self) -> bool {
+        self.0.last().is_some_and(|last| *last == "no-referrer")
+    }
+
     fn is_leaky(&self) -> bool {
         self.0.last().is_some_and(|last| REFERRER_POLICIES[4..].contains(last))
     }
@@ -190,6 +195,16 @@ pub const CHECKS: &[Check<HeaderSettings>] = &[
         why: "addresses hold names, searches and sometimes tokens",
         fix: "set headers.referrer_policy = \"same-origin\"",
         fires: |settings| settings.referrer_policy.is_leaky(),
+    },
+    Check {
+        id: "headers.referrer_breaks_forms",
+        django: None,
+        level: Level::Error,
+        title: "no form of the site would be accepted",
+        why: "under this referrer policy browsers send Origin: null with the site's own forms, which cannot be told from those of other sites \
+              (Fetch, \"append a request Origin header\")",
+        fix: "set headers.referrer_policy = \"same-origin\", which tells other sites just as little",
+        fires: |settings| settings.referrer_policy.hides_origin(),
     },
     Check {
         id: "headers.opener_shared",

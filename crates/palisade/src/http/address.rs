@@ -2,6 +2,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::IpNet;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whom a proxy speaks for.
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -123,6 +125,8 @@ pub enum ForwardedBy {
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
     header: ForwardedBy,
+    /// Whether the operator has heard of a header that cannot be understood.
+    warned: Arc<AtomicBool>,
 }
 
 /// One step of the way of a request, as a proxy wrote it down.
@@ -134,7 +138,7 @@ struct Hop {
 impl TrustedProxies {
     /// Proxies by network, and the header they write.
     pub fn new(networks: &[IpNet], header: ForwardedBy) -> Self {
-        Self { networks: networks.iter().map(IpNet::trunc).collect(), header }
+        Self { networks: networks.iter().map(IpNet::trunc).collect(), header, warned: Arc::default() }
     }
 
     /// Whether this is one of the proxies.
@@ -164,30 +168,49 @@ impl TrustedProxies {
         match self.header {
             // behind the PROXY protocol the address is the client's, and no header is a proxy's
             _ if !self.trusts(peer.address) || !peer.may_forward => peer.link == Link::Encrypted,
-            ForwardedBy::XForwarded => says_secure(headers),
+            ForwardedBy::XForwarded => self.says_secure(headers),
             ForwardedBy::Forwarded => self.farthest(headers).is_some_and(|hop| hop.is_secure),
         }
     }
 
+    /// Whether `X-Forwarded-Proto` says https. Proxies that add to the header write one value each, in the order of `X-Forwarded-For`: that of the proxy
+    /// which the client is connected to counts. Proxies that replace it leave one value.
+    fn says_secure(&self, headers: &HeaderMap) -> bool {
+        let lines = headers.get_all(X_FORWARDED_PROTO).iter().map(HeaderValue::as_bytes);
+        let said: Vec<&[u8]> = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).collect();
+        let hops = self.hops(headers).count().max(1);
+        let Some(said) = said.len().checked_sub(1).and_then(|last| said.get(last.saturating_sub(hops - 1))) else { return false };
+        let is_known = [&b"http"[..], b"https"].iter().any(|known| said.eq_ignore_ascii_case(known));
+        if !is_known && !self.warned.swap(true, Ordering::Relaxed) {
+            let said: String = String::from_utf8_lossy(said).chars().take(40).collect();
+            tracing::warn!(target: "palisade", ?said, "a trusted proxy wrote an X-Forwarded-Proto that is neither http nor https: it counts as http");
+        }
+        said.eq_ignore_ascii_case(b"https")
+    }
+
     /// The first on the way from the nearest proxy to the client that no proxy has: each was written by the one before it.
     fn farthest(&self, headers: &HeaderMap) -> Option<Hop> {
+        self.hops(headers).last()
+    }
+
+    /// The way from the nearest proxy to the client, as far as proxies wrote it down.
+    fn hops<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = Hop> + 'a {
         let name = match self.header {
             ForwardedBy::XForwarded => X_FORWARDED_FOR,
             ForwardedBy::Forwarded => header::FORWARDED,
         };
         // bytes: a client may write anything in front of what our proxy adds, and must not take that away with it
         let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
-        let mut farthest = None;
-        for written in lines.flat_map(|line| line.split(|byte| *byte == b',')).rev() {
-            // what cannot be read was not written by our proxy: whoever it spoke for is behind the last address we know
-            let Some(hop) = std::str::from_utf8(written).ok().and_then(|written| self.hop(written.trim())) else { break };
-            let is_proxy = self.trusts(hop.address);
-            farthest = Some(hop);
-            if !is_proxy {
-                break;
+        let mut has_ended = false;
+        lines.flat_map(|line| line.split(|byte| *byte == b',')).rev().map_while(move |written| {
+            if has_ended {
+                return None;
             }
-        }
-        farthest
+            // what cannot be read was not written by our proxy: whoever it spoke for is behind the last address we know
+            let hop = std::str::from_utf8(written).ok().and_then(|written| self.hop(written.trim()))?;
+            has_ended = !self.trusts(hop.address);
+            Some(hop)
+        })
     }
 
     fn hop(&self, written: &str) -> Option<Hop> {
@@ -205,11 +228,4 @@ impl TrustedProxies {
             }
         }
     }
-}
-
-fn says_secure(headers: &HeaderMap) -> bool {
-    let mut protocols = headers.get_all(X_FORWARDED_PROTO).iter();
-    let said = protocols.next().is_some_and(|value| value.as_bytes() == b"https");
-    // two headers: one of them is the client's
-    said && protocols.next().is_none()
 }

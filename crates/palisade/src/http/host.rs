@@ -31,6 +31,11 @@ impl RequestHost {
         Some(Self { domain: header, port })
     }
 
+    /// No host, for requests whose answer does not depend on one.
+    pub(crate) fn nobody() -> Self {
+        Self { domain: String::new(), port: None }
+    }
+
     /// The name or address.
     pub fn domain(&self) -> &str {
         &self.domain

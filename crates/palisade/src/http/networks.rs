@@ -1,3 +1,4 @@
+use crate::settings::Setting;
 use ipnet::IpNet;
 use std::fmt;
 use std::net::IpAddr;
@@ -53,7 +54,8 @@ impl Networks {
                 Some("ExitAddress") => words.next().unwrap_or_default(),
                 Some(word) => word,
             };
-            let network = network(word).ok_or_else(|| ListError { line: number + 1, found: word.chars().take(40).collect() })?;
+            let network =
+                address_or_network(word).ok_or_else(|| ListError { line: number + 1, found: word.chars().take(40).collect() })?;
             networks.push(network);
         }
         Ok(networks)
@@ -65,8 +67,21 @@ fn holds<T: Ord + Copy>(ranges: &[(T, T)], address: T) -> bool {
     after.checked_sub(1).is_some_and(|at| ranges[at].1 >= address)
 }
 
-fn network(word: &str) -> Option<IpNet> {
+/// An address, or a network.
+fn address_or_network(word: &str) -> Option<IpNet> {
     word.parse::<IpNet>().ok().or_else(|| word.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+impl Setting for IpNet {
+    const SHAPE: &'static str = "an address such as 192.0.2.7 or a network such as 10.0.0.0/8";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        address_or_network(text).ok_or_else(|| format!("must be {}", Self::SHAPE))
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl FromIterator<IpNet> for Networks {
@@ -108,7 +123,7 @@ impl FromStr for Networks {
     /// Networks with commas between them.
     fn from_str(text: &str) -> Result<Self, ()> {
         let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-        words.map(|word| network(word).ok_or(())).collect()
+        words.map(|word| address_or_network(word).ok_or(())).collect()
     }
 }
 

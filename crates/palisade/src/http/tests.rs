@@ -194,3 +194,35 @@ proptest::proptest! {
         }
     }
 }
+
+// F7 of the reports: a list has one value of each proxy, in the order of X-Forwarded-For; case does not matter
+#[test]
+fn forwarded_protocols_are_read_by_the_trusted_hop_rule() {
+    let proxies = TrustedProxies::new(&["10.0.0.0/8".parse().unwrap()], ForwardedBy::XForwarded);
+    let peer = Peer { address: "10.0.0.2".parse().unwrap(), link: Link::Plain, may_forward: true };
+    for (way, said, is_secure) in [
+        ("192.0.2.1, 10.0.0.1", &["https,http"][..], true),
+        ("192.0.2.1, 10.0.0.1", &["https, https"], true),
+        ("192.0.2.1, 10.0.0.1", &["https", "https"], true),
+        ("192.0.2.1, 10.0.0.1", &["HTTPS"], true),
+        ("192.0.2.1, 10.0.0.1", &["http,https"], false),
+        ("192.0.2.1", &["https,https"], true),
+        ("", &["https,https"], true),
+        // what a client wrote in front of what the proxies add
+        ("192.0.2.1", &["https, http"], false),
+        ("192.0.2.1, 10.0.0.1", &["https, http, http"], false),
+        ("192.0.2.1", &["https", "http"], false),
+        ("192.0.2.1", &["on"], false),
+        ("192.0.2.1", &[""], false),
+        ("192.0.2.1", &[], false),
+    ] {
+        let mut headers = HeaderMap::new();
+        if !way.is_empty() {
+            headers.insert("x-forwarded-for", way.parse().unwrap());
+        }
+        for line in said {
+            headers.append("x-forwarded-proto", line.parse().unwrap());
+        }
+        assert_eq!(proxies.is_secure(peer, &headers), is_secure, "{way} {said:?}");
+    }
+}

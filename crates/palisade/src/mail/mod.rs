@@ -7,6 +7,7 @@
 //! `mail.url` says where it goes: `smtps://` (TLS from the first byte), `smtp://` (STARTTLS, without which nothing is sent, except to this machine) or
 //! `console:`, which prints it while a site is developed. A site in production that has set nothing sends nothing, and says so.
 
+mod address;
 mod mailer;
 mod message;
 mod migration;
@@ -15,6 +16,7 @@ mod settings;
 #[cfg(feature = "smtp")]
 mod smtp;
 
+pub(crate) use address::deliverable;
 pub use mailer::{Mailer, NotSent};
 pub use message::Mail;
 pub use migration::migrations;

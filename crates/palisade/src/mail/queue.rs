@@ -266,7 +266,7 @@ fn mailer(settings: &MailSettings, sender: Sender, is_development: bool) -> Resu
         // what is printed is kept in the logs of machines, and mail holds links that open accounts
         "console" => Box::new(Nowhere),
         #[cfg(feature = "smtp")]
-        _ => Box::new(super::smtp::Smtp::new(&url, sender).map_err(MailError)?),
+        _ => Box::new(super::smtp::Smtp::new(&url, sender, settings.ehlo_name.as_deref()).map_err(MailError)?),
         #[cfg(not(feature = "smtp"))]
         _ => {
             drop(sender);

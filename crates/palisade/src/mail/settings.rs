@@ -82,6 +82,8 @@ section! {
         url: MailUrl = |_| "console:".parse().expect("a URL");
         /// Whom mail is from, such as `Help desk <desk@example.org>`; none means noreply@ and the first allowed host
         from: Option<Sender> = |_| None;
+        /// Name that this machine gives itself to the mail server (EHLO); none means the domain of mail.from
+        ehlo_name: Option<String> = |_| None;
         /// Mail in an hour to addresses that no account has, which say so; more are not sent
         max_unknown_per_hour: u64 = |_| 100;
     }
@@ -96,12 +98,27 @@ section! {
 }
 
 /// What can be wrong with the settings of mail.
-pub const CHECKS: &[Check<MailSettings>] = &[Check {
-    id: "mail.kept",
-    django: None,
-    level: Level::Warning,
-    title: "mail is kept in memory and never sent",
-    why: "nobody can sign up, and nobody gets back into an account",
-    fix: "set mail.url = \"smtps://USER:PASSWORD@HOST\"",
-    fires: |settings| settings.url.expose().starts_with("memory:"),
-}];
+pub const CHECKS: &[Check<MailSettings>] = &[
+    Check {
+        id: "mail.kept",
+        django: None,
+        level: Level::Warning,
+        title: "mail is kept in memory and never sent",
+        why: "nobody can sign up, and nobody gets back into an account",
+        fix: "set mail.url = \"smtps://USER:PASSWORD@HOST\"",
+        fires: |settings| settings.url.expose().starts_with("memory:"),
+    },
+    Check {
+        id: "mail.tls_at_port",
+        django: None,
+        level: Level::Error,
+        title: "mail.url begins with TLS at a port that does not, or the other way round",
+        why: "at port 587 and 25 a server speaks first and then begins TLS (STARTTLS), at 465 with TLS (RFC 8314): no mail would be taken",
+        fix: "write smtp://HOST:587, or smtps://HOST:465",
+        fires: |settings| match Url::parse(settings.url.expose()) {
+            Ok(url) if url.scheme() == "smtps" => matches!(url.port(), Some(25 | 587)),
+            Ok(url) => url.scheme() == "smtp" && url.port() == Some(465),
+            Err(_) => false,
+        },
+    },
+];

@@ -1,9 +1,12 @@
 use super::mailer::{Mailer, NotSent};
-use super::{Mail, Sender};
+use super::{Mail, Sender, deliverable};
 use futures_util::future::BoxFuture;
-use lettre::message::header::ContentType;
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Body, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use palisade_crypto::random;
 use std::net::IpAddr;
 use std::time::Duration;
 use url::Url;
@@ -16,9 +19,12 @@ pub(super) struct Smtp {
 
 /// How long a server may take for one step.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Most bytes of a line that goes out as it is ([RFC 5322 section 2.1.1](https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1)).
+const MAX_LINE: usize = 990;
 
 impl Smtp {
-    pub(super) fn new(url: &Url, from: Sender) -> Result<Self, String> {
+    /// `ehlo` is the name that this machine gives itself; none is the domain that mail is from.
+    pub(super) fn new(url: &Url, from: Sender, ehlo: Option<&str>) -> Result<Self, String> {
         let host = url.host_str().unwrap_or_default();
         let builder = match url.scheme() {
             "smtps" => AsyncSmtpTransport::<Tokio1Executor>::relay(host),
@@ -26,6 +32,7 @@ impl Smtp {
             _ => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(host),
         };
         let mut builder = builder.map_err(|error| error.to_string())?.timeout(Some(PATIENCE));
+        builder = builder.hello_name(ClientId::Domain(ehlo.unwrap_or_else(|| from.0.email.domain()).to_owned()));
         if let Some(port) = url.port() {
             builder = builder.port(port);
         }
@@ -37,15 +44,33 @@ impl Smtp {
 
     async fn hand_over(&self, mail: &Mail) -> Result<(), NotSent> {
         let never = |why: String| NotSent::Ever(why);
-        let to = mail.to.parse().map_err(|_| never("the address is none".into()))?;
-        let message = Message::builder().from(self.from.0.clone()).to(to).subject(&mail.subject).header(ContentType::TEXT_PLAIN);
-        let message = message.body(mail.text.clone()).map_err(|error| never(error.to_string()))?;
+        let message = self.message(mail).map_err(never)?;
         self.transport.send(message).await.map(drop).map_err(|error| match error.status() {
             // the server's words may repeat the address: the number says enough
             Some(code) if is_about_this_mail(&code.to_string()) => never(format!("the server refused it: {code}")),
             Some(code) => NotSent::Yet(format!("the server did not take it: {code}")),
             None => NotSent::Yet(error.to_string()),
         })
+    }
+}
+
+impl Smtp {
+    /// A whole message: with a Message-ID ([RFC 5322 section 3.6.4](https://www.rfc-editor.org/rfc/rfc5322#section-3.6.4)) of the sender's domain, a MIME-Version
+    /// ([RFC 2045 section 4](https://www.rfc-editor.org/rfc/rfc2045#section-4)), and the word that nobody's absence needs to answer it
+    /// ([RFC 3834 section 5](https://www.rfc-editor.org/rfc/rfc3834#section-5)).
+    fn message(&self, mail: &Mail) -> Result<Message, String> {
+        let to = deliverable(&mail.to).ok_or("the address is none")?;
+        let id = format!("<{}@{}>", random::alphanumeric(32).expose(), self.from.0.email.domain());
+        let message = Message::builder().from(self.from.0.clone()).to(to.into()).subject(&mail.subject).message_id(Some(id));
+        // lines as they are, so that no reader breaks a link, wherever the text allows that
+        let is_plain = mail.text.is_ascii() && mail.text.lines().all(|line| line.len() <= MAX_LINE);
+        let encoding = if is_plain { ContentTransferEncoding::SevenBit } else { ContentTransferEncoding::QuotedPrintable };
+        let body = Body::new_with_encoding(mail.text.clone(), encoding).map_err(|_| "the text cannot be encoded")?;
+        let part = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(body);
+        let mut message = message.singlepart(part).map_err(|error| error.to_string())?;
+        let name = HeaderName::new_from_ascii_str("Auto-Submitted");
+        message.headers_mut().insert_raw(HeaderValue::new(name, "auto-generated".to_owned()));
+        Ok(message)
     }
 }
 

@@ -129,7 +129,7 @@ impl Factors {
 
     /// Whether a code is right: of the app, or a recovery code. It is used up then.
     pub(super) async fn prove(&self, user: &User, code: &str) -> Result<Option<Proven>> {
-        if let Some(step) = self.step(user, &digits(code), true).await? {
+        if let Some(step) = self.step(user, code, true).await? {
             return Ok(self.use_step(user.id, step).await?.then_some(Proven::App));
         }
         let tx = self.database.begin().await?;
@@ -227,11 +227,6 @@ impl SecondStep for Factors {
         recovery::Entity::delete_many().filter(recovery::Column::UserId.eq(user_id)).exec(tx).await?;
         Ok(())
     }
-}
-
-/// What apps show as `123 456` is typed like that.
-pub(super) fn digits(code: &str) -> String {
-    code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect()
 }
 
 /// 80 random bits, in groups that can be read out.

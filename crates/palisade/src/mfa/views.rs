@@ -1,11 +1,11 @@
 //! The pages of second factors.
 
 use super::Factors;
-use super::factors::{Proven, digits};
+use super::factors::Proven;
 use crate::audit_log::Event;
 use crate::auth::views::{audit, locked, login, source};
 use crate::auth::{Factor, Guess, Held, Notice, SecondStep, User, Visitor};
-use crate::forms::{Form, Line};
+use crate::forms::{Code, DigitCode, Form, Query, Token};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
 use crate::views::{Error, ErrorKind, Page, Result};
@@ -17,16 +17,32 @@ use std::any::Any;
 
 #[derive(Form)]
 pub(crate) struct Second {
-    #[form(label = "Code", help = "Six digits of your authenticator app, or one of your recovery codes.")]
-    code: Line<40>,
+    #[form(label = "Code", help = "Six digits of your authenticator app.")]
+    code: DigitCode,
     #[form(label = "Ask this browser for no code for 30 days")]
     remember: bool,
+}
+
+/// The same for telephones, whose keys for digits have no letters.
+#[derive(Form)]
+#[expect(dead_code, reason = "the page is shown with it, and what is typed there is read as `Second`")]
+pub(crate) struct SecondByRecovery {
+    #[form(label = "Recovery code", help = "One of the codes that you wrote down.")]
+    code: Code,
+    #[form(label = "Ask this browser for no code for 30 days")]
+    remember: bool,
+}
+
+/// What a page was asked for.
+#[derive(Form)]
+pub(crate) struct With {
+    with: Option<Token<20>>,
 }
 
 #[derive(Form)]
 pub(crate) struct FirstCode {
     #[form(label = "Code", help = "Six digits that the app shows now.")]
-    code: Line<10>,
+    code: DigitCode,
 }
 
 #[derive(Form)]
@@ -44,11 +60,13 @@ pub(super) fn factors(visitor: &Visitor) -> Result<&Factors> {
 }
 
 /// `GET /account/login/second`.
-pub(crate) async fn show_second(page: Page, visitor: Visitor) -> Result<Response> {
+pub(crate) async fn show_second(page: Page, visitor: Visitor, Query(asked): Query<With>) -> Result<Response> {
     match visitor.accounts().held(visitor.session()).await? {
         Some(held) => {
             let values = second_values(&visitor, &held).await?;
-            page.render("account/second.html", context! { form => Form::<Second>::blank(), ..values }).await
+            let by_recovery = asked.with.as_deref() == Some("recovery");
+            let form = if by_recovery { Form::<SecondByRecovery>::blank() } else { Form::<Second>::blank() };
+            page.render("account/second.html", context! { form, by_recovery, ..values }).await
         }
         None => Ok(redirect_to("/account/login")),
     }
@@ -165,7 +183,7 @@ pub(crate) async fn confirm(
     };
     let accounts = visitor.accounts();
     let tx = accounts.database().begin().await?;
-    let Some(codes) = factors(&visitor)?.confirm(&tx, &user, &digits(&typed.code)).await? else {
+    let Some(codes) = factors(&visitor)?.confirm(&tx, &user, &typed.code).await? else {
         drop(tx);
         audit(&visitor, Event::SecondStepFailed, &user.username);
         let wrong = "This is not the code that the app shows now. Is the clock of the telephone right?";

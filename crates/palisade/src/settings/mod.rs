@@ -7,6 +7,7 @@
 //!
 //! An area declares its settings with `section!`; the reader, `settings`, and the reference page come from that.
 
+mod dot_env;
 mod error;
 mod profile;
 mod reader;

@@ -45,6 +45,8 @@ impl Reader {
         let (mut origin, mut value) = (Origin::Default, default);
         for (raw, from) in self.sources.values.remove(key).unwrap_or_default() {
             let parsed = match &raw {
+                // a secret is what was written: a space at its end may belong to it
+                Raw::Text(text) if T::IS_SECRET => T::from_text(text),
                 Raw::Text(text) => T::from_text(text.trim()),
                 Raw::Toml(toml) => T::from_toml(toml),
             };
@@ -104,7 +106,7 @@ fn bad_value<T: Setting>(key: &str, raw: &Raw, origin: &Origin, message: &str) -
         Raw::Text(text) => format!("{text:?}"),
         Raw::Toml(value) => value.to_string(),
     };
-    let fix = format!("write {}", T::SHAPE);
+    let fix = format!("write {}", T::shape());
     Problem { key: key.into(), place: origin.to_string(), message: format!("{shown} {message}"), fix }
 }
 

@@ -1,4 +1,4 @@
-use super::{Problem, Profile, SettingsError};
+use super::{Problem, Profile, SettingsError, dot_env};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -56,9 +56,12 @@ impl Sources {
         let mut sources = Self::none();
         sources.add_toml_file(&folder.join("palisade.toml"));
         sources.add_dot_env(&folder.join(".env"));
-        sources.add_environment(
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-        );
+        let variables: Vec<_> = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+        for (name, _) in variables.iter().filter(|(name, value)| is_ours(name) && value.to_str().is_none()) {
+            let (message, fix) = ("is not UTF-8".to_owned(), "write the value as UTF-8".to_owned());
+            sources.problems.push(Problem { key: name.clone(), place: "environment".into(), message, fix });
+        }
+        sources.add_environment(variables.into_iter().filter_map(|(name, value)| Some((name, value.into_string().ok()?))));
         sources
     }
 
@@ -95,22 +98,43 @@ impl Sources {
     }
 
     fn add_toml_file(&mut self, path: &Path) {
-        match std::fs::read_to_string(path) {
+        let Some(bytes) = self.bytes_of(path) else { return };
+        match String::from_utf8(bytes) {
             Ok(text) => self.add_toml(&text, path),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => self.problem(path, format!("cannot be read: {error}"), "make the file readable or remove it"),
+            Err(_) => self.problem(path, "is not UTF-8".into(), "save the file as UTF-8"),
         }
     }
 
     fn add_dot_env(&mut self, path: &Path) {
-        if !path.exists() {
-            return;
+        // an empty folder is what a container runtime makes of a mount of nothing; a folder of a virtual environment may have the name as well
+        if path.is_dir() {
+            return self.problem(
+                path,
+                "is a folder".into(),
+                "remove it, or give it another name: .env is a file of NAME=value lines",
+            );
         }
-        match dotenvy::from_path_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+        let Some(bytes) = self.bytes_of(path) else { return };
+        match dot_env::parse(&bytes, is_ours) {
             Ok(variables) => self.add_variables(variables.into_iter(), Origin::DotEnv),
-            // the error of the parser repeats the line, which may hold a secret
-            Err(_) => self.problem(path, "is not a list of NAME=value lines".into(), "mend the file; quote values with spaces"),
+            // without the line's text, which may hold a secret
+            Err(unreadable) => unreadable.into_iter().for_each(|error| {
+                let place =
+                    error.line.map_or_else(|| path.display().to_string(), |line| format!("{}, line {line}", path.display()));
+                let (message, fix) = (error.what.to_owned(), error.fix.to_owned());
+                self.problems.push(Problem { key: path.display().to_string(), place, message, fix });
+            }),
         }
+    }
+
+    /// The file, where there is one.
+    fn bytes_of(&mut self, path: &Path) -> Option<Vec<u8>> {
+        match std::fs::read(path) {
+            Ok(bytes) => return Some(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => self.problem(path, format!("cannot be read: {error}"), "make the file readable or remove it"),
+        }
+        None
     }
 
     fn add_variables(&mut self, variables: impl Iterator<Item = (String, String)>, origin: fn(String) -> Origin) {
@@ -195,6 +219,11 @@ impl Sources {
         }
         Err(SettingsError(problems))
     }
+}
+
+/// Whether a variable is for Palisade, so that a line with it must be understood.
+fn is_ours(name: &str) -> bool {
+    name.starts_with("PALISADE_") || key_of(name.strip_suffix("_FILE").unwrap_or(name)).is_some()
 }
 
 /// `PALISADE_CSRF__TRUSTED_ORIGINS` is `csrf.trusted_origins`; other programs' variables are nothing to us.

@@ -5,6 +5,11 @@ use std::time::Duration;
 pub trait Setting: Sized {
     /// The accepted shape in words: `a whole number`.
     const SHAPE: &'static str;
+    /// The shape with that of its parts.
+    fn shape() -> String {
+        Self::SHAPE.to_owned()
+    }
+
     /// Whether the value may never be shown.
     const IS_SECRET: bool = false;
 
@@ -108,6 +113,10 @@ impl<T: Setting> Setting for Vec<T> {
     const SHAPE: &'static str = "a list; in the environment, separated by commas";
     const IS_SECRET: bool = T::IS_SECRET;
 
+    fn shape() -> String {
+        format!("{}; each part {}", Self::SHAPE, T::shape())
+    }
+
     fn from_text(text: &str) -> Result<Self, String> {
         text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(T::from_text).collect()
     }
@@ -124,6 +133,10 @@ impl<T: Setting> Setting for Vec<T> {
 impl<T: Setting> Setting for Option<T> {
     const SHAPE: &'static str = T::SHAPE;
     const IS_SECRET: bool = T::IS_SECRET;
+
+    fn shape() -> String {
+        T::shape()
+    }
 
     fn from_text(text: &str) -> Result<Self, String> {
         if text.is_empty() { Ok(None) } else { T::from_text(text).map(Some) }
@@ -197,5 +210,4 @@ macro_rules! setting_words {
 pub(crate) use setting_words;
 
 setting_from_str!(std::net::SocketAddr, "an address and port such as 127.0.0.1:8000");
-setting_from_str!(ipnet::IpNet, "a network such as 10.0.0.0/8 or 192.0.2.7/32");
 setting_from_str!(crate::settings::Profile, "development, staging or production");

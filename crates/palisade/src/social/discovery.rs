@@ -99,12 +99,12 @@ async fn ask(client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Known,
     let metadata = metadata_of(client, issuer.trim_end_matches('/')).await?;
     // whoever answers for another issuer speaks for that one everywhere (ASVS 10.5.3)
     if metadata.issuer != issuer {
-        return Err(Trouble::Lied(format!("the metadata of {issuer} name another issuer")));
+        return Err(Trouble::Broken(format!("the metadata of {issuer} name another issuer")));
     }
     let used = [&metadata.authorization_endpoint, &metadata.token_endpoint].into_iter().filter(|url| !url.is_empty());
     let used = used.chain([&metadata.jwks_uri]).chain(&metadata.end_session_endpoint);
     if let Some(unsafe_one) = used.into_iter().find(|url| !Url::parse(url).is_ok_and(|url| is_safe(&url))) {
-        return Err(Trouble::Lied(format!("{issuer} is to be asked in clear at {unsafe_one}")));
+        return Err(Trouble::Broken(format!("{issuer} is to be asked in clear at {unsafe_one}")));
     }
     let keys = json(client, &metadata.jwks_uri).await?;
     Ok(Known { metadata, keys, at: now })
@@ -129,5 +129,5 @@ async fn json<T: DeserializeOwned>(client: &Client, url: &str) -> Result<T, Trou
     if !answer.status().is_success() {
         return Err(Trouble::Away(format!("{url} answers {}", answer.status())));
     }
-    serde_json::from_slice(answer.body()).map_err(|error| Trouble::Lied(format!("{url}: {error}")))
+    serde_json::from_slice(answer.body()).map_err(|error| Trouble::Broken(format!("{url}: {error}")))
 }

@@ -102,7 +102,7 @@ impl Party {
         let [state, nonce, verifier] = std::array::from_fn(|_| random::token().expose().to_owned());
         let redirect_uri = format!("{base}/account/social/{name}/callback");
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
-        let mut to = Url::parse(&authorize).map_err(|error| Trouble::Lied(error.to_string()))?;
+        let mut to = Url::parse(&authorize).map_err(|error| Trouble::Broken(error.to_string()))?;
         to.query_pairs_mut()
             .append_pair("response_type", "code")
             .append_pair("client_id", client_id)
@@ -227,7 +227,7 @@ async fn exchange(
 ) -> Result<Tokens, Trouble> {
     let secret = super::proof::client_secret(provider, now)?;
     let request = exchange_request(provider, endpoint, methods, away, (code, &secret));
-    let tokens: Tokens = asked(client, request.map_err(|error| Trouble::Lied(error.to_string()))?).await?;
+    let tokens: Tokens = asked(client, request.map_err(|error| Trouble::Broken(error.to_string()))?).await?;
     if tokens.token_type.eq_ignore_ascii_case("bearer") {
         Ok(tokens)
     } else {
@@ -272,5 +272,5 @@ pub(super) async fn asked<T: DeserializeOwned>(client: &Client, request: Request
         let word: String = said["error"].as_str().unwrap_or_default().chars().take(50).collect();
         return Err(Trouble::Lied(format!("{place} answers {} {word:?}", answer.status())));
     }
-    serde_json::from_slice(answer.body()).map_err(|error| Trouble::Lied(format!("{place}: {error}")))
+    serde_json::from_slice(answer.body()).map_err(|error| Trouble::Broken(format!("{place}: {error}")))
 }

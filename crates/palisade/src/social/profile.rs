@@ -38,5 +38,5 @@ fn primary(list: &Value) -> (Option<String>, bool) {
 async fn get(client: &Client, url: &str, access_token: &str) -> Result<Value, Trouble> {
     let request = Request::get(url).header(header::AUTHORIZATION, format!("Bearer {access_token}"));
     let request = request.header(header::ACCEPT, "application/json").body(Bytes::new());
-    asked(client, request.map_err(|error| Trouble::Lied(error.to_string()))?).await
+    asked(client, request.map_err(|error| Trouble::Broken(error.to_string()))?).await
 }

@@ -15,7 +15,7 @@ pub(super) fn client_secret(provider: &Provider, now: DateTime<Utc>) -> Result<C
     let (Some(team), Some(key_id)) = (&provider.settings.team_id, &provider.settings.key_id) else {
         return Ok(Cow::Borrowed(secret.as_str()));
     };
-    let unusable = || Trouble::Lied(format!("client_secret of {} is no private key of ES256", provider.settings.name));
+    let unusable = || Trouble::Broken(format!("client_secret of {} is no private key of ES256", provider.settings.name));
     let der = PrivatePkcs8KeyDer::from_pem_slice(secret.as_bytes()).map_err(|_| unusable())?;
     let key = EncodingKey::from_ec_der(der.secret_pkcs8_der());
     let header = Header { kid: Some(key_id.clone()), ..Header::new(Algorithm::ES256) };

@@ -13,6 +13,8 @@ pub(crate) enum Trouble {
     Away(String),
     /// What came back is not to be believed.
     Lied(String),
+    /// The provider, or how the operator has set it up, is at fault: nothing that a visitor can mend.
+    Broken(String),
 }
 
 impl Providers {
@@ -35,7 +37,7 @@ impl Providers {
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Away(what) | Self::Lied(what)) = self;
+        let (Self::Away(what) | Self::Lied(what) | Self::Broken(what)) = self;
         f.write_str(what)
     }
 }
@@ -49,6 +51,12 @@ impl Trouble {
             Self::Away(_) => Error::new(
                 ErrorKind::Unavailable,
                 format!("{label} does not answer right now. Try again, or take another way to log in."),
+            ),
+            Self::Broken(_) => Error::new(
+                ErrorKind::Unavailable,
+                format!(
+                    "Logging in by {label} does not work at the moment. Take another way to log in, or tell those who run this site."
+                ),
             ),
             Self::Lied(_) => Error::new(
                 ErrorKind::BadRequest,

@@ -7,7 +7,7 @@ use super::{Provider, Providers};
 use crate::audit_log::Event;
 use crate::auth::views::{NextPage, audit, can_mail, going, login, source, too_many_mails};
 use crate::auth::{Held, Typed, User, Visitor};
-use crate::forms::{Email, Form, Line, Token};
+use crate::forms::{Code, Email, Form, Line, Token};
 use crate::http::client::Client;
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
@@ -46,9 +46,9 @@ pub(crate) struct Address {
 }
 
 #[derive(Form)]
-pub(crate) struct Code {
+pub(crate) struct TypedCode {
     #[form(label = "Code", help = "It came by mail, and is good for ten minutes.")]
-    code: Line<20>,
+    code: Code,
 }
 
 impl Providers {
@@ -282,13 +282,13 @@ pub(crate) async fn address(visitor: Visitor, headers: HeaderMap, form: Form<Add
 /// `GET /account/social/confirm`.
 pub(crate) async fn show_confirm(page: Page, visitor: Visitor) -> Result<Response> {
     match visitor.accounts().begun::<Stranger>(visitor.session()).await? {
-        Some(_) => page.render("account/social_confirm.html", context! { form => Form::<Code>::blank() }).await,
+        Some(_) => page.render("account/social_confirm.html", context! { form => Form::<TypedCode>::blank() }).await,
         None => Ok(redirect_to("/account/login")),
     }
 }
 
 /// `POST /account/social/confirm`: makes the account.
-pub(crate) async fn confirm(visitor: Visitor, headers: HeaderMap, form: Form<Code>) -> Result<Response> {
+pub(crate) async fn confirm(visitor: Visitor, headers: HeaderMap, form: Form<TypedCode>) -> Result<Response> {
     let accounts = visitor.accounts();
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else { return Err(refill.show("account/social_confirm.html").await) };

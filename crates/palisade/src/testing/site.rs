@@ -57,8 +57,7 @@ impl TestSite {
         if database == TestDatabase::Sqlite {
             return Some(Self::start(app, settings).await);
         }
-        let server = servers::server("PALISADE_TEST_POSTGRES")?;
-        let url = own_database(&server).await;
+        let url = new_postgres().await?;
         let mut site = Self::start(app, &[settings, &[("database.url", &url)]].concat()).await;
         site.shared.push(("database.url", url));
         Some(site)
@@ -125,6 +124,15 @@ impl Drop for TestSite {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The URL of an empty database on the server of the tests. `None` where no server was named for the test.
+///
+/// # Panics
+/// When the server does not make one.
+pub async fn new_postgres() -> Option<String> {
+    let server = servers::server("PALISADE_TEST_POSTGRES")?;
+    Some(own_database(&server).await)
 }
 
 /// Makes an empty database on the server.

@@ -85,6 +85,10 @@ async fn mail_waits_for_its_server() {
     for text in smtp.kept() {
         let (head, body) = text.split_once("\n\n").unwrap();
         assert!(head.contains("desk@example.org") && head.contains("To: ann@example.org"), "{head}");
+        // F2 of the reports: whole by RFC 5322 and RFC 2045
+        let id = head.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap_or_default();
+        assert!(id.ends_with("@example.org>") && id.len() > 40, "{head}");
+        assert!(head.contains("MIME-Version: 1.0") && head.contains("Auto-Submitted: auto-generated"), "{head}");
         assert!(!head.to_lowercase().lines().any(|line| line.starts_with("bcc")) && !body.starts_with("forged"), "{text}");
         assert!(!head.contains("RcptTo: eve") && !head.contains("X-RcptTo: eve"), "{head}");
     }

@@ -20,6 +20,7 @@ mod limits;
 mod lists;
 mod mail;
 mod policies;
+mod reports;
 mod server;
 mod sessions;
 mod site;

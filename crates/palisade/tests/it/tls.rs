@@ -188,11 +188,25 @@ async fn certificates_that_cannot_be_used_say_why() {
     authority.issue("localhost");
     let (certificate, key) = (authority.path("cert.pem"), authority.path("key.pem"));
     let (missing, other) = (authority.path("missing.pem"), authority.path("first.pem"));
+    let file = |name: &str, bytes: &[u8]| {
+        std::fs::write(authority.path(name), bytes).unwrap();
+        authority.path(name)
+    };
+    let protected = file("protected.pem", b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n");
+    let traditional =
+        file("old.pem", b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIB\n-----END RSA PRIVATE KEY-----\n");
+    let (der, empty) = (file("cert.der", b"\x30\x82\x01\x00"), file("empty.pem", b""));
     let rows = [
         (Some(&certificate), None, "TLS needs both"),
         (Some(&missing), Some(&key), "missing.pem cannot be read"),
         (Some(&certificate), Some(&certificate), "tls.key"),
-        (Some(&certificate), Some(&other), "cannot be used together"),
+        (Some(&certificate), Some(&other), "was not made for the key"),
+        // F21 of the reports
+        (Some(&certificate), Some(&protected), "pass phrase"),
+        (Some(&certificate), Some(&traditional), "pass phrase"),
+        (Some(&der), Some(&key), "is DER"),
+        (Some(&key), Some(&key), "holds no certificate"),
+        (Some(&certificate), Some(&empty), "holds no private key"),
     ];
     for (certificate, key, message) in rows {
         let mut settings = vec![("site.allow_dangerous", "without_csrf /echo")];

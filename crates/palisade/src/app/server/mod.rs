@@ -23,6 +23,7 @@ pub use tls::TlsError;
 
 use super::acme::ACME_TLS;
 use super::health::is_page;
+use super::site::Ports;
 use super::{Site, SiteSettings, way};
 use crate::http::{Held, Link, Peer};
 use crate::static_files::SharedBody;
@@ -104,6 +105,10 @@ impl Server {
         let listener = listener(&site.settings, &mut inherited, 0, settings.address)?;
         let redirect = tls.redirect_address.filter(|_| site.settings.ends_tls());
         let redirect = redirect.map(|address| self::listener(&site.settings, &mut inherited, 1, address)).transpose()?;
+        let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port()).ok();
+        if let (Some(plain), Some(encrypted)) = (redirect.as_ref().and_then(port), port(&listener)) {
+            let _ = site.ports.set(Ports { plain, encrypted });
+        }
         let slots = Slots::new(settings.max_connections, settings.max_connections_per_address);
         let _ = site.open.set(slots.clone());
         let shared = Shared {

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use bytes::{Buf, Bytes};
+use futures_util::task::AtomicWaker;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -22,6 +23,8 @@ pub(super) struct Pulse {
     numbers: AtomicU64,
     /// When it was made, or when its last request ended.
     rests: Resting,
+    /// Who waits for the end of the last answer.
+    waiting: AtomicWaker,
 }
 
 struct Resting(Mutex<Instant>);
@@ -41,6 +44,11 @@ impl Pulse {
     /// Whether there is no request, and no answer on its way.
     pub(super) fn is_idle(&self) -> bool {
         self.open.load(Ordering::Relaxed) == 0 && self.oldest_held().is_none()
+    }
+
+    /// Wakes this task when the last answer on its way has ended.
+    pub(super) fn wake_at_rest(&self, context: &Context<'_>) {
+        self.waiting.register(context.waker());
     }
 
     /// How many requests there were, finished or not.
@@ -83,6 +91,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
             *self.0.rests.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            self.0.waiting.wake();
         }
     }
 }

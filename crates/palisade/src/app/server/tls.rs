@@ -120,17 +120,61 @@ fn stamp(certificate: &Path, key: &Path) -> Stamp {
 }
 
 fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
-    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = contents("tls.certificate", certificate)?;
+    let chain = CertificateDer::pem_slice_iter(&chain).collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(|error| unreadable("tls.certificate", certificate, &error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable("tls.key", key, &error))?;
+    if chain.is_empty() {
+        return Err(TlsError {
+            what: format!("tls.certificate: {} holds no certificate", certificate.display()),
+            fix: "name the file of the certificate and its chain, in PEM (-----BEGIN CERTIFICATE-----)",
+        });
+    }
+    let private = contents("tls.key", key)?;
+    if has(&private, "ENCRYPTED") {
+        return Err(TlsError {
+            what: format!("tls.key: {} is protected by a pass phrase, which nobody can type when the site starts", key.display()),
+            fix: "take it off (openssl pkey -in KEY -out NEW), and let only the user of this process read the file",
+        });
+    }
+    let private = PrivateKeyDer::from_pem_slice(&private).map_err(|error| match error {
+        rustls::pki_types::pem::Error::NoItemsFound => TlsError {
+            what: format!("tls.key: {} holds no private key", key.display()),
+            fix: "name the file of the private key, in PEM (-----BEGIN PRIVATE KEY-----)",
+        },
+        error => unreadable("tls.key", key, &error),
+    })?;
     let made = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider());
     made.map(Arc::new).map_err(|error| TlsError {
-        what: format!("{} and {} cannot be used together: {error}", certificate.display(), key.display()),
+        what: match error {
+            rustls::Error::InconsistentKeys(_) => {
+                format!("the first certificate of {} was not made for the key in {}", certificate.display(), key.display())
+            }
+            error => format!("{} and {} cannot be used together: {error}", certificate.display(), key.display()),
+        },
         fix: "put the site's certificate first, then its chain, and use the key that the certificate was made for",
     })
 }
 
-fn unreadable(setting: &str, path: &Path, error: &rustls::pki_types::pem::Error) -> TlsError {
+/// The text of a PEM file, without a byte order mark.
+fn contents(setting: &str, path: &Path) -> Result<Vec<u8>, TlsError> {
+    let bytes = std::fs::read(path).map_err(|error| unreadable(setting, path, &error))?;
+    // ASN.1 begins with a sequence of a length of two bytes
+    if bytes.starts_with(&[0x30, 0x82]) {
+        return Err(TlsError {
+            what: format!("{setting}: {} is DER", path.display()),
+            fix: "name a PEM file (openssl x509 -inform der, or openssl pkey -inform der, writes one)",
+        });
+    }
+    Ok(bytes.strip_prefix(b"\xef\xbb\xbf").map_or(bytes.clone(), <[u8]>::to_vec))
+}
+
+/// Whether a line that begins something in PEM has this word, or the header of old keys has it.
+fn has(pem: &[u8], word: &str) -> bool {
+    let text = String::from_utf8_lossy(pem);
+    text.lines().any(|line| (line.starts_with("-----BEGIN") || line.starts_with("Proc-Type:")) && line.contains(word))
+}
+
+fn unreadable(setting: &str, path: &Path, error: &dyn fmt::Display) -> TlsError {
     TlsError {
         what: format!("{setting}: {} cannot be read: {error}", path.display()),
         fix: "name a PEM file that the user of this process may read",

@@ -236,6 +236,9 @@ impl<S: Stream> Watched<S> {
             self.pace.clock.as_mut().reset(since + self.patience.to_take_all());
             return self.pace.clock.as_mut().poll(context).map(|()| self.too_slow());
         }
+        // the time between requests begins when the answer ends, which nothing else would tell
+        self.pulse.wake_at_rest(context);
+        self.notice();
         if self.waiting == Waiting::Nothing || self.poll_clock(context).is_pending() {
             return Poll::Pending;
         }

@@ -29,7 +29,7 @@ pub(crate) struct NextPage(pub(crate) Option<String>);
 pub(crate) const MAX_NEXT_BYTES: usize = 2000;
 
 impl Field for NextPage {
-    const SHAPE: Shape = Shape { kind: "hidden", max_length: MAX_NEXT_BYTES, is_required: false, autocomplete: "", options: &[] };
+    const SHAPE: Shape = Shape { is_required: false, ..Shape::of("hidden", MAX_NEXT_BYTES) };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let is_ours = |raw: &&str| raw.len() <= MAX_NEXT_BYTES && RedirectTarget::from_input(raw).is_some();
@@ -134,7 +134,8 @@ pub(crate) async fn logout(page: Page, visitor: Visitor) -> Result<Response> {
         Some((url, host)) => going(&page, host, url, true).await?,
         None => redirect_to("/"),
     };
-    let what = HeaderValue::from_static("\"cache\", \"storage\"");
+    // not "cache": pages of a signed-in user are never stored, and Chromium stops for seconds while it looks through its cache
+    let what = HeaderValue::from_static("\"storage\"");
     response.headers_mut().insert("clear-site-data", what);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

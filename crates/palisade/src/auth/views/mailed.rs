@@ -7,7 +7,7 @@ use crate::auth::codes::Typed;
 use crate::auth::mail_login::{MailAgain, MailLogin};
 use crate::auth::views::Link;
 use crate::auth::{Factor, Held, User, Visitor};
-use crate::forms::{Email, Form, Line, Query};
+use crate::forms::{Code, Email, Form, Query};
 use crate::http::{RedirectTarget, redirect_to};
 use crate::sessions::MessageLevel;
 use crate::views::{Error, Page, Result};
@@ -24,9 +24,9 @@ pub(crate) struct Ask {
 }
 
 #[derive(Form)]
-pub(crate) struct Code {
+pub(crate) struct TypedCode {
     #[form(label = "Code", help = "It came by mail, and is good for ten minutes.")]
-    code: Line<20>,
+    code: Code,
 }
 
 /// Where the code of an opened link waits for its button.
@@ -64,11 +64,11 @@ pub(crate) async fn show_code(page: Page, visitor: Visitor, Query(link): Query<L
         return Ok(redirect_to("/account/login/mail/code"));
     }
     let code = session.value::<String>(CODE).await?.unwrap_or_default();
-    page.render("account/login_code.html", context! { form => Form::<Code>::filled([("code", code)]) }).await
+    page.render("account/login_code.html", context! { form => Form::<TypedCode>::filled([("code", code)]) }).await
 }
 
 /// `POST /account/login/mail/code`.
-pub(crate) async fn log_in(visitor: Visitor, headers: HeaderMap, form: Form<Code>) -> Result<Response> {
+pub(crate) async fn log_in(visitor: Visitor, headers: HeaderMap, form: Form<TypedCode>) -> Result<Response> {
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else {
         return Err(refill.show_with("account/login_code.html", ways(&visitor)).await);
@@ -107,13 +107,13 @@ pub(crate) async fn ask_again(visitor: Visitor, user: User, headers: HeaderMap, 
 /// `GET /account/again/code`.
 pub(crate) async fn show_again(page: Page, visitor: Visitor) -> Result<Response> {
     match visitor.accounts().begun::<MailAgain>(visitor.session()).await? {
-        Some(_) => page.render("account/again_code.html", context! { form => Form::<Code>::blank() }).await,
+        Some(_) => page.render("account/again_code.html", context! { form => Form::<TypedCode>::blank() }).await,
         None => Ok(redirect_to("/account/again")),
     }
 }
 
 /// `POST /account/again/code`.
-pub(crate) async fn prove_again(visitor: Visitor, user: User, form: Form<Code>) -> Result<Response> {
+pub(crate) async fn prove_again(visitor: Visitor, user: User, form: Form<TypedCode>) -> Result<Response> {
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else { return Err(refill.show("account/again_code.html").await) };
     let (accounts, session) = (visitor.accounts(), visitor.session());

@@ -1,0 +1,77 @@
+//! One `migrate` at a time: several instances that start together do not run the same migration twice.
+
+use super::Database;
+use super::backend::Pool;
+use sea_orm::DbErr;
+use std::fs::{File, TryLockError};
+use std::path::PathBuf;
+
+/// The turn of one process. The next one has its turn when this is dropped, or when the process ends.
+pub(crate) enum Turn {
+    File {
+        _locked: File,
+    },
+    #[cfg(feature = "postgres")]
+    Server {
+        _connection: sqlx::PgConnection,
+    },
+}
+
+impl Database {
+    /// Waits until no other process migrates this database: by an advisory lock of PostgreSQL, or by a lock on a file beside that of SQLite.
+    ///
+    /// # Errors
+    /// When the lock cannot be had.
+    pub(crate) async fn turn_to_migrate(&self) -> Result<Turn, DbErr> {
+        match self.writer() {
+            Pool::Sqlite(sqlite) => {
+                let mut path = sqlite.options().get_filename().as_os_str().to_owned();
+                path.push("-migrate");
+                let turn = tokio::task::spawn_blocking(move || locked(path.into())).await;
+                turn.map_err(|error| DbErr::Custom(error.to_string()))?
+                    .map_err(|error| DbErr::Custom(format!("the lock of migrate: {error}")))
+            }
+            #[cfg(feature = "postgres")]
+            Pool::Server(server) => {
+                postgres(server).await.map_err(|error| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into())))
+            }
+            #[cfg(not(feature = "postgres"))]
+            Pool::Server(_) => Err(DbErr::Custom("this program was built without PostgreSQL".into())),
+        }
+    }
+}
+
+fn locked(path: PathBuf) -> std::io::Result<Turn> {
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            say_that_it_waits();
+            file.lock()?;
+        }
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    Ok(Turn::File { _locked: file })
+}
+
+/// A connection of its own, because the lock is the connection's.
+#[cfg(feature = "postgres")]
+async fn postgres(server: &sea_orm::DatabaseConnection) -> Result<Turn, sqlx::Error> {
+    use sqlx::ConnectOptions;
+    let options = server.get_postgres_connection_pool().connect_options();
+    let mut connection = options.connect().await?;
+    let is_free: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut connection).await?;
+    if !is_free {
+        say_that_it_waits();
+        sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut connection).await?;
+    }
+    Ok(Turn::Server { _connection: connection })
+}
+
+/// The number of the advisory lock: `palisade` in ASCII.
+#[cfg(feature = "postgres")]
+const LOCK: i64 = i64::from_be_bytes(*b"palisade");
+
+fn say_that_it_waits() {
+    tracing::info!(target: "palisade", "another process migrates this database: waiting for it");
+}

@@ -1,0 +1,237 @@
+//! `.env`: lines of `NAME=value`, read as written.
+//!
+//! Nothing is substituted and nothing is escaped: a value is what stands after `=`, without spaces around it, or what stands between two quotes of one
+//! kind. Where django-environ, python-decouple and python-dotenv disagree about a line, a variable of Palisade is refused, so that programs that share a file
+//! share its values. Variables of other programs may be written in any way.
+
+/// Why a file, or a line of it, cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    /// Line, from 1; none for the whole file.
+    pub(super) line: Option<usize>,
+    pub(super) what: &'static str,
+    pub(super) fix: &'static str,
+}
+
+/// Names and values.
+pub(super) type Variables = Vec<(String, String)>;
+
+/// The variables that `is_ours` knows, in the order of the file.
+pub(super) fn parse(bytes: &[u8], is_ours: impl Fn(&str) -> bool) -> Result<Variables, Vec<Unreadable>> {
+    let text = decoded(bytes).map_err(|error| vec![error])?;
+    let lines: Vec<&str> = text.lines().map(trimmed).collect();
+    let (mut variables, mut unreadable, mut next) = (Vec::new(), Vec::new(), 0);
+    while let Some(line) = lines.get(next) {
+        let number = next + 1;
+        next = number;
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let outcome = assignment(line).ok_or(NO_ASSIGNMENT).and_then(|(name, value)| match is_ours(name) {
+            true => Ok(Some((name.to_owned(), value_of(value)?))),
+            false => end_of_foreign(value, lines.get(next..).unwrap_or_default(), &is_ours).map(|more| {
+                next += more;
+                None
+            }),
+        });
+        match outcome {
+            Ok(variable) => variables.extend(variable),
+            Err((what, fix)) => unreadable.push(Unreadable { line: Some(number), what, fix }),
+        }
+    }
+    if unreadable.is_empty() { Ok(variables) } else { Err(unreadable) }
+}
+
+/// What is wrong, and what to do.
+type Fault = (&'static str, &'static str);
+
+const NO_ASSIGNMENT: Fault = ("is not NAME=value", "write NAME=value; begin a comment with #");
+const OPEN_QUOTE: Fault = ("opens a quote that is not closed on this line", "close it: a value is one line");
+
+fn decoded(bytes: &[u8]) -> Result<&str, Unreadable> {
+    let of_file = |what| Unreadable { line: None, what, fix: "save the file as UTF-8" };
+    // a zero byte in the first two is UTF-16 without a byte order mark
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.iter().take(2).any(|byte| *byte == 0) {
+        return Err(of_file("is UTF-16"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Unreadable { line: Some(line), ..of_file("is not UTF-8") }
+    })?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+/// Name, and everything after `=`.
+fn assignment(line: &str) -> Option<(&str, &str)> {
+    let line = line.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])).unwrap_or(line);
+    let (name, value) = line.split_once('=')?;
+    let name = trimmed(name);
+    let is_name = !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || "_.-".contains(letter));
+    is_name.then_some((name, value))
+}
+
+fn value_of(after: &str) -> Result<String, Fault> {
+    let value = trimmed(after);
+    if value != value.trim() {
+        return Err((
+            "begins or ends with a control character or a space that cannot be told from a usual one",
+            "remove it, or put the value into quotes",
+        ));
+    }
+    if value.chars().any(|letter| (letter.is_control() && letter != '\t') || matches!(letter, '\u{2028}' | '\u{2029}')) {
+        return Err(("holds a control character", "remove it; a value is one line of text"));
+    }
+    match value.chars().next() {
+        Some(quote @ ('"' | '\'')) => quoted(value, quote).map(str::to_owned),
+        _ if has_comment(after) => Err((
+            "holds a # after a space, which is a comment to some programs and part of the value to others",
+            "put the value into quotes, or the comment on a line of its own",
+        )),
+        _ => Ok(value.to_owned()),
+    }
+}
+
+fn quoted(value: &str, quote: char) -> Result<&str, Fault> {
+    let rest = value.get(1..).unwrap_or_default();
+    let Some(inside) = rest.strip_suffix(quote) else {
+        return Err(if rest.contains(quote) {
+            ("has text after the closing quote", "remove it; put a comment on a line of its own")
+        } else {
+            OPEN_QUOTE
+        });
+    };
+    if inside.contains(quote) {
+        return Err(("holds its own kind of quote inside quotes", "use the other kind of quotes around it"));
+    }
+    match (quote, inside.contains('\\')) {
+        ('"', true) => Err(("holds a backslash in double quotes, which some programs read as an escape", "use single quotes")),
+        ('\'', true) if inside.ends_with('\\') => {
+            Err(("ends with a backslash before the closing quote", "write it without quotes"))
+        }
+        _ => Ok(inside),
+    }
+}
+
+fn has_comment(after: &str) -> bool {
+    after.contains(" #") || after.contains("\t#")
+}
+
+/// How many of the lines that follow belong to a quoted value of another program. A variable of ours among them is no text of theirs.
+fn end_of_foreign(after: &str, following: &[&str], is_ours: impl Fn(&str) -> bool) -> Result<usize, Fault> {
+    let value = trimmed(after);
+    let Some(quote) = value.chars().next().filter(|first| matches!(first, '"' | '\'')) else { return Ok(0) };
+    if value.get(1..).is_some_and(|rest| rest.contains(quote)) {
+        return Ok(0);
+    }
+    let Some(last) = following.iter().position(|line| line.contains(quote)) else { return Ok(0) };
+    let within = following.iter().take(last + 1);
+    let swallows = within.filter_map(|line| assignment(line)).any(|(name, _)| is_ours(name));
+    if swallows { Err(OPEN_QUOTE) } else { Ok(last + 1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::vectors;
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD as STANDARD;
+    use serde_json::Value;
+    use std::collections::BTreeMap;
+
+    fn read(text: &str) -> Result<Variables, Vec<Unreadable>> {
+        parse(text.as_bytes(), |name| name.starts_with("OUR"))
+    }
+
+    fn one(text: &str) -> Option<String> {
+        read(text).ok()?.pop().map(|(_, value)| value)
+    }
+
+    // F1 of the reports: what is written arrives
+    #[test]
+    fn values_are_what_is_written() {
+        for (line, value) in [
+            ("OUR=p$ss${x}$HOME", "p$ss${x}$HOME"),
+            ("export OUR = a b  ", "a b"),
+            ("OUR=\"a # b\"", "a # b"),
+            ("OUR='C:\\new\\table'", "C:\\new\\table"),
+            ("OUR=\\$x\\n", "\\$x\\n"),
+            ("OUR=a#b=c", "a#b=c"),
+            ("OUR=\" a \"", " a "),
+            ("\u{feff}OUR=x\r\n", "x"),
+            ("OUR=", ""),
+        ] {
+            assert_eq!(one(line).as_deref(), Some(value), "{line}");
+        }
+    }
+
+    // F14: each fault has its line and its cause
+    #[test]
+    fn what_others_read_differently_is_refused() {
+        for (text, line, what) in [
+            ("\nOUR=a # b", 2, "comment"),
+            ("OUR=\"a\\nb\"", 1, "backslash"),
+            ("OUR='a' b", 1, "after the closing quote"),
+            ("OUR=\"a", 1, "not closed"),
+            ("OUR='it's'", 1, "quote"),
+            ("OUR=a\u{2028}b", 1, "control"),
+            ("A=1\nOUR b", 2, "NAME=value"),
+            ("A=\"1\nOUR=x\nB=\"", 1, "not closed"),
+        ] {
+            let errors = read(text).unwrap_err();
+            assert_eq!(errors[0].line, Some(line), "{text}");
+            assert!(errors[0].what.contains(what), "{text}: {errors:?}");
+        }
+        for (bytes, what) in [(&b"\xff\xfeO\0U\0"[..], "UTF-16"), (b"O\0U\0R\0=\0", "UTF-16"), (b"OUR=\xff", "not UTF-8")] {
+            assert!(parse(bytes, |_| true).unwrap_err()[0].what.contains(what), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn variables_of_other_programs_are_theirs() {
+        let file = "COMPANY=Acme Inc Ltd\nKEY=\"-----BEGIN\nabc=\n-----END\"\nX=\"${OUR}\" # note\nOUR=1\nZ=\"open\n";
+        assert_eq!(read(file).unwrap(), [("OUR".to_owned(), "1".to_owned())]);
+    }
+
+    /// What python-decouple reads, which changes nothing either, under names as they are here: it keeps `export` and a byte order mark in the name.
+    fn of_decouple(case: &Value) -> Option<BTreeMap<String, String>> {
+        let strip = |name: &str| {
+            let name = name.trim_start_matches('\u{feff}');
+            name.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])).unwrap_or(name).trim().to_owned()
+        };
+        let read = case["python_decouple"].as_object()?;
+        Some(read.iter().map(|(name, value)| (strip(name), value.as_str().unwrap_or_default().to_owned())).collect())
+    }
+
+    // F1: what is read is what was written. Refused, by rule, is what one of the three packages reads otherwise, and control characters
+    #[test]
+    fn dotenv_vectors() {
+        let mut accepted = 0;
+        for case in vectors::cases("dotenv.json") {
+            let file = STANDARD.decode(vectors::text(&case, "file")).unwrap();
+            let three = ["django_environ", "python_decouple", "python_dotenv"].map(|name| case[name].as_object());
+            let agree = three.iter().all(|read| read.is_some_and(|read| !read.is_empty() && Some(read) == three[0]));
+            match parse(&file, |_| true) {
+                Ok(variables) => {
+                    accepted += 1;
+                    let expected = of_decouple(&case).unwrap_or_default();
+                    // the environment wins over a file, in all of them
+                    let read: BTreeMap<String, String> = variables.into_iter().filter(|(name, _)| name != "OUTSIDE").collect();
+                    assert!(read.iter().all(|(name, value)| expected.get(name) == Some(value)), "{read:?} {case}");
+                    assert_eq!(read.len(), expected.keys().filter(|name| *name != "OUTSIDE").count(), "{read:?} {case}");
+                }
+                Err(errors) if agree => {
+                    let is_by_rule =
+                        |error: &Unreadable| ["control", "backslash", "NAME=value"].iter().any(|rule| error.what.contains(rule));
+                    assert!(errors.iter().all(is_by_rule), "{errors:?} {case}");
+                }
+                Err(_) => {}
+            }
+        }
+        assert!(accepted >= 50, "{accepted} files were read");
+    }
+}

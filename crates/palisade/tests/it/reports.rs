@@ -1,0 +1,290 @@
+//! What people reported of other frameworks, by its number: F1 to F24 are faults, M1 to M27 wishes.
+
+use crate::server::Served;
+use crate::site::app;
+use http::StatusCode;
+use palisade::app::{BootError, Prepared, Server};
+use palisade::db::{Database, DatabaseSettings};
+use palisade::prelude::*;
+use palisade::settings::{Origin, Sources};
+use palisade::testing::{TestSite, new_postgres, server};
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+fn refusal_of(folder: &Path) -> String {
+    Prepared::new(App::new(), Sources::of_folder(folder)).err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+fn refusal_of_setting(key: &str, value: &str) -> String {
+    let mut sources = Sources::none();
+    sources.set(key, value, Origin::CommandLine("test"));
+    Prepared::new(App::new(), sources).err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+fn findings(settings: &[(&str, &str)]) -> Vec<String> {
+    let mut sources = Sources::none();
+    settings.iter().for_each(|(key, value)| sources.set(key, *value, Origin::CommandLine("test")));
+    let settings = palisade::app::SiteSettings::read(sources).unwrap();
+    settings.findings().into_iter().map(|finding| finding.id.to_string()).collect()
+}
+
+// F1, F14: each file says what is wrong with it, and where
+#[test]
+fn f01_f14_dot_env_says_line_and_cause() {
+    let files: [(&[u8], &str); 6] = [
+        (b"A=1\n\nPALISADE_SITE__DATA=a # b\n", ".env, line 3): holds a # after a space"),
+        (b"A=1\nthis is nothing\n", ".env, line 2): is not NAME=value"),
+        (b"PALISADE_SITE__DATA=\"open\n", ".env, line 1): opens a quote"),
+        (b"\xff\xfeA\0=\0", "is UTF-16"),
+        (b"A=1\nB=\xe9\n", ".env, line 2): is not UTF-8"),
+        (b"PALISADE_NOTHING__KEY=1\n", "there is no such setting"),
+    ];
+    for (bytes, said) in files {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".env"), bytes).unwrap();
+        let error = refusal_of(folder.path());
+        assert!(error.contains(said) && error.contains("fix: "), "{said}: {error}");
+    }
+    for fine in ["\u{feff}PALISADE_SESSIONS__IDLE_SECS=600\n", "COMPANY_NAME=Acme Inc Ltd\n", "OTHER=\"${HOME}\" # note\n"] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".env"), fine).unwrap();
+        assert_eq!(refusal_of(folder.path()), "", "{fine}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join(".env")).unwrap();
+    assert!(refusal_of(folder.path()).contains("is a folder"));
+}
+
+// F1: a secret arrives as it was written
+#[test]
+fn f01_secrets_arrive_as_written() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".env"), "PALISADE_SITE__DATA=da$ta-${x}\n").unwrap();
+    let prepared = Prepared::new(App::new(), Sources::of_folder(folder.path())).unwrap();
+    assert_eq!(prepared.settings().data(), Path::new("da$ta-${x}"));
+}
+
+// F4, F15, M25, M26: what the system or the server said, and what to do
+#[tokio::test]
+async fn f04_f15_databases_that_cannot_be_used_say_why() {
+    let Some(url) = server("PALISADE_TEST_POSTGRES") else { return };
+    let server: url::Url = url.parse().unwrap();
+    let (host, port) = (server.host_str().unwrap(), server.port().unwrap_or(5432));
+    let folder = tempfile::tempdir().unwrap();
+    let said = async |url: &str| {
+        let settings = DatabaseSettings { url: url.parse().unwrap(), ..DatabaseSettings::default() };
+        match Database::connect(&settings, folder.path()).await {
+            Ok(_) => String::new(),
+            Err(error) => BootError::Database(error).to_string(),
+        }
+    };
+    for (url, words) in [
+        ("postgres://u:p@127.0.0.1:1/d".to_owned(), "127.0.0.1:1: Connection refused"),
+        ("postgres://u:p@[::1]:1/d".to_owned(), "::1:1: Connection refused"),
+        ("postgres://u:p@nowhere.invalid/d".to_owned(), "nowhere.invalid"),
+        (format!("postgres://{}@{host}:{port}/no_such_database", server.username()), "createdb"),
+        (format!("postgres://no_such_user@{host}:{port}/postgres"), "user name and password"),
+        ("sqlite:no/such/folder/x.sqlite3".to_owned(), "cannot create"),
+    ] {
+        let error = said(&url).await;
+        assert!(error.contains(words), "{url}: {error}");
+        assert!(!error.contains("at line"), "no line of the server's source: {error}");
+    }
+    std::fs::write(folder.path().join("text.sqlite3"), "this is no database, however long it is, it has no header").unwrap();
+    assert!(said("sqlite:text.sqlite3").await.contains("fix: name an SQLite database"), "{}", said("sqlite:text.sqlite3").await);
+    for url in ["postgres://u:p#w@127.0.0.1/d", "postgres://u:p?w@127.0.0.1/d", "postgres://u:p/w@127.0.0.1/d"] {
+        let error = refusal_of_setting("database.url", url);
+        assert!(error.contains("percent-encoded") && !error.contains(":p"), "{url}: {error}");
+    }
+    assert!(refusal_of_setting("database.url", "mysql://u:p@h/d").contains("sqlite or postgres"));
+}
+
+// M19: three slashes are a relative path, as in Django's tools; four are an absolute one
+#[test]
+fn m19_sqlite_urls_are_those_of_django() {
+    for (url, path) in [
+        ("sqlite:///db.sqlite3", "db.sqlite3"),
+        ("sqlite:////srv/db.sqlite3", "/srv/db.sqlite3"),
+        ("sqlite:db.sqlite3", "db.sqlite3"),
+        ("sqlite:/srv/db.sqlite3", "/srv/db.sqlite3"),
+        ("sqlite:///my%20site.sqlite3", "my site.sqlite3"),
+    ] {
+        let url: palisade::db::DatabaseUrl = url.parse().unwrap();
+        assert_eq!(url.to_string(), format!("sqlite:{path}"));
+    }
+}
+
+// F5: several that start at once wait for each other
+#[tokio::test]
+async fn f05_migrate_waits_for_another_migrate() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut urls = vec![format!("sqlite:{}", folder.path().join("shared.sqlite3").display())];
+    urls.extend(new_postgres().await);
+    for url in urls {
+        let starts: Vec<_> = (0..3).map(|_| start_elsewhere(url.clone())).collect();
+        for start in starts {
+            assert_eq!(start.join().unwrap(), Ok(()), "{url}");
+        }
+    }
+}
+
+/// Starts a site as a process of its own would: with its own runtime.
+fn start_elsewhere(url: String) -> std::thread::JoinHandle<Result<(), String>> {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let started = runtime.block_on(TestSite::try_start(app(), &[("database.url", &url)]));
+        started.map(drop).map_err(|error| error.to_string())
+    })
+}
+
+// F9, M16: settings that cannot both work
+#[test]
+fn f09_m16_settings_that_cannot_work_are_findings() {
+    let has = |settings: &[(&str, &str)], id: &str| findings(settings).iter().any(|found| found == id);
+    assert!(has(&[("headers.referrer_policy", "no-referrer")], "headers.referrer_breaks_forms"));
+    assert!(!has(&[("headers.referrer_policy", "no-referrer, same-origin")], "headers.referrer_breaks_forms"));
+    for (url, is_found) in [
+        ("smtps://u:p@mail.example.org:587", true),
+        ("smtp://u:p@mail.example.org:465", true),
+        ("smtps://u:p@mail.example.org", false),
+        ("smtp://u:p@mail.example.org:587", false),
+    ] {
+        assert_eq!(has(&[("mail.url", url)], "mail.tls_at_port"), is_found, "{url}");
+    }
+}
+
+// F10: a balancer names an address that changes, or no host; other pages are refused, and so is a second Host
+#[tokio::test]
+async fn f10_probes_are_answered_whatever_their_host() {
+    let served = Served::start(&[]).await;
+    for (request, status) in [
+        ("GET /health/live HTTP/1.1\r\nHost: 10.0.1.5:8201\r\nConnection: close\r\n\r\n", "200"),
+        ("GET /health/ready HTTP/1.1\r\nHost: 10.0.1.5\r\nConnection: close\r\n\r\n", "200"),
+        ("GET /health/live HTTP/1.0\r\n\r\n", "200"),
+        ("HEAD /health/live HTTP/1.1\r\nHost: x.example\r\nConnection: close\r\n\r\n", "200"),
+        ("GET / HTTP/1.1\r\nHost: 10.0.1.5\r\nConnection: close\r\n\r\n", "400"),
+        ("GET /health/detail HTTP/1.1\r\nHost: 10.0.1.5\r\nConnection: close\r\n\r\n", "400"),
+        ("POST /health/live HTTP/1.1\r\nHost: 10.0.1.5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "400"),
+        ("GET /health/live HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n", "400"),
+    ] {
+        let answer = served.raw(request.as_bytes()).await;
+        assert!(answer.split(' ').nth(1) == Some(status), "{request}: {answer}");
+    }
+}
+
+// F11, F12, M1: what telephones and password managers look for
+#[tokio::test]
+async fn f11_f12_m01_fields_say_what_they_are() {
+    let site = TestSite::start(app(), &[]).await;
+    let mut client = site.client();
+    for page in ["/account/login", "/account/signup"] {
+        let body = client.get(page).await.body;
+        let field = body.split("<input").find(|field| field.contains("name=\"username\"")).unwrap().to_owned();
+        assert!(field.contains("autocapitalize=\"none\"") && field.contains("spellcheck=\"false\""), "{field}");
+    }
+    client.sign_up("ann").await;
+    client.submit("/account/factors", "/account/factors/app", &[]).await;
+    let body = client.get("/account/factors/app").await.body;
+    let field = body.split("<input").find(|field| field.contains("name=\"code\"")).unwrap().to_owned();
+    for attribute in ["autocomplete=\"one-time-code\"", "inputmode=\"numeric\"", "enterkeyhint=\"go\""] {
+        assert!(field.contains(attribute), "{attribute}: {field}");
+    }
+    let change = site.client().get("/.well-known/change-password").await;
+    assert_eq!((change.status, change.header("location")), (StatusCode::SEE_OTHER, "/account/password"));
+}
+
+// F16: a plain address is a network of one
+#[test]
+fn f16_addresses_are_networks() {
+    for value in ["127.0.0.1", "::1", "10.0.0.0/8, 192.0.2.7"] {
+        assert_eq!(refusal_of_setting("http.trusted_proxies", value), "", "{value}");
+    }
+    let error = refusal_of_setting("http.trusted_proxies", "proxy.example.org");
+    assert!(error.contains("192.0.2.7") && error.contains("commas"), "{error}");
+}
+
+// F19: a form that is refused for its origin says in the log what would accept it
+#[tokio::test]
+async fn f19_a_refused_origin_is_logged_with_what_was_expected() {
+    let site = TestSite::start(app(), &[]).await;
+    let mut client = site.client();
+    let request = client
+        .request(http::Method::POST, "/account/login")
+        .header("origin", "http://localhost:8443")
+        .header("sec-fetch-site", "same-origin");
+    let answer = client.form(request, &[("username", "ann")]).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    let events = answer.events();
+    let said = |words: &str| events.iter().any(|line| line.contains("csrf_refused") && line.contains(words));
+    assert!(said("Origin=http://localhost:8443") && said("expected=http://") && said("setting=csrf.trusted_origins"), "{events:?}");
+}
+
+// F20: text that cannot be seen is none
+#[test]
+fn f20_invisible_text_is_empty() {
+    use palisade::forms::{Field, Line, Text, Username};
+    for text in [
+        "\u{200b}",
+        "\u{2060}\u{200d}",
+        "\u{3164}",
+        "\u{ad}",
+        "\u{2800}",
+        "\u{200e}\u{200f}",
+        "\u{feff}",
+        " \u{a0}\u{3000}",
+        "\u{115f}\u{ffa0}",
+    ] {
+        assert!(Line::<100>::parse(Some(text)).is_err() && Text::<100>::parse(Some(text)).is_err(), "{text:?}");
+        assert!(
+            Username::parse(Some(text)).is_err()
+                && Username::parse(Some(&format!("ann{text}"))).is_err_and(|_| !text.trim().is_empty()) | text.trim().is_empty(),
+            "{text:?}"
+        );
+    }
+    for text in ["👩\u{200d}💻", "می\u{200c}خواهم", "a\u{ad}b"] {
+        assert!(Line::<100>::parse(Some(text)).is_ok(), "{text:?}");
+    }
+}
+
+// F22: an idle connection lives for as long as the settings say, whatever headers may take
+#[tokio::test]
+async fn f22_keep_alive_is_what_the_setting_says() {
+    let served = Served::start(&[("server.keep_alive_secs", "1"), ("server.header_timeout_secs", "600")]).await;
+    let mut stream = served.connect().await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    let ended = timeout(Duration::from_secs(60), stream.read_to_string(&mut answer)).await;
+    assert!(ended.is_ok() && answer.starts_with("HTTP/1.1 200"), "closed long before the time of headers");
+}
+
+// F23: whoever came to the port that redirects is sent to the port that serves; behind something that maps ports, to the usual one
+#[tokio::test]
+async fn f23_redirects_keep_the_port() {
+    let authority = crate::tls::Authority::new();
+    let (certificate, key) = (authority.path("cert.pem"), authority.path("key.pem"));
+    let settings = [
+        ("server.address", "127.0.0.1:0"),
+        ("tls.redirect_address", "127.0.0.1:0"),
+        ("tls.certificate", certificate.as_str()),
+        ("tls.key", key.as_str()),
+        ("site.allow_dangerous", "without_csrf /echo"),
+        ("http.https_redirect", "true"),
+    ];
+    let site = TestSite::start(crate::server::app(), &settings).await;
+    let server = Server::listen(site.site().clone()).unwrap();
+    let (url, plain) = (server.url(), server.redirect_address().unwrap());
+    let port = url.rsplit(':').next().unwrap().to_owned();
+    tokio::spawn(server.run(std::future::pending()));
+    for (host, location) in [
+        (format!("localhost:{}", plain.port()), format!("https://localhost:{port}/x")),
+        ("localhost".to_owned(), "https://localhost/x".to_owned()),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(plain).await.unwrap();
+        stream.write_all(format!("GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer).await;
+        assert!(answer.contains(&format!("location: {location}\r\n")), "{host}: {answer}");
+    }
+}
