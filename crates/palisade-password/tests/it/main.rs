@@ -33,6 +33,26 @@ fn password_hashes_vectors() {
     }
 }
 
+// F18 of the reports: hashes of bcrypt verify as Django with bcrypt 4 made and verified them; what makes it raise, and malformed hashes, are no match
+#[test]
+fn password_hashes_long_vectors() {
+    let hasher = Hasher::default();
+    let mut tried = 0;
+    for case in cases("password_hashes_long.json").iter().filter(|case| case["kind"] != "must_update") {
+        let (password, encoded) = (text(case, "password"), text(case, "encoded"));
+        if let Some(verifies) = case["verifies"].as_object() {
+            let expected = verifies["6.1"] == true;
+            assert!(hasher.verify(password, encoded).is_match() == expected || case["lenient"] == true, "{case}");
+        }
+        for one in case["tries"].as_array().into_iter().flatten() {
+            let password = one["password"].as_str().unwrap_or(password);
+            assert_eq!(hasher.verify(password, encoded).is_match(), one["bcrypt_4"] == true, "{one} {case}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 300, "{tried}");
+}
+
 #[test]
 fn password_hash_defaults_vectors() {
     for case in cases("password_hash_defaults.json") {

@@ -212,7 +212,14 @@ impl Prepared {
     fn assemble(self, templates: Templates, database: Database, clock: Arc<dyn Clock>, beside: Beside) -> Result<Site, BootError> {
         let Self { app, routes, static_files, settings } = self;
         let ring = keys::ring(&settings).map_err(|error| BootError::Database(DbErr::Custom(error.to_string())))?;
-        let transport = if settings.profile.is_development() { Transport::Plain } else { Transport::Secure };
+        let port = settings.server.address.port();
+        let is_alone = settings.profile.is_development() && !settings.django.beside;
+        let transport = match settings.profile.is_development() {
+            true if is_alone => Transport::in_development(port),
+            // names that Django reads, too
+            true => Transport::Plain,
+            false => Transport::Secure,
+        };
         let store: Arc<dyn SessionStore> = match settings.sessions.store {
             // what browsers carry has a store for each request
             StoreKind::Database | StoreKind::Cookie => Arc::new(DatabaseStore(database.clone())),

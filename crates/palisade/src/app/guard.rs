@@ -7,7 +7,7 @@ use crate::auth::Visitor;
 use crate::auth::views::MAX_NEXT_BYTES;
 use crate::csrf::{FormTokens, KEPT_SECRET, Refusal, is_safe};
 use crate::headers::{Cors, PagePolicies, is_report};
-use crate::http::{ClientAddress, Networks, redirect_to};
+use crate::http::{ClientAddress, Networks, Origin, redirect_to};
 use crate::permissions::{Access, Verdict};
 use crate::sessions::Session;
 use crate::throttle::Limit;
@@ -245,7 +245,7 @@ async fn admitted(
     body: &mut Body,
 ) -> Result<(), Response> {
     if !rule.extras.only_from.iter().all(|networks| networks.contains(arrival.client.0)) {
-        return Err(denied(arrival, Verdict::Hide));
+        return Err(denied(arrival, parts, Verdict::Hide));
     }
     let is_call = callers::is_call(&rule.access, &parts.headers);
     if is_call {
@@ -253,7 +253,7 @@ async fn admitted(
     }
     // a page that is hidden is so before its token is looked at, or a 403 would give it away
     if rule.access.hides() && judged(rule, arrival, visitor, parts).await? == Verdict::Hide {
-        return Err(denied(arrival, Verdict::Hide));
+        return Err(denied(arrival, parts, Verdict::Hide));
     }
     // here and not in the router: a layer that the site added must not answer what nobody has checked
     if !rule.has(&parts.method) {
@@ -272,6 +272,10 @@ async fn admitted(
     if is_checked {
         match Box::pin(arrival.site.csrf.check(parts, body, tokens, arrival.is_secure)).await {
             Ok(Ok(())) => {}
+            // the form of a login in another tab, whose visitor is signed in by now
+            Ok(Err(Refusal::NoCookie | Refusal::NoToken | Refusal::WrongToken)) if is_repeated_login(visitor, parts).await => {
+                return Err(redirect_to("/account/login?entered=on"));
+            }
             Ok(Err(refusal)) => return Err(forged(arrival, parts, refusal)),
             Err(status) => return Err(status.into_response()),
         }
@@ -281,8 +285,12 @@ async fn admitted(
     }
     match judged(rule, arrival, visitor, parts).await? {
         Verdict::Allow => Ok(()),
-        verdict => Err(denied(arrival, verdict)),
+        verdict => Err(denied(arrival, parts, verdict)),
     }
+}
+
+async fn is_repeated_login(visitor: &Visitor, parts: &Parts) -> bool {
+    parts.uri.path() == "/account/login" && visitor.user().await.is_ok_and(|user| user.is_some())
 }
 
 /// 405, with the methods that there are.
@@ -342,7 +350,7 @@ fn csrf_message(refusal: Refusal) -> &'static str {
     }
 }
 
-fn denied(arrival: &Arrival, verdict: Verdict) -> Response {
+fn denied(arrival: &Arrival, parts: &Parts, verdict: Verdict) -> Response {
     let context = &arrival.context;
     audit_log::record(Event::AccessDenied, Some(arrival.client), context.id(), &context.logged_path());
     match verdict {
@@ -351,6 +359,7 @@ fn denied(arrival: &Arrival, verdict: Verdict) -> Response {
         Verdict::LogIn if context.wants_problem() => {
             (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Session")]).into_response()
         }
+        Verdict::LogIn if !is_safe(&parts.method) => to_login_and_back(arrival, parts),
         Verdict::LogIn => to_page(context, "/account/login"),
         Verdict::AddFactor | Verdict::ProveAgain if context.wants_problem() => Error::forbidden().into_response(),
         Verdict::AddFactor => to_page(context, "/account/factors"),
@@ -359,6 +368,17 @@ fn denied(arrival: &Arrival, verdict: Verdict) -> Response {
         Verdict::WidenScope(scope) => callers::narrow(scope),
         Verdict::Allow | Verdict::Forbid => Error::forbidden().into_response(),
     }
+}
+
+/// A form arrived after its session had ended: the login page says so, and leads back to the page of the form.
+fn to_login_and_back(arrival: &Arrival, parts: &Parts) -> Response {
+    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let own = text(header::HOST).and_then(|host| Origin::of_request(arrival.is_secure, host));
+    let form = text(header::REFERER).filter(|referer| Origin::of_url(referer).is_some_and(|origin| Some(origin) == own));
+    let page = form.and_then(|referer| referer.splitn(4, '/').nth(3)).map(|path| format!("/{path}"));
+    let page = page.filter(|page| page.len() <= MAX_NEXT_BYTES).unwrap_or_default();
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("lost", "on").append_pair("next", &page).finish();
+    redirect_to(format!("/account/login?{query}"))
 }
 
 /// A page that asks for more, and comes back here; after a form was sent, to the site's own page, because what was sent is lost.

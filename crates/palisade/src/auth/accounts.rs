@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderValue};
 use palisade_crypto::KeyRing;
 use palisade_crypto::user_tokens;
 use palisade_password::{Algorithm, Hasher, Verdict, is_usable};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -237,6 +237,25 @@ impl Accounts {
     /// When the database does not answer.
     pub async fn id_of(&self, username: &str) -> Result<Option<i32>> {
         Ok(self.by_name(username).await?.map(|row| row.id))
+    }
+
+    /// The name of the account that was meant by a name or by a confirmed address; what was typed, if there is none. A name comes before an address, and an
+    /// address of several accounts means none of them. The work is the same whether or not an account has the address.
+    pub(crate) async fn name_of(&self, typed: String) -> Result<String> {
+        if !typed.contains('@') {
+            return Ok(typed);
+        }
+        let named = self.by_name(&typed).await?;
+        let mut with_address = Entity::find()
+            .filter(super::same_address(&typed))
+            .filter(Column::IsActive.eq(true))
+            .limit(2)
+            .all(&self.database.handle())
+            .await?;
+        match (named, with_address.pop()) {
+            (None, Some(row)) if with_address.is_empty() => Ok(row.username),
+            _ => Ok(typed),
+        }
     }
 
     /// The row of an account that is not closed.

@@ -7,6 +7,7 @@
 //! address that was typed. The pages live here and are mended by an update; a site replaces their look, template by template.
 
 mod accounts;
+mod agent;
 mod binding;
 mod breached;
 mod ceremony;
@@ -41,6 +42,7 @@ mod ways;
 use accounts::Attempt;
 pub(crate) use accounts::{AccountParts, Notice};
 pub use accounts::{Accounts, NewUser, SignUpError};
+pub(crate) use agent::described;
 pub(crate) use challenge::LoginChallenge;
 pub(crate) use django_factors::DjangoFactors;
 pub use hashing::{HashPool, TooBusy};

@@ -25,6 +25,19 @@ pub enum Transport {
     Shared,
     /// Also in clear: plain HTTP on this machine, where `Secure` would lose the cookie in some browsers.
     Plain,
+    /// The same for one of several sites on a developer's machine, by its port: browsers send the cookies of a host to all its ports.
+    PlainAt(u16),
+}
+
+impl Transport {
+    /// That of a site in development which listens on a port. The usual one, 8000, is not named.
+    pub(crate) fn in_development(port: u16) -> Self {
+        if matches!(port, 0 | 8000) { Self::Plain } else { Self::PlainAt(port) }
+    }
+
+    fn is_plain(self) -> bool {
+        matches!(self, Self::Plain | Self::PlainAt(_))
+    }
 }
 
 /// A cookie of the framework: always HttpOnly, path `/`, no domain.
@@ -47,6 +60,7 @@ impl Cookie<'_> {
         match self.transport {
             Transport::Secure => format!("__Host-{}", self.name),
             Transport::Shared | Transport::Plain => self.name.to_owned(),
+            Transport::PlainAt(port) => format!("{}_{port}", self.name),
         }
     }
 
@@ -58,7 +72,7 @@ impl Cookie<'_> {
 
     /// The header that sets the cookie.
     pub fn set(&self, value: &str) -> Option<HeaderValue> {
-        let secure = if self.transport == Transport::Plain { "" } else { "; Secure" };
+        let secure = if self.transport.is_plain() { "" } else { "; Secure" };
         let age = self.max_age_secs.map(|secs| format!("; Max-Age={secs}")).unwrap_or_default();
         let line = format!("{}={value}; Path=/; HttpOnly; SameSite={}{secure}{age}", self.wire_name(), self.same_site);
         // browsers drop what is longer than 4096 bytes (ASVS 3.3.5): better no cookie than half of one

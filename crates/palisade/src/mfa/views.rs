@@ -4,7 +4,7 @@ use super::Factors;
 use super::factors::Proven;
 use crate::audit_log::Event;
 use crate::auth::views::{audit, locked, login, source};
-use crate::auth::{Factor, Guess, Held, Notice, SecondStep, User, Visitor};
+use crate::auth::{Factor, Guess, Held, Notice, SecondStep, User, Visitor, described};
 use crate::forms::{Code, DigitCode, Form, Query, Token};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
@@ -79,7 +79,8 @@ async fn second_values(visitor: &Visitor, held: &Held) -> Result<palisade_templa
 
 /// `POST /account/login/second`.
 pub(crate) async fn second(visitor: Visitor, headers: HeaderMap, form: Form<Second>) -> Result<Response> {
-    let Some(held) = visitor.accounts().held(visitor.session()).await? else { return Ok(redirect_to("/account/login")) };
+    // a second click after the first one has got in
+    let Some(held) = visitor.accounts().held(visitor.session()).await? else { return Ok(redirect_to("/account/login?entered=on")) };
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else {
         return Err(refill.show_with("account/second.html", second_values(&visitor, &held).await?).await);
@@ -130,7 +131,7 @@ pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Res
     let keys = palisade_template::Serde(factors.shown_keys(&user).await?);
     let ways = palisade_template::Serde(visitor.accounts().ways.clone());
     let browsers = visitor.accounts().trusted_browsers(&user).await?;
-    let browsers: Vec<_> = browsers.into_iter().map(|(agent, address)| context! { agent, address }).collect();
+    let browsers: Vec<_> = browsers.into_iter().map(|(agent, address)| context! { agent => described(&agent), address }).collect();
     let values = context! {
         has_factor, has_app, keys, ways, is_proven => visitor.has_factor().await?, codes_left => factors.codes_left(&user).await?, browsers,
         is_required => (user.is_staff && visitor.accounts().factor_rule.staff) || visitor.accounts().factor_rule.everybody,

@@ -40,6 +40,11 @@ impl Reader {
         self.profile
     }
 
+    /// Where a setting that was read came from.
+    pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
+        self.effective.iter().find(|known| known.key == key).map(|known| &known.origin)
+    }
+
     /// The value of one setting: the strongest source that gives it, or the default.
     pub fn read<T: Setting>(&mut self, key: &str, doc: &'static str, default: T) -> T {
         let (mut origin, mut value) = (Origin::Default, default);

@@ -37,7 +37,8 @@ pub struct Sources {
 }
 
 /// Names that every platform sets, and the setting behind each.
-const WELL_KNOWN: [(&str, &str); 5] = [
+const WELL_KNOWN: [(&str, &str); 6] = [
+    ("PORT", "server.port"),
     ("DATABASE_URL", "database.url"),
     ("CACHE_URL", "cache.url"),
     ("EMAIL_URL", "mail.url"),

@@ -288,3 +288,116 @@ async fn f23_redirects_keep_the_port() {
         assert!(answer.contains(&format!("location: {location}\r\n")), "{host}: {answer}");
     }
 }
+
+// F17: a form that arrives after its session has ended
+#[tokio::test]
+async fn f17_a_form_after_the_end_of_its_session_leads_back() {
+    let site = TestSite::start(app(), &[("sessions.idle_secs", "60")]).await;
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    site.clock().advance(chrono::TimeDelta::seconds(61));
+    let token = ann.get("/account/login").await.token().unwrap();
+    for (referer, next) in [
+        ("http://localhost/account/email?x=1", "%2Faccount%2Femail%3Fx%3D1"),
+        ("http://evil.example/account/email", ""),
+        ("http://localhost//evil.example", "%2F%2Fevil.example"),
+    ] {
+        let request =
+            ann.request(http::Method::POST, "/account/email").header("origin", "http://localhost").header("referer", referer);
+        let answer = ann.form(request, &[("email", "new@example.org"), ("csrfmiddlewaretoken", &token)]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        assert_eq!(answer.header("location"), format!("/account/login?lost=on&next={next}"));
+        let page = ann.get(answer.header("location")).await;
+        assert!(page.body.contains("nothing of it was kept") && !page.body.contains("evil.example"), "{}", page.body);
+    }
+}
+
+// M2: an address is as good as a name, for the limits, too
+#[tokio::test]
+async fn m02_login_by_confirmed_address() {
+    let site = TestSite::start(app(), &[]).await;
+    site.client().sign_up("ann").await;
+    assert_eq!(site.client().log_in("ANN@example.org", "correct horse battery staple").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        site.client().log_in("nobody@example.org", "correct horse battery staple").await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    for guess in 0..5 {
+        let named = if guess % 2 == 0 { "ann" } else { "ann@example.org" };
+        assert_eq!(site.client().log_in(named, "wrong").await.status, StatusCode::UNPROCESSABLE_ENTITY, "{guess}");
+    }
+    for named in ["ann", "ann@example.org"] {
+        assert_eq!(
+            site.client().log_in(named, "correct horse battery staple").await.status,
+            StatusCode::TOO_MANY_REQUESTS,
+            "{named}"
+        );
+    }
+}
+
+// M4: one password, written in several ways by several keyboards
+#[tokio::test]
+async fn m04_passwords_in_every_unicode_form() {
+    use palisade::auth::HashPool;
+    let site = TestSite::start(app(), &[]).await;
+    let _ = &site;
+    let hasher = palisade_password::Hasher::new(palisade_password::Algorithm::Pbkdf2Sha256 { iterations: 1000 });
+    let pool = HashPool::new(hasher.clone(), 1, 8);
+    let (composed, decomposed) = ("caf\u{e9} und Cr\u{e8}me", "cafe\u{301} und Cre\u{300}me");
+    for stored in [composed, decomposed] {
+        // as Django stores them, and as this site does
+        for encoded in [hasher.hash(stored), pool.hash(stored.to_owned()).await.unwrap()] {
+            for typed in [composed, decomposed] {
+                assert!(pool.verify(typed.to_owned(), Some(encoded.clone())).await.unwrap().is_match(), "{stored:?} {typed:?}");
+            }
+            assert!(!pool.verify("cafe und Creme".to_owned(), Some(encoded)).await.unwrap().is_match());
+        }
+    }
+}
+
+// M12, M13: a platform's port, and cookies of several sites on one machine
+#[tokio::test]
+async fn m12_m13_ports() {
+    let address = |variables: &[(&str, &str)]| {
+        let mut sources = Sources::none();
+        sources.add_environment(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        palisade::app::SiteSettings::read(sources).unwrap().server.address.to_string()
+    };
+    assert_eq!(address(&[("PORT", "8212"), ("PALISADE_PROFILE", "production")]), "0.0.0.0:8212");
+    assert_eq!(address(&[("PORT", "8212"), ("PALISADE_PROFILE", "development")]), "127.0.0.1:8212");
+    assert_eq!(address(&[("PORT", "8212"), ("PALISADE_SERVER__ADDRESS", "10.0.0.1:80")]), "10.0.0.1:80");
+    assert!(refusal_of_setting("server.port", "0").contains("1 to 65535"));
+    let site = TestSite::start(app(), &[("server.address", "127.0.0.1:8001")]).await;
+    let login = site.client().get("/account/login").await;
+    let cookies: Vec<_> = login.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap().to_owned()).collect();
+    assert!(
+        !cookies.is_empty() && cookies.iter().all(|cookie| cookie.split('=').next().unwrap().ends_with("_8001")),
+        "{cookies:?}"
+    );
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    assert_eq!(ann.get("/account/sessions").await.status, StatusCode::OK);
+}
+
+// M20, M21: a second tab, and a second click
+#[tokio::test]
+async fn m20_m21_no_error_for_who_is_signed_in() {
+    let site = TestSite::start(app(), &[]).await;
+    site.client().sign_up("ann").await;
+    let mut ann = site.client();
+    let old = ann.get("/account/login").await.token().unwrap();
+    ann.log_in("ann", "correct horse battery staple").await;
+    let request = ann.request(http::Method::POST, "/account/login").header("origin", "http://localhost");
+    let again = ann
+        .form(request, &[("username", "ann"), ("password", "correct horse battery staple"), ("csrfmiddlewaretoken", &old)])
+        .await;
+    assert_eq!((again.status, again.header("location")), (StatusCode::SEE_OTHER, "/account/login?entered=on"));
+    assert_eq!(ann.get("/account/login?entered=on").await.header("location"), "/");
+    assert_eq!(site.client().get("/account/login?entered=on").await.status, StatusCode::OK, "others log in");
+    let request = ann.request(http::Method::POST, "/account/email").header("origin", "http://localhost");
+    assert_eq!(
+        ann.form(request, &[("email", "x@example.org"), ("csrfmiddlewaretoken", &old)]).await.status,
+        StatusCode::FORBIDDEN,
+        "nothing else"
+    );
+}

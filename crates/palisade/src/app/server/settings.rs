@@ -1,11 +1,19 @@
-use crate::settings::{Secs, section};
-use std::net::SocketAddr;
+use crate::settings::{Origin, Reader, Secs, section, setting_from_str};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
+
+/// A port of TCP.
+pub type Port = NonZeroU16;
+
+setting_from_str!(Port, "a port from 1 to 65535");
 
 section! {
     /// Where the server listens, how long it waits, and how much it takes.
     ServerSettings("server") {
         /// Address to listen on; development serves loopback addresses only
         address: SocketAddr = |_| SocketAddr::from(([127, 0, 0, 1], 8000));
+        /// Port to listen on in place of that of the address, as platforms give it in PORT; outside of development on all addresses
+        port: Option<Port> = |_| None;
         /// Whether trusted proxies begin each connection with a header of the PROXY protocol, version 1 or 2
         proxy_protocol: bool = |_| false;
         /// Connections at once; more are answered 503 and closed
@@ -46,6 +54,16 @@ section! {
         key: Option<String> = |_| None;
         /// Address of a second listener that sends plain HTTP to HTTPS, such as 0.0.0.0:80
         redirect_address: Option<SocketAddr> = |_| None;
+    }
+}
+
+impl ServerSettings {
+    /// The same with the address that the platform's port means, unless the operator has named one in the environment or on the command line.
+    pub(crate) fn at_port(self, reader: &Reader) -> Self {
+        let is_named = matches!(reader.origin("server.address"), Some(Origin::Environment(_) | Origin::CommandLine(_)));
+        let Some(port) = self.port.filter(|_| !is_named) else { return self };
+        let ip = if reader.profile().is_development() { self.address.ip() } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+        Self { address: SocketAddr::new(ip, port.get()), ..self }
     }
 }
 

@@ -12,9 +12,20 @@ use palisade_template::{Serde, Value, context};
 
 #[derive(Form)]
 pub(crate) struct Login {
+    #[form(label = "Username or e-mail address")]
     username: Line<254>,
     password: Password,
     next: NextPage,
+}
+
+/// Why somebody is asked to log in.
+#[derive(Form)]
+pub(crate) struct Asked {
+    next: NextPage,
+    /// A form arrived after its session had ended.
+    lost: bool,
+    /// A form of a login was sent twice: who is signed in already goes on.
+    entered: bool,
 }
 
 #[derive(Form)]
@@ -43,9 +54,13 @@ pub(crate) fn ways(visitor: &Visitor) -> Value {
 }
 
 /// `GET /account/login`.
-pub(crate) async fn show_login(page: Page, visitor: Visitor, Query(query): Query<Next>) -> Result<Response> {
+pub(crate) async fn show_login(page: Page, visitor: Visitor, Query(query): Query<Asked>) -> Result<Response> {
+    if query.entered && visitor.user().await?.is_some() {
+        return Ok(redirect_to(&visitor.accounts().home));
+    }
     let next = query.next.0.unwrap_or_default();
-    page.render("account/login.html", context! { form => Form::<Login>::filled([("next", next)]), ..ways(&visitor) }).await
+    let values = context! { form => Form::<Login>::filled([("next", next)]), is_lost => query.lost, ..ways(&visitor) };
+    page.render("account/login.html", values).await
 }
 
 /// `GET /account/login/ways`: all the others, so that the page of the login is one form.
@@ -62,7 +77,9 @@ pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login
     };
     let accounts = visitor.accounts();
     // the name as sign-up normalised it: somebody who typed it in another Unicode form is the same person
-    let username: String = unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
+    let typed: String = unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
+    // from here on the name of the account: its limits are the same, however it was named
+    let username = accounts.name_of(typed).await?;
     if let Some(puzzle) = accounts.challenge(&username, visitor.client(), &headers).await? {
         let shown = if accounts.id_of(&username).await?.is_some() { &username } else { "(unknown name)" };
         audit(&visitor, Event::LoginChallenged, &format!("{shown}, agent {}", agent(&headers)));
