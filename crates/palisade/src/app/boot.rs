@@ -165,6 +165,7 @@ impl Prepared {
     /// # Errors
     /// As the database says.
     pub async fn undo(&self, database: &Database) -> Result<(), BootError> {
+        let _turn = database.turn_to_migrate().await.map_err(BootError::Database)?;
         auth::drop_user_indexes(database).await.map_err(BootError::Database)?;
         self.app.migrations.undo(database).await.map_err(BootError::Database)?;
         permissions::forget(database, &self.app.permissions).await.map_err(BootError::Database)

@@ -36,10 +36,12 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let (mut parts, body) = request.into_parts();
     let is_http1 = name_host(&mut parts);
     warn_of_strange_proxy(&site, peer, &parts.headers);
+    take_forwarded_host(&site, peer, &mut parts);
+    let request_id = forwarded_request_id(&site, peer, &parts.headers);
     remove_forwarding_headers(&site, peer, &mut parts.headers);
     let has_chunks = parts.headers.contains_key(header::TRANSFER_ENCODING);
     // 2: request id; the shield against panics is around everything that can hold a bug
-    let context = RequestContext::new(&parts, site.views.clone());
+    let context = RequestContext::new(&parts, site.views.clone(), request_id);
     // 3: client address
     let client = site.proxies.client(peer.address, &parts.headers);
     let is_secure = peer.link != Link::RedirectsOnly && site.proxies.is_secure(peer, &parts.headers);
@@ -128,9 +130,34 @@ fn without_room(arrival: &Arrival, full: NoRoom) -> Response {
     (status, [(header::RETRY_AFTER, HeaderValue::from_static("5"))]).into_response()
 }
 
+fn is_proxy(site: &Site, peer: Peer) -> bool {
+    peer.may_forward && site.proxies.trusts(peer.address)
+}
+
+/// In place of the host that the proxy asked for. It is checked as any other.
+fn take_forwarded_host(site: &Site, peer: Peer, parts: &mut Parts) {
+    if !site.settings.http.forwarded_host || !is_proxy(site, peer) {
+        return;
+    }
+    if let Some(host) = site.proxies.host(&parts.headers) {
+        parts.headers.insert(header::HOST, host);
+        // what the proxy asked for in absolute form names the other host
+        let target = parts.uri.path_and_query().cloned();
+        parts.uri = target.map(http::Uri::from).unwrap_or_default();
+    }
+}
+
+/// A name that a proxy has given the request, if it is one that may stand in logs.
+fn forwarded_request_id(site: &Site, peer: Peer, headers: &HeaderMap) -> Option<String> {
+    let is_read = site.settings.http.forwarded_request_id && is_proxy(site, peer);
+    let id = headers.get(REQUEST_ID).filter(|_| is_read)?.to_str().ok()?;
+    let is_name = (8..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    is_name.then(|| id.to_owned())
+}
+
 /// Handlers, extractors and layers believe these headers: only what a trusted proxy writes into the one that the settings name reaches them.
 fn remove_forwarding_headers(site: &Site, peer: Peer, headers: &mut HeaderMap) {
-    let is_proxy = peer.may_forward && site.proxies.trusts(peer.address);
+    let is_proxy = is_proxy(site, peer);
     let is_kept = |name: &HeaderName| is_proxy && site.proxies.reads(name);
     let doubtful: Vec<HeaderName> = headers.keys().filter(|name| is_forwarding(name) && !is_kept(name)).cloned().collect();
     doubtful.iter().for_each(|name| drop(headers.remove(name)));
@@ -254,6 +281,9 @@ fn secure(arrival: &Arrival, parts: &Parts, link: Link, host: &RequestHost) -> R
     let may_stay = link != Link::RedirectsOnly && (!settings.https_redirect || is_exempt);
     if arrival.is_secure || may_stay {
         return Ok(());
+    }
+    if host.domain().is_empty() {
+        return Err(StatusCode::BAD_REQUEST.into_response());
     }
     // a program that sends a token in clear must fail, not be led on (ASVS 4.1.2)
     if arrival.context.wants_problem() || parts.headers.contains_key(header::AUTHORIZATION) {

@@ -239,23 +239,17 @@ impl Accounts {
         Ok(self.by_name(username).await?.map(|row| row.id))
     }
 
-    /// The name of the account that was meant by a name or by a confirmed address; what was typed, if there is none. A name comes before an address, and an
-    /// address of several accounts means none of them. The work is the same whether or not an account has the address.
-    pub(crate) async fn name_of(&self, typed: String) -> Result<String> {
+    /// The account of a name or of a confirmed address. A name comes before an address, and an address of several accounts means none of them. The database is
+    /// asked the same whether or not an account has the address.
+    pub(super) async fn named(&self, typed: &str) -> Result<Option<Model>> {
+        let named = self.by_name(typed).await?;
         if !typed.contains('@') {
-            return Ok(typed);
+            return Ok(named);
         }
-        let named = self.by_name(&typed).await?;
-        let mut with_address = Entity::find()
-            .filter(super::same_address(&typed))
-            .filter(Column::IsActive.eq(true))
-            .limit(2)
-            .all(&self.database.handle())
-            .await?;
-        match (named, with_address.pop()) {
-            (None, Some(row)) if with_address.is_empty() => Ok(row.username),
-            _ => Ok(typed),
-        }
+        let with_address = Entity::find().filter(super::same_address(typed)).filter(Column::IsActive.eq(true)).limit(2);
+        let mut with_address = with_address.all(&self.database.handle()).await?;
+        let only = with_address.pop().filter(|_| with_address.is_empty());
+        Ok(named.or(only))
     }
 
     /// The row of an account that is not closed.

@@ -29,14 +29,18 @@ const SYSTEMS: [(&str, &str); 9] = [
     ("X11", "Linux"),
 ];
 
-/// Browser and system, as far as the header tells.
+/// Most characters of a header that nothing is known of.
+const MAX_SHOWN: usize = 40;
+
+/// Browser and system, as far as the header tells. The text may hold input.
 pub(crate) fn described(agent: &str) -> String {
     let named = |table: &[(&str, &'static str)]| table.iter().find(|(token, _)| agent.contains(token)).map(|(_, name)| *name);
     match (named(&BROWSERS), named(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(only), None) => only.to_owned(),
         (None, Some(system)) => format!("A browser on {system}"),
-        (None, None) => "A browser that is not known".to_owned(),
+        (None, None) if agent.trim().is_empty() => "A browser that says nothing of itself".to_owned(),
+        (None, None) => agent.chars().take(MAX_SHOWN).collect(),
     }
 }
 
@@ -65,8 +69,8 @@ mod tests {
                 "Safari on macOS",
             ),
             ("curl/8.5.0", "curl"),
-            ("", "A browser that is not known"),
-            ("<script>alert(1)</script>", "A browser that is not known"),
+            ("", "A browser that says nothing of itself"),
+            ("Desk/1", "Desk/1"),
         ] {
             assert_eq!(described(agent), said, "{agent}");
         }

@@ -329,24 +329,31 @@ fn challenged(username: &str, client: ClientAddress) -> String {
 /// Locks that are shown at once.
 const MOST_SHOWN: u64 = 200;
 
+/// What guesses are counted by: a name as it is, an address in whatever case it was typed.
+fn counted_name(typed: &str) -> String {
+    if typed.contains('@') { typed.to_lowercase() } else { typed.to_owned() }
+}
+
 impl Accounts {
-    /// The user with this name and password, a refusal, or that nobody may guess any more for a while. A guess is counted before it is judged, so that a
+    /// The user with this name or address and password, a refusal, or that nobody may guess any more for a while. A guess is counted before it is judged, so that a
     /// hundred at once are a hundred.
     ///
     /// # Errors
     /// When the database does not answer, or too many logins are waiting: nobody knows then.
     pub(super) async fn attempt(&self, from: Source<'_>, username: &str, password: &str) -> Result<Attempt> {
-        let row = self.by_name(username).await?;
+        let row = self.named(username).await?;
+        // by what was typed alone: whether an address shares a limit with a name would tell that an account has it
+        let key = counted_name(username);
         let device = self.devices.known(from.headers, row.as_ref()).await?;
         let device = device.as_ref().map(|known| known.hash.as_str());
-        let counted = self.lockout.counted(PASSWORDS, username, from.client, device);
+        let counted = self.lockout.counted(PASSWORDS, &key, from.client, device);
         let begun = match self.lockout.count(&counted).await? {
             Ok(begun) => begun,
             Err(wait) => return Ok(Attempt::Locked(wait)),
         };
         // before it is judged: a lock that holds is one that can be seen and lifted
-        let shown = if row.is_some() { username } else { "(unknown name)" };
-        self.lockout.write_all(&counted, &begun, shown, from).await?;
+        let shown = row.as_ref().map_or("(unknown name)", |row| &row.username).to_owned();
+        self.lockout.write_all(&counted, &begun, &shown, from).await?;
         let judged = self.authenticate(row, password).await;
         match &judged {
             Ok(Attempt::Refused { .. }) => {}

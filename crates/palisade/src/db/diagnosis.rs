@@ -52,6 +52,9 @@ fn advice(code: &str) -> Option<&'static str> {
         }
         "53300" => "lower database.read_connections and database.write_connections, or raise the server's max_connections",
         "57P03" => "wait until the server has started",
+        "08P01" => {
+            "if a pooler such as PgBouncer is in between: set ignore_startup_parameters = options and pool_mode = session, or connect to PostgreSQL itself"
+        }
         #[cfg(feature = "postgres")]
         "42P05" | "26000" => POOLER,
         _ => return None,

@@ -71,7 +71,7 @@ impl Database {
 
     #[cfg(feature = "postgres")]
     fn postgres_reader(url: &super::url::PostgresUrl, connections: u64) -> sea_orm::ConnectOptions {
-        let mut read = postgres_options(url, connections);
+        let mut read = postgres_options(url, connections, ("default_transaction_read_only", "on"));
         read.map_sqlx_postgres_pool_opts(|pool| pool.after_connect(|connection, _| Box::pin(set(connection, READ_ONLY))));
         read
     }
@@ -79,8 +79,10 @@ impl Database {
     #[cfg(feature = "postgres")]
     async fn postgres(url: &super::url::PostgresUrl, settings: &DatabaseSettings) -> Result<Self, DbErr> {
         let unusable = |error: sqlx::Error| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into()));
-        reach(&tuned_postgres(url)(url.expose().parse().map_err(unusable)?)).await?;
-        let mut write = postgres_options(url, settings.write_connections);
+        let options =
+            tuned_postgres(url)(url.expose().parse().map_err(unusable)?).options([("default_transaction_read_only", "on")]);
+        reach(&options).await?;
+        let mut write = postgres_options(url, settings.write_connections, ("idle_in_transaction_session_timeout", "60000"));
         write.map_sqlx_postgres_pool_opts(|pool| {
             let pool = pool.after_connect(|connection, _| Box::pin(set(connection, IDLE_IN_TRANSACTION)));
             pool.after_release(|connection, _| Box::pin(is_at_rest(connection)))
@@ -174,9 +176,15 @@ fn postgres_tls(url: &super::url::PostgresUrl) -> sqlx::postgres::PgSslMode {
 }
 
 #[cfg(feature = "postgres")]
-fn postgres_options(url: &super::url::PostgresUrl, connections: u64) -> sea_orm::ConnectOptions {
+fn postgres_options(
+    url: &super::url::PostgresUrl,
+    connections: u64,
+    setting: (&'static str, &'static str),
+) -> sea_orm::ConnectOptions {
     let mut options = options(url.expose().to_owned(), connections);
-    options.map_sqlx_postgres_opts(tuned_postgres(url));
+    let tuned = tuned_postgres(url);
+    // at the start, so that RESET comes back to it, and again later: a pooler that refuses it is told of, and one that was told to ignore it cannot drop it
+    options.map_sqlx_postgres_opts(move |options| tuned(options).options([setting]));
     options
 }
 
@@ -193,7 +201,7 @@ fn tuned_postgres(
     }
 }
 
-/// Sets something for the time of a connection. Not when it is opened, because poolers refuse parameters that they do not know there.
+/// Sets something for the time of a connection.
 #[cfg(feature = "postgres")]
 async fn set(connection: &mut sqlx::PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(statement).execute(connection).await.map(drop)

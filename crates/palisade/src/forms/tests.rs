@@ -57,3 +57,27 @@ fn passwords_are_taken_as_typed() {
     assert!(Password::parse(Some(&"x".repeat(1025))).is_err() && Password::parse(Some("")).is_err());
     assert!(!format!("{password:?}").contains("Trailing"));
 }
+
+// F3, M18
+#[test]
+fn codes_are_read_as_people_type_them() {
+    for typed in [
+        "123456",
+        "123 456",
+        "123\u{a0}456",
+        " 123-456 ",
+        "123\u{2013}456",
+        "\u{200e}123456\u{feff}",
+        "１２３４５６",
+        "١٢٣٤٥٦",
+        "۱۲۳۴۵۶",
+        "१२३४५६",
+    ] {
+        assert_eq!(DigitCode::parse(Some(typed)).as_deref(), Ok("123456"), "{typed:?}");
+    }
+    assert_eq!(Code::parse(Some("abcde–ＦGHIJ")).as_deref(), Ok("abcdeFGHIJ"));
+    for refused in ["", " - ", "\u{200b}"] {
+        assert!(Code::parse(Some(refused)).is_err(), "{refused:?}");
+    }
+    assert!(Code::parse(Some(&"1".repeat(61))).is_err());
+}

@@ -10,6 +10,9 @@ pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwar
 /// How whoever it speaks for came.
 pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// Which host whoever it speaks for asked for.
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
 /// Whether a header is one in which proxies describe the client's request. From anybody else it is the client's invention, and many extractors and layers believe it.
 pub(crate) fn is_forwarding(name: &HeaderName) -> bool {
     let name = name.as_str();
@@ -176,16 +179,26 @@ impl TrustedProxies {
     /// Whether `X-Forwarded-Proto` says https. Proxies that add to the header write one value each, in the order of `X-Forwarded-For`: that of the proxy
     /// which the client is connected to counts. Proxies that replace it leave one value.
     fn says_secure(&self, headers: &HeaderMap) -> bool {
-        let lines = headers.get_all(X_FORWARDED_PROTO).iter().map(HeaderValue::as_bytes);
-        let said: Vec<&[u8]> = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).collect();
-        let hops = self.hops(headers).count().max(1);
-        let Some(said) = said.len().checked_sub(1).and_then(|last| said.get(last.saturating_sub(hops - 1))) else { return false };
+        let Some(said) = self.said(headers, &X_FORWARDED_PROTO) else { return false };
         let is_known = [&b"http"[..], b"https"].iter().any(|known| said.eq_ignore_ascii_case(known));
         if !is_known && !self.warned.swap(true, Ordering::Relaxed) {
             let said: String = String::from_utf8_lossy(said).chars().take(40).collect();
             tracing::warn!(target: "palisade", ?said, "a trusted proxy wrote an X-Forwarded-Proto that is neither http nor https: it counts as http");
         }
         said.eq_ignore_ascii_case(b"https")
+    }
+
+    /// The host that the client asked for, where the proxies write it into `X-Forwarded-Host`.
+    pub(crate) fn host(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        self.said(headers, &X_FORWARDED_HOST).and_then(|host| HeaderValue::from_bytes(host).ok())
+    }
+
+    /// What the proxy that the client is connected to wrote into a header with one value of each proxy, or of the last one alone.
+    fn said<'a>(&self, headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+        let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        let said: Vec<&[u8]> = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).collect();
+        let hops = self.hops(headers).count().max(1);
+        said.get(said.len().checked_sub(1)?.saturating_sub(hops - 1)).copied()
     }
 
     /// The first on the way from the nearest proxy to the client that no proxy has: each was written by the one before it.

@@ -27,6 +27,10 @@ section! {
         trusted_proxies: Vec<IpNet> = |_| Vec::new();
         /// The header they write it in: x-forwarded (X-Forwarded-For and -Proto) or forwarded (RFC 7239); the other is ignored
         forwarded_by: ForwardedBy = |_| ForwardedBy::XForwarded;
+        /// Whether the proxies name the host in X-Forwarded-Host, because they replace Host
+        forwarded_host: bool = |_| false;
+        /// Whether the proxies name requests in X-Request-ID, and the log follows them
+        forwarded_request_id: bool = |_| false;
         /// Whether plain HTTP is sent to HTTPS
         https_redirect: bool = |profile| !profile.is_development();
         /// Host that plain HTTP is sent to; the requested one if empty

@@ -15,6 +15,8 @@ mod queue;
 mod settings;
 #[cfg(feature = "smtp")]
 mod smtp;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use address::deliverable;
 pub use mailer::{Mailer, NotSent};

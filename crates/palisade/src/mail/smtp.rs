@@ -49,6 +49,8 @@ impl Smtp {
             // the server's words may repeat the address: the number says enough
             Some(code) if is_about_this_mail(&code.to_string()) => never(format!("the server refused it: {code}")),
             Some(code) => NotSent::Yet(format!("the server did not take it: {code}")),
+            // such as letters outside ASCII for a server that takes none
+            None if error.is_client() => never(error.to_string()),
             None => NotSent::Yet(error.to_string()),
         })
     }
@@ -59,7 +61,8 @@ impl Smtp {
     /// ([RFC 2045 section 4](https://www.rfc-editor.org/rfc/rfc2045#section-4)), and the word that nobody's absence needs to answer it
     /// ([RFC 3834 section 5](https://www.rfc-editor.org/rfc/rfc3834#section-5)).
     fn message(&self, mail: &Mail) -> Result<Message, String> {
-        let to = deliverable(&mail.to).ok_or("the address is none")?;
+        // stricter forms than the rows of a Django project beside: those are sent as they are
+        let to = deliverable(&mail.to).or_else(|| mail.to.parse().ok()).ok_or("the address is none")?;
         let id = format!("<{}@{}>", random::alphanumeric(32).expose(), self.from.0.email.domain());
         let message = Message::builder().from(self.from.0.clone()).to(to.into()).subject(&mail.subject).message_id(Some(id));
         // lines as they are, so that no reader breaks a link, wherever the text allows that

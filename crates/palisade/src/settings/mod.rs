@@ -12,6 +12,8 @@ mod error;
 mod profile;
 mod reader;
 mod sources;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use error::{Problem, SettingsError};

@@ -51,7 +51,7 @@ impl Reader {
         for (raw, from) in self.sources.values.remove(key).unwrap_or_default() {
             let parsed = match &raw {
                 // a secret is what was written: a space at its end may belong to it
-                Raw::Text(text) if T::IS_SECRET => T::from_text(text),
+                Raw::Text(text) if T::IS_SECRET => T::from_text(text.trim_end_matches(['\r', '\n'])),
                 Raw::Text(text) => T::from_text(text.trim()),
                 Raw::Toml(toml) => T::from_toml(toml),
             };

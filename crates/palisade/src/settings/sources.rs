@@ -37,8 +37,7 @@ pub struct Sources {
 }
 
 /// Names that every platform sets, and the setting behind each.
-const WELL_KNOWN: [(&str, &str); 6] = [
-    ("PORT", "server.port"),
+const WELL_KNOWN: [(&str, &str); 5] = [
     ("DATABASE_URL", "database.url"),
     ("CACHE_URL", "cache.url"),
     ("EMAIL_URL", "mail.url"),
@@ -62,7 +61,9 @@ impl Sources {
             let (message, fix) = ("is not UTF-8".to_owned(), "write the value as UTF-8".to_owned());
             sources.problems.push(Problem { key: name.clone(), place: "environment".into(), message, fix });
         }
-        sources.add_environment(variables.into_iter().filter_map(|(name, value)| Some((name, value.into_string().ok()?))));
+        let variables: Vec<(String, String)> =
+            variables.into_iter().filter_map(|(name, value)| Some((name, value.into_string().ok()?))).collect();
+        sources.add_environment(variables.into_iter());
         sources
     }
 
@@ -93,9 +94,13 @@ impl Sources {
         }
     }
 
-    /// Variables of the environment, or of anything like it.
+    /// Variables of the environment, or of anything like it. A platform gives the port in `PORT`, which in a file may be another program's.
     pub fn add_environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
-        self.add_variables(variables, Origin::Environment);
+        let ours = |(name, value): (String, String)| match name.as_str() {
+            "PORT" => ("PALISADE_SERVER__PORT".to_owned(), value),
+            _ => (name, value),
+        };
+        self.add_variables(variables.map(ours), Origin::Environment);
     }
 
     fn add_toml_file(&mut self, path: &Path) {

@@ -87,8 +87,9 @@ impl RequestContext {
     }
 
     /// The context of a new request.
-    pub(crate) fn new(parts: &Parts, site: Arc<SiteViews>) -> Self {
+    pub(crate) fn new(parts: &Parts, site: Arc<SiteViews>, given_id: Option<String>) -> Self {
         let [id, nonce] = random::nonces();
+        let id = given_id.unwrap_or(id);
         Self(Arc::new(Inner {
             id: id.into(),
             nonce,
@@ -105,7 +106,7 @@ impl RequestContext {
         }))
     }
 
-    /// 128 random bits that stand in the response, the log and on error pages.
+    /// 128 random bits that stand in the response, the log and on error pages, or the name that a trusted proxy gave the request (`http.forwarded_request_id`).
     pub fn id(&self) -> &str {
         &self.0.id
     }

@@ -127,8 +127,11 @@ fn every_test_that_the_proof_names_exists() {
         let (file, function) = name.split_once("::").unwrap();
         let path = match file {
             "client" => "crates/palisade/src/http/client/tests.rs".into(),
+            "address" => "crates/palisade/src/mail/tests.rs".into(),
             "auth" => "crates/palisade/src/auth/codes.rs".into(),
-            "http" | "headers" | "csrf" | "forms" | "throttle" | "mfa" => format!("crates/palisade/src/{file}/tests.rs"),
+            "http" | "headers" | "csrf" | "forms" | "throttle" | "mfa" | "settings" => {
+                format!("crates/palisade/src/{file}/tests.rs")
+            }
             "password" => "crates/palisade-password/tests/it/main.rs".into(),
             "crypto" => String::new(),
             _ => match file.split_once('/') {

@@ -4,6 +4,7 @@
 mod acme;
 mod architecture;
 mod attacks;
+mod between;
 mod bodies;
 mod check;
 mod compile_fail;
@@ -19,6 +20,7 @@ mod keys;
 mod limits;
 mod lists;
 mod mail;
+mod pairs;
 mod policies;
 mod reports;
 mod server;

@@ -322,17 +322,28 @@ async fn m02_login_by_confirmed_address() {
         site.client().log_in("nobody@example.org", "correct horse battery staple").await.status,
         StatusCode::UNPROCESSABLE_ENTITY
     );
-    for guess in 0..5 {
-        let named = if guess % 2 == 0 { "ann" } else { "ann@example.org" };
-        assert_eq!(site.client().log_in(named, "wrong").await.status, StatusCode::UNPROCESSABLE_ENTITY, "{guess}");
-    }
-    for named in ["ann", "ann@example.org"] {
+    // guesses at an address are counted alike whether or not an account has it, in whatever case it is typed, and apart from those at the name
+    for address in ["ann@example.org", "nobody@example.org"] {
+        for guess in 0..5 {
+            let typed = if guess % 2 == 0 { address.to_uppercase() } else { address.to_owned() };
+            assert_eq!(site.client().log_in(&typed, "wrong").await.status, StatusCode::UNPROCESSABLE_ENTITY, "{typed}");
+        }
         assert_eq!(
-            site.client().log_in(named, "correct horse battery staple").await.status,
+            site.client().log_in(address, "correct horse battery staple").await.status,
             StatusCode::TOO_MANY_REQUESTS,
-            "{named}"
+            "{address}"
         );
     }
+    assert_eq!(site.client().log_in("ann", "correct horse battery staple").await.status, StatusCode::SEE_OTHER);
+    // a stranger cannot take an address for a name
+    let fields = [
+        ("username", "bob@example.org"),
+        ("email", "eve@example.org"),
+        ("password", "correct horse battery staple"),
+        ("password_again", "correct horse battery staple"),
+    ];
+    let eve = site.client().submit("/account/signup", "/account/signup", &fields).await;
+    assert!(eve.status == StatusCode::UNPROCESSABLE_ENTITY && eve.body.contains("your own address"), "{}", eve.body);
 }
 
 // M4: one password, written in several ways by several keyboards
@@ -366,6 +377,11 @@ async fn m12_m13_ports() {
     assert_eq!(address(&[("PORT", "8212"), ("PALISADE_PROFILE", "production")]), "0.0.0.0:8212");
     assert_eq!(address(&[("PORT", "8212"), ("PALISADE_PROFILE", "development")]), "127.0.0.1:8212");
     assert_eq!(address(&[("PORT", "8212"), ("PALISADE_SERVER__ADDRESS", "10.0.0.1:80")]), "10.0.0.1:80");
+    let mut sources = Sources::none();
+    sources.add_toml("[server]\naddress = \"127.0.0.1:8000\"\n", Path::new("palisade.toml"));
+    sources.add_environment([("PORT".to_owned(), "3000".to_owned())].into_iter());
+    let named = palisade::app::SiteSettings::read(sources).unwrap().server.address.to_string();
+    assert_eq!(named, "127.0.0.1:8000", "what the operator has named");
     assert!(refusal_of_setting("server.port", "0").contains("1 to 65535"));
     let site = TestSite::start(app(), &[("server.address", "127.0.0.1:8001")]).await;
     let login = site.client().get("/account/login").await;
@@ -400,4 +416,36 @@ async fn m20_m21_no_error_for_who_is_signed_in() {
         StatusCode::FORBIDDEN,
         "nothing else"
     );
+}
+
+// M10, M15: what a proxy says of host and name of a request, where the settings say so, and from nobody else
+#[tokio::test]
+async fn m10_m15_hosts_and_names_of_requests_from_proxies() {
+    let on = [("http.trusted_proxies", "127.0.0.1"), ("http.forwarded_host", "true"), ("http.forwarded_request_id", "true")];
+    let none = &[("http.trusted_proxies", "127.0.0.1")][..];
+    let foreign = &[("http.trusted_proxies", "10.0.0.1"), on[1], on[2]][..];
+    for (settings, host, forwarded, status) in [
+        (&on[..], "backend:8000", "localhost", "200"),
+        (&on[..], "backend:8000", "evil.example, localhost", "200"),
+        (&on[..], "localhost", "evil.example", "400"),
+        (none, "localhost", "evil.example", "200"),
+        (none, "backend:8000", "localhost", "400"),
+        (foreign, "backend:8000", "localhost", "400"),
+        (foreign, "localhost", "evil.example", "200"),
+    ] {
+        let served = Served::start(settings).await;
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Host: {forwarded}\r\nX-Request-ID: trace-0123456789\r\nConnection: close\r\n\r\n"
+        );
+        let answer = served.raw(request.as_bytes()).await;
+        assert!(answer.split(' ').nth(1) == Some(status), "{settings:?} {host} {forwarded}: {answer}");
+        assert_eq!(answer.contains("x-request-id: trace-0123456789"), settings == &on[..], "{answer}");
+    }
+    let served = Served::start(&on).await;
+    for bad in ["short", "a b c d e f g", "\"><script>alert(1)", &"x".repeat(65)] {
+        let answer = served
+            .raw(format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {bad}\r\nConnection: close\r\n\r\n").as_bytes())
+            .await;
+        assert!(!answer.contains(bad), "{bad}: {answer}");
+    }
 }

@@ -215,5 +215,6 @@ impl Buf for Held {
 impl Drop for Noted {
     fn drop(&mut self) {
         self.pulse.lock().remove(&self.number);
+        self.pulse.waiting.wake();
     }
 }

@@ -45,6 +45,6 @@ fn shown(lock: &Lock) -> Value {
     let until = DateTime::from_timestamp(lock.until, 0).unwrap_or_default().format("%-d %B %Y, %H:%M UTC").to_string();
     context! {
         id => lock.id.clone(), kind => lock.kind.clone(), username => lock.username.clone(), address => lock.address.clone(),
-        agent => crate::auth::described(&lock.agent), until,
+        agent => lock.agent.clone(), until,
     }
 }

@@ -77,9 +77,7 @@ pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login
     };
     let accounts = visitor.accounts();
     // the name as sign-up normalised it: somebody who typed it in another Unicode form is the same person
-    let typed: String = unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
-    // from here on the name of the account: its limits are the same, however it was named
-    let username = accounts.name_of(typed).await?;
+    let username: String = unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
     if let Some(puzzle) = accounts.challenge(&username, visitor.client(), &headers).await? {
         let shown = if accounts.id_of(&username).await?.is_some() { &username } else { "(unknown name)" };
         audit(&visitor, Event::LoginChallenged, &format!("{shown}, agent {}", agent(&headers)));

@@ -50,6 +50,10 @@ pub(crate) async fn sign_up(visitor: Visitor, headers: HeaderMap, form: Form<Sig
     if is_confusable(&new.username) {
         return Err(refill.error("username", CONFUSABLE).show_with("account/signup.html", values).await);
     }
+    // or its owner could not log in by it
+    if new.username.contains('@') && new.username.to_lowercase() != new.email.to_lowercase() {
+        return Err(refill.error("username", FOREIGN_ADDRESS).show_with("account/signup.html", values).await);
+    }
     can_mail(accounts)?;
     if let Some(wait) = accounts.ask_mail(source(&visitor, &headers), &new.email).await? {
         return Err(too_many_mails(refill, wait, "account/signup.html", values).await);
@@ -71,6 +75,7 @@ pub(crate) async fn sign_up(visitor: Visitor, headers: HeaderMap, form: Form<Sig
 }
 
 const CONFUSABLE: &str = "This name mixes alphabets, or imitates Latin letters. Use the letters of one alphabet.";
+const FOREIGN_ADDRESS: &str = "A name with @ must be your own address.";
 
 /// `GET /account/signup/sent`.
 pub(crate) async fn sent(page: Page) -> Result<Response> {

@@ -68,7 +68,7 @@ async fn a_password_alone_signs_nobody_in_who_has_a_factor() {
     site.clock().advance(TimeDelta::minutes(10));
     let code = ann.code(&secret);
     let late = third.submit("/account/login", "/account/login/second", &[("code", &code)]).await;
-    assert_eq!(late.header("location"), "/account/login");
+    assert_eq!(late.header("location"), "/account/login?entered=on");
 }
 
 // ASVS 6.6.3, 6.5.1: guesses are counted, and of many at once with the right code one is let in, on two instances
