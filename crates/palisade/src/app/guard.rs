@@ -273,7 +273,7 @@ async fn admitted(
         match Box::pin(arrival.site.csrf.check(parts, body, tokens, arrival.is_secure)).await {
             Ok(Ok(())) => {}
             // the form of a login in another tab, whose visitor is signed in by now
-            Ok(Err(Refusal::NoCookie | Refusal::NoToken | Refusal::WrongToken)) if is_repeated_login(visitor, parts).await => {
+            Ok(Err(Refusal::WrongToken)) if is_repeated_login(visitor, parts).await => {
                 return Err(redirect_to("/account/login?entered=on"));
             }
             Ok(Err(refusal)) => return Err(forged(arrival, parts, refusal)),

@@ -17,6 +17,11 @@ pub(super) fn same_name(username: &str) -> Condition {
     Condition::any().add(same_letters(Column::Username, username)).add_option(reading)
 }
 
+/// What a name is read as: the same for names that [`same_name`] takes for one.
+pub(super) fn reading(username: &str) -> String {
+    ascii_reading(username).unwrap_or_else(|| username.to_owned()).to_lowercase()
+}
+
 fn is_latin(username: &str) -> bool {
     let mut scripts = AugmentedScriptSet::for_str(username);
     scripts.intersect_with(AugmentedScriptSet::for_char('a'));

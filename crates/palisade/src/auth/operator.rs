@@ -1,10 +1,12 @@
 //! What operators do to accounts, by command: open, close, give another email address, rights, delete. The owner is told of each.
 
+use super::names::reading;
 use super::user::entity::{ActiveModel, Column, Entity};
 use super::{Accounts, same_address};
 use crate::db::Tx;
 use crate::views::{Error, ErrorKind, Result};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use std::collections::BTreeMap;
 
 /// Rights of an account that are columns of Django's users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +77,19 @@ impl Accounts {
         let Some(row) = self.by_name(username).await? else { return Ok(None) };
         self.erase(&row, &self.links.main_base()).await?;
         Ok(Some(row.id))
+    }
+
+    /// Names of accounts that are read the same, whatever case or look-alike letters they are written with ([UTS 39](https://www.unicode.org/reports/tr39/)).
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn name_conflicts(&self) -> Result<Vec<Vec<String>>> {
+        let names = Entity::find().select_only().column(Column::Username).order_by_asc(Column::Id).into_tuple::<String>();
+        let mut read = BTreeMap::<String, Vec<String>>::new();
+        for name in names.all(&self.database.handle()).await? {
+            read.entry(reading(&name)).or_default().push(name);
+        }
+        Ok(read.into_values().filter(|names| names.len() > 1).collect())
     }
 
     /// Gives an account a right, or takes it away, as part of the transaction that tells its owner.

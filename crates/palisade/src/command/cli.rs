@@ -62,6 +62,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
                 .arg(flag("yes", "Do not ask")),
         )
         .subcommand(Command::new("sign-out").about("End all sessions of a user").arg(username()))
+        .subcommand(Command::new("conflicts").about("List names that differ only by case or by letters that look the same"))
         .subcommand(Command::new("list").about("List all accounts").arg(flag("json", "Print JSON")));
     let which =
         |name: &'static str, value: &'static str, help: &'static str| Arg::new(name).long(name).value_name(value).help(help);

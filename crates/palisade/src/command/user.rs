@@ -26,6 +26,7 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
         Some(("grant", grant)) => account::rights(&site, grant, true).await,
         Some(("revoke", revoke)) => account::rights(&site, revoke, false).await,
         Some(("delete", delete)) => account::delete(&site, delete).await,
+        Some(("conflicts", _)) => conflicts(&site).await,
         Some(("list", list)) => show(&site, list.get_flag("json")).await,
         _ => Err(Failed("`user --help` lists what there is".into(), 2)),
     }
@@ -137,6 +138,16 @@ pub(super) fn reachable(site: &Site) -> Result<(), Failed> {
 
 pub(super) fn unknown(username: &str) -> Failed {
     Failed(format!("there is no account {username}; `user list` shows them"), 1)
+}
+
+/// Names that sign-up would not let stand beside each other, such as those of accounts that Django made.
+async fn conflicts(site: &Site) -> Outcome {
+    let groups = site.accounts().name_conflicts().await?;
+    if groups.is_empty() {
+        return Ok("no two names are read the same\n".into());
+    }
+    let lines: String = groups.iter().map(|names| format!("{}\n", names.join("  "))).collect();
+    Ok(format!("{lines}{} group(s) of names that are read the same\n", groups.len()))
 }
 
 async fn show(site: &Site, is_json: bool) -> Outcome {

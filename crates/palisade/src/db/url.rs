@@ -71,7 +71,7 @@ impl FromStr for DatabaseUrl {
             // a # in a password that is not encoded ends the URL for the parser
             "postgres" | "postgresql" if url.fragment().is_some() => Err(ENCODE.into()),
             "postgres" | "postgresql" => Ok(Self::Postgres(parse_postgres(url))),
-            scheme => Err(format!("{scheme} is not a database that Palisade knows: it is sqlite or postgres")),
+            scheme => Err(format!("the scheme must be sqlite or postgres, and is {scheme}")),
         }
     }
 }

@@ -291,6 +291,29 @@ fn operators_open_close_readdress_and_delete_accounts() {
     }
 }
 
+// M3 of the reports: names that Django or an older version made
+#[tokio::test]
+async fn names_that_are_read_the_same_are_listed() {
+    use palisade::sql;
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]);
+    let conflicts = || text(&run(&folder, &[], &["user", "conflicts"], "").stdout);
+    for name in ["ann", "bob", "carl", "dora", "yildiz"] {
+        Visitor::new(server.address).sign_up(&server, name);
+    }
+    assert!(conflicts().contains("no two names"), "{}", conflicts());
+    let url = format!("sqlite:{}", folder.0.join("helpdesk.sqlite3").display()).parse().unwrap();
+    let settings = palisade::db::DatabaseSettings { url, ..Default::default() };
+    let database = palisade::db::Database::connect(&settings, &folder.0).await.unwrap();
+    let tx = database.handle().begin().await.unwrap();
+    for (old, new) in [("bob", "ANN"), ("carl", "\u{430}nn"), ("dora", "yıldız")] {
+        tx.execute_sql(sql!("UPDATE auth_user SET username = ? WHERE username = ?", new, old)).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let said = conflicts();
+    assert!(said.contains("ann  ANN  \u{430}nn") && said.contains("yıldız  yildiz") && said.contains("2 group(s)"), "{said}");
+}
+
 // Finding 18: a stopped site's database is whole in its file, and a running one's can be copied
 #[test]
 fn a_copy_of_the_database_file_is_whole() {
