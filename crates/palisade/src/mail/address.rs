@@ -1,6 +1,7 @@
 //! Addresses that mail can be sent to: what a form takes is what the mailer sends to.
 
 use lettre::Address;
+use unicode_normalization::UnicodeNormalization;
 
 /// Most bytes of the part before the `@` ([RFC 5321 section 4.5.3.1](https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1)).
 const MAX_LOCAL: usize = 64;
@@ -31,7 +32,7 @@ fn ascii_domain(domain: &str) -> Option<String> {
     }
     let ascii = idna::domain_to_ascii_strict(domain).ok()?;
     // one spelling: what the rules map beyond case, such as letters of full width, would be many addresses of one mailbox to the limits
-    let lower = domain.to_lowercase();
+    let lower: String = domain.to_lowercase().nfc().collect();
     let is_one = ascii == lower || idna::domain_to_unicode(&ascii).0 == lower;
     let (_, top) = ascii.rsplit_once('.').filter(|_| is_one)?;
     let is_top = top.len() > 1 && !top.bytes().all(|byte| byte.is_ascii_digit());

@@ -49,8 +49,6 @@ impl Smtp {
             // the server's words may repeat the address: the number says enough
             Some(code) if is_about_this_mail(&code.to_string()) => never(format!("the server refused it: {code}")),
             Some(code) => NotSent::Yet(format!("the server did not take it: {code}")),
-            // such as letters outside ASCII for a server that takes none
-            None if error.is_client() => never(error.to_string()),
             None => NotSent::Yet(error.to_string()),
         })
     }

@@ -1,10 +1,10 @@
 //! Security settings in pairs: whatever two of them are set to, either a form logs in, or `check` says beforehand that it would not.
 
-use crate::site::app;
 use http::{Method, StatusCode};
 use palisade::app::SiteSettings;
 use palisade::checks::Level;
 use palisade::crypto::KeyRing;
+use palisade::prelude::App;
 use palisade::settings::{Origin, Sources};
 use palisade::testing::TestSite;
 use std::collections::BTreeSet;
@@ -55,7 +55,7 @@ fn is_refused(chosen: &Chosen, key: &str) -> bool {
 
 /// Logs in by the form, as a browser would under the policy of the page.
 async fn logs_in(chosen: &Chosen) -> bool {
-    let site = TestSite::production(app(), chosen).await;
+    let site = TestSite::production(App::new(), chosen).await;
     site.client().sign_up("ann").await;
     let mut ann = site.client();
     let page = ann.get("/account/login").await;

@@ -318,10 +318,6 @@ async fn m02_login_by_confirmed_address() {
     let site = TestSite::start(app(), &[]).await;
     site.client().sign_up("ann").await;
     assert_eq!(site.client().log_in("ANN@example.org", "correct horse battery staple").await.status, StatusCode::SEE_OTHER);
-    assert_eq!(
-        site.client().log_in("nobody@example.org", "correct horse battery staple").await.status,
-        StatusCode::UNPROCESSABLE_ENTITY
-    );
     // guesses at an address are counted alike whether or not an account has it, in whatever case it is typed, and apart from those at the name
     for address in ["ann@example.org", "nobody@example.org"] {
         for guess in 0..5 {
