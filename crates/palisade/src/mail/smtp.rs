@@ -64,9 +64,16 @@ impl Smtp {
         let id = format!("<{}@{}>", random::alphanumeric(32).expose(), self.from.0.email.domain());
         let message = Message::builder().from(self.from.0.clone()).to(to.into()).subject(&mail.subject).message_id(Some(id));
         // lines as they are, so that no reader breaks a link, wherever the text allows that
-        let is_plain = mail.text.is_ascii() && mail.text.lines().all(|line| line.len() <= MAX_LINE);
-        let encoding = if is_plain { ContentTransferEncoding::SevenBit } else { ContentTransferEncoding::QuotedPrintable };
-        let body = Body::new_with_encoding(mail.text.clone(), encoding).map_err(|_| "the text cannot be encoded")?;
+        let is_plain =
+            mail.text.lines().all(|line| line.len() <= MAX_LINE && line.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')));
+        let body = match is_plain {
+            true => Body::dangerous_pre_encoded(
+                mail.text.lines().flat_map(|line| [line, "\r\n"]).collect::<String>().into_bytes(),
+                ContentTransferEncoding::SevenBit,
+            ),
+            false => Body::new_with_encoding(mail.text.clone(), ContentTransferEncoding::QuotedPrintable)
+                .map_err(|_| "the text cannot be encoded")?,
+        };
         let part = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(body);
         let mut message = message.singlepart(part).map_err(|error| error.to_string())?;
         let name = HeaderName::new_from_ascii_str("Auto-Submitted");

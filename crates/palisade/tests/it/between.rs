@@ -1,11 +1,11 @@
 //! Real programs between the site and its clients or its database: HAProxy, PgBouncer.
 
-use crate::server::Served;
+use crate::server::{Served, free_port};
 use palisade::app::BootError;
 use palisade::db::{Database, DatabaseSettings};
 use palisade::testing::{TestSite, ran, server};
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -32,10 +32,6 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn write(path: &Path, text: &str) {

@@ -59,6 +59,16 @@ impl Served {
     }
 }
 
+/// A port for a program that is started later. Outside of the range that the system gives to others meanwhile (`ip_local_port_range`).
+pub fn free_port() -> u16 {
+    loop {
+        let port = 20_000 + u16::from_be_bytes(palisade::crypto::random::bytes::<2>()) % 10_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// What comes until the server closes, which it must.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
