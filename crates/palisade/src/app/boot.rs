@@ -154,7 +154,7 @@ impl Prepared {
     /// # Errors
     /// As the database says.
     pub async fn migrate(&self, database: &Database) -> Result<(), BootError> {
-        let _turn = database.turn_to_migrate().await.map_err(BootError::Database)?;
+        let _lock = database.lock_migrations().await.map_err(BootError::Database)?;
         self.app.migrations.run(database).await.map_err(BootError::Database)?;
         auth::create_user_indexes(database).await.map_err(BootError::Database)?;
         permissions::ensure(database, &self.app.permissions).await.map_err(BootError::Database)
@@ -165,7 +165,7 @@ impl Prepared {
     /// # Errors
     /// As the database says.
     pub async fn undo(&self, database: &Database) -> Result<(), BootError> {
-        let _turn = database.turn_to_migrate().await.map_err(BootError::Database)?;
+        let _lock = database.lock_migrations().await.map_err(BootError::Database)?;
         auth::drop_user_indexes(database).await.map_err(BootError::Database)?;
         self.app.migrations.undo(database).await.map_err(BootError::Database)?;
         permissions::forget(database, &self.app.permissions).await.map_err(BootError::Database)
@@ -213,13 +213,11 @@ impl Prepared {
     fn assemble(self, templates: Templates, database: Database, clock: Arc<dyn Clock>, beside: Beside) -> Result<Site, BootError> {
         let Self { app, routes, static_files, settings } = self;
         let ring = keys::ring(&settings).map_err(|error| BootError::Database(DbErr::Custom(error.to_string())))?;
-        let port = settings.server.address.port();
-        let is_alone = settings.profile.is_development() && !settings.django.beside;
-        let transport = match settings.profile.is_development() {
-            true if is_alone => Transport::in_development(port),
-            // names that Django reads, too
-            true => Transport::Plain,
-            false => Transport::Secure,
+        let transport = match (settings.profile.is_development(), settings.django.beside) {
+            (false, _) => Transport::Secure,
+            // under the names that Django reads
+            (true, true) => Transport::Plain,
+            (true, false) => Transport::in_development(settings.server.address.port()),
         };
         let store: Arc<dyn SessionStore> = match settings.sessions.store {
             // what browsers carry has a store for each request

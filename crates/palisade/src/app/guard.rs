@@ -272,8 +272,9 @@ async fn admitted(
     if is_checked {
         match Box::pin(arrival.site.csrf.check(parts, body, tokens, arrival.is_secure)).await {
             Ok(Ok(())) => {}
-            // the form of a login in another tab, whose visitor is signed in by now
-            Ok(Err(Refusal::WrongToken)) if is_repeated_login(visitor, parts).await => {
+            // a login form from before the login in another tab
+            Ok(Err(refusal @ Refusal::WrongToken)) if is_repeated_login(visitor, parts).await => {
+                record_forgery(arrival, parts, refusal);
                 return Err(redirect_to("/account/login?entered=on"));
             }
             Ok(Err(refusal)) => return Err(forged(arrival, parts, refusal)),
@@ -308,7 +309,7 @@ async fn judged(rule: &RouteRule, arrival: &Arrival, visitor: &Visitor, parts: &
 }
 
 fn forged(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> Response {
-    audit_log::record(Event::CsrfRefused, Some(arrival.client), arrival.context.id(), &evidence(arrival, parts, refusal));
+    record_forgery(arrival, parts, refusal);
     arrival.context.personal().mark();
     match &arrival.site.csrf_refusal {
         Some(page) => {
@@ -321,20 +322,24 @@ fn forged(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> Response {
     }
 }
 
-/// What was refused; of an origin, what came, what was expected, and the setting that would accept it.
-fn evidence(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> String {
-    let shown = |name: http::HeaderName| -> String {
-        let value = parts.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
-        String::from_utf8_lossy(value).chars().filter(|letter| letter.is_ascii_graphic()).take(MAX_EVIDENCE).collect()
-    };
-    let scheme = if arrival.is_secure { "https" } else { "http" };
-    match refusal {
-        Refusal::Origin | Refusal::CrossSite => {
-            let (came, host) = (shown(header::ORIGIN), shown(header::HOST));
-            format!("{refusal:?} Origin={came} expected={scheme}://{host} setting=csrf.trusted_origins")
+fn record_forgery(arrival: &Arrival, parts: &Parts, refusal: Refusal) {
+    let detail = describe_refusal(arrival, parts, refusal);
+    audit_log::record(Event::CsrfRefused, Some(arrival.client), arrival.context.id(), &detail);
+}
+
+/// The refusal for the log. A refused origin is logged with the expected one and the setting that would accept it; of a Referer, only its origin.
+fn describe_refusal(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> String {
+    let text = |name| String::from_utf8_lossy(parts.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default()).into_owned();
+    let (name, value) = match refusal {
+        Refusal::Origin | Refusal::CrossSite => ("Origin", text(header::ORIGIN)),
+        Refusal::Referer => {
+            ("Referer", Origin::of_url(&text(header::REFERER)).map(|origin| origin.to_string()).unwrap_or_default())
         }
-        refusal => format!("{refusal:?}"),
-    }
+        refusal => return format!("{refusal:?}"),
+    };
+    let printable = |text: String| -> String { text.chars().filter(char::is_ascii_graphic).take(MAX_EVIDENCE).collect() };
+    let (scheme, host) = (if arrival.is_secure { "https" } else { "http" }, printable(text(header::HOST)));
+    format!("{refusal:?} {name}={} expected={scheme}://{host} setting=csrf.trusted_origins", printable(value))
 }
 
 /// Most characters of a header that are logged.
@@ -370,7 +375,7 @@ fn denied(arrival: &Arrival, parts: &Parts, verdict: Verdict) -> Response {
     }
 }
 
-/// A form arrived after its session had ended: the login page says so, and leads back to the page of the form.
+/// Redirects a form without a session to the login page, which says that the form was not processed, with the page of the form as `next`.
 fn to_login_and_back(arrival: &Arrival, parts: &Parts) -> Response {
     let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let own = text(header::HOST).and_then(|host| Origin::of_request(arrival.is_secure, host));

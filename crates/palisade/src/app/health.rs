@@ -15,7 +15,7 @@ pub(super) fn is_page(path: &str) -> bool {
     path.starts_with("/health/")
 }
 
-/// Whether a path is one that balancers ask, which is answered whatever the Host.
+/// Whether a path is a probe of load balancers, which is answered for every Host.
 pub(super) fn is_probe(path: &str) -> bool {
     [LIVE, READY].contains(&path)
 }
@@ -45,8 +45,8 @@ pub(super) fn attach(site: &Arc<Site>, parts: &mut Parts) {
 #[derive(Clone)]
 pub(super) struct Asked(Arc<Site>);
 
-/// `GET /health/ready`: 200, or 503 with `reads only` while the database rejects writes (full disk, standby), or 503 while it does not answer. Redis is optional
-/// and does not count. The response has no details; the log names the cause.
+/// `GET /health/ready`: 200, with `reads only` while the database rejects writes (full disk, standby), or 503 while it does not answer. Redis is optional and
+/// does not count. The response has no details; the log names the cause.
 pub(super) async fn ready(Extension(Asked(site)): Extension<Asked>) -> (StatusCode, &'static str) {
     if !need("database", site.database.ping()).await.answers {
         return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n");

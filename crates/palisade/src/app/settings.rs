@@ -141,7 +141,7 @@ impl SiteSettings {
         let mut settings = Self {
             profile: reader.profile(),
             site: SiteSection::read(&mut reader),
-            server: ServerSettings::read(&mut reader).at_port(&reader),
+            server: ServerSettings::read(&mut reader).with_platform_port(&reader),
             tls: TlsSettings::read(&mut reader),
             acme: AcmeSettings::read(&mut reader),
             http: HttpSettings::read(&mut reader),

@@ -57,7 +57,7 @@ pub struct Site {
     pub(super) began: Instant,
     /// Connections that are open, as the server counts them.
     pub(super) open: OnceLock<Arc<Slots>>,
-    /// Where it listens, where it sends plain HTTP to HTTPS.
+    /// The ports of both listeners, where one of them redirects to HTTPS.
     pub(super) ports: OnceLock<Ports>,
     /// Refusals since the last one that was logged.
     pub(super) unlogged: AtomicU64,
@@ -107,8 +107,8 @@ impl SiteLimits {
 }
 
 impl Site {
-    /// The host that a request in clear is sent to. Whoever came to the very port that redirects is sent to the port of HTTPS; a host that names another port,
-    /// or none, was reached through something that maps both.
+    /// The host of the redirect to HTTPS. A Host with the port of the redirecting listener gets the port of the HTTPS listener; with another port, or none, a proxy or
+    /// NAT maps the ports, and the default port is used.
     pub(super) fn https_host(&self, host: &RequestHost, link: Link) -> String {
         let named = host.port().map_or(Some(80), |port| port.parse().ok());
         let ports = self.ports.get().filter(|ports| link == Link::RedirectsOnly && named == Some(ports.plain));

@@ -134,7 +134,7 @@ fn is_proxy(site: &Site, peer: Peer) -> bool {
     peer.may_forward && site.proxies.trusts(peer.address)
 }
 
-/// In place of the host that the proxy asked for. It is checked as any other.
+/// Replaces Host by `X-Forwarded-Host` of a trusted proxy, where the settings say so. It is checked as any other Host.
 fn take_forwarded_host(site: &Site, peer: Peer, parts: &mut Parts) {
     if !site.settings.http.forwarded_host || !is_proxy(site, peer) {
         return;
@@ -147,7 +147,7 @@ fn take_forwarded_host(site: &Site, peer: Peer, parts: &mut Parts) {
     }
 }
 
-/// A name that a proxy has given the request, if it is one that may stand in logs.
+/// The `X-Request-ID` of a trusted proxy, where the settings say so and it is safe to log.
 fn forwarded_request_id(site: &Site, peer: Peer, headers: &HeaderMap) -> Option<String> {
     let is_read = site.settings.http.forwarded_request_id && is_proxy(site, peer);
     let id = headers.get(REQUEST_ID).filter(|_| is_read)?.to_str().ok()?;
@@ -223,9 +223,9 @@ fn allowed_host(arrival: &Arrival, parts: &Parts) -> Result<RequestHost, Respons
         .filter(|_| is_one)
         .and_then(RequestHost::parse)
         .filter(|host| host.is_allowed(&arrival.site.settings.http.allowed_hosts));
-    // a balancer asks by an address that changes, or names no host; the answer has no link that a host could be in
+    // load balancers probe by a changing address, or without a Host; the response has no link that could be poisoned
     let is_probe = || is_one && health::is_probe(parts.uri.path()) && is_safe(&parts.method);
-    host.or_else(|| is_probe().then(RequestHost::nobody)).ok_or_else(|| {
+    host.or_else(|| is_probe().then(RequestHost::unnamed)).ok_or_else(|| {
         let shown = header.unwrap_or_default();
         arrival.record_refusal(Event::HostRefused, shown);
         Error::new(ErrorKind::BadRequest, "This site is not served under this name.").into_response()

@@ -241,7 +241,7 @@ impl Accounts {
 
     /// The account of a name or of a confirmed address. A name comes before an address, and an address of several accounts means none of them. The database is
     /// asked the same whether or not an account has the address.
-    pub(super) async fn named(&self, typed: &str) -> Result<Option<Model>> {
+    pub(super) async fn by_name_or_address(&self, typed: &str) -> Result<Option<Model>> {
         let named = self.by_name(typed).await?;
         if !typed.contains('@') {
             return Ok(named);

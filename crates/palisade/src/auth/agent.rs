@@ -1,4 +1,4 @@
-//! What a `User-Agent` header says, for people: "Firefox on Windows". It is a claim of the client's and decides nothing.
+//! Names browser and system of a `User-Agent` header: "Firefox on Windows". The header is input: it is shown, and decides nothing.
 
 /// Tokens of browsers ([RFC 9110 section 10.1.5](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.5)). A browser also names those that it imitates, so
 /// that the first one found counts.
@@ -33,13 +33,13 @@ const SYSTEMS: [(&str, &str); 9] = [
 const MAX_SHOWN: usize = 40;
 
 /// Browser and system, as far as the header tells. The text may hold input.
-pub(crate) fn described(agent: &str) -> String {
+pub(crate) fn describe(agent: &str) -> String {
     let named = |table: &[(&str, &'static str)]| table.iter().find(|(token, _)| agent.contains(token)).map(|(_, name)| *name);
     match (named(&BROWSERS), named(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(only), None) => only.to_owned(),
         (None, Some(system)) => format!("A browser on {system}"),
-        (None, None) if agent.trim().is_empty() => "A browser that says nothing of itself".to_owned(),
+        (None, None) if agent.trim().is_empty() => "Unknown browser".to_owned(),
         (None, None) => agent.chars().take(MAX_SHOWN).collect(),
     }
 }
@@ -69,10 +69,10 @@ mod tests {
                 "Safari on macOS",
             ),
             ("curl/8.5.0", "curl"),
-            ("", "A browser that says nothing of itself"),
+            ("", "Unknown browser"),
             ("Desk/1", "Desk/1"),
         ] {
-            assert_eq!(described(agent), said, "{agent}");
+            assert_eq!(describe(agent), said, "{agent}");
         }
     }
 }

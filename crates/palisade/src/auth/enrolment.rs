@@ -2,7 +2,7 @@
 
 use super::accounts::put;
 use super::codes::MailedCode;
-use super::names::{is_confusable, same_name};
+use super::names::{is_confusable, is_foreign_address, same_name};
 use super::notices::Letterhead;
 use super::registration::lock_new;
 use super::user::entity::{Entity, Model};
@@ -43,5 +43,25 @@ impl Accounts {
 fn name_from(wanted: &str, email: &str) -> String {
     let clean = |text: &str| -> String { text.nfkc().filter(|c| c.is_alphanumeric() || "@.+-_".contains(*c)).take(100).collect() };
     let names = [clean(wanted), clean(email.split('@').next().unwrap_or_default())];
-    names.into_iter().find(|name| !name.is_empty() && !is_confusable(name)).unwrap_or_else(|| "user".into())
+    let is_fine = |name: &String| !name.is_empty() && !is_confusable(name) && !is_foreign_address(name, email);
+    names.into_iter().find(is_fine).unwrap_or_else(|| "user".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_from;
+
+    // a provider's names are input
+    #[test]
+    fn a_name_from_a_provider_is_no_address_of_another_user() {
+        for (wanted, name) in [
+            ("bob@example.org", "eve"),
+            ("eve@example.com", "eve@example.com"),
+            ("Eve Adams", "EveAdams"),
+            ("\u{430}nn", "eve"),
+            ("", "eve"),
+        ] {
+            assert_eq!(name_from(wanted, "eve@example.com"), name, "{wanted}");
+        }
+    }
 }

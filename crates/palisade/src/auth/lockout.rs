@@ -329,20 +329,20 @@ fn challenged(username: &str, client: ClientAddress) -> String {
 /// Locks that are shown at once.
 const MOST_SHOWN: u64 = 200;
 
-/// What guesses are counted by: a name as it is, an address in whatever case it was typed.
+/// The key of the guess counters: the name as typed, an address in lower case.
 fn counted_name(typed: &str) -> String {
     if typed.contains('@') { typed.to_lowercase() } else { typed.to_owned() }
 }
 
 impl Accounts {
-    /// The user with this name or address and password, a refusal, or that nobody may guess any more for a while. A guess is counted before it is judged, so that a
-    /// hundred at once are a hundred.
+    /// Verifies a name or address and a password, unless further guesses are locked. A guess is counted before it is verified, so that concurrent guesses
+    /// all count.
     ///
     /// # Errors
     /// When the database does not answer, or too many logins are waiting: nobody knows then.
     pub(super) async fn attempt(&self, from: Source<'_>, username: &str, password: &str) -> Result<Attempt> {
-        let row = self.named(username).await?;
-        // by what was typed alone: whether an address shares a limit with a name would tell that an account has it
+        let row = self.by_name_or_address(username).await?;
+        // by the typed text alone: a limit shared by name and address would reveal that an account has the address (user enumeration)
         let key = counted_name(username);
         let device = self.devices.known(from.headers, row.as_ref()).await?;
         let device = device.as_ref().map(|known| known.hash.as_str());

@@ -42,7 +42,7 @@ mod ways;
 use accounts::Attempt;
 pub(crate) use accounts::{AccountParts, Notice};
 pub use accounts::{Accounts, NewUser, SignUpError};
-pub(crate) use agent::described;
+pub(crate) use agent::describe;
 pub(crate) use challenge::LoginChallenge;
 pub(crate) use django_factors::DjangoFactors;
 pub use hashing::{HashPool, TooBusy};

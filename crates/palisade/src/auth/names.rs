@@ -11,13 +11,18 @@ pub(super) fn is_confusable(username: &str) -> bool {
     !username.is_single_script() || (!is_latin(username) && ascii_reading(username).is_some())
 }
 
-/// Accounts whose name is read the same: whatever the case (on SQLite: of ASCII letters), and whatever Latin letters such as `ı` stand for ASCII ones.
+/// Accounts with an equivalent name: case (on SQLite: of ASCII letters) and Latin letters such as `ı` that look like ASCII ones make no difference.
 pub(super) fn same_name(username: &str) -> Condition {
     let reading = ascii_reading(username).map(|reading| same_letters(Column::Username, &reading));
     Condition::any().add(same_letters(Column::Username, username)).add_option(reading)
 }
 
-/// What a name is read as: the same for names that [`same_name`] takes for one.
+/// Whether a name is an address other than that of its account: the owner of the address could not log in by it.
+pub(super) fn is_foreign_address(username: &str, email: &str) -> bool {
+    username.contains('@') && username.to_lowercase() != email.to_lowercase()
+}
+
+/// A key that is equal for names that [`same_name`] takes for equivalent.
 pub(super) fn reading(username: &str) -> String {
     ascii_reading(username).unwrap_or_else(|| username.to_owned()).to_lowercase()
 }
@@ -50,8 +55,10 @@ mod tests {
         for name in ["ann", "admin.1", "Ольга", "zoë", "佐藤さくら", "yıldız", "kræn", "cœur", "ångström"] {
             assert!(!is_confusable(name), "{name}");
         }
-        assert_eq!(ascii_reading("yıldız").as_deref(), Some("yildiz"));
+        assert_eq!((reading("YILDIZ"), reading("yıldız")), ("yildiz".into(), "yildiz".into()));
         assert_eq!(ascii_reading("zoë"), None);
         assert_eq!(ascii_reading("admin"), None, "m of ASCII is not rn");
+        assert!(is_foreign_address("bob@x.org", "eve@x.org") && !is_foreign_address("Bob@x.org", "bob@X.org"));
+        assert!(!is_foreign_address("bob", "eve@x.org"));
     }
 }

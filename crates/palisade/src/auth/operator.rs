@@ -79,7 +79,7 @@ impl Accounts {
         Ok(Some(row.id))
     }
 
-    /// Names of accounts that are read the same, whatever case or look-alike letters they are written with ([UTS 39](https://www.unicode.org/reports/tr39/)).
+    /// Groups of accounts whose names differ only by case or confusable letters ([UTS 39](https://www.unicode.org/reports/tr39/)).
     ///
     /// # Errors
     /// When the database does not answer.

@@ -65,9 +65,9 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Whether it is as wrong on a developer's machine: keys, permissions, templates, settings that cannot be read, weakened protections.
+    /// Whether it is as wrong on a developer's machine: keys, permissions, templates, settings that cannot be read or cannot work, weakened protections.
     fn concerns_development(&self) -> bool {
-        ["keys.", "permissions.", "templates.", "settings.", "api.nobodys_", "site.dangerous"]
+        ["keys.", "permissions.", "templates.", "settings.", "api.nobodys_", "site.dangerous", "headers.referrer_breaks_"]
             .iter()
             .any(|area| self.id.starts_with(area))
     }

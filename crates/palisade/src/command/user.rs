@@ -140,14 +140,14 @@ pub(super) fn unknown(username: &str) -> Failed {
     Failed(format!("there is no account {username}; `user list` shows them"), 1)
 }
 
-/// Names that sign-up would not let stand beside each other, such as those of accounts that Django made.
+/// Names that sign-up would refuse beside each other, such as those of accounts that Django made.
 async fn conflicts(site: &Site) -> Outcome {
     let groups = site.accounts().name_conflicts().await?;
     if groups.is_empty() {
-        return Ok("no two names are read the same\n".into());
+        return Ok("no names conflict\n".into());
     }
     let lines: String = groups.iter().map(|names| format!("{}\n", names.join("  "))).collect();
-    Ok(format!("{lines}{} group(s) of names that are read the same\n", groups.len()))
+    Ok(format!("{lines}{} group(s) of names that differ only by case or confusable letters\n", groups.len()))
 }
 
 async fn show(site: &Site, is_json: bool) -> Outcome {

@@ -1,4 +1,4 @@
-//! What a database said, and what to do about it, for operators.
+//! Errors of the database for operators, with a remedy.
 
 use sea_orm::sqlx::Error as Sqlx;
 use sea_orm::{DbErr, RuntimeErr};
@@ -92,9 +92,12 @@ pub(super) mod postgres {
     /// How often two connections are compared.
     const ROUNDS: u8 = 3;
 
-    /// Connects twice, and says why if it cannot: the pool tries until its time is over and keeps the reason to itself. Refuses a pooler that lends one
-    /// connection of the server to several clients in turn.
-    pub(in crate::db) async fn reach(options: &PgConnectOptions) -> Result<(), DbErr> {
+    /// Connects twice. The pool would retry until its timeout and report only that. Two connections that share a server process are those of a pooler in
+    /// transaction or statement mode, which is refused.
+    ///
+    /// # Errors
+    /// The first error of the connection, with its remedy.
+    pub(in crate::db) async fn check_connection(options: &PgConnectOptions) -> Result<(), DbErr> {
         let (mut first, mut second) = (connect(options).await?, connect(options).await?);
         for _ in 0..ROUNDS {
             let pids = (pid(&mut first).await, pid(&mut second).await);
@@ -102,7 +105,7 @@ pub(super) mod postgres {
                 (pids.0.map_err(|error| unreachable(options, &error))?, pids.1.map_err(|error| unreachable(options, &error))?);
             if pids.0 == pids.1 {
                 return Err(DbErr::Conn(RuntimeErr::Internal(format!(
-                    "a pooler is in between, in transaction mode\n  fix: {POOLER}"
+                    "the connection is that of a pooler in transaction or statement mode\n  fix: {POOLER}"
                 ))));
             }
         }

@@ -20,6 +20,7 @@ mod diagnosis;
 mod error;
 mod extract;
 pub mod migrate;
+mod migration_lock;
 mod pool;
 pub(crate) mod probe;
 mod raw;
@@ -28,7 +29,6 @@ mod sealed;
 mod search;
 mod settings;
 mod sqlite;
-mod turn;
 mod url;
 
 pub(crate) use connection::Single;

@@ -1,6 +1,6 @@
 use super::backend::Pool;
 #[cfg(feature = "postgres")]
-use super::diagnosis::postgres::reach;
+use super::diagnosis::postgres::check_connection;
 use super::sqlite::SqlitePool;
 use super::{DatabaseSettings, DatabaseUrl, Db, Recorder, Single, Tx};
 use crate::django::UserTables;
@@ -71,20 +71,19 @@ impl Database {
 
     #[cfg(feature = "postgres")]
     fn postgres_reader(url: &super::url::PostgresUrl, connections: u64) -> sea_orm::ConnectOptions {
-        let mut read = postgres_options(url, connections, ("default_transaction_read_only", "on"));
-        read.map_sqlx_postgres_pool_opts(|pool| pool.after_connect(|connection, _| Box::pin(set(connection, READ_ONLY))));
+        let mut read = postgres_options(url, connections, READ_ONLY);
+        read.map_sqlx_postgres_pool_opts(|pool| pool.after_connect(|connection, _| Box::pin(set(connection, SET_READ_ONLY))));
         read
     }
 
     #[cfg(feature = "postgres")]
     async fn postgres(url: &super::url::PostgresUrl, settings: &DatabaseSettings) -> Result<Self, DbErr> {
         let unusable = |error: sqlx::Error| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into()));
-        let options =
-            tuned_postgres(url)(url.expose().parse().map_err(unusable)?).options([("default_transaction_read_only", "on")]);
-        reach(&options).await?;
-        let mut write = postgres_options(url, settings.write_connections, ("idle_in_transaction_session_timeout", "60000"));
+        let options = tuned_postgres(url)(url.expose().parse().map_err(unusable)?).options([READ_ONLY]);
+        check_connection(&options).await?;
+        let mut write = postgres_options(url, settings.write_connections, IDLE_IN_TRANSACTION);
         write.map_sqlx_postgres_pool_opts(|pool| {
-            let pool = pool.after_connect(|connection, _| Box::pin(set(connection, IDLE_IN_TRANSACTION)));
+            let pool = pool.after_connect(|connection, _| Box::pin(set(connection, SET_IDLE_IN_TRANSACTION)));
             pool.after_release(|connection, _| Box::pin(is_at_rest(connection)))
         });
         let read = Self::postgres_reader(url, settings.read_connections);
@@ -183,7 +182,8 @@ fn postgres_options(
 ) -> sea_orm::ConnectOptions {
     let mut options = options(url.expose().to_owned(), connections);
     let tuned = tuned_postgres(url);
-    // at the start, so that RESET comes back to it, and again later: a pooler that refuses it is told of, and one that was told to ignore it cannot drop it
+    // as a startup parameter, so that RESET keeps it and a pooler that does not support it refuses the connection; and by SET (`after_connect`), for a pooler
+    // that is configured to ignore the parameter
     options.map_sqlx_postgres_opts(move |options| tuned(options).options([setting]));
     options
 }
@@ -197,7 +197,10 @@ fn tuned_postgres(
     move |options| {
         // the driver would send a parameter that poolers refuse, and that has been the server's default since version 12
         let options = options.ssl_mode(mode).extra_float_digits(None);
-        address.map_or(options.clone(), |address| options.host(&address.to_string()))
+        match address {
+            Some(address) => options.host(&address.to_string()),
+            None => options,
+        }
     }
 }
 
@@ -208,10 +211,14 @@ async fn set(connection: &mut sqlx::PgConnection, statement: &'static str) -> Re
 }
 
 #[cfg(feature = "postgres")]
-const READ_ONLY: &str = "SET default_transaction_read_only = on";
+const READ_ONLY: (&str, &str) = ("default_transaction_read_only", "on");
+#[cfg(feature = "postgres")]
+const SET_READ_ONLY: &str = "SET default_transaction_read_only = on";
 /// The server ends a transaction that does nothing for a minute.
 #[cfg(feature = "postgres")]
-const IDLE_IN_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = 60000";
+const IDLE_IN_TRANSACTION: (&str, &str) = ("idle_in_transaction_session_timeout", "60000");
+#[cfg(feature = "postgres")]
+const SET_IDLE_IN_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = 60000";
 
 /// Whether a connection that returns to the pool is outside of a transaction, as the server reports it (`ReadyForQuery`,
 /// [message formats](https://www.postgresql.org/docs/current/protocol-message-formats.html)). One that is not is closed, and the server rolls back.

@@ -10,7 +10,7 @@ pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwar
 /// How whoever it speaks for came.
 pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Which host whoever it speaks for asked for.
+/// The host that the client requested.
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Whether a header is one in which proxies describe the client's request. From anybody else it is the client's invention, and many extractors and layers believe it.
@@ -128,7 +128,7 @@ pub enum ForwardedBy {
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
     header: ForwardedBy,
-    /// Whether the operator has heard of a header that cannot be understood.
+    /// Whether a header that cannot be understood was logged.
     warned: Arc<AtomicBool>,
 }
 
@@ -179,7 +179,7 @@ impl TrustedProxies {
     /// Whether `X-Forwarded-Proto` says https. Proxies that add to the header write one value each, in the order of `X-Forwarded-For`: that of the proxy
     /// which the client is connected to counts. Proxies that replace it leave one value.
     fn says_secure(&self, headers: &HeaderMap) -> bool {
-        let Some(said) = self.said(headers, &X_FORWARDED_PROTO) else { return false };
+        let Some(said) = self.forwarded(headers, &X_FORWARDED_PROTO) else { return false };
         let is_known = [&b"http"[..], b"https"].iter().any(|known| said.eq_ignore_ascii_case(known));
         if !is_known && !self.warned.swap(true, Ordering::Relaxed) {
             let said: String = String::from_utf8_lossy(said).chars().take(40).collect();
@@ -190,11 +190,12 @@ impl TrustedProxies {
 
     /// The host that the client asked for, where the proxies write it into `X-Forwarded-Host`.
     pub(crate) fn host(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        self.said(headers, &X_FORWARDED_HOST).and_then(|host| HeaderValue::from_bytes(host).ok())
+        self.forwarded(headers, &X_FORWARDED_HOST).and_then(|host| HeaderValue::from_bytes(host).ok())
     }
 
-    /// What the proxy that the client is connected to wrote into a header with one value of each proxy, or of the last one alone.
-    fn said<'a>(&self, headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    /// The value that the proxy at the client's end wrote into a header: a list with one value of each proxy, in the order of `X-Forwarded-For`, or the value of a
+    /// proxy that replaces the header.
+    fn forwarded<'a>(&self, headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
         let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let said: Vec<&[u8]> = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).collect();
         let hops = self.hops(headers).count().max(1);
@@ -219,7 +220,7 @@ impl TrustedProxies {
             if has_ended {
                 return None;
             }
-            // what cannot be read was not written by our proxy: whoever it spoke for is behind the last address we know
+            // what cannot be read was not written by a trusted proxy: the client is behind the last known address
             let hop = std::str::from_utf8(written).ok().and_then(|written| self.hop(written.trim()))?;
             has_ended = !self.trusts(hop.address);
             Some(hop)

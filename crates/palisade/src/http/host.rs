@@ -31,8 +31,8 @@ impl RequestHost {
         Some(Self { domain: header, port })
     }
 
-    /// No host, for requests whose answer does not depend on one.
-    pub(crate) fn nobody() -> Self {
+    /// An empty host, for requests whose response does not depend on one.
+    pub(crate) fn unnamed() -> Self {
         Self { domain: String::new(), port: None }
     }
 

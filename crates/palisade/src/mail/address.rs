@@ -8,9 +8,8 @@ const MAX_LOCAL: usize = 64;
 /// Most bytes of a domain.
 const MAX_DOMAIN: usize = 253;
 
-/// The address for SMTP: its domain in ASCII ([UTS 46](https://www.unicode.org/reports/tr46/)). None for what is no address of the Internet: quoted parts,
-/// addresses in brackets and names without a dot are not taken, and neither are letters outside ASCII before the `@`, which many servers cannot send to
-/// ([RFC 6531](https://www.rfc-editor.org/rfc/rfc6531)).
+/// Parses an address for SMTP, with its domain in ASCII ([UTS 46](https://www.unicode.org/reports/tr46/)). `None` for quoted local parts, address literals,
+/// domains without a dot, and local parts outside ASCII, which need SMTPUTF8 ([RFC 6531](https://www.rfc-editor.org/rfc/rfc6531)).
 pub(crate) fn deliverable(address: &str) -> Option<Address> {
     let (local, domain) = address.rsplit_once('@')?;
     let is_atom = |atom: &str| {
@@ -23,7 +22,7 @@ pub(crate) fn deliverable(address: &str) -> Option<Address> {
 }
 
 fn ascii_domain(domain: &str) -> Option<String> {
-    // only what is written as it is meant: symbols and other dots are mapped or refused from one version of the rules to the next
+    // letters, marks, hyphens and dots: the versions of IDNA treat symbols and other separators differently
     if !domain
         .chars()
         .all(|letter| letter.is_alphanumeric() || unicode_normalization::char::is_combining_mark(letter) || "-.".contains(letter))
@@ -31,7 +30,7 @@ fn ascii_domain(domain: &str) -> Option<String> {
         return None;
     }
     let ascii = idna::domain_to_ascii_strict(domain).ok()?;
-    // one spelling: what the rules map beyond case, such as letters of full width, would be many addresses of one mailbox to the limits
+    // letters that UTS 46 maps beyond case, such as full-width ones, would make many addresses of one mailbox, each with its own rate limit
     let lower: String = domain.to_lowercase().nfc().collect();
     let is_one = ascii == lower || idna::domain_to_unicode(&ascii).0 == lower;
     let (_, top) = ascii.rsplit_once('.').filter(|_| is_one)?;

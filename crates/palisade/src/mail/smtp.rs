@@ -56,7 +56,7 @@ impl Smtp {
 
 impl Smtp {
     /// A whole message: with a Message-ID ([RFC 5322 section 3.6.4](https://www.rfc-editor.org/rfc/rfc5322#section-3.6.4)) of the sender's domain, a MIME-Version
-    /// ([RFC 2045 section 4](https://www.rfc-editor.org/rfc/rfc2045#section-4)), and the word that nobody's absence needs to answer it
+    /// ([RFC 2045 section 4](https://www.rfc-editor.org/rfc/rfc2045#section-4)), and the header that keeps out-of-office programs from answering
     /// ([RFC 3834 section 5](https://www.rfc-editor.org/rfc/rfc3834#section-5)).
     fn message(&self, mail: &Mail) -> Result<Message, String> {
         // stricter forms than the rows of a Django project beside: those are sent as they are

@@ -4,7 +4,7 @@ use super::Factors;
 use super::factors::Proven;
 use crate::audit_log::Event;
 use crate::auth::views::{audit, locked, login, source};
-use crate::auth::{Factor, Guess, Held, Notice, SecondStep, User, Visitor, described};
+use crate::auth::{Factor, Guess, Held, Notice, SecondStep, User, Visitor, describe};
 use crate::forms::{Code, DigitCode, Form, Query, Token};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
@@ -131,7 +131,7 @@ pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Res
     let keys = palisade_template::Serde(factors.shown_keys(&user).await?);
     let ways = palisade_template::Serde(visitor.accounts().ways.clone());
     let browsers = visitor.accounts().trusted_browsers(&user).await?;
-    let browsers: Vec<_> = browsers.into_iter().map(|(agent, address)| context! { agent => described(&agent), address }).collect();
+    let browsers: Vec<_> = browsers.into_iter().map(|(agent, address)| context! { agent => describe(&agent), address }).collect();
     let values = context! {
         has_factor, has_app, keys, ways, is_proven => visitor.has_factor().await?, codes_left => factors.codes_left(&user).await?, browsers,
         is_required => (user.is_staff && visitor.accounts().factor_rule.staff) || visitor.accounts().factor_rule.everybody,

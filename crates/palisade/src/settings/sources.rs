@@ -61,9 +61,7 @@ impl Sources {
             let (message, fix) = ("is not UTF-8".to_owned(), "write the value as UTF-8".to_owned());
             sources.problems.push(Problem { key: name.clone(), place: "environment".into(), message, fix });
         }
-        let variables: Vec<(String, String)> =
-            variables.into_iter().filter_map(|(name, value)| Some((name, value.into_string().ok()?))).collect();
-        sources.add_environment(variables.into_iter());
+        sources.add_environment(variables.into_iter().filter_map(|(name, value)| Some((name, value.into_string().ok()?))));
         sources
     }
 

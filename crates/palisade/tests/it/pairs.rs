@@ -1,4 +1,4 @@
-//! Security settings in pairs: whatever two of them are set to, either a form logs in, or `check` says beforehand that it would not.
+//! Pairwise test of the security settings: for every pair of values, a login form works or `check` finds an error.
 
 use http::{Method, StatusCode};
 use palisade::app::SiteSettings;

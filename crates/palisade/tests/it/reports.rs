@@ -3,7 +3,7 @@
 use crate::server::Served;
 use crate::site::app;
 use http::StatusCode;
-use palisade::app::{BootError, Prepared, Server};
+use palisade::app::{BootError, Prepared};
 use palisade::db::{Database, DatabaseSettings};
 use palisade::prelude::*;
 use palisade::settings::{Origin, Sources};
@@ -139,6 +139,14 @@ fn start_elsewhere(url: String) -> std::thread::JoinHandle<Result<(), String>> {
     })
 }
 
+// F9: no form would be accepted, on a developer's machine neither
+#[tokio::test]
+async fn f09_a_referrer_policy_that_breaks_forms_stops_the_start() {
+    let error =
+        TestSite::try_start(App::new(), &[("headers.referrer_policy", "no-referrer")]).await.err().map(|error| error.to_string());
+    assert!(error.is_some_and(|error| error.contains("headers.referrer_breaks_forms")));
+}
+
 // F9, M16: settings that cannot both work
 #[test]
 fn f09_m16_settings_that_cannot_work_are_findings() {
@@ -157,7 +165,7 @@ fn f09_m16_settings_that_cannot_work_are_findings() {
 
 // F10: a balancer names an address that changes, or no host; other pages are refused, and so is a second Host
 #[tokio::test]
-async fn f10_probes_are_answered_whatever_their_host() {
+async fn f10_probes_are_answered_for_every_host() {
     let served = Served::start(&[]).await;
     for (request, status) in [
         ("GET /health/live HTTP/1.1\r\nHost: 10.0.1.5:8201\r\nConnection: close\r\n\r\n", "200"),
@@ -248,7 +256,7 @@ fn f20_invisible_text_is_empty() {
     }
 }
 
-// F22: an idle connection lives for as long as the settings say, whatever headers may take
+// F22: the keep-alive timeout does not depend on the header timeout
 #[tokio::test]
 async fn f22_keep_alive_is_what_the_setting_says() {
     let served = Served::start(&[("server.keep_alive_secs", "1"), ("server.header_timeout_secs", "600")]).await;
@@ -259,24 +267,12 @@ async fn f22_keep_alive_is_what_the_setting_says() {
     assert!(ended.is_ok() && answer.starts_with("HTTP/1.1 200"), "closed long before the time of headers");
 }
 
-// F23: whoever came to the port that redirects is sent to the port that serves; behind something that maps ports, to the usual one
+// F23: the redirect leads to the port of the HTTPS listener; behind a proxy or NAT that maps ports, to the default one
 #[tokio::test]
 async fn f23_redirects_keep_the_port() {
     let authority = crate::tls::Authority::new();
-    let (certificate, key) = (authority.path("cert.pem"), authority.path("key.pem"));
-    let settings = [
-        ("server.address", "127.0.0.1:0"),
-        ("tls.redirect_address", "127.0.0.1:0"),
-        ("tls.certificate", certificate.as_str()),
-        ("tls.key", key.as_str()),
-        ("site.allow_dangerous", "without_csrf /echo"),
-        ("http.https_redirect", "true"),
-    ];
-    let site = TestSite::start(crate::server::app(), &settings).await;
-    let server = Server::listen(site.site().clone()).unwrap();
-    let (url, plain) = (server.url(), server.redirect_address().unwrap());
+    let (_site, url, plain) = authority.serve_with_redirect(&[("http.https_redirect", "true")]).await;
     let port = url.rsplit(':').next().unwrap().to_owned();
-    tokio::spawn(server.run(std::future::pending()));
     for (host, location) in [
         (format!("localhost:{}", plain.port()), format!("https://localhost:{port}/x")),
         ("localhost".to_owned(), "https://localhost/x".to_owned()),
@@ -308,7 +304,7 @@ async fn f17_a_form_after_the_end_of_its_session_leads_back() {
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
         assert_eq!(answer.header("location"), format!("/account/login?lost=on&next={next}"));
         let page = ann.get(answer.header("location")).await;
-        assert!(page.body.contains("nothing of it was kept") && !page.body.contains("evil.example"), "{}", page.body);
+        assert!(page.body.contains("nothing of your form was kept") && !page.body.contains("evil.example"), "{}", page.body);
     }
 }
 
@@ -346,8 +342,6 @@ async fn m02_login_by_confirmed_address() {
 #[tokio::test]
 async fn m04_passwords_in_every_unicode_form() {
     use palisade::auth::HashPool;
-    let site = TestSite::start(app(), &[]).await;
-    let _ = &site;
     let hasher = palisade_password::Hasher::new(palisade_password::Algorithm::Pbkdf2Sha256 { iterations: 1000 });
     let pool = HashPool::new(hasher.clone(), 1, 8);
     let (composed, decomposed) = ("caf\u{e9} und Cr\u{e8}me", "cafe\u{301} und Cre\u{300}me");

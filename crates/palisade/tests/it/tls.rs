@@ -69,6 +69,23 @@ impl Authority {
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
 
+    /// A site with a second listener that redirects to HTTPS: the site, its URL, and the address of that listener.
+    pub async fn serve_with_redirect(&self, settings: &[(&str, &str)]) -> (TestSite, String, std::net::SocketAddr) {
+        let (certificate, key) = (self.path("cert.pem"), self.path("key.pem"));
+        let base = [
+            ("server.address", "127.0.0.1:0"),
+            ("tls.redirect_address", "127.0.0.1:0"),
+            ("tls.certificate", certificate.as_str()),
+            ("tls.key", key.as_str()),
+            ("site.allow_dangerous", "without_csrf /echo"),
+        ];
+        let site = TestSite::start(crate::server::app(), &[&base[..], settings].concat()).await;
+        let server = Server::listen(site.site().clone()).unwrap();
+        let (url, plain) = (server.url(), server.redirect_address().unwrap());
+        tokio::spawn(server.run(std::future::pending()));
+        (site, url, plain)
+    }
+
     async fn get(&self, served: &Served, path: &str) -> String {
         let mut stream = self.connect(served, "http/1.1").await.unwrap();
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
@@ -146,21 +163,9 @@ async fn slow_handshakes_are_cut_off_and_others_served() {
 #[tokio::test]
 async fn the_plain_port_only_redirects() {
     let authority = Authority::new();
-    let (certificate, key) = (authority.path("cert.pem"), authority.path("key.pem"));
-    let settings = [
-        ("server.address", "127.0.0.1:0"),
-        ("tls.redirect_address", "127.0.0.1:0"),
-        ("tls.certificate", certificate.as_str()),
-        ("tls.key", key.as_str()),
-        ("site.allow_dangerous", "without_csrf /echo"),
-        ("headers.hsts_secs", "31536000"),
-        // not even what a proxy says makes this port serve anything
-        ("http.trusted_proxies", "127.0.0.1/32"),
-    ];
-    let site = TestSite::start(crate::server::app(), &settings).await;
-    let server = Server::listen(site.site().clone()).unwrap();
-    let plain = server.redirect_address().unwrap();
-    tokio::spawn(server.run(std::future::pending()));
+    // not even what a proxy says makes this port serve anything
+    let settings = [("headers.hsts_secs", "31536000"), ("http.trusted_proxies", "127.0.0.1/32")];
+    let (_site, _, plain) = authority.serve_with_redirect(&settings).await;
     let rows = [
         ("GET", "/", "301", "https://localhost/"),
         ("GET", "/health/live", "301", "https://localhost/health/live"),

@@ -301,7 +301,7 @@ async fn names_that_are_read_the_same_are_listed() {
     for name in ["ann", "bob", "carl", "dora", "yildiz"] {
         Visitor::new(server.address).sign_up(&server, name);
     }
-    assert!(conflicts().contains("no two names"), "{}", conflicts());
+    assert!(conflicts().contains("no names conflict"), "{}", conflicts());
     let url = format!("sqlite:{}", folder.0.join("helpdesk.sqlite3").display()).parse().unwrap();
     let settings = palisade::db::DatabaseSettings { url, ..Default::default() };
     let database = palisade::db::Database::connect(&settings, &folder.0).await.unwrap();

@@ -59,7 +59,7 @@ section! {
 
 impl ServerSettings {
     /// The same with the address that the platform's port means, unless the operator has named one.
-    pub(crate) fn at_port(self, reader: &Reader) -> Self {
+    pub(crate) fn with_platform_port(self, reader: &Reader) -> Self {
         let is_named = !matches!(reader.origin("server.address"), None | Some(Origin::Default | Origin::Site));
         let Some(port) = self.port.filter(|_| !is_named) else { return self };
         let ip = if reader.profile().is_development() { self.address.ip() } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };

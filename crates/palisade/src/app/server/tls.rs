@@ -130,7 +130,7 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
         });
     }
     let private = contents("tls.key", key)?;
-    if has(&private, "ENCRYPTED") {
+    if is_encrypted(&private) {
         return Err(TlsError {
             what: format!("tls.key: {} is protected by a pass phrase, which nobody can type when the site starts", key.display()),
             fix: "take it off (openssl pkey -in KEY -out NEW), and let only the user of this process read the file",
@@ -155,9 +155,9 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
     })
 }
 
-/// The text of a PEM file, without a byte order mark.
+/// Reads a PEM file, without a byte order mark.
 fn contents(setting: &str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    let bytes = std::fs::read(path).map_err(|error| unreadable(setting, path, &error))?;
+    let mut bytes = std::fs::read(path).map_err(|error| unreadable(setting, path, &error))?;
     // ASN.1 begins with a sequence of a length of two bytes
     if bytes.starts_with(&[0x30, 0x82]) {
         return Err(TlsError {
@@ -165,13 +165,19 @@ fn contents(setting: &str, path: &Path) -> Result<Vec<u8>, TlsError> {
             fix: "name a PEM file (openssl x509 -inform der, or openssl pkey -inform der, writes one)",
         });
     }
-    Ok(bytes.strip_prefix(b"\xef\xbb\xbf").map_or(bytes.clone(), <[u8]>::to_vec))
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok(bytes)
 }
 
-/// Whether a line that begins something in PEM has this word, or the header of old keys has it.
-fn has(pem: &[u8], word: &str) -> bool {
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Whether a key needs a pass phrase: PKCS #8 says so in its label ([RFC 7468 section 11](https://www.rfc-editor.org/rfc/rfc7468#section-11)), older formats in a
+/// `Proc-Type` header ([RFC 1421](https://www.rfc-editor.org/rfc/rfc1421#section-4.6.1.1)).
+fn is_encrypted(pem: &[u8]) -> bool {
     let text = String::from_utf8_lossy(pem);
-    text.lines().any(|line| (line.starts_with("-----BEGIN") || line.starts_with("Proc-Type:")) && line.contains(word))
+    text.lines().any(|line| (line.starts_with("-----BEGIN") || line.starts_with("Proc-Type:")) && line.contains("ENCRYPTED"))
 }
 
 fn unreadable(setting: &str, path: &Path, error: &dyn fmt::Display) -> TlsError {

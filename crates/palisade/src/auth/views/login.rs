@@ -18,13 +18,13 @@ pub(crate) struct Login {
     next: NextPage,
 }
 
-/// Why somebody is asked to log in.
+/// The query of the login page.
 #[derive(Form)]
 pub(crate) struct Asked {
     next: NextPage,
-    /// A form arrived after its session had ended.
+    /// A form was sent without a session.
     lost: bool,
-    /// A form of a login was sent twice: who is signed in already goes on.
+    /// A login form was sent twice: a signed-in user is redirected.
     entered: bool,
 }
 

@@ -1,6 +1,6 @@
 use super::audit;
 use crate::audit_log::Event;
-use crate::auth::{User, Visitor, described};
+use crate::auth::{User, Visitor, describe};
 use crate::forms::{Form, Line};
 use crate::http::redirect_to;
 use crate::sessions::{MessageLevel, OwnSession};
@@ -41,7 +41,7 @@ fn shown(session: &OwnSession) -> Value {
     let time = |time: Option<DateTime<Utc>>| time.map(|time| time.format("%-d %B %Y, %H:%M UTC").to_string()).unwrap_or_default();
     let (began, seen) = (time(session.began), time(session.seen));
     context! {
-        id => session.id.clone(), agent => described(&session.agent), address => session.address.clone(), began, seen,
+        id => session.id.clone(), agent => describe(&session.agent), address => session.address.clone(), began, seen,
         is_this => session.is_this,
     }
 }

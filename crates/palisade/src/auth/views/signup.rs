@@ -1,6 +1,6 @@
 use super::{Link, MailedLink, audit, can_mail, dead_link, locked, source, too_many_mails, with_cookie, with_rules};
 use crate::audit_log::Event;
-use crate::auth::names::is_confusable;
+use crate::auth::names::{is_confusable, is_foreign_address};
 use crate::auth::registration::Confirmed;
 use crate::auth::{Factor, Guess, Held, NewUser, Rank, SignUpError, Visitor};
 use crate::forms::{Email, Form, Password, Query, Username};
@@ -50,8 +50,7 @@ pub(crate) async fn sign_up(visitor: Visitor, headers: HeaderMap, form: Form<Sig
     if is_confusable(&new.username) {
         return Err(refill.error("username", CONFUSABLE).show_with("account/signup.html", values).await);
     }
-    // or its owner could not log in by it
-    if new.username.contains('@') && new.username.to_lowercase() != new.email.to_lowercase() {
+    if is_foreign_address(&new.username, &new.email) {
         return Err(refill.error("username", FOREIGN_ADDRESS).show_with("account/signup.html", values).await);
     }
     can_mail(accounts)?;

@@ -6,8 +6,8 @@ use sea_orm::DbErr;
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 
-/// The turn of one process. The next one has its turn when this is dropped, or when the process ends.
-pub(crate) enum Turn {
+/// Held while one process migrates. Dropping it, or the end of the process, releases the lock.
+pub(crate) enum MigrationLock {
     File {
         _locked: File,
     },
@@ -22,18 +22,19 @@ impl Database {
     ///
     /// # Errors
     /// When the lock cannot be had.
-    pub(crate) async fn turn_to_migrate(&self) -> Result<Turn, DbErr> {
+    pub(crate) async fn lock_migrations(&self) -> Result<MigrationLock, DbErr> {
         match self.writer() {
             Pool::Sqlite(sqlite) => {
                 let mut path = sqlite.options().get_filename().as_os_str().to_owned();
                 path.push("-migrate");
-                let turn = tokio::task::spawn_blocking(move || locked(path.into())).await;
-                turn.map_err(|error| DbErr::Custom(error.to_string()))?
+                let locked = tokio::task::spawn_blocking(move || lock_file(path.into())).await;
+                locked
+                    .map_err(|error| DbErr::Custom(error.to_string()))?
                     .map_err(|error| DbErr::Custom(format!("the lock of migrate: {error}")))
             }
             #[cfg(feature = "postgres")]
             Pool::Server(server) => {
-                postgres(server).await.map_err(|error| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into())))
+                lock_postgres(server).await.map_err(|error| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into())))
             }
             #[cfg(not(feature = "postgres"))]
             Pool::Server(_) => Err(DbErr::Custom("this program was built without PostgreSQL".into())),
@@ -41,37 +42,37 @@ impl Database {
     }
 }
 
-fn locked(path: PathBuf) -> std::io::Result<Turn> {
+fn lock_file(path: PathBuf) -> std::io::Result<MigrationLock> {
     let file = File::options().create(true).truncate(false).write(true).open(path)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            say_that_it_waits();
+            log_wait();
             file.lock()?;
         }
         Err(TryLockError::Error(error)) => return Err(error),
     }
-    Ok(Turn::File { _locked: file })
+    Ok(MigrationLock::File { _locked: file })
 }
 
-/// A connection of its own, because the lock is the connection's.
+/// On a connection of its own: the lock belongs to the session.
 #[cfg(feature = "postgres")]
-async fn postgres(server: &sea_orm::DatabaseConnection) -> Result<Turn, sqlx::Error> {
+async fn lock_postgres(server: &sea_orm::DatabaseConnection) -> Result<MigrationLock, sqlx::Error> {
     use sqlx::ConnectOptions;
     let options = server.get_postgres_connection_pool().connect_options();
     let mut connection = options.connect().await?;
     let is_free: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut connection).await?;
     if !is_free {
-        say_that_it_waits();
+        log_wait();
         sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut connection).await?;
     }
-    Ok(Turn::Server { _connection: connection })
+    Ok(MigrationLock::Server { _connection: connection })
 }
 
 /// The number of the advisory lock: `palisade` in ASCII.
 #[cfg(feature = "postgres")]
 const LOCK: i64 = i64::from_be_bytes(*b"palisade");
 
-fn say_that_it_waits() {
+fn log_wait() {
     tracing::info!(target: "palisade", "another process migrates this database: waiting for it");
 }
