@@ -38,6 +38,7 @@ pub use error::{DbFailure, failure};
 pub(crate) use extract::Attached;
 pub(crate) use migrate::foreign_table;
 pub use pool::Database;
+pub(crate) use pool::options;
 pub use raw::{FromRow, RawSql};
 #[doc(hidden)]
 pub use recorder::Recorder;

@@ -72,7 +72,10 @@ impl Database {
     #[cfg(feature = "postgres")]
     fn postgres_reader(url: &super::url::PostgresUrl, connections: u64) -> sea_orm::ConnectOptions {
         let mut read = postgres_options(url, connections, READ_ONLY);
-        read.map_sqlx_postgres_pool_opts(|pool| pool.after_connect(|connection, _| Box::pin(set(connection, SET_READ_ONLY))));
+        read.map_sqlx_postgres_pool_opts(|pool| {
+            let pool = pool.after_connect(|connection, _| Box::pin(set(connection, SET_READ_ONLY)));
+            pool.before_acquire(|_, connection| Box::pin(std::future::ready(Ok(is_young(connection.age)))))
+        });
         read
     }
 
@@ -84,6 +87,7 @@ impl Database {
         let mut write = postgres_options(url, settings.write_connections, IDLE_IN_TRANSACTION);
         write.map_sqlx_postgres_pool_opts(|pool| {
             let pool = pool.after_connect(|connection, _| Box::pin(set(connection, SET_IDLE_IN_TRANSACTION)));
+            let pool = pool.before_acquire(|_, connection| Box::pin(std::future::ready(Ok(is_young(connection.age)))));
             pool.after_release(|connection, _| Box::pin(is_at_rest(connection)))
         });
         let read = Self::postgres_reader(url, settings.read_connections);
@@ -204,6 +208,12 @@ fn tuned_postgres(
     }
 }
 
+/// Whether a connection may be used on. An older one is replaced, so that a server that has moved is found and memory of the server is freed.
+#[cfg(feature = "postgres")]
+fn is_young(age: Duration) -> bool {
+    age < Duration::from_secs(30 * 60)
+}
+
 /// Sets something for the time of a connection.
 #[cfg(feature = "postgres")]
 async fn set(connection: &mut sqlx::PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {
@@ -239,11 +249,15 @@ async fn is_at_rest(connection: &mut sqlx::PgConnection) -> Result<bool, sqlx::E
 #[cfg(not(feature = "postgres"))]
 const NO_POSTGRES: &str = "this program was built without PostgreSQL\n  fix: build it with the feature postgres (postgres-tls for a server on another machine), or name an SQLite file";
 
-fn options(url: String, connections: u64) -> sea_orm::ConnectOptions {
+/// Options of a pool of SeaORM's.
+pub(crate) fn options(url: String, connections: u64) -> sea_orm::ConnectOptions {
     let mut options = sea_orm::ConnectOptions::new(url);
     options
         .max_connections(u32::try_from(connections).unwrap_or(u32::MAX).max(1))
         .acquire_timeout(Duration::from_secs(5))
+        // with either, the pool checks its connections in a task of its own, which can count one too few while another thread returns one, and then never ends
+        .idle_timeout(None)
+        .max_lifetime(None)
         .sqlx_logging(false) // statements of the log would carry values
         .record_stmt_in_spans(false);
     options
@@ -274,6 +288,14 @@ fn create_private(path: &Path) -> std::io::Result<()> {
 mod tests {
     use super::*;
     use sqlx::{Connection, Executor, PgConnection};
+
+    // a process that only migrated used a whole core without end: the pool's own task had counted to 2^64
+    #[test]
+    fn pools_have_no_task_of_their_own() {
+        let options = options("sqlite://file".into(), 1);
+        assert_eq!((options.get_idle_timeout(), options.get_max_lifetime()), (Some(None), Some(None)));
+        assert!(is_young(Duration::from_secs(1799)) && !is_young(Duration::from_secs(1800)));
+    }
 
     // Finding 1: open and aborted transactions are both told from none
     #[tokio::test]

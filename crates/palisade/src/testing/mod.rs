@@ -12,4 +12,4 @@ pub mod vectors;
 pub use client::{Answer, Client, interrupted};
 pub use log::{events, events_of_this_thread};
 pub use servers::{ran, server};
-pub use site::{TestDatabase, TestSite, new_postgres};
+pub use site::{TestDatabase, TestSite, connect, new_postgres};

@@ -135,12 +135,20 @@ pub async fn new_postgres() -> Option<String> {
     Some(own_database(&server).await)
 }
 
+/// A connection of a test's own, beside those of its site.
+///
+/// # Panics
+/// When there is no such database.
+pub async fn connect(url: impl Into<String>) -> sea_orm::DatabaseConnection {
+    sea_orm::Database::connect(crate::db::options(url.into(), 1)).await.expect("the database answers")
+}
+
 /// Makes an empty database on the server.
 #[cfg(feature = "postgres")]
 async fn own_database(server: &str) -> String {
     use sea_orm::ConnectionTrait;
     let name = format!("palisade_test_{}", random::alphanumeric(16).expose().to_lowercase());
-    let connection = sea_orm::Database::connect(server).await.expect("the server of PALISADE_TEST_POSTGRES answers");
+    let connection = connect(server).await;
     connection.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database can be made");
     connection.close().await.expect("the connection closes");
     let mut url = url::Url::parse(server).expect("PALISADE_TEST_POSTGRES is a URL");

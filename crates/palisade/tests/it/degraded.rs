@@ -2,7 +2,7 @@
 
 use crate::site::app;
 use palisade::prelude::*;
-use palisade::testing::{TestDatabase, TestSite, events, ran};
+use palisade::testing::{TestDatabase, TestSite, connect, events, ran};
 use sea_orm::ConnectionTrait;
 
 // Finding 13
@@ -38,7 +38,7 @@ async fn signed_in_pages_are_read_while_postgres_only_reads() {
     site.clock().advance(chrono::TimeDelta::hours(1));
     let db = site.site().database().handle();
     let (name,): (String,) = db.fetch_one(sql!("SELECT current_database()::text")).await.unwrap().unwrap();
-    let server = sea_orm::Database::connect(std::env::var("PALISADE_TEST_POSTGRES").unwrap()).await.unwrap();
+    let server = connect(std::env::var("PALISADE_TEST_POSTGRES").unwrap()).await;
     server.execute_unprepared(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await.unwrap();
     // connections that are open go on as they were
     let kill = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");

@@ -9,7 +9,7 @@ use accounts::ann;
 use axum::body::Body;
 use http::Method;
 use palisade::prelude::*;
-use palisade::testing::{Client, TestDatabase, TestSite, interrupted, ran};
+use palisade::testing::{Client, TestDatabase, TestSite, connect, interrupted, ran};
 use sea_orm::{EntityTrait, PaginatorTrait};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -124,7 +124,7 @@ async fn state(site: &TestSite) -> BTreeMap<String, i64> {
 
 async fn connection(site: &TestSite) -> sea_orm::DatabaseConnection {
     let file = site.folder().join("site.sqlite3");
-    sea_orm::Database::connect(format!("sqlite://{}?mode=ro", file.display())).await.unwrap()
+    connect(format!("sqlite://{}?mode=ro", file.display())).await
 }
 
 async fn count(connection: &sea_orm::DatabaseConnection, query: &str) -> i64 {

@@ -367,7 +367,7 @@ async fn a_second_factor_of_django_is_not_skipped() {
         first.client().sign_up("ann").await;
         first.client().sign_up("bob").await;
         let file = first.folder().join("site.sqlite3");
-        let other = palisade::sea_orm::Database::connect(format!("sqlite://{}", file.display())).await.unwrap();
+        let other = palisade::testing::connect(format!("sqlite://{}", file.display())).await;
         use palisade::sea_orm::ConnectionTrait;
         other.execute_unprepared(&format!("CREATE TABLE {table} ({columns}); INSERT INTO {table} VALUES ({row})")).await.unwrap();
         let site = first.beside(app(), &[BESIDE]).await;
@@ -395,7 +395,7 @@ async fn groups_of_the_projects_own_stop_the_start() {
     use palisade::sea_orm::ConnectionTrait;
     let first = TestSite::start(app(), &[BESIDE]).await;
     let file = first.folder().join("site.sqlite3");
-    let other = palisade::sea_orm::Database::connect(format!("sqlite://{}", file.display())).await.unwrap();
+    let other = palisade::testing::connect(format!("sqlite://{}", file.display())).await;
     let groups = "CREATE TABLE users_group (id INTEGER PRIMARY KEY, name TEXT); DROP TABLE auth_user_groups; \
                   CREATE TABLE auth_user_groups (id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES auth_user (id), group_id INTEGER REFERENCES users_group (id))";
     other.execute_unprepared(groups).await.unwrap();
