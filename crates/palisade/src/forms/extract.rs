@@ -40,14 +40,19 @@ impl<T: Fields> Form<T> {
 
     /// The form with values to start from.
     pub fn filled<'a>(values: impl IntoIterator<Item = (&'a str, String)>) -> Value {
-        let typed = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        shown(T::FIELDS, &typed, &BTreeMap::new(), &[])
+        Self::filled_without(values, None)
     }
 
     /// The form with nothing typed, and without a field that this visitor does not need.
     pub(crate) fn blank_without(field: Option<&'static str>) -> Value {
+        Self::filled_without([], field)
+    }
+
+    /// The form with values to start from, and without such a field.
+    pub(crate) fn filled_without<'a>(values: impl IntoIterator<Item = (&'a str, String)>, field: Option<&'static str>) -> Value {
+        let typed = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let fields: Vec<FieldSpec> = T::FIELDS.iter().filter(|spec| Some(spec.name) != field).copied().collect();
-        shown(&fields, &Pairs::new(), &BTreeMap::new(), &[])
+        shown(&fields, &typed, &BTreeMap::new(), &[])
     }
 
     /// What was sent, or `template` again with what was typed and the errors (422).

@@ -28,6 +28,8 @@ pub(crate) struct New {
 #[derive(Form)]
 pub(crate) struct Answer {
     credential: Answered,
+    #[form(label = "Keep me signed in on this device", help = "Not on a device that others use.")]
+    keep: bool,
 }
 
 #[derive(Form)]
@@ -158,11 +160,10 @@ async fn ask(visitor: &Visitor, asking: &Asking) -> Result<Response> {
 pub(crate) async fn show_ask(page: Page, visitor: Visitor) -> Result<Response> {
     match visitor.accounts().begun::<Asking>(visitor.session()).await? {
         Some(begun) => {
-            page.render(
-                "account/passkey.html",
-                context! { form => Form::<Answer>::blank(), way_back => begun.way_back(), ..options(&begun.options) },
-            )
-            .await
+            // the second step of a login goes on with the choice of its first
+            let is_login = matches!(begun.whose, Whose::Anybodys(_));
+            let form = Form::<Answer>::blank_without(if is_login { login::unless_kept(&visitor) } else { Some("keep") });
+            page.render("account/passkey.html", context! { form, way_back => begun.way_back(), ..options(&begun.options) }).await
         }
         None => Ok(redirect_to("/account/login")),
     }
@@ -173,6 +174,7 @@ pub(crate) async fn answer(visitor: Visitor, headers: HeaderMap, form: Form<Answ
     let (typed, _) = form.into_parts();
     let accounts = visitor.accounts();
     let Some(asked) = accounts.end::<Asking>(visitor.session()).await? else { return Ok(redirect_to("/account/login")) };
+    let is_kept = typed.as_ref().is_some_and(|typed| typed.keep);
     let (credential, way_back) = (typed.map(|typed| typed.credential), asked.way_back());
     let (is_held, is_signed) = (matches!(asked.whose, Whose::Held(_)), matches!(asked.whose, Whose::Signed(_)));
     let judged = factors(&visitor)?.judge_key(&site(&visitor, &headers)?, asked.whose, credential.as_deref().unwrap_or("")).await;
@@ -193,6 +195,7 @@ pub(crate) async fn answer(visitor: Visitor, headers: HeaderMap, form: Form<Answ
     let held = if is_held {
         accounts.held(visitor.session()).await?.filter(|held| held.account.id == user_id)
     } else {
+        visitor.session().keep(is_kept).await?;
         accounts.active(user_id).await?.map(|account| Held::here(account, asked.next))
     };
     match held {

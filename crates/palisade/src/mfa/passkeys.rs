@@ -1,7 +1,7 @@
 //! Passkeys and security keys: [WebAuthn level 3](https://www.w3.org/TR/webauthn-3/), verified by webauthn-rs.
 //!
 //! The authenticator always proves that it has verified its user, by PIN or by what the user is: so a passkey is two factors, and a login with it needs no
-//! password. It answers for the host that it was made at and for no other, so it cannot be fished. Its private key never leaves it: there is nothing here to
+//! password. It answers for the host that it was made at and for no other, so it cannot be phished. Its private key never leaves it: there is nothing here to
 //! steal.
 
 use super::Factors;

@@ -19,7 +19,7 @@ pub const CHECKS: &[Check<MfaSettings>] = &[Check {
     django: None,
     level: Level::Warning,
     title: "those who work here can log in with a password alone",
-    why: "a password that was guessed, reused or fished opens everything that they may see (ASVS 6.3.3)",
+    why: "a password that was guessed, reused or phished opens everything that they may see (ASVS 6.3.3)",
     fix: "set mfa.require_for_staff = true",
     fires: |settings| !settings.require_for_staff,
 }];

@@ -18,6 +18,8 @@ pub struct Sessions {
     pub(super) ring: KeyRing,
     pub(super) idle: TimeDelta,
     pub(super) absolute: TimeDelta,
+    /// The same where the user chose to stay signed in; zero offers no such choice.
+    pub(super) kept: TimeDelta,
     pub(super) cookie: Cookie<'static>,
     pub(super) binding: Binding,
     /// Whether browsers carry their sessions.
@@ -50,6 +52,7 @@ impl Sessions {
             binding: settings.binding,
             idle: seconds(settings.idle_secs.0),
             absolute: seconds(settings.absolute_secs.0),
+            kept: seconds(settings.kept_days.saturating_mul(24 * 3600)),
             cookie: Cookie { name: "session", transport, same_site: settings.same_site, max_age_secs },
         }
     }
@@ -57,8 +60,9 @@ impl Sessions {
     /// The same sessions, carried by the browsers.
     #[must_use]
     pub fn carried(mut self, database: Database) -> Self {
-        self.store = Arc::new(CookieStore::new(database.clone(), self.absolute));
-        self.carried = Some(CookieStore::new(database, self.absolute));
+        let longest = self.absolute.max(self.kept);
+        self.store = Arc::new(CookieStore::new(database.clone(), longest));
+        self.carried = Some(CookieStore::new(database, longest));
         self
     }
 
@@ -88,16 +92,24 @@ impl Sessions {
         let mut record = Record::decode(&self.ring, text, self.of_key(id))?;
         if self.is_shared {
             // what is seen on the other side only is not written down: how long it was idle is known to nobody, and Django's end holds
-            record.seen = record.seen.filter(|seen| self.clock.now() - *seen < self.idle);
+            let (idle, _) = self.limits(record.is_kept());
+            record.seen = record.seen.filter(|seen| self.clock.now() - *seen < idle);
         }
         Some(record)
     }
 
     /// When the store ends a session that is written down now. Django does not write down that a page was read: there the idle time says nothing, and the end is
     /// said once, by whoever makes the session.
-    pub(super) fn end(&self, now: DateTime<Utc>, began: DateTime<Utc>) -> DateTime<Utc> {
-        let at_last = began + self.absolute;
-        if self.is_shared { at_last } else { at_last.min(now + self.idle) }
+    pub(super) fn end(&self, now: DateTime<Utc>, began: DateTime<Utc>, is_kept: bool) -> DateTime<Utc> {
+        let (idle, absolute) = self.limits(is_kept);
+        let at_last = began + absolute;
+        if self.is_shared { at_last } else { at_last.min(now + idle) }
+    }
+
+    /// How long a session lives without a request, and since it began.
+    pub(super) fn limits(&self, is_kept: bool) -> (TimeDelta, TimeDelta) {
+        // a site that takes the choice back ends those that were kept as it ends the others
+        if is_kept && self.kept > TimeDelta::zero() { (self.kept, self.kept) } else { (self.idle, self.absolute) }
     }
 
     /// A key of a new session: as many characters as Django's column holds, where it reads them.

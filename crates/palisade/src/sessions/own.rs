@@ -36,7 +36,7 @@ impl Sessions {
         let shown = |(id, text): (String, String)| {
             let record = self.decode(&id, &text)?;
             let text = |name: &str| record.values.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-            let is_open = !record.has_ended(now, self.idle, self.absolute) && record.owner() == Some(owner);
+            let is_open = !record.has_ended(now, self.limits(record.is_kept())) && record.owner() == Some(owner);
             let (agent, address) = (text(AGENT), text(ADDRESS));
             // where the store has the keys themselves, nobody is shown them
             let id = if self.is_shared { random::stored_hash(&id) } else { id };
@@ -113,7 +113,7 @@ impl Sessions {
 
     fn owner_of(&self, id: &str, text: &str) -> Option<i32> {
         let now = self.clock.now();
-        self.decode(id, text).filter(|record| !record.has_ended(now, self.idle, self.absolute))?.owner()
+        self.decode(id, text).filter(|record| !record.has_ended(now, self.limits(record.is_kept())))?.owner()
     }
 
     /// Waits until what was ended is ended on every instance, for a program that stops then.

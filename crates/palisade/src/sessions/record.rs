@@ -23,6 +23,11 @@ pub(crate) const EPOCH: &str = "_palisade_epoch";
 pub(crate) const AGENT: &str = "_palisade_agent";
 pub(crate) const ADDRESS: &str = "_palisade_address";
 
+/// That the user chose to stay signed in.
+const KEPT: &str = "_palisade_kept";
+/// Django's entry for the seconds that a browser keeps the cookie.
+const EXPIRY: &str = "_session_expiry";
+
 /// Of sessions that Django writes too: for which key the two below hold. Django gives a session another key and keeps all its entries.
 const OF_KEY: &str = "_palisade_of";
 const LISTED: &str = "_palisade_listed";
@@ -55,6 +60,21 @@ impl Record {
         Some(Self { values, began, seen })
     }
 
+    /// Whether its user chose to stay signed in.
+    pub(super) fn is_kept(&self) -> bool {
+        self.values.contains_key(KEPT)
+    }
+
+    /// Makes it one that outlives the browser by `secs`, or one that does not.
+    pub(super) fn keep(&mut self, secs: Option<i64>) {
+        for name in [KEPT, EXPIRY] {
+            match secs {
+                Some(secs) => drop(self.values.insert(name.into(), secs.into())),
+                None => drop(self.values.shift_remove(name)),
+            }
+        }
+    }
+
     /// Whose session it is.
     pub(super) fn owner(&self) -> Option<i32> {
         self.values.get(OWNER)?.as_str()?.parse().ok()
@@ -85,8 +105,8 @@ impl Record {
         Signer::new(ring, SALT).dumps(&Value::Object(values), crate::clock::unix_seconds(now), Compress::Never)
     }
 
-    /// Whether the session has ended, by either limit.
-    pub(super) fn has_ended(&self, now: DateTime<Utc>, idle: TimeDelta, absolute: TimeDelta) -> bool {
+    /// Whether the session has ended, by either limit: without a request, or since it began.
+    pub(super) fn has_ended(&self, now: DateTime<Utc>, (idle, absolute): (TimeDelta, TimeDelta)) -> bool {
         let is_over = |since: DateTime<Utc>, limit: TimeDelta| now - since >= limit || since - now > CLOCK_SKEW;
         self.seen.is_some_and(|seen| is_over(seen, idle)) || self.began.is_some_and(|began| is_over(began, absolute))
     }

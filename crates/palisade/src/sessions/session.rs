@@ -1,9 +1,10 @@
 use super::messages::Messages;
 use super::record::Record;
 use super::{Binding, CookieStore, NewSession, Replaced, SessionStore, Sessions};
+use crate::http::cookies::Cookie;
 use crate::views::{Error, Personal, Result};
 use axum::extract::FromRequestParts;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use http::HeaderValue;
 use http::request::Parts;
 use palisade_crypto::Secret;
@@ -32,6 +33,8 @@ struct Shared {
     messages: Option<Messages>,
     /// Whether it has become another user's.
     is_renewed: AtomicBool,
+    /// Seconds for which the browser is to keep the cookie, where its user chose to stay signed in.
+    kept_secs: OnceLock<u64>,
 }
 
 #[derive(Default)]
@@ -78,8 +81,17 @@ impl Session {
         key: Option<Secret<String>>,
         personal: Personal,
     ) -> Self {
-        let (state, next_key) = (Mutex::new(None), OnceLock::new());
-        Self(Arc::new(Shared { sessions, carried, key, personal, state, next_key, messages, is_renewed: AtomicBool::new(false) }))
+        Self(Arc::new(Shared {
+            sessions,
+            carried,
+            key,
+            personal,
+            state: Mutex::new(None),
+            next_key: OnceLock::new(),
+            messages,
+            is_renewed: AtomicBool::new(false),
+            kept_secs: OnceLock::new(),
+        }))
     }
 
     fn store(&self) -> &dyn SessionStore {
@@ -125,6 +137,20 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the site lets users stay signed in.
+    pub(crate) fn can_be_kept(&self) -> bool {
+        self.0.sessions.kept > TimeDelta::zero()
+    }
+
+    /// Whether the user who logs in chose to stay signed in; it holds for this session, and for the one that the login makes of it.
+    pub(crate) async fn keep(&self, is_kept: bool) -> Result<()> {
+        let secs = Some(self.0.sessions.kept.num_seconds()).filter(|secs| is_kept && *secs > 0);
+        if let Some(state) = self.state().await?.as_mut() {
+            state.record.keep(secs);
+        }
+        Ok(())
+    }
+
     /// Whether Django writes it too.
     pub(crate) fn is_shared(&self) -> bool {
         self.0.sessions.is_shared
@@ -149,12 +175,18 @@ impl Session {
         self.fate(Fate::Rotate).await
     }
 
-    /// Forgets everything and gives the session a new key: for another user.
+    /// Forgets everything and gives the session a new key: for another user. The choice to stay signed in is that of the login, and goes on.
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn renew(&self) -> Result<()> {
-        self.change(|record| *record = Record::default()).await?;
+        let kept = self.0.sessions.kept.num_seconds();
+        self.change(|record| {
+            let is_kept = record.is_kept();
+            *record = Record::default();
+            record.keep(Some(kept).filter(|_| is_kept));
+        })
+        .await?;
         self.0.is_renewed.store(true, Ordering::Relaxed);
         self.fate(Fate::Renew).await
     }
@@ -244,7 +276,7 @@ impl Session {
         let Some(carried) = &self.0.carried else { return Ok(cookie) };
         let Some(sealed) = carried.changed(&self.0.sessions.ring)? else { return Ok(cookie) };
         let key = self.future_key().unwrap_or_default();
-        Ok(self.0.sessions.cookie.set(&format!("{key}.{sealed}")))
+        Ok(self.cookie().set(&format!("{key}.{sealed}")))
     }
 
     async fn write_down(&self) -> Result<Option<HeaderValue>> {
@@ -258,9 +290,14 @@ impl Session {
 
     async fn settled(&self, state: State) -> Result<Option<HeaderValue>> {
         let sessions = &self.0.sessions;
+        if state.record.is_kept() {
+            let now = sessions.clock.now();
+            let left = sessions.limits(true).1 - (now - state.record.began.unwrap_or(now));
+            let _ = self.0.kept_secs.set(left.num_seconds().try_into().unwrap_or(0));
+        }
         let old_id = self.0.key.as_ref().map(|key| sessions.id(key.expose()));
         match (old_id, state.exists, &state.fate) {
-            (Some(id), true, Fate::Keep) => self.keep(&id, state).await.map(|()| None),
+            (Some(id), true, Fate::Keep) => self.write(&id, state).await.map(|()| None),
             (id, exists, Fate::End) => {
                 self.delete(id.filter(|_| exists)).await?;
                 Ok(self.0.key.as_ref().and_then(|_| sessions.cookie.clear()))
@@ -273,7 +310,12 @@ impl Session {
         }
     }
 
-    async fn keep(&self, id: &str, mut state: State) -> Result<()> {
+    fn cookie(&self) -> Cookie<'static> {
+        let cookie = self.0.sessions.cookie;
+        Cookie { max_age_secs: self.0.kept_secs.get().copied().or(cookie.max_age_secs), ..cookie }
+    }
+
+    async fn write(&self, id: &str, mut state: State) -> Result<()> {
         let now = self.0.sessions.clock.now();
         // written once in a tenth of the idle time and not with every request
         let is_due = state.record.seen.is_none_or(|seen| now - seen >= self.0.sessions.idle / 10);
@@ -293,7 +335,7 @@ impl Session {
 
     async fn rewrite(&self, id: &str, state: &mut State, now: DateTime<Utc>) -> Result<(), DbErr> {
         let store = self.store();
-        let expires = self.0.sessions.end(now, state.record.began.unwrap_or(now));
+        let expires = self.0.sessions.end(now, state.record.began.unwrap_or(now), state.record.is_kept());
         // one that Django made, or an older version of this program
         if let Some(owner) = state.record.owner().filter(|_| !state.record.is_listed()) {
             store.own(id, owner).await?;
@@ -307,11 +349,11 @@ impl Session {
     }
 
     async fn create(&self, mut state: State, old: Option<Replaced<'_>>) -> Result<Option<HeaderValue>> {
-        let Sessions { clock, ring, cookie, .. } = &*self.0.sessions;
+        let Sessions { clock, ring, .. } = &*self.0.sessions;
         let (now, key) = (clock.now(), self.0.next_key.get_or_init(|| self.0.sessions.new_key()));
         let id = self.0.sessions.id(key.expose());
         let began = *state.record.began.get_or_insert(now);
-        let expires = self.0.sessions.end(now, began);
+        let expires = self.0.sessions.end(now, began, state.record.is_kept());
         let owner = state.record.owner();
         if owner.is_some() {
             state.record.list();
@@ -319,7 +361,7 @@ impl Session {
         let data = state.record.encode(ring, now, self.0.sessions.of_key(&id));
         let new = NewSession { id: &id, owner, data: &data, expires };
         let is_made = self.store().replace(old, new).await?;
-        Ok(if is_made { cookie.set(key.expose()) } else { None })
+        Ok(if is_made { self.cookie().set(key.expose()) } else { None })
     }
 
     async fn delete(&self, id: Option<String>) -> Result<()> {
@@ -362,7 +404,7 @@ impl Session {
     }
 
     async fn load(&self) -> Result<State> {
-        let Sessions { clock, idle, absolute, .. } = &*self.0.sessions;
+        let Sessions { clock, .. } = &*self.0.sessions;
         let store = self.store();
         let Some(key) = &self.0.key else {
             return Ok(State::default());
@@ -371,8 +413,9 @@ impl Session {
         let id = self.0.sessions.id(key.expose());
         let text = store.load(&id, now).await?;
         let read = text.clone().filter(|_| self.0.sessions.is_shared);
-        let record =
-            text.and_then(|text| self.0.sessions.decode(&id, &text)).filter(|record| !record.has_ended(now, *idle, *absolute));
+        let record = text
+            .and_then(|text| self.0.sessions.decode(&id, &text))
+            .filter(|record| !record.has_ended(now, self.0.sessions.limits(record.is_kept())));
         Ok(State { exists: record.is_some(), read, record: record.unwrap_or_default(), ..Default::default() })
     }
 }

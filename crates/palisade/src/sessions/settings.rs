@@ -48,6 +48,8 @@ section! {
         idle_secs: Secs = |_| Secs(8 * 3600);
         /// Seconds after login after which a session ends whatever happens
         absolute_secs: Secs = |_| Secs(7 * 24 * 3600);
+        /// Days after login after which a session ends whose user chose to stay signed in; the browser keeps its cookie as long. 0 offers no such choice
+        kept_days: u64 = |_| 14;
         /// What happens when it is used from another kind of browser or part of the network: off, note, ask or end
         binding: Binding = |_| Binding::Note;
         /// Whether the browser forgets the cookie when it closes
@@ -85,8 +87,8 @@ pub const CHECKS: &[Check<SessionSettings>] = &[
         level: Level::Warning,
         title: "a session lives longer than a month",
         why: "a stolen cookie or a forgotten computer stays signed in",
-        fix: "set sessions.absolute_secs to 2592000 or less",
-        fires: |settings| settings.absolute_secs > Secs(30 * 24 * 3600),
+        fix: "set sessions.absolute_secs to 2592000 or less, and sessions.kept_days to 30 or less",
+        fires: |settings| settings.absolute_secs > Secs(30 * 24 * 3600) || settings.kept_days > 30,
     },
     Check {
         id: "sessions.in_memory",

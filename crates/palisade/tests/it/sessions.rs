@@ -1,6 +1,7 @@
 //! Every session store passes one suite.
 
 use chrono::{TimeDelta, Utc};
+use http::StatusCode;
 use palisade::prelude::*;
 use palisade::sessions::{CachedStore, CookieStore, DatabaseStore, MemoryStore, SessionStore};
 use palisade::testing::{Client, TestDatabase, TestSite, server};
@@ -147,6 +148,86 @@ fn mine() -> App {
 }
 
 const PASSWORD: &str = "correct horse battery staple";
+
+// M9 of the reports; F038; ASVS 7.3.1, 7.3.2: a session outlives the browser only where its user chose so, in every store and through the second step
+#[tokio::test]
+async fn m09_a_user_stays_signed_in_by_choice() {
+    for store in ["database", "cookie", "memory"] {
+        let site = TestSite::start(mine(), &[("sessions.store", store), ("mail.url", "memory:")]).await;
+        site.client().sign_up("ann").await;
+        let log_in = async |keep: &[(&str, &str)]| {
+            let mut client = site.client();
+            let fields = [&[("username", "ann"), ("password", PASSWORD)][..], keep].concat();
+            let answer = client.submit("/account/login", "/account/login", &fields).await;
+            assert_eq!(answer.status, StatusCode::SEE_OTHER);
+            let cookies = answer.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap().to_owned());
+            (client, cookies.filter(|cookie| cookie.starts_with("session=")).collect::<Vec<_>>().pop().unwrap())
+        };
+        let ((mut kept, cookie), (mut other, plain)) = (log_in(&[("keep", "on")]).await, log_in(&[]).await);
+        assert!(cookie.contains("; Max-Age=1209600") && !plain.contains("Max-Age"), "{store}: {cookie} {plain}");
+        site.clock().advance(TimeDelta::days(5) + TimeDelta::seconds(2));
+        assert_eq!((kept.get("/mine").await.body.as_str(), other.get("/mine").await.status.as_u16()), ("ann", 303), "{store}");
+        // a new key after a change of password: the cookie goes on for what is left
+        let fields = [
+            ("current_password", PASSWORD),
+            ("new_password", "another good long password"),
+            ("new_password_again", "another good long password"),
+        ];
+        let changed = kept.submit("/account/password", "/account/password", &fields).await;
+        let cookie =
+            changed.headers.get_all("set-cookie").iter().find(|cookie| cookie.as_bytes().starts_with(b"session=")).unwrap();
+        assert!(cookie.to_str().unwrap().contains("; Max-Age=77759"), "{store}: {cookie:?} {}", changed.body);
+        site.clock().advance(TimeDelta::days(9) - TimeDelta::seconds(10));
+        assert_eq!(kept.get("/mine").await.body, "ann", "{store}");
+        site.clock().advance(TimeDelta::seconds(10));
+        assert_eq!(kept.get("/mine").await.status, StatusCode::SEE_OTHER, "{store}: two weeks after the login, however busy");
+    }
+}
+
+// M9: the second step goes on with the choice of the first; a login by mail has its own; a choice that was not offered is none
+#[tokio::test]
+async fn m09_the_choice_of_a_login_is_kept_to_its_end() {
+    let routes = || App::new().routes(Routes::new().route("/mine", signed_in().get(async |user: User| user.username)));
+    let site = TestSite::start(routes(), &[("login.by_mail", "true")]).await;
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    let secret = ann.add_factor().await;
+    let mut phone = site.client();
+    let first =
+        phone.submit("/account/login", "/account/login", &[("username", "ann"), ("password", PASSWORD), ("keep", "on")]).await;
+    assert_eq!(first.header("location"), "/account/login/second");
+    site.clock().advance(TimeDelta::seconds(60));
+    let code = phone.code(&secret);
+    let second = phone.submit("/account/login/second", "/account/login/second", &[("code", &code)]).await;
+    assert_eq!(second.status, StatusCode::SEE_OTHER, "{}", second.body);
+    site.clock().advance(TimeDelta::days(13));
+    assert_eq!(phone.get("/mine").await.body, "ann");
+
+    site.client().sign_up("bob").await;
+    let mut bob = site.client();
+    bob.submit("/account/login/mail", "/account/login/mail", &[("email", "bob@example.org")]).await;
+    let text = bob.mail_to("bob@example.org").await.unwrap().text;
+    let code = text.lines().find(|line| line.len() == 11 && line.as_bytes()[5] == b'-').unwrap();
+    let page = "/account/login/mail/code";
+    let answer = bob.submit(page, page, &[("code", code), ("keep", "on")]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    site.clock().advance(TimeDelta::days(13));
+    assert_eq!(bob.get("/mine").await.body, "bob");
+
+    let strict = TestSite::start(routes(), &[("sessions.kept_days", "0")]).await;
+    let mut eve = strict.client();
+    eve.sign_up("eve").await;
+    let mut again = strict.client();
+    assert!(
+        !again.get("/account/login").await.body.contains("name=\"keep\"")
+            && ann.get("/account/login").await.body.contains("name=\"keep\"")
+    );
+    let answer =
+        again.submit("/account/login", "/account/login", &[("username", "eve"), ("password", PASSWORD), ("keep", "on")]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    strict.clock().advance(TimeDelta::hours(9));
+    assert_eq!(again.get("/mine").await.status, StatusCode::SEE_OTHER);
+}
 
 // F035, F043; D13, D20; ASVS 7.2.4, 7.4.1, 7.4.2, 7.4.3, 7.5.2: a session that the browser carries ends like any other, and nobody can read or mend it
 #[tokio::test]

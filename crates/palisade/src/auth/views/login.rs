@@ -15,6 +15,8 @@ pub(crate) struct Login {
     #[form(label = "Username or e-mail address")]
     username: Line<254>,
     password: Password,
+    #[form(label = "Keep me signed in on this device", help = "Not on a device that others use.")]
+    keep: bool,
     next: NextPage,
 }
 
@@ -53,13 +55,19 @@ pub(crate) fn ways(visitor: &Visitor) -> Value {
     context! { ways => Serde(visitor.accounts().ways.clone()) }
 }
 
+/// The field that is left out where the site offers no choice to stay signed in.
+pub(crate) fn unless_kept(visitor: &Visitor) -> Option<&'static str> {
+    (!visitor.session().can_be_kept()).then_some("keep")
+}
+
 /// `GET /account/login`.
 pub(crate) async fn show_login(page: Page, visitor: Visitor, Query(query): Query<Asked>) -> Result<Response> {
     if query.entered && visitor.user().await?.is_some() {
         return Ok(redirect_to(&visitor.accounts().home));
     }
     let next = query.next.0.unwrap_or_default();
-    let values = context! { form => Form::<Login>::filled([("next", next)]), is_lost => query.lost, ..ways(&visitor) };
+    let form = Form::<Login>::filled_without([("next", next)], unless_kept(&visitor));
+    let values = context! { form, is_lost => query.lost, ..ways(&visitor) };
     page.render("account/login.html", values).await
 }
 
@@ -72,6 +80,7 @@ pub(crate) async fn show_ways(page: Page, visitor: Visitor, Query(query): Query<
 /// `POST /account/login`. One answer for every failure.
 pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login>) -> Result<Response> {
     let (login, refill) = form.into_parts();
+    let refill = refill.without(unless_kept(&visitor));
     let Some(login) = login else {
         return Err(refill.show_with("account/login.html", ways(&visitor)).await);
     };
@@ -100,6 +109,7 @@ pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login
                 .await);
         }
     };
+    visitor.session().keep(login.keep).await?;
     enter(&visitor, &headers, Held::here(row, login.next.0)).await
 }
 

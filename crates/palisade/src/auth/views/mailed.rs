@@ -1,6 +1,6 @@
 //! Login by a code or a link that comes by mail, where `login.by_mail` allows it.
 
-use super::login::{Next, NextPage, enter, ways};
+use super::login::{Next, NextPage, enter, unless_kept, ways};
 use super::{audit, can_mail, source, too_many_mails};
 use crate::audit_log::Event;
 use crate::auth::codes::Typed;
@@ -27,6 +27,8 @@ pub(crate) struct Ask {
 pub(crate) struct TypedCode {
     #[form(label = "Code", help = "It came by mail, and is good for ten minutes.")]
     code: Code,
+    #[form(label = "Keep me signed in on this device", help = "Not on a device that others use.")]
+    keep: bool,
 }
 
 /// Where the code of an opened link waits for its button.
@@ -64,12 +66,17 @@ pub(crate) async fn show_code(page: Page, visitor: Visitor, Query(link): Query<L
         return Ok(redirect_to("/account/login/mail/code"));
     }
     let code = session.value::<String>(CODE).await?.unwrap_or_default();
-    page.render("account/login_code.html", context! { form => Form::<TypedCode>::filled([("code", code)]) }).await
+    page.render(
+        "account/login_code.html",
+        context! { form => Form::<TypedCode>::filled_without([("code", code)], unless_kept(&visitor)) },
+    )
+    .await
 }
 
 /// `POST /account/login/mail/code`.
 pub(crate) async fn log_in(visitor: Visitor, headers: HeaderMap, form: Form<TypedCode>) -> Result<Response> {
     let (typed, refill) = form.into_parts();
+    let refill = refill.without(unless_kept(&visitor));
     let Some(typed) = typed else {
         return Err(refill.show_with("account/login_code.html", ways(&visitor)).await);
     };
@@ -88,6 +95,7 @@ pub(crate) async fn log_in(visitor: Visitor, headers: HeaderMap, form: Form<Type
         }
     };
     let Some(row) = accounts.of_mail_login(&begun).await? else { return Ok(redirect_to("/account/login")) };
+    visitor.session().keep(typed.keep).await?;
     enter(&visitor, &headers, Held::here(row, begun.next)).await
 }
 
@@ -107,7 +115,9 @@ pub(crate) async fn ask_again(visitor: Visitor, user: User, headers: HeaderMap, 
 /// `GET /account/again/code`.
 pub(crate) async fn show_again(page: Page, visitor: Visitor) -> Result<Response> {
     match visitor.accounts().begun::<MailAgain>(visitor.session()).await? {
-        Some(_) => page.render("account/again_code.html", context! { form => Form::<TypedCode>::blank() }).await,
+        Some(_) => {
+            page.render("account/again_code.html", context! { form => Form::<TypedCode>::blank_without(Some("keep")) }).await
+        }
         None => Ok(redirect_to("/account/again")),
     }
 }
@@ -115,6 +125,7 @@ pub(crate) async fn show_again(page: Page, visitor: Visitor) -> Result<Response>
 /// `POST /account/again/code`.
 pub(crate) async fn prove_again(visitor: Visitor, user: User, form: Form<TypedCode>) -> Result<Response> {
     let (typed, refill) = form.into_parts();
+    let refill = refill.without(Some("keep"));
     let Some(typed) = typed else { return Err(refill.show("account/again_code.html").await) };
     let (accounts, session) = (visitor.accounts(), visitor.session());
     let begun = match accounts.judge_code::<MailAgain>(session, &typed.code).await? {
