@@ -241,7 +241,10 @@ const CHECKS: &[Check<SiteSettings>] = &[
         why: "a site that is only reachable in clear cannot protect a session (ASVS 12.2.1)",
         fix: "let the site order a certificate (acme.domains), or name the files of one in tls.certificate and tls.key, or put a proxy that ends TLS in front and list its address in \
               http.trusted_proxies, for example 127.0.0.1/32",
-        fires: |settings| settings.http.trusted_proxies.is_empty() && !settings.ends_tls(),
+        fires: |settings| {
+            let is_behind_proxy = !settings.http.trusted_proxies.is_empty() || settings.server.address.port().is_none();
+            !is_behind_proxy && !settings.ends_tls()
+        },
     },
     Check {
         id: "tls.no_redirect",
@@ -303,6 +306,15 @@ const CHECKS: &[Check<SiteSettings>] = &[
         why: "a password in the URL travels in clear, and whoever is on the way decides what the limits say (ASVS 12.3.1)",
         fix: "reach Redis by an encrypted tunnel that ends on this machine, and name that in cache.url",
         fires: |settings| is_remote(settings.cache.url.expose()),
+    },
+    Check {
+        id: "server.proxy_protocol_on_socket",
+        django: None,
+        level: Level::Error,
+        title: "the PROXY protocol is not read from a Unix socket",
+        why: "no request would be answered",
+        fix: "set server.proxy_protocol = false and let the proxy speak HTTP, or listen on 127.0.0.1",
+        fires: |settings| settings.server.proxy_protocol && settings.server.address.port().is_none(),
     },
     Check {
         id: "server.patient",

@@ -1,7 +1,7 @@
 //! Configurations for what stands beside a site: proxies, systemd, Docker, fail2ban. Made of the settings that hold.
 
 use super::{Failed, Outcome};
-use crate::app::SiteSettings;
+use crate::app::{ListenAddress, SiteSettings};
 use crate::http::HostPattern;
 use crate::throttle::Rates;
 use clap::ArgMatches;
@@ -50,6 +50,8 @@ fn filled(text: &str, settings: &SiteSettings, program: &str) -> Outcome {
         ),
         ("caddy_hosts", hosts.iter().map(starred).collect::<Vec<_>>().join(", ")),
         ("address", server.address.to_string()),
+        ("caddy_address", server.address.to_string().replace("unix:", "unix/")),
+        ("apache_url", apache_url(&server.address)),
         ("certificate", file(&settings.tls.certificate, "cert")),
         ("key", file(&settings.tls.key, "key")),
         ("header_timeout", server.header_timeout_secs.0.to_string()),
@@ -68,6 +70,14 @@ fn filled(text: &str, settings: &SiteSettings, program: &str) -> Outcome {
         ("changes_burst", burst(&settings.throttle.changes)),
     ];
     Ok(values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("@{name}@"), value)))
+}
+
+/// What ProxyPass takes ([mod_proxy](https://httpd.apache.org/docs/2.4/mod/mod_proxy.html#proxypass)).
+fn apache_url(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Tcp(address) => format!("http://{address}/"),
+        ListenAddress::Unix(path) => format!("unix:{}|http://localhost/", path.display()),
+    }
 }
 
 /// nginx knows seconds and minutes.

@@ -27,7 +27,7 @@ pub(super) fn start_log(settings: &SiteSettings) {
 pub(super) async fn serve(prepared: Prepared) -> Outcome {
     // said before anything is made; a socket that somebody else opened is looked at when it is taken
     let settings = prepared.settings();
-    Server::may_listen(settings, settings.server.address).map_err(|error| Failed(error.to_string(), 1))?;
+    Server::may_listen(settings, &settings.server.address).map_err(|error| Failed(error.to_string(), 1))?;
     // before the keys are read: a key that is written after this moment may be unknown to this process
     let began = SystemTime::now();
     let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);

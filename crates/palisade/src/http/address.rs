@@ -45,6 +45,10 @@ pub struct Peer {
     pub may_forward: bool,
 }
 
+/// The address of the peer at the other end of a Unix socket: a proxy on this machine, which the permissions of the socket let in. It has none of its own, and no
+/// client ever has this one.
+pub const UNIX_PEER: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
 /// How a connection came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
@@ -146,7 +150,7 @@ impl TrustedProxies {
 
     /// Whether this is one of the proxies.
     pub fn trusts(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(&address.to_canonical()))
+        address == UNIX_PEER || self.networks.iter().any(|network| network.contains(&address.to_canonical()))
     }
 
     /// Whether this is a header that the proxies write.

@@ -12,6 +12,7 @@ mod passkeys;
 mod perimeter;
 mod process;
 mod program;
+mod proxies;
 mod scanners;
 mod social;
 mod strangers;

@@ -152,14 +152,14 @@ fn sslyze_finds_what_mozilla_recommends() {
 }
 
 /// What `deploy` prints for production.
-fn deployed(folder: &Folder, what: &[&str]) -> String {
+pub fn deployed(folder: &Folder, what: &[&str], more: &[(&str, &str)]) -> String {
     let path = |file: &str| folder.0.join(file).display().to_string();
     let settings = [
         ("PALISADE_HTTP__ALLOWED_HOSTS", "localhost,.desk.example.org"),
         ("PALISADE_TLS__CERTIFICATE", &path("cert.pem")),
         ("PALISADE_TLS__KEY", &path("key.pem")),
     ];
-    let printed = run(folder, &settings, &[&["deploy"], what].concat(), "");
+    let printed = run(folder, &[&settings[..], more].concat(), &[&["deploy"], what].concat(), "");
     assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     String::from_utf8(printed.stdout).unwrap()
 }
@@ -181,8 +181,8 @@ fn the_servers_that_stand_in_front_accept_their_configurations() {
         std::fs::write(folder.0.join(name), text).unwrap();
         folder.0.join(name).display().to_string()
     };
-    let site = write("site.conf", &deployed(&folder, &["config", "nginx"]));
-    let limits = deployed(&folder, &["limits", "nginx"]);
+    let site = write("site.conf", &deployed(&folder, &["config", "nginx"], &[]));
+    let limits = deployed(&folder, &["limits", "nginx"], &[]);
     let (shared, own) = limits.split_once("\n\n").unwrap();
     let pid = folder.0.join("pid").display().to_string();
     let whole = format!(
@@ -194,7 +194,7 @@ fn the_servers_that_stand_in_front_accept_their_configurations() {
         assert!(text.contains(line), "{line}");
     }
 
-    let apache = deployed(&folder, &["config", "apache"]).replace("/run/apache2/", &format!("{}/", folder.0.display()));
+    let apache = deployed(&folder, &["config", "apache"], &[]).replace("/run/apache2/", &format!("{}/", folder.0.display()));
     let modules =
         ["mpm_event", "authz_core", "ssl", "socache_shmcb", "http2", "proxy", "proxy_http", "headers", "reqtimeout", "alias"];
     let loads = modules.map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n")).concat();
@@ -202,7 +202,7 @@ fn the_servers_that_stand_in_front_accept_their_configurations() {
     is_accepted("apache2", &["-t", "-f", &write("apache.conf", &format!("{head}{apache}"))]);
     assert!(apache.contains("ServerTokens Prod") && apache.contains("ServerSignature Off"));
 
-    let caddy = write("Caddyfile", &deployed(&folder, &["config", "caddy"]));
+    let caddy = write("Caddyfile", &deployed(&folder, &["config", "caddy"], &[]));
     is_accepted("caddy", &["validate", "--adapter", "caddyfile", "--config", &caddy]);
     palisade::testing::ran("perimeter::the_servers_that_stand_in_front_accept_their_configurations");
 }
@@ -210,7 +210,7 @@ fn the_servers_that_stand_in_front_accept_their_configurations() {
 #[test]
 fn units_and_images_give_the_program_nothing_it_does_not_need() {
     let folder = Folder::new();
-    let unit = deployed(&folder, &["config", "systemd"]);
+    let unit = deployed(&folder, &["config", "systemd"], &[]);
     for line in [
         "DynamicUser=yes",
         "NoNewPrivileges=yes",
@@ -221,10 +221,10 @@ fn units_and_images_give_the_program_nothing_it_does_not_need() {
     ] {
         assert!(unit.lines().any(|have| have == line), "{line}");
     }
-    let image = deployed(&folder, &["config", "docker"]);
+    let image = deployed(&folder, &["config", "docker"], &[]);
     assert!(image.contains("FROM scratch") && image.contains("USER 65532") && image.contains("--read-only"));
     for what in [["config", "nginx"], ["config", "apache"], ["config", "caddy"], ["limits", "nginx"], ["limits", "fail2ban"]] {
-        let text = deployed(&folder, &what);
+        let text = deployed(&folder, &what, &[]);
         let left = text.split('@').skip(1).step_by(2).find(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
         assert_eq!(left, None, "{what:?}: a place that was not filled in");
         assert!(text.contains("helpdesk"));

@@ -52,12 +52,18 @@ pub struct Server {
 impl Server {
     /// Starts on a port of its own and waits until it serves.
     pub fn start(folder: &Folder, variables: &[(&str, &str)]) -> Self {
-        let mut child = command(folder, variables, &["serve", "--address", "127.0.0.1:0"]).spawn().unwrap();
+        Self::at(folder, variables, "127.0.0.1:0")
+    }
+
+    /// Starts at an address. Where that is a Unix socket, `address` means nothing.
+    pub fn at(folder: &Folder, variables: &[(&str, &str)], at: &str) -> Self {
+        let mut child = command(folder, variables, &["serve", "--address", at]).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         lines.read_line(&mut greeting).unwrap();
         let address = greeting.split("://").nth(1).and_then(|rest| rest.split([' ', '\n']).next()?.parse().ok());
-        let Some(address) = address else {
+        let is_socket = greeting.contains("unix:");
+        let Some(address) = address.or_else(|| is_socket.then(|| SocketAddr::from(([0; 4], 0)))) else {
             let mut error = String::new();
             let _ = child.stderr.take().unwrap().read_to_string(&mut error);
             panic!("the helpdesk starts: {greeting}{error}");

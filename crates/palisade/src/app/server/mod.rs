@@ -11,6 +11,7 @@
 //! | requests at once on one HTTP/2 connection | `server.max_streams` | has its streams refused |
 
 mod framing;
+mod listener;
 mod proxied;
 mod pulse;
 mod settings;
@@ -18,6 +19,8 @@ mod slots;
 mod tls;
 mod watched;
 
+pub use listener::ListenAddress;
+use listener::{Listener, Socket};
 pub use settings::{ServerSettings, TlsSettings};
 pub use tls::TlsError;
 
@@ -41,13 +44,13 @@ use slots::{Full, Slot};
 use socket2::{SockRef, TcpKeepalive};
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 pub(super) use tls::Certificates;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -56,8 +59,8 @@ use watched::{ON_THE_WAY, Patience, Protocol, Stream, Watched};
 /// A site that listens.
 pub struct Server {
     shared: Arc<Shared>,
-    listener: TcpListener,
-    redirect: Option<TcpListener>,
+    listener: Listener,
+    redirect: Option<Listener>,
     certificates: Option<Arc<Certificates>>,
 }
 
@@ -81,9 +84,9 @@ pub struct Stopped {
 #[derive(Debug)]
 pub enum ListenError {
     /// The address is taken, or not ours.
-    Address(SocketAddr, io::Error),
+    Address(ListenAddress, io::Error),
     /// In the development profile: the address can be reached from other machines.
-    Public(SocketAddr),
+    Public(ListenAddress),
     /// `LISTEN_FDS` promises a socket that is none.
     Inherited(io::Error),
     /// The certificate cannot be used.
@@ -102,10 +105,10 @@ impl Server {
         let certificates = loaded.or(ordered);
         let config = certificates.clone().map(tls::config).transpose().map_err(ListenError::Tls)?;
         let mut inherited = ListenFd::from_env();
-        let listener = listener(&site.settings, &mut inherited, 0, settings.address)?;
-        let redirect = tls.redirect_address.filter(|_| site.settings.ends_tls());
-        let redirect = redirect.map(|address| self::listener(&site.settings, &mut inherited, 1, address)).transpose()?;
-        let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port()).ok();
+        let listener = Listener::open(&site.settings, &mut inherited, 0, &settings.address)?;
+        let redirect = tls.redirect_address.filter(|_| site.settings.ends_tls()).map(ListenAddress::Tcp);
+        let redirect = redirect.map(|address| Listener::open(&site.settings, &mut inherited, 1, &address)).transpose()?;
+        let port = |listener: &Listener| listener.address()?.port();
         if let (Some(plain), Some(encrypted)) = (redirect.as_ref().and_then(port), port(&listener)) {
             let _ = site.ports.set(Ports { plain, encrypted });
         }
@@ -125,21 +128,26 @@ impl Server {
     ///
     /// # Errors
     /// [`ListenError::Public`].
-    pub fn may_listen(settings: &SiteSettings, address: SocketAddr) -> Result<(), ListenError> {
-        let is_public = settings.profile.is_development() && !address.ip().is_loopback();
-        if is_public { Err(ListenError::Public(address)) } else { Ok(()) }
+    pub fn may_listen(settings: &SiteSettings, address: &ListenAddress) -> Result<(), ListenError> {
+        let is_public = settings.profile.is_development() && address.is_public();
+        if is_public { Err(ListenError::Public(address.clone())) } else { Ok(()) }
     }
 
-    /// The URL of the site as it is reached on this machine.
+    /// The URL of the site as it is reached on this machine, or the Unix socket.
     pub fn url(&self) -> String {
         let scheme = if self.certificates.is_some() { "https" } else { "http" };
-        let address = self.listener.local_addr().unwrap_or(self.shared.site.settings.server.address);
-        format!("{scheme}://{address}")
+        match self.listener.address().unwrap_or_else(|| self.shared.site.settings.server.address.clone()) {
+            ListenAddress::Tcp(address) => format!("{scheme}://{address}"),
+            socket => socket.to_string(),
+        }
     }
 
     /// Where plain HTTP is sent to HTTPS.
     pub fn redirect_address(&self) -> Option<SocketAddr> {
-        self.redirect.as_ref()?.local_addr().ok()
+        match self.redirect.as_ref()?.address()? {
+            ListenAddress::Tcp(address) => Some(address),
+            ListenAddress::Unix(_) => None,
+        }
     }
 
     /// Serves until `stop` is done, then lets requests finish.
@@ -156,11 +164,7 @@ impl Server {
             };
             match accepted {
                 Ok((stream, address)) => {
-                    tokio::spawn(shared.clone().connection(
-                        stream,
-                        Peer { address: address.ip(), link, may_forward: true },
-                        graceful.watcher(),
-                    ));
+                    tokio::spawn(shared.clone().connection(stream, Peer { address, link, may_forward: true }, graceful.watcher()));
                 }
                 // out of file descriptors, or a client that left: neither is a reason to stop
                 Err(error) => {
@@ -191,34 +195,7 @@ async fn looked_after(site: Arc<Site>, certificates: Arc<Certificates>) {
     certificates.watch().await;
 }
 
-/// The socket that whoever started this process opened, or one of our own.
-fn listener(
-    settings: &SiteSettings,
-    inherited: &mut ListenFd,
-    number: usize,
-    address: SocketAddr,
-) -> Result<TcpListener, ListenError> {
-    let made = match inherited.take_tcp_listener(number).map_err(ListenError::Inherited)? {
-        Some(socket) => socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket)),
-        None => {
-            Server::may_listen(settings, address)?;
-            bound(address)
-        }
-    };
-    let listener = made.map_err(|error| ListenError::Address(address, error))?;
-    Server::may_listen(settings, listener.local_addr().unwrap_or(address))?;
-    Ok(listener)
-}
-
-fn bound(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // so that the server can start again while old connections end
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(listener: Option<&Listener>) -> io::Result<(Socket, IpAddr)> {
     match listener {
         Some(listener) => listener.accept().await,
         None => std::future::pending().await,
@@ -235,8 +212,10 @@ fn patience(settings: &ServerSettings) -> Patience {
 }
 
 impl Shared {
-    async fn connection(self: Arc<Self>, mut stream: TcpStream, mut peer: Peer, watcher: Watcher) {
-        prepare(&stream);
+    async fn connection(self: Arc<Self>, mut stream: Socket, mut peer: Peer, watcher: Watcher) {
+        if let Socket::Left(tcp) = &stream {
+            prepare(tcp);
+        }
         if self.site.settings.server.proxy_protocol && self.site.proxies.trusts(peer.address) {
             match timeout(self.patience.header, proxied::client(&mut stream)).await {
                 Ok(Ok(client)) => peer = Peer { address: client.unwrap_or(peer.address), may_forward: false, ..peer },
@@ -255,7 +234,7 @@ impl Shared {
         }
     }
 
-    async fn served(self: Arc<Self>, stream: TcpStream, connection: Connection, watcher: Watcher, slot: Slot) {
+    async fn served(self: Arc<Self>, stream: Socket, connection: Connection, watcher: Watcher, slot: Slot) {
         let activity = connection.activity.clone();
         let mut serving = pin!(self.spoken(stream, connection, watcher));
         loop {
@@ -267,7 +246,7 @@ impl Shared {
         }
     }
 
-    async fn spoken(self: Arc<Self>, stream: TcpStream, connection: Connection, watcher: Watcher) {
+    async fn spoken(self: Arc<Self>, stream: Socket, connection: Connection, watcher: Watcher) {
         let ended = match (self.tls.clone(), connection.peer.link) {
             (Some(tls), Link::Encrypted) => {
                 let handshake = timeout(self.site.settings.server.handshake_timeout_secs.duration(), tls.accept(stream)).await;
@@ -362,7 +341,7 @@ fn prepare(stream: &TcpStream) {
 }
 
 /// Tells a client that there is no room. Behind TLS there is nobody to tell before a handshake, which is what there is no room for.
-async fn refuse(mut stream: TcpStream, link: Link, full: Full) {
+async fn refuse(mut stream: Socket, link: Link, full: Full) {
     let status = match full {
         Full::Site => "503 Service Unavailable",
         Full::Client => "429 Too Many Requests",
@@ -410,8 +389,6 @@ const MOST_HEADERS_FOR_FREE: usize = 100;
 const PIECE: usize = 16 * 1024;
 /// Silence after which the kernel asks whether the peer is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 1024;
 /// A peer that is gone without a word is found out after two of these.
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// Streams that a client opened and reset before they were looked at: more is the rapid reset attack (CVE-2023-44487).

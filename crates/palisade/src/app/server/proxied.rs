@@ -1,12 +1,12 @@
 //! The [PROXY protocol](https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt), versions 1 and 2: a trusted proxy that looks at no HTTP says whose
 //! connection it passes on.
 
+use super::Socket;
 use ppp::{HeaderResult, PartialResult, v1, v2};
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 /// Longest header that is waited for; version 1 has at most 107 bytes, version 2 rarely more than a few hundred.
@@ -15,7 +15,9 @@ const LONGEST: usize = 2048;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Takes the header off a connection, and says who is at the other end of the proxy; none if the proxy speaks for itself.
-pub(super) async fn client(stream: &mut TcpStream) -> io::Result<Option<IpAddr>> {
+pub(super) async fn client(stream: &mut Socket) -> io::Result<Option<IpAddr>> {
+    // what came in a Unix socket cannot be looked at without taking it; the settings are refused together
+    let Socket::Left(stream) = stream else { return Err(io::ErrorKind::Unsupported.into()) };
     let mut seen = [0; LONGEST];
     loop {
         // looked at without taking it: what follows the header belongs to TLS or HTTP

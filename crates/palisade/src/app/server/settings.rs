@@ -1,5 +1,6 @@
+use super::ListenAddress;
 use crate::settings::{Origin, Reader, Secs, section, setting_from_str};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 
 /// A port of TCP.
@@ -10,8 +11,8 @@ setting_from_str!(Port, "a port from 1 to 65535");
 section! {
     /// Where the server listens, how long it waits, and how much it takes.
     ServerSettings("server") {
-        /// Address to listen on; development serves loopback addresses only
-        address: SocketAddr = |_| SocketAddr::from(([127, 0, 0, 1], 8000));
+        /// Address to listen on, or unix:PATH; development serves loopback addresses and Unix sockets only
+        address: ListenAddress = |_| ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 8000)));
         /// Port to listen on in place of that of the address, as platforms give it in PORT; outside of development on all addresses
         port: Option<Port> = |_| None;
         /// Whether trusted proxies begin each connection with a header of the PROXY protocol, version 1 or 2
@@ -62,8 +63,8 @@ impl ServerSettings {
     pub(crate) fn with_platform_port(self, reader: &Reader) -> Self {
         let is_named = !matches!(reader.origin("server.address"), None | Some(Origin::Default | Origin::Site));
         let Some(port) = self.port.filter(|_| !is_named) else { return self };
-        let ip = if reader.profile().is_development() { self.address.ip() } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
-        Self { address: SocketAddr::new(ip, port.get()), ..self }
+        let ip = if reader.profile().is_development() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+        Self { address: ListenAddress::Tcp(SocketAddr::from((ip, port.get()))), ..self }
     }
 }
 

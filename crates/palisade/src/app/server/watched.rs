@@ -3,6 +3,7 @@
 //! What the kernel has taken to send is not with the client yet: a connection that ends lingers until the client ends it too, for as long as what is on its
 //! way may take at the least speed, and is reset after that.
 
+use super::Socket;
 use super::framing::Framing;
 use super::pulse::Pulse;
 use std::io;
@@ -12,7 +13,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
@@ -93,19 +93,21 @@ const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\nco
 
 /// Bytes of a connection, in clear or not.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// The connection below.
-    fn tcp(&self) -> &TcpStream;
+    /// Makes the end of the connection drop what is on its way.
+    fn reset_at_end(&self);
 }
 
-impl Stream for TcpStream {
-    fn tcp(&self) -> &TcpStream {
-        self
+impl Stream for Socket {
+    fn reset_at_end(&self) {
+        if let Self::Left(tcp) = self {
+            let _ = tcp.set_zero_linger();
+        }
     }
 }
 
-impl Stream for TlsStream<TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        self.get_ref().0
+impl Stream for TlsStream<Socket> {
+    fn reset_at_end(&self) {
+        self.get_ref().0.reset_at_end();
     }
 }
 
@@ -117,7 +119,7 @@ async fn linger<S: Stream>(stream: S, time: Duration, _room: OwnedSemaphorePermi
     let mut rest = stream.take(MOST_IGNORED);
     let ended = timeout(time, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
     if ended.is_err() || rest.limit() == 0 {
-        let _ = rest.get_ref().tcp().set_zero_linger();
+        rest.get_ref().reset_at_end();
     }
 }
 
@@ -172,7 +174,7 @@ impl<S: Stream> Watched<S> {
     fn too_slow<T>(&self) -> io::Result<T> {
         self.gives_up("an answer");
         if let Some(stream) = &self.stream {
-            let _ = stream.tcp().set_zero_linger();
+            stream.reset_at_end();
         }
         Err(io::ErrorKind::TimedOut.into())
     }
@@ -322,7 +324,7 @@ impl<S: Stream> AsyncWrite for Watched<S> {
         {
             match me.lingering.clone().try_acquire_owned() {
                 Ok(room) => drop(tokio::spawn(linger(stream, me.patience.to_take_all(), room))),
-                Err(_) => drop(stream.tcp().set_zero_linger()),
+                Err(_) => stream.reset_at_end(),
             }
         }
         ended
