@@ -6,7 +6,7 @@ use super::forward::Forward;
 use super::health::WriteProbe;
 use super::lists::BlockLists;
 use super::site::SiteLimits;
-use super::{App, BootError, KeyFile, Routes, Site, SiteSettings, keys, shield};
+use super::{App, BootError, KeyFile, Routes, Site, SiteSettings, guard, keys, shield};
 #[cfg(feature = "social")]
 use crate::api::Tokens;
 use crate::auth::{self, AccountParts, Accounts, FactorRule, Links};
@@ -217,7 +217,7 @@ impl Prepared {
             (false, _) => Transport::Secure,
             // under the names that Django reads
             (true, true) => Transport::Plain,
-            (true, false) => Transport::in_development(settings.server.address.port()),
+            (true, false) => Transport::in_development(settings.server.address.port().unwrap_or(0)),
         };
         let store: Arc<dyn SessionStore> = match settings.sessions.store {
             // what browsers carry has a store for each request
@@ -234,14 +234,14 @@ impl Prepared {
         let throttle = Arc::new(Throttle::new(shared));
         let factors = Arc::new(Factors::new(database.clone(), clock.clone(), ring.clone()));
         let links = links(&settings);
-        let mail = Arc::new(mail_queue(&settings, &links, &database, &clock, &ring)?);
+        let mail = Arc::new(mail_queue(&settings, &links, &database, &clock, &ring, &templates)?);
         let table = routes.table();
         let changing_paths = routes.changing_on_read();
         let router = routes.into_router();
         let served = || table.iter().map(|route| route.path.clone()).collect();
         let router = match settings.django.upstream.as_ref().map(|upstream| Forward::new(upstream, served())) {
             Some(forward) => router.fallback(async move |request: Request| forward.answer(request).await),
-            None => router,
+            None => router.fallback(guard::not_found),
         };
         let home = settings.site.home.clone();
         #[cfg(feature = "social")]
@@ -377,12 +377,14 @@ fn mail_queue(
     database: &Database,
     clock: &Arc<dyn Clock>,
     ring: &KeyRing,
+    templates: &Templates,
 ) -> Result<MailQueue, BootError> {
     let unusable = |why: MailError| BootError::Mail(why.0);
     let noreply = || format!("noreply@{}", links.main()).parse();
     let sender = settings.mail.from.clone().map_or_else(noreply, Ok).map_err(|()| BootError::Mail("mail.from is needed".into()))?;
     let is_development = settings.profile.is_development();
-    let queue = MailQueue::new(&settings.mail, sender, database.clone(), clock.clone(), ring.clone(), is_development);
+    let (database, clock, ring, templates) = (database.clone(), clock.clone(), ring.clone(), templates.clone());
+    let queue = MailQueue::new(&settings.mail, sender, database, clock, ring, templates, is_development);
     let queue = queue.map_err(unusable)?;
     if !queue.is_real() {
         tracing::warn!(target: "palisade", "mail.url is not set: nobody can sign up, and nobody gets a new password");

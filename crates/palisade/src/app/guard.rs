@@ -11,7 +11,7 @@ use crate::http::{ClientAddress, Networks, Origin, redirect_to};
 use crate::permissions::{Access, Verdict};
 use crate::sessions::Session;
 use crate::throttle::Limit;
-use crate::views::{Error, ErrorKind, Explained, RequestContext, Result};
+use crate::views::{Error, ErrorKind, Explained, RequestContext, Result, failed, is_bare_error};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -175,24 +175,17 @@ async fn shared(cors: &Cors, rule: &RouteRule, arrival: &Arrival, request: Reque
 /// Steps 8 to 11, for one path.
 async fn guarded(rule: &RouteRule, arrival: &Arrival, request: Request, mut handler: Route) -> Response {
     let (mut parts, mut body) = request.into_parts();
-    let Arrival { site, context, client, .. } = arrival;
+    let Arrival { context, client, .. } = arrival;
     // 8: session, then user, both looked up when somebody asks. Whoever brings a token is not also whoever a cookie says
     let is_call = callers::is_call(&rule.access, &parts.headers);
     let nothing = HeaderMap::new();
-    let cookies = if is_call { &nothing } else { &parts.headers };
-    let session = site.sessions.open(cookies, context.personal().clone());
-    let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, cookies, context);
-    let kept = match kept_secret(site, &session).await {
-        Ok(kept) => kept,
+    let (session, visitor, tokens) = match meet(arrival, if is_call { &nothing } else { &parts.headers }).await {
+        Ok(met) => met,
         Err(error) => return error.into_response(),
     };
-    let tokens = site.csrf.tokens(cookies, session.cookie_key(), kept);
-    context.set_values(Arc::new(visitor.clone()));
-    let (forms, bound_to) = (tokens.clone(), session.clone());
-    context.set_token(Arc::new(move || forms.masked(bound_to.future_key())));
     parts.extensions.insert(session.clone());
     parts.extensions.insert(visitor.clone());
-    callers::attach(site, &mut parts);
+    callers::attach(&arrival.site, &mut parts);
 
     let entered = match rule.may_repeat(&parts.method, *client) {
         true => Box::pin(repeats::enter(arrival, &session, &parts, &mut body)).await,
@@ -213,12 +206,42 @@ async fn guarded(rule: &RouteRule, arrival: &Arrival, request: Request, mut hand
         }
         Err(refusal) => refusal,
     };
-    if let Err(error) = leave(site, &session, &tokens, &mut response).await {
-        response = error.into_response();
-    }
+    response = finished(arrival, &session, &tokens, response).await;
     match turn {
         Some(turn) => Box::pin(turn.finish(&session, context.nonce(), response)).await,
         None => response,
+    }
+}
+
+/// The page for a path without a route. It looks like that of a hidden page.
+pub(super) async fn not_found(mut request: Request) -> Response {
+    let Some(arrival) = request.extensions_mut().remove::<Arrival>() else { return StatusCode::NOT_FOUND.into_response() };
+    match meet(&arrival, request.headers()).await {
+        Ok((session, _, tokens)) => finished(&arrival, &session, &tokens, StatusCode::NOT_FOUND.into_response()).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// The session, the visitor and the form tokens of a request, all read when they are needed.
+async fn meet(arrival: &Arrival, cookies: &HeaderMap) -> Result<(Session, Visitor, Arc<FormTokens>)> {
+    let Arrival { site, context, client, .. } = arrival;
+    let session = site.sessions.open(cookies, context.personal().clone());
+    let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, cookies, context);
+    let kept = kept_secret(site, &session).await?;
+    let tokens = site.csrf.tokens(cookies, session.cookie_key(), kept);
+    context.set_values(Arc::new(visitor.clone()));
+    let (forms, bound_to) = (tokens.clone(), session.clone());
+    context.set_token(Arc::new(move || forms.masked(bound_to.future_key())));
+    Ok((session, visitor, tokens))
+}
+
+/// The response with its cookies. An error becomes its page before, because that may hold a form.
+async fn finished(arrival: &Arrival, session: &Session, tokens: &FormTokens, response: Response) -> Response {
+    let is_bare = is_bare_error(&response);
+    let mut response = if is_bare { Box::pin(failed(&arrival.context, response)).await } else { response };
+    match leave(&arrival.site, session, tokens, &mut response).await {
+        Ok(()) => response,
+        Err(error) => error.into_response(),
     }
 }
 

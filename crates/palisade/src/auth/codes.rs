@@ -5,7 +5,7 @@ use super::ceremony::Ceremony;
 use super::lockout::Source;
 use super::user::entity::{Column, Entity, Model};
 use super::{Accounts, same_address};
-use crate::mail::{Mail, MailKind};
+use crate::mail::{Letter, MailKind};
 use crate::sessions::Session;
 use crate::throttle::Standing;
 use crate::views::Result;
@@ -74,12 +74,12 @@ impl Accounts {
     }
 
     /// Keeps what is begun, and sends its mail, together.
-    pub(crate) async fn begin_by_mail<C: Coded>(&self, session: &Session, what: &C, kind: MailKind, mail: &Mail) -> Result<()> {
+    pub(crate) async fn begin_by_mail<C: Coded>(&self, session: &Session, what: &C, kind: MailKind, mail: &Letter) -> Result<()> {
         let tx = self.database.begin().await?;
         let token = self.begin_in(&tx, session, what).await?;
         match kind {
             MailKind::Unknown => self.put_unknown(&tx, mail, C::LIFETIME_SECS).await?,
-            kind => self.mail.put_kind(&tx, kind, mail, C::LIFETIME_SECS).await?,
+            kind => self.mail.put_letter(&tx, kind, mail, C::LIFETIME_SECS).await?,
         }
         tx.commit().await?;
         self.mail.wake();

@@ -8,7 +8,7 @@ use super::registration::lock_new;
 use super::user::entity::{Entity, Model};
 use super::{Accounts, Rank, same_address};
 use crate::db::Tx;
-use crate::mail::Mail;
+use crate::mail::Letter;
 use crate::views::Result;
 use palisade_crypto::random;
 use palisade_password::unusable;
@@ -29,7 +29,7 @@ impl Accounts {
     }
 
     /// The mail to an address that somebody says is theirs.
-    pub(crate) async fn address_code(&self, address: &str, code: &MailedCode, base: &str) -> Result<Mail> {
+    pub(crate) async fn address_code(&self, address: &str, code: &MailedCode, base: &str) -> Result<Letter> {
         let letters = Letterhead { base };
         let taken = Entity::find().filter(same_address(address)).one(&self.database.handle()).await?;
         Ok(match taken {

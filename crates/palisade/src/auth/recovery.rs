@@ -6,7 +6,7 @@ use super::tokens::{EmailChange, PasswordReset, Purpose, Token};
 use super::user::entity::{ActiveModel, Column, Entity, Model};
 use super::{Accounts, same_address};
 use crate::db::Tx;
-use crate::mail::{Mail, MailKind};
+use crate::mail::{Letter, MailKind};
 use crate::views::Result;
 use palisade_password::is_usable;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Set};
@@ -79,15 +79,15 @@ impl Accounts {
             None => letters.no_account(address),
         };
         match user {
-            Some(_) => self.mail.put_kind(tx, MailKind::Account, &mail, PasswordReset::LIFETIME_SECS).await,
+            Some(_) => self.mail.put_letter(tx, MailKind::Account, &mail, PasswordReset::LIFETIME_SECS).await,
             None => self.put_unknown(tx, &mail, PasswordReset::LIFETIME_SECS).await,
         }
     }
 
     /// Puts a mail to an address that no account has. Past the site's ceiling the work is the same, and nothing is sent.
-    pub(super) async fn put_unknown(&self, tx: &Tx, mail: &Mail, for_secs: i64) -> Result<(), DbErr> {
+    pub(super) async fn put_unknown(&self, tx: &Tx, mail: &Letter, for_secs: i64) -> Result<(), DbErr> {
         let is_sent = self.lockout.admits_unknown().await;
-        self.mail.put_kind(tx, MailKind::Unknown, mail, if is_sent { for_secs } else { 0 }).await
+        self.mail.put_letter(tx, MailKind::Unknown, mail, if is_sent { for_secs } else { 0 }).await
     }
 
     /// The account that a link sets a password for.
@@ -139,7 +139,7 @@ impl Accounts {
             let change = Change { new: new.into(), waits_for: Some(new_side.hash()) };
             self.tokens.keep(&tx, &old_side, Some(user), &change).await?;
             let mail = letters.approve_change(&user.email, &user.username, new, &old_side);
-            self.mail.put_kind(&tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS).await?;
+            self.mail.put_letter(&tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS).await?;
         }
         let change = Change { new: new.into(), waits_for: has_old.then(|| old_side.hash()) };
         self.tokens.keep(&tx, &new_side, Some(user), &change).await?;
@@ -147,7 +147,7 @@ impl Accounts {
             Some(other) => letters.has_account(new, &other.username),
             None => letters.confirm_address(new, &user.username, &new_side),
         };
-        self.mail.put_kind(&tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS).await?;
+        self.mail.put_letter(&tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS).await?;
         tx.commit().await?;
         self.mail.wake();
         Ok(())
@@ -233,7 +233,7 @@ impl Accounts {
             return Ok(());
         }
         let mail = Letterhead { base }.changed(address, &user.username, what);
-        self.mail.put_kind(tx, MailKind::Notice, &mail, NOTICE_SECS).await
+        self.mail.put_letter(tx, MailKind::Notice, &mail, NOTICE_SECS).await
     }
 }
 

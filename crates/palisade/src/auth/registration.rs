@@ -57,7 +57,7 @@ impl Accounts {
         };
         let tx = self.database.begin().await?;
         self.tokens.keep(&tx, &token, None, &pending).await?;
-        self.mail.put_kind(&tx, MailKind::SignUp, &mail, 24 * 3600).await?;
+        self.mail.put_letter(&tx, MailKind::SignUp, &mail, 24 * 3600).await?;
         tx.commit().await?;
         self.mail.wake();
         Ok(())

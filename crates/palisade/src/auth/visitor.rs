@@ -87,6 +87,14 @@ impl PageValues for Visitor {
             Ok(context! { user => Serde(user), messages => Serde(messages) })
         })
     }
+
+    fn user(&self, may_ask: bool) -> BoxFuture<'_, Option<Value>> {
+        let may_ask = may_ask && self.0.session.cookie_key().is_some();
+        Box::pin(async move {
+            let user = if may_ask { self.user().await.ok()? } else { self.0.user.get()?.as_ref() };
+            user.cloned().map(|user| Value::from(Serde(user)))
+        })
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Visitor {

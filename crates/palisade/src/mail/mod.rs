@@ -12,6 +12,7 @@ mod mailer;
 mod message;
 mod migration;
 mod queue;
+mod reading;
 mod settings;
 #[cfg(feature = "smtp")]
 mod smtp;
@@ -20,6 +21,7 @@ mod tests;
 
 pub(crate) use address::deliverable;
 pub use mailer::{Mailer, NotSent};
+pub(crate) use message::Letter;
 pub use message::Mail;
 pub use migration::migrations;
 pub(crate) use queue::SEALED;

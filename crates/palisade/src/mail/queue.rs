@@ -1,11 +1,12 @@
 use super::mailer::{Console, Mailer, NotSent, Nowhere, Outbox};
-use super::{Mail, MailSettings, Sender};
+use super::{Letter, Mail, MailSettings, Sender};
 use crate::clock::Clock;
 use crate::db::{Database, KeyColumn, SealedColumn, Tx};
 use futures_util::{StreamExt, stream};
 use palisade_crypto::KeyRing;
 use palisade_crypto::seal::Sealer;
 use palisade_mail::{ActiveModel, Column, Entity, Model};
+use palisade_template::Templates;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use std::fmt;
 use std::sync::Arc;
@@ -70,6 +71,7 @@ pub struct MailQueue {
     clock: Arc<dyn Clock>,
     ring: KeyRing,
     mailer: Box<dyn Mailer>,
+    templates: Templates,
     came: Notify,
 }
 
@@ -103,10 +105,11 @@ impl MailQueue {
         database: Database,
         clock: Arc<dyn Clock>,
         ring: KeyRing,
+        templates: Templates,
         is_development: bool,
     ) -> Result<Self, MailError> {
         let mailer = mailer(settings, sender, is_development)?;
-        Ok(Self { database, clock, ring, mailer, came: Notify::new() })
+        Ok(Self { database, clock, ring, mailer, templates, came: Notify::new() })
     }
 
     /// Whether mail can be sent at all.
@@ -121,6 +124,12 @@ impl MailQueue {
     /// When it cannot be kept.
     pub async fn put(&self, tx: &Tx, mail: &Mail, for_secs: i64) -> Result<(), DbErr> {
         self.put_kind(tx, MailKind::Account, mail, for_secs).await
+    }
+
+    /// The same for a mail of a template.
+    pub(crate) async fn put_letter(&self, tx: &Tx, kind: MailKind, letter: &Letter, for_secs: i64) -> Result<(), DbErr> {
+        let mail = letter.render(&self.templates).map_err(|error| DbErr::Custom(error.to_string()))?;
+        self.put_kind(tx, kind, &mail, for_secs).await
     }
 
     /// The same for a mail of another kind.

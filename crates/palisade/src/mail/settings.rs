@@ -1,3 +1,4 @@
+use super::deliverable;
 use crate::checks::{Check, Level};
 use crate::settings::{section, setting_from_str};
 use lettre::message::Mailbox;
@@ -23,7 +24,14 @@ impl FromStr for Sender {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        text.parse().map(Self).map_err(|_| ())
+        if text.contains(|letter: char| letter.is_control() || "\u{2028}\u{2029}".contains(letter)) {
+            return Err(());
+        }
+        let Mailbox { name, email } = text.parse().map_err(|_| ())?;
+        let written: &str = email.as_ref();
+        // a machine's own name, such as localhost, is no address of a form, but a sender
+        let email = deliverable(written).or_else(|| Some(email.clone()).filter(|_| written.is_ascii()));
+        email.map(|email| Self(Mailbox { name, email })).ok_or(())
     }
 }
 

@@ -2,7 +2,7 @@ use super::mailer::{Mailer, NotSent};
 use super::{Mail, Sender, deliverable};
 use futures_util::future::BoxFuture;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
-use lettre::message::{Body, SinglePart};
+use lettre::message::{Body, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
@@ -58,28 +58,43 @@ impl Smtp {
     /// A whole message: with a Message-ID ([RFC 5322 section 3.6.4](https://www.rfc-editor.org/rfc/rfc5322#section-3.6.4)) of the sender's domain, a MIME-Version
     /// ([RFC 2045 section 4](https://www.rfc-editor.org/rfc/rfc2045#section-4)), and the header that keeps out-of-office programs from answering
     /// ([RFC 3834 section 5](https://www.rfc-editor.org/rfc/rfc3834#section-5)).
-    fn message(&self, mail: &Mail) -> Result<Message, String> {
+    pub(super) fn message(&self, mail: &Mail) -> Result<Message, String> {
         // stricter forms than the rows of a Django project beside: those are sent as they are
         let to = deliverable(&mail.to).or_else(|| mail.to.parse().ok()).ok_or("the address is none")?;
         let id = format!("<{}@{}>", random::alphanumeric(32).expose(), self.from.0.email.domain());
-        let message = Message::builder().from(self.from.0.clone()).to(to.into()).subject(&mail.subject).message_id(Some(id));
-        // lines as they are, so that no reader breaks a link, wherever the text allows that
-        let is_plain =
-            mail.text.lines().all(|line| line.len() <= MAX_LINE && line.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')));
-        let body = match is_plain {
-            true => Body::dangerous_pre_encoded(
-                mail.text.lines().flat_map(|line| [line, "\r\n"]).collect::<String>().into_bytes(),
-                ContentTransferEncoding::SevenBit,
-            ),
-            false => Body::new_with_encoding(mail.text.clone(), ContentTransferEncoding::QuotedPrintable)
-                .map_err(|_| "the text cannot be encoded")?,
+        let message =
+            Message::builder().from(self.from.0.clone()).to(to.into()).subject(one_line(&mail.subject)).message_id(Some(id));
+        let text = part(ContentType::TEXT_PLAIN, &mail.text)?;
+        let message = match &mail.html {
+            // what a reader prefers comes last (RFC 2046 section 5.1.4)
+            Some(html) => {
+                message.multipart(MultiPart::alternative().singlepart(text).singlepart(part(ContentType::TEXT_HTML, html)?))
+            }
+            None => message.singlepart(text),
         };
-        let part = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(body);
-        let mut message = message.singlepart(part).map_err(|error| error.to_string())?;
+        let mut message = message.map_err(|error| error.to_string())?;
         let name = HeaderName::new_from_ascii_str("Auto-Submitted");
         message.headers_mut().insert_raw(HeaderValue::new(name, "auto-generated".to_owned()));
         Ok(message)
     }
+}
+
+fn one_line(subject: &str) -> String {
+    subject.replace(|letter: char| letter.is_control() || "\u{2028}\u{2029}".contains(letter), " ")
+}
+
+/// Lines as they are, so that no reader breaks a link, wherever the text allows that.
+fn part(kind: ContentType, text: &str) -> Result<SinglePart, String> {
+    let is_plain = text.lines().all(|line| line.len() <= MAX_LINE && line.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')));
+    let body = match is_plain {
+        true => Body::dangerous_pre_encoded(
+            text.lines().flat_map(|line| [line, "\r\n"]).collect::<String>().into_bytes(),
+            ContentTransferEncoding::SevenBit,
+        ),
+        false => Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::QuotedPrintable)
+            .map_err(|_| "the text cannot be encoded")?,
+    };
+    Ok(SinglePart::builder().header(kind).body(body))
 }
 
 impl Mailer for Smtp {

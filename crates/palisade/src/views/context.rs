@@ -29,6 +29,9 @@ pub struct SiteViews {
 pub trait PageValues: Send + Sync {
     /// `user`, `messages` and so on, for the template.
     fn load(&self) -> BoxFuture<'_, Result<Value>>;
+
+    /// The signed-in user, for an error page; with `may_ask`, the database is asked if that is not known yet.
+    fn user(&self, may_ask: bool) -> BoxFuture<'_, Option<Value>>;
 }
 
 /// One request: its id, its nonce, and the seams that later steps fill.
@@ -196,6 +199,16 @@ impl RequestContext {
             Some(values) => values.load().await,
             None => Ok(palisade_template::context! { user => (), messages => Vec::<Value>::new() }),
         }
+    }
+
+    /// What an error page shows of the visitor: the user, and no messages, because nothing records that they were shown.
+    pub(super) async fn error_values(&self, may_ask: bool) -> Value {
+        let user = match self.0.values.get() {
+            Some(values) => values.user(may_ask).await,
+            None => None,
+        };
+        let path = self.path().split('?').next().unwrap_or_default();
+        palisade_template::context! { path, user => user.unwrap_or(Value::from(())), messages => Vec::<Value>::new() }
     }
 
     pub(super) fn secrets(&self) -> PageSecrets {

@@ -4,7 +4,7 @@ use super::{ErrorKind, Failure, RequestContext, page::html};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use palisade_template::{PageSecrets, context};
+use palisade_template::{Value, context};
 use serde_json::json;
 
 /// Marks a response whose error was logged and explained already.
@@ -35,7 +35,7 @@ pub(crate) async fn failed(context: &RequestContext, response: Response) -> Resp
         log(context, parts.status, &cause, is_overload);
     }
     let message = failure.as_ref().map_or_else(|| sentence(parts.status), |failure| failure.error().public_message());
-    let explained = explain(context, parts.status, message, failure.as_ref());
+    let explained = explain(context, parts.status, message, failure.as_ref()).await;
     let (mut page, body) = explained.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.remove(header::CONTENT_TYPE);
@@ -56,7 +56,7 @@ fn log(context: &RequestContext, status: StatusCode, cause: &str, is_overload: b
     }
 }
 
-fn explain(context: &RequestContext, status: StatusCode, message: &str, failure: Option<&Failure>) -> Response {
+async fn explain(context: &RequestContext, status: StatusCode, message: &str, failure: Option<&Failure>) -> Response {
     let title = status.canonical_reason().unwrap_or("Error");
     if context.wants_problem() {
         let problem = json!({
@@ -70,9 +70,14 @@ fn explain(context: &RequestContext, status: StatusCode, message: &str, failure:
         return html(status, page);
     }
     let _ = failure;
-    let values = context! { status => status.as_u16(), title, message, request_id => context.id() };
-    let secrets = PageSecrets::new(context.nonce(), String::new);
-    let page = context.site().templates.render("error.html", values, secrets);
+    // a site in trouble is not asked for more
+    let shown = context.error_values(!status.is_server_error()).await;
+    let values = || context! { status => status.as_u16(), title, message, request_id => context.id() };
+    let render = |shown: Value| context.site().templates.render("error.html", context! { ..values(), ..shown }, context.secrets());
+    let page = render(shown).or_else(|error| {
+        tracing::error!(target: "palisade", request = context.id(), %error, "the error page cannot be rendered with the navigation of the site");
+        render(context! { user => () })
+    });
     html(status, page.unwrap_or_else(|_| format!("<!doctype html><title>{title}</title><p>{title}")))
 }
 

@@ -25,6 +25,7 @@ use palisade_template::Layer;
 pub fn templates() -> Layer {
     Layer::embedded(&[
         ("palisade/skeleton.html", include_str!("templates/skeleton.html")),
+        ("palisade/bare.html", include_str!("templates/bare.html")),
         ("base.html", include_str!("templates/base.html")),
         ("error.html", include_str!("templates/error.html")),
         ("palisade/form.html", include_str!("templates/form.html")),
@@ -64,5 +65,21 @@ pub fn templates() -> Layer {
         ("account/sessions.html", include_str!("templates/sessions.html")),
         ("account/locks.html", include_str!("templates/locks.html")),
         ("account/delete.html", include_str!("templates/delete.html")),
+        ("mail/skeleton.html", include_str!("templates/mail/skeleton.html")),
+        #[cfg(feature = "social")]
+        ("mail/address_code.html", include_str!("templates/mail/address_code.html")),
+        ("mail/again_code.html", include_str!("templates/mail/again_code.html")),
+        ("mail/changed.html", include_str!("templates/mail/changed.html")),
+        ("mail/closed.html", include_str!("templates/mail/closed.html")),
+        ("mail/email_approve.html", include_str!("templates/mail/email_approve.html")),
+        ("mail/email_confirm.html", include_str!("templates/mail/email_confirm.html")),
+        ("mail/has_account.html", include_str!("templates/mail/has_account.html")),
+        ("mail/login_code.html", include_str!("templates/mail/login_code.html")),
+        ("mail/name_taken.html", include_str!("templates/mail/name_taken.html")),
+        ("mail/no_account.html", include_str!("templates/mail/no_account.html")),
+        ("mail/no_login.html", include_str!("templates/mail/no_login.html")),
+        ("mail/no_password.html", include_str!("templates/mail/no_password.html")),
+        ("mail/reset.html", include_str!("templates/mail/reset.html")),
+        ("mail/sign_up.html", include_str!("templates/mail/sign_up.html")),
     ])
 }

@@ -2,7 +2,7 @@
 
 use crate::site::app;
 use palisade::prelude::*;
-use palisade::testing::{Answer, Client, TestDatabase, TestSite, ran};
+use palisade::testing::{Answer, Client, TestDatabase, TestSite, connect, ran};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -51,8 +51,8 @@ const NEW: &[(&str, &str)] =
 const ROWS: [Row; 26] = [
     ("a page", "", "/", GET, most(0, 0, 0, 5)),
     ("a page that is not there", "", "/nothing", GET, most(0, 0, 130, 620)),
-    ("a file", "", "/static/palisade.css", GET, most(0, 0, 0, 5240)),
-    ("the login page", "", "/account/login", GET, most(0, 0, 0, 1640)),
+    ("a file", "", "/static/palisade.css", GET, most(0, 0, 0, 5420)),
+    ("the login page", "", "/account/login", GET, most(0, 0, 0, 1800)),
     ("the sign-up page", "", "/account/signup", GET, most(0, 0, 0, 2710)),
     ("the reset page", "", "/account/reset", GET, most(0, 0, 0, 1320)),
     ("the login by mail", "", "/account/login/mail", GET, most(0, 0, 0, 1390)),
@@ -64,13 +64,13 @@ const ROWS: [Row; 26] = [
     ("an invented link to confirm", "", "/account/confirm?token=invented", GET, most(1, 0, 0, 1050)),
     ("an invented link to change an address", "", "/account/email/confirm?token=invented", GET, most(1, 0, 0, 1050)),
     ("readiness", "", "/health/ready", GET, most(1, 0, 0, 6)),
-    ("a wrong password", "/account/login", "/account/login", &[("username", "ann"), ("password", "wrong")], most(1, 0, 120, 1750)),
+    ("a wrong password", "/account/login", "/account/login", &[("username", "ann"), ("password", "wrong")], most(1, 0, 120, 1900)),
     (
         "an unknown name",
         "/account/login",
         "/account/login",
         &[("username", "nobody"), ("password", "wrong")],
-        most(1, 0, 130, 1750),
+        most(1, 0, 130, 1900),
     ),
     ("a reset, known", "/account/reset", "/account/reset", &[("email", "ann@example.org")], most(4, 1, 110, 0)),
     ("a reset, unknown", "/account/reset", "/account/reset", &[("email", "nobody@example.org")], most(4, 1, 110, 0)),
@@ -127,15 +127,13 @@ async fn planner(site: &TestSite, kind: TestDatabase) -> DatabaseConnection {
     match kind {
         TestDatabase::Sqlite => {
             let file = site.folder().join("site.sqlite3");
-            sea_orm::Database::connect(format!("sqlite://{}?mode=ro", file.display())).await.unwrap()
+            connect(format!("sqlite://{}?mode=ro", file.display())).await
         }
         TestDatabase::Postgres => {
             let (name,): (String,) = db.fetch_one(sql!("SELECT current_database()::text")).await.unwrap().unwrap();
             let mut url = url::Url::parse(&std::env::var("PALISADE_TEST_POSTGRES").unwrap()).unwrap();
             url.set_path(&name);
-            let mut options = sea_orm::ConnectOptions::new(url.to_string());
-            options.max_connections(1);
-            let connection = sea_orm::Database::connect(options).await.unwrap();
+            let connection = connect(url).await;
             connection.execute_unprepared("SET enable_seqscan = off").await.unwrap();
             connection
         }

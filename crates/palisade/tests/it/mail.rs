@@ -55,7 +55,7 @@ async fn waiting(site: &TestSite) -> i64 {
 }
 
 fn mail(to: &str, subject: &str) -> Mail {
-    Mail { to: to.into(), subject: subject.into(), text: "Grüße\n.\nlast line".into() }
+    Mail::plain(to, subject, "Grüße\n.\nlast line")
 }
 
 // a server that is away slows nobody; what waits outlives the process; the real server gets what was meant, and no header or recipient more

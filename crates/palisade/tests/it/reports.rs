@@ -308,6 +308,53 @@ async fn f17_a_form_after_the_end_of_its_session_leads_back() {
     }
 }
 
+// People: an error page is a page of the site for a user who is signed in, whose way out works; a stranger, or a site in trouble, gets the plain one
+#[tokio::test]
+async fn error_pages_of_signed_in_users_keep_the_navigation() {
+    let site = TestSite::start(app(), &[]).await;
+    let (mut ann, mut stranger) = (site.client(), site.client());
+    ann.sign_up("ann").await;
+    let navigation = "<nav aria-label=\"Main\">";
+    for (path, status) in [("/nowhere", 404), ("/staff", 404), ("/work", 403), ("/bug", 500), ("/panic", 500)] {
+        let (hers, theirs) = (ann.get(path).await, stranger.get(path).await);
+        assert_eq!(hers.status.as_u16(), status, "{path}");
+        let is_known = status < 500;
+        assert_eq!(hers.body.contains(navigation) && hers.body.contains(">ann</a>"), is_known, "{path}: {}", hers.body);
+        assert!(!theirs.body.contains(navigation), "{path}: {}", theirs.body);
+        assert!(!is_known || hers.header("cache-control").contains("no-store"), "{path}: {}", hers.header("cache-control"));
+        assert!(hers.body.contains(hers.header("x-request-id")));
+    }
+    // a message waits for a page that its reader looks at
+    let refused = ann.post("/notes", &[("title", "x")]).await;
+    assert!(refused.status == StatusCode::FORBIDDEN && refused.body.contains(navigation), "{}", refused.body);
+    // the form of the error page itself
+    let token = ann.get("/nowhere").await.token().unwrap();
+    let out = ann.post("/account/logout", &[("csrfmiddlewaretoken", &token)]).await;
+    assert_eq!((out.status, out.header("location")), (StatusCode::SEE_OTHER, "/"));
+    assert!(!ann.get("/nowhere").await.body.contains(navigation));
+    // a database that does not answer is not waited for twice
+    ann.log_in("ann", "correct horse battery staple").await;
+    site.site().database().close().await.unwrap();
+    assert_eq!(ann.get("/nowhere").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(ann.get("/mine").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+// a site's base.html that needs more than an error page has: the plain page, and a line in the log
+#[tokio::test]
+async fn an_error_page_survives_a_base_that_needs_more() {
+    let base = "{% extends \"palisade/skeleton.html\" %}{% block nav %}{% if user %}{{ cart.total }}{% endif %}{% endblock %}";
+    let site = TestSite::start(app().templates(palisade::template::Layer::embedded(&[("base.html", base)])), &[]).await;
+    let mut ann = site.client();
+    ann.sign_up("ann").await;
+    let answer = ann.get("/nowhere").await;
+    assert!(answer.status == StatusCode::NOT_FOUND && answer.body.contains("There is nothing here."), "{}", answer.body);
+    let logged = answer.events();
+    assert!(
+        logged.iter().any(|line| line.contains("cannot be rendered with the navigation") && line.contains("cart")),
+        "{logged:?}"
+    );
+}
+
 // M2: an address is as good as a name, for the limits, too
 #[tokio::test]
 async fn m02_login_by_confirmed_address() {
