@@ -147,3 +147,88 @@ fn first_code(browser: &Browser) -> String {
     let code = std::process::Command::new("oathtool").args(["--totp", "--base32", secret]).output().unwrap();
     String::from_utf8(code.stdout).unwrap().trim().to_owned()
 }
+
+/// The lowest contrast of a text with what is behind it ([WCAG 2.2, 1.4.3](https://www.w3.org/TR/WCAG22/#contrast-minimum)), and the text.
+const CONTRAST: &str = r"(() => {
+  const rgb = color => color.match(/[\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
+  const shown = e => e.checkVisibility() && [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+  const ratio = e => { const [a, b] = [light(rgb(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x); return (a + 0.05) / (b + 0.05); };
+  const worst = [...document.body.querySelectorAll('*')].filter(shown).map(e => [ratio(e), e.textContent.trim()]).sort((x, y) => x[0] - y[0])[0];
+  return worst;
+})()";
+
+// People: no page of accounts is wider than a telephone, with the longest name, and every text can be read, by day and by night
+#[test]
+fn account_pages_fit_a_telephone() {
+    let Some(driver) = palisade::testing::server("PALISADE_TEST_CHROMEDRIVER") else { return };
+    let (folder, password) = (Folder::new(), "correct horse battery staple");
+    let name = "ines".repeat(37);
+    let made = run(
+        &folder,
+        &[],
+        &["user", "create", &name, "--email", &format!("{}@example.org", "i".repeat(60)), "--superuser"],
+        password,
+    );
+    assert!(made.status.success());
+    let server = Server::start(&folder, &[("PALISADE_LOGIN__BY_MAIL", "true"), ("PALISADE_MFA__REQUIRE_FOR_STAFF", "false")]);
+    let browser = Browser::start(&driver, server.address);
+    let looked_at = |path: &str| {
+        for scheme in ["light", "dark"] {
+            browser.dark(scheme);
+            for width in [360, 1100] {
+                browser.wide(width);
+                let wide = browser.eval("document.documentElement.scrollWidth").as_u64().unwrap();
+                assert!(wide <= u64::from(width), "{path} is {wide} pixels wide at {width}");
+            }
+            let worst = browser.eval(CONTRAST);
+            assert!(worst[0].as_f64().unwrap() >= 4.5, "{path}, {scheme}: {worst}");
+        }
+    };
+    let open = [
+        "/",
+        "/nowhere",
+        "/account/login",
+        "/account/login/ways",
+        "/account/login/mail",
+        "/account/signup",
+        "/account/signup/sent",
+        "/account/reset",
+        "/account/confirm?token=x",
+    ];
+    for path in open {
+        browser.open(path);
+        looked_at(path);
+    }
+    browser.open("/account/login");
+    browser.type_into("#id_username", &name);
+    browser.type_into("#id_password", "wrong");
+    browser.click("main form button");
+    looked_at("a wrong password");
+    browser.type_into("#id_password", password);
+    browser.click("main form button");
+    for path in [
+        "/account",
+        "/account/password",
+        "/account/email",
+        "/account/sessions",
+        "/account/factors",
+        "/account/export",
+        "/account/close",
+        "/account/delete",
+        "/account/again",
+        "/account/locks",
+        "/nowhere",
+        "/tickets",
+    ] {
+        browser.open(path);
+        assert!(browser.path().starts_with(path), "{path} leads to {}", browser.path());
+        looked_at(path);
+    }
+    browser.open("/account/factors");
+    browser.click("form[action='/account/factors/app'] button");
+    looked_at("/account/factors/app");
+    palisade::testing::ran("account pages in Chromium");
+}

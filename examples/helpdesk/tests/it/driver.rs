@@ -146,6 +146,11 @@ impl Browser {
         entries.as_array().unwrap().iter().map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
     }
 
+    pub fn wide(&self, pixels: u32) {
+        let metrics = json!({ "width": pixels, "height": 800, "deviceScaleFactor": 1, "mobile": pixels < 500 });
+        self.session("POST", "/goog/cdp/execute", &json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics }));
+    }
+
     pub fn dark(&self, scheme: &str) {
         let wanted = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": [{ "name": "prefers-color-scheme", "value": scheme }] } });
         self.session("POST", "/goog/cdp/execute", &wanted);
