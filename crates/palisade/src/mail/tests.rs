@@ -96,7 +96,7 @@ fn words(text: &str) -> String {
 }
 
 // F2: Python reads the sender's name and the subject as they were given. By rule: control characters are refused in a sender, and are spaces in a subject,
-// which may hold input of a client whose mail must not be lost; white space that the reference itself loses is compared by words
+// which may hold input of a client whose mail must not be lost; white space that the reference itself loses is compared by words. Rows of kind `message` are about reading mail, which the framework does not do
 #[test]
 fn email_vectors_of_headers() {
     let Some(python) = server("PALISADE_TEST_SMTP") else { return };
