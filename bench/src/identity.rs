@@ -14,16 +14,35 @@ const SAMPLES: u32 = 200;
 const PASSWORD: &str = "correct horse battery staple";
 
 pub async fn measure() {
-    let limits = [("lockout.failures", "100000"), ("lockout.address_failures", "100000"), ("lockout.account_failures", "100000")];
-    let site = TestSite::production(App::new(), &[&limits[..], &[("passwords.hash_queue", "10000")]].concat()).await;
+    let limits = [
+        ("lockout.failures", "100000"),
+        ("lockout.address_failures", "100000"),
+        ("lockout.account_failures", "100000"),
+    ];
+    let site = TestSite::production(
+        App::new(),
+        &[&limits[..], &[("passwords.hash_queue", "10000")]].concat(),
+    )
+    .await;
     for number in 0..SAMPLES {
-        let (username, email) = (format!("known{number}"), format!("known{number}@example.org"));
-        let new = NewUser { username: &username, email: &email, password: PASSWORD, rank: Rank::Plain };
+        let (username, email) = (
+            format!("known{number}"),
+            format!("known{number}@example.org"),
+        );
+        let new = NewUser {
+            username: &username,
+            email: &email,
+            password: PASSWORD,
+            rank: Rank::Plain,
+        };
         site.site().accounts().sign_up(new).await.unwrap();
     }
     crowd(&site).await;
     println!("{CROWD} accounts, {SAMPLES} requests of each kind in turn");
-    println!("{:<34}{:>14}{:>14}{:>12}{:>10}", "an attacker with a clock", "known", "unknown", "difference", "Welch's t");
+    println!(
+        "{:<34}{:>14}{:>14}{:>12}{:>10}",
+        "an attacker with a clock", "known", "unknown", "difference", "Welch's t"
+    );
     compare(&site, "login, wrong password", login).await;
     compare(&site, "password reset", reset).await;
     compare(&site, "sign-up, address taken or not", sign_up).await;
@@ -43,34 +62,68 @@ async fn crowd(site: &TestSite) {
     tx.commit().await.unwrap();
 }
 
-type Asking = for<'a> fn(&'a mut Client, &'a str, &'a str) -> std::pin::Pin<Box<dyn Future<Output = u16> + Send + 'a>>;
+type Asking = for<'a> fn(
+    &'a mut Client,
+    &'a str,
+    &'a str,
+) -> std::pin::Pin<Box<dyn Future<Output = u16> + Send + 'a>>;
 
 async fn post(client: &mut Client, path: &str, token: &str, fields: &[(&str, &str)]) -> u16 {
-    client.post(path, &[fields, &[("csrfmiddlewaretoken", token)]].concat()).await.status.as_u16()
+    client
+        .post(path, &[fields, &[("csrfmiddlewaretoken", token)]].concat())
+        .await
+        .status
+        .as_u16()
 }
 
-fn login<'a>(client: &'a mut Client, name: &'a str, token: &'a str) -> std::pin::Pin<Box<dyn Future<Output = u16> + Send + 'a>> {
-    Box::pin(async move { post(client, "/account/login", token, &[("username", name), ("password", "wrong password")]).await })
+fn login<'a>(
+    client: &'a mut Client,
+    name: &'a str,
+    token: &'a str,
+) -> std::pin::Pin<Box<dyn Future<Output = u16> + Send + 'a>> {
+    Box::pin(async move {
+        post(
+            client,
+            "/account/login",
+            token,
+            &[("username", name), ("password", "wrong password")],
+        )
+        .await
+    })
 }
 
-fn reset<'a>(client: &'a mut Client, name: &'a str, token: &'a str) -> std::pin::Pin<Box<dyn Future<Output = u16> + Send + 'a>> {
+fn reset<'a>(
+    client: &'a mut Client,
+    name: &'a str,
+    token: &'a str,
+) -> std::pin::Pin<Box<dyn Future<Output = u16> + Send + 'a>> {
     Box::pin(async move {
         let email = format!("{name}@example.org");
         post(client, "/account/reset", token, &[("email", &email)]).await
     })
 }
 
-fn sign_up<'a>(client: &'a mut Client, name: &'a str, token: &'a str) -> std::pin::Pin<Box<dyn Future<Output = u16> + Send + 'a>> {
+fn sign_up<'a>(
+    client: &'a mut Client,
+    name: &'a str,
+    token: &'a str,
+) -> std::pin::Pin<Box<dyn Future<Output = u16> + Send + 'a>> {
     Box::pin(async move {
         let (email, username) = (format!("{name}@example.org"), format!("new{name}"));
-        let fields = [("username", username.as_str()), ("email", &email), ("password", PASSWORD), ("password_again", PASSWORD)];
+        let fields = [
+            ("username", username.as_str()),
+            ("email", &email),
+            ("password", PASSWORD),
+            ("password_again", PASSWORD),
+        ];
         post(client, "/account/signup", token, &fields).await
     })
 }
 
 /// A client behind the proxy.
 fn from(site: &TestSite, address: u32) -> Client {
-    site.client().with_header("x-forwarded-for", &Ipv4Addr::from_bits(address).to_string())
+    site.client()
+        .with_header("x-forwarded-for", &Ipv4Addr::from_bits(address).to_string())
 }
 
 /// Known and unknown in turn, the order changed with each pair, each from an address of its own.
@@ -90,7 +143,11 @@ async fn compare(site: &TestSite, name: &str, ask: Asking) {
         }
     }
     statuses.dedup();
-    assert_eq!(statuses.len(), 1, "{name}: one status for all: {statuses:?}");
+    assert_eq!(
+        statuses.len(),
+        1,
+        "{name}: one status for all: {statuses:?}"
+    );
     let [known, unknown] = took.each_ref().map(|times| median(times));
     let shown = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1000.0);
     let difference = (known.as_secs_f64() - unknown.as_secs_f64()) * 1000.0;
@@ -114,7 +171,11 @@ fn welch(one: &[Duration], other: &[Duration]) -> f64 {
     let moments = |times: &[Duration]| {
         let count = times.len() as f64;
         let mean = times.iter().map(Duration::as_secs_f64).sum::<f64>() / count;
-        let variance = times.iter().map(|time| (time.as_secs_f64() - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        let variance = times
+            .iter()
+            .map(|time| (time.as_secs_f64() - mean).powi(2))
+            .sum::<f64>()
+            / (count - 1.0);
         (mean, variance / count)
     };
     let ((mean, variance), (other_mean, other_variance)) = (moments(one), moments(other));
@@ -136,7 +197,13 @@ async fn flood(site: &TestSite) {
     let began = Instant::now();
     for number in 0..200u32 {
         let mut client = from(site, 0x0b00_0000 + number);
-        tasks.spawn(async move { client.log_in(&format!("nobody{number}"), "wrong password").await.status.as_u16() });
+        tasks.spawn(async move {
+            client
+                .log_in(&format!("nobody{number}"), "wrong password")
+                .await
+                .status
+                .as_u16()
+        });
     }
     let statuses = tasks.join_all().await;
     let logins = statuses.len() as f64 / began.elapsed().as_secs_f64();

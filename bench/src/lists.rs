@@ -11,9 +11,14 @@ const LOOKUPS: u32 = 100_000;
 
 /// Prints the time of a lookup for short and long lists, and of reading them.
 pub fn measure() {
-    println!("{:<28}{:>12}{:>12}", "block list, entries", "read", "lookup");
+    println!(
+        "{:<28}{:>12}{:>12}",
+        "block list, entries", "read", "lookup"
+    );
     for entries in [100_u32, 10_000, 100_000] {
-        let list: String = (0..entries).map(|number| format!("{}\n", address(number.wrapping_mul(2_654_435_761)))).collect();
+        let list: String = (0..entries)
+            .map(|number| format!("{}\n", address(number.wrapping_mul(2_654_435_761))))
+            .collect();
         let begun = Instant::now();
         let networks = Networks::read(&list).unwrap();
         let read = begun.elapsed().as_secs_f64() * 1e3;
@@ -24,7 +29,10 @@ pub fn measure() {
             }
             begun.elapsed().as_secs_f64() * 1e9 / f64::from(LOOKUPS)
         });
-        println!("{entries:<28}{read:>9.1} ms{:>9.1} ns", median(lookups.collect()));
+        println!(
+            "{entries:<28}{read:>9.1} ms{:>9.1} ns",
+            median(lookups.collect())
+        );
     }
 }
 

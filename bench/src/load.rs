@@ -29,13 +29,19 @@ pub struct Measured {
 impl Measured {
     pub fn median(rounds: Vec<Self>) -> Self {
         let of = |value: fn(&Self) -> f64| median(rounds.iter().map(value).collect());
-        Self { a_second: of(|round| round.a_second), slowest_ms: of(|round| round.slowest_ms) }
+        Self {
+            a_second: of(|round| round.a_second),
+            slowest_ms: of(|round| round.slowest_ms),
+        }
     }
 }
 
 impl Visit<'_> {
     fn headers(&self) -> Vec<String> {
-        let mut headers = vec![format!("Host: {}", super::HOST), "X-Forwarded-Proto: https".into()];
+        let mut headers = vec![
+            format!("Host: {}", super::HOST),
+            "X-Forwarded-Proto: https".into(),
+        ];
         headers.extend(self.cookie.map(|cookie| format!("Cookie: {cookie}")));
         if self.token.is_some() {
             headers.push("Content-Type: application/x-www-form-urlencoded".into());
@@ -46,7 +52,9 @@ impl Visit<'_> {
 
     fn body(&self) -> Option<String> {
         let token = self.token?;
-        Some(format!("csrfmiddlewaretoken={token}&subject=Another+ticket&body=What+happened%2C+in+a+line+or+two."))
+        Some(format!(
+            "csrfmiddlewaretoken={token}&subject=Another+ticket&body=What+happened%2C+in+a+line+or+two."
+        ))
     }
 }
 
@@ -58,14 +66,26 @@ pub fn measured(visit: &Visit<'_>) -> Measured {
         command.args(["-H", &header]);
     }
     if let Some(body) = visit.body() {
-        command.arg("-s").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("post.lua")).env("BENCH_BODY", body);
+        command
+            .arg("-s")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("post.lua"))
+            .env("BENCH_BODY", body);
     }
-    let output = command.arg(format!("http://127.0.0.1:{}{}", visit.port, visit.path)).output().unwrap();
+    let output = command
+        .arg(format!("http://127.0.0.1:{}{}", visit.port, visit.path))
+        .output()
+        .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.contains("Non-2xx"), "{}: {text}", visit.path);
-    let field =
-        |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap_or_else(|| panic!("{name} in {text}"));
-    Measured { a_second: field("Requests/sec:").trim().parse().unwrap(), slowest_ms: millis(field("99%").trim()) }
+    let field = |name: &str| {
+        text.lines()
+            .find_map(|line| line.trim().strip_prefix(name))
+            .unwrap_or_else(|| panic!("{name} in {text}"))
+    };
+    Measured {
+        a_second: field("Requests/sec:").trim().parse().unwrap(),
+        slowest_ms: millis(field("99%").trim()),
+    }
 }
 
 fn millis(text: &str) -> f64 {
@@ -80,7 +100,9 @@ fn millis(text: &str) -> f64 {
 /// Fails unless the answer is the page that is meant, so that nothing else is measured.
 pub fn expect(visit: &Visit<'_>, name: &str) {
     let mut stream = TcpStream::connect(("127.0.0.1", visit.port)).unwrap();
-    let (method, body) = visit.body().map_or(("GET", String::new()), |body| ("POST", body));
+    let (method, body) = visit
+        .body()
+        .map_or(("GET", String::new()), |body| ("POST", body));
     let (path, length, headers) = (visit.path, body.len(), visit.headers().join("\r\n"));
     write!(stream, "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n\r\n{body}").unwrap();
     let mut answer = Vec::new();
@@ -89,8 +111,14 @@ pub fn expect(visit: &Visit<'_>, name: &str) {
     let is_meant = match path {
         "/tickets" if method == "POST" => text.contains(" 303 ") || text.contains(" 302 "),
         "/tickets" => text.contains(" 200 ") && text.contains("Ticket number 7"),
-        "/latest" => text.contains(" 200 ") && text.contains("Answer number 7") && text.contains("ann"),
-        "/topics/1/" => text.contains(" 200 ") && text.contains("Answer number 7") && text.contains("Signed in as ann"),
+        "/latest" => {
+            text.contains(" 200 ") && text.contains("Answer number 7") && text.contains("ann")
+        }
+        "/topics/1/" => {
+            text.contains(" 200 ")
+                && text.contains("Answer number 7")
+                && text.contains("Signed in as ann")
+        }
         "/status" => text.contains(" 200 ") && text.contains("\"open\""),
         "/" => text.contains(" 200 ") && text.contains("How can we help?"),
         _ => text.contains(" 200 ") && text.contains("--"),
@@ -105,24 +133,39 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 
 /// Of a process and those that it started.
 pub fn memory_mb(process: u32) -> f64 {
-    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
-    let children: f64 = children.split_whitespace().map(|child| memory_mb(child.parse().unwrap())).sum();
+    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"))
+        .unwrap_or_default();
+    let children: f64 = children
+        .split_whitespace()
+        .map(|child| memory_mb(child.parse().unwrap()))
+        .sum();
     let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
     // what processes share is counted once
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
+    let line = rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Pss:"))
+        .unwrap();
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0 + children
 }
 
 /// Memory while a thousand clients keep a connection open after one request each.
 pub fn with_idle_connections(port: u16, process: u32) -> f64 {
-    let visit = Visit { port, path: "/", cookie: None, token: None };
+    let visit = Visit {
+        port,
+        path: "/",
+        cookie: None,
+        token: None,
+    };
     let request = format!("GET / HTTP/1.1\r\n{}\r\n\r\n", visit.headers().join("\r\n"));
     let connections: Vec<TcpStream> = (0..1000)
         .map(|_| {
             let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
             stream.write_all(request.as_bytes()).unwrap();
             let mut begin = [0; 512];
-            assert!(stream.read(&mut begin).unwrap() > 12 && begin.starts_with(b"HTTP/1.1 200"), "each is served");
+            assert!(
+                stream.read(&mut begin).unwrap() > 12 && begin.starts_with(b"HTTP/1.1 200"),
+                "each is served"
+            );
             stream
         })
         .collect();
@@ -133,7 +176,11 @@ pub fn with_idle_connections(port: u16, process: u32) -> f64 {
 }
 
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 pub fn wait_for(port: u16) {

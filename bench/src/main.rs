@@ -21,7 +21,9 @@ async fn main() {
         Some("identity") => identity::measure().await,
         Some("pages") => pages::measure().await,
         Some("beside") => beside::measure(),
-        Some(other) => panic!("{other} is not measured: pages, beside, templates, lists, identity, or nothing for all"),
+        Some(other) => panic!(
+            "{other} is not measured: pages, beside, templates, lists, identity, or nothing for all"
+        ),
         None => {
             templates::measure();
             lists::measure();

@@ -18,19 +18,35 @@ title=\"{{ row.subject }}\"><a href=\"/tickets/{{ row.id }}?from={{ row.customer
 
 /// Prints what a page costs beside the engine alone, and what it costs to check a template.
 pub fn measure() {
-    println!("{:<72}{:>12}{:>12}{:>8}", "page, in this process", "palisade", "minijinja", "ratio");
-    for (name, source) in [("100 rows of text", TABLE), ("100 rows of attributes and URLs, and a script", MIXED)] {
+    println!(
+        "{:<72}{:>12}{:>12}{:>8}",
+        "page, in this process", "palisade", "minijinja", "ratio"
+    );
+    for (name, source) in [
+        ("100 rows of text", TABLE),
+        ("100 rows of attributes and URLs, and a script", MIXED),
+    ] {
         for (limit, fuel) in [("", Some(5_000_000)), (", engine without limits", None)] {
             let (ours, theirs) = compare(source, fuel);
-            println!("{:<72}{ours:>9.1} µs{theirs:>9.1} µs{:>8.2}", format!("{name}{limit}"), ours / theirs);
+            println!(
+                "{:<72}{ours:>9.1} µs{theirs:>9.1} µs{:>8.2}",
+                format!("{name}{limit}"),
+                ours / theirs
+            );
         }
     }
-    for (name, source) in
-        [("100 rows of text", TABLE), ("attributes, URLs and a script", MIXED), ("the form of the framework", FORM)]
-    {
+    for (name, source) in [
+        ("100 rows of text", TABLE),
+        ("attributes, URLs and a script", MIXED),
+        ("the form of the framework", FORM),
+    ] {
         println!(
             "checking a template: {name:<36}{:>9.1} µs",
-            median((0..ROUNDS).map(|_| micros(|| drop(black_box(check("page.html", source))))).collect())
+            median(
+                (0..ROUNDS)
+                    .map(|_| micros(|| drop(black_box(check("page.html", source)))))
+                    .collect()
+            )
         );
     }
 }
@@ -58,8 +74,16 @@ fn compare(source: &'static str, fuel: Option<u64>) -> (f64, f64) {
     let theirs = engine.get_template("page.html").unwrap();
     let (mut one, mut two) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        one.push(micros(|| drop(black_box(templates.render("page.html", values.clone(), PageSecrets::none()).unwrap()))));
-        two.push(micros(|| drop(black_box(theirs.render(values.clone()).unwrap()))));
+        one.push(micros(|| {
+            drop(black_box(
+                templates
+                    .render("page.html", values.clone(), PageSecrets::none())
+                    .unwrap(),
+            ))
+        }));
+        two.push(micros(|| {
+            drop(black_box(theirs.render(values.clone()).unwrap()))
+        }));
     }
     (median(one), median(two))
 }

@@ -9,7 +9,10 @@ use axum::{Json, Router};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, TemplateSource, Value, context};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, TransactionTrait};
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    TransactionTrait,
+};
 use std::sync::Arc;
 
 mod ticket {
@@ -93,49 +96,91 @@ type Shared = State<Arc<Site>>;
 
 pub async fn serve() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, database, port] = arguments.as_slice() else { panic!("bare DATABASE PORT") };
+    let [_, database, port] = arguments.as_slice() else {
+        panic!("bare DATABASE PORT")
+    };
     let port: u16 = port.parse().unwrap();
     // two pools with the settings of the measured site
     let connect = async |count: u32| {
         let mut options = sea_orm::ConnectOptions::new(format!("sqlite://{database}"));
-        options.max_connections(count).sqlx_logging(false).test_before_acquire(false).record_stmt_in_spans(false);
-        options.map_sqlx_sqlite_opts(|options| options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal));
+        options
+            .max_connections(count)
+            .sqlx_logging(false)
+            .test_before_acquire(false)
+            .record_stmt_in_spans(false);
+        options.map_sqlx_sqlite_opts(|options| {
+            options
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Normal)
+        });
         sea_orm::Database::connect(options).await.unwrap()
     };
     let (read, write) = (connect(8).await, connect(1).await);
-    let session = session::Entity::find().one(&read).await.unwrap().unwrap().session_key;
-    let site = Arc::new(Site { templates: environment(), read, write, session });
+    let session = session::Entity::find()
+        .one(&read)
+        .await
+        .unwrap()
+        .unwrap()
+        .session_key;
+    let site = Arc::new(Site {
+        templates: environment(),
+        read,
+        write,
+        session,
+    });
     let app = Router::new()
         .route("/", get(front))
         .route("/status", get(status))
         .route("/tickets", get(tickets).post(open))
         .route("/static/palisade.css", get(stylesheet))
         .with_state(site);
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+        .await
+        .unwrap();
     axum::serve(listener, app).await.unwrap();
 }
 
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap());
+    environment.set_syntax(
+        SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()
+            .unwrap(),
+    );
     environment.set_loader(move |name| {
         let own = name.strip_prefix("palisade/").unwrap_or(name);
-        let folders = ["examples/helpdesk/templates", "crates/palisade/src/views/templates"];
-        let text =
-            folders.iter().zip([name, own]).find_map(|(folder, name)| std::fs::read_to_string(root.join(folder).join(name)).ok());
+        let folders = [
+            "examples/helpdesk/templates",
+            "crates/palisade/src/views/templates",
+        ];
+        let text = folders
+            .iter()
+            .zip([name, own])
+            .find_map(|(folder, name)| std::fs::read_to_string(root.join(folder).join(name)).ok());
         Ok(text.map(TemplateSource::new))
     });
     environment
 }
 
 async fn stylesheet() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../../../crates/palisade/src/static_files/palisade.css"))
+    (
+        [(CONTENT_TYPE, "text/css; charset=utf-8")],
+        include_str!("../../../crates/palisade/src/static_files/palisade.css"),
+    )
 }
 
 async fn front(State(site): Shared) -> Html<String> {
     let values = context! { user => (), messages => Vec::<Value>::new() };
-    Html(site.templates.get_template("front.html").unwrap().render(values).unwrap())
+    Html(
+        site.templates
+            .get_template("front.html")
+            .unwrap()
+            .render(values)
+            .unwrap(),
+    )
 }
 
 async fn status(State(site): Shared) -> Json<serde_json::Map<String, serde_json::Value>> {
@@ -149,14 +194,27 @@ async fn status(State(site): Shared) -> Json<serde_json::Map<String, serde_json:
         .all(&site.read)
         .await
         .unwrap();
-    Json(counts.into_iter().map(|(status, count)| (status, count.into())).collect())
+    Json(
+        counts
+            .into_iter()
+            .map(|(status, count)| (status, count.into()))
+            .collect(),
+    )
 }
 
 /// Who is signed in: nobody checks anything, but the queries are made.
 async fn signed_in(site: &Site, headers: &HeaderMap) -> (session::Model, user::Model) {
     assert!(headers.contains_key("cookie"));
-    let session = session::Entity::find_by_id(site.session.as_str()).one(&site.read).await.unwrap().unwrap();
-    let user = user::Entity::find_by_id(1).one(&site.read).await.unwrap().unwrap();
+    let session = session::Entity::find_by_id(site.session.as_str())
+        .one(&site.read)
+        .await
+        .unwrap()
+        .unwrap();
+    let user = user::Entity::find_by_id(1)
+        .one(&site.read)
+        .await
+        .unwrap()
+        .unwrap();
     (session, user)
 }
 
@@ -184,12 +242,20 @@ async fn tickets(State(site): Shared, headers: HeaderMap) -> Html<String> {
         messages => Vec::<Value>::new(),
         filter => context! { fields => vec![field("q", "text"), field("status", "select"), field("order", "select"), field("page", "number")] },
     };
-    Html(site.templates.get_template("tickets/list.html").unwrap().render(values).unwrap())
+    Html(
+        site.templates
+            .get_template("tickets/list.html")
+            .unwrap()
+            .render(values)
+            .unwrap(),
+    )
 }
 
 fn field(name: &str, kind: &str) -> Value {
     let option = |code: &str| context! { value => code, label => code };
-    let options = ["open", "waiting", "resolved", "closed"].map(option).to_vec();
+    let options = ["open", "waiting", "resolved", "closed"]
+        .map(option)
+        .to_vec();
     context! {
         name, kind, label => name, help => "", value => "", max_length => 100, required => false, autocomplete => "",
         errors => Vec::<Value>::new(), options,
@@ -222,8 +288,21 @@ async fn open(State(site): Shared, headers: HeaderMap, Form(new): Form<New>) -> 
     // the message for the next page
     session.expire_date = now;
     let tx = site.write.begin().await.unwrap();
-    let kept = session::ActiveModel { session_data: Set(session.session_data), expire_date: Set(now), ..Default::default() };
-    session::Entity::update_many().set(kept).filter(session::Column::SessionKey.eq(site.session.as_str())).exec(&tx).await.unwrap();
+    let kept = session::ActiveModel {
+        session_data: Set(session.session_data),
+        expire_date: Set(now),
+        ..Default::default()
+    };
+    session::Entity::update_many()
+        .set(kept)
+        .filter(session::Column::SessionKey.eq(site.session.as_str()))
+        .exec(&tx)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
-    (StatusCode::SEE_OTHER, [(LOCATION, format!("/tickets/{}", ticket.id))]).into_response()
+    (
+        StatusCode::SEE_OTHER,
+        [(LOCATION, format!("/tickets/{}", ticket.id))],
+    )
+        .into_response()
 }

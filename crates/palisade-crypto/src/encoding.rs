@@ -15,7 +15,11 @@ pub(crate) fn from_base64url(text: &str) -> Option<Vec<u8>> {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| BASE36[usize::from(digit)] as char).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| BASE36[usize::from(digit)] as char)
+        .collect()
 }
 
 pub(crate) fn base62(number: u64) -> String {

@@ -54,7 +54,11 @@ impl KeyRing {
 
     /// Each key with `prefix` in front, for the purposes for which Django changes the key instead of the salt.
     pub(crate) fn prefixed(&self, prefix: &str) -> Self {
-        Self(self.keys().map(|key| Secret::new(format!("{prefix}{key}"))).collect())
+        Self(
+            self.keys()
+                .map(|key| Secret::new(format!("{prefix}{key}")))
+                .collect(),
+        )
     }
 
     /// A new random key: 64 characters, 380 bits.
@@ -81,7 +85,11 @@ impl KeyRing {
     }
 
     /// 32 bytes for `purpose` and `context` from each key, newest first. Different purposes give unrelated bytes.
-    pub fn derive<'a>(&'a self, purpose: &'a str, context: &'a [u8]) -> impl Iterator<Item = [u8; 32]> + 'a {
+    pub fn derive<'a>(
+        &'a self,
+        purpose: &'a str,
+        context: &'a [u8],
+    ) -> impl Iterator<Item = [u8; 32]> + 'a {
         self.keys().map(move |key| derive(key, purpose, context))
     }
 
@@ -101,9 +109,19 @@ impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("there is no secret key"),
-            Self::TooShort => write!(f, "the secret key has fewer than {} characters", KeyRing::MIN_LENGTH),
-            Self::TooUniform => write!(f, "the secret key has fewer than {} different characters", KeyRing::MIN_UNIQUE),
-            Self::Placeholder => f.write_str("the secret key starts with django-insecure-, so it was made for development"),
+            Self::TooShort => write!(
+                f,
+                "the secret key has fewer than {} characters",
+                KeyRing::MIN_LENGTH
+            ),
+            Self::TooUniform => write!(
+                f,
+                "the secret key has fewer than {} different characters",
+                KeyRing::MIN_UNIQUE
+            ),
+            Self::Placeholder => f.write_str(
+                "the secret key starts with django-insecure-, so it was made for development",
+            ),
         }
     }
 }
@@ -126,6 +144,7 @@ fn derive(key: &str, purpose: &str, context: &[u8]) -> [u8; 32] {
     let hkdf = Hkdf::<Sha256>::new(Some(b"palisade v1"), key.as_bytes());
     // the length keeps ("ab", "c") and ("a", "bc") apart
     let length = (purpose.len() as u64).to_be_bytes();
-    hkdf.expand_multi_info(&[&length, purpose.as_bytes(), context], &mut derived).expect("32 bytes are within HKDF's limit");
+    hkdf.expand_multi_info(&[&length, purpose.as_bytes(), context], &mut derived)
+        .expect("32 bytes are within HKDF's limit");
     derived
 }

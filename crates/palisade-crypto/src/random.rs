@@ -59,7 +59,11 @@ pub fn alphanumeric(length: usize) -> Secret<String> {
     let mut text = String::with_capacity(length);
     while text.len() < length {
         // 248 = 4 × 62: a larger byte would favour the first characters
-        for byte in bytes::<32>().into_iter().filter(|byte| *byte < 248).take(length - text.len()) {
+        for byte in bytes::<32>()
+            .into_iter()
+            .filter(|byte| *byte < 248)
+            .take(length - text.len())
+        {
             text.push(ALPHABET[usize::from(byte % 62)] as char);
         }
     }

@@ -47,11 +47,21 @@ impl<'a> Sealer<'a> {
     /// Seals a value with the newest key, as text.
     pub fn seal(&self, value: &[u8], place: &str) -> String {
         let nonce = random::bytes::<NONCE>();
-        let payload = Payload { msg: value, aad: &self.bound(place) };
-        let (key, name) = (self.ring.derive_newest(self.purpose, b"seal"), self.ring.derive_newest(self.purpose, b"seal key name"));
-        let sealed =
-            cipher(key).encrypt(&XNonce::from(nonce), payload).expect("a value in memory is shorter than the cipher's limit");
-        format!("{FORM}{}", base64url(&[&name[..NAME], &nonce, &sealed].concat()))
+        let payload = Payload {
+            msg: value,
+            aad: &self.bound(place),
+        };
+        let (key, name) = (
+            self.ring.derive_newest(self.purpose, b"seal"),
+            self.ring.derive_newest(self.purpose, b"seal key name"),
+        );
+        let sealed = cipher(key)
+            .encrypt(&XNonce::from(nonce), payload)
+            .expect("a value in memory is shorter than the cipher's limit");
+        format!(
+            "{FORM}{}",
+            base64url(&[&name[..NAME], &nonce, &sealed].concat())
+        )
     }
 
     /// The value that was sealed, by whichever key of the ring.
@@ -59,13 +69,28 @@ impl<'a> Sealer<'a> {
     /// # Errors
     /// [`NotSealed`].
     pub fn open(&self, sealed: &str, place: &str) -> Result<Secret<Vec<u8>>, NotSealed> {
-        let bytes = sealed.strip_prefix(FORM).and_then(from_base64url).ok_or(NotSealed)?;
+        let bytes = sealed
+            .strip_prefix(FORM)
+            .and_then(from_base64url)
+            .ok_or(NotSealed)?;
         let (name, rest) = bytes.split_first_chunk::<NAME>().ok_or(NotSealed)?;
         let (nonce, value) = rest.split_first_chunk::<NONCE>().ok_or(NotSealed)?;
         let names = self.ring.derive(self.purpose, b"seal key name");
-        let named = names.zip(self.ring.derive(self.purpose, b"seal")).filter(|(known, _)| known.starts_with(name));
+        let named = names
+            .zip(self.ring.derive(self.purpose, b"seal"))
+            .filter(|(known, _)| known.starts_with(name));
         let bound = self.bound(place);
-        let open = |key| cipher(key).decrypt(&XNonce::from(*nonce), Payload { msg: value, aad: &bound }).ok();
+        let open = |key| {
+            cipher(key)
+                .decrypt(
+                    &XNonce::from(*nonce),
+                    Payload {
+                        msg: value,
+                        aad: &bound,
+                    },
+                )
+                .ok()
+        };
         let mut opened = named.filter_map(|(_, key)| open(key));
         opened.next().map(Secret::new).ok_or(NotSealed)
     }
@@ -76,7 +101,9 @@ impl<'a> Sealer<'a> {
     pub fn key_of(&self, sealed: &str) -> Option<usize> {
         let bytes = sealed.strip_prefix(FORM).and_then(from_base64url)?;
         let name = bytes.first_chunk::<NAME>()?;
-        self.ring.derive(self.purpose, b"seal key name").position(|known| known.starts_with(name))
+        self.ring
+            .derive(self.purpose, b"seal key name")
+            .position(|known| known.starts_with(name))
     }
 
     /// Whether a text has the form of a sealed value.
@@ -86,7 +113,12 @@ impl<'a> Sealer<'a> {
 
     /// The length keeps ("ab", "c") and ("a", "bc") apart.
     fn bound(&self, place: &str) -> Vec<u8> {
-        [&(self.purpose.len() as u64).to_be_bytes(), self.purpose.as_bytes(), place.as_bytes()].concat()
+        [
+            &(self.purpose.len() as u64).to_be_bytes(),
+            self.purpose.as_bytes(),
+            place.as_bytes(),
+        ]
+        .concat()
     }
 }
 

@@ -35,12 +35,18 @@ pub struct Signer {
 impl Signer {
     /// A signer for `purpose`, Django's `salt`.
     pub fn new(ring: &KeyRing, purpose: impl Into<String>) -> Self {
-        Self { ring: ring.clone(), salt: purpose.into() }
+        Self {
+            ring: ring.clone(),
+            salt: purpose.into(),
+        }
     }
 
     /// `value:signature`.
     pub fn sign(&self, value: &str) -> String {
-        format!("{value}:{}", signature(self.ring.newest(), &self.salt, value))
+        format!(
+            "{value}:{}",
+            signature(self.ring.newest(), &self.salt, value)
+        )
     }
 
     /// The value of `value:signature` if a key of the ring signed it.
@@ -49,8 +55,17 @@ impl Signer {
     /// [`BadSignature::Malformed`] or [`BadSignature::Forged`].
     pub fn unsign<'a>(&self, signed: &'a str) -> Result<&'a str, BadSignature> {
         let (value, theirs) = signed.rsplit_once(':').ok_or(BadSignature::Malformed)?;
-        let is_ours = |key| constant_time_eq(signature(key, &self.salt, value).as_bytes(), theirs.as_bytes());
-        if self.ring.keys().any(is_ours) { Ok(value) } else { Err(BadSignature::Forged) }
+        let is_ours = |key| {
+            constant_time_eq(
+                signature(key, &self.salt, value).as_bytes(),
+                theirs.as_bytes(),
+            )
+        };
+        if self.ring.keys().any(is_ours) {
+            Ok(value)
+        } else {
+            Err(BadSignature::Forged)
+        }
     }
 
     /// `value:time:signature`; `now` in seconds since 1970.
@@ -63,7 +78,10 @@ impl Signer {
     /// # Errors
     /// As [`Signer::unsign`].
     pub fn unsign_timed<'a>(&self, signed: &'a str) -> Result<(&'a str, u64), BadSignature> {
-        let (value, time) = self.unsign(signed)?.rsplit_once(':').ok_or(BadSignature::Malformed)?;
+        let (value, time) = self
+            .unsign(signed)?
+            .rsplit_once(':')
+            .ok_or(BadSignature::Malformed)?;
         Ok((value, from_base62(time).ok_or(BadSignature::Malformed)?))
     }
 
@@ -71,16 +89,27 @@ impl Signer {
     ///
     /// # Errors
     /// As [`Signer::unsign`], and [`BadSignature::Expired`].
-    pub fn unsign_within<'a>(&self, signed: &'a str, now: u64, max_age_secs: u64) -> Result<&'a str, BadSignature> {
+    pub fn unsign_within<'a>(
+        &self,
+        signed: &'a str,
+        now: u64,
+        max_age_secs: u64,
+    ) -> Result<&'a str, BadSignature> {
         let (value, signed_at) = self.unsign_timed(signed)?;
-        if now.saturating_sub(signed_at) > max_age_secs { Err(BadSignature::Expired) } else { Ok(value) }
+        if now.saturating_sub(signed_at) > max_age_secs {
+            Err(BadSignature::Expired)
+        } else {
+            Ok(value)
+        }
     }
 
     /// Django's `signing.dumps`: compact JSON, compressed where that is shorter, signed with the time.
     pub fn dumps(&self, object: &Value, now: u64, compress: Compress) -> String {
         let json = ascii_json(object);
         let packed = match compress {
-            Compress::IfShorter => Some(deflate(json.as_bytes())).filter(|packed| packed.len() < json.len() - 1),
+            Compress::IfShorter => {
+                Some(deflate(json.as_bytes())).filter(|packed| packed.len() < json.len() - 1)
+            }
             Compress::Never => None,
         };
         let text = match packed {
@@ -121,7 +150,10 @@ pub enum Compress {
 /// The purpose's length stands in front, so that the value of one cookie is refused under every other name (D26). The older form,
 /// in which name `a` with salt `bc` and name `ab` with salt `c` verified each other, is not accepted.
 pub fn cookie(ring: &KeyRing, name: &str, purpose: &str) -> Signer {
-    let salt = format!("django.http.cookies.v2:{}:{purpose}{name}", purpose.chars().count());
+    let salt = format!(
+        "django.http.cookies.v2:{}:{purpose}{name}",
+        purpose.chars().count()
+    );
     Signer::new(&ring.prefixed("django.http.cookies"), salt)
 }
 
@@ -144,7 +176,11 @@ impl fmt::Display for BadSignature {
 impl std::error::Error for BadSignature {}
 
 fn signature(key: &str, salt: &str, value: &str) -> String {
-    base64url(&salted_hmac(&format!("{salt}signer"), value.as_bytes(), key))
+    base64url(&salted_hmac(
+        &format!("{salt}signer"),
+        value.as_bytes(),
+        key,
+    ))
 }
 
 /// JSON as Python's `json.dumps(…, separators=(",", ":"))` writes it: everything outside ASCII as `\uXXXX`.
@@ -164,13 +200,19 @@ fn ascii_json(object: &Value) -> String {
 
 fn deflate(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
+    encoder
+        .write_all(bytes)
+        .and_then(|()| encoder.finish())
+        .expect("writing to memory does not fail")
 }
 
 /// At most 1 MiB comes out, whatever goes in.
 fn inflate(packed: &[u8]) -> Option<Vec<u8>> {
     const MAX_BYTES: u64 = 1 << 20;
     let mut bytes = Vec::new();
-    ZlibDecoder::new(packed).take(MAX_BYTES + 1).read_to_end(&mut bytes).ok()?;
+    ZlibDecoder::new(packed)
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .ok()?;
     (bytes.len() as u64 <= MAX_BYTES).then_some(bytes)
 }

@@ -24,7 +24,8 @@ pub fn session_auth_hash(ring: &KeyRing, password_field: &str) -> String {
 
 /// Whether a key of the ring gives `hash` for this password field.
 pub fn is_session_auth_hash(ring: &KeyRing, password_field: &str, hash: &str) -> bool {
-    ring.keys().any(|key| constant_time_eq(auth_hash(key, password_field).as_bytes(), hash.as_bytes()))
+    ring.keys()
+        .any(|key| constant_time_eq(auth_hash(key, password_field).as_bytes(), hash.as_bytes()))
 }
 
 /// Django's password reset token, `time-hash`; `now` in seconds since 1970.
@@ -33,11 +34,21 @@ pub fn reset_token(ring: &KeyRing, claims: ResetClaims<'_>, now: u64) -> String 
 }
 
 /// Whether `token` was made for these claims at most `max_age_secs` before `now`.
-pub fn is_reset_token(ring: &KeyRing, claims: ResetClaims<'_>, token: &str, now: u64, max_age_secs: u64) -> bool {
-    let Some(made_at) = token.split_once('-').and_then(|(time, _)| from_base36(time)) else {
+pub fn is_reset_token(
+    ring: &KeyRing,
+    claims: ResetClaims<'_>,
+    token: &str,
+    now: u64,
+    max_age_secs: u64,
+) -> bool {
+    let Some(made_at) = token
+        .split_once('-')
+        .and_then(|(time, _)| from_base36(time))
+    else {
         return false;
     };
-    let is_ours = |key| constant_time_eq(token_at(key, claims, made_at).as_bytes(), token.as_bytes());
+    let is_ours =
+        |key| constant_time_eq(token_at(key, claims, made_at).as_bytes(), token.as_bytes());
     let is_fresh = now.saturating_sub(EPOCH_2001).saturating_sub(made_at) <= max_age_secs;
     // both, always: the answer takes as long for an old token as for a forged one
     ring.keys().any(is_ours) & is_fresh
@@ -52,9 +63,18 @@ fn auth_hash(key: &str, password_field: &str) -> String {
 }
 
 fn token_at(key: &str, claims: ResetClaims<'_>, made_at: u64) -> String {
-    let ResetClaims { user_id, password_field, last_login, email } = claims;
+    let ResetClaims {
+        user_id,
+        password_field,
+        last_login,
+        email,
+    } = claims;
     let bound = format!("{user_id}{password_field}{last_login}{made_at}{email}");
-    let hash = hex(&salted_hmac("django.contrib.auth.tokens.PasswordResetTokenGenerator", bound.as_bytes(), key));
+    let hash = hex(&salted_hmac(
+        "django.contrib.auth.tokens.PasswordResetTokenGenerator",
+        bound.as_bytes(),
+        key,
+    ));
     let every_other: String = hash.chars().step_by(2).collect();
     format!("{}-{every_other}", base36(made_at))
 }

@@ -4,15 +4,32 @@ use syn::{Data, DeriveInput, Error, Fields, LitStr, Result, Variant};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let Data::Enum(data) = &input.data else {
-        return Err(Error::new_spanned(input, "a choice is an enum without data"));
+        return Err(Error::new_spanned(
+            input,
+            "a choice is an enum without data",
+        ));
     };
-    if let Some(variant) = data.variants.iter().find(|variant| !matches!(variant.fields, Fields::Unit)) {
-        return Err(Error::new_spanned(variant, "a variant of a choice has no data"));
+    if let Some(variant) = data
+        .variants
+        .iter()
+        .find(|variant| !matches!(variant.fields, Fields::Unit))
+    {
+        return Err(Error::new_spanned(
+            variant,
+            "a variant of a choice has no data",
+        ));
     }
     let name = &input.ident;
     let variants: Vec<_> = data.variants.iter().map(|variant| &variant.ident).collect();
-    let codes: Vec<_> = variants.iter().map(|variant| snake_case(&variant.to_string())).collect();
-    let labels = data.variants.iter().map(label).collect::<Result<Vec<_>>>()?;
+    let codes: Vec<_> = variants
+        .iter()
+        .map(|variant| snake_case(&variant.to_string()))
+        .collect();
+    let labels = data
+        .variants
+        .iter()
+        .map(label)
+        .collect::<Result<Vec<_>>>()?;
     Ok(quote! {
         impl ::palisade::forms::Choice for #name {
             const ALL: &'static [Self] = &[#(Self::#variants),*];
@@ -26,7 +43,11 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
 
 fn label(variant: &Variant) -> Result<String> {
     let mut label = spaced(&variant.ident.to_string());
-    for attribute in variant.attrs.iter().filter(|attribute| attribute.path().is_ident("choice")) {
+    for attribute in variant
+        .attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("choice"))
+    {
         attribute.parse_nested_meta(|meta| {
             label = meta.value()?.parse::<LitStr>()?.value();
             Ok(())
@@ -50,5 +71,8 @@ fn snake_case(name: &str) -> String {
 fn spaced(name: &str) -> String {
     let words = snake_case(name).replace('_', " ");
     let mut characters = words.chars();
-    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
 }

@@ -4,13 +4,23 @@ use syn::{Data, DeriveInput, Error, Field, Fields, Ident, LitStr, Result};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let Data::Struct(data) = &input.data else {
-        return Err(Error::new_spanned(input, "a form is a struct with named fields"));
+        return Err(Error::new_spanned(
+            input,
+            "a form is a struct with named fields",
+        ));
     };
     let Fields::Named(fields) = &data.fields else {
-        return Err(Error::new_spanned(input, "a form is a struct with named fields"));
+        return Err(Error::new_spanned(
+            input,
+            "a form is a struct with named fields",
+        ));
     };
     let name = &input.ident;
-    let idents: Vec<&Ident> = fields.named.iter().filter_map(|field| field.ident.as_ref()).collect();
+    let idents: Vec<&Ident> = fields
+        .named
+        .iter()
+        .filter_map(|field| field.ident.as_ref())
+        .collect();
     let specs = fields.named.iter().map(spec).collect::<Result<Vec<_>>>()?;
     let reads = fields.named.iter().map(|field| {
         let (ident, ty) = (&field.ident, &field.ty);
@@ -29,10 +39,20 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
 
 fn spec(field: &Field) -> Result<TokenStream> {
     let (ident, ty) = (&field.ident, &field.ty);
-    let mut label = spoken(&field.ident.as_ref().map(ToString::to_string).unwrap_or_default());
+    let mut label = spoken(
+        &field
+            .ident
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+    );
     let mut help = String::new();
     let mut is_hidden = false;
-    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("form")) {
+    for attribute in field
+        .attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("form"))
+    {
         attribute.parse_nested_meta(|meta| {
             if meta.path.is_ident("hidden") {
                 is_hidden = true;
@@ -48,7 +68,11 @@ fn spec(field: &Field) -> Result<TokenStream> {
         })?;
     }
     let shape = quote!(<#ty as ::palisade::forms::Field>::SHAPE);
-    let shape = if is_hidden { quote!(::palisade::forms::Shape { kind: "hidden", ..#shape }) } else { shape };
+    let shape = if is_hidden {
+        quote!(::palisade::forms::Shape { kind: "hidden", ..#shape })
+    } else {
+        shape
+    };
     Ok(quote! {
         ::palisade::forms::FieldSpec { name: stringify!(#ident), label: #label, help: #help, shape: #shape }
     })
@@ -58,5 +82,8 @@ fn spec(field: &Field) -> Result<TokenStream> {
 fn spoken(name: &str) -> String {
     let words = name.replace('_', " ");
     let mut characters = words.chars();
-    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
 }

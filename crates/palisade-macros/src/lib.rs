@@ -14,24 +14,32 @@ use syn::{DeriveInput, LitStr, parse_macro_input};
 /// `#[form(label = "…", help = "…")]` on a field sets what the page shows; `#[form(hidden)]` shows nothing.
 #[proc_macro_derive(Form, attributes(form))]
 pub fn derive_form(input: TokenStream) -> TokenStream {
-    form::expand(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(|error| error.to_compile_error()).into()
+    form::expand(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
 }
 
 /// Lets an enum without data be chosen by name: in a form, in a query string, in a column. `NeedsReply` is `needs_reply`;
 /// `#[choice(label = "…")]` on a variant sets its label.
 #[proc_macro_derive(Choice, attributes(choice))]
 pub fn derive_choice(input: TokenStream) -> TokenStream {
-    choice::expand(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(|error| error.to_compile_error()).into()
+    choice::expand(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
 }
 
 /// Puts the files of a folder (relative to the crate's `Cargo.toml`) into the program. Hidden files are left out; links are refused.
 #[proc_macro]
 pub fn include_static(input: TokenStream) -> TokenStream {
-    static_files::expand(&parse_macro_input!(input as LitStr)).unwrap_or_else(|error| error.to_compile_error()).into()
+    static_files::expand(&parse_macro_input!(input as LitStr))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
 }
 
 /// Puts the templates of a folder (relative to the crate's `Cargo.toml`) into the program and checks them while compiling.
 #[proc_macro]
 pub fn include_templates(input: TokenStream) -> TokenStream {
-    templates::expand(&parse_macro_input!(input as LitStr)).unwrap_or_else(|error| error.to_compile_error()).into()
+    templates::expand(&parse_macro_input!(input as LitStr))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
 }

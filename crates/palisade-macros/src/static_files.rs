@@ -5,7 +5,8 @@ use syn::{Error, LitStr, Result};
 
 pub(crate) fn expand(folder: &LitStr) -> Result<TokenStream> {
     let fail = |message: String| Error::new(folder.span(), message);
-    let root = std::env::var("CARGO_MANIFEST_DIR").map_err(|_| fail("cargo says where the crate is".into()))?;
+    let root = std::env::var("CARGO_MANIFEST_DIR")
+        .map_err(|_| fail("cargo says where the crate is".into()))?;
     let root = Path::new(&root).join(folder.value());
     let mut files = Vec::new();
     collect(&root, "", &mut files).map_err(fail)?;
@@ -18,8 +19,17 @@ pub(crate) fn expand(folder: &LitStr) -> Result<TokenStream> {
 }
 
 /// Every file below a folder, by the name that its URL has.
-fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> std::result::Result<(), String> {
-    let unreadable = |error: std::io::Error| format!("cannot read the static files in {}: {error}", folder.display());
+fn collect(
+    folder: &Path,
+    prefix: &str,
+    files: &mut Vec<(String, PathBuf)>,
+) -> std::result::Result<(), String> {
+    let unreadable = |error: std::io::Error| {
+        format!(
+            "cannot read the static files in {}: {error}",
+            folder.display()
+        )
+    };
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let (path, kind) = (entry.path(), entry.file_type().map_err(unreadable)?);
@@ -27,9 +37,14 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> s
         if name.starts_with('.') {
             continue;
         }
-        let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+        let is_plain = name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
         if !is_plain {
-            return Err(format!("the static file {} needs a name of letters, digits, . - and _", path.display()));
+            return Err(format!(
+                "the static file {} needs a name of letters, digits, . - and _",
+                path.display()
+            ));
         }
         let name = format!("{prefix}{name}");
         if kind.is_symlink() {

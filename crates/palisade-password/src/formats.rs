@@ -56,7 +56,9 @@ pub(crate) enum Legacy {
 impl Legacy {
     /// `md5` or `sha1`, the salt, and the hash in hexadecimal: Django's `md5$salt$hash`, `sha1$salt$hash`, `sha1$$hash`, `md5$$hash`, and bare MD5.
     fn parse(encoded: &str) -> Option<(Self, &str, &str)> {
-        let is_hex = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_hex = |text: &str, length| {
+            text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
         let (legacy, salt, hash, length) = match encoded.split('$').collect::<Vec<_>>()[..] {
             [hash] => (Self::Md5, "", hash, 32),
             ["md5", salt, hash] => (Self::Md5, salt, hash, 32),
@@ -75,8 +77,14 @@ impl Legacy {
 
     fn hash(self, salt: &str, password: &str) -> String {
         match self {
-            Self::Md5 => hex(&Md5::new().chain_update(salt.as_bytes()).chain_update(password.as_bytes()).finalize()),
-            Self::Sha1 => hex(&Sha1::new().chain_update(salt.as_bytes()).chain_update(password.as_bytes()).finalize()),
+            Self::Md5 => hex(&Md5::new()
+                .chain_update(salt.as_bytes())
+                .chain_update(password.as_bytes())
+                .finalize()),
+            Self::Sha1 => hex(&Sha1::new()
+                .chain_update(salt.as_bytes())
+                .chain_update(password.as_bytes())
+                .finalize()),
         }
     }
 }
@@ -94,7 +102,11 @@ pub(crate) fn wrap(algorithm: Algorithm, encoded: &str, new_salt: &str) -> Optio
     let hash = hash.to_ascii_lowercase();
     let around = match algorithm {
         // Django's column has 128 characters: a salt of 96 random bits and an output of 192 leave room for the old salt
-        Algorithm::Argon2id { memory_kib, passes, lanes } => argon2id([memory_kib, passes, lanes], &hash, &new_salt[..16], 24),
+        Algorithm::Argon2id {
+            memory_kib,
+            passes,
+            lanes,
+        } => argon2id([memory_kib, passes, lanes], &hash, &new_salt[..16], 24),
         _ => make(algorithm, &hash, new_salt),
     };
     let wrapped = format!("{}${salt}${around}", legacy.name());
@@ -116,20 +128,43 @@ const MAX_BCRYPT_COST: u32 = 17;
 
 pub(crate) fn make(algorithm: Algorithm, password: &str, salt: &str) -> String {
     match algorithm {
-        Algorithm::Argon2id { memory_kib, passes, lanes } => argon2id([memory_kib, passes, lanes], password, salt, 32),
+        Algorithm::Argon2id {
+            memory_kib,
+            passes,
+            lanes,
+        } => argon2id([memory_kib, passes, lanes], password, salt, 32),
         Algorithm::Pbkdf2Sha256 { iterations } => {
             let hash = pbkdf2_hash(Pbkdf2Digest::Sha256, password, salt, iterations);
-            format!("pbkdf2_sha256${iterations}${salt}${}", STANDARD.encode(hash))
+            format!(
+                "pbkdf2_sha256${iterations}${salt}${}",
+                STANDARD.encode(hash)
+            )
         }
     }
 }
 
 /// Argon2id's encoding, with an output of this length.
-fn argon2id([memory_kib, passes, lanes]: [u32; 3], password: &str, salt: &str, length: usize) -> String {
-    let params = Params::new(memory_kib, passes, lanes, Some(length)).expect("settings keep Argon2's parameters in range");
-    let hash = argon2_hash(argon2::Algorithm::Argon2id, params, password, salt.as_bytes(), length);
-    let hash = STANDARD_NO_PAD.encode(hash.expect("salts of 16 bytes and more and outputs of 24 and more are in range"));
-    format!("argon2$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${}${hash}", STANDARD_NO_PAD.encode(salt))
+fn argon2id(
+    [memory_kib, passes, lanes]: [u32; 3],
+    password: &str,
+    salt: &str,
+    length: usize,
+) -> String {
+    let params = Params::new(memory_kib, passes, lanes, Some(length))
+        .expect("settings keep Argon2's parameters in range");
+    let hash = argon2_hash(
+        argon2::Algorithm::Argon2id,
+        params,
+        password,
+        salt.as_bytes(),
+        length,
+    );
+    let hash = STANDARD_NO_PAD
+        .encode(hash.expect("salts of 16 bytes and more and outputs of 24 and more are in range"));
+    format!(
+        "argon2$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${}${hash}",
+        STANDARD_NO_PAD.encode(salt)
+    )
 }
 
 impl<'a> Encoded<'a> {
@@ -140,45 +175,85 @@ impl<'a> Encoded<'a> {
             "pbkdf2_sha1" => pbkdf2(Pbkdf2Digest::Sha1, rest),
             "argon2" => argon2(rest),
             "scrypt" => scrypt(rest),
-            "bcrypt" => Some(Self::Bcrypt { hash: bcrypt(rest)? }),
-            "bcrypt_sha256" => Some(Self::BcryptSha256 { hash: bcrypt(rest)? }),
+            "bcrypt" => Some(Self::Bcrypt {
+                hash: bcrypt(rest)?,
+            }),
+            "bcrypt_sha256" => Some(Self::BcryptSha256 {
+                hash: bcrypt(rest)?,
+            }),
             "wmd5" => wrapped(Legacy::Md5, rest),
             "wsha1" => wrapped(Legacy::Sha1, rest),
-            "md5" if accepts_md5 => rest.split_once('$').map(|(salt, hash)| Self::Md5 { salt, hash }),
+            "md5" if accepts_md5 => rest
+                .split_once('$')
+                .map(|(salt, hash)| Self::Md5 { salt, hash }),
             _ => None,
         }
     }
 
     pub(crate) fn verifies(&self, password: &str) -> bool {
         match self {
-            Self::Pbkdf2 { digest, iterations, salt, hash } => same(&pbkdf2_hash(*digest, password, salt, *iterations), hash),
-            Self::Argon2 { variety, params, salt, hash } => {
-                argon2_hash(*variety, params.clone(), password, salt, hash.len()).is_some_and(|ours| same(&ours, hash))
-            }
+            Self::Pbkdf2 {
+                digest,
+                iterations,
+                salt,
+                hash,
+            } => same(&pbkdf2_hash(*digest, password, salt, *iterations), hash),
+            Self::Argon2 {
+                variety,
+                params,
+                salt,
+                hash,
+            } => argon2_hash(*variety, params.clone(), password, salt, hash.len())
+                .is_some_and(|ours| same(&ours, hash)),
             Self::Scrypt { params, salt, hash } => {
                 let mut ours = vec![0; hash.len()];
-                scrypt::scrypt(password.as_bytes(), salt.as_bytes(), params, &mut ours).is_ok() && same(&ours, hash)
+                scrypt::scrypt(password.as_bytes(), salt.as_bytes(), params, &mut ours).is_ok()
+                    && same(&ours, hash)
             }
             // bcrypt reads 72 bytes, so that hashes of longer passwords were made of their beginnings. They verify as they were made, and a login replaces them.
             Self::Bcrypt { hash } => bcrypt::verify(first_72(password), hash).unwrap_or(false),
-            Self::BcryptSha256 { hash } => bcrypt::verify(hex(&Sha256::digest(password.as_bytes())), hash).unwrap_or(false),
-            Self::Md5 { salt, hash } => !salt.is_empty() && same(Legacy::Md5.hash(salt, password).as_bytes(), hash.as_bytes()),
-            Self::Wrapped { legacy, salt, around } => around.verifies(&legacy.hash(salt, password)),
+            Self::BcryptSha256 { hash } => {
+                bcrypt::verify(hex(&Sha256::digest(password.as_bytes())), hash).unwrap_or(false)
+            }
+            Self::Md5 { salt, hash } => {
+                !salt.is_empty()
+                    && same(Legacy::Md5.hash(salt, password).as_bytes(), hash.as_bytes())
+            }
+            Self::Wrapped {
+                legacy,
+                salt,
+                around,
+            } => around.verifies(&legacy.hash(salt, password)),
         }
     }
 
     /// Whether a new hash with `algorithm` would be no stronger than this one.
     pub(crate) fn is_at_least(&self, algorithm: Algorithm) -> bool {
         match (self, algorithm) {
-            (Self::Argon2 { variety, params, .. }, Algorithm::Argon2id { memory_kib, passes, lanes }) => {
+            (
+                Self::Argon2 {
+                    variety, params, ..
+                },
+                Algorithm::Argon2id {
+                    memory_kib,
+                    passes,
+                    lanes,
+                },
+            ) => {
                 *variety == argon2::Algorithm::Argon2id
                     && params.m_cost() >= memory_kib
                     && params.t_cost() >= passes
                     && params.p_cost() >= lanes
             }
-            (Self::Pbkdf2 { digest, iterations: ours, salt, .. }, Algorithm::Pbkdf2Sha256 { iterations }) => {
-                *digest == Pbkdf2Digest::Sha256 && *ours >= iterations && salt.len() >= 22
-            }
+            (
+                Self::Pbkdf2 {
+                    digest,
+                    iterations: ours,
+                    salt,
+                    ..
+                },
+                Algorithm::Pbkdf2Sha256 { iterations },
+            ) => *digest == Pbkdf2Digest::Sha256 && *ours >= iterations && salt.len() >= 22,
             _ => false,
         }
     }
@@ -186,15 +261,28 @@ impl<'a> Encoded<'a> {
 
 fn wrapped(legacy: Legacy, rest: &str) -> Option<Encoded<'_>> {
     let (salt, around) = rest.split_once('$')?;
-    let around = Encoded::parse(around, false).filter(|around| !matches!(around, Encoded::Wrapped { .. }))?;
-    Some(Encoded::Wrapped { legacy, salt, around: Box::new(around) })
+    let around = Encoded::parse(around, false)
+        .filter(|around| !matches!(around, Encoded::Wrapped { .. }))?;
+    Some(Encoded::Wrapped {
+        legacy,
+        salt,
+        around: Box::new(around),
+    })
 }
 
 fn pbkdf2<'a>(digest: Pbkdf2Digest, rest: &'a str) -> Option<Encoded<'a>> {
     let [iterations, salt, hash] = fields(rest)?;
-    let iterations = iterations.parse().ok().filter(|count| (1..=MAX_ITERATIONS).contains(count))?;
+    let iterations = iterations
+        .parse()
+        .ok()
+        .filter(|count| (1..=MAX_ITERATIONS).contains(count))?;
     let hash = STANDARD.decode(hash).ok().filter(|hash| !hash.is_empty())?;
-    Some(Encoded::Pbkdf2 { digest, iterations, salt, hash })
+    Some(Encoded::Pbkdf2 {
+        digest,
+        iterations,
+        salt,
+        hash,
+    })
 }
 
 fn argon2(rest: &str) -> Option<Encoded<'_>> {
@@ -204,25 +292,46 @@ fn argon2(rest: &str) -> Option<Encoded<'_>> {
         return None;
     }
     let [memory, passes, lanes] = parameters.split(',').collect::<Vec<_>>().try_into().ok()?;
-    let number = |text: &str, name: &str, max: u32| text.strip_prefix(name)?.parse().ok().filter(|value| *value <= max);
-    let hash = STANDARD_NO_PAD.decode(hash).ok().filter(|hash| (4..=64).contains(&hash.len()))?;
+    let number = |text: &str, name: &str, max: u32| {
+        text.strip_prefix(name)?
+            .parse()
+            .ok()
+            .filter(|value| *value <= max)
+    };
+    let hash = STANDARD_NO_PAD
+        .decode(hash)
+        .ok()
+        .filter(|hash| (4..=64).contains(&hash.len()))?;
     let params = Params::new(
         number(memory, "m=", MAX_MEMORY_KIB)?,
         number(passes, "t=", MAX_PASSES)?,
         number(lanes, "p=", MAX_LANES)?,
         Some(hash.len()),
     );
-    Some(Encoded::Argon2 { variety, params: params.ok()?, salt: STANDARD_NO_PAD.decode(salt).ok()?, hash })
+    Some(Encoded::Argon2 {
+        variety,
+        params: params.ok()?,
+        salt: STANDARD_NO_PAD.decode(salt).ok()?,
+        hash,
+    })
 }
 
 fn scrypt(rest: &str) -> Option<Encoded<'_>> {
     let [work, salt, block, lanes, hash] = fields(rest)?;
-    let (work, block, lanes): (u64, u32, u32) = (work.parse().ok()?, block.parse().ok()?, lanes.parse().ok()?);
+    let (work, block, lanes): (u64, u32, u32) =
+        (work.parse().ok()?, block.parse().ok()?, lanes.parse().ok()?);
     let memory_kib = work.checked_mul(u64::from(block))? / 8;
-    if !work.is_power_of_two() || work < 2 || memory_kib > u64::from(MAX_MEMORY_KIB) || lanes > MAX_LANES {
+    if !work.is_power_of_two()
+        || work < 2
+        || memory_kib > u64::from(MAX_MEMORY_KIB)
+        || lanes > MAX_LANES
+    {
         return None;
     }
-    let hash = STANDARD.decode(hash).ok().filter(|hash| (16..=64).contains(&hash.len()))?;
+    let hash = STANDARD
+        .decode(hash)
+        .ok()
+        .filter(|hash| (16..=64).contains(&hash.len()))?;
     let params = scrypt::Params::new(work.ilog2() as u8, block, lanes).ok()?;
     Some(Encoded::Scrypt { params, salt, hash })
 }
@@ -244,14 +353,26 @@ fn fields<const N: usize>(text: &str) -> Option<[&str; N]> {
 fn pbkdf2_hash(digest: Pbkdf2Digest, password: &str, salt: &str, iterations: u32) -> Vec<u8> {
     let (password, salt) = (password.as_bytes(), salt.as_bytes());
     match digest {
-        Pbkdf2Digest::Sha256 => pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password, salt, iterations).into(),
-        Pbkdf2Digest::Sha1 => pbkdf2::pbkdf2_hmac_array::<Sha1, 20>(password, salt, iterations).into(),
+        Pbkdf2Digest::Sha256 => {
+            pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password, salt, iterations).into()
+        }
+        Pbkdf2Digest::Sha1 => {
+            pbkdf2::pbkdf2_hmac_array::<Sha1, 20>(password, salt, iterations).into()
+        }
     }
 }
 
-fn argon2_hash(variety: argon2::Algorithm, params: Params, password: &str, salt: &[u8], length: usize) -> Option<Vec<u8>> {
+fn argon2_hash(
+    variety: argon2::Algorithm,
+    params: Params,
+    password: &str,
+    salt: &[u8],
+    length: usize,
+) -> Option<Vec<u8>> {
     let mut hash = vec![0; length];
-    Argon2::new(variety, Version::V0x13, params).hash_password_into(password.as_bytes(), salt, &mut hash).ok()?;
+    Argon2::new(variety, Version::V0x13, params)
+        .hash_password_into(password.as_bytes(), salt, &mut hash)
+        .ok()?;
     Some(hash)
 }
 

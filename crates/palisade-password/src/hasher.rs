@@ -23,9 +23,15 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Argon2id with OWASP's parameters: 19 MiB, two passes, one lane.
-    pub const ARGON2ID: Self = Self::Argon2id { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
+    pub const ARGON2ID: Self = Self::Argon2id {
+        memory_kib: 19 * 1024,
+        passes: 2,
+        lanes: 1,
+    };
     /// PBKDF2-SHA256 with the iterations of Django 6.1.
-    pub const PBKDF2_SHA256: Self = Self::Pbkdf2Sha256 { iterations: 1_500_000 };
+    pub const PBKDF2_SHA256: Self = Self::Pbkdf2Sha256 {
+        iterations: 1_500_000,
+    };
 }
 
 /// What a verification found.
@@ -62,7 +68,10 @@ impl Default for Hasher {
 impl Hasher {
     /// A hasher that makes new hashes with `algorithm` and verifies all formats but MD5.
     pub fn new(algorithm: Algorithm) -> Self {
-        Self { algorithm, accepts_md5: false }
+        Self {
+            algorithm,
+            accepts_md5: false,
+        }
     }
 
     /// Verifies Django's salted `md5$…` as well, for moving old accounts. New hashes are never MD5.
@@ -71,7 +80,10 @@ impl Hasher {
     /// Whoever reads the table finds most of these passwords in minutes. `reason` is for the reader of the code.
     #[must_use]
     pub fn dangerous_with_md5(mut self, reason: &'static str) -> Self {
-        debug_assert!(!reason.trim().is_empty(), "say why MD5 hashes must be accepted");
+        debug_assert!(
+            !reason.trim().is_empty(),
+            "say why MD5 hashes must be accepted"
+        );
         self.accepts_md5 = true;
         self
     }
@@ -104,7 +116,11 @@ impl Hasher {
 
     /// The work of one verification, for a user who does not exist: the answer then takes as long as for one who does.
     pub fn verify_nobody(&self, password: &str) {
-        std::hint::black_box(formats::make(self.algorithm, password, "a salt of 22 character"));
+        std::hint::black_box(formats::make(
+            self.algorithm,
+            password,
+            "a salt of 22 character",
+        ));
     }
 }
 

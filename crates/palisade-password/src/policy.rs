@@ -66,7 +66,9 @@ impl Default for Policy {
 impl Policy {
     /// A policy of the given rules.
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Self {
-        Self { rules: rules.into_iter().collect() }
+        Self {
+            rules: rules.into_iter().collect(),
+        }
     }
 
     /// The rules in order.
@@ -79,8 +81,16 @@ impl Policy {
     /// # Errors
     /// All the rules it breaks, in order.
     pub fn judge(&self, password: &str, user: &UserAttributes<'_>) -> Result<(), Vec<Violation>> {
-        let violations: Vec<_> = self.rules.iter().filter_map(|rule| rule.violation(password, user)).collect();
-        if violations.is_empty() { Ok(()) } else { Err(violations) }
+        let violations: Vec<_> = self
+            .rules
+            .iter()
+            .filter_map(|rule| rule.violation(password, user))
+            .collect();
+        if violations.is_empty() {
+            Ok(())
+        } else {
+            Err(violations)
+        }
     }
 
     /// A sentence for each rule, to show next to the field before anything is typed.
@@ -112,9 +122,15 @@ impl Rule {
             }
             Self::NotCommon => (is_common(password), None),
             Self::NotStolen => (is_stolen(password), None),
-            Self::NotNumeric => (!password.is_empty() && password.chars().all(char::is_numeric), None),
+            Self::NotNumeric => (
+                !password.is_empty() && password.chars().all(char::is_numeric),
+                None,
+            ),
         };
-        is_broken.then_some(Violation { rule: self, attribute })
+        is_broken.then_some(Violation {
+            rule: self,
+            attribute,
+        })
     }
 
     fn help(&self) -> String {
@@ -142,11 +158,14 @@ impl fmt::Display for Violation {
     }
 }
 
-static COMMON: LazyLock<Vec<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
+static COMMON: LazyLock<Vec<&str>> =
+    LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
 fn is_common(password: &str) -> bool {
     // the file is sorted by byte, so that nothing but an index has to be kept in memory
-    COMMON.binary_search(&password.to_lowercase().trim()).is_ok()
+    COMMON
+        .binary_search(&password.to_lowercase().trim())
+        .is_ok()
 }
 
 const MAX_SIMILARITY: f64 = 0.7;
@@ -158,20 +177,27 @@ fn similar_attribute(password: &str, user: &UserAttributes<'_>) -> Option<&'stat
         ("last name", user.last_name),
         ("e-mail address", user.email),
     ];
-    attributes.into_iter().find(|(_, value)| is_similar(password, value)).map(|(name, _)| name)
+    attributes
+        .into_iter()
+        .find(|(_, value)| is_similar(password, value))
+        .map(|(name, _)| name)
 }
 
 /// Whether a password is close to a value or to a part of it, as [`Rule::NotSimilarToUser`] judges.
 pub fn is_similar(password: &str, value: &str) -> bool {
     let (password, value) = (password.to_lowercase(), value.to_lowercase());
     let parts = value.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-    !value.is_empty() && parts.chain([value.as_str()]).any(|part| is_close(&password, part))
+    !value.is_empty()
+        && parts
+            .chain([value.as_str()])
+            .any(|part| is_close(&password, part))
 }
 
 /// Django's judgement: a part much shorter than the password says nothing about it.
 fn is_close(password: &str, part: &str) -> bool {
     let (password_length, part_length) = (password.chars().count(), part.chars().count());
-    let says_nothing = password_length >= 10 * part_length && (part_length as f64) < MAX_SIMILARITY / 2.0 * password_length as f64;
+    let says_nothing = password_length >= 10 * part_length
+        && (part_length as f64) < MAX_SIMILARITY / 2.0 * password_length as f64;
     !says_nothing && quick_ratio(password, part) >= MAX_SIMILARITY
 }
 
@@ -185,7 +211,10 @@ fn quick_ratio(left: &str, right: &str) -> f64 {
     if total == 0 {
         return 1.0;
     }
-    let in_common = left.chars().filter(|character| take(&mut available, *character)).count();
+    let in_common = left
+        .chars()
+        .filter(|character| take(&mut available, *character))
+        .count();
     2.0 * in_common as f64 / total as f64
 }
 

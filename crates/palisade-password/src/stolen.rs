@@ -14,7 +14,9 @@ struct Aligned<T: ?Sized>(T);
 static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("stolen.filter"));
 
 static FILTER: LazyLock<BinaryFuse16Ref<'static>> = LazyLock::new(|| {
-    let (fingerprints, descriptor) = FILE.0.split_at(FILE.0.len() - xorf::BinaryFuse16::DESCRIPTOR_LEN);
+    let (fingerprints, descriptor) = FILE
+        .0
+        .split_at(FILE.0.len() - xorf::BinaryFuse16::DESCRIPTOR_LEN);
     BinaryFuse16Ref::from_dma(descriptor, fingerprints)
 });
 
@@ -26,5 +28,8 @@ pub(crate) fn is_stolen(password: &str) -> bool {
 /// What is known of a password. Also for whoever makes the filter anew.
 pub fn key_of(password: &str) -> u64 {
     let digest = Sha256::digest(password.to_lowercase());
-    digest.iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |key, byte| key << 8 | u64::from(*byte))
 }

@@ -8,7 +8,9 @@ use crate::templates::Blocked;
 use crate::tree::syntax;
 use crate::trusted::{Kind, Trusted, TrustedHtml, html_to_text};
 use minijinja::value::{Rest, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value, filters};
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value, filters,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -25,7 +27,11 @@ struct OuterForm {
     is_without_token: bool,
 }
 
-pub(crate) fn environment(checked: &Checked, hook: &Hook, max_page_bytes: usize) -> Result<Environment<'static>, Error> {
+pub(crate) fn environment(
+    checked: &Checked,
+    hook: &Hook,
+    max_page_bytes: usize,
+) -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
@@ -43,8 +49,12 @@ pub(crate) fn environment(checked: &Checked, hook: &Hook, max_page_bytes: usize)
     environment.add_filter(NAME, move |name: Value| page_name(&pages, name));
     environment.add_function("_palisade_token", token);
     environment.add_function("_palisade_token_if_ours", token_if_ours);
-    environment.add_function("_palisade_without_token", |state: &mut State<'_, '_>| note_form(state, true));
-    environment.add_function("_palisade_form_ends", |state: &mut State<'_, '_>| note_form(state, false));
+    environment.add_function("_palisade_without_token", |state: &mut State<'_, '_>| {
+        note_form(state, true)
+    });
+    environment.add_function("_palisade_form_ends", |state: &mut State<'_, '_>| {
+        note_form(state, false)
+    });
     for (name, template) in &checked.templates {
         environment.add_template_owned(name.clone(), template.text.clone())?;
     }
@@ -58,7 +68,9 @@ pub(crate) fn note_action(state: &mut State<'_, '_>, action: &Value) {
 
 /// The form's token, unless a form that gets none is open around it: browsers would send it with that one.
 fn token(state: &mut State<'_, '_>) -> Result<Value, Error> {
-    let is_within = state.get_extension::<OuterForm>().is_some_and(|outer| outer.is_without_token);
+    let is_within = state
+        .get_extension::<OuterForm>()
+        .is_some_and(|outer| outer.is_without_token);
     match state.lookup("_palisade").filter(|_| !is_within) {
         Some(secrets) => secrets.get_attr("token"),
         None => Ok(Value::from("")),
@@ -68,12 +80,20 @@ fn token(state: &mut State<'_, '_>) -> Result<Value, Error> {
 /// The same, unless the value that says where the form goes named another site.
 fn token_if_ours(state: &mut State<'_, '_>) -> Result<Value, Error> {
     // once: a form whose own action was not looked at gets no token
-    let stays = state.get_extension_mut::<FormAction>().is_some_and(|action| std::mem::take(&mut action.stays));
-    if stays { token(state) } else { Ok(note_form(state, true)) }
+    let stays = state
+        .get_extension_mut::<FormAction>()
+        .is_some_and(|action| std::mem::take(&mut action.stays));
+    if stays {
+        token(state)
+    } else {
+        Ok(note_form(state, true))
+    }
 }
 
 fn note_form(state: &mut State<'_, '_>, is_without_token: bool) -> Value {
-    state.get_or_insert_extension(OuterForm { is_without_token }).is_without_token = is_without_token;
+    state
+        .get_or_insert_extension(OuterForm { is_without_token })
+        .is_without_token = is_without_token;
     Value::from("")
 }
 
@@ -83,11 +103,14 @@ fn page_name(pages: &BTreeSet<String>, name: Value) -> Result<Value, Error> {
         ValueKind::Seq | ValueKind::Iterable => name.try_iter()?.collect(),
         _ => vec![name.clone()],
     };
-    let known = names.iter().filter(|name| name.as_str().is_some_and(|name| pages.contains(name)));
+    let known = names
+        .iter()
+        .filter(|name| name.as_str().is_some_and(|name| pages.contains(name)));
     match (known.cloned().collect::<Vec<_>>(), name.kind()) {
-        (known, _) if known.is_empty() => {
-            Err(Error::new(ErrorKind::TemplateNotFound, format!("there is no template {name} that is a page by itself")))
-        }
+        (known, _) if known.is_empty() => Err(Error::new(
+            ErrorKind::TemplateNotFound,
+            format!("there is no template {name} that is a page by itself"),
+        )),
         (known, ValueKind::Seq | ValueKind::Iterable) => Ok(Value::from(known)),
         _ => Ok(name),
     }
@@ -95,19 +118,39 @@ fn page_name(pages: &BTreeSet<String>, name: Value) -> Result<Value, Error> {
 
 fn add_filters(environment: &mut Environment<'static>) {
     for name in ["json", "tojson"] {
-        environment
-            .add_filter(name, |value: Value| json(&value).map(|text| Value::from_object(Trusted { kind: Kind::Json, text })));
+        environment.add_filter(name, |value: Value| {
+            json(&value).map(|text| {
+                Value::from_object(Trusted {
+                    kind: Kind::Json,
+                    text,
+                })
+            })
+        });
     }
     // every place escapes: the filter says that HTML is to be shown as text
     for name in ["escape", "e"] {
-        environment.add_filter(name, |value: Value| if value.is_safe() { Value::from(value.to_string()) } else { value });
+        environment.add_filter(name, |value: Value| {
+            if value.is_safe() {
+                Value::from(value.to_string())
+            } else {
+                value
+            }
+        });
     }
     environment.add_filter("urlencode", |value: Value| {
-        filters::urlencode(&value).map(|text| Value::from_object(Trusted { kind: Kind::Url, text }))
+        filters::urlencode(&value).map(|text| {
+            Value::from_object(Trusted {
+                kind: Kind::Url,
+                text,
+            })
+        })
     });
     environment.add_filter("sanitize", |value: Value, preset: &str| {
         let preset = Preset::named(preset).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidOperation, format!("no preset {preset:?}: write \"plain\", \"comment\" or \"article\""))
+            Error::new(
+                ErrorKind::InvalidOperation,
+                format!("no preset {preset:?}: write \"plain\", \"comment\" or \"article\""),
+            )
         })?;
         Ok::<Value, Error>(TrustedHtml::sanitized(&value.to_string(), preset).into())
     });
@@ -135,23 +178,34 @@ fn keep_no_trust(environment: &mut Environment<'static>) {
         ("upper", Value::from_function(filters::upper)),
     ];
     for (name, filter) in apart {
-        environment.add_filter(name, move |state: &mut State<'_, '_>, values: Rest<Value>| {
-            bounded(name, &values)?;
-            let values: Vec<Value> = values.iter().map(as_text).collect();
-            filter.call(state, &values)
-        });
+        environment.add_filter(
+            name,
+            move |state: &mut State<'_, '_>, values: Rest<Value>| {
+                bounded(name, &values)?;
+                let values: Vec<Value> = values.iter().map(as_text).collect();
+                filter.call(state, &values)
+            },
+        );
     }
 }
 
 /// Numbers that would fill the memory, and names of escapers, which only rewriting writes.
 fn bounded(filter: &str, values: &[Value]) -> Result<(), Error> {
     for value in values.iter().skip(1) {
-        let named = value.try_iter().into_iter().flatten().filter_map(|key| value.get_item(&key).ok());
-        let is_too_large = |value: &Value| value.as_i64().is_some_and(|number| number > MOST_REPEATED);
-        let is_internal = value.as_str().is_some_and(|text| text.starts_with("_palisade"));
+        let named = value
+            .try_iter()
+            .into_iter()
+            .flatten()
+            .filter_map(|key| value.get_item(&key).ok());
+        let is_too_large =
+            |value: &Value| value.as_i64().is_some_and(|number| number > MOST_REPEATED);
+        let is_internal = value
+            .as_str()
+            .is_some_and(|text| text.starts_with("_palisade"));
         if is_internal
             || is_too_large(value)
-            || (value.kind() == ValueKind::Map && named.into_iter().any(|value| is_too_large(&value)))
+            || (value.kind() == ValueKind::Map
+                && named.into_iter().any(|value| is_too_large(&value)))
         {
             return Err(Error::new(
                 ErrorKind::InvalidOperation,
@@ -159,10 +213,21 @@ fn bounded(filter: &str, values: &[Value]) -> Result<(), Error> {
             ));
         }
     }
-    let format = values.first().and_then(Value::as_str).filter(|_| filter == "format").unwrap_or_default();
-    let widths = format.split('%').skip(1).map(|part| part.bytes().take_while(|byte| b"-+ #0123456789.*".contains(byte)).count());
+    let format = values
+        .first()
+        .and_then(Value::as_str)
+        .filter(|_| filter == "format")
+        .unwrap_or_default();
+    let widths = format.split('%').skip(1).map(|part| {
+        part.bytes()
+            .take_while(|byte| b"-+ #0123456789.*".contains(byte))
+            .count()
+    });
     if widths.max().is_some_and(|digits| digits > MOST_DIGITS) {
-        return Err(Error::new(ErrorKind::InvalidOperation, "a width in this format is too large"));
+        return Err(Error::new(
+            ErrorKind::InvalidOperation,
+            "a width in this format is too large",
+        ));
     }
     Ok(())
 }

@@ -49,7 +49,11 @@ pub(crate) struct At(pub(crate) Range<usize>);
 
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "in bytes {} to {} of the template", self.0.start, self.0.end)
+        write!(
+            f,
+            "in bytes {} to {} of the template",
+            self.0.start, self.0.end
+        )
     }
 }
 
@@ -68,29 +72,48 @@ impl Place {
     pub(crate) fn find(source: &str, place: Range<usize>) -> Self {
         let start = floor(source, place.start);
         let line_start = source[..start].rfind('\n').map_or(0, |found| found + 1);
-        let line_end = source[start..].find('\n').map_or(source.len(), |found| start + found);
+        let line_end = source[start..]
+            .find('\n')
+            .map_or(source.len(), |found| start + found);
         let end = floor(source, place.end).clamp(start, line_end);
         Self {
             line: source[..start].matches('\n').count() + 1,
             column: source[line_start..start].chars().count() + 1,
-            excerpt: source[line_start..line_end].trim_end_matches('\r').to_owned(),
+            excerpt: source[line_start..line_end]
+                .trim_end_matches('\r')
+                .to_owned(),
             width: source[start..end].chars().count().max(1),
         }
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, template: &str) -> fmt::Result {
-        let Self { line, column, excerpt, width } = self;
+        let Self {
+            line,
+            column,
+            excerpt,
+            width,
+        } = self;
         let gutter = " ".repeat(line.to_string().len());
         // a tab before the mark stays a tab, so that the mark stands below its place
-        let indent: String = excerpt.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let indent: String = excerpt
+            .chars()
+            .take(column - 1)
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
         let marks = "^".repeat(*width);
-        write!(f, "{gutter}--> {template}:{line}:{column}\n{gutter} |\n{line} | {excerpt}\n{gutter} | {indent}{marks}")
+        write!(
+            f,
+            "{gutter}--> {template}:{line}:{column}\n{gutter} |\n{line} | {excerpt}\n{gutter} | {indent}{marks}"
+        )
     }
 }
 
 fn floor(source: &str, offset: usize) -> usize {
     let offset = offset.min(source.len());
-    (0..=offset).rev().find(|&at| source.is_char_boundary(at)).unwrap_or(0)
+    (0..=offset)
+        .rev()
+        .find(|&at| source.is_char_boundary(at))
+        .unwrap_or(0)
 }
 
 /// Templates that were refused when they were loaded: all of them, not only the first.
@@ -122,14 +145,29 @@ pub(crate) enum Cause {
 impl RenderError {
     /// Name and line of the template, where known.
     pub fn place(&self) -> Option<(&str, usize)> {
-        self.place.as_ref().map(|(name, place)| (name.as_str(), place.line))
+        self.place
+            .as_ref()
+            .map(|(name, place)| (name.as_str(), place.line))
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { template, line, column, excerpt, width, message, help } = self;
-        let place = Place { line: *line, column: *column, excerpt: excerpt.clone(), width: *width };
+        let Self {
+            template,
+            line,
+            column,
+            excerpt,
+            width,
+            message,
+            help,
+        } = self;
+        let place = Place {
+            line: *line,
+            column: *column,
+            excerpt: excerpt.clone(),
+            width: *width,
+        };
         writeln!(f, "error: {message}")?;
         place.write(f, template)?;
         write!(f, "\n  = help: {help}")

@@ -12,21 +12,33 @@ pub struct Layer {
 impl Layer {
     /// Templates that are part of the program.
     pub fn embedded(files: &[(&str, &str)]) -> Self {
-        let files = files.iter().map(|(name, source)| ((*name).to_owned(), (*source).to_owned())).collect();
-        Self { files, directory: None }
+        let files = files
+            .iter()
+            .map(|(name, source)| ((*name).to_owned(), (*source).to_owned()))
+            .collect();
+        Self {
+            files,
+            directory: None,
+        }
     }
 
     /// In debug builds, reads the `.html` files of this directory, and again when one of them changes. Release builds never look at the disk.
     #[must_use]
     pub fn watching(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.directory = cfg!(debug_assertions).then(|| directory.into()).filter(|directory| directory.is_dir());
+        self.directory = cfg!(debug_assertions)
+            .then(|| directory.into())
+            .filter(|directory| directory.is_dir());
         self
     }
 
     /// The templates as they are now.
     pub(crate) fn sources(&self) -> BTreeMap<String, String> {
         let mut sources = self.files.clone();
-        for (name, path) in self.directory.iter().flat_map(|directory| html_files(directory)) {
+        for (name, path) in self
+            .directory
+            .iter()
+            .flat_map(|directory| html_files(directory))
+        {
             if let Ok(source) = std::fs::read_to_string(path) {
                 sources.insert(name, source);
             }
@@ -48,9 +60,15 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, PathBuf)>) {
     for path in entries.map(|entry| entry.path()) {
         if path.is_dir() {
             collect(root, &path, files);
-        } else if path.extension().is_some_and(|extension| extension == "html") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "html")
+        {
             let relative = path.strip_prefix(root).unwrap_or(&path);
-            let name: Vec<_> = relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+            let name: Vec<_> = relative
+                .components()
+                .map(|part| part.as_os_str().to_string_lossy())
+                .collect();
             files.push((name.join("/"), path.clone()));
         }
     }
@@ -63,9 +81,21 @@ pub(crate) struct Stamp(Vec<(PathBuf, Option<SystemTime>)>);
 impl Stamp {
     /// `None` if no layer is watched.
     pub(crate) fn of(layers: &[Layer]) -> Option<Self> {
-        let directories: Vec<&PathBuf> = layers.iter().filter_map(|layer| layer.directory.as_ref()).collect();
-        let files = directories.iter().flat_map(|directory| html_files(directory));
-        let changed = files.map(|(_, path)| (path.clone(), path.metadata().and_then(|metadata| metadata.modified()).ok()));
+        let directories: Vec<&PathBuf> = layers
+            .iter()
+            .filter_map(|layer| layer.directory.as_ref())
+            .collect();
+        let files = directories
+            .iter()
+            .flat_map(|directory| html_files(directory));
+        let changed = files.map(|(_, path)| {
+            (
+                path.clone(),
+                path.metadata()
+                    .and_then(|metadata| metadata.modified())
+                    .ok(),
+            )
+        });
         (!directories.is_empty()).then(|| Self(changed.collect()))
     }
 }

@@ -49,4 +49,6 @@ pub use minijinja::{
 };
 pub use sanitize::Preset;
 pub use templates::{Blocked, Options, PageSecrets, Templates, check, check_all};
-pub use trusted::{TrustedAttr, TrustedCss, TrustedHtml, TrustedJs, TrustedJsString, TrustedSrcset, TrustedUrl};
+pub use trusted::{
+    TrustedAttr, TrustedCss, TrustedHtml, TrustedJs, TrustedJsString, TrustedSrcset, TrustedUrl,
+};

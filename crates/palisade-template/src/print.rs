@@ -32,7 +32,11 @@ impl Object for Joined {
 /// HTML text, and what stands in quoted attributes once its escaper has seen it.
 pub(crate) fn write_text(out: &mut impl Write, value: &Value) -> Result<(), Error> {
     if let Some(text) = value.as_str() {
-        let written = if value.is_safe() { out.write_str(text) } else { write_html(out, text) };
+        let written = if value.is_safe() {
+            out.write_str(text)
+        } else {
+            write_html(out, text)
+        };
         return written.map_err(Error::from);
     }
     match value.kind() {
@@ -57,25 +61,50 @@ fn write_number(out: &mut impl Write, value: &Value) -> std::fmt::Result {
 
 impl Printer {
     /// Gives the engine a filter for each escaper, and one for runs.
-    pub(crate) fn add(environment: &mut Environment<'static>, checked: &Checked, hook: &Hook, max_page_bytes: usize) {
+    pub(crate) fn add(
+        environment: &mut Environment<'static>,
+        checked: &Checked,
+        hook: &Hook,
+        max_page_bytes: usize,
+    ) {
         let (uses, runs) = (checked.uses.clone(), checked.runs.clone());
-        let printer = Arc::new(Self { uses, runs, hook: hook.clone(), max_page_bytes });
+        let printer = Arc::new(Self {
+            uses,
+            runs,
+            hook: hook.clone(),
+            max_page_bytes,
+        });
         for escaper in Escaper::all() {
             let printer = printer.clone();
-            environment.add_filter(escaper.filter(), move |state: &mut State<'_, '_>, value: Value, index: Option<usize>| {
-                Ok(match printer.escaped(escaper, state, &value, index)? {
-                    Printed::Same => value,
-                    Printed::Text(text) => Value::from(text),
-                    Printed::Html(html) => Value::from_safe_string(html),
-                })
-            });
+            environment.add_filter(
+                escaper.filter(),
+                move |state: &mut State<'_, '_>, value: Value, index: Option<usize>| {
+                    Ok(match printer.escaped(escaper, state, &value, index)? {
+                        Printed::Same => value,
+                        Printed::Text(text) => Value::from(text),
+                        Printed::Html(html) => Value::from_safe_string(html),
+                    })
+                },
+            );
         }
-        environment.add_filter(RUN, move |state: &mut State<'_, '_>, index: usize, values: &[Value]| {
-            printer.run(state, index, values).map(Joined).map(Value::from_object)
-        });
+        environment.add_filter(
+            RUN,
+            move |state: &mut State<'_, '_>, index: usize, values: &[Value]| {
+                printer
+                    .run(state, index, values)
+                    .map(Joined)
+                    .map(Value::from_object)
+            },
+        );
     }
 
-    fn escaped(&self, escaper: Escaper, state: &mut State<'_, '_>, value: &Value, index: Option<usize>) -> Result<Printed, Error> {
+    fn escaped(
+        &self,
+        escaper: Escaper,
+        state: &mut State<'_, '_>,
+        value: &Value,
+        index: Option<usize>,
+    ) -> Result<Printed, Error> {
         if escaper == TEXT && plain(value).is_some() {
             return Ok(Printed::Same);
         }
@@ -89,27 +118,56 @@ impl Printer {
             false => escape::escape(escaper, value, around),
         }?;
         if let Some(place) = place.filter(|_| escaped.is_blocked) {
-            let Use { template, line, expression, context, .. } = place;
-            (self.hook)(&Blocked { template, line: *line, expression, context });
+            let Use {
+                template,
+                line,
+                expression,
+                context,
+                ..
+            } = place;
+            (self.hook)(&Blocked {
+                template,
+                line: *line,
+                expression,
+                context,
+            });
         }
         Ok(escaped.text)
     }
 
     /// Text and values in turn.
-    fn run(&self, state: &mut State<'_, '_>, index: usize, values: &[Value]) -> Result<String, Error> {
-        let run = self.runs.get(index).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "an unknown run of values"))?;
+    fn run(
+        &self,
+        state: &mut State<'_, '_>,
+        index: usize,
+        values: &[Value],
+    ) -> Result<String, Error> {
+        let run = self
+            .runs
+            .get(index)
+            .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "an unknown run of values"))?;
         if values.len() != run.parts.len() {
-            return Err(Error::new(ErrorKind::InvalidOperation, "a run with too few values or too many"));
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "a run with too few values or too many",
+            ));
         }
         let mut text = String::with_capacity(run.length + values.len() * EXPECTED_BYTES);
         for (part, value) in run.parts.iter().zip(values) {
             text.push_str(&part.before);
-            self.part(part, state, value, &mut text).map_err(|error| error.with_source(At(part.at.clone())))?;
+            self.part(part, state, value, &mut text)
+                .map_err(|error| error.with_source(At(part.at.clone())))?;
         }
         Ok(text)
     }
 
-    fn part(&self, part: &Part, state: &mut State<'_, '_>, value: &Value, text: &mut String) -> Result<(), Error> {
+    fn part(
+        &self,
+        part: &Part,
+        state: &mut State<'_, '_>,
+        value: &Value,
+        text: &mut String,
+    ) -> Result<(), Error> {
         match part.escaper {
             // by far the most common
             None | Some(TEXT) if let Some(plain) = plain(value) => write_html(text, plain)?,
@@ -125,7 +183,10 @@ impl Printer {
         if text.len() <= self.max_page_bytes {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::InvalidOperation, format!("the page is longer than {} bytes", self.max_page_bytes)))
+        Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("the page is longer than {} bytes", self.max_page_bytes),
+        ))
     }
 }
 
@@ -140,7 +201,13 @@ fn left_out(state: &mut State<'_, '_>, value: &Value) -> Result<Value, Error> {
 }
 
 /// What an attribute's text gets.
-const TEXT: Escaper = Escaper { inner: Inner::Text, outer: Outer::Quoted };
-static NOTHING_AROUND: Around = Around { name: String::new(), element: String::new() };
+const TEXT: Escaper = Escaper {
+    inner: Inner::Text,
+    outer: Outer::Quoted,
+};
+static NOTHING_AROUND: Around = Around {
+    name: String::new(),
+    element: String::new(),
+};
 /// Bytes that a value of a run is expected to take.
 const EXPECTED_BYTES: usize = 24;

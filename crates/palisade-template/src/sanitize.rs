@@ -17,8 +17,26 @@ pub enum Preset {
     Article,
 }
 
-const COMMENT_TAGS: [&str; 18] =
-    ["a", "abbr", "b", "blockquote", "br", "code", "del", "em", "i", "ins", "li", "ol", "p", "pre", "s", "strong", "sub", "ul"];
+const COMMENT_TAGS: [&str; 18] = [
+    "a",
+    "abbr",
+    "b",
+    "blockquote",
+    "br",
+    "code",
+    "del",
+    "em",
+    "i",
+    "ins",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "s",
+    "strong",
+    "sub",
+    "ul",
+];
 
 const ARTICLE_TAGS: [&str; 31] = [
     "caption",
@@ -64,24 +82,39 @@ static PLAIN: LazyLock<Builder<'static>> = LazyLock::new(|| {
 });
 
 static COMMENT: LazyLock<Builder<'static>> = LazyLock::new(|| {
-    builder(COMMENT_TAGS.into(), HashMap::from([("a", HashSet::from(["href"])), ("abbr", HashSet::from(["title"]))]))
+    builder(
+        COMMENT_TAGS.into(),
+        HashMap::from([
+            ("a", HashSet::from(["href"])),
+            ("abbr", HashSet::from(["title"])),
+        ]),
+    )
 });
 
 static ARTICLE: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let attributes = HashMap::from([
         ("a", HashSet::from(["href", "title"])),
         ("abbr", HashSet::from(["title"])),
-        ("img", HashSet::from(["src", "alt", "title", "width", "height"])),
+        (
+            "img",
+            HashSet::from(["src", "alt", "title", "width", "height"]),
+        ),
         ("td", HashSet::from(["colspan", "rowspan"])),
         ("th", HashSet::from(["colspan", "rowspan", "scope"])),
         ("col", HashSet::from(["span"])),
         ("colgroup", HashSet::from(["span"])),
         ("ol", HashSet::from(["start"])),
     ]);
-    builder(COMMENT_TAGS.into_iter().chain(ARTICLE_TAGS).collect(), attributes)
+    builder(
+        COMMENT_TAGS.into_iter().chain(ARTICLE_TAGS).collect(),
+        attributes,
+    )
 });
 
-fn builder(tags: HashSet<&'static str>, attributes: HashMap<&'static str, HashSet<&'static str>>) -> Builder<'static> {
+fn builder(
+    tags: HashSet<&'static str>,
+    attributes: HashMap<&'static str, HashSet<&'static str>>,
+) -> Builder<'static> {
     let mut builder = Builder::empty();
     builder
         .tags(tags)

@@ -19,8 +19,14 @@ pub struct PageSecrets {
 
 impl PageSecrets {
     /// `token` is called once for each form of the page, and only if there is one.
-    pub fn new(nonce: impl Into<String>, token: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        Self { nonce: nonce.into(), token: Arc::new(token) }
+    pub fn new(
+        nonce: impl Into<String>,
+        token: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            nonce: nonce.into(),
+            token: Arc::new(token),
+        }
     }
 
     /// For text that is not an answer to a request.
@@ -53,7 +59,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { rules: Rules::default(), hook: Arc::new(|_| {}), max_page_bytes: MAX_PAGE_BYTES }
+        Self {
+            rules: Rules::default(),
+            hook: Arc::new(|_| {}),
+            max_page_bytes: MAX_PAGE_BYTES,
+        }
     }
 }
 
@@ -91,7 +101,10 @@ impl Options {
     /// They run only under a content security policy that lets injected handlers run as well.
     #[must_use]
     pub fn dangerous_inline_handlers(mut self, reason: &'static str) -> Self {
-        assert!(!reason.trim().is_empty(), "say why inline handlers are needed");
+        assert!(
+            !reason.trim().is_empty(),
+            "say why inline handlers are needed"
+        );
         self.rules.inline_handlers = InlineHandlers::Escaped;
         self
     }
@@ -123,7 +136,10 @@ pub fn check(name: &str, source: &str) -> Vec<Problem> {
 
 /// Finds what is wrong with templates that may use each other, and others that are not known here.
 pub fn check_all(templates: &[(&str, &str)]) -> Vec<Problem> {
-    let sources = templates.iter().map(|(name, source)| ((*name).to_owned(), (*source).to_owned())).collect();
+    let sources = templates
+        .iter()
+        .map(|(name, source)| ((*name).to_owned(), (*source).to_owned()))
+        .collect();
     analyse(&sources, &Rules::default(), Missing::Assumed).problems
 }
 
@@ -144,35 +160,56 @@ impl Templates {
         let stamp = Stamp::of(&layers);
         let loaded = Loaded::new(&layers, &options).map(Arc::new)?;
         let latest = stamp.map(|stamp| Mutex::new((stamp, Ok(loaded.clone()))));
-        Ok(Self(Arc::new(Inner { layers, options, loaded, latest })))
+        Ok(Self(Arc::new(Inner {
+            layers,
+            options,
+            loaded,
+            latest,
+        })))
     }
 
     /// Renders a template. Values are escaped for their places; `values` is a map, made with [`context!`](minijinja::context).
     ///
     /// # Errors
     /// A template that does not exist, a name that is not defined, a page that takes more than its share of work or bytes.
-    pub fn render(&self, name: &str, values: Value, secrets: PageSecrets) -> Result<String, RenderError> {
+    pub fn render(
+        &self,
+        name: &str,
+        values: Value,
+        secrets: PageSecrets,
+    ) -> Result<String, RenderError> {
         let values = context! { _palisade => Value::from_object(Secrets(secrets)), ..values };
-        self.loaded()?.render(name, values, self.0.options.max_page_bytes)
+        self.loaded()?
+            .render(name, values, self.0.options.max_page_bytes)
     }
 
     /// Every place where a value meets a context other than HTML text, in the order of the files.
     pub fn uses(&self) -> Vec<Use> {
         let mut uses = self.0.loaded.checked.uses.clone();
-        uses.sort_by(|one, two| (&one.template, one.line, one.column).cmp(&(&two.template, two.line, two.column)));
+        uses.sort_by(|one, two| {
+            (&one.template, one.line, one.column).cmp(&(&two.template, two.line, two.column))
+        });
         uses.dedup_by(|one, two| one == two);
         uses
     }
 
     /// As they are now: in debug builds, changed files are read again, all of them, because one template can change the context of another.
     fn loaded(&self) -> Result<Arc<Loaded>, RenderError> {
-        let Some(latest) = &self.0.latest else { return Ok(self.0.loaded.clone()) };
+        let Some(latest) = &self.0.latest else {
+            return Ok(self.0.loaded.clone());
+        };
         let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = Stamp::of(&self.0.layers);
         if let Some(stamp) = stamp.filter(|stamp| *stamp != latest.0) {
-            *latest = (stamp, Loaded::new(&self.0.layers, &self.0.options).map(Arc::new));
+            *latest = (
+                stamp,
+                Loaded::new(&self.0.layers, &self.0.options).map(Arc::new),
+            );
         }
-        latest.1.clone().map_err(|refused| RenderError { cause: Cause::Refused(refused), place: None })
+        latest.1.clone().map_err(|refused| RenderError {
+            cause: Cause::Refused(refused),
+            place: None,
+        })
     }
 }
 
@@ -189,34 +226,76 @@ impl Loaded {
             return Err(LoadError(problems));
         }
         join(&mut checked);
-        let environment = environment(&checked, &options.hook, options.max_page_bytes).map_err(|error| {
-            LoadError(vec![Problem::at(error.name().unwrap_or_default(), "", 0..0, error.to_string(), "mend it")])
-        })?;
-        Ok(Self { environment, checked, sources })
+        let environment =
+            environment(&checked, &options.hook, options.max_page_bytes).map_err(|error| {
+                LoadError(vec![Problem::at(
+                    error.name().unwrap_or_default(),
+                    "",
+                    0..0,
+                    error.to_string(),
+                    "mend it",
+                )])
+            })?;
+        Ok(Self {
+            environment,
+            checked,
+            sources,
+        })
     }
 
     fn render(&self, name: &str, values: Value, limit: usize) -> Result<String, RenderError> {
         if let Some(problems) = self.checked.partial.get(name) {
-            return Err(RenderError { cause: Cause::Refused(LoadError(problems.clone())), place: None });
+            return Err(RenderError {
+                cause: Cause::Refused(LoadError(problems.clone())),
+                place: None,
+            });
         }
-        let mut page = Limited { bytes: Vec::with_capacity(FIRST_BYTES), limit, is_over: false };
-        let done =
-            self.environment.get_template(name).and_then(|template| template.render_captured_to(values, &mut page).map(drop));
+        let mut page = Limited {
+            bytes: Vec::with_capacity(FIRST_BYTES),
+            limit,
+            is_over: false,
+        };
+        let done = self
+            .environment
+            .get_template(name)
+            .and_then(|template| template.render_captured_to(values, &mut page).map(drop));
         match done {
             Ok(()) => Ok(String::from_utf8(page.bytes).expect("the engine writes text")),
-            Err(_) if page.is_over => Err(RenderError { cause: Cause::TooLong(limit), place: None }),
-            Err(error) => Err(RenderError { place: self.place(innermost(&error)), cause: Cause::Engine(error) }),
+            Err(_) if page.is_over => Err(RenderError {
+                cause: Cause::TooLong(limit),
+                place: None,
+            }),
+            Err(error) => Err(RenderError {
+                place: self.place(innermost(&error)),
+                cause: Cause::Engine(error),
+            }),
         }
     }
 
     /// Where in the author's source an error is.
     fn place(&self, error: &minijinja::Error) -> Option<(String, Place)> {
         let template = self.checked.templates.get(error.name()?)?;
-        let found = |place| Some((template.name.clone(), Place::find(self.sources.get(&template.name)?, place)));
-        if let Some(At(place)) = std::error::Error::source(error).and_then(|source| source.downcast_ref()) {
+        let found = |place| {
+            Some((
+                template.name.clone(),
+                Place::find(self.sources.get(&template.name)?, place),
+            ))
+        };
+        if let Some(At(place)) =
+            std::error::Error::source(error).and_then(|source| source.downcast_ref())
+        {
             return found(place.clone());
         }
-        let line = || error.line().map(|line| template.text.split_inclusive('\n').take(line - 1).map(str::len).sum());
+        let line = || {
+            error.line().map(|line| {
+                template
+                    .text
+                    .split_inclusive('\n')
+                    .take(line - 1)
+                    .map(str::len)
+                    .sum()
+            })
+        };
         let range = error.range().or_else(|| line().map(|at: usize| at..at))?;
         found(template.original(range.start)..template.original(range.end))
     }
@@ -282,7 +361,9 @@ impl Object for Secrets {
             "token" => {
                 let token = (self.0.token)();
                 let escaped = escape_html(&token);
-                Some(Value::from_safe_string(format!("<input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"{escaped}\">")))
+                Some(Value::from_safe_string(format!(
+                    "<input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"{escaped}\">"
+                )))
             }
             _ => None,
         }

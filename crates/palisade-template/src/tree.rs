@@ -136,7 +136,11 @@ pub(crate) fn read<'s>(source: &'s str, name: &'s str) -> Result<Tree<'s>, minij
 
 /// The delimiters of Jinja; a line that holds only a statement leaves no empty line.
 pub(crate) fn syntax() -> SyntaxConfig {
-    SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().expect("the delimiters are the default ones")
+    SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()
+        .expect("the delimiters are the default ones")
 }
 
 fn range(span: Span) -> Range<usize> {
@@ -152,7 +156,10 @@ impl Print<'_> {
 
 impl<'s> Names<'s> {
     fn nodes(&mut self, statements: &[Stmt<'s>]) -> Vec<Node<'s>> {
-        statements.iter().map(|statement| self.node(statement)).collect()
+        statements
+            .iter()
+            .map(|statement| self.node(statement))
+            .collect()
     }
 
     fn node(&mut self, statement: &Stmt<'s>) -> Node<'s> {
@@ -162,16 +169,37 @@ impl<'s> Names<'s> {
             Stmt::EmitExpr(print) => Node::Print(self.print(&print.expr, range(print.span()))),
             Stmt::IfCond(condition) => {
                 self.expression(&condition.expr);
-                let (then, otherwise) = (self.nodes(&condition.true_body), self.nodes(&condition.false_body));
-                Node::If { at: range(condition.span()), then, otherwise }
+                let (then, otherwise) = (
+                    self.nodes(&condition.true_body),
+                    self.nodes(&condition.false_body),
+                );
+                Node::If {
+                    at: range(condition.span()),
+                    then,
+                    otherwise,
+                }
             }
             Stmt::ForLoop(repeated) => {
-                self.expressions([&repeated.target, &repeated.iter].into_iter().chain(&repeated.filter_expr));
-                let (body, otherwise) = (self.nodes(&repeated.body), self.nodes(&repeated.else_body));
-                Node::For { at: range(repeated.span()), body, otherwise }
+                self.expressions(
+                    [&repeated.target, &repeated.iter]
+                        .into_iter()
+                        .chain(&repeated.filter_expr),
+                );
+                let (body, otherwise) =
+                    (self.nodes(&repeated.body), self.nodes(&repeated.else_body));
+                Node::For {
+                    at: range(repeated.span()),
+                    body,
+                    otherwise,
+                }
             }
             Stmt::WithBlock(scope) => {
-                self.expressions(scope.assignments.iter().flat_map(|(name, value)| [name, value]));
+                self.expressions(
+                    scope
+                        .assignments
+                        .iter()
+                        .flat_map(|(name, value)| [name, value]),
+                );
                 Node::Scope(self.nodes(&scope.body))
             }
             Stmt::Set(set) => {
@@ -180,35 +208,74 @@ impl<'s> Names<'s> {
             }
             Stmt::SetBlock(set) => {
                 self.expressions([&set.target].into_iter().chain(&set.filter));
-                Node::Apart { at: range(set.span()), body: self.nodes(&set.body) }
+                Node::Apart {
+                    at: range(set.span()),
+                    body: self.nodes(&set.body),
+                }
             }
-            Stmt::AutoEscape(switch) => Node::Autoescape { at: range(switch.span()) },
+            Stmt::AutoEscape(switch) => Node::Autoescape {
+                at: range(switch.span()),
+            },
             Stmt::FilterBlock(filtered) => {
                 self.expression(&filtered.filter);
-                Node::Applied { at: range(filtered.span()), what: "{% filter %}", body: self.nodes(&filtered.body) }
+                Node::Applied {
+                    at: range(filtered.span()),
+                    what: "{% filter %}",
+                    body: self.nodes(&filtered.body),
+                }
             }
-            Stmt::Block(block) => Node::Block { at: range(block.span()), name: block.name, body: self.nodes(&block.body) },
+            Stmt::Block(block) => Node::Block {
+                at: range(block.span()),
+                name: block.name,
+                body: self.nodes(&block.body),
+            },
             Stmt::Import(import) => {
                 self.expression(&import.name);
                 let has_name = matches!(import.name, Expr::Var(_));
-                Node::Import { at: range(import.span()), target: self.target(&import.expr, false), has_name }
+                Node::Import {
+                    at: range(import.span()),
+                    target: self.target(&import.expr, false),
+                    has_name,
+                }
             }
             Stmt::FromImport(import) => {
-                self.expressions(import.names.iter().flat_map(|(name, alias)| [Some(name), alias.as_ref()]).flatten());
-                Node::Import { at: range(import.span()), target: self.target(&import.expr, false), has_name: true }
+                self.expressions(
+                    import
+                        .names
+                        .iter()
+                        .flat_map(|(name, alias)| [Some(name), alias.as_ref()])
+                        .flatten(),
+                );
+                Node::Import {
+                    at: range(import.span()),
+                    target: self.target(&import.expr, false),
+                    has_name: true,
+                }
             }
-            Stmt::Extends(extends) => Node::Extends { at: range(extends.span()), target: self.target(&extends.name, false) },
-            Stmt::Include(include) => {
-                Node::Include { at: range(include.span()), target: self.target(&include.name, include.ignore_missing) }
-            }
+            Stmt::Extends(extends) => Node::Extends {
+                at: range(extends.span()),
+                target: self.target(&extends.name, false),
+            },
+            Stmt::Include(include) => Node::Include {
+                at: range(include.span()),
+                target: self.target(&include.name, include.ignore_missing),
+            },
             Stmt::Macro(written) => self.macro_body(written),
             Stmt::CallBlock(called) => {
                 self.call(&called.call);
                 let body = vec![self.macro_body(&called.macro_decl)];
-                Node::Applied { at: range(called.span()), what: "{% call %}", body }
+                Node::Applied {
+                    at: range(called.span()),
+                    what: "{% call %}",
+                    body,
+                }
             }
-            Stmt::Continue(leave) => Node::Leave { at: range(leave.span()) },
-            Stmt::Break(leave) => Node::Leave { at: range(leave.span()) },
+            Stmt::Continue(leave) => Node::Leave {
+                at: range(leave.span()),
+            },
+            Stmt::Break(leave) => Node::Leave {
+                at: range(leave.span()),
+            },
             Stmt::Do(done) => {
                 self.call(&done.call);
                 Node::Silent
@@ -219,7 +286,10 @@ impl<'s> Names<'s> {
     fn macro_body(&mut self, written: &Spanned<ast::Macro<'s>>) -> Node<'s> {
         self.variables.push((written.name, range(written.span())));
         self.expressions(written.args.iter().chain(&written.defaults));
-        Node::Apart { at: range(written.span()), body: self.nodes(&written.body) }
+        Node::Apart {
+            at: range(written.span()),
+            body: self.nodes(&written.body),
+        }
     }
 
     fn print(&mut self, expression: &Expr<'s>, at: Range<usize>) -> Print<'s> {
@@ -237,7 +307,12 @@ impl<'s> Names<'s> {
             Expr::Filter(filter) => Some(filter.name),
             _ => None,
         };
-        Print { at, kind: kind.unwrap_or(PrintKind::Value), filter, has_call: self.calls > calls }
+        Print {
+            at,
+            kind: kind.unwrap_or(PrintKind::Value),
+            filter,
+            has_call: self.calls > calls,
+        }
     }
 
     fn target(&mut self, expression: &Expr<'s>, may_be_missing: bool) -> Target {
@@ -252,7 +327,13 @@ impl<'s> Names<'s> {
             Expr::Filter(filter) => Some(filter.name.to_owned()),
             _ => None,
         };
-        Target { at: range(expression.span()), names, shape, may_be_missing, filter }
+        Target {
+            at: range(expression.span()),
+            names,
+            shape,
+            may_be_missing,
+            filter,
+        }
     }
 
     fn expressions<'e>(&mut self, expressions: impl IntoIterator<Item = &'e Expr<'s>>)
@@ -270,15 +351,27 @@ impl<'s> Names<'s> {
             Expr::Const(_) => {}
             Expr::Slice(slice) => {
                 self.expression(&slice.expr);
-                self.expressions([&slice.start, &slice.stop, &slice.step].into_iter().flatten());
+                self.expressions(
+                    [&slice.start, &slice.stop, &slice.step]
+                        .into_iter()
+                        .flatten(),
+                );
             }
             Expr::UnaryOp(operation) => self.expression(&operation.expr),
             Expr::BinOp(operation) => self.expressions([&operation.left, &operation.right]),
             Expr::Compare(comparison) => {
-                self.expressions([&comparison.expr].into_iter().chain(comparison.ops.iter().map(|operand| &operand.expr)));
+                self.expressions(
+                    [&comparison.expr]
+                        .into_iter()
+                        .chain(comparison.ops.iter().map(|operand| &operand.expr)),
+                );
             }
             Expr::IfExpr(choice) => {
-                self.expressions([&choice.test_expr, &choice.true_expr].into_iter().chain(&choice.false_expr));
+                self.expressions(
+                    [&choice.test_expr, &choice.true_expr]
+                        .into_iter()
+                        .chain(&choice.false_expr),
+                );
             }
             Expr::Filter(filter) => {
                 self.filters.push((filter.name, range(filter.span())));
@@ -305,7 +398,9 @@ impl<'s> Names<'s> {
             CallType::Function("super") => self.captured_blocks.push((None, at)),
             CallType::Function("loop") => self.captured_loops.push(at),
             CallType::Block(name) => self.captured_blocks.push((Some(name), at)),
-            CallType::Function(_) | CallType::Method(..) | CallType::Object(_) => self.expression(&call.expr),
+            CallType::Function(_) | CallType::Method(..) | CallType::Object(_) => {
+                self.expression(&call.expr)
+            }
         }
         self.arguments(&call.args);
     }
@@ -313,7 +408,10 @@ impl<'s> Names<'s> {
     fn arguments(&mut self, arguments: &[CallArg<'s>]) {
         for argument in arguments {
             match argument {
-                CallArg::Pos(value) | CallArg::Kwarg(_, value) | CallArg::PosSplat(value) | CallArg::KwargSplat(value) => {
+                CallArg::Pos(value)
+                | CallArg::Kwarg(_, value)
+                | CallArg::PosSplat(value)
+                | CallArg::KwargSplat(value) => {
                     self.expression(value);
                 }
             }
@@ -341,7 +439,11 @@ fn constant_names(expression: &Expr<'_>) -> Option<Vec<String>> {
     let value = expression.as_const()?;
     match value.kind() {
         ValueKind::String => Some(vec![value.as_str()?.to_owned()]),
-        ValueKind::Seq => value.try_iter().ok()?.map(|name| name.as_str().map(str::to_owned)).collect(),
+        ValueKind::Seq => value
+            .try_iter()
+            .ok()?
+            .map(|name| name.as_str().map(str::to_owned))
+            .collect(),
         _ => None,
     }
 }

@@ -70,7 +70,10 @@ impl From<TrustedHtml> for Value {
 }
 
 fn because(text: String, reason: &'static str) -> String {
-    assert!(!reason.trim().is_empty(), "say why this text can be trusted");
+    assert!(
+        !reason.trim().is_empty(),
+        "say why this text can be trusted"
+    );
     text
 }
 

@@ -3,7 +3,9 @@
 pub use crate::app::{App, Reason, Routes, Site};
 pub use crate::auth::{User, Visitor};
 pub use crate::db::{Db, Tx, contains};
-pub use crate::forms::{Choice, Email, Form, Json, Line, Number, Password, Query, Text, Token, Username};
+pub use crate::forms::{
+    Choice, Email, Form, Json, Line, Number, Password, Query, Text, Token, Username,
+};
 pub use crate::http::redirect_to;
 pub use crate::permissions::{Caller, can, public, signed_in, staff, token, when};
 pub use crate::sessions::{MessageLevel, Session};

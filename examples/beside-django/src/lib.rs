@@ -17,6 +17,9 @@ pub fn app() -> App {
 fn routes() -> Routes {
     Routes::new()
         .route("/latest", public().get(latest::list))
-        .route("/latest/{id}/answer", signed_in().get(latest::ask).post(latest::answer))
+        .route(
+            "/latest/{id}/answer",
+            signed_in().get(latest::ask).post(latest::answer),
+        )
         .route("/moderate", can("forum.moderate").get(latest::moderate))
 }

@@ -8,7 +8,11 @@ fn main() -> ExitCode {
 
 /// The site.
 pub fn app() -> App {
-    App::new().routes(Routes::new().route("/", public().get(hello)).route("/mine", signed_in().get(mine)))
+    App::new().routes(
+        Routes::new()
+            .route("/", public().get(hello))
+            .route("/mine", signed_in().get(mine)),
+    )
 }
 
 async fn hello() -> &'static str {

@@ -33,11 +33,21 @@ impl ActiveModelBehavior for ActiveModel {}
 
 /// The comments of a ticket, oldest first.
 pub async fn of_ticket(db: &Db, ticket_id: i32) -> Result<Vec<Model>> {
-    Ok(Entity::find().filter(Column::TicketId.eq(ticket_id)).order_by_asc(Column::Id).all(db).await?)
+    Ok(Entity::find()
+        .filter(Column::TicketId.eq(ticket_id))
+        .order_by_asc(Column::Id)
+        .all(db)
+        .await?)
 }
 
 /// Writes a comment.
-pub async fn write(tx: &Tx, ticket_id: i32, author: &User, is_staff: bool, body: String) -> Result<()> {
+pub async fn write(
+    tx: &Tx,
+    ticket_id: i32,
+    author: &User,
+    is_staff: bool,
+    body: String,
+) -> Result<()> {
     let comment = ActiveModel {
         ticket_id: Set(ticket_id),
         author_id: Set(author.id),

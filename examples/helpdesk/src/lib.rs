@@ -23,18 +23,28 @@ pub fn app() -> App {
         .setting("database.url", "sqlite:helpdesk.sqlite3")
         .personal_data(personal::Desk)
         .routes(routes())
-        .command("seed", "Fill an empty desk with a demonstration: customers, staff and tickets", seed::seed)
+        .command(
+            "seed",
+            "Fill an empty desk with a demonstration: customers, staff and tickets",
+            seed::seed,
+        )
 }
 
 fn routes() -> Routes {
     Routes::new()
         .route("/", public().get(pages::front))
         .route("/status", public().get(pages::status))
-        .route("/tickets", signed_in().get(tickets::list).post(tickets::open))
+        .route(
+            "/tickets",
+            signed_in().get(tickets::list).post(tickets::open),
+        )
         .route("/tickets/new", signed_in().get(tickets::new))
         .route("/tickets/{id}", signed_in().get(tickets::show))
         .route("/tickets/{id}/comments", signed_in().post(tickets::comment))
-        .route("/tickets/{id}/status", signed_in().post(tickets::set_status))
+        .route(
+            "/tickets/{id}/status",
+            signed_in().post(tickets::set_status),
+        )
         .route("/queue", staff().get(queue::list))
         .route("/queue/{id}/assign", staff().post(queue::assign))
 }

@@ -35,8 +35,16 @@ impl MigrationTrait for Tickets {
             .col(integer("version"))
             .col(timestamp_with_time_zone("opened_at"))
             .col(timestamp_with_time_zone("changed_at"))
-            .foreign_key(ForeignKey::create().from("helpdesk_ticket", "customer_id").to("auth_user", "id"))
-            .foreign_key(ForeignKey::create().from("helpdesk_ticket", "assignee_id").to("auth_user", "id"))
+            .foreign_key(
+                ForeignKey::create()
+                    .from("helpdesk_ticket", "customer_id")
+                    .to("auth_user", "id"),
+            )
+            .foreign_key(
+                ForeignKey::create()
+                    .from("helpdesk_ticket", "assignee_id")
+                    .to("auth_user", "id"),
+            )
             .take();
         manager.create_table(ticket).await?;
         let comment = Table::create()
@@ -48,20 +56,51 @@ impl MigrationTrait for Tickets {
             .col(boolean("is_staff"))
             .col(text("body"))
             .col(timestamp_with_time_zone("written_at"))
-            .foreign_key(ForeignKey::create().from("helpdesk_comment", "ticket_id").to("helpdesk_ticket", "id"))
-            .foreign_key(ForeignKey::create().from("helpdesk_comment", "author_id").to("auth_user", "id"))
+            .foreign_key(
+                ForeignKey::create()
+                    .from("helpdesk_comment", "ticket_id")
+                    .to("helpdesk_ticket", "id"),
+            )
+            .foreign_key(
+                ForeignKey::create()
+                    .from("helpdesk_comment", "author_id")
+                    .to("auth_user", "id"),
+            )
             .take();
         manager.create_table(comment).await?;
-        let index =
-            |name: &str, table: &'static str, column: &'static str| Index::create().name(name).table(table).col(column).take();
-        manager.create_index(index("helpdesk_ticket_customer", "helpdesk_ticket", "customer_id")).await?;
-        manager.create_index(index("helpdesk_ticket_changed", "helpdesk_ticket", "changed_at")).await?;
-        manager.create_index(index("helpdesk_comment_ticket", "helpdesk_comment", "ticket_id")).await
+        let index = |name: &str, table: &'static str, column: &'static str| {
+            Index::create().name(name).table(table).col(column).take()
+        };
+        manager
+            .create_index(index(
+                "helpdesk_ticket_customer",
+                "helpdesk_ticket",
+                "customer_id",
+            ))
+            .await?;
+        manager
+            .create_index(index(
+                "helpdesk_ticket_changed",
+                "helpdesk_ticket",
+                "changed_at",
+            ))
+            .await?;
+        manager
+            .create_index(index(
+                "helpdesk_comment_ticket",
+                "helpdesk_comment",
+                "ticket_id",
+            ))
+            .await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("helpdesk_comment").take()).await?;
-        manager.drop_table(Table::drop().table("helpdesk_ticket").take()).await
+        manager
+            .drop_table(Table::drop().table("helpdesk_comment").take())
+            .await?;
+        manager
+            .drop_table(Table::drop().table("helpdesk_ticket").take())
+            .await
     }
 }
 
@@ -77,10 +116,25 @@ impl MigrationName for StatusIndex {
 #[async_trait::async_trait]
 impl MigrationTrait for StatusIndex {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.create_index(Index::create().name("helpdesk_ticket_status").table("helpdesk_ticket").col("status").take()).await
+        manager
+            .create_index(
+                Index::create()
+                    .name("helpdesk_ticket_status")
+                    .table("helpdesk_ticket")
+                    .col("status")
+                    .take(),
+            )
+            .await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_index(Index::drop().name("helpdesk_ticket_status").table("helpdesk_ticket").to_owned()).await
+        manager
+            .drop_index(
+                Index::drop()
+                    .name("helpdesk_ticket_status")
+                    .table("helpdesk_ticket")
+                    .to_owned(),
+            )
+            .await
     }
 }

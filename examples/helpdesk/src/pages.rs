@@ -13,5 +13,7 @@ pub async fn front(page: Page) -> Result<Response> {
 /// `GET /status`: how many tickets are in hand, as JSON, for a screen on the wall.
 pub async fn status(db: Db) -> Result<Json<BTreeMap<String, i64>>> {
     let in_hand = [Status::Open, Status::Waiting, Status::Resolved];
-    Ok(Json(ticket::count(&db, &in_hand).await?.into_iter().collect()))
+    Ok(Json(
+        ticket::count(&db, &in_hand).await?.into_iter().collect(),
+    ))
 }

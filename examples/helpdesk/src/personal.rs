@@ -18,25 +18,48 @@ impl PersonalData for Desk {
     }
 
     async fn export(&self, db: &Db, user: &User) -> Result<serde_json::Value> {
-        let tickets = ticket::Entity::find().filter(ticket::Column::CustomerId.eq(user.id)).all(db).await?;
-        let comments = comment::Entity::find().filter(comment::Column::AuthorId.eq(user.id)).all(db).await?;
-        let ticket =
-            |row: &ticket::Model| json!({ "id": row.id, "subject": row.subject, "body": row.body, "opened": row.opened_at });
+        let tickets = ticket::Entity::find()
+            .filter(ticket::Column::CustomerId.eq(user.id))
+            .all(db)
+            .await?;
+        let comments = comment::Entity::find()
+            .filter(comment::Column::AuthorId.eq(user.id))
+            .all(db)
+            .await?;
+        let ticket = |row: &ticket::Model| json!({ "id": row.id, "subject": row.subject, "body": row.body, "opened": row.opened_at });
         let comment = |row: &comment::Model| json!({ "ticket": row.ticket_id, "body": row.body, "written": row.written_at });
-        let (tickets, comments): (Vec<_>, Vec<_>) = (tickets.iter().map(ticket).collect(), comments.iter().map(comment).collect());
+        let (tickets, comments): (Vec<_>, Vec<_>) = (
+            tickets.iter().map(ticket).collect(),
+            comments.iter().map(comment).collect(),
+        );
         Ok(json!({ "tickets": tickets, "comments": comments }))
     }
 
     /// A customer's tickets go, with all that was written on them, and what the user wrote elsewhere. Tickets that the user worked on are nobody's again.
     async fn erase(&self, tx: &Tx, user: &User) -> Result<()> {
-        let tickets = ticket::Entity::find().filter(ticket::Column::CustomerId.eq(user.id)).all(tx).await?;
+        let tickets = ticket::Entity::find()
+            .filter(ticket::Column::CustomerId.eq(user.id))
+            .all(tx)
+            .await?;
         let ids: Vec<i32> = tickets.iter().map(|ticket| ticket.id).collect();
-        comment::Entity::delete_many().filter(comment::Column::TicketId.is_in(ids.clone())).exec(tx).await?;
-        ticket::Entity::delete_many().filter(ticket::Column::Id.is_in(ids)).exec(tx).await?;
-        comment::Entity::delete_many().filter(comment::Column::AuthorId.eq(user.id)).exec(tx).await?;
+        comment::Entity::delete_many()
+            .filter(comment::Column::TicketId.is_in(ids.clone()))
+            .exec(tx)
+            .await?;
+        ticket::Entity::delete_many()
+            .filter(ticket::Column::Id.is_in(ids))
+            .exec(tx)
+            .await?;
+        comment::Entity::delete_many()
+            .filter(comment::Column::AuthorId.eq(user.id))
+            .exec(tx)
+            .await?;
         ticket::Entity::update_many()
             .col_expr(ticket::Column::AssigneeId, Expr::value(Option::<i32>::None))
-            .col_expr(ticket::Column::AssigneeName, Expr::value(Option::<String>::None))
+            .col_expr(
+                ticket::Column::AssigneeName,
+                Expr::value(Option::<String>::None),
+            )
             .filter(ticket::Column::AssigneeId.eq(user.id))
             .exec(tx)
             .await?;

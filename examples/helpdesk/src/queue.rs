@@ -14,14 +14,29 @@ pub struct Assign {
 /// `GET /queue`: everybody's tickets.
 pub async fn list(page: Page, db: Db, Query(filter): Query<Filter>) -> Result<Response> {
     let (found, has_more) = ticket::page(&db, ticket::Entity::find(), &filter).await?;
-    page.render("tickets/list.html", context! { title => "Queue", is_queue => true, ..listed(&found, has_more, &filter) }).await
+    page.render(
+        "tickets/list.html",
+        context! { title => "Queue", is_queue => true, ..listed(&found, has_more, &filter) },
+    )
+    .await
 }
 
 /// `POST /queue/{id}/assign`: to oneself.
-pub async fn assign(user: User, db: Db, session: Session, Path(id): Path<i32>, form: Form<Assign>) -> Result<Response> {
+pub async fn assign(
+    user: User,
+    db: Db,
+    session: Session,
+    Path(id): Path<i32>,
+    form: Form<Assign>,
+) -> Result<Response> {
     let (ticket, _) = ticket::visible_to(&user, id, &db).await?;
     let (wanted, _) = form.into_parts();
-    let wanted = wanted.ok_or_else(|| Error::new(ErrorKind::BadRequest, "The version of the ticket is missing."))?;
+    let wanted = wanted.ok_or_else(|| {
+        Error::new(
+            ErrorKind::BadRequest,
+            "The version of the ticket is missing.",
+        )
+    })?;
     if ticket.status() == Status::Closed {
         return Err(Error::new(ErrorKind::Conflict, "This ticket is closed."));
     }
@@ -33,6 +48,8 @@ pub async fn assign(user: User, db: Db, session: Session, Path(id): Path<i32>, f
     };
     ticket::change(&tx, &ticket, seen(wanted.version), taken).await?;
     tx.commit().await?;
-    session.message(MessageLevel::Success, format!("Ticket {id} is yours.")).await?;
+    session
+        .message(MessageLevel::Success, format!("Ticket {id} is yours."))
+        .await?;
     Ok(redirect_to(format!("/tickets/{id}")))
 }

@@ -11,14 +11,46 @@ use std::sync::Arc;
 const CUSTOMERS: [&str; 4] = ["nora.lind", "tomas.weber", "aiko.mori", "samuel.okafor"];
 const STAFF: [&str; 2] = ["desk.ines", "desk.piet"];
 const TICKETS: [(&str, &str, Status); 8] = [
-    ("Invoice shows the old address", "We moved in March, but the invoice of this month still has Harbour Street 4.", Status::Open),
-    ("Cannot reset the scanner", "Holding the button for ten seconds does nothing.\nThe light stays red.", Status::Waiting),
-    ("Export of 2025 is empty", "I chose the whole year and got a file with headings only.", Status::Open),
-    ("Two seats too many on our plan", "We have eleven people and pay for thirteen.", Status::Resolved),
-    ("Search finds nothing with an ampersand", "Looking for \"Smith & Sons\" gives no result, \"Smith\" does.", Status::Open),
-    ("Delivery of Tuesday is incomplete", "Box 3 of 4 is missing. The note says all were loaded.", Status::Waiting),
-    ("Printer prints <b> in front of names", "Every label starts with <b> since the update.", Status::Closed),
-    ("How do I add a colleague?", "She starts on Monday and needs the same rights as I have.", Status::Resolved),
+    (
+        "Invoice shows the old address",
+        "We moved in March, but the invoice of this month still has Harbour Street 4.",
+        Status::Open,
+    ),
+    (
+        "Cannot reset the scanner",
+        "Holding the button for ten seconds does nothing.\nThe light stays red.",
+        Status::Waiting,
+    ),
+    (
+        "Export of 2025 is empty",
+        "I chose the whole year and got a file with headings only.",
+        Status::Open,
+    ),
+    (
+        "Two seats too many on our plan",
+        "We have eleven people and pay for thirteen.",
+        Status::Resolved,
+    ),
+    (
+        "Search finds nothing with an ampersand",
+        "Looking for \"Smith & Sons\" gives no result, \"Smith\" does.",
+        Status::Open,
+    ),
+    (
+        "Delivery of Tuesday is incomplete",
+        "Box 3 of 4 is missing. The note says all were loaded.",
+        Status::Waiting,
+    ),
+    (
+        "Printer prints <b> in front of names",
+        "Every label starts with <b> since the update.",
+        Status::Closed,
+    ),
+    (
+        "How do I add a colleague?",
+        "She starts on Monday and needs the same rights as I have.",
+        Status::Resolved,
+    ),
 ];
 
 /// Makes customers, staff and tickets, once.
@@ -52,17 +84,32 @@ pub async fn seed(site: Arc<Site>) -> Result<String> {
 
 async fn account(site: &Site, name: &str, rank: Rank, password: &Secret<String>) -> Result<User> {
     let email = format!("{name}@example.org");
-    let new = NewUser { username: name, email: &email, password: password.expose(), rank };
-    site.accounts().sign_up(new).await.map_err(|error| match error {
-        SignUpError::Failed(error) => error,
-        other => Error::bug(format!("{name} could not be made: {other:?}")),
-    })
+    let new = NewUser {
+        username: name,
+        email: &email,
+        password: password.expose(),
+        rank,
+    };
+    site.accounts()
+        .sign_up(new)
+        .await
+        .map_err(|error| match error {
+            SignUpError::Failed(error) => error,
+            other => Error::bug(format!("{name} could not be made: {other:?}")),
+        })
 }
 
 async fn answer(db: &Db, opened: &ticket::Model, staff: &User, status: Status) -> Result<()> {
     let tx = db.begin().await?;
     let text = "Thank you, we have looked into it. Please tell us whether it is right now.";
-    comment::write(&tx, opened.id, staff, opened.side(staff) == Some(Side::Staff), text.into()).await?;
+    comment::write(
+        &tx,
+        opened.id,
+        staff,
+        opened.side(staff) == Some(Side::Staff),
+        text.into(),
+    )
+    .await?;
     let change = ticket::ActiveModel {
         status: Set(status.code().into()),
         assignee_id: Set(Some(staff.id)),

@@ -84,11 +84,24 @@ pub async fn open(db: &Db, user: &User, subject: String, body: String) -> Result
 
 /// Changes a ticket that is still as it was read, and as its changer saw it (version `seen`); else 409, and nothing is written.
 pub async fn change(tx: &Tx, read: &Model, seen: i32, change: ActiveModel) -> Result<()> {
-    let change = ActiveModel { version: Set(read.version + 1), changed_at: Set(chrono_now()), ..change };
-    let unchanged = Entity::update_many().set(change).filter(Column::Id.eq(read.id)).filter(Column::Version.eq(read.version));
-    match (read.version == seen, unchanged.exec(tx).await?.rows_affected) {
+    let change = ActiveModel {
+        version: Set(read.version + 1),
+        changed_at: Set(chrono_now()),
+        ..change
+    };
+    let unchanged = Entity::update_many()
+        .set(change)
+        .filter(Column::Id.eq(read.id))
+        .filter(Column::Version.eq(read.version));
+    match (
+        read.version == seen,
+        unchanged.exec(tx).await?.rows_affected,
+    ) {
         (true, 1) => Ok(()),
-        _ => Err(Error::new(ErrorKind::Conflict, "Somebody else changed this ticket while you were looking at it.")),
+        _ => Err(Error::new(
+            ErrorKind::Conflict,
+            "Somebody else changed this ticket while you were looking at it.",
+        )),
     }
 }
 
@@ -124,7 +137,11 @@ pub struct Filter {
 pub const PAGE_SIZE: u64 = 20;
 
 /// The tickets of one page that the filter leaves, and whether there are more.
-pub async fn page(db: &Db, tickets: sea_orm::Select<Entity>, filter: &Filter) -> Result<(Vec<Model>, bool)> {
+pub async fn page(
+    db: &Db,
+    tickets: sea_orm::Select<Entity>,
+    filter: &Filter,
+) -> Result<(Vec<Model>, bool)> {
     let mut tickets = tickets;
     if let Some(words) = &filter.q {
         tickets = tickets.filter(contains(Column::Subject, words));
@@ -133,11 +150,19 @@ pub async fn page(db: &Db, tickets: sea_orm::Select<Entity>, filter: &Filter) ->
         tickets = tickets.filter(Column::Status.eq(status.code()));
     }
     let tickets = match filter.order.unwrap_or(Order::Newest) {
-        Order::Newest => tickets.order_by_desc(Column::ChangedAt).order_by_desc(Column::Id),
-        Order::Oldest => tickets.order_by_asc(Column::ChangedAt).order_by_asc(Column::Id),
+        Order::Newest => tickets
+            .order_by_desc(Column::ChangedAt)
+            .order_by_desc(Column::Id),
+        Order::Oldest => tickets
+            .order_by_asc(Column::ChangedAt)
+            .order_by_asc(Column::Id),
     };
     let number = filter.page.map_or(1, Number::get).unsigned_abs();
-    let mut found = tickets.offset((number - 1) * PAGE_SIZE).limit(PAGE_SIZE + 1).all(db).await?;
+    let mut found = tickets
+        .offset((number - 1) * PAGE_SIZE)
+        .limit(PAGE_SIZE + 1)
+        .all(db)
+        .await?;
     let has_more = found.len() as u64 > PAGE_SIZE;
     found.truncate(usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX));
     Ok((found, has_more))
@@ -146,6 +171,14 @@ pub async fn page(db: &Db, tickets: sea_orm::Select<Entity>, filter: &Filter) ->
 /// How many tickets there are in each of these states, where there are any.
 pub async fn count(db: &Db, states: &[Status]) -> Result<Vec<(String, i64)>> {
     let states = states.iter().map(|status| status.code());
-    let counted = Entity::find().select_only().column(Column::Status).column_as(Column::Id.count(), "count");
-    Ok(counted.filter(Column::Status.is_in(states)).group_by(Column::Status).into_tuple().all(db).await?)
+    let counted = Entity::find()
+        .select_only()
+        .column(Column::Status)
+        .column_as(Column::Id.count(), "count");
+    Ok(counted
+        .filter(Column::Status.is_in(states))
+        .group_by(Column::Status)
+        .into_tuple()
+        .all(db)
+        .await?)
 }

@@ -9,7 +9,10 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 #[derive(Form)]
 pub struct NewTicket {
     subject: Line<120>,
-    #[form(label = "What happened?", help = "What you did, what you expected, what you saw instead.")]
+    #[form(
+        label = "What happened?",
+        help = "What you did, what you expected, what you saw instead."
+    )]
     body: Text<10_000>,
 }
 
@@ -28,18 +31,33 @@ pub struct Move {
 }
 
 /// `GET /tickets`: one's own.
-pub async fn list(page: Page, user: User, db: Db, Query(filter): Query<Filter>) -> Result<Response> {
+pub async fn list(
+    page: Page,
+    user: User,
+    db: Db,
+    Query(filter): Query<Filter>,
+) -> Result<Response> {
     let own = ticket::Entity::find().filter(ticket::Column::CustomerId.eq(user.id));
     let (found, has_more) = ticket::page(&db, own, &filter).await?;
-    page.render("tickets/list.html", context! { title => "Your tickets", ..listed(&found, has_more, &filter) }).await
+    page.render(
+        "tickets/list.html",
+        context! { title => "Your tickets", ..listed(&found, has_more, &filter) },
+    )
+    .await
 }
 
 /// What a list of tickets shows.
 pub fn listed(found: &[Model], has_more: bool, filter: &Filter) -> Value {
     let typed = [
         ("q", filter.q.as_deref().unwrap_or_default().to_owned()),
-        ("status", filter.status.map_or("", |status| status.code()).to_owned()),
-        ("order", filter.order.unwrap_or(Order::Newest).code().to_owned()),
+        (
+            "status",
+            filter.status.map_or("", |status| status.code()).to_owned(),
+        ),
+        (
+            "order",
+            filter.order.unwrap_or(Order::Newest).code().to_owned(),
+        ),
     ];
     let number = filter.page.map_or(1, Number::get);
     let tickets: Vec<Value> = found.iter().map(shown).collect();
@@ -63,14 +81,23 @@ fn day(time: sea_orm::prelude::DateTimeUtc) -> String {
 
 /// `GET /tickets/new`
 pub async fn new(page: Page) -> Result<Response> {
-    page.render("tickets/new.html", context! { form => Form::<NewTicket>::blank() }).await
+    page.render(
+        "tickets/new.html",
+        context! { form => Form::<NewTicket>::blank() },
+    )
+    .await
 }
 
 /// `POST /tickets`
 pub async fn open(user: User, db: Db, session: Session, form: Form<NewTicket>) -> Result<Response> {
     let new = form.valid_or_show("tickets/new.html").await?;
     let ticket = ticket::open(&db, &user, new.subject.into(), new.body.into()).await?;
-    session.message(MessageLevel::Success, format!("Ticket {} is open. We will answer soon.", ticket.id)).await?;
+    session
+        .message(
+            MessageLevel::Success,
+            format!("Ticket {} is open. We will answer soon.", ticket.id),
+        )
+        .await?;
     Ok(redirect_to(format!("/tickets/{}", ticket.id)))
 }
 
@@ -79,7 +106,11 @@ pub async fn show(page: Page, user: User, db: Db, Path(id): Path<i32>) -> Result
     let (ticket, side) = visible_to(&user, id, &db).await?;
     let version = ticket.version.to_string();
     let form = Form::<NewComment>::filled([("version", version)]);
-    page.render("tickets/show.html", context! { form, ..details(&ticket, side, &db).await? }).await
+    page.render(
+        "tickets/show.html",
+        context! { form, ..details(&ticket, side, &db).await? },
+    )
+    .await
 }
 
 async fn details(ticket: &Model, side: Side, db: &Db) -> Result<Value> {
@@ -89,7 +120,11 @@ async fn details(ticket: &Model, side: Side, db: &Db) -> Result<Value> {
             author => comment.author_name.as_str(), body => comment.body.as_str(), is_staff => comment.is_staff, written => day(comment.written_at),
         }
     };
-    let moves = ticket.status().next(side).iter().map(|status| context! { code => status.code(), label => verb(*status) });
+    let moves = ticket
+        .status()
+        .next(side)
+        .iter()
+        .map(|status| context! { code => status.code(), label => verb(*status) });
     let comments: Vec<Value> = comments.iter().map(said).collect();
     let can_comment = ticket.status().after_comment(side).is_some();
     Ok(
@@ -107,10 +142,18 @@ fn verb(status: Status) -> &'static str {
 }
 
 /// `POST /tickets/{id}/comments`
-pub async fn comment(user: User, db: Db, Path(id): Path<i32>, form: Form<NewComment>) -> Result<Response> {
+pub async fn comment(
+    user: User,
+    db: Db,
+    Path(id): Path<i32>,
+    form: Form<NewComment>,
+) -> Result<Response> {
     let (ticket, side) = visible_to(&user, id, &db).await?;
     let Some(status) = ticket.status().after_comment(side) else {
-        return Err(Error::new(ErrorKind::Conflict, "This ticket is closed. Please open a new one."));
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            "This ticket is closed. Please open a new one.",
+        ));
     };
     let (new, refill) = form.into_parts();
     let shown = details(&ticket, side, &db).await?;
@@ -119,32 +162,55 @@ pub async fn comment(user: User, db: Db, Path(id): Path<i32>, form: Form<NewComm
     };
     let tx = db.begin().await?;
     comment::write(&tx, id, &user, side == Side::Staff, new.body.into()).await?;
-    let moved = ticket::ActiveModel { status: Set(status.code().into()), ..Default::default() };
+    let moved = ticket::ActiveModel {
+        status: Set(status.code().into()),
+        ..Default::default()
+    };
     if let Err(error) = ticket::change(&tx, &ticket, seen(new.version), moved).await {
         drop(tx);
         // nothing was written; the page shows what is new above what was typed, and can be sent again
         let refill = refill
             .set("version", ticket.version.to_string())
             .general_error(error.public_message().to_owned() + " Read it again, then send.");
-        return Err(refill.show_as(error.status(), "tickets/show.html", shown).await);
+        return Err(refill
+            .show_as(error.status(), "tickets/show.html", shown)
+            .await);
     }
     tx.commit().await?;
     Ok(redirect_to(format!("/tickets/{id}")))
 }
 
 /// `POST /tickets/{id}/status`
-pub async fn set_status(user: User, db: Db, session: Session, Path(id): Path<i32>, form: Form<Move>) -> Result<Response> {
+pub async fn set_status(
+    user: User,
+    db: Db,
+    session: Session,
+    Path(id): Path<i32>,
+    form: Form<Move>,
+) -> Result<Response> {
     let (ticket, side) = visible_to(&user, id, &db).await?;
     let (wanted, _) = form.into_parts();
-    let wanted = wanted.ok_or_else(|| Error::new(ErrorKind::BadRequest, "This is not a state of a ticket."))?;
+    let wanted = wanted
+        .ok_or_else(|| Error::new(ErrorKind::BadRequest, "This is not a state of a ticket."))?;
     if !ticket.status().next(side).contains(&wanted.status) {
-        return Err(Error::new(ErrorKind::Conflict, "This ticket cannot go there from where it stands."));
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            "This ticket cannot go there from where it stands.",
+        ));
     }
     let tx = db.begin().await?;
-    let moved = ticket::ActiveModel { status: Set(wanted.status.code().into()), ..Default::default() };
+    let moved = ticket::ActiveModel {
+        status: Set(wanted.status.code().into()),
+        ..Default::default()
+    };
     ticket::change(&tx, &ticket, seen(wanted.version), moved).await?;
     tx.commit().await?;
-    session.message(MessageLevel::Success, format!("Ticket {id} is {}.", wanted.status.code())).await?;
+    session
+        .message(
+            MessageLevel::Success,
+            format!("Ticket {id} is {}.", wanted.status.code()),
+        )
+        .await?;
     Ok(redirect_to(format!("/tickets/{id}")))
 }
 

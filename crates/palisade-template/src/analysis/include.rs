@@ -10,26 +10,44 @@ use std::ops::Range;
 pub(crate) const NAME: &str = "_palisade_name";
 
 impl Walk<'_, '_, '_> {
-    pub(super) fn include(&mut self, at: &Range<usize>, target: &Target, context: Context) -> Walked {
+    pub(super) fn include(
+        &mut self,
+        at: &Range<usize>,
+        target: &Target,
+        context: Context,
+    ) -> Walked {
         self.outside_of_comments(at, "{% include %}", &context)?;
-        let context = if context == Context::unreachable() { Context::default() } else { context };
+        let context = if context == Context::unreachable() {
+            Context::default()
+        } else {
+            context
+        };
         let (Some(names), Shape::Name | Shape::List) = (&target.names, target.shape) else {
             return self.computed(at, target, &context).map(|()| context);
         };
-        if let Some(name) = names.iter().find(|name| self.pass == Pass::Rewrite && name.contains(MARK)) {
+        if let Some(name) = names
+            .iter()
+            .find(|name| self.pass == Pass::Rewrite && name.contains(MARK))
+        {
             return Err(self.no_template(name, &target.at));
         }
         let (mut ends, mut written) = (Vec::new(), Vec::new());
         for name in names {
             let (name, place) = match self.pass {
                 Pass::Rewrite => (name.clone(), context.clone()),
-                Pass::Verify if !self.set.sources.contains_key(name) && !name.contains(MARK) => (name.clone(), context.clone()),
+                Pass::Verify if !self.set.sources.contains_key(name) && !name.contains(MARK) => {
+                    (name.clone(), context.clone())
+                }
                 // a first round of a loop may stand in another context than the last, which counts
                 Pass::Verify if self.is_trial => (self.set.key_of(name).0, context.clone()),
                 Pass::Verify => self.set.key_of(name),
             };
             if place != context {
-                return Err(self.problem_at(at.clone(), format!("{name} is included in {context} and was checked in {place}"), ""));
+                return Err(self.problem_at(
+                    at.clone(),
+                    format!("{name} is included in {context} and was checked in {place}"),
+                    "",
+                ));
             }
             if !self.set.sources.contains_key(&name) {
                 self.absent(&name, target)?;
@@ -37,7 +55,10 @@ impl Walk<'_, '_, '_> {
                 written.push(name);
                 continue;
             }
-            let included = self.set.template(&name, &context).map_err(|problems| self.in_include(at, &name, &problems))?;
+            let included = self
+                .set
+                .template(&name, &context)
+                .map_err(|problems| self.in_include(at, &name, &problems))?;
             ends.push(included.end);
             self.includes.push(name.clone());
             written.push(self.set.number(&(name, context.clone())));
@@ -47,7 +68,11 @@ impl Walk<'_, '_, '_> {
         }
         if written != *names && self.pass == Pass::Rewrite {
             let quoted: Vec<String> = written.iter().map(|name| format!("\"{name}\"")).collect();
-            let list = if target.shape == Shape::List { format!("[{}]", quoted.join(", ")) } else { quoted.join("") };
+            let list = if target.shape == Shape::List {
+                format!("[{}]", quoted.join(", "))
+            } else {
+                quoted.join("")
+            };
             self.edit(target.at.clone(), list);
         }
         let first = ends.first().cloned().unwrap_or(context);
@@ -55,32 +80,59 @@ impl Walk<'_, '_, '_> {
             None => Ok(first),
             Some(other) => {
                 let message = format!("what is included may end in {first} or in {other}");
-                Err(self.problem_at(at.clone(), message, "let the included templates, and none at all, end in the same context"))
+                Err(self.problem_at(
+                    at.clone(),
+                    message,
+                    "let the included templates, and none at all, end in the same context",
+                ))
             }
         }
     }
 
     fn absent(&self, name: &str, target: &Target) -> Result<(), Problem> {
-        let is_fine = target.may_be_missing || target.shape == Shape::List || self.set.missing == Missing::Assumed;
-        if is_fine { Ok(()) } else { Err(self.no_template(name, &target.at)) }
+        let is_fine = target.may_be_missing
+            || target.shape == Shape::List
+            || self.set.missing == Missing::Assumed;
+        if is_fine {
+            Ok(())
+        } else {
+            Err(self.no_template(name, &target.at))
+        }
     }
 
     /// The first problem of a template, which is only one here.
     fn in_include(&self, at: &Range<usize>, name: &str, problems: &[Problem]) -> Problem {
-        let included = self.problem_at(at.clone(), format!("the included template {name} is refused"), "see its own error");
+        let included = self.problem_at(
+            at.clone(),
+            format!("the included template {name} is refused"),
+            "see its own error",
+        );
         problems.first().cloned().unwrap_or(included)
     }
 
     /// A name that is known only when the page is rendered: the template has to be a page by itself.
-    fn computed(&mut self, at: &Range<usize>, target: &Target, context: &Context) -> Result<(), Problem> {
+    fn computed(
+        &mut self,
+        at: &Range<usize>,
+        target: &Target,
+        context: &Context,
+    ) -> Result<(), Problem> {
         if !context.is_text() {
             let message = format!("a template whose name is computed, in {context}");
-            return Err(self.problem_at(at.clone(), message, "name the template, so that it can be checked for this place"));
+            return Err(self.problem_at(
+                at.clone(),
+                message,
+                "name the template, so that it can be checked for this place",
+            ));
         }
         match self.pass {
             Pass::Rewrite => {
                 // the parser does not say where every expression begins; it begins behind the statement's word
-                let start = at.start + self.source[at.start..].bytes().take_while(u8::is_ascii_alphabetic).count();
+                let start = at.start
+                    + self.source[at.start..]
+                        .bytes()
+                        .take_while(u8::is_ascii_alphabetic)
+                        .count();
                 self.edit(start..start, "(");
                 self.edit(target.at.end..target.at.end, format!(")|{NAME}"));
                 Ok(())
@@ -99,7 +151,9 @@ impl Walk<'_, '_, '_> {
                 self.absent(name, target)?;
                 continue;
             }
-            self.set.template(name, &Context::default()).map_err(|problems| self.in_include(at, name, &problems))?;
+            self.set
+                .template(name, &Context::default())
+                .map_err(|problems| self.in_include(at, name, &problems))?;
         }
         Ok(())
     }

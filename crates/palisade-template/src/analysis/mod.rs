@@ -61,8 +61,21 @@ pub(crate) enum Missing {
 }
 
 /// Checks templates, by name.
-pub(crate) fn analyse(sources: &BTreeMap<String, String>, rules: &Rules, missing: Missing) -> Checked {
-    let mut set = Set { sources, rules, missing, memo: BTreeMap::new(), numbers: Vec::new(), uses: Vec::new(), depth: 0, walks: 0 };
+pub(crate) fn analyse(
+    sources: &BTreeMap<String, String>,
+    rules: &Rules,
+    missing: Missing,
+) -> Checked {
+    let mut set = Set {
+        sources,
+        rules,
+        missing,
+        memo: BTreeMap::new(),
+        numbers: Vec::new(),
+        uses: Vec::new(),
+        depth: 0,
+        walks: 0,
+    };
     let mut checked = Checked::default();
     let mut failed = BTreeMap::new();
     for name in sources.keys() {
@@ -127,11 +140,19 @@ impl Set<'_> {
     fn template(&mut self, name: &str, start: &Context) -> Result<Included, Vec<Problem>> {
         let key = (name.to_owned(), start.clone());
         match self.memo.get_mut(&key) {
-            Some(State::Done(outcome)) => return Ok(Included { end: outcome.end.clone(), blocks: outcome.blocks.clone() }),
+            Some(State::Done(outcome)) => {
+                return Ok(Included {
+                    end: outcome.end.clone(),
+                    blocks: outcome.blocks.clone(),
+                });
+            }
             Some(State::Failed(problems)) => return Err(problems.clone()),
             Some(State::Open { assumed, is_used }) => {
                 *is_used = true;
-                return Ok(Included { end: (**assumed).clone(), blocks: Blocks::new() });
+                return Ok(Included {
+                    end: (**assumed).clone(),
+                    blocks: Blocks::new(),
+                });
             }
             None => {}
         }
@@ -152,15 +173,27 @@ impl Set<'_> {
             Err(problems) => State::Failed(problems.clone()),
         };
         self.memo.insert(key, state);
-        outcome.map(|outcome| Included { end: outcome.end, blocks: outcome.blocks })
+        outcome.map(|outcome| Included {
+            end: outcome.end,
+            blocks: outcome.blocks,
+        })
     }
 
     /// A template that includes itself is taken to end as it begins, and if it does not, as it then ended.
     fn settle(&mut self, key: &Key) -> Result<Outcome, Vec<Problem>> {
         let mut assumed = key.1.clone();
         for _ in 0..2 {
-            let (before, uses) = (self.memo.keys().cloned().collect::<BTreeSet<_>>(), self.uses.len());
-            self.memo.insert(key.clone(), State::Open { assumed: Box::new(assumed.clone()), is_used: false });
+            let (before, uses) = (
+                self.memo.keys().cloned().collect::<BTreeSet<_>>(),
+                self.uses.len(),
+            );
+            self.memo.insert(
+                key.clone(),
+                State::Open {
+                    assumed: Box::new(assumed.clone()),
+                    is_used: false,
+                },
+            );
             let outcome = Walk::template(self, &key.0, &key.1)?;
             let is_used = matches!(self.memo.get(key), Some(State::Open { is_used: true, .. }));
             if !is_used || outcome.end == assumed {
@@ -182,17 +215,25 @@ impl Set<'_> {
         if key.1 == Context::default() {
             return key.0.clone();
         }
-        let number = self.numbers.iter().position(|known| known == key).unwrap_or_else(|| {
-            self.numbers.push(key.clone());
-            self.numbers.len() - 1
-        });
+        let number = self
+            .numbers
+            .iter()
+            .position(|known| known == key)
+            .unwrap_or_else(|| {
+                self.numbers.push(key.clone());
+                self.numbers.len() - 1
+            });
         format!("{}{MARK}{number}", key.0)
     }
 
     /// The template and context that an engine's name stands for.
     fn key_of(&self, name: &str) -> Key {
-        let numbered = name.rsplit_once(MARK).and_then(|(_, number)| self.numbers.get(number.parse::<usize>().ok()?));
-        numbered.cloned().unwrap_or_else(|| (name.to_owned(), Context::default()))
+        let numbered = name
+            .rsplit_once(MARK)
+            .and_then(|(_, number)| self.numbers.get(number.parse::<usize>().ok()?));
+        numbered
+            .cloned()
+            .unwrap_or_else(|| (name.to_owned(), Context::default()))
     }
 
     fn problem(&self, name: &str, message: &str, help: &str) -> Problem {
@@ -203,27 +244,45 @@ impl Set<'_> {
     fn unfinished(&self, name: &str, end: &Context) -> Problem {
         let source = self.sources.get(name).map_or("", String::as_str).trim_end();
         let message = format!("the template ends in {end}");
-        Problem::at(name, source, source.len().saturating_sub(1)..source.len(), message, "close every tag, attribute and quote")
+        Problem::at(
+            name,
+            source,
+            source.len().saturating_sub(1)..source.len(),
+            message,
+            "close every tag, attribute and quote",
+        )
     }
 
     /// Templates that only other templates use, in their contexts, need not be pages.
     fn finish(mut self, mut checked: Checked, failed: BTreeMap<String, Vec<Problem>>) -> Checked {
         let mut used: BTreeSet<String> = BTreeSet::new();
         for (key, state) in std::mem::take(&mut self.memo) {
-            let State::Done(outcome) = state else { continue };
+            let State::Done(outcome) = state else {
+                continue;
+            };
             if key.1 != Context::default() {
                 used.insert(key.0.clone());
             }
-            checked.templates.insert(self.number(&key), outcome.rewritten);
+            checked
+                .templates
+                .insert(self.number(&key), outcome.rewritten);
         }
-        used.extend(checked.templates.values().flat_map(|template| template.includes.iter().cloned()));
+        used.extend(
+            checked
+                .templates
+                .values()
+                .flat_map(|template| template.includes.iter().cloned()),
+        );
         for (name, problems) in failed {
             if used.contains(&name) {
                 checked.partial.insert(name, problems);
             } else {
-                checked
-                    .problems
-                    .extend(problems.into_iter().filter(|problem| !checked.problems.contains(problem)).collect::<Vec<_>>());
+                checked.problems.extend(
+                    problems
+                        .into_iter()
+                        .filter(|problem| !checked.problems.contains(problem))
+                        .collect::<Vec<_>>(),
+                );
             }
         }
         checked.uses = self.uses;

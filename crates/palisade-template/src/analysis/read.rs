@@ -14,10 +14,14 @@ const CSRF_TOKEN: &str = "csrf_token";
 pub(crate) fn without_token_tags<'s>(name: &str, source: &'s str) -> Result<Cow<'s, str>, Problem> {
     let mut text = Cow::Borrowed(source);
     loop {
-        let Err(error) = read(&text, name) else { return Ok(text) };
+        let Err(error) = read(&text, name) else {
+            return Ok(text);
+        };
         let at = error.range().unwrap_or_default();
         match token_tag(&text, at.start) {
-            Some((start, end)) => text.to_mut().replace_range(start..end, &comment(&source[start..end])),
+            Some((start, end)) => text
+                .to_mut()
+                .replace_range(start..end, &comment(&source[start..end])),
             None => return Err(syntax_problem(name, source, &error)),
         }
     }
@@ -25,12 +29,17 @@ pub(crate) fn without_token_tags<'s>(name: &str, source: &'s str) -> Result<Cow<
 
 /// The tag whose word stands at or before an offset.
 fn token_tag(text: &str, at: usize) -> Option<(usize, usize)> {
-    let end = (at + CSRF_TOKEN.len() + 4..=text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
+    let end = (at + CSRF_TOKEN.len() + 4..=text.len())
+        .find(|end| text.is_char_boundary(*end))
+        .unwrap_or(text.len());
     let around = &text[..end];
     let word = around.rfind(CSRF_TOKEN)?;
     let start = text[..word].rfind("{%")?;
     let end = word + text[word..].find("%}")? + 2;
-    let inside = text[start + 2..end - 2].trim_start_matches(['-', '+']).trim_end_matches(['-', '+']).trim();
+    let inside = text[start + 2..end - 2]
+        .trim_start_matches(['-', '+'])
+        .trim_end_matches(['-', '+'])
+        .trim();
     (inside == CSRF_TOKEN).then_some((start, end))
 }
 
@@ -40,13 +49,21 @@ fn comment(tag: &str) -> String {
 }
 
 fn syntax_problem(name: &str, source: &str, error: &minijinja::Error) -> Problem {
-    let message = error.detail().map_or_else(|| error.to_string(), str::to_owned);
+    let message = error
+        .detail()
+        .map_or_else(|| error.to_string(), str::to_owned);
     let help = if message.contains("unknown statement") {
         "the statements are those of Jinja: if, for, set, with, block, extends, include, import, macro, call, filter, raw"
     } else {
         "mend the template's syntax here or right before"
     };
-    Problem::at(name, source, error.range().unwrap_or_default(), message, help)
+    Problem::at(
+        name,
+        source,
+        error.range().unwrap_or_default(),
+        message,
+        help,
+    )
 }
 
 /// Parses what was read before.

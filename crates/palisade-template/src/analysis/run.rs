@@ -33,11 +33,20 @@ type Escapers = BTreeMap<String, Escaper>;
 
 /// Joins what can be joined in all templates.
 pub(crate) fn join(checked: &mut Checked) {
-    let escapers: Escapers = Escaper::all().map(|escaper| (escaper.filter(), escaper)).collect();
+    let escapers: Escapers = Escaper::all()
+        .map(|escaper| (escaper.filter(), escaper))
+        .collect();
     for template in checked.templates.values_mut() {
         // what cannot be read is left to the engine, which says why
-        let Ok(tree) = read(&template.text, &template.name) else { continue };
-        let mut joiner = Joiner { template, escapers: &escapers, runs: &mut checked.runs, edits: Vec::new() };
+        let Ok(tree) = read(&template.text, &template.name) else {
+            continue;
+        };
+        let mut joiner = Joiner {
+            template,
+            escapers: &escapers,
+            runs: &mut checked.runs,
+            edits: Vec::new(),
+        };
         joiner.nodes(&tree.nodes);
         let edits = joiner.edits;
         *template = std::mem::take(template).edited(edits);
@@ -55,11 +64,27 @@ impl Joiner<'_> {
     fn nodes(&mut self, nodes: &[Node<'_>]) {
         for run in nodes.chunk_by(|one, two| is_joined(one) && is_joined(two)) {
             match run {
-                [Node::If { then, otherwise, .. }] | [Node::For { body: then, otherwise, .. }] => {
+                [
+                    Node::If {
+                        then, otherwise, ..
+                    },
+                ]
+                | [
+                    Node::For {
+                        body: then,
+                        otherwise,
+                        ..
+                    },
+                ] => {
                     self.nodes(then);
                     self.nodes(otherwise);
                 }
-                [Node::Scope(body) | Node::Apart { body, .. } | Node::Applied { body, .. } | Node::Block { body, .. }] => {
+                [
+                    Node::Scope(body)
+                    | Node::Apart { body, .. }
+                    | Node::Applied { body, .. }
+                    | Node::Block { body, .. },
+                ] => {
                     self.nodes(body);
                 }
                 _ => run.chunks(MOST_JOINED).for_each(|run| self.run(run)),
@@ -69,7 +94,8 @@ impl Joiner<'_> {
 
     /// The text behind the last value stays: white space before a tag means something to the engine.
     fn run(&mut self, nodes: &[Node<'_>]) {
-        let (mut run, mut text, mut prints, mut first_texts) = (Run::default(), String::new(), Vec::new(), Vec::new());
+        let (mut run, mut text, mut prints, mut first_texts) =
+            (Run::default(), String::new(), Vec::new(), Vec::new());
         for node in nodes {
             match node {
                 Node::Text(piece) => {
@@ -87,7 +113,13 @@ impl Joiner<'_> {
             }
         }
         // the engine prints text faster by itself
-        if run.parts.iter().filter(|part| part.escaper.is_some()).count() > 1 {
+        if run
+            .parts
+            .iter()
+            .filter(|part| part.escaper.is_some())
+            .count()
+            > 1
+        {
             self.join(&first_texts, &prints);
             self.runs.push(run);
         }
@@ -96,8 +128,15 @@ impl Joiner<'_> {
     fn part(&self, print: &Print<'_>, before: String) -> Part {
         let at = self.template.original(print.at.start)..self.template.original(print.at.end);
         let argument = &self.template.text[self.value(print).end..print.at.end];
-        let place = argument.split_once('(').and_then(|(_, number)| number.trim_end().trim_end_matches(')').parse().ok());
-        Part { before, escaper: escaper(self.escapers, print), place, at }
+        let place = argument
+            .split_once('(')
+            .and_then(|(_, number)| number.trim_end().trim_end_matches(')').parse().ok());
+        Part {
+            before,
+            escaper: escaper(self.escapers, print),
+            place,
+            at,
+        }
     }
 
     /// Where an expression is without its escaper.
@@ -112,17 +151,31 @@ impl Joiner<'_> {
         let [first, .., last] = prints else { return };
         for text in first_texts {
             let at = text.as_ptr() as usize - self.template.text.as_ptr() as usize;
-            self.edits.push(Edit { at, remove: text.len(), insert: String::new() });
+            self.edits.push(Edit {
+                at,
+                remove: text.len(),
+                insert: String::new(),
+            });
         }
-        self.replace(self.value(first).start..self.value(first).start, format!(" {}|{RUN}((", self.runs.len()));
+        self.replace(
+            self.value(first).start..self.value(first).start,
+            format!(" {}|{RUN}((", self.runs.len()),
+        );
         for pair in prints.windows(2) {
-            self.replace(self.value(pair[0]).end..self.value(pair[1]).start, "),(".into());
+            self.replace(
+                self.value(pair[0]).end..self.value(pair[1]).start,
+                "),(".into(),
+            );
         }
         self.replace(self.value(last).end..last.at.end, "))".into());
     }
 
     fn replace(&mut self, place: Range<usize>, insert: String) {
-        self.edits.push(Edit { at: place.start, remove: place.len(), insert });
+        self.edits.push(Edit {
+            at: place.start,
+            remove: place.len(),
+            insert,
+        });
     }
 }
 

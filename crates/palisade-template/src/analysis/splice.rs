@@ -21,16 +21,25 @@ impl Rewritten {
     ///
     /// # Errors
     /// The place where what is left and right of a removed comment would become a template tag.
-    pub(crate) fn new(name: &str, source: &str, mut edits: Vec<Edit>, includes: Vec<String>) -> Result<Self, usize> {
+    pub(crate) fn new(
+        name: &str,
+        source: &str,
+        mut edits: Vec<Edit>,
+        includes: Vec<String>,
+    ) -> Result<Self, usize> {
         edits.sort_by_key(|edit| edit.at);
-        let mut text = String::with_capacity(source.len() + edits.iter().map(|edit| edit.insert.len()).sum::<usize>());
+        let mut text = String::with_capacity(
+            source.len() + edits.iter().map(|edit| edit.insert.len()).sum::<usize>(),
+        );
         let (mut anchors, mut at) = (vec![(0, 0)], 0);
         for edit in edits {
             text.push_str(&source[at..edit.at.max(at)]);
             anchors.push((text.len(), edit.at));
             text.push_str(&edit.insert);
             at = at.max(edit.at + edit.remove);
-            let joins = edit.insert.is_empty() && text.ends_with('{') && source[at..].starts_with(['{', '%', '#']);
+            let joins = edit.insert.is_empty()
+                && text.ends_with('{')
+                && source[at..].starts_with(['{', '%', '#']);
             if joins {
                 return Err(edit.at);
             }
@@ -41,13 +50,22 @@ impl Rewritten {
         if text.ends_with('\n') && !source.ends_with('\n') {
             text.push('\n');
         }
-        Ok(Self { name: name.to_owned(), text, anchors, includes, before: None })
+        Ok(Self {
+            name: name.to_owned(),
+            text,
+            anchors,
+            includes,
+            before: None,
+        })
     }
 
     /// The same with more edits.
     pub(crate) fn edited(self, edits: Vec<Edit>) -> Self {
         match Self::new(&self.name, &self.text, edits, self.includes.clone()) {
-            Ok(edited) => Self { before: Some(Box::new(self)), ..edited },
+            Ok(edited) => Self {
+                before: Some(Box::new(self)),
+                ..edited
+            },
             Err(_) => self,
         }
     }
@@ -55,13 +73,18 @@ impl Rewritten {
     /// The offset in the author's source.
     pub(crate) fn original(&self, offset: usize) -> usize {
         let offset = self.offset_before(offset);
-        self.before.as_ref().map_or(offset, |before| before.original(offset))
+        self.before
+            .as_ref()
+            .map_or(offset, |before| before.original(offset))
     }
 
     fn offset_before(&self, offset: usize) -> usize {
         let next = self.anchors.partition_point(|(here, _)| *here <= offset);
         let (here, there) = self.anchors[next.saturating_sub(1)];
-        let limit = self.anchors.get(next).map_or(usize::MAX, |(_, there)| *there);
+        let limit = self
+            .anchors
+            .get(next)
+            .map_or(usize::MAX, |(_, there)| *there);
         (there + offset - here).min(limit)
     }
 }
@@ -69,8 +92,12 @@ impl Rewritten {
 /// Whether the text at an offset stands in a raw block: then a printed expression has to leave it and come back.
 pub(crate) fn is_in_raw(source: &str, text_start: usize) -> bool {
     let before = source[..text_start].trim_end();
-    let tag = before.strip_suffix("%}").map(|tag| tag.trim_end_matches(['-', '+']).trim_end());
-    let word = tag.and_then(|tag| tag.strip_suffix("raw")).map(|tag| tag.trim_end().trim_end_matches(['-', '+']).trim_end());
+    let tag = before
+        .strip_suffix("%}")
+        .map(|tag| tag.trim_end_matches(['-', '+']).trim_end());
+    let word = tag
+        .and_then(|tag| tag.strip_suffix("raw"))
+        .map(|tag| tag.trim_end().trim_end_matches(['-', '+']).trim_end());
     word.is_some_and(|tag| tag.ends_with("{%"))
 }
 

@@ -38,7 +38,11 @@ pub(super) type Walked = Result<Context, Problem>;
 
 impl<'w, 'a, 's> Walk<'w, 'a, 's> {
     /// Walks, rewrites and verifies.
-    pub(super) fn template(set: &'w mut Set<'a>, name: &str, start: &Context) -> Result<Outcome, Vec<Problem>> {
+    pub(super) fn template(
+        set: &'w mut Set<'a>,
+        name: &str,
+        start: &Context,
+    ) -> Result<Outcome, Vec<Problem>> {
         let source = set.sources.get(name).cloned().unwrap_or_default();
         let text = read::without_token_tags(name, &source).map_err(|problem| vec![problem])?;
         let tree = read::tree(name, &text, &source).map_err(|problem| vec![problem])?;
@@ -57,10 +61,20 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         let (edits, includes) = (walk.edits, walk.includes);
         let rewritten = Rewritten::new(name, &text, edits, includes).map_err(|at| {
             let message = "without the comment here, what stands around it would be a template tag";
-            vec![Problem::at(name, &source, at..at + 1, message, "put a space after the {")]
+            vec![Problem::at(
+                name,
+                &source,
+                at..at + 1,
+                message,
+                "put a space after the {",
+            )]
         })?;
         let (end, blocks) = Self::verify(set, name, &rewritten, start, &end)?;
-        Ok(Outcome { end, blocks, rewritten })
+        Ok(Outcome {
+            end,
+            blocks,
+            rewritten,
+        })
     }
 
     /// Reads what was written, and finds every value escaped for its context, and nothing left to do. What it says of the end and of the
@@ -74,7 +88,11 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
     ) -> Result<(Context, Blocks), Vec<Problem>> {
         let refuse = |set: &Set<'_>, why: &str| {
             let message = format!("this template cannot be proven safe: {why}");
-            vec![set.problem(name, &message, "write the place in a simpler way, and report this as a mistake of the framework")]
+            vec![set.problem(
+                name,
+                &message,
+                "write the place in a simpler way, and report this as a mistake of the framework",
+            )]
         };
         let tree = match read::tree(name, &rewritten.text, &rewritten.text) {
             Ok(tree) => tree,
@@ -82,16 +100,30 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         };
         let mut walk = Walk::new(set, name, &rewritten.text, Pass::Verify, start);
         let found = walk.tree(&tree);
-        let (change, blocks) = (walk.edits.first().map(|edit| format!("{edit:?} is left to change")), walk.blocks);
+        let (change, blocks) = (
+            walk.edits
+                .first()
+                .map(|edit| format!("{edit:?} is left to change")),
+            walk.blocks,
+        );
         match (found, change) {
             (Ok(found), None) if found.join(end).is_some() => Ok((found, blocks)),
             (Ok(found), None) => Err(refuse(set, &format!("it ends in {found} and not in {end}"))),
             (Ok(_), Some(change)) => Err(refuse(set, &change)),
-            (Err(problems), _) => Err(refuse(set, &problems.iter().map(ToString::to_string).collect::<String>())),
+            (Err(problems), _) => Err(refuse(
+                set,
+                &problems.iter().map(ToString::to_string).collect::<String>(),
+            )),
         }
     }
 
-    fn new(set: &'w mut Set<'a>, name: &'s str, source: &'s str, pass: Pass, start: &Context) -> Walk<'w, 'a, 's> {
+    fn new(
+        set: &'w mut Set<'a>,
+        name: &'s str,
+        source: &'s str,
+        pass: Pass,
+        start: &Context,
+    ) -> Walk<'w, 'a, 's> {
         Walk {
             set,
             name,
@@ -114,11 +146,15 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
     fn tree(&mut self, tree: &Tree<'s>) -> Result<Context, Vec<Problem>> {
         let end = match Self::parent(&tree.nodes) {
             Some(Node::Extends { at, target }) => self.child(&tree.nodes, at, target)?,
-            _ => self.nodes(&tree.nodes, self.start.clone()).map_err(|problem| vec![problem])?,
+            _ => self
+                .nodes(&tree.nodes, self.start.clone())
+                .map_err(|problem| vec![problem])?,
         };
-        self.captures(&tree.names).map_err(|problem| vec![problem])?;
+        self.captures(&tree.names)
+            .map_err(|problem| vec![problem])?;
         let last = self.source.trim_end().len();
-        end.after_comments().map_err(|fault| vec![self.fault(fault, last.saturating_sub(1)..last)])
+        end.after_comments()
+            .map_err(|fault| vec![self.fault(fault, last.saturating_sub(1)..last)])
     }
 
     pub(super) fn nodes(&mut self, nodes: &[Node<'s>], mut context: Context) -> Walked {
@@ -190,7 +226,10 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         if self.is_trial {
             self.edits.truncate(first);
         }
-        for edit in self.edits[first..].iter_mut().filter(|edit| is_raw && edit.insert.contains("{{")) {
+        for edit in self.edits[first..]
+            .iter_mut()
+            .filter(|edit| is_raw && edit.insert.contains("{{"))
+        {
             edit.insert = out_of_raw(&edit.insert);
         }
         Ok(context)
@@ -203,18 +242,35 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         }
         let direct = match &print.kind {
             PrintKind::Value => None,
-            PrintKind::Super => Some(self.super_block().ok_or("{{ super() }} without a block to take the place of")),
-            PrintKind::Block(name) => Some(self.named_block(name).ok_or("a block that does not stand before this place")),
+            PrintKind::Super => Some(
+                self.super_block()
+                    .ok_or("{{ super() }} without a block to take the place of"),
+            ),
+            PrintKind::Block(name) => Some(
+                self.named_block(name)
+                    .ok_or("a block that does not stand before this place"),
+            ),
             PrintKind::Recurse => Some(
-                self.loops.last().map(|open| (open.start.clone(), open.start.clone())).ok_or("{{ loop(…) }} outside of a loop"),
+                self.loops
+                    .last()
+                    .map(|open| (open.start.clone(), open.start.clone()))
+                    .ok_or("{{ loop(…) }} outside of a loop"),
             ),
         };
         match direct {
             None => {}
             Some(Err(message)) => {
-                return Err(self.problem_at(print.at.clone(), message, "name a block of this template or of one it extends"));
+                return Err(self.problem_at(
+                    print.at.clone(),
+                    message,
+                    "name a block of this template or of one it extends",
+                ));
             }
-            Some(Ok((start, end))) if context.join(&start).is_some_and(|joined| joined == start) => return Ok(end),
+            Some(Ok((start, end)))
+                if context.join(&start).is_some_and(|joined| joined == start) =>
+            {
+                return Ok(end);
+            }
             // what was HTML is captured, and printed as its text
             Some(Ok((start, end))) if start.is_text_or_title() && end.is_text_or_title() => {}
             Some(Ok((start, _))) => {
@@ -243,9 +299,16 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
     fn escape(&mut self, print: &Print<'s>, escaper: Option<Escaper>, context: &Context) {
         let Some(escaper) = escaper else { return };
         let open = print.start(self.source);
-        let argument = if escaper.can_block() { format!("({})", self.set.uses.len()) } else { String::new() };
+        let argument = if escaper.can_block() {
+            format!("({})", self.set.uses.len())
+        } else {
+            String::new()
+        };
         self.edit(open..open, "(");
-        self.edit(print.at.end..print.at.end, format!(")|{}{argument}", escaper.filter()));
+        self.edit(
+            print.at.end..print.at.end,
+            format!(")|{}{argument}", escaper.filter()),
+        );
         let place = Place::find(self.source, print.at.clone());
         let (name, element) = context.name_facts();
         self.set.uses.push(Use {
@@ -265,10 +328,20 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         if found == expected.as_deref() {
             return Ok(());
         }
-        Err(self.problem_at(print.at.clone(), format!("{found:?} stands where {expected:?} belongs"), ""))
+        Err(self.problem_at(
+            print.at.clone(),
+            format!("{found:?} stands where {expected:?} belongs"),
+            "",
+        ))
     }
 
-    fn branches(&mut self, at: &Range<usize>, then: &[Node<'s>], otherwise: &[Node<'s>], context: &Context) -> Walked {
+    fn branches(
+        &mut self,
+        at: &Range<usize>,
+        then: &[Node<'s>],
+        otherwise: &[Node<'s>],
+        context: &Context,
+    ) -> Walked {
         let one = self.nodes(then, context.clone())?;
         let two = self.nodes(otherwise, context.clone())?;
         one.join(&two).ok_or_else(|| {
@@ -280,7 +353,13 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
     }
 
     /// A body that runs any number of times begins where it ends. What it begins in is found first, and only then its values are looked at.
-    fn repeated(&mut self, at: &Range<usize>, body: &[Node<'s>], otherwise: &[Node<'s>], before: Context) -> Walked {
+    fn repeated(
+        &mut self,
+        at: &Range<usize>,
+        body: &[Node<'s>],
+        otherwise: &[Node<'s>],
+        before: Context,
+    ) -> Walked {
         let mut start = before.clone();
         let is_trial = std::mem::replace(&mut self.is_trial, true);
         for round in 0.. {
@@ -290,7 +369,11 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
             }
             if round == MOST_ROUNDS {
                 let message = "every round of this {% for %} begins in another context";
-                return Err(self.problem_at(self.tag(at), message, "let the loop print whole elements"));
+                return Err(self.problem_at(
+                    self.tag(at),
+                    message,
+                    "let the loop print whole elements",
+                ));
             }
             start = next;
         }
@@ -303,13 +386,22 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         }
         let end = self.nodes(otherwise, before)?;
         start.join(&end).ok_or_else(|| {
-            let message = format!("{{% for %}} and its {{% else %}} end in different contexts: {start} and {end}");
-            self.problem_at(self.tag(at), message, "make both open and close the same tags, attributes and quotes")
+            let message = format!(
+                "{{% for %}} and its {{% else %}} end in different contexts: {start} and {end}"
+            );
+            self.problem_at(
+                self.tag(at),
+                message,
+                "make both open and close the same tags, attributes and quotes",
+            )
         })
     }
 
     fn round(&mut self, at: &Range<usize>, body: &[Node<'s>], start: &Context) -> Walked {
-        self.loops.push(Loop { start: start.clone(), left: Vec::new() });
+        self.loops.push(Loop {
+            start: start.clone(),
+            left: Vec::new(),
+        });
         let can_leave = std::mem::replace(&mut self.can_leave, true);
         let end = self.nodes(body, start.clone());
         self.can_leave = can_leave;
@@ -345,10 +437,20 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         ))
     }
 
-    fn applied(&mut self, at: &Range<usize>, what: &str, body: &[Node<'s>], context: Context) -> Walked {
+    fn applied(
+        &mut self,
+        at: &Range<usize>,
+        what: &str,
+        body: &[Node<'s>],
+        context: Context,
+    ) -> Walked {
         if !context.is_text() {
             let message = format!("{what} in {context}");
-            return Err(self.problem_at(self.tag(at), message, "capture it with {% set %} in HTML text, and print the name here"));
+            return Err(self.problem_at(
+                self.tag(at),
+                message,
+                "capture it with {% set %} in HTML text, and print the name here",
+            ));
         }
         self.apart(at, body)?;
         Ok(context)
@@ -361,9 +463,17 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
                 Some(name) => self.named_block(name).into_iter().collect(),
                 None => self.inherited.values().cloned().collect(),
             };
-            if let Some((start, _)) = contexts.iter().find(|(start, end)| !start.is_text_or_title() || !end.is_text_or_title()) {
-                let message = format!("a block that was written for {start} is part of an expression");
-                return Err(self.problem_at(at.clone(), message, "print the block alone, where it was written for"));
+            if let Some((start, _)) = contexts
+                .iter()
+                .find(|(start, end)| !start.is_text_or_title() || !end.is_text_or_title())
+            {
+                let message =
+                    format!("a block that was written for {start} is part of an expression");
+                return Err(self.problem_at(
+                    at.clone(),
+                    message,
+                    "print the block alone, where it was written for",
+                ));
             }
         }
         match names.captured_loops.first() {
@@ -380,25 +490,50 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         if self.is_trial {
             return;
         }
-        self.edits.push(Edit { at: at.start, remove: at.len(), insert: insert.into() });
+        self.edits.push(Edit {
+            at: at.start,
+            remove: at.len(),
+            insert: insert.into(),
+        });
     }
 
     /// Comments are taken out, so that what is printed in them by others has no place.
-    pub(super) fn outside_of_comments(&self, at: &Range<usize>, what: &str, context: &Context) -> Result<(), Problem> {
+    pub(super) fn outside_of_comments(
+        &self,
+        at: &Range<usize>,
+        what: &str,
+        context: &Context,
+    ) -> Result<(), Problem> {
         if !context.is_taken_out() {
             return Ok(());
         }
         let message = format!("{what} in {context}, which is taken out of the page");
-        Err(self.problem_at(self.tag(at), message, "for a comment that nobody receives write {# … #}"))
+        Err(self.problem_at(
+            self.tag(at),
+            message,
+            "for a comment that nobody receives write {# … #}",
+        ))
     }
 
     /// The opening tag of a statement.
     fn tag(&self, at: &Range<usize>) -> Range<usize> {
-        let end = self.source[at.start..].find("%}").map_or(at.end, |found| at.start + found);
-        at.start..self.source[at.start..end].trim_end_matches(['-', '+']).trim_end().len() + at.start
+        let end = self.source[at.start..]
+            .find("%}")
+            .map_or(at.end, |found| at.start + found);
+        at.start
+            ..self.source[at.start..end]
+                .trim_end_matches(['-', '+'])
+                .trim_end()
+                .len()
+                + at.start
     }
 
-    pub(super) fn problem_at(&self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Problem {
+    pub(super) fn problem_at(
+        &self,
+        at: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Problem {
         Problem::at(self.name, self.source, at, message, help)
     }
 
@@ -409,14 +544,22 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
 
 fn follows(next: Option<&Node<'_>>) -> Next {
     match next {
-        Some(Node::Text(text)) if text.starts_with(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>')) => Next::Separator,
+        Some(Node::Text(text))
+            if text.starts_with(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>')) =>
+        {
+            Next::Separator
+        }
         _ => Next::Other,
     }
 }
 
 /// Names that authors may not write: the framework's own, and the way around escaping.
 fn reserved(name: &str, source: &str, names: &Names<'_>) -> Vec<Problem> {
-    let own = names.variables.iter().chain(&names.filters).filter(|(word, _)| word.starts_with("_palisade"));
+    let own = names
+        .variables
+        .iter()
+        .chain(&names.filters)
+        .filter(|(word, _)| word.starts_with("_palisade"));
     let own = own.map(|(word, at)| {
         Problem::at(
             name,

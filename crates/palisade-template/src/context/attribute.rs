@@ -43,13 +43,29 @@ impl Kind {
     /// Written text follows: a form's action is then no longer one value alone.
     pub(super) fn with_text(self, text: &str) -> Self {
         let is_query = text.trim_start().is_empty() || text.starts_with(['?', '#']);
-        if self == Self::ActionValue && !is_query { Self::Action } else { self }
+        if self == Self::ActionValue && !is_query {
+            Self::Action
+        } else {
+            self
+        }
     }
 }
 
 /// Names that hold URLs in some element or other.
-const LINKS: [&str; 12] =
-    ["href", "src", "cite", "background", "poster", "action", "longdesc", "usemap", "manifest", "ping", "lowsrc", "dynsrc"];
+const LINKS: [&str; 12] = [
+    "href",
+    "src",
+    "cite",
+    "background",
+    "poster",
+    "action",
+    "longdesc",
+    "usemap",
+    "manifest",
+    "ping",
+    "lowsrc",
+    "dynsrc",
+];
 
 /// What decides how the rest of the element is read, or what it may do.
 const FIXED: [&str; 12] = [
@@ -82,13 +98,17 @@ pub(super) fn classify(tag: &Tag, name: &str) -> Kind {
         ("meta", "content") if tag.is_description() => Kind::Plain,
         ("meta", "content") => Kind::Meta,
         ("script", "type") | ("link", "rel" | "as") => Kind::Fixed,
-        ("animate" | "set" | "animatetransform" | "animatemotion", "to" | "from" | "by" | "values") => Kind::Animation,
+        (
+            "animate" | "set" | "animatetransform" | "animatemotion",
+            "to" | "from" | "by" | "values",
+        ) => Kind::Animation,
         (_, "formaction") => Kind::SentTo,
         ("form", "action") => Kind::Action,
         _ if FIXED.contains(&bare) => Kind::Fixed,
-        ("script" | "use", "src" | "href") | ("object", "data" | "codebase" | "classid") | ("embed", "src") | ("base", "href") => {
-            Kind::Code
-        }
+        ("script" | "use", "src" | "href")
+        | ("object", "data" | "codebase" | "classid")
+        | ("embed", "src")
+        | ("base", "href") => Kind::Code,
         ("link", "href") if !tag.is_harmless_link() => Kind::Code,
         (_, "base") if name.starts_with("xml:") => Kind::Code,
         _ if name.starts_with("xmlns") => Kind::Link,
@@ -99,25 +119,62 @@ pub(super) fn classify(tag: &Tag, name: &str) -> Kind {
 
 /// Names that sites make up, such as `data-src-url`.
 fn holds_url(name: &str) -> bool {
-    name.split(['-', '_', '.']).any(|word| matches!(word, "src" | "uri" | "url" | "href"))
+    name.split(['-', '_', '.'])
+        .any(|word| matches!(word, "src" | "uri" | "url" | "href"))
 }
 
 /// Alpine, Vue, Angular, htmx and hyperscript evaluate these as code.
 fn is_client_expression(name: &str) -> bool {
-    const PREFIXES: [&str; 9] = ["x-", "@", ":", "v-", "ng-", "data-ng-", "hx-on", "data-hx-on", "data-on-"];
+    const PREFIXES: [&str; 9] = [
+        "x-",
+        "@",
+        ":",
+        "v-",
+        "ng-",
+        "data-ng-",
+        "hx-on",
+        "data-hx-on",
+        "data-on-",
+    ];
     let is_bracketed = name.starts_with(['(', '[', '*', '#']);
-    const NAMES: [&str; 9] =
-        ["hx-vars", "data-hx-vars", "hx-vals", "data-hx-vals", "hx-headers", "hx-request", "_", "data-script", "data-bind"];
+    const NAMES: [&str; 9] = [
+        "hx-vars",
+        "data-hx-vars",
+        "hx-vals",
+        "data-hx-vals",
+        "hx-headers",
+        "hx-request",
+        "_",
+        "data-script",
+        "data-bind",
+    ];
     is_bracketed || PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
 }
 
 /// Whether a value may be the name of this attribute.
 pub(crate) fn is_plain_attribute(element: &str, name: &str) -> bool {
-    let tag = Tag { element: element.to_owned(), ..Tag::default() };
+    let tag = Tag {
+        element: element.to_owned(),
+        ..Tag::default()
+    };
     let lower = name.to_ascii_lowercase();
-    let decides =
-        ["nonce", "form", "type", "rel", "target", "value", "slot", "shadowrootmode", "language", "as"].contains(&lower.as_str());
-    let is_word = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let decides = [
+        "nonce",
+        "form",
+        "type",
+        "rel",
+        "target",
+        "value",
+        "slot",
+        "shadowrootmode",
+        "language",
+        "as",
+    ]
+    .contains(&lower.as_str());
+    let is_word = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic());
     is_word && starts_well && !decides && classify(&tag, &lower) == Kind::Plain
 }
@@ -133,16 +190,29 @@ impl Context {
     /// The name of an attribute is complete and `=` was read.
     pub(super) fn begin_attribute(&mut self) {
         let name = std::mem::take(&mut self.name);
-        let kind = if self.tag.is_end { Kind::Plain } else { classify(&self.tag, &name) };
-        self.attribute = super::Attribute { name, kind, ..Default::default() };
+        let kind = if self.tag.is_end {
+            Kind::Plain
+        } else {
+            classify(&self.tag, &name)
+        };
+        self.attribute = super::Attribute {
+            name,
+            kind,
+            ..Default::default()
+        };
         self.attribute.text = self.keeps_text().then(String::new);
         self.language = match kind {
             Kind::Plain | Kind::Fixed => Language::None,
             Kind::Link | Kind::Code | Kind::SentTo | Kind::Animation => Language::Url(Url::Start),
-            Kind::Action | Kind::ActionValue | Kind::ActionPath | Kind::ActionElsewhere => Language::Url(Url::Start),
+            Kind::Action | Kind::ActionValue | Kind::ActionPath | Kind::ActionElsewhere => {
+                Language::Url(Url::Start)
+            }
             Kind::Srcset => Language::Srcset(Srcset::Start),
             Kind::Srcdoc => Language::Srcdoc(Box::default()),
-            Kind::Meta => Language::Meta(Meta::Plain { read: String::new(), is_begun: false }),
+            Kind::Meta => Language::Meta(Meta::Plain {
+                read: String::new(),
+                is_begun: false,
+            }),
             Kind::Style => Language::Style(Style::in_attribute()),
             Kind::Handler | Kind::Expression => Language::Script(Script::in_attribute()),
         };

@@ -6,10 +6,17 @@ type Read = Result<usize, Fault>;
 
 impl Context {
     /// Reads text of the template that begins at `base` in its source.
-    pub(crate) fn read(&mut self, text: &str, base: usize, scan: &mut Scan<'_>) -> Result<(), Fault> {
+    pub(crate) fn read(
+        &mut self,
+        text: &str,
+        base: usize,
+        scan: &mut Scan<'_>,
+    ) -> Result<(), Fault> {
         let mut at = 0;
         while at < text.len() {
-            at += self.step(&text[at..], base + at, scan).map_err(|fault| fault.at(base + at))?;
+            at += self
+                .step(&text[at..], base + at, scan)
+                .map_err(|fault| fault.at(base + at))?;
         }
         Ok(())
     }
@@ -48,13 +55,24 @@ impl Context {
             self.html = Html::Comment(Dashes::Start);
             return Ok(found + 4);
         }
-        if after.get(..8).is_some_and(|word| word.eq_ignore_ascii_case("![cdata[")) {
-            return Err(Fault::new("browsers disagree on what CDATA is", "write the text itself, with &lt; and &amp;").at(at));
+        if after
+            .get(..8)
+            .is_some_and(|word| word.eq_ignore_ascii_case("![cdata["))
+        {
+            return Err(Fault::new(
+                "browsers disagree on what CDATA is",
+                "write the text itself, with &lt; and &amp;",
+            )
+            .at(at));
         }
         match after.chars().next() {
             None => self.html = Html::TagOpen,
             Some('!') if after.len() < 3 && "!--".starts_with(after) => {
-                return Err(Fault::new("a comment or declaration is cut off", "write <!-- in one piece").at(at));
+                return Err(Fault::new(
+                    "a comment or declaration is cut off",
+                    "write <!-- in one piece",
+                )
+                .at(at));
             }
             Some('!' | '?') => self.html = Html::Declaration,
             Some('/') => {
@@ -86,13 +104,19 @@ impl Context {
             return 1;
         }
         let is_tag = character.is_ascii_alphabetic();
-        self.html = if is_tag { Html::TagName } else { Html::Declaration };
+        self.html = if is_tag {
+            Html::TagName
+        } else {
+            Html::Declaration
+        };
         self.tag.is_end = is_tag;
         0
     }
 
     fn declaration(&mut self, rest: &str) -> usize {
-        let Some(end) = rest.find('>') else { return rest.len() };
+        let Some(end) = rest.find('>') else {
+            return rest.len();
+        };
         self.html = Html::Text;
         end + 1
     }
@@ -123,13 +147,20 @@ impl Context {
     fn tag_name(&mut self, character: char) -> Read {
         if character.is_ascii_whitespace() || matches!(character, '/' | '>') {
             // a name that a value completes is on the list of elements without meaning
-            self.tag.element = if self.html == Html::TagNameValue { String::new() } else { std::mem::take(&mut self.name) };
+            self.tag.element = if self.html == Html::TagNameValue {
+                String::new()
+            } else {
+                std::mem::take(&mut self.name)
+            };
             self.name.clear();
             self.html = Html::BeforeName;
             return Ok(0);
         }
         if self.html == Html::TagNameValue {
-            return Err(Fault::new("letters follow the value in a tag's name", "put the end of the name into the value"));
+            return Err(Fault::new(
+                "letters follow the value in a tag's name",
+                "put the end of the name into the value",
+            ));
         }
         self.letter(character)
     }
@@ -183,7 +214,10 @@ impl Context {
                 Ok(0)
             }
             _ if is_value && !self.name.starts_with("data-") && !self.name.starts_with("aria-") => {
-                Err(Fault::new("letters follow the value in an attribute's name", "put the whole name into the value"))
+                Err(Fault::new(
+                    "letters follow the value in an attribute's name",
+                    "put the whole name into the value",
+                ))
             }
             _ => self.letter(character),
         }
@@ -249,7 +283,9 @@ impl Context {
             write_hashed(text, at, scan);
         }
         self.attribute_text(&decoded(text, end.is_none()), scan)?;
-        let Some(end) = end else { return Ok(rest.len()) };
+        let Some(end) = end else {
+            return Ok(rest.len());
+        };
         self.end_attribute(scan)?;
         Ok(end + usize::from(rest.as_bytes()[end] == b'"' || rest.as_bytes()[end] == b'\''))
     }
@@ -270,7 +306,8 @@ impl Context {
                 // the page in the attribute is read, and stays as it is written
                 let mut edits = Vec::new();
                 let mut scan = Scan::new(&mut edits, scan.rules, scan.pass, 0);
-                page.read(text, 0, &mut scan).map_err(|fault| Fault { at: None, ..fault })
+                page.read(text, 0, &mut scan)
+                    .map_err(|fault| Fault { at: None, ..fault })
             }
         }
     }
@@ -302,7 +339,11 @@ impl Context {
         let length = before + 2 + self.tag.element.len();
         let element = std::mem::take(&mut self.tag.element);
         self.language = Language::None;
-        self.tag = super::Tag { element, is_end: true, ..Default::default() };
+        self.tag = super::Tag {
+            element,
+            is_end: true,
+            ..Default::default()
+        };
         self.html = Html::BeforeName;
         length
     }
@@ -325,14 +366,19 @@ fn escape_cut_reference(text: &str, at: usize, scan: &mut Scan<'_>) {
 fn cut_reference(text: &str) -> Option<usize> {
     let found = text.rfind('&')?;
     let name = &text[found + 1..];
-    let is_cut = name.bytes().enumerate().all(|(index, byte)| byte.is_ascii_alphanumeric() || (index == 0 && byte == b'#'));
+    let is_cut = name
+        .bytes()
+        .enumerate()
+        .all(|(index, byte)| byte.is_ascii_alphanumeric() || (index == 0 && byte == b'#'));
     is_cut.then_some(found)
 }
 
 /// The text of an attribute as the browser reads it.
 fn decoded(text: &str, is_cut: bool) -> std::borrow::Cow<'_, str> {
     match cut_reference(text).filter(|_| is_cut) {
-        Some(found) => (htmlize::unescape_attribute(&text[..found]).into_owned() + &text[found..]).into(),
+        Some(found) => {
+            (htmlize::unescape_attribute(&text[..found]).into_owned() + &text[found..]).into()
+        }
         None => htmlize::unescape_attribute(text),
     }
 }

@@ -21,8 +21,12 @@ impl Srcset {
             *self = match (before, character) {
                 (Self::Start, c) if c.is_ascii_whitespace() => Self::Start,
                 (_, ',') => Self::Candidate(Url::Start),
-                (Self::Candidate(Url::Start), c) if c.is_ascii_whitespace() => Self::Candidate(Url::Start),
-                (Self::Candidate(_) | Self::Descriptor, c) if c.is_ascii_whitespace() => Self::Descriptor,
+                (Self::Candidate(Url::Start), c) if c.is_ascii_whitespace() => {
+                    Self::Candidate(Url::Start)
+                }
+                (Self::Candidate(_) | Self::Descriptor, c) if c.is_ascii_whitespace() => {
+                    Self::Descriptor
+                }
                 (Self::Descriptor, _) => Self::Descriptor,
                 (Self::Start, c) => Self::candidate(Url::Start, c)?,
                 (Self::Candidate(url), c) => Self::candidate(url, c)?,
@@ -48,7 +52,9 @@ impl Srcset {
         match (self, other) {
             (one, two) if one == two => Some(one.clone()),
             (Self::Candidate(one), Self::Candidate(two)) => one.join(two).map(Self::Candidate),
-            (Self::Start, Self::Candidate(url)) | (Self::Candidate(url), Self::Start) => Url::Start.join(url).map(Self::Candidate),
+            (Self::Start, Self::Candidate(url)) | (Self::Candidate(url), Self::Start) => {
+                Url::Start.join(url).map(Self::Candidate)
+            }
             _ => None,
         }
     }
@@ -72,14 +78,21 @@ impl Meta {
             match self {
                 Self::Url(Url::Start) if matches!(character, '"' | '\'') => {}
                 Self::Url(url) => url.read(character.encode_utf8(&mut [0; 4]))?,
-                Self::Plain { read, .. } if character.is_whitespace() && (read.is_empty() || read == "url") => {}
+                Self::Plain { read, .. }
+                    if character.is_whitespace() && (read.is_empty() || read == "url") => {}
                 Self::Plain { read, is_begun } => {
                     *is_begun = character.is_alphabetic() || (*is_begun && character != ';');
                     read.push(character.to_ascii_lowercase());
                     match read.as_str() {
                         "url=" => *self = Self::Url(Url::Start),
                         part if "url=".starts_with(part) => {}
-                        _ => *read = if character.eq_ignore_ascii_case(&'u') { "u".into() } else { String::new() },
+                        _ => {
+                            *read = if character.eq_ignore_ascii_case(&'u') {
+                                "u".into()
+                            } else {
+                                String::new()
+                            }
+                        }
                     }
                 }
             }
@@ -101,7 +114,10 @@ impl Meta {
         match (self, other) {
             (one, two) if one == two => Some(one.clone()),
             (Self::Url(one), Self::Url(two)) => one.join(two).map(Self::Url),
-            (Self::Plain { .. }, Self::Plain { .. }) => Some(Self::Plain { read: String::new(), is_begun: true }),
+            (Self::Plain { .. }, Self::Plain { .. }) => Some(Self::Plain {
+                read: String::new(),
+                is_begun: true,
+            }),
             _ => None,
         }
     }

@@ -132,7 +132,11 @@ pub(crate) struct Fault {
 
 impl Fault {
     fn new(message: impl Into<String>, help: &'static str) -> Self {
-        Self { message: message.into(), help, at: None }
+        Self {
+            message: message.into(),
+            help,
+            at: None,
+        }
     }
 
     fn at(mut self, offset: usize) -> Self {
@@ -194,8 +198,19 @@ pub(crate) enum InlineHandlers {
 }
 
 impl<'a> Scan<'a> {
-    pub(crate) fn new(edits: &'a mut Vec<Edit>, rules: &'a Rules, pass: Pass, chunk: usize) -> Self {
-        Self { edits, rules, pass, chunk, is_leading: false }
+    pub(crate) fn new(
+        edits: &'a mut Vec<Edit>,
+        rules: &'a Rules,
+        pass: Pass,
+        chunk: usize,
+    ) -> Self {
+        Self {
+            edits,
+            rules,
+            pass,
+            chunk,
+            is_leading: false,
+        }
     }
 
     fn replace(&mut self, at: usize, remove: usize, insert: impl Into<String>) {
@@ -214,7 +229,10 @@ impl Context {
 
     /// Whether what was captured here is HTML: text, or a title.
     pub(crate) fn is_text_or_title(&self) -> bool {
-        matches!(self.html, Html::Text | Html::PlainText | Html::PlainTextStart)
+        matches!(
+            self.html,
+            Html::Text | Html::PlainText | Html::PlainTextStart
+        )
     }
 
     /// Whether this is a comment that rewriting takes out.
@@ -229,6 +247,9 @@ impl Context {
 
     /// The context after `break` and `continue`.
     pub(crate) fn unreachable() -> Self {
-        Self { html: Html::Unreachable, ..Self::default() }
+        Self {
+            html: Html::Unreachable,
+            ..Self::default()
+        }
     }
 }

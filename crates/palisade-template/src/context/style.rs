@@ -52,7 +52,10 @@ impl Style {
 
     /// An attribute is read alike in SVG.
     pub(super) fn in_attribute() -> Self {
-        Self { is_attribute: true, ..Self::in_element(false) }
+        Self {
+            is_attribute: true,
+            ..Self::in_element(false)
+        }
     }
 
     /// Reads decoded text of an attribute.
@@ -65,19 +68,32 @@ impl Style {
     }
 
     /// Reads text of an element that begins at `base` in the source. Returns the offset of its end tag, if that is in the text.
-    pub(super) fn read_element(&mut self, text: &str, base: usize, scan: &mut Scan<'_>) -> Result<Option<usize>, Fault> {
+    pub(super) fn read_element(
+        &mut self,
+        text: &str,
+        base: usize,
+        scan: &mut Scan<'_>,
+    ) -> Result<Option<usize>, Fault> {
         let end = find_end_tag(text, "style", "");
         let inside = &text[..end.unwrap_or(text.len())];
         if end.is_none()
             && (inside.ends_with('<')
-                || inside.rfind("</").is_some_and(|at| "/style".starts_with(&inside[at + 1..].to_ascii_lowercase())))
+                || inside
+                    .rfind("</")
+                    .is_some_and(|at| "/style".starts_with(&inside[at + 1..].to_ascii_lowercase())))
         {
-            return Err(Fault::new("a value here could complete an end tag", "put a space after the <").at(base + inside.len()));
+            return Err(Fault::new(
+                "a value here could complete an end tag",
+                "put a space after the <",
+            )
+            .at(base + inside.len()));
         }
         let mut at = 0;
         while at < inside.len() {
             let mut place = Some((base + at, &mut *scan));
-            at += self.step(&inside[at..], &mut place).map_err(|fault| fault.at(base + at))?;
+            at += self
+                .step(&inside[at..], &mut place)
+                .map_err(|fault| fault.at(base + at))?;
         }
         if end.is_some() {
             self.finish().map_err(|fault| fault.at(base + at))?;
@@ -90,7 +106,10 @@ impl Style {
         match self.at {
             At::Code | At::LineComment => Ok(()),
             _ if self.is_attribute => Ok(()),
-            _ => Err(Fault::new("the style ends inside a string, comment or url()", "close it in the template")),
+            _ => Err(Fault::new(
+                "the style ends inside a string, comment or url()",
+                "close it in the template",
+            )),
         }
     }
 
@@ -103,10 +122,17 @@ impl Style {
             (_, '\\') => return self.escape(rest),
             (At::Code, _) => return self.code(rest, character, place),
             (At::Double | At::UrlDouble, '"') | (At::Single | At::UrlSingle, '\'') => {
-                self.at = if matches!(self.at, At::Double | At::Single) { At::Code } else { At::UrlEnd };
+                self.at = if matches!(self.at, At::Double | At::Single) {
+                    At::Code
+                } else {
+                    At::UrlEnd
+                };
             }
             (At::Double | At::Single | At::UrlDouble | At::UrlSingle, '\n' | '\r' | '\u{c}') => {
-                return Err(Fault::new("a line break in a string", "close the string on its line"));
+                return Err(Fault::new(
+                    "a line break in a string",
+                    "close the string on its line",
+                ));
             }
             (At::UrlStart, c) if c.is_ascii_whitespace() => {}
             (At::UrlStart, '"') => self.at = At::UrlDouble,
@@ -114,9 +140,17 @@ impl Style {
             (At::UrlStart | At::Url | At::UrlEnd, ')') => self.at = At::Code,
             (At::Url, c) if c.is_ascii_whitespace() => self.at = At::UrlEnd,
             (At::UrlEnd, c) if c.is_ascii_whitespace() => {}
-            (At::UrlEnd, _) => return Err(Fault::new("something stands between the URL and its )", "put the URL into quotes")),
+            (At::UrlEnd, _) => {
+                return Err(Fault::new(
+                    "something stands between the URL and its )",
+                    "put the URL into quotes",
+                ));
+            }
             (At::UrlStart | At::Url, '"' | '\'' | '(') => {
-                return Err(Fault::new(format!("a {character} in a URL without quotes"), "put the URL into quotes"));
+                return Err(Fault::new(
+                    format!("a {character} in a URL without quotes"),
+                    "put the URL into quotes",
+                ));
             }
             (At::UrlStart, _) => {
                 self.at = At::Url;
@@ -128,17 +162,30 @@ impl Style {
         Ok(length)
     }
 
-    fn code(&mut self, rest: &str, character: char, place: &mut Place<'_, '_>) -> Result<usize, Fault> {
+    fn code(
+        &mut self,
+        rest: &str,
+        character: char,
+        place: &mut Place<'_, '_>,
+    ) -> Result<usize, Fault> {
         if rest.starts_with("//") {
             return Ok(self.begin_comment(At::LineComment, place));
         }
         let is_after_value = std::mem::take(&mut self.is_after_value);
-        let is_word = character.is_ascii_alphanumeric() || character == '-' || !character.is_ascii();
+        let is_word =
+            character.is_ascii_alphanumeric() || character == '-' || !character.is_ascii();
         match character {
             '<' if rest.starts_with("</") => {
-                return Err(Fault::new("a value here could complete an end tag", "put a space after the <"));
+                return Err(Fault::new(
+                    "a value here could complete an end tag",
+                    "put a space after the <",
+                ));
             }
-            '"' | '\'' => self.begin(if character == '"' { At::Double } else { At::Single }),
+            '"' | '\'' => self.begin(if character == '"' {
+                At::Double
+            } else {
+                At::Single
+            }),
             '(' if is_after_value => {
                 return Err(Fault::new(
                     "a value here would be the name of a CSS function",
@@ -163,7 +210,8 @@ impl Style {
 
     /// A string may be a URL: in `@import` it is one, elsewhere only what is written as one counts.
     fn string_text(&mut self, character: char) -> Result<(), Fault> {
-        let is_sentence = character.is_whitespace() || (self.url == Url::Start && matches!(character, '#' | '?'));
+        let is_sentence =
+            character.is_whitespace() || (self.url == Url::Start && matches!(character, '#' | '?'));
         if is_sentence && !self.is_import {
             self.url = Url::Path;
             return Ok(());
@@ -183,7 +231,10 @@ impl Style {
 
     fn escape(&mut self, rest: &str) -> Result<usize, Fault> {
         let Some(escaped) = rest[1..].chars().next() else {
-            return Err(Fault::new("an escape in a style is cut off", "write the whole escape on one side of the template tag"));
+            return Err(Fault::new(
+                "an escape in a style is cut off",
+                "write the whole escape on one side of the template tag",
+            ));
         };
         // u\72l( is url(
         if self.at == At::Code {
@@ -192,22 +243,38 @@ impl Style {
                 return self.hexadecimal(&rest[1..]);
             }
             if escaped.is_ascii_alphabetic() {
-                return Err(Fault::new("a letter is written as an escape", "write the letter itself"));
+                return Err(Fault::new(
+                    "a letter is written as an escape",
+                    "write the letter itself",
+                ));
             }
         }
         if rest[1..].starts_with("\r\n") {
             return Ok(3);
         }
-        self.url = if matches!(self.url, Url::Query) { Url::Query } else { Url::Path };
+        self.url = if matches!(self.url, Url::Query) {
+            Url::Query
+        } else {
+            Url::Path
+        };
         Ok(1 + escaped.len_utf8())
     }
 
     /// An escape in code that stands for a letter could spell a name we look for.
     fn hexadecimal(&mut self, digits: &str) -> Result<usize, Fault> {
-        let count = digits.bytes().take(6).take_while(u8::is_ascii_hexdigit).count();
-        let letter = u32::from_str_radix(&digits[..count], 16).ok().and_then(char::from_u32);
+        let count = digits
+            .bytes()
+            .take(6)
+            .take_while(u8::is_ascii_hexdigit)
+            .count();
+        let letter = u32::from_str_radix(&digits[..count], 16)
+            .ok()
+            .and_then(char::from_u32);
         if letter.is_some_and(|letter| letter.is_ascii_alphabetic()) {
-            return Err(Fault::new("a letter is written as an escape", "write the letter itself"));
+            return Err(Fault::new(
+                "a letter is written as an escape",
+                "write the letter itself",
+            ));
         }
         Ok(1 + count)
     }
@@ -301,8 +368,21 @@ impl Style {
             && self.at == other.at
             && self.is_attribute == other.is_attribute
             && self.is_foreign == other.is_foreign;
-        let url = if is_same { self.url.join(&other.url) } else { None };
-        let word = if self.word == other.word { self.word.clone() } else { "?".into() };
-        url.map(|url| Self { url, word, is_after_value: self.is_after_value || other.is_after_value, ..self.clone() })
+        let url = if is_same {
+            self.url.join(&other.url)
+        } else {
+            None
+        };
+        let word = if self.word == other.word {
+            self.word.clone()
+        } else {
+            "?".into()
+        };
+        url.map(|url| Self {
+            url,
+            word,
+            is_after_value: self.is_after_value || other.is_after_value,
+            ..self.clone()
+        })
     }
 }

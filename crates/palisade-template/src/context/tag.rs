@@ -43,15 +43,29 @@ pub(super) enum Action {
 }
 
 /// Attributes whose written value decides something.
-const FACTS: [&str; 11] =
-    ["type", "method", "rel", "src", "href", "integrity", "action", "http-equiv", "name", "property", "itemprop"];
+const FACTS: [&str; 11] = [
+    "type",
+    "method",
+    "rel",
+    "src",
+    "href",
+    "integrity",
+    "action",
+    "http-equiv",
+    "name",
+    "property",
+    "itemprop",
+];
 
 /// What makes a `meta` a description.
 const NAMES: [&str; 3] = ["name", "property", "itemprop"];
 
 impl Tag {
     pub(super) fn fact(&self, name: &str) -> Option<&str> {
-        self.facts.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+        self.facts
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Whether the content of a `meta` is text: it has a name, and is no instruction to the browser.
@@ -78,8 +92,12 @@ impl Tag {
             "search",
             "shortcut",
         ];
-        let rel = self.fact("rel").unwrap_or("stylesheet").to_ascii_lowercase();
-        rel.split_ascii_whitespace().all(|word| HARMLESS.contains(&word) && !rel.contains("stylesheet"))
+        let rel = self
+            .fact("rel")
+            .unwrap_or("stylesheet")
+            .to_ascii_lowercase();
+        rel.split_ascii_whitespace()
+            .all(|word| HARMLESS.contains(&word) && !rel.contains("stylesheet"))
     }
 }
 
@@ -110,9 +128,14 @@ impl Context {
                 "remove the nonce attribute: every <script> and <style> of a template gets it by itself",
             ));
         }
-        if matches!(attribute.kind, Kind::Handler) && scan.rules.inline_handlers == InlineHandlers::Refused {
+        if matches!(attribute.kind, Kind::Handler)
+            && scan.rules.inline_handlers == InlineHandlers::Refused
+        {
             return Err(Fault::new(
-                format!("the inline event handler {} never runs under the content security policy", attribute.name),
+                format!(
+                    "the inline event handler {} never runs under the content security policy",
+                    attribute.name
+                ),
                 "move the code into a <script> of the page: element.addEventListener(…)",
             ));
         }
@@ -123,12 +146,19 @@ impl Context {
             ));
         }
         self.tag.has_nonce |= attribute.name == "nonce";
-        let Some(name) = FACTS.iter().find(|name| **name == attribute.name) else { return Ok(()) };
+        let Some(name) = FACTS.iter().find(|name| **name == attribute.name) else {
+            return Ok(());
+        };
         self.decided(name, attribute, text)
     }
 
     /// What the attribute says about the tag, once.
-    fn decided(&mut self, name: &'static str, attribute: &Attribute, text: Option<&str>) -> Result<(), Fault> {
+    fn decided(
+        &mut self,
+        name: &'static str,
+        attribute: &Attribute,
+        text: Option<&str>,
+    ) -> Result<(), Fault> {
         let element = self.tag.element.as_str();
         if self.tag.seen.contains(&name) {
             return Err(Fault::new(
@@ -136,9 +166,14 @@ impl Context {
                 "browsers read the first one: leave out the other",
             ));
         }
-        let is_instruction = element == "meta" && name == "http-equiv" && self.tag.seen.iter().any(|name| NAMES.contains(name));
+        let is_instruction = element == "meta"
+            && name == "http-equiv"
+            && self.tag.seen.iter().any(|name| NAMES.contains(name));
         if is_instruction {
-            return Err(Fault::new("http-equiv stands behind a name", "a <meta> has a name or a http-equiv, not both"));
+            return Err(Fault::new(
+                "http-equiv stands behind a name",
+                "a <meta> has a name or a http-equiv, not both",
+            ));
         }
         if text.is_none() && matches!((element, name), ("script", "type") | ("form", "method")) {
             return Err(Fault::new(
@@ -147,13 +182,18 @@ impl Context {
             ));
         }
         if element == "base" && name == "href" && text.is_some_and(leaves_site) {
-            return Err(Fault::new("<base> sends every link and form to another site", "write the whole URL where it is needed"));
+            return Err(Fault::new(
+                "<base> sends every link and form to another site",
+                "write the whole URL where it is needed",
+            ));
         }
         if element == "form" && name == "action" {
             self.tag.action = action(attribute);
         }
         self.tag.seen.push(name);
-        self.tag.facts.extend(text.map(|text| (name, text.to_owned())));
+        self.tag
+            .facts
+            .extend(text.map(|text| (name, text.to_owned())));
         Ok(())
     }
 
@@ -161,7 +201,12 @@ impl Context {
     pub(super) fn end_tag(&mut self, at: usize, scan: &mut Scan<'_>) -> Result<(), Fault> {
         let tag = std::mem::take(&mut self.tag);
         let element = tag.element.clone();
-        *self = Self { html: Html::Text, foreign: self.foreign, form_is_open: self.form_is_open, ..Self::default() };
+        *self = Self {
+            html: Html::Text,
+            foreign: self.foreign,
+            form_is_open: self.form_is_open,
+            ..Self::default()
+        };
         if tag.is_end {
             self.foreign &= !matches!(element.as_str(), "svg" | "math");
             self.form_is_open &= element != "form";
@@ -172,19 +217,29 @@ impl Context {
         }
         let is_raw = matches!(element.as_str(), "script" | "style" | "title" | "textarea");
         if is_raw && tag.closes_itself {
-            return Err(Fault::new(format!("browsers do not read <{element}/> as closed"), "write the end tag").at(at));
+            return Err(Fault::new(
+                format!("browsers do not read <{element}/> as closed"),
+                "write the end tag",
+            )
+            .at(at));
         }
         match element.as_str() {
             "script" => self.begin_script(&tag, at, scan)?,
             "style" => {
                 write_nonce(&tag, at, scan);
-                self.begin(Html::Code, element, Language::Style(Style::in_element(self.foreign)));
+                self.begin(
+                    Html::Code,
+                    element,
+                    Language::Style(Style::in_element(self.foreign)),
+                );
             }
             "textarea" => self.begin(Html::PlainTextStart, element, Language::None),
             "title" | "iframe" | "xmp" | "noembed" | "noframes" => {
                 self.begin(Html::PlainText, element, Language::None);
             }
-            "plaintext" => return Err(Fault::new("<plaintext> cannot be ended", "use <pre>").at(at)),
+            "plaintext" => {
+                return Err(Fault::new("<plaintext> cannot be ended", "use <pre>").at(at));
+            }
             "form" if self.form_is_open => {
                 return Err(Fault::new(
                     "a form within a form: browsers leave out the inner one, and send its token with the outer one",
@@ -215,7 +270,11 @@ impl Context {
             write_nonce(tag, at, scan);
         }
         write_integrity(tag, "src", at, scan);
-        self.begin(Html::Code, "script".into(), Language::Script(Script::in_element(kind, self.foreign)));
+        self.begin(
+            Html::Code,
+            "script".into(),
+            Language::Script(Script::in_element(kind, self.foreign)),
+        );
         Ok(())
     }
 }
@@ -231,7 +290,9 @@ fn action(attribute: &Attribute) -> Action {
 }
 
 fn form(tag: &Tag, at: usize, scan: &mut Scan<'_>) -> Result<(), Fault> {
-    let is_post = tag.fact("method").is_some_and(|method| method.trim().eq_ignore_ascii_case("post"));
+    let is_post = tag
+        .fact("method")
+        .is_some_and(|method| method.trim().eq_ignore_ascii_case("post"));
     if scan.pass == Pass::Verify {
         return Ok(());
     }
@@ -251,7 +312,11 @@ fn form(tag: &Tag, at: usize, scan: &mut Scan<'_>) -> Result<(), Fault> {
             .at(at));
         }
         Action::Unknown => {
-            return Err(Fault::new("the branches disagree on where this form goes", "write the whole form into each branch").at(at));
+            return Err(Fault::new(
+                "the branches disagree on where this form goes",
+                "write the whole form into each branch",
+            )
+            .at(at));
         }
     }
     Ok(())

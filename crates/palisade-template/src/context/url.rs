@@ -35,7 +35,10 @@ pub(crate) fn is_code_scheme(scheme: &str) -> bool {
 
 /// Schemes that a value may begin with.
 pub(crate) fn is_allowed_scheme(scheme: &str) -> bool {
-    matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https" | "mailto" | "tel" | "sms" | "ftp")
+    matches!(
+        scheme.to_ascii_lowercase().as_str(),
+        "http" | "https" | "mailto" | "tel" | "sms" | "ftp"
+    )
 }
 
 impl Url {
@@ -60,7 +63,9 @@ impl Url {
             (Self::Start, _) if is_slash => Self::OneSlash,
             (Self::Start, c) if c.is_ascii_alphanumeric() => Self::Scheme(c.into()),
             (Self::Scheme(scheme), ':') => Self::after_scheme(scheme)?,
-            (Self::Scheme(scheme), c) if c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.') => {
+            (Self::Scheme(scheme), c)
+                if c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.') =>
+            {
                 Self::Scheme(scheme + &c.to_string())
             }
             (Self::Begun, ':') => {
@@ -76,7 +81,9 @@ impl Url {
             (Self::Authority, _) if is_slash => Self::Path,
             (Self::Authority, _) => Self::Authority,
             (Self::Unknown, _) => Self::Unknown,
-            (Self::Start | Self::Scheme(_) | Self::OneSlash | Self::BegunSlash | Self::Path, _) => Self::Path,
+            (Self::Start | Self::Scheme(_) | Self::OneSlash | Self::BegunSlash | Self::Path, _) => {
+                Self::Path
+            }
         })
     }
 
@@ -104,9 +111,14 @@ impl Url {
     }
 
     pub(super) fn join(&self, other: &Self) -> Option<Self> {
-        let is_past_slash = |url: &Self| matches!(url, Self::OneSlash | Self::BegunSlash | Self::Path);
+        let is_past_slash =
+            |url: &Self| matches!(url, Self::OneSlash | Self::BegunSlash | Self::Path);
         let is_early = |url: &Self| {
-            is_past_slash(url) || matches!(url, Self::Start | Self::Begun | Self::Scheme(_) | Self::Slashes | Self::Authority)
+            is_past_slash(url)
+                || matches!(
+                    url,
+                    Self::Start | Self::Begun | Self::Scheme(_) | Self::Slashes | Self::Authority
+                )
         };
         match (self, other) {
             (one, two) if one == two => Some(one.clone()),
@@ -122,11 +134,18 @@ impl Url {
 pub(super) fn leaves_site(text: &str) -> bool {
     let mut url = Url::Start;
     for character in text.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')) {
-        let Ok(next) = url.after(character) else { return true };
+        let Ok(next) = url.after(character) else {
+            return true;
+        };
         url = next;
         match url {
             Url::Slashes | Url::Blocked(_) => return true,
-            Url::Path | Url::Query => return text.split(['/', '?', '#']).next().is_some_and(|first| first.contains(':')),
+            Url::Path | Url::Query => {
+                return text
+                    .split(['/', '?', '#'])
+                    .next()
+                    .is_some_and(|first| first.contains(':'));
+            }
             _ => {}
         }
     }

@@ -81,34 +81,54 @@ impl Context {
             Html::Text | Html::Unreachable => Ok(None),
             Html::PlainTextStart => {
                 self.html = Html::PlainText;
-                Ok(Some(Escaper { inner: Inner::PlainTextStart, outer: Outer::Bare }))
+                Ok(Some(Escaper {
+                    inner: Inner::PlainTextStart,
+                    outer: Outer::Bare,
+                }))
             }
-            Html::PlainText => Ok(Some(Escaper { inner: Inner::PlainText, outer: Outer::Bare })),
+            Html::PlainText => Ok(Some(Escaper {
+                inner: Inner::PlainText,
+                outer: Outer::Bare,
+            })),
             Html::Comment(_) => {
                 self.html = Html::Comment(super::Dashes::None);
-                Ok(Some(Escaper { inner: Inner::Nothing, outer: Outer::Bare }))
+                Ok(Some(Escaper {
+                    inner: Inner::Nothing,
+                    outer: Outer::Bare,
+                }))
             }
             Html::Code => self.in_language(Outer::Bare).map(Some),
             Html::Value => {
-                let outer = if self.attribute.quote == Quote::None { Outer::Unquoted } else { Outer::Quoted };
+                let outer = if self.attribute.quote == Quote::None {
+                    Outer::Unquoted
+                } else {
+                    Outer::Quoted
+                };
                 self.in_attribute(outer).map(Some)
             }
             Html::BeforeValue => {
                 self.html = Html::Value;
                 self.in_attribute(Outer::UnquotedStart).map(Some)
             }
-            Html::TagName | Html::BeforeName | Html::Name | Html::AfterName => self.in_name(next).map(Some),
+            Html::TagName | Html::BeforeName | Html::Name | Html::AfterName => {
+                self.in_name(next).map(Some)
+            }
             Html::TagOpen | Html::EndTagOpen => Err(Fault::new(
                 "a value here would begin a tag",
                 "write the element's name in the template, or &lt; for a less-than sign",
             )),
-            Html::Declaration => Err(Fault::new("a value in a declaration", "write the declaration in the template")),
-            Html::TagNameValue | Html::NameValue => {
-                Err(Fault::new("two values make up one name", "put the whole name into one value"))
-            }
-            Html::Boundary => {
-                Err(Fault::new("a value here could continue an attribute of one of the branches", "put a space before the value"))
-            }
+            Html::Declaration => Err(Fault::new(
+                "a value in a declaration",
+                "write the declaration in the template",
+            )),
+            Html::TagNameValue | Html::NameValue => Err(Fault::new(
+                "two values make up one name",
+                "put the whole name into one value",
+            )),
+            Html::Boundary => Err(Fault::new(
+                "a value here could continue an attribute of one of the branches",
+                "put a space before the value",
+            )),
         }
     }
 
@@ -135,7 +155,10 @@ impl Context {
         if inner != Inner::TagName {
             self.html = Html::NameValue;
         }
-        Ok(Escaper { inner, outer: Outer::Bare })
+        Ok(Escaper {
+            inner,
+            outer: Outer::Bare,
+        })
     }
 
     fn in_attribute(&mut self, outer: Outer) -> Result<Escaper, Fault> {
@@ -202,16 +225,20 @@ impl Context {
 fn in_url(url: &Url, kind: Kind) -> Result<Inner, Fault> {
     let is_code = kind == Kind::Code;
     match (url, kind) {
-        (Url::Blocked(scheme), _) => {
-            Err(Fault::new(format!("a value in a {scheme}: URL"), "serve the data under a URL of its own"))
-        }
-        (Url::Unknown, _) => {
-            Err(Fault::new("this may be before or after the ? of the URL", "write the ? in every branch or in none"))
-        }
-        (Url::Begun | Url::Scheme(_) | Url::Slashes | Url::Authority, Kind::Code) => Err(Fault::new(
-            "a value decides which site code comes from",
-            "begin the URL with a path, as in src=\"/static/{{ name }}\"",
+        (Url::Blocked(scheme), _) => Err(Fault::new(
+            format!("a value in a {scheme}: URL"),
+            "serve the data under a URL of its own",
         )),
+        (Url::Unknown, _) => Err(Fault::new(
+            "this may be before or after the ? of the URL",
+            "write the ? in every branch or in none",
+        )),
+        (Url::Begun | Url::Scheme(_) | Url::Slashes | Url::Authority, Kind::Code) => {
+            Err(Fault::new(
+                "a value decides which site code comes from",
+                "begin the URL with a path, as in src=\"/static/{{ name }}\"",
+            ))
+        }
         (Url::Start, Kind::Animation) => Ok(Inner::NoScript),
         (_, Kind::Animation) => Ok(Inner::NoScriptRest),
         (Url::Start, Kind::Action) => Ok(Inner::ActionStart),
@@ -257,10 +284,16 @@ fn in_script(script: &Script) -> Result<Inner, Fault> {
 
 fn in_style(style: &Style) -> Result<Inner, Fault> {
     if style.is_foreign {
-        return Err(Fault::new("a value in the style of an SVG", "set a class, and style it in the page's stylesheet"));
+        return Err(Fault::new(
+            "a value in the style of an SVG",
+            "set a class, and style it in the page's stylesheet",
+        ));
     }
     if style.is_rule_name() {
-        return Err(Fault::new("a value would be the name of a CSS rule", "write the name of the rule in the template"));
+        return Err(Fault::new(
+            "a value would be the name of a CSS rule",
+            "write the name of the rule in the template",
+        ));
     }
     match style.at {
         StyleAt::LineComment if style.is_in_attribute() => Err(Fault::new(
@@ -269,11 +302,15 @@ fn in_style(style: &Style) -> Result<Inner, Fault> {
         )),
         StyleAt::Comment | StyleAt::LineComment => Ok(Inner::Nothing),
         StyleAt::Code | StyleAt::UrlEnd => Ok(Inner::StyleValue),
-        _ if style.is_import && !matches!(style.at, StyleAt::Code | StyleAt::UrlEnd) => in_url(&style.url, Kind::Code),
+        _ if style.is_import && !matches!(style.at, StyleAt::Code | StyleAt::UrlEnd) => {
+            in_url(&style.url, Kind::Code)
+        }
         StyleAt::Double | StyleAt::Single if style.is_query() => Ok(Inner::UrlQuery),
         StyleAt::Double | StyleAt::Single if style.url == Url::Start => Ok(Inner::StyleStringStart),
         StyleAt::Double | StyleAt::Single => Ok(Inner::StyleString),
-        StyleAt::UrlStart | StyleAt::Url | StyleAt::UrlDouble | StyleAt::UrlSingle => in_url(&style.url, Kind::Link),
+        StyleAt::UrlStart | StyleAt::Url | StyleAt::UrlDouble | StyleAt::UrlSingle => {
+            in_url(&style.url, Kind::Link)
+        }
     }
 }
 
@@ -308,7 +345,9 @@ fn in_page(page: &mut Context) -> Result<Inner, Fault> {
 
 fn in_meta(meta: &Meta) -> Result<Inner, Fault> {
     match meta {
-        Meta::Plain { is_begun: false, .. } => Ok(Inner::NoScript),
+        Meta::Plain {
+            is_begun: false, ..
+        } => Ok(Inner::NoScript),
         Meta::Plain { .. } => Ok(Inner::NoScriptRest),
         Meta::Url(url) => in_url(url, Kind::Link),
     }
@@ -316,7 +355,9 @@ fn in_meta(meta: &Meta) -> Result<Inner, Fault> {
 
 impl Escaper {
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        Inner::ALL.into_iter().flat_map(|inner| Outer::ALL.map(|outer| Self { inner, outer }))
+        Inner::ALL
+            .into_iter()
+            .flat_map(|inner| Outer::ALL.map(|outer| Self { inner, outer }))
     }
 
     /// The name of the filter.
@@ -327,8 +368,9 @@ impl Escaper {
     /// Whether it may refuse a value and print a placeholder.
     pub(crate) fn can_block(self) -> bool {
         use Inner::{
-            ActionStart, AttributeName, AttributeNameOrNothing, AttributeNamePart, CodeUrlStart, NoScript, NoScriptRest,
-            SrcsetList, SrcsetStart, StyleStringStart, StyleValue, TagName, UrlStart,
+            ActionStart, AttributeName, AttributeNameOrNothing, AttributeNamePart, CodeUrlStart,
+            NoScript, NoScriptRest, SrcsetList, SrcsetStart, StyleStringStart, StyleValue, TagName,
+            UrlStart,
         };
         matches!(
             self.inner,
@@ -420,7 +462,12 @@ impl Inner {
 }
 
 impl Outer {
-    pub(crate) const ALL: [Self; 4] = [Self::Bare, Self::Quoted, Self::Unquoted, Self::UnquotedStart];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Bare,
+        Self::Quoted,
+        Self::Unquoted,
+        Self::UnquotedStart,
+    ];
 
     fn name(self) -> &'static str {
         match self {

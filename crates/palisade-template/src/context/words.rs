@@ -9,7 +9,11 @@ use std::fmt;
 
 impl fmt::Display for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let element = if self.tag.element.is_empty() { "an element" } else { &format!("<{}>", self.tag.element) };
+        let element = if self.tag.element.is_empty() {
+            "an element"
+        } else {
+            &format!("<{}>", self.tag.element)
+        };
         match self.html {
             Html::Text => f.write_str("HTML text"),
             Html::TagOpen | Html::EndTagOpen => f.write_str("the beginning of a tag"),
@@ -43,7 +47,11 @@ impl Context {
         match &self.language {
             Language::None => write!(f, "{quotes} {name}"),
             Language::Url(url) => match self.attribute.kind {
-                Kind::Code => write!(f, "{} that code comes from, in {quotes} {name}", url.words()),
+                Kind::Code => write!(
+                    f,
+                    "{} that code comes from, in {quotes} {name}",
+                    url.words()
+                ),
                 _ => write!(f, "{} in {quotes} {name}", url.words()),
             },
             Language::Script(script) => write!(f, "{} in {quotes} {name}", script.words()),
@@ -94,7 +102,9 @@ impl Style {
             StyleAt::Code => "a CSS value",
             StyleAt::Double => "a \"-quoted CSS string",
             StyleAt::Single => "a '-quoted CSS string",
-            StyleAt::UrlStart | StyleAt::Url | StyleAt::UrlDouble | StyleAt::UrlSingle => "a CSS url()",
+            StyleAt::UrlStart | StyleAt::Url | StyleAt::UrlDouble | StyleAt::UrlSingle => {
+                "a CSS url()"
+            }
             StyleAt::UrlEnd => "the end of a CSS url()",
             StyleAt::Comment | StyleAt::LineComment => "a CSS comment",
         }

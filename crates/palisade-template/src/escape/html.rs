@@ -76,7 +76,22 @@ pub(super) fn unquoted(text: &str) -> String {
             // browsers replace it, and a reference to it as well
             '\0' => escaped.push('\u{fffd}'),
             c if c.is_ascii_alphanumeric()
-                || matches!(c, '-' | '.' | '_' | '/' | ':' | ',' | ';' | '%' | '#' | '?' | '@' | '!' | '*' | '~')
+                || matches!(
+                    c,
+                    '-' | '.'
+                        | '_'
+                        | '/'
+                        | ':'
+                        | ','
+                        | ';'
+                        | '%'
+                        | '#'
+                        | '?'
+                        | '@'
+                        | '!'
+                        | '*'
+                        | '~'
+                )
                 || !c.is_ascii() =>
             {
                 escaped.push(c);
@@ -98,7 +113,11 @@ mod tests {
                 for byte in 0..=255 {
                     let mut text = vec![b'a'; length];
                     text[at] = byte;
-                    assert_eq!(has_special(&text), is_special(byte), "{byte} at {at} of {length}");
+                    assert_eq!(
+                        has_special(&text),
+                        is_special(byte),
+                        "{byte} at {at} of {length}"
+                    );
                 }
             }
         }

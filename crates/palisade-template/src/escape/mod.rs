@@ -56,7 +56,8 @@ pub(crate) fn escape(escaper: Escaper, value: &Value, around: &Around) -> Result
     let text = encode(escaper.inner, value, around)?;
     let is_blocked = matches!(text, Text::Blocked(_));
     // the engine escapes these as HTML text, which is right there
-    let is_html = escaper.outer == Outer::Quoted || matches!(escaper.inner, Inner::PlainText | Inner::PlainTextStart);
+    let is_html = escaper.outer == Outer::Quoted
+        || matches!(escaper.inner, Inner::PlainText | Inner::PlainTextStart);
     let text = match text {
         Text::Same if is_html => Printed::Same,
         Text::Encoded(text) if is_html => Printed::Text(text),
@@ -79,29 +80,45 @@ fn encode(inner: Inner, value: &Value, around: &Around) -> Result<Text, Error> {
     Ok(match inner {
         Inner::Nothing => Text::Encoded(String::new()),
         Inner::Text => return text(value),
-        Inner::PlainText if value.is_safe() => Text::Encoded(htmlize::unescape(value.as_str().unwrap_or_default()).into_owned()),
+        Inner::PlainText if value.is_safe() => {
+            Text::Encoded(htmlize::unescape(value.as_str().unwrap_or_default()).into_owned())
+        }
         Inner::PlainText => return text(value),
         Inner::PlainTextStart => return first_text(value, around),
         Inner::Srcdoc if value.is_safe() => Text::Encoded(plain(value)?),
         Inner::Srcdoc => Text::Encoded(escape_html(&plain(value)?).into_owned()),
         Inner::Json | Inner::ScriptValue => return script_value(inner, value),
-        Inner::ScriptString | Inner::ScriptTemplate | Inner::ScriptRegexp => return script_text(inner, value),
-        Inner::StyleValue if let Some(css) = trusted(value, Kind::Css) => Text::Encoded(style::trusted(css)),
+        Inner::ScriptString | Inner::ScriptTemplate | Inner::ScriptRegexp => {
+            return script_text(inner, value);
+        }
+        Inner::StyleValue if let Some(css) = trusted(value, Kind::Css) => {
+            Text::Encoded(style::trusted(css))
+        }
         Inner::StyleValue => style::value(&plain(value)?),
         Inner::StyleString => Text::Encoded(style::string(&plain(value)?)),
         Inner::StyleStringStart => style::string_start(&plain(value)?),
-        Inner::SrcsetList | Inner::SrcsetStart | Inner::SrcsetPart | Inner::SrcsetQuery => return srcset(inner, value),
-        Inner::NoScript if value.is_safe() => url::without_script(&html_to_text(value.as_str().unwrap_or_default())),
+        Inner::SrcsetList | Inner::SrcsetStart | Inner::SrcsetPart | Inner::SrcsetQuery => {
+            return srcset(inner, value);
+        }
+        Inner::NoScript if value.is_safe() => {
+            url::without_script(&html_to_text(value.as_str().unwrap_or_default()))
+        }
         Inner::NoScript => url::without_script(&plain(value)?),
         Inner::NoScriptRest => url::without_scheme_at_all(&plain(value)?),
         // `<p{{ attributes }}>`: the name is complete, and means nothing special
-        Inner::TagName if names::is_complete(&around.name, trusted(value, Kind::Attribute)) => Text::Encoded(plain(value)?),
+        Inner::TagName if names::is_complete(&around.name, trusted(value, Kind::Attribute)) => {
+            Text::Encoded(plain(value)?)
+        }
         Inner::TagName => names::tag_name(&around.name, &plain(value)?),
-        Inner::AttributeName | Inner::AttributeNameOrNothing if let Some(written) = trusted(value, Kind::Attribute) => {
+        Inner::AttributeName | Inner::AttributeNameOrNothing
+            if let Some(written) = trusted(value, Kind::Attribute) =>
+        {
             Text::Encoded(written.to_owned())
         }
         Inner::AttributeName => names::attribute(&around.element, &plain(value)?),
-        Inner::AttributeNameOrNothing => names::attribute_or_nothing(&around.element, &plain(value)?),
+        Inner::AttributeNameOrNothing => {
+            names::attribute_or_nothing(&around.element, &plain(value)?)
+        }
         Inner::AttributeNamePart => names::attribute_part(&plain(value)?),
         Inner::UrlStart
         | Inner::UrlBegun
@@ -143,7 +160,9 @@ pub(crate) fn printable(value: &Value) -> Result<(), Error> {
 
 fn text(value: &Value) -> Result<Text, Error> {
     if value.is_safe() {
-        return Ok(Text::Encoded(html_to_text(value.as_str().unwrap_or_default())));
+        return Ok(Text::Encoded(html_to_text(
+            value.as_str().unwrap_or_default(),
+        )));
     }
     Ok(match value.as_str() {
         Some(_) => Text::Same,
@@ -155,7 +174,11 @@ fn text(value: &Value) -> Result<Text, Error> {
 /// Browsers leave out a line break that begins a textarea: one that is part of the value needs another before it.
 fn first_text(value: &Value, around: &Around) -> Result<Text, Error> {
     Ok(match encode(Inner::PlainText, value, around)? {
-        Text::Same if value.as_str().is_some_and(|text| text.starts_with(['\n', '\r'])) => {
+        Text::Same
+            if value
+                .as_str()
+                .is_some_and(|text| text.starts_with(['\n', '\r'])) =>
+        {
             Text::Encoded(format!("\n{}", plain(value)?))
         }
         Text::Encoded(text) if text.starts_with(['\n', '\r']) => Text::Encoded(format!("\n{text}")),
@@ -195,18 +218,33 @@ fn script_value(inner: Inner, value: &Value) -> Result<Text, Error> {
         return Ok(Text::Encoded(script::trusted(code)));
     }
     if let (Inner::ScriptValue, Some(string)) = (inner, trusted(value, Kind::ScriptString)) {
-        return Ok(Text::Encoded(format!("\"{}\"", script::trusted_string(string, ""))));
+        return Ok(Text::Encoded(format!(
+            "\"{}\"",
+            script::trusted_string(string, "")
+        )));
     }
-    let text = if value.downcast_object_ref::<Trusted>().is_some() { Value::from(value.to_string()) } else { value.clone() };
+    let text = if value.downcast_object_ref::<Trusted>().is_some() {
+        Value::from(value.to_string())
+    } else {
+        value.clone()
+    };
     let json = match trusted(value, Kind::Json) {
         Some(json) => json.to_owned(),
         None => json(&text)?,
     };
     // in JavaScript this key would set the prototype
-    let json = if inner == Inner::ScriptValue { json.replace("\"__proto__\":", "[\"__proto__\"]:") } else { json };
+    let json = if inner == Inner::ScriptValue {
+        json.replace("\"__proto__\":", "[\"__proto__\"]:")
+    } else {
+        json
+    };
     // a number or a word must not run into what is written around it
     let is_word = json.starts_with(|c: char| c.is_alphanumeric() || c == '-');
-    Ok(Text::Encoded(if is_word && inner == Inner::ScriptValue { format!(" {json} ") } else { json }))
+    Ok(Text::Encoded(if is_word && inner == Inner::ScriptValue {
+        format!(" {json} ")
+    } else {
+        json
+    }))
 }
 
 fn script_text(inner: Inner, value: &Value) -> Result<Text, Error> {
@@ -214,7 +252,10 @@ fn script_text(inner: Inner, value: &Value) -> Result<Text, Error> {
         && let Some(string) = trusted(value, Kind::ScriptString)
     {
         let is_template = inner == Inner::ScriptTemplate;
-        return Ok(Text::Encoded(script::trusted_string(string, if is_template { "$" } else { "" })));
+        return Ok(Text::Encoded(script::trusted_string(
+            string,
+            if is_template { "$" } else { "" },
+        )));
     }
     let text = plain(value)?;
     Ok(Text::Encoded(match inner {

@@ -9,7 +9,11 @@ const BLOCKED_ATTRIBUTE: &str = "data-blocked";
 /// The rest of an element's name that begins with `start`.
 pub(super) fn tag_name(start: &str, text: &str) -> Text {
     let name = format!("{start}{}", text.to_ascii_lowercase());
-    if is_plain_element(&name) { Text::Encoded(text.to_owned()) } else { Text::Blocked("-blocked") }
+    if is_plain_element(&name) {
+        Text::Encoded(text.to_owned())
+    } else {
+        Text::Blocked("-blocked")
+    }
 }
 
 /// Whether attributes, which begin with white space, may follow a name.
@@ -19,7 +23,11 @@ pub(super) fn is_complete(name: &str, attributes: Option<&str>) -> bool {
 }
 
 pub(super) fn attribute(element: &str, text: &str) -> Text {
-    if is_plain_attribute(element, text) { Text::Encoded(text.to_owned()) } else { Text::Blocked(BLOCKED_ATTRIBUTE) }
+    if is_plain_attribute(element, text) {
+        Text::Encoded(text.to_owned())
+    } else {
+        Text::Blocked(BLOCKED_ATTRIBUTE)
+    }
 }
 
 pub(super) fn attribute_or_nothing(element: &str, text: &str) -> Text {
@@ -33,7 +41,15 @@ pub(super) fn attribute_or_nothing(element: &str, text: &str) -> Text {
 
 /// The rest of a name that begins with `data-` or `aria-`.
 pub(super) fn attribute_part(text: &str) -> Text {
-    let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    let is_code = ["ng-", "hx-", "script", "src", "url", "uri", "href"].iter().any(|part| text.to_ascii_lowercase().contains(part));
-    if is_word && !is_code { Text::Encoded(text.to_owned()) } else { Text::Blocked("blocked") }
+    let is_word = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let is_code = ["ng-", "hx-", "script", "src", "url", "uri", "href"]
+        .iter()
+        .any(|part| text.to_ascii_lowercase().contains(part));
+    if is_word && !is_code {
+        Text::Encoded(text.to_owned())
+    } else {
+        Text::Blocked("blocked")
+    }
 }

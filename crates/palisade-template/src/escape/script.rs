@@ -8,8 +8,12 @@ use std::fmt::Write;
 /// # Errors
 /// A value that has no JSON.
 pub(crate) fn json(value: &Value) -> Result<String, Error> {
-    let text = serde_json::to_string(value)
-        .map_err(|error| Error::new(ErrorKind::BadSerialization, format!("this value cannot be written as JSON: {error}")))?;
+    let text = serde_json::to_string(value).map_err(|error| {
+        Error::new(
+            ErrorKind::BadSerialization,
+            format!("this value cannot be written as JSON: {error}"),
+        )
+    })?;
     Ok(harmless(&text))
 }
 
@@ -19,7 +23,9 @@ fn harmless(json: &str) -> String {
     for character in json.chars() {
         match character {
             '/' => written.push_str("\\/"),
-            '<' | '>' | '&' | '\'' | '`' | '\u{2028}' | '\u{2029}' | '\u{7f}' => unicode(&mut written, character),
+            '<' | '>' | '&' | '\'' | '`' | '\u{2028}' | '\u{2029}' | '\u{7f}' => {
+                unicode(&mut written, character)
+            }
             c => written.push(c),
         }
     }
@@ -43,9 +49,8 @@ pub(super) fn string(text: &str) -> String {
             '\t' => written.push_str("\\t"),
             '\\' => written.push_str("\\\\"),
             '/' => written.push_str("\\/"),
-            '"' | '\'' | '`' | '<' | '>' | '&' | '+' | '=' | '$' | '{' | '}' | '\u{2028}' | '\u{2029}' => {
-                unicode(&mut written, character)
-            }
+            '"' | '\'' | '`' | '<' | '>' | '&' | '+' | '=' | '$' | '{' | '}' | '\u{2028}'
+            | '\u{2029}' => unicode(&mut written, character),
             c if c.is_control() => unicode(&mut written, c),
             c => written.push(c),
         }
@@ -72,7 +77,10 @@ pub(super) fn regexp(text: &str) -> String {
 /// Code of the programmer, which still must not end the element.
 pub(super) fn trusted(code: &str) -> String {
     // nor be completed to something that does
-    format!(" {} ", code.replace("</", "<\\/").replace("<!--", "\\u003C!--"))
+    format!(
+        " {} ",
+        code.replace("</", "<\\/").replace("<!--", "\\u003C!--")
+    )
 }
 
 /// The inside of a string literal, escapes as they are: what would end the literal is escaped, and `also`.
@@ -84,7 +92,10 @@ pub(super) fn trusted_string(string: &str, also: &str) -> String {
             '\\' => match characters.next() {
                 Some(escaped)
                     if !also.contains(escaped)
-                        && !matches!(escaped, '\n' | '\r' | '\u{2028}' | '\u{2029}' | '<' | '&' | '"' | '\'' | '`') =>
+                        && !matches!(
+                            escaped,
+                            '\n' | '\r' | '\u{2028}' | '\u{2029}' | '<' | '&' | '"' | '\'' | '`'
+                        ) =>
                 {
                     written.push('\\');
                     written.push(escaped);
@@ -94,7 +105,9 @@ pub(super) fn trusted_string(string: &str, also: &str) -> String {
             },
             '\n' => written.push_str("\\n"),
             '\r' => written.push_str("\\r"),
-            '"' | '\'' | '`' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => unicode(&mut written, character),
+            '"' | '\'' | '`' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                unicode(&mut written, character)
+            }
             c if also.contains(c) => unicode(&mut written, c),
             c => written.push(c),
         }

@@ -8,18 +8,44 @@ const BLOCKED: &str = "blocked";
 /// A word, a number with its unit, a colour, a `property: value`: what cannot leave its declaration or load anything.
 pub(super) fn value(text: &str) -> Text {
     let decoded = decoded(text);
-    let letters: String = decoded.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
+    let letters: String = decoded
+        .chars()
+        .filter(char::is_ascii_alphabetic)
+        .collect::<String>()
+        .to_ascii_lowercase();
     let is_fine = decoded.chars().all(is_harmless)
         && !decoded.contains("--")
-        && !["expression", "mozbinding", "javascript", "vbscript"].iter().any(|word| letters.contains(word));
-    if is_fine { Text::Encoded(decoded) } else { Text::Blocked(BLOCKED) }
+        && !["expression", "mozbinding", "javascript", "vbscript"]
+            .iter()
+            .any(|word| letters.contains(word));
+    if is_fine {
+        Text::Encoded(decoded)
+    } else {
+        Text::Blocked(BLOCKED)
+    }
 }
 
 fn is_harmless(character: char) -> bool {
     character.is_alphanumeric()
         || matches!(
             character,
-            ' ' | '\t' | '\n' | '.' | ',' | '#' | '%' | '-' | '+' | '_' | ':' | '!' | '=' | '~' | '|' | '$' | '^' | '?'
+            ' ' | '\t'
+                | '\n'
+                | '.'
+                | ','
+                | '#'
+                | '%'
+                | '-'
+                | '+'
+                | '_'
+                | ':'
+                | '!'
+                | '='
+                | '~'
+                | '|'
+                | '$'
+                | '^'
+                | '?'
         )
 }
 
@@ -30,12 +56,18 @@ fn decoded(text: &str) -> String {
     while let Some(found) = rest.find('\\') {
         decoded.push_str(&rest[..found]);
         rest = &rest[found + 1..];
-        let digits = rest.bytes().take(6).take_while(u8::is_ascii_hexdigit).count();
+        let digits = rest
+            .bytes()
+            .take(6)
+            .take_while(u8::is_ascii_hexdigit)
+            .count();
         if digits == 0 {
             // an escaped character is itself
             continue;
         }
-        let character = u32::from_str_radix(&rest[..digits], 16).ok().and_then(char::from_u32);
+        let character = u32::from_str_radix(&rest[..digits], 16)
+            .ok()
+            .and_then(char::from_u32);
         decoded.push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
         rest = &rest[digits..];
         rest = rest.strip_prefix([' ', '\t', '\n']).unwrap_or(rest);
@@ -50,7 +82,23 @@ pub(super) fn string(text: &str) -> String {
     let mut after_escape = false;
     for character in text.chars() {
         let is_plain = character.is_alphanumeric()
-            || matches!(character, ' ' | '-' | '_' | ',' | '.' | '!' | '?' | '#' | '%' | '*' | '|' | '~' | '^' | '$' | '@');
+            || matches!(
+                character,
+                ' ' | '-'
+                    | '_'
+                    | ','
+                    | '.'
+                    | '!'
+                    | '?'
+                    | '#'
+                    | '%'
+                    | '*'
+                    | '|'
+                    | '~'
+                    | '^'
+                    | '$'
+                    | '@'
+            );
         if character == '\0' {
             // CSS has no NUL, and no escape for it
             written.push(char::REPLACEMENT_CHARACTER);

@@ -9,10 +9,16 @@ const BLOCKED: &str = "about:invalid#blocked";
 pub(super) fn encode(inner: Inner, text: &str) -> Text {
     match inner {
         Inner::UrlStart if !has_allowed_scheme(text) => Text::Blocked(BLOCKED),
-        Inner::CodeUrlStart | Inner::ActionStart if inner == Inner::CodeUrlStart && !is_same_site(text) => Text::Blocked(BLOCKED),
+        Inner::CodeUrlStart | Inner::ActionStart
+            if inner == Inner::CodeUrlStart && !is_same_site(text) =>
+        {
+            Text::Blocked(BLOCKED)
+        }
         Inner::ActionStart if !has_allowed_scheme(text) => Text::Blocked(BLOCKED),
         // with a written / after it, this would be another site
-        Inner::CodeUrlStart if text.trim().trim_matches(['/', '\\']).is_empty() && !text.trim().is_empty() => {
+        Inner::CodeUrlStart
+            if text.trim().trim_matches(['/', '\\']).is_empty() && !text.trim().is_empty() =>
+        {
             Text::Encoded("/.".into())
         }
         Inner::UrlBegun => Text::Encoded(without_scheme(text)),
@@ -59,14 +65,18 @@ const fn keeps(others: &[u8]) -> Keeps {
 fn part(text: &str, keeps: &Keeps) -> Text {
     let bytes = text.as_bytes();
     // most are fine as they are
-    let Some(first) = bytes.iter().position(|byte| !keeps[usize::from(*byte)]) else { return Text::Same };
+    let Some(first) = bytes.iter().position(|byte| !keeps[usize::from(*byte)]) else {
+        return Text::Same;
+    };
     let keeps_encoded = keeps[usize::from(b'&')];
     let mut encoded = String::with_capacity(text.len() + 16);
     encoded.push_str(&text[..first]);
     for (at, &byte) in bytes.iter().enumerate().skip(first) {
         let is_encoded = byte == b'%'
             && keeps_encoded
-            && bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+            && bytes
+                .get(at + 1..at + 3)
+                .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
         if keeps[usize::from(byte)] || is_encoded {
             encoded.push(char::from(byte));
         } else {
@@ -85,14 +95,22 @@ fn push_encoded(encoded: &mut String, byte: u8) {
 
 /// As browsers read it: without tabs and line breaks, and without what stands before it.
 fn as_read(text: &str) -> impl Iterator<Item = char> {
-    let start = text.find(|c: char| !(c.is_whitespace() || c.is_control())).unwrap_or(text.len());
-    text[start..].chars().filter(|c| !matches!(c, '\t' | '\n' | '\r'))
+    let start = text
+        .find(|c: char| !(c.is_whitespace() || c.is_control()))
+        .unwrap_or(text.len());
+    text[start..]
+        .chars()
+        .filter(|c| !matches!(c, '\t' | '\n' | '\r'))
 }
 
 /// What stands before the first `:` of a URL, if that `:` can end a scheme.
 fn scheme(text: &str) -> Option<String> {
     // most have none, whatever browsers leave out before it
-    if text.bytes().find(|byte| matches!(byte, b':' | b'/' | b'?' | b'#' | b'\\')) != Some(b':') {
+    if text
+        .bytes()
+        .find(|byte| matches!(byte, b':' | b'/' | b'?' | b'#' | b'\\'))
+        != Some(b':')
+    {
         return None;
     }
     let mut scheme = String::new();
@@ -112,7 +130,11 @@ fn has_allowed_scheme(text: &str) -> bool {
 
 /// Whether a URL leads to the site that the page is from: no scheme, no host.
 pub(crate) fn is_same_site(text: &str) -> bool {
-    let starts_with_slashes = as_read(text).take(2).filter(|c| matches!(c, '/' | '\\')).count() == 2;
+    let starts_with_slashes = as_read(text)
+        .take(2)
+        .filter(|c| matches!(c, '/' | '\\'))
+        .count()
+        == 2;
     scheme(text).is_none() && !starts_with_slashes
 }
 
@@ -135,20 +157,34 @@ fn after_slash(text: &str) -> String {
 /// Text that may hold a URL somewhere, such as the content of a `<meta>`.
 pub(super) fn without_script(text: &str) -> Text {
     // browsers take some characters out before they look, and end a URL at others
-    let unbroken: String = text.chars().filter(|c| !(c.is_whitespace() || c.is_control())).collect();
+    let unbroken: String = text
+        .chars()
+        .filter(|c| !(c.is_whitespace() || c.is_control()))
+        .collect();
     let names_code = |text: &str| {
         text.match_indices(':').any(|(at, _)| {
-            let start = text[..at].rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')));
-            let start = start.map_or(0, |found| found + text[found..].chars().next().map_or(1, char::len_utf8));
+            let start = text[..at]
+                .rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')));
+            let start = start.map_or(0, |found| {
+                found + text[found..].chars().next().map_or(1, char::len_utf8)
+            });
             is_code_scheme(&text[start..at])
         })
     };
-    if names_code(text) || names_code(&unbroken) { Text::Blocked(BLOCKED) } else { Text::Encoded(text.to_owned()) }
+    if names_code(text) || names_code(&unbroken) {
+        Text::Blocked(BLOCKED)
+    } else {
+        Text::Encoded(text.to_owned())
+    }
 }
 
 /// The same behind something that may begin a scheme: no `:`.
 pub(super) fn without_scheme_at_all(text: &str) -> Text {
-    if text.contains(':') { Text::Blocked("blocked") } else { Text::Encoded(text.to_owned()) }
+    if text.contains(':') {
+        Text::Blocked("blocked")
+    } else {
+        Text::Encoded(text.to_owned())
+    }
 }
 
 /// Candidates of a `srcset`, or a part of one.
@@ -156,7 +192,9 @@ pub(super) fn srcset(inner: Inner, text: &str, is_url: bool) -> Text {
     match inner {
         Inner::SrcsetList if !is_url => {
             let candidates: Option<Vec<String>> = text.split(',').map(candidate).collect();
-            candidates.map_or(Text::Blocked(BLOCKED), |candidates| Text::Encoded(candidates.join(",")))
+            candidates.map_or(Text::Blocked(BLOCKED), |candidates| {
+                Text::Encoded(candidates.join(","))
+            })
         }
         Inner::SrcsetQuery if !is_url => in_list(text, &IN_LIST_QUERY),
         Inner::SrcsetPart | Inner::SrcsetQuery => in_list(text, &IN_LIST),
@@ -175,12 +213,25 @@ fn in_list(text: &str, keeps: &Keeps) -> Text {
 /// One picture: a URL, and perhaps a width or density.
 fn candidate(text: &str) -> Option<String> {
     let mut words = text.split_ascii_whitespace();
-    let (url, descriptor) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let is_descriptor = descriptor.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+    let (url, descriptor) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
+    let is_descriptor = descriptor
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
     if words.next().is_some() || !is_descriptor || !has_allowed_scheme(url) {
         return None;
     }
     let url = normalise(url);
-    let space = if text.starts_with(|c: char| c.is_ascii_whitespace()) { " " } else { "" };
-    Some(if descriptor.is_empty() { format!("{space}{url}") } else { format!("{space}{url} {descriptor}") })
+    let space = if text.starts_with(|c: char| c.is_ascii_whitespace()) {
+        " "
+    } else {
+        ""
+    };
+    Some(if descriptor.is_empty() {
+        format!("{space}{url}")
+    } else {
+        format!("{space}{url} {descriptor}")
+    })
 }

@@ -3,7 +3,8 @@
 use crate::{page, refusal, secrets};
 use palisade_template::{Layer, Options, Templates, context};
 
-const FIELD: &str = "<input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"t0ken&quot;&lt;\">";
+const FIELD: &str =
+    "<input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"t0ken&quot;&lt;\">";
 
 // F067: into every form that posts here, into no other
 #[test]
@@ -48,23 +49,48 @@ fn the_token_goes_into_forms_that_post_here() {
     let values = || context! { id => 7, ours => "/a?b", theirs => "https://evil.example/", slashes => "\\/evil.example" };
     for source in with {
         let page = page(source, values());
-        assert!(page.ends_with(FIELD) && page.matches(FIELD).count() == 1, "{source}: {page}");
+        assert!(
+            page.ends_with(FIELD) && page.matches(FIELD).count() == 1,
+            "{source}: {page}"
+        );
     }
     for source in without {
-        assert!(!page(source, values()).contains("csrfmiddlewaretoken"), "{source}");
+        assert!(
+            !page(source, values()).contains("csrfmiddlewaretoken"),
+            "{source}"
+        );
     }
-    let tagged = page("<form method=\"post\">{% csrf_token %}{%- csrf_token -%}<b></form>{# {% csrf_token %} #}", values());
-    assert_eq!(tagged, format!("<form method=\"post\">{FIELD}<b></form>"), "Django's tag changes nothing");
-    let several =
-        page("{% for to in [ours, theirs, ours] %}<form method=\"post\" action=\"{{ to }}\"></form>{% endfor %}", values());
-    assert_eq!(several.matches(FIELD).count(), 2, "each form is judged by its own action: {several}");
+    let tagged = page(
+        "<form method=\"post\">{% csrf_token %}{%- csrf_token -%}<b></form>{# {% csrf_token %} #}",
+        values(),
+    );
+    assert_eq!(
+        tagged,
+        format!("<form method=\"post\">{FIELD}<b></form>"),
+        "Django's tag changes nothing"
+    );
+    let several = page(
+        "{% for to in [ours, theirs, ours] %}<form method=\"post\" action=\"{{ to }}\"></form>{% endfor %}",
+        values(),
+    );
+    assert_eq!(
+        several.matches(FIELD).count(),
+        2,
+        "each form is judged by its own action: {several}"
+    );
 }
 
 #[test]
 fn the_token_reaches_forms_of_macros_and_imports() {
     let files = [
-        ("page.html", "{% from 'lib.html' import form %}{{ form('/a') }}{% include 'part.html' %}"),
-        ("lib.html", "{% macro form(to) %}<form method=\"post\" action=\"{{ to }}\"></form><script></script>{% endmacro %}"),
+        (
+            "page.html",
+            "{% from 'lib.html' import form %}{{ form('/a') }}{% include 'part.html' %}",
+        ),
+        (
+            "lib.html",
+            "{% macro form(to) %}<form method=\"post\" action=\"{{ to }}\"></form><script></script>{% endmacro %}",
+        ),
         ("part.html", "<form method=\"post\"></form>"),
     ];
     let page = crate::page_of(&files, context! {});
@@ -86,36 +112,78 @@ fn no_token_goes_with_the_form_around_it() {
     ];
     for source in within {
         let source = format!("{form}{source}");
-        assert!(!page(&source, context! { theirs => "https://evil.example/" }).contains("csrfmiddlewaretoken"), "{source}");
+        assert!(
+            !page(&source, context! { theirs => "https://evil.example/" })
+                .contains("csrfmiddlewaretoken"),
+            "{source}"
+        );
     }
-    let after =
-        format!("{form}<form action=\"https://evil.example/\"></form>{{{{ out() }}}}{{{{ out() }}}}<form method=post></form>");
-    assert_eq!(page(&after, context! {}).matches(FIELD).count(), 3, "what comes behind it is a form of its own");
+    let after = format!(
+        "{form}<form action=\"https://evil.example/\"></form>{{{{ out() }}}}{{{{ out() }}}}<form method=post></form>"
+    );
+    assert_eq!(
+        page(&after, context! {}).matches(FIELD).count(),
+        3,
+        "what comes behind it is a form of its own"
+    );
 }
 
 #[test]
 fn where_a_form_goes_is_never_in_doubt() {
     let rows = [
-        ("<form method=\"post\" action=\"{{ a }}{{ b }}\">", "could be sent anywhere"),
-        ("<form method=\"post\" action=\"{{ a }}/b\">", "could be sent anywhere"),
-        ("<form method=\"post\" action=\"{% if a %}/{% endif %}/b\">", "could be sent anywhere"),
+        (
+            "<form method=\"post\" action=\"{{ a }}{{ b }}\">",
+            "could be sent anywhere",
+        ),
+        (
+            "<form method=\"post\" action=\"{{ a }}/b\">",
+            "could be sent anywhere",
+        ),
+        (
+            "<form method=\"post\" action=\"{% if a %}/{% endif %}/b\">",
+            "could be sent anywhere",
+        ),
         (
             "<form method=\"post\" {% if a %}action=\"/a\"{% else %}action=\"https://b.example\"{% endif %}>",
             "the branches disagree on where",
         ),
-        ("<form {% if a %}method=\"post\"{% endif %}>", "end in different contexts"),
+        (
+            "<form {% if a %}method=\"post\"{% endif %}>",
+            "end in different contexts",
+        ),
         ("<form method=\"{{ m }}\">", "a value decides method"),
-        ("<button formaction=\"https://evil.example/\">", "formaction could send"),
+        (
+            "<button formaction=\"https://evil.example/\">",
+            "formaction could send",
+        ),
         ("<input formaction=\"/{{ x }}\">", "formaction could send"),
         ("<form method=\"post\" method=\"get\">", "may stand twice"),
-        ("<form method=\"post\" {% if a %}action=\"https://b.example/\"{% endif %} action=\"/c\">", "may stand twice"),
-        ("<form method=\"{% if a %}post{% else %}get{% endif %}\">", "the branches disagree on the method"),
-        ("<form action=\"https://b.example/\"><form method=\"post\">", "a form within a form"),
-        ("<form>{% include 'part.html' %}</form>", "a form within a form"),
-        ("<base href=\"https://b.example/\">", "sends every link and form to another site"),
+        (
+            "<form method=\"post\" {% if a %}action=\"https://b.example/\"{% endif %} action=\"/c\">",
+            "may stand twice",
+        ),
+        (
+            "<form method=\"{% if a %}post{% else %}get{% endif %}\">",
+            "the branches disagree on the method",
+        ),
+        (
+            "<form action=\"https://b.example/\"><form method=\"post\">",
+            "a form within a form",
+        ),
+        (
+            "<form>{% include 'part.html' %}</form>",
+            "a form within a form",
+        ),
+        (
+            "<base href=\"https://b.example/\">",
+            "sends every link and form to another site",
+        ),
     ];
     for (source, message) in rows {
-        let error = refusal(&[("page.html", source), ("part.html", "<form method=\"post\"></form>")]);
+        let error = refusal(&[
+            ("page.html", source),
+            ("part.html", "<form method=\"post\"></form>"),
+        ]);
         assert!(error.contains(message), "{source}: {error}");
     }
     // a form that posts nothing has no token that could go anywhere
@@ -124,12 +192,24 @@ fn where_a_form_goes_is_never_in_doubt() {
         "{% if a %}<form>{% else %}<form>{% endif %}</form><form></form>",
         "<form method=post action=\"{{ a }}?b={{ a }}\">",
     ] {
-        assert!(!page(source, context! { a => "//evil.example" }).contains("csrfmiddlewaretoken"), "{source}");
+        assert!(
+            !page(source, context! { a => "//evil.example" }).contains("csrfmiddlewaretoken"),
+            "{source}"
+        );
     }
     let overwritten = "{% macro m(u) %}<form method=post action=\"{{ u }}\"></form>{% endmacro %}<form method=post action=\"{{ a }}\" title=\"{{ m('/x') }}\">";
-    assert!(!page(overwritten, context! { a => "https://evil.example/" }).contains("csrfmiddlewaretoken"));
-    assert_eq!(page("<button formaction=\"/a/{{ 1 }}\">", context! {}), "<button formaction=\"/a/1\">");
-    assert_eq!(page("<button formaction=\"/elsewhere\">", context! {}), "<button formaction=\"/elsewhere\">");
+    assert!(
+        !page(overwritten, context! { a => "https://evil.example/" })
+            .contains("csrfmiddlewaretoken")
+    );
+    assert_eq!(
+        page("<button formaction=\"/a/{{ 1 }}\">", context! {}),
+        "<button formaction=\"/a/1\">"
+    );
+    assert_eq!(
+        page("<button formaction=\"/elsewhere\">", context! {}),
+        "<button formaction=\"/elsewhere\">"
+    );
 }
 
 // F058
@@ -138,15 +218,29 @@ fn scripts_and_styles_get_the_nonce() {
     let source = "<script src=\"/a.js\"></script><style>p { }</style><SCRIPT>if (a < b) { '<script>' }</SCRIPT><scripted><script type=module></script>";
     let page = page(source, context! {});
     assert_eq!(page.matches(" nonce=\"n0nce\"").count(), 4, "{page}");
-    for source in ["<script nonce=\"abc\">", "<style nonce>", "<script nonce=\"{{ x }}\">", "<p nonce=a>"] {
-        assert!(refusal(&[("page.html", source)]).contains("written by the framework"), "{source}");
+    for source in [
+        "<script nonce=\"abc\">",
+        "<style nonce>",
+        "<script nonce=\"{{ x }}\">",
+        "<p nonce=a>",
+    ] {
+        assert!(
+            refusal(&[("page.html", source)]).contains("written by the framework"),
+            "{source}"
+        );
     }
 }
 
 #[test]
 fn known_files_get_their_hash_and_integrity() {
     let file = |url: &str, hashed: &str, hash: &str| {
-        (url.to_owned(), palisade_template::StaticLink { url: hashed.to_owned(), integrity: hash.to_owned() })
+        (
+            url.to_owned(),
+            palisade_template::StaticLink {
+                url: hashed.to_owned(),
+                integrity: hash.to_owned(),
+            },
+        )
     };
     let options = Options::new().files([
         file("/a.js", "/a.1.js", "sha384-A"),
@@ -156,8 +250,11 @@ fn known_files_get_their_hash_and_integrity() {
     let source = "<script src=\"/a.js\"></script><link rel=stylesheet href=/a.css><link href=\"/a.css\" integrity=\"mine\"><script src=/b.js></script>\
                   <link href=\"/{{ 'a.css' }}\"><img src='/a.png' alt='/a.png'><a href=\"/a.png?x\"><a href=\" /a.png\"><video poster=/a.png>\
                   <form action=/a.js></form>{% if x %}<img src=\"{% if x %}/b{% endif %}/a.png\">{% endif %}";
-    let templates = Templates::load_with(vec![Layer::embedded(&[("page.html", source)])], options).unwrap();
-    let page = templates.render("page.html", context! { x => true }, secrets()).unwrap();
+    let templates =
+        Templates::load_with(vec![Layer::embedded(&[("page.html", source)])], options).unwrap();
+    let page = templates
+        .render("page.html", context! { x => true }, secrets())
+        .unwrap();
     let expected = "<script src=\"/a.1.js\" nonce=\"n0nce\" integrity=\"sha384-A\"></script><link rel=stylesheet href=/a.2.css integrity=\"sha384-B\">\
                     <link href=\"/a.2.css\" integrity=\"mine\"><script src=/b.js nonce=\"n0nce\"></script><link href=\"/a.css\">\
                     <img src='/a.3.png' alt='/a.png'><a href=\"/a.png?x\"><a href=\" /a.png\"><video poster=/a.3.png>\
@@ -167,9 +264,17 @@ fn known_files_get_their_hash_and_integrity() {
 
 #[test]
 fn inline_handlers_are_errors_unless_the_site_says_why_not() {
-    for source in ["<b onclick=\"f()\">", "<body ONLOAD=f()>", "<svg:a svg:onclick='f()'>", "<b onclick>"] {
+    for source in [
+        "<b onclick=\"f()\">",
+        "<body ONLOAD=f()>",
+        "<svg:a svg:onclick='f()'>",
+        "<b onclick>",
+    ] {
         let error = refusal(&[("page.html", source)]);
-        assert!(error.contains("never runs under the content security policy"), "{source}: {error}");
+        assert!(
+            error.contains("never runs under the content security policy"),
+            "{source}: {error}"
+        );
         assert!(page(source, context! {}).contains("nclick") || source.contains("ONLOAD"));
     }
 }

@@ -8,17 +8,36 @@ use std::time::{Duration, SystemTime};
 #[test]
 fn work_depth_and_length_are_bounded() {
     let rows = [
-        ("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", "fuel"),
+        (
+            "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
+            "fuel",
+        ),
         ("{% include 'page.html' %}", "recursion"),
-        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion"),
-        ("{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}", "recursion"),
-        ("{% for a in range(2000) %}xxxxxxxxxx{{ long }}{% endfor %}", "longer than 1000000 bytes"),
+        (
+            "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+            "recursion",
+        ),
+        (
+            "{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+            "recursion",
+        ),
+        (
+            "{% for a in range(2000) %}xxxxxxxxxx{{ long }}{% endfor %}",
+            "longer than 1000000 bytes",
+        ),
     ];
     for (source, message) in rows {
         let options = Options::new().max_page_bytes(1_000_000);
-        let templates = Templates::load_with(vec![Layer::embedded(&[("page.html", source)])], options).unwrap();
-        let error =
-            templates.render("page.html", context! { long => "y".repeat(1000) }, PageSecrets::none()).unwrap_err().to_string();
+        let templates =
+            Templates::load_with(vec![Layer::embedded(&[("page.html", source)])], options).unwrap();
+        let error = templates
+            .render(
+                "page.html",
+                context! { long => "y".repeat(1000) },
+                PageSecrets::none(),
+            )
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(message), "{source}: {error}");
     }
 }
@@ -27,7 +46,11 @@ fn work_depth_and_length_are_bounded() {
 fn misspellings_are_errors() {
     let render = |source: &str| {
         let templates = Templates::load(vec![Layer::embedded(&[("page.html", source)])]).unwrap();
-        templates.render("page.html", context! { map => context! { a => 1 } }, PageSecrets::none())
+        templates.render(
+            "page.html",
+            context! { map => context! { a => 1 } },
+            PageSecrets::none(),
+        )
     };
     for source in [
         "{{ misspelt }}",
@@ -40,7 +63,14 @@ fn misspellings_are_errors() {
     ] {
         assert!(render(source).is_err(), "{source}");
     }
-    assert_eq!(page("<p title=\"{{ 'a' if false }}\">{{ 'a' if false }}", context! {}), "<p title=\"\">", "left out on purpose");
+    assert_eq!(
+        page(
+            "<p title=\"{{ 'a' if false }}\">{{ 'a' if false }}",
+            context! {}
+        ),
+        "<p title=\"\">",
+        "left out on purpose"
+    );
 }
 
 #[test]
@@ -58,18 +88,33 @@ fn changed_files_are_read_again_and_refused_ones_say_why() {
             .unwrap();
     };
     write("{{ x }}", 30);
-    let layer =
-        Layer::embedded(&[("page.html", "<p title=\"{% include 'part.html' %}\">"), ("part.html", "old")]).watching(folder.path());
+    let layer = Layer::embedded(&[
+        ("page.html", "<p title=\"{% include 'part.html' %}\">"),
+        ("part.html", "old"),
+    ])
+    .watching(folder.path());
     let templates = Templates::load(vec![layer]).unwrap();
-    let render = || templates.render("page.html", context! { x => "\"" }, secrets()).map_err(|error| error.to_string());
+    let render = || {
+        templates
+            .render("page.html", context! { x => "\"" }, secrets())
+            .map_err(|error| error.to_string())
+    };
     assert_eq!(render().unwrap(), "<p title=\"&quot;\">");
     write("new {{ x }}", 20);
     assert_eq!(render().unwrap(), "<p title=\"new &quot;\">");
     write("\"><b {{ x|safe }}", 10);
     let error = render().unwrap_err();
-    assert!(error.contains("`safe` does not exist") && error.contains("part.html:1:11"), "{error}");
+    assert!(
+        error.contains("`safe` does not exist") && error.contains("part.html:1:11"),
+        "{error}"
+    );
     write("mended", 5);
     assert_eq!(render().unwrap(), "<p title=\"mended\">");
     std::fs::write(folder.path().join("added.html"), "added").unwrap();
-    assert_eq!(templates.render("added.html", context! {}, secrets()).unwrap(), "added");
+    assert_eq!(
+        templates
+            .render("added.html", context! {}, secrets())
+            .unwrap(),
+        "added"
+    );
 }

@@ -26,7 +26,10 @@ fn page(source: &str, values: Value) -> String {
 
 /// The template `page.html` of several, rendered.
 fn page_of(files: &[(&str, &str)], values: Value) -> String {
-    lenient(files).unwrap().render("page.html", values, secrets()).unwrap()
+    lenient(files)
+        .unwrap()
+        .render("page.html", values, secrets())
+        .unwrap()
 }
 
 /// Why a template is refused, under strict rules.

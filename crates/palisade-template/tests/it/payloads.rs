@@ -139,8 +139,12 @@ const ODD: [&str; 86] = [
 
 /// Every payload, at least 300 of them.
 pub fn payloads() -> Vec<String> {
-    let crossed = WAYS_OUT.iter().flat_map(|way| ACTIONS.iter().map(move |action| format!("{way}{action}")));
-    let all: Vec<String> = crossed.chain(ODD.iter().map(|odd| (*odd).to_owned())).collect();
+    let crossed = WAYS_OUT
+        .iter()
+        .flat_map(|way| ACTIONS.iter().map(move |action| format!("{way}{action}")));
+    let all: Vec<String> = crossed
+        .chain(ODD.iter().map(|odd| (*odd).to_owned()))
+        .collect();
     assert!(all.len() >= 300);
     all
 }

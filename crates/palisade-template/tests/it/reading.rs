@@ -30,8 +30,16 @@ fn parse(page: &str) -> RcDom {
 fn skeleton(node: &Handle, chosen: Option<&str>, out: &mut String) {
     match &node.data {
         NodeData::Element { name, attrs, .. } => {
-            let names: Vec<String> = attrs.borrow().iter().map(|attribute| attribute_name(&attribute.name.local, chosen)).collect();
-            out.push_str(&format!("<{} {}>", element_name(&name.local), names.join(" ")));
+            let names: Vec<String> = attrs
+                .borrow()
+                .iter()
+                .map(|attribute| attribute_name(&attribute.name.local, chosen))
+                .collect();
+            out.push_str(&format!(
+                "<{} {}>",
+                element_name(&name.local),
+                names.join(" ")
+            ));
         }
         NodeData::Comment { .. } => out.push_str("<!>"),
         _ => {}
@@ -45,17 +53,43 @@ fn skeleton(node: &Handle, chosen: Option<&str>, out: &mut String) {
 }
 
 fn attribute_name(name: &str, chosen: Option<&str>) -> String {
-    let is_chosen = chosen.is_some_and(|value| name.strip_prefix("data-").unwrap_or(name).eq_ignore_ascii_case(value.trim()));
+    let is_chosen = chosen.is_some_and(|value| {
+        name.strip_prefix("data-")
+            .unwrap_or(name)
+            .eq_ignore_ascii_case(value.trim())
+    });
     let is_harmful = name.starts_with("on") || HARMFUL.contains(&name);
-    if name == "data-blocked" || (is_chosen && !is_harmful) { "CHOSEN".into() } else { name.into() }
+    if name == "data-blocked" || (is_chosen && !is_harmful) {
+        "CHOSEN".into()
+    } else {
+        name.into()
+    }
 }
 
 fn element_name(name: &str) -> &str {
-    if matches!(name, "h-blocked" | "hplain" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6") { "CHOSEN" } else { name }
+    if matches!(
+        name,
+        "h-blocked" | "hplain" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6"
+    ) {
+        "CHOSEN"
+    } else {
+        name
+    }
 }
 
 /// Names of attributes that mean something to a browser.
-const HARMFUL: [&str; 10] = ["style", "href", "src", "srcset", "srcdoc", "action", "formaction", "http-equiv", "content", "data"];
+const HARMFUL: [&str; 10] = [
+    "style",
+    "href",
+    "src",
+    "srcset",
+    "srcdoc",
+    "action",
+    "formaction",
+    "http-equiv",
+    "content",
+    "data",
+];
 
 pub fn shape(page: &str, chosen: Option<&str>) -> String {
     let mut out = String::new();
@@ -65,7 +99,10 @@ pub fn shape(page: &str, chosen: Option<&str>) -> String {
 
 fn find(node: &Handle, found: &mut Option<Handle>) {
     if let NodeData::Element { attrs, .. } = &node.data
-        && attrs.borrow().iter().any(|attribute| &*attribute.name.local == "id" && &*attribute.value == "v")
+        && attrs
+            .borrow()
+            .iter()
+            .any(|attribute| &*attribute.name.local == "id" && &*attribute.value == "v")
     {
         *found = Some(node.clone());
     }
@@ -95,15 +132,23 @@ fn read_attribute(page: &str, name: &str) -> String {
     let (dom, mut found) = (parse(page), None);
     find(&dom.document, &mut found);
     let node = found.unwrap_or_else(|| panic!("the element is there: {page}"));
-    let NodeData::Element { attrs, .. } = &node.data else { panic!("an element") };
-    let attribute =
-        attrs.borrow().iter().find(|attribute| &*attribute.name.local == name).map(|attribute| attribute.value.to_string());
+    let NodeData::Element { attrs, .. } = &node.data else {
+        panic!("an element")
+    };
+    let attribute = attrs
+        .borrow()
+        .iter()
+        .find(|attribute| &*attribute.name.local == name)
+        .map(|attribute| attribute.value.to_string());
     attribute.unwrap_or_else(|| panic!("{name} is there: {page}"))
 }
 
 /// What the HTML parser does to every text, whoever wrote it: one kind of line break, and no NUL, which it leaves out or replaces.
 fn as_html_reads(value: &str) -> String {
-    value.replace("\r\n", "\n").replace('\r', "\n").replace(['\0', '\u{fffd}'], "")
+    value
+        .replace("\r\n", "\n")
+        .replace('\r', "\n")
+        .replace(['\0', '\u{fffd}'], "")
 }
 
 fn run(code: &str, expected: &str) -> Result<(String, bool), String> {
@@ -111,10 +156,18 @@ fn run(code: &str, expected: &str) -> Result<(String, bool), String> {
     let engine = rquickjs::Context::full(&runtime).unwrap();
     engine.with(|js| {
         js.globals().set("expected", expected).unwrap();
-        js.eval::<(), _>("var out = null, fired = false, a = 1; function alert() { fired = true }").unwrap();
-        js.eval::<rquickjs::Value<'_>, _>(code).map_err(|error| format!("{error}: {:?}", js.catch()))?;
-        assert!(!js.globals().get::<_, bool>("fired").unwrap(), "the payload ran: {code}");
-        Ok((js.eval::<String, _>("String(out)").unwrap(), js.eval::<bool, _>("out === true").unwrap()))
+        js.eval::<(), _>("var out = null, fired = false, a = 1; function alert() { fired = true }")
+            .unwrap();
+        js.eval::<rquickjs::Value<'_>, _>(code)
+            .map_err(|error| format!("{error}: {:?}", js.catch()))?;
+        assert!(
+            !js.globals().get::<_, bool>("fired").unwrap(),
+            "the payload ran: {code}"
+        );
+        Ok((
+            js.eval::<String, _>("String(out)").unwrap(),
+            js.eval::<bool, _>("out === true").unwrap(),
+        ))
     })
 }
 
@@ -163,7 +216,10 @@ fn collect_tokens(parser: &mut Parser<'_>, kinds: &mut String, strings: &mut Vec
 }
 
 fn host_of(url: &str) -> Result<url::Url, String> {
-    url::Url::parse("https://site.example/p/").unwrap().join(url).map_err(|error| error.to_string())
+    url::Url::parse("https://site.example/p/")
+        .unwrap()
+        .join(url)
+        .map_err(|error| error.to_string())
 }
 
 /// The value as it is read back from the page, checked.
@@ -171,54 +227,109 @@ fn check(reads: Reads, page: &str, value: &str) {
     let said = || format!("{value:?} in {page}");
     match reads {
         Reads::Nothing => {}
-        Reads::Text => assert_eq!(as_html_reads(&read_text(page)), as_html_reads(value), "{}", said()),
+        Reads::Text => assert_eq!(
+            as_html_reads(&read_text(page)),
+            as_html_reads(value),
+            "{}",
+            said()
+        ),
         Reads::Attribute(name) => {
             let read = read_attribute(page, name);
             let unquoted_empty = value.is_empty() && read == " ";
-            assert!(unquoted_empty || as_html_reads(&read) == as_html_reads(value), "{read:?} {}", said());
+            assert!(
+                unquoted_empty || as_html_reads(&read) == as_html_reads(value),
+                "{read:?} {}",
+                said()
+            );
         }
         Reads::Query(name) => {
             let url = host_of(&read_attribute(page, name)).unwrap();
             assert_eq!(url.host_str(), Some("site.example"), "{}", said());
             let query = url.query().unwrap_or_default();
-            let read = percent_encoding::percent_decode_str(query.strip_prefix("a=").unwrap_or(query)).decode_utf8().unwrap();
+            let read =
+                percent_encoding::percent_decode_str(query.strip_prefix("a=").unwrap_or(query))
+                    .decode_utf8()
+                    .unwrap();
             assert_eq!(read, value, "{}", said());
         }
         Reads::SameHost(name) => {
             let url = host_of(&read_attribute(page, name)).unwrap();
             let is_blocked = url.scheme() == "about";
-            assert!(is_blocked || url.host_str() == Some("site.example"), "{url} {}", said());
+            assert!(
+                is_blocked || url.host_str() == Some("site.example"),
+                "{url} {}",
+                said()
+            );
         }
         Reads::AnyHost(name) => {
             if let Ok(url) = host_of(&read_attribute(page, name)) {
-                assert!(["https", "http", "mailto", "tel", "sms", "ftp", "about"].contains(&url.scheme()), "{url} {}", said());
+                assert!(
+                    ["https", "http", "mailto", "tel", "sms", "ftp", "about"]
+                        .contains(&url.scheme()),
+                    "{url} {}",
+                    said()
+                );
             }
         }
         Reads::Script => {
-            assert_eq!(run(&read_text(page), value).unwrap_or_else(|error| panic!("{error}: {}", said())).0, value, "{}", said())
+            assert_eq!(
+                run(&read_text(page), value)
+                    .unwrap_or_else(|error| panic!("{error}: {}", said()))
+                    .0,
+                value,
+                "{}",
+                said()
+            )
         }
         Reads::Handler(name) => {
             let code = read_attribute(page, name);
-            assert_eq!(run(&code, value).unwrap_or_else(|error| panic!("{error}: {}", said())).0, value, "{}", said());
+            assert_eq!(
+                run(&code, value)
+                    .unwrap_or_else(|error| panic!("{error}: {}", said()))
+                    .0,
+                value,
+                "{}",
+                said()
+            );
         }
         Reads::Matches => {
-            assert!(run(&read_text(page), value).unwrap_or_else(|error| panic!("{error}: {}", said())).1, "{}", said())
+            assert!(
+                run(&read_text(page), value)
+                    .unwrap_or_else(|error| panic!("{error}: {}", said()))
+                    .1,
+                "{}",
+                said()
+            )
         }
         Reads::Json => {
-            let json: serde_json::Value =
-                serde_json::from_str(&read_text(page)).unwrap_or_else(|error| panic!("{error}: {}", said()));
-            assert_eq!((&json["v"], &json["w"]), (&value.into(), &value.into()), "{}", said());
+            let json: serde_json::Value = serde_json::from_str(&read_text(page))
+                .unwrap_or_else(|error| panic!("{error}: {}", said()));
+            assert_eq!(
+                (&json["v"], &json["w"]),
+                (&value.into(), &value.into()),
+                "{}",
+                said()
+            );
         }
         Reads::StyleString(attribute) => {
             let css = attribute.map_or_else(|| read_text(page), |name| read_attribute(page, name));
             let is_blocked = page.contains("blocked");
             let expected = value.replace('\0', "\u{fffd}");
             let strings = style_tokens(&css).1;
-            assert!(is_blocked || strings == [expected], "{strings:?} {}", said());
+            assert!(
+                is_blocked || strings == [expected],
+                "{strings:?} {}",
+                said()
+            );
         }
         Reads::Page(name) => {
             let inner = read_attribute(page, name);
-            assert_eq!(as_html_reads(&read_text(&inner)), as_html_reads(value), "{}", said());
+            assert_eq!(
+                as_html_reads(&read_text(&inner)),
+                as_html_reads(value),
+                "{}",
+                said()
+            );
             assert!(!shape(&inner, None).contains("script"), "{}", said());
         }
     }
@@ -237,16 +348,30 @@ impl Page {
     pub fn new(files: &[(&str, &str)], reads: Reads) -> Self {
         let templates = lenient(files).unwrap_or_else(|error| panic!("{error}"));
         let plain = Self::rendered(&templates, PLAIN);
-        let is_name = files.iter().any(|(_, text)| text.contains("<input id=v {{") || text.contains("data-{{"));
-        Self { reads, is_name, shape: shape(&plain, is_name.then_some(PLAIN)), style: Self::styles(&plain), templates }
+        let is_name = files
+            .iter()
+            .any(|(_, text)| text.contains("<input id=v {{") || text.contains("data-{{"));
+        Self {
+            reads,
+            is_name,
+            shape: shape(&plain, is_name.then_some(PLAIN)),
+            style: Self::styles(&plain),
+            templates,
+        }
     }
 
     fn rendered(templates: &Templates, value: &str) -> String {
-        templates.render("page.html", context! { x => value, yes => true }, secrets()).unwrap_or_else(|error| panic!("{error}"))
+        templates
+            .render("page.html", context! { x => value, yes => true }, secrets())
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn styles(page: &str) -> String {
-        if page.contains("<style") { style_tokens(&read_text(page)).0 } else { String::new() }
+        if page.contains("<style") {
+            style_tokens(&read_text(page)).0
+        } else {
+            String::new()
+        }
     }
 
     /// Renders the value, and fails if it is anything but a value there.
@@ -254,13 +379,25 @@ impl Page {
         let page = Self::rendered(&self.templates, value);
         // an empty value leaves out the text that was there, and the attributes that it named
         if !value.trim().is_empty() {
-            assert_eq!(shape(&page, self.is_name.then_some(value)), self.shape, "{value:?} changes the structure: {page}");
+            assert_eq!(
+                shape(&page, self.is_name.then_some(value)),
+                self.shape,
+                "{value:?} changes the structure: {page}"
+            );
         }
         if self.reads == Reads::Nothing && page.contains("<style") {
             let tokens = Self::styles(&page);
-            let words =
-                |tokens: &str| tokens.replace("worddelimiter", "word").replace("delimiterword", "word").replace("wordword", "word");
-            assert_eq!(tokens.matches(['{', ';', '@']).count(), self.style.matches(['{', ';', '@']).count(), "{page}");
+            let words = |tokens: &str| {
+                tokens
+                    .replace("worddelimiter", "word")
+                    .replace("delimiterword", "word")
+                    .replace("wordword", "word")
+            };
+            assert_eq!(
+                tokens.matches(['{', ';', '@']).count(),
+                self.style.matches(['{', ';', '@']).count(),
+                "{page}"
+            );
             assert!(!words(&tokens).contains("badstring"), "{page}");
         }
         check(self.reads, &page, value);
@@ -269,5 +406,8 @@ impl Page {
 
 /// A page for every place.
 pub fn pages() -> Vec<Page> {
-    PLACES.iter().map(|(place, reads)| Page::new(&[("page.html", place)], *reads)).collect()
+    PLACES
+        .iter()
+        .map(|(place, reads)| Page::new(&[("page.html", place)], *reads))
+        .collect()
 }

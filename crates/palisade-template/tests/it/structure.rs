@@ -9,19 +9,31 @@ use std::io::Write;
 /// The same place, reached through the language.
 const WAYS: [(&str, &[(&str, &str)]); 11] = [
     ("{% if yes %}PLACE{% endif %}", &[]),
-    ("{% if not yes %}<hr>{% elif yes %}PLACE{% else %}{% endif %}", &[]),
+    (
+        "{% if not yes %}<hr>{% elif yes %}PLACE{% else %}{% endif %}",
+        &[],
+    ),
     ("{% for i in [1] %}PLACE{% else %}<hr>{% endfor %}", &[]),
     ("{% with y = x %}{% set x = y %}PLACE{% endwith %}", &[]),
     ("{% set all %}PLACE{% endset %}{{ all }}", &[]),
     ("{% macro m(x) %}PLACE{% endmacro %}{{ m(x) }}", &[]),
-    ("{% macro m() %}{{ caller() }}{% endmacro %}{% call m() %}PLACE{% endcall %}", &[]),
+    (
+        "{% macro m() %}{{ caller() }}{% endmacro %}{% call m() %}PLACE{% endcall %}",
+        &[],
+    ),
     ("{% include 'part.html' %}", &[("part.html", "PLACE")]),
-    ("{% import 'part.html' as part %}{{ part.m(x) }}", &[("part.html", "{% macro m(x) %}PLACE{% endmacro %}")]),
+    (
+        "{% import 'part.html' as part %}{{ part.m(x) }}",
+        &[("part.html", "{% macro m(x) %}PLACE{% endmacro %}")],
+    ),
     (
         "{% extends 'base.html' %}{% block a %}{{ super() }}PLACE{% endblock %}",
         &[("base.html", "<hr>{% block a %}{% endblock %}<hr>")],
     ),
-    ("{% for i in [[1]] recursive %}{% if i is sequence %}{{ loop(i) }}{% else %}PLACE{% endif %}{% endfor %}", &[]),
+    (
+        "{% for i in [[1]] recursive %}{% if i is sequence %}{{ loop(i) }}{% else %}PLACE{% endif %}{% endfor %}",
+        &[],
+    ),
 ];
 
 // F054, D19, ASVS 1.2.1, 1.2.2, 1.2.3
@@ -48,9 +60,15 @@ fn every_way_through_the_language_holds_payloads() {
     let mut count = 0;
     for (way, others) in WAYS {
         for (index, (place, reads)) in PLACES.iter().enumerate() {
-            let files: BTreeMap<&str, String> = others.iter().map(|(name, text)| (*name, text.replace("PLACE", place))).collect();
+            let files: BTreeMap<&str, String> = others
+                .iter()
+                .map(|(name, text)| (*name, text.replace("PLACE", place)))
+                .collect();
             let page = way.replace("PLACE", place);
-            let mut files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+            let mut files: Vec<(&str, &str)> = files
+                .iter()
+                .map(|(name, text)| (*name, text.as_str()))
+                .collect();
             files.push(("page.html", &page));
             let page = Page::new(&files, *reads);
             // a different share of the payloads each time
@@ -60,7 +78,12 @@ fn every_way_through_the_language_holds_payloads() {
             }
         }
     }
-    let _ = writeln!(std::io::stdout(), "{} ways, {} contexts, {count} pages read back", WAYS.len(), PLACES.len());
+    let _ = writeln!(
+        std::io::stdout(),
+        "{} ways, {} contexts, {count} pages read back",
+        WAYS.len(),
+        PLACES.len()
+    );
 }
 
 thread_local! {

@@ -34,24 +34,44 @@ pub(super) struct OwnKeys {
 
 impl OwnKeys {
     pub(super) fn new(issuer: String, ring: &KeyRing) -> Result<Self, jsonwebtoken::errors::Error> {
-        let keys: Vec<EncodingKey> = ring.derive("palisade access tokens", b"Ed25519").map(|seed| encoding_key(&seed)).collect();
-        let public = JwkSet { keys: keys.iter().map(public).collect::<Result<_, _>>()? };
-        let kid = public.keys.first().and_then(|jwk| jwk.common.key_id.clone()).unwrap_or_default();
-        let newest =
-            keys.into_iter().next().unwrap_or_else(|| encoding_key(&ring.derive_newest("palisade access tokens", b"Ed25519")));
-        Ok(Self { issuer, newest, kid, public })
+        let keys: Vec<EncodingKey> = ring
+            .derive("palisade access tokens", b"Ed25519")
+            .map(|seed| encoding_key(&seed))
+            .collect();
+        let public = JwkSet {
+            keys: keys.iter().map(public).collect::<Result<_, _>>()?,
+        };
+        let kid = public
+            .keys
+            .first()
+            .and_then(|jwk| jwk.common.key_id.clone())
+            .unwrap_or_default();
+        let newest = keys.into_iter().next().unwrap_or_else(|| {
+            encoding_key(&ring.derive_newest("palisade access tokens", b"Ed25519"))
+        });
+        Ok(Self {
+            issuer,
+            newest,
+            kid,
+            public,
+        })
     }
 
     /// Signs; `bound_to` ties the token to the user's password, for this site.
     pub(super) fn sign(&self, grant: &Grant<'_>, now: i64, bound_to: &str) -> Result<String> {
         judge(grant)?;
-        let header = Header { typ: Some(KIND.into()), kid: Some(self.kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        let header = Header {
+            typ: Some(KIND.into()),
+            kid: Some(self.kid.clone()),
+            ..Header::new(Algorithm::EdDSA)
+        };
         let claims: Value = json!({
             "iss": self.issuer, "sub": grant.user.id.to_string(), "aud": grant.audience, "scope": grant.scopes.join(" "),
             "iat": now, "exp": now + i64::from(grant.minutes) * 60, "jti": random::token().expose(), "client_id": self.issuer,
             "bound_to": bound_to,
         });
-        encode(&header, &claims, &self.newest).map_err(|error| Error::bug(format!("a token was not signed: {error}")))
+        encode(&header, &claims, &self.newest)
+            .map_err(|error| Error::bug(format!("a token was not signed: {error}")))
     }
 
     /// What others need to verify ([RFC 8414](https://www.rfc-editor.org/rfc/rfc8414)).
@@ -61,18 +81,37 @@ impl OwnKeys {
 }
 
 fn judge(grant: &Grant<'_>) -> Result<()> {
-    let is_scope = |scope: &&str| !scope.is_empty() && scope.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+    let is_scope = |scope: &&str| {
+        !scope.is_empty()
+            && scope
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+    };
     let rules = [
-        (!grant.audience.trim().is_empty(), "a token says whom it is for: its audience is empty"),
-        (!grant.scopes.is_empty() && grant.scopes.iter().all(is_scope), "a token has scopes, without spaces and quotes in them"),
-        ((1..=60).contains(&grant.minutes), "a token lasts 1 to 60 minutes"),
+        (
+            !grant.audience.trim().is_empty(),
+            "a token says whom it is for: its audience is empty",
+        ),
+        (
+            !grant.scopes.is_empty() && grant.scopes.iter().all(is_scope),
+            "a token has scopes, without spaces and quotes in them",
+        ),
+        (
+            (1..=60).contains(&grant.minutes),
+            "a token lasts 1 to 60 minutes",
+        ),
     ];
-    rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, wrong)| Err(Error::bug(wrong)))
+    rules
+        .into_iter()
+        .find(|(holds, _)| !holds)
+        .map_or(Ok(()), |(_, wrong)| Err(Error::bug(wrong)))
 }
 
 /// An Ed25519 key as PKCS #8 holds it ([RFC 8410 section 7](https://www.rfc-editor.org/rfc/rfc8410#section-7)): a fixed beginning, then the 32 bytes.
 fn encoding_key(seed: &[u8; 32]) -> EncodingKey {
-    const BEGINNING: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    const BEGINNING: [u8; 16] = [
+        0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+    ];
     EncodingKey::from_ed_der(&[BEGINNING.as_slice(), seed].concat())
 }
 

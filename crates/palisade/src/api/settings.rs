@@ -19,7 +19,10 @@ section! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuer(String);
 
-setting_from_str!(Issuer, "an https:// URL without query and fragment, such as https://login.example.org");
+setting_from_str!(
+    Issuer,
+    "an https:// URL without query and fragment, such as https://login.example.org"
+);
 
 impl Issuer {
     /// The URL, as its tokens write it.
@@ -32,7 +35,9 @@ impl FromStr for Issuer {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        crate::social::is_issuer(text).then(|| Self(text.into())).ok_or(())
+        crate::social::is_issuer(text)
+            .then(|| Self(text.into()))
+            .ok_or(())
     }
 }
 
@@ -67,6 +72,11 @@ pub const CHECKS: &[Check<ApiSettings>] = &[
         title: "the keys of an issuer are fetched in clear",
         why: "whoever is on the way makes tokens that this site believes",
         fix: "write https:// in api.issuers",
-        fires: |settings| settings.issuers.iter().any(|issuer| issuer.0.starts_with("http:")),
+        fires: |settings| {
+            settings
+                .issuers
+                .iter()
+                .any(|issuer| issuer.0.starts_with("http:"))
+        },
     },
 ];

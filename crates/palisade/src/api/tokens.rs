@@ -68,9 +68,20 @@ impl Tokens {
     ) -> Result<Self> {
         let audience = settings.audience.clone().unwrap_or_else(|| base.clone());
         let own = settings.issue.then(|| OwnKeys::new(base, ring)).transpose();
-        let own = own.map_err(|error| Error::bug(format!("there are no keys for tokens: {error}")))?;
-        let issuers = settings.issuers.iter().map(|issuer| (issuer.clone(), Discovery::default())).collect();
-        Ok(Self(Arc::new(Inner { audience, own, issuers, client, accounts })))
+        let own =
+            own.map_err(|error| Error::bug(format!("there are no keys for tokens: {error}")))?;
+        let issuers = settings
+            .issuers
+            .iter()
+            .map(|issuer| (issuer.clone(), Discovery::default()))
+            .collect();
+        Ok(Self(Arc::new(Inner {
+            audience,
+            own,
+            issuers,
+            client,
+            accounts,
+        })))
     }
 
     /// A token for a program of a user's, in the form of [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068). Show it to nobody else: whoever has it is that
@@ -79,9 +90,23 @@ impl Tokens {
     /// # Errors
     /// When `api.issue` is off, the grant is empty or too long, or the account is closed.
     pub async fn issue(&self, grant: &Grant<'_>) -> Result<String> {
-        let own = self.0.own.as_ref().ok_or_else(|| Error::bug("api.issue is off: this site makes no tokens"))?;
-        let bound_to = self.0.accounts.bound(grant.user.id).await?.ok_or_else(Error::forbidden)?.1;
-        own.sign(grant, self.0.accounts.now().timestamp(), bound_to.first().map_or("", String::as_str))
+        let own = self
+            .0
+            .own
+            .as_ref()
+            .ok_or_else(|| Error::bug("api.issue is off: this site makes no tokens"))?;
+        let bound_to = self
+            .0
+            .accounts
+            .bound(grant.user.id)
+            .await?
+            .ok_or_else(Error::forbidden)?
+            .1;
+        own.sign(
+            grant,
+            self.0.accounts.now().timestamp(),
+            bound_to.first().map_or("", String::as_str),
+        )
     }
 
     /// The account that a caller speaks for: of a token of this site its user, while the account is open and has the password that it had; of another issuer's,
@@ -90,41 +115,78 @@ impl Tokens {
     /// # Errors
     /// When the database does not answer.
     pub async fn user_of(&self, db: &Db, caller: &Caller) -> Result<Option<User>> {
-        let is_own = self.0.own.as_ref().is_some_and(|own| own.issuer == caller.issuer);
-        let id =
-            if is_own { caller.subject.parse().ok() } else { Identities::user_of(db, &caller.issuer, &caller.subject).await? };
+        let is_own = self
+            .0
+            .own
+            .as_ref()
+            .is_some_and(|own| own.issuer == caller.issuer);
+        let id = if is_own {
+            caller.subject.parse().ok()
+        } else {
+            Identities::user_of(db, &caller.issuer, &caller.subject).await?
+        };
         let Some(id) = id else { return Ok(None) };
-        let Some((user, bound_to)) = self.0.accounts.bound(id).await? else { return Ok(None) };
-        let is_bound = |said: &String| bound_to.iter().any(|one| constant_time_eq(said.as_bytes(), one.as_bytes()));
+        let Some((user, bound_to)) = self.0.accounts.bound(id).await? else {
+            return Ok(None);
+        };
+        let is_bound = |said: &String| {
+            bound_to
+                .iter()
+                .any(|one| constant_time_eq(said.as_bytes(), one.as_bytes()))
+        };
         Ok((!is_own || caller.bound_to.as_ref().is_some_and(is_bound)).then_some(user))
     }
 
     /// A token of this site's ends with the password that its user had, and with the account.
     async fn still_holds(&self, db: &Db, caller: &Caller) -> Result<bool, Refused> {
-        let is_own = self.0.own.as_ref().is_some_and(|own| own.issuer == caller.issuer);
-        let user = async || self.user_of(db, caller).await.map_err(|error| Refused::Unknown(error.to_string()));
+        let is_own = self
+            .0
+            .own
+            .as_ref()
+            .is_some_and(|own| own.issuer == caller.issuer);
+        let user = async || {
+            self.user_of(db, caller)
+                .await
+                .map_err(|error| Refused::Unknown(error.to_string()))
+        };
         Ok(!is_own || user().await?.is_some())
     }
 
     /// Who calls; nobody, if no token was brought.
-    pub(crate) async fn caller(&self, db: &Db, headers: &HeaderMap) -> Result<Option<Caller>, Refused> {
+    pub(crate) async fn caller(
+        &self,
+        db: &Db,
+        headers: &HeaderMap,
+    ) -> Result<Option<Caller>, Refused> {
         let mut all = headers.get_all(header::AUTHORIZATION).iter();
-        let Some(first) = all.next() else { return Ok(None) };
+        let Some(first) = all.next() else {
+            return Ok(None);
+        };
         if all.next().is_some() {
             return Err(Refused::Wrong("there are two of them"));
         }
-        let token = first.to_str().ok().and_then(bearer).ok_or(Refused::Wrong("it is no bearer token"))?;
-        let said: Said =
-            jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| Refused::Wrong("it is no signed token"))?;
+        let token = first
+            .to_str()
+            .ok()
+            .and_then(bearer)
+            .ok_or(Refused::Wrong("it is no bearer token"))?;
+        let said: Said = jsonwebtoken::dangerous::insecure_decode_claims(token)
+            .map_err(|_| Refused::Wrong("it is no signed token"))?;
         let claims = self.believed(token, &said.iss).await?;
         claims
-            .judge(&said.iss, &self.0.audience, self.0.accounts.now().timestamp())
+            .judge(
+                &said.iss,
+                &self.0.audience,
+                self.0.accounts.now().timestamp(),
+            )
             .map_or(Ok(()), |wrong| Err(Refused::Wrong(wrong)))?;
         let caller = claims.caller();
         if self.still_holds(db, &caller).await? {
             Ok(Some(caller))
         } else {
-            Err(Refused::Wrong("its user has another password by now, or no account"))
+            Err(Refused::Wrong(
+                "its user has another password by now, or no account",
+            ))
         }
     }
 
@@ -134,16 +196,30 @@ impl Tokens {
             Doubt::UnknownKey => Refused::Wrong("its key is not known"),
         };
         if let Some(own) = self.0.own.as_ref().filter(|own| own.issuer == issuer) {
-            return believed(token, &own.public, is_access_token).map(|(claims, _)| claims).map_err(wrong);
+            return believed(token, &own.public, is_access_token)
+                .map(|(claims, _)| claims)
+                .map_err(wrong);
         }
-        let known = self.0.issuers.iter().find(|(known, _)| known.as_str() == issuer);
+        let known = self
+            .0
+            .issuers
+            .iter()
+            .find(|(known, _)| known.as_str() == issuer);
         let (_, discovery) = known.ok_or(Refused::Wrong("its issuer is not one of api.issuers"))?;
         let (client, now) = (&self.0.client, self.0.accounts.now());
-        let keys = discovery.known(client, issuer, now).await.map_err(unknown)?;
+        let keys = discovery
+            .known(client, issuer, now)
+            .await
+            .map_err(unknown)?;
         match believed(token, &keys.keys, is_access_token) {
             Err(Doubt::UnknownKey) => {
-                let keys = discovery.renewed(client, issuer, now).await.map_err(unknown)?;
-                believed(token, &keys.keys, is_access_token).map(|(claims, _)| claims).map_err(wrong)
+                let keys = discovery
+                    .renewed(client, issuer, now)
+                    .await
+                    .map_err(unknown)?;
+                believed(token, &keys.keys, is_access_token)
+                    .map(|(claims, _)| claims)
+                    .map_err(wrong)
             }
             judged => judged.map(|(claims, _)| claims).map_err(wrong),
         }
@@ -168,7 +244,10 @@ fn bearer(header: &str) -> Option<&str> {
 /// An ID token is no access token, nor is anything else that the issuer signs (ASVS 9.2.2).
 fn is_access_token(typ: Option<&str>) -> bool {
     let typ = typ.unwrap_or_default();
-    let bare = typ.get(..12).filter(|start| start.eq_ignore_ascii_case("application/")).map_or(typ, |_| &typ[12..]);
+    let bare = typ
+        .get(..12)
+        .filter(|start| start.eq_ignore_ascii_case("application/"))
+        .map_or(typ, |_| &typ[12..]);
     bare.eq_ignore_ascii_case(KIND)
 }
 
@@ -180,15 +259,32 @@ impl Claims {
             (self.aud.holds(audience), "it is for another site"),
             (self.exp > now - LEEWAY_SECS, "it has expired"),
             (self.iat <= now + LEEWAY_SECS, "it was made in the future"),
-            (self.nbf.is_none_or(|nbf| nbf <= now + LEEWAY_SECS), "it is not good yet"),
+            (
+                self.nbf.is_none_or(|nbf| nbf <= now + LEEWAY_SECS),
+                "it is not good yet",
+            ),
             ((1..=255).contains(&self.sub.len()), "it names nobody"),
         ];
-        rules.into_iter().find(|(holds, _)| !holds).map(|(_, wrong)| wrong)
+        rules
+            .into_iter()
+            .find(|(holds, _)| !holds)
+            .map(|(_, wrong)| wrong)
     }
 
     fn caller(self) -> Caller {
-        let scopes = self.scope.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect();
-        Caller { issuer: self.iss, subject: self.sub, client_id: self.client_id, scopes, bound_to: self.bound_to }
+        let scopes = self
+            .scope
+            .unwrap_or_default()
+            .split_ascii_whitespace()
+            .map(str::to_owned)
+            .collect();
+        Caller {
+            issuer: self.iss,
+            subject: self.sub,
+            client_id: self.client_id,
+            scopes,
+            bound_to: self.bound_to,
+        }
     }
 }
 

@@ -55,7 +55,12 @@ impl Prepared {
         let settings = SiteSettings::read(sources)?;
         let static_files = Arc::new(app.take_static_files());
         let routes = app.take_routes(&static_files, &settings);
-        Ok(Self { app, routes, static_files, settings })
+        Ok(Self {
+            app,
+            routes,
+            static_files,
+            settings,
+        })
     }
 
     /// The settings.
@@ -81,28 +86,41 @@ impl Prepared {
         findings.extend(self.nobodys_tokens());
         findings.extend(self.routes.impossible().map(impossible));
         let mut ledger = self.routes.ledger();
-        findings.extend(ledger.iter().filter_map(|weakened| self.not_allowed(weakened)));
+        findings.extend(
+            ledger
+                .iter()
+                .filter_map(|weakened| self.not_allowed(weakened)),
+        );
         ledger.extend(self.settings.django.weakened());
         findings.extend(self.templates().err().iter().map(template_finding));
         Report::new(self.settings.profile, findings, ledger)
     }
 
     fn unknown_permissions(&self) -> Vec<Finding> {
-        let unknown =
-            self.routes.permissions().into_iter().filter(|(name, _)| !self.app.permissions.iter().any(|(known, _)| known == name));
+        let unknown = self
+            .routes
+            .permissions()
+            .into_iter()
+            .filter(|(name, _)| !self.app.permissions.iter().any(|(known, _)| known == name));
         let finding = |(name, path): (&str, &str)| Finding {
             id: "permissions.unknown".into(),
             django: None,
             level: Level::Error,
             title: format!("the route {path} asks for the permission {name}, which does not exist"),
-            why: "nobody could be given it, or somebody could be given another one of that name".into(),
-            fix: format!("declare it: App::new().permissions(&[(\"{name}\", \"what it lets people do\")])"),
+            why: "nobody could be given it, or somebody could be given another one of that name"
+                .into(),
+            fix: format!(
+                "declare it: App::new().permissions(&[(\"{name}\", \"what it lets people do\")])"
+            ),
         };
         unknown.map(finding).collect()
     }
 
     fn nobodys_tokens(&self) -> Option<Finding> {
-        let path = self.routes.takes_tokens().filter(|_| !self.settings.api.is_on())?;
+        let path = self
+            .routes
+            .takes_tokens()
+            .filter(|_| !self.settings.api.is_on())?;
         Some(Finding {
             id: "api.nobodys_tokens".into(),
             django: None,
@@ -118,10 +136,17 @@ impl Prepared {
         (!is_allowed).then(|| Finding {
             id: "site.dangerous_not_allowed".into(),
             django: None,
-            level: if self.settings.profile.is_development() { Level::Warning } else { Level::Error },
+            level: if self.settings.profile.is_development() {
+                Level::Warning
+            } else {
+                Level::Error
+            },
             title: format!("a protection is weakened: {}", weakened.name),
             why: format!("the site's code says: {}", weakened.reason),
-            fix: format!("remove the call at {}, or accept it: site.allow_dangerous = [\"{}\"]", weakened.source, weakened.name),
+            fix: format!(
+                "remove the call at {}, or accept it: site.allow_dangerous = [\"{}\"]",
+                weakened.source, weakened.name
+            ),
         })
     }
 
@@ -130,7 +155,13 @@ impl Prepared {
     /// # Errors
     /// All that were refused.
     pub fn templates(&self) -> Result<Templates, LoadError> {
-        let layers = self.app.templates.iter().cloned().chain([views::templates()]).collect();
+        let layers = self
+            .app
+            .templates
+            .iter()
+            .cloned()
+            .chain([views::templates()])
+            .collect();
         let options = Options::new().files(self.static_files.links()).on_blocked(|blocked| {
             let Blocked { template, line, expression, context } = *blocked;
             tracing::warn!(target: "palisade", template, line, expression, context, "a value was refused where it was to be printed");
@@ -145,7 +176,9 @@ impl Prepared {
     pub async fn database(&self) -> Result<Database, BootError> {
         let data = self.settings.data();
         std::fs::create_dir_all(data).map_err(|error| BootError::Data(data.into(), error))?;
-        let database = Database::connect(&self.settings.database, data).await.map_err(BootError::Database)?;
+        let database = Database::connect(&self.settings.database, data)
+            .await
+            .map_err(BootError::Database)?;
         Ok(database.with_users(self.settings.django.tables()))
     }
 
@@ -154,10 +187,21 @@ impl Prepared {
     /// # Errors
     /// As the database says.
     pub async fn migrate(&self, database: &Database) -> Result<(), BootError> {
-        let _lock = database.lock_migrations().await.map_err(BootError::Database)?;
-        self.app.migrations.run(database).await.map_err(BootError::Database)?;
-        auth::create_user_indexes(database).await.map_err(BootError::Database)?;
-        permissions::ensure(database, &self.app.permissions).await.map_err(BootError::Database)
+        let _lock = database
+            .lock_migrations()
+            .await
+            .map_err(BootError::Database)?;
+        self.app
+            .migrations
+            .run(database)
+            .await
+            .map_err(BootError::Database)?;
+        auth::create_user_indexes(database)
+            .await
+            .map_err(BootError::Database)?;
+        permissions::ensure(database, &self.app.permissions)
+            .await
+            .map_err(BootError::Database)
     }
 
     /// Takes back what [`Prepared::migrate`] has done, with everything in it: the site's tables and permissions. Django's stay.
@@ -165,10 +209,21 @@ impl Prepared {
     /// # Errors
     /// As the database says.
     pub async fn undo(&self, database: &Database) -> Result<(), BootError> {
-        let _lock = database.lock_migrations().await.map_err(BootError::Database)?;
-        auth::drop_user_indexes(database).await.map_err(BootError::Database)?;
-        self.app.migrations.undo(database).await.map_err(BootError::Database)?;
-        permissions::forget(database, &self.app.permissions).await.map_err(BootError::Database)
+        let _lock = database
+            .lock_migrations()
+            .await
+            .map_err(BootError::Database)?;
+        auth::drop_user_indexes(database)
+            .await
+            .map_err(BootError::Database)?;
+        self.app
+            .migrations
+            .undo(database)
+            .await
+            .map_err(BootError::Database)?;
+        permissions::forget(database, &self.app.permissions)
+            .await
+            .map_err(BootError::Database)
     }
 
     /// The site, ready to answer.
@@ -183,14 +238,22 @@ impl Prepared {
         if self.settings.site.migrate_at_start {
             self.migrate(&database).await?;
         }
-        let pending = self.app.migrations.pending(&database).await.map_err(BootError::Database)?;
+        let pending = self
+            .app
+            .migrations
+            .pending(&database)
+            .await
+            .map_err(BootError::Database)?;
         if !pending.is_empty() {
             return Err(BootError::Pending(pending));
         }
         shield::install_hook();
         let beside = Beside::look_at(&self.settings, &database).await?;
         let site = self.assemble(templates, database, clock, beside)?;
-        site.accounts.restore_locks().await.map_err(BootError::Database)?;
+        site.accounts
+            .restore_locks()
+            .await
+            .map_err(BootError::Database)?;
         Ok(site)
     }
 
@@ -198,8 +261,12 @@ impl Prepared {
     fn make_development_key(&self) -> Result<(), BootError> {
         let file = KeyFile::of(&self.settings);
         let is_missing = !file.path().exists();
-        if self.settings.profile.is_development() && is_missing && self.settings.keys.secret.is_none() {
-            file.add_key().map_err(|error| BootError::Data(file.path().into(), error))?;
+        if self.settings.profile.is_development()
+            && is_missing
+            && self.settings.keys.secret.is_none()
+        {
+            file.add_key()
+                .map_err(|error| BootError::Data(file.path().into(), error))?;
         }
         Ok(())
     }
@@ -207,12 +274,28 @@ impl Prepared {
     fn judge(&self) -> Result<(), BootError> {
         let report = self.report().for_start();
         let is_refused = report.errors().next().is_some();
-        if is_refused { Err(BootError::Refused(Box::new(report))) } else { Ok(()) }
+        if is_refused {
+            Err(BootError::Refused(Box::new(report)))
+        } else {
+            Ok(())
+        }
     }
 
-    fn assemble(self, templates: Templates, database: Database, clock: Arc<dyn Clock>, beside: Beside) -> Result<Site, BootError> {
-        let Self { app, routes, static_files, settings } = self;
-        let ring = keys::ring(&settings).map_err(|error| BootError::Database(DbErr::Custom(error.to_string())))?;
+    fn assemble(
+        self,
+        templates: Templates,
+        database: Database,
+        clock: Arc<dyn Clock>,
+        beside: Beside,
+    ) -> Result<Site, BootError> {
+        let Self {
+            app,
+            routes,
+            static_files,
+            settings,
+        } = self;
+        let ring = keys::ring(&settings)
+            .map_err(|error| BootError::Database(DbErr::Custom(error.to_string())))?;
         let transport = match (settings.profile.is_development(), settings.django.beside) {
             (false, _) => Transport::Secure,
             // under the names that Django reads
@@ -234,13 +317,22 @@ impl Prepared {
         let throttle = Arc::new(Throttle::new(shared));
         let factors = Arc::new(Factors::new(database.clone(), clock.clone(), ring.clone()));
         let links = links(&settings);
-        let mail = Arc::new(mail_queue(&settings, &links, &database, &clock, &ring, &templates)?);
+        let mail = Arc::new(mail_queue(
+            &settings, &links, &database, &clock, &ring, &templates,
+        )?);
         let table = routes.table();
         let changing_paths = routes.changing_on_read();
         let router = routes.into_router();
         let served = || table.iter().map(|route| route.path.clone()).collect();
-        let router = match settings.django.upstream.as_ref().map(|upstream| Forward::new(upstream, served())) {
-            Some(forward) => router.fallback(async move |request: Request| forward.answer(request).await),
+        let router = match settings
+            .django
+            .upstream
+            .as_ref()
+            .map(|upstream| Forward::new(upstream, served()))
+        {
+            Some(forward) => {
+                router.fallback(async move |request: Request| forward.answer(request).await)
+            }
             None => router.fallback(guard::not_found),
         };
         let home = settings.site.home.clone();
@@ -271,7 +363,10 @@ impl Prepared {
                 challenge: app.login_challenge,
                 ways: login_ways(&settings),
                 home,
-                django_reset: settings.django.beside.then(|| settings.django.reset_path.to_string()),
+                django_reset: settings
+                    .django
+                    .beside
+                    .then(|| settings.django.reset_path.to_string()),
             },
         ));
         Ok(Site {
@@ -280,7 +375,9 @@ impl Prepared {
             accounts,
             mail,
             factors,
-            sessions: Arc::new(sessions(&settings, store, clock, &ring, transport, &database)),
+            sessions: Arc::new(sessions(
+                &settings, store, clock, &ring, transport, &database,
+            )),
             views: Arc::new(SiteViews {
                 templates,
                 profile: settings.profile,
@@ -291,7 +388,10 @@ impl Prepared {
             csrf: csrf(&settings, &ring, transport),
             csrf_refusal: app.csrf_refusal,
             headers: SecurityHeaders::new(&settings.headers, settings.profile == Profile::Staging),
-            proxies: TrustedProxies::new(&settings.http.trusted_proxies, settings.http.forwarded_by),
+            proxies: TrustedProxies::new(
+                &settings.http.trusted_proxies,
+                settings.http.forwarded_by,
+            ),
             block_lists,
             challenge: app.challenge,
             challenges: settings.acme.is_on().then(Arc::default),
@@ -304,12 +404,19 @@ impl Prepared {
             write_probe: WriteProbe::default(),
             unlogged: AtomicU64::new(0),
             has_warned: AtomicBool::new(false),
-            memory: MemoryBudget::new(settings.server.max_held_bytes, settings.server.max_held_bytes_per_address),
+            memory: MemoryBudget::new(
+                settings.server.max_held_bytes,
+                settings.server.max_held_bytes_per_address,
+            ),
             repeats: Arc::default(),
             changes: TaskTracker::new(),
             changing_paths,
             // with a state, so that the handlers are put together now and not with every request
-            router: app.layers.into_iter().fold(router, |router, layer| layer(router)).with_state(()),
+            router: app
+                .layers
+                .into_iter()
+                .fold(router, |router, layer| layer(router))
+                .with_state(()),
             table,
             database,
             settings,
@@ -327,13 +434,27 @@ fn tokens(
 ) -> Result<Option<Tokens>, BootError> {
     let make = || Tokens::new(&settings.api, base, ring, client.clone(), accounts.clone());
     let unusable = |error: views::Error| BootError::Database(DbErr::Custom(error.to_string()));
-    settings.api.is_on().then(make).transpose().map_err(unusable)
+    settings
+        .api
+        .is_on()
+        .then(make)
+        .transpose()
+        .map_err(unusable)
 }
 
 fn csrf(settings: &SiteSettings, ring: &KeyRing, transport: Transport) -> Csrf {
-    let csrf = Csrf::new(&settings.csrf, ring.clone(), transport, settings.http.input_limits());
+    let csrf = Csrf::new(
+        &settings.csrf,
+        ring.clone(),
+        transport,
+        settings.http.input_limits(),
+    );
     let django = &settings.django;
-    if django.beside { csrf.beside_django(django.csrf_cookie.to_string(), django.csrf_use_sessions) } else { csrf }
+    if django.beside {
+        csrf.beside_django(django.csrf_cookie.to_string(), django.csrf_use_sessions)
+    } else {
+        csrf
+    }
 }
 
 fn sessions(
@@ -358,7 +479,8 @@ fn impossible((path, access): (&str, String)) -> Finding {
         django: None,
         level: Level::Error,
         title: format!("nobody can come to the route {path}: {access}"),
-        why: "a program with a token is nobody who is signed in, so both are never there at once".into(),
+        why: "a program with a token is nobody who is signed in, so both are never there at once"
+            .into(),
         fix: "write token(…).or(…), or a route for each".into(),
     }
 }
@@ -381,10 +503,28 @@ fn mail_queue(
 ) -> Result<MailQueue, BootError> {
     let unusable = |why: MailError| BootError::Mail(why.0);
     let noreply = || format!("noreply@{}", links.main()).parse();
-    let sender = settings.mail.from.clone().map_or_else(noreply, Ok).map_err(|()| BootError::Mail("mail.from is needed".into()))?;
+    let sender = settings
+        .mail
+        .from
+        .clone()
+        .map_or_else(noreply, Ok)
+        .map_err(|()| BootError::Mail("mail.from is needed".into()))?;
     let is_development = settings.profile.is_development();
-    let (database, clock, ring, templates) = (database.clone(), clock.clone(), ring.clone(), templates.clone());
-    let queue = MailQueue::new(&settings.mail, sender, database, clock, ring, templates, is_development);
+    let (database, clock, ring, templates) = (
+        database.clone(),
+        clock.clone(),
+        ring.clone(),
+        templates.clone(),
+    );
+    let queue = MailQueue::new(
+        &settings.mail,
+        sender,
+        database,
+        clock,
+        ring,
+        templates,
+        is_development,
+    );
     let queue = queue.map_err(unusable)?;
     if !queue.is_real() {
         tracing::warn!(target: "palisade", "mail.url is not set: nobody can sign up, and nobody gets a new password");
@@ -393,17 +533,25 @@ fn mail_queue(
 }
 
 /// Sessions in the database, with copies in the Redis of `cache.url`.
-fn cached_sessions(settings: &SiteSettings, database: &Database) -> Result<Arc<dyn SessionStore>, BootError> {
+fn cached_sessions(
+    settings: &SiteSettings,
+    database: &Database,
+) -> Result<Arc<dyn SessionStore>, BootError> {
     let url = settings.cache.url.expose();
     if !url.starts_with("redis") {
-        return Err(BootError::Cache("sessions.store is redis, and there is none".into()));
+        return Err(BootError::Cache(
+            "sessions.store is redis, and there is none".into(),
+        ));
     }
     #[cfg(feature = "redis")]
-    let store = crate::sessions::CachedStore::new(DatabaseStore(database.clone()), url).map(|store| Arc::new(store) as _);
+    let store = crate::sessions::CachedStore::new(DatabaseStore(database.clone()), url)
+        .map(|store| Arc::new(store) as _);
     #[cfg(not(feature = "redis"))]
     let store = {
         let _ = database;
-        Err::<Arc<dyn SessionStore>, _>("this program was built without the feature redis".to_owned())
+        Err::<Arc<dyn SessionStore>, _>(
+            "this program was built without the feature redis".to_owned(),
+        )
     };
     store.map_err(BootError::Cache)
 }
@@ -415,9 +563,12 @@ fn counter_store(settings: &SiteSettings) -> Result<Option<Arc<dyn CounterStore>
         return Ok(None);
     }
     #[cfg(feature = "redis")]
-    let store = crate::throttle::RedisStore::new(url).map(|store| Some(Arc::new(store) as Arc<dyn CounterStore>));
+    let store = crate::throttle::RedisStore::new(url)
+        .map(|store| Some(Arc::new(store) as Arc<dyn CounterStore>));
     #[cfg(not(feature = "redis"))]
-    let store = Err(crate::throttle::StoreDown("this program was built without the feature redis".into()));
+    let store = Err(crate::throttle::StoreDown(
+        "this program was built without the feature redis".into(),
+    ));
     store.map_err(|error| BootError::Cache(error.to_string()))
 }
 

@@ -2,7 +2,9 @@ use super::health;
 use super::security_txt::{SECURITY_TXT, SecurityTxt};
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
-use crate::auth::views::{RECENT, again, email, locks, login, mailed, password, personal, sessions, signup};
+use crate::auth::views::{
+    RECENT, again, email, locks, login, mailed, password, personal, sessions, signup,
+};
 use crate::auth::{self, LoginChallenge, LoginWays, PersonalData};
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
@@ -87,7 +89,10 @@ impl App {
             login_challenge: None,
             layers: Vec::new(),
             commands: Vec::new(),
-            personal_data: vec![Arc::new(crate::social::Identities), Arc::new(crate::mfa::OwnKeys)],
+            personal_data: vec![
+                Arc::new(crate::social::Identities),
+                Arc::new(crate::mfa::OwnKeys),
+            ],
         }
     }
 
@@ -135,15 +140,23 @@ impl App {
 
     /// Shows this page for a request that was taken for forged, in place of the quiet one. The status stays 403.
     #[must_use]
-    pub fn csrf_refusal_page<R: IntoResponse>(mut self, page: impl Fn(Refusal) -> R + Send + Sync + 'static) -> Self {
-        self.csrf_refusal = Some(Arc::new(move |refusal| -> Response { page(refusal).into_response() }));
+    pub fn csrf_refusal_page<R: IntoResponse>(
+        mut self,
+        page: impl Fn(Refusal) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.csrf_refusal = Some(Arc::new(move |refusal| -> Response {
+            page(refusal).into_response()
+        }));
         self
     }
 
     /// Decides about requests from addresses of a block list, where `http.block_mode` is `challenge`: an answer, such as a puzzle, or nothing to let the
     /// request pass, such as for the cookie that a solved puzzle gave.
     #[must_use]
-    pub fn challenge(mut self, decide: impl Fn(&Parts) -> Option<Response> + Send + Sync + 'static) -> Self {
+    pub fn challenge(
+        mut self,
+        decide: impl Fn(&Parts) -> Option<Response> + Send + Sync + 'static,
+    ) -> Self {
         self.challenge = Some(Arc::new(decide));
         self
     }
@@ -170,7 +183,8 @@ impl App {
         <L::Service as Service<Request>>::Response: IntoResponse + 'static,
         <L::Service as Service<Request>>::Future: Send + 'static,
     {
-        self.layers.push(Box::new(move |router| router.layer(layer)));
+        self.layers
+            .push(Box::new(move |router| router.layer(layer)));
         self
     }
 
@@ -188,13 +202,21 @@ impl App {
         F: Fn(Arc<Site>) -> R + Send + Sync + 'static,
         R: Future<Output = Result<String>> + Send + 'static,
     {
-        self.commands.push(SiteCommand { name, about, run: Arc::new(move |site| Box::pin(run(site))) });
+        self.commands.push(SiteCommand {
+            name,
+            about,
+            run: Arc::new(move |site| Box::pin(run(site))),
+        });
         self
     }
 
     /// The site's static files and the framework's.
     pub(super) fn take_static_files(&mut self) -> Store {
-        Store::new(std::mem::take(&mut self.static_files).over(StaticFiles::own()).over(StaticFiles::scripts()))
+        Store::new(
+            std::mem::take(&mut self.static_files)
+                .over(StaticFiles::own())
+                .over(StaticFiles::scripts()),
+        )
     }
 
     /// The site's routes and the framework's.
@@ -211,36 +233,85 @@ fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
     let file = async move |request: Request| files.answer(request.uri().path(), request.headers());
     let routes = Routes::new();
     #[cfg(feature = "social")]
-    let routes = routes.merge(social_routes(crate::social::Providers::new(&settings.social)));
+    let routes = routes.merge(social_routes(crate::social::Providers::new(
+        &settings.social,
+    )));
     #[cfg(feature = "social")]
-    let routes = if settings.api.issue { routes.merge(super::callers::routes()) } else { routes };
+    let routes = if settings.api.issue {
+        routes.merge(super::callers::routes())
+    } else {
+        routes
+    };
     routes
         .merge(account_routes())
         .merge(django_links(settings))
         .merge(other_ways(&login_ways(settings)))
-        .route(health::LIVE, public().get(health::live).for_everybody_alike())
-        .route(health::READY, public().get(health::ready).for_everybody_alike())
-        .route(health::DETAIL, public().get(health::detail).only_from(monitors))
+        .route(
+            health::LIVE,
+            public().get(health::live).for_everybody_alike(),
+        )
+        .route(
+            health::READY,
+            public().get(health::ready).for_everybody_alike(),
+        )
+        .route(
+            health::DETAIL,
+            public().get(health::detail).only_from(monitors),
+        )
         // https://www.w3.org/TR/change-password-url/
-        .route("/.well-known/change-password", public().get(async || redirect_to("/account/password")).for_everybody_alike())
-        .route(SECURITY_TXT, public().get(async move || contacts.answer()).for_everybody_alike())
+        .route(
+            "/.well-known/change-password",
+            public()
+                .get(async || redirect_to("/account/password"))
+                .for_everybody_alike(),
+        )
+        .route(
+            SECURITY_TXT,
+            public()
+                .get(async move || contacts.answer())
+                .for_everybody_alike(),
+        )
         .route("/static/{*name}", public().get(file).for_everybody_alike())
-        .route(REPORTS, public().post(report).taking_reports().limit(Limit::new("csp_reports", By::Address, "60/m")))
+        .route(
+            REPORTS,
+            public().post(report).taking_reports().limit(Limit::new(
+                "csp_reports",
+                By::Address,
+                "60/m",
+            )),
+        )
 }
 
 /// Ways to log in beside a name and a password, as the settings and the features have them.
 pub(super) fn login_ways(settings: &SiteSettings) -> LoginWays {
-    let all = settings.social.providers.iter().filter(|_| cfg!(feature = "social"));
-    let others: Vec<_> = all.map(|one| (one.name.clone(), one.label.clone())).collect();
+    let all = settings
+        .social
+        .providers
+        .iter()
+        .filter(|_| cfg!(feature = "social"));
+    let others: Vec<_> = all
+        .map(|one| (one.name.clone(), one.label.clone()))
+        .collect();
     let (passkeys, mail) = (cfg!(feature = "passkeys"), settings.login.by_mail);
-    LoginWays { are_any: passkeys || mail || !others.is_empty(), passkeys, mail, others }
+    LoginWays {
+        are_any: passkeys || mail || !others.is_empty(),
+        passkeys,
+        mail,
+        others,
+    }
 }
 
 /// Links for a new password, as Django writes them.
 fn django_links(settings: &SiteSettings) -> Routes {
     let follow = || public().get(password::follow_django);
     let path = format!("{}/{{uid}}/{{token}}", settings.django.reset_path);
-    if settings.django.beside { Routes::new().route(&path, follow()).route(&format!("{path}/"), follow()) } else { Routes::new() }
+    if settings.django.beside {
+        Routes::new()
+            .route(&path, follow())
+            .route(&format!("{path}/"), follow())
+    } else {
+        Routes::new()
+    }
 }
 
 /// Their pages: there is none for what is not on.
@@ -251,8 +322,17 @@ fn other_ways(ways: &LoginWays) -> Routes {
     }
     if ways.mail {
         routes = routes
-            .route("/account/login/mail", public().get(mailed::show).post(mailed::ask).limit(by_client("login by mail")))
-            .route("/account/login/mail/code", public().get(mailed::show_code).post(mailed::log_in));
+            .route(
+                "/account/login/mail",
+                public()
+                    .get(mailed::show)
+                    .post(mailed::ask)
+                    .limit(by_client("login by mail")),
+            )
+            .route(
+                "/account/login/mail/code",
+                public().get(mailed::show_code).post(mailed::log_in),
+            );
     }
     routes
 }
@@ -269,46 +349,140 @@ fn account_routes() -> Routes {
     #[cfg(feature = "passkeys")]
     let routes = routes.merge(passkey_routes());
     routes
-        .route("/account/login", public().get(login::show_login).post(login::login))
+        .route(
+            "/account/login",
+            public().get(login::show_login).post(login::login),
+        )
         .route("/account/logout", public().post(login::logout))
-        .route("/account/signup", public().get(signup::show).post(signup::sign_up).limit(by_client("sign-up")))
+        .route(
+            "/account/signup",
+            public()
+                .get(signup::show)
+                .post(signup::sign_up)
+                .limit(by_client("sign-up")),
+        )
         .route("/account/signup/sent", public().get(signup::sent))
-        .route("/account/confirm", public().get(signup::show_confirm).post(signup::confirm))
-        .route("/account/reset", public().get(password::show_ask).post(password::ask).limit(by_client("reset")))
+        .route(
+            "/account/confirm",
+            public().get(signup::show_confirm).post(signup::confirm),
+        )
+        .route(
+            "/account/reset",
+            public()
+                .get(password::show_ask)
+                .post(password::ask)
+                .limit(by_client("reset")),
+        )
         .route("/account/reset/sent", public().get(password::sent))
-        .route("/account/reset/new", public().get(password::show_new).post(password::reset))
+        .route(
+            "/account/reset/new",
+            public().get(password::show_new).post(password::reset),
+        )
         .route("/account", owner().get(personal::overview))
-        .route("/account/password", owner().get(password::show).post(password::change))
-        .route("/account/email", owner().get(email::show).post(email::change).limit(by_client("email")))
-        .route("/account/email/confirm", public().get(email::show_confirm).post(email::confirm))
-        .route("/account/login/second", public().get(mfa::show_second).post(mfa::second))
-        .route("/account/again", owner().get(again::show).post(again::prove))
-        .route("/account/again/mail", owner().post(mailed::ask_again).limit(Limit::new("again", By::User, "5/h")))
-        .route("/account/again/code", owner().get(mailed::show_again).post(mailed::prove_again))
-        .route("/account/sessions", owner().fresh(RECENT).get(sessions::show).post(sessions::end))
+        .route(
+            "/account/password",
+            owner().get(password::show).post(password::change),
+        )
+        .route(
+            "/account/email",
+            owner()
+                .get(email::show)
+                .post(email::change)
+                .limit(by_client("email")),
+        )
+        .route(
+            "/account/email/confirm",
+            public().get(email::show_confirm).post(email::confirm),
+        )
+        .route(
+            "/account/login/second",
+            public().get(mfa::show_second).post(mfa::second),
+        )
+        .route(
+            "/account/again",
+            owner().get(again::show).post(again::prove),
+        )
+        .route(
+            "/account/again/mail",
+            owner()
+                .post(mailed::ask_again)
+                .limit(Limit::new("again", By::User, "5/h")),
+        )
+        .route(
+            "/account/again/code",
+            owner().get(mailed::show_again).post(mailed::prove_again),
+        )
+        .route(
+            "/account/sessions",
+            owner()
+                .fresh(RECENT)
+                .get(sessions::show)
+                .post(sessions::end),
+        )
         .route("/account/factors", owner().get(mfa::show))
-        .route("/account/factors/app", owner().fresh(RECENT).get(mfa::show_app).post(mfa::begin))
-        .route("/account/factors/app/confirm", owner().fresh(RECENT).post(mfa::confirm))
-        .route("/account/factors/codes", owner().with_factor().fresh(RECENT).post(mfa::new_codes))
-        .route("/account/factors/remove", owner().with_factor().fresh(RECENT).post(mfa::remove))
+        .route(
+            "/account/factors/app",
+            owner().fresh(RECENT).get(mfa::show_app).post(mfa::begin),
+        )
+        .route(
+            "/account/factors/app/confirm",
+            owner().fresh(RECENT).post(mfa::confirm),
+        )
+        .route(
+            "/account/factors/codes",
+            owner().with_factor().fresh(RECENT).post(mfa::new_codes),
+        )
+        .route(
+            "/account/factors/remove",
+            owner().with_factor().fresh(RECENT).post(mfa::remove),
+        )
         .route("/account/factors/browsers", owner().post(mfa::distrust))
         .route("/account/locks", staff().get(locks::show).post(locks::lift))
-        .route("/account/export", owner().get(personal::show_export).post(personal::export))
-        .route("/account/close", owner().get(personal::show_close).post(personal::close))
-        .route("/account/delete", owner().get(personal::show_delete).post(personal::delete))
+        .route(
+            "/account/export",
+            owner().get(personal::show_export).post(personal::export),
+        )
+        .route(
+            "/account/close",
+            owner().get(personal::show_close).post(personal::close),
+        )
+        .route(
+            "/account/delete",
+            owner().get(personal::show_delete).post(personal::delete),
+        )
 }
 
 #[cfg(feature = "passkeys")]
 fn passkey_routes() -> Routes {
     use crate::mfa::passkey_views as keys;
     Routes::new()
-        .route("/account/login/passkey", public().post(keys::begin_login).limit(by_client("login by passkey")))
-        .route("/account/login/second/passkey", public().post(keys::begin_second))
+        .route(
+            "/account/login/passkey",
+            public()
+                .post(keys::begin_login)
+                .limit(by_client("login by passkey")),
+        )
+        .route(
+            "/account/login/second/passkey",
+            public().post(keys::begin_second),
+        )
         .route("/account/again/passkey", owner().post(keys::begin_again))
-        .route("/account/passkey", public().get(keys::show_ask).post(keys::answer))
-        .route("/account/factors/passkey", owner().fresh(RECENT).get(keys::show_add).post(keys::begin))
-        .route("/account/factors/passkey/add", owner().fresh(RECENT).post(keys::add))
-        .route("/account/factors/passkey/remove", owner().with_factor().fresh(RECENT).post(keys::remove))
+        .route(
+            "/account/passkey",
+            public().get(keys::show_ask).post(keys::answer),
+        )
+        .route(
+            "/account/factors/passkey",
+            owner().fresh(RECENT).get(keys::show_add).post(keys::begin),
+        )
+        .route(
+            "/account/factors/passkey/add",
+            owner().fresh(RECENT).post(keys::add),
+        )
+        .route(
+            "/account/factors/passkey/remove",
+            owner().with_factor().fresh(RECENT).post(keys::remove),
+        )
 }
 
 /// None where there are no providers.
@@ -323,16 +497,27 @@ fn social_routes(providers: crate::social::Providers) -> Routes {
         return Routes::new();
     }
     let all = Arc::new(providers);
-    let (leaving, adding, back, removing, listed) = (all.clone(), all.clone(), all.clone(), all.clone(), all);
-    let leave =
-        async move |page: Page,
-                    visitor: Visitor,
-                    headers: HeaderMap,
-                    client: Client,
-                    Path(id): Path<String>,
-                    form: Form<social::Begin>| { leaving.begin(page, visitor, headers, client, &id, form).await };
-    let add = async move |page: Page, visitor: Visitor, headers: HeaderMap, client: Client, Path(id): Path<String>, user: User| {
-        adding.begin_adding(page, visitor, headers, client, &id, user).await
+    let (leaving, adding, back, removing, listed) =
+        (all.clone(), all.clone(), all.clone(), all.clone(), all);
+    let leave = async move |page: Page,
+                            visitor: Visitor,
+                            headers: HeaderMap,
+                            client: Client,
+                            Path(id): Path<String>,
+                            form: Form<social::Begin>| {
+        leaving
+            .begin(page, visitor, headers, client, &id, form)
+            .await
+    };
+    let add = async move |page: Page,
+                          visitor: Visitor,
+                          headers: HeaderMap,
+                          client: Client,
+                          Path(id): Path<String>,
+                          user: User| {
+        adding
+            .begin_adding(page, visitor, headers, client, &id, user)
+            .await
     };
     let back = async move |page: Page,
                            visitor: Visitor,
@@ -340,19 +525,42 @@ fn social_routes(providers: crate::social::Providers) -> Routes {
                            client: Client,
                            Path(id): Path<String>,
                            Query(returned): Query<social::Returned>| {
-        back.back(page, visitor, headers, client, &id, returned).await
+        back.back(page, visitor, headers, client, &id, returned)
+            .await
     };
-    let remove = async move |visitor: Visitor, headers: HeaderMap, user: User, form: Form<social::Which>| {
-        removing.remove(visitor, headers, user, form).await
+    let remove =
+        async move |visitor: Visitor, headers: HeaderMap, user: User, form: Form<social::Which>| {
+            removing.remove(visitor, headers, user, form).await
+        };
+    let list = async move |page: Page, visitor: Visitor, user: User| {
+        listed.list(page, visitor, user).await
     };
-    let list = async move |page: Page, visitor: Visitor, user: User| listed.list(page, visitor, user).await;
     Routes::new()
-        .route("/account/social/{id}", public().post(leave).limit(by_client("social login")))
-        .route("/account/social/{id}/callback", public().get(back).changing_on_read())
-        .route("/account/social/address", public().post(social::address).limit(by_client("social sign-up")))
-        .route("/account/social/confirm", public().get(social::show_confirm).post(social::confirm))
+        .route(
+            "/account/social/{id}",
+            public().post(leave).limit(by_client("social login")),
+        )
+        .route(
+            "/account/social/{id}/callback",
+            public().get(back).changing_on_read(),
+        )
+        .route(
+            "/account/social/address",
+            public()
+                .post(social::address)
+                .limit(by_client("social sign-up")),
+        )
+        .route(
+            "/account/social/confirm",
+            public().get(social::show_confirm).post(social::confirm),
+        )
         .route("/account/logins", owner().get(list))
         .route("/account/logins/{id}", owner().fresh(RECENT).post(add))
         .route("/account/logins/remove", owner().fresh(RECENT).post(remove))
-        .route("/account/logins/password", owner().post(social::password).limit(Limit::new("password by mail", By::User, "5/h")))
+        .route(
+            "/account/logins/password",
+            owner()
+                .post(social::password)
+                .limit(Limit::new("password by mail", By::User, "5/h")),
+        )
 }

@@ -40,26 +40,48 @@ impl fmt::Display for BootError {
             Self::Refused(report) => {
                 writeln!(f, "the site does not start, because these checks failed:\n")?;
                 report.errors().try_for_each(|finding| {
-                    writeln!(f, "error: {} [{}]\n  why: {}\n  fix: {}\n", finding.title, finding.id, finding.why, finding.fix)
+                    writeln!(
+                        f,
+                        "error: {} [{}]\n  why: {}\n  fix: {}\n",
+                        finding.title, finding.id, finding.why, finding.fix
+                    )
                 })
             }
             Self::Templates(error) => error.fmt(f),
             Self::Database(error) => write!(f, "the database: {}", Diagnosis::of(error)),
             Self::List(path, why) => {
-                write!(f, "http.block_lists: {}: {why}\n  fix: mend the list, or take it out of the setting", path.display())
+                write!(
+                    f,
+                    "http.block_lists: {}: {why}\n  fix: mend the list, or take it out of the setting",
+                    path.display()
+                )
             }
-            Self::Client(error) => write!(f, "{error}\n  fix: name a PEM file with certificates, or leave the setting out"),
+            Self::Client(error) => write!(
+                f,
+                "{error}\n  fix: name a PEM file with certificates, or leave the setting out"
+            ),
             Self::Cache(why) => {
                 write!(
                     f,
                     "cache.url: {why}\n  fix: set cache.url = \"redis://HOST\" and build with the feature redis, or, for one instance, cache.url = \"memory:\" and sessions.store = \"database\""
                 )
             }
-            Self::Mail(why) => write!(f, "mail: {why}\n  fix: set mail.url = \"smtps://USER:PASSWORD@HOST\" and mail.from"),
+            Self::Mail(why) => write!(
+                f,
+                "mail: {why}\n  fix: set mail.url = \"smtps://USER:PASSWORD@HOST\" and mail.from"
+            ),
             Self::Django(why) => write!(f, "the database of the Django project: {why}"),
             Self::Pending(names) => {
-                writeln!(f, "the database is not ready: {} migration(s) have not run ({})", names.len(), names.join(", "))?;
-                write!(f, "  fix: run `migrate`, or set site.migrate_at_start = true for a site of one instance")
+                writeln!(
+                    f,
+                    "the database is not ready: {} migration(s) have not run ({})",
+                    names.len(),
+                    names.join(", ")
+                )?;
+                write!(
+                    f,
+                    "  fix: run `migrate`, or set site.migrate_at_start = true for a site of one instance"
+                )
             }
             Self::Data(path, error) => write!(f, "{} cannot be written: {error}", path.display()),
         }

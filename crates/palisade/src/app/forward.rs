@@ -62,8 +62,14 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 /// Bytes of a body that are waited for here.
 const TAKEN_FIRST: u64 = 64 * 1024;
 /// What no `Connection` takes off: it is of the message and not of one hop.
-const OF_THE_MESSAGE: [HeaderName; 6] =
-    [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::COOKIE, header::SET_COOKIE, header::AUTHORIZATION];
+const OF_THE_MESSAGE: [HeaderName; 6] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::SET_COOKIE,
+    header::AUTHORIZATION,
+];
 
 impl Forward {
     pub(super) fn new(upstream: &Upstream, served: Vec<String>) -> Self {
@@ -71,9 +77,17 @@ impl Forward {
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_nodelay(true);
         let client = |kept| {
-            Client::builder(TokioExecutor::new()).pool_idle_timeout(KEPT).pool_max_idle_per_host(kept).build(connector.clone())
+            Client::builder(TokioExecutor::new())
+                .pool_idle_timeout(KEPT)
+                .pool_max_idle_per_host(kept)
+                .build(connector.clone())
         };
-        Self { kept: client(usize::MAX), once: client(0), authority: upstream.authority().to_owned(), served: served.into() }
+        Self {
+            kept: client(usize::MAX),
+            once: client(0),
+            authority: upstream.authority().to_owned(),
+            served: served.into(),
+        }
     }
 
     /// The other program's answer; 502 if there is none.
@@ -84,7 +98,9 @@ impl Forward {
         if let Some(answer) = self.elsewhere(request.uri()) {
             return answer;
         }
-        let Some(uri) = self.uri(request.uri()) else { return StatusCode::BAD_REQUEST.into_response() };
+        let Some(uri) = self.uri(request.uri()) else {
+            return StatusCode::BAD_REQUEST.into_response();
+        };
         let (mut parts, body) = request.into_parts();
         let body = match with_length(&parts.headers, body).await {
             Ok(body) => body,
@@ -92,7 +108,11 @@ impl Forward {
         };
         passed_on(&mut parts.headers, &arrival);
         let mut onward = Request::new(body);
-        (*onward.method_mut(), *onward.uri_mut(), *onward.headers_mut()) = (parts.method, uri, parts.headers);
+        (
+            *onward.method_mut(),
+            *onward.uri_mut(),
+            *onward.headers_mut(),
+        ) = (parts.method, uri, parts.headers);
         match self.sent(onward).await {
             Ok(answer) => taken(answer.map(Body::new)),
             Err(error) => {
@@ -104,7 +124,10 @@ impl Forward {
 
     /// A server may close a connection in the moment in which the next request is on its way, and nobody can tell whether it was read. Such a request is sent again if
     /// twice is as good as once ([RFC 9110 section 9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2)); any other one is never sent on a connection that was used before.
-    async fn sent(&self, mut onward: Request) -> Result<hyper::Response<hyper::body::Incoming>, Error> {
+    async fn sent(
+        &self,
+        mut onward: Request,
+    ) -> Result<hyper::Response<hyper::body::Incoming>, Error> {
         if !onward.method().is_safe() || !onward.body().is_end_stream() {
             return self.once.request(onward).await;
         }
@@ -125,34 +148,62 @@ impl Forward {
 
     /// Whether this site serves the address under another spelling: Django reads them all as one, and its page behind the other one may have weaker rules.
     fn elsewhere(&self, asked: &Uri) -> Option<Response> {
-        let Some(plain) = spelling::plain(asked.path()) else { return Some(StatusCode::BAD_REQUEST.into_response()) };
+        let Some(plain) = spelling::plain(asked.path()) else {
+            return Some(StatusCode::BAD_REQUEST.into_response());
+        };
         let other = match plain.strip_suffix('/') {
             Some(bare) => bare.to_owned(),
             None => format!("{plain}/"),
         };
-        let is_ours = |path: &str| self.served.iter().any(|pattern| spelling::names(pattern, path));
-        let to = if plain != asked.path() { plain } else { Some(other).filter(|other| is_ours(other))? };
-        let query = asked.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let is_ours = |path: &str| {
+            self.served
+                .iter()
+                .any(|pattern| spelling::names(pattern, path))
+        };
+        let to = if plain != asked.path() {
+            plain
+        } else {
+            Some(other).filter(|other| is_ours(other))?
+        };
+        let query = asked
+            .query()
+            .map(|query| format!("?{query}"))
+            .unwrap_or_default();
         let location = HeaderValue::from_str(&format!("{to}{query}")).ok()?;
-        Some((StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response())
+        Some(
+            (
+                StatusCode::PERMANENT_REDIRECT,
+                [(header::LOCATION, location)],
+            )
+                .into_response(),
+        )
     }
 
     fn uri(&self, asked: &Uri) -> Option<Uri> {
         let target = asked.path_and_query().map_or("/", |target| target.as_str());
-        Uri::builder().scheme(Scheme::HTTP).authority(self.authority.as_str()).path_and_query(target).build().ok()
+        Uri::builder()
+            .scheme(Scheme::HTTP)
+            .authority(self.authority.as_str())
+            .path_and_query(target)
+            .build()
+            .ok()
     }
 }
 
 /// Whether the connection ended before an answer began.
 fn was_closed(error: &Error) -> bool {
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<hyper::Error>());
+    let cause = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<hyper::Error>());
     !error.is_connect() && cause.is_some_and(|cause| !cause.is_parse())
 }
 
 /// A large body goes on as it comes. A small one is taken first, so that a slow client does not hold one of Django's workers; and one in chunks, which no browser sends, within
 /// the site's limit: behind CGI's names there is no body without a length.
 async fn with_length(headers: &HeaderMap, body: Body) -> Result<Body, axum::Error> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if body.is_end_stream() || length.is_some_and(|length| length > TAKEN_FIRST) {
         return Ok(body);
     }
@@ -171,8 +222,11 @@ fn passed_on(headers: &mut HeaderMap, arrival: &Arrival) {
     one_cookie_line(headers);
     let proto = if arrival.is_secure { "https" } else { "http" };
     let client = HeaderValue::from_str(&arrival.client.0.to_string()).ok();
-    let said =
-        [("x-forwarded-for", client), ("x-forwarded-proto", Some(HeaderValue::from_static(proto))), ("x-forwarded-host", host)];
+    let said = [
+        ("x-forwarded-for", client),
+        ("x-forwarded-proto", Some(HeaderValue::from_static(proto))),
+        ("x-forwarded-host", host),
+    ];
     for (name, value) in said {
         value.map(|value| headers.insert(name, value));
     }
@@ -183,7 +237,11 @@ fn passed_on(headers: &mut HeaderMap, arrival: &Arrival) {
 
 /// HTTP/2 may send cookies one by one; in HTTP/1.1 they are one line ([RFC 9113 section 8.2.3](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3)).
 fn one_cookie_line(headers: &mut HeaderMap) {
-    let all: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let all: Vec<&[u8]> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
     if all.len() > 1
         && let Ok(line) = HeaderValue::from_bytes(&all.join(&b"; "[..]))
     {
@@ -200,8 +258,14 @@ fn taken(mut answer: Response) -> Response {
 
 /// Takes off what is of one connection, and what that connection names ([RFC 9110 section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
 fn off_this_hop(headers: &mut HeaderMap) {
-    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let named: Vec<HeaderName> = named.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
+    let named = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let named: Vec<HeaderName> = named
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
     let named = named.iter().filter(|name| !OF_THE_MESSAGE.contains(name));
     for name in named.chain(&OF_ONE_HOP) {
         headers.remove(name);

@@ -38,14 +38,24 @@ pub(super) struct RouteRule {
 impl RouteRule {
     /// Whether a method has a handler; HEAD has that of GET.
     fn has(&self, method: &Method) -> bool {
-        self.declared.contains(if *method == Method::HEAD { &Method::GET } else { method })
+        self.declared.contains(if *method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        })
     }
 
     /// Whether a form may be read before anything is judged, to find the answer to the same one. Never that of a page that may be hidden: waiting for its body
     /// would tell it from a page that does not exist.
     fn may_repeat(&self, method: &Method, client: ClientAddress) -> bool {
         let is_form = self.is_csrf_checked && *method == Method::POST && self.has(method);
-        is_form && !self.access.hides() && self.extras.only_from.iter().all(|networks| networks.contains(client.0))
+        is_form
+            && !self.access.hides()
+            && self
+                .extras
+                .only_from
+                .iter()
+                .all(|networks| networks.contains(client.0))
     }
 }
 
@@ -68,7 +78,10 @@ pub(super) struct Extras {
 impl Extras {
     /// Whether steps 8 to 10 have nothing to do: all get the same answer, and nothing says that some do not get it.
     pub(super) fn are_for_everybody_alike(&self, access: &Access, declared: &[Method]) -> bool {
-        let is_open = access.is_public() && self.limits.is_empty() && self.only_from.is_empty() && self.cors.is_none();
+        let is_open = access.is_public()
+            && self.limits.is_empty()
+            && self.only_from.is_empty()
+            && self.cors.is_none();
         self.is_impersonal && is_open && declared.iter().all(is_safe)
     }
 }
@@ -93,9 +106,14 @@ impl Arrival {
     /// Whether a refusal is worth its lines in the log. Those that are not are counted.
     pub(super) fn is_refusal_logged(&self) -> bool {
         let site = &self.site;
-        let is_logged = self.context.decide_log(|| site.throttle.admit_here(&site.limits.refusals, self.client));
-        let unlogged =
-            if is_logged { site.unlogged.swap(0, Ordering::Relaxed) } else { site.unlogged.fetch_add(1, Ordering::Relaxed) };
+        let is_logged = self
+            .context
+            .decide_log(|| site.throttle.admit_here(&site.limits.refusals, self.client));
+        let unlogged = if is_logged {
+            site.unlogged.swap(0, Ordering::Relaxed)
+        } else {
+            site.unlogged.fetch_add(1, Ordering::Relaxed)
+        };
         if is_logged && unlogged > 0 {
             tracing::info!(target: "palisade", unlogged, "requests were refused without a line of their own");
         }
@@ -117,7 +135,10 @@ impl Layer<Route> for Guard {
     type Service = Behind;
 
     fn layer(&self, handler: Route) -> Behind {
-        Behind { rule: self.0.clone(), handler }
+        Behind {
+            rule: self.0.clone(),
+            handler,
+        }
     }
 }
 
@@ -151,18 +172,33 @@ async fn guard(rule: &RouteRule, mut request: Request, mut handler: Route) -> Re
         let Ok(response) = handler.call(request).await;
         return response;
     }
-    let is_there = rule.extras.only_from.iter().all(|networks| networks.contains(arrival.client.0));
-    let Some(cors) = rule.extras.cors.as_ref().filter(|_| is_there) else { return guarded(rule, &arrival, request, handler).await };
+    let is_there = rule
+        .extras
+        .only_from
+        .iter()
+        .all(|networks| networks.contains(arrival.client.0));
+    let Some(cors) = rule.extras.cors.as_ref().filter(|_| is_there) else {
+        return guarded(rule, &arrival, request, handler).await;
+    };
     // in a place of its own: few routes have one, and each request would make room for two
     Box::pin(shared(cors, rule, &arrival, request, handler)).await
 }
 
 /// For a route that other sites may call.
-async fn shared(cors: &Cors, rule: &RouteRule, arrival: &Arrival, request: Request, handler: Route) -> Response {
+async fn shared(
+    cors: &Cors,
+    rule: &RouteRule,
+    arrival: &Arrival,
+    request: Request,
+    handler: Route,
+) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     // a browser asks without cookies: nobody knows yet whether the page is hidden from its visitor
     let hides = rule.access.hides();
-    if let Some(answer) = cors.preflight(request.method(), request.headers(), &rule.declared).filter(|_| !hides) {
+    if let Some(answer) = cors
+        .preflight(request.method(), request.headers(), &rule.declared)
+        .filter(|_| !hides)
+    {
         return answer;
     }
     let mut response = guarded(rule, arrival, request, handler).await;
@@ -173,16 +209,24 @@ async fn shared(cors: &Cors, rule: &RouteRule, arrival: &Arrival, request: Reque
 }
 
 /// Steps 8 to 11, for one path.
-async fn guarded(rule: &RouteRule, arrival: &Arrival, request: Request, mut handler: Route) -> Response {
+async fn guarded(
+    rule: &RouteRule,
+    arrival: &Arrival,
+    request: Request,
+    mut handler: Route,
+) -> Response {
     let (mut parts, mut body) = request.into_parts();
-    let Arrival { context, client, .. } = arrival;
+    let Arrival {
+        context, client, ..
+    } = arrival;
     // 8: session, then user, both looked up when somebody asks. Whoever brings a token is not also whoever a cookie says
     let is_call = callers::is_call(&rule.access, &parts.headers);
     let nothing = HeaderMap::new();
-    let (session, visitor, tokens) = match meet(arrival, if is_call { &nothing } else { &parts.headers }).await {
-        Ok(met) => met,
-        Err(error) => return error.into_response(),
-    };
+    let (session, visitor, tokens) =
+        match meet(arrival, if is_call { &nothing } else { &parts.headers }).await {
+            Ok(met) => met,
+            Err(error) => return error.into_response(),
+        };
     parts.extensions.insert(session.clone());
     parts.extensions.insert(visitor.clone());
     callers::attach(&arrival.site, &mut parts);
@@ -199,7 +243,8 @@ async fn guarded(rule: &RouteRule, arrival: &Arrival, request: Request, mut hand
             return response;
         }
     };
-    let mut response = match admitted(rule, arrival, &visitor, &tokens, &mut parts, &mut body).await {
+    let mut response = match admitted(rule, arrival, &visitor, &tokens, &mut parts, &mut body).await
+    {
         Ok(()) => {
             let Ok(response) = handler.call(Request::from_parts(parts, body)).await; // 11
             under(&rule.extras.policies, response)
@@ -215,18 +260,42 @@ async fn guarded(rule: &RouteRule, arrival: &Arrival, request: Request, mut hand
 
 /// The page for a path without a route. It looks like that of a hidden page.
 pub(super) async fn not_found(mut request: Request) -> Response {
-    let Some(arrival) = request.extensions_mut().remove::<Arrival>() else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(arrival) = request.extensions_mut().remove::<Arrival>() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     match meet(&arrival, request.headers()).await {
-        Ok((session, _, tokens)) => finished(&arrival, &session, &tokens, StatusCode::NOT_FOUND.into_response()).await,
+        Ok((session, _, tokens)) => {
+            finished(
+                &arrival,
+                &session,
+                &tokens,
+                StatusCode::NOT_FOUND.into_response(),
+            )
+            .await
+        }
         Err(error) => error.into_response(),
     }
 }
 
 /// The session, the visitor and the form tokens of a request, all read when they are needed.
-async fn meet(arrival: &Arrival, cookies: &HeaderMap) -> Result<(Session, Visitor, Arc<FormTokens>)> {
-    let Arrival { site, context, client, .. } = arrival;
+async fn meet(
+    arrival: &Arrival,
+    cookies: &HeaderMap,
+) -> Result<(Session, Visitor, Arc<FormTokens>)> {
+    let Arrival {
+        site,
+        context,
+        client,
+        ..
+    } = arrival;
     let session = site.sessions.open(cookies, context.personal().clone());
-    let visitor = Visitor::new(site.accounts.clone(), session.clone(), *client, cookies, context);
+    let visitor = Visitor::new(
+        site.accounts.clone(),
+        session.clone(),
+        *client,
+        cookies,
+        context,
+    );
     let kept = kept_secret(site, &session).await?;
     let tokens = site.csrf.tokens(cookies, session.cookie_key(), kept);
     context.set_values(Arc::new(visitor.clone()));
@@ -236,9 +305,18 @@ async fn meet(arrival: &Arrival, cookies: &HeaderMap) -> Result<(Session, Visito
 }
 
 /// The response with its cookies. An error becomes its page before, because that may hold a form.
-async fn finished(arrival: &Arrival, session: &Session, tokens: &FormTokens, response: Response) -> Response {
+async fn finished(
+    arrival: &Arrival,
+    session: &Session,
+    tokens: &FormTokens,
+    response: Response,
+) -> Response {
     let is_bare = is_bare_error(&response);
-    let mut response = if is_bare { Box::pin(failed(&arrival.context, response)).await } else { response };
+    let mut response = if is_bare {
+        Box::pin(failed(&arrival.context, response)).await
+    } else {
+        response
+    };
     match leave(&arrival.site, session, tokens, &mut response).await {
         Ok(()) => response,
         Err(error) => error.into_response(),
@@ -247,7 +325,11 @@ async fn finished(arrival: &Arrival, session: &Session, tokens: &FormTokens, res
 
 /// The secret of form tokens that Django keeps in the session, where it does.
 async fn kept_secret(site: &Site, session: &Session) -> Result<Option<String>> {
-    if site.csrf.asks_session() && session.cookie_key().is_some() { session.value(KEPT_SECRET).await } else { Ok(None) }
+    if site.csrf.asks_session() && session.cookie_key().is_some() {
+        session.value(KEPT_SECRET).await
+    } else {
+        Ok(None)
+    }
 }
 
 /// The page's own policies, unless the handler said otherwise or failed.
@@ -267,7 +349,12 @@ async fn admitted(
     parts: &mut Parts,
     body: &mut Body,
 ) -> Result<(), Response> {
-    if !rule.extras.only_from.iter().all(|networks| networks.contains(arrival.client.0)) {
+    if !rule
+        .extras
+        .only_from
+        .iter()
+        .all(|networks| networks.contains(arrival.client.0))
+    {
         return Err(denied(arrival, parts, Verdict::Hide));
     }
     let is_call = callers::is_call(&rule.access, &parts.headers);
@@ -293,7 +380,14 @@ async fn admitted(
         Box::pin(limits::of_route(limits, arrival, visitor, parts)).await?;
     }
     if is_checked {
-        match Box::pin(arrival.site.csrf.check(parts, body, tokens, arrival.is_secure)).await {
+        match Box::pin(
+            arrival
+                .site
+                .csrf
+                .check(parts, body, tokens, arrival.is_secure),
+        )
+        .await
+        {
             Ok(Ok(())) => {}
             // a login form from before the login in another tab
             Ok(Err(refusal @ Refusal::WrongToken)) if is_repeated_login(visitor, parts).await => {
@@ -327,8 +421,16 @@ fn undeclared(rule: &RouteRule) -> Response {
     (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)]).into_response()
 }
 
-async fn judged(rule: &RouteRule, arrival: &Arrival, visitor: &Visitor, parts: &Parts) -> Result<Verdict, Response> {
-    rule.access.judge(visitor, &arrival.site.database, parts).await.map_err(IntoResponse::into_response)
+async fn judged(
+    rule: &RouteRule,
+    arrival: &Arrival,
+    visitor: &Visitor,
+    parts: &Parts,
+) -> Result<Verdict, Response> {
+    rule.access
+        .judge(visitor, &arrival.site.database, parts)
+        .await
+        .map_err(IntoResponse::into_response)
 }
 
 fn forged(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> Response {
@@ -347,22 +449,50 @@ fn forged(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> Response {
 
 fn record_forgery(arrival: &Arrival, parts: &Parts, refusal: Refusal) {
     let detail = describe_refusal(arrival, parts, refusal);
-    audit_log::record(Event::CsrfRefused, Some(arrival.client), arrival.context.id(), &detail);
+    audit_log::record(
+        Event::CsrfRefused,
+        Some(arrival.client),
+        arrival.context.id(),
+        &detail,
+    );
 }
 
 /// The refusal for the log. A refused origin is logged with the expected one and the setting that would accept it; of a Referer, only its origin.
 fn describe_refusal(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> String {
-    let text = |name| String::from_utf8_lossy(parts.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default()).into_owned();
+    let text = |name| {
+        String::from_utf8_lossy(
+            parts
+                .headers
+                .get(name)
+                .map(HeaderValue::as_bytes)
+                .unwrap_or_default(),
+        )
+        .into_owned()
+    };
     let (name, value) = match refusal {
         Refusal::Origin | Refusal::CrossSite => ("Origin", text(header::ORIGIN)),
-        Refusal::Referer => {
-            ("Referer", Origin::of_url(&text(header::REFERER)).map(|origin| origin.to_string()).unwrap_or_default())
-        }
+        Refusal::Referer => (
+            "Referer",
+            Origin::of_url(&text(header::REFERER))
+                .map(|origin| origin.to_string())
+                .unwrap_or_default(),
+        ),
         refusal => return format!("{refusal:?}"),
     };
-    let printable = |text: String| -> String { text.chars().filter(char::is_ascii_graphic).take(MAX_EVIDENCE).collect() };
-    let (scheme, host) = (if arrival.is_secure { "https" } else { "http" }, printable(text(header::HOST)));
-    format!("{refusal:?} {name}={} expected={scheme}://{host} setting=csrf.trusted_origins", printable(value))
+    let printable = |text: String| -> String {
+        text.chars()
+            .filter(char::is_ascii_graphic)
+            .take(MAX_EVIDENCE)
+            .collect()
+    };
+    let (scheme, host) = (
+        if arrival.is_secure { "https" } else { "http" },
+        printable(text(header::HOST)),
+    );
+    format!(
+        "{refusal:?} {name}={} expected={scheme}://{host} setting=csrf.trusted_origins",
+        printable(value)
+    )
 }
 
 /// Most characters of a header that are logged.
@@ -373,23 +503,34 @@ fn csrf_message(refusal: Refusal) -> &'static str {
         Refusal::NoCookie | Refusal::NoToken | Refusal::WrongToken => {
             "This form is too old, or cookies are switched off. Go back, reload the page and send it again."
         }
-        Refusal::NoForm => "This page reads plain forms; anything else needs the token in the header X-CSRFToken.",
+        Refusal::NoForm => {
+            "This page reads plain forms; anything else needs the token in the header X-CSRFToken."
+        }
         _ => "This request came from another site and was refused.",
     }
 }
 
 fn denied(arrival: &Arrival, parts: &Parts, verdict: Verdict) -> Response {
     let context = &arrival.context;
-    audit_log::record(Event::AccessDenied, Some(arrival.client), context.id(), &context.logged_path());
+    audit_log::record(
+        Event::AccessDenied,
+        Some(arrival.client),
+        context.id(),
+        &context.logged_path(),
+    );
     match verdict {
         Verdict::Hide => Error::not_found().into_response(),
         // RFC 9110, 11.6.1: the scheme has no name of its own, the session is a cookie
-        Verdict::LogIn if context.wants_problem() => {
-            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Session")]).into_response()
-        }
+        Verdict::LogIn if context.wants_problem() => (
+            StatusCode::UNAUTHORIZED,
+            [(header::WWW_AUTHENTICATE, "Session")],
+        )
+            .into_response(),
         Verdict::LogIn if !is_safe(&parts.method) => to_login_and_back(arrival, parts),
         Verdict::LogIn => to_page(context, "/account/login"),
-        Verdict::AddFactor | Verdict::ProveAgain if context.wants_problem() => Error::forbidden().into_response(),
+        Verdict::AddFactor | Verdict::ProveAgain if context.wants_problem() => {
+            Error::forbidden().into_response()
+        }
         Verdict::AddFactor => to_page(context, "/account/factors"),
         Verdict::ProveAgain => to_page(context, "/account/again"),
         Verdict::BringToken(scope) => callers::unnamed(scope),
@@ -400,12 +541,25 @@ fn denied(arrival: &Arrival, parts: &Parts, verdict: Verdict) -> Response {
 
 /// Redirects a form without a session to the login page, which says that the form was not processed, with the page of the form as `next`.
 fn to_login_and_back(arrival: &Arrival, parts: &Parts) -> Response {
-    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let own = text(header::HOST).and_then(|host| Origin::of_request(arrival.is_secure, host));
-    let form = text(header::REFERER).filter(|referer| Origin::of_url(referer).is_some_and(|origin| Some(origin) == own));
-    let page = form.and_then(|referer| referer.splitn(4, '/').nth(3)).map(|path| format!("/{path}"));
-    let page = page.filter(|page| page.len() <= MAX_NEXT_BYTES).unwrap_or_default();
-    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("lost", "on").append_pair("next", &page).finish();
+    let form = text(header::REFERER)
+        .filter(|referer| Origin::of_url(referer).is_some_and(|origin| Some(origin) == own));
+    let page = form
+        .and_then(|referer| referer.splitn(4, '/').nth(3))
+        .map(|path| format!("/{path}"));
+    let page = page
+        .filter(|page| page.len() <= MAX_NEXT_BYTES)
+        .unwrap_or_default();
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("lost", "on")
+        .append_pair("next", &page)
+        .finish();
     redirect_to(format!("/account/login?{query}"))
 }
 
@@ -414,19 +568,36 @@ fn to_page(context: &RequestContext, page: &str) -> Response {
     let is_page = *context.method() == Method::GET && context.path().len() <= MAX_NEXT_BYTES;
     let next = if is_page { context.path() } else { "" };
     let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    if next.is_empty() { redirect_to(page) } else { redirect_to(format!("{page}?next={next}")) }
+    if next.is_empty() {
+        redirect_to(page)
+    } else {
+        redirect_to(format!("{page}?next={next}"))
+    }
 }
 
 /// Writes the session down and sets cookies. A fault of ours changes no session.
-async fn leave(site: &Site, session: &Session, tokens: &FormTokens, response: &mut Response) -> Result<()> {
+async fn leave(
+    site: &Site,
+    session: &Session,
+    tokens: &FormTokens,
+    response: &mut Response,
+) -> Result<()> {
     if session.is_renewed() {
         tokens.rotate();
     }
     if let Some(secret) = site.csrf.new_kept(tokens) {
         session.insert(KEPT_SECRET, secret).await?;
     }
-    let session_cookie = if response.status().is_server_error() { None } else { session.finish().await? };
-    let cookies: [Option<HeaderValue>; 3] = [session_cookie, site.csrf.new_cookie(tokens), session.message_cookie()];
+    let session_cookie = if response.status().is_server_error() {
+        None
+    } else {
+        session.finish().await?
+    };
+    let cookies: [Option<HeaderValue>; 3] = [
+        session_cookie,
+        site.csrf.new_cookie(tokens),
+        session.message_cookie(),
+    ];
     for cookie in cookies.into_iter().flatten() {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }

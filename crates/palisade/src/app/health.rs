@@ -51,7 +51,14 @@ pub(super) async fn ready(Extension(Asked(site)): Extension<Asked>) -> (StatusCo
     if !need("database", site.database.ping()).await.answers {
         return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n");
     }
-    (StatusCode::OK, if site.write_probe.answers(&site).await { "ready\n" } else { "reads only\n" })
+    (
+        StatusCode::OK,
+        if site.write_probe.answers(&site).await {
+            "ready\n"
+        } else {
+            "reads only\n"
+        },
+    )
 }
 
 /// `GET /health/detail`, for the networks of `site.health_detail_from` only.
@@ -59,15 +66,31 @@ pub(super) async fn detail(Extension(Asked(site)): Extension<Asked>) -> Response
     let needs = needs(&site).await;
     let answers = |name: &str| needs.iter().all(|need| need.name != name || need.answers);
     let (is_ready, takes_writes) = (answers("database"), answers("database writes"));
-    let needs: serde_json::Map<String, Value> =
-        needs.iter().map(|need| (need.name.to_owned(), json!({ "answers": need.answers, "ms": need.ms }))).collect();
+    let needs: serde_json::Map<String, Value> = needs
+        .iter()
+        .map(|need| {
+            (
+                need.name.to_owned(),
+                json!({ "answers": need.answers, "ms": need.ms }),
+            )
+        })
+        .collect();
     let text = json!({
         "ready": is_ready, "reads_only": is_ready && !takes_writes, "needs": needs, "uptime_secs": site.began.elapsed().as_secs(),
         "connections": site.connections(), "held_bytes": site.memory.held(), "profile": site.settings.profile.to_string(),
         "version": env!("CARGO_PKG_VERSION"),
     });
-    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, [(header::CONTENT_TYPE, "application/json")], text.to_string()).into_response()
+    let status = if is_ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json")],
+        text.to_string(),
+    )
+        .into_response()
 }
 
 /// Something that the site uses.
@@ -78,7 +101,10 @@ struct Need {
 }
 
 async fn needs(site: &Site) -> Vec<Need> {
-    let mut needs = vec![need("database", site.database.ping()).await, need("database writes", site.database.ping_writer()).await];
+    let mut needs = vec![
+        need("database", site.database.ping()).await,
+        need("database writes", site.database.ping_writer()).await,
+    ];
     if let Some(store) = site.throttle.shared() {
         needs.push(need("redis", store.ping()).await);
     }
@@ -95,7 +121,9 @@ impl WriteProbe {
         if let Some((_, answers)) = last.filter(|(asked, _)| asked.elapsed() < PROBE_EVERY) {
             return answers;
         }
-        let answers = need("database writes", site.database.ping_writer()).await.answers;
+        let answers = need("database writes", site.database.ping_writer())
+            .await
+            .answers;
         *last = Some((Instant::now(), answers));
         answers
     }
@@ -103,10 +131,17 @@ impl WriteProbe {
 
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
-async fn need<E: fmt::Display>(name: &'static str, ping: impl Future<Output = Result<(), E>>) -> Need {
+async fn need<E: fmt::Display>(
+    name: &'static str,
+    ping: impl Future<Output = Result<(), E>>,
+) -> Need {
     let asked = Instant::now();
     let answers = answers(name, ping).await;
-    Need { name, answers, ms: asked.elapsed().as_millis() }
+    Need {
+        name,
+        answers,
+        ms: asked.elapsed().as_millis(),
+    }
 }
 
 async fn answers<E: fmt::Display>(what: &str, ping: impl Future<Output = Result<(), E>>) -> bool {

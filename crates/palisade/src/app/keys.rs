@@ -36,7 +36,9 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
         title: "the secret key is short, uniform, or made for development",
         why: "whoever guesses it can sign in as anybody",
         fix: "run `keys new` and use what it writes; keep the old key in SECRET_KEY_FALLBACKS only if it is strong",
-        fires: |settings| newest(settings).is_some_and(|key| KeyRing::from_keys(vec![key]).is_err()),
+        fires: |settings| {
+            newest(settings).is_some_and(|key| KeyRing::from_keys(vec![key]).is_err())
+        },
     },
     Check {
         id: "keys.unreadable",
@@ -60,15 +62,23 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
 
 /// Older keys that are weak: each is a finding of its own, because it still verifies what an attacker signs.
 pub(super) fn weak_fallbacks(settings: &SiteSettings) -> Vec<Finding> {
-    let fallbacks = all(settings).unwrap_or_default().into_iter().skip(1).enumerate();
-    let weak = fallbacks.filter_map(|(place, key)| Some((place + 1, KeyRing::from_keys(vec![key]).err()?)));
+    let fallbacks = all(settings)
+        .unwrap_or_default()
+        .into_iter()
+        .skip(1)
+        .enumerate();
+    let weak = fallbacks
+        .filter_map(|(place, key)| Some((place + 1, KeyRing::from_keys(vec![key]).err()?)));
     let finding = |(place, error): (usize, KeyError)| Finding {
         id: "keys.weak_fallback".into(),
         django: Some("security.W025"),
         level: Level::Error,
         title: format!("fallback {place} of the secret keys is weak: {error}"),
-        why: "an attacker who guesses it signs sessions and links that this site takes for its own".into(),
-        fix: format!("take fallback {place} out of SECRET_KEY_FALLBACKS or of the key file; what it has signed ends with it"),
+        why: "an attacker who guesses it signs sessions and links that this site takes for its own"
+            .into(),
+        fix: format!(
+            "take fallback {place} out of SECRET_KEY_FALLBACKS or of the key file; what it has signed ends with it"
+        ),
     };
     weak.map(finding).collect()
 }
@@ -116,7 +126,11 @@ impl KeyFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             text => Secret::new(text?),
         };
-        let lines = text.expose().lines().map(str::trim).filter(|line| !line.is_empty());
+        let lines = text
+            .expose()
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty());
         Ok(lines.map(|line| Secret::new(line.to_owned())).collect())
     }
 
@@ -137,7 +151,11 @@ impl KeyFile {
     /// When another key is the oldest by now, when there is one key only, or when the file cannot be written; the old one is whole then.
     pub fn remove_oldest(&self, oldest: &Secret<String>) -> std::io::Result<usize> {
         let mut keys = self.read()?;
-        if keys.len() < 2 || keys.last().is_none_or(|last| last.expose() != oldest.expose()) {
+        if keys.len() < 2
+            || keys
+                .last()
+                .is_none_or(|last| last.expose() != oldest.expose())
+        {
             return Err(std::io::Error::other("the file has changed meanwhile"));
         }
         keys.pop();
@@ -146,7 +164,10 @@ impl KeyFile {
     }
 
     fn write(&self, keys: &[Secret<String>]) -> std::io::Result<()> {
-        let lines: String = keys.iter().map(|key| format!("{}\n", key.expose())).collect();
+        let lines: String = keys
+            .iter()
+            .map(|key| format!("{}\n", key.expose()))
+            .collect();
         write_private(&self.0, Zeroizing::new(lines).as_bytes())
     }
 

@@ -17,8 +17,20 @@ use unicode_normalization::UnicodeNormalization;
 /// The limit of all requests, by address. Before anything else is looked at: a request for a wrong host costs as much as any other.
 pub(super) async fn of_requests(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
     let limits = &arrival.site.limits;
-    let limit = if is_foreign(arrival, parts) { &limits.foreign_requests } else { &limits.requests };
-    judged(arrival, limit, arrival.site.throttle.admit_address(limit, arrival.client).await)
+    let limit = if is_foreign(arrival, parts) {
+        &limits.foreign_requests
+    } else {
+        &limits.requests
+    };
+    judged(
+        arrival,
+        limit,
+        arrival
+            .site
+            .throttle
+            .admit_address(limit, arrival.client)
+            .await,
+    )
 }
 
 /// The limit of requests that change something, by address.
@@ -27,28 +39,64 @@ pub(super) async fn of_changes(arrival: &Arrival, parts: &Parts) -> Result<(), R
         return Ok(());
     }
     let limits = &arrival.site.limits;
-    let limit = if is_foreign(arrival, parts) { &limits.foreign_changes } else { &limits.changes };
-    judged(arrival, limit, arrival.site.throttle.admit_address(limit, arrival.client).await)
+    let limit = if is_foreign(arrival, parts) {
+        &limits.foreign_changes
+    } else {
+        &limits.changes
+    };
+    judged(
+        arrival,
+        limit,
+        arrival
+            .site
+            .throttle
+            .admit_address(limit, arrival.client)
+            .await,
+    )
 }
 
 /// Whether this is a cross-site subresource request, without user activation. It is counted separately: another site must not use up the limit of an office
 /// ([Fetch metadata](https://www.w3.org/TR/fetch-metadata/)).
 fn is_foreign(arrival: &Arrival, parts: &Parts) -> bool {
     let says = |name: &str, values: &[&str]| {
-        let value = parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let value = parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok());
         value.is_some_and(|value| values.contains(&value))
     };
-    let is_cross_site = says("sec-fetch-site", &["cross-site", "same-site"]) && !says("sec-fetch-user", &["?1"]);
-    let is_forged = || !crate::csrf::is_safe(&parts.method) && arrival.site.csrf.check_source(parts, arrival.is_secure).is_err();
+    let is_cross_site =
+        says("sec-fetch-site", &["cross-site", "same-site"]) && !says("sec-fetch-user", &["?1"]);
+    let is_forged = || {
+        !crate::csrf::is_safe(&parts.method)
+            && arrival
+                .site
+                .csrf
+                .check_source(parts, arrival.is_secure)
+                .is_err()
+    };
     is_cross_site || is_forged()
 }
 
 /// The limits of a route that need no body.
-pub(super) async fn of_route(limits: &[Limit], arrival: &Arrival, visitor: &Visitor, parts: &Parts) -> Result<(), Response> {
+pub(super) async fn of_route(
+    limits: &[Limit],
+    arrival: &Arrival,
+    visitor: &Visitor,
+    parts: &Parts,
+) -> Result<(), Response> {
     let is_change = !crate::csrf::is_safe(&parts.method);
     for limit in limits.iter().filter(|limit| limit.counts(is_change)) {
         if matches!(limit.by(), By::Address) {
-            judged(arrival, limit, arrival.site.throttle.admit_address(limit, arrival.client).await)?;
+            judged(
+                arrival,
+                limit,
+                arrival
+                    .site
+                    .throttle
+                    .admit_address(limit, arrival.client)
+                    .await,
+            )?;
         } else if let Some(who) = identified(limit.by(), arrival, visitor, parts).await? {
             counted(arrival, limit, &who).await?;
         }
@@ -58,21 +106,32 @@ pub(super) async fn of_route(limits: &[Limit], arrival: &Arrival, visitor: &Visi
 
 /// Whether one of the limits looks at what was typed.
 pub(super) fn look_at_fields(limits: &[Limit]) -> bool {
-    limits.iter().any(|limit| matches!(limit.by(), By::Field(_)))
+    limits
+        .iter()
+        .any(|limit| matches!(limit.by(), By::Field(_)))
 }
 
 /// The limits of a route that look at what was typed.
-pub(super) async fn of_fields(limits: &[Limit], arrival: &Arrival, parts: &Parts, body: &mut Body) -> Result<(), Response> {
+pub(super) async fn of_fields(
+    limits: &[Limit],
+    arrival: &Arrival,
+    parts: &Parts,
+    body: &mut Body,
+) -> Result<(), Response> {
     if !is_form(&parts.headers) {
         return Ok(());
     }
     let most = arrival.site.settings.http.input_limits();
-    let start = FormStart::read(body, most.form_bytes).await.map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
+    let start = FormStart::read(body, most.form_bytes)
+        .await
+        .map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
     // a field behind padding must not go uncounted
     if !start.is_whole {
         return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
     }
-    let fields = start.fields(most.form_fields).map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
+    let fields = start
+        .fields(most.form_fields)
+        .map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
     for limit in limits {
         if let By::Field(name) = limit.by()
             && let Some(value) = fields.get(*name)
@@ -89,7 +148,12 @@ fn normalized(value: &str) -> String {
 }
 
 /// Who sends a request, as a limit sees it.
-async fn identified(by: &By, arrival: &Arrival, visitor: &Visitor, parts: &Parts) -> Result<Option<String>, Response> {
+async fn identified(
+    by: &By,
+    arrival: &Arrival,
+    visitor: &Visitor,
+    parts: &Parts,
+) -> Result<Option<String>, Response> {
     let address = || network(arrival.client.0).to_string();
     let user = async || {
         let user = visitor.user().await.map_err(IntoResponse::into_response)?;
@@ -98,14 +162,25 @@ async fn identified(by: &By, arrival: &Arrival, visitor: &Visitor, parts: &Parts
     Ok(match by {
         By::User => user().await?,
         By::UserOrAddress => Some(user().await?.unwrap_or_else(address)),
-        By::Header(name) => parts.headers.get(*name).map(|value| format!("header {}", String::from_utf8_lossy(value.as_bytes()))),
+        By::Header(name) => parts
+            .headers
+            .get(*name)
+            .map(|value| format!("header {}", String::from_utf8_lossy(value.as_bytes()))),
         By::Value(find) => find(parts).map(|value| format!("value {value}")),
         By::Address | By::Field(_) => None,
     })
 }
 
-async fn counted(arrival: &Arrival, limit: &Limit, who: &(dyn std::fmt::Display + Sync)) -> Result<(), Response> {
-    judged(arrival, limit, arrival.site.throttle.admit(limit, who).await)
+async fn counted(
+    arrival: &Arrival,
+    limit: &Limit,
+    who: &(dyn std::fmt::Display + Sync),
+) -> Result<(), Response> {
+    judged(
+        arrival,
+        limit,
+        arrival.site.throttle.admit(limit, who).await,
+    )
 }
 
 fn judged(arrival: &Arrival, limit: &Limit, outcome: Outcome) -> Result<(), Response> {
@@ -115,20 +190,34 @@ fn judged(arrival: &Arrival, limit: &Limit, outcome: Outcome) -> Result<(), Resp
             arrival.record_refusal(Event::RateLimited, limit.name());
             Err(too_many(limit, rate, wait))
         }
-        Outcome::Unknown => {
-            Err(Error::new(ErrorKind::Busy, "This site is busy. Please try again in a few seconds.").into_response())
-        }
+        Outcome::Unknown => Err(Error::new(
+            ErrorKind::Busy,
+            "This site is busy. Please try again in a few seconds.",
+        )
+        .into_response()),
     }
 }
 
 /// 429 ([RFC 6585 section 4](https://www.rfc-editor.org/rfc/rfc6585#section-4)), with the limit and the time to wait.
 fn too_many(limit: &Limit, rate: Rate, wait: Duration) -> Response {
-    let mut response = Error::new(ErrorKind::TooMany, "Too many requests. Please wait a moment.").into_response();
+    let mut response = Error::new(
+        ErrorKind::TooMany,
+        "Too many requests. Please wait a moment.",
+    )
+    .into_response();
     let seconds = wait.as_secs() + 1;
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     let fields = [
-        ("ratelimit-policy", format!("\"{}\";q={};w={}", limit.name(), rate.count(), rate.period().as_secs())),
+        (
+            "ratelimit-policy",
+            format!(
+                "\"{}\";q={};w={}",
+                limit.name(),
+                rate.count(),
+                rate.period().as_secs()
+            ),
+        ),
         ("ratelimit", format!("\"{}\";r=0;t={seconds}", limit.name())),
     ];
     for (name, value) in fields {

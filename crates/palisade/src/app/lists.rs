@@ -47,10 +47,24 @@ impl BlockLists {
     /// of the last run counts: whoever serves it must not decide whether this site starts.
     pub(super) fn load(settings: &SiteSettings, client: Client) -> Result<Self, BootError> {
         let http = &settings.http;
-        let files = http.block_lists.iter().map(|path| ListFile::load(PathBuf::from(path))).collect::<Result<_, _>>()?;
-        let fetched = http.block_list_urls.iter().map(|url| Fetched::load(url, settings.data())).collect();
+        let files = http
+            .block_lists
+            .iter()
+            .map(|path| ListFile::load(PathBuf::from(path)))
+            .collect::<Result<_, _>>()?;
+        let fetched = http
+            .block_list_urls
+            .iter()
+            .map(|url| Fetched::load(url, settings.data()))
+            .collect();
         let fixed = http.blocked_networks.iter().copied().collect();
-        Ok(Self { fixed, files, fetched, client, every: http.block_list_secs.duration() })
+        Ok(Self {
+            fixed,
+            files,
+            fetched,
+            client,
+            every: http.block_list_secs.duration(),
+        })
     }
 
     /// Whether an address is on any list.
@@ -78,7 +92,11 @@ impl ListFile {
     fn load(path: PathBuf) -> Result<Self, BootError> {
         let seen = Mutex::new(stamp(&path));
         match read(&path) {
-            Ok(networks) => Ok(Self { networks: ArcSwap::from_pointee(networks), seen, path }),
+            Ok(networks) => Ok(Self {
+                networks: ArcSwap::from_pointee(networks),
+                seen,
+                path,
+            }),
             Err(why) => Err(BootError::List(path, why)),
         }
     }
@@ -104,14 +122,29 @@ impl ListFile {
 
 impl Fetched {
     fn load(url: &str, data: &Path) -> Self {
-        let name: String = Sha256::digest(url).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let name: String = Sha256::digest(url)
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let kept = data.join("block_lists").join(name + ".txt");
-        let networks = std::fs::read_to_string(&kept).ok().and_then(|list| foreign(&list).ok()).unwrap_or_default();
-        Self { url: url.to_owned(), networks: ArcSwap::from_pointee(networks), kept, asked: Mutex::new(None) }
+        let networks = std::fs::read_to_string(&kept)
+            .ok()
+            .and_then(|list| foreign(&list).ok())
+            .unwrap_or_default();
+        Self {
+            url: url.to_owned(),
+            networks: ArcSwap::from_pointee(networks),
+            kept,
+            asked: Mutex::new(None),
+        }
     }
 
     fn is_due(&self, every: Duration) -> bool {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|asked| asked.elapsed() >= every)
+        self.asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_none_or(|asked| asked.elapsed() >= every)
     }
 
     async fn fetch(&self, client: &Client) {
@@ -133,26 +166,44 @@ impl Fetched {
 }
 
 async fn fetched(client: &Client, url: &str) -> Result<(Networks, String), String> {
-    let answer = client.following_redirects().get(url).await.map_err(|error| error.to_string())?;
+    let answer = client
+        .following_redirects()
+        .get(url)
+        .await
+        .map_err(|error| error.to_string())?;
     if !answer.status().is_success() {
         return Err(format!("the answer is {}", answer.status()));
     }
     let text = std::str::from_utf8(answer.body()).map_err(|_| "it is no text".to_owned())?;
     let networks = foreign(text)?;
     // a list that is suddenly empty is a fault of whoever serves it
-    if networks.is_empty() { Err("it is empty".into()) } else { Ok((networks, text.to_owned())) }
+    if networks.is_empty() {
+        Err("it is empty".into())
+    } else {
+        Ok((networks, text.to_owned()))
+    }
 }
 
 /// What a list of another site may do: keep out addresses of the internet, and neither a large part of it at once nor one by many small entries.
 fn foreign(list: &str) -> Result<Networks, String> {
     let entries = Networks::entries(list).map_err(|error| error.to_string())?;
-    let entries: Vec<IpNet> = entries.into_iter().map(canonical).filter(is_of_the_internet).collect();
-    let is_too_wide = |network: &&IpNet| network.prefix_len() < if network.addr().is_ipv4() { 8 } else { 16 };
+    let entries: Vec<IpNet> = entries
+        .into_iter()
+        .map(canonical)
+        .filter(is_of_the_internet)
+        .collect();
+    let is_too_wide =
+        |network: &&IpNet| network.prefix_len() < if network.addr().is_ipv4() { 8 } else { 16 };
     if let Some(wide) = entries.iter().find(is_too_wide) {
         return Err(format!("{wide} is too much of the internet"));
     }
     let all = IpNet::aggregate(&entries);
-    let share = |is_v4: bool| all.iter().filter(|network| network.addr().is_ipv4() == is_v4).map(share_of).sum::<f64>();
+    let share = |is_v4: bool| {
+        all.iter()
+            .filter(|network| network.addr().is_ipv4() == is_v4)
+            .map(share_of)
+            .sum::<f64>()
+    };
     if share(true) > MOST_OF_IPV4 || share(false) > MOST_OF_IPV6 {
         return Err("all of it together is too much of the internet".into());
     }
@@ -167,10 +218,15 @@ fn is_of_the_internet(network: &IpNet) -> bool {
 /// An IPv4 network, however it is written ([RFC 4291 section 2.5.5](https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5)).
 fn canonical(network: IpNet) -> IpNet {
     let mapped = match network {
-        IpNet::V6(v6) if v6.prefix_len() >= 96 => v6.network().to_ipv4_mapped().map(|v4| (v4, v6.prefix_len() - 96)),
+        IpNet::V6(v6) if v6.prefix_len() >= 96 => v6
+            .network()
+            .to_ipv4_mapped()
+            .map(|v4| (v4, v6.prefix_len() - 96)),
         _ => None,
     };
-    mapped.and_then(|(v4, prefix)| IpNet::new(v4.into(), prefix).ok()).unwrap_or(network)
+    mapped
+        .and_then(|(v4, prefix)| IpNet::new(v4.into(), prefix).ok())
+        .unwrap_or(network)
 }
 
 /// The part of all addresses that a network is.

@@ -35,7 +35,9 @@ pub use keys::{KeyFile, KeySettings};
 pub use route::{Guarded, IntoGuarded, Reason, RouteInfo, Routes};
 pub(crate) use sealed::{needed, reseal};
 pub use security_txt::Contact;
-pub use server::{ListenAddress, ListenError, Server, ServerSettings, Stopped, TlsError, TlsSettings};
+pub use server::{
+    ListenAddress, ListenError, Server, ServerSettings, Stopped, TlsError, TlsSettings,
+};
 pub use settings::{LogFormat, SiteSection, SiteSettings};
 pub use site::Site;
 pub(crate) use way::answer;

@@ -60,36 +60,70 @@ pub(super) struct Turn {
 }
 
 /// Waits until requests with the same form are answered. Reads the form, if it is short.
-pub(super) async fn enter(arrival: &Arrival, session: &Session, parts: &Parts, body: &mut Body) -> Entered {
-    let Some(session_key) = session.cookie_key().filter(|_| is_repeatable(arrival, parts, body)) else { return Entered::Alone };
+pub(super) async fn enter(
+    arrival: &Arrival,
+    session: &Session,
+    parts: &Parts,
+    body: &mut Body,
+) -> Entered {
+    let Some(session_key) = session
+        .cookie_key()
+        .filter(|_| is_repeatable(arrival, parts, body))
+    else {
+        return Entered::Alone;
+    };
     let form = match FormStart::read(body, MAX_BYTES).await {
         Ok(form) => form,
         Err(_) => return Entered::Again(StatusCode::BAD_REQUEST.into_response()),
     };
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
     match form.whole() {
-        Some(form) => arrival.site.repeats.enter(key(&[session_key.as_bytes(), path.as_bytes(), form])).await,
+        Some(form) => {
+            arrival
+                .site
+                .repeats
+                .enter(key(&[session_key.as_bytes(), path.as_bytes(), form]))
+                .await
+        }
         None => Entered::Alone,
     }
 }
 
 fn is_repeatable(arrival: &Arrival, parts: &Parts, body: &Body) -> bool {
-    let is_short = body.size_hint().upper().is_some_and(|most| most <= MAX_BYTES as u64);
-    is_short && is_form(&parts.headers) && arrival.site.csrf.check_source(parts, arrival.is_secure).is_ok()
+    let is_short = body
+        .size_hint()
+        .upper()
+        .is_some_and(|most| most <= MAX_BYTES as u64);
+    is_short
+        && is_form(&parts.headers)
+        && arrival
+            .site
+            .csrf
+            .check_source(parts, arrival.is_secure)
+            .is_ok()
 }
 
 fn key(parts: &[&[u8]]) -> Key {
-    let add = |hash: Sha256, part: &&[u8]| hash.chain_update((part.len() as u64).to_be_bytes()).chain_update(part);
+    let add = |hash: Sha256, part: &&[u8]| {
+        hash.chain_update((part.len() as u64).to_be_bytes())
+            .chain_update(part)
+    };
     parts.iter().fold(Sha256::new(), add).finalize().into()
 }
 
 impl Repeats {
     async fn enter(self: &Arc<Self>, key: Key) -> Entered {
-        let Some(slot) = self.slot(key) else { return Entered::Alone };
+        let Some(slot) = self.slot(key) else {
+            return Entered::Alone;
+        };
         let answer = slot.lock_owned().await;
         match answer.as_ref() {
             Some(answer) => Entered::Again(answer.response()),
-            None => Entered::First(Turn { repeats: self.clone(), key, answer }),
+            None => Entered::First(Turn {
+                repeats: self.clone(),
+                key,
+                answer,
+            }),
         }
     }
 
@@ -100,14 +134,26 @@ impl Repeats {
     }
 
     fn forget(&self, key: &Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
     }
 }
 
 impl Turn {
     /// Keeps a short answer for some seconds, if it gave the session another key and was no login.
-    pub(super) async fn finish(mut self, session: &Session, nonce: &str, response: Response) -> Response {
-        let is_short = response.body().size_hint().upper().is_some_and(|most| most <= MAX_BYTES as u64);
+    pub(super) async fn finish(
+        mut self,
+        session: &Session,
+        nonce: &str,
+        response: Response,
+    ) -> Response {
+        let is_short = response
+            .body()
+            .size_hint()
+            .upper()
+            .is_some_and(|most| most <= MAX_BYTES as u64);
         let is_rotated = session.future_key() != session.cookie_key() && !session.is_renewed();
         if !is_rotated || !is_short || response.status().is_server_error() {
             return response;
@@ -118,7 +164,12 @@ impl Turn {
         };
         let mut extensions = head.extensions;
         extensions.insert(NonceOf(nonce.to_owned()));
-        let answer = Answer { status: head.status, headers: head.headers, extensions, body };
+        let answer = Answer {
+            status: head.status,
+            headers: head.headers,
+            extensions,
+            body,
+        };
         let response = answer.response();
         *self.answer = Some(answer);
         let (repeats, key) = (self.repeats.clone(), self.key);

@@ -21,7 +21,10 @@ pub struct Reason(&'static str);
 impl Reason {
     /// A reason. It must say something.
     pub const fn new(reason: &'static str) -> Self {
-        assert!(reason.len() >= 10, "a reason for weakening a protection is a sentence");
+        assert!(
+            reason.len() >= 10,
+            "a reason for weakening a protection is a sentence"
+        );
         Self(reason)
     }
 }
@@ -197,7 +200,9 @@ impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// No routes.
     pub fn new() -> Self {
-        Self { entries: Vec::new() }
+        Self {
+            entries: Vec::new(),
+        }
     }
 
     /// Adds a path: `/tickets/{id}`, `/files/{*rest}`.
@@ -217,7 +222,11 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     #[must_use]
     pub fn nest(mut self, prefix: &str, routes: Self) -> Self {
         let nested = routes.entries.into_iter().map(|(path, guarded)| {
-            let path = if path == "/" { prefix.to_owned() } else { format!("{prefix}{path}") };
+            let path = if path == "/" {
+                prefix.to_owned()
+            } else {
+                format!("{prefix}{path}")
+            };
             (path, guarded)
         });
         self.entries.extend(nested);
@@ -259,7 +268,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         <L::Service as Service<Request>>::Future: Send + 'static,
     {
         for (_, guarded) in &mut self.entries {
-            guarded.methods = std::mem::take(&mut guarded.methods).layer::<_, Infallible>(layer.clone());
+            guarded.methods =
+                std::mem::take(&mut guarded.methods).layer::<_, Infallible>(layer.clone());
         }
         self
     }
@@ -267,22 +277,47 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Gives handlers that take axum's `State<S>` their state.
     pub fn with_state(self, state: S) -> Routes {
         let stateless = |(path, guarded): (String, Guarded<S>)| {
-            let Guarded { access, methods, handlers, without_csrf, extras, source } = guarded;
-            (path, Guarded { access, methods: methods.with_state(state.clone()), handlers, without_csrf, extras, source })
+            let Guarded {
+                access,
+                methods,
+                handlers,
+                without_csrf,
+                extras,
+                source,
+            } = guarded;
+            (
+                path,
+                Guarded {
+                    access,
+                    methods: methods.with_state(state.clone()),
+                    handlers,
+                    without_csrf,
+                    extras,
+                    source,
+                },
+            )
         };
-        Routes { entries: self.entries.into_iter().map(stateless).collect() }
+        Routes {
+            entries: self.entries.into_iter().map(stateless).collect(),
+        }
     }
 }
 
 impl Routes {
     /// The list of routes, read from those that are served.
     pub fn table(&self) -> Vec<RouteInfo> {
-        self.entries.iter().flat_map(|(path, guarded)| guarded.table(path)).collect()
+        self.entries
+            .iter()
+            .flat_map(|(path, guarded)| guarded.table(path))
+            .collect()
     }
 
     /// Paths whose GET changes something.
     pub(super) fn changing_on_read(&self) -> Vec<String> {
-        let all = self.entries.iter().filter(|(_, guarded)| guarded.extras.changes_on_read);
+        let all = self
+            .entries
+            .iter()
+            .filter(|(_, guarded)| guarded.extras.changes_on_read);
         all.map(|(path, _)| path.clone()).collect()
     }
 
@@ -290,7 +325,11 @@ impl Routes {
     pub(super) fn ledger(&self) -> Vec<Weakened> {
         let weakened = |(path, guarded): &(String, Guarded)| {
             let (Reason(reason), place) = guarded.without_csrf?;
-            Some(Weakened { name: format!("without_csrf {path}"), reason, source: format!("{}:{}", place.file(), place.line()) })
+            Some(Weakened {
+                name: format!("without_csrf {path}"),
+                reason,
+                source: format!("{}:{}", place.file(), place.line()),
+            })
         };
         self.entries.iter().filter_map(weakened).collect()
     }
@@ -299,34 +338,57 @@ impl Routes {
     pub(super) fn permissions(&self) -> Vec<(&'static str, &str)> {
         self.entries
             .iter()
-            .flat_map(|(path, guarded)| guarded.access.permissions().into_iter().map(move |name| (name, path.as_str())))
+            .flat_map(|(path, guarded)| {
+                guarded
+                    .access
+                    .permissions()
+                    .into_iter()
+                    .map(move |name| (name, path.as_str()))
+            })
             .collect()
     }
 
     /// Paths that nobody can come to.
     pub(super) fn impossible(&self) -> impl Iterator<Item = (&str, String)> {
-        let all = self.entries.iter().filter(|(_, guarded)| guarded.access.is_impossible());
+        let all = self
+            .entries
+            .iter()
+            .filter(|(_, guarded)| guarded.access.is_impossible());
         all.map(|(path, guarded)| (path.as_str(), guarded.access.to_string()))
     }
 
     /// The first path that programs come to with tokens.
     pub(super) fn takes_tokens(&self) -> Option<&str> {
-        self.entries.iter().find(|(_, guarded)| guarded.access.takes_tokens()).map(|(path, _)| path.as_str())
+        self.entries
+            .iter()
+            .find(|(_, guarded)| guarded.access.takes_tokens())
+            .map(|(path, _)| path.as_str())
     }
 
     /// The router, every path behind its guard.
     pub(super) fn into_router(self) -> Router {
-        self.entries.into_iter().fold(Router::new(), |router, (path, guarded)| {
-            let declared: Vec<Method> = guarded.handlers.iter().map(|(method, _)| method.clone()).collect();
-            let rule = RouteRule {
-                is_impersonal: guarded.extras.are_for_everybody_alike(&guarded.access, &declared),
-                access: guarded.access,
-                declared,
-                is_csrf_checked: guarded.without_csrf.is_none(),
-                extras: guarded.extras,
-            };
-            router.route(&path, guarded.methods.layer::<_, Infallible>(Guard::new(rule)))
-        })
+        self.entries
+            .into_iter()
+            .fold(Router::new(), |router, (path, guarded)| {
+                let declared: Vec<Method> = guarded
+                    .handlers
+                    .iter()
+                    .map(|(method, _)| method.clone())
+                    .collect();
+                let rule = RouteRule {
+                    is_impersonal: guarded
+                        .extras
+                        .are_for_everybody_alike(&guarded.access, &declared),
+                    access: guarded.access,
+                    declared,
+                    is_csrf_checked: guarded.without_csrf.is_none(),
+                    extras: guarded.extras,
+                };
+                router.route(
+                    &path,
+                    guarded.methods.layer::<_, Infallible>(Guard::new(rule)),
+                )
+            })
     }
 }
 

@@ -8,7 +8,9 @@ use crate::{auth, mail, mfa, social};
 use sea_orm::DbErr;
 
 fn columns() -> impl Iterator<Item = SealedColumn> {
-    mfa::SEALED.into_iter().chain([social::SEALED, mail::SEALED, auth::SEALED, acme::SEALED])
+    mfa::SEALED
+        .into_iter()
+        .chain([social::SEALED, mail::SEALED, auth::SEALED, acme::SEALED])
 }
 
 /// Encrypts everything with the newest key of the ring, in batches.
@@ -19,7 +21,10 @@ pub(crate) async fn reseal(database: &Database, ring: &KeyRing) -> Result<Reseal
     let mut all = Resealed::default();
     for column in columns() {
         let one = column.reseal(database, ring).await?;
-        all = Resealed { done: all.done + one.done, unopened: all.unopened + one.unopened };
+        all = Resealed {
+            done: all.done + one.done,
+            unopened: all.unopened + one.unopened,
+        };
     }
     Ok(all)
 }
@@ -39,7 +44,11 @@ pub(crate) struct Needed {
 /// # Errors
 /// As the database says.
 pub(crate) async fn needed(database: &Database, ring: &KeyRing) -> Result<Needed, DbErr> {
-    let mut needed = Needed { oldest: Vec::new(), older: 0, lost: 0 };
+    let mut needed = Needed {
+        oldest: Vec::new(),
+        older: 0,
+        lost: 0,
+    };
     for column in columns() {
         let counts = column.count(database, ring).await?;
         let (of_keys, lost) = counts.split_at(ring.len());
@@ -47,7 +56,9 @@ pub(crate) async fn needed(database: &Database, ring: &KeyRing) -> Result<Needed
         needed.lost += lost.iter().sum::<u64>();
         let oldest = of_keys[1..].last().copied().unwrap_or_default();
         if oldest > 0 {
-            needed.oldest.push((format!("{}.{}", column.table, column.column), oldest));
+            needed
+                .oldest
+                .push((format!("{}.{}", column.table, column.column), oldest));
         }
     }
     Ok(needed)
@@ -73,7 +84,9 @@ impl Site {
 impl Prepared {
     /// What the database says of the keys. Nothing, where it is not ready or does not answer.
     pub(crate) async fn key_findings(&self) -> Vec<Finding> {
-        let Some((database, ring)) = self.database_and_ring().await else { return Vec::new() };
+        let Some((database, ring)) = self.database_and_ring().await else {
+            return Vec::new();
+        };
         match needed(&database, &ring).await {
             Ok(needed) => findings(&needed),
             Err(_) => Vec::new(),
@@ -83,10 +96,17 @@ impl Prepared {
     /// The database, if it is ready, and the keys. No file is made.
     pub(crate) async fn database_and_ring(&self) -> Option<(Database, KeyRing)> {
         let settings = self.settings();
-        let is_new = settings.database.file(settings.data()).is_some_and(|file| !file.exists());
+        let is_new = settings
+            .database
+            .file(settings.data())
+            .is_some_and(|file| !file.exists());
         let ring = super::keys::ring(settings).ok().filter(|_| !is_new)?;
         let database = self.database().await.ok()?;
-        let is_ready = self.migrations().pending(&database).await.is_ok_and(|pending| pending.is_empty());
+        let is_ready = self
+            .migrations()
+            .pending(&database)
+            .await
+            .is_ok_and(|pending| pending.is_empty());
         is_ready.then_some((database, ring))
     }
 }
@@ -96,7 +116,10 @@ fn findings(needed: &Needed) -> Vec<Finding> {
         id: "keys.older_needed".into(),
         django: None,
         level: Level::Info,
-        title: format!("{} encrypted values need a key that is not the newest", needed.older),
+        title: format!(
+            "{} encrypted values need a key that is not the newest",
+            needed.older
+        ),
         why: "an older key cannot be retired while they do".into(),
         fix: "run `keys reencrypt`, or leave it to the running site".into(),
     });

@@ -15,15 +15,24 @@ pub(super) const SECURITY_TXT: &str = "/.well-known/security.txt";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact(String);
 
-setting_from_str!(Contact, "mailto:security@example.org, https://example.org/report or tel:+31-20-1234567");
+setting_from_str!(
+    Contact,
+    "mailto:security@example.org, https://example.org/report or tel:+31-20-1234567"
+);
 
 impl FromStr for Contact {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let is_one_line = text.chars().all(|character| character.is_ascii_graphic());
-        let has_scheme = ["mailto:", "https://", "tel:"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
-        if is_one_line && has_scheme { Ok(Self(text.to_owned())) } else { Err(()) }
+        let has_scheme = ["mailto:", "https://", "tel:"]
+            .iter()
+            .any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+        if is_one_line && has_scheme {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(())
+        }
     }
 }
 
@@ -43,17 +52,41 @@ impl SecurityTxt {
     /// Of these settings: there is one if there is somebody to write to.
     pub(super) fn new(settings: &SiteSettings) -> Self {
         let (site, http) = (&settings.site, &settings.http);
-        let contacts = site.security_contacts.iter().map(|contact| format!("Contact: {contact}\n"));
-        let policy = site.security_policy.iter().map(|policy| format!("Policy: {policy}\n"));
-        let hosts = http.allowed_hosts.iter().map(ToString::to_string).filter(|host| !host.starts_with(['.', '*']));
+        let contacts = site
+            .security_contacts
+            .iter()
+            .map(|contact| format!("Contact: {contact}\n"));
+        let policy = site
+            .security_policy
+            .iter()
+            .map(|policy| format!("Policy: {policy}\n"));
+        let hosts = http
+            .allowed_hosts
+            .iter()
+            .map(ToString::to_string)
+            .filter(|host| !host.starts_with(['.', '*']));
         let canonical = hosts.map(|host| format!("Canonical: https://{host}{SECURITY_TXT}\n"));
-        Self((!site.security_contacts.is_empty()).then(|| contacts.chain(policy).chain(canonical).collect()))
+        Self(
+            (!site.security_contacts.is_empty())
+                .then(|| contacts.chain(policy).chain(canonical).collect()),
+        )
     }
 
     pub(super) fn answer(&self) -> Response {
-        let Some(fixed) = &self.0 else { return Error::not_found().into_response() };
-        let midnight = Utc::now().date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
-        let expires = midnight.checked_add_days(Days::new(HOLDS_DAYS)).unwrap_or(midnight);
-        format!("{fixed}Expires: {}\n", expires.to_rfc3339_opts(SecondsFormat::Secs, true)).into_response()
+        let Some(fixed) = &self.0 else {
+            return Error::not_found().into_response();
+        };
+        let midnight = Utc::now()
+            .date_naive()
+            .and_time(chrono::NaiveTime::MIN)
+            .and_utc();
+        let expires = midnight
+            .checked_add_days(Days::new(HOLDS_DAYS))
+            .unwrap_or(midnight);
+        format!(
+            "{fixed}Expires: {}\n",
+            expires.to_rfc3339_opts(SecondsFormat::Secs, true)
+        )
+        .into_response()
     }
 }

@@ -14,7 +14,9 @@ use crate::http::{self, HttpSettings};
 use crate::mail::{self, CacheSettings, MailSettings};
 use crate::mfa::{self, MfaSettings};
 use crate::sessions::{self, SessionSettings};
-use crate::settings::{Effective, Profile, Reader, SettingsError, Sources, section, setting_from_str, setting_words};
+use crate::settings::{
+    Effective, Profile, Reader, SettingsError, Sources, section, setting_from_str, setting_words,
+};
 use crate::social::{self, SocialSettings};
 use crate::throttle::{self, ThrottleSettings};
 use ipnet::IpNet;
@@ -50,16 +52,24 @@ section! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteUrl(String);
 
-setting_from_str!(SiteUrl, "a URL without a path, such as https://desk.example.org");
+setting_from_str!(
+    SiteUrl,
+    "a URL without a path, such as https://desk.example.org"
+);
 
 impl FromStr for SiteUrl {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let url = Url::parse(text).map_err(|_| ())?;
-        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty();
+        let is_web =
+            matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty();
         let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        if is_web && is_bare { Ok(Self(url.origin().ascii_serialization())) } else { Err(()) }
+        if is_web && is_bare {
+            Ok(Self(url.origin().ascii_serialization()))
+        } else {
+            Err(())
+        }
     }
 }
 
@@ -213,10 +223,17 @@ fn is_readable_by_all(_: &str) -> bool {
 
 /// Whether a URL of Redis leads to another machine, in clear.
 fn is_remote(url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else { return false };
+    let Ok(url) = Url::parse(url) else {
+        return false;
+    };
     let is_here = match url.host() {
         None => true,
-        Some(url::Host::Domain(name)) => name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        Some(url::Host::Domain(name)) => {
+            name == "localhost"
+                || name
+                    .parse::<std::net::IpAddr>()
+                    .is_ok_and(|ip| ip.is_loopback())
+        }
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
     };
@@ -242,7 +259,8 @@ const CHECKS: &[Check<SiteSettings>] = &[
         fix: "let the site order a certificate (acme.domains), or name the files of one in tls.certificate and tls.key, or put a proxy that ends TLS in front and list its address in \
               http.trusted_proxies, for example 127.0.0.1/32",
         fires: |settings| {
-            let is_behind_proxy = !settings.http.trusted_proxies.is_empty() || settings.server.address.port().is_none();
+            let is_behind_proxy = !settings.http.trusted_proxies.is_empty()
+                || settings.server.address.port().is_none();
             !is_behind_proxy && !settings.ends_tls()
         },
     },
@@ -272,7 +290,11 @@ const CHECKS: &[Check<SiteSettings>] = &[
         why: "the certificate would not be renewed, or the list not be read again",
         fix: "add the hosts of acme.directory, http.block_list_urls and passwords.breached_url to client.only_hosts",
         fires: |settings| {
-            let own = settings.http.block_list_urls.iter().chain(settings.acme.is_on().then_some(&settings.acme.directory));
+            let own = settings
+                .http
+                .block_list_urls
+                .iter()
+                .chain(settings.acme.is_on().then_some(&settings.acme.directory));
             let own = own.chain(&settings.passwords.breached_url);
             own.into_iter().any(|url| !settings.client.lists(url))
         },
@@ -296,7 +318,9 @@ const CHECKS: &[Check<SiteSettings>] = &[
         title: "sessions are to be shared with Django, and are not kept where it looks for them",
         why: "whoever logs in on one side is nobody on the other, and a logout ends half of a session",
         fix: "set sessions.store = \"database\", and SESSION_ENGINE = \"django.contrib.sessions.backends.db\" there",
-        fires: |settings| settings.django.beside && settings.sessions.store != sessions::StoreKind::Database,
+        fires: |settings| {
+            settings.django.beside && settings.sessions.store != sessions::StoreKind::Database
+        },
     },
     Check {
         id: "cache.in_clear",
@@ -314,7 +338,9 @@ const CHECKS: &[Check<SiteSettings>] = &[
         title: "the PROXY protocol is not read from a Unix socket",
         why: "no request would be answered",
         fix: "set server.proxy_protocol = false and let the proxy speak HTTP, or listen on 127.0.0.1",
-        fires: |settings| settings.server.proxy_protocol && settings.server.address.port().is_none(),
+        fires: |settings| {
+            settings.server.proxy_protocol && settings.server.address.port().is_none()
+        },
     },
     Check {
         id: "server.patient",
@@ -325,7 +351,9 @@ const CHECKS: &[Check<SiteSettings>] = &[
         fix: "leave server.header_timeout_secs and server.slow_grace_secs below 60, and server.min_bytes_per_second above zero",
         fires: |settings| {
             let server = &settings.server;
-            server.min_bytes_per_second == 0 || server.header_timeout_secs.0 > 60 || server.slow_grace_secs.0 > 60
+            server.min_bytes_per_second == 0
+                || server.header_timeout_secs.0 > 60
+                || server.slow_grace_secs.0 > 60
         },
     },
 ];

@@ -21,23 +21,33 @@ pub(super) fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let default = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| match info.location() {
-            Some(place) if IN_HANDLER.get() => {
-                PLACE.set(Some(Place { file: place.file().to_owned().into(), line: place.line() }));
+        std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
+            match info.location() {
+                Some(place) if IN_HANDLER.get() => {
+                    PLACE.set(Some(Place {
+                        file: place.file().to_owned().into(),
+                        line: place.line(),
+                    }));
+                }
+                _ => default(info),
             }
-            _ => default(info),
         }));
     });
 }
 
 /// Runs a handler; a panic becomes an error.
-pub(super) fn shielded(mut handler: Pin<&mut impl Future<Output = Response>>) -> impl Future<Output = Response> {
+pub(super) fn shielded(
+    mut handler: Pin<&mut impl Future<Output = Response>>,
+) -> impl Future<Output = Response> {
     std::future::poll_fn(move |context| {
         IN_HANDLER.set(true);
         let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context)));
         IN_HANDLER.set(false);
         polled.unwrap_or_else(|panic| {
-            let place = PLACE.take().unwrap_or(Place { file: "unknown".into(), line: 0 });
+            let place = PLACE.take().unwrap_or(Place {
+                file: "unknown".into(),
+                line: 0,
+            });
             Poll::Ready(Error::panicked(message(&*panic), place).into_response())
         })
     })
@@ -45,5 +55,6 @@ pub(super) fn shielded(mut handler: Pin<&mut impl Future<Output = Response>>) ->
 
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no message)")
 }

@@ -111,7 +111,10 @@ impl Site {
     /// NAT maps the ports, and the default port is used.
     pub(super) fn https_host(&self, host: &RequestHost, link: Link) -> String {
         let named = host.port().map_or(Some(80), |port| port.parse().ok());
-        let ports = self.ports.get().filter(|ports| link == Link::RedirectsOnly && named == Some(ports.plain));
+        let ports = self
+            .ports
+            .get()
+            .filter(|ports| link == Link::RedirectsOnly && named == Some(ports.plain));
         match ports.filter(|ports| ports.encrypted != 443) {
             Some(ports) => format!("{}:{}", host.domain(), ports.encrypted),
             None => host.domain().to_owned(),
@@ -125,7 +128,9 @@ impl Site {
 
     /// Whether a GET of this path changes something.
     pub(super) fn changes_on_read(&self, path: &str) -> bool {
-        self.changing_paths.iter().any(|pattern| spelling::matches(pattern, path))
+        self.changing_paths
+            .iter()
+            .any(|pattern| spelling::matches(pattern, path))
     }
 
     /// Waits for requests that may change something, whose clients may be gone. For tests.
@@ -174,7 +179,9 @@ impl Site {
         for user_id in self.factors.due().await? {
             match self.remove_lost(user_id).await {
                 Ok(is_gone) => gone += usize::from(is_gone),
-                Err(error) => tracing::warn!(target: "palisade", ?error, user_id, "lost factors were not removed yet"),
+                Err(error) => {
+                    tracing::warn!(target: "palisade", ?error, user_id, "lost factors were not removed yet")
+                }
             }
         }
         Ok(gone)
@@ -185,10 +192,17 @@ impl Site {
         let tx = self.database.begin().await?;
         let is_gone = self.factors.remove_lost(&tx, user_id).await?;
         if is_gone {
-            self.accounts.tell_in(&tx, user_id, told, &self.accounts.links.main_base()).await?;
+            self.accounts
+                .tell_in(&tx, user_id, told, &self.accounts.links.main_base())
+                .await?;
             self.accounts.commit_and_end_all(tx, user_id).await?;
             self.sessions.end_all(user_id, None).await?;
-            audit_log::record(Event::FactorRemoved, None, "", &format!("user {user_id}, a day after it was said"));
+            audit_log::record(
+                Event::FactorRemoved,
+                None,
+                "",
+                &format!("user {user_id}, a day after it was said"),
+            );
         }
         Ok(is_gone)
     }

@@ -12,8 +12,8 @@ use crate::csrf::is_safe;
 use crate::db::Attached;
 use crate::headers::{PagePolicies, keep_from_caches};
 use crate::http::{
-    BlockMode, BodyFate, BodyFault, BodyLimits, ClientAddress, Link, NoRoom, Peer, Received, RequestHost, SharedReceived,
-    X_FORWARDED_FOR, is_forwarding,
+    BlockMode, BodyFate, BodyFault, BodyLimits, ClientAddress, Link, NoRoom, Peer, Received,
+    RequestHost, SharedReceived, X_FORWARDED_FOR, is_forwarding,
 };
 use crate::views::{self, Error, ErrorKind, RequestContext};
 use axum::body::Body;
@@ -44,8 +44,14 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let context = RequestContext::new(&parts, site.views.clone(), request_id);
     // 3: client address
     let client = site.proxies.client(peer.address, &parts.headers);
-    let is_secure = peer.link != Link::RedirectsOnly && site.proxies.is_secure(peer, &parts.headers);
-    let arrival = Arrival { site: site.clone(), context: context.clone(), client, is_secure };
+    let is_secure =
+        peer.link != Link::RedirectsOnly && site.proxies.is_secure(peer, &parts.headers);
+    let arrival = Arrival {
+        site: site.clone(),
+        context: context.clone(),
+        client,
+        is_secure,
+    };
     let admitted = match health::is_page(parts.uri.path()) {
         true => site.memory.admit_for_health(client.0),
         false => site.memory.admit(client.0),
@@ -60,14 +66,22 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let body = SharedReceived::new(body);
     let rest = body.clone();
     let runs_to_end = !is_safe(&parts.method) || site.changes_on_read(parts.uri.path());
-    let admission = Admission { link: peer.link, has_body, fate };
+    let admission = Admission {
+        link: peer.link,
+        has_body,
+        fate,
+    };
     let answering = answered(arrival, parts, body, admission);
     let mut response = match runs_to_end {
         true => run_to_end(&site, held.clone(), context.during(answering)).await,
         false => context.during(answering).await,
     };
     response.extensions_mut().insert(held);
-    if is_http1 { close_where_due(response, has_chunks || (has_body && !rest.drain())) } else { response }
+    if is_http1 {
+        close_where_due(response, has_chunks || (has_body && !rest.drain()))
+    } else {
+        response
+    }
 }
 
 /// What a request brings along beside its head and its body.
@@ -78,8 +92,18 @@ struct Admission {
 }
 
 /// Steps 4 to 11, and the way out.
-async fn answered(arrival: Arrival, mut parts: Parts, body: SharedReceived, admission: Admission) -> Response {
-    let Arrival { site, context, is_secure, .. } = arrival.clone();
+async fn answered(
+    arrival: Arrival,
+    mut parts: Parts,
+    body: SharedReceived,
+    admission: Admission,
+) -> Response {
+    let Arrival {
+        site,
+        context,
+        is_secure,
+        ..
+    } = arrival.clone();
     // pinned where it is made: a future that is handed on is moved, and this one is large
     let mut admitted = pin!(async {
         match gate(&arrival, &mut parts, admission.link).await {
@@ -90,7 +114,9 @@ async fn answered(arrival: Arrival, mut parts: Parts, body: SharedReceived, admi
             Ok(()) => {
                 parts.extensions.insert(arrival.client);
                 parts.extensions.insert(arrival.context.clone());
-                parts.extensions.insert(Attached(arrival.site.database.clone()));
+                parts
+                    .extensions
+                    .insert(Attached(arrival.site.database.clone()));
                 health::attach(&arrival.site, &mut parts);
                 let site = arrival.site.clone();
                 parts.extensions.insert(arrival);
@@ -99,7 +125,13 @@ async fn answered(arrival: Arrival, mut parts: Parts, body: SharedReceived, admi
         }
     });
     // the site's own code decides about challenges: it may hold a bug as a handler may
-    leave(&site, &context, is_secure, shield::shielded(admitted.as_mut()).await).await
+    leave(
+        &site,
+        &context,
+        is_secure,
+        shield::shielded(admitted.as_mut()).await,
+    )
+    .await
 }
 
 /// Answers in a task that is not dropped with the connection. The stop of the server waits for it, and what it holds in memory counts until its end.
@@ -127,7 +159,11 @@ fn without_room(arrival: &Arrival, full: NoRoom) -> Response {
         let client = arrival.client;
         tracing::warn!(target: "palisade", status = status.as_u16(), %client, "a request was refused: no memory is left for it");
     }
-    (status, [(header::RETRY_AFTER, HeaderValue::from_static("5"))]).into_response()
+    (
+        status,
+        [(header::RETRY_AFTER, HeaderValue::from_static("5"))],
+    )
+        .into_response()
 }
 
 fn is_proxy(site: &Site, peer: Peer) -> bool {
@@ -151,7 +187,10 @@ fn take_forwarded_host(site: &Site, peer: Peer, parts: &mut Parts) {
 fn forwarded_request_id(site: &Site, peer: Peer, headers: &HeaderMap) -> Option<String> {
     let is_read = site.settings.http.forwarded_request_id && is_proxy(site, peer);
     let id = headers.get(REQUEST_ID).filter(|_| is_read)?.to_str().ok()?;
-    let is_name = (8..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let is_name = (8..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     is_name.then(|| id.to_owned())
 }
 
@@ -159,7 +198,11 @@ fn forwarded_request_id(site: &Site, peer: Peer, headers: &HeaderMap) -> Option<
 fn remove_forwarding_headers(site: &Site, peer: Peer, headers: &mut HeaderMap) {
     let is_proxy = is_proxy(site, peer);
     let is_kept = |name: &HeaderName| is_proxy && site.proxies.reads(name);
-    let doubtful: Vec<HeaderName> = headers.keys().filter(|name| is_forwarding(name) && !is_kept(name)).cloned().collect();
+    let doubtful: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_forwarding(name) && !is_kept(name))
+        .cloned()
+        .collect();
     doubtful.iter().for_each(|name| drop(headers.remove(name)));
 }
 
@@ -169,7 +212,10 @@ fn name_host(parts: &mut Parts) -> bool {
     if parts.version != Version::HTTP_2 {
         return true;
     }
-    let authority = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    let authority = parts
+        .uri
+        .authority()
+        .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
     if let Some(authority) = authority.filter(|_| !parts.headers.contains_key(header::HOST)) {
         parts.headers.insert(header::HOST, authority);
     }
@@ -186,15 +232,20 @@ fn close_where_due(mut response: Response, is_doubtful: bool) -> Response {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     ];
     if is_doubtful || closes.contains(&response.status()) {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
 /// Either a proxy is not configured, and then all visitors are one client; or somebody tries to be somebody else. Said once: it may be input.
 fn warn_of_strange_proxy(site: &Site, peer: Peer, headers: &HeaderMap) {
-    let speaks = || headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(header::FORWARDED);
-    let is_news = peer.may_forward && !site.proxies.trusts(peer.address) && !site.has_warned.load(Ordering::Relaxed);
+    let speaks =
+        || headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(header::FORWARDED);
+    let is_news = peer.may_forward
+        && !site.proxies.trusts(peer.address)
+        && !site.has_warned.load(Ordering::Relaxed);
     if is_news && speaks() && !site.has_warned.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             target: "palisade", peer = %peer.address,
@@ -218,50 +269,85 @@ fn allowed_host(arrival: &Arrival, parts: &Parts) -> Result<RequestHost, Respons
     let header = named.next().and_then(|value| value.to_str().ok());
     // in absolute form the target names the host; a Host header that says otherwise is an attack on some cache
     let authority = parts.uri.authority().map(|authority| authority.as_str());
-    let is_one = named.next().is_none() && authority.is_none_or(|authority| Some(authority) == header);
+    let is_one =
+        named.next().is_none() && authority.is_none_or(|authority| Some(authority) == header);
     let host = header
         .filter(|_| is_one)
         .and_then(RequestHost::parse)
         .filter(|host| host.is_allowed(&arrival.site.settings.http.allowed_hosts));
     // load balancers probe by a changing address, or without a Host; the response has no link that could be poisoned
     let is_probe = || is_one && health::is_probe(parts.uri.path()) && is_safe(&parts.method);
-    host.or_else(|| is_probe().then(RequestHost::unnamed)).ok_or_else(|| {
-        let shown = header.unwrap_or_default();
-        arrival.record_refusal(Event::HostRefused, shown);
-        Error::new(ErrorKind::BadRequest, "This site is not served under this name.").into_response()
-    })
+    host.or_else(|| is_probe().then(RequestHost::unnamed))
+        .ok_or_else(|| {
+            let shown = header.unwrap_or_default();
+            arrival.record_refusal(Event::HostRefused, shown);
+            Error::new(
+                ErrorKind::BadRequest,
+                "This site is not served under this name.",
+            )
+            .into_response()
+        })
 }
 
 fn known_method_and_path(arrival: &Arrival, parts: &mut Parts) -> Result<(), Response> {
-    const KNOWN: [Method; 7] =
-        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    const KNOWN: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
     if !KNOWN.contains(&parts.method) {
         return Err(StatusCode::NOT_IMPLEMENTED.into_response());
     }
-    let header_bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let header_bytes: usize = parts
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
     if header_bytes as u64 > arrival.site.settings.server.max_header_bytes
         || parts.headers.len() as u64 > arrival.site.settings.server.max_headers
     {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
     }
-    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("", |target| target.as_str());
     if target.len() as u64 > arrival.site.settings.http.max_url_bytes {
         return Err(StatusCode::URI_TOO_LONG.into_response());
     }
     if is_websocket(&parts.headers) {
-        return Err((StatusCode::NOT_IMPLEMENTED, "WebSockets are not served by this version of Palisade.").into_response());
+        return Err((
+            StatusCode::NOT_IMPLEMENTED,
+            "WebSockets are not served by this version of Palisade.",
+        )
+            .into_response());
     }
     // an upgrade that is accepted here would end in nothing: the connection is served as HTTP to its end
     parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
     let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8();
-    let is_fine =
-        path.is_ok_and(|path| path.starts_with('/') && !path.contains(['\0', '\\']) && !path.contains("//") && !has_dots(&path));
-    if is_fine { Ok(()) } else { Err(Error::new(ErrorKind::BadRequest, "This address cannot be understood.").into_response()) }
+    let is_fine = path.is_ok_and(|path| {
+        path.starts_with('/')
+            && !path.contains(['\0', '\\'])
+            && !path.contains("//")
+            && !has_dots(&path)
+    });
+    if is_fine {
+        Ok(())
+    } else {
+        Err(Error::new(ErrorKind::BadRequest, "This address cannot be understood.").into_response())
+    }
 }
 
 /// Whether the client asks to speak another protocol on this connection ([RFC 6455 section 4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)).
 fn is_websocket(headers: &HeaderMap) -> bool {
-    headers.get_all(header::UPGRADE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    headers
+        .get_all(header::UPGRADE)
+        .iter()
+        .any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// `.` and `..` as parts of a path: browsers remove them, so whoever sends them is trying something.
@@ -271,13 +357,25 @@ fn has_dots(path: &str) -> bool {
 
 /// An authority that checks whether a name is ours asks in clear, and whoever it is.
 fn proven(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
-    let file = arrival.site.challenges.as_ref().and_then(|challenges| challenges.file(parts.uri.path()));
+    let file = arrival
+        .site
+        .challenges
+        .as_ref()
+        .and_then(|challenges| challenges.file(parts.uri.path()));
     file.map_or(Ok(()), |text| Err(text.into_response()))
 }
 
-fn secure(arrival: &Arrival, parts: &Parts, link: Link, host: &RequestHost) -> Result<(), Response> {
+fn secure(
+    arrival: &Arrival,
+    parts: &Parts,
+    link: Link,
+    host: &RequestHost,
+) -> Result<(), Response> {
     let settings = &arrival.site.settings.http;
-    let is_exempt = settings.https_redirect_exempt.iter().any(|path| path == parts.uri.path());
+    let is_exempt = settings
+        .https_redirect_exempt
+        .iter()
+        .any(|path| path == parts.uri.path());
     let may_stay = link != Link::RedirectsOnly && (!settings.https_redirect || is_exempt);
     if arrival.is_secure || may_stay {
         return Ok(());
@@ -289,10 +387,20 @@ fn secure(arrival: &Arrival, parts: &Parts, link: Link, host: &RequestHost) -> R
     if arrival.context.wants_problem() || parts.headers.contains_key(header::AUTHORIZATION) {
         return Err(Error::new(ErrorKind::Forbidden, "Use https.").into_response());
     }
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    let host = settings.https_host.clone().unwrap_or_else(|| arrival.site.https_host(host, link));
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let host = settings
+        .https_host
+        .clone()
+        .unwrap_or_else(|| arrival.site.https_host(host, link));
     let is_read = matches!(parts.method, Method::GET | Method::HEAD);
-    let status = if is_read { StatusCode::MOVED_PERMANENTLY } else { StatusCode::PERMANENT_REDIRECT };
+    let status = if is_read {
+        StatusCode::MOVED_PERMANENTLY
+    } else {
+        StatusCode::PERMANENT_REDIRECT
+    };
     match HeaderValue::from_str(&format!("https://{host}{target}")) {
         Ok(location) => Err((status, [(header::LOCATION, location)]).into_response()),
         Err(_) => Err(StatusCode::BAD_REQUEST.into_response()),
@@ -306,45 +414,79 @@ async fn welcome(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
         match (site.settings.http.block_mode, &site.challenge) {
             (BlockMode::Log, _) => {}
             (BlockMode::Challenge, Some(challenge)) => challenge(parts).map_or(Ok(()), Err)?,
-            (BlockMode::Challenge, None) | (BlockMode::Block, _) => return Err(Error::forbidden().into_response()),
+            (BlockMode::Challenge, None) | (BlockMode::Block, _) => {
+                return Err(Error::forbidden().into_response());
+            }
         }
     }
     limits::of_changes(arrival, parts).await
 }
 
 /// The router behind the shield and the clock, with a body that ends in time and at its limit.
-async fn handled(site: &Site, parts: Parts, body: SharedReceived, admission: &Admission) -> Response {
+async fn handled(
+    site: &Site,
+    parts: Parts,
+    body: SharedReceived,
+    admission: &Admission,
+) -> Response {
     let limits = body_limits(site, &parts.headers);
-    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limits.bytes) {
         return at_fault(BodyFault::TooLarge);
     }
-    let body = if admission.has_body { Body::new(body) } else { Body::empty() };
+    let body = if admission.has_body {
+        Body::new(body)
+    } else {
+        Body::empty()
+    };
     let mut request = Request::from_parts(parts, body);
     if admission.has_body {
         // for what layers make of the body, such as one that decompresses it: they run after the limit of what was sent
         let most = usize::try_from(limits.bytes).unwrap_or(usize::MAX);
         DefaultBodyLimit::max(most).apply(&mut request);
     }
-    let mut routed = pin!(async { site.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}) });
+    let mut routed = pin!(async {
+        site.router
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap_or_else(|never| match never {})
+    });
     let clock = site.settings.http.response_timeout_secs.duration();
     let answered = tokio::time::timeout(clock, shield::shielded(routed.as_mut())).await;
     match (answered, admission.fate.fault()) {
         // whatever the handler made of it
-        (Ok(response), Some(fault)) if response.status().is_client_error() || response.status().is_server_error() => {
+        (Ok(response), Some(fault))
+            if response.status().is_client_error() || response.status().is_server_error() =>
+        {
             at_fault(fault)
         }
         (Ok(response), _) => response,
-        (Err(_), _) => Error::new(ErrorKind::Unavailable, "This took too long. Please try again.").into_response(),
+        (Err(_), _) => Error::new(
+            ErrorKind::Unavailable,
+            "This took too long. Please try again.",
+        )
+        .into_response(),
     }
 }
 
 fn body_limits(site: &Site, headers: &HeaderMap) -> BodyLimits {
     let (http, server) = (&site.settings.http, &site.settings.server);
-    let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let is_json = content_type.windows(4).any(|part| part.eq_ignore_ascii_case(b"json"));
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .map_or(&b""[..], HeaderValue::as_bytes);
+    let is_json = content_type
+        .windows(4)
+        .any(|part| part.eq_ignore_ascii_case(b"json"));
     BodyLimits {
-        bytes: if is_json { http.max_json_bytes } else { http.max_body_bytes },
+        bytes: if is_json {
+            http.max_json_bytes
+        } else {
+            http.max_body_bytes
+        },
         whole: http.body_timeout_secs.duration(),
         grace: server.slow_grace_secs.duration(),
         rate: server.min_bytes_per_second,
@@ -353,15 +495,30 @@ fn body_limits(site: &Site, headers: &HeaderMap) -> BodyLimits {
 
 fn at_fault(fault: BodyFault) -> Response {
     match fault {
-        BodyFault::TooLarge => Error::new(ErrorKind::TooLarge, "That was more than this site accepts.").into_response(),
+        BodyFault::TooLarge => {
+            Error::new(ErrorKind::TooLarge, "That was more than this site accepts.").into_response()
+        }
         BodyFault::TooSlow => StatusCode::REQUEST_TIMEOUT.into_response(),
-        BodyFault::NoRoom => Error::new(ErrorKind::Busy, "This site is busy. Please try again in a few seconds.").into_response(),
+        BodyFault::NoRoom => Error::new(
+            ErrorKind::Busy,
+            "This site is busy. Please try again in a few seconds.",
+        )
+        .into_response(),
     }
 }
 
 /// The one door out: the quiet page for errors, the headers, the request id.
-async fn leave(site: &Site, context: &RequestContext, is_secure: bool, response: Response) -> Response {
-    let mut response = if views::is_bare_error(&response) { Box::pin(views::failed(context, response)).await } else { response };
+async fn leave(
+    site: &Site,
+    context: &RequestContext,
+    is_secure: bool,
+    response: Response,
+) -> Response {
+    let mut response = if views::is_bare_error(&response) {
+        Box::pin(views::failed(context, response)).await
+    } else {
+        response
+    };
     *response.version_mut() = Version::HTTP_11;
     let status = response.status();
     // a page that is hidden must look like one that does not exist
@@ -369,7 +526,9 @@ async fn leave(site: &Site, context: &RequestContext, is_secure: bool, response:
     let page = response.extensions_mut().remove::<PagePolicies>();
     let is_forwarded = response.extensions_mut().remove::<Forwarded>().is_some();
     let repeated = response.extensions_mut().remove::<NonceOf>();
-    let nonce = repeated.as_ref().map_or_else(|| context.nonce(), |NonceOf(nonce)| nonce);
+    let nonce = repeated
+        .as_ref()
+        .map_or_else(|| context.nonce(), |NonceOf(nonce)| nonce);
     let headers = response.headers_mut();
     if status != StatusCode::METHOD_NOT_ALLOWED && !is_forwarded {
         headers.remove(header::ALLOW);

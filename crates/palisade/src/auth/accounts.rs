@@ -6,7 +6,10 @@ use super::lockout::{Lockout, Source};
 use super::tokens::Tokens;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
 use super::{DjangoFactors, FactorRule, Held, LOGOUT_PAGE, LoginChallenge};
-use super::{Factor, HashPool, Links, LockoutSettings, LoginWays, PasswordSettings, PersonalData, Rank, SecondStep, TooBusy, User};
+use super::{
+    Factor, HashPool, Links, LockoutSettings, LoginWays, PasswordSettings, PersonalData, Rank,
+    SecondStep, TooBusy, User,
+};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
 use crate::http::client::Client;
@@ -118,7 +121,10 @@ pub(super) enum Attempt {
 impl From<TooBusy> for Error {
     #[track_caller]
     fn from(_: TooBusy) -> Self {
-        Self::new(ErrorKind::Busy, "Many people are logging in right now. Please try again in a few seconds.")
+        Self::new(
+            ErrorKind::Busy,
+            "Many people are logging in right now. Please try again in a few seconds.",
+        )
     }
 }
 
@@ -130,13 +136,20 @@ const PRIVILEGES: &str = "_palisade_privileges";
 pub(super) async fn put(tx: &Tx, row: ActiveModel) -> Result<Model, sea_orm::DbErr> {
     let name = row.username.as_ref().clone();
     Entity::insert(row).exec_without_returning(tx).await?;
-    let made = Entity::find().filter(Column::Username.eq(&name)).one(tx).await?;
+    let made = Entity::find()
+        .filter(Column::Username.eq(&name))
+        .one(tx)
+        .await?;
     made.ok_or_else(|| sea_orm::DbErr::RecordNotInserted)
 }
 
 impl Accounts {
     /// The accounts that these settings ask for.
-    pub(crate) fn new(settings: &PasswordSettings, locks: &LockoutSettings, parts: AccountParts) -> Self {
+    pub(crate) fn new(
+        settings: &PasswordSettings,
+        locks: &LockoutSettings,
+        parts: AccountParts,
+    ) -> Self {
         let AccountParts {
             database,
             clock,
@@ -158,13 +171,26 @@ impl Accounts {
             django_reset,
         } = parts;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let jobs = if settings.hash_jobs == 0 { cores } else { usize::try_from(settings.hash_jobs).unwrap_or(cores).min(512) };
-        let queue = usize::try_from(settings.hash_queue).unwrap_or(usize::MAX).min(1 << 20);
+        let jobs = if settings.hash_jobs == 0 {
+            cores
+        } else {
+            usize::try_from(settings.hash_jobs)
+                .unwrap_or(cores)
+                .min(512)
+        };
+        let queue = usize::try_from(settings.hash_queue)
+            .unwrap_or(usize::MAX)
+            .min(1 << 20);
         let hashes = HashPool::new(Hasher::new(algorithm), jobs, queue);
         let tokens = Tokens::new(database.clone(), clock.clone(), ring.clone());
         let devices = Devices::new(database.clone(), clock.clone(), transport);
-        let lockout =
-            Lockout { settings: locks.clone(), throttle, max_unknown_per_hour, database: database.clone(), clock: clock.clone() };
+        let lockout = Lockout {
+            settings: locks.clone(),
+            throttle,
+            max_unknown_per_hour,
+            database: database.clone(),
+            clock: clock.clone(),
+        };
         let policies = Policies::new(settings);
         Self {
             database,
@@ -214,14 +240,21 @@ impl Accounts {
     /// # Errors
     /// See [`SignUpError`].
     pub async fn sign_up(&self, new: NewUser<'_>) -> Result<User, SignUpError> {
-        self.judge(new.password, new.username, new.email).await.map_err(SignUpError::Password)?;
-        let password = self.hashes.hash(new.password.to_owned()).await.map_err(|busy| SignUpError::Failed(busy.into()))?;
+        self.judge(new.password, new.username, new.email)
+            .await
+            .map_err(SignUpError::Password)?;
+        let password = self
+            .hashes
+            .hash(new.password.to_owned())
+            .await
+            .map_err(|busy| SignUpError::Failed(busy.into()))?;
         let row = self.row(new.username, new.email, password, new.rank);
         let made = self.insert(row).await;
-        made.map(|row| row.public()).map_err(|error| match db::failure(&error) {
-            DbFailure::Duplicate => SignUpError::NameTaken,
-            _ => SignUpError::Failed(error.into()),
-        })
+        made.map(|row| row.public())
+            .map_err(|error| match db::failure(&error) {
+                DbFailure::Duplicate => SignUpError::NameTaken,
+                _ => SignUpError::Failed(error.into()),
+            })
     }
 
     async fn insert(&self, row: ActiveModel) -> Result<Model, sea_orm::DbErr> {
@@ -246,7 +279,10 @@ impl Accounts {
         if !typed.contains('@') {
             return Ok(named);
         }
-        let with_address = Entity::find().filter(super::same_address(typed)).filter(Column::IsActive.eq(true)).limit(2);
+        let with_address = Entity::find()
+            .filter(super::same_address(typed))
+            .filter(Column::IsActive.eq(true))
+            .limit(2);
         let mut with_address = with_address.all(&self.database.handle()).await?;
         let only = with_address.pop().filter(|_| with_address.is_empty());
         Ok(named.or(only))
@@ -254,7 +290,10 @@ impl Accounts {
 
     /// The row of an account that is not closed.
     pub(crate) async fn active(&self, id: i32) -> Result<Option<Model>> {
-        Ok(Entity::find_by_id(id).one(&self.database.handle()).await?.filter(|row| row.is_active))
+        Ok(Entity::find_by_id(id)
+            .one(&self.database.handle())
+            .await?
+            .filter(|row| row.is_active))
     }
 
     /// The user of an account that is not closed, and what ties a token to the password that it has now: for each key, the newest first.
@@ -264,14 +303,21 @@ impl Accounts {
         let bound = |row: Model| {
             let what = format!("{} {}", row.id, row.password);
             let keys = self.ring.derive("access token", what.as_bytes());
-            (row.public(), keys.map(|bytes| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)).collect())
+            (
+                row.public(),
+                keys.map(|bytes| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+                    .collect(),
+            )
         };
         Ok(self.active(id).await?.map(bound))
     }
 
     /// The row of a name.
     pub(super) async fn by_name(&self, username: &str) -> Result<Option<Model>> {
-        Ok(Entity::find().filter(Column::Username.eq(username)).one(&self.database.handle()).await?)
+        Ok(Entity::find()
+            .filter(Column::Username.eq(username))
+            .one(&self.database.handle())
+            .await?)
     }
 
     /// Whether an account has this password, or a refusal that took as long, whatever was wrong. Guesses are counted by [`Accounts::attempt`], which is
@@ -293,7 +339,13 @@ impl Accounts {
     }
 
     /// Signs a user in: a new session key, always, and the time of the login.
-    pub(super) async fn log_in(&self, session: &Session, from: Source<'_>, held: Held, factor: Factor) -> Result<User> {
+    pub(super) async fn log_in(
+        &self,
+        session: &Session,
+        from: Source<'_>,
+        held: Held,
+        factor: Factor,
+    ) -> Result<User> {
         session.renew().await?;
         let row = held.account;
         self.tie(session, &row).await?;
@@ -315,8 +367,15 @@ impl Accounts {
 
     async fn note_login(&self, id: i32) -> Result<(), sea_orm::DbErr> {
         let tx = self.database.begin().await?;
-        let change = ActiveModel { last_login: Set(Some(self.clock.now())), ..Default::default() };
-        Entity::update_many().set(change).filter(Column::Id.eq(id)).exec(&tx).await?;
+        let change = ActiveModel {
+            last_login: Set(Some(self.clock.now())),
+            ..Default::default()
+        };
+        Entity::update_many()
+            .set(change)
+            .filter(Column::Id.eq(id))
+            .exec(&tx)
+            .await?;
         tx.commit().await
     }
 
@@ -353,7 +412,10 @@ impl Accounts {
             tx.commit().await?;
             return Ok(None);
         }
-        let cookie = self.devices.remember(&tx, from.headers, row, from.client, is_trusted).await?;
+        let cookie = self
+            .devices
+            .remember(&tx, from.headers, row, from.client, is_trusted)
+            .await?;
         // the first login ever is no news
         if row.last_login.is_some() {
             let what = format!(
@@ -370,44 +432,83 @@ impl Accounts {
 
     /// Whether a login from this browser needs no second factor.
     pub(super) async fn is_trusted(&self, headers: &HeaderMap, row: &Model) -> Result<bool> {
-        Ok(self.devices.known(headers, Some(row)).await?.is_some_and(|known| known.is_trusted))
+        Ok(self
+            .devices
+            .known(headers, Some(row))
+            .await?
+            .is_some_and(|known| known.is_trusted))
     }
 
     /// The factors of a user changed, in this transaction: no browser is trusted any more, all other sessions end, and the owner is told. All of it or nothing.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn factors_changed(&self, tx: Tx, session: &Session, user: &User, what: Notice<'_>) -> Result<()> {
+    pub(crate) async fn factors_changed(
+        &self,
+        tx: Tx,
+        session: &Session,
+        user: &User,
+        what: Notice<'_>,
+    ) -> Result<()> {
         self.devices.distrust(&tx, user.id).await?;
         self.tell_in(&tx, user.id, what.text, what.base).await?;
-        self.commit_and_end_others(tx, session, user.id).await.map(drop)
+        self.commit_and_end_others(tx, session, user.id)
+            .await
+            .map(drop)
     }
 
     /// Browsers of a user that need no second factor: what they said they are, and where they were.
     pub(crate) async fn trusted_browsers(&self, user: &User) -> Result<Vec<(String, String)>> {
-        Ok(self.devices.trusted(user.id).await?.into_iter().map(|row| (row.agent, row.address)).collect())
+        Ok(self
+            .devices
+            .trusted(user.id)
+            .await?
+            .into_iter()
+            .map(|row| (row.agent, row.address))
+            .collect())
     }
 
     /// Ties a session to a user, the password and what the user may do; the entries are Django's.
     async fn tie(&self, session: &Session, row: &Model) -> Result<()> {
         session.insert(OWNER, row.id.to_string()).await?;
-        session.insert(USER_BACKEND, "django.contrib.auth.backends.ModelBackend").await?;
-        session.insert(USER_HASH, row.session_hash(&self.ring)).await?;
+        session
+            .insert(USER_BACKEND, "django.contrib.auth.backends.ModelBackend")
+            .await?;
+        session
+            .insert(USER_HASH, row.session_hash(&self.ring))
+            .await?;
         session.insert(PRIVILEGES, row.privileges()).await
     }
 
     /// The user of a session: active, and with the password that the session was made with.
-    pub(super) async fn user_of(&self, session: &Session, from: &Origin<'_>) -> Result<Option<User>> {
+    pub(super) async fn user_of(
+        &self,
+        session: &Session,
+        from: &Origin<'_>,
+    ) -> Result<Option<User>> {
         if session.cookie_key().is_none() {
             return Ok(None);
         }
-        let Some(id) = session.value::<String>(OWNER).await?.and_then(|id| id.parse::<i32>().ok()) else {
+        let Some(id) = session
+            .value::<String>(OWNER)
+            .await?
+            .and_then(|id| id.parse::<i32>().ok())
+        else {
             return Ok(None);
         };
-        let hash = session.value::<String>(USER_HASH).await?.unwrap_or_default();
-        let found = self.account_with_epoch(id).await?.filter(|(row, _)| row.is_active);
-        let found = found.filter(|(row, _)| user_tokens::is_session_auth_hash(&self.ring, &row.password, &hash));
-        let Some((row, epoch)) = found else { return Ok(None) };
+        let hash = session
+            .value::<String>(USER_HASH)
+            .await?
+            .unwrap_or_default();
+        let found = self
+            .account_with_epoch(id)
+            .await?
+            .filter(|(row, _)| row.is_active);
+        let found = found
+            .filter(|(row, _)| user_tokens::is_session_auth_hash(&self.ring, &row.password, &hash));
+        let Some((row, epoch)) = found else {
+            return Ok(None);
+        };
         if !self.is_of_epoch(session, epoch).await? || !self.is_at_home(session, from).await? {
             return Ok(None);
         }
@@ -430,18 +531,34 @@ impl Accounts {
     ///
     /// # Errors
     /// As [`Accounts::authenticate`].
-    pub(super) async fn change_password(&self, session: &Session, row: Model, new: &str, base: &str) -> Result<Option<Model>> {
+    pub(super) async fn change_password(
+        &self,
+        session: &Session,
+        row: Model,
+        new: &str,
+        base: &str,
+    ) -> Result<Option<Model>> {
         let encoded = self.hashes.hash(new.to_owned()).await?;
         let tx = self.database.begin().await?;
         if !self.put_password(&tx, &row, &encoded).await? {
             return Ok(None);
         }
         self.tokens.forget(&tx, row.id, None).await?;
-        self.tell(&tx, &row, &row.email, "The password was changed. All other sessions have ended.", base).await?;
+        self.tell(
+            &tx,
+            &row,
+            &row.email,
+            "The password was changed. All other sessions have ended.",
+            base,
+        )
+        .await?;
         tx.commit().await?;
         self.mail.wake();
         session.rotate().await?;
-        let row = Model { password: encoded, ..row };
+        let row = Model {
+            password: encoded,
+            ..row
+        };
         self.tie(session, &row).await?;
         Ok(Some(row))
     }
@@ -453,14 +570,27 @@ impl Accounts {
         let tx = self.database.begin().await?;
         let is_done = self.put_password(&tx, &row, &encoded).await?;
         tx.commit().await?;
-        Ok(is_done.then_some(Model { password: encoded, ..row }))
+        Ok(is_done.then_some(Model {
+            password: encoded,
+            ..row
+        }))
     }
 
     /// The same, as part of a transaction.
-    pub(super) async fn put_password(&self, tx: &Tx, row: &Model, encoded: &str) -> Result<bool, sea_orm::DbErr> {
-        let change = ActiveModel { password: Set(encoded.into()), ..Default::default() };
-        let same =
-            Entity::update_many().set(change).filter(Column::Id.eq(row.id)).filter(Column::Password.eq(row.password.as_str()));
+    pub(super) async fn put_password(
+        &self,
+        tx: &Tx,
+        row: &Model,
+        encoded: &str,
+    ) -> Result<bool, sea_orm::DbErr> {
+        let change = ActiveModel {
+            password: Set(encoded.into()),
+            ..Default::default()
+        };
+        let same = Entity::update_many()
+            .set(change)
+            .filter(Column::Id.eq(row.id))
+            .filter(Column::Password.eq(row.password.as_str()));
         Ok(same.exec(tx).await?.rows_affected == 1)
     }
 
@@ -468,15 +598,32 @@ impl Accounts {
     ///
     /// # Errors
     /// The broken rules, or that it could not be done.
-    pub async fn reset_password(&self, username: &str, password: &str) -> Result<bool, SignUpError> {
-        let row = Entity::find().filter(Column::Username.eq(username)).one(&self.database.handle()).await;
+    pub async fn reset_password(
+        &self,
+        username: &str,
+        password: &str,
+    ) -> Result<bool, SignUpError> {
+        let row = Entity::find()
+            .filter(Column::Username.eq(username))
+            .one(&self.database.handle())
+            .await;
         let Some(row) = row.map_err(|error| SignUpError::Failed(error.into()))? else {
             return Ok(false);
         };
-        self.judge_for(&row, password).await.map_err(SignUpError::Failed)?.map_err(SignUpError::Password)?;
-        let replaced = self.replace_password(row, password).await.map_err(SignUpError::Failed)?;
-        let lost =
-            || SignUpError::Failed(Error::new(ErrorKind::Conflict, "the password was changed by somebody else in this moment"));
+        self.judge_for(&row, password)
+            .await
+            .map_err(SignUpError::Failed)?
+            .map_err(SignUpError::Password)?;
+        let replaced = self
+            .replace_password(row, password)
+            .await
+            .map_err(SignUpError::Failed)?;
+        let lost = || {
+            SignUpError::Failed(Error::new(
+                ErrorKind::Conflict,
+                "the password was changed by somebody else in this moment",
+            ))
+        };
         replaced.map(|_| true).ok_or_else(lost)
     }
 
@@ -485,7 +632,10 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub async fn list(&self) -> Result<Vec<serde_json::Value>> {
-        let rows = Entity::find().order_by_asc(Column::Username).all(&self.database.handle()).await?;
+        let rows = Entity::find()
+            .order_by_asc(Column::Username)
+            .all(&self.database.handle())
+            .await?;
         let shown = |row: &Model| {
             json!({
                 "id": row.id, "username": row.username, "email": row.email, "is_active": row.is_active,

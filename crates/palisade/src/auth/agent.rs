@@ -34,7 +34,12 @@ const MAX_SHOWN: usize = 40;
 
 /// Browser and system, as far as the header tells. The text may hold input.
 pub(crate) fn describe(agent: &str) -> String {
-    let named = |table: &[(&str, &'static str)]| table.iter().find(|(token, _)| agent.contains(token)).map(|(_, name)| *name);
+    let named = |table: &[(&str, &'static str)]| {
+        table
+            .iter()
+            .find(|(token, _)| agent.contains(token))
+            .map(|(_, name)| *name)
+    };
     match (named(&BROWSERS), named(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(only), None) => only.to_owned(),
@@ -51,7 +56,10 @@ mod tests {
     #[test]
     fn browsers_and_systems_are_named() {
         for (agent, said) in [
-            ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0", "Firefox on Windows"),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0",
+                "Firefox on Windows",
+            ),
             (
                 "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0",
                 "Edge on Windows",

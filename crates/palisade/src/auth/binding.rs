@@ -17,13 +17,18 @@ pub(super) struct Origin<'a> {
 }
 
 /// Kinds of browsers and systems, more particular ones first: Edge says that it is Chrome, and Chrome that it is Safari.
-const BROWSERS: [&str; 8] = ["Edg", "OPR", "Firefox", "Chrome", "Safari", "curl", "python", "bot"];
+const BROWSERS: [&str; 8] = [
+    "Edg", "OPR", "Firefox", "Chrome", "Safari", "curl", "python", "bot",
+];
 const SYSTEMS: [&str; 6] = ["Android", "iPhone", "iPad", "Windows", "Macintosh", "Linux"];
 
 fn family(agent: &str) -> [&str; 2] {
     let first = |known: &[&'static str]| known.iter().find(|name| agent.contains(*name)).copied();
     let product = agent.split(['/', ' ']).next().unwrap_or_default();
-    [first(&BROWSERS).unwrap_or(product), first(&SYSTEMS).unwrap_or_default()]
+    [
+        first(&BROWSERS).unwrap_or(product),
+        first(&SYSTEMS).unwrap_or_default(),
+    ]
 }
 
 /// The part of the network: what a telephone keeps for a while, and a thief elsewhere does not have.
@@ -45,15 +50,25 @@ impl Accounts {
             return Ok(true);
         }
         let agent = session.value::<String>(AGENT).await?;
-        let address = session.value::<String>(ADDRESS).await?.and_then(|address| address.parse::<IpAddr>().ok());
-        let is_same = agent.as_deref().is_none_or(|agent| family(agent) == family(from.agent))
+        let address = session
+            .value::<String>(ADDRESS)
+            .await?
+            .and_then(|address| address.parse::<IpAddr>().ok());
+        let is_same = agent
+            .as_deref()
+            .is_none_or(|agent| family(agent) == family(from.agent))
             && address.is_none_or(|address| part(address) == part(from.client.0));
         if is_same {
             return Ok(true);
         }
         let place = format!("{} {:?}", part(from.client.0), family(from.agent));
         if session.value::<String>(MOVED).await?.as_deref() != Some(&place) {
-            audit_log::record(Event::SessionMoved, Some(from.client), from.request_id, &format!("{binding}: {place}"));
+            audit_log::record(
+                Event::SessionMoved,
+                Some(from.client),
+                from.request_id,
+                &format!("{binding}: {place}"),
+            );
             session.note_now(MOVED, place).await?;
         }
         if binding == Binding::End {
@@ -74,7 +89,10 @@ mod tests {
         let chrome = edge.split(" Edg").next().unwrap_or_default();
         assert_eq!(family(edge), family(&newer));
         assert_ne!(family(edge), family(chrome));
-        assert_ne!(family(chrome), family(&chrome.replace("Windows NT 10.0", "X11; Linux x86_64")));
+        assert_ne!(
+            family(chrome),
+            family(&chrome.replace("Windows NT 10.0", "X11; Linux x86_64"))
+        );
         assert_ne!(family("Desk/1"), family("Other/1"));
         assert_eq!(part([203, 0, 113, 7].into()), part([203, 0, 0, 1].into()));
     }

@@ -15,8 +15,15 @@ pub(super) struct Breached {
 
 impl Breached {
     pub(super) fn new(settings: &PasswordSettings, client: Client) -> Self {
-        let url = settings.breached_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
-        Self { url, when_unknown: settings.when_breached_unknown, client }
+        let url = settings
+            .breached_url
+            .as_ref()
+            .map(|url| url.trim_end_matches('/').to_owned());
+        Self {
+            url,
+            when_unknown: settings.when_breached_unknown,
+            client,
+        }
     }
 
     /// What is wrong with the password, in a sentence.
@@ -36,7 +43,10 @@ impl Breached {
 
     async fn asked(&self, url: &str) -> Option<String> {
         // padding: whoever sees the length of the answer learns nothing of the range
-        let request = Request::get(url).header("add-padding", "true").header(header::ACCEPT, "text/plain").body(Default::default());
+        let request = Request::get(url)
+            .header("add-padding", "true")
+            .header(header::ACCEPT, "text/plain")
+            .body(Default::default());
         let answer = self.client.send(request.ok()?).await;
         let answer = answer.inspect_err(|error| {
             tracing::warn!(target: "palisade", %error, "the list of stolen passwords does not answer");
@@ -53,5 +63,7 @@ impl Breached {
 /// Lines of the rest of a hash, a colon, and how often it was seen; never is padding.
 fn holds(list: &str, rest: &str) -> bool {
     let mut lines = list.lines().filter_map(|line| line.trim().split_once(':'));
-    lines.any(|(known, count)| known.eq_ignore_ascii_case(rest) && count.trim().parse::<u64>().is_ok_and(|count| count > 0))
+    lines.any(|(known, count)| {
+        known.eq_ignore_ascii_case(rest) && count.trim().parse::<u64>().is_ok_and(|count| count > 0)
+    })
 }

@@ -32,7 +32,12 @@ impl Accounts {
     }
 
     /// The same as part of a transaction; [`Accounts::has_begun`] follows when it is committed.
-    pub(super) async fn begin_in<C: Ceremony>(&self, tx: &Tx, session: &Session, what: &C) -> Result<String> {
+    pub(super) async fn begin_in<C: Ceremony>(
+        &self,
+        tx: &Tx,
+        session: &Session,
+        what: &C,
+    ) -> Result<String> {
         let token = Token::<C>::new();
         if let Some(old) = session.value::<String>(&entry::<C>()).await? {
             self.tokens.redeem::<C>(tx, &old).await?;
@@ -42,20 +47,35 @@ impl Accounts {
     }
 
     /// The session keeps the name of what was begun.
-    pub(super) async fn has_begun<C: Ceremony>(&self, session: &Session, token: String) -> Result<()> {
+    pub(super) async fn has_begun<C: Ceremony>(
+        &self,
+        session: &Session,
+        token: String,
+    ) -> Result<()> {
         session.insert(&entry::<C>(), token).await
     }
 
     /// What was begun in this session and has not ended.
     pub(crate) async fn begun<C: Ceremony>(&self, session: &Session) -> Result<Option<C>> {
-        let Some(hash) = session.value::<String>(&entry::<C>()).await? else { return Ok(None) };
-        Ok(self.tokens.find::<C, C>(&hash).await?.map(|found| found.payload))
+        let Some(hash) = session.value::<String>(&entry::<C>()).await? else {
+            return Ok(None);
+        };
+        Ok(self
+            .tokens
+            .find::<C, C>(&hash)
+            .await?
+            .map(|found| found.payload))
     }
 
     /// Ends what was begun in this session: nobody else can end it any more.
     pub(crate) async fn end<C: Ceremony>(&self, session: &Session) -> Result<Option<C>> {
-        let Some(begun) = self.begun::<C>(session).await? else { return Ok(None) };
-        let hash = session.value::<String>(&entry::<C>()).await?.unwrap_or_default();
+        let Some(begun) = self.begun::<C>(session).await? else {
+            return Ok(None);
+        };
+        let hash = session
+            .value::<String>(&entry::<C>())
+            .await?
+            .unwrap_or_default();
         session.remove(&entry::<C>()).await?;
         let tx = self.database.begin().await?;
         let is_ours = self.tokens.redeem::<C>(&tx, &hash).await?;

@@ -9,12 +9,20 @@ use http::HeaderMap;
 use std::sync::Arc;
 
 /// Decides by the headers of a login: a page with a puzzle, or nothing for whoever has solved it.
-pub(crate) type LoginChallenge = Arc<dyn Fn(HeaderMap) -> BoxFuture<'static, Result<Option<Response>>> + Send + Sync>;
+pub(crate) type LoginChallenge =
+    Arc<dyn Fn(HeaderMap) -> BoxFuture<'static, Result<Option<Response>>> + Send + Sync>;
 
 impl Accounts {
     /// The site's puzzle, if it has one and this is a try too many. No password is looked at then.
-    pub(super) async fn challenge(&self, username: &str, client: ClientAddress, headers: &HeaderMap) -> Result<Option<Response>> {
-        let Some(challenge) = &self.challenge else { return Ok(None) };
+    pub(super) async fn challenge(
+        &self,
+        username: &str,
+        client: ClientAddress,
+        headers: &HeaderMap,
+    ) -> Result<Option<Response>> {
+        let Some(challenge) = &self.challenge else {
+            return Ok(None);
+        };
         if !self.lockout.is_challenged(username, client).await {
             return Ok(None);
         }

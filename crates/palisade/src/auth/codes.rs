@@ -28,8 +28,15 @@ const LENGTH: usize = 10;
 impl MailedCode {
     pub(crate) fn new() -> Self {
         let bytes = random::bytes::<LENGTH>();
-        let letters: String = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
-        Self(format!("{}-{}", &letters[..LENGTH / 2], &letters[LENGTH / 2..]))
+        let letters: String = bytes
+            .iter()
+            .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+            .collect();
+        Self(format!(
+            "{}-{}",
+            &letters[..LENGTH / 2],
+            &letters[LENGTH / 2..]
+        ))
     }
 
     pub(super) fn expose(&self) -> &str {
@@ -44,7 +51,11 @@ impl MailedCode {
 
 /// However it was typed.
 fn hash(typed: &str) -> String {
-    let letters: String = typed.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_uppercase()).collect();
+    let letters: String = typed
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|letter| letter.to_ascii_uppercase())
+        .collect();
     random::stored_hash(&format!("mailed code {letters}"))
 }
 
@@ -58,11 +69,22 @@ pub(crate) enum Typed<C> {
 
 impl Accounts {
     /// Judges a typed code. It is good once; five are judged, and the next one ends what was begun (ASVS 6.6.3).
-    pub(crate) async fn judge_code<C: Coded>(&self, session: &Session, typed: &str) -> Result<Typed<C>> {
-        let Some(begun) = self.begun::<C>(session).await? else { return Ok(Typed::Dead) };
+    pub(crate) async fn judge_code<C: Coded>(
+        &self,
+        session: &Session,
+        typed: &str,
+    ) -> Result<Typed<C>> {
+        let Some(begun) = self.begun::<C>(session).await? else {
+            return Ok(Typed::Dead);
+        };
         // counted for this code alone: nobody else's guesses spoil it
         if matches!(
-            self.lockout.guess_code(begun.code(), Duration::from_secs(C::LIFETIME_SECS.unsigned_abs())).await,
+            self.lockout
+                .guess_code(
+                    begun.code(),
+                    Duration::from_secs(C::LIFETIME_SECS.unsigned_abs())
+                )
+                .await,
             Standing::Locked(_)
         ) {
             return self.end::<C>(session).await.map(|_| Typed::Dead);
@@ -74,12 +96,22 @@ impl Accounts {
     }
 
     /// Keeps what is begun, and sends its mail, together.
-    pub(crate) async fn begin_by_mail<C: Coded>(&self, session: &Session, what: &C, kind: MailKind, mail: &Letter) -> Result<()> {
+    pub(crate) async fn begin_by_mail<C: Coded>(
+        &self,
+        session: &Session,
+        what: &C,
+        kind: MailKind,
+        mail: &Letter,
+    ) -> Result<()> {
         let tx = self.database.begin().await?;
         let token = self.begin_in(&tx, session, what).await?;
         match kind {
             MailKind::Unknown => self.put_unknown(&tx, mail, C::LIFETIME_SECS).await?,
-            kind => self.mail.put_letter(&tx, kind, mail, C::LIFETIME_SECS).await?,
+            kind => {
+                self.mail
+                    .put_letter(&tx, kind, mail, C::LIFETIME_SECS)
+                    .await?
+            }
         }
         tx.commit().await?;
         self.mail.wake();
@@ -88,15 +120,29 @@ impl Accounts {
 
     /// Counts a mail that a client asks for, before it is made, or says how long to wait: the rule for everything that sends mail. The owner's browser is counted
     /// for itself, so that other clients cannot use up the owner's limit (D37). The work is the same whether or not an account has the address.
-    pub(crate) async fn ask_mail(&self, from: Source<'_>, address: &str) -> Result<Option<Duration>> {
+    pub(crate) async fn ask_mail(
+        &self,
+        from: Source<'_>,
+        address: &str,
+    ) -> Result<Option<Duration>> {
         let user = self.by_address(address).await?;
-        let device = self.devices.known(from.headers, user.as_ref()).await?.map(|known| known.hash);
-        Ok(self.lockout.ask_mail(&address.to_lowercase(), from.client, device.as_deref()).await)
+        let device = self
+            .devices
+            .known(from.headers, user.as_ref())
+            .await?
+            .map(|known| known.hash);
+        Ok(self
+            .lockout
+            .ask_mail(&address.to_lowercase(), from.client, device.as_deref())
+            .await)
     }
 
     /// The account of an address that is open; of several, the oldest.
     pub(crate) async fn by_address(&self, address: &str) -> Result<Option<Model>> {
-        let found = Entity::find().filter(same_address(address)).filter(Column::IsActive.eq(true)).order_by_asc(Column::Id);
+        let found = Entity::find()
+            .filter(same_address(address))
+            .filter(Column::IsActive.eq(true))
+            .order_by_asc(Column::Id);
         Ok(found.one(&self.database.handle()).await?)
     }
 }
@@ -108,7 +154,8 @@ mod tests {
     // ASVS 6.5.4, 6.4.1: codes of 50 bits, all letters used alike, and read however they are typed
     #[test]
     fn codes_are_long_and_read_as_typed() {
-        let codes: std::collections::BTreeSet<String> = (0..10_000).map(|_| MailedCode::new().0).collect();
+        let codes: std::collections::BTreeSet<String> =
+            (0..10_000).map(|_| MailedCode::new().0).collect();
         assert_eq!(codes.len(), 10_000);
         let mut counts = std::collections::BTreeMap::new();
         codes
@@ -116,9 +163,18 @@ mod tests {
             .flat_map(|code| code.chars())
             .filter(|letter| *letter != '-')
             .for_each(|letter| *counts.entry(letter).or_insert(0) += 1);
-        assert!(counts.len() == 32 && counts.values().all(|count| (2_800..3_500).contains(count)), "{counts:?}");
+        assert!(
+            counts.len() == 32 && counts.values().all(|count| (2_800..3_500).contains(count)),
+            "{counts:?}"
+        );
         let code = MailedCode::new();
-        assert_eq!(hash(&format!(" {} ", code.expose().to_lowercase().replace('-', " "))), code.hash());
+        assert_eq!(
+            hash(&format!(
+                " {} ",
+                code.expose().to_lowercase().replace('-', " ")
+            )),
+            code.hash()
+        );
         assert_ne!(hash(""), code.hash());
     }
 }

@@ -59,18 +59,41 @@ const MOST: u64 = 20;
 
 impl Devices {
     pub(super) fn new(database: Database, clock: Arc<dyn Clock>, transport: Transport) -> Self {
-        let cookie = Cookie { name: "device", transport, same_site: SameSite::Lax, max_age_secs: Some(KEPT_SECS) };
-        Self { database, clock, cookie }
+        let cookie = Cookie {
+            name: "device",
+            transport,
+            same_site: SameSite::Lax,
+            max_age_secs: Some(KEPT_SECS),
+        };
+        Self {
+            database,
+            clock,
+            cookie,
+        }
     }
 
     /// The hash of the browser's cookie, if an account has logged in with it since its password was set. The database is asked the same whether or not
     /// there is such an account.
-    pub(super) async fn known(&self, headers: &HeaderMap, account: Option<&Account>) -> Result<Option<Known>, DbErr> {
-        let Some(hash) = self.cookie.read(headers).map(random::stored_hash) else { return Ok(None) };
-        let row = Entity::find_by_id(&hash).one(&self.database.handle()).await?;
-        let is_theirs = |row: &Model| account.is_some_and(|account| account.id == row.user_id && bound(account) == row.bound_to);
+    pub(super) async fn known(
+        &self,
+        headers: &HeaderMap,
+        account: Option<&Account>,
+    ) -> Result<Option<Known>, DbErr> {
+        let Some(hash) = self.cookie.read(headers).map(random::stored_hash) else {
+            return Ok(None);
+        };
+        let row = Entity::find_by_id(&hash)
+            .one(&self.database.handle())
+            .await?;
+        let is_theirs = |row: &Model| {
+            account
+                .is_some_and(|account| account.id == row.user_id && bound(account) == row.bound_to)
+        };
         let now = self.clock.now().timestamp();
-        Ok(row.filter(is_theirs).map(|row| Known { is_trusted: row.trusted_until > now, hash: row.hash }))
+        Ok(row.filter(is_theirs).map(|row| Known {
+            is_trusted: row.trusted_until > now,
+            hash: row.hash,
+        }))
     }
 
     /// Keeps a browser in mind, and says which cookie to set.
@@ -99,32 +122,58 @@ impl Devices {
 
     /// A known browser was used again, and perhaps told to be trusted for a while.
     pub(super) async fn seen(&self, tx: &Tx, hash: &str, is_trusted: bool) -> Result<(), DbErr> {
-        let mut seen = ActiveModel { seen: Set(self.clock.now().timestamp()), ..Default::default() };
+        let mut seen = ActiveModel {
+            seen: Set(self.clock.now().timestamp()),
+            ..Default::default()
+        };
         if is_trusted {
             seen.trusted_until = Set(self.trusted_until());
         }
-        Entity::update_many().set(seen).filter(Column::Hash.eq(hash)).exec(tx).await.map(drop)
+        Entity::update_many()
+            .set(seen)
+            .filter(Column::Hash.eq(hash))
+            .exec(tx)
+            .await
+            .map(drop)
     }
 
     /// The browsers of an account, for its owner to take along.
     pub(super) async fn export(&self, user_id: i32) -> Result<Value, DbErr> {
-        let theirs = Entity::find().filter(Column::UserId.eq(user_id)).order_by_desc(Column::Seen);
-        let shown =
-            |row: &Model| json!({ "agent": row.agent, "address": row.address, "seen": DateTime::from_timestamp(row.seen, 0) });
-        Ok(theirs.all(&self.database.handle()).await?.iter().map(shown).collect())
+        let theirs = Entity::find()
+            .filter(Column::UserId.eq(user_id))
+            .order_by_desc(Column::Seen);
+        let shown = |row: &Model| json!({ "agent": row.agent, "address": row.address, "seen": DateTime::from_timestamp(row.seen, 0) });
+        Ok(theirs
+            .all(&self.database.handle())
+            .await?
+            .iter()
+            .map(shown)
+            .collect())
     }
 
     /// The browsers of an account that are trusted.
     pub(super) async fn trusted(&self, user_id: i32) -> Result<Vec<Model>, DbErr> {
-        let theirs =
-            Entity::find().filter(Column::UserId.eq(user_id)).filter(Column::TrustedUntil.gt(self.clock.now().timestamp()));
-        theirs.order_by_desc(Column::Seen).all(&self.database.handle()).await
+        let theirs = Entity::find()
+            .filter(Column::UserId.eq(user_id))
+            .filter(Column::TrustedUntil.gt(self.clock.now().timestamp()));
+        theirs
+            .order_by_desc(Column::Seen)
+            .all(&self.database.handle())
+            .await
     }
 
     /// Trusts no browser of an account any more.
     pub(super) async fn distrust(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
-        let strange = ActiveModel { trusted_until: Set(0), ..Default::default() };
-        Entity::update_many().set(strange).filter(Column::UserId.eq(user_id)).exec(tx).await.map(drop)
+        let strange = ActiveModel {
+            trusted_until: Set(0),
+            ..Default::default()
+        };
+        Entity::update_many()
+            .set(strange)
+            .filter(Column::UserId.eq(user_id))
+            .exec(tx)
+            .await
+            .map(drop)
     }
 
     fn trusted_until(&self) -> i64 {
@@ -133,11 +182,19 @@ impl Devices {
 
     /// Forgets the browsers of an account.
     pub(super) async fn forget(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
-        Entity::delete_many().filter(Column::UserId.eq(user_id)).exec(tx).await.map(drop)
+        Entity::delete_many()
+            .filter(Column::UserId.eq(user_id))
+            .exec(tx)
+            .await
+            .map(drop)
     }
 
     async fn forget_oldest(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
-        let newest = Entity::find().filter(Column::UserId.eq(user_id)).order_by_desc(Column::Seen).offset(MOST).limit(MOST);
+        let newest = Entity::find()
+            .filter(Column::UserId.eq(user_id))
+            .order_by_desc(Column::Seen)
+            .offset(MOST)
+            .limit(MOST);
         for row in newest.all(tx).await? {
             Entity::delete_by_id(row.hash).exec(tx).await?;
         }
@@ -147,8 +204,15 @@ impl Devices {
 
 /// What a browser says it is; at most 150 characters.
 pub(super) fn agent(headers: &HeaderMap) -> String {
-    let agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    agent.unwrap_or_default().chars().filter(|character| !character.is_control()).take(150).collect()
+    let agent = headers
+        .get(header::USER_AGENT)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    agent
+        .unwrap_or_default()
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(150)
+        .collect()
 }
 
 /// A changed password makes every browser a stranger: whoever stole the old one may have used it.

@@ -17,13 +17,34 @@ struct FactorTable {
 
 /// The packages' own tables.
 const KNOWN: [FactorTable; 7] = [
-    FactorTable { name: "mfa_authenticator", has_confirmed: false },
-    FactorTable { name: "otp_totp_totpdevice", has_confirmed: true },
-    FactorTable { name: "otp_hotp_hotpdevice", has_confirmed: true },
-    FactorTable { name: "otp_static_staticdevice", has_confirmed: true },
-    FactorTable { name: "otp_email_emaildevice", has_confirmed: true },
-    FactorTable { name: "two_factor_phonedevice", has_confirmed: true },
-    FactorTable { name: "otp_webauthn_webauthncredential", has_confirmed: true },
+    FactorTable {
+        name: "mfa_authenticator",
+        has_confirmed: false,
+    },
+    FactorTable {
+        name: "otp_totp_totpdevice",
+        has_confirmed: true,
+    },
+    FactorTable {
+        name: "otp_hotp_hotpdevice",
+        has_confirmed: true,
+    },
+    FactorTable {
+        name: "otp_static_staticdevice",
+        has_confirmed: true,
+    },
+    FactorTable {
+        name: "otp_email_emaildevice",
+        has_confirmed: true,
+    },
+    FactorTable {
+        name: "two_factor_phonedevice",
+        has_confirmed: true,
+    },
+    FactorTable {
+        name: "otp_webauthn_webauthncredential",
+        has_confirmed: true,
+    },
 ];
 
 /// The tables that this database has.
@@ -36,10 +57,21 @@ impl DjangoFactors {
         let mut found = Vec::new();
         for table in KNOWN {
             let query = match database.backend() {
-                DbBackend::Postgres => sql!("SELECT 1::bigint WHERE to_regclass(?) IS NOT NULL", table.name),
-                _ => sql!("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", table.name),
+                DbBackend::Postgres => sql!(
+                    "SELECT 1::bigint WHERE to_regclass(?) IS NOT NULL",
+                    table.name
+                ),
+                _ => sql!(
+                    "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
+                    table.name
+                ),
             };
-            if database.handle().fetch_one::<(i64,)>(query).await?.is_some() {
+            if database
+                .handle()
+                .fetch_one::<(i64,)>(query)
+                .await?
+                .is_some()
+            {
                 found.push(table);
             }
         }
@@ -52,7 +84,11 @@ impl Accounts {
     pub(super) async fn has_django_factor(&self, user_id: i32) -> Result<bool, DbErr> {
         for table in &self.django_factors.0 {
             let mut query = Query::select();
-            query.expr(Expr::val(1_i32)).from(Alias::new(table.name)).and_where(Expr::col("user_id").eq(user_id)).limit(1);
+            query
+                .expr(Expr::val(1_i32))
+                .from(Alias::new(table.name))
+                .and_where(Expr::col("user_id").eq(user_id))
+                .limit(1);
             if table.has_confirmed {
                 query.and_where(Expr::col("confirmed").eq(true));
             }

@@ -25,13 +25,21 @@ impl DjangoLink {
     /// What a session remembers of it: sealed, because a database that is read must not open it.
     pub(super) fn sealed(&self, ring: &KeyRing) -> String {
         let text = format!("{} {}", self.uid, self.token);
-        format!("{REMEMBERED}{}", Sealer::new(ring, PURPOSE).seal(text.as_bytes(), "session"))
+        format!(
+            "{REMEMBERED}{}",
+            Sealer::new(ring, PURPOSE).seal(text.as_bytes(), "session")
+        )
     }
 
     pub(super) fn remembered(ring: &KeyRing, text: &str) -> Option<Self> {
-        let opened = Sealer::new(ring, PURPOSE).open(text.strip_prefix(REMEMBERED)?, "session").ok()?;
+        let opened = Sealer::new(ring, PURPOSE)
+            .open(text.strip_prefix(REMEMBERED)?, "session")
+            .ok()?;
         let (uid, token) = std::str::from_utf8(opened.expose()).ok()?.split_once(' ')?;
-        Some(Self { uid: uid.into(), token: token.into() })
+        Some(Self {
+            uid: uid.into(),
+            token: token.into(),
+        })
     }
 
     /// Whose it says it is.
@@ -49,12 +57,23 @@ struct Bound {
 
 impl Bound {
     fn of(row: &Model) -> Self {
-        let last_login = row.last_login.map(|at| at.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
-        Self { id: row.id.to_string(), last_login }
+        let last_login = row
+            .last_login
+            .map(|at| at.format("%Y-%m-%d %H:%M:%S").to_string())
+            .unwrap_or_default();
+        Self {
+            id: row.id.to_string(),
+            last_login,
+        }
     }
 
     fn claims<'a>(&'a self, row: &'a Model) -> ResetClaims<'a> {
-        ResetClaims { user_id: &self.id, password_field: &row.password, last_login: &self.last_login, email: &row.email }
+        ResetClaims {
+            user_id: &self.id,
+            password_field: &row.password,
+            last_login: &self.last_login,
+            email: &row.email,
+        }
     }
 }
 
@@ -64,15 +83,31 @@ impl Accounts {
         let path = self.django_reset.as_ref()?;
         let now = crate::clock::unix_seconds(self.clock.now());
         let token = reset_token(self.ring(), Bound::of(row).claims(row), now);
-        Some(format!("{base}{path}/{}/{token}/", URL_SAFE_NO_PAD.encode(row.id.to_string())))
+        Some(format!(
+            "{base}{path}/{}/{token}/",
+            URL_SAFE_NO_PAD.encode(row.id.to_string())
+        ))
     }
 
     /// The account that a link of Django's sets a password for. It is good for as long as one of this site's, whatever Django says.
     pub(super) async fn reset_of_django(&self, link: &DjangoLink) -> Result<Option<Model>> {
-        let Some(id) = link.user_id() else { return Ok(None) };
-        let row = self.active(id).await?.filter(|row| is_usable(&row.password));
+        let Some(id) = link.user_id() else {
+            return Ok(None);
+        };
+        let row = self
+            .active(id)
+            .await?
+            .filter(|row| is_usable(&row.password));
         let now = crate::clock::unix_seconds(self.clock.now());
         let age = u64::try_from(PasswordReset::LIFETIME_SECS).unwrap_or_default();
-        Ok(row.filter(|row| is_reset_token(self.ring(), Bound::of(row).claims(row), &link.token, now, age)))
+        Ok(row.filter(|row| {
+            is_reset_token(
+                self.ring(),
+                Bound::of(row).claims(row),
+                &link.token,
+                now,
+                age,
+            )
+        }))
     }
 }

@@ -17,21 +17,49 @@ use unicode_normalization::UnicodeNormalization;
 
 impl Accounts {
     /// Makes an account without a password, for an address that was proven. `None` if an account has it.
-    pub(crate) async fn enrol(&self, tx: &Tx, wanted: &str, email: &str) -> Result<Option<Model>, DbErr> {
+    pub(crate) async fn enrol(
+        &self,
+        tx: &Tx,
+        wanted: &str,
+        email: &str,
+    ) -> Result<Option<Model>, DbErr> {
         let name = name_from(wanted, email);
         lock_new(tx, &name, email).await?;
-        if Entity::find().filter(same_address(email)).one(tx).await?.is_some() {
+        if Entity::find()
+            .filter(same_address(email))
+            .one(tx)
+            .await?
+            .is_some()
+        {
             return Ok(None);
         }
-        let is_taken = Entity::find().filter(same_name(&name)).one(tx).await?.is_some();
-        let name = if is_taken { format!("{name}-{}", random::alphanumeric(6).expose().to_lowercase()) } else { name };
-        put(tx, self.row(&name, email, unusable(), Rank::Plain)).await.map(Some)
+        let is_taken = Entity::find()
+            .filter(same_name(&name))
+            .one(tx)
+            .await?
+            .is_some();
+        let name = if is_taken {
+            format!("{name}-{}", random::alphanumeric(6).expose().to_lowercase())
+        } else {
+            name
+        };
+        put(tx, self.row(&name, email, unusable(), Rank::Plain))
+            .await
+            .map(Some)
     }
 
     /// The mail to an address that somebody says is theirs.
-    pub(crate) async fn address_code(&self, address: &str, code: &MailedCode, base: &str) -> Result<Letter> {
+    pub(crate) async fn address_code(
+        &self,
+        address: &str,
+        code: &MailedCode,
+        base: &str,
+    ) -> Result<Letter> {
         let letters = Letterhead { base };
-        let taken = Entity::find().filter(same_address(address)).one(&self.database.handle()).await?;
+        let taken = Entity::find()
+            .filter(same_address(address))
+            .one(&self.database.handle())
+            .await?;
         Ok(match taken {
             Some(user) => letters.has_account(address, &user.username),
             None => letters.address_code(address, code),
@@ -41,10 +69,23 @@ impl Accounts {
 
 /// A name that can be one here, near to what somebody is called elsewhere.
 fn name_from(wanted: &str, email: &str) -> String {
-    let clean = |text: &str| -> String { text.nfkc().filter(|c| c.is_alphanumeric() || "@.+-_".contains(*c)).take(100).collect() };
-    let names = [clean(wanted), clean(email.split('@').next().unwrap_or_default())];
-    let is_fine = |name: &String| !name.is_empty() && !is_confusable(name) && !is_foreign_address(name, email);
-    names.into_iter().find(is_fine).unwrap_or_else(|| "user".into())
+    let clean = |text: &str| -> String {
+        text.nfkc()
+            .filter(|c| c.is_alphanumeric() || "@.+-_".contains(*c))
+            .take(100)
+            .collect()
+    };
+    let names = [
+        clean(wanted),
+        clean(email.split('@').next().unwrap_or_default()),
+    ];
+    let is_fine = |name: &String| {
+        !name.is_empty() && !is_confusable(name) && !is_foreign_address(name, email)
+    };
+    names
+        .into_iter()
+        .find(is_fine)
+        .unwrap_or_else(|| "user".into())
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use crate::sessions::{EPOCH, OwnSession, Session};
 use crate::views::Result;
 use palisade_session_epoch::{ActiveModel, Column, Entity, Model};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QuerySelect, Set};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QuerySelect, Set,
+};
 
 pub(super) mod palisade_session_epoch {
     use sea_orm::entity::prelude::*;
@@ -37,19 +39,38 @@ async fn epoch_of(db: &impl ConnectionTrait, user_id: i32) -> Result<i64, DbErr>
 
 /// Ends all sessions of a user, as part of a transaction, and says the epoch that sessions must have from then on.
 pub(super) async fn raise(tx: &Tx, user_id: i32) -> Result<i64, DbErr> {
-    let row = ActiveModel { user_id: Set(user_id), epoch: Set(1) };
+    let row = ActiveModel {
+        user_id: Set(user_id),
+        epoch: Set(1),
+    };
     let next = Expr::col((Entity, Column::Epoch)).add(1);
-    let again = OnConflict::column(Column::UserId).value(Column::Epoch, next).to_owned();
-    Entity::insert(row).on_conflict(again).exec_without_returning(tx).await?;
+    let again = OnConflict::column(Column::UserId)
+        .value(Column::Epoch, next)
+        .to_owned();
+    Entity::insert(row)
+        .on_conflict(again)
+        .exec_without_returning(tx)
+        .await?;
     epoch_of(tx, user_id).await
 }
 
 impl Accounts {
     /// The account of a session's user with the epoch, in one query.
-    pub(super) async fn account_with_epoch(&self, id: i32) -> Result<Option<(Account, i64)>, DbErr> {
-        let of_user = Users::belongs_to(Entity).from(UserColumn::Id).to(Column::UserId).into();
-        let found = Users::find_by_id(id).join(JoinType::LeftJoin, of_user).select_also(Entity);
-        Ok(found.one(&self.database.handle()).await?.map(|(account, epoch)| (account, number(epoch))))
+    pub(super) async fn account_with_epoch(
+        &self,
+        id: i32,
+    ) -> Result<Option<(Account, i64)>, DbErr> {
+        let of_user = Users::belongs_to(Entity)
+            .from(UserColumn::Id)
+            .to(Column::UserId)
+            .into();
+        let found = Users::find_by_id(id)
+            .join(JoinType::LeftJoin, of_user)
+            .select_also(Entity);
+        Ok(found
+            .one(&self.database.handle())
+            .await?
+            .map(|(account, epoch)| (account, number(epoch))))
     }
 
     /// Whether a session is of the user's epoch. One of Django's, which knows none, belongs to the epoch in which it is seen first.
@@ -63,11 +84,18 @@ impl Accounts {
 
     /// Writes the epoch of a user into the session of a login.
     pub(super) async fn join_epoch(&self, session: &Session, user_id: i32) -> Result<()> {
-        session.insert(EPOCH, epoch_of(&self.database.handle(), user_id).await?).await
+        session
+            .insert(EPOCH, epoch_of(&self.database.handle(), user_id).await?)
+            .await
     }
 
     /// Ends all sessions of a user but this one, with everything else that the transaction holds, and says how many there were.
-    pub(crate) async fn commit_and_end_others(&self, tx: Tx, session: &Session, user_id: i32) -> Result<usize> {
+    pub(crate) async fn commit_and_end_others(
+        &self,
+        tx: Tx,
+        session: &Session,
+        user_id: i32,
+    ) -> Result<usize> {
         let epoch = raise(&tx, user_id).await?;
         tx.commit().await?;
         self.mail.wake();
@@ -87,7 +115,8 @@ impl Accounts {
 
     /// Ends all sessions of a user but this one.
     pub(crate) async fn end_others(&self, session: &Session, user_id: i32) -> Result<usize> {
-        self.commit_and_end_others(self.database.begin().await?, session, user_id).await
+        self.commit_and_end_others(self.database.begin().await?, session, user_id)
+            .await
     }
 
     /// Ends all sessions of a user.
@@ -95,19 +124,33 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer: nothing has ended then.
     pub async fn end_all_sessions(&self, user_id: i32) -> Result<()> {
-        self.commit_and_end_all(self.database.begin().await?, user_id).await
+        self.commit_and_end_all(self.database.begin().await?, user_id)
+            .await
     }
 
     /// The open sessions of a user.
-    pub(super) async fn open_sessions(&self, session: &Session, user: &User) -> Result<Vec<OwnSession>> {
+    pub(super) async fn open_sessions(
+        &self,
+        session: &Session,
+        user: &User,
+    ) -> Result<Vec<OwnSession>> {
         let epoch = epoch_of(&self.database.handle(), user.id).await?;
         let mut all = session.siblings(user.id).await?;
-        all.retain(|one| one.is_this || one.epoch.map_or(epoch == 0 || session.is_shared(), |known| known == epoch));
+        all.retain(|one| {
+            one.is_this
+                || one
+                    .epoch
+                    .map_or(epoch == 0 || session.is_shared(), |known| known == epoch)
+        });
         Ok(all)
     }
 
     /// Forgets the epoch of an account that is removed.
     pub(super) async fn forget_epoch(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
-        Entity::delete_many().filter(Column::UserId.eq(user_id)).exec(tx).await.map(drop)
+        Entity::delete_many()
+            .filter(Column::UserId.eq(user_id))
+            .exec(tx)
+            .await
+            .map(drop)
     }
 }

@@ -43,14 +43,23 @@ impl Costs {
         } else if costs.len() < MAX_KINDS {
             costs.insert(kind.to_owned(), took);
         }
-        costs.values().max().copied().unwrap_or_default().min(MAX_WAIT)
+        costs
+            .values()
+            .max()
+            .copied()
+            .unwrap_or_default()
+            .min(MAX_WAIT)
     }
 }
 
 /// A password as it was typed, and as it may have been stored: what Django stored is as it came from the keyboard of that day.
 fn spellings(password: &str) -> Vec<String> {
     let mut spellings = vec![password.to_owned()];
-    let others = [password.nfc().collect(), password.nfkc().collect(), password.nfd().collect()];
+    let others = [
+        password.nfc().collect(),
+        password.nfkc().collect(),
+        password.nfd().collect(),
+    ];
     for other in others {
         if !spellings.contains(&other) {
             spellings.push(other);
@@ -64,7 +73,10 @@ fn kind(encoded: Option<&str>) -> &str {
     let encoded = encoded.unwrap_or("argon2$argon2id$v=19$");
     // the salt comes first in those of old sites
     let place = usize::from(!encoded.starts_with('w'));
-    let end = encoded.match_indices('$').nth(place).map_or(encoded.len(), |(at, _)| at);
+    let end = encoded
+        .match_indices('$')
+        .nth(place)
+        .map_or(encoded.len(), |(at, _)| at);
     &encoded[..end.min(64)]
 }
 
@@ -89,7 +101,12 @@ impl HashPool {
             // a thread that cannot be had is missing, not fatal: the others do the work
             let _ = thread.spawn(move || work(&receiver, &hasher));
         }
-        Self { jobs: sender, admitted: Arc::new(Semaphore::new(jobs + queue)), costs: Arc::default(), done: Arc::default() }
+        Self {
+            jobs: sender,
+            admitted: Arc::new(Semaphore::new(jobs + queue)),
+            costs: Arc::default(),
+            done: Arc::default(),
+        }
     }
 
     /// How many hashes were computed: what a test of equal work counts.
@@ -102,7 +119,8 @@ impl HashPool {
     /// # Errors
     /// When too many are waiting.
     pub async fn hash(&self, password: String) -> Result<String, TooBusy> {
-        self.run(move |hasher| hasher.hash(&password.nfc().collect::<String>())).await
+        self.run(move |hasher| hasher.hash(&password.nfc().collect::<String>()))
+            .await
     }
 
     /// A legacy hash inside a new one; `None` for any other.
@@ -117,7 +135,11 @@ impl HashPool {
     ///
     /// # Errors
     /// When too many are waiting.
-    pub async fn verify(&self, password: String, encoded: Option<String>) -> Result<Verdict, TooBusy> {
+    pub async fn verify(
+        &self,
+        password: String,
+        encoded: Option<String>,
+    ) -> Result<Verdict, TooBusy> {
         let costs = self.costs.clone();
         let job = move |hasher: &Hasher| {
             let started = Instant::now();
@@ -133,7 +155,11 @@ impl HashPool {
                 }
             }
             let took = started.elapsed();
-            (verdict, (costs.note(kind(encoded.as_deref()), took / judged.max(1)) * judged).saturating_sub(took))
+            (
+                verdict,
+                (costs.note(kind(encoded.as_deref()), took / judged.max(1)) * judged)
+                    .saturating_sub(took),
+            )
         };
         let (verdict, missing) = self.run(job).await?;
         if !verdict.is_match() {
@@ -142,8 +168,15 @@ impl HashPool {
         Ok(verdict)
     }
 
-    async fn run<T: Send + 'static>(&self, job: impl FnOnce(&Hasher) -> T + Send + 'static) -> Result<T, TooBusy> {
-        let admitted = self.admitted.clone().try_acquire_owned().map_err(|_| TooBusy)?;
+    async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Hasher) -> T + Send + 'static,
+    ) -> Result<T, TooBusy> {
+        let admitted = self
+            .admitted
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| TooBusy)?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let done = self.done.clone();
         let job = Box::new(move |hasher: &Hasher| {
@@ -179,13 +212,23 @@ mod tests {
         let costs = Costs::default();
         let millis = Duration::from_millis;
         assert_eq!(costs.note(kind(None), millis(30)), millis(30));
-        assert_eq!(costs.note(kind(Some("pbkdf2_sha256$1000000$salt$hash")), millis(200)), millis(200));
         assert_eq!(
-            costs.note(kind(Some("argon2$argon2id$v=19$m=19456,t=2,p=1$x$y")), millis(30)),
+            costs.note(kind(Some("pbkdf2_sha256$1000000$salt$hash")), millis(200)),
+            millis(200)
+        );
+        assert_eq!(
+            costs.note(
+                kind(Some("argon2$argon2id$v=19$m=19456,t=2,p=1$x$y")),
+                millis(30)
+            ),
             millis(200),
             "ours and nobody's"
         );
-        assert_eq!(costs.note(kind(Some("bcrypt$$2b$17$x")), Duration::from_secs(60)), MAX_WAIT, "but nobody waits for ever");
+        assert_eq!(
+            costs.note(kind(Some("bcrypt$$2b$17$x")), Duration::from_secs(60)),
+            MAX_WAIT,
+            "but nobody waits for ever"
+        );
         for number in 0..1000 {
             costs.note(&format!("junk{number}$1"), millis(1));
         }

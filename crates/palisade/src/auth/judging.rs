@@ -13,11 +13,18 @@ pub(super) struct Policies {
 
 impl Policies {
     pub(super) fn new(settings: &PasswordSettings) -> Self {
-        Self { alone: settings.policy(), with_factor: settings.policy_with_factor() }
+        Self {
+            alone: settings.policy(),
+            with_factor: settings.policy_with_factor(),
+        }
     }
 
     fn of(&self, has_factor: bool) -> &Policy {
-        if has_factor { &self.with_factor } else { &self.alone }
+        if has_factor {
+            &self.with_factor
+        } else {
+            &self.alone
+        }
     }
 }
 
@@ -29,30 +36,62 @@ impl Accounts {
 
     /// The same for a user who may have a second factor.
     pub(super) async fn password_help_for(&self, user_id: i32) -> Result<Vec<String>> {
-        Ok(self.policies.of(self.second_step.is_needed(user_id).await?).help())
+        Ok(self
+            .policies
+            .of(self.second_step.is_needed(user_id).await?)
+            .help())
     }
 
     /// Judges a new password of a user, by the rules and by the lists of stolen ones.
     ///
     /// # Errors
     /// A sentence for each rule it breaks.
-    pub async fn judge(&self, password: &str, username: &str, email: &str) -> Result<(), Vec<String>> {
-        self.judge_by(&self.policies.alone, password, username, email).await
+    pub async fn judge(
+        &self,
+        password: &str,
+        username: &str,
+        email: &str,
+    ) -> Result<(), Vec<String>> {
+        self.judge_by(&self.policies.alone, password, username, email)
+            .await
     }
 
     /// The same for a user who may have a second factor.
-    pub(super) async fn judge_for(&self, row: &Model, password: &str) -> Result<Result<(), Vec<String>>> {
+    pub(super) async fn judge_for(
+        &self,
+        row: &Model,
+        password: &str,
+    ) -> Result<Result<(), Vec<String>>> {
         let policy = self.policies.of(self.second_step.is_needed(row.id).await?);
-        Ok(self.judge_by(policy, password, &row.username, &row.email).await)
+        Ok(self
+            .judge_by(policy, password, &row.username, &row.email)
+            .await)
     }
 
-    async fn judge_by(&self, policy: &Policy, password: &str, username: &str, email: &str) -> Result<(), Vec<String>> {
-        let user = UserAttributes { username, email, ..Default::default() };
-        policy.judge(password, &user).map_err(|broken| broken.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    async fn judge_by(
+        &self,
+        policy: &Policy,
+        password: &str,
+        username: &str,
+        email: &str,
+    ) -> Result<(), Vec<String>> {
+        let user = UserAttributes {
+            username,
+            email,
+            ..Default::default()
+        };
+        policy
+            .judge(password, &user)
+            .map_err(|broken| broken.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         // what attackers try first (ASVS 6.2.11)
         if is_similar(password, self.links.main()) {
-            return Err(vec!["This password is too similar to the name of this site.".into()]);
+            return Err(vec![
+                "This password is too similar to the name of this site.".into(),
+            ]);
         }
-        self.breached.judge(password).await.map_err(|broken| vec![broken])
+        self.breached
+            .judge(password)
+            .await
+            .map_err(|broken| vec![broken])
     }
 }

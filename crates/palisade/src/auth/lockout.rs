@@ -22,7 +22,9 @@ use crate::views::Result;
 use http::HeaderMap;
 use palisade_lock::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{
+    ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,9 +78,21 @@ struct Kinds {
     browser: &'static str,
 }
 
-const PASSWORDS: Kinds = Kinds { both: "name and address", whole: "name", browser: "browser" };
-const CODES: Kinds = Kinds { both: "code and address", whole: "code", browser: "code and browser" };
-const SIGN_UPS: Kinds = Kinds { both: "sign-up and address", whole: "sign-up", browser: "sign-up and browser" };
+const PASSWORDS: Kinds = Kinds {
+    both: "name and address",
+    whole: "name",
+    browser: "browser",
+};
+const CODES: Kinds = Kinds {
+    both: "code and address",
+    whole: "code",
+    browser: "code and browser",
+};
+const SIGN_UPS: Kinds = Kinds {
+    both: "sign-up and address",
+    whole: "sign-up",
+    browser: "sign-up and browser",
+};
 
 /// What became of a guess.
 pub(crate) enum Guess {
@@ -130,39 +144,88 @@ impl Lockout {
     }
 
     /// `who` is a name, or what else is guessed at; the kinds keep the one apart from the other.
-    fn counted(&self, kinds: Kinds, who: &str, client: ClientAddress, device: Option<&str>) -> Vec<Counted> {
+    fn counted(
+        &self,
+        kinds: Kinds,
+        who: &str,
+        client: ClientAddress,
+        device: Option<&str>,
+    ) -> Vec<Counted> {
         let settings = &self.settings;
         let counted = |kind, who: String, failures, windows, absolution| {
             let policy = self.policy(failures, windows);
-            Counted { kind, who, policy, absolution }
+            Counted {
+                kind,
+                who,
+                policy,
+                absolution,
+            }
         };
         if let Some(device) = device {
-            return vec![counted(kinds.browser, format!("{device} {who}"), settings.failures, 1, Absolution::All)];
+            return vec![counted(
+                kinds.browser,
+                format!("{device} {who}"),
+                settings.failures,
+                1,
+                Absolution::All,
+            )];
         }
         let network = network(client.0);
         let of_networks = networks(client.0).map(|network| {
-            let failures = settings.address_failures.saturating_mul(network.times.into());
-            let counted = counted("address", network.to_string(), failures, 10, Absolution::One);
+            let failures = settings
+                .address_failures
+                .saturating_mul(network.times.into());
+            let counted = counted(
+                "address",
+                network.to_string(),
+                failures,
+                10,
+                Absolution::One,
+            );
             // many people may share it
             let longest = counted.policy.longest.min(LONGEST_OF_NETWORKS);
-            Counted { policy: LockPolicy { lock: counted.policy.lock.min(longest), longest, ..counted.policy }, ..counted }
+            Counted {
+                policy: LockPolicy {
+                    lock: counted.policy.lock.min(longest),
+                    longest,
+                    ..counted.policy
+                },
+                ..counted
+            }
         });
         // the networks first: one that is locked makes no more entries
         of_networks
             .chain([
-                counted(kinds.both, format!("{network} {who}"), settings.failures, 1, Absolution::All),
-                counted(kinds.whole, who.to_owned(), settings.account_failures, 60, Absolution::One),
+                counted(
+                    kinds.both,
+                    format!("{network} {who}"),
+                    settings.failures,
+                    1,
+                    Absolution::All,
+                ),
+                counted(
+                    kinds.whole,
+                    who.to_owned(),
+                    settings.account_failures,
+                    60,
+                    Absolution::One,
+                ),
             ])
             .collect()
     }
 
     /// Counts a guess everywhere it counts. Those that are the last one begin a lock; none may be locked.
-    async fn count(&self, all: &[Counted]) -> Result<Result<Vec<(usize, Duration)>, Duration>, DbErr> {
+    async fn count(
+        &self,
+        all: &[Counted],
+    ) -> Result<Result<Vec<(usize, Duration)>, Duration>, DbErr> {
         let mut begun = Vec::new();
         for (place, counted) in all.iter().enumerate() {
             let mut standing = self.guess(counted).await;
             if matches!(standing, Standing::Locked(_)) && self.was_lifted(counted).await? {
-                self.throttle.absolve(counted.kind, &counted.who, Absolution::All, self.now()).await;
+                self.throttle
+                    .absolve(counted.kind, &counted.who, Absolution::All, self.now())
+                    .await;
                 standing = self.guess(counted).await;
             }
             match standing {
@@ -180,33 +243,77 @@ impl Lockout {
 
     /// Whether somebody has tried so often that the site's challenge is asked for: a softer step before a lock.
     pub(super) async fn is_challenged(&self, username: &str, client: ClientAddress) -> bool {
-        let policy = LockPolicy { longest: self.settings.lock_secs.duration(), ..self.policy(self.settings.challenge_after, 1) };
-        let standing = self.throttle.guess(CHALLENGE, &challenged(username, client), &policy, self.now()).await;
+        let policy = LockPolicy {
+            longest: self.settings.lock_secs.duration(),
+            ..self.policy(self.settings.challenge_after, 1)
+        };
+        let standing = self
+            .throttle
+            .guess(
+                CHALLENGE,
+                &challenged(username, client),
+                &policy,
+                self.now(),
+            )
+            .await;
         matches!(standing, Standing::Locked(_))
     }
 
     /// Somebody has logged in: nobody is asked any more.
     pub(super) async fn unchallenged(&self, username: &str, client: ClientAddress) {
-        self.throttle.absolve(CHALLENGE, &challenged(username, client), Absolution::All, self.now()).await;
+        self.throttle
+            .absolve(
+                CHALLENGE,
+                &challenged(username, client),
+                Absolution::All,
+                self.now(),
+            )
+            .await;
     }
 
     /// Counts a guess at a code that was sent by mail: five within its life.
     pub(super) async fn guess_code(&self, hash: &str, life: Duration) -> Standing {
-        let policy = LockPolicy { failures: 5, window: life, lock: life, longest: life };
-        self.throttle.guess("mailed code", &hash, &policy, self.now()).await
+        let policy = LockPolicy {
+            failures: 5,
+            window: life,
+            lock: life,
+            longest: life,
+        };
+        self.throttle
+            .guess("mailed code", &hash, &policy, self.now())
+            .await
     }
 
     /// Counts a mail that is asked for, by the browser that has logged in before, or else by network and for the address. Says how long to wait, if it is
     /// too many: strangers who ask for an owner do not take the owner's (D37).
-    pub(super) async fn ask_mail(&self, address: &str, client: ClientAddress, device: Option<&str>) -> Option<Duration> {
+    pub(super) async fn ask_mail(
+        &self,
+        address: &str,
+        client: ClientAddress,
+        device: Option<&str>,
+    ) -> Option<Duration> {
         let counted = match device {
             Some(device) => vec![("mail and browser", device.to_owned(), 10)],
-            None => vec![("mail and network", format!("{} {address}", network(client.0)), 5), ("mail", address.to_owned(), 100)],
+            None => vec![
+                (
+                    "mail and network",
+                    format!("{} {address}", network(client.0)),
+                    5,
+                ),
+                ("mail", address.to_owned(), 100),
+            ],
         };
         for (kind, who, most) in counted {
             let hour = Duration::from_secs(3600);
-            let policy = LockPolicy { failures: most + 1, window: hour, lock: hour, longest: hour };
-            if let Standing::Locked(wait) | Standing::Last(wait) = self.throttle.guess(kind, &who, &policy, self.now()).await {
+            let policy = LockPolicy {
+                failures: most + 1,
+                window: hour,
+                lock: hour,
+                longest: hour,
+            };
+            if let Standing::Locked(wait) | Standing::Last(wait) =
+                self.throttle.guess(kind, &who, &policy, self.now()).await
+            {
                 return Some(wait);
             }
         }
@@ -217,35 +324,56 @@ impl Lockout {
     pub(super) async fn admits_unknown(&self) -> bool {
         let hour = Duration::from_secs(3600);
         let most = u32::try_from(self.max_unknown_per_hour).unwrap_or(u32::MAX);
-        let policy = LockPolicy { failures: most.saturating_add(1), window: hour, lock: hour, longest: hour };
-        matches!(self.throttle.guess("mail to unknown addresses", &"", &policy, self.now()).await, Standing::Open)
+        let policy = LockPolicy {
+            failures: most.saturating_add(1),
+            window: hour,
+            lock: hour,
+            longest: hour,
+        };
+        matches!(
+            self.throttle
+                .guess("mail to unknown addresses", &"", &policy, self.now())
+                .await,
+            Standing::Open
+        )
     }
 
     /// Puts locks back that were written down, so that a restart opens none.
     pub(super) async fn restore(&self) -> Result<(), DbErr> {
         let (wall, now) = (self.clock.now().timestamp(), self.now());
-        let open = Entity::find().filter(Column::Until.gt(wall)).filter(Column::IsLifted.eq(false));
+        let open = Entity::find()
+            .filter(Column::Until.gt(wall))
+            .filter(Column::IsLifted.eq(false));
         for row in open.all(&self.database.handle()).await? {
             let left = Duration::from_secs((row.until - wall).unsigned_abs());
             if let Ok(key) = u128::from_str_radix(&row.id, 16) {
-                self.throttle.restore(&row.kind, key.to_be_bytes(), now + left);
+                self.throttle
+                    .restore(&row.kind, key.to_be_bytes(), now + left);
             }
         }
         Ok(())
     }
 
     async fn guess(&self, counted: &Counted) -> Standing {
-        self.throttle.guess(counted.kind, &counted.who, &counted.policy, self.now()).await
+        self.throttle
+            .guess(counted.kind, &counted.who, &counted.policy, self.now())
+            .await
     }
 
     /// Whether somebody lifted this lock; it is told once.
     async fn was_lifted(&self, counted: &Counted) -> Result<bool, DbErr> {
-        let lifted = Entity::find_by_id(counted.id()).filter(Column::IsLifted.eq(true)).one(&self.database.handle()).await?;
+        let lifted = Entity::find_by_id(counted.id())
+            .filter(Column::IsLifted.eq(true))
+            .one(&self.database.handle())
+            .await?;
         if lifted.is_none() {
             return Ok(false);
         }
         let tx = self.database.begin().await?;
-        let gone = Entity::delete_by_id(counted.id()).filter(Column::IsLifted.eq(true)).exec(&tx).await?;
+        let gone = Entity::delete_by_id(counted.id())
+            .filter(Column::IsLifted.eq(true))
+            .exec(&tx)
+            .await?;
         tx.commit().await?;
         Ok(gone.rows_affected == 1)
     }
@@ -253,14 +381,18 @@ impl Lockout {
     /// A guess that nobody has judged: it counts nowhere, and those before it stay.
     async fn take_back(&self, all: &[Counted]) {
         for counted in all {
-            self.throttle.absolve(counted.kind, &counted.who, Absolution::One, self.now()).await;
+            self.throttle
+                .absolve(counted.kind, &counted.who, Absolution::One, self.now())
+                .await;
         }
     }
 
     /// A guess was right: it is taken back, with the locks that it began.
     async fn absolve(&self, all: &[Counted], begun: &[(usize, Duration)]) -> Result<(), DbErr> {
         for counted in all {
-            self.throttle.absolve(counted.kind, &counted.who, counted.absolution, self.now()).await;
+            self.throttle
+                .absolve(counted.kind, &counted.who, counted.absolution, self.now())
+                .await;
         }
         self.unwrite(all, begun).await
     }
@@ -268,13 +400,25 @@ impl Lockout {
     /// A guess that was not verified. It counts against the network that it came from, because a flood of guesses is what keeps others from being judged.
     async fn unjudged(&self, all: &[Counted], begun: &[(usize, Duration)]) -> Result<(), DbErr> {
         for counted in all.iter().filter(|counted| counted.kind != "address") {
-            self.throttle.absolve(counted.kind, &counted.who, Absolution::One, self.now()).await;
+            self.throttle
+                .absolve(counted.kind, &counted.who, Absolution::One, self.now())
+                .await;
         }
-        let begun: Vec<_> = begun.iter().filter(|(place, _)| all[*place].kind != "address").copied().collect();
+        let begun: Vec<_> = begun
+            .iter()
+            .filter(|(place, _)| all[*place].kind != "address")
+            .copied()
+            .collect();
         self.unwrite(all, &begun).await
     }
 
-    async fn write_all(&self, all: &[Counted], begun: &[(usize, Duration)], username: &str, from: Source<'_>) -> Result<(), DbErr> {
+    async fn write_all(
+        &self,
+        all: &[Counted],
+        begun: &[(usize, Duration)],
+        username: &str,
+        from: Source<'_>,
+    ) -> Result<(), DbErr> {
         for (place, length) in begun {
             self.write(&all[*place], *length, username, from).await?;
         }
@@ -288,12 +432,21 @@ impl Lockout {
         }
         let tx = self.database.begin().await?;
         let ids = begun.iter().map(|(place, _)| all[*place].id());
-        Entity::delete_many().filter(Column::Id.is_in(ids)).exec(&tx).await?;
+        Entity::delete_many()
+            .filter(Column::Id.is_in(ids))
+            .exec(&tx)
+            .await?;
         tx.commit().await
     }
 
     /// Writes a lock down for those who may lift it. A name that is nobody's is not written: people type passwords into the wrong field.
-    async fn write(&self, counted: &Counted, length: Duration, username: &str, from: Source<'_>) -> Result<(), DbErr> {
+    async fn write(
+        &self,
+        counted: &Counted,
+        length: Duration,
+        username: &str,
+        from: Source<'_>,
+    ) -> Result<(), DbErr> {
         let now = self.clock.now().timestamp();
         let row = ActiveModel {
             id: Set(counted.id()),
@@ -306,12 +459,26 @@ impl Lockout {
             is_lifted: Set(false),
         };
         let again = OnConflict::column(Column::Id)
-            .update_columns([Column::Address, Column::Agent, Column::Since, Column::Until, Column::IsLifted])
+            .update_columns([
+                Column::Address,
+                Column::Agent,
+                Column::Since,
+                Column::Until,
+                Column::IsLifted,
+            ])
             .to_owned();
         let tx = self.database.begin().await?;
-        Entity::insert(row).on_conflict(again).exec_without_returning(&tx).await?;
+        Entity::insert(row)
+            .on_conflict(again)
+            .exec_without_returning(&tx)
+            .await?;
         tx.commit().await?;
-        let detail = format!("{} {username} for {} s, agent {}", counted.kind, length.as_secs(), agent(from.headers));
+        let detail = format!(
+            "{} {username} for {} s, agent {}",
+            counted.kind,
+            length.as_secs(),
+            agent(from.headers)
+        );
         audit_log::record(Event::Locked, Some(from.client), from.request_id, &detail);
         Ok(())
     }
@@ -331,7 +498,11 @@ const MOST_SHOWN: u64 = 200;
 
 /// The key of the guess counters: the name as typed, an address in lower case.
 fn counted_name(typed: &str) -> String {
-    if typed.contains('@') { typed.to_lowercase() } else { typed.to_owned() }
+    if typed.contains('@') {
+        typed.to_lowercase()
+    } else {
+        typed.to_owned()
+    }
 }
 
 impl Accounts {
@@ -340,7 +511,12 @@ impl Accounts {
     ///
     /// # Errors
     /// When the database does not answer, or too many logins are waiting: nobody knows then.
-    pub(super) async fn attempt(&self, from: Source<'_>, username: &str, password: &str) -> Result<Attempt> {
+    pub(super) async fn attempt(
+        &self,
+        from: Source<'_>,
+        username: &str,
+        password: &str,
+    ) -> Result<Attempt> {
         let row = self.by_name_or_address(username).await?;
         // by the typed text alone: a limit shared by name and address would reveal that an account has the address (user enumeration)
         let key = counted_name(username);
@@ -352,8 +528,13 @@ impl Accounts {
             Err(wait) => return Ok(Attempt::Locked(wait)),
         };
         // before it is judged: a lock that holds is one that can be seen and lifted
-        let shown = row.as_ref().map_or("(unknown name)", |row| &row.username).to_owned();
-        self.lockout.write_all(&counted, &begun, &shown, from).await?;
+        let shown = row
+            .as_ref()
+            .map_or("(unknown name)", |row| &row.username)
+            .to_owned();
+        self.lockout
+            .write_all(&counted, &begun, &shown, from)
+            .await?;
         let judged = self.authenticate(row, password).await;
         match &judged {
             Ok(Attempt::Refused { .. }) => {}
@@ -374,8 +555,17 @@ impl Accounts {
         account: &Account,
         judge: impl Future<Output = Result<bool>>,
     ) -> Result<Guess> {
-        let device = self.devices.known(from.headers, Some(account)).await?.map(|known| known.hash);
-        let counted = self.lockout.counted(CODES, &account.id.to_string(), from.client, device.as_deref());
+        let device = self
+            .devices
+            .known(from.headers, Some(account))
+            .await?
+            .map(|known| known.hash);
+        let counted = self.lockout.counted(
+            CODES,
+            &account.id.to_string(),
+            from.client,
+            device.as_deref(),
+        );
         self.guess(from, &counted, &account.username, judge).await
     }
 
@@ -410,7 +600,12 @@ impl Accounts {
         };
         self.lockout.write_all(counted, &begun, shown, from).await?;
         match judge.await {
-            Ok(true) => self.lockout.absolve(counted, &begun).await.map(|()| Guess::Right).map_err(Into::into),
+            Ok(true) => self
+                .lockout
+                .absolve(counted, &begun)
+                .await
+                .map(|()| Guess::Right)
+                .map_err(Into::into),
             Ok(false) => Ok(Guess::Wrong),
             Err(error) => {
                 self.lockout.unjudged(counted, &begun).await?;
@@ -425,10 +620,18 @@ impl Accounts {
     /// When the database does not answer.
     pub async fn locks(&self, text: &str) -> Result<Vec<Lock>> {
         let now = self.clock.now().timestamp();
-        let open = Entity::find().filter(Column::Until.gt(now)).filter(Column::IsLifted.eq(false));
-        let either = Condition::any().add(Column::Username.contains(text)).add(Column::Address.contains(text));
+        let open = Entity::find()
+            .filter(Column::Until.gt(now))
+            .filter(Column::IsLifted.eq(false));
+        let either = Condition::any()
+            .add(Column::Username.contains(text))
+            .add(Column::Address.contains(text));
         let matching = open.filter(either);
-        Ok(matching.order_by_desc(Column::Since).limit(MOST_SHOWN).all(&self.database.handle()).await?)
+        Ok(matching
+            .order_by_desc(Column::Since)
+            .limit(MOST_SHOWN)
+            .all(&self.database.handle())
+            .await?)
     }
 
     /// Lifts locks, all that hold or those of one id, name or address, and says how many.
@@ -436,9 +639,15 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub async fn lift(&self, which: Lifted<'_>) -> Result<u64> {
-        let lifted = ActiveModel { is_lifted: Set(true), ..Default::default() };
+        let lifted = ActiveModel {
+            is_lifted: Set(true),
+            ..Default::default()
+        };
         let now = self.clock.now().timestamp();
-        let open = Entity::update_many().set(lifted).filter(Column::IsLifted.eq(false)).filter(Column::Until.gt(now));
+        let open = Entity::update_many()
+            .set(lifted)
+            .filter(Column::IsLifted.eq(false))
+            .filter(Column::Until.gt(now));
         let open = match which {
             Lifted::All => open,
             Lifted::Id(id) => open.filter(Column::Id.eq(id)),
@@ -454,7 +663,10 @@ impl Accounts {
     /// Forgets locks that ended.
     pub(super) async fn sweep_locks(&self) -> Result<(), DbErr> {
         let tx = self.database.begin().await?;
-        Entity::delete_many().filter(Column::Until.lte(self.clock.now().timestamp())).exec(&tx).await?;
+        Entity::delete_many()
+            .filter(Column::Until.lte(self.clock.now().timestamp()))
+            .exec(&tx)
+            .await?;
         tx.commit().await
     }
 }

@@ -78,38 +78,87 @@ impl Accounts {
         let (code, user) = (MailedCode::new(), self.by_address(address).await?);
         let letters = Letterhead { base };
         let (kind, mail) = match &user {
-            Some(user) => (MailKind::Account, letters.login_code(&user.email, &user.username, &code)),
+            Some(user) => (
+                MailKind::Account,
+                letters.login_code(&user.email, &user.username, &code),
+            ),
             None => (MailKind::Unknown, letters.no_login(address)),
         };
-        let user = user.map(|user| Owner { id: user.id, hash: user.session_hash(self.ring()), email: user.email });
-        self.begin_by_mail(session, &MailLogin { user, code: code.hash(), next }, kind, &mail).await.map(|()| None)
+        let user = user.map(|user| Owner {
+            id: user.id,
+            hash: user.session_hash(self.ring()),
+            email: user.email,
+        });
+        self.begin_by_mail(
+            session,
+            &MailLogin {
+                user,
+                code: code.hash(),
+                next,
+            },
+            kind,
+            &mail,
+        )
+        .await
+        .map(|()| None)
     }
 
     /// Whose login it is; nobody's, if the account was closed, or its password or its address changed meanwhile.
     pub(super) async fn of_mail_login(&self, begun: &MailLogin) -> Result<Option<Model>> {
-        let Some(owner) = &begun.user else { return Ok(None) };
-        let row = Entity::find_by_id(owner.id).one(&self.database.handle()).await?;
+        let Some(owner) = &begun.user else {
+            return Ok(None);
+        };
+        let row = Entity::find_by_id(owner.id)
+            .one(&self.database.handle())
+            .await?;
         let row = row.filter(|row| row.is_active && row.email == owner.email);
-        Ok(row.filter(|row| user_tokens::is_session_auth_hash(self.ring(), &row.password, &owner.hash)))
+        Ok(row.filter(|row| {
+            user_tokens::is_session_auth_hash(self.ring(), &row.password, &owner.hash)
+        }))
     }
 
     /// Whether a user has a password.
     pub(crate) async fn has_password(&self, id: i32) -> Result<bool> {
-        Ok(Entity::find_by_id(id).one(&self.database.handle()).await?.is_some_and(|row| is_usable(&row.password)))
+        Ok(Entity::find_by_id(id)
+            .one(&self.database.handle())
+            .await?
+            .is_some_and(|row| is_usable(&row.password)))
     }
 
     /// Whether a user gets in by a password or by mail: by what no page of factors and logins takes away.
     #[cfg(any(feature = "passkeys", feature = "social"))]
     pub(crate) async fn has_way_in(&self, user: &User) -> Result<bool> {
-        let is_mailed =
-            async || Ok::<_, crate::views::Error>(self.by_address(&user.email).await?.is_some_and(|row| row.id == user.id));
-        Ok(self.has_password(user.id).await? || (self.ways.mail && !user.email.is_empty() && is_mailed().await?))
+        let is_mailed = async || {
+            Ok::<_, crate::views::Error>(
+                self.by_address(&user.email)
+                    .await?
+                    .is_some_and(|row| row.id == user.id),
+            )
+        };
+        Ok(self.has_password(user.id).await?
+            || (self.ways.mail && !user.email.is_empty() && is_mailed().await?))
     }
 
     /// Sends a user without a password a code, which stands for one.
-    pub(super) async fn send_again_code(&self, session: &Session, user: &User, next: Option<String>, base: &str) -> Result<()> {
+    pub(super) async fn send_again_code(
+        &self,
+        session: &Session,
+        user: &User,
+        next: Option<String>,
+        base: &str,
+    ) -> Result<()> {
         let code = MailedCode::new();
         let mail = Letterhead { base }.again_code(&user.email, &user.username, &code);
-        self.begin_by_mail(session, &MailAgain { user_id: user.id, code: code.hash(), next }, MailKind::Account, &mail).await
+        self.begin_by_mail(
+            session,
+            &MailAgain {
+                user_id: user.id,
+                code: code.hash(),
+                next,
+            },
+            MailKind::Account,
+            &mail,
+        )
+        .await
     }
 }

@@ -18,7 +18,12 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
             ("auth_group", "django.contrib.auth"),
         ],
     };
-    vec![Box::new(django), Box::new(CreateTokens), Box::new(CreateLocks), Box::new(CreateEpochs)]
+    vec![
+        Box::new(django),
+        Box::new(CreateTokens),
+        Box::new(CreateLocks),
+        Box::new(CreateEpochs),
+    ]
 }
 
 /// Finds accounts by email address, and names whatever their case, without reading all of them: otherwise the time of an answer grows with the site, and tells who has an account (user
@@ -44,7 +49,10 @@ pub(crate) async fn drop_user_indexes(database: &Database) -> Result<(), DbErr> 
     Ok(())
 }
 
-const USER_INDEXES: [(&str, &str); 2] = [("palisade_user_email", "email"), ("palisade_user_name", "username")];
+const USER_INDEXES: [(&str, &str); 2] = [
+    ("palisade_user_email", "email"),
+    ("palisade_user_name", "username"),
+];
 
 struct CreateTokens;
 
@@ -60,7 +68,12 @@ impl MigrationTrait for CreateTokens {
         let table = Table::create()
             .table("palisade_token")
             .if_not_exists()
-            .col(ColumnDef::new("hash").string_len(40).not_null().primary_key())
+            .col(
+                ColumnDef::new("hash")
+                    .string_len(40)
+                    .not_null()
+                    .primary_key(),
+            )
             .col(ColumnDef::new("purpose").string_len(30).not_null())
             .col(ColumnDef::new("user_id").integer().null())
             .col(ColumnDef::new("bound_to").string_len(40).not_null())
@@ -68,15 +81,25 @@ impl MigrationTrait for CreateTokens {
             .col(ColumnDef::new("expires").big_integer().not_null())
             .to_owned();
         manager.create_table(table).await?;
-        for (name, column) in [("palisade_token_user", "user_id"), ("palisade_token_expires", "expires")] {
-            let index = Index::create().name(name).table("palisade_token").col(column).if_not_exists().to_owned();
+        for (name, column) in [
+            ("palisade_token_user", "user_id"),
+            ("palisade_token_expires", "expires"),
+        ] {
+            let index = Index::create()
+                .name(name)
+                .table("palisade_token")
+                .col(column)
+                .if_not_exists()
+                .to_owned();
             manager.create_index(index).await?;
         }
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("palisade_token").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("palisade_token").to_owned())
+            .await
     }
 }
 
@@ -94,17 +117,31 @@ impl MigrationTrait for CreateLocks {
         let devices = Table::create()
             .table("palisade_device")
             .if_not_exists()
-            .col(ColumnDef::new("hash").string_len(40).not_null().primary_key())
+            .col(
+                ColumnDef::new("hash")
+                    .string_len(40)
+                    .not_null()
+                    .primary_key(),
+            )
             .col(ColumnDef::new("user_id").integer().not_null())
             .col(ColumnDef::new("bound_to").string_len(40).not_null())
             .col(ColumnDef::new("agent").string_len(150).not_null())
             .col(ColumnDef::new("address").string_len(45).not_null())
             .col(ColumnDef::new("seen").big_integer().not_null())
-            .col(ColumnDef::new("trusted_until").big_integer().not_null().default(0))
+            .col(
+                ColumnDef::new("trusted_until")
+                    .big_integer()
+                    .not_null()
+                    .default(0),
+            )
             .to_owned();
         manager.create_table(devices).await?;
-        let of_user =
-            Index::create().name("palisade_device_user").table("palisade_device").col("user_id").if_not_exists().to_owned();
+        let of_user = Index::create()
+            .name("palisade_device_user")
+            .table("palisade_device")
+            .col("user_id")
+            .if_not_exists()
+            .to_owned();
         manager.create_index(of_user).await?;
         let locks = Table::create()
             .table("palisade_lock")
@@ -122,8 +159,12 @@ impl MigrationTrait for CreateLocks {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("palisade_device").to_owned()).await?;
-        manager.drop_table(Table::drop().table("palisade_lock").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("palisade_device").to_owned())
+            .await?;
+        manager
+            .drop_table(Table::drop().table("palisade_lock").to_owned())
+            .await
     }
 }
 
@@ -148,6 +189,8 @@ impl MigrationTrait for CreateEpochs {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("palisade_session_epoch").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("palisade_session_epoch").to_owned())
+            .await
     }
 }

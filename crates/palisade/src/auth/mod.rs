@@ -55,7 +55,10 @@ pub(crate) use operator::Flag;
 pub use personal::PersonalData;
 pub use second::SecondStep;
 pub(crate) use second::{Factor, FactorRule, Held};
-pub use settings::{CHECKS, HasherKind, LOCKOUT_CHECKS, LockoutSettings, LoginSettings, PasswordSettings, WhenUnknown};
+pub use settings::{
+    CHECKS, HasherKind, LOCKOUT_CHECKS, LockoutSettings, LoginSettings, PasswordSettings,
+    WhenUnknown,
+};
 #[cfg(any(feature = "passkeys", feature = "social"))]
 pub(crate) use tokens::Purpose;
 pub(crate) use tokens::SEALED;

@@ -14,7 +14,9 @@ pub(super) fn is_confusable(username: &str) -> bool {
 /// Accounts with an equivalent name: case (on SQLite: of ASCII letters) and Latin letters such as `ı` that look like ASCII ones make no difference.
 pub(super) fn same_name(username: &str) -> Condition {
     let reading = ascii_reading(username).map(|reading| same_letters(Column::Username, &reading));
-    Condition::any().add(same_letters(Column::Username, username)).add_option(reading)
+    Condition::any()
+        .add(same_letters(Column::Username, username))
+        .add_option(reading)
 }
 
 /// Whether a name is an address other than that of its account: the owner of the address could not log in by it.
@@ -24,7 +26,9 @@ pub(super) fn is_foreign_address(username: &str, email: &str) -> bool {
 
 /// A key that is equal for names that [`same_name`] takes for equivalent.
 pub(super) fn reading(username: &str) -> String {
-    ascii_reading(username).unwrap_or_else(|| username.to_owned()).to_lowercase()
+    ascii_reading(username)
+        .unwrap_or_else(|| username.to_owned())
+        .to_lowercase()
 }
 
 fn is_latin(username: &str) -> bool {
@@ -52,13 +56,29 @@ mod tests {
         for name in ["c\u{430}rol", "\u{441}\u{43e}\u{441}\u{43e}", "\u{3b1}nn"] {
             assert!(is_confusable(name), "{name}");
         }
-        for name in ["ann", "admin.1", "Ольга", "zoë", "佐藤さくら", "yıldız", "kræn", "cœur", "ångström"] {
+        for name in [
+            "ann",
+            "admin.1",
+            "Ольга",
+            "zoë",
+            "佐藤さくら",
+            "yıldız",
+            "kræn",
+            "cœur",
+            "ångström",
+        ] {
             assert!(!is_confusable(name), "{name}");
         }
-        assert_eq!((reading("YILDIZ"), reading("yıldız")), ("yildiz".into(), "yildiz".into()));
+        assert_eq!(
+            (reading("YILDIZ"), reading("yıldız")),
+            ("yildiz".into(), "yildiz".into())
+        );
         assert_eq!(ascii_reading("zoë"), None);
         assert_eq!(ascii_reading("admin"), None, "m of ASCII is not rn");
-        assert!(is_foreign_address("bob@x.org", "eve@x.org") && !is_foreign_address("Bob@x.org", "bob@X.org"));
+        assert!(
+            is_foreign_address("bob@x.org", "eve@x.org")
+                && !is_foreign_address("Bob@x.org", "bob@X.org")
+        );
         assert!(!is_foreign_address("bob", "eve@x.org"));
     }
 }

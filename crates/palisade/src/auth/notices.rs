@@ -13,8 +13,15 @@ pub(super) struct Letterhead<'a> {
 
 impl Letterhead<'_> {
     fn letter(&self, to: &str, template: &'static str, values: Value) -> Letter {
-        let (base, site) = (self.base, self.base.split("://").nth(1).unwrap_or(self.base));
-        Letter { to: to.to_owned(), template, values: context! { base, site, ..values } }
+        let (base, site) = (
+            self.base,
+            self.base.split("://").nth(1).unwrap_or(self.base),
+        );
+        Letter {
+            to: to.to_owned(),
+            template,
+            values: context! { base, site, ..values },
+        }
     }
 
     pub(super) fn reset_link<P: Purpose>(&self, token: &Token<P>) -> String {
@@ -26,7 +33,11 @@ impl Letterhead<'_> {
     }
 
     pub(super) fn confirm_sign_up<P: Purpose>(&self, to: &str, token: &Token<P>) -> Letter {
-        self.letter(to, "mail/sign_up.html", context! { link => self.link("confirm", token) })
+        self.letter(
+            to,
+            "mail/sign_up.html",
+            context! { link => self.link("confirm", token) },
+        )
     }
 
     pub(super) fn has_account(&self, to: &str, username: &str) -> Letter {
@@ -38,12 +49,24 @@ impl Letterhead<'_> {
     }
 
     pub(super) fn login_code(&self, to: &str, username: &str, code: &MailedCode) -> Letter {
-        let link = format!("{}/account/login/mail/code?token={}", self.base, code.expose());
-        self.letter(to, "mail/login_code.html", context! { username, code => code.expose(), link })
+        let link = format!(
+            "{}/account/login/mail/code?token={}",
+            self.base,
+            code.expose()
+        );
+        self.letter(
+            to,
+            "mail/login_code.html",
+            context! { username, code => code.expose(), link },
+        )
     }
 
     pub(super) fn again_code(&self, to: &str, username: &str, code: &MailedCode) -> Letter {
-        self.letter(to, "mail/again_code.html", context! { username, code => code.expose() })
+        self.letter(
+            to,
+            "mail/again_code.html",
+            context! { username, code => code.expose() },
+        )
     }
 
     /// To an account that has no password, where a new one was asked for.
@@ -53,7 +76,11 @@ impl Letterhead<'_> {
 
     #[cfg(feature = "social")]
     pub(super) fn address_code(&self, to: &str, code: &MailedCode) -> Letter {
-        self.letter(to, "mail/address_code.html", context! { code => code.expose() })
+        self.letter(
+            to,
+            "mail/address_code.html",
+            context! { code => code.expose() },
+        )
     }
 
     /// To the address of an account that is closed, whatever was asked for.
@@ -74,12 +101,31 @@ impl Letterhead<'_> {
         self.letter(to, "mail/no_account.html", Value::UNDEFINED)
     }
 
-    pub(super) fn approve_change<P: Purpose>(&self, to: &str, username: &str, new: &str, token: &Token<P>) -> Letter {
-        self.letter(to, "mail/email_approve.html", context! { username, new, link => self.link("email/confirm", token) })
+    pub(super) fn approve_change<P: Purpose>(
+        &self,
+        to: &str,
+        username: &str,
+        new: &str,
+        token: &Token<P>,
+    ) -> Letter {
+        self.letter(
+            to,
+            "mail/email_approve.html",
+            context! { username, new, link => self.link("email/confirm", token) },
+        )
     }
 
-    pub(super) fn confirm_address<P: Purpose>(&self, to: &str, username: &str, token: &Token<P>) -> Letter {
-        self.letter(to, "mail/email_confirm.html", context! { username, link => self.link("email/confirm", token) })
+    pub(super) fn confirm_address<P: Purpose>(
+        &self,
+        to: &str,
+        username: &str,
+        token: &Token<P>,
+    ) -> Letter {
+        self.letter(
+            to,
+            "mail/email_confirm.html",
+            context! { username, link => self.link("email/confirm", token) },
+        )
     }
 
     /// To the owner of an account that has changed (ASVS 6.3.7).

@@ -18,8 +18,14 @@ pub(crate) enum Flag {
 impl Flag {
     fn change(self, has: bool) -> ActiveModel {
         match self {
-            Self::Staff => ActiveModel { is_staff: Set(has), ..Default::default() },
-            Self::Superuser => ActiveModel { is_superuser: Set(has), ..Default::default() },
+            Self::Staff => ActiveModel {
+                is_staff: Set(has),
+                ..Default::default()
+            },
+            Self::Superuser => ActiveModel {
+                is_superuser: Set(has),
+                ..Default::default()
+            },
         }
     }
 }
@@ -30,9 +36,21 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn open_account(&self, username: &str) -> Result<bool> {
-        let Some((tx, id)) = self.begin_by_name(username, "The account was opened again.").await? else { return Ok(false) };
-        let open = ActiveModel { is_active: Set(true), ..Default::default() };
-        Entity::update_many().set(open).filter(Column::Id.eq(id)).exec(&tx).await?;
+        let Some((tx, id)) = self
+            .begin_by_name(username, "The account was opened again.")
+            .await?
+        else {
+            return Ok(false);
+        };
+        let open = ActiveModel {
+            is_active: Set(true),
+            ..Default::default()
+        };
+        Entity::update_many()
+            .set(open)
+            .filter(Column::Id.eq(id))
+            .exec(&tx)
+            .await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -42,7 +60,9 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn close_account(&self, username: &str) -> Result<Option<i32>> {
-        let Some(row) = self.by_name(username).await? else { return Ok(None) };
+        let Some(row) = self.by_name(username).await? else {
+            return Ok(None);
+        };
         self.deactivate(&row, &self.links.main_base()).await?;
         Ok(Some(row.id))
     }
@@ -52,18 +72,35 @@ impl Accounts {
     /// # Errors
     /// When another account has the address, or the database does not answer.
     pub(crate) async fn change_address(&self, username: &str, new: &str) -> Result<Option<i32>> {
-        let Some(row) = self.by_name(username).await? else { return Ok(None) };
+        let Some(row) = self.by_name(username).await? else {
+            return Ok(None);
+        };
         let tx = self.database.begin().await?;
-        let other = Entity::find().filter(same_address(new)).filter(Column::Id.ne(row.id)).one(&tx).await?;
+        let other = Entity::find()
+            .filter(same_address(new))
+            .filter(Column::Id.ne(row.id))
+            .one(&tx)
+            .await?;
         if other.is_some() {
-            return Err(Error::new(ErrorKind::Conflict, "another account has this address"));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "another account has this address",
+            ));
         }
-        let change = ActiveModel { email: Set(new.into()), ..Default::default() };
-        Entity::update_many().set(change).filter(Column::Id.eq(row.id)).exec(&tx).await?;
+        let change = ActiveModel {
+            email: Set(new.into()),
+            ..Default::default()
+        };
+        Entity::update_many()
+            .set(change)
+            .filter(Column::Id.eq(row.id))
+            .exec(&tx)
+            .await?;
         self.tokens.forget(&tx, row.id, None).await?;
         let told = "The operators of this site gave the account another address, which mail goes to now. All sessions have ended.";
         for address in [row.email.as_str(), new] {
-            self.tell(&tx, &row, address, told, &self.links.main_base()).await?;
+            self.tell(&tx, &row, address, told, &self.links.main_base())
+                .await?;
         }
         self.commit_and_end_all(tx, row.id).await?;
         Ok(Some(row.id))
@@ -74,7 +111,9 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer; the account stays then.
     pub(crate) async fn delete_account(&self, username: &str) -> Result<Option<i32>> {
-        let Some(row) = self.by_name(username).await? else { return Ok(None) };
+        let Some(row) = self.by_name(username).await? else {
+            return Ok(None);
+        };
         self.erase(&row, &self.links.main_base()).await?;
         Ok(Some(row.id))
     }
@@ -84,7 +123,11 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn name_conflicts(&self) -> Result<Vec<Vec<String>>> {
-        let names = Entity::find().select_only().column(Column::Username).order_by_asc(Column::Id).into_tuple::<String>();
+        let names = Entity::find()
+            .select_only()
+            .column(Column::Username)
+            .order_by_asc(Column::Id)
+            .into_tuple::<String>();
         let mut read = BTreeMap::<String, Vec<String>>::new();
         for name in names.all(&self.database.handle()).await? {
             read.entry(reading(&name)).or_default().push(name);
@@ -97,7 +140,11 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn set_flag(&self, tx: &Tx, id: i32, flag: Flag, has: bool) -> Result<()> {
-        Entity::update_many().set(flag.change(has)).filter(Column::Id.eq(id)).exec(tx).await?;
+        Entity::update_many()
+            .set(flag.change(has))
+            .filter(Column::Id.eq(id))
+            .exec(tx)
+            .await?;
         Ok(())
     }
 }

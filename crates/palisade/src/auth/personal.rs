@@ -7,7 +7,9 @@ use crate::sessions::OwnSession;
 use crate::views::Result;
 use async_trait::async_trait;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
 use serde_json::{Map, Value, json};
 
 /// What a part of the site keeps about its users. Given to [`App::personal_data`](crate::app::App::personal_data).
@@ -34,9 +36,11 @@ impl Accounts {
     pub(super) async fn export(&self, row: &Model, sessions: &[OwnSession]) -> Result<Value> {
         let (db, user) = (self.database.handle(), row.public());
         let mut all = Map::new();
-        all.insert("account".into(), json!({ "user": user, "joined": row.date_joined, "last_login": row.last_login }));
-        let session =
-            |one: &OwnSession| json!({ "agent": one.agent, "address": one.address, "began": one.began, "seen": one.seen });
+        all.insert(
+            "account".into(),
+            json!({ "user": user, "joined": row.date_joined, "last_login": row.last_login }),
+        );
+        let session = |one: &OwnSession| json!({ "agent": one.agent, "address": one.address, "began": one.began, "seen": one.seen });
         all.insert("sessions".into(), sessions.iter().map(session).collect());
         all.insert("browsers".into(), self.devices.export(row.id).await?);
         for part in &self.personal_data {
@@ -48,11 +52,25 @@ impl Accounts {
     /// Closes an account until somebody who works here opens it again. All its sessions end.
     pub(super) async fn deactivate(&self, row: &Model, base: &str) -> Result<()> {
         let tx = self.database.begin().await?;
-        let change = ActiveModel { is_active: Set(false), ..Default::default() };
-        Entity::update_many().set(change).filter(Column::Id.eq(row.id)).exec(&tx).await?;
+        let change = ActiveModel {
+            is_active: Set(false),
+            ..Default::default()
+        };
+        Entity::update_many()
+            .set(change)
+            .filter(Column::Id.eq(row.id))
+            .exec(&tx)
+            .await?;
         self.tokens.forget(&tx, row.id, None).await?;
         self.devices.forget(&tx, row.id).await?;
-        self.tell(&tx, row, &row.email, "The account was closed. The staff of this site can open it again.", base).await?;
+        self.tell(
+            &tx,
+            row,
+            &row.email,
+            "The account was closed. The staff of this site can open it again.",
+            base,
+        )
+        .await?;
         self.commit_and_end_all(tx, row.id).await
     }
 
@@ -68,7 +86,14 @@ impl Accounts {
         self.forget_epoch(&tx, row.id).await?;
         self.second_step.forget(&tx, row.id).await?;
         Entity::delete_by_id(row.id).exec(&tx).await?;
-        self.tell(&tx, row, &row.email, "The account was deleted, with everything that belonged to it.", base).await?;
+        self.tell(
+            &tx,
+            row,
+            &row.email,
+            "The account was deleted, with everything that belonged to it.",
+            base,
+        )
+        .await?;
         tx.commit().await?;
         self.mail.wake();
         Ok(())
@@ -83,12 +108,19 @@ impl Accounts {
     pub async fn wrap_hashes(&self, progress: impl Fn(usize)) -> Result<usize> {
         let (mut wrapped, mut last) = (0, 0);
         loop {
-            let batch = Entity::find().filter(Column::Id.gt(last)).order_by_asc(Column::Id).limit(500);
+            let batch = Entity::find()
+                .filter(Column::Id.gt(last))
+                .order_by_asc(Column::Id)
+                .limit(500);
             let batch = batch.all(&self.database.handle()).await?;
-            let Some(newest) = batch.last() else { return Ok(wrapped) };
+            let Some(newest) = batch.last() else {
+                return Ok(wrapped);
+            };
             last = newest.id;
             for row in &batch {
-                let Some(encoded) = self.hashes.wrap(row.password.clone()).await? else { continue };
+                let Some(encoded) = self.hashes.wrap(row.password.clone()).await? else {
+                    continue;
+                };
                 let tx = self.database.begin().await?;
                 wrapped += usize::from(self.put_password(&tx, row, &encoded).await?);
                 tx.commit().await?;
@@ -103,7 +135,10 @@ async fn unlink(tx: &Tx, user_id: i32) -> Result<(), DbErr> {
     let tables = tx.users();
     for table in [&tables.groups, &tables.permissions] {
         let of_user = Expr::col(Alias::new(&tables.column)).eq(user_id);
-        let query = Query::delete().from_table(Alias::new(table)).and_where(of_user).to_owned();
+        let query = Query::delete()
+            .from_table(Alias::new(table))
+            .and_where(of_user)
+            .to_owned();
         tx.execute(&query).await?;
     }
     Ok(())

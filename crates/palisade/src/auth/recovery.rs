@@ -38,7 +38,9 @@ struct Change {
 impl Accounts {
     /// Sends a link to each account with this address, or a mail that says there is none.
     pub(super) async fn request_reset(&self, address: &str, base: &str) -> Result<()> {
-        let found = Entity::find().filter(same_address(address)).limit(MOST_ACCOUNTS);
+        let found = Entity::find()
+            .filter(same_address(address))
+            .limit(MOST_ACCOUNTS);
         let found = found.all(&self.database.handle()).await?;
         let mut users: Vec<Option<&Model>> = found.iter().map(Some).collect();
         if users.is_empty() {
@@ -79,36 +81,68 @@ impl Accounts {
             None => letters.no_account(address),
         };
         match user {
-            Some(_) => self.mail.put_letter(tx, MailKind::Account, &mail, PasswordReset::LIFETIME_SECS).await,
-            None => self.put_unknown(tx, &mail, PasswordReset::LIFETIME_SECS).await,
+            Some(_) => {
+                self.mail
+                    .put_letter(tx, MailKind::Account, &mail, PasswordReset::LIFETIME_SECS)
+                    .await
+            }
+            None => {
+                self.put_unknown(tx, &mail, PasswordReset::LIFETIME_SECS)
+                    .await
+            }
         }
     }
 
     /// Puts a mail to an address that no account has. Past the site's ceiling the work is the same, and nothing is sent.
-    pub(super) async fn put_unknown(&self, tx: &Tx, mail: &Letter, for_secs: i64) -> Result<(), DbErr> {
+    pub(super) async fn put_unknown(
+        &self,
+        tx: &Tx,
+        mail: &Letter,
+        for_secs: i64,
+    ) -> Result<(), DbErr> {
         let is_sent = self.lockout.admits_unknown().await;
-        self.mail.put_letter(tx, MailKind::Unknown, mail, if is_sent { for_secs } else { 0 }).await
+        self.mail
+            .put_letter(
+                tx,
+                MailKind::Unknown,
+                mail,
+                if is_sent { for_secs } else { 0 },
+            )
+            .await
     }
 
     /// The account that a link sets a password for.
     pub(super) async fn reset_of(&self, hash: &str) -> Result<Option<Model>> {
-        if let Some(link) = DjangoLink::remembered(self.ring(), hash).filter(|_| self.django_reset.is_some()) {
+        if let Some(link) =
+            DjangoLink::remembered(self.ring(), hash).filter(|_| self.django_reset.is_some())
+        {
             return self.reset_of_django(&link).await;
         }
-        Ok(self.tokens.find::<PasswordReset, ()>(hash).await?.and_then(|found| found.user))
+        Ok(self
+            .tokens
+            .find::<PasswordReset, ()>(hash)
+            .await?
+            .and_then(|found| found.user))
     }
 
     /// Sets a password by a link. All sessions of the account end with it, and all other links.
-    pub(super) async fn reset_by_link(&self, hash: &str, password: &str, base: &str) -> Result<Used> {
-        let Some(user) = self.reset_of(hash).await? else { return Ok(Used::Dead) };
+    pub(super) async fn reset_by_link(
+        &self,
+        hash: &str,
+        password: &str,
+        base: &str,
+    ) -> Result<Used> {
+        let Some(user) = self.reset_of(hash).await? else {
+            return Ok(Used::Dead);
+        };
         if let Err(broken) = self.judge_for(&user, password).await? {
             return Ok(Used::Refused(broken));
         }
         let encoded = self.hashes.hash(password.to_owned()).await?;
         let tx = self.database.begin().await?;
         // one of Django's is bound to the password that it replaces
-        let is_redeemed =
-            DjangoLink::remembered(self.ring(), hash).is_some() || self.tokens.redeem::<PasswordReset>(&tx, hash).await?;
+        let is_redeemed = DjangoLink::remembered(self.ring(), hash).is_some()
+            || self.tokens.redeem::<PasswordReset>(&tx, hash).await?;
         let is_done = is_redeemed && self.put_password(&tx, &user, &encoded).await?;
         if !is_done {
             return Ok(Used::Dead);
@@ -124,30 +158,52 @@ impl Accounts {
         .await?;
         tx.commit().await?;
         self.mail.wake();
-        Ok(Used::Done(Model { password: encoded, ..user }))
+        Ok(Used::Done(Model {
+            password: encoded,
+            ..user
+        }))
     }
 
     /// Asks both addresses of a user, who proved to know the password, whether mail is to go to `new`.
     pub(super) async fn request_email(&self, user: &Model, new: &str, base: &str) -> Result<()> {
-        let other = Entity::find().filter(same_address(new)).one(&self.database.handle()).await?;
+        let other = Entity::find()
+            .filter(same_address(new))
+            .one(&self.database.handle())
+            .await?;
         let (old_side, new_side) = (Token::<EmailChange>::new(), Token::<EmailChange>::new());
         let letters = Letterhead { base };
         let has_old = !user.email.is_empty();
         let tx = self.database.begin().await?;
-        self.tokens.forget(&tx, user.id, Some(EmailChange::NAME)).await?;
+        self.tokens
+            .forget(&tx, user.id, Some(EmailChange::NAME))
+            .await?;
         if has_old {
-            let change = Change { new: new.into(), waits_for: Some(new_side.hash()) };
-            self.tokens.keep(&tx, &old_side, Some(user), &change).await?;
+            let change = Change {
+                new: new.into(),
+                waits_for: Some(new_side.hash()),
+            };
+            self.tokens
+                .keep(&tx, &old_side, Some(user), &change)
+                .await?;
             let mail = letters.approve_change(&user.email, &user.username, new, &old_side);
-            self.mail.put_letter(&tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS).await?;
+            self.mail
+                .put_letter(&tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS)
+                .await?;
         }
-        let change = Change { new: new.into(), waits_for: has_old.then(|| old_side.hash()) };
-        self.tokens.keep(&tx, &new_side, Some(user), &change).await?;
+        let change = Change {
+            new: new.into(),
+            waits_for: has_old.then(|| old_side.hash()),
+        };
+        self.tokens
+            .keep(&tx, &new_side, Some(user), &change)
+            .await?;
         let mail = match &other {
             Some(other) => letters.has_account(new, &other.username),
             None => letters.confirm_address(new, &user.username, &new_side),
         };
-        self.mail.put_letter(&tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS).await?;
+        self.mail
+            .put_letter(&tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS)
+            .await?;
         tx.commit().await?;
         self.mail.wake();
         Ok(())
@@ -156,9 +212,12 @@ impl Accounts {
     /// Sends a signed-in user a link to choose a password, whether or not there is one yet.
     #[cfg(feature = "social")]
     pub(crate) async fn mail_reset(&self, id: i32, base: &str) -> Result<()> {
-        let Some(user) = Entity::find_by_id(id).one(&self.database.handle()).await? else { return Ok(()) };
+        let Some(user) = Entity::find_by_id(id).one(&self.database.handle()).await? else {
+            return Ok(());
+        };
         let tx = self.database.begin().await?;
-        self.send_reset(&tx, Some(&user), &user.email, base, true).await?;
+        self.send_reset(&tx, Some(&user), &user.email, base, true)
+            .await?;
         tx.commit().await?;
         self.mail.wake();
         Ok(())
@@ -166,32 +225,62 @@ impl Accounts {
 
     /// Whether a link confirms a change of address, and to which.
     pub(super) async fn email_of(&self, hash: &str) -> Result<Option<String>> {
-        Ok(self.tokens.find::<EmailChange, Change>(hash).await?.map(|found| found.payload.new))
+        Ok(self
+            .tokens
+            .find::<EmailChange, Change>(hash)
+            .await?
+            .map(|found| found.payload.new))
     }
 
     /// Confirms one side of a change of address; the second one changes it.
     pub(super) async fn confirm_email(&self, hash: &str, base: &str) -> Result<Used> {
-        let Some(found) = self.tokens.find::<EmailChange, Change>(hash).await? else { return Ok(Used::Dead) };
-        let (Some(user), change) = (found.user, found.payload) else { return Ok(Used::Dead) };
+        let Some(found) = self.tokens.find::<EmailChange, Change>(hash).await? else {
+            return Ok(Used::Dead);
+        };
+        let (Some(user), change) = (found.user, found.payload) else {
+            return Ok(Used::Dead);
+        };
         let tx = self.database.begin().await?;
         if !self.tokens.redeem::<EmailChange>(&tx, hash).await? {
             return Ok(Used::Dead);
         }
         if let Some(other) = &change.waits_for {
-            let alone = Change { waits_for: None, ..change.clone() };
-            if !self.tokens.rewrite::<EmailChange>(&tx, other, &alone).await? {
+            let alone = Change {
+                waits_for: None,
+                ..change.clone()
+            };
+            if !self
+                .tokens
+                .rewrite::<EmailChange>(&tx, other, &alone)
+                .await?
+            {
                 return Ok(Used::Dead);
             }
             tx.commit().await?;
             return Ok(Used::Half);
         }
-        let is_free = Entity::find().filter(same_address(&change.new)).filter(Column::Id.ne(user.id)).one(&tx).await?.is_none();
+        let is_free = Entity::find()
+            .filter(same_address(&change.new))
+            .filter(Column::Id.ne(user.id))
+            .one(&tx)
+            .await?
+            .is_none();
         if !is_free || !put_email(&tx, &user, &change.new).await? {
             return Ok(Used::Dead);
         }
         self.tokens.forget(&tx, user.id, None).await?;
-        for address in [&user.email, &change.new].into_iter().filter(|address| !address.is_empty()) {
-            self.tell(&tx, &user, address, "Mail now goes to another address.", base).await?;
+        for address in [&user.email, &change.new]
+            .into_iter()
+            .filter(|address| !address.is_empty())
+        {
+            self.tell(
+                &tx,
+                &user,
+                address,
+                "Mail now goes to another address.",
+                base,
+            )
+            .await?;
         }
         tx.commit().await?;
         self.mail.wake();
@@ -202,8 +291,14 @@ impl Accounts {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn begin_by_name(&self, username: &str, what: &str) -> Result<Option<(Tx, i32)>> {
-        let Some(user) = self.by_name(username).await? else { return Ok(None) };
+    pub(crate) async fn begin_by_name(
+        &self,
+        username: &str,
+        what: &str,
+    ) -> Result<Option<(Tx, i32)>> {
+        let Some(user) = self.by_name(username).await? else {
+            return Ok(None);
+        };
         let base = self.links.main_base();
         let tx = self.database.begin().await?;
         self.devices.distrust(&tx, user.id).await?;
@@ -223,17 +318,28 @@ impl Accounts {
 
     /// The same as part of a transaction.
     pub(crate) async fn tell_in(&self, tx: &Tx, id: i32, what: &str, base: &str) -> Result<()> {
-        let Some(user) = Entity::find_by_id(id).one(tx).await? else { return Ok(()) };
+        let Some(user) = Entity::find_by_id(id).one(tx).await? else {
+            return Ok(());
+        };
         Ok(self.tell(tx, &user, &user.email, what, base).await?)
     }
 
     /// Tells the owner of an account what has changed.
-    pub(super) async fn tell(&self, tx: &Tx, user: &Model, address: &str, what: &str, base: &str) -> Result<(), DbErr> {
+    pub(super) async fn tell(
+        &self,
+        tx: &Tx,
+        user: &Model,
+        address: &str,
+        what: &str,
+        base: &str,
+    ) -> Result<(), DbErr> {
         if address.is_empty() {
             return Ok(());
         }
         let mail = Letterhead { base }.changed(address, &user.username, what);
-        self.mail.put_letter(tx, MailKind::Notice, &mail, NOTICE_SECS).await
+        self.mail
+            .put_letter(tx, MailKind::Notice, &mail, NOTICE_SECS)
+            .await
     }
 }
 
@@ -241,7 +347,13 @@ impl Accounts {
 const NOTICE_SECS: i64 = 7 * 24 * 3600;
 
 async fn put_email(tx: &Tx, user: &Model, new: &str) -> Result<bool, DbErr> {
-    let change = ActiveModel { email: Set(new.into()), ..Default::default() };
-    let same = Entity::update_many().set(change).filter(Column::Id.eq(user.id)).filter(Column::Email.eq(user.email.as_str()));
+    let change = ActiveModel {
+        email: Set(new.into()),
+        ..Default::default()
+    };
+    let same = Entity::update_many()
+        .set(change)
+        .filter(Column::Id.eq(user.id))
+        .filter(Column::Email.eq(user.email.as_str()));
     Ok(same.exec(tx).await?.rows_affected == 1)
 }

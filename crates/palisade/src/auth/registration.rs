@@ -39,15 +39,27 @@ pub(super) enum Confirmed {
 impl Accounts {
     /// Begins a sign-up. The work is the same whatever is taken: one hash, two questions, one token, one mail.
     pub(super) async fn register(&self, new: NewUser<'_>, base: &str) -> Result<(), SignUpError> {
-        self.judge(new.password, new.username, new.email).await.map_err(SignUpError::Password)?;
-        let password = self.hashes.hash(new.password.to_owned()).await.map_err(|busy| SignUpError::Failed(busy.into()))?;
-        self.invite(new, password, base).await.map_err(|error| SignUpError::Failed(error.into()))
+        self.judge(new.password, new.username, new.email)
+            .await
+            .map_err(SignUpError::Password)?;
+        let password = self
+            .hashes
+            .hash(new.password.to_owned())
+            .await
+            .map_err(|busy| SignUpError::Failed(busy.into()))?;
+        self.invite(new, password, base)
+            .await
+            .map_err(|error| SignUpError::Failed(error.into()))
     }
 
     async fn invite(&self, new: NewUser<'_>, password: String, base: &str) -> Result<(), DbErr> {
         let (by_name, by_address) = taken(&self.database.handle(), new.username, new.email).await?;
         let token = Token::<SignUp>::new();
-        let pending = Pending { username: new.username.into(), email: new.email.into(), password };
+        let pending = Pending {
+            username: new.username.into(),
+            email: new.email.into(),
+            password,
+        };
         let letters = Letterhead { base };
         let mail = match (by_address, by_name) {
             (Some(user), _) if !user.is_active => letters.closed(new.email, &user.username),
@@ -57,7 +69,9 @@ impl Accounts {
         };
         let tx = self.database.begin().await?;
         self.tokens.keep(&tx, &token, None, &pending).await?;
-        self.mail.put_letter(&tx, MailKind::SignUp, &mail, 24 * 3600).await?;
+        self.mail
+            .put_letter(&tx, MailKind::SignUp, &mail, 24 * 3600)
+            .await?;
         tx.commit().await?;
         self.mail.wake();
         Ok(())
@@ -65,14 +79,23 @@ impl Accounts {
 
     /// Whether a link leads to a sign-up that can be ended, and to which name.
     pub(super) async fn pending(&self, hash: &str) -> Result<Option<String>> {
-        Ok(self.tokens.find::<SignUp, Pending>(hash).await?.map(|found| found.payload.username))
+        Ok(self
+            .tokens
+            .find::<SignUp, Pending>(hash)
+            .await?
+            .map(|found| found.payload.username))
     }
 
     /// Ends a sign-up: makes the account.
     pub(super) async fn confirm(&self, hash: &str, password: &str) -> Result<Confirmed> {
-        let Some(found) = self.tokens.find::<SignUp, Pending>(hash).await? else { return Ok(Confirmed::Dead) };
+        let Some(found) = self.tokens.find::<SignUp, Pending>(hash).await? else {
+            return Ok(Confirmed::Dead);
+        };
         let pending = found.payload;
-        let verdict = self.hashes.verify(password.to_owned(), Some(pending.password.clone())).await?;
+        let verdict = self
+            .hashes
+            .verify(password.to_owned(), Some(pending.password.clone()))
+            .await?;
         if verdict == Verdict::NoMatch {
             return Ok(Confirmed::WrongPassword);
         }
@@ -85,18 +108,36 @@ impl Accounts {
         if !self.tokens.redeem::<SignUp>(&tx, hash).await? {
             return Ok(Confirmed::Dead);
         }
-        match put(&tx, self.row(&pending.username, &pending.email, pending.password, Rank::Plain)).await {
+        match put(
+            &tx,
+            self.row(
+                &pending.username,
+                &pending.email,
+                pending.password,
+                Rank::Plain,
+            ),
+        )
+        .await
+        {
             Ok(row) => {
                 tx.commit().await?;
                 Ok(Confirmed::Welcome(row))
             }
-            Err(error) if matches!(db::failure(&error), DbFailure::Duplicate) => Ok(Confirmed::Taken),
+            Err(error) if matches!(db::failure(&error), DbFailure::Duplicate) => {
+                Ok(Confirmed::Taken)
+            }
             Err(error) => Err(error.into()),
         }
     }
 
     /// The row of a new account.
-    pub(super) fn row(&self, username: &str, email: &str, password: String, rank: Rank) -> ActiveModel {
+    pub(super) fn row(
+        &self,
+        username: &str,
+        email: &str,
+        password: String,
+        rank: Rank,
+    ) -> ActiveModel {
         ActiveModel {
             username: Set(username.into()),
             email: Set(email.into()),
@@ -114,7 +155,11 @@ impl Accounts {
 }
 
 /// Who has a name, in whatever case, and who an address.
-async fn taken(db: &impl ConnectionTrait, username: &str, email: &str) -> Result<(Option<Model>, Option<Model>), DbErr> {
+async fn taken(
+    db: &impl ConnectionTrait,
+    username: &str,
+    email: &str,
+) -> Result<(Option<Model>, Option<Model>), DbErr> {
     let by_name = Entity::find().filter(same_name(username)).one(db).await?;
     let by_address = Entity::find().filter(same_address(email)).one(db).await?;
     Ok((by_name, by_address))
@@ -124,8 +169,15 @@ async fn taken(db: &impl ConnectionTrait, username: &str, email: &str) -> Result
 pub(super) async fn lock_new(tx: &Tx, username: &str, email: &str) -> Result<(), DbErr> {
     if tx.get_database_backend() == DbBackend::Postgres {
         // names before addresses, always, so that no two wait for each other
-        for key in [format!("name {}", username.to_lowercase()), format!("address {}", email.to_lowercase())] {
-            tx.execute_sql(sql!("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", key)).await?;
+        for key in [
+            format!("name {}", username.to_lowercase()),
+            format!("address {}", email.to_lowercase()),
+        ] {
+            tx.execute_sql(sql!(
+                "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))",
+                key
+            ))
+            .await?;
         }
     }
     Ok(())

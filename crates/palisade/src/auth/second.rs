@@ -93,7 +93,12 @@ pub(crate) struct Held {
 impl Held {
     /// Somebody who has proven it here.
     pub(crate) fn here(account: Model, next: Option<String>) -> Self {
-        Self { account, next, is_by_another_site: false, logout_page: None }
+        Self {
+            account,
+            next,
+            is_by_another_site: false,
+            logout_page: None,
+        }
     }
 
     pub(crate) fn user(&self) -> User {
@@ -105,30 +110,64 @@ impl Accounts {
     /// Keeps a login until its second step, in a session of its own.
     pub(super) async fn hold(&self, session: &Session, held: Held) -> Result<()> {
         session.renew().await?;
-        let Held { account, next, is_by_another_site, logout_page } = held;
+        let Held {
+            account,
+            next,
+            is_by_another_site,
+            logout_page,
+        } = held;
         // a session that a browser carries has no room for more
         let next = next.filter(|next| next.len() <= 1_000);
-        let (hash, at) = (account.session_hash(self.ring()), self.clock.now().timestamp());
-        let pending = Pending { id: account.id, hash, at, next, is_by_another_site, logout_page };
+        let (hash, at) = (
+            account.session_hash(self.ring()),
+            self.clock.now().timestamp(),
+        );
+        let pending = Pending {
+            id: account.id,
+            hash,
+            at,
+            next,
+            is_by_another_site,
+            logout_page,
+        };
         session.insert(PENDING, pending).await
     }
 
     /// The login that waits for its second step; it ends after ten minutes, and with a change of the password.
     pub(crate) async fn held(&self, session: &Session) -> Result<Option<Held>> {
-        let Some(pending) = session.value::<Pending>(PENDING).await? else { return Ok(None) };
+        let Some(pending) = session.value::<Pending>(PENDING).await? else {
+            return Ok(None);
+        };
         let since = DateTime::from_timestamp(pending.at, 0).unwrap_or_default();
         if self.clock.now() - since >= PATIENCE {
             return Ok(None);
         }
-        let row = Entity::find_by_id(pending.id).one(&self.database.handle()).await?.filter(|row| row.is_active);
-        let row = row.filter(|row| user_tokens::is_session_auth_hash(self.ring(), &row.password, &pending.hash));
-        let Pending { next, is_by_another_site, logout_page, .. } = pending;
-        Ok(row.map(|account| Held { account, next, is_by_another_site, logout_page }))
+        let row = Entity::find_by_id(pending.id)
+            .one(&self.database.handle())
+            .await?
+            .filter(|row| row.is_active);
+        let row = row.filter(|row| {
+            user_tokens::is_session_auth_hash(self.ring(), &row.password, &pending.hash)
+        });
+        let Pending {
+            next,
+            is_by_another_site,
+            logout_page,
+            ..
+        } = pending;
+        Ok(row.map(|account| Held {
+            account,
+            next,
+            is_by_another_site,
+            logout_page,
+        }))
     }
 
     /// Writes down that the visitor has just proven who they are.
     pub(super) async fn proven_now(&self, session: &Session, factor: Factor) -> Result<()> {
-        session.insert(PROVEN_AT, self.clock.now().timestamp()).await?;
+        session
+            .insert(PROVEN_AT, self.clock.now().timestamp())
+            .await?;
         self.factor_is(session, factor).await
     }
 
@@ -161,7 +200,9 @@ impl Visitor {
     /// # Errors
     /// When the store of the sessions does not answer.
     pub async fn has_factor(&self) -> Result<bool> {
-        let is_trusted = async || Ok::<_, crate::views::Error>(self.session().value::<bool>(TRUSTED).await? == Some(true));
+        let is_trusted = async || {
+            Ok::<_, crate::views::Error>(self.session().value::<bool>(TRUSTED).await? == Some(true))
+        };
         Ok(self.user().await?.is_some() && (self.has_typed_code().await? || is_trusted().await?))
     }
 
@@ -175,7 +216,11 @@ impl Visitor {
     /// # Errors
     /// When the store of the sessions does not answer.
     pub async fn is_fresh(&self, within: TimeDelta) -> Result<bool> {
-        let at = self.session().value::<i64>(PROVEN_AT).await?.and_then(|at| DateTime::<Utc>::from_timestamp(at, 0));
+        let at = self
+            .session()
+            .value::<i64>(PROVEN_AT)
+            .await?
+            .and_then(|at| DateTime::<Utc>::from_timestamp(at, 0));
         let age = at.map(|at| self.accounts().clock.now() - at);
         // a time in the future was written by a clock that was wrong
         Ok(age.is_some_and(|age| age < within && age > -CLOCK_SKEW))
@@ -186,7 +231,9 @@ impl Visitor {
     /// # Errors
     /// When the store of the sessions does not answer.
     pub(crate) async fn factor_proven(&self) -> Result<()> {
-        self.accounts().proven_now(self.session(), Factor::Typed).await?;
+        self.accounts()
+            .proven_now(self.session(), Factor::Typed)
+            .await?;
         self.session().rotate().await
     }
 }

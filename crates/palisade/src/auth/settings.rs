@@ -13,7 +13,13 @@ pub enum HasherKind {
     Md5,
 }
 
-setting_words!(HasherKind, "argon2id or pbkdf2_sha256", Argon2id = "argon2id", Pbkdf2Sha256 = "pbkdf2_sha256", Md5 = "md5");
+setting_words!(
+    HasherKind,
+    "argon2id or pbkdf2_sha256",
+    Argon2id = "argon2id",
+    Pbkdf2Sha256 = "pbkdf2_sha256",
+    Md5 = "md5"
+);
 
 /// What happens when the list of stolen passwords does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +30,12 @@ pub enum WhenUnknown {
     Refuse,
 }
 
-setting_words!(WhenUnknown, "pass or refuse", Pass = "pass", Refuse = "refuse");
+setting_words!(
+    WhenUnknown,
+    "pass or refuse",
+    Pass = "pass",
+    Refuse = "refuse"
+);
 
 impl HasherKind {
     pub(crate) fn algorithm(self) -> Algorithm {
@@ -66,16 +77,35 @@ impl PasswordSettings {
 
     /// The rules for new passwords of those who have a second factor.
     pub fn policy_with_factor(&self) -> Policy {
-        let usual = if self.min_length > 12 { self.min_length } else { 8 };
-        self.policy_of(self.min_length_with_factor.unwrap_or(usual).min(self.min_length))
+        let usual = if self.min_length > 12 {
+            self.min_length
+        } else {
+            8
+        };
+        self.policy_of(
+            self.min_length_with_factor
+                .unwrap_or(usual)
+                .min(self.min_length),
+        )
     }
 
     fn policy_of(&self, least: u64) -> Policy {
         let least = usize::try_from(least).unwrap_or(usize::MAX).max(8);
-        let named = [("similar", Rule::NotSimilarToUser), ("common", Rule::NotCommon), ("numeric", Rule::NotNumeric)];
-        let chosen =
-            named.into_iter().filter(|(name, _)| self.validators.iter().any(|validator| validator == name)).map(|(_, rule)| rule);
-        Policy::new([Rule::MinLength(least), Rule::MaxLength(128)].into_iter().chain(chosen).chain([Rule::NotStolen]))
+        let named = [
+            ("similar", Rule::NotSimilarToUser),
+            ("common", Rule::NotCommon),
+            ("numeric", Rule::NotNumeric),
+        ];
+        let chosen = named
+            .into_iter()
+            .filter(|(name, _)| self.validators.iter().any(|validator| validator == name))
+            .map(|(_, rule)| rule);
+        Policy::new(
+            [Rule::MinLength(least), Rule::MaxLength(128)]
+                .into_iter()
+                .chain(chosen)
+                .chain([Rule::NotStolen]),
+        )
     }
 }
 
@@ -97,7 +127,12 @@ pub const CHECKS: &[Check<PasswordSettings>] = &[
         title: "new passwords are not compared with common ones",
         why: "a list of the hundred commonest passwords opens some account of every large site (ASVS 6.2.4)",
         fix: "set passwords.validators = [\"similar\", \"common\", \"numeric\"]",
-        fires: |settings| !settings.validators.iter().any(|validator| validator == "common"),
+        fires: |settings| {
+            !settings
+                .validators
+                .iter()
+                .any(|validator| validator == "common")
+        },
     },
     Check {
         id: "passwords.unknown_validator",
@@ -106,7 +141,12 @@ pub const CHECKS: &[Check<PasswordSettings>] = &[
         title: "a validator does not exist",
         why: "a rule that is misspelt protects nobody",
         fix: "passwords.validators takes similar, common and numeric",
-        fires: |settings| settings.validators.iter().any(|name| !["similar", "common", "numeric"].contains(&name.as_str())),
+        fires: |settings| {
+            settings
+                .validators
+                .iter()
+                .any(|name| !["similar", "common", "numeric"].contains(&name.as_str()))
+        },
     },
     Check {
         id: "passwords.too_short",
@@ -115,7 +155,12 @@ pub const CHECKS: &[Check<PasswordSettings>] = &[
         title: "new passwords may have fewer than 8 characters",
         why: "they are found by trying all of them (ASVS 6.2.1)",
         fix: "set passwords.min_length = 12",
-        fires: |settings| settings.min_length < 8 || settings.min_length_with_factor.is_some_and(|least| least < 8),
+        fires: |settings| {
+            settings.min_length < 8
+                || settings
+                    .min_length_with_factor
+                    .is_some_and(|least| least < 8)
+        },
     },
     Check {
         id: "passwords.endless_queue",

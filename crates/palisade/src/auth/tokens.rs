@@ -70,7 +70,10 @@ pub(super) struct Token<P> {
 
 impl<P: Purpose> Token<P> {
     pub(super) fn new() -> Self {
-        Self { text: random::token(), purpose: PhantomData }
+        Self {
+            text: random::token(),
+            purpose: PhantomData,
+        }
     }
 
     pub(super) fn expose(&self) -> &str {
@@ -99,7 +102,11 @@ pub(super) struct Tokens {
 
 impl Tokens {
     pub(super) fn new(database: Database, clock: Arc<dyn Clock>, ring: KeyRing) -> Self {
-        Self { database, clock, ring }
+        Self {
+            database,
+            clock,
+            ring,
+        }
     }
 
     /// Keeps the hash of a token, bound to the password, the address and the state that the account has now: when one of them changes, it is dead.
@@ -119,49 +126,95 @@ impl Tokens {
             expires: Set(self.clock.now().timestamp() + P::LIFETIME_SECS),
             hash: Set(hash),
         };
-        Entity::insert(row).exec_without_returning(tx).await.map(drop)
+        Entity::insert(row)
+            .exec_without_returning(tx)
+            .await
+            .map(drop)
     }
 
     /// Looks at a token without using it up.
-    pub(super) async fn find<P: Purpose, T: DeserializeOwned>(&self, hash: &str) -> Result<Option<Found<T>>, DbErr> {
+    pub(super) async fn find<P: Purpose, T: DeserializeOwned>(
+        &self,
+        hash: &str,
+    ) -> Result<Option<Found<T>>, DbErr> {
         let db = self.database.handle();
-        let row = Entity::find_by_id(hash).filter(Column::Purpose.eq(P::NAME)).one(&db).await?;
-        let Some(row) = row.filter(|row| row.expires > self.clock.now().timestamp()) else { return Ok(None) };
+        let row = Entity::find_by_id(hash)
+            .filter(Column::Purpose.eq(P::NAME))
+            .one(&db)
+            .await?;
+        let Some(row) = row.filter(|row| row.expires > self.clock.now().timestamp()) else {
+            return Ok(None);
+        };
         let user = match row.user_id {
             Some(id) => Users::find_by_id(id).one(&db).await?,
             None => None,
         };
         let bound_to = user.as_ref().map(state).unwrap_or_default();
-        let is_good = constant_time_eq(bound_to.as_bytes(), row.bound_to.as_bytes()) && user.is_some() == row.user_id.is_some();
-        Ok(self.opened(hash, &row.payload).filter(|_| is_good).map(|payload| Found { user, payload }))
+        let is_good = constant_time_eq(bound_to.as_bytes(), row.bound_to.as_bytes())
+            && user.is_some() == row.user_id.is_some();
+        Ok(self
+            .opened(hash, &row.payload)
+            .filter(|_| is_good)
+            .map(|payload| Found { user, payload }))
     }
 
     /// Uses a token up. `false` if it is not there any more: somebody else was faster.
     pub(super) async fn redeem<P: Purpose>(&self, tx: &Tx, hash: &str) -> Result<bool, DbErr> {
         let now = self.clock.now().timestamp();
-        let good = Entity::delete_by_id(hash).filter(Column::Purpose.eq(P::NAME)).filter(Column::Expires.gt(now));
+        let good = Entity::delete_by_id(hash)
+            .filter(Column::Purpose.eq(P::NAME))
+            .filter(Column::Expires.gt(now));
         Ok(good.exec(tx).await?.rows_affected == 1)
     }
 
     /// Changes what a token carries, if it is still good.
-    pub(super) async fn rewrite<P: Purpose>(&self, tx: &Tx, hash: &str, payload: &impl Serialize) -> Result<bool, DbErr> {
+    pub(super) async fn rewrite<P: Purpose>(
+        &self,
+        tx: &Tx,
+        hash: &str,
+        payload: &impl Serialize,
+    ) -> Result<bool, DbErr> {
         let now = self.clock.now().timestamp();
-        let change = ActiveModel { payload: Set(self.sealed(hash, payload)?), ..Default::default() };
-        let good = Entity::update_many().set(change).filter(Column::Hash.eq(hash)).filter(Column::Purpose.eq(P::NAME));
-        Ok(good.filter(Column::Expires.gt(now)).exec(tx).await?.rows_affected == 1)
+        let change = ActiveModel {
+            payload: Set(self.sealed(hash, payload)?),
+            ..Default::default()
+        };
+        let good = Entity::update_many()
+            .set(change)
+            .filter(Column::Hash.eq(hash))
+            .filter(Column::Purpose.eq(P::NAME));
+        Ok(good
+            .filter(Column::Expires.gt(now))
+            .exec(tx)
+            .await?
+            .rows_affected
+            == 1)
     }
 
     /// Forgets the tokens of a user: all, or those of one purpose.
-    pub(super) async fn forget(&self, tx: &Tx, user_id: i32, purpose: Option<&str>) -> Result<(), DbErr> {
+    pub(super) async fn forget(
+        &self,
+        tx: &Tx,
+        user_id: i32,
+        purpose: Option<&str>,
+    ) -> Result<(), DbErr> {
         let of_user = Entity::delete_many().filter(Column::UserId.eq(user_id));
         let named = purpose.map(|purpose| Column::Purpose.eq(purpose));
-        named.into_iter().fold(of_user, |query, named| query.filter(named)).exec(tx).await.map(drop)
+        named
+            .into_iter()
+            .fold(of_user, |query, named| query.filter(named))
+            .exec(tx)
+            .await
+            .map(drop)
     }
 
     /// Forgets what has expired.
     pub(super) async fn sweep(&self) -> Result<(), DbErr> {
         let tx = self.database.begin().await?;
-        Entity::delete_many().filter(Column::Expires.lte(self.clock.now().timestamp())).exec(&tx).await?;
+        Entity::delete_many()
+            .filter(Column::Expires.lte(self.clock.now().timestamp()))
+            .exec(&tx)
+            .await?;
         tx.commit().await
     }
 
@@ -191,5 +244,8 @@ pub(crate) const SEALED: SealedColumn = SealedColumn {
 
 /// What a token is bound to, as a hash.
 fn state(user: &Model) -> String {
-    random::stored_hash(&format!("{} {} {} {}", user.id, user.password, user.is_active, user.email))
+    random::stored_hash(&format!(
+        "{} {} {} {}",
+        user.id, user.password, user.is_active, user.email
+    ))
 }

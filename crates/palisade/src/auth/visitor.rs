@@ -35,9 +35,21 @@ impl Visitor {
         headers: &HeaderMap,
         context: &RequestContext,
     ) -> Self {
-        let agent = if session.cookie_key().is_some() { agent(headers) } else { String::new() };
+        let agent = if session.cookie_key().is_some() {
+            agent(headers)
+        } else {
+            String::new()
+        };
         let (request_id, personal) = (context.shared_id(), context.personal().clone());
-        Self(Arc::new(Inner { accounts, session, client, agent, request_id, personal, user: OnceCell::new() }))
+        Self(Arc::new(Inner {
+            accounts,
+            session,
+            client,
+            agent,
+            request_id,
+            personal,
+            user: OnceCell::new(),
+        }))
     }
 
     /// The signed-in user.
@@ -48,7 +60,11 @@ impl Visitor {
         // a page that asks depends on who asked, whatever the answer
         self.0.personal.mark();
         let look_up = async || {
-            let from = Origin { client: self.0.client, agent: &self.0.agent, request_id: &self.0.request_id };
+            let from = Origin {
+                client: self.0.client,
+                agent: &self.0.agent,
+                request_id: &self.0.request_id,
+            };
             self.0.accounts.user_of(&self.0.session, &from).await
         };
         Ok(self.0.user.get_or_try_init(look_up).await?.as_ref())
@@ -79,7 +95,9 @@ impl PageValues for Visitor {
         if self.0.session.cookie_key().is_none() && !self.0.session.has_messages() {
             // the next visitor with a cookie gets another page
             self.0.personal.mark();
-            return Box::pin(std::future::ready(Ok(context! { user => (), messages => Vec::<Value>::new() })));
+            return Box::pin(std::future::ready(Ok(
+                context! { user => (), messages => Vec::<Value>::new() },
+            )));
         }
         Box::pin(async {
             let user = self.user().await?.cloned();
@@ -91,7 +109,11 @@ impl PageValues for Visitor {
     fn user(&self, may_ask: bool) -> BoxFuture<'_, Option<Value>> {
         let may_ask = may_ask && self.0.session.cookie_key().is_some();
         Box::pin(async move {
-            let user = if may_ask { self.user().await.ok()? } else { self.0.user.get()?.as_ref() };
+            let user = if may_ask {
+                self.user().await.ok()?
+            } else {
+                self.0.user.get()?.as_ref()
+            };
             user.cloned().map(|user| Value::from(Serde(user)))
         })
     }
@@ -111,7 +133,9 @@ impl<S: Sync> FromRequestParts<S> for User {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?.ok_or_else(Error::forbidden)
+        <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state)
+            .await?
+            .ok_or_else(Error::forbidden)
     }
 }
 

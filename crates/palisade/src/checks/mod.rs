@@ -67,15 +67,27 @@ pub struct Finding {
 impl Finding {
     /// Whether it is as wrong on a developer's machine: keys, permissions, templates, settings that cannot be read or cannot work, weakened protections.
     fn concerns_development(&self) -> bool {
-        ["keys.", "permissions.", "templates.", "settings.", "api.nobodys_", "site.dangerous", "headers.referrer_breaks_"]
-            .iter()
-            .any(|area| self.id.starts_with(area))
+        [
+            "keys.",
+            "permissions.",
+            "templates.",
+            "settings.",
+            "api.nobodys_",
+            "site.dangerous",
+            "headers.referrer_breaks_",
+        ]
+        .iter()
+        .any(|area| self.id.starts_with(area))
     }
 }
 
 /// The findings of one area.
 pub fn run<S>(checks: &[Check<S>], settings: &S) -> Vec<Finding> {
-    checks.iter().filter(|check| (check.fires)(settings)).map(Check::finding).collect()
+    checks
+        .iter()
+        .filter(|check| (check.fires)(settings))
+        .map(Check::finding)
+        .collect()
 }
 
 impl<S> Check<S> {

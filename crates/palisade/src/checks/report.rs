@@ -29,17 +29,25 @@ impl Report {
     /// A report with the worst finding first.
     pub fn new(profile: Profile, mut findings: Vec<Finding>, ledger: Vec<Weakened>) -> Self {
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
-        Self { profile, findings, ledger }
+        Self {
+            profile,
+            findings,
+            ledger,
+        }
     }
 
     /// A report on settings that could not even be read: each problem is a finding.
     pub fn unreadable(error: &SettingsError) -> Self {
         let findings = error.0.iter().map(|problem| Finding {
             id: format!("settings.{}", problem.key),
-            django: DJANGO.iter().find(|(key, _)| *key == problem.key).map(|(_, id)| *id),
+            django: DJANGO
+                .iter()
+                .find(|(key, _)| *key == problem.key)
+                .map(|(_, id)| *id),
             level: Level::Error,
             title: format!("{} ({}): {}", problem.key, problem.place, problem.message),
-            why: "a setting that is not understood protects nobody; no other check could run".into(),
+            why: "a setting that is not understood protects nobody; no other check could run"
+                .into(),
             fix: problem.fix.clone(),
         });
         Self::new(Profile::DEFAULT, findings.collect(), Vec::new())
@@ -53,21 +61,28 @@ impl Report {
     /// The same with more findings.
     #[must_use]
     pub fn with(self, findings: Vec<Finding>) -> Self {
-        Self::new(self.profile, self.findings.into_iter().chain(findings).collect(), self.ledger)
+        Self::new(
+            self.profile,
+            self.findings.into_iter().chain(findings).collect(),
+            self.ledger,
+        )
     }
 
     /// What concerns a start in this profile: in development, what would only be wrong in production is left out.
     #[must_use]
     pub fn for_start(mut self) -> Self {
         if self.profile.is_development() {
-            self.findings.retain(|finding| finding.concerns_development());
+            self.findings
+                .retain(|finding| finding.concerns_development());
         }
         self
     }
 
     /// The errors alone.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.level == Level::Error)
+        self.findings
+            .iter()
+            .filter(|finding| finding.level == Level::Error)
     }
 
     /// For other programs.
@@ -99,14 +114,38 @@ const DJANGO: [(&str, &str); 6] = [
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Finding { id, django, level, title, why, fix } in &self.findings {
-            let django = django.map(|id| format!(", Django's {id}")).unwrap_or_default();
-            writeln!(f, "{}: {title} [{id}{django}]\n  why: {why}\n  fix: {fix}\n", level.word())?;
+        for Finding {
+            id,
+            django,
+            level,
+            title,
+            why,
+            fix,
+        } in &self.findings
+        {
+            let django = django
+                .map(|id| format!(", Django's {id}"))
+                .unwrap_or_default();
+            writeln!(
+                f,
+                "{}: {title} [{id}{django}]\n  why: {why}\n  fix: {fix}\n",
+                level.word()
+            )?;
         }
-        for Weakened { name, reason, source } in &self.ledger {
+        for Weakened {
+            name,
+            reason,
+            source,
+        } in &self.ledger
+        {
             writeln!(f, "dangerous: {name}\n  reason: {reason}\n  at: {source}\n")?;
         }
-        let count = |level| self.findings.iter().filter(|finding| finding.level == level).count();
+        let count = |level| {
+            self.findings
+                .iter()
+                .filter(|finding| finding.level == level)
+                .count()
+        };
         writeln!(
             f,
             "{} profile: {} error(s), {} warning(s), {} note(s), {} weakened protection(s)",

@@ -14,28 +14,58 @@ pub(super) async fn open(site: &Site, username: &str) -> Outcome {
     if !site.accounts().open_account(username).await? {
         return Err(unknown(username));
     }
-    audit_log::record(Event::AccountOpened, None, "", &format!("{username}, by command"));
+    audit_log::record(
+        Event::AccountOpened,
+        None,
+        "",
+        &format!("{username}, by command"),
+    );
     Ok(format!("{username} can log in again; a mail says so\n"))
 }
 
 /// `user close`.
 pub(super) async fn close(site: &Site, username: &str) -> Outcome {
     reachable(site)?;
-    let Some(id) = site.accounts().close_account(username).await? else { return Err(unknown(username)) };
-    audit_log::record(Event::AccountClosed, None, "", &format!("{username}, by command"));
+    let Some(id) = site.accounts().close_account(username).await? else {
+        return Err(unknown(username));
+    };
+    audit_log::record(
+        Event::AccountClosed,
+        None,
+        "",
+        &format!("{username}, by command"),
+    );
     let ended = ended(site, id).await?;
-    Ok(format!("{username} is closed until `user open {username}`; {ended} session(s) ended, and a mail says so\n"))
+    Ok(format!(
+        "{username} is closed until `user open {username}`; {ended} session(s) ended, and a mail says so\n"
+    ))
 }
 
 /// `user email`.
 pub(super) async fn email(site: &Site, matches: &ArgMatches) -> Outcome {
     reachable(site)?;
     let username = argument(matches, "username");
-    let address = Email::parse(Some(argument(matches, "address"))).map_err(|error| Failed(format!("the address: {error}"), 1))?;
-    let Some(id) = site.accounts().change_address(username, &address).await.map_err(said)? else { return Err(unknown(username)) };
-    audit_log::record(Event::EmailChanged, None, "", &format!("{username}, by command"));
+    let address = Email::parse(Some(argument(matches, "address")))
+        .map_err(|error| Failed(format!("the address: {error}"), 1))?;
+    let Some(id) = site
+        .accounts()
+        .change_address(username, &address)
+        .await
+        .map_err(said)?
+    else {
+        return Err(unknown(username));
+    };
+    audit_log::record(
+        Event::EmailChanged,
+        None,
+        "",
+        &format!("{username}, by command"),
+    );
     let ended = ended(site, id).await?;
-    Ok(format!("mail of {username} goes to {}; {ended} session(s) ended, and both addresses are told\n", &*address))
+    Ok(format!(
+        "mail of {username} goes to {}; {ended} session(s) ended, and both addresses are told\n",
+        &*address
+    ))
 }
 
 /// What an operator reads is what a visitor would.
@@ -53,30 +83,56 @@ pub(super) async fn delete(site: &Site, matches: &ArgMatches) -> Outcome {
     if !matches.get_flag("yes") {
         confirmed(username)?;
     }
-    let Some(id) = site.accounts().delete_account(username).await? else { return Err(unknown(username)) };
-    audit_log::record(Event::AccountDeleted, None, "", &format!("{username}, by command"));
+    let Some(id) = site.accounts().delete_account(username).await? else {
+        return Err(unknown(username));
+    };
+    audit_log::record(
+        Event::AccountDeleted,
+        None,
+        "",
+        &format!("{username}, by command"),
+    );
     ended(site, id).await?;
-    Ok(format!("{username} is deleted, with everything that belonged to the account; a mail says so\n"))
+    Ok(format!(
+        "{username} is deleted, with everything that belonged to the account; a mail says so\n"
+    ))
 }
 
 /// What cannot be undone is confirmed by typing the name.
 fn confirmed(username: &str) -> Result<(), Failed> {
     if !std::io::stdin().is_terminal() {
-        return Err(Failed("this cannot be undone: add --yes to do it without a question".into(), 2));
+        return Err(Failed(
+            "this cannot be undone: add --yes to do it without a question".into(),
+            2,
+        ));
     }
-    eprintln!("This deletes the account {username} with everything that belongs to it. Type the name to go on:");
+    eprintln!(
+        "This deletes the account {username} with everything that belongs to it. Type the name to go on:"
+    );
     let mut typed = String::new();
-    std::io::stdin().read_line(&mut typed).map_err(|error| Failed(error.to_string(), 1))?;
-    if typed.trim() == username { Ok(()) } else { Err(Failed("nothing was changed".into(), 1)) }
+    std::io::stdin()
+        .read_line(&mut typed)
+        .map_err(|error| Failed(error.to_string(), 1))?;
+    if typed.trim() == username {
+        Ok(())
+    } else {
+        Err(Failed("nothing was changed".into(), 1))
+    }
 }
 
 /// `user grant` and `user revoke`.
 pub(super) async fn rights(site: &Site, matches: &ArgMatches, has: bool) -> Outcome {
     let username = argument(matches, "username");
     let rights = Rights::of(matches)?;
-    let (verb, event) = if has { ("was given", Event::RightGranted) } else { ("lost", Event::RightRevoked) };
+    let (verb, event) = if has {
+        ("was given", Event::RightGranted)
+    } else {
+        ("lost", Event::RightRevoked)
+    };
     let told = format!("By the operators of this site the account {verb}: {rights}");
-    let Some((tx, id)) = site.accounts().begin_by_name(username, &told).await? else { return Err(unknown(username)) };
+    let Some((tx, id)) = site.accounts().begin_by_name(username, &told).await? else {
+        return Err(unknown(username));
+    };
     for flag in &rights.flags {
         site.accounts().set_flag(&tx, id, *flag, has).await?;
     }
@@ -88,17 +144,29 @@ pub(super) async fn rights(site: &Site, matches: &ArgMatches, has: bool) -> Outc
         known(is_known, "permission", permission)?;
     }
     if let Some(group) = rights.group {
-        known(permissions::set_member(&site.database, &tx, id, (group, has)).await, "group", group)?;
+        known(
+            permissions::set_member(&site.database, &tx, id, (group, has)).await,
+            "group",
+            group,
+        )?;
     }
     tx.commit().await.map_err(Error::from)?;
-    audit_log::record(event, None, "", &format!("{username}: {rights}, by command"));
+    audit_log::record(
+        event,
+        None,
+        "",
+        &format!("{username}: {rights}, by command"),
+    );
     Ok(format!("{username} {verb}: {rights}; a mail says so\n"))
 }
 
 fn known(found: Result<bool, sea_orm::DbErr>, what: &str, name: &str) -> Result<(), Failed> {
     match found.map_err(Error::from)? {
         true => Ok(()),
-        false => Err(Failed(format!("there is no {what} {name}; nothing was changed"), 1)),
+        false => Err(Failed(
+            format!("there is no {what} {name}; nothing was changed"),
+            1,
+        )),
     }
 }
 
@@ -112,12 +180,27 @@ struct Rights<'a> {
 impl<'a> Rights<'a> {
     fn of(matches: &'a ArgMatches) -> Result<Self, Failed> {
         let flag = |name: &str, flag| matches.get_flag(name).then_some(flag);
-        let flags = [flag("staff", Flag::Staff), flag("superuser", Flag::Superuser)].into_iter().flatten().collect();
+        let flags = [
+            flag("staff", Flag::Staff),
+            flag("superuser", Flag::Superuser),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
-        let rights = Self { flags, group: text("group"), permission: text("permission") };
-        let is_empty = rights.flags.is_empty() && rights.group.is_none() && rights.permission.is_none();
+        let rights = Self {
+            flags,
+            group: text("group"),
+            permission: text("permission"),
+        };
+        let is_empty =
+            rights.flags.is_empty() && rights.group.is_none() && rights.permission.is_none();
         if is_empty {
-            Err(Failed("name a permission such as helpdesk.work_queue, or --group, --staff or --superuser".into(), 2))
+            Err(Failed(
+                "name a permission such as helpdesk.work_queue, or --group, --staff or --superuser"
+                    .into(),
+                2,
+            ))
         } else {
             Ok(rights)
         }
@@ -126,8 +209,19 @@ impl<'a> Rights<'a> {
 
 impl std::fmt::Display for Rights<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let flags = self.flags.iter().map(|flag| if *flag == Flag::Staff { "staff" } else { "superuser" }.to_owned());
-        let named = self.group.map(|group| format!("the group {group}")).into_iter().chain(self.permission.map(str::to_owned));
+        let flags = self.flags.iter().map(|flag| {
+            if *flag == Flag::Staff {
+                "staff"
+            } else {
+                "superuser"
+            }
+            .to_owned()
+        });
+        let named = self
+            .group
+            .map(|group| format!("the group {group}"))
+            .into_iter()
+            .chain(self.permission.map(str::to_owned));
         f.write_str(&flags.chain(named).collect::<Vec<_>>().join(", "))
     }
 }

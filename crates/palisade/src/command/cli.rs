@@ -5,16 +5,42 @@ use clap::{Arg, ArgAction, ArgGroup, Command};
 
 /// The command line with the site's own commands.
 pub(super) fn command(own: &[SiteCommand]) -> Command {
-    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
-    let data = Arg::new("data").long("data").value_name("DIR").global(true).help("Folder of the database, the key and files");
-    let address = Arg::new("address").long("address").value_name("IP:PORT").help("Address to listen on, such as 127.0.0.1:8000");
-    let username = || Arg::new("username").value_name("NAME").required(true).help("Login name");
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .action(ArgAction::SetTrue)
+            .help(help)
+    };
+    let data = Arg::new("data")
+        .long("data")
+        .value_name("DIR")
+        .global(true)
+        .help("Folder of the database, the key and files");
+    let address = Arg::new("address")
+        .long("address")
+        .value_name("IP:PORT")
+        .help("Address to listen on, such as 127.0.0.1:8000");
+    let username = || {
+        Arg::new("username")
+            .value_name("NAME")
+            .required(true)
+            .help("Login name")
+    };
     let rights = |name: &'static str, about: &'static str| {
         Command::new(name)
             .about(about)
             .arg(username())
-            .arg(Arg::new("permission").value_name("PERMISSION").help("A permission, such as helpdesk.work_queue"))
-            .arg(Arg::new("group").long("group").value_name("NAME").help("A group"))
+            .arg(
+                Arg::new("permission")
+                    .value_name("PERMISSION")
+                    .help("A permission, such as helpdesk.work_queue"),
+            )
+            .arg(
+                Arg::new("group")
+                    .long("group")
+                    .value_name("NAME")
+                    .help("A group"),
+            )
             .arg(flag("staff", "The rank of staff"))
             .arg(flag("superuser", "The rank of a superuser"))
     };
@@ -64,8 +90,9 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(Command::new("sign-out").about("End all sessions of a user").arg(username()))
         .subcommand(Command::new("conflicts").about("List names that differ only by case or by letters that look the same"))
         .subcommand(Command::new("list").about("List all accounts").arg(flag("json", "Print JSON")));
-    let which =
-        |name: &'static str, value: &'static str, help: &'static str| Arg::new(name).long(name).value_name(value).help(help);
+    let which = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
     let lockout = Command::new("lockout")
         .about("List and lift locks of those who guessed too often")
         .subcommand_required(true)
@@ -73,16 +100,28 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(
             Command::new("list")
                 .about("List the locks that hold")
-                .arg(which("containing", "TEXT", "Of names and addresses that hold this"))
+                .arg(which(
+                    "containing",
+                    "TEXT",
+                    "Of names and addresses that hold this",
+                ))
                 .arg(flag("json", "Print JSON")),
         )
         .subcommand(
             Command::new("clear")
                 .about("Lift locks: of one name, of one address, or all")
                 .arg(which("user", "NAME", "Login name"))
-                .arg(which("address", "IP", "Address, or the IPv6 network that it is in"))
+                .arg(which(
+                    "address",
+                    "IP",
+                    "Address, or the IPv6 network that it is in",
+                ))
                 .arg(flag("all", "Every lock"))
-                .group(ArgGroup::new("which").args(["user", "address", "all"]).required(true)),
+                .group(
+                    ArgGroup::new("which")
+                        .args(["user", "address", "all"])
+                        .required(true),
+                ),
         );
     let keys = Command::new("keys")
         .about("Make and rotate the site's secret keys")
@@ -98,14 +137,31 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(Command::new("retire").about("Take the oldest key out; refused while an encrypted value needs it"));
     let backup = Command::new("backup")
         .about("Write a copy of an SQLite database, while the site runs or not")
-        .arg(Arg::new("file").value_name("FILE").required(true).help("A file that does not exist yet"));
-    let named = |names: &'static [&'static str]| Arg::new("name").required(true).value_parser(PossibleValuesParser::new(names));
+        .arg(
+            Arg::new("file")
+                .value_name("FILE")
+                .required(true)
+                .help("A file that does not exist yet"),
+        );
+    let named = |names: &'static [&'static str]| {
+        Arg::new("name")
+            .required(true)
+            .value_parser(PossibleValuesParser::new(names))
+    };
     let deploy = Command::new("deploy")
         .about("Print configurations for what stands beside the site, made of its settings")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(Command::new("config").about("Of a proxy, of systemd or of Docker").arg(named(&CONFIGS)))
-        .subcommand(Command::new("limits").about("The limits by rate, for those who have something in front").arg(named(&LIMITS)));
+        .subcommand(
+            Command::new("config")
+                .about("Of a proxy, of systemd or of Docker")
+                .arg(named(&CONFIGS)),
+        )
+        .subcommand(
+            Command::new("limits")
+                .about("The limits by rate, for those who have something in front")
+                .arg(named(&LIMITS)),
+        );
     let program = Command::new(program_name())
         .about("Serves the site, and what belongs to serving it. Without a command: serve")
         .arg(data)
@@ -129,10 +185,14 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(deploy);
     #[cfg(feature = "adopt")]
     let program = program.subcommand(super::adopt::command());
-    own.iter().fold(program, |program, own| program.subcommand(Command::new(own.name).about(own.about)))
+    own.iter().fold(program, |program, own| {
+        program.subcommand(Command::new(own.name).about(own.about))
+    })
 }
 
 pub(super) fn program_name() -> String {
     let path = std::env::args().next().unwrap_or_default();
-    std::path::Path::new(&path).file_stem().map_or_else(|| "site".into(), |name| name.to_string_lossy().into_owned())
+    std::path::Path::new(&path)
+        .file_stem()
+        .map_or_else(|| "site".into(), |name| name.to_string_lossy().into_owned())
 }

@@ -12,7 +12,10 @@ pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
         Some(("rotate", rotate)) => add(prepared, rotate.get_flag("add-only")).await,
         Some(("reencrypt", _)) => reencrypt(prepared).await,
         Some(("retire", _)) => retire(prepared).await,
-        _ => Err(Failed("keys new, keys rotate, keys reencrypt or keys retire".into(), 2)),
+        _ => Err(Failed(
+            "keys new, keys rotate, keys reencrypt or keys retire".into(),
+            2,
+        )),
     }
 }
 
@@ -29,14 +32,22 @@ fn create(prepared: &Prepared) -> Outcome {
     let file = file(prepared)?;
     let shown = file.path().display();
     if file.path().exists() {
-        return Err(Failed(format!("{shown} exists already; `keys rotate` adds a key to it"), 1));
+        return Err(Failed(
+            format!("{shown} exists already; `keys rotate` adds a key to it"),
+            1,
+        ));
     }
     let count = file.add_key().map_err(|error| unwritten(&file, &error))?;
-    Ok(format!("{shown} holds {count} key(s); the newest signs, all verify. Restart the site to use it.\n"))
+    Ok(format!(
+        "{shown} holds {count} key(s); the newest signs, all verify. Restart the site to use it.\n"
+    ))
 }
 
 fn unwritten(file: &KeyFile, error: &std::io::Error) -> Failed {
-    Failed(format!("{} cannot be written: {error}", file.path().display()), 1)
+    Failed(
+        format!("{} cannot be written: {error}", file.path().display()),
+        1,
+    )
 }
 
 /// A site that is running does not know the new key: it encrypts again by itself, some time after it was restarted.
@@ -44,10 +55,15 @@ async fn add(prepared: &Prepared, is_add_only: bool) -> Outcome {
     let file = file(prepared)?;
     let shown = file.path().display();
     if !file.path().exists() {
-        return Err(Failed(format!("{shown} does not exist; `keys new` writes the first key"), 1));
+        return Err(Failed(
+            format!("{shown} does not exist; `keys new` writes the first key"),
+            1,
+        ));
     }
     let count = file.add_key().map_err(|error| unwritten(&file, &error))?;
-    let said = format!("{shown} holds {count} key(s); the newest signs, all verify. Restart the site to use it.\n");
+    let said = format!(
+        "{shown} holds {count} key(s); the newest signs, all verify. Restart the site to use it.\n"
+    );
     if is_add_only || is_serving(prepared.settings().data()) {
         return Ok(format!(
             "{said}Ten minutes after the restart the site encrypts again what the older key has encrypted; `keys reencrypt` does it at once. Then `keys retire` takes the oldest key out.\n"
@@ -64,7 +80,9 @@ async fn reencrypt(prepared: &Prepared) -> Outcome {
     let Resealed { done, unopened } = reseal(&database, &ring).await.map_err(database_failed)?;
     let mut said = format!("{done} value(s) encrypted again with the newest key.\n");
     if unopened > 0 {
-        said.push_str(&format!("{unopened} value(s) open with no key: put the key back that encrypted them.\n"));
+        said.push_str(&format!(
+            "{unopened} value(s) open with no key: put the key back that encrypted them.\n"
+        ));
     }
     Ok(said)
 }
@@ -76,7 +94,9 @@ fn database_failed(error: sea_orm::DbErr) -> Failed {
 /// A site that started before the newest key was written neither opens what that key has encrypted nor encrypts with it.
 fn refuse_before_restart(prepared: &Prepared) -> Result<(), Failed> {
     let file = KeyFile::of(prepared.settings());
-    if prepared.settings().keys.secret.is_none() && serves_since_before(prepared.settings().data(), file.path()) {
+    if prepared.settings().keys.secret.is_none()
+        && serves_since_before(prepared.settings().data(), file.path())
+    {
         let said = "the site that is running does not know the newest key\n  fix: restart it (all instances of this folder), and try again";
         return Err(Failed(said.into(), 1));
     }
@@ -87,7 +107,10 @@ fn refuse_before_restart(prepared: &Prepared) -> Result<(), Failed> {
 async fn retire(prepared: &Prepared) -> Outcome {
     let ring = app::ring(prepared.settings()).map_err(|error| Failed(error.to_string(), 1))?;
     if ring.len() < 2 {
-        return Err(Failed("there is one key, and it cannot be retired; `keys rotate` adds a newer one".into(), 1));
+        return Err(Failed(
+            "there is one key, and it cannot be retired; `keys rotate` adds a newer one".into(),
+            1,
+        ));
     }
     let Some((database, ring)) = prepared.database_and_ring().await else {
         return Err(Failed(
@@ -96,10 +119,18 @@ async fn retire(prepared: &Prepared) -> Outcome {
         ));
     };
     let file = KeyFile::of(prepared.settings());
-    let oldest = file.read().ok().and_then(|mut keys| keys.pop()).unwrap_or_else(|| Secret::new(String::new()));
+    let oldest = file
+        .read()
+        .ok()
+        .and_then(|mut keys| keys.pop())
+        .unwrap_or_else(|| Secret::new(String::new()));
     let needed = needed(&database, &ring).await.map_err(database_failed)?;
     if !needed.oldest.is_empty() {
-        let shown: Vec<String> = needed.oldest.iter().map(|(column, count)| format!("{column}: {count}")).collect();
+        let shown: Vec<String> = needed
+            .oldest
+            .iter()
+            .map(|(column, count)| format!("{column}: {count}"))
+            .collect();
         let said = format!(
             "the oldest key is needed by values that it has encrypted ({})\n  fix: run `keys reencrypt` first",
             shown.join(", ")
@@ -111,7 +142,9 @@ async fn retire(prepared: &Prepared) -> Outcome {
     if prepared.settings().keys.secret.is_some() || has_fallbacks {
         return Ok("No value needs the oldest key: take the last one out of SECRET_KEY_FALLBACKS and restart the site.\n".into());
     }
-    let count = file.remove_oldest(&oldest).map_err(|error| unwritten(&file, &error))?;
+    let count = file
+        .remove_oldest(&oldest)
+        .map_err(|error| unwritten(&file, &error))?;
     Ok(format!(
         "{} holds {count} key(s). Restart the site: sessions and links that the retired key has signed end then.\n",
         file.path().display()

@@ -9,7 +9,14 @@ use serde_json::{Value, json};
 /// `lockout list`, `lockout clear`.
 pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
-        Some(("list", list)) => show(&site, text(list, "containing").unwrap_or_default(), list.get_flag("json")).await,
+        Some(("list", list)) => {
+            show(
+                &site,
+                text(list, "containing").unwrap_or_default(),
+                list.get_flag("json"),
+            )
+            .await
+        }
         Some(("clear", clear)) => lift(&site, clear).await,
         _ => Err(Failed("lockout list or lockout clear".into(), 2)),
     }
@@ -18,15 +25,28 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
 async fn show(site: &Site, containing: &str, is_json: bool) -> Outcome {
     let locks = site.accounts().locks(containing).await?;
     if is_json {
-        return Ok(format!("{:#}\n", Value::Array(locks.iter().map(as_json).collect())));
+        return Ok(format!(
+            "{:#}\n",
+            Value::Array(locks.iter().map(as_json).collect())
+        ));
     }
     if locks.is_empty() {
         return Ok("nobody is locked out\n".into());
     }
     let row = |lock: &Lock| {
-        [lock.kind.clone(), lock.username.clone(), lock.address.clone(), time(lock.since), time(lock.until), lock.agent.clone()]
+        [
+            lock.kind.clone(),
+            lock.username.clone(),
+            lock.address.clone(),
+            time(lock.since),
+            time(lock.until),
+            lock.agent.clone(),
+        ]
     };
-    Ok(print::table_of(["COUNTED BY", "NAME", "ADDRESS", "SINCE", "UNTIL", "BROWSER"], locks.iter().map(row).collect()))
+    Ok(print::table_of(
+        ["COUNTED BY", "NAME", "ADDRESS", "SINCE", "UNTIL", "BROWSER"],
+        locks.iter().map(row).collect(),
+    ))
 }
 
 async fn lift(site: &Site, matches: &ArgMatches) -> Outcome {
@@ -37,7 +57,12 @@ async fn lift(site: &Site, matches: &ArgMatches) -> Outcome {
     };
     let count = site.accounts().lift(which).await?;
     if count > 0 {
-        audit_log::record(Event::LockLifted, None, "", &format!("{which:?}, by command"));
+        audit_log::record(
+            Event::LockLifted,
+            None,
+            "",
+            &format!("{which:?}, by command"),
+        );
     }
     Ok(match count {
         0 => "there was nothing to lift; `lockout list` shows the locks that hold\n".into(),
@@ -54,7 +79,9 @@ fn as_json(lock: &Lock) -> Value {
 }
 
 fn time(seconds: i64) -> String {
-    DateTime::from_timestamp(seconds, 0).unwrap_or_default().to_rfc3339()
+    DateTime::from_timestamp(seconds, 0)
+        .unwrap_or_default()
+        .to_rfc3339()
 }
 
 fn text<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {

@@ -19,12 +19,22 @@ pub(super) struct OfRequest<F> {
 impl<F> OfRequest<F> {
     /// As one more key of the object.
     pub(super) fn json(format: F) -> Self {
-        Self { format, end: "}\n", before: ",\"request_id\":\"", after: "\"}\n" }
+        Self {
+            format,
+            end: "}\n",
+            before: ",\"request_id\":\"",
+            after: "\"}\n",
+        }
     }
 
     /// As one more field.
     pub(super) fn text(format: F) -> Self {
-        Self { format, end: "\n", before: " request_id=", after: "\n" }
+        Self {
+            format,
+            end: "\n",
+            before: " request_id=",
+            after: "\n",
+        }
     }
 }
 
@@ -34,11 +44,25 @@ where
     N: for<'a> FormatFields<'a> + 'static,
     F: FormatEvent<S, N>,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let Some(id) = current_request() else { return self.format.format_event(context, writer, event) };
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let Some(id) = current_request() else {
+            return self.format.format_event(context, writer, event);
+        };
         let mut line = String::new();
-        self.format.format_event(context, Writer::new(&mut line), event)?;
+        self.format
+            .format_event(context, Writer::new(&mut line), event)?;
         // an id is url-safe base64, and needs no quotes
-        write!(writer, "{}{}{id}{}", line.strip_suffix(self.end).unwrap_or(&line), self.before, self.after)
+        write!(
+            writer,
+            "{}{}{id}{}",
+            line.strip_suffix(self.end).unwrap_or(&line),
+            self.before,
+            self.after
+        )
     }
 }

@@ -45,10 +45,16 @@ impl App {
     /// Runs the site's command line. Without a command it serves.
     pub fn run(self) -> ExitCode {
         let matches = cli::command(&self.commands).get_matches();
-        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        let runtime = match tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+        {
             Ok(runtime) => runtime,
             Err(error) => {
-                return ended(Err(Failed(format!("the asynchronous runtime cannot start: {error}"), 1)));
+                return ended(Err(Failed(
+                    format!("the asynchronous runtime cannot start: {error}"),
+                    1,
+                )));
             }
         };
         ended(runtime.block_on(run(self, &matches)))
@@ -95,7 +101,9 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
         Some(("deploy", chosen)) => deploy::run(prepared.settings(), &cli::program_name(), chosen),
         Some(("keys", command)) => keys::run(&prepared, command).await,
         Some(("backup", command)) => backup::run(&prepared, command).await,
-        Some(("lockout", locks)) => lockout::run(prepared.boot(Arc::new(SystemClock)).await?, locks).await,
+        Some(("lockout", locks)) => {
+            lockout::run(prepared.boot(Arc::new(SystemClock)).await?, locks).await
+        }
         Some(("user", user)) => user::run(prepared.boot(Arc::new(SystemClock)).await?, user).await,
         Some((name, _)) => {
             let command = commands.into_iter().find(|command| command.name == name);
@@ -110,7 +118,10 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
 
 fn routes(prepared: &Prepared) -> String {
     let settings = prepared.settings();
-    let limits = format!("{} bytes, {}", settings.http.max_body_bytes, settings.throttle.changes);
+    let limits = format!(
+        "{} bytes, {}",
+        settings.http.max_body_bytes, settings.throttle.changes
+    );
     print::routes(&prepared.routes().table(), &limits)
 }
 
@@ -120,8 +131,9 @@ fn sources(matches: &ArgMatches) -> Sources {
     if let Some(data) = matches.get_one::<String>("data") {
         sources.set("site.data", data, Origin::CommandLine("--data"));
     }
-    if let Some(address) =
-        matches.subcommand().and_then(|(name, serve)| (name == "serve").then(|| serve.get_one::<String>("address"))?)
+    if let Some(address) = matches
+        .subcommand()
+        .and_then(|(name, serve)| (name == "serve").then(|| serve.get_one::<String>("address"))?)
     {
         sources.set("server.address", address, Origin::CommandLine("--address"));
     }
@@ -131,16 +143,32 @@ fn sources(matches: &ArgMatches) -> Sources {
 /// The report, with what the database says of the keys where it is judged for production.
 async fn with_keys(prepared: &Prepared, matches: &ArgMatches) -> Report {
     let report = prepared.report();
-    if matches.get_flag("deploy") { report.with(prepared.key_findings().await) } else { report }
+    if matches.get_flag("deploy") {
+        report.with(prepared.key_findings().await)
+    } else {
+        report
+    }
 }
 
 /// A finding sets the exit status: an error always, a warning with `--deploy`.
 fn reported(report: &Report, matches: &ArgMatches) -> Outcome {
     let is_deploy = matches.get_flag("deploy");
     // without --deploy, exactly what `serve` would say
-    let report = if is_deploy { report.clone() } else { report.clone().for_start() };
-    let text = if matches.get_flag("json") { format!("{:#}\n", report.to_json()) } else { report.to_string() };
-    let least = if is_deploy { Level::Warning } else { Level::Error };
+    let report = if is_deploy {
+        report.clone()
+    } else {
+        report.clone().for_start()
+    };
+    let text = if matches.get_flag("json") {
+        format!("{:#}\n", report.to_json())
+    } else {
+        report.to_string()
+    };
+    let least = if is_deploy {
+        Level::Warning
+    } else {
+        Level::Error
+    };
     if report.worst().is_some_and(|worst| worst >= least) {
         print::out(&text);
         return Err(Failed(String::new(), 1));
@@ -150,13 +178,23 @@ fn reported(report: &Report, matches: &ArgMatches) -> Outcome {
 
 /// The places that a reviewer of templates looks at first.
 fn template_uses(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
-    let templates = prepared.templates().map_err(|error| Failed(error.to_string(), 1))?;
+    let templates = prepared
+        .templates()
+        .map_err(|error| Failed(error.to_string(), 1))?;
     let uses = templates.uses();
-    Ok(if matches.get_flag("json") { print::uses_json(&uses) } else { print::uses(&uses) })
+    Ok(if matches.get_flag("json") {
+        print::uses_json(&uses)
+    } else {
+        print::uses(&uses)
+    })
 }
 
 async fn migrated(prepared: Prepared, matches: &ArgMatches) -> Outcome {
-    let is_new = prepared.settings().database.file(prepared.settings().data()).is_some_and(|file| !file.exists());
+    let is_new = prepared
+        .settings()
+        .database
+        .file(prepared.settings().data())
+        .is_some_and(|file| !file.exists());
     if matches.get_flag("plan") && is_new {
         return Ok(print::migrations("would run", &prepared.migrations().all())); // a plan makes no file
     }
@@ -164,7 +202,11 @@ async fn migrated(prepared: Prepared, matches: &ArgMatches) -> Outcome {
     if matches.get_flag("undo") {
         return undone(&prepared, &database, matches.get_flag("yes")).await;
     }
-    let pending = prepared.migrations().pending(&database).await.map_err(BootError::Database)?;
+    let pending = prepared
+        .migrations()
+        .pending(&database)
+        .await
+        .map_err(BootError::Database)?;
     if matches.get_flag("plan") {
         return Ok(print::migrations("would run", &pending));
     }
@@ -182,7 +224,9 @@ async fn undone(prepared: &Prepared, database: &Database, is_sure: bool) -> Outc
             all.len()
         );
         let mut typed = String::new();
-        std::io::stdin().read_line(&mut typed).map_err(|error| Failed(error.to_string(), 1))?;
+        std::io::stdin()
+            .read_line(&mut typed)
+            .map_err(|error| Failed(error.to_string(), 1))?;
         if typed.trim() != word {
             return Err(Failed("nothing was changed".into(), 1));
         }

@@ -19,17 +19,43 @@ pub(super) fn error(text: &str) {
 /// The list of routes; `limits` is what holds for requests that change something.
 pub(super) fn routes(table: &[RouteInfo], limits: &str) -> String {
     let rows = table.iter().map(|route| {
-        let RouteInfo { method, path, access, csrf, handler, source } = route;
+        let RouteInfo {
+            method,
+            path,
+            access,
+            csrf,
+            handler,
+            source,
+        } = route;
         let limits = if *csrf == "-" { "-" } else { limits };
-        [method.to_string(), path.clone(), access.clone(), (*csrf).into(), limits.into(), format!("{source} {handler}")]
+        [
+            method.to_string(),
+            path.clone(),
+            access.clone(),
+            (*csrf).into(),
+            limits.into(),
+            format!("{source} {handler}"),
+        ]
     });
-    table_of(["METHOD", "PATH", "WHO MAY", "CSRF", "LIMITS", "SOURCE"], rows.collect())
+    table_of(
+        ["METHOD", "PATH", "WHO MAY", "CSRF", "LIMITS", "SOURCE"],
+        rows.collect(),
+    )
 }
 
 /// The list of values in templates that are not HTML text.
 pub(super) fn uses(uses: &[Use]) -> String {
-    let row = |one: &Use| [format!("{}:{}:{}", one.template, one.line, one.column), one.expression.clone(), one.context.clone()];
-    table_of(["PLACE", "VALUE", "CONTEXT"], uses.iter().map(row).collect())
+    let row = |one: &Use| {
+        [
+            format!("{}:{}:{}", one.template, one.line, one.column),
+            one.expression.clone(),
+            one.context.clone(),
+        ]
+    };
+    table_of(
+        ["PLACE", "VALUE", "CONTEXT"],
+        uses.iter().map(row).collect(),
+    )
 }
 
 /// The same for programs.
@@ -44,7 +70,11 @@ pub(super) fn uses_json(uses: &[Use]) -> String {
 
 /// The list of settings.
 pub(super) fn settings(effective: &[Effective]) -> String {
-    let rows = effective.iter().map(|Effective { key, value, origin, .. }| [key.clone(), value.clone(), origin.to_string()]);
+    let rows = effective.iter().map(
+        |Effective {
+             key, value, origin, ..
+         }| [key.clone(), value.clone(), origin.to_string()],
+    );
     table_of(["SETTING", "VALUE", "FROM"], rows.collect())
 }
 
@@ -53,16 +83,28 @@ pub(super) fn migrations(what: &str, names: &[String]) -> String {
     if names.is_empty() {
         return "nothing to do: every migration has run\n".into();
     }
-    names.iter().map(|name| format!("{what}: {name}\n")).collect()
+    names
+        .iter()
+        .map(|name| format!("{what}: {name}\n"))
+        .collect()
 }
 
 /// Rows in columns that are as wide as they must be.
 pub(super) fn table_of<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
     let head = head.map(str::to_owned);
-    let width = |column: usize| rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .chain([&head])
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..N).map(width).collect();
     let line = |row: &[String; N]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
         format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
     };
     [&head].into_iter().chain(&rows).map(line).collect()

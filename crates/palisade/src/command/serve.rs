@@ -13,13 +13,18 @@ use tracing_subscriber::EnvFilter;
 
 /// Lines for people in development, JSON elsewhere, to standard error. `RUST_LOG` chooses what is logged.
 pub(super) fn start_log(settings: &SiteSettings) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let _ = if settings.site.log_format == crate::app::LogFormat::Json {
         log.json().map_event_format(OfRequest::json).try_init()
     } else {
         let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        log.with_ansi(is_terminal).map_event_format(|format| OfRequest::text(format.with_ansi(is_terminal))).try_init()
+        log.with_ansi(is_terminal)
+            .map_event_format(|format| OfRequest::text(format.with_ansi(is_terminal)))
+            .try_init()
     };
 }
 
@@ -27,7 +32,8 @@ pub(super) fn start_log(settings: &SiteSettings) {
 pub(super) async fn serve(prepared: Prepared) -> Outcome {
     // said before anything is made; a socket that somebody else opened is looked at when it is taken
     let settings = prepared.settings();
-    Server::may_listen(settings, &settings.server.address).map_err(|error| Failed(error.to_string(), 1))?;
+    Server::may_listen(settings, &settings.server.address)
+        .map_err(|error| Failed(error.to_string(), 1))?;
     // before the keys are read: a key that is written after this moment may be unknown to this process
     let began = SystemTime::now();
     let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);
@@ -36,7 +42,11 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
     print::out(&greeting(&site, &server));
     // for a unit of Type=notify; nothing where nobody waits for it
     let _ = sd_notify::notify(&[NotifyState::Ready]);
-    let chores = [tokio::spawn(sweep(site.clone())), tokio::spawn(refresh(site.clone())), tokio::spawn(send_mail(site.clone()))];
+    let chores = [
+        tokio::spawn(sweep(site.clone())),
+        tokio::spawn(refresh(site.clone())),
+        tokio::spawn(send_mail(site.clone())),
+    ];
     let stopped = server.run(async {
         stopped().await;
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -49,14 +59,22 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
     }
     Ok(match stopped.cut_off {
         0 => "stopped\n".into(),
-        1 => "stopped; 1 connection was cut off: its request took longer than server.drain_secs\n".into(),
-        many => format!("stopped; {many} connections were cut off: their requests took longer than server.drain_secs\n"),
+        1 => "stopped; 1 connection was cut off: its request took longer than server.drain_secs\n"
+            .into(),
+        many => format!(
+            "stopped; {many} connections were cut off: their requests took longer than server.drain_secs\n"
+        ),
     })
 }
 
 /// A lock that says that a site serves from this folder: `keys rotate` looks at it. Released when the process ends.
 fn serving(data: &Path, began: SystemTime) -> Option<File> {
-    let file = File::options().write(true).create(true).truncate(false).open(data.join(SERVING)).ok()?;
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(data.join(SERVING))
+        .ok()?;
     // of several processes that overlap, the time is that of the first
     if file.try_lock().is_ok() {
         file.set_modified(began).ok()?;
@@ -68,7 +86,11 @@ fn serving(data: &Path, began: SystemTime) -> Option<File> {
 
 /// Whether a site serves from this folder that started before a file was written.
 pub(super) fn serves_since_before(data: &Path, file: &Path) -> bool {
-    let written = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let written = |path: &Path| {
+        std::fs::metadata(path)
+            .and_then(|metadata| metadata.modified())
+            .ok()
+    };
     is_serving(data) && written(&data.join(SERVING)) < written(file)
 }
 
@@ -83,7 +105,8 @@ fn greeting(site: &Site, server: &Server) -> String {
     let program = std::env::args().next().unwrap_or_else(|| "site".into());
     let data = site.settings().data().display();
     let (url, profile) = (server.url(), site.settings().profile);
-    let mut text = format!("Serving {url} ({profile} profile, data in {data}). Stop with Ctrl-C.\n");
+    let mut text =
+        format!("Serving {url} ({profile} profile, data in {data}). Stop with Ctrl-C.\n");
     if let Some(address) = server.redirect_address() {
         text.push_str(&format!("http://{address} sends everybody there.\n"));
     }

@@ -16,7 +16,9 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
         Some(("create", create)) => make(&site, create).await,
         Some(("password", password)) => set_password(&site, argument(password, "username")).await,
-        Some(("remove-factors", remove)) => remove_factors(&site, argument(remove, "username"), remove.get_flag("now")).await,
+        Some(("remove-factors", remove)) => {
+            remove_factors(&site, argument(remove, "username"), remove.get_flag("now")).await
+        }
         Some(("remove-logins", remove)) => remove_logins(&site, argument(remove, "username")).await,
         Some(("sign-out", out)) => sign_out(&site, argument(out, "username")).await,
         Some(("wrap-hashes", _)) => wrap_hashes(&site).await,
@@ -34,7 +36,8 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
 
 async fn make(site: &Site, matches: &ArgMatches) -> Outcome {
     let wrong = |what: &'static str| move |message: String| Failed(format!("{what}: {message}"), 1);
-    let username = Username::parse(Some(argument(matches, "username"))).map_err(wrong("the name"))?;
+    let username =
+        Username::parse(Some(argument(matches, "username"))).map_err(wrong("the name"))?;
     let email = Email::parse(Some(argument(matches, "email"))).map_err(wrong("--email"))?;
     let rank = match (matches.get_flag("superuser"), matches.get_flag("staff")) {
         (true, _) => Rank::Superuser,
@@ -42,15 +45,34 @@ async fn make(site: &Site, matches: &ArgMatches) -> Outcome {
         (false, false) => Rank::Plain,
     };
     let password = read_password()?;
-    let new = NewUser { username: &username, email: &email, password: password.expose(), rank };
-    let user = site.accounts().sign_up(new).await.map_err(|error| failed(error, &username))?;
-    Ok(format!("made the account {} (id {})\n", user.username, user.id))
+    let new = NewUser {
+        username: &username,
+        email: &email,
+        password: password.expose(),
+        rank,
+    };
+    let user = site
+        .accounts()
+        .sign_up(new)
+        .await
+        .map_err(|error| failed(error, &username))?;
+    Ok(format!(
+        "made the account {} (id {})\n",
+        user.username, user.id
+    ))
 }
 
 async fn set_password(site: &Site, username: &str) -> Outcome {
     let password = read_password()?;
-    match site.accounts().reset_password(username, password.expose()).await.map_err(|error| failed(error, username))? {
-        true => Ok(format!("the password of {username} is changed; all sessions of the account are ended\n")),
+    match site
+        .accounts()
+        .reset_password(username, password.expose())
+        .await
+        .map_err(|error| failed(error, username))?
+    {
+        true => Ok(format!(
+            "the password of {username} is changed; all sessions of the account are ended\n"
+        )),
         false => Err(unknown(username)),
     }
 }
@@ -58,26 +80,48 @@ async fn set_password(site: &Site, username: &str) -> Outcome {
 /// After a day, in which whoever has a factor after all only has to log in with it; or at once.
 async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
     reachable(site)?;
-    let due = site.accounts().now() + if is_now { TimeDelta::zero() } else { REMOVED_AFTER };
+    let due = site.accounts().now()
+        + if is_now {
+            TimeDelta::zero()
+        } else {
+            REMOVED_AFTER
+        };
     let when = due.format("%Y-%m-%d %H:%M UTC");
     let told = format!(
         "Those who run the site will remove your second factors on {when}, because somebody, probably you, says that they are lost. If it was not you, log in with one of them before: then they stay."
     );
     let told = if is_now { REMOVED } else { &told };
-    let Some((tx, id)) = site.accounts().begin_by_name(username, told).await? else { return Err(unknown(username)) };
+    let Some((tx, id)) = site.accounts().begin_by_name(username, told).await? else {
+        return Err(unknown(username));
+    };
     if !is_now {
-        site.factors.schedule_removal(&tx, id, due).await.map_err(Error::from)?;
+        site.factors
+            .schedule_removal(&tx, id, due)
+            .await
+            .map_err(Error::from)?;
         tx.commit().await.map_err(Error::from)?;
-        audit_log::record(Event::FactorRemovalBegun, None, "", &format!("{username}, by command, on {when}"));
+        audit_log::record(
+            Event::FactorRemovalBegun,
+            None,
+            "",
+            &format!("{username}, by command, on {when}"),
+        );
         return Ok(format!(
             "the second factors of {username} are removed on {when}, unless their owner logs in with one before; a mail says so\n"
         ));
     }
     site.factors.forget(&tx, id).await?;
     site.accounts().commit_and_end_all(tx, id).await?;
-    audit_log::record(Event::FactorRemoved, None, "", &format!("{username}, by command"));
+    audit_log::record(
+        Event::FactorRemoved,
+        None,
+        "",
+        &format!("{username}, by command"),
+    );
     let ended = ended(site, id).await?;
-    Ok(format!("{username} has no second factor any more; {ended} session(s) ended, and a mail says so\n"))
+    Ok(format!(
+        "{username} has no second factor any more; {ended} session(s) ended, and a mail says so\n"
+    ))
 }
 
 /// Removes the rows of sessions that have ended, and says how many there were.
@@ -89,18 +133,26 @@ pub(super) async fn ended(site: &Site, id: i32) -> Result<usize, Failed> {
 
 /// How long an owner has to say that nothing is lost.
 const REMOVED_AFTER: TimeDelta = TimeDelta::hours(24);
-const REMOVED: &str =
-    "Those who run the site removed your second factors: a password is enough until you add a new one. All sessions have ended.";
+const REMOVED: &str = "Those who run the site removed your second factors: a password is enough until you add a new one. All sessions have ended.";
 
 async fn remove_logins(site: &Site, username: &str) -> Outcome {
     reachable(site)?;
     let told = "Those who run the site removed the logins by other sites. All sessions have ended.";
-    let Some((tx, id)) = site.accounts().begin_by_name(username, told).await? else { return Err(unknown(username)) };
+    let Some((tx, id)) = site.accounts().begin_by_name(username, told).await? else {
+        return Err(unknown(username));
+    };
     let removed = Identities.forget(&tx, id).await?;
     site.accounts().commit_and_end_all(tx, id).await?;
-    audit_log::record(Event::LoginRemoved, None, "", &format!("{username} ({removed}), by command"));
+    audit_log::record(
+        Event::LoginRemoved,
+        None,
+        "",
+        &format!("{username} ({removed}), by command"),
+    );
     let ended = ended(site, id).await?;
-    Ok(format!("{removed} login(s) by other sites removed from {username}; {ended} session(s) ended, and a mail says so\n"))
+    Ok(format!(
+        "{removed} login(s) by other sites removed from {username}; {ended} session(s) ended, and a mail says so\n"
+    ))
 }
 
 async fn wrap_hashes(site: &Site) -> Outcome {
@@ -118,10 +170,17 @@ async fn wrap_hashes(site: &Site) -> Outcome {
 
 async fn sign_out(site: &Site, username: &str) -> Outcome {
     reachable(site)?;
-    let Some(id) = site.accounts().id_of(username).await? else { return Err(unknown(username)) };
+    let Some(id) = site.accounts().id_of(username).await? else {
+        return Err(unknown(username));
+    };
     site.accounts().end_all_sessions(id).await?;
     let ended = ended(site, id).await?;
-    audit_log::record(Event::SessionsEnded, None, "", &format!("{username} ({ended}), by command"));
+    audit_log::record(
+        Event::SessionsEnded,
+        None,
+        "",
+        &format!("{username} ({ended}), by command"),
+    );
     Ok(format!("{ended} session(s) of {username} ended\n"))
 }
 
@@ -137,7 +196,10 @@ pub(super) fn reachable(site: &Site) -> Result<(), Failed> {
 }
 
 pub(super) fn unknown(username: &str) -> Failed {
-    Failed(format!("there is no account {username}; `user list` shows them"), 1)
+    Failed(
+        format!("there is no account {username}; `user list` shows them"),
+        1,
+    )
 }
 
 /// Names that sign-up would refuse beside each other, such as those of accounts that Django made.
@@ -146,8 +208,14 @@ async fn conflicts(site: &Site) -> Outcome {
     if groups.is_empty() {
         return Ok("no names conflict\n".into());
     }
-    let lines: String = groups.iter().map(|names| format!("{}\n", names.join("  "))).collect();
-    Ok(format!("{lines}{} group(s) of names that differ only by case or confusable letters\n", groups.len()))
+    let lines: String = groups
+        .iter()
+        .map(|names| format!("{}\n", names.join("  ")))
+        .collect();
+    Ok(format!(
+        "{lines}{} group(s) of names that differ only by case or confusable letters\n",
+        groups.len()
+    ))
 }
 
 async fn show(site: &Site, is_json: bool) -> Outcome {
@@ -162,16 +230,33 @@ async fn show(site: &Site, is_json: bool) -> Outcome {
             _ => "",
         };
         let text = |key: &str| user[key].as_str().unwrap_or("").to_owned();
-        let state = if user["is_active"] == true { "active" } else { "inactive" };
-        [user["id"].to_string(), text("username"), text("email"), rank.into(), state.into(), text("last_login")]
+        let state = if user["is_active"] == true {
+            "active"
+        } else {
+            "inactive"
+        };
+        [
+            user["id"].to_string(),
+            text("username"),
+            text("email"),
+            rank.into(),
+            state.into(),
+            text("last_login"),
+        ]
     });
-    Ok(print::table_of(["ID", "NAME", "E-MAIL", "RANK", "STATE", "LAST LOGIN"], rows.collect()))
+    Ok(print::table_of(
+        ["ID", "NAME", "E-MAIL", "RANK", "STATE", "LAST LOGIN"],
+        rows.collect(),
+    ))
 }
 
 fn failed(error: SignUpError, username: &str) -> Failed {
     match error {
         SignUpError::NameTaken => Failed(format!("there is an account {username} already"), 1),
-        SignUpError::Password(broken) => Failed(format!("the password was refused:\n  {}", broken.join("\n  ")), 1),
+        SignUpError::Password(broken) => Failed(
+            format!("the password was refused:\n  {}", broken.join("\n  ")),
+            1,
+        ),
         SignUpError::Failed(error) => error.into(),
     }
 }
@@ -182,12 +267,20 @@ fn read_password() -> Result<Secret<String>, Failed> {
     if std::io::stdin().is_terminal() {
         let first = Secret::new(rpassword::prompt_password("Password: ").map_err(unread)?);
         let again = Secret::new(rpassword::prompt_password("Password, again: ").map_err(unread)?);
-        let is_same = palisade_crypto::constant_time_eq(first.expose().as_bytes(), again.expose().as_bytes());
-        return if is_same { Ok(first) } else { Err(Failed("the two passwords differ".into(), 1)) };
+        let is_same =
+            palisade_crypto::constant_time_eq(first.expose().as_bytes(), again.expose().as_bytes());
+        return if is_same {
+            Ok(first)
+        } else {
+            Err(Failed("the two passwords differ".into(), 1))
+        };
     }
     let mut text = Secret::new(String::new());
     let mut piped = String::new();
-    std::io::stdin().take(4096).read_to_string(&mut piped).map_err(unread)?;
+    std::io::stdin()
+        .take(4096)
+        .read_to_string(&mut piped)
+        .map_err(unread)?;
     if let Some(line) = piped.lines().next() {
         text = Secret::new(line.to_owned());
     }

@@ -51,17 +51,42 @@ pub(crate) type Checked = Result<Result<(), Refusal>, StatusCode>;
 
 impl Csrf {
     /// The checks of a site.
-    pub fn new(settings: &CsrfSettings, ring: KeyRing, transport: Transport, limits: InputLimits) -> Self {
-        let transport = if settings.cookie_secure { transport } else { Transport::Plain };
-        let cookie = Cookie { name: "forms", transport, same_site: SameSite::Lax, max_age_secs: None };
+    pub fn new(
+        settings: &CsrfSettings,
+        ring: KeyRing,
+        transport: Transport,
+        limits: InputLimits,
+    ) -> Self {
+        let transport = if settings.cookie_secure {
+            transport
+        } else {
+            Transport::Plain
+        };
+        let cookie = Cookie {
+            name: "forms",
+            transport,
+            same_site: SameSite::Lax,
+            max_age_secs: None,
+        };
         let (max_fields, max_form_bytes) = (limits.form_fields, limits.form_bytes);
-        Self { ring, trusted: settings.trusted_origins.clone(), cookie, keeper: Keeper::Site, max_fields, max_form_bytes }
+        Self {
+            ring,
+            trusted: settings.trusted_origins.clone(),
+            cookie,
+            keeper: Keeper::Site,
+            max_fields,
+            max_form_bytes,
+        }
     }
 
     /// The same checks, of tokens whose secret Django keeps: what one side wrote into a form, the other one reads.
     #[must_use]
     pub fn beside_django(mut self, cookie: String, is_in_session: bool) -> Self {
-        self.keeper = if is_in_session { Keeper::DjangoSession } else { Keeper::DjangoCookie };
+        self.keeper = if is_in_session {
+            Keeper::DjangoSession
+        } else {
+            Keeper::DjangoCookie
+        };
         self.cookie.name = cookie.leak(); // once in a process
         self.cookie.max_age_secs = Some(YEAR_SECS);
         if self.cookie.transport == Transport::Secure {
@@ -76,15 +101,29 @@ impl Csrf {
     }
 
     /// The tokens of the visitor who sent these headers; `session` is the key in the session cookie, `kept` the secret in the session, where it is kept there.
-    pub(crate) fn tokens(&self, headers: &HeaderMap, session: Option<&str>, kept: Option<String>) -> Arc<FormTokens> {
+    pub(crate) fn tokens(
+        &self,
+        headers: &HeaderMap,
+        session: Option<&str>,
+        kept: Option<String>,
+    ) -> Arc<FormTokens> {
         let of_cookie = || self.cookie.read(headers).map(str::to_owned);
         let bound_to = match self.keeper {
             Keeper::Site => session.map(str::to_owned).or_else(of_cookie),
-            Keeper::DjangoCookie => of_cookie().filter(|secret| CsrfSecret::from_django(secret).is_some()),
-            Keeper::DjangoSession => kept.filter(|secret| CsrfSecret::from_django(secret).is_some()),
+            Keeper::DjangoCookie => {
+                of_cookie().filter(|secret| CsrfSecret::from_django(secret).is_some())
+            }
+            Keeper::DjangoSession => {
+                kept.filter(|secret| CsrfSecret::from_django(secret).is_some())
+            }
         };
         let bound_to = bound_to.map(Secret::new);
-        Arc::new(FormTokens { ring: self.ring.clone(), keeper: self.keeper, bound_to, new_cookie: OnceLock::new() })
+        Arc::new(FormTokens {
+            ring: self.ring.clone(),
+            keeper: self.keeper,
+            bound_to,
+            new_cookie: OnceLock::new(),
+        })
     }
 
     /// The cookie to set, if a token was made for a visitor who has none yet.
@@ -93,12 +132,20 @@ impl Csrf {
         let line = self.cookie.set(value.expose())?;
         // scripts of Django's pages read theirs
         let is_read = self.keeper == Keeper::DjangoCookie;
-        if is_read { HeaderValue::from_str(&line.to_str().ok()?.replace("; HttpOnly", "")).ok() } else { Some(line) }
+        if is_read {
+            HeaderValue::from_str(&line.to_str().ok()?.replace("; HttpOnly", "")).ok()
+        } else {
+            Some(line)
+        }
     }
 
     /// What to keep in the session, where the secret is kept there and is new.
     pub(crate) fn new_kept<'a>(&self, tokens: &'a FormTokens) -> Option<&'a str> {
-        tokens.new_cookie.get().filter(|_| self.asks_session()).map(|secret| secret.expose().as_str())
+        tokens
+            .new_cookie
+            .get()
+            .filter(|_| self.asks_session())
+            .map(|secret| secret.expose().as_str())
     }
 
     /// Whether a request that changes something comes from this site, by its headers alone: a forged request costs nothing to refuse.
@@ -110,7 +157,13 @@ impl Csrf {
     }
 
     /// Whether a request may change something, or why not. The beginning of a form's body is read for its token.
-    pub(crate) async fn check(&self, parts: &Parts, body: &mut Body, tokens: &FormTokens, is_secure: bool) -> Checked {
+    pub(crate) async fn check(
+        &self,
+        parts: &Parts,
+        body: &mut Body,
+        tokens: &FormTokens,
+        is_secure: bool,
+    ) -> Checked {
         let form_token = self.form_token(parts, body).await?;
         let secrets = tokens.secrets();
         let verdict = judge(&self.evidence(parts, &secrets, form_token.as_deref(), is_secure));
@@ -128,7 +181,12 @@ impl Csrf {
         form_token: Option<&'a str>,
         is_secure: bool,
     ) -> Evidence<'a> {
-        let text = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
+        let text = |name: &str| {
+            parts
+                .headers
+                .get(name)
+                .map(|value| value.to_str().unwrap_or("unreadable"))
+        };
         Evidence {
             method: &parts.method,
             is_secure,
@@ -137,23 +195,33 @@ impl Csrf {
             origin: text("origin"),
             referer: text("referer"),
             secrets,
-            token: form_token.filter(|token| !token.is_empty()).or_else(|| text("x-csrftoken")),
+            token: form_token
+                .filter(|token| !token.is_empty())
+                .or_else(|| text("x-csrftoken")),
             trusted: &self.trusted,
         }
     }
 
-    async fn form_token(&self, parts: &Parts, body: &mut Body) -> Result<Option<String>, StatusCode> {
+    async fn form_token(
+        &self,
+        parts: &Parts,
+        body: &mut Body,
+    ) -> Result<Option<String>, StatusCode> {
         if !is_form(&parts.headers) {
             return Ok(None);
         }
-        let start = FormStart::read(body, self.max_form_bytes).await.map_err(|error| fault_or_broken(&error))?;
+        let start = FormStart::read(body, self.max_form_bytes)
+            .await
+            .map_err(|error| fault_or_broken(&error))?;
         let fields = start.fields(self.max_fields).map_err(|error| match error {
             RawError::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         })?;
         match fields.get("csrfmiddlewaretoken") {
             // pages have the token in front: without one, no more than this is read of anybody's form
-            None if !start.is_whole && !parts.headers.contains_key("x-csrftoken") => Err(StatusCode::PAYLOAD_TOO_LARGE),
+            None if !start.is_whole && !parts.headers.contains_key("x-csrftoken") => {
+                Err(StatusCode::PAYLOAD_TOO_LARGE)
+            }
             token => Ok(token.cloned()),
         }
     }
@@ -183,7 +251,9 @@ impl FormTokens {
     fn secrets(&self) -> Vec<CsrfSecret> {
         let bound_to = self.bound_to.iter().map(|bound| bound.expose().as_str());
         match self.keeper {
-            Keeper::Site => bound_to.flat_map(|bound| CsrfSecret::of_cookie(&self.ring, bound)).collect(),
+            Keeper::Site => bound_to
+                .flat_map(|bound| CsrfSecret::of_cookie(&self.ring, bound))
+                .collect(),
             _ => bound_to.filter_map(CsrfSecret::from_django).collect(),
         }
     }
@@ -198,10 +268,24 @@ impl FormTokens {
     /// A token for a form, under a fresh mask; `session` is the key that the browser will hold when it sends the form.
     pub(crate) fn masked(&self, session: Option<&str>) -> String {
         if self.keeper != Keeper::Site {
-            let secret = self.bound_to.as_ref().unwrap_or_else(|| self.new_cookie.get_or_init(random_secret)).expose();
-            return CsrfSecret::from_django(secret).map(|secret| secret.masked()).unwrap_or_default();
+            let secret = self
+                .bound_to
+                .as_ref()
+                .unwrap_or_else(|| self.new_cookie.get_or_init(random_secret))
+                .expose();
+            return CsrfSecret::from_django(secret)
+                .map(|secret| secret.masked())
+                .unwrap_or_default();
         }
-        let own = || self.bound_to.as_ref().unwrap_or_else(|| self.new_cookie.get_or_init(random::token)).expose();
-        CsrfSecret::of_cookie(&self.ring, session.unwrap_or_else(|| own())).next().map(|secret| secret.masked()).unwrap_or_default()
+        let own = || {
+            self.bound_to
+                .as_ref()
+                .unwrap_or_else(|| self.new_cookie.get_or_init(random::token))
+                .expose()
+        };
+        CsrfSecret::of_cookie(&self.ring, session.unwrap_or_else(|| own()))
+            .next()
+            .map(|secret| secret.masked())
+            .unwrap_or_default()
     }
 }

@@ -65,16 +65,26 @@ pub fn judge(evidence: &Evidence<'_>) -> Result<(), Refusal> {
 
 /// Methods that change nothing ([RFC 9110, 9.2.1](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1)). An unknown method is not one.
 pub(crate) fn is_safe(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
+    )
 }
 
 pub(super) fn judge_source(evidence: &Evidence<'_>) -> Result<(), Refusal> {
     let own = Origin::of_request(evidence.is_secure, evidence.host);
     let is_ours = |origin: &Origin| own.as_ref() == Some(origin);
-    let is_trusted = |origin: &Origin| evidence.trusted.iter().any(|pattern| pattern.matches(origin));
+    let is_trusted = |origin: &Origin| {
+        evidence
+            .trusted
+            .iter()
+            .any(|pattern| pattern.matches(origin))
+    };
     let origin = evidence.origin.map(Origin::parse);
     if let Some(origin) = &origin
-        && !origin.as_ref().is_some_and(|origin| is_ours(origin) || is_trusted(origin))
+        && !origin
+            .as_ref()
+            .is_some_and(|origin| is_ours(origin) || is_trusted(origin))
     {
         return Err(Refusal::Origin);
     }
@@ -88,12 +98,18 @@ pub(super) fn judge_source(evidence: &Evidence<'_>) -> Result<(), Refusal> {
         _ => {}
     }
     let same_host = |origin: &Origin| own.as_ref().is_some_and(|own| own.is_same_host(origin));
-    match (evidence.is_secure, evidence.referer, evidence.referer.and_then(Origin::of_url)) {
+    match (
+        evidence.is_secure,
+        evidence.referer,
+        evidence.referer.and_then(Origin::of_url),
+    ) {
         (true, None, _) => Err(Refusal::RefererMissing),
         (true, Some(_), None) => Err(Refusal::RefererMalformed),
         (true, _, Some(referer)) if !referer.is_secure() => Err(Refusal::RefererInsecure),
         // in clear a Referer proves nothing, but one that names another site says enough
-        (_, _, Some(referer)) if !same_host(&referer) && !is_trusted(&referer) => Err(Refusal::Referer),
+        (_, _, Some(referer)) if !same_host(&referer) && !is_trusted(&referer) => {
+            Err(Refusal::Referer)
+        }
         _ => Ok(()),
     }
 }
@@ -102,7 +118,14 @@ fn judge_token(evidence: &Evidence<'_>) -> Result<(), Refusal> {
     if evidence.secrets.is_empty() {
         return Err(Refusal::NoCookie);
     }
-    let token = evidence.token.filter(|token| !token.is_empty()).ok_or(Refusal::NoToken)?;
+    let token = evidence
+        .token
+        .filter(|token| !token.is_empty())
+        .ok_or(Refusal::NoToken)?;
     let is_ours = evidence.secrets.iter().any(|secret| secret.is_token(token));
-    if is_ours { Ok(()) } else { Err(Refusal::WrongToken) }
+    if is_ours {
+        Ok(())
+    } else {
+        Err(Refusal::WrongToken)
+    }
 }

@@ -2,7 +2,10 @@ use crate::checks::{Check, Level};
 use crate::http::OriginPattern;
 use crate::settings::{section, setting_from_str};
 
-setting_from_str!(OriginPattern, "an origin such as https://partner.example or https://*.partner.example");
+setting_from_str!(
+    OriginPattern,
+    "an origin such as https://partner.example or https://*.partner.example"
+);
 
 section! {
     /// Whose forms are accepted.
@@ -32,7 +35,12 @@ pub const CHECKS: &[Check<CsrfSettings>] = &[
         title: "a trusted origin can be had by anybody",
         why: "whoever registers a matching domain can send forms in the name of every visitor",
         fix: "name the partners in csrf.trusted_origins, without a wildcard below a public suffix",
-        fires: |settings| settings.trusted_origins.iter().any(OriginPattern::is_too_wide),
+        fires: |settings| {
+            settings
+                .trusted_origins
+                .iter()
+                .any(OriginPattern::is_too_wide)
+        },
     },
     Check {
         id: "csrf.origin_insecure",
@@ -41,6 +49,11 @@ pub const CHECKS: &[Check<CsrfSettings>] = &[
         title: "a trusted origin is not https",
         why: "whoever is on the way to it can be it",
         fix: "write csrf.trusted_origins with https://",
-        fires: |settings| settings.trusted_origins.iter().any(OriginPattern::is_insecure),
+        fires: |settings| {
+            settings
+                .trusted_origins
+                .iter()
+                .any(OriginPattern::is_insecure)
+        },
     },
 ];

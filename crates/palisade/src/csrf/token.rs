@@ -11,15 +11,22 @@ const ALPHABET: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 impl CsrfSecret {
     /// A secret that Django made: exactly 32 letters and digits.
     pub fn from_django(text: &str) -> Option<Self> {
-        let is_secret = text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_secret =
+            text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         is_secret.then(|| Self(Secret::new(text.to_owned())))
     }
 
     /// The secret that belongs to a cookie, for each key of the ring, newest first.
-    pub(super) fn of_cookie<'a>(ring: &'a KeyRing, cookie: &'a str) -> impl Iterator<Item = Self> + 'a {
+    pub(super) fn of_cookie<'a>(
+        ring: &'a KeyRing,
+        cookie: &'a str,
+    ) -> impl Iterator<Item = Self> + 'a {
         ring.derive("csrf", cookie.as_bytes()).map(|bytes| {
             // 256 is not a multiple of 62: eight characters are a little likelier, which leaves 190 of 190.5 bits
-            let text = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 62)])).collect();
+            let text = bytes
+                .iter()
+                .map(|byte| char::from(ALPHABET[usize::from(byte % 62)]))
+                .collect();
             Self(Secret::new(text))
         })
     }
@@ -48,5 +55,8 @@ fn combine(left: &str, right: &str, with: fn(usize, usize) -> usize) -> String {
         b'A'..=b'Z' => usize::from(byte - b'A') + 26,
         _ => usize::from(byte.wrapping_sub(b'0')) + 52,
     };
-    left.bytes().zip(right.bytes()).map(|(left, right)| char::from(ALPHABET[with(index(left), index(right)) % 62])).collect()
+    left.bytes()
+        .zip(right.bytes())
+        .map(|(left, right)| char::from(ALPHABET[with(index(left), index(right)) % 62]))
+        .collect()
 }

@@ -2,13 +2,18 @@
 
 use super::Database;
 use super::sqlite::{SqlitePool, SqliteTransaction};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
+};
 use sea_orm::{QueryResult, Statement, TransactionTrait};
 
 #[derive(Debug, Clone)]
 pub(super) enum Pool {
     Sqlite(SqlitePool),
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "a program without PostgreSQL has one kind"))]
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "a program without PostgreSQL has one kind")
+    )]
     Server(DatabaseConnection),
 }
 
@@ -35,14 +40,20 @@ macro_rules! runs_statements {
                 }
             }
 
-            pub(super) async fn query_one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+            pub(super) async fn query_one(
+                &self,
+                statement: Statement,
+            ) -> Result<Option<QueryResult>, DbErr> {
                 match self {
                     Self::Sqlite(sqlite) => sqlite.query_one(statement).await,
                     Self::Server(server) => server.query_one_raw(statement).await,
                 }
             }
 
-            pub(super) async fn query_all(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+            pub(super) async fn query_all(
+                &self,
+                statement: Statement,
+            ) -> Result<Vec<QueryResult>, DbErr> {
                 match self {
                     Self::Sqlite(sqlite) => sqlite.query_all(statement).await,
                     Self::Server(server) => server.query_all_raw(statement).await,
@@ -92,7 +103,9 @@ impl Pool {
 /// between would return its connection to the pool inside a transaction.
 async fn begin(server: DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let begun = tokio::spawn(async move { server.begin().await });
-    begun.await.map_err(|error| DbErr::Custom(format!("the task that begins a transaction ended: {error}")))?
+    begun.await.map_err(|error| {
+        DbErr::Custom(format!("the task that begins a transaction ended: {error}"))
+    })?
 }
 
 impl Transaction {

@@ -4,7 +4,9 @@ use super::{Database, FromRow, RawSql, Recorder};
 use crate::django::UserTables;
 use async_trait::async_trait;
 use http::Method;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder,
+};
 use std::sync::Arc;
 
 /// A connection for reading. Entities and queries run on it; raw statements and writes do not.
@@ -60,7 +62,10 @@ impl Db {
     /// connection can be had.
     pub async fn begin(&self) -> Result<Tx, DbErr> {
         if matches!(self.method, Method::GET | Method::HEAD) {
-            return Err(DbErr::Custom(format!("a handler of {} cannot write: {}", self.method, WHY_GET_READS)));
+            return Err(DbErr::Custom(format!(
+                "a handler of {} cannot write: {}",
+                self.method, WHY_GET_READS
+            )));
         }
         self.database.begin().await
     }
@@ -70,8 +75,14 @@ impl Db {
     /// # Errors
     /// As the database says, and when the row is not a `T`.
     pub async fn fetch_one<T: FromRow>(&self, sql: RawSql) -> Result<Option<T>, DbErr> {
-        let row = self.database.reader().query_one(self.recorder().note(sql.statement(self.database.backend()))).await;
-        row.map_err(|error| self.explain(error))?.map(|row| T::from_row(&row)).transpose()
+        let row = self
+            .database
+            .reader()
+            .query_one(self.recorder().note(sql.statement(self.database.backend())))
+            .await;
+        row.map_err(|error| self.explain(error))?
+            .map(|row| T::from_row(&row))
+            .transpose()
     }
 
     /// All rows of a raw query.
@@ -79,8 +90,15 @@ impl Db {
     /// # Errors
     /// As the database says, and when a row is not a `T`.
     pub async fn fetch_all<T: FromRow>(&self, sql: RawSql) -> Result<Vec<T>, DbErr> {
-        let rows = self.database.reader().query_all(self.recorder().note(sql.statement(self.database.backend()))).await;
-        rows.map_err(|error| self.explain(error))?.iter().map(T::from_row).collect()
+        let rows = self
+            .database
+            .reader()
+            .query_all(self.recorder().note(sql.statement(self.database.backend())))
+            .await;
+        rows.map_err(|error| self.explain(error))?
+            .iter()
+            .map(T::from_row)
+            .collect()
     }
 
     /// The tables of the users: where Django has a model of its own, another one than `auth_user`.
@@ -97,19 +115,30 @@ impl Db {
     }
 
     fn explain(&self, error: DbErr) -> DbErr {
-        let why = if matches!(self.method, Method::GET | Method::HEAD) { WHY_GET_READS } else { WHY_DB_READS };
+        let why = if matches!(self.method, Method::GET | Method::HEAD) {
+            WHY_GET_READS
+        } else {
+            WHY_DB_READS
+        };
         explained(error, why)
     }
 }
 
 const WHY_GET_READS: &str = "this handler answers GET or HEAD, so its database connection is read-only; \
     change things in a handler of POST, PUT, PATCH or DELETE";
-const WHY_DB_READS: &str =
-    "a Db is read-only; open a transaction with `let tx = db.begin().await?`, write through &tx, and end with tx.commit()";
+const WHY_DB_READS: &str = "a Db is read-only; open a transaction with `let tx = db.begin().await?`, write through &tx, and end with tx.commit()";
 
 impl Tx {
-    pub(super) fn new(transaction: Transaction, users: Arc<UserTables>, recorder: Arc<Recorder>) -> Self {
-        Self { transaction, users, recorder }
+    pub(super) fn new(
+        transaction: Transaction,
+        users: Arc<UserTables>,
+        recorder: Arc<Recorder>,
+    ) -> Self {
+        Self {
+            transaction,
+            users,
+            recorder,
+        }
     }
 
     fn recorder(&self) -> &Recorder {
@@ -129,7 +158,14 @@ impl Tx {
     /// # Errors
     /// As the database says.
     pub async fn execute_sql(&self, sql: RawSql) -> Result<u64, DbErr> {
-        Ok(self.transaction.execute(self.recorder.note(sql.statement(self.transaction.backend()))).await?.rows_affected())
+        Ok(self
+            .transaction
+            .execute(
+                self.recorder
+                    .note(sql.statement(self.transaction.backend())),
+            )
+            .await?
+            .rows_affected())
     }
 
     /// The tables of the users.
@@ -148,7 +184,10 @@ impl Tx {
 
 fn refused<T>() -> Result<T, DbErr> {
     // the statement is not repeated: it may hold values
-    Err(DbErr::Custom("a raw statement was refused: write sql!(\"…\", values) with a literal, or build the query".into()))
+    Err(DbErr::Custom(
+        "a raw statement was refused: write sql!(\"…\", values) with a literal, or build the query"
+            .into(),
+    ))
 }
 
 /// Queries that were built run; statements that may have been strings do not.
@@ -159,7 +198,14 @@ macro_rules! built_queries_only {
             fn built<S: StatementBuilder>(&self, statement: &S) -> Statement {
                 let built = statement.build(&self.get_database_backend());
                 let users = self.users();
-                let built = if users.are_renamed() { Statement { sql: users.rename(&built.sql), ..built } } else { built };
+                let built = if users.are_renamed() {
+                    Statement {
+                        sql: users.rename(&built.sql),
+                        ..built
+                    }
+                } else {
+                    built
+                };
                 self.recorder().note(built)
             }
         }
@@ -186,16 +232,34 @@ macro_rules! built_queries_only {
                 refused()
             }
 
-            async fn execute<S: StatementBuilder>(&self, statement: &S) -> Result<ExecResult, DbErr> {
-                self.connection().execute(self.built(statement)).await.map_err(|error| self.explain(error))
+            async fn execute<S: StatementBuilder>(
+                &self,
+                statement: &S,
+            ) -> Result<ExecResult, DbErr> {
+                self.connection()
+                    .execute(self.built(statement))
+                    .await
+                    .map_err(|error| self.explain(error))
             }
 
-            async fn query_one<S: StatementBuilder>(&self, statement: &S) -> Result<Option<QueryResult>, DbErr> {
-                self.connection().query_one(self.built(statement)).await.map_err(|error| self.explain(error))
+            async fn query_one<S: StatementBuilder>(
+                &self,
+                statement: &S,
+            ) -> Result<Option<QueryResult>, DbErr> {
+                self.connection()
+                    .query_one(self.built(statement))
+                    .await
+                    .map_err(|error| self.explain(error))
             }
 
-            async fn query_all<S: StatementBuilder>(&self, statement: &S) -> Result<Vec<QueryResult>, DbErr> {
-                self.connection().query_all(self.built(statement)).await.map_err(|error| self.explain(error))
+            async fn query_all<S: StatementBuilder>(
+                &self,
+                statement: &S,
+            ) -> Result<Vec<QueryResult>, DbErr> {
+                self.connection()
+                    .query_all(self.built(statement))
+                    .await
+                    .map_err(|error| self.explain(error))
             }
         }
     };

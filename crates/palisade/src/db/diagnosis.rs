@@ -17,17 +17,32 @@ impl Diagnosis {
             DbErr::Conn(RuntimeErr::SqlxError(error))
             | DbErr::Exec(RuntimeErr::SqlxError(error))
             | DbErr::Query(RuntimeErr::SqlxError(error)) => Self::of_driver(error),
-            DbErr::Conn(RuntimeErr::Internal(said)) | DbErr::Custom(said) => Self { said: said.clone(), fix: None },
-            other => Self { said: other.to_string(), fix: None },
+            DbErr::Conn(RuntimeErr::Internal(said)) | DbErr::Custom(said) => Self {
+                said: said.clone(),
+                fix: None,
+            },
+            other => Self {
+                said: other.to_string(),
+                fix: None,
+            },
         }
     }
 
     fn of_driver(error: &Sqlx) -> Self {
         match error {
             // without the line of the server's source that the driver appends
-            Sqlx::Database(error) => Self { said: error.message().to_owned(), fix: error.code().and_then(|code| advice(&code)) },
-            Sqlx::Tls(error) => Self { said: format!("TLS: {error}"), fix: Some(TLS) },
-            other => Self { said: other.to_string(), fix: None },
+            Sqlx::Database(error) => Self {
+                said: error.message().to_owned(),
+                fix: error.code().and_then(|code| advice(&code)),
+            },
+            Sqlx::Tls(error) => Self {
+                said: format!("TLS: {error}"),
+                fix: Some(TLS),
+            },
+            other => Self {
+                said: other.to_string(),
+                fix: None,
+            },
         }
     }
 }
@@ -44,13 +59,17 @@ fn advice(code: &str) -> Option<&'static str> {
         return advice_on_file(code.parse::<u32>().ok()? & 0xff);
     }
     Some(match code {
-        "28P01" | "28000" => "correct user name and password in DATABASE_URL, or let the user in by pg_hba.conf",
+        "28P01" | "28000" => {
+            "correct user name and password in DATABASE_URL, or let the user in by pg_hba.conf"
+        }
         "3D000" => "create the database (createdb NAME), or correct its name in DATABASE_URL",
         "42501" => {
             "give the user of the site the right; for the schema: GRANT CREATE ON SCHEMA public TO the user, \
              since PostgreSQL 15 only the owner of the database has it"
         }
-        "53300" => "lower database.read_connections and database.write_connections, or raise the server's max_connections",
+        "53300" => {
+            "lower database.read_connections and database.write_connections, or raise the server's max_connections"
+        }
         "57P03" => "wait until the server has started",
         "08P01" => {
             "if a pooler such as PgBouncer is in between: set ignore_startup_parameters = options and pool_mode = session, or connect to PostgreSQL itself"
@@ -63,7 +82,9 @@ fn advice(code: &str) -> Option<&'static str> {
 
 fn advice_on_file(code: u32) -> Option<&'static str> {
     Some(match code {
-        8 | 14 => "let the user of this process write the file and its folder (SQLite keeps two more files beside it)",
+        8 | 14 => {
+            "let the user of this process write the file and its folder (SQLite keeps two more files beside it)"
+        }
         11 => "restore a backup: the file is damaged",
         13 => "free space on the disk",
         26 => "name an SQLite database, or a file that does not exist yet",
@@ -101,8 +122,10 @@ pub(super) mod postgres {
         let (mut first, mut second) = (connect(options).await?, connect(options).await?);
         for _ in 0..ROUNDS {
             let pids = (pid(&mut first).await, pid(&mut second).await);
-            let pids =
-                (pids.0.map_err(|error| unreachable(options, &error))?, pids.1.map_err(|error| unreachable(options, &error))?);
+            let pids = (
+                pids.0.map_err(|error| unreachable(options, &error))?,
+                pids.1.map_err(|error| unreachable(options, &error))?,
+            );
             if pids.0 == pids.1 {
                 return Err(DbErr::Conn(RuntimeErr::Internal(format!(
                     "the connection is that of a pooler in transaction or statement mode\n  fix: {POOLER}"
@@ -125,9 +148,12 @@ pub(super) mod postgres {
 
     async fn pid(connection: &mut PgConnection) -> Result<i32, Error> {
         // by the simple protocol, whose values are text
-        let row = sqlx::raw_sql("SELECT pg_backend_pid()::text").fetch_one(connection).await?;
+        let row = sqlx::raw_sql("SELECT pg_backend_pid()::text")
+            .fetch_one(connection)
+            .await?;
         let pid: String = row.try_get(0)?;
-        pid.parse().map_err(|_| Error::Protocol("a process id that is no number".into()))
+        pid.parse()
+            .map_err(|_| Error::Protocol("a process id that is no number".into()))
     }
 
     fn unreachable(options: &PgConnectOptions, error: &Error) -> DbErr {
@@ -149,10 +175,13 @@ pub(super) mod postgres {
     }
 
     fn failed(options: &PgConnectOptions, said: &str, fix: Option<&str>) -> DbErr {
-        let place = options
-            .get_socket()
-            .map_or_else(|| format!("{}:{}", options.get_host(), options.get_port()), |socket| socket.display().to_string());
+        let place = options.get_socket().map_or_else(
+            || format!("{}:{}", options.get_host(), options.get_port()),
+            |socket| socket.display().to_string(),
+        );
         let fix = fix.map(|fix| format!("\n  fix: {fix}")).unwrap_or_default();
-        DbErr::Conn(RuntimeErr::Internal(format!("PostgreSQL at {place}: {said}{fix}")))
+        DbErr::Conn(RuntimeErr::Internal(format!(
+            "PostgreSQL at {place}: {said}{fix}"
+        )))
     }
 }

@@ -30,12 +30,19 @@ pub fn failure(error: &DbErr) -> DbFailure {
 
 fn is_unavailable(error: &Sqlx) -> bool {
     match error {
-        Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::Protocol(_) | Sqlx::PoolTimedOut | Sqlx::PoolClosed | Sqlx::WorkerCrashed => true,
+        Sqlx::Io(_)
+        | Sqlx::Tls(_)
+        | Sqlx::Protocol(_)
+        | Sqlx::PoolTimedOut
+        | Sqlx::PoolClosed
+        | Sqlx::WorkerCrashed => true,
         // SQLite: busy, locked, read-only file, input or output failed, disk full, cannot open. PostgreSQL: connection exceptions, read-only
         // transaction (a standby), out of resources, shutting down, starting.
         Sqlx::Database(error) => error.code().is_some_and(|code| match code.parse::<u32>() {
             Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 8 | 10 | 13 | 14),
-            _ => ["08", "25006", "53", "57P"].iter().any(|class| code.starts_with(class)),
+            _ => ["08", "25006", "53", "57P"]
+                .iter()
+                .any(|class| code.starts_with(class)),
         }),
         _ => false,
     }
@@ -44,6 +51,11 @@ fn is_unavailable(error: &Sqlx) -> bool {
 /// Says in words why a write on a connection for reading failed.
 pub(super) fn explained(error: DbErr, why: &str) -> DbErr {
     let text = error.to_string();
-    let is_refused_write = text.contains("readonly database") || text.contains("read-only transaction");
-    if is_refused_write { DbErr::Custom(format!("the database refused a write: {why}")) } else { error }
+    let is_refused_write =
+        text.contains("readonly database") || text.contains("read-only transaction");
+    if is_refused_write {
+        DbErr::Custom(format!("the database refused a write: {why}"))
+    } else {
+        error
+    }
 }

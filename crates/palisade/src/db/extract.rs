@@ -11,9 +11,14 @@ impl<S: Sync> FromRequestParts<S> for Db {
     type Rejection = (StatusCode, &'static str);
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let database = parts.extensions.get::<Attached>().map(|attached| attached.0.clone());
-        let database =
-            database.ok_or((StatusCode::INTERNAL_SERVER_ERROR, "this site has no database: routes must be served by App"))?;
+        let database = parts
+            .extensions
+            .get::<Attached>()
+            .map(|attached| attached.0.clone());
+        let database = database.ok_or((
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "this site has no database: routes must be served by App",
+        ))?;
         Ok(Self::new(database, parts.method.clone()))
     }
 }

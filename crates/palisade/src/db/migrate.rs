@@ -7,7 +7,9 @@ use crate::sql;
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, DynIden};
 use sea_orm_migration::prelude::Table;
-use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, MigratorTraitSelf, SchemaManager};
+use sea_orm_migration::{
+    MigrationName, MigrationTrait, MigratorTrait, MigratorTraitSelf, SchemaManager,
+};
 
 /// The migrations of the framework's areas and of the site, in the order in which they run.
 #[derive(Clone, Default)]
@@ -26,7 +28,10 @@ impl Migrations {
 
     /// Names of all migrations, in order.
     pub fn all(&self) -> Vec<String> {
-        self.migrations().iter().map(|migration| migration.name().to_owned()).collect()
+        self.migrations()
+            .iter()
+            .map(|migration| migration.name().to_owned())
+            .collect()
     }
 
     /// Names of the migrations that have not run.
@@ -34,8 +39,13 @@ impl Migrations {
     /// # Errors
     /// When the database cannot be asked, or holds migrations that this program does not know.
     pub async fn pending(&self, database: &Database) -> Result<Vec<String>, DbErr> {
-        let pending = self.get_pending_migrations_read_only(&database.reader().connect().await?).await?;
-        Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
+        let pending = self
+            .get_pending_migrations_read_only(&database.reader().connect().await?)
+            .await?;
+        Ok(pending
+            .iter()
+            .map(|migration| migration.name().to_owned())
+            .collect())
     }
 
     /// Runs what has not run. Each migration is all or nothing where the database can do that.
@@ -53,7 +63,10 @@ impl Migrations {
     pub async fn undo(&self, database: &Database) -> Result<(), DbErr> {
         let writer = database.writer().connect().await?;
         self.down(&writer, None).await?;
-        let table = Table::drop().table(self.migration_table_name()).if_exists().to_owned();
+        let table = Table::drop()
+            .table(self.migration_table_name())
+            .if_exists()
+            .to_owned();
         writer.execute(&table).await.map(drop)
     }
 }
@@ -69,7 +82,11 @@ pub(crate) fn foreign_table(backend: DbBackend, table: &str, column: &str) -> Ra
             table,
             column
         ),
-        _ => sql!("SELECT \"table\" FROM pragma_foreign_key_list(?) WHERE \"from\" = ?", table, column),
+        _ => sql!(
+            "SELECT \"table\" FROM pragma_foreign_key_list(?) WHERE \"from\" = ?",
+            table,
+            column
+        ),
     }
 }
 
@@ -78,10 +95,22 @@ impl Database {
     ///
     /// # Errors
     /// As the database says.
-    pub(crate) async fn create_lower_index(&self, name: &'static str, column: &'static str) -> Result<(), DbErr> {
+    pub(crate) async fn create_lower_index(
+        &self,
+        name: &'static str,
+        column: &'static str,
+    ) -> Result<(), DbErr> {
         // names of tables are identifiers (`TableName`), and the others are literals of this program
-        let statement = format!("CREATE INDEX IF NOT EXISTS {name} ON \"{}\" (lower(\"{column}\"))", self.users().users);
-        self.writer().connect().await?.execute_unprepared(&statement).await.map(drop)
+        let statement = format!(
+            "CREATE INDEX IF NOT EXISTS {name} ON \"{}\" (lower(\"{column}\"))",
+            self.users().users
+        );
+        self.writer()
+            .connect()
+            .await?
+            .execute_unprepared(&statement)
+            .await
+            .map(drop)
     }
 
     /// Drops an index of this program.
@@ -89,7 +118,12 @@ impl Database {
     /// # Errors
     /// As the database says.
     pub(crate) async fn drop_index(&self, name: &'static str) -> Result<(), DbErr> {
-        self.writer().connect().await?.execute_unprepared(&format!("DROP INDEX IF EXISTS {name}")).await.map(drop)
+        self.writer()
+            .connect()
+            .await?
+            .execute_unprepared(&format!("DROP INDEX IF EXISTS {name}"))
+            .await
+            .map(drop)
     }
 }
 
@@ -124,8 +158,16 @@ impl MigrationTrait for DjangoTables {
         if manager.has_table("django_migrations").await? {
             return self.adopted(manager).await;
         }
-        let statements = if manager.get_database_backend() == DbBackend::Postgres { self.postgres } else { self.sqlite };
-        manager.get_connection().execute_unprepared(statements).await.map(drop)
+        let statements = if manager.get_database_backend() == DbBackend::Postgres {
+            self.postgres
+        } else {
+            self.sqlite
+        };
+        manager
+            .get_connection()
+            .execute_unprepared(statements)
+            .await
+            .map(drop)
     }
 
     /// They stay: Django may use them.

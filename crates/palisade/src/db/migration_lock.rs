@@ -33,17 +33,23 @@ impl Database {
                     .map_err(|error| DbErr::Custom(format!("the lock of migrate: {error}")))
             }
             #[cfg(feature = "postgres")]
-            Pool::Server(server) => {
-                lock_postgres(server).await.map_err(|error| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into())))
-            }
+            Pool::Server(server) => lock_postgres(server)
+                .await
+                .map_err(|error| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into()))),
             #[cfg(not(feature = "postgres"))]
-            Pool::Server(_) => Err(DbErr::Custom("this program was built without PostgreSQL".into())),
+            Pool::Server(_) => Err(DbErr::Custom(
+                "this program was built without PostgreSQL".into(),
+            )),
         }
     }
 }
 
 fn lock_file(path: PathBuf) -> std::io::Result<MigrationLock> {
-    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -61,12 +67,20 @@ async fn lock_postgres(server: &sea_orm::DatabaseConnection) -> Result<Migration
     use sqlx::ConnectOptions;
     let options = server.get_postgres_connection_pool().connect_options();
     let mut connection = options.connect().await?;
-    let is_free: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut connection).await?;
+    let is_free: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+        .bind(LOCK)
+        .fetch_one(&mut connection)
+        .await?;
     if !is_free {
         log_wait();
-        sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut connection).await?;
+        sqlx::query("SELECT pg_advisory_lock($1)")
+            .bind(LOCK)
+            .execute(&mut connection)
+            .await?;
     }
-    Ok(MigrationLock::Server { _connection: connection })
+    Ok(MigrationLock::Server {
+        _connection: connection,
+    })
 }
 
 /// The number of the advisory lock: `palisade` in ASCII.

@@ -36,11 +36,17 @@ impl Database {
     }
 
     async fn sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Self, DbErr> {
-        create_private(path).map_err(|error| DbErr::Custom(format!("cannot create {}: {error}", path.display())))?;
+        create_private(path)
+            .map_err(|error| DbErr::Custom(format!("cannot create {}: {error}", path.display())))?;
         let write = SqlitePool::open(tuned(path), 1).await?;
         let reading = tuned(path).read_only(true).pragma("query_only", "ON");
         let read = SqlitePool::open(reading, settings.read_connections).await?;
-        Ok(Self { read: Pool::Sqlite(read), write: Pool::Sqlite(write), users: Arc::default(), recorder: Arc::default() })
+        Ok(Self {
+            read: Pool::Sqlite(read),
+            write: Pool::Sqlite(write),
+            users: Arc::default(),
+            recorder: Arc::default(),
+        })
     }
 
     /// A connection that reads a database which is not this site's, and changes nothing about it, not even how SQLite keeps its file.
@@ -50,20 +56,30 @@ impl Database {
     #[cfg(feature = "adopt")]
     pub(crate) async fn look_at(url: &DatabaseUrl) -> Result<sea_orm::DatabaseConnection, DbErr> {
         match url {
-            DatabaseUrl::Sqlite(path) if !path.is_file() => Err(DbErr::Custom(format!("there is no file {}", path.display()))),
+            DatabaseUrl::Sqlite(path) if !path.is_file() => Err(DbErr::Custom(format!(
+                "there is no file {}",
+                path.display()
+            ))),
             DatabaseUrl::Sqlite(path) => {
-                let reading = SqliteConnectOptions::new().filename(path).read_only(true).pragma("query_only", "ON");
+                let reading = SqliteConnectOptions::new()
+                    .filename(path)
+                    .read_only(true)
+                    .pragma("query_only", "ON");
                 Self::seaorm(reading.disable_statement_logging()).await
             }
             #[cfg(feature = "postgres")]
-            DatabaseUrl::Postgres(url) => sea_orm::Database::connect(Self::postgres_reader(url, 1)).await,
+            DatabaseUrl::Postgres(url) => {
+                sea_orm::Database::connect(Self::postgres_reader(url, 1)).await
+            }
             #[cfg(not(feature = "postgres"))]
             DatabaseUrl::Postgres(_) => Err(DbErr::Custom(NO_POSTGRES.into())),
         }
     }
 
     /// A connection of SeaORM's, for what wants one.
-    pub(super) async fn seaorm(file: SqliteConnectOptions) -> Result<sea_orm::DatabaseConnection, DbErr> {
+    pub(super) async fn seaorm(
+        file: SqliteConnectOptions,
+    ) -> Result<sea_orm::DatabaseConnection, DbErr> {
         let mut one = options("sqlite://file".into(), 1);
         one.map_sqlx_sqlite_opts(move |_| file.clone());
         sea_orm::Database::connect(one).await
@@ -74,26 +90,41 @@ impl Database {
         let mut read = postgres_options(url, connections, READ_ONLY);
         read.map_sqlx_postgres_pool_opts(|pool| {
             let pool = pool.after_connect(|connection, _| Box::pin(set(connection, SET_READ_ONLY)));
-            pool.before_acquire(|_, connection| Box::pin(std::future::ready(Ok(is_young(connection.age)))))
+            pool.before_acquire(|_, connection| {
+                Box::pin(std::future::ready(Ok(is_young(connection.age))))
+            })
         });
         read
     }
 
     #[cfg(feature = "postgres")]
-    async fn postgres(url: &super::url::PostgresUrl, settings: &DatabaseSettings) -> Result<Self, DbErr> {
-        let unusable = |error: sqlx::Error| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into()));
-        let options = tuned_postgres(url)(url.expose().parse().map_err(unusable)?).options([READ_ONLY]);
+    async fn postgres(
+        url: &super::url::PostgresUrl,
+        settings: &DatabaseSettings,
+    ) -> Result<Self, DbErr> {
+        let unusable =
+            |error: sqlx::Error| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into()));
+        let options =
+            tuned_postgres(url)(url.expose().parse().map_err(unusable)?).options([READ_ONLY]);
         check_connection(&options).await?;
         let mut write = postgres_options(url, settings.write_connections, IDLE_IN_TRANSACTION);
         write.map_sqlx_postgres_pool_opts(|pool| {
-            let pool = pool.after_connect(|connection, _| Box::pin(set(connection, SET_IDLE_IN_TRANSACTION)));
-            let pool = pool.before_acquire(|_, connection| Box::pin(std::future::ready(Ok(is_young(connection.age)))));
+            let pool = pool
+                .after_connect(|connection, _| Box::pin(set(connection, SET_IDLE_IN_TRANSACTION)));
+            let pool = pool.before_acquire(|_, connection| {
+                Box::pin(std::future::ready(Ok(is_young(connection.age))))
+            });
             pool.after_release(|connection, _| Box::pin(is_at_rest(connection)))
         });
         let read = Self::postgres_reader(url, settings.read_connections);
         let write = sea_orm::Database::connect(write).await?;
         let read = sea_orm::Database::connect(read).await?;
-        Ok(Self { read: Pool::Server(read), write: Pool::Server(write), users: Arc::default(), recorder: Arc::default() })
+        Ok(Self {
+            read: Pool::Server(read),
+            write: Pool::Server(write),
+            users: Arc::default(),
+            recorder: Arc::default(),
+        })
     }
 
     /// Writes a whole copy of an SQLite database into a new file, readable by its owner only ([VACUUM INTO](https://www.sqlite.org/lang_vacuum.html#vacuuminto)).
@@ -103,14 +134,26 @@ impl Database {
     pub(crate) async fn back_up(&self, file: &Path) -> Result<(), DbErr> {
         use sea_orm::{ConnectionTrait, Statement};
         create_private(file).map_err(|error| DbErr::Custom(error.to_string()))?;
-        let into = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [file.display().to_string().into()]);
-        self.write.connect().await?.execute_raw(into).await.map(drop)
+        let into = Statement::from_sql_and_values(
+            DbBackend::Sqlite,
+            "VACUUM INTO ?",
+            [file.display().to_string().into()],
+        );
+        self.write
+            .connect()
+            .await?
+            .execute_raw(into)
+            .await
+            .map(drop)
     }
 
     /// The same, with users in the tables of another model than Django's own.
     #[must_use]
     pub fn with_users(self, users: UserTables) -> Self {
-        Self { users: Arc::new(users), ..self }
+        Self {
+            users: Arc::new(users),
+            ..self
+        }
     }
 
     /// The tables of the users.
@@ -134,7 +177,11 @@ impl Database {
     /// # Errors
     /// When no connection can be had.
     pub(crate) async fn begin(&self) -> Result<Tx, DbErr> {
-        Ok(Tx::new(self.write.begin().await?, self.users.clone(), self.recorder.clone()))
+        Ok(Tx::new(
+            self.write.begin().await?,
+            self.users.clone(),
+            self.recorder.clone(),
+        ))
     }
 
     /// A connection on which each statement is a transaction of its own.
@@ -175,7 +222,11 @@ impl Database {
 #[cfg(feature = "postgres")]
 fn postgres_tls(url: &super::url::PostgresUrl) -> sqlx::postgres::PgSslMode {
     use sqlx::postgres::PgSslMode;
-    if url.is_local() { PgSslMode::Disable } else { PgSslMode::VerifyFull }
+    if url.is_local() {
+        PgSslMode::Disable
+    } else {
+        PgSslMode::VerifyFull
+    }
 }
 
 #[cfg(feature = "postgres")]
@@ -216,7 +267,10 @@ fn is_young(age: Duration) -> bool {
 
 /// Sets something for the time of a connection.
 #[cfg(feature = "postgres")]
-async fn set(connection: &mut sqlx::PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {
+async fn set(
+    connection: &mut sqlx::PgConnection,
+    statement: &'static str,
+) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(statement).execute(connection).await.map(drop)
 }
 
@@ -293,7 +347,10 @@ mod tests {
     #[test]
     fn pools_have_no_task_of_their_own() {
         let options = options("sqlite://file".into(), 1);
-        assert_eq!((options.get_idle_timeout(), options.get_max_lifetime()), (Some(None), Some(None)));
+        assert_eq!(
+            (options.get_idle_timeout(), options.get_max_lifetime()),
+            (Some(None), Some(None))
+        );
         assert!(is_young(Duration::from_secs(1799)) && !is_young(Duration::from_secs(1800)));
     }
 
@@ -307,12 +364,20 @@ mod tests {
             );
             return;
         };
-        for (statements, expected) in [(&["SELECT 2"][..], true), (&["BEGIN"], false), (&["BEGIN", "SELECT 1/0"], false)] {
+        for (statements, expected) in [
+            (&["SELECT 2"][..], true),
+            (&["BEGIN"], false),
+            (&["BEGIN", "SELECT 1/0"], false),
+        ] {
             let mut connection = PgConnection::connect(&url).await.expect("a server");
             for statement in statements {
                 let _ = (&mut connection).execute(*statement).await;
             }
-            assert_eq!(is_at_rest(&mut connection).await.unwrap_or(false), expected, "{statements:?}");
+            assert_eq!(
+                is_at_rest(&mut connection).await.unwrap_or(false),
+                expected,
+                "{statements:?}"
+            );
         }
     }
 }

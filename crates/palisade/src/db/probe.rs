@@ -36,9 +36,18 @@ impl Database {
     /// # Errors
     /// When it is not.
     pub(crate) async fn ping_writer(&self) -> Result<(), DbErr> {
-        let row = ActiveModel { id: Set(1), written: Set(chrono::Utc::now().timestamp()) };
-        let again = OnConflict::column(Column::Id).update_column(Column::Written).to_owned();
-        Entity::insert(row).on_conflict(again).exec_without_returning(&self.single()).await.map(drop)
+        let row = ActiveModel {
+            id: Set(1),
+            written: Set(chrono::Utc::now().timestamp()),
+        };
+        let again = OnConflict::column(Column::Id)
+            .update_column(Column::Written)
+            .to_owned();
+        Entity::insert(row)
+            .on_conflict(again)
+            .exec_without_returning(&self.single())
+            .await
+            .map(drop)
     }
 }
 
@@ -63,6 +72,8 @@ impl MigrationTrait for Create {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("palisade_probe").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("palisade_probe").to_owned())
+            .await
     }
 }

@@ -18,7 +18,8 @@ impl RawSql {
         if backend != DbBackend::Postgres {
             return Statement::from_sql_and_values(backend, self.text, self.values);
         }
-        let (mut text, mut quote, mut count) = (String::with_capacity(self.text.len() + 8), None, 0);
+        let (mut text, mut quote, mut count) =
+            (String::with_capacity(self.text.len() + 8), None, 0);
         for character in self.text.chars() {
             match (quote, character) {
                 (None, '?') => {

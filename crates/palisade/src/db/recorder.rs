@@ -22,7 +22,10 @@ impl Recorder {
 
     pub(super) fn note(&self, statement: Statement) -> Statement {
         if self.is_on.load(Ordering::Relaxed) {
-            self.all.lock().unwrap_or_else(PoisonError::into_inner).push(statement.clone());
+            self.all
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(statement.clone());
         }
         statement
     }

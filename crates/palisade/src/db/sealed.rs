@@ -64,17 +64,30 @@ impl KeyColumn {
 
 impl SealedColumn {
     /// Encrypts values with the newest key that older ones have encrypted. A value that changes meanwhile stays as it is then.
-    pub(crate) async fn reseal(&self, database: &Database, ring: &KeyRing) -> Result<Resealed, DbErr> {
+    pub(crate) async fn reseal(
+        &self,
+        database: &Database,
+        ring: &KeyRing,
+    ) -> Result<Resealed, DbErr> {
         let (sealer, mut resealed) = (Sealer::new(ring, self.purpose), Resealed::default());
         let mut after = None;
         loop {
             let rows = self.rows(&database.handle(), after.as_deref()).await?;
-            let Some(last) = rows.last() else { return Ok(resealed) };
+            let Some(last) = rows.last() else {
+                return Ok(resealed);
+            };
             after = Some(last.key.clone());
-            for row in rows.iter().filter(|row| sealer.key_of(&row.sealed) != Some(0)) {
+            for row in rows
+                .iter()
+                .filter(|row| sealer.key_of(&row.sealed) != Some(0))
+            {
                 let place = (self.place)(row);
                 match sealer.open(&row.sealed, &place) {
-                    Ok(value) => resealed.done += self.replace(database, row, sealer.seal(value.expose(), &place)).await?,
+                    Ok(value) => {
+                        resealed.done += self
+                            .replace(database, row, sealer.seal(value.expose(), &place))
+                            .await?
+                    }
                     Err(_) => resealed.unopened += 1,
                 }
             }
@@ -82,14 +95,21 @@ impl SealedColumn {
     }
 
     /// How many values each key of the ring has encrypted, the newest first; behind them, those that name no key of the ring.
-    pub(crate) async fn count(&self, database: &Database, ring: &KeyRing) -> Result<Vec<u64>, DbErr> {
+    pub(crate) async fn count(
+        &self,
+        database: &Database,
+        ring: &KeyRing,
+    ) -> Result<Vec<u64>, DbErr> {
         let (sealer, mut counts) = (Sealer::new(ring, self.purpose), vec![0; ring.len() + 1]);
         let mut after = None;
         loop {
             let rows = self.rows(&database.handle(), after.as_deref()).await?;
-            let Some(last) = rows.last() else { return Ok(counts) };
+            let Some(last) = rows.last() else {
+                return Ok(counts);
+            };
             after = Some(last.key.clone());
-            rows.iter().for_each(|row| counts[sealer.key_of(&row.sealed).unwrap_or(ring.len())] += 1);
+            rows.iter()
+                .for_each(|row| counts[sealer.key_of(&row.sealed).unwrap_or(ring.len())] += 1);
         }
     }
 
@@ -98,7 +118,10 @@ impl SealedColumn {
         let column = Alias::new(self.column);
         let mut query = Query::select();
         query
-            .expr_as(Expr::col(key.clone()).cast_as(Alias::new("text")), Alias::new("key_text"))
+            .expr_as(
+                Expr::col(key.clone()).cast_as(Alias::new("text")),
+                Alias::new("key_text"),
+            )
             .expr_as(Expr::col(column.clone()), Alias::new("sealed_text"))
             .from(Alias::new(self.table))
             .and_where(Expr::col(column).like("s1.%"))
@@ -110,15 +133,32 @@ impl SealedColumn {
         if let Some(after) = after {
             query.and_where(Expr::col(key).gt(self.key.value(after)));
         }
-        db.query_all(&query).await?.iter().map(|row| self.read(row)).collect()
+        db.query_all(&query)
+            .await?
+            .iter()
+            .map(|row| self.read(row))
+            .collect()
     }
 
     fn read(&self, row: &QueryResult) -> Result<SealedRow, DbErr> {
-        let owner = if self.owner.is_some() { row.try_get("", "owner")? } else { 0 };
-        Ok(SealedRow { key: row.try_get("", "key_text")?, owner, sealed: row.try_get("", "sealed_text")? })
+        let owner = if self.owner.is_some() {
+            row.try_get("", "owner")?
+        } else {
+            0
+        };
+        Ok(SealedRow {
+            key: row.try_get("", "key_text")?,
+            owner,
+            sealed: row.try_get("", "sealed_text")?,
+        })
     }
 
-    async fn replace(&self, database: &Database, row: &SealedRow, sealed: String) -> Result<u64, DbErr> {
+    async fn replace(
+        &self,
+        database: &Database,
+        row: &SealedRow,
+        sealed: String,
+    ) -> Result<u64, DbErr> {
         let change = Query::update()
             .table(Alias::new(self.table))
             .value(Alias::new(self.column), sealed)

@@ -12,10 +12,15 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
 /// ```
 pub fn contains<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
     let pattern = |text: &str| {
-        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        let escaped = text
+            .replace('\\', "\\\\")
+            .replace('%', "\\%")
+            .replace('_', "\\_");
         LikeExpr::new(format!("%{escaped}%")).escape('\\')
     };
     let column = Expr::col(column.as_column_ref());
     // SQLite folds ASCII only: what was typed as it stands in the row is found in every language
-    Expr::expr(Func::lower(column.clone())).like(pattern(&text.to_lowercase())).or(column.like(pattern(text)))
+    Expr::expr(Func::lower(column.clone()))
+        .like(pattern(&text.to_lowercase()))
+        .or(column.like(pattern(text)))
 }

@@ -54,6 +54,9 @@ pub const CHECKS: &[Check<DatabaseSettings>] = &[
         title: "the database is on another machine and this program was built without TLS for it",
         why: "data and password would cross the network in clear, so the connection will be refused",
         fix: "build with the feature postgres-tls",
-        fires: |settings| !cfg!(feature = "postgres-tls") && matches!(&settings.url, DatabaseUrl::Postgres(url) if !url.is_local()),
+        fires: |settings| {
+            !cfg!(feature = "postgres-tls")
+                && matches!(&settings.url, DatabaseUrl::Postgres(url) if !url.is_local())
+        },
     },
 ];

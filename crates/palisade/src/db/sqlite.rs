@@ -7,7 +7,9 @@
 use futures_util::TryStreamExt;
 use sea_orm::sqlx::query::Query;
 use sea_orm::sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteConnection};
-use sea_orm::sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Error, Executor, query, query_with};
+use sea_orm::sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, Either, Error, Executor, query, query_with,
+};
 use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Value};
 use sea_query_sqlx::SqlxValues;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,10 +69,19 @@ struct Writing {
 impl SqlitePool {
     /// Opens the file once, so that one which cannot be opened is known at once.
     pub(super) async fn open(options: SqliteConnectOptions, count: u64) -> Result<Self, DbErr> {
-        let count = u32::try_from(count).unwrap_or(u32::MAX).clamp(1, MOST_CONNECTIONS);
+        let count = u32::try_from(count)
+            .unwrap_or(u32::MAX)
+            .clamp(1, MOST_CONNECTIONS);
         let free = Arc::new(Semaphore::new(count as usize));
         let (idle, is_closed) = (Mutex::default(), AtomicBool::new(false));
-        let pool = Self(Arc::new(Shared { options, count, lifetime: LIFETIME, free, idle, is_closed }));
+        let pool = Self(Arc::new(Shared {
+            options,
+            count,
+            lifetime: LIFETIME,
+            free,
+            idle,
+            is_closed,
+        }));
         pool.lend().await.map(drop)?;
         Ok(pool)
     }
@@ -81,7 +92,10 @@ impl SqlitePool {
         lent.ended(done).map_err(not_done)
     }
 
-    pub(super) async fn query_one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+    pub(super) async fn query_one(
+        &self,
+        statement: Statement,
+    ) -> Result<Option<QueryResult>, DbErr> {
         let mut lent = self.lend().await?;
         let row = query_one(lent.started()?, statement).await;
         lent.ended(row).map_err(not_read)
@@ -95,7 +109,11 @@ impl SqlitePool {
 
     /// Opens a transaction that other writers wait for: those of this process here, others at its first statement.
     pub(super) async fn begin(&self) -> Result<SqliteTransaction, DbErr> {
-        let writing = Writing { lent: self.lend().await?, has_begun: false, is_running: false };
+        let writing = Writing {
+            lent: self.lend().await?,
+            has_begun: false,
+            is_running: false,
+        };
         Ok(SqliteTransaction(tokio::sync::Mutex::new(writing)))
     }
 
@@ -108,7 +126,12 @@ impl SqlitePool {
     /// Answers nobody from now on, waits for every connection and closes it.
     pub(super) async fn close(&self) -> Result<(), DbErr> {
         self.0.is_closed.store(true, Ordering::Relaxed);
-        let _all = self.0.free.acquire_many(self.0.count).await.map_err(|_| CLOSED)?;
+        let _all = self
+            .0
+            .free
+            .acquire_many(self.0.count)
+            .await
+            .map_err(|_| CLOSED)?;
         let idle = std::mem::take(&mut *self.0.idle());
         let mut closed = Ok(());
         for open in idle {
@@ -124,12 +147,23 @@ impl SqlitePool {
 
     async fn lend(&self) -> Result<Lent, DbErr> {
         let permit = self.permit().await?;
-        let idle = self.0.idle().pop().filter(|open| open.since.elapsed() < self.0.lifetime);
+        let idle = self
+            .0
+            .idle()
+            .pop()
+            .filter(|open| open.since.elapsed() < self.0.lifetime);
         let open = match idle {
             Some(open) => open,
-            None => Open { connection: self.0.options.connect().await.map_err(not_opened)?, since: Instant::now() },
+            None => Open {
+                connection: self.0.options.connect().await.map_err(not_opened)?,
+                since: Instant::now(),
+            },
         };
-        Ok(Lent { pool: self.0.clone(), held: Some((open, permit)), is_at_rest: true })
+        Ok(Lent {
+            pool: self.0.clone(),
+            held: Some((open, permit)),
+            is_at_rest: true,
+        })
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, DbErr> {
@@ -139,10 +173,16 @@ impl SqlitePool {
             Err(_) if self.is_closed() => return Err(CLOSED),
             Err(_) => {
                 let waited = tokio::time::timeout(PATIENCE, free.clone().acquire_owned()).await;
-                waited.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?.map_err(|_| CLOSED)?
+                waited
+                    .map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?
+                    .map_err(|_| CLOSED)?
             }
         };
-        if self.is_closed() { Err(CLOSED) } else { Ok(permit) }
+        if self.is_closed() {
+            Err(CLOSED)
+        } else {
+            Ok(permit)
+        }
     }
 
     fn is_closed(&self) -> bool {
@@ -158,7 +198,9 @@ impl Shared {
 
 impl std::fmt::Debug for SqlitePool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqlitePool").field("count", &self.0.count).finish_non_exhaustive()
+        f.debug_struct("SqlitePool")
+            .field("count", &self.0.count)
+            .finish_non_exhaustive()
     }
 }
 
@@ -181,13 +223,18 @@ impl Lent {
     }
 
     fn connection(&mut self) -> Result<&mut SqliteConnection, DbErr> {
-        self.held.as_mut().map(|(open, _)| &mut open.connection).ok_or(CLOSED)
+        self.held
+            .as_mut()
+            .map(|(open, _)| &mut open.connection)
+            .ok_or(CLOSED)
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let Some((open, permit)) = self.held.take() else { return };
+        let Some((open, permit)) = self.held.take() else {
+            return;
+        };
         if self.is_at_rest {
             return self.pool.idle().push(open);
         }
@@ -212,7 +259,9 @@ async fn undone(pool: Arc<Shared>, mut open: Open, permit: OwnedSemaphorePermit)
 fn is_undone(rolled_back: &Result<(), Error>) -> bool {
     match rolled_back {
         Ok(()) => true,
-        Err(error) => error.as_database_error().is_some_and(|error| error.message().contains("no transaction is active")),
+        Err(error) => error
+            .as_database_error()
+            .is_some_and(|error| error.message().contains("no transaction is active")),
     }
 }
 
@@ -230,7 +279,10 @@ impl SqliteTransaction {
         writing.ended(done).await.map_err(not_done)
     }
 
-    pub(super) async fn query_one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+    pub(super) async fn query_one(
+        &self,
+        statement: Statement,
+    ) -> Result<Option<QueryResult>, DbErr> {
         let mut writing = self.0.lock().await;
         let (connection, statement) = writing.started(statement)?;
         let row = query_one(connection, statement).await;
@@ -245,7 +297,11 @@ impl SqliteTransaction {
     }
 
     pub(super) async fn commit(self) -> Result<(), DbErr> {
-        let Writing { mut lent, has_begun, is_running } = self.0.into_inner();
+        let Writing {
+            mut lent,
+            has_begun,
+            is_running,
+        } = self.0.into_inner();
         if is_running {
             return Err(over());
         }
@@ -259,7 +315,10 @@ impl SqliteTransaction {
 
 impl Writing {
     /// The connection, and the statement with the beginning of the transaction before it where it is the first.
-    fn started(&mut self, mut statement: Statement) -> Result<(&mut SqliteConnection, Statement), DbErr> {
+    fn started(
+        &mut self,
+        mut statement: Statement,
+    ) -> Result<(&mut SqliteConnection, Statement), DbErr> {
         if std::mem::replace(&mut self.is_running, true) {
             return Err(over());
         }
@@ -284,7 +343,11 @@ impl Writing {
     }
 
     async fn run(&mut self, statement: &'static str) -> Result<(), Error> {
-        run(self.lent.started().map_err(|_| Error::PoolClosed)?, statement).await
+        run(
+            self.lent.started().map_err(|_| Error::PoolClosed)?,
+            statement,
+        )
+        .await
     }
 }
 
@@ -306,12 +369,19 @@ fn write_as_django(value: &mut Value) {
         Value::ChronoDateTimeLocal(Some(time)) => time.to_utc(),
         _ => return,
     };
-    let format = if time.timestamp_subsec_micros() == 0 { "%Y-%m-%d %H:%M:%S" } else { "%Y-%m-%d %H:%M:%S%.6f" };
+    let format = if time.timestamp_subsec_micros() == 0 {
+        "%Y-%m-%d %H:%M:%S"
+    } else {
+        "%Y-%m-%d %H:%M:%S%.6f"
+    };
     *value = Value::String(Some(time.format(format).to_string()));
 }
 
 /// What the last of the statements did: the ones before it say again what was done before them.
-async fn execute(connection: &mut SqliteConnection, statement: Statement) -> Result<ExecResult, Error> {
+async fn execute(
+    connection: &mut SqliteConnection,
+    statement: Statement,
+) -> Result<ExecResult, Error> {
     let mut last = None;
     let mut results = connection.fetch_many(bound(statement));
     while let Some(result) = results.try_next().await? {
@@ -321,7 +391,10 @@ async fn execute(connection: &mut SqliteConnection, statement: Statement) -> Res
     last.map(ExecResult::from).ok_or(Error::WorkerCrashed)
 }
 
-async fn query_one(connection: &mut SqliteConnection, statement: Statement) -> Result<Option<QueryResult>, Error> {
+async fn query_one(
+    connection: &mut SqliteConnection,
+    statement: Statement,
+) -> Result<Option<QueryResult>, Error> {
     match connection.fetch_optional(bound(statement)).await? {
         Some(row) => Ok(Some(row.into())),
         // no row, or no thread any more: "not locked" and "nobody can say" must not look alike
@@ -329,7 +402,10 @@ async fn query_one(connection: &mut SqliteConnection, statement: Statement) -> R
     }
 }
 
-async fn query_all(connection: &mut SqliteConnection, statement: Statement) -> Result<Vec<QueryResult>, Error> {
+async fn query_all(
+    connection: &mut SqliteConnection,
+    statement: Statement,
+) -> Result<Vec<QueryResult>, Error> {
     let (mut rows, mut is_whole) = (Vec::new(), false);
     let mut results = connection.fetch_many(bound(statement));
     while let Some(result) = results.try_next().await? {
@@ -338,7 +414,11 @@ async fn query_all(connection: &mut SqliteConnection, statement: Statement) -> R
             Either::Right(row) => rows.push(row.into()),
         }
     }
-    if is_whole { Ok(rows) } else { Err(Error::WorkerCrashed) }
+    if is_whole {
+        Ok(rows)
+    } else {
+        Err(Error::WorkerCrashed)
+    }
 }
 
 fn over() -> DbErr {

@@ -18,11 +18,20 @@ pub enum DatabaseUrl {
 /// The address of a PostgreSQL database.
 #[derive(Debug, Clone)]
 pub struct PostgresUrl {
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "a program without PostgreSQL reads the URL to say so"))]
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(
+            dead_code,
+            reason = "a program without PostgreSQL reads the URL to say so"
+        )
+    )]
     url: Secret<String>,
     shown: String,
     is_local: bool,
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "a program without PostgreSQL connects to none"))]
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "a program without PostgreSQL connects to none")
+    )]
     ipv6: Option<Ipv6Addr>,
     has_default_password: bool,
 }
@@ -57,8 +66,12 @@ impl FromStr for DatabaseUrl {
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("sqlite:") {
             // as Django's tools read it: two slashes for the host that a file has not, one that ends it
-            let path = path.strip_prefix("//").map_or(path, |path| path.strip_prefix('/').unwrap_or(path));
-            let path = percent_decode_str(path).decode_utf8().map_err(|error| error.to_string())?;
+            let path = path
+                .strip_prefix("//")
+                .map_or(path, |path| path.strip_prefix('/').unwrap_or(path));
+            let path = percent_decode_str(path)
+                .decode_utf8()
+                .map_err(|error| error.to_string())?;
             let is_plain = !path.is_empty() && !path.contains(['?', '#']) && path != ":memory:";
             return if is_plain {
                 Ok(Self::Sqlite(path.as_ref().into()))
@@ -71,31 +84,59 @@ impl FromStr for DatabaseUrl {
             // a # in a password that is not encoded ends the URL for the parser
             "postgres" | "postgresql" if url.fragment().is_some() => Err(ENCODE.into()),
             "postgres" | "postgresql" => Ok(Self::Postgres(parse_postgres(url))),
-            scheme => Err(format!("the scheme must be sqlite or postgres, and is {scheme}")),
+            scheme => Err(format!(
+                "the scheme must be sqlite or postgres, and is {scheme}"
+            )),
         }
     }
 }
 
-const ENCODE: &str =
-    "characters such as # / ? @ : % in a user name or a password are written percent-encoded (%23 %2F %3F %40 %3A %25)";
+const ENCODE: &str = "characters such as # / ? @ : % in a user name or a password are written percent-encoded (%23 %2F %3F %40 %3A %25)";
 
 fn parse_postgres(mut url: Url) -> PostgresUrl {
-    let kept: Vec<(String, String)> =
-        url.query_pairs().filter(|(key, _)| !key.starts_with("ssl")).map(|(k, v)| (k.into(), v.into())).collect();
-    let socket = kept.iter().find(|(key, value)| key == "host" && value.starts_with('/'));
+    let kept: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(key, _)| !key.starts_with("ssl"))
+        .map(|(k, v)| (k.into(), v.into()))
+        .collect();
+    let socket = kept
+        .iter()
+        .find(|(key, value)| key == "host" && value.starts_with('/'));
     // a host in the query would override the one that is_local looked at
-    let has_other_host = kept.iter().any(|(key, value)| (key == "host" && !value.starts_with('/')) || key == "hostaddr");
-    let certificate: Option<String> = url.query_pairs().find(|(key, _)| key == "sslrootcert").map(|(_, path)| path.into());
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let is_loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    let is_local = !has_other_host && (is_loopback || socket.is_some() || host.starts_with('/') || host.starts_with("%2F"));
-    url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(certificate.map(|path| ("sslrootcert", path)));
+    let has_other_host = kept
+        .iter()
+        .any(|(key, value)| (key == "host" && !value.starts_with('/')) || key == "hostaddr");
+    let certificate: Option<String> = url
+        .query_pairs()
+        .find(|(key, _)| key == "sslrootcert")
+        .map(|(_, path)| path.into());
+    let host = url
+        .host_str()
+        .unwrap_or_default()
+        .trim_matches(['[', ']'])
+        .to_owned();
+    let is_loopback = host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback());
+    let is_local = !has_other_host
+        && (is_loopback || socket.is_some() || host.starts_with('/') || host.starts_with("%2F"));
+    url.query_pairs_mut()
+        .clear()
+        .extend_pairs(kept)
+        .extend_pairs(certificate.map(|path| ("sslrootcert", path)));
     let password = url.password().unwrap_or_default();
-    let has_default_password =
-        ["postgres", "password", "admin", "root"].contains(&password) || password == url.username() && !password.is_empty();
+    let has_default_password = ["postgres", "password", "admin", "root"].contains(&password)
+        || password == url.username() && !password.is_empty();
     let shown = format!("postgres://{}:***@{}{}", url.username(), host, url.path());
     let ipv6 = host.parse().ok();
-    PostgresUrl { url: Secret::new(url.into()), shown, is_local, ipv6, has_default_password }
+    PostgresUrl {
+        url: Secret::new(url.into()),
+        shown,
+        is_local,
+        ipv6,
+        has_default_password,
+    }
 }
 
 impl fmt::Display for DatabaseUrl {

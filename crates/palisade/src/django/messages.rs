@@ -20,13 +20,20 @@ const LONGEST: usize = 2048;
 /// What the cookie says; nothing, if Django did not sign it.
 pub(crate) fn read(ring: &KeyRing, cookie: &str) -> Vec<Said> {
     let signed = signing::cookie_value(ring, SALT).loads(cookie);
-    let all = signed.ok().and_then(|(value, _)| Some(value.as_array()?.iter().filter_map(said).collect()));
+    let all = signed
+        .ok()
+        .and_then(|(value, _)| Some(value.as_array()?.iter().filter_map(said).collect()));
     all.unwrap_or_default()
 }
 
 fn said(value: &Value) -> Option<Said> {
-    let parts = value.as_array().filter(|parts| parts.first().is_some_and(|first| first == MESSAGE))?;
-    Some(Said { level: parts.get(2)?.as_i64()?, text: parts.get(3)?.as_str()?.to_owned() })
+    let parts = value
+        .as_array()
+        .filter(|parts| parts.first().is_some_and(|first| first == MESSAGE))?;
+    Some(Said {
+        level: parts.get(2)?.as_i64()?,
+        text: parts.get(3)?.as_str()?.to_owned(),
+    })
 }
 
 /// The cookie that says it. What is too long loses its oldest messages. (Not marked as safe: Django escapes them.)

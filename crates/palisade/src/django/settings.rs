@@ -31,14 +31,24 @@ section! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieName(String);
 
-setting_from_str!(CookieName, "a name of letters, digits, - and _, such as sessionid");
+setting_from_str!(
+    CookieName,
+    "a name of letters, digits, - and _, such as sessionid"
+);
 
 impl FromStr for CookieName {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let is_name = (1..=60).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if is_name { Ok(Self(text.into())) } else { Err(()) }
+        let is_name = (1..=60).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if is_name {
+            Ok(Self(text.into()))
+        } else {
+            Err(())
+        }
     }
 }
 
@@ -52,15 +62,30 @@ impl fmt::Display for CookieName {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResetPath(String);
 
-setting_from_str!(ResetPath, "a path such as /accounts/reset, without a slash at its end");
+setting_from_str!(
+    ResetPath,
+    "a path such as /accounts/reset, without a slash at its end"
+);
 
 impl FromStr for ResetPath {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
-        let is_path = text.len() <= 100 && text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_part));
-        if is_path { Ok(Self(text.into())) } else { Err(()) }
+        let is_part = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
+        };
+        let is_path = text.len() <= 100
+            && text
+                .strip_prefix('/')
+                .is_some_and(|rest| rest.split('/').all(is_part));
+        if is_path {
+            Ok(Self(text.into()))
+        } else {
+            Err(())
+        }
     }
 }
 
@@ -74,7 +99,10 @@ impl fmt::Display for ResetPath {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream(String);
 
-setting_from_str!(Upstream, "http:// and an address of this machine with its port, such as http://127.0.0.1:8001");
+setting_from_str!(
+    Upstream,
+    "http:// and an address of this machine with its port, such as http://127.0.0.1:8001"
+);
 
 impl Upstream {
     /// Host and port.
@@ -89,10 +117,17 @@ impl FromStr for Upstream {
     fn from_str(text: &str) -> Result<Self, ()> {
         let url = Url::parse(text).map_err(|_| ())?;
         let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        let is_bare = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty();
         let port = url.port_or_known_default().ok_or(())?;
         let host = url.host_str().ok_or(())?;
-        if url.scheme() == "http" && is_here && is_bare { Ok(Self(format!("{host}:{port}"))) } else { Err(()) }
+        if url.scheme() == "http" && is_here && is_bare {
+            Ok(Self(format!("{host}:{port}")))
+        } else {
+            Err(())
+        }
     }
 }
 
@@ -106,7 +141,11 @@ impl DjangoSettings {
     /// What sharing weakens, for the ledger.
     pub(crate) fn weakened(&self) -> Option<Weakened> {
         let reason = "Django looks for sessions under their keys, so the database holds the keys and not their hashes";
-        self.beside.then(|| Weakened { name: "shared_sessions".into(), reason, source: "django.beside".into() })
+        self.beside.then(|| Weakened {
+            name: "shared_sessions".into(),
+            reason,
+            source: "django.beside".into(),
+        })
     }
 
     /// The tables of its users.

@@ -9,14 +9,24 @@ pub struct UserModel {
     model: String,
 }
 
-setting_from_str!(UserModel, "AUTH_USER_MODEL as Django writes it, such as auth.User or forum.Member");
+setting_from_str!(
+    UserModel,
+    "AUTH_USER_MODEL as Django writes it, such as auth.User or forum.Member"
+);
 
 impl FromStr for UserModel {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let (app, model) = text.split_once('.').ok_or(())?;
-        if [app, model].into_iter().all(is_identifier) { Ok(Self { app: app.into(), model: model.into() }) } else { Err(()) }
+        if [app, model].into_iter().all(is_identifier) {
+            Ok(Self {
+                app: app.into(),
+                model: model.into(),
+            })
+        } else {
+            Err(())
+        }
     }
 }
 
@@ -29,14 +39,19 @@ impl fmt::Display for UserModel {
 /// What needs no quotes and has none in it: names of tables stand in statements.
 fn is_identifier(text: &str) -> bool {
     let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
-    text.len() <= 60 && text.starts_with(is_first) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    text.len() <= 60
+        && text.starts_with(is_first)
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// The name of a table, of letters, digits and _.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableName(String);
 
-setting_from_str!(TableName, "a name of letters, digits and _, such as forum_member");
+setting_from_str!(
+    TableName,
+    "a name of letters, digits and _, such as forum_member"
+);
 
 impl FromStr for TableName {
     type Err = ();
@@ -70,7 +85,13 @@ const DEFAULT: &str = "auth_user";
 
 impl Default for UserTables {
     fn default() -> Self {
-        Self::of(&UserModel { app: "auth".into(), model: "User".into() }, None)
+        Self::of(
+            &UserModel {
+                app: "auth".into(),
+                model: "User".into(),
+            },
+            None,
+        )
     }
 }
 

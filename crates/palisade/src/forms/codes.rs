@@ -19,13 +19,18 @@ const MAX: usize = 60;
 /// `0` of scripts that people type codes in; the other nine digits follow
 /// ([Nd](https://www.unicode.org/reports/tr44/#General_Category_Values)).
 const ZEROS: [char; 19] = [
-    '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}', '\u{be6}', '\u{c66}', '\u{ce6}',
-    '\u{d66}', '\u{e50}', '\u{ed0}', '\u{f20}', '\u{1040}', '\u{17e0}', '\u{1810}', '\u{ff10}',
+    '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}',
+    '\u{be6}', '\u{c66}', '\u{ce6}', '\u{d66}', '\u{e50}', '\u{ed0}', '\u{f20}', '\u{1040}',
+    '\u{17e0}', '\u{1810}', '\u{ff10}',
 ];
 
 impl Field for Code {
-    const SHAPE: Shape =
-        Shape { autocomplete: "one-time-code", autocapitalize: "characters", enterkeyhint: "go", ..Shape::of("text", MAX) };
+    const SHAPE: Shape = Shape {
+        autocomplete: "one-time-code",
+        autocapitalize: "characters",
+        enterkeyhint: "go",
+        ..Shape::of("text", MAX)
+    };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         letters_and_digits(raw).map(Self)
@@ -33,7 +38,11 @@ impl Field for Code {
 }
 
 impl Field for DigitCode {
-    const SHAPE: Shape = Shape { inputmode: "numeric", autocapitalize: "", ..Code::SHAPE };
+    const SHAPE: Shape = Shape {
+        inputmode: "numeric",
+        autocapitalize: "",
+        ..Code::SHAPE
+    };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         letters_and_digits(raw).map(Self)
@@ -45,13 +54,29 @@ fn letters_and_digits(raw: Option<&str>) -> Result<String, String> {
     if raw.chars().count() > MAX {
         return Err(format!("Use at most {MAX} characters."));
     }
-    let code: String = raw.nfkc().map(ascii_digit).filter(char::is_ascii_alphanumeric).collect();
-    if code.is_empty() { Err("This field is required.".into()) } else { Ok(code) }
+    let code: String = raw
+        .nfkc()
+        .map(ascii_digit)
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    if code.is_empty() {
+        Err("This field is required.".into())
+    } else {
+        Ok(code)
+    }
 }
 
 fn ascii_digit(letter: char) -> char {
-    let value = |zero: &char| u32::from(letter).checked_sub(u32::from(*zero)).filter(|value| *value < 10);
-    ZEROS.iter().find_map(value).and_then(|value| char::from_digit(value, 10)).unwrap_or(letter)
+    let value = |zero: &char| {
+        u32::from(letter)
+            .checked_sub(u32::from(*zero))
+            .filter(|value| *value < 10)
+    };
+    ZEROS
+        .iter()
+        .find_map(value)
+        .and_then(|value| char::from_digit(value, 10))
+        .unwrap_or(letter)
 }
 
 impl Deref for Code {

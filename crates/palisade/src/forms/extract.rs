@@ -49,9 +49,19 @@ impl<T: Fields> Form<T> {
     }
 
     /// The form with values to start from, and without such a field.
-    pub(crate) fn filled_without<'a>(values: impl IntoIterator<Item = (&'a str, String)>, field: Option<&'static str>) -> Value {
-        let typed = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let fields: Vec<FieldSpec> = T::FIELDS.iter().filter(|spec| Some(spec.name) != field).copied().collect();
+    pub(crate) fn filled_without<'a>(
+        values: impl IntoIterator<Item = (&'a str, String)>,
+        field: Option<&'static str>,
+    ) -> Value {
+        let typed = values
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        let fields: Vec<FieldSpec> = T::FIELDS
+            .iter()
+            .filter(|spec| Some(spec.name) != field)
+            .copied()
+            .collect();
         shown(&fields, &typed, &BTreeMap::new(), &[])
     }
 
@@ -127,9 +137,18 @@ impl Refill {
         if self.page.context().wants_problem() {
             return Error::page(self.problem(status));
         }
-        let fields: Vec<FieldSpec> = self.fields.iter().filter(|spec| Some(spec.name) != self.left_out).copied().collect();
+        let fields: Vec<FieldSpec> = self
+            .fields
+            .iter()
+            .filter(|spec| Some(spec.name) != self.left_out)
+            .copied()
+            .collect();
         let form = shown(&fields, &self.typed, &self.errors, &self.general);
-        match self.page.render_as(status, template, context! { form, ..values }).await {
+        match self
+            .page
+            .render_as(status, template, context! { form, ..values })
+            .await
+        {
             Ok(page) => Error::page(page),
             Err(error) => error,
         }
@@ -143,16 +162,31 @@ impl Refill {
             "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": self.general.join(" "),
             "errors": self.errors, "request_id": self.page.context().id(),
         });
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response()
+        (
+            status,
+            [(header::CONTENT_TYPE, "application/problem+json")],
+            problem.to_string(),
+        )
+            .into_response()
     }
 }
 
-fn shown(fields: &[FieldSpec], typed: &Pairs, errors: &BTreeMap<&'static str, Vec<String>>, general: &[String]) -> Value {
+fn shown(
+    fields: &[FieldSpec],
+    typed: &Pairs,
+    errors: &BTreeMap<&'static str, Vec<String>>,
+    general: &[String],
+) -> Value {
     let shown = |spec: &FieldSpec| {
         let shape = spec.shape;
         // a password is never sent back, and nothing comes back longer than its field: one request must not make an answer of megabytes
-        let value =
-            if shape.kind == "password" { "" } else { typed.get(spec.name).map_or("", |typed| beginning(typed, shape.max_length)) };
+        let value = if shape.kind == "password" {
+            ""
+        } else {
+            typed
+                .get(spec.name)
+                .map_or("", |typed| beginning(typed, shape.max_length))
+        };
         let option = |(value, label): &(&str, &str)| context! { value => *value, label => *label };
         context! {
             name => spec.name, label => spec.label, help => spec.help, kind => shape.kind, value, max_length => shape.max_length,
@@ -167,12 +201,16 @@ fn shown(fields: &[FieldSpec], typed: &Pairs, errors: &BTreeMap<&'static str, Ve
 
 /// At most so many characters.
 fn beginning(text: &str, most: usize) -> &str {
-    text.char_indices().nth(most).map_or(text, |(end, _)| &text[..end])
+    text.char_indices()
+        .nth(most)
+        .map_or(text, |(end, _)| &text[..end])
 }
 
 /// A password that is chosen, not remembered, must not be filled in by the browser; a login name may be.
 fn autocomplete(spec: &FieldSpec, fields: &[FieldSpec]) -> &'static str {
-    let is_asked_twice = fields.iter().any(|other| other.name.strip_suffix("_again") == Some(spec.name));
+    let is_asked_twice = fields
+        .iter()
+        .any(|other| other.name.strip_suffix("_again") == Some(spec.name));
     let is_new = spec.name.starts_with("new_") || spec.name.ends_with("_again") || is_asked_twice;
     match (spec.shape.kind, spec.name) {
         ("password", _) if is_new => "new-password",
@@ -189,8 +227,14 @@ impl<S: Send + Sync, T: Fields> FromRequest<S> for Form<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
-        let page = request.extensions().get::<RequestContext>().cloned().map(Page::new);
-        let page = page.ok_or_else(|| Error::bug("there is no request context: routes must be served by App"))?;
+        let page = request
+            .extensions()
+            .get::<RequestContext>()
+            .cloned()
+            .map(Page::new);
+        let page = page.ok_or_else(|| {
+            Error::bug("there is no request context: routes must be served by App")
+        })?;
         let (typed, unreadable) = match read::<T>(request).await {
             Ok(typed) => (typed, None),
             Err(error) => (Pairs::new(), Some(error)),
@@ -200,36 +244,64 @@ impl<S: Send + Sync, T: Fields> FromRequest<S> for Form<T> {
         let (typed, errors) = input.into_parts();
         Ok(Self {
             value,
-            refill: Refill { fields: T::FIELDS, typed, errors, general: Vec::new(), page, left_out: None, unreadable },
+            refill: Refill {
+                fields: T::FIELDS,
+                typed,
+                errors,
+                general: Vec::new(),
+                page,
+                left_out: None,
+                unreadable,
+            },
         })
     }
 }
 
 async fn read<T: Fields>(request: Request) -> Result<Pairs> {
     if !is_form(request.headers()) {
-        return Err(Error::new(ErrorKind::UnsupportedType, "This page reads forms only."));
+        return Err(Error::new(
+            ErrorKind::UnsupportedType,
+            "This page reads forms only.",
+        ));
     }
     let limits = limits(&request)?;
     let most = most_bytes(T::FIELDS).max(limits.form_bytes);
-    if request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| is_more(length, most)) {
+    if request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .is_some_and(|length| is_more(length, most))
+    {
         return Err(too_long());
     }
     // the limit of the body holds as well
-    let body = to_bytes(request.with_limited_body().into_body(), most).await.map_err(|error| incomplete(&error))?;
+    let body = to_bytes(request.with_limited_body().into_body(), most)
+        .await
+        .map_err(|error| incomplete(&error))?;
     let typed = pairs(&body, limits.form_fields).map_err(unreadable)?;
-    let is_known = |name: &str| OWN_FIELDS.contains(&name) || T::FIELDS.iter().any(|field| field.name == name);
+    let is_known =
+        |name: &str| OWN_FIELDS.contains(&name) || T::FIELDS.iter().any(|field| field.name == name);
     match typed.keys().find(|name| !is_known(name)) {
-        Some(_) => Err(Error::new(ErrorKind::BadRequest, "The form has a field that is not known here.")),
+        Some(_) => Err(Error::new(
+            ErrorKind::BadRequest,
+            "The form has a field that is not known here.",
+        )),
         None => Ok(typed),
     }
 }
 
 fn is_more(length: &HeaderValue, most: usize) -> bool {
-    length.to_str().ok().and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > most)
+    length
+        .to_str()
+        .ok()
+        .and_then(|length| length.parse::<usize>().ok())
+        .is_some_and(|length| length > most)
 }
 
 fn too_long() -> Error {
-    Error::new(ErrorKind::TooLarge, "The form is longer than its fields can be.")
+    Error::new(
+        ErrorKind::TooLarge,
+        "The form is longer than its fields can be.",
+    )
 }
 
 /// Too long, or cut off.
@@ -246,8 +318,16 @@ fn incomplete(error: &axum::Error) -> Error {
 
 /// Whether the body is a form that was not made of parts.
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 fn unreadable(error: RawError) -> Error {
@@ -285,6 +365,11 @@ impl<S: Sync, T: Fields> FromRequestParts<S> for Query<T> {
         let typed = pairs_of(query.as_bytes(), MOST_IN_QUERY, is_known).map_err(unreadable)?;
         let mut input = Input::new(typed);
         let value = T::read(&mut input);
-        value.map(Self).ok_or_else(|| Error::new(ErrorKind::BadRequest, "The address has a value that is not known here."))
+        value.map(Self).ok_or_else(|| {
+            Error::new(
+                ErrorKind::BadRequest,
+                "The address has a value that is not known here.",
+            )
+        })
     }
 }

@@ -53,7 +53,9 @@ impl<const MAX: usize> Field for Line<MAX> {
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let text: String = raw.unwrap_or_default().trim().nfc().collect();
-        without_controls(&text, |_| false).and_then(|()| within(&text, MAX)).map(|()| Self(text))
+        without_controls(&text, |_| false)
+            .and_then(|()| within(&text, MAX))
+            .map(|()| Self(text))
     }
 }
 
@@ -61,8 +63,15 @@ impl<const MAX: usize> Field for Text<MAX> {
     const SHAPE: Shape = Shape::of("textarea", MAX);
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
-        let text: String = raw.unwrap_or_default().replace("\r\n", "\n").trim().nfc().collect();
-        without_controls(&text, |c| c == '\n' || c == '\t').and_then(|()| within(&text, MAX)).map(|()| Self(text))
+        let text: String = raw
+            .unwrap_or_default()
+            .replace("\r\n", "\n")
+            .trim()
+            .nfc()
+            .collect();
+        without_controls(&text, |c| c == '\n' || c == '\t')
+            .and_then(|()| within(&text, MAX))
+            .map(|()| Self(text))
     }
 }
 
@@ -71,30 +80,49 @@ impl<const MAX: usize> Field for Token<MAX> {
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let text = raw.unwrap_or_default();
-        let is_token = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'<>`\\".contains(&byte));
-        if is_token { within(text, MAX).map(|()| Self(text.into())) } else { Err("This value was changed on the way.".into()) }
+        let is_token = text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"\"'<>`\\".contains(&byte));
+        if is_token {
+            within(text, MAX).map(|()| Self(text.into()))
+        } else {
+            Err("This value was changed on the way.".into())
+        }
     }
 }
 
 impl Field for Username {
-    const SHAPE: Shape = Shape { autocomplete: "username", autocapitalize: "none", ..Shape::of("text", 150) };
+    const SHAPE: Shape = Shape {
+        autocomplete: "username",
+        autocapitalize: "none",
+        ..Shape::of("text", 150)
+    };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let name: String = raw.unwrap_or_default().trim().nfkc().collect();
         within(&name, 150)?;
         // the whole value, not a part of it
-        let is_name = name.chars().all(|c| (c.is_alphanumeric() && !is_invisible(c)) || "@.+-_".contains(c));
+        let is_name = name
+            .chars()
+            .all(|c| (c.is_alphanumeric() && !is_invisible(c)) || "@.+-_".contains(c));
         match (is_name, name.chars().any(is_combining_mark)) {
             (true, _) => Ok(Self(name)),
             // as in Django, whose tables hold these names
-            (false, true) => Err("Use letters and digits without signs above or below them, and @ . + - _ only.".into()),
+            (false, true) => Err(
+                "Use letters and digits without signs above or below them, and @ . + - _ only."
+                    .into(),
+            ),
             (false, false) => Err("Use letters, digits and @ . + - _ only.".into()),
         }
     }
 }
 
 impl Field for Email {
-    const SHAPE: Shape = Shape { autocomplete: "email", autocapitalize: "none", ..Shape::of("email", 254) };
+    const SHAPE: Shape = Shape {
+        autocomplete: "email",
+        autocapitalize: "none",
+        ..Shape::of("email", 254)
+    };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let address: String = raw.unwrap_or_default().trim().nfc().collect();
@@ -108,7 +136,10 @@ impl Field for Email {
 }
 
 impl Field for Password {
-    const SHAPE: Shape = Shape { autocomplete: "current-password", ..Shape::of("password", 1024) };
+    const SHAPE: Shape = Shape {
+        autocomplete: "current-password",
+        ..Shape::of("password", 1024)
+    };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         match raw.unwrap_or_default() {
@@ -123,8 +154,15 @@ impl<const MIN: i64, const MAX: i64> Field for Number<MIN, MAX> {
     const SHAPE: Shape = Shape::of("number", 20);
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
-        let number = raw.unwrap_or_default().trim().parse().ok().filter(|number| (MIN..=MAX).contains(number));
-        number.map(Self).ok_or_else(|| format!("Enter a whole number from {MIN} to {MAX}."))
+        let number = raw
+            .unwrap_or_default()
+            .trim()
+            .parse()
+            .ok()
+            .filter(|number| (MIN..=MAX).contains(number));
+        number
+            .map(Self)
+            .ok_or_else(|| format!("Enter a whole number from {MIN} to {MAX}."))
     }
 }
 
@@ -138,8 +176,15 @@ fn within(text: &str, max: usize) -> Result<(), String> {
 
 /// Also refused: characters that turn the direction of text around and so make it read otherwise than it is.
 fn without_controls(text: &str, is_fine: fn(char) -> bool) -> Result<(), String> {
-    let is_bad = |c: char| (c.is_control() && !is_fine(c)) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if text.chars().any(is_bad) { Err("Control characters are not allowed.".into()) } else { Ok(()) }
+    let is_bad = |c: char| {
+        (c.is_control() && !is_fine(c))
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if text.chars().any(is_bad) {
+        Err("Control characters are not allowed.".into())
+    } else {
+        Ok(())
+    }
 }
 
 /// Whether nothing of a text can be seen: white space, marks of direction and joining, fillers

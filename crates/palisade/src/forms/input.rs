@@ -25,9 +25,16 @@ pub fn pairs(encoded: &[u8], max: usize) -> Result<Pairs, RawError> {
 }
 
 /// The same for names that are known. Others are not looked at: links get parameters on their way, some of them twice.
-pub(super) fn pairs_of(encoded: &[u8], max: usize, is_known: impl Fn(&str) -> bool) -> Result<Pairs, RawError> {
+pub(super) fn pairs_of(
+    encoded: &[u8],
+    max: usize,
+    is_known: impl Fn(&str) -> bool,
+) -> Result<Pairs, RawError> {
     let mut pairs = Pairs::new();
-    for pair in encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+    for pair in encoded
+        .split(|byte| *byte == b'&')
+        .filter(|pair| !pair.is_empty())
+    {
         let mut sides = pair.splitn(2, |byte| *byte == b'=');
         let name = match decode(sides.next().unwrap_or_default()) {
             Ok(name) if is_known(&name) => name,
@@ -46,8 +53,14 @@ pub(super) fn pairs_of(encoded: &[u8], max: usize, is_known: impl Fn(&str) -> bo
 }
 
 fn decode(part: &[u8]) -> Result<String, RawError> {
-    let spaced: Vec<u8> = part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    percent_decode(&spaced).decode_utf8().map(String::from).map_err(|_| RawError::Encoding)
+    let spaced: Vec<u8> = part
+        .iter()
+        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+        .collect();
+    percent_decode(&spaced)
+        .decode_utf8()
+        .map(String::from)
+        .map_err(|_| RawError::Encoding)
 }
 
 /// What was sent, while it is read field by field.
@@ -59,7 +72,10 @@ pub struct Input {
 
 impl Input {
     pub(super) fn new(pairs: Pairs) -> Self {
-        Self { pairs, errors: BTreeMap::new() }
+        Self {
+            pairs,
+            errors: BTreeMap::new(),
+        }
     }
 
     /// Reads one field; what is wrong with it is kept.

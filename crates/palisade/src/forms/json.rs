@@ -34,18 +34,28 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         if !is_json(request.headers()) {
-            return Err(Error::new(ErrorKind::UnsupportedType, "This address reads JSON only."));
+            return Err(Error::new(
+                ErrorKind::UnsupportedType,
+                "This address reads JSON only.",
+            ));
         }
         let limits = limits(&request)?;
         let body = Bytes::from_request(request, state).await;
-        let body = body.map_err(|_| Error::new(ErrorKind::BadRequest, "The JSON did not arrive whole."))?;
+        let body =
+            body.map_err(|_| Error::new(ErrorKind::BadRequest, "The JSON did not arrive whole."))?;
         if depth(&body) > limits.json_depth {
-            let message = format!("The JSON is nested deeper than {} levels.", limits.json_depth);
+            let message = format!(
+                "The JSON is nested deeper than {} levels.",
+                limits.json_depth
+            );
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
         let unreadable = |message: String| {
             let message: String = message.chars().take(LONGEST_MESSAGE).collect();
-            Error::new(ErrorKind::BadRequest, format!("The JSON cannot be read: {message}."))
+            Error::new(
+                ErrorKind::BadRequest,
+                format!("The JSON cannot be read: {message}."),
+            )
         };
         read(&body).map(Self).map_err(unreadable)
     }
@@ -54,7 +64,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
-            Ok(text) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response(),
+            Ok(text) => (
+                [(
+                    header::CONTENT_TYPE,
+                    HeaderValue::from_static("application/json"),
+                )],
+                text,
+            )
+                .into_response(),
             Err(error) => Error::from(error).into_response(),
         }
     }
@@ -66,13 +83,22 @@ const LONGEST_MESSAGE: usize = 200;
 /// The limits of the site that answers.
 pub(super) fn limits(request: &Request) -> Result<InputLimits> {
     let context = request.extensions().get::<RequestContext>();
-    let context = context.ok_or_else(|| Error::bug("there is no request context: routes must be served by App"))?;
+    let context = context
+        .ok_or_else(|| Error::bug("there is no request context: routes must be served by App"))?;
     Ok(context.site().input_limits)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let kind = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
@@ -82,7 +108,9 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     let value = serde_ignored::deserialize(&mut reader, |path| {
         unknown.get_or_insert_with(|| path.to_string());
     });
-    let value = value.and_then(|value| reader.end().map(|()| value)).map_err(|error| error.to_string())?;
+    let value = value
+        .and_then(|value| reader.end().map(|()| value))
+        .map_err(|error| error.to_string())?;
     match unknown {
         Some(path) => Err(format!("{path:?} is not known here")),
         None => Ok(value),

@@ -81,13 +81,19 @@ pub trait Choice: Copy + PartialEq + Sized + 'static {
 
     /// The one with this name.
     fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|choice| choice.code() == code)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|choice| choice.code() == code)
     }
 
     /// The label for people.
     fn label(&self) -> &'static str {
         let code = self.code();
-        Self::OPTIONS.iter().find(|(known, _)| *known == code).map_or(code, |(_, label)| label)
+        Self::OPTIONS
+            .iter()
+            .find(|(known, _)| *known == code)
+            .map_or(code, |(_, label)| label)
     }
 }
 
@@ -142,27 +148,42 @@ impl Shape {
 
 /// Bytes that a form with these fields can have: each character may take four bytes, and each byte three in its encoding.
 pub(crate) fn most_bytes(fields: &[FieldSpec]) -> usize {
-    fields.iter().map(|field| field.name.len() + 2 + field.shape.max_length.saturating_mul(4 * 3)).fold(1024, usize::saturating_add)
+    fields
+        .iter()
+        .map(|field| field.name.len() + 2 + field.shape.max_length.saturating_mul(4 * 3))
+        .fold(1024, usize::saturating_add)
 }
 
 impl<T: Choice> Field for T {
-    const SHAPE: Shape = Shape { options: T::OPTIONS, ..Shape::of("select", 100) };
+    const SHAPE: Shape = Shape {
+        options: T::OPTIONS,
+        ..Shape::of("select", 100)
+    };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
-        raw.and_then(T::from_code).ok_or_else(|| "Choose one of the list.".into())
+        raw.and_then(T::from_code)
+            .ok_or_else(|| "Choose one of the list.".into())
     }
 }
 
 impl<T: Field> Field for Option<T> {
-    const SHAPE: Shape = Shape { is_required: false, ..T::SHAPE };
+    const SHAPE: Shape = Shape {
+        is_required: false,
+        ..T::SHAPE
+    };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
-        raw.filter(|raw| !raw.trim().is_empty()).map(|raw| T::parse(Some(raw))).transpose()
+        raw.filter(|raw| !raw.trim().is_empty())
+            .map(|raw| T::parse(Some(raw)))
+            .transpose()
     }
 }
 
 impl Field for bool {
-    const SHAPE: Shape = Shape { is_required: false, ..Shape::of("checkbox", 5) };
+    const SHAPE: Shape = Shape {
+        is_required: false,
+        ..Shape::of("checkbox", 5)
+    };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         match raw {

@@ -40,7 +40,12 @@ impl<S: Send + Sync> FromRequest<S> for Multipart {
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         let left = limits(&request)?.parts;
         let parts = AxumMultipart::from_request(request, state).await;
-        let parts = parts.map_err(|_| Error::new(ErrorKind::UnsupportedType, "This address reads forms of parts only."))?;
+        let parts = parts.map_err(|_| {
+            Error::new(
+                ErrorKind::UnsupportedType,
+                "This address reads forms of parts only.",
+            )
+        })?;
         Ok(Self { parts, left })
     }
 }
@@ -51,8 +56,13 @@ impl Multipart {
     /// # Errors
     /// 413 for one part too many, 400 for what is no form of parts.
     pub async fn next(&mut self) -> Result<Option<Part<'_>>> {
-        let Some(part) = self.parts.next_field().await.map_err(unreadable)? else { return Ok(None) };
-        self.left = self.left.checked_sub(1).ok_or_else(|| Error::new(ErrorKind::TooLarge, "The form has too many parts."))?;
+        let Some(part) = self.parts.next_field().await.map_err(unreadable)? else {
+            return Ok(None);
+        };
+        self.left = self
+            .left
+            .checked_sub(1)
+            .ok_or_else(|| Error::new(ErrorKind::TooLarge, "The form has too many parts."))?;
         Ok(Some(Part(part)))
     }
 }
@@ -89,7 +99,10 @@ impl Part<'_> {
         let mut whole = BytesMut::new();
         while let Some(piece) = self.chunk().await? {
             if whole.len() + piece.len() > max_bytes {
-                return Err(Error::new(ErrorKind::TooLarge, format!("This part is longer than {max_bytes} bytes.")));
+                return Err(Error::new(
+                    ErrorKind::TooLarge,
+                    format!("This part is longer than {max_bytes} bytes."),
+                ));
             }
             whole.extend_from_slice(&piece);
         }
@@ -99,7 +112,9 @@ impl Part<'_> {
 
 fn unreadable(error: MultipartError) -> Error {
     match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::new(ErrorKind::TooLarge, "That was more than this site accepts."),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Error::new(ErrorKind::TooLarge, "That was more than this site accepts.")
+        }
         _ => Error::new(ErrorKind::BadRequest, "The form of parts cannot be read."),
     }
 }

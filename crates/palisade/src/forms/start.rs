@@ -37,13 +37,20 @@ impl FormStart {
     /// # Errors
     /// See [`RawError`].
     pub(crate) fn fields(&self, most: usize) -> Result<Pairs, RawError> {
-        let end = self.bytes.iter().rposition(|byte| *byte == b'&').filter(|_| !self.is_whole).unwrap_or(self.bytes.len());
+        let end = self
+            .bytes
+            .iter()
+            .rposition(|byte| *byte == b'&')
+            .filter(|_| !self.is_whole)
+            .unwrap_or(self.bytes.len());
         pairs(&self.bytes[..end], most)
     }
 }
 
 async fn first_bytes(body: &mut BodyDataStream, most: usize) -> Result<(Bytes, bool), axum::Error> {
-    let Some(first) = body.next().await.transpose()? else { return Ok((Bytes::new(), true)) };
+    let Some(first) = body.next().await.transpose()? else {
+        return Ok((Bytes::new(), true));
+    };
     let mut bytes = BytesMut::from(first);
     while bytes.len() <= most {
         match body.next().await.transpose()? {

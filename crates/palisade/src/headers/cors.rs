@@ -3,9 +3,9 @@
 use crate::http::Origin;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
-    VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
@@ -35,7 +35,10 @@ pub struct Cors {
 #[derive(Debug, Clone)]
 enum Who {
     Anyone,
-    Listed { origins: Vec<HeaderValue>, with_credentials: bool },
+    Listed {
+        origins: Vec<HeaderValue>,
+        with_credentials: bool,
+    },
 }
 
 /// Seconds for which a browser need not ask again; none keeps it longer than two hours.
@@ -44,7 +47,11 @@ const KEPT_SECS: u64 = 7200;
 impl Cors {
     /// Everybody, as a stranger: what they read is what anybody can read.
     pub fn anyone() -> Self {
-        Self { who: Who::Anyone, headers: Vec::new(), exposed: Vec::new() }
+        Self {
+            who: Who::Anyone,
+            headers: Vec::new(),
+            exposed: Vec::new(),
+        }
     }
 
     /// These sites, without cookies: `https://partner.example`, exactly as browsers write it.
@@ -53,7 +60,13 @@ impl Cors {
     /// When one is no origin, or one in clear of another machine. It stops the start.
     #[track_caller]
     pub fn origins<const N: usize>(origins: [&str; N]) -> Self {
-        Self { who: Who::Listed { origins: listed(&origins), with_credentials: false }, ..Self::anyone() }
+        Self {
+            who: Who::Listed {
+                origins: listed(&origins),
+                with_credentials: false,
+            },
+            ..Self::anyone()
+        }
     }
 
     /// These sites, on behalf of the visitor who is signed in here.
@@ -62,7 +75,13 @@ impl Cors {
     /// As [`Cors::origins`].
     #[track_caller]
     pub fn origins_with_credentials<const N: usize>(origins: [&str; N]) -> Self {
-        Self { who: Who::Listed { origins: listed(&origins), with_credentials: true }, ..Self::anyone() }
+        Self {
+            who: Who::Listed {
+                origins: listed(&origins),
+                with_credentials: true,
+            },
+            ..Self::anyone()
+        }
     }
 
     /// Headers that a request may carry beside those that every page may send.
@@ -91,19 +110,32 @@ impl Cors {
     fn said_to(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
         match &self.who {
             Who::Anyone => Some(HeaderValue::from_static("*")),
-            Who::Listed { origins, .. } => origins.iter().find(|known| Some(*known) == origin).cloned(),
+            Who::Listed { origins, .. } => {
+                origins.iter().find(|known| Some(*known) == origin).cloned()
+            }
         }
     }
 
     /// The answer to a browser that asks before it sends a request, if that is what this is.
-    pub(crate) fn preflight(&self, method: &Method, headers: &HeaderMap, declared: &[Method]) -> Option<Response> {
-        let asks =
-            *method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) && headers.contains_key(ORIGIN);
+    pub(crate) fn preflight(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        declared: &[Method],
+    ) -> Option<Response> {
+        let asks = *method == Method::OPTIONS
+            && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+            && headers.contains_key(ORIGIN);
         if !asks {
             return None;
         }
         let is_allowed = self.said_to(headers.get(ORIGIN)).is_some();
-        let mut response = if is_allowed { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN }.into_response();
+        let mut response = if is_allowed {
+            StatusCode::NO_CONTENT
+        } else {
+            StatusCode::FORBIDDEN
+        }
+        .into_response();
         let answer = response.headers_mut();
         if is_allowed {
             let methods: Vec<&str> = declared.iter().map(Method::as_str).collect();
@@ -114,7 +146,10 @@ impl Cors {
             answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(KEPT_SECS));
         }
         self.apply(headers.get(ORIGIN), answer);
-        for name in [ACCESS_CONTROL_REQUEST_METHOD, ACCESS_CONTROL_REQUEST_HEADERS] {
+        for name in [
+            ACCESS_CONTROL_REQUEST_METHOD,
+            ACCESS_CONTROL_REQUEST_HEADERS,
+        ] {
             answer.append(VARY, HeaderValue::from_name(name));
         }
         Some(response)
@@ -122,17 +157,32 @@ impl Cors {
 
     /// Says on an answer who may read it. What the handler said is replaced.
     pub(crate) fn apply(&self, origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
-        for name in [ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_EXPOSE_HEADERS] {
+        for name in [
+            ACCESS_CONTROL_ALLOW_ORIGIN,
+            ACCESS_CONTROL_ALLOW_CREDENTIALS,
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+        ] {
             answer.remove(name);
         }
         if matches!(self.who, Who::Listed { .. }) {
             // or a cache would give one site what was said to another
             answer.append(VARY, HeaderValue::from_name(ORIGIN));
         }
-        let Some(said) = self.said_to(origin) else { return };
+        let Some(said) = self.said_to(origin) else {
+            return;
+        };
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, said);
-        if matches!(self.who, Who::Listed { with_credentials: true, .. }) {
-            answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        if matches!(
+            self.who,
+            Who::Listed {
+                with_credentials: true,
+                ..
+            }
+        ) {
+            answer.insert(
+                ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
         }
         if !self.exposed.is_empty() {
             answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, names(&self.exposed));
@@ -143,9 +193,15 @@ impl Cors {
 #[track_caller]
 fn listed(origins: &[&str]) -> Vec<HeaderValue> {
     let origin = |text: &&str| {
-        let parsed = Origin::parse(text)
-            .filter(|origin| origin.to_string() == **text && !text.contains('*') && (origin.is_secure() || origin.is_local()));
-        assert!(parsed.is_some(), "{text:?} is no origin: write https://partner.example, without a path, and without *");
+        let parsed = Origin::parse(text).filter(|origin| {
+            origin.to_string() == **text
+                && !text.contains('*')
+                && (origin.is_secure() || origin.is_local())
+        });
+        assert!(
+            parsed.is_some(),
+            "{text:?} is no origin: write https://partner.example, without a path, and without *"
+        );
         HeaderValue::from_str(text).expect("an origin is a header value")
     };
     origins.iter().map(origin).collect()
@@ -156,5 +212,6 @@ fn names(headers: &[HeaderName]) -> HeaderValue {
 }
 
 fn list(words: &[&str]) -> HeaderValue {
-    HeaderValue::from_str(&words.join(", ")).expect("names of methods and headers are header values")
+    HeaderValue::from_str(&words.join(", "))
+        .expect("names of methods and headers are header values")
 }

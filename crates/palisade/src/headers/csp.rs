@@ -49,9 +49,16 @@ directives!(
 impl Directive {
     #[track_caller]
     fn judge(self, source: &Source) {
-        let is_code = matches!(self, Self::DefaultSrc | Self::ScriptSrc | Self::ObjectSrc | Self::WorkerSrc | Self::BaseUri);
+        let is_code = matches!(
+            self,
+            Self::DefaultSrc | Self::ScriptSrc | Self::ObjectSrc | Self::WorkerSrc | Self::BaseUri
+        );
         let is_scheme = matches!(&source.0, Kind::Text(text) if SCHEMES.contains(&&**text));
-        assert!(!(is_code && is_scheme), "{} must not let in all of a scheme: attackers write such URLs themselves", self.name());
+        assert!(
+            !(is_code && is_scheme),
+            "{} must not let in all of a scheme: attackers write such URLs themselves",
+            self.name()
+        );
     }
 }
 
@@ -88,16 +95,24 @@ impl Source {
 
     /// The hash of an inline script or style, between the tags, byte by byte.
     pub fn hash_of(text: &str) -> Self {
-        Self::text(format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text))))
+        Self::text(format!(
+            "'sha256-{}'",
+            STANDARD.encode(Sha256::digest(text))
+        ))
     }
 
     /// Another site: `https://cdn.example.org`, and below a host `https://*.example.org`. None for anything else: no path, no `http:` but on this
     /// machine.
     pub fn origin(origin: &str) -> Option<Self> {
         let plain = origin.replacen("://*.", "://", 1);
-        let (parsed, pattern) = (Origin::parse(&plain)?, origin.parse::<OriginPattern>().ok()?);
-        let is_clean = !plain.contains(['*', ' ', ';', ',', '\'', '"', '\0']) && parsed.to_string() == plain;
-        (is_clean && !pattern.is_too_wide() && (parsed.is_secure() || parsed.is_local())).then(|| Self::text(origin))
+        let (parsed, pattern) = (
+            Origin::parse(&plain)?,
+            origin.parse::<OriginPattern>().ok()?,
+        );
+        let is_clean =
+            !plain.contains(['*', ' ', ';', ',', '\'', '"', '\0']) && parsed.to_string() == plain;
+        (is_clean && !pattern.is_too_wide() && (parsed.is_secure() || parsed.is_local()))
+            .then(|| Self::text(origin))
     }
 
     /// Everything of a scheme: `data:`, `blob:`, `mediastream:`. Not `https:`, which is everybody.
@@ -121,8 +136,8 @@ impl ContentSecurityPolicy {
     /// `strict-dynamic` lets a trusted script load others, and makes browsers ignore hosts for scripts.
     pub fn strict() -> Self {
         use Directive::{
-            BaseUri, ConnectSrc, DefaultSrc, FontSrc, FormAction, FrameAncestors, ImgSrc, ManifestSrc, ObjectSrc, ScriptSrc,
-            StyleSrc,
+            BaseUri, ConnectSrc, DefaultSrc, FontSrc, FormAction, FrameAncestors, ImgSrc,
+            ManifestSrc, ObjectSrc, ScriptSrc, StyleSrc,
         };
         let own = Source::own;
         Self(vec![
@@ -173,7 +188,8 @@ impl ContentSecurityPolicy {
 
     /// With reports to this site's own endpoint.
     pub(super) fn reporting(self) -> Self {
-        self.set(Directive::ReportUri, vec![Source::text(REPORTS)]).set(Directive::ReportTo, vec![Source::text(ENDPOINT)])
+        self.set(Directive::ReportUri, vec![Source::text(REPORTS)])
+            .set(Directive::ReportTo, vec![Source::text(ENDPOINT)])
     }
 
     /// With everything of the strict policy that this one does not name.
@@ -214,7 +230,11 @@ impl Written {
             pieces.extend(parts.map(str::to_owned));
         };
         let mut is_first = true;
-        for (directive, sources) in policy.0.iter().filter(|(directive, sources)| has_meaning(*directive, sources)) {
+        for (directive, sources) in policy
+            .0
+            .iter()
+            .filter(|(directive, sources)| has_meaning(*directive, sources))
+        {
             if !std::mem::take(&mut is_first) {
                 add("; ");
             }
@@ -229,7 +249,10 @@ impl Written {
                 }
             }
         }
-        let whole = pieces.first().filter(|_| pieces.len() == 1).and_then(|all| HeaderValue::from_str(all).ok());
+        let whole = pieces
+            .first()
+            .filter(|_| pieces.len() == 1)
+            .and_then(|all| HeaderValue::from_str(all).ok());
         Self { pieces, whole }
     }
 
@@ -240,15 +263,27 @@ impl Written {
             return self.pieces.join(nonce);
         }
         let text = self.pieces.join("\0").replace(" 'nonce-\0'", "");
-        let is_bare =
-            |directive: &str| !directive.is_empty() && !directive.contains(' ') && directive != "upgrade-insecure-requests";
-        let closed = |directive: &str| if is_bare(directive) { format!("{directive} 'none'") } else { directive.to_owned() };
+        let is_bare = |directive: &str| {
+            !directive.is_empty()
+                && !directive.contains(' ')
+                && directive != "upgrade-insecure-requests"
+        };
+        let closed = |directive: &str| {
+            if is_bare(directive) {
+                format!("{directive} 'none'")
+            } else {
+                directive.to_owned()
+            }
+        };
         text.split("; ").map(closed).collect::<Vec<_>>().join("; ")
     }
 
     /// The header, if there is anything to say.
     pub(super) fn value(&self, nonce: &str) -> Option<HeaderValue> {
-        let value = self.whole.clone().or_else(|| HeaderValue::try_from(self.text(nonce)).ok());
+        let value = self
+            .whole
+            .clone()
+            .or_else(|| HeaderValue::try_from(self.text(nonce)).ok());
         value.filter(|value| !value.is_empty())
     }
 }
@@ -269,7 +304,9 @@ impl PagePolicies {
     /// This policy in place of the site's. What it does not name holds as in [`ContentSecurityPolicy::strict`]: no page is without.
     #[must_use]
     pub fn enforce(mut self, policy: &ContentSecurityPolicy) -> Self {
-        self.enforced = Some(Arc::new(Written::of(&policy.clone().completed().reporting())));
+        self.enforced = Some(Arc::new(Written::of(
+            &policy.clone().completed().reporting(),
+        )));
         self
     }
 

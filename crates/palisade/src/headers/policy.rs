@@ -1,9 +1,13 @@
 use super::reports::{ENDPOINT, REPORTS};
-use super::{ContentSecurityPolicy, Directive, Frames, HeaderSettings, PagePolicies, Source, TrustedTypes, Written};
+use super::{
+    ContentSecurityPolicy, Directive, Frames, HeaderSettings, PagePolicies, Source, TrustedTypes,
+    Written,
+};
 use chrono::{Days, NaiveDate, Utc};
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY, CONTENT_TYPE, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY, CONTENT_TYPE,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    X_XSS_PROTECTION,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -31,30 +35,66 @@ const PERMISSIONS_POLICY: &str = "accelerometer=(), autoplay=(), browsing-topics
 impl SecurityHeaders {
     /// The headers that these settings ask for.
     pub fn new(settings: &HeaderSettings, is_staging: bool) -> Self {
-        let value = |text: String| HeaderValue::from_str(&text).expect("settings are of types that print as header values");
+        let value = |text: String| {
+            HeaderValue::from_str(&text).expect("settings are of types that print as header values")
+        };
         let mut fixed = vec![
             (X_FRAME_OPTIONS, value(settings.frames.to_string())),
             (REFERRER_POLICY, value(settings.referrer_policy.to_string())),
-            (HeaderName::from_static("cross-origin-opener-policy"), value(settings.opener_policy.to_string())),
-            (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+            (
+                HeaderName::from_static("cross-origin-opener-policy"),
+                value(settings.opener_policy.to_string()),
+            ),
+            (
+                HeaderName::from_static("cross-origin-resource-policy"),
+                HeaderValue::from_static("same-origin"),
+            ),
             (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (X_XSS_PROTECTION, HeaderValue::from_static("0")),
-            (HeaderName::from_static("reporting-endpoints"), value(format!("{ENDPOINT}=\"{REPORTS}\""))),
-            (HeaderName::from_static("permissions-policy"), HeaderValue::from_static(PERMISSIONS_POLICY)),
+            (
+                HeaderName::from_static("reporting-endpoints"),
+                value(format!("{ENDPOINT}=\"{REPORTS}\"")),
+            ),
+            (
+                HeaderName::from_static("permissions-policy"),
+                HeaderValue::from_static(PERMISSIONS_POLICY),
+            ),
         ];
         if is_staging {
-            fixed.push((HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")));
+            fixed.push((
+                HeaderName::from_static("x-robots-tag"),
+                HeaderValue::from_static("noindex"),
+            ));
         }
         let ancestors = match settings.frames {
             Frames::Deny => Source::NOTHING,
             Frames::SameOrigin => Source::own(),
         };
-        let typed = |policy: ContentSecurityPolicy| policy.set(Directive::RequireTrustedTypesFor, vec![Source::text("'script'")]);
-        let policy = ContentSecurityPolicy::strict().set(Directive::FrameAncestors, vec![ancestors]);
-        let policy = if settings.trusted_types == TrustedTypes::Enforce { typed(policy) } else { policy };
-        let tried = (settings.trusted_types == TrustedTypes::Report).then(|| typed(ContentSecurityPolicy::empty()).reporting());
-        let hsts = hsts(settings).into_iter().map(|(day, text)| (day, value(text))).collect();
-        Self { fixed, hsts, policy: Written::of(&policy.reporting()), tried: tried.as_ref().map(Written::of) }
+        let typed = |policy: ContentSecurityPolicy| {
+            policy.set(
+                Directive::RequireTrustedTypesFor,
+                vec![Source::text("'script'")],
+            )
+        };
+        let policy =
+            ContentSecurityPolicy::strict().set(Directive::FrameAncestors, vec![ancestors]);
+        let policy = if settings.trusted_types == TrustedTypes::Enforce {
+            typed(policy)
+        } else {
+            policy
+        };
+        let tried = (settings.trusted_types == TrustedTypes::Report)
+            .then(|| typed(ContentSecurityPolicy::empty()).reporting());
+        let hsts = hsts(settings)
+            .into_iter()
+            .map(|(day, text)| (day, value(text)))
+            .collect();
+        Self {
+            fixed,
+            hsts,
+            policy: Written::of(&policy.reporting()),
+            tried: tried.as_ref().map(Written::of),
+        }
     }
 
     /// What browsers are told today.
@@ -64,14 +104,20 @@ impl SecurityHeaders {
             [(_, always)] => Some(always),
             steps => {
                 let today = Utc::now().date_naive();
-                steps.iter().find(|(day, _)| *day <= today).map(|(_, value)| value)
+                steps
+                    .iter()
+                    .find(|(day, _)| *day <= today)
+                    .map(|(_, value)| value)
             }
         }
     }
 
     /// Sets those that another program's page does not have. Its own policy stays; a page that has none gets the least, which no page is broken by.
     pub(crate) fn complete(&self, headers: &mut HeaderMap, is_secure: bool) {
-        let hsts = self.hsts().filter(|_| is_secure).map(|value| (STRICT_TRANSPORT_SECURITY, value.clone()));
+        let hsts = self
+            .hsts()
+            .filter(|_| is_secure)
+            .map(|value| (STRICT_TRANSPORT_SECURITY, value.clone()));
         for (name, value) in self.fixed.iter().cloned().chain(hsts) {
             headers.entry(name).or_insert(value);
         }
@@ -82,7 +128,13 @@ impl SecurityHeaders {
     }
 
     /// Sets them on a response. What a handler set under the same name is replaced: there is one of each.
-    pub fn apply(&self, headers: &mut HeaderMap, nonce: &str, is_secure: bool, page: Option<&PagePolicies>) {
+    pub fn apply(
+        &self,
+        headers: &mut HeaderMap,
+        nonce: &str,
+        is_secure: bool,
+        page: Option<&PagePolicies>,
+    ) {
         headers.reserve(self.fixed.len() + ROOM);
         for (name, value) in &self.fixed {
             headers.insert(name, value.clone());
@@ -91,12 +143,24 @@ impl SecurityHeaders {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
         if page.is_some_and(|page| page.is_isolated) {
-            headers.insert("cross-origin-embedder-policy", HeaderValue::from_static("require-corp"));
+            headers.insert(
+                "cross-origin-embedder-policy",
+                HeaderValue::from_static("require-corp"),
+            );
         }
-        let enforced = page.and_then(|page| page.enforced.as_deref()).unwrap_or(&self.policy);
-        let is_page = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-        let reported = page.and_then(|page| page.reported.as_deref()).or(self.tried.as_ref().filter(|_| is_page));
-        for (name, policy) in [(CONTENT_SECURITY_POLICY, Some(enforced)), (CONTENT_SECURITY_POLICY_REPORT_ONLY, reported)] {
+        let enforced = page
+            .and_then(|page| page.enforced.as_deref())
+            .unwrap_or(&self.policy);
+        let is_page = headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        let reported = page
+            .and_then(|page| page.reported.as_deref())
+            .or(self.tried.as_ref().filter(|_| is_page));
+        for (name, policy) in [
+            (CONTENT_SECURITY_POLICY, Some(enforced)),
+            (CONTENT_SECURITY_POLICY_REPORT_ONLY, reported),
+        ] {
             headers.remove(&name);
             if let Some(value) = policy.and_then(|policy| policy.value(nonce)) {
                 headers.insert(name, value);
@@ -122,17 +186,37 @@ fn hsts(settings: &HeaderSettings) -> Vec<(NaiveDate, String)> {
         return vec![(NaiveDate::MIN, hsts_text(settings, settings.hsts_secs))];
     };
     let step = |(days, secs): &(u64, u64)| {
-        let day = if *days == 0 { NaiveDate::MIN } else { first.checked_add_days(Days::new(*days)).unwrap_or(NaiveDate::MAX) };
+        let day = if *days == 0 {
+            NaiveDate::MIN
+        } else {
+            first
+                .checked_add_days(Days::new(*days))
+                .unwrap_or(NaiveDate::MAX)
+        };
         (day, hsts_text(settings, settings.hsts_secs.min(*secs)))
     };
     HSTS_STEPS.iter().rev().map(step).collect()
 }
 
 /// Days since the first, and seconds: a mistake is found while it is still short.
-const HSTS_STEPS: [(u64, u64); 5] = [(0, 3600), (1, 86_400), (7, 604_800), (30, 2_592_000), (90, u64::MAX)];
+const HSTS_STEPS: [(u64, u64); 5] = [
+    (0, 3600),
+    (1, 86_400),
+    (7, 604_800),
+    (30, 2_592_000),
+    (90, u64::MAX),
+];
 
 fn hsts_text(settings: &HeaderSettings, secs: u64) -> String {
-    let subdomains = if settings.hsts_include_subdomains { "; includeSubDomains" } else { "" };
-    let preload = if settings.hsts_preload { "; preload" } else { "" };
+    let subdomains = if settings.hsts_include_subdomains {
+        "; includeSubDomains"
+    } else {
+        ""
+    };
+    let preload = if settings.hsts_preload {
+        "; preload"
+    } else {
+        ""
+    };
     format!("max-age={secs}{subdomains}{preload}")
 }

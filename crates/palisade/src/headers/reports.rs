@@ -48,18 +48,30 @@ const LONGEST: usize = 200;
 
 /// Whether this is a report: no form and no script of another site can send these types without asking first.
 pub(crate) fn is_report(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    [&b"application/csp-report"[..], b"application/reports+json"].iter().any(|known| kind.eq_ignore_ascii_case(known))
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .map_or(&b""[..], HeaderValue::as_bytes);
+    let kind = kind
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    [&b"application/csp-report"[..], b"application/reports+json"]
+        .iter()
+        .any(|known| kind.eq_ignore_ascii_case(known))
 }
 
 impl Reports {
     /// Takes what a browser sent. What cannot be understood is 400, and nothing else is ever said.
     pub async fn take(&self, body: Body) -> StatusCode {
-        let Ok(bytes) = to_bytes(body, MAX_BYTES).await else { return StatusCode::PAYLOAD_TOO_LARGE };
+        let Ok(bytes) = to_bytes(body, MAX_BYTES).await else {
+            return StatusCode::PAYLOAD_TOO_LARGE;
+        };
         match serde_json::from_slice::<Sent>(&bytes) {
             Ok(sent) => {
-                sent.violations().take(MOST_REPORTS).for_each(|violation| self.count(violation));
+                sent.violations()
+                    .take(MOST_REPORTS)
+                    .for_each(|violation| self.count(violation));
                 StatusCode::NO_CONTENT
             }
             Err(_) => StatusCode::BAD_REQUEST,
@@ -70,17 +82,34 @@ impl Reports {
     fn count(&self, violation: Violation) {
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if groups.since.is_none_or(|since| since.elapsed() > KEPT) {
-            *groups = Groups { counts: HashMap::new(), since: Some(Instant::now()) };
+            *groups = Groups {
+                counts: HashMap::new(),
+                since: Some(Instant::now()),
+            };
         }
         let is_new = groups.counts.len() >= MOST_GROUPS && !groups.counts.contains_key(&violation);
-        let violation = if is_new { Violation { directive: "(others)".into(), ..Violation::default() } } else { violation };
+        let violation = if is_new {
+            Violation {
+                directive: "(others)".into(),
+                ..Violation::default()
+            }
+        } else {
+            violation
+        };
         let count = groups.counts.entry(violation.clone()).or_insert(0);
         *count += 1;
         let count = *count;
         drop(groups);
         let is_power_of_ten = 10_u64.pow(count.ilog10()) == count;
         if is_power_of_ten {
-            let Violation { disposition, directive, blocked, page, source, line } = violation;
+            let Violation {
+                disposition,
+                directive,
+                blocked,
+                page,
+                source,
+                line,
+            } = violation;
             tracing::warn!(
                 target: "palisade", ?directive, ?blocked, ?page, ?source, line, ?disposition, count,
                 "a browser reports that a page broke its content security policy"
@@ -139,8 +168,14 @@ impl Sent {
         match self {
             Self::Old { report } => Box::new(std::iter::once(report.into())),
             Self::Reports(reports) => {
-                let ours = reports.into_iter().filter(|report| report.kind == "csp-violation");
-                Box::new(ours.filter_map(|report| serde_json::from_value::<NewViolation>(report.body).ok().map(Violation::from)))
+                let ours = reports
+                    .into_iter()
+                    .filter(|report| report.kind == "csp-violation");
+                Box::new(ours.filter_map(|report| {
+                    serde_json::from_value::<NewViolation>(report.body)
+                        .ok()
+                        .map(Violation::from)
+                }))
             }
         }
     }
@@ -161,7 +196,11 @@ impl From<NewViolation> for Violation {
 
 impl From<OldViolation> for Violation {
     fn from(sent: OldViolation) -> Self {
-        let directive = if sent.effective_directive.is_empty() { sent.violated_directive } else { sent.effective_directive };
+        let directive = if sent.effective_directive.is_empty() {
+            sent.violated_directive
+        } else {
+            sent.effective_directive
+        };
         Self::from(NewViolation {
             disposition: sent.disposition,
             effective_directive: directive.split(' ').next().unwrap_or_default().to_owned(),

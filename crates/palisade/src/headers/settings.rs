@@ -40,10 +40,24 @@ pub enum TrustedTypes {
     Enforce,
 }
 
-setting_words!(TrustedTypes, "off, report or enforce", Off = "off", Report = "report", Enforce = "enforce");
+setting_words!(
+    TrustedTypes,
+    "off, report or enforce",
+    Off = "off",
+    Report = "report",
+    Enforce = "enforce"
+);
 setting_from_str!(NaiveDate, "a day such as 2027-01-31");
-setting_words!(Frames, "deny or sameorigin", Deny = "DENY", SameOrigin = "SAMEORIGIN");
-setting_from_str!(ReferrerPolicy, "no-referrer, same-origin, strict-origin, strict-origin-when-cross-origin or a list of them");
+setting_words!(
+    Frames,
+    "deny or sameorigin",
+    Deny = "DENY",
+    SameOrigin = "SAMEORIGIN"
+);
+setting_from_str!(
+    ReferrerPolicy,
+    "no-referrer, same-origin, strict-origin, strict-origin-when-cross-origin or a list of them"
+);
 setting_words!(
     OpenerPolicy,
     "same-origin, same-origin-allow-popups or unsafe-none",
@@ -76,7 +90,9 @@ impl ReferrerPolicy {
     }
 
     fn is_leaky(&self) -> bool {
-        self.0.last().is_some_and(|last| REFERRER_POLICIES[4..].contains(last))
+        self.0
+            .last()
+            .is_some_and(|last| REFERRER_POLICIES[4..].contains(last))
     }
 }
 
@@ -84,8 +100,16 @@ impl FromStr for ReferrerPolicy {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let known = |name: &str| REFERRER_POLICIES.into_iter().find(|known| *known == name.trim()).ok_or(());
-        text.split(',').map(known).collect::<Result<_, _>>().map(Self)
+        let known = |name: &str| {
+            REFERRER_POLICIES
+                .into_iter()
+                .find(|known| *known == name.trim())
+                .ok_or(())
+        };
+        text.split(',')
+            .map(known)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 
@@ -164,8 +188,9 @@ pub const CHECKS: &[Check<HeaderSettings>] = &[
         fix: "set headers.hsts_secs = 31536000 or more and headers.hsts_include_subdomains = true, and leave out headers.hsts_ramp_from; or leave out \
               headers.hsts_preload",
         fires: |settings| {
-            let is_listed =
-                settings.hsts_secs >= 31_536_000 && settings.hsts_include_subdomains && settings.hsts_ramp_from.is_none();
+            let is_listed = settings.hsts_secs >= 31_536_000
+                && settings.hsts_include_subdomains
+                && settings.hsts_ramp_from.is_none();
             settings.hsts_preload && !is_listed
         },
     },

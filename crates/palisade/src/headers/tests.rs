@@ -7,15 +7,23 @@ use serde_json::Value;
 
 /// Django's settings in our words, starting from Django's defaults. `None` where we cannot be made that weak.
 fn translated(django: &Value) -> Option<HeaderSettings> {
-    let mut ours = HeaderSettings { hsts_secs: 0, hsts_include_subdomains: false, ..HeaderSettings::default() };
+    let mut ours = HeaderSettings {
+        hsts_secs: 0,
+        hsts_include_subdomains: false,
+        ..HeaderSettings::default()
+    };
     for (key, value) in django.as_object().unwrap() {
         match key.as_str() {
             "SECURE_HSTS_SECONDS" => ours.hsts_secs = value.as_u64().unwrap(),
-            "SECURE_HSTS_INCLUDE_SUBDOMAINS" => ours.hsts_include_subdomains = value.as_bool().unwrap(),
+            "SECURE_HSTS_INCLUDE_SUBDOMAINS" => {
+                ours.hsts_include_subdomains = value.as_bool().unwrap()
+            }
             "SECURE_HSTS_PRELOAD" => ours.hsts_preload = value.as_bool().unwrap(),
             // a value that no browser knows is refused at the start, so no header of ours can have it
             "SECURE_REFERRER_POLICY" => ours.referrer_policy = words(value)?.parse().ok()?,
-            "SECURE_CROSS_ORIGIN_OPENER_POLICY" => ours.opener_policy = words(value)?.parse().ok()?,
+            "SECURE_CROSS_ORIGIN_OPENER_POLICY" => {
+                ours.opener_policy = words(value)?.parse().ok()?
+            }
             "X_FRAME_OPTIONS" => ours.frames = words(value)?.parse().ok()?,
             "SECURE_CONTENT_TYPE_NOSNIFF" if value == false => return None,
             _ => {}
@@ -26,14 +34,24 @@ fn translated(django: &Value) -> Option<HeaderSettings> {
 
 fn words(value: &Value) -> Option<String> {
     match value {
-        Value::Array(list) => Some(list.iter().map(|item| item.as_str().unwrap()).collect::<Vec<_>>().join(",")),
+        Value::Array(list) => Some(
+            list.iter()
+                .map(|item| item.as_str().unwrap())
+                .collect::<Vec<_>>()
+                .join(","),
+        ),
         value => value.as_str().map(str::to_owned),
     }
 }
 
 /// Headers that Django has as well. Status and Location of redirects are judged where redirects are made, in `app`.
-const SHARED: [&str; 5] =
-    ["x-frame-options", "strict-transport-security", "x-content-type-options", "referrer-policy", "cross-origin-opener-policy"];
+const SHARED: [&str; 5] = [
+    "x-frame-options",
+    "strict-transport-security",
+    "x-content-type-options",
+    "referrer-policy",
+    "cross-origin-opener-policy",
+];
 
 // F007, F058 to F063
 #[test]
@@ -45,7 +63,12 @@ fn security_headers_vectors() {
             continue;
         };
         let mut headers = HeaderMap::new();
-        SecurityHeaders::new(&settings, false).apply(&mut headers, "nonce", case["secure"].as_bool().unwrap(), None);
+        SecurityHeaders::new(&settings, false).apply(
+            &mut headers,
+            "nonce",
+            case["secure"].as_bool().unwrap(),
+            None,
+        );
         let is_redirect = case["status"] == 301;
         for name in SHARED {
             // Django's redirects carry no X-Frame-Options; ours do
@@ -70,7 +93,10 @@ fn the_policy_starts_from_nothing() {
         "base-uri 'none'",
         "frame-ancestors 'none'",
     ] {
-        assert!(policy.split("; ").any(|directive| directive == part), "{part} in {policy}");
+        assert!(
+            policy.split("; ").any(|directive| directive == part),
+            "{part} in {policy}"
+        );
     }
     assert!(!policy.contains("unsafe"));
 }
@@ -80,9 +106,14 @@ fn the_policy_starts_from_nothing() {
 fn defaults_of_production_are_strict() {
     let mut headers = HeaderMap::new();
     SecurityHeaders::new(&HeaderSettings::default(), false).apply(&mut headers, "n", true, None);
-    assert_eq!(headers["strict-transport-security"], "max-age=31536000; includeSubDomains");
+    assert_eq!(
+        headers["strict-transport-security"],
+        "max-age=31536000; includeSubDomains"
+    );
     assert!(
-        crate::checks::run(CHECKS, &HeaderSettings::default()).iter().all(|finding| finding.level == crate::checks::Level::Info)
+        crate::checks::run(CHECKS, &HeaderSettings::default())
+            .iter()
+            .all(|finding| finding.level == crate::checks::Level::Info)
     );
 }
 
@@ -93,22 +124,33 @@ fn built(directives: &Value) -> ContentSecurityPolicy {
         "<CSP_NONCE_SENTINEL>" => Source::NONCE,
         text => Source::text(text),
     };
-    directives.as_object().unwrap().iter().fold(ContentSecurityPolicy::empty(), |policy, (name, value)| {
-        let directive = *Directive::ALL.iter().find(|directive| directive.name() == name).unwrap();
-        let sources = match value {
-            Value::Array(list) => list.iter().map(|text| source(text.as_str().unwrap())).collect(),
-            Value::String(text) => vec![source(text)],
-            _ => Vec::new(),
-        };
-        policy.set(directive, sources)
-    })
+    directives.as_object().unwrap().iter().fold(
+        ContentSecurityPolicy::empty(),
+        |policy, (name, value)| {
+            let directive = *Directive::ALL
+                .iter()
+                .find(|directive| directive.name() == name)
+                .unwrap();
+            let sources = match value {
+                Value::Array(list) => list
+                    .iter()
+                    .map(|text| source(text.as_str().unwrap()))
+                    .collect(),
+                Value::String(text) => vec![source(text)],
+                _ => Vec::new(),
+            };
+            policy.set(directive, sources)
+        },
+    )
 }
 
 /// Without a nonce Django leaves out a directive that has no other source, so that `default-src` holds in its place, which lets in more. Here it says `'none'`.
 fn is_stricter_without_nonce(case: &Value, directive: &str) -> bool {
     let sources = &case["directives"][directive.split(' ').next().unwrap()];
     let only_nonce = match sources {
-        Value::Array(list) => !list.is_empty() && list.iter().all(|source| source == "<CSP_NONCE_SENTINEL>"),
+        Value::Array(list) => {
+            !list.is_empty() && list.iter().all(|source| source == "<CSP_NONCE_SENTINEL>")
+        }
         source => source == "<CSP_NONCE_SENTINEL>",
     };
     case["nonce"].as_str().unwrap_or_default().is_empty() && only_nonce
@@ -120,10 +162,20 @@ fn csp_vectors() {
     let (mut seen, mut stricter) = (0, 0);
     for case in vectors::cases("csp.json") {
         let text = built(&case["directives"]).text(case["nonce"].as_str().unwrap_or_default());
-        let (closed, others): (Vec<&str>, Vec<&str>) =
-            text.split("; ").partition(|directive| is_stricter_without_nonce(&case, directive));
-        assert!(closed.iter().all(|directive| directive.ends_with(" 'none'")), "{case}: {text}");
-        assert_eq!(others.join("; "), case["header"].as_str().unwrap(), "{case}");
+        let (closed, others): (Vec<&str>, Vec<&str>) = text
+            .split("; ")
+            .partition(|directive| is_stricter_without_nonce(&case, directive));
+        assert!(
+            closed
+                .iter()
+                .all(|directive| directive.ends_with(" 'none'")),
+            "{case}: {text}"
+        );
+        assert_eq!(
+            others.join("; "),
+            case["header"].as_str().unwrap(),
+            "{case}"
+        );
         seen += 1;
         stricter += usize::from(!closed.is_empty());
     }
@@ -138,16 +190,27 @@ fn a_directive_with_nothing_but_a_nonce_is_closed_without_one() {
         .allow(Directive::DefaultSrc, Source::own())
         .allow(Directive::ScriptSrc, Source::NONCE)
         .set(Directive::UpgradeInsecureRequests, Vec::new());
-    assert_eq!(policy.text("n"), "default-src 'self'; script-src 'nonce-n'; upgrade-insecure-requests");
-    assert_eq!(policy.text(""), "default-src 'self'; script-src 'none'; upgrade-insecure-requests");
+    assert_eq!(
+        policy.text("n"),
+        "default-src 'self'; script-src 'nonce-n'; upgrade-insecure-requests"
+    );
+    assert_eq!(
+        policy.text(""),
+        "default-src 'self'; script-src 'none'; upgrade-insecure-requests"
+    );
 }
 
 // F058, V3.4.3
 #[test]
 fn policies_are_changed_by_type() {
     let cdn = Source::origin("https://cdn.example.org").unwrap();
-    let policy = ContentSecurityPolicy::strict().allow(Directive::ImgSrc, cdn.clone()).allow(Directive::ImgSrc, cdn.clone());
-    let policy = policy.allow(Directive::FrameSrc, cdn).set(Directive::FontSrc, vec![]).allow(Directive::ObjectSrc, Source::own());
+    let policy = ContentSecurityPolicy::strict()
+        .allow(Directive::ImgSrc, cdn.clone())
+        .allow(Directive::ImgSrc, cdn.clone());
+    let policy = policy
+        .allow(Directive::FrameSrc, cdn)
+        .set(Directive::FontSrc, vec![])
+        .allow(Directive::ObjectSrc, Source::own());
     let policy = policy.allow(Directive::ScriptSrc, Source::hash_of("start()"));
     let text = policy.text("n");
     for expected in [
@@ -178,22 +241,48 @@ fn policies_are_changed_by_type() {
     ] {
         assert_eq!(Source::origin(refused), None, "{refused}");
     }
-    for allowed in ["https://*.example.org", "https://a.example:8443", "http://localhost:3000"] {
+    for allowed in [
+        "https://*.example.org",
+        "https://a.example:8443",
+        "http://localhost:3000",
+    ] {
         assert!(Source::origin(allowed).is_some(), "{allowed}");
     }
-    assert!(Source::scheme("data:").is_some() && Source::scheme("https:").is_none() && Source::scheme("javascript:").is_none());
+    assert!(
+        Source::scheme("data:").is_some()
+            && Source::scheme("https:").is_none()
+            && Source::scheme("javascript:").is_none()
+    );
 }
 
 #[test]
 fn code_never_comes_from_a_whole_scheme() {
     let data = Source::scheme("data:").unwrap();
-    assert!(ContentSecurityPolicy::strict().allow(Directive::ImgSrc, data.clone()).text("n").contains("img-src 'self' data:"));
-    for directive in [Directive::ScriptSrc, Directive::DefaultSrc, Directive::ObjectSrc, Directive::WorkerSrc, Directive::BaseUri] {
-        let source = data.clone();
-        assert!(std::panic::catch_unwind(|| ContentSecurityPolicy::strict().allow(directive, source)).is_err(), "{directive:?}");
+    assert!(
+        ContentSecurityPolicy::strict()
+            .allow(Directive::ImgSrc, data.clone())
+            .text("n")
+            .contains("img-src 'self' data:")
+    );
+    for directive in [
+        Directive::ScriptSrc,
+        Directive::DefaultSrc,
+        Directive::ObjectSrc,
+        Directive::WorkerSrc,
+        Directive::BaseUri,
+    ] {
         let source = data.clone();
         assert!(
-            std::panic::catch_unwind(|| ContentSecurityPolicy::strict().set(directive, vec![source])).is_err(),
+            std::panic::catch_unwind(|| ContentSecurityPolicy::strict().allow(directive, source))
+                .is_err(),
+            "{directive:?}"
+        );
+        let source = data.clone();
+        assert!(
+            std::panic::catch_unwind(
+                || ContentSecurityPolicy::strict().set(directive, vec![source])
+            )
+            .is_err(),
             "{directive:?}"
         );
     }
@@ -203,7 +292,10 @@ fn code_never_comes_from_a_whole_scheme() {
 fn hsts_today(settings: HeaderSettings) -> String {
     let mut headers = HeaderMap::new();
     SecurityHeaders::new(&settings, false).apply(&mut headers, "n", true, None);
-    headers["strict-transport-security"].to_str().unwrap().to_owned()
+    headers["strict-transport-security"]
+        .to_str()
+        .unwrap()
+        .to_owned()
 }
 
 // F007
@@ -211,7 +303,10 @@ fn hsts_today(settings: HeaderSettings) -> String {
 fn hsts_goes_up_in_steps_where_a_site_wants_it() {
     let begun = |days_ago: i64| {
         let first = chrono::Utc::now().date_naive() - chrono::TimeDelta::days(days_ago);
-        HeaderSettings { hsts_ramp_from: Some(first), ..HeaderSettings::default() }
+        HeaderSettings {
+            hsts_ramp_from: Some(first),
+            ..HeaderSettings::default()
+        }
     };
     for (days_ago, secs) in [
         (-3, 3600),
@@ -225,11 +320,25 @@ fn hsts_goes_up_in_steps_where_a_site_wants_it() {
         (90, 31_536_000),
         (4000, 31_536_000),
     ] {
-        assert_eq!(hsts_today(begun(days_ago)), format!("max-age={secs}; includeSubDomains"), "{days_ago} days ago");
+        assert_eq!(
+            hsts_today(begun(days_ago)),
+            format!("max-age={secs}; includeSubDomains"),
+            "{days_ago} days ago"
+        );
     }
-    let short = HeaderSettings { hsts_secs: 600, ..begun(40) };
-    assert_eq!(hsts_today(short), "max-age=600; includeSubDomains", "never more than the settings say");
-    let last = HeaderSettings { hsts_ramp_from: Some(chrono::NaiveDate::MAX), ..HeaderSettings::default() };
+    let short = HeaderSettings {
+        hsts_secs: 600,
+        ..begun(40)
+    };
+    assert_eq!(
+        hsts_today(short),
+        "max-age=600; includeSubDomains",
+        "never more than the settings say"
+    );
+    let last = HeaderSettings {
+        hsts_ramp_from: Some(chrono::NaiveDate::MAX),
+        ..HeaderSettings::default()
+    };
     assert_eq!(hsts_today(last), "max-age=3600; includeSubDomains");
 }
 
@@ -237,12 +346,29 @@ fn hsts_goes_up_in_steps_where_a_site_wants_it() {
 #[test]
 fn a_site_that_the_browsers_list_would_refuse_is_told() {
     let refused = |settings: HeaderSettings| {
-        crate::checks::run(CHECKS, &settings).iter().any(|finding| finding.id == "headers.hsts_preload_refused")
+        crate::checks::run(CHECKS, &settings)
+            .iter()
+            .any(|finding| finding.id == "headers.hsts_preload_refused")
     };
-    let listed = HeaderSettings { hsts_preload: true, ..HeaderSettings::default() };
+    let listed = HeaderSettings {
+        hsts_preload: true,
+        ..HeaderSettings::default()
+    };
     assert!(!refused(listed.clone()) && !refused(HeaderSettings::default()));
-    assert_eq!(hsts_today(listed.clone()), "max-age=31536000; includeSubDomains; preload");
-    assert!(refused(HeaderSettings { hsts_secs: 86_400, ..listed.clone() }));
-    assert!(refused(HeaderSettings { hsts_include_subdomains: false, ..listed.clone() }));
-    assert!(refused(HeaderSettings { hsts_ramp_from: Some(chrono::Utc::now().date_naive()), ..listed }));
+    assert_eq!(
+        hsts_today(listed.clone()),
+        "max-age=31536000; includeSubDomains; preload"
+    );
+    assert!(refused(HeaderSettings {
+        hsts_secs: 86_400,
+        ..listed.clone()
+    }));
+    assert!(refused(HeaderSettings {
+        hsts_include_subdomains: false,
+        ..listed.clone()
+    }));
+    assert!(refused(HeaderSettings {
+        hsts_ramp_from: Some(chrono::Utc::now().date_naive()),
+        ..listed
+    }));
 }

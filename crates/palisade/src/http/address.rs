@@ -72,13 +72,23 @@ pub fn network(address: IpAddr) -> IpAddr {
 /// household may have, and the /48 of a customer ([RFC 6177](https://www.rfc-editor.org/rfc/rfc6177)).
 pub fn networks(address: IpAddr) -> impl Iterator<Item = ClientNetwork> {
     let address = address.to_canonical();
-    let prefixes: &[(u8, u32)] = if address.is_ipv6() { &[(64, 1), (56, 4), (48, 16)] } else { &[(32, 1)] };
+    let prefixes: &[(u8, u32)] = if address.is_ipv6() {
+        &[(64, 1), (56, 4), (48, 16)]
+    } else {
+        &[(32, 1)]
+    };
     prefixes.iter().map(move |(prefix, times)| {
         let network = match address {
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !(u128::MAX >> prefix))),
+            IpAddr::V6(v6) => {
+                IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !(u128::MAX >> prefix)))
+            }
             v4 => v4,
         };
-        ClientNetwork { network, prefix: *prefix, times: *times }
+        ClientNetwork {
+            network,
+            prefix: *prefix,
+            times: *times,
+        }
     })
 }
 
@@ -103,7 +113,11 @@ impl ClientNetwork {
 impl fmt::Display for ClientNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // one client is named by its address, as in logs
-        if self.times == 1 { self.network.fmt(f) } else { write!(f, "{}/{}", self.network, self.prefix) }
+        if self.times == 1 {
+            self.network.fmt(f)
+        } else {
+            write!(f, "{}/{}", self.network, self.prefix)
+        }
     }
 }
 
@@ -145,12 +159,20 @@ struct Hop {
 impl TrustedProxies {
     /// Proxies by network, and the header they write.
     pub fn new(networks: &[IpNet], header: ForwardedBy) -> Self {
-        Self { networks: networks.iter().map(IpNet::trunc).collect(), header, warned: Arc::default() }
+        Self {
+            networks: networks.iter().map(IpNet::trunc).collect(),
+            header,
+            warned: Arc::default(),
+        }
     }
 
     /// Whether this is one of the proxies.
     pub fn trusts(&self, address: IpAddr) -> bool {
-        address == UNIX_PEER || self.networks.iter().any(|network| network.contains(&address.to_canonical()))
+        address == UNIX_PEER
+            || self
+                .networks
+                .iter()
+                .any(|network| network.contains(&address.to_canonical()))
     }
 
     /// Whether this is a header that the proxies write.
@@ -183,8 +205,12 @@ impl TrustedProxies {
     /// Whether `X-Forwarded-Proto` says https. Proxies that add to the header write one value each, in the order of `X-Forwarded-For`: that of the proxy
     /// which the client is connected to counts. Proxies that replace it leave one value.
     fn says_secure(&self, headers: &HeaderMap) -> bool {
-        let Some(said) = self.forwarded(headers, &X_FORWARDED_PROTO) else { return false };
-        let is_known = [&b"http"[..], b"https"].iter().any(|known| said.eq_ignore_ascii_case(known));
+        let Some(said) = self.forwarded(headers, &X_FORWARDED_PROTO) else {
+            return false;
+        };
+        let is_known = [&b"http"[..], b"https"]
+            .iter()
+            .any(|known| said.eq_ignore_ascii_case(known));
         if !is_known && !self.warned.swap(true, Ordering::Relaxed) {
             let said: String = String::from_utf8_lossy(said).chars().take(40).collect();
             tracing::warn!(target: "palisade", ?said, "a trusted proxy wrote an X-Forwarded-Proto that is neither http nor https: it counts as http");
@@ -194,16 +220,21 @@ impl TrustedProxies {
 
     /// The host that the client asked for, where the proxies write it into `X-Forwarded-Host`.
     pub(crate) fn host(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        self.forwarded(headers, &X_FORWARDED_HOST).and_then(|host| HeaderValue::from_bytes(host).ok())
+        self.forwarded(headers, &X_FORWARDED_HOST)
+            .and_then(|host| HeaderValue::from_bytes(host).ok())
     }
 
     /// The value that the proxy at the client's end wrote into a header: a list with one value of each proxy, in the order of `X-Forwarded-For`, or the value of a
     /// proxy that replaces the header.
     fn forwarded<'a>(&self, headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
         let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
-        let said: Vec<&[u8]> = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).collect();
+        let said: Vec<&[u8]> = lines
+            .flat_map(|line| line.split(|byte| *byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .collect();
         let hops = self.hops(headers).count().max(1);
-        said.get(said.len().checked_sub(1)?.saturating_sub(hops - 1)).copied()
+        said.get(said.len().checked_sub(1)?.saturating_sub(hops - 1))
+            .copied()
     }
 
     /// The first on the way from the nearest proxy to the client that no proxy has: each was written by the one before it.
@@ -220,28 +251,40 @@ impl TrustedProxies {
         // bytes: a client may write anything in front of what our proxy adds, and must not take that away with it
         let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let mut has_ended = false;
-        lines.flat_map(|line| line.split(|byte| *byte == b',')).rev().map_while(move |written| {
-            if has_ended {
-                return None;
-            }
-            // what cannot be read was not written by a trusted proxy: the client is behind the last known address
-            let hop = std::str::from_utf8(written).ok().and_then(|written| self.hop(written.trim()))?;
-            has_ended = !self.trusts(hop.address);
-            Some(hop)
-        })
+        lines
+            .flat_map(|line| line.split(|byte| *byte == b','))
+            .rev()
+            .map_while(move |written| {
+                if has_ended {
+                    return None;
+                }
+                // what cannot be read was not written by a trusted proxy: the client is behind the last known address
+                let hop = std::str::from_utf8(written)
+                    .ok()
+                    .and_then(|written| self.hop(written.trim()))?;
+                has_ended = !self.trusts(hop.address);
+                Some(hop)
+            })
     }
 
     fn hop(&self, written: &str) -> Option<Hop> {
         match self.header {
             ForwardedBy::XForwarded => {
                 // some write the port as well
-                let address = written.parse::<IpAddr>().or_else(|_| written.parse::<SocketAddr>().map(|address| address.ip()));
-                Some(Hop { address: address.ok()?.to_canonical(), is_secure: false })
+                let address = written
+                    .parse::<IpAddr>()
+                    .or_else(|_| written.parse::<SocketAddr>().map(|address| address.ip()));
+                Some(Hop {
+                    address: address.ok()?.to_canonical(),
+                    is_secure: false,
+                })
             }
             ForwardedBy::Forwarded => {
                 let element = rfc7239::parse(written).next()?.ok()?;
                 let address = element.forwarded_for.as_ref()?.ip()?.to_canonical();
-                let is_secure = element.protocol.is_some_and(|protocol| protocol.trim_matches('"').eq_ignore_ascii_case("https"));
+                let is_secure = element.protocol.is_some_and(|protocol| {
+                    protocol.trim_matches('"').eq_ignore_ascii_case("https")
+                });
                 Some(Hop { address, is_secure })
             }
         }

@@ -74,7 +74,15 @@ impl BodyFate {
 impl Received {
     /// A body within limits.
     pub fn new(body: Body, limits: BodyLimits) -> Self {
-        Self { body, limits, since: None, taken: 0, clock: None, fate: BodyFate::default(), held: None }
+        Self {
+            body,
+            limits,
+            since: None,
+            taken: 0,
+            clock: None,
+            fate: BodyFate::default(),
+            held: None,
+        }
     }
 
     /// The same, whose bytes count for what its request holds.
@@ -102,21 +110,36 @@ impl Received {
     }
 
     /// Waits for more, and for memory for it, until the time for it is over.
-    fn wait(&mut self, context: &mut Context<'_>, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn wait(
+        &mut self,
+        context: &mut Context<'_>,
+        fault: BodyFault,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let deadline = self.deadline();
         let is_late = Instant::now() >= deadline;
         // it is unknown when memory will be free
-        let next = if fault == BodyFault::NoRoom { deadline.min(Instant::now() + ROOM_AFTER) } else { deadline };
-        let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(next)));
+        let next = if fault == BodyFault::NoRoom {
+            deadline.min(Instant::now() + ROOM_AFTER)
+        } else {
+            deadline
+        };
+        let clock = self
+            .clock
+            .get_or_insert_with(|| Box::pin(sleep_until(next)));
         clock.as_mut().reset(next);
         let is_over = clock.as_mut().poll(context).is_ready();
-        if is_late || (is_over && fault != BodyFault::NoRoom) { self.fails(fault) } else { Poll::Pending }
+        if is_late || (is_over && fault != BodyFault::NoRoom) {
+            self.fails(fault)
+        } else {
+            Poll::Pending
+        }
     }
 
     /// By when more must have come.
     fn deadline(&mut self) -> Instant {
         let earned = Duration::from_secs(self.taken / self.limits.rate.max(1));
-        *self.since.get_or_insert_with(Instant::now) + self.limits.whole.min(self.limits.grace + earned)
+        *self.since.get_or_insert_with(Instant::now)
+            + self.limits.whole.min(self.limits.grace + earned)
     }
 }
 
@@ -127,7 +150,10 @@ impl HttpBody for Received {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if self.held.as_ref().is_some_and(|held| held.room().is_err()) {
             return self.wait(context, BodyFault::NoRoom);
         }
@@ -183,7 +209,9 @@ impl SharedReceived {
         let mut context = Context::from_waker(Waker::noop());
         while !body.fate.was_read() {
             match Pin::new(&mut *body).poll_frame(&mut context) {
-                Poll::Ready(Some(Ok(frame))) => left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len)),
+                Poll::Ready(Some(Ok(frame))) => {
+                    left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len))
+                }
                 Poll::Ready(None) => {}
                 Poll::Ready(Some(Err(_))) | Poll::Pending => return false,
             }
@@ -201,7 +229,10 @@ impl HttpBody for SharedReceived {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut *self.lock()).poll_frame(context)
     }
 

@@ -14,7 +14,13 @@ pub enum SameSite {
     None,
 }
 
-setting_words!(SameSite, "strict, lax or none", Strict = "Strict", Lax = "Lax", None = "None");
+setting_words!(
+    SameSite,
+    "strict, lax or none",
+    Strict = "Strict",
+    Lax = "Lax",
+    None = "None"
+);
 
 /// Whether a cookie may travel in clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +38,11 @@ pub enum Transport {
 impl Transport {
     /// That of a site in development which listens on a port. The usual one, 8000, is not named.
     pub(crate) fn in_development(port: u16) -> Self {
-        if matches!(port, 0 | 8000) { Self::Plain } else { Self::PlainAt(port) }
+        if matches!(port, 0 | 8000) {
+            Self::Plain
+        } else {
+            Self::PlainAt(port)
+        }
     }
 
     fn is_plain(self) -> bool {
@@ -67,21 +77,42 @@ impl Cookie<'_> {
     /// The value that the request carries, if it carries exactly one.
     pub fn read<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         // most visitors of a public page have none
-        if headers.contains_key(header::COOKIE) { read(headers, &self.wire_name()) } else { None }
+        if headers.contains_key(header::COOKIE) {
+            read(headers, &self.wire_name())
+        } else {
+            None
+        }
     }
 
     /// The header that sets the cookie.
     pub fn set(&self, value: &str) -> Option<HeaderValue> {
-        let secure = if self.transport.is_plain() { "" } else { "; Secure" };
-        let age = self.max_age_secs.map(|secs| format!("; Max-Age={secs}")).unwrap_or_default();
-        let line = format!("{}={value}; Path=/; HttpOnly; SameSite={}{secure}{age}", self.wire_name(), self.same_site);
+        let secure = if self.transport.is_plain() {
+            ""
+        } else {
+            "; Secure"
+        };
+        let age = self
+            .max_age_secs
+            .map(|secs| format!("; Max-Age={secs}"))
+            .unwrap_or_default();
+        let line = format!(
+            "{}={value}; Path=/; HttpOnly; SameSite={}{secure}{age}",
+            self.wire_name(),
+            self.same_site
+        );
         // browsers drop what is longer than 4096 bytes (ASVS 3.3.5): better no cookie than half of one
-        HeaderValue::from_str(&line).ok().filter(|_| is_value(value) && self.wire_name().len() + value.len() <= 4096)
+        HeaderValue::from_str(&line)
+            .ok()
+            .filter(|_| is_value(value) && self.wire_name().len() + value.len() <= 4096)
     }
 
     /// The header that removes the cookie.
     pub fn clear(&self) -> Option<HeaderValue> {
-        Cookie { max_age_secs: Some(0), ..*self }.set("")
+        Cookie {
+            max_age_secs: Some(0),
+            ..*self
+        }
+        .set("")
     }
 }
 
@@ -89,11 +120,18 @@ impl Cookie<'_> {
 ///
 /// Other cookies may hold any bytes: scripts and sibling domains set them, and browsers send what they were given.
 pub fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
-    let mut values = lines.flat_map(|line| line.split(|byte| *byte == b';')).filter_map(|pair| value_of(pair, name));
+    let lines = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes);
+    let mut values = lines
+        .flat_map(|line| line.split(|byte| *byte == b';'))
+        .filter_map(|pair| value_of(pair, name));
     let value = values.next()?;
     let is_one = values.next().is_none();
-    std::str::from_utf8(value).ok().filter(|value| is_one && value.is_ascii())
+    std::str::from_utf8(value)
+        .ok()
+        .filter(|value| is_one && value.is_ascii())
 }
 
 /// The value of a pair with this name. Only spaces and tabs stand around pairs: a name behind other white space is another name.
@@ -101,10 +139,14 @@ fn value_of<'h>(pair: &'h [u8], name: &str) -> Option<&'h [u8]> {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = pair.iter().position(|byte| !is_space(byte))?;
     let end = pair.iter().rposition(|byte| !is_space(byte))?;
-    pair[start..=end].strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+    pair[start..=end]
+        .strip_prefix(name.as_bytes())?
+        .strip_prefix(b"=")
 }
 
 /// Characters of a cookie's value by RFC 6265.
 fn is_value(value: &str) -> bool {
-    value.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e))
+    value
+        .bytes()
+        .all(|byte| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e))
 }

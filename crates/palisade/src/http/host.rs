@@ -18,22 +18,35 @@ impl RequestHost {
         };
         let (domain, rest) = header.split_at(end);
         let port = match rest.strip_prefix(':') {
-            Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.to_owned()),
+            Some(digits)
+                if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                Some(digits.to_owned())
+            }
             Some(_) => return None,
             None if rest.is_empty() => None,
             None => return None,
         };
-        let is_name = !domain.is_empty() && domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-');
+        let is_name = !domain.is_empty()
+            && domain
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-');
         if !is_name && !is_ipv6(domain) {
             return None;
         }
         header.truncate(domain.strip_suffix('.').unwrap_or(domain).len());
-        Some(Self { domain: header, port })
+        Some(Self {
+            domain: header,
+            port,
+        })
     }
 
     /// An empty host, for requests whose response does not depend on one.
     pub(crate) fn unnamed() -> Self {
-        Self { domain: String::new(), port: None }
+        Self {
+            domain: String::new(),
+            port: None,
+        }
     }
 
     /// The name or address.
@@ -54,14 +67,21 @@ impl RequestHost {
 
 /// `[`, hexadecimal digits, a colon, then digits, colons and dots, `]`.
 fn is_ipv6(domain: &str) -> bool {
-    let Some(inner) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
+    let Some(inner) = domain
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    else {
         return false;
     };
     let Some((first, rest)) = inner.split_once(':') else {
         return false;
     };
     let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    first.bytes().all(is_hex) && !rest.is_empty() && rest.bytes().all(|byte| is_hex(byte) || byte == b':' || byte == b'.')
+    first.bytes().all(is_hex)
+        && !rest.is_empty()
+        && rest
+            .bytes()
+            .all(|byte| is_hex(byte) || byte == b':' || byte == b'.')
 }
 
 impl fmt::Display for RequestHost {
@@ -85,7 +105,9 @@ impl HostPattern {
 
     /// Whether strangers can have a matching host: everything below a public suffix such as `.com`, `.co.uk` or `.github.io`.
     pub fn is_too_wide(&self) -> bool {
-        let Some(parent) = self.0.strip_prefix('.') else { return self.is_wildcard() };
+        let Some(parent) = self.0.strip_prefix('.') else {
+            return self.is_wildcard();
+        };
         let labels: Vec<&str> = parent.split('.').collect();
         // the whole list of public suffixes is not at hand: one label, or two short ones, are taken for one
         let is_short = labels.len() == 2 && labels.iter().all(|label| label.len() <= 3);
@@ -135,7 +157,11 @@ impl FromStr for HostPattern {
         let pattern = text.to_ascii_lowercase();
         let host = RequestHost::parse(&pattern);
         let is_host = host.is_some_and(|host| host.port.is_none());
-        if pattern == "*" || is_host { Ok(Self(pattern)) } else { Err("a host is a name without scheme, port or path".into()) }
+        if pattern == "*" || is_host {
+            Ok(Self(pattern))
+        } else {
+            Err("a host is a name without scheme, port or path".into())
+        }
     }
 }
 

@@ -74,8 +74,16 @@ impl MemoryBudget {
         self.admit_unless(client, |full| full == NoRoom::Client)
     }
 
-    fn admit_unless(self: &Arc<Self>, client: IpAddr, is_refused: impl Fn(NoRoom) -> bool) -> Result<Arc<Held>, NoRoom> {
-        let held = Held { budget: self.clone(), client, bytes: AtomicU64::new(0) };
+    fn admit_unless(
+        self: &Arc<Self>,
+        client: IpAddr,
+        is_refused: impl Fn(NoRoom) -> bool,
+    ) -> Result<Arc<Held>, NoRoom> {
+        let held = Held {
+            budget: self.clone(),
+            client,
+            bytes: AtomicU64::new(0),
+        };
         match held.room() {
             Err(full) if is_refused(full) => return Err(full),
             _ => held.add(REQUEST_BYTES),
@@ -99,9 +107,14 @@ impl MemoryBudget {
         wider.min(self.most / 4 * 3).max(self.share)
     }
 
-    fn client(&self, network: &ClientNetwork) -> std::sync::MutexGuard<'_, HashMap<ClientNetwork, u64>> {
+    fn client(
+        &self,
+        network: &ClientNetwork,
+    ) -> std::sync::MutexGuard<'_, HashMap<ClientNetwork, u64>> {
         let shard = usize::try_from(self.hasher.hash_one(network)).unwrap_or_default() % SHARDS;
-        self.clients[shard].lock().unwrap_or_else(PoisonError::into_inner)
+        self.clients[shard]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,20 +125,30 @@ impl Held {
     /// [`NoRoom`].
     pub fn room(&self) -> Result<(), NoRoom> {
         let is_full = |network: &ClientNetwork| {
-            self.budget.client(network).get(network).is_some_and(|bytes| *bytes >= self.budget.share(network))
+            self.budget
+                .client(network)
+                .get(network)
+                .is_some_and(|bytes| *bytes >= self.budget.share(network))
         };
         if networks(self.client).any(|network| is_full(&network)) {
             return Err(NoRoom::Client);
         }
-        if self.budget.held() >= self.budget.most { Err(NoRoom::Site) } else { Ok(()) }
+        if self.budget.held() >= self.budget.most {
+            Err(NoRoom::Site)
+        } else {
+            Ok(())
+        }
     }
 
     /// Counts bytes that are in memory already.
     pub fn add(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let before = self.budget.held.fetch_add(bytes, Ordering::Relaxed);
-        self.budget.peak.fetch_max(before + bytes, Ordering::Relaxed);
-        networks(self.client).for_each(|network| *self.budget.client(&network).entry(network).or_default() += bytes);
+        self.budget
+            .peak
+            .fetch_max(before + bytes, Ordering::Relaxed);
+        networks(self.client)
+            .for_each(|network| *self.budget.client(&network).entry(network).or_default() += bytes);
     }
 
     /// Counts received bytes, up to half of a client's share: a handler that streams a longer body does not keep all of it, and must not wait for itself.
@@ -177,19 +200,31 @@ mod tests {
         assert_eq!(budget.admit(address(1)).err(), Some(NoRoom::Client));
         let other = budget.admit(address(2)).ok();
         assert!(other.as_ref().is_some_and(|held| held.room().is_ok()));
-        let rest: Vec<_> = (3..=10).map_while(|last| budget.admit(address(last)).ok()).collect();
+        let rest: Vec<_> = (3..=10)
+            .map_while(|last| budget.admit(address(last)).ok())
+            .collect();
         assert_eq!(budget.admit(address(11)).err(), Some(NoRoom::Site));
         drop((greedy, other, rest));
         assert_eq!(budget.held(), 0);
-        assert!(budget.clients.iter().all(|shard| shard.lock().is_ok_and(|clients| clients.is_empty())), "nothing is left behind");
+        assert!(
+            budget
+                .clients
+                .iter()
+                .all(|shard| shard.lock().is_ok_and(|clients| clients.is_empty())),
+            "nothing is left behind"
+        );
     }
 
     #[test]
     fn a_long_body_counts_for_half_a_share_at_the_most() {
         let budget = MemoryBudget::new(1 << 30, 1 << 20);
         let held = budget.admit(address(1)).ok();
-        held.iter().for_each(|held| (0..100).for_each(|_| held.receive(64 * 1024)));
-        assert!(held.as_ref().is_some_and(|held| held.room().is_ok()), "it may go on");
+        held.iter()
+            .for_each(|held| (0..100).for_each(|_| held.receive(64 * 1024)));
+        assert!(
+            held.as_ref().is_some_and(|held| held.room().is_ok()),
+            "it may go on"
+        );
         assert_eq!(budget.held(), 1 << 19);
     }
 
@@ -198,14 +233,23 @@ mod tests {
         let budget = MemoryBudget::new(1 << 30, 32 * 1024);
         let first = budget.admit("2001:db8::1".parse().expect("an address"));
         assert!(first.is_ok());
-        assert_eq!(budget.admit("2001:db8::2".parse().expect("an address")).err(), Some(NoRoom::Client));
+        assert_eq!(
+            budget
+                .admit("2001:db8::2".parse().expect("an address"))
+                .err(),
+            Some(NoRoom::Client)
+        );
     }
 
     // Finding 3: as many /64 as a customer has, and others are still served
     #[test]
     fn a_customer_with_many_networks_does_not_hold_all() {
         let budget = MemoryBudget::new(64 * 32 * 1024, 16 * 32 * 1024);
-        let inside = |number: u32| std::net::Ipv6Addr::from_bits(0x2001_0db8_0000_0000_u128 << 64 | u128::from(number) << 64);
+        let inside = |number: u32| {
+            std::net::Ipv6Addr::from_bits(
+                0x2001_0db8_0000_0000_u128 << 64 | u128::from(number) << 64,
+            )
+        };
         let mut held = Vec::new();
         for number in 0..=u32::from(u16::MAX) {
             while let Ok(one) = budget.admit(inside(number).into()) {
@@ -213,10 +257,19 @@ mod tests {
             }
         }
         assert_eq!(held.len(), 48, "three quarters");
-        assert!(budget.admit("2001:db8:1::1".parse().expect("an address")).is_ok());
+        assert!(
+            budget
+                .admit("2001:db8:1::1".parse().expect("an address"))
+                .is_ok()
+        );
         drop(held);
         assert_eq!(budget.held(), 0);
-        assert!(budget.clients.iter().all(|shard| shard.lock().is_ok_and(|clients| clients.is_empty())));
+        assert!(
+            budget
+                .clients
+                .iter()
+                .all(|shard| shard.lock().is_ok_and(|clients| clients.is_empty()))
+        );
     }
 
     #[test]
@@ -225,7 +278,11 @@ mod tests {
         let held = budget.admit(address(1)).ok();
         assert_eq!(budget.admit(address(2)).err(), Some(NoRoom::Site));
         assert!(budget.admit_for_health(address(2)).is_ok());
-        assert_eq!(budget.admit_for_health(address(1)).err(), Some(NoRoom::Client), "the share of one client holds");
+        assert_eq!(
+            budget.admit_for_health(address(1)).err(),
+            Some(NoRoom::Client),
+            "the share of one client holds"
+        );
         drop(held);
     }
 }

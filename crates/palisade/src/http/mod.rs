@@ -15,7 +15,10 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use address::{ClientAddress, ClientNetwork, ForwardedBy, Link, Peer, TrustedProxies, UNIX_PEER, network, networks};
+pub use address::{
+    ClientAddress, ClientNetwork, ForwardedBy, Link, Peer, TrustedProxies, UNIX_PEER, network,
+    networks,
+};
 pub(crate) use address::{X_FORWARDED_FOR, is_forwarding};
 pub use body::{BodyFate, BodyFault, BodyLimits, Received, SharedReceived};
 pub use host::{HostPattern, RequestHost};

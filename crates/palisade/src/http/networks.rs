@@ -48,14 +48,20 @@ impl Networks {
     pub fn entries(list: &str) -> Result<Vec<IpNet>, ListError> {
         let mut networks = Vec::new();
         for (number, line) in list.lines().enumerate() {
-            let mut words = line.split(['#', ';']).next().unwrap_or_default().split_whitespace();
+            let mut words = line
+                .split(['#', ';'])
+                .next()
+                .unwrap_or_default()
+                .split_whitespace();
             let word = match words.next() {
                 None | Some("ExitNode" | "Published" | "LastStatus") => continue,
                 Some("ExitAddress") => words.next().unwrap_or_default(),
                 Some(word) => word,
             };
-            let network =
-                address_or_network(word).ok_or_else(|| ListError { line: number + 1, found: word.chars().take(40).collect() })?;
+            let network = address_or_network(word).ok_or_else(|| ListError {
+                line: number + 1,
+                found: word.chars().take(40).collect(),
+            })?;
             networks.push(network);
         }
         Ok(networks)
@@ -64,12 +70,16 @@ impl Networks {
 
 fn holds<T: Ord + Copy>(ranges: &[(T, T)], address: T) -> bool {
     let after = ranges.partition_point(|(first, _)| *first <= address);
-    after.checked_sub(1).is_some_and(|at| ranges[at].1 >= address)
+    after
+        .checked_sub(1)
+        .is_some_and(|at| ranges[at].1 >= address)
 }
 
 /// An address, or a network.
 fn address_or_network(word: &str) -> Option<IpNet> {
-    word.parse::<IpNet>().ok().or_else(|| word.parse::<IpAddr>().ok().map(IpNet::from))
+    word.parse::<IpNet>()
+        .ok()
+        .or_else(|| word.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 impl Setting for IpNet {
@@ -88,7 +98,10 @@ impl FromIterator<IpNet> for Networks {
     fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for network in networks {
-            match (network.network().to_canonical(), network.broadcast().to_canonical()) {
+            match (
+                network.network().to_canonical(),
+                network.broadcast().to_canonical(),
+            ) {
                 (IpAddr::V4(first), IpAddr::V4(last)) => v4.push((first.to_bits(), last.to_bits())),
                 (IpAddr::V6(first), IpAddr::V6(last)) => v6.push((first.to_bits(), last.to_bits())),
                 // ::ffff:0:0/90 and wider: all of IPv4, and more of IPv6
@@ -100,7 +113,10 @@ impl FromIterator<IpNet> for Networks {
                 }
             }
         }
-        Self { v4: merged(v4), v6: merged(v6) }
+        Self {
+            v4: merged(v4),
+            v6: merged(v6),
+        }
     }
 }
 
@@ -122,8 +138,13 @@ impl FromStr for Networks {
 
     /// Networks with commas between them.
     fn from_str(text: &str) -> Result<Self, ()> {
-        let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-        words.map(|word| address_or_network(word).ok_or(())).collect()
+        let words = text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty());
+        words
+            .map(|word| address_or_network(word).ok_or(()))
+            .collect()
     }
 }
 
@@ -135,7 +156,11 @@ impl fmt::Debug for Networks {
 
 impl fmt::Display for ListError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {:?} is no address and no network", self.line, self.found)
+        write!(
+            f,
+            "line {}: {:?} is no address and no network",
+            self.line, self.found
+        )
     }
 }
 

@@ -17,7 +17,8 @@ impl Origin {
         let url = Url::parse(header).ok()?;
         let origin = Self::of(&url)?;
         // exactly what a browser sends, not something a parser can make an origin of
-        (header == origin.to_string() || header.to_ascii_lowercase() == origin.with_default_port()).then_some(origin)
+        (header == origin.to_string() || header.to_ascii_lowercase() == origin.with_default_port())
+            .then_some(origin)
     }
 
     /// The origin of a whole URL, as in a Referer header.
@@ -31,12 +32,19 @@ impl Origin {
             Host::Domain(domain) => domain.strip_suffix('.').unwrap_or(domain).to_owned(),
             address => address.to_string(),
         };
-        (is_web && !host.is_empty()).then(|| Self { scheme: url.scheme().into(), host, port: url.port() })
+        (is_web && !host.is_empty()).then(|| Self {
+            scheme: url.scheme().into(),
+            host,
+            port: url.port(),
+        })
     }
 
     /// The origin of this site as the request names it.
     pub fn of_request(is_secure: bool, host: &str) -> Option<Self> {
-        Self::of_url(&format!("{}://{host}/", if is_secure { "https" } else { "http" }))
+        Self::of_url(&format!(
+            "{}://{host}/",
+            if is_secure { "https" } else { "http" }
+        ))
     }
 
     /// Whether the scheme is https.
@@ -56,7 +64,12 @@ impl Origin {
 
     fn with_default_port(&self) -> String {
         let default = if self.is_secure() { 443 } else { 80 };
-        format!("{}://{}:{}", self.scheme, self.host, self.port.unwrap_or(default))
+        format!(
+            "{}://{}:{}",
+            self.scheme,
+            self.host,
+            self.port.unwrap_or(default)
+        )
     }
 }
 
@@ -79,8 +92,12 @@ pub struct OriginPattern {
 impl OriginPattern {
     /// Whether the origin is trusted.
     pub fn matches(&self, origin: &Origin) -> bool {
-        let is_below = !self.text.contains("//*.") || !self.text.ends_with(&format!("*.{}", origin.host));
-        self.scheme == origin.scheme && self.port == origin.port && is_below && self.host.matches(&origin.host)
+        let is_below =
+            !self.text.contains("//*.") || !self.text.ends_with(&format!("*.{}", origin.host));
+        self.scheme == origin.scheme
+            && self.port == origin.port
+            && is_below
+            && self.host.matches(&origin.host)
     }
 
     /// Whether a stranger can have a matching origin: everything, or everything below a public suffix such as `com` or `co.uk`.
@@ -98,15 +115,32 @@ impl FromStr for OriginPattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (scheme, rest) = text.split_once("://").ok_or("an origin starts with https://")?;
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or("an origin starts with https://")?;
         let is_wildcard = rest == "*" || rest.starts_with("*.");
         let plain = rest.strip_prefix("*.").unwrap_or(rest);
         if rest == "*" {
-            return Ok(Self { scheme: scheme.into(), host: "*".parse()?, port: None, text: text.into() });
+            return Ok(Self {
+                scheme: scheme.into(),
+                host: "*".parse()?,
+                port: None,
+                text: text.into(),
+            });
         }
-        let origin = Origin::parse(&format!("{scheme}://{plain}")).ok_or("an origin is scheme, host and port")?;
-        let host = if is_wildcard { format!(".{}", origin.host) } else { origin.host.clone() };
-        Ok(Self { scheme: origin.scheme, host: host.parse()?, port: origin.port, text: text.into() })
+        let origin = Origin::parse(&format!("{scheme}://{plain}"))
+            .ok_or("an origin is scheme, host and port")?;
+        let host = if is_wildcard {
+            format!(".{}", origin.host)
+        } else {
+            origin.host.clone()
+        };
+        Ok(Self {
+            scheme: origin.scheme,
+            host: host.parse()?,
+            port: origin.port,
+            text: text.into(),
+        })
     }
 }
 

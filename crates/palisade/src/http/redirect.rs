@@ -9,13 +9,24 @@ pub struct RedirectTarget(HeaderValue);
 impl RedirectTarget {
     /// A path that a visitor gave, as in `?next=`. `None` for everything that a browser could take for another site.
     pub fn from_input(text: &str) -> Option<Self> {
-        if !text.starts_with('/') || text.chars().any(char::is_control) || !is_safe_redirect(text, &[], true) {
+        if !text.starts_with('/')
+            || text.chars().any(char::is_control)
+            || !is_safe_redirect(text, &[], true)
+        {
             return None;
         }
         // serialising by a URL parser percent-encodes what must not stand in a header
-        let url = Url::parse("https://palisade.invalid").ok()?.join(text).ok()?;
-        let is_local = url.host_str() == Some("palisade.invalid") && url.path().starts_with('/') && !url.path().starts_with("//");
-        HeaderValue::from_str(&url[url::Position::BeforePath..]).ok().filter(|_| is_local).map(Self)
+        let url = Url::parse("https://palisade.invalid")
+            .ok()?
+            .join(text)
+            .ok()?;
+        let is_local = url.host_str() == Some("palisade.invalid")
+            && url.path().starts_with('/')
+            && !url.path().starts_with("//");
+        HeaderValue::from_str(&url[url::Position::BeforePath..])
+            .ok()
+            .filter(|_| is_local)
+            .map(Self)
     }
 }
 
@@ -53,8 +64,7 @@ pub fn is_safe_redirect(url: &str, allowed_hosts: &[&str], require_https: bool) 
 
 /// Control and format characters: some browsers skip them in front of a scheme.
 fn is_invisible(c: char) -> bool {
-    let is_format =
-        matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let is_format = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     c.is_control() || is_format
 }
 
@@ -65,7 +75,10 @@ fn is_safe_as_written(url: &str, allowed_hosts: &[&str], require_https: bool) ->
         return false;
     }
     let (scheme, rest) = split_scheme(url);
-    let Some(authority) = rest.strip_prefix("//").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default()) else {
+    let Some(authority) = rest
+        .strip_prefix("//")
+        .map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default())
+    else {
         return scheme.is_none();
     };
     let scheme = scheme.unwrap_or_else(|| "http".into());
@@ -81,5 +94,8 @@ fn split_scheme(url: &str) -> (Option<String>, &str) {
 }
 
 fn is_scheme(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }

@@ -3,7 +3,10 @@ use crate::checks::{Check, Level};
 use crate::settings::{Secs, section, setting_from_str, setting_words};
 use ipnet::IpNet;
 
-setting_from_str!(HostPattern, "a host such as example.org, or .example.org with everything below it");
+setting_from_str!(
+    HostPattern,
+    "a host such as example.org, or .example.org with everything below it"
+);
 /// What happens to requests from an address of a block list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockMode {
@@ -15,8 +18,19 @@ pub enum BlockMode {
     Log,
 }
 
-setting_words!(BlockMode, "block, challenge or log", Block = "block", Challenge = "challenge", Log = "log");
-setting_words!(ForwardedBy, "x-forwarded or forwarded", XForwarded = "x-forwarded", Forwarded = "forwarded");
+setting_words!(
+    BlockMode,
+    "block, challenge or log",
+    Block = "block",
+    Challenge = "challenge",
+    Log = "log"
+);
+setting_words!(
+    ForwardedBy,
+    "x-forwarded or forwarded",
+    XForwarded = "x-forwarded",
+    Forwarded = "forwarded"
+);
 
 section! {
     /// Who is served, over what, and how much may be sent.
@@ -95,7 +109,11 @@ impl HttpSettings {
 }
 
 fn local_hosts(is_development: bool) -> Vec<HostPattern> {
-    let local = if is_development { &["localhost", ".localhost", "127.0.0.1", "[::1]"][..] } else { &[] };
+    let local = if is_development {
+        &["localhost", ".localhost", "127.0.0.1", "[::1]"][..]
+    } else {
+        &[]
+    };
     local.iter().filter_map(|host| host.parse().ok()).collect()
 }
 
@@ -135,7 +153,12 @@ pub const CHECKS: &[Check<HttpSettings>] = &[
         title: "a block list is fetched in clear",
         why: "whoever is on the way decides who is served",
         fix: "name lists in http.block_list_urls by https://",
-        fires: |settings| settings.block_list_urls.iter().any(|url| !url.starts_with("https://")),
+        fires: |settings| {
+            settings
+                .block_list_urls
+                .iter()
+                .any(|url| !url.starts_with("https://"))
+        },
     },
     Check {
         id: "http.proxies_everybody",
@@ -144,6 +167,11 @@ pub const CHECKS: &[Check<HttpSettings>] = &[
         title: "everybody is a trusted proxy",
         why: "any visitor could choose the address that limits, locks and logs see",
         fix: "list only your proxies in http.trusted_proxies",
-        fires: |settings| settings.trusted_proxies.iter().any(|network| network.prefix_len() < 8),
+        fires: |settings| {
+            settings
+                .trusted_proxies
+                .iter()
+                .any(|network| network.prefix_len() < 8)
+        },
     },
 ];

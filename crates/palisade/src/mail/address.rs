@@ -13,7 +13,10 @@ const MAX_DOMAIN: usize = 253;
 pub(crate) fn deliverable(address: &str) -> Option<Address> {
     let (local, domain) = address.rsplit_once('@')?;
     let is_atom = |atom: &str| {
-        !atom.is_empty() && atom.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
+        !atom.is_empty()
+            && atom
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
     };
     if local.len() > MAX_LOCAL || !local.split('.').all(is_atom) {
         return None;
@@ -23,10 +26,11 @@ pub(crate) fn deliverable(address: &str) -> Option<Address> {
 
 fn ascii_domain(domain: &str) -> Option<String> {
     // letters, marks, hyphens and dots: the versions of IDNA treat symbols and other separators differently
-    if !domain
-        .chars()
-        .all(|letter| letter.is_alphanumeric() || unicode_normalization::char::is_combining_mark(letter) || "-.".contains(letter))
-    {
+    if !domain.chars().all(|letter| {
+        letter.is_alphanumeric()
+            || unicode_normalization::char::is_combining_mark(letter)
+            || "-.".contains(letter)
+    }) {
         return None;
     }
     let ascii = idna::domain_to_ascii_strict(domain).ok()?;

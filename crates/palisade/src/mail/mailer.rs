@@ -33,7 +33,10 @@ pub(super) struct Console;
 
 impl Mailer for Console {
     fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), NotSent>> {
-        eprintln!("\n--- mail to {} ---\nSubject: {}\n\n{}\n---", mail.to, mail.subject, mail.text);
+        eprintln!(
+            "\n--- mail to {} ---\nSubject: {}\n\n{}\n---",
+            mail.to, mail.subject, mail.text
+        );
         Box::pin(std::future::ready(Ok(())))
     }
 }
@@ -44,12 +47,18 @@ pub(super) struct Outbox(Mutex<Vec<Mail>>);
 
 impl Mailer for Outbox {
     fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), NotSent>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(mail.clone());
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(mail.clone());
         Box::pin(std::future::ready(Ok(())))
     }
 
     fn kept(&self) -> Vec<Mail> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -58,7 +67,9 @@ pub(super) struct Nowhere;
 
 impl Mailer for Nowhere {
     fn send<'a>(&'a self, _: &'a Mail) -> BoxFuture<'a, Result<(), NotSent>> {
-        Box::pin(std::future::ready(Err(NotSent::Ever("mail.url is not set".into()))))
+        Box::pin(std::future::ready(Err(NotSent::Ever(
+            "mail.url is not set".into(),
+        ))))
     }
 
     fn is_real(&self) -> bool {

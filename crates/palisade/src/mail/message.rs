@@ -23,8 +23,17 @@ pub struct Mail {
 
 impl Mail {
     /// A mail of text alone.
-    pub fn plain(to: impl Into<String>, subject: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { to: to.into(), subject: subject.into(), text: text.into(), html: None }
+    pub fn plain(
+        to: impl Into<String>,
+        subject: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        Self {
+            to: to.into(),
+            subject: subject.into(),
+            text: text.into(),
+            html: None,
+        }
     }
 
     /// A mail from an HTML document: its title is the subject, and the text part is made of it, with the target of each link behind its words.
@@ -33,7 +42,12 @@ impl Mail {
     /// When it has no title.
     pub fn from_html(to: impl Into<String>, html: String) -> Result<Self, MailError> {
         let (subject, text) = read(&html).map_err(MailError)?;
-        Ok(Self { to: to.into(), subject, text, html: Some(html) })
+        Ok(Self {
+            to: to.into(),
+            subject,
+            text,
+            html: Some(html),
+        })
     }
 }
 
@@ -55,6 +69,9 @@ pub(crate) struct Letter {
 impl Letter {
     pub(super) fn render(&self, templates: &Templates) -> Result<Mail, MailError> {
         let page = templates.render(self.template, self.values.clone(), PageSecrets::none());
-        Mail::from_html(&self.to, page.map_err(|error| MailError(error.to_string()))?)
+        Mail::from_html(
+            &self.to,
+            page.map_err(|error| MailError(error.to_string()))?,
+        )
     }
 }

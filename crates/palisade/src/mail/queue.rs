@@ -51,7 +51,12 @@ pub enum MailKind {
 }
 
 /// Mail of each kind that is taken at once, the most urgent first.
-const SHARES: [(MailKind, u64); 4] = [(MailKind::Notice, 8), (MailKind::Account, 6), (MailKind::SignUp, 4), (MailKind::Unknown, 2)];
+const SHARES: [(MailKind, u64); 4] = [
+    (MailKind::Notice, 8),
+    (MailKind::Account, 6),
+    (MailKind::SignUp, 4),
+    (MailKind::Unknown, 2),
+];
 /// Mail that is sent at once.
 const AT_ONCE: usize = 4;
 
@@ -109,7 +114,14 @@ impl MailQueue {
         is_development: bool,
     ) -> Result<Self, MailError> {
         let mailer = mailer(settings, sender, is_development)?;
-        Ok(Self { database, clock, ring, mailer, templates, came: Notify::new() })
+        Ok(Self {
+            database,
+            clock,
+            ring,
+            mailer,
+            templates,
+            came: Notify::new(),
+        })
     }
 
     /// Whether mail can be sent at all.
@@ -127,8 +139,16 @@ impl MailQueue {
     }
 
     /// The same for a mail of a template.
-    pub(crate) async fn put_letter(&self, tx: &Tx, kind: MailKind, letter: &Letter, for_secs: i64) -> Result<(), DbErr> {
-        let mail = letter.render(&self.templates).map_err(|error| DbErr::Custom(error.to_string()))?;
+    pub(crate) async fn put_letter(
+        &self,
+        tx: &Tx,
+        kind: MailKind,
+        letter: &Letter,
+        for_secs: i64,
+    ) -> Result<(), DbErr> {
+        let mail = letter
+            .render(&self.templates)
+            .map_err(|error| DbErr::Custom(error.to_string()))?;
         self.put_kind(tx, kind, &mail, for_secs).await
     }
 
@@ -136,7 +156,13 @@ impl MailQueue {
     ///
     /// # Errors
     /// When it cannot be kept.
-    pub async fn put_kind(&self, tx: &Tx, kind: MailKind, mail: &Mail, for_secs: i64) -> Result<(), DbErr> {
+    pub async fn put_kind(
+        &self,
+        tx: &Tx,
+        kind: MailKind,
+        mail: &Mail,
+        for_secs: i64,
+    ) -> Result<(), DbErr> {
         let text = serde_json::to_vec(mail).map_err(|error| DbErr::Custom(error.to_string()))?;
         let now = self.clock.now().timestamp();
         let row = ActiveModel {
@@ -147,7 +173,10 @@ impl MailQueue {
             kind: Set(kind as i32),
             ..Default::default()
         };
-        Entity::insert(row).exec_without_returning(tx).await.map(drop)
+        Entity::insert(row)
+            .exec_without_returning(tx)
+            .await
+            .map(drop)
     }
 
     /// Says that something was put in and kept, so that it is sent at once.
@@ -169,10 +198,16 @@ impl MailQueue {
         loop {
             // asked anew after each batch: what is urgent does not wait for what came before it
             let due = self.due().await?;
-            let batch: Vec<Result<Outcome, DbErr>> =
-                stream::iter(due).map(|row| self.deliver_one(row)).buffer_unordered(AT_ONCE).collect().await;
+            let batch: Vec<Result<Outcome, DbErr>> = stream::iter(due)
+                .map(|row| self.deliver_one(row))
+                .buffer_unordered(AT_ONCE)
+                .collect()
+                .await;
             let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
-            sent += batch.iter().filter(|outcome| **outcome == Outcome::Sent).count();
+            sent += batch
+                .iter()
+                .filter(|outcome| **outcome == Outcome::Sent)
+                .count();
             if batch.iter().all(|outcome| *outcome == Outcome::Elsewhere) {
                 return Ok(sent);
             }
@@ -184,8 +219,16 @@ impl MailQueue {
         let (now, db) = (self.clock.now().timestamp(), self.database.handle());
         let mut all = Vec::new();
         for (kind, share) in SHARES {
-            let due = Entity::find().filter(Column::Kind.eq(kind as i32)).filter(Column::Due.lte(now));
-            all.extend(due.order_by_asc(Column::Due).order_by_asc(Column::Id).limit(share).all(&db).await?);
+            let due = Entity::find()
+                .filter(Column::Kind.eq(kind as i32))
+                .filter(Column::Due.lte(now));
+            all.extend(
+                due.order_by_asc(Column::Due)
+                    .order_by_asc(Column::Id)
+                    .limit(share)
+                    .all(&db)
+                    .await?,
+            );
         }
         Ok(all)
     }
@@ -208,8 +251,15 @@ impl MailQueue {
     /// Takes a mail for this instance: another one that saw it too comes too late.
     async fn is_mine(&self, row: &Model, now: i64) -> Result<bool, DbErr> {
         let tx = self.database.begin().await?;
-        let turn = ActiveModel { due: Set(now + TURN_SECS), tries: Set(row.tries + 1), ..Default::default() };
-        let same = Entity::update_many().set(turn).filter(Column::Id.eq(row.id)).filter(Column::Tries.eq(row.tries));
+        let turn = ActiveModel {
+            due: Set(now + TURN_SECS),
+            tries: Set(row.tries + 1),
+            ..Default::default()
+        };
+        let same = Entity::update_many()
+            .set(turn)
+            .filter(Column::Id.eq(row.id))
+            .filter(Column::Tries.eq(row.tries));
         let taken = same.exec(&tx).await?.rows_affected;
         tx.commit().await?;
         Ok(taken == 1)
@@ -222,10 +272,18 @@ impl MailQueue {
         let outcome = match self.opened(&row) {
             _ if row.expires <= now => Err(NotSent::Ever("it is too late for it".into())),
             Some(mail) => {
-                let late = |_| Err(NotSent::Yet(format!("the server did not answer in {PATIENCE:?}")));
-                timeout(PATIENCE, self.mailer.send(&mail)).await.unwrap_or_else(late)
+                let late = |_| {
+                    Err(NotSent::Yet(format!(
+                        "the server did not answer in {PATIENCE:?}"
+                    )))
+                };
+                timeout(PATIENCE, self.mailer.send(&mail))
+                    .await
+                    .unwrap_or_else(late)
             }
-            None => Err(NotSent::Ever("it does not open with the site's keys".into())),
+            None => Err(NotSent::Ever(
+                "it does not open with the site's keys".into(),
+            )),
         };
         match &outcome {
             Err(NotSent::Yet(why)) => {
@@ -247,7 +305,9 @@ impl MailQueue {
     }
 
     fn opened(&self, row: &Model) -> Option<Mail> {
-        let text = Sealer::new(&self.ring, PURPOSE).open(&row.sealed, PLACE).ok()?;
+        let text = Sealer::new(&self.ring, PURPOSE)
+            .open(&row.sealed, PLACE)
+            .ok()?;
         serde_json::from_slice(text.expose()).ok()
     }
 
@@ -255,8 +315,16 @@ impl MailQueue {
     async fn later(&self, row: &Model, now: i64) -> Result<(), DbErr> {
         let pause = 60_i64 << row.tries.clamp(0, 6);
         let tx = self.database.begin().await?;
-        let again = ActiveModel { due: Set(now + pause.min(3600)), ..Default::default() };
-        Entity::update_many().set(again).filter(Column::Id.eq(row.id)).filter(Column::Tries.eq(row.tries + 1)).exec(&tx).await?;
+        let again = ActiveModel {
+            due: Set(now + pause.min(3600)),
+            ..Default::default()
+        };
+        Entity::update_many()
+            .set(again)
+            .filter(Column::Id.eq(row.id))
+            .filter(Column::Tries.eq(row.tries + 1))
+            .exec(&tx)
+            .await?;
         tx.commit().await
     }
 
@@ -267,19 +335,29 @@ impl MailQueue {
     }
 }
 
-fn mailer(settings: &MailSettings, sender: Sender, is_development: bool) -> Result<Box<dyn Mailer>, MailError> {
-    let url = url::Url::parse(settings.url.expose()).map_err(|error| MailError(error.to_string()))?;
+fn mailer(
+    settings: &MailSettings,
+    sender: Sender,
+    is_development: bool,
+) -> Result<Box<dyn Mailer>, MailError> {
+    let url =
+        url::Url::parse(settings.url.expose()).map_err(|error| MailError(error.to_string()))?;
     Ok(match url.scheme() {
         "memory" => Box::new(Outbox::default()),
         "console" if is_development => Box::new(Console),
         // what is printed is kept in the logs of machines, and mail holds links that open accounts
         "console" => Box::new(Nowhere),
         #[cfg(feature = "smtp")]
-        _ => Box::new(super::smtp::Smtp::new(&url, sender, settings.ehlo_name.as_deref()).map_err(MailError)?),
+        _ => Box::new(
+            super::smtp::Smtp::new(&url, sender, settings.ehlo_name.as_deref())
+                .map_err(MailError)?,
+        ),
         #[cfg(not(feature = "smtp"))]
         _ => {
             drop(sender);
-            return Err(MailError("this program was built without the feature smtp".into()));
+            return Err(MailError(
+                "this program was built without the feature smtp".into(),
+            ));
         }
     })
 }

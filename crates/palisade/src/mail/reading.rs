@@ -9,7 +9,9 @@ const COLUMNS: usize = 900;
 /// The title of a document, and its text.
 pub(super) fn read(html: &str) -> Result<(String, String), String> {
     let config = config::rich().no_table_borders();
-    let document = config.parse_html(html.as_bytes()).map_err(|error| error.to_string())?;
+    let document = config
+        .parse_html(html.as_bytes())
+        .map_err(|error| error.to_string())?;
     let body = text(&config, &document)?;
     let title = find(&document.document, "title").ok_or(NO_TITLE)?;
     document.document.children.replace(title.children.take());
@@ -25,13 +27,23 @@ const NO_TITLE: &str = "the HTML has no title, which is the subject of the mail"
 fn find(node: &Handle, element: &str) -> Option<Handle> {
     match &node.data {
         Element { name, .. } if &*name.local == element => Some(node.clone()),
-        _ => node.children.borrow().iter().find_map(|child| find(child, element)),
+        _ => node
+            .children
+            .borrow()
+            .iter()
+            .find_map(|child| find(child, element)),
     }
 }
 
 fn text(config: &config::Config<RichDecorator>, document: &RcDom) -> Result<String, String> {
-    let lines = config.dom_to_render_tree(document).and_then(|tree| config.render_to_lines(tree, COLUMNS));
-    let lines: Vec<String> = lines.map_err(|error| error.to_string())?.iter().map(line).collect();
+    let lines = config
+        .dom_to_render_tree(document)
+        .and_then(|tree| config.render_to_lines(tree, COLUMNS));
+    let lines: Vec<String> = lines
+        .map_err(|error| error.to_string())?
+        .iter()
+        .map(line)
+        .collect();
     Ok(lines.join("\n").trim().to_owned())
 }
 

@@ -18,19 +18,24 @@ pub struct ServiceUrl<const KIND: usize> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender(pub(super) Mailbox);
 
-setting_from_str!(Sender, "an address such as desk@example.org or Help desk <desk@example.org>");
+setting_from_str!(
+    Sender,
+    "an address such as desk@example.org or Help desk <desk@example.org>"
+);
 
 impl FromStr for Sender {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        if text.contains(|letter: char| letter.is_control() || "\u{2028}\u{2029}".contains(letter)) {
+        if text.contains(|letter: char| letter.is_control() || "\u{2028}\u{2029}".contains(letter))
+        {
             return Err(());
         }
         let Mailbox { name, email } = text.parse().map_err(|_| ())?;
         let written: &str = email.as_ref();
         // a machine's own name, such as localhost, is no address of a form, but a sender
-        let email = deliverable(written).or_else(|| Some(email.clone()).filter(|_| written.is_ascii()));
+        let email =
+            deliverable(written).or_else(|| Some(email.clone()).filter(|_| written.is_ascii()));
         email.map(|email| Self(Mailbox { name, email })).ok_or(())
     }
 }
@@ -42,15 +47,24 @@ impl fmt::Display for Sender {
 }
 
 /// The schemes of each kind of service.
-const SCHEMES: [&[&str]; 2] = [&["console", "memory", "smtp", "smtps"], &["memory", "redis", "rediss"]];
+const SCHEMES: [&[&str]; 2] = [
+    &["console", "memory", "smtp", "smtps"],
+    &["memory", "redis", "rediss"],
+];
 
 /// Where mail goes.
 pub type MailUrl = ServiceUrl<0>;
 /// Where the cache is.
 pub type CacheUrl = ServiceUrl<1>;
 
-setting_from_str!(MailUrl, "console:, smtp://USER:PASSWORD@HOST or smtps://USER:PASSWORD@HOST");
-setting_from_str!(CacheUrl, "memory:, redis://HOST or rediss://USER:PASSWORD@HOST");
+setting_from_str!(
+    MailUrl,
+    "console:, smtp://USER:PASSWORD@HOST or smtps://USER:PASSWORD@HOST"
+);
+setting_from_str!(
+    CacheUrl,
+    "memory:, redis://HOST or rediss://USER:PASSWORD@HOST"
+);
 
 impl<const KIND: usize> ServiceUrl<KIND> {
     /// The URL for the driver.
@@ -73,7 +87,10 @@ impl<const KIND: usize> FromStr for ServiceUrl<KIND> {
         if url.password().is_some() {
             shown.set_password(Some("***"))?;
         }
-        Ok(Self { url: Secret::new(text.to_owned()), shown: shown.to_string() })
+        Ok(Self {
+            url: Secret::new(text.to_owned()),
+            shown: shown.to_string(),
+        })
     }
 }
 

@@ -28,29 +28,47 @@ impl Smtp {
         let host = url.host_str().unwrap_or_default();
         let builder = match url.scheme() {
             "smtps" => AsyncSmtpTransport::<Tokio1Executor>::relay(host),
-            _ if is_this_machine(host) => Ok(AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)),
+            _ if is_this_machine(host) => Ok(
+                AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host),
+            ),
             _ => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(host),
         };
-        let mut builder = builder.map_err(|error| error.to_string())?.timeout(Some(PATIENCE));
-        builder = builder.hello_name(ClientId::Domain(ehlo.unwrap_or_else(|| from.0.email.domain()).to_owned()));
+        let mut builder = builder
+            .map_err(|error| error.to_string())?
+            .timeout(Some(PATIENCE));
+        builder = builder.hello_name(ClientId::Domain(
+            ehlo.unwrap_or_else(|| from.0.email.domain()).to_owned(),
+        ));
         if let Some(port) = url.port() {
             builder = builder.port(port);
         }
         if let Some(password) = url.password() {
-            builder = builder.credentials(Credentials::new(decoded(url.username())?, decoded(password)?));
+            builder = builder.credentials(Credentials::new(
+                decoded(url.username())?,
+                decoded(password)?,
+            ));
         }
-        Ok(Self { transport: builder.build(), from })
+        Ok(Self {
+            transport: builder.build(),
+            from,
+        })
     }
 
     async fn hand_over(&self, mail: &Mail) -> Result<(), NotSent> {
         let never = |why: String| NotSent::Ever(why);
         let message = self.message(mail).map_err(never)?;
-        self.transport.send(message).await.map(drop).map_err(|error| match error.status() {
-            // the server's words may repeat the address: the number says enough
-            Some(code) if is_about_this_mail(&code.to_string()) => never(format!("the server refused it: {code}")),
-            Some(code) => NotSent::Yet(format!("the server did not take it: {code}")),
-            None => NotSent::Yet(error.to_string()),
-        })
+        self.transport
+            .send(message)
+            .await
+            .map(drop)
+            .map_err(|error| match error.status() {
+                // the server's words may repeat the address: the number says enough
+                Some(code) if is_about_this_mail(&code.to_string()) => {
+                    never(format!("the server refused it: {code}"))
+                }
+                Some(code) => NotSent::Yet(format!("the server did not take it: {code}")),
+                None => NotSent::Yet(error.to_string()),
+            })
     }
 }
 
@@ -60,35 +78,56 @@ impl Smtp {
     /// ([RFC 3834 section 5](https://www.rfc-editor.org/rfc/rfc3834#section-5)).
     pub(super) fn message(&self, mail: &Mail) -> Result<Message, String> {
         // stricter forms than the rows of a Django project beside: those are sent as they are
-        let to = deliverable(&mail.to).or_else(|| mail.to.parse().ok()).ok_or("the address is none")?;
-        let id = format!("<{}@{}>", random::alphanumeric(32).expose(), self.from.0.email.domain());
-        let message =
-            Message::builder().from(self.from.0.clone()).to(to.into()).subject(one_line(&mail.subject)).message_id(Some(id));
+        let to = deliverable(&mail.to)
+            .or_else(|| mail.to.parse().ok())
+            .ok_or("the address is none")?;
+        let id = format!(
+            "<{}@{}>",
+            random::alphanumeric(32).expose(),
+            self.from.0.email.domain()
+        );
+        let message = Message::builder()
+            .from(self.from.0.clone())
+            .to(to.into())
+            .subject(one_line(&mail.subject))
+            .message_id(Some(id));
         let text = part(ContentType::TEXT_PLAIN, &mail.text)?;
         let message = match &mail.html {
             // what a reader prefers comes last (RFC 2046 section 5.1.4)
-            Some(html) => {
-                message.multipart(MultiPart::alternative().singlepart(text).singlepart(part(ContentType::TEXT_HTML, html)?))
-            }
+            Some(html) => message.multipart(
+                MultiPart::alternative()
+                    .singlepart(text)
+                    .singlepart(part(ContentType::TEXT_HTML, html)?),
+            ),
             None => message.singlepart(text),
         };
         let mut message = message.map_err(|error| error.to_string())?;
         let name = HeaderName::new_from_ascii_str("Auto-Submitted");
-        message.headers_mut().insert_raw(HeaderValue::new(name, "auto-generated".to_owned()));
+        message
+            .headers_mut()
+            .insert_raw(HeaderValue::new(name, "auto-generated".to_owned()));
         Ok(message)
     }
 }
 
 fn one_line(subject: &str) -> String {
-    subject.replace(|letter: char| letter.is_control() || "\u{2028}\u{2029}".contains(letter), " ")
+    subject.replace(
+        |letter: char| letter.is_control() || "\u{2028}\u{2029}".contains(letter),
+        " ",
+    )
 }
 
 /// Lines as they are, so that no reader breaks a link, wherever the text allows that.
 fn part(kind: ContentType, text: &str) -> Result<SinglePart, String> {
-    let is_plain = text.lines().all(|line| line.len() <= MAX_LINE && line.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')));
+    let is_plain = text.lines().all(|line| {
+        line.len() <= MAX_LINE && line.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
+    });
     let body = match is_plain {
         true => Body::dangerous_pre_encoded(
-            text.lines().flat_map(|line| [line, "\r\n"]).collect::<String>().into_bytes(),
+            text.lines()
+                .flat_map(|line| [line, "\r\n"])
+                .collect::<String>()
+                .into_bytes(),
             ContentTransferEncoding::SevenBit,
         ),
         false => Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::QuotedPrintable)
@@ -110,10 +149,15 @@ fn is_about_this_mail(code: &str) -> bool {
 }
 
 fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn decoded(part: &str) -> Result<String, String> {
     let text = percent_encoding::percent_decode_str(part).decode_utf8();
-    text.map(Into::into).map_err(|_| "the user or the password is not UTF-8".into())
+    text.map(Into::into)
+        .map_err(|_| "the user or the password is not UTF-8".into())
 }

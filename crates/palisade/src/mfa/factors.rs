@@ -86,12 +86,17 @@ fn place(user_id: i32) -> String {
 impl Factors {
     /// The factors in a database.
     pub fn new(database: Database, clock: Arc<dyn Clock>, ring: KeyRing) -> Self {
-        Self { database, clock, ring }
+        Self {
+            database,
+            clock,
+            ring,
+        }
     }
 
     /// Makes the secret of an app, which is a factor when its first code was typed. It takes the place of one that was not.
     pub(super) async fn begin(&self, user: &User, counts: bool) -> Result<bool> {
-        let sealed = Sealer::new(&self.ring, PURPOSE).seal(Authenticator::new_secret().expose(), &place(user.id));
+        let sealed = Sealer::new(&self.ring, PURPOSE)
+            .seal(Authenticator::new_secret().expose(), &place(user.id));
         let row = totp::ActiveModel {
             user_id: Set(user.id),
             sealed: Set(sealed.clone()),
@@ -101,9 +106,17 @@ impl Factors {
         };
         let tx = self.database.begin().await?;
         self.forget_unproven_app(&tx, user.id).await?;
-        let keep = OnConflict::column(totp::Column::UserId).do_nothing().to_owned();
-        totp::Entity::insert(row).on_conflict(keep).exec_without_returning(&tx).await?;
-        let is_ours = totp::Entity::find_by_id(user.id).one(&tx).await?.is_some_and(|row| row.sealed == sealed);
+        let keep = OnConflict::column(totp::Column::UserId)
+            .do_nothing()
+            .to_owned();
+        totp::Entity::insert(row)
+            .on_conflict(keep)
+            .exec_without_returning(&tx)
+            .await?;
+        let is_ours = totp::Entity::find_by_id(user.id)
+            .one(&tx)
+            .await?
+            .is_some_and(|row| row.sealed == sealed);
         tx.commit().await?;
         Ok(is_ours)
     }
@@ -111,15 +124,36 @@ impl Factors {
     /// The app whose secret may be shown: it is not a factor yet.
     pub(super) async fn begun(&self, user: &User, site: &str) -> Result<Option<Authenticator>> {
         let kept = self.secret(user.id, false).await?;
-        Ok(kept.map(|(secret, row)| Authenticator::of(&secret, site, &user.username).counting(row.counts)))
+        Ok(kept.map(|(secret, row)| {
+            Authenticator::of(&secret, site, &user.username).counting(row.counts)
+        }))
     }
 
     /// Makes the app a factor if the code is right, and says the recovery codes, which nobody can say again.
-    pub(super) async fn confirm(&self, tx: &Tx, user: &User, code: &str) -> Result<Option<Vec<String>>> {
-        let Some(step) = self.step(user, code, false).await? else { return Ok(None) };
-        let change = totp::ActiveModel { is_confirmed: Set(true), last_step: Set(step), ..Default::default() };
-        let begun = totp::Entity::update_many().set(change).filter(totp::Column::UserId.eq(user.id));
-        if begun.filter(totp::Column::IsConfirmed.eq(false)).exec(tx).await?.rows_affected == 0 {
+    pub(super) async fn confirm(
+        &self,
+        tx: &Tx,
+        user: &User,
+        code: &str,
+    ) -> Result<Option<Vec<String>>> {
+        let Some(step) = self.step(user, code, false).await? else {
+            return Ok(None);
+        };
+        let change = totp::ActiveModel {
+            is_confirmed: Set(true),
+            last_step: Set(step),
+            ..Default::default()
+        };
+        let begun = totp::Entity::update_many()
+            .set(change)
+            .filter(totp::Column::UserId.eq(user.id));
+        if begun
+            .filter(totp::Column::IsConfirmed.eq(false))
+            .exec(tx)
+            .await?
+            .rows_affected
+            == 0
+        {
             return Ok(None);
         }
         let codes = self.put_codes(tx, user.id).await?;
@@ -133,7 +167,8 @@ impl Factors {
             return Ok(self.use_step(user.id, step).await?.then_some(Proven::App));
         }
         let tx = self.database.begin().await?;
-        let used = recovery::Entity::delete_by_id(stored(user.id, code)).filter(recovery::Column::UserId.eq(user.id));
+        let used = recovery::Entity::delete_by_id(stored(user.id, code))
+            .filter(recovery::Column::UserId.eq(user.id));
         let used = used.exec(&tx).await?.rows_affected;
         tx.commit().await?;
         Ok((used == 1).then_some(Proven::Recovery))
@@ -142,26 +177,47 @@ impl Factors {
     /// A code works once, and none that is older works after it: of several at once, the database lets one through.
     async fn use_step(&self, user_id: i32, step: i64) -> Result<bool, DbErr> {
         let tx = self.database.begin().await?;
-        let change = totp::ActiveModel { last_step: Set(step), ..Default::default() };
-        let older = totp::Entity::update_many().set(change).filter(totp::Column::UserId.eq(user_id));
-        let used = older.filter(totp::Column::LastStep.lt(step)).exec(&tx).await?.rows_affected;
+        let change = totp::ActiveModel {
+            last_step: Set(step),
+            ..Default::default()
+        };
+        let older = totp::Entity::update_many()
+            .set(change)
+            .filter(totp::Column::UserId.eq(user_id));
+        let used = older
+            .filter(totp::Column::LastStep.lt(step))
+            .exec(&tx)
+            .await?
+            .rows_affected;
         tx.commit().await?;
         Ok(used == 1)
     }
 
     async fn step(&self, user: &User, code: &str, is_confirmed: bool) -> Result<Option<i64>> {
-        let Some((secret, row)) = self.secret(user.id, is_confirmed).await? else { return Ok(None) };
+        let Some((secret, row)) = self.secret(user.id, is_confirmed).await? else {
+            return Ok(None);
+        };
         let app = Authenticator::of(&secret, "", &user.username);
         if row.counts {
             return Ok(app.counter_of(code, row.last_step));
         }
-        Ok(app.step_of(code, self.clock.now().timestamp()).filter(|step| *step > row.last_step))
+        Ok(app
+            .step_of(code, self.clock.now().timestamp())
+            .filter(|step| *step > row.last_step))
     }
 
     /// The secret of a user's app, and what is kept with it.
-    async fn secret(&self, user_id: i32, is_confirmed: bool) -> Result<Option<(Secret<Vec<u8>>, totp::Model)>> {
-        let row = totp::Entity::find_by_id(user_id).one(&self.database.handle()).await?;
-        let Some(row) = row.filter(|row| row.is_confirmed == is_confirmed) else { return Ok(None) };
+    async fn secret(
+        &self,
+        user_id: i32,
+        is_confirmed: bool,
+    ) -> Result<Option<(Secret<Vec<u8>>, totp::Model)>> {
+        let row = totp::Entity::find_by_id(user_id)
+            .one(&self.database.handle())
+            .await?;
+        let Some(row) = row.filter(|row| row.is_confirmed == is_confirmed) else {
+            return Ok(None);
+        };
         // a factor that cannot be proven, and no error: recovery codes and passkeys go on
         let Ok(secret) = Sealer::new(&self.ring, PURPOSE).open(&row.sealed, &place(user_id)) else {
             tracing::error!(target: "palisade", user_id, "the secret of an authenticator app does not open: its key is not on the ring any more");
@@ -173,18 +229,34 @@ impl Factors {
     /// New recovery codes; the old ones are dead.
     pub(super) async fn new_codes(&self, tx: &Tx, user: &User) -> Result<Vec<String>> {
         // the row is locked: of two at once, the second one's codes are all there are
-        let same = totp::ActiveModel { is_confirmed: Set(true), ..Default::default() };
-        let theirs = totp::Entity::update_many().set(same).filter(totp::Column::UserId.eq(user.id));
-        theirs.filter(totp::Column::IsConfirmed.eq(true)).exec(tx).await?;
+        let same = totp::ActiveModel {
+            is_confirmed: Set(true),
+            ..Default::default()
+        };
+        let theirs = totp::Entity::update_many()
+            .set(same)
+            .filter(totp::Column::UserId.eq(user.id));
+        theirs
+            .filter(totp::Column::IsConfirmed.eq(true))
+            .exec(tx)
+            .await?;
         self.lock_keys(tx, user.id).await?;
         Ok(self.put_codes(tx, user.id).await?)
     }
 
     pub(super) async fn put_codes(&self, tx: &Tx, user_id: i32) -> Result<Vec<String>, DbErr> {
-        recovery::Entity::delete_many().filter(recovery::Column::UserId.eq(user_id)).exec(tx).await?;
+        recovery::Entity::delete_many()
+            .filter(recovery::Column::UserId.eq(user_id))
+            .exec(tx)
+            .await?;
         let codes: Vec<String> = (0..CODES).map(|_| new_code()).collect();
-        let row = |code: &String| recovery::ActiveModel { hash: Set(stored(user_id, code)), user_id: Set(user_id) };
-        recovery::Entity::insert_many(codes.iter().map(row)).exec_without_returning(tx).await?;
+        let row = |code: &String| recovery::ActiveModel {
+            hash: Set(stored(user_id, code)),
+            user_id: Set(user_id),
+        };
+        recovery::Entity::insert_many(codes.iter().map(row))
+            .exec_without_returning(tx)
+            .await?;
         Ok(codes)
     }
 
@@ -197,12 +269,23 @@ impl Factors {
     /// Forgets an app whose first code was never typed: whoever saw its secret is not asked again.
     pub(super) async fn forget_unproven_app(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
         let unproven = totp::Entity::delete_many().filter(totp::Column::UserId.eq(user_id));
-        unproven.filter(totp::Column::IsConfirmed.eq(false)).exec(tx).await.map(drop)
+        unproven
+            .filter(totp::Column::IsConfirmed.eq(false))
+            .exec(tx)
+            .await
+            .map(drop)
     }
 
     /// Whether a user has an app that is a factor.
-    pub(super) async fn has_app(&self, db: &impl ConnectionTrait, user_id: i32) -> Result<bool, DbErr> {
-        Ok(totp::Entity::find_by_id(user_id).one(db).await?.is_some_and(|row| row.is_confirmed))
+    pub(super) async fn has_app(
+        &self,
+        db: &impl ConnectionTrait,
+        user_id: i32,
+    ) -> Result<bool, DbErr> {
+        Ok(totp::Entity::find_by_id(user_id)
+            .one(db)
+            .await?
+            .is_some_and(|row| row.is_confirmed))
     }
 
     pub(super) async fn has_confirmed_app(&self, user_id: i32) -> Result<bool> {
@@ -224,19 +307,29 @@ impl SecondStep for Factors {
         totp::Entity::delete_by_id(user_id).exec(tx).await?;
         self.forget_keys(tx, user_id).await?;
         self.forget_removal(tx, user_id).await?;
-        recovery::Entity::delete_many().filter(recovery::Column::UserId.eq(user_id)).exec(tx).await?;
+        recovery::Entity::delete_many()
+            .filter(recovery::Column::UserId.eq(user_id))
+            .exec(tx)
+            .await?;
         Ok(())
     }
 }
 
 /// 80 random bits, in groups that can be read out.
 fn new_code() -> String {
-    let groups: Vec<String> = random::bytes::<10>().chunks(2).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1])).collect();
+    let groups: Vec<String> = random::bytes::<10>()
+        .chunks(2)
+        .map(|pair| format!("{:02x}{:02x}", pair[0], pair[1]))
+        .collect();
     groups.join("-")
 }
 
 /// What is kept of a recovery code, however it was typed.
 fn stored(user_id: i32, code: &str) -> String {
-    let digits: String = code.chars().filter(char::is_ascii_hexdigit).map(|digit| digit.to_ascii_lowercase()).collect();
+    let digits: String = code
+        .chars()
+        .filter(char::is_ascii_hexdigit)
+        .map(|digit| digit.to_ascii_lowercase())
+        .collect();
     random::stored_hash(&format!("recovery code {user_id} {digits}"))
 }

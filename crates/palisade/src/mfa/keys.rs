@@ -90,7 +90,10 @@ fn place(hash: &str, user_id: i32) -> String {
 /// What is known of a credential by its id; the id may be of 1,023 bytes.
 pub(super) fn hash_of(credential_id: &[u8]) -> String {
     use base64::Engine;
-    random::stored_hash(&format!("passkey {}", base64::engine::general_purpose::STANDARD.encode(credential_id)))
+    random::stored_hash(&format!(
+        "passkey {}",
+        base64::engine::general_purpose::STANDARD.encode(credential_id)
+    ))
 }
 
 /// Passkeys, among what their owners take along. The factors themselves go with the account.
@@ -103,7 +106,9 @@ impl PersonalData for OwnKeys {
     }
 
     async fn export(&self, db: &Db, user: &User) -> Result<Value> {
-        let theirs = Entity::find().filter(Column::UserId.eq(user.id)).order_by_asc(Column::Added);
+        let theirs = Entity::find()
+            .filter(Column::UserId.eq(user.id))
+            .order_by_asc(Column::Added);
         let shown = |row: &KeptKey| json!({ "name": row.name, "added": DateTime::from_timestamp(row.added, 0) });
         Ok(theirs.all(db).await?.iter().map(shown).collect())
     }
@@ -116,13 +121,19 @@ impl PersonalData for OwnKeys {
 impl Factors {
     /// The passkeys of a user, the oldest first.
     pub(super) async fn keys(&self, user_id: i32) -> Result<Vec<KeptKey>> {
-        let theirs = Entity::find().filter(Column::UserId.eq(user_id)).order_by_asc(Column::Added);
+        let theirs = Entity::find()
+            .filter(Column::UserId.eq(user_id))
+            .order_by_asc(Column::Added);
         Ok(theirs.all(&self.database.handle()).await?)
     }
 
     /// The same, for the page that lists them.
     pub(super) async fn shown_keys(&self, user: &User) -> Result<Vec<ShownKey>> {
-        let day = |at: i64| DateTime::from_timestamp(at, 0).map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default();
+        let day = |at: i64| {
+            DateTime::from_timestamp(at, 0)
+                .map(|at| at.format("%Y-%m-%d").to_string())
+                .unwrap_or_default()
+        };
         let shown = |row: KeptKey| ShownKey {
             id: row.hash,
             name: row.name,
@@ -134,16 +145,27 @@ impl Factors {
     }
 
     pub(super) async fn has_key(&self, user_id: i32) -> Result<bool> {
-        Ok(Entity::find().filter(Column::UserId.eq(user_id)).count(&self.database.handle()).await? > 0)
+        Ok(Entity::find()
+            .filter(Column::UserId.eq(user_id))
+            .count(&self.database.handle())
+            .await?
+            > 0)
     }
 
     /// The key with this credential.
     pub(super) async fn key(&self, hash: &str) -> Result<Option<KeptKey>> {
-        Ok(Entity::find_by_id(hash).one(&self.database.handle()).await?)
+        Ok(Entity::find_by_id(hash)
+            .one(&self.database.handle())
+            .await?)
     }
 
     /// Keeps a passkey. `None` if somebody, perhaps the user, has this credential already; with recovery codes, if it is the first factor.
-    pub(super) async fn add_key<T: Serialize>(&self, tx: &Tx, user: &User, new: NewKey<'_, T>) -> Result<Option<Vec<String>>> {
+    pub(super) async fn add_key<T: Serialize>(
+        &self,
+        tx: &Tx,
+        user: &User,
+        new: NewKey<'_, T>,
+    ) -> Result<Option<Vec<String>>> {
         let (hash, now) = (hash_of(new.credential_id), self.clock.now().timestamp());
         let is_first = !crate::auth::SecondStep::is_needed(self, user.id).await?;
         let row = ActiveModel {
@@ -160,14 +182,24 @@ impl Factors {
         self.forget_removal(tx, user.id).await?;
         if let Err(error) = Entity::insert(row).exec_without_returning(tx).await {
             let is_known = matches!(crate::db::failure(&error), crate::db::DbFailure::Duplicate);
-            return if is_known { Ok(None) } else { Err(error.into()) };
+            return if is_known {
+                Ok(None)
+            } else {
+                Err(error.into())
+            };
         }
-        Ok(Some(if is_first { self.put_codes(tx, user.id).await? } else { Vec::new() }))
+        Ok(Some(if is_first {
+            self.put_codes(tx, user.id).await?
+        } else {
+            Vec::new()
+        }))
     }
 
     /// What a key's row holds. `None` if it does not open: a passkey that cannot be proven, and no error for the others.
     pub(super) fn opened_key<T: DeserializeOwned>(&self, row: &KeptKey) -> Result<Option<T>> {
-        let Ok(text) = Sealer::new(&self.ring, PURPOSE).open(&row.sealed, &place(&row.hash, row.user_id)) else {
+        let Ok(text) =
+            Sealer::new(&self.ring, PURPOSE).open(&row.sealed, &place(&row.hash, row.user_id))
+        else {
             tracing::error!(target: "palisade", user_id = row.user_id, "a passkey does not open: its key is not on the ring any more");
             return Ok(None);
         };
@@ -175,17 +207,28 @@ impl Factors {
     }
 
     fn sealed_key<T: Serialize>(&self, hash: &str, user_id: i32, credential: &T) -> Result<String> {
-        Ok(Sealer::new(&self.ring, PURPOSE).seal(&serde_json::to_vec(credential)?, &place(hash, user_id)))
+        Ok(Sealer::new(&self.ring, PURPOSE)
+            .seal(&serde_json::to_vec(credential)?, &place(hash, user_id)))
     }
 
     /// A key was used; what has changed of it, such as its counter, is kept. `false` if it changed meanwhile: of two uses with one counter, one is good.
-    pub(super) async fn used_key<T: Serialize>(&self, row: &KeptKey, changed: Option<(&T, bool)>) -> Result<bool> {
-        let mut change = ActiveModel { used: Set(self.clock.now().timestamp()), ..Default::default() };
+    pub(super) async fn used_key<T: Serialize>(
+        &self,
+        row: &KeptKey,
+        changed: Option<(&T, bool)>,
+    ) -> Result<bool> {
+        let mut change = ActiveModel {
+            used: Set(self.clock.now().timestamp()),
+            ..Default::default()
+        };
         if let Some((credential, is_synchronised)) = changed {
             change.sealed = Set(self.sealed_key(&row.hash, row.user_id, credential)?);
             change.is_synchronised = Set(is_synchronised);
         }
-        let same = Entity::update_many().set(change).filter(Column::Hash.eq(&row.hash)).filter(Column::Sealed.eq(&row.sealed));
+        let same = Entity::update_many()
+            .set(change)
+            .filter(Column::Hash.eq(&row.hash))
+            .filter(Column::Sealed.eq(&row.sealed));
         let tx = self.database.begin().await?;
         let updated = same.exec(&tx).await?.rows_affected;
         tx.commit().await?;
@@ -194,13 +237,23 @@ impl Factors {
 
     /// Removes a key of a user, and the recovery codes if it was the last factor. `None` if it is not theirs; whether a factor is left. The last key stays
     /// where there is no other way in.
-    pub(super) async fn remove_key(&self, tx: &Tx, user: &User, hash: &str, has_way_in: bool) -> Result<Option<bool>> {
+    pub(super) async fn remove_key(
+        &self,
+        tx: &Tx,
+        user: &User,
+        hash: &str,
+        has_way_in: bool,
+    ) -> Result<Option<bool>> {
         self.lock_keys(tx, user.id).await?;
         let theirs = Entity::delete_by_id(hash).filter(Column::UserId.eq(user.id));
         if theirs.exec(tx).await?.rows_affected == 0 {
             return Ok(None);
         }
-        let has_key = Entity::find().filter(Column::UserId.eq(user.id)).count(tx).await? > 0;
+        let has_key = Entity::find()
+            .filter(Column::UserId.eq(user.id))
+            .count(tx)
+            .await?
+            > 0;
         if !has_key && !has_way_in {
             return Err(only_way());
         }
@@ -213,11 +266,23 @@ impl Factors {
 
     /// Locks the rows of a user's keys until the transaction ends.
     pub(super) async fn lock_keys(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
-        let same = ActiveModel { user_id: Set(user_id), ..Default::default() };
-        Entity::update_many().set(same).filter(Column::UserId.eq(user_id)).exec(tx).await.map(drop)
+        let same = ActiveModel {
+            user_id: Set(user_id),
+            ..Default::default()
+        };
+        Entity::update_many()
+            .set(same)
+            .filter(Column::UserId.eq(user_id))
+            .exec(tx)
+            .await
+            .map(drop)
     }
 
     pub(super) async fn forget_keys(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
-        Entity::delete_many().filter(Column::UserId.eq(user_id)).exec(tx).await.map(drop)
+        Entity::delete_many()
+            .filter(Column::UserId.eq(user_id))
+            .exec(tx)
+            .await
+            .map(drop)
     }
 }

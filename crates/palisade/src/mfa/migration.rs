@@ -5,7 +5,12 @@ use sea_orm_migration::{MigrationName, MigrationTrait};
 
 /// The tables of second factors.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Create), Box::new(CreatePasskeys), Box::new(CreateRemovals), Box::new(AddCounters)]
+    vec![
+        Box::new(Create),
+        Box::new(CreatePasskeys),
+        Box::new(CreateRemovals),
+        Box::new(AddCounters),
+    ]
 }
 
 struct Create;
@@ -31,7 +36,12 @@ impl MigrationTrait for Create {
         let codes = Table::create()
             .table("palisade_recovery_code")
             .if_not_exists()
-            .col(ColumnDef::new("hash").string_len(40).not_null().primary_key())
+            .col(
+                ColumnDef::new("hash")
+                    .string_len(40)
+                    .not_null()
+                    .primary_key(),
+            )
             .col(ColumnDef::new("user_id").integer().not_null())
             .to_owned();
         manager.create_table(codes).await?;
@@ -45,8 +55,12 @@ impl MigrationTrait for Create {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("palisade_totp").to_owned()).await?;
-        manager.drop_table(Table::drop().table("palisade_recovery_code").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("palisade_totp").to_owned())
+            .await?;
+        manager
+            .drop_table(Table::drop().table("palisade_recovery_code").to_owned())
+            .await
     }
 }
 
@@ -64,7 +78,12 @@ impl MigrationTrait for CreatePasskeys {
         let keys = Table::create()
             .table("palisade_passkey")
             .if_not_exists()
-            .col(ColumnDef::new("hash").string_len(40).not_null().primary_key())
+            .col(
+                ColumnDef::new("hash")
+                    .string_len(40)
+                    .not_null()
+                    .primary_key(),
+            )
             .col(ColumnDef::new("user_id").integer().not_null())
             .col(ColumnDef::new("handle").string_len(36).not_null())
             .col(ColumnDef::new("name").string_len(60).not_null())
@@ -74,13 +93,19 @@ impl MigrationTrait for CreatePasskeys {
             .col(ColumnDef::new("used").big_integer().not_null())
             .to_owned();
         manager.create_table(keys).await?;
-        let of_user =
-            Index::create().name("palisade_passkey_user").table("palisade_passkey").col("user_id").if_not_exists().to_owned();
+        let of_user = Index::create()
+            .name("palisade_passkey_user")
+            .table("palisade_passkey")
+            .col("user_id")
+            .if_not_exists()
+            .to_owned();
         manager.create_index(of_user).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("palisade_passkey").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("palisade_passkey").to_owned())
+            .await
     }
 }
 
@@ -105,7 +130,9 @@ impl MigrationTrait for CreateRemovals {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("palisade_factor_removal").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("palisade_factor_removal").to_owned())
+            .await
     }
 }
 
@@ -121,11 +148,29 @@ impl MigrationName for AddCounters {
 #[async_trait]
 impl MigrationTrait for AddCounters {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let column = ColumnDef::new("counts").boolean().not_null().default(false).to_owned();
-        manager.alter_table(Table::alter().table("palisade_totp").add_column(column).to_owned()).await
+        let column = ColumnDef::new("counts")
+            .boolean()
+            .not_null()
+            .default(false)
+            .to_owned();
+        manager
+            .alter_table(
+                Table::alter()
+                    .table("palisade_totp")
+                    .add_column(column)
+                    .to_owned(),
+            )
+            .await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.alter_table(Table::alter().table("palisade_totp").drop_column("counts").to_owned()).await
+        manager
+            .alter_table(
+                Table::alter()
+                    .table("palisade_totp")
+                    .drop_column("counts")
+                    .to_owned(),
+            )
+            .await
     }
 }

@@ -10,7 +10,10 @@
 //! the factors away and ends all sessions, unless somebody has logged in with one of them meanwhile. Nothing that a visitor can do alone goes around a second factor.
 
 mod factors;
-#[cfg_attr(not(feature = "passkeys"), expect(dead_code, reason = "without the feature there are none to add"))]
+#[cfg_attr(
+    not(feature = "passkeys"),
+    expect(dead_code, reason = "without the feature there are none to add")
+)]
 mod keys;
 mod migration;
 #[cfg(feature = "passkeys")]

@@ -20,7 +20,10 @@ type Answered = Token<24_000>;
 
 #[derive(Form)]
 pub(crate) struct New {
-    #[form(label = "Name", help = "So that you know it again, such as \"My telephone\".")]
+    #[form(
+        label = "Name",
+        help = "So that you know it again, such as \"My telephone\"."
+    )]
     name: Line<60>,
     credential: Answered,
 }
@@ -28,7 +31,10 @@ pub(crate) struct New {
 #[derive(Form)]
 pub(crate) struct Answer {
     credential: Answered,
-    #[form(label = "Keep me signed in on this device", help = "Not on a device that others use.")]
+    #[form(
+        label = "Keep me signed in on this device",
+        help = "Not on a device that others use."
+    )]
     keep: bool,
 }
 
@@ -47,19 +53,34 @@ fn site(visitor: &Visitor, headers: &HeaderMap) -> Result<RelyingParty> {
 }
 
 /// `POST /account/factors/passkey`: begins to add one.
-pub(crate) async fn begin(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Nothing>) -> Result<Response> {
+pub(crate) async fn begin(
+    visitor: Visitor,
+    headers: HeaderMap,
+    user: User,
+    form: Form<Nothing>,
+) -> Result<Response> {
     form.valid_or_show("account/factors.html").await?;
     may_change_factors(&visitor, &user).await?;
-    let adding = factors(&visitor)?.begin_key(&site(&visitor, &headers)?, &user).await?;
+    let adding = factors(&visitor)?
+        .begin_key(&site(&visitor, &headers)?, &user)
+        .await?;
     visitor.accounts().begin(visitor.session(), &adding).await?;
     Ok(redirect_to("/account/factors/passkey"))
 }
 
 /// `GET /account/factors/passkey`.
 pub(crate) async fn show_add(page: Page, visitor: Visitor) -> Result<Response> {
-    match visitor.accounts().begun::<Adding>(visitor.session()).await? {
+    match visitor
+        .accounts()
+        .begun::<Adding>(visitor.session())
+        .await?
+    {
         Some(begun) => {
-            page.render("account/passkey_add.html", context! { form => Form::<New>::blank(), ..options(&begun.options) }).await
+            page.render(
+                "account/passkey_add.html",
+                context! { form => Form::<New>::blank(), ..options(&begun.options) },
+            )
+            .await
         }
         None => Ok(redirect_to("/account/factors")),
     }
@@ -70,18 +91,33 @@ fn options(options: &serde_json::Value) -> Value {
 }
 
 /// `POST /account/factors/passkey/add`.
-pub(crate) async fn add(page: Page, visitor: Visitor, headers: HeaderMap, user: User, form: Form<New>) -> Result<Response> {
+pub(crate) async fn add(
+    page: Page,
+    visitor: Visitor,
+    headers: HeaderMap,
+    user: User,
+    form: Form<New>,
+) -> Result<Response> {
     let accounts = visitor.accounts();
-    let Some(begun) = accounts.begun::<Adding>(visitor.session()).await? else { return Ok(redirect_to("/account/factors")) };
+    let Some(begun) = accounts.begun::<Adding>(visitor.session()).await? else {
+        return Ok(redirect_to("/account/factors"));
+    };
     let (new, refill) = form.into_parts();
     let Some(new) = new else {
-        return Err(refill.show_with("account/passkey_add.html", options(&begun.options)).await);
+        return Err(refill
+            .show_with("account/passkey_add.html", options(&begun.options))
+            .await);
     };
     may_change_factors(&visitor, &user).await?;
-    let Some(begun) = accounts.end::<Adding>(visitor.session()).await? else { return Ok(redirect_to("/account/factors")) };
+    let Some(begun) = accounts.end::<Adding>(visitor.session()).await? else {
+        return Ok(redirect_to("/account/factors"));
+    };
     let site = site(&visitor, &headers)?;
     let tx = accounts.database().begin().await?;
-    let Some(codes) = factors(&visitor)?.finish_key(&tx, &site, &user, &begun, (&new.name, &new.credential)).await? else {
+    let Some(codes) = factors(&visitor)?
+        .finish_key(&tx, &site, &user, &begun, (&new.name, &new.credential))
+        .await?
+    else {
         drop(tx);
         audit(&visitor, Event::SecondStepFailed, &user.username);
         let said = "This passkey was not added: its answer was wrong, or it is here already.";
@@ -89,61 +125,118 @@ pub(crate) async fn add(page: Page, visitor: Visitor, headers: HeaderMap, user: 
         return Ok(redirect_to("/account/factors"));
     };
     let text = format!("A passkey was added:\n\n    {}", &*new.name);
-    let told = Notice { text: &text, base: &accounts.links.base(&headers) };
-    accounts.factors_changed(tx, visitor.session(), &user, told).await?;
-    audit(&visitor, Event::FactorAdded, &format!("{}, passkey", user.username));
+    let told = Notice {
+        text: &text,
+        base: &accounts.links.base(&headers),
+    };
+    accounts
+        .factors_changed(tx, visitor.session(), &user, told)
+        .await?;
+    audit(
+        &visitor,
+        Event::FactorAdded,
+        &format!("{}, passkey", user.username),
+    );
     visitor.factor_proven().await?;
     if !codes.is_empty() {
         return page.render("account/codes.html", context! { codes }).await;
     }
-    visitor.session().message(MessageLevel::Success, "The passkey is added. All other sessions are ended.").await?;
+    visitor
+        .session()
+        .message(
+            MessageLevel::Success,
+            "The passkey is added. All other sessions are ended.",
+        )
+        .await?;
     Ok(redirect_to("/account/factors"))
 }
 
 /// `POST /account/factors/passkey/remove`.
-pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Which>) -> Result<Response> {
+pub(crate) async fn remove(
+    visitor: Visitor,
+    headers: HeaderMap,
+    user: User,
+    form: Form<Which>,
+) -> Result<Response> {
     let which = form.into_parts().0.ok_or_else(Error::not_found)?;
     may_change_factors(&visitor, &user).await?;
     let has_way_in = visitor.accounts().has_way_in(&user).await?;
     let accounts = visitor.accounts();
     let tx = accounts.database().begin().await?;
-    let removed = factors(&visitor)?.remove_key(&tx, &user, &which.id, has_way_in).await?;
+    let removed = factors(&visitor)?
+        .remove_key(&tx, &user, &which.id, has_way_in)
+        .await?;
     let is_left = removed.ok_or_else(Error::not_found)?;
-    let told = Notice { text: "A passkey was removed.", base: &accounts.links.base(&headers) };
-    accounts.factors_changed(tx, visitor.session(), &user, told).await?;
-    audit(&visitor, Event::FactorRemoved, &format!("{}, passkey", user.username));
+    let told = Notice {
+        text: "A passkey was removed.",
+        base: &accounts.links.base(&headers),
+    };
+    accounts
+        .factors_changed(tx, visitor.session(), &user, told)
+        .await?;
+    audit(
+        &visitor,
+        Event::FactorRemoved,
+        &format!("{}, passkey", user.username),
+    );
     if !is_left {
         accounts.log_out_of_factor(visitor.session()).await?;
     }
-    visitor.session().message(MessageLevel::Success, "The passkey is removed. All other sessions are ended.").await?;
+    visitor
+        .session()
+        .message(
+            MessageLevel::Success,
+            "The passkey is removed. All other sessions are ended.",
+        )
+        .await?;
     Ok(redirect_to("/account/factors"))
 }
 
 /// Whoever has passkeys and nothing else that logs in keeps them.
 pub(super) async fn keeps_a_way_in(visitor: &Visitor, user: &User) -> Result<()> {
-    let is_needed = factors(visitor)?.has_key(user.id).await? && !visitor.accounts().has_way_in(user).await?;
+    let is_needed =
+        factors(visitor)?.has_key(user.id).await? && !visitor.accounts().has_way_in(user).await?;
     if is_needed { Err(only_way()) } else { Ok(()) }
 }
 
 /// `POST /account/login/passkey`: a login without a name.
-pub(crate) async fn begin_login(visitor: Visitor, headers: HeaderMap, form: Form<Begin>) -> Result<Response> {
+pub(crate) async fn begin_login(
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Form<Begin>,
+) -> Result<Response> {
     let next = form.valid_or_show("account/login.html").await?.next.0;
     let asking = super::Factors::ask_anybody(&site(&visitor, &headers)?, next)?;
     ask(&visitor, &asking).await
 }
 
 /// `POST /account/login/second/passkey`: in place of a code.
-pub(crate) async fn begin_second(visitor: Visitor, headers: HeaderMap, form: Form<Nothing>) -> Result<Response> {
+pub(crate) async fn begin_second(
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Form<Nothing>,
+) -> Result<Response> {
     form.valid_or_show("account/second.html").await?;
-    let Some(held) = visitor.accounts().held(visitor.session()).await? else { return Ok(redirect_to("/account/login")) };
-    let asking = factors(&visitor)?.ask_user(&site(&visitor, &headers)?, &held.user(), Whose::Held, None).await?;
+    let Some(held) = visitor.accounts().held(visitor.session()).await? else {
+        return Ok(redirect_to("/account/login"));
+    };
+    let asking = factors(&visitor)?
+        .ask_user(&site(&visitor, &headers)?, &held.user(), Whose::Held, None)
+        .await?;
     ask(&visitor, &asking.ok_or_else(no_key)?).await
 }
 
 /// `POST /account/again/passkey`: in place of the password.
-pub(crate) async fn begin_again(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Begin>) -> Result<Response> {
+pub(crate) async fn begin_again(
+    visitor: Visitor,
+    headers: HeaderMap,
+    user: User,
+    form: Form<Begin>,
+) -> Result<Response> {
     let next = form.valid_or_show("account/again.html").await?.next.0;
-    let asking = factors(&visitor)?.ask_user(&site(&visitor, &headers)?, &user, Whose::Signed, next).await?;
+    let asking = factors(&visitor)?
+        .ask_user(&site(&visitor, &headers)?, &user, Whose::Signed, next)
+        .await?;
     ask(&visitor, &asking.ok_or_else(no_key)?).await
 }
 
@@ -158,26 +251,53 @@ async fn ask(visitor: &Visitor, asking: &Asking) -> Result<Response> {
 
 /// `GET /account/passkey`.
 pub(crate) async fn show_ask(page: Page, visitor: Visitor) -> Result<Response> {
-    match visitor.accounts().begun::<Asking>(visitor.session()).await? {
+    match visitor
+        .accounts()
+        .begun::<Asking>(visitor.session())
+        .await?
+    {
         Some(begun) => {
             // the second step of a login goes on with the choice of its first
             let is_login = matches!(begun.whose, Whose::Anybodys(_));
-            let form = Form::<Answer>::blank_without(if is_login { login::unless_kept(&visitor) } else { Some("keep") });
-            page.render("account/passkey.html", context! { form, way_back => begun.way_back(), ..options(&begun.options) }).await
+            let form = Form::<Answer>::blank_without(if is_login {
+                login::unless_kept(&visitor)
+            } else {
+                Some("keep")
+            });
+            page.render(
+                "account/passkey.html",
+                context! { form, way_back => begun.way_back(), ..options(&begun.options) },
+            )
+            .await
         }
         None => Ok(redirect_to("/account/login")),
     }
 }
 
 /// `POST /account/passkey`: what was asked for is done, once, if the answer is right.
-pub(crate) async fn answer(visitor: Visitor, headers: HeaderMap, form: Form<Answer>) -> Result<Response> {
+pub(crate) async fn answer(
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Form<Answer>,
+) -> Result<Response> {
     let (typed, _) = form.into_parts();
     let accounts = visitor.accounts();
-    let Some(asked) = accounts.end::<Asking>(visitor.session()).await? else { return Ok(redirect_to("/account/login")) };
+    let Some(asked) = accounts.end::<Asking>(visitor.session()).await? else {
+        return Ok(redirect_to("/account/login"));
+    };
     let is_kept = typed.as_ref().is_some_and(|typed| typed.keep);
     let (credential, way_back) = (typed.map(|typed| typed.credential), asked.way_back());
-    let (is_held, is_signed) = (matches!(asked.whose, Whose::Held(_)), matches!(asked.whose, Whose::Signed(_)));
-    let judged = factors(&visitor)?.judge_key(&site(&visitor, &headers)?, asked.whose, credential.as_deref().unwrap_or("")).await;
+    let (is_held, is_signed) = (
+        matches!(asked.whose, Whose::Held(_)),
+        matches!(asked.whose, Whose::Signed(_)),
+    );
+    let judged = factors(&visitor)?
+        .judge_key(
+            &site(&visitor, &headers)?,
+            asked.whose,
+            credential.as_deref().unwrap_or(""),
+        )
+        .await;
     let user_id = match judged {
         Ok(user_id) => user_id,
         Err(Refused::Failed(error)) => return Err(error),
@@ -185,18 +305,28 @@ pub(crate) async fn answer(visitor: Visitor, headers: HeaderMap, form: Form<Answ
         Err(Refused::Wrong) => return refused(&visitor, &way_back).await,
     };
     if is_signed {
-        let Some(user) = visitor.user().await?.filter(|user| user.id == user_id) else { return refused(&visitor, &way_back).await };
+        let Some(user) = visitor.user().await?.filter(|user| user.id == user_id) else {
+            return refused(&visitor, &way_back).await;
+        };
         nothing_is_lost(&visitor, user).await?;
         visitor.factor_proven().await?;
         audit(&visitor, Event::ProvenAgain, &user.username);
-        let next = asked.next.and_then(|next| RedirectTarget::from_input(&next));
+        let next = asked
+            .next
+            .and_then(|next| RedirectTarget::from_input(&next));
         return Ok(next.map_or_else(|| redirect_to("/account"), IntoResponse::into_response));
     }
     let held = if is_held {
-        accounts.held(visitor.session()).await?.filter(|held| held.account.id == user_id)
+        accounts
+            .held(visitor.session())
+            .await?
+            .filter(|held| held.account.id == user_id)
     } else {
         visitor.session().keep(is_kept).await?;
-        accounts.active(user_id).await?.map(|account| Held::here(account, asked.next))
+        accounts
+            .active(user_id)
+            .await?
+            .map(|account| Held::here(account, asked.next))
     };
     match held {
         Some(held) => {
@@ -215,13 +345,27 @@ async fn refused(visitor: &Visitor, way_back: &str) -> Result<Response> {
 }
 
 /// An authenticator counts its answers; one that has counted less than before may be a copy.
-async fn copied(visitor: &Visitor, headers: &HeaderMap, key: &KeptKey, way_back: &str) -> Result<Response> {
+async fn copied(
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    key: &KeptKey,
+    way_back: &str,
+) -> Result<Response> {
     let accounts = visitor.accounts();
     let told = format!(
         "Somebody used the passkey\n\n    {}\n\nin a way that only a copy of it would, and was not let in. Remove it.",
         key.name
     );
-    accounts.tell_by_id(key.user_id, &told, &accounts.links.base(headers)).await?;
-    audit(visitor, Event::LoginFailed, &format!("passkey of user {} counts backwards: it may be a copy", key.user_id));
+    accounts
+        .tell_by_id(key.user_id, &told, &accounts.links.base(headers))
+        .await?;
+    audit(
+        visitor,
+        Event::LoginFailed,
+        &format!(
+            "passkey of user {} counts backwards: it may be a copy",
+            key.user_id
+        ),
+    );
     refused(visitor, way_back).await
 }

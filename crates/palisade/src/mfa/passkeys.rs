@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 use webauthn_rs::prelude::{
-    AuthenticationResult, Credential, DiscoverableAuthentication, Passkey, PasskeyAuthentication, PasskeyRegistration,
-    PublicKeyCredential, RegisterPublicKeyCredential, Uuid, Webauthn, WebauthnBuilder, WebauthnError,
+    AuthenticationResult, Credential, DiscoverableAuthentication, Passkey, PasskeyAuthentication,
+    PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential, Uuid, Webauthn,
+    WebauthnBuilder, WebauthnError,
 };
 
 /// A passkey that is being added.
@@ -57,7 +58,10 @@ impl Asking {
             Whose::Held(_) => return "/account/login/second".into(),
             Whose::Signed(_) => "/account/again",
         };
-        let next = self.next.as_deref().map(|next| url::form_urlencoded::byte_serialize(next.as_bytes()).collect::<String>());
+        let next = self
+            .next
+            .as_deref()
+            .map(|next| url::form_urlencoded::byte_serialize(next.as_bytes()).collect::<String>());
         next.map_or_else(|| page.to_owned(), |next| format!("{page}?next={next}"))
     }
 }
@@ -102,7 +106,10 @@ impl RelyingParty {
             let said = "Passkeys belong to a host name, and this page was opened by an address. Open it by its name, such as http://localhost:8000.";
             Error::new(ErrorKind::Conflict, said)
         };
-        let origin = Url::parse(base).ok().filter(|url| url.domain().is_some()).ok_or_else(no_name)?;
+        let origin = Url::parse(base)
+            .ok()
+            .filter(|url| url.domain().is_some())
+            .ok_or_else(no_name)?;
         let host = origin.domain().unwrap_or_default();
         let builder = WebauthnBuilder::new(host, &origin).map_err(bug)?;
         Ok(Self(builder.rp_name(host).build().map_err(bug)?))
@@ -124,19 +131,37 @@ impl Factors {
     pub(super) async fn begin_key(&self, site: &RelyingParty, user: &User) -> Result<Adding> {
         let keys = self.keys(user.id).await?;
         if keys.len() >= MOST_KEYS {
-            return Err(Error::new(ErrorKind::Conflict, "There are 20 passkeys already. Remove one first."));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "There are 20 passkeys already. Remove one first.",
+            ));
         }
-        let passkeys: Vec<Passkey> = keys.iter().filter_map(|row| self.opened_key(row).transpose()).collect::<Result<_>>()?;
-        let known = passkeys.iter().map(|passkey| passkey.cred_id().clone()).collect();
+        let passkeys: Vec<Passkey> = keys
+            .iter()
+            .filter_map(|row| self.opened_key(row).transpose())
+            .collect::<Result<_>>()?;
+        let known = passkeys
+            .iter()
+            .map(|passkey| passkey.cred_id().clone())
+            .collect();
         // one user is one to an authenticator
-        let handle = keys.first().and_then(|row| row.handle.parse().ok()).unwrap_or_else(Uuid::new_v4);
-        let begun = site.0.start_passkey_registration(handle, &user.username, &user.username, Some(known));
+        let handle = keys
+            .first()
+            .and_then(|row| row.handle.parse().ok())
+            .unwrap_or_else(Uuid::new_v4);
+        let begun =
+            site.0
+                .start_passkey_registration(handle, &user.username, &user.username, Some(known));
         let (challenge, state) = begun.map_err(bug)?;
         let mut options = serde_json::to_value(challenge.public_key)?;
         // so that it can be found without a name
         options["authenticatorSelection"]["residentKey"] = "required".into();
         options["authenticatorSelection"]["requireResidentKey"] = true.into();
-        Ok(Adding { state, handle, options })
+        Ok(Adding {
+            state,
+            handle,
+            options,
+        })
     }
 
     /// Makes what an authenticator answers a factor, and says the recovery codes if it is the first one. `None`: the answer is wrong, or known.
@@ -148,18 +173,32 @@ impl Factors {
         begun: &Adding,
         (name, typed): (&str, &str),
     ) -> Result<Option<Vec<String>>> {
-        let Some(answer) = answer::<RegisterPublicKeyCredential>(typed) else { return Ok(None) };
-        let Ok(passkey) = site.0.finish_passkey_registration(&answer, &begun.state) else { return Ok(None) };
+        let Some(answer) = answer::<RegisterPublicKeyCredential>(typed) else {
+            return Ok(None);
+        };
+        let Ok(passkey) = site.0.finish_passkey_registration(&answer, &begun.state) else {
+            return Ok(None);
+        };
         let is_synchronised = Credential::from(passkey.clone()).backup_state;
         let credential_id: &[u8] = passkey.cred_id();
-        let new = NewKey { credential_id, handle: begun.handle.to_string(), name, credential: &passkey, is_synchronised };
+        let new = NewKey {
+            credential_id,
+            handle: begun.handle.to_string(),
+            name,
+            credential: &passkey,
+            is_synchronised,
+        };
         self.add_key(tx, user, new).await
     }
 
     /// Asks for any passkey of the site.
     pub(super) fn ask_anybody(site: &RelyingParty, next: Option<String>) -> Result<Asking> {
         let (challenge, state) = site.0.start_discoverable_authentication().map_err(bug)?;
-        Ok(Asking { whose: Whose::Anybodys(state), options: serde_json::to_value(challenge.public_key)?, next })
+        Ok(Asking {
+            whose: Whose::Anybodys(state),
+            options: serde_json::to_value(challenge.public_key)?,
+            next,
+        })
     }
 
     /// Asks for a passkey of one user. `None` if there is none.
@@ -171,43 +210,80 @@ impl Factors {
         next: Option<String>,
     ) -> Result<Option<Asking>> {
         let keys = self.keys(user.id).await?;
-        let keys: Vec<Passkey> = keys.iter().filter_map(|row| self.opened_key(row).transpose()).collect::<Result<_>>()?;
+        let keys: Vec<Passkey> = keys
+            .iter()
+            .filter_map(|row| self.opened_key(row).transpose())
+            .collect::<Result<_>>()?;
         if keys.is_empty() {
             return Ok(None);
         }
         let (challenge, state) = site.0.start_passkey_authentication(&keys).map_err(bug)?;
-        Ok(Some(Asking { whose: whose(state), options: serde_json::to_value(challenge.public_key)?, next }))
+        Ok(Some(Asking {
+            whose: whose(state),
+            options: serde_json::to_value(challenge.public_key)?,
+            next,
+        }))
     }
 
     /// Whose passkey has answered.
-    pub(super) async fn judge_key(&self, site: &RelyingParty, asked: Whose, typed: &str) -> Result<i32, Refused> {
+    pub(super) async fn judge_key(
+        &self,
+        site: &RelyingParty,
+        asked: Whose,
+        typed: &str,
+    ) -> Result<i32, Refused> {
         let answer: PublicKeyCredential = answer(typed).ok_or(Refused::Wrong)?;
-        let row = self.key(&hash_of(answer.get_credential_id())).await?.ok_or(Refused::Wrong)?;
+        let row = self
+            .key(&hash_of(answer.get_credential_id()))
+            .await?
+            .ok_or(Refused::Wrong)?;
         let mut passkey: Passkey = self.opened_key(&row)?.ok_or(Refused::Wrong)?;
         let judged = match asked {
             Whose::Anybodys(state) => {
-                let (handle, _) = site.0.identify_discoverable_authentication(&answer).map_err(|_| Refused::Wrong)?;
+                let (handle, _) = site
+                    .0
+                    .identify_discoverable_authentication(&answer)
+                    .map_err(|_| Refused::Wrong)?;
                 if handle.to_string() != row.handle {
                     return Err(Refused::Wrong);
                 }
-                site.0.finish_discoverable_authentication_v2(&answer, state, &passkey)
+                site.0
+                    .finish_discoverable_authentication_v2(&answer, state, &passkey)
             }
-            Whose::Held(state) | Whose::Signed(state) => site.0.finish_passkey_authentication(&answer, &state),
+            Whose::Held(state) | Whose::Signed(state) => {
+                site.0.finish_passkey_authentication(&answer, &state)
+            }
         };
         match judged {
-            Ok(proven) if proven.user_verified() => self.note_use(&row, &mut passkey, &proven).await,
+            Ok(proven) if proven.user_verified() => {
+                self.note_use(&row, &mut passkey, &proven).await
+            }
             Err(WebauthnError::CredentialPossibleCompromise) => Err(Refused::Copied(Box::new(row))),
             _ => Err(Refused::Wrong),
         }
     }
 
-    async fn note_use(&self, row: &KeptKey, passkey: &mut Passkey, proven: &AuthenticationResult) -> Result<i32, Refused> {
+    async fn note_use(
+        &self,
+        row: &KeptKey,
+        passkey: &mut Passkey,
+        proven: &AuthenticationResult,
+    ) -> Result<i32, Refused> {
         // what was judged may be older than what is kept by now
         if proven.counter() > 0 && proven.counter() <= Credential::from(passkey.clone()).counter {
             return Err(Refused::Copied(Box::new(row.clone())));
         }
         let is_changed = passkey.update_credential(proven) == Some(true);
-        let is_good = self.used_key(row, is_changed.then_some((&*passkey, proven.backup_state()))).await?;
-        if is_good { Ok(row.user_id) } else { Err(Refused::Wrong) }
+        let is_good = self
+            .used_key(
+                row,
+                is_changed.then_some((&*passkey, proven.backup_state())),
+            )
+            .await?;
+        if is_good {
+            Ok(row.user_id)
+        } else {
+            Err(Refused::Wrong)
+        }
     }
 }

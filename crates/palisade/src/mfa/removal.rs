@@ -37,15 +37,33 @@ impl Factors {
     }
 
     /// The same as part of a transaction.
-    pub(crate) async fn schedule_removal(&self, tx: &Tx, user_id: i32, due: DateTime<Utc>) -> Result<(), DbErr> {
-        let row = ActiveModel { user_id: Set(user_id), due: Set(due.timestamp()) };
-        let again = OnConflict::column(Column::UserId).update_column(Column::Due).to_owned();
-        Entity::insert(row).on_conflict(again).exec_without_returning(tx).await.map(drop)
+    pub(crate) async fn schedule_removal(
+        &self,
+        tx: &Tx,
+        user_id: i32,
+        due: DateTime<Utc>,
+    ) -> Result<(), DbErr> {
+        let row = ActiveModel {
+            user_id: Set(user_id),
+            due: Set(due.timestamp()),
+        };
+        let again = OnConflict::column(Column::UserId)
+            .update_column(Column::Due)
+            .to_owned();
+        Entity::insert(row)
+            .on_conflict(again)
+            .exec_without_returning(tx)
+            .await
+            .map(drop)
     }
 
     /// Somebody has proven a factor: nothing is lost. Whether something was to be removed.
     pub(crate) async fn keep(&self, user_id: i32) -> Result<bool> {
-        if Entity::find_by_id(user_id).one(&self.database.handle()).await?.is_none() {
+        if Entity::find_by_id(user_id)
+            .one(&self.database.handle())
+            .await?
+            .is_none()
+        {
             return Ok(false);
         }
         let tx = self.database.begin().await?;
@@ -57,12 +75,18 @@ impl Factors {
     /// Whose factors are to be removed by now.
     pub(crate) async fn due(&self) -> Result<Vec<i32>> {
         let due = Entity::find().filter(Column::Due.lte(self.clock.now().timestamp()));
-        Ok(due.all(&self.database.handle()).await?.into_iter().map(|row| row.user_id).collect())
+        Ok(due
+            .all(&self.database.handle())
+            .await?
+            .into_iter()
+            .map(|row| row.user_id)
+            .collect())
     }
 
     /// Removes them. `false` if somebody else was faster, or their owner has one after all.
     pub(crate) async fn remove_lost(&self, tx: &Tx, user_id: i32) -> Result<bool> {
-        let due = Entity::delete_by_id(user_id).filter(Column::Due.lte(self.clock.now().timestamp()));
+        let due =
+            Entity::delete_by_id(user_id).filter(Column::Due.lte(self.clock.now().timestamp()));
         let is_due = due.exec(tx).await?.rows_affected == 1;
         if is_due {
             crate::auth::SecondStep::forget(self, tx, user_id).await?;

@@ -15,33 +15,74 @@ fn codes_are_those_of_the_standards() {
     ] {
         assert_eq!(code_at(secret, seconds).as_deref(), Some(code), "{seconds}");
     }
-    let hotp = ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"];
+    let hotp = [
+        "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871",
+        "520489",
+    ];
     for (counter, code) in (0..).zip(hotp) {
-        assert_eq!(code_at(secret, counter * 30).as_deref(), Some(code), "counter {counter}");
+        assert_eq!(
+            code_at(secret, counter * 30).as_deref(),
+            Some(code),
+            "counter {counter}"
+        );
     }
 }
 
 // ASVS 6.5.5, 6.5.3: one step beside now, and no further; secrets differ
 #[test]
 fn a_code_is_good_for_its_step_and_the_two_beside_it() {
-    let app = Authenticator::of(&Secret::new(b"12345678901234567890".to_vec()), "desk", "ann");
+    let app = Authenticator::of(
+        &Secret::new(b"12345678901234567890".to_vec()),
+        "desk",
+        "ann",
+    );
     let at = |seconds: i64| code_at(&app.typed(), seconds).expect("a code");
     let now = 1_800_000_015;
-    for (offset, is_good) in [(-60, false), (-30, true), (0, true), (30, true), (60, false)] {
-        assert_eq!(app.step_of(&at(now + offset), now).is_some(), is_good, "{offset}");
+    for (offset, is_good) in [
+        (-60, false),
+        (-30, true),
+        (0, true),
+        (30, true),
+        (60, false),
+    ] {
+        assert_eq!(
+            app.step_of(&at(now + offset), now).is_some(),
+            is_good,
+            "{offset}"
+        );
     }
-    for strange in ["", "12345", "1234567", "abcdef", "１２３４５６", "-12345", "+12345", " 12345"] {
+    for strange in [
+        "",
+        "12345",
+        "1234567",
+        "abcdef",
+        "１２３４５６",
+        "-12345",
+        "+12345",
+        " 12345",
+    ] {
         assert_eq!(app.step_of(strange, now), None, "{strange}");
     }
-    assert_ne!(Authenticator::new_secret().expose(), Authenticator::new_secret().expose());
+    assert_ne!(
+        Authenticator::new_secret().expose(),
+        Authenticator::new_secret().expose()
+    );
     let (path, width) = app.picture().expect("a picture");
-    assert!(width > 20 && path.starts_with("M0 0h1v1h-1z"), "the corner is dark");
+    assert!(
+        width > 20 && path.starts_with("M0 0h1v1h-1z"),
+        "the corner is dark"
+    );
 }
 
 // F029; RFC 4226 section 7: the counters behind the last one, ten at the most, and never one again
 #[test]
 fn a_counted_code_is_good_behind_the_last_one() {
-    let token = Authenticator::of(&Secret::new(b"12345678901234567890".to_vec()), "desk", "ann").counting(true);
+    let token = Authenticator::of(
+        &Secret::new(b"12345678901234567890".to_vec()),
+        "desk",
+        "ann",
+    )
+    .counting(true);
     for (code, last, counter) in [
         ("755224", -1, Some(0)),
         ("287082", 0, Some(1)),
@@ -52,6 +93,10 @@ fn a_counted_code_is_good_behind_the_last_one() {
         ("", 0, None),
         ("75522", -1, None),
     ] {
-        assert_eq!(token.counter_of(code, last), counter, "{code} behind {last}");
+        assert_eq!(
+            token.counter_of(code, last),
+            counter,
+            "{code} behind {last}"
+        );
     }
 }

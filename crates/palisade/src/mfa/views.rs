@@ -25,9 +25,15 @@ pub(crate) struct Second {
 
 /// The same for telephones, whose keys for digits have no letters.
 #[derive(Form)]
-#[expect(dead_code, reason = "the page is shown with it, and what is typed there is read as `Second`")]
+#[expect(
+    dead_code,
+    reason = "the page is shown with it, and what is typed there is read as `Second`"
+)]
 pub(crate) struct SecondByRecovery {
-    #[form(label = "Recovery code", help = "One of the codes that you wrote down.")]
+    #[form(
+        label = "Recovery code",
+        help = "One of the codes that you wrote down."
+    )]
     code: Code,
     #[form(label = "Ask this browser for no code for 30 days")]
     remember: bool,
@@ -56,17 +62,30 @@ pub(crate) struct Nothing {}
 /// The factors of the site that a visitor came to.
 pub(super) fn factors(visitor: &Visitor) -> Result<&Factors> {
     let step: &dyn Any = &*visitor.accounts().second_step;
-    step.downcast_ref().ok_or_else(|| Error::bug("the second step is not that of mfa"))
+    step.downcast_ref()
+        .ok_or_else(|| Error::bug("the second step is not that of mfa"))
 }
 
 /// `GET /account/login/second`.
-pub(crate) async fn show_second(page: Page, visitor: Visitor, Query(asked): Query<With>) -> Result<Response> {
+pub(crate) async fn show_second(
+    page: Page,
+    visitor: Visitor,
+    Query(asked): Query<With>,
+) -> Result<Response> {
     match visitor.accounts().held(visitor.session()).await? {
         Some(held) => {
             let values = second_values(&visitor, &held).await?;
             let by_recovery = asked.with.as_deref() == Some("recovery");
-            let form = if by_recovery { Form::<SecondByRecovery>::blank() } else { Form::<Second>::blank() };
-            page.render("account/second.html", context! { form, by_recovery, ..values }).await
+            let form = if by_recovery {
+                Form::<SecondByRecovery>::blank()
+            } else {
+                Form::<Second>::blank()
+            };
+            page.render(
+                "account/second.html",
+                context! { form, by_recovery, ..values },
+            )
+            .await
         }
         None => Ok(redirect_to("/account/login")),
     }
@@ -74,16 +93,26 @@ pub(crate) async fn show_second(page: Page, visitor: Visitor, Query(asked): Quer
 
 /// What the page of the second step shows beside its form.
 async fn second_values(visitor: &Visitor, held: &Held) -> Result<palisade_template::Value> {
-    Ok(context! { has_key => cfg!(feature = "passkeys") && factors(visitor)?.has_key(held.account.id).await? })
+    Ok(
+        context! { has_key => cfg!(feature = "passkeys") && factors(visitor)?.has_key(held.account.id).await? },
+    )
 }
 
 /// `POST /account/login/second`.
-pub(crate) async fn second(visitor: Visitor, headers: HeaderMap, form: Form<Second>) -> Result<Response> {
+pub(crate) async fn second(
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Form<Second>,
+) -> Result<Response> {
     // a second click after the first one has got in
-    let Some(held) = visitor.accounts().held(visitor.session()).await? else { return Ok(redirect_to("/account/login?entered=on")) };
+    let Some(held) = visitor.accounts().held(visitor.session()).await? else {
+        return Ok(redirect_to("/account/login?entered=on"));
+    };
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else {
-        return Err(refill.show_with("account/second.html", second_values(&visitor, &held).await?).await);
+        return Err(refill
+            .show_with("account/second.html", second_values(&visitor, &held).await?)
+            .await);
     };
     let values = second_values(&visitor, &held).await?;
     match guessed(&visitor, &headers, &held, &typed.code).await? {
@@ -92,7 +121,11 @@ pub(crate) async fn second(visitor: Visitor, headers: HeaderMap, form: Form<Seco
             login::welcome(&visitor, &headers, held, Factor::Typed, typed.remember).await
         }
         Guess::Locked(wait) => Err(locked(refill, wait, "account/second.html", values).await),
-        Guess::Wrong => Err(refill.error("code", WRONG).set("code", "").show_with("account/second.html", values).await),
+        Guess::Wrong => Err(refill
+            .error("code", WRONG)
+            .set("code", "")
+            .show_with("account/second.html", values)
+            .await),
     }
 }
 
@@ -116,7 +149,10 @@ async fn guessed(visitor: &Visitor, headers: &HeaderMap, held: &Held, code: &str
         }
         Ok(proven.is_some())
     };
-    let guess = visitor.accounts().guess_code(source(visitor, headers), &held.account, judge).await?;
+    let guess = visitor
+        .accounts()
+        .guess_code(source(visitor, headers), &held.account, judge)
+        .await?;
     if matches!(guess, Guess::Wrong) {
         audit(visitor, Event::SecondStepFailed, &user.username);
     }
@@ -131,7 +167,10 @@ pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Res
     let keys = palisade_template::Serde(factors.shown_keys(&user).await?);
     let ways = palisade_template::Serde(visitor.accounts().ways.clone());
     let browsers = visitor.accounts().trusted_browsers(&user).await?;
-    let browsers: Vec<_> = browsers.into_iter().map(|(agent, address)| context! { agent => describe(&agent), address }).collect();
+    let browsers: Vec<_> = browsers
+        .into_iter()
+        .map(|(agent, address)| context! { agent => describe(&agent), address })
+        .collect();
     let values = context! {
         has_factor, has_app, keys, ways, is_proven => visitor.has_factor().await?, codes_left => factors.codes_left(&user).await?, browsers,
         is_required => (user.is_staff && visitor.accounts().factor_rule.staff) || visitor.accounts().factor_rule.everybody,
@@ -144,21 +183,39 @@ pub(crate) async fn begin(visitor: Visitor, user: User, form: Form<Begin>) -> Re
     let begin = form.into_parts().0.ok_or_else(Error::not_found)?;
     may_change_factors(&visitor, &user).await?;
     if !factors(&visitor)?.begin(&user, begin.counts).await? {
-        return Err(Error::new(ErrorKind::Conflict, "There is an authenticator app already. Remove it first."));
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            "There is an authenticator app already. Remove it first.",
+        ));
     }
     Ok(redirect_to("/account/factors/app"))
 }
 
 /// `GET /account/factors/app`: the secret, until its first code was typed.
-pub(crate) async fn show_app(page: Page, visitor: Visitor, headers: HeaderMap, user: User) -> Result<Response> {
+pub(crate) async fn show_app(
+    page: Page,
+    visitor: Visitor,
+    headers: HeaderMap,
+    user: User,
+) -> Result<Response> {
     may_change_factors(&visitor, &user).await?;
     match app(&visitor, &headers, &user).await? {
-        Some(values) => page.render("account/app.html", context! { form => Form::<FirstCode>::blank(), ..values }).await,
+        Some(values) => {
+            page.render(
+                "account/app.html",
+                context! { form => Form::<FirstCode>::blank(), ..values },
+            )
+            .await
+        }
         None => Ok(redirect_to("/account/factors")),
     }
 }
 
-async fn app(visitor: &Visitor, headers: &HeaderMap, user: &User) -> Result<Option<palisade_template::Value>> {
+async fn app(
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    user: &User,
+) -> Result<Option<palisade_template::Value>> {
     let base = visitor.accounts().links.base(headers);
     let site = base.split("://").nth(1).unwrap_or(&base);
     let begun = factors(visitor)?.begun(user, site).await?;
@@ -177,7 +234,9 @@ pub(crate) async fn confirm(
     form: Form<FirstCode>,
 ) -> Result<Response> {
     may_change_factors(&visitor, &user).await?;
-    let Some(values) = app(&visitor, &headers, &user).await? else { return Ok(redirect_to("/account/factors")) };
+    let Some(values) = app(&visitor, &headers, &user).await? else {
+        return Ok(redirect_to("/account/factors"));
+    };
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else {
         return Err(refill.show_with("account/app.html", values).await);
@@ -187,11 +246,20 @@ pub(crate) async fn confirm(
     let Some(codes) = factors(&visitor)?.confirm(&tx, &user, &typed.code).await? else {
         drop(tx);
         audit(&visitor, Event::SecondStepFailed, &user.username);
-        let wrong = "This is not the code that the app shows now. Is the clock of the telephone right?";
-        return Err(refill.error("code", wrong).show_with("account/app.html", values).await);
+        let wrong =
+            "This is not the code that the app shows now. Is the clock of the telephone right?";
+        return Err(refill
+            .error("code", wrong)
+            .show_with("account/app.html", values)
+            .await);
     };
-    let told = Notice { text: "An authenticator app was added.", base: &accounts.links.base(&headers) };
-    accounts.factors_changed(tx, visitor.session(), &user, told).await?;
+    let told = Notice {
+        text: "An authenticator app was added.",
+        base: &accounts.links.base(&headers),
+    };
+    accounts
+        .factors_changed(tx, visitor.session(), &user, told)
+        .await?;
     audit(&visitor, Event::FactorAdded, &user.username);
     visitor.factor_proven().await?;
     page.render("account/codes.html", context! { codes }).await
@@ -210,14 +278,28 @@ pub(crate) async fn new_codes(
     let accounts = visitor.accounts();
     let tx = accounts.database().begin().await?;
     let codes = factors(&visitor)?.new_codes(&tx, &user).await?;
-    let told = Notice { text: "New recovery codes were made.", base: &accounts.links.base(&headers) };
-    accounts.factors_changed(tx, visitor.session(), &user, told).await?;
-    audit(&visitor, Event::FactorAdded, &format!("{}, recovery codes", user.username));
+    let told = Notice {
+        text: "New recovery codes were made.",
+        base: &accounts.links.base(&headers),
+    };
+    accounts
+        .factors_changed(tx, visitor.session(), &user, told)
+        .await?;
+    audit(
+        &visitor,
+        Event::FactorAdded,
+        &format!("{}, recovery codes", user.username),
+    );
     page.render("account/codes.html", context! { codes }).await
 }
 
 /// `POST /account/factors/remove`: all factors are gone.
-pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Nothing>) -> Result<Response> {
+pub(crate) async fn remove(
+    visitor: Visitor,
+    headers: HeaderMap,
+    user: User,
+    form: Form<Nothing>,
+) -> Result<Response> {
     form.valid_or_show("account/factors.html").await?;
     typed_a_code(&visitor).await?;
     #[cfg(feature = "passkeys")]
@@ -226,30 +308,72 @@ pub(crate) async fn remove(visitor: Visitor, headers: HeaderMap, user: User, for
     let tx = accounts.database().begin().await?;
     factors(&visitor)?.forget(&tx, user.id).await?;
     let text = "The second factors were removed: a password is enough from now on.";
-    accounts.factors_changed(tx, visitor.session(), &user, Notice { text, base: &accounts.links.base(&headers) }).await?;
+    accounts
+        .factors_changed(
+            tx,
+            visitor.session(),
+            &user,
+            Notice {
+                text,
+                base: &accounts.links.base(&headers),
+            },
+        )
+        .await?;
     audit(&visitor, Event::FactorRemoved, &user.username);
     accounts.log_out_of_factor(visitor.session()).await?;
-    visitor.session().message(MessageLevel::Success, "Your second factors are removed. All other sessions are ended.").await?;
+    visitor
+        .session()
+        .message(
+            MessageLevel::Success,
+            "Your second factors are removed. All other sessions are ended.",
+        )
+        .await?;
     Ok(redirect_to("/account/factors").into_response())
 }
 
 /// A browser that is trusted stands for a code at login, and not for what changes the factors: it may be stolen.
 pub(super) async fn may_change_factors(visitor: &Visitor, user: &User) -> Result<()> {
-    if visitor.accounts().second_step.is_needed(user.id).await? { typed_a_code(visitor).await } else { Ok(()) }
+    if visitor.accounts().second_step.is_needed(user.id).await? {
+        typed_a_code(visitor).await
+    } else {
+        Ok(())
+    }
 }
 
 async fn typed_a_code(visitor: &Visitor) -> Result<()> {
     let said = "You logged in without a code or a passkey. Let all browsers be asked again, below, log in with one, and come back.";
-    if visitor.has_typed_code().await? { Ok(()) } else { Err(Error::new(ErrorKind::Forbidden, said)) }
+    if visitor.has_typed_code().await? {
+        Ok(())
+    } else {
+        Err(Error::new(ErrorKind::Forbidden, said))
+    }
 }
 
 /// `POST /account/factors/browsers`: no browser is trusted any more.
-pub(crate) async fn distrust(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Nothing>) -> Result<Response> {
+pub(crate) async fn distrust(
+    visitor: Visitor,
+    headers: HeaderMap,
+    user: User,
+    form: Form<Nothing>,
+) -> Result<Response> {
     form.valid_or_show("account/factors.html").await?;
     let accounts = visitor.accounts();
     let told = "No browser is trusted any more: each login asks for a code.";
     let tx = accounts.database().begin().await?;
-    accounts.factors_changed(tx, visitor.session(), &user, Notice { text: told, base: &accounts.links.base(&headers) }).await?;
-    visitor.session().message(MessageLevel::Success, told).await?;
+    accounts
+        .factors_changed(
+            tx,
+            visitor.session(),
+            &user,
+            Notice {
+                text: told,
+                base: &accounts.links.base(&headers),
+            },
+        )
+        .await?;
+    visitor
+        .session()
+        .message(MessageLevel::Success, told)
+        .await?;
     Ok(redirect_to("/account/factors"))
 }

@@ -17,7 +17,10 @@ pub struct Caller {
     /// What the program may do, as the issuer says.
     pub scopes: Vec<String>,
     /// Of a token of this site's: what ties it to the password that its user had.
-    #[cfg_attr(not(feature = "social"), expect(dead_code, reason = "without the feature there are no tokens"))]
+    #[cfg_attr(
+        not(feature = "social"),
+        expect(dead_code, reason = "without the feature there are no tokens")
+    )]
     pub(crate) bound_to: Option<String>,
 }
 
@@ -41,7 +44,11 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(Error::forbidden)
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(Error::forbidden)
     }
 }
 

@@ -87,7 +87,10 @@ pub fn can(permission: &'static str) -> Access {
 }
 
 /// Those for whom a policy of the site says yes; `name` is for the list of routes.
-pub fn when(name: &'static str, policy: impl Fn(Option<&User>, &Parts) -> bool + Send + Sync + 'static) -> Access {
+pub fn when(
+    name: &'static str,
+    policy: impl Fn(Option<&User>, &Parts) -> bool + Send + Sync + 'static,
+) -> Access {
     Access(Rule::When(name, Arc::new(policy)))
 }
 
@@ -97,8 +100,14 @@ pub fn when(name: &'static str, policy: impl Fn(Option<&User>, &Parts) -> bool +
 /// # Panics
 /// If it is no scope ([RFC 6749 section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
 pub fn token(scope: &'static str) -> Access {
-    let is_scope = !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
-    assert!(is_scope, "{scope:?} is no scope: it has spaces, quotes or nothing in it");
+    let is_scope = !scope.is_empty()
+        && scope
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+    assert!(
+        is_scope,
+        "{scope:?} is no scope: it has spaces, quotes or nothing in it"
+    );
     Access(Rule::Token(scope))
 }
 
@@ -131,7 +140,9 @@ impl Access {
     pub(crate) fn permissions(&self) -> Vec<&'static str> {
         match &self.0 {
             Rule::Can(permission) => vec![permission],
-            Rule::All(rules) | Rule::Any(rules) => rules.iter().flat_map(Self::permissions).collect(),
+            Rule::All(rules) | Rule::Any(rules) => {
+                rules.iter().flat_map(Self::permissions).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -163,7 +174,8 @@ impl Access {
     pub(crate) fn is_impossible(&self) -> bool {
         match &self.0 {
             Rule::All(rules) => {
-                (rules.iter().any(Self::needs_token) && rules.iter().any(Self::needs_user)) || rules.iter().any(Self::is_impossible)
+                (rules.iter().any(Self::needs_token) && rules.iter().any(Self::needs_user))
+                    || rules.iter().any(Self::is_impossible)
             }
             Rule::Any(rules) => rules.iter().any(Self::is_impossible),
             _ => false,
@@ -172,7 +184,12 @@ impl Access {
 
     fn needs_user(&self) -> bool {
         match &self.0 {
-            Rule::SignedIn | Rule::Owner | Rule::Staff | Rule::Can(_) | Rule::Factor | Rule::Fresh(_) => true,
+            Rule::SignedIn
+            | Rule::Owner
+            | Rule::Staff
+            | Rule::Can(_)
+            | Rule::Factor
+            | Rule::Fresh(_) => true,
             Rule::All(rules) => rules.iter().any(Self::needs_user),
             Rule::Any(rules) => rules.iter().all(Self::needs_user),
             _ => false,
@@ -226,17 +243,28 @@ impl Access {
                 }
                 Rule::Token(scope) => Ok(judge_caller(request.extensions.get::<Caller>(), scope)),
                 Rule::Staff => judge_staff(visitor, database).await,
-                Rule::Factor => judged(visitor, visitor.has_factor().await?, Verdict::AddFactor).await,
+                Rule::Factor => {
+                    judged(visitor, visitor.has_factor().await?, Verdict::AddFactor).await
+                }
                 Rule::Fresh(minutes) => {
-                    let is_fresh = visitor.is_fresh(TimeDelta::minutes(i64::from(*minutes))).await?;
+                    let is_fresh = visitor
+                        .is_fresh(TimeDelta::minutes(i64::from(*minutes)))
+                        .await?;
                     judged(visitor, is_fresh, Verdict::ProveAgain).await
                 }
                 Rule::Can(_) | Rule::SignedIn | Rule::When(..) => {
-                    let verdict = self.0.judge_user(visitor.user().await?, database, request).await?;
-                    let lacks = verdict == Verdict::Allow && self.0.lacks_factor(visitor, database).await?;
+                    let verdict = self
+                        .0
+                        .judge_user(visitor.user().await?, database, request)
+                        .await?;
+                    let lacks =
+                        verdict == Verdict::Allow && self.0.lacks_factor(visitor, database).await?;
                     Ok(if lacks { Verdict::AddFactor } else { verdict })
                 }
-                rule => rule.judge_user(visitor.user().await?, database, request).await,
+                rule => {
+                    rule.judge_user(visitor.user().await?, database, request)
+                        .await
+                }
             }
         })
     }
@@ -247,7 +275,11 @@ async fn judge_staff(visitor: &Visitor, database: &Database) -> Result<Verdict> 
     match visitor.user().await? {
         Some(user) if user.is_staff => {
             let lacks = Rule::Staff.lacks_factor(visitor, database).await?;
-            Ok(if lacks { Verdict::AddFactor } else { Verdict::Allow })
+            Ok(if lacks {
+                Verdict::AddFactor
+            } else {
+                Verdict::Allow
+            })
         }
         _ => Ok(Verdict::Hide),
     }
@@ -274,22 +306,44 @@ impl Rule {
     /// Whether the site asks a second factor of somebody, and they have proven none.
     async fn lacks_factor(&self, visitor: &Visitor, database: &Database) -> Result<bool> {
         let rule = &visitor.accounts().factor_rule;
-        let Some(user) = visitor.user().await? else { return Ok(false) };
+        let Some(user) = visitor.user().await? else {
+            return Ok(false);
+        };
         // what those who work here do as everybody does, they do without
-        let is_work = matches!(self, Self::Staff | Self::Can(_)) && (user.is_staff || user.is_superuser);
-        let is_member =
-            async || Ok::<_, crate::views::Error>(!rule.groups.is_empty() && store::is_member(database, user, &rule.groups).await?);
+        let is_work =
+            matches!(self, Self::Staff | Self::Can(_)) && (user.is_staff || user.is_superuser);
+        let is_member = async || {
+            Ok::<_, crate::views::Error>(
+                !rule.groups.is_empty() && store::is_member(database, user, &rule.groups).await?,
+            )
+        };
         let is_asked = rule.everybody || (rule.staff && is_work) || is_member().await?;
         Ok(is_asked && !visitor.has_factor().await?)
     }
 
-    async fn judge_user(&self, user: Option<&User>, database: &Database, request: &Parts) -> Result<Verdict> {
+    async fn judge_user(
+        &self,
+        user: Option<&User>,
+        database: &Database,
+        request: &Parts,
+    ) -> Result<Verdict> {
         let allowed = match (self, user) {
             (Self::When(_, policy), user) => policy.allows(user, request),
             (_, None) => false,
             (Self::SignedIn | Self::Owner, Some(_)) => true,
-            (Self::Can(permission), Some(user)) => user.is_superuser || store::of_user(database, user).await?.contains(*permission),
-            (Self::Public | Self::Staff | Self::All(_) | Self::Any(_) | Self::Factor | Self::Fresh(_) | Self::Token(_), _) => {
+            (Self::Can(permission), Some(user)) => {
+                user.is_superuser || store::of_user(database, user).await?.contains(*permission)
+            }
+            (
+                Self::Public
+                | Self::Staff
+                | Self::All(_)
+                | Self::Any(_)
+                | Self::Factor
+                | Self::Fresh(_)
+                | Self::Token(_),
+                _,
+            ) => {
                 unreachable!("these do not ask about the user")
             }
         };
@@ -303,7 +357,13 @@ impl Rule {
 
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let joined = |rules: &[Self], word: &str| rules.iter().map(Self::to_string).collect::<Vec<_>>().join(word);
+        let joined = |rules: &[Self], word: &str| {
+            rules
+                .iter()
+                .map(Self::to_string)
+                .collect::<Vec<_>>()
+                .join(word)
+        };
         match &self.0 {
             Rule::Public => f.write_str("everybody"),
             Rule::SignedIn | Rule::Owner => f.write_str("signed in"),

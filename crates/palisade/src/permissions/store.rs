@@ -27,11 +27,19 @@ pub async fn of_user(database: &Database, user: &User) -> Result<HashSet<String>
         .column(("django_content_type", "app_label"))
         .column(("auth_permission", "codename"))
         .from("auth_permission")
-        .inner_join("django_content_type", Expr::col(("django_content_type", "id")).equals(("auth_permission", "content_type_id")))
-        .cond_where(Cond::any().add(id().in_subquery(own)).add(id().in_subquery(of_groups)))
+        .inner_join(
+            "django_content_type",
+            Expr::col(("django_content_type", "id")).equals(("auth_permission", "content_type_id")),
+        )
+        .cond_where(
+            Cond::any()
+                .add(id().in_subquery(own))
+                .add(id().in_subquery(of_groups)),
+        )
         .to_owned();
     let rows = database.handle().query_all(&all).await?;
-    let named = |row| <(String, String)>::from_row(row).map(|(app, codename)| format!("{app}.{codename}"));
+    let named =
+        |row| <(String, String)>::from_row(row).map(|(app, codename)| format!("{app}.{codename}"));
     rows.iter().map(named).collect()
 }
 
@@ -47,10 +55,20 @@ fn groups_of(tables: &UserTables, user: &User) -> SelectStatement {
 ///
 /// # Errors
 /// When the database does not answer.
-pub(super) async fn is_member(database: &Database, user: &User, groups: &[String]) -> Result<bool, DbErr> {
+pub(super) async fn is_member(
+    database: &Database,
+    user: &User,
+    groups: &[String],
+) -> Result<bool, DbErr> {
     let theirs = Expr::col("id").in_subquery(groups_of(database.users(), user));
     let named = Expr::col("name").is_in(groups.iter().map(String::as_str));
-    let query = Query::select().column("name").from("auth_group").and_where(theirs).and_where(named).limit(1).to_owned();
+    let query = Query::select()
+        .column("name")
+        .from("auth_group")
+        .and_where(theirs)
+        .and_where(named)
+        .limit(1)
+        .to_owned();
     Ok(database.handle().query_one(&query).await?.is_some())
 }
 
@@ -58,7 +76,10 @@ pub(super) async fn is_member(database: &Database, user: &User, groups: &[String
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn ensure(database: &Database, permissions: &[(&'static str, &'static str)]) -> Result<(), DbErr> {
+pub async fn ensure(
+    database: &Database,
+    permissions: &[(&'static str, &'static str)],
+) -> Result<(), DbErr> {
     for (permission, name) in permissions {
         let Some((app, codename)) = permission.split_once('.') else {
             continue;
@@ -87,17 +108,31 @@ pub async fn ensure(database: &Database, permissions: &[(&'static str, &'static 
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn forget(database: &Database, permissions: &[(&'static str, &'static str)]) -> Result<(), DbErr> {
+pub async fn forget(
+    database: &Database,
+    permissions: &[(&'static str, &'static str)],
+) -> Result<(), DbErr> {
     let tables = database.users().clone();
     for (permission, _) in permissions {
-        let Some((app, codename)) = permission.split_once('.') else { continue };
-        let Some((id,)) = find_own(database, app, codename).await? else { continue };
+        let Some((app, codename)) = permission.split_once('.') else {
+            continue;
+        };
+        let Some((id,)) = find_own(database, app, codename).await? else {
+            continue;
+        };
         let tx = database.begin().await?;
         for link in ["auth_group_permissions", tables.permissions.as_str()] {
             let of_it = Expr::col("permission_id").eq(id);
-            tx.execute(&Query::delete().from_table(Alias::new(link)).and_where(of_it).to_owned()).await?;
+            tx.execute(
+                &Query::delete()
+                    .from_table(Alias::new(link))
+                    .and_where(of_it)
+                    .to_owned(),
+            )
+            .await?;
         }
-        tx.execute_sql(sql!("DELETE FROM auth_permission WHERE id = ?", id)).await?;
+        tx.execute_sql(sql!("DELETE FROM auth_permission WHERE id = ?", id))
+            .await?;
         tx.execute_sql(sql!(
             "DELETE FROM django_content_type WHERE app_label = ? AND model = 'site' \
              AND NOT EXISTS (SELECT 1 FROM auth_permission WHERE content_type_id = django_content_type.id)",
@@ -122,7 +157,11 @@ async fn find_own(database: &Database, app: &str, codename: &str) -> Result<Opti
         .await
 }
 
-async fn find<T: FromRow>(database: &Database, app: &str, codename: &str) -> Result<Option<T>, DbErr> {
+async fn find<T: FromRow>(
+    database: &Database,
+    app: &str,
+    codename: &str,
+) -> Result<Option<T>, DbErr> {
     database
         .handle()
         .fetch_one(sql!(
@@ -138,8 +177,15 @@ async fn find<T: FromRow>(database: &Database, app: &str, codename: &str) -> Res
 ///
 /// # Errors
 /// When the database does not answer.
-pub(crate) async fn grant(database: &Database, tx: &Tx, user_id: i32, permission: &str) -> Result<bool, DbErr> {
-    let Some((id,)) = by_name(database, permission).await? else { return Ok(false) };
+pub(crate) async fn grant(
+    database: &Database,
+    tx: &Tx,
+    user_id: i32,
+    permission: &str,
+) -> Result<bool, DbErr> {
+    let Some((id,)) = by_name(database, permission).await? else {
+        return Ok(false);
+    };
     let tables = database.users();
     revoke_id(tx, tables, user_id, id).await?;
     let row = Query::insert()
@@ -154,15 +200,32 @@ pub(crate) async fn grant(database: &Database, tx: &Tx, user_id: i32, permission
 ///
 /// # Errors
 /// When the database does not answer.
-pub(crate) async fn revoke(database: &Database, tx: &Tx, user_id: i32, permission: &str) -> Result<bool, DbErr> {
-    let Some((id,)) = by_name(database, permission).await? else { return Ok(false) };
-    revoke_id(tx, database.users(), user_id, id).await.map(|()| true)
+pub(crate) async fn revoke(
+    database: &Database,
+    tx: &Tx,
+    user_id: i32,
+    permission: &str,
+) -> Result<bool, DbErr> {
+    let Some((id,)) = by_name(database, permission).await? else {
+        return Ok(false);
+    };
+    revoke_id(tx, database.users(), user_id, id)
+        .await
+        .map(|()| true)
 }
 
-async fn revoke_id(tx: &Tx, tables: &UserTables, user_id: i32, permission_id: i32) -> Result<(), DbErr> {
+async fn revoke_id(
+    tx: &Tx,
+    tables: &UserTables,
+    user_id: i32,
+    permission_id: i32,
+) -> Result<(), DbErr> {
     let of_user = Expr::col(Alias::new(&tables.column)).eq(user_id);
     let mut query = Query::delete();
-    query.from_table(Alias::new(&tables.permissions)).and_where(of_user).and_where(Expr::col("permission_id").eq(permission_id));
+    query
+        .from_table(Alias::new(&tables.permissions))
+        .and_where(of_user)
+        .and_where(Expr::col("permission_id").eq(permission_id));
     tx.execute(&query).await.map(drop)
 }
 
@@ -183,12 +246,17 @@ pub(crate) async fn set_member(
     user_id: i32,
     (group, is_member): (&str, bool),
 ) -> Result<bool, DbErr> {
-    let found: Option<(i32,)> = database.handle().fetch_one(sql!("SELECT id FROM auth_group WHERE name = ?", group)).await?;
+    let found: Option<(i32,)> = database
+        .handle()
+        .fetch_one(sql!("SELECT id FROM auth_group WHERE name = ?", group))
+        .await?;
     let Some((id,)) = found else { return Ok(false) };
     let tables = database.users();
     let of_user = Expr::col(Alias::new(&tables.column)).eq(user_id);
     let mut out = Query::delete();
-    out.from_table(Alias::new(&tables.groups)).and_where(of_user).and_where(Expr::col("group_id").eq(id));
+    out.from_table(Alias::new(&tables.groups))
+        .and_where(of_user)
+        .and_where(Expr::col("group_id").eq(id));
     tx.execute(&out).await?;
     if is_member {
         let row = Query::insert()

@@ -68,7 +68,16 @@ impl CachedStore {
     pub fn new(database: DatabaseStore, url: &str) -> Result<Self, String> {
         let redis = Redis::new(url).map_err(|away| away.0)?;
         let (owed, is_owing, failed) = Default::default();
-        Ok(Self { database, copies: Arc::new(Copies { redis, fill: Script::new(FILL), owed, is_owing, failed }) })
+        Ok(Self {
+            database,
+            copies: Arc::new(Copies {
+                redis,
+                fill: Script::new(FILL),
+                owed,
+                is_owing,
+                failed,
+            }),
+        })
     }
 
     /// Takes a copy away, now or as soon as Redis answers; also if whoever asks for it goes away meanwhile.
@@ -87,12 +96,20 @@ impl Copies {
         let mark = format!("mark {}", random::nonce());
         let found = self.redis.ask(async |mut connection| {
             let mut wanted = redis::cmd("SET");
-            wanted.arg(key(id)).arg(&mark).arg("NX").arg("GET").arg("PX").arg(MARK_MILLIS);
+            wanted
+                .arg(key(id))
+                .arg(&mark)
+                .arg("NX")
+                .arg("GET")
+                .arg("PX")
+                .arg(MARK_MILLIS);
             wanted.query_async::<Option<String>>(&mut connection).await
         });
         match self.noted(found.await)? {
             None => Some(Err(mark)),
-            Some(text) => text.split_once(' ').and_then(|(end, data)| Some(Ok((end.parse().ok()?, data.to_owned())))),
+            Some(text) => text
+                .split_once(' ')
+                .and_then(|(end, data)| Some(Ok((end.parse().ok()?, data.to_owned())))),
         }
     }
 
@@ -143,7 +160,9 @@ impl Copies {
     }
 
     async fn removed(&self, keys: Vec<String>) -> bool {
-        let removed = self.redis.ask(async |mut connection| connection.del::<_, i64>(keys).await);
+        let removed = self
+            .redis
+            .ask(async |mut connection| connection.del::<_, i64>(keys).await);
         self.noted(removed.await).is_some()
     }
 
@@ -225,7 +244,11 @@ impl SessionStore for CachedStore {
         self.database.own(id, owner).await
     }
 
-    async fn owned_by(&self, owner: i32, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr> {
+    async fn owned_by(
+        &self,
+        owner: i32,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(String, String)>, DbErr> {
         self.database.owned_by(owner, now).await
     }
 

@@ -54,7 +54,11 @@ const PURPOSE: &str = "session cookies";
 impl CookieStore {
     /// One that holds no session yet.
     pub fn new(database: Database, absolute: TimeDelta) -> Self {
-        Self { database: DatabaseStore(database), absolute, held: Mutex::default() }
+        Self {
+            database: DatabaseStore(database),
+            absolute,
+            held: Mutex::default(),
+        }
     }
 
     /// The same for a request, with the session that it brings: what is sealed for another key is none.
@@ -63,25 +67,38 @@ impl CookieStore {
         let text = opened.and_then(|text| String::from_utf8(text.expose().clone()).ok());
         let session = text.and_then(|text| {
             let (ends, data) = text.split_once(' ')?;
-            Some((data.to_owned(), DateTime::from_timestamp_millis(ends.parse().ok()?)?))
+            Some((
+                data.to_owned(),
+                DateTime::from_timestamp_millis(ends.parse().ok()?)?,
+            ))
         });
         let store = Self::new(self.database.0.clone(), self.absolute);
-        store.held().sessions.extend(session.map(|session| (id.to_owned(), session)));
+        store
+            .held()
+            .sessions
+            .extend(session.map(|session| (id.to_owned(), session)));
         store
     }
 
     /// What the browser must carry, if it is something else than before.
     pub(super) fn changed(&self, ring: &KeyRing) -> Result<Option<String>, DbErr> {
         let held = self.held();
-        let Some((id, (data, ends))) = held.changed.as_ref().and_then(|id| held.sessions.get_key_value(id)) else {
+        let Some((id, (data, ends))) = held
+            .changed
+            .as_ref()
+            .and_then(|id| held.sessions.get_key_value(id))
+        else {
             return Ok(None);
         };
-        let sealed = Sealer::new(ring, PURPOSE).seal(format!("{} {data}", ends.timestamp_millis()).as_bytes(), id);
+        let sealed = Sealer::new(ring, PURPOSE)
+            .seal(format!("{} {data}", ends.timestamp_millis()).as_bytes(), id);
         if sealed.len() <= MOST_BYTES {
             return Ok(Some(sealed));
         }
-        let said =
-            format!("a session of {} bytes fits in no cookie: put less in it, or set sessions.store = \"database\"", sealed.len());
+        let said = format!(
+            "a session of {} bytes fits in no cookie: put less in it, or set sessions.store = \"database\"",
+            sealed.len()
+        );
         Err(DbErr::Custom(said))
     }
 
@@ -97,21 +114,42 @@ impl CookieStore {
             return Ok(false);
         }
         let until = Set((Utc::now() + self.absolute).timestamp());
-        let row = ActiveModel { session_key: Set(id.into()), until };
-        let once = OnConflict::column(Column::SessionKey).do_nothing().to_owned();
-        Ok(Entity::insert(row).on_conflict(once).exec_without_returning(tx).await? == 1)
+        let row = ActiveModel {
+            session_key: Set(id.into()),
+            until,
+        };
+        let once = OnConflict::column(Column::SessionKey)
+            .do_nothing()
+            .to_owned();
+        Ok(Entity::insert(row)
+            .on_conflict(once)
+            .exec_without_returning(tx)
+            .await?
+            == 1)
     }
 
     async fn has_ended(&self, id: &str) -> Result<bool, DbErr> {
-        Ok(Entity::find_by_id(id).one(&self.database.0.handle()).await?.is_some())
+        Ok(Entity::find_by_id(id)
+            .one(&self.database.0.handle())
+            .await?
+            .is_some())
     }
 }
 
 #[async_trait]
 impl SessionStore for CookieStore {
     async fn load(&self, id: &str, now: DateTime<Utc>) -> Result<Option<String>, DbErr> {
-        let found = self.held().sessions.get(id).filter(|(_, ends)| *ends > now).map(|(data, _)| data.clone());
-        if found.is_some() && self.has_ended(id).await? { Ok(None) } else { Ok(found) }
+        let found = self
+            .held()
+            .sessions
+            .get(id)
+            .filter(|(_, ends)| *ends > now)
+            .map(|(data, _)| data.clone());
+        if found.is_some() && self.has_ended(id).await? {
+            Ok(None)
+        } else {
+            Ok(found)
+        }
     }
 
     async fn create(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
@@ -121,7 +159,9 @@ impl SessionStore for CookieStore {
             self.database.create(id, data, expires).await?;
         }
         let mut held = self.held();
-        held.sessions.entry(id.to_owned()).or_insert_with(|| (data.to_owned(), expires));
+        held.sessions
+            .entry(id.to_owned())
+            .or_insert_with(|| (data.to_owned(), expires));
         held.changed = Some(id.to_owned());
         Ok(())
     }
@@ -165,7 +205,9 @@ impl SessionStore for CookieStore {
             held.sessions.remove(old.id);
         }
         held.owned.extend(new.owner.map(|_| new.id.to_owned()));
-        held.sessions.entry(new.id.to_owned()).or_insert_with(|| (new.data.to_owned(), new.expires));
+        held.sessions
+            .entry(new.id.to_owned())
+            .or_insert_with(|| (new.data.to_owned(), new.expires));
         held.changed = Some(new.id.to_owned());
         Ok(true)
     }
@@ -175,7 +217,11 @@ impl SessionStore for CookieStore {
         self.database.own(id, owner).await
     }
 
-    async fn owned_by(&self, owner: i32, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr> {
+    async fn owned_by(
+        &self,
+        owner: i32,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(String, String)>, DbErr> {
         self.database.owned_by(owner, now).await
     }
 
@@ -184,7 +230,10 @@ impl SessionStore for CookieStore {
         self.held().sessions.retain(|_, (_, ends)| *ends > now);
         let after = self.held().sessions.len();
         let tx = self.database.0.begin().await?;
-        Entity::delete_many().filter(Column::Until.lte(now.timestamp())).exec(&tx).await?;
+        Entity::delete_many()
+            .filter(Column::Until.lte(now.timestamp()))
+            .exec(&tx)
+            .await?;
         tx.commit().await?;
         Ok((before - after) as u64 + self.database.delete_expired(now).await?)
     }

@@ -39,9 +39,14 @@ impl Sessions {
         ring: KeyRing,
         transport: Transport,
     ) -> Self {
-        let transport = if settings.cookie_secure { transport } else { Transport::Plain };
+        let transport = if settings.cookie_secure {
+            transport
+        } else {
+            Transport::Plain
+        };
         let max_age_secs = (!settings.expire_at_browser_close).then_some(settings.absolute_secs.0);
-        let seconds = |secs: u64| TimeDelta::seconds(i64::try_from(secs).unwrap_or(i64::MAX / 1000));
+        let seconds =
+            |secs: u64| TimeDelta::seconds(i64::try_from(secs).unwrap_or(i64::MAX / 1000));
         Self {
             store,
             carried: None,
@@ -53,7 +58,12 @@ impl Sessions {
             idle: seconds(settings.idle_secs.0),
             absolute: seconds(settings.absolute_secs.0),
             kept: seconds(settings.kept_days.saturating_mul(24 * 3600)),
-            cookie: Cookie { name: "session", transport, same_site: settings.same_site, max_age_secs },
+            cookie: Cookie {
+                name: "session",
+                transport,
+                same_site: settings.same_site,
+                max_age_secs,
+            },
         }
     }
 
@@ -80,7 +90,11 @@ impl Sessions {
 
     /// What the store knows a session by.
     pub(super) fn id(&self, key: &str) -> String {
-        if self.is_shared { key.to_owned() } else { random::stored_hash(key) }
+        if self.is_shared {
+            key.to_owned()
+        } else {
+            random::stored_hash(key)
+        }
     }
 
     /// What ties our entries to the key of a session that Django may give another one.
@@ -100,39 +114,68 @@ impl Sessions {
 
     /// When the store ends a session that is written down now. Django does not write down that a page was read: there the idle time says nothing, and the end is
     /// said once, by whoever makes the session.
-    pub(super) fn end(&self, now: DateTime<Utc>, began: DateTime<Utc>, is_kept: bool) -> DateTime<Utc> {
+    pub(super) fn end(
+        &self,
+        now: DateTime<Utc>,
+        began: DateTime<Utc>,
+        is_kept: bool,
+    ) -> DateTime<Utc> {
         let (idle, absolute) = self.limits(is_kept);
         let at_last = began + absolute;
-        if self.is_shared { at_last } else { at_last.min(now + idle) }
+        if self.is_shared {
+            at_last
+        } else {
+            at_last.min(now + idle)
+        }
     }
 
     /// How long a session lives without a request, and since it began.
     pub(super) fn limits(&self, is_kept: bool) -> (TimeDelta, TimeDelta) {
         // a site that takes the choice back ends those that were kept as it ends the others
-        if is_kept && self.kept > TimeDelta::zero() { (self.kept, self.kept) } else { (self.idle, self.absolute) }
+        if is_kept && self.kept > TimeDelta::zero() {
+            (self.kept, self.kept)
+        } else {
+            (self.idle, self.absolute)
+        }
     }
 
     /// A key of a new session: as many characters as Django's column holds, where it reads them.
     pub(super) fn new_key(&self) -> Secret<String> {
-        if self.is_shared { random::alphanumeric(32) } else { random::token() }
+        if self.is_shared {
+            random::alphanumeric(32)
+        } else {
+            random::token()
+        }
     }
 
     fn is_key(&self, key: &str) -> bool {
-        let is_djangos = || (32..=40).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if self.is_shared { is_djangos() } else { is_key(key) }
+        let is_djangos = || {
+            (32..=40).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        if self.is_shared {
+            is_djangos()
+        } else {
+            is_key(key)
+        }
     }
 
     /// The session of the visitor who sent these headers. Nothing is loaded yet.
     pub(crate) fn open(self: &Arc<Self>, headers: &HeaderMap, personal: Personal) -> Session {
         let value = self.cookie.read(headers).unwrap_or_default();
         let (key, sealed) = value.split_once('.').unwrap_or((value, ""));
-        let key = Some(key).filter(|key| self.is_key(key) && (sealed.is_empty() || self.carried.is_some()));
+        let key = Some(key)
+            .filter(|key| self.is_key(key) && (sealed.is_empty() || self.carried.is_some()));
         let carried = self.carried.as_ref().map(|store| {
             let id = key.map(|key| self.id(key)).unwrap_or_default();
             Arc::new(store.with(&self.ring, &id, sealed))
         });
         let said = self.is_shared.then(|| Messages::new(&self.ring, headers));
-        Session::new(self.clone(), (carried, said), key.map(|key| Secret::new(key.to_owned())), personal)
+        Session::new(
+            self.clone(),
+            (carried, said),
+            key.map(|key| Secret::new(key.to_owned())),
+            personal,
+        )
     }
 
     /// Forgets sessions that have ended.
@@ -146,5 +189,8 @@ impl Sessions {
 
 /// Only what we could have made is looked up: 43 characters of url-safe base64.
 fn is_key(key: &str) -> bool {
-    key.len() == 43 && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    key.len() == 43
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }

@@ -23,8 +23,13 @@ const MOST: usize = 10;
 
 impl Messages {
     pub(super) fn new(ring: &KeyRing, headers: &HeaderMap) -> Self {
-        let all = cookies::read(headers, NAME).map(|value| read(ring, value.trim_matches('"'))).unwrap_or_default();
-        Self(Mutex::new(State { all, is_changed: false }))
+        let all = cookies::read(headers, NAME)
+            .map(|value| read(ring, value.trim_matches('"')))
+            .unwrap_or_default();
+        Self(Mutex::new(State {
+            all,
+            is_changed: false,
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -52,13 +57,26 @@ impl Messages {
         let mut state = self.state();
         state.is_changed |= !state.all.is_empty();
         let shown = |said: Said| json!({ "level": word(said.level), "text": said.text });
-        std::mem::take(&mut state.all).into_iter().map(shown).collect()
+        std::mem::take(&mut state.all)
+            .into_iter()
+            .map(shown)
+            .collect()
     }
 
     /// The cookie to set, if it has changed.
-    pub(super) fn cookie(&self, ring: &KeyRing, now: u64, transport: Transport) -> Option<HeaderValue> {
+    pub(super) fn cookie(
+        &self,
+        ring: &KeyRing,
+        now: u64,
+        transport: Transport,
+    ) -> Option<HeaderValue> {
         let state = self.state();
-        let cookie = Cookie { name: NAME, transport, same_site: SameSite::Lax, max_age_secs: None };
+        let cookie = Cookie {
+            name: NAME,
+            transport,
+            same_site: SameSite::Lax,
+            max_age_secs: None,
+        };
         match (state.is_changed, state.all.is_empty()) {
             (false, _) => None,
             (true, true) => cookie.clear(),

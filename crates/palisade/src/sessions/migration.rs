@@ -12,7 +12,12 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         postgres: include_str!("migrations/django_session.postgres.sql"),
         needs: &[("django_session", "django.contrib.sessions")],
     };
-    vec![Box::new(django), Box::new(CreateOwners), Box::new(CreateEnded), Box::new(RewriteTimes)]
+    vec![
+        Box::new(django),
+        Box::new(CreateOwners),
+        Box::new(CreateEnded),
+        Box::new(RewriteTimes),
+    ]
 }
 
 struct CreateOwners;
@@ -29,17 +34,28 @@ impl MigrationTrait for CreateOwners {
         let table = Table::create()
             .table("palisade_session")
             .if_not_exists()
-            .col(ColumnDef::new("session_key").string_len(40).not_null().primary_key())
+            .col(
+                ColumnDef::new("session_key")
+                    .string_len(40)
+                    .not_null()
+                    .primary_key(),
+            )
             .col(ColumnDef::new("user_id").integer().not_null())
             .to_owned();
         manager.create_table(table).await?;
-        let of_user =
-            Index::create().name("palisade_session_user").table("palisade_session").col("user_id").if_not_exists().to_owned();
+        let of_user = Index::create()
+            .name("palisade_session_user")
+            .table("palisade_session")
+            .col("user_id")
+            .if_not_exists()
+            .to_owned();
         manager.create_index(of_user).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("palisade_session").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("palisade_session").to_owned())
+            .await
     }
 }
 
@@ -57,16 +73,28 @@ impl MigrationTrait for CreateEnded {
         let table = Table::create()
             .table("palisade_ended")
             .if_not_exists()
-            .col(ColumnDef::new("session_key").string_len(40).not_null().primary_key())
+            .col(
+                ColumnDef::new("session_key")
+                    .string_len(40)
+                    .not_null()
+                    .primary_key(),
+            )
             .col(ColumnDef::new("until").big_integer().not_null())
             .to_owned();
         manager.create_table(table).await?;
-        let by_end = Index::create().name("palisade_ended_until").table("palisade_ended").col("until").if_not_exists().to_owned();
+        let by_end = Index::create()
+            .name("palisade_ended_until")
+            .table("palisade_ended")
+            .col("until")
+            .if_not_exists()
+            .to_owned();
         manager.create_index(by_end).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("palisade_ended").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("palisade_ended").to_owned())
+            .await
     }
 }
 
@@ -86,7 +114,11 @@ impl MigrationTrait for RewriteTimes {
             return Ok(());
         }
         let rewrite = "UPDATE django_session SET expire_date = replace(substr(expire_date, 1, 26), 'T', ' ') WHERE substr(expire_date, 11, 1) = 'T'";
-        manager.get_connection().execute_unprepared(rewrite).await.map(drop)
+        manager
+            .get_connection()
+            .execute_unprepared(rewrite)
+            .await
+            .map(drop)
     }
 
     async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {

@@ -35,11 +35,23 @@ impl Sessions {
         let all = self.all_of(owner, now).await?;
         let shown = |(id, text): (String, String)| {
             let record = self.decode(&id, &text)?;
-            let text = |name: &str| record.values.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-            let is_open = !record.has_ended(now, self.limits(record.is_kept())) && record.owner() == Some(owner);
+            let text = |name: &str| {
+                record
+                    .values
+                    .get(name)
+                    .and_then(|value| value.as_str())
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            let is_open = !record.has_ended(now, self.limits(record.is_kept()))
+                && record.owner() == Some(owner);
             let (agent, address) = (text(AGENT), text(ADDRESS));
             // where the store has the keys themselves, nobody is shown them
-            let id = if self.is_shared { random::stored_hash(&id) } else { id };
+            let id = if self.is_shared {
+                random::stored_hash(&id)
+            } else {
+                id
+            };
             is_open.then_some(OwnSession {
                 id,
                 agent,
@@ -61,8 +73,13 @@ impl Sessions {
     /// When the store does not answer.
     pub async fn end_of(&self, owner: i32, id: &str) -> Result<bool> {
         let theirs = self.all_of(owner, self.clock.now()).await?;
-        let is_it = |stored: &String| *stored == id || (self.is_shared && random::stored_hash(stored) == id);
-        match theirs.into_iter().find(|(stored, text)| is_it(stored) && self.owner_of(stored, text) == Some(owner)) {
+        let is_it = |stored: &String| {
+            *stored == id || (self.is_shared && random::stored_hash(stored) == id)
+        };
+        match theirs
+            .into_iter()
+            .find(|(stored, text)| is_it(stored) && self.owner_of(stored, text) == Some(owner))
+        {
             Some((stored, _)) => Ok(self.store.delete(&stored).await?),
             None => Ok(false),
         }
@@ -79,7 +96,10 @@ impl Sessions {
         let rounds = if self.is_shared { SHARED_ROUNDS } else { 1 };
         for _ in 0..rounds {
             let all = self.all_of(owner, self.clock.now()).await?;
-            let others: Vec<_> = all.iter().filter(|(id, _)| Some(id.as_str()) != kept).collect();
+            let others: Vec<_> = all
+                .iter()
+                .filter(|(id, _)| Some(id.as_str()) != kept)
+                .collect();
             for (id, _) in &others {
                 ended += usize::from(self.store.delete(id).await?);
             }
@@ -103,17 +123,23 @@ impl Sessions {
         let (mut theirs, mut after) = (Vec::new(), String::new());
         loop {
             let some = self.store.some(&after, now).await?;
-            let Some((last, _)) = some.last() else { return Ok(theirs) };
+            let Some((last, _)) = some.last() else {
+                return Ok(theirs);
+            };
             after.clone_from(last);
-            let is_theirs =
-                |(id, text): &(String, String)| self.decode(id, text).is_some_and(|record| record.owner() == Some(owner));
+            let is_theirs = |(id, text): &(String, String)| {
+                self.decode(id, text)
+                    .is_some_and(|record| record.owner() == Some(owner))
+            };
             theirs.extend(some.into_iter().filter(is_theirs));
         }
     }
 
     fn owner_of(&self, id: &str, text: &str) -> Option<i32> {
         let now = self.clock.now();
-        self.decode(id, text).filter(|record| !record.has_ended(now, self.limits(record.is_kept())))?.owner()
+        self.decode(id, text)
+            .filter(|record| !record.has_ended(now, self.limits(record.is_kept())))?
+            .owner()
     }
 
     /// Waits until what was ended is ended on every instance, for a program that stops then.
@@ -127,8 +153,13 @@ impl Session {
     pub(crate) async fn siblings(&self, owner: i32) -> Result<Vec<OwnSession>> {
         let own = self.id();
         let mut all = self.sessions().owned_by(owner).await?;
-        let own = if self.sessions().is_shared { own.as_deref().map(random::stored_hash) } else { own };
-        all.iter_mut().for_each(|session| session.is_this = Some(&session.id) == own.as_ref());
+        let own = if self.sessions().is_shared {
+            own.as_deref().map(random::stored_hash)
+        } else {
+            own
+        };
+        all.iter_mut()
+            .for_each(|session| session.is_this = Some(&session.id) == own.as_ref());
         Ok(all)
     }
 

@@ -50,14 +50,24 @@ impl Record {
         let Value::Object(mut values) = value else {
             return None;
         };
-        let mut time = |key| values.shift_remove(key).and_then(|value| DateTime::from_timestamp(value.as_i64()?, 0));
+        let mut time = |key| {
+            values
+                .shift_remove(key)
+                .and_then(|value| DateTime::from_timestamp(value.as_i64()?, 0))
+        };
         let (mut began, mut seen) = (time(BEGAN), time(SEEN));
         let of = values.shift_remove(OF_KEY);
-        if of_key.is_some_and(|key| of.as_ref().and_then(Value::as_str) != Some(&random::stored_hash(key)[..TAG])) {
+        if of_key.is_some_and(|key| {
+            of.as_ref().and_then(Value::as_str) != Some(&random::stored_hash(key)[..TAG])
+        }) {
             (began, seen) = (None, None);
             values.shift_remove(LISTED);
         }
-        Some(Self { values, began, seen })
+        Some(Self {
+            values,
+            began,
+            seen,
+        })
     }
 
     /// Whether its user chose to stay signed in.
@@ -95,19 +105,35 @@ impl Record {
         self.values.insert(LISTED.into(), true.into());
     }
 
-    pub(super) fn encode(&self, ring: &KeyRing, now: DateTime<Utc>, of_key: Option<&str>) -> String {
+    pub(super) fn encode(
+        &self,
+        ring: &KeyRing,
+        now: DateTime<Utc>,
+        of_key: Option<&str>,
+    ) -> String {
         let mut values = self.values.clone();
         if let Some(key) = of_key {
             values.insert(OF_KEY.into(), random::stored_hash(key)[..TAG].into());
         }
         values.insert(BEGAN.into(), self.began.unwrap_or(now).timestamp().into());
         values.insert(SEEN.into(), now.timestamp().into());
-        Signer::new(ring, SALT).dumps(&Value::Object(values), crate::clock::unix_seconds(now), Compress::Never)
+        Signer::new(ring, SALT).dumps(
+            &Value::Object(values),
+            crate::clock::unix_seconds(now),
+            Compress::Never,
+        )
     }
 
     /// Whether the session has ended, by either limit: without a request, or since it began.
-    pub(super) fn has_ended(&self, now: DateTime<Utc>, (idle, absolute): (TimeDelta, TimeDelta)) -> bool {
-        let is_over = |since: DateTime<Utc>, limit: TimeDelta| now - since >= limit || since - now > CLOCK_SKEW;
-        self.seen.is_some_and(|seen| is_over(seen, idle)) || self.began.is_some_and(|began| is_over(began, absolute))
+    pub(super) fn has_ended(
+        &self,
+        now: DateTime<Utc>,
+        (idle, absolute): (TimeDelta, TimeDelta),
+    ) -> bool {
+        let is_over = |since: DateTime<Utc>, limit: TimeDelta| {
+            now - since >= limit || since - now > CLOCK_SKEW
+        };
+        self.seen.is_some_and(|seen| is_over(seen, idle))
+            || self.began.is_some_and(|began| is_over(began, absolute))
     }
 }

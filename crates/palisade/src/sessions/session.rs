@@ -107,7 +107,11 @@ impl Session {
     /// When the store does not answer.
     pub async fn value<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let state = self.state().await?;
-        Ok(loaded(&state).record.values.get(name).and_then(|value| serde_json::from_value(value.clone()).ok()))
+        Ok(loaded(&state)
+            .record
+            .values
+            .get(name)
+            .and_then(|value| serde_json::from_value(value.clone()).ok()))
     }
 
     /// Puts a value in.
@@ -116,7 +120,9 @@ impl Session {
     /// When the store does not answer, or the value is not JSON.
     pub async fn insert(&self, name: &str, value: impl Serialize) -> Result<()> {
         let value = serde_json::to_value(value)?;
-        self.change(|record| record.values.insert(name.to_owned(), value)).await.map(drop)
+        self.change(|record| record.values.insert(name.to_owned(), value))
+            .await
+            .map(drop)
     }
 
     /// Puts a value in that nobody but this site reads, and that can wait until the session is written down anyway.
@@ -237,7 +243,9 @@ impl Session {
             state.is_noted = true;
             Some(messages)
         });
-        Ok(messages.and_then(|messages| serde_json::from_value(messages).ok()).unwrap_or_default())
+        Ok(messages
+            .and_then(|messages| serde_json::from_value(messages).ok())
+            .unwrap_or_default())
     }
 
     /// Whether messages wait in a cookie beside the session.
@@ -247,8 +255,17 @@ impl Session {
 
     /// The cookie of messages to set, where Django reads them and they have changed.
     pub(crate) fn message_cookie(&self) -> Option<HeaderValue> {
-        let Sessions { ring, clock, cookie, .. } = &*self.0.sessions;
-        self.0.messages.as_ref()?.cookie(ring, crate::clock::unix_seconds(clock.now()), cookie.transport)
+        let Sessions {
+            ring,
+            clock,
+            cookie,
+            ..
+        } = &*self.0.sessions;
+        self.0.messages.as_ref()?.cookie(
+            ring,
+            crate::clock::unix_seconds(clock.now()),
+            cookie.transport,
+        )
     }
 
     /// What happens when it is used from elsewhere.
@@ -267,14 +284,22 @@ impl Session {
 
     /// The key that the browser will hold after this answer: what is bound to the session must be bound to it.
     pub(crate) fn future_key(&self) -> Option<&str> {
-        self.0.next_key.get().map(|key| key.expose().as_str()).or_else(|| self.cookie_key())
+        self.0
+            .next_key
+            .get()
+            .map(|key| key.expose().as_str())
+            .or_else(|| self.cookie_key())
     }
 
     /// Writes down what changed, and says which cookie to set.
     pub(crate) async fn finish(&self) -> Result<Option<HeaderValue>> {
         let cookie = self.write_down().await?;
-        let Some(carried) = &self.0.carried else { return Ok(cookie) };
-        let Some(sealed) = carried.changed(&self.0.sessions.ring)? else { return Ok(cookie) };
+        let Some(carried) = &self.0.carried else {
+            return Ok(cookie);
+        };
+        let Some(sealed) = carried.changed(&self.0.sessions.ring)? else {
+            return Ok(cookie);
+        };
         let key = self.future_key().unwrap_or_default();
         Ok(self.cookie().set(&format!("{key}.{sealed}")))
     }
@@ -293,7 +318,10 @@ impl Session {
         if state.record.is_kept() {
             let now = sessions.clock.now();
             let left = sessions.limits(true).1 - (now - state.record.began.unwrap_or(now));
-            let _ = self.0.kept_secs.set(left.num_seconds().try_into().unwrap_or(0));
+            let _ = self
+                .0
+                .kept_secs
+                .set(left.num_seconds().try_into().unwrap_or(0));
         }
         let old_id = self.0.key.as_ref().map(|key| sessions.id(key.expose()));
         match (old_id, state.exists, &state.fate) {
@@ -302,8 +330,26 @@ impl Session {
                 self.delete(id.filter(|_| exists)).await?;
                 Ok(self.0.key.as_ref().and_then(|_| sessions.cookie.clear()))
             }
-            (Some(id), true, Fate::Rotate) => self.create(state, Some(Replaced { id: &id, must_exist: true })).await,
-            (Some(id), true, Fate::Renew) => self.create(state, Some(Replaced { id: &id, must_exist: false })).await,
+            (Some(id), true, Fate::Rotate) => {
+                self.create(
+                    state,
+                    Some(Replaced {
+                        id: &id,
+                        must_exist: true,
+                    }),
+                )
+                .await
+            }
+            (Some(id), true, Fate::Renew) => {
+                self.create(
+                    state,
+                    Some(Replaced {
+                        id: &id,
+                        must_exist: false,
+                    }),
+                )
+                .await
+            }
             (_, _, _) if !state.record.values.is_empty() => self.create(state, None).await,
             // a cookie that leads nowhere is left: a later answer may have set it, and form tokens may be bound to it
             _ => Ok(None),
@@ -312,13 +358,19 @@ impl Session {
 
     fn cookie(&self) -> Cookie<'static> {
         let cookie = self.0.sessions.cookie;
-        Cookie { max_age_secs: self.0.kept_secs.get().copied().or(cookie.max_age_secs), ..cookie }
+        Cookie {
+            max_age_secs: self.0.kept_secs.get().copied().or(cookie.max_age_secs),
+            ..cookie
+        }
     }
 
     async fn write(&self, id: &str, mut state: State) -> Result<()> {
         let now = self.0.sessions.clock.now();
         // written once in a tenth of the idle time and not with every request
-        let is_due = state.record.seen.is_none_or(|seen| now - seen >= self.0.sessions.idle / 10);
+        let is_due = state
+            .record
+            .seen
+            .is_none_or(|seen| now - seen >= self.0.sessions.idle / 10);
         let is_changed = state.is_changed;
         if !is_changed && !state.is_noted && !is_due {
             return Ok(());
@@ -335,22 +387,39 @@ impl Session {
 
     async fn rewrite(&self, id: &str, state: &mut State, now: DateTime<Utc>) -> Result<(), DbErr> {
         let store = self.store();
-        let expires = self.0.sessions.end(now, state.record.began.unwrap_or(now), state.record.is_kept());
+        let expires = self.0.sessions.end(
+            now,
+            state.record.began.unwrap_or(now),
+            state.record.is_kept(),
+        );
         // one that Django made, or an older version of this program
         if let Some(owner) = state.record.owner().filter(|_| !state.record.is_listed()) {
             store.own(id, owner).await?;
             state.record.list();
         }
-        let text = state.record.encode(&self.0.sessions.ring, now, self.0.sessions.of_key(id));
+        let text = state
+            .record
+            .encode(&self.0.sessions.ring, now, self.0.sessions.of_key(id));
         match &state.read {
-            Some(old) => store.rewrite(id, Some(&**old).filter(|_| !state.is_changed), &text).await,
+            Some(old) => {
+                store
+                    .rewrite(id, Some(&**old).filter(|_| !state.is_changed), &text)
+                    .await
+            }
             None => store.update(id, &text, expires).await,
         }
     }
 
-    async fn create(&self, mut state: State, old: Option<Replaced<'_>>) -> Result<Option<HeaderValue>> {
+    async fn create(
+        &self,
+        mut state: State,
+        old: Option<Replaced<'_>>,
+    ) -> Result<Option<HeaderValue>> {
         let Sessions { clock, ring, .. } = &*self.0.sessions;
-        let (now, key) = (clock.now(), self.0.next_key.get_or_init(|| self.0.sessions.new_key()));
+        let (now, key) = (
+            clock.now(),
+            self.0.next_key.get_or_init(|| self.0.sessions.new_key()),
+        );
         let id = self.0.sessions.id(key.expose());
         let began = *state.record.began.get_or_insert(now);
         let expires = self.0.sessions.end(now, began, state.record.is_kept());
@@ -359,9 +428,18 @@ impl Session {
             state.record.list();
         }
         let data = state.record.encode(ring, now, self.0.sessions.of_key(&id));
-        let new = NewSession { id: &id, owner, data: &data, expires };
+        let new = NewSession {
+            id: &id,
+            owner,
+            data: &data,
+            expires,
+        };
         let is_made = self.store().replace(old, new).await?;
-        Ok(if is_made { self.cookie().set(key.expose()) } else { None })
+        Ok(if is_made {
+            self.cookie().set(key.expose())
+        } else {
+            None
+        })
     }
 
     async fn delete(&self, id: Option<String>) -> Result<()> {
@@ -416,7 +494,12 @@ impl Session {
         let record = text
             .and_then(|text| self.0.sessions.decode(&id, &text))
             .filter(|record| !record.has_ended(now, self.0.sessions.limits(record.is_kept())));
-        Ok(State { exists: record.is_some(), read, record: record.unwrap_or_default(), ..Default::default() })
+        Ok(State {
+            exists: record.is_some(),
+            read,
+            record: record.unwrap_or_default(),
+            ..Default::default()
+        })
     }
 }
 

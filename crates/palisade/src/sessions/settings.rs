@@ -28,7 +28,14 @@ pub enum Binding {
     End,
 }
 
-setting_words!(Binding, "off, note, ask or end", Off = "off", Note = "note", Ask = "ask", End = "end");
+setting_words!(
+    Binding,
+    "off, note, ask or end",
+    Off = "off",
+    Note = "note",
+    Ask = "ask",
+    End = "end"
+);
 
 setting_words!(
     StoreKind,

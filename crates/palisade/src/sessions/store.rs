@@ -93,7 +93,11 @@ pub trait SessionStore: Send + Sync {
     ///
     /// # Errors
     /// When nobody can say.
-    async fn owned_by(&self, owner: i32, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr>;
+    async fn owned_by(
+        &self,
+        owner: i32,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(String, String)>, DbErr>;
 
     /// Forgets sessions that have ended, and says how many.
     ///
@@ -108,7 +112,11 @@ mod django_session {
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "django_session")]
     pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false, column_type = "String(StringLen::N(40))")]
+        #[sea_orm(
+            primary_key,
+            auto_increment = false,
+            column_type = "String(StringLen::N(40))"
+        )]
         pub session_key: String,
         #[sea_orm(column_type = "Text")]
         pub session_data: String,
@@ -146,25 +154,53 @@ pub struct DatabaseStore(pub Database);
 
 impl DatabaseStore {
     pub(super) async fn delete_in(tx: &Tx, id: &str) -> Result<bool, DbErr> {
-        let deleted = Entity::delete_many().filter(Column::SessionKey.eq(id)).exec(tx).await?;
+        let deleted = Entity::delete_many()
+            .filter(Column::SessionKey.eq(id))
+            .exec(tx)
+            .await?;
         OwnedEntity::delete_by_id(id).exec(tx).await?;
         Ok(deleted.rows_affected > 0)
     }
 
     pub(super) async fn insert_in(tx: &Tx, new: NewSession<'_>) -> Result<(), DbErr> {
         let nothing = || OnConflict::new().do_nothing().to_owned();
-        let NewSession { id, owner, data, expires } = new;
-        let row = ActiveModel { session_key: Set(id.into()), session_data: Set(data.into()), expire_date: Set(expires) };
-        Entity::insert(row).on_conflict(nothing()).exec_without_returning(tx).await?;
+        let NewSession {
+            id,
+            owner,
+            data,
+            expires,
+        } = new;
+        let row = ActiveModel {
+            session_key: Set(id.into()),
+            session_data: Set(data.into()),
+            expire_date: Set(expires),
+        };
+        Entity::insert(row)
+            .on_conflict(nothing())
+            .exec_without_returning(tx)
+            .await?;
         let Some(owner) = owner else { return Ok(()) };
-        let row = Owned { session_key: Set(id.into()), user_id: Set(owner) };
-        OwnedEntity::insert(row).on_conflict(nothing()).exec_without_returning(tx).await.map(drop)
+        let row = Owned {
+            session_key: Set(id.into()),
+            user_id: Set(owner),
+        };
+        OwnedEntity::insert(row)
+            .on_conflict(nothing())
+            .exec_without_returning(tx)
+            .await
+            .map(drop)
     }
 
     /// The data, and when the session ends.
-    pub(super) async fn load_with_end(&self, id: &str, now: DateTime<Utc>) -> Result<Option<(String, DateTime<Utc>)>, DbErr> {
+    pub(super) async fn load_with_end(
+        &self,
+        id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(String, DateTime<Utc>)>, DbErr> {
         let row = Entity::find_by_id(id).one(&self.0.handle()).await?;
-        Ok(row.filter(|row| row.expire_date > now).map(|row| (row.session_data, row.expire_date)))
+        Ok(row
+            .filter(|row| row.expire_date > now)
+            .map(|row| (row.session_data, row.expire_date)))
     }
 }
 
@@ -175,19 +211,40 @@ impl SessionStore for DatabaseStore {
     }
 
     async fn create(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
-        let row = ActiveModel { session_key: Set(id.into()), session_data: Set(data.into()), expire_date: Set(expires) };
+        let row = ActiveModel {
+            session_key: Set(id.into()),
+            session_data: Set(data.into()),
+            expire_date: Set(expires),
+        };
         let insert = Entity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned());
-        insert.exec_without_returning(&self.0.single()).await.map(drop)
+        insert
+            .exec_without_returning(&self.0.single())
+            .await
+            .map(drop)
     }
 
     async fn update(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
-        let row = ActiveModel { session_data: Set(data.into()), expire_date: Set(expires), ..Default::default() };
-        Entity::update_many().set(row).filter(Column::SessionKey.eq(id)).exec(&self.0.single()).await.map(drop)
+        let row = ActiveModel {
+            session_data: Set(data.into()),
+            expire_date: Set(expires),
+            ..Default::default()
+        };
+        Entity::update_many()
+            .set(row)
+            .filter(Column::SessionKey.eq(id))
+            .exec(&self.0.single())
+            .await
+            .map(drop)
     }
 
     async fn rewrite(&self, id: &str, old: Option<&str>, data: &str) -> Result<(), DbErr> {
-        let row = ActiveModel { session_data: Set(data.into()), ..Default::default() };
-        let mut same = Entity::update_many().set(row).filter(Column::SessionKey.eq(id));
+        let row = ActiveModel {
+            session_data: Set(data.into()),
+            ..Default::default()
+        };
+        let mut same = Entity::update_many()
+            .set(row)
+            .filter(Column::SessionKey.eq(id));
         if let Some(old) = old {
             same = same.filter(Column::SessionData.eq(old));
         }
@@ -195,9 +252,18 @@ impl SessionStore for DatabaseStore {
     }
 
     async fn some(&self, after: &str, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr> {
-        let open = Entity::find().filter(Column::ExpireDate.gt(now)).filter(Column::SessionKey.gt(after));
-        let rows = open.order_by_asc(Column::SessionKey).limit(500).all(&self.0.handle()).await?;
-        Ok(rows.into_iter().map(|row| (row.session_key, row.session_data)).collect())
+        let open = Entity::find()
+            .filter(Column::ExpireDate.gt(now))
+            .filter(Column::SessionKey.gt(after));
+        let rows = open
+            .order_by_asc(Column::SessionKey)
+            .limit(500)
+            .all(&self.0.handle())
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.session_key, row.session_data))
+            .collect())
     }
 
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {
@@ -209,7 +275,10 @@ impl SessionStore for DatabaseStore {
 
     async fn replace(&self, old: Option<Replaced<'_>>, new: NewSession<'_>) -> Result<bool, DbErr> {
         if old.is_none() && new.owner.is_none() {
-            return self.create(new.id, new.data, new.expires).await.map(|()| true);
+            return self
+                .create(new.id, new.data, new.expires)
+                .await
+                .map(|()| true);
         }
         let tx = self.0.begin().await?;
         if let Some(old) = old
@@ -224,25 +293,56 @@ impl SessionStore for DatabaseStore {
     }
 
     async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr> {
-        let row = Owned { session_key: Set(id.into()), user_id: Set(owner) };
-        let insert = OwnedEntity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned());
-        insert.exec_without_returning(&self.0.single()).await.map(drop)
+        let row = Owned {
+            session_key: Set(id.into()),
+            user_id: Set(owner),
+        };
+        let insert =
+            OwnedEntity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned());
+        insert
+            .exec_without_returning(&self.0.single())
+            .await
+            .map(drop)
     }
 
-    async fn owned_by(&self, owner: i32, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr> {
+    async fn owned_by(
+        &self,
+        owner: i32,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(String, String)>, DbErr> {
         let db = self.0.handle();
-        let rows = OwnedEntity::find().filter(OwnedColumn::UserId.eq(owner)).all(&db).await?;
+        let rows = OwnedEntity::find()
+            .filter(OwnedColumn::UserId.eq(owner))
+            .all(&db)
+            .await?;
         let keys = rows.into_iter().map(|row| row.session_key);
-        let rows = Entity::find().filter(Column::SessionKey.is_in(keys)).filter(Column::ExpireDate.gt(now)).all(&db).await?;
-        Ok(rows.into_iter().map(|row| (row.session_key, row.session_data)).collect())
+        let rows = Entity::find()
+            .filter(Column::SessionKey.is_in(keys))
+            .filter(Column::ExpireDate.gt(now))
+            .all(&db)
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.session_key, row.session_data))
+            .collect())
     }
 
     async fn delete_expired(&self, now: DateTime<Utc>) -> Result<u64, DbErr> {
         let tx = self.0.begin().await?;
         // before the sessions, by which they are found; those of sessions that are being made stay
-        let ended = Query::select().column(Column::SessionKey).from(Entity).and_where(Column::ExpireDate.lte(now)).to_owned();
-        OwnedEntity::delete_many().filter(OwnedColumn::SessionKey.in_subquery(ended)).exec(&tx).await?;
-        let deleted = Entity::delete_many().filter(Column::ExpireDate.lte(now)).exec(&tx).await?;
+        let ended = Query::select()
+            .column(Column::SessionKey)
+            .from(Entity)
+            .and_where(Column::ExpireDate.lte(now))
+            .to_owned();
+        OwnedEntity::delete_many()
+            .filter(OwnedColumn::SessionKey.in_subquery(ended))
+            .exec(&tx)
+            .await?;
+        let deleted = Entity::delete_many()
+            .filter(Column::ExpireDate.lte(now))
+            .exec(&tx)
+            .await?;
         tx.commit().await?;
         Ok(deleted.rows_affected)
     }
@@ -272,7 +372,10 @@ impl MemoryStore {
         true
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut HashMap<String, (String, DateTime<Utc>)>) -> T) -> T {
+    fn with<T>(
+        &self,
+        change: impl FnOnce(&mut HashMap<String, (String, DateTime<Utc>)>) -> T,
+    ) -> T {
         change(&mut self.all.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -280,17 +383,25 @@ impl MemoryStore {
 #[async_trait]
 impl SessionStore for MemoryStore {
     async fn load(&self, id: &str, now: DateTime<Utc>) -> Result<Option<String>, DbErr> {
-        Ok(self.with(|all| all.get(id).filter(|(_, expires)| *expires > now).map(|(data, _)| data.clone())))
+        Ok(self.with(|all| {
+            all.get(id)
+                .filter(|(_, expires)| *expires > now)
+                .map(|(data, _)| data.clone())
+        }))
     }
 
     async fn create(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
         self.with(|all| {
             if all.len() >= MAX_SESSIONS
-                && let Some(first) = all.iter().min_by_key(|(_, (_, expires))| *expires).map(|(id, _)| id.clone())
+                && let Some(first) = all
+                    .iter()
+                    .min_by_key(|(_, (_, expires))| *expires)
+                    .map(|(id, _)| id.clone())
             {
                 all.remove(&first);
             }
-            all.entry(id.to_owned()).or_insert((data.to_owned(), expires));
+            all.entry(id.to_owned())
+                .or_insert((data.to_owned(), expires));
         });
         Ok(())
     }
@@ -305,7 +416,10 @@ impl SessionStore for MemoryStore {
     }
 
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.owners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
         Ok(self.with(|all| all.remove(id).is_some()))
     }
 
@@ -313,20 +427,32 @@ impl SessionStore for MemoryStore {
         if !self.takes_the_place(old, new) {
             return Ok(false);
         }
-        self.create(new.id, new.data, new.expires).await.map(|()| true)
+        self.create(new.id, new.data, new.expires)
+            .await
+            .map(|()| true)
     }
 
     async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr> {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), owner);
+        self.owners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.to_owned(), owner);
         Ok(())
     }
 
-    async fn owned_by(&self, owner: i32, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr> {
+    async fn owned_by(
+        &self,
+        owner: i32,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(String, String)>, DbErr> {
         let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         let theirs = |id: &String| owners.get(id) == Some(&owner);
         Ok(self.with(|all| {
-            let open = all.iter().filter(|(id, (_, expires))| theirs(id) && *expires > now);
-            open.map(|(id, (data, _))| (id.clone(), data.clone())).collect()
+            let open = all
+                .iter()
+                .filter(|(id, (_, expires))| theirs(id) && *expires > now);
+            open.map(|(id, (data, _))| (id.clone(), data.clone()))
+                .collect()
         }))
     }
 

@@ -19,14 +19,20 @@ pub struct SettingsError(pub Vec<Problem>);
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): {}\n  fix: {}", self.key, self.place, self.message, self.fix)
+        write!(
+            f,
+            "{} ({}): {}\n  fix: {}",
+            self.key, self.place, self.message, self.fix
+        )
     }
 }
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "the settings have {} problem(s):", self.0.len())?;
-        self.0.iter().try_for_each(|problem| writeln!(f, "{problem}"))
+        self.0
+            .iter()
+            .try_for_each(|problem| writeln!(f, "{problem}"))
     }
 }
 

@@ -14,7 +14,11 @@ pub enum Profile {
 
 impl Profile {
     /// Development in debug builds, production in release builds.
-    pub const DEFAULT: Self = if cfg!(debug_assertions) { Self::Development } else { Self::Production };
+    pub const DEFAULT: Self = if cfg!(debug_assertions) {
+        Self::Development
+    } else {
+        Self::Production
+    };
 
     /// Whether this is the developer's machine.
     pub fn is_development(self) -> bool {

@@ -31,8 +31,18 @@ impl Reader {
     pub fn new(mut sources: Sources) -> Result<Self, SettingsError> {
         let (profile, origin) = sources.take_profile()?;
         let doc = "what the site is running for: development, staging or production";
-        let first = Effective { key: "profile".into(), value: profile.to_string(), origin, doc };
-        Ok(Self { sources, profile, effective: vec![first], problems: Vec::new() })
+        let first = Effective {
+            key: "profile".into(),
+            value: profile.to_string(),
+            origin,
+            doc,
+        };
+        Ok(Self {
+            sources,
+            profile,
+            effective: vec![first],
+            problems: Vec::new(),
+        })
     }
 
     /// The profile that defaults depend on.
@@ -42,7 +52,10 @@ impl Reader {
 
     /// Where a setting that was read came from.
     pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
-        self.effective.iter().find(|known| known.key == key).map(|known| &known.origin)
+        self.effective
+            .iter()
+            .find(|known| known.key == key)
+            .map(|known| &known.origin)
     }
 
     /// The value of one setting: the strongest source that gives it, or the default.
@@ -51,16 +64,25 @@ impl Reader {
         for (raw, from) in self.sources.values.remove(key).unwrap_or_default() {
             let parsed = match &raw {
                 // a secret is what was written: a space at its end may belong to it
-                Raw::Text(text) if T::IS_SECRET => T::from_text(text.trim_end_matches(['\r', '\n'])),
+                Raw::Text(text) if T::IS_SECRET => {
+                    T::from_text(text.trim_end_matches(['\r', '\n']))
+                }
                 Raw::Text(text) => T::from_text(text.trim()),
                 Raw::Toml(toml) => T::from_toml(toml),
             };
             match parsed {
                 Ok(parsed) => (value, origin) = (parsed, from),
-                Err(message) => self.problems.push(bad_value::<T>(key, &raw, &from, &message)),
+                Err(message) => self
+                    .problems
+                    .push(bad_value::<T>(key, &raw, &from, &message)),
             }
         }
-        self.effective.push(Effective { key: key.into(), value: value.show(), origin, doc });
+        self.effective.push(Effective {
+            key: key.into(),
+            value: value.show(),
+            origin,
+            doc,
+        });
         value
     }
 
@@ -71,10 +93,16 @@ impl Reader {
     pub fn finish(mut self) -> Result<Vec<Effective>, SettingsError> {
         let unknown = std::mem::take(&mut self.sources.values);
         for (key, values) in unknown {
-            let place = values.last().map_or(Origin::Default, |(_, origin)| origin.clone());
+            let place = values
+                .last()
+                .map_or(Origin::Default, |(_, origin)| origin.clone());
             self.problems.push(self.unknown(key, &place));
         }
-        if self.problems.is_empty() { Ok(self.effective) } else { Err(SettingsError(self.problems)) }
+        if self.problems.is_empty() {
+            Ok(self.effective)
+        } else {
+            Err(SettingsError(self.problems))
+        }
     }
 
     fn unknown(&self, key: String, place: &Origin) -> Problem {
@@ -83,26 +111,54 @@ impl Reader {
             let last = known.key.rsplit('.').next().unwrap_or(&known.key);
             strsim::jaro_winkler(&known.key, &key).max(strsim::jaro_winkler(last, name))
         };
-        let nearest = self.effective.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        let nearest = self
+            .effective
+            .iter()
+            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
         let shape = "a setting is PALISADE_SECTION__KEY with two underscores between, and the profile PALISADE_PROFILE";
         if key.starts_with("PALISADE_") {
-            return Problem { place: place.to_string(), message: "is no setting".into(), fix: shape.into(), key };
+            return Problem {
+                place: place.to_string(),
+                message: "is no setting".into(),
+                fix: shape.into(),
+                key,
+            };
         }
-        let fix = match (NEVER.iter().find(|(never, _)| *never == key), nearest.filter(|near| likeness(near) > 0.8)) {
+        let fix = match (
+            NEVER.iter().find(|(never, _)| *never == key),
+            nearest.filter(|near| likeness(near) > 0.8),
+        ) {
             (Some((_, why)), _) => (*why).to_owned(),
             (None, Some(near)) => format!("did you mean {}? `settings` lists every key", near.key),
             (None, None) => "remove it; `settings` lists every key".into(),
         };
-        Problem { place: place.to_string(), message: "there is no such setting".into(), fix, key }
+        Problem {
+            place: place.to_string(),
+            message: "there is no such setting".into(),
+            fix,
+            key,
+        }
     }
 }
 
 /// Settings that people bring from elsewhere and that do not exist on purpose.
 const NEVER: [(&str, &str); 4] = [
-    ("templates.autoescape", "remove it: escaping cannot be switched off (use TrustedHtml for a value that is HTML)"),
-    ("site.debug", "remove it: the profile decides, and release builds hold no debug page"),
-    ("headers.nosniff", "remove it: X-Content-Type-Options is always sent"),
-    ("sessions.http_only", "remove it: scripts never see the session cookie"),
+    (
+        "templates.autoescape",
+        "remove it: escaping cannot be switched off (use TrustedHtml for a value that is HTML)",
+    ),
+    (
+        "site.debug",
+        "remove it: the profile decides, and release builds hold no debug page",
+    ),
+    (
+        "headers.nosniff",
+        "remove it: X-Content-Type-Options is always sent",
+    ),
+    (
+        "sessions.http_only",
+        "remove it: scripts never see the session cookie",
+    ),
 ];
 
 fn bad_value<T: Setting>(key: &str, raw: &Raw, origin: &Origin, message: &str) -> Problem {
@@ -112,7 +168,12 @@ fn bad_value<T: Setting>(key: &str, raw: &Raw, origin: &Origin, message: &str) -
         Raw::Toml(value) => value.to_string(),
     };
     let fix = format!("write {}", T::shape());
-    Problem { key: key.into(), place: origin.to_string(), message: format!("{shown} {message}"), fix }
+    Problem {
+        key: key.into(),
+        place: origin.to_string(),
+        message: format!("{shown} {message}"),
+        fix,
+    }
 }
 
 /// Values of other types may hold a password, as URLs do.

@@ -56,12 +56,29 @@ impl Sources {
         let mut sources = Self::none();
         sources.add_toml_file(&folder.join("palisade.toml"));
         sources.add_dot_env(&folder.join(".env"));
-        let variables: Vec<_> = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
-        for (name, _) in variables.iter().filter(|(name, value)| is_ours(name) && value.to_str().is_none()) {
-            let (message, fix) = ("is not UTF-8".to_owned(), "write the value as UTF-8".to_owned());
-            sources.problems.push(Problem { key: name.clone(), place: "environment".into(), message, fix });
+        let variables: Vec<_> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .collect();
+        for (name, _) in variables
+            .iter()
+            .filter(|(name, value)| is_ours(name) && value.to_str().is_none())
+        {
+            let (message, fix) = (
+                "is not UTF-8".to_owned(),
+                "write the value as UTF-8".to_owned(),
+            );
+            sources.problems.push(Problem {
+                key: name.clone(),
+                place: "environment".into(),
+                message,
+                fix,
+            });
         }
-        sources.add_environment(variables.into_iter().filter_map(|(name, value)| Some((name, value.into_string().ok()?))));
+        sources.add_environment(
+            variables
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value.into_string().ok()?))),
+        );
         sources
     }
 
@@ -72,7 +89,10 @@ impl Sources {
 
     /// One value, weaker than all that exist: what the site's program chooses.
     pub fn set_weakest(&mut self, key: &str, value: impl Into<String>) {
-        self.values.entry(key.to_owned()).or_default().insert(0, (Raw::Text(value.into()), Origin::Site));
+        self.values
+            .entry(key.to_owned())
+            .or_default()
+            .insert(0, (Raw::Text(value.into()), Origin::Site));
     }
 
     /// The text of a `palisade.toml`; `path` is for messages.
@@ -87,7 +107,11 @@ impl Sources {
                 continue;
             };
             for (key, value) in keys {
-                self.add(format!("{section}.{key}"), Raw::Toml(value.clone()), Origin::File(path.into()));
+                self.add(
+                    format!("{section}.{key}"),
+                    Raw::Toml(value.clone()),
+                    Origin::File(path.into()),
+                );
             }
         }
     }
@@ -102,7 +126,9 @@ impl Sources {
     }
 
     fn add_toml_file(&mut self, path: &Path) {
-        let Some(bytes) = self.bytes_of(path) else { return };
+        let Some(bytes) = self.bytes_of(path) else {
+            return;
+        };
         match String::from_utf8(bytes) {
             Ok(text) => self.add_toml(&text, path),
             Err(_) => self.problem(path, "is not UTF-8".into(), "save the file as UTF-8"),
@@ -118,15 +144,24 @@ impl Sources {
                 "remove it, or give it another name: .env is a file of NAME=value lines",
             );
         }
-        let Some(bytes) = self.bytes_of(path) else { return };
+        let Some(bytes) = self.bytes_of(path) else {
+            return;
+        };
         match dot_env::parse(&bytes, is_ours) {
             Ok(variables) => self.add_variables(variables.into_iter(), Origin::DotEnv),
             // without the line's text, which may hold a secret
             Err(unreadable) => unreadable.into_iter().for_each(|error| {
-                let place =
-                    error.line.map_or_else(|| path.display().to_string(), |line| format!("{}, line {line}", path.display()));
+                let place = error.line.map_or_else(
+                    || path.display().to_string(),
+                    |line| format!("{}, line {line}", path.display()),
+                );
                 let (message, fix) = (error.what.to_owned(), error.fix.to_owned());
-                self.problems.push(Problem { key: path.display().to_string(), place, message, fix });
+                self.problems.push(Problem {
+                    key: path.display().to_string(),
+                    place,
+                    message,
+                    fix,
+                });
             }),
         }
     }
@@ -136,12 +171,20 @@ impl Sources {
         match std::fs::read(path) {
             Ok(bytes) => return Some(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => self.problem(path, format!("cannot be read: {error}"), "make the file readable or remove it"),
+            Err(error) => self.problem(
+                path,
+                format!("cannot be read: {error}"),
+                "make the file readable or remove it",
+            ),
         }
         None
     }
 
-    fn add_variables(&mut self, variables: impl Iterator<Item = (String, String)>, origin: fn(String) -> Origin) {
+    fn add_variables(
+        &mut self,
+        variables: impl Iterator<Item = (String, String)>,
+        origin: fn(String) -> Origin,
+    ) {
         let mut given: BTreeMap<String, String> = BTreeMap::new();
         let mut variables: Vec<_> = variables.collect();
         variables.sort();
@@ -163,8 +206,9 @@ impl Sources {
 
     /// A variable with our prefix that is no setting is a misspelt one; those of our own tests are not.
     fn add_if_ours(&mut self, name: String, value: String, origin: fn(String) -> Origin) {
-        let is_for_tests =
-            ["PALISADE_VECTORS", "PALISADE_REQUIRE_SERVERS"].contains(&name.as_str()) || name.starts_with("PALISADE_TEST_");
+        let is_for_tests = ["PALISADE_VECTORS", "PALISADE_REQUIRE_SERVERS"]
+            .contains(&name.as_str())
+            || name.starts_with("PALISADE_TEST_");
         if name.starts_with("PALISADE_") && !is_for_tests {
             self.add(name.clone(), Raw::Text(value), origin(name));
         }
@@ -173,7 +217,12 @@ impl Sources {
     fn twice(&mut self, key: String, first: &str, second: &str) {
         let message = format!("is given twice, by {first} and by {second}");
         let fix = "unset one of them".into();
-        self.problems.push(Problem { key, place: format!("{first}, {second}"), message, fix });
+        self.problems.push(Problem {
+            key,
+            place: format!("{first}, {second}"),
+            message,
+            fix,
+        });
     }
 
     fn add_secret_file(&mut self, key: String, name: String, path: &str) {
@@ -184,7 +233,12 @@ impl Sources {
             }
             Err(error) => {
                 let message = format!("{path} cannot be read: {error}");
-                self.problems.push(Problem { key, place: name, message, fix: "create the file or unset the variable".into() });
+                self.problems.push(Problem {
+                    key,
+                    place: name,
+                    message,
+                    fix: "create the file or unset the variable".into(),
+                });
             }
         }
     }
@@ -195,7 +249,12 @@ impl Sources {
 
     fn problem(&mut self, path: &Path, message: String, fix: &str) {
         let path = path.display().to_string();
-        self.problems.push(Problem { key: path.clone(), place: path, message, fix: fix.into() });
+        self.problems.push(Problem {
+            key: path.clone(),
+            place: path,
+            message,
+            fix: fix.into(),
+        });
     }
 
     /// The profile: `PALISADE_PROFILE`, `profile` in `palisade.toml`, or [`Profile::DEFAULT`].
@@ -204,7 +263,10 @@ impl Sources {
     /// A profile that does not exist, and everything wrong with the files.
     pub(crate) fn take_profile(&mut self) -> Result<(Profile, Origin), SettingsError> {
         let mut problems = std::mem::take(&mut self.problems);
-        let given = self.values.remove("profile").and_then(|mut values| values.pop());
+        let given = self
+            .values
+            .remove("profile")
+            .and_then(|mut values| values.pop());
         let profile = match &given {
             None => Ok(Profile::DEFAULT),
             Some((Raw::Text(text), _)) => text.parse(),

@@ -50,8 +50,15 @@ fn what_others_read_differently_is_refused() {
         assert_eq!(errors[0].line, Some(line), "{text}");
         assert!(errors[0].what.contains(what), "{text}: {errors:?}");
     }
-    for (bytes, what) in [(&b"\xff\xfeO\0U\0"[..], "UTF-16"), (b"O\0U\0R\0=\0", "UTF-16"), (b"OUR=\xff", "not UTF-8")] {
-        assert!(parse(bytes, |_| true).unwrap_err()[0].what.contains(what), "{bytes:?}");
+    for (bytes, what) in [
+        (&b"\xff\xfeO\0U\0"[..], "UTF-16"),
+        (b"O\0U\0R\0=\0", "UTF-16"),
+        (b"OUR=\xff", "not UTF-8"),
+    ] {
+        assert!(
+            parse(bytes, |_| true).unwrap_err()[0].what.contains(what),
+            "{bytes:?}"
+        );
     }
 }
 
@@ -65,10 +72,18 @@ fn variables_of_other_programs_are_theirs() {
 fn of_decouple(case: &Value) -> Option<BTreeMap<String, String>> {
     let strip = |name: &str| {
         let name = name.trim_start_matches('\u{feff}');
-        name.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])).unwrap_or(name).trim().to_owned()
+        name.strip_prefix("export")
+            .filter(|rest| rest.starts_with([' ', '\t']))
+            .unwrap_or(name)
+            .trim()
+            .to_owned()
     };
     let read = case["python_decouple"].as_object()?;
-    Some(read.iter().map(|(name, value)| (strip(name), value.as_str().unwrap_or_default().to_owned())).collect())
+    Some(
+        read.iter()
+            .map(|(name, value)| (strip(name), value.as_str().unwrap_or_default().to_owned()))
+            .collect(),
+    )
 }
 
 // F1: what is read is what was written. Refused, by rule, is what one of the three packages reads otherwise, and control characters
@@ -77,20 +92,37 @@ fn dotenv_vectors() {
     let mut accepted = 0;
     for case in vectors::cases("dotenv.json") {
         let file = STANDARD.decode(vectors::text(&case, "file")).unwrap();
-        let three = ["django_environ", "python_decouple", "python_dotenv"].map(|name| case[name].as_object());
-        let agree = three.iter().all(|read| read.is_some_and(|read| !read.is_empty() && Some(read) == three[0]));
+        let three = ["django_environ", "python_decouple", "python_dotenv"]
+            .map(|name| case[name].as_object());
+        let agree = three
+            .iter()
+            .all(|read| read.is_some_and(|read| !read.is_empty() && Some(read) == three[0]));
         match parse(&file, |_| true) {
             Ok(variables) => {
                 accepted += 1;
                 let expected = of_decouple(&case).unwrap_or_default();
                 // the environment wins over a file, in all of them
-                let read: BTreeMap<String, String> = variables.into_iter().filter(|(name, _)| name != "OUTSIDE").collect();
-                assert!(read.iter().all(|(name, value)| expected.get(name) == Some(value)), "{read:?} {case}");
-                assert_eq!(read.len(), expected.keys().filter(|name| *name != "OUTSIDE").count(), "{read:?} {case}");
+                let read: BTreeMap<String, String> = variables
+                    .into_iter()
+                    .filter(|(name, _)| name != "OUTSIDE")
+                    .collect();
+                assert!(
+                    read.iter()
+                        .all(|(name, value)| expected.get(name) == Some(value)),
+                    "{read:?} {case}"
+                );
+                assert_eq!(
+                    read.len(),
+                    expected.keys().filter(|name| *name != "OUTSIDE").count(),
+                    "{read:?} {case}"
+                );
             }
             Err(errors) if agree => {
-                let is_by_rule =
-                    |error: &Unreadable| ["control", "backslash", "NAME=value"].iter().any(|rule| error.what.contains(rule));
+                let is_by_rule = |error: &Unreadable| {
+                    ["control", "backslash", "NAME=value"]
+                        .iter()
+                        .any(|rule| error.what.contains(rule))
+                };
                 assert!(errors.iter().all(is_by_rule), "{errors:?} {case}");
             }
             Err(_) => {}

@@ -24,7 +24,10 @@ pub trait Setting: Sized {
     /// # Errors
     /// What is wrong, without the value.
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
-        value.as_str().ok_or_else(|| wrong::<Self>()).and_then(Self::from_text)
+        value
+            .as_str()
+            .ok_or_else(|| wrong::<Self>())
+            .and_then(Self::from_text)
     }
 
     /// The value for people.
@@ -71,7 +74,10 @@ impl Setting for u64 {
     }
 
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
-        value.as_integer().and_then(|number| number.try_into().ok()).ok_or_else(wrong::<Self>)
+        value
+            .as_integer()
+            .and_then(|number| number.try_into().ok())
+            .ok_or_else(wrong::<Self>)
     }
 
     fn show(&self) -> String {
@@ -94,11 +100,18 @@ impl Setting for Secs {
     const SHAPE: &'static str = "a whole number of seconds, at least 1";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().ok().filter(|secs| (1..=MAX_SECS).contains(secs)).map(Self).ok_or_else(wrong::<Self>)
+        text.parse()
+            .ok()
+            .filter(|secs| (1..=MAX_SECS).contains(secs))
+            .map(Self)
+            .ok_or_else(wrong::<Self>)
     }
 
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
-        value.as_integer().ok_or_else(wrong::<Self>).and_then(|number| Self::from_text(&number.to_string()))
+        value
+            .as_integer()
+            .ok_or_else(wrong::<Self>)
+            .and_then(|number| Self::from_text(&number.to_string()))
     }
 
     fn show(&self) -> String {
@@ -118,15 +131,27 @@ impl<T: Setting> Setting for Vec<T> {
     }
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(T::from_text).collect()
+        text.split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(T::from_text)
+            .collect()
     }
 
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
-        value.as_array().ok_or_else(wrong::<Self>)?.iter().map(T::from_toml).collect()
+        value
+            .as_array()
+            .ok_or_else(wrong::<Self>)?
+            .iter()
+            .map(T::from_toml)
+            .collect()
     }
 
     fn show(&self) -> String {
-        format!("[{}]", self.iter().map(T::show).collect::<Vec<_>>().join(", "))
+        format!(
+            "[{}]",
+            self.iter().map(T::show).collect::<Vec<_>>().join(", ")
+        )
     }
 }
 
@@ -139,7 +164,11 @@ impl<T: Setting> Setting for Option<T> {
     }
 
     fn from_text(text: &str) -> Result<Self, String> {
-        if text.is_empty() { Ok(None) } else { T::from_text(text).map(Some) }
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            T::from_text(text).map(Some)
+        }
     }
 
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
@@ -171,7 +200,8 @@ macro_rules! setting_from_str {
             const SHAPE: &'static str = $shape;
 
             fn from_text(text: &str) -> Result<Self, String> {
-                text.parse().map_err(|_| concat!("must be ", $shape).to_owned())
+                text.parse()
+                    .map_err(|_| concat!("must be ", $shape).to_owned())
             }
 
             fn show(&self) -> String {
@@ -209,5 +239,11 @@ macro_rules! setting_words {
 }
 pub(crate) use setting_words;
 
-setting_from_str!(std::net::SocketAddr, "an address and port such as 127.0.0.1:8000");
-setting_from_str!(crate::settings::Profile, "development, staging or production");
+setting_from_str!(
+    std::net::SocketAddr,
+    "an address and port such as 127.0.0.1:8000"
+);
+setting_from_str!(
+    crate::settings::Profile,
+    "development, staging or production"
+);

@@ -52,12 +52,22 @@ const LEAST: TimeDelta = TimeDelta::seconds(30);
 
 impl Discovery {
     /// What is known, not older than an hour.
-    pub(crate) async fn known(&self, client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Arc<Known>, Trouble> {
+    pub(crate) async fn known(
+        &self,
+        client: &Client,
+        issuer: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Known>, Trouble> {
         self.newer_than(client, issuer, now, now - KEPT).await
     }
 
     /// What is known, after a key was missing.
-    pub(crate) async fn renewed(&self, client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Arc<Known>, Trouble> {
+    pub(crate) async fn renewed(
+        &self,
+        client: &Client,
+        issuer: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Known>, Trouble> {
         self.newer_than(client, issuer, now, now - LEAST).await
     }
 
@@ -89,8 +99,14 @@ impl Discovery {
             }
         }
         // what was good a while ago is better than nobody
-        let old = self.known.load_full().filter(|known| known.at > now - LONGEST);
-        let trouble = failed.as_ref().map_or_else(|| Trouble::Away(issuer.into()), |(_, trouble)| trouble.clone());
+        let old = self
+            .known
+            .load_full()
+            .filter(|known| known.at > now - LONGEST);
+        let trouble = failed.as_ref().map_or_else(
+            || Trouble::Away(issuer.into()),
+            |(_, trouble)| trouble.clone(),
+        );
         old.ok_or(trouble)
     }
 }
@@ -99,15 +115,30 @@ async fn ask(client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Known,
     let metadata = metadata_of(client, issuer.trim_end_matches('/')).await?;
     // whoever answers for another issuer speaks for that one everywhere (ASVS 10.5.3)
     if metadata.issuer != issuer {
-        return Err(Trouble::Broken(format!("the metadata of {issuer} name another issuer")));
+        return Err(Trouble::Broken(format!(
+            "the metadata of {issuer} name another issuer"
+        )));
     }
-    let used = [&metadata.authorization_endpoint, &metadata.token_endpoint].into_iter().filter(|url| !url.is_empty());
-    let used = used.chain([&metadata.jwks_uri]).chain(&metadata.end_session_endpoint);
-    if let Some(unsafe_one) = used.into_iter().find(|url| !Url::parse(url).is_ok_and(|url| is_safe(&url))) {
-        return Err(Trouble::Broken(format!("{issuer} is to be asked in clear at {unsafe_one}")));
+    let used = [&metadata.authorization_endpoint, &metadata.token_endpoint]
+        .into_iter()
+        .filter(|url| !url.is_empty());
+    let used = used
+        .chain([&metadata.jwks_uri])
+        .chain(&metadata.end_session_endpoint);
+    if let Some(unsafe_one) = used
+        .into_iter()
+        .find(|url| !Url::parse(url).is_ok_and(|url| is_safe(&url)))
+    {
+        return Err(Trouble::Broken(format!(
+            "{issuer} is to be asked in clear at {unsafe_one}"
+        )));
     }
     let keys = json(client, &metadata.jwks_uri).await?;
-    Ok(Known { metadata, keys, at: now })
+    Ok(Known {
+        metadata,
+        keys,
+        at: now,
+    })
 }
 
 /// At the address of OpenID, or at that of OAuth ([RFC 8414](https://www.rfc-editor.org/rfc/rfc8414)) where only tokens are made.
@@ -116,7 +147,10 @@ async fn metadata_of(client: &Client, base: &str) -> Result<Metadata, Trouble> {
     // its well-known part stands before the path of the issuer
     let other = Url::parse(base).ok().map(|url| {
         let path = url.path().trim_end_matches('/');
-        format!("{}/.well-known/oauth-authorization-server{path}", url.origin().ascii_serialization())
+        format!(
+            "{}/.well-known/oauth-authorization-server{path}",
+            url.origin().ascii_serialization()
+        )
     });
     match (answer, other) {
         (Err(trouble), Some(other)) => json(client, &other).await.map_err(|_| trouble),
@@ -125,9 +159,13 @@ async fn metadata_of(client: &Client, base: &str) -> Result<Metadata, Trouble> {
 }
 
 async fn json<T: DeserializeOwned>(client: &Client, url: &str) -> Result<T, Trouble> {
-    let answer = client.get(url).await.map_err(|error| Trouble::Away(error.to_string()))?;
+    let answer = client
+        .get(url)
+        .await
+        .map_err(|error| Trouble::Away(error.to_string()))?;
     if !answer.status().is_success() {
         return Err(Trouble::Away(format!("{url} answers {}", answer.status())));
     }
-    serde_json::from_slice(answer.body()).map_err(|error| Trouble::Broken(format!("{url}: {error}")))
+    serde_json::from_slice(answer.body())
+        .map_err(|error| Trouble::Broken(format!("{url}: {error}")))
 }

@@ -33,7 +33,8 @@ impl Away {
     /// Whether this is the answer to it: from the provider, with the state that no other page knows.
     pub(super) fn is_answered(&self, provider: &Provider, back: &Back<'_>) -> bool {
         let is_same = constant_time_eq(self.state.as_bytes(), back.state.as_bytes());
-        let is_theirs = provider.kind != Kind::OpenId || back.iss.is_none_or(|iss| iss == provider.issuer);
+        let is_theirs =
+            provider.kind != Kind::OpenId || back.iss.is_none_or(|iss| iss == provider.issuer);
         is_same && is_theirs && self.provider == provider.settings.name
     }
 }
@@ -96,9 +97,17 @@ impl Party {
     ) -> Result<Begun, Trouble> {
         let authorize = match provider.endpoints() {
             Some(endpoints) => endpoints.authorize,
-            None => self.discovery.known(client, &provider.issuer, now).await?.metadata.authorization_endpoint.clone(),
+            None => self
+                .discovery
+                .known(client, &provider.issuer, now)
+                .await?
+                .metadata
+                .authorization_endpoint
+                .clone(),
         };
-        let ProviderSettings { name, client_id, .. } = &provider.settings;
+        let ProviderSettings {
+            name, client_id, ..
+        } = &provider.settings;
         let [state, nonce, verifier] = std::array::from_fn(|_| random::token().expose().to_owned());
         let redirect_uri = format!("{base}/account/social/{name}/callback");
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
@@ -114,7 +123,15 @@ impl Party {
         if provider.kind == Kind::OpenId {
             to.query_pairs_mut().append_pair("nonce", &nonce);
         }
-        let away = Away { provider: name.clone(), state, nonce, verifier, redirect_uri, next: None, adds_to: None };
+        let away = Away {
+            provider: name.clone(),
+            state,
+            nonce,
+            verifier,
+            redirect_uri,
+            next: None,
+            adds_to: None,
+        };
         Ok(Begun { away, to })
     }
 
@@ -129,7 +146,15 @@ impl Party {
     ) -> Result<Identity, Trouble> {
         match provider.endpoints() {
             Some(endpoints) => {
-                let tokens = exchange(provider, client, &endpoints.token, &[], away, (back.code, now)).await?;
+                let tokens = exchange(
+                    provider,
+                    client,
+                    &endpoints.token,
+                    &[],
+                    away,
+                    (back.code, now),
+                )
+                .await?;
                 super::profile::identity(provider, client, &endpoints, tokens.into()).await
             }
             None => self.by_id_token(provider, client, now, away, back).await,
@@ -152,8 +177,19 @@ impl Party {
             return Err(Trouble::Lied("the answer is of another provider".into()));
         }
         let methods = &metadata.token_endpoint_auth_methods_supported;
-        let tokens = exchange(provider, client, &metadata.token_endpoint, methods, away, (back.code, now)).await?;
-        let id_token = tokens.id_token.clone().ok_or_else(|| Trouble::Lied("there is no ID token".into()))?;
+        let tokens = exchange(
+            provider,
+            client,
+            &metadata.token_endpoint,
+            methods,
+            away,
+            (back.code, now),
+        )
+        .await?;
+        let id_token = tokens
+            .id_token
+            .clone()
+            .ok_or_else(|| Trouble::Lied("there is no ID token".into()))?;
         let expected = Expected {
             issuer: &provider.issuer,
             client_id: &provider.settings.client_id,
@@ -163,15 +199,23 @@ impl Party {
         };
         let mut judged = id_token::verify(&id_token, &known.keys, &expected);
         if matches!(judged, Err(Doubt::UnknownKey)) {
-            known = self.discovery.renewed(client, &provider.issuer, now).await?;
+            known = self
+                .discovery
+                .renewed(client, &provider.issuer, now)
+                .await?;
             judged = id_token::verify(&id_token, &known.keys, &expected);
         }
-        let claims = judged.map_err(|doubt| Trouble::Lied(format!("the ID token is not believed: {doubt:?}")))?;
-        let name = claims.preferred_username.or(claims.name).unwrap_or_default();
+        let claims = judged
+            .map_err(|doubt| Trouble::Lied(format!("the ID token is not believed: {doubt:?}")))?;
+        let name = claims
+            .preferred_username
+            .or(claims.name)
+            .unwrap_or_default();
         Ok(Identity {
             issuer: provider.issuer.clone(),
             subject: claims.sub,
-            is_verified: claims.email.is_some() && claims.email_verified.is_some_and(|truth| truth.holds()),
+            is_verified: claims.email.is_some()
+                && claims.email_verified.is_some_and(|truth| truth.holds()),
             email: claims.email,
             name,
             tokens: tokens.kept(provider),
@@ -179,11 +223,21 @@ impl Party {
     }
 
     /// Where a logout goes on, if the provider has such a page and the site wants it.
-    pub(super) async fn logout(&self, provider: &Provider, client: &Client, now: DateTime<Utc>, base: &str) -> Option<Url> {
+    pub(super) async fn logout(
+        &self,
+        provider: &Provider,
+        client: &Client,
+        now: DateTime<Utc>,
+        base: &str,
+    ) -> Option<Url> {
         if !provider.settings.logs_out || provider.kind != Kind::OpenId {
             return None;
         }
-        let known = self.discovery.known(client, &provider.issuer, now).await.ok()?;
+        let known = self
+            .discovery
+            .known(client, &provider.issuer, now)
+            .await
+            .ok()?;
         let mut url = Url::parse(known.metadata.end_session_endpoint.as_deref()?).ok()?;
         url.query_pairs_mut()
             .append_pair("client_id", &provider.settings.client_id)
@@ -194,7 +248,11 @@ impl Party {
 
 impl Tokens {
     fn kept(&self, provider: &Provider) -> Option<String> {
-        provider.settings.keeps_tokens.then(|| serde_json::to_string(self).ok()).flatten()
+        provider
+            .settings
+            .keeps_tokens
+            .then(|| serde_json::to_string(self).ok())
+            .flatten()
     }
 }
 
@@ -206,7 +264,10 @@ pub(super) struct Opened {
 
 impl From<Tokens> for Opened {
     fn from(whole: Tokens) -> Self {
-        Self { access_token: whole.access_token.clone(), whole }
+        Self {
+            access_token: whole.access_token.clone(),
+            whole,
+        }
     }
 }
 
@@ -227,11 +288,17 @@ async fn exchange(
 ) -> Result<Tokens, Trouble> {
     let secret = super::proof::client_secret(provider, now)?;
     let request = exchange_request(provider, endpoint, methods, away, (code, &secret));
-    let tokens: Tokens = asked(client, request.map_err(|error| Trouble::Broken(error.to_string()))?).await?;
+    let tokens: Tokens = asked(
+        client,
+        request.map_err(|error| Trouble::Broken(error.to_string()))?,
+    )
+    .await?;
     if tokens.token_type.eq_ignore_ascii_case("bearer") {
         Ok(tokens)
     } else {
-        Err(Trouble::Lied("the token is of no kind that is known".into()))
+        Err(Trouble::Lied(
+            "the token is of no kind that is known".into(),
+        ))
     }
 }
 
@@ -244,33 +311,63 @@ fn exchange_request(
 ) -> Result<Request<Bytes>, http::Error> {
     let client_id = &provider.settings.client_id;
     let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "authorization_code").append_pair("code", code);
-    form.append_pair("redirect_uri", &away.redirect_uri).append_pair("code_verifier", &away.verifier);
-    let mut request = Request::builder().method(Method::POST).uri(endpoint).header(header::ACCEPT, "application/json");
+    form.append_pair("grant_type", "authorization_code")
+        .append_pair("code", code);
+    form.append_pair("redirect_uri", &away.redirect_uri)
+        .append_pair("code_verifier", &away.verifier);
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(endpoint)
+        .header(header::ACCEPT, "application/json");
     // what every provider must know if it says nothing is Basic, except those of OAuth 2.0 alone
-    let takes_basic =
-        provider.kind == Kind::OpenId && (methods.is_empty() || methods.iter().any(|method| method == "client_secret_basic"));
+    let takes_basic = provider.kind == Kind::OpenId
+        && (methods.is_empty() || methods.iter().any(|method| method == "client_secret_basic"));
     if takes_basic || provider.kind == Kind::X {
-        let quoted = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let quoted =
+            |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let both = format!("{}:{}", quoted(client_id), quoted(secret));
-        request = request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(both)));
+        request = request.header(
+            header::AUTHORIZATION,
+            format!("Basic {}", STANDARD.encode(both)),
+        );
     } else {
-        form.append_pair("client_id", client_id).append_pair("client_secret", secret);
+        form.append_pair("client_id", client_id)
+            .append_pair("client_secret", secret);
     }
-    request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(Bytes::from(form.finish()))
+    request
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Bytes::from(form.finish()))
 }
 
 /// Sends a request of this site's to a provider.
-pub(super) async fn asked<T: DeserializeOwned>(client: &Client, request: Request<Bytes>) -> Result<T, Trouble> {
+pub(super) async fn asked<T: DeserializeOwned>(
+    client: &Client,
+    request: Request<Bytes>,
+) -> Result<T, Trouble> {
     let place = request.uri().path().to_owned();
-    let answer = client.send(request).await.map_err(|error| Trouble::Away(error.to_string()))?;
+    let answer = client
+        .send(request)
+        .await
+        .map_err(|error| Trouble::Away(error.to_string()))?;
     if answer.status().is_server_error() {
-        return Err(Trouble::Away(format!("{place} answers {}", answer.status())));
+        return Err(Trouble::Away(format!(
+            "{place} answers {}",
+            answer.status()
+        )));
     }
     if !answer.status().is_success() {
         let said: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-        let word: String = said["error"].as_str().unwrap_or_default().chars().take(50).collect();
-        return Err(Trouble::Lied(format!("{place} answers {} {word:?}", answer.status())));
+        let word: String = said["error"]
+            .as_str()
+            .unwrap_or_default()
+            .chars()
+            .take(50)
+            .collect();
+        return Err(Trouble::Lied(format!(
+            "{place} answers {} {word:?}",
+            answer.status()
+        )));
     }
-    serde_json::from_slice(answer.body()).map_err(|error| Trouble::Broken(format!("{place}: {error}")))
+    serde_json::from_slice(answer.body())
+        .map_err(|error| Trouble::Broken(format!("{place}: {error}")))
 }

@@ -62,7 +62,9 @@ const OLDEST_SECS: i64 = 15 * 60;
 pub(super) fn verify(token: &str, keys: &JwkSet, expected: &Expected<'_>) -> Result<Claims, Doubt> {
     let is_id_token = |typ: Option<&str>| typ.is_none_or(|typ| typ.eq_ignore_ascii_case("jwt"));
     let (claims, algorithm) = believed::<Claims>(token, keys, is_id_token)?;
-    claims.judge(algorithm, expected).map_or(Ok(()), |wrong| Err(Doubt::Wrong(wrong)))?;
+    claims
+        .judge(algorithm, expected)
+        .map_or(Ok(()), |wrong| Err(Doubt::Wrong(wrong)))?;
     Ok(claims)
 }
 
@@ -74,26 +76,56 @@ impl Claims {
         let rules = [
             (self.iss == expected.issuer, "it is of another issuer"),
             (self.aud.holds(expected.client_id), "it is for another site"),
-            (self.aud.is_alone() || self.azp.is_some(), "it is for several sites, and does not say who asked for it"),
-            (self.azp.as_ref().is_none_or(|azp| azp == expected.client_id), "another site asked for it"),
+            (
+                self.aud.is_alone() || self.azp.is_some(),
+                "it is for several sites, and does not say who asked for it",
+            ),
+            (
+                self.azp
+                    .as_ref()
+                    .is_none_or(|azp| azp == expected.client_id),
+                "another site asked for it",
+            ),
             (self.exp > now - LEEWAY_SECS, "it has expired"),
-            ((now - OLDEST_SECS..=now + LEEWAY_SECS).contains(&self.iat), "it was not made just now"),
-            (self.nbf.is_none_or(|nbf| nbf <= now + LEEWAY_SECS), "it is not good yet"),
-            (constant_time_eq(nonce.as_bytes(), expected.nonce.as_bytes()), "it is of another login"),
+            (
+                (now - OLDEST_SECS..=now + LEEWAY_SECS).contains(&self.iat),
+                "it was not made just now",
+            ),
+            (
+                self.nbf.is_none_or(|nbf| nbf <= now + LEEWAY_SECS),
+                "it is not good yet",
+            ),
+            (
+                constant_time_eq(nonce.as_bytes(), expected.nonce.as_bytes()),
+                "it is of another login",
+            ),
             ((1..=255).contains(&self.sub.len()), "it names nobody"),
-            (self.is_of(algorithm, expected.access_token), "it belongs to another access token"),
+            (
+                self.is_of(algorithm, expected.access_token),
+                "it belongs to another access token",
+            ),
         ];
-        rules.into_iter().find(|(holds, _)| !holds).map(|(_, wrong)| wrong)
+        rules
+            .into_iter()
+            .find(|(holds, _)| !holds)
+            .map(|(_, wrong)| wrong)
     }
 
     /// Whether it came with this access token, where it says so.
     fn is_of(&self, algorithm: Algorithm, access_token: &str) -> bool {
-        let Some(at_hash) = &self.at_hash else { return true };
+        let Some(at_hash) = &self.at_hash else {
+            return true;
+        };
         let digest = match algorithm {
             Algorithm::ES384 => Sha384::digest(access_token).to_vec(),
             Algorithm::RS512 | Algorithm::EdDSA => Sha512::digest(access_token).to_vec(),
             _ => Sha256::digest(access_token).to_vec(),
         };
-        constant_time_eq(URL_SAFE_NO_PAD.encode(&digest[..digest.len() / 2]).as_bytes(), at_hash.as_bytes())
+        constant_time_eq(
+            URL_SAFE_NO_PAD
+                .encode(&digest[..digest.len() / 2])
+                .as_bytes(),
+            at_hash.as_bytes(),
+        )
     }
 }

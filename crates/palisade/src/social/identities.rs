@@ -75,22 +75,54 @@ impl Identities {
 
     /// The user of this account whose login it is.
     #[cfg(feature = "social")]
-    pub(crate) async fn user_of(db: &Db, issuer: &str, subject: &str) -> Result<Option<i32>, DbErr> {
-        Ok(Self::find(db, &hash_of(issuer, subject)).await?.map(|row| row.user_id))
+    pub(crate) async fn user_of(
+        db: &Db,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<i32>, DbErr> {
+        Ok(Self::find(db, &hash_of(issuer, subject))
+            .await?
+            .map(|row| row.user_id))
     }
 
-    pub(super) async fn of_user(db: &impl ConnectionTrait, user_id: i32) -> Result<Vec<Kept>, DbErr> {
-        Entity::find().filter(Column::UserId.eq(user_id)).order_by_asc(Column::Added).all(db).await
+    pub(super) async fn of_user(
+        db: &impl ConnectionTrait,
+        user_id: i32,
+    ) -> Result<Vec<Kept>, DbErr> {
+        Entity::find()
+            .filter(Column::UserId.eq(user_id))
+            .order_by_asc(Column::Added)
+            .all(db)
+            .await
     }
 
     pub(super) async fn shown(db: &Db, user_id: i32) -> Result<Vec<Shown>, DbErr> {
-        let day = |at: i64| DateTime::from_timestamp(at, 0).map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default();
-        let shown = |row: Kept| Shown { id: row.hash, provider: row.provider, label: row.label, used: day(row.used) };
-        Ok(Self::of_user(db, user_id).await?.into_iter().map(shown).collect())
+        let day = |at: i64| {
+            DateTime::from_timestamp(at, 0)
+                .map(|at| at.format("%Y-%m-%d").to_string())
+                .unwrap_or_default()
+        };
+        let shown = |row: Kept| Shown {
+            id: row.hash,
+            provider: row.provider,
+            label: row.label,
+            used: day(row.used),
+        };
+        Ok(Self::of_user(db, user_id)
+            .await?
+            .into_iter()
+            .map(shown)
+            .collect())
     }
 
     /// Keeps one. Fails as a duplicate if it is somebody's.
-    pub(super) async fn add(tx: &Tx, ring: &KeyRing, now: i64, user_id: i32, new: NewIdentity<'_>) -> Result<(), DbErr> {
+    pub(super) async fn add(
+        tx: &Tx,
+        ring: &KeyRing,
+        now: i64,
+        user_id: i32,
+        new: NewIdentity<'_>,
+    ) -> Result<(), DbErr> {
         let row = ActiveModel {
             user_id: Set(user_id),
             provider: Set(new.provider.into()),
@@ -100,22 +132,47 @@ impl Identities {
             used: Set(now),
             hash: Set(new.hash),
         };
-        Entity::insert(row).exec_without_returning(tx).await.map(drop)
+        Entity::insert(row)
+            .exec_without_returning(tx)
+            .await
+            .map(drop)
     }
 
     /// One was used.
-    pub(super) async fn used(tx: &Tx, ring: &KeyRing, now: i64, hash: &str, tokens: Option<&str>) -> Result<(), DbErr> {
-        let mut change = ActiveModel { used: Set(now), ..Default::default() };
+    pub(super) async fn used(
+        tx: &Tx,
+        ring: &KeyRing,
+        now: i64,
+        hash: &str,
+        tokens: Option<&str>,
+    ) -> Result<(), DbErr> {
+        let mut change = ActiveModel {
+            used: Set(now),
+            ..Default::default()
+        };
         if let Some(tokens) = tokens {
             change.tokens = Set(Some(sealed(ring, hash, tokens)));
         }
-        Entity::update_many().set(change).filter(Column::Hash.eq(hash)).exec(tx).await.map(drop)
+        Entity::update_many()
+            .set(change)
+            .filter(Column::Hash.eq(hash))
+            .exec(tx)
+            .await
+            .map(drop)
     }
 
     /// Locks those of a user until the transaction ends.
     pub(super) async fn lock(tx: &Tx, user_id: i32) -> Result<(), DbErr> {
-        let same = ActiveModel { user_id: Set(user_id), ..Default::default() };
-        Entity::update_many().set(same).filter(Column::UserId.eq(user_id)).exec(tx).await.map(drop)
+        let same = ActiveModel {
+            user_id: Set(user_id),
+            ..Default::default()
+        };
+        Entity::update_many()
+            .set(same)
+            .filter(Column::UserId.eq(user_id))
+            .exec(tx)
+            .await
+            .map(drop)
     }
 
     /// Removes all of a user, for those who run the site, and says how many.
@@ -123,7 +180,11 @@ impl Identities {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn forget(&self, tx: &Tx, user_id: i32) -> Result<u64> {
-        Ok(Entity::delete_many().filter(Column::UserId.eq(user_id)).exec(tx).await?.rows_affected)
+        Ok(Entity::delete_many()
+            .filter(Column::UserId.eq(user_id))
+            .exec(tx)
+            .await?
+            .rows_affected)
     }
 
     pub(super) async fn remove(tx: &Tx, user_id: i32, hash: &str) -> Result<bool, DbErr> {
@@ -135,11 +196,27 @@ impl Identities {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn tokens(&self, db: &Db, ring: &KeyRing, user_id: i32, provider: &str) -> Result<Option<Secret<String>>> {
-        let theirs = Entity::find().filter(Column::UserId.eq(user_id)).filter(Column::Provider.eq(provider));
-        let Some(row) = theirs.one(db).await? else { return Ok(None) };
-        let opened = row.tokens.and_then(|sealed| Sealer::new(ring, PURPOSE).open(&sealed, &place(&row.hash)).ok());
-        Ok(opened.and_then(|text| String::from_utf8(text.expose().clone()).ok()).map(Secret::new))
+    pub async fn tokens(
+        &self,
+        db: &Db,
+        ring: &KeyRing,
+        user_id: i32,
+        provider: &str,
+    ) -> Result<Option<Secret<String>>> {
+        let theirs = Entity::find()
+            .filter(Column::UserId.eq(user_id))
+            .filter(Column::Provider.eq(provider));
+        let Some(row) = theirs.one(db).await? else {
+            return Ok(None);
+        };
+        let opened = row.tokens.and_then(|sealed| {
+            Sealer::new(ring, PURPOSE)
+                .open(&sealed, &place(&row.hash))
+                .ok()
+        });
+        Ok(opened
+            .and_then(|text| String::from_utf8(text.expose().clone()).ok())
+            .map(Secret::new))
     }
 }
 
@@ -169,11 +246,17 @@ impl PersonalData for Identities {
 
     async fn export(&self, db: &Db, user: &User) -> Result<Value> {
         let all = Self::of_user(db, user.id).await?;
-        Ok(all.iter().map(|row| json!({ "provider": row.provider, "label": row.label })).collect())
+        Ok(all
+            .iter()
+            .map(|row| json!({ "provider": row.provider, "label": row.label }))
+            .collect())
     }
 
     async fn erase(&self, tx: &Tx, user: &User) -> Result<()> {
-        Entity::delete_many().filter(Column::UserId.eq(user.id)).exec(tx).await?;
+        Entity::delete_many()
+            .filter(Column::UserId.eq(user.id))
+            .exec(tx)
+            .await?;
         Ok(())
     }
 }

@@ -13,14 +13,20 @@ mod discovery;
 mod flow;
 #[cfg(feature = "social")]
 mod id_token;
-#[cfg_attr(not(feature = "social"), expect(dead_code, reason = "without the feature there are none to add"))]
+#[cfg_attr(
+    not(feature = "social"),
+    expect(dead_code, reason = "without the feature there are none to add")
+)]
 mod identities;
 mod migration;
 #[cfg(feature = "social")]
 mod profile;
 #[cfg(feature = "social")]
 mod proof;
-#[cfg_attr(not(feature = "social"), expect(dead_code, reason = "without the feature nobody is asked"))]
+#[cfg_attr(
+    not(feature = "social"),
+    expect(dead_code, reason = "without the feature nobody is asked")
+)]
 mod provider;
 mod settings;
 #[cfg(feature = "social")]

@@ -16,27 +16,58 @@ pub(super) async fn identity(
     opened: Opened,
 ) -> Result<Identity, Trouble> {
     let user: Value = get(client, &endpoints.user, &opened.access_token).await?;
-    let user = if provider.kind == Kind::X { &user["data"] } else { &user };
+    let user = if provider.kind == Kind::X {
+        &user["data"]
+    } else {
+        &user
+    };
     let (email, is_verified) = match &endpoints.emails {
         Some(url) => primary(&get(client, url, &opened.access_token).await?),
         // what stands in a profile was typed there: nobody has verified it
         None => (user["email"].as_str().map(str::to_owned), false),
     };
-    let id = user["id"].as_i64().map(|id| id.to_string()).or_else(|| user["id"].as_str().map(str::to_owned));
-    let subject = id.filter(|id| (1..=255).contains(&id.len())).ok_or_else(|| Trouble::Lied("the answer names nobody".into()))?;
-    let name = ["login", "username", "name"].iter().find_map(|key| user[*key].as_str()).unwrap_or_default();
-    Ok(Identity { issuer: provider.issuer.clone(), subject, email, is_verified, name: name.into(), tokens: opened.kept(provider) })
+    let id = user["id"]
+        .as_i64()
+        .map(|id| id.to_string())
+        .or_else(|| user["id"].as_str().map(str::to_owned));
+    let subject = id
+        .filter(|id| (1..=255).contains(&id.len()))
+        .ok_or_else(|| Trouble::Lied("the answer names nobody".into()))?;
+    let name = ["login", "username", "name"]
+        .iter()
+        .find_map(|key| user[*key].as_str())
+        .unwrap_or_default();
+    Ok(Identity {
+        issuer: provider.issuer.clone(),
+        subject,
+        email,
+        is_verified,
+        name: name.into(),
+        tokens: opened.kept(provider),
+    })
 }
 
 /// The address of GitHub's list that is used for mail.
 fn primary(list: &Value) -> (Option<String>, bool) {
-    let first = list.as_array().into_iter().flatten().find(|one| one["primary"] == true);
-    let email = first.and_then(|one| one["email"].as_str()).map(str::to_owned);
+    let first = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|one| one["primary"] == true);
+    let email = first
+        .and_then(|one| one["email"].as_str())
+        .map(str::to_owned);
     (email, first.is_some_and(|one| one["verified"] == true))
 }
 
 async fn get(client: &Client, url: &str, access_token: &str) -> Result<Value, Trouble> {
     let request = Request::get(url).header(header::AUTHORIZATION, format!("Bearer {access_token}"));
-    let request = request.header(header::ACCEPT, "application/json").body(Bytes::new());
-    asked(client, request.map_err(|error| Trouble::Broken(error.to_string()))?).await
+    let request = request
+        .header(header::ACCEPT, "application/json")
+        .body(Bytes::new());
+    asked(
+        client,
+        request.map_err(|error| Trouble::Broken(error.to_string()))?,
+    )
+    .await
 }

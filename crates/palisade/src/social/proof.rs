@@ -10,16 +10,29 @@ use serde_json::json;
 use std::borrow::Cow;
 
 /// The secret of the settings, or what its key signs.
-pub(super) fn client_secret(provider: &Provider, now: DateTime<Utc>) -> Result<Cow<'_, str>, Trouble> {
+pub(super) fn client_secret(
+    provider: &Provider,
+    now: DateTime<Utc>,
+) -> Result<Cow<'_, str>, Trouble> {
     let secret = provider.settings.client_secret.expose();
     let (Some(team), Some(key_id)) = (&provider.settings.team_id, &provider.settings.key_id) else {
         return Ok(Cow::Borrowed(secret.as_str()));
     };
-    let unusable = || Trouble::Broken(format!("client_secret of {} is no private key of ES256", provider.settings.name));
+    let unusable = || {
+        Trouble::Broken(format!(
+            "client_secret of {} is no private key of ES256",
+            provider.settings.name
+        ))
+    };
     let der = PrivatePkcs8KeyDer::from_pem_slice(secret.as_bytes()).map_err(|_| unusable())?;
     let key = EncodingKey::from_ec_der(der.secret_pkcs8_der());
-    let header = Header { kid: Some(key_id.clone()), ..Header::new(Algorithm::ES256) };
+    let header = Header {
+        kid: Some(key_id.clone()),
+        ..Header::new(Algorithm::ES256)
+    };
     let at = now.timestamp();
     let claims = json!({ "iss": team, "iat": at, "exp": at + 300, "aud": provider.issuer, "sub": provider.settings.client_id });
-    encode(&header, &claims, &key).map(Cow::Owned).map_err(|_| unusable())
+    encode(&header, &claims, &key)
+        .map(Cow::Owned)
+        .map_err(|_| unusable())
 }

@@ -64,25 +64,41 @@ impl ProviderSettings {
             (1..=30).contains(&name.len()) && name.chars().all(is_plain)
         };
         if !is_name(&self.name) {
-            return Err("has a name that is not of 1 to 30 letters a to z, digits and hyphens".into());
+            return Err(
+                "has a name that is not of 1 to 30 letters a to z, digits and hyphens".into(),
+            );
         }
         if ["address", "confirm", "password", "remove"].contains(&self.name.as_str()) {
-            return Err(format!("has the name {}, which is that of a page", self.name));
+            return Err(format!(
+                "has the name {}, which is that of a page",
+                self.name
+            ));
         }
         if self.client_id.is_empty() || self.client_secret.expose().is_empty() {
-            return Err(format!("says no client_id or no client_secret for {}", self.name));
+            return Err(format!(
+                "says no client_id or no client_secret for {}",
+                self.name
+            ));
         }
         if self.team_id.is_some() != self.key_id.is_some() {
-            return Err(format!("says one of team_id and key_id for {}, which belong together", self.name));
+            return Err(format!(
+                "says one of team_id and key_id for {}, which belong together",
+                self.name
+            ));
         }
         match (&self.issuer, built_in(&self.name)) {
             (None, None) => {
                 let known: Vec<&str> = BUILT_IN.iter().map(|known| known.name).collect();
-                Err(format!("says no issuer for {}, and only {} are built in", self.name, known.join(", ")))
+                Err(format!(
+                    "says no issuer for {}, and only {} are built in",
+                    self.name,
+                    known.join(", ")
+                ))
             }
-            (Some(issuer), _) if !is_issuer(issuer) => {
-                Err(format!("has an issuer for {} that is no https:// URL without query and fragment", self.name))
-            }
+            (Some(issuer), _) if !is_issuer(issuer) => Err(format!(
+                "has an issuer for {} that is no https:// URL without query and fragment",
+                self.name
+            )),
             _ => Ok(self),
         }
     }
@@ -91,19 +107,22 @@ impl ProviderSettings {
 /// What an issuer looks like ([OpenID Connect Discovery, section 2](https://openid.net/specs/openid-connect-discovery-1_0.html)); clear HTTP is for this
 /// machine alone.
 pub(crate) fn is_issuer(text: &str) -> bool {
-    let Ok(url) = Url::parse(text) else { return false };
+    let Ok(url) = Url::parse(text) else {
+        return false;
+    };
     url.query().is_none() && url.fragment().is_none() && is_safe(&url)
 }
 
 /// Whether what is sent there is read by nobody else.
 pub(super) fn is_safe(url: &Url) -> bool {
     let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    url.has_host() && url.username().is_empty() && (url.scheme() == "https" || (url.scheme() == "http" && is_here))
+    url.has_host()
+        && url.username().is_empty()
+        && (url.scheme() == "https" || (url.scheme() == "http" && is_here))
 }
 
 impl Setting for ProviderSettings {
-    const SHAPE: &'static str =
-        "tables [[social.providers]]; in the environment, NAME CLIENT_ID CLIENT_SECRET and perhaps ISSUER, separated by commas";
+    const SHAPE: &'static str = "tables [[social.providers]]; in the environment, NAME CLIENT_ID CLIENT_SECRET and perhaps ISSUER, separated by commas";
     const IS_SECRET: bool = true;
 
     fn from_text(text: &str) -> Result<Self, String> {
@@ -111,9 +130,13 @@ impl Setting for ProviderSettings {
         let [name, client_id, client_secret, rest @ ..] = words.as_slice() else {
             return Err("is not NAME CLIENT_ID CLIENT_SECRET".into());
         };
-        let (flags, issuers): (Vec<&str>, Vec<&str>) = rest.iter().partition(|word| FLAGS.contains(word));
+        let (flags, issuers): (Vec<&str>, Vec<&str>) =
+            rest.iter().partition(|word| FLAGS.contains(word));
         if issuers.len() > 1 {
-            return Err(format!("has more words than NAME CLIENT_ID CLIENT_SECRET ISSUER and {}", FLAGS.join(", ")));
+            return Err(format!(
+                "has more words than NAME CLIENT_ID CLIENT_SECRET ISSUER and {}",
+                FLAGS.join(", ")
+            ));
         }
         let label = built_in(name).map_or(*name, |known| known.label);
         Self {
@@ -133,15 +156,38 @@ impl Setting for ProviderSettings {
     }
 
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
-        let Some(table) = value.as_table() else { return value.as_str().map_or(Err("is no table".into()), Self::from_text) };
+        let Some(table) = value.as_table() else {
+            return value
+                .as_str()
+                .map_or(Err("is no table".into()), Self::from_text);
+        };
         if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            return Err(format!("has {unknown}, which no provider has; there are {}", KEYS.join(", ")));
+            return Err(format!(
+                "has {unknown}, which no provider has; there are {}",
+                KEYS.join(", ")
+            ));
         }
-        let text = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
-        let is_set = |key: &str| table.get(key).and_then(toml::Value::as_bool).unwrap_or_default();
+        let text = |key: &str| {
+            table
+                .get(key)
+                .and_then(toml::Value::as_str)
+                .map(str::to_owned)
+        };
+        let is_set = |key: &str| {
+            table
+                .get(key)
+                .and_then(toml::Value::as_bool)
+                .unwrap_or_default()
+        };
         let name = text("name").unwrap_or_default();
-        let label = text("label").or_else(|| built_in(&name).map(|known| known.label.to_owned())).unwrap_or_else(|| name.clone());
-        let scopes = table.get("scopes").and_then(toml::Value::as_array).into_iter().flatten();
+        let label = text("label")
+            .or_else(|| built_in(&name).map(|known| known.label.to_owned()))
+            .unwrap_or_else(|| name.clone());
+        let scopes = table
+            .get("scopes")
+            .and_then(toml::Value::as_array)
+            .into_iter()
+            .flatten();
         Self {
             label,
             client_id: text("client_id").unwrap_or_default(),
@@ -149,7 +195,10 @@ impl Setting for ProviderSettings {
             issuer: text("issuer"),
             trusts_email: is_set("trusts_email"),
             keeps_tokens: is_set("keeps_tokens"),
-            scopes: scopes.filter_map(toml::Value::as_str).map(str::to_owned).collect(),
+            scopes: scopes
+                .filter_map(toml::Value::as_str)
+                .map(str::to_owned)
+                .collect(),
             logs_out: is_set("logs_out"),
             team_id: text("team_id"),
             key_id: text("key_id"),
@@ -159,7 +208,14 @@ impl Setting for ProviderSettings {
     }
 
     fn show(&self) -> String {
-        format!("{} {} (secret) {}", self.name, self.client_id, self.issuer.as_deref().unwrap_or_default()).trim_end().to_owned()
+        format!(
+            "{} {} (secret) {}",
+            self.name,
+            self.client_id,
+            self.issuer.as_deref().unwrap_or_default()
+        )
+        .trim_end()
+        .to_owned()
     }
 }
 
@@ -182,7 +238,11 @@ pub const CHECKS: &[Check<SocialSettings>] = &[
         why: "what one of them says of a person would be taken for what the other says (ASVS 6.8.1)",
         fix: "give each table of social.providers a name of its own",
         fires: |settings| {
-            let names: std::collections::BTreeSet<&str> = settings.providers.iter().map(|one| one.name.as_str()).collect();
+            let names: std::collections::BTreeSet<&str> = settings
+                .providers
+                .iter()
+                .map(|one| one.name.as_str())
+                .collect();
             names.len() != settings.providers.len()
         },
     },
@@ -193,7 +253,13 @@ pub const CHECKS: &[Check<SocialSettings>] = &[
         title: "a provider is asked in clear",
         why: "whoever is on the way says who your visitors are",
         fix: "write https:// in the issuer of social.providers",
-        fires: |settings| settings.providers.iter().filter_map(|one| one.issuer.as_ref()).any(|issuer| issuer.starts_with("http:")),
+        fires: |settings| {
+            settings
+                .providers
+                .iter()
+                .filter_map(|one| one.issuer.as_ref())
+                .any(|issuer| issuer.starts_with("http:"))
+        },
     },
     Check {
         id: "social.unverified_trusted",
@@ -204,7 +270,9 @@ pub const CHECKS: &[Check<SocialSettings>] = &[
         fix: "take trusts_email out for facebook and x",
         fires: |settings| {
             settings.providers.iter().any(|one| {
-                one.trusts_email && built_in(&one.name).is_some_and(|known| !matches!(known.kind, Kind::OpenId | Kind::GitHub))
+                one.trusts_email
+                    && built_in(&one.name)
+                        .is_some_and(|known| !matches!(known.kind, Kind::OpenId | Kind::GitHub))
             })
         },
     },

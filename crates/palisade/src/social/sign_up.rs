@@ -46,7 +46,12 @@ impl Identity {
 
     fn new_row<'a>(&'a self, provider: &'a str) -> NewIdentity<'a> {
         let label = self.email.clone().unwrap_or_else(|| self.name.clone());
-        NewIdentity { hash: self.hash(), provider, label, tokens: self.tokens.as_deref() }
+        NewIdentity {
+            hash: self.hash(),
+            provider,
+            label,
+            tokens: self.tokens.as_deref(),
+        }
     }
 
     /// The address, if it is to be believed: the provider has verified it, and the site trusts the provider for that (D34).
@@ -58,15 +63,30 @@ impl Identity {
     /// The account that this login belongs to. Notes that it was used.
     pub(super) async fn kept(&self, accounts: &Accounts) -> Result<Option<Kept>> {
         let hash = self.hash();
-        let Some(kept) = Identities::find(&accounts.database().handle(), &hash).await? else { return Ok(None) };
+        let Some(kept) = Identities::find(&accounts.database().handle(), &hash).await? else {
+            return Ok(None);
+        };
         let tx = accounts.database().begin().await?;
-        Identities::used(&tx, accounts.ring(), accounts.now().timestamp(), &hash, self.tokens.as_deref()).await?;
+        Identities::used(
+            &tx,
+            accounts.ring(),
+            accounts.now().timestamp(),
+            &hash,
+            self.tokens.as_deref(),
+        )
+        .await?;
         tx.commit().await?;
         Ok(Some(kept))
     }
 
     /// Adds this login to an account.
-    pub(super) async fn add_to(&self, tx: &Tx, accounts: &Accounts, provider: &str, user_id: i32) -> Result<Added> {
+    pub(super) async fn add_to(
+        &self,
+        tx: &Tx,
+        accounts: &Accounts,
+        provider: &str,
+        user_id: i32,
+    ) -> Result<Added> {
         let now = accounts.now().timestamp();
         match Identities::add(tx, accounts.ring(), now, user_id, self.new_row(provider)).await {
             Ok(()) => Ok(Added::Yes),
@@ -76,9 +96,16 @@ impl Identity {
     }
 
     /// Makes an account for an address that is proven. `None` if an account has the address, or the login is somebody's.
-    pub(super) async fn enrol(&self, accounts: &Accounts, provider: &str, email: &str) -> Result<Option<i32>> {
+    pub(super) async fn enrol(
+        &self,
+        accounts: &Accounts,
+        provider: &str,
+        email: &str,
+    ) -> Result<Option<i32>> {
         let tx = accounts.database().begin().await?;
-        let Some(row) = accounts.enrol(&tx, &self.name, email).await? else { return Ok(None) };
+        let Some(row) = accounts.enrol(&tx, &self.name, email).await? else {
+            return Ok(None);
+        };
         let now = accounts.now().timestamp();
         match Identities::add(&tx, accounts.ring(), now, row.id, self.new_row(provider)).await {
             Ok(()) => tx.commit().await.map(|()| Some(row.id)).map_err(Into::into),
@@ -90,10 +117,21 @@ impl Identity {
 
 impl Stranger {
     /// Sends a code to an address. The work is the same whether or not an account has it.
-    pub(super) async fn send(self, accounts: &Accounts, session: &Session, address: &str, base: &str) -> Result<()> {
+    pub(super) async fn send(
+        self,
+        accounts: &Accounts,
+        session: &Session,
+        address: &str,
+        base: &str,
+    ) -> Result<()> {
         let code = MailedCode::new();
         let mail = accounts.address_code(address, &code, base).await?;
-        let waiting = Self { sent: Some((address.to_owned(), code.hash())), ..self };
-        accounts.begin_by_mail(session, &waiting, MailKind::SignUp, &mail).await
+        let waiting = Self {
+            sent: Some((address.to_owned(), code.hash())),
+            ..self
+        };
+        accounts
+            .begin_by_mail(session, &waiting, MailKind::SignUp, &mail)
+            .await
     }
 }

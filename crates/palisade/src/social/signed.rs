@@ -38,8 +38,14 @@ impl Audience {
 }
 
 /// Signatures by private keys alone: a secret that both sides know, and none at all, prove nothing (ASVS 9.1.2).
-const ALGORITHMS: [Algorithm; 6] =
-    [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::RS512, Algorithm::EdDSA];
+const ALGORITHMS: [Algorithm; 6] = [
+    Algorithm::RS256,
+    Algorithm::PS256,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::RS512,
+    Algorithm::EdDSA,
+];
 /// Clocks differ by so much.
 pub(crate) const LEEWAY_SECS: i64 = 60;
 
@@ -61,19 +67,30 @@ pub(crate) fn believed<T: DeserializeOwned>(
     // judged by the caller, by this site's clock
     (validation.validate_exp, validation.validate_aud) = (false, false);
     validation.required_spec_claims.clear();
-    let claims = decode::<T>(token, &key, &validation).map_err(|_| Doubt::Wrong("its signature is wrong"))?.claims;
+    let claims = decode::<T>(token, &key, &validation)
+        .map_err(|_| Doubt::Wrong("its signature is wrong"))?
+        .claims;
     Ok((claims, header.alg))
 }
 
 fn key(keys: &JwkSet, kid: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
     let is_good = |jwk: &&Jwk| {
         let common = &jwk.common;
-        let is_for_signatures = common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature);
-        let is_for_this = common.key_algorithm.is_none_or(|known| known.to_string() == format!("{algorithm:?}"));
+        let is_for_signatures = common
+            .public_key_use
+            .as_ref()
+            .is_none_or(|used| *used == PublicKeyUse::Signature);
+        let is_for_this = common
+            .key_algorithm
+            .is_none_or(|known| known.to_string() == format!("{algorithm:?}"));
         let is_public = !matches!(jwk.algorithm, AlgorithmParameters::OctetKey(_));
         let is_named = kid.is_none_or(|kid| common.key_id.as_deref() == Some(kid));
         is_for_signatures && is_for_this && is_public && is_named
     };
-    let mut good = keys.keys.iter().filter(is_good).filter_map(|jwk| DecodingKey::from_jwk(jwk).ok());
+    let mut good = keys
+        .keys
+        .iter()
+        .filter(is_good)
+        .filter_map(|jwk| DecodingKey::from_jwk(jwk).ok());
     good.find(|key| key.family() == algorithm.family())
 }

@@ -30,8 +30,13 @@ impl Providers {
 
     /// The one of this name; 404 if there is none.
     pub(super) fn named(&self, name: &str) -> Result<(&Provider, &Party), Error> {
-        let found = self.0.iter().find(|(provider, _)| provider.settings.name == name);
-        found.map(|(provider, party)| (provider, party)).ok_or_else(Error::not_found)
+        let found = self
+            .0
+            .iter()
+            .find(|(provider, _)| provider.settings.name == name);
+        found
+            .map(|(provider, party)| (provider, party))
+            .ok_or_else(Error::not_found)
     }
 }
 
@@ -50,7 +55,9 @@ impl Trouble {
         match self {
             Self::Away(_) => Error::new(
                 ErrorKind::Unavailable,
-                format!("{label} does not answer right now. Try again, or take another way to log in."),
+                format!(
+                    "{label} does not answer right now. Try again, or take another way to log in."
+                ),
             ),
             Self::Broken(_) => Error::new(
                 ErrorKind::Unavailable,
@@ -60,7 +67,9 @@ impl Trouble {
             ),
             Self::Lied(_) => Error::new(
                 ErrorKind::BadRequest,
-                format!("The answer of {label} does not belong to a login that was begun in this browser. Begin again."),
+                format!(
+                    "The answer of {label} does not belong to a login that was begun in this browser. Begin again."
+                ),
             ),
         }
     }

@@ -41,7 +41,10 @@ pub(crate) struct Returned {
 
 #[derive(Form)]
 pub(crate) struct Address {
-    #[form(label = "E-mail address", help = "A code comes to it. Mail from this site goes there.")]
+    #[form(
+        label = "E-mail address",
+        help = "A code comes to it. Mail from this site goes there."
+    )]
     email: Email,
 }
 
@@ -63,7 +66,10 @@ impl Providers {
         form: Form<Begin>,
     ) -> Result<Response> {
         let next = form.valid_or_show("account/login.html").await?.next.0;
-        self.leave(&page, &visitor, &headers, &client, id, |away| away.next = next).await
+        self.leave(&page, &visitor, &headers, &client, id, |away| {
+            away.next = next
+        })
+        .await
     }
 
     /// `POST /account/logins/{id}`: the same, to add it to the account.
@@ -76,7 +82,10 @@ impl Providers {
         id: &str,
         user: User,
     ) -> Result<Response> {
-        self.leave(&page, &visitor, &headers, &client, id, |away| away.adds_to = Some(user.id)).await
+        self.leave(&page, &visitor, &headers, &client, id, |away| {
+            away.adds_to = Some(user.id)
+        })
+        .await
     }
 
     async fn leave(
@@ -90,7 +99,14 @@ impl Providers {
     ) -> Result<Response> {
         let (provider, party) = self.named(id)?;
         let accounts = visitor.accounts();
-        let begun = party.begin(provider, client, accounts.now(), &accounts.links.base(headers)).await;
+        let begun = party
+            .begin(
+                provider,
+                client,
+                accounts.now(),
+                &accounts.links.base(headers),
+            )
+            .await;
         let mut begun = begun.map_err(|trouble| trouble.said(provider))?;
         note(&mut begun.away);
         accounts.begin(visitor.session(), &begun.away).await?;
@@ -123,7 +139,10 @@ impl Providers {
         if !begun.is_some_and(|away| away.is_answered(provider, &back)) {
             // not a failed login: an image on another site can make a browser ask for this
             audit(&visitor, Event::CallbackRefused, id);
-            return Err(super::Trouble::Lied("no login that this answers was begun in this browser".into()).said(provider));
+            return Err(super::Trouble::Lied(
+                "no login that this answers was begun in this browser".into(),
+            )
+            .said(provider));
         }
         let Some(away) = accounts.end::<Away>(visitor.session()).await? else {
             return Err(said(super::Trouble::Lied("this login has ended".into())));
@@ -131,15 +150,44 @@ impl Providers {
         if let Some(error) = &returned.error {
             let word: String = error.chars().take(50).collect();
             audit(&visitor, Event::LoginFailed, &format!("{id} says {word}"));
-            visitor.session().message(MessageLevel::Error, format!("{} did not log you in.", provider.settings.label)).await?;
-            return Ok(redirect_to(if away.adds_to.is_some() { "/account/logins" } else { "/account/login" }));
+            visitor
+                .session()
+                .message(
+                    MessageLevel::Error,
+                    format!("{} did not log you in.", provider.settings.label),
+                )
+                .await?;
+            return Ok(redirect_to(if away.adds_to.is_some() {
+                "/account/logins"
+            } else {
+                "/account/login"
+            }));
         }
-        let identity = party.finish(provider, &client, accounts.now(), &away, &back).await.map_err(said)?;
+        let identity = party
+            .finish(provider, &client, accounts.now(), &away, &back)
+            .await
+            .map_err(said)?;
         match away.adds_to {
             Some(user_id) => add(&visitor, &headers, provider, &identity, user_id).await,
             None => {
-                let logout = party.logout(provider, &client, accounts.now(), &accounts.links.base(&headers)).await;
-                arrive(&page, &visitor, &headers, provider, identity, away.next, logout.map(String::from)).await
+                let logout = party
+                    .logout(
+                        provider,
+                        &client,
+                        accounts.now(),
+                        &accounts.links.base(&headers),
+                    )
+                    .await;
+                arrive(
+                    &page,
+                    &visitor,
+                    &headers,
+                    provider,
+                    identity,
+                    away.next,
+                    logout.map(String::from),
+                )
+                .await
             }
         }
     }
@@ -147,14 +195,25 @@ impl Providers {
     /// `GET /account/logins`.
     pub(crate) async fn list(&self, page: Page, visitor: Visitor, user: User) -> Result<Response> {
         let all = Identities::shown(&visitor.accounts().database().handle(), user.id).await?;
-        page.render("account/logins.html", context! { logins => Serde(all), ways => Serde(visitor.accounts().ways.clone()) }).await
+        page.render(
+            "account/logins.html",
+            context! { logins => Serde(all), ways => Serde(visitor.accounts().ways.clone()) },
+        )
+        .await
     }
 
     /// `POST /account/logins/remove`: never the last way in.
-    pub(crate) async fn remove(&self, visitor: Visitor, headers: HeaderMap, user: User, form: Form<Which>) -> Result<Response> {
+    pub(crate) async fn remove(
+        &self,
+        visitor: Visitor,
+        headers: HeaderMap,
+        user: User,
+        form: Form<Which>,
+    ) -> Result<Response> {
         let which = form.into_parts().0.ok_or_else(Error::not_found)?;
         let accounts = visitor.accounts();
-        let has_way_in = accounts.has_way_in(&user).await? || accounts.second_step.logs_in_alone(user.id).await?;
+        let has_way_in = accounts.has_way_in(&user).await?
+            || accounts.second_step.logs_in_alone(user.id).await?;
         let tx = accounts.database().begin().await?;
         Identities::lock(&tx, user.id).await?;
         if !Identities::remove(&tx, user.id, &which.id).await? {
@@ -163,12 +222,30 @@ impl Providers {
         // those of providers that are still there
         let left = Identities::of_user(&tx, user.id).await?;
         if !has_way_in && !left.iter().any(|row| self.named(&row.provider).is_ok()) {
-            return Err(Error::new(ErrorKind::Conflict, "This is the only way into your account. Choose a password first."));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "This is the only way into your account. Choose a password first.",
+            ));
         }
-        accounts.tell_in(&tx, user.id, "A login by another site was removed.", &accounts.links.base(&headers)).await?;
-        accounts.commit_and_end_others(tx, visitor.session(), user.id).await?;
+        accounts
+            .tell_in(
+                &tx,
+                user.id,
+                "A login by another site was removed.",
+                &accounts.links.base(&headers),
+            )
+            .await?;
+        accounts
+            .commit_and_end_others(tx, visitor.session(), user.id)
+            .await?;
         audit(&visitor, Event::LoginRemoved, &user.username);
-        visitor.session().message(MessageLevel::Success, "It is removed. All other sessions are ended.").await?;
+        visitor
+            .session()
+            .message(
+                MessageLevel::Success,
+                "It is removed. All other sessions are ended.",
+            )
+            .await?;
         Ok(redirect_to("/account/logins"))
     }
 }
@@ -190,9 +267,24 @@ async fn arrive(
     }
     let Some(user_id) = user_id else {
         let email = identity.email.clone().unwrap_or_default();
-        accounts.begin(visitor.session(), &Stranger { provider: name.into(), identity, next, sent: None }).await?;
+        accounts
+            .begin(
+                visitor.session(),
+                &Stranger {
+                    provider: name.into(),
+                    identity,
+                    next,
+                    sent: None,
+                },
+            )
+            .await?;
         let form = Form::<Address>::filled([("email", email)]);
-        return page.render("account/social_address.html", context! { form, label => provider.settings.label.as_str() }).await;
+        return page
+            .render(
+                "account/social_address.html",
+                context! { form, label => provider.settings.label.as_str() },
+            )
+            .await;
     };
     come_in(visitor, headers, name, user_id, next, logout).await
 }
@@ -206,10 +298,14 @@ async fn by_trusted_address(
     identity: &Identity,
 ) -> Result<Option<i32>> {
     let (accounts, name) = (visitor.accounts(), provider.settings.name.as_str());
-    let Some(email) = identity.trusted_email(provider) else { return Ok(None) };
+    let Some(email) = identity.trusted_email(provider) else {
+        return Ok(None);
+    };
     let Some(row) = accounts.by_address(&email).await? else {
         let made = identity.enrol(accounts, name, &email).await?;
-        return Ok(made.inspect(|id| audit(visitor, Event::SignedUp, &format!("user {id}, {name}"))));
+        return Ok(
+            made.inspect(|id| audit(visitor, Event::SignedUp, &format!("user {id}, {name}")))
+        );
     };
     // the database may take more letters for the same than a mailbox does
     if !row.email.eq_ignore_ascii_case(&email) {
@@ -217,13 +313,24 @@ async fn by_trusted_address(
     }
     let is_final = !accounts.second_step.is_needed(row.id).await?;
     let tx = accounts.database().begin().await?;
-    if is_final && matches!(identity.add_to(&tx, accounts, name, row.id).await?, Added::Yes) {
+    if is_final
+        && matches!(
+            identity.add_to(&tx, accounts, name, row.id).await?,
+            Added::Yes
+        )
+    {
         let told = format!("A login by {} was added.", provider.settings.label);
-        accounts.tell_in(&tx, row.id, &told, &accounts.links.base(headers)).await?;
+        accounts
+            .tell_in(&tx, row.id, &told, &accounts.links.base(headers))
+            .await?;
         // account pre-hijacking: sessions of an attacker who signed up with this address before its owner end
         accounts.commit_and_end_all(tx, row.id).await?;
         visitor.session().end_siblings(row.id).await?;
-        audit(visitor, Event::LoginAdded, &format!("{}, {name}", row.username));
+        audit(
+            visitor,
+            Event::LoginAdded,
+            &format!("{}, {name}", row.username),
+        );
     }
     Ok(Some(row.id))
 }
@@ -238,24 +345,60 @@ async fn come_in(
     logout_page: Option<String>,
 ) -> Result<Response> {
     let Some(account) = visitor.accounts().active(user_id).await? else {
-        audit(visitor, Event::LoginFailed, &format!("{name}, user {user_id} is closed"));
+        audit(
+            visitor,
+            Event::LoginFailed,
+            &format!("{name}, user {user_id} is closed"),
+        );
         return Err(Error::new(ErrorKind::Forbidden, "This account is closed."));
     };
-    login::enter(visitor, headers, Held { account, next, is_by_another_site: true, logout_page }).await
+    login::enter(
+        visitor,
+        headers,
+        Held {
+            account,
+            next,
+            is_by_another_site: true,
+            logout_page,
+        },
+    )
+    .await
 }
 
 /// Somebody comes back to add a login to an account.
-async fn add(visitor: &Visitor, headers: &HeaderMap, provider: &Provider, identity: &Identity, user_id: i32) -> Result<Response> {
+async fn add(
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    provider: &Provider,
+    identity: &Identity,
+    user_id: i32,
+) -> Result<Response> {
     let accounts = visitor.accounts();
-    let Some(user) = visitor.user().await?.filter(|user| user.id == user_id) else { return Err(Error::forbidden()) };
+    let Some(user) = visitor.user().await?.filter(|user| user.id == user_id) else {
+        return Err(Error::forbidden());
+    };
     let tx = accounts.database().begin().await?;
-    let (level, said) = match identity.add_to(&tx, accounts, &provider.settings.name, user_id).await? {
+    let (level, said) = match identity
+        .add_to(&tx, accounts, &provider.settings.name, user_id)
+        .await?
+    {
         Added::Yes => {
             let told = format!("A login by {} was added.", provider.settings.label);
-            accounts.tell_in(&tx, user_id, &told, &accounts.links.base(headers)).await?;
-            accounts.commit_and_end_others(tx, visitor.session(), user_id).await?;
-            audit(visitor, Event::LoginAdded, &format!("{}, {}", user.username, provider.settings.name));
-            (MessageLevel::Success, "It is added: you can log in with it.")
+            accounts
+                .tell_in(&tx, user_id, &told, &accounts.links.base(headers))
+                .await?;
+            accounts
+                .commit_and_end_others(tx, visitor.session(), user_id)
+                .await?;
+            audit(
+                visitor,
+                Event::LoginAdded,
+                &format!("{}, {}", user.username, provider.settings.name),
+            );
+            (
+                MessageLevel::Success,
+                "It is added: you can log in with it.",
+            )
         }
         Added::Taken => (MessageLevel::Error, "This login is in use already."),
     };
@@ -264,62 +407,151 @@ async fn add(visitor: &Visitor, headers: &HeaderMap, provider: &Provider, identi
 }
 
 /// `POST /account/social/address`: where the code goes. One answer, whether or not an account has it.
-pub(crate) async fn address(visitor: Visitor, headers: HeaderMap, form: Form<Address>) -> Result<Response> {
+pub(crate) async fn address(
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Form<Address>,
+) -> Result<Response> {
     let accounts = visitor.accounts();
-    let Some(stranger) = accounts.begun::<Stranger>(visitor.session()).await? else { return Ok(redirect_to("/account/login")) };
+    let Some(stranger) = accounts.begun::<Stranger>(visitor.session()).await? else {
+        return Ok(redirect_to("/account/login"));
+    };
     let values = context! { label => stranger.provider.as_str() };
     let (typed, refill) = form.into_parts();
-    let Some(typed) = typed else { return Err(refill.show_with("account/social_address.html", values).await) };
+    let Some(typed) = typed else {
+        return Err(refill
+            .show_with("account/social_address.html", values)
+            .await);
+    };
     can_mail(accounts)?;
-    if let Some(wait) = accounts.ask_mail(source(&visitor, &headers), &typed.email).await? {
+    if let Some(wait) = accounts
+        .ask_mail(source(&visitor, &headers), &typed.email)
+        .await?
+    {
         return Err(too_many_mails(refill, wait, "account/social_address.html", values).await);
     }
-    stranger.send(accounts, visitor.session(), &typed.email, &accounts.links.base(&headers)).await?;
+    stranger
+        .send(
+            accounts,
+            visitor.session(),
+            &typed.email,
+            &accounts.links.base(&headers),
+        )
+        .await?;
     audit(&visitor, Event::SignUpBegun, "by another site");
     Ok(redirect_to("/account/social/confirm"))
 }
 
 /// `GET /account/social/confirm`.
 pub(crate) async fn show_confirm(page: Page, visitor: Visitor) -> Result<Response> {
-    match visitor.accounts().begun::<Stranger>(visitor.session()).await? {
-        Some(_) => page.render("account/social_confirm.html", context! { form => Form::<TypedCode>::blank() }).await,
+    match visitor
+        .accounts()
+        .begun::<Stranger>(visitor.session())
+        .await?
+    {
+        Some(_) => {
+            page.render(
+                "account/social_confirm.html",
+                context! { form => Form::<TypedCode>::blank() },
+            )
+            .await
+        }
         None => Ok(redirect_to("/account/login")),
     }
 }
 
 /// `POST /account/social/confirm`: makes the account.
-pub(crate) async fn confirm(visitor: Visitor, headers: HeaderMap, form: Form<TypedCode>) -> Result<Response> {
+pub(crate) async fn confirm(
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Form<TypedCode>,
+) -> Result<Response> {
     let accounts = visitor.accounts();
     let (typed, refill) = form.into_parts();
-    let Some(typed) = typed else { return Err(refill.show("account/social_confirm.html").await) };
-    let stranger = match accounts.judge_code::<Stranger>(visitor.session(), &typed.code).await? {
+    let Some(typed) = typed else {
+        return Err(refill.show("account/social_confirm.html").await);
+    };
+    let stranger = match accounts
+        .judge_code::<Stranger>(visitor.session(), &typed.code)
+        .await?
+    {
         Typed::Right(stranger) => stranger,
         Typed::Wrong => {
             audit(&visitor, Event::LoginFailed, "code by mail");
-            return Err(refill.error("code", "This is not the code of the newest mail.").show("account/social_confirm.html").await);
+            return Err(refill
+                .error("code", "This is not the code of the newest mail.")
+                .show("account/social_confirm.html")
+                .await);
         }
         Typed::Dead => {
-            audit(&visitor, Event::LoginFailed, "code by mail, too late or too often");
-            visitor.session().message(MessageLevel::Error, "This code is not good any more. Begin again.").await?;
+            audit(
+                &visitor,
+                Event::LoginFailed,
+                "code by mail, too late or too often",
+            );
+            visitor
+                .session()
+                .message(
+                    MessageLevel::Error,
+                    "This code is not good any more. Begin again.",
+                )
+                .await?;
             return Ok(redirect_to("/account/login"));
         }
     };
-    let Some((email, _)) = &stranger.sent else { return Ok(redirect_to("/account/login")) };
-    let Some(user_id) = stranger.identity.enrol(accounts, &stranger.provider, email).await? else {
-        visitor.session().message(MessageLevel::Error, "Somebody has this address, or this login, by now.").await?;
+    let Some((email, _)) = &stranger.sent else {
         return Ok(redirect_to("/account/login"));
     };
-    audit(&visitor, Event::SignedUp, &format!("user {user_id}, {}", stranger.provider));
-    come_in(&visitor, &headers, &stranger.provider, user_id, stranger.next, None).await
+    let Some(user_id) = stranger
+        .identity
+        .enrol(accounts, &stranger.provider, email)
+        .await?
+    else {
+        visitor
+            .session()
+            .message(
+                MessageLevel::Error,
+                "Somebody has this address, or this login, by now.",
+            )
+            .await?;
+        return Ok(redirect_to("/account/login"));
+    };
+    audit(
+        &visitor,
+        Event::SignedUp,
+        &format!("user {user_id}, {}", stranger.provider),
+    );
+    come_in(
+        &visitor,
+        &headers,
+        &stranger.provider,
+        user_id,
+        stranger.next,
+        None,
+    )
+    .await
 }
 
 /// `POST /account/logins/password`: for an account that has none, a link to choose one.
-pub(crate) async fn password(visitor: Visitor, headers: HeaderMap, user: User, form: Form<Nothing>) -> Result<Response> {
+pub(crate) async fn password(
+    visitor: Visitor,
+    headers: HeaderMap,
+    user: User,
+    form: Form<Nothing>,
+) -> Result<Response> {
     form.valid_or_show("account/logins.html").await?;
     let accounts = visitor.accounts();
     can_mail(accounts)?;
-    accounts.mail_reset(user.id, &accounts.links.base(&headers)).await?;
+    accounts
+        .mail_reset(user.id, &accounts.links.base(&headers))
+        .await?;
     audit(&visitor, Event::ResetRequested, &user.username);
-    visitor.session().message(MessageLevel::Success, "A link to choose a password is on its way to your address.").await?;
+    visitor
+        .session()
+        .message(
+            MessageLevel::Success,
+            "A link to choose a password is on its way to your address.",
+        )
+        .await?;
     Ok(redirect_to("/account/logins"))
 }

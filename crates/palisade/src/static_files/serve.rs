@@ -4,7 +4,10 @@ use crate::views::Error;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use headers::{ContentRange, ETag, HeaderMapExt, IfNoneMatch, IfRange, Range};
-use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, RANGE, VARY};
+use http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, RANGE,
+    VARY,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::ops::Bound;
 
@@ -26,22 +29,38 @@ impl Store {
 fn answer(file: &File, named: Named, headers: &HeaderMap) -> Response {
     // parts are counted in bytes of the file itself
     let wanted: Option<Range> = headers.typed_get();
-    let variant = if wanted.is_some() { &file.plain } else { chosen(file, headers) };
-    let tag = || variant.tag.to_str().ok().and_then(|tag| tag.parse::<ETag>().ok());
+    let variant = if wanted.is_some() {
+        &file.plain
+    } else {
+        chosen(file, headers)
+    };
+    let tag = || {
+        variant
+            .tag
+            .to_str()
+            .ok()
+            .and_then(|tag| tag.parse::<ETag>().ok())
+    };
     let is_known = headers
         .typed_get::<IfNoneMatch>()
         .and_then(|known| Some((known, tag()?)))
         .is_some_and(|(known, tag)| !known.precondition_passes(&tag));
-    let is_newer = headers.typed_get::<IfRange>().is_some_and(|known| known.is_modified(tag().as_ref(), None));
+    let is_newer = headers
+        .typed_get::<IfRange>()
+        .is_some_and(|known| known.is_modified(tag().as_ref(), None));
     let mut response = match wanted {
         _ if is_known => StatusCode::NOT_MODIFIED.into_response(),
-        Some(_) if !is_newer && is_longer_than_all(headers, variant) => of_bytes(variant, 0, variant.bytes.len() as u64),
+        Some(_) if !is_newer && is_longer_than_all(headers, variant) => {
+            of_bytes(variant, 0, variant.bytes.len() as u64)
+        }
         Some(range) if !is_newer => part(variant, &range),
         _ => Body::from(variant.bytes.clone()).into_response(),
     };
     // what there is no part of is nothing to keep
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+            .headers_mut()
+            .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         return response;
     }
     describe(response.headers_mut(), file, variant, named);
@@ -55,7 +74,14 @@ pub(crate) struct SharedBody;
 
 fn describe(headers: &mut HeaderMap, file: &File, variant: &Variant, named: Named) {
     headers.insert(CONTENT_TYPE, file.content_type.clone());
-    headers.insert(CACHE_CONTROL, if named.is_hashed { FOR_A_YEAR } else { ASK_AGAIN });
+    headers.insert(
+        CACHE_CONTROL,
+        if named.is_hashed {
+            FOR_A_YEAR
+        } else {
+            ASK_AGAIN
+        },
+    );
     headers.insert(ETAG, variant.tag.clone());
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if !file.compressed().is_empty() {
@@ -92,7 +118,14 @@ fn of_bytes(variant: &Variant, first: u64, end: u64) -> Response {
 
 /// Whether more of the end is asked for than there is, which is all of it (RFC 9110 section 14.1.2).
 fn is_longer_than_all(headers: &HeaderMap, variant: &Variant) -> bool {
-    let asked = headers.get(RANGE).and_then(|range| range.to_str().ok()?.strip_prefix("bytes=-")?.parse::<u64>().ok());
+    let asked = headers.get(RANGE).and_then(|range| {
+        range
+            .to_str()
+            .ok()?
+            .strip_prefix("bytes=-")?
+            .parse::<u64>()
+            .ok()
+    });
     asked.is_some_and(|last| last > variant.bytes.len() as u64)
 }
 
@@ -113,28 +146,53 @@ fn bytes_of((start, end): (Bound<u64>, Bound<u64>), length: u64) -> Option<(u64,
 
 fn refused(length: u64) -> Response {
     let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
-    response.headers_mut().typed_insert(ContentRange::unsatisfied_bytes(length));
+    response
+        .headers_mut()
+        .typed_insert(ContentRange::unsatisfied_bytes(length));
     response
 }
 
 /// The variant that the client likes best, of those the smallest.
 fn chosen<'a>(file: &'a File, headers: &HeaderMap) -> &'a Variant {
-    let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
-    let accepted: Vec<(&str, f32)> = lines.flat_map(|line| line.split(',')).map(weighed).collect();
-    let all = file.compressed().iter().map(|variant| (variant, weight(&accepted, variant.coding.unwrap_or_default())));
-    let best = all.filter(|(_, weight)| *weight > 0.0).rev().max_by(|(_, one), (_, other)| one.total_cmp(other));
+    let lines = headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
+    let accepted: Vec<(&str, f32)> = lines
+        .flat_map(|line| line.split(','))
+        .map(weighed)
+        .collect();
+    let all = file.compressed().iter().map(|variant| {
+        (
+            variant,
+            weight(&accepted, variant.coding.unwrap_or_default()),
+        )
+    });
+    let best = all
+        .filter(|(_, weight)| *weight > 0.0)
+        .rev()
+        .max_by(|(_, one), (_, other)| one.total_cmp(other));
     best.map_or(&file.plain, |(variant, _)| variant)
 }
 
 /// A coding, and how much the client likes it ([RFC 9110 section 12.4.2](https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2)).
 fn weighed(entry: &str) -> (&str, f32) {
     let (name, parameter) = entry.split_once(';').unwrap_or((entry, "q=1"));
-    let weight = parameter.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok()).unwrap_or(0.0);
+    let weight = parameter
+        .trim()
+        .strip_prefix("q=")
+        .and_then(|weight| weight.parse().ok())
+        .unwrap_or(0.0);
     (name.trim(), weight)
 }
 
 /// How much a client likes a coding ([RFC 9110 section 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3)): one that it does not name, not at all.
 fn weight(accepted: &[(&str, f32)], coding: &str) -> f32 {
-    let of = |wanted: &str| accepted.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, weight)| *weight);
+    let of = |wanted: &str| {
+        accepted
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            .map(|(_, weight)| *weight)
+    };
     of(coding).or_else(|| of("*")).unwrap_or(0.0)
 }

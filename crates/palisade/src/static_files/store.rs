@@ -48,8 +48,20 @@ impl Store {
         let mut store = Self::default();
         for (name, bytes) in files.0 {
             let (at, file) = (store.files.len(), File::new(name, bytes));
-            store.by_url.insert(file.url.clone(), Named { at, is_hashed: false });
-            store.by_url.insert(file.link.url.clone(), Named { at, is_hashed: true });
+            store.by_url.insert(
+                file.url.clone(),
+                Named {
+                    at,
+                    is_hashed: false,
+                },
+            );
+            store.by_url.insert(
+                file.link.url.clone(),
+                Named {
+                    at,
+                    is_hashed: true,
+                },
+            );
             store.files.push(file);
         }
         store
@@ -57,7 +69,10 @@ impl Store {
 
     /// What pages write for each file, by its plain URL.
     pub fn links(&self) -> Vec<(String, StaticLink)> {
-        self.files.iter().map(|file| (file.url.clone(), file.link.clone())).collect()
+        self.files
+            .iter()
+            .map(|file| (file.url.clone(), file.link.clone()))
+            .collect()
     }
 
     /// Compresses what is worth it, once: where it is not called, files are served as they are.
@@ -76,16 +91,29 @@ impl Store {
 impl File {
     fn new(name: &str, bytes: &'static [u8]) -> Self {
         let digest = Sha384::digest(bytes);
-        let hash: String = digest.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = digest
+            .iter()
+            .take(HASH_BYTES)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let hashed = match name.rsplit_once('.') {
-            Some((stem, extension)) if !extension.contains('/') => format!("{stem}.{hash}.{extension}"),
+            Some((stem, extension)) if !extension.contains('/') => {
+                format!("{stem}.{hash}.{extension}")
+            }
             _ => format!("{name}.{hash}"),
         };
         Self {
             url: format!("{PREFIX}{name}"),
-            link: StaticLink { url: format!("{PREFIX}{hashed}"), integrity: format!("sha384-{}", STANDARD.encode(digest)) },
+            link: StaticLink {
+                url: format!("{PREFIX}{hashed}"),
+                integrity: format!("sha384-{}", STANDARD.encode(digest)),
+            },
             content_type: content_type(name),
-            plain: Variant { coding: None, bytes: Bytes::from_static(bytes), tag: tag(&format!("\"{hash}\"")) },
+            plain: Variant {
+                coding: None,
+                bytes: Bytes::from_static(bytes),
+                tag: tag(&format!("\"{hash}\"")),
+            },
             compressed: OnceLock::new(),
         }
     }
@@ -100,11 +128,24 @@ impl File {
         if bytes.len() < LEAST_BYTES || !is_compressible(&self.content_type) {
             return Vec::new();
         }
-        let made = [("br", brotli(bytes)), ("zstd", zstd::bulk::compress(bytes, ZSTD_LEVEL)), ("gzip", gzip(bytes))];
+        let made = [
+            ("br", brotli(bytes)),
+            ("zstd", zstd::bulk::compress(bytes, ZSTD_LEVEL)),
+            ("gzip", gzip(bytes)),
+        ];
         let variant = |(coding, made): (&'static str, io::Result<Vec<u8>>)| {
             let made = made.ok().filter(|made| made.len() < bytes.len())?;
-            let plain = self.plain.tag.to_str().unwrap_or_default().trim_matches('"');
-            Some(Variant { coding: Some(coding), bytes: made.into(), tag: tag(&format!("\"{plain}-{coding}\"")) })
+            let plain = self
+                .plain
+                .tag
+                .to_str()
+                .unwrap_or_default()
+                .trim_matches('"');
+            Some(Variant {
+                coding: Some(coding),
+                bytes: made.into(),
+                tag: tag(&format!("\"{plain}-{coding}\"")),
+            })
         };
         let mut variants: Vec<Variant> = made.into_iter().filter_map(variant).collect();
         variants.sort_by_key(|variant| variant.bytes.len());
@@ -120,7 +161,11 @@ fn tag(text: &str) -> HeaderValue {
 fn content_type(name: &str) -> HeaderValue {
     let kind = mime_guess::from_path(name).first_or_octet_stream();
     let is_text = kind.type_() == mime_guess::mime::TEXT || is_text(kind.essence_str());
-    let text = if is_text { format!("{}; charset=utf-8", kind.essence_str()) } else { kind.essence_str().to_owned() };
+    let text = if is_text {
+        format!("{}; charset=utf-8", kind.essence_str())
+    } else {
+        kind.essence_str().to_owned()
+    };
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("application/octet-stream"))
 }
 
@@ -131,13 +176,29 @@ fn is_text(kind: &str) -> bool {
 /// Pictures, films and most fonts are compressed already.
 fn is_compressible(content_type: &HeaderValue) -> bool {
     let kind = content_type.to_str().unwrap_or_default();
-    kind.contains("charset") || ["application/wasm", "image/x-icon", "image/bmp", "font/ttf", "font/otf"].contains(&kind)
+    kind.contains("charset")
+        || [
+            "application/wasm",
+            "image/x-icon",
+            "image/bmp",
+            "font/ttf",
+            "font/otf",
+        ]
+        .contains(&kind)
 }
 
 fn brotli(bytes: &[u8]) -> io::Result<Vec<u8>> {
     // no window is larger than what it is for, because it is memory
-    let window = bytes.len().next_power_of_two().ilog2().clamp(BROTLI_LEAST_WINDOW, BROTLI_WINDOW);
-    let quality = if bytes.len() <= BROTLI_SMALL { BROTLI_BEST } else { BROTLI_QUICK };
+    let window = bytes
+        .len()
+        .next_power_of_two()
+        .ilog2()
+        .clamp(BROTLI_LEAST_WINDOW, BROTLI_WINDOW);
+    let quality = if bytes.len() <= BROTLI_SMALL {
+        BROTLI_BEST
+    } else {
+        BROTLI_QUICK
+    };
     let mut writer = brotli::CompressorWriter::new(Vec::new(), 4096, quality, window);
     writer.write_all(bytes)?;
     Ok(writer.into_inner())

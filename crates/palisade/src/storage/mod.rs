@@ -27,7 +27,9 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
         return Err(error);
     }
     // the name is on the disk only when the folder is
-    File::open(parent).and_then(|folder| folder.sync_all()).or(Ok(()))
+    File::open(parent)
+        .and_then(|folder| folder.sync_all())
+        .or(Ok(()))
 }
 
 fn written(mut file: File, content: &[u8]) -> io::Result<()> {

@@ -25,16 +25,24 @@ impl Redis {
     /// # Errors
     /// A URL that is none.
     pub(crate) fn new(url: &str) -> Result<Self, Away> {
-        Ok(Self { client: Client::open(url)?, connection: OnceCell::new() })
+        Ok(Self {
+            client: Client::open(url)?,
+            connection: OnceCell::new(),
+        })
     }
 
     /// Asks it, and waits no longer than a quarter of a second.
-    pub(crate) async fn ask<T, F>(&self, question: impl FnOnce(ConnectionManager) -> F) -> Result<T, Away>
+    pub(crate) async fn ask<T, F>(
+        &self,
+        question: impl FnOnce(ConnectionManager) -> F,
+    ) -> Result<T, Away>
     where
         F: Future<Output = Result<T, RedisError>>,
     {
         let asked = async { Ok(question(self.connection().await?).await?) };
-        timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(Away(format!("no answer in {PATIENCE:?}"))))
+        timeout(PATIENCE, asked)
+            .await
+            .unwrap_or_else(|_| Err(Away(format!("no answer in {PATIENCE:?}"))))
     }
 
     async fn connection(&self) -> Result<ConnectionManager, RedisError> {
@@ -49,6 +57,10 @@ impl Redis {
 impl From<RedisError> for Away {
     /// Words without the URL, which may hold a password.
     fn from(error: RedisError) -> Self {
-        Self(error.detail().map_or_else(|| format!("{:?}", error.kind()), str::to_owned))
+        Self(
+            error
+                .detail()
+                .map_or_else(|| format!("{:?}", error.kind()), str::to_owned),
+        )
     }
 }

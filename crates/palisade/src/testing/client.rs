@@ -35,8 +35,18 @@ pub struct Answer {
 impl Client {
     pub(super) fn new(site: Arc<Site>) -> Self {
         let is_development = site.settings().profile.is_development();
-        let origin = if is_development { "http://localhost" } else { "https://desk.example.org" };
-        Self { site, cookies: BTreeMap::new(), peer: IpAddr::V4(Ipv4Addr::LOCALHOST), origin: origin.into(), fixed: Vec::new() }
+        let origin = if is_development {
+            "http://localhost"
+        } else {
+            "https://desk.example.org"
+        };
+        Self {
+            site,
+            cookies: BTreeMap::new(),
+            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            origin: origin.into(),
+            fixed: Vec::new(),
+        }
     }
 
     /// Sends this header with every request.
@@ -60,24 +70,38 @@ impl Client {
 
     /// GET.
     pub async fn get(&mut self, path: &str) -> Answer {
-        self.send(self.request(Method::GET, path), Body::empty()).await
+        self.send(self.request(Method::GET, path), Body::empty())
+            .await
     }
 
     /// Fetches the page `page`, and posts `fields` to `action` with the token of the page, as its form would.
     pub async fn submit(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
         let token = self.get(page).await.token().unwrap_or_default();
-        self.post(action, &[&[("csrfmiddlewaretoken", token.as_str())], fields].concat()).await
+        self.post(
+            action,
+            &[&[("csrfmiddlewaretoken", token.as_str())], fields].concat(),
+        )
+        .await
     }
 
     /// Posts fields as they are, as a page of this site would.
     pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let request = self.request(Method::POST, path).header("origin", &self.origin).header("sec-fetch-site", "same-origin");
+        let request = self
+            .request(Method::POST, path)
+            .header("origin", &self.origin)
+            .header("sec-fetch-site", "same-origin");
         self.form(request, fields).await
     }
 
     /// Sends fields with a request made by [`Client::request`].
-    pub async fn form(&mut self, request: http::request::Builder, fields: &[(&str, &str)]) -> Answer {
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    pub async fn form(
+        &mut self,
+        request: http::request::Builder,
+        fields: &[(&str, &str)],
+    ) -> Answer {
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
         let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         self.send(request, Body::from(body)).await
     }
@@ -92,7 +116,9 @@ impl Client {
         if self.origin.starts_with("https") {
             request = request.header("x-forwarded-proto", "https");
         }
-        self.fixed.iter().fold(request, |request, (name, value)| request.header(name, value))
+        self.fixed.iter().fold(request, |request, (name, value)| {
+            request.header(name, value)
+        })
     }
 
     /// Sends a request with the cookies, and keeps those that come back.
@@ -106,15 +132,34 @@ impl Client {
     }
 
     async fn send_alone(&mut self, mut request: http::Request<Body>) -> Answer {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         if !cookies.is_empty() {
-            request.headers_mut().insert(header::COOKIE, cookies.join("; ").parse().expect("cookies"));
+            request
+                .headers_mut()
+                .insert(header::COOKIE, cookies.join("; ").parse().expect("cookies"));
         }
-        let response = answer(self.site.clone(), Peer { address: self.peer, link: Link::Plain, may_forward: true }, request).await;
+        let response = answer(
+            self.site.clone(),
+            Peer {
+                address: self.peer,
+                link: Link::Plain,
+                may_forward: true,
+            },
+            request,
+        )
+        .await;
         let (parts, body) = response.into_parts();
         self.keep(&parts.headers);
         let body = to_bytes(body, usize::MAX).await.expect("a body");
-        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
     }
 
     /// With [`HANG_UP`], another client, with an invalid session cookie, requests the same page and the login page, and disconnects before the response.
@@ -123,13 +168,28 @@ impl Client {
             return;
         }
         for page in [path, "/account/login"] {
-            let request = Client { fixed: self.fixed.clone(), ..Client::new(self.site.clone()) }.request(Method::GET, page);
+            let request = Client {
+                fixed: self.fixed.clone(),
+                ..Client::new(self.site.clone())
+            }
+            .request(Method::GET, page);
             let key = random::token();
             let cookie = format!("session={0}; __Host-session={0}", key.expose());
-            let request = request.header(header::COOKIE, cookie).body(Body::empty()).expect("a request");
-            let peer = Peer { address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 113)), link: Link::Plain, may_forward: true };
+            let request = request
+                .header(header::COOKIE, cookie)
+                .body(Body::empty())
+                .expect("a request");
+            let peer = Peer {
+                address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 113)),
+                link: Link::Plain,
+                may_forward: true,
+            };
             let [polls] = random::bytes::<1>();
-            Box::pin(interrupted(usize::from(polls % 16), answer(self.site.clone(), peer, request))).await;
+            Box::pin(interrupted(
+                usize::from(polls % 16),
+                answer(self.site.clone(), peer, request),
+            ))
+            .await;
         }
     }
 
@@ -138,7 +198,12 @@ impl Client {
     ///
     /// # Panics
     /// When the request is not one.
-    pub async fn send_and_hang_up(&mut self, request: http::request::Builder, body: Body, polls: usize) -> Option<Answer> {
+    pub async fn send_and_hang_up(
+        &mut self,
+        request: http::request::Builder,
+        body: Body,
+        polls: usize,
+    ) -> Option<Answer> {
         let site = self.site.clone();
         let request = request.body(body).expect("a request");
         self.hang_up_beside(request.uri().path()).await;
@@ -151,15 +216,30 @@ impl Client {
     ///
     /// # Panics
     /// As [`Client::send_and_hang_up`].
-    pub async fn post_and_hang_up(&mut self, path: &str, fields: &[(&str, &str)], polls: usize) -> Option<Answer> {
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let request = self.request(Method::POST, path).header("origin", &self.origin).header("sec-fetch-site", "same-origin");
+    pub async fn post_and_hang_up(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        polls: usize,
+    ) -> Option<Answer> {
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        let request = self
+            .request(Method::POST, path)
+            .header("origin", &self.origin)
+            .header("sec-fetch-site", "same-origin");
         let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        self.send_and_hang_up(request, Body::from(body), polls).await
+        self.send_and_hang_up(request, Body::from(body), polls)
+            .await
     }
 
     fn keep(&mut self, headers: &HeaderMap) {
-        for line in headers.get_all(header::SET_COOKIE).iter().filter_map(|line| line.to_str().ok()) {
+        for line in headers
+            .get_all(header::SET_COOKIE)
+            .iter()
+            .filter_map(|line| line.to_str().ok())
+        {
             let Some((name, rest)) = line.split_once('=') else {
                 continue;
             };
@@ -178,12 +258,31 @@ impl Client {
     /// When it does not work.
     pub async fn sign_up(&mut self, username: &str) -> &mut Self {
         let email = format!("{username}@example.org");
-        let fields = [("username", username), ("email", email.as_str()), ("password", PASSWORD), ("password_again", PASSWORD)];
-        let answer = self.submit("/account/signup", "/account/signup", &fields).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{username} signs up: {}", answer.body);
+        let fields = [
+            ("username", username),
+            ("email", email.as_str()),
+            ("password", PASSWORD),
+            ("password_again", PASSWORD),
+        ];
+        let answer = self
+            .submit("/account/signup", "/account/signup", &fields)
+            .await;
+        assert_eq!(
+            answer.status,
+            StatusCode::SEE_OTHER,
+            "{username} signs up: {}",
+            answer.body
+        );
         let page = self.follow_mail(&email).await;
-        let answer = self.submit(&page, "/account/confirm", &[("password", PASSWORD)]).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{username} ends the sign-up: {}", answer.body);
+        let answer = self
+            .submit(&page, "/account/confirm", &[("password", PASSWORD)])
+            .await;
+        assert_eq!(
+            answer.status,
+            StatusCode::SEE_OTHER,
+            "{username} ends the sign-up: {}",
+            answer.body
+        );
         self
     }
 
@@ -193,7 +292,11 @@ impl Client {
     /// When the database does not answer.
     pub async fn mail_to(&self, address: &str) -> Option<Mail> {
         self.site.mail().deliver().await.expect("mail is sent");
-        self.site.mail().kept().into_iter().rfind(|mail| mail.to == address)
+        self.site
+            .mail()
+            .kept()
+            .into_iter()
+            .rfind(|mail| mail.to == address)
     }
 
     /// Opens the link of the newest mail to an address that has one, and says to which page it leads.
@@ -203,8 +306,17 @@ impl Client {
     pub async fn follow_mail(&mut self, address: &str) -> String {
         self.site.mail().deliver().await.expect("mail is sent");
         let mails = self.site.mail().kept();
-        let link = |mail: &Mail| mail.text.lines().find(|line| line.contains("?token=")).map(str::to_owned);
-        let link = mails.iter().rev().filter(|mail| mail.to == address).find_map(link);
+        let link = |mail: &Mail| {
+            mail.text
+                .lines()
+                .find(|line| line.contains("?token="))
+                .map(str::to_owned)
+        };
+        let link = mails
+            .iter()
+            .rev()
+            .filter(|mail| mail.to == address)
+            .find_map(link);
         let link = link.unwrap_or_else(|| panic!("there is no mail with a link to {address}"));
         let path = &link[link.find("/account/").expect("a page of accounts")..];
         self.get(path).await.header("location").to_owned()
@@ -215,12 +327,23 @@ impl Client {
     /// # Panics
     /// When it does not work.
     pub async fn add_factor(&mut self) -> String {
-        self.submit("/account/factors", "/account/factors/app", &[]).await;
+        self.submit("/account/factors", "/account/factors/app", &[])
+            .await;
         let page = self.get("/account/factors/app").await;
-        let secret = page.body.split_once("id=\"secret\">").and_then(|(_, rest)| rest.split('<').next()).map(str::to_owned);
+        let secret = page
+            .body
+            .split_once("id=\"secret\">")
+            .and_then(|(_, rest)| rest.split('<').next())
+            .map(str::to_owned);
         let secret = secret.unwrap_or_else(|| panic!("the page shows a secret: {}", page.body));
         let code = self.code(&secret);
-        let added = self.submit("/account/factors/app", "/account/factors/app/confirm", &[("code", &code)]).await;
+        let added = self
+            .submit(
+                "/account/factors/app",
+                "/account/factors/app/confirm",
+                &[("code", &code)],
+            )
+            .await;
         assert_eq!(added.status, StatusCode::OK, "{}", added.body);
         secret
     }
@@ -235,7 +358,12 @@ impl Client {
 
     /// Logs in.
     pub async fn log_in(&mut self, username: &str, password: &str) -> Answer {
-        self.submit("/account/login", "/account/login", &[("username", username), ("password", password)]).await
+        self.submit(
+            "/account/login",
+            "/account/login",
+            &[("username", username), ("password", password)],
+        )
+        .await
     }
 }
 
@@ -266,7 +394,10 @@ const PASSWORD: &str = "correct horse battery staple";
 impl Answer {
     /// A header as text; empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// The token of the page's first form.

@@ -19,7 +19,10 @@ impl<S: Subscriber> Layer<S> for Capture {
         }
         let mut line = Line(event.metadata().target().to_owned());
         event.record(&mut line);
-        LINES.lock().unwrap_or_else(PoisonError::into_inner).push((thread::current().id(), line.0));
+        LINES
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((thread::current().id(), line.0));
     }
 }
 
@@ -55,5 +58,9 @@ pub fn events_of_this_thread(text: &str) -> Vec<String> {
 
 fn lines(is_wanted: impl Fn(ThreadId, &str) -> bool) -> Vec<String> {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.iter().filter(|(thread, line)| is_wanted(*thread, line)).map(|(_, line)| line.clone()).collect()
+    lines
+        .iter()
+        .filter(|(thread, line)| is_wanted(*thread, line))
+        .map(|(_, line)| line.clone())
+        .collect()
 }

@@ -9,7 +9,10 @@ use std::io::Write;
 pub fn server(variable: &str) -> Option<String> {
     let value = std::env::var(variable).ok();
     let is_required = std::env::var_os("PALISADE_REQUIRE_SERVERS").is_some();
-    assert!(value.is_some() || !is_required, "{variable} names what this suite needs (scripts/servers)");
+    assert!(
+        value.is_some() || !is_required,
+        "{variable} names what this suite needs (scripts/servers)"
+    );
     if value.is_none() {
         say(&format!("not run: {variable} is not set (scripts/servers)"));
     }

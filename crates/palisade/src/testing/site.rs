@@ -30,7 +30,9 @@ impl TestSite {
     /// # Panics
     /// When the site does not start.
     pub async fn start(app: App, settings: &[(&str, &str)]) -> Self {
-        Self::try_start(app, settings).await.unwrap_or_else(|error| panic!("the site starts: {error}"))
+        Self::try_start(app, settings)
+            .await
+            .unwrap_or_else(|error| panic!("the site starts: {error}"))
     }
 
     /// The site in the production profile behind a proxy that ends TLS, on SQLite, with these settings on top.
@@ -68,7 +70,11 @@ impl TestSite {
     /// # Panics
     /// When it does not start.
     pub async fn beside(&self, app: App, settings: &[(&str, &str)]) -> Self {
-        let shared: Vec<(&str, &str)> = self.shared.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let shared: Vec<(&str, &str)> = self
+            .shared
+            .iter()
+            .map(|(key, value)| (*key, value.as_str()))
+            .collect();
         Self::start(app, &[settings, &shared].concat()).await
     }
 
@@ -84,7 +90,11 @@ impl TestSite {
         let folder = std::env::temp_dir().join(format!("palisade-test-{}", random::nonce()));
         std::fs::create_dir_all(&folder).expect("a folder for the test");
         let mut sources = Sources::none();
-        sources.set("site.data", folder.display().to_string(), Origin::CommandLine("test"));
+        sources.set(
+            "site.data",
+            folder.display().to_string(),
+            Origin::CommandLine("test"),
+        );
         sources.set("mail.url", "memory:", Origin::CommandLine("test"));
         for (key, value) in settings {
             match *key {
@@ -96,7 +106,12 @@ impl TestSite {
         let prepared = Prepared::new(app, sources).map_err(BootError::Settings)?;
         let site = prepared.boot(Arc::new(clock.clone())).await?;
         let shared = vec![("site.data", site.settings().site.data.clone())];
-        Ok(Self { site: Arc::new(site), clock, folder, shared })
+        Ok(Self {
+            site: Arc::new(site),
+            clock,
+            folder,
+            shared,
+        })
     }
 
     /// A browser with no cookies. It sees the site as `http://localhost`, or as `https://desk.example.org` in production.
@@ -140,16 +155,24 @@ pub async fn new_postgres() -> Option<String> {
 /// # Panics
 /// When there is no such database.
 pub async fn connect(url: impl Into<String>) -> sea_orm::DatabaseConnection {
-    sea_orm::Database::connect(crate::db::options(url.into(), 1)).await.expect("the database answers")
+    sea_orm::Database::connect(crate::db::options(url.into(), 1))
+        .await
+        .expect("the database answers")
 }
 
 /// Makes an empty database on the server.
 #[cfg(feature = "postgres")]
 async fn own_database(server: &str) -> String {
     use sea_orm::ConnectionTrait;
-    let name = format!("palisade_test_{}", random::alphanumeric(16).expose().to_lowercase());
+    let name = format!(
+        "palisade_test_{}",
+        random::alphanumeric(16).expose().to_lowercase()
+    );
     let connection = connect(server).await;
-    connection.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database can be made");
+    connection
+        .execute_unprepared(&format!("CREATE DATABASE {name}"))
+        .await
+        .expect("a database can be made");
     connection.close().await.expect("the connection closes");
     let mut url = url::Url::parse(server).expect("PALISADE_TEST_POSTGRES is a URL");
     url.set_path(&name);

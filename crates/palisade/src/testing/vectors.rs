@@ -9,12 +9,16 @@ use std::path::Path;
 /// # Panics
 /// When the file is missing, is not of the format, or has no case.
 pub fn cases(file: &str) -> Vec<Value> {
-    let dir =
-        std::env::var("PALISADE_VECTORS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors").into());
+    let dir = std::env::var("PALISADE_VECTORS")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors").into());
     let path = Path::new(&dir).join(file);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut whole: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let Value::Array(cases) = whole["cases"].take() else { panic!("{file} has no list of cases") };
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut whole: Value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let Value::Array(cases) = whole["cases"].take() else {
+        panic!("{file} has no list of cases")
+    };
     // past the capture of the test runner: the count is always shown
     let _ = writeln!(std::io::stdout(), "{file}: {} cases", cases.len());
     assert!(!cases.is_empty(), "{file} has no case");
@@ -26,7 +30,9 @@ pub fn cases(file: &str) -> Vec<Value> {
 /// # Panics
 /// When it is not there.
 pub fn text<'a>(case: &'a Value, key: &str) -> &'a str {
-    case[key].as_str().unwrap_or_else(|| panic!("{key} is not text in {case}"))
+    case[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("{key} is not text in {case}"))
 }
 
 /// A list of texts of a case.
@@ -34,8 +40,14 @@ pub fn text<'a>(case: &'a Value, key: &str) -> &'a str {
 /// # Panics
 /// When it is not there.
 pub fn texts(case: &Value, key: &str) -> Vec<String> {
-    let list = case[key].as_array().unwrap_or_else(|| panic!("{key} is not a list in {case}"));
+    let list = case[key]
+        .as_array()
+        .unwrap_or_else(|| panic!("{key} is not a list in {case}"));
     list.iter()
-        .map(|text| text.as_str().unwrap_or_else(|| panic!("{key} holds something else than texts in {case}")).to_owned())
+        .map(|text| {
+            text.as_str()
+                .unwrap_or_else(|| panic!("{key} holds something else than texts in {case}"))
+                .to_owned()
+        })
         .collect()
 }

@@ -69,13 +69,34 @@ impl Limit {
     #[track_caller]
     pub fn new(name: &'static str, by: By, rates: &str) -> Self {
         let parsed = rates.parse();
-        let rates =
-            parsed.unwrap_or_else(|()| panic!("{rates:?} is no rate: write 5/m or 5/m, 100/h or 60/m burst 5, with s, m, h or d"));
-        Self { name, salt: salt(name), by, rates, when_unreachable: WhenUnreachable::Pass, counts_changes: false }
+        let rates = parsed.unwrap_or_else(|()| {
+            panic!(
+                "{rates:?} is no rate: write 5/m or 5/m, 100/h or 60/m burst 5, with s, m, h or d"
+            )
+        });
+        Self {
+            name,
+            salt: salt(name),
+            by,
+            rates,
+            when_unreachable: WhenUnreachable::Pass,
+            counts_changes: false,
+        }
     }
 
-    pub(crate) fn of_settings(name: &'static str, rates: Rates, when_unreachable: WhenUnreachable) -> Self {
-        Self { name, salt: salt(name), by: By::Address, rates, when_unreachable, counts_changes: false }
+    pub(crate) fn of_settings(
+        name: &'static str,
+        rates: Rates,
+        when_unreachable: WhenUnreachable,
+    ) -> Self {
+        Self {
+            name,
+            salt: salt(name),
+            by: By::Address,
+            rates,
+            when_unreachable,
+            counts_changes: false,
+        }
     }
 
     /// Says what happens when the store does not answer.
@@ -121,7 +142,12 @@ const REST: Duration = Duration::from_secs(1);
 impl Throttle {
     /// Limits that are counted in `shared`, or in this process.
     pub fn new(shared: Option<Arc<dyn CounterStore>>) -> Self {
-        Self { shared, local: MemoryStore::default(), began: Instant::now(), resting: AtomicU64::new(0) }
+        Self {
+            shared,
+            local: MemoryStore::default(),
+            began: Instant::now(),
+            resting: AtomicU64::new(0),
+        }
     }
 
     /// The shared store, if there is one.
@@ -133,7 +159,10 @@ impl Throttle {
     pub async fn admit_address(&self, limit: &Limit, client: ClientAddress) -> Outcome {
         for network in networks(client.0) {
             let outcome = match self.shared {
-                Some(_) => Box::pin(self.admit_rates(limit, &limit.rates.times(network.times), &network)).await,
+                Some(_) => {
+                    Box::pin(self.admit_rates(limit, &limit.rates.times(network.times), &network))
+                        .await
+                }
                 None => self.admit_network(limit, network),
             };
             if outcome != Outcome::Fine {
@@ -167,36 +196,60 @@ impl Throttle {
         self.admit_rates(limit, &limit.rates, who).await
     }
 
-    async fn admit_rates(&self, limit: &Limit, rates: &Rates, who: &(dyn fmt::Display + Sync)) -> Outcome {
+    async fn admit_rates(
+        &self,
+        limit: &Limit,
+        rates: &Rates,
+        who: &(dyn fmt::Display + Sync),
+    ) -> Outcome {
         if rates.is_off() {
             return Outcome::Fine;
         }
         let key = key(limit.name, who);
         let count = match self.asked(|store| store.count(key, rates.as_slice())).await {
             Some(count) => count,
-            None if self.shared.is_some() && limit.when_unreachable == WhenUnreachable::Refuse => return Outcome::Unknown,
+            None if self.shared.is_some() && limit.when_unreachable == WhenUnreachable::Refuse => {
+                return Outcome::Unknown;
+            }
             None => return self.counted_here(rates, key),
         };
         outcome(count)
     }
 
     /// Counts a guess of or at whatever `who` names, before it is judged. Where the shared store does not answer, in this process alone.
-    pub async fn guess(&self, name: &str, who: &(dyn fmt::Display + Sync), policy: &LockPolicy, now: Duration) -> Standing {
+    pub async fn guess(
+        &self,
+        name: &str,
+        who: &(dyn fmt::Display + Sync),
+        policy: &LockPolicy,
+        now: Duration,
+    ) -> Standing {
         let key = key(name, who);
         let asked = self.asked(|store| store.guess(key, *policy, now)).await;
         asked.unwrap_or_else(|| self.local.guess_at(key, policy, now))
     }
 
     /// Takes guesses back that were right, or lifts a lock.
-    pub async fn absolve(&self, name: &str, who: &(dyn fmt::Display + Sync), absolution: Absolution, now: Duration) {
+    pub async fn absolve(
+        &self,
+        name: &str,
+        who: &(dyn fmt::Display + Sync),
+        absolution: Absolution,
+        now: Duration,
+    ) {
         let key = key(name, who);
-        self.asked(|store| store.absolve(key, absolution, now)).await;
+        self.asked(|store| store.absolve(key, absolution, now))
+            .await;
         // it may have been counted here while the shared store did not answer
         self.local.absolve_at(key, absolution, now);
     }
 
     fn counted_here(&self, rates: &Rates, key: CounterKey) -> Outcome {
-        if rates.is_off() { Outcome::Fine } else { outcome(self.local.count_now(key, rates.as_slice())) }
+        if rates.is_off() {
+            Outcome::Fine
+        } else {
+            outcome(self.local.count_now(key, rates.as_slice()))
+        }
     }
 
     /// Puts a lock back that was written down, for its rest: a restart opens none.
@@ -206,7 +259,10 @@ impl Throttle {
     }
 
     /// What the shared store says; nothing where there is none, or it does not answer.
-    async fn asked<'a, T>(&'a self, ask: impl FnOnce(&'a dyn CounterStore) -> BoxFuture<'a, Result<T, StoreDown>>) -> Option<T> {
+    async fn asked<'a, T>(
+        &'a self,
+        ask: impl FnOnce(&'a dyn CounterStore) -> BoxFuture<'a, Result<T, StoreDown>>,
+    ) -> Option<T> {
         let store = self.shared.as_ref()?;
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let resting = self.resting.load(Ordering::Relaxed);
@@ -221,7 +277,11 @@ impl Throttle {
                 Some(answer)
             }
             Err(error) => {
-                if self.resting.swap(now + u64::try_from(REST.as_millis()).unwrap_or(1000), Ordering::Relaxed) == 0 {
+                if self.resting.swap(
+                    now + u64::try_from(REST.as_millis()).unwrap_or(1000),
+                    Ordering::Relaxed,
+                ) == 0
+                {
                     tracing::error!(target: "palisade", %error, "limits are counted in this process alone, or requests refused, as each limit says");
                 }
                 None

@@ -52,7 +52,10 @@ impl Guesses {
         if self.count < policy.failures {
             return Standing::Open;
         }
-        let length = policy.lock.saturating_mul(1 << self.locks.min(20)).min(policy.longest);
+        let length = policy
+            .lock
+            .saturating_mul(1 << self.locks.min(20))
+            .min(policy.longest);
         (self.locked_until, self.locks) = (now + length, self.locks + 1);
         Standing::Last(length)
     }
@@ -67,7 +70,12 @@ impl Guesses {
 
     /// A lock that holds until then.
     pub(super) fn locked(until: Duration) -> Self {
-        Self { count: 0, window_ends: until, locked_until: until, locks: 1 }
+        Self {
+            count: 0,
+            window_ends: until,
+            locked_until: until,
+            locks: 1,
+        }
     }
 
     /// Whether it counts nothing.
@@ -77,7 +85,11 @@ impl Guesses {
 
     /// How much it tells: more than those of a lower weight.
     pub(super) fn weight(&self, now: Duration) -> (u32, u32, Duration) {
-        let count = if now < self.window_ends { self.count } else { 0 };
+        let count = if now < self.window_ends {
+            self.count
+        } else {
+            0
+        };
         (self.locks, count, self.window_ends)
     }
 

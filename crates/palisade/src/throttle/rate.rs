@@ -64,7 +64,11 @@ impl Rate {
     pub(super) fn admit(self, arrival: Duration, now: Duration) -> Result<Duration, Duration> {
         let next = arrival.max(now) + self.interval();
         let most = now + self.capacity();
-        if next > most { Err(next - most) } else { Ok(next) }
+        if next > most {
+            Err(next - most)
+        } else {
+            Ok(next)
+        }
     }
 }
 
@@ -72,7 +76,11 @@ impl Rate {
     /// The rate of several clients together.
     fn times(self, times: u32) -> Self {
         let most = |count: u32| count.saturating_mul(times).min(MOST);
-        Self { count: most(self.count), burst: most(self.burst), ..self }
+        Self {
+            count: most(self.count),
+            burst: most(self.burst),
+            ..self
+        }
     }
 }
 
@@ -97,7 +105,9 @@ impl FromStr for Rate {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (rate, burst) = text.split_once(" burst ").map_or((text, None), |(rate, burst)| (rate, Some(burst)));
+        let (rate, burst) = text
+            .split_once(" burst ")
+            .map_or((text, None), |(rate, burst)| (rate, Some(burst)));
         let (count, unit) = rate.trim().split_once('/').ok_or(())?;
         let unit = match unit.trim() {
             "s" => Unit::Second,
@@ -106,9 +116,19 @@ impl FromStr for Rate {
             "d" => Unit::Day,
             _ => return Err(()),
         };
-        let number = |text: &str| text.trim().parse().ok().filter(|count| (1..=MOST).contains(count)).ok_or(());
+        let number = |text: &str| {
+            text.trim()
+                .parse()
+                .ok()
+                .filter(|count| (1..=MOST).contains(count))
+                .ok_or(())
+        };
         let count = number(count)?;
-        Ok(Self { count, unit, burst: burst.map_or(Ok(count), number)? })
+        Ok(Self {
+            count,
+            unit,
+            burst: burst.map_or(Ok(count), number)?,
+        })
     }
 }
 
@@ -122,8 +142,15 @@ impl FromStr for Rates {
         if text.trim() == "off" {
             return Ok(Self::default());
         }
-        let rates = text.split(',').map(str::parse).collect::<Result<Vec<Rate>, ()>>()?;
-        if rates.len() > MOST_RATES { Err(()) } else { Ok(Self(rates)) }
+        let rates = text
+            .split(',')
+            .map(str::parse)
+            .collect::<Result<Vec<Rate>, ()>>()?;
+        if rates.len() > MOST_RATES {
+            Err(())
+        } else {
+            Ok(Self(rates))
+        }
     }
 }
 
@@ -136,7 +163,11 @@ impl fmt::Display for Rate {
             Unit::Day => "d",
         };
         write!(f, "{}/{unit}", self.count)?;
-        if self.burst == self.count { Ok(()) } else { write!(f, " burst {}", self.burst) }
+        if self.burst == self.count {
+            Ok(())
+        } else {
+            write!(f, " burst {}", self.burst)
+        }
     }
 }
 

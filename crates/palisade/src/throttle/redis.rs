@@ -75,16 +75,24 @@ impl RedisStore {
     /// # Errors
     /// A URL that is none.
     pub fn new(url: &str) -> Result<Self, StoreDown> {
-        Ok(Self { redis: Redis::new(url)?, script: Script::new(COUNT), guess: Script::new(GUESS), absolve: Script::new(ABSOLVE) })
+        Ok(Self {
+            redis: Redis::new(url)?,
+            script: Script::new(COUNT),
+            guess: Script::new(GUESS),
+            absolve: Script::new(ABSOLVE),
+        })
     }
 
     async fn counted(&self, key: CounterKey, rates: &[Rate]) -> Result<Count, StoreDown> {
         let mut call = self.script.prepare_invoke();
         call.key(format!("palisade:rate:{:032x}", u128::from_be_bytes(key)));
         for rate in rates {
-            call.arg(micros(rate.interval())).arg(micros(rate.capacity()));
+            call.arg(micros(rate.interval()))
+                .arg(micros(rate.capacity()));
         }
-        let asked = self.redis.ask(async |mut connection| call.invoke_async(&mut connection).await);
+        let asked = self
+            .redis
+            .ask(async |mut connection| call.invoke_async(&mut connection).await);
         let (used_up, wait): (usize, u64) = asked.await?;
         Ok(match used_up.checked_sub(1).and_then(|at| rates.get(at)) {
             Some(rate) => Count::Refused(*rate, Duration::from_micros(wait)),
@@ -108,7 +116,9 @@ impl RedisStore {
         for time in [policy.window, policy.lock, policy.longest] {
             call.arg(millis(time));
         }
-        let asked = self.redis.ask(async |mut connection| call.invoke_async(&mut connection).await);
+        let asked = self
+            .redis
+            .ask(async |mut connection| call.invoke_async(&mut connection).await);
         let (standing, length): (u8, u64) = asked.await?;
         let length = Duration::from_millis(length);
         Ok(match standing {
@@ -119,30 +129,54 @@ impl RedisStore {
     }
 
     async fn absolved(&self, key: CounterKey, absolution: Absolution) -> Result<(), StoreDown> {
-        let what = if absolution == Absolution::All { "all" } else { "one" };
-        let asked = self
-            .redis
-            .ask(async |mut connection| self.absolve.key(guess_key(key)).arg(what).invoke_async::<i64>(&mut connection).await);
+        let what = if absolution == Absolution::All {
+            "all"
+        } else {
+            "one"
+        };
+        let asked = self.redis.ask(async |mut connection| {
+            self.absolve
+                .key(guess_key(key))
+                .arg(what)
+                .invoke_async::<i64>(&mut connection)
+                .await
+        });
         Ok(asked.await.map(drop)?)
     }
 }
 
 impl CounterStore for RedisStore {
-    fn count<'a>(&'a self, key: CounterKey, rates: &'a [Rate]) -> BoxFuture<'a, Result<Count, StoreDown>> {
+    fn count<'a>(
+        &'a self,
+        key: CounterKey,
+        rates: &'a [Rate],
+    ) -> BoxFuture<'a, Result<Count, StoreDown>> {
         Box::pin(self.counted(key, rates))
     }
 
-    fn guess(&self, key: CounterKey, policy: LockPolicy, _: Duration) -> BoxFuture<'_, Result<Standing, StoreDown>> {
+    fn guess(
+        &self,
+        key: CounterKey,
+        policy: LockPolicy,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<Standing, StoreDown>> {
         Box::pin(self.guessed(key, policy))
     }
 
-    fn absolve(&self, key: CounterKey, absolution: Absolution, _: Duration) -> BoxFuture<'_, Result<(), StoreDown>> {
+    fn absolve(
+        &self,
+        key: CounterKey,
+        absolution: Absolution,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<(), StoreDown>> {
         Box::pin(self.absolved(key, absolution))
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreDown>> {
         Box::pin(async {
-            let asked = self.redis.ask(async |mut connection| redis::cmd("PING").exec_async(&mut connection).await);
+            let asked = self
+                .redis
+                .ask(async |mut connection| redis::cmd("PING").exec_async(&mut connection).await);
             Ok(asked.await?)
         })
     }

@@ -2,8 +2,16 @@ use super::{Limit, Rates, WhenUnreachable};
 use crate::checks::{Check, Level};
 use crate::settings::{section, setting_from_str, setting_words};
 
-setting_from_str!(Rates, "a rate such as 5/m (s, m, h or d) or 60/m burst 5, several with commas between them, or off");
-setting_words!(WhenUnreachable, "pass or refuse", Pass = "pass", Refuse = "refuse");
+setting_from_str!(
+    Rates,
+    "a rate such as 5/m (s, m, h or d) or 60/m burst 5, several with commas between them, or off"
+);
+setting_words!(
+    WhenUnreachable,
+    "pass or refuse",
+    Pass = "pass",
+    Refuse = "refuse"
+);
 
 section! {
     /// How often one client may ask.
@@ -33,7 +41,10 @@ impl ThrottleSettings {
 const TOO_MANY_A_SECOND: f64 = 1000.0;
 
 fn is_loose(rates: &Rates) -> bool {
-    let a_second = rates.as_slice().iter().map(|rate| f64::from(rate.count()) / rate.period().as_secs_f64());
+    let a_second = rates
+        .as_slice()
+        .iter()
+        .map(|rate| f64::from(rate.count()) / rate.period().as_secs_f64());
     rates.is_off() || a_second.fold(f64::INFINITY, f64::min) > TOO_MANY_A_SECOND
 }
 

@@ -27,13 +27,27 @@ pub type CounterKey = [u8; 16];
 /// Where requests are counted.
 pub trait CounterStore: Send + Sync {
     /// Counts one request against all rates, or against none.
-    fn count<'a>(&'a self, key: CounterKey, rates: &'a [Rate]) -> BoxFuture<'a, Result<Count, StoreDown>>;
+    fn count<'a>(
+        &'a self,
+        key: CounterKey,
+        rates: &'a [Rate],
+    ) -> BoxFuture<'a, Result<Count, StoreDown>>;
 
     /// Counts one guess, as [`LockPolicy`] says; `now` is the time since 1970, for stores that have no clock of their own.
-    fn guess(&self, key: CounterKey, policy: LockPolicy, now: Duration) -> BoxFuture<'_, Result<Standing, StoreDown>>;
+    fn guess(
+        &self,
+        key: CounterKey,
+        policy: LockPolicy,
+        now: Duration,
+    ) -> BoxFuture<'_, Result<Standing, StoreDown>>;
 
     /// Takes one guess back that was right, or all that was counted.
-    fn absolve(&self, key: CounterKey, absolution: Absolution, now: Duration) -> BoxFuture<'_, Result<(), StoreDown>>;
+    fn absolve(
+        &self,
+        key: CounterKey,
+        absolution: Absolution,
+        now: Duration,
+    ) -> BoxFuture<'_, Result<(), StoreDown>>;
 
     /// Whether the store answers.
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreDown>>;
@@ -74,7 +88,12 @@ impl Default for MemoryStore {
     fn default() -> Self {
         let shards = std::array::from_fn(|_| Mutex::new(Shard::default()));
         let guesses = std::array::from_fn(|_| Mutex::default());
-        Self { began: Instant::now(), hasher: RandomState::new(), shards, guesses }
+        Self {
+            began: Instant::now(),
+            hasher: RandomState::new(),
+            shards,
+            guesses,
+        }
     }
 }
 
@@ -82,24 +101,35 @@ impl MemoryStore {
     /// Counts one request now.
     pub fn count_now(&self, key: CounterKey, rates: &[Rate]) -> Count {
         let shard = &self.shards[self.shard(key)];
-        shard.lock().unwrap_or_else(PoisonError::into_inner).count(key, rates, self.began.elapsed())
+        shard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .count(key, rates, self.began.elapsed())
     }
 
     /// Counts one guess.
     pub fn guess_at(&self, key: CounterKey, policy: &LockPolicy, now: Duration) -> Standing {
-        let mut guesses = self.guesses[self.shard(key)].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guesses = self.guesses[self.shard(key)]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let is_new = !guesses.contains_key(&key);
         if is_new && guesses.len() >= MOST_CLIENTS {
             make_room(&mut guesses, now);
         }
         // where all of them are locks, newcomers are counted together: nobody guesses uncounted
-        let key = if is_new && guesses.len() >= MOST_CLIENTS { [0; 16] } else { key };
+        let key = if is_new && guesses.len() >= MOST_CLIENTS {
+            [0; 16]
+        } else {
+            key
+        };
         guesses.entry(key).or_default().guess(policy, now)
     }
 
     /// Puts a lock back.
     pub(super) fn restore(&self, key: CounterKey, until: Duration) {
-        let mut guesses = self.guesses[self.shard(key)].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guesses = self.guesses[self.shard(key)]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if guesses.len() < MOST_CLIENTS {
             guesses.insert(key, Guesses::locked(until));
         }
@@ -107,7 +137,9 @@ impl MemoryStore {
 
     /// Takes guesses back.
     pub fn absolve_at(&self, key: CounterKey, absolution: Absolution, now: Duration) {
-        let mut guesses = self.guesses[self.shard(key)].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guesses = self.guesses[self.shard(key)]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match absolution {
             Absolution::All => drop(guesses.remove(&key)),
             Absolution::One => {
@@ -129,7 +161,10 @@ impl MemoryStore {
 
 /// Drops the guess that tells least: of a flood of made-up names there is one each, and what is counted against an account stays.
 fn make_room(guesses: &mut HashMap<CounterKey, Guesses>, now: Duration) {
-    let least = guesses.iter().filter(|(_, guesses)| !guesses.is_locked(now)).min_by_key(|(_, guesses)| guesses.weight(now));
+    let least = guesses
+        .iter()
+        .filter(|(_, guesses)| !guesses.is_locked(now))
+        .min_by_key(|(_, guesses)| guesses.weight(now));
     if let Some(key) = least.map(|(key, _)| *key) {
         guesses.remove(&key);
     }
@@ -137,7 +172,11 @@ fn make_room(guesses: &mut HashMap<CounterKey, Guesses>, now: Duration) {
 
 impl Shard {
     fn count(&mut self, key: CounterKey, rates: &[Rate], now: Duration) -> Count {
-        let key = if self.has_room(&key, now) { key } else { crowd(rates) };
+        let key = if self.has_room(&key, now) {
+            key
+        } else {
+            crowd(rates)
+        };
         let arrivals = self.arrivals.entry(key).or_default();
         let mut after = *arrivals;
         for (rate, arrival) in rates.iter().zip(&mut after) {
@@ -157,7 +196,8 @@ impl Shard {
         }
         if now >= self.cleaned + CLEAN_EVERY {
             self.cleaned = now;
-            self.arrivals.retain(|_, arrivals| arrivals.iter().any(|arrival| *arrival > now));
+            self.arrivals
+                .retain(|_, arrivals| arrivals.iter().any(|arrival| *arrival > now));
         }
         self.arrivals.len() < MOST_CLIENTS
     }
@@ -169,22 +209,41 @@ fn crowd(rates: &[Rate]) -> CounterKey {
     for (place, rate) in key.chunks_exact_mut(4).zip(rates) {
         let period = u32::try_from(rate.period().as_secs()).unwrap_or(u32::MAX);
         place.copy_from_slice(
-            &rate.count().rotate_left(12).wrapping_add(rate.burst().rotate_left(22)).wrapping_add(period).to_be_bytes(),
+            &rate
+                .count()
+                .rotate_left(12)
+                .wrapping_add(rate.burst().rotate_left(22))
+                .wrapping_add(period)
+                .to_be_bytes(),
         );
     }
     key
 }
 
 impl CounterStore for MemoryStore {
-    fn count<'a>(&'a self, key: CounterKey, rates: &'a [Rate]) -> BoxFuture<'a, Result<Count, StoreDown>> {
+    fn count<'a>(
+        &'a self,
+        key: CounterKey,
+        rates: &'a [Rate],
+    ) -> BoxFuture<'a, Result<Count, StoreDown>> {
         Box::pin(std::future::ready(Ok(self.count_now(key, rates))))
     }
 
-    fn guess(&self, key: CounterKey, policy: LockPolicy, now: Duration) -> BoxFuture<'_, Result<Standing, StoreDown>> {
+    fn guess(
+        &self,
+        key: CounterKey,
+        policy: LockPolicy,
+        now: Duration,
+    ) -> BoxFuture<'_, Result<Standing, StoreDown>> {
         Box::pin(std::future::ready(Ok(self.guess_at(key, &policy, now))))
     }
 
-    fn absolve(&self, key: CounterKey, absolution: Absolution, now: Duration) -> BoxFuture<'_, Result<(), StoreDown>> {
+    fn absolve(
+        &self,
+        key: CounterKey,
+        absolution: Absolution,
+        now: Duration,
+    ) -> BoxFuture<'_, Result<(), StoreDown>> {
         self.absolve_at(key, absolution, now);
         Box::pin(std::future::ready(Ok(())))
     }

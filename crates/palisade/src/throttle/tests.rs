@@ -11,7 +11,16 @@ fn rates(text: &str) -> Rates {
 
 #[test]
 fn rates_are_read_and_shown() {
-    for text in ["5/m", "1/s", "100/h", "1000/d", "5/m, 100/h", "off", "60/m burst 5", "1/h burst 3, 10/d"] {
+    for text in [
+        "5/m",
+        "1/s",
+        "100/h",
+        "1000/d",
+        "5/m, 100/h",
+        "off",
+        "60/m burst 5",
+        "1/h burst 3, 10/d",
+    ] {
         assert_eq!(rates(text).to_string(), text);
     }
     for text in [
@@ -42,14 +51,26 @@ fn a_burst_then_a_steady_rate_then_all_again() {
     let rate = rates("60/m").as_slice()[0];
     let mut arrival = Duration::ZERO;
     let mut send = |now: u64, times: u32| {
-        let admitted = (0..times).filter(|_| rate.admit(arrival, Duration::from_secs(now)).map(|next| arrival = next).is_ok());
+        let admitted = (0..times).filter(|_| {
+            rate.admit(arrival, Duration::from_secs(now))
+                .map(|next| arrival = next)
+                .is_ok()
+        });
         admitted.count()
     };
     assert_eq!(send(100, 200), 60);
     assert_eq!(send(100, 200), 0);
     assert_eq!(send(110, 200), 10);
-    assert_eq!(send(1000, 200), 60, "no more than a burst, however long nobody came");
-    assert_eq!(rate.admit(arrival, Duration::from_secs(1000)), Err(Duration::from_secs(1)), "how long to wait");
+    assert_eq!(
+        send(1000, 200),
+        60,
+        "no more than a burst, however long nobody came"
+    );
+    assert_eq!(
+        rate.admit(arrival, Duration::from_secs(1000)),
+        Err(Duration::from_secs(1)),
+        "how long to wait"
+    );
 }
 
 /// The suite of every store.
@@ -58,27 +79,47 @@ async fn passes(store: &dyn CounterStore) {
     let many = async |key, rates: &Rates, times: usize| {
         let mut admitted = 0;
         for _ in 0..times {
-            admitted += usize::from(store.count(key, rates.as_slice()).await.unwrap() == Count::Admitted);
+            admitted +=
+                usize::from(store.count(key, rates.as_slice()).await.unwrap() == Count::Admitted);
         }
         admitted
     };
     let (one, other) = (key("one"), key("other"));
     assert_eq!(many(one, &rates("5/m"), 20).await, 5);
     assert_eq!(many(other, &rates("5/m"), 20).await, 5, "another client");
-    let Count::Refused(rate, wait) = store.count(one, rates("5/m").as_slice()).await.unwrap() else { panic!("refused") };
+    let Count::Refused(rate, wait) = store.count(one, rates("5/m").as_slice()).await.unwrap()
+    else {
+        panic!("refused")
+    };
     assert_eq!(rate.to_string(), "5/m");
-    assert!(wait > Duration::from_secs(8) && wait <= Duration::from_secs(12), "{wait:?}");
+    assert!(
+        wait > Duration::from_secs(8) && wait <= Duration::from_secs(12),
+        "{wait:?}"
+    );
     // all or none: what the second rate refuses is not counted by the first
     let both = key("both");
     assert_eq!(many(both, &rates("10/s, 3/h"), 9).await, 3);
-    let Count::Refused(rate, _) = store.count(both, rates("10/s, 3/h").as_slice()).await.unwrap() else { panic!("refused") };
+    let Count::Refused(rate, _) = store
+        .count(both, rates("10/s, 3/h").as_slice())
+        .await
+        .unwrap()
+    else {
+        panic!("refused")
+    };
     assert_eq!(rate.to_string(), "3/h");
     // a burst of its own: at most so many at once, and then at the pace of the rate
     let burst = key("burst");
     assert_eq!(many(burst, &rates("600/m burst 3"), 20).await, 3);
     tokio::time::sleep(Duration::from_millis(230)).await;
-    assert!((1..=3).contains(&many(burst, &rates("600/m burst 3"), 20).await), "one each 100 ms");
-    assert_eq!(many(key("more"), &rates("1/d burst 4"), 9).await, 4, "a burst may be more than the rate");
+    assert!(
+        (1..=3).contains(&many(burst, &rates("600/m burst 3"), 20).await),
+        "one each 100 ms"
+    );
+    assert_eq!(
+        many(key("more"), &rates("1/d burst 4"), 9).await,
+        4,
+        "a burst may be more than the rate"
+    );
     let quick = key("quick");
     assert_eq!(many(quick, &rates("3/s"), 3).await, 3);
     tokio::time::sleep(Duration::from_millis(1100)).await;
@@ -100,7 +141,9 @@ async fn memory_passes() {
 
 #[tokio::test]
 async fn redis_passes() {
-    let Some(url) = crate::testing::server("PALISADE_TEST_REDIS") else { return };
+    let Some(url) = crate::testing::server("PALISADE_TEST_REDIS") else {
+        return;
+    };
     passes(&RedisStore::new(&url).unwrap()).await;
     crate::testing::ran("throttle::redis_passes");
 }
@@ -108,12 +151,28 @@ async fn redis_passes() {
 // F090: instances together let through no more than one would
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stores_over_one_redis_count_together() {
-    let Some(url) = crate::testing::server("PALISADE_TEST_REDIS") else { return };
-    let limit = Limit::new(Box::leak(crate::crypto::random::nonce().into_boxed_str()), By::Address, "50/h");
-    let instances: Vec<_> = (0..4).map(|_| Arc::new(Throttle::new(Some(Arc::new(RedisStore::new(&url).unwrap()))))).collect();
+    let Some(url) = crate::testing::server("PALISADE_TEST_REDIS") else {
+        return;
+    };
+    let limit = Limit::new(
+        Box::leak(crate::crypto::random::nonce().into_boxed_str()),
+        By::Address,
+        "50/h",
+    );
+    let instances: Vec<_> = (0..4)
+        .map(|_| {
+            Arc::new(Throttle::new(Some(Arc::new(
+                RedisStore::new(&url).unwrap(),
+            ))))
+        })
+        .collect();
     let asked = instances.iter().cycle().take(400).cloned().map(|instance| {
         let limit = limit.clone();
-        tokio::spawn(async move { instance.admit_address(&limit, ClientAddress([192, 0, 2, 1].into())).await })
+        tokio::spawn(async move {
+            instance
+                .admit_address(&limit, ClientAddress([192, 0, 2, 1].into()))
+                .await
+        })
     });
     let mut fine = 0;
     for answer in asked.collect::<Vec<_>>() {
@@ -125,13 +184,23 @@ async fn stores_over_one_redis_count_together() {
 // F090: each policy, while nobody answers
 #[tokio::test]
 async fn a_store_that_is_away_is_answered_as_the_limit_says() {
-    let away = Throttle::new(Some(Arc::new(RedisStore::new("redis://127.0.0.1:1").unwrap())));
+    let away = Throttle::new(Some(Arc::new(
+        RedisStore::new("redis://127.0.0.1:1").unwrap(),
+    )));
     let client = ClientAddress([192, 0, 2, 1].into());
-    let refusing = Limit::new("refusing", By::Address, "3/h").when_unreachable(WhenUnreachable::Refuse);
-    assert_eq!(away.admit_address(&refusing, client).await, Outcome::Unknown);
+    let refusing =
+        Limit::new("refusing", By::Address, "3/h").when_unreachable(WhenUnreachable::Refuse);
+    assert_eq!(
+        away.admit_address(&refusing, client).await,
+        Outcome::Unknown
+    );
     let passing = Limit::new("passing", By::Address, "3/h");
     for expected in [true, true, true, false] {
-        assert_eq!(away.admit_address(&passing, client).await == Outcome::Fine, expected, "counted here alone");
+        assert_eq!(
+            away.admit_address(&passing, client).await == Outcome::Fine,
+            expected,
+            "counted here alone"
+        );
     }
 }
 
@@ -139,10 +208,14 @@ async fn a_store_that_is_away_is_answered_as_the_limit_says() {
 fn a_flood_of_addresses_is_counted_together_and_takes_bounded_memory() {
     let store = MemoryStore::default();
     let rate = rates("1/d");
-    let admitted =
-        (0..400_000_u128).filter(|number| store.count_now((number + 1).to_be_bytes(), rate.as_slice()) == Count::Admitted);
+    let admitted = (0..400_000_u128).filter(|number| {
+        store.count_now((number + 1).to_be_bytes(), rate.as_slice()) == Count::Admitted
+    });
     let admitted = admitted.count();
-    assert!((16 * 8192..16 * 8193 + 16).contains(&admitted), "{admitted}");
+    assert!(
+        (16 * 8192..16 * 8193 + 16).contains(&admitted),
+        "{admitted}"
+    );
 }
 
 // F090: one household or server has a whole /64
@@ -156,11 +229,20 @@ async fn neighbours_in_a_network_are_one_client() {
         fine += usize::from(throttle.admit_address(&limit, client).await == Outcome::Fine);
     }
     assert_eq!(fine, 5);
-    let mapped = [ClientAddress("::ffff:192.0.2.7".parse().unwrap()), ClientAddress("192.0.2.7".parse().unwrap())];
+    let mapped = [
+        ClientAddress("::ffff:192.0.2.7".parse().unwrap()),
+        ClientAddress("192.0.2.7".parse().unwrap()),
+    ];
     for number in 0..10 {
         throttle.admit_address(&limit, mapped[number % 2]).await;
     }
-    assert!(matches!(throttle.admit_address(&limit, mapped[0]).await, Outcome::TooMany(..)), "one client, however it is written");
+    assert!(
+        matches!(
+            throttle.admit_address(&limit, mapped[0]).await,
+            Outcome::TooMany(..)
+        ),
+        "one client, however it is written"
+    );
 }
 
 /// Guesses and their standing, in a store; the policy is three in a second, then 400 ms, at the most 2 s.
@@ -172,9 +254,22 @@ async fn locks_hold(store: &dyn CounterStore, now: impl Fn() -> Duration) {
         longest: Duration::from_secs(2),
     };
     let key: [u8; 16] = palisade_crypto::random::bytes();
-    let guess = async || store.guess(key, policy, now()).await.expect("the store answers");
-    let absolve = async |what| store.absolve(key, what, now()).await.expect("the store answers");
-    assert_eq!((guess().await, guess().await), (Standing::Open, Standing::Open));
+    let guess = async || {
+        store
+            .guess(key, policy, now())
+            .await
+            .expect("the store answers")
+    };
+    let absolve = async |what| {
+        store
+            .absolve(key, what, now())
+            .await
+            .expect("the store answers")
+    };
+    assert_eq!(
+        (guess().await, guess().await),
+        (Standing::Open, Standing::Open)
+    );
     absolve(Absolution::One).await;
     assert_eq!(guess().await, Standing::Open, "one was right");
     assert_eq!(guess().await, Standing::Last(Duration::from_millis(400)));
@@ -187,21 +282,40 @@ async fn locks_hold(store: &dyn CounterStore, now: impl Fn() -> Duration) {
     );
     tokio::time::sleep(Duration::from_millis(420)).await;
     for length in [800, 1600] {
-        assert_eq!((guess().await, guess().await), (Standing::Open, Standing::Open), "the lock ended");
-        assert_eq!(guess().await, Standing::Last(Duration::from_millis(length)), "the next one is twice as long");
+        assert_eq!(
+            (guess().await, guess().await),
+            (Standing::Open, Standing::Open),
+            "the lock ended"
+        );
+        assert_eq!(
+            guess().await,
+            Standing::Last(Duration::from_millis(length)),
+            "the next one is twice as long"
+        );
         if length == 800 {
             tokio::time::sleep(Duration::from_millis(820)).await;
         }
     }
     absolve(Absolution::All).await;
-    assert_eq!((guess().await, guess().await), (Standing::Open, Standing::Open));
-    assert_eq!(guess().await, Standing::Last(Duration::from_millis(400)), "all is forgotten");
+    assert_eq!(
+        (guess().await, guess().await),
+        (Standing::Open, Standing::Open)
+    );
+    assert_eq!(
+        guess().await,
+        Standing::Last(Duration::from_millis(400)),
+        "all is forgotten"
+    );
 }
 
 // F087: the same in this process and in Redis
 #[tokio::test]
 async fn both_stores_lock_alike() {
-    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let now = || {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("after 1970")
+    };
     locks_hold(&MemoryStore::default(), now).await;
     #[cfg(feature = "redis")]
     if let Some(url) = crate::testing::server("PALISADE_TEST_REDIS") {
@@ -227,5 +341,8 @@ fn a_flood_of_names_pushes_out_no_lock() {
     for number in 2..300_000 {
         store.guess_at(key(number), &policy, at);
     }
-    assert!(matches!(store.guess_at(key(1), &policy, at), Standing::Locked(_)));
+    assert!(matches!(
+        store.guess_at(key(1), &policy, at),
+        Standing::Locked(_)
+    ));
 }

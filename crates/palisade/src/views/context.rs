@@ -97,7 +97,10 @@ impl RequestContext {
             id: id.into(),
             nonce,
             method: parts.method.clone(),
-            path: parts.uri.path_and_query().map_or_else(|| "/".into(), ToString::to_string),
+            path: parts
+                .uri
+                .path_and_query()
+                .map_or_else(|| "/".into(), ToString::to_string),
             wants_problem: wants_problem(&parts.headers),
             #[cfg(debug_assertions)]
             headers: parts.headers.clone(),
@@ -223,7 +226,10 @@ impl RequestContext {
 }
 
 fn wants_problem(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     accept.contains("json") && !accept.contains("text/html")
 }
 
@@ -232,7 +238,8 @@ impl<S: Sync> FromRequestParts<S> for RequestContext {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let context = parts.extensions.get::<Self>().cloned();
-        context.ok_or_else(|| Error::bug("there is no request context: routes must be served by App"))
+        context
+            .ok_or_else(|| Error::bug("there is no request context: routes must be served by App"))
     }
 }
 
@@ -240,6 +247,8 @@ impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        RequestContext::from_request_parts(parts, state).await.map(|context| context.site().client.clone())
+        RequestContext::from_request_parts(parts, state)
+            .await
+            .map(|context| context.site().client.clone())
     }
 }

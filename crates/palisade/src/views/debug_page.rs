@@ -5,18 +5,34 @@ use http::StatusCode;
 use palisade_template::{Layer, PageSecrets, Templates, Value, context};
 use std::sync::LazyLock;
 
-static TEMPLATES: LazyLock<Option<Templates>> =
-    LazyLock::new(|| Templates::load(vec![Layer::embedded(&[("debug.html", include_str!("templates/debug.html"))])]).ok());
+static TEMPLATES: LazyLock<Option<Templates>> = LazyLock::new(|| {
+    Templates::load(vec![Layer::embedded(&[(
+        "debug.html",
+        include_str!("templates/debug.html"),
+    )])])
+    .ok()
+});
 
 /// The page, for faults of ours in the development profile.
-pub(super) fn page(context: &RequestContext, status: StatusCode, failure: Option<&Failure>) -> Option<String> {
+pub(super) fn page(
+    context: &RequestContext,
+    status: StatusCode,
+    failure: Option<&Failure>,
+) -> Option<String> {
     if !status.is_server_error() || !context.site().profile.is_development() {
         return None;
     }
     let failure = failure?;
-    let (file, line, cause) = (failure.place().file.as_ref(), failure.place().line, failure.error().to_string());
-    let headers: Vec<Value> =
-        context.headers().iter().map(|(name, value)| header(name.as_str(), value.to_str().unwrap_or("(bytes)"))).collect();
+    let (file, line, cause) = (
+        failure.place().file.as_ref(),
+        failure.place().line,
+        failure.error().to_string(),
+    );
+    let headers: Vec<Value> = context
+        .headers()
+        .iter()
+        .map(|(name, value)| header(name.as_str(), value.to_str().unwrap_or("(bytes)")))
+        .collect();
     let settings: Vec<Value> = context
         .site()
         .settings
@@ -27,11 +43,27 @@ pub(super) fn page(context: &RequestContext, status: StatusCode, failure: Option
         status => status.as_u16(), cause, file, line, source => source(file, line),
         method => context.method().as_str(), path => context.path(), request_id => context.id(), headers, settings,
     };
-    TEMPLATES.as_ref()?.render("debug.html", values, PageSecrets::new(context.nonce(), String::new)).ok()
+    TEMPLATES
+        .as_ref()?
+        .render(
+            "debug.html",
+            values,
+            PageSecrets::new(context.nonce(), String::new),
+        )
+        .ok()
 }
 
 /// Names whose values are masked, as Django masks them.
-const SECRET_NAMES: [&str; 8] = ["api", "auth", "token", "key", "secret", "pass", "signature", "cookie"];
+const SECRET_NAMES: [&str; 8] = [
+    "api",
+    "auth",
+    "token",
+    "key",
+    "secret",
+    "pass",
+    "signature",
+    "cookie",
+];
 
 fn header(name: &str, value: &str) -> Value {
     let is_secret = SECRET_NAMES.iter().any(|secret| name.contains(secret));
@@ -40,13 +72,21 @@ fn header(name: &str, value: &str) -> Value {
 
 /// Ten lines around the place, if the source is on this machine.
 fn source(file: &str, line: u32) -> Vec<Value> {
-    let Some(text) = candidates(file).iter().find_map(|path| std::fs::read_to_string(path).ok()) else {
+    let Some(text) = candidates(file)
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+    else {
         return Vec::new();
     };
     let first = line.saturating_sub(5).max(1);
-    let numbered = text.lines().enumerate().map(|(index, text)| (index as u32 + 1, text));
+    let numbered = text
+        .lines()
+        .enumerate()
+        .map(|(index, text)| (index as u32 + 1, text));
     let around = numbered.skip(first as usize - 1).take(10);
-    around.map(|(number, text)| context! { number, text, is_here => number == line }).collect()
+    around
+        .map(|(number, text)| context! { number, text, is_here => number == line })
+        .collect()
 }
 
 fn candidates(file: &str) -> [std::path::PathBuf; 2] {

@@ -53,7 +53,10 @@ impl Place {
     #[track_caller]
     fn caller() -> Self {
         let caller = Location::caller();
-        Self { file: Cow::Borrowed(caller.file()), line: caller.line() }
+        Self {
+            file: Cow::Borrowed(caller.file()),
+            line: caller.line(),
+        }
     }
 }
 
@@ -79,37 +82,60 @@ impl Error {
     /// An error with words for the visitor.
     #[track_caller]
     pub fn new(kind: ErrorKind, public_message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: Some(public_message.into()), source: None, place: Place::caller(), page: None }
+        Self {
+            kind,
+            message: Some(public_message.into()),
+            source: None,
+            place: Place::caller(),
+            page: None,
+        }
     }
 
     /// 404.
     #[track_caller]
     pub fn not_found() -> Self {
-        Self { message: None, ..Self::new(ErrorKind::NotFound, "") }
+        Self {
+            message: None,
+            ..Self::new(ErrorKind::NotFound, "")
+        }
     }
 
     /// 403.
     #[track_caller]
     pub fn forbidden() -> Self {
-        Self { message: None, ..Self::new(ErrorKind::Forbidden, "") }
+        Self {
+            message: None,
+            ..Self::new(ErrorKind::Forbidden, "")
+        }
     }
 
     /// A mistake of the programmer, with words for the log only.
     #[track_caller]
     pub fn bug(message: impl Into<String>) -> Self {
-        Self { message: None, source: Some(message.into().into()), ..Self::new(ErrorKind::Internal, "") }
+        Self {
+            message: None,
+            source: Some(message.into().into()),
+            ..Self::new(ErrorKind::Internal, "")
+        }
     }
 
     /// A handler that panicked at `place`.
     pub(crate) fn panicked(message: &str, place: Place) -> Self {
-        Self { place, ..Self::bug(format!("the handler panicked: {message}")) }
+        Self {
+            place,
+            ..Self::bug(format!("the handler panicked: {message}"))
+        }
     }
 
     /// A page that is shown instead of the answer.
     #[track_caller]
     pub fn page(page: Response) -> Self {
         let page = Some((page.status(), Box::new(Mutex::new(page))));
-        Self { message: None, page, ..Self::new(ErrorKind::Page, "") }
+        Self {
+            message: None,
+            page,
+            ..Self::new(ErrorKind::Page, "")
+        }
     }
 
     /// The kind.
@@ -119,12 +145,16 @@ impl Error {
 
     /// What the visitor reads.
     pub fn public_message(&self) -> &str {
-        self.message.as_deref().unwrap_or_else(|| self.kind.public_message())
+        self.message
+            .as_deref()
+            .unwrap_or_else(|| self.kind.public_message())
     }
 
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
-        self.page.as_ref().map_or_else(|| self.kind.status(), |(status, _)| *status)
+        self.page
+            .as_ref()
+            .map_or_else(|| self.kind.status(), |(status, _)| *status)
     }
 }
 
@@ -153,26 +183,38 @@ impl ErrorKind {
             Self::UnsupportedType => "This kind of content is not accepted here.",
             Self::TooMany => "Too many requests. Please wait a moment.",
             Self::Internal | Self::Page => "Something went wrong on our side.",
-            Self::Unavailable => "This site is not available right now. Please try again in a moment.",
+            Self::Unavailable => {
+                "This site is not available right now. Please try again in a moment."
+            }
             Self::Busy => "This site is busy. Please try again in a few seconds.",
         }
     }
 
     /// Seconds after which another try makes sense.
     fn retry_after(self) -> Option<HeaderValue> {
-        matches!(self, Self::Busy | Self::TooMany | Self::Unavailable).then(|| HeaderValue::from_static("5"))
+        matches!(self, Self::Busy | Self::TooMany | Self::Unavailable)
+            .then(|| HeaderValue::from_static("5"))
     }
 }
 
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     #[track_caller]
     fn from(source: E) -> Self {
-        let kind = match (&source as &dyn Any).downcast_ref::<DbErr>().map(db::failure) {
+        let kind = match (&source as &dyn Any)
+            .downcast_ref::<DbErr>()
+            .map(db::failure)
+        {
             Some(DbFailure::Unavailable) => ErrorKind::Unavailable,
             Some(DbFailure::Duplicate) => ErrorKind::Conflict,
             Some(DbFailure::Bug) | None => ErrorKind::Internal,
         };
-        Self { kind, message: None, source: Some(Box::new(source)), place: Place::caller(), page: None }
+        Self {
+            kind,
+            message: None,
+            source: Some(Box::new(source)),
+            place: Place::caller(),
+            page: None,
+        }
     }
 }
 

@@ -15,9 +15,14 @@ pub(crate) struct Explained;
 pub(crate) fn is_bare_error(response: &Response) -> bool {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
-    let content_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let content_type = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .map(HeaderValue::as_bytes);
     let is_bare = content_type.is_none_or(|kind| kind.starts_with(b"text/plain"));
-    is_error && response.extensions().get::<Explained>().is_none() && (is_bare || response.extensions().get::<Failure>().is_some())
+    is_error
+        && response.extensions().get::<Explained>().is_none()
+        && (is_bare || response.extensions().get::<Failure>().is_some())
 }
 
 /// The quiet page in place of a bare error; its headers stay.
@@ -26,15 +31,21 @@ pub(crate) async fn failed(context: &RequestContext, response: Response) -> Resp
     let failure = parts.extensions.remove::<Failure>();
     let cause = match &failure {
         Some(failure) => format!("{} at {}", failure.error(), failure.place()),
-        None => {
-            axum::body::to_bytes(body, 1024).await.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
-        }
+        None => axum::body::to_bytes(body, 1024)
+            .await
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default(),
     };
-    let is_overload = failure.as_ref().is_some_and(|failure| failure.error().kind() == ErrorKind::Busy);
+    let is_overload = failure
+        .as_ref()
+        .is_some_and(|failure| failure.error().kind() == ErrorKind::Busy);
     if context.is_logged() {
         log(context, parts.status, &cause, is_overload);
     }
-    let message = failure.as_ref().map_or_else(|| sentence(parts.status), |failure| failure.error().public_message());
+    let message = failure.as_ref().map_or_else(
+        || sentence(parts.status),
+        |failure| failure.error().public_message(),
+    );
     let explained = explain(context, parts.status, message, failure.as_ref()).await;
     let (mut page, body) = explained.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
@@ -56,14 +67,24 @@ fn log(context: &RequestContext, status: StatusCode, cause: &str, is_overload: b
     }
 }
 
-async fn explain(context: &RequestContext, status: StatusCode, message: &str, failure: Option<&Failure>) -> Response {
+async fn explain(
+    context: &RequestContext,
+    status: StatusCode,
+    message: &str,
+    failure: Option<&Failure>,
+) -> Response {
     let title = status.canonical_reason().unwrap_or("Error");
     if context.wants_problem() {
         let problem = json!({
             "type": "about:blank", "title": title, "status": status.as_u16(), "detail": message, "request_id": context.id(),
         });
         let content_type = HeaderValue::from_static("application/problem+json");
-        return (status, [(header::CONTENT_TYPE, content_type)], Body::from(problem.to_string())).into_response();
+        return (
+            status,
+            [(header::CONTENT_TYPE, content_type)],
+            Body::from(problem.to_string()),
+        )
+            .into_response();
     }
     #[cfg(debug_assertions)]
     if let Some(page) = super::debug_page::page(context, status, failure) {
@@ -72,20 +93,34 @@ async fn explain(context: &RequestContext, status: StatusCode, message: &str, fa
     let _ = failure;
     // a site in trouble is not asked for more
     let shown = context.error_values(!status.is_server_error()).await;
-    let values = || context! { status => status.as_u16(), title, message, request_id => context.id() };
-    let render = |shown: Value| context.site().templates.render("error.html", context! { ..values(), ..shown }, context.secrets());
+    let values =
+        || context! { status => status.as_u16(), title, message, request_id => context.id() };
+    let render = |shown: Value| {
+        context.site().templates.render(
+            "error.html",
+            context! { ..values(), ..shown },
+            context.secrets(),
+        )
+    };
     let page = render(shown).or_else(|error| {
         tracing::error!(target: "palisade", request = context.id(), %error, "the error page cannot be rendered with the navigation of the site");
         render(context! { user => () })
     });
-    html(status, page.unwrap_or_else(|_| format!("<!doctype html><title>{title}</title><p>{title}")))
+    html(
+        status,
+        page.unwrap_or_else(|_| format!("<!doctype html><title>{title}</title><p>{title}")),
+    )
 }
 
 fn sentence(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "There is nothing here.",
-        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => "This page cannot be used in this way.",
-        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::URI_TOO_LONG => "That was more than this site accepts.",
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
+            "This page cannot be used in this way."
+        }
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::URI_TOO_LONG => {
+            "That was more than this site accepts."
+        }
         StatusCode::REQUEST_TIMEOUT => "This took too long to arrive. Please try again.",
         StatusCode::FORBIDDEN => "You are not allowed to do this.",
         StatusCode::UNAUTHORIZED => "Log in first.",

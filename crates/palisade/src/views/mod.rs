@@ -24,62 +24,155 @@ use palisade_template::Layer;
 /// `base.html` that extends `palisade/skeleton.html` and fills the blocks `brand` and `nav`.
 pub fn templates() -> Layer {
     Layer::embedded(&[
-        ("palisade/skeleton.html", include_str!("templates/skeleton.html")),
+        (
+            "palisade/skeleton.html",
+            include_str!("templates/skeleton.html"),
+        ),
         ("palisade/bare.html", include_str!("templates/bare.html")),
         ("base.html", include_str!("templates/base.html")),
         ("error.html", include_str!("templates/error.html")),
         ("palisade/form.html", include_str!("templates/form.html")),
         ("account/login.html", include_str!("templates/login.html")),
-        ("account/login_ways.html", include_str!("templates/login_ways.html")),
-        ("account/login_mail.html", include_str!("templates/login_mail.html")),
-        ("account/login_code.html", include_str!("templates/login_code.html")),
+        (
+            "account/login_ways.html",
+            include_str!("templates/login_ways.html"),
+        ),
+        (
+            "account/login_mail.html",
+            include_str!("templates/login_mail.html"),
+        ),
+        (
+            "account/login_code.html",
+            include_str!("templates/login_code.html"),
+        ),
         ("account/going.html", include_str!("templates/going.html")),
         #[cfg(feature = "social")]
         ("account/logins.html", include_str!("templates/logins.html")),
         #[cfg(feature = "social")]
-        ("account/social_address.html", include_str!("templates/social_address.html")),
+        (
+            "account/social_address.html",
+            include_str!("templates/social_address.html"),
+        ),
         #[cfg(feature = "social")]
-        ("account/social_confirm.html", include_str!("templates/social_confirm.html")),
+        (
+            "account/social_confirm.html",
+            include_str!("templates/social_confirm.html"),
+        ),
         ("account/signup.html", include_str!("templates/signup.html")),
-        ("account/password.html", include_str!("templates/password.html")),
+        (
+            "account/password.html",
+            include_str!("templates/password.html"),
+        ),
         ("account/sent.html", include_str!("templates/sent.html")),
-        ("account/confirm.html", include_str!("templates/confirm.html")),
+        (
+            "account/confirm.html",
+            include_str!("templates/confirm.html"),
+        ),
         ("account/reset.html", include_str!("templates/reset.html")),
-        ("account/new_password.html", include_str!("templates/new_password.html")),
-        ("account/dead_link.html", include_str!("templates/dead_link.html")),
+        (
+            "account/new_password.html",
+            include_str!("templates/new_password.html"),
+        ),
+        (
+            "account/dead_link.html",
+            include_str!("templates/dead_link.html"),
+        ),
         ("account/email.html", include_str!("templates/email.html")),
-        ("account/email_confirm.html", include_str!("templates/email_confirm.html")),
-        ("account/overview.html", include_str!("templates/overview.html")),
+        (
+            "account/email_confirm.html",
+            include_str!("templates/email_confirm.html"),
+        ),
+        (
+            "account/overview.html",
+            include_str!("templates/overview.html"),
+        ),
         ("account/export.html", include_str!("templates/export.html")),
         ("account/close.html", include_str!("templates/close.html")),
         ("account/second.html", include_str!("templates/second.html")),
-        ("account/factors.html", include_str!("templates/factors.html")),
+        (
+            "account/factors.html",
+            include_str!("templates/factors.html"),
+        ),
         #[cfg(feature = "passkeys")]
-        ("account/passkey.html", include_str!("templates/passkey.html")),
+        (
+            "account/passkey.html",
+            include_str!("templates/passkey.html"),
+        ),
         #[cfg(feature = "passkeys")]
-        ("account/passkey_add.html", include_str!("templates/passkey_add.html")),
+        (
+            "account/passkey_add.html",
+            include_str!("templates/passkey_add.html"),
+        ),
         ("account/app.html", include_str!("templates/app.html")),
         ("account/codes.html", include_str!("templates/codes.html")),
         ("account/again.html", include_str!("templates/again.html")),
-        ("account/again_code.html", include_str!("templates/again_code.html")),
-        ("account/sessions.html", include_str!("templates/sessions.html")),
+        (
+            "account/again_code.html",
+            include_str!("templates/again_code.html"),
+        ),
+        (
+            "account/sessions.html",
+            include_str!("templates/sessions.html"),
+        ),
         ("account/locks.html", include_str!("templates/locks.html")),
         ("account/delete.html", include_str!("templates/delete.html")),
-        ("mail/skeleton.html", include_str!("templates/mail/skeleton.html")),
+        (
+            "mail/skeleton.html",
+            include_str!("templates/mail/skeleton.html"),
+        ),
         #[cfg(feature = "social")]
-        ("mail/address_code.html", include_str!("templates/mail/address_code.html")),
-        ("mail/again_code.html", include_str!("templates/mail/again_code.html")),
-        ("mail/changed.html", include_str!("templates/mail/changed.html")),
-        ("mail/closed.html", include_str!("templates/mail/closed.html")),
-        ("mail/email_approve.html", include_str!("templates/mail/email_approve.html")),
-        ("mail/email_confirm.html", include_str!("templates/mail/email_confirm.html")),
-        ("mail/has_account.html", include_str!("templates/mail/has_account.html")),
-        ("mail/login_code.html", include_str!("templates/mail/login_code.html")),
-        ("mail/name_taken.html", include_str!("templates/mail/name_taken.html")),
-        ("mail/no_account.html", include_str!("templates/mail/no_account.html")),
-        ("mail/no_login.html", include_str!("templates/mail/no_login.html")),
-        ("mail/no_password.html", include_str!("templates/mail/no_password.html")),
+        (
+            "mail/address_code.html",
+            include_str!("templates/mail/address_code.html"),
+        ),
+        (
+            "mail/again_code.html",
+            include_str!("templates/mail/again_code.html"),
+        ),
+        (
+            "mail/changed.html",
+            include_str!("templates/mail/changed.html"),
+        ),
+        (
+            "mail/closed.html",
+            include_str!("templates/mail/closed.html"),
+        ),
+        (
+            "mail/email_approve.html",
+            include_str!("templates/mail/email_approve.html"),
+        ),
+        (
+            "mail/email_confirm.html",
+            include_str!("templates/mail/email_confirm.html"),
+        ),
+        (
+            "mail/has_account.html",
+            include_str!("templates/mail/has_account.html"),
+        ),
+        (
+            "mail/login_code.html",
+            include_str!("templates/mail/login_code.html"),
+        ),
+        (
+            "mail/name_taken.html",
+            include_str!("templates/mail/name_taken.html"),
+        ),
+        (
+            "mail/no_account.html",
+            include_str!("templates/mail/no_account.html"),
+        ),
+        (
+            "mail/no_login.html",
+            include_str!("templates/mail/no_login.html"),
+        ),
+        (
+            "mail/no_password.html",
+            include_str!("templates/mail/no_password.html"),
+        ),
         ("mail/reset.html", include_str!("templates/mail/reset.html")),
-        ("mail/sign_up.html", include_str!("templates/mail/sign_up.html")),
+        (
+            "mail/sign_up.html",
+            include_str!("templates/mail/sign_up.html"),
+        ),
     ])
 }

@@ -27,10 +27,19 @@ impl Page {
     ///
     /// # Errors
     /// As [`Page::render`].
-    pub async fn render_as(&self, status: StatusCode, template: &str, values: Value) -> Result<Response> {
+    pub async fn render_as(
+        &self,
+        status: StatusCode,
+        template: &str,
+        values: Value,
+    ) -> Result<Response> {
         let path = self.0.path().split('?').next().unwrap_or_default();
         let common = context! { path, ..self.0.values().await? };
-        let page = self.0.site().templates.render(template, context! { ..values, ..common }, self.0.secrets())?;
+        let page = self.0.site().templates.render(
+            template,
+            context! { ..values, ..common },
+            self.0.secrets(),
+        )?;
         Ok(html(status, page))
     }
 
@@ -49,6 +58,8 @@ impl<S: Sync> FromRequestParts<S> for Page {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        RequestContext::from_request_parts(parts, state).await.map(Self)
+        RequestContext::from_request_parts(parts, state)
+            .await
+            .map(Self)
     }
 }

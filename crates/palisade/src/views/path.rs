@@ -11,6 +11,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let found = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        found.map(|path| Self(path.0)).map_err(|_| Error::not_found())
+        found
+            .map(|path| Self(path.0))
+            .map_err(|_| Error::not_found())
     }
 }

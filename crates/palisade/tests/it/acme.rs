@@ -39,7 +39,11 @@ impl Drop for Pebble {
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// The certificate of the authority's own server, as files.
@@ -53,7 +57,11 @@ fn certify(folder: &std::path::Path) {
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let certificate = params.signed_by(&key, &issuer).unwrap();
-    for (name, text) in [("ca.pem", root), ("cert.pem", certificate.pem()), ("key.pem", key.serialize_pem())] {
+    for (name, text) in [
+        ("ca.pem", root),
+        ("cert.pem", certificate.pem()),
+        ("key.pem", key.serialize_pem()),
+    ] {
         std::fs::write(folder.join(name), text).unwrap();
     }
 }
@@ -83,14 +91,35 @@ impl Pebble {
         }});
         std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
         let resolver = Command::new(format!("{program}-challtestsrv"))
-            .args(["-dns01", &format!("127.0.0.1:{names}"), "-http01", "", "-https01", "", "-tlsalpn01", ""])
-            .args(["-management", &format!("127.0.0.1:{control}"), "-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""])
+            .args([
+                "-dns01",
+                &format!("127.0.0.1:{names}"),
+                "-http01",
+                "",
+                "-https01",
+                "",
+                "-tlsalpn01",
+                "",
+            ])
+            .args([
+                "-management",
+                &format!("127.0.0.1:{control}"),
+                "-defaultIPv4",
+                "127.0.0.1",
+                "-defaultIPv6",
+                "",
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let authority = Command::new(program)
-            .args(["-config", &path("config.json"), "-dnsserver", &format!("127.0.0.1:{names}")])
+            .args([
+                "-config",
+                &path("config.json"),
+                "-dnsserver",
+                &format!("127.0.0.1:{names}"),
+            ])
             .env("PEBBLE_VA_NOSLEEP", "1")
             .env("PEBBLE_AUTHZREUSE", "0")
             .stdout(Stdio::null())
@@ -98,7 +127,14 @@ impl Pebble {
             .spawn()
             .unwrap();
         let directory = format!("https://localhost:{api}/dir");
-        let pebble = Self { folder, directory, management, children: [resolver, authority], tls, http };
+        let pebble = Self {
+            folder,
+            directory,
+            management,
+            children: [resolver, authority],
+            tls,
+            http,
+        };
         let ready = async {
             while pebble.client().get(&pebble.directory).await.is_err() {
                 sleep(Duration::from_millis(50)).await;
@@ -113,14 +149,25 @@ impl Pebble {
     }
 
     fn client(&self) -> Client {
-        let private_networks = ["127.0.0.0/8", "::1/128"].iter().map(|network| network.parse().unwrap()).collect();
-        Client::new(&ClientSettings { private_networks, certificate_authority: Some(self.ca()), ..ClientSettings::default() })
-            .unwrap()
+        let private_networks = ["127.0.0.0/8", "::1/128"]
+            .iter()
+            .map(|network| network.parse().unwrap())
+            .collect();
+        Client::new(&ClientSettings {
+            private_networks,
+            certificate_authority: Some(self.ca()),
+            ..ClientSettings::default()
+        })
+        .unwrap()
     }
 
     /// The root of the certificates that it issues.
     async fn root(&self) -> CertificateDer<'static> {
-        let answer = self.client().get(&format!("https://localhost:{}/roots/0", self.management)).await.unwrap();
+        let answer = self
+            .client()
+            .get(&format!("https://localhost:{}/roots/0", self.management))
+            .await
+            .unwrap();
         CertificateDer::from_pem_slice(answer.body()).unwrap()
     }
 
@@ -135,17 +182,29 @@ impl Pebble {
             ("acme.accept_terms", "true"),
             ("acme.contact", "admin@example.org"),
             ("acme.directory", &self.directory),
-            ("http.allowed_hosts", "desk.example.org, www.example.org, localhost"),
+            (
+                "http.allowed_hosts",
+                "desk.example.org, www.example.org, localhost",
+            ),
             ("client.private_networks", "127.0.0.0/8, ::1/128"),
-            ("client.certificate_authority", Box::leak(self.ca().into_boxed_str())),
+            (
+                "client.certificate_authority",
+                Box::leak(self.ca().into_boxed_str()),
+            ),
         ];
         [&ours[..], settings].concat()
     }
 
     /// The certificate that is shown under a name, if it is one of this authority's.
     async fn shown(&self, address: SocketAddr, name: &str) -> Option<CertificateDer<'static>> {
-        let stream = connect(address, name, &[b"http/1.1"], self.root().await).await.ok()?;
-        Some(stream.get_ref().1.peer_certificates()?[0].clone().into_owned())
+        let stream = connect(address, name, &[b"http/1.1"], self.root().await)
+            .await
+            .ok()?;
+        Some(
+            stream.get_ref().1.peer_certificates()?[0]
+                .clone()
+                .into_owned(),
+        )
     }
 
     /// Waits for it.
@@ -158,7 +217,9 @@ impl Pebble {
                 }
             }
         };
-        timeout(Duration::from_secs(60), issued).await.expect("a certificate is issued")
+        timeout(Duration::from_secs(60), issued)
+            .await
+            .expect("a certificate is issued")
     }
 }
 
@@ -175,11 +236,15 @@ async fn connect(
     let mut roots = RootCertStore::empty();
     roots.add(root).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, TcpStream::connect(address).await?).await
+    TlsConnector::from(Arc::new(config))
+        .connect(name, TcpStream::connect(address).await?)
+        .await
 }
 
 fn at(port: u16) -> SocketAddr {
@@ -188,7 +253,8 @@ fn at(port: u16) -> SocketAddr {
 
 async fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: desk.example.org\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: desk.example.org\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer).await;
@@ -198,9 +264,14 @@ async fn get(address: SocketAddr, path: &str) -> String {
 // F005, F008
 #[tokio::test]
 async fn a_certificate_is_ordered_kept_and_renewed_without_anybody() {
-    let Some(pebble) = Pebble::start(24).await else { return };
+    let Some(pebble) = Pebble::start(24).await else {
+        return;
+    };
     let data = tempfile::tempdir().unwrap();
-    let (folder, address) = (data.path().display().to_string(), format!("127.0.0.1:{}", pebble.tls));
+    let (folder, address) = (
+        data.path().display().to_string(),
+        format!("127.0.0.1:{}", pebble.tls),
+    );
     let settings = [
         ("site.data", folder.as_str()),
         ("server.address", address.as_str()),
@@ -212,37 +283,100 @@ async fn a_certificate_is_ordered_kept_and_renewed_without_anybody() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(server.run(async { stopped.await.unwrap_or_default() }));
     let first = pebble.issued(at(pebble.tls), "desk.example.org").await;
-    assert_eq!(pebble.shown(at(pebble.tls), "www.example.org").await, Some(first.clone()), "one certificate for both names");
-    assert!(pebble.shown(at(pebble.tls), "other.example.org").await.is_none());
-    let mut kept = connect(at(pebble.tls), "desk.example.org", &[b"http/1.1"], pebble.root().await).await.unwrap();
+    assert_eq!(
+        pebble.shown(at(pebble.tls), "www.example.org").await,
+        Some(first.clone()),
+        "one certificate for both names"
+    );
+    assert!(
+        pebble
+            .shown(at(pebble.tls), "other.example.org")
+            .await
+            .is_none()
+    );
+    let mut kept = connect(
+        at(pebble.tls),
+        "desk.example.org",
+        &[b"http/1.1"],
+        pebble.root().await,
+    )
+    .await
+    .unwrap();
     // nobody is shown what only an authority asks for
-    assert!(connect(at(pebble.tls), "desk.example.org", &[b"acme-tls/1"], pebble.root().await).await.is_err());
-    assert!(connect(at(pebble.tls), "evil.example", &[b"acme-tls/1"], pebble.root().await).await.is_err());
+    assert!(
+        connect(
+            at(pebble.tls),
+            "desk.example.org",
+            &[b"acme-tls/1"],
+            pebble.root().await
+        )
+        .await
+        .is_err()
+    );
+    assert!(
+        connect(
+            at(pebble.tls),
+            "evil.example",
+            &[b"acme-tls/1"],
+            pebble.root().await
+        )
+        .await
+        .is_err()
+    );
     // what is kept is sealed
-    let files: Vec<_> = std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let held: Vec<u8> = files.iter().flat_map(|file| std::fs::read(file).unwrap()).collect();
+    let files: Vec<_> = std::fs::read_dir(data.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let held: Vec<u8> = files
+        .iter()
+        .flat_map(|file| std::fs::read(file).unwrap())
+        .collect();
     let held = String::from_utf8_lossy(&held);
-    assert!(held.contains("palisade_acme") && !held.contains("PRIVATE KEY") && !held.contains("key_pkcs8"));
+    assert!(
+        held.contains("palisade_acme")
+            && !held.contains("PRIVATE KEY")
+            && !held.contains("key_pkcs8")
+    );
     let renewed = async {
-        while pebble.shown(at(pebble.tls), "desk.example.org").await.is_none_or(|shown| shown == first) {
+        while pebble
+            .shown(at(pebble.tls), "desk.example.org")
+            .await
+            .is_none_or(|shown| shown == first)
+        {
             sleep(Duration::from_millis(200)).await;
         }
     };
-    timeout(Duration::from_secs(40), renewed).await.expect("it is renewed before it ends");
-    kept.write_all(b"GET / HTTP/1.1\r\nHost: desk.example.org\r\nConnection: close\r\n\r\n").await.unwrap();
+    timeout(Duration::from_secs(40), renewed)
+        .await
+        .expect("it is renewed before it ends");
+    kept.write_all(b"GET / HTTP/1.1\r\nHost: desk.example.org\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = String::new();
     let _ = kept.read_to_string(&mut answer).await;
-    assert!(answer.ends_with("front\n"), "no connection was dropped: {answer}");
+    assert!(
+        answer.ends_with("front\n"),
+        "no connection was dropped: {answer}"
+    );
     let second = pebble.issued(at(pebble.tls), "desk.example.org").await;
     stop.send(()).unwrap();
     running.await.unwrap();
     // after a restart the one that is kept is shown, and none is ordered
-    let ordered = || events("a certificate is ordered").iter().filter(|event| event.contains(&pebble.directory)).count();
+    let ordered = || {
+        events("a certificate is ordered")
+            .iter()
+            .filter(|event| event.contains(&pebble.directory))
+            .count()
+    };
     let before = ordered();
     let again = site.beside(app(), &pebble.settings(&settings)).await;
     let server = Server::listen(again.site().clone()).unwrap();
     tokio::spawn(server.run(std::future::pending()));
-    assert_eq!(pebble.issued(at(pebble.tls), "desk.example.org").await, second);
+    assert_eq!(
+        pebble.issued(at(pebble.tls), "desk.example.org").await,
+        second
+    );
     assert_eq!(ordered(), before);
     ran("pebble: tls-alpn-01");
 }
@@ -250,17 +384,31 @@ async fn a_certificate_is_ordered_kept_and_renewed_without_anybody() {
 // F005, F006
 #[tokio::test]
 async fn the_plain_port_answers_an_authority_and_only_redirects_all_others() {
-    let Some(pebble) = Pebble::start(3600).await else { return };
+    let Some(pebble) = Pebble::start(3600).await else {
+        return;
+    };
     let plain = format!("127.0.0.1:{}", pebble.http);
-    let settings = [("server.address", "127.0.0.1:0"), ("tls.redirect_address", plain.as_str()), ("acme.challenge", "http-01")];
+    let settings = [
+        ("server.address", "127.0.0.1:0"),
+        ("tls.redirect_address", plain.as_str()),
+        ("acme.challenge", "http-01"),
+    ];
     let site = pebble.site(&settings).await;
     let server = Server::listen(site.site().clone()).unwrap();
     let address = server.url().trim_start_matches("https://").parse().unwrap();
     tokio::spawn(server.run(std::future::pending()));
     pebble.issued(address, "desk.example.org").await;
-    for path in ["/", "/.well-known/acme-challenge/", "/.well-known/acme-challenge/unknown", "/.well-known/acme-challenge/../../"] {
+    for path in [
+        "/",
+        "/.well-known/acme-challenge/",
+        "/.well-known/acme-challenge/unknown",
+        "/.well-known/acme-challenge/../../",
+    ] {
         let answer = get(at(pebble.http), path).await;
-        assert!(answer.starts_with("HTTP/1.1 301") || answer.starts_with("HTTP/1.1 400"), "{path}: {answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 301") || answer.starts_with("HTTP/1.1 400"),
+            "{path}: {answer}"
+        );
         assert!(!answer.ends_with("front\n"), "{path}");
     }
     ran("pebble: http-01");
@@ -269,14 +417,24 @@ async fn the_plain_port_answers_an_authority_and_only_redirects_all_others() {
 // F005: instances share one certificate, and do not step on each other
 #[tokio::test]
 async fn two_instances_order_once_and_answer_for_each_other() {
-    let Some(pebble) = Pebble::start(3600).await else { return };
+    let Some(pebble) = Pebble::start(3600).await else {
+        return;
+    };
     let settings = pebble.settings(&[("server.address", "127.0.0.1:0")]);
-    let Some(one) = TestSite::on(TestDatabase::Postgres, app(), &settings).await else { return };
+    let Some(one) = TestSite::on(TestDatabase::Postgres, app(), &settings).await else {
+        return;
+    };
     let other = one.beside(app(), &settings).await;
     let mut addresses = Vec::new();
     for site in [&one, &other] {
         let server = Server::listen(site.site().clone()).unwrap();
-        addresses.push(server.url().trim_start_matches("https://").parse::<SocketAddr>().unwrap());
+        addresses.push(
+            server
+                .url()
+                .trim_start_matches("https://")
+                .parse::<SocketAddr>()
+                .unwrap(),
+        );
         tokio::spawn(server.run(std::future::pending()));
     }
     // a balancer that sends every connection to the next one
@@ -292,32 +450,62 @@ async fn two_instances_order_once_and_answer_for_each_other() {
         }
     });
     let first = pebble.issued(addresses[0], "desk.example.org").await;
-    assert_eq!(pebble.issued(addresses[1], "desk.example.org").await, first, "one certificate");
+    assert_eq!(
+        pebble.issued(addresses[1], "desk.example.org").await,
+        first,
+        "one certificate"
+    );
     sleep(Duration::from_secs(5)).await;
-    let orders = events("a certificate is ordered").iter().filter(|event| event.contains(&pebble.directory)).count();
+    let orders = events("a certificate is ordered")
+        .iter()
+        .filter(|event| event.contains(&pebble.directory))
+        .count();
     assert_eq!(orders, 1, "ordered once");
     ran("pebble: two instances");
 }
 
 #[tokio::test]
 async fn an_order_that_fails_says_why_and_is_not_tried_at_once() {
-    let Some(pebble) = Pebble::start(3600).await else { return };
-    let blocked = [("acme.domains", "blocked.example.org"), ("http.allowed_hosts", "blocked.example.org")];
+    let Some(pebble) = Pebble::start(3600).await else {
+        return;
+    };
+    let blocked = [
+        ("acme.domains", "blocked.example.org"),
+        ("http.allowed_hosts", "blocked.example.org"),
+    ];
     // nobody answers at the port where the authority looks
-    let unreachable = [("acme.domains", "elsewhere.example.org"), ("http.allowed_hosts", "elsewhere.example.org")];
-    let stranger = [("client.certificate_authority", ""), ("acme.domains", "www.example.org")];
-    for (settings, words) in [(&blocked, "blocked.example.org"), (&unreachable, "Failed to connect"), (&stranger, "UnknownIssuer")]
-    {
-        let site = pebble.site(&[&[("server.address", "127.0.0.1:0")], &settings[..]].concat()).await;
+    let unreachable = [
+        ("acme.domains", "elsewhere.example.org"),
+        ("http.allowed_hosts", "elsewhere.example.org"),
+    ];
+    let stranger = [
+        ("client.certificate_authority", ""),
+        ("acme.domains", "www.example.org"),
+    ];
+    for (settings, words) in [
+        (&blocked, "blocked.example.org"),
+        (&unreachable, "Failed to connect"),
+        (&stranger, "UnknownIssuer"),
+    ] {
+        let site = pebble
+            .site(&[&[("server.address", "127.0.0.1:0")], &settings[..]].concat())
+            .await;
         let server = Server::listen(site.site().clone()).unwrap();
         let running = tokio::spawn(server.run(std::future::pending()));
-        let said = || events("could not be ordered").into_iter().filter(|event| event.contains(words)).collect::<Vec<_>>();
+        let said = || {
+            events("could not be ordered")
+                .into_iter()
+                .filter(|event| event.contains(words))
+                .collect::<Vec<_>>()
+        };
         let failed = async {
             while said().is_empty() {
                 sleep(Duration::from_millis(100)).await;
             }
         };
-        timeout(Duration::from_secs(60), failed).await.unwrap_or_else(|_| panic!("{words}: {:?}", events("could not be ordered")));
+        timeout(Duration::from_secs(60), failed)
+            .await
+            .unwrap_or_else(|_| panic!("{words}: {:?}", events("could not be ordered")));
         sleep(Duration::from_secs(5)).await;
         assert_eq!(said().len(), 1, "{:?}", said());
         running.abort();
@@ -341,24 +529,50 @@ fn settings_that_cannot_work_stop_production() {
         for (key, value) in base.iter().chain(changed) {
             sources.set(key, *value, Origin::CommandLine("test"));
         }
-        let findings = palisade::app::SiteSettings::read(sources).unwrap().findings();
-        let ours = findings
-            .into_iter()
-            .map(|finding| finding.id)
-            .filter(|id| id.starts_with("acme.") || id.starts_with("client.") || id.contains("tls"));
+        let findings = palisade::app::SiteSettings::read(sources)
+            .unwrap()
+            .findings();
+        let ours = findings.into_iter().map(|finding| finding.id).filter(|id| {
+            id.starts_with("acme.") || id.starts_with("client.") || id.contains("tls")
+        });
         ours.collect::<Vec<_>>()
     };
     assert_eq!(found(&[]), Vec::<String>::new());
     for (changed, id) in [
         (&[("acme.accept_terms", "false")][..], "acme.terms"),
-        (&[("acme.domains", "desk.example.org, other.example.org")], "acme.not_served"),
-        (&[("acme.domains", "*.example.org"), ("http.allowed_hosts", ".example.org")], "acme.not_served"),
-        (&[("tls.certificate", "a.pem"), ("tls.key", "b.pem")], "acme.two_certificates"),
-        (&[("acme.challenge", "http-01"), ("tls.redirect_address", "")], "acme.nowhere_to_show"),
-        (&[("acme.directory", "http://ca.example.org/dir")], "acme.in_clear"),
+        (
+            &[("acme.domains", "desk.example.org, other.example.org")],
+            "acme.not_served",
+        ),
+        (
+            &[
+                ("acme.domains", "*.example.org"),
+                ("http.allowed_hosts", ".example.org"),
+            ],
+            "acme.not_served",
+        ),
+        (
+            &[("tls.certificate", "a.pem"), ("tls.key", "b.pem")],
+            "acme.two_certificates",
+        ),
+        (
+            &[("acme.challenge", "http-01"), ("tls.redirect_address", "")],
+            "acme.nowhere_to_show",
+        ),
+        (
+            &[("acme.directory", "http://ca.example.org/dir")],
+            "acme.in_clear",
+        ),
         (&[("acme.account_id", "kid-1")], "acme.account_by_halves"),
-        (&[("client.only_hosts", "api.example.org")], "client.own_hosts_missing"),
+        (
+            &[("client.only_hosts", "api.example.org")],
+            "client.own_hosts_missing",
+        ),
     ] {
-        assert!(found(changed).contains(&id.to_owned()), "{id}: {:?}", found(changed));
+        assert!(
+            found(changed).contains(&id.to_owned()),
+            "{id}: {:?}",
+            found(changed)
+        );
     }
 }

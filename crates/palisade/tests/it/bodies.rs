@@ -21,7 +21,10 @@ struct Order {
 async fn parts(mut form: Multipart) -> Result<String> {
     let mut told = Vec::new();
     while let Some(part) = form.next().await? {
-        let (name, file) = (part.name().to_owned(), part.file_name().unwrap_or("-").to_owned());
+        let (name, file) = (
+            part.name().to_owned(),
+            part.file_name().unwrap_or("-").to_owned(),
+        );
         told.push(format!("{name} {file} {}", part.bytes(10).await?.len()));
     }
     Ok(told.join(", "))
@@ -46,8 +49,18 @@ fn app() -> App {
 /// Sends a body as a script of this site would.
 async fn sent(client: &mut Client, path: &str, kind: &str, body: impl Into<Body>) -> Answer {
     let token = client.get("/account/login").await.token().unwrap();
-    let request = client.request(Method::POST, path).header("x-csrftoken", token).header("content-type", kind);
-    client.send(request.header("accept", "application/json").header("sec-fetch-site", "same-origin"), body.into()).await
+    let request = client
+        .request(Method::POST, path)
+        .header("x-csrftoken", token)
+        .header("content-type", kind);
+    client
+        .send(
+            request
+                .header("accept", "application/json")
+                .header("sec-fetch-site", "same-origin"),
+            body.into(),
+        )
+        .await
 }
 
 // F114, V2.2.1, V1.5.2
@@ -55,15 +68,48 @@ async fn sent(client: &mut Client, path: &str, kind: &str, body: impl Into<Body>
 async fn json_takes_what_is_named_and_nothing_else() {
     let site = TestSite::start(app(), &[]).await;
     let mut client = site.client();
-    let fine = sent(&mut client, "/order", "application/json; charset=utf-8", r#"{"title": "a[[[{\"", "count": 2}"#).await;
-    assert_eq!((fine.status.as_u16(), fine.header("content-type")), (200, "application/json"), "{}", fine.body);
-    assert_eq!(fine.body, r#"{"title":"a[[[{\"","count":2,"tags":[],"inner":null}"#);
-    assert_eq!(sent(&mut client, "/order", "application/merge+json", r#"{"title": "a", "count": 2}"#).await.status, 200);
+    let fine = sent(
+        &mut client,
+        "/order",
+        "application/json; charset=utf-8",
+        r#"{"title": "a[[[{\"", "count": 2}"#,
+    )
+    .await;
+    assert_eq!(
+        (fine.status.as_u16(), fine.header("content-type")),
+        (200, "application/json"),
+        "{}",
+        fine.body
+    );
+    assert_eq!(
+        fine.body,
+        r#"{"title":"a[[[{\"","count":2,"tags":[],"inner":null}"#
+    );
+    assert_eq!(
+        sent(
+            &mut client,
+            "/order",
+            "application/merge+json",
+            r#"{"title": "a", "count": 2}"#
+        )
+        .await
+        .status,
+        200
+    );
     let long = format!(r#"{{"title": "a", "count": "{}"}}"#, "x".repeat(100_000));
     let rows = [
-        (r#"{"title": "a", "count": 2, "is_superuser": true}"#, "\\\"is_superuser\\\" is not known here"),
-        (r#"{"title": "a", "count": 2, "inner": {"title": "b", "count": 1, "id": 7}}"#, "inner.?.id\\\" is not known here"),
-        (r#"{"title": "a", "title": "b", "count": 2}"#, "duplicate field `title` at line 1 column 22"),
+        (
+            r#"{"title": "a", "count": 2, "is_superuser": true}"#,
+            "\\\"is_superuser\\\" is not known here",
+        ),
+        (
+            r#"{"title": "a", "count": 2, "inner": {"title": "b", "count": 1, "id": 7}}"#,
+            "inner.?.id\\\" is not known here",
+        ),
+        (
+            r#"{"title": "a", "title": "b", "count": 2}"#,
+            "duplicate field `title` at line 1 column 22",
+        ),
         (r#"{"title": "a"}"#, "missing field `count`"),
         (r#"{"title": "a", "count": 256}"#, "invalid value"),
         (r#"{"title": "a", "count": -1}"#, "invalid value"),
@@ -77,12 +123,43 @@ async fn json_takes_what_is_named_and_nothing_else() {
     ];
     for (body, words) in rows {
         let answer = sent(&mut client, "/order", "application/json", body.to_owned()).await;
-        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (400, "application/problem+json"), "{body:.80}");
-        assert!(answer.body.contains(words) && answer.body.len() < 600, "{body:.80}: {}", answer.body);
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (400, "application/problem+json"),
+            "{body:.80}"
+        );
+        assert!(
+            answer.body.contains(words) && answer.body.len() < 600,
+            "{body:.80}: {}",
+            answer.body
+        );
     }
-    assert_eq!(sent(&mut client, "/order", "application/json", b"{\"title\": \"\xff\", \"count\": 2}".to_vec()).await.status, 400);
-    for kind in ["text/plain", "application/x-json", "text/json", "application/jsonp", "json", ""] {
-        assert_eq!(sent(&mut client, "/order", kind, r#"{"title": "a", "count": 2}"#).await.status, 415, "{kind}");
+    assert_eq!(
+        sent(
+            &mut client,
+            "/order",
+            "application/json",
+            b"{\"title\": \"\xff\", \"count\": 2}".to_vec()
+        )
+        .await
+        .status,
+        400
+    );
+    for kind in [
+        "text/plain",
+        "application/x-json",
+        "text/json",
+        "application/jsonp",
+        "json",
+        "",
+    ] {
+        assert_eq!(
+            sent(&mut client, "/order", kind, r#"{"title": "a", "count": 2}"#)
+                .await
+                .status,
+            415,
+            "{kind}"
+        );
     }
 }
 
@@ -91,51 +168,125 @@ async fn json_takes_what_is_named_and_nothing_else() {
 async fn json_needs_the_token_like_every_change() {
     let site = TestSite::start(app(), &[]).await;
     let mut client = site.client();
-    for kind in ["application/json", "text/plain", "application/x-www-form-urlencoded"] {
-        let request = client.request(Method::POST, "/order").header("content-type", kind).header("origin", "https://evil.example");
-        let answer = client.send(request, Body::from(r#"{"title": "a", "count": 2}"#)).await;
+    for kind in [
+        "application/json",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+    ] {
+        let request = client
+            .request(Method::POST, "/order")
+            .header("content-type", kind)
+            .header("origin", "https://evil.example");
+        let answer = client
+            .send(request, Body::from(r#"{"title": "a", "count": 2}"#))
+            .await;
         assert_eq!(answer.status, 403, "{kind}");
-        assert!(answer.events().iter().any(|event| event.contains("csrf_refused")), "{kind}");
+        assert!(
+            answer
+                .events()
+                .iter()
+                .any(|event| event.contains("csrf_refused")),
+            "{kind}"
+        );
     }
 }
 
 // F093, F117
 #[tokio::test]
 async fn depth_length_fields_and_parts_are_bounded() {
-    let settings =
-        [("http.max_json_depth", "4"), ("http.max_json_bytes", "2000"), ("http.max_form_fields", "3"), ("http.max_parts", "2")];
+    let settings = [
+        ("http.max_json_depth", "4"),
+        ("http.max_json_bytes", "2000"),
+        ("http.max_form_fields", "3"),
+        ("http.max_parts", "2"),
+    ];
     let site = TestSite::start(app(), &settings).await;
     let mut client = site.client();
     let nested = |depth: usize| {
         let open = r#"{"title": "[", "count": 1, "inner": "#;
         format!("{}null{}", open.repeat(depth), "}".repeat(depth))
     };
-    assert_eq!(sent(&mut client, "/order", "application/json", nested(4)).await.status, 200);
+    assert_eq!(
+        sent(&mut client, "/order", "application/json", nested(4))
+            .await
+            .status,
+        200
+    );
     let deep = sent(&mut client, "/order", "application/json", nested(5)).await;
     assert_eq!(deep.status, 413);
     assert!(deep.body.contains("deeper than 4 levels"), "{}", deep.body);
-    assert_eq!(sent(&mut client, "/order", "application/json", "[".repeat(1900)).await.status, 413);
-    assert_eq!(sent(&mut client, "/order", "application/json", " ".repeat(2001)).await.status, 413);
+    assert_eq!(
+        sent(&mut client, "/order", "application/json", "[".repeat(1900))
+            .await
+            .status,
+        413
+    );
+    assert_eq!(
+        sent(&mut client, "/order", "application/json", " ".repeat(2001))
+            .await
+            .status,
+        413
+    );
     let form = "application/x-www-form-urlencoded";
     assert_eq!(sent(&mut client, "/small", form, "a=b").await.status, 200);
-    assert_eq!(sent(&mut client, "/small", form, "a=1&b=2&c=3&d=4").await.status, 413);
+    assert_eq!(
+        sent(&mut client, "/small", form, "a=1&b=2&c=3&d=4")
+            .await
+            .status,
+        413
+    );
     let part = |name: &str, content: &str| {
-        format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{name}.txt\"\r\n\r\n{content}\r\n")
+        format!(
+            "--x\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{name}.txt\"\r\n\r\n{content}\r\n"
+        )
     };
     let parts = |count: usize, content: &str| {
-        (0..count).map(|number| part(&format!("p{number}"), content)).collect::<String>() + "--x--\r\n"
+        (0..count)
+            .map(|number| part(&format!("p{number}"), content))
+            .collect::<String>()
+            + "--x--\r\n"
     };
     let multipart = "multipart/form-data; boundary=x";
     let fine = sent(&mut client, "/parts", multipart, parts(2, "hello")).await;
-    assert_eq!((fine.status.as_u16(), fine.body.as_str()), (200, "p0 p0.txt 5, p1 p1.txt 5"));
+    assert_eq!(
+        (fine.status.as_u16(), fine.body.as_str()),
+        (200, "p0 p0.txt 5, p1 p1.txt 5")
+    );
     let many = sent(&mut client, "/parts", multipart, parts(3, "hello")).await;
     assert_eq!(many.status, 413);
     assert!(many.body.contains("too many parts"), "{}", many.body);
-    assert_eq!(sent(&mut client, "/parts", multipart, parts(1, "more than ten bytes")).await.status, 413);
-    assert_eq!(sent(&mut client, "/parts", multipart, part("a", "no end")).await.status, 400);
-    assert_eq!(sent(&mut client, "/parts", multipart, "nonsense").await.status, 400);
-    for kind in ["multipart/form-data", "multipart/mixed; boundary=x", "application/json"] {
-        let status = sent(&mut client, "/parts", kind, parts(1, "a")).await.status.as_u16();
+    assert_eq!(
+        sent(
+            &mut client,
+            "/parts",
+            multipart,
+            parts(1, "more than ten bytes")
+        )
+        .await
+        .status,
+        413
+    );
+    assert_eq!(
+        sent(&mut client, "/parts", multipart, part("a", "no end"))
+            .await
+            .status,
+        400
+    );
+    assert_eq!(
+        sent(&mut client, "/parts", multipart, "nonsense")
+            .await
+            .status,
+        400
+    );
+    for kind in [
+        "multipart/form-data",
+        "multipart/mixed; boundary=x",
+        "application/json",
+    ] {
+        let status = sent(&mut client, "/parts", kind, parts(1, "a"))
+            .await
+            .status
+            .as_u16();
         assert!([400, 415].contains(&status), "{kind}: {status}");
     }
 }
@@ -145,8 +296,15 @@ async fn depth_length_fields_and_parts_are_bounded() {
 async fn the_default_depth_is_enough_and_the_deepest_text_does_no_harm() {
     let site = TestSite::start(app(), &[]).await;
     let mut client = site.client();
-    for text in ["[".repeat(500_000), "{\"inner\":".repeat(60_000), format!("{}{}", "[".repeat(32), "]".repeat(32))] {
-        let status = sent(&mut client, "/order", "application/json", text).await.status.as_u16();
+    for text in [
+        "[".repeat(500_000),
+        "{\"inner\":".repeat(60_000),
+        format!("{}{}", "[".repeat(32), "]".repeat(32)),
+    ] {
+        let status = sent(&mut client, "/order", "application/json", text)
+            .await
+            .status
+            .as_u16();
         assert!([400, 413].contains(&status), "{status}");
     }
 }

@@ -5,7 +5,9 @@ use std::process::Command;
 
 /// The newest build of the library beside this test.
 fn library(deps: &Path) -> PathBuf {
-    let entries = std::fs::read_dir(deps).unwrap().map(|entry| entry.unwrap().path());
+    let entries = std::fs::read_dir(deps)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let is_ours = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         name.starts_with("libpalisade-") && name.ends_with(".rlib")
@@ -18,17 +20,39 @@ fn library(deps: &Path) -> PathBuf {
 
 /// Whether a case compiles, and what the compiler says.
 fn compile(case: &str) -> (bool, String) {
-    let deps = std::env::current_exe().unwrap().parent().unwrap().to_owned();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile_fail").join(format!("{case}.rs"));
+    let deps = std::env::current_exe()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .to_owned();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/compile_fail")
+        .join(format!("{case}.rs"));
     let output = Command::new(std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into()))
-        .args(["--edition", "2024", "--crate-type", "lib", "--emit", "metadata", "--out-dir", env!("CARGO_TARGET_TMPDIR"), "-L"])
+        .args([
+            "--edition",
+            "2024",
+            "--crate-type",
+            "lib",
+            "--emit",
+            "metadata",
+            "--out-dir",
+            env!("CARGO_TARGET_TMPDIR"),
+            "-L",
+        ])
         .arg(format!("dependency={}", deps.display()))
-        .args(["--extern", &format!("palisade={}", library(&deps).display())])
+        .args([
+            "--extern",
+            &format!("palisade={}", library(&deps).display()),
+        ])
         .arg(source)
         .env("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("rustc runs");
-    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
 }
 
 // F050, F074, F077; ASVS 8.2.1, 1.2.4
@@ -45,9 +69,18 @@ fn what_must_not_compile_says_what_to_write() {
         ),
         (
             "formatted_sql",
-            &["raw SQL is a string literal with ? for each value", "a string made at run time could carry an injection"],
+            &[
+                "raw SQL is a string literal with ? for each value",
+                "a string made at run time could carry an injection",
+            ],
         ),
-        ("unbounded_field", &["String` cannot be a field of a form, because it has no limit", "`Line<120>` for one line"]),
+        (
+            "unbounded_field",
+            &[
+                "String` cannot be a field of a form, because it has no limit",
+                "`Line<120>` for one line",
+            ],
+        ),
         (
             "unsafe_template",
             &[
@@ -59,14 +92,25 @@ fn what_must_not_compile_says_what_to_write() {
             ],
         ),
         // F086
-        ("linked_file", &["linked/manifest.toml is a link: whoever changes where it leads decides what is served"]),
-        ("secret_in_page", &["Secret<std::string::String>` doesn't implement `std::fmt::Display`"]),
+        (
+            "linked_file",
+            &[
+                "linked/manifest.toml is a link: whoever changes where it leads decides what is served",
+            ],
+        ),
+        (
+            "secret_in_page",
+            &["Secret<std::string::String>` doesn't implement `std::fmt::Display`"],
+        ),
     ];
     for (case, messages) in rows {
         let (compiled, said) = compile(case);
         assert!(!compiled, "{case} must not compile");
         for message in messages {
-            assert!(said.contains(message), "{case} must say {message:?}, and says:\n{said}");
+            assert!(
+                said.contains(message),
+                "{case} must say {message:?}, and says:\n{said}"
+            );
         }
     }
     let (compiled, said) = compile("fine");

@@ -3,15 +3,27 @@
 use crate::site::{NewNote, NoteColumn, Notes, app};
 use palisade::prelude::*;
 use palisade::testing::{TestDatabase, TestSite};
-use sea_orm::{ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, Set, Statement};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, Set,
+    Statement,
+};
 
 async fn notes(site: &TestSite) -> u64 {
-    Notes::find().count(&site.site().database().handle()).await.unwrap()
+    Notes::find()
+        .count(&site.site().database().handle())
+        .await
+        .unwrap()
 }
 
 async fn add(site: &TestSite, title: &str) {
     let tx = site.site().database().handle().begin().await.unwrap();
-    NewNote { title: Set(title.into()), ..Default::default() }.insert(&tx).await.unwrap();
+    NewNote {
+        title: Set(title.into()),
+        ..Default::default()
+    }
+    .insert(&tx)
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -26,15 +38,27 @@ async fn reading_cannot_write(site: &TestSite) {
         let answer = client.get(path).await;
         assert_eq!(answer.status, 500);
         assert!(
-            answer.events().iter().any(|event| event.contains("answers GET or HEAD, so its database connection is read-only")),
+            answer.events().iter().any(|event| event
+                .contains("answers GET or HEAD, so its database connection is read-only")),
             "{:?}",
             answer.events()
         );
     }
     let fields = [("csrfmiddlewaretoken", token(&mut client).await)];
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     let answer = client.post("/write-without-transaction", &fields).await;
-    assert!(answer.status == 500 && answer.events().iter().any(|event| event.contains("db.begin()")), "{:?}", answer.events());
+    assert!(
+        answer.status == 500
+            && answer
+                .events()
+                .iter()
+                .any(|event| event.contains("db.begin()")),
+        "{:?}",
+        answer.events()
+    );
     assert_eq!(notes(site).await, 0);
 }
 
@@ -43,12 +67,20 @@ async fn what_is_not_committed_is_undone(site: &TestSite) {
     let mut client = site.client();
     let token = token(&mut client).await;
     for path in ["/half-done", "/panic"] {
-        assert_eq!(client.post(path, &[("csrfmiddlewaretoken", &token)]).await.status, 500);
+        assert_eq!(
+            client
+                .post(path, &[("csrfmiddlewaretoken", &token)])
+                .await
+                .status,
+            500
+        );
     }
     let db = site.site().database().handle();
     {
         let tx = db.begin().await.unwrap();
-        tx.execute_sql(sql!("INSERT INTO note (title) VALUES ('dropped')")).await.unwrap();
+        tx.execute_sql(sql!("INSERT INTO note (title) VALUES ('dropped')"))
+            .await
+            .unwrap();
     }
     assert_eq!(notes(site).await, 0);
     add(site, "kept").await;
@@ -58,11 +90,25 @@ async fn what_is_not_committed_is_undone(site: &TestSite) {
 // F073, F074; ASVS 1.2.4
 async fn values_are_data(site: &TestSite) {
     let db = site.site().database().handle();
-    for title in ["100% sure", "100 percent", "under_score", "underXscore", "back\\slash", "'; DROP TABLE note; --", "?", "Ünïcode"]
-    {
+    for title in [
+        "100% sure",
+        "100 percent",
+        "under_score",
+        "underXscore",
+        "back\\slash",
+        "'; DROP TABLE note; --",
+        "?",
+        "Ünïcode",
+    ] {
         add(site, title).await;
     }
-    let found = async |text: &str| Notes::find().filter(contains(NoteColumn::Title, text)).count(&db).await.unwrap();
+    let found = async |text: &str| {
+        Notes::find()
+            .filter(contains(NoteColumn::Title, text))
+            .count(&db)
+            .await
+            .unwrap()
+    };
     let rows = [
         ("%", 1),
         ("_", 1),
@@ -79,11 +125,22 @@ async fn values_are_data(site: &TestSite) {
         assert_eq!(found(text).await, expected, "{text}");
     }
     let hostile = "x' OR '1'='1";
-    let by_raw: Vec<(i32, String)> =
-        db.fetch_all(sql!("SELECT id, title FROM note WHERE title = ? AND '?' = '?' AND id > ?", hostile, 0)).await.unwrap();
+    let by_raw: Vec<(i32, String)> = db
+        .fetch_all(sql!(
+            "SELECT id, title FROM note WHERE title = ? AND '?' = '?' AND id > ?",
+            hostile,
+            0
+        ))
+        .await
+        .unwrap();
     assert!(by_raw.is_empty());
-    let one: Option<(String,)> =
-        db.fetch_one(sql!("SELECT title FROM note WHERE title = ?", "'; DROP TABLE note; --")).await.unwrap();
+    let one: Option<(String,)> = db
+        .fetch_one(sql!(
+            "SELECT title FROM note WHERE title = ?",
+            "'; DROP TABLE note; --"
+        ))
+        .await
+        .unwrap();
     assert_eq!(one.unwrap().0, "'; DROP TABLE note; --");
 }
 
@@ -91,12 +148,29 @@ async fn strings_are_no_statements(site: &TestSite) {
     let db = site.site().database().handle();
     let tx = db.begin().await.unwrap();
     let name = "x'; DELETE FROM note; --";
-    let statement = || Statement::from_string(DbBackend::Sqlite, format!("SELECT * FROM note WHERE title = '{name}'"));
-    assert!(db.query_all_raw(statement()).await.is_err() && tx.query_all_raw(statement()).await.is_err());
-    assert!(db.query_one_raw(statement()).await.is_err() && tx.query_one_raw(statement()).await.is_err());
-    assert!(db.execute_raw(statement()).await.is_err() && tx.execute_raw(statement()).await.is_err());
+    let statement = || {
+        Statement::from_string(
+            DbBackend::Sqlite,
+            format!("SELECT * FROM note WHERE title = '{name}'"),
+        )
+    };
+    assert!(
+        db.query_all_raw(statement()).await.is_err()
+            && tx.query_all_raw(statement()).await.is_err()
+    );
+    assert!(
+        db.query_one_raw(statement()).await.is_err()
+            && tx.query_one_raw(statement()).await.is_err()
+    );
+    assert!(
+        db.execute_raw(statement()).await.is_err() && tx.execute_raw(statement()).await.is_err()
+    );
     for stacked in ["DROP TABLE note", "SELECT 1; DROP TABLE note"] {
-        let error = tx.execute_unprepared(stacked).await.unwrap_err().to_string();
+        let error = tx
+            .execute_unprepared(stacked)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("sql!") && !error.contains("DROP"), "{error}");
         assert!(db.execute_unprepared(stacked).await.is_err());
     }
@@ -109,23 +183,46 @@ async fn accounts_and_permissions_work(site: &TestSite) {
     client.sign_up("ann").await;
     assert_eq!(client.get("/work").await.status, 403);
     let tx = site.site().database().handle().begin().await.unwrap();
-    tx.execute_sql(sql!("INSERT INTO auth_group (name) VALUES ('workers')")).await.unwrap();
+    tx.execute_sql(sql!("INSERT INTO auth_group (name) VALUES ('workers')"))
+        .await
+        .unwrap();
     tx.execute_sql(sql!("INSERT INTO auth_user_groups (user_id, group_id) SELECT u.id, g.id FROM auth_user u, auth_group g"))
         .await
         .unwrap();
     tx.execute_sql(sql!("INSERT INTO auth_group_permissions (group_id, permission_id) SELECT g.id, p.id FROM auth_group g, auth_permission p WHERE p.codename = ?", "work")).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(client.get("/work").await.status, 200, "by the group");
-    assert_eq!(client.log_in("ann", "correct horse battery staple").await.status, 303);
+    assert_eq!(
+        client
+            .log_in("ann", "correct horse battery staple")
+            .await
+            .status,
+        303
+    );
     let taken = [
         ("username", "ann"),
         ("email", "x@example.org"),
         ("password", "correct horse battery staple"),
         ("password_again", "correct horse battery staple"),
     ];
-    let again = site.client().submit("/account/signup", "/account/signup", &taken).await;
-    assert_eq!((again.status.as_u16(), again.header("location")), (303, "/account/signup/sent"), "{}", again.body);
-    assert!(site.client().mail_to("x@example.org").await.unwrap().text.contains("This name is not free."));
+    let again = site
+        .client()
+        .submit("/account/signup", "/account/signup", &taken)
+        .await;
+    assert_eq!(
+        (again.status.as_u16(), again.header("location")),
+        (303, "/account/signup/sent"),
+        "{}",
+        again.body
+    );
+    assert!(
+        site.client()
+            .mail_to("x@example.org")
+            .await
+            .unwrap()
+            .text
+            .contains("This name is not free.")
+    );
 }
 
 async fn suite(database: TestDatabase) {
@@ -168,14 +265,25 @@ async fn a_remote_postgres_must_show_a_certificate_that_is_valid() {
         ("postgres://u:p@127.0.0.1.example.org/x", false),
     ];
     for (url, is_local) in rows {
-        let Ok(DatabaseUrl::Postgres(parsed)) = url.parse::<DatabaseUrl>() else { panic!("{url}") };
+        let Ok(DatabaseUrl::Postgres(parsed)) = url.parse::<DatabaseUrl>() else {
+            panic!("{url}")
+        };
         assert_eq!(parsed.is_local(), is_local, "{url}");
-        assert!(!format!("{parsed:?}{}", DatabaseUrl::Postgres(parsed.clone())).contains(":p@"), "the password is not shown");
+        assert!(
+            !format!("{parsed:?}{}", DatabaseUrl::Postgres(parsed.clone())).contains(":p@"),
+            "the password is not shown"
+        );
     }
     // `hostaddr` is where to connect, and makes the server one that must prove its name, though it is on this machine
     let refused = async |url: String| {
-        let settings = DatabaseSettings { url: url.parse().unwrap(), ..Default::default() };
-        Database::connect(&settings, std::path::Path::new(".")).await.expect_err("must be refused").to_string()
+        let settings = DatabaseSettings {
+            url: url.parse().unwrap(),
+            ..Default::default()
+        };
+        Database::connect(&settings, std::path::Path::new("."))
+            .await
+            .expect_err("must be refused")
+            .to_string()
     };
     // a server that speaks no TLS is told nothing but the question
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -189,13 +297,32 @@ async fn a_remote_postgres_must_show_a_certificate_that_is_valid() {
         stream.read_to_end(&mut bytes).await.unwrap();
         bytes
     });
-    let error = refused(format!("postgres://ann:hunter2@db.example.org:{port}/x?hostaddr=127.0.0.1&sslmode=disable")).await;
+    let error = refused(format!(
+        "postgres://ann:hunter2@db.example.org:{port}/x?hostaddr=127.0.0.1&sslmode=disable"
+    ))
+    .await;
     assert!(error.to_lowercase().contains("tls"), "{error}");
-    assert_eq!(heard.await.unwrap(), [0, 0, 0, 8, 4, 210, 22, 47], "the question for TLS, and no name and no password after it");
+    assert_eq!(
+        heard.await.unwrap(),
+        [0, 0, 0, 8, 4, 210, 22, 47],
+        "the question for TLS, and no name and no password after it"
+    );
     // PostgreSQL as Debian installs it has a certificate that nobody signed
-    let Some(server) = palisade::testing::server("PALISADE_TEST_POSTGRES") else { return };
+    let Some(server) = palisade::testing::server("PALISADE_TEST_POSTGRES") else {
+        return;
+    };
     let port = url::Url::parse(&server).unwrap().port().unwrap_or(5432);
-    let error = refused(format!("postgres://postgres@db.example.org:{port}/postgres?hostaddr=127.0.0.1")).await;
-    assert!(["certificate", "tls"].iter().any(|word| error.to_lowercase().contains(word)), "{error}");
-    palisade::testing::ran(&format!("a server with a bad certificate is refused: {error}"));
+    let error = refused(format!(
+        "postgres://postgres@db.example.org:{port}/postgres?hostaddr=127.0.0.1"
+    ))
+    .await;
+    assert!(
+        ["certificate", "tls"]
+            .iter()
+            .any(|word| error.to_lowercase().contains(word)),
+        "{error}"
+    );
+    palisade::testing::ran(&format!(
+        "a server with a bad certificate is refused: {error}"
+    ));
 }

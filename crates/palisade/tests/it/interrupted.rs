@@ -20,27 +20,38 @@ use std::sync::Arc;
 const PASSWORD: &str = "correct horse battery staple";
 
 async fn notes(site: &TestSite) -> u64 {
-    Notes::find().count(&site.site().database().handle()).await.unwrap()
+    Notes::find()
+        .count(&site.site().database().handle())
+        .await
+        .unwrap()
 }
 
 // Finding 1; ASVS 2.3.3: no connection comes back to the pool inside a transaction, wherever its future is dropped
 async fn dropped_at_each_poll(kind: TestDatabase) {
     // one connection, so that the next statement meets what the last one left
-    let Some(site) = TestSite::on(kind, app(), &[("database.write_connections", "1")]).await else { return };
+    let Some(site) = TestSite::on(kind, app(), &[("database.write_connections", "1")]).await else {
+        return;
+    };
     let db = site.site().database().handle();
     let mut kept = 0;
     for polls in 1..60 {
         let title = format!("note {polls}");
         let writing = async {
             let tx = db.begin().await?;
-            tx.execute_sql(sql!("INSERT INTO note (title) VALUES (?)", title.as_str())).await?;
+            tx.execute_sql(sql!("INSERT INTO note (title) VALUES (?)", title.as_str()))
+                .await?;
             tx.commit().await
         };
         let ended = interrupted(polls, writing).await;
         kept += u64::from(ended.as_ref().is_some_and(Result::is_ok));
         // what is written next is kept, and takes nothing along
         let tx = db.begin().await.unwrap();
-        tx.execute_sql(sql!("INSERT INTO note (title) VALUES (?)", format!("after {polls}"))).await.unwrap();
+        tx.execute_sql(sql!(
+            "INSERT INTO note (title) VALUES (?)",
+            format!("after {polls}")
+        ))
+        .await
+        .unwrap();
         tx.commit().await.unwrap();
         kept += 1;
         let found = notes(&site).await;
@@ -80,18 +91,37 @@ async fn a_dropped_transaction_leaves_nothing_on_postgres() {
 // Finding 1: new sessions are kept while other clients disconnect
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_are_kept_beside_clients_that_hang_up_on_postgres() {
-    let Some(site) = TestSite::on(TestDatabase::Postgres, app(), &[("throttle.changes", "off")]).await else { return };
+    let Some(site) = TestSite::on(
+        TestDatabase::Postgres,
+        app(),
+        &[("throttle.changes", "off")],
+    )
+    .await
+    else {
+        return;
+    };
     let mut honest = site.client();
     honest.sign_up("ann").await;
     for round in 0..60_u8 {
         let mut rude = site.client().from_address([192, 0, 2, round].into());
         let token = rude.get("/account/reset").await.token().unwrap();
-        let fields = [("email", format!("{round}@example.org")), ("csrfmiddlewaretoken", token)];
-        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        rude.post_and_hang_up("/account/reset", &fields, usize::from(round % 6) + 1).await;
+        let fields = [
+            ("email", format!("{round}@example.org")),
+            ("csrfmiddlewaretoken", token),
+        ];
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        rude.post_and_hang_up("/account/reset", &fields, usize::from(round % 6) + 1)
+            .await;
         let mut visitor = site.client();
         assert_eq!(visitor.log_in("ann", PASSWORD).await.status, 303);
-        assert_eq!(visitor.get("/mine").await.body, "ann", "round {round}: the session that was said to be made is there");
+        assert_eq!(
+            visitor.get("/mine").await.body,
+            "ann",
+            "round {round}: the session that was said to be made is there"
+        );
     }
     ran("sessions beside clients that hang up");
 }
@@ -99,8 +129,12 @@ async fn sessions_are_kept_beside_clients_that_hang_up_on_postgres() {
 /// What a route may change, as numbers: rows of each table, epochs and flags of users, mails, and events.
 async fn state(site: &TestSite) -> BTreeMap<String, i64> {
     let db = site.site().database().handle();
-    let tables: Vec<(String,)> =
-        db.fetch_all(sql!("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")).await.unwrap();
+    let tables: Vec<(String,)> = db
+        .fetch_all(sql!(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        ))
+        .await
+        .unwrap();
     let mut state = BTreeMap::new();
     for (table,) in tables {
         let rows = connection(site).await;
@@ -109,13 +143,34 @@ async fn state(site: &TestSite) -> BTreeMap<String, i64> {
     }
     let rows = connection(site).await;
     for (name, query) in [
-        ("epochs", "SELECT COALESCE(SUM(epoch), 0) FROM palisade_session_epoch"),
-        ("open accounts", "SELECT COUNT(*) FROM auth_user WHERE is_active"),
-        ("addresses", "SELECT COUNT(*) FROM auth_user WHERE email = 'new@example.org'"),
-        ("confirmed apps", "SELECT COUNT(*) FROM palisade_totp WHERE is_confirmed"),
-        ("trusted browsers", "SELECT COUNT(*) FROM palisade_device WHERE trusted_until > 0"),
-        ("passwords", "SELECT COUNT(DISTINCT password) FROM auth_user"),
-        ("lifted locks", "SELECT COUNT(*) FROM palisade_lock WHERE is_lifted"),
+        (
+            "epochs",
+            "SELECT COALESCE(SUM(epoch), 0) FROM palisade_session_epoch",
+        ),
+        (
+            "open accounts",
+            "SELECT COUNT(*) FROM auth_user WHERE is_active",
+        ),
+        (
+            "addresses",
+            "SELECT COUNT(*) FROM auth_user WHERE email = 'new@example.org'",
+        ),
+        (
+            "confirmed apps",
+            "SELECT COUNT(*) FROM palisade_totp WHERE is_confirmed",
+        ),
+        (
+            "trusted browsers",
+            "SELECT COUNT(*) FROM palisade_device WHERE trusted_until > 0",
+        ),
+        (
+            "passwords",
+            "SELECT COUNT(DISTINCT password) FROM auth_user",
+        ),
+        (
+            "lifted locks",
+            "SELECT COUNT(*) FROM palisade_lock WHERE is_lifted",
+        ),
     ] {
         state.insert(name.into(), count(&rows, query).await);
     }
@@ -129,7 +184,11 @@ async fn connection(site: &TestSite) -> sea_orm::DatabaseConnection {
 
 async fn count(connection: &sea_orm::DatabaseConnection, query: &str) -> i64 {
     use sea_orm::{ConnectionTrait, DbBackend, Statement};
-    let row = connection.query_one_raw(Statement::from_string(DbBackend::Sqlite, query)).await.unwrap().unwrap();
+    let row = connection
+        .query_one_raw(Statement::from_string(DbBackend::Sqlite, query))
+        .await
+        .unwrap()
+        .unwrap();
     row.try_get_by_index(0).unwrap()
 }
 
@@ -154,23 +213,37 @@ type Case = (&'static str, for<'a> fn(&'a World) -> Ready<'a>);
 
 /// Routes that have no case, and why.
 const WITHOUT_CASE: [(&str, &str); 3] = [
-    ("/account/again", "changes the session only, in one transaction (`SessionStore::replace`)"),
+    (
+        "/account/again",
+        "changes the session only, in one transaction (`SessionStore::replace`)",
+    ),
     ("/account/export", "changes nothing"),
     ("/csp-report", "changes nothing"),
 ];
 
 async fn start(app: App, provider: &Provider) -> TestSite {
     let corp = format!("corp desk secret {}", provider.issuer);
-    let settings = [("social.providers", corp.as_str()), ("client.private_networks", "127.0.0.0/8"), ("login.by_mail", "true")];
+    let settings = [
+        ("social.providers", corp.as_str()),
+        ("client.private_networks", "127.0.0.0/8"),
+        ("login.by_mail", "true"),
+    ];
     let site = TestSite::start(app, &settings).await;
     provider.behaviour().seconds = site.site().accounts().now().timestamp();
     site
 }
 
 /// The state before a route was asked, and after its answer was hung up on after so many steps. Whether the answer came.
-async fn outcome((_, ready): Case, provider: &Arc<Provider>, polls: usize) -> (BTreeMap<String, i64>, BTreeMap<String, i64>, bool) {
+async fn outcome(
+    (_, ready): Case,
+    provider: &Arc<Provider>,
+    polls: usize,
+) -> (BTreeMap<String, i64>, BTreeMap<String, i64>, bool) {
     let site = start(app(), provider).await;
-    let world = World { site, provider: provider.clone() };
+    let world = World {
+        site,
+        provider: provider.clone(),
+    };
     let (mut client, path, fields) = ready(&world).await;
     let before = state(&world).await;
     let answer = match fields.is_empty() {
@@ -179,7 +252,10 @@ async fn outcome((_, ready): Case, provider: &Arc<Provider>, polls: usize) -> (B
             client.send_and_hang_up(request, Body::empty(), polls).await
         }
         false => {
-            let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let fields: Vec<(&str, &str)> = fields
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect();
             client.post_and_hang_up(&path, &fields, polls).await
         }
     };
@@ -214,7 +290,11 @@ async fn every_change_of_an_account_is_whole_or_not_there() {
     let mut interruptions = 0;
     for case in cases() {
         let (before, whole, came) = outcome(case, &provider, usize::MAX).await;
-        assert!(came && before != whole, "{} changes something: {whole:?}", case.0);
+        assert!(
+            came && before != whole,
+            "{} changes something: {whole:?}",
+            case.0
+        );
         for polls in 1.. {
             let (before, after, came) = outcome(case, &provider, polls).await;
             assert!(
@@ -222,7 +302,11 @@ async fn every_change_of_an_account_is_whole_or_not_there() {
                 "{} hung up after {polls}: {after:?} is neither {before:?} nor {whole:?}",
                 case.0
             );
-            assert!(after == whole, "{} hung up after {polls}: what was sent whole is done", case.0);
+            assert!(
+                after == whole,
+                "{} hung up after {polls}: what was sent whole is done",
+                case.0
+            );
             if came || polls > 20 {
                 break;
             }
@@ -240,13 +324,27 @@ async fn a_link_that_is_hung_up_on_loses_no_session() {
     for polls in 1..40 {
         let site = TestSite::start(app(), &[]).await;
         let mut ann = ann(&site).await;
-        ann.submit("/account/reset", "/account/reset", &[("email", "ann@example.org")]).await;
+        ann.submit(
+            "/account/reset",
+            "/account/reset",
+            &[("email", "ann@example.org")],
+        )
+        .await;
         let mail = ann.mail_to("ann@example.org").await.unwrap();
-        let link = mail.text.lines().find(|line| line.contains("?token=")).unwrap();
+        let link = mail
+            .text
+            .lines()
+            .find(|line| line.contains("?token="))
+            .unwrap();
         let path = &link[link.find("/account/").unwrap()..];
         let sessions = async || {
-            let rows: Option<(i64,)> =
-                site.site().database().handle().fetch_one(sql!("SELECT COUNT(*) FROM django_session")).await.unwrap();
+            let rows: Option<(i64,)> = site
+                .site()
+                .database()
+                .handle()
+                .fetch_one(sql!("SELECT COUNT(*) FROM django_session"))
+                .await
+                .unwrap();
             rows.unwrap().0
         };
         let before = sessions().await;
@@ -269,21 +367,36 @@ async fn a_stop_waits_for_changes_whose_clients_are_gone() {
     async fn slow(db: Db) -> Result<&'static str> {
         tokio::time::sleep(std::time::Duration::from_millis(700)).await;
         let tx = db.begin().await?;
-        tx.execute_sql(sql!("INSERT INTO note (title) VALUES ('slow')")).await?;
+        tx.execute_sql(sql!("INSERT INTO note (title) VALUES ('slow')"))
+            .await?;
         tx.commit().await?;
         Ok("written")
     }
-    let routes = Routes::new().route("/slow", public().post(slow).dangerous_without_csrf(Reason::new("a test of slow changes")));
-    let app = App::new().migrations::<crate::site::Migrator>().routes(routes);
+    let routes = Routes::new().route(
+        "/slow",
+        public()
+            .post(slow)
+            .dangerous_without_csrf(Reason::new("a test of slow changes")),
+    );
+    let app = App::new()
+        .migrations::<crate::site::Migrator>()
+        .routes(routes);
     let site = TestSite::start(app, &[("server.address", "127.0.0.1:0")]).await;
     let database = site.site().database().clone();
     let served = Served::of(site).await;
     let mut stream = served.connect().await;
-    stream.write_all(b"POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+        .await
+        .unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     drop(stream);
     assert_eq!(served.stop().await.cut_off, 0);
-    assert_eq!(Notes::find().count(&database.handle()).await.unwrap(), 1, "it was done");
+    assert_eq!(
+        Notes::find().count(&database.handle()).await.unwrap(),
+        1,
+        "it was done"
+    );
 }
 
 // Finding 3: what a change holds counts until its end, and not until its client is gone
@@ -294,12 +407,19 @@ async fn who_hangs_up_takes_nothing_out_of_the_budget() {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         if body.is_empty() { "nothing" } else { "kept" }
     }
-    let route = public().post(slow).dangerous_without_csrf(Reason::new("a test of what is held"));
+    let route = public()
+        .post(slow)
+        .dangerous_without_csrf(Reason::new("a test of what is held"));
     let site = TestSite::start(App::new().routes(Routes::new().route("/slow", route)), &[]).await;
     let mut client = site.client();
     let request = client.request(Method::POST, "/slow");
     let sending = client.send(request, Body::from(vec![b'x'; 200_000]));
-    assert!(tokio::time::timeout(std::time::Duration::from_millis(150), sending).await.is_err(), "it hung up");
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_millis(150), sending)
+            .await
+            .is_err(),
+        "it hung up"
+    );
     let held = site.site().held_bytes();
     assert!(held >= 200_000, "{held}");
     site.site().changes_ended().await;

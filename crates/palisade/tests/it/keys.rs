@@ -10,7 +10,13 @@ const OLD: &str = "old-kzuZ8QmW2vXcE5rT7yUiO9pAsDfGhJkL3nBvCxMz1qWeRtYuIoP0aSdF"
 const NEW: &str = "new-kzuZ8QmW2vXcE5rT7yUiO9pAsDfGhJkL3nBvCxMz1qWeRtYuIoP0aSdF";
 
 async fn second(client: &mut palisade::testing::Client, code: &str) -> palisade::testing::Answer {
-    client.submit("/account/login/second", "/account/login/second", &[("code", code)]).await
+    client
+        .submit(
+            "/account/login/second",
+            "/account/login/second",
+            &[("code", code)],
+        )
+        .await
 }
 
 // Finding 6
@@ -21,16 +27,38 @@ async fn a_lost_key_makes_an_app_useless_and_recovery_codes_go_on() {
     ann.sign_up("ann").await;
     let secret = ann.add_factor().await;
     old.clock().advance(TimeDelta::seconds(30));
-    let page = ann.submit("/account/factors", "/account/factors/codes", &[]).await;
-    let code = page.body.split("<li><code>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let page = ann
+        .submit("/account/factors", "/account/factors/codes", &[])
+        .await;
+    let code = page
+        .body
+        .split("<li><code>")
+        .nth(1)
+        .unwrap()
+        .split('<')
+        .next()
+        .unwrap()
+        .to_owned();
 
     let new = old.beside(app(), &[("keys.secret", NEW)]).await;
     let mut ann = new.client();
-    assert_eq!(ann.log_in("ann", PASSWORD).await.header("location"), "/account/login/second", "the factor is there");
+    assert_eq!(
+        ann.log_in("ann", PASSWORD).await.header("location"),
+        "/account/login/second",
+        "the factor is there"
+    );
     let shown = ann.code(&secret);
     let refused = second(&mut ann, &shown).await;
-    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "a code that cannot be proven: {}", refused.body);
-    assert!(!events("does not open: its key is not on the ring").is_empty(), "and the operator is told");
+    assert_eq!(
+        refused.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "a code that cannot be proven: {}",
+        refused.body
+    );
+    assert!(
+        !events("does not open: its key is not on the ring").is_empty(),
+        "and the operator is told"
+    );
     let done = second(&mut ann, &code).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
     assert_eq!(ann.get("/mine").await.body, "ann");
@@ -44,7 +72,9 @@ async fn with_both_keys_everything_is_encrypted_again() {
     let mut ann = old.client();
     ann.sign_up("ann").await;
     let secret = ann.add_factor().await;
-    let both = old.beside(app(), &[("keys.secret", NEW), ("keys.fallbacks", OLD)]).await;
+    let both = old
+        .beside(app(), &[("keys.secret", NEW), ("keys.fallbacks", OLD)])
+        .await;
     both.site().resealed().await.unwrap();
     let new = old.beside(app(), &[("keys.secret", NEW)]).await;
     new.clock().advance(TimeDelta::seconds(30));
@@ -54,7 +84,13 @@ async fn with_both_keys_everything_is_encrypted_again() {
     assert_eq!(second(&mut ann, &shown).await.status, StatusCode::SEE_OTHER);
     assert_eq!(ann.get("/mine").await.body, "ann");
     // mail that waited opens, too
-    old.client().submit("/account/reset", "/account/reset", &[("email", "ann@example.org")]).await;
+    old.client()
+        .submit(
+            "/account/reset",
+            "/account/reset",
+            &[("email", "ann@example.org")],
+        )
+        .await;
     both.site().resealed().await.unwrap();
     assert!(new.client().mail_to("ann@example.org").await.is_some());
 }
@@ -71,7 +107,13 @@ async fn a_code_is_read_as_apps_show_it() {
         let mut again = site.client();
         again.log_in("ann", PASSWORD).await;
         let code = again.code(&secret);
-        let typed = form.replacen("{}", &code[..3], 1).replacen("{}", &code[3..], 1);
-        assert_eq!(second(&mut again, &typed).await.status, StatusCode::SEE_OTHER, "{typed:?}");
+        let typed = form
+            .replacen("{}", &code[..3], 1)
+            .replacen("{}", &code[3..], 1);
+        assert_eq!(
+            second(&mut again, &typed).await.status,
+            StatusCode::SEE_OTHER,
+            "{typed:?}"
+        );
     }
 }

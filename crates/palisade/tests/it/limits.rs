@@ -21,19 +21,53 @@ fn app() -> (App, Arc<AtomicUsize>) {
         }
     };
     let find = |parts: &http::request::Parts| parts.uri.query().map(str::to_owned);
-    let group = Routes::new().route("/one", public().get(counted())).route("/two", public().get(counted())).limit(&Limit::new(
-        "group",
-        By::Address,
-        "3/h",
-    ));
+    let group = Routes::new()
+        .route("/one", public().get(counted()))
+        .route("/two", public().get(counted()))
+        .limit(&Limit::new("group", By::Address, "3/h"));
     let routes = Routes::new()
-        .route("/address", public().get(counted()).limit(Limit::new("address", By::Address, "3/m, 100/d")))
-        .route("/header", public().get(counted()).limit(Limit::new("header", By::Header("x-key"), "2/h")))
-        .route("/query", public().get(counted()).limit(Limit::new("query", By::Value(Arc::new(find)), "2/h")))
-        .route("/user", signed_in().get(counted()).limit(Limit::new("user", By::User, "2/h")))
-        .route("/either", public().get(counted()).limit(Limit::new("either", By::UserOrAddress, "2/h")))
-        .route("/field", public().post(counted()).limit(Limit::new("field", By::Field("email"), "2/h")))
-        .route("/hidden", staff().get(counted()).limit(Limit::new("hidden", By::Address, "1/h")))
+        .route(
+            "/address",
+            public()
+                .get(counted())
+                .limit(Limit::new("address", By::Address, "3/m, 100/d")),
+        )
+        .route(
+            "/header",
+            public()
+                .get(counted())
+                .limit(Limit::new("header", By::Header("x-key"), "2/h")),
+        )
+        .route(
+            "/query",
+            public()
+                .get(counted())
+                .limit(Limit::new("query", By::Value(Arc::new(find)), "2/h")),
+        )
+        .route(
+            "/user",
+            signed_in()
+                .get(counted())
+                .limit(Limit::new("user", By::User, "2/h")),
+        )
+        .route(
+            "/either",
+            public()
+                .get(counted())
+                .limit(Limit::new("either", By::UserOrAddress, "2/h")),
+        )
+        .route(
+            "/field",
+            public()
+                .post(counted())
+                .limit(Limit::new("field", By::Field("email"), "2/h")),
+        )
+        .route(
+            "/hidden",
+            staff()
+                .get(counted())
+                .limit(Limit::new("hidden", By::Address, "1/h")),
+        )
         .route("/strict", public().get(counted()).limit(refusing()))
         .nest("/group", group);
     (App::new().routes(routes), calls)
@@ -67,20 +101,49 @@ async fn whoever_asks_too_often_gets_429_and_nothing_happens() {
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((15..=22).contains(&wait), "{wait}");
     assert_eq!(refused.header("ratelimit-policy"), "\"address\";q=3;w=60");
-    assert_eq!(refused.header("ratelimit"), format!("\"address\";r=0;t={wait}"));
-    assert!(refused.body.contains("<h1") && refused.body.contains("Too many requests"), "a page for people");
-    assert!(refused.events().iter().any(|event| event.contains("rate_limited") && event.contains("192.0.2.1")), "it is recorded");
-    assert_eq!(calls.load(Ordering::Relaxed), 3, "the handler was not called");
+    assert_eq!(
+        refused.header("ratelimit"),
+        format!("\"address\";r=0;t={wait}")
+    );
+    assert!(
+        refused.body.contains("<h1") && refused.body.contains("Too many requests"),
+        "a page for people"
+    );
+    assert!(
+        refused
+            .events()
+            .iter()
+            .any(|event| event.contains("rate_limited") && event.contains("192.0.2.1")),
+        "it is recorded"
+    );
+    assert_eq!(
+        calls.load(Ordering::Relaxed),
+        3,
+        "the handler was not called"
+    );
     let program = client.get_as_program("/address").await;
-    assert_eq!((program.status.as_u16(), program.header("content-type")), (429, "application/problem+json"));
+    assert_eq!(
+        (program.status.as_u16(), program.header("content-type")),
+        (429, "application/problem+json")
+    );
     // a spoofed header makes nobody another client; another address does
     let mut spoofing = from(&site, "192.0.2.1").with_header("x-forwarded-for", "203.0.113.9");
     assert_eq!(statuses(&mut spoofing, "/address", 1).await, [429]);
-    assert_eq!(statuses(&mut from(&site, "192.0.2.2"), "/address", 4).await, [200, 200, 200, 429]);
+    assert_eq!(
+        statuses(&mut from(&site, "192.0.2.2"), "/address", 4).await,
+        [200, 200, 200, 429]
+    );
     // a whole /64 is one client
     let mut neighbours = Vec::new();
     for number in 1..=5 {
-        neighbours.extend(statuses(&mut from(&site, &format!("2001:db8::{number}")), "/address", 1).await);
+        neighbours.extend(
+            statuses(
+                &mut from(&site, &format!("2001:db8::{number}")),
+                "/address",
+                1,
+            )
+            .await,
+        );
     }
     assert_eq!(neighbours, [200, 200, 200, 429, 429]);
 }
@@ -91,7 +154,9 @@ trait AsProgram {
 
 impl AsProgram for Client {
     async fn get_as_program(&mut self, path: &str) -> Answer {
-        let request = self.request(http::Method::GET, path).header("accept", "application/json");
+        let request = self
+            .request(http::Method::GET, path)
+            .header("accept", "application/json");
         self.send(request, axum::body::Body::empty()).await
     }
 }
@@ -103,21 +168,45 @@ async fn each_key_counts_its_own() {
     let site = TestSite::start(app, &[]).await;
     let mut keyed = site.client().with_header("x-key", "a");
     assert_eq!(statuses(&mut keyed, "/header", 3).await, [200, 200, 429]);
-    assert_eq!(statuses(&mut site.client().with_header("x-key", "b"), "/header", 1).await, [200]);
-    assert_eq!(statuses(&mut site.client(), "/header", 4).await, [200; 4], "without the header nobody is counted");
-    assert_eq!(statuses(&mut site.client(), "/query?a", 3).await, [200, 200, 429]);
+    assert_eq!(
+        statuses(&mut site.client().with_header("x-key", "b"), "/header", 1).await,
+        [200]
+    );
+    assert_eq!(
+        statuses(&mut site.client(), "/header", 4).await,
+        [200; 4],
+        "without the header nobody is counted"
+    );
+    assert_eq!(
+        statuses(&mut site.client(), "/query?a", 3).await,
+        [200, 200, 429]
+    );
     assert_eq!(statuses(&mut site.client(), "/query?b", 1).await, [200]);
-    assert_eq!(statuses(&mut site.client(), "/group/one", 2).await, [200, 200]);
-    assert_eq!(statuses(&mut site.client(), "/group/two", 2).await, [200, 429], "a group counts together");
+    assert_eq!(
+        statuses(&mut site.client(), "/group/one", 2).await,
+        [200, 200]
+    );
+    assert_eq!(
+        statuses(&mut site.client(), "/group/two", 2).await,
+        [200, 429],
+        "a group counts together"
+    );
 
     let sign_up = async |name: &str, address: &str| {
         let mut client = from(&site, address);
         client.sign_up(name).await;
         client
     };
-    let (mut ann, mut bob) = (sign_up("ann", "192.0.2.1").await, sign_up("bob", "192.0.2.1").await);
+    let (mut ann, mut bob) = (
+        sign_up("ann", "192.0.2.1").await,
+        sign_up("bob", "192.0.2.1").await,
+    );
     assert_eq!(statuses(&mut ann, "/user", 3).await, [200, 200, 429]);
-    assert_eq!(statuses(&mut bob, "/user", 1).await, [200], "another user at the same address");
+    assert_eq!(
+        statuses(&mut bob, "/user", 1).await,
+        [200],
+        "another user at the same address"
+    );
     assert_eq!(statuses(&mut ann, "/either", 3).await, [200, 200, 429]);
     let mut stranger = from(&site, "192.0.2.1");
     assert_eq!(
@@ -134,7 +223,11 @@ async fn a_field_is_counted_from_every_address() {
     let site = TestSite::start(app, &[]).await;
     let post = async |address: &str, email: &str| {
         let mut client = from(&site, address);
-        client.submit("/account/login", "/field", &[("email", email)]).await.status.as_u16()
+        client
+            .submit("/account/login", "/field", &[("email", email)])
+            .await
+            .status
+            .as_u16()
     };
     assert_eq!(post("192.0.2.1", "ann@example.org").await, 200);
     assert_eq!(post("192.0.2.2", " Ann@Example.org ").await, 200);
@@ -144,23 +237,51 @@ async fn a_field_is_counted_from_every_address() {
     // a forged request is refused before it is counted
     let mut forger = from(&site, "192.0.2.4");
     for _ in 0..5 {
-        let request = forger.request(http::Method::POST, "/field").header("origin", "https://evil.example");
-        assert_eq!(forger.form(request, &[("email", "carl@example.org")]).await.status, 403);
+        let request = forger
+            .request(http::Method::POST, "/field")
+            .header("origin", "https://evil.example");
+        assert_eq!(
+            forger
+                .form(request, &[("email", "carl@example.org")])
+                .await
+                .status,
+            403
+        );
     }
     assert_eq!(post("192.0.2.4", "carl@example.org").await, 200);
     let names = ["ann@example.org", "bob@example.org"];
-    assert!(names.iter().all(|name| events("rate_limited").iter().all(|event| !event.contains(name))), "no names in the log");
+    assert!(
+        names.iter().all(|name| events("rate_limited")
+            .iter()
+            .all(|event| !event.contains(name))),
+        "no names in the log"
+    );
 }
 
 #[tokio::test]
 async fn a_hidden_page_stays_hidden_and_a_limit_of_settings_holds_everywhere() {
     let (app, _) = app();
-    let site = TestSite::start(app, &[("throttle.requests", "5/h"), ("throttle.changes", "2/h")]).await;
-    assert_eq!(statuses(&mut from(&site, "192.0.2.1"), "/hidden", 4).await, [404; 4], "429 would give it away");
-    assert_eq!(statuses(&mut from(&site, "192.0.2.2"), "/nothing", 6).await, [404, 404, 404, 404, 404, 429]);
+    let site = TestSite::start(
+        app,
+        &[("throttle.requests", "5/h"), ("throttle.changes", "2/h")],
+    )
+    .await;
+    assert_eq!(
+        statuses(&mut from(&site, "192.0.2.1"), "/hidden", 4).await,
+        [404; 4],
+        "429 would give it away"
+    );
+    assert_eq!(
+        statuses(&mut from(&site, "192.0.2.2"), "/nothing", 6).await,
+        [404, 404, 404, 404, 404, 429]
+    );
     let mut client = from(&site, "192.0.2.3");
     for expected in [405, 405, 429] {
-        assert_eq!(client.post("/address", &[]).await.status.as_u16(), expected, "changes are counted on their own");
+        assert_eq!(
+            client.post("/address", &[]).await.status.as_u16(),
+            expected,
+            "changes are counted on their own"
+        );
     }
 }
 
@@ -173,8 +294,20 @@ struct Redis {
 impl Redis {
     fn start(port: u16) -> Self {
         let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-        let child = command.stdout(Stdio::null()).spawn().expect("redis-server is installed (scripts/servers)");
+        command.args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]);
+        let child = command
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed (scripts/servers)");
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -190,13 +323,19 @@ impl Drop for Redis {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 // F090: Redis goes away and comes back while requests come in
 #[tokio::test]
 async fn each_limit_keeps_its_policy_while_redis_is_away() {
-    let Some(_) = palisade::testing::server("PALISADE_TEST_REDIS") else { return };
+    let Some(_) = palisade::testing::server("PALISADE_TEST_REDIS") else {
+        return;
+    };
     let redis = Redis::start(free_port());
     let port = redis.port;
     let (app, _) = app();
@@ -205,11 +344,26 @@ async fn each_limit_keeps_its_policy_while_redis_is_away() {
     assert_eq!(statuses(&mut client, "/strict", 3).await, [200; 3]);
     assert_eq!(client.get("/health/ready").await.status, 200);
     drop(redis);
-    assert_eq!(statuses(&mut client, "/strict", 5).await, [503; 5], "it says refuse");
-    assert_eq!(statuses(&mut client, "/address", 4).await, [200, 200, 200, 429], "it says pass: counted here alone");
-    assert_eq!(client.get("/health/ready").await.status, 200, "a site serves without Redis");
+    assert_eq!(
+        statuses(&mut client, "/strict", 5).await,
+        [503; 5],
+        "it says refuse"
+    );
+    assert_eq!(
+        statuses(&mut client, "/address", 4).await,
+        [200, 200, 200, 429],
+        "it says pass: counted here alone"
+    );
+    assert_eq!(
+        client.get("/health/ready").await.status,
+        200,
+        "a site serves without Redis"
+    );
     assert_eq!(client.get("/health/live").await.status, 200);
-    assert!(!events("the store of the limits does not answer").is_empty(), "it is logged");
+    assert!(
+        !events("the store of the limits does not answer").is_empty(),
+        "it is logged"
+    );
     let _back = Redis::start(port);
     let mut answers = Vec::new();
     for _ in 0..40 {
@@ -219,7 +373,10 @@ async fn each_limit_keeps_its_policy_while_redis_is_away() {
             break;
         }
     }
-    assert!(answers.ends_with(&[200, 200]), "served again without a restart: {answers:?}");
+    assert!(
+        answers.ends_with(&[200, 200]),
+        "served again without a restart: {answers:?}"
+    );
     assert!(!events("answers again").is_empty());
     palisade::testing::ran("limits::each_limit_keeps_its_policy_while_redis_is_away");
 }
@@ -227,12 +384,18 @@ async fn each_limit_keeps_its_policy_while_redis_is_away() {
 // F090: two servers over one Redis
 #[tokio::test]
 async fn two_instances_count_together() {
-    let Some(_) = palisade::testing::server("PALISADE_TEST_REDIS") else { return };
+    let Some(_) = palisade::testing::server("PALISADE_TEST_REDIS") else {
+        return;
+    };
     let redis = Redis::start(free_port());
     let url = format!("redis://127.0.0.1:{}", redis.port);
     let mut sites = Vec::new();
     for _ in 0..2 {
-        let site = TestSite::start(app().0, &[("cache.url", &url), ("server.address", "127.0.0.1:0")]).await;
+        let site = TestSite::start(
+            app().0,
+            &[("cache.url", &url), ("server.address", "127.0.0.1:0")],
+        )
+        .await;
         assert!(Server::listen(site.site().clone()).is_ok());
         sites.push(site);
     }

@@ -16,9 +16,24 @@ const SETTINGS: [(&str, &[&str]); 22] = [
     ("headers.hsts_preload", &["false", "true"]),
     ("headers.trusted_types", &["report", "off", "enforce"]),
     ("headers.frames", &["deny", "sameorigin"]),
-    ("headers.referrer_policy", &["same-origin", "no-referrer", "strict-origin", "strict-origin-when-cross-origin", "unsafe-url"]),
-    ("headers.opener_policy", &["same-origin", "same-origin-allow-popups", "unsafe-none"]),
-    ("csrf.trusted_origins", &["", "https://partner.example", "https://*.desk.example.org"]),
+    (
+        "headers.referrer_policy",
+        &[
+            "same-origin",
+            "no-referrer",
+            "strict-origin",
+            "strict-origin-when-cross-origin",
+            "unsafe-url",
+        ],
+    ),
+    (
+        "headers.opener_policy",
+        &["same-origin", "same-origin-allow-popups", "unsafe-none"],
+    ),
+    (
+        "csrf.trusted_origins",
+        &["", "https://partner.example", "https://*.desk.example.org"],
+    ),
     ("csrf.cookie_secure", &["true", "false"]),
     ("sessions.store", &["database", "memory", "cookie"]),
     ("sessions.binding", &["note", "off", "ask", "end"]),
@@ -59,12 +74,24 @@ async fn logs_in(chosen: &Chosen) -> bool {
     site.client().sign_up("ann").await;
     let mut ann = site.client();
     let page = ann.get("/account/login").await;
-    let origin = if page.header("referrer-policy").ends_with("no-referrer") { "null" } else { "https://desk.example.org" };
+    let origin = if page.header("referrer-policy").ends_with("no-referrer") {
+        "null"
+    } else {
+        "https://desk.example.org"
+    };
     let token = page.token().unwrap();
-    let request = ann.request(Method::POST, "/account/login").header("origin", origin).header("sec-fetch-site", "same-origin");
-    let fields = [("username", "ann"), ("password", "correct horse battery staple"), ("csrfmiddlewaretoken", token.as_str())];
+    let request = ann
+        .request(Method::POST, "/account/login")
+        .header("origin", origin)
+        .header("sec-fetch-site", "same-origin");
+    let fields = [
+        ("username", "ann"),
+        ("password", "correct horse battery staple"),
+        ("csrfmiddlewaretoken", token.as_str()),
+    ];
     let answer = ann.form(request, &fields).await;
-    answer.status == StatusCode::SEE_OTHER && ann.get("/account/sessions").await.status != StatusCode::FORBIDDEN
+    answer.status == StatusCode::SEE_OTHER
+        && ann.get("/account/sessions").await.status != StatusCode::FORBIDDEN
 }
 
 /// Choices that hold every pair of values: greedily, each with the values that are in most pairs that are missing.
@@ -72,16 +99,24 @@ fn covering(settings: &[(&'static str, Vec<&'static str>)]) -> Vec<Chosen> {
     let mut missing = BTreeSet::new();
     for (at, (one, values)) in settings.iter().enumerate() {
         for (other, others) in &settings[at + 1..] {
-            missing.extend(values.iter().flat_map(|value| others.iter().map(move |second| ((*one, *value), (*other, *second)))));
+            missing.extend(values.iter().flat_map(|value| {
+                others
+                    .iter()
+                    .map(move |second| ((*one, *value), (*other, *second)))
+            }));
         }
     }
     let mut all = Vec::new();
     while let Some((first, second)) = missing.iter().next().copied() {
         let mut chosen: Chosen = vec![first, second];
-        for (name, values) in settings.iter().filter(|(name, _)| ![first.0, second.0].contains(name)) {
+        for (name, values) in settings
+            .iter()
+            .filter(|(name, _)| ![first.0, second.0].contains(name))
+        {
             let news = |value: &&&'static str| {
                 let pair = |other: &(&'static str, &'static str)| {
-                    missing.contains(&(*other, (*name, **value))) || missing.contains(&((*name, **value), *other))
+                    missing.contains(&(*other, (*name, **value)))
+                        || missing.contains(&((*name, **value), *other))
                 };
                 chosen.iter().filter(|other| pair(other)).count()
             };
@@ -104,7 +139,10 @@ async fn every_pair_of_security_settings_works_or_is_refused() {
         for value in values {
             let chosen = vec![(name, *value)];
             if !is_refused(&chosen, key) {
-                assert!(logs_in(&chosen).await, "{name} = {value}: the form does not log in, and check says nothing");
+                assert!(
+                    logs_in(&chosen).await,
+                    "{name} = {value}: the form does not log in, and check says nothing"
+                );
                 fine.push(*value);
             }
         }
@@ -113,7 +151,10 @@ async fn every_pair_of_security_settings_works_or_is_refused() {
     }
     let choices = covering(&working);
     for chosen in &choices {
-        assert!(is_refused(chosen, key) || logs_in(chosen).await, "{chosen:?}");
+        assert!(
+            is_refused(chosen, key) || logs_in(chosen).await,
+            "{chosen:?}"
+        );
     }
     assert!((4..60).contains(&choices.len()), "{}", choices.len());
 }

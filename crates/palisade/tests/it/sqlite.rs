@@ -8,8 +8,13 @@ use sea_orm::{EntityTrait, PaginatorTrait, Set};
 use std::time::Duration;
 
 async fn titles(site: &TestSite) -> Vec<String> {
-    let mut titles: Vec<String> =
-        Notes::find().all(&site.site().database().handle()).await.unwrap().into_iter().map(|note| note.title).collect();
+    let mut titles: Vec<String> = Notes::find()
+        .all(&site.site().database().handle())
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|note| note.title)
+        .collect();
     titles.sort();
     titles
 }
@@ -19,7 +24,8 @@ async fn begun(site: &TestSite) -> Tx {
 }
 
 async fn add(tx: &Tx, title: &str) -> Result<u64, sea_orm::DbErr> {
-    tx.execute_sql(sql!("INSERT INTO note (title) VALUES (?)", title)).await
+    tx.execute_sql(sql!("INSERT INTO note (title) VALUES (?)", title))
+        .await
 }
 
 /// A note for each number: long work in one statement, which is what a client leaves.
@@ -33,7 +39,9 @@ async fn very_many(tx: &Tx) -> Result<u64, sea_orm::DbErr> {
 /// How often the site's file is open in this process.
 fn connections(site: &TestSite) -> usize {
     let file = site.folder().join("site.sqlite3");
-    let links = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    let links = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
     links.filter(|link| *link == file).count()
 }
 
@@ -49,10 +57,18 @@ async fn a_transaction_whose_first_statement_fails_goes_on_as_one() {
     let taken = add(&tx, "there").await.unwrap_err();
     assert_eq!(failure(&taken), DbFailure::Duplicate, "{taken}");
     add(&tx, "after a failure").await.unwrap();
-    assert_eq!(Notes::find().count(&tx).await.unwrap(), 2, "the transaction sees what it wrote");
+    assert_eq!(
+        Notes::find().count(&tx).await.unwrap(),
+        2,
+        "the transaction sees what it wrote"
+    );
     assert_eq!(titles(&site).await, ["there"], "and nobody else does");
     drop(tx);
-    assert_eq!(titles(&site).await, ["there"], "dropped, all of it is undone");
+    assert_eq!(
+        titles(&site).await,
+        ["there"],
+        "dropped, all of it is undone"
+    );
 
     let tx = begun(&site).await;
     assert!(add(&tx, "there").await.is_err());
@@ -62,7 +78,9 @@ async fn a_transaction_whose_first_statement_fails_goes_on_as_one() {
     assert_eq!(titles(&site).await, ["kept", "there"]);
 
     let tx = begun(&site).await;
-    tx.commit().await.expect("nothing was done, and nothing is kept");
+    tx.commit()
+        .await
+        .expect("nothing was done, and nothing is kept");
     assert_eq!(add(&begun(&site).await, "next").await.unwrap(), 1);
 }
 
@@ -70,17 +88,37 @@ async fn a_transaction_whose_first_statement_fails_goes_on_as_one() {
 async fn a_statement_counts_its_own_rows() {
     let site = TestSite::start(app(), &[]).await;
     let tx = begun(&site).await;
-    let three = tx.execute_sql(sql!("INSERT INTO note (title) VALUES ('a'), ('b'), ('c')")).await.unwrap();
+    let three = tx
+        .execute_sql(sql!("INSERT INTO note (title) VALUES ('a'), ('b'), ('c')"))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     // the same connection, and the first statement of another transaction
     let tx = begun(&site).await;
-    let none = tx.execute_sql(sql!("UPDATE note SET title = 'd' WHERE id < ?", 0)).await.unwrap();
-    let one = tx.execute_sql(sql!("UPDATE note SET title = 'd' WHERE title = ?", "a")).await.unwrap();
+    let none = tx
+        .execute_sql(sql!("UPDATE note SET title = 'd' WHERE id < ?", 0))
+        .await
+        .unwrap();
+    let one = tx
+        .execute_sql(sql!("UPDATE note SET title = 'd' WHERE title = ?", "a"))
+        .await
+        .unwrap();
     assert_eq!((three, none, one), (3, 0, 1));
     drop(tx);
     let tx = begun(&site).await;
-    let row = sea_orm::ActiveModelTrait::insert(NewNote { title: Set("e".into()), ..Default::default() }, &tx).await.unwrap();
-    assert_eq!(row.title, "e", "what the first statement returns is its own, too");
+    let row = sea_orm::ActiveModelTrait::insert(
+        NewNote {
+            title: Set("e".into()),
+            ..Default::default()
+        },
+        &tx,
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        row.title, "e",
+        "what the first statement returns is its own, too"
+    );
 }
 
 // ASVS 2.3.3, 16.5.2: whoever cannot write is told so, and has written nothing
@@ -93,13 +131,22 @@ async fn another_program_that_writes_is_waited_for_and_then_nothing_is_half_done
 
     let tx = begun(&site).await;
     let asked = std::time::Instant::now();
-    let error = add(&tx, "too early").await.expect_err("the other one writes for longer than anybody waits");
+    let error = add(&tx, "too early")
+        .await
+        .expect_err("the other one writes for longer than anybody waits");
     assert!(asked.elapsed() > Duration::from_secs(4), "{error}");
     assert_eq!(failure(&error), DbFailure::Unavailable, "{error}");
-    assert!(titles(&site).await.is_empty(), "reading goes on, and sees what is kept");
+    assert!(
+        titles(&site).await.is_empty(),
+        "reading goes on, and sees what is kept"
+    );
     theirs.commit().await.unwrap();
     add(&tx, "first of a transaction").await.unwrap();
-    assert_eq!(titles(&other).await, ["theirs"], "what is written after a failure is no less in a transaction");
+    assert_eq!(
+        titles(&other).await,
+        ["theirs"],
+        "what is written after a failure is no less in a transaction"
+    );
     drop(tx);
 
     let theirs = begun(&other).await;
@@ -122,7 +169,11 @@ async fn a_transaction_that_sqlite_undid_does_nothing_more() {
     let site = TestSite::start(app(), &[]).await;
     let tx = begun(&site).await;
     add(&tx, "first").await.unwrap();
-    let undone = tx.execute_sql(sql!("INSERT OR ROLLBACK INTO note (title) VALUES ('first')")).await;
+    let undone = tx
+        .execute_sql(sql!(
+            "INSERT OR ROLLBACK INTO note (title) VALUES ('first')"
+        ))
+        .await;
     assert_eq!(failure(&undone.unwrap_err()), DbFailure::Duplicate);
     let error = add(&tx, "outside").await.unwrap_err().to_string();
     assert!(error.contains("this transaction is over"), "{error}");
@@ -136,7 +187,12 @@ async fn a_transaction_that_sqlite_undid_does_nothing_more() {
 
 #[test]
 fn a_transaction_that_outlives_its_runtime_is_undone() {
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
     let first = runtime();
     let site = first.block_on(TestSite::start(app(), &[]));
     let tx = first.block_on(async {
@@ -166,7 +222,10 @@ async fn a_statement_that_is_cut_off_is_undone_before_the_next_writes() {
         let cut_off = tokio::time::timeout(Duration::from_millis(20), very_many(&tx)).await;
         assert!(cut_off.is_err(), "200,000 rows in 20 ms");
         let error = add(&tx, "after it").await.unwrap_err().to_string();
-        assert!(error.contains("this transaction is over") && tx.commit().await.is_err(), "{error}");
+        assert!(
+            error.contains("this transaction is over") && tx.commit().await.is_err(),
+            "{error}"
+        );
         let tx = begun(&site).await;
         assert_eq!(Notes::find().count(&tx).await.unwrap(), 0);
         drop(tx);
@@ -190,11 +249,22 @@ async fn slow_questions_that_are_given_up_do_not_pile_up() {
     let before = connections(&site); // one that reads and one that writes, and those of the start that SQLite has not let go of
     let mut most = before;
     for _ in 0..12 {
-        assert!(tokio::time::timeout(Duration::from_millis(5), slow()).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(5), slow())
+                .await
+                .is_err()
+        );
         most = most.max(connections(&site));
     }
-    assert!(most <= before + 1, "a second one that reads, and no third: {before}, {most}");
-    assert_eq!(slow().await.unwrap(), Some((1_000_000,)), "the next one gets a place, and its own answer");
+    assert!(
+        most <= before + 1,
+        "a second one that reads, and no third: {before}, {most}"
+    );
+    assert_eq!(
+        slow().await.unwrap(),
+        Some((1_000_000,)),
+        "the next one gets a place, and its own answer"
+    );
     assert!(titles(&site).await.is_empty());
     assert!(connections(&site) <= most);
 }
@@ -207,17 +277,33 @@ async fn a_closed_database_answers_nobody() {
     let database = site.site().database().clone();
     let closing = tokio::spawn(async move { database.close().await });
     tokio::task::yield_now().await;
-    let error = Notes::find().count(&site.site().database().handle()).await.unwrap_err();
-    assert_eq!(failure(&error), DbFailure::Unavailable, "at once, while something is under way: {error}");
-    let again = tokio::time::timeout(Duration::from_millis(20), site.site().database().close()).await;
+    let error = Notes::find()
+        .count(&site.site().database().handle())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        failure(&error),
+        DbFailure::Unavailable,
+        "at once, while something is under way: {error}"
+    );
+    let again =
+        tokio::time::timeout(Duration::from_millis(20), site.site().database().close()).await;
     assert!(again.is_err(), "whoever closes it, too, waits for that");
     tx.commit().await.unwrap();
     closing.await.unwrap().unwrap();
     site.site().database().close().await.unwrap();
-    assert_eq!(connections(&site), 0, "what was under way has ended, and everything is closed");
+    assert_eq!(
+        connections(&site),
+        0,
+        "what was under way has ended, and everything is closed"
+    );
     let db = site.site().database().handle();
     let error = Notes::find().count(&db).await.unwrap_err();
     assert_eq!(failure(&error), DbFailure::Unavailable, "{error}");
     assert!(db.begin().await.is_err());
-    assert_eq!(site.client().get("/account/login").await.status, 200, "a page that asks nothing is still there");
+    assert_eq!(
+        site.client().get("/account/login").await.status,
+        200,
+        "a page that asks nothing is still there"
+    );
 }

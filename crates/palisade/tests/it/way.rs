@@ -5,8 +5,11 @@ use axum::body::Body;
 use http::{Method, StatusCode};
 use palisade::testing::{Answer, Client, TestSite, vectors};
 
-const SETTINGS: [(&str, &str); 3] =
-    [("site.allow_dangerous", "without_csrf /hook"), ("http.blocked_networks", "198.51.100.0/24"), ("throttle.changes", "5/m")];
+const SETTINGS: [(&str, &str); 3] = [
+    ("site.allow_dangerous", "without_csrf /hook"),
+    ("http.blocked_networks", "198.51.100.0/24"),
+    ("throttle.changes", "5/m"),
+];
 
 /// A POST that is wrong in every way that is asked for.
 #[derive(Clone, Copy)]
@@ -18,60 +21,181 @@ struct Wrong {
     token: bool,
 }
 
-const FINE: Wrong = Wrong { host: false, method: false, plain_http: false, blocked: false, token: false };
+const FINE: Wrong = Wrong {
+    host: false,
+    method: false,
+    plain_http: false,
+    blocked: false,
+    token: false,
+};
 
 async fn send(site: &TestSite, path: &str, wrong: Wrong) -> Answer {
     let mut client = site.client();
     let token = client.get("/account/login").await.token().unwrap();
-    let forwarded = if wrong.blocked { "198.51.100.7" } else { "203.0.113.7" };
-    let method = if wrong.method { Method::from_bytes(b"BREW").unwrap() } else { Method::POST };
-    let mut request = http::Request::builder().method(method).uri(path).header("x-forwarded-for", forwarded);
-    request = request.header("host", if wrong.host { "evil.example" } else { "desk.example.org" });
+    let forwarded = if wrong.blocked {
+        "198.51.100.7"
+    } else {
+        "203.0.113.7"
+    };
+    let method = if wrong.method {
+        Method::from_bytes(b"BREW").unwrap()
+    } else {
+        Method::POST
+    };
+    let mut request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("x-forwarded-for", forwarded);
+    request = request.header(
+        "host",
+        if wrong.host {
+            "evil.example"
+        } else {
+            "desk.example.org"
+        },
+    );
     if !wrong.plain_http {
         request = request.header("x-forwarded-proto", "https");
     }
-    request = request.header("origin", "https://desk.example.org").header("content-type", "application/x-www-form-urlencoded");
+    request = request
+        .header("origin", "https://desk.example.org")
+        .header("content-type", "application/x-www-form-urlencoded");
     let token = if wrong.token { "" } else { &token };
-    client.send(request, Body::from(format!("title=x&csrfmiddlewaretoken={token}"))).await
+    client
+        .send(
+            request,
+            Body::from(format!("title=x&csrfmiddlewaretoken={token}")),
+        )
+        .await
 }
 
 // ARCHITECTURE.md: the way of a request, steps 2 to 11
 #[tokio::test]
 async fn the_steps_are_in_order() {
     let site = TestSite::production(app(), &SETTINGS).await;
-    let all = Wrong { host: true, method: true, plain_http: true, blocked: true, token: true };
+    let all = Wrong {
+        host: true,
+        method: true,
+        plain_http: true,
+        blocked: true,
+        token: true,
+    };
     let refused = send(&site, "/mine", all).await;
-    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "4: the host before the method, HTTPS, lists, token and access");
+    assert_eq!(
+        refused.status,
+        StatusCode::BAD_REQUEST,
+        "4: the host before the method, HTTPS, lists, token and access"
+    );
     assert!(
-        refused.events().iter().any(|event| event.contains("host_refused") && event.contains("evil.example")),
+        refused
+            .events()
+            .iter()
+            .any(|event| event.contains("host_refused") && event.contains("evil.example")),
         "3 came before 4"
     );
-    assert!(refused.events().iter().any(|event| event.contains("198.51.100.7")), "3: the client's address, not the proxy's");
-    assert_eq!(refused.header("x-request-id").len(), 22, "2: every answer has its id");
+    assert!(
+        refused
+            .events()
+            .iter()
+            .any(|event| event.contains("198.51.100.7")),
+        "3: the client's address, not the proxy's"
+    );
+    assert_eq!(
+        refused.header("x-request-id").len(),
+        22,
+        "2: every answer has its id"
+    );
     let answer = send(&site, "/mine", Wrong { host: false, ..all }).await;
-    assert_eq!(answer.status, StatusCode::NOT_IMPLEMENTED, "4: an unknown method before HTTPS");
-    let answer = send(&site, "/mine", Wrong { host: false, method: false, ..all }).await;
+    assert_eq!(
+        answer.status,
+        StatusCode::NOT_IMPLEMENTED,
+        "4: an unknown method before HTTPS"
+    );
+    let answer = send(
+        &site,
+        "/mine",
+        Wrong {
+            host: false,
+            method: false,
+            ..all
+        },
+    )
+    .await;
     assert_eq!(
         (answer.status, answer.header("location")),
-        (StatusCode::PERMANENT_REDIRECT, "https://desk.example.org/mine"),
+        (
+            StatusCode::PERMANENT_REDIRECT,
+            "https://desk.example.org/mine"
+        ),
         "5 before 6"
     );
-    let answer = send(&site, "/mine", Wrong { blocked: true, token: true, ..FINE }).await;
+    let answer = send(
+        &site,
+        "/mine",
+        Wrong {
+            blocked: true,
+            token: true,
+            ..FINE
+        },
+    )
+    .await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
-    assert!(answer.events().iter().any(|event| event.contains("event=blocked")), "6 before 9: {:?}", answer.events());
-    let answer = send(&site, "/mine", Wrong { token: true, ..FINE }).await;
-    assert!(answer.events().iter().any(|event| event.contains("event=csrf_refused")), "9 before 10: {:?}", answer.events());
+    assert!(
+        answer
+            .events()
+            .iter()
+            .any(|event| event.contains("event=blocked")),
+        "6 before 9: {:?}",
+        answer.events()
+    );
+    let answer = send(
+        &site,
+        "/mine",
+        Wrong {
+            token: true,
+            ..FINE
+        },
+    )
+    .await;
+    assert!(
+        answer
+            .events()
+            .iter()
+            .any(|event| event.contains("event=csrf_refused")),
+        "9 before 10: {:?}",
+        answer.events()
+    );
     let answer = send(&site, "/mine", FINE).await;
     let to_login = "/account/login?lost=on&next=";
-    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, to_login), "10 before 11");
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (StatusCode::SEE_OTHER, to_login),
+        "10 before 11"
+    );
     let answer = send(&site, "/notes", FINE).await;
-    assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, "written"), "11");
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (StatusCode::OK, "written"),
+        "11"
+    );
     for answer in [refused, answer] {
-        assert_eq!(answer.header("x-frame-options"), "DENY", "7: whoever answered, the headers are there");
+        assert_eq!(
+            answer.header("x-frame-options"),
+            "DENY",
+            "7: whoever answered, the headers are there"
+        );
     }
     let mut last = StatusCode::OK;
     for _ in 0..10 {
-        let answer = send(&site, "/notes", Wrong { token: true, ..FINE }).await;
+        let answer = send(
+            &site,
+            "/notes",
+            Wrong {
+                token: true,
+                ..FINE
+            },
+        )
+        .await;
         last = answer.status;
         assert!(last == StatusCode::FORBIDDEN || !answer.header("retry-after").is_empty());
     }
@@ -93,15 +217,26 @@ async fn hosts_are_checked_on_every_request() {
         ("", 400),
     ];
     for (host, status) in rows {
-        let mut client = site.client().with_header("host", host).with_header("x-forwarded-host", "desk.example.org");
+        let mut client = site
+            .client()
+            .with_header("host", host)
+            .with_header("x-forwarded-host", "desk.example.org");
         for path in ["/", "/static/palisade.css", "/health/detail"] {
-            let status = if path == "/health/detail" && status == 200 { 404 } else { status };
+            let status = if path == "/health/detail" && status == 200 {
+                404
+            } else {
+                status
+            };
             assert_eq!(client.get(path).await.status, status, "{host:?} {path}");
         }
     }
     let mut client: Client = site.client();
     let absolute = client.request(Method::GET, "https://evil.example/");
-    assert_eq!(client.send(absolute, Body::empty()).await.status, 400, "absolute form with another host");
+    assert_eq!(
+        client.send(absolute, Body::empty()).await.status,
+        400,
+        "absolute form with another host"
+    );
 }
 
 // F005, F006; ASVS 4.1.2, 3.4.1; D22
@@ -113,7 +248,11 @@ async fn security_headers_vectors_of_redirects() {
     {
         let settings = &case["settings"];
         let host = settings["SECURE_SSL_HOST"].as_str().unwrap_or("");
-        let exempt = if settings["SECURE_REDIRECT_EXEMPT"].is_null() { "/none" } else { "/health" };
+        let exempt = if settings["SECURE_REDIRECT_EXEMPT"].is_null() {
+            "/none"
+        } else {
+            "/health"
+        };
         let own = [
             ("site.allow_dangerous", "without_csrf /hook"),
             ("http.allowed_hosts", "www.example.com"),
@@ -121,7 +260,11 @@ async fn security_headers_vectors_of_redirects() {
             ("http.https_redirect_exempt", exempt),
         ];
         let site = TestSite::production(app(), &own).await;
-        let proto = if case["secure"] == true { "https" } else { "http" };
+        let proto = if case["secure"] == true {
+            "https"
+        } else {
+            "http"
+        };
         let request = http::Request::builder()
             .uri(vectors::text(case, "path"))
             .header("host", "www.example.com")
@@ -130,21 +273,47 @@ async fn security_headers_vectors_of_redirects() {
         let is_redirect = case["status"] == 301;
         assert_eq!(answer.status == 301, is_redirect, "{case}");
         if is_redirect {
-            assert_eq!(answer.header("location"), vectors::text(&case["headers"], "location"), "{case}");
+            assert_eq!(
+                answer.header("location"),
+                vectors::text(&case["headers"], "location"),
+                "{case}"
+            );
         }
-        assert_eq!(answer.header("strict-transport-security").is_empty(), proto == "http", "never on plain HTTP: {case}");
+        assert_eq!(
+            answer.header("strict-transport-security").is_empty(),
+            proto == "http",
+            "never on plain HTTP: {case}"
+        );
     }
     let site = TestSite::production(app(), &SETTINGS).await;
-    let spoofed = site.client().from_address([192, 0, 2, 9].into()).get("/").await;
-    assert_eq!(spoofed.status, 301, "a stranger's X-Forwarded-Proto is nothing");
-    let program = http::Request::builder().uri("/").header("host", "desk.example.org").header("accept", "application/json");
-    assert_eq!(site.client().send(program, Body::empty()).await.status, 403, "a program is not led on");
+    let spoofed = site
+        .client()
+        .from_address([192, 0, 2, 9].into())
+        .get("/")
+        .await;
+    assert_eq!(
+        spoofed.status, 301,
+        "a stranger's X-Forwarded-Proto is nothing"
+    );
+    let program = http::Request::builder()
+        .uri("/")
+        .header("host", "desk.example.org")
+        .header("accept", "application/json");
+    assert_eq!(
+        site.client().send(program, Body::empty()).await.status,
+        403,
+        "a program is not led on"
+    );
 }
 
 // D32
 #[tokio::test]
 async fn blocked_networks_hold_for_every_spelling_of_an_address() {
-    let site = TestSite::start(app(), &[("http.blocked_networks", "198.51.100.0/24,2001:db8:bad::/48")]).await;
+    let site = TestSite::start(
+        app(),
+        &[("http.blocked_networks", "198.51.100.0/24,2001:db8:bad::/48")],
+    )
+    .await;
     let rows = [
         ("198.51.100.1", 403),
         ("::ffff:198.51.100.1", 403),
@@ -153,29 +322,52 @@ async fn blocked_networks_hold_for_every_spelling_of_an_address() {
         ("2001:db8::1", 200),
     ];
     for (address, status) in rows {
-        let mut client = site.client().from_address(address.parse().unwrap()).with_header("x-forwarded-for", "203.0.113.1");
+        let mut client = site
+            .client()
+            .from_address(address.parse().unwrap())
+            .with_header("x-forwarded-for", "203.0.113.1");
         assert_eq!(client.get("/").await.status, status, "{address}");
     }
 }
 
 #[tokio::test]
 async fn staging_asks_not_to_be_indexed() {
-    let site = TestSite::production(app(), &[("profile", "staging"), ("site.allow_dangerous", "without_csrf /hook")]).await;
-    assert_eq!(site.client().get("/").await.header("x-robots-tag"), "noindex");
+    let site = TestSite::production(
+        app(),
+        &[
+            ("profile", "staging"),
+            ("site.allow_dangerous", "without_csrf /hook"),
+        ],
+    )
+    .await;
+    assert_eq!(
+        site.client().get("/").await.header("x-robots-tag"),
+        "noindex"
+    );
 }
 
 // D01, D02: a layer that answers for itself gets nothing that was not checked
 #[tokio::test]
 async fn a_layer_cannot_answer_a_method_that_no_route_declares() {
     use palisade::prelude::*;
-    let answers_all = axum::middleware::from_fn(async |_: axum::extract::Request, _: axum::middleware::Next| "changed something");
-    let routes = Routes::new().route("/read", public().get(async || "read")).route("/write", public().post(async || "write"));
+    let answers_all = axum::middleware::from_fn(
+        async |_: axum::extract::Request, _: axum::middleware::Next| "changed something",
+    );
+    let routes = Routes::new()
+        .route("/read", public().get(async || "read"))
+        .route("/write", public().post(async || "write"));
     let site = TestSite::start(App::new().routes(routes.layer(answers_all)), &[]).await;
-    for (path, method, status) in
-        [("/read", "GET", 200), ("/read", "POST", 405), ("/read", "DELETE", 405), ("/write", "POST", 403), ("/write", "PUT", 405)]
-    {
+    for (path, method, status) in [
+        ("/read", "GET", 200),
+        ("/read", "POST", 405),
+        ("/read", "DELETE", 405),
+        ("/write", "POST", 403),
+        ("/write", "PUT", 405),
+    ] {
         let mut client = site.client();
-        let answer = client.send(client.request(method.parse().unwrap(), path), Body::empty()).await;
+        let answer = client
+            .send(client.request(method.parse().unwrap(), path), Body::empty())
+            .await;
         assert_eq!(answer.status, status, "{method} {path}");
     }
 }
@@ -185,18 +377,27 @@ async fn any_tower_layer_and_extractor_works() {
     use axum::extract::{MatchedPath, State};
     use palisade::prelude::*;
     let stamp = axum::middleware::map_response(async |mut response: Response| {
-        response.headers_mut().insert("x-stamp", http::HeaderValue::from_static("site"));
+        response
+            .headers_mut()
+            .insert("x-stamp", http::HeaderValue::from_static("site"));
         response
     });
     let routes = Routes::new()
         .route(
             "/hello/{name}",
-            public().get(async |State(word): State<&'static str>, path: MatchedPath, Path(name): Path<String>| {
-                format!("{word} {name} {}", path.as_str())
-            }),
+            public().get(
+                async |State(word): State<&'static str>,
+                       path: MatchedPath,
+                       Path(name): Path<String>| {
+                    format!("{word} {name} {}", path.as_str())
+                },
+            ),
         )
         .with_state("Hello");
     let site = TestSite::start(App::new().routes(routes).layer(stamp), &[]).await;
     let answer = site.client().get("/hello/ann").await;
-    assert_eq!((answer.body.as_str(), answer.header("x-stamp")), ("Hello ann /hello/{name}", "site"));
+    assert_eq!(
+        (answer.body.as_str(), answer.header("x-stamp")),
+        ("Hello ann /hello/{name}", "site")
+    );
 }

@@ -21,24 +21,36 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// The token of the page's form that has this action, or of the first one.
     pub fn token(&self) -> String {
-        let (_, after) =
-            self.body.split_once("name=\"csrfmiddlewaretoken\" value=\"").unwrap_or_else(|| panic!("a form: {}", self.body));
+        let (_, after) = self
+            .body
+            .split_once("name=\"csrfmiddlewaretoken\" value=\"")
+            .unwrap_or_else(|| panic!("a form: {}", self.body));
         after.split('"').next().unwrap().to_owned()
     }
 }
 
 impl Browser {
     pub fn new() -> Self {
-        Self { client: Client::builder(TokioExecutor::new()).build_http(), cookies: BTreeMap::new() }
+        Self {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            cookies: BTreeMap::new(),
+        }
     }
 
     pub async fn get(&mut self, url: &str) -> Answer {
-        self.send(Request::builder().method(Method::GET).uri(url), Body::empty()).await
+        self.send(
+            Request::builder().method(Method::GET).uri(url),
+            Body::empty(),
+        )
+        .await
     }
 
     /// Fetches `page`, and posts to `action` with the token of its form.
@@ -50,24 +62,58 @@ impl Browser {
     /// Posts a form as a page of that site would.
     pub async fn post(&mut self, url: &str, token: &str, fields: &[(&str, &str)]) -> Answer {
         let fields = [&[("csrfmiddlewaretoken", token)], fields].concat();
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish();
-        let request =
-            Request::builder().method(Method::POST).uri(url).header("origin", origin(url)).header("sec-fetch-site", "same-origin");
-        self.send(request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"), Body::from(body)).await
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&fields)
+            .finish();
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(url)
+            .header("origin", origin(url))
+            .header("sec-fetch-site", "same-origin");
+        self.send(
+            request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
+            Body::from(body),
+        )
+        .await
     }
 
     pub async fn send(&mut self, request: http::request::Builder, body: Body) -> Answer {
         let (parts, body) = self.begin(request, body).await.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
     }
 
     /// The answer as it comes.
-    pub async fn begin(&mut self, request: http::request::Builder, body: Body) -> http::Response<Body> {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = if cookies.is_empty() { request } else { request.header(header::COOKIE, cookies.join("; ")) };
-        let answer = self.client.request(request.body(body).unwrap()).await.unwrap();
-        for line in answer.headers().get_all(header::SET_COOKIE).iter().filter_map(|line| line.to_str().ok()) {
+    pub async fn begin(
+        &mut self,
+        request: http::request::Builder,
+        body: Body,
+    ) -> http::Response<Body> {
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let request = if cookies.is_empty() {
+            request
+        } else {
+            request.header(header::COOKIE, cookies.join("; "))
+        };
+        let answer = self
+            .client
+            .request(request.body(body).unwrap())
+            .await
+            .unwrap();
+        for line in answer
+            .headers()
+            .get_all(header::SET_COOKIE)
+            .iter()
+            .filter_map(|line| line.to_str().ok())
+        {
             let (name, rest) = line.split_once('=').unwrap();
             let is_gone = line.to_lowercase().contains("max-age=0");
             let value = rest.split(';').next().unwrap().trim_matches('"');

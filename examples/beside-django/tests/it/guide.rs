@@ -5,12 +5,19 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// The commands of a page, one after the other.
 fn commands(page: &str) -> String {
-    let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let blocks = page
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
     blocks.collect::<Vec<_>>().join("\n")
 }
 
@@ -24,26 +31,35 @@ fn copy(from: &Path, to: &Path) {
         {
             continue;
         }
-        if entry.path().is_dir() { copy(&entry.path(), &target) } else { std::fs::copy(entry.path(), target).map(drop).unwrap() }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            std::fs::copy(entry.path(), target).map(drop).unwrap()
+        }
     }
 }
 
 #[test]
 fn every_command_of_the_guide_works_in_its_order() {
-    let Some(python) = testing::server("PALISADE_TEST_DJANGO") else { return };
+    let Some(python) = testing::server("PALISADE_TEST_DJANGO") else {
+        return;
+    };
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(here.join("../../docs/beside-django.md")).unwrap();
     let folder = std::env::temp_dir().join(format!("guide-{}", palisade::crypto::random::nonce()));
     copy(here, &folder);
     // the program that was built for this test, the Python that there is, and ports that nobody has
     let program = env!("CARGO_BIN_EXE_beside-django");
-    let script =
-        commands(&page).replace("cargo run -q -p beside-django --", program).replace("python3.13 -m", &format!("{python} -m"));
+    let script = commands(&page)
+        .replace("cargo run -q -p beside-django --", program)
+        .replace("python3.13 -m", &format!("{python} -m"));
     let script = script
         .replace("127.0.0.1:8000", &format!("127.0.0.1:{}", free_port()))
         .replace("127.0.0.1:8001", &format!("127.0.0.1:{}", free_port()));
     assert!(script.matches(program).count() >= 6, "{script}");
-    let script = format!("set -euo pipefail -m\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n{script}\necho guide-is-done\n");
+    let script = format!(
+        "set -euo pipefail -m\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n{script}\necho guide-is-done\n"
+    );
     let output = Command::new("bash")
         .arg("-c")
         .arg(&script)
@@ -52,8 +68,14 @@ fn every_command_of_the_guide_works_in_its_order() {
         .env_remove("DATABASE_URL")
         .output()
         .unwrap();
-    let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.contains("guide-is-done"), "{said}\n{error}");
+    let (said, error) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(
+        output.status.success() && said.contains("guide-is-done"),
+        "{said}\n{error}"
+    );
     for line in [
         "used as it is: the users",
         "5 tables are in entity",

@@ -12,7 +12,10 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
 }
 
 fn both(name: &str) -> (String, String) {
@@ -25,7 +28,12 @@ fn nobody() -> (String, String) {
 
 /// Whoever logs in on one side is logged in on the other; whoever logs out is out on both.
 async fn in_and_out(pair: &Pair) {
-    for (comes, goes) in [("here", "there"), ("there", "here"), ("here", "here"), ("there", "there")] {
+    for (comes, goes) in [
+        ("here", "there"),
+        ("there", "here"),
+        ("here", "here"),
+        ("there", "there"),
+    ] {
         let mut browser = Browser::new();
         assert_eq!(pair.seen(&mut browser).await, nobody());
         let is_in = if comes == "here" {
@@ -39,21 +47,51 @@ async fn in_and_out(pair: &Pair) {
         let days = pair.ask_django(&format!(
             "(__import__('django.contrib.sessions.models', fromlist=['Session']).Session.objects.get(pk='{key}').expire_date - __import__('datetime').datetime.now(__import__('datetime').timezone.utc)).days"
         ));
-        assert_eq!(days, if comes == "here" { "6" } else { "13" }, "whoever made it says when it ends");
-        assert_eq!(browser.cookies["sessionid"], key, "another request may be on its way with this key");
+        assert_eq!(
+            days,
+            if comes == "here" { "6" } else { "13" },
+            "whoever made it says when it ends"
+        );
+        assert_eq!(
+            browser.cookies["sessionid"], key,
+            "another request may be on its way with this key"
+        );
         let stolen = browser.cookies.clone();
         let front = &pair.front;
         if goes == "here" {
-            browser.submit(&format!("{front}/account"), &format!("{front}/account/logout"), &[]).await;
+            browser
+                .submit(
+                    &format!("{front}/account"),
+                    &format!("{front}/account/logout"),
+                    &[],
+                )
+                .await;
         } else {
-            browser.submit(&format!("{front}/"), &format!("{front}/accounts/logout/"), &[]).await;
+            browser
+                .submit(
+                    &format!("{front}/"),
+                    &format!("{front}/accounts/logout/"),
+                    &[],
+                )
+                .await;
         }
-        assert_eq!(pair.seen(&mut browser).await, nobody(), "in {comes}, out {goes}");
+        assert_eq!(
+            pair.seen(&mut browser).await,
+            nobody(),
+            "in {comes}, out {goes}"
+        );
         browser.cookies = stolen;
-        assert_eq!(pair.seen(&mut browser).await, nobody(), "in {comes}, out {goes}: the key is dead on both");
+        assert_eq!(
+            pair.seen(&mut browser).await,
+            nobody(),
+            "in {comes}, out {goes}: the key is dead on both"
+        );
     }
     let mut browser = Browser::new();
-    assert!(!pair.log_in_here(&mut browser, "ann", "wrong").await && !pair.log_in_there(&mut browser, "ann", "wrong").await);
+    assert!(
+        !pair.log_in_here(&mut browser, "ann", "wrong").await
+            && !pair.log_in_there(&mut browser, "ann", "wrong").await
+    );
     assert_eq!(pair.seen(&mut browser).await, nobody());
 }
 
@@ -66,17 +104,44 @@ async fn passwords(pair: &Pair) {
     assert!(pair.log_in_there(&mut there, "bob", PASSWORD).await);
     assert!(pair.log_in_there(&mut other, "bob", PASSWORD).await);
     let page = format!("{front}/account/password");
-    let fields = [("current_password", PASSWORD), ("new_password", first), ("new_password_again", first)];
+    let fields = [
+        ("current_password", PASSWORD),
+        ("new_password", first),
+        ("new_password_again", first),
+    ];
     assert_eq!(here.submit(&page, &page, &fields).await.status, 303);
-    assert_eq!(pair.seen(&mut here).await, both("bob"), "whoever changed it here stays");
-    assert_eq!(pair.seen(&mut there).await, nobody(), "changed here: the others are out");
+    assert_eq!(
+        pair.seen(&mut here).await,
+        both("bob"),
+        "whoever changed it here stays"
+    );
+    assert_eq!(
+        pair.seen(&mut there).await,
+        nobody(),
+        "changed here: the others are out"
+    );
     assert_eq!(pair.seen(&mut other).await, nobody());
-    assert!(pair.log_in_there(&mut there, "bob", first).await && pair.log_in_here(&mut other, "bob", first).await);
+    assert!(
+        pair.log_in_there(&mut there, "bob", first).await
+            && pair.log_in_here(&mut other, "bob", first).await
+    );
     let page = format!("{front}/accounts/password_change/");
-    let fields = [("old_password", first), ("new_password1", second), ("new_password2", second)];
+    let fields = [
+        ("old_password", first),
+        ("new_password1", second),
+        ("new_password2", second),
+    ];
     assert_eq!(there.submit(&page, &page, &fields).await.status, 302);
-    assert_eq!(pair.seen(&mut there).await, both("bob"), "whoever changed it there stays");
-    assert_eq!(pair.seen(&mut here).await, nobody(), "changed there: the others are out");
+    assert_eq!(
+        pair.seen(&mut there).await,
+        both("bob"),
+        "whoever changed it there stays"
+    );
+    assert_eq!(
+        pair.seen(&mut here).await,
+        nobody(),
+        "changed there: the others are out"
+    );
     assert_eq!(pair.seen(&mut other).await, nobody());
     assert!(pair.log_in_here(&mut here, "bob", second).await);
     // one that this site has never seen is ended from here as well
@@ -85,7 +150,10 @@ async fn passwords(pair: &Pair) {
     assert!(unseen.get(&me).await.body.contains("\"user\": \"bob\""));
     let page = format!("{front}/account/sessions");
     assert_eq!(here.submit(&page, &page, &[]).await.status, 303);
-    assert!(unseen.get(&me).await.body.contains("\"user\": \"\""), "signed out everywhere");
+    assert!(
+        unseen.get(&me).await.body.contains("\"user\": \"\""),
+        "signed out everywhere"
+    );
     assert_eq!(pair.seen(&mut here).await, both("bob"));
     pair.ask_django("User.objects.filter(username='bob').update(is_active=False)");
     assert_eq!(pair.seen(&mut here).await, nobody(), "a closed account");
@@ -93,7 +161,8 @@ async fn passwords(pair: &Pair) {
 
 /// An old hash is made anew by whoever is asked first; the other one takes it, and leaves it.
 async fn hashes(pair: &Pair) {
-    let stored = |name: &str| pair.ask_django(&format!("User.objects.get(username='{name}').password"));
+    let stored =
+        |name: &str| pair.ask_django(&format!("User.objects.get(username='{name}').password"));
     for (name, here_first) in [("cid", true), ("dot", false)] {
         let old = stored(name);
         assert!(old.starts_with("pbkdf2_sha256$1000$"), "{old}");
@@ -104,14 +173,21 @@ async fn hashes(pair: &Pair) {
             } else {
                 pair.log_in_there(&mut browser, name, PASSWORD).await
             };
-            assert!(is_in && pair.seen(&mut browser).await == both(name), "{name}");
+            assert!(
+                is_in && pair.seen(&mut browser).await == both(name),
+                "{name}"
+            );
         }
         let new = stored(name);
         assert!(new.starts_with("pbkdf2_sha256$1500000$"), "{new}");
         let mut browser = Browser::new();
         pair.log_in_here(&mut browser, name, PASSWORD).await;
         pair.log_in_there(&mut browser, name, PASSWORD).await;
-        assert_eq!(stored(name), new, "nobody makes it anew again, which would end all sessions");
+        assert_eq!(
+            stored(name),
+            new,
+            "nobody makes it anew again, which would end all sessions"
+        );
     }
 }
 
@@ -119,7 +195,11 @@ async fn hashes(pair: &Pair) {
 async fn forms(pair: &Pair) {
     let front = &pair.front;
     let [ours, theirs] = ["/latest/1/answer", "/topics/1/"].map(|path| format!("{front}{path}"));
-    let posts = || pair.ask_django("__import__('forum.models').models.Post.objects.count()").parse::<usize>().unwrap();
+    let posts = || {
+        pair.ask_django("__import__('forum.models').models.Post.objects.count()")
+            .parse::<usize>()
+            .unwrap()
+    };
     for is_here in [true, false] {
         let mut browser = Browser::new();
         let is_in = if is_here {
@@ -130,32 +210,78 @@ async fn forms(pair: &Pair) {
         assert!(is_in);
         let before = posts();
         let token = browser.get(&ours).await.token();
-        assert_eq!(browser.post(&theirs, &token, &[("text", "by a form of this site")]).await.status, 302, "ours, posted there");
+        assert_eq!(
+            browser
+                .post(&theirs, &token, &[("text", "by a form of this site")])
+                .await
+                .status,
+            302,
+            "ours, posted there"
+        );
         let token = browser.get(&theirs).await.token();
-        assert_eq!(browser.post(&ours, &token, &[("text", "by a form of Django's")]).await.status, 303, "theirs, posted here");
+        assert_eq!(
+            browser
+                .post(&ours, &token, &[("text", "by a form of Django's")])
+                .await
+                .status,
+            303,
+            "theirs, posted here"
+        );
         assert_eq!(posts(), before + 2);
         // the token of somebody else's page, a made-up one, and none
         let mut stranger = Browser::new();
         assert!(pair.log_in_there(&mut stranger, "fay", PASSWORD).await);
         let foreign = stranger.get(&theirs).await.token();
         for token in [foreign.as_str(), &"x".repeat(64), ""] {
-            assert_eq!(browser.post(&ours, token, &[("text", "forged")]).await.status, 403);
-            assert_eq!(browser.post(&theirs, token, &[("text", "forged")]).await.status, 403);
+            assert_eq!(
+                browser
+                    .post(&ours, token, &[("text", "forged")])
+                    .await
+                    .status,
+                403
+            );
+            assert_eq!(
+                browser
+                    .post(&theirs, token, &[("text", "forged")])
+                    .await
+                    .status,
+                403
+            );
         }
         assert_eq!(posts(), before + 2, "nothing happened");
     }
     // before there is a session: both login pages
     let mut browser = Browser::new();
-    let token = browser.get(&format!("{front}/accounts/login/")).await.token();
+    let token = browser
+        .get(&format!("{front}/accounts/login/"))
+        .await
+        .token();
     let fields = [("username", "eve"), ("password", PASSWORD)];
-    assert_eq!(browser.post(&format!("{front}/account/login"), &token, &fields).await.status, 303, "theirs, before a login here");
+    assert_eq!(
+        browser
+            .post(&format!("{front}/account/login"), &token, &fields)
+            .await
+            .status,
+        303,
+        "theirs, before a login here"
+    );
     let mut browser = Browser::new();
     let token = browser.get(&format!("{front}/account/login")).await.token();
-    assert_eq!(browser.post(&format!("{front}/accounts/login/"), &token, &fields).await.status, 302, "ours, before a login there");
+    assert_eq!(
+        browser
+            .post(&format!("{front}/accounts/login/"), &token, &fields)
+            .await
+            .status,
+        302,
+        "ours, before a login there"
+    );
     assert_eq!(pair.seen(&mut browser).await, both("eve"));
     let planted = browser.cookies.get("csrftoken").cloned();
     assert!(pair.log_in_here(&mut browser, "fay", PASSWORD).await);
-    assert!(planted.is_none() || browser.cookies.get("csrftoken") != planted.as_ref(), "a login changes the secret");
+    assert!(
+        planted.is_none() || browser.cookies.get("csrftoken") != planted.as_ref(),
+        "a login changes the secret"
+    );
 }
 
 /// What one side has to say is shown by the other, once, and escaped.
@@ -164,19 +290,52 @@ async fn messages(pair: &Pair) {
     let mut browser = Browser::new();
     assert!(pair.log_in_there(&mut browser, "gil", PASSWORD).await);
     let topic = format!("{front}/topics/1/");
-    browser.submit(&topic, &topic, &[("text", "hello"), ("next", "/latest")]).await;
+    browser
+        .submit(&topic, &topic, &[("text", "hello"), ("next", "/latest")])
+        .await;
     let page = browser.get(&format!("{front}/latest")).await.body;
-    assert!(page.contains("Your answer to &lt;First &amp; &lt;best&gt;&gt; is kept."), "{page}");
+    assert!(
+        page.contains("Your answer to &lt;First &amp; &lt;best&gt;&gt; is kept."),
+        "{page}"
+    );
     assert!(page.contains("message success"), "{page}");
-    assert!(!browser.get(&format!("{front}/latest")).await.body.contains("Your answer to"), "once");
+    assert!(
+        !browser
+            .get(&format!("{front}/latest"))
+            .await
+            .body
+            .contains("Your answer to"),
+        "once"
+    );
     let answer = format!("{front}/latest/1/answer");
-    browser.submit(&answer, &answer, &[("text", "hello again")]).await;
+    browser
+        .submit(&answer, &answer, &[("text", "hello again")])
+        .await;
     let page = browser.get(&format!("{front}/")).await.body;
-    assert!(page.contains("<p class=\"message success\">Your answer is kept.</p>"), "{page}");
-    assert!(!browser.get(&format!("{front}/")).await.body.contains("is kept"), "once");
+    assert!(
+        page.contains("<p class=\"message success\">Your answer is kept.</p>"),
+        "{page}"
+    );
+    assert!(
+        !browser
+            .get(&format!("{front}/"))
+            .await
+            .body
+            .contains("is kept"),
+        "once"
+    );
     // one that nobody signed
-    browser.cookies.insert("messages".into(), "W1siX19qc29uX21lc3NhZ2UiLDAsMjUsImZvcmdlZCJdXQ:1vO:forged".into());
-    assert!(!browser.get(&format!("{front}/latest")).await.body.contains("forged"));
+    browser.cookies.insert(
+        "messages".into(),
+        "W1siX19qc29uX21lc3NhZ2UiLDAsMjUsImZvcmdlZCJdXQ:1vO:forged".into(),
+    );
+    assert!(
+        !browser
+            .get(&format!("{front}/latest"))
+            .await
+            .body
+            .contains("forged")
+    );
 }
 
 /// Jsons that one side signed are read by the other.
@@ -184,20 +343,46 @@ async fn signatures(pair: &Pair) {
     let (front, ring) = (&pair.front, KeyRing::new(pair.keys.0[0].clone()).unwrap());
     let mut browser = Browser::new();
     let signed = browser.get(&format!("{front}/choose?what=tea")).await.body;
-    assert_eq!(Signer::new(&ring, "forum").loads(&signed).unwrap().0, json!({ "chosen": "tea" }));
+    assert_eq!(
+        Signer::new(&ring, "forum").loads(&signed).unwrap().0,
+        json!({ "chosen": "tea" })
+    );
     let cookie = browser.cookies["choice"].clone();
-    assert_eq!(signing::cookie(&ring, "choice", "forum").unsign_within(&cookie, now(), 60).unwrap(), "tea");
-    assert!(signing::cookie(&ring, "other", "forum").unsign_timed(&cookie).is_err(), "of another cookie");
-    browser.cookies.insert("choice".into(), signing::cookie(&ring, "choice", "forum").sign_at("coffee", now()));
-    let seen: Json = serde_json::from_str(&browser.get(&format!("{front}/me.json")).await.body).unwrap();
+    assert_eq!(
+        signing::cookie(&ring, "choice", "forum")
+            .unsign_within(&cookie, now(), 60)
+            .unwrap(),
+        "tea"
+    );
+    assert!(
+        signing::cookie(&ring, "other", "forum")
+            .unsign_timed(&cookie)
+            .is_err(),
+        "of another cookie"
+    );
+    browser.cookies.insert(
+        "choice".into(),
+        signing::cookie(&ring, "choice", "forum").sign_at("coffee", now()),
+    );
+    let seen: Json =
+        serde_json::from_str(&browser.get(&format!("{front}/me.json")).await.body).unwrap();
     assert_eq!(seen["choice"], "coffee");
-    browser.cookies.insert("choice".into(), "milk:1vO0aa:forged".into());
-    let seen: Json = serde_json::from_str(&browser.get(&format!("{front}/me.json")).await.body).unwrap();
+    browser
+        .cookies
+        .insert("choice".into(), "milk:1vO0aa:forged".into());
+    let seen: Json =
+        serde_json::from_str(&browser.get(&format!("{front}/me.json")).await.body).unwrap();
     assert_eq!(seen["choice"], Json::Null);
     let value = json!({ "who": "Ünï", "long": "x".repeat(200) });
     let ours = Signer::new(&ring, "forum").dumps(&value, now(), Compress::IfShorter);
     let query: String = url::form_urlencoded::byte_serialize(ours.as_bytes()).collect();
-    let read: Json = serde_json::from_str(&browser.get(&format!("{front}/read.json?signed={query}")).await.body).unwrap();
+    let read: Json = serde_json::from_str(
+        &browser
+            .get(&format!("{front}/read.json?signed={query}"))
+            .await
+            .body,
+    )
+    .unwrap();
     assert_eq!(read, value);
 }
 
@@ -207,7 +392,13 @@ async fn resets(pair: &Pair) {
     // Django's mail, this site's page
     let mut browser = Browser::new();
     let ask = format!("{front}/accounts/password_reset/");
-    assert_eq!(browser.submit(&ask, &ask, &[("email", "hal@example.org")]).await.status, 302);
+    assert_eq!(
+        browser
+            .submit(&ask, &ask, &[("email", "hal@example.org")])
+            .await
+            .status,
+        302
+    );
     let link = pair.link_to("hal@example.org");
     let path = &link[link.find("/accounts/reset/").unwrap()..];
     let opened = browser.get(&format!("{front}{path}")).await;
@@ -219,24 +410,49 @@ async fn resets(pair: &Pair) {
     );
     let page = format!("{front}/account/reset/new");
     let new = "chosen by Django's link";
-    let done = browser.submit(&page, &page, &[("new_password", new), ("new_password_again", new)]).await;
+    let done = browser
+        .submit(
+            &page,
+            &page,
+            &[("new_password", new), ("new_password_again", new)],
+        )
+        .await;
     assert_eq!(done.status, 303, "{}", done.body);
     let mut again = Browser::new();
-    assert_eq!(again.get(&format!("{front}{path}")).await.status, 410, "once");
+    assert_eq!(
+        again.get(&format!("{front}{path}")).await.status,
+        410,
+        "once"
+    );
     let forged = format!("{front}{}x/", path.trim_end_matches('/'));
     assert_eq!(again.get(&forged).await.status, 410);
     assert!(pair.log_in_there(&mut again, "hal", new).await);
     // this site's mail, Django's page
     let mut browser = Browser::new();
     let ask = format!("{front}/account/reset");
-    assert_eq!(browser.submit(&ask, &ask, &[("email", "eve@example.org")]).await.status, 303);
+    assert_eq!(
+        browser
+            .submit(&ask, &ask, &[("email", "eve@example.org")])
+            .await
+            .status,
+        303
+    );
     let link = pair.link_to("eve@example.org");
     let path = &link[link.find("/accounts/reset/").unwrap()..];
     let opened = browser.get(&format!("{}{path}", pair.django)).await;
     let page = format!("{}{}", pair.django, opened.header("location"));
-    assert!(opened.status == 302 && page.contains("set-password"), "{opened:?}");
+    assert!(
+        opened.status == 302 && page.contains("set-password"),
+        "{opened:?}"
+    );
     let new = "chosen by this site's link";
-    let done = browser.submit(&page, &page, &[("new_password1", new), ("new_password2", new)]).await;
+    let done = browser
+        .submit(
+            &page,
+            &page,
+            &[("new_password1", new), ("new_password2", new)],
+        )
+        .await;
     assert_eq!(done.status, 302, "{}", done.body);
     assert!(pair.log_in_here(&mut Browser::new(), "eve", new).await);
 }
@@ -253,13 +469,24 @@ async fn user(database: &Database, id: i32) -> Option<User> {
     .unwrap();
     let (username, is_staff, is_superuser, _) = row.filter(|(_, _, _, is_active)| *is_active)?;
     let none = String::new;
-    Some(User { id, username, first_name: none(), last_name: none(), email: none(), is_staff, is_superuser })
+    Some(User {
+        id,
+        username,
+        first_name: none(),
+        last_name: none(),
+        email: none(),
+        is_staff,
+        is_superuser,
+    })
 }
 
 /// Everybody may do the same on both sides.
 async fn rights(pair: &Pair) {
-    let verdicts: Vec<Json> = serde_json::from_str(&pair.manage(&["shell", "-v", "0"], include_str!("../verdicts.py"))).unwrap();
-    let mut settings = palisade::settings::Reader::new(palisade::settings::Sources::none()).unwrap();
+    let verdicts: Vec<Json> =
+        serde_json::from_str(&pair.manage(&["shell", "-v", "0"], include_str!("../verdicts.py")))
+            .unwrap();
+    let mut settings =
+        palisade::settings::Reader::new(palisade::settings::Sources::none()).unwrap();
     let mut settings = DatabaseSettings::read(&mut settings);
     settings.url = pair.database_url.parse().unwrap();
     let model = pair.variant.user_model.parse().unwrap();
@@ -267,40 +494,66 @@ async fn rights(pair: &Pair) {
     let database = database.with_users(palisade::django::UserTables::of(&model, None));
     let (mut asked, mut allowed) = (0, 0);
     for verdict in &verdicts {
-        let (id, name) = (i32::try_from(verdict["id"].as_i64().unwrap()).unwrap(), verdict["name"].as_str().unwrap());
+        let (id, name) = (
+            i32::try_from(verdict["id"].as_i64().unwrap()).unwrap(),
+            verdict["name"].as_str().unwrap(),
+        );
         let user = user(&database, id).await;
         let own = match &user {
-            Some(user) => palisade::permissions::of_user(&database, user).await.unwrap(),
+            Some(user) => palisade::permissions::of_user(&database, user)
+                .await
+                .unwrap(),
             None => Default::default(),
         };
         for (permission, theirs) in verdict["has"].as_object().unwrap() {
-            let ours = user.as_ref().is_some_and(|user| user.is_superuser || own.contains(permission));
+            let ours = user
+                .as_ref()
+                .is_some_and(|user| user.is_superuser || own.contains(permission));
             assert_eq!(Json::Bool(ours), *theirs, "{name}: {permission}");
             asked += 1;
             allowed += u32::from(ours);
         }
     }
-    assert!(asked > 1_000 && allowed > 200 && asked > allowed + 200, "{asked} asked, {allowed} allowed");
-    assert!(verdicts[0]["has"].as_object().unwrap().contains_key("forum.moderate"), "a permission of this site");
+    assert!(
+        asked > 1_000 && allowed > 200 && asked > allowed + 200,
+        "{asked} asked, {allowed} allowed"
+    );
+    assert!(
+        verdicts[0]["has"]
+            .as_object()
+            .unwrap()
+            .contains_key("forum.moderate"),
+        "a permission of this site"
+    );
     // given in Django's admin, it opens a page of this site
     let front = &pair.front;
     let mut root = Browser::new();
     assert!(pair.log_in_there(&mut root, "root", PASSWORD).await);
     let page = root.get(&format!("{front}/admin/auth/group/add/")).await;
-    assert!(page.body.contains("Can moderate the forum"), "Django's admin shows it: {}", page.status);
+    assert!(
+        page.body.contains("Can moderate the forum"),
+        "Django's admin shows it: {}",
+        page.status
+    );
     let mut gil = Browser::new();
     assert!(pair.log_in_there(&mut gil, "gil", PASSWORD).await);
     assert_eq!(gil.get(&format!("{front}/moderate")).await.status, 403);
     pair.ask_django(
         "User.objects.get(username='gil').user_permissions.add(*__import__('django.contrib.auth.models', fromlist=['Permission']).Permission.objects.filter(codename='moderate'))",
     );
-    assert_eq!(gil.get(&format!("{front}/moderate")).await.status, 200, "at once, in the same session");
+    assert_eq!(
+        gil.get(&format!("{front}/moderate")).await.status,
+        200,
+        "at once, in the same session"
+    );
 }
 
 type Step = for<'a> fn(&'a Pair) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 async fn all(variant: Variant) {
-    let Some(pair) = Pair::start(variant) else { return };
+    let Some(pair) = Pair::start(variant) else {
+        return;
+    };
     let steps: BTreeMap<&str, Step> = BTreeMap::from([
         ("1 in and out", (|pair| Box::pin(in_and_out(pair))) as Step),
         ("2 passwords", |pair| Box::pin(passwords(pair))),
@@ -317,7 +570,10 @@ async fn all(variant: Variant) {
         step(&pair).await;
         println!("{:?}", begun.elapsed());
     }
-    testing::ran(&format!("{} journeys of both frameworks: {variant:?}", steps.len()));
+    testing::ran(&format!(
+        "{} journeys of both frameworks: {variant:?}",
+        steps.len()
+    ));
 }
 
 #[tokio::test]
@@ -343,7 +599,9 @@ async fn one_login_on_postgres_with_members() {
 // F102: a new key comes in, signs on one side first, and the old one goes, while everybody stays signed in
 #[tokio::test]
 async fn a_key_is_rotated_on_both_sides() {
-    let Some(mut pair) = Pair::start(VARIANTS[0]) else { return };
+    let Some(mut pair) = Pair::start(VARIANTS[0]) else {
+        return;
+    };
     let old = pair.keys.0[0].clone();
     let new = Keys::new().0.remove(0);
     let of = |keys: &[&String]| Keys(keys.iter().map(|key| (*key).clone()).collect());
@@ -357,7 +615,11 @@ async fn a_key_is_rotated_on_both_sides() {
         (of(&[&new, &old]), of(&[&new, &old])),
     ] {
         pair.restart_with(&djangos, &ours);
-        assert_eq!(pair.seen(&mut early).await, both("ann"), "{djangos:?} {ours:?}");
+        assert_eq!(
+            pair.seen(&mut early).await,
+            both("ann"),
+            "{djangos:?} {ours:?}"
+        );
         for is_here in [true, false] {
             let mut browser = Browser::new();
             let is_in = if is_here {
@@ -365,16 +627,27 @@ async fn a_key_is_rotated_on_both_sides() {
             } else {
                 pair.log_in_there(&mut browser, "bob", PASSWORD).await
             };
-            assert!(is_in && pair.seen(&mut browser).await == both("bob"), "{is_here}");
+            assert!(
+                is_in && pair.seen(&mut browser).await == both("bob"),
+                "{is_here}"
+            );
         }
     }
     // whoever came meanwhile stays when the old one is gone
     pair.restart_with(&of(&[&new]), &of(&[&new]));
-    assert_eq!(pair.seen(&mut early).await, both("ann"), "signed anew meanwhile");
+    assert_eq!(
+        pair.seen(&mut early).await,
+        both("ann"),
+        "signed anew meanwhile"
+    );
     let stranger = Keys::new();
     pair.restart_with(&stranger, &of(&[&new]));
     let (here, there) = pair.seen(&mut early).await;
-    assert_eq!((here.as_str(), there.as_str()), ("ann", ""), "a Django with another key knows nobody");
+    assert_eq!(
+        (here.as_str(), there.as_str()),
+        ("ann", ""),
+        "a Django with another key knows nobody"
+    );
 }
 
 /// For other suites.

@@ -27,7 +27,14 @@ impl Tally {
     }
 
     fn all(&self) -> [usize; 5] {
-        [&self.requests, &self.logins, &self.posts, &self.passwords, &self.faults].map(|number| number.load(Ordering::Relaxed))
+        [
+            &self.requests,
+            &self.logins,
+            &self.posts,
+            &self.passwords,
+            &self.faults,
+        ]
+        .map(|number| number.load(Ordering::Relaxed))
     }
 }
 
@@ -39,8 +46,21 @@ async fn visitor(pair: &Pair, name: &str, tally: &Tally, until: Instant) -> Stri
     while Instant::now() < until {
         round += 1;
         let mut browser = Browser::new();
-        let login = format!("{front}{}", if round.is_multiple_of(2) { "/account/login" } else { "/accounts/login/" });
-        let answer = browser.submit(&login, &login, &[("username", name), ("password", &password)]).await;
+        let login = format!(
+            "{front}{}",
+            if round.is_multiple_of(2) {
+                "/account/login"
+            } else {
+                "/accounts/login/"
+            }
+        );
+        let answer = browser
+            .submit(
+                &login,
+                &login,
+                &[("username", name), ("password", &password)],
+            )
+            .await;
         tally.count(answer.status, &login);
         assert!(
             answer.status.is_redirection(),
@@ -50,8 +70,21 @@ async fn visitor(pair: &Pair, name: &str, tally: &Tally, until: Instant) -> Stri
         );
         tally.logins.fetch_add(1, Ordering::Relaxed);
         for step in 0..10 {
-            let action = format!("{front}{}", if step % 2 == 0 { "/latest/1/answer" } else { "/topics/1/" });
-            let answer = browser.submit(&action, &action, &[("text", &format!("{name} {round} {step}"))]).await;
+            let action = format!(
+                "{front}{}",
+                if step % 2 == 0 {
+                    "/latest/1/answer"
+                } else {
+                    "/topics/1/"
+                }
+            );
+            let answer = browser
+                .submit(
+                    &action,
+                    &action,
+                    &[("text", &format!("{name} {round} {step}"))],
+                )
+                .await;
             tally.count(answer.status, &action);
             if answer.status.is_redirection() && !answer.header("location").contains("login") {
                 tally.posts.fetch_add(1, Ordering::Relaxed);
@@ -64,9 +97,23 @@ async fn visitor(pair: &Pair, name: &str, tally: &Tally, until: Instant) -> Stri
         }
         let new = format!("a passphrase of {name} in round {round}");
         let (page, fields) = if round.is_multiple_of(3) {
-            ("/account/password", [("current_password", password.as_str()), ("new_password", &new), ("new_password_again", &new)])
+            (
+                "/account/password",
+                [
+                    ("current_password", password.as_str()),
+                    ("new_password", &new),
+                    ("new_password_again", &new),
+                ],
+            )
         } else {
-            ("/accounts/password_change/", [("old_password", password.as_str()), ("new_password1", &new), ("new_password2", &new)])
+            (
+                "/accounts/password_change/",
+                [
+                    ("old_password", password.as_str()),
+                    ("new_password1", &new),
+                    ("new_password2", &new),
+                ],
+            )
         };
         let page = format!("{front}{page}");
         let answer = browser.submit(&page, &page, &fields).await;
@@ -81,24 +128,55 @@ async fn visitor(pair: &Pair, name: &str, tally: &Tally, until: Instant) -> Stri
 
 async fn a_minute(pair: Pair) {
     let (tally, until) = (Tally::default(), Instant::now() + MINUTE);
-    let count = || pair.ask_django("__import__('forum.models').models.Post.objects.count()").parse::<usize>().unwrap();
+    let count = || {
+        pair.ask_django("__import__('forum.models').models.Post.objects.count()")
+            .parse::<usize>()
+            .unwrap()
+    };
     let before = count();
-    let [a, b, c, d, e, f] = ["ann", "bob", "cid", "dot", "eve", "fay"].map(|name| visitor(&pair, name, &tally, until));
+    let [a, b, c, d, e, f] =
+        ["ann", "bob", "cid", "dot", "eve", "fay"].map(|name| visitor(&pair, name, &tally, until));
     let (a, b, c, d, e, f) = tokio::join!(a, b, c, d, e, f);
     let [requests, logins, posts, passwords, faults] = tally.all();
     assert_eq!(faults, 0, "no error of ours or Django's reaches a visitor");
-    assert_eq!(count() - before, posts, "every post that was taken is there");
-    for (name, password) in [("ann", a), ("bob", b), ("cid", c), ("dot", d), ("eve", e), ("fay", f)] {
+    assert_eq!(
+        count() - before,
+        posts,
+        "every post that was taken is there"
+    );
+    for (name, password) in [
+        ("ann", a),
+        ("bob", b),
+        ("cid", c),
+        ("dot", d),
+        ("eve", e),
+        ("fay", f),
+    ] {
         assert!(
             pair.log_in_here(&mut Browser::new(), name, &password).await,
             "{name}: the last password that was taken holds here"
         );
-        assert!(pair.log_in_there(&mut Browser::new(), name, &password).await, "{name}: and there");
+        assert!(
+            pair.log_in_there(&mut Browser::new(), name, &password)
+                .await,
+            "{name}: and there"
+        );
     }
     let log = pair.log();
-    assert!(!log.contains("database is locked") && !log.contains("ERROR"), "{log}");
-    assert!(logins > 5 && posts > 50 && passwords > 5, "{:?}", tally.all());
-    let kind = if pair.variant.postgres { "PostgreSQL" } else { "SQLite" };
+    assert!(
+        !log.contains("database is locked") && !log.contains("ERROR"),
+        "{log}"
+    );
+    assert!(
+        logins > 5 && posts > 50 && passwords > 5,
+        "{:?}",
+        tally.all()
+    );
+    let kind = if pair.variant.postgres {
+        "PostgreSQL"
+    } else {
+        "SQLite"
+    };
     testing::ran(&format!(
         "a minute of both on {kind}: {requests} changes and pages, {logins} logins, {posts} posts, {passwords} passwords, no fault"
     ));
@@ -106,12 +184,16 @@ async fn a_minute(pair: Pair) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_write_for_a_minute_on_sqlite() {
-    let Some(pair) = Pair::start(VARIANTS[0]) else { return };
+    let Some(pair) = Pair::start(VARIANTS[0]) else {
+        return;
+    };
     a_minute(pair).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_write_for_a_minute_on_postgres() {
-    let Some(pair) = Pair::start(VARIANTS[2]) else { return };
+    let Some(pair) = Pair::start(VARIANTS[2]) else {
+        return;
+    };
     a_minute(pair).await;
 }

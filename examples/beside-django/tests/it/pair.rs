@@ -19,10 +19,26 @@ pub struct Variant {
 }
 
 pub const VARIANTS: [Variant; 4] = [
-    Variant { postgres: false, user_model: "auth.User", csrf_in_session: false },
-    Variant { postgres: false, user_model: "people.Member", csrf_in_session: true },
-    Variant { postgres: true, user_model: "auth.User", csrf_in_session: true },
-    Variant { postgres: true, user_model: "people.Member", csrf_in_session: false },
+    Variant {
+        postgres: false,
+        user_model: "auth.User",
+        csrf_in_session: false,
+    },
+    Variant {
+        postgres: false,
+        user_model: "people.Member",
+        csrf_in_session: true,
+    },
+    Variant {
+        postgres: true,
+        user_model: "auth.User",
+        csrf_in_session: true,
+    },
+    Variant {
+        postgres: true,
+        user_model: "people.Member",
+        csrf_in_session: false,
+    },
 ];
 
 /// Keys of both, newest first.
@@ -58,11 +74,17 @@ impl Pair {
     /// Django with its tables, and nothing running; `None` where there is no Python for it.
     pub fn prepared(variant: Variant) -> Option<Self> {
         let python = testing::server("PALISADE_TEST_DJANGO")?;
-        let folder = std::env::temp_dir().join(format!("beside-django-{}", palisade::crypto::random::nonce()));
+        let folder = std::env::temp_dir().join(format!(
+            "beside-django-{}",
+            palisade::crypto::random::nonce()
+        ));
         std::fs::create_dir_all(&folder).unwrap();
         let mut environment = vec![
             ("FORUM_USER_MODEL".to_owned(), variant.user_model.to_owned()),
-            ("FORUM_MAIL".to_owned(), folder.join("mail").display().to_string()),
+            (
+                "FORUM_MAIL".to_owned(),
+                folder.join("mail").display().to_string(),
+            ),
             ("FORUM_INSECURE".to_owned(), "1".to_owned()),
             ("PATH".to_owned(), std::env::var("PATH").unwrap_or_default()),
             ("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned()),
@@ -72,7 +94,12 @@ impl Pair {
         }
         let database_url = if variant.postgres {
             let server: url::Url = testing::server("PALISADE_TEST_POSTGRES")?.parse().unwrap();
-            let name = format!("palisade_test_{}", palisade::crypto::random::alphanumeric(16).expose().to_lowercase());
+            let name = format!(
+                "palisade_test_{}",
+                palisade::crypto::random::alphanumeric(16)
+                    .expose()
+                    .to_lowercase()
+            );
             let user = server.username().to_owned();
             let made = Command::new(&python)
                 .args([
@@ -145,12 +172,19 @@ impl Pair {
             "--no-control-socket",
             "project.wsgi",
         ]);
-        let mut child = self.django_in(command, keys).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .django_in(command, keys)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
         self.django = loop {
             let mut line = String::new();
-            assert!(lines.read_line(&mut line).unwrap() > 0, "Django starts: {said}");
+            assert!(
+                lines.read_line(&mut line).unwrap() > 0,
+                "Django starts: {said}"
+            );
             said.push_str(&line);
             if let Some((_, rest)) = line.split_once("Listening at: ") {
                 break rest.split_whitespace().next().unwrap().to_owned();
@@ -163,10 +197,20 @@ impl Pair {
     pub fn start_forum(&mut self, keys: &Keys) {
         let mut command = self.forum_with(keys, &["serve", "--address", "127.0.0.1:0"]);
         command.env("PALISADE_DJANGO__UPSTREAM", &self.django);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut greeting = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
-        let Some(address) = greeting.split("://").nth(1).and_then(|rest| rest.split_whitespace().next()) else {
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut greeting)
+            .unwrap();
+        let Some(address) = greeting
+            .split("://")
+            .nth(1)
+            .and_then(|rest| rest.split_whitespace().next())
+        else {
             let mut error = String::new();
             let _ = child.stderr.take().unwrap().read_to_string(&mut error);
             panic!("the forum starts: {greeting}{error}");
@@ -174,7 +218,10 @@ impl Pair {
         self.front = format!("http://{address}");
         let (mut log, path) = (child.stderr.take().unwrap(), self.folder.join("log"));
         std::thread::spawn(move || {
-            let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            let file = std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path);
             std::io::copy(&mut log, &mut file.unwrap())
         });
         self.forum = Some(child);
@@ -183,7 +230,9 @@ impl Pair {
     pub fn stop_django(&mut self) {
         if let Some(mut child) = self.gunicorn.take() {
             // at once: its worker would wait for connections that the site in front keeps open
-            let _ = Command::new("pkill").args(["-KILL", "-P", &child.id().to_string()]).status();
+            let _ = Command::new("pkill")
+                .args(["-KILL", "-P", &child.id().to_string()])
+                .status();
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -202,8 +251,13 @@ impl Pair {
     }
 
     fn django_in(&self, mut command: Command, keys: &Keys) -> Command {
-        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value))).current_dir(project());
-        command.env("SECRET_KEY", &keys.0[0]).env("SECRET_KEY_FALLBACKS", keys.0[1..].join(","));
+        command
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(project());
+        command
+            .env("SECRET_KEY", &keys.0[0])
+            .env("SECRET_KEY_FALLBACKS", keys.0[1..].join(","));
         command
     }
 
@@ -212,10 +266,24 @@ impl Pair {
         let mut command = Command::new(&self.python);
         command.arg("manage.py").args(arguments);
         let mut command = self.django_in(command, &self.keys);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "manage.py {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "manage.py {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -226,14 +294,28 @@ impl Pair {
 
     fn forum_with(&self, keys: &Keys, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_beside-django"));
-        command.env_clear().current_dir(&self.folder).arg("--data").arg(&self.folder).args(arguments);
-        command.env("SECRET_KEY", &keys.0[0]).env("DATABASE_URL", &self.database_url);
+        command
+            .env_clear()
+            .current_dir(&self.folder)
+            .arg("--data")
+            .arg(&self.folder)
+            .args(arguments);
+        command
+            .env("SECRET_KEY", &keys.0[0])
+            .env("DATABASE_URL", &self.database_url);
         if keys.0.len() > 1 {
             command.env("SECRET_KEY_FALLBACKS", keys.0[1..].join(","));
         }
         let settings = [
             ("PALISADE_DJANGO__USER_MODEL", self.variant.user_model),
-            ("PALISADE_DJANGO__CSRF_USE_SESSIONS", if self.variant.csrf_in_session { "true" } else { "false" }),
+            (
+                "PALISADE_DJANGO__CSRF_USE_SESSIONS",
+                if self.variant.csrf_in_session {
+                    "true"
+                } else {
+                    "false"
+                },
+            ),
             ("PALISADE_DJANGO__RESET_PATH", "/accounts/reset"),
             ("PALISADE_PASSWORDS__HASHER", "pbkdf2_sha256"),
         ];
@@ -243,14 +325,20 @@ impl Pair {
 
     /// What a line of Python in the project prints.
     pub fn ask_django(&self, expression: &str) -> String {
-        let script = format!("from django.contrib.auth import get_user_model\nUser = get_user_model()\nprint({expression})\n");
-        self.manage(&["shell", "-v", "0"], &script).trim().to_owned()
+        let script = format!(
+            "from django.contrib.auth import get_user_model\nUser = get_user_model()\nprint({expression})\n"
+        );
+        self.manage(&["shell", "-v", "0"], &script)
+            .trim()
+            .to_owned()
     }
 
     /// Logs in at this site's page.
     pub async fn log_in_here(&self, browser: &mut Browser, name: &str, password: &str) -> bool {
         let page = format!("{}/account/login", self.front);
-        let answer = browser.submit(&page, &page, &[("username", name), ("password", password)]).await;
+        let answer = browser
+            .submit(&page, &page, &[("username", name), ("password", password)])
+            .await;
         if answer.status != 303 && password == PASSWORD {
             println!("not logged in here: {} {}", answer.status, answer.body);
         }
@@ -260,16 +348,23 @@ impl Pair {
     /// Logs in at Django's page, through this site.
     pub async fn log_in_there(&self, browser: &mut Browser, name: &str, password: &str) -> bool {
         let page = format!("{}/accounts/login/", self.front);
-        let answer = browser.submit(&page, &page, &[("username", name), ("password", password)]).await;
+        let answer = browser
+            .submit(&page, &page, &[("username", name), ("password", password)])
+            .await;
         answer.status == 302
     }
 
     /// Whom this site takes a visitor for, and whom Django does.
     pub async fn seen(&self, browser: &mut Browser) -> (String, String) {
         let here = browser.get(&format!("{}/account", self.front)).await;
-        let here = if here.status == 200 { user_of(&here.body) } else { String::new() };
+        let here = if here.status == 200 {
+            user_of(&here.body)
+        } else {
+            String::new()
+        };
         let there = browser.get(&format!("{}/me.json", self.front)).await;
-        let there: serde_json::Value = serde_json::from_str(&there.body).unwrap_or_else(|_| panic!("{}", there.body));
+        let there: serde_json::Value =
+            serde_json::from_str(&there.body).unwrap_or_else(|_| panic!("{}", there.body));
         (here, there["user"].as_str().unwrap().to_owned())
     }
 
@@ -277,11 +372,19 @@ impl Pair {
     pub fn link_to(&self, address: &str) -> String {
         for _ in 0..100 {
             let log = self.log();
-            let ours = log.rsplit_once(&format!("--- mail to {address} ---")).map(|(_, mail)| mail.to_owned());
-            let theirs = std::fs::read_dir(self.folder.join("mail")).into_iter().flatten();
-            let theirs =
-                theirs.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok()).find(|mail| mail.contains(address));
-            let mails = [ours, theirs].into_iter().flatten().map(|mail| mail.replace("=\n", "").replace("=3D", "="));
+            let ours = log
+                .rsplit_once(&format!("--- mail to {address} ---"))
+                .map(|(_, mail)| mail.to_owned());
+            let theirs = std::fs::read_dir(self.folder.join("mail"))
+                .into_iter()
+                .flatten();
+            let theirs = theirs
+                .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok())
+                .find(|mail| mail.contains(address));
+            let mails = [ours, theirs]
+                .into_iter()
+                .flatten()
+                .map(|mail| mail.replace("=\n", "").replace("=3D", "="));
             let link = mails
                 .flat_map(|mail| mail.lines().map(str::to_owned).collect::<Vec<_>>())
                 .find(|line| line.trim().starts_with("http") && line.contains("/reset/"));
@@ -296,7 +399,9 @@ impl Pair {
 
 /// The name that the head of our pages shows.
 fn user_of(page: &str) -> String {
-    let shown = page.split_once("<a href=\"/account\">").and_then(|(_, rest)| rest.split('<').next());
+    let shown = page
+        .split_once("<a href=\"/account\">")
+        .and_then(|(_, rest)| rest.split('<').next());
     shown.unwrap_or_default().to_owned()
 }
 
@@ -309,7 +414,9 @@ impl Drop for Pair {
             && let Some(name) = self.database_url.rsplit('/').next()
         {
             let script = "import psycopg, sys; psycopg.connect(sys.argv[1], autocommit=True).execute(f'DROP DATABASE IF EXISTS {sys.argv[2]} WITH (FORCE)')";
-            let _ = Command::new(&self.python).args(["-c", script, &server, name]).status();
+            let _ = Command::new(&self.python)
+                .args(["-c", script, &server, name])
+                .status();
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }

@@ -8,15 +8,33 @@ const PAYLOAD: &str = "</title></textarea>'\"><script>window.pwned=1</script><im
 // D19, D33; F054, F058; ASVS 3.4.3, 3.5.1
 #[test]
 fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
-    let Some(driver) = palisade::testing::server("PALISADE_TEST_CHROMEDRIVER") else { return };
+    let Some(driver) = palisade::testing::server("PALISADE_TEST_CHROMEDRIVER") else {
+        return;
+    };
     let folder = Folder::new();
-    run(&folder, &[], &["user", "create", "ines", "--email", "ines@example.org", "--staff"], "correct horse battery staple");
+    run(
+        &folder,
+        &[],
+        &[
+            "user",
+            "create",
+            "ines",
+            "--email",
+            "ines@example.org",
+            "--staff",
+        ],
+        "correct horse battery staple",
+    );
     let server = Server::start(&folder, &[]);
     let browser = Browser::start(&driver, server.address);
     browser.open("/");
     browser.picture("front");
     browser.click("a.button");
-    assert!(browser.path().starts_with("/account/login?next="), "{}", browser.path());
+    assert!(
+        browser.path().starts_with("/account/login?next="),
+        "{}",
+        browser.path()
+    );
     browser.click("main a[href='/account/signup']");
     // how strong it is, said while it is typed, and nothing is sent meanwhile
     let requests = browser.eval("performance.getEntriesByType('resource').length");
@@ -27,19 +45,43 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
         ("correct horse battery staple", "Strong"),
     ] {
         browser.type_into("#id_password", password);
-        assert_eq!(browser.eval("document.querySelector('#strength_said').textContent"), said, "{password}");
+        assert_eq!(
+            browser.eval("document.querySelector('#strength_said').textContent"),
+            said,
+            "{password}"
+        );
     }
-    assert_eq!(browser.eval("performance.getEntriesByType('resource').length"), requests);
+    assert_eq!(
+        browser.eval("performance.getEntriesByType('resource').length"),
+        requests
+    );
     browser.picture("signup-strength");
-    for (field, text) in
-        [("username", "ann"), ("email", "ann@example.org"), ("password", "too short"), ("password_again", "too short")]
-    {
+    for (field, text) in [
+        ("username", "ann"),
+        ("email", "ann@example.org"),
+        ("password", "too short"),
+        ("password_again", "too short"),
+    ] {
         browser.type_into(&format!("#id_{field}"), text);
     }
     browser.click("main button");
-    assert!(browser.eval("document.querySelector('#error_password').textContent").as_str().unwrap().contains("too short"));
-    assert_eq!(browser.eval("document.querySelector('#id_username').value"), "ann", "what was typed is there");
-    assert_eq!(browser.eval("document.querySelector('#id_password').value"), "", "but not the password");
+    assert!(
+        browser
+            .eval("document.querySelector('#error_password').textContent")
+            .as_str()
+            .unwrap()
+            .contains("too short")
+    );
+    assert_eq!(
+        browser.eval("document.querySelector('#id_username').value"),
+        "ann",
+        "what was typed is there"
+    );
+    assert_eq!(
+        browser.eval("document.querySelector('#id_password').value"),
+        "",
+        "but not the password"
+    );
     browser.picture("signup-errors");
     for field in ["password", "password_again"] {
         browser.type_into(&format!("#id_{field}"), "correct horse battery staple");
@@ -48,7 +90,11 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
     assert_eq!(browser.path(), "/account/signup/sent");
     browser.picture("signup-sent");
     browser.open(&server.link_to("ann@example.org"));
-    assert_eq!(browser.path(), "/account/confirm", "the token has left the address bar");
+    assert_eq!(
+        browser.path(),
+        "/account/confirm",
+        "the token has left the address bar"
+    );
     browser.picture("signup-confirm");
     browser.type_into("#id_password", "correct horse battery staple");
     browser.click("main button");
@@ -61,7 +107,11 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
     assert_eq!(browser.path(), "/tickets/1");
     browser.type_into("#id_body", PAYLOAD);
     browser.click("main form[action$='/comments'] button");
-    assert_eq!(browser.eval("document.querySelectorAll('.card .body')[1].textContent"), PAYLOAD, "the text comes back whole");
+    assert_eq!(
+        browser.eval("document.querySelectorAll('.card .body')[1].textContent"),
+        PAYLOAD,
+        "the text comes back whole"
+    );
     browser.picture("ticket");
     for path in [
         "/tickets/1",
@@ -91,10 +141,22 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
     let said = browser.console();
     let complaints: Vec<_> = said
         .iter()
-        .filter(|line| !line.contains("/nowhere/") && !line.contains("signup - ") && !line.contains("favicon"))
+        .filter(|line| {
+            !line.contains("/nowhere/") && !line.contains("signup - ") && !line.contains("favicon")
+        })
         .collect();
-    assert!(!said.iter().any(|line| line.contains("Content Security Policy")), "our own pages violate nothing: {said:?}");
-    assert!(complaints.iter().all(|line| line.contains("422") || line.contains("404")), "{complaints:?}");
+    assert!(
+        !said
+            .iter()
+            .any(|line| line.contains("Content Security Policy")),
+        "our own pages violate nothing: {said:?}"
+    );
+    assert!(
+        complaints
+            .iter()
+            .all(|line| line.contains("422") || line.contains("404")),
+        "{complaints:?}"
+    );
     // the policy is not only there but holds: what an injection would do is refused by the browser
     browser.open("/tickets");
     browser.eval(
@@ -104,7 +166,13 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
     );
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert_eq!(browser.eval("window.pwned === undefined"), true);
-    assert!(browser.console().iter().any(|line| line.contains("Content Security Policy")), "the browser says that it refused them");
+    assert!(
+        browser
+            .console()
+            .iter()
+            .any(|line| line.contains("Content Security Policy")),
+        "the browser says that it refused them"
+    );
     browser.open("/tickets");
     browser.click(".account button");
     assert_eq!(browser.path(), "/");
@@ -119,7 +187,10 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
     browser.click("main form[action='/account/factors/app'] button");
     browser.type_into("#id_code", &first_code(&browser));
     browser.click("main form button");
-    assert_eq!(browser.eval("document.querySelectorAll('.codes li').length"), 10);
+    assert_eq!(
+        browser.eval("document.querySelectorAll('.codes li').length"),
+        10
+    );
     browser.picture("recovery-codes");
     browser.open("/queue");
     assert_eq!(browser.path(), "/queue");
@@ -134,17 +205,39 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
 /// What an app shows that has read the QR code on the page.
 fn first_code(browser: &Browser) -> String {
     let picture = browser.picture("authenticator");
-    let zbar = std::process::Command::new("zbarimg").args(["--quiet", "--raw"]).arg(picture).output().unwrap();
+    let zbar = std::process::Command::new("zbarimg")
+        .args(["--quiet", "--raw"])
+        .arg(picture)
+        .output()
+        .unwrap();
     let url = String::from_utf8(zbar.stdout).unwrap();
-    assert!(url.starts_with("otpauth://totp/") && url.contains("issuer="), "{url}");
-    let secret = url.split("secret=").nth(1).unwrap().split('&').next().unwrap().trim();
+    assert!(
+        url.starts_with("otpauth://totp/") && url.contains("issuer="),
+        "{url}"
+    );
+    let secret = url
+        .split("secret=")
+        .nth(1)
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap()
+        .trim();
     let shown = browser.eval("document.querySelector('#secret').textContent.replaceAll(' ', '')");
     assert_eq!(shown, secret, "the picture and the text say the same");
     // what the URL does not say is SHA1, 6 digits, 30 seconds (the format's defaults)
     for (name, default) in [("algorithm=", "SHA1"), ("digits=", "6"), ("period=", "30")] {
-        assert!(url.split(name).nth(1).is_none_or(|rest| rest.split(['&', '\n']).next() == Some(default)), "{url}");
+        assert!(
+            url.split(name)
+                .nth(1)
+                .is_none_or(|rest| rest.split(['&', '\n']).next() == Some(default)),
+            "{url}"
+        );
     }
-    let code = std::process::Command::new("oathtool").args(["--totp", "--base32", secret]).output().unwrap();
+    let code = std::process::Command::new("oathtool")
+        .args(["--totp", "--base32", secret])
+        .output()
+        .unwrap();
     String::from_utf8(code.stdout).unwrap().trim().to_owned()
 }
 
@@ -163,28 +256,52 @@ const CONTRAST: &str = r"(() => {
 // People: no page of accounts is wider than a telephone, with the longest name, and every text can be read, by day and by night
 #[test]
 fn account_pages_fit_a_telephone() {
-    let Some(driver) = palisade::testing::server("PALISADE_TEST_CHROMEDRIVER") else { return };
+    let Some(driver) = palisade::testing::server("PALISADE_TEST_CHROMEDRIVER") else {
+        return;
+    };
     let (folder, password) = (Folder::new(), "correct horse battery staple");
     let name = "ines".repeat(37);
     let made = run(
         &folder,
         &[],
-        &["user", "create", &name, "--email", &format!("{}@example.org", "i".repeat(60)), "--superuser"],
+        &[
+            "user",
+            "create",
+            &name,
+            "--email",
+            &format!("{}@example.org", "i".repeat(60)),
+            "--superuser",
+        ],
         password,
     );
     assert!(made.status.success());
-    let server = Server::start(&folder, &[("PALISADE_LOGIN__BY_MAIL", "true"), ("PALISADE_MFA__REQUIRE_FOR_STAFF", "false")]);
+    let server = Server::start(
+        &folder,
+        &[
+            ("PALISADE_LOGIN__BY_MAIL", "true"),
+            ("PALISADE_MFA__REQUIRE_FOR_STAFF", "false"),
+        ],
+    );
     let browser = Browser::start(&driver, server.address);
     let looked_at = |path: &str| {
         for scheme in ["light", "dark"] {
             browser.dark(scheme);
             for width in [360, 1100] {
                 browser.wide(width);
-                let wide = browser.eval("document.documentElement.scrollWidth").as_u64().unwrap();
-                assert!(wide <= u64::from(width), "{path} is {wide} pixels wide at {width}");
+                let wide = browser
+                    .eval("document.documentElement.scrollWidth")
+                    .as_u64()
+                    .unwrap();
+                assert!(
+                    wide <= u64::from(width),
+                    "{path} is {wide} pixels wide at {width}"
+                );
             }
             let worst = browser.eval(CONTRAST);
-            assert!(worst[0].as_f64().unwrap() >= 4.5, "{path}, {scheme}: {worst}");
+            assert!(
+                worst[0].as_f64().unwrap() >= 4.5,
+                "{path}, {scheme}: {worst}"
+            );
         }
     };
     let open = [
@@ -224,7 +341,11 @@ fn account_pages_fit_a_telephone() {
         "/tickets",
     ] {
         browser.open(path);
-        assert!(browser.path().starts_with(path), "{path} leads to {}", browser.path());
+        assert!(
+            browser.path().starts_with(path),
+            "{path} leads to {}",
+            browser.path()
+        );
         looked_at(path);
     }
     browser.open("/account/factors");

@@ -19,10 +19,19 @@ pub struct Browser {
 
 impl Browser {
     pub fn start(driver: &str, site: SocketAddr) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut command = Command::new(driver);
-        let driver = command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let driver = command
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         for _ in 0..100 {
             if std::net::TcpStream::connect(address).is_ok() {
                 break;
@@ -48,16 +57,35 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": arguments }, "goog:loggingPrefs": { "browser": "ALL" },
         } } });
-        let mut browser =
-            Self { driver, address, session: String::new(), site: format!("http://localhost:{}", site.port()), _profile: profile };
-        browser.session = browser.call("POST", "/session", &wanted)["sessionId"].as_str().unwrap().to_owned();
+        let mut browser = Self {
+            driver,
+            address,
+            session: String::new(),
+            site: format!("http://localhost:{}", site.port()),
+            _profile: profile,
+        };
+        browser.session = browser.call("POST", "/session", &wanted)["sessionId"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         browser
     }
 
     fn call(&self, method: &str, path: &str, body: &Value) -> Value {
-        let body = if method == "GET" { String::new() } else { body.to_string() };
-        let reply = request(self.address, method, path, &[("Content-Type", "application/json")], &body);
-        let mut answer: Value = serde_json::from_str(&reply.body).unwrap_or_else(|error| panic!("{path}: {error}: {}", reply.body));
+        let body = if method == "GET" {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let reply = request(
+            self.address,
+            method,
+            path,
+            &[("Content-Type", "application/json")],
+            &body,
+        );
+        let mut answer: Value = serde_json::from_str(&reply.body)
+            .unwrap_or_else(|error| panic!("{path}: {error}: {}", reply.body));
         assert_eq!(reply.status, 200, "{path}: {answer}");
         answer["value"].take()
     }
@@ -67,22 +95,45 @@ impl Browser {
     }
 
     pub fn open(&self, path: &str) {
-        self.session("POST", "/url", &json!({ "url": format!("{}{path}", self.site) }));
+        self.session(
+            "POST",
+            "/url",
+            &json!({ "url": format!("{}{path}", self.site) }),
+        );
     }
 
     pub fn path(&self) -> String {
-        self.session("GET", "/url", &Value::Null).as_str().unwrap().replace(&self.site, "")
+        self.session("GET", "/url", &Value::Null)
+            .as_str()
+            .unwrap()
+            .replace(&self.site, "")
     }
 
     pub fn find(&self, selector: &str) -> String {
-        let found = self.session("POST", "/element", &json!({ "using": "css selector", "value": selector }));
-        found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
+        let found = self.session(
+            "POST",
+            "/element",
+            &json!({ "using": "css selector", "value": selector }),
+        );
+        found
+            .as_object()
+            .unwrap()
+            .values()
+            .next()
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     pub fn type_into(&self, selector: &str, text: &str) {
         let element = self.find(selector);
         self.session("POST", &format!("/element/{element}/clear"), &json!({}));
-        self.session("POST", &format!("/element/{element}/value"), &json!({ "text": text }));
+        self.session(
+            "POST",
+            &format!("/element/{element}/value"),
+            &json!({ "text": text }),
+        );
     }
 
     /// Clicks what leads to another page, and waits until that page is there.
@@ -101,12 +152,18 @@ impl Browser {
 
     /// Runs in the page by the driver, which no policy of the page concerns.
     pub fn eval(&self, script: &str) -> Value {
-        self.session("POST", "/execute/sync", &json!({ "script": format!("return {script}"), "args": [] }))
+        self.session(
+            "POST",
+            "/execute/sync",
+            &json!({ "script": format!("return {script}"), "args": [] }),
+        )
     }
 
     pub fn picture(&self, name: &str) -> std::path::PathBuf {
         let picture = self.session("GET", "/screenshot", &Value::Null);
-        let bytes = base64::engine::general_purpose::STANDARD.decode(picture.as_str().unwrap()).unwrap();
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(picture.as_str().unwrap())
+            .unwrap();
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join(format!("{name}.png"));
@@ -119,12 +176,19 @@ impl Browser {
         let wanted = json!({
             "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true, "isUserVerified": true,
         });
-        self.session("POST", "/webauthn/authenticator", &wanted).as_str().unwrap().to_owned()
+        self.session("POST", "/webauthn/authenticator", &wanted)
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Whether its user proves who they are from now on.
     pub fn verify_user(&self, authenticator: &str, is_verified: bool) {
-        self.session("POST", &format!("/webauthn/authenticator/{authenticator}/uv"), &json!({ "isUserVerified": is_verified }));
+        self.session(
+            "POST",
+            &format!("/webauthn/authenticator/{authenticator}/uv"),
+            &json!({ "isUserVerified": is_verified }),
+        );
     }
 
     /// Clicks a button whose script answers on the same page, and waits for what it says.
@@ -132,23 +196,40 @@ impl Browser {
         let element = self.find(selector);
         self.session("POST", &format!("/element/{element}/click"), &json!({}));
         for _ in 0..400 {
-            if self.eval("document.body.innerText").as_str().unwrap().contains(says) {
+            if self
+                .eval("document.body.innerText")
+                .as_str()
+                .unwrap()
+                .contains(says)
+            {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(25));
         }
-        panic!("{selector} does not make the page say {says}: {}", self.eval("document.body.innerText"));
+        panic!(
+            "{selector} does not make the page say {says}: {}",
+            self.eval("document.body.innerText")
+        );
     }
 
     /// What the console said since the last question.
     pub fn console(&self) -> Vec<String> {
         let entries = self.session("POST", "/se/log", &json!({ "type": "browser" }));
-        entries.as_array().unwrap().iter().map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
+        entries
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["message"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     pub fn wide(&self, pixels: u32) {
         let metrics = json!({ "width": pixels, "height": 800, "deviceScaleFactor": 1, "mobile": pixels < 500 });
-        self.session("POST", "/goog/cdp/execute", &json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics }));
+        self.session(
+            "POST",
+            "/goog/cdp/execute",
+            &json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics }),
+        );
     }
 
     pub fn dark(&self, scheme: &str) {

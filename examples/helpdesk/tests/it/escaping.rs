@@ -33,8 +33,17 @@ window.wake = () => {
 
 fn page(place: &str, payloads: &[String], value: impl Fn(&str) -> Value) -> String {
     let options = Options::new().dangerous_inline_handlers("every context is looked at");
-    let templates = Templates::load_with(vec![Layer::embedded(&[("page.html", place)])], options).unwrap();
-    let render = |payload: &String| templates.render("page.html", context! { x => value(payload) }, PageSecrets::none()).unwrap();
+    let templates =
+        Templates::load_with(vec![Layer::embedded(&[("page.html", place)])], options).unwrap();
+    let render = |payload: &String| {
+        templates
+            .render(
+                "page.html",
+                context! { x => value(payload) },
+                PageSecrets::none(),
+            )
+            .unwrap()
+    };
     let body: String = payloads.iter().map(render).collect();
     format!("<!doctype html><meta charset=utf-8><title>x</title>{WATCH}<body>{body}<p id=end></p>")
 }
@@ -47,17 +56,25 @@ fn serve(pages: Vec<String>) -> SocketAddr {
         for connection in listener.incoming() {
             let (mut connection, pages) = (connection.unwrap(), pages.clone());
             std::thread::spawn(move || {
-                let mut lines = BufReader::new(connection.try_clone().unwrap()).lines().map_while(Result::ok);
+                let mut lines = BufReader::new(connection.try_clone().unwrap())
+                    .lines()
+                    .map_while(Result::ok);
                 let path = lines.next().unwrap_or_default();
-                let number = path.split(' ').nth(1).and_then(|path| path.strip_prefix("/page/")?.parse::<usize>().ok());
-                let (status, page) =
-                    number.and_then(|number| pages.get(number)).map_or(("404 Not Found", ""), |page| ("200 OK", page));
+                let number = path
+                    .split(' ')
+                    .nth(1)
+                    .and_then(|path| path.strip_prefix("/page/")?.parse::<usize>().ok());
+                let (status, page) = number
+                    .and_then(|number| pages.get(number))
+                    .map_or(("404 Not Found", ""), |page| ("200 OK", page));
                 lines.take_while(|line| !line.is_empty()).for_each(drop);
                 let head = format!(
                     "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
                     page.len()
                 );
-                let _ = connection.write_all(head.as_bytes()).and_then(|()| connection.write_all(page.as_bytes()));
+                let _ = connection
+                    .write_all(head.as_bytes())
+                    .and_then(|()| connection.write_all(page.as_bytes()));
             });
         }
     });
@@ -67,23 +84,38 @@ fn serve(pages: Vec<String>) -> SocketAddr {
 // F054, D19, ASVS 1.2.1, 1.2.2, 1.2.3
 #[test]
 fn no_payload_runs_in_any_context() {
-    let Some(driver) = palisade::testing::server("PALISADE_TEST_CHROMEDRIVER") else { return };
+    let Some(driver) = palisade::testing::server("PALISADE_TEST_CHROMEDRIVER") else {
+        return;
+    };
     let payloads = payloads::payloads();
-    let mut pages: Vec<String> =
-        places::PLACES.iter().map(|(place, _)| page(place, &payloads, |payload| Value::from(payload))).collect();
+    let mut pages: Vec<String> = places::PLACES
+        .iter()
+        .map(|(place, _)| page(place, &payloads, |payload| Value::from(payload)))
+        .collect();
     // what the test would say if one of them did
-    let able =
-        ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<a href=javascript:alert(1)>x</a>"].map(str::to_owned);
-    pages.push(page("{{ x }}", &able, |payload| TrustedHtml::dangerous_from(payload, "it has to be able to run").into()));
+    let able = [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "<a href=javascript:alert(1)>x</a>",
+    ]
+    .map(str::to_owned);
+    pages.push(page("{{ x }}", &able, |payload| {
+        TrustedHtml::dangerous_from(payload, "it has to be able to run").into()
+    }));
     let count = pages.len();
     let browser = Browser::start(&driver, serve(pages));
     let (mut fired, mut shown) = (Vec::new(), 0);
     for number in 0..count {
         browser.open(&format!("/page/{number}"));
-        let is_whole = browser.eval("document.body.lastElementChild?.id === 'end' && wake()") == true;
+        let is_whole =
+            browser.eval("document.body.lastElementChild?.id === 'end' && wake()") == true;
         // an alert in a frame would stop the driver; errors of pictures come later than the page
         std::thread::sleep(std::time::Duration::from_millis(100));
-        assert_eq!(browser.path(), format!("/page/{number}"), "the page leads nowhere");
+        assert_eq!(
+            browser.path(),
+            format!("/page/{number}"),
+            "the page leads nowhere"
+        );
         let calls = browser.eval("fired.length").as_u64().unwrap();
         if number + 1 == count {
             assert!(calls >= 3, "payloads run where they are trusted: {calls}");
@@ -93,6 +125,10 @@ fn no_payload_runs_in_any_context() {
         shown += usize::from(is_whole);
     }
     assert!(fired.is_empty(), "{fired:?}");
-    let _ =
-        writeln!(std::io::stdout(), "{} contexts, {} payloads each, in Chromium; {shown} pages whole", count - 1, payloads.len());
+    let _ = writeln!(
+        std::io::stdout(),
+        "{} contexts, {} payloads each, in Chromium; {shown} pages whole",
+        count - 1,
+        payloads.len()
+    );
 }

@@ -29,25 +29,48 @@ struct Postgres {
 
 /// The server does not run as root.
 fn as_postgres(program: &Path) -> Command {
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let is_root = std::fs::metadata("/proc/self")
+        .is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     if !is_root {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--"]).arg(program);
+    command
+        .args([
+            "--reuid",
+            "postgres",
+            "--regid",
+            "postgres",
+            "--clear-groups",
+            "--",
+        ])
+        .arg(program);
     command
 }
 
 impl Postgres {
     fn start() -> Self {
-        let versions = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed (scripts/servers)");
-        let bin = versions.map(|version| version.unwrap().path().join("bin")).max().unwrap();
+        let versions = std::fs::read_dir("/usr/lib/postgresql")
+            .expect("PostgreSQL is installed (scripts/servers)");
+        let bin = versions
+            .map(|version| version.unwrap().path().join("bin"))
+            .max()
+            .unwrap();
         let folder = Folder::new();
-        let own = Command::new("chmod").args(["777"]).arg(&folder.0).status().unwrap();
+        let own = Command::new("chmod")
+            .args(["777"])
+            .arg(&folder.0)
+            .status()
+            .unwrap();
         assert!(own.success());
-        let server = Self { folder, bin, port: free_address().port() };
+        let server = Self {
+            folder,
+            bin,
+            port: free_address().port(),
+        };
         let mut init = as_postgres(&server.bin.join("initdb"));
-        init.args(["-A", "trust", "-U", "postgres", "--no-sync", "-D"]).arg(server.data());
+        init.args(["-A", "trust", "-U", "postgres", "--no-sync", "-D"])
+            .arg(server.data());
         assert!(init.stdout(Stdio::null()).status().unwrap().success());
         server.ctl("start");
         server
@@ -59,9 +82,24 @@ impl Postgres {
 
     fn ctl(&self, action: &str) {
         let mut ctl = as_postgres(&self.bin.join("pg_ctl"));
-        let options = format!("-p {} -h 127.0.0.1 -k {} -c fsync=off", self.port, self.folder.0.display());
-        ctl.args(["-w", "-m", "fast", "-o", &options, "-l"]).arg(self.folder.0.join("log")).arg("-D").arg(self.data()).arg(action);
-        assert!(ctl.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success(), "{action}");
+        let options = format!(
+            "-p {} -h 127.0.0.1 -k {} -c fsync=off",
+            self.port,
+            self.folder.0.display()
+        );
+        ctl.args(["-w", "-m", "fast", "-o", &options, "-l"])
+            .arg(self.folder.0.join("log"))
+            .arg("-D")
+            .arg(self.data())
+            .arg(action);
+        assert!(
+            ctl.stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .unwrap()
+                .success(),
+            "{action}"
+        );
     }
 
     fn url(&self) -> String {
@@ -70,15 +108,27 @@ impl Postgres {
 
     /// What a query says, line by line.
     fn lines(&self, query: &str) -> Vec<String> {
-        let output = Command::new(self.bin.join("psql")).args([&self.url(), "-qtAc", query]).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+        let output = Command::new(self.bin.join("psql"))
+            .args([&self.url(), "-qtAc", query])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
         let mut stop = as_postgres(&self.bin.join("pg_ctl"));
-        let _ = stop.args(["-m", "immediate", "-D"]).arg(self.data()).arg("stop").stdout(Stdio::null()).status();
+        let _ = stop
+            .args(["-m", "immediate", "-D"])
+            .arg(self.data())
+            .arg("stop")
+            .stdout(Stdio::null())
+            .status();
     }
 }
 
@@ -93,8 +143,20 @@ impl Drop for Redis {
 
 fn redis(port: u16) -> Redis {
     let mut command = Command::new("redis-server");
-    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-    let child = command.stdout(Stdio::null()).spawn().expect("redis-server is installed (scripts/servers)");
+    command.args([
+        "--port",
+        &port.to_string(),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+    ]);
+    let child = command
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed (scripts/servers)");
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -120,7 +182,11 @@ impl Load {
             let number = self.sent.fetch_add(1, Ordering::Relaxed);
             let subject = format!("ticket-{number}");
             match self
-                .post(number, cookies, &format!("csrfmiddlewaretoken={token}&subject={subject}&body=x"))
+                .post(
+                    number,
+                    cookies,
+                    &format!("csrfmiddlewaretoken={token}&subject={subject}&body=x"),
+                )
                 .map(|reply| reply.status)
             {
                 Some(303) => self.opened.lock().unwrap().push(subject),
@@ -151,7 +217,10 @@ impl Load {
     fn recovers(&self, after: &str) {
         let (begun, before) = (Instant::now(), self.opened());
         while self.opened() < before + 30 {
-            assert!(begun.elapsed() < Duration::from_secs(20), "tickets are opened again after {after}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "tickets are opened again after {after}"
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
         println!("after {after}: tickets again within {:?}", begun.elapsed());
@@ -161,7 +230,12 @@ impl Load {
 // F090, F117; D07
 #[test]
 fn nothing_that_was_answered_is_lost_and_limits_hold() {
-    let (Some(_), Some(_)) = (server("PALISADE_TEST_POSTGRES"), server("PALISADE_TEST_REDIS")) else { return };
+    let (Some(_), Some(_)) = (
+        server("PALISADE_TEST_POSTGRES"),
+        server("PALISADE_TEST_REDIS"),
+    ) else {
+        return;
+    };
     let (postgres, port) = (Postgres::start(), free_address().port());
     let cache = redis(port);
     let (database, cache_url) = (postgres.url(), format!("redis://127.0.0.1:{port}"));
@@ -174,11 +248,23 @@ fn nothing_that_was_answered_is_lost_and_limits_hold() {
         ("RUST_LOG", "error"),
     ];
     let folders = [Folder::new(), Folder::new(), Folder::new()];
-    let (one, two) = (Server::start(&folders[0], &variables), Server::start(&folders[1], &variables));
+    let (one, two) = (
+        Server::start(&folders[0], &variables),
+        Server::start(&folders[1], &variables),
+    );
     let mut ann = Visitor::new(one.address);
     ann.sign_up(&one, "ann");
-    let token = ann.get("/tickets/new").hidden("csrfmiddlewaretoken").unwrap().to_owned();
-    let cookies = ann.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let token = ann
+        .get("/tickets/new")
+        .hidden("csrfmiddlewaretoken")
+        .unwrap()
+        .to_owned();
+    let cookies = ann
+        .cookies
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join("; ");
     let load = Arc::new(Load {
         instances: RwLock::new(vec![one.address, two.address]),
         is_over: AtomicBool::new(false),
@@ -216,20 +302,38 @@ fn nothing_that_was_answered_is_lost_and_limits_hold() {
 
     std::thread::sleep(Duration::from_secs(3));
     load.is_over.store(true, Ordering::Relaxed);
-    visitors.into_iter().for_each(|visitor| visitor.join().unwrap());
+    visitors
+        .into_iter()
+        .for_each(|visitor| visitor.join().unwrap());
     let elapsed = begun.elapsed();
 
     let kept: Vec<String> = postgres.lines("SELECT subject FROM helpdesk_ticket");
-    let (kept_once, opened) = (kept.iter().collect::<BTreeSet<_>>(), load.opened.lock().unwrap());
-    let lost: Vec<&String> = opened.iter().filter(|subject| !kept_once.contains(subject)).collect();
+    let (kept_once, opened) = (
+        kept.iter().collect::<BTreeSet<_>>(),
+        load.opened.lock().unwrap(),
+    );
+    let lost: Vec<&String> = opened
+        .iter()
+        .filter(|subject| !kept_once.contains(subject))
+        .collect();
     assert!(lost.is_empty(), "answered and not there: {lost:?}");
     assert_eq!(kept.len(), kept_once.len(), "nothing was done twice");
     // a burst at the start, one when Redis had forgotten everything, and one of each instance that counted for itself meanwhile
     let most = BURST * 4.0 + A_SECOND * (elapsed.as_secs_f64() + away);
-    assert!(opened.len() as f64 <= most, "{} of at most {most}", opened.len());
-    let (sent, limited, failed) =
-        (load.sent.load(Ordering::Relaxed), load.limited.load(Ordering::Relaxed), load.failed.load(Ordering::Relaxed));
-    assert!(limited >= 50, "the visitors tried more than the limit: {limited} of {sent}");
+    assert!(
+        opened.len() as f64 <= most,
+        "{} of at most {most}",
+        opened.len()
+    );
+    let (sent, limited, failed) = (
+        load.sent.load(Ordering::Relaxed),
+        load.limited.load(Ordering::Relaxed),
+        load.failed.load(Ordering::Relaxed),
+    );
+    assert!(
+        limited >= 50,
+        "the visitors tried more than the limit: {limited} of {sent}"
+    );
     println!(
         "{sent} sent in {elapsed:?}: {} opened of at most {most:.0}, {limited} limited, {failed} failed, {} kept",
         opened.len(),

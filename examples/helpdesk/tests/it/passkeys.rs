@@ -8,13 +8,20 @@ const PASSWORD: &str = "correct horse battery staple";
 // F030; ASVS 6.3.3, 6.5.1: from sign-up to a login by passkey alone, and back to work after half an hour by the same
 #[test]
 fn somebody_signs_up_and_logs_in_by_passkey() {
-    let Some(driver) = palisade::testing::server("PALISADE_TEST_CHROMEDRIVER") else { return };
+    let Some(driver) = palisade::testing::server("PALISADE_TEST_CHROMEDRIVER") else {
+        return;
+    };
     let folder = Folder::new();
     let server = Server::start(&folder, &[]);
     let browser = Browser::start(&driver, server.address);
     let authenticator = browser.plug_in_authenticator();
     browser.open("/account/signup");
-    for (field, text) in [("username", "ann"), ("email", "ann@example.org"), ("password", PASSWORD), ("password_again", PASSWORD)] {
+    for (field, text) in [
+        ("username", "ann"),
+        ("email", "ann@example.org"),
+        ("password", PASSWORD),
+        ("password_again", PASSWORD),
+    ] {
         browser.type_into(&format!("#id_{field}"), text);
     }
     browser.click("main button");
@@ -24,13 +31,27 @@ fn somebody_signs_up_and_logs_in_by_passkey() {
     browser.open("/account/factors");
     browser.click("main form[action='/account/factors/passkey'] button");
     assert_eq!(browser.path(), "/account/factors/passkey");
-    assert_eq!(browser.eval("[...document.querySelectorAll('label')].every(label => label.control)"), true);
+    assert_eq!(
+        browser.eval("[...document.querySelectorAll('label')].every(label => label.control)"),
+        true
+    );
     browser.type_into("#id_name", "My telephone");
     browser.picture("passkey-add");
     browser.click("#passkey button");
-    assert_eq!(browser.eval("document.querySelectorAll('.codes li').length"), 10, "{}", browser.eval("document.body.innerText"));
+    assert_eq!(
+        browser.eval("document.querySelectorAll('.codes li').length"),
+        10,
+        "{}",
+        browser.eval("document.body.innerText")
+    );
     browser.open("/account/factors");
-    assert!(browser.eval("document.body.innerText").as_str().unwrap().contains("My telephone"));
+    assert!(
+        browser
+            .eval("document.body.innerText")
+            .as_str()
+            .unwrap()
+            .contains("My telephone")
+    );
     browser.picture("passkeys");
     // the same authenticator, again
     browser.click("main form[action='/account/factors/passkey'] button");
@@ -47,7 +68,12 @@ fn somebody_signs_up_and_logs_in_by_passkey() {
     browser.press("#passkey button", "Nothing has answered");
     browser.verify_user(&authenticator, true);
     browser.click("#passkey button");
-    assert_eq!(browser.path(), "/tickets/new", "{}", browser.eval("document.body.innerText"));
+    assert_eq!(
+        browser.path(),
+        "/tickets/new",
+        "{}",
+        browser.eval("document.body.innerText")
+    );
     browser.click(".account button");
 
     browser.open("/account/login");
@@ -59,6 +85,11 @@ fn somebody_signs_up_and_logs_in_by_passkey() {
     browser.click("#passkey button");
     assert_eq!(browser.path(), "/tickets");
     let said = browser.console();
-    assert!(!said.iter().any(|line| line.contains("Content Security Policy")), "our own pages violate nothing: {said:?}");
+    assert!(
+        !said
+            .iter()
+            .any(|line| line.contains("Content Security Policy")),
+        "our own pages violate nothing: {said:?}"
+    );
     palisade::testing::ran("passkeys in Chromium");
 }

@@ -13,7 +13,10 @@ pub struct Folder(pub PathBuf);
 
 impl Folder {
     pub fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("helpdesk-test-{}", palisade::crypto::random::nonce()));
+        let path = std::env::temp_dir().join(format!(
+            "helpdesk-test-{}",
+            palisade::crypto::random::nonce()
+        ));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -28,8 +31,17 @@ impl Drop for Folder {
 /// A command with nothing of the test's own environment but what it needs to run, in a folder without settings.
 pub fn command(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_helpdesk"));
-    command.env_clear().envs(variables.iter().copied()).current_dir(&folder.0).arg("--data").arg(&folder.0).args(arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env_clear()
+        .envs(variables.iter().copied())
+        .current_dir(&folder.0)
+        .arg("--data")
+        .arg(&folder.0)
+        .args(arguments);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -57,13 +69,19 @@ impl Server {
 
     /// Starts at an address. Where that is a Unix socket, `address` means nothing.
     pub fn at(folder: &Folder, variables: &[(&str, &str)], at: &str) -> Self {
-        let mut child = command(folder, variables, &["serve", "--address", at]).spawn().unwrap();
+        let mut child = command(folder, variables, &["serve", "--address", at])
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         lines.read_line(&mut greeting).unwrap();
-        let address = greeting.split("://").nth(1).and_then(|rest| rest.split([' ', '\n']).next()?.parse().ok());
+        let address = greeting
+            .split("://")
+            .nth(1)
+            .and_then(|rest| rest.split([' ', '\n']).next()?.parse().ok());
         let is_socket = greeting.contains("unix:");
-        let Some(address) = address.or_else(|| is_socket.then(|| SocketAddr::from(([0; 4], 0)))) else {
+        let Some(address) = address.or_else(|| is_socket.then(|| SocketAddr::from(([0; 4], 0))))
+        else {
             let mut error = String::new();
             let _ = child.stderr.take().unwrap().read_to_string(&mut error);
             panic!("the helpdesk starts: {greeting}{error}");
@@ -76,7 +94,13 @@ impl Server {
                 kept.lock().unwrap().push_str(&line);
             }
         });
-        Self { address, greeting, child, log, reader: Some(reader) }
+        Self {
+            address,
+            greeting,
+            child,
+            log,
+            reader: Some(reader),
+        }
     }
 
     /// The path of the link in the newest mail to an address, which a server in development prints.
@@ -84,7 +108,10 @@ impl Server {
         let head = format!("--- mail to {address} ---");
         for _ in 0..200 {
             let log = self.log.lock().unwrap().clone();
-            let mail = log.rsplit_once(&head).map(|(_, mail)| mail).filter(|mail| mail.contains("\n---\n"));
+            let mail = log
+                .rsplit_once(&head)
+                .map(|(_, mail)| mail)
+                .filter(|mail| mail.contains("\n---\n"));
             let link = mail.and_then(|mail| mail.lines().find(|line| line.starts_with("http")));
             if let Some(link) = link {
                 return link[link.find("/account/").unwrap()..].to_owned();
@@ -97,13 +124,18 @@ impl Server {
     /// What the process holds in memory.
     pub fn memory_kilobytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Asks it to stop and returns what it logged.
     pub fn stop(mut self) -> String {
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
         assert!(self.child.wait().unwrap().success(), "a stop is no failure");
         self.reader.take().unwrap().join().unwrap();
         self.log.lock().unwrap().clone()

@@ -10,34 +10,81 @@ fn text(bytes: &[u8]) -> String {
 fn a_newcomer_signs_up_and_becomes_the_administrator() {
     let folder = Folder::new();
     let server = Server::start(&folder, &[]);
-    assert!(server.greeting.contains("development profile"), "{}", server.greeting);
+    assert!(
+        server.greeting.contains("development profile"),
+        "{}",
+        server.greeting
+    );
     let mut visitor = Visitor::new(server.address);
     visitor.sign_up(&server, "ann");
-    let opened = visitor.submit("/tickets/new", "/tickets", &[("subject", "It smokes"), ("body", "A lot.")]);
-    assert_eq!((opened.status, opened.header("location")), (303, "/tickets/1"));
+    let opened = visitor.submit(
+        "/tickets/new",
+        "/tickets",
+        &[("subject", "It smokes"), ("body", "A lot.")],
+    );
+    assert_eq!(
+        (opened.status, opened.header("location")),
+        (303, "/tickets/1")
+    );
     assert!(visitor.get("/tickets/1").body.contains("It smokes"));
     let made = run(
         &folder,
         &[],
-        &["user", "create", "boss", "--email", "boss@example.org", "--superuser"],
+        &[
+            "user",
+            "create",
+            "boss",
+            "--email",
+            "boss@example.org",
+            "--superuser",
+        ],
         "correct horse battery staple\n",
     );
     assert!(made.status.success(), "{}", text(&made.stderr));
-    let weak = run(&folder, &[], &["user", "create", "weak", "--email", "w@example.org"], "123456\n");
-    assert!(!weak.status.success() && text(&weak.stderr).contains("at least 12 characters"), "{}", text(&weak.stderr));
+    let weak = run(
+        &folder,
+        &[],
+        &["user", "create", "weak", "--email", "w@example.org"],
+        "123456\n",
+    );
+    assert!(
+        !weak.status.success() && text(&weak.stderr).contains("at least 12 characters"),
+        "{}",
+        text(&weak.stderr)
+    );
     let list = text(&run(&folder, &[], &["user", "list"], "").stdout);
-    assert!(list.contains("superuser") && list.contains("ann@example.org") && !list.contains("argon2"), "{list}");
+    assert!(
+        list.contains("superuser") && list.contains("ann@example.org") && !list.contains("argon2"),
+        "{list}"
+    );
     let mut boss = Visitor::new(server.address);
-    let login = [("username", "boss"), ("password", "correct horse battery staple")];
-    assert_eq!(boss.submit("/account/login", "/account/login", &login).status, 303);
+    let login = [
+        ("username", "boss"),
+        ("password", "correct horse battery staple"),
+    ];
+    assert_eq!(
+        boss.submit("/account/login", "/account/login", &login)
+            .status,
+        303
+    );
     boss.add_factor();
     assert!(boss.get("/queue").body.contains("It smokes"));
     assert_eq!(visitor.get("/queue").status, 404);
-    let changed = run(&folder, &[], &["user", "password", "ann"], "another fine long phrase\n");
+    let changed = run(
+        &folder,
+        &[],
+        &["user", "password", "ann"],
+        "another fine long phrase\n",
+    );
     assert!(changed.status.success());
     assert_eq!(visitor.get("/tickets").status, 303, "her sessions ended");
     let log = server.stop();
-    assert!(log.contains("event=signup") && log.contains("event=login") && !log.contains("correct horse"), "{log}");
+    assert!(
+        log.contains("event=signup")
+            && log.contains("event=login")
+            && !log.contains("correct horse"),
+        "{log}"
+    );
 }
 
 // F102
@@ -49,11 +96,18 @@ fn keys_rotate_and_nobody_is_signed_out() {
     visitor.sign_up(&server, "ann");
     server.stop();
     let rotated = run(&folder, &[], &["keys", "rotate"], "");
-    assert!(rotated.status.success() && text(&rotated.stdout).contains("2 key(s)"), "{}", text(&rotated.stdout));
+    assert!(
+        rotated.status.success() && text(&rotated.stdout).contains("2 key(s)"),
+        "{}",
+        text(&rotated.stdout)
+    );
     let server = Server::start(&folder, &[]);
     visitor.address = server.address;
     assert_eq!(visitor.get("/tickets").status, 200);
-    assert!(!run(&folder, &[], &["keys", "new"], "").status.success(), "an existing ring is not replaced");
+    assert!(
+        !run(&folder, &[], &["keys", "new"], "").status.success(),
+        "an existing ring is not replaced"
+    );
 }
 
 // D08, D17; F020
@@ -61,61 +115,143 @@ fn keys_rotate_and_nobody_is_signed_out() {
 fn production_says_what_is_missing_and_starts_when_nothing_is() {
     let folder = Folder::new();
     let profile = ("PALISADE_PROFILE", "production");
-    let refused = run(&folder, &[profile], &["serve", "--address", "127.0.0.1:0"], "");
+    let refused = run(
+        &folder,
+        &[profile],
+        &["serve", "--address", "127.0.0.1:0"],
+        "",
+    );
     let said = text(&refused.stderr);
     assert!(!refused.status.success());
-    for part in ["there is no secret key", "no host is allowed", "fix: run `keys new`", "nobody ends TLS"] {
+    for part in [
+        "there is no secret key",
+        "no host is allowed",
+        "fix: run `keys new`",
+        "nobody ends TLS",
+    ] {
         assert!(said.contains(part), "{part} in {said}");
     }
-    assert!(std::fs::read_dir(&folder.0).unwrap().next().is_none(), "production invents no key and makes no file");
+    assert!(
+        std::fs::read_dir(&folder.0).unwrap().next().is_none(),
+        "production invents no key and makes no file"
+    );
     let check = run(&folder, &[profile], &["check", "--deploy", "--json"], "");
     let report: serde_json::Value = serde_json::from_slice(&check.stdout).unwrap();
-    let ids: Vec<&str> = report["findings"].as_array().unwrap().iter().filter_map(|finding| finding["django"].as_str()).collect();
-    assert!(check.status.code() == Some(1) && ids.contains(&"security.W009") && ids.contains(&"security.W020"), "{report}");
-    let typo = run(&folder, &[profile, ("PALISADE_HTTP__ALLOWED_HOST", "x")], &["check"], "");
-    assert!(!typo.status.success() && text(&typo.stdout).contains("did you mean http.allowed_hosts?"), "{}", text(&typo.stdout));
+    let ids: Vec<&str> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|finding| finding["django"].as_str())
+        .collect();
+    assert!(
+        check.status.code() == Some(1)
+            && ids.contains(&"security.W009")
+            && ids.contains(&"security.W020"),
+        "{report}"
+    );
+    let typo = run(
+        &folder,
+        &[profile, ("PALISADE_HTTP__ALLOWED_HOST", "x")],
+        &["check"],
+        "",
+    );
+    assert!(
+        !typo.status.success() && text(&typo.stdout).contains("did you mean http.allowed_hosts?"),
+        "{}",
+        text(&typo.stdout)
+    );
 
-    assert!(run(&folder, &[profile], &["keys", "new"], "").status.success());
-    let fine = [profile, ("PALISADE_HTTP__ALLOWED_HOSTS", "desk.example.org"), ("PALISADE_HTTP__TRUSTED_PROXIES", "127.0.0.1/32")];
+    assert!(
+        run(&folder, &[profile], &["keys", "new"], "")
+            .status
+            .success()
+    );
+    let fine = [
+        profile,
+        ("PALISADE_HTTP__ALLOWED_HOSTS", "desk.example.org"),
+        ("PALISADE_HTTP__TRUSTED_PROXIES", "127.0.0.1/32"),
+    ];
     let plan = text(&run(&folder, &fine, &["migrate", "--plan"], "").stdout);
     assert!(
-        plan.contains("would run: helpdesk_0001_tickets") && !folder.0.join("helpdesk.sqlite3").exists(),
+        plan.contains("would run: helpdesk_0001_tickets")
+            && !folder.0.join("helpdesk.sqlite3").exists(),
         "a plan makes no file: {plan}"
     );
-    assert!(text(&run(&folder, &fine, &["serve", "--address", "127.0.0.1:0"], "").stderr).contains("run `migrate`"));
+    assert!(
+        text(&run(&folder, &fine, &["serve", "--address", "127.0.0.1:0"], "").stderr)
+            .contains("run `migrate`")
+    );
     assert!(run(&folder, &fine, &["migrate"], "").status.success());
     assert!(text(&run(&folder, &fine, &["migrate"], "").stdout).contains("nothing to do"));
     let check = run(&folder, &fine, &["check", "--deploy"], "");
-    assert!(check.status.success(), "{}{}", text(&check.stdout), text(&check.stderr));
+    assert!(
+        check.status.success(),
+        "{}{}",
+        text(&check.stdout),
+        text(&check.stderr)
+    );
     let server = Server::start(&folder, &fine);
     let headers = [("Host", "desk.example.org"), ("X-Forwarded-Proto", "https")];
     let page = request(server.address, "GET", "/", &headers, "");
-    assert_eq!((page.status, page.header("strict-transport-security")), (200, "max-age=31536000; includeSubDomains"));
+    assert_eq!(
+        (page.status, page.header("strict-transport-security")),
+        (200, "max-age=31536000; includeSubDomains")
+    );
     assert_eq!(get(server.address, "/").status, 400, "another host");
-    assert_eq!(request(server.address, "GET", "/", &headers[..1], "").status, 301, "plain HTTP");
+    assert_eq!(
+        request(server.address, "GET", "/", &headers[..1], "").status,
+        301,
+        "plain HTTP"
+    );
 }
 
 #[test]
 fn commands_explain_themselves() {
     let folder = Folder::new();
     let routes = text(&run(&folder, &[], &["routes"], "").stdout);
-    for part in ["METHOD", "/queue", "staff", "/tickets/{id}", "token", "src/lib.rs:", "helpdesk::tickets::show"] {
+    for part in [
+        "METHOD",
+        "/queue",
+        "staff",
+        "/tickets/{id}",
+        "token",
+        "src/lib.rs:",
+        "helpdesk::tickets::show",
+    ] {
         assert!(routes.contains(part), "{part} in {routes}");
     }
-    let settings = text(&run(&folder, &[("DATABASE_URL", "postgres://u:hunter2@127.0.0.1/x")], &["settings"], "").stdout);
+    let settings = text(
+        &run(
+            &folder,
+            &[("DATABASE_URL", "postgres://u:hunter2@127.0.0.1/x")],
+            &["settings"],
+            "",
+        )
+        .stdout,
+    );
     assert!(
         settings.contains("postgres://u:***@127.0.0.1/x")
             && settings.contains("environment, DATABASE_URL")
             && !settings.contains("hunter2")
     );
     let help = text(&run(&folder, &[], &["--help"], "").stdout);
-    for command in ["serve", "check", "migrate", "routes", "settings", "user", "lockout", "keys", "seed"] {
+    for command in [
+        "serve", "check", "migrate", "routes", "settings", "user", "lockout", "keys", "seed",
+    ] {
         assert!(help.contains(command), "{command} in {help}");
     }
     let open = run(&folder, &[], &["serve", "--address", "0.0.0.0:0"], "");
-    assert!(!open.status.success() && text(&open.stderr).contains("PALISADE_PROFILE=staging"), "{}", text(&open.stderr));
+    assert!(
+        !open.status.success() && text(&open.stderr).contains("PALISADE_PROFILE=staging"),
+        "{}",
+        text(&open.stderr)
+    );
     let junk = run(&folder, &[], &["serve", "--address", "nowhere"], "");
-    assert!(text(&junk.stderr).contains("server.address (command line, --address): \"nowhere\""), "{}", text(&junk.stderr));
+    assert!(
+        text(&junk.stderr).contains("server.address (command line, --address): \"nowhere\""),
+        "{}",
+        text(&junk.stderr)
+    );
 }
 
 #[test]
@@ -127,10 +263,22 @@ fn seeding_fills_the_desk_once() {
     let password = seeded.trim().rsplit(' ').next().unwrap();
     let server = Server::start(&folder, &[]);
     let mut staff = Visitor::new(server.address);
-    assert_eq!(staff.submit("/account/login", "/account/login", &[("username", "desk.ines"), ("password", password)]).status, 303);
+    assert_eq!(
+        staff
+            .submit(
+                "/account/login",
+                "/account/login",
+                &[("username", "desk.ines"), ("password", password)]
+            )
+            .status,
+        303
+    );
     staff.add_factor();
     let queue = staff.get("/queue").body;
-    assert!(queue.contains("Next page") && queue.contains("&lt;b&gt;") && !queue.contains("<b>"), "{queue}");
+    assert!(
+        queue.contains("Next page") && queue.contains("&lt;b&gt;") && !queue.contains("<b>"),
+        "{queue}"
+    );
     assert!(staff.get("/queue?page=2").body.contains("Earlier page"));
 }
 
@@ -149,25 +297,49 @@ fn requests_leave_nothing_behind_in_memory() {
         kilobytes.push(server.memory_kilobytes());
     }
     let grown = kilobytes[1].saturating_sub(kilobytes[0]);
-    println!("1500 requests grew the process by {grown} KB, from {} KB", kilobytes[0]);
-    assert!(grown < 500, "a few hundred bytes a request would be a leak: {kilobytes:?}");
+    println!(
+        "1500 requests grew the process by {grown} KB, from {} KB",
+        kilobytes[0]
+    );
+    assert!(
+        grown < 500,
+        "a few hundred bytes a request would be a leak: {kilobytes:?}"
+    );
 }
 
 // Django's and everybody's DATABASE_URL
 #[test]
 fn the_helpdesk_runs_on_postgres_by_url() {
-    let Some(url) = palisade::testing::server("PALISADE_TEST_POSTGRES") else { return };
-    let name = format!("palisade_test_{}", palisade::crypto::random::alphanumeric(12).expose().to_lowercase());
-    let made = std::process::Command::new("psql").args([&url, "-qc", &format!("CREATE DATABASE {name}")]).status();
+    let Some(url) = palisade::testing::server("PALISADE_TEST_POSTGRES") else {
+        return;
+    };
+    let name = format!(
+        "palisade_test_{}",
+        palisade::crypto::random::alphanumeric(12)
+            .expose()
+            .to_lowercase()
+    );
+    let made = std::process::Command::new("psql")
+        .args([&url, "-qc", &format!("CREATE DATABASE {name}")])
+        .status();
     assert!(made.unwrap().success(), "psql makes a database");
     let own = format!("{}/{name}", url.rsplit_once('/').unwrap().0);
     let folder = Folder::new();
     let server = Server::start(&folder, &[("DATABASE_URL", &own)]);
     let mut visitor = Visitor::new(server.address);
     visitor.sign_up(&server, "ann");
-    let opened = visitor.submit("/tickets/new", "/tickets", &[("subject", "On PostgreSQL"), ("body", "It works.")]);
+    let opened = visitor.submit(
+        "/tickets/new",
+        "/tickets",
+        &[("subject", "On PostgreSQL"), ("body", "It works.")],
+    );
     assert_eq!(opened.header("location"), "/tickets/1");
-    assert!(visitor.get("/tickets?q=postgres").body.contains("On PostgreSQL"));
+    assert!(
+        visitor
+            .get("/tickets?q=postgres")
+            .body
+            .contains("On PostgreSQL")
+    );
     assert!(!folder.0.join("helpdesk.sqlite3").exists());
     palisade::testing::ran("the helpdesk on PostgreSQL");
 }
@@ -177,12 +349,26 @@ fn the_helpdesk_runs_on_postgres_by_url() {
 fn check_lists_the_places_that_are_not_text() {
     let folder = Folder::new();
     let listed = text(&run(&folder, &[], &["check", "--templates"], "").stdout);
-    assert!(listed.starts_with("PLACE") && listed.contains("tickets/show.html:17:38"), "{listed}");
-    assert!(listed.contains("ticket.id") && listed.contains("the path of a URL in the \"-quoted attribute action"), "{listed}");
-    assert!(!listed.contains("ticket.body"), "HTML text is not listed: {listed}");
+    assert!(
+        listed.starts_with("PLACE") && listed.contains("tickets/show.html:17:38"),
+        "{listed}"
+    );
+    assert!(
+        listed.contains("ticket.id")
+            && listed.contains("the path of a URL in the \"-quoted attribute action"),
+        "{listed}"
+    );
+    assert!(
+        !listed.contains("ticket.body"),
+        "HTML text is not listed: {listed}"
+    );
     let json: serde_json::Value =
-        serde_json::from_slice(&run(&folder, &[], &["check", "--templates", "--json"], "").stdout).unwrap();
-    assert!(json.as_array().unwrap().len() > 40 && json[0]["line"].as_u64().is_some(), "{json}");
+        serde_json::from_slice(&run(&folder, &[], &["check", "--templates", "--json"], "").stdout)
+            .unwrap();
+    assert!(
+        json.as_array().unwrap().len() > 40 && json[0]["line"].as_u64().is_some(),
+        "{json}"
+    );
 }
 
 // V16.2.1: what happened to a request can be found by its id, whoever wrote the line
@@ -191,9 +377,14 @@ fn every_line_of_the_log_says_which_request_it_belongs_to() {
     for format in ["json", "text"] {
         let folder = Folder::new();
         let server = Server::start(&folder, &[("PALISADE_SITE__LOG_FORMAT", format)]);
-        let id = get(server.address, "/nowhere").header("x-request-id").to_owned();
+        let id = get(server.address, "/nowhere")
+            .header("x-request-id")
+            .to_owned();
         let log = server.stop();
-        let line = log.lines().find(|line| line.contains("request refused")).unwrap();
+        let line = log
+            .lines()
+            .find(|line| line.contains("request refused"))
+            .unwrap();
         if format == "json" {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
             assert_eq!(line["request_id"], id.as_str(), "{line}");
@@ -213,20 +404,42 @@ fn a_key_is_retired_when_nothing_needs_it() {
     let secret = ann.add_factor();
     // a site that is running does not know the new key: nothing is encrypted with it behind its back
     let rotated = text(&run(&folder, &[], &["keys", "rotate"], "").stdout);
-    assert!(rotated.contains("2 key(s)") && rotated.contains("after the restart"), "{rotated}");
+    assert!(
+        rotated.contains("2 key(s)") && rotated.contains("after the restart"),
+        "{rotated}"
+    );
     let refused = run(&folder, &[], &["keys", "retire"], "");
-    assert!(!refused.status.success() && text(&refused.stderr).contains("palisade_totp.sealed: 1"), "{}", text(&refused.stderr));
+    assert!(
+        !refused.status.success() && text(&refused.stderr).contains("palisade_totp.sealed: 1"),
+        "{}",
+        text(&refused.stderr)
+    );
     let check = text(&run(&folder, &[], &["check", "--deploy"], "").stdout);
-    assert!(check.contains("need a key that is not the newest"), "{check}");
+    assert!(
+        check.contains("need a key that is not the newest"),
+        "{check}"
+    );
     let early = run(&folder, &[], &["keys", "reencrypt"], "");
-    assert!(!early.status.success() && text(&early.stderr).contains("does not know the newest key"), "{}", text(&early.stdout));
+    assert!(
+        !early.status.success() && text(&early.stderr).contains("does not know the newest key"),
+        "{}",
+        text(&early.stdout)
+    );
     server.stop();
     let server = Server::start(&folder, &[]);
     let restarted = run(&folder, &[], &["keys", "reencrypt"], "");
-    assert!(restarted.status.success(), "a site that was restarted knows it: {}", text(&restarted.stderr));
+    assert!(
+        restarted.status.success(),
+        "a site that was restarted knows it: {}",
+        text(&restarted.stderr)
+    );
     server.stop();
     let done = run(&folder, &[], &["keys", "reencrypt"], "");
-    assert!(done.status.success() && text(&done.stdout).contains("encrypted again"), "{}", text(&done.stdout));
+    assert!(
+        done.status.success() && text(&done.stdout).contains("encrypted again"),
+        "{}",
+        text(&done.stdout)
+    );
     let retired = run(&folder, &[], &["keys", "retire"], "");
     assert!(
         retired.status.success() && text(&retired.stdout).contains("1 key(s)"),
@@ -235,20 +448,45 @@ fn a_key_is_retired_when_nothing_needs_it() {
         text(&retired.stderr)
     );
     let last = run(&folder, &[], &["keys", "retire"], "");
-    assert!(!last.status.success() && text(&last.stderr).contains("one key"), "{}", text(&last.stderr));
+    assert!(
+        !last.status.success() && text(&last.stderr).contains("one key"),
+        "{}",
+        text(&last.stderr)
+    );
     // where none is running, it is done at once
     let rotated = text(&run(&folder, &[], &["keys", "rotate"], "").stdout);
-    assert!(rotated.contains("encrypted again with the newest key"), "{rotated}");
+    assert!(
+        rotated.contains("encrypted again with the newest key"),
+        "{rotated}"
+    );
     assert!(run(&folder, &[], &["keys", "retire"], "").status.success());
     let server = Server::start(&folder, &[]);
     let mut ann = Visitor::new(server.address);
-    let login = [("username", "ann"), ("password", "correct horse battery staple")];
-    assert_eq!(ann.submit("/account/login", "/account/login", &login).header("location"), "/account/login/second");
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let login = [
+        ("username", "ann"),
+        ("password", "correct horse battery staple"),
+    ];
+    assert_eq!(
+        ann.submit("/account/login", "/account/login", &login)
+            .header("location"),
+        "/account/login/second"
+    );
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     // the code of the next step: the first one was used when the app was added
     let code = palisade::mfa::code_at(&secret, now as i64 + 30).unwrap();
-    let done = ann.submit("/account/login/second", "/account/login/second", &[("code", &code)]);
-    assert_eq!(done.status, 303, "the app goes on with the new key: {}", done.body);
+    let done = ann.submit(
+        "/account/login/second",
+        "/account/login/second",
+        &[("code", &code)],
+    );
+    assert_eq!(
+        done.status, 303,
+        "the app goes on with the new key: {}",
+        done.body
+    );
 }
 
 // Findings 16 and 17: what operators do to accounts
@@ -260,34 +498,62 @@ fn operators_open_close_readdress_and_delete_accounts() {
     ann.sign_up(&server, "ann");
     let user = |arguments: &[&str]| {
         let output = run(&folder, &[], &[&["user"], arguments].concat(), "");
-        (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+        (
+            output.status.success(),
+            text(&output.stdout) + &text(&output.stderr),
+        )
     };
     let login = |name: &str| {
-        let fields = [("username", name), ("password", "correct horse battery staple")];
-        Visitor::new(server.address).submit("/account/login", "/account/login", &fields).status
+        let fields = [
+            ("username", name),
+            ("password", "correct horse battery staple"),
+        ];
+        Visitor::new(server.address)
+            .submit("/account/login", "/account/login", &fields)
+            .status
     };
     assert_eq!(ann.get("/tickets").status, 200);
     assert!(user(&["close", "ann"]).0);
-    assert_eq!((ann.get("/tickets").status, login("ann")), (303, 422), "closed, and signed out");
+    assert_eq!(
+        (ann.get("/tickets").status, login("ann")),
+        (303, 422),
+        "closed, and signed out"
+    );
     assert!(user(&["open", "ann"]).0);
-    assert_eq!((ann.get("/tickets").status, login("ann")), (303, 303), "open, and the old session is not back");
+    assert_eq!(
+        (ann.get("/tickets").status, login("ann")),
+        (303, 303),
+        "open, and the old session is not back"
+    );
     let (is_done, said) = user(&["email", "ann", "not an address"]);
     assert!(!is_done && said.contains("the address"), "{said}");
-    assert!(user(&["email", "ann", "new@example.org"]).0 && user(&["list"]).1.contains("new@example.org"));
+    assert!(
+        user(&["email", "ann", "new@example.org"]).0
+            && user(&["list"]).1.contains("new@example.org")
+    );
     let (is_done, said) = user(&["grant", "ann", "helpdesk.no_such_thing"]);
-    assert!(!is_done && said.contains("no permission helpdesk.no_such_thing"), "{said}");
+    assert!(
+        !is_done && said.contains("no permission helpdesk.no_such_thing"),
+        "{said}"
+    );
     let (is_done, said) = user(&["grant", "ann"]);
     assert!(!is_done && said.contains("--staff"), "{said}");
     assert!(user(&["grant", "ann", "--staff"]).0 && user(&["list"]).1.contains("staff"));
     assert!(user(&["revoke", "ann", "--staff"]).0 && !user(&["list"]).1.contains("staff"));
     let (is_done, said) = user(&["delete", "ann"]);
-    assert!(!is_done && said.contains("--yes") && login("ann") == 303, "{said}");
+    assert!(
+        !is_done && said.contains("--yes") && login("ann") == 303,
+        "{said}"
+    );
     assert!(user(&["delete", "ann", "--yes"]).0);
     assert_eq!(login("ann"), 422);
     for command in ["open", "close", "delete"] {
         let flags: &[&str] = if command == "delete" { &["--yes"] } else { &[] };
         let (is_done, said) = user(&[&[command, "nobody"], flags].concat());
-        assert!(!is_done && said.contains("there is no account nobody"), "{command}: {said}");
+        assert!(
+            !is_done && said.contains("there is no account nobody"),
+            "{command}: {said}"
+        );
     }
 }
 
@@ -302,16 +568,34 @@ async fn names_that_are_read_the_same_are_listed() {
         Visitor::new(server.address).sign_up(&server, name);
     }
     assert!(conflicts().contains("no names conflict"), "{}", conflicts());
-    let url = format!("sqlite:{}", folder.0.join("helpdesk.sqlite3").display()).parse().unwrap();
-    let settings = palisade::db::DatabaseSettings { url, ..Default::default() };
-    let database = palisade::db::Database::connect(&settings, &folder.0).await.unwrap();
+    let url = format!("sqlite:{}", folder.0.join("helpdesk.sqlite3").display())
+        .parse()
+        .unwrap();
+    let settings = palisade::db::DatabaseSettings {
+        url,
+        ..Default::default()
+    };
+    let database = palisade::db::Database::connect(&settings, &folder.0)
+        .await
+        .unwrap();
     let tx = database.handle().begin().await.unwrap();
     for (old, new) in [("bob", "ANN"), ("carl", "\u{430}nn"), ("dora", "yıldız")] {
-        tx.execute_sql(sql!("UPDATE auth_user SET username = ? WHERE username = ?", new, old)).await.unwrap();
+        tx.execute_sql(sql!(
+            "UPDATE auth_user SET username = ? WHERE username = ?",
+            new,
+            old
+        ))
+        .await
+        .unwrap();
     }
     tx.commit().await.unwrap();
     let said = conflicts();
-    assert!(said.contains("ann  ANN  \u{430}nn") && said.contains("yıldız  yildiz") && said.contains("2 group(s)"), "{said}");
+    assert!(
+        said.contains("ann  ANN  \u{430}nn")
+            && said.contains("yıldız  yildiz")
+            && said.contains("2 group(s)"),
+        "{said}"
+    );
 }
 
 // Finding 18: a stopped site's database is whole in its file, and a running one's can be copied
@@ -325,15 +609,27 @@ fn a_copy_of_the_database_file_is_whole() {
     let copied = run(&folder, &[], &["backup", copy.to_str().unwrap()], "");
     assert!(copied.status.success(), "{}", text(&copied.stderr));
     use std::os::unix::fs::PermissionsExt;
-    assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o077, 0, "nobody else reads it");
+    assert_eq!(
+        std::fs::metadata(&copy).unwrap().permissions().mode() & 0o077,
+        0,
+        "nobody else reads it"
+    );
     let again = run(&folder, &[], &["backup", copy.to_str().unwrap()], "");
-    assert!(!again.status.success() && text(&again.stderr).contains("exists already"), "{}", text(&again.stderr));
+    assert!(
+        !again.status.success() && text(&again.stderr).contains("exists already"),
+        "{}",
+        text(&again.stderr)
+    );
     server.stop();
     let restored = Folder::new();
     for file in [copy, folder.0.join("helpdesk.sqlite3")] {
         std::fs::copy(&file, restored.0.join("helpdesk.sqlite3")).unwrap();
         let list = text(&run(&restored, &[], &["user", "list"], "").stdout);
-        assert!(list.contains("ann@example.org"), "{}: {list}", file.display());
+        assert!(
+            list.contains("ann@example.org"),
+            "{}: {list}",
+            file.display()
+        );
         let _ = std::fs::remove_file(restored.0.join("helpdesk.sqlite3"));
     }
 }

@@ -15,7 +15,11 @@ struct Front {
 
 impl Front {
     fn start(command: &mut Command, port: u16) -> Self {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let front = Self { child, port };
         for _ in 0..200 {
             if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
@@ -41,7 +45,11 @@ impl Front {
             "--connect-to",
             &to,
         ]);
-        for (option, file) in [("--cacert", "root.pem"), ("-c", "cookies"), ("-b", "cookies")] {
+        for (option, file) in [
+            ("--cacert", "root.pem"),
+            ("-c", "cookies"),
+            ("-b", "cookies"),
+        ] {
             curl.arg(option).arg(folder.0.join(file));
         }
         curl.args(arguments).output().unwrap()
@@ -51,14 +59,20 @@ impl Front {
 impl Drop for Front {
     fn drop(&mut self) {
         // a master process ends its workers
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
         let _ = self.child.wait();
     }
 }
 
 fn nginx(folder: &Folder, config: &str, program: &str) -> Front {
     let (port, plain) = (free_address().port(), free_address().port());
-    let config = config.lines().filter(|line| !line.contains("listen [::]")).collect::<Vec<_>>().join("\n");
+    let config = config
+        .lines()
+        .filter(|line| !line.contains("listen [::]"))
+        .collect::<Vec<_>>()
+        .join("\n");
     let config = config
         .replace("listen 443", &format!("listen 127.0.0.1:{port}"))
         .replace("listen 80", &format!("listen 127.0.0.1:{plain}"));
@@ -70,36 +84,71 @@ fn nginx(folder: &Folder, config: &str, program: &str) -> Front {
         "pid {folder_of}/nginx.pid;\nerror_log stderr;\ndaemon off;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{config}\n}}\n"
     );
     std::fs::write(folder.0.join("nginx.conf"), whole).unwrap();
-    Front::start(Command::new(program).arg("-c").arg(folder.0.join("nginx.conf")), port)
+    Front::start(
+        Command::new(program)
+            .arg("-c")
+            .arg(folder.0.join("nginx.conf")),
+        port,
+    )
 }
 
 fn apache(folder: &Folder, config: &str) -> Front {
     let (port, plain) = (free_address().port(), free_address().port());
     let config = config.replace("/run/apache2/", &format!("{}/", folder.0.display()));
-    let config = config.replace("*:443", &format!("127.0.0.1:{port}")).replace("*:80", &format!("127.0.0.1:{plain}"));
-    let modules =
-        ["mpm_event", "authz_core", "ssl", "socache_shmcb", "http2", "proxy", "proxy_http", "headers", "reqtimeout", "alias"];
-    let loads = modules.map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n")).concat();
+    let config = config
+        .replace("*:443", &format!("127.0.0.1:{port}"))
+        .replace("*:80", &format!("127.0.0.1:{plain}"));
+    let modules = [
+        "mpm_event",
+        "authz_core",
+        "ssl",
+        "socache_shmcb",
+        "http2",
+        "proxy",
+        "proxy_http",
+        "headers",
+        "reqtimeout",
+        "alias",
+    ];
+    let loads = modules
+        .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
+        .concat();
     let head = format!(
         "ServerRoot {0}\nPidFile {0}/apache.pid\nErrorLog /dev/null\nDefaultRuntimeDir {0}\nUser nobody\nGroup nogroup\n\
          Listen 127.0.0.1:{port}\nListen 127.0.0.1:{plain}\n{loads}",
         folder.0.display()
     );
     std::fs::write(folder.0.join("apache.conf"), format!("{head}{config}")).unwrap();
-    Front::start(Command::new("apache2").args(["-DFOREGROUND", "-f"]).arg(folder.0.join("apache.conf")), port)
+    Front::start(
+        Command::new("apache2")
+            .args(["-DFOREGROUND", "-f"])
+            .arg(folder.0.join("apache.conf")),
+        port,
+    )
 }
 
 fn caddy(folder: &Folder, config: &str) -> Front {
     let (port, plain) = (free_address().port(), free_address().port());
-    let globals = format!("{{\n\thttp_port {plain}\n\thttps_port {port}\n\tadmin off\n\tservers {{");
+    let globals =
+        format!("{{\n\thttp_port {plain}\n\thttps_port {port}\n\tadmin off\n\tservers {{");
     let config = config.replacen("{\n\tservers {", &globals, 1);
     let path = |name: &str| folder.0.join(name).display().to_string();
-    let own = format!("*.desk.example.org {{\n\tbind 127.0.0.1\n\ttls {} {}\n", path("cert.pem"), path("key.pem"));
+    let own = format!(
+        "*.desk.example.org {{\n\tbind 127.0.0.1\n\ttls {} {}\n",
+        path("cert.pem"),
+        path("key.pem")
+    );
     let config = config.replacen("*.desk.example.org {\n", &own, 1);
     std::fs::write(path("Caddyfile"), config).unwrap();
     let mut command = Command::new("caddy");
     command
-        .args(["run", "--adapter", "caddyfile", "--config", &path("Caddyfile")])
+        .args([
+            "run",
+            "--adapter",
+            "caddyfile",
+            "--config",
+            &path("Caddyfile"),
+        ])
         .env("XDG_DATA_HOME", path("caddy"))
         .env("HOME", path("caddy"));
     Front::start(&mut command, port)
@@ -113,24 +162,43 @@ fn let_in(folder: &Path, socket: &Path) {
 }
 
 fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// A page, and a form whose origin is checked; the log says where the client was.
 fn serves(folder: &Folder, front: &Front, name: &str) {
     let page = text(&front.curl(folder, &["https://localhost/account/login"]));
     assert!(page.contains("status 200"), "{name}: {page}");
-    let token = page.split("name=\"csrfmiddlewaretoken\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let token = page
+        .split("name=\"csrfmiddlewaretoken\" value=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .unwrap();
     let fields = format!("username={name}&password=wrong&csrfmiddlewaretoken={token}");
-    let form = ["-H", "Origin: https://localhost", "-d", &fields, "https://localhost/account/login"];
+    let form = [
+        "-H",
+        "Origin: https://localhost",
+        "-d",
+        &fields,
+        "https://localhost/account/login",
+    ];
     let refused = text(&front.curl(folder, &form));
-    assert!(refused.contains("status 422") && refused.contains("do not belong together"), "{name}: {refused}");
+    assert!(
+        refused.contains("status 422") && refused.contains("do not belong together"),
+        "{name}: {refused}"
+    );
 }
 
 // F002; M11 of the reports: nginx, Apache and Caddy serve the site over TCP and over a Unix socket, and no client chooses its address
 #[test]
 fn the_servers_that_stand_in_front_serve() {
-    let Some(program) = palisade::testing::server("PALISADE_TEST_NGINX") else { return };
+    let Some(program) = palisade::testing::server("PALISADE_TEST_NGINX") else {
+        return;
+    };
     for is_socket in [false, true] {
         let folder = Folder::new();
         certificate(&folder);
@@ -144,7 +212,11 @@ fn the_servers_that_stand_in_front_serve() {
             ("PALISADE_HTTP__ALLOWED_HOSTS", "localhost"),
             ("PALISADE_HTTP__TRUSTED_PROXIES", trusted),
         ];
-        assert!(run(&folder, &settings[..1], &["keys", "new"], "").status.success());
+        assert!(
+            run(&folder, &settings[..1], &["keys", "new"], "")
+                .status
+                .success()
+        );
         assert!(run(&folder, &settings, &["migrate"], "").status.success());
         // what a process left behind that was killed is in nobody's way
         drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
@@ -153,17 +225,37 @@ fn the_servers_that_stand_in_front_serve() {
             let mode = std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777;
             assert_eq!(mode, 0o660, "no other user of the machine gets in");
             let second = run(&folder, &settings, &["serve", "--address", &address], "");
-            assert!(!second.status.success() && text(&second).contains("cannot listen on unix:"), "{}", text(&second));
+            assert!(
+                !second.status.success() && text(&second).contains("cannot listen on unix:"),
+                "{}",
+                text(&second)
+            );
             let_in(&folder.0, &socket);
         }
-        let config = |kind: &str| deployed(&folder, &["config", kind], &[("PALISADE_SERVER__ADDRESS", &address)]);
-        serves(&folder, &nginx(&folder, &config("nginx"), &program), "nginx");
+        let config = |kind: &str| {
+            deployed(
+                &folder,
+                &["config", kind],
+                &[("PALISADE_SERVER__ADDRESS", &address)],
+            )
+        };
+        serves(
+            &folder,
+            &nginx(&folder, &config("nginx"), &program),
+            "nginx",
+        );
         serves(&folder, &apache(&folder, &config("apache")), "apache");
         serves(&folder, &caddy(&folder, &config("caddy")), "caddy");
         let log = server.stop();
-        let clients: Vec<&str> = log.lines().filter(|line| line.contains("login_failed")).collect();
+        let clients: Vec<&str> = log
+            .lines()
+            .filter(|line| line.contains("login_failed"))
+            .collect();
         assert!(
-            clients.len() == 3 && clients.iter().all(|line| line.contains("127.0.0.1") && !line.contains("203.0.113.9")),
+            clients.len() == 3
+                && clients
+                    .iter()
+                    .all(|line| line.contains("127.0.0.1") && !line.contains("203.0.113.9")),
             "{clients:?}"
         );
         assert!(!is_socket || !socket.exists(), "a stop leaves no socket");

@@ -15,19 +15,29 @@ pub struct Reply {
 
 impl Reply {
     pub fn header(&self, name: &str) -> &str {
-        let line = self.head.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.eq_ignore_ascii_case(name));
+        let line = self
+            .head
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
         line.map_or("", |(_, value)| value.trim())
     }
 
     pub fn hidden(&self, name: &str) -> Option<&str> {
-        self.body.split_once(&format!("name=\"{name}\" value=\""))?.1.split('"').next()
+        self.body
+            .split_once(&format!("name=\"{name}\" value=\""))?
+            .1
+            .split('"')
+            .next()
     }
 }
 
 /// Sends bytes and reads one answer.
 pub fn raw(address: SocketAddr, request: &[u8]) -> Option<Reply> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .ok()?;
     stream.write_all(request).ok()?;
     let mut bytes = Vec::new();
     let mut buffer = [0; 16 * 1024];
@@ -44,31 +54,58 @@ pub fn raw(address: SocketAddr, request: &[u8]) -> Option<Reply> {
 
 fn head(bytes: &[u8]) -> Option<(String, &[u8])> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
-    Some((String::from_utf8_lossy(&bytes[..end]).into_owned(), &bytes[end + 4..]))
+    Some((
+        String::from_utf8_lossy(&bytes[..end]).into_owned(),
+        &bytes[end + 4..],
+    ))
 }
 
 fn parse(bytes: &[u8]) -> Option<Reply> {
     let (head, body) = head(bytes)?;
-    let reply = Reply { status: head.get(9..12)?.parse().ok()?, head, body: String::new() };
+    let reply = Reply {
+        status: head.get(9..12)?.parse().ok()?,
+        head,
+        body: String::new(),
+    };
     let length: usize = reply.header("content-length").parse().ok()?;
-    (body.len() >= length).then(|| Reply { body: String::from_utf8_lossy(&body[..length]).into_owned(), ..reply })
+    (body.len() >= length).then(|| Reply {
+        body: String::from_utf8_lossy(&body[..length]).into_owned(),
+        ..reply
+    })
 }
 
 fn parse_until_end(bytes: &[u8]) -> Option<Reply> {
     let (head, body) = head(bytes)?;
-    Some(Reply { status: head.get(9..12)?.parse().ok()?, head, body: String::from_utf8_lossy(body).into_owned() })
+    Some(Reply {
+        status: head.get(9..12)?.parse().ok()?,
+        head,
+        body: String::from_utf8_lossy(body).into_owned(),
+    })
 }
 
 /// A request with a body, closed after the answer.
-pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-    let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+pub fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    let mut text = format!(
+        "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+    {
         text.push_str(&format!("Host: {address}\r\n"));
     }
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    raw(address, format!("{text}\r\n{body}").as_bytes()).unwrap_or_else(|| panic!("{method} {path} was not answered"))
+    raw(address, format!("{text}\r\n{body}").as_bytes())
+        .unwrap_or_else(|| panic!("{method} {path} was not answered"))
 }
 
 pub fn get(address: SocketAddr, path: &str) -> Reply {
@@ -83,7 +120,10 @@ pub struct Visitor {
 
 impl Visitor {
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, cookies: Vec::new() }
+        Self {
+            address,
+            cookies: Vec::new(),
+        }
     }
 
     pub fn get(&mut self, path: &str) -> Reply {
@@ -92,21 +132,54 @@ impl Visitor {
 
     /// Fills in the form of `page` and sends it to `action`.
     pub fn submit(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Reply {
-        let token = self.get(page).hidden("csrfmiddlewaretoken").unwrap_or_default().to_owned();
-        let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
-        let pairs = fields.iter().copied().chain([("csrfmiddlewaretoken", token.as_str())]);
-        let body: Vec<String> = pairs.map(|(name, value)| format!("{name}={}", encode(value))).collect();
-        self.send("POST", action, "application/x-www-form-urlencoded", &body.join("&"))
+        let token = self
+            .get(page)
+            .hidden("csrfmiddlewaretoken")
+            .unwrap_or_default()
+            .to_owned();
+        let encode = |text: &str| {
+            text.bytes()
+                .map(|byte| format!("%{byte:02X}"))
+                .collect::<String>()
+        };
+        let pairs = fields
+            .iter()
+            .copied()
+            .chain([("csrfmiddlewaretoken", token.as_str())]);
+        let body: Vec<String> = pairs
+            .map(|(name, value)| format!("{name}={}", encode(value)))
+            .collect();
+        self.send(
+            "POST",
+            action,
+            "application/x-www-form-urlencoded",
+            &body.join("&"),
+        )
     }
 
     fn send(&mut self, method: &str, path: &str, kind: &str, body: &str) -> Reply {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let reply = request(self.address, method, path, &[("Cookie", &cookies.join("; ")), ("Content-Type", kind)], body);
-        for line in reply.head.lines().filter_map(|line| line.strip_prefix("set-cookie: ")) {
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let reply = request(
+            self.address,
+            method,
+            path,
+            &[("Cookie", &cookies.join("; ")), ("Content-Type", kind)],
+            body,
+        );
+        for line in reply
+            .head
+            .lines()
+            .filter_map(|line| line.strip_prefix("set-cookie: "))
+        {
             let (name, rest) = line.split_once('=').unwrap();
             self.cookies.retain(|(known, _)| known != name);
             if !line.contains("Max-Age=0") {
-                self.cookies.push((name.into(), rest.split(';').next().unwrap().into()));
+                self.cookies
+                    .push((name.into(), rest.split(';').next().unwrap().into()));
             }
         }
         reply
@@ -116,10 +189,21 @@ impl Visitor {
     pub fn add_factor(&mut self) -> String {
         self.submit("/account/factors", "/account/factors/app", &[]);
         let page = self.get("/account/factors/app").body;
-        let secret = page.split_once("id=\"secret\">").and_then(|(_, rest)| rest.split('<').next()).unwrap().to_owned();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let secret = page
+            .split_once("id=\"secret\">")
+            .and_then(|(_, rest)| rest.split('<').next())
+            .unwrap()
+            .to_owned();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
         let code = palisade::mfa::code_at(&secret, now as i64).unwrap();
-        let added = self.submit("/account/factors/app", "/account/factors/app/confirm", &[("code", &code)]);
+        let added = self.submit(
+            "/account/factors/app",
+            "/account/factors/app/confirm",
+            &[("code", &code)],
+        );
         assert_eq!(added.status, 200, "{}", added.body);
         secret
     }
@@ -128,11 +212,29 @@ impl Visitor {
     pub fn sign_up(&mut self, server: &Server, name: &str) {
         let password = "correct horse battery staple";
         let email = format!("{name}@example.org");
-        let fields = [("username", name), ("email", email.as_str()), ("password", password), ("password_again", password)];
+        let fields = [
+            ("username", name),
+            ("email", email.as_str()),
+            ("password", password),
+            ("password_again", password),
+        ];
         let reply = self.submit("/account/signup", "/account/signup", &fields);
-        assert_eq!((reply.status, reply.header("location")), (303, "/account/signup/sent"), "{}", reply.body);
-        let page = self.get(&server.link_to(&email)).header("location").to_owned();
+        assert_eq!(
+            (reply.status, reply.header("location")),
+            (303, "/account/signup/sent"),
+            "{}",
+            reply.body
+        );
+        let page = self
+            .get(&server.link_to(&email))
+            .header("location")
+            .to_owned();
         let reply = self.submit(&page, "/account/confirm", &[("password", password)]);
-        assert_eq!((reply.status, reply.header("location")), (303, "/tickets"), "{}", reply.body);
+        assert_eq!(
+            (reply.status, reply.header("location")),
+            (303, "/tickets"),
+            "{}",
+            reply.body
+        );
     }
 }

@@ -47,7 +47,11 @@ impl Script {
     pub(super) fn line_comment(&mut self, rest: &str, place: &mut Place<'_, '_>) -> usize {
         let newline = rest.find(is_newline);
         let line = &rest[..newline.unwrap_or(rest.len())];
-        let end_tag = if place.is_some() { find_end_tag(line, "script", &rest[line.len()..]) } else { None };
+        let end_tag = if place.is_some() {
+            find_end_tag(line, "script", &rest[line.len()..])
+        } else {
+            None
+        };
         let length = end_tag.unwrap_or(line.len());
         if let Some((at, scan)) = place {
             scan.replace(*at, length, "");
@@ -62,7 +66,9 @@ impl Script {
     pub(super) fn block_comment(&mut self, rest: &str, place: &mut Place<'_, '_>) -> usize {
         let close = rest.find("*/");
         let inside = &rest[..close.unwrap_or(rest.len())];
-        if let Some(end) = find_end_tag(inside, "script", &rest[inside.len()..]).filter(|_| place.is_some()) {
+        if let Some(end) =
+            find_end_tag(inside, "script", &rest[inside.len()..]).filter(|_| place.is_some())
+        {
             return end;
         }
         let length = close.map_or(rest.len(), |close| close + 2);

@@ -8,7 +8,12 @@ impl Script {
         if self.at == At::Code {
             self.end_word();
             self.slash = Slash::Unknown;
-            (self.sign, self.line_is_blank, self.after_less, self.comment_has_newline) = (None, false, false, false);
+            (
+                self.sign,
+                self.line_is_blank,
+                self.after_less,
+                self.comment_has_newline,
+            ) = (None, false, false, false);
         }
     }
 
@@ -19,7 +24,8 @@ impl Script {
         }
         if self.nest != other.nest {
             // within a template literal it decides where the literal goes on
-            let is_nested = self.nest.contains(&Nest::Substitution) || other.nest.contains(&Nest::Substitution);
+            let is_nested =
+                self.nest.contains(&Nest::Substitution) || other.nest.contains(&Nest::Substitution);
             if is_nested {
                 return None;
             }
@@ -35,7 +41,11 @@ impl Script {
         joined.after_dot = self.after_dot && other.after_dot;
         joined.is_await_of_for = self.is_await_of_for || other.is_await_of_for;
         joined.is_after_operator = self.is_after_operator && other.is_after_operator;
-        joined.sign = if self.sign == other.sign { self.sign } else { None };
+        joined.sign = if self.sign == other.sign {
+            self.sign
+        } else {
+            None
+        };
         joined.line_is_blank = self.line_is_blank || other.line_is_blank;
         joined.keeps_mark = self.keeps_mark || other.keeps_mark;
         joined.after_less = self.after_less || other.after_less;

@@ -4,11 +4,19 @@ use super::{At, Nest, Script, Slash, is_newline};
 use crate::context::Fault;
 
 impl Script {
-    pub(super) fn string(&mut self, rest: &str, character: char, quote: char) -> Result<usize, Fault> {
+    pub(super) fn string(
+        &mut self,
+        rest: &str,
+        character: char,
+        quote: char,
+    ) -> Result<usize, Fault> {
         match character {
             '\\' => escape(rest, "string"),
             c if c == quote => Ok(self.end_literal(1)),
-            '\n' | '\r' => Err(Fault::new("a line break in a string", "close the string on its line, or use a template literal")),
+            '\n' | '\r' => Err(Fault::new(
+                "a line break in a string",
+                "close the string on its line, or use a template literal",
+            )),
             c => Ok(c.len_utf8()),
         }
     }
@@ -34,7 +42,11 @@ impl Script {
                 Ok(1)
             }
             c => {
-                self.at = if c == '$' { At::TemplateDollar } else { At::Template };
+                self.at = if c == '$' {
+                    At::TemplateDollar
+                } else {
+                    At::Template
+                };
                 Ok(c.len_utf8())
             }
         }
@@ -43,9 +55,10 @@ impl Script {
     pub(super) fn regexp(&mut self, rest: &str, character: char) -> Result<usize, Fault> {
         match (self.at, character) {
             (_, '\\') => escape(rest, "regular expression"),
-            (_, c) if is_newline(c) => {
-                Err(Fault::new("a line break in a regular expression", "if this / divides, put its operands into parentheses"))
-            }
+            (_, c) if is_newline(c) => Err(Fault::new(
+                "a line break in a regular expression",
+                "if this / divides, put its operands into parentheses",
+            )),
             (At::Regexp, '/') => Ok(self.end_literal(1)),
             (At::Regexp, '[') => {
                 self.at = At::RegexpClass;
@@ -66,8 +79,9 @@ fn escape(rest: &str, what: &str) -> Result<usize, Fault> {
     match characters.next() {
         Some('\r') if rest[slash + 1..].starts_with('\n') => Ok(slash + 2),
         Some(escaped) => Ok(slash + escaped.len_utf8()),
-        None => {
-            Err(Fault::new(format!("an escape in a {what} is cut off"), "write the whole escape on one side of the template tag"))
-        }
+        None => Err(Fault::new(
+            format!("an escape in a {what} is cut off"),
+            "write the whole escape on one side of the template tag",
+        )),
     }
 }

@@ -103,9 +103,17 @@ impl ScriptKind {
             json if json.ends_with("json") => Self::Json,
             "" => Self::Classic,
             script
-                if ["javascript", "ecmascript", "jscript", "livescript", "babel", "jsx", "typescript"]
-                    .iter()
-                    .any(|part| script.contains(part)) =>
+                if [
+                    "javascript",
+                    "ecmascript",
+                    "jscript",
+                    "livescript",
+                    "babel",
+                    "jsx",
+                    "typescript",
+                ]
+                .iter()
+                .any(|part| script.contains(part)) =>
             {
                 Self::Classic
             }
@@ -162,17 +170,25 @@ impl Script {
             ));
         }
         if std::mem::take(&mut self.after_less) && text.starts_with(['/', '!', '-']) {
-            return Err(Fault::new("a < and what follows it stand on two sides of a template tag", "put a space after the <"));
+            return Err(Fault::new(
+                "a < and what follows it stand on two sides of a template tag",
+                "put a space after the <",
+            ));
         }
         let mut at = 0;
         scan.is_leading = base == scan.chunk;
         while at < text.len() {
             let rest = &text[at..];
             if is_end_tag(rest, "script") && !self.is_literal() {
-                return self.end_of_element().map(|()| Some(at)).map_err(|fault| fault.at(base + at));
+                return self
+                    .end_of_element()
+                    .map(|()| Some(at))
+                    .map_err(|fault| fault.at(base + at));
             }
             let mut place = Some((base + at, &mut *scan));
-            let length = self.step(rest, &mut place).map_err(|fault| fault.at(base + at))?;
+            let length = self
+                .step(rest, &mut place)
+                .map_err(|fault| fault.at(base + at))?;
             scan.is_leading &= rest[..length].trim().is_empty();
             at += length;
         }
@@ -180,8 +196,15 @@ impl Script {
     }
 
     fn is_literal(&self) -> bool {
-        let is_inside =
-            matches!(self.at, At::Double | At::Single | At::Template | At::TemplateDollar | At::Regexp | At::RegexpClass);
+        let is_inside = matches!(
+            self.at,
+            At::Double
+                | At::Single
+                | At::Template
+                | At::TemplateDollar
+                | At::Regexp
+                | At::RegexpClass
+        );
         (is_inside || self.begins_regexp()) && self.kind != ScriptKind::Markup
     }
 
@@ -192,9 +215,10 @@ impl Script {
 
     fn end_of_element(&self) -> Result<(), Fault> {
         match self.at {
-            At::BlockComment => {
-                Err(Fault::new("this end tag is inside a comment, and ends the script", "close the comment with */ before it"))
-            }
+            At::BlockComment => Err(Fault::new(
+                "this end tag is inside a comment, and ends the script",
+                "close the comment with */ before it",
+            )),
             _ => self.finish(),
         }
     }
@@ -206,9 +230,15 @@ impl Script {
             At::BlockComment => Some("a comment"),
             _ => Some("a string or regular expression"),
         };
-        let open = inside.or(self.nest.contains(&Nest::Substitution).then_some("a template literal"));
+        let open = inside.or(self
+            .nest
+            .contains(&Nest::Substitution)
+            .then_some("a template literal"));
         match open {
-            Some(open) => Err(Fault::new(format!("the script ends inside {open}"), "close it in the template")),
+            Some(open) => Err(Fault::new(
+                format!("the script ends inside {open}"),
+                "close it in the template",
+            )),
             None => Ok(()),
         }
     }
@@ -257,7 +287,12 @@ impl Script {
         }
     }
 
-    fn code(&mut self, rest: &str, character: char, place: &mut Place<'_, '_>) -> Result<usize, Fault> {
+    fn code(
+        &mut self,
+        rest: &str,
+        character: char,
+        place: &mut Place<'_, '_>,
+    ) -> Result<usize, Fault> {
         if let Some((at, scan)) = place
             && character == '<'
         {
@@ -311,8 +346,9 @@ impl Script {
         }
         self.slash = match self.word.as_str() {
             _ if self.after_dot => Slash::Division,
-            "break" | "case" | "continue" | "default" | "delete" | "do" | "else" | "extends" | "finally" | "in" | "instanceof"
-            | "new" | "return" | "throw" | "try" | "typeof" | "void" => Slash::Regexp,
+            "break" | "case" | "continue" | "default" | "delete" | "do" | "else" | "extends"
+            | "finally" | "in" | "instanceof" | "new" | "return" | "throw" | "try" | "typeof"
+            | "void" => Slash::Regexp,
             // words that are names in some places and operators in others
             "yield" | "await" | "of" => Slash::Unknown,
             word if word.starts_with(SEVERAL) => Slash::Unknown,
@@ -339,11 +375,28 @@ impl Script {
     fn punctuation(&mut self, character: char, sign: Option<char>) {
         let is_number = self.word.starts_with(|first: char| first.is_ascii_digit()) && self.in_word;
         let is_for_await = self.word == "await" && self.is_await_of_for;
-        let is_condition = !self.after_dot && (is_for_await || matches!(self.word.as_str(), "if" | "while" | "for" | "with"));
+        let is_condition = !self.after_dot
+            && (is_for_await || matches!(self.word.as_str(), "if" | "while" | "for" | "with"));
         // where an operand belongs, { begins an object, and a / after it divides
         let is_object = self.slash == Slash::Regexp && self.is_after_operator;
-        self.is_after_operator =
-            matches!(character, '=' | '(' | '[' | ',' | '?' | ':' | '+' | '-' | '*' | '%' | '&' | '|' | '^' | '!' | '~' | '<');
+        self.is_after_operator = matches!(
+            character,
+            '=' | '('
+                | '['
+                | ','
+                | '?'
+                | ':'
+                | '+'
+                | '-'
+                | '*'
+                | '%'
+                | '&'
+                | '|'
+                | '^'
+                | '!'
+                | '~'
+                | '<'
+        );
         self.end_word();
         self.slash = Slash::Regexp;
         match character {
@@ -352,7 +405,9 @@ impl Script {
             '{' if is_object => self.nest.push(Nest::Object),
             '{' => self.nest.push(Nest::Brace),
             ')' => {
-                let open = self.nest.pop_if(|open| matches!(open, Nest::Condition | Nest::Parenthesis | Nest::Unknown));
+                let open = self.nest.pop_if(|open| {
+                    matches!(open, Nest::Condition | Nest::Parenthesis | Nest::Unknown)
+                });
                 self.slash = match open {
                     Some(Nest::Condition) => Slash::Regexp,
                     Some(Nest::Parenthesis) => Slash::Division,
@@ -371,7 +426,11 @@ impl Script {
 
     fn close_brace(&mut self) {
         // parentheses that are open here are a mistake, and end with the braces around them
-        while self.nest.pop_if(|open| matches!(open, Nest::Condition | Nest::Parenthesis)).is_some() {}
+        while self
+            .nest
+            .pop_if(|open| matches!(open, Nest::Condition | Nest::Parenthesis))
+            .is_some()
+        {}
         match self.nest.last() {
             Some(Nest::Substitution) => {
                 self.nest.pop();
@@ -389,10 +448,19 @@ impl Script {
         }
     }
 
-    fn after_slash(&mut self, rest: &str, character: char, place: &mut Place<'_, '_>) -> Result<usize, Fault> {
+    fn after_slash(
+        &mut self,
+        rest: &str,
+        character: char,
+        place: &mut Place<'_, '_>,
+    ) -> Result<usize, Fault> {
         match character {
             '/' | '*' => {
-                let comment = if character == '/' { At::LineComment } else { At::BlockComment };
+                let comment = if character == '/' {
+                    At::LineComment
+                } else {
+                    At::BlockComment
+                };
                 self.begin_comment(comment, 1, place);
                 Ok(1)
             }
@@ -401,9 +469,10 @@ impl Script {
                 self.at = At::Regexp;
                 self.regexp(rest, character)
             }
-            _ if rest.starts_with("<!--") => {
-                Err(Fault::new("a comment right behind a /", "put a space between the two, or write the comment with /*"))
-            }
+            _ if rest.starts_with("<!--") => Err(Fault::new(
+                "a comment right behind a /",
+                "put a space between the two, or write the comment with /*",
+            )),
             _ => {
                 self.operator();
                 Ok(0)
@@ -451,8 +520,13 @@ impl Script {
 
 fn is_word(character: char) -> bool {
     // # begins a private name, \ an escape in a name
-    let is_ascii_word = character.is_ascii_alphanumeric() || matches!(character, '_' | '$' | '\\' | '#');
-    is_ascii_word || (!character.is_ascii() && !character.is_whitespace() && !is_newline(character) && character != '\u{feff}')
+    let is_ascii_word =
+        character.is_ascii_alphanumeric() || matches!(character, '_' | '$' | '\\' | '#');
+    is_ascii_word
+        || (!character.is_ascii()
+            && !character.is_whitespace()
+            && !is_newline(character)
+            && character != '\u{feff}')
 }
 
 fn is_newline(character: char) -> bool {

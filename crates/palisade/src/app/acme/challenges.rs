@@ -23,17 +23,31 @@ impl Challenges {
     /// The answer of http-01 to a path.
     pub(in crate::app) fn file(&self, path: &str) -> Option<String> {
         let token = path.strip_prefix(FOLDER)?;
-        self.0.read().unwrap_or_else(PoisonError::into_inner).http.get(token).cloned()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .http
+            .get(token)
+            .cloned()
     }
 
     /// The certificate of tls-alpn-01 for a name.
     pub(in crate::app) fn certificate(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).tls.get(name).cloned()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .tls
+            .get(name)
+            .cloned()
     }
 
     /// These and no others.
     #[cfg(feature = "acme")]
-    pub(super) fn set(&self, http: HashMap<String, String>, tls: HashMap<String, Arc<CertifiedKey>>) {
+    pub(super) fn set(
+        &self,
+        http: HashMap<String, String>,
+        tls: HashMap<String, Arc<CertifiedKey>>,
+    ) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Open { http, tls };
     }
 }

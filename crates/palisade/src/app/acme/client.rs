@@ -12,14 +12,25 @@ pub(super) struct Outbound(pub(super) Client);
 const MAX_BYTES: usize = 1 << 20;
 
 impl HttpClient for Outbound {
-    fn request(&self, request: Request<BodyWrapper<Bytes>>) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
+    fn request(
+        &self,
+        request: Request<BodyWrapper<Bytes>>,
+    ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         let client = self.0.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let body = to_bytes(Body::new(body), MAX_BYTES).await.map_err(|error| Error::Other(error.into()))?;
-            let answer = client.send(Request::from_parts(parts, body)).await.map_err(|error| Error::Other(error.into()))?;
+            let body = to_bytes(Body::new(body), MAX_BYTES)
+                .await
+                .map_err(|error| Error::Other(error.into()))?;
+            let answer = client
+                .send(Request::from_parts(parts, body))
+                .await
+                .map_err(|error| Error::Other(error.into()))?;
             let (parts, body) = answer.into_parts();
-            Ok(BytesResponse { parts, body: Box::new(body) })
+            Ok(BytesResponse {
+                parts,
+                body: Box::new(body),
+            })
         })
     }
 }

@@ -29,7 +29,10 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 /// Sees to it that there is a certificate, for as long as the server runs.
 pub(in crate::app) async fn keep(site: Arc<Site>, certificates: Arc<Certificates>) {
     let mut keeper = Keeper::new(&site, certificates);
-    for kept in ["certificate".to_owned(), account_of(&site.settings.acme.directory)] {
+    for kept in [
+        "certificate".to_owned(),
+        account_of(&site.settings.acme.directory),
+    ] {
         if let Err(error) = keeper.store.reseal(&kept).await {
             tracing::warn!(target: "palisade", %error, kept, "what is kept for certificates cannot be sealed with the newest key");
         }
@@ -76,7 +79,13 @@ impl Lifetime {
 impl<'a> Keeper<'a> {
     fn new(site: &'a Site, certificates: Arc<Certificates>) -> Self {
         let store = Store::new(site.database.clone(), site.ring.clone());
-        Self { site, store, certificates, shown: None, chance: random::bytes::<1>()[0] }
+        Self {
+            site,
+            store,
+            certificates,
+            shown: None,
+            chance: random::bytes::<1>()[0],
+        }
     }
 
     fn now(&self) -> i64 {
@@ -90,20 +99,31 @@ impl<'a> Keeper<'a> {
         if !self.is_due() {
             return Ok(());
         }
-        let turn = Turn { until: self.now() + TURN_SECS, latest: self.now() + LATEST_SECS };
-        let Some(failed) = self.store.take_turn(self.now(), turn).await? else { return Ok(()) };
+        let turn = Turn {
+            until: self.now() + TURN_SECS,
+            latest: self.now() + LATEST_SECS,
+        };
+        let Some(failed) = self.store.take_turn(self.now(), turn).await? else {
+            return Ok(());
+        };
         // somebody may have been faster
         self.take_over().await?;
         if !self.is_due() {
             return Ok(self.store.end_turn(turn, 0, 0).await.map(drop)?);
         }
         let in_time = Duration::from_secs(TURN_SECS.unsigned_abs() - 60);
-        let ordered = tokio::time::timeout(in_time, self.order()).await.unwrap_or_else(|_| Err("the order took too long".into()));
+        let ordered = tokio::time::timeout(in_time, self.order())
+            .await
+            .unwrap_or_else(|_| Err("the order took too long".into()));
         let (failures, pause) = match &ordered {
             Ok(lifetime) => (0, lifetime.rest()),
             Err(error) => self.failed(failed, error),
         };
-        if self.store.end_turn(turn, failures, self.now() + pause).await? {
+        if self
+            .store
+            .end_turn(turn, failures, self.now() + pause)
+            .await?
+        {
             self.store.close_challenges().await?;
         }
         self.answer().await
@@ -113,16 +133,27 @@ impl<'a> Keeper<'a> {
         let wanted = &self.site.settings.acme;
         self.shown.as_ref().is_none_or(|(issued, lifetime)| {
             // more names than are wanted are fine: while settings change, instances must not order in turn
-            let is_covered = wanted.domains.iter().all(|domain| issued.domains.contains(domain));
-            !is_covered || issued.directory != wanted.directory || lifetime.renewal(self.chance) <= self.now()
+            let is_covered = wanted
+                .domains
+                .iter()
+                .all(|domain| issued.domains.contains(domain));
+            !is_covered
+                || issued.directory != wanted.directory
+                || lifetime.renewal(self.chance) <= self.now()
         })
     }
 
     /// Shows the certificate that is kept, if it is another one.
     async fn take_over(&mut self) -> Result<(), Failed> {
-        let Some(kept) = self.store.get("certificate").await? else { return Ok(()) };
+        let Some(kept) = self.store.get("certificate").await? else {
+            return Ok(());
+        };
         let issued: Issued = serde_json::from_slice(kept.expose())?;
-        if self.shown.as_ref().is_some_and(|(shown, _)| shown.chain == issued.chain) {
+        if self
+            .shown
+            .as_ref()
+            .is_some_and(|(shown, _)| shown.chain == issued.chain)
+        {
             return Ok(());
         }
         let lifetime = self.show(&issued)?;
@@ -131,10 +162,15 @@ impl<'a> Keeper<'a> {
     }
 
     fn show(&self, issued: &Issued) -> Result<Lifetime, Failed> {
-        let chain = CertificateDer::pem_slice_iter(issued.chain.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+        let chain = CertificateDer::pem_slice_iter(issued.chain.as_bytes())
+            .collect::<Result<Vec<_>, _>>()?;
         let lifetime = lifetime(&chain)?;
         let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes())?;
-        self.certificates.show(Arc::new(CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())?));
+        self.certificates.show(Arc::new(CertifiedKey::from_der(
+            chain,
+            key,
+            &aws_lc_rs::default_provider(),
+        )?));
         Ok(lifetime)
     }
 
@@ -148,9 +184,18 @@ impl<'a> Keeper<'a> {
         tracing::info!(target: "palisade", domains = ?acme.domains, directory = acme.directory, "a certificate is ordered");
         // with SQLite there is no other instance
         let is_alone = self.site.database.backend() == sea_orm::DbBackend::Sqlite;
-        let spread = if is_alone { Duration::ZERO } else { LOOK_EVERY * 2 };
+        let spread = if is_alone {
+            Duration::ZERO
+        } else {
+            LOOK_EVERY * 2
+        };
         let client = &self.site.views.client;
-        let orderer = Orderer { settings: acme, client, store: &self.store, now: self.now() };
+        let orderer = Orderer {
+            settings: acme,
+            client,
+            store: &self.store,
+            now: self.now(),
+        };
         let order = match orderer.begin().await {
             Err(error) if is_unknown_account(&error) => {
                 self.store.forget(&account_of(&acme.directory)).await?;
@@ -163,7 +208,13 @@ impl<'a> Keeper<'a> {
         let issued = orderer.finish(order).await?;
         // what cannot be used is not kept
         let lifetime = self.show(&issued)?;
-        self.store.put("certificate", &zeroize::Zeroizing::new(serde_json::to_vec(&issued)?), lifetime.end).await?;
+        self.store
+            .put(
+                "certificate",
+                &zeroize::Zeroizing::new(serde_json::to_vec(&issued)?),
+                lifetime.end,
+            )
+            .await?;
         let (domains, days) = (&issued.domains, (lifetime.end - self.now()) / 86_400);
         tracing::info!(target: "palisade", ?domains, days, "a certificate was issued");
         self.shown = Some((issued, lifetime));
@@ -173,7 +224,10 @@ impl<'a> Keeper<'a> {
     /// Says why, and how many failed now, and for how long nobody tries again.
     fn failed(&self, before: u32, error: &Failed) -> (u32, i64) {
         let pause_secs = pause_secs(before, self.chance);
-        let left = self.shown.as_ref().map_or(0, |(_, lifetime)| lifetime.end - self.now());
+        let left = self
+            .shown
+            .as_ref()
+            .map_or(0, |(_, lifetime)| lifetime.end - self.now());
         let left_hours = left.max(0) / 3600;
         tracing::error!(
             target: "palisade", %error, left_hours, pause_secs,
@@ -185,7 +239,9 @@ impl<'a> Keeper<'a> {
 
 /// How long to wait after so many failures before this one.
 pub(super) fn pause_secs(before: u32, chance: u8) -> i64 {
-    let pause = FIRST_PAUSE_SECS.saturating_mul(1 << before.min(16)).min(LAST_PAUSE_SECS);
+    let pause = FIRST_PAUSE_SECS
+        .saturating_mul(1 << before.min(16))
+        .min(LAST_PAUSE_SECS);
     pause + pause / 4 * i64::from(chance) / 255
 }
 
@@ -209,14 +265,22 @@ fn proving(proof: &Proof) -> Result<Arc<CertifiedKey>, Failed> {
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(&digest)];
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
-    let key = aws_lc_rs::default_provider().key_provider.load_private_key(PrivateKeyDer::from(key))?;
+    let key = aws_lc_rs::default_provider()
+        .key_provider
+        .load_private_key(PrivateKeyDer::from(key))?;
     // not `from_der`, which does not know the extension that is the point of it
-    Ok(Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key)))
+    Ok(Arc::new(CertifiedKey::new(
+        vec![certificate.der().clone()],
+        key,
+    )))
 }
 
 fn lifetime(chain: &[CertificateDer<'_>]) -> Result<Lifetime, Failed> {
     let first = chain.first().ok_or("the authority sent no certificate")?;
     let (_, certificate) = parse_x509_certificate(first)?;
     let validity = certificate.validity();
-    Ok(Lifetime { begin: validity.not_before.timestamp(), end: validity.not_after.timestamp() })
+    Ok(Lifetime {
+        begin: validity.not_before.timestamp(),
+        end: validity.not_after.timestamp(),
+    })
 }

@@ -22,7 +22,12 @@ impl MigrationTrait for Create {
         let table = Table::create()
             .table("palisade_acme")
             .if_not_exists()
-            .col(ColumnDef::new("name").string_len(200).not_null().primary_key())
+            .col(
+                ColumnDef::new("name")
+                    .string_len(200)
+                    .not_null()
+                    .primary_key(),
+            )
             .col(ColumnDef::new("value").text().not_null())
             .col(ColumnDef::new("until").big_integer().not_null())
             .to_owned();
@@ -30,6 +35,8 @@ impl MigrationTrait for Create {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("palisade_acme").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("palisade_acme").to_owned())
+            .await
     }
 }

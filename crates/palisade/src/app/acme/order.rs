@@ -5,8 +5,8 @@ use crate::http::client::Client;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use instant_acme::{
-    Account, AccountCredentials, AuthorizationStatus, ChallengeStatus, ChallengeType, Error, ExternalAccountKey, Identifier,
-    NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
+    Account, AccountCredentials, AuthorizationStatus, ChallengeStatus, ChallengeType, Error,
+    ExternalAccountKey, Identifier, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -50,7 +50,13 @@ impl Orderer<'_> {
     /// Begins an order, and keeps what each challenge is answered with.
     pub(super) async fn begin(&self) -> Result<Order, Failed> {
         let account = self.account().await?;
-        let names: Vec<Identifier> = self.settings.domains.iter().cloned().map(Identifier::Dns).collect();
+        let names: Vec<Identifier> = self
+            .settings
+            .domains
+            .iter()
+            .cloned()
+            .map(Identifier::Dns)
+            .collect();
         let mut order = account.new_order(&NewOrder::new(&names)).await?;
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
@@ -58,7 +64,9 @@ impl Orderer<'_> {
             if authorization.status == AuthorizationStatus::Valid {
                 continue;
             }
-            let challenge = authorization.challenge(self.kind()).ok_or("the authority offers no such challenge for this name")?;
+            let challenge = authorization
+                .challenge(self.kind())
+                .ok_or("the authority offers no such challenge for this name")?;
             let authorized = challenge.key_authorization();
             let proof = Proof {
                 domain: challenge.identifier().to_string(),
@@ -66,7 +74,9 @@ impl Orderer<'_> {
                 text: authorized.as_str().to_owned(),
                 digest: authorized.digest().as_ref().to_vec(),
             };
-            self.store.put_challenge(&proof.token, &serde_json::to_vec(&proof)?, self.now).await?;
+            self.store
+                .put_challenge(&proof.token, &serde_json::to_vec(&proof)?, self.now)
+                .await?;
         }
         Ok(order)
     }
@@ -75,8 +85,9 @@ impl Orderer<'_> {
     pub(super) async fn finish(&self, mut order: Order) -> Result<Issued, Failed> {
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
-            if let Some(mut challenge) =
-                authorization?.challenge(self.kind()).filter(|challenge| challenge.status == ChallengeStatus::Pending)
+            if let Some(mut challenge) = authorization?
+                .challenge(self.kind())
+                .filter(|challenge| challenge.status == ChallengeStatus::Pending)
             {
                 challenge.set_ready().await?;
             }
@@ -84,12 +95,19 @@ impl Orderer<'_> {
         let retry = RetryPolicy::new().timeout(PATIENCE);
         match order.poll_ready(&retry).await {
             Ok(OrderStatus::Ready) => {}
-            Ok(status) => return Err(format!("{}the order is {status:?}", reasons(&mut order).await).into()),
+            Ok(status) => {
+                return Err(format!("{}the order is {status:?}", reasons(&mut order).await).into());
+            }
             Err(error) => return Err(format!("{}{error}", reasons(&mut order).await).into()),
         }
         let key = order.finalize().await?;
         let chain = order.poll_certificate(&retry).await?;
-        Ok(Issued { domains: self.settings.domains.clone(), directory: self.settings.directory.clone(), chain, key })
+        Ok(Issued {
+            domains: self.settings.domains.clone(),
+            directory: self.settings.directory.clone(),
+            chain,
+            key,
+        })
     }
 
     fn kind(&self) -> ChallengeType {
@@ -107,19 +125,39 @@ impl Orderer<'_> {
             let credentials: AccountCredentials = serde_json::from_slice(kept.expose())?;
             return Ok(builder().from_credentials(credentials).await?);
         }
-        let contact: Vec<String> = self.settings.contact.iter().map(|address| format!("mailto:{address}")).collect();
+        let contact: Vec<String> = self
+            .settings
+            .contact
+            .iter()
+            .map(|address| format!("mailto:{address}"))
+            .collect();
         let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-        let new =
-            NewAccount { contact: &contact, terms_of_service_agreed: self.settings.accept_terms, only_return_existing: false };
+        let new = NewAccount {
+            contact: &contact,
+            terms_of_service_agreed: self.settings.accept_terms,
+            only_return_existing: false,
+        };
         let external = self.external_account()?;
-        let (account, credentials) = builder().create(&new, self.settings.directory.clone(), external.as_ref()).await?;
-        self.store.put(&name, &Zeroizing::new(serde_json::to_vec(&credentials)?), i64::MAX).await?;
+        let (account, credentials) = builder()
+            .create(&new, self.settings.directory.clone(), external.as_ref())
+            .await?;
+        self.store
+            .put(
+                &name,
+                &Zeroizing::new(serde_json::to_vec(&credentials)?),
+                i64::MAX,
+            )
+            .await?;
         Ok(account)
     }
 
     fn external_account(&self) -> Result<Option<ExternalAccountKey>, Failed> {
-        let (Some(id), Some(key)) = (&self.settings.account_id, &self.settings.account_key) else { return Ok(None) };
-        let key = URL_SAFE_NO_PAD.decode(key.expose().trim_end_matches('=')).map_err(|_| "acme.account_key is no base64url")?;
+        let (Some(id), Some(key)) = (&self.settings.account_id, &self.settings.account_key) else {
+            return Ok(None);
+        };
+        let key = URL_SAFE_NO_PAD
+            .decode(key.expose().trim_end_matches('='))
+            .map_err(|_| "acme.account_key is no base64url")?;
         Ok(Some(ExternalAccountKey::new(id.clone(), &key)))
     }
 }
@@ -134,9 +172,18 @@ async fn reasons(order: &mut Order) -> String {
     let mut reasons = String::new();
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
-        let Ok(state) = authorization.refresh().await else { continue };
-        for error in state.challenges.iter().filter_map(|challenge| challenge.error.as_ref()) {
-            reasons.push_str(&format!("{}; ", error.detail.as_deref().unwrap_or("no reason is given")));
+        let Ok(state) = authorization.refresh().await else {
+            continue;
+        };
+        for error in state
+            .challenges
+            .iter()
+            .filter_map(|challenge| challenge.error.as_ref())
+        {
+            reasons.push_str(&format!(
+                "{}; ",
+                error.detail.as_deref().unwrap_or("no reason is given")
+            ));
         }
     }
     reasons
@@ -144,6 +191,8 @@ async fn reasons(order: &mut Order) -> String {
 
 /// Whether the authority does not know the account any more.
 pub(super) fn is_unknown_account(error: &Failed) -> bool {
-    let Some(Error::Api(problem)) = error.downcast_ref::<Error>() else { return false };
+    let Some(Error::Api(problem)) = error.downcast_ref::<Error>() else {
+        return false;
+    };
     problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:accountDoesNotExist")
 }

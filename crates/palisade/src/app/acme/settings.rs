@@ -12,7 +12,12 @@ pub enum Challenge {
     Http,
 }
 
-setting_words!(Challenge, "tls-alpn-01 or http-01", TlsAlpn = "tls-alpn-01", Http = "http-01");
+setting_words!(
+    Challenge,
+    "tls-alpn-01 or http-01",
+    TlsAlpn = "tls-alpn-01",
+    Http = "http-01"
+);
 
 section! {
     /// Certificates from an authority that gives them to whoever shows that a name is his.
@@ -42,7 +47,11 @@ impl AcmeSettings {
 }
 
 fn is_served(settings: &SiteSettings, domain: &str) -> bool {
-    settings.http.allowed_hosts.iter().any(|host| host.matches(domain))
+    settings
+        .http
+        .allowed_hosts
+        .iter()
+        .any(|host| host.matches(domain))
 }
 
 /// What can be wrong with these settings.
@@ -81,7 +90,13 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
         title: "a certificate is to be ordered for a name that is not served",
         why: "whoever checks that the name is ours would be turned away",
         fix: "write every name of acme.domains into http.allowed_hosts too; names with * cannot be shown this way",
-        fires: |settings| settings.acme.domains.iter().any(|domain| domain.contains('*') || !is_served(settings, domain)),
+        fires: |settings| {
+            settings
+                .acme
+                .domains
+                .iter()
+                .any(|domain| domain.contains('*') || !is_served(settings, domain))
+        },
     },
     Check {
         id: "acme.nowhere_to_show",
@@ -91,7 +106,9 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
         why: "every order would fail",
         fix: "set tls.redirect_address = \"0.0.0.0:80\", or acme.challenge = \"tls-alpn-01\"",
         fires: |settings| {
-            settings.acme.is_on() && settings.acme.challenge == Challenge::Http && settings.tls.redirect_address.is_none()
+            settings.acme.is_on()
+                && settings.acme.challenge == Challenge::Http
+                && settings.tls.redirect_address.is_none()
         },
     },
     Check {

@@ -12,7 +12,11 @@ mod palisade_acme {
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "palisade_acme")]
     pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false, column_type = "String(StringLen::N(200))")]
+        #[sea_orm(
+            primary_key,
+            auto_increment = false,
+            column_type = "String(StringLen::N(200))"
+        )]
         pub name: String,
         #[sea_orm(column_type = "Text")]
         pub value: String,
@@ -43,7 +47,9 @@ impl Store {
 
     /// A value; none if it is not there, or was sealed by a key that is no longer on the ring.
     pub(super) async fn get(&self, name: &str) -> Result<Option<Secret<Vec<u8>>>, DbErr> {
-        let row = Entity::find_by_id(name).one(&self.database.handle()).await?;
+        let row = Entity::find_by_id(name)
+            .one(&self.database.handle())
+            .await?;
         Ok(row.and_then(|row| self.opened(&row)))
     }
 
@@ -63,8 +69,13 @@ impl Store {
             until: Set(until),
         };
         let tx = self.database.begin().await?;
-        let replace = OnConflict::column(Column::Name).update_columns([Column::Value, Column::Until]).to_owned();
-        Entity::insert(row).on_conflict(replace).exec_without_returning(&tx).await?;
+        let replace = OnConflict::column(Column::Name)
+            .update_columns([Column::Value, Column::Until])
+            .to_owned();
+        Entity::insert(row)
+            .on_conflict(replace)
+            .exec_without_returning(&tx)
+            .await?;
         tx.commit().await
     }
 
@@ -76,31 +87,62 @@ impl Store {
     }
 
     /// Keeps an open challenge, for an hour at the most.
-    pub(super) async fn put_challenge(&self, token: &str, value: &[u8], now: i64) -> Result<(), DbErr> {
-        self.put(&format!("{CHALLENGE}{token}"), value, now + 3600).await
+    pub(super) async fn put_challenge(
+        &self,
+        token: &str,
+        value: &[u8],
+        now: i64,
+    ) -> Result<(), DbErr> {
+        self.put(&format!("{CHALLENGE}{token}"), value, now + 3600)
+            .await
     }
 
     /// The open challenges.
     pub(super) async fn challenges(&self, now: i64) -> Result<Vec<Secret<Vec<u8>>>, DbErr> {
-        let open = Entity::find().filter(Column::Name.starts_with(CHALLENGE)).filter(Column::Until.gt(now));
-        Ok(open.all(&self.database.handle()).await?.iter().filter_map(|row| self.opened(row)).collect())
+        let open = Entity::find()
+            .filter(Column::Name.starts_with(CHALLENGE))
+            .filter(Column::Until.gt(now));
+        Ok(open
+            .all(&self.database.handle())
+            .await?
+            .iter()
+            .filter_map(|row| self.opened(row))
+            .collect())
     }
 
     /// Forgets all challenges.
     pub(super) async fn close_challenges(&self) -> Result<(), DbErr> {
         let tx = self.database.begin().await?;
-        Entity::delete_many().filter(Column::Name.starts_with(CHALLENGE)).exec(&tx).await?;
+        Entity::delete_many()
+            .filter(Column::Name.starts_with(CHALLENGE))
+            .exec(&tx)
+            .await?;
         tx.commit().await
     }
 
     /// Seals a value again with the newest key, unless somebody changed it meanwhile: an old key may be taken off the ring.
     pub(super) async fn reseal(&self, name: &str) -> Result<(), DbErr> {
-        let Some(row) = Entity::find_by_id(name).one(&self.database.handle()).await? else { return Ok(()) };
-        let Some(value) = self.opened(&row) else { return Ok(()) };
+        let Some(row) = Entity::find_by_id(name)
+            .one(&self.database.handle())
+            .await?
+        else {
+            return Ok(());
+        };
+        let Some(value) = self.opened(&row) else {
+            return Ok(());
+        };
         let sealed = Sealer::new(&self.ring, PURPOSE).seal(value.expose(), name);
         let tx = self.database.begin().await?;
-        let again = ActiveModel { value: Set(sealed), ..Default::default() };
-        Entity::update_many().set(again).filter(Column::Name.eq(name)).filter(Column::Value.eq(row.value)).exec(&tx).await?;
+        let again = ActiveModel {
+            value: Set(sealed),
+            ..Default::default()
+        };
+        Entity::update_many()
+            .set(again)
+            .filter(Column::Name.eq(name))
+            .filter(Column::Value.eq(row.value))
+            .exec(&tx)
+            .await?;
         tx.commit().await
     }
 
@@ -109,22 +151,51 @@ impl Store {
     /// a row.
     pub(super) async fn take_turn(&self, now: i64, turn: Turn) -> Result<Option<u32>, DbErr> {
         let tx = self.database.begin().await?;
-        let row = ActiveModel { name: Set(LEASE.into()), value: Set("0".into()), until: Set(0) };
+        let row = ActiveModel {
+            name: Set(LEASE.into()),
+            value: Set("0".into()),
+            until: Set(0),
+        };
         let keep = OnConflict::column(Column::Name).do_nothing().to_owned();
-        Entity::insert(row).on_conflict(keep).exec_without_returning(&tx).await?;
+        Entity::insert(row)
+            .on_conflict(keep)
+            .exec_without_returning(&tx)
+            .await?;
         let is_free = Column::Until.lte(now).or(Column::Until.gt(turn.latest));
-        let taken = ActiveModel { until: Set(turn.until), ..Default::default() };
-        let taken = Entity::update_many().set(taken).filter(Column::Name.eq(LEASE)).filter(is_free).exec(&tx).await?;
+        let taken = ActiveModel {
+            until: Set(turn.until),
+            ..Default::default()
+        };
+        let taken = Entity::update_many()
+            .set(taken)
+            .filter(Column::Name.eq(LEASE))
+            .filter(is_free)
+            .exec(&tx)
+            .await?;
         let row = Entity::find_by_id(LEASE).one(&tx).await?;
         tx.commit().await?;
-        Ok(row.filter(|_| taken.rows_affected == 1).map(|row| row.value.parse().unwrap_or(0)))
+        Ok(row
+            .filter(|_| taken.rows_affected == 1)
+            .map(|row| row.value.parse().unwrap_or(0)))
     }
 
     /// The order came to an end: `failed` in a row, and nobody tries again before `until`. Says whether the turn was still ours.
-    pub(super) async fn end_turn(&self, turn: Turn, failed: u32, until: i64) -> Result<bool, DbErr> {
+    pub(super) async fn end_turn(
+        &self,
+        turn: Turn,
+        failed: u32,
+        until: i64,
+    ) -> Result<bool, DbErr> {
         let tx = self.database.begin().await?;
-        let ended = ActiveModel { value: Set(failed.to_string()), until: Set(until), ..Default::default() };
-        let ours = Entity::update_many().set(ended).filter(Column::Name.eq(LEASE)).filter(Column::Until.eq(turn.until));
+        let ended = ActiveModel {
+            value: Set(failed.to_string()),
+            until: Set(until),
+            ..Default::default()
+        };
+        let ours = Entity::update_many()
+            .set(ended)
+            .filter(Column::Name.eq(LEASE))
+            .filter(Column::Until.eq(turn.until));
         let ended = ours.exec(&tx).await?;
         tx.commit().await?;
         Ok(ended.rows_affected == 1)

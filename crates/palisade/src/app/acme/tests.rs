@@ -11,11 +11,20 @@ use crate::testing::TestSite;
 fn a_certificate_is_renewed_when_a_third_of_its_life_is_left() {
     let day = 86_400;
     for days in [6, 47, 90, 398] {
-        let lifetime = Lifetime { begin: 1000, end: 1000 + days * day };
+        let lifetime = Lifetime {
+            begin: 1000,
+            end: 1000 + days * day,
+        };
         let (last, first) = (lifetime.renewal(0), lifetime.renewal(255));
         assert_eq!(last, lifetime.end - days * day / 3, "{days}");
-        assert!(first < last && first >= last - days * day / 20, "{days}: by chance a little earlier");
-        assert!(first > 1000 + days * day / 2, "{days}: never a certificate that is still young");
+        assert!(
+            first < last && first >= last - days * day / 20,
+            "{days}: by chance a little earlier"
+        );
+        assert!(
+            first > 1000 + days * day / 2,
+            "{days}: never a certificate that is still young"
+        );
         assert_eq!(lifetime.rest(), 3600, "{days}: not two in an hour");
     }
     let odd = Lifetime { begin: 10, end: 5 };
@@ -33,8 +42,12 @@ fn an_order_that_failed_is_tried_again_later_and_later() {
 }
 
 fn ring(keys: &[&str]) -> KeyRing {
-    KeyRing::from_keys(keys.iter().map(|key| format!("{key}, at least fifty characters long: 0123456789abcdef").into()).collect())
-        .unwrap()
+    KeyRing::from_keys(
+        keys.iter()
+            .map(|key| format!("{key}, at least fifty characters long: 0123456789abcdef").into())
+            .collect(),
+    )
+    .unwrap()
 }
 
 // F005: instances do not step on each other
@@ -43,15 +56,29 @@ async fn one_instance_has_the_turn_and_no_clock_holds_it_for_ever() {
     let site = TestSite::start(App::new(), &[]).await;
     let store = || Store::new(site.site().database().clone(), ring(&["a key"]));
     let (one, other) = (store(), store());
-    let turn = |now: i64| Turn { until: now + 600, latest: now + 43_200 };
+    let turn = |now: i64| Turn {
+        until: now + 600,
+        latest: now + 43_200,
+    };
     assert_eq!(one.take_turn(1000, turn(1000)).await.unwrap(), Some(0));
-    assert_eq!(other.take_turn(1001, turn(1001)).await.unwrap(), None, "somebody is at work");
+    assert_eq!(
+        other.take_turn(1001, turn(1001)).await.unwrap(),
+        None,
+        "somebody is at work"
+    );
     assert!(one.end_turn(turn(1000), 3, 2000).await.unwrap());
-    assert_eq!(other.take_turn(1999, turn(1999)).await.unwrap(), None, "the last order failed not long ago");
+    assert_eq!(
+        other.take_turn(1999, turn(1999)).await.unwrap(),
+        None,
+        "the last order failed not long ago"
+    );
     assert_eq!(other.take_turn(2000, turn(2000)).await.unwrap(), Some(3));
     // a crash in the middle, and a late end of what was taken over
     assert_eq!(one.take_turn(2601, turn(2601)).await.unwrap(), Some(3));
-    assert!(!other.end_turn(turn(2000), 0, 9_000_000).await.unwrap(), "the turn is no longer its own");
+    assert!(
+        !other.end_turn(turn(2000), 0, 9_000_000).await.unwrap(),
+        "the turn is no longer its own"
+    );
     assert_eq!(other.take_turn(2700, turn(2700)).await.unwrap(), None);
     // a clock that was years ahead for a moment
     assert!(one.end_turn(turn(2601), 1, 300_000_000).await.unwrap());
@@ -63,8 +90,17 @@ async fn one_instance_has_the_turn_and_no_clock_holds_it_for_ever() {
 async fn what_is_kept_survives_the_end_of_an_old_key() {
     let site = TestSite::start(App::new(), &[]).await;
     let store = |keys: &[&str]| Store::new(site.site().database().clone(), ring(keys));
-    store(&["old"]).put("certificate", b"value", 10).await.unwrap();
-    let opened = async |keys: &[&str]| store(keys).get("certificate").await.unwrap().map(|value| value.expose().clone());
+    store(&["old"])
+        .put("certificate", b"value", 10)
+        .await
+        .unwrap();
+    let opened = async |keys: &[&str]| {
+        store(keys)
+            .get("certificate")
+            .await
+            .unwrap()
+            .map(|value| value.expose().clone())
+    };
     assert_eq!(opened(&["new", "old"]).await, Some(b"value".to_vec()));
     assert_eq!(opened(&["new"]).await, None);
     store(&["new", "old"]).reseal("certificate").await.unwrap();

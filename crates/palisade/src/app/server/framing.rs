@@ -39,7 +39,14 @@ pub(super) struct Ambiguous(pub(super) &'static str);
 
 impl Framing {
     pub(super) fn new() -> Self {
-        Self { at: At::Head, line: [0; LINE], length: 0, last: 0, has_request_line: false, body: Body::None }
+        Self {
+            at: At::Head,
+            line: [0; LINE],
+            length: 0,
+            last: 0,
+            has_request_line: false,
+            body: Body::None,
+        }
     }
 
     /// The next bytes of the connection.
@@ -48,7 +55,9 @@ impl Framing {
             match &mut self.at {
                 At::Chunks => return Ok(()),
                 At::Body(left) => {
-                    let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                    let taken = usize::try_from(*left)
+                        .unwrap_or(usize::MAX)
+                        .min(bytes.len());
                     *left -= taken as u64;
                     bytes = &bytes[taken..];
                     if *left == 0 {
@@ -56,7 +65,10 @@ impl Framing {
                     }
                 }
                 At::Head => {
-                    let end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |found| found + 1);
+                    let end = bytes
+                        .iter()
+                        .position(|byte| *byte == b'\n')
+                        .map_or(bytes.len(), |found| found + 1);
                     self.keep(&bytes[..end]);
                     bytes = &bytes[end..];
                     if self.last == b'\n' {
@@ -115,11 +127,17 @@ impl Framing {
     }
 
     fn header(&mut self, line: &[u8], length: usize) -> Result<(), Ambiguous> {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return Ok(()) };
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            return Ok(());
+        };
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
         let body = if name.eq_ignore_ascii_case(b"content-length") {
-            let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit) && length <= LINE;
-            let number = std::str::from_utf8(value).ok().filter(|_| is_number).and_then(|value| value.parse().ok());
+            let is_number =
+                !value.is_empty() && value.iter().all(u8::is_ascii_digit) && length <= LINE;
+            let number = std::str::from_utf8(value)
+                .ok()
+                .filter(|_| is_number)
+                .and_then(|value| value.parse().ok());
             Body::Length(number.ok_or(Ambiguous("a length that is no number"))?)
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             if !value.eq_ignore_ascii_case(b"chunked") {
@@ -149,7 +167,10 @@ mod tests {
         let verdict = whole.read(request.as_bytes());
         for size in [1, 2, 3, 7, 63, 64, 65] {
             let mut cut = Framing::new();
-            let pieces = request.as_bytes().chunks(size).try_for_each(|piece| cut.read(piece));
+            let pieces = request
+                .as_bytes()
+                .chunks(size)
+                .try_for_each(|piece| cut.read(piece));
             assert_eq!(pieces, verdict, "in pieces of {size}: {request:?}");
         }
         verdict
@@ -164,7 +185,9 @@ mod tests {
             "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\na\nb\nPOST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
             "POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
-            &format!("GET / HTTP/1.1\r\nX-Long: {long}\r\nContent-Length: 1\r\n\r\n\nGET / HTTP/1.1\r\n\r\n"),
+            &format!(
+                "GET / HTTP/1.1\r\nX-Long: {long}\r\nContent-Length: 1\r\n\r\n\nGET / HTTP/1.1\r\n\r\n"
+            ),
         ];
         for request in fine {
             assert_eq!(read(request), Ok(()), "{request:?}");
@@ -184,7 +207,10 @@ mod tests {
             "POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length:\r\n\r\n",
-            &format!("POST / HTTP/1.1\r\nContent-Length: {}5\r\n\r\n", "0".repeat(60)),
+            &format!(
+                "POST / HTTP/1.1\r\nContent-Length: {}5\r\n\r\n",
+                "0".repeat(60)
+            ),
             "GET / HTTP/1.1\r\nX: y\r\n folded\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\nHost: a\r\n\r\n",
         ];

@@ -23,7 +23,10 @@ pub enum ListenAddress {
     Unix(PathBuf),
 }
 
-setting_from_str!(ListenAddress, "an address and port such as 127.0.0.1:8000, or a Unix socket such as unix:/run/desk/site.sock");
+setting_from_str!(
+    ListenAddress,
+    "an address and port such as 127.0.0.1:8000, or a Unix socket such as unix:/run/desk/site.sock"
+);
 
 impl FromStr for ListenAddress {
     type Err = ();
@@ -95,7 +98,10 @@ impl Listener {
             ListenAddress::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         };
         let listener = opened.map_err(|error| ListenError::Address(address.clone(), error))?;
-        super::Server::may_listen(settings, &listener.address().unwrap_or_else(|| address.clone()))?;
+        super::Server::may_listen(
+            settings,
+            &listener.address().unwrap_or_else(|| address.clone()),
+        )?;
         Ok(listener)
     }
 
@@ -105,8 +111,13 @@ impl Listener {
         number: usize,
         address: SocketAddr,
     ) -> Result<io::Result<Self>, ListenError> {
-        let made = match inherited.take_tcp_listener(number).map_err(ListenError::Inherited)? {
-            Some(socket) => socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket)),
+        let made = match inherited
+            .take_tcp_listener(number)
+            .map_err(ListenError::Inherited)?
+        {
+            Some(socket) => socket
+                .set_nonblocking(true)
+                .and_then(|()| TcpListener::from_std(socket)),
             None => {
                 super::Server::may_listen(settings, &ListenAddress::Tcp(address))?;
                 bound(address)
@@ -127,9 +138,15 @@ impl Listener {
     /// The next connection, and the address of its client.
     pub(super) async fn accept(&self) -> io::Result<(Socket, IpAddr)> {
         match self {
-            Self::Tcp(listener) => listener.accept().await.map(|(stream, address)| (Either::Left(stream), address.ip())),
+            Self::Tcp(listener) => listener
+                .accept()
+                .await
+                .map(|(stream, address)| (Either::Left(stream), address.ip())),
             #[cfg(unix)]
-            Self::Unix { listener, .. } => listener.accept().await.map(|(stream, _)| (Either::Right(stream), UNIX_PEER)),
+            Self::Unix { listener, .. } => listener
+                .accept()
+                .await
+                .map(|(stream, _)| (Either::Right(stream), UNIX_PEER)),
         }
     }
 }
@@ -137,14 +154,21 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         #[cfg(unix)]
-        if let Self::Unix { path, is_own: true, .. } = self {
+        if let Self::Unix {
+            path, is_own: true, ..
+        } = self
+        {
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
 fn bound(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
     // so that the server can start again while old connections end
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -161,14 +185,26 @@ mod unix {
     use std::os::unix::net::UnixStream;
     use std::path::Path;
 
-    pub(super) fn open(inherited: &mut ListenFd, number: usize, path: &Path) -> Result<io::Result<Listener>, ListenError> {
-        let inherited = inherited.take_unix_listener(number).map_err(ListenError::Inherited)?;
+    pub(super) fn open(
+        inherited: &mut ListenFd,
+        number: usize,
+        path: &Path,
+    ) -> Result<io::Result<Listener>, ListenError> {
+        let inherited = inherited
+            .take_unix_listener(number)
+            .map_err(ListenError::Inherited)?;
         let is_own = inherited.is_none();
         let made = match inherited {
-            Some(socket) => socket.set_nonblocking(true).and_then(|()| UnixListener::from_std(socket)),
+            Some(socket) => socket
+                .set_nonblocking(true)
+                .and_then(|()| UnixListener::from_std(socket)),
             None => bound(path),
         };
-        Ok(made.map(|listener| Listener::Unix { listener, path: path.to_owned(), is_own }))
+        Ok(made.map(|listener| Listener::Unix {
+            listener,
+            path: path.to_owned(),
+            is_own,
+        }))
     }
 
     /// A socket that the user and the group of this process reach, and no other user.
@@ -181,8 +217,12 @@ mod unix {
 
     /// Removes the socket of a process that was killed; that of one which listens, and any other file, stays.
     fn remove_abandoned(path: &Path) -> io::Result<()> {
-        let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-        match is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+        let is_socket =
+            std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+        match is_socket
+            && UnixStream::connect(path)
+                .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+        {
             true => std::fs::remove_file(path),
             false => Ok(()),
         }
@@ -196,9 +236,20 @@ mod tests {
     #[test]
     fn addresses_are_read_as_they_are_shown() {
         for text in ["127.0.0.1:8000", "[::1]:8000", "unix:/run/desk/site.sock"] {
-            assert_eq!(text.parse::<ListenAddress>().map(|address| address.to_string()), Ok(text.to_owned()));
+            assert_eq!(
+                text.parse::<ListenAddress>()
+                    .map(|address| address.to_string()),
+                Ok(text.to_owned())
+            );
         }
-        for text in ["", "unix:", "unix:site.sock", "127.0.0.1", "/run/site.sock", "localhost:80"] {
+        for text in [
+            "",
+            "unix:",
+            "unix:site.sock",
+            "127.0.0.1",
+            "/run/site.sock",
+            "localhost:80",
+        ] {
             assert!(text.parse::<ListenAddress>().is_err(), "{text}");
         }
     }

@@ -100,19 +100,40 @@ impl Server {
     /// See [`ListenError`].
     pub fn listen(site: Arc<Site>) -> Result<Self, ListenError> {
         let (settings, tls) = (&site.settings.server, &site.settings.tls);
-        let ordered = site.challenges.clone().filter(|_| !tls.has_files()).map(Certificates::ordered);
-        let loaded = tls.has_files().then(|| Certificates::load(tls)).transpose().map_err(ListenError::Tls)?;
+        let ordered = site
+            .challenges
+            .clone()
+            .filter(|_| !tls.has_files())
+            .map(Certificates::ordered);
+        let loaded = tls
+            .has_files()
+            .then(|| Certificates::load(tls))
+            .transpose()
+            .map_err(ListenError::Tls)?;
         let certificates = loaded.or(ordered);
-        let config = certificates.clone().map(tls::config).transpose().map_err(ListenError::Tls)?;
+        let config = certificates
+            .clone()
+            .map(tls::config)
+            .transpose()
+            .map_err(ListenError::Tls)?;
         let mut inherited = ListenFd::from_env();
         let listener = Listener::open(&site.settings, &mut inherited, 0, &settings.address)?;
-        let redirect = tls.redirect_address.filter(|_| site.settings.ends_tls()).map(ListenAddress::Tcp);
-        let redirect = redirect.map(|address| Listener::open(&site.settings, &mut inherited, 1, &address)).transpose()?;
+        let redirect = tls
+            .redirect_address
+            .filter(|_| site.settings.ends_tls())
+            .map(ListenAddress::Tcp);
+        let redirect = redirect
+            .map(|address| Listener::open(&site.settings, &mut inherited, 1, &address))
+            .transpose()?;
         let port = |listener: &Listener| listener.address()?.port();
-        if let (Some(plain), Some(encrypted)) = (redirect.as_ref().and_then(port), port(&listener)) {
+        if let (Some(plain), Some(encrypted)) = (redirect.as_ref().and_then(port), port(&listener))
+        {
             let _ = site.ports.set(Ports { plain, encrypted });
         }
-        let slots = Slots::new(settings.max_connections, settings.max_connections_per_address);
+        let slots = Slots::new(
+            settings.max_connections,
+            settings.max_connections_per_address,
+        );
         let _ = site.open.set(slots.clone());
         let shared = Shared {
             slots,
@@ -121,7 +142,12 @@ impl Server {
             tls: config.map(TlsAcceptor::from),
             site,
         };
-        Ok(Self { shared: Arc::new(shared), listener, redirect, certificates })
+        Ok(Self {
+            shared: Arc::new(shared),
+            listener,
+            redirect,
+            certificates,
+        })
     }
 
     /// Whether a site with these settings may listen there: in the development profile, on this machine only.
@@ -130,13 +156,25 @@ impl Server {
     /// [`ListenError::Public`].
     pub fn may_listen(settings: &SiteSettings, address: &ListenAddress) -> Result<(), ListenError> {
         let is_public = settings.profile.is_development() && address.is_public();
-        if is_public { Err(ListenError::Public(address.clone())) } else { Ok(()) }
+        if is_public {
+            Err(ListenError::Public(address.clone()))
+        } else {
+            Ok(())
+        }
     }
 
     /// The URL of the site as it is reached on this machine, or the Unix socket.
     pub fn url(&self) -> String {
-        let scheme = if self.certificates.is_some() { "https" } else { "http" };
-        match self.listener.address().unwrap_or_else(|| self.shared.site.settings.server.address.clone()) {
+        let scheme = if self.certificates.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        match self
+            .listener
+            .address()
+            .unwrap_or_else(|| self.shared.site.settings.server.address.clone())
+        {
             ListenAddress::Tcp(address) => format!("{scheme}://{address}"),
             socket => socket.to_string(),
         }
@@ -152,8 +190,14 @@ impl Server {
 
     /// Serves until `stop` is done, then lets requests finish.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
-        let Self { shared, listener, redirect, certificates } = self;
-        let watching = certificates.map(|certificates| tokio::spawn(looked_after(shared.site.clone(), certificates)));
+        let Self {
+            shared,
+            listener,
+            redirect,
+            certificates,
+        } = self;
+        let watching = certificates
+            .map(|certificates| tokio::spawn(looked_after(shared.site.clone(), certificates)));
         let graceful = GracefulShutdown::new();
         tokio::pin!(stop);
         loop {
@@ -164,7 +208,15 @@ impl Server {
             };
             match accepted {
                 Ok((stream, address)) => {
-                    tokio::spawn(shared.clone().connection(stream, Peer { address, link, may_forward: true }, graceful.watcher()));
+                    tokio::spawn(shared.clone().connection(
+                        stream,
+                        Peer {
+                            address,
+                            link,
+                            may_forward: true,
+                        },
+                        graceful.watcher(),
+                    ));
                 }
                 // out of file descriptors, or a client that left: neither is a reason to stop
                 Err(error) => {
@@ -181,7 +233,13 @@ impl Server {
         changes.close();
         let drained = async { tokio::join!(graceful.shutdown(), changes.wait()) };
         let drained = timeout(shared.site.settings.server.drain_secs.duration(), drained).await;
-        Stopped { cut_off: if drained.is_err() { shared.slots.taken().max(changes.len()) } else { 0 } }
+        Stopped {
+            cut_off: if drained.is_err() {
+                shared.slots.taken().max(changes.len())
+            } else {
+                0
+            },
+        }
     }
 }
 
@@ -218,7 +276,13 @@ impl Shared {
         }
         if self.site.settings.server.proxy_protocol && self.site.proxies.trusts(peer.address) {
             match timeout(self.patience.header, proxied::client(&mut stream)).await {
-                Ok(Ok(client)) => peer = Peer { address: client.unwrap_or(peer.address), may_forward: false, ..peer },
+                Ok(Ok(client)) => {
+                    peer = Peer {
+                        address: client.unwrap_or(peer.address),
+                        may_forward: false,
+                        ..peer
+                    }
+                }
                 Ok(Err(_)) | Err(_) => {
                     tracing::warn!(target: "palisade", proxy = %peer.address, "a connection of a trusted proxy had no PROXY header");
                     return;
@@ -229,12 +293,30 @@ impl Shared {
         let counted = (!self.site.proxies.trusts(peer.address)).then_some(peer.address);
         let activity = Arc::new(Pulse::default());
         match self.slots.take(counted, &activity).await {
-            Ok(slot) => self.served(stream, Connection { peer, activity, is_for_health: slot.is_for_health }, watcher, slot).await,
+            Ok(slot) => {
+                self.served(
+                    stream,
+                    Connection {
+                        peer,
+                        activity,
+                        is_for_health: slot.is_for_health,
+                    },
+                    watcher,
+                    slot,
+                )
+                .await
+            }
             Err(full) => refuse(stream, peer.link, full).await,
         }
     }
 
-    async fn served(self: Arc<Self>, stream: Socket, connection: Connection, watcher: Watcher, slot: Slot) {
+    async fn served(
+        self: Arc<Self>,
+        stream: Socket,
+        connection: Connection,
+        watcher: Watcher,
+        slot: Slot,
+    ) {
         let activity = connection.activity.clone();
         let mut serving = pin!(self.spoken(stream, connection, watcher));
         loop {
@@ -249,10 +331,16 @@ impl Shared {
     async fn spoken(self: Arc<Self>, stream: Socket, connection: Connection, watcher: Watcher) {
         let ended = match (self.tls.clone(), connection.peer.link) {
             (Some(tls), Link::Encrypted) => {
-                let handshake = timeout(self.site.settings.server.handshake_timeout_secs.duration(), tls.accept(stream)).await;
+                let handshake = timeout(
+                    self.site.settings.server.handshake_timeout_secs.duration(),
+                    tls.accept(stream),
+                )
+                .await;
                 match handshake {
                     // an authority looks at the certificate and says nothing (RFC 8737 section 3)
-                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ACME_TLS) => return,
+                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ACME_TLS) => {
+                        return;
+                    }
                     Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
                         self.http2(stream, connection, watcher).await
                     }
@@ -267,7 +355,12 @@ impl Shared {
         }
     }
 
-    async fn http1<S: Stream>(self: Arc<Self>, stream: S, connection: Connection, watcher: Watcher) -> hyper::Result<()> {
+    async fn http1<S: Stream>(
+        self: Arc<Self>,
+        stream: S,
+        connection: Connection,
+        watcher: Watcher,
+    ) -> hyper::Result<()> {
         let settings = self.site.settings.server.clone();
         let stream = self.watched(stream, &connection, Protocol::Http1);
         let mut http = http1::Builder::new();
@@ -277,30 +370,61 @@ impl Shared {
         http.max_buf_size(clamped(settings.max_header_bytes).saturating_add(16 * 1024))
             .max_headers(clamped(settings.max_headers).max(MOST_HEADERS_FOR_FREE));
         let service = service_fn(move |request| self.clone().answer(request, connection.clone()));
-        watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
+        watcher
+            .watch(http.serve_connection(TokioIo::new(stream), service))
+            .await
     }
 
-    fn watched<S: Stream>(&self, stream: S, connection: &Connection, protocol: Protocol) -> Watched<S> {
+    fn watched<S: Stream>(
+        &self,
+        stream: S,
+        connection: &Connection,
+        protocol: Protocol,
+    ) -> Watched<S> {
         let Connection { peer, activity, .. } = connection;
-        Watched::new(stream, self.lingering.clone(), peer.address, activity.clone(), protocol, self.patience)
+        Watched::new(
+            stream,
+            self.lingering.clone(),
+            peer.address,
+            activity.clone(),
+            protocol,
+            self.patience,
+        )
     }
 
-    async fn http2<S: Stream>(self: Arc<Self>, stream: S, connection: Connection, watcher: Watcher) -> hyper::Result<()> {
+    async fn http2<S: Stream>(
+        self: Arc<Self>,
+        stream: S,
+        connection: Connection,
+        watcher: Watcher,
+    ) -> hyper::Result<()> {
         let settings = self.site.settings.server.clone();
         let stream = self.watched(stream, &connection, Protocol::Http2);
         let mut http = http2::Builder::new(TokioExecutor::new());
-        http.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_EVERY);
+        http.timer(TokioTimer::new())
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_EVERY);
         http.max_concurrent_streams(u32::try_from(settings.max_streams).unwrap_or(100))
             .max_header_list_size(u32::try_from(settings.max_header_bytes).unwrap_or(65_536))
             .max_pending_accept_reset_streams(MOST_RESETS)
             .max_local_error_reset_streams(MOST_ERRORS)
             .max_send_buf_size(SEND_BUFFER);
         let service = service_fn(move |request| self.clone().answer(request, connection.clone()));
-        watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
+        watcher
+            .watch(http.serve_connection(TokioIo::new(stream), service))
+            .await
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Incoming>, connection: Connection) -> Result<Response<Answer>, Infallible> {
-        let Connection { peer, activity, is_for_health } = connection;
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        connection: Connection,
+    ) -> Result<Response<Answer>, Infallible> {
+        let Connection {
+            peer,
+            activity,
+            is_for_health,
+        } = connection;
         let answering = activity.begin();
         if is_for_health && !is_page(request.uri().path()) {
             return Ok(no_room().map(|body| answering.answered(body, None, None)));
@@ -327,8 +451,12 @@ struct Connection {
 fn no_room() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response
 }
 
@@ -348,14 +476,18 @@ async fn refuse(mut stream: Socket, link: Link, full: Full) {
     };
     tracing::warn!(target: "palisade", status, "a connection was refused: there were too many");
     if link != Link::Encrypted {
-        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n");
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nconnection: close\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n"
+        );
         let _ = timeout(Duration::from_secs(1), stream.write_all(answer.as_bytes())).await;
         let _ = stream.shutdown().await;
     }
 }
 
 fn clamped(limit: u64) -> usize {
-    usize::try_from(limit).unwrap_or(usize::MAX).clamp(16, 1 << 24)
+    usize::try_from(limit)
+        .unwrap_or(usize::MAX)
+        .clamp(16, 1 << 24)
 }
 
 impl std::fmt::Display for ListenError {

@@ -17,7 +17,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Takes the header off a connection, and says who is at the other end of the proxy; none if the proxy speaks for itself.
 pub(super) async fn client(stream: &mut Socket) -> io::Result<Option<IpAddr>> {
     // what came in a Unix socket cannot be looked at without taking it; the settings are refused together
-    let Socket::Left(stream) = stream else { return Err(io::ErrorKind::Unsupported.into()) };
+    let Socket::Left(stream) = stream else {
+        return Err(io::ErrorKind::Unsupported.into());
+    };
     let mut seen = [0; LONGEST];
     loop {
         // looked at without taking it: what follows the header belongs to TLS or HTTP

@@ -38,7 +38,8 @@ impl Default for Resting {
 impl Pulse {
     /// Since when there is no request, and no answer on its way.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        self.is_idle().then(|| *self.rests.0.lock().unwrap_or_else(PoisonError::into_inner))
+        self.is_idle()
+            .then(|| *self.rests.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether there is no request, and no answer on its way.
@@ -70,7 +71,10 @@ impl Pulse {
     fn hold(self: &Arc<Self>) -> Noted {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         self.lock().insert(number, Instant::now());
-        Noted { pulse: self.clone(), number }
+        Noted {
+            pulse: self.clone(),
+            number,
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Instant>> {
@@ -90,7 +94,12 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
-            *self.0.rests.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            *self
+                .0
+                .rests
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Instant::now();
             self.0.waiting.wake();
         }
     }
@@ -101,8 +110,19 @@ pub(super) struct Answering(Open);
 
 impl Answering {
     /// The answer is there. Over HTTP/2 its pieces have at most so many bytes.
-    pub(super) fn answered(self, body: Body, piece: Option<usize>, memory: Option<Arc<crate::http::Held>>) -> Answer {
-        Answer { body, rest: Bytes::new(), piece, memory, open: self.0 }
+    pub(super) fn answered(
+        self,
+        body: Body,
+        piece: Option<usize>,
+        memory: Option<Arc<crate::http::Held>>,
+    ) -> Answer {
+        Answer {
+            body,
+            rest: Bytes::new(),
+            piece,
+            memory,
+            open: self.0,
+        }
     }
 }
 
@@ -154,13 +174,24 @@ impl Answer {
             self.rest = bytes.split_off(piece);
         }
         let until_taken = match self.piece {
-            Some(_) => Taken::Since { _noted: pulse.hold() },
-            None => Taken::Counted { _open: Open::new(pulse) },
+            Some(_) => Taken::Since {
+                _noted: pulse.hold(),
+            },
+            None => Taken::Counted {
+                _open: Open::new(pulse),
+            },
         };
         // what was counted as a whole when it came is given back piece by piece
-        let counted = |memory: &Arc<crate::http::Held>| Counted { memory: memory.clone(), bytes: bytes.len() as u64 };
+        let counted = |memory: &Arc<crate::http::Held>| Counted {
+            memory: memory.clone(),
+            bytes: bytes.len() as u64,
+        };
         let _counted = self.memory.as_ref().map(counted);
-        Held { bytes, _counted, _until_taken: until_taken }
+        Held {
+            bytes,
+            _counted,
+            _until_taken: until_taken,
+        }
     }
 
     fn received(&mut self, bytes: Bytes) -> Held {
@@ -175,13 +206,18 @@ impl HttpBody for Answer {
     type Data = Held;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Held>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Held>, axum::Error>>> {
         if !self.rest.is_empty() {
             let rest = std::mem::take(&mut self.rest);
             return Poll::Ready(Some(Ok(Frame::data(self.piece(rest)))));
         }
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        polled.map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(|bytes| self.received(bytes)))))
+        polled.map(|frame| {
+            frame.map(|frame| frame.map(|frame| frame.map_data(|bytes| self.received(bytes))))
+        })
     }
 
     fn is_end_stream(&self) -> bool {

@@ -61,10 +61,22 @@ section! {
 impl ServerSettings {
     /// The same with the address that the platform's port means, unless the operator has named one.
     pub(crate) fn with_platform_port(self, reader: &Reader) -> Self {
-        let is_named = !matches!(reader.origin("server.address"), None | Some(Origin::Default | Origin::Site));
-        let Some(port) = self.port.filter(|_| !is_named) else { return self };
-        let ip = if reader.profile().is_development() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
-        Self { address: ListenAddress::Tcp(SocketAddr::from((ip, port.get()))), ..self }
+        let is_named = !matches!(
+            reader.origin("server.address"),
+            None | Some(Origin::Default | Origin::Site)
+        );
+        let Some(port) = self.port.filter(|_| !is_named) else {
+            return self;
+        };
+        let ip = if reader.profile().is_development() {
+            Ipv4Addr::LOCALHOST
+        } else {
+            Ipv4Addr::UNSPECIFIED
+        };
+        Self {
+            address: ListenAddress::Tcp(SocketAddr::from((ip, port.get()))),
+            ..self
+        }
     }
 }
 

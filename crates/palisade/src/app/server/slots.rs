@@ -63,11 +63,20 @@ const PATIENCE: Duration = Duration::from_secs(1);
 impl Slots {
     pub(super) fn new(all: u64, each: u64) -> Arc<Self> {
         let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX).max(1);
-        Arc::new(Self { all: size(all), each: size(each), taken: Mutex::default(), freed: Notify::new() })
+        Arc::new(Self {
+            all: size(all),
+            each: size(each),
+            taken: Mutex::default(),
+            freed: Notify::new(),
+        })
     }
 
     /// Makes room for a connection of a client, or of a proxy, which is not counted.
-    pub(super) async fn take(self: &Arc<Self>, client: Option<IpAddr>, activity: &Arc<Pulse>) -> Result<Slot, Full> {
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        client: Option<IpAddr>,
+        activity: &Arc<Pulse>,
+    ) -> Result<Slot, Full> {
         let waiting = async {
             loop {
                 let freed = self.freed.notified();
@@ -79,7 +88,8 @@ impl Slots {
         };
         match timeout(PATIENCE, waiting).await.unwrap_or(Err(Full::Site)) {
             Err(Full::Site) => {
-                let mut slot = self.try_take(client, activity, self.all.saturating_add(FOR_HEALTH))?;
+                let mut slot =
+                    self.try_take(client, activity, self.all.saturating_add(FOR_HEALTH))?;
                 slot.is_for_health = true;
                 Ok(slot)
             }
@@ -87,7 +97,12 @@ impl Slots {
         }
     }
 
-    fn try_take(self: &Arc<Self>, client: Option<IpAddr>, activity: &Arc<Pulse>, most: usize) -> Result<Slot, Full> {
+    fn try_take(
+        self: &Arc<Self>,
+        client: Option<IpAddr>,
+        activity: &Arc<Pulse>,
+        most: usize,
+    ) -> Result<Slot, Full> {
         let mut taken = self.lock();
         if taken.open.len() >= most {
             return Err(Full::Site);
@@ -95,15 +110,28 @@ impl Slots {
         taken.count(client, self.each)?;
         taken.number += 1;
         let (number, closing) = (taken.number, Arc::new(Notify::new()));
-        let open = Open { client, activity: activity.clone(), closing: closing.clone(), is_closing: false };
+        let open = Open {
+            client,
+            activity: activity.clone(),
+            closing: closing.clone(),
+            is_closing: false,
+        };
         taken.open.insert(number, open);
-        Ok(Slot { slots: self.clone(), number, client, closing, is_for_health: false })
+        Ok(Slot {
+            slots: self.clone(),
+            number,
+            client,
+            closing,
+            is_for_health: false,
+        })
     }
 
     /// Asks one idle connection to go. `false` if none is idle.
     fn close_longest_idle(&self) -> bool {
         let mut taken = self.lock();
-        let Some(number) = taken.longest_idle() else { return false };
+        let Some(number) = taken.longest_idle() else {
+            return false;
+        };
         if let Some(open) = taken.open.get_mut(&number) {
             open.is_closing = true;
             open.closing.notify_one();
@@ -126,7 +154,11 @@ impl Taken {
     fn count(&mut self, client: Option<IpAddr>, each: usize) -> Result<(), Full> {
         let Some(client) = client else { return Ok(()) };
         let most = |network: &ClientNetwork| each.saturating_mul(network.shares() as usize);
-        if networks(client).any(|network| self.by_network.get(&network).is_some_and(|count| *count >= most(&network))) {
+        if networks(client).any(|network| {
+            self.by_network
+                .get(&network)
+                .is_some_and(|count| *count >= most(&network))
+        }) {
             return Err(Full::Client);
         }
         networks(client).for_each(|network| *self.by_network.entry(network).or_default() += 1);
@@ -146,13 +178,22 @@ impl Taken {
 
     /// Of the client with the most connections that has an idle one.
     fn longest_idle(&self) -> Option<u64> {
-        let count =
-            |open: &Open| open.client.and_then(|client| self.by_network.get(&networks(client).next()?)).copied().unwrap_or(1);
-        let idle = self.open.iter().filter(|(_, open)| !open.is_closing).filter_map(|(number, open)| {
-            let since = open.activity.idle_since()?;
-            Some((*number, count(open), since))
-        });
-        idle.max_by_key(|(_, count, since)| (*count, std::cmp::Reverse(*since))).map(|(number, ..)| number)
+        let count = |open: &Open| {
+            open.client
+                .and_then(|client| self.by_network.get(&networks(client).next()?))
+                .copied()
+                .unwrap_or(1)
+        };
+        let idle = self
+            .open
+            .iter()
+            .filter(|(_, open)| !open.is_closing)
+            .filter_map(|(number, open)| {
+                let since = open.activity.idle_since()?;
+                Some((*number, count(open), since))
+            });
+        idle.max_by_key(|(_, count, since)| (*count, std::cmp::Reverse(*since)))
+            .map(|(number, ..)| number)
     }
 }
 
@@ -188,7 +229,10 @@ mod tests {
         (pulse, answering)
     }
 
-    async fn take(slots: &Arc<Slots>, client: Option<IpAddr>) -> Result<(Slot, super::super::pulse::Answering), Full> {
+    async fn take(
+        slots: &Arc<Slots>,
+        client: Option<IpAddr>,
+    ) -> Result<(Slot, super::super::pulse::Answering), Full> {
         let (pulse, answering) = busy();
         Ok((slots.take(client, &pulse).await?, answering))
     }
@@ -202,12 +246,18 @@ mod tests {
         assert_eq!(take(&slots, client(1)).await.err(), Some(Full::Client));
         let third = take(&slots, client(2)).await.ok();
         let fourth = take(&slots, None).await.ok();
-        assert!(fourth.as_ref().is_some_and(|(slot, _)| slot.is_for_health), "a proxy is not counted, and yet there is no room");
+        assert!(
+            fourth.as_ref().is_some_and(|(slot, _)| slot.is_for_health),
+            "a proxy is not counted, and yet there is no room"
+        );
         drop((first, third, fourth));
         assert_eq!(slots.taken(), 1);
         assert!(take(&slots, client(1)).await.is_ok());
         drop(second);
-        assert!(slots.lock().by_network.is_empty(), "nothing is kept of those who left");
+        assert!(
+            slots.lock().by_network.is_empty(),
+            "nothing is kept of those who left"
+        );
     }
 
     #[tokio::test]
@@ -217,7 +267,9 @@ mod tests {
         let modest = slots.take(client(1), &idle()).await.ok();
         let older = slots.take(client(2), &idle()).await.ok();
         let newer = slots.take(client(2), &idle()).await.ok();
-        let (Some(modest), Some(older), Some(newer)) = (modest, older, newer) else { panic!("there is room for three") };
+        let (Some(modest), Some(older), Some(newer)) = (modest, older, newer) else {
+            panic!("there is room for three")
+        };
         let leaving = tokio::spawn(async move {
             older.closing().await;
             drop(older);
@@ -233,7 +285,9 @@ mod tests {
         let slots = Slots::new(1000, 2);
         let mut held = Vec::new();
         for network in 0..256_u32 {
-            let address: IpAddr = format!("2001:db8:1:{network:x}::1").parse().expect("an address");
+            let address: IpAddr = format!("2001:db8:1:{network:x}::1")
+                .parse()
+                .expect("an address");
             held.extend(take(&slots, Some(address)).await);
         }
         assert_eq!(held.len(), 4, "twice as many for a /56");

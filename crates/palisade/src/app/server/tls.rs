@@ -22,7 +22,11 @@ pub(in crate::app) struct Certificates {
 
 enum Source {
     /// As the files hold it now.
-    Files { certificate: PathBuf, key: PathBuf, seen: Mutex<Stamp> },
+    Files {
+        certificate: PathBuf,
+        key: PathBuf,
+        seen: Mutex<Stamp>,
+    },
     /// As an authority issued it.
     Ordered(Arc<Challenges>),
 }
@@ -44,17 +48,30 @@ impl Certificates {
     pub(super) fn load(settings: &TlsSettings) -> Result<Arc<Self>, TlsError> {
         let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) else {
             let what = "one of tls.certificate and tls.key is set, and TLS needs both".to_owned();
-            return Err(TlsError { what, fix: "name the PEM files of the certificate chain and of its private key" });
+            return Err(TlsError {
+                what,
+                fix: "name the PEM files of the certificate chain and of its private key",
+            });
         };
         let (certificate, key) = (PathBuf::from(certificate), PathBuf::from(key));
         let seen = Mutex::new(stamp(&certificate, &key));
         let current = RwLock::new(Some(read(&certificate, &key)?));
-        Ok(Arc::new(Self { current, source: Source::Files { certificate, key, seen } }))
+        Ok(Arc::new(Self {
+            current,
+            source: Source::Files {
+                certificate,
+                key,
+                seen,
+            },
+        }))
     }
 
     /// One that is to be ordered.
     pub(super) fn ordered(challenges: Arc<Challenges>) -> Arc<Self> {
-        Arc::new(Self { current: RwLock::new(None), source: Source::Ordered(challenges) })
+        Arc::new(Self {
+            current: RwLock::new(None),
+            source: Source::Ordered(challenges),
+        })
     }
 
     /// Shows this one from now on. Connections that are open keep the one they have.
@@ -73,7 +90,14 @@ impl Certificates {
     }
 
     fn look(&self) {
-        let Source::Files { certificate, key, seen } = &self.source else { return };
+        let Source::Files {
+            certificate,
+            key,
+            seen,
+        } = &self.source
+        else {
+            return;
+        };
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         let now = stamp(certificate, key);
         if now == *seen {
@@ -95,10 +119,16 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let proves = hello.alpn().is_some_and(|mut offered| offered.next() == Some(ACME_TLS) && offered.next().is_none());
+        let proves = hello.alpn().is_some_and(|mut offered| {
+            offered.next() == Some(ACME_TLS) && offered.next().is_none()
+        });
         match &self.source {
             Source::Ordered(challenges) if proves => challenges.certificate(hello.server_name()?),
-            _ => self.current.read().unwrap_or_else(PoisonError::into_inner).clone(),
+            _ => self
+                .current
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
         }
     }
 }
@@ -106,7 +136,9 @@ impl ResolvesServerCert for Certificates {
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
-            Source::Files { certificate, .. } => write!(f, "Certificates({})", certificate.display()),
+            Source::Files { certificate, .. } => {
+                write!(f, "Certificates({})", certificate.display())
+            }
             Source::Ordered(_) => f.write_str("Certificates(ordered)"),
         }
     }
@@ -125,14 +157,20 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
     let chain = chain.map_err(|error| unreadable("tls.certificate", certificate, &error))?;
     if chain.is_empty() {
         return Err(TlsError {
-            what: format!("tls.certificate: {} holds no certificate", certificate.display()),
+            what: format!(
+                "tls.certificate: {} holds no certificate",
+                certificate.display()
+            ),
             fix: "name the file of the certificate and its chain, in PEM (-----BEGIN CERTIFICATE-----)",
         });
     }
     let private = contents("tls.key", key)?;
     if is_encrypted(&private) {
         return Err(TlsError {
-            what: format!("tls.key: {} is protected by a pass phrase, which nobody can type when the site starts", key.display()),
+            what: format!(
+                "tls.key: {} is protected by a pass phrase, which nobody can type when the site starts",
+                key.display()
+            ),
             fix: "take it off (openssl pkey -in KEY -out NEW), and let only the user of this process read the file",
         });
     }
@@ -177,7 +215,10 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// `Proc-Type` header ([RFC 1421](https://www.rfc-editor.org/rfc/rfc1421#section-4.6.1.1)).
 fn is_encrypted(pem: &[u8]) -> bool {
     let text = String::from_utf8_lossy(pem);
-    text.lines().any(|line| (line.starts_with("-----BEGIN") || line.starts_with("Proc-Type:")) && line.contains("ENCRYPTED"))
+    text.lines().any(|line| {
+        (line.starts_with("-----BEGIN") || line.starts_with("Proc-Type:"))
+            && line.contains("ENCRYPTED")
+    })
 }
 
 fn unreadable(setting: &str, path: &Path, error: &dyn fmt::Display) -> TlsError {
@@ -189,12 +230,18 @@ fn unreadable(setting: &str, path: &Path, error: &dyn fmt::Display) -> TlsError 
 
 /// Only what [RFC 9325](https://www.rfc-editor.org/rfc/rfc9325) recommends: rustls knows no other versions and ciphers. HTTP/2 or 1.1 by ALPN.
 pub(super) fn config(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, TlsError> {
-    let failed =
-        |error: rustls::Error| TlsError { what: format!("TLS: {error}"), fix: "report this as a mistake of the framework" };
+    let failed = |error: rustls::Error| TlsError {
+        what: format!("TLS: {error}"),
+        fix: "report this as a mistake of the framework",
+    };
     let is_ordered = matches!(certificates.source, Source::Ordered(_));
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-    let builder = builder.with_protocol_versions(&[&version::TLS13, &version::TLS12]).map_err(failed)?;
-    let mut config = builder.with_no_client_auth().with_cert_resolver(certificates);
+    let builder = builder
+        .with_protocol_versions(&[&version::TLS13, &version::TLS12])
+        .map_err(failed)?;
+    let mut config = builder
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     if is_ordered {
         config.alpn_protocols.push(ACME_TLS.to_vec());

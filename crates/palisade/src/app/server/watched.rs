@@ -87,9 +87,11 @@ struct Pace {
 }
 
 /// To a client whose headers take too long ([RFC 9110 section 15.5.9](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9)).
-const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const TOO_LATE: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 /// To a request whose end is not the same for everybody.
-const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const BAD_REQUEST: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// Bytes of a connection, in clear or not.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -133,7 +135,12 @@ impl<S: Stream> Watched<S> {
         patience: Patience,
     ) -> Self {
         let clock = || Box::pin(sleep_until(Instant::now() + patience.header));
-        let pace = Pace { clock: clock(), stalled: None, lost: Duration::ZERO, taken: 0 };
+        let pace = Pace {
+            clock: clock(),
+            stalled: None,
+            lost: Duration::ZERO,
+            taken: 0,
+        };
         Self {
             stream: Some(stream),
             lingering,
@@ -163,7 +170,10 @@ impl<S: Stream> Watched<S> {
     }
 
     fn stream(&mut self) -> io::Result<Pin<&mut S>> {
-        self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.stream
+            .as_mut()
+            .map(Pin::new)
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     fn gives_up(&self, on: &str) {
@@ -205,7 +215,9 @@ impl Pace {
             let now = Instant::now();
             self.stalled = Some(now);
             let earned = Duration::from_secs(self.taken / patience.rate.max(1));
-            self.clock.as_mut().reset(now + (patience.grace + earned).saturating_sub(self.lost));
+            self.clock
+                .as_mut()
+                .reset(now + (patience.grace + earned).saturating_sub(self.lost));
         }
         self.clock.as_mut().poll(context)
     }
@@ -235,8 +247,16 @@ impl<S: Stream> Watched<S> {
         if self.protocol == Protocol::Http2
             && let Some(since) = self.pulse.oldest_held()
         {
-            self.pace.clock.as_mut().reset(since + self.patience.to_take_all());
-            return self.pace.clock.as_mut().poll(context).map(|()| self.too_slow());
+            self.pace
+                .clock
+                .as_mut()
+                .reset(since + self.patience.to_take_all());
+            return self
+                .pace
+                .clock
+                .as_mut()
+                .poll(context)
+                .map(|()| self.too_slow());
         }
         // the time between requests begins when the answer ends, which nothing else would tell
         self.pulse.wake_at_rest(context);
@@ -254,7 +274,11 @@ impl<S: Stream> Watched<S> {
 }
 
 impl<S: Stream> AsyncRead for Watched<S> {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let me = self.get_mut();
         me.notice();
         let before = buffer.filled().len();
@@ -274,14 +298,25 @@ impl<S: Stream> AsyncRead for Watched<S> {
         if has_come && me.waiting == Waiting::Request && me.protocol == Protocol::Http1 {
             me.wait(Waiting::Headers, me.patience.header);
         }
-        if polled.is_pending() { me.poll_patience(context) } else { polled }
+        if polled.is_pending() {
+            me.poll_patience(context)
+        } else {
+            polled
+        }
     }
 }
 
 impl<S: Stream> Watched<S> {
-    fn judge(&mut self, polled: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn judge(
+        &mut self,
+        polled: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         match polled {
-            Poll::Pending => self.pace.poll_lost(&self.patience, context).map(|()| self.too_slow()),
+            Poll::Pending => self
+                .pace
+                .poll_lost(&self.patience, context)
+                .map(|()| self.too_slow()),
             Poll::Ready(Ok(bytes)) => {
                 self.pace.took(bytes);
                 Poll::Ready(Ok(bytes))
@@ -292,20 +327,30 @@ impl<S: Stream> Watched<S> {
 }
 
 impl<S: Stream> AsyncWrite for Watched<S> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         let polled = me.stream()?.poll_write(context, bytes);
         me.judge(polled, context)
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         let polled = me.stream()?.poll_write_vectored(context, slices);
         me.judge(polled, context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+        self.stream
+            .as_ref()
+            .is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -316,14 +361,20 @@ impl<S: Stream> AsyncWrite for Watched<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
-        let Ok(stream) = me.stream() else { return Poll::Ready(Ok(())) };
+        let Ok(stream) = me.stream() else {
+            return Poll::Ready(Ok(()));
+        };
         let polled = stream.poll_shutdown(context);
         let ended = me.judge(polled.map_ok(|()| 0), context).map_ok(drop);
         if ended.is_ready()
             && let Some(stream) = me.stream.take()
         {
             match me.lingering.clone().try_acquire_owned() {
-                Ok(room) => drop(tokio::spawn(linger(stream, me.patience.to_take_all(), room))),
+                Ok(room) => drop(tokio::spawn(linger(
+                    stream,
+                    me.patience.to_take_all(),
+                    room,
+                ))),
                 Err(_) => stream.reset_at_end(),
             }
         }

@@ -20,12 +20,20 @@ pub(crate) struct Again {
 /// By what this user can prove it, beside a password.
 async fn values(visitor: &Visitor, user: &User) -> Result<Value> {
     let accounts = visitor.accounts();
-    let (has_key, has_password) = (accounts.second_step.logs_in_alone(user.id).await?, accounts.has_password(user.id).await?);
+    let (has_key, has_password) = (
+        accounts.second_step.logs_in_alone(user.id).await?,
+        accounts.has_password(user.id).await?,
+    );
     Ok(context! { has_key, has_no_password => !has_password && !has_key })
 }
 
 /// `GET /account/again`: before something that matters, whoever sits at the screen proves to be the one who logged in (ASVS 7.5.1).
-pub(crate) async fn show(page: Page, visitor: Visitor, user: User, Query(query): Query<Next>) -> Result<Response> {
+pub(crate) async fn show(
+    page: Page,
+    visitor: Visitor,
+    user: User,
+    Query(query): Query<Next>,
+) -> Result<Response> {
     let next = query.next.0.unwrap_or_default();
     page.render(
         "account/again.html",
@@ -35,16 +43,40 @@ pub(crate) async fn show(page: Page, visitor: Visitor, user: User, Query(query):
 }
 
 /// `POST /account/again`.
-pub(crate) async fn prove(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Again>) -> Result<Response> {
+pub(crate) async fn prove(
+    visitor: Visitor,
+    user: User,
+    headers: HeaderMap,
+    form: Form<Again>,
+) -> Result<Response> {
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else {
-        return Err(refill.show_with("account/again.html", values(&visitor, &user).await?).await);
+        return Err(refill
+            .show_with("account/again.html", values(&visitor, &user).await?)
+            .await);
     };
-    let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/again.html" };
-    proof.of(Some(&typed.current_password), refill, values(&visitor, &user).await?).await?;
-    visitor.accounts().proven_now(visitor.session(), Factor::None).await?;
+    let proof = Proof {
+        visitor: &visitor,
+        headers: &headers,
+        user: &user,
+        template: "account/again.html",
+    };
+    proof
+        .of(
+            Some(&typed.current_password),
+            refill,
+            values(&visitor, &user).await?,
+        )
+        .await?;
+    visitor
+        .accounts()
+        .proven_now(visitor.session(), Factor::None)
+        .await?;
     visitor.session().rotate().await?;
     audit(&visitor, Event::ProvenAgain, &user.username);
-    let next = typed.next.0.and_then(|next| RedirectTarget::from_input(&next));
+    let next = typed
+        .next
+        .0
+        .and_then(|next| RedirectTarget::from_input(&next));
     Ok(next.map_or_else(|| redirect_to("/account"), IntoResponse::into_response))
 }

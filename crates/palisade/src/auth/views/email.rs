@@ -1,4 +1,6 @@
-use super::{Link, MailedLink, Proof, audit, can_mail, dead_link, source, too_many_mails, without_password};
+use super::{
+    Link, MailedLink, Proof, audit, can_mail, dead_link, source, too_many_mails, without_password,
+};
 use crate::audit_log::Event;
 use crate::auth::recovery::Used;
 use crate::auth::{User, Visitor};
@@ -11,7 +13,10 @@ use http::HeaderMap;
 use palisade_macros::Form;
 use palisade_template::context;
 
-const LINK: MailedLink = MailedLink { remembered_as: "_palisade_email", page: "/account/email/confirm" };
+const LINK: MailedLink = MailedLink {
+    remembered_as: "_palisade_email",
+    page: "/account/email/confirm",
+};
 
 #[derive(Form)]
 pub(crate) struct Change {
@@ -27,11 +32,20 @@ pub(crate) struct Confirm {}
 /// `GET /account/email`.
 pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Response> {
     let left_out = without_password(&visitor, &user, "/account/email").await?;
-    page.render("account/email.html", context! { form => Form::<Change>::blank_without(left_out) }).await
+    page.render(
+        "account/email.html",
+        context! { form => Form::<Change>::blank_without(left_out) },
+    )
+    .await
 }
 
 /// `POST /account/email`.
-pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Change>) -> Result<Response> {
+pub(crate) async fn change(
+    visitor: Visitor,
+    user: User,
+    headers: HeaderMap,
+    form: Form<Change>,
+) -> Result<Response> {
     let accounts = visitor.accounts();
     let (change, refill) = form.into_parts();
     let refill = refill.without(without_password(&visitor, &user, "/account/email").await?);
@@ -39,35 +53,70 @@ pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, for
         return Err(refill.show("account/email.html").await);
     };
     can_mail(accounts)?;
-    let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/email.html" };
-    if let Some(wait) = accounts.ask_mail(source(&visitor, &headers), &change.email).await? {
+    let proof = Proof {
+        visitor: &visitor,
+        headers: &headers,
+        user: &user,
+        template: "account/email.html",
+    };
+    if let Some(wait) = accounts
+        .ask_mail(source(&visitor, &headers), &change.email)
+        .await?
+    {
         return Err(too_many_mails(refill, wait, "account/email.html", context! {}).await);
     }
-    let row = proof.of(change.current_password.as_ref(), refill, context! {}).await?;
-    accounts.request_email(&row, &change.email, &accounts.links.base(&headers)).await?;
+    let row = proof
+        .of(change.current_password.as_ref(), refill, context! {})
+        .await?;
+    accounts
+        .request_email(&row, &change.email, &accounts.links.base(&headers))
+        .await?;
     audit(&visitor, Event::EmailChangeBegun, &user.username);
-    let said = "Both addresses get a mail. Mail goes to the new one when the links of both were opened.";
-    visitor.session().message(MessageLevel::Success, said).await?;
+    let said =
+        "Both addresses get a mail. Mail goes to the new one when the links of both were opened.";
+    visitor
+        .session()
+        .message(MessageLevel::Success, said)
+        .await?;
     Ok(redirect_to("/account"))
 }
 
 /// `GET /account/email/confirm`.
-pub(crate) async fn show_confirm(page: Page, visitor: Visitor, Query(link): Query<Link>) -> Result<Response> {
+pub(crate) async fn show_confirm(
+    page: Page,
+    visitor: Visitor,
+    Query(link): Query<Link>,
+) -> Result<Response> {
     if let Some(hash) = link.hash() {
         let is_good = visitor.accounts().email_of(&hash).await?.is_some();
         return LINK.follow(&visitor, &page, hash, is_good).await;
     }
-    match visitor.accounts().email_of(&LINK.hash(&visitor).await?).await? {
-        Some(email) => page.render("account/email_confirm.html", context! { email }).await,
+    match visitor
+        .accounts()
+        .email_of(&LINK.hash(&visitor).await?)
+        .await?
+    {
+        Some(email) => {
+            page.render("account/email_confirm.html", context! { email })
+                .await
+        }
         None => dead_link(&page).await,
     }
 }
 
 /// `POST /account/email/confirm`.
-pub(crate) async fn confirm(page: Page, visitor: Visitor, headers: HeaderMap, form: Form<Confirm>) -> Result<Response> {
+pub(crate) async fn confirm(
+    page: Page,
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Form<Confirm>,
+) -> Result<Response> {
     form.valid_or_show("account/email_confirm.html").await?;
     let (accounts, hash) = (visitor.accounts(), LINK.hash(&visitor).await?);
-    let said = match accounts.confirm_email(&hash, &accounts.links.base(&headers)).await? {
+    let said = match accounts
+        .confirm_email(&hash, &accounts.links.base(&headers))
+        .await?
+    {
         Used::Done(row) => {
             audit(&visitor, Event::EmailChanged, &row.username);
             "Mail goes to the new address from now on."
@@ -76,6 +125,9 @@ pub(crate) async fn confirm(page: Page, visitor: Visitor, headers: HeaderMap, fo
         Used::Dead | Used::Refused(_) => return dead_link(&page).await,
     };
     LINK.forget(&visitor).await?;
-    visitor.session().message(MessageLevel::Success, said).await?;
+    visitor
+        .session()
+        .message(MessageLevel::Success, said)
+        .await?;
     Ok(redirect_to("/account/login"))
 }

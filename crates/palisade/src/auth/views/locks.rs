@@ -22,27 +22,59 @@ pub(crate) struct Lift {
 }
 
 /// `GET /account/locks`: the locks that hold, for those who work here.
-pub(crate) async fn show(page: Page, visitor: Visitor, Query(filter): Query<Filter>) -> Result<Response> {
+pub(crate) async fn show(
+    page: Page,
+    visitor: Visitor,
+    Query(filter): Query<Filter>,
+) -> Result<Response> {
     let text = filter.q.as_deref().unwrap_or_default();
-    let locks: Vec<Value> = visitor.accounts().locks(text).await?.iter().map(shown).collect();
-    page.render("account/locks.html", context! { filter => Form::<Filter>::filled([("q", text.to_owned())]), locks }).await
+    let locks: Vec<Value> = visitor
+        .accounts()
+        .locks(text)
+        .await?
+        .iter()
+        .map(shown)
+        .collect();
+    page.render(
+        "account/locks.html",
+        context! { filter => Form::<Filter>::filled([("q", text.to_owned())]), locks },
+    )
+    .await
 }
 
 /// `POST /account/locks`: lifts one.
 pub(crate) async fn lift(visitor: Visitor, form: Form<Lift>) -> Result<Response> {
     let lift = form.valid_or_show("account/locks.html").await?;
     let count = visitor.accounts().lift(Lifted::Id(&lift.id)).await?;
-    let by = visitor.user().await?.map(|user| user.username.clone()).unwrap_or_default();
-    let said = if count == 0 { "This lock was lifted or has ended." } else { "The lock is lifted." };
+    let by = visitor
+        .user()
+        .await?
+        .map(|user| user.username.clone())
+        .unwrap_or_default();
+    let said = if count == 0 {
+        "This lock was lifted or has ended."
+    } else {
+        "The lock is lifted."
+    };
     if count > 0 {
-        audit(&visitor, Event::LockLifted, &format!("{} by {by}", &*lift.id));
+        audit(
+            &visitor,
+            Event::LockLifted,
+            &format!("{} by {by}", &*lift.id),
+        );
     }
-    visitor.session().message(MessageLevel::Success, said).await?;
+    visitor
+        .session()
+        .message(MessageLevel::Success, said)
+        .await?;
     Ok(redirect_to("/account/locks"))
 }
 
 fn shown(lock: &Lock) -> Value {
-    let until = DateTime::from_timestamp(lock.until, 0).unwrap_or_default().format("%-d %B %Y, %H:%M UTC").to_string();
+    let until = DateTime::from_timestamp(lock.until, 0)
+        .unwrap_or_default()
+        .format("%-d %B %Y, %H:%M UTC")
+        .to_string();
     context! {
         id => lock.id.clone(), kind => lock.kind.clone(), username => lock.username.clone(), address => lock.address.clone(),
         agent => lock.agent.clone(), until,

@@ -15,7 +15,10 @@ pub(crate) struct Login {
     #[form(label = "Username or e-mail address")]
     username: Line<254>,
     password: Password,
-    #[form(label = "Keep me signed in on this device", help = "Not on a device that others use.")]
+    #[form(
+        label = "Keep me signed in on this device",
+        help = "Not on a device that others use."
+    )]
     keep: bool,
     next: NextPage,
 }
@@ -42,10 +45,14 @@ pub(crate) struct NextPage(pub(crate) Option<String>);
 pub(crate) const MAX_NEXT_BYTES: usize = 2000;
 
 impl Field for NextPage {
-    const SHAPE: Shape = Shape { is_required: false, ..Shape::of("hidden", MAX_NEXT_BYTES) };
+    const SHAPE: Shape = Shape {
+        is_required: false,
+        ..Shape::of("hidden", MAX_NEXT_BYTES)
+    };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
-        let is_ours = |raw: &&str| raw.len() <= MAX_NEXT_BYTES && RedirectTarget::from_input(raw).is_some();
+        let is_ours =
+            |raw: &&str| raw.len() <= MAX_NEXT_BYTES && RedirectTarget::from_input(raw).is_some();
         Ok(Self(raw.filter(is_ours).map(str::to_owned)))
     }
 }
@@ -61,7 +68,11 @@ pub(crate) fn unless_kept(visitor: &Visitor) -> Option<&'static str> {
 }
 
 /// `GET /account/login`.
-pub(crate) async fn show_login(page: Page, visitor: Visitor, Query(query): Query<Asked>) -> Result<Response> {
+pub(crate) async fn show_login(
+    page: Page,
+    visitor: Visitor,
+    Query(query): Query<Asked>,
+) -> Result<Response> {
     if query.entered && visitor.user().await?.is_some() {
         return Ok(redirect_to(&visitor.accounts().home));
     }
@@ -72,13 +83,25 @@ pub(crate) async fn show_login(page: Page, visitor: Visitor, Query(query): Query
 }
 
 /// `GET /account/login/ways`: all the others, so that the page of the login is one form.
-pub(crate) async fn show_ways(page: Page, visitor: Visitor, Query(query): Query<Next>) -> Result<Response> {
+pub(crate) async fn show_ways(
+    page: Page,
+    visitor: Visitor,
+    Query(query): Query<Next>,
+) -> Result<Response> {
     let next = query.next.0.unwrap_or_default();
-    page.render("account/login_ways.html", context! { form => Form::<Next>::filled([("next", next)]), ..ways(&visitor) }).await
+    page.render(
+        "account/login_ways.html",
+        context! { form => Form::<Next>::filled([("next", next)]), ..ways(&visitor) },
+    )
+    .await
 }
 
 /// `POST /account/login`. One answer for every failure.
-pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login>) -> Result<Response> {
+pub(crate) async fn login(
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Form<Login>,
+) -> Result<Response> {
     let (login, refill) = form.into_parts();
     let refill = refill.without(unless_kept(&visitor));
     let Some(login) = login else {
@@ -86,23 +109,48 @@ pub(crate) async fn login(visitor: Visitor, headers: HeaderMap, form: Form<Login
     };
     let accounts = visitor.accounts();
     // the name as sign-up normalised it: somebody who typed it in another Unicode form is the same person
-    let username: String = unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
-    if let Some(puzzle) = accounts.challenge(&username, visitor.client(), &headers).await? {
-        let shown = if accounts.id_of(&username).await?.is_some() { &username } else { "(unknown name)" };
-        audit(&visitor, Event::LoginChallenged, &format!("{shown}, agent {}", agent(&headers)));
+    let username: String =
+        unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
+    if let Some(puzzle) = accounts
+        .challenge(&username, visitor.client(), &headers)
+        .await?
+    {
+        let shown = if accounts.id_of(&username).await?.is_some() {
+            &username
+        } else {
+            "(unknown name)"
+        };
+        audit(
+            &visitor,
+            Event::LoginChallenged,
+            &format!("{shown}, agent {}", agent(&headers)),
+        );
         return Ok(puzzle);
     }
     let from = source(&visitor, &headers);
-    let row = match accounts.attempt(from, &username, login.password.expose()).await? {
+    let row = match accounts
+        .attempt(from, &username, login.password.expose())
+        .await?
+    {
         Attempt::Welcome(row) => {
             accounts.is_let_in(&username, visitor.client()).await;
             row
         }
-        Attempt::Locked(wait) => return Err(locked(refill, wait, "account/login.html", ways(&visitor)).await),
+        Attempt::Locked(wait) => {
+            return Err(locked(refill, wait, "account/login.html", ways(&visitor)).await);
+        }
         Attempt::Refused { is_known } => {
             // people type passwords into the wrong field: what is no name here is not written down
-            let shown = if is_known { &username } else { "(unknown name)" };
-            audit(&visitor, Event::LoginFailed, &format!("{shown}, agent {}", agent(&headers)));
+            let shown = if is_known {
+                &username
+            } else {
+                "(unknown name)"
+            };
+            audit(
+                &visitor,
+                Event::LoginFailed,
+                &format!("{shown}, agent {}", agent(&headers)),
+            );
             return Err(refill
                 .general_error("This name and this password do not belong together.")
                 .show_with("account/login.html", ways(&visitor))
@@ -123,11 +171,22 @@ pub(crate) async fn enter(visitor: &Visitor, headers: &HeaderMap, held: Held) ->
         return Ok(redirect_to("/account/login/second"));
     }
     if !has_factor && accounts.has_django_factor(held.account.id).await? {
-        audit(visitor, Event::LoginFailed, &format!("{}, whose second factor another application verifies", held.account.username));
+        audit(
+            visitor,
+            Event::LoginFailed,
+            &format!(
+                "{}, whose second factor another application verifies",
+                held.account.username
+            ),
+        );
         let said = "Your account has a second factor, which another part of this site verifies. Log in there.";
         return Err(Error::new(ErrorKind::Forbidden, said));
     }
-    let factor = if has_factor { Factor::Trusted } else { Factor::None };
+    let factor = if has_factor {
+        Factor::Trusted
+    } else {
+        Factor::None
+    };
     welcome(visitor, headers, held, factor, false).await
 }
 
@@ -140,9 +199,18 @@ pub(crate) async fn welcome(
     is_trusted: bool,
 ) -> Result<Response> {
     let (accounts, from) = (visitor.accounts(), source(visitor, headers));
-    let device = accounts.remember_browser(from, &held.account, &accounts.links.base(headers), is_trusted).await?;
+    let device = accounts
+        .remember_browser(
+            from,
+            &held.account,
+            &accounts.links.base(headers),
+            is_trusted,
+        )
+        .await?;
     let next = held.next.clone();
-    let user = accounts.log_in(visitor.session(), from, held, factor).await?;
+    let user = accounts
+        .log_in(visitor.session(), from, held, factor)
+        .await?;
     audit(visitor, Event::LoggedIn, &user.username);
     let next = next.and_then(|next| RedirectTarget::from_input(&next));
     let response = next.map_or_else(|| redirect_to(&accounts.home), IntoResponse::into_response);
@@ -151,17 +219,26 @@ pub(crate) async fn welcome(
 
 /// `POST /account/logout`.
 pub(crate) async fn logout(page: Page, visitor: Visitor) -> Result<Response> {
-    let username = visitor.user().await?.map(|user| user.username.clone()).unwrap_or_default();
+    let username = visitor
+        .user()
+        .await?
+        .map(|user| user.username.clone())
+        .unwrap_or_default();
     let elsewhere = visitor.session().value::<String>(LOGOUT_PAGE).await?;
     visitor.session().end().await?;
     audit(&visitor, Event::LoggedOut, &username);
-    let mut response = match elsewhere.as_deref().and_then(|url| Some((url, url.split('/').nth(2)?))) {
+    let mut response = match elsewhere
+        .as_deref()
+        .and_then(|url| Some((url, url.split('/').nth(2)?)))
+    {
         Some((url, host)) => going(&page, host, url, true).await?,
         None => redirect_to("/"),
     };
     // not "cache": pages of a signed-in user are never stored, and Chromium stops for seconds while it looks through its cache
     let what = HeaderValue::from_static("\"storage\"");
     response.headers_mut().insert("clear-site-data", what);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

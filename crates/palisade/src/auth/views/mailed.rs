@@ -27,7 +27,10 @@ pub(crate) struct Ask {
 pub(crate) struct TypedCode {
     #[form(label = "Code", help = "It came by mail, and is good for ten minutes.")]
     code: Code,
-    #[form(label = "Keep me signed in on this device", help = "Not on a device that others use.")]
+    #[form(
+        label = "Keep me signed in on this device",
+        help = "Not on a device that others use."
+    )]
     keep: bool,
 }
 
@@ -37,17 +40,26 @@ const CODE: &str = "_palisade_mailed_code";
 /// `GET /account/login/mail`.
 pub(crate) async fn show(page: Page, Query(query): Query<Next>) -> Result<Response> {
     let next = query.next.0.unwrap_or_default();
-    page.render("account/login_mail.html", context! { form => Form::<Ask>::filled([("next", next)]) }).await
+    page.render(
+        "account/login_mail.html",
+        context! { form => Form::<Ask>::filled([("next", next)]) },
+    )
+    .await
 }
 
 /// `POST /account/login/mail`. One answer, whether or not there is such an account.
 pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -> Result<Response> {
     let (asked, refill) = form.into_parts();
-    let Some(asked) = asked else { return Err(refill.show("account/login_mail.html").await) };
+    let Some(asked) = asked else {
+        return Err(refill.show("account/login_mail.html").await);
+    };
     let (accounts, session) = (visitor.accounts(), visitor.session());
     can_mail(accounts)?;
     let (from, base) = (source(&visitor, &headers), accounts.links.base(&headers));
-    if let Some(wait) = accounts.send_login_code(session, from, &asked.email, asked.next.0, &base).await? {
+    if let Some(wait) = accounts
+        .send_login_code(session, from, &asked.email, asked.next.0, &base)
+        .await?
+    {
         return Err(too_many_mails(refill, wait, "account/login_mail.html", context! {}).await);
     }
     session.remove(CODE).await?;
@@ -56,10 +68,24 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
 }
 
 /// `GET /account/login/mail/code`. A link brings the code along; it leaves the address bar, and a button sends it: whoever only opens links logs nobody in.
-pub(crate) async fn show_code(page: Page, visitor: Visitor, Query(link): Query<Link>) -> Result<Response> {
+pub(crate) async fn show_code(
+    page: Page,
+    visitor: Visitor,
+    Query(link): Query<Link>,
+) -> Result<Response> {
     let session = visitor.session();
-    if visitor.accounts().begun::<MailLogin>(session).await?.is_none() {
-        return page.render("account/login_mail.html", context! { form => Form::<Ask>::blank(), is_elsewhere => true }).await;
+    if visitor
+        .accounts()
+        .begun::<MailLogin>(session)
+        .await?
+        .is_none()
+    {
+        return page
+            .render(
+                "account/login_mail.html",
+                context! { form => Form::<Ask>::blank(), is_elsewhere => true },
+            )
+            .await;
     }
     if let Some(code) = link.token.as_deref() {
         session.insert(CODE, code).await?;
@@ -74,74 +100,140 @@ pub(crate) async fn show_code(page: Page, visitor: Visitor, Query(link): Query<L
 }
 
 /// `POST /account/login/mail/code`.
-pub(crate) async fn log_in(visitor: Visitor, headers: HeaderMap, form: Form<TypedCode>) -> Result<Response> {
+pub(crate) async fn log_in(
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Form<TypedCode>,
+) -> Result<Response> {
     let (typed, refill) = form.into_parts();
     let refill = refill.without(unless_kept(&visitor));
     let Some(typed) = typed else {
-        return Err(refill.show_with("account/login_code.html", ways(&visitor)).await);
+        return Err(refill
+            .show_with("account/login_code.html", ways(&visitor))
+            .await);
     };
     let accounts = visitor.accounts();
-    let begun = match accounts.judge_code::<MailLogin>(visitor.session(), &typed.code).await? {
+    let begun = match accounts
+        .judge_code::<MailLogin>(visitor.session(), &typed.code)
+        .await?
+    {
         Typed::Right(begun) => begun,
         Typed::Wrong => {
             audit(&visitor, Event::LoginFailed, "code by mail");
             let refill = refill.error("code", "This is not the code of the newest mail.");
-            return Err(refill.show_with("account/login_code.html", ways(&visitor)).await);
+            return Err(refill
+                .show_with("account/login_code.html", ways(&visitor))
+                .await);
         }
         Typed::Dead => {
-            audit(&visitor, Event::LoginFailed, "code by mail, too late or too often");
-            visitor.session().message(MessageLevel::Error, "This code is not good any more. Ask for another one.").await?;
+            audit(
+                &visitor,
+                Event::LoginFailed,
+                "code by mail, too late or too often",
+            );
+            visitor
+                .session()
+                .message(
+                    MessageLevel::Error,
+                    "This code is not good any more. Ask for another one.",
+                )
+                .await?;
             return Ok(redirect_to("/account/login/mail"));
         }
     };
-    let Some(row) = accounts.of_mail_login(&begun).await? else { return Ok(redirect_to("/account/login")) };
+    let Some(row) = accounts.of_mail_login(&begun).await? else {
+        return Ok(redirect_to("/account/login"));
+    };
     visitor.session().keep(typed.keep).await?;
     enter(&visitor, &headers, Held::here(row, begun.next)).await
 }
 
 /// `POST /account/again/mail`: for an account without a password, a code in its place.
-pub(crate) async fn ask_again(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Next>) -> Result<Response> {
+pub(crate) async fn ask_again(
+    visitor: Visitor,
+    user: User,
+    headers: HeaderMap,
+    form: Form<Next>,
+) -> Result<Response> {
     let next = form.valid_or_show("account/again.html").await?.next.0;
     let accounts = visitor.accounts();
-    let has_better = accounts.has_password(user.id).await? || accounts.second_step.logs_in_alone(user.id).await?;
+    let has_better = accounts.has_password(user.id).await?
+        || accounts.second_step.logs_in_alone(user.id).await?;
     if user.email.is_empty() || has_better {
         return Err(Error::not_found());
     }
     can_mail(accounts)?;
-    accounts.send_again_code(visitor.session(), &user, next, &accounts.links.base(&headers)).await?;
+    accounts
+        .send_again_code(
+            visitor.session(),
+            &user,
+            next,
+            &accounts.links.base(&headers),
+        )
+        .await?;
     Ok(redirect_to("/account/again/code"))
 }
 
 /// `GET /account/again/code`.
 pub(crate) async fn show_again(page: Page, visitor: Visitor) -> Result<Response> {
-    match visitor.accounts().begun::<MailAgain>(visitor.session()).await? {
+    match visitor
+        .accounts()
+        .begun::<MailAgain>(visitor.session())
+        .await?
+    {
         Some(_) => {
-            page.render("account/again_code.html", context! { form => Form::<TypedCode>::blank_without(Some("keep")) }).await
+            page.render(
+                "account/again_code.html",
+                context! { form => Form::<TypedCode>::blank_without(Some("keep")) },
+            )
+            .await
         }
         None => Ok(redirect_to("/account/again")),
     }
 }
 
 /// `POST /account/again/code`.
-pub(crate) async fn prove_again(visitor: Visitor, user: User, form: Form<TypedCode>) -> Result<Response> {
+pub(crate) async fn prove_again(
+    visitor: Visitor,
+    user: User,
+    form: Form<TypedCode>,
+) -> Result<Response> {
     let (typed, refill) = form.into_parts();
     let refill = refill.without(Some("keep"));
-    let Some(typed) = typed else { return Err(refill.show("account/again_code.html").await) };
+    let Some(typed) = typed else {
+        return Err(refill.show("account/again_code.html").await);
+    };
     let (accounts, session) = (visitor.accounts(), visitor.session());
-    let begun = match accounts.judge_code::<MailAgain>(session, &typed.code).await? {
+    let begun = match accounts
+        .judge_code::<MailAgain>(session, &typed.code)
+        .await?
+    {
         Typed::Right(begun) if begun.user_id == user.id => begun,
         Typed::Wrong => {
-            audit(&visitor, Event::LoginFailed, &format!("{}, code by mail", user.username));
-            return Err(refill.error("code", "This is not the code of the newest mail.").show("account/again_code.html").await);
+            audit(
+                &visitor,
+                Event::LoginFailed,
+                &format!("{}, code by mail", user.username),
+            );
+            return Err(refill
+                .error("code", "This is not the code of the newest mail.")
+                .show("account/again_code.html")
+                .await);
         }
         Typed::Right(_) | Typed::Dead => {
-            audit(&visitor, Event::LoginFailed, &format!("{}, code by mail, too late or too often", user.username));
+            audit(
+                &visitor,
+                Event::LoginFailed,
+                &format!("{}, code by mail, too late or too often", user.username),
+            );
             return Ok(redirect_to("/account/again"));
         }
     };
     accounts.proven_now(session, Factor::None).await?;
     session.rotate().await?;
     audit(&visitor, Event::ProvenAgain, &user.username);
-    let next = begun.next.and_then(|next| RedirectTarget::from_input(&next));
+    let next = begun
+        .next
+        .and_then(|next| RedirectTarget::from_input(&next));
     Ok(next.map_or_else(|| redirect_to("/account"), IntoResponse::into_response))
 }

@@ -49,7 +49,13 @@ struct MailedLink {
 
 impl MailedLink {
     /// `GET` of the link itself: to the page, without the token.
-    async fn follow(&self, visitor: &Visitor, page: &Page, hash: String, is_good: bool) -> Result<Response> {
+    async fn follow(
+        &self,
+        visitor: &Visitor,
+        page: &Page,
+        hash: String,
+        is_good: bool,
+    ) -> Result<Response> {
         // whoever made it up gets no session
         if !is_good {
             return dead_link(page).await;
@@ -65,7 +71,11 @@ impl MailedLink {
 
     /// The hash of the token that this visitor came with; of nothing, if there was none.
     async fn hash(&self, visitor: &Visitor) -> Result<String> {
-        Ok(visitor.session().value(self.remembered_as).await?.unwrap_or_default())
+        Ok(visitor
+            .session()
+            .value(self.remembered_as)
+            .await?
+            .unwrap_or_default())
     }
 
     /// The link was used.
@@ -76,24 +86,37 @@ impl MailedLink {
 
 /// A link that is too old, was used, or was never one. 410.
 async fn dead_link(page: &Page) -> Result<Response> {
-    page.render_as(StatusCode::GONE, "account/dead_link.html", context! {}).await
+    page.render_as(StatusCode::GONE, "account/dead_link.html", context! {})
+        .await
 }
 
 /// Nobody promises a mail that will not come.
 pub(crate) fn can_mail(accounts: &Accounts) -> Result<()> {
-    let refused =
-        || Error::new(ErrorKind::Unavailable, "This site cannot send mail right now, and without mail this cannot be done.");
-    if accounts.mail.is_real() { Ok(()) } else { Err(refused()) }
+    let refused = || {
+        Error::new(
+            ErrorKind::Unavailable,
+            "This site cannot send mail right now, and without mail this cannot be done.",
+        )
+    };
+    if accounts.mail.is_real() {
+        Ok(())
+    } else {
+        Err(refused())
+    }
 }
 
 /// Puts what is wrong with a new password next to its field.
 fn with_rules(refill: Refill, field: &'static str, broken: Vec<String>) -> Refill {
-    broken.into_iter().fold(refill, |refill, rule| refill.error(field, rule))
+    broken
+        .into_iter()
+        .fold(refill, |refill, rule| refill.error(field, rule))
 }
 
 /// A page that leads on to another site by itself. A form that is answered by a redirect there would be stopped by our own `form-action`.
 pub(crate) async fn going(page: &Page, label: &str, to: &str, is_logout: bool) -> Result<Response> {
-    let mut response = page.render("account/going.html", context! { label, to, is_logout }).await?;
+    let mut response = page
+        .render("account/going.html", context! { label, to, is_logout })
+        .await?;
     if let Ok(value) = HeaderValue::from_str(&format!("0; url={to}")) {
         response.headers_mut().insert("refresh", value);
     }
@@ -110,7 +133,11 @@ pub(crate) fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -
 
 /// Where a request's guesses come from.
 pub(crate) fn source<'a>(visitor: &'a Visitor, headers: &'a HeaderMap) -> Source<'a> {
-    Source { client: visitor.client(), headers, request_id: visitor.request_id() }
+    Source {
+        client: visitor.client(),
+        headers,
+        request_id: visitor.request_id(),
+    }
 }
 
 /// A form for what cannot be undone, or opens the account to others: the password is asked for again (ASVS 7.5.1), and guesses at it count. An account without a
@@ -124,17 +151,31 @@ struct Proof<'a> {
 
 impl Proof<'_> {
     /// The row of the user who typed the right password, or the form again.
-    async fn of(&self, password: Option<&Password>, refill: Refill, values: Value) -> Result<Model> {
+    async fn of(
+        &self,
+        password: Option<&Password>,
+        refill: Refill,
+        values: Value,
+    ) -> Result<Model> {
         let accounts = self.visitor.accounts();
         if !accounts.has_password(self.user.id).await? {
             logged_in_recently(self.visitor, &self.page()).await?;
-            return accounts.active(self.user.id).await?.ok_or_else(Error::forbidden);
+            return accounts
+                .active(self.user.id)
+                .await?
+                .ok_or_else(Error::forbidden);
         }
         let Some(password) = password else {
-            return Err(refill.error(PASSWORD, "This field is required.").show_with(self.template, values).await);
+            return Err(refill
+                .error(PASSWORD, "This field is required.")
+                .show_with(self.template, values)
+                .await);
         };
         let from = source(self.visitor, self.headers);
-        match accounts.attempt(from, &self.user.username, password.expose()).await? {
+        match accounts
+            .attempt(from, &self.user.username, password.expose())
+            .await?
+        {
             Attempt::Welcome(row) => Ok(row),
             Attempt::Locked(wait) => Err(locked(refill, wait, self.template, values).await),
             Attempt::Refused { .. } => {
@@ -161,38 +202,83 @@ async fn logged_in_recently(visitor: &Visitor, page: &str) -> Result<()> {
         return Ok(());
     }
     let next: String = url::form_urlencoded::byte_serialize(page.as_bytes()).collect();
-    Err(Error::page(redirect_to(format!("/account/again?next={next}"))))
+    Err(Error::page(redirect_to(format!(
+        "/account/again?next={next}"
+    ))))
 }
 
 /// The field to leave out of a form that asks for the password, where there is none; its user has logged in recently then.
-async fn without_password(visitor: &Visitor, user: &User, page: &str) -> Result<Option<&'static str>> {
+async fn without_password(
+    visitor: &Visitor,
+    user: &User,
+    page: &str,
+) -> Result<Option<&'static str>> {
     if visitor.accounts().has_password(user.id).await? {
         return Ok(None);
     }
-    logged_in_recently(visitor, page).await.map(|()| Some(PASSWORD))
+    logged_in_recently(visitor, page)
+        .await
+        .map(|()| Some(PASSWORD))
 }
 
 /// The form again, with how long nobody may guess: 429.
 pub(crate) async fn locked(refill: Refill, wait: Duration, template: &str, values: Value) -> Error {
-    too_many(refill, wait, "There were too many wrong passwords.", template, values).await
+    too_many(
+        refill,
+        wait,
+        "There were too many wrong passwords.",
+        template,
+        values,
+    )
+    .await
 }
 
 /// The same for mail.
-pub(crate) async fn too_many_mails(refill: Refill, wait: Duration, template: &str, values: Value) -> Error {
-    too_many(refill, wait, "Too many mails to this address were asked for.", template, values).await
+pub(crate) async fn too_many_mails(
+    refill: Refill,
+    wait: Duration,
+    template: &str,
+    values: Value,
+) -> Error {
+    too_many(
+        refill,
+        wait,
+        "Too many mails to this address were asked for.",
+        template,
+        values,
+    )
+    .await
 }
 
 /// The same for too much of something else.
-async fn too_many(refill: Refill, wait: Duration, what: &str, template: &str, values: Value) -> Error {
+async fn too_many(
+    refill: Refill,
+    wait: Duration,
+    what: &str,
+    template: &str,
+    values: Value,
+) -> Error {
     let minutes = wait.as_secs().div_ceil(60);
     let plural = if minutes == 1 { "" } else { "s" };
-    let said = format!("{what} Try again in {minutes} minute{plural}, or from a browser that you have logged in with before.");
-    let page = refill.general_error(said).show_as(StatusCode::TOO_MANY_REQUESTS, template, values).await;
+    let said = format!(
+        "{what} Try again in {minutes} minute{plural}, or from a browser that you have logged in with before."
+    );
+    let page = refill
+        .general_error(said)
+        .show_as(StatusCode::TOO_MANY_REQUESTS, template, values)
+        .await;
     let mut response = page.into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
     Error::page(response)
 }
 
 pub(crate) fn audit(visitor: &Visitor, event: Event, username: &str) {
-    audit_log::record(event, Some(visitor.client()), visitor.request_id(), username);
+    audit_log::record(
+        event,
+        Some(visitor.client()),
+        visitor.request_id(),
+        username,
+    );
 }

@@ -1,4 +1,7 @@
-use super::{Link, MailedLink, Proof, audit, can_mail, dead_link, source, too_many_mails, with_cookie, with_rules};
+use super::{
+    Link, MailedLink, Proof, audit, can_mail, dead_link, source, too_many_mails, with_cookie,
+    with_rules,
+};
 use crate::audit_log::Event;
 use crate::auth::django_links::DjangoLink;
 use crate::auth::recovery::Used;
@@ -13,7 +16,10 @@ use http::HeaderMap;
 use palisade_macros::Form;
 use palisade_template::context;
 
-const LINK: MailedLink = MailedLink { remembered_as: "_palisade_reset", page: "/account/reset/new" };
+const LINK: MailedLink = MailedLink {
+    remembered_as: "_palisade_reset",
+    page: "/account/reset/new",
+};
 
 #[derive(Form)]
 pub(crate) struct Change {
@@ -42,11 +48,20 @@ pub(crate) struct New {
 /// `GET /account/password`.
 pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Response> {
     let password_help = visitor.accounts().password_help_for(user.id).await?;
-    page.render("account/password.html", context! { form => Form::<Change>::blank(), password_help }).await
+    page.render(
+        "account/password.html",
+        context! { form => Form::<Change>::blank(), password_help },
+    )
+    .await
 }
 
 /// `POST /account/password`.
-pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Change>) -> Result<Response> {
+pub(crate) async fn change(
+    visitor: Visitor,
+    user: User,
+    headers: HeaderMap,
+    form: Form<Change>,
+) -> Result<Response> {
     let accounts = visitor.accounts();
     let values = context! { password_help => accounts.password_help_for(user.id).await? };
     let (change, refill) = form.into_parts();
@@ -58,70 +73,139 @@ pub(crate) async fn change(visitor: Visitor, user: User, headers: HeaderMap, for
         let refill = refill.error("new_password_again", "The two passwords differ.");
         return Err(refill.show_with("account/password.html", values).await);
     }
-    let row = accounts.active(user.id).await?.ok_or_else(Error::forbidden)?;
+    let row = accounts
+        .active(user.id)
+        .await?
+        .ok_or_else(Error::forbidden)?;
     if let Err(broken) = accounts.judge_for(&row, new).await? {
-        return Err(with_rules(refill, "new_password", broken).show_with("account/password.html", values).await);
+        return Err(with_rules(refill, "new_password", broken)
+            .show_with("account/password.html", values)
+            .await);
     }
-    let proof = Proof { visitor: &visitor, headers: &headers, user: &user, template: "account/password.html" };
-    let row = proof.of(Some(&change.current_password), refill, values).await?;
-    let base = accounts.links.base(&headers);
-    let Some(row) = accounts.change_password(visitor.session(), row, new, &base).await? else {
-        return Err(Error::new(ErrorKind::Conflict, "The password was changed by somebody else in this moment."));
+    let proof = Proof {
+        visitor: &visitor,
+        headers: &headers,
+        user: &user,
+        template: "account/password.html",
     };
-    let device = accounts.remember_browser(source(&visitor, &headers), &Model { last_login: None, ..row }, &base, false).await?;
+    let row = proof
+        .of(Some(&change.current_password), refill, values)
+        .await?;
+    let base = accounts.links.base(&headers);
+    let Some(row) = accounts
+        .change_password(visitor.session(), row, new, &base)
+        .await?
+    else {
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            "The password was changed by somebody else in this moment.",
+        ));
+    };
+    let device = accounts
+        .remember_browser(
+            source(&visitor, &headers),
+            &Model {
+                last_login: None,
+                ..row
+            },
+            &base,
+            false,
+        )
+        .await?;
     audit(&visitor, Event::PasswordChanged, &user.username);
-    visitor.session().message(MessageLevel::Success, "Your password is changed. All other sessions are ended.").await?;
+    visitor
+        .session()
+        .message(
+            MessageLevel::Success,
+            "Your password is changed. All other sessions are ended.",
+        )
+        .await?;
     Ok(with_cookie(redirect_to(&accounts.home), device))
 }
 
 /// `GET /account/reset`.
 pub(crate) async fn show_ask(page: Page) -> Result<Response> {
-    page.render("account/reset.html", context! { form => Form::<Ask>::blank() }).await
+    page.render(
+        "account/reset.html",
+        context! { form => Form::<Ask>::blank() },
+    )
+    .await
 }
 
 /// `POST /account/reset`. One answer, whether or not there is such an account.
 pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -> Result<Response> {
     let accounts = visitor.accounts();
     let (asked, refill) = form.into_parts();
-    let Some(asked) = asked else { return Err(refill.show("account/reset.html").await) };
+    let Some(asked) = asked else {
+        return Err(refill.show("account/reset.html").await);
+    };
     can_mail(accounts)?;
-    if let Some(wait) = accounts.ask_mail(source(&visitor, &headers), &asked.email).await? {
+    if let Some(wait) = accounts
+        .ask_mail(source(&visitor, &headers), &asked.email)
+        .await?
+    {
         return Err(too_many_mails(refill, wait, "account/reset.html", context! {}).await);
     }
-    accounts.request_reset(&asked.email, &accounts.links.base(&headers)).await?;
+    accounts
+        .request_reset(&asked.email, &accounts.links.base(&headers))
+        .await?;
     audit(&visitor, Event::ResetRequested, "");
     Ok(redirect_to("/account/reset/sent"))
 }
 
 /// `GET /account/reset/sent`.
 pub(crate) async fn sent(page: Page) -> Result<Response> {
-    page.render("account/sent.html", context! { is_sign_up => false }).await
+    page.render("account/sent.html", context! { is_sign_up => false })
+        .await
 }
 
 /// `GET` of a link for a new password that Django made, or that this site made for Django to read: to the page, without the token.
-pub(crate) async fn follow_django(page: Page, visitor: Visitor, Path((uid, token)): Path<(String, String)>) -> Result<Response> {
+pub(crate) async fn follow_django(
+    page: Page,
+    visitor: Visitor,
+    Path((uid, token)): Path<(String, String)>,
+) -> Result<Response> {
     let link = DjangoLink { uid, token };
     let is_good = visitor.accounts().reset_of_django(&link).await?.is_some();
-    LINK.follow(&visitor, &page, link.sealed(visitor.accounts().ring()), is_good).await
+    LINK.follow(
+        &visitor,
+        &page,
+        link.sealed(visitor.accounts().ring()),
+        is_good,
+    )
+    .await
 }
 
 /// `GET /account/reset/new`.
-pub(crate) async fn show_new(page: Page, visitor: Visitor, Query(link): Query<Link>) -> Result<Response> {
+pub(crate) async fn show_new(
+    page: Page,
+    visitor: Visitor,
+    Query(link): Query<Link>,
+) -> Result<Response> {
     if let Some(hash) = link.hash() {
         let is_good = visitor.accounts().reset_of(&hash).await?.is_some();
         return LINK.follow(&visitor, &page, hash, is_good).await;
     }
     let accounts = visitor.accounts();
-    let Some(row) = accounts.reset_of(&LINK.hash(&visitor).await?).await? else { return dead_link(&page).await };
+    let Some(row) = accounts.reset_of(&LINK.hash(&visitor).await?).await? else {
+        return dead_link(&page).await;
+    };
     let password_help = accounts.password_help_for(row.id).await?;
     let values = context! { form => Form::<New>::blank(), username => row.username, password_help };
     page.render("account/new_password.html", values).await
 }
 
 /// `POST /account/reset/new`. Signs nobody in: whoever reads the mail still has to log in, with every factor (ASVS 6.4.3).
-pub(crate) async fn reset(page: Page, visitor: Visitor, headers: HeaderMap, form: Form<New>) -> Result<Response> {
+pub(crate) async fn reset(
+    page: Page,
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Form<New>,
+) -> Result<Response> {
     let (accounts, hash) = (visitor.accounts(), LINK.hash(&visitor).await?);
-    let Some(row) = accounts.reset_of(&hash).await? else { return dead_link(&page).await };
+    let Some(row) = accounts.reset_of(&hash).await? else {
+        return dead_link(&page).await;
+    };
     let values = context! { username => row.username, password_help => accounts.password_help_for(row.id).await? };
     let (new, refill) = form.into_parts();
     let Some(new) = new else {
@@ -131,19 +215,41 @@ pub(crate) async fn reset(page: Page, visitor: Visitor, headers: HeaderMap, form
         let refill = refill.error("new_password_again", "The two passwords differ.");
         return Err(refill.show_with("account/new_password.html", values).await);
     }
-    match accounts.reset_by_link(&hash, new.new_password.expose(), &accounts.links.base(&headers)).await? {
-        Used::Refused(broken) => {
-            Err(with_rules(refill, "new_password", broken).show_with("account/new_password.html", values).await)
-        }
+    match accounts
+        .reset_by_link(
+            &hash,
+            new.new_password.expose(),
+            &accounts.links.base(&headers),
+        )
+        .await?
+    {
+        Used::Refused(broken) => Err(with_rules(refill, "new_password", broken)
+            .show_with("account/new_password.html", values)
+            .await),
         Used::Dead | Used::Half => dead_link(&page).await,
         Used::Done(row) => {
             LINK.forget(&visitor).await?;
             // while an attacker keeps the account locked, its owner gets in from here
-            let known = Model { last_login: None, ..row };
-            let device =
-                accounts.remember_browser(source(&visitor, &headers), &known, &accounts.links.base(&headers), false).await?;
+            let known = Model {
+                last_login: None,
+                ..row
+            };
+            let device = accounts
+                .remember_browser(
+                    source(&visitor, &headers),
+                    &known,
+                    &accounts.links.base(&headers),
+                    false,
+                )
+                .await?;
             audit(&visitor, Event::PasswordReset, &known.username);
-            visitor.session().message(MessageLevel::Success, "Your password is changed. Log in with it.").await?;
+            visitor
+                .session()
+                .message(
+                    MessageLevel::Success,
+                    "Your password is changed. Log in with it.",
+                )
+                .await?;
             Ok(with_cookie(redirect_to("/account/login"), device))
         }
     }

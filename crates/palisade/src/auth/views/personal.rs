@@ -18,7 +18,8 @@ pub(crate) struct Prove {
 
 /// `GET /account`.
 pub(crate) async fn overview(page: Page, visitor: Visitor) -> Result<Response> {
-    page.render("account/overview.html", super::login::ways(&visitor)).await
+    page.render("account/overview.html", super::login::ways(&visitor))
+        .await
 }
 
 /// `GET /account/export`, `/account/close` and `/account/delete`.
@@ -35,8 +36,17 @@ pub(crate) async fn show_delete(page: Page, visitor: Visitor, user: User) -> Res
 }
 
 async fn show(page: Page, visitor: Visitor, user: User, template: &str) -> Result<Response> {
-    let left_out = without_password(&visitor, &user, &format!("/{}", template.trim_end_matches(".html"))).await?;
-    page.render(template, context! { form => Form::<Prove>::blank_without(left_out) }).await
+    let left_out = without_password(
+        &visitor,
+        &user,
+        &format!("/{}", template.trim_end_matches(".html")),
+    )
+    .await?;
+    page.render(
+        template,
+        context! { form => Form::<Prove>::blank_without(left_out) },
+    )
+    .await
 }
 
 const EXPORT: &str = "account/export.html";
@@ -44,20 +54,41 @@ const CLOSE: &str = "account/close.html";
 const DELETE: &str = "account/delete.html";
 
 /// `POST /account/export`: everything about the user, as a JSON file.
-pub(crate) async fn export(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Prove>) -> Result<Response> {
+pub(crate) async fn export(
+    visitor: Visitor,
+    user: User,
+    headers: HeaderMap,
+    form: Form<Prove>,
+) -> Result<Response> {
     let row = proven(&visitor, &headers, &user, form, EXPORT).await?;
-    let sessions = visitor.accounts().open_sessions(visitor.session(), &user).await?;
+    let sessions = visitor
+        .accounts()
+        .open_sessions(visitor.session(), &user)
+        .await?;
     let all = visitor.accounts().export(&row, &sessions).await?;
     audit(&visitor, Event::DataExported, &user.username);
-    let kind = [(header::CONTENT_TYPE, "application/json"), (header::CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\"")];
+    let kind = [
+        (header::CONTENT_TYPE, "application/json"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"my-data.json\"",
+        ),
+    ];
     Ok((kind, format!("{all:#}\n")).into_response())
 }
 
 /// `POST /account/close`.
-pub(crate) async fn close(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Prove>) -> Result<Response> {
+pub(crate) async fn close(
+    visitor: Visitor,
+    user: User,
+    headers: HeaderMap,
+    form: Form<Prove>,
+) -> Result<Response> {
     let row = proven(&visitor, &headers, &user, form, CLOSE).await?;
     let accounts = visitor.accounts();
-    accounts.deactivate(&row, &accounts.links.base(&headers)).await?;
+    accounts
+        .deactivate(&row, &accounts.links.base(&headers))
+        .await?;
     visitor.session().end_siblings(user.id).await?;
     audit(&visitor, Event::AccountClosed, &user.username);
     visitor.session().end().await?;
@@ -65,7 +96,12 @@ pub(crate) async fn close(visitor: Visitor, user: User, headers: HeaderMap, form
 }
 
 /// `POST /account/delete`.
-pub(crate) async fn delete(visitor: Visitor, user: User, headers: HeaderMap, form: Form<Prove>) -> Result<Response> {
+pub(crate) async fn delete(
+    visitor: Visitor,
+    user: User,
+    headers: HeaderMap,
+    form: Form<Prove>,
+) -> Result<Response> {
     let row = proven(&visitor, &headers, &user, form, DELETE).await?;
     let accounts = visitor.accounts();
     accounts.erase(&row, &accounts.links.base(&headers)).await?;
@@ -76,10 +112,23 @@ pub(crate) async fn delete(visitor: Visitor, user: User, headers: HeaderMap, for
 }
 
 /// What cannot be undone asks for the password again.
-async fn proven(visitor: &Visitor, headers: &HeaderMap, user: &User, form: Form<Prove>, template: &'static str) -> Result<Model> {
+async fn proven(
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    user: &User,
+    form: Form<Prove>,
+    template: &'static str,
+) -> Result<Model> {
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else {
         return Err(refill.show(template).await);
     };
-    Proof { visitor, headers, user, template }.of(typed.current_password.as_ref(), refill, context! {}).await
+    Proof {
+        visitor,
+        headers,
+        user,
+        template,
+    }
+    .of(typed.current_password.as_ref(), refill, context! {})
+    .await
 }

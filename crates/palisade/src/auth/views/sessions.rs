@@ -18,8 +18,15 @@ pub(crate) struct End {
 
 /// `GET /account/sessions`: where this user is signed in.
 pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Response> {
-    let sessions: Vec<Value> = visitor.accounts().open_sessions(visitor.session(), &user).await?.iter().map(shown).collect();
-    page.render("account/sessions.html", context! { sessions }).await
+    let sessions: Vec<Value> = visitor
+        .accounts()
+        .open_sessions(visitor.session(), &user)
+        .await?
+        .iter()
+        .map(shown)
+        .collect();
+    page.render("account/sessions.html", context! { sessions })
+        .await
 }
 
 /// `POST /account/sessions`: ends one of them, or all others.
@@ -27,18 +34,37 @@ pub(crate) async fn end(visitor: Visitor, user: User, form: Form<End>) -> Result
     let end = form.valid_or_show("account/sessions.html").await?;
     let count = match &end.id {
         Some(id) => usize::from(visitor.session().end_sibling(user.id, id).await?),
-        None => visitor.accounts().end_others(visitor.session(), user.id).await?,
+        None => {
+            visitor
+                .accounts()
+                .end_others(visitor.session(), user.id)
+                .await?
+        }
     };
     if count > 0 {
-        audit(&visitor, Event::SessionsEnded, &format!("{} ({count})", user.username));
+        audit(
+            &visitor,
+            Event::SessionsEnded,
+            &format!("{} ({count})", user.username),
+        );
     }
-    let said = if count == 0 { "There was nothing to end." } else { "Signed out there." };
-    visitor.session().message(MessageLevel::Success, said).await?;
+    let said = if count == 0 {
+        "There was nothing to end."
+    } else {
+        "Signed out there."
+    };
+    visitor
+        .session()
+        .message(MessageLevel::Success, said)
+        .await?;
     Ok(redirect_to("/account/sessions"))
 }
 
 fn shown(session: &OwnSession) -> Value {
-    let time = |time: Option<DateTime<Utc>>| time.map(|time| time.format("%-d %B %Y, %H:%M UTC").to_string()).unwrap_or_default();
+    let time = |time: Option<DateTime<Utc>>| {
+        time.map(|time| time.format("%-d %B %Y, %H:%M UTC").to_string())
+            .unwrap_or_default()
+    };
     let (began, seen) = (time(session.began), time(session.seen));
     context! {
         id => session.id.clone(), agent => describe(&session.agent), address => session.address.clone(), began, seen,

@@ -1,4 +1,7 @@
-use super::{Link, MailedLink, audit, can_mail, dead_link, locked, source, too_many_mails, with_cookie, with_rules};
+use super::{
+    Link, MailedLink, audit, can_mail, dead_link, locked, source, too_many_mails, with_cookie,
+    with_rules,
+};
 use crate::audit_log::Event;
 use crate::auth::names::{is_confusable, is_foreign_address};
 use crate::auth::registration::Confirmed;
@@ -12,7 +15,10 @@ use http::HeaderMap;
 use palisade_macros::Form;
 use palisade_template::context;
 
-const LINK: MailedLink = MailedLink { remembered_as: "_palisade_sign_up", page: "/account/confirm" };
+const LINK: MailedLink = MailedLink {
+    remembered_as: "_palisade_sign_up",
+    page: "/account/confirm",
+};
 
 #[derive(Form)]
 pub(crate) struct SignUp {
@@ -33,11 +39,19 @@ pub(crate) struct Confirm {
 /// `GET /account/signup`.
 pub(crate) async fn show(page: Page, visitor: Visitor) -> Result<Response> {
     let password_help = visitor.accounts().password_help();
-    page.render("account/signup.html", context! { form => Form::<SignUp>::blank(), password_help, has_meter => true }).await
+    page.render(
+        "account/signup.html",
+        context! { form => Form::<SignUp>::blank(), password_help, has_meter => true },
+    )
+    .await
 }
 
 /// `POST /account/signup`. One answer, whatever is taken.
-pub(crate) async fn sign_up(visitor: Visitor, headers: HeaderMap, form: Form<SignUp>) -> Result<Response> {
+pub(crate) async fn sign_up(
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Form<SignUp>,
+) -> Result<Response> {
     let accounts = visitor.accounts();
     let values = context! { password_help => accounts.password_help() };
     let (new, refill) = form.into_parts();
@@ -45,58 +59,102 @@ pub(crate) async fn sign_up(visitor: Visitor, headers: HeaderMap, form: Form<Sig
         return Err(refill.show_with("account/signup.html", values).await);
     };
     if new.password.expose() != new.password_again.expose() {
-        return Err(refill.error("password_again", "The two passwords differ.").show_with("account/signup.html", values).await);
+        return Err(refill
+            .error("password_again", "The two passwords differ.")
+            .show_with("account/signup.html", values)
+            .await);
     }
     if is_confusable(&new.username) {
-        return Err(refill.error("username", CONFUSABLE).show_with("account/signup.html", values).await);
+        return Err(refill
+            .error("username", CONFUSABLE)
+            .show_with("account/signup.html", values)
+            .await);
     }
     if is_foreign_address(&new.username, &new.email) {
-        return Err(refill.error("username", FOREIGN_ADDRESS).show_with("account/signup.html", values).await);
+        return Err(refill
+            .error("username", FOREIGN_ADDRESS)
+            .show_with("account/signup.html", values)
+            .await);
     }
     can_mail(accounts)?;
-    if let Some(wait) = accounts.ask_mail(source(&visitor, &headers), &new.email).await? {
+    if let Some(wait) = accounts
+        .ask_mail(source(&visitor, &headers), &new.email)
+        .await?
+    {
         return Err(too_many_mails(refill, wait, "account/signup.html", values).await);
     }
-    let wanted = NewUser { username: &new.username, email: &new.email, password: new.password.expose(), rank: Rank::Plain };
-    match accounts.register(wanted, &accounts.links.base(&headers)).await {
+    let wanted = NewUser {
+        username: &new.username,
+        email: &new.email,
+        password: new.password.expose(),
+        rank: Rank::Plain,
+    };
+    match accounts
+        .register(wanted, &accounts.links.base(&headers))
+        .await
+    {
         Ok(()) => {
             audit(&visitor, Event::SignUpBegun, &new.username);
             Ok(redirect_to("/account/signup/sent"))
         }
-        Err(SignUpError::Password(broken)) => {
-            Err(with_rules(refill, "password", broken).show_with("account/signup.html", values).await)
-        }
-        Err(SignUpError::NameTaken) => {
-            Err(refill.error("username", "This name is taken.").show_with("account/signup.html", values).await)
-        }
+        Err(SignUpError::Password(broken)) => Err(with_rules(refill, "password", broken)
+            .show_with("account/signup.html", values)
+            .await),
+        Err(SignUpError::NameTaken) => Err(refill
+            .error("username", "This name is taken.")
+            .show_with("account/signup.html", values)
+            .await),
         Err(SignUpError::Failed(error)) => Err(error),
     }
 }
 
-const CONFUSABLE: &str = "This name mixes alphabets, or imitates Latin letters. Use the letters of one alphabet.";
+const CONFUSABLE: &str =
+    "This name mixes alphabets, or imitates Latin letters. Use the letters of one alphabet.";
 const FOREIGN_ADDRESS: &str = "A name with @ must be your own address.";
 
 /// `GET /account/signup/sent`.
 pub(crate) async fn sent(page: Page) -> Result<Response> {
-    page.render("account/sent.html", context! { is_sign_up => true }).await
+    page.render("account/sent.html", context! { is_sign_up => true })
+        .await
 }
 
 /// `GET /account/confirm`.
-pub(crate) async fn show_confirm(page: Page, visitor: Visitor, Query(link): Query<Link>) -> Result<Response> {
+pub(crate) async fn show_confirm(
+    page: Page,
+    visitor: Visitor,
+    Query(link): Query<Link>,
+) -> Result<Response> {
     if let Some(hash) = link.hash() {
         let is_good = visitor.accounts().pending(&hash).await?.is_some();
         return LINK.follow(&visitor, &page, hash, is_good).await;
     }
-    match visitor.accounts().pending(&LINK.hash(&visitor).await?).await? {
-        Some(username) => page.render("account/confirm.html", context! { form => Form::<Confirm>::blank(), username }).await,
+    match visitor
+        .accounts()
+        .pending(&LINK.hash(&visitor).await?)
+        .await?
+    {
+        Some(username) => {
+            page.render(
+                "account/confirm.html",
+                context! { form => Form::<Confirm>::blank(), username },
+            )
+            .await
+        }
         None => dead_link(&page).await,
     }
 }
 
 /// `POST /account/confirm`.
-pub(crate) async fn confirm(page: Page, visitor: Visitor, headers: HeaderMap, form: Form<Confirm>) -> Result<Response> {
+pub(crate) async fn confirm(
+    page: Page,
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Form<Confirm>,
+) -> Result<Response> {
     let (accounts, hash) = (visitor.accounts(), LINK.hash(&visitor).await?);
-    let Some(username) = accounts.pending(&hash).await? else { return dead_link(&page).await };
+    let Some(username) = accounts.pending(&hash).await? else {
+        return dead_link(&page).await;
+    };
     let values = context! { username => username.clone() };
     let (typed, refill) = form.into_parts();
     let Some(typed) = typed else {
@@ -109,7 +167,10 @@ pub(crate) async fn confirm(page: Page, visitor: Visitor, headers: HeaderMap, fo
         confirmed = Some(outcome);
         Ok(!is_wrong)
     };
-    if let Guess::Locked(wait) = accounts.guess_sign_up(source(&visitor, &headers), &hash, judge).await? {
+    if let Guess::Locked(wait) = accounts
+        .guess_sign_up(source(&visitor, &headers), &hash, judge)
+        .await?
+    {
         return Err(locked(refill, wait, "account/confirm.html", values).await);
     }
     let row = match confirmed.unwrap_or(Confirmed::Dead) {
@@ -126,9 +187,29 @@ pub(crate) async fn confirm(page: Page, visitor: Visitor, headers: HeaderMap, fo
             return Err(refill.show_with("account/confirm.html", values).await);
         }
     };
-    let device = accounts.remember_browser(source(&visitor, &headers), &row, &accounts.links.base(&headers), false).await?;
-    let user = accounts.log_in(visitor.session(), source(&visitor, &headers), Held::here(row, None), Factor::None).await?;
+    let device = accounts
+        .remember_browser(
+            source(&visitor, &headers),
+            &row,
+            &accounts.links.base(&headers),
+            false,
+        )
+        .await?;
+    let user = accounts
+        .log_in(
+            visitor.session(),
+            source(&visitor, &headers),
+            Held::here(row, None),
+            Factor::None,
+        )
+        .await?;
     audit(&visitor, Event::SignedUp, &user.username);
-    visitor.session().message(MessageLevel::Success, format!("Welcome, {}.", user.username)).await?;
+    visitor
+        .session()
+        .message(
+            MessageLevel::Success,
+            format!("Welcome, {}.", user.username),
+        )
+        .await?;
     Ok(with_cookie(redirect_to(&accounts.home), device))
 }

@@ -39,7 +39,12 @@ impl Sign {
 
 impl Compared {
     pub(super) fn new(sign: Sign, what: impl Into<String>, says: impl Into<String>) -> Self {
-        Self { sign, what: what.into(), says: says.into(), setting: None }
+        Self {
+            sign,
+            what: what.into(),
+            says: says.into(),
+            setting: None,
+        }
     }
 
     pub(super) fn write(mut self, key: &str, value: impl Into<String>) -> Self {
@@ -52,7 +57,13 @@ impl Compared {
 pub(super) fn compare(settings: &Settings, is_sqlite: bool) -> Vec<Compared> {
     let judged = |rule: &Rule| {
         let value = settings.get(rule.name).cloned();
-        let value = value.unwrap_or_else(|| if settings.has_imports { Value::Unknown } else { (rule.default)() });
+        let value = value.unwrap_or_else(|| {
+            if settings.has_imports {
+                Value::Unknown
+            } else {
+                (rule.default)()
+            }
+        });
         (rule.judge)(rule.name, &value)
     };
     let mut all: Vec<Compared> = RULES.iter().map(judged).collect();
@@ -63,10 +74,15 @@ pub(super) fn compare(settings: &Settings, is_sqlite: bool) -> Vec<Compared> {
 /// Two programs write to one file.
 fn database(settings: &Settings) -> Compared {
     let part = |value: &Value, name: &str| match value {
-        Value::Map(parts) => parts.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()),
+        Value::Map(parts) => parts
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone()),
         _ => None,
     };
-    let default = settings.get("DATABASES").and_then(|all| part(all, "default"));
+    let default = settings
+        .get("DATABASES")
+        .and_then(|all| part(all, "default"));
     let options = default.and_then(|default| part(&default, "OPTIONS"));
     let mode = options.and_then(|options| part(&options, "transaction_mode"));
     if matches!(mode, Some(Value::Text(mode)) if mode.eq_ignore_ascii_case("immediate")) {

@@ -38,16 +38,32 @@ pub(super) enum Kind {
 }
 
 /// What password hashes begin with.
-const KNOWN: [&str; 10] =
-    ["pbkdf2_sha256", "pbkdf2_sha1", "argon2", "scrypt", "bcrypt", "bcrypt_sha256", "md5", "sha1", "bare", "unusable"];
+const KNOWN: [&str; 10] = [
+    "pbkdf2_sha256",
+    "pbkdf2_sha1",
+    "argon2",
+    "scrypt",
+    "bcrypt",
+    "bcrypt_sha256",
+    "md5",
+    "sha1",
+    "bare",
+    "unusable",
+];
 
 /// Sessions that are looked at.
 const SAMPLE: usize = 500;
 
 impl Facts {
     /// Looks at the tables, and at the users in this one.
-    pub(super) async fn gather(connection: &Connection, users: impl Fn(&Self) -> Option<String>) -> Result<Self, Failed> {
-        let mut facts = Self { tables: tables(connection).await?, ..Self::default() };
+    pub(super) async fn gather(
+        connection: &Connection,
+        users: impl Fn(&Self) -> Option<String>,
+    ) -> Result<Self, Failed> {
+        let mut facts = Self {
+            tables: tables(connection).await?,
+            ..Self::default()
+        };
         if let Some(table) = users(&facts) {
             facts.hashes = hashes(connection, &table).await?;
         }
@@ -56,7 +72,12 @@ impl Facts {
                 rows(connection, &format!("SELECT session_data FROM django_session ORDER BY expire_date DESC LIMIT {SAMPLE}"))
                     .await?;
             for row in rows {
-                *facts.sessions.entry(Kind::of(&row.try_get::<String>("", "session_data").map_err(unread)?)).or_default() += 1;
+                *facts
+                    .sessions
+                    .entry(Kind::of(
+                        &row.try_get::<String>("", "session_data").map_err(unread)?,
+                    ))
+                    .or_default() += 1;
             }
         }
         Ok(facts)
@@ -65,7 +86,11 @@ impl Facts {
     /// Whether a table has these columns.
     pub(super) fn has(&self, table: &str, columns: &[&str]) -> bool {
         let found = self.tables.get(table);
-        found.is_some_and(|found| columns.iter().all(|name| found.iter().any(|column| column.name == *name)))
+        found.is_some_and(|found| {
+            columns
+                .iter()
+                .all(|name| found.iter().any(|column| column.name == *name))
+        })
     }
 }
 
@@ -74,7 +99,10 @@ impl Kind {
     pub(super) fn of(data: &str) -> Self {
         let packed = data.split(':').next().unwrap_or_default();
         let bytes = match packed.strip_prefix('.') {
-            Some(packed) => URL_SAFE_NO_PAD.decode(packed).ok().and_then(|packed| inflated(&packed)),
+            Some(packed) => URL_SAFE_NO_PAD
+                .decode(packed)
+                .ok()
+                .and_then(|packed| inflated(&packed)),
             None => URL_SAFE_NO_PAD.decode(packed).ok(),
         };
         match bytes.as_deref().map(|bytes| (bytes.first(), bytes.last())) {
@@ -87,7 +115,10 @@ impl Kind {
 
 fn inflated(packed: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    ZlibDecoder::new(packed).take(1 << 20).read_to_end(&mut bytes).ok()?;
+    ZlibDecoder::new(packed)
+        .take(1 << 20)
+        .read_to_end(&mut bytes)
+        .ok()?;
     Some(bytes)
 }
 
@@ -121,24 +152,42 @@ async fn tables(connection: &Connection) -> Result<BTreeMap<String, Vec<Column>>
 async fn hashes(connection: &Connection, table: &str) -> Result<BTreeMap<String, i64>, Failed> {
     let table = table.replace('"', "\"\"");
     let before_dollar = match connection.get_database_backend() {
-        DbBackend::Postgres => "CASE WHEN position('$' in password) > 0 THEN split_part(password, '$', 1)",
-        _ => "CASE WHEN instr(password, '$') > 0 THEN substr(password, 1, instr(password, '$') - 1)",
+        DbBackend::Postgres => {
+            "CASE WHEN position('$' in password) > 0 THEN split_part(password, '$', 1)"
+        }
+        _ => {
+            "CASE WHEN instr(password, '$') > 0 THEN substr(password, 1, instr(password, '$') - 1)"
+        }
     };
     let query = format!(
         "SELECT {before_dollar} WHEN substr(password, 1, 1) = '!' OR password = '' THEN 'unusable' ELSE 'bare' END AS kind, \
          COUNT(*) AS users FROM \"{table}\" GROUP BY 1"
     );
-    let counted =
-        |row: &sea_orm::QueryResult| Some((row.try_get::<String>("", "kind").ok()?, row.try_get::<i64>("", "users").ok()?));
+    let counted = |row: &sea_orm::QueryResult| {
+        Some((
+            row.try_get::<String>("", "kind").ok()?,
+            row.try_get::<i64>("", "users").ok()?,
+        ))
+    };
     let mut all = BTreeMap::new();
     for (kind, users) in rows(connection, &query).await?.iter().filter_map(counted) {
         // what stands there may be a password in clear: only names that are known are shown
-        let kind = if KNOWN.contains(&kind.as_str()) { kind } else { "others".into() };
+        let kind = if KNOWN.contains(&kind.as_str()) {
+            kind
+        } else {
+            "others".into()
+        };
         *all.entry(kind).or_default() += users;
     }
     Ok(all)
 }
 
 async fn rows(connection: &Connection, query: &str) -> Result<Vec<sea_orm::QueryResult>, Failed> {
-    connection.query_all_raw(Statement::from_string(connection.get_database_backend(), query)).await.map_err(unread)
+    connection
+        .query_all_raw(Statement::from_string(
+            connection.get_database_backend(),
+            query,
+        ))
+        .await
+        .map_err(unread)
 }

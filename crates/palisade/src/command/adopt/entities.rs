@@ -4,8 +4,8 @@ use super::{Connection, Failed, Outcome, is_of_a_framework, unread};
 use sea_orm::DbBackend;
 use sea_orm::sea_query::{ColumnType, TableCreateStatement};
 use sea_orm_codegen::{
-    BannerVersion, BigIntegerType, DateTimeCrate, EntityFormat, EntityTransformer, EntityWriterContext, OutputFile, WithPrelude,
-    WithSerde,
+    BannerVersion, BigIntegerType, DateTimeCrate, EntityFormat, EntityTransformer,
+    EntityWriterContext, OutputFile, WithPrelude, WithSerde,
 };
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -23,11 +23,18 @@ pub(super) async fn run(connection: &Connection, folder: &Path, may_replace: boo
     let found = discover(connection).await?;
     let wanted = wanted(&found);
     if wanted.is_empty() {
-        return Err(Failed("there are no tables but those of the frameworks".into(), 1));
+        return Err(Failed(
+            "there are no tables but those of the frameworks".into(),
+            1,
+        ));
     }
-    let statements = found.iter().filter(|table| wanted.contains(&table.name)).map(|table| table.statement.clone()).collect();
-    let writer =
-        EntityTransformer::transform(statements).map_err(|error| Failed(format!("the tables are not understood: {error}"), 1))?;
+    let statements = found
+        .iter()
+        .filter(|table| wanted.contains(&table.name))
+        .map(|table| table.statement.clone())
+        .collect();
+    let writer = EntityTransformer::transform(statements)
+        .map_err(|error| Failed(format!("the tables are not understood: {error}"), 1))?;
     let files = writer.generate(&context()).files;
     let taken: Vec<String> = files
         .iter()
@@ -36,19 +43,41 @@ pub(super) async fn run(connection: &Connection, folder: &Path, may_replace: boo
         .map(|path| path.display().to_string())
         .collect();
     if !taken.is_empty() && !may_replace {
-        return Err(Failed(format!("{} would be written over; give another --output, or --force", taken.join(", ")), 1));
+        return Err(Failed(
+            format!(
+                "{} would be written over; give another --output, or --force",
+                taken.join(", ")
+            ),
+            1,
+        ));
     }
-    write(&files, folder).map_err(|error| Failed(format!("{} cannot be written: {error}", folder.display()), 1))?;
-    Ok(format!("{} tables are in {}: {}\n", wanted.len(), folder.display(), wanted.into_iter().collect::<Vec<_>>().join(", ")))
+    write(&files, folder).map_err(|error| {
+        Failed(
+            format!("{} cannot be written: {error}", folder.display()),
+            1,
+        )
+    })?;
+    Ok(format!(
+        "{} tables are in {}: {}\n",
+        wanted.len(),
+        folder.display(),
+        wanted.into_iter().collect::<Vec<_>>().join(", ")
+    ))
 }
 
 /// The project's own, and all that they lead to: an entity whose neighbour is missing does not compile.
 fn wanted(found: &[Found]) -> BTreeSet<String> {
-    let mut wanted: BTreeSet<String> =
-        found.iter().map(|table| table.name.clone()).filter(|name| !is_of_a_framework(name)).collect();
+    let mut wanted: BTreeSet<String> = found
+        .iter()
+        .map(|table| table.name.clone())
+        .filter(|name| !is_of_a_framework(name))
+        .collect();
     loop {
-        let more: Vec<String> =
-            found.iter().filter(|table| wanted.contains(&table.name)).flat_map(|table| table.leads_to.clone()).collect();
+        let more: Vec<String> = found
+            .iter()
+            .filter(|table| wanted.contains(&table.name))
+            .flat_map(|table| table.leads_to.clone())
+            .collect();
         let before = wanted.len();
         wanted.extend(more);
         if wanted.len() == before {
@@ -62,45 +91,92 @@ async fn discover(connection: &Connection) -> Result<Vec<Found>, Failed> {
         #[cfg(feature = "postgres")]
         DbBackend::Postgres => {
             use sea_schema::postgres::discovery::SchemaDiscovery;
-            let schema = SchemaDiscovery::new(connection.get_postgres_connection_pool().clone(), "public");
+            let schema =
+                SchemaDiscovery::new(connection.get_postgres_connection_pool().clone(), "public");
             let found = |mut table: sea_schema::postgres::def::TableDef| {
-                table.columns.retain(|column| column.generated.is_none() && !is_secret(&column.name));
+                table
+                    .columns
+                    .retain(|column| column.generated.is_none() && !is_secret(&column.name));
                 for column in &mut table.columns {
                     // Django reads a duration from it, and SeaORM nothing
-                    if matches!(column.col_type, sea_schema::postgres::def::Type::Interval(_)) {
-                        column.col_type = sea_schema::postgres::def::Type::Unknown("interval".into());
+                    if matches!(
+                        column.col_type,
+                        sea_schema::postgres::def::Type::Interval(_)
+                    ) {
+                        column.col_type =
+                            sea_schema::postgres::def::Type::Unknown("interval".into());
                     }
                 }
-                table.unique_constraints.retain(|constraint| !constraint.is_partial);
-                let leads_to = table.reference_constraints.iter().map(|link| link.table.clone()).collect();
-                Found { name: table.info.name.clone(), leads_to, statement: table.write() }
+                table
+                    .unique_constraints
+                    .retain(|constraint| !constraint.is_partial);
+                let leads_to = table
+                    .reference_constraints
+                    .iter()
+                    .map(|link| link.table.clone())
+                    .collect();
+                Found {
+                    name: table.info.name.clone(),
+                    leads_to,
+                    statement: table.write(),
+                }
             };
-            Ok(schema.discover().await.map_err(unread)?.tables.into_iter().map(found).collect())
+            Ok(schema
+                .discover()
+                .await
+                .map_err(unread)?
+                .tables
+                .into_iter()
+                .map(found)
+                .collect())
         }
         _ => {
             use sea_schema::sqlite::def::{ColumnVisibility, TableDef};
             use sea_schema::sqlite::discovery::SchemaDiscovery;
             let schema = SchemaDiscovery::new(connection.get_sqlite_connection_pool().clone());
             let is_made = |visibility: &ColumnVisibility| {
-                matches!(visibility, ColumnVisibility::GeneratedVirtual | ColumnVisibility::GeneratedStored)
+                matches!(
+                    visibility,
+                    ColumnVisibility::GeneratedVirtual | ColumnVisibility::GeneratedStored
+                )
             };
             let found = |mut table: TableDef| {
-                table.columns.retain(|column| !is_made(&column.hidden) && !is_secret(&column.name));
                 table
                     .columns
-                    .iter_mut()
-                    .for_each(|column| column.r#type = of_django(std::mem::replace(&mut column.r#type, ColumnType::Text)));
-                let leads_to = table.foreign_keys.iter().map(|link| link.table.clone()).collect();
-                Found { name: table.name.clone(), leads_to, statement: table.write() }
+                    .retain(|column| !is_made(&column.hidden) && !is_secret(&column.name));
+                table.columns.iter_mut().for_each(|column| {
+                    column.r#type =
+                        of_django(std::mem::replace(&mut column.r#type, ColumnType::Text))
+                });
+                let leads_to = table
+                    .foreign_keys
+                    .iter()
+                    .map(|link| link.table.clone())
+                    .collect();
+                Found {
+                    name: table.name.clone(),
+                    leads_to,
+                    statement: table.write(),
+                }
             };
-            Ok(schema.discover().await.map_err(unread)?.merge_indexes_into_table().tables.into_iter().map(found).collect())
+            Ok(schema
+                .discover()
+                .await
+                .map_err(unread)?
+                .merge_indexes_into_table()
+                .tables
+                .into_iter()
+                .map(found)
+                .collect())
         }
     }
 }
 
 /// What Django's names for types of SQLite mean: there a column may be called anything.
 fn of_django(declared: ColumnType) -> ColumnType {
-    let ColumnType::Custom(name) = &declared else { return declared };
+    let ColumnType::Custom(name) = &declared else {
+        return declared;
+    };
     match name.to_string().to_lowercase().as_str() {
         "datetime" => ColumnType::TimestampWithTimeZone,
         "bool" => ColumnType::Boolean,
@@ -147,7 +223,11 @@ fn write(files: &[OutputFile], folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     for OutputFile { name, content } in files {
         // the site names SeaORM by this crate
-        let content = if name == "mod.rs" { content.replacen("\n", LENIENT, 1) } else { content.clone() };
+        let content = if name == "mod.rs" {
+            content.replacen("\n", LENIENT, 1)
+        } else {
+            content.clone()
+        };
         let content = content.replacen("use sea_orm", "use palisade::sea_orm;\nuse sea_orm", 1);
         let new = folder.join(format!(".{name}.new"));
         std::fs::write(&new, formatted(&content))?;
@@ -159,7 +239,11 @@ fn write(files: &[OutputFile], folder: &Path) -> std::io::Result<()> {
 /// As the toolchain formats it, where there is one.
 fn formatted(content: &str) -> String {
     let mut rustfmt = Command::new("rustfmt");
-    rustfmt.args(["--edition", "2024"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    rustfmt
+        .args(["--edition", "2024"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     through(rustfmt, content).unwrap_or_else(|| content.to_owned())
 }
 
@@ -167,5 +251,8 @@ fn through(mut command: Command, text: &str) -> Option<String> {
     let mut child = command.spawn().ok()?;
     child.stdin.take()?.write_all(text.as_bytes()).ok()?;
     let output = child.wait_with_output().ok()?;
-    output.status.success().then(|| String::from_utf8(output.stdout).ok())?
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8(output.stdout).ok())?
 }

@@ -19,7 +19,13 @@ fn quoted(value: &str) -> String {
 }
 
 fn list(values: &[Value]) -> String {
-    let texts = values.iter().filter_map(|value| if let Value::Text(text) = value { Some(quoted(text)) } else { None });
+    let texts = values.iter().filter_map(|value| {
+        if let Value::Text(text) = value {
+            Some(quoted(text))
+        } else {
+            None
+        }
+    });
     format!("[{}]", texts.collect::<Vec<_>>().join(", "))
 }
 
@@ -27,13 +33,21 @@ fn list(values: &[Value]) -> String {
 fn on_here(name: &str, value: &Value, what: &str) -> Compared {
     match value {
         Value::Bool(true) => Compared::new(Sign::Same, name, format!("{what} on both sides")),
-        Value::Bool(false) => Compared::new(Sign::Stricter, name, format!("{what} here, and not there: set it to True there too")),
+        Value::Bool(false) => Compared::new(
+            Sign::Stricter,
+            name,
+            format!("{what} here, and not there: set it to True there too"),
+        ),
         _ => unknown(name),
     }
 }
 
 fn unknown(name: &str) -> Compared {
-    Compared::new(Sign::Unknown, name, "is worked out when Django runs: compare it yourself")
+    Compared::new(
+        Sign::Unknown,
+        name,
+        "is worked out when Django runs: compare it yourself",
+    )
 }
 
 /// Whether this site answers at a path of Django's.
@@ -43,19 +57,30 @@ fn is_below_account(url: &str) -> bool {
 
 /// A time after which something ends: less is safer.
 fn shorter(name: &str, value: &Value, ours: i64, what: &str) -> Compared {
-    let Value::Int(theirs) = value else { return unknown(name) };
+    let Value::Int(theirs) = value else {
+        return unknown(name);
+    };
     let (sign, says) = match theirs.cmp(&ours) {
         std::cmp::Ordering::Equal => (Sign::Same, format!("{what} after {ours} s on both sides")),
-        std::cmp::Ordering::Greater => (Sign::Stricter, format!("{what} after {ours} s here, {theirs} s there")),
-        std::cmp::Ordering::Less => (Sign::Laxer, format!("{what} after {theirs} s there, {ours} s here")),
+        std::cmp::Ordering::Greater => (
+            Sign::Stricter,
+            format!("{what} after {ours} s here, {theirs} s there"),
+        ),
+        std::cmp::Ordering::Less => (
+            Sign::Laxer,
+            format!("{what} after {theirs} s there, {ours} s here"),
+        ),
     };
     Compared::new(sign, name, says)
 }
 
 fn cookie_name(name: &str, value: &Value, default: &str, key: &str) -> Compared {
     match value {
-        Value::Text(theirs) if theirs == default => Compared::new(Sign::Same, name, format!("{theirs} on both sides")),
-        Value::Text(theirs) => Compared::new(Sign::Same, name, format!("{theirs}, by {key}")).write(key, quoted(theirs)),
+        Value::Text(theirs) if theirs == default => {
+            Compared::new(Sign::Same, name, format!("{theirs} on both sides"))
+        }
+        Value::Text(theirs) => Compared::new(Sign::Same, name, format!("{theirs}, by {key}"))
+            .write(key, quoted(theirs)),
         _ => unknown(name),
     }
 }
@@ -104,29 +129,38 @@ pub(super) const RULES: &[Rule] = &[
         name: "SECRET_KEY",
         default: || Value::Unknown,
         judge: |name, value| match value {
-            Value::Text(key) if key.len() < 50 || key.starts_with("django-insecure-") => Compared::new(
-                Sign::Refused,
-                name,
-                "is short or made by startproject, and stands in the file: production does not start with it. Make a new one, and put the old one into SECRET_KEY_FALLBACKS",
-            ),
+            Value::Text(key) if key.len() < 50 || key.starts_with("django-insecure-") => {
+                Compared::new(
+                    Sign::Refused,
+                    name,
+                    "is short or made by startproject, and stands in the file: production does not start with it. Make a new one, and put the old one into SECRET_KEY_FALLBACKS",
+                )
+            }
             Value::Text(_) => Compared::new(
                 Sign::Stricter,
                 name,
                 "stands in the settings file: whoever reads the repository signs in as anybody. Read it from a file or the environment on both sides",
             ),
-            _ => Compared::new(Sign::Same, name, "is not in the file: give this site the same one"),
+            _ => Compared::new(
+                Sign::Same,
+                name,
+                "is not in the file: give this site the same one",
+            ),
         },
     },
     Rule {
         name: "ALLOWED_HOSTS",
         default: || Value::List(Vec::new()),
         judge: |name, value| match value {
-            Value::List(hosts) if hosts.contains(&text("*")) => {
-                Compared::new(Sign::Stricter, name, "takes every name: here name those that the site is reached by")
-                    .write("http.allowed_hosts", "[\"www.example.org\"] # not *")
-            }
+            Value::List(hosts) if hosts.contains(&text("*")) => Compared::new(
+                Sign::Stricter,
+                name,
+                "takes every name: here name those that the site is reached by",
+            )
+            .write("http.allowed_hosts", "[\"www.example.org\"] # not *"),
             Value::List(hosts) if !hosts.is_empty() && !hosts.contains(&Value::Unknown) => {
-                Compared::new(Sign::Same, name, "the same here").write("http.allowed_hosts", list(hosts))
+                Compared::new(Sign::Same, name, "the same here")
+                    .write("http.allowed_hosts", list(hosts))
             }
             _ => unknown(name),
         },
@@ -161,7 +195,13 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "SESSION_EXPIRE_AT_BROWSER_CLOSE",
         default: || Value::Bool(false),
-        judge: |name, value| on_here(name, value, "the browser forgets the session when it closes,"),
+        judge: |name, value| {
+            on_here(
+                name,
+                value,
+                "the browser forgets the session when it closes,",
+            )
+        },
     },
     Rule {
         name: "SESSION_COOKIE_SECURE",
@@ -177,12 +217,19 @@ pub(super) const RULES: &[Rule] = &[
         name: "SESSION_COOKIE_SAMESITE",
         default: || text("Lax"),
         judge: |name, value| match value {
-            Value::Text(theirs) if theirs == "Lax" => Compared::new(Sign::Same, name, "Lax on both sides"),
+            Value::Text(theirs) if theirs == "Lax" => {
+                Compared::new(Sign::Same, name, "Lax on both sides")
+            }
             Value::Text(theirs) if theirs == "Strict" => {
-                Compared::new(Sign::Laxer, name, "Strict there, Lax here").write("sessions.same_site", "\"strict\"")
+                Compared::new(Sign::Laxer, name, "Strict there, Lax here")
+                    .write("sessions.same_site", "\"strict\"")
             }
             Value::Unknown => unknown(name),
-            _ => Compared::new(Sign::Stricter, name, "other sites send it along there; Lax here, where whoever comes last sets it"),
+            _ => Compared::new(
+                Sign::Stricter,
+                name,
+                "other sites send it along there; Lax here, where whoever comes last sets it",
+            ),
         },
     },
     Rule {
@@ -201,7 +248,12 @@ pub(super) const RULES: &[Rule] = &[
         name: "SESSION_COOKIE_PATH",
         default: || text("/"),
         judge: |name, value| {
-            as_default(name, value, &text("/"), "the cookie is for a part of the site there: browsers would send two of one name")
+            as_default(
+                name,
+                value,
+                &text("/"),
+                "the cookie is for a part of the site there: browsers would send two of one name",
+            )
         },
     },
     Rule {
@@ -218,20 +270,37 @@ pub(super) const RULES: &[Rule] = &[
                 name,
                 "the secret of form tokens is in a cookie of its own, not tied to a session as this site's alone would be: True is safer on both sides",
             ),
-            Value::Bool(true) => Compared::new(Sign::Same, name, "the secret of form tokens is in the session")
-                .write("django.csrf_use_sessions", "true"),
+            Value::Bool(true) => Compared::new(
+                Sign::Same,
+                name,
+                "the secret of form tokens is in the session",
+            )
+            .write("django.csrf_use_sessions", "true"),
             _ => unknown(name),
         },
     },
     Rule {
         name: "CSRF_COOKIE_SECURE",
         default: || Value::Bool(false),
-        judge: |name, value| on_here(name, value, "the cookie of form tokens is sent over HTTPS only,"),
+        judge: |name, value| {
+            on_here(
+                name,
+                value,
+                "the cookie of form tokens is sent over HTTPS only,",
+            )
+        },
     },
     Rule {
         name: "CSRF_COOKIE_DOMAIN",
         default: || Value::None,
-        judge: |name, value| as_default(name, value, &Value::None, "the cookie is for a whole domain there and for one host here"),
+        judge: |name, value| {
+            as_default(
+                name,
+                value,
+                &Value::None,
+                "the cookie is for a whole domain there and for one host here",
+            )
+        },
     },
     Rule {
         name: "CSRF_HEADER_NAME",
@@ -249,16 +318,23 @@ pub(super) const RULES: &[Rule] = &[
         name: "CSRF_TRUSTED_ORIGINS",
         default: || Value::List(Vec::new()),
         judge: |name, value| match value {
-            Value::List(origins) if origins.is_empty() => Compared::new(Sign::Same, name, "none on both sides"),
+            Value::List(origins) if origins.is_empty() => {
+                Compared::new(Sign::Same, name, "none on both sides")
+            }
             Value::List(origins) if !origins.contains(&Value::Unknown) => {
-                Compared::new(Sign::Same, name, "the same here").write("csrf.trusted_origins", list(&with_parents(origins)))
+                Compared::new(Sign::Same, name, "the same here")
+                    .write("csrf.trusted_origins", list(&with_parents(origins)))
             }
             _ => unknown(name),
         },
     },
     Rule {
         name: "PASSWORD_HASHERS",
-        default: || Value::List(vec![text("django.contrib.auth.hashers.PBKDF2PasswordHasher")]),
+        default: || {
+            Value::List(vec![text(
+                "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+            )])
+        },
         judge: hashers,
     },
     Rule {
@@ -290,9 +366,11 @@ pub(super) const RULES: &[Rule] = &[
             Value::List(backends) if backends.contains(&text(MODEL_BACKEND)) => {
                 Compared::new(Sign::Same, name, "takes sessions that are made here")
             }
-            Value::List(backends) if !backends.contains(&Value::Unknown) => {
-                Compared::new(Sign::Refused, name, "has no ModelBackend: Django would not know who logged in here")
-            }
+            Value::List(backends) if !backends.contains(&Value::Unknown) => Compared::new(
+                Sign::Refused,
+                name,
+                "has no ModelBackend: Django would not know who logged in here",
+            ),
             _ => unknown(name),
         },
     },
@@ -300,8 +378,14 @@ pub(super) const RULES: &[Rule] = &[
         name: "MESSAGE_STORAGE",
         default: || text("django.contrib.messages.storage.fallback.FallbackStorage"),
         judge: |name, value| match value {
-            Value::Text(storage) if storage.ends_with("FallbackStorage") || storage.ends_with("CookieStorage") => {
-                Compared::new(Sign::Same, name, "messages are in the cookie that both read")
+            Value::Text(storage)
+                if storage.ends_with("FallbackStorage") || storage.ends_with("CookieStorage") =>
+            {
+                Compared::new(
+                    Sign::Same,
+                    name,
+                    "messages are in the cookie that both read",
+                )
             }
             Value::Unknown => unknown(name),
             _ => Compared::new(
@@ -330,7 +414,9 @@ pub(super) const RULES: &[Rule] = &[
         name: "SECURE_HSTS_SECONDS",
         default: || Value::Int(0),
         judge: |name, value| match value {
-            Value::Int(theirs) if *theirs >= 31_536_000 => Compared::new(Sign::Same, name, "a year or more on both sides"),
+            Value::Int(theirs) if *theirs >= 31_536_000 => {
+                Compared::new(Sign::Same, name, "a year or more on both sides")
+            }
             Value::Int(theirs) => Compared::new(
                 Sign::Stricter,
                 name,
@@ -348,8 +434,12 @@ pub(super) const RULES: &[Rule] = &[
         name: "X_FRAME_OPTIONS",
         default: || text("DENY"),
         judge: |name, value| match value {
-            Value::Text(theirs) if theirs.eq_ignore_ascii_case("deny") => Compared::new(Sign::Same, name, "DENY on both sides"),
-            Value::Text(theirs) => Compared::new(Sign::Stricter, name, format!("{theirs} there, DENY here")),
+            Value::Text(theirs) if theirs.eq_ignore_ascii_case("deny") => {
+                Compared::new(Sign::Same, name, "DENY on both sides")
+            }
+            Value::Text(theirs) => {
+                Compared::new(Sign::Stricter, name, format!("{theirs} there, DENY here"))
+            }
             _ => unknown(name),
         },
     },
@@ -383,17 +473,27 @@ const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
 
 /// A hash that each side makes anew after the other would end all other sessions at every login.
 fn hashers(name: &str, value: &Value) -> Compared {
-    let Value::List(all) = value else { return unknown(name) };
+    let Value::List(all) = value else {
+        return unknown(name);
+    };
     if all.contains(&Value::Unknown) {
         return unknown(name);
     }
     let named = |value: &Value| {
-        if let Value::Text(text) = value { Some(text.rsplit('.').next().unwrap_or_default().to_owned()) } else { None }
+        if let Value::Text(text) = value {
+            Some(text.rsplit('.').next().unwrap_or_default().to_owned())
+        } else {
+            None
+        }
     };
     let all: Vec<String> = all.iter().filter_map(named).collect();
     match all.first().map(String::as_str) {
-        Some("PBKDF2PasswordHasher") => Compared::new(Sign::Same, name, "PBKDF2 comes first: made here the same way")
-            .write("passwords.hasher", "\"pbkdf2_sha256\""),
+        Some("PBKDF2PasswordHasher") => Compared::new(
+            Sign::Same,
+            name,
+            "PBKDF2 comes first: made here the same way",
+        )
+        .write("passwords.hasher", "\"pbkdf2_sha256\""),
         Some("Argon2PasswordHasher") => {
             let says = "Argon2 comes first: this site takes Django's, and Django makes those of this site anew, with more memory";
             Compared::new(Sign::Same, name, says).write("passwords.hasher", "\"argon2id\"")

@@ -41,7 +41,10 @@ impl Settings {
     fn read(&mut self, body: &[Stmt], is_certain: bool) {
         for statement in body {
             match statement {
-                Stmt::Assign(assign) => assign.targets.iter().for_each(|target| self.set(target, &assign.value, is_certain)),
+                Stmt::Assign(assign) => assign
+                    .targets
+                    .iter()
+                    .for_each(|target| self.set(target, &assign.value, is_certain)),
                 Stmt::AnnAssign(assign) => {
                     if let Some(value) = &assign.value {
                         self.set(&assign.target, value, is_certain);
@@ -49,13 +52,21 @@ impl Settings {
                 }
                 Stmt::AugAssign(assign) => {
                     let value = self.sum(&assign.target, assign.op, &assign.value);
-                    self.keep(&assign.target, if is_certain { value } else { Value::Unknown });
+                    self.keep(
+                        &assign.target,
+                        if is_certain { value } else { Value::Unknown },
+                    );
                 }
                 Stmt::Expr(expression) => self.call(&expression.value, is_certain),
-                Stmt::ImportFrom(import) => self.has_imports |= import.names.iter().any(|name| name.name.as_str() == "*"),
+                Stmt::ImportFrom(import) => {
+                    self.has_imports |= import.names.iter().any(|name| name.name.as_str() == "*")
+                }
                 Stmt::If(branches) => {
                     self.read(&branches.body, false);
-                    branches.elif_else_clauses.iter().for_each(|clause| self.read(&clause.body, false));
+                    branches
+                        .elif_else_clauses
+                        .iter()
+                        .for_each(|clause| self.read(&clause.body, false));
                 }
                 Stmt::Try(parts) => {
                     self.read(&parts.body, false);
@@ -81,7 +92,12 @@ impl Settings {
         let name = match target {
             Expr::Name(name) => name.id.as_str(),
             Expr::Subscript(part) => return self.keep(&part.value, value),
-            Expr::Tuple(parts) => return parts.elts.iter().for_each(|part| self.keep(part, Value::Unknown)),
+            Expr::Tuple(parts) => {
+                return parts
+                    .elts
+                    .iter()
+                    .for_each(|part| self.keep(part, Value::Unknown));
+            }
             _ => return,
         };
         self.values.insert(name.to_owned(), value);
@@ -92,18 +108,29 @@ impl Settings {
         if let Expr::Call(call) = expression
             && let Expr::Attribute(method) = &*call.func
         {
-            let added = self.appended(&method.value, method.attr.as_str(), call).filter(|_| is_certain);
+            let added = self
+                .appended(&method.value, method.attr.as_str(), call)
+                .filter(|_| is_certain);
             self.keep(&method.value, added.unwrap_or(Value::Unknown));
         }
     }
 
     fn appended(&self, list: &Expr, method: &str, call: &ExprCall) -> Option<Value> {
-        let Value::List(mut all) = self.value(list) else { return None };
-        let argument = |at: usize| call.arguments.args.get(at).map(|argument| self.value(argument));
+        let Value::List(mut all) = self.value(list) else {
+            return None;
+        };
+        let argument = |at: usize| {
+            call.arguments
+                .args
+                .get(at)
+                .map(|argument| self.value(argument))
+        };
         match method {
             "append" => all.push(argument(0)?),
             "insert" => {
-                let Some(Value::Int(at)) = argument(0) else { return None };
+                let Some(Value::Int(at)) = argument(0) else {
+                    return None;
+                };
                 let at = usize::try_from(at).ok()?.min(all.len());
                 all.insert(at, argument(1)?);
             }
@@ -119,8 +146,12 @@ impl Settings {
                 Value::List(left)
             }
             (Operator::Add, Value::Text(left), Value::Text(right)) => Value::Text(left + &right),
-            (Operator::Add, Value::Int(left), Value::Int(right)) => left.checked_add(right).map_or(Value::Unknown, Value::Int),
-            (Operator::Mult, Value::Int(left), Value::Int(right)) => left.checked_mul(right).map_or(Value::Unknown, Value::Int),
+            (Operator::Add, Value::Int(left), Value::Int(right)) => {
+                left.checked_add(right).map_or(Value::Unknown, Value::Int)
+            }
+            (Operator::Mult, Value::Int(left), Value::Int(right)) => {
+                left.checked_mul(right).map_or(Value::Unknown, Value::Int)
+            }
             _ => Value::Unknown,
         }
     }
@@ -131,14 +162,20 @@ impl Settings {
             Expr::NoneLiteral(_) => Value::None,
             Expr::BooleanLiteral(literal) => Value::Bool(literal.value),
             Expr::StringLiteral(literal) => Value::Text(literal.value.to_str().to_owned()),
-            Expr::NumberLiteral(literal) => {
-                literal.value.as_int().and_then(ruff_python_ast::Int::as_i64).map_or(Value::Unknown, Value::Int)
-            }
+            Expr::NumberLiteral(literal) => literal
+                .value
+                .as_int()
+                .and_then(ruff_python_ast::Int::as_i64)
+                .map_or(Value::Unknown, Value::Int),
             Expr::List(list) => Value::List(all(&list.elts)),
             Expr::Tuple(tuple) => Value::List(all(&tuple.elts)),
             Expr::Set(set) => Value::List(all(&set.elts)),
             Expr::Dict(dict) => self.map(dict),
-            Expr::Name(name) => self.values.get(name.id.as_str()).cloned().unwrap_or(Value::Unknown),
+            Expr::Name(name) => self
+                .values
+                .get(name.id.as_str())
+                .cloned()
+                .unwrap_or(Value::Unknown),
             Expr::BinOp(sum) => self.sum(&sum.left, sum.op, &sum.right),
             Expr::UnaryOp(not) if not.op == UnaryOp::Not => match self.value(&not.operand) {
                 Value::Bool(value) => Value::Bool(!value),
@@ -149,10 +186,11 @@ impl Settings {
     }
 
     fn map(&self, dict: &ruff_python_ast::ExprDict) -> Value {
-        let entry = |item: &ruff_python_ast::DictItem| match item.key.as_ref().map(|key| self.value(key)) {
-            Some(Value::Text(key)) => Some((key, self.value(&item.value))),
-            _ => None,
-        };
+        let entry =
+            |item: &ruff_python_ast::DictItem| match item.key.as_ref().map(|key| self.value(key)) {
+                Some(Value::Text(key)) => Some((key, self.value(&item.value))),
+                _ => None,
+            };
         Value::Map(dict.items.iter().filter_map(entry).collect())
     }
 

@@ -30,7 +30,11 @@ pub struct FetchError {
 
 impl FetchError {
     pub(super) fn new(kind: FetchErrorKind, host: &str) -> Self {
-        Self { kind, host: host.to_owned(), source: None }
+        Self {
+            kind,
+            host: host.to_owned(),
+            source: None,
+        }
     }
 
     /// What the library says, told apart.
@@ -43,7 +47,11 @@ impl FetchError {
             () if error.is_timeout() => FetchErrorKind::TooSlow,
             () => FetchErrorKind::Unreachable,
         };
-        Self { kind, host: host.to_owned(), source: Some(error.into()) }
+        Self {
+            kind,
+            host: host.to_owned(),
+            source: Some(error.into()),
+        }
     }
 
     /// The kind.
@@ -57,19 +65,31 @@ impl fmt::Display for FetchError {
         let host = &self.host;
         match self.kind {
             FetchErrorKind::Address => {
-                write!(f, "{host:?} is no address that is fetched: write https://host/path, without a password")
+                write!(
+                    f,
+                    "{host:?} is no address that is fetched: write https://host/path, without a password"
+                )
             }
             FetchErrorKind::Refused => write!(
                 f,
                 "{host} may not be reached: it has no public address and client.private_networks does not have it, or client.only_hosts names others"
             ),
             FetchErrorKind::Unreachable => write!(f, "{host} does not answer"),
-            FetchErrorKind::TooSlow => write!(f, "{host} did not answer within client.timeout_secs"),
-            FetchErrorKind::TooLarge => write!(f, "the answer of {host} is longer than client.max_bytes"),
-            FetchErrorKind::TooManyRedirects => write!(f, "{host} redirects more often than client.max_redirects"),
+            FetchErrorKind::TooSlow => {
+                write!(f, "{host} did not answer within client.timeout_secs")
+            }
+            FetchErrorKind::TooLarge => {
+                write!(f, "the answer of {host} is longer than client.max_bytes")
+            }
+            FetchErrorKind::TooManyRedirects => {
+                write!(f, "{host} redirects more often than client.max_redirects")
+            }
         }?;
-        let mut cause =
-            self.source.as_deref().filter(|_| self.kind == FetchErrorKind::Unreachable).and_then(|source| source.source());
+        let mut cause = self
+            .source
+            .as_deref()
+            .filter(|_| self.kind == FetchErrorKind::Unreachable)
+            .and_then(|source| source.source());
         while let Some(error) = cause {
             write!(f, ": {error}")?;
             cause = error.source();
@@ -80,6 +100,8 @@ impl fmt::Display for FetchError {
 
 impl Error for FetchError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
     }
 }

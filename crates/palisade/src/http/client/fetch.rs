@@ -35,9 +35,17 @@ impl Client {
     /// When the file of `client.certificate_authority` cannot be used.
     pub fn new(settings: &ClientSettings) -> io::Result<Self> {
         let reach = Reach::new(&settings.private_networks);
-        let builder = reqwest::Client::builder().no_proxy().redirect(Policy::none()).referer(false).user_agent("palisade");
-        let builder = builder.tls_backend_preconfigured(tls(settings.certificate_authority.as_deref())?);
-        let http = builder.dns_resolver(Arc::new(reach.clone())).build().map_err(io::Error::other)?;
+        let builder = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .referer(false)
+            .user_agent("palisade");
+        let builder =
+            builder.tls_backend_preconfigured(tls(settings.certificate_authority.as_deref())?);
+        let http = builder
+            .dns_resolver(Arc::new(reach.clone()))
+            .build()
+            .map_err(io::Error::other)?;
         Ok(Self {
             http,
             reach,
@@ -53,7 +61,10 @@ impl Client {
     /// site only what says which content is liked goes along.
     #[must_use]
     pub fn following_redirects(&self) -> Self {
-        Self { redirects: self.max_redirects, ..self.clone() }
+        Self {
+            redirects: self.max_redirects,
+            ..self.clone()
+        }
     }
 
     /// Fetches an address. A redirect is an answer like any other.
@@ -62,7 +73,8 @@ impl Client {
     /// See [`FetchErrorKind`](super::FetchErrorKind). An answer with an error status is an answer.
     pub async fn get(&self, url: &str) -> Result<Response<Bytes>, FetchError> {
         let request = Request::get(url).body(Bytes::new());
-        self.send(request.map_err(|_| FetchError::new(Kind::Address, &shortened(url)))?).await
+        self.send(request.map_err(|_| FetchError::new(Kind::Address, &shortened(url)))?)
+            .await
     }
 
     /// Sends a request.
@@ -78,12 +90,15 @@ impl Client {
     async fn followed(&self, request: Request<Bytes>) -> Result<Response<Bytes>, FetchError> {
         let (parts, mut body) = request.into_parts();
         let text = parts.uri.to_string();
-        let mut url = Url::parse(&text).map_err(|_| FetchError::new(Kind::Address, &shortened(&text)))?;
+        let mut url =
+            Url::parse(&text).map_err(|_| FetchError::new(Kind::Address, &shortened(&text)))?;
         let mut headers = parts.headers;
         let follows = matches!(parts.method, Method::GET | Method::HEAD) && self.redirects > 0;
         for _ in 0..=self.redirects {
             let answer = self.asked(&parts.method, &url, &headers, &body).await?;
-            let Some(next) = redirected(&answer, &url).filter(|_| follows) else { return Ok(answer) };
+            let Some(next) = redirected(&answer, &url).filter(|_| follows) else {
+                return Ok(answer);
+            };
             if url.scheme() == "https" && next.scheme() != "https" {
                 return Err(FetchError::new(Kind::Address, &shortened(next.as_str())));
             }
@@ -92,16 +107,32 @@ impl Client {
             }
             url = next;
         }
-        Err(FetchError::new(Kind::TooManyRedirects, url.host_str().unwrap_or_default()))
+        Err(FetchError::new(
+            Kind::TooManyRedirects,
+            url.host_str().unwrap_or_default(),
+        ))
     }
 
-    async fn asked(&self, method: &Method, url: &Url, headers: &HeaderMap, body: &Bytes) -> Result<Response<Bytes>, FetchError> {
+    async fn asked(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Response<Bytes>, FetchError> {
         let host = self.judged(url)?;
         let failed = |error| FetchError::of(error, host);
-        let request = self.http.request(method.clone(), url.clone()).headers(headers.clone()).body(body.clone());
+        let request = self
+            .http
+            .request(method.clone(), url.clone())
+            .headers(headers.clone())
+            .body(body.clone());
         let mut answer = request.send().await.map_err(failed)?;
         let too_large = || FetchError::new(Kind::TooLarge, host);
-        if answer.content_length().is_some_and(|length| length > self.max_bytes) {
+        if answer
+            .content_length()
+            .is_some_and(|length| length > self.max_bytes)
+        {
             return Err(too_large());
         }
         let mut whole = BytesMut::new();
@@ -130,8 +161,13 @@ impl Client {
             Some(Host::Domain(_)) => true,
             None => false,
         };
-        let is_listed = self.only_hosts.is_empty() || self.only_hosts.iter().any(|pattern| pattern.matches(host));
-        if is_reached && is_listed { Ok(host) } else { Err(FetchError::new(Kind::Refused, host)) }
+        let is_listed = self.only_hosts.is_empty()
+            || self.only_hosts.iter().any(|pattern| pattern.matches(host));
+        if is_reached && is_listed {
+            Ok(host)
+        } else {
+            Err(FetchError::new(Kind::Refused, host))
+        }
     }
 }
 
@@ -144,26 +180,48 @@ fn redirected(answer: &Response<Bytes>, from: &Url) -> Option<Url> {
 /// What another site may be told: not who we are to the first one.
 fn harmless(headers: &HeaderMap) -> HeaderMap {
     let kept = [ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE];
-    headers.iter().filter(|(name, _)| kept.contains(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    headers
+        .iter()
+        .filter(|(name, _)| kept.contains(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// Enough of an address to know it again, without a password, and without what stands behind its path, where tokens are.
 fn shortened(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
-    url[..end].rsplit('@').next().unwrap_or_default().chars().take(80).collect()
+    url[..end]
+        .rsplit('@')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(80)
+        .collect()
 }
 
 /// The authorities of the browsers, which are part of the program, and those of a file.
 fn tls(authority: Option<&str>) -> io::Result<ClientConfig> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
     if let Some(path) = authority {
-        let unusable = |error: String| io::Error::other(format!("client.certificate_authority: {path} cannot be used: {error}"));
-        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))? {
+        let unusable = |error: String| {
+            io::Error::other(format!(
+                "client.certificate_authority: {path} cannot be used: {error}"
+            ))
+        };
+        for certificate in
+            CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?
+        {
             let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-            roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+            roots
+                .add(certificate)
+                .map_err(|error| unusable(error.to_string()))?;
         }
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(io::Error::other)?;
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }

@@ -13,7 +13,8 @@ const NOT_PUBLIC: &str = "\
     192.52.193.0/24, 192.88.99.0/24, 192.168.0.0/16, 192.175.48.0/24, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 224.0.0.0/4, 240.0.0.0/4, \
     2001::/23, 2001:db8::/32, 2002::/16, 2620:4f:8000::/48, 3fff::/20";
 
-static REFUSED: LazyLock<Networks> = LazyLock::new(|| NOT_PUBLIC.parse().expect("the networks of the registries"));
+static REFUSED: LazyLock<Networks> =
+    LazyLock::new(|| NOT_PUBLIC.parse().expect("the networks of the registries"));
 
 /// Whether an address is one of the internet at large. An IPv4 address is judged however it is written, in IPv6 as well
 /// ([RFC 4291 section 2.5.5](https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5), [RFC 6052](https://www.rfc-editor.org/rfc/rfc6052)).
@@ -35,7 +36,9 @@ pub fn is_public(address: IpAddr) -> bool {
 
 /// The IPv4 address that a translator makes of it (`64:ff9b::/96`).
 fn translated(v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = v6.segments() else { return None };
+    let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = v6.segments() else {
+        return None;
+    };
     Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
 }
 
@@ -70,8 +73,13 @@ impl Resolve for Reach {
     fn resolve(&self, name: Name) -> Resolving {
         let reach = self.clone();
         Box::pin(async move {
-            let found: io::Result<Vec<SocketAddr>> = tokio::net::lookup_host((name.as_str(), 0)).await.map(Iterator::collect);
-            let allowed: Vec<SocketAddr> = found?.into_iter().filter(|address| reach.allows(address.ip())).collect();
+            let found: io::Result<Vec<SocketAddr>> = tokio::net::lookup_host((name.as_str(), 0))
+                .await
+                .map(Iterator::collect);
+            let allowed: Vec<SocketAddr> = found?
+                .into_iter()
+                .filter(|address| reach.allows(address.ip()))
+                .collect();
             if allowed.is_empty() {
                 return Err(NotPublic.into());
             }

@@ -26,16 +26,29 @@ section! {
 impl ClientSettings {
     /// Whether the host of a URL is one of those that may be reached.
     pub(crate) fn lists(&self, url: &str) -> bool {
-        let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+        let host = url::Url::parse(url)
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned))
+            .unwrap_or_default();
         self.only_hosts.is_empty() || self.only_hosts.iter().any(|pattern| pattern.matches(&host))
     }
 }
 
 /// Where clouds tell a machine its own credentials: Amazon and most others, Amazon by IPv6, Alibaba, Oracle, Azure.
-const METADATA: [&str; 5] = ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16"];
+const METADATA: [&str; 5] = [
+    "169.254.169.254",
+    "fd00:ec2::254",
+    "100.100.100.200",
+    "192.0.0.192",
+    "168.63.129.16",
+];
 
 fn reaches_too_far(network: &IpNet) -> bool {
-    let tells = |address: &str| address.parse::<IpAddr>().is_ok_and(|address| network.contains(&address));
+    let tells = |address: &str| {
+        address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| network.contains(&address))
+    };
     network.prefix_len() < 8 || METADATA.iter().any(|address| tells(address))
 }
 
@@ -57,6 +70,11 @@ pub const CHECKS: &[Check<ClientSettings>] = &[
         title: "requests of this site may reach networks that are not public",
         why: "an address that a visitor chooses leads there as well",
         fix: "keep client.private_networks as small as it can be",
-        fires: |settings| settings.private_networks.iter().any(|network| !is_public(network.network())),
+        fires: |settings| {
+            settings
+                .private_networks
+                .iter()
+                .any(|network| !is_public(network.network()))
+        },
     },
 ];

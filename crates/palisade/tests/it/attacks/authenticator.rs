@@ -31,8 +31,15 @@ pub fn base64(bytes: impl AsRef<[u8]>) -> String {
 
 /// What the page asks the browser.
 pub fn options(page: &str) -> Value {
-    let text = page.split_once("data-options=\"").and_then(|(_, rest)| rest.split('"').next()).expect("a page that asks");
-    let text = text.replace("&#34;", "\"").replace("&quot;", "\"").replace("&#x2f;", "/").replace("&amp;", "&");
+    let text = page
+        .split_once("data-options=\"")
+        .and_then(|(_, rest)| rest.split('"').next())
+        .expect("a page that asks");
+    let text = text
+        .replace("&#34;", "\"")
+        .replace("&quot;", "\"")
+        .replace("&#x2f;", "/")
+        .replace("&amp;", "&");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
@@ -51,8 +58,17 @@ impl Authenticator {
     }
 
     fn data(&self, more: u8, tail: &[u8]) -> Vec<u8> {
-        let flags = PRESENT | more | if self.verifies { VERIFIED } else { 0 } | if self.synchronises { BACKUP } else { 0 };
-        [digest(&SHA256, self.host.as_bytes()).as_ref(), &[flags], &self.counter.to_be_bytes(), tail].concat()
+        let flags = PRESENT
+            | more
+            | if self.verifies { VERIFIED } else { 0 }
+            | if self.synchronises { BACKUP } else { 0 };
+        [
+            digest(&SHA256, self.host.as_bytes()).as_ref(),
+            &[flags],
+            &self.counter.to_be_bytes(),
+            tail,
+        ]
+        .concat()
     }
 
     fn client_data(&self, what: &str, options: &Value) -> Vec<u8> {
@@ -64,11 +80,22 @@ impl Authenticator {
     pub fn create(&mut self, options: &Value) -> String {
         self.handle = options["user"]["id"].as_str().unwrap().to_owned();
         let point = self.key.public_key().as_ref();
-        let cose = [&[0xa5, 1, 2, 3, 0x26, 0x20, 1, 0x21, 0x58, 0x20], &point[1..33], &[0x22, 0x58, 0x20], &point[33..]].concat();
+        let cose = [
+            &[0xa5, 1, 2, 3, 0x26, 0x20, 1, 0x21, 0x58, 0x20],
+            &point[1..33],
+            &[0x22, 0x58, 0x20],
+            &point[33..],
+        ]
+        .concat();
         let length = u16::try_from(self.id.len()).unwrap().to_be_bytes();
         let data = self.data(NEW, &[&[0; 16], &length[..], &self.id, &cose].concat());
         let size = u8::try_from(data.len()).unwrap();
-        let object = [b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x58", &[size][..], &data].concat();
+        let object = [
+            b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x58",
+            &[size][..],
+            &data,
+        ]
+        .concat();
         let client = base64(self.client_data("webauthn.create", options));
         let response = json!({ "attestationObject": base64(object), "clientDataJSON": client });
         base64(json!({ "id": base64(&self.id), "rawId": base64(&self.id), "type": "public-key", "response": response }).to_string())

@@ -18,18 +18,42 @@ async fn twenty_lines_have_every_header() {
     let mut client = site.client();
     client.sign_up("ann").await;
     let mut nonces = std::collections::HashSet::new();
-    for path in
-        ["/", "/mine", "/nowhere", "/account/login", "/static/palisade.css", "/health/live", "/.git/HEAD", "/.env", "/admin"]
-    {
+    for path in [
+        "/",
+        "/mine",
+        "/nowhere",
+        "/account/login",
+        "/static/palisade.css",
+        "/health/live",
+        "/.git/HEAD",
+        "/.env",
+        "/admin",
+    ] {
         let answer = client.get(path).await;
         let policy = answer.header("content-security-policy").to_owned();
-        for part in ["default-src 'none'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'"] {
+        for part in [
+            "default-src 'none'",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+            "form-action 'self'",
+        ] {
             assert!(policy.contains(part), "{path}: {policy}");
         }
-        assert_eq!(answer.headers.get_all("content-security-policy").iter().count(), 1);
+        assert_eq!(
+            answer
+                .headers
+                .get_all("content-security-policy")
+                .iter()
+                .count(),
+            1
+        );
         assert!(nonces.insert(policy), "{path}: a nonce came twice");
         let expected = [
-            ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+            (
+                "strict-transport-security",
+                "max-age=31536000; includeSubDomains",
+            ),
             ("x-frame-options", "DENY"),
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "same-origin"),
@@ -41,10 +65,18 @@ async fn twenty_lines_have_every_header() {
             assert_eq!(answer.header(name), value, "{name} of {path}");
         }
         assert!(answer.header("permissions-policy").contains("camera=()"));
-        for name in ["server", "x-powered-by", "via", "access-control-allow-origin"] {
+        for name in [
+            "server",
+            "x-powered-by",
+            "via",
+            "access-control-allow-origin",
+        ] {
             assert!(!answer.headers.contains_key(name), "{path} has {name}");
         }
-        assert!(answer.header("content-type").contains("charset=utf-8"), "ASVS 4.1.1: {path}");
+        assert!(
+            answer.header("content-type").contains("charset=utf-8"),
+            "ASVS 4.1.1: {path}"
+        );
     }
     assert_eq!(client.get("/.git/HEAD").await.status, 404, "ASVS 13.4.1");
 }
@@ -54,15 +86,32 @@ async fn twenty_lines_have_every_header() {
 async fn pages_that_looked_at_the_session_are_kept_by_nobody() {
     let site = TestSite::production(site::app(), &[]).await;
     let mut client = site.client();
-    assert_eq!(client.get("/").await.header("cache-control"), "no-cache", "a page that looked at nothing");
-    for (path, signed_in) in [("/account/login", false), ("/mine", false), ("/mine", true), ("/account/password", true)] {
+    assert_eq!(
+        client.get("/").await.header("cache-control"),
+        "no-cache",
+        "a page that looked at nothing"
+    );
+    for (path, signed_in) in [
+        ("/account/login", false),
+        ("/mine", false),
+        ("/mine", true),
+        ("/account/password", true),
+    ] {
         if signed_in {
             client.sign_up(&format!("ann{}", path.len())).await;
         }
         let answer = client.get(path).await;
-        assert_eq!((answer.header("cache-control"), answer.header("vary")), ("no-store", "Cookie"), "{path}");
+        assert_eq!(
+            (answer.header("cache-control"), answer.header("vary")),
+            ("no-store", "Cookie"),
+            "{path}"
+        );
     }
-    assert_eq!(client.get("/mine/x.css").await.status, 404, "cache deception");
+    assert_eq!(
+        client.get("/mine/x.css").await.status,
+        404,
+        "cache deception"
+    );
 }
 
 // ASVS 3.3.1 to 3.3.4, 3.4.2; F039 to F041
@@ -79,11 +128,19 @@ async fn cookies_of_production_are_bound_to_the_host() {
         for part in ["; Path=/", "; HttpOnly", "; SameSite=Lax", "; Secure"] {
             assert!(cookie.contains(part), "{cookie}");
         }
-        assert!(!cookie.contains("Domain") && !cookie.contains("Max-Age"), "gone when the browser closes: {cookie}");
+        assert!(
+            !cookie.contains("Domain") && !cookie.contains("Max-Age"),
+            "gone when the browser closes: {cookie}"
+        );
     }
-    let kept =
-        TestSite::production(site::app(), &[("sessions.expire_at_browser_close", "false"), ("sessions.absolute_secs", "7200")])
-            .await;
+    let kept = TestSite::production(
+        site::app(),
+        &[
+            ("sessions.expire_at_browser_close", "false"),
+            ("sessions.absolute_secs", "7200"),
+        ],
+    )
+    .await;
     let mut keeper = kept.client();
     keeper.sign_up("ann").await;
     let login = keeper.log_in("ann", "correct horse battery staple").await;

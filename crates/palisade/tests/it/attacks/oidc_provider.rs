@@ -87,7 +87,8 @@ fn over(mut base: Value, more: &Value) -> Value {
 fn key(kid: &str) -> (EncodingKey, Value) {
     let pair = rcgen::KeyPair::generate().unwrap();
     let key = EncodingKey::from_ec_der(pair.serialized_der());
-    let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap()).unwrap();
+    let mut jwk =
+        serde_json::to_value(Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap()).unwrap();
     jwk["kid"] = kid.into();
     jwk["use"] = "sig".into();
     (key, jwk)
@@ -98,19 +99,35 @@ impl Provider {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
         let secret_key = key("k1").0;
-        let state =
-            Arc::new(Shared { issuer: issuer.clone(), keys: [key("k1"), key("k2")], secret_key, behaviour: Mutex::default() });
+        let state = Arc::new(Shared {
+            issuer: issuer.clone(),
+            keys: [key("k1"), key("k2")],
+            secret_key,
+            behaviour: Mutex::default(),
+        });
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(metadata))
             .route("/jwks", get(keys))
             .route("/token", post(token))
             .route("/login/oauth/access_token", post(token))
             .route("/v21.0/oauth/access_token", post(token))
-            .route("/v21.0/me", get(async |State(state): State<Arc<Shared>>| Json(state.lock().user.clone())))
+            .route(
+                "/v21.0/me",
+                get(async |State(state): State<Arc<Shared>>| Json(state.lock().user.clone())),
+            )
             .route("/2/oauth2/token", post(token))
-            .route("/2/users/me", get(async |State(state): State<Arc<Shared>>| Json(state.lock().user.clone())))
-            .route("/api/v3/user", get(async |State(state): State<Arc<Shared>>| Json(state.lock().user.clone())))
-            .route("/api/v3/user/emails", get(async |State(state): State<Arc<Shared>>| Json(state.lock().emails.clone())))
+            .route(
+                "/2/users/me",
+                get(async |State(state): State<Arc<Shared>>| Json(state.lock().user.clone())),
+            )
+            .route(
+                "/api/v3/user",
+                get(async |State(state): State<Arc<Shared>>| Json(state.lock().user.clone())),
+            )
+            .route(
+                "/api/v3/user/emails",
+                get(async |State(state): State<Arc<Shared>>| Json(state.lock().emails.clone())),
+            )
             .with_state(state.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { issuer, state }
@@ -127,10 +144,23 @@ impl Provider {
             "iss": self.issuer, "sub": "ann-0815", "aud": "https://localhost", "exp": now + 300, "iat": now,
             "client_id": "robot", "scope": "tickets.read tickets.write",
         });
-        let header: Header = serde_json::from_value(over(json!({ "alg": "ES256", "typ": "at+jwt", "kid": "k1" }), header)).unwrap();
-        let key = if self.behaviour().signs_with_another_key { &self.state.secret_key } else { &self.state.keys[0].0 };
+        let header: Header = serde_json::from_value(over(
+            json!({ "alg": "ES256", "typ": "at+jwt", "kid": "k1" }),
+            header,
+        ))
+        .unwrap();
+        let key = if self.behaviour().signs_with_another_key {
+            &self.state.secret_key
+        } else {
+            &self.state.keys[0].0
+        };
         match header.alg {
-            Algorithm::HS256 => encode(&header, &over(honest, claims), &EncodingKey::from_secret(b"secret")).unwrap(),
+            Algorithm::HS256 => encode(
+                &header,
+                &over(honest, claims),
+                &EncodingKey::from_secret(b"secret"),
+            )
+            .unwrap(),
             _ => encode(&header, &over(honest, claims), key).unwrap(),
         }
     }
@@ -138,10 +168,20 @@ impl Provider {
     /// What a browser would do there that says yes: the code, for what stands in the address.
     pub fn allow(&self, to: &Url) -> (String, String) {
         let asked: BTreeMap<String, String> = to.query_pairs().into_owned().collect();
-        assert_eq!((asked["response_type"].as_str(), asked["code_challenge_method"].as_str()), ("code", "S256"));
-        let code = palisade::crypto::random::alphanumeric(20).expose().to_owned();
+        assert_eq!(
+            (
+                asked["response_type"].as_str(),
+                asked["code_challenge_method"].as_str()
+            ),
+            ("code", "S256")
+        );
+        let code = palisade::crypto::random::alphanumeric(20)
+            .expose()
+            .to_owned();
         let nonce = asked.get("nonce").cloned().unwrap_or_default();
-        self.behaviour().codes.insert(code.clone(), (nonce, asked["code_challenge"].clone()));
+        self.behaviour()
+            .codes
+            .insert(code.clone(), (nonce, asked["code_challenge"].clone()));
         (code, asked["state"].clone())
     }
 }
@@ -173,20 +213,33 @@ async fn keys(State(state): State<Arc<Shared>>) -> Json {
 }
 
 async fn token(State(state): State<Arc<Shared>>, headers: HeaderMap, body: String) -> Response {
-    let form: BTreeMap<String, String> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let form: BTreeMap<String, String> = url::form_urlencoded::parse(body.as_bytes())
+        .into_owned()
+        .collect();
     let mut behaviour = state.lock();
-    let refused = |word: &str| (StatusCode::BAD_REQUEST, Json(json!({ "error": word }))).into_response();
+    let refused =
+        |word: &str| (StatusCode::BAD_REQUEST, Json(json!({ "error": word }))).into_response();
     let basic = format!("Basic {}", STANDARD.encode("desk:secret"));
     behaviour.exchange.clone_from(&form);
-    let states = behaviour.site_key.as_ref().is_some_and(|key| is_signed(&form["client_secret"], key));
+    let states = behaviour
+        .site_key
+        .as_ref()
+        .is_some_and(|key| is_signed(&form["client_secret"], key));
     let is_client = states
-        || headers.get("authorization").is_some_and(|value| value.to_str().unwrap() == basic)
-        || form.get("client_secret").is_some_and(|secret| secret == "secret");
+        || headers
+            .get("authorization")
+            .is_some_and(|value| value.to_str().unwrap() == basic)
+        || form
+            .get("client_secret")
+            .is_some_and(|secret| secret == "secret");
     if !is_client {
         return refused("invalid_client");
     }
-    let Some((nonce, challenge)) = behaviour.codes.remove(form["code"].as_str()) else { return refused("invalid_grant") };
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, form["code_verifier"].as_bytes());
+    let Some((nonce, challenge)) = behaviour.codes.remove(form["code"].as_str()) else {
+        return refused("invalid_grant");
+    };
+    let digest =
+        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, form["code_verifier"].as_bytes());
     if URL_SAFE_NO_PAD.encode(digest) != challenge {
         return refused("invalid_grant");
     }
@@ -202,7 +255,11 @@ async fn token(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Strin
     let kid = ["k1", "k2"][place];
     let header = json!({ "alg": "ES256", "typ": "JWT", "kid": kid });
     let header: Header = serde_json::from_value(over(header, &behaviour.header)).unwrap();
-    let key = if behaviour.signs_with_another_key { &state.secret_key } else { &state.keys[place].0 };
+    let key = if behaviour.signs_with_another_key {
+        &state.secret_key
+    } else {
+        &state.keys[place].0
+    };
     let signed = match header.alg {
         Algorithm::HS256 => encode(&header, &claims, &EncodingKey::from_secret(b"secret")).unwrap(),
         _ => encode(&header, &claims, key).unwrap(),

@@ -15,14 +15,26 @@ async fn links(site: &TestSite) -> Vec<String> {
     let mut thief = site.client();
     thief.sign_up("thief").await;
     for _ in 0..2 {
-        thief.submit("/account/reset", "/account/reset", &[("email", "thief@example.org")]).await;
+        thief
+            .submit(
+                "/account/reset",
+                "/account/reset",
+                &[("email", "thief@example.org")],
+            )
+            .await;
     }
     site.site().mail().deliver().await.unwrap();
     let mails = site.site().mail().kept();
     let link = |text: &str| {
-        text.lines().find(|line| line.contains("reset/new?token=")).map(|link| link[link.find("/account/").unwrap()..].to_owned())
+        text.lines()
+            .find(|line| line.contains("reset/new?token="))
+            .map(|link| link[link.find("/account/").unwrap()..].to_owned())
     };
-    mails.iter().filter(|mail| mail.to == "thief@example.org").filter_map(|mail| link(&mail.text)).collect()
+    mails
+        .iter()
+        .filter(|mail| mail.to == "thief@example.org")
+        .filter_map(|mail| link(&mail.text))
+        .collect()
 }
 
 /// Changes the key of a stolen session until it is over.
@@ -46,7 +58,10 @@ async fn survivors(site: &TestSite, other: &TestSite, rounds: usize, thieves: us
         let mut stolen = Vec::new();
         for _ in 0..thieves {
             let mut client = other.client();
-            assert_eq!(client.log_in("owner", PASSWORD).await.status, StatusCode::SEE_OTHER);
+            assert_eq!(
+                client.log_in("owner", PASSWORD).await.status,
+                StatusCode::SEE_OTHER
+            );
             stolen.push(client);
         }
         let is_over = Arc::new(AtomicBool::new(false));
@@ -55,13 +70,19 @@ async fn survivors(site: &TestSite, other: &TestSite, rounds: usize, thieves: us
             rotating.spawn(rotate(client, links.clone(), is_over.clone()));
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        let ended = owner.submit("/account/sessions", "/account/sessions", &[]).await;
+        let ended = owner
+            .submit("/account/sessions", "/account/sessions", &[])
+            .await;
         assert_eq!(ended.status, StatusCode::SEE_OTHER, "{}", ended.body);
         is_over.store(true, Ordering::Relaxed);
         for mut client in rotating.join_all().await {
             survivors += usize::from(client.get("/mine").await.status == StatusCode::OK);
         }
-        assert_eq!(owner.get("/mine").await.body, "owner", "the owner's own session goes on");
+        assert_eq!(
+            owner.get("/mine").await.body,
+            "owner",
+            "the owner's own session goes on"
+        );
     }
     survivors
 }
@@ -72,17 +93,29 @@ const LIMITS: [(&str, &str); 2] = [("throttle.requests", "off"), ("throttle.chan
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_stolen_session_outlives_the_end_of_all() {
     for (store, rounds) in [("database", 80), ("memory", 10), ("cookie", 10)] {
-        let site = TestSite::start(app(), &[&LIMITS[..], &[("sessions.store", store)]].concat()).await;
+        let site =
+            TestSite::start(app(), &[&LIMITS[..], &[("sessions.store", store)]].concat()).await;
         assert_eq!(survivors(&site, &site, rounds, 10).await, 0, "{store}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_stolen_session_outlives_it_on_two_instances() {
-    let Some(redis) = server("PALISADE_TEST_REDIS") else { return };
-    let Some(base) = TestSite::on(TestDatabase::Postgres, app(), &[]).await else { return };
-    let settings = [&LIMITS[..], &[("cache.url", redis.as_str()), ("sessions.store", "redis")]].concat();
-    let sites = [base.beside(app(), &settings).await, base.beside(app(), &settings).await];
+    let Some(redis) = server("PALISADE_TEST_REDIS") else {
+        return;
+    };
+    let Some(base) = TestSite::on(TestDatabase::Postgres, app(), &[]).await else {
+        return;
+    };
+    let settings = [
+        &LIMITS[..],
+        &[("cache.url", redis.as_str()), ("sessions.store", "redis")],
+    ]
+    .concat();
+    let sites = [
+        base.beside(app(), &settings).await,
+        base.beside(app(), &settings).await,
+    ];
     assert_eq!(survivors(&sites[0], &sites[1], 10, 10).await, 0);
     ran("stolen sessions on two instances");
 }
@@ -95,15 +128,28 @@ async fn a_late_request_does_not_end_the_session_that_goes_on() {
         tokio::time::sleep(std::time::Duration::from_millis(400)).await;
         Ok("done")
     }
-    let site = TestSite::start(app().routes(Routes::new().route("/late", signed_in().get(slow))), &[]).await;
+    let site = TestSite::start(
+        app().routes(Routes::new().route("/late", signed_in().get(slow))),
+        &[],
+    )
+    .await;
     let mut ann = site.client();
     ann.sign_up("ann").await;
     let mut tab = ann.clone();
     let late = tokio::spawn(async move { tab.get("/late").await.status });
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     let before = ann.cookies().clone();
-    assert_eq!(ann.submit("/account/sessions", "/account/sessions", &[]).await.status, StatusCode::SEE_OTHER);
-    assert_ne!(*ann.cookies(), before, "its key is another one (ASVS 7.2.4)");
+    assert_eq!(
+        ann.submit("/account/sessions", "/account/sessions", &[])
+            .await
+            .status,
+        StatusCode::SEE_OTHER
+    );
+    assert_ne!(
+        *ann.cookies(),
+        before,
+        "its key is another one (ASVS 7.2.4)"
+    );
     assert!(!late.await.unwrap().is_server_error());
     assert_eq!(ann.get("/mine").await.body, "ann");
 }

@@ -12,11 +12,18 @@ const NEW: &str = "another fine phrase";
 pub(super) async fn mailed_code(client: &mut Client, address: &str) -> String {
     let mail = client.mail_to(address).await.unwrap().text;
     let is_code = |line: &&str| line.trim().len() == 11 && line.contains('-');
-    mail.lines().find(is_code).unwrap_or_else(|| panic!("a code: {mail}")).trim().to_owned()
+    mail.lines()
+        .find(is_code)
+        .unwrap_or_else(|| panic!("a code: {mail}"))
+        .trim()
+        .to_owned()
 }
 
 pub(super) async fn token(client: &mut Client, page: &str) -> (&'static str, String) {
-    ("csrfmiddlewaretoken", client.get(page).await.token().unwrap())
+    (
+        "csrfmiddlewaretoken",
+        client.get(page).await.token().unwrap(),
+    )
 }
 
 pub(super) async fn ann(site: &TestSite) -> Client {
@@ -39,10 +46,22 @@ pub(super) const CASES: [Case; 24] = [
     ("/account/factors/app/confirm", |site| {
         Box::pin(async move {
             let mut ann = ann(site).await;
-            ann.submit("/account/factors", "/account/factors/app", &[]).await;
+            ann.submit("/account/factors", "/account/factors/app", &[])
+                .await;
             let page = ann.get("/account/factors/app").await;
-            let secret = page.body.split_once("id=\"secret\">").unwrap().1.split('<').next().unwrap().to_owned();
-            let fields = vec![("code", ann.code(&secret)), token(&mut ann, "/account/factors/app").await];
+            let secret = page
+                .body
+                .split_once("id=\"secret\">")
+                .unwrap()
+                .1
+                .split('<')
+                .next()
+                .unwrap()
+                .to_owned();
+            let fields = vec![
+                ("code", ann.code(&secret)),
+                token(&mut ann, "/account/factors/app").await,
+            ];
             (ann, "/account/factors/app/confirm".into(), fields)
         })
     }),
@@ -71,28 +90,41 @@ pub(super) const CASES: [Case; 24] = [
         Box::pin(async move {
             ann(site).await;
             let mut client = site.client();
-            let fields =
-                vec![("username", "ann".into()), ("password", PASSWORD.into()), token(&mut client, "/account/login").await];
+            let fields = vec![
+                ("username", "ann".into()),
+                ("password", PASSWORD.into()),
+                token(&mut client, "/account/login").await,
+            ];
             (client, "/account/login".into(), fields)
         })
     }),
-    ("/account/login, wrong, the last one before a lock", |site| {
-        Box::pin(async move {
-            ann(site).await;
-            let mut client = site.client();
-            for _ in 0..4 {
-                client.log_in("ann", "wrong").await;
-            }
-            let fields = vec![("username", "ann".into()), ("password", "wrong".into()), token(&mut client, "/account/login").await];
-            (client, "/account/login".into(), fields)
-        })
-    }),
+    (
+        "/account/login, wrong, the last one before a lock",
+        |site| {
+            Box::pin(async move {
+                ann(site).await;
+                let mut client = site.client();
+                for _ in 0..4 {
+                    client.log_in("ann", "wrong").await;
+                }
+                let fields = vec![
+                    ("username", "ann".into()),
+                    ("password", "wrong".into()),
+                    token(&mut client, "/account/login").await,
+                ];
+                (client, "/account/login".into(), fields)
+            })
+        },
+    ),
     ("/account/login/second", |site| {
         Box::pin(async move {
             let (_, secret) = ann_with_factor(site).await;
             let mut client = site.client();
             client.log_in("ann", PASSWORD).await;
-            let fields = vec![("code", client.code(&secret)), token(&mut client, "/account/login/second").await];
+            let fields = vec![
+                ("code", client.code(&secret)),
+                token(&mut client, "/account/login/second").await,
+            ];
             (client, "/account/login/second".into(), fields)
         })
     }),
@@ -108,7 +140,12 @@ pub(super) const CASES: [Case; 24] = [
             let mut ann = ann(site).await;
             let new = || NEW.to_owned();
             let token = token(&mut ann, "/account/password").await;
-            let fields = vec![("current_password", PASSWORD.into()), ("new_password", new()), ("new_password_again", new()), token];
+            let fields = vec![
+                ("current_password", PASSWORD.into()),
+                ("new_password", new()),
+                ("new_password_again", new()),
+                token,
+            ];
             (ann, "/account/password".into(), fields)
         })
     }),
@@ -116,11 +153,20 @@ pub(super) const CASES: [Case; 24] = [
         Box::pin(async move {
             ann(site).await;
             let mut reader = site.client();
-            reader.submit("/account/reset", "/account/reset", &[("email", "ann@example.org")]).await;
+            reader
+                .submit(
+                    "/account/reset",
+                    "/account/reset",
+                    &[("email", "ann@example.org")],
+                )
+                .await;
             reader.follow_mail("ann@example.org").await;
             let new = || NEW.to_owned();
-            let fields =
-                vec![("new_password", new()), ("new_password_again", new()), token(&mut reader, "/account/reset/new").await];
+            let fields = vec![
+                ("new_password", new()),
+                ("new_password_again", new()),
+                token(&mut reader, "/account/reset/new").await,
+            ];
             (reader, "/account/reset/new".into(), fields)
         })
     }),
@@ -128,9 +174,11 @@ pub(super) const CASES: [Case; 24] = [
         Box::pin(async move {
             let mut ann = ann(site).await;
             let change = [("email", "new@example.org"), ("current_password", PASSWORD)];
-            ann.submit("/account/email", "/account/email", &change).await;
+            ann.submit("/account/email", "/account/email", &change)
+                .await;
             ann.follow_mail("new@example.org").await;
-            ann.submit("/account/email/confirm", "/account/email/confirm", &[]).await;
+            ann.submit("/account/email/confirm", "/account/email/confirm", &[])
+                .await;
             ann.follow_mail("ann@example.org").await;
             let fields = vec![token(&mut ann, "/account/email/confirm").await];
             (ann, "/account/email/confirm".into(), fields)
@@ -139,10 +187,19 @@ pub(super) const CASES: [Case; 24] = [
     ("/account/confirm", |site| {
         Box::pin(async move {
             let mut bob = site.client();
-            let fields = [("username", "bob"), ("email", "bob@example.org"), ("password", PASSWORD), ("password_again", PASSWORD)];
-            bob.submit("/account/signup", "/account/signup", &fields).await;
+            let fields = [
+                ("username", "bob"),
+                ("email", "bob@example.org"),
+                ("password", PASSWORD),
+                ("password_again", PASSWORD),
+            ];
+            bob.submit("/account/signup", "/account/signup", &fields)
+                .await;
             bob.follow_mail("bob@example.org").await;
-            let fields = vec![("password", PASSWORD.into()), token(&mut bob, "/account/confirm").await];
+            let fields = vec![
+                ("password", PASSWORD.into()),
+                token(&mut bob, "/account/confirm").await,
+            ];
             (bob, "/account/confirm".into(), fields)
         })
     }),
@@ -156,14 +213,20 @@ pub(super) const CASES: [Case; 24] = [
     ("/account/close", |site| {
         Box::pin(async move {
             let mut ann = ann(site).await;
-            let fields = vec![("current_password", PASSWORD.into()), token(&mut ann, "/account/close").await];
+            let fields = vec![
+                ("current_password", PASSWORD.into()),
+                token(&mut ann, "/account/close").await,
+            ];
             (ann, "/account/close".into(), fields)
         })
     }),
     ("/account/delete", |site| {
         Box::pin(async move {
             let mut ann = ann(site).await;
-            let fields = vec![("current_password", PASSWORD.into()), token(&mut ann, "/account/delete").await];
+            let fields = vec![
+                ("current_password", PASSWORD.into()),
+                token(&mut ann, "/account/delete").await,
+            ];
             (ann, "/account/delete".into(), fields)
         })
     }),
@@ -172,11 +235,22 @@ pub(super) const CASES: [Case; 24] = [
             let mut bob = site.client();
             let token = token(&mut bob, "/account/signup").await;
             let password = || PASSWORD.to_owned();
-            let name = [("username", "bob".into()), ("email", "bob@example.org".into())];
+            let name = [
+                ("username", "bob".into()),
+                ("email", "bob@example.org".into()),
+            ];
             (
                 bob,
                 "/account/signup".into(),
-                [&name[..], &[("password", password()), ("password_again", password()), token]].concat(),
+                [
+                    &name[..],
+                    &[
+                        ("password", password()),
+                        ("password_again", password()),
+                        token,
+                    ],
+                ]
+                .concat(),
             )
         })
     }),
@@ -184,7 +258,10 @@ pub(super) const CASES: [Case; 24] = [
         Box::pin(async move {
             ann(site).await;
             let mut reader = site.client();
-            let fields = vec![("email", "ann@example.org".into()), token(&mut reader, "/account/reset").await];
+            let fields = vec![
+                ("email", "ann@example.org".into()),
+                token(&mut reader, "/account/reset").await,
+            ];
             (reader, "/account/reset".into(), fields)
         })
     }),
@@ -192,7 +269,15 @@ pub(super) const CASES: [Case; 24] = [
         Box::pin(async move {
             let mut ann = ann(site).await;
             let token = token(&mut ann, "/account/email").await;
-            (ann, "/account/email".into(), vec![("email", "new@example.org".into()), ("current_password", PASSWORD.into()), token])
+            (
+                ann,
+                "/account/email".into(),
+                vec![
+                    ("email", "new@example.org".into()),
+                    ("current_password", PASSWORD.into()),
+                    token,
+                ],
+            )
         })
     }),
     ("/account/factors/app", |site| {
@@ -206,7 +291,10 @@ pub(super) const CASES: [Case; 24] = [
         Box::pin(async move {
             ann(site).await;
             let mut reader = site.client();
-            let fields = vec![("email", "ann@example.org".into()), token(&mut reader, "/account/login/mail").await];
+            let fields = vec![
+                ("email", "ann@example.org".into()),
+                token(&mut reader, "/account/login/mail").await,
+            ];
             (reader, "/account/login/mail".into(), fields)
         })
     }),
@@ -214,9 +302,18 @@ pub(super) const CASES: [Case; 24] = [
         Box::pin(async move {
             ann(site).await;
             let mut reader = site.client();
-            reader.submit("/account/login/mail", "/account/login/mail", &[("email", "ann@example.org")]).await;
+            reader
+                .submit(
+                    "/account/login/mail",
+                    "/account/login/mail",
+                    &[("email", "ann@example.org")],
+                )
+                .await;
             let code = mailed_code(&mut reader, "ann@example.org").await;
-            let fields = vec![("code", code), token(&mut reader, "/account/login/mail/code").await];
+            let fields = vec![
+                ("code", code),
+                token(&mut reader, "/account/login/mail/code").await,
+            ];
             (reader, "/account/login/mail/code".into(), fields)
         })
     }),
@@ -225,7 +322,11 @@ pub(super) const CASES: [Case; 24] = [
             let mut ines = site.client();
             ines.sign_up("ines").await;
             let tx = site.site().database().handle().begin().await.unwrap();
-            tx.execute_sql(sql!("UPDATE auth_user SET is_staff = (1 = 1) WHERE username = 'ines'")).await.unwrap();
+            tx.execute_sql(sql!(
+                "UPDATE auth_user SET is_staff = (1 = 1) WHERE username = 'ines'"
+            ))
+            .await
+            .unwrap();
             tx.commit().await.unwrap();
             ines.add_factor().await;
             for _ in 0..5 {
@@ -243,21 +344,48 @@ pub(super) const CASES: [Case; 24] = [
                 site.client().log_in("ann", "wrong").await;
             }
             let mut reader = site.client();
-            reader.submit("/account/reset", "/account/reset", &[("email", "ann@example.org")]).await;
+            reader
+                .submit(
+                    "/account/reset",
+                    "/account/reset",
+                    &[("email", "ann@example.org")],
+                )
+                .await;
             reader.follow_mail("ann@example.org").await;
             let new = || NEW.to_owned();
             let token = token(&mut reader, "/account/reset/new").await;
-            (reader, "/account/reset/new".into(), vec![("new_password", new()), ("new_password_again", new()), token])
+            (
+                reader,
+                "/account/reset/new".into(),
+                vec![
+                    ("new_password", new()),
+                    ("new_password_again", new()),
+                    token,
+                ],
+            )
         })
     }),
     ("/account/login/second, with a recovery code", |site| {
         Box::pin(async move {
             let (mut ann, _) = ann_with_factor(site).await;
-            let shown = ann.submit("/account/factors", "/account/factors/codes", &[]).await.body;
-            let code = shown.split("<li><code>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+            let shown = ann
+                .submit("/account/factors", "/account/factors/codes", &[])
+                .await
+                .body;
+            let code = shown
+                .split("<li><code>")
+                .nth(1)
+                .unwrap()
+                .split('<')
+                .next()
+                .unwrap()
+                .to_owned();
             let mut client = site.client();
             client.log_in("ann", PASSWORD).await;
-            let fields = vec![("code", code), token(&mut client, "/account/login/second").await];
+            let fields = vec![
+                ("code", code),
+                token(&mut client, "/account/login/second").await,
+            ];
             (client, "/account/login/second".into(), fields)
         })
     }),

@@ -27,9 +27,21 @@ async fn stranger(world: &World) -> Client {
 /// A user who came from the provider and has no password.
 async fn guest(world: &World) -> Client {
     let mut guest = stranger(world).await;
-    guest.submit("/account/login", "/account/social/address", &[("email", "new@example.net")]).await;
+    guest
+        .submit(
+            "/account/login",
+            "/account/social/address",
+            &[("email", "new@example.net")],
+        )
+        .await;
     let code = mailed_code(&mut guest, "new@example.net").await;
-    guest.submit("/account/social/confirm", "/account/social/confirm", &[("code", &code)]).await;
+    guest
+        .submit(
+            "/account/social/confirm",
+            "/account/social/confirm",
+            &[("code", &code)],
+        )
+        .await;
     guest
 }
 
@@ -45,9 +57,14 @@ pub(super) const CASES: [Case; 18] = [
         Box::pin(async move {
             let (_, mut key) = ann_with_passkey(world).await;
             let mut client = world.client();
-            client.submit("/account/login/ways", "/account/login/passkey", &[]).await;
+            client
+                .submit("/account/login/ways", "/account/login/passkey", &[])
+                .await;
             let credential = key.get(&options(&client.get("/account/passkey").await.body));
-            let fields = vec![("credential", credential), token(&mut client, "/account/passkey").await];
+            let fields = vec![
+                ("credential", credential),
+                token(&mut client, "/account/passkey").await,
+            ];
             (client, "/account/passkey".into(), fields)
         })
     }),
@@ -65,9 +82,18 @@ pub(super) const CASES: [Case; 18] = [
             let (_, mut key) = ann_with_passkey(world).await;
             let mut client = world.client();
             client.log_in("ann", PASSWORD).await;
-            client.submit("/account/login/second", "/account/login/second/passkey", &[]).await;
+            client
+                .submit(
+                    "/account/login/second",
+                    "/account/login/second/passkey",
+                    &[],
+                )
+                .await;
             let credential = key.get(&options(&client.get("/account/passkey").await.body));
-            let fields = vec![("credential", credential), token(&mut client, "/account/passkey").await];
+            let fields = vec![
+                ("credential", credential),
+                token(&mut client, "/account/passkey").await,
+            ];
             (client, "/account/passkey".into(), fields)
         })
     }),
@@ -88,10 +114,20 @@ pub(super) const CASES: [Case; 18] = [
     ("/account/factors/passkey/add", |world| {
         Box::pin(async move {
             let mut ann = ann(world).await;
-            ann.submit("/account/factors", "/account/factors/passkey", &[]).await;
-            let credential = Authenticator::new().create(&options(&ann.get("/account/factors/passkey").await.body));
+            ann.submit("/account/factors", "/account/factors/passkey", &[])
+                .await;
+            let credential = Authenticator::new()
+                .create(&options(&ann.get("/account/factors/passkey").await.body));
             let token = token(&mut ann, "/account/factors/passkey").await;
-            (ann, "/account/factors/passkey/add".into(), vec![("name", "Telephone".into()), ("credential", credential), token])
+            (
+                ann,
+                "/account/factors/passkey/add".into(),
+                vec![
+                    ("name", "Telephone".into()),
+                    ("credential", credential),
+                    token,
+                ],
+            )
         })
     }),
     ("/account/factors/passkey/remove", |world| {
@@ -130,16 +166,28 @@ pub(super) const CASES: [Case; 18] = [
     ("/account/social/address", |world| {
         Box::pin(async move {
             let mut client = stranger(world).await;
-            let fields = vec![("email", "new@example.net".into()), token(&mut client, "/account/login").await];
+            let fields = vec![
+                ("email", "new@example.net".into()),
+                token(&mut client, "/account/login").await,
+            ];
             (client, "/account/social/address".into(), fields)
         })
     }),
     ("/account/social/confirm", |world| {
         Box::pin(async move {
             let mut client = stranger(world).await;
-            client.submit("/account/login", "/account/social/address", &[("email", "new@example.net")]).await;
+            client
+                .submit(
+                    "/account/login",
+                    "/account/social/address",
+                    &[("email", "new@example.net")],
+                )
+                .await;
             let code = mailed_code(&mut client, "new@example.net").await;
-            let fields = vec![("code", code), token(&mut client, "/account/social/confirm").await];
+            let fields = vec![
+                ("code", code),
+                token(&mut client, "/account/social/confirm").await,
+            ];
             (client, "/account/social/confirm".into(), fields)
         })
     }),
@@ -176,9 +224,14 @@ pub(super) const CASES: [Case; 18] = [
     ("/account/again/code", |world| {
         Box::pin(async move {
             let mut guest = guest(world).await;
-            guest.submit("/account/again", "/account/again/mail", &[]).await;
+            guest
+                .submit("/account/again", "/account/again/mail", &[])
+                .await;
             let code = mailed_code(&mut guest, "new@example.net").await;
-            let fields = vec![("code", code), token(&mut guest, "/account/again/code").await];
+            let fields = vec![
+                ("code", code),
+                token(&mut guest, "/account/again/code").await,
+            ];
             (guest, "/account/again/code".into(), fields)
         })
     }),

@@ -9,11 +9,21 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     pub ip: Option<IpNetwork>,
-    #[sea_orm(ignore, column_type = "custom(\"interval\")", select_as = "text", nullable)]
+    #[sea_orm(
+        ignore,
+        column_type = "custom(\"interval\")",
+        select_as = "text",
+        nullable
+    )]
     pub span: Option<String>,
     pub tags: Option<Vec<String>>,
     pub numbers: Option<Vec<i32>>,
-    #[sea_orm(ignore, column_type = "custom(\"tsvector\")", select_as = "text", nullable)]
+    #[sea_orm(
+        ignore,
+        column_type = "custom(\"tsvector\")",
+        select_as = "text",
+        nullable
+    )]
     pub vector: Option<String>,
     #[sea_orm(column_type = "JsonBinary")]
     pub js: Json,
@@ -31,9 +41,19 @@ pub struct Model {
     pub small: i16,
     pub three: Option<String>,
     pub big: Option<i64>,
-    #[sea_orm(ignore, column_type = "custom(\"int4range\")", select_as = "text", nullable)]
+    #[sea_orm(
+        ignore,
+        column_type = "custom(\"int4range\")",
+        select_as = "text",
+        nullable
+    )]
     pub span4: Option<String>,
-    #[sea_orm(ignore, column_type = "custom(\"macaddr\")", select_as = "text", nullable)]
+    #[sea_orm(
+        ignore,
+        column_type = "custom(\"macaddr\")",
+        select_as = "text",
+        nullable
+    )]
     pub mac: Option<String>,
     #[sea_orm(column_type = "Text")]
     pub r#type: String,

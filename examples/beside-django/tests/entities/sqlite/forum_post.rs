@@ -27,7 +27,13 @@ pub enum Relation {
         on_delete = "NoAction"
     )]
     AuthUser,
-    #[sea_orm(belongs_to = "Entity", from = "Column::AnswersId", to = "Column::Id", on_update = "NoAction", on_delete = "NoAction")]
+    #[sea_orm(
+        belongs_to = "Entity",
+        from = "Column::AnswersId",
+        to = "Column::Id",
+        on_update = "NoAction",
+        on_delete = "NoAction"
+    )]
     SelfRef,
     #[sea_orm(
         belongs_to = "super::forum_topic::Entity",

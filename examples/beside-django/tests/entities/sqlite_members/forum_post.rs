@@ -19,7 +19,13 @@ pub struct Model {
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {
-    #[sea_orm(belongs_to = "Entity", from = "Column::AnswersId", to = "Column::Id", on_update = "NoAction", on_delete = "NoAction")]
+    #[sea_orm(
+        belongs_to = "Entity",
+        from = "Column::AnswersId",
+        to = "Column::Id",
+        on_update = "NoAction",
+        on_delete = "NoAction"
+    )]
     SelfRef,
     #[sea_orm(
         belongs_to = "super::forum_topic::Entity",
