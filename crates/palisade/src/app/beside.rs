@@ -1,4 +1,5 @@
-//! What a Django project beside this site has made of the database, as far as this site must do the same.
+//! Properties of the database that follow from a Django project next to this site, as far as this
+//! site must match them.
 
 use super::{BootError, SiteSettings};
 use crate::auth::{DjangoFactors, HasherKind};
@@ -7,11 +8,11 @@ use palisade_password::Algorithm;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Order, Query};
 use sea_orm::{ConnectionTrait, DbErr};
 
-/// What was found at the start.
+/// Properties found at the start.
 pub(super) struct Beside {
-    /// What new password hashes are made with.
+    /// Algorithm of new password hashes.
     pub(super) algorithm: Algorithm,
-    /// Where the project keeps second factors.
+    /// Tables of the project's second factors.
     pub(super) factors: DjangoFactors,
 }
 
@@ -46,7 +47,8 @@ impl Beside {
     }
 }
 
-/// Permissions are read by the ids in `auth_group`. With a custom group model the same ids would name other groups, and grant their permissions.
+/// Permissions are read by the ids in `auth_group`. With a custom group model the same ids would
+/// name other groups, and grant their permissions.
 async fn judge_groups(database: &Database) -> Result<(), BootError> {
     let tables = database.users();
     let links = [
@@ -70,7 +72,8 @@ async fn judge_groups(database: &Database) -> Result<(), BootError> {
     Ok(())
 }
 
-/// How the hash of the newest login was made: Django makes a hash anew at a login whenever it was made in another way, which ends the sessions of the other side.
+/// The algorithm of the newest login's hash. Django rehashes at a login when the algorithm differs,
+/// which ends the sessions of the other side.
 async fn newest_algorithm(database: &Database) -> Result<Option<Algorithm>, DbErr> {
     let users = Query::select()
         .column("password")

@@ -1,4 +1,4 @@
-//! From settings to a site that answers, or to a refusal that says why and how to fix it.
+//! Boot: from settings to a running site, or to an error with its reason and its fix.
 
 use super::beside::Beside;
 use super::builder::login_ways;
@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use tokio_util::task::TaskTracker;
 
-/// A site whose settings are read and whose routes are known, but which touches nothing yet.
+/// A site whose settings and routes are known, before any access to files or the database.
 pub struct Prepared {
     app: App,
     routes: Routes,
@@ -47,7 +47,7 @@ impl Prepared {
     /// Reads the settings of an app.
     ///
     /// # Errors
-    /// Everything that is wrong with them.
+    /// All invalid settings.
     pub fn new(mut app: App, mut sources: Sources) -> Result<Self, SettingsError> {
         for (key, value) in &app.settings {
             sources.set_weakest(key, value.clone());
@@ -78,7 +78,7 @@ impl Prepared {
         &self.app.migrations
     }
 
-    /// What the checks say of these very settings and routes.
+    /// Findings of all checks for these settings and routes.
     pub fn report(&self) -> Report {
         let mut findings = self.settings.findings();
         findings.extend(keys::weak_fallbacks(&self.settings));
@@ -150,10 +150,10 @@ impl Prepared {
         })
     }
 
-    /// Every template, checked.
+    /// All templates, compiled and checked.
     ///
     /// # Errors
-    /// All that were refused.
+    /// All templates that were refused.
     pub fn templates(&self) -> Result<Templates, LoadError> {
         let layers = self
             .app
@@ -169,7 +169,7 @@ impl Prepared {
         Templates::load_with(layers, options)
     }
 
-    /// Opens the database: for commands that need nothing else.
+    /// Opens the database, for commands that need nothing else.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -182,10 +182,10 @@ impl Prepared {
         Ok(database.with_users(self.settings.django.tables()))
     }
 
-    /// Runs migrations and makes the rows of declared permissions.
+    /// Runs migrations and creates the rows of declared permissions.
     ///
     /// # Errors
-    /// As the database says.
+    /// Errors of the database.
     pub async fn migrate(&self, database: &Database) -> Result<(), BootError> {
         let _lock = database
             .lock_migrations()
@@ -204,10 +204,11 @@ impl Prepared {
             .map_err(BootError::Database)
     }
 
-    /// Takes back what [`Prepared::migrate`] has done, with everything in it: the site's tables and permissions. Django's stay.
+    /// Reverts [`Prepared::migrate`] with all data: the site's tables and permissions. Django's
+    /// tables stay.
     ///
     /// # Errors
-    /// As the database says.
+    /// Errors of the database.
     pub async fn undo(&self, database: &Database) -> Result<(), BootError> {
         let _lock = database
             .lock_migrations()
@@ -226,7 +227,7 @@ impl Prepared {
             .map_err(BootError::Database)
     }
 
-    /// The site, ready to answer.
+    /// Boots the site.
     ///
     /// # Errors
     /// See [`BootError`].
@@ -257,7 +258,8 @@ impl Prepared {
         Ok(site)
     }
 
-    /// The first start on a developer's machine writes a key of its own. Nobody else's does.
+    /// In the development profile the first start creates a secret key; in other profiles a missing
+    /// key is an error.
     fn make_development_key(&self) -> Result<(), BootError> {
         let file = KeyFile::of(&self.settings);
         let is_missing = !file.path().exists();
@@ -298,12 +300,12 @@ impl Prepared {
             .map_err(|error| BootError::Database(DbErr::Custom(error.to_string())))?;
         let transport = match (settings.profile.is_development(), settings.django.beside) {
             (false, _) => Transport::Secure,
-            // under the names that Django reads
+            // under the cookie names that Django reads
             (true, true) => Transport::Plain,
             (true, false) => Transport::in_development(settings.server.address.port().unwrap_or(0)),
         };
         let store: Arc<dyn SessionStore> = match settings.sessions.store {
-            // what browsers carry has a store for each request
+            // cookie-based sessions get a store per request
             StoreKind::Database | StoreKind::Cookie => Arc::new(DatabaseStore(database.clone())),
             StoreKind::Redis => cached_sessions(&settings, &database)?,
             StoreKind::Memory => Arc::new(MemoryStore::default()),
@@ -411,7 +413,7 @@ impl Prepared {
             repeats: Arc::default(),
             changes: TaskTracker::new(),
             changing_paths,
-            // with a state, so that the handlers are put together now and not with every request
+            // with its state, so that handlers are assembled now and not at every request
             router: app
                 .layers
                 .into_iter()
@@ -556,7 +558,7 @@ fn cached_sessions(
     store.map_err(BootError::Cache)
 }
 
-/// Where limits are counted for all instances: in Redis, if `cache.url` names one.
+/// Store of rate limits: shared in Redis, if `cache.url` names one.
 fn counter_store(settings: &SiteSettings) -> Result<Option<Arc<dyn CounterStore>>, BootError> {
     let url = settings.cache.url.expose();
     if !url.starts_with("redis") {

@@ -28,7 +28,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use tower::{Layer, Service};
 
-/// What a site is made of. Everything that protects it is there already.
+/// Builder of a site. All protections are on by default.
 ///
 /// ```no_run
 /// use palisade::prelude::*;
@@ -52,7 +52,7 @@ pub struct App {
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
 }
 
-/// A command of the site's own, beside `serve`, `check` and the others.
+/// A custom command, in addition to `serve`, `check` and the others.
 #[derive(Clone)]
 pub struct SiteCommand {
     pub(crate) name: &'static str,
@@ -67,7 +67,7 @@ impl Default for App {
 }
 
 impl App {
-    /// A site with accounts, health checks and a stylesheet, and nothing of its own.
+    /// A site with accounts, health checks and a stylesheet only.
     pub fn new() -> Self {
         let mut migrations = Migrations::default();
         migrations.add(auth::migrations);
@@ -96,14 +96,16 @@ impl App {
         }
     }
 
-    /// Adds templates: `include_templates!("templates")`. They come before the framework's of the same name.
+    /// Adds templates: `include_templates!("templates")`. They take precedence over the framework's
+    /// templates of the same name.
     #[must_use]
     pub fn templates(mut self, layer: TemplateLayer) -> Self {
         self.templates.push(layer);
         self
     }
 
-    /// Adds static files: `include_static!("static")`. They are served below `/static/`, in place of the framework's of the same name.
+    /// Adds static files: `include_static!("static")`. They are served below `/static/`, and take
+    /// precedence over the framework's files of the same name.
     #[must_use]
     pub fn static_files(mut self, files: StaticFiles) -> Self {
         self.static_files = self.static_files.over(files);
@@ -124,21 +126,23 @@ impl App {
         self
     }
 
-    /// Declares permissions: `("helpdesk.work_queue", "Can work the queue")`. A route that names another stops the start.
+    /// Declares permissions: `("helpdesk.work_queue", "Can work the queue")`. A route with an
+    /// undeclared permission stops the start.
     #[must_use]
     pub fn permissions(mut self, permissions: &[(&'static str, &'static str)]) -> Self {
         self.permissions.extend_from_slice(permissions);
         self
     }
 
-    /// Sets a default of this site, which settings may override: `("site.home", "/tickets")`.
+    /// Sets a default of this site, which settings can override: `("site.home", "/tickets")`.
     #[must_use]
     pub fn setting(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.settings.push((key, value.into()));
         self
     }
 
-    /// Shows this page for a request that was taken for forged, in place of the quiet one. The status stays 403.
+    /// Sets the page for requests that fail the CSRF checks, in place of the generic error page.
+    /// The status stays 403.
     #[must_use]
     pub fn csrf_refusal_page<R: IntoResponse>(
         mut self,
@@ -150,8 +154,9 @@ impl App {
         self
     }
 
-    /// Decides about requests from addresses of a block list, where `http.block_mode` is `challenge`: an answer, such as a puzzle, or nothing to let the
-    /// request pass, such as for the cookie that a solved puzzle gave.
+    /// Sets the handler for requests from block-listed addresses, where `http.block_mode` is
+    /// `challenge`. It returns a response, such as a CAPTCHA, or `None` to let the request pass,
+    /// for example when a cookie proves a solved CAPTCHA.
     #[must_use]
     pub fn challenge(
         mut self,
@@ -161,9 +166,10 @@ impl App {
         self
     }
 
-    /// Shows a puzzle, such as a captcha or a proof of work, to whoever has tried a few passwords of a name (`lockout.challenge_after`), in place of judging
-    /// the next one. `decide` gets the headers of the login and answers with a page, or with nothing for the cookie that a solved puzzle gave. Locks
-    /// hold all the same.
+    /// Sets a challenge, such as a CAPTCHA or a proof of work, which is shown after a few failed
+    /// logins for a name (`lockout.challenge_after`) before the next password is verified. `decide`
+    /// gets the headers of the login request and returns a page, or `None` when a cookie proves a
+    /// solved challenge. Lockout applies in addition.
     #[must_use]
     pub fn login_challenge<F, R>(mut self, decide: F) -> Self
     where
@@ -174,7 +180,8 @@ impl App {
         self
     }
 
-    /// Wraps all routes in a tower layer, which runs after the headers, hosts and limits and before session and access rule.
+    /// Wraps all routes in a tower layer. It runs after headers, host checks and rate limits, and
+    /// before session and access rule.
     #[must_use]
     pub fn layer<L>(mut self, layer: L) -> Self
     where
@@ -188,14 +195,15 @@ impl App {
         self
     }
 
-    /// Says what a part of the site keeps about its users: it stands in what they take along, and is removed with their account.
+    /// Registers personal data of the site's own tables: it is part of the user's data export, and
+    /// is erased with the account.
     #[must_use]
     pub fn personal_data(mut self, part: impl PersonalData + 'static) -> Self {
         self.personal_data.push(Arc::new(part));
         self
     }
 
-    /// Adds a command of the site's own. What it returns is printed.
+    /// Adds a custom command. Its return value is printed.
     #[must_use]
     pub fn command<F, R>(mut self, name: &'static str, about: &'static str, run: F) -> Self
     where
@@ -210,7 +218,7 @@ impl App {
         self
     }
 
-    /// The site's static files and the framework's.
+    /// Static files of site and framework.
     pub(super) fn take_static_files(&mut self) -> Store {
         Store::new(
             std::mem::take(&mut self.static_files)
@@ -219,7 +227,7 @@ impl App {
         )
     }
 
-    /// The site's routes and the framework's.
+    /// Routes of site and framework.
     pub(super) fn take_routes(&mut self, files: &Arc<Store>, settings: &SiteSettings) -> Routes {
         std::mem::take(&mut self.routes).merge(own_routes(files.clone(), settings))
     }
@@ -282,7 +290,7 @@ fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
         )
 }
 
-/// Ways to log in beside a name and a password, as the settings and the features have them.
+/// Login methods in addition to username and password, by settings and features.
 pub(super) fn login_ways(settings: &SiteSettings) -> LoginWays {
     let all = settings
         .social
@@ -301,7 +309,7 @@ pub(super) fn login_ways(settings: &SiteSettings) -> LoginWays {
     }
 }
 
-/// Links for a new password, as Django writes them.
+/// Password reset links in Django's format.
 fn django_links(settings: &SiteSettings) -> Routes {
     let follow = || public().get(password::follow_django);
     let path = format!("{}/{{uid}}/{{token}}", settings.django.reset_path);
@@ -314,7 +322,7 @@ fn django_links(settings: &SiteSettings) -> Routes {
     }
 }
 
-/// Their pages: there is none for what is not on.
+/// Pages of the optional login methods. A method that is off has no pages.
 fn other_ways(ways: &LoginWays) -> Routes {
     let mut routes = Routes::new();
     if ways.are_any {
@@ -337,13 +345,15 @@ fn other_ways(ways: &LoginWays) -> Routes {
     routes
 }
 
-/// A rate limit per client and page that counts unsafe methods only, so that no page uses up the limit of another and loading a form is free. Steps of a pending
-/// login have none: their guesses are counted per account (`lockout`).
+/// A rate limit per client and page that counts unsafe methods only, so that no page uses up the
+/// limit of another and loading a form is free. Steps of a pending login have none: their guesses
+/// are counted per account (`lockout`).
 fn by_client(page: &'static str) -> Limit {
     Limit::new(page, By::Address, "60/m").changes_only()
 }
 
-/// The pages of accounts. How much mail goes to an address is counted where mail is made (`Accounts::ask_mail`).
+/// The account pages. Mail to an address is rate limited where mail is created
+/// (`Accounts::ask_mail`).
 fn account_routes() -> Routes {
     let routes = Routes::new();
     #[cfg(feature = "passkeys")]
@@ -485,7 +495,7 @@ fn passkey_routes() -> Routes {
         )
 }
 
-/// None where there are no providers.
+/// `None` without identity providers.
 #[cfg(feature = "social")]
 fn social_routes(providers: crate::social::Providers) -> Routes {
     use crate::auth::{User, Visitor};

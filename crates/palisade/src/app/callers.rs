@@ -1,4 +1,5 @@
-//! Programs that bring tokens: what the guard asks of them, and how it refuses them ([RFC 6750 section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+//! API clients with bearer tokens: authentication and refusals
+//! ([RFC 6750 section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
 
 #[cfg(feature = "social")]
 use super::Routes;
@@ -20,8 +21,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 #[cfg(feature = "social")]
 use serde_json::Value;
 
-/// Whether a request is a program's: cookies say nothing then, and no form token is asked for. A browser sends this header only for a page of this very site,
-/// or for one that the route's CORS names.
+/// Whether a request comes from an API client. Its cookies are then ignored, and no CSRF token is
+/// required: a browser sends this header only from pages of this site, or of origins that the
+/// route's CORS allows.
 pub(super) fn is_call(access: &Access, headers: &HeaderMap) -> bool {
     let is_bearer = |value: &HeaderValue| {
         value
@@ -33,7 +35,7 @@ pub(super) fn is_call(access: &Access, headers: &HeaderMap) -> bool {
     access.needs_token() || (access.takes_tokens() && brings())
 }
 
-/// Where the keys are that verify tokens of this site, and what says so.
+/// Endpoints of the public keys that verify this site's tokens, and of their metadata.
 #[cfg(feature = "social")]
 pub(super) fn routes() -> Routes {
     let json = |value: Value| {
@@ -54,7 +56,7 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-/// For handlers that make tokens, or ask whose they are.
+/// For handlers that issue or verify tokens.
 #[cfg(feature = "social")]
 pub(super) fn attach(site: &Site, parts: &mut Parts) {
     if let Some(tokens) = &site.tokens {
@@ -65,7 +67,8 @@ pub(super) fn attach(site: &Site, parts: &mut Parts) {
 #[cfg(not(feature = "social"))]
 pub(super) fn attach(_: &Site, _: &mut Parts) {}
 
-/// Adds the caller of a request that brings a token which is believed. Without one, the route's rule says what is missing.
+/// Authenticates the bearer token of a request and adds its [`Caller`]. The access rule handles a
+/// missing token.
 #[cfg(feature = "social")]
 pub(super) async fn name(arrival: &Arrival, parts: &mut Parts) -> Result<(), Response> {
     let context = &arrival.context;
@@ -101,7 +104,7 @@ pub(super) async fn name(_: &Arrival, _: &mut Parts) -> Result<(), Response> {
     Ok(())
 }
 
-/// Nobody has said who calls.
+/// 401: no token.
 pub(super) fn unnamed(scope: &str) -> Response {
     refused(
         StatusCode::UNAUTHORIZED,
@@ -109,7 +112,7 @@ pub(super) fn unnamed(scope: &str) -> Response {
     )
 }
 
-/// Somebody calls, and may do something else.
+/// 403: the token lacks the scope.
 pub(super) fn narrow(scope: &str) -> Response {
     refused(
         StatusCode::FORBIDDEN,
@@ -122,7 +125,7 @@ fn refused(status: StatusCode, challenge: String) -> Response {
         StatusCode::FORBIDDEN => Error::forbidden().into_response(),
         status => status.into_response(),
     };
-    // scopes and descriptions are of this program and have no quotes in them
+    // scopes and descriptions are literals of this program, without quotes
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {
         response
             .headers_mut()

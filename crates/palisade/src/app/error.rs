@@ -9,25 +9,25 @@ use std::fmt;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BootError {
-    /// The settings cannot be read.
+    /// Invalid settings.
     Settings(SettingsError),
-    /// An error-level check fired.
+    /// A check of level error fired.
     Refused(Box<Report>),
-    /// A template is wrong.
+    /// An invalid template.
     Templates(LoadError),
     /// The database does not answer, or a migration failed.
     Database(DbErr),
-    /// These migrations have not run.
+    /// Migrations that have not run.
     Pending(Vec<String>),
     /// A block list cannot be read.
     List(std::path::PathBuf, String),
-    /// Requests of ours cannot be made.
+    /// The HTTP client cannot be set up.
     Client(std::io::Error),
-    /// The cache's URL names what cannot be used.
+    /// `cache.url` cannot be used.
     Cache(String),
-    /// Mail cannot be sent as `mail.url` and `mail.from` say.
+    /// `mail.url` or `mail.from` cannot be used.
     Mail(String),
-    /// The tables of the Django project beside are not as this site reads them.
+    /// The tables of the Django project differ from what this site reads.
     Django(String),
     /// A file of the data folder cannot be written.
     Data(std::path::PathBuf, std::io::Error),

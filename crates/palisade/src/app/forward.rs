@@ -1,9 +1,10 @@
-//! What this site does not serve goes on to the Django project beside it: over loopback, in both directions as it comes, with the headers of one hop taken off
+//! Reverse proxy to the Django project (`django.upstream`): requests for paths without a route are
+//! proxied over loopback, without hop-by-hop headers
 //! ([RFC 9110 section 7.6](https://www.rfc-editor.org/rfc/rfc9110#section-7.6)).
 //!
-//! The request has come through steps 2 to 6 by then: its host is one of ours, its path has no tricks, it is over HTTPS where it must be, and within the limits.
-//! What it says of other proxies is replaced. Sessions, form tokens and access rules are Django's to judge. Pages keep the headers that Django gave them, and get
-//! those of ours that it did not.
+//! A request has passed steps 2 to 6 before: host, path, HTTPS and rate limits are checked, and
+//! forwarding headers are replaced. Sessions, CSRF tokens and access rules are up to Django.
+//! Responses keep Django's security headers, and get the missing ones.
 
 use super::guard::Arrival;
 use super::spelling;
@@ -23,23 +24,23 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Sends requests on.
+/// Proxies requests to the upstream.
 #[derive(Clone)]
 pub(super) struct Forward {
-    /// For what can be asked twice: its connections are kept for the next one.
+    /// Pooled connections, for requests that can be retried.
     kept: Client<HttpConnector, Body>,
-    /// For what must arrive once: each has a connection of its own.
+    /// Unpooled connections, one for each request that must arrive at most once.
     once: Client<HttpConnector, Body>,
     authority: String,
-    /// Paths that this site serves, with their parameters.
+    /// Paths of this site's routes, with parameters.
     served: Arc<[String]>,
 }
 
-/// Marks an answer that another program gave.
+/// Marks a response of the upstream.
 #[derive(Clone)]
 pub(super) struct Forwarded;
 
-/// Of one connection, and of no other.
+/// Hop-by-hop headers.
 const OF_ONE_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -52,16 +53,17 @@ const OF_ONE_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// A server on this machine that does not take a connection within this time is not there.
+/// Timeout to connect to the upstream, which is on this machine.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long a connection is kept for the next request: less than the 2 seconds after which gunicorn closes it.
+/// How long an idle connection is pooled: less than the 2 seconds after which gunicorn closes it.
 const KEPT: Duration = Duration::from_secs(1);
-/// A connection that had been closed while nobody used it says so within this time, however busy the machine is; what fails later had begun.
+/// The failure of a pooled connection that was already closed shows within this time, even on a
+/// busy machine; a later failure means that processing had begun.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// Bytes of a body that are waited for here.
+/// Bytes of a request body that are buffered.
 const TAKEN_FIRST: u64 = 64 * 1024;
-/// What no `Connection` takes off: it is of the message and not of one hop.
+/// End-to-end headers, which a `Connection` header cannot remove.
 const OF_THE_MESSAGE: [HeaderName; 6] = [
     header::HOST,
     header::CONTENT_LENGTH,
@@ -90,7 +92,7 @@ impl Forward {
         }
     }
 
-    /// The other program's answer; 502 if there is none.
+    /// The response of the upstream; 502 if there is none.
     pub(super) async fn answer(&self, mut request: Request) -> Response {
         let Some(arrival) = request.extensions_mut().remove::<Arrival>() else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -122,8 +124,10 @@ impl Forward {
         }
     }
 
-    /// A server may close a connection in the moment in which the next request is on its way, and nobody can tell whether it was read. Such a request is sent again if
-    /// twice is as good as once ([RFC 9110 section 9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2)); any other one is never sent on a connection that was used before.
+    /// The upstream may close a pooled connection while the next request is in transit, and the
+    /// client cannot tell whether it was read. Idempotent requests are retried
+    /// ([RFC 9110 section 9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2)); all others
+    /// never use a pooled connection.
     async fn sent(
         &self,
         mut onward: Request,
@@ -131,7 +135,8 @@ impl Forward {
         if !onward.method().is_safe() || !onward.body().is_end_stream() {
             return self.once.request(onward).await;
         }
-        // a length without its bytes, which only code of the site could leave, would make a body of the next visitor's request
+        // a length without its bytes, which only code of the site could leave, would turn the next
+        // visitor's request into a body
         onward.headers_mut().remove(header::CONTENT_LENGTH);
         let mut again = Request::new(Body::empty());
         (*again.method_mut(), *again.uri_mut()) = (onward.method().clone(), onward.uri().clone());
@@ -146,7 +151,8 @@ impl Forward {
         }
     }
 
-    /// Whether this site serves the address under another spelling: Django reads them all as one, and its page behind the other one may have weaker rules.
+    /// Whether the normalised path has a route here: Django treats the variants as one path, and
+    /// its page could have weaker access rules.
     fn elsewhere(&self, asked: &Uri) -> Option<Response> {
         let Some(plain) = spelling::plain(asked.path()) else {
             return Some(StatusCode::BAD_REQUEST.into_response());
@@ -190,7 +196,7 @@ impl Forward {
     }
 }
 
-/// Whether the connection ended before an answer began.
+/// Whether the connection ended before the response began.
 fn was_closed(error: &Error) -> bool {
     let cause = error
         .source()
@@ -198,8 +204,9 @@ fn was_closed(error: &Error) -> bool {
     !error.is_connect() && cause.is_some_and(|cause| !cause.is_parse())
 }
 
-/// A large body goes on as it comes. A small one is taken first, so that a slow client does not hold one of Django's workers; and one in chunks, which no browser sends, within
-/// the site's limit: behind CGI's names there is no body without a length.
+/// Large bodies are streamed. Small ones are buffered, so that a slow client does not occupy a
+/// worker of Django; chunked ones, which browsers do not send, are buffered up to the site's limit,
+/// because WSGI has no body without a length.
 async fn with_length(headers: &HeaderMap, body: Body) -> Result<Body, axum::Error> {
     let length = headers
         .get(header::CONTENT_LENGTH)
@@ -210,11 +217,12 @@ async fn with_length(headers: &HeaderMap, body: Body) -> Result<Body, axum::Erro
     axum::body::to_bytes(body, usize::MAX).await.map(Body::from)
 }
 
-/// The headers of a request, for the next program: of the visitor, and of this proxy, and of nobody else.
+/// The request headers for the upstream: those of the visitor and of this proxy.
 fn passed_on(headers: &mut HeaderMap, arrival: &Arrival) {
     off_this_hop(headers);
     headers.remove(header::EXPECT);
-    // what a client says of itself in place of a proxy; and a program behind CGI's names cannot tell `x_forwarded_for` from `x-forwarded-for`
+    // forwarding headers of clients; and underscores, because WSGI cannot tell `x_forwarded_for`
+    // from `x-forwarded-for`
     let is_doubtful = |name: &&HeaderName| is_forwarding(name) || name.as_str().contains('_');
     let doubtful: Vec<HeaderName> = headers.keys().filter(is_doubtful).cloned().collect();
     doubtful.iter().for_each(|name| drop(headers.remove(name)));
@@ -235,7 +243,8 @@ fn passed_on(headers: &mut HeaderMap, arrival: &Arrival) {
     }
 }
 
-/// HTTP/2 may send cookies one by one; in HTTP/1.1 they are one line ([RFC 9113 section 8.2.3](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3)).
+/// HTTP/2 may send cookies in separate fields; HTTP/1.1 has one
+/// ([RFC 9113 section 8.2.3](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3)).
 fn one_cookie_line(headers: &mut HeaderMap) {
     let all: Vec<&[u8]> = headers
         .get_all(header::COOKIE)
@@ -256,7 +265,8 @@ fn taken(mut answer: Response) -> Response {
     answer
 }
 
-/// Takes off what is of one connection, and what that connection names ([RFC 9110 section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
+/// Removes hop-by-hop headers, and those that `Connection` lists
+/// ([RFC 9110 section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
 fn off_this_hop(headers: &mut HeaderMap) {
     let named = headers
         .get_all(header::CONNECTION)

@@ -1,4 +1,4 @@
-//! Steps 8 to 11 of the way of a request: session and user, forged requests, the access rule, the handler.
+//! Steps 8 to 11 of the request pipeline: session and user, CSRF checks, access rule, handler.
 
 use super::repeats::{self, Entered};
 use super::{Site, callers, limits};
@@ -25,18 +25,18 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
 
-/// What the guard of one path knows.
+/// Rules of one path.
 pub(super) struct RouteRule {
     pub(super) access: Access,
     pub(super) declared: Vec<Method>,
     pub(super) is_csrf_checked: bool,
-    /// Nobody asks who they are.
+    /// Whether no session is opened.
     pub(super) is_impersonal: bool,
     pub(super) extras: Extras,
 }
 
 impl RouteRule {
-    /// Whether a method has a handler; HEAD has that of GET.
+    /// Whether a method has a handler; HEAD uses that of GET.
     fn has(&self, method: &Method) -> bool {
         self.declared.contains(if *method == Method::HEAD {
             &Method::GET
@@ -45,8 +45,8 @@ impl RouteRule {
         })
     }
 
-    /// Whether a form may be read before anything is judged, to find the answer to the same one. Never that of a page that may be hidden: waiting for its body
-    /// would tell it from a page that does not exist.
+    /// Whether a form may be read before any check, to detect a double submission. Not on pages
+    /// that can be hidden: waiting for the body would reveal that the page exists.
     fn may_repeat(&self, method: &Method, client: ClientAddress) -> bool {
         let is_form = self.is_csrf_checked && *method == Method::POST && self.has(method);
         is_form
@@ -59,24 +59,25 @@ impl RouteRule {
     }
 }
 
-/// What a route has beside its access rule.
+/// Optional properties of a route.
 #[derive(Default)]
 pub(super) struct Extras {
     pub(super) limits: Vec<Limit>,
-    /// Networks that it is there for, all of which must hold the client.
+    /// Networks that must contain the client's address.
     pub(super) only_from: Vec<Networks>,
     pub(super) policies: PagePolicies,
     pub(super) cors: Option<Cors>,
-    /// Whether browsers send reports there by themselves, which have no token.
+    /// Whether browsers send reports to it on their own, without a CSRF token.
     pub(super) takes_reports: bool,
-    /// Whether all get the same answer.
+    /// Whether the response is the same for all clients.
     pub(super) is_impersonal: bool,
-    /// Whether GET changes something.
+    /// Whether GET changes state.
     pub(super) changes_on_read: bool,
 }
 
 impl Extras {
-    /// Whether steps 8 to 10 have nothing to do: all get the same answer, and nothing says that some do not get it.
+    /// Whether steps 8 to 10 have no effect: the response is the same for all clients, and no rule
+    /// excludes any.
     pub(super) fn are_for_everybody_alike(&self, access: &Access, declared: &[Method]) -> bool {
         let is_open = access.is_public()
             && self.limits.is_empty()
@@ -86,7 +87,7 @@ impl Extras {
     }
 }
 
-/// What steps 2 to 6 found out about a request.
+/// Results of steps 2 to 6.
 #[derive(Clone)]
 pub(super) struct Arrival {
     pub(super) site: Arc<Site>,
@@ -96,14 +97,15 @@ pub(super) struct Arrival {
 }
 
 impl Arrival {
-    /// Records why a request was refused before its route, unless this client has filled the log with such lines already.
+    /// Records the refusal of a request before its route, unless this client has used up its share
+    /// of log lines.
     pub(super) fn record_refusal(&self, event: Event, detail: &str) {
         if self.is_refusal_logged() {
             audit_log::record(event, Some(self.client), self.context.id(), detail);
         }
     }
 
-    /// Whether a refusal is worth its lines in the log. Those that are not are counted.
+    /// Whether a refusal gets log lines of its own. The others are counted.
     pub(super) fn is_refusal_logged(&self) -> bool {
         let site = &self.site;
         let is_logged = self
@@ -121,7 +123,7 @@ impl Arrival {
     }
 }
 
-/// Puts itself before the handlers of one path.
+/// Layer that guards the handlers of one path.
 #[derive(Clone)]
 pub(super) struct Guard(Arc<RouteRule>);
 
@@ -142,7 +144,7 @@ impl Layer<Route> for Guard {
     }
 }
 
-/// A handler behind its guard.
+/// A guarded handler.
 #[derive(Clone)]
 pub(super) struct Behind {
     rule: Arc<RouteRule>,
@@ -180,11 +182,11 @@ async fn guard(rule: &RouteRule, mut request: Request, mut handler: Route) -> Re
     let Some(cors) = rule.extras.cors.as_ref().filter(|_| is_there) else {
         return guarded(rule, &arrival, request, handler).await;
     };
-    // in a place of its own: few routes have one, and each request would make room for two
+    // boxed: few routes have CORS, and every request would reserve stack space for two futures
     Box::pin(shared(cors, rule, &arrival, request, handler)).await
 }
 
-/// For a route that other sites may call.
+/// Handles routes with CORS.
 async fn shared(
     cors: &Cors,
     rule: &RouteRule,
@@ -193,7 +195,7 @@ async fn shared(
     handler: Route,
 ) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
-    // a browser asks without cookies: nobody knows yet whether the page is hidden from its visitor
+    // a preflight has no cookies, so it is unknown whether the page is hidden from the visitor
     let hides = rule.access.hides();
     if let Some(answer) = cors
         .preflight(request.method(), request.headers(), &rule.declared)
@@ -208,7 +210,7 @@ async fn shared(
     response
 }
 
-/// Steps 8 to 11, for one path.
+/// Steps 8 to 11 for one path.
 async fn guarded(
     rule: &RouteRule,
     arrival: &Arrival,
@@ -219,7 +221,8 @@ async fn guarded(
     let Arrival {
         context, client, ..
     } = arrival;
-    // 8: session, then user, both looked up when somebody asks. Whoever brings a token is not also whoever a cookie says
+    // 8: session and user, loaded lazily. A request with a bearer token is not authenticated by its
+    // cookies
     let is_call = callers::is_call(&rule.access, &parts.headers);
     let nothing = HeaderMap::new();
     let (session, visitor, tokens) =
@@ -258,7 +261,7 @@ async fn guarded(
     }
 }
 
-/// The page for a path without a route. It looks like that of a hidden page.
+/// The response for a path without a route. It equals that of a hidden page.
 pub(super) async fn not_found(mut request: Request) -> Response {
     let Some(arrival) = request.extensions_mut().remove::<Arrival>() else {
         return StatusCode::NOT_FOUND.into_response();
@@ -277,7 +280,7 @@ pub(super) async fn not_found(mut request: Request) -> Response {
     }
 }
 
-/// The session, the visitor and the form tokens of a request, all read when they are needed.
+/// The session, the visitor and the CSRF tokens of a request, all loaded lazily.
 async fn meet(
     arrival: &Arrival,
     cookies: &HeaderMap,
@@ -304,7 +307,7 @@ async fn meet(
     Ok((session, visitor, tokens))
 }
 
-/// The response with its cookies. An error becomes its page before, because that may hold a form.
+/// Adds the cookies. An error is rendered before, because its page can contain a form.
 async fn finished(
     arrival: &Arrival,
     session: &Session,
@@ -323,7 +326,7 @@ async fn finished(
     }
 }
 
-/// The secret of form tokens that Django keeps in the session, where it does.
+/// The CSRF secret that Django keeps in the session, where it does.
 async fn kept_secret(site: &Site, session: &Session) -> Result<Option<String>> {
     if site.csrf.asks_session() && session.cookie_key().is_some() {
         session.value(KEPT_SECRET).await
@@ -332,7 +335,7 @@ async fn kept_secret(site: &Site, session: &Session) -> Result<Option<String>> {
     }
 }
 
-/// The page's own policies, unless the handler said otherwise or failed.
+/// Applies the route's page policies, unless the handler has set others or failed.
 fn under(policies: &PagePolicies, mut response: Response) -> Response {
     if response.status().is_success() && response.extensions().get::<PagePolicies>().is_none() {
         response.extensions_mut().insert(policies.clone());
@@ -340,7 +343,7 @@ fn under(policies: &PagePolicies, mut response: Response) -> Response {
     response
 }
 
-/// Steps 9 and 10. What few requests need has a place of its own: room for all of it would be moved about with every request.
+/// Steps 9 and 10. Rare branches are boxed: otherwise every request would move their futures.
 async fn admitted(
     rule: &RouteRule,
     arrival: &Arrival,
@@ -361,17 +364,18 @@ async fn admitted(
     if is_call {
         Box::pin(callers::name(arrival, parts)).await?;
     }
-    // a page that is hidden is so before its token is looked at, or a 403 would give it away
+    // a hidden page is refused before its CSRF token is checked, because a 403 would reveal it
     if rule.access.hides() && judged(rule, arrival, visitor, parts).await? == Verdict::Hide {
         return Err(denied(arrival, parts, Verdict::Hide));
     }
-    // here and not in the router: a layer that the site added must not answer what nobody has checked
+    // here and not in the router: a layer of the site must not answer before the access check
     if !rule.has(&parts.method) {
         return Err(undeclared(rule));
     }
     let is_exempt = rule.extras.takes_reports && is_report(&parts.headers);
     let is_checked = rule.is_csrf_checked && !is_safe(&parts.method) && !is_exempt && !is_call;
-    // before the rate limits: cross-site requests must not use up the limit of other clients behind the same address
+    // before the rate limits: cross-site requests must not use up the limit of other clients behind
+    // the same address
     if is_checked && let Err(refusal) = arrival.site.csrf.check_source(parts, arrival.is_secure) {
         return Err(forged(arrival, parts, refusal));
     }
@@ -389,7 +393,7 @@ async fn admitted(
         .await
         {
             Ok(Ok(())) => {}
-            // a login form from before the login in another tab
+            // a login form that was loaded before the login in another tab
             Ok(Err(refusal @ Refusal::WrongToken)) if is_repeated_login(visitor, parts).await => {
                 record_forgery(arrival, parts, refusal);
                 return Err(redirect_to("/account/login?entered=on"));
@@ -411,7 +415,7 @@ async fn is_repeated_login(visitor: &Visitor, parts: &Parts) -> bool {
     parts.uri.path() == "/account/login" && visitor.user().await.is_ok_and(|user| user.is_some())
 }
 
-/// 405, with the methods that there are.
+/// 405 with the declared methods.
 fn undeclared(rule: &RouteRule) -> Response {
     let names = rule.declared.iter().flat_map(|method| match *method {
         Method::GET => vec!["GET", "HEAD"],
@@ -457,7 +461,8 @@ fn record_forgery(arrival: &Arrival, parts: &Parts, refusal: Refusal) {
     );
 }
 
-/// The refusal for the log. A refused origin is logged with the expected one and the setting that would accept it; of a Referer, only its origin.
+/// Describes a refusal for the log. A refused origin is logged with the expected one and the
+/// setting that would accept it; of a Referer, only its origin.
 fn describe_refusal(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> String {
     let text = |name| {
         String::from_utf8_lossy(
@@ -495,7 +500,7 @@ fn describe_refusal(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> Strin
     )
 }
 
-/// Most characters of a header that are logged.
+/// Longest logged part of a header, in characters.
 const MAX_EVIDENCE: usize = 120;
 
 fn csrf_message(refusal: Refusal) -> &'static str {
@@ -520,7 +525,7 @@ fn denied(arrival: &Arrival, parts: &Parts, verdict: Verdict) -> Response {
     );
     match verdict {
         Verdict::Hide => Error::not_found().into_response(),
-        // RFC 9110, 11.6.1: the scheme has no name of its own, the session is a cookie
+        // RFC 9110, 11.6.1: the scheme is not registered; the session is a cookie
         Verdict::LogIn if context.wants_problem() => (
             StatusCode::UNAUTHORIZED,
             [(header::WWW_AUTHENTICATE, "Session")],
@@ -539,7 +544,8 @@ fn denied(arrival: &Arrival, parts: &Parts, verdict: Verdict) -> Response {
     }
 }
 
-/// Redirects a form without a session to the login page, which says that the form was not processed, with the page of the form as `next`.
+/// Redirects a form without a session to the login page, which says that the form was not
+/// processed, with the page of the form as `next`.
 fn to_login_and_back(arrival: &Arrival, parts: &Parts) -> Response {
     let text = |name| {
         parts
@@ -563,7 +569,8 @@ fn to_login_and_back(arrival: &Arrival, parts: &Parts) -> Response {
     redirect_to(format!("/account/login?{query}"))
 }
 
-/// A page that asks for more, and comes back here; after a form was sent, to the site's own page, because what was sent is lost.
+/// Redirects to a page that asks for more, with this one as `next`; after a form, whose fields are
+/// lost, to the site's home page.
 fn to_page(context: &RequestContext, page: &str) -> Response {
     let is_page = *context.method() == Method::GET && context.path().len() <= MAX_NEXT_BYTES;
     let next = if is_page { context.path() } else { "" };
@@ -575,7 +582,7 @@ fn to_page(context: &RequestContext, page: &str) -> Response {
     }
 }
 
-/// Writes the session down and sets cookies. A fault of ours changes no session.
+/// Saves the session and sets cookies. After a server error the session is not changed.
 async fn leave(
     site: &Site,
     session: &Session,

@@ -1,4 +1,4 @@
-//! For balancers: is the process alive, can it serve. For monitors: what does it need, and does that answer.
+//! Health checks for load balancers (liveness, readiness), and details for monitoring.
 
 use super::Site;
 use axum::Extension;
@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Whether a path is one of these pages, which are answered when there is no room for others.
+/// Whether a path is a health check, which is answered even when all connections are taken.
 pub(super) fn is_page(path: &str) -> bool {
     path.starts_with("/health/")
 }
@@ -20,10 +20,10 @@ pub(super) fn is_probe(path: &str) -> bool {
     [LIVE, READY].contains(&path)
 }
 
-/// Where a balancer asks whether the process answers.
+/// Path of the liveness check.
 pub(super) const LIVE: &str = "/health/live";
 
-/// Where a balancer asks whether to send visitors here.
+/// Path of the readiness check.
 pub(super) const READY: &str = "/health/ready";
 
 /// `GET /health/live`: the process answers.
@@ -31,22 +31,23 @@ pub(super) async fn live() -> &'static str {
     "live\n"
 }
 
-/// Where a monitor asks what answers and what does not.
+/// Path of the details.
 pub(super) const DETAIL: &str = "/health/detail";
 
-/// Gives [`ready`] and [`detail`] what they ask.
+/// Extension with the site for [`ready`] and [`detail`].
 pub(super) fn attach(site: &Arc<Site>, parts: &mut Parts) {
     if [READY, DETAIL].contains(&parts.uri.path()) {
         parts.extensions.insert(Asked(site.clone()));
     }
 }
 
-/// The site that is asked.
+/// The site.
 #[derive(Clone)]
 pub(super) struct Asked(Arc<Site>);
 
-/// `GET /health/ready`: 200, with `reads only` while the database rejects writes (full disk, standby), or 503 while it does not answer. Redis is optional and
-/// does not count. The response has no details; the log names the cause.
+/// `GET /health/ready`: 200, with `reads only` while the database rejects writes (full disk,
+/// standby), or 503 while it does not answer. Redis is optional and does not count. The response
+/// has no details; the log names the cause.
 pub(super) async fn ready(Extension(Asked(site)): Extension<Asked>) -> (StatusCode, &'static str) {
     if !need("database", site.database.ping()).await.answers {
         return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n");
@@ -93,7 +94,7 @@ pub(super) async fn detail(Extension(Asked(site)): Extension<Asked>) -> Response
         .into_response()
 }
 
-/// Something that the site uses.
+/// A dependency of the site.
 struct Need {
     name: &'static str,
     answers: bool,
@@ -111,7 +112,8 @@ async fn needs(site: &Site) -> Vec<Need> {
     needs
 }
 
-/// Caches the result of the write probe for a moment, so that frequent health checks cause few writes.
+/// Caches the result of the write probe for a moment, so that frequent health checks cause few
+/// writes.
 #[derive(Default)]
 pub(super) struct WriteProbe(tokio::sync::Mutex<Option<(Instant, bool)>>);
 

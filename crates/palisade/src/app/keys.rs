@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 section! {
     /// The keys that sign and verify.
     KeySettings("keys") {
-        /// The newest key, for sites that keep it in the environment; better a file, by SECRET_KEY_FILE or keys.file
+        /// The newest key, for sites that keep it in the environment; better a file, by
+        /// SECRET_KEY_FILE or keys.file
         secret: Option<Secret<String>> = |_| None;
         /// Older keys, which still verify
         fallbacks: Vec<Secret<String>> = |_| Vec::new();
@@ -18,7 +19,7 @@ section! {
     }
 }
 
-/// What can be wrong with the keys.
+/// Checks of the keys.
 pub const CHECKS: &[Check<SiteSettings>] = &[
     Check {
         id: "keys.missing",
@@ -60,7 +61,8 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
     },
 ];
 
-/// Older keys that are weak: each is a finding of its own, because it still verifies what an attacker signs.
+/// Weak older keys: each is a finding of its own, because it still verifies signatures that an
+/// attacker can forge.
 pub(super) fn weak_fallbacks(settings: &SiteSettings) -> Vec<Finding> {
     let fallbacks = all(settings)
         .unwrap_or_default()
@@ -83,7 +85,7 @@ pub(super) fn weak_fallbacks(settings: &SiteSettings) -> Vec<Finding> {
     weak.map(finding).collect()
 }
 
-/// All keys, newest first: the one of the settings or else those of the file, and the fallbacks behind them.
+/// All keys, newest first: that of the settings or those of the file, then the fallbacks.
 fn all(settings: &SiteSettings) -> std::io::Result<Vec<Secret<String>>> {
     let mut keys = match &settings.keys.secret {
         Some(secret) => vec![secret.clone()],
@@ -97,7 +99,7 @@ fn newest(settings: &SiteSettings) -> Option<Secret<String>> {
     all(settings).ok()?.into_iter().next()
 }
 
-/// The site's ring.
+/// The site's key ring.
 ///
 /// # Errors
 /// When there is no key or a weak one.
@@ -110,7 +112,7 @@ pub(crate) fn ring(settings: &SiteSettings) -> Result<KeyRing, KeyError> {
 pub struct KeyFile(PathBuf);
 
 impl KeyFile {
-    /// The file that these settings name.
+    /// The key file of these settings.
     pub fn of(settings: &SiteSettings) -> Self {
         Self(settings.data().join(&settings.keys.file))
     }
@@ -120,7 +122,7 @@ impl KeyFile {
         &self.0
     }
 
-    /// The keys; none if there is no file. A file that cannot be read is an error and never an empty one.
+    /// Reads the keys; none if there is no file. An unreadable file is an error.
     pub(crate) fn read(&self) -> std::io::Result<Vec<Secret<String>>> {
         let text = match std::fs::read_to_string(&self.0) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -134,10 +136,10 @@ impl KeyFile {
         Ok(lines.map(|line| Secret::new(line.to_owned())).collect())
     }
 
-    /// Writes a new random key in front of those that are there, for its owner alone. Says how many there are then.
+    /// Prepends a new random key, readable by the owner only. Returns the number of keys.
     ///
     /// # Errors
-    /// When the file cannot be written; the old one is whole then.
+    /// When the file cannot be written; the old one stays intact.
     pub fn add_key(&self) -> std::io::Result<usize> {
         let mut keys = self.read()?;
         keys.insert(0, KeyRing::generate());
@@ -145,10 +147,11 @@ impl KeyFile {
         Ok(keys.len())
     }
 
-    /// Takes the oldest key out, and says how many there are then.
+    /// Removes the oldest key, and returns the number of keys left.
     ///
     /// # Errors
-    /// When another key is the oldest by now, when there is one key only, or when the file cannot be written; the old one is whole then.
+    /// When another key is the oldest by now, when there is one key only, or when the file cannot
+    /// be written; the old file stays intact.
     pub fn remove_oldest(&self, oldest: &Secret<String>) -> std::io::Result<usize> {
         let mut keys = self.read()?;
         if keys.len() < 2

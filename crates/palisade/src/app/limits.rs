@@ -1,4 +1,4 @@
-//! Limits by rate on the way of a request: of the whole site in step 6, of routes around steps 9 and 10.
+//! Rate limits: of the whole site in step 6, of routes around steps 9 and 10.
 
 use super::guard::Arrival;
 use crate::audit_log::Event;
@@ -14,7 +14,8 @@ use http::{HeaderValue, StatusCode, header};
 use std::time::Duration;
 use unicode_normalization::UnicodeNormalization;
 
-/// The limit of all requests, by address. Before anything else is looked at: a request for a wrong host costs as much as any other.
+/// The limit of all requests, by address. First of all checks: a request for a wrong host costs as
+/// much as any other.
 pub(super) async fn of_requests(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
     let limits = &arrival.site.limits;
     let limit = if is_foreign(arrival, parts) {
@@ -33,7 +34,7 @@ pub(super) async fn of_requests(arrival: &Arrival, parts: &Parts) -> Result<(), 
     )
 }
 
-/// The limit of requests that change something, by address.
+/// The limit of requests with unsafe methods, by address.
 pub(super) async fn of_changes(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
     if crate::csrf::is_safe(&parts.method) {
         return Ok(());
@@ -55,7 +56,8 @@ pub(super) async fn of_changes(arrival: &Arrival, parts: &Parts) -> Result<(), R
     )
 }
 
-/// Whether this is a cross-site subresource request, without user activation. It is counted separately: another site must not use up the limit of an office
+/// Whether this is a cross-site subresource request, without user activation. It is counted
+/// separately: another site must not use up the limit of an office
 /// ([Fetch metadata](https://www.w3.org/TR/fetch-metadata/)).
 fn is_foreign(arrival: &Arrival, parts: &Parts) -> bool {
     let says = |name: &str, values: &[&str]| {
@@ -104,14 +106,14 @@ pub(super) async fn of_route(
     Ok(())
 }
 
-/// Whether one of the limits looks at what was typed.
+/// Whether one of the limits uses form fields.
 pub(super) fn look_at_fields(limits: &[Limit]) -> bool {
     limits
         .iter()
         .any(|limit| matches!(limit.by(), By::Field(_)))
 }
 
-/// The limits of a route that look at what was typed.
+/// The limits of a route that use form fields.
 pub(super) async fn of_fields(
     limits: &[Limit],
     arrival: &Arrival,
@@ -142,12 +144,12 @@ pub(super) async fn of_fields(
     Ok(())
 }
 
-/// One spelling of what is typed, so that another one is no new start.
+/// Normalises an input, so that variants of it share one limit.
 fn normalized(value: &str) -> String {
     value.trim().nfkc().flat_map(char::to_lowercase).collect()
 }
 
-/// Who sends a request, as a limit sees it.
+/// The client of a request, for a limit.
 async fn identified(
     by: &By,
     arrival: &Arrival,
@@ -198,7 +200,8 @@ fn judged(arrival: &Arrival, limit: &Limit, outcome: Outcome) -> Result<(), Resp
     }
 }
 
-/// 429 ([RFC 6585 section 4](https://www.rfc-editor.org/rfc/rfc6585#section-4)), with the limit and the time to wait.
+/// 429 ([RFC 6585 section 4](https://www.rfc-editor.org/rfc/rfc6585#section-4)), with the limit and
+/// the time to wait.
 fn too_many(limit: &Limit, rate: Rate, wait: Duration) -> Response {
     let mut response = Error::new(
         ErrorKind::TooMany,

@@ -1,4 +1,5 @@
-//! Block lists: networks from the settings, from files, which are read again when they change, and from other sites, which are asked again.
+//! Block lists: networks from the settings, from files, which are reloaded when they change, and
+//! from URLs, which are fetched again.
 
 use super::{BootError, SiteSettings};
 use crate::http::client::{Client, is_public};
@@ -12,14 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Who is not served.
+/// Block-listed networks.
 pub(crate) struct BlockLists {
-    /// Of the settings.
+    /// From the settings.
     fixed: Networks,
     files: Vec<ListFile>,
     fetched: Vec<Fetched>,
     client: Client,
-    /// Between two requests for a list.
+    /// Interval between two fetches of a list.
     every: Duration,
 }
 
@@ -33,9 +34,9 @@ struct ListFile {
 struct Fetched {
     url: String,
     networks: ArcSwap<Networks>,
-    /// The last good one, for the next start.
+    /// File with the last valid list, for the next start.
     kept: PathBuf,
-    /// When it was fetched last.
+    /// Time of the last fetch.
     asked: Mutex<Option<Instant>>,
 }
 
@@ -43,8 +44,9 @@ impl BlockLists {
     /// Reads every list once.
     ///
     /// # Errors
-    /// A file that cannot be read: a site that should block somebody does not start without. A list of another site is fetched soon, and until then the one
-    /// of the last run counts: whoever serves it must not decide whether this site starts.
+    /// A file that cannot be read: a site must not start with fewer blocks than configured. A list
+    /// of another site is fetched soon, and until then the one of the last run counts: its
+    /// publisher must not decide whether this site starts.
     pub(super) fn load(settings: &SiteSettings, client: Client) -> Result<Self, BootError> {
         let http = &settings.http;
         let files = http
@@ -71,16 +73,16 @@ impl BlockLists {
     pub(super) fn contains(&self, address: IpAddr) -> bool {
         self.fixed.contains(address)
             || self.files.iter().any(|file| file.networks.load().contains(address))
-            // a list of another site says nothing about proxies and balancers inside
+            // a list of another site does not apply to internal proxies and balancers
             || (is_public(address) && self.fetched.iter().any(|list| list.networks.load().contains(address)))
     }
 
-    /// Reads files again that changed. A list that cannot be read stays as it was.
+    /// Reloads changed files. A list that cannot be read keeps its old content.
     pub(crate) fn refresh(&self) {
         self.files.iter().for_each(ListFile::refresh);
     }
 
-    /// Asks other sites again whose lists are due.
+    /// Fetches lists of other sites that are due.
     pub(crate) async fn fetch(&self) {
         for list in self.fetched.iter().filter(|list| list.is_due(self.every)) {
             list.fetch(&self.client).await;
@@ -157,7 +159,7 @@ impl Fetched {
                 self.networks.store(networks.into());
                 *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             }
-            // it stays due, and is asked for again with the next look
+            // it stays due, and is fetched at the next interval
             Err(why) => {
                 tracing::error!(target: "palisade", list = self.url, why, "a block list cannot be fetched: the one before stays");
             }
@@ -176,7 +178,7 @@ async fn fetched(client: &Client, url: &str) -> Result<(Networks, String), Strin
     }
     let text = std::str::from_utf8(answer.body()).map_err(|_| "it is no text".to_owned())?;
     let networks = foreign(text)?;
-    // a list that is suddenly empty is a fault of whoever serves it
+    // a list that is suddenly empty is a fault of its publisher
     if networks.is_empty() {
         Err("it is empty".into())
     } else {
@@ -184,7 +186,8 @@ async fn fetched(client: &Client, url: &str) -> Result<(Networks, String), Strin
     }
 }
 
-/// What a list of another site may do: keep out addresses of the internet, and neither a large part of it at once nor one by many small entries.
+/// Restricts a list of another site: it may block public addresses, but no large part of them,
+/// neither by one entry nor by many small ones.
 fn foreign(list: &str) -> Result<Networks, String> {
     let entries = Networks::entries(list).map_err(|error| error.to_string())?;
     let entries: Vec<IpNet> = entries
@@ -210,12 +213,14 @@ fn foreign(list: &str) -> Result<Networks, String> {
     Ok(all.into_iter().collect())
 }
 
-/// Whether a part of it is public: proxies and balancers inside are no business of another site.
+/// Whether a network has public addresses: another site may not block internal proxies and
+/// balancers.
 fn is_of_the_internet(network: &IpNet) -> bool {
     is_public(network.network()) || is_public(network.broadcast()) || network.prefix_len() < 8
 }
 
-/// An IPv4 network, however it is written ([RFC 4291 section 2.5.5](https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5)).
+/// Converts IPv4 networks in IPv6 notation to IPv4
+/// ([RFC 4291 section 2.5.5](https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5)).
 fn canonical(network: IpNet) -> IpNet {
     let mapped = match network {
         IpNet::V6(v6) if v6.prefix_len() >= 96 => v6
@@ -229,14 +234,14 @@ fn canonical(network: IpNet) -> IpNet {
         .unwrap_or(network)
 }
 
-/// The part of all addresses that a network is.
+/// Fraction of the address space that a network covers.
 fn share_of(network: &IpNet) -> f64 {
     (-f64::from(network.prefix_len())).exp2()
 }
 
 /// A sixteenth of all addresses. Published lists have far less.
 const MOST_OF_IPV4: f64 = 1.0 / 16.0;
-/// A part of the eighth that is given out.
+/// A fraction of the allocated eighth.
 const MOST_OF_IPV6: f64 = 1.0 / 512.0;
 
 fn stamp(path: &Path) -> Option<(SystemTime, u64)> {

@@ -1,7 +1,7 @@
-//! A site: its routes, the way of a request, the server.
+//! A site: its routes, the request pipeline, the server.
 //!
-//! [`App`] collects what a site is made of, [`App::run`] is its command line. The way of a request is in `way.rs` and `guard.rs`, step by step, in the
-//! order that ARCHITECTURE.md lists; a test asserts the order.
+//! [`App`] is the builder, [`App::run`] the command line. The request pipeline is in `way.rs` and
+//! `guard.rs`, step by step, in the order of ARCHITECTURE.md; a test asserts the order.
 
 mod acme;
 mod beside;

@@ -1,8 +1,10 @@
-//! Double submission (two clicks on one button). A form that rotates the key of a signed-in session (a new factor, a new password) leaves the second request with a key that is gone:
-//! it gets the answer of the first, and with it the new cookie and what the page shows once, such as recovery codes.
+//! Double submission (two clicks on one button). A form that rotates the key of a signed-in session
+//! (a new factor, a new password) leaves the second request with a stale key: it gets a copy of the
+//! first response, with the new cookie and content that is displayed once, such as recovery codes.
 //!
-//! Only a request with the same session cookie, path and body, token included, gets that answer, and only for [`GOOD_FOR`]; it lives in the memory of this process.
-//! The answer to a login is given once: a replayed code or assertion is not accepted (ASVS 6.5.1).
+//! Only a request with the same session cookie, path and body, CSRF token included, gets the copy,
+//! and only for [`GOOD_FOR`]; it lives in the memory of this process. The response to a login is
+//! never repeated: a replayed code or assertion is not accepted (ASVS 6.5.1).
 
 use super::guard::Arrival;
 use crate::forms::{FormStart, is_form};
@@ -18,19 +20,19 @@ use std::time::Duration;
 use tokio::sync::{Mutex as Turns, OwnedMutexGuard};
 
 const GOOD_FOR: Duration = Duration::from_secs(10);
-/// Most bytes of a form, and of an answer that is kept.
+/// Longest form and longest stored response, in bytes.
 const MAX_BYTES: usize = 32 * 1024;
-/// Most forms that are on their way or whose answers are kept. Those beyond are answered one by one.
+/// Most forms that are in progress or have a stored response. Those beyond are handled one by one.
 const MAX_FORMS: usize = 256;
 
 type Key = [u8; 32];
 type Slot = Arc<Turns<Option<Answer>>>;
 
-/// Forms on their way, and the answers of those that rotated a session's key.
+/// Forms in progress, and stored responses of those that rotated a session key.
 #[derive(Default)]
 pub(super) struct Repeats(Mutex<HashMap<Key, Slot>>);
 
-/// An answer that may be given again.
+/// A stored response.
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -38,17 +40,17 @@ struct Answer {
     body: Bytes,
 }
 
-/// The nonce in a page that was written for another request.
+/// The nonce in a page that was rendered for another request.
 #[derive(Clone)]
 pub(super) struct NonceOf(pub(super) String);
 
-/// What becomes of a request.
+/// How a request is handled.
 pub(super) enum Entered {
-    /// It is answered as every other.
+    /// As any other.
     Alone,
-    /// It is the first with this form.
+    /// As the first with this form.
     First(Turn),
-    /// The same form was sent before.
+    /// As a repetition.
     Again(Response),
 }
 
@@ -59,7 +61,7 @@ pub(super) struct Turn {
     answer: OwnedMutexGuard<Option<Answer>>,
 }
 
-/// Waits until requests with the same form are answered. Reads the form, if it is short.
+/// Waits for requests with the same form. Reads the form, if it is short.
 pub(super) async fn enter(
     arrival: &Arrival,
     session: &Session,
@@ -142,7 +144,7 @@ impl Repeats {
 }
 
 impl Turn {
-    /// Keeps a short answer for some seconds, if it gave the session another key and was no login.
+    /// Stores a short response for some seconds, if it rotated the session key and was not a login.
     pub(super) async fn finish(
         mut self,
         session: &Session,

@@ -14,12 +14,12 @@ use std::convert::Infallible;
 use std::panic::Location;
 use tower::{Layer, Service};
 
-/// Why a protection is weakened, in words for whoever reviews the site.
+/// The reason for weakening a protection, for reviewers of the site.
 #[derive(Debug, Clone, Copy)]
 pub struct Reason(&'static str);
 
 impl Reason {
-    /// A reason. It must say something.
+    /// A reason. It must not be empty.
     pub const fn new(reason: &'static str) -> Self {
         assert!(
             reason.len() >= 10,
@@ -29,7 +29,7 @@ impl Reason {
     }
 }
 
-/// The handlers of one path, behind an access rule. Made by [`Access::get`] and its like.
+/// The handlers of one path, behind an access rule. Created by [`Access::get`] and its like.
 pub struct Guarded<S = ()> {
     access: Access,
     methods: MethodRouter<S>,
@@ -39,7 +39,7 @@ pub struct Guarded<S = ()> {
     source: &'static Location<'static>,
 }
 
-/// What can be a route: handlers behind an access rule, and nothing else.
+/// Types that can be routes: handlers behind an access rule only.
 #[diagnostic::on_unimplemented(
     message = "this route does not say who may come in",
     label = "an access rule is missing",
@@ -92,75 +92,78 @@ macro_rules! methods {
 methods!(get GET GET, post POST POST, put PUT PUT, patch PATCH PATCH, delete DELETE DELETE);
 
 impl<S: Clone + Send + Sync + 'static> Guarded<S> {
-    /// Limits how often one client may ask for this path.
+    /// Adds a rate limit to this path.
     #[must_use]
     pub fn limit(mut self, limit: Limit) -> Self {
         self.extras.limits.push(limit);
         self
     }
 
-    /// Serves this path to these networks only. For all others there is nothing there: 404.
+    /// Serves this path to clients of these networks only. All others get 404.
     #[must_use]
     pub fn only_from(mut self, networks: Networks) -> Self {
         self.extras.only_from.push(networks);
         self
     }
 
-    /// Serves this path's pages under another policy than the site's: `ContentSecurityPolicy::strict().allow(…)`. Error pages keep the site's.
+    /// Serves this path's pages under another content security policy:
+    /// `ContentSecurityPolicy::strict().allow(…)`. Error pages keep the site's.
     #[must_use]
     pub fn content_security_policy(mut self, policy: &ContentSecurityPolicy) -> Self {
         self.extras.policies = self.extras.policies.enforce(policy);
         self
     }
 
-    /// Tries a policy on this path's pages: browsers report what it would refuse, and refuse nothing.
+    /// Adds a report-only policy to this path's pages: browsers report violations and enforce
+    /// nothing.
     #[must_use]
     pub fn content_security_policy_report_only(mut self, policy: &ContentSecurityPolicy) -> Self {
         self.extras.policies = self.extras.policies.report_only(policy);
         self
     }
 
-    /// Lets scripts of other sites call this path and read its answers.
+    /// Allows scripts of other origins to call this path and read its responses (CORS).
     #[must_use]
     pub fn cors(mut self, cors: &Cors) -> Self {
         self.extras.cors = Some(cors.clone());
         self
     }
 
-    /// Keeps everything of other sites out of this path's pages that does not say it may be there, so that they may use what exact clocks are needed for
-    /// (`crossOriginIsolated`).
+    /// Isolates this path's pages from other origins (`crossOriginIsolated`), which high-resolution
+    /// timers and `SharedArrayBuffer` require. Cross-origin resources need to opt in.
     #[must_use]
     pub fn cross_origin_isolated(mut self) -> Self {
         self.extras.policies = self.extras.policies.isolate();
         self
     }
 
-    /// Takes reports that browsers send by themselves, without a token. Whatever else is sent there needs one.
+    /// Accepts reports that browsers send on their own, without a CSRF token. Other requests need
+    /// one.
     pub(super) fn taking_reports(mut self) -> Self {
         self.extras.takes_reports = true;
         self
     }
 
-    /// Files and words of the framework that are there for everybody alike: no session is opened. Where the route is not public, or has limits or networks of
-    /// its own, this does nothing.
+    /// For files and texts of the framework that are the same for all clients: no session is
+    /// opened. Has no effect on a route that is not public, or has rate limits or networks.
     pub(super) fn for_everybody_alike(mut self) -> Self {
         self.extras.is_impersonal = true;
         self
     }
 
-    /// Runs GET to its end too, even if the client is gone: it changes something, as the return from an identity provider does. Requests of other methods always
-    /// run to their end.
+    /// Marks a GET that changes state, such as the return from an identity provider: it runs to its
+    /// end even if the client disconnects, as unsafe methods always do.
     #[must_use]
     pub fn changing_on_read(mut self) -> Self {
         self.extras.changes_on_read = true;
         self
     }
 
-    /// Accepts forged requests on this route: only for callers that use no cookies and prove themselves otherwise.
+    /// Disables the CSRF checks on this route: only for clients that authenticate without cookies.
     ///
     /// # Security
-    /// Whatever the handler does, every site can make a visitor's browser do it. Listed by `check`; production wants it named in
-    /// `site.allow_dangerous`.
+    /// Any site can make a visitor's browser trigger the handler (CSRF). Listed by `check`; in
+    /// production it must be named in `site.allow_dangerous`.
     #[must_use]
     #[track_caller]
     pub fn dangerous_without_csrf(mut self, reason: Reason) -> Self {
@@ -169,16 +172,17 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
     }
 }
 
-/// One line of the list of routes.
+/// One row of the route table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteInfo {
     /// Method.
     pub method: Method,
     /// Path with its parameters.
     pub path: String,
-    /// Who may.
+    /// Access rule.
     pub access: String,
-    /// Whether forged requests are refused: `token`, `bearer` for programs with tokens, which cannot be forged, `-` for methods that change nothing, or `OFF`.
+    /// CSRF protection: `token`, `bearer` for API clients, which need none, `-` for safe methods,
+    /// or `OFF`.
     pub csrf: &'static str,
     /// The handler.
     pub handler: &'static str,
@@ -240,7 +244,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// Limits how often one client may ask for any of the routes so far, counted together.
+    /// Adds one rate limit to all routes so far, counted together.
     #[must_use]
     pub fn limit(mut self, limit: &Limit) -> Self {
         for (_, guarded) in &mut self.entries {
@@ -249,7 +253,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// Serves the routes so far to these networks only. For all others there is nothing there: 404.
+    /// Serves the routes so far to clients of these networks only. All others get 404.
     #[must_use]
     pub fn only_from(mut self, networks: &Networks) -> Self {
         for (_, guarded) in &mut self.entries {
@@ -258,7 +262,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// Wraps every handler so far in a tower layer. It runs inside the access rule and the form token.
+    /// Wraps every handler so far in a tower layer. It runs inside the access rule and the CSRF
+    /// checks.
     #[must_use]
     pub fn layer<L>(mut self, layer: L) -> Self
     where
@@ -274,7 +279,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// Gives handlers that take axum's `State<S>` their state.
+    /// Provides the state of handlers that take axum's `State<S>`.
     pub fn with_state(self, state: S) -> Routes {
         let stateless = |(path, guarded): (String, Guarded<S>)| {
             let Guarded {
@@ -304,7 +309,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 }
 
 impl Routes {
-    /// The list of routes, read from those that are served.
+    /// The route table.
     pub fn table(&self) -> Vec<RouteInfo> {
         self.entries
             .iter()
@@ -312,7 +317,7 @@ impl Routes {
             .collect()
     }
 
-    /// Paths whose GET changes something.
+    /// Paths whose GET changes state.
     pub(super) fn changing_on_read(&self) -> Vec<String> {
         let all = self
             .entries
@@ -334,7 +339,7 @@ impl Routes {
         self.entries.iter().filter_map(weakened).collect()
     }
 
-    /// Every permission that an access rule names, with the path.
+    /// Every permission of an access rule, with the path.
     pub(super) fn permissions(&self) -> Vec<(&'static str, &str)> {
         self.entries
             .iter()
@@ -348,7 +353,7 @@ impl Routes {
             .collect()
     }
 
-    /// Paths that nobody can come to.
+    /// Paths whose access rule no client can satisfy.
     pub(super) fn impossible(&self) -> impl Iterator<Item = (&str, String)> {
         let all = self
             .entries
@@ -357,7 +362,7 @@ impl Routes {
         all.map(|(path, guarded)| (path.as_str(), guarded.access.to_string()))
     }
 
-    /// The first path that programs come to with tokens.
+    /// The first path that accepts bearer tokens.
     pub(super) fn takes_tokens(&self) -> Option<&str> {
         self.entries
             .iter()

@@ -1,4 +1,4 @@
-//! All encrypted columns, for what is done when a key is rotated.
+//! All encrypted columns, for key rotation.
 
 use super::{Prepared, Site, acme};
 use crate::checks::{Finding, Level};
@@ -13,10 +13,10 @@ fn columns() -> impl Iterator<Item = SealedColumn> {
         .chain([social::SEALED, mail::SEALED, auth::SEALED, acme::SEALED])
 }
 
-/// Encrypts everything with the newest key of the ring, in batches.
+/// Re-encrypts everything with the newest key of the ring, in batches.
 ///
 /// # Errors
-/// As the database says; what was encrypted by then stays so.
+/// Errors of the database; rows that are done stay done.
 pub(crate) async fn reseal(database: &Database, ring: &KeyRing) -> Result<Resealed, DbErr> {
     let mut all = Resealed::default();
     for column in columns() {
@@ -29,20 +29,20 @@ pub(crate) async fn reseal(database: &Database, ring: &KeyRing) -> Result<Reseal
     Ok(all)
 }
 
-/// Encrypted values by the key that they need.
+/// Encrypted values by key.
 pub(crate) struct Needed {
     /// `table.column` with the number of values, for the oldest key of a ring that has several.
     pub(crate) oldest: Vec<(String, u64)>,
-    /// Values that need a key which is not the newest.
+    /// Values encrypted with a key that is not the newest.
     pub(crate) older: u64,
-    /// Values that need a key which is not on the ring.
+    /// Values encrypted with a key that is not on the ring.
     pub(crate) lost: u64,
 }
 
-/// Counts encrypted values by their keys.
+/// Counts encrypted values by key.
 ///
 /// # Errors
-/// As the database says.
+/// Errors of the database.
 pub(crate) async fn needed(database: &Database, ring: &KeyRing) -> Result<Needed, DbErr> {
     let mut needed = Needed {
         oldest: Vec::new(),
@@ -65,10 +65,10 @@ pub(crate) async fn needed(database: &Database, ring: &KeyRing) -> Result<Needed
 }
 
 impl Site {
-    /// Encrypts with the newest key what an older one has encrypted, as the server does every ten minutes.
+    /// Re-encrypts values of older keys with the newest, as the server does every ten minutes.
     ///
     /// # Errors
-    /// As the database says.
+    /// Errors of the database.
     pub(crate) async fn reseal(&self) -> Result<(), DbErr> {
         let Resealed { done, unopened } = reseal(&self.database, &self.ring).await?;
         if done > 0 {
@@ -82,7 +82,7 @@ impl Site {
 }
 
 impl Prepared {
-    /// What the database says of the keys. Nothing, where it is not ready or does not answer.
+    /// Findings about keys in the database. None, where it is not ready or does not answer.
     pub(crate) async fn key_findings(&self) -> Vec<Finding> {
         let Some((database, ring)) = self.database_and_ring().await else {
             return Vec::new();
@@ -93,7 +93,7 @@ impl Prepared {
         }
     }
 
-    /// The database, if it is ready, and the keys. No file is made.
+    /// The database, if it is ready, and the keys. Creates no file.
     pub(crate) async fn database_and_ring(&self) -> Option<(Database, KeyRing)> {
         let settings = self.settings();
         let is_new = settings

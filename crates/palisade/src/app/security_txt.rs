@@ -1,4 +1,5 @@
-//! Whom to tell of a vulnerability ([RFC 9116](https://www.rfc-editor.org/rfc/rfc9116)): `/.well-known/security.txt`, made of the settings.
+//! Security contact ([RFC 9116](https://www.rfc-editor.org/rfc/rfc9116)):
+//! `/.well-known/security.txt`, generated from the settings.
 
 use super::SiteSettings;
 use crate::settings::setting_from_str;
@@ -8,10 +9,10 @@ use chrono::{Days, SecondsFormat, Utc};
 use std::fmt;
 use std::str::FromStr;
 
-/// Where it is.
+/// Its path.
 pub(super) const SECURITY_TXT: &str = "/.well-known/security.txt";
 
-/// An address to write to about security: `mailto:`, `https:` or `tel:`.
+/// A contact: a `mailto:`, `https:` or `tel:` URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact(String);
 
@@ -42,14 +43,14 @@ impl fmt::Display for Contact {
     }
 }
 
-/// Days for which whoever fetched it may believe it; it is made anew for everybody who asks.
+/// Days until the file expires; it is generated for each request.
 const HOLDS_DAYS: u64 = 90;
 
-/// The file, but for the day on which it ends.
+/// The file without its expiry.
 pub(super) struct SecurityTxt(Option<String>);
 
 impl SecurityTxt {
-    /// Of these settings: there is one if there is somebody to write to.
+    /// The file of these settings; `None` without a contact.
     pub(super) fn new(settings: &SiteSettings) -> Self {
         let (site, http) = (&settings.site, &settings.http);
         let contacts = site

@@ -25,30 +25,31 @@ use std::str::FromStr;
 use url::Url;
 
 section! {
-    /// The site as a whole.
+    /// General settings of the site.
     SiteSection("site") {
         /// Folder of the database, the key and files
         data: String = |_| "data".into();
-        /// Where the site is reached, such as `https://desk.example.org`, for links in mail; none means https:// and the first of http.allowed_hosts
+        /// URL of the site, such as `https://desk.example.org`, for links in mail; none means
+        /// https:// and the first of http.allowed_hosts
         url: Option<SiteUrl> = |_| None;
-        /// Page to show after login
+        /// Path to redirect to after login
         home: String = |_| "/".into();
         /// Weakened protections that production accepts, by the name that `check` prints
         allow_dangerous: Vec<String> = |_| Vec::new();
-        /// Whom to tell of a vulnerability: mailto:, https:// or tel:; shown as /.well-known/security.txt
+        /// Security contacts for /.well-known/security.txt: mailto:, https:// or tel:
         security_contacts: Vec<Contact> = |_| Vec::new();
-        /// Page that says how this site deals with reports of vulnerabilities
+        /// URL of the vulnerability disclosure policy
         security_policy: Option<Contact> = |_| None;
-        /// Networks that may see /health/detail, such as the one of a monitor; for all others it does not exist
+        /// Networks that may see /health/detail, such as that of a monitor; all others get 404
         health_detail_from: Vec<IpNet> = |_| Vec::new();
-        /// Form of the log: text or json
+        /// Format of the log: text or json
         log_format: LogFormat = |profile| if profile.is_development() { LogFormat::Text } else { LogFormat::Json };
-        /// Whether the server makes the database ready before it starts
+        /// Whether the server runs migrations before it starts
         migrate_at_start: bool = |profile| profile.is_development();
     }
 }
 
-/// Where the site is reached: scheme, host and perhaps a port.
+/// URL of the site: scheme, host and optional port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteUrl(String);
 
@@ -79,12 +80,12 @@ impl fmt::Display for SiteUrl {
     }
 }
 
-/// Form of the log.
+/// Format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Text lines.
     Text,
-    /// A JSON object on each line, for programs.
+    /// A JSON object per line.
     Json,
 }
 
@@ -93,7 +94,7 @@ setting_words!(LogFormat, "text or json", Text = "text", Json = "json");
 /// All settings of a site.
 #[derive(Debug, Clone)]
 pub struct SiteSettings {
-    /// What the site is running for.
+    /// The profile.
     pub profile: Profile,
     /// `[site]`
     pub site: SiteSection,
@@ -145,7 +146,7 @@ impl SiteSettings {
     /// Reads every area's settings.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// All invalid settings at once.
     pub fn read(sources: Sources) -> Result<Self, SettingsError> {
         let mut reader = Reader::new(sources)?;
         let mut settings = Self {
@@ -177,7 +178,7 @@ impl SiteSettings {
         Ok(settings)
     }
 
-    /// Every check of every area.
+    /// Findings of every area's checks.
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = checks::run(CHECKS, self);
         findings.extend(checks::run(keys::CHECKS, self));
@@ -199,12 +200,12 @@ impl SiteSettings {
         findings
     }
 
-    /// Whether this process ends TLS, with a certificate of files or one that it orders.
+    /// Whether this process terminates TLS, with certificate files or ACME.
     pub fn ends_tls(&self) -> bool {
         self.tls.has_files() || self.acme.is_on()
     }
 
-    /// The folder of the database, the key and files.
+    /// The data folder.
     pub fn data(&self) -> &std::path::Path {
         std::path::Path::new(&self.site.data)
     }
@@ -221,7 +222,7 @@ fn is_readable_by_all(_: &str) -> bool {
     false
 }
 
-/// Whether a URL of Redis leads to another machine, in clear.
+/// Whether a Redis URL names another machine over plaintext.
 fn is_remote(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else {
         return false;

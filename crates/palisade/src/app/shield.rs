@@ -1,4 +1,5 @@
-//! A panic in a handler is an error page and a line in the log, and the next request is served.
+//! Catches panics of handlers: a panic becomes an error page and a log line, and the server goes
+//! on.
 
 use crate::views::{Error, Place};
 use axum::response::{IntoResponse, Response};
@@ -10,13 +11,15 @@ use std::sync::Once;
 use std::task::Poll;
 
 thread_local! {
-    /// Whether this thread is inside a handler right now.
+    /// Whether this thread runs a handler right now.
     static IN_HANDLER: Cell<bool> = const { Cell::new(false) };
-    /// Where the newest panic of a handler on this thread was. It is read right after it was caught, on the same thread.
+    /// Location of this thread's last panic in a handler. It is read right after the panic was
+    /// caught, on the same thread.
     static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
 }
 
-/// Remembers where a handler panicked, so that it is logged once, with the request, and not twice. Other panics are printed as ever.
+/// Records the location of panics in handlers, so that they are logged once, with the request.
+/// Other panics are printed as usual.
 pub(super) fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -24,18 +24,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio_util::task::TaskTracker;
 
-/// The site's own page for forged requests.
+/// Custom page for requests that fail the CSRF checks.
 pub(super) type CsrfRefusalPage = Arc<dyn Fn(Refusal) -> Response + Send + Sync>;
 
-/// What the site says to addresses of a block list that it does not refuse outright.
+/// Custom handler for block-listed addresses that are not refused outright.
 pub(super) type Challenge = Arc<dyn Fn(&Parts) -> Option<Response> + Send + Sync>;
 
-/// A site that is ready to answer.
+/// A booted site.
 pub struct Site {
     pub(crate) settings: SiteSettings,
     pub(crate) database: Database,
     pub(crate) accounts: Arc<Accounts>,
-    /// Of programs, where there are any.
+    /// Access tokens, if enabled.
     #[cfg(feature = "social")]
     pub(super) tokens: Option<crate::api::Tokens>,
     pub(crate) sessions: Arc<Sessions>,
@@ -48,49 +48,49 @@ pub struct Site {
     pub(super) proxies: TrustedProxies,
     pub(crate) block_lists: BlockLists,
     pub(super) challenge: Option<Challenge>,
-    /// Of certificates that are ordered.
+    /// Responses to ACME challenges.
     pub(super) challenges: Option<Arc<Challenges>>,
     pub(super) ring: KeyRing,
     pub(super) throttle: Arc<Throttle>,
     pub(super) limits: SiteLimits,
-    /// When it was assembled.
+    /// Time of boot.
     pub(super) began: Instant,
-    /// Connections that are open, as the server counts them.
+    /// Open connections.
     pub(super) open: OnceLock<Arc<Slots>>,
-    /// The ports of both listeners, where one of them redirects to HTTPS.
+    /// Ports of both listeners, where one redirects to HTTPS.
     pub(super) ports: OnceLock<Ports>,
     /// Refusals since the last one that was logged.
     pub(super) unlogged: AtomicU64,
-    /// Whether it was said that somebody who is no proxy speaks for others.
+    /// Whether forwarding headers of an untrusted peer were logged.
     pub(super) has_warned: AtomicBool,
-    /// Whether the database takes writes.
+    /// Whether the database accepts writes.
     pub(super) write_probe: WriteProbe,
-    /// What all requests and answers hold in memory.
+    /// Memory held by all requests and responses.
     pub(super) memory: Arc<MemoryBudget>,
-    /// Forms that are sent twice.
+    /// Double submissions.
     pub(super) repeats: Arc<Repeats>,
-    /// Requests that may change something: each runs to its end, even if its client is gone.
+    /// Requests with unsafe methods, which run to their end even if the client disconnects.
     pub(super) changes: TaskTracker,
-    /// Paths whose GET changes something, such as the return from an identity provider.
+    /// Paths whose GET changes state, such as the return from an identity provider.
     pub(super) changing_paths: Vec<String>,
     pub(super) router: Router,
     pub(super) table: Vec<RouteInfo>,
 }
 
-/// The ports of a server that sends plain HTTP to HTTPS.
+/// Ports of a server that redirects HTTP to HTTPS.
 pub(super) struct Ports {
     pub(super) plain: u16,
     pub(super) encrypted: u16,
 }
 
-/// The limits that hold for every request.
+/// Rate limits of all requests.
 pub(super) struct SiteLimits {
     pub(super) requests: Limit,
     pub(super) changes: Limit,
-    /// Of requests that another site makes browsers send.
+    /// For cross-site requests.
     pub(super) foreign_requests: Limit,
     pub(super) foreign_changes: Limit,
-    /// Of lines in the log about requests that were refused before their route.
+    /// For log lines about requests that were refused before their route.
     pub(super) refusals: Limit,
 }
 
@@ -107,8 +107,9 @@ impl SiteLimits {
 }
 
 impl Site {
-    /// The host of the redirect to HTTPS. A Host with the port of the redirecting listener gets the port of the HTTPS listener; with another port, or none, a proxy or
-    /// NAT maps the ports, and the default port is used.
+    /// The host of the redirect to HTTPS. A Host with the port of the redirecting listener gets the
+    /// port of the HTTPS listener; with another port, or none, a proxy or NAT maps the ports, and
+    /// the default port is used.
     pub(super) fn https_host(&self, host: &RequestHost, link: Link) -> String {
         let named = host.port().map_or(Some(80), |port| port.parse().ok());
         let ports = self
@@ -121,19 +122,19 @@ impl Site {
         }
     }
 
-    /// How many connections are open; none where no server runs.
+    /// Number of open connections; 0 without a server.
     pub(super) fn connections(&self) -> usize {
         self.open.get().map_or(0, |slots| slots.taken())
     }
 
-    /// Whether a GET of this path changes something.
+    /// Whether a GET of this path changes state.
     pub(super) fn changes_on_read(&self, path: &str) -> bool {
         self.changing_paths
             .iter()
             .any(|pattern| spelling::matches(pattern, path))
     }
 
-    /// Waits for requests that may change something, whose clients may be gone. For tests.
+    /// Waits for requests with unsafe methods, whose clients may have disconnected. For tests.
     #[doc(hidden)]
     pub async fn changes_ended(&self) {
         while !self.changes.is_empty() {
@@ -141,12 +142,12 @@ impl Site {
         }
     }
 
-    /// The list of routes, read from those that are served.
+    /// The route table.
     pub fn routes(&self) -> &[RouteInfo] {
         &self.table
     }
 
-    /// The pools of the database.
+    /// The database pools.
     pub fn database(&self) -> &Database {
         &self.database
     }
@@ -161,7 +162,7 @@ impl Site {
         &self.factors
     }
 
-    /// The mail that waits.
+    /// The mail queue.
     pub fn mail(&self) -> &MailQueue {
         &self.mail
     }
@@ -173,7 +174,8 @@ impl Site {
 }
 
 impl Site {
-    /// Removes the factors that were said to be lost a day ago, ends the sessions of those who had them, and tells them.
+    /// Removes factors that were reported as lost a day ago, ends the sessions of their users, and
+    /// notifies them.
     pub(crate) async fn remove_lost_factors(&self) -> Result<usize> {
         let mut gone = 0;
         for user_id in self.factors.due().await? {
@@ -207,46 +209,48 @@ impl Site {
         Ok(is_gone)
     }
 
-    /// Encrypts with the newest key what an older one has encrypted, as the server does every ten minutes. For tests.
+    /// Re-encrypts values of older keys with the newest, as the server does every ten minutes. For
+    /// tests.
     ///
     /// # Errors
-    /// As the database says.
+    /// Errors of the database.
     #[doc(hidden)]
     pub async fn resealed(&self) -> Result<(), sea_orm::DbErr> {
         self.reseal().await
     }
 
-    /// The most bytes that were held at once since this was asked last. For tests.
+    /// Peak of held bytes since the last call. For tests.
     #[doc(hidden)]
     pub fn held_bytes_peak(&self) -> u64 {
         self.memory.take_peak()
     }
 
-    /// Bytes that requests and answers hold. For tests.
+    /// Bytes held by requests and responses. For tests.
     #[doc(hidden)]
     pub fn held_bytes(&self) -> u64 {
         self.memory.held()
     }
 
-    /// The same, as the server does every ten minutes. For tests.
+    /// Runs the ten-minute housekeeping of the server. For tests.
     #[doc(hidden)]
     pub async fn lost_factors_removed(&self) -> usize {
         self.remove_lost_factors().await.unwrap_or_default()
     }
 
-    /// Reads block lists again that changed, as the server does every minute. For tests.
+    /// Reloads changed block list files, as the server does every minute. For tests.
     #[doc(hidden)]
     pub fn block_lists_refreshed(&self) {
         self.block_lists.refresh();
     }
 
-    /// Asks for block lists of other sites that are due, as the server does every minute. For tests.
+    /// Fetches due block lists of other sites, as the server does every minute. For tests.
     #[doc(hidden)]
     pub async fn block_lists_fetched(&self) {
         self.block_lists.fetch().await;
     }
 
-    /// Forgets sessions that have ended, as the server does every ten minutes, and says how many. For tests.
+    /// Deletes expired sessions, as the server does every ten minutes, and returns their number.
+    /// For tests.
     #[doc(hidden)]
     pub async fn sessions_swept(&self) -> u64 {
         self.sessions.sweep().await.unwrap_or_default()

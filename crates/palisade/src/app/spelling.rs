@@ -1,6 +1,8 @@
-//! Addresses that are spelled differently and mean the same ([RFC 3986 section 6.2.2](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2)).
+//! Path normalisation: percent-encoding and trailing slashes
+//! ([RFC 3986 section 6.2.2](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2)).
 
-/// The path with nothing escaped that needs not be, and escapes in capitals; `None` if it hides a slash or a control character.
+/// The path without unnecessary escapes, and with the others in upper case; `None` if it escapes a
+/// slash or a control character.
 pub(super) fn plain(path: &str) -> Option<String> {
     let (mut plain, mut rest) = (String::with_capacity(path.len()), path);
     while let Some((before, after)) = rest.split_once('%') {
@@ -18,12 +20,12 @@ pub(super) fn plain(path: &str) -> Option<String> {
     Some(plain)
 }
 
-/// What stands in a path as it is: `pchar` of RFC 3986.
+/// Characters that need no escape in a path: `pchar` of RFC 3986.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
 }
 
-/// Whether a path is one of those of a route such as `/tickets/{id}` or `/files/{*rest}`.
+/// Whether a path matches a route such as `/tickets/{id}` or `/files/{*rest}`.
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
     let (mut parts, mut path) = (pattern.split('/'), path.split('/'));
     loop {
@@ -37,7 +39,8 @@ pub(super) fn matches(pattern: &str, path: &str) -> bool {
     }
 }
 
-/// The same for a route that begins with a name: what `/{page}` would take with one slash less may well be another program's.
+/// The same for routes that begin with a literal segment: a path that `/{page}` would match with
+/// one slash less may belong to another application.
 pub(super) fn names(pattern: &str, path: &str) -> bool {
     !pattern.starts_with("/{") && matches(pattern, path)
 }
@@ -46,7 +49,7 @@ pub(super) fn names(pattern: &str, path: &str) -> bool {
 mod tests {
     use super::*;
 
-    // F010: one address has one spelling, and a slash that is hidden has none
+    // F010: one path has one normal form, and one with an escaped slash has none
     #[test]
     fn addresses_have_one_spelling() {
         for (said, means) in [

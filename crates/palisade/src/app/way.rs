@@ -1,7 +1,8 @@
-//! Steps 2 to 7 of the way of a request, in order. Steps 8 to 11 are in `guard`, because they depend on the route.
+//! Steps 2 to 7 of the request pipeline, in order. Steps 8 to 11 are in `guard`, because they
+//! depend on the route.
 //!
-//! Every refusal becomes the same quiet page, and every answer, whoever gave it, leaves through the same door with the same headers.
-//! Only what is no HTTP at all is answered before, by hyper, with a bare 400, 414 or 431.
+//! Every refusal becomes the same generic error page, and every response gets the same headers in
+//! one place. Only invalid HTTP is answered earlier, by hyper, with a bare 400, 414 or 431.
 
 use super::forward::Forwarded;
 use super::guard::Arrival;
@@ -31,7 +32,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers a request of the connection to `peer`.
 ///
-/// Requests with unsafe methods run in their own task, so that a disconnect does not cancel them halfway.
+/// Requests with unsafe methods run in their own task, so that a disconnect does not cancel them
+/// halfway.
 pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let is_http1 = name_host(&mut parts);
@@ -40,7 +42,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let request_id = forwarded_request_id(&site, peer, &parts.headers);
     remove_forwarding_headers(&site, peer, &mut parts.headers);
     let has_chunks = parts.headers.contains_key(header::TRANSFER_ENCODING);
-    // 2: request id; the shield against panics is around everything that can hold a bug
+    // 2: request id; panics are caught around all steps that can have bugs
     let context = RequestContext::new(&parts, site.views.clone(), request_id);
     // 3: client address
     let client = site.proxies.client(peer.address, &parts.headers);
@@ -84,14 +86,14 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     }
 }
 
-/// What a request brings along beside its head and its body.
+/// Data of a request besides its head and its body.
 struct Admission {
     link: Link,
     has_body: bool,
     fate: BodyFate,
 }
 
-/// Steps 4 to 11, and the way out.
+/// Steps 4 to 11, and the response headers.
 async fn answered(
     arrival: Arrival,
     mut parts: Parts,
@@ -104,7 +106,7 @@ async fn answered(
         is_secure,
         ..
     } = arrival.clone();
-    // pinned where it is made: a future that is handed on is moved, and this one is large
+    // pinned in place: this future is large, and passing it on would move it
     let mut admitted = pin!(async {
         match gate(&arrival, &mut parts, admission.link).await {
             Err(refusal) => {
@@ -124,7 +126,7 @@ async fn answered(
             }
         }
     });
-    // the site's own code decides about challenges: it may hold a bug as a handler may
+    // the site's own code decides about challenges: it may panic as a handler may
     leave(
         &site,
         &context,
@@ -134,7 +136,8 @@ async fn answered(
     .await
 }
 
-/// Answers in a task that is not dropped with the connection. The stop of the server waits for it, and what it holds in memory counts until its end.
+/// Answers in a task that is not dropped with the connection. Shutdown waits for it, and its memory
+/// is accounted until its end.
 async fn run_to_end(
     site: &Site,
     held: impl Send + 'static,
@@ -149,7 +152,7 @@ async fn run_to_end(
     response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
-/// There is no memory for a page.
+/// 503 or 429: the memory limit is reached.
 fn without_room(arrival: &Arrival, full: NoRoom) -> Response {
     let status = match full {
         NoRoom::Client => StatusCode::TOO_MANY_REQUESTS,
@@ -170,20 +173,21 @@ fn is_proxy(site: &Site, peer: Peer) -> bool {
     peer.may_forward && site.proxies.trusts(peer.address)
 }
 
-/// Replaces Host by `X-Forwarded-Host` of a trusted proxy, where the settings say so. It is checked as any other Host.
+/// Replaces Host by `X-Forwarded-Host` of a trusted proxy, if enabled. It is checked as any other
+/// Host.
 fn take_forwarded_host(site: &Site, peer: Peer, parts: &mut Parts) {
     if !site.settings.http.forwarded_host || !is_proxy(site, peer) {
         return;
     }
     if let Some(host) = site.proxies.host(&parts.headers) {
         parts.headers.insert(header::HOST, host);
-        // what the proxy asked for in absolute form names the other host
+        // the target of an absolute-form request names the other host
         let target = parts.uri.path_and_query().cloned();
         parts.uri = target.map(http::Uri::from).unwrap_or_default();
     }
 }
 
-/// The `X-Request-ID` of a trusted proxy, where the settings say so and it is safe to log.
+/// The `X-Request-ID` of a trusted proxy, if enabled and safe to log.
 fn forwarded_request_id(site: &Site, peer: Peer, headers: &HeaderMap) -> Option<String> {
     let is_read = site.settings.http.forwarded_request_id && is_proxy(site, peer);
     let id = headers.get(REQUEST_ID).filter(|_| is_read)?.to_str().ok()?;
@@ -194,7 +198,8 @@ fn forwarded_request_id(site: &Site, peer: Peer, headers: &HeaderMap) -> Option<
     is_name.then(|| id.to_owned())
 }
 
-/// Handlers, extractors and layers believe these headers: only what a trusted proxy writes into the one that the settings name reaches them.
+/// Removes forwarding headers, on which handlers, extractors and layers rely: only the configured
+/// header of a trusted proxy stays.
 fn remove_forwarding_headers(site: &Site, peer: Peer, headers: &mut HeaderMap) {
     let is_proxy = is_proxy(site, peer);
     let is_kept = |name: &HeaderName| is_proxy && site.proxies.reads(name);
@@ -206,8 +211,9 @@ fn remove_forwarding_headers(site: &Site, peer: Peer, headers: &mut HeaderMap) {
     doubtful.iter().for_each(|name| drop(headers.remove(name)));
 }
 
-/// HTTP/2 names the host in `:authority` ([RFC 9113 section 8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1)): from here on all requests
-/// look the same. Says whether this one came over HTTP/1.
+/// Copies the `:authority` of HTTP/2 to Host
+/// ([RFC 9113 section 8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1)), so that all
+/// requests look the same. Returns whether this one came over HTTP/1.
 fn name_host(parts: &mut Parts) -> bool {
     if parts.version != Version::HTTP_2 {
         return true;
@@ -222,8 +228,9 @@ fn name_host(parts: &mut Parts) -> bool {
     false
 }
 
-/// Where the rest of a request may still be on its way, nothing that follows can be trusted to be a request. Nor can it after chunks, which no browser
-/// sends and proxies have disagreed about. The client is told, so that it sends the next request on another connection.
+/// Closes the connection where the rest of a body may still arrive, because it could be taken for
+/// the next request (request smuggling). The same holds after chunked bodies, which browsers do not
+/// send and proxies have disagreed about. `Connection: close` tells the client.
 fn close_where_due(mut response: Response, is_doubtful: bool) -> Response {
     let closes = [
         StatusCode::REQUEST_TIMEOUT,
@@ -239,7 +246,9 @@ fn close_where_due(mut response: Response, is_doubtful: bool) -> Response {
     response
 }
 
-/// Either a proxy is not configured, and then all visitors are one client; or somebody tries to be somebody else. Said once: it may be input.
+/// Logs forwarding headers of an untrusted peer: either a proxy is not configured, and all visitors
+/// count as one client, or a client tries to spoof its address. Logged once, because it can be
+/// input.
 fn warn_of_strange_proxy(site: &Site, peer: Peer, headers: &HeaderMap) {
     let speaks =
         || headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(header::FORWARDED);
@@ -254,7 +263,8 @@ fn warn_of_strange_proxy(site: &Site, peer: Peer, headers: &HeaderMap) {
     }
 }
 
-/// Steps 4 to 6. The limit of all requests comes first, because a request that is refused costs as much as any other.
+/// Steps 4 to 6. The limit of all requests comes first, because a refused request costs as much as
+/// any other.
 async fn gate(arrival: &Arrival, parts: &mut Parts, link: Link) -> Result<(), Response> {
     limits::of_requests(arrival, parts).await?;
     let host = allowed_host(arrival, parts)?; // 4
@@ -267,7 +277,8 @@ async fn gate(arrival: &Arrival, parts: &mut Parts, link: Link) -> Result<(), Re
 fn allowed_host(arrival: &Arrival, parts: &Parts) -> Result<RequestHost, Response> {
     let mut named = parts.headers.get_all(header::HOST).iter();
     let header = named.next().and_then(|value| value.to_str().ok());
-    // in absolute form the target names the host; a Host header that says otherwise is an attack on some cache
+    // the target of an absolute-form request names the host; a different Host header is a cache
+    // poisoning attempt
     let authority = parts.uri.authority().map(|authority| authority.as_str());
     let is_one =
         named.next().is_none() && authority.is_none_or(|authority| Some(authority) == header);
@@ -275,7 +286,8 @@ fn allowed_host(arrival: &Arrival, parts: &Parts) -> Result<RequestHost, Respons
         .filter(|_| is_one)
         .and_then(RequestHost::parse)
         .filter(|host| host.is_allowed(&arrival.site.settings.http.allowed_hosts));
-    // load balancers probe by a changing address, or without a Host; the response has no link that could be poisoned
+    // load balancers probe by a changing address, or without a Host; the response has no link that
+    // could be poisoned
     let is_probe = || is_one && health::is_probe(parts.uri.path()) && is_safe(&parts.method);
     host.or_else(|| is_probe().then(RequestHost::unnamed))
         .ok_or_else(|| {
@@ -326,7 +338,7 @@ fn known_method_and_path(arrival: &Arrival, parts: &mut Parts) -> Result<(), Res
         )
             .into_response());
     }
-    // an upgrade that is accepted here would end in nothing: the connection is served as HTTP to its end
+    // an accepted upgrade would lead nowhere: the connection is served as HTTP to its end
     parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
     let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8();
     let is_fine = path.is_ok_and(|path| {
@@ -342,7 +354,8 @@ fn known_method_and_path(arrival: &Arrival, parts: &mut Parts) -> Result<(), Res
     }
 }
 
-/// Whether the client asks to speak another protocol on this connection ([RFC 6455 section 4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)).
+/// Whether the client requests a protocol upgrade
+/// ([RFC 6455 section 4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)).
 fn is_websocket(headers: &HeaderMap) -> bool {
     headers
         .get_all(header::UPGRADE)
@@ -350,12 +363,13 @@ fn is_websocket(headers: &HeaderMap) -> bool {
         .any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// `.` and `..` as parts of a path: browsers remove them, so whoever sends them is trying something.
+/// Whether a path has `.` or `..` segments: browsers remove them, so such a request is an attack
+/// (path traversal).
 fn has_dots(path: &str) -> bool {
     path.split('/').any(|part| part == "." || part == "..")
 }
 
-/// An authority that checks whether a name is ours asks in clear, and whoever it is.
+/// Answers http-01 challenges, which ACME servers request over plain HTTP.
 fn proven(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
     let file = arrival
         .site
@@ -383,7 +397,7 @@ fn secure(
     if host.domain().is_empty() {
         return Err(StatusCode::BAD_REQUEST.into_response());
     }
-    // a program that sends a token in clear must fail, not be led on (ASVS 4.1.2)
+    // an API client that sends a token over plain HTTP must fail, not be redirected (ASVS 4.1.2)
     if arrival.context.wants_problem() || parts.headers.contains_key(header::AUTHORIZATION) {
         return Err(Error::new(ErrorKind::Forbidden, "Use https.").into_response());
     }
@@ -422,7 +436,7 @@ async fn welcome(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
     limits::of_changes(arrival, parts).await
 }
 
-/// The router behind the shield and the clock, with a body that ends in time and at its limit.
+/// Runs the router with panic handling, a timeout, and limits for the body.
 async fn handled(
     site: &Site,
     parts: Parts,
@@ -444,7 +458,8 @@ async fn handled(
     };
     let mut request = Request::from_parts(parts, body);
     if admission.has_body {
-        // for what layers make of the body, such as one that decompresses it: they run after the limit of what was sent
+        // for layers that transform the body, such as decompression: they run after the limit of
+        // received bytes
         let most = usize::try_from(limits.bytes).unwrap_or(usize::MAX);
         DefaultBodyLimit::max(most).apply(&mut request);
     }
@@ -458,7 +473,7 @@ async fn handled(
     let clock = site.settings.http.response_timeout_secs.duration();
     let answered = tokio::time::timeout(clock, shield::shielded(routed.as_mut())).await;
     match (answered, admission.fate.fault()) {
-        // whatever the handler made of it
+        // whatever the handler's result
         (Ok(response), Some(fault))
             if response.status().is_client_error() || response.status().is_server_error() =>
         {
@@ -507,7 +522,7 @@ fn at_fault(fault: BodyFault) -> Response {
     }
 }
 
-/// The one door out: the quiet page for errors, the headers, the request id.
+/// The last step of every response: error page, headers, request id.
 async fn leave(
     site: &Site,
     context: &RequestContext,
@@ -521,7 +536,7 @@ async fn leave(
     };
     *response.version_mut() = Version::HTTP_11;
     let status = response.status();
-    // a page that is hidden must look like one that does not exist
+    // a hidden page must look like one that does not exist
     let is_kept_by_nobody = context.is_personal() || status == StatusCode::NOT_FOUND;
     let page = response.extensions_mut().remove::<PagePolicies>();
     let is_forwarded = response.extensions_mut().remove::<Forwarded>().is_some();

@@ -186,13 +186,13 @@ macro_rules! section {
     (
         $(#[doc = $about:literal])*
         $name:ident($section:literal) {
-            $( #[doc = $doc:literal] $key:ident: $type:ty = |$profile:pat_param| $default:expr; )*
+            $( $(#[doc = $doc:literal])+ $key:ident: $type:ty = |$profile:pat_param| $default:expr; )*
         }
     ) => {
         $(#[doc = $about])*
         #[derive(Debug, Clone)]
         pub struct $name {
-            $( #[doc = $doc] pub $key: $type, )*
+            $( $(#[doc = $doc])+ pub $key: $type, )*
         }
 
         impl $name {
@@ -203,7 +203,7 @@ macro_rules! section {
                 Self {
                     $( $key: {
                         let default: fn($crate::settings::Profile) -> $type = |$profile| $default;
-                        reader.read(concat!($section, ".", stringify!($key)), $doc.trim_ascii(), default(profile))
+                        reader.read(concat!($section, ".", stringify!($key)), concat!($($doc),+).trim_ascii(), default(profile))
                     }, )*
                 }
             }

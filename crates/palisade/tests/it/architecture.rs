@@ -1,6 +1,5 @@
 //! Who may use whom. The table of ARCHITECTURE.md, and every arrow in the source that breaks it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Steps of the crate `palisade`: a module uses those of earlier steps, never its neighbours.

@@ -2,25 +2,25 @@ use rustls::sign::CertifiedKey;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// What an instance answers to an authority that checks a name, while an order is open.
+/// The responses to ACME challenges while an order is open.
 #[derive(Debug, Default)]
 pub(in crate::app) struct Challenges(RwLock<Open>);
 
 #[derive(Debug, Default)]
 struct Open {
-    /// By token.
+    /// http-01 responses by token.
     http: HashMap<String, String>,
-    /// By name.
+    /// tls-alpn-01 certificates by name.
     tls: HashMap<String, Arc<CertifiedKey>>,
 }
 
-/// Where files of http-01 are asked for.
+/// Path prefix of http-01 challenge files.
 const FOLDER: &str = "/.well-known/acme-challenge/";
-/// What a client offers that looks at a certificate of tls-alpn-01, and nothing else.
+/// The ALPN protocol of a tls-alpn-01 validation connection, which offers nothing else.
 pub(in crate::app) const ACME_TLS: &[u8] = b"acme-tls/1";
 
 impl Challenges {
-    /// The answer of http-01 to a path.
+    /// The http-01 response for a path.
     pub(in crate::app) fn file(&self, path: &str) -> Option<String> {
         let token = path.strip_prefix(FOLDER)?;
         self.0
@@ -31,7 +31,7 @@ impl Challenges {
             .cloned()
     }
 
-    /// The certificate of tls-alpn-01 for a name.
+    /// The tls-alpn-01 certificate for a name.
     pub(in crate::app) fn certificate(&self, name: &str) -> Option<Arc<CertifiedKey>> {
         self.0
             .read()
@@ -41,7 +41,7 @@ impl Challenges {
             .cloned()
     }
 
-    /// These and no others.
+    /// Replaces all challenges.
     #[cfg(feature = "acme")]
     pub(super) fn set(
         &self,

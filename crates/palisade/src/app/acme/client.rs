@@ -5,10 +5,11 @@ use http::Request;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use std::pin::Pin;
 
-/// Talks to the authority as all requests of ours are made: to public addresses, in time, to who shows a valid certificate.
+/// HTTP client for the ACME server, with the restrictions of all outgoing requests: public
+/// addresses, timeouts, and a verified certificate.
 pub(super) struct Outbound(pub(super) Client);
 
-/// Longest request of the protocol: a signed order has a few hundred bytes for each name.
+/// Longest request body of the protocol: a signed order has a few hundred bytes per name.
 const MAX_BYTES: usize = 1 << 20;
 
 impl HttpClient for Outbound {

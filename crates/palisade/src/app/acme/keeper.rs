@@ -13,20 +13,20 @@ use std::sync::Arc;
 use std::time::Duration;
 use x509_parser::parse_x509_certificate;
 
-/// How often an instance looks for what another one did.
+/// How often an instance polls for changes by other instances.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Seconds that an order may take before another instance tries.
+/// Seconds that an order may take before another instance takes over.
 const TURN_SECS: i64 = 600;
-/// Seconds after the first order that failed; twice as many after each further one.
+/// Seconds to wait after the first failed order; doubled after each further failure.
 const FIRST_PAUSE_SECS: i64 = 60;
-/// Most of them.
+/// Longest wait after a failure, in seconds.
 const LAST_PAUSE_SECS: i64 = 6 * 3600;
-/// Longer than every turn and pause, with what chance adds.
+/// Longer than any lease and back-off, jitter included.
 const LATEST_SECS: i64 = 2 * LAST_PAUSE_SECS;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// Sees to it that there is a certificate, for as long as the server runs.
+/// Keeps the certificate valid for as long as the server runs.
 pub(in crate::app) async fn keep(site: Arc<Site>, certificates: Arc<Certificates>) {
     let mut keeper = Keeper::new(&site, certificates);
     for kept in [
@@ -50,13 +50,13 @@ struct Keeper<'a> {
     site: &'a Site,
     store: Store,
     certificates: Arc<Certificates>,
-    /// The chain that is shown, and when it is renewed.
+    /// The certificate chain in use, and its renewal time.
     shown: Option<(Issued, Lifetime)>,
-    /// From 0 to 255: instances do not all begin at once.
+    /// Jitter from 0 to 255, so that instances do not all start at once.
     chance: u8,
 }
 
-/// When a certificate holds, in seconds since 1970.
+/// Validity period of a certificate, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lifetime {
     pub(super) begin: i64,
@@ -64,13 +64,14 @@ pub(super) struct Lifetime {
 }
 
 impl Lifetime {
-    /// When a third of it is left, or up to a twentieth earlier.
+    /// Renews when a third of the validity is left, or up to a twentieth earlier.
     pub(super) fn renewal(self, chance: u8) -> i64 {
         let length = (self.end - self.begin).max(0);
         self.end - length / 3 - length / 20 * i64::from(chance) / 255
     }
 
-    /// Seconds after it was issued in which nobody orders another one, whatever its settings say: authorities count.
+    /// Seconds after issuance in which no instance orders another certificate, whatever its
+    /// settings: certificate authorities have rate limits.
     pub(super) fn rest(self) -> i64 {
         ((self.end - self.begin) / 10).clamp(0, 3600)
     }
@@ -92,7 +93,8 @@ impl<'a> Keeper<'a> {
         chrono::Utc::now().timestamp()
     }
 
-    /// One look: takes over what another instance did, and orders where it is due and our turn.
+    /// One iteration: adopts the state of other instances, and orders if an order is due and this
+    /// instance holds the lease.
     async fn look(&mut self) -> Result<(), Failed> {
         self.take_over().await?;
         self.answer().await?;
@@ -106,7 +108,7 @@ impl<'a> Keeper<'a> {
         let Some(failed) = self.store.take_turn(self.now(), turn).await? else {
             return Ok(());
         };
-        // somebody may have been faster
+        // another instance may have been faster
         self.take_over().await?;
         if !self.is_due() {
             return Ok(self.store.end_turn(turn, 0, 0).await.map(drop)?);
@@ -132,7 +134,8 @@ impl<'a> Keeper<'a> {
     fn is_due(&self) -> bool {
         let wanted = &self.site.settings.acme;
         self.shown.as_ref().is_none_or(|(issued, lifetime)| {
-            // more names than are wanted are fine: while settings change, instances must not order in turn
+            // a superset of the wanted names is fine: while settings change, instances must not
+            // order in turn
             let is_covered = wanted
                 .domains
                 .iter()
@@ -143,7 +146,7 @@ impl<'a> Keeper<'a> {
         })
     }
 
-    /// Shows the certificate that is kept, if it is another one.
+    /// Installs the stored certificate if it differs from the current one.
     async fn take_over(&mut self) -> Result<(), Failed> {
         let Some(kept) = self.store.get("certificate").await? else {
             return Ok(());
@@ -174,7 +177,7 @@ impl<'a> Keeper<'a> {
         Ok(lifetime)
     }
 
-    /// Answers the challenges that are open, whoever ordered.
+    /// Installs the responses to all open challenges, of every instance's orders.
     async fn answer(&self) -> Result<(), Failed> {
         answer(self.site, &self.store, self.now()).await
     }
@@ -206,7 +209,7 @@ impl<'a> Keeper<'a> {
         self.answer().await?;
         tokio::time::sleep(spread).await;
         let issued = orderer.finish(order).await?;
-        // what cannot be used is not kept
+        // an unusable certificate is not stored
         let lifetime = self.show(&issued)?;
         self.store
             .put(
@@ -221,7 +224,7 @@ impl<'a> Keeper<'a> {
         Ok(lifetime)
     }
 
-    /// Says why, and how many failed now, and for how long nobody tries again.
+    /// Logs the reason, and returns the number of consecutive failures and the end of the back-off.
     fn failed(&self, before: u32, error: &Failed) -> (u32, i64) {
         let pause_secs = pause_secs(before, self.chance);
         let left = self
@@ -237,7 +240,7 @@ impl<'a> Keeper<'a> {
     }
 }
 
-/// How long to wait after so many failures before this one.
+/// Back-off after this many earlier failures.
 pub(super) fn pause_secs(before: u32, chance: u8) -> i64 {
     let pause = FIRST_PAUSE_SECS
         .saturating_mul(1 << before.min(16))
@@ -258,7 +261,8 @@ async fn answer(site: &Site, store: &Store, now: i64) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The certificate of tls-alpn-01 ([RFC 8737 section 3](https://www.rfc-editor.org/rfc/rfc8737#section-3)).
+/// The certificate of a tls-alpn-01 challenge
+/// ([RFC 8737 section 3](https://www.rfc-editor.org/rfc/rfc8737#section-3)).
 fn proving(proof: &Proof) -> Result<Arc<CertifiedKey>, Failed> {
     let mut params = CertificateParams::new(vec![proof.domain.clone()])?;
     let digest: [u8; 32] = proof.digest.as_slice().try_into()?;
@@ -268,7 +272,7 @@ fn proving(proof: &Proof) -> Result<Arc<CertifiedKey>, Failed> {
     let key = aws_lc_rs::default_provider()
         .key_provider
         .load_private_key(PrivateKeyDer::from(key))?;
-    // not `from_der`, which does not know the extension that is the point of it
+    // not `from_der`, which does not support the acmeIdentifier extension
     Ok(Arc::new(CertifiedKey::new(
         vec![certificate.der().clone()],
         key,

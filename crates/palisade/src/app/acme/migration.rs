@@ -3,7 +3,8 @@ use sea_orm::DbErr;
 use sea_orm_migration::prelude::{ColumnDef, SchemaManager, Table};
 use sea_orm_migration::{MigrationName, MigrationTrait};
 
-/// The table of what belongs to certificates, for programs with the feature and without: a database serves both.
+/// Table of ACME state. Created in builds without the feature too, because both kinds of builds can
+/// share a database.
 pub(in crate::app) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     vec![Box::new(Create)]
 }

@@ -1,4 +1,5 @@
-//! Certificates by themselves ([RFC 8555](https://www.rfc-editor.org/rfc/rfc8555)): ordered, proven, kept and renewed without anybody's doing.
+//! Automatic certificates by ACME ([RFC 8555](https://www.rfc-editor.org/rfc/rfc8555)): ordered,
+//! validated, stored and renewed.
 //!
 //! ```toml
 //! [acme]
@@ -7,9 +8,11 @@
 //! accept_terms = true     # of the authority, Let's Encrypt if no other is named
 //! ```
 //!
-//! The account, the certificate with its key, and open challenges are rows of the site's database, sealed with the site's keys. So all instances show one
-//! certificate and answer each other's challenges, and one of them at a time orders: whoever holds the lease. A certificate is renewed when a third of its
-//! life is left, a little earlier or later by chance; an order that fails is tried again after a minute, then two, up to six hours.
+//! The account, the certificate with its key, and open challenges are rows of the site's database,
+//! encrypted with the site's keys. All instances therefore use one certificate and can answer each
+//! other's challenges; the holder of a lease places orders. A certificate is renewed when a third
+//! of its validity is left, with jitter. A failed order is retried after one minute, then two, up
+//! to six hours.
 
 mod challenges;
 #[cfg(feature = "acme")]
@@ -29,7 +32,7 @@ use crate::db::{KeyColumn, SealedColumn};
 
 const PURPOSE: &str = "acme";
 
-/// The account, the certificate and open challenges.
+/// Database rows of the account, the certificate and open challenges.
 pub(super) const SEALED: SealedColumn = SealedColumn {
     table: "palisade_acme",
     key: KeyColumn::Text("name"),

@@ -12,31 +12,31 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// A certificate with its key, as it is kept.
+/// A certificate with its private key, as stored.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Issued {
-    /// For whom it was ordered, and from whom: another order is due where the settings say otherwise.
+    /// Names and ACME server of the order: other settings make a new order due.
     pub(super) domains: Vec<String>,
     pub(super) directory: String,
     pub(super) chain: String,
     pub(super) key: String,
 }
 
-/// An open challenge, as it is kept.
+/// An open challenge, as stored.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Proof {
     pub(super) domain: String,
     pub(super) token: String,
-    /// What http-01 answers.
+    /// Response body of http-01.
     pub(super) text: String,
-    /// What the certificate of tls-alpn-01 holds.
+    /// Content of the acmeIdentifier extension of tls-alpn-01.
     pub(super) digest: Vec<u8>,
 }
 
-/// How long the authority may take to look, and to write the certificate.
+/// Timeout for validation, and for issuance.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Who orders what from whom.
+/// Parameters of an order.
 pub(super) struct Orderer<'a> {
     pub(super) settings: &'a AcmeSettings,
     pub(super) client: &'a Client,
@@ -47,7 +47,7 @@ pub(super) struct Orderer<'a> {
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 impl Orderer<'_> {
-    /// Begins an order, and keeps what each challenge is answered with.
+    /// Creates an order, and stores the response to each challenge.
     pub(super) async fn begin(&self) -> Result<Order, Failed> {
         let account = self.account().await?;
         let names: Vec<Identifier> = self
@@ -81,7 +81,7 @@ impl Orderer<'_> {
         Ok(order)
     }
 
-    /// Lets the authority look, now that challenges are answered, and waits for the certificate.
+    /// Requests validation once the challenges are answered, and waits for the certificate.
     pub(super) async fn finish(&self, mut order: Order) -> Result<Issued, Failed> {
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
@@ -117,7 +117,7 @@ impl Orderer<'_> {
         }
     }
 
-    /// The account that is kept, or a new one.
+    /// Loads the stored account, or creates one.
     async fn account(&self) -> Result<Account, Failed> {
         let builder = || Account::builder_with_http(Box::new(Outbound(self.client.clone())));
         let name = account_of(&self.settings.directory);
@@ -162,12 +162,12 @@ impl Orderer<'_> {
     }
 }
 
-/// Name of the account that is kept, for each authority.
+/// Row name of the stored account, per ACME server.
 pub(super) fn account_of(directory: &str) -> String {
     format!("account {directory}")
 }
 
-/// What the authority says of each name that it could not check.
+/// Errors that the ACME server reports for each name.
 async fn reasons(order: &mut Order) -> String {
     let mut reasons = String::new();
     let mut authorizations = order.authorizations();
@@ -189,7 +189,7 @@ async fn reasons(order: &mut Order) -> String {
     reasons
 }
 
-/// Whether the authority does not know the account any more.
+/// Whether the ACME server rejects the account as unknown.
 pub(super) fn is_unknown_account(error: &Failed) -> bool {
     let Some(Error::Api(problem)) = error.downcast_ref::<Error>() else {
         return false;

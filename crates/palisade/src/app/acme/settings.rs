@@ -3,12 +3,15 @@ use crate::checks::{Check, Level};
 use crate::crypto::Secret;
 use crate::settings::{section, setting_words};
 
-/// How the authority sees that a name is ours.
+/// How control over a name is validated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Challenge {
-    /// By a certificate that is shown on port 443 ([RFC 8737](https://www.rfc-editor.org/rfc/rfc8737)): nothing but `server.address` is needed.
+    /// tls-alpn-01, by a certificate on port 443
+    /// ([RFC 8737](https://www.rfc-editor.org/rfc/rfc8737)): needs `server.address` only.
     TlsAlpn,
-    /// By a file on port 80 ([RFC 8555 section 8.3](https://www.rfc-editor.org/rfc/rfc8555#section-8.3)): needs `tls.redirect_address`.
+    /// http-01, by a file on port 80
+    /// ([RFC 8555 section 8.3](https://www.rfc-editor.org/rfc/rfc8555#section-8.3)): needs
+    /// `tls.redirect_address`.
     Http,
 }
 
@@ -20,21 +23,21 @@ setting_words!(
 );
 
 section! {
-    /// Certificates from an authority that gives them to whoever shows that a name is his.
+    /// Certificates from an ACME server, which validates control over each name.
     AcmeSettings("acme") {
-        /// Names of the certificate; none, and there is no order
+        /// Names of the certificate; no certificate is ordered without any
         domains: Vec<String> = |_| Vec::new();
-        /// E-mail address that the authority may write to
+        /// Email address for notices of the certificate authority
         contact: Option<String> = |_| None;
-        /// Whether you accept the authority's terms of service
+        /// Whether you accept the terms of service of the certificate authority
         accept_terms: bool = |_| false;
-        /// The authority, by the address of its directory
+        /// Directory URL of the ACME server
         directory: String = |_| "https://acme-v02.api.letsencrypt.org/directory".into();
-        /// How it is shown that a name is ours: tls-alpn-01 (on server.address) or http-01 (on tls.redirect_address)
+        /// Challenge type: tls-alpn-01 (on server.address) or http-01 (on tls.redirect_address)
         challenge: Challenge = |_| Challenge::TlsAlpn;
-        /// Account at the authority that the order belongs to, where it asks for one (external account binding): its key id
+        /// Key id of external account binding, where the ACME server requires it
         account_id: Option<String> = |_| None;
-        /// The key of that account, in base64url
+        /// HMAC key of external account binding, in base64url
         account_key: Option<Secret<String>> = |_| None;
     }
 }
@@ -54,7 +57,7 @@ fn is_served(settings: &SiteSettings, domain: &str) -> bool {
         .any(|host| host.matches(domain))
 }
 
-/// What can be wrong with these settings.
+/// Checks of these settings.
 pub const CHECKS: &[Check<SiteSettings>] = &[
     Check {
         id: "acme.not_built",

@@ -29,14 +29,14 @@ mod palisade_acme {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// What all instances know: the account, the certificate, open challenges, and whose turn it is. Sealed, because the database is read by more people than
-/// should have a private key.
+/// State shared by all instances: the account, the certificate, open challenges and the lease.
+/// Encrypted, because more people can read the database than may have a private key.
 pub(super) struct Store {
     database: Database,
     ring: KeyRing,
 }
 
-/// Name of the row that says whose turn it is.
+/// Name of the row that holds the lease.
 const LEASE: &str = "lease";
 const CHALLENGE: &str = "challenge ";
 
@@ -45,7 +45,8 @@ impl Store {
         Self { database, ring }
     }
 
-    /// A value; none if it is not there, or was sealed by a key that is no longer on the ring.
+    /// Reads a value. `None` if it does not exist, or was encrypted with a key that is no longer on
+    /// the ring.
     pub(super) async fn get(&self, name: &str) -> Result<Option<Secret<Vec<u8>>>, DbErr> {
         let row = Entity::find_by_id(name)
             .one(&self.database.handle())
@@ -61,7 +62,7 @@ impl Store {
         opened.ok()
     }
 
-    /// Keeps a value.
+    /// Stores a value.
     pub(super) async fn put(&self, name: &str, value: &[u8], until: i64) -> Result<(), DbErr> {
         let row = ActiveModel {
             name: Set(name.into()),
@@ -79,14 +80,14 @@ impl Store {
         tx.commit().await
     }
 
-    /// Forgets a value.
+    /// Deletes a value.
     pub(super) async fn forget(&self, name: &str) -> Result<(), DbErr> {
         let tx = self.database.begin().await?;
         Entity::delete_by_id(name).exec(&tx).await?;
         tx.commit().await
     }
 
-    /// Keeps an open challenge, for an hour at the most.
+    /// Stores an open challenge for at most one hour.
     pub(super) async fn put_challenge(
         &self,
         token: &str,
@@ -97,7 +98,7 @@ impl Store {
             .await
     }
 
-    /// The open challenges.
+    /// Reads the open challenges.
     pub(super) async fn challenges(&self, now: i64) -> Result<Vec<Secret<Vec<u8>>>, DbErr> {
         let open = Entity::find()
             .filter(Column::Name.starts_with(CHALLENGE))
@@ -110,7 +111,7 @@ impl Store {
             .collect())
     }
 
-    /// Forgets all challenges.
+    /// Deletes all challenges.
     pub(super) async fn close_challenges(&self) -> Result<(), DbErr> {
         let tx = self.database.begin().await?;
         Entity::delete_many()
@@ -120,7 +121,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Seals a value again with the newest key, unless somebody changed it meanwhile: an old key may be taken off the ring.
+    /// Re-encrypts a value with the newest key, unless it has changed meanwhile, so that old keys
+    /// can be retired.
     pub(super) async fn reseal(&self, name: &str) -> Result<(), DbErr> {
         let Some(row) = Entity::find_by_id(name)
             .one(&self.database.handle())
@@ -146,9 +148,10 @@ impl Store {
         tx.commit().await
     }
 
-    /// Whether it is our turn to order, until `turn.until`: the database lets one instance through. While it is not, somebody is at work, or the last order
-    /// ended not long ago. A time further away than any turn or pause was written by a clock that was wrong, and holds nobody up. Says how many failed in
-    /// a row.
+    /// Tries to take the lease until `turn.until`; the database grants it to one instance. It is
+    /// refused while another instance works, or during the back-off after the last order. A lease
+    /// that ends later than any lease or back-off can was written by an instance with a wrong
+    /// clock, and is ignored. Returns the number of consecutive failures.
     pub(super) async fn take_turn(&self, now: i64, turn: Turn) -> Result<Option<u32>, DbErr> {
         let tx = self.database.begin().await?;
         let row = ActiveModel {
@@ -179,7 +182,8 @@ impl Store {
             .map(|row| row.value.parse().unwrap_or(0)))
     }
 
-    /// The order came to an end: `failed` in a row, and nobody tries again before `until`. Says whether the turn was still ours.
+    /// Records the end of an order: `failed` consecutive failures, and no retry before `until`.
+    /// Returns whether the lease was still held.
     pub(super) async fn end_turn(
         &self,
         turn: Turn,
@@ -202,11 +206,11 @@ impl Store {
     }
 }
 
-/// A turn to order.
+/// A lease to place an order.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Turn {
-    /// When it ends, if we do not end it.
+    /// Expiry of the lease, if it is not released.
     pub(super) until: i64,
-    /// No turn and no pause that a right clock wrote ends after this.
+    /// No lease or back-off of an instance with a correct clock ends later than this.
     pub(super) latest: i64,
 }

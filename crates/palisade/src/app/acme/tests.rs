@@ -31,7 +31,7 @@ fn a_certificate_is_renewed_when_a_third_of_its_life_is_left() {
     assert_eq!(odd.renewal(255), 5, "one that never held is due");
 }
 
-// F117: an authority is not asked again and again
+// F117: the ACME server is not asked again and again
 #[test]
 fn an_order_that_failed_is_tried_again_later_and_later() {
     let pauses: Vec<i64> = (0..12).map(|before| pause_secs(before, 0)).collect();
@@ -50,7 +50,7 @@ fn ring(keys: &[&str]) -> KeyRing {
     .unwrap()
 }
 
-// F005: instances do not step on each other
+// F005: instances do not interfere with each other
 #[tokio::test]
 async fn one_instance_has_the_turn_and_no_clock_holds_it_for_ever() {
     let site = TestSite::start(App::new(), &[]).await;
@@ -73,7 +73,7 @@ async fn one_instance_has_the_turn_and_no_clock_holds_it_for_ever() {
         "the last order failed not long ago"
     );
     assert_eq!(other.take_turn(2000, turn(2000)).await.unwrap(), Some(3));
-    // a crash in the middle, and a late end of what was taken over
+    // a crash during an order, and a late end of an order that was taken over
     assert_eq!(one.take_turn(2601, turn(2601)).await.unwrap(), Some(3));
     assert!(
         !other.end_turn(turn(2000), 0, 9_000_000).await.unwrap(),

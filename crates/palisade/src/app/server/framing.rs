@@ -1,12 +1,14 @@
-//! Where one HTTP/1 request ends and the next begins ([RFC 9112 section 6](https://www.rfc-editor.org/rfc/rfc9112#section-6)), told apart strictly.
+//! HTTP/1 message framing: the end of each request
+//! ([RFC 9112 section 6](https://www.rfc-editor.org/rfc/rfc9112#section-6)), determined strictly.
 //!
-//! The parser behind this one takes what most others take. Requests are smuggled where two of them take something differently, so what only
-//! some take is refused here: a line that ends without CR, two lengths, a length beside chunks, a coding that is not `chunked`.
+//! The HTTP parser behind this one is as lenient as most. Request smuggling exploits differences
+//! between parsers, so ambiguous framing is refused here: a line that ends without CR, two lengths,
+//! a length with chunked encoding, a transfer coding other than `chunked`.
 
-/// Reads along with the parser, byte by byte, and keeps next to nothing.
+/// Tracks the parser's position byte by byte, in constant memory.
 pub(super) struct Framing {
     at: At,
-    /// The beginning of the line.
+    /// Beginning of the current line.
     line: [u8; LINE],
     /// Length of the line so far, of which `line` holds the beginning.
     length: usize,
@@ -15,14 +17,14 @@ pub(super) struct Framing {
     body: Body,
 }
 
-/// As much of a line as the two headers that matter can take.
+/// Enough of a line for the two relevant headers.
 const LINE: usize = 64;
 
 enum At {
     Head,
-    /// So many bytes of a body are to come.
+    /// Remaining bytes of the body.
     Body(u64),
-    /// Chunks: the connection is closed after them, so that nothing follows.
+    /// A chunked body: the connection is closed after it, so no request follows.
     Chunks,
 }
 
@@ -33,7 +35,7 @@ enum Body {
     Chunked,
 }
 
-/// What another reader could take differently.
+/// Framing that parsers interpret differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ambiguous(pub(super) &'static str);
 
@@ -49,7 +51,7 @@ impl Framing {
         }
     }
 
-    /// The next bytes of the connection.
+    /// Consumes the next bytes of the connection.
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> Result<(), Ambiguous> {
         while !bytes.is_empty() {
             match &mut self.at {
@@ -83,7 +85,7 @@ impl Framing {
     fn keep(&mut self, piece: &[u8]) {
         let free = LINE.saturating_sub(self.length).min(piece.len());
         self.line[self.length.min(LINE)..][..free].copy_from_slice(&piece[..free]);
-        // the byte before the end of the line is all that matters of a long one
+        // of a long line, only the byte before its end matters
         if let [.., before, b'\n'] = piece {
             self.last = *before;
         }
@@ -161,7 +163,7 @@ const BARE: u8 = b'\n';
 mod tests {
     use super::*;
 
-    /// The same however the bytes are cut.
+    /// The result does not depend on how the bytes are split.
     fn read(request: &str) -> Result<(), Ambiguous> {
         let mut whole = Framing::new();
         let verdict = whole.read(request.as_bytes());

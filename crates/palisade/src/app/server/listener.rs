@@ -1,4 +1,4 @@
-//! Where connections come in: a port of TCP, or a Unix socket for a proxy on this machine.
+//! Listening sockets: TCP, or a Unix socket for a proxy on this machine.
 
 use super::{ListenError, SiteSettings};
 use crate::http::UNIX_PEER;
@@ -17,7 +17,7 @@ use tokio_util::either::Either;
 /// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
-    /// Address and port.
+    /// IP address and port.
     Tcp(SocketAddr),
     /// Path of a Unix socket.
     Unix(PathBuf),
@@ -58,32 +58,32 @@ impl ListenAddress {
         }
     }
 
-    /// Whether other machines reach it.
+    /// Whether it is reachable from other machines.
     pub(super) fn is_public(&self) -> bool {
         matches!(self, Self::Tcp(address) if !address.ip().is_loopback())
     }
 }
 
-/// A connection.
+/// An accepted connection.
 #[cfg(unix)]
 pub(super) type Socket = Either<TcpStream, UnixStream>;
 #[cfg(not(unix))]
 pub(super) type Socket = Either<TcpStream, TcpStream>;
 
-/// A socket that listens.
+/// A listening socket.
 pub(super) enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix {
         listener: UnixListener,
         path: PathBuf,
-        /// Whether this process made the file.
+        /// Whether this process created the file.
         is_own: bool,
     },
 }
 
 impl Listener {
-    /// The socket that systemd opened for this process, or one of our own.
+    /// Takes the socket that systemd opened for this process, or opens one.
     pub(super) fn open(
         settings: &SiteSettings,
         inherited: &mut ListenFd,
@@ -126,7 +126,7 @@ impl Listener {
         Ok(made.map(Self::Tcp))
     }
 
-    /// Where it listens.
+    /// The local address.
     pub(super) fn address(&self) -> Option<ListenAddress> {
         match self {
             Self::Tcp(listener) => listener.local_addr().ok().map(ListenAddress::Tcp),
@@ -135,7 +135,7 @@ impl Listener {
         }
     }
 
-    /// The next connection, and the address of its client.
+    /// The next connection, and the address of its peer.
     pub(super) async fn accept(&self) -> io::Result<(Socket, IpAddr)> {
         match self {
             Self::Tcp(listener) => listener
@@ -169,13 +169,13 @@ fn bound(address: SocketAddr) -> io::Result<TcpListener> {
     } else {
         TcpSocket::new_v6()
     }?;
-    // so that the server can start again while old connections end
+    // so that the server can restart while old connections end
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Connections that wait to be accepted.
+/// Length of the accept queue.
 const BACKLOG: u32 = 1024;
 
 #[cfg(unix)]
@@ -207,7 +207,7 @@ mod unix {
         }))
     }
 
-    /// A socket that the user and the group of this process reach, and no other user.
+    /// Binds a socket that is accessible to the user and the group of this process only.
     fn bound(path: &Path) -> io::Result<UnixListener> {
         remove_abandoned(path)?;
         let listener = UnixListener::bind(path)?;
@@ -215,7 +215,7 @@ mod unix {
         Ok(listener)
     }
 
-    /// Removes the socket of a process that was killed; that of one which listens, and any other file, stays.
+    /// Removes the stale socket of a killed process. A socket in use, and any other file, stays.
     fn remove_abandoned(path: &Path) -> io::Result<()> {
         let is_socket =
             std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());

@@ -1,14 +1,14 @@
-//! Step 1: connections. TLS, HTTP/1.1 and HTTP/2; slow and greedy clients are cut off, there are never too many, and a stop lets requests
-//! finish.
+//! Step 1: connections. TLS, HTTP/1.1 and HTTP/2, limits and timeouts against slow and greedy
+//! clients, graceful shutdown.
 //!
-//! | Budget | Setting | Who exceeds it |
+//! | Limit | Setting | When exceeded |
 //! |---|---|---|
-//! | connections in all, from one address | `server.max_connections`, `…_per_address` | gets 503 or 429, and is closed |
-//! | TLS handshake | `server.handshake_timeout_secs` | is closed |
-//! | headers of a request | `server.header_timeout_secs`, `max_header_bytes`, `max_headers` | gets 408 or 431, and is closed |
-//! | time between requests | `server.keep_alive_secs` | is closed |
-//! | speed of a body, and of taking an answer | `server.slow_grace_secs`, `min_bytes_per_second` | gets 408, or is closed |
-//! | requests at once on one HTTP/2 connection | `server.max_streams` | has its streams refused |
+//! | connections in total, per address | `server.max_connections`, `…_per_address` | 503 or 429, closed |
+//! | TLS handshake | `server.handshake_timeout_secs` | closed |
+//! | headers of a request | `server.header_timeout_secs`, `max_header_bytes`, `max_headers` | 408 or 431, closed |
+//! | idle time between requests | `server.keep_alive_secs` | closed |
+//! | transfer rate of a body, and of reading a response | `server.slow_grace_secs`, `min_bytes_per_second` | 408, or closed |
+//! | concurrent streams of one HTTP/2 connection | `server.max_streams` | streams are refused |
 
 mod framing;
 mod listener;
@@ -56,7 +56,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use watched::{ON_THE_WAY, Patience, Protocol, Stream, Watched};
 
-/// A site that listens.
+/// A listening server.
 pub struct Server {
     shared: Arc<Shared>,
     listener: Listener,
@@ -67,13 +67,13 @@ pub struct Server {
 struct Shared {
     site: Arc<Site>,
     slots: Arc<Slots>,
-    /// Room for connections that have ended here and not there.
+    /// Permits for lingering connections: closed here, not yet by the peer.
     lingering: Arc<Semaphore>,
     patience: Patience,
     tls: Option<TlsAcceptor>,
 }
 
-/// How a server stopped.
+/// Result of a shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped {
     /// Connections whose requests took longer than `server.drain_secs`.
@@ -83,18 +83,19 @@ pub struct Stopped {
 /// Why a server does not listen.
 #[derive(Debug)]
 pub enum ListenError {
-    /// The address is taken, or not ours.
+    /// The address is in use, or not local.
     Address(ListenAddress, io::Error),
-    /// In the development profile: the address can be reached from other machines.
+    /// The address is reachable from other machines, in the development profile.
     Public(ListenAddress),
-    /// `LISTEN_FDS` promises a socket that is none.
+    /// A socket of `LISTEN_FDS` is invalid.
     Inherited(io::Error),
     /// The certificate cannot be used.
     Tls(TlsError),
 }
 
 impl Server {
-    /// Listens on `server.address`, and on `tls.redirect_address`; or on the sockets that systemd opened, in this order (`sd_listen_fds(3)`).
+    /// Listens on `server.address` and `tls.redirect_address`, or on the sockets that systemd
+    /// opened, in this order (`sd_listen_fds(3)`).
     ///
     /// # Errors
     /// See [`ListenError`].
@@ -150,7 +151,7 @@ impl Server {
         })
     }
 
-    /// Whether a site with these settings may listen there: in the development profile, on this machine only.
+    /// Checks that the development profile listens on this machine only.
     ///
     /// # Errors
     /// [`ListenError::Public`].
@@ -163,7 +164,7 @@ impl Server {
         }
     }
 
-    /// The URL of the site as it is reached on this machine, or the Unix socket.
+    /// The local URL of the site, or its Unix socket.
     pub fn url(&self) -> String {
         let scheme = if self.certificates.is_some() {
             "https"
@@ -180,7 +181,7 @@ impl Server {
         }
     }
 
-    /// Where plain HTTP is sent to HTTPS.
+    /// Address of the listener that redirects HTTP to HTTPS.
     pub fn redirect_address(&self) -> Option<SocketAddr> {
         match self.redirect.as_ref()?.address()? {
             ListenAddress::Tcp(address) => Some(address),
@@ -188,7 +189,7 @@ impl Server {
         }
     }
 
-    /// Serves until `stop` is done, then lets requests finish.
+    /// Serves until `stop` resolves, then lets requests finish.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
         let Self {
             shared,
@@ -218,7 +219,8 @@ impl Server {
                         graceful.watcher(),
                     ));
                 }
-                // out of file descriptors, or a client that left: neither is a reason to stop
+                // out of file descriptors, or a client that disconnected: neither is a reason to
+                // stop
                 Err(error) => {
                     tracing::warn!(target: "palisade", %error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -243,7 +245,7 @@ impl Server {
     }
 }
 
-/// Keeps the certificate fresh, for as long as the server runs.
+/// Keeps the certificate valid, for as long as the server runs.
 async fn looked_after(site: Arc<Site>, certificates: Arc<Certificates>) {
     #[cfg(feature = "acme")]
     if site.settings.acme.is_on() {
@@ -289,7 +291,7 @@ impl Shared {
                 }
             }
         }
-        // a proxy speaks for many
+        // a trusted proxy is not limited per address
         let counted = (!self.site.proxies.trusts(peer.address)).then_some(peer.address);
         let activity = Arc::new(Pulse::default());
         match self.slots.take(counted, &activity).await {
@@ -322,7 +324,7 @@ impl Shared {
         loop {
             tokio::select! {
                 () = &mut serving => return,
-                // to make room; a request that came in this moment is answered first
+                // to make room; a request that has just arrived is answered first
                 () = slot.closing() => if activity.idle_since().is_some() { return },
             }
         }
@@ -337,7 +339,8 @@ impl Shared {
                 )
                 .await;
                 match handshake {
-                    // an authority looks at the certificate and says nothing (RFC 8737 section 3)
+                    // the validation connection of an ACME server ends after the handshake (RFC
+                    // 8737 section 3)
                     Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ACME_TLS) => {
                         return;
                     }
@@ -364,9 +367,10 @@ impl Shared {
         let settings = self.site.settings.server.clone();
         let stream = self.watched(stream, &connection, Protocol::Http1);
         let mut http = http1::Builder::new();
-        // the watched stream keeps the time of headers; hyper's own clock starts too early, and says nothing when it ends
+        // the wrapped stream enforces the header timeout; hyper's own starts too early, and sends
+        // no response
         http.timer(TokioTimer::new()).header_read_timeout(None);
-        // a little more than is allowed, so that whoever sends more gets a page that says so
+        // a little more than the limit, so that the client gets an error page
         http.max_buf_size(clamped(settings.max_header_bytes).saturating_add(16 * 1024))
             .max_headers(clamped(settings.max_headers).max(MOST_HEADERS_FOR_FREE));
         let service = service_fn(move |request| self.clone().answer(request, connection.clone()));
@@ -432,22 +436,22 @@ impl Shared {
         let piece = (request.version() == Version::HTTP_2).then_some(PIECE);
         let mut response = way::answer(self.site.clone(), peer, request.map(Body::new)).await;
         let held = response.extensions_mut().remove::<Arc<Held>>();
-        // files are in memory once, however many answers there are
+        // static files are in memory once, however many responses use them
         let held = held.filter(|_| response.extensions().get::<SharedBody>().is_none());
         Ok(response.map(|body| answering.answered(body, piece, held)))
     }
 }
 
-/// A connection, for what is asked on it.
+/// State of a connection, for its requests.
 #[derive(Clone)]
 struct Connection {
     peer: Peer,
     activity: Arc<Pulse>,
-    /// Whether it is one of those that are left for `/health` when there is no room.
+    /// Whether it is one of the connections reserved for `/health` when all are taken.
     is_for_health: bool,
 }
 
-/// All connections are taken.
+/// 503: all connections are taken.
 fn no_room() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -460,7 +464,8 @@ fn no_room() -> Response<Body> {
     response
 }
 
-/// What is on its way must be little, so that a slow client is seen to take it; and a peer that is gone must be found out.
+/// Limits the unsent bytes in the kernel, so that a slow reader is detected, and enables keep-alive
+/// probes, so that a dead peer is.
 fn prepare(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     let socket = SockRef::from(stream);
@@ -468,7 +473,8 @@ fn prepare(stream: &TcpStream) {
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
 }
 
-/// Tells a client that there is no room. Behind TLS there is nobody to tell before a handshake, which is what there is no room for.
+/// Refuses a connection with an error response. Over TLS it is closed without one, because a
+/// handshake is the very cost to avoid.
 async fn refuse(mut stream: Socket, link: Link, full: Full) {
     let status = match full {
         Full::Site => "503 Service Unavailable",
@@ -515,17 +521,19 @@ impl std::fmt::Display for ListenError {
 
 impl std::error::Error for ListenError {}
 
-/// As many header lines as the parser has room for without asking for memory.
+/// Header lines that the parser handles without allocation.
 const MOST_HEADERS_FOR_FREE: usize = 100;
-/// Most of an answer that is handed over at once, over HTTP/2: what is handed over waits until the client takes it.
+/// Largest part of a response that is handed to HTTP/2 at once: it is held until the client reads
+/// it.
 const PIECE: usize = 16 * 1024;
-/// Silence after which the kernel asks whether the peer is still there.
+/// Idle time before TCP keep-alive probes.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
-/// A peer that is gone without a word is found out after two of these.
+/// HTTP/2 ping interval; a dead peer is detected after two.
 const PING_EVERY: Duration = Duration::from_secs(20);
-/// Streams that a client opened and reset before they were looked at: more is the rapid reset attack (CVE-2023-44487).
+/// Limit of streams that are reset before they are accepted, against the rapid reset attack
+/// (CVE-2023-44487).
 const MOST_RESETS: usize = 20;
-/// Streams that were reset for errors of the client's.
+/// Limit of streams that are reset for client errors.
 const MOST_ERRORS: usize = 128;
-/// Bytes of an answer that wait for the client in memory, for each stream.
+/// Bytes of a response that are buffered for each stream.
 const SEND_BUFFER: usize = 64 * 1024;

@@ -1,5 +1,5 @@
-//! The [PROXY protocol](https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt), versions 1 and 2: a trusted proxy that looks at no HTTP says whose
-//! connection it passes on.
+//! The [PROXY protocol](https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt), versions 1
+//! and 2: a trusted TCP proxy names the client's address.
 
 use super::Socket;
 use ppp::{HeaderResult, PartialResult, v1, v2};
@@ -9,20 +9,22 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::sleep;
 
-/// Longest header that is waited for; version 1 has at most 107 bytes, version 2 rarely more than a few hundred.
+/// Longest accepted header; version 1 has at most 107 bytes, version 2 rarely more than a few
+/// hundred.
 const LONGEST: usize = 2048;
-/// How long to wait for the rest of a header that came in pieces.
+/// Delay before a partial header is read again.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Takes the header off a connection, and says who is at the other end of the proxy; none if the proxy speaks for itself.
+/// Reads the header of a connection and returns the client's address; `None` if the proxy connects
+/// on its own behalf.
 pub(super) async fn client(stream: &mut Socket) -> io::Result<Option<IpAddr>> {
-    // what came in a Unix socket cannot be looked at without taking it; the settings are refused together
+    // a Unix socket cannot be peeked; a check refuses both settings together
     let Socket::Left(stream) = stream else {
         return Err(io::ErrorKind::Unsupported.into());
     };
     let mut seen = [0; LONGEST];
     loop {
-        // looked at without taking it: what follows the header belongs to TLS or HTTP
+        // peeked: the bytes after the header belong to TLS or HTTP
         let length = stream.peek(&mut seen).await?;
         let parsed = HeaderResult::parse(&seen[..length]);
         if parsed.is_incomplete() && (1..LONGEST).contains(&length) {
@@ -35,7 +37,7 @@ pub(super) async fn client(stream: &mut Socket) -> io::Result<Option<IpAddr>> {
     }
 }
 
-/// Length of the header, and whom it names.
+/// Length of the header, and the client's address.
 fn judged(parsed: &HeaderResult<'_>) -> Option<(usize, Option<IpAddr>)> {
     match parsed {
         HeaderResult::V1(Ok(header)) => Some((

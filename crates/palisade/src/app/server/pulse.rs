@@ -1,4 +1,5 @@
-//! What a connection is doing: waiting for a request, working on one, or waiting for a client to take an answer.
+//! Activity of a connection: waiting for a request, handling one, or waiting for the client to read
+//! a response.
 
 use axum::body::Body;
 use bytes::{Buf, Bytes};
@@ -14,16 +15,16 @@ use tokio::time::Instant;
 /// The requests of one connection.
 #[derive(Default)]
 pub(super) struct Pulse {
-    /// With a handler, or with an answer that is not whole yet; over HTTP/1, and with pieces of one that wait for the client.
+    /// Requests in a handler or with an unfinished response; over HTTP/1, with unread parts of one.
     open: AtomicUsize,
-    /// All there were.
+    /// Total number of requests.
     begun: AtomicUsize,
-    /// Over HTTP/2, pieces of answers that the protocol holds because the client does not take them, and since when.
+    /// Over HTTP/2, parts of responses that wait for the client to read them, and since when.
     held: Mutex<BTreeMap<u64, Instant>>,
     numbers: AtomicU64,
-    /// When it was made, or when its last request ended.
+    /// Time of creation, or of the end of the last request.
     rests: Resting,
-    /// Who waits for the end of the last answer.
+    /// Task to wake at the end of the last response.
     waiting: AtomicWaker,
 }
 
@@ -36,33 +37,34 @@ impl Default for Resting {
 }
 
 impl Pulse {
-    /// Since when there is no request, and no answer on its way.
+    /// Since when the connection is idle.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.is_idle()
             .then(|| *self.rests.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether there is no request, and no answer on its way.
+    /// Whether the connection is idle: no request, and no response in transit.
     pub(super) fn is_idle(&self) -> bool {
         self.open.load(Ordering::Relaxed) == 0 && self.oldest_held().is_none()
     }
 
-    /// Wakes this task when the last answer on its way has ended.
+    /// Wakes this task when the last response in transit ends.
     pub(super) fn wake_at_rest(&self, context: &Context<'_>) {
         self.waiting.register(context.waker());
     }
 
-    /// How many requests there were, finished or not.
+    /// Total number of requests, finished or not.
     pub(super) fn begun(&self) -> usize {
         self.begun.load(Ordering::Relaxed)
     }
 
-    /// Since when the oldest piece waits for the client.
+    /// Since when the oldest part waits for the client.
     pub(super) fn oldest_held(&self) -> Option<Instant> {
         self.lock().first_key_value().map(|(_, since)| *since)
     }
 
-    /// A request arrived; it is answered when what is returned is turned into an answer or dropped.
+    /// Marks the start of a request. It ends when the returned value becomes a response, or is
+    /// dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Answering {
         self.begun.fetch_add(1, Ordering::Relaxed);
         Answering(Open::new(self))
@@ -105,11 +107,11 @@ impl Drop for Open {
     }
 }
 
-/// A handler at work.
+/// A request in its handler.
 pub(super) struct Answering(Open);
 
 impl Answering {
-    /// The answer is there. Over HTTP/2 its pieces have at most so many bytes.
+    /// Wraps the response. Over HTTP/2 its parts have a maximum size.
     pub(super) fn answered(
         self,
         body: Body,
@@ -126,25 +128,25 @@ impl Answering {
     }
 }
 
-/// The body of an answer.
+/// The body of a response.
 pub(super) struct Answer {
     body: Body,
-    /// What did not fit into a piece.
+    /// The rest of a frame that exceeded the part size.
     rest: Bytes,
     piece: Option<usize>,
-    /// What the request and its answer hold.
+    /// Memory accounted to the request and its response.
     memory: Option<Arc<crate::http::Held>>,
     open: Open,
 }
 
-/// A piece of an answer, which is gone when the client took it.
+/// A part of a response, dropped when the client has read it.
 pub(super) struct Held {
     bytes: Bytes,
     _counted: Option<Counted>,
     _until_taken: Taken,
 }
 
-/// Bytes of a piece that count for what its answer holds.
+/// Accounted bytes of a part.
 struct Counted {
     memory: Arc<crate::http::Held>,
     bytes: u64,
@@ -156,7 +158,7 @@ impl Drop for Counted {
     }
 }
 
-/// What shows that a piece waits. HTTP/1 sees in writes for how long.
+/// Marks a waiting part. HTTP/1 measures it by its writes.
 enum Taken {
     Counted { _open: Open },
     Since { _noted: Noted },
@@ -181,7 +183,7 @@ impl Answer {
                 _open: Open::new(pulse),
             },
         };
-        // what was counted as a whole when it came is given back piece by piece
+        // memory that was accounted as a whole is released part by part
         let counted = |memory: &Arc<crate::http::Held>| Counted {
             memory: memory.clone(),
             bytes: bytes.len() as u64,

@@ -1,7 +1,9 @@
-//! How many connections there are, in all and from each client; and which one goes when there is no room.
+//! Connection limits, in total and per client, and eviction of idle connections.
 //!
-//! A client that opens connections and leaves them idle must not keep others out. When all are taken, the connection that has been idle longest goes, of the client
-//! that has the most. Where none is idle, a few more are taken for `/health` alone, so that a balancer still hears that the process lives.
+//! A client that holds many idle connections must not lock out others. When all connections are
+//! taken, the longest idle one of the client with the most is closed. Where none is idle, a few
+//! more connections are accepted for `/health` only, so that load balancers still see a live
+//! process.
 
 use super::pulse::Pulse;
 use crate::http::{ClientNetwork, networks};
@@ -12,12 +14,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// The connections that may be open at once.
+/// The connection limiter.
 pub(in crate::app) struct Slots {
     all: usize,
     each: usize,
     taken: Mutex<Taken>,
-    /// A connection has ended.
+    /// Signals the end of a connection.
     freed: Notify,
 }
 
@@ -36,28 +38,28 @@ struct Open {
     is_closing: bool,
 }
 
-/// One connection; dropping it makes room.
+/// A permit for one connection, released on drop.
 pub(super) struct Slot {
     slots: Arc<Slots>,
     number: u64,
     client: Option<IpAddr>,
     closing: Arc<Notify>,
-    /// Whether there is room for `/health` only.
+    /// Whether it is for `/health` only.
     pub(super) is_for_health: bool,
 }
 
-/// Why there is no room.
+/// Why a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
-    /// For anybody.
+    /// The total limit.
     Site,
-    /// For this client.
+    /// The limit per client.
     Client,
 }
 
-/// Connections beyond the limit that may ask for `/health` only.
+/// Connections beyond the limit, for `/health` only.
 const FOR_HEALTH: usize = 16;
-/// How long a new connection waits for an idle one to go.
+/// How long a new connection waits for the eviction of an idle one.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Slots {
@@ -71,7 +73,8 @@ impl Slots {
         })
     }
 
-    /// Makes room for a connection of a client, or of a proxy, which is not counted.
+    /// Acquires a permit for a connection of a client, or of a proxy, which is not counted per
+    /// address.
     pub(super) async fn take(
         self: &Arc<Self>,
         client: Option<IpAddr>,
@@ -126,7 +129,7 @@ impl Slots {
         })
     }
 
-    /// Asks one idle connection to go. `false` if none is idle.
+    /// Evicts one idle connection. `false` if none is idle.
     fn close_longest_idle(&self) -> bool {
         let mut taken = self.lock();
         let Some(number) = taken.longest_idle() else {
@@ -139,7 +142,7 @@ impl Slots {
         true
     }
 
-    /// Connections that are open.
+    /// Open connections.
     pub(in crate::app) fn taken(&self) -> usize {
         self.lock().open.len()
     }
@@ -150,7 +153,7 @@ impl Slots {
 }
 
 impl Taken {
-    /// Counts a connection of a client, and of the networks around it.
+    /// Counts a connection for a client, and for its surrounding networks.
     fn count(&mut self, client: Option<IpAddr>, each: usize) -> Result<(), Full> {
         let Some(client) = client else { return Ok(()) };
         let most = |network: &ClientNetwork| each.saturating_mul(network.shares() as usize);
@@ -176,7 +179,7 @@ impl Taken {
         }
     }
 
-    /// Of the client with the most connections that has an idle one.
+    /// The longest idle connection of the client with the most, among those that have one.
     fn longest_idle(&self) -> Option<u64> {
         let count = |open: &Open| {
             open.client
@@ -198,7 +201,7 @@ impl Taken {
 }
 
 impl Slot {
-    /// Waits until this connection is to make room, which it does if it is idle.
+    /// Resolves when this connection is to be closed, if it is idle.
     pub(super) async fn closing(&self) {
         self.closing.notified().await;
     }
@@ -222,7 +225,7 @@ mod tests {
         Some(IpAddr::from([192, 0, 2, last]))
     }
 
-    /// A connection that works on a request for as long as the second part lives.
+    /// A connection that is busy for as long as the second part lives.
     fn busy() -> (Arc<Pulse>, super::super::pulse::Answering) {
         let pulse = Arc::new(Pulse::default());
         let answering = pulse.begin();

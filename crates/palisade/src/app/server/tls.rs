@@ -1,4 +1,4 @@
-//! TLS 1.2 and 1.3 by rustls, with certificates that are read again when their files change.
+//! TLS 1.2 and 1.3 by rustls. Certificate files are reloaded when they change.
 
 use super::TlsSettings;
 use crate::app::acme::{ACME_TLS, Challenges};
@@ -13,25 +13,25 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-/// The certificate that is shown, and where it comes from.
+/// The current certificate, and its source.
 pub(in crate::app) struct Certificates {
-    /// None before the first one is issued: then every handshake fails.
+    /// `None` before the first issuance: every handshake fails until then.
     current: RwLock<Option<Arc<CertifiedKey>>>,
     source: Source,
 }
 
 enum Source {
-    /// As the files hold it now.
+    /// From the files.
     Files {
         certificate: PathBuf,
         key: PathBuf,
         seen: Mutex<Stamp>,
     },
-    /// As an authority issued it.
+    /// From an ACME server.
     Ordered(Arc<Challenges>),
 }
 
-/// When the two files were changed, and how long they are.
+/// Modification times and lengths of the two files.
 type Stamp = [Option<(SystemTime, u64)>; 2];
 
 /// Why there is no certificate.
@@ -41,7 +41,7 @@ pub struct TlsError {
     fix: &'static str,
 }
 
-/// How often the files are looked at.
+/// How often the files are checked for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 impl Certificates {
@@ -66,7 +66,7 @@ impl Certificates {
         }))
     }
 
-    /// One that is to be ordered.
+    /// A certificate that is ordered by ACME.
     pub(super) fn ordered(challenges: Arc<Challenges>) -> Arc<Self> {
         Arc::new(Self {
             current: RwLock::new(None),
@@ -74,12 +74,12 @@ impl Certificates {
         })
     }
 
-    /// Shows this one from now on. Connections that are open keep the one they have.
+    /// Installs a certificate. Open connections keep the old one.
     pub(in crate::app) fn show(&self, certificate: Arc<CertifiedKey>) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(certificate);
     }
 
-    /// Looks at the files for as long as the server runs.
+    /// Watches the files for as long as the server runs.
     pub(super) async fn watch(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         loop {
@@ -103,7 +103,7 @@ impl Certificates {
         if now == *seen {
             return;
         }
-        // files that are half written are read again when they are whole
+        // partially written files are read again later
         *seen = now;
         match read(certificate, key) {
             Ok(read) => {
@@ -196,7 +196,7 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
 /// Reads a PEM file, without a byte order mark.
 fn contents(setting: &str, path: &Path) -> Result<Vec<u8>, TlsError> {
     let mut bytes = std::fs::read(path).map_err(|error| unreadable(setting, path, &error))?;
-    // ASN.1 begins with a sequence of a length of two bytes
+    // DER begins with a sequence whose length has two bytes
     if bytes.starts_with(&[0x30, 0x82]) {
         return Err(TlsError {
             what: format!("{setting}: {} is DER", path.display()),
@@ -211,7 +211,8 @@ fn contents(setting: &str, path: &Path) -> Result<Vec<u8>, TlsError> {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Whether a key needs a pass phrase: PKCS #8 says so in its label ([RFC 7468 section 11](https://www.rfc-editor.org/rfc/rfc7468#section-11)), older formats in a
+/// Whether a key is encrypted with a pass phrase: PKCS #8 says so in its label
+/// ([RFC 7468 section 11](https://www.rfc-editor.org/rfc/rfc7468#section-11)), older formats in a
 /// `Proc-Type` header ([RFC 1421](https://www.rfc-editor.org/rfc/rfc1421#section-4.6.1.1)).
 fn is_encrypted(pem: &[u8]) -> bool {
     let text = String::from_utf8_lossy(pem);
@@ -228,7 +229,8 @@ fn unreadable(setting: &str, path: &Path, error: &dyn fmt::Display) -> TlsError 
     }
 }
 
-/// Only what [RFC 9325](https://www.rfc-editor.org/rfc/rfc9325) recommends: rustls knows no other versions and ciphers. HTTP/2 or 1.1 by ALPN.
+/// The recommendations of [RFC 9325](https://www.rfc-editor.org/rfc/rfc9325), which are rustls'
+/// only versions and ciphers. HTTP/2 or 1.1 by ALPN.
 pub(super) fn config(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, TlsError> {
     let failed = |error: rustls::Error| TlsError {
         what: format!("TLS: {error}"),

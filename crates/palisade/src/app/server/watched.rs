@@ -1,7 +1,9 @@
-//! A connection with a clock: who sends nothing, too slowly, or does not read is cut off.
+//! A stream with timeouts: a client that sends nothing, sends too slowly, or does not read is
+//! disconnected.
 //!
-//! What the kernel has taken to send is not with the client yet: a connection that ends lingers until the client ends it too, for as long as what is on its
-//! way may take at the least speed, and is reset after that.
+//! Bytes in the kernel's send buffer are not delivered yet: a closed connection lingers until the
+//! client closes it too, for as long as the unsent bytes may take at the minimum rate, and is reset
+//! after that.
 
 use super::Socket;
 use super::framing::Framing;
@@ -17,47 +19,47 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
 
-/// How long a client may take.
+/// Timeouts of a client.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     pub(super) header: Duration,
     pub(super) keep_alive: Duration,
     pub(super) grace: Duration,
-    /// Bytes a second.
+    /// Bytes per second.
     pub(super) rate: u64,
 }
 
-/// Most of an answer that waits in the kernel, or in the protocol, for a client to take it.
+/// Largest part of a response that waits in the kernel, or in HTTP/2, for the client to read it.
 pub(super) const ON_THE_WAY: u32 = 64 * 1024;
 
 impl Patience {
-    /// Time in which a client must have taken what is on its way.
+    /// Time in which a client must have read the waiting part.
     fn to_take_all(self) -> Duration {
         self.grace + Duration::from_secs(u64::from(ON_THE_WAY) / self.rate.max(1))
     }
 }
 
-/// Whether the first bytes of a request begin its headers, or frames of any kind.
+/// The protocol, which decides whether the first bytes are headers or frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
     Http1,
     Http2,
 }
 
-/// What the clock is set for.
+/// The timeout that applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waiting {
     /// For the first byte of a request.
     Request,
     /// For the rest of its headers.
     Headers,
-    /// For nothing of the client's, or for what has a limit of its own.
+    /// None, or a timeout of another layer.
     Nothing,
 }
 
-/// A stream whose reads and writes end in time.
+/// A stream with read and write timeouts.
 pub(super) struct Watched<S> {
-    /// None once the connection has ended.
+    /// `None` once the connection has ended.
     stream: Option<S>,
     lingering: Arc<Semaphore>,
     peer: IpAddr,
@@ -65,37 +67,38 @@ pub(super) struct Watched<S> {
     protocol: Protocol,
     patience: Patience,
     waiting: Waiting,
-    /// Requests there were when it was looked at last.
+    /// Number of requests at the last check.
     begun: usize,
-    /// When it is waited for no longer.
+    /// The deadline.
     until: Instant,
-    /// Set when there is nothing to read, because that takes a lock of all connections.
+    /// Armed only when there is nothing to read, because timers take a lock of the runtime.
     reading: Pin<Box<Sleep>>,
     framing: Framing,
     pace: Pace,
 }
 
-/// How fast an answer is taken.
+/// Rate at which a response is read.
 struct Pace {
     clock: Pin<Box<Sleep>>,
-    /// Since when the client takes nothing.
+    /// Since when the client does not read.
     stalled: Option<Instant>,
-    /// For how long it took nothing, before.
+    /// Total time of earlier stalls.
     lost: Duration,
-    /// Bytes it took since it was slow for the first time.
+    /// Bytes read since the first stall.
     taken: u64,
 }
 
-/// To a client whose headers take too long ([RFC 9110 section 15.5.9](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9)).
+/// Response to slow headers
+/// ([RFC 9110 section 15.5.9](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9)).
 const TOO_LATE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-/// To a request whose end is not the same for everybody.
+/// Response to ambiguous message framing (request smuggling).
 const BAD_REQUEST: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// Bytes of a connection, in clear or not.
+/// A connection, encrypted or not.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// Makes the end of the connection drop what is on its way.
+    /// Makes the end of the connection discard unsent bytes (TCP RST).
     fn reset_at_end(&self);
 }
 
@@ -113,10 +116,10 @@ impl Stream for TlsStream<Socket> {
     }
 }
 
-/// Most that a client may still send before it learns that nobody reads.
+/// Most bytes that are read and ignored while a connection lingers.
 const MOST_IGNORED: u64 = 64 * 1024;
 
-/// Waits until the client has ended the connection as well, and resets it if that takes too long.
+/// Waits until the client has closed the connection too, and resets it after a timeout.
 async fn linger<S: Stream>(stream: S, time: Duration, _room: OwnedSemaphorePermit) {
     let mut rest = stream.take(MOST_IGNORED);
     let ended = timeout(time, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
@@ -157,7 +160,7 @@ impl<S: Stream> Watched<S> {
         }
     }
 
-    /// Sets the clock for what the connection does now.
+    /// Sets the deadline for the connection's current state.
     fn notice(&mut self) {
         let begun = self.pulse.begun();
         let has_new = std::mem::replace(&mut self.begun, begun) != begun;
@@ -180,7 +183,7 @@ impl<S: Stream> Watched<S> {
         tracing::info!(target: "palisade", client = %self.peer, on, "a slow client was cut off");
     }
 
-    /// The client did not take an answer in time. What waits to be sent is thrown away.
+    /// A write timeout: unsent bytes are discarded.
     fn too_slow<T>(&self) -> io::Result<T> {
         self.gives_up("an answer");
         if let Some(stream) = &self.stream {
@@ -209,7 +212,7 @@ impl Pace {
         }
     }
 
-    /// The client takes nothing right now: whether that is so for longer than what it took before allows.
+    /// The client does not read right now: whether the stall exceeds the minimum rate.
     fn poll_lost(&mut self, patience: &Patience, context: &mut Context<'_>) -> Poll<()> {
         if self.stalled.is_none() {
             let now = Instant::now();
@@ -231,7 +234,7 @@ impl<S: Stream> Watched<S> {
         self.reading.as_mut().poll(context)
     }
 
-    /// A last word, where no answer is on its way.
+    /// Writes a final response, unless another one is in transit.
     fn say(&mut self, answer: &[u8], context: &mut Context<'_>) {
         if self.pace.stalled.is_none()
             && let Ok(mut stream) = self.stream()
@@ -241,9 +244,10 @@ impl<S: Stream> Watched<S> {
         }
     }
 
-    /// Nothing came: whether it is time to give up.
+    /// Nothing was read: whether the deadline has passed.
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // over HTTP/2 a client that takes nothing shows in the pieces that are held, not in writes, and whatever else it does meanwhile
+        // over HTTP/2 a slow reader shows in waiting parts, not in writes, even if it sends other
+        // frames
         if self.protocol == Protocol::Http2
             && let Some(since) = self.pulse.oldest_held()
         {
@@ -258,7 +262,7 @@ impl<S: Stream> Watched<S> {
                 .poll(context)
                 .map(|()| self.too_slow());
         }
-        // the time between requests begins when the answer ends, which nothing else would tell
+        // the idle time begins at the end of the response, which nothing else reports
         self.pulse.wake_at_rest(context);
         self.notice();
         if self.waiting == Waiting::Nothing || self.poll_clock(context).is_pending() {
@@ -268,7 +272,7 @@ impl<S: Stream> Watched<S> {
             self.gives_up("headers");
             self.say(TOO_LATE, context);
         }
-        // as if the client had left
+        // as if the client had disconnected
         Poll::Ready(Ok(()))
     }
 }
@@ -292,7 +296,7 @@ impl<S: Stream> AsyncRead for Watched<S> {
             if me.pulse.is_idle() {
                 me.say(BAD_REQUEST, context);
             }
-            // as if the client had left: what came is never read
+            // as if the client had disconnected: the bytes are never read
             return Poll::Ready(Ok(()));
         }
         if has_come && me.waiting == Waiting::Request && me.protocol == Protocol::Http1 {
