@@ -1,4 +1,5 @@
-//! Tokens of this site's own, signed by keys that are derived from its ring: a new key of the ring signs, older ones verify.
+//! Access tokens issued by this site, signed with keys derived from its key ring: the newest key
+//! signs, older ones verify.
 
 use crate::auth::User;
 use crate::views::{Error, Result};
@@ -7,28 +8,30 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use palisade_crypto::{KeyRing, random};
 use serde_json::{Value, json};
 
-/// What a token lets a program do. All of it must be said: a token for everything does not exist (ASVS 9.2.4).
+/// The grant of a token. All fields are required: there is no token for everything (ASVS 9.2.4).
 #[derive(Debug, Clone, Copy)]
 pub struct Grant<'a> {
-    /// Whom the token is for: the `api.audience` of the site that takes it, usually its URL. Nobody else takes it.
+    /// Audience: the `api.audience` of the accepting site, usually its URL. All others reject the
+    /// token.
     pub audience: &'a str,
-    /// In whose name the program calls.
+    /// Subject: the user on whose behalf the client calls.
     pub user: &'a User,
-    /// What it may do there.
+    /// Scopes.
     pub scopes: &'a [&'a str],
-    /// How long, in minutes: 1 to 60. A token cannot be taken back from those who only look at its signature.
+    /// Lifetime in minutes, 1 to 60. A token cannot be revoked for services that only verify its
+    /// signature.
     pub minutes: u32,
 }
 
-/// Kind of the tokens ([RFC 9068 section 2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1)).
+/// Token type ([RFC 9068 section 2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1)).
 pub(super) const KIND: &str = "at+jwt";
 
-/// What signs.
+/// Signing key.
 pub(super) struct OwnKeys {
     pub(super) issuer: String,
     newest: EncodingKey,
     kid: String,
-    /// What verifies: published.
+    /// Verification keys, published as a JWK set.
     pub(super) public: JwkSet,
 }
 
@@ -57,7 +60,7 @@ impl OwnKeys {
         })
     }
 
-    /// Signs; `bound_to` ties the token to the user's password, for this site.
+    /// Signs a token; `bound_to` ties it to the user's password, for this site.
     pub(super) fn sign(&self, grant: &Grant<'_>, now: i64, bound_to: &str) -> Result<String> {
         judge(grant)?;
         let header = Header {
@@ -74,7 +77,7 @@ impl OwnKeys {
             .map_err(|error| Error::bug(format!("a token was not signed: {error}")))
     }
 
-    /// What others need to verify ([RFC 8414](https://www.rfc-editor.org/rfc/rfc8414)).
+    /// Authorization server metadata ([RFC 8414](https://www.rfc-editor.org/rfc/rfc8414)).
     pub(super) fn metadata(&self) -> Value {
         json!({ "issuer": self.issuer, "jwks_uri": format!("{}/.well-known/jwks.json", self.issuer), "response_types_supported": [] })
     }
@@ -107,7 +110,9 @@ fn judge(grant: &Grant<'_>) -> Result<()> {
         .map_or(Ok(()), |(_, wrong)| Err(Error::bug(wrong)))
 }
 
-/// An Ed25519 key as PKCS #8 holds it ([RFC 8410 section 7](https://www.rfc-editor.org/rfc/rfc8410#section-7)): a fixed beginning, then the 32 bytes.
+/// An Ed25519 key in PKCS #8
+/// ([RFC 8410 section 7](https://www.rfc-editor.org/rfc/rfc8410#section-7)): a fixed prefix, then
+/// the 32 bytes.
 fn encoding_key(seed: &[u8; 32]) -> EncodingKey {
     const BEGINNING: [u8; 16] = [
         0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,

@@ -1,8 +1,10 @@
-//! For programs: routes that are opened by access tokens, and tokens of this site's own.
+//! API clients: routes with bearer tokens, and access tokens issued by this site.
 //!
-//! A route says `token("tickets.read")`; what is brought is a signed token ([RFC 9068](https://www.rfc-editor.org/rfc/rfc9068)) of this site or of an issuer
-//! in `api.issuers`, for this site (`api.audience`) and not for another, not expired, and of that scope. Anything else is 401, and a token that is good for
-//! something else 403, in the words of [RFC 6750](https://www.rfc-editor.org/rfc/rfc6750). It needs feature `social`.
+//! A route with `token("tickets.read")` accepts a signed access token
+//! ([RFC 9068](https://www.rfc-editor.org/rfc/rfc9068)) of this site or of an issuer in
+//! `api.issuers`, with this site as audience (`api.audience`), not expired, and with that scope. An
+//! invalid token is refused with 401, a missing scope with 403
+//! ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)). Needs feature `social`.
 //!
 //! ```
 //! use palisade::api::{Grant, Tokens};

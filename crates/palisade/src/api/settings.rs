@@ -4,18 +4,18 @@ use std::fmt;
 use std::str::FromStr;
 
 section! {
-    /// Access tokens of programs.
+    /// Access tokens of API clients.
     ApiSettings("api") {
-        /// What tokens must be for; none means the site's URL
+        /// Audience that tokens must have; none means the site's URL
         audience: Option<String> = |_| None;
-        /// Whose tokens are taken beside this site's own: URLs of issuers, which publish their keys
+        /// Trusted issuers besides this site: URLs, which publish their keys
         issuers: Vec<Issuer> = |_| Vec::new();
-        /// Whether this site makes tokens, and publishes its keys at /.well-known/jwks.json
+        /// Whether this site issues tokens, and publishes its keys at /.well-known/jwks.json
         issue: bool = |_| false;
     }
 }
 
-/// Who signs tokens ([RFC 8414 section 2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
+/// Issuer of tokens ([RFC 8414 section 2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuer(String);
 
@@ -25,7 +25,7 @@ setting_from_str!(
 );
 
 impl Issuer {
-    /// The URL, as its tokens write it.
+    /// The URL, as in the `iss` claim.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -48,13 +48,13 @@ impl fmt::Display for Issuer {
 }
 
 impl ApiSettings {
-    /// Whether any token is good for anything.
+    /// Whether any token can be valid.
     pub(crate) fn is_on(&self) -> bool {
         self.issue || !self.issuers.is_empty()
     }
 }
 
-/// What can be wrong with these settings.
+/// Checks of these settings.
 pub const CHECKS: &[Check<ApiSettings>] = &[
     Check {
         id: "api.not_built",

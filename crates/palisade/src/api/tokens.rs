@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Makes and judges the access tokens of a site.
+/// Issues and verifies the access tokens of a site.
 #[derive(Clone)]
 pub struct Tokens(Arc<Inner>);
 
@@ -26,12 +26,12 @@ struct Inner {
     accounts: Arc<Accounts>,
 }
 
-/// Why a caller is not let in.
+/// Why a token is refused.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    /// The token is not believed.
+    /// The token is invalid.
     Wrong(&'static str),
-    /// The issuer's keys cannot be had: nobody knows.
+    /// The issuer's keys are unavailable, so the token cannot be verified.
     Unknown(String),
 }
 
@@ -48,14 +48,14 @@ struct Claims {
     bound_to: Option<String>,
 }
 
-/// Read before anything is believed, to know whose keys to ask for.
+/// Unverified claims, read to find the issuer's keys.
 #[derive(Deserialize)]
 struct Said {
     iss: String,
 }
 
 impl Tokens {
-    /// Those of a site at `base`.
+    /// The tokens of a site at `base`.
     ///
     /// # Errors
     /// When its keys cannot be used.
@@ -84,8 +84,9 @@ impl Tokens {
         })))
     }
 
-    /// A token for a program of a user's, in the form of [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068). Show it to nobody else: whoever has it is that
-    /// user, for that audience and those scopes, until it expires.
+    /// Issues an access token for an API client of a user, in the format of
+    /// [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068). It is a credential: its holder acts as
+    /// that user, for the audience and scopes, until it expires.
     ///
     /// # Errors
     /// When `api.issue` is off, the grant is empty or too long, or the account is closed.
@@ -109,8 +110,9 @@ impl Tokens {
         )
     }
 
-    /// The account that a caller speaks for: of a token of this site its user, while the account is open and has the password that it had; of another issuer's,
-    /// whoever has added that login (`/account/logins`). Nobody is found by a name or an address.
+    /// The account of a caller. For a token of this site, its user, while the account is open and
+    /// the password unchanged; for another issuer's, the user who has linked that login
+    /// (`/account/logins`). Accounts are never matched by name or email address.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -137,7 +139,8 @@ impl Tokens {
         Ok((!is_own || caller.bound_to.as_ref().is_some_and(is_bound)).then_some(user))
     }
 
-    /// A token of this site's ends with the password that its user had, and with the account.
+    /// A token of this site is revoked by a change of its user's password, and by closing the
+    /// account.
     async fn still_holds(&self, db: &Db, caller: &Caller) -> Result<bool, Refused> {
         let is_own = self
             .0
@@ -152,7 +155,7 @@ impl Tokens {
         Ok(!is_own || user().await?.is_some())
     }
 
-    /// Who calls; nobody, if no token was brought.
+    /// Authenticates the caller; `None` without a token.
     pub(crate) async fn caller(
         &self,
         db: &Db,
@@ -225,7 +228,7 @@ impl Tokens {
         }
     }
 
-    /// The keys that verify tokens of this site, and where they are, if it makes any.
+    /// The public keys and metadata, if this site issues tokens.
     pub(crate) fn published(&self) -> Option<(Value, Value)> {
         let own = self.0.own.as_ref()?;
         Some((serde_json::to_value(&own.public).ok()?, own.metadata()))
@@ -241,7 +244,7 @@ fn bearer(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// An ID token is no access token, nor is anything else that the issuer signs (ASVS 9.2.2).
+/// Rejects ID tokens and other signed JWTs of the issuer (ASVS 9.2.2).
 fn is_access_token(typ: Option<&str>) -> bool {
     let typ = typ.unwrap_or_default();
     let bare = typ
@@ -252,7 +255,7 @@ fn is_access_token(typ: Option<&str>) -> bool {
 }
 
 impl Claims {
-    /// What is wrong with it.
+    /// The problem, for the log.
     fn judge(&self, issuer: &str, audience: &str, now: i64) -> Option<&'static str> {
         let rules = [
             (self.iss == issuer, "it is of another issuer"),

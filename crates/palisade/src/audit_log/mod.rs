@@ -1,6 +1,7 @@
-//! What people did, as structured events of the target `palisade::audit`: who, from where, what, how it ended. Never a password.
+//! Audit log: security events as structured logs of the target `palisade::audit`, with user,
+//! client, action and outcome. Never a password.
 //!
-//! This is the seam; a table of hash-chained entries and alerts will stand behind it.
+//! Storage (a table of hash-chained entries) and alerts will be added behind this interface.
 
 use crate::http::ClientAddress;
 use std::fmt;
@@ -9,83 +10,83 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Logged in.
+    /// A login.
     LoggedIn,
-    /// Tried to log in and failed.
+    /// A failed login.
     LoginFailed,
     /// A callback from an identity provider without a pending login in this browser (login CSRF).
     CallbackRefused,
-    /// Tried so many passwords that the site's puzzle is asked for.
+    /// A login that was challenged (CAPTCHA) after failed ones.
     LoginChallenged,
-    /// Asked for a code by mail, to log in.
+    /// A login code was sent by mail.
     LoginCodeSent,
-    /// Guessed too often: there is a lock.
+    /// A lockout after too many failed logins.
     Locked,
-    /// Lifted a lock.
+    /// A lock was lifted.
     LockLifted,
-    /// Typed the right password; the second factor is missing.
+    /// The first factor was correct; the second is pending.
     SecondStepBegun,
-    /// The second factor was wrong.
+    /// A wrong second factor.
     SecondStepFailed,
-    /// Added a second factor.
+    /// A second factor was added.
     FactorAdded,
-    /// Removed a second factor.
+    /// A second factor was removed.
     FactorRemoved,
-    /// Added a login by another site.
+    /// A social login was linked.
     LoginAdded,
-    /// Removed a login by another site.
+    /// A social login was unlinked.
     LoginRemoved,
-    /// Is said to have lost all second factors, which will be removed.
+    /// All second factors of a user were reported as lost, and will be removed.
     FactorRemovalBegun,
-    /// Logged in with a second factor that was said to be lost: it stays.
+    /// A factor that was reported as lost was used: it stays.
     FactorKept,
-    /// Used up a recovery code.
+    /// A recovery code was used.
     RecoveryCodeUsed,
-    /// Proved again who they are.
+    /// A re-authentication.
     ProvenAgain,
-    /// Ended other sessions.
+    /// Other sessions were ended.
     SessionsEnded,
-    /// A session is used from another kind of browser, or part of the network, than it was made in.
+    /// A session was used from another kind of browser, or part of the network, than at its login.
     SessionMoved,
-    /// Logged out.
+    /// A logout.
     LoggedOut,
-    /// Made an account.
+    /// An account was created.
     SignedUp,
-    /// Changed the password; all other sessions ended.
+    /// The password was changed; all other sessions ended.
     PasswordChanged,
-    /// Began to sign up; there is no account yet.
+    /// A sign-up was started; there is no account yet.
     SignUpBegun,
-    /// Asked for a new password by mail.
+    /// A password reset was requested.
     ResetRequested,
-    /// Chose a new password by a link from a mail; all sessions ended.
+    /// A password reset was completed; all sessions ended.
     PasswordReset,
-    /// Asked for another e-mail address.
+    /// A change of the email address was requested.
     EmailChangeBegun,
-    /// Has another e-mail address.
+    /// The email address was changed.
     EmailChanged,
-    /// Took all data along.
+    /// A data export.
     DataExported,
-    /// Closed the account; all sessions ended.
+    /// The account was closed; all sessions ended.
     AccountClosed,
-    /// An operator opened a closed account.
+    /// An operator reopened a closed account.
     AccountOpened,
-    /// An operator gave an account a right.
+    /// An operator granted a right.
     RightGranted,
-    /// An operator took a right from an account.
+    /// An operator revoked a right.
     RightRevoked,
-    /// Deleted the account.
+    /// The account was deleted.
     AccountDeleted,
-    /// A forged or foreign request was refused.
+    /// A request failed the CSRF checks.
     CsrfRefused,
-    /// A program brought a token that is not believed.
+    /// An invalid bearer token.
     TokenRefused,
-    /// An access rule said no.
+    /// An access rule denied a request.
     AccessDenied,
     /// A request for a host that is not served.
     HostRefused,
-    /// An address of a block list.
+    /// A request from a block-listed address.
     Blocked,
-    /// Too many requests.
+    /// A rate limit was exceeded.
     RateLimited,
 }
 
@@ -135,10 +136,11 @@ impl fmt::Display for Event {
     }
 }
 
-/// Characters of what is told of an event: a client must not fill the log with a request.
+/// Longest logged detail, in characters: a client must not flood the log with one request.
 const LONGEST_DETAIL: usize = 200;
 
-/// Records an event. `detail` may hold input: it is quoted, so that it cannot start a line of its own.
+/// Records an event. `detail` may hold input: it is quoted, so that it cannot start a log line of
+/// its own (log injection).
 pub fn record(event: Event, client: Option<ClientAddress>, request_id: &str, detail: &str) {
     let client = client.map(|client| client.to_string()).unwrap_or_default();
     let detail: String = detail.chars().take(LONGEST_DETAIL).collect();

@@ -46,13 +46,13 @@ pub struct Accounts {
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
     pub(super) challenge: Option<LoginChallenge>,
     pub(crate) ways: LoginWays,
-    /// Path to go to after login.
+    /// Path to redirect to after login.
     pub(crate) home: String,
-    /// Path of links for a new password that Django reads too.
+    /// Path of password reset links in Django's format.
     pub(super) django_reset: Option<String>,
 }
 
-/// What accounts need of the site.
+/// Dependencies of [`Accounts`].
 pub(crate) struct AccountParts {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
@@ -74,47 +74,47 @@ pub(crate) struct AccountParts {
     pub(crate) django_reset: Option<String>,
 }
 
-/// What a new account needs.
+/// A new account.
 #[derive(Clone, Copy)]
 pub struct NewUser<'a> {
-    /// Login name, valid.
+    /// Username, validated.
     pub username: &'a str,
-    /// E-mail address, valid.
+    /// Email address, validated.
     pub email: &'a str,
-    /// Password in clear.
+    /// Password in plaintext.
     pub password: &'a str,
-    /// What the account may do.
+    /// Rank of the account.
     pub rank: Rank,
 }
 
-/// Why an account was not made.
+/// Why an account was not created.
 #[derive(Debug)]
 pub enum SignUpError {
-    /// The name belongs to somebody.
+    /// The username is taken.
     NameTaken,
     /// The password breaks rules: a sentence for each.
     Password(Vec<String>),
-    /// It could not be done.
+    /// An internal error.
     Failed(Error),
 }
 
-/// What an owner reads about a change, and the base of the links in it.
+/// Text of a notice about a change, and the base URL of its links.
 #[derive(Clone, Copy)]
 pub(crate) struct Notice<'a> {
     pub(crate) text: &'a str,
     pub(crate) base: &'a str,
 }
 
-/// How a login ended.
+/// Outcome of a login attempt.
 pub(super) enum Attempt {
-    /// Name and password belong together.
+    /// The password is correct.
     Welcome(Model),
-    /// They do not. Whether the name is known is for the log alone.
+    /// The credentials are wrong. Whether the username exists is for the log only.
     Refused {
-        /// Whether there is such an account.
+        /// Whether the account exists.
         is_known: bool,
     },
-    /// Nobody has looked: there were too many guesses, and so long remains to wait.
+    /// Not verified: locked after too many attempts, for this long.
     Locked(Duration),
 }
 
@@ -132,7 +132,7 @@ const USER_HASH: &str = "_auth_user_hash";
 const USER_BACKEND: &str = "_auth_user_backend";
 const PRIVILEGES: &str = "_palisade_privileges";
 
-/// Makes a row and reads it: the database gives it its number.
+/// Inserts a row and reads it back, to get the generated id.
 pub(super) async fn put(tx: &Tx, row: ActiveModel) -> Result<Model, sea_orm::DbErr> {
     let name = row.username.as_ref().clone();
     Entity::insert(row).exec_without_returning(tx).await?;
@@ -144,7 +144,7 @@ pub(super) async fn put(tx: &Tx, row: ActiveModel) -> Result<Model, sea_orm::DbE
 }
 
 impl Accounts {
-    /// The accounts that these settings ask for.
+    /// Accounts with these settings.
     pub(crate) fn new(
         settings: &PasswordSettings,
         locks: &LockoutSettings,
@@ -223,19 +223,19 @@ impl Accounts {
         &self.database
     }
 
-    /// What time it is for accounts. For tests.
+    /// The clock of accounts. For tests.
     #[doc(hidden)]
     pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
         self.clock.now()
     }
 
-    /// How many password hashes were computed so far. For tests of equal work.
+    /// Number of password hashes computed so far. For tests of constant work.
     #[doc(hidden)]
     pub fn hashes_done(&self) -> u64 {
         self.hashes.done()
     }
 
-    /// Makes an account.
+    /// Creates an account.
     ///
     /// # Errors
     /// See [`SignUpError`].
@@ -264,7 +264,7 @@ impl Accounts {
         Ok(row)
     }
 
-    /// The id of a user by name.
+    /// The id of a user by username.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -272,8 +272,9 @@ impl Accounts {
         Ok(self.by_name(username).await?.map(|row| row.id))
     }
 
-    /// The account of a name or of a confirmed address. A name comes before an address, and an address of several accounts means none of them. The database is
-    /// asked the same whether or not an account has the address.
+    /// The account of a username or of a confirmed email address. A username takes precedence; an
+    /// address of several accounts matches none. The queries are the same whether or not an account
+    /// has the address (user enumeration).
     pub(super) async fn by_name_or_address(&self, typed: &str) -> Result<Option<Model>> {
         let named = self.by_name(typed).await?;
         if !typed.contains('@') {
@@ -296,7 +297,8 @@ impl Accounts {
             .filter(|row| row.is_active))
     }
 
-    /// The user of an account that is not closed, and what ties a token to the password that it has now: for each key, the newest first.
+    /// The user of an account that is not closed, and the values that tie a token to its current
+    /// password: one per key, newest first.
     #[cfg(feature = "social")]
     pub(crate) async fn bound(&self, id: i32) -> Result<Option<(User, Vec<String>)>> {
         use base64::Engine;
@@ -312,7 +314,7 @@ impl Accounts {
         Ok(self.active(id).await?.map(bound))
     }
 
-    /// The row of a name.
+    /// The row of a username.
     pub(super) async fn by_name(&self, username: &str) -> Result<Option<Model>> {
         Ok(Entity::find()
             .filter(Column::Username.eq(username))
@@ -320,11 +322,12 @@ impl Accounts {
             .await?)
     }
 
-    /// Whether an account has this password, or a refusal that took as long, whatever was wrong. Guesses are counted by [`Accounts::attempt`], which is
-    /// what pages call.
+    /// Verifies a password, in constant work: a refusal takes as long whatever was wrong. Does not
+    /// count guesses; [`Accounts::attempt`] does.
     ///
     /// # Errors
-    /// When the database does not answer, or too many logins are waiting: nobody knows then.
+    /// When the database does not answer, or too many logins are waiting; the result is unknown
+    /// then.
     pub(super) async fn authenticate(&self, row: Option<Model>, password: &str) -> Result<Attempt> {
         let is_known = row.is_some();
         let row = row.filter(|row| row.is_active && is_usable(&row.password));
@@ -338,7 +341,7 @@ impl Accounts {
         Ok(row.map_or(Attempt::Refused { is_known }, Attempt::Welcome))
     }
 
-    /// Signs a user in: a new session key, always, and the time of the login.
+    /// Logs a user in: always with a new session key (session fixation), and records the time.
     pub(super) async fn log_in(
         &self,
         session: &Session,
@@ -350,7 +353,8 @@ impl Accounts {
         let row = held.account;
         self.tie(session, &row).await?;
         self.join_epoch(session, row.id).await?;
-        // the word of another site opens the account, and nothing that asks who is there now
+        // A federated login starts a session but does not count as recent authentication (see
+        // `Access::fresh`)
         if held.is_by_another_site && factor != Factor::Typed {
             self.factor_is(session, factor).await?;
         } else {
@@ -379,7 +383,7 @@ impl Accounts {
         tx.commit().await
     }
 
-    /// Puts locks back that hold on after a restart.
+    /// Restores persistent locks after a restart.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -387,7 +391,7 @@ impl Accounts {
         self.lockout.restore().await
     }
 
-    /// Forgets tokens and locks that have ended.
+    /// Deletes expired tokens and locks.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -396,8 +400,8 @@ impl Accounts {
         Ok(self.sweep_locks().await?)
     }
 
-    /// Keeps the browser of a login in mind, tells the owner if it is a new one, and says which cookie to set. One that is trusted needs no second factor
-    /// for a while.
+    /// Remembers the browser of a login, notifies the owner of a new one, and returns the cookie to
+    /// set. A trusted browser skips the second factor for a while.
     pub(super) async fn remember_browser(
         &self,
         from: Source<'_>,
@@ -416,7 +420,7 @@ impl Accounts {
             .devices
             .remember(&tx, from.headers, row, from.client, is_trusted)
             .await?;
-        // the first login ever is no news
+        // the first login of an account needs no notice
         if row.last_login.is_some() {
             let what = format!(
                 "Somebody logged in with a browser that is new here:\n\n    {}\n    from {}",
@@ -430,7 +434,7 @@ impl Accounts {
         Ok(cookie)
     }
 
-    /// Whether a login from this browser needs no second factor.
+    /// Whether logins from this browser skip the second factor.
     pub(super) async fn is_trusted(&self, headers: &HeaderMap, row: &Model) -> Result<bool> {
         Ok(self
             .devices
@@ -439,7 +443,8 @@ impl Accounts {
             .is_some_and(|known| known.is_trusted))
     }
 
-    /// The factors of a user changed, in this transaction: no browser is trusted any more, all other sessions end, and the owner is told. All of it or nothing.
+    /// Applies a change of a user's factors in one transaction: no browser stays trusted, all other
+    /// sessions end, and the owner is notified.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -457,7 +462,7 @@ impl Accounts {
             .map(drop)
     }
 
-    /// Browsers of a user that need no second factor: what they said they are, and where they were.
+    /// Trusted browsers of a user: user agent and address.
     pub(crate) async fn trusted_browsers(&self, user: &User) -> Result<Vec<(String, String)>> {
         Ok(self
             .devices
@@ -468,7 +473,7 @@ impl Accounts {
             .collect())
     }
 
-    /// Ties a session to a user, the password and what the user may do; the entries are Django's.
+    /// Binds a session to a user, their password and their rights, in Django's session entries.
     async fn tie(&self, session: &Session, row: &Model) -> Result<()> {
         session.insert(OWNER, row.id.to_string()).await?;
         session
@@ -480,7 +485,7 @@ impl Accounts {
         session.insert(PRIVILEGES, row.privileges()).await
     }
 
-    /// The user of a session: active, and with the password that the session was made with.
+    /// The user of a session: active, and with the password of the session's login.
     pub(super) async fn user_of(
         &self,
         session: &Session,
@@ -515,10 +520,10 @@ impl Accounts {
         let newest = row.session_hash(&self.ring);
         let privileges = session.value::<String>(PRIVILEGES).await?;
         if privileges.is_none() && session.is_shared() {
-            // Django has given it a key at the login, and other requests are on their way with that one
+            // Django rotated the key at the login, and concurrent requests use that key
             session.note(PRIVILEGES, row.privileges()).await?;
         } else if privileges != Some(row.privileges()) {
-            // the user may do more or less than when the session was made: its key must not be one from before
+            // the user's rights have changed since the login: the key must be a new one
             session.rotate().await?;
             self.tie(session, &row).await?;
         } else if newest != hash {
@@ -527,7 +532,8 @@ impl Accounts {
         Ok(Some(row.public()))
     }
 
-    /// Changes the password of a signed-in user who knows the current one. All other sessions of the user are dead then.
+    /// Changes the password of a signed-in user who knows the current one. All other sessions of
+    /// the user end.
     ///
     /// # Errors
     /// As [`Accounts::authenticate`].
@@ -563,8 +569,8 @@ impl Accounts {
         Ok(Some(row))
     }
 
-    /// Stores a hash of `password` in place of the one in `row`. `None` if that one is not there any more: whoever proved to know the old
-    /// password while it was being changed has proved nothing.
+    /// Replaces the hash in `row` by one of `password`. `None` if it has changed meanwhile: the
+    /// proof of the old password is void then.
     async fn replace_password(&self, row: Model, password: &str) -> Result<Option<Model>> {
         let encoded = self.hashes.hash(password.to_owned()).await?;
         let tx = self.database.begin().await?;
@@ -594,10 +600,11 @@ impl Accounts {
         Ok(same.exec(tx).await?.rows_affected == 1)
     }
 
-    /// Sets the password of a user by name: for the command line. `false` if there is no such user.
+    /// Sets the password of a user by username: for the command line. `false` if there is no such
+    /// user.
     ///
     /// # Errors
-    /// The broken rules, or that it could not be done.
+    /// The broken rules, or an internal error.
     pub async fn reset_password(
         &self,
         username: &str,
@@ -627,7 +634,7 @@ impl Accounts {
         replaced.map(|_| true).ok_or_else(lost)
     }
 
-    /// All users by name, with whether they are active and when they last logged in.
+    /// All usernames, with whether they are active and the time of the last login.
     ///
     /// # Errors
     /// When the database does not answer.

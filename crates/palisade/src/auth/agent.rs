@@ -1,7 +1,9 @@
-//! Names browser and system of a `User-Agent` header: "Firefox on Windows". The header is input: it is shown, and decides nothing.
+//! Names browser and system of a `User-Agent` header: "Firefox on Windows". The header is input: it
+//! is displayed, and decides nothing.
 
-/// Tokens of browsers ([RFC 9110 section 10.1.5](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.5)). A browser also names those that it imitates, so
-/// that the first one found counts.
+/// Browser tokens
+/// ([RFC 9110 section 10.1.5](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.5)). A browser
+/// also sends the tokens of those it imitates, so the first match counts.
 const BROWSERS: [(&str, &str); 12] = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -29,10 +31,10 @@ const SYSTEMS: [(&str, &str); 9] = [
     ("X11", "Linux"),
 ];
 
-/// Most characters of a header that nothing is known of.
+/// Longest displayed part of an unknown header, in characters.
 const MAX_SHOWN: usize = 40;
 
-/// Browser and system, as far as the header tells. The text may hold input.
+/// Browser and system, as far as known. The text may hold input.
 pub(crate) fn describe(agent: &str) -> String {
     let named = |table: &[(&str, &'static str)]| {
         table

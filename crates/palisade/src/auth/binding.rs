@@ -1,6 +1,8 @@
-//! Whether a session is used by the browser that it was made for: the kind of browser and the part of the network, as far as a request tells.
+//! Session binding: compares the kind of browser and the part of the network with those of the
+//! login.
 //!
-//! A browser is updated and a telephone moves, so a difference proves nothing; a cookie that suddenly comes from another kind of browser is worth a question.
+//! Browsers are updated and phones change networks, so a difference proves nothing; but a cookie
+//! that suddenly comes from another kind of browser may be stolen.
 
 use super::Accounts;
 use crate::audit_log::{self, Event};
@@ -9,14 +11,15 @@ use crate::sessions::{ADDRESS, AGENT, Binding, Session};
 use crate::views::Result;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Where a request with a session comes from.
+/// Origin of a request with a session.
 pub(super) struct Origin<'a> {
     pub(super) client: ClientAddress,
     pub(super) agent: &'a str,
     pub(super) request_id: &'a str,
 }
 
-/// Kinds of browsers and systems, more particular ones first: Edge says that it is Chrome, and Chrome that it is Safari.
+/// Kinds of browsers and systems, specific ones first: Edge claims to be Chrome, and Chrome to be
+/// Safari.
 const BROWSERS: [&str; 8] = [
     "Edg", "OPR", "Firefox", "Chrome", "Safari", "curl", "python", "bot",
 ];
@@ -31,7 +34,7 @@ fn family(agent: &str) -> [&str; 2] {
     ]
 }
 
-/// The part of the network: what a telephone keeps for a while, and a thief elsewhere does not have.
+/// The part of the network: stable for a while on a phone, and different for most attackers.
 fn part(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & 0xffff_0000)),
@@ -39,11 +42,11 @@ fn part(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Of what was noted last, so that it is noted once.
+/// Session entry of the last recorded origin, so that it is recorded once.
 const MOVED: &str = "_palisade_moved";
 
 impl Accounts {
-    /// Whether a session may be used from there.
+    /// Whether a session may be used from an origin.
     pub(super) async fn is_at_home(&self, session: &Session, from: &Origin<'_>) -> Result<bool> {
         let binding = session.binding();
         if binding == Binding::Off {

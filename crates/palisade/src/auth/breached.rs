@@ -1,12 +1,12 @@
-//! Whether a password is in a list of those that were stolen somewhere, by a service or a mirror of it that is asked for a range: it learns five digits of
-//! the password's SHA-1, which hundreds of passwords have, and nothing else.
+//! Lists of breached passwords, queried by range (k-anonymity): the service, or a mirror, learns
+//! five hex digits of the password's SHA-1, which hundreds of passwords share.
 
 use super::settings::{PasswordSettings, WhenUnknown};
 use crate::http::client::Client;
 use http::{Request, header};
 use palisade_password::range_of;
 
-/// A list that can be asked.
+/// A service to query.
 pub(super) struct Breached {
     url: Option<String>,
     when_unknown: WhenUnknown,
@@ -26,7 +26,7 @@ impl Breached {
         }
     }
 
-    /// What is wrong with the password, in a sentence.
+    /// The error message for a breached password.
     pub(super) async fn judge(&self, password: &str) -> Result<(), String> {
         let Some(url) = &self.url else { return Ok(()) };
         let (range, rest) = range_of(password);
@@ -42,7 +42,7 @@ impl Breached {
     }
 
     async fn asked(&self, url: &str) -> Option<String> {
-        // padding: whoever sees the length of the answer learns nothing of the range
+        // padded, so that the length of the response does not reveal the range to an eavesdropper
         let request = Request::get(url)
             .header("add-padding", "true")
             .header(header::ACCEPT, "text/plain")
@@ -60,7 +60,7 @@ impl Breached {
     }
 }
 
-/// Lines of the rest of a hash, a colon, and how often it was seen; never is padding.
+/// Lines of hash suffix, colon and count; a count of 0 is padding.
 fn holds(list: &str, rest: &str) -> bool {
     let mut lines = list.lines().filter_map(|line| line.trim().split_once(':'));
     lines.any(|(known, count)| {

@@ -1,7 +1,8 @@
-//! What is begun in a browser and ended in the same one, once and within minutes: the challenge of a passkey, a code sent by mail, the way to another site
-//! and back.
+//! Pending actions that start and end in the same browser, once and within minutes: the challenge
+//! of a passkey, a code sent by mail, the redirect to an identity provider.
 //!
-//! The session holds a name for it, and the database the rest, sealed: of several ends at once, one is let through, on all instances.
+//! The session holds an id, and the database the encrypted state. Of several concurrent completions
+//! one succeeds, across all instances.
 
 use super::Accounts;
 use super::tokens::{Purpose, Token};
@@ -11,18 +12,18 @@ use crate::views::Result;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What is begun and ended.
+/// A pending action.
 pub(crate) trait Ceremony: Purpose + Serialize + DeserializeOwned {}
 
 impl<C: Purpose + Serialize + DeserializeOwned> Ceremony for C {}
 
-/// Where the session keeps the name.
+/// Session entry of the id.
 fn entry<C: Purpose>() -> String {
     format!("_palisade_{}", C::NAME.replace(' ', "_"))
 }
 
 impl Accounts {
-    /// Begins something in this session. What was begun before it in the same session is dead.
+    /// Starts an action in this session. An earlier one of the same kind is cancelled.
     #[cfg(any(feature = "passkeys", feature = "social"))]
     pub(crate) async fn begin<C: Ceremony>(&self, session: &Session, what: &C) -> Result<()> {
         let tx = self.database.begin().await?;
@@ -31,7 +32,7 @@ impl Accounts {
         self.has_begun::<C>(session, token).await
     }
 
-    /// The same as part of a transaction; [`Accounts::has_begun`] follows when it is committed.
+    /// The same as part of a transaction; [`Accounts::has_begun`] follows after the commit.
     pub(super) async fn begin_in<C: Ceremony>(
         &self,
         tx: &Tx,
@@ -46,7 +47,7 @@ impl Accounts {
         Ok(token.hash())
     }
 
-    /// The session keeps the name of what was begun.
+    /// Stores the id of a pending action in the session.
     pub(super) async fn has_begun<C: Ceremony>(
         &self,
         session: &Session,
@@ -55,7 +56,7 @@ impl Accounts {
         session.insert(&entry::<C>(), token).await
     }
 
-    /// What was begun in this session and has not ended.
+    /// The pending action of this session.
     pub(crate) async fn begun<C: Ceremony>(&self, session: &Session) -> Result<Option<C>> {
         let Some(hash) = session.value::<String>(&entry::<C>()).await? else {
             return Ok(None);
@@ -67,7 +68,7 @@ impl Accounts {
             .map(|found| found.payload))
     }
 
-    /// Ends what was begun in this session: nobody else can end it any more.
+    /// Completes the pending action of this session, at most once.
     pub(crate) async fn end<C: Ceremony>(&self, session: &Session) -> Result<Option<C>> {
         let Some(begun) = self.begun::<C>(session).await? else {
             return Ok(None);

@@ -1,4 +1,5 @@
-//! A puzzle of the site's own, such as a captcha or a proof of work, for those who have tried a few passwords: a softer step before a lock.
+//! A challenge of the site's own, such as a CAPTCHA or a proof of work, after some failed logins: a
+//! softer step before a lockout.
 
 use super::Accounts;
 use crate::http::ClientAddress;
@@ -8,12 +9,13 @@ use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use std::sync::Arc;
 
-/// Decides by the headers of a login: a page with a puzzle, or nothing for whoever has solved it.
+/// Decides by the headers of a login: a page with a challenge, or `None` if it is solved.
 pub(crate) type LoginChallenge =
     Arc<dyn Fn(HeaderMap) -> BoxFuture<'static, Result<Option<Response>>> + Send + Sync>;
 
 impl Accounts {
-    /// The site's puzzle, if it has one and this is a try too many. No password is looked at then.
+    /// Returns the site's challenge, if it has one and there were too many attempts. The password
+    /// is not verified then.
     pub(super) async fn challenge(
         &self,
         username: &str,
@@ -29,7 +31,7 @@ impl Accounts {
         challenge(headers.clone()).await
     }
 
-    /// Somebody has logged in.
+    /// Resets the count after a login.
     pub(super) async fn is_let_in(&self, username: &str, client: ClientAddress) {
         if self.challenge.is_some() {
             self.lockout.unchallenged(username, client).await;

@@ -1,5 +1,6 @@
-//! Codes that are sent by mail and typed in the browser that asked for them, and in no other (ASVS 6.6.2): a mail that somebody else reads, or a link that
-//! somebody else opens, is worth nothing without that browser's session.
+//! Codes that are sent by mail and typed in the browser that requested them (ASVS 6.6.2): a mail
+//! that an attacker reads, or a link that an attacker opens, is worthless without that browser's
+//! session.
 
 use super::ceremony::Ceremony;
 use super::lockout::Source;
@@ -13,13 +14,14 @@ use palisade_crypto::{constant_time_eq, random};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use std::time::Duration;
 
-/// What is begun with a code that goes out by mail.
+/// A pending action with a mailed code.
 pub(crate) trait Coded: Ceremony {
-    /// What is known of the code.
+    /// Hash of the code.
     fn code(&self) -> &str;
 }
 
-/// A code, in clear: for the mail, and for nothing else. Ten characters of 32 that nobody takes for another: 50 bits (ASVS 6.5.4).
+/// A code in plaintext, for the mail only. Ten characters of an alphabet of 32 unambiguous ones: 50
+/// bits (ASVS 6.5.4).
 pub(crate) struct MailedCode(String);
 
 const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -43,13 +45,13 @@ impl MailedCode {
         &self.0
     }
 
-    /// What is kept of it.
+    /// The stored hash.
     pub(crate) fn hash(&self) -> String {
         hash(&self.0)
     }
 }
 
-/// However it was typed.
+/// Normalises a typed code.
 fn hash(typed: &str) -> String {
     let letters: String = typed
         .chars()
@@ -59,16 +61,17 @@ fn hash(typed: &str) -> String {
     random::stored_hash(&format!("mailed code {letters}"))
 }
 
-/// What became of a typed code.
+/// Result of a typed code.
 pub(crate) enum Typed<C> {
     Right(C),
     Wrong,
-    /// Nothing was begun in this browser, or not any more: it took too long, or there were too many wrong codes.
+    /// No action is pending in this browser: it expired, or there were too many wrong codes.
     Dead,
 }
 
 impl Accounts {
-    /// Judges a typed code. It is good once; five are judged, and the next one ends what was begun (ASVS 6.6.3).
+    /// Verifies a typed code. It is valid once; after five guesses the action is cancelled (ASVS
+    /// 6.6.3).
     pub(crate) async fn judge_code<C: Coded>(
         &self,
         session: &Session,
@@ -77,7 +80,7 @@ impl Accounts {
         let Some(begun) = self.begun::<C>(session).await? else {
             return Ok(Typed::Dead);
         };
-        // counted for this code alone: nobody else's guesses spoil it
+        // counted for this code only, so that other clients' guesses do not cancel it
         if matches!(
             self.lockout
                 .guess_code(
@@ -95,7 +98,7 @@ impl Accounts {
         Ok(self.end(session).await?.map_or(Typed::Dead, Typed::Right))
     }
 
-    /// Keeps what is begun, and sends its mail, together.
+    /// Starts an action and queues its mail in one transaction.
     pub(crate) async fn begin_by_mail<C: Coded>(
         &self,
         session: &Session,
@@ -118,8 +121,10 @@ impl Accounts {
         self.has_begun::<C>(session, token).await
     }
 
-    /// Counts a mail that a client asks for, before it is made, or says how long to wait: the rule for everything that sends mail. The owner's browser is counted
-    /// for itself, so that other clients cannot use up the owner's limit (D37). The work is the same whether or not an account has the address.
+    /// Counts a mail that a client requests, before it is created, or returns the time to wait: the
+    /// rate limit of everything that sends mail. The owner's browser is counted separately, so that
+    /// other clients cannot use up the owner's limit (D37). The work is the same whether or not an
+    /// account has the address.
     pub(crate) async fn ask_mail(
         &self,
         from: Source<'_>,
@@ -137,7 +142,7 @@ impl Accounts {
             .await)
     }
 
-    /// The account of an address that is open; of several, the oldest.
+    /// The open account of an address; of several, the oldest.
     pub(crate) async fn by_address(&self, address: &str) -> Result<Option<Model>> {
         let found = Entity::find()
             .filter(same_address(address))
@@ -151,7 +156,7 @@ impl Accounts {
 mod tests {
     use super::*;
 
-    // ASVS 6.5.4, 6.4.1: codes of 50 bits, all letters used alike, and read however they are typed
+    // ASVS 6.5.4, 6.4.1: codes of 50 bits, with uniform characters, and normalised when typed
     #[test]
     fn codes_are_long_and_read_as_typed() {
         let codes: std::collections::BTreeSet<String> =

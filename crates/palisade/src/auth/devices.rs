@@ -1,5 +1,5 @@
-//! Browsers that somebody has logged in with. An attacker who keeps failing locks out strangers, and not them (D37); a login from any other one is told to
-//! the account's owner.
+//! Known browsers: browsers with an earlier login. Failed logins of an attacker do not lock them
+//! out (D37); a login from any other browser is reported to the account's owner.
 
 use super::user::entity::Model as Account;
 use crate::clock::Clock;
@@ -36,10 +36,10 @@ mod palisade_device {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// A browser that is known.
+/// A known browser.
 pub(super) struct Known {
     pub(super) hash: String,
-    /// Whether it needs no second factor.
+    /// Whether it skips the second factor.
     pub(super) is_trusted: bool,
 }
 
@@ -50,11 +50,12 @@ pub(super) struct Devices {
     cookie: Cookie<'static>,
 }
 
-/// Browsers keep no cookie longer ([RFC 6265bis section 5.5](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis)).
+/// Longest lifetime of a cookie
+/// ([RFC 6265bis section 5.5](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis)).
 const KEPT_SECS: u64 = 400 * 24 * 3600;
-/// How long a browser that was told to be trusted needs no second factor.
+/// How long a trusted browser skips the second factor.
 const TRUSTED_SECS: i64 = 30 * 24 * 3600;
-/// Browsers of one user; more push out those that were seen longest ago.
+/// Known browsers per user; beyond that, the least recently used is dropped.
 const MOST: u64 = 20;
 
 impl Devices {
@@ -72,8 +73,8 @@ impl Devices {
         }
     }
 
-    /// The hash of the browser's cookie, if an account has logged in with it since its password was set. The database is asked the same whether or not
-    /// there is such an account.
+    /// The hash of the browser's cookie, if the account has a login with it since its password was
+    /// set. The query is the same whether or not the account exists.
     pub(super) async fn known(
         &self,
         headers: &HeaderMap,
@@ -96,7 +97,7 @@ impl Devices {
         }))
     }
 
-    /// Keeps a browser in mind, and says which cookie to set.
+    /// Remembers a browser, and returns the cookie to set.
     pub(super) async fn remember(
         &self,
         tx: &Tx,
@@ -120,7 +121,7 @@ impl Devices {
         Ok(self.cookie.set(token.expose()))
     }
 
-    /// A known browser was used again, and perhaps told to be trusted for a while.
+    /// Updates a known browser, and optionally trusts it for a while.
     pub(super) async fn seen(&self, tx: &Tx, hash: &str, is_trusted: bool) -> Result<(), DbErr> {
         let mut seen = ActiveModel {
             seen: Set(self.clock.now().timestamp()),
@@ -137,7 +138,7 @@ impl Devices {
             .map(drop)
     }
 
-    /// The browsers of an account, for its owner to take along.
+    /// The browsers of an account, for its data export.
     pub(super) async fn export(&self, user_id: i32) -> Result<Value, DbErr> {
         let theirs = Entity::find()
             .filter(Column::UserId.eq(user_id))
@@ -151,7 +152,7 @@ impl Devices {
             .collect())
     }
 
-    /// The browsers of an account that are trusted.
+    /// The trusted browsers of an account.
     pub(super) async fn trusted(&self, user_id: i32) -> Result<Vec<Model>, DbErr> {
         let theirs = Entity::find()
             .filter(Column::UserId.eq(user_id))
@@ -162,7 +163,7 @@ impl Devices {
             .await
     }
 
-    /// Trusts no browser of an account any more.
+    /// Revokes the trust in all browsers of an account.
     pub(super) async fn distrust(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
         let strange = ActiveModel {
             trusted_until: Set(0),
@@ -180,7 +181,7 @@ impl Devices {
         self.clock.now().timestamp() + TRUSTED_SECS
     }
 
-    /// Forgets the browsers of an account.
+    /// Deletes the browsers of an account.
     pub(super) async fn forget(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
         Entity::delete_many()
             .filter(Column::UserId.eq(user_id))
@@ -202,7 +203,7 @@ impl Devices {
     }
 }
 
-/// What a browser says it is; at most 150 characters.
+/// The user agent; at most 150 characters.
 pub(super) fn agent(headers: &HeaderMap) -> String {
     let agent = headers
         .get(header::USER_AGENT)
@@ -215,7 +216,8 @@ pub(super) fn agent(headers: &HeaderMap) -> String {
         .collect()
 }
 
-/// A changed password makes every browser a stranger: whoever stole the old one may have used it.
+/// Part of the key: after a change of password no browser is known, because an attacker with the
+/// old password may have used it.
 fn bound(account: &Account) -> String {
     random::stored_hash(&format!("device {} {}", account.id, account.password))
 }

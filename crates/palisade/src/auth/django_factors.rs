@@ -1,5 +1,6 @@
-//! Second factors that a Django project beside this site keeps: of django-allauth and django-otp. This site cannot verify them, and a login here is one there; so whoever
-//! has one, and none of this site's, logs in there.
+//! Second factors of a Django project next to this site: of django-allauth and django-otp. This
+//! site cannot verify them, and a login here is a login there; so users who have such a factor, and
+//! none of this site's, must log in there.
 
 use super::Accounts;
 use crate::db::Database;
@@ -7,15 +8,15 @@ use crate::sql;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 
-/// A table that has a row for each factor of a user.
+/// A table with a row for each factor of a user.
 #[derive(Debug, Clone, Copy)]
 struct FactorTable {
     name: &'static str,
-    /// Whether a row counts once it is confirmed.
+    /// Whether only confirmed rows count.
     has_confirmed: bool,
 }
 
-/// The packages' own tables.
+/// The packages' tables.
 const KNOWN: [FactorTable; 7] = [
     FactorTable {
         name: "mfa_authenticator",
@@ -47,12 +48,12 @@ const KNOWN: [FactorTable; 7] = [
     },
 ];
 
-/// The tables that this database has.
+/// Those tables that exist in this database.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DjangoFactors(Vec<FactorTable>);
 
 impl DjangoFactors {
-    /// Looks for them.
+    /// Finds the tables.
     pub(crate) async fn find(database: &Database) -> Result<Self, DbErr> {
         let mut found = Vec::new();
         for table in KNOWN {
@@ -80,7 +81,7 @@ impl DjangoFactors {
 }
 
 impl Accounts {
-    /// Whether a user has a second factor that only the Django project verifies.
+    /// Whether a user has a second factor that only the Django project can verify.
     pub(super) async fn has_django_factor(&self, user_id: i32) -> Result<bool, DbErr> {
         for table in &self.django_factors.0 {
             let mut query = Query::select();

@@ -1,4 +1,5 @@
-//! Links for a new password that Django makes and reads: the user's number and a token that is bound to the password, the address and the last login.
+//! Password reset links in Django's format: the user's id and a token that is bound to password,
+//! address and last login.
 
 use super::Accounts;
 use super::tokens::{PasswordReset, Purpose};
@@ -11,18 +12,19 @@ use palisade_crypto::seal::Sealer;
 use palisade_crypto::user_tokens::{ResetClaims, is_reset_token, reset_token};
 use palisade_password::is_usable;
 
-/// One of them, in parts.
+/// A parsed link.
 pub(super) struct DjangoLink {
     pub(super) uid: String,
     pub(super) token: String,
 }
 
-/// No hash of ours begins like that.
+/// Prefix of the session entry, to tell it from hashes of this site's tokens.
 const REMEMBERED: &str = "django ";
 const PURPOSE: &str = "links of Django";
 
 impl DjangoLink {
-    /// What a session remembers of it: sealed, because a database that is read must not open it.
+    /// The session entry: encrypted, so that read access to the database is not enough to use the
+    /// link.
     pub(super) fn sealed(&self, ring: &KeyRing) -> String {
         let text = format!("{} {}", self.uid, self.token);
         format!(
@@ -42,14 +44,14 @@ impl DjangoLink {
         })
     }
 
-    /// Whose it says it is.
+    /// The claimed user.
     fn user_id(&self) -> Option<i32> {
         let bytes = URL_SAFE_NO_PAD.decode(&self.uid).ok()?;
         std::str::from_utf8(&bytes).ok()?.parse().ok()
     }
 }
 
-/// What a token is bound to.
+/// The state that a token is bound to.
 struct Bound {
     id: String,
     last_login: String,
@@ -78,7 +80,7 @@ impl Bound {
 }
 
 impl Accounts {
-    /// A link that Django reads, where one is beside this site.
+    /// A link in Django's format, if a project is configured.
     pub(super) fn django_link(&self, base: &str, row: &Model) -> Option<String> {
         let path = self.django_reset.as_ref()?;
         let now = crate::clock::unix_seconds(self.clock.now());
@@ -89,7 +91,7 @@ impl Accounts {
         ))
     }
 
-    /// The account that a link of Django's sets a password for. It is good for as long as one of this site's, whatever Django says.
+    /// The account of a Django link. It expires like one of this site's, whatever Django's setting.
     pub(super) async fn reset_of_django(&self, link: &DjangoLink) -> Result<Option<Model>> {
         let Some(id) = link.user_id() else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Accounts of people whom another site knows.
+//! Provisioning of accounts for social logins.
 
 use super::accounts::put;
 use super::codes::MailedCode;
@@ -16,7 +16,7 @@ use sea_orm::{DbErr, EntityTrait, QueryFilter};
 use unicode_normalization::UnicodeNormalization;
 
 impl Accounts {
-    /// Makes an account without a password, for an address that was proven. `None` if an account has it.
+    /// Creates an account without a password, for a verified address. `None` if an account has it.
     pub(crate) async fn enrol(
         &self,
         tx: &Tx,
@@ -48,7 +48,7 @@ impl Accounts {
             .map(Some)
     }
 
-    /// The mail to an address that somebody says is theirs.
+    /// The mail to an unverified address.
     pub(crate) async fn address_code(
         &self,
         address: &str,
@@ -67,7 +67,7 @@ impl Accounts {
     }
 }
 
-/// A name that can be one here, near to what somebody is called elsewhere.
+/// A valid username, derived from the name at the identity provider.
 fn name_from(wanted: &str, email: &str) -> String {
     let clean = |text: &str| -> String {
         text.nfkc()
@@ -92,7 +92,7 @@ fn name_from(wanted: &str, email: &str) -> String {
 mod tests {
     use super::name_from;
 
-    // a provider's names are input
+    // a provider's names are untrusted input
     #[test]
     fn a_name_from_a_provider_is_no_address_of_another_user() {
         for (wanted, name) in [

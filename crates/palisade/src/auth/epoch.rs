@@ -1,5 +1,6 @@
-//! "Sign out everywhere". Each user has a number, the epoch, that every session carries from its login on, through every change of its key. Raising it ends all
-//! sessions of the user with one statement: on every instance, in every store, and whatever their keys are by then.
+//! "Sign out everywhere". Each user has a number, the epoch, which every session carries from its
+//! login on, across all key rotations. Incrementing it ends all sessions of the user with one
+//! statement, on every instance and in every store.
 
 use super::user::entity::{Column as UserColumn, Entity as Users, Model as Account};
 use super::{Accounts, User};
@@ -37,7 +38,7 @@ async fn epoch_of(db: &impl ConnectionTrait, user_id: i32) -> Result<i64, DbErr>
     Ok(number(Entity::find_by_id(user_id).one(db).await?))
 }
 
-/// Ends all sessions of a user, as part of a transaction, and says the epoch that sessions must have from then on.
+/// Ends all sessions of a user as part of a transaction, and returns the epoch of new sessions.
 pub(super) async fn raise(tx: &Tx, user_id: i32) -> Result<i64, DbErr> {
     let row = ActiveModel {
         user_id: Set(user_id),
@@ -73,7 +74,8 @@ impl Accounts {
             .map(|(account, epoch)| (account, number(epoch))))
     }
 
-    /// Whether a session is of the user's epoch. One of Django's, which knows none, belongs to the epoch in which it is seen first.
+    /// Whether a session belongs to the user's current epoch. A session of Django's has none, and
+    /// joins the epoch at its first use here.
     pub(super) async fn is_of_epoch(&self, session: &Session, epoch: i64) -> Result<bool> {
         match session.value::<i64>(EPOCH).await? {
             Some(known) => Ok(known == epoch),
@@ -82,14 +84,15 @@ impl Accounts {
         }
     }
 
-    /// Writes the epoch of a user into the session of a login.
+    /// Writes the user's epoch into the session of a login.
     pub(super) async fn join_epoch(&self, session: &Session, user_id: i32) -> Result<()> {
         session
             .insert(EPOCH, epoch_of(&self.database.handle(), user_id).await?)
             .await
     }
 
-    /// Ends all sessions of a user but this one, with everything else that the transaction holds, and says how many there were.
+    /// Commits a transaction, ends all other sessions of the user with it, and returns their
+    /// number.
     pub(crate) async fn commit_and_end_others(
         &self,
         tx: Tx,
@@ -100,12 +103,14 @@ impl Accounts {
         tx.commit().await?;
         self.mail.wake();
         session.insert(EPOCH, epoch).await?;
-        // a request of this session that began earlier would write its old epoch back: it has nowhere to write
+        // a concurrent earlier request of this session would write its old epoch back: its row is
+        // gone
         session.rotate().await?;
         session.end_siblings(user_id).await
     }
 
-    /// Ends all sessions of a user with everything else that the transaction holds. Their rows are left for [`Sessions::end_all`](crate::sessions::Sessions::end_all).
+    /// Commits a transaction and ends all sessions of the user with it. Their rows are left for
+    /// [`Sessions::end_all`](crate::sessions::Sessions::end_all).
     pub(crate) async fn commit_and_end_all(&self, tx: Tx, user_id: i32) -> Result<()> {
         raise(&tx, user_id).await?;
         tx.commit().await?;
@@ -113,7 +118,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Ends all sessions of a user but this one.
+    /// Ends all sessions of a user except this one.
     pub(crate) async fn end_others(&self, session: &Session, user_id: i32) -> Result<usize> {
         self.commit_and_end_others(self.database.begin().await?, session, user_id)
             .await
@@ -122,7 +127,7 @@ impl Accounts {
     /// Ends all sessions of a user.
     ///
     /// # Errors
-    /// When the database does not answer: nothing has ended then.
+    /// When the database does not answer; no session has ended then.
     pub async fn end_all_sessions(&self, user_id: i32) -> Result<()> {
         self.commit_and_end_all(self.database.begin().await?, user_id)
             .await
@@ -145,7 +150,7 @@ impl Accounts {
         Ok(all)
     }
 
-    /// Forgets the epoch of an account that is removed.
+    /// Deletes the epoch of an account that is removed.
     pub(super) async fn forget_epoch(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
         Entity::delete_many()
             .filter(Column::UserId.eq(user_id))

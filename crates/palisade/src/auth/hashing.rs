@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization;
 
-/// Runs password hashes beside the site's other work: so many at once, so many waiting, the rest is refused.
+/// A bounded pool for password hashes: fixed concurrency and queue; requests beyond it are refused.
 ///
-/// Each hash takes tens of milliseconds of a core and 19 MiB. Without a bound, a flood of logins would take all of both (D14).
+/// Each hash takes tens of milliseconds of CPU time and 19 MiB. Unbounded, a flood of logins would
+/// exhaust both (D14).
 ///
-/// The threads are its own: each keeps the memory of one hash, so a flood holds `jobs` times 19 MiB and not a hash for every thread of the runtime.
+/// The pool has its own threads, each with the memory of one hash: a flood holds `jobs` times 19
+/// MiB, and not one buffer per runtime thread.
 #[derive(Clone)]
 pub struct HashPool {
     jobs: Sender<Job>,
@@ -22,20 +24,21 @@ pub struct HashPool {
     done: Arc<AtomicU64>,
 }
 
-/// Work for one of the threads.
+/// A job for the pool.
 type Job = Box<dyn FnOnce(&Hasher) + Send>;
 
-/// What a verification takes, by kind of hash: a site that came from elsewhere has several, and a refusal must not tell which one, or none, it was.
+/// Verification time per kind of hash. Sites with legacy hashes have several kinds, and the time of
+/// a refusal must not reveal which one, if any, an account has.
 #[derive(Default)]
 struct Costs(Mutex<HashMap<String, Duration>>);
 
-/// Most kinds of hashes that are told apart.
+/// Most kinds that are tracked.
 const MAX_KINDS: usize = 32;
-/// Longest that a refusal waits for the dearest kind.
+/// Longest time that a refusal is delayed to match the slowest kind.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 
 impl Costs {
-    /// Takes note of one verification, and says how long the dearest kind takes.
+    /// Records one verification, and returns the time of the slowest kind.
     fn note(&self, kind: &str, took: Duration) -> Duration {
         let mut costs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(average) = costs.get_mut(kind) {
@@ -52,7 +55,7 @@ impl Costs {
     }
 }
 
-/// A password as it was typed, and as it may have been stored: what Django stored is as it came from the keyboard of that day.
+/// The Unicode forms in which a password may have been hashed: Django hashes the input as typed.
 fn spellings(password: &str) -> Vec<String> {
     let mut spellings = vec![password.to_owned()];
     let others = [
@@ -68,10 +71,10 @@ fn spellings(password: &str) -> Vec<String> {
     spellings
 }
 
-/// Algorithm and parameters of a stored hash; those of new ones for nobody.
+/// Kind of a stored hash: algorithm and parameters; that of new hashes if there is none.
 fn kind(encoded: Option<&str>) -> &str {
     let encoded = encoded.unwrap_or("argon2$argon2id$v=19$");
-    // the salt comes first in those of old sites
+    // legacy formats begin with the salt
     let place = usize::from(!encoded.starts_with('w'));
     let end = encoded
         .match_indices('$')
@@ -80,7 +83,7 @@ fn kind(encoded: Option<&str>) -> &str {
     &encoded[..end.min(64)]
 }
 
-/// More hashes are waiting than the pool takes: answer 503 with Retry-After.
+/// The queue is full: respond with 503 and Retry-After.
 #[derive(Debug)]
 pub struct TooBusy;
 
@@ -91,14 +94,14 @@ impl fmt::Display for TooBusy {
 }
 
 impl HashPool {
-    /// A pool that runs `jobs` at once and lets `queue` wait.
+    /// A pool with `jobs` threads and a queue of `queue`.
     pub fn new(hasher: Hasher, jobs: usize, queue: usize) -> Self {
         let (sender, receiver) = std::sync::mpsc::channel::<Job>();
         let receiver = Arc::new(Mutex::new(receiver));
         for number in 0..jobs.max(1) {
             let (receiver, hasher) = (receiver.clone(), hasher.clone());
             let thread = std::thread::Builder::new().name(format!("hash-{number}"));
-            // a thread that cannot be had is missing, not fatal: the others do the work
+            // a thread that cannot be spawned is not fatal: the others do the work
             let _ = thread.spawn(move || work(&receiver, &hasher));
         }
         Self {
@@ -109,32 +112,34 @@ impl HashPool {
         }
     }
 
-    /// How many hashes were computed: what a test of equal work counts.
+    /// Number of hashes computed, for tests of constant work.
     pub(super) fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// A new hash, of the password in Unicode NFC: keyboards write one letter in several ways (NIST SP 800-63B, 3.1.1.2).
+    /// Hashes a password in Unicode NFC, because keyboards encode one letter in several ways (NIST
+    /// SP 800-63B, 3.1.1.2).
     ///
     /// # Errors
-    /// When too many are waiting.
+    /// When the queue is full.
     pub async fn hash(&self, password: String) -> Result<String, TooBusy> {
         self.run(move |hasher| hasher.hash(&password.nfc().collect::<String>()))
             .await
     }
 
-    /// A legacy hash inside a new one; `None` for any other.
+    /// Wraps a legacy hash in a new one; `None` for any other.
     ///
     /// # Errors
-    /// When too many are waiting.
+    /// When the queue is full.
     pub async fn wrap(&self, encoded: String) -> Result<Option<String>, TooBusy> {
         self.run(move |hasher| hasher.wrap(&encoded)).await
     }
 
-    /// Compares a password with a stored hash, or with nobody's. A refusal takes as long as the dearest kind of hash that was met so far.
+    /// Verifies a password against a stored hash, or against a dummy. A refusal takes as long as
+    /// the slowest kind of hash seen so far.
     ///
     /// # Errors
-    /// When too many are waiting.
+    /// When the queue is full.
     pub async fn verify(
         &self,
         password: String,
@@ -181,7 +186,7 @@ impl HashPool {
         let done = self.done.clone();
         let job = Box::new(move |hasher: &Hasher| {
             done.fetch_add(1, Ordering::Relaxed);
-            // a visitor who hangs up does not free the place before the work is done
+            // a client that disconnects does not free the slot before the work is done
             let _place = admitted;
             let _ = sender.send(job(hasher));
         });
@@ -190,12 +195,12 @@ impl HashPool {
     }
 }
 
-/// Does one job after another, until the pool is gone.
+/// Worker loop, until the pool is dropped.
 fn work(jobs: &Mutex<Receiver<Job>>, hasher: &Hasher) {
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match next {
-            // a hash that panics takes its own answer with it and nothing else
+            // a panic fails its own job only
             Ok(job) => drop(std::panic::catch_unwind(AssertUnwindSafe(|| job(hasher)))),
             Err(_) => return,
         }
@@ -206,7 +211,7 @@ fn work(jobs: &Mutex<Receiver<Job>>, hasher: &Hasher) {
 mod tests {
     use super::*;
 
-    // D06: whoever is refused waits for the dearest kind of hash that is stored here
+    // D06: a refusal is delayed to the slowest kind of hash that is stored here
     #[test]
     fn a_refusal_is_as_dear_as_the_dearest_hash() {
         let costs = Costs::default();

@@ -1,11 +1,12 @@
-//! Judging new passwords: by rules, by the passwords that were stolen, and by the name of the site.
+//! Validation of new passwords: rules, breached passwords, and the site's name.
 
 use super::user::entity::Model;
 use super::{Accounts, PasswordSettings};
 use crate::views::Result;
 use palisade_password::{Policy, UserAttributes, is_similar};
 
-/// The rules, and those for somebody who has a second factor: their password may be shorter (NIST 800-63B-4, section 3.1.1.2).
+/// The rules, and those for users with a second factor, whose password may be shorter (NIST SP
+/// 800-63B-4, section 3.1.1.2).
 pub(super) struct Policies {
     alone: Policy,
     with_factor: Policy,
@@ -42,7 +43,7 @@ impl Accounts {
             .help())
     }
 
-    /// Judges a new password of a user, by the rules and by the lists of stolen ones.
+    /// Validates a new password of a user, by the rules and the lists of breached passwords.
     ///
     /// # Errors
     /// A sentence for each rule it breaks.
@@ -83,7 +84,7 @@ impl Accounts {
         policy
             .judge(password, &user)
             .map_err(|broken| broken.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        // what attackers try first (ASVS 6.2.11)
+        // context-specific words, which attackers try first (ASVS 6.2.11)
         if is_similar(password, self.links.main()) {
             return Err(vec![
                 "This password is too similar to the name of this site.".into(),

@@ -1,21 +1,22 @@
 use crate::http::{HostPattern, RequestHost};
 use http::{HeaderMap, header};
 
-/// Where links in mail lead.
+/// Base URL of links in mail.
 ///
-/// Not simply to the host that a request named: whoever asks for a mail to somebody else chooses that, and the link holds a token.
+/// The Host of a request is attacker-controlled, and the link holds a token: a forged Host would
+/// send it to the attacker (password reset poisoning).
 #[derive(Debug, Clone)]
 pub(crate) struct Links {
     /// `site.url`, if it is set.
     pub(crate) fixed: Option<String>,
-    /// The hosts that are served.
+    /// The allowed hosts.
     pub(crate) hosts: Vec<HostPattern>,
     pub(crate) is_development: bool,
 }
 
 impl Links {
-    /// Scheme and host of links that answer a request with these headers: the host that it named if that is listed by its full name, or else the first one
-    /// that is.
+    /// Scheme and host of links in response to a request: its Host if that is listed by its full
+    /// name, or else the first one that is.
     pub(crate) fn base(&self, headers: &HeaderMap) -> String {
         if let Some(fixed) = &self.fixed {
             return fixed.trim_end_matches('/').to_owned();
@@ -24,7 +25,7 @@ impl Links {
             .get(header::HOST)
             .and_then(|value| RequestHost::parse(value.to_str().ok()?));
         match named {
-            // the port is that of the server a developer started
+            // the port is that of the developer's server
             Some(host) if self.is_development => format!("http://{host}"),
             Some(host)
                 if self
@@ -38,14 +39,14 @@ impl Links {
         }
     }
 
-    /// The same where nobody has asked: for what happens by itself.
+    /// The same without a request, for scheduled mail.
     pub(crate) fn main_base(&self) -> String {
         self.fixed
             .clone()
             .unwrap_or_else(|| format!("https://{}", self.main()))
     }
 
-    /// The host that the site is known by.
+    /// The primary host of the site.
     pub(crate) fn main(&self) -> &str {
         let named = self
             .hosts
@@ -62,7 +63,7 @@ impl Links {
 mod tests {
     use super::*;
 
-    // F034; ASVS 6.4: a link in a mail never leads where whoever asked for it says
+    // F034; ASVS 6.4: a forged Host does not change where a link in a mail leads
     #[test]
     fn links_lead_to_hosts_that_are_listed_by_name() {
         let links = |hosts: &[&str], fixed: Option<&str>| Links {

@@ -1,14 +1,15 @@
-//! Guessing is stopped before it finds anything.
+//! Brute-force protection.
 //!
-//! | Counted together | Setting | Stops |
+//! | Counter | Setting | Attack |
 //! |---|---|---|
-//! | one name, from one network | `lockout.failures` | whoever tries passwords on one account |
-//! | one network | `lockout.address_failures` | whoever tries one password on many accounts |
-//! | one name, from everywhere | `lockout.account_failures` | many machines on one account |
-//! | one name, from a browser that has logged in to it before | `lockout.failures` | whoever stole that browser, and nobody else |
+//! | a name, from a network | `lockout.failures` | password guessing on one account |
+//! | a network | `lockout.address_failures` | password spraying: one password on many accounts |
+//! | a name, from all networks | `lockout.account_failures` | distributed guessing on one account |
+//! | a name, from a known browser of the account | `lockout.failures` | guessing from a stolen browser |
 //!
-//! The last line is counted for itself: while an attacker keeps an account locked, its owner gets in from a known browser, and from another network until
-//! the attack comes from everywhere. Whether there is such an account makes no difference to any of it.
+//! The last counter is separate: while an attack keeps an account locked, its owner can log in from
+//! a known browser, and from other networks until the attack is distributed. Counting does not
+//! depend on whether the account exists (user enumeration).
 
 use super::devices::agent;
 use super::user::entity::Model as Account;
@@ -33,24 +34,24 @@ pub(crate) mod palisade_lock {
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "palisade_lock")]
-    /// A lock, as it is shown to those who may lift it.
+    /// A lock, as displayed to staff.
     pub struct Model {
-        /// What is counted together, as a hash.
+        /// Hash of the counter's key.
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: String,
-        /// What is counted together: `name and address`, `address`, `name` or `browser`.
+        /// Kind of counter: `name and address`, `address`, `name` or `browser`.
         pub kind: String,
-        /// Name, if an account has it.
+        /// Username, if the account exists.
         pub username: String,
-        /// Address, or the /64 that it is in.
+        /// IP address, or its /64.
         pub address: String,
-        /// What the browser of the last guess said it is.
+        /// User agent of the last guess.
         pub agent: String,
-        /// When it began, in seconds since 1970.
+        /// Start, in seconds since 1970.
         pub since: i64,
-        /// When it ends, in seconds since 1970.
+        /// End, in seconds since 1970.
         pub until: i64,
-        /// Whether somebody lifted it.
+        /// Whether it was lifted.
         pub is_lifted: bool,
     }
 
@@ -62,7 +63,7 @@ pub(crate) mod palisade_lock {
 
 pub use palisade_lock::Model as Lock;
 
-/// Where a guess comes from.
+/// Client of a guess.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
     pub(crate) client: ClientAddress,
@@ -70,7 +71,7 @@ pub(crate) struct Source<'a> {
     pub(crate) request_id: &'a str,
 }
 
-/// What guesses at different things are counted under, so that nobody's guesses at one count against another.
+/// Namespaces of counters, so that guesses of one kind do not count against another.
 #[derive(Clone, Copy)]
 struct Kinds {
     both: &'static str,
@@ -94,15 +95,15 @@ const SIGN_UPS: Kinds = Kinds {
     browser: "sign-up and browser",
 };
 
-/// What became of a guess.
+/// Outcome of a guess.
 pub(crate) enum Guess {
     Right,
     Wrong,
-    /// Nobody has looked: there were too many, and so long remains to wait.
+    /// Not verified: locked after too many guesses, for this long.
     Locked(Duration),
 }
 
-/// What is counted together.
+/// A counter.
 struct Counted {
     kind: &'static str,
     who: String,
@@ -111,7 +112,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// The key that it is counted under, so that a lock which was written down can be put back.
+    /// The counter's key, to restore a persistent lock.
     fn id(&self) -> String {
         let key = throttle::key(self.kind, &self.who);
         key.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -122,14 +123,14 @@ impl Counted {
 pub(super) struct Lockout {
     pub(super) settings: LockoutSettings,
     pub(super) throttle: Arc<Throttle>,
-    /// Mail in an hour to addresses that no account has.
+    /// Rate limit per hour of mail to addresses without an account.
     pub(super) max_unknown_per_hour: u64,
     pub(super) database: Database,
     pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Lockout {
-    /// For the locks in this process: a clock that is set forward or back opens none, and prolongs none.
+    /// For locks in this process: a change of the system clock neither opens nor prolongs them.
     fn now(&self) -> Duration {
         self.clock.monotonic()
     }
@@ -143,7 +144,7 @@ impl Lockout {
         }
     }
 
-    /// `who` is a name, or what else is guessed at; the kinds keep the one apart from the other.
+    /// `who` is a username, or another subject of guesses; namespaces keep them apart.
     fn counted(
         &self,
         kinds: Kinds,
@@ -182,7 +183,7 @@ impl Lockout {
                 10,
                 Absolution::One,
             );
-            // many people may share it
+            // many users may share a network
             let longest = counted.policy.longest.min(LONGEST_OF_NETWORKS);
             Counted {
                 policy: LockPolicy {
@@ -193,7 +194,7 @@ impl Lockout {
                 ..counted
             }
         });
-        // the networks first: one that is locked makes no more entries
+        // networks first: a locked one adds no further entries
         of_networks
             .chain([
                 counted(
@@ -214,7 +215,8 @@ impl Lockout {
             .collect()
     }
 
-    /// Counts a guess everywhere it counts. Those that are the last one begin a lock; none may be locked.
+    /// Counts a guess in all its counters. One that reaches a limit starts a lock; `None` must be
+    /// locked already.
     async fn count(
         &self,
         all: &[Counted],
@@ -232,7 +234,7 @@ impl Lockout {
                 Standing::Open => {}
                 Standing::Last(length) => begun.push((place, length)),
                 Standing::Locked(wait) => {
-                    // nobody looks at this guess: it counts nowhere
+                    // not verified, so it is not counted
                     self.take_back(&all[..place]).await;
                     return Ok(Err(wait));
                 }
@@ -241,7 +243,8 @@ impl Lockout {
         Ok(Ok(begun))
     }
 
-    /// Whether somebody has tried so often that the site's challenge is asked for: a softer step before a lock.
+    /// Whether there were so many attempts that the site's challenge is required: a softer step
+    /// before a lockout.
     pub(super) async fn is_challenged(&self, username: &str, client: ClientAddress) -> bool {
         let policy = LockPolicy {
             longest: self.settings.lock_secs.duration(),
@@ -259,7 +262,7 @@ impl Lockout {
         matches!(standing, Standing::Locked(_))
     }
 
-    /// Somebody has logged in: nobody is asked any more.
+    /// Resets the challenge counter after a login.
     pub(super) async fn unchallenged(&self, username: &str, client: ClientAddress) {
         self.throttle
             .absolve(
@@ -271,7 +274,7 @@ impl Lockout {
             .await;
     }
 
-    /// Counts a guess at a code that was sent by mail: five within its life.
+    /// Counts a guess at a mailed code: five within its lifetime.
     pub(super) async fn guess_code(&self, hash: &str, life: Duration) -> Standing {
         let policy = LockPolicy {
             failures: 5,
@@ -284,8 +287,9 @@ impl Lockout {
             .await
     }
 
-    /// Counts a mail that is asked for, by the browser that has logged in before, or else by network and for the address. Says how long to wait, if it is
-    /// too many: strangers who ask for an owner do not take the owner's (D37).
+    /// Counts a requested mail: for a known browser separately, otherwise by network and address.
+    /// Returns the time to wait beyond the limit. Requests of other clients do not use up the
+    /// owner's limit (D37).
     pub(super) async fn ask_mail(
         &self,
         address: &str,
@@ -320,7 +324,8 @@ impl Lockout {
         None
     }
 
-    /// Whether one more mail may go to an address that no account has: there is a ceiling for the whole site, which is known as a sender by what it sends.
+    /// Whether one more mail may be sent to an address without an account. The limit is global,
+    /// because it protects the site's reputation as a sender.
     pub(super) async fn admits_unknown(&self) -> bool {
         let hour = Duration::from_secs(3600);
         let most = u32::try_from(self.max_unknown_per_hour).unwrap_or(u32::MAX);
@@ -338,7 +343,7 @@ impl Lockout {
         )
     }
 
-    /// Puts locks back that were written down, so that a restart opens none.
+    /// Restores persistent locks, so that a restart opens none.
     pub(super) async fn restore(&self) -> Result<(), DbErr> {
         let (wall, now) = (self.clock.now().timestamp(), self.now());
         let open = Entity::find()
@@ -360,7 +365,7 @@ impl Lockout {
             .await
     }
 
-    /// Whether somebody lifted this lock; it is told once.
+    /// Whether this lock was lifted by another instance; reported once.
     async fn was_lifted(&self, counted: &Counted) -> Result<bool, DbErr> {
         let lifted = Entity::find_by_id(counted.id())
             .filter(Column::IsLifted.eq(true))
@@ -378,7 +383,7 @@ impl Lockout {
         Ok(gone.rows_affected == 1)
     }
 
-    /// A guess that nobody has judged: it counts nowhere, and those before it stay.
+    /// Reverts the count of a guess that was not verified; earlier ones stay.
     async fn take_back(&self, all: &[Counted]) {
         for counted in all {
             self.throttle
@@ -387,7 +392,7 @@ impl Lockout {
         }
     }
 
-    /// A guess was right: it is taken back, with the locks that it began.
+    /// Reverts the count of a correct guess, with the locks that it started.
     async fn absolve(&self, all: &[Counted], begun: &[(usize, Duration)]) -> Result<(), DbErr> {
         for counted in all {
             self.throttle
@@ -397,7 +402,8 @@ impl Lockout {
         self.unwrite(all, begun).await
     }
 
-    /// A guess that was not verified. It counts against the network that it came from, because a flood of guesses is what keeps others from being judged.
+    /// Reverts a guess that was not verified for lack of capacity. It still counts against its
+    /// network, because floods cause the lack.
     async fn unjudged(&self, all: &[Counted], begun: &[(usize, Duration)]) -> Result<(), DbErr> {
         for counted in all.iter().filter(|counted| counted.kind != "address") {
             self.throttle
@@ -425,7 +431,7 @@ impl Lockout {
         Ok(())
     }
 
-    /// Takes back what [`Lockout::write_all`] wrote.
+    /// Reverts [`Lockout::write_all`].
     async fn unwrite(&self, all: &[Counted], begun: &[(usize, Duration)]) -> Result<(), DbErr> {
         if begun.is_empty() {
             return Ok(());
@@ -439,7 +445,8 @@ impl Lockout {
         tx.commit().await
     }
 
-    /// Writes a lock down for those who may lift it. A name that is nobody's is not written: people type passwords into the wrong field.
+    /// Stores a lock for staff to see. Unknown usernames are not stored: users type passwords into
+    /// the wrong field.
     async fn write(
         &self,
         counted: &Counted,
@@ -484,7 +491,7 @@ impl Lockout {
     }
 }
 
-/// A lock of a whole network holds no longer.
+/// Longest lock of a whole network.
 const LONGEST_OF_NETWORKS: Duration = Duration::from_secs(15 * 60);
 
 const CHALLENGE: &str = "challenge";
@@ -493,10 +500,10 @@ fn challenged(username: &str, client: ClientAddress) -> String {
     format!("{} {username}", network(client.0))
 }
 
-/// Locks that are shown at once.
+/// Most locks on one page.
 const MOST_SHOWN: u64 = 200;
 
-/// The key of the guess counters: the name as typed, an address in lower case.
+/// The counter key: the name as typed, an address in lower case.
 fn counted_name(typed: &str) -> String {
     if typed.contains('@') {
         typed.to_lowercase()
@@ -506,11 +513,12 @@ fn counted_name(typed: &str) -> String {
 }
 
 impl Accounts {
-    /// Verifies a name or address and a password, unless further guesses are locked. A guess is counted before it is verified, so that concurrent guesses
-    /// all count.
+    /// Verifies a name or address and a password, unless further guesses are locked. A guess is
+    /// counted before it is verified, so that concurrent guesses all count.
     ///
     /// # Errors
-    /// When the database does not answer, or too many logins are waiting: nobody knows then.
+    /// When the database does not answer, or too many logins are waiting; the result is unknown
+    /// then.
     pub(super) async fn attempt(
         &self,
         from: Source<'_>,
@@ -518,7 +526,8 @@ impl Accounts {
         password: &str,
     ) -> Result<Attempt> {
         let row = self.by_name_or_address(username).await?;
-        // by the typed text alone: a limit shared by name and address would reveal that an account has the address (user enumeration)
+        // by the typed text only: a limit shared by name and address would reveal that an account
+        // has the address (user enumeration)
         let key = counted_name(username);
         let device = self.devices.known(from.headers, row.as_ref()).await?;
         let device = device.as_ref().map(|known| known.hash.as_str());
@@ -527,7 +536,7 @@ impl Accounts {
             Ok(begun) => begun,
             Err(wait) => return Ok(Attempt::Locked(wait)),
         };
-        // before it is judged: a lock that holds is one that can be seen and lifted
+        // stored before the verification: every active lock can be seen and lifted
         let shown = row
             .as_ref()
             .map_or("(unknown name)", |row| &row.username)
@@ -539,13 +548,13 @@ impl Accounts {
         match &judged {
             Ok(Attempt::Refused { .. }) => {}
             Ok(Attempt::Welcome(_)) => self.lockout.absolve(&counted, &begun).await?,
-            // nobody has looked
+            // not verified
             Ok(Attempt::Locked(_)) | Err(_) => self.lockout.unjudged(&counted, &begun).await?,
         }
         judged
     }
 
-    /// Judges a guess at the code of a user's second factor.
+    /// Verifies a code of a user's second factor, as a counted guess.
     ///
     /// # Errors
     /// As [`Accounts::attempt`].
@@ -569,7 +578,7 @@ impl Accounts {
         self.guess(from, &counted, &account.username, judge).await
     }
 
-    /// Judges a guess at the password of a sign-up that is not ended.
+    /// Verifies the password of a pending sign-up, as a counted guess.
     ///
     /// # Errors
     /// As [`Accounts::attempt`].
@@ -583,7 +592,7 @@ impl Accounts {
         self.guess(from, &counted, "(sign-up)", judge).await
     }
 
-    /// Judges a guess; `shown` names whose it is.
+    /// Runs a verification as a counted guess; `shown` is its subject for staff.
     ///
     /// # Errors
     /// As [`Accounts::attempt`].
@@ -614,7 +623,7 @@ impl Accounts {
         }
     }
 
-    /// The locks that hold, of names and addresses that hold `text`.
+    /// The active locks whose name or address contains `text`.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -634,7 +643,7 @@ impl Accounts {
             .await?)
     }
 
-    /// Lifts locks, all that hold or those of one id, name or address, and says how many.
+    /// Lifts active locks: all, or those of an id, a name or an address. Returns their number.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -660,7 +669,7 @@ impl Accounts {
         Ok(count)
     }
 
-    /// Forgets locks that ended.
+    /// Deletes expired locks.
     pub(super) async fn sweep_locks(&self) -> Result<(), DbErr> {
         let tx = self.database.begin().await?;
         Entity::delete_many()
@@ -671,15 +680,15 @@ impl Accounts {
     }
 }
 
-/// Which locks are lifted.
+/// Selects locks to lift.
 #[derive(Debug, Clone, Copy)]
 pub enum Lifted<'a> {
-    /// All that hold.
+    /// All active ones.
     All,
-    /// One, by its id.
+    /// One, by id.
     Id(&'a str),
-    /// Those of a name.
+    /// Those of a username.
     User(&'a str),
-    /// Those of an address, or of the /64 that it is in.
+    /// Those of an IP address, or of its /64.
     Address(&'a str),
 }

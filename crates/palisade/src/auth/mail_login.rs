@@ -1,4 +1,4 @@
-//! Codes to the mailbox that an account has: to log in, and to prove again that it is still its owner.
+//! Login codes sent to an account's email address, and re-authentication by such codes.
 
 use super::codes::{Coded, MailedCode};
 use super::lockout::Source;
@@ -15,16 +15,16 @@ use sea_orm::EntityTrait;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A login that waits for its code.
+/// A pending login by code.
 #[derive(Serialize, Deserialize)]
 pub(super) struct MailLogin {
-    /// Nobody, where no account has the address.
+    /// `None`, where no account has the address.
     user: Option<Owner>,
     code: String,
     pub(super) next: Option<String>,
 }
 
-/// Whose mailbox it is, as long as neither password nor address change.
+/// The account, valid while neither password nor address change.
 #[derive(Serialize, Deserialize)]
 struct Owner {
     id: i32,
@@ -32,7 +32,7 @@ struct Owner {
     email: String,
 }
 
-/// A user without a password who proves again who they are.
+/// A pending re-authentication of a user without a password.
 #[derive(Serialize, Deserialize)]
 pub(super) struct MailAgain {
     pub(super) user_id: i32,
@@ -63,7 +63,8 @@ impl Coded for MailAgain {
 }
 
 impl Accounts {
-    /// Sends a code to an address, or says how long nobody may ask for another one. The work is the same whether or not an account has it.
+    /// Sends a code to an address, or returns the time until the next one is allowed. The work is
+    /// the same whether or not an account has it (user enumeration).
     pub(super) async fn send_login_code(
         &self,
         session: &Session,
@@ -103,7 +104,8 @@ impl Accounts {
         .map(|()| None)
     }
 
-    /// Whose login it is; nobody's, if the account was closed, or its password or its address changed meanwhile.
+    /// The account of a pending login; `None` if it was closed, or its password or address changed
+    /// meanwhile.
     pub(super) async fn of_mail_login(&self, begun: &MailLogin) -> Result<Option<Model>> {
         let Some(owner) = &begun.user else {
             return Ok(None);
@@ -125,7 +127,8 @@ impl Accounts {
             .is_some_and(|row| is_usable(&row.password)))
     }
 
-    /// Whether a user gets in by a password or by mail: by what no page of factors and logins takes away.
+    /// Whether a user can log in by password or mail, independent of factors and social logins that
+    /// pages can remove.
     #[cfg(any(feature = "passkeys", feature = "social"))]
     pub(crate) async fn has_way_in(&self, user: &User) -> Result<bool> {
         let is_mailed = async || {
@@ -139,7 +142,7 @@ impl Accounts {
             || (self.ways.mail && !user.email.is_empty() && is_mailed().await?))
     }
 
-    /// Sends a user without a password a code, which stands for one.
+    /// Sends a code for re-authentication to a user without a password.
     pub(super) async fn send_again_code(
         &self,
         session: &Session,

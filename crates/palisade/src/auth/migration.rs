@@ -5,7 +5,8 @@ use sea_orm::DbErr;
 use sea_orm_migration::prelude::{ColumnDef, Index, SchemaManager, Table};
 use sea_orm_migration::{MigrationName, MigrationTrait};
 
-/// Users, groups, permissions, content types and their links, exactly as Django makes them; tokens that go out by mail; known browsers and locks.
+/// Users, groups, permissions, content types and their links, exactly as in Django; mailed tokens;
+/// known browsers and locks.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     let django = DjangoTables {
         name: "auth_0001_django_auth",
@@ -26,11 +27,12 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     ]
 }
 
-/// Finds accounts by email address, and names whatever their case, without reading all of them: otherwise the time of an answer grows with the site, and tells who has an account (user
+/// Indexes to find accounts by email address, and by name in any case, without a table scan:
+/// otherwise the response time would grow with the site and reveal which accounts exist (user
 /// enumeration). The table is Django's, and may have another name; the indexes are this site's own.
 ///
 /// # Errors
-/// As the database says.
+/// Errors of the database.
 pub(crate) async fn create_user_indexes(database: &Database) -> Result<(), DbErr> {
     for (index, column) in USER_INDEXES {
         database.create_lower_index(index, column).await?;
@@ -38,10 +40,10 @@ pub(crate) async fn create_user_indexes(database: &Database) -> Result<(), DbErr
     Ok(())
 }
 
-/// Takes them back.
+/// Drops them.
 ///
 /// # Errors
-/// As the database says.
+/// Errors of the database.
 pub(crate) async fn drop_user_indexes(database: &Database) -> Result<(), DbErr> {
     for (index, _) in USER_INDEXES {
         database.drop_index(index).await?;

@@ -1,10 +1,12 @@
-//! Users: sign-up, login, logout, passwords, addresses and one's own data, in Django's tables.
+//! Users: sign-up, login, logout, passwords, email addresses and personal data, in Django's tables.
 //!
-//! Every failed login does the same work, takes the same words and the same status, whether the name is known, unknown, inactive or
-//! without a usable password. Hashing runs on a bounded pool, so that a flood of logins slows logins and nothing else.
+//! Every failed login takes the same work, and gets the same text and status, whether the name is
+//! known, unknown, inactive or without a usable password. Hashing runs on a bounded pool, so that a
+//! flood of logins slows logins only.
 //!
-//! Whoever signs up, or has forgotten a password, hears the same whether or not there is such an account: what there is to say is said by mail, to the
-//! address that was typed. The pages live here and are mended by an update; a site replaces their look, template by template.
+//! Sign-up and password reset respond identically whether or not the account exists, which prevents
+//! user enumeration. Details are sent by mail to the address. The pages are part of the framework,
+//! so that updates fix them; a site can replace their templates.
 
 mod accounts;
 mod agent;
@@ -68,10 +70,10 @@ pub(crate) use ways::LoginWays;
 #[cfg(feature = "social")]
 pub(crate) use {codes::Coded, codes::MailedCode, codes::Typed};
 
-/// The session's entry for the page of another site where a logout goes on.
+/// Session entry of the identity provider's logout page.
 pub(crate) const LOGOUT_PAGE: &str = "_palisade_logout_page";
 
-/// Whether an account has this address: upper and lower case of letters is one address to people, whatever its server thinks.
+/// Condition that an account has this address, in any case of its letters.
 fn same_address(address: &str) -> sea_orm::sea_query::SimpleExpr {
     same_letters(user::entity::Column::Email, address)
 }

@@ -1,4 +1,5 @@
-//! New names that could be mistaken for another user's ([UTS 39](https://www.unicode.org/reports/tr39/)).
+//! Detection of new usernames that could be mistaken for another user's
+//! ([UTS 39](https://www.unicode.org/reports/tr39/)).
 
 use super::same_letters;
 use super::user::entity::Column;
@@ -6,12 +7,13 @@ use sea_orm::Condition;
 use unicode_security::MixedScript;
 use unicode_security::mixed_script::AugmentedScriptSet;
 
-/// Whether a name mixes scripts, or is written in another script with letters that all look like ASCII.
+/// Whether a name mixes scripts, or consists of non-ASCII letters that all look like ASCII ones.
 pub(super) fn is_confusable(username: &str) -> bool {
     !username.is_single_script() || (!is_latin(username) && ascii_reading(username).is_some())
 }
 
-/// Accounts with an equivalent name: case (on SQLite: of ASCII letters) and Latin letters such as `ı` that look like ASCII ones make no difference.
+/// Condition for accounts with an equivalent name: case (on SQLite: of ASCII letters) and Latin
+/// letters such as `ı` that look like ASCII ones make no difference.
 pub(super) fn same_name(username: &str) -> Condition {
     let reading = ascii_reading(username).map(|reading| same_letters(Column::Username, &reading));
     Condition::any()
@@ -19,12 +21,12 @@ pub(super) fn same_name(username: &str) -> Condition {
         .add_option(reading)
 }
 
-/// Whether a name is an address other than that of its account: the owner of the address could not log in by it.
+/// Whether a name is an email address other than the account's: its owner could not log in with it.
 pub(super) fn is_foreign_address(username: &str, email: &str) -> bool {
     username.contains('@') && username.to_lowercase() != email.to_lowercase()
 }
 
-/// A key that is equal for names that [`same_name`] takes for equivalent.
+/// A key that is equal for names that [`same_name`] treats as equivalent.
 pub(super) fn reading(username: &str) -> String {
     ascii_reading(username)
         .unwrap_or_else(|| username.to_owned())
@@ -37,7 +39,7 @@ fn is_latin(username: &str) -> bool {
     !scripts.is_empty()
 }
 
-/// A name of other letters as ASCII, if all of them look like ASCII.
+/// The ASCII form of a name whose letters all look like ASCII ones.
 fn ascii_reading(username: &str) -> Option<String> {
     let read = |letter: char| match letter.is_ascii() {
         true => letter.to_string(),

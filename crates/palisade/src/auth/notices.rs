@@ -1,13 +1,14 @@
-//! The mail that accounts send, from the templates `mail/….html`. Nothing that a client typed stands in them but names and addresses, each in a line of its own.
+//! The mails of accounts, from the templates `mail/….html`. Of a client's input they contain names
+//! and addresses only, each in a line of its own.
 
 use super::codes::MailedCode;
 use super::tokens::{Purpose, Token};
 use crate::mail::Letter;
 use palisade_template::{Value, context};
 
-/// What every mail says of the site.
+/// Values that all mails share.
 pub(super) struct Letterhead<'a> {
-    /// Scheme and host of links.
+    /// Base URL of links.
     pub(super) base: &'a str,
 }
 
@@ -69,7 +70,7 @@ impl Letterhead<'_> {
         )
     }
 
-    /// To an account that has no password, where a new one was asked for.
+    /// To an account without a password, after a request to reset it.
     pub(super) fn no_password(&self, to: &str, username: &str) -> Letter {
         self.letter(to, "mail/no_password.html", context! { username })
     }
@@ -83,12 +84,12 @@ impl Letterhead<'_> {
         )
     }
 
-    /// To the address of an account that is closed, whatever was asked for.
+    /// To the address of a closed account, after any request.
     pub(super) fn closed(&self, to: &str, username: &str) -> Letter {
         self.letter(to, "mail/closed.html", context! { username })
     }
 
-    /// To an address that no account has.
+    /// To an address without an account.
     pub(super) fn no_login(&self, to: &str) -> Letter {
         self.letter(to, "mail/no_login.html", Value::UNDEFINED)
     }
@@ -128,7 +129,7 @@ impl Letterhead<'_> {
         )
     }
 
-    /// To the owner of an account that has changed (ASVS 6.3.7).
+    /// To the owner of an account after a change (ASVS 6.3.7).
     pub(super) fn changed(&self, to: &str, username: &str, what: &str) -> Letter {
         self.letter(to, "mail/changed.html", context! { username, what })
     }

@@ -1,4 +1,5 @@
-//! What operators do to accounts, by command: open, close, give another email address, rights, delete. The owner is told of each.
+//! Account administration by commands: open, close, email address, rights, delete. The owner is
+//! notified of each.
 
 use super::names::reading;
 use super::user::entity::{ActiveModel, Column, Entity};
@@ -8,7 +9,7 @@ use crate::views::{Error, ErrorKind, Result};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use std::collections::BTreeMap;
 
-/// Rights of an account that are columns of Django's users.
+/// Rights that are columns of Django's user table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flag {
     Staff,
@@ -31,7 +32,7 @@ impl Flag {
 }
 
 impl Accounts {
-    /// Opens an account that was closed. `false` if there is none of this name.
+    /// Reopens a closed account. `false` if there is none of this name.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -55,7 +56,8 @@ impl Accounts {
         Ok(true)
     }
 
-    /// Closes an account and ends its sessions. Its id; `None` if there is none of this name.
+    /// Closes an account and ends its sessions. Returns its id; `None` if there is none of this
+    /// name.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -67,7 +69,8 @@ impl Accounts {
         Ok(Some(row.id))
     }
 
-    /// Gives an account another email address, for an owner who has lost the old mailbox. Both addresses are told, and all sessions end.
+    /// Sets another email address, for a user who has lost access to the old mailbox. Both
+    /// addresses are notified, and all sessions end.
     ///
     /// # Errors
     /// When another account has the address, or the database does not answer.
@@ -106,7 +109,7 @@ impl Accounts {
         Ok(Some(row.id))
     }
 
-    /// Deletes an account with everything that belongs to it. `false` if there is none of this name.
+    /// Deletes an account with all its data. `false` if there is none of this name.
     ///
     /// # Errors
     /// When the database does not answer; the account stays then.
@@ -118,7 +121,8 @@ impl Accounts {
         Ok(Some(row.id))
     }
 
-    /// Groups of accounts whose names differ only by case or confusable letters ([UTS 39](https://www.unicode.org/reports/tr39/)).
+    /// Groups of accounts whose names differ only by case or confusable letters
+    /// ([UTS 39](https://www.unicode.org/reports/tr39/)).
     ///
     /// # Errors
     /// When the database does not answer.
@@ -135,7 +139,7 @@ impl Accounts {
         Ok(read.into_values().filter(|names| names.len() > 1).collect())
     }
 
-    /// Gives an account a right, or takes it away, as part of the transaction that tells its owner.
+    /// Grants or revokes a right, in the transaction that notifies the owner.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -1,4 +1,4 @@
-//! One's own data: to take along, and to be forgotten with.
+//! Personal data: export and erasure.
 
 use super::user::entity::{ActiveModel, Column, Entity, Model};
 use super::{Accounts, User};
@@ -12,19 +12,20 @@ use sea_orm::{
 };
 use serde_json::{Map, Value, json};
 
-/// What a part of the site keeps about its users. Given to [`App::personal_data`](crate::app::App::personal_data).
+/// Personal data in a part of the site. Registered by
+/// [`App::personal_data`](crate::app::App::personal_data).
 #[async_trait]
 pub trait PersonalData: Send + Sync {
-    /// Under which name it stands in what a user takes along.
+    /// Its key in the data export.
     fn name(&self) -> &'static str;
 
-    /// Everything about a user, for the user.
+    /// All data about a user, for the user.
     ///
     /// # Errors
     /// When the database does not answer.
     async fn export(&self, db: &Db, user: &User) -> Result<Value>;
 
-    /// Removes it, or what makes it somebody's, in the transaction that removes the account.
+    /// Deletes or anonymises the data, in the transaction that deletes the account.
     ///
     /// # Errors
     /// When the database does not answer; the account stays then.
@@ -32,7 +33,7 @@ pub trait PersonalData: Send + Sync {
 }
 
 impl Accounts {
-    /// Everything the site knows about a user, with where they are signed in.
+    /// The data export of a user, with the sessions.
     pub(super) async fn export(&self, row: &Model, sessions: &[OwnSession]) -> Result<Value> {
         let (db, user) = (self.database.handle(), row.public());
         let mut all = Map::new();
@@ -49,7 +50,7 @@ impl Accounts {
         Ok(Value::Object(all))
     }
 
-    /// Closes an account until somebody who works here opens it again. All its sessions end.
+    /// Closes an account until staff reopen it. All its sessions end.
     pub(super) async fn deactivate(&self, row: &Model, base: &str) -> Result<()> {
         let tx = self.database.begin().await?;
         let change = ActiveModel {
@@ -74,7 +75,7 @@ impl Accounts {
         self.commit_and_end_all(tx, row.id).await
     }
 
-    /// Removes an account and what the site keeps about it.
+    /// Deletes an account and its personal data.
     pub(super) async fn erase(&self, row: &Model, base: &str) -> Result<()> {
         let (tx, user) = (self.database.begin().await?, row.public());
         for part in &self.personal_data {
@@ -101,10 +102,11 @@ impl Accounts {
 }
 
 impl Accounts {
-    /// Puts every bare hash of MD5 or SHA-1 inside a strong one, and says how many. Whoever logs in meanwhile is not disturbed.
+    /// Wraps every bare MD5 or SHA-1 hash in a strong one, and returns their number. Concurrent
+    /// logins are not affected.
     ///
     /// # Errors
-    /// When the database does not answer; what is wrapped by then stays so.
+    /// When the database does not answer; hashes wrapped by then stay so.
     pub async fn wrap_hashes(&self, progress: impl Fn(usize)) -> Result<usize> {
         let (mut wrapped, mut last) = (0, 0);
         loop {
@@ -130,7 +132,7 @@ impl Accounts {
     }
 }
 
-/// Takes an account out of Django's tables that link to it.
+/// Deletes the rows of an account in Django's related tables.
 async fn unlink(tx: &Tx, user_id: i32) -> Result<(), DbErr> {
     let tables = tx.users();
     for table in [&tables.groups, &tables.permissions] {

@@ -1,4 +1,4 @@
-//! A new password by mail, and a new address.
+//! Password reset and change of email address, by mail.
 
 use super::django_links::DjangoLink;
 use super::notices::Letterhead;
@@ -12,18 +12,18 @@ use palisade_password::is_usable;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Set};
 use serde::{Deserialize, Serialize};
 
-/// Accounts with one address that get a mail each.
+/// Most accounts with one address that each get a mail.
 const MOST_ACCOUNTS: u64 = 5;
 
-/// How the use of a link ended.
+/// Result of using a link.
 pub(super) enum Used {
-    /// It is done.
+    /// Done.
     Done(Model),
-    /// It is done on this side; the other address has to confirm as well.
+    /// One address is confirmed; the other is pending.
     Half,
     /// The password breaks rules: a sentence for each.
     Refused(Vec<String>),
-    /// The link is not good, or not any more.
+    /// The link is invalid or expired.
     Dead,
 }
 
@@ -31,12 +31,12 @@ pub(super) enum Used {
 #[derive(Serialize, Deserialize, Clone)]
 struct Change {
     new: String,
-    /// The hash of the other side's token, until that is used.
+    /// Hash of the other side's token, until that is used.
     waits_for: Option<String>,
 }
 
 impl Accounts {
-    /// Sends a link to each account with this address, or a mail that says there is none.
+    /// Sends a reset link to each account with this address, or a mail that there is none.
     pub(super) async fn request_reset(&self, address: &str, base: &str) -> Result<()> {
         let found = Entity::find()
             .filter(same_address(address))
@@ -64,11 +64,12 @@ impl Accounts {
         is_asked_by_owner: bool,
     ) -> Result<(), DbErr> {
         let (token, letters) = (Token::<PasswordReset>::new(), Letterhead { base });
-        // older links go on: they end by themselves, and with the password, and an attacker who asks for another one must not kill them
+        // older links stay valid until they expire: an attacker who requests another one must not
+        // revoke them
         self.tokens.keep(tx, &token, user, &()).await?;
         let mail = match user {
             Some(user) if !user.is_active => letters.closed(&user.email, &user.username),
-            // to the address that the account has, not to the one that was typed: they may differ by more than case
+            // to the stored address, not to the typed one: they may differ by more than case
             Some(user) if is_usable(&user.password) || is_asked_by_owner => {
                 let link = self
                     .django_link(base, user)
@@ -76,7 +77,8 @@ impl Accounts {
                     .unwrap_or_else(|| letters.reset_link(&token));
                 letters.reset(&user.email, &user.username, &link)
             }
-            // somebody else keeps it that way, or another site logs in: mail alone does not change that
+            // passwords are managed elsewhere, or the account uses social login: access to the
+            // mailbox alone must not change that
             Some(user) => letters.no_password(&user.email, &user.username),
             None => letters.no_account(address),
         };
@@ -93,7 +95,8 @@ impl Accounts {
         }
     }
 
-    /// Puts a mail to an address that no account has. Past the site's ceiling the work is the same, and nothing is sent.
+    /// Queues a mail to an address without an account. Beyond the site's limit the work is the
+    /// same, and nothing is sent.
     pub(super) async fn put_unknown(
         &self,
         tx: &Tx,
@@ -111,7 +114,7 @@ impl Accounts {
             .await
     }
 
-    /// The account that a link sets a password for.
+    /// The account of a reset link.
     pub(super) async fn reset_of(&self, hash: &str) -> Result<Option<Model>> {
         if let Some(link) =
             DjangoLink::remembered(self.ring(), hash).filter(|_| self.django_reset.is_some())
@@ -125,7 +128,7 @@ impl Accounts {
             .and_then(|found| found.user))
     }
 
-    /// Sets a password by a link. All sessions of the account end with it, and all other links.
+    /// Sets a password by a link. All sessions and all other links of the account are revoked.
     pub(super) async fn reset_by_link(
         &self,
         hash: &str,
@@ -140,7 +143,7 @@ impl Accounts {
         }
         let encoded = self.hashes.hash(password.to_owned()).await?;
         let tx = self.database.begin().await?;
-        // one of Django's is bound to the password that it replaces
+        // a Django link is bound to the password that it replaces
         let is_redeemed = DjangoLink::remembered(self.ring(), hash).is_some()
             || self.tokens.redeem::<PasswordReset>(&tx, hash).await?;
         let is_done = is_redeemed && self.put_password(&tx, &user, &encoded).await?;
@@ -164,7 +167,8 @@ impl Accounts {
         }))
     }
 
-    /// Asks both addresses of a user, who proved to know the password, whether mail is to go to `new`.
+    /// Sends both addresses of a user, whose password was verified, a link to confirm the change to
+    /// `new`.
     pub(super) async fn request_email(&self, user: &Model, new: &str, base: &str) -> Result<()> {
         let other = Entity::find()
             .filter(same_address(new))
@@ -209,7 +213,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Sends a signed-in user a link to choose a password, whether or not there is one yet.
+    /// Sends a signed-in user a link to set a password, whether or not there is one yet.
     #[cfg(feature = "social")]
     pub(crate) async fn mail_reset(&self, id: i32, base: &str) -> Result<()> {
         let Some(user) = Entity::find_by_id(id).one(&self.database.handle()).await? else {
@@ -223,7 +227,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Whether a link confirms a change of address, and to which.
+    /// The new address of a confirmation link.
     pub(super) async fn email_of(&self, hash: &str) -> Result<Option<String>> {
         Ok(self
             .tokens
@@ -232,7 +236,7 @@ impl Accounts {
             .map(|found| found.payload.new))
     }
 
-    /// Confirms one side of a change of address; the second one changes it.
+    /// Confirms one side of a change of address; the second one applies it.
     pub(super) async fn confirm_email(&self, hash: &str, base: &str) -> Result<Used> {
         let Some(found) = self.tokens.find::<EmailChange, Change>(hash).await? else {
             return Ok(Used::Dead);
@@ -287,7 +291,8 @@ impl Accounts {
         Ok(Used::Done(user))
     }
 
-    /// Begins a change that the operators of the site make to an account: its owner is told, and no browser is trusted any more. `None` if there is no such user.
+    /// Starts a change by an operator: the owner is notified, and no browser stays trusted. `None`
+    /// if there is no such user.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -306,7 +311,7 @@ impl Accounts {
         Ok(Some((tx, user.id)))
     }
 
-    /// Tells a user what happened to the account.
+    /// Notifies a user of a change.
     #[cfg(feature = "passkeys")]
     pub(crate) async fn tell_by_id(&self, id: i32, what: &str, base: &str) -> Result<()> {
         let tx = self.database.begin().await?;
@@ -324,7 +329,7 @@ impl Accounts {
         Ok(self.tell(tx, &user, &user.email, what, base).await?)
     }
 
-    /// Tells the owner of an account what has changed.
+    /// Notifies the owner of an account of a change.
     pub(super) async fn tell(
         &self,
         tx: &Tx,
@@ -343,7 +348,7 @@ impl Accounts {
     }
 }
 
-/// How long a notice is worth sending.
+/// How long a notice is kept in the queue.
 const NOTICE_SECS: i64 = 7 * 24 * 3600;
 
 async fn put_email(tx: &Tx, user: &Model, new: &str) -> Result<bool, DbErr> {

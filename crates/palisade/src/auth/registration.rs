@@ -1,7 +1,9 @@
-//! Sign-up: an account is made when whoever has the address opens the link and types the password.
+//! Sign-up: an account is created when the owner of the address opens the mailed link and types the
+//! password.
 //!
-//! Until then there is none: nobody can do anything with an address that is not theirs (D12), a name is not taken by whoever is fastest, and whoever signs
-//! up hears the same, whatever is taken (D29). The password keeps an account from being made for somebody who only opens every link.
+//! Before that no account exists: an unverified address has no effect (D12), usernames are not
+//! reserved, and responses do not depend on existing accounts (D29). The password prevents accounts
+//! for users who open every link they get.
 
 use super::accounts::put;
 use super::names::same_name;
@@ -17,7 +19,7 @@ use palisade_password::Verdict;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Set};
 use serde::{Deserialize, Serialize};
 
-/// A sign-up whose mail is on its way.
+/// A pending sign-up.
 #[derive(Serialize, Deserialize)]
 struct Pending {
     username: String,
@@ -26,18 +28,19 @@ struct Pending {
     password: String,
 }
 
-/// How the end of a sign-up ended.
+/// Result of a confirmation.
 pub(super) enum Confirmed {
     Welcome(Model),
     WrongPassword,
-    /// Somebody has the name, or the address, by now.
+    /// The name or the address was taken meanwhile.
     Taken,
-    /// There is no such sign-up, or not any more.
+    /// The sign-up does not exist or has expired.
     Dead,
 }
 
 impl Accounts {
-    /// Begins a sign-up. The work is the same whatever is taken: one hash, two questions, one token, one mail.
+    /// Starts a sign-up. The work is the same whatever is taken: one hash, two queries, one token,
+    /// one mail (user enumeration).
     pub(super) async fn register(&self, new: NewUser<'_>, base: &str) -> Result<(), SignUpError> {
         self.judge(new.password, new.username, new.email)
             .await
@@ -77,7 +80,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Whether a link leads to a sign-up that can be ended, and to which name.
+    /// The username of a pending sign-up.
     pub(super) async fn pending(&self, hash: &str) -> Result<Option<String>> {
         Ok(self
             .tokens
@@ -86,7 +89,7 @@ impl Accounts {
             .map(|found| found.payload.username))
     }
 
-    /// Ends a sign-up: makes the account.
+    /// Confirms a sign-up: creates the account.
     pub(super) async fn confirm(&self, hash: &str, password: &str) -> Result<Confirmed> {
         let Some(found) = self.tokens.find::<SignUp, Pending>(hash).await? else {
             return Ok(Confirmed::Dead);
@@ -154,7 +157,7 @@ impl Accounts {
     }
 }
 
-/// Who has a name, in whatever case, and who an address.
+/// The accounts with a name, in any case, and with an address.
 async fn taken(
     db: &impl ConnectionTrait,
     username: &str,
@@ -165,10 +168,11 @@ async fn taken(
     Ok((by_name, by_address))
 }
 
-/// Waits for other transactions that make an account of this name or address: of two at once, the second one sees the first. SQLite has one writer anyway.
+/// Serialises transactions that create an account with this name or address, so that the second one
+/// sees the first. SQLite has one writer anyway.
 pub(super) async fn lock_new(tx: &Tx, username: &str, email: &str) -> Result<(), DbErr> {
     if tx.get_database_backend() == DbBackend::Postgres {
-        // names before addresses, always, so that no two wait for each other
+        // always names before addresses, to avoid deadlocks
         for key in [
             format!("name {}", username.to_lowercase()),
             format!("address {}", email.to_lowercase()),

@@ -1,4 +1,5 @@
-//! What a session knows of how its user proved who they are: when, and by how many factors. And the wait between the first and the second.
+//! Authentication state of a session: when, and by how many factors. And the pending state between
+//! first and second factor.
 
 use super::user::entity::{Entity, Model};
 use super::{Accounts, User, Visitor};
@@ -11,63 +12,63 @@ use sea_orm::EntityTrait;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 
-/// The second factor of a login. Owned here, because a login asks; `mfa` implements it.
+/// Second factors, as the login needs them. Defined here and implemented by `mfa`.
 #[async_trait]
 pub trait SecondStep: Any + Send + Sync {
-    /// Whether a user has a second factor, which a login has to prove.
+    /// Whether a user has a second factor, which the login requires.
     ///
     /// # Errors
-    /// When nobody can say: nobody is logged in then.
+    /// When it is unknown; the login fails then.
     async fn is_needed(&self, user_id: i32) -> Result<bool>;
 
     /// Whether a user has a factor that logs in without a password, such as a passkey.
     ///
     /// # Errors
-    /// When nobody can say.
+    /// When it is unknown.
     async fn logs_in_alone(&self, user_id: i32) -> Result<bool> {
         let _ = user_id;
         Ok(false)
     }
 
-    /// Forgets the factors of an account that is removed.
+    /// Deletes the factors of an account that is removed.
     ///
     /// # Errors
-    /// When they cannot be removed; the account stays then.
+    /// When they cannot be deleted; the account stays then.
     async fn forget(&self, tx: &crate::db::Tx, user_id: i32) -> Result<()>;
 }
 
-/// Who needs a second factor, whatever the routes say.
+/// Users who need a second factor on every route.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FactorRule {
-    /// Those who work here, and those who may do everything.
+    /// Staff and superusers.
     pub(crate) staff: bool,
     pub(crate) everybody: bool,
     /// Members of these groups.
     pub(crate) groups: Vec<String>,
 }
 
-/// When the password, or more, was typed last.
+/// Session entry: time of the last authentication.
 const PROVEN_AT: &str = "_palisade_proven_at";
-/// How a login has proven a second factor.
+/// How the second factor of a login was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Factor {
-    /// There was none.
+    /// The user has none.
     None,
-    /// By a browser that is trusted.
+    /// Skipped, in a trusted browser.
     Trusted,
     /// By a code.
     Typed,
 }
 
-/// That the browser was trusted.
+/// Session entry: the browser is trusted.
 const TRUSTED: &str = "_palisade_trusted";
-/// When a second factor was proven.
+/// Session entry: time of the second factor.
 const FACTOR_AT: &str = "_palisade_factor_at";
 const PENDING: &str = "_palisade_pending";
-/// How long somebody has for the second step.
+/// Timeout of the second step.
 const PATIENCE: TimeDelta = TimeDelta::minutes(10);
 
-/// A login whose second step is missing. It is nobody's session yet.
+/// A pending login, whose second factor is missing. The session is not authenticated.
 #[derive(Serialize, Deserialize)]
 struct Pending {
     id: i32,
@@ -80,18 +81,18 @@ struct Pending {
     logout_page: Option<String>,
 }
 
-/// Whose login it is, and where to go after it.
+/// A login after its first factor, and the page to redirect to.
 pub(crate) struct Held {
     pub(crate) account: Model,
     pub(crate) next: Option<String>,
-    /// Another site says who it is: nobody has proven here that they are there now.
+    /// Whether an identity provider vouches for the user, without authentication here.
     pub(crate) is_by_another_site: bool,
-    /// Where a logout goes on.
+    /// The identity provider's logout page.
     pub(crate) logout_page: Option<String>,
 }
 
 impl Held {
-    /// Somebody who has proven it here.
+    /// A login by a factor that was verified here.
     pub(crate) fn here(account: Model, next: Option<String>) -> Self {
         Self {
             account,
@@ -107,7 +108,7 @@ impl Held {
 }
 
 impl Accounts {
-    /// Keeps a login until its second step, in a session of its own.
+    /// Stores a pending login in a new session.
     pub(super) async fn hold(&self, session: &Session, held: Held) -> Result<()> {
         session.renew().await?;
         let Held {
@@ -116,7 +117,7 @@ impl Accounts {
             is_by_another_site,
             logout_page,
         } = held;
-        // a session that a browser carries has no room for more
+        // cookie-based sessions have no room for more
         let next = next.filter(|next| next.len() <= 1_000);
         let (hash, at) = (
             account.session_hash(self.ring()),
@@ -133,7 +134,7 @@ impl Accounts {
         session.insert(PENDING, pending).await
     }
 
-    /// The login that waits for its second step; it ends after ten minutes, and with a change of the password.
+    /// The pending login; it expires after ten minutes, and with a change of the password.
     pub(crate) async fn held(&self, session: &Session) -> Result<Option<Held>> {
         let Some(pending) = session.value::<Pending>(PENDING).await? else {
             return Ok(None);
@@ -163,7 +164,7 @@ impl Accounts {
         }))
     }
 
-    /// Writes down that the visitor has just proven who they are.
+    /// Records that the user has just authenticated.
     pub(super) async fn proven_now(&self, session: &Session, factor: Factor) -> Result<()> {
         session
             .insert(PROVEN_AT, self.clock.now().timestamp())
@@ -171,7 +172,7 @@ impl Accounts {
         self.factor_is(session, factor).await
     }
 
-    /// Writes down how a second factor was proven, if it was.
+    /// Records how the second factor was verified, if it was.
     pub(super) async fn factor_is(&self, session: &Session, factor: Factor) -> Result<()> {
         let now = self.clock.now().timestamp();
         match factor {
@@ -183,7 +184,7 @@ impl Accounts {
 }
 
 impl Accounts {
-    /// There is no second factor any more that this session could have proven.
+    /// Removes the second factor from the session, because the user has none any more.
     pub(crate) async fn log_out_of_factor(&self, session: &Session) -> Result<()> {
         session.remove(FACTOR_AT).await?;
         session.remove(TRUSTED).await?;
@@ -191,14 +192,14 @@ impl Accounts {
     }
 }
 
-/// How far the clocks of two instances may be apart.
+/// Largest clock skew between two instances.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
 
 impl Visitor {
-    /// Whether a second factor was proven in this session.
+    /// Whether this session has a verified second factor.
     ///
     /// # Errors
-    /// When the store of the sessions does not answer.
+    /// When the session store does not answer.
     pub async fn has_factor(&self) -> Result<bool> {
         let is_trusted = async || {
             Ok::<_, crate::views::Error>(self.session().value::<bool>(TRUSTED).await? == Some(true))
@@ -206,15 +207,15 @@ impl Visitor {
         Ok(self.user().await?.is_some() && (self.has_typed_code().await? || is_trusted().await?))
     }
 
-    /// Whether the code of a second factor was typed in this session.
+    /// Whether a second factor was typed in this session, and not skipped.
     pub(crate) async fn has_typed_code(&self) -> Result<bool> {
         Ok(self.session().value::<i64>(FACTOR_AT).await?.is_some())
     }
 
-    /// Whether the visitor has proven who they are within this time.
+    /// Whether the user has authenticated within this time.
     ///
     /// # Errors
-    /// When the store of the sessions does not answer.
+    /// When the session store does not answer.
     pub async fn is_fresh(&self, within: TimeDelta) -> Result<bool> {
         let at = self
             .session()
@@ -222,14 +223,14 @@ impl Visitor {
             .await?
             .and_then(|at| DateTime::<Utc>::from_timestamp(at, 0));
         let age = at.map(|at| self.accounts().clock.now() - at);
-        // a time in the future was written by a clock that was wrong
+        // a time in the future was written by an instance with a wrong clock
         Ok(age.is_some_and(|age| age < within && age > -CLOCK_SKEW))
     }
 
-    /// A second factor was proven, or added, in this session: its key changes (ASVS 7.2.4).
+    /// A second factor was verified or added in this session: its key is rotated (ASVS 7.2.4).
     ///
     /// # Errors
-    /// When the store of the sessions does not answer.
+    /// When the session store does not answer.
     pub(crate) async fn factor_proven(&self) -> Result<()> {
         self.accounts()
             .proven_now(self.session(), Factor::Typed)

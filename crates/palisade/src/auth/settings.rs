@@ -2,12 +2,13 @@ use crate::checks::{Check, Level};
 use crate::settings::{Secs, section, setting_words};
 use palisade_password::{Algorithm, Policy, Rule};
 
-/// What new password hashes are made with.
+/// Algorithm of new password hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HasherKind {
     /// Argon2id, 19 MiB, two passes.
     Argon2id,
-    /// PBKDF2-SHA256 with 1,500,000 iterations, for a table shared with a Django that has no Argon2.
+    /// PBKDF2-SHA256 with 1,500,000 iterations, for a table shared with a Django that has no
+    /// Argon2.
     Pbkdf2Sha256,
     /// Django's MD5 hasher for tests. Known here so that a check can refuse it.
     Md5,
@@ -21,10 +22,10 @@ setting_words!(
     Md5 = "md5"
 );
 
-/// What happens when the list of stolen passwords does not answer.
+/// Behaviour when the list of breached passwords does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenUnknown {
-    /// A new password is taken.
+    /// The new password is accepted.
     Pass,
     /// It is refused, for now.
     Refuse,
@@ -41,30 +42,33 @@ impl HasherKind {
     pub(crate) fn algorithm(self) -> Algorithm {
         match self {
             Self::Pbkdf2Sha256 => Algorithm::PBKDF2_SHA256,
-            // whatever the setting says, an MD5 hash is never made
+            // whatever the setting says, no MD5 hash is ever created
             Self::Argon2id | Self::Md5 => Algorithm::ARGON2ID,
         }
     }
 }
 
 section! {
-    /// How passwords are judged and kept.
+    /// Password validation and hashing.
     PasswordSettings("passwords") {
-        /// What new hashes are made with: argon2id or pbkdf2_sha256; none means argon2id, and beside a Django project what its newest login was made with
+        /// Algorithm of new hashes: argon2id or pbkdf2_sha256; none means argon2id, or next to a
+        /// Django project that of its newest login
         hasher: Option<HasherKind> = |_| None;
-        /// Least characters of a new password, never below 8
+        /// Minimum length of a new password, never below 8
         min_length: u64 = |_| 12;
-        /// The same for those who have a second factor, never below 8; none means 8, or min_length where that is more than 12
+        /// The same for users with a second factor, never below 8; none means 8, or min_length
+        /// where that is more than 12
         min_length_with_factor: Option<u64> = |_| None;
-        /// Rules for new passwords: similar, common, numeric; length is always judged
+        /// Rules for new passwords: similar, common, numeric; the length always applies
         validators: Vec<String> = |_| vec!["similar".into(), "common".into(), "numeric".into()];
-        /// Where ranges of stolen passwords are asked for, such as `https://api.pwnedpasswords.com/range` or a mirror; none asks nobody
+        /// URL to query ranges of breached passwords, such as
+        /// `https://api.pwnedpasswords.com/range` or a mirror; none disables it
         breached_url: Option<String> = |_| None;
-        /// What happens to a new password when that does not answer: pass or refuse
+        /// Behaviour when that does not answer: pass or refuse
         when_breached_unknown: WhenUnknown = |_| WhenUnknown::Pass;
-        /// Hashes computed at once; 0 means one for each core
+        /// Concurrent hashes; 0 means one per core
         hash_jobs: u64 = |_| 0;
-        /// Hashes that may wait; more are answered with 503
+        /// Queue length of hashes; more get 503
         hash_queue: u64 = |_| 32;
     }
 }
@@ -75,7 +79,7 @@ impl PasswordSettings {
         self.policy_of(self.min_length)
     }
 
-    /// The rules for new passwords of those who have a second factor.
+    /// The rules for new passwords of users with a second factor.
     pub fn policy_with_factor(&self) -> Policy {
         let usual = if self.min_length > 12 {
             self.min_length
@@ -109,7 +113,7 @@ impl PasswordSettings {
     }
 }
 
-/// What can be wrong with these settings.
+/// Checks of these settings.
 pub const CHECKS: &[Check<PasswordSettings>] = &[
     Check {
         id: "passwords.weak_hasher",
@@ -174,26 +178,27 @@ pub const CHECKS: &[Check<PasswordSettings>] = &[
 ];
 
 section! {
-    /// When guessing is stopped.
+    /// Brute-force protection.
     LockoutSettings("lockout") {
-        /// Wrong passwords for one name from one network, within the window, after which there is a lock
+        /// Wrong passwords for one name from one network, within the window, that start a lock
         failures: u64 = |_| 5;
-        /// Passwords for one name from one network, within the window, after which the site's challenge is asked for, where it has one
+        /// Passwords for one name from one network, within the window, after which the site's
+        /// challenge (CAPTCHA) is required, if it has one
         challenge_after: u64 = |_| 3;
-        /// Seconds in which they are counted together
+        /// Window in which they are counted, in seconds
         window_secs: Secs = |_| Secs(60);
-        /// Seconds that a lock holds; each further one holds twice as long
+        /// Duration of the first lock in seconds; each further one is twice as long
         lock_secs: Secs = |_| Secs(300);
-        /// Seconds that a lock holds at the most
+        /// Longest lock, in seconds
         longest_secs: Secs = |_| Secs(24 * 3600);
         /// Wrong passwords from one network, for any names, within ten windows
         address_failures: u64 = |_| 100;
-        /// Wrong passwords for one name, from anywhere but browsers that have logged in to it, within sixty windows
+        /// Wrong passwords for one name, from anywhere but its known browsers, within sixty windows
         account_failures: u64 = |_| 100;
     }
 }
 
-/// What can be wrong with these settings.
+/// Checks of these settings.
 pub const LOCKOUT_CHECKS: &[Check<LockoutSettings>] = &[
     Check {
         id: "lockout.loose",
@@ -221,9 +226,9 @@ pub const LOCKOUT_CHECKS: &[Check<LockoutSettings>] = &[
 ];
 
 section! {
-    /// Ways to log in beside a name and a password.
+    /// Login methods in addition to username and password.
     LoginSettings("login") {
-        /// Whether a code that is sent to the address of an account logs in
+        /// Whether a code sent to an account's address can log in
         by_mail: bool = |_| false;
     }
 }

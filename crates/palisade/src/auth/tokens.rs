@@ -1,4 +1,5 @@
-//! Tokens that go out by mail: random, known by their hash alone, good for one thing, once, and for a short time.
+//! Mailed tokens: random, stored as a hash, and valid once, for one purpose and a short time. Read
+//! access to the database is not enough to use one.
 
 use super::user::entity::{Entity as Users, Model};
 use crate::clock::Clock;
@@ -34,17 +35,17 @@ mod palisade_token {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// What a token is good for.
+/// Purpose of a token.
 pub(crate) trait Purpose {
     const NAME: &'static str;
     const LIFETIME_SECS: i64;
 }
 
-/// Ends a sign-up.
+/// Confirms a sign-up.
 pub(super) struct SignUp;
 /// Sets a new password.
 pub(super) struct PasswordReset;
-/// Confirms one of the two addresses of a change of address.
+/// Confirms one of the two addresses of a change.
 pub(super) struct EmailChange;
 
 impl Purpose for SignUp {
@@ -62,7 +63,7 @@ impl Purpose for EmailChange {
     const LIFETIME_SECS: i64 = 3600;
 }
 
-/// A token for one purpose, in clear: for the mail, and for nothing else.
+/// A token for one purpose in plaintext, for the mail only.
 pub(super) struct Token<P> {
     text: Secret<String>,
     purpose: PhantomData<P>,
@@ -80,15 +81,15 @@ impl<P: Purpose> Token<P> {
         self.text.expose()
     }
 
-    /// What is known of it here.
+    /// The stored hash.
     pub(super) fn hash(&self) -> String {
         random::stored_hash(self.expose())
     }
 }
 
-/// A token that is good.
+/// A valid token.
 pub(super) struct Found<T> {
-    /// Whom it is about; nobody yet, for a sign-up.
+    /// Its user; `None` for a sign-up.
     pub(super) user: Option<Model>,
     pub(super) payload: T,
 }
@@ -109,7 +110,8 @@ impl Tokens {
         }
     }
 
-    /// Keeps the hash of a token, bound to the password, the address and the state that the account has now: when one of them changes, it is dead.
+    /// Stores the hash of a token, bound to the account's password, address and state: a change of
+    /// one of them revokes it.
     pub(super) async fn keep<P: Purpose>(
         &self,
         tx: &Tx,
@@ -132,7 +134,7 @@ impl Tokens {
             .map(drop)
     }
 
-    /// Looks at a token without using it up.
+    /// Looks up a token without using it.
     pub(super) async fn find<P: Purpose, T: DeserializeOwned>(
         &self,
         hash: &str,
@@ -158,7 +160,7 @@ impl Tokens {
             .map(|payload| Found { user, payload }))
     }
 
-    /// Uses a token up. `false` if it is not there any more: somebody else was faster.
+    /// Uses a token. `false` if a concurrent request was faster.
     pub(super) async fn redeem<P: Purpose>(&self, tx: &Tx, hash: &str) -> Result<bool, DbErr> {
         let now = self.clock.now().timestamp();
         let good = Entity::delete_by_id(hash)
@@ -167,7 +169,7 @@ impl Tokens {
         Ok(good.exec(tx).await?.rows_affected == 1)
     }
 
-    /// Changes what a token carries, if it is still good.
+    /// Updates the payload of a valid token.
     pub(super) async fn rewrite<P: Purpose>(
         &self,
         tx: &Tx,
@@ -191,7 +193,7 @@ impl Tokens {
             == 1)
     }
 
-    /// Forgets the tokens of a user: all, or those of one purpose.
+    /// Deletes the tokens of a user: all, or those of one purpose.
     pub(super) async fn forget(
         &self,
         tx: &Tx,
@@ -208,7 +210,7 @@ impl Tokens {
             .map(drop)
     }
 
-    /// Forgets what has expired.
+    /// Deletes expired tokens.
     pub(super) async fn sweep(&self) -> Result<(), DbErr> {
         let tx = self.database.begin().await?;
         Entity::delete_many()
@@ -218,7 +220,7 @@ impl Tokens {
         tx.commit().await
     }
 
-    /// A payload may hold an address, or the hash of a password: it is sealed, and bound to its token.
+    /// A payload may hold an address or a password hash: it is encrypted, and bound to its token.
     fn sealed(&self, hash: &str, payload: &impl Serialize) -> Result<String, DbErr> {
         let text = serde_json::to_vec(payload).map_err(|error| DbErr::Custom(error.to_string()))?;
         Ok(Sealer::new(&self.ring, PURPOSE).seal(&text, hash))
@@ -232,7 +234,7 @@ impl Tokens {
 
 const PURPOSE: &str = "token payload";
 
-/// What tokens carry.
+/// Encrypted payloads of tokens.
 pub(crate) const SEALED: SealedColumn = SealedColumn {
     table: "palisade_token",
     key: KeyColumn::Text("hash"),
@@ -242,7 +244,7 @@ pub(crate) const SEALED: SealedColumn = SealedColumn {
     place: |row| row.key.clone(),
 };
 
-/// What a token is bound to, as a hash.
+/// The bound state, as a hash.
 fn state(user: &Model) -> String {
     random::stored_hash(&format!(
         "{} {} {} {}",

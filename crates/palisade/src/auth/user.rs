@@ -2,33 +2,33 @@ use palisade_crypto::KeyRing;
 use palisade_crypto::user_tokens;
 use serde::Serialize;
 
-/// A user who is signed in, without anything secret.
+/// A signed-in user, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
     /// Primary key of `auth_user`.
     pub id: i32,
-    /// Login name.
+    /// Username.
     pub username: String,
     /// First name, may be empty.
     pub first_name: String,
     /// Last name, may be empty.
     pub last_name: String,
-    /// E-mail address, may be empty.
+    /// Email address, may be empty.
     pub email: String,
-    /// Whether the user works here.
+    /// Staff status.
     pub is_staff: bool,
-    /// Whether the user may do everything.
+    /// Superuser status: all permissions.
     pub is_superuser: bool,
 }
 
-/// What a new account may do.
+/// Rank of a new account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rank {
-    /// What the site allows everybody who is signed in.
+    /// A user without special rights.
     Plain,
-    /// Also what it allows those who work here.
+    /// Staff.
     Staff,
-    /// Everything.
+    /// Superuser.
     Superuser,
 }
 
@@ -39,7 +39,8 @@ pub(crate) mod entity {
     #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "auth_user")]
     pub struct Model {
-        // a model of the project's own has 64 bits: they are read as 32, as many as there are users
+        // a custom model may have 64-bit ids: they are read as 32-bit, enough for the number of
+        // users
         #[sea_orm(primary_key, select_as = "integer")]
         pub id: i32,
         pub password: String,
@@ -69,7 +70,7 @@ pub(crate) mod entity {
 }
 
 impl entity::Model {
-    /// The user without anything secret.
+    /// The user without secrets.
     pub(super) fn public(&self) -> User {
         User {
             id: self.id,
@@ -82,12 +83,12 @@ impl entity::Model {
         }
     }
 
-    /// Ties a session to this password.
+    /// Binds a session to this password.
     pub(super) fn session_hash(&self, ring: &KeyRing) -> String {
         user_tokens::session_auth_hash(ring, &self.password)
     }
 
-    /// Ties a session to what the user may do.
+    /// Binds a session to the user's rights.
     pub(super) fn privileges(&self) -> String {
         format!("{}{}", u8::from(self.is_staff), u8::from(self.is_superuser))
     }

@@ -12,7 +12,7 @@ use palisade_template::{Serde, Value, context};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
-/// Whoever sent a request. The user is looked up at the first question, and not before.
+/// The client of a request, with session and user. Both are loaded lazily.
 #[derive(Clone)]
 pub struct Visitor(Arc<Inner>);
 
@@ -20,7 +20,7 @@ struct Inner {
     accounts: Arc<Accounts>,
     session: Session,
     client: ClientAddress,
-    /// What the browser says it is, where there is a session to compare it with.
+    /// User agent, where there is a session to compare it with.
     agent: String,
     request_id: Arc<str>,
     personal: Personal,
@@ -55,9 +55,9 @@ impl Visitor {
     /// The signed-in user.
     ///
     /// # Errors
-    /// When the database does not answer: nobody knows then.
+    /// When the database does not answer; the user is unknown then.
     pub async fn user(&self) -> Result<Option<&User>> {
-        // a page that asks depends on who asked, whatever the answer
+        // a response that depends on this question must not be cached, whatever the answer
         self.0.personal.mark();
         let look_up = async || {
             let from = Origin {
@@ -75,12 +75,12 @@ impl Visitor {
         &self.0.session
     }
 
-    /// The address that the visitor has.
+    /// The client's address.
     pub fn client(&self) -> ClientAddress {
         self.0.client
     }
 
-    /// The id of the request.
+    /// The request id.
     pub fn request_id(&self) -> &str {
         &self.0.request_id
     }
@@ -93,7 +93,7 @@ impl Visitor {
 impl PageValues for Visitor {
     fn load(&self) -> BoxFuture<'_, Result<Value>> {
         if self.0.session.cookie_key().is_none() && !self.0.session.has_messages() {
-            // the next visitor with a cookie gets another page
+            // other visitors get another page
             self.0.personal.mark();
             return Box::pin(std::future::ready(Ok(
                 context! { user => (), messages => Vec::<Value>::new() },
@@ -128,7 +128,8 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
     }
 }
 
-/// The signed-in user. On a route that lets anonymous visitors in, take `Option<User>`; this one is 403 for them.
+/// The signed-in user. On a route that allows anonymous visitors, take `Option<User>`; this
+/// extractor refuses them with 403.
 impl<S: Sync> FromRequestParts<S> for User {
     type Rejection = Error;
 

@@ -1,14 +1,14 @@
 use serde::Serialize;
 
-/// Ways to log in beside a name and a password, as pages show them.
+/// Login methods besides username and password, as pages show them.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct LoginWays {
-    /// Whether there is another one at all.
+    /// Whether there is any.
     pub(crate) are_any: bool,
-    /// By a passkey alone.
+    /// By passkey.
     pub(crate) passkeys: bool,
-    /// By a code that comes by mail.
+    /// By a mailed code.
     pub(crate) mail: bool,
-    /// By other sites: name in addresses and for people.
+    /// By identity providers: id and display name.
     pub(crate) others: Vec<(String, String)>,
 }

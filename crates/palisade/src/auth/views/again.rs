@@ -17,7 +17,7 @@ pub(crate) struct Again {
     next: NextPage,
 }
 
-/// By what this user can prove it, beside a password.
+/// The re-authentication methods of this user besides a password.
 async fn values(visitor: &Visitor, user: &User) -> Result<Value> {
     let accounts = visitor.accounts();
     let (has_key, has_password) = (
@@ -27,7 +27,8 @@ async fn values(visitor: &Visitor, user: &User) -> Result<Value> {
     Ok(context! { has_key, has_no_password => !has_password && !has_key })
 }
 
-/// `GET /account/again`: before something that matters, whoever sits at the screen proves to be the one who logged in (ASVS 7.5.1).
+/// `GET /account/again`: re-authentication before a sensitive action, for sessions left open on a
+/// shared screen (ASVS 7.5.1).
 pub(crate) async fn show(
     page: Page,
     visitor: Visitor,

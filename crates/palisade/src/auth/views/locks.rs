@@ -21,7 +21,7 @@ pub(crate) struct Lift {
     id: Line<40>,
 }
 
-/// `GET /account/locks`: the locks that hold, for those who work here.
+/// `GET /account/locks`: the active locks, for staff.
 pub(crate) async fn show(
     page: Page,
     visitor: Visitor,

@@ -23,7 +23,7 @@ pub(crate) struct Login {
     next: NextPage,
 }
 
-/// The query of the login page.
+/// Query of the login page.
 #[derive(Form)]
 pub(crate) struct Asked {
     next: NextPage,
@@ -38,10 +38,11 @@ pub(crate) struct Next {
     pub(super) next: NextPage,
 }
 
-/// Where to go after login. Whatever does not lead to a page of this site is nothing; it never stops a login.
+/// Path to redirect to after login. A URL of another site is ignored (open redirect); it never
+/// fails a login.
 pub(crate) struct NextPage(pub(crate) Option<String>);
 
-/// Most bytes of a page to come back to.
+/// Longest path to redirect to, in bytes.
 pub(crate) const MAX_NEXT_BYTES: usize = 2000;
 
 impl Field for NextPage {
@@ -57,12 +58,12 @@ impl Field for NextPage {
     }
 }
 
-/// Ways to log in beside this form.
+/// Login methods besides this form.
 pub(crate) fn ways(visitor: &Visitor) -> Value {
     context! { ways => Serde(visitor.accounts().ways.clone()) }
 }
 
-/// The field that is left out where the site offers no choice to stay signed in.
+/// The field to leave out where the site does not let users stay signed in.
 pub(crate) fn unless_kept(visitor: &Visitor) -> Option<&'static str> {
     (!visitor.session().can_be_kept()).then_some("keep")
 }
@@ -82,7 +83,7 @@ pub(crate) async fn show_login(
     page.render("account/login.html", values).await
 }
 
-/// `GET /account/login/ways`: all the others, so that the page of the login is one form.
+/// `GET /account/login/ways`: the other login methods, so that the login page has one form.
 pub(crate) async fn show_ways(
     page: Page,
     visitor: Visitor,
@@ -96,7 +97,7 @@ pub(crate) async fn show_ways(
     .await
 }
 
-/// `POST /account/login`. One answer for every failure.
+/// `POST /account/login`. One response for every failure.
 pub(crate) async fn login(
     visitor: Visitor,
     headers: HeaderMap,
@@ -108,7 +109,7 @@ pub(crate) async fn login(
         return Err(refill.show_with("account/login.html", ways(&visitor)).await);
     };
     let accounts = visitor.accounts();
-    // the name as sign-up normalised it: somebody who typed it in another Unicode form is the same person
+    // normalised as at sign-up: another Unicode form of the name is the same user
     let username: String =
         unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
     if let Some(puzzle) = accounts
@@ -140,7 +141,7 @@ pub(crate) async fn login(
             return Err(locked(refill, wait, "account/login.html", ways(&visitor)).await);
         }
         Attempt::Refused { is_known } => {
-            // people type passwords into the wrong field: what is no name here is not written down
+            // users type passwords into the wrong field: unknown names are not logged
             let shown = if is_known {
                 &username
             } else {
@@ -161,7 +162,7 @@ pub(crate) async fn login(
     enter(&visitor, &headers, Held::here(row, login.next.0)).await
 }
 
-/// Goes on with somebody who has proven one thing, whatever it was: a second factor is asked for, if there is one (ASVS 6.3.4).
+/// Continues a login after its first factor: requires the second, if the user has one (ASVS 6.3.4).
 pub(crate) async fn enter(visitor: &Visitor, headers: &HeaderMap, held: Held) -> Result<Response> {
     let accounts = visitor.accounts();
     let has_factor = accounts.second_step.is_needed(held.account.id).await?;
@@ -190,7 +191,7 @@ pub(crate) async fn enter(visitor: &Visitor, headers: &HeaderMap, held: Held) ->
     welcome(visitor, headers, held, factor, false).await
 }
 
-/// Signs somebody in who has proven all that is asked for.
+/// Completes a login with all required factors.
 pub(crate) async fn welcome(
     visitor: &Visitor,
     headers: &HeaderMap,
@@ -234,7 +235,8 @@ pub(crate) async fn logout(page: Page, visitor: Visitor) -> Result<Response> {
         Some((url, host)) => going(&page, host, url, true).await?,
         None => redirect_to("/"),
     };
-    // not "cache": pages of a signed-in user are never stored, and Chromium stops for seconds while it looks through its cache
+    // not "cache": pages of signed-in users are never stored, and Chromium stops for seconds while
+    // it searches its cache
     let what = HeaderValue::from_static("\"storage\"");
     response.headers_mut().insert("clear-site-data", what);
     response

@@ -1,4 +1,4 @@
-//! Login by a code or a link that comes by mail, where `login.by_mail` allows it.
+//! Login by a mailed code or link, if `login.by_mail` is on.
 
 use super::login::{Next, NextPage, enter, unless_kept, ways};
 use super::{audit, can_mail, source, too_many_mails};
@@ -34,7 +34,7 @@ pub(crate) struct TypedCode {
     keep: bool,
 }
 
-/// Where the code of an opened link waits for its button.
+/// Session entry of an opened link's code, until the form is submitted.
 const CODE: &str = "_palisade_mailed_code";
 
 /// `GET /account/login/mail`.
@@ -47,7 +47,7 @@ pub(crate) async fn show(page: Page, Query(query): Query<Next>) -> Result<Respon
     .await
 }
 
-/// `POST /account/login/mail`. One answer, whether or not there is such an account.
+/// `POST /account/login/mail`. One response, whether or not the account exists.
 pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -> Result<Response> {
     let (asked, refill) = form.into_parts();
     let Some(asked) = asked else {
@@ -67,7 +67,8 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
     Ok(redirect_to("/account/login/mail/code"))
 }
 
-/// `GET /account/login/mail/code`. A link brings the code along; it leaves the address bar, and a button sends it: whoever only opens links logs nobody in.
+/// `GET /account/login/mail/code`. The code of a link moves from the URL into the session, and a
+/// form submits it: link scanners, which only open links, log in nowhere.
 pub(crate) async fn show_code(
     page: Page,
     visitor: Visitor,
@@ -148,7 +149,7 @@ pub(crate) async fn log_in(
     enter(&visitor, &headers, Held::here(row, begun.next)).await
 }
 
-/// `POST /account/again/mail`: for an account without a password, a code in its place.
+/// `POST /account/again/mail`: sends a code to an account without a password.
 pub(crate) async fn ask_again(
     visitor: Visitor,
     user: User,

@@ -1,4 +1,5 @@
-//! The pages of `/account`. They live here, so that an update mends them; a site replaces their look, template by template.
+//! The pages of `/account`. They are part of the framework, so that updates fix them; a site can
+//! replace their templates.
 
 pub(crate) mod again;
 pub(crate) mod email;
@@ -27,28 +28,28 @@ use palisade_macros::Form;
 use palisade_template::{Value, context};
 use std::time::Duration;
 
-/// What a link from a mail carries.
+/// Query of a mailed link.
 #[derive(Form)]
 pub(crate) struct Link {
     pub(super) token: Option<Line<100>>,
 }
 
 impl Link {
-    /// What is known of its token.
+    /// Hash of its token.
     fn hash(&self) -> Option<String> {
         self.token.as_deref().map(random::stored_hash)
     }
 }
 
-/// A link from a mail: what it is for, and the page that it leads to. The token leaves the address bar before a page is shown, so that no page passes it
-/// on and no history keeps it: the session remembers its hash meanwhile.
+/// A mailed link: its purpose and its page. The token is moved from the URL into the session, as a
+/// hash, before a page is rendered, so that neither Referer nor browser history leaks it.
 struct MailedLink {
     remembered_as: &'static str,
     page: &'static str,
 }
 
 impl MailedLink {
-    /// `GET` of the link itself: to the page, without the token.
+    /// `GET` of the link: redirects to the page without the token.
     async fn follow(
         &self,
         visitor: &Visitor,
@@ -56,20 +57,22 @@ impl MailedLink {
         hash: String,
         is_good: bool,
     ) -> Result<Response> {
-        // whoever made it up gets no session
+        // an invented token creates no session
         if !is_good {
             return dead_link(page).await;
         }
-        // looked at again, it changes nothing: a link is no means to give a session one key after another
+        // a link that is opened again changes nothing: it cannot be used to rotate a session key
+        // repeatedly
         if self.hash(visitor).await? != hash {
             visitor.session().insert(self.remembered_as, hash).await?;
-            // session fixation: an attacker who set the session that the link was opened in does not know this key
+            // session fixation: an attacker who set the session that the link was opened in does
+            // not know this key
             visitor.session().rotate().await?;
         }
         Ok(redirect_to(self.page))
     }
 
-    /// The hash of the token that this visitor came with; of nothing, if there was none.
+    /// The hash of this visitor's token; of an empty one, if there was none.
     async fn hash(&self, visitor: &Visitor) -> Result<String> {
         Ok(visitor
             .session()
@@ -78,19 +81,19 @@ impl MailedLink {
             .unwrap_or_default())
     }
 
-    /// The link was used.
+    /// Forgets the link after its use.
     async fn forget(&self, visitor: &Visitor) -> Result<()> {
         visitor.session().remove(self.remembered_as).await.map(drop)
     }
 }
 
-/// A link that is too old, was used, or was never one. 410.
+/// 410: the link has expired, was used, or never existed.
 async fn dead_link(page: &Page) -> Result<Response> {
     page.render_as(StatusCode::GONE, "account/dead_link.html", context! {})
         .await
 }
 
-/// Nobody promises a mail that will not come.
+/// 503 while mail is not configured: a page must not announce a mail that is never sent.
 pub(crate) fn can_mail(accounts: &Accounts) -> Result<()> {
     let refused = || {
         Error::new(
@@ -105,14 +108,15 @@ pub(crate) fn can_mail(accounts: &Accounts) -> Result<()> {
     }
 }
 
-/// Puts what is wrong with a new password next to its field.
+/// Adds password errors to their field.
 fn with_rules(refill: Refill, field: &'static str, broken: Vec<String>) -> Refill {
     broken
         .into_iter()
         .fold(refill, |refill, rule| refill.error(field, rule))
 }
 
-/// A page that leads on to another site by itself. A form that is answered by a redirect there would be stopped by our own `form-action`.
+/// A page that redirects to another site by itself. A form whose response redirects there would be
+/// blocked by our own `form-action`.
 pub(crate) async fn going(page: &Page, label: &str, to: &str, is_logout: bool) -> Result<Response> {
     let mut response = page
         .render("account/going.html", context! { label, to, is_logout })
@@ -123,7 +127,7 @@ pub(crate) async fn going(page: &Page, label: &str, to: &str, is_logout: bool) -
     Ok(response)
 }
 
-/// The answer with a cookie more.
+/// Adds a cookie to a response.
 pub(crate) fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
     if let Some(cookie) = cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -131,7 +135,7 @@ pub(crate) fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -
     response
 }
 
-/// Where a request's guesses come from.
+/// The client of a guess.
 pub(crate) fn source<'a>(visitor: &'a Visitor, headers: &'a HeaderMap) -> Source<'a> {
     Source {
         client: visitor.client(),
@@ -140,8 +144,8 @@ pub(crate) fn source<'a>(visitor: &'a Visitor, headers: &'a HeaderMap) -> Source
     }
 }
 
-/// A form for what cannot be undone, or opens the account to others: the password is asked for again (ASVS 7.5.1), and guesses at it count. An account without a
-/// password has a recent login in its place.
+/// Re-authentication in a form with irreversible or sensitive effects (ASVS 7.5.1): the password is
+/// required, and guesses are counted. An account without a password needs a recent login instead.
 struct Proof<'a> {
     visitor: &'a Visitor,
     headers: &'a HeaderMap,
@@ -150,7 +154,7 @@ struct Proof<'a> {
 }
 
 impl Proof<'_> {
-    /// The row of the user who typed the right password, or the form again.
+    /// The user's row after a correct password, or the form again.
     async fn of(
         &self,
         password: Option<&Password>,
@@ -186,17 +190,17 @@ impl Proof<'_> {
         }
     }
 
-    /// Where its form is.
+    /// Path of the form.
     fn page(&self) -> String {
         format!("/{}", self.template.trim_end_matches(".html"))
     }
 }
 
 const PASSWORD: &str = "current_password";
-/// Minutes that a login counts as recent for what matters.
+/// Minutes for which a login counts as recent.
 pub(crate) const RECENT: u32 = 30;
 
-/// Sends a user whose login is not recent to prove it, and back.
+/// Redirects a user without a recent login to re-authentication, and back.
 async fn logged_in_recently(visitor: &Visitor, page: &str) -> Result<()> {
     if visitor.is_fresh(TimeDelta::minutes(RECENT.into())).await? {
         return Ok(());
@@ -207,7 +211,7 @@ async fn logged_in_recently(visitor: &Visitor, page: &str) -> Result<()> {
     ))))
 }
 
-/// The field to leave out of a form that asks for the password, where there is none; its user has logged in recently then.
+/// The password field, to leave out for accounts without a password; their login is recent then.
 async fn without_password(
     visitor: &Visitor,
     user: &User,
@@ -221,7 +225,7 @@ async fn without_password(
         .map(|()| Some(PASSWORD))
 }
 
-/// The form again, with how long nobody may guess: 429.
+/// 429: the form again, with the time until the lock ends.
 pub(crate) async fn locked(refill: Refill, wait: Duration, template: &str, values: Value) -> Error {
     too_many(
         refill,
@@ -233,7 +237,7 @@ pub(crate) async fn locked(refill: Refill, wait: Duration, template: &str, value
     .await
 }
 
-/// The same for mail.
+/// The same for mail limits.
 pub(crate) async fn too_many_mails(
     refill: Refill,
     wait: Duration,
@@ -250,7 +254,7 @@ pub(crate) async fn too_many_mails(
     .await
 }
 
-/// The same for too much of something else.
+/// The same for other limits.
 async fn too_many(
     refill: Refill,
     wait: Duration,

@@ -132,7 +132,7 @@ pub(crate) async fn show_ask(page: Page) -> Result<Response> {
     .await
 }
 
-/// `POST /account/reset`. One answer, whether or not there is such an account.
+/// `POST /account/reset`. One response, whether or not the account exists.
 pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -> Result<Response> {
     let accounts = visitor.accounts();
     let (asked, refill) = form.into_parts();
@@ -159,7 +159,8 @@ pub(crate) async fn sent(page: Page) -> Result<Response> {
         .await
 }
 
-/// `GET` of a link for a new password that Django made, or that this site made for Django to read: to the page, without the token.
+/// `GET` of a reset link in Django's format, made by Django or by this site: redirects to the page
+/// without the token.
 pub(crate) async fn follow_django(
     page: Page,
     visitor: Visitor,
@@ -195,7 +196,8 @@ pub(crate) async fn show_new(
     page.render("account/new_password.html", values).await
 }
 
-/// `POST /account/reset/new`. Signs nobody in: whoever reads the mail still has to log in, with every factor (ASVS 6.4.3).
+/// `POST /account/reset/new`. Does not log in: access to the mailbox alone must not bypass the
+/// factors (ASVS 6.4.3).
 pub(crate) async fn reset(
     page: Page,
     visitor: Visitor,
@@ -229,7 +231,8 @@ pub(crate) async fn reset(
         Used::Dead | Used::Half => dead_link(&page).await,
         Used::Done(row) => {
             LINK.forget(&visitor).await?;
-            // while an attacker keeps the account locked, its owner gets in from here
+            // a known browser, so that the owner can log in while an attack keeps the account
+            // locked
             let known = Model {
                 last_login: None,
                 ..row

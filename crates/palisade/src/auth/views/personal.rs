@@ -53,7 +53,7 @@ const EXPORT: &str = "account/export.html";
 const CLOSE: &str = "account/close.html";
 const DELETE: &str = "account/delete.html";
 
-/// `POST /account/export`: everything about the user, as a JSON file.
+/// `POST /account/export`: the data export, as a JSON file.
 pub(crate) async fn export(
     visitor: Visitor,
     user: User,
@@ -111,7 +111,7 @@ pub(crate) async fn delete(
     Ok(redirect_to("/"))
 }
 
-/// What cannot be undone asks for the password again.
+/// Re-authenticates before irreversible actions.
 async fn proven(
     visitor: &Visitor,
     headers: &HeaderMap,

@@ -12,11 +12,11 @@ use palisade_template::{Value, context};
 
 #[derive(Form)]
 pub(crate) struct End {
-    /// Of one; all others without it.
+    /// Id of one session; empty for all others.
     id: Option<Line<40>>,
 }
 
-/// `GET /account/sessions`: where this user is signed in.
+/// `GET /account/sessions`: the user's sessions.
 pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Response> {
     let sessions: Vec<Value> = visitor
         .accounts()

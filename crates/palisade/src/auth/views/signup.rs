@@ -46,7 +46,7 @@ pub(crate) async fn show(page: Page, visitor: Visitor) -> Result<Response> {
     .await
 }
 
-/// `POST /account/signup`. One answer, whatever is taken.
+/// `POST /account/signup`. One response, whatever is taken.
 pub(crate) async fn sign_up(
     visitor: Visitor,
     headers: HeaderMap,
