@@ -21,9 +21,9 @@ mod totp {
         #[sea_orm(column_type = "Text")]
         pub sealed: String,
         pub is_confirmed: bool,
-        /// Of those that count: the last counter.
+        /// Of a token that counts its codes (HOTP): the last counter.
         pub last_step: i64,
-        /// Whether it counts its codes, in place of looking at the clock.
+        /// Whether it is counter-based (HOTP) and not time-based (TOTP).
         pub counts: bool,
     }
 
@@ -57,11 +57,11 @@ pub struct Factors {
     pub(super) ring: KeyRing,
 }
 
-/// How a code was right.
+/// How a code was valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proven {
     App,
-    /// By a recovery code, which is used up.
+    /// As a recovery code, which is used up.
     Recovery,
 }
 
@@ -69,7 +69,7 @@ pub(super) enum Proven {
 const CODES: usize = 10;
 const PURPOSE: &str = "authenticator secrets";
 
-/// The secrets of apps.
+/// The encrypted TOTP and HOTP secrets.
 pub(super) const SEALED: SealedColumn = SealedColumn {
     table: "palisade_totp",
     key: KeyColumn::Number("user_id"),
@@ -93,7 +93,8 @@ impl Factors {
         }
     }
 
-    /// Makes the secret of an app, which is a factor when its first code was typed. It takes the place of one that was not.
+    /// Creates the secret of an authenticator app, which becomes a factor with its first code. An
+    /// unconfirmed one is replaced.
     pub(super) async fn begin(&self, user: &User, counts: bool) -> Result<bool> {
         let sealed = Sealer::new(&self.ring, PURPOSE)
             .seal(Authenticator::new_secret().expose(), &place(user.id));
@@ -121,7 +122,7 @@ impl Factors {
         Ok(is_ours)
     }
 
-    /// The app whose secret may be shown: it is not a factor yet.
+    /// An unconfirmed app, whose secret may be displayed.
     pub(super) async fn begun(&self, user: &User, site: &str) -> Result<Option<Authenticator>> {
         let kept = self.secret(user.id, false).await?;
         Ok(kept.map(|(secret, row)| {
@@ -129,7 +130,7 @@ impl Factors {
         }))
     }
 
-    /// Makes the app a factor if the code is right, and says the recovery codes, which nobody can say again.
+    /// Confirms an app with a valid code, and returns the recovery codes, which are displayed once.
     pub(super) async fn confirm(
         &self,
         tx: &Tx,
@@ -161,7 +162,7 @@ impl Factors {
         Ok(Some(codes))
     }
 
-    /// Whether a code is right: of the app, or a recovery code. It is used up then.
+    /// Verifies a code of the app, or a recovery code, and uses it up.
     pub(super) async fn prove(&self, user: &User, code: &str) -> Result<Option<Proven>> {
         if let Some(step) = self.step(user, code, true).await? {
             return Ok(self.use_step(user.id, step).await?.then_some(Proven::App));
@@ -174,7 +175,8 @@ impl Factors {
         Ok((used == 1).then_some(Proven::Recovery))
     }
 
-    /// A code works once, and none that is older works after it: of several at once, the database lets one through.
+    /// A code is valid once, and so are older ones: of several concurrent uses, the database lets
+    /// one through (replay).
     async fn use_step(&self, user_id: i32, step: i64) -> Result<bool, DbErr> {
         let tx = self.database.begin().await?;
         let change = totp::ActiveModel {
@@ -206,7 +208,7 @@ impl Factors {
             .filter(|step| *step > row.last_step))
     }
 
-    /// The secret of a user's app, and what is kept with it.
+    /// The secret of a user's app, with its state.
     async fn secret(
         &self,
         user_id: i32,
@@ -218,7 +220,8 @@ impl Factors {
         let Some(row) = row.filter(|row| row.is_confirmed == is_confirmed) else {
             return Ok(None);
         };
-        // a factor that cannot be proven, and no error: recovery codes and passkeys go on
+        // a secret that cannot be decrypted is a factor that cannot be verified, not an error:
+        // recovery codes and passkeys still work
         let Ok(secret) = Sealer::new(&self.ring, PURPOSE).open(&row.sealed, &place(user_id)) else {
             tracing::error!(target: "palisade", user_id, "the secret of an authenticator app does not open: its key is not on the ring any more");
             return Ok(None);
@@ -226,9 +229,9 @@ impl Factors {
         Ok(Some((secret, row)))
     }
 
-    /// New recovery codes; the old ones are dead.
+    /// Creates new recovery codes; the old ones are revoked.
     pub(super) async fn new_codes(&self, tx: &Tx, user: &User) -> Result<Vec<String>> {
-        // the row is locked: of two at once, the second one's codes are all there are
+        // the row is locked: of two concurrent calls, the second one's codes are the valid ones
         let same = totp::ActiveModel {
             is_confirmed: Set(true),
             ..Default::default()
@@ -260,13 +263,13 @@ impl Factors {
         Ok(codes)
     }
 
-    /// How many recovery codes are left.
+    /// Number of unused recovery codes.
     pub(super) async fn codes_left(&self, user: &User) -> Result<u64> {
         let theirs = recovery::Entity::find().filter(recovery::Column::UserId.eq(user.id));
         Ok(theirs.count(&self.database.handle()).await?)
     }
 
-    /// Forgets an app whose first code was never typed: whoever saw its secret is not asked again.
+    /// Deletes an unconfirmed app.
     pub(super) async fn forget_unproven_app(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
         let unproven = totp::Entity::delete_many().filter(totp::Column::UserId.eq(user_id));
         unproven
@@ -276,7 +279,7 @@ impl Factors {
             .map(drop)
     }
 
-    /// Whether a user has an app that is a factor.
+    /// Whether a user has a confirmed app.
     pub(super) async fn has_app(
         &self,
         db: &impl ConnectionTrait,
@@ -315,7 +318,7 @@ impl SecondStep for Factors {
     }
 }
 
-/// 80 random bits, in groups that can be read out.
+/// 80 random bits, in groups for reading aloud.
 fn new_code() -> String {
     let groups: Vec<String> = random::bytes::<10>()
         .chunks(2)
@@ -324,7 +327,7 @@ fn new_code() -> String {
     groups.join("-")
 }
 
-/// What is kept of a recovery code, however it was typed.
+/// Hash of a recovery code in its normal form.
 fn stored(user_id: i32, code: &str) -> String {
     let digits: String = code
         .chars()

@@ -1,4 +1,4 @@
-//! Passkeys as they are kept: which credential is whose, and what it was called.
+//! Storage of passkeys: credential, user and name.
 
 use super::Factors;
 use crate::auth::{PersonalData, User};
@@ -24,7 +24,7 @@ pub(super) mod palisade_passkey {
         #[sea_orm(primary_key, auto_increment = false)]
         pub hash: String,
         pub user_id: i32,
-        /// What the authenticator knows the user by: random, and nothing else.
+        /// User handle: random, without personal data.
         pub handle: String,
         pub name: String,
         #[sea_orm(column_type = "Text")]
@@ -42,7 +42,7 @@ pub(super) mod palisade_passkey {
 
 pub(super) use palisade_passkey::Model as KeptKey;
 
-/// A passkey, as its owner sees it.
+/// A passkey, as displayed to its owner.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct ShownKey {
     id: String,
@@ -52,7 +52,7 @@ pub(super) struct ShownKey {
     used: String,
 }
 
-/// A passkey that is new.
+/// A new passkey.
 pub(super) struct NewKey<'a, T> {
     pub(super) credential_id: &'a [u8],
     pub(super) handle: String,
@@ -61,11 +61,11 @@ pub(super) struct NewKey<'a, T> {
     pub(super) is_synchronised: bool,
 }
 
-/// Passkeys of one user.
+/// Most passkeys per user.
 pub(super) const MOST_KEYS: usize = 20;
 const PURPOSE: &str = "passkeys";
 
-/// A passkey that somebody needs to get in at all.
+/// The passkey is the user's only login method.
 pub(super) fn only_way() -> Error {
     Error::new(
         ErrorKind::Conflict,
@@ -73,7 +73,7 @@ pub(super) fn only_way() -> Error {
     )
 }
 
-/// Passkeys.
+/// The encrypted passkeys.
 pub(super) const SEALED: SealedColumn = SealedColumn {
     table: "palisade_passkey",
     key: KeyColumn::Text("hash"),
@@ -87,7 +87,7 @@ fn place(hash: &str, user_id: i32) -> String {
     format!("palisade_passkey {hash} {user_id}")
 }
 
-/// What is known of a credential by its id; the id may be of 1,023 bytes.
+/// Lookup key of a credential id, which may have 1,023 bytes.
 pub(super) fn hash_of(credential_id: &[u8]) -> String {
     use base64::Engine;
     random::stored_hash(&format!(
@@ -96,7 +96,7 @@ pub(super) fn hash_of(credential_id: &[u8]) -> String {
     ))
 }
 
-/// Passkeys, among what their owners take along. The factors themselves go with the account.
+/// Passkeys in the data export. The factors themselves are deleted with the account.
 pub(crate) struct OwnKeys;
 
 #[async_trait]
@@ -152,14 +152,15 @@ impl Factors {
             > 0)
     }
 
-    /// The key with this credential.
+    /// The passkey with this credential.
     pub(super) async fn key(&self, hash: &str) -> Result<Option<KeptKey>> {
         Ok(Entity::find_by_id(hash)
             .one(&self.database.handle())
             .await?)
     }
 
-    /// Keeps a passkey. `None` if somebody, perhaps the user, has this credential already; with recovery codes, if it is the first factor.
+    /// Stores a passkey. `None` if the credential is registered already; with recovery codes, if it
+    /// is the first factor.
     pub(super) async fn add_key<T: Serialize>(
         &self,
         tx: &Tx,
@@ -195,7 +196,8 @@ impl Factors {
         }))
     }
 
-    /// What a key's row holds. `None` if it does not open: a passkey that cannot be proven, and no error for the others.
+    /// Decrypts a passkey. `None` if that fails: a passkey that cannot be verified, and no error
+    /// for the others.
     pub(super) fn opened_key<T: DeserializeOwned>(&self, row: &KeptKey) -> Result<Option<T>> {
         let Ok(text) =
             Sealer::new(&self.ring, PURPOSE).open(&row.sealed, &place(&row.hash, row.user_id))
@@ -211,7 +213,8 @@ impl Factors {
             .seal(&serde_json::to_vec(credential)?, &place(hash, user_id)))
     }
 
-    /// A key was used; what has changed of it, such as its counter, is kept. `false` if it changed meanwhile: of two uses with one counter, one is good.
+    /// Updates a passkey after its use, such as its counter. `false` if it changed meanwhile: of
+    /// two uses of one counter value, one is valid.
     pub(super) async fn used_key<T: Serialize>(
         &self,
         row: &KeptKey,
@@ -235,8 +238,9 @@ impl Factors {
         Ok(updated == 1)
     }
 
-    /// Removes a key of a user, and the recovery codes if it was the last factor. `None` if it is not theirs; whether a factor is left. The last key stays
-    /// where there is no other way in.
+    /// Deletes a passkey of a user, and the recovery codes with the last factor. `None` if it is
+    /// not the user's; otherwise whether a factor is left. The last passkey stays if it is the only
+    /// login method.
     pub(super) async fn remove_key(
         &self,
         tx: &Tx,
@@ -264,7 +268,7 @@ impl Factors {
         Ok(Some(is_left))
     }
 
-    /// Locks the rows of a user's keys until the transaction ends.
+    /// Locks the rows of a user's passkeys until the transaction ends.
     pub(super) async fn lock_keys(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
         let same = ActiveModel {
             user_id: Set(user_id),

@@ -136,7 +136,7 @@ impl MigrationTrait for CreateRemovals {
     }
 }
 
-/// Of apps and keys that count their codes.
+/// Column for counter-based tokens (HOTP).
 struct AddCounters;
 
 impl MigrationName for AddCounters {

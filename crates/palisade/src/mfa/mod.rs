@@ -1,13 +1,17 @@
-//! Second factors: passkeys ([WebAuthn](https://www.w3.org/TR/webauthn-3/)), codes of an authenticator app (TOTP,
-//! [RFC 6238](https://www.rfc-editor.org/rfc/rfc6238)) and recovery codes.
+//! Second factors: passkeys ([WebAuthn](https://www.w3.org/TR/webauthn-3/)), codes of an
+//! authenticator app (TOTP, [RFC 6238](https://www.rfc-editor.org/rfc/rfc6238)) and recovery codes.
 //!
-//! Whoever has one proves it at every login, after the password and before there is a session of theirs. Those who work here must have one
-//! (`mfa.require_for_staff`); a route asks for it with [`with_factor`](crate::permissions::Access::with_factor). A code works once, within its 30 seconds or
-//! one step beside them, and guesses are counted like those at passwords. Secrets are sealed where they are kept; of recovery codes there is a hash.
+//! A user with a second factor needs it at every login, after the password and before a session is
+//! authenticated. Staff must have one (`mfa.require_for_staff`); a route requires it with
+//! [`with_factor`](crate::permissions::Access::with_factor). A code is valid once, within one time
+//! step of clock skew, and guesses are counted like those at passwords. Secrets are stored
+//! encrypted; recovery codes as hashes.
 //!
 //! # Losing everything
-//! Whoever has lost passkeys, app and recovery codes asks those who run the site: `user remove-factors NAME` tells the owner by mail, and a day later takes
-//! the factors away and ends all sessions, unless somebody has logged in with one of them meanwhile. Nothing that a visitor can do alone goes around a second factor.
+//! A user who has lost passkeys, app and recovery codes asks the operators:
+//! `user remove-factors NAME` notifies the owner by mail. A day later the factors are removed and
+//! all sessions end, unless one of the factors was used meanwhile. A visitor alone cannot bypass a
+//! second factor.
 
 mod factors;
 #[cfg_attr(
@@ -27,7 +31,7 @@ mod tests;
 mod totp;
 pub(crate) mod views;
 
-/// What is encrypted here.
+/// The encrypted columns of this area.
 pub(crate) const SEALED: [crate::db::SealedColumn; 2] = [factors::SEALED, keys::SEALED];
 
 pub use factors::Factors;

@@ -1,4 +1,5 @@
-//! The pages of passkeys: adding one, and answering with one. Both need a script, which asks the browser for the authenticator.
+//! The pages of passkeys: registration and authentication. Both need a script that calls WebAuthn
+//! in the browser.
 
 use super::keys::{KeptKey, only_way};
 use super::passkeys::{Adding, Asking, Refused, RelyingParty, Whose};
@@ -15,7 +16,7 @@ use http::HeaderMap;
 use palisade_macros::Form;
 use palisade_template::{Value, context};
 
-/// What an authenticator answers, in base64url.
+/// Response of an authenticator, in base64url.
 type Answered = Token<24_000>;
 
 #[derive(Form)]
@@ -52,7 +53,7 @@ fn site(visitor: &Visitor, headers: &HeaderMap) -> Result<RelyingParty> {
     RelyingParty::at(&visitor.accounts().links.base(headers))
 }
 
-/// `POST /account/factors/passkey`: begins to add one.
+/// `POST /account/factors/passkey`: starts the registration.
 pub(crate) async fn begin(
     visitor: Visitor,
     headers: HeaderMap,
@@ -192,14 +193,14 @@ pub(crate) async fn remove(
     Ok(redirect_to("/account/factors"))
 }
 
-/// Whoever has passkeys and nothing else that logs in keeps them.
+/// Refuses a user who would lose their only login method.
 pub(super) async fn keeps_a_way_in(visitor: &Visitor, user: &User) -> Result<()> {
     let is_needed =
         factors(visitor)?.has_key(user.id).await? && !visitor.accounts().has_way_in(user).await?;
     if is_needed { Err(only_way()) } else { Ok(()) }
 }
 
-/// `POST /account/login/passkey`: a login without a name.
+/// `POST /account/login/passkey`: a login without a username.
 pub(crate) async fn begin_login(
     visitor: Visitor,
     headers: HeaderMap,
@@ -210,7 +211,7 @@ pub(crate) async fn begin_login(
     ask(&visitor, &asking).await
 }
 
-/// `POST /account/login/second/passkey`: in place of a code.
+/// `POST /account/login/second/passkey`: as second factor.
 pub(crate) async fn begin_second(
     visitor: Visitor,
     headers: HeaderMap,
@@ -226,7 +227,7 @@ pub(crate) async fn begin_second(
     ask(&visitor, &asking.ok_or_else(no_key)?).await
 }
 
-/// `POST /account/again/passkey`: in place of the password.
+/// `POST /account/again/passkey`: as re-authentication.
 pub(crate) async fn begin_again(
     visitor: Visitor,
     headers: HeaderMap,
@@ -257,7 +258,7 @@ pub(crate) async fn show_ask(page: Page, visitor: Visitor) -> Result<Response> {
         .await?
     {
         Some(begun) => {
-            // the second step of a login goes on with the choice of its first
+            // the second step of a login keeps the choice of its first
             let is_login = matches!(begun.whose, Whose::Anybodys(_));
             let form = Form::<Answer>::blank_without(if is_login {
                 login::unless_kept(&visitor)
@@ -274,7 +275,7 @@ pub(crate) async fn show_ask(page: Page, visitor: Visitor) -> Result<Response> {
     }
 }
 
-/// `POST /account/passkey`: what was asked for is done, once, if the answer is right.
+/// `POST /account/passkey`: verifies the response, and completes the pending action once.
 pub(crate) async fn answer(
     visitor: Visitor,
     headers: HeaderMap,
@@ -344,7 +345,7 @@ async fn refused(visitor: &Visitor, way_back: &str) -> Result<Response> {
     Ok(redirect_to(way_back))
 }
 
-/// An authenticator counts its answers; one that has counted less than before may be a copy.
+/// Authenticators count their signatures; one with a lower counter than before may be a clone.
 async fn copied(
     visitor: &Visitor,
     headers: &HeaderMap,

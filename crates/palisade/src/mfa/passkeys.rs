@@ -1,8 +1,9 @@
-//! Passkeys and security keys: [WebAuthn level 3](https://www.w3.org/TR/webauthn-3/), verified by webauthn-rs.
+//! Passkeys and security keys: [WebAuthn level 3](https://www.w3.org/TR/webauthn-3/), verified by
+//! webauthn-rs.
 //!
-//! The authenticator always proves that it has verified its user, by PIN or by what the user is: so a passkey is two factors, and a login with it needs no
-//! password. It answers for the host that it was made at and for no other, so it cannot be phished. Its private key never leaves it: there is nothing here to
-//! steal.
+//! The authenticator must have verified its user, by PIN or biometrics, so a passkey is two
+//! factors, and a login with it needs no password. It is bound to the site's host, so it cannot be
+//! phished. Its private key never leaves it, so the database holds no secret of it.
 
 use super::Factors;
 use super::keys::{KeptKey, MOST_KEYS, NewKey, hash_of};
@@ -21,37 +22,37 @@ use webauthn_rs::prelude::{
     WebauthnBuilder, WebauthnError,
 };
 
-/// A passkey that is being added.
+/// A pending registration.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Adding {
     state: PasskeyRegistration,
     handle: Uuid,
-    /// What the browser is asked.
+    /// Options for the browser.
     pub(super) options: Value,
 }
 
-/// A passkey that is being asked for.
+/// A pending authentication.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Asking {
     pub(super) whose: Whose,
-    /// What the browser is asked.
+    /// Options for the browser.
     pub(super) options: Value,
     pub(super) next: Option<String>,
 }
 
-/// Whose passkey may answer.
+/// Which passkeys are accepted.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Whose {
-    /// Anybody's: it says itself whose it is. For a login without a name.
+    /// Any (discoverable credentials), for a login without a username.
     Anybodys(DiscoverableAuthentication),
-    /// That of a user who is half logged in.
+    /// That of a pending login's user.
     Held(PasskeyAuthentication),
-    /// That of the user who is signed in.
+    /// That of the signed-in user.
     Signed(PasskeyAuthentication),
 }
 
 impl Asking {
-    /// Where to go to take another way.
+    /// Path to choose another method.
     pub(super) fn way_back(&self) -> String {
         let page = match self.whose {
             Whose::Anybodys(_) => "/account/login",
@@ -76,13 +77,13 @@ impl Purpose for Asking {
     const LIFETIME_SECS: i64 = 300;
 }
 
-/// Why an answer of an authenticator was not taken.
+/// Why a response was refused.
 pub(super) enum Refused {
-    /// It is wrong, or nobody's.
+    /// It is invalid, or the credential unknown.
     Wrong,
-    /// Its counter went back: there may be a copy of it.
+    /// Its counter went back: the authenticator may be cloned.
     Copied(Box<KeptKey>),
-    /// It could not be judged.
+    /// It could not be verified.
     Failed(Error),
 }
 
@@ -93,14 +94,14 @@ impl<E: Into<Error>> From<E> for Refused {
     }
 }
 
-/// A site, to its passkeys: the host that they are bound to.
+/// The relying party: the host that passkeys are bound to.
 pub(super) struct RelyingParty(Webauthn);
 
 impl RelyingParty {
-    /// The one at a scheme and host.
+    /// The relying party of a scheme and host.
     ///
     /// # Errors
-    /// When it is known by its IP address alone.
+    /// When the host is an IP address.
     pub(super) fn at(base: &str) -> Result<Self> {
         let no_name = || {
             let said = "Passkeys belong to a host name, and this page was opened by an address. Open it by its name, such as http://localhost:8000.";
@@ -121,13 +122,13 @@ fn bug(error: WebauthnError) -> Error {
     Error::bug(error.to_string())
 }
 
-/// Reads what the page's script sends: JSON in base64url.
+/// Parses the page script's response: JSON in base64url.
 fn answer<T: DeserializeOwned>(typed: &str) -> Option<T> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(typed).ok()?).ok()
 }
 
 impl Factors {
-    /// Begins to add a passkey.
+    /// Starts a registration.
     pub(super) async fn begin_key(&self, site: &RelyingParty, user: &User) -> Result<Adding> {
         let keys = self.keys(user.id).await?;
         if keys.len() >= MOST_KEYS {
@@ -144,7 +145,7 @@ impl Factors {
             .iter()
             .map(|passkey| passkey.cred_id().clone())
             .collect();
-        // one user is one to an authenticator
+        // one user handle per user
         let handle = keys
             .first()
             .and_then(|row| row.handle.parse().ok())
@@ -154,7 +155,7 @@ impl Factors {
                 .start_passkey_registration(handle, &user.username, &user.username, Some(known));
         let (challenge, state) = begun.map_err(bug)?;
         let mut options = serde_json::to_value(challenge.public_key)?;
-        // so that it can be found without a name
+        // discoverable, for logins without a username
         options["authenticatorSelection"]["residentKey"] = "required".into();
         options["authenticatorSelection"]["requireResidentKey"] = true.into();
         Ok(Adding {
@@ -164,7 +165,8 @@ impl Factors {
         })
     }
 
-    /// Makes what an authenticator answers a factor, and says the recovery codes if it is the first one. `None`: the answer is wrong, or known.
+    /// Completes a registration, and returns the recovery codes if it is the first factor. `None`:
+    /// the response is invalid, or the credential known.
     pub(super) async fn finish_key(
         &self,
         tx: &Tx,
@@ -191,7 +193,7 @@ impl Factors {
         self.add_key(tx, user, new).await
     }
 
-    /// Asks for any passkey of the site.
+    /// Starts an authentication by any passkey of the site.
     pub(super) fn ask_anybody(site: &RelyingParty, next: Option<String>) -> Result<Asking> {
         let (challenge, state) = site.0.start_discoverable_authentication().map_err(bug)?;
         Ok(Asking {
@@ -201,7 +203,7 @@ impl Factors {
         })
     }
 
-    /// Asks for a passkey of one user. `None` if there is none.
+    /// Starts an authentication by a passkey of one user. `None` without any.
     pub(super) async fn ask_user(
         &self,
         site: &RelyingParty,
@@ -225,7 +227,7 @@ impl Factors {
         }))
     }
 
-    /// Whose passkey has answered.
+    /// Verifies a response, and returns its user.
     pub(super) async fn judge_key(
         &self,
         site: &RelyingParty,
@@ -269,7 +271,7 @@ impl Factors {
         passkey: &mut Passkey,
         proven: &AuthenticationResult,
     ) -> Result<i32, Refused> {
-        // what was judged may be older than what is kept by now
+        // the verified state may be older than the stored one by now
         if proven.counter() > 0 && proven.counter() <= Credential::from(passkey.clone()).counter {
             return Err(Refused::Copied(Box::new(row.clone())));
         }

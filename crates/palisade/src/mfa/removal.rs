@@ -1,4 +1,4 @@
-//! Factors that are lost: removed after a day, unless their owner logs in with one.
+//! Lost factors: removed after a day, unless one of them is used.
 
 use super::Factors;
 use crate::db::Tx;
@@ -26,7 +26,7 @@ mod palisade_factor_removal {
 }
 
 impl Factors {
-    /// Removes all factors of a user at a later time, unless they log in with one before.
+    /// Schedules the removal of a user's factors, unless one is used before.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -57,7 +57,7 @@ impl Factors {
             .map(drop)
     }
 
-    /// Somebody has proven a factor: nothing is lost. Whether something was to be removed.
+    /// Cancels a scheduled removal after a factor was used. Returns whether there was one.
     pub(crate) async fn keep(&self, user_id: i32) -> Result<bool> {
         if Entity::find_by_id(user_id)
             .one(&self.database.handle())
@@ -72,7 +72,7 @@ impl Factors {
         Ok(kept)
     }
 
-    /// Whose factors are to be removed by now.
+    /// Users whose factors are due for removal.
     pub(crate) async fn due(&self) -> Result<Vec<i32>> {
         let due = Entity::find().filter(Column::Due.lte(self.clock.now().timestamp()));
         Ok(due
@@ -83,7 +83,7 @@ impl Factors {
             .collect())
     }
 
-    /// Removes them. `false` if somebody else was faster, or their owner has one after all.
+    /// Removes the factors. `false` if another instance was faster, or the removal was cancelled.
     pub(crate) async fn remove_lost(&self, tx: &Tx, user_id: i32) -> Result<bool> {
         let due =
             Entity::delete_by_id(user_id).filter(Column::Due.lte(self.clock.now().timestamp()));
@@ -94,7 +94,7 @@ impl Factors {
         Ok(is_due)
     }
 
-    /// Nothing is lost: there is a factor that was proven just now.
+    /// Cancels a scheduled removal after a factor was used.
     pub(super) async fn forget_removal(&self, tx: &Tx, user_id: i32) -> Result<bool, DbErr> {
         Ok(Entity::delete_by_id(user_id).exec(tx).await?.rows_affected == 1)
     }

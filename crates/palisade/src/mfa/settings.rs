@@ -4,16 +4,16 @@ use crate::settings::section;
 section! {
     /// Who needs a second factor.
     MfaSettings("mfa") {
-        /// Whether those who work here need one
+        /// Whether staff need one
         require_for_staff: bool = |_| true;
-        /// Whether everybody who is signed in needs one, on all pages but those of the account
+        /// Whether all users need one, on all pages except those of the account
         require_for_everybody: bool = |_| false;
         /// Groups whose members need one there
         require_for_groups: Vec<String> = |_| Vec::new();
     }
 }
 
-/// What can be wrong with these settings.
+/// Checks of these settings.
 pub const CHECKS: &[Check<MfaSettings>] = &[Check {
     id: "mfa.staff_without",
     django: None,

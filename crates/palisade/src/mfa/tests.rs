@@ -28,7 +28,7 @@ fn codes_are_those_of_the_standards() {
     }
 }
 
-// ASVS 6.5.5, 6.5.3: one step beside now, and no further; secrets differ
+// ASVS 6.5.5, 6.5.3: one step of clock skew, and no more; secrets differ
 #[test]
 fn a_code_is_good_for_its_step_and_the_two_beside_it() {
     let app = Authenticator::of(
@@ -74,7 +74,7 @@ fn a_code_is_good_for_its_step_and_the_two_beside_it() {
     );
 }
 
-// F029; RFC 4226 section 7: the counters behind the last one, ten at the most, and never one again
+// F029; RFC 4226 section 7: a look-ahead window of ten counters, and no replay
 #[test]
 fn a_counted_code_is_good_behind_the_last_one() {
     let token = Authenticator::of(

@@ -3,26 +3,28 @@ use qrcode::{Color, QrCode};
 use std::fmt::Write;
 use totp_rs::{Builder, Totp};
 
-/// The secret of an authenticator app, and what it is shown as. SHA-1, six digits, 30 seconds or a counter: what every app takes, and what the QR code says (D15).
+/// The secret of an authenticator app. SHA-1, six digits, and 30 seconds or a counter: the
+/// parameters that all apps support, as in the QR code (D15).
 pub struct Authenticator {
     totp: Totp,
     counts: bool,
 }
 
-/// Bytes of a secret: as many as SHA-1 uses ([RFC 4226 section 4](https://www.rfc-editor.org/rfc/rfc4226#section-4), R6).
+/// Length of a secret in bytes: that of a SHA-1 output
+/// ([RFC 4226 section 4](https://www.rfc-editor.org/rfc/rfc4226#section-4), R6).
 const SECRET: usize = 20;
 
-/// Codes of one step and codes of one count are made alike.
+/// Codes of a time step and of a counter use the same algorithm.
 const STEP_SECS: u64 = 30;
 const LOOK_AHEAD: i64 = 10;
 
 impl Authenticator {
-    /// A new secret, random.
+    /// A new random secret.
     pub(super) fn new_secret() -> Secret<Vec<u8>> {
         Secret::new(random::bytes::<SECRET>().to_vec())
     }
 
-    /// The app of a user of a site. Neither name may hold a colon, which is what divides them.
+    /// The key URI for a user and a site. Neither name may contain a colon, the separator.
     pub(super) fn of(secret: &Secret<Vec<u8>>, site: &str, username: &str) -> Self {
         let without_colons = |name: &str| name.replace(':', " ");
         let builder = Builder::new()
@@ -36,12 +38,13 @@ impl Authenticator {
         }
     }
 
-    /// One that counts its codes ([RFC 4226](https://www.rfc-editor.org/rfc/rfc4226)), in place of looking at the clock.
+    /// The same for a counter-based token ([RFC 4226](https://www.rfc-editor.org/rfc/rfc4226)).
     pub(super) fn counting(self, counts: bool) -> Self {
         Self { counts, ..self }
     }
 
-    /// The counter whose code this is, behind the last one that was used: buttons are pressed by mistake, ten times at the most (RFC 4226, section 7.4).
+    /// The counter of a code, after the last used one, within a look-ahead window of ten (RFC 4226,
+    /// section 7.4).
     pub(super) fn counter_of(&self, code: &str, last: i64) -> Option<i64> {
         let is_it = |counter: &i64| {
             let shown = u64::try_from(*counter)
@@ -52,13 +55,13 @@ impl Authenticator {
         (last + 1..=last + LOOK_AHEAD).find(is_it)
     }
 
-    /// The step whose code this is: the one of now, or one beside it.
+    /// The time step of a code: the current one, or an adjacent one.
     pub(super) fn step_of(&self, code: &str, now: i64) -> Option<i64> {
         let step = self.totp.check(code, u64::try_from(now).ok()?)?;
         i64::try_from(step).ok()
     }
 
-    /// The secret for those who type it, in groups of four.
+    /// The secret for manual entry, in groups of four.
     pub(super) fn typed(&self) -> String {
         let text = self.totp.secret().to_base32();
         let groups: Vec<&str> = text
@@ -69,7 +72,7 @@ impl Authenticator {
         groups.join(" ")
     }
 
-    /// What the QR code says, as one path of squares for SVG, and how many squares a side has.
+    /// The QR code as an SVG path of squares, with the number of squares per side.
     pub(super) fn picture(&self) -> Option<(String, usize)> {
         let url = self.totp.to_url().ok()?;
         let url = if self.counts {
@@ -92,7 +95,7 @@ impl Authenticator {
     }
 }
 
-/// The code that an app with this secret, as it is typed, shows at a time in seconds since 1970: for tests.
+/// The code of a typed secret at a time in seconds since 1970: for tests.
 #[doc(hidden)]
 pub fn code_at(typed: &str, seconds: i64) -> Option<String> {
     let secret = totp_rs::Secret::try_from_base32(typed.replace(' ', "")).ok()?;

@@ -23,7 +23,7 @@ pub(crate) struct Second {
     remember: bool,
 }
 
-/// The same for telephones, whose keys for digits have no letters.
+/// The same with a numeric keyboard on phones.
 #[derive(Form)]
 #[expect(
     dead_code,
@@ -39,7 +39,7 @@ pub(crate) struct SecondByRecovery {
     remember: bool,
 }
 
-/// What a page was asked for.
+/// Query of the page.
 #[derive(Form)]
 pub(crate) struct With {
     with: Option<Token<20>>,
@@ -59,7 +59,7 @@ pub(crate) struct Begin {
 #[derive(Form)]
 pub(crate) struct Nothing {}
 
-/// The factors of the site that a visitor came to.
+/// The factors of the visitor's site.
 pub(super) fn factors(visitor: &Visitor) -> Result<&Factors> {
     let step: &dyn Any = &*visitor.accounts().second_step;
     step.downcast_ref()
@@ -91,7 +91,7 @@ pub(crate) async fn show_second(
     }
 }
 
-/// What the page of the second step shows beside its form.
+/// Values of the second step's page besides its form.
 async fn second_values(visitor: &Visitor, held: &Held) -> Result<palisade_template::Value> {
     Ok(
         context! { has_key => cfg!(feature = "passkeys") && factors(visitor)?.has_key(held.account.id).await? },
@@ -104,7 +104,7 @@ pub(crate) async fn second(
     headers: HeaderMap,
     form: Form<Second>,
 ) -> Result<Response> {
-    // a second click after the first one has got in
+    // a double click: the first one has logged in
     let Some(held) = visitor.accounts().held(visitor.session()).await? else {
         return Ok(redirect_to("/account/login?entered=on"));
     };
@@ -129,7 +129,7 @@ pub(crate) async fn second(
     }
 }
 
-/// A factor was proven: if the factors were to be removed because somebody says that they are lost, they stay.
+/// A factor was used: cancels the removal of factors that were reported as lost.
 pub(super) async fn nothing_is_lost(visitor: &Visitor, user: &User) -> Result<()> {
     if factors(visitor)?.keep(user.id).await? {
         audit(visitor, Event::FactorKept, &user.username);
@@ -139,7 +139,7 @@ pub(super) async fn nothing_is_lost(visitor: &Visitor, user: &User) -> Result<()
 
 const WRONG: &str = "This code is wrong, or was used already. Wait for the next one.";
 
-/// Counts a guess at a code, and judges it.
+/// Verifies a code as a counted guess.
 async fn guessed(visitor: &Visitor, headers: &HeaderMap, held: &Held, code: &str) -> Result<Guess> {
     let user = &held.user();
     let judge = async {
@@ -178,7 +178,7 @@ pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Res
     page.render("account/factors.html", values).await
 }
 
-/// `POST /account/factors/app`: begins to add an app.
+/// `POST /account/factors/app`: starts adding an app.
 pub(crate) async fn begin(visitor: Visitor, user: User, form: Form<Begin>) -> Result<Response> {
     let begin = form.into_parts().0.ok_or_else(Error::not_found)?;
     may_change_factors(&visitor, &user).await?;
@@ -191,7 +191,7 @@ pub(crate) async fn begin(visitor: Visitor, user: User, form: Form<Begin>) -> Re
     Ok(redirect_to("/account/factors/app"))
 }
 
-/// `GET /account/factors/app`: the secret, until its first code was typed.
+/// `GET /account/factors/app`: the secret, until the first code.
 pub(crate) async fn show_app(
     page: Page,
     visitor: Visitor,
@@ -225,7 +225,7 @@ async fn app(
     }))
 }
 
-/// `POST /account/factors/app/confirm`: the app is a factor from now on. Shows the recovery codes, once.
+/// `POST /account/factors/app/confirm`: confirms the app, and displays the recovery codes once.
 pub(crate) async fn confirm(
     page: Page,
     visitor: Visitor,
@@ -265,7 +265,7 @@ pub(crate) async fn confirm(
     page.render("account/codes.html", context! { codes }).await
 }
 
-/// `POST /account/factors/codes`: new recovery codes, shown once.
+/// `POST /account/factors/codes`: new recovery codes, displayed once.
 pub(crate) async fn new_codes(
     page: Page,
     visitor: Visitor,
@@ -293,7 +293,7 @@ pub(crate) async fn new_codes(
     page.render("account/codes.html", context! { codes }).await
 }
 
-/// `POST /account/factors/remove`: all factors are gone.
+/// `POST /account/factors/remove`: removes all factors.
 pub(crate) async fn remove(
     visitor: Visitor,
     headers: HeaderMap,
@@ -331,7 +331,7 @@ pub(crate) async fn remove(
     Ok(redirect_to("/account/factors").into_response())
 }
 
-/// A browser that is trusted stands for a code at login, and not for what changes the factors: it may be stolen.
+/// A trusted browser skips the code at login, but not for changes of the factors: it may be stolen.
 pub(super) async fn may_change_factors(visitor: &Visitor, user: &User) -> Result<()> {
     if visitor.accounts().second_step.is_needed(user.id).await? {
         typed_a_code(visitor).await
@@ -349,7 +349,7 @@ async fn typed_a_code(visitor: &Visitor) -> Result<()> {
     }
 }
 
-/// `POST /account/factors/browsers`: no browser is trusted any more.
+/// `POST /account/factors/browsers`: revokes the trust in all browsers.
 pub(crate) async fn distrust(
     visitor: Visitor,
     headers: HeaderMap,

@@ -1,5 +1,5 @@
-//! Sessions in Redis, written through to the database. What Redis holds is a copy for a minute: whoever loses Redis loses no session, and none that was ended
-//! comes back.
+//! Sessions in Redis, written through to the database. Redis holds copies for a minute: losing
+//! Redis loses no session, and brings no ended one back.
 
 use super::{DatabaseStore, NewSession, Replaced, SessionStore};
 use crate::storage::redis::{Away, Redis};
@@ -15,10 +15,12 @@ use std::time::{Duration, Instant};
 
 /// Sessions in the database, with copies in Redis that all instances read.
 ///
-/// A change goes to the database and takes the copy away; who finds none leaves a mark, reads the database, and puts the copy in the place of its own mark,
-/// so that what was read before a change never comes after it. While Redis is away, the database answers; copies that could not be taken away then
-/// are taken away as soon as it answers, and before this instance reads one again. No copy is older than a minute: so long an instance that still reaches a
-/// Redis which another one has lost may serve a session that was ended there.
+/// A change is written to the database and deletes the copy. A reader without a copy sets a marker,
+/// reads the database, and replaces its own marker with the copy, so that a copy read before a
+/// change never overwrites it. While Redis is unavailable, the database answers; pending deletions
+/// of copies are done as soon as it answers, before this instance reads a copy again. No copy is
+/// older than a minute: for that long, an instance that still reaches a Redis that another one has
+/// lost may serve a session that was ended there.
 pub struct CachedStore {
     database: DatabaseStore,
     copies: Arc<Copies>,
@@ -27,15 +29,15 @@ pub struct CachedStore {
 struct Copies {
     redis: Redis,
     fill: Script,
-    /// Copies that are still to be taken away, and since when.
+    /// Copies to delete, and since when.
     owed: Mutex<BTreeMap<String, Instant>>,
-    /// While something is owed, no copy is read.
+    /// While deletions are pending, no copy is read.
     is_owing: AtomicBool,
-    /// When Redis did not answer last: nobody asks it for a moment then.
+    /// Time of Redis' last failure; it is not asked for a moment after it.
     failed: Mutex<Option<Instant>>,
 }
 
-/// Puts a copy in the place of a mark, if the mark is still there.
+/// Replaces a marker with a copy, if the marker is still there.
 const FILL: &str = r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
@@ -43,13 +45,13 @@ return 1
 ";
 
 const KEPT_MILLIS: u64 = 60_000;
-/// How long a mark waits for its copy.
+/// Lifetime of a marker.
 const MARK_MILLIS: u64 = 5_000;
-/// After it no copy is left that was there before.
+/// After it no older copy is left.
 const FORGOTTEN: Duration = Duration::from_millis(KEPT_MILLIS + MARK_MILLIS);
-/// Between two tries to reach a Redis that did not answer.
+/// Interval between attempts to reach an unavailable Redis.
 const REST: Duration = Duration::from_secs(1);
-/// Copies that are taken away at once.
+/// Copies deleted per command.
 const CHUNK: usize = 1_000;
 
 fn key(id: &str) -> String {
@@ -64,7 +66,7 @@ impl CachedStore {
     /// Sessions of this database, with copies in the Redis (7 or later) at this URL.
     ///
     /// # Errors
-    /// A URL that is none.
+    /// An invalid URL.
     pub fn new(database: DatabaseStore, url: &str) -> Result<Self, String> {
         let redis = Redis::new(url).map_err(|away| away.0)?;
         let (owed, is_owing, failed) = Default::default();
@@ -80,7 +82,7 @@ impl CachedStore {
         })
     }
 
-    /// Takes a copy away, now or as soon as Redis answers; also if whoever asks for it goes away meanwhile.
+    /// Deletes a copy, now or when Redis answers, even if the caller is cancelled meanwhile.
     async fn take_away(&self, id: &str) {
         let (copies, id) = (self.copies.clone(), id.to_owned());
         let _ = tokio::spawn(async move { copies.take_away(id).await }).await;
@@ -88,7 +90,8 @@ impl CachedStore {
 }
 
 impl Copies {
-    /// The copy of a session with its end, or the mark that this question has left. Nothing while Redis is away, or something is owed.
+    /// The copy of a session with its expiry, or the marker that was set. `None` while Redis is
+    /// unavailable, or deletions are pending.
     async fn copy(&self, id: &str) -> Option<Result<(i64, String), String>> {
         if self.is_owing.load(Ordering::Acquire) || self.rests() {
             return None;
@@ -120,7 +123,7 @@ impl Copies {
             call.arg(mark).arg(copy).arg(KEPT_MILLIS);
             call.invoke_async::<i64>(&mut connection).await
         });
-        // without it, the database is asked again
+        // without it, the next request asks the database again
         self.noted(filled.await);
     }
 
@@ -128,7 +131,7 @@ impl Copies {
         lock(&self.failed).is_some_and(|at| at.elapsed() < REST)
     }
 
-    /// An answer, if there is one. When Redis goes and when it comes back is logged.
+    /// A response, if there is one. Logs when Redis becomes unavailable and available.
     fn noted<T>(&self, answer: Result<T, Away>) -> Option<T> {
         let mut failed = lock(&self.failed);
         match answer {
@@ -153,7 +156,7 @@ impl Copies {
             return;
         }
         lock(&self.owed).insert(id, Instant::now());
-        // one of those who owe pays for all
+        // one of the waiting callers deletes for all
         if !self.is_owing.swap(true, Ordering::AcqRel) {
             self.pay().await;
         }
@@ -166,7 +169,7 @@ impl Copies {
         self.noted(removed.await).is_some()
     }
 
-    /// Takes away what is owed, or waits until it is gone by itself.
+    /// Does the pending deletions, or waits until the copies have expired.
     async fn pay(self: Arc<Self>) {
         tokio::spawn(async move {
             loop {

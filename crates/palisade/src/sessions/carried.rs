@@ -1,5 +1,6 @@
-//! Sessions that the browser carries, sealed. The server remembers which have ended, and whose the signed-in ones are: a logout is one, a stolen copy of the
-//! cookie is worth nothing after it, and people still see and end their sessions.
+//! Cookie-based sessions, encrypted. The server stores which have ended, and the users of
+//! authenticated ones: a logout revokes stolen copies of the cookie too, and users can list and end
+//! their sessions.
 
 use super::{DatabaseStore, NewSession, Replaced, SessionStore};
 use crate::db::{Database, Tx};
@@ -30,10 +31,10 @@ mod palisade_ended {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// The sessions that one request brings along and takes back.
+/// The session of one request's cookie, as a store.
 pub struct CookieStore {
     database: DatabaseStore,
-    /// How long a session lasts at the most: so long is remembered that it has ended.
+    /// Longest lifetime of a session: for that long its revoked id is stored.
     absolute: TimeDelta,
     held: Mutex<Held>,
 }
@@ -42,17 +43,17 @@ pub struct CookieStore {
 struct Held {
     sessions: BTreeMap<String, (String, DateTime<Utc>)>,
     owned: BTreeSet<String>,
-    /// What the browser must carry from now on.
+    /// Id of the session to write into the cookie.
     changed: Option<String>,
 }
 
-/// What a browser keeps of one cookie is 4,096 bytes, with its name and its attributes
+/// Browsers store 4,096 bytes per cookie, with its name and attributes
 /// ([RFC 6265 section 6.1](https://www.rfc-editor.org/rfc/rfc6265#section-6.1)).
 const MOST_BYTES: usize = 3_800;
 const PURPOSE: &str = "session cookies";
 
 impl CookieStore {
-    /// One that holds no session yet.
+    /// An empty store.
     pub fn new(database: Database, absolute: TimeDelta) -> Self {
         Self {
             database: DatabaseStore(database),
@@ -61,7 +62,8 @@ impl CookieStore {
         }
     }
 
-    /// The same for a request, with the session that it brings: what is sealed for another key is none.
+    /// Loads the session from a request's cookie. A cookie encrypted for another session id is
+    /// ignored.
     pub(super) fn with(&self, ring: &KeyRing, id: &str, sealed: &str) -> Self {
         let opened = Sealer::new(ring, PURPOSE).open(sealed, id).ok();
         let text = opened.and_then(|text| String::from_utf8(text.expose().clone()).ok());
@@ -80,7 +82,7 @@ impl CookieStore {
         store
     }
 
-    /// What the browser must carry, if it is something else than before.
+    /// The new value of the cookie, if it has changed.
     pub(super) fn changed(&self, ring: &KeyRing) -> Result<Option<String>, DbErr> {
         let held = self.held();
         let Some((id, (data, ends))) = held
@@ -106,7 +108,7 @@ impl CookieStore {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a session in a transaction, and says whether it was open.
+    /// Revokes a session in a transaction, and returns whether it was open.
     async fn end_in(&self, tx: &Tx, id: &str) -> Result<bool, DbErr> {
         let was_held = self.held().sessions.contains_key(id);
         let was_listed = DatabaseStore::delete_in(tx, id).await?;
@@ -155,7 +157,7 @@ impl SessionStore for CookieStore {
     async fn create(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
         let is_owned = self.held().owned.contains(id);
         if is_owned {
-            // for its owner to see, and to end
+            // for its user to list and end
             self.database.create(id, data, expires).await?;
         }
         let mut held = self.held();
@@ -173,7 +175,7 @@ impl SessionStore for CookieStore {
             return Ok(());
         }
         self.held().changed = Some(id.to_owned());
-        // where it is listed: so that its owner sees when it was used last
+        // listed sessions only: their user sees the time of the last use
         self.database.update(id, data, expires).await
     }
 
@@ -194,7 +196,7 @@ impl SessionStore for CookieStore {
             {
                 return Ok(false);
             }
-            // for its owner to see, and to end
+            // for its user to list and end
             if new.owner.is_some() {
                 DatabaseStore::insert_in(&tx, new).await?;
             }

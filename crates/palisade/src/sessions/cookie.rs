@@ -11,27 +11,28 @@ use palisade_crypto::{KeyRing, Secret, random};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// The sessions of a site.
+/// The session manager of a site.
 pub struct Sessions {
     pub(super) store: Arc<dyn SessionStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ring: KeyRing,
     pub(super) idle: TimeDelta,
     pub(super) absolute: TimeDelta,
-    /// The same where the user chose to stay signed in; zero offers no such choice.
+    /// Both limits of a session whose user chose to stay signed in; zero disables the choice.
     pub(super) kept: TimeDelta,
     pub(super) cookie: Cookie<'static>,
     pub(super) binding: Binding,
-    /// Whether browsers carry their sessions.
+    /// Whether sessions are cookie-based.
     pub(super) carried: Option<CookieStore>,
-    /// Whether Django reads and writes them too.
+    /// Whether Django reads and writes the sessions too.
     pub(super) is_shared: bool,
-    /// Taken while all shared sessions are read, so that users who ask for theirs again and again keep one core busy at the most.
+    /// Held during a scan of all shared sessions, so that repeated requests for one's own sessions
+    /// occupy one core at most.
     pub(super) shared_scan: Semaphore,
 }
 
 impl Sessions {
-    /// The sessions that these settings ask for.
+    /// Sessions with these settings.
     pub fn new(
         settings: &SessionSettings,
         store: Arc<dyn SessionStore>,
@@ -67,7 +68,7 @@ impl Sessions {
         }
     }
 
-    /// The same sessions, carried by the browsers.
+    /// The same, cookie-based.
     #[must_use]
     pub fn carried(mut self, database: Database) -> Self {
         let longest = self.absolute.max(self.kept);
@@ -76,8 +77,8 @@ impl Sessions {
         self
     }
 
-    /// The same sessions, shared with a Django project that has the same database and key: under its cookie's name, by the keys themselves, as long as
-    /// Django says.
+    /// The same, shared with a Django project that has the same database and key: Django's cookie
+    /// name, session keys as ids, and Django's expiry.
     #[must_use]
     pub fn shared(mut self, cookie: String) -> Self {
         if self.cookie.transport == Transport::Secure {
@@ -88,7 +89,7 @@ impl Sessions {
         self
     }
 
-    /// What the store knows a session by.
+    /// The id of a session in the store.
     pub(super) fn id(&self, key: &str) -> String {
         if self.is_shared {
             key.to_owned()
@@ -97,7 +98,7 @@ impl Sessions {
         }
     }
 
-    /// What ties our entries to the key of a session that Django may give another one.
+    /// Binds our entries to the session key, which Django may rotate.
     pub(super) fn of_key<'a>(&self, id: &'a str) -> Option<&'a str> {
         self.is_shared.then_some(id)
     }
@@ -105,15 +106,17 @@ impl Sessions {
     pub(super) fn decode(&self, id: &str, text: &str) -> Option<Record> {
         let mut record = Record::decode(&self.ring, text, self.of_key(id))?;
         if self.is_shared {
-            // what is seen on the other side only is not written down: how long it was idle is known to nobody, and Django's end holds
+            // Requests on Django's side do not update the time of last use, so an idle time cannot
+            // be determined, and Django's expiry applies.
             let (idle, _) = self.limits(record.is_kept());
             record.seen = record.seen.filter(|seen| self.clock.now() - *seen < idle);
         }
         Some(record)
     }
 
-    /// When the store ends a session that is written down now. Django does not write down that a page was read: there the idle time says nothing, and the end is
-    /// said once, by whoever makes the session.
+    /// Expiry of a session in the store. Django does not save a session on reads, so shared
+    /// sessions have no idle timeout in the store, and their expiry is set once, by the side that
+    /// creates them.
     pub(super) fn end(
         &self,
         now: DateTime<Utc>,
@@ -129,9 +132,9 @@ impl Sessions {
         }
     }
 
-    /// How long a session lives without a request, and since it began.
+    /// Idle timeout and absolute timeout.
     pub(super) fn limits(&self, is_kept: bool) -> (TimeDelta, TimeDelta) {
-        // a site that takes the choice back ends those that were kept as it ends the others
+        // if the site disables the choice, kept sessions get the usual limits
         if is_kept && self.kept > TimeDelta::zero() {
             (self.kept, self.kept)
         } else {
@@ -139,7 +142,7 @@ impl Sessions {
         }
     }
 
-    /// A key of a new session: as many characters as Django's column holds, where it reads them.
+    /// A new session key; one that fits Django's column, where Django reads it.
     pub(super) fn new_key(&self) -> Secret<String> {
         if self.is_shared {
             random::alphanumeric(32)
@@ -159,7 +162,7 @@ impl Sessions {
         }
     }
 
-    /// The session of the visitor who sent these headers. Nothing is loaded yet.
+    /// The session of a request's cookies. Nothing is loaded yet.
     pub(crate) fn open(self: &Arc<Self>, headers: &HeaderMap, personal: Personal) -> Session {
         let value = self.cookie.read(headers).unwrap_or_default();
         let (key, sealed) = value.split_once('.').unwrap_or((value, ""));
@@ -178,16 +181,17 @@ impl Sessions {
         )
     }
 
-    /// Forgets sessions that have ended.
+    /// Deletes expired sessions.
     ///
     /// # Errors
-    /// When it could not be done.
+    /// Errors of the store.
     pub async fn sweep(&self) -> Result<u64, sea_orm::DbErr> {
         self.store.delete_expired(self.clock.now()).await
     }
 }
 
-/// Only what we could have made is looked up: 43 characters of url-safe base64.
+/// Whether a key has the format of ours: 43 characters of url-safe base64. Others are not looked
+/// up.
 fn is_key(key: &str) -> bool {
     key.len() == 43
         && key

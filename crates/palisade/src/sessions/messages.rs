@@ -1,4 +1,4 @@
-//! Messages for the next page, where a Django project reads them too: in its cookie, not in the session.
+//! Flash messages where a Django project reads them too: in Django's cookie, not in the session.
 
 use super::MessageLevel;
 use crate::django::{Said, read, write};
@@ -8,7 +8,7 @@ use palisade_crypto::KeyRing;
 use serde_json::{Value, json};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What waits in a visitor's cookie.
+/// Messages in a visitor's cookie.
 pub(super) struct Messages(Mutex<State>);
 
 struct State {
@@ -16,9 +16,9 @@ struct State {
     is_changed: bool,
 }
 
-/// Django's name for it.
+/// Django's cookie name.
 const NAME: &str = "messages";
-/// Most messages that wait for a page.
+/// Most pending messages.
 const MOST: usize = 10;
 
 impl Messages {

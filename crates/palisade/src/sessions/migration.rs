@@ -4,7 +4,8 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::{ColumnDef, Index, SchemaManager, Table};
 use sea_orm_migration::{MigrationName, MigrationTrait};
 
-/// The table `django_session`, exactly as Django makes it; whose each session is; and which of those that browsers carry have ended.
+/// The table `django_session`, exactly as in Django; the users of sessions; and revoked
+/// cookie-based sessions.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     let django = DjangoTables {
         name: "sessions_0001_django_session",
@@ -98,7 +99,7 @@ impl MigrationTrait for CreateEnded {
     }
 }
 
-/// Ends of sessions as Django writes them: SQLite compares them as text.
+/// Rewrites expiry times in Django's format: SQLite compares them as text.
 struct RewriteTimes;
 
 impl MigrationName for RewriteTimes {

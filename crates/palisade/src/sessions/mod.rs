@@ -1,8 +1,11 @@
-//! Server-side sessions. The browser holds a random key of 256 bits; the store holds its hash and the data, in Django's table and format.
+//! Server-side sessions. The browser holds a random key of 256 bits; the store holds its hash and
+//! the data, in Django's table and format.
 //!
-//! A session is loaded when somebody looks at it, and not before: a page that does not look costs no query. It ends after
-//! `sessions.idle_secs` without use and after `sessions.absolute_secs` in any case, and both are decided here, not by the cookie. A new key
-//! is made at every login, password change and change of privilege ([`Session::rotate`]); the old one is dead at once.
+//! A session is loaded lazily: a page that does not use it costs no query. It ends after
+//! `sessions.idle_secs` without use and after `sessions.absolute_secs` in any case; both are
+//! enforced by the server, not by the cookie. The key is rotated at every login, password change
+//! and change of privilege ([`Session::rotate`]), and the old one is revoked at once (session
+//! fixation).
 
 #[cfg(feature = "redis")]
 mod cached;

@@ -1,4 +1,4 @@
-//! The sessions of one user, for that user: to see, and to end.
+//! The sessions of one user, for that user to list and end.
 
 use super::record::{ADDRESS, AGENT};
 use super::{Session, Sessions};
@@ -6,27 +6,27 @@ use crate::views::Result;
 use chrono::{DateTime, Utc};
 use palisade_crypto::random;
 
-/// A session, as its owner sees it.
+/// A session, as displayed to its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnSession {
-    /// Hash of its key: a name for it that opens nothing.
+    /// Hash of its key: an id that cannot be used as a key.
     pub id: String,
-    /// What the browser said it is, at login.
+    /// User agent at login.
     pub agent: String,
-    /// Where it was, at login.
+    /// Address at login.
     pub address: String,
-    /// When it began.
+    /// Time of the login.
     pub began: Option<DateTime<Utc>>,
-    /// When it was last used, to a tenth of the time that ends it when it is idle.
+    /// Time of the last use, with a resolution of a tenth of the idle timeout.
     pub seen: Option<DateTime<Utc>>,
-    /// Whether it is the one that asks.
+    /// Whether it is the session of this request.
     pub is_this: bool,
     /// The user's epoch at login; sessions of an earlier one have ended.
     pub(crate) epoch: Option<i64>,
 }
 
 impl Sessions {
-    /// The sessions of a user, the one used last first.
+    /// The sessions of a user, the most recently used first.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -46,7 +46,7 @@ impl Sessions {
             let is_open = !record.has_ended(now, self.limits(record.is_kept()))
                 && record.owner() == Some(owner);
             let (agent, address) = (text(AGENT), text(ADDRESS));
-            // where the store has the keys themselves, nobody is shown them
+            // where the store has the keys themselves, they are not displayed
             let id = if self.is_shared {
                 random::stored_hash(&id)
             } else {
@@ -67,7 +67,7 @@ impl Sessions {
         Ok(all)
     }
 
-    /// Ends a session of a user. `false` if there is none with this id that is theirs.
+    /// Ends a session of a user. `false` if the user has none with this id.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -85,14 +85,15 @@ impl Sessions {
         }
     }
 
-    /// Removes all sessions of a user from the store, but for the one with the id `kept`, and says how many. What ends them, even those whose key changes
-    /// meanwhile, is the user's epoch (`auth`).
+    /// Deletes all sessions of a user from the store except the id `kept`, and returns their
+    /// number. What revokes them, even during a key rotation, is the user's epoch (`auth`).
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn end_all(&self, owner: i32, kept: Option<&str>) -> Result<usize> {
         let mut ended = 0;
-        // Django knows no epoch: a session of its own that gets another key meanwhile is found in the next round
+        // Django has no epoch: one of its sessions whose key is rotated meanwhile is found in the
+        // next round
         let rounds = if self.is_shared { SHARED_ROUNDS } else { 1 };
         for _ in 0..rounds {
             let all = self.all_of(owner, self.clock.now()).await?;
@@ -114,7 +115,7 @@ impl Sessions {
 const SHARED_ROUNDS: usize = 5;
 
 impl Sessions {
-    /// Those that were written down as theirs; of shared ones every one, because Django writes down none.
+    /// The listed sessions of a user; of shared ones all, because Django lists none.
     async fn all_of(&self, owner: i32, now: DateTime<Utc>) -> Result<Vec<(String, String)>> {
         if !self.is_shared {
             return Ok(self.store.owned_by(owner, now).await?);
@@ -142,14 +143,14 @@ impl Sessions {
             .owner()
     }
 
-    /// Waits until what was ended is ended on every instance, for a program that stops then.
+    /// Waits until pending revocations have reached every instance, before the program ends.
     pub(crate) async fn settle(&self) {
         self.store.settle().await;
     }
 }
 
 impl Session {
-    /// The sessions of the user that this one belongs to.
+    /// The sessions of this session's user.
     pub(crate) async fn siblings(&self, owner: i32) -> Result<Vec<OwnSession>> {
         let own = self.id();
         let mut all = self.sessions().owned_by(owner).await?;
@@ -168,7 +169,7 @@ impl Session {
         self.sessions().end_of(owner, id).await
     }
 
-    /// Ends all of them but this one.
+    /// Ends all of them except this one.
     pub(crate) async fn end_siblings(&self, owner: i32) -> Result<usize> {
         self.sessions().end_all(owner, self.id().as_deref()).await
     }

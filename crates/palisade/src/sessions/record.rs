@@ -1,50 +1,51 @@
-//! The text of a session: Django's signed JSON, with two entries of our own.
+//! Serialisation of a session: Django's signed JSON, with entries of our own.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use palisade_crypto::signing::{Compress, Signer};
 use palisade_crypto::{KeyRing, random};
 use serde_json::{Map, Value};
 
-/// What a session holds.
+/// The data of a session.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Record {
     pub(super) values: Map<String, Value>,
-    /// When the session began; `None` for one that Django made.
+    /// Time of creation; `None` for a session that Django created.
     pub(super) began: Option<DateTime<Utc>>,
-    /// When it was last written down.
+    /// Time of the last save.
     pub(super) seen: Option<DateTime<Utc>>,
 }
 
 /// Django's entry for the user's id.
 pub(crate) const OWNER: &str = "_auth_user_id";
-/// The user's epoch at login: it rises when all sessions of the user end.
+/// The user's epoch at login: it is incremented when all sessions of the user end.
 pub(crate) const EPOCH: &str = "_palisade_epoch";
-/// What the browser said it is, and where it was, at login.
+/// User agent and address at login.
 pub(crate) const AGENT: &str = "_palisade_agent";
 pub(crate) const ADDRESS: &str = "_palisade_address";
 
-/// That the user chose to stay signed in.
+/// Marks a session whose user chose to stay signed in.
 const KEPT: &str = "_palisade_kept";
-/// Django's entry for the seconds that a browser keeps the cookie.
+/// Django's entry for the cookie's lifetime in seconds.
 const EXPIRY: &str = "_session_expiry";
 
-/// Of sessions that Django writes too: for which key the two below hold. Django gives a session another key and keeps all its entries.
+/// In shared sessions, the key to which the next two entries belong: Django rotates keys and copies
+/// all entries.
 const OF_KEY: &str = "_palisade_of";
 const LISTED: &str = "_palisade_listed";
 const BEGAN: &str = "_palisade_began";
 const SEEN: &str = "_palisade_seen";
 
-/// Characters of a hash that tell one key of a session from the next.
+/// Length of the hash prefix that identifies a session key.
 const TAG: usize = 12;
 
-/// A session from further in the future was written by a clock that was wrong, and would not end in time.
+/// A time further in the future comes from a wrong clock, and would prolong the session.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 /// Django's salt for `django.contrib.sessions.backends.db`.
 const SALT: &str = "django.contrib.sessions.SessionStore";
 
 impl Record {
-    /// The record of a session; `of_key` is what the store knows a shared one by.
+    /// Decodes a session; `of_key` is the id of a shared one.
     pub(super) fn decode(ring: &KeyRing, text: &str, of_key: Option<&str>) -> Option<Self> {
         let (value, _) = Signer::new(ring, SALT).loads(text).ok()?;
         let Value::Object(mut values) = value else {
@@ -75,7 +76,7 @@ impl Record {
         self.values.contains_key(KEPT)
     }
 
-    /// Makes it one that outlives the browser by `secs`, or one that does not.
+    /// Lets the cookie outlive the browser for `secs`, or not.
     pub(super) fn keep(&mut self, secs: Option<i64>) {
         for name in [KEPT, EXPIRY] {
             match secs {
@@ -85,7 +86,7 @@ impl Record {
         }
     }
 
-    /// Whose session it is.
+    /// The id of its user.
     pub(super) fn owner(&self) -> Option<i32> {
         self.values.get(OWNER)?.as_str()?.parse().ok()
     }
@@ -95,12 +96,12 @@ impl Record {
         self.values.get(EPOCH)?.as_i64()
     }
 
-    /// Whether it was written down whose it is.
+    /// Whether it is listed for its user.
     pub(super) fn is_listed(&self) -> bool {
         self.values.contains_key(LISTED)
     }
 
-    /// It was.
+    /// Marks it as listed.
     pub(super) fn list(&mut self) {
         self.values.insert(LISTED.into(), true.into());
     }
@@ -124,7 +125,7 @@ impl Record {
         )
     }
 
-    /// Whether the session has ended, by either limit: without a request, or since it began.
+    /// Whether the session has exceeded its idle or absolute timeout.
     pub(super) fn has_ended(
         &self,
         now: DateTime<Utc>,

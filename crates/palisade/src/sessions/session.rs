@@ -16,36 +16,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{Mutex, MutexGuard};
 
-/// The visitor's session. Cheap to clone; loaded at the first look; written down once, when the handler is done.
+/// The visitor's session. Cheap to clone, loaded lazily, and saved once, after the handler.
 #[derive(Clone)]
 pub struct Session(Arc<Shared>);
 
 struct Shared {
     sessions: Arc<Sessions>,
-    /// What the browser carries, where it carries its session.
+    /// The store of a cookie-based session.
     carried: Option<Arc<CookieStore>>,
     key: Option<Secret<String>>,
     personal: Personal,
     state: Mutex<Option<State>>,
-    /// The key that the browser will hold after this answer, where that is another one.
+    /// The key after this response, if it is rotated.
     next_key: OnceLock<Secret<String>>,
-    /// Messages in a cookie of their own, where Django reads them.
+    /// Flash messages in a cookie, where Django reads them.
     messages: Option<Messages>,
-    /// Whether it has become another user's.
+    /// Whether it was renewed for another user.
     is_renewed: AtomicBool,
-    /// Seconds for which the browser is to keep the cookie, where its user chose to stay signed in.
+    /// Lifetime of the cookie in seconds, where the user chose to stay signed in.
     kept_secs: OnceLock<u64>,
 }
 
 #[derive(Default)]
 struct State {
     record: Record,
-    /// As it was read, where somebody else writes it too.
+    /// The serialised session as loaded, where Django writes it too.
     read: Option<String>,
-    /// Whether the key in the cookie leads to a session.
+    /// Whether the cookie's key leads to a session.
     exists: bool,
     is_changed: bool,
-    /// Whether something changed that may be lost.
+    /// Whether a change is optional to save.
     is_noted: bool,
     fate: Fate,
 }
@@ -59,19 +59,19 @@ enum Fate {
     End,
 }
 
-/// How a message is shown.
+/// Level of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageLevel {
-    /// It worked.
+    /// Success.
     Success,
-    /// Look out.
+    /// Warning.
     Warning,
-    /// It did not work.
+    /// Error.
     Error,
 }
 
 const MESSAGES: &str = "_palisade_messages";
-/// Most messages that wait for a page.
+/// Most pending messages.
 const MAX_MESSAGES: usize = 10;
 
 impl Session {
@@ -101,7 +101,7 @@ impl Session {
         }
     }
 
-    /// A value, if it is there and is a `T`.
+    /// Gets a value, if it exists and deserialises as `T`.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -114,7 +114,7 @@ impl Session {
             .and_then(|value| serde_json::from_value(value.clone()).ok()))
     }
 
-    /// Puts a value in.
+    /// Sets a value.
     ///
     /// # Errors
     /// When the store does not answer, or the value is not JSON.
@@ -125,7 +125,7 @@ impl Session {
             .map(drop)
     }
 
-    /// Puts a value in that nobody but this site reads, and that can wait until the session is written down anyway.
+    /// Sets a value that only this site reads, and that is saved with the next required save.
     pub(crate) async fn note(&self, name: &str, value: impl Serialize) -> Result<()> {
         let value = serde_json::to_value(value)?;
         if let Some(state) = self.state().await?.as_mut() {
@@ -134,7 +134,7 @@ impl Session {
         Ok(())
     }
 
-    /// The same for what is written down now, and may fail to be without harm.
+    /// The same, saved at the end of this request if possible; a failure is ignored.
     pub(crate) async fn note_now(&self, name: &str, value: impl Serialize) -> Result<()> {
         self.note(name, value).await?;
         if let Some(state) = self.state().await?.as_mut() {
@@ -148,7 +148,8 @@ impl Session {
         self.0.sessions.kept > TimeDelta::zero()
     }
 
-    /// Whether the user who logs in chose to stay signed in; it holds for this session, and for the one that the login makes of it.
+    /// Records the choice to stay signed in, for this session and the one that the login renews it
+    /// to.
     pub(crate) async fn keep(&self, is_kept: bool) -> Result<()> {
         let secs = Some(self.0.sessions.kept.num_seconds()).filter(|secs| is_kept && *secs > 0);
         if let Some(state) = self.state().await?.as_mut() {
@@ -162,7 +163,7 @@ impl Session {
         self.0.sessions.is_shared
     }
 
-    /// Takes a value out.
+    /// Removes a value and returns it.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -173,7 +174,7 @@ impl Session {
         self.change(|record| record.values.shift_remove(name)).await
     }
 
-    /// Gives the session a new key; the old one is dead when the answer is sent.
+    /// Rotates the session key; the old one is revoked with the response.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -181,7 +182,8 @@ impl Session {
         self.fate(Fate::Rotate).await
     }
 
-    /// Forgets everything and gives the session a new key: for another user. The choice to stay signed in is that of the login, and goes on.
+    /// Clears the session and rotates its key, for another user (session fixation). The choice to
+    /// stay signed in belongs to the login and is kept.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -197,7 +199,7 @@ impl Session {
         self.fate(Fate::Renew).await
     }
 
-    /// Whether it has become another user's, or nobody's, in this request.
+    /// Whether it was renewed or ended in this request.
     pub(crate) fn is_renewed(&self) -> bool {
         self.0.is_renewed.load(Ordering::Relaxed)
     }
@@ -211,7 +213,7 @@ impl Session {
         self.fate(Fate::End).await
     }
 
-    /// Shows a message on the next page.
+    /// Adds a flash message for the next page.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -231,12 +233,12 @@ impl Session {
         self.insert(MESSAGES, &messages[first..]).await
     }
 
-    /// The messages that wait, which this page shows.
+    /// Takes the pending messages, for this page.
     pub(crate) async fn take_messages(&self) -> Result<Vec<Value>> {
         if let Some(messages) = &self.0.messages {
             return Ok(messages.take());
         }
-        // shown twice is better than no page
+        // displaying a message twice is better than failing the page
         let mut state = self.state().await?;
         let messages = state.as_mut().and_then(|state| {
             let messages = state.record.values.shift_remove(MESSAGES)?;
@@ -248,12 +250,12 @@ impl Session {
             .unwrap_or_default())
     }
 
-    /// Whether messages wait in a cookie beside the session.
+    /// Whether messages are pending in a cookie besides the session.
     pub(crate) fn has_messages(&self) -> bool {
         self.0.messages.as_ref().is_some_and(Messages::are_there)
     }
 
-    /// The cookie of messages to set, where Django reads them and they have changed.
+    /// The message cookie to set, where Django reads it and it has changed.
     pub(crate) fn message_cookie(&self) -> Option<HeaderValue> {
         let Sessions {
             ring,
@@ -268,7 +270,7 @@ impl Session {
         )
     }
 
-    /// What happens when it is used from elsewhere.
+    /// The session binding of the settings.
     pub(crate) fn binding(&self) -> Binding {
         self.0.sessions.binding
     }
@@ -282,7 +284,7 @@ impl Session {
         self.0.key.as_ref().map(|key| key.expose().as_str())
     }
 
-    /// The key that the browser will hold after this answer: what is bound to the session must be bound to it.
+    /// The key that the browser has after this response: CSRF tokens are bound to it.
     pub(crate) fn future_key(&self) -> Option<&str> {
         self.0
             .next_key
@@ -291,7 +293,7 @@ impl Session {
             .or_else(|| self.cookie_key())
     }
 
-    /// Writes down what changed, and says which cookie to set.
+    /// Saves changes, and returns the cookie to set.
     pub(crate) async fn finish(&self) -> Result<Option<HeaderValue>> {
         let cookie = self.write_down().await?;
         let Some(carried) = &self.0.carried else {
@@ -309,7 +311,7 @@ impl Session {
         let Some(state) = guard.take() else {
             return Ok(None);
         };
-        // in a place of its own: who has no session shall not make room for it
+        // boxed: requests without a session must not reserve space for this future
         Box::pin(self.settled(state)).await
     }
 
@@ -351,7 +353,8 @@ impl Session {
                 .await
             }
             (_, _, _) if !state.record.values.is_empty() => self.create(state, None).await,
-            // a cookie that leads nowhere is left: a later answer may have set it, and form tokens may be bound to it
+            // an unknown cookie is left: a concurrent response may have set it, and CSRF tokens may
+            // be bound to it
             _ => Ok(None),
         }
     }
@@ -366,7 +369,7 @@ impl Session {
 
     async fn write(&self, id: &str, mut state: State) -> Result<()> {
         let now = self.0.sessions.clock.now();
-        // written once in a tenth of the idle time and not with every request
+        // saved once per tenth of the idle timeout, not with every request
         let is_due = state
             .record
             .seen
@@ -376,7 +379,8 @@ impl Session {
             return Ok(());
         }
         match self.rewrite(id, &mut state, now).await {
-            // bookkeeping alone: with a full disk, or a database that only reads, pages that only read are shown
+            // bookkeeping only: with a full disk, or a read-only database, pages that only read
+            // still work
             Err(error) if !is_changed => {
                 tracing::warn!(target: "palisade", %error, "a session could not be written down: when it was seen last, or which messages were shown");
                 Ok(())
@@ -392,7 +396,7 @@ impl Session {
             state.record.began.unwrap_or(now),
             state.record.is_kept(),
         );
-        // one that Django made, or an older version of this program
+        // a session of Django's, or of an older version of this program
         if let Some(owner) = state.record.owner().filter(|_| !state.record.is_listed()) {
             store.own(id, owner).await?;
             state.record.list();
@@ -454,7 +458,7 @@ impl Session {
             if fate != Fate::End {
                 self.0.next_key.get_or_init(|| self.0.sessions.new_key());
             }
-            // what is another user's session now is not made less than that by a later change of rights
+            // a renewed session is not downgraded to a rotated one by a later change of rights
             if state.fate != Fate::Renew || fate == Fate::End {
                 state.fate = fate;
             }

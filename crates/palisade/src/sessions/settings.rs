@@ -2,27 +2,29 @@ use crate::checks::{Check, Level};
 use crate::http::cookies::SameSite;
 use crate::settings::{Secs, section, setting_words};
 
-/// Where sessions are kept.
+/// Session store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreKind {
-    /// In the database: they survive a restart and are shared by all instances.
+    /// In the database: persistent, and shared by all instances.
     Database,
     /// In the database, with copies in the Redis of `cache.url` that all instances read.
     Redis,
-    /// In the browser, sealed; the database keeps which have ended, and whose the signed-in ones are.
+    /// In the cookie, encrypted; the database stores revoked sessions, and the users of
+    /// authenticated ones.
     Cookie,
-    /// In this process: for tests and sites of one process that may forget.
+    /// In the memory of this process: for tests, and sites of one process that may lose sessions.
     Memory,
 }
 
-/// What happens when a session is used from another kind of browser, or another part of the network, than it was made in.
+/// Reaction to a session used from another kind of browser, or another part of the network, than at
+/// its login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binding {
-    /// Nothing.
+    /// None.
     Off,
     /// It is recorded.
     Note,
-    /// Whoever uses it there logs in again; where it was made, it goes on.
+    /// The client must log in again; the session goes on elsewhere.
     Ask,
     /// It ends.
     End,
@@ -47,28 +49,30 @@ setting_words!(
 );
 
 section! {
-    /// How long a visitor stays known, and by which cookie.
+    /// Lifetime and cookie of sessions.
     SessionSettings("sessions") {
-        /// Where sessions are kept: database, redis, cookie or memory
+        /// Session store: database, redis, cookie or memory
         store: StoreKind = |_| StoreKind::Database;
-        /// Seconds without a request after which a session ends
+        /// Idle timeout in seconds
         idle_secs: Secs = |_| Secs(8 * 3600);
-        /// Seconds after login after which a session ends whatever happens
+        /// Absolute timeout in seconds, from the login
         absolute_secs: Secs = |_| Secs(7 * 24 * 3600);
-        /// Days after login after which a session ends whose user chose to stay signed in; the browser keeps its cookie as long. 0 offers no such choice
+        /// Lifetime in days, of session and cookie, where the user chose to stay signed in; 0
+        /// disables the choice
         kept_days: u64 = |_| 14;
-        /// What happens when it is used from another kind of browser or part of the network: off, note, ask or end
+        /// Reaction to use from another kind of browser or part of the network: off, note, ask or
+        /// end
         binding: Binding = |_| Binding::Note;
-        /// Whether the browser forgets the cookie when it closes
+        /// Whether the browser drops the cookie when it closes
         expire_at_browser_close: bool = |_| true;
         /// Whether the cookie is sent over HTTPS only
         cookie_secure: bool = |_| true;
-        /// When the cookie is sent from other sites: strict, lax or none
+        /// SameSite attribute of the cookie: strict, lax or none
         same_site: SameSite = |_| SameSite::Lax;
     }
 }
 
-/// What can be wrong with these settings.
+/// Checks of these settings.
 pub const CHECKS: &[Check<SessionSettings>] = &[
     Check {
         id: "sessions.cookie_insecure",

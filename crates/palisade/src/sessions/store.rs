@@ -6,103 +6,105 @@ use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySel
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// A session that is about to be written down.
+/// A new session.
 #[derive(Debug, Clone, Copy)]
 pub struct NewSession<'a> {
     /// Hash of its key, 40 characters.
     pub id: &'a str,
-    /// Whose it is; none before a login.
+    /// Its user; `None` before a login.
     pub owner: Option<i32>,
     /// Signed text.
     pub data: &'a str,
-    /// When it ends.
+    /// Expiry.
     pub expires: DateTime<Utc>,
 }
 
-/// A session whose place another one takes.
+/// A session that is replaced.
 #[derive(Debug, Clone, Copy)]
 pub struct Replaced<'a> {
     /// Hash of its key.
     pub id: &'a str,
-    /// Whether it has to be there: of several answers that rotate one session, the first makes the new one.
+    /// Whether it must exist: of several concurrent rotations of one session, the first succeeds.
     pub must_exist: bool,
 }
 
-/// Where sessions are kept. `id` is the hash of a key, 40 characters; `data` is signed text.
+/// A session store. `id` is the hash of a key, 40 characters; `data` is signed text.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// The data, unless the session has ended.
+    /// Loads the data, unless the session has ended.
     ///
     /// # Errors
-    /// When nobody can say.
+    /// When it is unknown.
     async fn load(&self, id: &str, now: DateTime<Utc>) -> Result<Option<String>, DbErr>;
 
-    /// Keeps a new session.
+    /// Inserts a new session.
     ///
     /// # Errors
-    /// When it could not be kept.
+    /// When it could not be stored.
     async fn create(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr>;
 
-    /// Changes a session that exists. One that was ended meanwhile stays ended.
+    /// Updates an existing session. One that was ended meanwhile stays ended.
     ///
     /// # Errors
-    /// When it could not be kept.
+    /// When it could not be stored.
     async fn update(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr>;
 
-    /// The same for a session that another program writes too, and whose end stays as it is. If `old` is given and it is another one by now, nothing changes.
+    /// The same for a shared session, whose expiry stays as it is. If `old` is given and differs
+    /// from the stored data, nothing changes.
     ///
     /// # Errors
-    /// When it could not be kept, or the store shares no sessions.
+    /// When it could not be stored, or the store shares no sessions.
     async fn rewrite(&self, id: &str, old: Option<&str>, data: &str) -> Result<(), DbErr> {
         let _ = (id, old, data);
         Err(DbErr::Custom("this store shares no sessions".into()))
     }
 
-    /// Some sessions that have not ended, whoever wrote them, in the order of their ids: the first ones after `after`.
+    /// A batch of open sessions, of all origins, in the order of their ids: the first ones after
+    /// `after`.
     ///
     /// # Errors
-    /// When nobody can say.
+    /// When it is unknown.
     async fn some(&self, after: &str, now: DateTime<Utc>) -> Result<Vec<(String, String)>, DbErr> {
         let _ = (after, now);
         Ok(Vec::new())
     }
 
-    /// Keeps a new session in place of an old one, with whose it is, as one change: all of it or nothing. `false`, and nothing has changed, if the old one
-    /// had to be there and is not.
+    /// Replaces a session by a new one with its user, atomically. Returns `false`, without a
+    /// change, if the old one must exist and does not.
     ///
     /// # Errors
-    /// When it could not be kept; the old one is still there then.
+    /// When it could not be stored; the old one stays then.
     async fn replace(&self, old: Option<Replaced<'_>>, new: NewSession<'_>) -> Result<bool, DbErr>;
 
-    /// Ends a session, and says whether it was there.
+    /// Ends a session, and returns whether it existed.
     ///
     /// # Errors
     /// When it could not be ended.
     async fn delete(&self, id: &str) -> Result<bool, DbErr>;
 
-    /// Waits until what was ended is ended everywhere, for a program that stops then.
+    /// Waits until pending revocations have reached every instance, before the program ends.
     async fn settle(&self) {}
 
-    /// Writes down whose a session is going to be, so that its owner can see and end it. For one that is about to be made.
+    /// Lists a session that is about to be created, so that its user can see and end it.
     ///
     /// # Errors
-    /// When it could not be written.
+    /// When it could not be stored.
     async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr>;
 
-    /// The sessions of an owner that have not ended: id and data.
+    /// The open sessions of a user: id and data.
     ///
     /// # Errors
-    /// When nobody can say.
+    /// When it is unknown.
     async fn owned_by(
         &self,
         owner: i32,
         now: DateTime<Utc>,
     ) -> Result<Vec<(String, String)>, DbErr>;
 
-    /// Forgets sessions that have ended, and says how many.
+    /// Deletes expired sessions, and returns their number.
     ///
     /// # Errors
-    /// When it could not be done.
+    /// Errors of the store.
     async fn delete_expired(&self, now: DateTime<Utc>) -> Result<u64, DbErr>;
 }
 
@@ -191,7 +193,7 @@ impl DatabaseStore {
             .map(drop)
     }
 
-    /// The data, and when the session ends.
+    /// Data and expiry.
     pub(super) async fn load_with_end(
         &self,
         id: &str,
@@ -329,7 +331,7 @@ impl SessionStore for DatabaseStore {
 
     async fn delete_expired(&self, now: DateTime<Utc>) -> Result<u64, DbErr> {
         let tx = self.0.begin().await?;
-        // before the sessions, by which they are found; those of sessions that are being made stay
+        // before the sessions, which the query needs; lists of sessions that are being created stay
         let ended = Query::select()
             .column(Column::SessionKey)
             .from(Entity)
@@ -348,18 +350,18 @@ impl SessionStore for DatabaseStore {
     }
 }
 
-/// Sessions in this process.
+/// Sessions in the memory of this process.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     all: Mutex<HashMap<String, (String, DateTime<Utc>)>>,
     owners: Mutex<HashMap<String, i32>>,
 }
 
-/// Most sessions in memory; a new one beyond it pushes out those that end first.
+/// Most sessions in memory; beyond it, those that expire first are dropped.
 const MAX_SESSIONS: usize = 100_000;
 
 impl MemoryStore {
-    /// Makes room for a new session. `false` if the old one had to be there and is not.
+    /// Makes room for a new session. `false` if the old one must exist and does not.
     fn takes_the_place(&self, old: Option<Replaced<'_>>, new: NewSession<'_>) -> bool {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = old {

@@ -1,4 +1,5 @@
-//! What an OpenID provider says of itself, and its keys ([OpenID Connect Discovery 1.0](https://openid.net/specs/openid-connect-discovery-1_0.html)).
+//! Metadata and keys of an OpenID provider
+//! ([OpenID Connect Discovery 1.0](https://openid.net/specs/openid-connect-discovery-1_0.html)).
 
 use super::Trouble;
 use super::settings::is_safe;
@@ -12,11 +13,11 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use url::Url;
 
-/// What of the metadata is used.
+/// The used part of the metadata.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Metadata {
     pub(super) issuer: String,
-    /// Empty where nobody logs in, and tokens are all there is.
+    /// Empty for an issuer of access tokens only.
     #[serde(default)]
     pub(super) authorization_endpoint: String,
     #[serde(default)]
@@ -29,29 +30,29 @@ pub(super) struct Metadata {
     pub(super) authorization_response_iss_parameter_supported: bool,
 }
 
-/// Metadata and keys, as they were fetched.
+/// Metadata and keys, with the time of the fetch.
 pub(crate) struct Known {
     pub(super) metadata: Metadata,
     pub(crate) keys: JwkSet,
     at: DateTime<Utc>,
 }
 
-/// What is known of one provider. Asked for again after an hour, and when a key turns up that is not known.
+/// Cache for one provider. Refreshed after an hour, and when a key is unknown.
 #[derive(Default)]
 pub(crate) struct Discovery {
     known: ArcSwapOption<Known>,
-    /// When it did not answer last, or lied: nobody asks again for a while.
+    /// Time of the last failure; the provider is not asked for a while after it.
     failed: Mutex<Option<(DateTime<Utc>, Trouble)>>,
 }
 
 const KEPT: TimeDelta = TimeDelta::hours(1);
-/// How long old metadata and keys are used while the provider does not answer.
+/// How long stale metadata and keys are used while the provider does not answer.
 const LONGEST: TimeDelta = TimeDelta::days(1);
-/// A provider is not asked for new keys more often.
+/// Shortest interval between refreshes for an unknown key.
 const LEAST: TimeDelta = TimeDelta::seconds(30);
 
 impl Discovery {
-    /// What is known, not older than an hour.
+    /// Metadata and keys, at most an hour old.
     pub(crate) async fn known(
         &self,
         client: &Client,
@@ -61,7 +62,7 @@ impl Discovery {
         self.newer_than(client, issuer, now, now - KEPT).await
     }
 
-    /// What is known, after a key was missing.
+    /// Metadata and keys, refreshed because a key was missing.
     pub(crate) async fn renewed(
         &self,
         client: &Client,
@@ -82,7 +83,7 @@ impl Discovery {
         if let Some(known) = good() {
             return Ok(known);
         }
-        // of many who find nothing, one asks, and of many who find nobody there, one waits
+        // of concurrent callers, one fetches and the others wait
         let mut failed = self.failed.lock().await;
         if let Some(known) = good() {
             return Ok(known);
@@ -98,7 +99,7 @@ impl Discovery {
                 Err(trouble) => *failed = Some((now, trouble)),
             }
         }
-        // what was good a while ago is better than nobody
+        // fall back to the stale metadata
         let old = self
             .known
             .load_full()
@@ -113,7 +114,7 @@ impl Discovery {
 
 async fn ask(client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Known, Trouble> {
     let metadata = metadata_of(client, issuer.trim_end_matches('/')).await?;
-    // whoever answers for another issuer speaks for that one everywhere (ASVS 10.5.3)
+    // metadata of another issuer must not be accepted: it would be trusted everywhere (ASVS 10.5.3)
     if metadata.issuer != issuer {
         return Err(Trouble::Broken(format!(
             "the metadata of {issuer} name another issuer"
@@ -141,10 +142,11 @@ async fn ask(client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Known,
     })
 }
 
-/// At the address of OpenID, or at that of OAuth ([RFC 8414](https://www.rfc-editor.org/rfc/rfc8414)) where only tokens are made.
+/// The metadata URL of OpenID Connect, or that of OAuth 2.0
+/// ([RFC 8414](https://www.rfc-editor.org/rfc/rfc8414)) for issuers of access tokens only.
 async fn metadata_of(client: &Client, base: &str) -> Result<Metadata, Trouble> {
     let answer = json(client, &format!("{base}/.well-known/openid-configuration")).await;
-    // its well-known part stands before the path of the issuer
+    // RFC 8414 inserts the well-known part before the path of the issuer
     let other = Url::parse(base).ok().map(|url| {
         let path = url.path().trim_end_matches('/');
         format!(

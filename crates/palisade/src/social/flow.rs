@@ -1,4 +1,5 @@
-//! To a provider and back: the authorization code grant with PKCE ([RFC 9700](https://www.rfc-editor.org/rfc/rfc9700), [RFC 7636](https://www.rfc-editor.org/rfc/rfc7636)).
+//! The authorization code grant with PKCE ([RFC 9700](https://www.rfc-editor.org/rfc/rfc9700),
+//! [RFC 7636](https://www.rfc-editor.org/rfc/rfc7636)).
 
 use super::id_token::{self, Expected};
 use super::{Discovery, Doubt, Kind, Provider, ProviderSettings, Trouble};
@@ -16,7 +17,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::{Url, form_urlencoded};
 
-/// A login that is on its way to a provider.
+/// A pending authorization request.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Away {
     pub(super) provider: String,
@@ -25,12 +26,12 @@ pub(super) struct Away {
     verifier: String,
     redirect_uri: String,
     pub(super) next: Option<String>,
-    /// The user who adds this login to an account.
+    /// The user who links this login to an account.
     pub(super) adds_to: Option<i32>,
 }
 
 impl Away {
-    /// Whether this is the answer to it: from the provider, with the state that no other page knows.
+    /// Whether a response belongs to it: from the provider, with its state.
     pub(super) fn is_answered(&self, provider: &Provider, back: &Back<'_>) -> bool {
         let is_same = constant_time_eq(self.state.as_bytes(), back.state.as_bytes());
         let is_theirs =
@@ -44,23 +45,23 @@ impl Purpose for Away {
     const LIFETIME_SECS: i64 = 600;
 }
 
-/// What came back.
+/// The authorization response.
 pub(super) struct Back<'a> {
     pub(super) code: &'a str,
     pub(super) state: &'a str,
     pub(super) iss: Option<&'a str>,
 }
 
-/// Somebody, as a provider knows them. Holds tokens: it is never printed.
+/// An external identity, as the provider reports it. Holds tokens, so it is never printed.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Identity {
     pub(super) issuer: String,
     pub(super) subject: String,
     pub(super) email: Option<String>,
-    /// Whether the provider says that the address is theirs.
+    /// Whether the provider has verified the address.
     pub(super) is_verified: bool,
     pub(super) name: String,
-    /// What the provider gave for later requests.
+    /// Tokens for later requests to the provider.
     pub(super) tokens: Option<String>,
 }
 
@@ -75,13 +76,13 @@ struct Tokens {
     id_token: Option<String>,
 }
 
-/// A provider, with what is known of it.
+/// A provider with its metadata.
 #[derive(Default)]
 pub(super) struct Party {
     discovery: Discovery,
 }
 
-/// Begins: what is kept here, and where the browser goes.
+/// Creates the authorization request, and the URL to redirect to.
 pub(super) struct Begun {
     pub(super) away: Away,
     pub(super) to: Url,
@@ -135,7 +136,7 @@ impl Party {
         Ok(Begun { away, to })
     }
 
-    /// Ends: who it is.
+    /// Completes the request: the identity.
     pub(super) async fn finish(
         &self,
         provider: &Provider,
@@ -171,7 +172,8 @@ impl Party {
     ) -> Result<Identity, Trouble> {
         let mut known = self.discovery.known(client, &provider.issuer, now).await?;
         let metadata = &known.metadata;
-        // who has answered, where the provider says it (RFC 9207): an answer of another one is never taken for this one's
+        // the issuer of the response, where the provider names it (RFC 9207), against mix-up
+        // attacks
         let must_say = metadata.authorization_response_iss_parameter_supported;
         if back.iss.map_or(must_say, |iss| iss != metadata.issuer) {
             return Err(Trouble::Lied("the answer is of another provider".into()));
@@ -222,7 +224,7 @@ impl Party {
         })
     }
 
-    /// Where a logout goes on, if the provider has such a page and the site wants it.
+    /// The logout URL of the provider, if it has one and the site uses it.
     pub(super) async fn logout(
         &self,
         provider: &Provider,
@@ -256,7 +258,7 @@ impl Tokens {
     }
 }
 
-/// What an access token opens.
+/// Scopes of the access token.
 pub(super) struct Opened {
     pub(super) access_token: String,
     whole: Tokens,
@@ -277,7 +279,7 @@ impl Opened {
     }
 }
 
-/// Exchanges the code, once, for tokens: from this site to the provider, past the browser.
+/// Exchanges the code for tokens, in a request from this site to the provider.
 async fn exchange(
     provider: &Provider,
     client: &Client,
@@ -319,7 +321,7 @@ fn exchange_request(
         .method(Method::POST)
         .uri(endpoint)
         .header(header::ACCEPT, "application/json");
-    // what every provider must know if it says nothing is Basic, except those of OAuth 2.0 alone
+    // OpenID Connect's default is Basic; OAuth 2.0 alone has none
     let takes_basic = provider.kind == Kind::OpenId
         && (methods.is_empty() || methods.iter().any(|method| method == "client_secret_basic"));
     if takes_basic || provider.kind == Kind::X {
@@ -339,7 +341,7 @@ fn exchange_request(
         .body(Bytes::from(form.finish()))
 }
 
-/// Sends a request of this site's to a provider.
+/// Sends a request to a provider.
 pub(super) async fn asked<T: DeserializeOwned>(
     client: &Client,
     request: Request<Bytes>,

@@ -1,4 +1,5 @@
-//! What an ID token must prove before it is believed ([OpenID Connect Core, section 3.1.3.7](https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation),
+//! Verification of ID tokens
+//! ([OpenID Connect Core, section 3.1.3.7](https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation),
 //! [RFC 8725](https://www.rfc-editor.org/rfc/rfc8725)).
 
 use super::signed::{Audience, Doubt, LEEWAY_SECS, believed};
@@ -11,7 +12,7 @@ use palisade_crypto::constant_time_eq;
 use serde::Deserialize;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-/// What this site expects of a token.
+/// Expected values of a token.
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) client_id: &'a str,
@@ -20,7 +21,7 @@ pub(super) struct Expected<'a> {
     pub(super) now: DateTime<Utc>,
 }
 
-/// What a token says, once it is believed.
+/// The verified claims.
 #[derive(Debug, Deserialize)]
 pub(super) struct Claims {
     iss: String,
@@ -38,7 +39,7 @@ pub(super) struct Claims {
     pub(super) name: Option<String>,
 }
 
-/// Some write `"true"`.
+/// Some providers send `"true"`.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Truth {
@@ -55,10 +56,10 @@ impl Truth {
     }
 }
 
-/// A token of a login that was begun ten minutes ago is not newer than that.
+/// Pending requests expire after ten minutes, so a token cannot be older.
 const OLDEST_SECS: i64 = 15 * 60;
 
-/// Believes a token, or says what is wrong with it.
+/// Verifies a token, or returns the problem.
 pub(super) fn verify(token: &str, keys: &JwkSet, expected: &Expected<'_>) -> Result<Claims, Doubt> {
     let is_id_token = |typ: Option<&str>| typ.is_none_or(|typ| typ.eq_ignore_ascii_case("jwt"));
     let (claims, algorithm) = believed::<Claims>(token, keys, is_id_token)?;
@@ -69,7 +70,7 @@ pub(super) fn verify(token: &str, keys: &JwkSet, expected: &Expected<'_>) -> Res
 }
 
 impl Claims {
-    /// What is wrong with it.
+    /// The problem, for the log.
     fn judge(&self, algorithm: Algorithm, expected: &Expected<'_>) -> Option<&'static str> {
         let now = expected.now.timestamp();
         let nonce = self.nonce.as_deref().unwrap_or_default();
@@ -111,7 +112,7 @@ impl Claims {
             .map(|(_, wrong)| wrong)
     }
 
-    /// Whether it came with this access token, where it says so.
+    /// Whether the token was issued with this access token, where it says so (`at_hash`).
     fn is_of(&self, algorithm: Algorithm, access_token: &str) -> bool {
         let Some(at_hash) = &self.at_hash else {
             return true;

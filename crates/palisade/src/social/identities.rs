@@ -1,4 +1,4 @@
-//! Whose login at another site is whose account here.
+//! Links external identities (issuer and subject) to local accounts.
 
 use crate::auth::{PersonalData, User};
 use crate::db::{Db, KeyColumn, SealedColumn, Tx};
@@ -24,7 +24,7 @@ mod palisade_identity {
         pub hash: String,
         pub user_id: i32,
         pub provider: String,
-        /// What the provider called the person when the login was added.
+        /// The name at the provider, when the identity was linked.
         pub label: String,
         #[sea_orm(column_type = "Text", nullable)]
         pub tokens: Option<String>,
@@ -40,7 +40,7 @@ mod palisade_identity {
 
 pub(super) use palisade_identity::Model as Kept;
 
-/// A login that is to be kept.
+/// A new link.
 pub(super) struct NewIdentity<'a> {
     pub(super) hash: String,
     pub(super) provider: &'a str,
@@ -48,7 +48,7 @@ pub(super) struct NewIdentity<'a> {
     pub(super) tokens: Option<&'a str>,
 }
 
-/// One, as its owner sees it.
+/// A link, as displayed to its owner.
 #[derive(Serialize)]
 pub(super) struct Shown {
     id: String,
@@ -57,14 +57,14 @@ pub(super) struct Shown {
     used: String,
 }
 
-/// Who somebody is, to one provider and to no other (ASVS 6.8.1, 10.5.2).
+/// Key of an identity, per provider (ASVS 6.8.1, 10.5.2).
 pub(super) fn hash_of(issuer: &str, subject: &str) -> String {
     random::stored_hash(&format!("identity {}", json!([issuer, subject])))
 }
 
 const PURPOSE: &str = "provider tokens";
 
-/// The logins by other sites that people have.
+/// The linked identities of users.
 #[derive(Debug, Clone, Copy)]
 pub struct Identities;
 
@@ -73,7 +73,7 @@ impl Identities {
         Entity::find_by_id(hash).one(db).await
     }
 
-    /// The user of this account whose login it is.
+    /// The user of an identity.
     #[cfg(feature = "social")]
     pub(crate) async fn user_of(
         db: &Db,
@@ -115,7 +115,7 @@ impl Identities {
             .collect())
     }
 
-    /// Keeps one. Fails as a duplicate if it is somebody's.
+    /// Links an identity. Fails as a duplicate if it is linked already.
     pub(super) async fn add(
         tx: &Tx,
         ring: &KeyRing,
@@ -138,7 +138,7 @@ impl Identities {
             .map(drop)
     }
 
-    /// One was used.
+    /// Records a login.
     pub(super) async fn used(
         tx: &Tx,
         ring: &KeyRing,
@@ -161,7 +161,7 @@ impl Identities {
             .map(drop)
     }
 
-    /// Locks those of a user until the transaction ends.
+    /// Locks a user's links until the transaction ends.
     pub(super) async fn lock(tx: &Tx, user_id: i32) -> Result<(), DbErr> {
         let same = ActiveModel {
             user_id: Set(user_id),
@@ -175,7 +175,7 @@ impl Identities {
             .map(drop)
     }
 
-    /// Removes all of a user, for those who run the site, and says how many.
+    /// Removes all links of a user, for operators, and returns their number.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -192,7 +192,8 @@ impl Identities {
         Ok(theirs.exec(tx).await?.rows_affected == 1)
     }
 
-    /// The tokens of a provider that were kept for a user, as its answer said them in JSON, if `keeps_tokens` was set.
+    /// The stored tokens of a user at a provider, as the JSON of its response, if `keeps_tokens` is
+    /// set.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -220,7 +221,7 @@ impl Identities {
     }
 }
 
-/// Tokens of providers, where a site keeps them.
+/// Stored tokens of providers, encrypted.
 pub(crate) const SEALED: SealedColumn = SealedColumn {
     table: "palisade_identity",
     key: KeyColumn::Text("hash"),

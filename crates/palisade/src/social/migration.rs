@@ -3,7 +3,7 @@ use sea_orm::DbErr;
 use sea_orm_migration::prelude::{ColumnDef, Index, SchemaManager, Table};
 use sea_orm_migration::{MigrationName, MigrationTrait};
 
-/// The table of logins by other sites.
+/// The table of linked identities.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     vec![Box::new(Create)]
 }

@@ -1,11 +1,16 @@
-//! Login by other sites: OAuth 2.0 and [OpenID Connect](https://openid.net/specs/openid-connect-core-1_0.html), with feature `social` and `social.providers`.
+//! Social login: OAuth 2.0 and
+//! [OpenID Connect](https://openid.net/specs/openid-connect-core-1_0.html), with feature `social`
+//! and `social.providers`.
 //!
-//! A person is known by what the provider calls them and by the provider's name, and by nothing else: neither a name nor an address that somebody typed
-//! there opens an account here (D34). An account is found by its address only if the provider has verified that address **and** the site trusts it to
-//! (`trusts_email`); otherwise whoever has the account logs in and adds the provider, or a code that is sent to the address proves that it is theirs.
+//! An external identity is the provider's subject together with the issuer, and nothing else:
+//! neither a name nor an address typed at the provider gives access to an account here (D34). An
+//! account is found by email address only if the provider has verified that address **and** the
+//! site trusts it (`trusts_email`); otherwise the user logs in and links the identity, or a code
+//! sent to the address verifies it.
 //!
-//! Each way to a provider begins with a button, has a state, a nonce and a PKCE verifier of its own that never leave this site, and ends once, in the
-//! browser in which it began. Second factors are asked for as after a password.
+//! Each authorization request starts with a form, has its own state, nonce and PKCE verifier, which
+//! are stored on the server, and completes once, in the same browser. Second factors are required
+//! as after a password.
 
 #[cfg(feature = "social")]
 mod discovery;

@@ -1,4 +1,4 @@
-//! Who somebody is, at a provider of OAuth 2.0 alone: by a request with the access token.
+//! The identity at a provider without OpenID Connect: by a request with the access token.
 
 use super::flow::{Identity, Opened, asked};
 use super::provider::Endpoints;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Request, header};
 use serde_json::Value;
 
-/// Asks the provider.
+/// Fetches the profile.
 pub(super) async fn identity(
     provider: &Provider,
     client: &Client,
@@ -23,7 +23,7 @@ pub(super) async fn identity(
     };
     let (email, is_verified) = match &endpoints.emails {
         Some(url) => primary(&get(client, url, &opened.access_token).await?),
-        // what stands in a profile was typed there: nobody has verified it
+        // addresses in a profile are unverified input
         None => (user["email"].as_str().map(str::to_owned), false),
     };
     let id = user["id"]
@@ -47,7 +47,7 @@ pub(super) async fn identity(
     })
 }
 
-/// The address of GitHub's list that is used for mail.
+/// The primary verified address of GitHub's list.
 fn primary(list: &Value) -> (Option<String>, bool) {
     let first = list
         .as_array()

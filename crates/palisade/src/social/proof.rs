@@ -1,4 +1,4 @@
-//! What this site proves itself with, at a provider: a secret that both know, or, at Apple, a statement that is signed anew each time
+//! Client authentication at a provider: a shared secret, or, at Apple, a signed JWT
 //! ([Creating a client secret](https://developer.apple.com/documentation/accountorganizationaldatasharing/creating-a-client-secret)).
 
 use super::{Provider, Trouble};
@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::json;
 use std::borrow::Cow;
 
-/// The secret of the settings, or what its key signs.
+/// The secret of the settings, or a JWT signed with its key.
 pub(super) fn client_secret(
     provider: &Provider,
     now: DateTime<Utc>,

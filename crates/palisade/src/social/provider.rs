@@ -1,19 +1,19 @@
-//! The providers, and what is asked of each.
+//! The identity providers, and their endpoints.
 
 use super::settings::ProviderSettings;
 
-/// How a provider says who somebody is.
+/// How a provider reports an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// By an ID token (OpenID Connect).
     OpenId,
-    /// By their own requests, over OAuth 2.0.
+    /// By an API request, over OAuth 2.0.
     GitHub,
     Facebook,
     X,
 }
 
-/// A provider that need not be described.
+/// A built-in provider.
 pub(super) struct BuiltIn {
     pub(super) name: &'static str,
     pub(super) label: &'static str,
@@ -22,8 +22,9 @@ pub(super) struct BuiltIn {
     scopes: &'static str,
 }
 
-/// The ready-made ones. Microsoft's is that of personal accounts; a company names its own tenant as issuer. Apple tells an address only to pages that take
-/// forged forms, so it is not asked for one.
+/// The built-in providers. Microsoft's is that of personal accounts; an organisation sets its
+/// tenant as issuer. Apple returns an email address only by a cross-site POST, so none is
+/// requested.
 pub(super) const BUILT_IN: [BuiltIn; 7] = [
     BuiltIn {
         name: "google",
@@ -82,11 +83,11 @@ pub(super) fn built_in(name: &str) -> Option<&'static BuiltIn> {
     BUILT_IN.iter().find(|known| known.name == name)
 }
 
-/// A provider of the site.
+/// A configured provider.
 pub(super) struct Provider {
     pub(super) settings: ProviderSettings,
     pub(super) kind: Kind,
-    /// Whose word it is: what a subject belongs to.
+    /// The issuer, which scopes its subjects.
     pub(super) issuer: String,
     pub(super) scopes: String,
 }
@@ -110,17 +111,17 @@ impl Provider {
     }
 }
 
-/// Where a provider of OAuth 2.0 alone is asked.
+/// API URL of a provider without OpenID Connect.
 pub(super) struct Endpoints {
     pub(super) authorize: String,
     pub(super) token: String,
     pub(super) user: String,
-    /// Where addresses are told apart from the rest.
+    /// API URL of its email addresses.
     pub(super) emails: Option<String>,
 }
 
 impl Provider {
-    /// Those of one that has no metadata.
+    /// Endpoints of a provider without metadata.
     pub(super) fn endpoints(&self) -> Option<Endpoints> {
         let base = self.issuer.trim_end_matches('/');
         let endpoints =
@@ -133,7 +134,7 @@ impl Provider {
         match self.kind {
             Kind::OpenId => None,
             Kind::GitHub => {
-                // GitHub has its programs' interface at another host, a company's own one below the same
+                // GitHub has its API on another host, GitHub Enterprise on the same
                 let api = if base == "https://github.com" {
                     "https://api.github.com".to_owned()
                 } else {

@@ -5,38 +5,43 @@ use palisade_crypto::Secret;
 use url::Url;
 
 section! {
-    /// Which other sites people may log in with.
+    /// Identity providers of social login.
     SocialSettings("social") {
-        /// Providers: tables with name, client_id, client_secret, and issuer for one that is not built in
+        /// Providers: tables with name, client_id, client_secret, and issuer for one that is not
+        /// built in
         providers: Vec<ProviderSettings> = |_| Vec::new();
     }
 }
 
-/// One of them. In `palisade.toml` a table; in the environment `NAME CLIENT_ID CLIENT_SECRET`, and perhaps the issuer and the
-/// flags `trusts_email`, `keeps_tokens` and `logs_out`, with spaces between.
+/// A provider. In `palisade.toml` a table; in the environment `NAME CLIENT_ID CLIENT_SECRET`,
+/// optionally followed by the issuer and the flags `trusts_email`, `keeps_tokens` and `logs_out`,
+/// separated by spaces.
 #[derive(Debug, Clone)]
 pub struct ProviderSettings {
-    /// Name in addresses: `google`, `github`, `microsoft`, `apple`, `facebook`, `gitlab`, `x`, or one of your own.
+    /// Name in URLs: `google`, `github`, `microsoft`, `apple`, `facebook`, `gitlab`, `x`, or a
+    /// custom one.
     pub name: String,
-    /// Name for people.
+    /// Display name.
     pub label: String,
-    /// What the provider knows this site by.
+    /// Client id of this site at the provider.
     pub client_id: String,
-    /// What this site proves itself with. With `team_id` and `key_id` (Apple), the private key that signs the proof anew each time, as the text of its file.
+    /// Client secret. With `team_id` and `key_id` (Apple), the private key that signs it, as PEM.
     pub client_secret: Secret<String>,
-    /// Where the provider is. Needed for one that is not built in; GitHub, GitLab and Microsoft have others beside their own.
+    /// Issuer URL. Required for providers that are not built in, and for self-hosted GitHub, GitLab
+    /// and Microsoft tenants.
     pub issuer: Option<String>,
-    /// Whether an address that the provider says it has verified is taken for the visitor's: only then a login finds an account by its address.
+    /// Whether an address that the provider has verified is trusted: only then does a login find an
+    /// account by its address.
     pub trusts_email: bool,
-    /// Whether the provider's tokens are kept, sealed, for requests to it later on.
+    /// Whether the provider's tokens are stored, encrypted, for later requests to it.
     pub keeps_tokens: bool,
-    /// What is asked for beside who the visitor is.
+    /// Additional scopes.
     pub scopes: Vec<String>,
-    /// Whether a logout here leads to the provider's.
+    /// Whether a logout here continues at the provider.
     pub logs_out: bool,
-    /// Of Apple: the developer's team.
+    /// Apple's team id.
     pub team_id: Option<String>,
-    /// Of Apple: the name of the private key.
+    /// Apple's key id.
     pub key_id: Option<String>,
 }
 
@@ -54,7 +59,7 @@ const KEYS: [&str; 11] = [
     "key_id",
 ];
 
-/// What can be switched on.
+/// Flags of a provider.
 const FLAGS: [&str; 3] = ["trusts_email", "keeps_tokens", "logs_out"];
 
 impl ProviderSettings {
@@ -104,8 +109,9 @@ impl ProviderSettings {
     }
 }
 
-/// What an issuer looks like ([OpenID Connect Discovery, section 2](https://openid.net/specs/openid-connect-discovery-1_0.html)); clear HTTP is for this
-/// machine alone.
+/// Whether a URL can be an issuer
+/// ([OpenID Connect Discovery, section 2](https://openid.net/specs/openid-connect-discovery-1_0.html));
+/// plain HTTP is for loopback only.
 pub(crate) fn is_issuer(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else {
         return false;
@@ -113,7 +119,7 @@ pub(crate) fn is_issuer(text: &str) -> bool {
     url.query().is_none() && url.fragment().is_none() && is_safe(&url)
 }
 
-/// Whether what is sent there is read by nobody else.
+/// Whether requests to a URL are encrypted, or stay on this machine.
 pub(super) fn is_safe(url: &Url) -> bool {
     let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     url.has_host()
@@ -219,7 +225,7 @@ impl Setting for ProviderSettings {
     }
 }
 
-/// What can be wrong with these settings.
+/// Checks of these settings.
 pub const CHECKS: &[Check<SocialSettings>] = &[
     Check {
         id: "social.not_built",

@@ -1,4 +1,4 @@
-//! From somebody whom a provider knows to an account.
+//! Accounts for external identities: lookup, linking and sign-up.
 
 use super::Provider;
 use super::flow::Identity;
@@ -11,13 +11,13 @@ use crate::sessions::Session;
 use crate::views::Result;
 use serde::{Deserialize, Serialize};
 
-/// Somebody whose address is not proven yet.
+/// An unlinked identity whose address is unverified.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Stranger {
     pub(super) provider: String,
     pub(super) identity: Identity,
     pub(super) next: Option<String>,
-    /// The address that the code was sent to, and what is known of the code.
+    /// The address of the code, and its hash.
     pub(super) sent: Option<(String, String)>,
 }
 
@@ -32,10 +32,10 @@ impl Coded for Stranger {
     }
 }
 
-/// Whether a login was added to an account.
+/// Result of linking an identity.
 pub(super) enum Added {
     Yes,
-    /// It is somebody's already.
+    /// It is linked already.
     Taken,
 }
 
@@ -54,13 +54,14 @@ impl Identity {
         }
     }
 
-    /// The address, if it is to be believed: the provider has verified it, and the site trusts the provider for that (D34).
+    /// The address, if it is trusted: the provider has verified it, and the site trusts the
+    /// provider (D34).
     pub(super) fn trusted_email(&self, provider: &Provider) -> Option<Email> {
         let is_trusted = self.is_verified && provider.settings.trusts_email;
         Email::parse(self.email.as_deref().filter(|_| is_trusted)).ok()
     }
 
-    /// The account that this login belongs to. Notes that it was used.
+    /// The account of an identity. Records the login.
     pub(super) async fn kept(&self, accounts: &Accounts) -> Result<Option<Kept>> {
         let hash = self.hash();
         let Some(kept) = Identities::find(&accounts.database().handle(), &hash).await? else {
@@ -79,7 +80,7 @@ impl Identity {
         Ok(Some(kept))
     }
 
-    /// Adds this login to an account.
+    /// Links an identity to an account.
     pub(super) async fn add_to(
         &self,
         tx: &Tx,
@@ -95,7 +96,8 @@ impl Identity {
         }
     }
 
-    /// Makes an account for an address that is proven. `None` if an account has the address, or the login is somebody's.
+    /// Creates an account for a verified address. `None` if the address has an account, or the
+    /// identity is linked.
     pub(super) async fn enrol(
         &self,
         accounts: &Accounts,
@@ -116,7 +118,8 @@ impl Identity {
 }
 
 impl Stranger {
-    /// Sends a code to an address. The work is the same whether or not an account has it.
+    /// Sends a code to an address. The work is the same whether or not an account has it (user
+    /// enumeration).
     pub(super) async fn send(
         self,
         accounts: &Accounts,

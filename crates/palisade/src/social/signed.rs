@@ -1,20 +1,21 @@
-//! Tokens that others signed: which signatures are believed, whatever a token is for ([RFC 8725](https://www.rfc-editor.org/rfc/rfc8725)).
+//! Verification of JWT signatures, whatever the token is for
+//! ([RFC 8725](https://www.rfc-editor.org/rfc/rfc8725)).
 
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// Why a token is not believed.
+/// Why a token is invalid.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Doubt {
-    /// Its key is not among those that are known: perhaps it is new.
+    /// Its key is unknown; it may be new.
     UnknownKey,
-    /// Anything else.
+    /// Another reason.
     Wrong(&'static str),
 }
 
-/// Whom a token is for.
+/// The audience of a token.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Audience {
@@ -23,7 +24,7 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    /// Whether it is for this one, perhaps among others.
+    /// Whether it contains this audience.
     pub(crate) fn holds(&self, ours: &str) -> bool {
         match self {
             Self::One(one) => one == ours,
@@ -31,13 +32,13 @@ impl Audience {
         }
     }
 
-    /// Whether it is for nobody else.
+    /// Whether it is exactly this audience.
     pub(super) fn is_alone(&self) -> bool {
         matches!(self, Self::One(_)) || matches!(self, Self::Many(all) if all.len() == 1)
     }
 }
 
-/// Signatures by private keys alone: a secret that both sides know, and none at all, prove nothing (ASVS 9.1.2).
+/// Asymmetric algorithms only: HMAC and `none` are refused (ASVS 9.1.2).
 const ALGORITHMS: [Algorithm; 6] = [
     Algorithm::RS256,
     Algorithm::PS256,
@@ -46,10 +47,11 @@ const ALGORITHMS: [Algorithm; 6] = [
     Algorithm::RS512,
     Algorithm::EdDSA,
 ];
-/// Clocks differ by so much.
+/// Accepted clock skew.
 pub(crate) const LEEWAY_SECS: i64 = 60;
 
-/// What a token says, and how it is signed, if one of `keys` signed it. Keys come from there alone: what the token names is not looked at (ASVS 9.1.3).
+/// The claims and header of a token, if one of `keys` has signed it. Keys named in the token are
+/// ignored (ASVS 9.1.3).
 pub(crate) fn believed<T: DeserializeOwned>(
     token: &str,
     keys: &JwkSet,
@@ -64,7 +66,7 @@ pub(crate) fn believed<T: DeserializeOwned>(
     }
     let key = key(keys, header.kid.as_deref(), header.alg).ok_or(Doubt::UnknownKey)?;
     let mut validation = Validation::new(header.alg);
-    // judged by the caller, by this site's clock
+    // checked by the caller, with this site's clock
     (validation.validate_exp, validation.validate_aud) = (false, false);
     validation.required_spec_claims.clear();
     let claims = decode::<T>(token, &key, &validation)

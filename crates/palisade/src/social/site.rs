@@ -6,14 +6,14 @@ use std::fmt;
 /// The providers of a site.
 pub(crate) struct Providers(Vec<(Provider, Party)>);
 
-/// Why nobody was logged in.
+/// Why a login failed.
 #[derive(Debug, Clone)]
 pub(crate) enum Trouble {
-    /// The provider does not answer.
+    /// The provider is unreachable.
     Away(String),
-    /// What came back is not to be believed.
+    /// The response is invalid.
     Lied(String),
-    /// The provider, or how the operator has set it up, is at fault: nothing that a visitor can mend.
+    /// The provider is misconfigured, here or there; a visitor cannot fix it.
     Broken(String),
 }
 
@@ -28,7 +28,7 @@ impl Providers {
         self.0.is_empty()
     }
 
-    /// The one of this name; 404 if there is none.
+    /// The provider of a name; 404 if there is none.
     pub(super) fn named(&self, name: &str) -> Result<(&Provider, &Party), Error> {
         let found = self
             .0
@@ -48,7 +48,7 @@ impl fmt::Display for Trouble {
 }
 
 impl Trouble {
-    /// What the visitor hears; the rest is logged.
+    /// The message for the visitor; the details are logged.
     pub(super) fn said(&self, provider: &Provider) -> Error {
         let label = &provider.settings.label;
         tracing::warn!(target: "palisade", provider = provider.settings.name, trouble = %self, "a login by another site failed");

@@ -1,4 +1,4 @@
-//! The pages of logins by other sites.
+//! The pages of social login.
 
 use super::flow::{Away, Back, Identity};
 use super::identities::Identities;
@@ -30,7 +30,7 @@ pub(crate) struct Which {
     id: Token<40>,
 }
 
-/// What a provider sends back.
+/// The authorization response.
 #[derive(Form)]
 pub(crate) struct Returned {
     code: Option<Token<4000>>,
@@ -55,7 +55,7 @@ pub(crate) struct TypedCode {
 }
 
 impl Providers {
-    /// `POST /account/social/{id}`: to the provider.
+    /// `POST /account/social/{id}`: redirects to the provider.
     pub(crate) async fn begin(
         &self,
         page: Page,
@@ -72,7 +72,7 @@ impl Providers {
         .await
     }
 
-    /// `POST /account/logins/{id}`: the same, to add it to the account.
+    /// `POST /account/logins/{id}`: the same, to link an identity to the account.
     pub(crate) async fn begin_adding(
         &self,
         page: Page,
@@ -113,7 +113,7 @@ impl Providers {
         going(page, &provider.settings.label, begun.to.as_str(), false).await
     }
 
-    /// `GET /account/social/{id}/callback`: back from the provider.
+    /// `GET /account/social/{id}/callback`: the authorization response.
     pub(crate) async fn back(
         &self,
         page: Page,
@@ -134,10 +134,11 @@ impl Providers {
             state: returned.state.as_deref().unwrap_or(""),
             iss: returned.iss.as_deref(),
         };
-        // what is no answer to this login leaves it as it is: other pages can lead a browser here
+        // a response to another request leaves this one pending: other sites can send a browser
+        // here
         let begun = accounts.begun::<Away>(visitor.session()).await?;
         if !begun.is_some_and(|away| away.is_answered(provider, &back)) {
-            // not a failed login: an image on another site can make a browser ask for this
+            // not a failed login: an image on another site can trigger this request
             audit(&visitor, Event::CallbackRefused, id);
             return Err(super::Trouble::Lied(
                 "no login that this answers was begun in this browser".into(),
@@ -202,7 +203,7 @@ impl Providers {
         .await
     }
 
-    /// `POST /account/logins/remove`: never the last way in.
+    /// `POST /account/logins/remove`: unlinks an identity, unless it is the last login method.
     pub(crate) async fn remove(
         &self,
         visitor: Visitor,
@@ -219,7 +220,7 @@ impl Providers {
         if !Identities::remove(&tx, user.id, &which.id).await? {
             return Err(Error::not_found());
         }
-        // those of providers that are still there
+        // providers that are still configured
         let left = Identities::of_user(&tx, user.id).await?;
         if !has_way_in && !left.iter().any(|row| self.named(&row.provider).is_ok()) {
             return Err(Error::new(
@@ -250,7 +251,7 @@ impl Providers {
     }
 }
 
-/// Somebody comes back to log in.
+/// Completes a login.
 async fn arrive(
     page: &Page,
     visitor: &Visitor,
@@ -289,8 +290,8 @@ async fn arrive(
     come_in(visitor, headers, name, user_id, next, logout).await
 }
 
-/// The account that a verified address leads to, where the site trusts the provider for it. A login is added to it for good only if no second factor is
-/// still to be asked for; whoever has one comes in by the address each time.
+/// The account of a trusted address. The identity is linked to it permanently only if no second
+/// factor is pending; otherwise the address is matched at each login.
 async fn by_trusted_address(
     visitor: &Visitor,
     headers: &HeaderMap,
@@ -307,7 +308,7 @@ async fn by_trusted_address(
             made.inspect(|id| audit(visitor, Event::SignedUp, &format!("user {id}, {name}")))
         );
     };
-    // the database may take more letters for the same than a mailbox does
+    // the database may treat more letters as equal than a mailbox does
     if !row.email.eq_ignore_ascii_case(&email) {
         return Ok(None);
     }
@@ -323,7 +324,8 @@ async fn by_trusted_address(
         accounts
             .tell_in(&tx, row.id, &told, &accounts.links.base(headers))
             .await?;
-        // account pre-hijacking: sessions of an attacker who signed up with this address before its owner end
+        // account pre-hijacking: sessions of an attacker who signed up with this address before its
+        // owner are revoked
         accounts.commit_and_end_all(tx, row.id).await?;
         visitor.session().end_siblings(row.id).await?;
         audit(
@@ -335,7 +337,7 @@ async fn by_trusted_address(
     Ok(Some(row.id))
 }
 
-/// The account is known: a second factor is asked for as after a password.
+/// Continues a login to a known account: the second factor is required as after a password.
 async fn come_in(
     visitor: &Visitor,
     headers: &HeaderMap,
@@ -365,7 +367,7 @@ async fn come_in(
     .await
 }
 
-/// Somebody comes back to add a login to an account.
+/// Completes the linking of an identity.
 async fn add(
     visitor: &Visitor,
     headers: &HeaderMap,
@@ -406,7 +408,8 @@ async fn add(
     Ok(redirect_to("/account/logins"))
 }
 
-/// `POST /account/social/address`: where the code goes. One answer, whether or not an account has it.
+/// `POST /account/social/address`: sends a code to an address. One response, whether or not an
+/// account has it.
 pub(crate) async fn address(
     visitor: Visitor,
     headers: HeaderMap,
@@ -460,7 +463,7 @@ pub(crate) async fn show_confirm(page: Page, visitor: Visitor) -> Result<Respons
     }
 }
 
-/// `POST /account/social/confirm`: makes the account.
+/// `POST /account/social/confirm`: creates the account.
 pub(crate) async fn confirm(
     visitor: Visitor,
     headers: HeaderMap,
@@ -532,7 +535,7 @@ pub(crate) async fn confirm(
     .await
 }
 
-/// `POST /account/logins/password`: for an account that has none, a link to choose one.
+/// `POST /account/logins/password`: sends a link to set a password.
 pub(crate) async fn password(
     visitor: Visitor,
     headers: HeaderMap,
