@@ -9,36 +9,37 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use palisade_crypto::{KeyRing, Secret, random};
 use std::sync::{Arc, OnceLock};
 
-/// Checks requests and makes tokens, for one site.
+/// The CSRF checks and token generation of a site.
 pub struct Csrf {
     ring: KeyRing,
     trusted: Vec<OriginPattern>,
     cookie: Cookie<'static>,
-    /// Whose secret it is.
+    /// Owner of the CSRF secret.
     keeper: Keeper,
     /// Most fields of a form.
     max_fields: usize,
-    /// Bytes of a form in which its token is looked for.
+    /// Bytes of a form that are searched for the token.
     max_form_bytes: usize,
 }
 
-/// Who keeps the secret of a visitor's tokens.
+/// Where the CSRF secret of a visitor comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keeper {
-    /// This site: it is derived from the key of the session, or of a cookie before there is one.
+    /// This site: derived from the session key, or from a cookie before there is one.
     Site,
-    /// Django, in its cookie, which this site reads and sets (`CSRF_COOKIE_NAME`).
+    /// Django's cookie, which this site reads and sets (`CSRF_COOKIE_NAME`).
     DjangoCookie,
-    /// Django, in the session (`CSRF_USE_SESSIONS`).
+    /// Django's session (`CSRF_USE_SESSIONS`).
     DjangoSession,
 }
 
-/// Django's entry of a session that holds the secret.
+/// Django's session entry of the secret.
 pub(crate) const KEPT_SECRET: &str = "_csrftoken";
 /// Django's CSRF_COOKIE_AGE: a year.
 const YEAR_SECS: u64 = 31_449_600;
 
-/// The tokens of one visitor's forms. Bound to the session, or to a cookie of its own before there is one.
+/// The CSRF tokens of one visitor, bound to the session, or to a separate cookie before there is
+/// one.
 pub struct FormTokens {
     ring: KeyRing,
     keeper: Keeper,
@@ -46,11 +47,11 @@ pub struct FormTokens {
     new_cookie: OnceLock<Secret<String>>,
 }
 
-/// What became of a request that was checked.
+/// Result of the checks.
 pub(crate) type Checked = Result<Result<(), Refusal>, StatusCode>;
 
 impl Csrf {
-    /// The checks of a site.
+    /// Checks with these settings.
     pub fn new(
         settings: &CsrfSettings,
         ring: KeyRing,
@@ -79,7 +80,7 @@ impl Csrf {
         }
     }
 
-    /// The same checks, of tokens whose secret Django keeps: what one side wrote into a form, the other one reads.
+    /// The same, with secrets that Django owns: both sides accept each other's tokens.
     #[must_use]
     pub fn beside_django(mut self, cookie: String, is_in_session: bool) -> Self {
         self.keeper = if is_in_session {
@@ -95,12 +96,13 @@ impl Csrf {
         self
     }
 
-    /// Whether the session has to be asked for the secret.
+    /// Whether the secret is in the session.
     pub(crate) fn asks_session(&self) -> bool {
         self.keeper == Keeper::DjangoSession
     }
 
-    /// The tokens of the visitor who sent these headers; `session` is the key in the session cookie, `kept` the secret in the session, where it is kept there.
+    /// The tokens of a request's visitor; `session` is the key in the session cookie, `kept` the
+    /// secret in the session, if it is there.
     pub(crate) fn tokens(
         &self,
         headers: &HeaderMap,
@@ -126,11 +128,11 @@ impl Csrf {
         })
     }
 
-    /// The cookie to set, if a token was made for a visitor who has none yet.
+    /// The cookie to set, if a token was generated for a visitor without one.
     pub(crate) fn new_cookie(&self, tokens: &FormTokens) -> Option<HeaderValue> {
         let value = tokens.new_cookie.get().filter(|_| !self.asks_session())?;
         let line = self.cookie.set(value.expose())?;
-        // scripts of Django's pages read theirs
+        // scripts of Django's pages read its cookie
         let is_read = self.keeper == Keeper::DjangoCookie;
         if is_read {
             HeaderValue::from_str(&line.to_str().ok()?.replace("; HttpOnly", "")).ok()
@@ -139,7 +141,7 @@ impl Csrf {
         }
     }
 
-    /// What to keep in the session, where the secret is kept there and is new.
+    /// The secret to store in the session, if it belongs there and is new.
     pub(crate) fn new_kept<'a>(&self, tokens: &'a FormTokens) -> Option<&'a str> {
         tokens
             .new_cookie
@@ -148,15 +150,16 @@ impl Csrf {
             .map(|secret| secret.expose().as_str())
     }
 
-    /// Whether a request that changes something comes from this site, by its headers alone: a forged request costs nothing to refuse.
+    /// Checks the origin of an unsafe request by its headers alone, so that refusing a cross-site
+    /// request costs nothing.
     ///
     /// # Errors
-    /// Why it is refused.
+    /// The reason for the refusal.
     pub(crate) fn check_source(&self, parts: &Parts, is_secure: bool) -> Result<(), Refusal> {
         judge_source(&self.evidence(parts, &[], None, is_secure))
     }
 
-    /// Whether a request may change something, or why not. The beginning of a form's body is read for its token.
+    /// Checks an unsafe request, token included. The beginning of a form is read for it.
     pub(crate) async fn check(
         &self,
         parts: &Parts,
@@ -218,7 +221,7 @@ impl Csrf {
             _ => StatusCode::BAD_REQUEST,
         })?;
         match fields.get("csrfmiddlewaretoken") {
-            // pages have the token in front: without one, no more than this is read of anybody's form
+            // our pages put the token first: without one, the rest of the form is not read
             None if !start.is_whole && !parts.headers.contains_key("x-csrftoken") => {
                 Err(StatusCode::PAYLOAD_TOO_LARGE)
             }
@@ -227,7 +230,7 @@ impl Csrf {
     }
 }
 
-/// Too much, too slow, or something that is no body: cut off in the middle, or in pieces that are none.
+/// A body that is too large, too slow, or malformed.
 fn fault_or_broken(error: &axum::Error) -> StatusCode {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
@@ -247,7 +250,7 @@ fn random_secret() -> Secret<String> {
 }
 
 impl FormTokens {
-    /// Every secret that a token of this visitor may have.
+    /// All valid secrets of this visitor.
     fn secrets(&self) -> Vec<CsrfSecret> {
         let bound_to = self.bound_to.iter().map(|bound| bound.expose().as_str());
         match self.keeper {
@@ -258,14 +261,16 @@ impl FormTokens {
         }
     }
 
-    /// The visitor has become another one: a secret that somebody may have planted before is good for nothing after.
+    /// Discards the old secret when the session gets another user, because an attacker may have
+    /// planted it (session fixation).
     pub(crate) fn rotate(&self) {
         if self.keeper == Keeper::DjangoCookie {
             self.new_cookie.get_or_init(random_secret);
         }
     }
 
-    /// A token for a form, under a fresh mask; `session` is the key that the browser will hold when it sends the form.
+    /// A token for a form, with a fresh mask; `session` is the key that the browser will have when
+    /// it submits the form.
     pub(crate) fn masked(&self, session: Option<&str>) -> String {
         if self.keeper != Keeper::Site {
             let secret = self

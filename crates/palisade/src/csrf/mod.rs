@@ -1,10 +1,12 @@
-//! Cross-site request forgery: another site cannot make a visitor's browser change anything here, log in or sign up.
+//! Cross-site request forgery (CSRF) protection: another site cannot make a visitor's browser
+//! change state here, log in or sign up.
 //!
-//! Every method but GET, HEAD, OPTIONS and TRACE is checked, in this order: `Sec-Fetch-Site` (same-site is not same-origin), `Origin`,
-//! `Referer` where neither came, and always a token that is bound to the session and masked anew on every page. The token is in every
-//! form by itself; scripts send it as `X-CSRFToken`. Trusted other origins are listed in `csrf.trusted_origins`.
+//! Every method except GET, HEAD, OPTIONS and TRACE is checked, in this order: `Sec-Fetch-Site`
+//! (same-site is not same-origin), `Origin`, `Referer` where both are missing, and always a token
+//! that is bound to the session and masked anew on every page. Forms contain it automatically;
+//! scripts send it as `X-CSRFToken`. Trusted origins are listed in `csrf.trusted_origins`.
 //!
-//! An exemption hangs on one route: [`dangerous_without_csrf`](crate::app::Guarded::dangerous_without_csrf).
+//! A route is exempted by [`dangerous_without_csrf`](crate::app::Guarded::dangerous_without_csrf).
 
 mod layer;
 mod policy;

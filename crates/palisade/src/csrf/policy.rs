@@ -2,7 +2,7 @@ use super::CsrfSecret;
 use crate::http::{Origin, OriginPattern};
 use http::Method;
 
-/// What one request says about where it came from.
+/// The properties of a request that the policy uses.
 #[derive(Debug, Clone)]
 pub struct Evidence<'a> {
     /// Method.
@@ -17,27 +17,27 @@ pub struct Evidence<'a> {
     pub origin: Option<&'a str>,
     /// `Referer`.
     pub referer: Option<&'a str>,
-    /// The secret of this visitor under each key of the ring; empty without a cookie.
+    /// The visitor's secret for each key of the ring; empty without a cookie.
     pub secrets: &'a [CsrfSecret],
     /// The token of the form, or else of the header.
     pub token: Option<&'a str>,
-    /// Other origins whose forms are accepted.
+    /// Trusted origins.
     pub trusted: &'a [OriginPattern],
 }
 
-/// Why a request is refused. The site's refusal page gets it.
+/// Why a request is refused. Passed to the site's refusal page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The browser says that another site sent it.
+    /// `Sec-Fetch-Site` says that the request is cross-site.
     CrossSite,
     /// `Origin` is neither this site nor trusted.
     Origin,
     /// Encrypted, and neither `Origin` nor `Referer`.
     RefererMissing,
-    /// `Referer` is not an address.
+    /// `Referer` is not a URL.
     RefererMalformed,
-    /// `Referer` was sent in clear to an encrypted site.
+    /// `Referer` has plain HTTP, and the request came over HTTPS.
     RefererInsecure,
     /// `Referer` is neither this site nor trusted.
     Referer,
@@ -45,16 +45,16 @@ pub enum Refusal {
     NoCookie,
     /// There is no token.
     NoToken,
-    /// There is no token in a header, and the body is of a type in which none is looked for.
+    /// No token in a header, and the body is of a type that is not searched for one.
     NoForm,
-    /// The token belongs to somebody else, or to an old session.
+    /// The token belongs to another visitor, or to an old session.
     WrongToken,
 }
 
-/// Whether a request may change anything.
+/// Whether a request passes.
 ///
 /// # Errors
-/// Why not.
+/// The reason for the refusal.
 pub fn judge(evidence: &Evidence<'_>) -> Result<(), Refusal> {
     if is_safe(evidence.method) {
         return Ok(());
@@ -63,7 +63,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Result<(), Refusal> {
     judge_token(evidence)
 }
 
-/// Methods that change nothing ([RFC 9110, 9.2.1](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1)). An unknown method is not one.
+/// Safe methods ([RFC 9110, 9.2.1](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1)). An
+/// unknown method is not safe.
 pub(crate) fn is_safe(method: &Method) -> bool {
     matches!(
         *method,
@@ -90,7 +91,7 @@ pub(super) fn judge_source(evidence: &Evidence<'_>) -> Result<(), Refusal> {
     }
     match evidence.fetch_site {
         Some("same-origin" | "none") => return Ok(()),
-        // a sibling domain is another site, unless it is named
+        // a sibling domain is another origin, unless it is trusted
         Some(_) if !matches!(&origin, Some(Some(origin)) if is_trusted(origin)) => {
             return Err(Refusal::CrossSite);
         }
@@ -106,7 +107,7 @@ pub(super) fn judge_source(evidence: &Evidence<'_>) -> Result<(), Refusal> {
         (true, None, _) => Err(Refusal::RefererMissing),
         (true, Some(_), None) => Err(Refusal::RefererMalformed),
         (true, _, Some(referer)) if !referer.is_secure() => Err(Refusal::RefererInsecure),
-        // in clear a Referer proves nothing, but one that names another site says enough
+        // over plain HTTP a Referer proves nothing, but one of another site is a reason to refuse
         (_, _, Some(referer)) if !same_host(&referer) && !is_trusted(&referer) => {
             Err(Refusal::Referer)
         }

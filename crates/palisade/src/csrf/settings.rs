@@ -8,16 +8,16 @@ setting_from_str!(
 );
 
 section! {
-    /// Whose forms are accepted.
+    /// Trusted origins, and the CSRF cookie.
     CsrfSettings("csrf") {
-        /// Other origins whose forms are accepted
+        /// Trusted origins of cross-origin forms
         trusted_origins: Vec<OriginPattern> = |_| Vec::new();
-        /// Whether the cookie of visitors who are not signed in is sent over HTTPS only
+        /// Whether the cookie of anonymous visitors is sent over HTTPS only
         cookie_secure: bool = |_| true;
     }
 }
 
-/// What can be wrong with these settings.
+/// Checks of these settings.
 pub const CHECKS: &[Check<CsrfSettings>] = &[
     Check {
         id: "csrf.cookie_insecure",

@@ -1,28 +1,30 @@
 use palisade_crypto::{KeyRing, Secret, constant_time_eq, random};
 
-/// The secret behind a visitor's form tokens: 32 letters and digits, derived from what only the visitor's browser has.
+/// The secret behind a visitor's tokens: 32 letters and digits, derived from the key in the
+/// visitor's cookie.
 #[derive(Debug, Clone)]
 pub struct CsrfSecret(Secret<String>);
 
 const LENGTH: usize = 32;
-/// Django's alphabet, in Django's order: tokens of the two are read by each other.
+/// Django's alphabet, in Django's order, so that both sides accept each other's tokens.
 const ALPHABET: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 impl CsrfSecret {
-    /// A secret that Django made: exactly 32 letters and digits.
+    /// A secret of Django's: exactly 32 letters and digits.
     pub fn from_django(text: &str) -> Option<Self> {
         let is_secret =
             text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         is_secret.then(|| Self(Secret::new(text.to_owned())))
     }
 
-    /// The secret that belongs to a cookie, for each key of the ring, newest first.
+    /// The secret of a cookie, for each key of the ring, newest first.
     pub(super) fn of_cookie<'a>(
         ring: &'a KeyRing,
         cookie: &'a str,
     ) -> impl Iterator<Item = Self> + 'a {
         ring.derive("csrf", cookie.as_bytes()).map(|bytes| {
-            // 256 is not a multiple of 62: eight characters are a little likelier, which leaves 190 of 190.5 bits
+            // 256 is not a multiple of 62: eight characters are slightly more likely, which leaves
+            // 190 of 190.5 bits
             let text = bytes
                 .iter()
                 .map(|byte| char::from(ALPHABET[usize::from(byte % 62)]))
@@ -31,14 +33,15 @@ impl CsrfSecret {
         })
     }
 
-    /// The secret under a fresh mask: 64 characters that differ on every page, so that compression tells nothing (BREACH).
+    /// The secret with a fresh mask: 64 characters that differ on every page, against compression
+    /// attacks (BREACH).
     pub fn masked(&self) -> String {
         let mask = random::alphanumeric(LENGTH);
         let cipher = combine(self.0.expose(), mask.expose(), |secret, mask| secret + mask);
         format!("{}{cipher}", mask.expose())
     }
 
-    /// Whether a token is this secret under some mask. The bare secret is no token.
+    /// Whether a token is this secret with any mask. The bare secret is not accepted.
     pub fn is_token(&self, token: &str) -> bool {
         if token.len() != 2 * LENGTH || !token.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return false;

@@ -74,7 +74,7 @@ impl Pool {
         })
     }
 
-    /// A connection of SeaORM's, for what wants one.
+    /// A connection of SeaORM's, for APIs that require one.
     pub(super) async fn connect(&self) -> Result<DatabaseConnection, DbErr> {
         match self {
             Self::Sqlite(sqlite) => Database::seaorm(sqlite.options().clone()).await,
@@ -99,8 +99,9 @@ impl Pool {
 
 /// Runs `BEGIN` to its end, even if the caller is dropped.
 ///
-/// The driver counts a transaction as open only once the answer to `BEGIN` has arrived, and rolls back only what it has counted. A future that is dropped in
-/// between would return its connection to the pool inside a transaction.
+/// The driver counts a transaction as open only once the response to `BEGIN` has arrived, and rolls
+/// back only those it has counted. A future that is dropped in between would return its connection
+/// to the pool inside a transaction.
 async fn begin(server: DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let begun = tokio::spawn(async move { server.begin().await });
     begun.await.map_err(|error| {

@@ -9,14 +9,14 @@ use sea_orm::{
 };
 use std::sync::Arc;
 
-/// A connection for reading. Entities and queries run on it; raw statements and writes do not.
+/// A read-only connection. Entities and queries run on it; raw statements and writes do not.
 #[derive(Debug, Clone)]
 pub struct Db {
     database: Database,
     method: Method,
 }
 
-/// A write transaction. What is not committed is undone.
+/// A write transaction, rolled back unless it is committed.
 #[derive(Debug)]
 pub struct Tx {
     transaction: Transaction,
@@ -24,7 +24,8 @@ pub struct Tx {
     recorder: Arc<Recorder>,
 }
 
-/// A connection on which each statement is a transaction of its own: cheaper than a [`Tx`] for what is one.
+/// A connection on which each statement is its own transaction: cheaper than a [`Tx`] for one
+/// statement.
 #[derive(Debug, Clone)]
 pub(crate) struct Single(Database);
 
@@ -55,11 +56,12 @@ impl Db {
         Self { database, method }
     }
 
-    /// Opens a write transaction. Its lock comes with its first statement: what it decides by is read in it.
+    /// Begins a write transaction. It takes the write lock with its first statement, so reads that
+    /// decide about writes belong inside.
     ///
     /// # Errors
-    /// In a handler of GET or HEAD, because a link or an image on another site can make a browser send those; and when no
-    /// connection can be had.
+    /// In a handler of GET or HEAD, because a link or an image on another site can trigger those;
+    /// and when no connection is available.
     pub async fn begin(&self) -> Result<Tx, DbErr> {
         if matches!(self.method, Method::GET | Method::HEAD) {
             return Err(DbErr::Custom(format!(
@@ -73,7 +75,7 @@ impl Db {
     /// The row of a raw query, if there is one.
     ///
     /// # Errors
-    /// As the database says, and when the row is not a `T`.
+    /// Errors of the database, and when the row is not a `T`.
     pub async fn fetch_one<T: FromRow>(&self, sql: RawSql) -> Result<Option<T>, DbErr> {
         let row = self
             .database
@@ -88,7 +90,7 @@ impl Db {
     /// All rows of a raw query.
     ///
     /// # Errors
-    /// As the database says, and when a row is not a `T`.
+    /// Errors of the database, and when a row is not a `T`.
     pub async fn fetch_all<T: FromRow>(&self, sql: RawSql) -> Result<Vec<T>, DbErr> {
         let rows = self
             .database
@@ -101,7 +103,7 @@ impl Db {
             .collect()
     }
 
-    /// The tables of the users: where Django has a model of its own, another one than `auth_user`.
+    /// The user tables: with a custom user model of Django's, others than `auth_user`.
     pub fn users(&self) -> &UserTables {
         self.database.users()
     }
@@ -145,18 +147,18 @@ impl Tx {
         &self.recorder
     }
 
-    /// Keeps everything that was written.
+    /// Commits the transaction.
     ///
     /// # Errors
-    /// When the database cannot; nothing is kept then.
+    /// When the database cannot commit; nothing is stored then.
     pub async fn commit(self) -> Result<(), DbErr> {
         self.transaction.commit().await
     }
 
-    /// Runs a raw statement and says how many rows it changed; of several, the last.
+    /// Runs a raw statement and returns the number of affected rows; of several, those of the last.
     ///
     /// # Errors
-    /// As the database says.
+    /// Errors of the database.
     pub async fn execute_sql(&self, sql: RawSql) -> Result<u64, DbErr> {
         Ok(self
             .transaction
@@ -168,7 +170,7 @@ impl Tx {
             .rows_affected())
     }
 
-    /// The tables of the users.
+    /// The user tables.
     pub(crate) fn users(&self) -> &UserTables {
         &self.users
     }
@@ -183,18 +185,18 @@ impl Tx {
 }
 
 fn refused<T>() -> Result<T, DbErr> {
-    // the statement is not repeated: it may hold values
+    // the statement is not repeated in the message: it may contain values
     Err(DbErr::Custom(
         "a raw statement was refused: write sql!(\"…\", values) with a literal, or build the query"
             .into(),
     ))
 }
 
-/// Queries that were built run; statements that may have been strings do not.
+/// Built queries run; statements that may be strings do not.
 macro_rules! built_queries_only {
     ($type:ty) => {
         impl $type {
-            /// A built statement, for the tables that the users are in.
+            /// A built statement, with the names of the user tables.
             fn built<S: StatementBuilder>(&self, statement: &S) -> Statement {
                 let built = statement.build(&self.get_database_backend());
                 let users = self.users();

@@ -1,4 +1,4 @@
-//! Errors of the database for operators, with a remedy.
+//! Error messages of the database for operators, with a remedy.
 
 use sea_orm::sqlx::Error as Sqlx;
 use sea_orm::{DbErr, RuntimeErr};
@@ -11,7 +11,7 @@ pub(crate) struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Of an error that came from a query, a migration or [`unreachable`].
+    /// For an error of a query, a migration or [`unreachable`].
     pub(crate) fn of(error: &DbErr) -> Self {
         match error {
             DbErr::Conn(RuntimeErr::SqlxError(error))
@@ -52,8 +52,9 @@ const TLS: &str = "use the name that is in the server's certificate, and name it
 const POOLER: &str = "connect to PostgreSQL itself, or set pool_mode = session: a pooler that changes the connection after each transaction \
     loses what makes the connections for reading read-only";
 
-/// By SQLSTATE ([PostgreSQL, appendix A](https://www.postgresql.org/docs/current/errcodes-appendix.html)) or SQLite's
-/// [result code](https://www.sqlite.org/rescode.html).
+/// By SQLSTATE
+/// ([PostgreSQL, appendix A](https://www.postgresql.org/docs/current/errcodes-appendix.html)) or
+/// SQLite's [result code](https://www.sqlite.org/rescode.html).
 fn advice(code: &str) -> Option<&'static str> {
     if code.len() < 5 {
         return advice_on_file(code.parse::<u32>().ok()? & 0xff);
@@ -110,11 +111,12 @@ pub(super) mod postgres {
     use tokio::time::timeout;
 
     const PATIENCE: Duration = Duration::from_secs(5);
-    /// How often two connections are compared.
+    /// Number of comparisons of two connections.
     const ROUNDS: u8 = 3;
 
-    /// Connects twice. The pool would retry until its timeout and report only that. Two connections that share a server process are those of a pooler in
-    /// transaction or statement mode, which is refused.
+    /// Connects twice. The pool would retry until its timeout and report only that. Two connections
+    /// that share a server process are those of a pooler in transaction or statement mode, which is
+    /// refused.
     ///
     /// # Errors
     /// The first error of the connection, with its remedy.

@@ -1,19 +1,19 @@
 use sea_orm::sqlx::Error as Sqlx;
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
-/// Whose fault a failed query is.
+/// Category of a failed query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DbFailure {
-    /// The database did not answer: nobody knows whether the visitor may. 503.
+    /// The database did not answer; the result is unknown. 503.
     Unavailable,
-    /// A value that must be unique exists already.
+    /// A unique constraint was violated.
     Duplicate,
-    /// A fault of the program. 500.
+    /// A bug in the program. 500.
     Bug,
 }
 
-/// Sorts an error of the database.
+/// Categorises an error of the database.
 pub fn failure(error: &DbErr) -> DbFailure {
     let runtime = match error {
         DbErr::ConnectionAcquire(_) => return DbFailure::Unavailable,
@@ -36,8 +36,9 @@ fn is_unavailable(error: &Sqlx) -> bool {
         | Sqlx::PoolTimedOut
         | Sqlx::PoolClosed
         | Sqlx::WorkerCrashed => true,
-        // SQLite: busy, locked, read-only file, input or output failed, disk full, cannot open. PostgreSQL: connection exceptions, read-only
-        // transaction (a standby), out of resources, shutting down, starting.
+        // SQLite: busy, locked, read-only file, I/O error, disk full, cannot open. PostgreSQL:
+        // connection exceptions, read-only transaction (a standby), out of resources, shutting
+        // down, starting.
         Sqlx::Database(error) => error.code().is_some_and(|code| match code.parse::<u32>() {
             Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 8 | 10 | 13 | 14),
             _ => ["08", "25006", "53", "57P"]
@@ -48,7 +49,7 @@ fn is_unavailable(error: &Sqlx) -> bool {
     }
 }
 
-/// Says in words why a write on a connection for reading failed.
+/// Explains why a write on a read-only connection failed.
 pub(super) fn explained(error: DbErr, why: &str) -> DbErr {
     let text = error.to_string();
     let is_refused_write =

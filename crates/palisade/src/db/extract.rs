@@ -3,7 +3,8 @@ use axum::extract::FromRequestParts;
 use http::StatusCode;
 use http::request::Parts;
 
-/// The pools on their way to [`Db`]. Not the pools themselves, with which a handler of GET could write.
+/// Request extension of [`Db`], instead of the pools themselves, with which a handler of GET could
+/// write.
 #[derive(Clone)]
 pub(crate) struct Attached(pub(crate) Database);
 

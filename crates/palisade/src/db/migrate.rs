@@ -1,6 +1,6 @@
 //! Migrations of the framework and of the site, in one list and one table, `palisade_migrations`.
 //!
-//! Tables that Django has made already are adopted as they are; none of them is ever dropped or rewritten.
+//! Existing tables of Django's are adopted as they are; none of them is ever dropped or rewritten.
 
 use super::{Database, RawSql};
 use crate::sql;
@@ -11,17 +11,17 @@ use sea_orm_migration::{
     MigrationName, MigrationTrait, MigratorTrait, MigratorTraitSelf, SchemaManager,
 };
 
-/// The migrations of the framework's areas and of the site, in the order in which they run.
+/// The migrations of the framework's areas and of the site, in execution order.
 #[derive(Clone, Default)]
 pub struct Migrations(Vec<fn() -> Vec<Box<dyn MigrationTrait>>>);
 
 impl Migrations {
-    /// Adds migrations after those that are there.
+    /// Appends migrations.
     pub fn add(&mut self, migrations: fn() -> Vec<Box<dyn MigrationTrait>>) {
         self.0.push(migrations);
     }
 
-    /// Adds the migrations of a SeaORM migrator.
+    /// Appends the migrations of a SeaORM migrator.
     pub fn add_migrator<M: MigratorTrait>(&mut self) {
         self.add(M::migrations);
     }
@@ -34,10 +34,10 @@ impl Migrations {
             .collect()
     }
 
-    /// Names of the migrations that have not run.
+    /// Names of the pending migrations.
     ///
     /// # Errors
-    /// When the database cannot be asked, or holds migrations that this program does not know.
+    /// When the database does not answer, or contains migrations that this program does not know.
     pub async fn pending(&self, database: &Database) -> Result<Vec<String>, DbErr> {
         let pending = self
             .get_pending_migrations_read_only(&database.reader().connect().await?)
@@ -48,18 +48,18 @@ impl Migrations {
             .collect())
     }
 
-    /// Runs what has not run. Each migration is all or nothing where the database can do that.
+    /// Runs pending migrations, each in a transaction where the database supports that.
     ///
     /// # Errors
-    /// As the database says; later migrations have not run then.
+    /// Errors of the database; later migrations have not run then.
     pub async fn run(&self, database: &Database) -> Result<(), DbErr> {
         self.up(&database.writer().connect().await?, None).await
     }
 
-    /// Takes back everything that has run, the newest first, with what it holds. Django's tables stay.
+    /// Reverts all migrations, the newest first, with all data. Django's tables stay.
     ///
     /// # Errors
-    /// As the database says; earlier migrations are still there then.
+    /// Errors of the database; earlier migrations are still applied then.
     pub async fn undo(&self, database: &Database) -> Result<(), DbErr> {
         let writer = database.writer().connect().await?;
         self.down(&writer, None).await?;
@@ -71,7 +71,7 @@ impl Migrations {
     }
 }
 
-/// The table that a foreign key of one column leads to.
+/// The table that a single-column foreign key references.
 pub(crate) fn foreign_table(backend: DbBackend, table: &str, column: &str) -> RawSql {
     match backend {
         DbBackend::Postgres => sql!(
@@ -91,16 +91,16 @@ pub(crate) fn foreign_table(backend: DbBackend, table: &str, column: &str) -> Ra
 }
 
 impl Database {
-    /// An index of the users' table, whatever its name is, on a column in lower case.
+    /// An index on a lower-case column of the user table, whatever its name.
     ///
     /// # Errors
-    /// As the database says.
+    /// Errors of the database.
     pub(crate) async fn create_lower_index(
         &self,
         name: &'static str,
         column: &'static str,
     ) -> Result<(), DbErr> {
-        // names of tables are identifiers (`TableName`), and the others are literals of this program
+        // table names are identifiers (`TableName`), and the others are literals of this program
         let statement = format!(
             "CREATE INDEX IF NOT EXISTS {name} ON \"{}\" (lower(\"{column}\"))",
             self.users().users
@@ -116,7 +116,7 @@ impl Database {
     /// Drops an index of this program.
     ///
     /// # Errors
-    /// As the database says.
+    /// Errors of the database.
     pub(crate) async fn drop_index(&self, name: &'static str) -> Result<(), DbErr> {
         self.writer()
             .connect()
@@ -137,12 +137,12 @@ impl MigratorTraitSelf for Migrations {
     }
 }
 
-/// Tables as Django makes them, in the words of each database. They are adopted where they exist, and never dropped.
+/// Tables exactly as in Django, per database. They are adopted where they exist, and never dropped.
 pub(crate) struct DjangoTables {
     pub(crate) name: &'static str,
     pub(crate) sqlite: &'static str,
     pub(crate) postgres: &'static str,
-    /// Tables that a Django project must have made, and its app that makes them.
+    /// Tables that a Django project must have created, and the app that does.
     pub(crate) needs: &'static [(&'static str, &'static str)],
 }
 
@@ -177,7 +177,7 @@ impl MigrationTrait for DjangoTables {
 }
 
 impl DjangoTables {
-    /// In a database that Django has made, Django's migrations make Django's tables, and nobody else.
+    /// In a Django database, only Django's migrations create Django's tables.
     async fn adopted(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         for (table, app) in self.needs {
             if !manager.has_table(table).await? {

@@ -1,4 +1,4 @@
-//! One `migrate` at a time: several instances that start together do not run the same migration twice.
+//! One `migrate` at a time: instances that start together do not run the same migration twice.
 
 use super::Database;
 use super::backend::Pool;
@@ -18,10 +18,11 @@ pub(crate) enum MigrationLock {
 }
 
 impl Database {
-    /// Waits until no other process migrates this database: by an advisory lock of PostgreSQL, or by a lock on a file beside that of SQLite.
+    /// Waits until no other process migrates this database: by an advisory lock of PostgreSQL, or
+    /// by a lock on a file next to that of SQLite.
     ///
     /// # Errors
-    /// When the lock cannot be had.
+    /// When the lock cannot be acquired.
     pub(crate) async fn lock_migrations(&self) -> Result<MigrationLock, DbErr> {
         match self.writer() {
             Pool::Sqlite(sqlite) => {
@@ -61,7 +62,7 @@ fn lock_file(path: PathBuf) -> std::io::Result<MigrationLock> {
     Ok(MigrationLock::File { _locked: file })
 }
 
-/// On a connection of its own: the lock belongs to the session.
+/// On a separate connection: the lock belongs to the database session.
 #[cfg(feature = "postgres")]
 async fn lock_postgres(server: &sea_orm::DatabaseConnection) -> Result<MigrationLock, sqlx::Error> {
     use sqlx::ConnectOptions;
@@ -83,7 +84,7 @@ async fn lock_postgres(server: &sea_orm::DatabaseConnection) -> Result<Migration
     })
 }
 
-/// The number of the advisory lock: `palisade` in ASCII.
+/// Key of the advisory lock: `palisade` in ASCII.
 #[cfg(feature = "postgres")]
 const LOCK: i64 = i64::from_be_bytes(*b"palisade");
 

@@ -1,10 +1,13 @@
-//! The database: read by connections that cannot write, written in explicit transactions, never through a string made at run time.
+//! The database: read on connections that cannot write, written in explicit transactions, and never
+//! through a string built at run time.
 //!
-//! A handler takes [`Db`]. It is a connection for reading, and the database itself refuses everything else on it. To write, a
-//! handler of POST, PUT, PATCH or DELETE opens a [`Tx`] with [`Db::begin`] and ends with [`Tx::commit`]; an error, an early return or
-//! a panic before that undoes everything. In a handler of GET or HEAD, [`Db::begin`] is an error that says why.
+//! A handler takes [`Db`], a read-only connection; the database itself refuses writes on it. To
+//! write, a handler of POST, PUT, PATCH or DELETE begins a [`Tx`] with [`Db::begin`] and ends it
+//! with [`Tx::commit`]; an error, an early return or a panic before that rolls everything back. In
+//! a handler of GET or HEAD, [`Db::begin`] fails with an explanation.
 //!
-//! Both run SeaORM's entities and queries. Raw SQL must be a literal with bound values: [`sql!`](crate::sql).
+//! Both run SeaORM's entities and queries. Raw SQL must be a literal with bound values:
+//! [`sql!`](crate::sql).
 //!
 //! ```
 //! use palisade::prelude::*;

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The pools of a site: one that reads and cannot write, one that writes.
+/// The pools of a site: a read-only one, and one for writes.
 #[derive(Debug, Clone)]
 pub struct Database {
     read: Pool,
@@ -21,7 +21,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the database of the settings. An SQLite file is created if it does not exist, readable by its owner only.
+    /// Opens the database of the settings. An SQLite file is created if it does not exist, readable
+    /// by its owner only.
     ///
     /// # Errors
     /// When the file or the server cannot be reached.
@@ -49,10 +50,11 @@ impl Database {
         })
     }
 
-    /// A connection that reads a database which is not this site's, and changes nothing about it, not even how SQLite keeps its file.
+    /// A read-only connection to another database than the site's, which changes nothing, not even
+    /// the journal mode of an SQLite file.
     ///
     /// # Errors
-    /// When there is none.
+    /// When the database cannot be opened.
     #[cfg(feature = "adopt")]
     pub(crate) async fn look_at(url: &DatabaseUrl) -> Result<sea_orm::DatabaseConnection, DbErr> {
         match url {
@@ -76,7 +78,7 @@ impl Database {
         }
     }
 
-    /// A connection of SeaORM's, for what wants one.
+    /// A connection of SeaORM's, for APIs that require one.
     pub(super) async fn seaorm(
         file: SqliteConnectOptions,
     ) -> Result<sea_orm::DatabaseConnection, DbErr> {
@@ -127,7 +129,8 @@ impl Database {
         })
     }
 
-    /// Writes a whole copy of an SQLite database into a new file, readable by its owner only ([VACUUM INTO](https://www.sqlite.org/lang_vacuum.html#vacuuminto)).
+    /// Writes a consistent copy of an SQLite database into a new file, readable by its owner only
+    /// ([VACUUM INTO](https://www.sqlite.org/lang_vacuum.html#vacuuminto)).
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -147,7 +150,7 @@ impl Database {
             .map(drop)
     }
 
-    /// The same, with users in the tables of another model than Django's own.
+    /// The same, with the tables of a custom user model.
     #[must_use]
     pub fn with_users(self, users: UserTables) -> Self {
         Self {
@@ -156,26 +159,26 @@ impl Database {
         }
     }
 
-    /// The tables of the users.
+    /// The user tables.
     pub fn users(&self) -> &UserTables {
         &self.users
     }
 
-    /// The statements that ran, for tests.
+    /// The executed statements, for tests.
     #[doc(hidden)]
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
     }
 
-    /// A handle for reading that may also open transactions: for commands, migrations and tests.
+    /// A handle for reads that can also begin transactions: for commands, migrations and tests.
     pub fn handle(&self) -> Db {
         Db::new(self.clone(), http::Method::POST)
     }
 
-    /// A write transaction of the framework's own, whatever the request's method.
+    /// A write transaction of the framework itself, whatever the request's method.
     ///
     /// # Errors
-    /// When no connection can be had.
+    /// When no connection is available.
     pub(crate) async fn begin(&self) -> Result<Tx, DbErr> {
         Ok(Tx::new(
             self.write.begin().await?,
@@ -184,23 +187,23 @@ impl Database {
         ))
     }
 
-    /// A connection on which each statement is a transaction of its own.
+    /// A connection on which each statement is its own transaction.
     pub(crate) fn single(&self) -> Single {
         Single::new(self.clone())
     }
 
-    /// Whether a query is answered.
+    /// Checks that the database answers.
     ///
     /// # Errors
-    /// When it is not.
+    /// When it does not.
     pub async fn ping(&self) -> Result<(), DbErr> {
         self.read.ping().await
     }
 
-    /// Closes both pools: every later query fails.
+    /// Closes both pools: later queries fail.
     ///
     /// # Errors
-    /// When a connection cannot be closed in order.
+    /// When a connection cannot be closed properly.
     pub async fn close(&self) -> Result<(), DbErr> {
         let read = self.read.close().await;
         self.write.close().await.and(read)
@@ -237,20 +240,22 @@ fn postgres_options(
 ) -> sea_orm::ConnectOptions {
     let mut options = options(url.expose().to_owned(), connections);
     let tuned = tuned_postgres(url);
-    // as a startup parameter, so that RESET keeps it and a pooler that does not support it refuses the connection; and by SET (`after_connect`), for a pooler
-    // that is configured to ignore the parameter
+    // as a startup parameter, so that RESET keeps it and a pooler that does not support it refuses
+    // the connection; and by SET (`after_connect`), for a pooler that is configured to ignore the
+    // parameter
     options.map_sqlx_postgres_opts(move |options| tuned(options).options([setting]));
     options
 }
 
-/// Our decision about TLS, and a host that the driver understands.
+/// Our TLS mode, and a host that the driver understands.
 #[cfg(feature = "postgres")]
 fn tuned_postgres(
     url: &super::url::PostgresUrl,
 ) -> impl Fn(sqlx::postgres::PgConnectOptions) -> sqlx::postgres::PgConnectOptions + use<> {
     let (mode, address) = (postgres_tls(url), url.ipv6());
     move |options| {
-        // the driver would send a parameter that poolers refuse, and that has been the server's default since version 12
+        // the driver would send a parameter that poolers refuse, and that has been the server's
+        // default since version 12
         let options = options.ssl_mode(mode).extra_float_digits(None);
         match address {
             Some(address) => options.host(&address.to_string()),
@@ -259,13 +264,14 @@ fn tuned_postgres(
     }
 }
 
-/// Whether a connection may be used on. An older one is replaced, so that a server that has moved is found and memory of the server is freed.
+/// Whether a connection may be reused. An older one is replaced, so that a failover is noticed and
+/// the server's memory is freed.
 #[cfg(feature = "postgres")]
 fn is_young(age: Duration) -> bool {
     age < Duration::from_secs(30 * 60)
 }
 
-/// Sets something for the time of a connection.
+/// Runs a SET statement for the lifetime of a connection.
 #[cfg(feature = "postgres")]
 async fn set(
     connection: &mut sqlx::PgConnection,
@@ -278,18 +284,21 @@ async fn set(
 const READ_ONLY: (&str, &str) = ("default_transaction_read_only", "on");
 #[cfg(feature = "postgres")]
 const SET_READ_ONLY: &str = "SET default_transaction_read_only = on";
-/// The server ends a transaction that does nothing for a minute.
+/// The server ends transactions that are idle for a minute.
 #[cfg(feature = "postgres")]
 const IDLE_IN_TRANSACTION: (&str, &str) = ("idle_in_transaction_session_timeout", "60000");
 #[cfg(feature = "postgres")]
 const SET_IDLE_IN_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = 60000";
 
-/// Whether a connection that returns to the pool is outside of a transaction, as the server reports it (`ReadyForQuery`,
-/// [message formats](https://www.postgresql.org/docs/current/protocol-message-formats.html)). One that is not is closed, and the server rolls back.
+/// Whether a connection that returns to the pool is outside of a transaction, as the server reports
+/// it (`ReadyForQuery`,
+/// [message formats](https://www.postgresql.org/docs/current/protocol-message-formats.html)).
+/// Others are closed, and the server rolls back.
 #[cfg(feature = "postgres")]
 async fn is_at_rest(connection: &mut sqlx::PgConnection) -> Result<bool, sqlx::Error> {
     use sqlx::Connection;
-    // this opens no transaction: if one is open after it, it was open before; and in one that was aborted it fails
+    // this begins no transaction: if one is open after it, it was open before; and in an aborted
+    // one it fails
     match connection.begin_with("SELECT 1").await {
         Err(sqlx::Error::BeginFailed) => Ok(true),
         Ok(_) | Err(sqlx::Error::InvalidSavePointStatement) => {
@@ -303,13 +312,14 @@ async fn is_at_rest(connection: &mut sqlx::PgConnection) -> Result<bool, sqlx::E
 #[cfg(not(feature = "postgres"))]
 const NO_POSTGRES: &str = "this program was built without PostgreSQL\n  fix: build it with the feature postgres (postgres-tls for a server on another machine), or name an SQLite file";
 
-/// Options of a pool of SeaORM's.
+/// Options of a SeaORM pool.
 pub(crate) fn options(url: String, connections: u64) -> sea_orm::ConnectOptions {
     let mut options = sea_orm::ConnectOptions::new(url);
     options
         .max_connections(u32::try_from(connections).unwrap_or(u32::MAX).max(1))
         .acquire_timeout(Duration::from_secs(5))
-        // with either, the pool checks its connections in a task of its own, which can count one too few while another thread returns one, and then never ends
+        // with either, the pool spawns a maintenance task, whose count of idle connections can
+        // underflow while another thread returns one; the task then loops forever
         .idle_timeout(None)
         .max_lifetime(None)
         .sqlx_logging(false) // statements of the log would carry values
@@ -317,7 +327,7 @@ pub(crate) fn options(url: String, connections: u64) -> sea_orm::ConnectOptions 
     options
 }
 
-/// The path is given as a path: in a URL, % and ? in it would name another file.
+/// The path is passed as a path: in a URL, % and ? in it would name another file.
 fn tuned(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
@@ -329,7 +339,7 @@ fn tuned(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging() // statements of the log would carry values
 }
 
-/// Creates the file before SQLite does, with nobody else's rights on it.
+/// Creates the file before SQLite does, accessible to the owner only.
 fn create_private(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
@@ -343,7 +353,8 @@ mod tests {
     use super::*;
     use sqlx::{Connection, Executor, PgConnection};
 
-    // a process that only migrated used a whole core without end: the pool's own task had counted to 2^64
+    // a process that only migrated used a whole core without end: the count of the pool's
+    // maintenance task had underflowed
     #[test]
     fn pools_have_no_task_of_their_own() {
         let options = options("sqlite://file".into(), 1);
@@ -354,7 +365,7 @@ mod tests {
         assert!(is_young(Duration::from_secs(1799)) && !is_young(Duration::from_secs(1800)));
     }
 
-    // Finding 1: open and aborted transactions are both told from none
+    // Finding 1: open and aborted transactions are both detected
     #[tokio::test]
     async fn only_a_connection_outside_of_a_transaction_is_at_rest() {
         let Ok(url) = std::env::var("PALISADE_TEST_POSTGRES") else {

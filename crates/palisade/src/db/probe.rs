@@ -1,4 +1,4 @@
-//! Whether the database takes writes: with a full disk, or as a standby, it only reads.
+//! Whether the database accepts writes: with a full disk, or as a standby, it is read-only.
 
 use super::Database;
 use async_trait::async_trait;
@@ -31,10 +31,10 @@ pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
 }
 
 impl Database {
-    /// Whether a write is kept: one row, always the same.
+    /// Checks that a write succeeds, in a single constant row.
     ///
     /// # Errors
-    /// When it is not.
+    /// When it does not.
     pub(crate) async fn ping_writer(&self) -> Result<(), DbErr> {
         let row = ActiveModel {
             id: Set(1),

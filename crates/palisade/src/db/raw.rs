@@ -1,6 +1,6 @@
 use sea_orm::{DbBackend, DbErr, QueryResult, Statement, TryGetable, Value};
 
-/// A statement that was a literal in the source, with its values apart. Made by [`sql!`](crate::sql).
+/// A raw statement from a literal, with bound values. Created by [`sql!`](crate::sql).
 #[derive(Debug, Clone)]
 pub struct RawSql {
     text: &'static str,
@@ -13,7 +13,7 @@ impl RawSql {
         Self { text, values }
     }
 
-    /// `?` outside of quotes becomes `$1`, `$2`, … where the database wants that.
+    /// Replaces `?` outside of quotes by `$1`, `$2`, … where the database requires that.
     pub(crate) fn statement(self, backend: DbBackend) -> Statement {
         if backend != DbBackend::Postgres {
             return Statement::from_sql_and_values(backend, self.text, self.values);
@@ -65,7 +65,8 @@ rows! {
     A 0, B 1, C 2, D 3, E 4, F 5;
 }
 
-/// Raw SQL: a string literal with `?` for each value, then the values. A string made at run time does not compile.
+/// Raw SQL: a string literal with `?` for each value, then the values. A string built at run time
+/// does not compile.
 ///
 /// ```
 /// # use palisade::sql;

@@ -2,7 +2,7 @@ use sea_orm::Statement;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// The statements that ran, for tests that ask the database's planner about each. Off unless a test switches it on.
+/// Records executed statements, for tests that explain each of them. Off unless a test enables it.
 #[derive(Debug, Default)]
 pub struct Recorder {
     is_on: AtomicBool,
@@ -10,12 +10,12 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Records from now on.
+    /// Starts recording.
     pub fn start(&self) {
         self.is_on.store(true, Ordering::Relaxed);
     }
 
-    /// What was recorded since the last time.
+    /// Takes the statements since the last call.
     pub fn take(&self) -> Vec<Statement> {
         std::mem::take(&mut *self.all.lock().unwrap_or_else(PoisonError::into_inner))
     }

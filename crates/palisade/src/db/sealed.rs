@@ -1,4 +1,5 @@
-//! Columns of encrypted values. When a key is rotated they are encrypted again with the newest one, so that the old key can leave the ring.
+//! Columns of encrypted values, for key rotation: they are re-encrypted with the newest key, so
+//! that the old one can leave the ring.
 
 use super::{Database, Db};
 use palisade_crypto::KeyRing;
@@ -6,7 +7,7 @@ use palisade_crypto::seal::Sealer;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Order, Query, SimpleExpr};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 
-/// A column whose values were made by a [`Sealer`].
+/// A column of values that a [`Sealer`] has encrypted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SealedColumn {
     pub(crate) table: &'static str,
@@ -14,9 +15,9 @@ pub(crate) struct SealedColumn {
     pub(crate) key: KeyColumn,
     pub(crate) column: &'static str,
     pub(crate) purpose: &'static str,
-    /// Another column that the place of a value names, of whole numbers.
+    /// An integer column that is part of a value's associated data.
     pub(crate) owner: Option<&'static str>,
-    /// Where a value of this row belongs.
+    /// Associated data of this row's value.
     pub(crate) place: fn(&SealedRow) -> String,
 }
 
@@ -35,16 +36,16 @@ pub(crate) struct SealedRow {
     sealed: String,
 }
 
-/// What became of the values of a column.
+/// Result of a rotation.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Resealed {
-    /// Encrypted with the newest key now.
+    /// Values re-encrypted with the newest key.
     pub(crate) done: u64,
-    /// No key of the ring opens them.
+    /// Values that no key of the ring decrypts.
     pub(crate) unopened: u64,
 }
 
-/// Values that are read at once.
+/// Batch size.
 const BATCH: u64 = 500;
 
 impl KeyColumn {
@@ -63,7 +64,8 @@ impl KeyColumn {
 }
 
 impl SealedColumn {
-    /// Encrypts values with the newest key that older ones have encrypted. A value that changes meanwhile stays as it is then.
+    /// Re-encrypts values of older keys with the newest. A value that changes meanwhile is left as
+    /// it is.
     pub(crate) async fn reseal(
         &self,
         database: &Database,
@@ -94,7 +96,7 @@ impl SealedColumn {
         }
     }
 
-    /// How many values each key of the ring has encrypted, the newest first; behind them, those that name no key of the ring.
+    /// Number of values per key of the ring, newest first, followed by those of unknown keys.
     pub(crate) async fn count(
         &self,
         database: &Database,

@@ -1,7 +1,8 @@
 use sea_orm::ColumnTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
 
-/// Rows whose column contains `text`, upper and lower case alike (on SQLite: for ASCII letters). `%` and `_` are characters like any other.
+/// Rows whose column contains `text`, case-insensitively (on SQLite: for ASCII letters). `%` and
+/// `_` match literally.
 ///
 /// ```
 /// use palisade::db::contains;
@@ -19,7 +20,7 @@ pub fn contains<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
         LikeExpr::new(format!("%{escaped}%")).escape('\\')
     };
     let column = Expr::col(column.as_column_ref());
-    // SQLite folds ASCII only: what was typed as it stands in the row is found in every language
+    // SQLite folds ASCII only: the text as typed matches in every language
     Expr::expr(Func::lower(column.clone()))
         .like(pattern(&text.to_lowercase()))
         .or(column.like(pattern(text)))

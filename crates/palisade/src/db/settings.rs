@@ -15,13 +15,14 @@ impl Setting for DatabaseUrl {
 }
 
 section! {
-    /// Where the data is.
+    /// The database.
     DatabaseSettings("database") {
-        /// The database: sqlite:FILE (relative to the data folder) or postgres://USER:PASSWORD@HOST/NAME
+        /// The database: sqlite:FILE (relative to the data folder) or
+        /// postgres://USER:PASSWORD@HOST/NAME
         url: DatabaseUrl = |_| DatabaseUrl::Sqlite("site.sqlite3".into());
-        /// Connections for reading
+        /// Connections of the read pool
         read_connections: u64 = |_| 8;
-        /// Connections for writing, on PostgreSQL; SQLite has one
+        /// Connections of the write pool, on PostgreSQL; SQLite has one
         write_connections: u64 = |_| 8;
     }
 }
@@ -36,7 +37,7 @@ impl DatabaseSettings {
     }
 }
 
-/// What can be wrong with the database's settings.
+/// Checks of the database settings.
 pub const CHECKS: &[Check<DatabaseSettings>] = &[
     Check {
         id: "database.default_password",

@@ -1,8 +1,9 @@
-//! The connections to an SQLite file.
+//! The connection pool of an SQLite file.
 //!
-//! The driver's pool asks a connection whether it still lives each time it is given back: a second message to the connection's thread for every query, half of
-//! the cost of a small one. A file does not go away, so these are given back as they are when their last statement has ended. Where whoever asked is gone before
-//! that, the statement is waited for and an open transaction undone first.
+//! The driver's pool pings a connection each time it is returned: a second message to the
+//! connection's thread for every query, half of the cost of a small one. A file does not go away,
+//! so this pool returns connections as they are after their last statement. If the caller is
+//! dropped before, the pool waits for the statement and rolls an open transaction back first.
 
 use futures_util::TryStreamExt;
 use sea_orm::sqlx::query::Query;
@@ -20,22 +21,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// How long a query waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// After this time a connection is not used again.
+/// Age at which a connection is replaced.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// Each has a thread of its own.
+/// Each has its own thread.
 const MOST_CONNECTIONS: u32 = 1024;
 
 const CLOSED: DbErr = DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed);
 
-/// Connections that are opened when they are needed, up to a number, and kept.
+/// Connections that are opened on demand, up to a limit, and kept.
 #[derive(Clone)]
 pub(super) struct SqlitePool(Arc<Shared>);
 
 struct Shared {
     options: SqliteConnectOptions,
     count: u32,
-    /// A connection is opened anew after this time, in case that somebody put another file in its place.
+    /// A connection is reopened after this time, in case the file was replaced.
     lifetime: Duration,
     free: Arc<Semaphore>,
     idle: Mutex<Vec<Open>>,
@@ -47,7 +48,7 @@ struct Open {
     since: Instant,
 }
 
-/// A connection that nobody else has.
+/// A checked-out connection.
 struct Lent {
     pool: Arc<Shared>,
     held: Option<(Open, OwnedSemaphorePermit)>,
@@ -55,19 +56,20 @@ struct Lent {
     is_at_rest: bool,
 }
 
-/// A transaction that writes. Dropped without [`commit`](Self::commit), it is undone.
+/// A write transaction. Dropped without [`commit`](Self::commit), it is rolled back.
 pub(super) struct SqliteTransaction(tokio::sync::Mutex<Writing>);
 
-/// It begins in one message with its first statement: until then nobody could tell whether it has.
+/// It begins in one message with its first statement: otherwise a drop in between would leave its
+/// state unknown.
 struct Writing {
     lent: Lent,
     has_begun: bool,
-    /// A statement runs, or nobody knows what became of it: then this transaction does nothing more.
+    /// A statement runs, or its result is unknown: the transaction accepts no further statements.
     is_running: bool,
 }
 
 impl SqlitePool {
-    /// Opens the file once, so that one which cannot be opened is known at once.
+    /// Opens the file once, so that errors are reported at once.
     pub(super) async fn open(options: SqliteConnectOptions, count: u64) -> Result<Self, DbErr> {
         let count = u32::try_from(count)
             .unwrap_or(u32::MAX)
@@ -107,7 +109,8 @@ impl SqlitePool {
         lent.ended(rows).map_err(not_read)
     }
 
-    /// Opens a transaction that other writers wait for: those of this process here, others at its first statement.
+    /// Begins a transaction. Other writers wait: those of this process here, others at its first
+    /// statement.
     pub(super) async fn begin(&self) -> Result<SqliteTransaction, DbErr> {
         let writing = Writing {
             lent: self.lend().await?,
@@ -123,7 +126,7 @@ impl SqlitePool {
         lent.ended(answer).map_err(not_opened)
     }
 
-    /// Answers nobody from now on, waits for every connection and closes it.
+    /// Refuses new queries, waits for every connection and closes it.
     pub(super) async fn close(&self) -> Result<(), DbErr> {
         self.0.is_closed.store(true, Ordering::Relaxed);
         let _all = self
@@ -140,7 +143,7 @@ impl SqlitePool {
         closed
     }
 
-    /// How the file is opened.
+    /// Open options of the file.
     pub(super) fn options(&self) -> &SqliteConnectOptions {
         &self.0.options
     }
@@ -211,7 +214,8 @@ impl std::fmt::Debug for SqliteTransaction {
 }
 
 impl Lent {
-    /// The connection for a statement. Whoever is gone before it has [`ended`](Self::ended) leaves it running.
+    /// The connection for a statement. If the caller is dropped before it has
+    /// [`ended`](Self::ended), the statement runs on.
     fn started(&mut self) -> Result<&mut SqliteConnection, DbErr> {
         self.is_at_rest = false;
         self.connection()
@@ -238,14 +242,15 @@ impl Drop for Lent {
         if self.is_at_rest {
             return self.pool.idle().push(open);
         }
-        // without a runtime the connection ends here, and with it what was open
+        // without a runtime the connection is dropped here, with its open transaction
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(undone(self.pool.clone(), open, permit));
         }
     }
 }
 
-/// Waits for the statement that runs, and takes back what was not committed. Nobody else gets a connection in its place before.
+/// Waits for the running statement, and rolls back what was not committed, before the connection is
+/// reused.
 async fn undone(pool: Arc<Shared>, mut open: Open, permit: OwnedSemaphorePermit) {
     if is_undone(&run(&mut open.connection, "ROLLBACK").await) {
         pool.idle().push(open);
@@ -255,7 +260,8 @@ async fn undone(pool: Arc<Shared>, mut open: Open, permit: OwnedSemaphorePermit)
     drop(permit);
 }
 
-/// Whether nothing is open after a ROLLBACK: it worked, or there was nothing, which SQLite says in these words.
+/// Whether no transaction is open after a ROLLBACK: it succeeded, or failed with SQLite's message
+/// that there was none.
 fn is_undone(rolled_back: &Result<(), Error>) -> bool {
     match rolled_back {
         Ok(()) => true,
@@ -265,7 +271,8 @@ fn is_undone(rolled_back: &Result<(), Error>) -> bool {
     }
 }
 
-/// Whether a transaction is open that another one cannot begin in, which SQLite says in these words. Any other answer is no proof.
+/// Whether a transaction is open, by SQLite's message that another one cannot begin. Any other
+/// result is no proof.
 fn is_open(begun: &Result<(), Error>) -> bool {
     let error = begun.as_ref().err().and_then(Error::as_database_error);
     error.is_some_and(|error| error.message().contains("within a transaction"))
@@ -314,7 +321,7 @@ impl SqliteTransaction {
 }
 
 impl Writing {
-    /// The connection, and the statement with the beginning of the transaction before it where it is the first.
+    /// The connection and the statement, with BEGIN in front of the first one.
     fn started(
         &mut self,
         mut statement: Statement,
@@ -323,14 +330,15 @@ impl Writing {
             return Err(over());
         }
         if !self.has_begun {
-            // immediate: two writers wait for each other here and not, with an error, in the middle
+            // immediate: two writers wait for each other here, instead of failing in the middle
             statement.sql.insert_str(0, "BEGIN IMMEDIATE; ");
         }
         Ok((self.lent.started()?, statement))
     }
 
-    /// Where the first statement failed, its transaction holds nothing, or has not begun: the next one begins another. Where a later one made SQLite
-    /// undo everything, as a full disk does, what follows would be in no transaction at all, so nothing does.
+    /// If the first statement failed, the transaction is empty or has not begun: the next statement
+    /// begins again. If a later one made SQLite roll back everything, as a full disk does, further
+    /// statements would run outside of a transaction, so all are refused.
     async fn ended<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         match (&result, self.has_begun) {
             (Ok(_), _) => self.has_begun = true,
@@ -361,7 +369,8 @@ fn bound(Statement { sql, values, .. }: Statement) -> Query<'static, Sqlite, Sql
     query_with(AssertSqlSafe(sql), SqlxValues(values))
 }
 
-/// SQLite compares times as text. In a file that Django writes too there must be one way to write them, and that is Django's.
+/// SQLite compares times as text. In a file that Django writes too there must be one format, and
+/// that is Django's.
 fn write_as_django(value: &mut Value) {
     let time = match value {
         Value::ChronoDateTimeUtc(Some(time)) => *time,
@@ -377,7 +386,7 @@ fn write_as_django(value: &mut Value) {
     *value = Value::String(Some(time.format(format).to_string()));
 }
 
-/// What the last of the statements did: the ones before it say again what was done before them.
+/// The result of the last statement; those before it repeat earlier results.
 async fn execute(
     connection: &mut SqliteConnection,
     statement: Statement,
@@ -387,7 +396,7 @@ async fn execute(
     while let Some(result) = results.try_next().await? {
         last = result.left().or(last);
     }
-    // a thread that ended in the middle says nothing
+    // a thread that ended in the middle reports nothing
     last.map(ExecResult::from).ok_or(Error::WorkerCrashed)
 }
 
@@ -397,7 +406,7 @@ async fn query_one(
 ) -> Result<Option<QueryResult>, Error> {
     match connection.fetch_optional(bound(statement)).await? {
         Some(row) => Ok(Some(row.into())),
-        // no row, or no thread any more: "not locked" and "nobody can say" must not look alike
+        // no row, or no thread any more: "not locked" and "unknown" must be distinct
         None => connection.ping().await.map(|()| None),
     }
 }

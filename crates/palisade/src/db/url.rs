@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use url::Url;
 
-/// Where the data is: `sqlite:FILE` or `postgres://USER:PASSWORD@HOST/NAME`. Printed without the password.
+/// A database URL: `sqlite:FILE` or `postgres://USER:PASSWORD@HOST/NAME`. Printed without the
+/// password.
 #[derive(Debug, Clone)]
 pub enum DatabaseUrl {
     /// An SQLite file; a relative path is below the data folder.
@@ -15,7 +16,7 @@ pub enum DatabaseUrl {
     Postgres(PostgresUrl),
 }
 
-/// The address of a PostgreSQL database.
+/// The URL of a PostgreSQL database.
 #[derive(Debug, Clone)]
 pub struct PostgresUrl {
     #[cfg_attr(
@@ -37,23 +38,25 @@ pub struct PostgresUrl {
 }
 
 impl PostgresUrl {
-    /// Whether the server is on this machine: loopback, or a socket. Everything else gets TLS with certificate and name verified.
+    /// Whether the server is on this machine: loopback, or a socket. All others get TLS with
+    /// certificate and name verified.
     pub fn is_local(&self) -> bool {
         self.is_local
     }
 
-    /// Whether the password is one that everybody tries first.
+    /// Whether the password is a well-known default.
     pub fn has_default_password(&self) -> bool {
         self.has_default_password
     }
 
-    /// The host, if it is an IPv6 address: the driver keeps the brackets of the URL and looks for a name.
+    /// The host, if it is an IPv6 address: the driver keeps the brackets of the URL and would
+    /// resolve it as a name.
     #[cfg(feature = "postgres")]
     pub(crate) fn ipv6(&self) -> Option<Ipv6Addr> {
         self.ipv6
     }
 
-    /// The URL for the driver, with what decides about TLS replaced by our decision.
+    /// The URL for the driver, with our TLS parameters in place of its own.
     #[cfg(feature = "postgres")]
     pub(crate) fn expose(&self) -> &str {
         self.url.expose()
@@ -65,7 +68,8 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("sqlite:") {
-            // as Django's tools read it: two slashes for the host that a file has not, one that ends it
+            // as Django's tools read it: two slashes for the authority, which a file does not have,
+            // one that ends it
             let path = path
                 .strip_prefix("//")
                 .map_or(path, |path| path.strip_prefix('/').unwrap_or(path));
@@ -102,7 +106,7 @@ fn parse_postgres(mut url: Url) -> PostgresUrl {
     let socket = kept
         .iter()
         .find(|(key, value)| key == "host" && value.starts_with('/'));
-    // a host in the query would override the one that is_local looked at
+    // a host in the query would override the one that is_local checks
     let has_other_host = kept
         .iter()
         .any(|(key, value)| (key == "host" && !value.starts_with('/')) || key == "hostaddr");

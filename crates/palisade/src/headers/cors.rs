@@ -1,4 +1,6 @@
-//! Who else's pages may read answers of a route ([Fetch, CORS protocol](https://fetch.spec.whatwg.org/#http-cors-protocol)). Off, unless a route says otherwise.
+//! Cross-origin resource sharing
+//! ([Fetch, CORS protocol](https://fetch.spec.whatwg.org/#http-cors-protocol)). Off, unless a route
+//! enables it.
 
 use crate::http::Origin;
 use axum::response::{IntoResponse, Response};
@@ -9,7 +11,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-/// Which other sites' scripts may call a route and read what it answers.
+/// The origins whose scripts may call a route and read its responses.
 ///
 /// ```
 /// use palisade::prelude::*;
@@ -22,9 +24,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 /// ```
 ///
 /// # Security
-/// Cookies go along only by [`Cors::origins_with_credentials`], which names sites; there is no way to let everybody read what a visitor may see. Whoever is
-/// named can read whatever the route shows that visitor. A request that changes something needs the origin in `csrf.trusted_origins` and its token as
-/// well.
+/// Cookies are included only by [`Cors::origins_with_credentials`], which lists origins; a wildcard
+/// with credentials is impossible. A listed origin can read everything that the route shows to the
+/// visitor. Unsafe methods also need the origin in `csrf.trusted_origins`, and its token.
 #[derive(Debug, Clone)]
 pub struct Cors {
     who: Who,
@@ -41,11 +43,11 @@ enum Who {
     },
 }
 
-/// Seconds for which a browser need not ask again; none keeps it longer than two hours.
+/// Lifetime of preflight responses in seconds; browsers cap it at two hours.
 const KEPT_SECS: u64 = 7200;
 
 impl Cors {
-    /// Everybody, as a stranger: what they read is what anybody can read.
+    /// All origins, without credentials: they read what any anonymous client can.
     pub fn anyone() -> Self {
         Self {
             who: Who::Anyone,
@@ -54,10 +56,10 @@ impl Cors {
         }
     }
 
-    /// These sites, without cookies: `https://partner.example`, exactly as browsers write it.
+    /// These origins, without cookies: `https://partner.example`, exactly as browsers write it.
     ///
     /// # Panics
-    /// When one is no origin, or one in clear of another machine. It stops the start.
+    /// When one is not an origin, or has plain HTTP and is not on this machine. It stops the start.
     #[track_caller]
     pub fn origins<const N: usize>(origins: [&str; N]) -> Self {
         Self {
@@ -69,7 +71,7 @@ impl Cors {
         }
     }
 
-    /// These sites, on behalf of the visitor who is signed in here.
+    /// These origins, on behalf of the signed-in visitor.
     ///
     /// # Panics
     /// As [`Cors::origins`].
@@ -84,10 +86,10 @@ impl Cors {
         }
     }
 
-    /// Headers that a request may carry beside those that every page may send.
+    /// Request headers that are allowed besides the safelisted ones.
     ///
     /// # Panics
-    /// When one is no name of a header.
+    /// When one is not a header name.
     #[must_use]
     #[track_caller]
     pub fn allow_headers<const N: usize>(mut self, names: [&'static str; N]) -> Self {
@@ -95,10 +97,10 @@ impl Cors {
         self
     }
 
-    /// Headers of the answer that a script may read beside the usual ones.
+    /// Response headers that scripts may read besides the safelisted ones.
     ///
     /// # Panics
-    /// When one is no name of a header.
+    /// When one is not a header name.
     #[must_use]
     #[track_caller]
     pub fn expose_headers<const N: usize>(mut self, names: [&'static str; N]) -> Self {
@@ -106,7 +108,7 @@ impl Cors {
         self
     }
 
-    /// What the answer says to an origin; nothing for those that are not let in.
+    /// The headers for an origin; none for origins that are not allowed.
     fn said_to(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
         match &self.who {
             Who::Anyone => Some(HeaderValue::from_static("*")),
@@ -116,7 +118,7 @@ impl Cors {
         }
     }
 
-    /// The answer to a browser that asks before it sends a request, if that is what this is.
+    /// The response to a preflight request, if it is one.
     pub(crate) fn preflight(
         &self,
         method: &Method,
@@ -155,7 +157,7 @@ impl Cors {
         Some(response)
     }
 
-    /// Says on an answer who may read it. What the handler said is replaced.
+    /// Sets the headers of a response, replacing those of the handler.
     pub(crate) fn apply(&self, origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
         for name in [
             ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -165,7 +167,7 @@ impl Cors {
             answer.remove(name);
         }
         if matches!(self.who, Who::Listed { .. }) {
-            // or a cache would give one site what was said to another
+            // otherwise a cache would serve one origin's response to another
             answer.append(VARY, HeaderValue::from_name(ORIGIN));
         }
         let Some(said) = self.said_to(origin) else {

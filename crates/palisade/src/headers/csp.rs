@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
 
-/// What a page may load and do ([CSP level 3](https://www.w3.org/TR/CSP3/)), directive by directive, in order.
+/// A content security policy ([CSP level 3](https://www.w3.org/TR/CSP3/)): directives, in order.
 ///
 /// ```
 /// use palisade::headers::{ContentSecurityPolicy, Directive, Source};
@@ -62,25 +62,25 @@ impl Directive {
     }
 }
 
-/// Schemes that may be let in as a whole.
+/// Schemes that can be allowed as a whole.
 const SCHEMES: [&str; 3] = ["data:", "blob:", "mediastream:"];
 
-/// What a directive lets in. There is no `'unsafe-inline'`, no `'unsafe-eval'` and no `*`.
+/// A source expression. There is no `'unsafe-inline'`, no `'unsafe-eval'` and no `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source(Kind);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
-    /// `'none'`, which holds only alone.
+    /// `'none'`, which is valid only alone.
     Nothing,
     Nonce,
     Text(Arc<str>),
 }
 
 impl Source {
-    /// `'none'`: nothing, as long as nothing else is allowed.
+    /// `'none'`: nothing, as long as no other source is allowed.
     pub const NOTHING: Self = Self(Kind::Nothing);
-    /// `'nonce-…'` of the response. Where there is none, it is left out.
+    /// `'nonce-…'` of the response. Omitted in responses without one.
     pub const NONCE: Self = Self(Kind::Nonce);
 
     /// `'self'`: this site.
@@ -88,7 +88,7 @@ impl Source {
         Self::text("'self'")
     }
 
-    /// `'strict-dynamic'`: what a trusted script loads is trusted.
+    /// `'strict-dynamic'`: scripts loaded by a trusted script are trusted.
     pub fn strict_dynamic() -> Self {
         Self::text("'strict-dynamic'")
     }
@@ -101,8 +101,8 @@ impl Source {
         ))
     }
 
-    /// Another site: `https://cdn.example.org`, and below a host `https://*.example.org`. None for anything else: no path, no `http:` but on this
-    /// machine.
+    /// Another origin: `https://cdn.example.org`, or subdomains `https://*.example.org`. `None` for
+    /// others: no path, and no `http:` except on this machine.
     pub fn origin(origin: &str) -> Option<Self> {
         let plain = origin.replacen("://*.", "://", 1);
         let (parsed, pattern) = (
@@ -115,7 +115,7 @@ impl Source {
             .then(|| Self::text(origin))
     }
 
-    /// Everything of a scheme: `data:`, `blob:`, `mediastream:`. Not `https:`, which is everybody.
+    /// All of a scheme: `data:`, `blob:`, `mediastream:`. Not `https:`, which would be every site.
     pub fn scheme(scheme: &str) -> Option<Self> {
         SCHEMES.contains(&scheme).then(|| Self::text(scheme))
     }
@@ -126,14 +126,15 @@ impl Source {
 }
 
 impl ContentSecurityPolicy {
-    /// A policy that says nothing.
+    /// An empty policy.
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// The policy of every page: nothing but what is named, scripts by this response's nonce only.
+    /// The policy of every page: only the listed sources, and scripts by the response's nonce only.
     ///
-    /// `strict-dynamic` lets a trusted script load others, and makes browsers ignore hosts for scripts.
+    /// `strict-dynamic` lets a trusted script load others, and makes browsers ignore hosts for
+    /// scripts.
     pub fn strict() -> Self {
         use Directive::{
             BaseUri, ConnectSrc, DefaultSrc, FontSrc, FormAction, FrameAncestors, ImgSrc,
@@ -155,10 +156,12 @@ impl ContentSecurityPolicy {
         ])
     }
 
-    /// Lets one more source in. A directive that was not there begins with it, and no longer falls back to `default-src`.
+    /// Allows one more source. A new directive starts with it, and no longer falls back to
+    /// `default-src`.
     ///
     /// # Panics
-    /// When it is a scheme, and for code: whatever an attacker writes has a `data:` URL. It stops the start.
+    /// When it is a scheme, in a directive for code: attackers can write `data:` URLs. It stops the
+    /// start.
     #[must_use]
     #[track_caller]
     pub fn allow(mut self, directive: Directive, source: Source) -> Self {
@@ -171,7 +174,7 @@ impl ContentSecurityPolicy {
         self
     }
 
-    /// Puts these sources in place of a directive's own; none leave it out.
+    /// Replaces the sources of a directive; with none, it is omitted.
     ///
     /// # Panics
     /// As [`ContentSecurityPolicy::allow`].
@@ -186,13 +189,13 @@ impl ContentSecurityPolicy {
         self
     }
 
-    /// With reports to this site's own endpoint.
+    /// With reports to this site's endpoint.
     pub(super) fn reporting(self) -> Self {
         self.set(Directive::ReportUri, vec![Source::text(REPORTS)])
             .set(Directive::ReportTo, vec![Source::text(ENDPOINT)])
     }
 
-    /// With everything of the strict policy that this one does not name.
+    /// Adds the directives of the strict policy that this one lacks.
     fn completed(mut self) -> Self {
         self.0.retain(|(_, sources)| !sources.is_empty());
         for (directive, sources) in Self::strict().0 {
@@ -209,20 +212,20 @@ impl ContentSecurityPolicy {
     }
 }
 
-/// A policy, written but for the nonce.
+/// A serialised policy, except for the nonce.
 #[derive(Debug, Clone)]
 pub struct Written {
     pieces: Vec<String>,
-    /// All of it, where there is no nonce in it.
+    /// The whole header, if it has no nonce.
     whole: Option<HeaderValue>,
 }
 
 impl Written {
-    /// Writes a policy down once.
+    /// Serialises a policy once.
     pub fn of(policy: &ContentSecurityPolicy) -> Self {
         let mut pieces = vec![String::new()];
         let mut add = |text: &str| {
-            // NUL stands for the nonce; no source can hold one
+            // NUL stands for the nonce; no source can contain one
             let mut parts = text.split('\0');
             if let (Some(last), Some(first)) = (pieces.last_mut(), parts.next()) {
                 last.push_str(first);
@@ -256,8 +259,8 @@ impl Written {
         Self { pieces, whole }
     }
 
-    /// The header's text. Without a nonce, its source is left out; a directive that has no other says `'none'`, because one that is left out as well would let in
-    /// what `default-src` does.
+    /// The header's text. Without a nonce, its source is omitted; a directive without any other
+    /// becomes `'none'`, because an omitted one would fall back to `default-src`.
     pub fn text(&self, nonce: &str) -> String {
         if !nonce.is_empty() {
             return self.pieces.join(nonce);
@@ -278,7 +281,7 @@ impl Written {
         text.split("; ").map(closed).collect::<Vec<_>>().join("; ")
     }
 
-    /// The header, if there is anything to say.
+    /// The header, unless the policy is empty.
     pub(super) fn value(&self, nonce: &str) -> Option<HeaderValue> {
         let value = self
             .whole
@@ -292,7 +295,7 @@ fn has_meaning(directive: Directive, sources: &[Source]) -> bool {
     !sources.is_empty() || directive == Directive::UpgradeInsecureRequests
 }
 
-/// The policies of one response, where they are not the site's.
+/// The policies of one response, where they differ from the site's.
 #[derive(Debug, Clone, Default)]
 pub struct PagePolicies {
     pub(super) enforced: Option<Arc<Written>>,
@@ -301,7 +304,8 @@ pub struct PagePolicies {
 }
 
 impl PagePolicies {
-    /// This policy in place of the site's. What it does not name holds as in [`ContentSecurityPolicy::strict`]: no page is without.
+    /// This policy in place of the site's. Directives that it lacks are those of
+    /// [`ContentSecurityPolicy::strict`].
     #[must_use]
     pub fn enforce(mut self, policy: &ContentSecurityPolicy) -> Self {
         self.enforced = Some(Arc::new(Written::of(
@@ -310,15 +314,15 @@ impl PagePolicies {
         self
     }
 
-    /// This policy beside it, which browsers report and do not apply.
+    /// A report-only policy in addition.
     #[must_use]
     pub fn report_only(mut self, policy: &ContentSecurityPolicy) -> Self {
         self.reported = Some(Arc::new(Written::of(&policy.clone().reporting())));
         self
     }
 
-    /// Nothing of another site in the page that does not say it may be there (`Cross-Origin-Embedder-Policy: require-corp`): what a page with
-    /// `SharedArrayBuffer` or exact clocks needs.
+    /// Cross-origin resources must opt in (`Cross-Origin-Embedder-Policy: require-corp`): required
+    /// for `SharedArrayBuffer` and high-resolution timers.
     #[must_use]
     pub fn isolate(mut self) -> Self {
         self.is_isolated = true;

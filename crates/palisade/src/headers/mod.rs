@@ -1,20 +1,20 @@
-//! The headers of every response: what a browser may run, embed, send and keep. On by default, one of each, nothing to wire.
+//! Security headers of every response. On by default, one of each, without configuration.
 //!
 //! | Header | Value |
 //! |---|---|
 //! | Content-Security-Policy | `default-src 'none'`, own styles and images, scripts by a fresh nonce only; changed for a route by [`ContentSecurityPolicy`] |
-//! | Content-Security-Policy-Report-Only | `require-trusted-types-for 'script'` on pages: what scripts would have to change |
-//! | Reporting-Endpoints | [`REPORTS`], where what browsers refused is grouped and logged |
-//! | Strict-Transport-Security | a year with subdomains, on encrypted requests; in steps, where `headers.hsts_ramp_from` says so |
-//! | X-Frame-Options, `frame-ancestors` | nobody frames a page |
+//! | Content-Security-Policy-Report-Only | `require-trusted-types-for 'script'` on pages: reports scripts that need changes |
+//! | Reporting-Endpoints | [`REPORTS`], where violation reports are grouped and logged |
+//! | Strict-Transport-Security | a year with subdomains, on encrypted requests; in steps with `headers.hsts_ramp_from` |
+//! | X-Frame-Options, `frame-ancestors` | pages cannot be framed |
 //! | Referrer-Policy | `same-origin` |
 //! | Cross-Origin-Opener-Policy, Cross-Origin-Resource-Policy | `same-origin` |
 //! | X-Content-Type-Options | `nosniff` |
-//! | Permissions-Policy | camera, microphone, location and all else off |
-//! | X-XSS-Protection | `0`: the filter of old browsers was itself a hole |
-//! | Cross-Origin-Embedder-Policy | `require-corp` where a route asks for isolation |
+//! | Permissions-Policy | camera, microphone, location and all others off |
+//! | X-XSS-Protection | `0`: the filter of old browsers was itself vulnerable |
+//! | Cross-Origin-Embedder-Policy | `require-corp` where a route requires isolation |
 //! | Access-Control-… | none; for single routes by [`Cors`] |
-//! | Cache-Control | `no-store` where the answer depends on who asked |
+//! | Cache-Control | `no-store` where the response depends on the visitor |
 
 mod cors;
 mod csp;

@@ -11,29 +11,29 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The headers of a site, made ready once.
+/// The headers of a site, serialised once.
 pub struct SecurityHeaders {
     fixed: Vec<(HeaderName, HeaderValue)>,
-    /// From which day on, the last first.
+    /// HSTS steps with their first day, the last first.
     hsts: Vec<(NaiveDate, HeaderValue)>,
     policy: Written,
-    /// Tried on pages.
+    /// Report-only policy of pages.
     tried: Option<Written>,
 }
 
 const X_POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
 
-/// Headers beside those that are always the same: grown once, and not while they are set.
+/// Number of additional headers, to reserve space once.
 const ROOM: usize = 12;
 
-/// What a browser could give to a page, and does not.
+/// Browser features that are off.
 const PERMISSIONS_POLICY: &str = "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), display-capture=(), \
     encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), local-fonts=(), magnetometer=(), \
     microphone=(), midi=(), payment=(), picture-in-picture=(), publickey-credentials-get=(self), screen-wake-lock=(), serial=(), \
     storage-access=(), usb=(), xr-spatial-tracking=()";
 
 impl SecurityHeaders {
-    /// The headers that these settings ask for.
+    /// Headers with these settings.
     pub fn new(settings: &HeaderSettings, is_staging: bool) -> Self {
         let value = |text: String| {
             HeaderValue::from_str(&text).expect("settings are of types that print as header values")
@@ -97,7 +97,7 @@ impl SecurityHeaders {
         }
     }
 
-    /// What browsers are told today.
+    /// Today's HSTS header.
     fn hsts(&self) -> Option<&HeaderValue> {
         match self.hsts.as_slice() {
             [] => None,
@@ -112,7 +112,8 @@ impl SecurityHeaders {
         }
     }
 
-    /// Sets those that another program's page does not have. Its own policy stays; a page that has none gets the least, which no page is broken by.
+    /// Sets the missing headers of an upstream's page. Its own policy stays; a page without one
+    /// gets a minimal policy that breaks no page.
     pub(crate) fn complete(&self, headers: &mut HeaderMap, is_secure: bool) {
         let hsts = self
             .hsts()
@@ -127,7 +128,7 @@ impl SecurityHeaders {
         headers.remove(X_POWERED_BY);
     }
 
-    /// Sets them on a response. What a handler set under the same name is replaced: there is one of each.
+    /// Sets the headers of a response, replacing those of the handler: there is one of each.
     pub fn apply(
         &self,
         headers: &mut HeaderMap,
@@ -171,13 +172,13 @@ impl SecurityHeaders {
     }
 }
 
-/// The answer depends on who asked: no cache keeps it, whatever the handler said.
+/// The response depends on the visitor: caches must not store it, whatever the handler set.
 pub(crate) fn keep_from_caches(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.append(VARY, HeaderValue::from_static("Cookie"));
 }
 
-/// From which day on what is said, the last day first.
+/// The HSTS steps by first day, the last first.
 fn hsts(settings: &HeaderSettings) -> Vec<(NaiveDate, String)> {
     if settings.hsts_secs == 0 {
         return Vec::new();
@@ -198,7 +199,7 @@ fn hsts(settings: &HeaderSettings) -> Vec<(NaiveDate, String)> {
     HSTS_STEPS.iter().rev().map(step).collect()
 }
 
-/// Days since the first, and seconds: a mistake is found while it is still short.
+/// Days since the first, and max-age in seconds: a mistake is found while max-age is still short.
 const HSTS_STEPS: [(u64, u64); 5] = [
     (0, 3600),
     (1, 86_400),

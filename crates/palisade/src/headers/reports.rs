@@ -1,4 +1,5 @@
-//! What browsers report that a policy refused ([CSP section 5](https://www.w3.org/TR/CSP3/#reporting)): grouped, counted, and shown in the log.
+//! Violation reports of browsers ([CSP section 5](https://www.w3.org/TR/CSP3/#reporting)): grouped,
+//! counted, and logged.
 
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -7,26 +8,26 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Where browsers send reports.
+/// Path of the endpoint.
 pub const REPORTS: &str = "/csp-report";
 /// Its name in `Reporting-Endpoints`.
 pub(super) const ENDPOINT: &str = "csp";
 
-/// Reports that are alike, and how many of them came.
+/// Groups of similar reports, with their counts.
 #[derive(Default)]
 pub struct Reports(Mutex<Groups>);
 
 #[derive(Default)]
 struct Groups {
     counts: HashMap<Violation, u64>,
-    /// When they were forgotten last.
+    /// Time of the last reset.
     since: Option<Instant>,
 }
 
-/// What a report says, without what is different each time: no query, no fragment, no path of another site.
+/// The constant part of a report: no query, no fragment, no path of another site.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Violation {
-    /// `enforce`, or `report` where nothing was refused.
+    /// `enforce`, or `report` for report-only policies.
     disposition: String,
     directive: String,
     blocked: String,
@@ -35,18 +36,19 @@ struct Violation {
     line: u64,
 }
 
-/// Most groups that are kept; what comes after them is counted together.
+/// Most groups; further ones are counted together.
 const MOST_GROUPS: usize = 500;
-/// Whoever fills the groups with inventions hides nothing for longer than this.
+/// Groups expire, so a flood of fake reports hides real ones for at most this long.
 const KEPT: Duration = Duration::from_secs(600);
 /// Longest body.
 const MAX_BYTES: usize = 64 * 1024;
-/// Most reports of one body.
+/// Most reports per body.
 const MOST_REPORTS: usize = 20;
-/// Most characters that are kept of a value.
+/// Longest stored part of a value, in characters.
 const LONGEST: usize = 200;
 
-/// Whether this is a report: no form and no script of another site can send these types without asking first.
+/// Whether this is a report: other sites' forms and scripts cannot send these content types without
+/// a preflight.
 pub(crate) fn is_report(headers: &HeaderMap) -> bool {
     let kind = headers
         .get(header::CONTENT_TYPE)
@@ -62,7 +64,7 @@ pub(crate) fn is_report(headers: &HeaderMap) -> bool {
 }
 
 impl Reports {
-    /// Takes what a browser sent. What cannot be understood is 400, and nothing else is ever said.
+    /// Accepts reports. Malformed ones are 400; there is no other response.
     pub async fn take(&self, body: Body) -> StatusCode {
         let Ok(bytes) = to_bytes(body, MAX_BYTES).await else {
             return StatusCode::PAYLOAD_TOO_LARGE;
@@ -78,7 +80,8 @@ impl Reports {
         }
     }
 
-    /// The first of a group is logged, and the tenth, the hundredth, …: a page with a fault that everybody opens is one line, not a million.
+    /// Logs the 1st, 10th, 100th … report of a group: a faulty page that many visitors open is a
+    /// few lines, not a million.
     fn count(&self, violation: Violation) {
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if groups.since.is_none_or(|since| since.elapsed() > KEPT) {
@@ -118,13 +121,13 @@ impl Reports {
     }
 }
 
-/// Both forms that browsers send.
+/// Both formats that browsers send.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Sent {
-    /// `report-to`: a list of reports of several kinds.
+    /// `report-to`: a list of reports of several types.
     Reports(Vec<Report>),
-    /// `report-uri`: one.
+    /// `report-uri`: one report.
     Old {
         #[serde(rename = "csp-report")]
         report: OldViolation,
@@ -216,12 +219,12 @@ fn short(text: &str) -> String {
     text.chars().take(LONGEST).collect()
 }
 
-/// A page without its query, where tokens and searches are.
+/// The page's URL without its query, which may hold tokens and searches.
 fn path_of(url: &str) -> String {
     short(url.split(['?', '#']).next().unwrap_or_default())
 }
 
-/// Who was refused: `inline`, `eval`, a scheme, or a site.
+/// The blocked source: `inline`, `eval`, a scheme, or an origin.
 fn site_of(url: &str) -> String {
     match url::Url::parse(url) {
         Ok(url) if url.has_host() => short(&url.origin().ascii_serialization()),

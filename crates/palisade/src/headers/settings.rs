@@ -4,39 +4,41 @@ use chrono::NaiveDate;
 use std::fmt;
 use std::str::FromStr;
 
-/// Who may show a page in a frame.
+/// Framing of pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frames {
-    /// Nobody.
+    /// Not allowed.
     Deny,
-    /// Pages of this site.
+    /// By pages of this site.
     SameOrigin,
 }
 
-/// What other sites learn about where a visitor comes from ([Referrer Policy](https://www.w3.org/TR/referrer-policy/)); the last
-/// one that a browser knows counts.
+/// What other sites learn from the Referer
+/// ([Referrer Policy](https://www.w3.org/TR/referrer-policy/)); browsers use the last value they
+/// know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferrerPolicy(Vec<&'static str>);
 
-/// Whether a page shares its window with pages of other sites that it opens or that open it.
+/// Whether a page shares its browsing context group with cross-origin windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenerPolicy {
     /// With none.
     SameOrigin,
-    /// With those it opens, for logins and payments in a window.
+    /// With popups that it opens, for logins and payments.
     SameOriginAllowPopups,
     /// With all.
     UnsafeNone,
 }
 
-/// Whether scripts may write text into a page that could be code ([Trusted Types](https://www.w3.org/TR/trusted-types/)).
+/// Whether scripts may write strings into DOM sinks
+/// ([Trusted Types](https://www.w3.org/TR/trusted-types/)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrustedTypes {
-    /// They may.
+    /// Allowed.
     Off,
-    /// They may, and browsers report it.
+    /// Allowed and reported.
     Report,
-    /// They may not.
+    /// Refused.
     Enforce,
 }
 
@@ -66,7 +68,8 @@ setting_words!(
     UnsafeNone = "unsafe-none"
 );
 
-/// The policies of the standard; the ones that tell other sites whole addresses, or tell anything in clear, are at the end.
+/// The policies of the standard; those that reveal full URLs, or send a Referer over plain HTTP,
+/// are last.
 const REFERRER_POLICIES: [&str; 8] = [
     "no-referrer",
     "same-origin",
@@ -79,12 +82,13 @@ const REFERRER_POLICIES: [&str; 8] = [
 ];
 
 impl ReferrerPolicy {
-    /// Only this site's own pages learn the address.
+    /// Only this site's own pages get the full URL.
     pub fn same_origin() -> Self {
         Self(vec!["same-origin"])
     }
 
-    /// Whether browsers send `Origin: null` with forms ([Fetch, 3.2](https://fetch.spec.whatwg.org/#origin-header)).
+    /// Whether browsers send `Origin: null` with forms
+    /// ([Fetch, 3.2](https://fetch.spec.whatwg.org/#origin-header)).
     fn hides_origin(&self) -> bool {
         self.0.last().is_some_and(|last| *last == "no-referrer")
     }
@@ -120,28 +124,30 @@ impl fmt::Display for ReferrerPolicy {
 }
 
 section! {
-    /// What browsers are told with every response.
+    /// Security headers of every response.
     HeaderSettings("headers") {
-        /// Seconds for which browsers refuse plain HTTP; sent on encrypted requests
+        /// HSTS max-age in seconds; sent on encrypted requests
         hsts_secs: u64 = |profile| if profile.is_development() { 0 } else { 31_536_000 };
-        /// Whether this holds for every subdomain as well
+        /// Whether HSTS includes all subdomains
         hsts_include_subdomains: bool = |_| true;
-        /// Whether browsers may ship with this site on their list; hard to take back
+        /// Whether browsers may add this site to the HSTS preload list; hard to revert
         hsts_preload: bool = |_| false;
-        /// First day of going up to hsts_secs in steps, for sites that are not sure of HTTPS yet: an hour, a day, a week, 30 days, and after 90 days all of it
+        /// First day of a stepwise HSTS rollout, for sites that are not sure of HTTPS yet: an hour,
+        /// a day, a week, 30 days, and after 90 days hsts_secs
         hsts_ramp_from: Option<NaiveDate> = |_| None;
-        /// Whether pages' scripts write into the page by typed values only: off, report (browsers tell us) or enforce
+        /// Trusted Types: off, report or enforce
         trusted_types: TrustedTypes = |_| TrustedTypes::Report;
-        /// Who may show a page in a frame: deny or sameorigin
+        /// Framing of pages: deny or sameorigin
         frames: Frames = |_| Frames::Deny;
-        /// What other sites learn about where a visitor comes from
+        /// Referrer policy
         referrer_policy: ReferrerPolicy = |_| ReferrerPolicy::same_origin();
-        /// Whether a page shares its window with pages of other sites
+        /// Cross-origin opener policy: whether pages share a browsing context group with other
+        /// sites
         opener_policy: OpenerPolicy = |_| OpenerPolicy::SameOrigin;
     }
 }
 
-/// What can be wrong with these settings.
+/// Checks of these settings.
 pub const CHECKS: &[Check<HeaderSettings>] = &[
     Check {
         id: "headers.hsts_off",

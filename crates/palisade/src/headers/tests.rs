@@ -5,7 +5,8 @@ use crate::testing::vectors;
 use http::HeaderMap;
 use serde_json::Value;
 
-/// Django's settings in our words, starting from Django's defaults. `None` where we cannot be made that weak.
+/// Django's settings as ours, starting from Django's defaults. `None` where we cannot be made that
+/// weak.
 fn translated(django: &Value) -> Option<HeaderSettings> {
     let mut ours = HeaderSettings {
         hsts_secs: 0,
@@ -19,7 +20,8 @@ fn translated(django: &Value) -> Option<HeaderSettings> {
                 ours.hsts_include_subdomains = value.as_bool().unwrap()
             }
             "SECURE_HSTS_PRELOAD" => ours.hsts_preload = value.as_bool().unwrap(),
-            // a value that no browser knows is refused at the start, so no header of ours can have it
+            // a value that no browser knows is refused at the start, so no header of ours can have
+            // it
             "SECURE_REFERRER_POLICY" => ours.referrer_policy = words(value)?.parse().ok()?,
             "SECURE_CROSS_ORIGIN_OPENER_POLICY" => {
                 ours.opener_policy = words(value)?.parse().ok()?
@@ -44,7 +46,8 @@ fn words(value: &Value) -> Option<String> {
     }
 }
 
-/// Headers that Django has as well. Status and Location of redirects are judged where redirects are made, in `app`.
+/// Headers that Django has as well. Status and Location of redirects are tested where redirects are
+/// made, in `app`.
 const SHARED: [&str; 5] = [
     "x-frame-options",
     "strict-transport-security",
@@ -144,7 +147,8 @@ fn built(directives: &Value) -> ContentSecurityPolicy {
     )
 }
 
-/// Without a nonce Django leaves out a directive that has no other source, so that `default-src` holds in its place, which lets in more. Here it says `'none'`.
+/// Without a nonce Django omits a directive that has no other source, so that `default-src`
+/// applies, which allows more. Here it becomes `'none'`.
 fn is_stricter_without_nonce(case: &Value, directive: &str) -> bool {
     let sources = &case["directives"][directive.split(' ').next().unwrap()];
     let only_nonce = match sources {
@@ -183,7 +187,7 @@ fn csp_vectors() {
     assert!(seen > 0);
 }
 
-// F058: what has no source left lets in nothing
+// F058: a directive without sources allows nothing
 #[test]
 fn a_directive_with_nothing_but_a_nonce_is_closed_without_one() {
     let policy = ContentSecurityPolicy::empty()
@@ -288,7 +292,7 @@ fn code_never_comes_from_a_whole_scheme() {
     }
 }
 
-/// What a site with these settings says of HSTS today.
+/// Today's HSTS header of a site with these settings.
 fn hsts_today(settings: HeaderSettings) -> String {
     let mut headers = HeaderMap::new();
     SecurityHeaders::new(&settings, false).apply(&mut headers, "n", true, None);
@@ -342,7 +346,7 @@ fn hsts_goes_up_in_steps_where_a_site_wants_it() {
     assert_eq!(hsts_today(last), "max-age=3600; includeSubDomains");
 }
 
-// F007: what hstspreload.org wants
+// F007: the requirements of hstspreload.org
 #[test]
 fn a_site_that_the_browsers_list_would_refuse_is_told() {
     let refused = |settings: HeaderSettings| {

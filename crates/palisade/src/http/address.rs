@@ -5,15 +5,16 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whom a proxy speaks for.
+/// `X-Forwarded-For`: address of the client.
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// How whoever it speaks for came.
+/// `X-Forwarded-Proto`: scheme of the client's connection to the proxy.
 pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The host that the client requested.
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Whether a header is one in which proxies describe the client's request. From anybody else it is the client's invention, and many extractors and layers believe it.
+/// Whether a header describes the client's request to a proxy. Extractors and layers rely on such
+/// headers, and a client can send them too (spoofing).
 pub(crate) fn is_forwarding(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.starts_with("x-forwarded") || FORWARDING.contains(&name)
@@ -33,34 +34,34 @@ const FORWARDING: [&str; 11] = [
     "via",
 ];
 
-/// The other end of a connection.
+/// The peer of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
-    /// How it is connected.
+    /// Kind of connection.
     pub link: Link,
-    /// Whether its forwarding headers may be looked at. Not behind a balancer that speaks the PROXY protocol: it looks at no HTTP, so they are the
-    /// client's.
+    /// Whether its forwarding headers may be used. Not with the PROXY protocol: a TCP proxy does
+    /// not filter them, so they are the client's.
     pub may_forward: bool,
 }
 
-/// The address of the peer at the other end of a Unix socket: a proxy on this machine, which the permissions of the socket let in. It has none of its own, and no
-/// client ever has this one.
+/// Address of the peer of a Unix socket: a proxy on this machine with access to the socket. It has
+/// no IP address, and no client has this one.
 pub const UNIX_PEER: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
-/// How a connection came.
+/// Kind of connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
-    /// In clear: a proxy, or a developer's browser.
+    /// Plaintext: from a proxy, or a developer's browser.
     Plain,
-    /// By TLS that ends in this process.
+    /// TLS that terminates in this process.
     Encrypted,
-    /// In clear, at the address that sends everybody to HTTPS.
+    /// Plaintext, at the listener that redirects to HTTPS.
     RedirectsOnly,
 }
 
-/// What is counted as one client: an IPv4 address, or the /64 that one household or server has.
+/// The unit of per-client limits: an IPv4 address, or the /64 of a household or server.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
@@ -68,8 +69,9 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The networks that a client is counted with, and by how many times the limit of one client each is wider: an IPv4 address; of IPv6 its /64, the /56 that a
-/// household may have, and the /48 of a customer ([RFC 6177](https://www.rfc-editor.org/rfc/rfc6177)).
+/// The networks that a client counts towards, each with the factor of its limit: an IPv4 address;
+/// for IPv6 its /64, the /56 that a household may have, and the /48 of a customer
+/// ([RFC 6177](https://www.rfc-editor.org/rfc/rfc6177)).
 pub fn networks(address: IpAddr) -> impl Iterator<Item = ClientNetwork> {
     let address = address.to_canonical();
     let prefixes: &[(u8, u32)] = if address.is_ipv6() {
@@ -92,19 +94,20 @@ pub fn networks(address: IpAddr) -> impl Iterator<Item = ClientNetwork> {
     })
 }
 
-/// One of the networks that a client is counted with.
+/// A network that a client counts towards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientNetwork {
     /// Its first address.
     pub network: IpAddr,
-    /// Bits that are the same for all of it: 32 for an IPv4 address.
+    /// Prefix length: 32 for an IPv4 address.
     pub prefix: u8,
-    /// How many clients it may be.
+    /// Factor of the rate limit.
     pub times: u32,
 }
 
 impl ClientNetwork {
-    /// How many times the share of one client the network may hold at once: less than `times`, because connections and memory are scarcer than requests.
+    /// Factor of the concurrent share: less than `times`, because connections and memory are
+    /// scarcer than requests.
     pub fn shares(&self) -> u32 {
         self.times.isqrt()
     }
@@ -121,7 +124,7 @@ impl fmt::Display for ClientNetwork {
     }
 }
 
-/// The address that limits, locks and logs go by.
+/// The client address, for limits, locks and logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
 
@@ -131,7 +134,7 @@ impl fmt::Display for ClientAddress {
     }
 }
 
-/// The header in which the proxies write who they speak for. The other one is whatever the client wrote.
+/// The header in which proxies report the client. The other one is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ForwardedBy {
     /// `X-Forwarded-For` and `X-Forwarded-Proto`.
@@ -141,16 +144,16 @@ pub enum ForwardedBy {
     Forwarded,
 }
 
-/// The proxies whose word is taken. Nobody else's is ever read.
+/// The trusted proxies. Forwarding headers of all other peers are ignored.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
     header: ForwardedBy,
-    /// Whether a header that cannot be understood was logged.
+    /// Whether a malformed header was logged.
     warned: Arc<AtomicBool>,
 }
 
-/// One step of the way of a request, as a proxy wrote it down.
+/// A hop of a request, as recorded by a proxy.
 struct Hop {
     address: IpAddr,
     is_secure: bool,
@@ -166,7 +169,7 @@ impl TrustedProxies {
         }
     }
 
-    /// Whether this is one of the proxies.
+    /// Whether an address is a trusted proxy.
     pub fn trusts(&self, address: IpAddr) -> bool {
         address == UNIX_PEER
             || self
@@ -175,7 +178,7 @@ impl TrustedProxies {
                 .any(|network| network.contains(&address.to_canonical()))
     }
 
-    /// Whether this is a header that the proxies write.
+    /// Whether this is the header that the proxies write.
     pub(crate) fn reads(&self, name: &HeaderName) -> bool {
         match self.header {
             ForwardedBy::XForwarded => *name == X_FORWARDED_FOR || *name == X_FORWARDED_PROTO,
@@ -183,7 +186,8 @@ impl TrustedProxies {
         }
     }
 
-    /// The rightmost address of the way that no trusted proxy has; the peer itself unless it is one.
+    /// The client: the rightmost recorded address that is no trusted proxy, or the peer itself
+    /// unless it is one.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddress {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
@@ -192,18 +196,20 @@ impl TrustedProxies {
         ClientAddress(self.farthest(headers).map_or(peer, |hop| hop.address))
     }
 
-    /// Whether the client's connection was encrypted: to us, or to a trusted proxy that says so.
+    /// Whether the client's connection was encrypted: to this server, or to a trusted proxy that
+    /// reports it.
     pub fn is_secure(&self, peer: Peer, headers: &HeaderMap) -> bool {
         match self.header {
-            // behind the PROXY protocol the address is the client's, and no header is a proxy's
+            // with the PROXY protocol the address is the client's, and no header is a proxy's
             _ if !self.trusts(peer.address) || !peer.may_forward => peer.link == Link::Encrypted,
             ForwardedBy::XForwarded => self.says_secure(headers),
             ForwardedBy::Forwarded => self.farthest(headers).is_some_and(|hop| hop.is_secure),
         }
     }
 
-    /// Whether `X-Forwarded-Proto` says https. Proxies that add to the header write one value each, in the order of `X-Forwarded-For`: that of the proxy
-    /// which the client is connected to counts. Proxies that replace it leave one value.
+    /// Whether `X-Forwarded-Proto` is https. Proxies that append to the header write one value
+    /// each, in the order of `X-Forwarded-For`: that of the proxy which the client is connected to
+    /// counts. Proxies that replace it leave one value.
     fn says_secure(&self, headers: &HeaderMap) -> bool {
         let Some(said) = self.forwarded(headers, &X_FORWARDED_PROTO) else {
             return false;
@@ -218,14 +224,14 @@ impl TrustedProxies {
         said.eq_ignore_ascii_case(b"https")
     }
 
-    /// The host that the client asked for, where the proxies write it into `X-Forwarded-Host`.
+    /// The requested host, where the proxies write it into `X-Forwarded-Host`.
     pub(crate) fn host(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         self.forwarded(headers, &X_FORWARDED_HOST)
             .and_then(|host| HeaderValue::from_bytes(host).ok())
     }
 
-    /// The value that the proxy at the client's end wrote into a header: a list with one value of each proxy, in the order of `X-Forwarded-For`, or the value of a
-    /// proxy that replaces the header.
+    /// The value of a header by the outermost proxy: of a list with one value per proxy, in the
+    /// order of `X-Forwarded-For`, or the only value of a proxy that replaces the header.
     fn forwarded<'a>(&self, headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
         let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let said: Vec<&[u8]> = lines
@@ -237,18 +243,18 @@ impl TrustedProxies {
             .copied()
     }
 
-    /// The first on the way from the nearest proxy to the client that no proxy has: each was written by the one before it.
+    /// The client's hop: the last one that a trusted proxy has recorded.
     fn farthest(&self, headers: &HeaderMap) -> Option<Hop> {
         self.hops(headers).last()
     }
 
-    /// The way from the nearest proxy to the client, as far as proxies wrote it down.
+    /// The hops from the nearest proxy to the client, as far as trusted proxies recorded them.
     fn hops<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = Hop> + 'a {
         let name = match self.header {
             ForwardedBy::XForwarded => X_FORWARDED_FOR,
             ForwardedBy::Forwarded => header::FORWARDED,
         };
-        // bytes: a client may write anything in front of what our proxy adds, and must not take that away with it
+        // bytes: a client may send arbitrary ones before the part that our proxy appends
         let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let mut has_ended = false;
         lines
@@ -258,7 +264,8 @@ impl TrustedProxies {
                 if has_ended {
                     return None;
                 }
-                // what cannot be read was not written by a trusted proxy: the client is behind the last known address
+                // an unreadable hop was not written by a trusted proxy: the client is behind the
+                // last known address
                 let hop = std::str::from_utf8(written)
                     .ok()
                     .and_then(|written| self.hop(written.trim()))?;
@@ -270,7 +277,7 @@ impl TrustedProxies {
     fn hop(&self, written: &str) -> Option<Hop> {
         match self.header {
             ForwardedBy::XForwarded => {
-                // some write the port as well
+                // some proxies append the port
                 let address = written
                     .parse::<IpAddr>()
                     .or_else(|_| written.parse::<SocketAddr>().map(|address| address.ip()));

@@ -10,52 +10,52 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How much a client may send, and how slowly.
+/// Limits of a request body.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
     /// Most bytes.
     pub bytes: u64,
-    /// Time for the whole.
+    /// Timeout of the whole body.
     pub whole: Duration,
-    /// Time before the rate counts.
+    /// Time before the minimum rate applies.
     pub grace: Duration,
-    /// Bytes a second, on average after the grace.
+    /// Minimum rate in bytes per second, on average after the grace.
     pub rate: u64,
 }
 
 /// Why a body was not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyFault {
-    /// More than is accepted.
+    /// Larger than the limit.
     TooLarge = 1,
-    /// Slower than is accepted.
+    /// Slower than the limit.
     TooSlow = 2,
-    /// There was no memory left for it.
+    /// No memory was available.
     NoRoom = 3,
 }
 
-/// What happened to a body, for whoever answers: handlers that read it may report it as something else.
+/// State of a body for the response: a handler may report a read error as something else.
 #[derive(Debug, Clone, Default)]
 pub struct BodyFate(Arc<AtomicU8>);
 
 /// Set in a [`BodyFate`] once the body was read to its end.
 const READ: u8 = 0x80;
 
-/// The body of a request, which ends in time and at its limit.
+/// A request body with limits.
 pub struct Received {
     body: Body,
     limits: BodyLimits,
-    /// When it was first asked for: until then the client is not the one who is slow.
+    /// Start of reading: before it, a delay is not the client's fault.
     since: Option<Instant>,
     taken: u64,
-    /// Made when there is something to wait for.
+    /// Created when the stream is pending.
     clock: Option<Pin<Box<Sleep>>>,
     fate: BodyFate,
     held: Option<Arc<Held>>,
 }
 
 impl BodyFate {
-    /// Why it was not read to its end, if it was not.
+    /// Why it was not read to its end.
     pub fn fault(&self) -> Option<BodyFault> {
         match self.0.load(Ordering::Relaxed) {
             1 => Some(BodyFault::TooLarge),
@@ -72,7 +72,7 @@ impl BodyFate {
 }
 
 impl Received {
-    /// A body within limits.
+    /// A body with limits.
     pub fn new(body: Body, limits: BodyLimits) -> Self {
         Self {
             body,
@@ -85,14 +85,14 @@ impl Received {
         }
     }
 
-    /// The same, whose bytes count for what its request holds.
+    /// The same, accounted to the memory of its request.
     #[must_use]
     pub fn counted(mut self, held: Arc<Held>) -> Self {
         self.held = Some(held);
         self
     }
 
-    /// What becomes of it.
+    /// Its state.
     pub fn fate(&self) -> BodyFate {
         self.fate.clone()
     }
@@ -102,14 +102,14 @@ impl Received {
         Poll::Ready(Some(Err(axum::Error::new(fault))))
     }
 
-    /// A body whose length is known is not always asked for its end.
+    /// hyper does not always poll a body of known length for its end.
     fn note_end(&self) {
         if self.body.is_end_stream() {
             self.fate.0.store(READ, Ordering::Relaxed);
         }
     }
 
-    /// Waits for more, and for memory for it, until the time for it is over.
+    /// Waits for data, and for memory for it, until the timeout.
     fn wait(
         &mut self,
         context: &mut Context<'_>,
@@ -135,7 +135,7 @@ impl Received {
         }
     }
 
-    /// By when more must have come.
+    /// Deadline for the next data.
     fn deadline(&mut self) -> Instant {
         let earned = Duration::from_secs(self.taken / self.limits.rate.max(1));
         *self.since.get_or_insert_with(Instant::now)
@@ -143,7 +143,7 @@ impl Received {
     }
 }
 
-/// Time between two looks for memory.
+/// Interval between two attempts to get memory.
 const ROOM_AFTER: Duration = Duration::from_millis(50);
 
 impl HttpBody for Received {
@@ -189,12 +189,12 @@ impl HttpBody for Received {
     }
 }
 
-/// The body of a request, and a way to what its handler left of it.
+/// The request body, shared so that unread data can be drained after the handler.
 #[derive(Clone)]
 pub struct SharedReceived(Arc<Mutex<Received>>);
 
 impl SharedReceived {
-    /// A body that may be left unread.
+    /// A body that the handler may leave unread.
     pub fn new(body: Received) -> Self {
         Self(Arc::new(Mutex::new(body)))
     }
@@ -203,7 +203,7 @@ impl SharedReceived {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Throws away what has arrived and was not read, and says whether that was the end.
+    /// Discards received unread data, and returns whether that was the end.
     pub fn drain(&self) -> bool {
         let (mut body, mut left) = (self.lock(), MOST_DRAINED);
         let mut context = Context::from_waker(Waker::noop());

@@ -1,16 +1,16 @@
-//! Cookies as a browser may keep them: `__Host-`, Secure, HttpOnly, SameSite; read strictly, written whole.
+//! Cookies with strict attributes: `__Host-`, Secure, HttpOnly, SameSite; parsed strictly.
 
 use crate::settings::setting_words;
 use http::{HeaderMap, HeaderValue, header};
 
-/// When a cookie is sent along from another site.
+/// SameSite attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SameSite {
-    /// Never.
+    /// Never sent with cross-site requests.
     Strict,
-    /// When a link is followed.
+    /// Sent when a link is followed.
     Lax,
-    /// Always: no protection. Production refuses it.
+    /// Always sent: no protection. Production refuses it.
     None,
 }
 
@@ -22,21 +22,24 @@ setting_words!(
     None = "None"
 );
 
-/// Whether a cookie may travel in clear.
+/// Secure attribute and name prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// Encrypted only: `__Host-` and Secure.
     Secure,
-    /// Encrypted only, under a name without prefix: another program on this host sets it too.
+    /// Encrypted only, under a name without prefix, because another application on this host sets
+    /// it too.
     Shared,
-    /// Also in clear: plain HTTP on this machine, where `Secure` would lose the cookie in some browsers.
+    /// Plain HTTP too, for development, where some browsers drop `Secure` cookies.
     Plain,
-    /// The same for one of several sites on a developer's machine, by its port: browsers send the cookies of a host to all its ports.
+    /// The same for one of several sites on a developer's machine, named by port: browsers send the
+    /// cookies of a host to all its ports.
     PlainAt(u16),
 }
 
 impl Transport {
-    /// That of a site in development which listens on a port. The usual one, 8000, is not named.
+    /// For a development site that listens on a port. The default port 8000 is not part of the
+    /// name.
     pub(crate) fn in_development(port: u16) -> Self {
         if matches!(port, 0 | 8000) {
             Self::Plain
@@ -57,14 +60,15 @@ pub struct Cookie<'a> {
     pub name: &'a str,
     /// Secure or not.
     pub transport: Transport,
-    /// When it is sent from other sites.
+    /// SameSite attribute.
     pub same_site: SameSite,
-    /// Seconds to keep it, `None` until the browser closes.
+    /// Max-Age in seconds, `None` until the browser closes.
     pub max_age_secs: Option<u64>,
 }
 
 impl Cookie<'_> {
-    /// The name on the wire. A `__Host-` cookie cannot be planted by a sibling domain or over plain HTTP
+    /// The name in the header. A `__Host-` cookie cannot be set by a sibling domain or over plain
+    /// HTTP
     /// ([RFC 6265bis, 4.1.3](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis)).
     pub fn wire_name(&self) -> String {
         match self.transport {
@@ -74,9 +78,9 @@ impl Cookie<'_> {
         }
     }
 
-    /// The value that the request carries, if it carries exactly one.
+    /// The value in a request, if there is exactly one.
     pub fn read<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
-        // most visitors of a public page have none
+        // most visitors of a public page have no cookies
         if headers.contains_key(header::COOKIE) {
             read(headers, &self.wire_name())
         } else {
@@ -84,7 +88,7 @@ impl Cookie<'_> {
         }
     }
 
-    /// The header that sets the cookie.
+    /// The Set-Cookie header.
     pub fn set(&self, value: &str) -> Option<HeaderValue> {
         let secure = if self.transport.is_plain() {
             ""
@@ -100,13 +104,14 @@ impl Cookie<'_> {
             self.wire_name(),
             self.same_site
         );
-        // browsers drop what is longer than 4096 bytes (ASVS 3.3.5): better no cookie than half of one
+        // browsers drop cookies longer than 4096 bytes (ASVS 3.3.5): none is better than a
+        // truncated one
         HeaderValue::from_str(&line)
             .ok()
             .filter(|_| is_value(value) && self.wire_name().len() + value.len() <= 4096)
     }
 
-    /// The header that removes the cookie.
+    /// The Set-Cookie header that deletes the cookie.
     pub fn clear(&self) -> Option<HeaderValue> {
         Cookie {
             max_age_secs: Some(0),
@@ -116,9 +121,10 @@ impl Cookie<'_> {
     }
 }
 
-/// The value of the cookie `name`. Two cookies of one name are a sign of one that was planted: neither is believed.
+/// The value of the cookie `name`. Two cookies of one name indicate an attack (cookie tossing):
+/// both are ignored.
 ///
-/// Other cookies may hold any bytes: scripts and sibling domains set them, and browsers send what they were given.
+/// Other cookies may contain any bytes: scripts and sibling domains set them.
 pub fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers
         .get_all(header::COOKIE)
@@ -134,7 +140,8 @@ pub fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
         .filter(|value| is_one && value.is_ascii())
 }
 
-/// The value of a pair with this name. Only spaces and tabs stand around pairs: a name behind other white space is another name.
+/// The value of a pair with this name. Only spaces and tabs may surround pairs: a name after other
+/// white space is another name.
 fn value_of<'h>(pair: &'h [u8], name: &str) -> Option<&'h [u8]> {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = pair.iter().position(|byte| !is_space(byte))?;
@@ -144,7 +151,7 @@ fn value_of<'h>(pair: &'h [u8], name: &str) -> Option<&'h [u8]> {
         .strip_prefix(b"=")
 }
 
-/// Characters of a cookie's value by RFC 6265.
+/// Characters of a cookie value by RFC 6265.
 fn is_value(value: &str) -> bool {
     value
         .bytes()

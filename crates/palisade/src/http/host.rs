@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A host that a request named, lower-cased, without the trailing dot. Syntax and verdicts are Django's.
+/// A requested host, in lower case, without the trailing dot. Syntax and verdicts are Django's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestHost {
     domain: String,
@@ -9,7 +9,7 @@ pub struct RequestHost {
 }
 
 impl RequestHost {
-    /// Splits a Host header. `None` for anything that is not a host and an optional port.
+    /// Parses a Host header. `None` for anything that is not a host with an optional port.
     pub fn parse(header: &str) -> Option<Self> {
         let mut header = header.to_ascii_lowercase();
         let end = match header.strip_prefix('[') {
@@ -49,12 +49,12 @@ impl RequestHost {
         }
     }
 
-    /// The name or address.
+    /// The name or IP address.
     pub fn domain(&self) -> &str {
         &self.domain
     }
 
-    /// The port as it was written.
+    /// The port as text.
     pub fn port(&self) -> Option<&str> {
         self.port.as_deref()
     }
@@ -93,7 +93,7 @@ impl fmt::Display for RequestHost {
     }
 }
 
-/// A host that is served: `example.org`, or `.example.org` with everything below it, or `*`.
+/// An allowed host: `example.org`, or `.example.org` with all subdomains, or `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPattern(String);
 
@@ -103,18 +103,20 @@ impl HostPattern {
         self.0 == "*"
     }
 
-    /// Whether strangers can have a matching host: everything below a public suffix such as `.com`, `.co.uk` or `.github.io`.
+    /// Whether anyone can register a matching host: all subdomains of a public suffix such as
+    /// `.com`, `.co.uk` or `.github.io`.
     pub fn is_too_wide(&self) -> bool {
         let Some(parent) = self.0.strip_prefix('.') else {
             return self.is_wildcard();
         };
         let labels: Vec<&str> = parent.split('.').collect();
-        // the whole list of public suffixes is not at hand: one label, or two short ones, are taken for one
+        // the public suffix list is not available: one label, or two short ones, are taken for a
+        // suffix
         let is_short = labels.len() == 2 && labels.iter().all(|label| label.len() <= 3);
         (labels.len() < 2 && parent != "localhost") || is_short || SHARED_SUFFIXES.contains(&parent)
     }
 
-    /// As it was written: a name, a dot and a name, or `*`.
+    /// As written: a name, a dot and a name, or `*`.
     pub(crate) fn name(&self) -> &str {
         &self.0
     }
@@ -130,7 +132,7 @@ impl HostPattern {
     }
 }
 
-/// Suffixes below which everybody can have a site.
+/// Suffixes below which anyone can register a site.
 const SHARED_SUFFIXES: [&str; 16] = [
     "github.io",
     "gitlab.io",

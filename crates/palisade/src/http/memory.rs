@@ -1,7 +1,9 @@
-//! One budget for the bytes that requests and answers hold in memory, and a share of it for each client.
+//! One memory budget for the bytes that requests and responses hold, and a share of it for each
+//! client.
 //!
-//! Every other limit is about one body. This one bounds their sum, over all connections and HTTP/2 streams: a client that is slow to send, or slow to read, keeps
-//! at most its share, and other clients are served from the rest.
+//! Every other limit is about one body. This one bounds their sum, over all connections and HTTP/2
+//! streams: a client that is slow to send, or slow to read, holds at most its share, and other
+//! clients are served from the rest.
 
 use super::{ClientNetwork, networks};
 use std::collections::HashMap;
@@ -10,37 +12,37 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The bytes that all requests and answers may hold.
+/// The memory budget of all requests and responses.
 pub struct MemoryBudget {
     most: u64,
     /// Of one client.
     share: u64,
     held: AtomicU64,
-    /// The most that was held at once.
+    /// Peak of held bytes.
     peak: AtomicU64,
     hasher: RandomState,
     clients: [Mutex<HashMap<ClientNetwork, u64>>; SHARDS],
 }
 
-/// What one request and its answer hold. Dropping it gives everything back.
+/// The accounted memory of one request and its response, released on drop.
 pub struct Held {
     budget: Arc<MemoryBudget>,
     client: IpAddr,
     bytes: AtomicU64,
 }
 
-/// Why there is no room.
+/// Why memory is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRoom {
-    /// The client has used up its share. 429.
+    /// The client's share is used up. 429.
     Client,
-    /// All clients together have used up the budget. 503.
+    /// The budget is used up. 503.
     Site,
 }
 
-/// Bytes that a request holds before a byte of its body has come: its headers, and the state of its handler.
+/// Bytes that a request holds before its body arrives: its headers, and the state of its handler.
 const REQUEST_BYTES: u64 = 32 * 1024;
-/// So that clients do not wait for each other's lock.
+/// Sharded, so that clients do not contend for one lock.
 const SHARDS: usize = 16;
 
 impl MemoryBudget {
@@ -60,16 +62,16 @@ impl MemoryBudget {
     /// Admits a request of a client.
     ///
     /// # Errors
-    /// [`NoRoom`], and then nothing is counted.
+    /// [`NoRoom`]; nothing is counted then.
     pub fn admit(self: &Arc<Self>, client: IpAddr) -> Result<Arc<Held>, NoRoom> {
         self.admit_unless(client, |_| true)
     }
 
-    /// Admits a request for health, which is answered while the budget is used up: otherwise clients that fill it would have the instance taken for dead. The share
-    /// of the client holds.
+    /// Admits a health check while the budget is used up: otherwise clients that exhaust it would
+    /// make the load balancer remove the instance. The client's share still applies.
     ///
     /// # Errors
-    /// [`NoRoom::Client`], and then nothing is counted.
+    /// [`NoRoom::Client`]; nothing is counted then.
     pub fn admit_for_health(self: &Arc<Self>, client: IpAddr) -> Result<Arc<Held>, NoRoom> {
         self.admit_unless(client, |full| full == NoRoom::Client)
     }
@@ -91,17 +93,17 @@ impl MemoryBudget {
         Ok(Arc::new(held))
     }
 
-    /// Bytes that are held now.
+    /// Held bytes.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// The most that was held at once since this was asked last.
+    /// Peak of held bytes since the last call.
     pub fn take_peak(&self) -> u64 {
         self.peak.swap(self.held(), Ordering::Relaxed)
     }
 
-    /// What a network may hold: never all, whatever its width and the settings, or it would keep all others out.
+    /// The share of a network: never the whole budget, whatever its prefix and the settings.
     fn share(&self, network: &ClientNetwork) -> u64 {
         let wider = self.share.saturating_mul(network.shares().into());
         wider.min(self.most / 4 * 3).max(self.share)
@@ -119,7 +121,7 @@ impl MemoryBudget {
 }
 
 impl Held {
-    /// Whether more bytes may come.
+    /// Whether more bytes may be held.
     ///
     /// # Errors
     /// [`NoRoom`].
@@ -151,13 +153,14 @@ impl Held {
             .for_each(|network| *self.budget.client(&network).entry(network).or_default() += bytes);
     }
 
-    /// Counts received bytes, up to half of a client's share: a handler that streams a longer body does not keep all of it, and must not wait for itself.
+    /// Counts received bytes, up to half of a client's share: a handler that streams a longer body
+    /// does not hold all of it, and must not wait for itself.
     pub fn receive(&self, bytes: u64) {
         let most = (self.budget.share / 2).saturating_sub(self.bytes.load(Ordering::Relaxed));
         self.add(bytes.min(most));
     }
 
-    /// Gives bytes back before the end.
+    /// Releases bytes early.
     pub fn give_back(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.release(bytes);
@@ -241,7 +244,7 @@ mod tests {
         );
     }
 
-    // Finding 3: as many /64 as a customer has, and others are still served
+    // Finding 3: with all /64 of a customer, others are still served
     #[test]
     fn a_customer_with_many_networks_does_not_hold_all() {
         let budget = MemoryBudget::new(64 * 32 * 1024, 16 * 32 * 1024);

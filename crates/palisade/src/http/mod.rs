@@ -1,6 +1,7 @@
-//! What a request is before anybody looks at it: who sent it, to which host, over what; and how cookies and redirects are written.
+//! HTTP primitives: client address, host, origin, cookies, redirects.
 //!
-//! Everything becomes a type at this edge: [`HostPattern`], [`Origin`], [`ClientAddress`], [`RedirectTarget`].
+//! Untrusted input is parsed into types here: [`HostPattern`], [`Origin`], [`ClientAddress`],
+//! [`RedirectTarget`].
 
 mod address;
 mod body;

@@ -4,14 +4,15 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// A set of addresses and networks. Looking one up takes a binary search over ranges that do not touch: about 20 steps for 100,000 entries.
+/// A set of addresses and networks. A lookup is a binary search over disjoint ranges: about 20
+/// steps for 100,000 entries.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Networks {
     v4: Vec<(u32, u32)>,
     v6: Vec<(u128, u128)>,
 }
 
-/// A list that cannot be read.
+/// A list that cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListError {
     line: usize,
@@ -19,7 +20,7 @@ pub struct ListError {
 }
 
 impl Networks {
-    /// Whether an address is in the set. An IPv4 address is the same however it is written.
+    /// Whether an address is in the set. IPv4 addresses in IPv6 notation are recognised.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
             IpAddr::V4(v4) => holds(&self.v4, v4.to_bits()),
@@ -27,16 +28,17 @@ impl Networks {
         }
     }
 
-    /// Whether nothing is in it.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()
     }
 
-    /// Reads a list, one address or network a line, as they are published: empty lines and what follows `#` or `;` count for nothing, and so do the
-    /// other fields of Tor's list of exits (`ExitAddress 192.0.2.1 2026-01-01 00:00:00`).
+    /// Parses a published list, one address or network per line. Empty lines, comments after `#` or
+    /// `;`, and the other fields of Tor's exit list (`ExitAddress 192.0.2.1 2026-01-01 00:00:00`)
+    /// are ignored.
     ///
     /// # Errors
-    /// The first line that is none of it: half a list is no list.
+    /// The first malformed line: a partial list is refused.
     pub fn read(list: &str) -> Result<Self, ListError> {
         Ok(Self::entries(list)?.into_iter().collect())
     }
@@ -120,7 +122,7 @@ impl FromIterator<IpNet> for Networks {
     }
 }
 
-/// Ranges in order, of which none touches another.
+/// Sorted, disjoint and non-adjacent ranges.
 fn merged<T: Ord + Copy>(mut ranges: Vec<(T, T)>) -> Vec<(T, T)> {
     ranges.sort_unstable();
     let mut merged: Vec<(T, T)> = Vec::with_capacity(ranges.len());
@@ -136,7 +138,7 @@ fn merged<T: Ord + Copy>(mut ranges: Vec<(T, T)>) -> Vec<(T, T)> {
 impl FromStr for Networks {
     type Err = ();
 
-    /// Networks with commas between them.
+    /// Networks, separated by commas.
     fn from_str(text: &str) -> Result<Self, ()> {
         let words = text
             .split(',')

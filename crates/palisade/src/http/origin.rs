@@ -3,7 +3,8 @@ use std::fmt;
 use std::str::FromStr;
 use url::{Host, Url};
 
-/// Scheme, host and port ([RFC 6454](https://www.rfc-editor.org/rfc/rfc6454)). The default port of the scheme is left out.
+/// Scheme, host and port ([RFC 6454](https://www.rfc-editor.org/rfc/rfc6454)). The scheme's default
+/// port is omitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     scheme: String,
@@ -12,11 +13,11 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The origin that a browser writes into an Origin header: nothing may follow the port.
+    /// Parses an Origin header: nothing may follow the port.
     pub fn parse(header: &str) -> Option<Self> {
         let url = Url::parse(header).ok()?;
         let origin = Self::of(&url)?;
-        // exactly what a browser sends, not something a parser can make an origin of
+        // exactly as browsers send it, not whatever a lenient parser accepts
         (header == origin.to_string() || header.to_ascii_lowercase() == origin.with_default_port())
             .then_some(origin)
     }
@@ -39,7 +40,7 @@ impl Origin {
         })
     }
 
-    /// The origin of this site as the request names it.
+    /// The origin of this site, from the request's Host.
     pub fn of_request(is_secure: bool, host: &str) -> Option<Self> {
         Self::of_url(&format!(
             "{}://{host}/",
@@ -52,7 +53,7 @@ impl Origin {
         self.scheme == "https"
     }
 
-    /// Whether it is one of this machine.
+    /// Whether it is on this machine.
     pub fn is_local(&self) -> bool {
         matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "[::1]")
     }
@@ -80,7 +81,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// An origin of another site whose forms are accepted: `https://partner.example` or `https://*.partner.example`.
+/// A trusted origin: `https://partner.example` or `https://*.partner.example`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginPattern {
     scheme: String,
@@ -90,7 +91,7 @@ pub struct OriginPattern {
 }
 
 impl OriginPattern {
-    /// Whether the origin is trusted.
+    /// Whether the origin matches.
     pub fn matches(&self, origin: &Origin) -> bool {
         let is_below =
             !self.text.contains("//*.") || !self.text.ends_with(&format!("*.{}", origin.host));
@@ -100,12 +101,13 @@ impl OriginPattern {
             && self.host.matches(&origin.host)
     }
 
-    /// Whether a stranger can have a matching origin: everything, or everything below a public suffix such as `com` or `co.uk`.
+    /// Whether anyone can register a matching origin: all sites, or all subdomains of a public
+    /// suffix such as `com` or `co.uk`.
     pub fn is_too_wide(&self) -> bool {
         self.text.contains('*') && self.host.is_too_wide()
     }
 
-    /// Whether the origin can be played by whoever is on the network path.
+    /// Whether a man in the middle can impersonate the origin.
     pub fn is_insecure(&self) -> bool {
         self.scheme != "https"
     }

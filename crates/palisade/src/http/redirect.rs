@@ -2,12 +2,13 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use url::Url;
 
-/// Somewhere on this site to send a browser to: a path, with query and fragment.
+/// A redirect target on this site: a path, with query and fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedirectTarget(HeaderValue);
 
 impl RedirectTarget {
-    /// A path that a visitor gave, as in `?next=`. `None` for everything that a browser could take for another site.
+    /// Parses a path from input, as in `?next=`. `None` for everything that a browser could take
+    /// for another site (open redirect).
     pub fn from_input(text: &str) -> Option<Self> {
         if !text.starts_with('/')
             || text.chars().any(char::is_control)
@@ -15,7 +16,7 @@ impl RedirectTarget {
         {
             return None;
         }
-        // serialising by a URL parser percent-encodes what must not stand in a header
+        // serialising by a URL parser percent-encodes characters that must not be in a header
         let url = Url::parse("https://palisade.invalid")
             .ok()?
             .join(text)
@@ -30,7 +31,8 @@ impl RedirectTarget {
     }
 }
 
-/// Sends the browser to a page of this site with GET (303). What is not a path of this site becomes `/`, and is logged.
+/// Redirects to a page of this site with GET (303). A URL that is not a path of this site becomes
+/// `/`, and is logged.
 ///
 /// ```
 /// use palisade::prelude::*;
@@ -52,10 +54,11 @@ impl IntoResponse for RedirectTarget {
     }
 }
 
-/// Whether a URL leads to a path of this site or to one of `allowed_hosts`, as every browser reads it. Verdicts are Django's.
+/// Whether a URL leads to a path of this site or to one of `allowed_hosts`, in every browser.
+/// Verdicts are Django's.
 pub fn is_safe_redirect(url: &str, allowed_hosts: &[&str], require_https: bool) -> bool {
     let url = url.trim();
-    // browsers take a backslash for a slash, so both readings must be safe
+    // browsers treat a backslash as a slash, so both readings must be safe
     !url.is_empty()
         && !url.starts_with(is_invisible)
         && is_safe_as_written(url, allowed_hosts, require_https)
@@ -69,7 +72,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 fn is_safe_as_written(url: &str, allowed_hosts: &[&str], require_https: bool) -> bool {
-    // browsers drop these wherever they stand (WHATWG URL, 4.4)
+    // browsers remove these everywhere (WHATWG URL, 4.4)
     let url = &url.replace(['\t', '\r', '\n'], "");
     if url.starts_with("///") {
         return false;

@@ -7,14 +7,15 @@ setting_from_str!(
     HostPattern,
     "a host such as example.org, or .example.org with everything below it"
 );
-/// What happens to requests from an address of a block list.
+/// What happens to requests from a block-listed address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockMode {
-    /// They get 403.
+    /// 403.
     Block,
-    /// The site's own hook decides ([`App::challenge`](crate::app::App::challenge)); without one they get 403.
+    /// The site's handler decides ([`App::challenge`](crate::app::App::challenge)); without one
+    /// 403.
     Challenge,
-    /// They are answered, and recorded.
+    /// They are served, and recorded.
     Log,
 }
 
@@ -33,70 +34,72 @@ setting_words!(
 );
 
 section! {
-    /// Who is served, over what, and how much may be sent.
+    /// Hosts, proxies, and limits of requests.
     HttpSettings("http") {
-        /// Hosts that are served; a leading dot includes everything below
+        /// Allowed hosts; a leading dot includes all subdomains
         allowed_hosts: Vec<HostPattern> = |profile| local_hosts(profile.is_development());
-        /// Networks of the proxies whose word about the client is believed
+        /// Networks of the trusted proxies
         trusted_proxies: Vec<IpNet> = |_| Vec::new();
-        /// The header they write it in: x-forwarded (X-Forwarded-For and -Proto) or forwarded (RFC 7239); the other is ignored
+        /// The header in which they report the client: x-forwarded (X-Forwarded-For and -Proto) or
+        /// forwarded (RFC 7239); the other is ignored
         forwarded_by: ForwardedBy = |_| ForwardedBy::XForwarded;
-        /// Whether the proxies name the host in X-Forwarded-Host, because they replace Host
+        /// Whether the proxies report the host in X-Forwarded-Host, because they replace Host
         forwarded_host: bool = |_| false;
-        /// Whether the proxies name requests in X-Request-ID, and the log follows them
+        /// Whether the proxies' X-Request-ID is used for requests and the log
         forwarded_request_id: bool = |_| false;
-        /// Whether plain HTTP is sent to HTTPS
+        /// Whether plain HTTP is redirected to HTTPS
         https_redirect: bool = |profile| !profile.is_development();
-        /// Host that plain HTTP is sent to; the requested one if empty
+        /// Host of that redirect; the requested one if empty
         https_host: Option<String> = |_| None;
-        /// Paths that are served over plain HTTP as well, such as /health/live for a balancer
+        /// Paths that are served over plain HTTP as well, such as /health/live for a load balancer
         https_redirect_exempt: Vec<String> = |_| vec!["/health/live".into(), "/health/ready".into()];
-        /// Networks that are not served
+        /// Block-listed networks
         blocked_networks: Vec<IpNet> = |_| Vec::new();
-        /// Files with more of them, one a line; read again when they change
+        /// Files with further networks, one per line; reloaded when they change
         block_lists: Vec<String> = |_| Vec::new();
-        /// Addresses of lists of other sites, such as Tor's list of exits; the last good one is kept
+        /// URLs of block lists of other sites, such as Tor's exit list; the last valid one is kept
         block_list_urls: Vec<String> = |_| Vec::new();
-        /// Seconds after which they are asked for again
+        /// Seconds between two fetches of such lists
         block_list_secs: Secs = |_| Secs(3600);
-        /// What happens to requests from there: block (403), challenge (the site's hook decides) or log
+        /// What happens to requests from there: block (403), challenge (the site's handler decides)
+        /// or log
         block_mode: BlockMode = |_| BlockMode::Block;
-        /// Most bytes of a request's body
+        /// Most bytes of a request body
         max_body_bytes: u64 = |_| 2_621_440;
-        /// Most bytes of a form that are read to find its token; a form whose fields can hold more takes what they can hold
+        /// Most bytes of a form that are searched for its token; more if its fields can hold more
         max_form_bytes: u64 = |_| 65_536;
-        /// Most bytes of a body of JSON
+        /// Most bytes of a JSON body
         max_json_bytes: u64 = |_| 1_048_576;
-        /// Most levels of lists and objects within each other in a body of JSON
+        /// Deepest nesting of a JSON body
         max_json_depth: u64 = |_| 32;
         /// Most fields of a form
         max_form_fields: u64 = |_| 1000;
-        /// Most parts of a form of parts (multipart/form-data)
+        /// Most parts of a multipart form (multipart/form-data)
         max_parts: u64 = |_| 100;
         /// Most bytes of path and query
         max_url_bytes: u64 = |_| 8192;
-        /// Seconds in which a body must have arrived
+        /// Timeout of a request body, in seconds
         body_timeout_secs: Secs = |_| Secs(30);
-        /// Seconds in which a handler must have answered
+        /// Timeout of a handler, in seconds
         response_timeout_secs: Secs = |_| Secs(60);
     }
 }
 
-/// What is read of a body at the most.
+/// Limits of parsed input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InputLimits {
-    /// Levels of JSON.
+    /// Nesting of JSON.
     pub json_depth: usize,
     /// Fields of a form.
     pub form_fields: usize,
-    /// Bytes of a form whose fields are short.
+    /// Bytes of a form with short fields.
     pub form_bytes: usize,
-    /// Parts of a form of parts.
+    /// Parts of a multipart form.
     pub parts: usize,
 }
 
 impl HttpSettings {
-    /// What is read of a body at the most.
+    /// Limits of parsed input.
     pub(crate) fn input_limits(&self) -> InputLimits {
         let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
         InputLimits {
@@ -117,7 +120,7 @@ fn local_hosts(is_development: bool) -> Vec<HostPattern> {
     local.iter().filter_map(|host| host.parse().ok()).collect()
 }
 
-/// What can be wrong with these settings.
+/// Checks of these settings.
 pub const CHECKS: &[Check<HttpSettings>] = &[
     Check {
         id: "http.hosts_missing",

@@ -394,7 +394,7 @@ fn an_address_is_in_a_list_however_it_is_written() {
 }
 
 proptest::proptest! {
-    /// The ranges say what every network for itself says.
+    /// The ranges agree with each single network.
     #[test]
     fn ranges_agree_with_the_networks_they_are_made_of(
         list in proptest::collection::vec((proptest::prelude::any::<u32>(), 8_u8..=32), 1..60),
@@ -431,7 +431,7 @@ fn forwarded_protocols_are_read_by_the_trusted_hop_rule() {
         ("192.0.2.1, 10.0.0.1", &["http,https"], false),
         ("192.0.2.1", &["https,https"], true),
         ("", &["https,https"], true),
-        // what a client wrote in front of what the proxies add
+        // the part that a client wrote before the values that the proxies append
         ("192.0.2.1", &["https, http"], false),
         ("192.0.2.1, 10.0.0.1", &["https, http, http"], false),
         ("192.0.2.1", &["https", "http"], false),

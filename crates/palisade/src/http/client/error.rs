@@ -2,25 +2,25 @@ use super::reach::NotPublic;
 use std::error::Error;
 use std::fmt;
 
-/// Why there is no answer.
+/// Kind of a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchErrorKind {
-    /// The address is none that is fetched: not http or https, with a password in it, from https to http.
+    /// The URL is not allowed: not http or https, with a password, or from https to http.
     Address,
-    /// It leads to what is not public.
+    /// The address is not public.
     Refused,
-    /// Nobody answered, or not as who was asked (TLS).
+    /// The connection or the TLS handshake failed.
     Unreachable,
-    /// The answer took longer than `client.timeout_secs`.
+    /// The response took longer than `client.timeout_secs`.
     TooSlow,
-    /// The answer was longer than `client.max_bytes`.
+    /// The response was longer than `client.max_bytes`.
     TooLarge,
     /// There were more redirects than `client.max_redirects`.
     TooManyRedirects,
 }
 
-/// A request of ours that came to nothing. The text names the host, never the path or what was sent.
+/// A failed outgoing request. The text names the host, never the path or the content.
 #[derive(Debug)]
 pub struct FetchError {
     kind: FetchErrorKind,
@@ -37,7 +37,7 @@ impl FetchError {
         }
     }
 
-    /// What the library says, told apart.
+    /// Categorises an error of the HTTP library.
     pub(super) fn of(error: reqwest::Error, host: &str) -> Self {
         let error = error.without_url();
         let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());

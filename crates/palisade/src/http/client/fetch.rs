@@ -14,22 +14,22 @@ use std::time::Duration;
 use tokio::time::timeout;
 use url::{Host, Url};
 
-/// Fetches what is public. Cheap to clone; a handler takes it as an argument.
+/// HTTP client for public addresses. Cheap to clone; a handler takes it as an argument.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     reach: Reach,
     time: Duration,
     max_bytes: u64,
-    /// How many are followed: none, unless it was asked for.
+    /// Most redirects; none by default.
     redirects: u64,
     max_redirects: u64,
-    /// All, if there is none.
+    /// Allowed hosts; all if empty.
     only_hosts: Arc<[HostPattern]>,
 }
 
 impl Client {
-    /// A client with these limits.
+    /// A client with these settings.
     ///
     /// # Errors
     /// When the file of `client.certificate_authority` cannot be used.
@@ -57,8 +57,8 @@ impl Client {
         })
     }
 
-    /// The same client, which follows redirects of GET and HEAD, each judged like the first address, up to `client.max_redirects`. On the way to another
-    /// site only what says which content is liked goes along.
+    /// The same client, following redirects of GET and HEAD, each checked like the first URL, up to
+    /// `client.max_redirects`. Across origins only content negotiation headers are kept.
     #[must_use]
     pub fn following_redirects(&self) -> Self {
         Self {
@@ -67,10 +67,10 @@ impl Client {
         }
     }
 
-    /// Fetches an address. A redirect is an answer like any other.
+    /// Sends a GET request. A redirect is a response like any other.
     ///
     /// # Errors
-    /// See [`FetchErrorKind`](super::FetchErrorKind). An answer with an error status is an answer.
+    /// See [`FetchErrorKind`](super::FetchErrorKind). A response with an error status is no error.
     pub async fn get(&self, url: &str) -> Result<Response<Bytes>, FetchError> {
         let request = Request::get(url).body(Bytes::new());
         self.send(request.map_err(|_| FetchError::new(Kind::Address, &shortened(url)))?)
@@ -148,7 +148,8 @@ impl Client {
         Ok(made)
     }
 
-    /// The host, if the address may be asked. Names are judged when they are resolved; addresses here, because nobody resolves them.
+    /// The host of an allowed URL. Names are checked when they are resolved; IP addresses here,
+    /// because they are not.
     fn judged<'u>(&self, url: &'u Url) -> Result<&'u str, FetchError> {
         let host = url.host_str().unwrap_or_default();
         let is_web = matches!(url.scheme(), "http" | "https");
@@ -177,7 +178,7 @@ fn redirected(answer: &Response<Bytes>, from: &Url) -> Option<Url> {
     from.join(location.to_str().ok()?).ok()
 }
 
-/// What another site may be told: not who we are to the first one.
+/// Headers that may be sent to another origin: no credentials of the first one.
 fn harmless(headers: &HeaderMap) -> HeaderMap {
     let kept = [ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE];
     headers
@@ -187,7 +188,7 @@ fn harmless(headers: &HeaderMap) -> HeaderMap {
         .collect()
 }
 
-/// Enough of an address to know it again, without a password, and without what stands behind its path, where tokens are.
+/// A recognisable part of a URL, without a password, and without the query, which may hold tokens.
 fn shortened(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     url[..end]
@@ -199,7 +200,7 @@ fn shortened(url: &str) -> String {
         .collect()
 }
 
-/// The authorities of the browsers, which are part of the program, and those of a file.
+/// The certificate authorities of browsers, which are compiled in, and those of a file.
 fn tls(authority: Option<&str>) -> io::Result<ClientConfig> {
     let mut roots = RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),

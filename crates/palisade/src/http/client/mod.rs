@@ -1,5 +1,5 @@
-//! Requests that this site makes: for an address that a visitor typed, a list, a certificate. Whoever chooses the address must not reach
-//! what only this machine can.
+//! Outgoing HTTP requests: to a URL that a visitor typed, a list, a certificate authority. Prevents
+//! server-side request forgery (SSRF).
 //!
 //! ```no_run
 //! use palisade::http::client::Client;
@@ -11,9 +11,11 @@
 //! }
 //! ```
 //!
-//! A name is resolved once, and the connection goes to the very address that was judged. Private, loopback, link-local and all other addresses that
-//! are not public ([`is_public`]) are refused unless `client.private_networks` has them; redirects are followed only where the code says so, and judged again.
-//! `client.only_hosts` names all that may be reached, where a site knows them. (ASVS 1.3.6, 13.2.4, 15.3.2.)
+//! A name is resolved once, and the connection uses the checked address (no DNS rebinding).
+//! Private, loopback, link-local and all other addresses that are not public ([`is_public`]) are
+//! refused unless they are in `client.private_networks`; redirects are followed only on request,
+//! and each is checked. `client.only_hosts` is an allow-list for sites that know their hosts. (ASVS
+//! 1.3.6, 13.2.4, 15.3.2.)
 
 mod error;
 mod fetch;

@@ -5,9 +5,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::LazyLock;
 
-/// Networks that are not of the internet at large: the special-purpose registries of IANA for
+/// Special-purpose networks: IANA's registries for
 /// [IPv4](https://www.iana.org/assignments/iana-ipv4-special-registry) and
-/// [IPv6](https://www.iana.org/assignments/iana-ipv6-special-registry), multicast, and the one address of a cloud that looks like any other. Of IPv6 only `2000::/3` is given out at all.
+/// [IPv6](https://www.iana.org/assignments/iana-ipv6-special-registry), multicast, and a cloud's
+/// metadata address in public space. Of IPv6 only `2000::/3` is allocated.
 const NOT_PUBLIC: &str = "\
     0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 168.63.129.16/32, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24, 192.31.196.0/24, \
     192.52.193.0/24, 192.88.99.0/24, 192.168.0.0/16, 192.175.48.0/24, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 224.0.0.0/4, 240.0.0.0/4, \
@@ -16,8 +17,9 @@ const NOT_PUBLIC: &str = "\
 static REFUSED: LazyLock<Networks> =
     LazyLock::new(|| NOT_PUBLIC.parse().expect("the networks of the registries"));
 
-/// Whether an address is one of the internet at large. An IPv4 address is judged however it is written, in IPv6 as well
-/// ([RFC 4291 section 2.5.5](https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5), [RFC 6052](https://www.rfc-editor.org/rfc/rfc6052)).
+/// Whether an address is public. IPv4 addresses are also recognised inside IPv6 ones
+/// ([RFC 4291 section 2.5.5](https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5),
+/// [RFC 6052](https://www.rfc-editor.org/rfc/rfc6052)).
 ///
 /// ```
 /// use palisade::http::client::is_public;
@@ -34,7 +36,7 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address that a translator makes of it (`64:ff9b::/96`).
+/// The IPv4 address embedded for NAT64 (`64:ff9b::/96`).
 fn translated(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = v6.segments() else {
         return None;
@@ -42,7 +44,7 @@ fn translated(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
 }
 
-/// What may be reached: what is public, and what the settings name.
+/// Allowed addresses: public ones, and those of the settings.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reach(Networks);
 
@@ -56,7 +58,7 @@ impl Reach {
     }
 }
 
-/// No address of the name may be reached.
+/// No address of the name is allowed.
 #[derive(Debug)]
 pub(super) struct NotPublic;
 
@@ -68,7 +70,8 @@ impl std::fmt::Display for NotPublic {
 
 impl std::error::Error for NotPublic {}
 
-/// The connection goes to an address of this answer and nowhere else: a name cannot lead elsewhere after it was judged.
+/// Resolves a name to its allowed addresses. The connection uses this result, so the name cannot
+/// resolve differently later (DNS rebinding).
 impl Resolve for Reach {
     fn resolve(&self, name: Name) -> Resolving {
         let reach = self.clone();

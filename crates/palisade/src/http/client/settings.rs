@@ -6,25 +6,25 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 
 section! {
-    /// What requests of ours may reach, and how long and how much they may take.
+    /// Limits of outgoing requests.
     ClientSettings("client") {
-        /// Seconds in which an answer must be whole
+        /// Timeout of a whole response, in seconds
         timeout_secs: Secs = |_| Secs(10);
-        /// Most bytes of an answer
+        /// Most bytes of a response
         max_bytes: u64 = |_| 4_194_304;
-        /// Most redirects that are followed where the site's code follows them, each judged like the first address
+        /// Most redirects, where the site's code follows them, each checked like the first URL
         max_redirects: u64 = |_| 5;
-        /// Hosts that may be reached, a leading dot with everything below; all public ones if none is named
+        /// Allowed hosts, a leading dot with all subdomains; all public ones if empty
         only_hosts: Vec<HostPattern> = |_| Vec::new();
-        /// Networks that are not public and may be reached all the same, such as the one of an internal service
+        /// Private networks that are allowed nevertheless, such as that of an internal service
         private_networks: Vec<IpNet> = |_| Vec::new();
-        /// PEM file of certificate authorities to trust beside those of the browsers
+        /// PEM file of additional certificate authorities
         certificate_authority: Option<String> = |_| None;
     }
 }
 
 impl ClientSettings {
-    /// Whether the host of a URL is one of those that may be reached.
+    /// Whether the host of a URL is on the allow-list.
     pub(crate) fn lists(&self, url: &str) -> bool {
         let host = url::Url::parse(url)
             .ok()
@@ -34,7 +34,8 @@ impl ClientSettings {
     }
 }
 
-/// Where clouds tell a machine its own credentials: Amazon and most others, Amazon by IPv6, Alibaba, Oracle, Azure.
+/// Metadata services of clouds, which hand out credentials: Amazon and most others, Amazon by IPv6,
+/// Alibaba, Oracle, Azure.
 const METADATA: [&str; 5] = [
     "169.254.169.254",
     "fd00:ec2::254",
@@ -52,7 +53,7 @@ fn reaches_too_far(network: &IpNet) -> bool {
     network.prefix_len() < 8 || METADATA.iter().any(|address| tells(address))
 }
 
-/// What can be wrong with these settings.
+/// Checks of these settings.
 pub const CHECKS: &[Check<ClientSettings>] = &[
     Check {
         id: "client.everything_reachable",

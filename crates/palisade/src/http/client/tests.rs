@@ -68,7 +68,7 @@ fn only_addresses_of_the_internet_at_large_are_public() {
     }
 }
 
-/// A server that answers each path as the table says, and counts who comes.
+/// A server that responds to each path as the table says, and counts requests.
 async fn server(
     address: &str,
     answers: &'static [(&'static str, &'static str)],
@@ -251,7 +251,7 @@ async fn redirects_are_judged_like_the_first_address() {
         302,
         "nothing is followed unless the code says so"
     );
-    // who we are is told to the first site only
+    // credentials are sent to the first origin only
     let request = |path: &str| {
         http::Request::get(at(path))
             .header("authorization", "secret")
