@@ -1,22 +1,22 @@
-//! Codes that people read in an app, a mail or on paper, and type.
+//! Codes from an app, a mail or paper, as typed by users.
 
 use super::{Field, Shape};
 use std::ops::Deref;
 use unicode_normalization::UnicodeNormalization;
 
-/// A code of letters and digits, however it was typed: letters of full width are read as ASCII, digits of other scripts as 0 to 9, and everything between
-/// them is ignored.
+/// A code of letters and digits in normal form: full-width letters become ASCII, digits of other
+/// scripts 0 to 9, and separators are ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Code(String);
 
-/// A code of digits: telephones show the keys for them.
+/// A code of digits, with a numeric keyboard on phones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DigitCode(String);
 
-/// Most characters that are typed for a code, with what stands between them.
+/// Longest input for a code, with separators.
 const MAX: usize = 60;
 
-/// `0` of scripts that people type codes in; the other nine digits follow
+/// `0` of other scripts' digits; the other nine follow
 /// ([Nd](https://www.unicode.org/reports/tr44/#General_Category_Values)).
 const ZEROS: [char; 19] = [
     '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}',

@@ -13,13 +13,13 @@ use palisade_template::{Value, context};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// A form that was sent.
+/// A submitted form.
 pub struct Form<T> {
     value: Option<T>,
     refill: Refill,
 }
 
-/// What was typed and what is wrong with it: enough to show the form again.
+/// An invalid form: the input and its errors, to show it again.
 pub struct Refill {
     fields: &'static [FieldSpec],
     typed: Pairs,
@@ -28,27 +28,27 @@ pub struct Refill {
     page: Page,
     /// A field that is not shown.
     left_out: Option<&'static str>,
-    /// What was sent is no form at all, or has fields that nobody asked for.
+    /// The body is not a form, or has unknown fields.
     unreadable: Option<Error>,
 }
 
 impl<T: Fields> Form<T> {
-    /// The form with nothing typed, for the template: `context! { form => Form::<NewTicket>::blank() }`.
+    /// The empty form, for the template: `context! { form => Form::<NewTicket>::blank() }`.
     pub fn blank() -> Value {
         Self::filled([])
     }
 
-    /// The form with values to start from.
+    /// The form with initial values.
     pub fn filled<'a>(values: impl IntoIterator<Item = (&'a str, String)>) -> Value {
         Self::filled_without(values, None)
     }
 
-    /// The form with nothing typed, and without a field that this visitor does not need.
+    /// The empty form without a field.
     pub(crate) fn blank_without(field: Option<&'static str>) -> Value {
         Self::filled_without([], field)
     }
 
-    /// The form with values to start from, and without such a field.
+    /// The form with initial values, without a field.
     pub(crate) fn filled_without<'a>(
         values: impl IntoIterator<Item = (&'a str, String)>,
         field: Option<&'static str>,
@@ -65,7 +65,7 @@ impl<T: Fields> Form<T> {
         shown(&fields, &typed, &BTreeMap::new(), &[])
     }
 
-    /// What was sent, or `template` again with what was typed and the errors (422).
+    /// The valid input, or `template` again with the input and its errors (422).
     ///
     /// # Errors
     /// The page, as an error, so that `?` shows it.
@@ -73,7 +73,7 @@ impl<T: Fields> Form<T> {
         self.valid_or_show_with(template, context! {}).await
     }
 
-    /// The same for a template that needs more than the form.
+    /// The same for a template with further values.
     ///
     /// # Errors
     /// As [`Form::valid_or_show`].
@@ -84,14 +84,14 @@ impl<T: Fields> Form<T> {
         }
     }
 
-    /// What was sent, if it is valid, and what is needed to show it again all the same.
+    /// The valid input, if it is, and the form to show it again in any case.
     pub fn into_parts(self) -> (Option<T>, Refill) {
         (self.value, self.refill)
     }
 }
 
 impl Refill {
-    /// Adds an error next to a field.
+    /// Adds an error to a field.
     #[must_use]
     pub fn error(mut self, field: &'static str, message: impl Into<String>) -> Self {
         self.errors.entry(field).or_default().push(message.into());
@@ -105,14 +105,14 @@ impl Refill {
         self
     }
 
-    /// Puts a value into a field, in place of what was typed.
+    /// Replaces the input of a field.
     #[must_use]
     pub fn set(mut self, field: &str, value: impl Into<String>) -> Self {
         self.typed.insert(field.to_owned(), value.into());
         self
     }
 
-    /// Leaves out a field that this visitor does not need.
+    /// Leaves out a field.
     pub(crate) fn without(mut self, field: Option<&'static str>) -> Self {
         self.left_out = field;
         self
@@ -123,7 +123,7 @@ impl Refill {
         self.show_with(template, context! {}).await
     }
 
-    /// The same for a template that needs more than the form.
+    /// The same for a template with further values.
     pub async fn show_with(self, template: &str, values: Value) -> Error {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         self.show_as(status, template, values).await
@@ -156,7 +156,7 @@ impl Refill {
 }
 
 impl Refill {
-    /// What is wrong, for a program ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
+    /// The errors for API clients ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
     fn problem(&self, status: StatusCode) -> Response {
         let problem = json!({
             "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": self.general.join(" "),
@@ -179,7 +179,8 @@ fn shown(
 ) -> Value {
     let shown = |spec: &FieldSpec| {
         let shape = spec.shape;
-        // a password is never sent back, and nothing comes back longer than its field: one request must not make an answer of megabytes
+        // passwords are never sent back, and other input is truncated to its field: one request
+        // must not cause a response of megabytes
         let value = if shape.kind == "password" {
             ""
         } else {
@@ -199,14 +200,14 @@ fn shown(
     context! { fields => fields.iter().map(shown).collect::<Vec<_>>(), errors => general.to_vec() }
 }
 
-/// At most so many characters.
+/// Truncates to so many characters.
 fn beginning(text: &str, most: usize) -> &str {
     text.char_indices()
         .nth(most)
         .map_or(text, |(end, _)| &text[..end])
 }
 
-/// A password that is chosen, not remembered, must not be filled in by the browser; a login name may be.
+/// Autocomplete of a new password is off; usernames may be filled in.
 fn autocomplete(spec: &FieldSpec, fields: &[FieldSpec]) -> &'static str {
     let is_asked_twice = fields
         .iter()
@@ -219,10 +220,11 @@ fn autocomplete(spec: &FieldSpec, fields: &[FieldSpec]) -> &'static str {
     }
 }
 
-/// Names that the framework adds to every form.
+/// Field names that the framework adds to every form.
 const OWN_FIELDS: [&str; 1] = ["csrfmiddlewaretoken"];
 
-/// Never refuses by itself: a handler first says whether the thing exists for this visitor, and then what is wrong with the form.
+/// Never rejects: a handler first decides whether the resource exists for this visitor, and then
+/// about the form.
 impl<S: Send + Sync, T: Fields> FromRequest<S> for Form<T> {
     type Rejection = Error;
 
@@ -273,7 +275,7 @@ async fn read<T: Fields>(request: Request) -> Result<Pairs> {
     {
         return Err(too_long());
     }
-    // the limit of the body holds as well
+    // the body limit applies as well
     let body = to_bytes(request.with_limited_body().into_body(), most)
         .await
         .map_err(|error| incomplete(&error))?;
@@ -304,7 +306,7 @@ fn too_long() -> Error {
     )
 }
 
-/// Too long, or cut off.
+/// Too long, or truncated.
 fn incomplete(error: &axum::Error) -> Error {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
@@ -316,7 +318,7 @@ fn incomplete(error: &axum::Error) -> Error {
     Error::new(ErrorKind::BadRequest, "The form did not arrive whole.")
 }
 
-/// Whether the body is a form that was not made of parts.
+/// Whether the body is a url-encoded form.
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     let content_type = headers
         .get(header::CONTENT_TYPE)
@@ -338,10 +340,10 @@ fn unreadable(error: RawError) -> Error {
     }
 }
 
-/// Most names of a query, which `http.max_url_bytes` bounds too.
+/// Most parameters of a query, which `http.max_url_bytes` bounds too.
 const MOST_IN_QUERY: usize = 1000;
 
-/// The query string, read like a form. Names that the struct does not have are ignored; anything else that is wrong is 400.
+/// The query string, parsed like a form. Unknown parameters are ignored; other errors are 400.
 ///
 /// ```
 /// use palisade::prelude::*;

@@ -10,23 +10,25 @@ use unicode_normalization::char::is_combining_mark;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line<const MAX: usize>(String);
 
-/// Several lines of 1 to `MAX` characters: Unicode NFC, line ends as `\n`, no other control characters but tabs.
+/// Several lines of 1 to `MAX` characters: Unicode NFC, line ends as `\n`, no other control
+/// characters but tabs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text<const MAX: usize>(String);
 
-/// A hidden value of at most `MAX` printable ASCII characters without quotes and `<>\`: a path, a version, a reference.
+/// A hidden value of at most `MAX` printable ASCII characters without quotes and `<>\`: a path, a
+/// version, a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token<const MAX: usize>(String);
 
-/// A login name: 1 to 150 letters, digits and `@.+-_`, Unicode NFKC, as Django has them.
+/// A username: 1 to 150 letters, digits and `@.+-_`, Unicode NFKC, as in Django.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(String);
 
-/// An e-mail address of at most 254 characters that mail can be sent to. A domain may be written in any script.
+/// A deliverable email address of at most 254 characters. Its domain may be in any script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email(String);
 
-/// A password exactly as it was typed, at most 1024 bytes. Never shown again.
+/// A password exactly as typed, at most 1024 bytes. Never displayed again.
 #[derive(Debug, Clone)]
 pub struct Password(Secret<String>);
 
@@ -174,7 +176,8 @@ fn within(text: &str, max: usize) -> Result<(), String> {
     }
 }
 
-/// Also refused: characters that turn the direction of text around and so make it read otherwise than it is.
+/// Also rejects bidirectional controls, which make a text read otherwise than it is (Trojan
+/// Source).
 fn without_controls(text: &str, is_fine: fn(char) -> bool) -> Result<(), String> {
     let is_bad = |c: char| {
         (c.is_control() && !is_fine(c))
@@ -187,8 +190,9 @@ fn without_controls(text: &str, is_fine: fn(char) -> bool) -> Result<(), String>
     }
 }
 
-/// Whether nothing of a text can be seen: white space, marks of direction and joining, fillers
-/// ([Default_Ignorable_Code_Point](https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point)), the empty pattern of Braille.
+/// Whether a text is invisible: white space, direction and joining marks, fillers
+/// ([Default_Ignorable_Code_Point](https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point)),
+/// the blank Braille pattern.
 fn is_invisible(c: char) -> bool {
     let is_ignorable = matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
@@ -197,7 +201,7 @@ fn is_invisible(c: char) -> bool {
     is_ignorable || c == '\u{2800}' || c.is_whitespace() || c.is_control()
 }
 
-/// What these types have in common: they are text and are read as text.
+/// Common traits of these types: they deref to text.
 macro_rules! text_types {
     ($([$($generic:tt)*] $type:ty),*) => {
         $(

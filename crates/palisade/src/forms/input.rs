@@ -2,21 +2,22 @@ use super::Field;
 use percent_encoding::percent_decode;
 use std::collections::BTreeMap;
 
-/// Names and values as they were sent, decoded once.
+/// Decoded names and values.
 pub type Pairs = BTreeMap<String, String>;
 
-/// Why a form or a query cannot be read at all.
+/// Why a form or a query cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RawError {
     /// Not UTF-8 after decoding.
     Encoding,
-    /// One name twice: two readers would disagree on the value.
+    /// A repeated name, on whose value parsers disagree (parameter pollution).
     Duplicate(String),
     /// More fields than any form here has.
     TooMany,
 }
 
-/// Decodes `application/x-www-form-urlencoded` strictly ([WHATWG URL, 5.1](https://url.spec.whatwg.org/#urlencoded-parsing)).
+/// Parses `application/x-www-form-urlencoded` strictly
+/// ([WHATWG URL, 5.1](https://url.spec.whatwg.org/#urlencoded-parsing)).
 ///
 /// # Errors
 /// See [`RawError`]; more than `max` pairs are too many.
@@ -24,7 +25,7 @@ pub fn pairs(encoded: &[u8], max: usize) -> Result<Pairs, RawError> {
     pairs_of(encoded, max, |_| true)
 }
 
-/// The same for names that are known. Others are not looked at: links get parameters on their way, some of them twice.
+/// The same for known names. Others are ignored: links get tracking parameters, some of them twice.
 pub(super) fn pairs_of(
     encoded: &[u8],
     max: usize,
@@ -63,7 +64,7 @@ fn decode(part: &[u8]) -> Result<String, RawError> {
         .map_err(|_| RawError::Encoding)
 }
 
-/// What was sent, while it is read field by field.
+/// Input, while it is validated field by field.
 #[derive(Debug)]
 pub struct Input {
     pairs: Pairs,
@@ -78,7 +79,7 @@ impl Input {
         }
     }
 
-    /// Reads one field; what is wrong with it is kept.
+    /// Validates one field, and records its error.
     pub fn field<T: Field>(&mut self, name: &'static str) -> Option<T> {
         match T::parse(self.pairs.get(name).map(String::as_str)) {
             Ok(value) => Some(value),

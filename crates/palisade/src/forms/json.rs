@@ -7,8 +7,9 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A body of JSON ([RFC 8259](https://www.rfc-editor.org/rfc/rfc8259)), in and out. It takes what `T` names and nothing else, at most `http.max_json_bytes` long and
-/// `http.max_json_depth` deep.
+/// A JSON body ([RFC 8259](https://www.rfc-editor.org/rfc/rfc8259)), as extractor and response. It
+/// accepts the fields of `T` only, at most `http.max_json_bytes` long and `http.max_json_depth`
+/// deep.
 ///
 /// ```
 /// use palisade::prelude::*;
@@ -23,9 +24,10 @@ use serde::de::DeserializeOwned;
 /// ```
 ///
 /// # Errors
-/// 415 for another content type, 413 for too much or too deep, 400 with line and column for what is no JSON or no `T`: a field that `T` does not have, or one that
-/// stands there twice, is refused, so that nobody sets what nobody asked for (mass assignment). Inside of types with serde's `flatten`, `tag` or
-/// `untagged`, which serde reads by itself, fields that are not known are left out instead; `deny_unknown_fields` refuses them there.
+/// 415 for another content type, 413 for a body that is too large or too deep, 400 with line and
+/// column for invalid JSON or an invalid `T`: unknown and repeated fields are refused, against mass
+/// assignment. Inside of types with serde's `flatten`, `tag` or `untagged`, which serde buffers
+/// itself, unknown fields are ignored instead; `deny_unknown_fields` refuses them there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
@@ -77,10 +79,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// Characters of what is wrong: a value that is not as it should be may be in it, and may be long.
+/// Longest error message, in characters: it may quote an invalid value.
 const LONGEST_MESSAGE: usize = 200;
 
-/// The limits of the site that answers.
+/// The limits of the site.
 pub(super) fn limits(request: &Request) -> Result<InputLimits> {
     let context = request.extensions().get::<RequestContext>();
     let context = context
@@ -117,7 +119,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     }
 }
 
-/// How deep lists and objects are nested. What is no JSON may come out as anything: it is refused afterwards.
+/// Nesting depth. The result for invalid JSON is arbitrary: it is refused afterwards.
 pub(super) fn depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut is_text, mut is_escaped) = (0_usize, 0, false, false);
     for byte in json {

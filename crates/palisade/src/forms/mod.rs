@@ -1,5 +1,6 @@
-//! Typed forms: what was sent becomes a struct whose fields know their limits, or the page is shown again with what was typed and what
-//! is wrong. A form is never the model, so nobody can assign what the form does not name.
+//! Typed forms: input becomes a struct whose fields have limits, or the page is shown again with
+//! the input and its errors. A form is never the model, so unnamed fields cannot be assigned (mass
+//! assignment).
 //!
 //! ```
 //! use palisade::prelude::*;
@@ -43,26 +44,26 @@ pub use json::Json;
 pub use multipart::{Multipart, Part};
 pub(crate) use start::FormStart;
 
-/// A struct that is read from a form: derive it.
+/// A struct that is parsed from a form: derive it.
 pub trait Fields: Sized + Send {
     /// The fields in order.
     const FIELDS: &'static [FieldSpec];
 
-    /// Reads every field, so that all errors are found at once. `None` if there is one.
+    /// Parses every field, so that all errors are found at once. `None` if there is one.
     fn read(input: &mut Input) -> Option<Self>;
 }
 
-/// A type that a field of a form can have. It knows its limits.
+/// A field type of a form. It has a limit.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a form, because it has no limit",
     label = "how long may this be?",
     note = "write `Line<120>` for one line, `Text<10_000>` for several, `Email`, `Number<1, 100>`, `bool`, or an enum with #[derive(Choice)]"
 )]
 pub trait Field: Sized {
-    /// How it is shown.
+    /// How it is displayed.
     const SHAPE: Shape;
 
-    /// Reads what was sent; `None` if nothing was.
+    /// Parses the input; `None` if there was none.
     ///
     /// # Errors
     /// A sentence for the visitor.
@@ -71,15 +72,15 @@ pub trait Field: Sized {
 
 /// An enum that is chosen by name: derive it.
 pub trait Choice: Copy + PartialEq + Sized + 'static {
-    /// All of them.
+    /// All variants.
     const ALL: &'static [Self];
-    /// Name and label of all of them, in the same order.
+    /// Name and label of all variants, in the same order.
     const OPTIONS: &'static [(&'static str, &'static str)];
 
     /// The name in forms, URLs and columns.
     fn code(&self) -> &'static str;
 
-    /// The one with this name.
+    /// The variant with this name.
     fn from_code(code: &str) -> Option<Self> {
         Self::ALL
             .iter()
@@ -87,7 +88,7 @@ pub trait Choice: Copy + PartialEq + Sized + 'static {
             .find(|choice| choice.code() == code)
     }
 
-    /// The label for people.
+    /// The display name.
     fn label(&self) -> &'static str {
         let code = self.code();
         Self::OPTIONS
@@ -97,35 +98,36 @@ pub trait Choice: Copy + PartialEq + Sized + 'static {
     }
 }
 
-/// What a page needs to know to show a field.
+/// Properties of a field, for templates.
 #[derive(Debug, Clone, Copy)]
 pub struct FieldSpec {
     /// Name in the form.
     pub name: &'static str,
-    /// Label for people.
+    /// Label.
     pub label: &'static str,
-    /// A sentence below the field, may be empty.
+    /// Help text below the field, may be empty.
     pub help: &'static str,
-    /// How it is shown.
+    /// How it is displayed.
     pub shape: Shape,
 }
 
-/// How a field is shown.
+/// How a field is displayed.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     /// `text`, `textarea`, `email`, `password`, `number`, `checkbox`, `select`, `hidden`.
     pub kind: &'static str,
     /// Most characters.
     pub max_length: usize,
-    /// Whether something must be typed.
+    /// Whether input is required.
     pub is_required: bool,
-    /// For the browser's own filling in.
+    /// The `autocomplete` attribute.
     pub autocomplete: &'static str,
-    /// Which keys a telephone shows (`inputmode`), such as `numeric`; may be empty.
+    /// The keyboard of phones (`inputmode`), such as `numeric`; may be empty.
     pub inputmode: &'static str,
-    /// Whether a telephone writes capitals by itself (`autocapitalize`): `none` and `characters` also switch off spelling; may be empty.
+    /// Automatic capitals on phones (`autocapitalize`): `none` and `characters` also disable the
+    /// spell checker; may be empty.
     pub autocapitalize: &'static str,
-    /// What the Enter key of a telephone says (`enterkeyhint`); may be empty.
+    /// Label of the Enter key on phones (`enterkeyhint`); may be empty.
     pub enterkeyhint: &'static str,
     /// Names and labels of a choice.
     pub options: &'static [(&'static str, &'static str)],
@@ -146,7 +148,8 @@ impl Shape {
     }
 }
 
-/// Bytes that a form with these fields can have: each character may take four bytes, and each byte three in its encoding.
+/// Longest encoded form of these fields: each character may take four bytes, and each byte three
+/// when encoded.
 pub(crate) fn most_bytes(fields: &[FieldSpec]) -> usize {
     fields
         .iter()

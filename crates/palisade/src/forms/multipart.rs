@@ -6,8 +6,9 @@ use axum::extract::{FromRequest, Request};
 use bytes::BytesMut;
 use http::StatusCode;
 
-/// A form of parts (`multipart/form-data`, [RFC 7578](https://www.rfc-editor.org/rfc/rfc7578)), read one after the other: at most `http.max_parts` of them, in a body of
-/// at most `http.max_body_bytes`.
+/// A multipart form (`multipart/form-data`, [RFC 7578](https://www.rfc-editor.org/rfc/rfc7578)),
+/// streamed part by part: at most `http.max_parts` of them, in a body of at most
+/// `http.max_body_bytes`.
 ///
 /// ```
 /// use palisade::prelude::*;
@@ -22,10 +23,10 @@ use http::StatusCode;
 /// }
 /// ```
 ///
-/// The token against forged requests goes into the header `X-CSRFToken`.
+/// The CSRF token goes into the header `X-CSRFToken`.
 ///
 /// # Security
-/// Names and types of files are what the client says. Nothing is kept, and nothing is looked at.
+/// Names and types of files are the client's claims. Content is neither stored nor checked.
 pub struct Multipart {
     parts: AxumMultipart,
     left: usize,
@@ -51,10 +52,10 @@ impl<S: Send + Sync> FromRequest<S> for Multipart {
 }
 
 impl Multipart {
-    /// The next part; none after the last.
+    /// The next part; `None` after the last.
     ///
     /// # Errors
-    /// 413 for one part too many, 400 for what is no form of parts.
+    /// 413 for too many parts, 400 for a malformed form.
     pub async fn next(&mut self) -> Result<Option<Part<'_>>> {
         let Some(part) = self.parts.next_field().await.map_err(unreadable)? else {
             return Ok(None);
@@ -68,25 +69,25 @@ impl Multipart {
 }
 
 impl Part<'_> {
-    /// Name of the field; empty if the client gave none.
+    /// Name of the field; empty if the client sent none.
     pub fn name(&self) -> &str {
         self.0.name().unwrap_or_default()
     }
 
-    /// Name of the file as the client says it: input, and no path.
+    /// File name as the client claims: input, not a path.
     pub fn file_name(&self) -> Option<&str> {
         self.0.file_name()
     }
 
-    /// Content type as the client says it.
+    /// Content type as the client claims.
     pub fn content_type(&self) -> Option<&str> {
         self.0.content_type()
     }
 
-    /// The next piece of the content; none at its end.
+    /// The next chunk of the content; `None` at its end.
     ///
     /// # Errors
-    /// A body that breaks off, is too long or too slow.
+    /// A body that is truncated, too large or too slow.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
         self.0.chunk().await.map_err(unreadable)
     }

@@ -6,15 +6,15 @@ use futures_util::{StreamExt, stream};
 /// The first bytes of a form: enough to find its token, however long the rest is.
 pub(crate) struct FormStart {
     bytes: Bytes,
-    /// Whether there is no more.
+    /// Whether it is the whole form.
     pub(crate) is_whole: bool,
 }
 
 impl FormStart {
-    /// Reads at most `most` bytes of a body, or a little more, and leaves the body as it was.
+    /// Reads about `most` bytes of a body, and leaves the body intact.
     ///
     /// # Errors
-    /// As the body does.
+    /// Errors of the body.
     pub(crate) async fn read(body: &mut Body, most: usize) -> Result<Self, axum::Error> {
         let mut rest = std::mem::take(body).into_data_stream();
         let (bytes, is_whole) = first_bytes(&mut rest, most).await?;
@@ -27,12 +27,12 @@ impl FormStart {
         Ok(Self { bytes, is_whole })
     }
 
-    /// The form, if this is all of it.
+    /// The form, if it is complete.
     pub(crate) fn whole(&self) -> Option<&[u8]> {
         self.is_whole.then_some(&self.bytes[..])
     }
 
-    /// The fields that are whole.
+    /// The complete fields.
     ///
     /// # Errors
     /// See [`RawError`].

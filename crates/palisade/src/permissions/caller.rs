@@ -2,21 +2,21 @@ use crate::views::{Error, Result};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 
-/// A program that brought an access token, which was believed.
+/// An authenticated API client.
 ///
-/// Who it speaks for is said by issuer **and** subject: what one issuer calls a subject is somebody else to another (ASVS 10.3.3). Two callers are equal if
-/// both are.
+/// Its identity is issuer **and** subject, because subjects are scoped to their issuer (ASVS
+/// 10.3.3). Two callers are equal if both are.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Whose word it is: the URL of this site or of one of `api.issuers`.
+    /// The issuer: the URL of this site or of one of `api.issuers`.
     pub issuer: String,
-    /// What the issuer calls the one whom the program speaks for.
+    /// The subject, on whose behalf the client calls.
     pub subject: String,
-    /// What the issuer calls the program, where it says so.
+    /// The client id, if the token has one.
     pub client_id: Option<String>,
-    /// What the program may do, as the issuer says.
+    /// The granted scopes.
     pub scopes: Vec<String>,
-    /// Of a token of this site's: what ties it to the password that its user had.
+    /// For a token of this site, the value that ties it to its user's password.
     #[cfg_attr(
         not(feature = "social"),
         expect(dead_code, reason = "without the feature there are no tokens")
@@ -39,7 +39,7 @@ impl Caller {
     }
 }
 
-/// On a route that others use as well, take `Option<Caller>`; this one is 403 for them.
+/// On a route that also allows others, take `Option<Caller>`; this extractor refuses them with 403.
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Error;
 

@@ -1,4 +1,4 @@
-//! Who may come in: the access rule that every route starts with, and what users and groups may do.
+//! Authorization: the access rule of every route, and permissions of users and groups.
 //!
 //! ```
 //! use palisade::prelude::*;

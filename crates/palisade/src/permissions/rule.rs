@@ -8,7 +8,7 @@ use http::request::Parts;
 use std::fmt;
 use std::sync::Arc;
 
-/// Who may use a route. Without one, a route does not compile.
+/// The access rule of a route. A route without one does not compile.
 #[derive(Clone)]
 pub struct Access(Rule);
 
@@ -16,7 +16,7 @@ pub struct Access(Rule);
 enum Rule {
     Public,
     SignedIn,
-    /// The pages of the account itself, where a factor is added.
+    /// The account pages, where a second factor is added.
     Owner,
     Staff,
     Can(&'static str),
@@ -28,7 +28,7 @@ enum Rule {
     Token(&'static str),
 }
 
-/// A rule of the site's own: a pure decision about a visitor and a request. Anonymous is `None`, the least of all users.
+/// A custom policy: a pure decision about a user and a request. Anonymous visitors are `None`.
 pub trait Policy: Send + Sync {
     /// Whether this user may send this request.
     fn allows(&self, user: Option<&User>, request: &Parts) -> bool;
@@ -40,53 +40,53 @@ impl<F: Fn(Option<&User>, &Parts) -> bool + Send + Sync> Policy for F {
     }
 }
 
-/// What a rule says.
+/// Result of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Come in.
+    /// Allowed.
     Allow,
-    /// Say who you are first.
+    /// A login is required.
     LogIn,
-    /// No.
+    /// Denied.
     Forbid,
-    /// There is nothing here, for you.
+    /// Denied as not found.
     Hide,
-    /// Add a second factor first, or log in with it.
+    /// A second factor is required.
     AddFactor,
-    /// Prove again who you are.
+    /// Re-authentication is required.
     ProveAgain,
-    /// Bring a token of this scope.
+    /// A token with this scope is required.
     BringToken(&'static str),
-    /// The token is good, and not for this scope.
+    /// The token is valid, but lacks this scope.
     WidenScope(&'static str),
 }
 
-/// Everybody.
+/// All visitors.
 pub fn public() -> Access {
     Access(Rule::Public)
 }
 
-/// Everybody who is signed in.
+/// All signed-in users.
 pub fn signed_in() -> Access {
     Access(Rule::SignedIn)
 }
 
-/// Everybody who is signed in, to their own account: also those who have a second factor still to add.
+/// All signed-in users, for their own account: even if they still have to add a second factor.
 pub(crate) fn owner() -> Access {
     Access(Rule::Owner)
 }
 
-/// Those who work here. For all others there is nothing there: 404.
+/// Staff. Others get 404.
 pub fn staff() -> Access {
     Access(Rule::Staff)
 }
 
-/// Users who have this permission, by themselves or by a group. A name that the site does not declare stops the start.
+/// Users with this permission, their own or by a group. An undeclared permission stops the start.
 pub fn can(permission: &'static str) -> Access {
     Access(Rule::Can(permission))
 }
 
-/// Those for whom a policy of the site says yes; `name` is for the list of routes.
+/// Users who satisfy a custom policy; `name` is for the route table.
 pub fn when(
     name: &'static str,
     policy: impl Fn(Option<&User>, &Parts) -> bool + Send + Sync + 'static,
@@ -94,11 +94,13 @@ pub fn when(
     Access(Rule::When(name, Arc::new(policy)))
 }
 
-/// Programs that call with an access token of this scope, from this site (`api.issue`) or from one of `api.issuers`. Cookies say nothing where a token
-/// is brought, so no form token is asked for; a browser cannot be made to bring one. With feature `social`.
+/// API clients with an access token of this scope, from this site (`api.issue`) or from one of
+/// `api.issuers`. Cookies are ignored where a token is sent, so no CSRF token is required; a
+/// browser cannot be made to send one. With feature `social`.
 ///
 /// # Panics
-/// If it is no scope ([RFC 6749 section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+/// If it is not a scope
+/// ([RFC 6749 section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
 pub fn token(scope: &'static str) -> Access {
     let is_scope = !scope.is_empty()
         && scope
@@ -124,19 +126,19 @@ impl Access {
         Self(Rule::Any(vec![self, other]))
     }
 
-    /// Also asks for a second factor: whoever logged in without one adds it first.
+    /// Also requires a second factor; a user without one adds it first.
     #[must_use]
     pub fn with_factor(self) -> Self {
         self.and(Self(Rule::Factor))
     }
 
-    /// Also asks for a login that is not older than this; whoever logged in before types the password again.
+    /// Also requires a login that is not older than this; otherwise the user re-authenticates.
     #[must_use]
     pub fn fresh(self, minutes: u32) -> Self {
         self.and(Self(Rule::Fresh(minutes)))
     }
 
-    /// Every permission that the rule names.
+    /// Every permission of the rule.
     pub(crate) fn permissions(&self) -> Vec<&'static str> {
         match &self.0 {
             Rule::Can(permission) => vec![permission],
@@ -147,7 +149,7 @@ impl Access {
         }
     }
 
-    /// Whether a program can come in with a token.
+    /// Whether API clients can satisfy the rule.
     pub(crate) fn is_public(&self) -> bool {
         matches!(self.0, Rule::Public)
     }
@@ -160,7 +162,7 @@ impl Access {
         }
     }
 
-    /// Whether nobody comes in without one.
+    /// Whether only API clients can.
     pub(crate) fn needs_token(&self) -> bool {
         match &self.0 {
             Rule::Token(_) => true,
@@ -170,7 +172,8 @@ impl Access {
         }
     }
 
-    /// Whether nobody can come in: a token and somebody who is signed in are never the same.
+    /// Whether no request can satisfy the rule: a bearer token and a signed-in user exclude each
+    /// other.
     pub(crate) fn is_impossible(&self) -> bool {
         match &self.0 {
             Rule::All(rules) => {
@@ -196,7 +199,7 @@ impl Access {
         }
     }
 
-    /// Whether the rule can say that there is nothing here.
+    /// Whether the rule can deny as not found.
     pub(crate) fn hides(&self) -> bool {
         match &self.0 {
             Rule::Staff => true,
@@ -205,7 +208,7 @@ impl Access {
         }
     }
 
-    /// What the rule says of this visitor and request. Asks the database only if the rule needs to know.
+    /// Evaluates the rule. The database is queried only if needed.
     pub(crate) fn judge<'a>(
         &'a self,
         visitor: &'a Visitor,
@@ -233,7 +236,7 @@ impl Access {
                         if verdict == Verdict::Allow {
                             return Ok(verdict);
                         }
-                        // to whoever has brought a token, the others do not speak
+                        // other alternatives do not apply to a request with a token
                         if matches!(verdict, Verdict::WidenScope(_)) {
                             first = Some(verdict);
                         }
@@ -270,7 +273,7 @@ impl Access {
     }
 }
 
-/// Those who work here have a second factor, unless the site says otherwise.
+/// Requires a second factor of staff, unless disabled by the settings.
 async fn judge_staff(visitor: &Visitor, database: &Database) -> Result<Verdict> {
     match visitor.user().await? {
         Some(user) if user.is_staff => {
@@ -293,7 +296,7 @@ fn judge_caller(caller: Option<&Caller>, scope: &'static str) -> Verdict {
     }
 }
 
-/// Whoever is not signed in logs in first.
+/// Anonymous visitors log in first.
 async fn judged(visitor: &Visitor, has_enough: bool, otherwise: Verdict) -> Result<Verdict> {
     Ok(match visitor.user().await? {
         None => Verdict::LogIn,
@@ -303,13 +306,14 @@ async fn judged(visitor: &Visitor, has_enough: bool, otherwise: Verdict) -> Resu
 }
 
 impl Rule {
-    /// Whether the site asks a second factor of somebody, and they have proven none.
+    /// Whether the settings require a second factor of the user, and this session has none.
     async fn lacks_factor(&self, visitor: &Visitor, database: &Database) -> Result<bool> {
         let rule = &visitor.accounts().factor_rule;
         let Some(user) = visitor.user().await? else {
             return Ok(false);
         };
-        // what those who work here do as everybody does, they do without
+        // Staff need a second factor only on staff and permission routes, not on pages open to any
+        // signed-in user.
         let is_work =
             matches!(self, Self::Staff | Self::Can(_)) && (user.is_staff || user.is_superuser);
         let is_member = async || {

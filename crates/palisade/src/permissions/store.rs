@@ -6,7 +6,8 @@ use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DbErr};
 use std::collections::HashSet;
 
-/// The permissions of a user, own and by groups, as `app.codename`. A superuser has them all without any being listed.
+/// The permissions of a user, own and by groups, as `app.codename`. Those of a superuser are not
+/// listed.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -72,7 +73,8 @@ pub(super) async fn is_member(
     Ok(database.handle().query_one(&query).await?.is_some())
 }
 
-/// Makes the rows of a site's permissions where they are missing. The content type is the app itself, model `site`.
+/// Creates the missing rows of a site's permissions. The content type is the app, with model
+/// `site`.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -104,7 +106,8 @@ pub async fn ensure(
     Ok(())
 }
 
-/// Takes the rows of a site's permissions away, and whose they are, and content types of the site that have none left. What a model of Django's brought stays.
+/// Deletes the rows of a site's permissions, their assignments, and the site's empty content types.
+/// Those of Django's models stay.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -144,7 +147,7 @@ pub async fn forget(
     Ok(())
 }
 
-/// The row of a permission, if it was made here: one of a model of Django's is Django's.
+/// The row of a permission, if it was created here: those of Django's models belong to Django.
 async fn find_own(database: &Database, app: &str, codename: &str) -> Result<Option<(i32,)>, DbErr> {
     database
         .handle()
@@ -173,7 +176,7 @@ async fn find<T: FromRow>(
         .await
 }
 
-/// Gives a user a permission of their own. `false` if there is no such permission.
+/// Grants a permission to a user. `false` if there is no such permission.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -196,7 +199,7 @@ pub(crate) async fn grant(
     tx.execute(&row).await.map(|_| true)
 }
 
-/// Takes a permission of their own from a user. `false` if there is no such permission.
+/// Revokes a user's own permission. `false` if there is no such permission.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -236,7 +239,7 @@ async fn by_name(database: &Database, permission: &str) -> Result<Option<(i32,)>
     }
 }
 
-/// Puts a user into a group, or takes them out. `false` if there is no such group.
+/// Adds a user to a group, or removes them. `false` if there is no such group.
 ///
 /// # Errors
 /// When the database does not answer.

@@ -1,16 +1,18 @@
-//! Files that do not change while the program runs: styles, scripts, pictures, fonts. They are part of the program, in one copy.
+//! Static files: styles, scripts, images, fonts. They are compiled into the program.
 //!
 //! ```
 //! use palisade::prelude::*;
 //! App::new().static_files(include_static!("tests/static")); // tests/static/site.css is served as /static/site.css
 //! ```
 //!
-//! Templates name a file by its plain URL, `/static/site.css`, and pages get the one that holds the hash of its content, with `integrity` where
-//! browsers check it: so browsers keep files for a year, and never one that a page does not mean. The plain URL works as well, for styles that name
-//! pictures, and is asked for again each time.
+//! Templates name a file by its plain URL, `/static/site.css`, and pages get the URL with the hash
+//! of its content, with `integrity` where browsers check it: browsers cache files for a year, and
+//! never use a stale one. The plain URL works as well, for images in styles, and is revalidated
+//! each time.
 //!
-//! What can be served is what was there at build time, by its exact name: no request ever becomes a path on the disk, and nothing is listed. Hidden files are
-//! left out, and a link in the folder does not compile.
+//! Only files that existed at build time are served, by exact name: no request becomes a path on
+//! the disk (path traversal), and directories are not listed. Hidden files are excluded, and a
+//! symbolic link in the folder does not compile.
 
 mod serve;
 mod store;
@@ -20,10 +22,10 @@ mod tests;
 pub(crate) use serve::SharedBody;
 pub use store::Store;
 
-/// Where static files are.
+/// URL prefix of static files.
 pub const PREFIX: &str = "/static/";
 
-/// Files for [`Store`]: made by `include_static!("static")`.
+/// Files for [`Store`]: created by `include_static!("static")`.
 #[derive(Debug, Clone, Default)]
 pub struct StaticFiles(Vec<(&'static str, &'static [u8])>);
 
@@ -33,12 +35,12 @@ impl StaticFiles {
         Self(files.to_vec())
     }
 
-    /// The framework's own: the stylesheet of its pages, light and dark.
+    /// The framework's stylesheet, light and dark.
     pub(crate) fn own() -> Self {
         Self::embedded(&[("palisade.css", include_bytes!("palisade.css"))])
     }
 
-    /// The scripts of its pages that need one.
+    /// The scripts of the framework's pages.
     pub(crate) fn scripts() -> Self {
         Self::embedded(&[
             ("password.js", include_bytes!("password.js")),
@@ -47,7 +49,7 @@ impl StaticFiles {
         ])
     }
 
-    /// These, and those of `other` whose names are not taken.
+    /// These, and the files of `other` with other names.
     #[must_use]
     pub fn over(mut self, other: Self) -> Self {
         let is_new = |(name, _): &(&str, _)| !self.0.iter().any(|(taken, _)| taken == name);

@@ -11,13 +11,14 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::ops::Bound;
 
-/// What the URL says of the content, so that it need not be asked for again ([RFC 8246](https://www.rfc-editor.org/rfc/rfc8246)).
+/// Cache-Control of hashed URLs, which are immutable
+/// ([RFC 8246](https://www.rfc-editor.org/rfc/rfc8246)).
 const FOR_A_YEAR: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// Kept, and asked for each time.
+/// Cached, and revalidated each time.
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("public, no-cache");
 
 impl Store {
-    /// The answer to GET of a URL: a file, part of it, 304 where the browser has it, or 404.
+    /// The response to GET of a URL: a file, a range of it, 304, or 404.
     pub fn answer(&self, url: &str, headers: &HeaderMap) -> Response {
         match self.find(url) {
             Some((file, named)) => answer(file, named, headers),
@@ -27,7 +28,7 @@ impl Store {
 }
 
 fn answer(file: &File, named: Named, headers: &HeaderMap) -> Response {
-    // parts are counted in bytes of the file itself
+    // ranges refer to the unencoded file
     let wanted: Option<Range> = headers.typed_get();
     let variant = if wanted.is_some() {
         &file.plain
@@ -56,7 +57,7 @@ fn answer(file: &File, named: Named, headers: &HeaderMap) -> Response {
         Some(range) if !is_newer => part(variant, &range),
         _ => Body::from(variant.bytes.clone()).into_response(),
     };
-    // what there is no part of is nothing to keep
+    // caches must not store a 416 response
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
         response
             .headers_mut()
@@ -68,7 +69,7 @@ fn answer(file: &File, named: Named, headers: &HeaderMap) -> Response {
     response
 }
 
-/// Marks an answer whose body is in memory once, for all clients.
+/// Marks a response whose body is shared in memory by all clients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SharedBody;
 
@@ -92,7 +93,9 @@ fn describe(headers: &mut HeaderMap, file: &File, variant: &Variant, named: Name
     }
 }
 
-/// One part of a file ([RFC 9110 section 14](https://www.rfc-editor.org/rfc/rfc9110#section-14)). Several at once are answered with the whole.
+/// A single range of a file
+/// ([RFC 9110 section 14](https://www.rfc-editor.org/rfc/rfc9110#section-14)). Multiple ranges get
+/// the whole file.
 fn part(variant: &Variant, range: &Range) -> Response {
     let length = variant.bytes.len() as u64;
     let mut parts = range.satisfiable_ranges(length);
@@ -106,7 +109,7 @@ fn part(variant: &Variant, range: &Range) -> Response {
     }
 }
 
-/// The bytes from `first` up to `end`, which is behind the last.
+/// The bytes from `first` up to `end`, exclusive.
 fn of_bytes(variant: &Variant, first: u64, end: u64) -> Response {
     let bytes = variant.bytes.slice(first as usize..end as usize);
     let mut response = (StatusCode::PARTIAL_CONTENT, Body::from(bytes)).into_response();
@@ -116,7 +119,8 @@ fn of_bytes(variant: &Variant, first: u64, end: u64) -> Response {
     response
 }
 
-/// Whether more of the end is asked for than there is, which is all of it (RFC 9110 section 14.1.2).
+/// Whether a suffix range is longer than the file, which selects all of it (RFC 9110 section
+/// 14.1.2).
 fn is_longer_than_all(headers: &HeaderMap, variant: &Variant) -> bool {
     let asked = headers.get(RANGE).and_then(|range| {
         range
@@ -129,7 +133,7 @@ fn is_longer_than_all(headers: &HeaderMap, variant: &Variant) -> bool {
     asked.is_some_and(|last| last > variant.bytes.len() as u64)
 }
 
-/// The first byte and the one behind the last.
+/// The first byte and the exclusive end.
 fn bytes_of((start, end): (Bound<u64>, Bound<u64>), length: u64) -> Option<(u64, u64)> {
     let first = match start {
         Bound::Included(first) => first,
@@ -152,7 +156,7 @@ fn refused(length: u64) -> Response {
     response
 }
 
-/// The variant that the client likes best, of those the smallest.
+/// The variant with the client's highest preference; of several, the smallest.
 fn chosen<'a>(file: &'a File, headers: &HeaderMap) -> &'a Variant {
     let lines = headers
         .get_all(ACCEPT_ENCODING)
@@ -175,7 +179,8 @@ fn chosen<'a>(file: &'a File, headers: &HeaderMap) -> &'a Variant {
     best.map_or(&file.plain, |(variant, _)| variant)
 }
 
-/// A coding, and how much the client likes it ([RFC 9110 section 12.4.2](https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2)).
+/// A content coding with its weight
+/// ([RFC 9110 section 12.4.2](https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2)).
 fn weighed(entry: &str) -> (&str, f32) {
     let (name, parameter) = entry.split_once(';').unwrap_or((entry, "q=1"));
     let weight = parameter
@@ -186,7 +191,9 @@ fn weighed(entry: &str) -> (&str, f32) {
     (name.trim(), weight)
 }
 
-/// How much a client likes a coding ([RFC 9110 section 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3)): one that it does not name, not at all.
+/// The client's weight of a coding
+/// ([RFC 9110 section 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3)); 0 if it is
+/// not listed.
 fn weight(accepted: &[(&str, f32)], coding: &str) -> f32 {
     let of = |wanted: &str| {
         accepted

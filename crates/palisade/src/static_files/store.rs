@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::OnceLock;
 
-/// The static files of a site, ready to be served.
+/// The static files of a site.
 #[derive(Default)]
 pub struct Store {
     files: Vec<File>,
@@ -21,7 +21,7 @@ pub struct Store {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Named {
     at: usize,
-    /// Whether the URL holds the hash, so that what it names never changes.
+    /// Whether the URL holds the hash, so that its content never changes.
     pub(super) is_hashed: bool,
 }
 
@@ -33,17 +33,18 @@ pub(super) struct File {
     compressed: OnceLock<Vec<Variant>>,
 }
 
-/// A file in one content coding ([RFC 9110 section 8.4](https://www.rfc-editor.org/rfc/rfc9110#section-8.4)).
+/// A file in one content coding
+/// ([RFC 9110 section 8.4](https://www.rfc-editor.org/rfc/rfc9110#section-8.4)).
 pub(super) struct Variant {
-    /// `None` as it is.
+    /// `None` for the unencoded file.
     pub(super) coding: Option<&'static str>,
     pub(super) bytes: Bytes,
-    /// Each variant is another sequence of bytes, so each has a strong tag of its own.
+    /// Each variant has different bytes, so each has its own strong entity tag.
     pub(super) tag: HeaderValue,
 }
 
 impl Store {
-    /// Names and hashes the files.
+    /// Hashes the files.
     pub fn new(files: StaticFiles) -> Self {
         let mut store = Self::default();
         for (name, bytes) in files.0 {
@@ -67,7 +68,7 @@ impl Store {
         store
     }
 
-    /// What pages write for each file, by its plain URL.
+    /// URL and integrity for pages, by plain URL.
     pub fn links(&self) -> Vec<(String, StaticLink)> {
         self.files
             .iter()
@@ -75,7 +76,7 @@ impl Store {
             .collect()
     }
 
-    /// Compresses what is worth it, once: where it is not called, files are served as they are.
+    /// Compresses files where it helps. Without this call, files are served unencoded.
     pub fn compress(&self) {
         for file in &self.files {
             file.compressed.get_or_init(|| file.compress());
@@ -157,7 +158,7 @@ fn tag(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("hexadecimal digits and a coding are a header value")
 }
 
-/// By the end of the name; what is unknown is bytes, which browsers do not run (`nosniff`).
+/// By file extension; unknown types are bytes, which browsers do not run (`nosniff`).
 fn content_type(name: &str) -> HeaderValue {
     let kind = mime_guess::from_path(name).first_or_octet_stream();
     let is_text = kind.type_() == mime_guess::mime::TEXT || is_text(kind.essence_str());
@@ -173,7 +174,7 @@ fn is_text(kind: &str) -> bool {
     kind.ends_with("json") || kind.ends_with("xml") || kind.ends_with("javascript")
 }
 
-/// Pictures, films and most fonts are compressed already.
+/// Images, videos and most fonts are compressed already.
 fn is_compressible(content_type: &HeaderValue) -> bool {
     let kind = content_type.to_str().unwrap_or_default();
     kind.contains("charset")
@@ -188,7 +189,7 @@ fn is_compressible(content_type: &HeaderValue) -> bool {
 }
 
 fn brotli(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    // no window is larger than what it is for, because it is memory
+    // no window is larger than the file, because it costs memory
     let window = bytes
         .len()
         .next_power_of_two()
@@ -210,17 +211,19 @@ fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     writer.finish()
 }
 
-/// 64 bits: two versions of one file differ in them.
+/// 64 bits: enough to distinguish versions of one file.
 const HASH_BYTES: usize = 8;
-/// Less fits into one packet either way.
+/// A smaller file fits into one packet anyway.
 const LEAST_BYTES: usize = 1024;
-/// The best takes a second for each MB and little memory; the next takes 32 MB, however short the file is.
+/// The highest level takes a second per MB and little memory; the next takes 32 MB, however short
+/// the file is.
 const BROTLI_BEST: u32 = 11;
 const BROTLI_QUICK: u32 = 9;
 const BROTLI_SMALL: usize = 256 * 1024;
-/// The least window, as a power of two.
+/// Smallest window, as a power of two.
 const BROTLI_LEAST_WINDOW: u32 = 10;
 /// The usual window, 4 MiB.
 const BROTLI_WINDOW: u32 = 22;
-/// Of 22: browsers need not read windows of more than 8 MiB ([RFC 9659](https://www.rfc-editor.org/rfc/rfc9659)).
+/// Of 22: browsers need not support windows of more than 8 MiB
+/// ([RFC 9659](https://www.rfc-editor.org/rfc/rfc9659)).
 const ZSTD_LEVEL: i32 = 19;

@@ -47,7 +47,7 @@ fn a_site_s_file_takes_the_place_of_the_framework_s() {
     }
 }
 
-// F086: the same content has the same name everywhere, another content another one
+// F086: equal content has equal names, and different content different ones
 #[test]
 fn names_depend_on_the_content_only() {
     let name = |bytes: &'static [u8]| {

@@ -10,62 +10,63 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What identifies who is counted.
+/// Key of a rate limit.
 #[derive(Clone)]
 pub enum By {
     /// The client's address (IPv6: its /64).
     Address,
-    /// The user. Those who are not signed in are not counted.
+    /// The user. Anonymous requests are not counted.
     User,
-    /// The user, or the address of those who are not signed in.
+    /// The user, or the address of anonymous clients.
     UserOrAddress,
     /// The value of this header. Requests without it are not counted.
     Header(&'static str),
-    /// What is typed into this field of a form, in lower case: one name or address, tried from anywhere. Requests without it are not counted.
+    /// The value of this form field, in lower case: for one name or address, from anywhere.
+    /// Requests without it are not counted.
     Field(&'static str),
-    /// What this closure finds in a request, if anything.
+    /// The result of this closure, if any.
     Value(Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>),
 }
 
-/// What happens to requests when the store does not answer.
+/// Behaviour when the store does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenUnreachable {
-    /// They are counted in this process alone: each instance lets through as many as the limit says.
+    /// Requests are counted in this process: the limit applies to each instance.
     Pass,
-    /// They are refused with 503.
+    /// Requests are refused with 503.
     Refuse,
 }
 
-/// A limit of some routes.
+/// A rate limit of some routes.
 #[derive(Clone)]
 pub struct Limit {
     name: &'static str,
-    /// Keeps what is counted here apart from what other limits count, in this process.
+    /// Separates limits of the same key, in this process.
     salt: u128,
     by: By,
     rates: Rates,
     when_unreachable: WhenUnreachable,
-    /// Whether requests that only read are not counted.
+    /// Whether safe methods are not counted.
     counts_changes: bool,
 }
 
-/// What a limit says of a request.
+/// Result of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Go on.
+    /// Allowed.
     Fine,
-    /// This rate is used up; so long remains to wait.
+    /// The rate is exceeded; retry after this time.
     TooMany(Rate, Duration),
-    /// Nobody knows, and the limit says to refuse.
+    /// The store does not answer, and the limit refuses in that case.
     Unknown,
 }
 
 impl Limit {
-    /// A limit: `Limit::new("contact", By::Address, "5/m, 50/d")`. Limits of one name count together. A store that does not answer lets requests
-    /// pass, counted in this process alone.
+    /// A limit: `Limit::new("contact", By::Address, "5/m, 50/d")`. Limits of one name count
+    /// together. If the store does not answer, requests are counted in this process.
     ///
     /// # Panics
-    /// When the rates are none, which stops the start.
+    /// When the rates are invalid, which stops the start.
     #[track_caller]
     pub fn new(name: &'static str, by: By, rates: &str) -> Self {
         let parsed = rates.parse();
@@ -99,7 +100,7 @@ impl Limit {
         }
     }
 
-    /// Says what happens when the store does not answer.
+    /// Sets the behaviour when the store does not answer.
     #[must_use]
     pub fn when_unreachable(mut self, policy: WhenUnreachable) -> Self {
         self.when_unreachable = policy;
@@ -127,20 +128,20 @@ impl Limit {
     }
 }
 
-/// The limits of a site, and where they are counted.
+/// The rate limiter of a site, with its stores.
 pub struct Throttle {
     shared: Option<Arc<dyn CounterStore>>,
     local: MemoryStore,
     began: Instant,
-    /// Milliseconds since `began` until which the shared store is not asked: it did not answer.
+    /// Milliseconds since `began` until which the shared store is not asked, after a failure.
     resting: AtomicU64,
 }
 
-/// How long a store that did not answer is left alone.
+/// Duration of that pause.
 const REST: Duration = Duration::from_secs(1);
 
 impl Throttle {
-    /// Limits that are counted in `shared`, or in this process.
+    /// Limits counted in `shared`, or in this process.
     pub fn new(shared: Option<Arc<dyn CounterStore>>) -> Self {
         Self {
             shared,
@@ -155,7 +156,7 @@ impl Throttle {
         self.shared.as_ref()
     }
 
-    /// Counts a request of a client's address, and of the networks around it.
+    /// Counts a request for a client's address, and for its surrounding networks.
     pub async fn admit_address(&self, limit: &Limit, client: ClientAddress) -> Outcome {
         for network in networks(client.0) {
             let outcome = match self.shared {
@@ -172,7 +173,7 @@ impl Throttle {
         Outcome::Fine
     }
 
-    /// Counts a request of a client's address in this process alone.
+    /// Counts a request for a client's address in this process only.
     pub(crate) fn admit_here(&self, limit: &Limit, client: ClientAddress) -> bool {
         networks(client.0).all(|network| self.admit_network(limit, network) == Outcome::Fine)
     }
@@ -181,7 +182,7 @@ impl Throttle {
     fn admit_network(&self, limit: &Limit, network: ClientNetwork) -> Outcome {
         let bits = match network.network {
             IpAddr::V4(v4) => u128::from(v4.to_bits()),
-            // the bits of the interface are free
+            // the interface bits are unused
             IpAddr::V6(v6) => v6.to_bits() | u128::from(network.prefix),
         };
         let key = (limit.salt ^ bits).to_be_bytes();
@@ -191,7 +192,7 @@ impl Throttle {
         }
     }
 
-    /// Counts a request of whoever `who` names.
+    /// Counts a request for a key `who`.
     pub async fn admit(&self, limit: &Limit, who: &(dyn fmt::Display + Sync)) -> Outcome {
         self.admit_rates(limit, &limit.rates, who).await
     }
@@ -216,7 +217,8 @@ impl Throttle {
         outcome(count)
     }
 
-    /// Counts a guess of or at whatever `who` names, before it is judged. Where the shared store does not answer, in this process alone.
+    /// Counts a guess for a key `who`, before it is verified. If the shared store does not answer,
+    /// in this process only.
     pub async fn guess(
         &self,
         name: &str,
@@ -229,7 +231,7 @@ impl Throttle {
         asked.unwrap_or_else(|| self.local.guess_at(key, policy, now))
     }
 
-    /// Takes guesses back that were right, or lifts a lock.
+    /// Reverts correct guesses, or lifts a lock.
     pub async fn absolve(
         &self,
         name: &str,
@@ -252,13 +254,13 @@ impl Throttle {
         }
     }
 
-    /// Puts a lock back that was written down, for its rest: a restart opens none.
+    /// Restores a persistent lock, for its remaining time: a restart opens none.
     pub(crate) fn restore(&self, name: &str, key: CounterKey, until: Duration) {
         tracing::debug!(target: "palisade", name, "a lock holds on");
         self.local.restore(key, until);
     }
 
-    /// What the shared store says; nothing where there is none, or it does not answer.
+    /// Result of the shared store; `None` where there is none, or it does not answer.
     async fn asked<'a, T>(
         &'a self,
         ask: impl FnOnce(&'a dyn CounterStore) -> BoxFuture<'a, Result<T, StoreDown>>,
@@ -297,12 +299,12 @@ fn outcome(count: Count) -> Outcome {
     }
 }
 
-/// Of a limit's name.
+/// Namespace of a limit's name.
 fn salt(name: &str) -> u128 {
     u128::from_be_bytes(key(name, &""))
 }
 
-/// Half of a SHA-256: keys are of one length, and whoever reads the store reads no names.
+/// Half of a SHA-256: keys have a fixed length, and the store holds no names.
 pub(crate) fn key(name: &str, who: &(dyn fmt::Display + Sync)) -> CounterKey {
     let mut hash = Hash(Sha256::new_with_prefix(name));
     hash.0.update(b"\0");
@@ -312,7 +314,7 @@ pub(crate) fn key(name: &str, who: &(dyn fmt::Display + Sync)) -> CounterKey {
     key
 }
 
-/// Hashes what is written, without a copy of it.
+/// Hashes formatted values without allocating.
 struct Hash(Sha256);
 
 impl fmt::Write for Hash {

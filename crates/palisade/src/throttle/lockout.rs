@@ -1,15 +1,15 @@
 use std::time::Duration;
 
-/// When guesses are stopped, and for how long.
+/// Parameters of a lockout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LockPolicy {
-    /// Guesses within the window, after which there is a lock.
+    /// Guesses within the window that start a lock.
     pub failures: u32,
-    /// In which they are counted together.
+    /// The window in which they are counted.
     pub window: Duration,
-    /// How long the first lock holds; each further one holds twice as long.
+    /// Duration of the first lock; each further one lasts twice as long.
     pub lock: Duration,
-    /// How long a lock holds at the most, and how long it takes until earlier ones are forgotten.
+    /// Longest lock, and time until earlier locks are forgotten.
     pub longest: Duration,
 }
 
@@ -18,13 +18,15 @@ pub struct LockPolicy {
 pub enum Standing {
     /// It may.
     Open,
-    /// It may, and it is the last one: a lock of this length holds already, and ends if the guess is right.
+    /// It may, as the last one: a lock of this length has started, and ends if the guess is
+    /// correct.
     Last(Duration),
-    /// It may not, for so long.
+    /// It may not, for this long.
     Locked(Duration),
 }
 
-/// The guesses of one client, or at one account. A guess is counted before it is judged, and taken back if it was right: a hundred at once are a hundred.
+/// The guesses of one client, or at one account. A guess is counted before it is verified, and
+/// reverted if it was correct: concurrent guesses all count.
 ///
 /// Times are since 1970.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub(super) struct Guesses {
     count: u32,
     window_ends: Duration,
     locked_until: Duration,
-    /// Locks so far, which make the next one longer.
+    /// Locks so far, which prolong the next one.
     locks: u32,
 }
 
@@ -60,7 +62,8 @@ impl Guesses {
         Standing::Last(length)
     }
 
-    /// Takes one guess back: it was right. Those before it stay: nobody wipes them out by logging in to an account of their own.
+    /// Reverts one correct guess. Earlier ones stay: a login to an attacker's own account does not
+    /// reset them.
     pub(super) fn take_back(&mut self, now: Duration) {
         if now < self.locked_until {
             (self.locked_until, self.locks) = (now, self.locks.saturating_sub(1));
@@ -68,7 +71,7 @@ impl Guesses {
         self.count = self.count.saturating_sub(1);
     }
 
-    /// A lock that holds until then.
+    /// A lock until then.
     pub(super) fn locked(until: Duration) -> Self {
         Self {
             count: 0,
@@ -78,12 +81,12 @@ impl Guesses {
         }
     }
 
-    /// Whether it counts nothing.
+    /// Whether it is empty.
     pub(super) fn is_empty(&self, now: Duration) -> bool {
         self.count == 0 && self.locks == 0 && !self.is_locked(now)
     }
 
-    /// How much it tells: more than those of a lower weight.
+    /// Eviction weight: entries with a lower one are dropped first.
     pub(super) fn weight(&self, now: Duration) -> (u32, u32, Duration) {
         let count = if now < self.window_ends {
             self.count
@@ -97,7 +100,7 @@ impl Guesses {
         now < self.locked_until
     }
 
-    /// Whether nothing of it matters any more.
+    /// Whether it has expired.
     pub(super) fn is_forgotten(&self, policy: &LockPolicy, now: Duration) -> bool {
         now >= self.window_ends && (self.locks == 0 || now >= self.locked_until + policy.longest)
     }

@@ -1,6 +1,8 @@
-//! Limits by rate: how often one client may ask. The generic cell rate algorithm, counted in this process or, for several instances, in Redis.
+//! Rate limits. The generic cell rate algorithm (GCRA), counted in this process or, for several
+//! instances, in Redis.
 //!
-//! Two limits of the whole site are on by default (`throttle.requests`, `throttle.changes`). A route or a group of routes gets its own:
+//! Two limits of the whole site are on by default (`throttle.requests`, `throttle.changes`). A
+//! route or a group of routes can have its own:
 //!
 //! ```
 //! use palisade::prelude::*;
@@ -14,8 +16,9 @@
 //!     .route("/contact", public().post(send).limit(Limit::new("contact", By::Address, "5/m, 50/d")));
 //! ```
 //!
-//! Whoever asks too often gets 429 with `Retry-After` and the fields of
-//! [RateLimit](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/), and an event is recorded.
+//! A client that exceeds a limit gets 429 with `Retry-After` and the fields of
+//! [RateLimit](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/), and an
+//! event is recorded.
 
 mod limit;
 mod lockout;

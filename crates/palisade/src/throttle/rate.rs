@@ -2,7 +2,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// So many requests in so much time: `5/m`. As many may come at once, and then one after each even part of the time. `60/m burst 5` lets five come at once.
+/// Requests per period: `5/m`. They may come as a burst, and then one per even part of the period.
+/// `60/m burst 5` limits the burst to five.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     count: u32,
@@ -18,7 +19,7 @@ enum Unit {
     Day,
 }
 
-/// Rates that all hold: `5/m, 100/h`. None of them: `off`.
+/// Rates that all apply: `5/m, 100/h`. None: `off`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rates(Vec<Rate>);
 
@@ -31,12 +32,12 @@ impl Rate {
         self.count
     }
 
-    /// Requests that may come at once.
+    /// Burst.
     pub fn burst(self) -> u32 {
         self.burst
     }
 
-    /// The time they may come in.
+    /// Period.
     pub fn period(self) -> Duration {
         Duration::from_secs(match self.unit {
             Unit::Second => 1,
@@ -56,11 +57,12 @@ impl Rate {
         self.interval() * self.burst
     }
 
-    /// Counts one request by the generic cell rate algorithm ([ITU-T I.371](https://www.itu.int/rec/T-REC-I.371)): `arrival` is when all that was
-    /// counted before is forgotten, on the same clock as `now`.
+    /// Counts one request by the generic cell rate algorithm
+    /// ([ITU-T I.371](https://www.itu.int/rec/T-REC-I.371)): `arrival` is the theoretical arrival
+    /// time, on the same clock as `now`.
     ///
     /// # Errors
-    /// How long to wait before the next one.
+    /// Time to wait before the next one.
     pub(super) fn admit(self, arrival: Duration, now: Duration) -> Result<Duration, Duration> {
         let next = arrival.max(now) + self.interval();
         let most = now + self.capacity();
@@ -132,7 +134,7 @@ impl FromStr for Rate {
     }
 }
 
-/// Past this a request takes less than a microsecond, which is how exactly time is counted.
+/// Beyond this a request takes less than a microsecond, the resolution of the algorithm.
 const MOST: u32 = 1_000_000;
 
 impl FromStr for Rates {

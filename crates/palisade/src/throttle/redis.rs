@@ -6,7 +6,8 @@ use futures_util::future::BoxFuture;
 use redis::Script;
 use std::time::Duration;
 
-/// Counts in Redis, for several instances: one script for each request, which Redis runs as a whole, by Redis's own clock.
+/// Counts in Redis, for several instances: one script per request, which Redis runs atomically, by
+/// Redis's clock.
 pub struct RedisStore {
     redis: Redis,
     script: Script,
@@ -14,8 +15,9 @@ pub struct RedisStore {
     absolve: Script,
 }
 
-/// The algorithm of [`Rate`], in microseconds. A key is a hash with a field for each rate; it ends when all is forgotten. Returns the number of the
-/// rate that is used up, or 0, and how long to wait.
+/// The algorithm of [`Rate`], in microseconds. A key is a hash with a field for each rate, and
+/// expires when all is forgotten. Returns the number of the exceeded rate, or 0, and the time to
+/// wait.
 const COUNT: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -33,7 +35,8 @@ redis.call('PEXPIRE', KEYS[1], math.ceil((last - now) / 1000) + 1)
 return {0, 0}
 ";
 
-/// The algorithm of a lock (`throttle/lockout.rs`), in milliseconds. Returns 0, 1 with the length of the lock that begins, or 2 with what is left of it.
+/// The algorithm of a lockout (`throttle/lockout.rs`), in milliseconds. Returns 0, 1 with the
+/// length of a new lock, or 2 with the rest of the current one.
 const GUESS: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -70,10 +73,10 @@ return redis.call('HSET', KEYS[1], 'count', math.max(tonumber(kept[1]) - 1, 0))
 ";
 
 impl RedisStore {
-    /// A store that connects when it is first asked, and again when the connection is lost.
+    /// A store that connects on demand, and again when the connection is lost.
     ///
     /// # Errors
-    /// A URL that is none.
+    /// An invalid URL.
     pub fn new(url: &str) -> Result<Self, StoreDown> {
         Ok(Self {
             redis: Redis::new(url)?,

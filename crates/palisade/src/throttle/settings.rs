@@ -14,13 +14,15 @@ setting_words!(
 );
 
 section! {
-    /// How often one client may ask.
+    /// Rate limits of all requests.
     ThrottleSettings("throttle") {
-        /// Requests of one address (IPv6: one /64), such as 5/m or 100/h, several with commas; or off
+        /// Requests of one address (IPv6: one /64), such as 5/m or 100/h, several with commas; or
+        /// off
         requests: Rates = |_| "6000/m".parse().expect("a rate");
-        /// Those of them that change something
+        /// Requests of one address with unsafe methods
         changes: Rates = |_| "1200/m".parse().expect("a rate");
-        /// What these two limits do when Redis does not answer: pass (counted in each instance alone) or refuse (503)
+        /// Behaviour of these two limits when Redis does not answer: pass (counted in each
+        /// instance) or refuse (503)
         when_unreachable: WhenUnreachable = |_| WhenUnreachable::Pass;
     }
 }
@@ -31,13 +33,13 @@ impl ThrottleSettings {
         Limit::of_settings(name, self.requests.clone(), self.when_unreachable)
     }
 
-    /// The limit of requests that change something.
+    /// The limit of unsafe requests.
     pub(crate) fn changes(&self, name: &'static str) -> Limit {
         Limit::of_settings(name, self.changes.clone(), self.when_unreachable)
     }
 }
 
-/// Requests of one client in a second that no person makes.
+/// Requests per second of one client that no person makes.
 const TOO_MANY_A_SECOND: f64 = 1000.0;
 
 fn is_loose(rates: &Rates) -> bool {
@@ -48,7 +50,7 @@ fn is_loose(rates: &Rates) -> bool {
     rates.is_off() || a_second.fold(f64::INFINITY, f64::min) > TOO_MANY_A_SECOND
 }
 
-/// What can be wrong with these settings.
+/// Checks of these settings.
 pub const CHECKS: &[Check<ThrottleSettings>] = &[Check {
     id: "throttle.off",
     django: None,

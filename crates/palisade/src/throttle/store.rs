@@ -8,12 +8,12 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What a store says of one request.
+/// Result of a store for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Count {
-    /// It was counted.
+    /// Counted.
     Admitted,
-    /// It was not: this rate is used up, and so long remains to wait.
+    /// Not counted: this rate is exceeded; retry after this time.
     Refused(Rate, Duration),
 }
 
@@ -21,10 +21,10 @@ pub enum Count {
 #[derive(Debug)]
 pub struct StoreDown(pub String);
 
-/// Whose requests are counted: a hash of the limit's name and of what identifies the client, which is never kept itself.
+/// Key of a counter: a hash of the limit's name and of the client's identity, which is not stored.
 pub type CounterKey = [u8; 16];
 
-/// Where requests are counted.
+/// A store of counters.
 pub trait CounterStore: Send + Sync {
     /// Counts one request against all rates, or against none.
     fn count<'a>(
@@ -33,7 +33,8 @@ pub trait CounterStore: Send + Sync {
         rates: &'a [Rate],
     ) -> BoxFuture<'a, Result<Count, StoreDown>>;
 
-    /// Counts one guess, as [`LockPolicy`] says; `now` is the time since 1970, for stores that have no clock of their own.
+    /// Counts one guess by a [`LockPolicy`]; `now` is the time since 1970, for stores without a
+    /// clock.
     fn guess(
         &self,
         key: CounterKey,
@@ -41,7 +42,7 @@ pub trait CounterStore: Send + Sync {
         now: Duration,
     ) -> BoxFuture<'_, Result<Standing, StoreDown>>;
 
-    /// Takes one guess back that was right, or all that was counted.
+    /// Reverts one correct guess, or all.
     fn absolve(
         &self,
         key: CounterKey,
@@ -49,20 +50,20 @@ pub trait CounterStore: Send + Sync {
         now: Duration,
     ) -> BoxFuture<'_, Result<(), StoreDown>>;
 
-    /// Whether the store answers.
+    /// Checks that the store answers.
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreDown>>;
 }
 
-/// What of the counted guesses is taken back.
+/// Which guesses are reverted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absolution {
     /// The newest one.
     One,
-    /// All of them, and every lock.
+    /// All of them, with their locks.
     All,
 }
 
-/// Counts in this process.
+/// Counters in this process.
 pub struct MemoryStore {
     began: Instant,
     hasher: RandomState,
@@ -70,18 +71,18 @@ pub struct MemoryStore {
     guesses: [Mutex<HashMap<CounterKey, Guesses>>; SHARDS],
 }
 
-/// When each rate has forgotten what was counted, for each client.
+/// Theoretical arrival time of each rate, per client.
 #[derive(Default)]
 struct Shard {
     arrivals: HashMap<CounterKey, [Duration; MOST_RATES]>,
     cleaned: Duration,
 }
 
-/// Shards, so that clients do not wait for each other.
+/// Sharded, so that clients do not contend for one lock.
 const SHARDS: usize = 16;
-/// Clients of a shard; past it, those that have recovered are forgotten, and new ones are counted together.
+/// Clients per shard; beyond it, expired entries are dropped, and new clients are counted together.
 const MOST_CLIENTS: usize = 8192;
-/// Time between two searches for those who have recovered.
+/// Interval between two searches for expired entries.
 const CLEAN_EVERY: Duration = Duration::from_secs(1);
 
 impl Default for MemoryStore {
@@ -116,7 +117,7 @@ impl MemoryStore {
         if is_new && guesses.len() >= MOST_CLIENTS {
             make_room(&mut guesses, now);
         }
-        // where all of them are locks, newcomers are counted together: nobody guesses uncounted
+        // if all entries are locks, new clients are counted together: no guess goes uncounted
         let key = if is_new && guesses.len() >= MOST_CLIENTS {
             [0; 16]
         } else {
@@ -125,7 +126,7 @@ impl MemoryStore {
         guesses.entry(key).or_default().guess(policy, now)
     }
 
-    /// Puts a lock back.
+    /// Restores a lock.
     pub(super) fn restore(&self, key: CounterKey, until: Duration) {
         let mut guesses = self.guesses[self.shard(key)]
             .lock()
@@ -135,7 +136,7 @@ impl MemoryStore {
         }
     }
 
-    /// Takes guesses back.
+    /// Reverts guesses.
     pub fn absolve_at(&self, key: CounterKey, absolution: Absolution, now: Duration) {
         let mut guesses = self.guesses[self.shard(key)]
             .lock()
@@ -159,7 +160,8 @@ impl MemoryStore {
     }
 }
 
-/// Drops the guess that tells least: of a flood of made-up names there is one each, and what is counted against an account stays.
+/// Evicts the entry of lowest weight: a flood of invented names has one guess each, and the
+/// counters of an attacked account stay.
 fn make_room(guesses: &mut HashMap<CounterKey, Guesses>, now: Duration) {
     let least = guesses
         .iter()
@@ -189,7 +191,7 @@ impl Shard {
         Count::Admitted
     }
 
-    /// A flood of addresses from everywhere must not grow the table without end.
+    /// A flood of addresses must not grow the table without bound.
     fn has_room(&mut self, key: &CounterKey, now: Duration) -> bool {
         if self.arrivals.len() < MOST_CLIENTS || self.arrivals.contains_key(key) {
             return true;
@@ -203,7 +205,7 @@ impl Shard {
     }
 }
 
-/// Those who come when there is no room: counted together, but each kind of limit for itself.
+/// Shared key of clients without an entry, separate per kind of limit.
 fn crowd(rates: &[Rate]) -> CounterKey {
     let mut key = [0; 16];
     for (place, rate) in key.chunks_exact_mut(4).zip(rates) {

@@ -96,7 +96,7 @@ async fn passes(store: &dyn CounterStore) {
         wait > Duration::from_secs(8) && wait <= Duration::from_secs(12),
         "{wait:?}"
     );
-    // all or none: what the second rate refuses is not counted by the first
+    // all or none: a request refused by the second rate is not counted by the first
     let both = key("both");
     assert_eq!(many(both, &rates("10/s, 3/h"), 9).await, 3);
     let Count::Refused(rate, _) = store
@@ -107,7 +107,7 @@ async fn passes(store: &dyn CounterStore) {
         panic!("refused")
     };
     assert_eq!(rate.to_string(), "3/h");
-    // a burst of its own: at most so many at once, and then at the pace of the rate
+    // a separate burst: at most so many at once, and then at the rate
     let burst = key("burst");
     assert_eq!(many(burst, &rates("600/m burst 3"), 20).await, 3);
     tokio::time::sleep(Duration::from_millis(230)).await;
@@ -126,7 +126,7 @@ async fn passes(store: &dyn CounterStore) {
     assert_eq!(many(quick, &rates("3/s"), 3).await, 3, "forgotten");
 }
 
-/// A key that no other run has.
+/// A unique key.
 fn fresh_key(name: &str) -> [u8; 16] {
     let text = format!("{name}{}", crate::crypto::random::token().expose());
     let mut key = [0; 16];
@@ -148,7 +148,7 @@ async fn redis_passes() {
     crate::testing::ran("throttle::redis_passes");
 }
 
-// F090: instances together let through no more than one would
+// F090: instances together allow no more than one would
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stores_over_one_redis_count_together() {
     let Some(url) = crate::testing::server("PALISADE_TEST_REDIS") else {
@@ -181,7 +181,7 @@ async fn stores_over_one_redis_count_together() {
     assert_eq!(fine, 50);
 }
 
-// F090: each policy, while nobody answers
+// F090: each policy, while the store does not answer
 #[tokio::test]
 async fn a_store_that_is_away_is_answered_as_the_limit_says() {
     let away = Throttle::new(Some(Arc::new(
@@ -245,7 +245,8 @@ async fn neighbours_in_a_network_are_one_client() {
     );
 }
 
-/// Guesses and their standing, in a store; the policy is three in a second, then 400 ms, at the most 2 s.
+/// Guesses and their results, in a store; the policy is three per second, then locks of 400 ms up
+/// to 2 s.
 async fn locks_hold(store: &dyn CounterStore, now: impl Fn() -> Duration) {
     let policy = LockPolicy {
         failures: 3,
@@ -324,7 +325,7 @@ async fn both_stores_lock_alike() {
     }
 }
 
-// a flood of names must not grow the table without end, nor push out a lock
+// a flood of names must neither grow the table without bound, nor evict a lock
 #[test]
 fn a_flood_of_names_pushes_out_no_lock() {
     let store = MemoryStore::default();

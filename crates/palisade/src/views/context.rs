@@ -11,39 +11,41 @@ use palisade_template::{PageSecrets, Templates, Value};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// What pages need of the site.
+/// Dependencies of pages.
 pub struct SiteViews {
     /// All templates.
     pub templates: Templates,
-    /// The profile that the site runs in.
+    /// The site's profile.
     pub profile: Profile,
-    /// What is read of a body at the most.
+    /// Limits of parsed input.
     pub input_limits: InputLimits,
-    /// Fetches what is public.
+    /// Client for outgoing requests.
     pub client: Client,
-    /// The settings as `settings` shows them: secrets are not in them.
+    /// The settings as `settings` shows them, without secrets.
     pub settings: Vec<Effective>,
 }
 
-/// What a page shows of the visitor. Implemented by `auth`, which knows; owned here, because pages ask.
+/// The visitor's values on a page. Implemented by `auth`; defined here, because pages need it.
 pub trait PageValues: Send + Sync {
     /// `user`, `messages` and so on, for the template.
     fn load(&self) -> BoxFuture<'_, Result<Value>>;
 
-    /// The signed-in user, for an error page; with `may_ask`, the database is asked if that is not known yet.
+    /// The signed-in user, for an error page; with `may_ask`, the database is queried if the user
+    /// is not known yet.
     fn user(&self, may_ask: bool) -> BoxFuture<'_, Option<Value>>;
 }
 
-/// One request: its id, its nonce, and the seams that later steps fill.
+/// Context of one request: id, nonce, and values that later steps set.
 #[derive(Clone)]
 pub struct RequestContext(Arc<Inner>);
 
-/// Whether a response depends on who asked. Whoever looks says so; it holds nothing, so that nobody who holds it keeps a request alive.
+/// Whether a response depends on the visitor. A flag without references, so that holding it does
+/// not keep a request alive.
 #[derive(Clone, Default)]
 pub struct Personal(Arc<AtomicBool>);
 
 impl Personal {
-    /// The response depends on who asked: nobody may keep it.
+    /// Marks the response as dependent on the visitor: caches must not store it.
     pub fn mark(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -55,36 +57,36 @@ struct Inner {
     method: Method,
     path: String,
     wants_problem: bool,
-    /// For the page that explains errors to the developer.
+    /// For the debug page.
     #[cfg(debug_assertions)]
     headers: HeaderMap,
     site: Arc<SiteViews>,
     values: OnceLock<Arc<dyn PageValues>>,
     token: OnceLock<Arc<dyn Fn() -> String + Send + Sync>>,
     personal: Personal,
-    /// Whether its refusal is logged, once that was decided.
+    /// Whether the refusal is logged, once decided.
     is_logged: OnceLock<bool>,
 }
 
-/// Bytes of the shortest secret that stands in a path, which Django's links have; an UUID has 36.
+/// Length of the shortest secret in a path, that of Django's links; a UUID has 36.
 const LEAST_SECRET: usize = 38;
 
-/// Characters of a path in the log.
+/// Longest logged path, in characters.
 const LONGEST_LOGGED: usize = 200;
 
 tokio::task_local! {
-    /// The id of the request that is answered here.
+    /// The id of the current request.
     static REQUEST: Arc<str>;
 }
 
-/// The id of the request that is answered here, for whoever writes the log.
+/// The id of the current request, for log lines.
 pub(crate) fn current_request() -> Option<Arc<str>> {
     REQUEST.try_with(Arc::clone).ok()
 }
 
 impl RequestContext {
-    /// What is logged meanwhile belongs to this request. (A span for each request would do the same, at eight percent of
-    /// a request with a query.)
+    /// Runs a future with its log lines attributed to this request. (A span per request would do
+    /// the same, at eight percent of a request with a query.)
     pub(crate) fn during<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         REQUEST.scope(self.0.id.clone(), work)
     }
@@ -112,12 +114,13 @@ impl RequestContext {
         }))
     }
 
-    /// 128 random bits that stand in the response, the log and on error pages, or the name that a trusted proxy gave the request (`http.forwarded_request_id`).
+    /// 128 random bits, shown in the response, the log and on error pages; or the id from a trusted
+    /// proxy (`http.forwarded_request_id`).
     pub fn id(&self) -> &str {
         &self.0.id
     }
 
-    /// The same, for those who outlive the request.
+    /// The same, for owners that outlive the request.
     pub(crate) fn shared_id(&self) -> Arc<str> {
         self.0.id.clone()
     }
@@ -137,7 +140,8 @@ impl RequestContext {
         &self.0.path
     }
 
-    /// The path for the log: without the query, and of parts as long as a secret the beginning only, because links in mails hold theirs in the path.
+    /// The path for the log: without the query, and with segments as long as a secret truncated,
+    /// because mailed links hold secrets in the path.
     pub(crate) fn logged_path(&self) -> String {
         let path = self.path().split('?').next().unwrap_or_default();
         let part = |part: &str| match part.len() >= LEAST_SECRET {
@@ -145,11 +149,11 @@ impl RequestContext {
             false => part.to_owned(),
         };
         let path = path.split('/').map(part).collect::<Vec<_>>().join("/");
-        // a client must not fill the log with a request
+        // a client must not flood the log with one request
         path.chars().take(LONGEST_LOGGED).collect()
     }
 
-    /// Decides whether the refusal of this request is logged: once, and for all lines about it.
+    /// Decides once whether the refusal of this request is logged, for all its lines.
     pub(crate) fn decide_log(&self, decide: impl FnOnce() -> bool) -> bool {
         *self.0.is_logged.get_or_init(decide)
     }
@@ -158,7 +162,8 @@ impl RequestContext {
         *self.0.is_logged.get().unwrap_or(&true)
     }
 
-    /// Whether the client is a program that wants `application/problem+json` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
+    /// Whether the client prefers `application/problem+json`
+    /// ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
     pub fn wants_problem(&self) -> bool {
         self.0.wants_problem
     }
@@ -168,27 +173,27 @@ impl RequestContext {
         &self.0.site
     }
 
-    /// For whoever looks at the visitor.
+    /// For code that depends on the visitor.
     pub fn personal(&self) -> &Personal {
         &self.0.personal
     }
 
-    /// Whether the response depends on who asked.
+    /// Whether the response depends on the visitor.
     pub fn is_personal(&self) -> bool {
         self.0.personal.0.load(Ordering::Relaxed)
     }
 
-    /// Who fills in the user and the messages. They must not hold this context, or neither would ever be freed.
+    /// Sets the source of user and messages. It must not hold this context, which would leak both.
     pub(crate) fn set_values(&self, values: Arc<dyn PageValues>) {
         let _ = self.0.values.set(values);
     }
 
-    /// Who makes form tokens. The same holds for them.
+    /// Sets the source of CSRF tokens. The same applies.
     pub(crate) fn set_token(&self, token: Arc<dyn Fn() -> String + Send + Sync>) {
         let _ = self.0.token.set(token);
     }
 
-    /// A fresh token for a form of this visitor. Empty where no form can be posted, as on error pages.
+    /// A fresh CSRF token for a form of this visitor. Empty where none can be issued.
     pub fn form_token(&self) -> String {
         let Some(token) = self.0.token.get() else {
             return String::new();
@@ -204,7 +209,8 @@ impl RequestContext {
         }
     }
 
-    /// What an error page shows of the visitor: the user, and no messages, because nothing records that they were shown.
+    /// The visitor's values on an error page: the user, and no messages, because they could not be
+    /// marked as shown.
     pub(super) async fn error_values(&self, may_ask: bool) -> Value {
         let user = match self.0.values.get() {
             Some(values) => values.user(may_ask).await,

@@ -1,4 +1,5 @@
-//! The page that explains an error to the developer. It exists in debug builds and is shown in the development profile only.
+//! The debug page for developers. It exists in debug builds and is shown in the development profile
+//! only.
 
 use super::{Failure, RequestContext};
 use http::StatusCode;
@@ -13,7 +14,7 @@ static TEMPLATES: LazyLock<Option<Templates>> = LazyLock::new(|| {
     .ok()
 });
 
-/// The page, for faults of ours in the development profile.
+/// The page for server errors in the development profile.
 pub(super) fn page(
     context: &RequestContext,
     status: StatusCode,
@@ -53,7 +54,7 @@ pub(super) fn page(
         .ok()
 }
 
-/// Names whose values are masked, as Django masks them.
+/// Names whose values are masked, as in Django.
 const SECRET_NAMES: [&str; 8] = [
     "api",
     "auth",
@@ -70,7 +71,7 @@ fn header(name: &str, value: &str) -> Value {
     context! { name, value => if is_secret { "(masked)" } else { value } }
 }
 
-/// Ten lines around the place, if the source is on this machine.
+/// Ten lines around the location, if the source is on this machine.
 fn source(file: &str, line: u32) -> Vec<Value> {
     let Some(text) = candidates(file)
         .iter()

@@ -9,38 +9,38 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a handler returns.
+/// Result of a handler.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a request is not answered as hoped. "No" and "don't know" are different kinds.
+/// Kind of an error. "Denied" and "unknown" are different kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// What was sent cannot be understood. 400.
+    /// Malformed input. 400.
     BadRequest,
-    /// The visitor may not. 403.
+    /// The visitor has no permission. 403.
     Forbidden,
-    /// There is no such thing, or the visitor may not know of it. 404.
+    /// It does not exist, or the visitor may not know that it does. 404.
     NotFound,
-    /// Somebody else was faster. 409.
+    /// A concurrent change. 409.
     Conflict,
-    /// Too much was sent. 413.
+    /// The request is too large. 413.
     TooLarge,
-    /// The body is of a type that is not read here. 415.
+    /// The content type is not supported. 415.
     UnsupportedType,
     /// Too many requests of one client. 429.
     TooMany,
-    /// A fault of ours. 500.
+    /// A bug in the program. 500.
     Internal,
-    /// Something we need does not answer, so nobody knows whether the visitor may. 503.
+    /// A dependency does not answer, so the result is unknown. 503.
     Unavailable,
-    /// Too much work is waiting. 503 with Retry-After.
+    /// Overload. 503 with Retry-After.
     Busy,
     /// A page that is shown instead, such as a form with its errors.
     Page,
 }
 
-/// A place in the source.
+/// A location in the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// File as the compiler names it.
@@ -66,20 +66,21 @@ impl fmt::Display for Place {
     }
 }
 
-/// An error on its way to the error page. Any error becomes one by `?`.
+/// An error that becomes an error page. Any error converts by `?`.
 ///
-/// The visitor sees the status, [`Error::public_message`] and the request id; the log gets the cause and the place.
+/// The visitor sees the status, [`Error::public_message`] and the request id; the log gets the
+/// cause and the location.
 pub struct Error {
     kind: ErrorKind,
     message: Option<Cow<'static, str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     place: Place,
-    /// Behind a lock only because a body cannot be shared between threads and an error must be.
+    /// In a mutex only because a body is not Sync and an error must be.
     page: Option<(StatusCode, Box<Mutex<Response>>)>,
 }
 
 impl Error {
-    /// An error with words for the visitor.
+    /// An error with a message for the visitor.
     #[track_caller]
     pub fn new(kind: ErrorKind, public_message: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -109,7 +110,7 @@ impl Error {
         }
     }
 
-    /// A mistake of the programmer, with words for the log only.
+    /// A bug, with a message for the log only.
     #[track_caller]
     pub fn bug(message: impl Into<String>) -> Self {
         Self {
@@ -127,7 +128,7 @@ impl Error {
         }
     }
 
-    /// A page that is shown instead of the answer.
+    /// A page that is shown instead of the response.
     #[track_caller]
     pub fn page(page: Response) -> Self {
         let page = Some((page.status(), Box::new(Mutex::new(page))));
@@ -143,14 +144,14 @@ impl Error {
         self.kind
     }
 
-    /// What the visitor reads.
+    /// The message for the visitor.
     pub fn public_message(&self) -> &str {
         self.message
             .as_deref()
             .unwrap_or_else(|| self.kind.public_message())
     }
 
-    /// The status of the answer.
+    /// The status of the response.
     pub fn status(&self) -> StatusCode {
         self.page
             .as_ref()
@@ -190,7 +191,7 @@ impl ErrorKind {
         }
     }
 
-    /// Seconds after which another try makes sense.
+    /// Seconds until a retry makes sense.
     fn retry_after(self) -> Option<HeaderValue> {
         matches!(self, Self::Busy | Self::TooMany | Self::Unavailable)
             .then(|| HeaderValue::from_static("5"))
@@ -236,7 +237,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// An [`Error`] on its way out, as an extension of the response: what is logged, and what the visitor reads.
+/// An [`Error`] as an extension of the response, for the log and the error page.
 #[derive(Clone)]
 pub struct Failure(Arc<Error>);
 
@@ -246,7 +247,7 @@ impl Failure {
         &self.0
     }
 
-    /// Where in the source it was made.
+    /// Where in the source it was created.
     pub fn place(&self) -> &Place {
         &self.0.place
     }
@@ -266,7 +267,7 @@ impl IntoResponse for Error {
     }
 }
 
-/// Turns what is not there into 404.
+/// Turns `None` into 404.
 pub trait Or404<T> {
     /// The value, or 404.
     ///

@@ -1,4 +1,4 @@
-//! The quiet page: a status, a sentence, a request id. The cause goes to the log, once.
+//! The generic error page: a status, a sentence, a request id. The cause is logged, once.
 
 use super::{ErrorKind, Failure, RequestContext, page::html};
 use axum::body::Body;
@@ -7,11 +7,12 @@ use http::{HeaderValue, StatusCode, header};
 use palisade_template::{Value, context};
 use serde_json::json;
 
-/// Marks a response whose error was logged and explained already.
+/// Marks a response whose error was logged and rendered already.
 #[derive(Clone)]
 pub(crate) struct Explained;
 
-/// Whether a response is an error without a page of its own: from our [`Error`](super::Error), an extractor or the router.
+/// Whether a response is an error without a page: from our [`Error`](super::Error), an extractor or
+/// the router.
 pub(crate) fn is_bare_error(response: &Response) -> bool {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
@@ -25,7 +26,7 @@ pub(crate) fn is_bare_error(response: &Response) -> bool {
         && (is_bare || response.extensions().get::<Failure>().is_some())
 }
 
-/// The quiet page in place of a bare error; its headers stay.
+/// Renders the generic error page for a bare error; its headers are kept.
 pub(crate) async fn failed(context: &RequestContext, response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let failure = parts.extensions.remove::<Failure>();
@@ -56,7 +57,7 @@ pub(crate) async fn failed(context: &RequestContext, response: Response) -> Resp
     Response::from_parts(page, body)
 }
 
-/// An overload is as it was planned, and every stranger can make one: it is no error.
+/// An overload is expected behaviour, and any client can cause one: it is not logged as an error.
 fn log(context: &RequestContext, status: StatusCode, cause: &str, is_overload: bool) {
     let path = context.logged_path();
     let (id, method) = (context.id(), context.method().as_str());
@@ -91,7 +92,7 @@ async fn explain(
         return html(status, page);
     }
     let _ = failure;
-    // a site in trouble is not asked for more
+    // a site in trouble does not query the database for an error page
     let shown = context.error_values(!status.is_server_error()).await;
     let values =
         || context! { status => status.as_u16(), title, message, request_id => context.id() };

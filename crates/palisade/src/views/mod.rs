@@ -1,7 +1,8 @@
-//! Pages: rendering with what every page needs, errors that say nothing to strangers, and the context of a request.
+//! Pages: rendering with common values, error pages without details, and the context of a request.
 //!
-//! A handler takes [`Page`] and returns [`Result`]: `page.render("tickets/show.html", context! { ticket })`. The page knows the
-//! signed-in user, the messages, the token of its forms and the nonce of its scripts without being told.
+//! A handler takes [`Page`] and returns [`Result`]:
+//! `page.render("tickets/show.html", context! { ticket })`. The page provides the signed-in user,
+//! the messages, the CSRF token of its forms and the nonce of its scripts.
 
 mod context;
 #[cfg(debug_assertions)]
@@ -20,8 +21,9 @@ pub use path::Path;
 
 use palisade_template::Layer;
 
-/// The framework's own templates; a site's template of the same name takes its place. A site that wants its name and links on every page has a
-/// `base.html` that extends `palisade/skeleton.html` and fills the blocks `brand` and `nav`.
+/// The framework's templates; a site's template of the same name takes precedence. For its name and
+/// links on every page, a site has a `base.html` that extends `palisade/skeleton.html` and fills
+/// the blocks `brand` and `nav`.
 pub fn templates() -> Layer {
     Layer::embedded(&[
         (

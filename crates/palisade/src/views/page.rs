@@ -15,10 +15,11 @@ impl Page {
         Self(context)
     }
 
-    /// Renders a template with `values` (made by `context! { … }`), the signed-in `user`, `messages` and `path`.
+    /// Renders a template with `values` (created by `context! { … }`), the signed-in `user`,
+    /// `messages` and `path`.
     ///
     /// # Errors
-    /// A template that fails, or a database that cannot say who the user is.
+    /// A template error, or a database that does not answer.
     pub async fn render(&self, template: &str, values: Value) -> Result<Response> {
         self.render_as(StatusCode::OK, template, values).await
     }
@@ -43,7 +44,7 @@ impl Page {
         Ok(html(status, page))
     }
 
-    /// The request that is answered.
+    /// The context of the request.
     pub fn context(&self) -> &RequestContext {
         &self.0
     }

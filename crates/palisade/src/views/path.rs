@@ -3,7 +3,8 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-/// Parameters of the path, as axum's, but what is no such parameter is 404: `/tickets/abc` is a page that does not exist.
+/// Path parameters, as axum's, but an invalid one is 404: `/tickets/abc` is a page that does not
+/// exist.
 pub struct Path<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
