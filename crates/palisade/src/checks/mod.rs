@@ -1,20 +1,20 @@
-//! Checks of settings: what each looks at, why it matters and how to fix it. The site's own settings are judged, nothing else.
+//! Checks of settings: what each looks at, why it matters and how to fix it.
 //!
-//! The same checks run at every start and in `check --deploy`. An error stops a production start; see [`Level`].
-//! Checks look at settings, `scan` looks at source, the audit log looks at people.
+//! The same checks run at every start and in `check --deploy`. An error stops a production start;
+//! see [`Level`].
 
 mod report;
 
 pub use report::{Report, Weakened};
 
-/// What a finding means for the site.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Worth knowing.
+    /// Information.
     Info,
-    /// Should be mended; the site starts.
+    /// Should be fixed; the site starts.
     Warning,
-    /// Must be mended; production does not start.
+    /// Must be fixed; production does not start.
     Error,
 }
 
@@ -33,15 +33,15 @@ impl Level {
 pub struct Check<S> {
     /// Stable name: `http.hosts_missing`.
     pub id: &'static str,
-    /// The check of Django that asks the same, if there is one.
+    /// The equivalent check of Django, if there is one.
     pub django: Option<&'static str>,
-    /// How bad it is.
+    /// Severity.
     pub level: Level,
-    /// What was found, in one line.
+    /// The finding, in one line.
     pub title: &'static str,
-    /// What an attacker gains.
+    /// The impact of an attack.
     pub why: &'static str,
-    /// What to write where.
+    /// The setting to change.
     pub fix: &'static str,
     /// Whether the settings have this fault.
     pub fires: fn(&S) -> bool,
@@ -65,7 +65,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Whether it is as wrong on a developer's machine: keys, permissions, templates, settings that cannot be read or cannot work, weakened protections.
+    /// Whether it applies in development too: keys, permissions, templates, invalid or
+    /// contradictory settings, weakened protections.
     fn concerns_development(&self) -> bool {
         [
             "keys.",

@@ -8,25 +8,25 @@ use std::fmt;
 pub struct Weakened {
     /// The name that `site.allow_dangerous` lists: `without_csrf /hooks/pay`.
     pub name: String,
-    /// The written reason.
+    /// The reason in the source.
     pub reason: &'static str,
     /// File and line of the call.
     pub source: String,
 }
 
-/// What `check` found, for people and as JSON.
+/// Result of `check`, as text and as JSON.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// The profile that was judged.
+    /// The checked profile.
     pub profile: Profile,
-    /// Everything that fired, worst first.
+    /// All findings, worst first.
     pub findings: Vec<Finding>,
     /// Every weakened protection of the site.
     pub ledger: Vec<Weakened>,
 }
 
 impl Report {
-    /// A report with the worst finding first.
+    /// A report, sorted by severity.
     pub fn new(profile: Profile, mut findings: Vec<Finding>, ledger: Vec<Weakened>) -> Self {
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
         Self {
@@ -36,7 +36,7 @@ impl Report {
         }
     }
 
-    /// A report on settings that could not even be read: each problem is a finding.
+    /// A report on settings that could not be read: each problem is a finding.
     pub fn unreadable(error: &SettingsError) -> Self {
         let findings = error.0.iter().map(|problem| Finding {
             id: format!("settings.{}", problem.key),
@@ -53,12 +53,12 @@ impl Report {
         Self::new(Profile::DEFAULT, findings.collect(), Vec::new())
     }
 
-    /// The worst level found.
+    /// The worst level.
     pub fn worst(&self) -> Option<Level> {
         self.findings.first().map(|finding| finding.level)
     }
 
-    /// The same with more findings.
+    /// The same with further findings.
     #[must_use]
     pub fn with(self, findings: Vec<Finding>) -> Self {
         Self::new(
@@ -68,7 +68,8 @@ impl Report {
         )
     }
 
-    /// What concerns a start in this profile: in development, what would only be wrong in production is left out.
+    /// The findings that apply to this profile: in development, those about production only are
+    /// omitted.
     #[must_use]
     pub fn for_start(mut self) -> Self {
         if self.profile.is_development() {
@@ -78,14 +79,14 @@ impl Report {
         self
     }
 
-    /// The errors alone.
+    /// The errors only.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()
             .filter(|finding| finding.level == Level::Error)
     }
 
-    /// For other programs.
+    /// As JSON.
     pub fn to_json(&self) -> Value {
         let finding = |finding: &Finding| {
             json!({
@@ -102,7 +103,7 @@ impl Report {
     }
 }
 
-/// Settings whose wrong values Django finds by a check and we find by type.
+/// Settings whose wrong values Django finds by a check, and we by type.
 const DJANGO: [(&str, &str); 6] = [
     ("headers.frames", "security.W019"),
     ("sessions.http_only", "security.W015"),

@@ -68,7 +68,7 @@ pub(super) async fn email(site: &Site, matches: &ArgMatches) -> Outcome {
     ))
 }
 
-/// What an operator reads is what a visitor would.
+/// Validates an operator's input as a visitor's.
 fn said(error: Error) -> Failed {
     match error.kind() {
         crate::views::ErrorKind::Conflict => Failed(error.public_message().to_owned(), 1),
@@ -98,7 +98,7 @@ pub(super) async fn delete(site: &Site, matches: &ArgMatches) -> Outcome {
     ))
 }
 
-/// What cannot be undone is confirmed by typing the name.
+/// Irreversible commands are confirmed by typing the name.
 fn confirmed(username: &str) -> Result<(), Failed> {
     if !std::io::stdin().is_terminal() {
         return Err(Failed(

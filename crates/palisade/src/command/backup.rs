@@ -3,7 +3,7 @@ use crate::app::Prepared;
 use clap::ArgMatches;
 use std::path::Path;
 
-/// `backup FILE`: a copy of an SQLite database, whole, also while the site writes.
+/// `backup FILE`: a consistent copy of an SQLite database, even while the site writes.
 pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     let file = matches.get_one::<String>("file").map_or("", String::as_str);
     let settings = prepared.settings();
@@ -25,7 +25,7 @@ pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     let failed = |why: String| Failed(format!("{file} was not written: {why}"), 1);
     let database = prepared.database().await?;
     database.back_up(Path::new(file)).await.map_err(|error| {
-        // half a copy is none
+        // an incomplete copy is deleted
         let _ = std::fs::remove_file(file);
         failed(error.to_string())
     })?;

@@ -3,7 +3,7 @@ use crate::app::SiteCommand;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgGroup, Command};
 
-/// The command line with the site's own commands.
+/// The command line, with the site's custom commands.
 pub(super) fn command(own: &[SiteCommand]) -> Command {
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name)

@@ -1,4 +1,5 @@
-//! Configurations for what stands beside a site: proxies, systemd, Docker, fail2ban. Made of the settings that hold.
+//! Configuration files for reverse proxies, systemd, Docker and fail2ban, generated from the
+//! settings.
 
 use super::{Failed, Outcome};
 use crate::app::{ListenAddress, SiteSettings};
@@ -6,9 +7,9 @@ use crate::http::HostPattern;
 use crate::throttle::Rates;
 use clap::ArgMatches;
 
-/// What there is a configuration for.
+/// Kinds of configurations.
 pub(super) const CONFIGS: [&str; 5] = ["apache", "caddy", "docker", "nginx", "systemd"];
-/// What the limits by rate can be written for.
+/// Kinds of rate limit configurations.
 pub(super) const LIMITS: [&str; 2] = ["fail2ban", "nginx"];
 
 pub(super) fn run(settings: &SiteSettings, program: &str, matches: &ArgMatches) -> Outcome {
@@ -119,7 +120,7 @@ fn apache_url(address: &ListenAddress) -> String {
     }
 }
 
-/// nginx knows seconds and minutes.
+/// nginx supports rates per second and per minute.
 fn a_minute(rates: &Rates) -> String {
     let first = rates.as_slice().first();
     let requests = first.map_or(0, |rate| {
@@ -128,7 +129,7 @@ fn a_minute(rates: &Rates) -> String {
     format!("{requests}r/m")
 }
 
-/// The first of a burst is not counted as one.
+/// nginx does not count the first request of a burst.
 fn burst(rates: &Rates) -> String {
     rates
         .as_slice()

@@ -19,7 +19,7 @@ pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     }
 }
 
-/// The file of keys; keys of the environment are changed there.
+/// The key file; keys of the environment are changed there.
 fn file(prepared: &Prepared) -> Result<KeyFile, Failed> {
     if prepared.settings().keys.secret.is_some() {
         let advice = "the key comes from SECRET_KEY: put a new one there, and the old one in front of SECRET_KEY_FALLBACKS";
@@ -50,7 +50,8 @@ fn unwritten(file: &KeyFile, error: &std::io::Error) -> Failed {
     )
 }
 
-/// A site that is running does not know the new key: it encrypts again by itself, some time after it was restarted.
+/// A running site does not know the new key: it re-encrypts automatically some time after its
+/// restart.
 async fn add(prepared: &Prepared, is_add_only: bool) -> Outcome {
     let file = file(prepared)?;
     let shown = file.path().display();
@@ -91,7 +92,8 @@ fn database_failed(error: sea_orm::DbErr) -> Failed {
     Failed(format!("the database: {error}"), 1)
 }
 
-/// A site that started before the newest key was written neither opens what that key has encrypted nor encrypts with it.
+/// A site that started before the newest key was written can neither decrypt with that key nor
+/// encrypt with it.
 fn refuse_before_restart(prepared: &Prepared) -> Result<(), Failed> {
     let file = KeyFile::of(prepared.settings());
     if prepared.settings().keys.secret.is_none()
@@ -103,7 +105,7 @@ fn refuse_before_restart(prepared: &Prepared) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Takes the oldest key out, unless a value needs it.
+/// Removes the oldest key, unless a value still needs it.
 async fn retire(prepared: &Prepared) -> Outcome {
     let ring = app::ring(prepared.settings()).map_err(|error| Failed(error.to_string(), 1))?;
     if ring.len() < 2 {

@@ -1,4 +1,4 @@
-//! Every line of the log says which request it belongs to, whoever wrote it.
+//! Log formats that add the request id to every line, including those of other crates.
 
 use crate::views::current_request;
 use std::fmt;
@@ -7,17 +7,17 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// A format with the id of the request behind it.
+/// A format that appends the request id.
 pub(super) struct OfRequest<F> {
     format: F,
-    /// What ends a line, and what the id stands in before it.
+    /// End of a line, and the syntax of the id.
     end: &'static str,
     before: &'static str,
     after: &'static str,
 }
 
 impl<F> OfRequest<F> {
-    /// As one more key of the object.
+    /// As a further key of the JSON object.
     pub(super) fn json(format: F) -> Self {
         Self {
             format,
@@ -27,7 +27,7 @@ impl<F> OfRequest<F> {
         }
     }
 
-    /// As one more field.
+    /// As a further field.
     pub(super) fn text(format: F) -> Self {
         Self {
             format,

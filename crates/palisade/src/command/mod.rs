@@ -1,4 +1,5 @@
-//! The command line of a site: `serve`, `check`, `migrate`, `routes`, `settings`, `user`, `lockout`, `keys`, `deploy`, and the site's own commands.
+//! The command line of a site: `serve`, `check`, `migrate`, `routes`, `settings`, `user`,
+//! `lockout`, `keys`, `deploy`, and custom commands.
 
 mod account;
 #[cfg(feature = "adopt")]
@@ -23,7 +24,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// What a command ends with: text for standard output, or for standard error and a status.
+/// Result of a command: text for standard output, or for standard error with an exit status.
 type Outcome = Result<String, Failed>;
 
 /// A command that failed: its message and exit status.
@@ -82,7 +83,7 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
     let commands = app.commands.clone();
     let prepared = match Prepared::new(app, sources(matches)) {
         Ok(prepared) => prepared,
-        // `check` reports on settings that nobody else can even read
+        // `check` reports on settings that other commands cannot read
         Err(error) => {
             return match matches.subcommand() {
                 Some(("check", check)) => reported(&Report::unreadable(&error), check),
@@ -125,7 +126,8 @@ fn routes(prepared: &Prepared) -> String {
     print::routes(&prepared.routes().table(), &limits)
 }
 
-/// The folder's files, the environment, and what the command line says, which is strongest.
+/// Sources of settings: the folder's files, the environment, and the command line, which takes
+/// precedence.
 fn sources(matches: &ArgMatches) -> Sources {
     let mut sources = Sources::of_folder(Path::new("."));
     if let Some(data) = matches.get_one::<String>("data") {
@@ -140,7 +142,7 @@ fn sources(matches: &ArgMatches) -> Sources {
     sources
 }
 
-/// The report, with what the database says of the keys where it is judged for production.
+/// The report, with findings about keys in the database where it is for production.
 async fn with_keys(prepared: &Prepared, matches: &ArgMatches) -> Report {
     let report = prepared.report();
     if matches.get_flag("deploy") {
@@ -153,7 +155,7 @@ async fn with_keys(prepared: &Prepared, matches: &ArgMatches) -> Report {
 /// A finding sets the exit status: an error always, a warning with `--deploy`.
 fn reported(report: &Report, matches: &ArgMatches) -> Outcome {
     let is_deploy = matches.get_flag("deploy");
-    // without --deploy, exactly what `serve` would say
+    // without --deploy, exactly what `serve` would report
     let report = if is_deploy {
         report.clone()
     } else {
@@ -176,7 +178,7 @@ fn reported(report: &Report, matches: &ArgMatches) -> Outcome {
     Ok(text)
 }
 
-/// The places that a reviewer of templates looks at first.
+/// Values of templates outside HTML text, for reviewers.
 fn template_uses(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     let templates = prepared
         .templates()
@@ -214,7 +216,7 @@ async fn migrated(prepared: Prepared, matches: &ArgMatches) -> Outcome {
     Ok(print::migrations("ran", &pending))
 }
 
-/// What cannot be had back is asked for by name.
+/// Irreversible actions require a confirmation by name.
 async fn undone(prepared: &Prepared, database: &Database, is_sure: bool) -> Outcome {
     let all = prepared.migrations().all();
     let word = "drop";

@@ -4,7 +4,7 @@ use palisade_template::Use;
 use serde_json::json;
 use std::io::Write;
 
-/// To standard output. A reader that has left is no error.
+/// To standard output. A closed pipe is not an error.
 pub(super) fn out(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
@@ -16,7 +16,7 @@ pub(super) fn error(text: &str) {
     }
 }
 
-/// The list of routes; `limits` is what holds for requests that change something.
+/// The route table; `limits` are those of unsafe requests.
 pub(super) fn routes(table: &[RouteInfo], limits: &str) -> String {
     let rows = table.iter().map(|route| {
         let RouteInfo {
@@ -43,7 +43,7 @@ pub(super) fn routes(table: &[RouteInfo], limits: &str) -> String {
     )
 }
 
-/// The list of values in templates that are not HTML text.
+/// The table of template values outside HTML text.
 pub(super) fn uses(uses: &[Use]) -> String {
     let row = |one: &Use| {
         [
@@ -58,7 +58,7 @@ pub(super) fn uses(uses: &[Use]) -> String {
     )
 }
 
-/// The same for programs.
+/// The same as JSON.
 pub(super) fn uses_json(uses: &[Use]) -> String {
     let row = |one: &Use| {
         json!({
@@ -68,7 +68,7 @@ pub(super) fn uses_json(uses: &[Use]) -> String {
     format!("{:#}\n", json!(uses.iter().map(row).collect::<Vec<_>>()))
 }
 
-/// The list of settings.
+/// The table of settings.
 pub(super) fn settings(effective: &[Effective]) -> String {
     let rows = effective.iter().map(
         |Effective {
@@ -78,7 +78,7 @@ pub(super) fn settings(effective: &[Effective]) -> String {
     table_of(["SETTING", "VALUE", "FROM"], rows.collect())
 }
 
-/// The list of migrations.
+/// The table of migrations.
 pub(super) fn migrations(what: &str, names: &[String]) -> String {
     if names.is_empty() {
         return "nothing to do: every migration has run\n".into();
@@ -89,7 +89,7 @@ pub(super) fn migrations(what: &str, names: &[String]) -> String {
         .collect()
 }
 
-/// Rows in columns that are as wide as they must be.
+/// A table with minimal column widths.
 pub(super) fn table_of<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
     let head = head.map(str::to_owned);
     let width = |column: usize| {

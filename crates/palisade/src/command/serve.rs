@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
 
-/// Lines for people in development, JSON elsewhere, to standard error. `RUST_LOG` chooses what is logged.
+/// Text in development, JSON otherwise, to standard error. `RUST_LOG` is the filter.
 pub(super) fn start_log(settings: &SiteSettings) {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn"));
@@ -28,19 +28,19 @@ pub(super) fn start_log(settings: &SiteSettings) {
     };
 }
 
-/// Serves until the process is told to stop.
+/// Serves until the process gets a stop signal.
 pub(super) async fn serve(prepared: Prepared) -> Outcome {
-    // said before anything is made; a socket that somebody else opened is looked at when it is taken
+    // checked before files are created; an inherited socket is checked when it is taken
     let settings = prepared.settings();
     Server::may_listen(settings, &settings.server.address)
         .map_err(|error| Failed(error.to_string(), 1))?;
-    // before the keys are read: a key that is written after this moment may be unknown to this process
+    // before the keys are read: a key written later may be unknown to this process
     let began = SystemTime::now();
     let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);
     let _serving = serving(site.settings().data(), began);
     let server = Server::listen(site.clone()).map_err(|error| Failed(error.to_string(), 1))?;
     print::out(&greeting(&site, &server));
-    // for a unit of Type=notify; nothing where nobody waits for it
+    // for a unit of Type=notify; ignored elsewhere
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     let chores = [
         tokio::spawn(sweep(site.clone())),
@@ -53,7 +53,8 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
     });
     let stopped = stopped.await;
     chores.iter().for_each(JoinHandle::abort);
-    // the last connection moves what is in the write-ahead log into the file: a copy of the file alone is whole then
+    // the last connection checkpoints the write-ahead log, so that a copy of the database file
+    // alone is complete
     if let Err(error) = site.database.close().await {
         tracing::warn!(target: "palisade", %error, "the database could not be closed in order");
     }
@@ -67,7 +68,8 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
     })
 }
 
-/// A lock that says that a site serves from this folder: `keys rotate` looks at it. Released when the process ends.
+/// A lock which shows that a site serves from this folder, for `keys rotate`. Released when the
+/// process ends.
 fn serving(data: &Path, began: SystemTime) -> Option<File> {
     let file = File::options()
         .write(true)
@@ -75,7 +77,7 @@ fn serving(data: &Path, began: SystemTime) -> Option<File> {
         .truncate(false)
         .open(data.join(SERVING))
         .ok()?;
-    // of several processes that overlap, the time is that of the first
+    // of several overlapping processes, the time of the first counts
     if file.try_lock().is_ok() {
         file.set_modified(began).ok()?;
         file.unlock().ok()?;
@@ -119,7 +121,7 @@ fn greeting(site: &Site, server: &Server) -> String {
     text
 }
 
-/// Reads block lists again that changed, and asks for those of other sites that are due.
+/// Reloads changed block lists, and fetches due ones of other sites.
 async fn refresh(site: Arc<Site>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(60));
     loop {
@@ -130,7 +132,7 @@ async fn refresh(site: Arc<Site>) {
     }
 }
 
-/// Sends mail when some was put into the queue, and looks for what waits for another try, or was left by another instance.
+/// Sends queued mail, and polls for retries and for mail of other instances.
 async fn send_mail(site: Arc<Site>) {
     loop {
         if let Err(error) = site.mail.deliver().await {
@@ -140,8 +142,8 @@ async fn send_mail(site: Arc<Site>) {
     }
 }
 
-/// Forgets sessions and tokens that have ended, every ten minutes. Encrypts again what an older key has encrypted, but not at once: instances that were not
-/// restarted yet do not have the newest key.
+/// Deletes expired sessions and tokens every ten minutes. Re-encrypts values of older keys, but not
+/// at once: instances that were not restarted yet do not have the newest key.
 async fn sweep(site: Arc<Site>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(600));
     let mut is_first = true;
@@ -164,7 +166,7 @@ async fn sweep(site: Arc<Site>) {
     }
 }
 
-/// Ctrl-C, or SIGTERM from whoever runs the process.
+/// Ctrl-C or SIGTERM.
 async fn stopped() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]

@@ -11,7 +11,7 @@ use clap::ArgMatches;
 use palisade_crypto::Secret;
 use std::io::{IsTerminal, Read};
 
-/// `user create`, `user password`, and what else is done to accounts.
+/// `user create`, `user password`, and other account commands.
 pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
         Some(("create", create)) => make(&site, create).await,
@@ -77,7 +77,7 @@ async fn set_password(site: &Site, username: &str) -> Outcome {
     }
 }
 
-/// After a day, in which whoever has a factor after all only has to log in with it; or at once.
+/// Scheduled in a day, until when a login with a factor cancels it; or immediate.
 async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
     reachable(site)?;
     let due = site.accounts().now()
@@ -124,14 +124,14 @@ async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
     ))
 }
 
-/// Removes the rows of sessions that have ended, and says how many there were.
+/// Deletes the rows of ended sessions, and returns their number.
 pub(super) async fn ended(site: &Site, id: i32) -> Result<usize, Failed> {
     let ended = site.sessions.end_all(id, None).await?;
     site.sessions.settle().await;
     Ok(ended)
 }
 
-/// How long an owner has to say that nothing is lost.
+/// Time in which an owner can cancel the removal.
 const REMOVED_AFTER: TimeDelta = TimeDelta::hours(24);
 const REMOVED: &str = "Those who run the site removed your second factors: a password is enough until you add a new one. All sessions have ended.";
 
@@ -184,7 +184,7 @@ async fn sign_out(site: &Site, username: &str) -> Outcome {
     Ok(format!("{ended} session(s) of {username} ended\n"))
 }
 
-/// Sessions in the memory of the server are not within reach of another process.
+/// Sessions in the server's memory are inaccessible to other processes.
 pub(super) fn reachable(site: &Site) -> Result<(), Failed> {
     match site.settings().sessions.store {
         StoreKind::Database | StoreKind::Redis | StoreKind::Cookie => Ok(()),
@@ -202,7 +202,8 @@ pub(super) fn unknown(username: &str) -> Failed {
     )
 }
 
-/// Names that sign-up would refuse beside each other, such as those of accounts that Django made.
+/// Existing names that sign-up would refuse next to each other, such as those of accounts that
+/// Django created.
 async fn conflicts(site: &Site) -> Outcome {
     let groups = site.accounts().name_conflicts().await?;
     if groups.is_empty() {
@@ -261,7 +262,7 @@ fn failed(error: SignUpError, username: &str) -> Failed {
     }
 }
 
-/// From the terminal without showing it, twice; or the first line of standard input.
+/// Prompts twice without echo; or reads the first line of standard input.
 fn read_password() -> Result<Secret<String>, Failed> {
     let unread = |error: std::io::Error| Failed(format!("the password cannot be read: {error}"), 1);
     if std::io::stdin().is_terminal() {

@@ -1,4 +1,4 @@
-//! Messages for the next page, in the cookie of `django.contrib.messages`.
+//! Flash messages in the cookie of `django.contrib.messages`.
 
 use palisade_crypto::KeyRing;
 use palisade_crypto::signing::{self, Compress};
@@ -11,13 +11,14 @@ pub(crate) struct Said {
     pub(crate) text: String,
 }
 
-/// Django's names for the parts: `CookieStorage.key_salt`, `MessageEncoder.message_key`.
+/// Django's salts and keys: `CookieStorage.key_salt`, `MessageEncoder.message_key`.
 const SALT: &str = "django.contrib.messages";
 const MESSAGE: &str = "__json_message";
-/// Django puts what does not fit into the session, and this at the end of the cookie; longer ones browsers may drop.
+/// Django moves the rest into the session, and marks the cookie with this; browsers may drop longer
+/// cookies.
 const LONGEST: usize = 2048;
 
-/// What the cookie says; nothing, if Django did not sign it.
+/// The messages of a cookie; none, if its signature is invalid.
 pub(crate) fn read(ring: &KeyRing, cookie: &str) -> Vec<Said> {
     let signed = signing::cookie_value(ring, SALT).loads(cookie);
     let all = signed
@@ -36,7 +37,8 @@ fn said(value: &Value) -> Option<Said> {
     })
 }
 
-/// The cookie that says it. What is too long loses its oldest messages. (Not marked as safe: Django escapes them.)
+/// The cookie of messages. If it is too long, the oldest are dropped. (Not marked as safe: Django
+/// escapes them.)
 pub(crate) fn write(ring: &KeyRing, all: &[Said], now: u64) -> String {
     let one = |said: &Said| json!([MESSAGE, 0, said.level, said.text]);
     let mut first = 0;

@@ -1,10 +1,11 @@
-//! Beside Django: one database, one key, two frameworks. With `django.beside = true` a visitor who logs in on either side is logged in on both.
+//! Sharing with Django: one database, one key, two frameworks. With `django.beside = true` a login
+//! on either side is one on both.
 //!
-//! What Django reads and writes is kept as Django keeps it: sessions under their own keys in `django_session`, the secret of form tokens in its cookie or in the
-//! session, messages in its cookie, links for a new password. Users are those of `AUTH_USER_MODEL`. What Django lacks stays in `palisade_*`
-//! tables, and what it has is never changed in shape.
+//! Shared data has Django's formats: sessions by key in `django_session`, the CSRF secret in
+//! Django's cookie or session, messages in its cookie, password reset links. Users are those of
+//! `AUTH_USER_MODEL`. Additional data is in `palisade_*` tables; Django's tables are never altered.
 //!
-//! Here are the settings, and the formats that are pure: who uses them is `sessions`, `csrf`, `db` and `auth`.
+//! This module has the settings and the pure formats, for `sessions`, `csrf`, `db` and `auth`.
 
 mod messages;
 mod settings;

@@ -6,13 +6,14 @@ use std::str::FromStr;
 use url::Url;
 
 section! {
-    /// A Django project beside this site.
+    /// The Django project.
     DjangoSettings("django") {
-        /// Whether it has this site's database and key: sessions, form tokens and messages are kept as Django keeps them then
+        /// Whether it shares this site's database and key: sessions, CSRF tokens and messages then
+        /// have Django's formats
         beside: bool = |_| false;
         /// Its AUTH_USER_MODEL
         user_model: UserModel = |_| "auth.User".parse().expect("a model");
-        /// The table of that model, where it has a db_table of its own
+        /// The db_table of that model, if it has one
         user_table: Option<TableName> = |_| None;
         /// Its SESSION_COOKIE_NAME
         session_cookie: CookieName = |_| CookieName("sessionid".into());
@@ -20,14 +21,16 @@ section! {
         csrf_cookie: CookieName = |_| CookieName("csrftoken".into());
         /// Its CSRF_USE_SESSIONS
         csrf_use_sessions: bool = |_| false;
-        /// Path below which its links for a new password are, such as /accounts/reset; this site answers them, and writes its own like them
+        /// Path prefix of its password reset links, such as /accounts/reset; this site serves them,
+        /// and generates its own in this format
         reset_path: ResetPath = |_| ResetPath("/account/reset".into());
-        /// Where it listens, such as http://127.0.0.1:8001: what this site does not serve is sent on to it
+        /// Its URL, such as http://127.0.0.1:8001: requests without a route here are proxied to it
         upstream: Option<Upstream> = |_| None;
     }
 }
 
-/// The name of a cookie that another program sets ([RFC 6265 section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
+/// The name of another application's cookie
+/// ([RFC 6265 section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieName(String);
 
@@ -58,7 +61,7 @@ impl fmt::Display for CookieName {
     }
 }
 
-/// The beginning of a path.
+/// A path prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResetPath(String);
 
@@ -95,7 +98,7 @@ impl fmt::Display for ResetPath {
     }
 }
 
-/// Where requests are sent on to: this machine, in clear.
+/// URL of the upstream: on this machine, over plain HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream(String);
 
@@ -138,7 +141,7 @@ impl fmt::Display for Upstream {
 }
 
 impl DjangoSettings {
-    /// What sharing weakens, for the ledger.
+    /// Protections that sharing weakens, for the report.
     pub(crate) fn weakened(&self) -> Option<Weakened> {
         let reason = "Django looks for sessions under their keys, so the database holds the keys and not their hashes";
         self.beside.then(|| Weakened {
@@ -148,13 +151,13 @@ impl DjangoSettings {
         })
     }
 
-    /// The tables of its users.
+    /// Its user tables.
     pub(crate) fn tables(&self) -> UserTables {
         UserTables::of(&self.user_model, self.user_table.as_ref())
     }
 }
 
-/// What can be wrong with these settings.
+/// Checks of these settings.
 pub const CHECKS: &[Check<DjangoSettings>] = &[Check {
     id: "django.shared_sessions",
     django: None,

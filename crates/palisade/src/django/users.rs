@@ -2,7 +2,7 @@ use crate::settings::setting_from_str;
 use std::fmt;
 use std::str::FromStr;
 
-/// Django's `AUTH_USER_MODEL`: `auth.User`, or the project's own, such as `forum.Member`.
+/// Django's `AUTH_USER_MODEL`: `auth.User`, or a custom one, such as `forum.Member`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserModel {
     app: String,
@@ -36,7 +36,7 @@ impl fmt::Display for UserModel {
     }
 }
 
-/// What needs no quotes and has none in it: names of tables stand in statements.
+/// An SQL identifier without quotes: table names are part of statements.
 fn is_identifier(text: &str) -> bool {
     let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
     text.len() <= 60
@@ -44,7 +44,7 @@ fn is_identifier(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// The name of a table, of letters, digits and _.
+/// A table name, of letters, digits and _.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableName(String);
 
@@ -67,20 +67,20 @@ impl fmt::Display for TableName {
     }
 }
 
-/// The tables of the users, their groups and their permissions.
+/// The tables of users, their groups and their permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserTables {
-    /// Of the users: `auth_user`.
+    /// Users: `auth_user`.
     pub users: String,
-    /// Of their groups: `auth_user_groups`.
+    /// Group memberships: `auth_user_groups`.
     pub groups: String,
-    /// Of permissions that they have by themselves: `auth_user_user_permissions`.
+    /// User permissions: `auth_user_user_permissions`.
     pub permissions: String,
-    /// The column in both that names the user: `user_id`.
+    /// The foreign key to the user in both: `user_id`.
     pub column: String,
 }
 
-/// The table that queries are written for.
+/// The default table, for which queries are written.
 const DEFAULT: &str = "auth_user";
 
 impl Default for UserTables {
@@ -96,7 +96,7 @@ impl Default for UserTables {
 }
 
 impl UserTables {
-    /// Those of a model, as Django names them; `table` is its `db_table`, where that is another one.
+    /// The tables of a model, by Django's naming rules; `table` is its `db_table`, if it has one.
     pub fn of(model: &UserModel, table: Option<&TableName>) -> Self {
         let own = model.model.to_lowercase();
         let users = table.map_or_else(|| format!("{}_{own}", model.app), |table| table.0.clone());
@@ -108,12 +108,13 @@ impl UserTables {
         }
     }
 
-    /// Whether statements have to name another table than they do.
+    /// Whether statements must be rewritten.
     pub(crate) fn are_renamed(&self) -> bool {
         self.users != DEFAULT
     }
 
-    /// A built statement, whose names are quoted and whose values are not in it, for these tables.
+    /// Rewrites a built statement, whose names are quoted and whose values are bound, for these
+    /// tables.
     pub(crate) fn rename(&self, sql: &str) -> String {
         sql.replace(&format!("\"{DEFAULT}\""), &format!("\"{}\"", self.users))
     }

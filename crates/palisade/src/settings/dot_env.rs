@@ -1,13 +1,14 @@
-//! `.env`: lines of `NAME=value`, read as written.
+//! `.env`: lines of `NAME=value`, read literally.
 //!
-//! Nothing is substituted and nothing is escaped: a value is what stands after `=`, without spaces around it, or what stands between two quotes of one
-//! kind. Where django-environ, python-decouple and python-dotenv disagree about a line, a variable of Palisade is refused, so that programs that share a file
-//! share its values. Variables of other programs may be written in any way.
+//! There are no substitutions and no escapes: a value is the text after `=`, trimmed, or the text
+//! between two quotes of one kind. Where django-environ, python-decouple and python-dotenv disagree
+//! about a line, a variable of Palisade is refused, so that programs that share a file share its
+//! values. Variables of other programs may have any syntax.
 
-/// Why a file, or a line of it, cannot be read.
+/// Why a file, or a line of it, cannot be parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unreadable {
-    /// Line, from 1; none for the whole file.
+    /// Line, from 1; `None` for the whole file.
     pub(super) line: Option<usize>,
     pub(super) what: &'static str,
     pub(super) fix: &'static str,
@@ -16,7 +17,7 @@ pub(super) struct Unreadable {
 /// Names and values.
 pub(super) type Variables = Vec<(String, String)>;
 
-/// The variables that `is_ours` knows, in the order of the file.
+/// The variables for which `is_ours` holds, in the order of the file.
 pub(super) fn parse(
     bytes: &[u8],
     is_ours: impl Fn(&str) -> bool,
@@ -57,7 +58,7 @@ pub(super) fn parse(
     }
 }
 
-/// What is wrong, and what to do.
+/// The problem and its fix.
 type Fault = (&'static str, &'static str);
 
 const NO_ASSIGNMENT: Fault = (
@@ -173,7 +174,8 @@ fn has_comment(after: &str) -> bool {
     after.contains(" #") || after.contains("\t#")
 }
 
-/// How many of the lines that follow belong to a quoted value of another program. A variable of ours among them is no text of theirs.
+/// Number of following lines that belong to a quoted value of another program. A variable of ours
+/// among them is not part of it.
 fn end_of_foreign(
     after: &str,
     following: &[&str],

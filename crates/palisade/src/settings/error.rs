@@ -1,19 +1,19 @@
 use std::fmt;
 
-/// One setting that cannot be used.
+/// An invalid setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// `section.key`, or the name of a file that could not be read.
+    /// `section.key`, or the name of an unreadable file.
     pub key: String,
-    /// Where it was found.
+    /// Its source.
     pub place: String,
-    /// What is wrong, with the value unless it is a secret.
+    /// The problem, with the value unless it is a secret.
     pub message: String,
-    /// What to write instead.
+    /// The fix.
     pub fix: String,
 }
 
-/// Everything that is wrong with the settings, all at once.
+/// All invalid settings at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsError(pub Vec<Problem>);
 

@@ -1,11 +1,14 @@
-//! Typed settings: read once at start-up, each value with the place it came from.
+//! Typed settings: read once at start-up, each value with its source.
 //!
-//! Later sources win: the defaults of the profile, `palisade.toml`, `.env`, the environment, the command line. A setting
-//! `key` of `[section]` is `PALISADE_SECTION__KEY` in the environment and in `.env`; with `_FILE` appended, the variable names a file
-//! that holds the value. `DATABASE_URL`, `CACHE_URL`, `EMAIL_URL`, `SECRET_KEY` and `SECRET_KEY_FALLBACKS` work as elsewhere.
-//! Unknown keys and values of the wrong shape are errors that name key, value, place and fix: nothing is silently ignored.
+//! Sources in order of precedence, lowest first: the defaults of the profile, `palisade.toml`,
+//! `.env`, the environment, the command line. A setting `key` of `[section]` is
+//! `PALISADE_SECTION__KEY` in the environment and in `.env`; with the suffix `_FILE`, the variable
+//! names a file with the value. `DATABASE_URL`, `CACHE_URL`, `EMAIL_URL`, `SECRET_KEY` and
+//! `SECRET_KEY_FALLBACKS` have their usual meaning. Unknown keys and invalid values are errors with
+//! key, value, source and fix.
 //!
-//! An area declares its settings with `section!`; the reader, `settings`, and the reference page come from that.
+//! An area declares its settings with `section!`, which generates the reader, the `settings`
+//! command and the reference page.
 
 mod dot_env;
 mod error;

@@ -1,14 +1,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What the site is running for. It sets defaults; it never switches a protection off.
+/// The profile of a site. It sets defaults; it never disables a protection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// On the developer's machine. Serves loopback addresses only; plain HTTP is allowed there; error pages explain.
+    /// On the developer's machine. Listens on loopback addresses only, over plain HTTP; error pages
+    /// show details.
     Development,
-    /// Production rules on a machine for trying things; pages ask not to be indexed.
+    /// Production rules for a test deployment; pages ask not to be indexed.
     Staging,
-    /// The real thing. Refuses to start while an error-level check fires.
+    /// Production. Refuses to start while an error-level check fires.
     Production,
 }
 
@@ -20,7 +21,7 @@ impl Profile {
         Self::Production
     };
 
-    /// Whether this is the developer's machine.
+    /// Whether this is the development profile.
     pub fn is_development(self) -> bool {
         self == Self::Development
     }

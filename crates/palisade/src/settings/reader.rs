@@ -1,20 +1,20 @@
 use super::sources::Raw;
 use super::{Origin, Problem, Profile, Setting, SettingsError, Sources};
 
-/// One setting as the site runs with it.
+/// An effective setting.
 #[derive(Debug, Clone)]
 pub struct Effective {
     /// `section.key`.
     pub key: String,
-    /// The value for people; secrets are not in it.
+    /// The displayed value, without secrets.
     pub value: String,
-    /// Where it came from.
+    /// Its source.
     pub origin: Origin,
-    /// What it is for.
+    /// Its description.
     pub doc: &'static str,
 }
 
-/// Gives each area its settings, and keeps account of what was read.
+/// Reads the settings of each area, and tracks which were read.
 #[derive(Debug)]
 pub struct Reader {
     sources: Sources,
@@ -27,7 +27,7 @@ impl Reader {
     /// A reader of `sources`.
     ///
     /// # Errors
-    /// A profile that does not exist, or a file that cannot be read.
+    /// An unknown profile, or an unreadable file.
     pub fn new(mut sources: Sources) -> Result<Self, SettingsError> {
         let (profile, origin) = sources.take_profile()?;
         let doc = "what the site is running for: development, staging or production";
@@ -45,12 +45,12 @@ impl Reader {
         })
     }
 
-    /// The profile that defaults depend on.
+    /// The profile, for defaults.
     pub fn profile(&self) -> Profile {
         self.profile
     }
 
-    /// Where a setting that was read came from.
+    /// The source of a setting that was read.
     pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
         self.effective
             .iter()
@@ -58,12 +58,12 @@ impl Reader {
             .map(|known| &known.origin)
     }
 
-    /// The value of one setting: the strongest source that gives it, or the default.
+    /// Reads one setting: the value of the strongest source, or the default.
     pub fn read<T: Setting>(&mut self, key: &str, doc: &'static str, default: T) -> T {
         let (mut origin, mut value) = (Origin::Default, default);
         for (raw, from) in self.sources.values.remove(key).unwrap_or_default() {
             let parsed = match &raw {
-                // a secret is what was written: a space at its end may belong to it
+                // secrets are not trimmed: a space at the end may belong to them
                 Raw::Text(text) if T::IS_SECRET => {
                     T::from_text(text.trim_end_matches(['\r', '\n']))
                 }
@@ -86,10 +86,10 @@ impl Reader {
         value
     }
 
-    /// The effective values, once every area has read its own.
+    /// The effective values, after every area has read its own.
     ///
     /// # Errors
-    /// Every value of the wrong shape and every key that nobody read.
+    /// All invalid values and all unknown keys.
     pub fn finish(mut self) -> Result<Vec<Effective>, SettingsError> {
         let unknown = std::mem::take(&mut self.sources.values);
         for (key, values) in unknown {
@@ -141,7 +141,7 @@ impl Reader {
     }
 }
 
-/// Settings that people bring from elsewhere and that do not exist on purpose.
+/// Settings of other frameworks that intentionally do not exist here.
 const NEVER: [(&str, &str); 4] = [
     (
         "templates.autoescape",
@@ -176,12 +176,12 @@ fn bad_value<T: Setting>(key: &str, raw: &Raw, origin: &Origin, message: &str) -
     }
 }
 
-/// Values of other types may hold a password, as URLs do.
+/// Other types may contain a password, as URLs do.
 fn looks_secret(key: &str) -> bool {
     key.ends_with(".url") || key.contains("secret")
 }
 
-/// Declares the settings of an area: a struct, and how it is read. The default may depend on the profile.
+/// Declares the settings of an area: a struct and its reader. Defaults may depend on the profile.
 macro_rules! section {
     (
         $(#[doc = $about:literal])*

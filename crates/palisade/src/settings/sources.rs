@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where a value came from.
+/// Source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// The profile's default.
@@ -14,7 +14,7 @@ pub enum Origin {
     File(PathBuf),
     /// A variable of a `.env` file.
     DotEnv(String),
-    /// A variable of the environment.
+    /// An environment variable.
     Environment(String),
     /// A file that a variable names.
     SecretFile(String, PathBuf),
@@ -22,21 +22,21 @@ pub enum Origin {
     CommandLine(&'static str),
 }
 
-/// A value before it has a type.
+/// An untyped value.
 #[derive(Debug, Clone)]
 pub(crate) enum Raw {
     Toml(toml::Value),
     Text(String),
 }
 
-/// Every value given anywhere, by `section.key`, weakest source first.
+/// All given values by `section.key`, weakest source first.
 #[derive(Debug, Default)]
 pub struct Sources {
     pub(crate) values: BTreeMap<String, Vec<(Raw, Origin)>>,
     problems: Vec<Problem>,
 }
 
-/// Names that every platform sets, and the setting behind each.
+/// Variables that platforms set, and their settings.
 const WELL_KNOWN: [(&str, &str); 5] = [
     ("DATABASE_URL", "database.url"),
     ("CACHE_URL", "cache.url"),
@@ -46,12 +46,13 @@ const WELL_KNOWN: [(&str, &str); 5] = [
 ];
 
 impl Sources {
-    /// No sources: only defaults.
+    /// No sources: defaults only.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// `palisade.toml` and `.env` of `folder`, where they exist, and the environment of the process.
+    /// `palisade.toml` and `.env` of `folder`, where they exist, and the environment of the
+    /// process.
     pub fn of_folder(folder: &Path) -> Self {
         let mut sources = Self::none();
         sources.add_toml_file(&folder.join("palisade.toml"));
@@ -82,12 +83,12 @@ impl Sources {
         sources
     }
 
-    /// One value, stronger than all before it.
+    /// Adds a value with the highest precedence.
     pub fn set(&mut self, key: &str, value: impl Into<String>, origin: Origin) {
         self.add(key.to_owned(), Raw::Text(value.into()), origin);
     }
 
-    /// One value, weaker than all that exist: what the site's program chooses.
+    /// Adds a value with the lowest precedence: a default of the site's program.
     pub fn set_weakest(&mut self, key: &str, value: impl Into<String>) {
         self.values
             .entry(key.to_owned())
@@ -95,7 +96,7 @@ impl Sources {
             .insert(0, (Raw::Text(value.into()), Origin::Site));
     }
 
-    /// The text of a `palisade.toml`; `path` is for messages.
+    /// Adds the text of a `palisade.toml`; `path` is for messages.
     pub fn add_toml(&mut self, text: &str, path: &Path) {
         let table: toml::Table = match text.parse() {
             Ok(table) => table,
@@ -116,7 +117,8 @@ impl Sources {
         }
     }
 
-    /// Variables of the environment, or of anything like it. A platform gives the port in `PORT`, which in a file may be another program's.
+    /// Adds environment variables, or the like. A platform sets the port in `PORT`, which in a file
+    /// may be another program's.
     pub fn add_environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
         let ours = |(name, value): (String, String)| match name.as_str() {
             "PORT" => ("PALISADE_SERVER__PORT".to_owned(), value),
@@ -136,7 +138,8 @@ impl Sources {
     }
 
     fn add_dot_env(&mut self, path: &Path) {
-        // an empty folder is what a container runtime makes of a mount of nothing; a folder of a virtual environment may have the name as well
+        // an empty folder is a container runtime's mount of nothing; a virtual environment's folder
+        // may have the name as well
         if path.is_dir() {
             return self.problem(
                 path,
@@ -166,7 +169,7 @@ impl Sources {
         }
     }
 
-    /// The file, where there is one.
+    /// The file, if it exists.
     fn bytes_of(&mut self, path: &Path) -> Option<Vec<u8>> {
         match std::fs::read(path) {
             Ok(bytes) => return Some(bytes),
@@ -204,7 +207,7 @@ impl Sources {
         }
     }
 
-    /// A variable with our prefix that is no setting is a misspelt one; those of our own tests are not.
+    /// A variable with our prefix that is not a setting is a typo; those of our own tests are not.
     fn add_if_ours(&mut self, name: String, value: String, origin: fn(String) -> Origin) {
         let is_for_tests = ["PALISADE_VECTORS", "PALISADE_REQUIRE_SERVERS"]
             .contains(&name.as_str())
@@ -260,7 +263,7 @@ impl Sources {
     /// The profile: `PALISADE_PROFILE`, `profile` in `palisade.toml`, or [`Profile::DEFAULT`].
     ///
     /// # Errors
-    /// A profile that does not exist, and everything wrong with the files.
+    /// An unknown profile, and all errors of the files.
     pub(crate) fn take_profile(&mut self) -> Result<(Profile, Origin), SettingsError> {
         let mut problems = std::mem::take(&mut self.problems);
         let given = self
@@ -287,12 +290,13 @@ impl Sources {
     }
 }
 
-/// Whether a variable is for Palisade, so that a line with it must be understood.
+/// Whether a variable belongs to Palisade, so that its line must be valid.
 fn is_ours(name: &str) -> bool {
     name.starts_with("PALISADE_") || key_of(name.strip_suffix("_FILE").unwrap_or(name)).is_some()
 }
 
-/// `PALISADE_CSRF__TRUSTED_ORIGINS` is `csrf.trusted_origins`; other programs' variables are nothing to us.
+/// `PALISADE_CSRF__TRUSTED_ORIGINS` is `csrf.trusted_origins`; variables of other programs are
+/// ignored.
 fn key_of(name: &str) -> Option<String> {
     if let Some((_, key)) = WELL_KNOWN.iter().find(|(known, _)| *known == name) {
         return Some((*key).to_owned());

@@ -15,7 +15,7 @@ fn one(text: &str) -> Option<String> {
     read(text).ok()?.pop().map(|(_, value)| value)
 }
 
-// F1 of the reports: what is written arrives
+// F1 of the reports: values arrive as written
 #[test]
 fn values_are_what_is_written() {
     for (line, value) in [
@@ -33,7 +33,7 @@ fn values_are_what_is_written() {
     }
 }
 
-// F14: each fault has its line and its cause
+// F14: each fault is reported with its line and its cause
 #[test]
 fn what_others_read_differently_is_refused() {
     for (text, line, what) in [
@@ -68,7 +68,8 @@ fn variables_of_other_programs_are_theirs() {
     assert_eq!(read(file).unwrap(), [("OUR".to_owned(), "1".to_owned())]);
 }
 
-/// What python-decouple reads, which changes nothing either, under names as they are here: it keeps `export` and a byte order mark in the name.
+/// The values that python-decouple reads, which changes nothing either, under the names used here:
+/// it keeps `export` and a byte order mark in the name.
 fn of_decouple(case: &Value) -> Option<BTreeMap<String, String>> {
     let strip = |name: &str| {
         let name = name.trim_start_matches('\u{feff}');
@@ -86,7 +87,8 @@ fn of_decouple(case: &Value) -> Option<BTreeMap<String, String>> {
     )
 }
 
-// F1: what is read is what was written. Refused, by rule, is what one of the three packages reads otherwise, and control characters
+// F1: values are read as written. Refused, by rule, are lines that one of the three packages reads
+// otherwise, and control characters
 #[test]
 fn dotenv_vectors() {
     let mut accepted = 0;

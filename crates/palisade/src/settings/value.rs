@@ -1,28 +1,28 @@
 use palisade_crypto::Secret;
 use std::time::Duration;
 
-/// A type that a setting can have.
+/// A setting's type.
 pub trait Setting: Sized {
-    /// The accepted shape in words: `a whole number`.
+    /// The accepted format in words: `a whole number`.
     const SHAPE: &'static str;
-    /// The shape with that of its parts.
+    /// The format with that of its parts.
     fn shape() -> String {
         Self::SHAPE.to_owned()
     }
 
-    /// Whether the value may never be shown.
+    /// Whether the value is a secret, which is never shown.
     const IS_SECRET: bool = false;
 
-    /// Reads the text of an environment variable or of a string in `palisade.toml`.
+    /// Parses the text of an environment variable or of a string in `palisade.toml`.
     ///
     /// # Errors
-    /// What is wrong, without the value.
+    /// The problem, without the value.
     fn from_text(text: &str) -> Result<Self, String>;
 
-    /// Reads a value of `palisade.toml`.
+    /// Converts a value of `palisade.toml`.
     ///
     /// # Errors
-    /// What is wrong, without the value.
+    /// The problem, without the value.
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
         value
             .as_str()
@@ -30,7 +30,7 @@ pub trait Setting: Sized {
             .and_then(Self::from_text)
     }
 
-    /// The value for people.
+    /// The displayed value.
     fn show(&self) -> String;
 }
 
@@ -212,7 +212,7 @@ macro_rules! setting_from_str {
 }
 pub(crate) use setting_from_str;
 
-/// Makes an enum without data a setting that is one of a few words, in upper or lower case.
+/// Makes a plain enum a setting with one of a few words, case-insensitively.
 macro_rules! setting_words {
     ($type:ident, $shape:literal, $($variant:ident = $word:literal),+) => {
         impl ::std::str::FromStr for $type {

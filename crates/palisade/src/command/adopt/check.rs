@@ -1,4 +1,5 @@
-//! `adopt check`: what stands on the other side, what this site makes of it, and what to write into `palisade.toml`.
+//! `adopt check`: the Django project's database and settings, their equivalents here, and a
+//! proposed `palisade.toml`.
 
 use super::compare::{Compared, Sign, compare};
 use super::database::{Column, Facts, Kind};
@@ -62,7 +63,8 @@ fn user_model(settings: &Settings) -> Option<UserModel> {
     }
 }
 
-/// The users: of the model that the settings name, of Django's own, or of the only table that looks like it.
+/// The user table: of the model in the settings, of Django's own model, or the only table of that
+/// shape.
 fn users(facts: &Facts, model: Option<&UserModel>) -> Option<UserTables> {
     let exists = |tables: &UserTables| facts.tables.contains_key(&tables.users);
     let named = model.map_or_else(UserTables::default, |model| UserTables::of(model, None));
@@ -83,7 +85,7 @@ fn users(facts: &Facts, model: Option<&UserModel>) -> Option<UserTables> {
     ))
 }
 
-/// All that is said, in order.
+/// The report, in order.
 struct Report {
     url: String,
     sections: Vec<(&'static str, Vec<Compared>)>,
@@ -367,7 +369,7 @@ fn sessions(facts: &Facts, settings: Option<&Settings>) -> Vec<Compared> {
     lines
 }
 
-/// What to begin with.
+/// The first steps.
 fn toml(
     compared: &[Compared],
     users: Option<&UserTables>,

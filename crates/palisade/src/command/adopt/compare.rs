@@ -1,4 +1,4 @@
-//! Django's settings beside this site's: which differ, and which of the two is safer.
+//! Comparison of Django's settings with this site's: which differ, and which is safer.
 
 use super::rules::{RULES, Rule};
 use super::settings::{Settings, Value};
@@ -9,11 +9,11 @@ pub(super) struct Compared {
     pub(super) sign: Sign,
     pub(super) what: String,
     pub(super) says: String,
-    /// What to write into `palisade.toml` for it.
+    /// Its line of `palisade.toml`.
     pub(super) setting: Option<(String, String)>,
 }
 
-/// How the two stand to each other.
+/// Result of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sign {
     Same,
@@ -53,7 +53,7 @@ impl Compared {
     }
 }
 
-/// Every setting that both sides have an opinion on.
+/// Every setting that exists on both sides.
 pub(super) fn compare(settings: &Settings, is_sqlite: bool) -> Vec<Compared> {
     let judged = |rule: &Rule| {
         let value = settings.get(rule.name).cloned();
@@ -71,7 +71,7 @@ pub(super) fn compare(settings: &Settings, is_sqlite: bool) -> Vec<Compared> {
     all
 }
 
-/// Two programs write to one file.
+/// Two processes write to one file.
 fn database(settings: &Settings) -> Compared {
     let part = |value: &Value, name: &str| match value {
         Value::Map(parts) => parts

@@ -1,4 +1,5 @@
-//! What stands in the database: tables, columns, kinds of password hashes and of sessions. No row is shown.
+//! The database: tables, columns, algorithms of password hashes, and session formats. No row is
+//! shown.
 
 use super::{Connection, Failed, unread};
 use base64::Engine;
@@ -8,14 +9,14 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use std::collections::BTreeMap;
 use std::io::Read;
 
-/// What was found.
+/// The findings.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    /// Columns of every table: name, and whether a row needs a value for it that the database does not give.
+    /// Columns of every table: name, and whether it is required without a default.
     pub(super) tables: BTreeMap<String, Vec<Column>>,
-    /// Users by what their password hash begins with.
+    /// Number of users by hash algorithm.
     pub(super) hashes: BTreeMap<String, i64>,
-    /// How sessions are written.
+    /// Session formats.
     pub(super) sessions: BTreeMap<Kind, usize>,
 }
 
@@ -26,18 +27,18 @@ pub(super) struct Column {
     pub(super) is_demanded: bool,
 }
 
-/// How the text of a session is written.
+/// Format of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    /// Signed JSON: what this site reads and writes.
+    /// Signed JSON, which this site reads and writes.
     Json,
-    /// Python's pickle: to read it is to run it.
+    /// Python's pickle: reading it would execute it.
     Pickle,
-    /// Something else, or of a Django before 3.1.
+    /// Another format, or that of a Django before 3.1.
     Other,
 }
 
-/// What password hashes begin with.
+/// Prefixes of password hashes.
 const KNOWN: [&str; 10] = [
     "pbkdf2_sha256",
     "pbkdf2_sha1",
@@ -51,11 +52,11 @@ const KNOWN: [&str; 10] = [
     "unusable",
 ];
 
-/// Sessions that are looked at.
+/// Number of sessions that are sampled.
 const SAMPLE: usize = 500;
 
 impl Facts {
-    /// Looks at the tables, and at the users in this one.
+    /// Reads the schema, and the users of this table.
     pub(super) async fn gather(
         connection: &Connection,
         users: impl Fn(&Self) -> Option<String>,
@@ -95,7 +96,7 @@ impl Facts {
 }
 
 impl Kind {
-    /// Told by the first byte of what was signed; the signature is not looked at.
+    /// By the first byte of the signed data; the signature is not verified.
     pub(super) fn of(data: &str) -> Self {
         let packed = data.split(':').next().unwrap_or_default();
         let bytes = match packed.strip_prefix('.') {
@@ -148,7 +149,7 @@ async fn tables(connection: &Connection) -> Result<BTreeMap<String, Vec<Column>>
     Ok(tables)
 }
 
-/// `table` is the name of a table that was just found, quoted here.
+/// `table` is a name from the schema, quoted here.
 async fn hashes(connection: &Connection, table: &str) -> Result<BTreeMap<String, i64>, Failed> {
     let table = table.replace('"', "\"\"");
     let before_dollar = match connection.get_database_backend() {
@@ -171,7 +172,7 @@ async fn hashes(connection: &Connection, table: &str) -> Result<BTreeMap<String,
     };
     let mut all = BTreeMap::new();
     for (kind, users) in rows(connection, &query).await?.iter().filter_map(counted) {
-        // what stands there may be a password in clear: only names that are known are shown
+        // the prefix may be a plaintext password: only known ones are shown
         let kind = if KNOWN.contains(&kind.as_str()) {
             kind
         } else {

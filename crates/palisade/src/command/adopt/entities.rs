@@ -1,4 +1,4 @@
-//! `adopt entities`: the project's own tables, and those that they point to, as SeaORM writes them.
+//! `adopt entities`: SeaORM entities of the project's tables, and of those that they reference.
 
 use super::{Connection, Failed, Outcome, is_of_a_framework, unread};
 use sea_orm::DbBackend;
@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A table, with those that its foreign keys lead to.
+/// A table, with those that its foreign keys reference.
 struct Found {
     name: String,
     leads_to: Vec<String>,
@@ -65,7 +65,8 @@ pub(super) async fn run(connection: &Connection, folder: &Path, may_replace: boo
     ))
 }
 
-/// The project's own, and all that they lead to: an entity whose neighbour is missing does not compile.
+/// The project's own tables, and all that they reference: an entity without its related entity does
+/// not compile.
 fn wanted(found: &[Found]) -> BTreeSet<String> {
     let mut wanted: BTreeSet<String> = found
         .iter()
@@ -98,7 +99,7 @@ async fn discover(connection: &Connection) -> Result<Vec<Found>, Failed> {
                     .columns
                     .retain(|column| column.generated.is_none() && !is_secret(&column.name));
                 for column in &mut table.columns {
-                    // Django reads a duration from it, and SeaORM nothing
+                    // Django reads a duration from it; SeaORM has no such type
                     if matches!(
                         column.col_type,
                         sea_schema::postgres::def::Type::Interval(_)
@@ -172,7 +173,7 @@ async fn discover(connection: &Connection) -> Result<Vec<Found>, Failed> {
     }
 }
 
-/// What Django's names for types of SQLite mean: there a column may be called anything.
+/// Django's type names on SQLite, where a column may have any type name.
 fn of_django(declared: ColumnType) -> ColumnType {
     let ColumnType::Custom(name) = &declared else {
         return declared;
@@ -186,7 +187,7 @@ fn of_django(declared: ColumnType) -> ColumnType {
     }
 }
 
-/// What nobody but this framework looks at: an entity that has it prints it somewhere one day.
+/// Columns for the framework only: an entity with secrets would print them some day.
 fn is_secret(column: &str) -> bool {
     column == "password"
 }
@@ -215,14 +216,14 @@ fn context() -> EntityWriterContext {
     )
 }
 
-/// Names are the tables', and nothing has to be used.
+/// Names are the tables', and unused items are fine.
 const LENIENT: &str = "\n#![allow(clippy::enum_variant_names, dead_code, reason = \"written by `adopt entities`\")]\n";
 
-/// Every file, whole or not at all.
+/// Writes every file, atomically.
 fn write(files: &[OutputFile], folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     for OutputFile { name, content } in files {
-        // the site names SeaORM by this crate
+        // the site uses SeaORM by this crate's re-export
         let content = if name == "mod.rs" {
             content.replacen("\n", LENIENT, 1)
         } else {
@@ -236,7 +237,7 @@ fn write(files: &[OutputFile], folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// As the toolchain formats it, where there is one.
+/// Formatted by rustfmt, if available.
 fn formatted(content: &str) -> String {
     let mut rustfmt = Command::new("rustfmt");
     rustfmt

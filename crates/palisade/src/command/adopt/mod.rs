@@ -1,4 +1,5 @@
-//! `adopt`: for a team that has a Django project and moves here one address at a time. Reads its database and its settings, and changes neither.
+//! `adopt`: for teams that migrate from Django path by path. Reads the project's database and
+//! settings, and changes neither.
 
 mod check;
 mod compare;
@@ -52,7 +53,7 @@ pub(super) fn command() -> Command {
         .subcommand(entities)
 }
 
-/// Runs it. Needs no settings of the site: there may be none yet.
+/// Runs it. Works without settings of a site.
 pub(super) async fn run(matches: &ArgMatches) -> Outcome {
     let Some((name, matches)) = matches.subcommand() else {
         return Err(Failed("there is nothing to do".into(), 2));
@@ -89,7 +90,7 @@ pub(super) async fn run(matches: &ArgMatches) -> Outcome {
     }
 }
 
-/// What went wrong while a database was read.
+/// An error while a database is read.
 fn unread(error: impl std::fmt::Display) -> Failed {
     Failed(format!("the database cannot be read: {error}"), 1)
 }

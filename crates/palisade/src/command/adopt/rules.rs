@@ -1,9 +1,9 @@
-//! What each setting of Django's means beside this site.
+//! The equivalents of Django's settings.
 
 use super::compare::{Compared, Sign};
 use super::settings::Value;
 
-/// A rule: a setting of Django's, its default, and what its value means here.
+/// A rule: a setting of Django's, its default, and the equivalent of its value here.
 pub(super) struct Rule {
     pub(super) name: &'static str,
     pub(super) default: fn() -> Value,
@@ -29,7 +29,7 @@ fn list(values: &[Value]) -> String {
     format!("[{}]", texts.collect::<Vec<_>>().join(", "))
 }
 
-/// A flag that is on here, whatever Django says.
+/// A flag that is always on here.
 fn on_here(name: &str, value: &Value, what: &str) -> Compared {
     match value {
         Value::Bool(true) => Compared::new(Sign::Same, name, format!("{what} on both sides")),
@@ -50,12 +50,12 @@ fn unknown(name: &str) -> Compared {
     )
 }
 
-/// Whether this site answers at a path of Django's.
+/// Whether this site serves a path of Django's.
 fn is_below_account(url: &str) -> bool {
     url == "/account" || url.starts_with("/account/")
 }
 
-/// A time after which something ends: less is safer.
+/// A lifetime: shorter is safer.
 fn shorter(name: &str, value: &Value, ours: i64, what: &str) -> Compared {
     let Value::Int(theirs) = value else {
         return unknown(name);
@@ -85,7 +85,7 @@ fn cookie_name(name: &str, value: &Value, default: &str, key: &str) -> Compared 
     }
 }
 
-/// What must be as it is by default, or the two do not share a cookie.
+/// Required defaults, without which the two sides do not share a cookie.
 fn as_default(name: &str, value: &Value, default: &Value, why: &str) -> Compared {
     match value {
         Value::Unknown => unknown(name),
@@ -94,7 +94,8 @@ fn as_default(name: &str, value: &Value, default: &Value, why: &str) -> Compared
     }
 }
 
-/// `https://*.example.org` covers `https://example.org` in Django, and here it does not: both are written.
+/// `https://*.example.org` includes `https://example.org` in Django, but not here: both are
+/// written.
 fn with_parents(origins: &[Value]) -> Vec<Value> {
     let mut all: Vec<Value> = Vec::new();
     for origin in origins {
@@ -471,7 +472,8 @@ pub(super) const RULES: &[Rule] = &[
 
 const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
 
-/// A hash that each side makes anew after the other would end all other sessions at every login.
+/// If the algorithms differ, each side rehashes the other's passwords, which ends all other
+/// sessions at every login.
 fn hashers(name: &str, value: &Value) -> Compared {
     let Value::List(all) = value else {
         return unknown(name);

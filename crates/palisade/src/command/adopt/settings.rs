@@ -1,10 +1,11 @@
-//! Django's settings, as they stand in their file. The file is parsed and never run: what only running it would tell is not known.
+//! Django's settings file. It is parsed and never executed, so values known only at run time are
+//! unknown.
 
 use ruff_python_ast::{Expr, ExprCall, Operator, Stmt, UnaryOp};
 use ruff_python_parser::parse_module;
 use std::collections::BTreeMap;
 
-/// A value, as far as it is known without running anything.
+/// A value, as far as it is known statically.
 #[derive(Clone, PartialEq)]
 pub(super) enum Value {
     None,
@@ -13,23 +14,23 @@ pub(super) enum Value {
     Text(String),
     List(Vec<Value>),
     Map(Vec<(String, Value)>),
-    /// It depends on something: the environment, a function, another file.
+    /// It depends on the environment, a function, or another file.
     Unknown,
 }
 
-/// What the file sets, the secret key perhaps: it is never printed.
+/// Values of the file, possibly with the secret key: never printed.
 #[derive(Default)]
 pub(super) struct Settings {
     values: BTreeMap<String, Value>,
-    /// Whether the file brings in others, whose settings are not known.
+    /// Whether the file imports others, whose settings are unknown.
     pub(super) has_imports: bool,
 }
 
 impl Settings {
-    /// Reads the text of a settings file.
+    /// Parses a settings file.
     ///
     /// # Errors
-    /// Where it is not Python.
+    /// When it is not Python.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let module = parse_module(text).map_err(|error| error.to_string())?;
         let mut settings = Self::default();
@@ -37,7 +38,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Statements, one after the other; those in branches may run or not.
+    /// Statements in order; those in branches may or may not run.
     fn read(&mut self, body: &[Stmt], is_certain: bool) {
         for statement in body {
             match statement {
@@ -83,7 +84,7 @@ impl Settings {
         let is_same = |name: &str| self.values.get(name) == Some(&value);
         match target {
             Expr::Name(name) if is_certain || is_same(name.id.as_str()) => self.keep(target, value),
-            // part of a setting, or one that is set only sometimes
+            // part of a setting, or one that is set conditionally
             _ => self.keep(target, Value::Unknown),
         }
     }
@@ -103,7 +104,7 @@ impl Settings {
         self.values.insert(name.to_owned(), value);
     }
 
-    /// `MIDDLEWARE.insert(…)` and the like change what is known.
+    /// `MIDDLEWARE.insert(…)` and the like change a known value.
     fn call(&mut self, expression: &Expr, is_certain: bool) {
         if let Expr::Call(call) = expression
             && let Expr::Attribute(method) = &*call.func
