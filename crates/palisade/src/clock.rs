@@ -1,15 +1,15 @@
-//! Time as a dependency: what expires can be tested without waiting.
+//! Time as a dependency: expiry can be tested without waiting.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Tells the time.
+/// A clock.
 pub trait Clock: Send + Sync {
     /// Now, in UTC.
     fn now(&self) -> DateTime<Utc>;
 
-    /// Time that has passed, since a moment that is the same for the life of the process. It never goes back and cannot be set (monotonic clock).
+    /// Monotonic time since an arbitrary start, for the life of the process.
     fn monotonic(&self) -> Duration {
         STARTED.elapsed()
     }
@@ -27,7 +27,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved: for tests.
+/// A clock that is advanced manually: for tests.
 #[derive(Debug, Clone)]
 pub struct FrozenClock(Arc<Mutex<DateTime<Utc>>>);
 
@@ -37,7 +37,7 @@ impl FrozenClock {
         Self(Arc::new(Mutex::new(now)))
     }
 
-    /// Moves the clock forward.
+    /// Advances the clock.
     pub fn advance(&self, by: TimeDelta) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) += by;
     }
@@ -53,7 +53,7 @@ impl Clock for FrozenClock {
     }
 }
 
-/// Seconds since 1970, as signatures carry them.
+/// Seconds since 1970, as in signatures.
 pub(crate) fn unix_seconds(time: DateTime<Utc>) -> u64 {
     time.timestamp().max(0) as u64
 }

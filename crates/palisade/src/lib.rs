@@ -1,7 +1,8 @@
-//! Palisade: a web framework that is safe before anyone configures it.
+//! Palisade: a web framework that is secure by default.
 //!
-//! A site is an [`App`](app::App) with routes, each of which starts with who may come in. Everything else is there already: hosts, headers,
-//! forms that cannot be forged, sessions, accounts, a database that GET cannot write to, checks that stop an unsafe start.
+//! A site is an [`App`](app::App) with routes, each with an access rule. All protections are on by
+//! default: host checks, security headers, CSRF, sessions, accounts, a database that GET cannot
+//! write to, and checks that stop an unsafe start.
 //!
 //! ```no_run
 //! use palisade::prelude::*;
@@ -21,12 +22,13 @@
 //! }
 //! ```
 //!
-//! Each module says what it protects and how to use it; read them in this order: [`app`], [`permissions`], [`views`], [`forms`], [`db`],
-//! [`auth`], [`sessions`], [`csrf`], [`headers`], [`http`], [`settings`], [`checks`].
+//! Each module documents its protections and their use. A reading order: [`app`], [`permissions`],
+//! [`views`], [`forms`], [`db`], [`auth`], [`sessions`], [`csrf`], [`headers`], [`http`],
+//! [`settings`], [`checks`].
 
 extern crate self as palisade;
 
-// not in debug builds: tools that look for leaks, and tests that count bytes, know the system's allocator
+// not in debug builds: leak detectors, and tests that count bytes, rely on the system's allocator
 #[cfg(all(feature = "mimalloc", not(debug_assertions)))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

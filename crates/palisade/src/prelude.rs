@@ -1,4 +1,4 @@
-//! `use palisade::prelude::*;` is all that most files of a site import.
+//! `use palisade::prelude::*;` imports everything that most files of a site need.
 
 pub use crate::app::{App, Reason, Routes, Site};
 pub use crate::auth::{User, Visitor};

@@ -1,9 +1,10 @@
-//! Addresses that mail can be sent to: what a form takes is what the mailer sends to.
+//! Deliverable email addresses: forms accept what the mailer can send to.
 
 use lettre::Address;
 use unicode_normalization::UnicodeNormalization;
 
-/// Most bytes of the part before the `@` ([RFC 5321 section 4.5.3.1](https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1)).
+/// Most bytes of the local part
+/// ([RFC 5321 section 4.5.3.1](https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1)).
 const MAX_LOCAL: usize = 64;
 /// Most bytes of a domain.
 const MAX_DOMAIN: usize = 253;
@@ -25,7 +26,8 @@ pub(crate) fn deliverable(address: &str) -> Option<Address> {
 }
 
 fn ascii_domain(domain: &str) -> Option<String> {
-    // letters, marks, hyphens and dots: the versions of IDNA treat symbols and other separators differently
+    // letters, marks, hyphens and dots: the versions of IDNA treat symbols and other separators
+    // differently
     if !domain.chars().all(|letter| {
         letter.is_alphanumeric()
             || unicode_normalization::char::is_combining_mark(letter)
@@ -34,7 +36,8 @@ fn ascii_domain(domain: &str) -> Option<String> {
         return None;
     }
     let ascii = idna::domain_to_ascii_strict(domain).ok()?;
-    // letters that UTS 46 maps beyond case, such as full-width ones, would make many addresses of one mailbox, each with its own rate limit
+    // letters that UTS 46 maps beyond case, such as full-width ones, would make many addresses of
+    // one mailbox, each with its own rate limit
     let lower: String = domain.to_lowercase().nfc().collect();
     let is_one = ascii == lower || idna::domain_to_unicode(&ascii).0 == lower;
     let (_, top) = ascii.rsplit_once('.').filter(|_| is_one)?;

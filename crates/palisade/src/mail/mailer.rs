@@ -3,32 +3,32 @@ use futures_util::future::BoxFuture;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// Why a mail was not taken.
+/// Why a mail was not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotSent {
-    /// It may be taken later.
+    /// A temporary failure.
     Yet(String),
-    /// It will never be taken: the address is none, or is refused.
+    /// A permanent failure: the address is invalid or refused.
     Ever(String),
 }
 
-/// Hands mail to whoever delivers it.
+/// A mail transport.
 pub trait Mailer: Send + Sync {
-    /// Hands over one mail.
+    /// Sends one mail.
     fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), NotSent>>;
 
-    /// What was sent, where it is kept: for tests.
+    /// Sent mail, where it is stored: for tests.
     fn kept(&self) -> Vec<Mail> {
         Vec::new()
     }
 
-    /// Whether mail can arrive anywhere.
+    /// Whether mail can be delivered at all.
     fn is_real(&self) -> bool {
         true
     }
 }
 
-/// Prints mail, for the developer.
+/// Prints mail, in development.
 pub(super) struct Console;
 
 impl Mailer for Console {
@@ -41,7 +41,7 @@ impl Mailer for Console {
     }
 }
 
-/// Keeps mail, for tests.
+/// Stores mail, for tests.
 #[derive(Default)]
 pub(super) struct Outbox(Mutex<Vec<Mail>>);
 
@@ -62,7 +62,7 @@ impl Mailer for Outbox {
     }
 }
 
-/// Sends nothing: nobody said where to.
+/// Rejects all mail, because no transport is configured.
 pub(super) struct Nowhere;
 
 impl Mailer for Nowhere {

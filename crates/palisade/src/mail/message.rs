@@ -4,25 +4,26 @@ use palisade_template::{PageSecrets, Templates, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A mail to one address: plain text, and HTML beside it where there is some.
+/// A mail to one address: plain text, optionally with HTML.
 ///
-/// The address and the subject may hold input. What they hold cannot become another header, another recipient or another line: the builder of the message
-/// refuses or encodes it ([RFC 5322 section 2.2](https://www.rfc-editor.org/rfc/rfc5322#section-2.2)).
+/// Address and subject may contain input. It cannot become another header, recipient or line
+/// (header injection): the message builder refuses or encodes it
+/// ([RFC 5322 section 2.2](https://www.rfc-editor.org/rfc/rfc5322#section-2.2)).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
     /// Address.
     pub to: String,
     /// Subject, one line.
     pub subject: String,
-    /// Text.
+    /// Text part.
     pub text: String,
-    /// The same as HTML: a whole document.
+    /// HTML part: a whole document.
     #[serde(default)]
     pub html: Option<String>,
 }
 
 impl Mail {
-    /// A mail of text alone.
+    /// A text-only mail.
     pub fn plain(
         to: impl Into<String>,
         subject: impl Into<String>,
@@ -36,7 +37,8 @@ impl Mail {
         }
     }
 
-    /// A mail from an HTML document: its title is the subject, and the text part is made of it, with the target of each link behind its words.
+    /// A mail from an HTML document: its title becomes the subject, and the text part is generated,
+    /// with the URL of each link after its text.
     ///
     /// # Errors
     /// When it has no title.
@@ -52,13 +54,13 @@ impl Mail {
 }
 
 impl fmt::Debug for Mail {
-    /// Without the text, which may hold a link that opens an account.
+    /// Without the text, which may hold a secret link.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "mail {:?}", self.subject)
     }
 }
 
-/// A mail that a template makes.
+/// A mail from a template.
 pub(crate) struct Letter {
     pub(crate) to: String,
     /// Name of the template, such as `mail/reset.html`.

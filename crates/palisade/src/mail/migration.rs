@@ -3,7 +3,7 @@ use sea_orm::DbErr;
 use sea_orm_migration::prelude::{ColumnDef, Index, SchemaManager, Table};
 use sea_orm_migration::{MigrationName, MigrationTrait};
 
-/// The table of mail that waits.
+/// The table of the mail queue.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     vec![Box::new(Create), Box::new(AddKind)]
 }
@@ -51,7 +51,7 @@ impl MigrationTrait for Create {
     }
 }
 
-/// So that a flood of one kind holds back no other.
+/// Separates kinds of mail, so that a flood of one does not delay others.
 struct AddKind;
 
 impl MigrationName for AddKind {

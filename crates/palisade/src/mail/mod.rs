@@ -1,11 +1,13 @@
-//! Mail that survives a restart and never slows an answer.
+//! A persistent mail queue, which does not delay responses.
 //!
-//! Whoever has something to say puts a [`Mail`] into the [`MailQueue`], in the same transaction as what it is about: both are kept, or neither. The server
-//! sends it afterwards, again and again with growing pauses until it is taken or too late; of several instances, one sends each. What waits is sealed,
-//! because mail carries links that open accounts.
+//! A [`Mail`] is put into the [`MailQueue`] in the transaction of its cause: both are committed, or
+//! neither. The server sends it afterwards, with retries and back-off until it is accepted or
+//! expires; of several instances, one sends each. Queued mail is encrypted, because it holds secret
+//! links.
 //!
-//! `mail.url` says where it goes: `smtps://` (TLS from the first byte), `smtp://` (STARTTLS, without which nothing is sent, except to this machine) or
-//! `console:`, which prints it while a site is developed. A site in production that has set nothing sends nothing, and says so.
+//! `mail.url` is the transport: `smtps://` (implicit TLS), `smtp://` (STARTTLS, required unless the
+//! server is on this machine) or `console:`, which prints mail in development. In production
+//! without `mail.url`, nothing is sent, and a warning is logged.
 
 mod address;
 mod mailer;

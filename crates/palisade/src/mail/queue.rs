@@ -37,30 +37,31 @@ mod palisade_mail {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// What a mail is about. Each kind has a part of the queue's capacity, so that a flood of one holds back no other.
+/// Kind of a mail. Each has a share of the queue's capacity, so that a flood of one does not delay
+/// others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailKind {
-    /// A notice about the security of an account.
+    /// A security notice.
     Notice = 0,
-    /// What an account's owner asked for: a link, a code.
+    /// Requested by an account's owner: a link, a code.
     Account = 1,
-    /// To an address that is to get an account.
+    /// To the address of a sign-up.
     SignUp = 2,
-    /// To an address that no account has.
+    /// To an address without an account.
     Unknown = 3,
 }
 
-/// Mail of each kind that is taken at once, the most urgent first.
+/// Batch size per kind, the most urgent first.
 const SHARES: [(MailKind, u64); 4] = [
     (MailKind::Notice, 8),
     (MailKind::Account, 6),
     (MailKind::SignUp, 4),
     (MailKind::Unknown, 2),
 ];
-/// Mail that is sent at once.
+/// Concurrent deliveries.
 const AT_ONCE: usize = 4;
 
-/// Mail that waits.
+/// The encrypted column of the queue.
 pub(crate) const SEALED: SealedColumn = SealedColumn {
     table: "palisade_mail",
     key: KeyColumn::Number("id"),
@@ -70,7 +71,7 @@ pub(crate) const SEALED: SealedColumn = SealedColumn {
     place: |_| PLACE.into(),
 };
 
-/// Mail that waits to be sent.
+/// The mail queue.
 pub struct MailQueue {
     database: Database,
     clock: Arc<dyn Clock>,
@@ -80,20 +81,20 @@ pub struct MailQueue {
     came: Notify,
 }
 
-/// What became of a mail that was due.
+/// Result of a delivery.
 #[derive(PartialEq, Eq)]
 enum Outcome {
     Sent,
     NotSent,
-    /// Another instance has it.
+    /// Another instance has claimed it.
     Elsewhere,
 }
 
-/// Where mail should go cannot be used.
+/// The transport cannot be used.
 #[derive(Debug)]
 pub struct MailError(pub String);
 
-/// How long one instance has for a mail before another one tries: longer than a server's patience.
+/// Duration of an instance's claim on a mail: longer than the timeout of a delivery.
 const TURN_SECS: i64 = 180;
 const PATIENCE: Duration = Duration::from_secs(120);
 const PURPOSE: &str = "mail";
@@ -103,7 +104,7 @@ impl MailQueue {
     /// The queue of a site.
     ///
     /// # Errors
-    /// When `mail.url` needs what this program was built without, or names no server.
+    /// When `mail.url` needs a feature that this program was built without, or names no server.
     pub fn new(
         settings: &MailSettings,
         sender: Sender,
@@ -124,21 +125,20 @@ impl MailQueue {
         })
     }
 
-    /// Whether mail can be sent at all.
+    /// Whether mail can be delivered at all.
     pub fn is_real(&self) -> bool {
         self.mailer.is_real()
     }
 
-    /// Puts a mail into the queue, as part of a transaction. It is not sent any more when `for_secs` have passed: who waits for a link by then has asked
-    /// for another one.
+    /// Queues a mail as part of a transaction. It expires after `for_secs`, like the link in it.
     ///
     /// # Errors
-    /// When it cannot be kept.
+    /// When it cannot be stored.
     pub async fn put(&self, tx: &Tx, mail: &Mail, for_secs: i64) -> Result<(), DbErr> {
         self.put_kind(tx, MailKind::Account, mail, for_secs).await
     }
 
-    /// The same for a mail of a template.
+    /// The same for a mail from a template.
     pub(crate) async fn put_letter(
         &self,
         tx: &Tx,
@@ -152,10 +152,10 @@ impl MailQueue {
         self.put_kind(tx, kind, &mail, for_secs).await
     }
 
-    /// The same for a mail of another kind.
+    /// The same for another kind.
     ///
     /// # Errors
-    /// When it cannot be kept.
+    /// When it cannot be stored.
     pub async fn put_kind(
         &self,
         tx: &Tx,
@@ -179,24 +179,24 @@ impl MailQueue {
             .map(drop)
     }
 
-    /// Says that something was put in and kept, so that it is sent at once.
+    /// Wakes the sender after a commit.
     pub fn wake(&self) {
         self.came.notify_one();
     }
 
-    /// Waits until something was put in, or for as long as this.
+    /// Waits until it is woken, or for a timeout.
     pub(crate) async fn next(&self, at_most: Duration) {
         let _ = timeout(at_most, self.came.notified()).await;
     }
 
-    /// Sends what is due, and says how much was sent.
+    /// Delivers due mail, and returns the number sent.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn deliver(&self) -> Result<usize, DbErr> {
         let mut sent = 0;
         loop {
-            // asked anew after each batch: what is urgent does not wait for what came before it
+            // queried again after each batch, so that urgent mail overtakes older one
             let due = self.due().await?;
             let batch: Vec<Result<Outcome, DbErr>> = stream::iter(due)
                 .map(|row| self.deliver_one(row))
@@ -214,7 +214,7 @@ impl MailQueue {
         }
     }
 
-    /// Of each kind its share, the oldest first.
+    /// The oldest due mail of each kind, up to its batch size.
     async fn due(&self) -> Result<Vec<Model>, DbErr> {
         let (now, db) = (self.clock.now().timestamp(), self.database.handle());
         let mut all = Vec::new();
@@ -234,7 +234,7 @@ impl MailQueue {
     }
 
     async fn deliver_one(&self, row: Model) -> Result<Outcome, DbErr> {
-        // one before it may have taken its time
+        // an earlier delivery may have taken its time
         let now = self.clock.now().timestamp();
         match self.is_mine(&row, now).await? {
             true if self.attempt(row, now).await? => Ok(Outcome::Sent),
@@ -243,12 +243,12 @@ impl MailQueue {
         }
     }
 
-    /// What was sent, where `mail.url` is `memory:`.
+    /// Sent mail, where `mail.url` is `memory:`.
     pub fn kept(&self) -> Vec<Mail> {
         self.mailer.kept()
     }
 
-    /// Takes a mail for this instance: another one that saw it too comes too late.
+    /// Claims a mail for this instance; another instance's later claim fails.
     async fn is_mine(&self, row: &Model, now: i64) -> Result<bool, DbErr> {
         let tx = self.database.begin().await?;
         let turn = ActiveModel {
@@ -299,7 +299,7 @@ impl MailQueue {
         Ok(outcome.is_ok())
     }
 
-    /// Drops what was never to be sent, without a word.
+    /// Deletes a mail that was never meant to be sent, without a log line.
     fn is_for_nobody(row: &Model) -> bool {
         row.kind == MailKind::Unknown as i32 && row.expires <= row.due
     }
@@ -311,7 +311,7 @@ impl MailQueue {
         serde_json::from_slice(text.expose()).ok()
     }
 
-    /// After a minute, two, four, and so on, to an hour.
+    /// Back-off: one minute, two, four, up to an hour.
     async fn later(&self, row: &Model, now: i64) -> Result<(), DbErr> {
         let pause = 60_i64 << row.tries.clamp(0, 6);
         let tx = self.database.begin().await?;
@@ -345,7 +345,7 @@ fn mailer(
     Ok(match url.scheme() {
         "memory" => Box::new(Outbox::default()),
         "console" if is_development => Box::new(Console),
-        // what is printed is kept in the logs of machines, and mail holds links that open accounts
+        // printed mail is stored in logs, and holds secret links
         "console" => Box::new(Nowhere),
         #[cfg(feature = "smtp")]
         _ => Box::new(

@@ -1,9 +1,9 @@
-//! What a reader of plain text gets of an HTML document.
+//! Conversion of an HTML document to plain text.
 
 use html2text::render::{RichAnnotation, RichDecorator, TaggedLine};
 use html2text::{Element, Handle, RcDom, config};
 
-/// Columns of a line: less than what goes out as it is, and more than any link.
+/// Width in columns: less than the longest allowed line, and more than any link.
 const COLUMNS: usize = 900;
 
 /// The title of a document, and its text.
@@ -47,7 +47,7 @@ fn text(config: &config::Config<RichDecorator>, document: &RcDom) -> Result<Stri
     Ok(lines.join("\n").trim().to_owned())
 }
 
-/// One line, with the target of each link behind its words, unless they are its target.
+/// One line, with the URL of each link after its text, unless the text is the URL.
 fn line(line: &TaggedLine<Vec<RichAnnotation>>) -> String {
     let mut text = String::new();
     for part in line.tagged_strings() {

@@ -14,7 +14,7 @@ pub struct ServiceUrl<const KIND: usize> {
     shown: String,
 }
 
-/// Whom mail is from: an address, or a name with an address.
+/// A sender: an address, optionally with a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender(pub(super) Mailbox);
 
@@ -33,7 +33,7 @@ impl FromStr for Sender {
         }
         let Mailbox { name, email } = text.parse().map_err(|_| ())?;
         let written: &str = email.as_ref();
-        // a machine's own name, such as localhost, is no address of a form, but a sender
+        // a host name without a dot, such as localhost, is invalid in forms, but valid in a sender
         let email =
             deliverable(written).or_else(|| Some(email.clone()).filter(|_| written.is_ascii()));
         email.map(|email| Self(Mailbox { name, email })).ok_or(())
@@ -52,9 +52,9 @@ const SCHEMES: [&[&str]; 2] = [
     &["memory", "redis", "rediss"],
 ];
 
-/// Where mail goes.
+/// URL of the mail transport.
 pub type MailUrl = ServiceUrl<0>;
-/// Where the cache is.
+/// URL of the cache.
 pub type CacheUrl = ServiceUrl<1>;
 
 setting_from_str!(
@@ -101,28 +101,29 @@ impl<const KIND: usize> fmt::Display for ServiceUrl<KIND> {
 }
 
 section! {
-    /// Where mail goes.
+    /// Outgoing mail.
     MailSettings("mail") {
-        /// Where mail goes: console:, smtp://… or smtps://…; memory: keeps it, for tests
+        /// Mail transport: console:, smtp://… or smtps://…; memory: stores mail, for tests
         url: MailUrl = |_| "console:".parse().expect("a URL");
-        /// Whom mail is from, such as `Help desk <desk@example.org>`; none means noreply@ and the first allowed host
+        /// Sender, such as `Help desk <desk@example.org>`; none means noreply@ and the first
+        /// allowed host
         from: Option<Sender> = |_| None;
-        /// Name that this machine gives itself to the mail server (EHLO); none means the domain of mail.from
+        /// EHLO name of this machine; none means the domain of mail.from
         ehlo_name: Option<String> = |_| None;
-        /// Mail in an hour to addresses that no account has, which say so; more are not sent
+        /// Rate limit per hour of mail to addresses without an account
         max_unknown_per_hour: u64 = |_| 100;
     }
 }
 
 section! {
-    /// Where the cache is.
+    /// The cache.
     CacheSettings("cache") {
-        /// Where the cache is: memory:, redis://… or rediss://…
+        /// Cache: memory:, redis://… or rediss://…
         url: CacheUrl = |_| "memory:".parse().expect("a URL");
     }
 }
 
-/// What can be wrong with the settings of mail.
+/// Checks of the mail settings.
 pub const CHECKS: &[Check<MailSettings>] = &[
     Check {
         id: "mail.kept",

@@ -11,19 +11,20 @@ use std::net::IpAddr;
 use std::time::Duration;
 use url::Url;
 
-/// Sends by SMTP ([RFC 5321](https://www.rfc-editor.org/rfc/rfc5321)).
+/// SMTP transport ([RFC 5321](https://www.rfc-editor.org/rfc/rfc5321)).
 pub(super) struct Smtp {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Sender,
 }
 
-/// How long a server may take for one step.
+/// Timeout of an SMTP command.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Most bytes of a line that goes out as it is ([RFC 5322 section 2.1.1](https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1)).
+/// Longest line that is sent unencoded
+/// ([RFC 5322 section 2.1.1](https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1)).
 const MAX_LINE: usize = 990;
 
 impl Smtp {
-    /// `ehlo` is the name that this machine gives itself; none is the domain that mail is from.
+    /// `ehlo` is the EHLO name; by default the sender's domain.
     pub(super) fn new(url: &Url, from: Sender, ehlo: Option<&str>) -> Result<Self, String> {
         let host = url.host_str().unwrap_or_default();
         let builder = match url.scheme() {
@@ -62,7 +63,7 @@ impl Smtp {
             .await
             .map(drop)
             .map_err(|error| match error.status() {
-                // the server's words may repeat the address: the number says enough
+                // the server's text may repeat the address, so only the code is reported
                 Some(code) if is_about_this_mail(&code.to_string()) => {
                     never(format!("the server refused it: {code}"))
                 }
@@ -73,11 +74,14 @@ impl Smtp {
 }
 
 impl Smtp {
-    /// A whole message: with a Message-ID ([RFC 5322 section 3.6.4](https://www.rfc-editor.org/rfc/rfc5322#section-3.6.4)) of the sender's domain, a MIME-Version
-    /// ([RFC 2045 section 4](https://www.rfc-editor.org/rfc/rfc2045#section-4)), and the header that keeps out-of-office programs from answering
+    /// Builds a complete message: with a Message-ID
+    /// ([RFC 5322 section 3.6.4](https://www.rfc-editor.org/rfc/rfc5322#section-3.6.4)) of the
+    /// sender's domain, a MIME-Version
+    /// ([RFC 2045 section 4](https://www.rfc-editor.org/rfc/rfc2045#section-4)), and
+    /// Auto-Submitted, against automatic replies
     /// ([RFC 3834 section 5](https://www.rfc-editor.org/rfc/rfc3834#section-5)).
     pub(super) fn message(&self, mail: &Mail) -> Result<Message, String> {
-        // stricter forms than the rows of a Django project beside: those are sent as they are
+        // forms are stricter than Django's existing rows: those are sent as they are
         let to = deliverable(&mail.to)
             .or_else(|| mail.to.parse().ok())
             .ok_or("the address is none")?;
@@ -93,7 +97,7 @@ impl Smtp {
             .message_id(Some(id));
         let text = part(ContentType::TEXT_PLAIN, &mail.text)?;
         let message = match &mail.html {
-            // what a reader prefers comes last (RFC 2046 section 5.1.4)
+            // the preferred part comes last (RFC 2046 section 5.1.4)
             Some(html) => message.multipart(
                 MultiPart::alternative()
                     .singlepart(text)
@@ -117,7 +121,7 @@ fn one_line(subject: &str) -> String {
     )
 }
 
-/// Lines as they are, so that no reader breaks a link, wherever the text allows that.
+/// Unencoded lines where possible, so that no client breaks a link.
 fn part(kind: ContentType, text: &str) -> Result<SinglePart, String> {
     let is_plain = text.lines().all(|line| {
         line.len() <= MAX_LINE && line.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
@@ -142,8 +146,9 @@ impl Mailer for Smtp {
     }
 }
 
-/// Whether a refusal is about this address or this message ([RFC 5321 section 4.2.3](https://www.rfc-editor.org/rfc/rfc5321#section-4.2.3)). A wrong password or a
-/// server in trouble is not: mail waits for somebody to mend it.
+/// Whether a refusal is about this address or this message
+/// ([RFC 5321 section 4.2.3](https://www.rfc-editor.org/rfc/rfc5321#section-4.2.3)), and so
+/// permanent. Authentication and server errors are temporary.
 fn is_about_this_mail(code: &str) -> bool {
     ["550", "551", "552", "553", "554", "555"].contains(&code)
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-// F6: Django's verdicts and ASCII forms. Stricter, by rule: quoted parts, addresses in brackets, names without a dot, letters of full width
+// F6: Django's verdicts and ASCII forms. Stricter, by rule: quoted parts, address literals, names
+// without a dot, full-width letters
 #[test]
 fn email_vectors_of_addresses() {
     let mut judged = 0;
@@ -44,7 +45,7 @@ fn lower_domain(address: &str) -> String {
     format!("{local}@{}", domain.to_lowercase())
 }
 
-// the text part says what the HTML says: whole links, words once, no line that a value begins
+// the text part equals the HTML: whole links, no repeated text, no line that starts with a value
 #[test]
 fn text_of_html_is_what_a_reader_sees() {
     let long = format!(
@@ -95,7 +96,7 @@ fn text_of_html_is_what_a_reader_sees() {
     assert!(Mail::from_html("ann@example.org", "<title> </title>".into()).is_err());
 }
 
-/// What Python's `email` reads of messages: of each its headers, its parts, and what is wrong with it.
+/// Parses messages by Python's `email`: headers, parts, and defects.
 fn read_by_python(python: &str, messages: &[String]) -> Vec<Value> {
     let script = r#"
 import email, email.header, email.policy, email.utils, json, sys

@@ -1,4 +1,5 @@
-//! Files of the data folder: whole or not there, and for nobody but the site's user; and the connection to Redis.
+//! Files of the data folder, written atomically and readable by the site's user only; and the
+//! connection to Redis.
 
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
@@ -8,14 +9,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Writes a file that only its owner can read, in place of an older one: a crash leaves the one or the other, never half of one.
+/// Atomically writes a file that only its owner can read: a crash leaves the old or the new
+/// content.
 ///
 /// # Errors
-/// When it cannot be written; the old one is whole then.
+/// When it cannot be written; the old one stays intact.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
-    // a name of its own: two processes may write the same file at once
+    // a unique name: two processes may write the same file at once
     let unfinished = path.with_extension(format!("{}.new", random::nonce()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -26,7 +28,7 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&unfinished);
         return Err(error);
     }
-    // the name is on the disk only when the folder is
+    // the rename is durable once the folder is synced
     File::open(parent)
         .and_then(|folder| folder.sync_all())
         .or(Ok(()))

@@ -1,4 +1,4 @@
-//! The connection to Redis: made when it is first needed, and again when it was lost.
+//! The connection to Redis: opened on demand, and again when it was lost.
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisError};
@@ -12,18 +12,18 @@ pub(crate) struct Redis {
     connection: OnceCell<ConnectionManager>,
 }
 
-/// It does not answer, and why.
+/// The failure of a Redis command.
 #[derive(Debug)]
 pub(crate) struct Away(pub(crate) String);
 
-/// Time in which Redis must have answered.
+/// Timeout of a command.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 impl Redis {
-    /// Nothing is connected yet.
+    /// A lazy connection.
     ///
     /// # Errors
-    /// A URL that is none.
+    /// An invalid URL.
     pub(crate) fn new(url: &str) -> Result<Self, Away> {
         Ok(Self {
             client: Client::open(url)?,
@@ -31,7 +31,7 @@ impl Redis {
         })
     }
 
-    /// Asks it, and waits no longer than a quarter of a second.
+    /// Runs a command, with a timeout of a quarter of a second.
     pub(crate) async fn ask<T, F>(
         &self,
         question: impl FnOnce(ConnectionManager) -> F,
@@ -55,7 +55,7 @@ impl Redis {
 }
 
 impl From<RedisError> for Away {
-    /// Words without the URL, which may hold a password.
+    /// The message without the URL, which may hold a password.
     fn from(error: RedisError) -> Self {
         Self(
             error

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use url::form_urlencoded;
 
-/// A browser: keeps cookies, says where requests come from, sends a form's token. It follows no redirect by itself.
+/// A browser-like client: keeps cookies, sends Origin and CSRF tokens, and follows no redirects.
 #[derive(Clone)]
 pub struct Client {
     site: Arc<Site>,
@@ -21,7 +21,7 @@ pub struct Client {
     fixed: Vec<(String, String)>,
 }
 
-/// An answer, whole.
+/// A complete response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// Status.
@@ -56,14 +56,14 @@ impl Client {
         self
     }
 
-    /// Comes from this address.
+    /// Sets the client's address.
     #[must_use]
     pub fn from_address(mut self, peer: IpAddr) -> Self {
         self.peer = peer;
         self
     }
 
-    /// The cookies that are kept.
+    /// The stored cookies.
     pub fn cookies(&mut self) -> &mut BTreeMap<String, String> {
         &mut self.cookies
     }
@@ -74,7 +74,8 @@ impl Client {
             .await
     }
 
-    /// Fetches the page `page`, and posts `fields` to `action` with the token of the page, as its form would.
+    /// Fetches the page `page`, and posts `fields` to `action` with the page's CSRF token, as its
+    /// form would.
     pub async fn submit(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
         let token = self.get(page).await.token().unwrap_or_default();
         self.post(
@@ -93,7 +94,7 @@ impl Client {
         self.form(request, fields).await
     }
 
-    /// Sends fields with a request made by [`Client::request`].
+    /// Sends fields with a request created by [`Client::request`].
     pub async fn form(
         &mut self,
         request: http::request::Builder,
@@ -106,7 +107,7 @@ impl Client {
         self.send(request, Body::from(body)).await
     }
 
-    /// A request with the host and what a proxy would add, and without cookies, which [`Client::send`] adds.
+    /// A request with Host and the headers of a proxy. Cookies are added by [`Client::send`].
     pub fn request(&self, method: Method, path: &str) -> http::request::Builder {
         let host = self.origin.split("://").nth(1).unwrap_or_default();
         let mut request = Request::builder().method(method).uri(path);
@@ -121,10 +122,10 @@ impl Client {
         })
     }
 
-    /// Sends a request with the cookies, and keeps those that come back.
+    /// Sends a request with the cookies, and stores those of the response.
     ///
     /// # Panics
-    /// When the request is not one.
+    /// When the request is invalid.
     pub async fn send(&mut self, request: http::request::Builder, body: Body) -> Answer {
         let request = request.body(body).expect("a request");
         self.hang_up_beside(request.uri().path()).await;
@@ -162,7 +163,8 @@ impl Client {
         }
     }
 
-    /// With [`HANG_UP`], another client, with an invalid session cookie, requests the same page and the login page, and disconnects before the response.
+    /// With [`HANG_UP`], another client, with an invalid session cookie, requests the same page and
+    /// the login page, and disconnects before the response.
     async fn hang_up_beside(&self, path: &str) {
         if std::env::var_os(HANG_UP).is_none() {
             return;
@@ -193,11 +195,13 @@ impl Client {
         }
     }
 
-    /// Sends a request as [`Client::send`] does, and hangs up after `polls` steps of its answer: while it waits for the database, a hash, or whatever it waits for. What
-    /// it left to be done is done when this returns. The answer, if it came before; cookies are not kept otherwise.
+    /// Sends a request as [`Client::send`] does, and disconnects after `polls` polls of the
+    /// response future: while it waits for the database or a hash, for example. Returns after all
+    /// background work has ended. The response, if it was complete before; otherwise no cookies are
+    /// stored.
     ///
     /// # Panics
-    /// When the request is not one.
+    /// When the request is invalid.
     pub async fn send_and_hang_up(
         &mut self,
         request: http::request::Builder,
@@ -252,10 +256,10 @@ impl Client {
         }
     }
 
-    /// Makes an account, with a link that comes by mail, and is signed in with it.
+    /// Signs up, with the link of the mail, and logs in.
     ///
     /// # Panics
-    /// When it does not work.
+    /// When it fails.
     pub async fn sign_up(&mut self, username: &str) -> &mut Self {
         let email = format!("{username}@example.org");
         let fields = [
@@ -286,7 +290,7 @@ impl Client {
         self
     }
 
-    /// The newest mail to an address. What waits is sent first.
+    /// The newest mail to an address. Queued mail is delivered first.
     ///
     /// # Panics
     /// When the database does not answer.
@@ -299,7 +303,7 @@ impl Client {
             .rfind(|mail| mail.to == address)
     }
 
-    /// Opens the link of the newest mail to an address that has one, and says to which page it leads.
+    /// Opens the link of the newest mail to an address, and returns the page that it redirects to.
     ///
     /// # Panics
     /// When there is none.
@@ -322,10 +326,10 @@ impl Client {
         self.get(path).await.header("location").to_owned()
     }
 
-    /// Adds an authenticator app, and says its secret as it would be typed into the app.
+    /// Adds an authenticator app, and returns its secret as typed.
     ///
     /// # Panics
-    /// When it does not work.
+    /// When it fails.
     pub async fn add_factor(&mut self) -> String {
         self.submit("/account/factors", "/account/factors/app", &[])
             .await;
@@ -348,10 +352,10 @@ impl Client {
         secret
     }
 
-    /// The code that an app with this secret shows now, by the site's clock.
+    /// The current TOTP code of a secret, by the site's clock.
     ///
     /// # Panics
-    /// When the secret is none.
+    /// When the secret is invalid.
     pub fn code(&self, secret: &str) -> String {
         code_at(secret, self.site.accounts().now().timestamp()).expect("a secret")
     }
@@ -367,7 +371,7 @@ impl Client {
     }
 }
 
-/// Runs a future for so many polls, and drops it in the middle of what it waits for. Its output, if it came to its end before.
+/// Polls a future so many times, then drops it. Its output, if it completed before.
 pub async fn interrupted<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     let mut done = 0;
@@ -385,14 +389,15 @@ pub async fn interrupted<T>(polls: usize, future: impl Future<Output = T>) -> Op
     .await
 }
 
-/// Environment variable: when it is set, another client disconnects in the middle of two requests before each request of a [`Client`].
+/// Environment variable: when it is set, another client disconnects in the middle of two requests
+/// before each request of a [`Client`].
 const HANG_UP: &str = "PALISADE_TEST_HANG_UP";
 
-/// The password of accounts made by [`Client::sign_up`].
+/// The password of accounts created by [`Client::sign_up`].
 const PASSWORD: &str = "correct horse battery staple";
 
 impl Answer {
-    /// A header as text; empty if it is not there.
+    /// A header as text; empty if it is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
@@ -400,7 +405,7 @@ impl Answer {
             .unwrap_or_default()
     }
 
-    /// The token of the page's first form.
+    /// The CSRF token of the page's first form.
     pub fn token(&self) -> Option<String> {
         self.hidden("csrfmiddlewaretoken")
     }
@@ -411,7 +416,7 @@ impl Answer {
         after.split('"').next().map(str::to_owned)
     }
 
-    /// What was logged for this request.
+    /// The log lines of this request.
     pub fn events(&self) -> Vec<String> {
         super::events(self.header("x-request-id"))
     }

@@ -1,4 +1,4 @@
-//! What was logged, for tests that assert the event.
+//! Captured log lines, for assertions.
 
 use std::fmt::Write;
 use std::sync::{Mutex, Once, PoisonError};
@@ -45,12 +45,13 @@ pub(super) fn capture() {
     });
 }
 
-/// Everything that Palisade logged in this process and that holds `text`: a request id, a name.
+/// All lines that Palisade logged in this process and that contain `text`: a request id, a name.
 pub fn events(text: &str) -> Vec<String> {
     lines(|_, line| line.contains(text))
 }
 
-/// As [`events`], of this thread alone: a test that counts lines, or expects none, does not count those of the tests beside it.
+/// As [`events`], of this thread alone: a test that counts lines, or expects none, does not count
+/// those of concurrent tests.
 pub fn events_of_this_thread(text: &str) -> Vec<String> {
     let own = thread::current().id();
     lines(|thread, line| thread == own && line.contains(text))

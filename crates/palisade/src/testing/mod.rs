@@ -1,7 +1,8 @@
-//! A whole site in a test, with a client that behaves like a browser: [`TestSite`] and [`Client`].
+//! A whole site in a test, with a browser-like client: [`TestSite`] and [`Client`].
 //!
-//! Every request takes the way that a visitor's takes, past the server's socket. The database is SQLite in a folder that is removed, or, for
-//! [`TestDatabase::Postgres`], a database of its own on the server that `PALISADE_TEST_POSTGRES` names.
+//! Requests pass the whole pipeline after the server's socket. The database is SQLite in a
+//! temporary folder, or, for [`TestDatabase::Postgres`], a temporary database on the server of
+//! `PALISADE_TEST_POSTGRES`.
 
 mod client;
 mod log;

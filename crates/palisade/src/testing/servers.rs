@@ -1,11 +1,11 @@
-//! Servers that a suite needs, named by the environment.
+//! Servers that a suite needs, named by environment variables.
 
 use std::io::Write;
 
-/// The value of the variable that names a server. `None`, and a line that says so, where it is not set.
+/// The value of a server's variable. `None`, with a message, where it is not set.
 ///
 /// # Panics
-/// When it is not set and `PALISADE_REQUIRE_SERVERS` is: a suite that should run must not be passed over.
+/// When it is not set and `PALISADE_REQUIRE_SERVERS` is: a required suite must not be skipped.
 pub fn server(variable: &str) -> Option<String> {
     let value = std::env::var(variable).ok();
     let is_required = std::env::var_os("PALISADE_REQUIRE_SERVERS").is_some();
@@ -19,7 +19,7 @@ pub fn server(variable: &str) -> Option<String> {
     value
 }
 
-/// Says past the capture of the test runner that a suite which needs a server has run.
+/// Reports that a suite with a server has run, bypassing the test runner's capture.
 pub fn ran(suite: &str) {
     say(&format!("ran: {suite}"));
 }

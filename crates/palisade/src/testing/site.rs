@@ -9,13 +9,13 @@ use std::sync::Arc;
 /// The database of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TestDatabase {
-    /// A file in a folder of its own.
+    /// A file in a temporary folder.
     Sqlite,
-    /// A database of its own on a real server.
+    /// A temporary database on a real server.
     Postgres,
 }
 
-/// A site that answers in a test.
+/// A site in a test.
 pub struct TestSite {
     site: Arc<Site>,
     clock: FrozenClock,
@@ -25,7 +25,8 @@ pub struct TestSite {
 }
 
 impl TestSite {
-    /// The site in the development profile on SQLite, with these settings on top: `("http.max_body_bytes", "1000")`.
+    /// The site in the development profile on SQLite, with these settings:
+    /// `("http.max_body_bytes", "1000")`.
     ///
     /// # Panics
     /// When the site does not start.
@@ -35,7 +36,8 @@ impl TestSite {
             .unwrap_or_else(|error| panic!("the site starts: {error}"))
     }
 
-    /// The site in the production profile behind a proxy that ends TLS, on SQLite, with these settings on top.
+    /// The site in the production profile behind a TLS-terminating proxy, on SQLite, with these
+    /// settings.
     ///
     /// # Panics
     /// When the site does not start.
@@ -51,10 +53,11 @@ impl TestSite {
         Self::start(app, &[&base[..], settings].concat()).await
     }
 
-    /// The same as [`TestSite::start`], on the database that is named. `None` where no server was named for the test.
+    /// The same as [`TestSite::start`], on another database. `None` without its server.
     ///
     /// # Panics
-    /// When the site does not start, or when `PALISADE_REQUIRE_SERVERS` is set and there is no server.
+    /// When the site does not start, or when `PALISADE_REQUIRE_SERVERS` is set and there is no
+    /// server.
     pub async fn on(database: TestDatabase, app: App, settings: &[(&str, &str)]) -> Option<Self> {
         if database == TestDatabase::Sqlite {
             return Some(Self::start(app, settings).await);
@@ -65,7 +68,7 @@ impl TestSite {
         Some(site)
     }
 
-    /// Another instance beside this one, on the same database and with the same keys.
+    /// Another instance with the same database and keys.
     ///
     /// # Panics
     /// When it does not start.
@@ -78,13 +81,14 @@ impl TestSite {
         Self::start(app, &[settings, &shared].concat()).await
     }
 
-    /// Starts a site that may refuse to. A setting of the name `palisade.toml` is the text of such a file.
+    /// Starts a site that may refuse to. A setting named `palisade.toml` is the text of such a
+    /// file.
     ///
     /// # Errors
     /// Why it does not start.
     ///
     /// # Panics
-    /// When no folder can be made for it.
+    /// When no temporary folder can be created.
     pub async fn try_start(app: App, settings: &[(&str, &str)]) -> Result<Self, BootError> {
         log::capture();
         let folder = std::env::temp_dir().join(format!("palisade-test-{}", random::nonce()));
@@ -114,7 +118,8 @@ impl TestSite {
         })
     }
 
-    /// A browser with no cookies. It sees the site as `http://localhost`, or as `https://desk.example.org` in production.
+    /// A client without cookies. The site is `http://localhost`, or `https://desk.example.org` in
+    /// production.
     pub fn client(&self) -> Client {
         Client::new(self.site.clone())
     }
@@ -124,12 +129,12 @@ impl TestSite {
         &self.site
     }
 
-    /// The site's clock, which stands still.
+    /// The site's clock, which is advanced manually.
     pub fn clock(&self) -> &FrozenClock {
         &self.clock
     }
 
-    /// The folder of the site's data.
+    /// The site's data folder.
     pub fn folder(&self) -> &std::path::Path {
         &self.folder
     }
@@ -141,16 +146,16 @@ impl Drop for TestSite {
     }
 }
 
-/// The URL of an empty database on the server of the tests. `None` where no server was named for the test.
+/// The URL of an empty database on the test server. `None` without a server.
 ///
 /// # Panics
-/// When the server does not make one.
+/// When it cannot be created.
 pub async fn new_postgres() -> Option<String> {
     let server = servers::server("PALISADE_TEST_POSTGRES")?;
     Some(own_database(&server).await)
 }
 
-/// A connection of a test's own, beside those of its site.
+/// A connection of the test, separate from the site's.
 ///
 /// # Panics
 /// When there is no such database.
@@ -160,7 +165,7 @@ pub async fn connect(url: impl Into<String>) -> sea_orm::DatabaseConnection {
         .expect("the database answers")
 }
 
-/// Makes an empty database on the server.
+/// Creates an empty database on the server.
 #[cfg(feature = "postgres")]
 async fn own_database(server: &str) -> String {
     use sea_orm::ConnectionTrait;

@@ -1,13 +1,14 @@
-//! Reads the answers of Django that tests compare with: `$PALISADE_VECTORS`, or `tests/vectors` of this project.
+//! Test vectors, such as Django's results: from `$PALISADE_VECTORS`, or `tests/vectors` of this
+//! project.
 
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
 
-/// The cases of one file; prints how many there are.
+/// The cases of one file; prints their number.
 ///
 /// # Panics
-/// When the file is missing, is not of the format, or has no case.
+/// When the file is missing, malformed, or empty.
 pub fn cases(file: &str) -> Vec<Value> {
     let dir = std::env::var("PALISADE_VECTORS")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors").into());
@@ -19,7 +20,7 @@ pub fn cases(file: &str) -> Vec<Value> {
     let Value::Array(cases) = whole["cases"].take() else {
         panic!("{file} has no list of cases")
     };
-    // past the capture of the test runner: the count is always shown
+    // bypasses the test runner's capture, so that the number is always shown
     let _ = writeln!(std::io::stdout(), "{file}: {} cases", cases.len());
     assert!(!cases.is_empty(), "{file} has no case");
     cases
@@ -28,7 +29,7 @@ pub fn cases(file: &str) -> Vec<Value> {
 /// A text of a case.
 ///
 /// # Panics
-/// When it is not there.
+/// When it is missing.
 pub fn text<'a>(case: &'a Value, key: &str) -> &'a str {
     case[key]
         .as_str()
@@ -38,7 +39,7 @@ pub fn text<'a>(case: &'a Value, key: &str) -> &'a str {
 /// A list of texts of a case.
 ///
 /// # Panics
-/// When it is not there.
+/// When it is missing.
 pub fn texts(case: &Value, key: &str) -> Vec<String> {
     let list = case[key]
         .as_array()
