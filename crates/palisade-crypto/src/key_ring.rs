@@ -71,7 +71,7 @@ impl KeyRing {
         self.0.len()
     }
 
-    /// Never true: a ring without keys cannot be made.
+    /// Never true: a ring without keys cannot be created.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

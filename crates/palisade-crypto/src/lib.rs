@@ -6,7 +6,7 @@
 //! | the site's keys, rotation, keys derived by purpose | [`KeyRing`] |
 //! | values shared with Django: cookies, sessions, `signing.dumps` | [`signing`] |
 //! | session hash and password reset token of a user, as Django makes them | [`user_tokens`] |
-//! | a value kept where others may read, encrypted and bound to its place | [`seal`] |
+//! a stored value, encrypted and bound to its place
 //! | an unguessable value and the hash that is stored of it | [`random`] |
 //!
 //! ```

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 /// `N` random bytes from the operating system.
 ///
 /// # Panics
-/// When the operating system has no randomness to give. A process cannot be safe without it.
+/// When the operating system provides no randomness. A process cannot be safe without it.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut buffer = [0; N];
     getrandom::fill(&mut buffer).expect("the operating system provides randomness");
@@ -24,13 +24,14 @@ pub fn nonce() -> String {
     base64url(&bytes::<16>())
 }
 
-/// Two nonces. The operating system is asked for those of the next requests of this thread as well: for each one it would cost more than all else that they do.
-/// A process that is copied while it runs, as a snapshot of a machine is, copies them: no secret is made of them.
+/// Two nonces. Random bytes are buffered per thread, because a system call per request would cost
+/// more than the rest of its nonce handling. A snapshot of a running process copies the buffer:
+/// nonces are not secrets.
 pub fn nonces() -> [String; 2] {
     AHEAD.with_borrow_mut(|ahead| std::array::from_fn(|_| base64url(&ahead.next())))
 }
 
-/// What nonces will be made of.
+/// Buffer of random bytes.
 struct Ahead {
     bytes: [u8; 1024],
     used: usize,
@@ -41,7 +42,7 @@ thread_local! {
 }
 
 impl Ahead {
-    /// Sixteen bytes, which are forgotten here.
+    /// Sixteen bytes, which are wiped from the buffer.
     fn next(&mut self) -> [u8; 16] {
         if self.used == self.bytes.len() {
             (self.bytes, self.used) = (bytes(), 0);
@@ -70,7 +71,7 @@ pub fn alphanumeric(length: usize) -> Secret<String> {
     Secret::new(text)
 }
 
-/// What is stored of a [`token`]: 240 bits of its SHA-256 as 40 characters of url-safe base64.
+/// The stored hash of a [`token`]: 240 bits of its SHA-256 as 40 characters of url-safe base64.
 ///
 /// A plain hash is enough because the token has 256 random bits. Forty characters fit Django's `session_key` column.
 pub fn stored_hash(token: &str) -> String {

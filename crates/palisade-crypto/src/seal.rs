@@ -1,4 +1,4 @@
-//! Values that are kept where others may read: encrypted, and bound to their place.
+//! Authenticated encryption of stored values, bound to their place.
 
 use crate::encoding::{base64url, from_base64url};
 use crate::{KeyRing, Secret, random};
@@ -7,10 +7,12 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// Seals values for one purpose, by XChaCha20-Poly1305 ([draft-irtf-cfrg-xchacha](https://datatracker.ietf.org/doc/draft-irtf-cfrg-xchacha/)) with a random
-/// nonce and a key derived for the purpose.
+/// Encrypts values for one purpose, by XChaCha20-Poly1305
+/// ([draft-irtf-cfrg-xchacha](https://datatracker.ietf.org/doc/draft-irtf-cfrg-xchacha/)) with a
+/// random nonce and a key derived for the purpose.
 ///
-/// `place` says where the value belongs, such as table, column and row: a value that was moved there from elsewhere does not open.
+/// `place` is associated data, such as table, column and row: a value that was moved from another
+/// place is refused.
 ///
 /// ```
 /// # use palisade_crypto::{KeyRing, seal::Sealer};
@@ -23,17 +25,18 @@ use zeroize::Zeroizing;
 /// ```
 ///
 /// # Security
-/// Whoever can read the store learns the length of a value, and nothing else; whoever can write to it can put an older value of the same place back.
+/// Read access to the store reveals the length of a value; write access can restore an older value
+/// of the same place (rollback).
 pub struct Sealer<'a> {
     ring: &'a KeyRing,
     purpose: &'a str,
 }
 
-/// The value was not sealed for this purpose and place by a key of the ring, or was changed since.
+/// The value was not encrypted for this purpose and place with a key of the ring, or was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotSealed;
 
-/// The form of what is written: the name of the key, the nonce, and the sealed value.
+/// The format: key id, nonce, and ciphertext.
 const FORM: &str = "s1.";
 const NAME: usize = 4;
 const NONCE: usize = 24;
@@ -44,7 +47,7 @@ impl<'a> Sealer<'a> {
         Self { ring, purpose }
     }
 
-    /// Seals a value with the newest key, as text.
+    /// Encrypts a value with the newest key, as text.
     pub fn seal(&self, value: &[u8], place: &str) -> String {
         let nonce = random::bytes::<NONCE>();
         let payload = Payload {
@@ -64,7 +67,7 @@ impl<'a> Sealer<'a> {
         )
     }
 
-    /// The value that was sealed, by whichever key of the ring.
+    /// Decrypts a value, with the key of the ring that it names.
     ///
     /// # Errors
     /// [`NotSealed`].
@@ -95,9 +98,11 @@ impl<'a> Sealer<'a> {
         opened.next().map(Secret::new).ok_or(NotSealed)
     }
 
-    /// Which key of the ring a value names as its own: 0 is the newest. `None` if it is none of them, or the text is no sealed value.
+    /// Index of the key that a value names: 0 is the newest. `None` if it is not on the ring, or
+    /// the text is not an encrypted value.
     ///
-    /// Names are short, so this finds values to seal again; whether one opens, only [`Sealer::open`] tells.
+    /// Key ids are short, so this finds values to re-encrypt; only [`Sealer::open`] tells whether
+    /// one can be decrypted.
     pub fn key_of(&self, sealed: &str) -> Option<usize> {
         let bytes = sealed.strip_prefix(FORM).and_then(from_base64url)?;
         let name = bytes.first_chunk::<NAME>()?;
@@ -106,7 +111,7 @@ impl<'a> Sealer<'a> {
             .position(|known| known.starts_with(name))
     }
 
-    /// Whether a text has the form of a sealed value.
+    /// Whether a text has the format of an encrypted value.
     pub fn is_sealed(text: &str) -> bool {
         text.starts_with(FORM)
     }

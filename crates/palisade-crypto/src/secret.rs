@@ -21,7 +21,7 @@ impl<T: Zeroize> Secret<T> {
         Self(value)
     }
 
-    /// The value itself. Do not log it, store it in clear or compare it with `==`.
+    /// The value itself. Do not log it, store it in plaintext or compare it with `==`.
     pub fn expose(&self) -> &T {
         &self.0
     }

@@ -1,7 +1,7 @@
 //! Django's signed values (`django.core.signing`): HMAC-SHA256, url-safe base64, base62 times, JSON with optional zlib.
 //!
-//! A purpose (Django's *salt*) separates the values of one use from those of another: what was signed for one purpose is refused
-//! for every other. Purposes must be literals chosen by the programmer, never input.
+//! A purpose (Django's *salt*) separates uses: a value signed for one purpose is refused for every
+//! other. Purposes must be literals chosen by the programmer, never input.
 
 use crate::KeyRing;
 use crate::encoding::{base62, base64url, from_base62, from_base64url};
@@ -21,7 +21,7 @@ pub enum BadSignature {
     Forged,
     /// Signed correctly, but longer ago than allowed.
     Expired,
-    /// Signed correctly, but the content is not what it should be.
+    /// Signed correctly, but with unexpected content.
     Content,
 }
 
@@ -147,8 +147,9 @@ pub enum Compress {
 /// Signs the value of the cookie `name` as Django's `set_signed_cookie` does since CVE-2026-6873: use the timed methods.
 ///
 /// # Security
-/// The purpose's length stands in front, so that the value of one cookie is refused under every other name (D26). The older form,
-/// in which name `a` with salt `bc` and name `ab` with salt `c` verified each other, is not accepted.
+/// The purpose is prefixed by its length, so that the value of one cookie is refused under every
+/// other name (D26). The older form, in which name `a` with salt `bc` and name `ab` with salt `c`
+/// verified each other, is not accepted.
 pub fn cookie(ring: &KeyRing, name: &str, purpose: &str) -> Signer {
     let salt = format!(
         "django.http.cookies.v2:{}:{purpose}{name}",
@@ -157,7 +158,8 @@ pub fn cookie(ring: &KeyRing, name: &str, purpose: &str) -> Signer {
     Signer::new(&ring.prefixed("django.http.cookies"), salt)
 }
 
-/// Signs what Django keeps in cookies of its own, under their `purpose` and not their name: `signing.get_cookie_signer(salt=…)`, as the messages framework does.
+/// Signs Django's own cookies, by `purpose` and not by name: `signing.get_cookie_signer(salt=…)`,
+/// as the messages framework does.
 pub fn cookie_value(ring: &KeyRing, purpose: &str) -> Signer {
     Signer::new(&ring.prefixed("django.http.cookies"), purpose)
 }
@@ -206,7 +208,7 @@ fn deflate(bytes: &[u8]) -> Vec<u8> {
         .expect("writing to memory does not fail")
 }
 
-/// At most 1 MiB comes out, whatever goes in.
+/// Decompresses at most 1 MiB (decompression bomb).
 fn inflate(packed: &[u8]) -> Option<Vec<u8>> {
     const MAX_BYTES: u64 = 1 << 20;
     let mut bytes = Vec::new();

@@ -1,10 +1,12 @@
-//! What Django derives from a user and the key: the hash that ties a session to a password, and the password reset token.
+//! Values that Django derives from a user and the key: the session hash that depends on the
+//! password, and the password reset token.
 
 use crate::KeyRing;
 use crate::encoding::{base36, from_base36, hex};
 use crate::mac::{constant_time_eq, salted_hmac};
 
-/// The user's values that a password reset token is bound to. When one of them changes, the token is dead.
+/// The user's values that a password reset token is bound to. A change of one of them revokes the
+/// token.
 #[derive(Debug, Clone, Copy)]
 pub struct ResetClaims<'a> {
     /// Primary key, in decimal.
@@ -50,7 +52,7 @@ pub fn is_reset_token(
     let is_ours =
         |key| constant_time_eq(token_at(key, claims, made_at).as_bytes(), token.as_bytes());
     let is_fresh = now.saturating_sub(EPOCH_2001).saturating_sub(made_at) <= max_age_secs;
-    // both, always: the answer takes as long for an old token as for a forged one
+    // both, always: constant work for expired and forged tokens
     ring.keys().any(is_ours) & is_fresh
 }
 

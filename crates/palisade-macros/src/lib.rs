@@ -28,7 +28,8 @@ pub fn derive_choice(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Puts the files of a folder (relative to the crate's `Cargo.toml`) into the program. Hidden files are left out; links are refused.
+/// Embeds the files of a folder (relative to the crate's `Cargo.toml`) into the program. Hidden
+/// files are excluded; symbolic links are refused.
 #[proc_macro]
 pub fn include_static(input: TokenStream) -> TokenStream {
     static_files::expand(&parse_macro_input!(input as LitStr))
@@ -36,7 +37,8 @@ pub fn include_static(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Puts the templates of a folder (relative to the crate's `Cargo.toml`) into the program and checks them while compiling.
+/// Embeds the templates of a folder (relative to the crate's `Cargo.toml`) into the program and
+/// checks them at compile time.
 #[proc_macro]
 pub fn include_templates(input: TokenStream) -> TokenStream {
     templates::expand(&parse_macro_input!(input as LitStr))

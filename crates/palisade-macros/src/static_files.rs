@@ -18,7 +18,7 @@ pub(crate) fn expand(folder: &LitStr) -> Result<TokenStream> {
     Ok(quote!(::palisade::static_files::StaticFiles::embedded(&[#(#entries),*])))
 }
 
-/// Every file below a folder, by the name that its URL has.
+/// Every file below a folder, by its name in the URL.
 fn collect(
     folder: &Path,
     prefix: &str,

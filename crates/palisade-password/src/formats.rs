@@ -1,4 +1,5 @@
-//! Django's encodings of password hashes. Everything here is total: junk is `None` or `false`, never a panic.
+//! Django's password hash formats. All functions are total: malformed input is `None` or `false`,
+//! never a panic.
 
 use crate::Algorithm;
 use argon2::{Argon2, Params, Version};
@@ -9,7 +10,8 @@ use palisade_crypto::constant_time_eq;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// A parsed `algorithm$…` value. Parameters are within bounds that a verification can afford.
+/// A parsed `algorithm$…` value. Its parameters are bounded, so that a verification stays
+/// affordable.
 pub(crate) enum Encoded<'a> {
     Pbkdf2 {
         digest: Pbkdf2Digest,
@@ -38,7 +40,8 @@ pub(crate) enum Encoded<'a> {
         salt: &'a str,
         hash: &'a str,
     },
-    /// A legacy hash inside another one, so that whoever steals it has both to break.
+    /// A legacy hash wrapped in another one, so that an attacker with the database has to break
+    /// both.
     Wrapped {
         legacy: Legacy,
         salt: &'a str,
@@ -46,7 +49,7 @@ pub(crate) enum Encoded<'a> {
     },
 }
 
-/// Hashes that are computed too fast to protect anything.
+/// Hashes that are too fast to resist guessing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Legacy {
     Md5,
@@ -119,7 +122,8 @@ pub(crate) enum Pbkdf2Digest {
     Sha256,
 }
 
-// Far above what anybody configures, far below what would stall a server when somebody plants a hash.
+// Far above any configuration in use, and far below the cost of a denial of service by a planted
+// hash.
 const MAX_ITERATIONS: u32 = 10_000_000;
 const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 const MAX_PASSES: u32 = 64;
@@ -210,7 +214,8 @@ impl<'a> Encoded<'a> {
                 scrypt::scrypt(password.as_bytes(), salt.as_bytes(), params, &mut ours).is_ok()
                     && same(&ours, hash)
             }
-            // bcrypt reads 72 bytes, so that hashes of longer passwords were made of their beginnings. They verify as they were made, and a login replaces them.
+            // bcrypt truncates to 72 bytes: hashes of longer passwords are verified in the same
+            // way, and replaced at a login.
             Self::Bcrypt { hash } => bcrypt::verify(first_72(password), hash).unwrap_or(false),
             Self::BcryptSha256 { hash } => {
                 bcrypt::verify(hex(&Sha256::digest(password.as_bytes())), hash).unwrap_or(false)

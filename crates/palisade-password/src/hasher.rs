@@ -1,7 +1,7 @@
 use crate::formats::{self, Encoded};
 use palisade_crypto::random;
 
-/// What new hashes are made with.
+/// Algorithm of new hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -34,14 +34,14 @@ impl Algorithm {
     };
 }
 
-/// What a verification found.
+/// Result of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The password is right and its hash is as strong as new ones.
     Match,
     /// The password is right; store a new hash of it, because this one is weaker than new ones.
     MatchButWeak,
-    /// The password is wrong, or what is stored is not a hash that can be verified.
+    /// The password is wrong, or the stored value is not a verifiable hash.
     NoMatch,
 }
 
@@ -52,7 +52,7 @@ impl Verdict {
     }
 }
 
-/// Makes and verifies password hashes.
+/// Creates and verifies password hashes.
 #[derive(Debug, Clone)]
 pub struct Hasher {
     algorithm: Algorithm,
@@ -66,7 +66,7 @@ impl Default for Hasher {
 }
 
 impl Hasher {
-    /// A hasher that makes new hashes with `algorithm` and verifies all formats but MD5.
+    /// A hasher that uses `algorithm` for new hashes and verifies all formats except MD5.
     pub fn new(algorithm: Algorithm) -> Self {
         Self {
             algorithm,
@@ -74,10 +74,11 @@ impl Hasher {
         }
     }
 
-    /// Verifies Django's salted `md5$…` as well, for moving old accounts. New hashes are never MD5.
+    /// Also verifies Django's salted `md5$…`, for migrating old accounts. New hashes are never MD5.
     ///
     /// # Security
-    /// Whoever reads the table finds most of these passwords in minutes. `reason` is for the reader of the code.
+    /// An attacker with the table finds most of these passwords in minutes. `reason` is for
+    /// reviewers.
     #[must_use]
     pub fn dangerous_with_md5(mut self, reason: &'static str) -> Self {
         debug_assert!(
@@ -94,15 +95,17 @@ impl Hasher {
         formats::make(self.algorithm, password, salt.expose())
     }
 
-    /// A hash of MD5 or SHA-1, with Django's salt or none, inside a new one: the password still matches, and whoever steals it has both to break.
-    /// `None` for any other hash. At the next login it is replaced.
+    /// Wraps an MD5 or SHA-1 hash, with Django's salt or none, in a new one: the password still
+    /// verifies, and an attacker has to break both. `None` for any other hash. It is replaced at
+    /// the next login.
     pub fn wrap(&self, encoded: &str) -> Option<String> {
         formats::wrap(self.algorithm, encoded, random::alphanumeric(22).expose())
     }
 
     /// Compares a password with a stored hash.
     ///
-    /// Never panics. Anything that is not a hash in a known format with parameters in sane bounds is [`Verdict::NoMatch`].
+    /// Never panics. A value that is not a hash in a known format with bounded parameters is
+    /// [`Verdict::NoMatch`].
     pub fn verify(&self, password: &str, encoded: &str) -> Verdict {
         let Some(parsed) = Encoded::parse(encoded, self.accepts_md5) else {
             return Verdict::NoMatch;
@@ -114,7 +117,8 @@ impl Hasher {
         }
     }
 
-    /// The work of one verification, for a user who does not exist: the answer then takes as long as for one who does.
+    /// The work of one verification, for an unknown user: the response takes as long as for an
+    /// existing one (user enumeration).
     pub fn verify_nobody(&self, password: &str) {
         std::hint::black_box(formats::make(
             self.algorithm,
@@ -124,12 +128,14 @@ impl Hasher {
     }
 }
 
-/// Of a password's SHA-1 in hexadecimal: the five digits by which a list of stolen passwords is asked for a range, and the rest that is looked for in it.
+/// SHA-1 of a password in hexadecimal: the five digits of a range query to a list of breached
+/// passwords, and the rest to compare.
 pub fn range_of(password: &str) -> (String, String) {
     formats::range_of(password)
 }
 
-/// A value for a user who has no password: no password ever matches it. Django's `!` and 40 random characters.
+/// A value for a user without a password: no password ever matches it. Django's `!` and 40 random
+/// characters.
 pub fn unusable() -> String {
     format!("!{}", random::alphanumeric(40).expose())
 }

@@ -1,8 +1,8 @@
 //! Password hashes in Django's formats, their upgrade, and the policy for new passwords. No I/O.
 //!
-//! [`Hasher`] makes and verifies hashes; Argon2id is the default. It reads every format that Django writes today, so that users
-//! keep their passwords when a site moves. Verification never panics, whatever is stored.
-//! [`Policy`] judges a new password and says in words what is wrong with it.
+//! [`Hasher`] creates and verifies hashes; Argon2id is the default. It reads every format that
+//! Django writes today, so that users keep their passwords when a site migrates. Verification never
+//! panics, whatever is stored. [`Policy`] validates a new password and explains violations.
 //!
 //! Hashing takes tens of milliseconds and megabytes on purpose. Do not call it on an async thread: `palisade` runs it on a bounded pool.
 //!

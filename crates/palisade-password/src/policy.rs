@@ -9,39 +9,40 @@ use std::sync::LazyLock;
 pub enum Rule {
     /// At least this many characters.
     MinLength(usize),
-    /// At most this many characters, so that hashing cannot be made expensive. Never below 64 (ASVS 6.2.9).
+    /// At most this many characters, to bound the cost of hashing. Never below 64 (ASVS 6.2.9).
     MaxLength(usize),
-    /// Not close to the user's own name or address: `quick_ratio` below 0.7, as Django judges.
+    /// Not similar to the user's own name or address: `quick_ratio` below 0.7, as in Django.
     NotSimilarToUser,
     /// Not on the list of 19,640 common passwords that Django ships (compiled by Royce Williams).
     NotCommon,
     /// Not only digits.
     NotNumeric,
-    /// Not among half a million passwords that were stolen and published, in upper or lower case (ASVS 6.2.12).
+    /// Not among half a million breached passwords, in upper or lower case (ASVS 6.2.12).
     NotStolen,
 }
 
-/// The rules for new passwords. The default asks for 12 to 128 characters, all of Django's four rules, and none that was stolen (NIST 800-63B, ASVS 6.2);
-/// no composition rules, because they make passwords worse.
+/// The rules for new passwords. The default requires 12 to 128 characters, all of Django's four
+/// rules, and no breached password (NIST SP 800-63B, ASVS 6.2); no composition rules, because they
+/// weaken passwords.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     rules: Vec<Rule>,
 }
 
-/// What a password is compared with.
+/// The user's attributes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UserAttributes<'a> {
-    /// Login name.
+    /// Username.
     pub username: &'a str,
     /// First name, may be empty.
     pub first_name: &'a str,
     /// Last name, may be empty.
     pub last_name: &'a str,
-    /// E-mail address, may be empty.
+    /// Email address, may be empty.
     pub email: &'a str,
 }
 
-/// A rule that a password breaks. `Display` is a sentence for the user.
+/// A rule that a password violates. `Display` is a sentence for the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Violation {
     /// The rule.
@@ -76,10 +77,10 @@ impl Policy {
         &self.rules
     }
 
-    /// Judges a password by every rule.
+    /// Validates a password against every rule.
     ///
     /// # Errors
-    /// All the rules it breaks, in order.
+    /// All violated rules, in order.
     pub fn judge(&self, password: &str, user: &UserAttributes<'_>) -> Result<(), Vec<Violation>> {
         let violations: Vec<_> = self
             .rules
@@ -100,7 +101,7 @@ impl Policy {
 }
 
 impl Rule {
-    /// The name that Django gives to a violation, or a like one where it has no such rule.
+    /// Django's code of a violation, or a similar one where Django has no such rule.
     pub fn django_code(&self) -> &'static str {
         match self {
             Self::MinLength(_) => "password_too_short",
@@ -162,7 +163,7 @@ static COMMON: LazyLock<Vec<&str>> =
     LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
 fn is_common(password: &str) -> bool {
-    // the file is sorted by byte, so that nothing but an index has to be kept in memory
+    // the file is sorted by byte, so that only an index is kept in memory
     COMMON
         .binary_search(&password.to_lowercase().trim())
         .is_ok()
@@ -183,7 +184,7 @@ fn similar_attribute(password: &str, user: &UserAttributes<'_>) -> Option<&'stat
         .map(|(name, _)| name)
 }
 
-/// Whether a password is close to a value or to a part of it, as [`Rule::NotSimilarToUser`] judges.
+/// Whether a password is similar to a value or to a part of it, as in [`Rule::NotSimilarToUser`].
 pub fn is_similar(password: &str, value: &str) -> bool {
     let (password, value) = (password.to_lowercase(), value.to_lowercase());
     let parts = value.split(|c: char| !(c.is_alphanumeric() || c == '_'));
@@ -193,7 +194,7 @@ pub fn is_similar(password: &str, value: &str) -> bool {
             .any(|part| is_close(&password, part))
 }
 
-/// Django's judgement: a part much shorter than the password says nothing about it.
+/// Django's rule: a part much shorter than the password is ignored.
 fn is_close(password: &str, part: &str) -> bool {
     let (password_length, part_length) = (password.chars().count(), part.chars().count());
     let says_nothing = password_length >= 10 * part_length

@@ -1,4 +1,4 @@
-//! The engine, set up so that nothing prints a value but by its escaper.
+//! The engine, configured so that values are printed by their escapers only.
 
 use crate::analysis::{Checked, NAME};
 use crate::escape::{is_same_site, json};
@@ -14,15 +14,15 @@ use minijinja::{
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// What the program does when a value is refused.
+/// Called when a value is refused.
 pub(crate) type Hook = Arc<dyn Fn(&Blocked<'_>) + Send + Sync>;
 
-/// Where the form that is being printed goes, if a value decided it.
+/// Target of the form that is being printed, if a value decided it.
 struct FormAction {
     stays: bool,
 }
 
-/// The form that was opened last and not closed.
+/// The last opened form.
 struct OuterForm {
     is_without_token: bool,
 }
@@ -66,7 +66,8 @@ pub(crate) fn note_action(state: &mut State<'_, '_>, action: &Value) {
     state.get_or_insert_extension(FormAction { stays }).stays = stays;
 }
 
-/// The form's token, unless a form that gets none is open around it: browsers would send it with that one.
+/// The form's CSRF token, unless it is nested in a form that gets none: browsers would send it with
+/// the outer one.
 fn token(state: &mut State<'_, '_>) -> Result<Value, Error> {
     let is_within = state
         .get_extension::<OuterForm>()
@@ -77,7 +78,7 @@ fn token(state: &mut State<'_, '_>) -> Result<Value, Error> {
     }
 }
 
-/// The same, unless the value that says where the form goes named another site.
+/// The same, unless the value of the form's action is another site.
 fn token_if_ours(state: &mut State<'_, '_>) -> Result<Value, Error> {
     // once: a form whose own action was not looked at gets no token
     let stays = state
@@ -127,7 +128,7 @@ fn add_filters(environment: &mut Environment<'static>) {
             })
         });
     }
-    // every place escapes: the filter says that HTML is to be shown as text
+    // every place escapes: the filter marks HTML to be shown as text
     for name in ["escape", "e"] {
         environment.add_filter(name, |value: Value| {
             if value.is_safe() {
@@ -156,7 +157,7 @@ fn add_filters(environment: &mut Environment<'static>) {
     });
 }
 
-/// Filters that take strings apart would leave pieces of trusted HTML that are no HTML: they get its text.
+/// String filters would leave fragments of trusted HTML: they get its text.
 fn keep_no_trust(environment: &mut Environment<'static>) {
     let apart: [(&'static str, Value); 17] = [
         ("batch", Value::from_function(filters::batch)),
@@ -189,7 +190,7 @@ fn keep_no_trust(environment: &mut Environment<'static>) {
     }
 }
 
-/// Numbers that would fill the memory, and names of escapers, which only rewriting writes.
+/// Refuses arguments that would exhaust memory, and names of escapers, which only rewriting writes.
 fn bounded(filter: &str, values: &[Value]) -> Result<(), Error> {
     for value in values.iter().skip(1) {
         let named = value

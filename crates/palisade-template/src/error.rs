@@ -2,7 +2,7 @@ use crate::templates::innermost;
 use std::fmt;
 use std::ops::Range;
 
-/// One thing that is wrong with a template, in the words and places of its author.
+/// One error in a template, in terms of the author's source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Name of the template.
@@ -15,9 +15,9 @@ pub struct Problem {
     pub excerpt: String,
     /// Length of the marked place in characters, at least 1.
     pub width: usize,
-    /// What is wrong, in one line.
+    /// The error, in one line.
     pub message: String,
-    /// What to do instead.
+    /// The fix.
     pub help: String,
 }
 
@@ -137,7 +137,7 @@ pub struct RenderError {
 #[derive(Debug)]
 pub(crate) enum Cause {
     Engine(minijinja::Error),
-    /// A template was changed while the program runs, and is refused as it is now.
+    /// A template was changed while the program runs, and is invalid now.
     Refused(LoadError),
     TooLong(usize),
 }

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// A set of templates: those of the site or those of the framework. Earlier layers win, template by template.
+/// A set of templates: those of the site or those of the framework. Earlier layers take precedence,
+/// template by template.
 #[derive(Debug, Clone, Default)]
 pub struct Layer {
     files: BTreeMap<String, String>,
@@ -22,7 +23,8 @@ impl Layer {
         }
     }
 
-    /// In debug builds, reads the `.html` files of this directory, and again when one of them changes. Release builds never look at the disk.
+    /// In debug builds, loads the `.html` files of this directory, and reloads them when one
+    /// changes. Release builds never read the disk.
     #[must_use]
     pub fn watching(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = cfg!(debug_assertions)
@@ -74,7 +76,7 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, PathBuf)>) {
     }
 }
 
-/// How the watched files are: which there are, and when they changed.
+/// State of the watched files: names and modification times.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(Vec<(PathBuf, Option<SystemTime>)>);
 

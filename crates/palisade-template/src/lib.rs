@@ -1,11 +1,14 @@
 //! Templates that escape by context, for Jinja files. No HTTP.
 //!
-//! Authors write plain Jinja. Every value is encoded for the place where it is printed: text, an attribute, a part of a URL, a style, a
-//! string in a script. Nothing has to be marked and nothing can be switched off; where no encoding makes a value safe, the template is
-//! refused when it is loaded, with the line, the column and what to do. A value is trusted only by its type ([`TrustedHtml`] and the others).
+//! Authors write plain Jinja. Every value is encoded for the place where it is printed: text, an
+//! attribute, a part of a URL, a style, a string in a script. Nothing has to be marked and nothing
+//! can be switched off; where no encoding makes a value safe, the template is refused when it is
+//! loaded, with line, column and fix. A value is trusted only by its type ([`TrustedHtml`] and the
+//! others).
 //!
-//! The form token and the script nonce are written into the page by [`Templates`], from the request and never from template variables:
-//! into every `<form method="post">` that stays on this site, every `<script>` and every `<style>`.
+//! [`Templates`] inserts the CSRF token and the script nonce, from the request and never from
+//! template variables: into every same-site `<form method="post">`, every `<script>` and every
+//! `<style>`.
 //!
 //! ```
 //! use palisade_template::{Layer, PageSecrets, Templates, context};
@@ -21,10 +24,10 @@
 //!
 //! # How it works
 //!
-//! The engine is [`minijinja`]. Its own parser reads a template; a machine that knows contexts walks through
-//! the tree and knows the place of every value; the source is rewritten so that every value goes through the escaper of its place; and
-//! what was written is read and walked through once more, before the engine gets it. See `docs/templates.md` for each context, what comes out,
-//! and each error.
+//! The engine is [`minijinja`]. Its parser reads a template; a state machine of contexts walks
+//! through the tree and determines the place of every value; the source is rewritten so that every
+//! value passes the escaper of its place; and the result is parsed and checked once more, before
+//! the engine gets it. See `docs/templates.md` for each context, its output, and each error.
 
 mod analysis;
 mod context;

@@ -1,4 +1,4 @@
-//! Prints values: each by the escaper of its place, alone or with the text and the values around it.
+//! Prints values: each by the escaper of its place, alone or with the surrounding text and values.
 
 use crate::analysis::{Checked, Part, RUN, Run, Use};
 use crate::context::{Escaper, Inner, Outer};
@@ -11,7 +11,7 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// What the escapers know.
+/// State of the escapers.
 pub(crate) struct Printer {
     uses: Vec<Use>,
     runs: Vec<Run>,
@@ -19,7 +19,7 @@ pub(crate) struct Printer {
     max_page_bytes: usize,
 }
 
-/// A run that is ready to be printed. Templates never get hold of one: it is made where it is printed.
+/// A prepared run. Templates cannot access it: it is created where it is printed.
 #[derive(Debug)]
 struct Joined(String);
 
@@ -190,17 +190,18 @@ impl Printer {
     }
 }
 
-/// Text that nobody trusts.
+/// Untrusted text.
 fn plain(value: &Value) -> Option<&str> {
     value.as_str().filter(|_| !value.is_safe())
 }
 
-/// The engine looks for names that are not defined when it prints, which is after the escaper. What `{{ a if b }}` leaves out is nothing, and fine.
+/// The engine checks for undefined names when it prints, after the escaper. An omitted `else` of
+/// `{{ a if b }}` prints nothing.
 fn left_out(state: &mut State<'_, '_>, value: &Value) -> Result<Value, Error> {
     state.format(value.clone()).map(|_| Value::from(()))
 }
 
-/// What an attribute's text gets.
+/// The text in an attribute.
 const TEXT: Escaper = Escaper {
     inner: Inner::Text,
     outer: Outer::Quoted,

@@ -1,19 +1,21 @@
-//! HTML from outside, made harmless by an allow-list: [`ammonia`], which parses as browsers do and writes what it understood.
+//! Sanitizing of untrusted HTML by an allow-list: [`ammonia`], which parses as browsers do and
+//! serialises the result.
 
 use ammonia::{Builder, UrlRelative};
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-/// What is left of HTML from outside. Everything that is not named is removed; scripts and styles with their text. HTML of more than 1 MiB or
-/// 5,000 tags is not read: it is shown as text.
+/// What is kept of untrusted HTML. Everything else is removed; scripts and styles with their text.
+/// HTML of more than 1 MiB or 5,000 tags is not parsed: it is shown as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Preset {
-    /// Text alone: no tags.
+    /// Text only: no tags.
     Plain,
-    /// What a comment needs: emphasis, links, quotes, code and lists. Links get `rel="nofollow ugc noopener noreferrer"`.
+    /// For comments: emphasis, links, quotes, code and lists. Links get
+    /// `rel="nofollow ugc noopener noreferrer"`.
     Comment,
-    /// What an article needs besides: headings, tables, pictures, figures.
+    /// For articles, in addition: headings, tables, images, figures.
     Article,
 }
 
@@ -72,7 +74,7 @@ const ARTICLE_TAGS: [&str; 31] = [
     "tr",
 ];
 
-/// Schemes of links; pictures are loaded from http and https.
+/// Schemes of links; images are loaded from http and https.
 const SCHEMES: [&str; 3] = ["http", "https", "mailto"];
 
 static PLAIN: LazyLock<Builder<'static>> = LazyLock::new(|| {
@@ -151,6 +153,6 @@ impl Preset {
     }
 }
 
-/// No text that a person writes has more tags; as many of them within each other take about a tenth of a second.
+/// More tags than a person writes; nested, this many take about a tenth of a second.
 const MOST_TAGS: usize = 5_000;
 const MOST_BYTES: usize = 1024 * 1024;

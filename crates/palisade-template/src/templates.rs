@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What the framework writes into a page: the nonce of this response and the token of this visitor's forms.
+/// Values that the framework inserts into a page: the nonce of this response and the CSRF token of
+/// this visitor.
 #[derive(Clone)]
 pub struct PageSecrets {
     nonce: String,
@@ -29,14 +30,15 @@ impl PageSecrets {
         }
     }
 
-    /// For text that is not an answer to a request.
+    /// For documents that are not a response, such as mail.
     pub fn none() -> Self {
         Self::new("", String::new)
     }
 }
 
-/// A value that was refused where it was to be printed; a placeholder such as `about:invalid#blocked` stands in its place. The value itself
-/// is not told: it may be anything.
+/// A value that was refused where it was to be printed; a placeholder such as
+/// `about:invalid#blocked` is printed instead. The value itself is not included: it may be
+/// anything.
 #[derive(Debug, Clone, Copy)]
 pub struct Blocked<'a> {
     /// Name of the template.
@@ -49,7 +51,7 @@ pub struct Blocked<'a> {
     pub context: &'a str,
 }
 
-/// How templates are loaded.
+/// Options of loading.
 #[derive(Clone)]
 pub struct Options {
     rules: Rules,
@@ -68,7 +70,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Strict: inline event handlers are errors, because no content security policy of ours runs them.
+    /// Strict: inline event handlers are errors, because our content security policies do not run
+    /// them.
     pub fn new() -> Self {
         Self::default()
     }
@@ -88,17 +91,18 @@ impl Options {
         self
     }
 
-    /// The longest page in bytes; 16 MiB if nothing is said.
+    /// The longest page in bytes; 16 MiB by default.
     #[must_use]
     pub fn max_page_bytes(mut self, bytes: usize) -> Self {
         self.max_page_bytes = bytes;
         self
     }
 
-    /// Accepts inline event handlers and escapes the values in them. `reason` says why the site cannot do without.
+    /// Accepts inline event handlers and escapes the values in them. `reason` is why the site needs
+    /// them.
     ///
     /// # Security
-    /// They run only under a content security policy that lets injected handlers run as well.
+    /// They run only under a content security policy that also runs injected handlers.
     #[must_use]
     pub fn dangerous_inline_handlers(mut self, reason: &'static str) -> Self {
         assert!(
@@ -118,7 +122,7 @@ struct Inner {
     layers: Vec<Layer>,
     options: Options,
     loaded: Arc<Loaded>,
-    /// In debug builds, when files are watched: how they were when they were read last, and what came of it.
+    /// In debug builds with watched files: their state at the last read, and its result.
     latest: Option<Mutex<(Stamp, Result<Arc<Loaded>, LoadError>)>>,
 }
 
@@ -128,13 +132,13 @@ struct Loaded {
     sources: BTreeMap<String, String>,
 }
 
-/// Finds what is wrong with one template without rendering it. Templates that it extends or includes and that are not known here are taken to be
-/// HTML text.
+/// Checks one template without rendering it. Unknown templates that it extends or includes are
+/// taken to be HTML text.
 pub fn check(name: &str, source: &str) -> Vec<Problem> {
     check_all(&[(name, source)])
 }
 
-/// Finds what is wrong with templates that may use each other, and others that are not known here.
+/// Checks templates that may use each other, and unknown ones.
 pub fn check_all(templates: &[(&str, &str)]) -> Vec<Problem> {
     let sources = templates
         .iter()
@@ -183,7 +187,7 @@ impl Templates {
             .render(name, values, self.0.options.max_page_bytes)
     }
 
-    /// Every place where a value meets a context other than HTML text, in the order of the files.
+    /// Every place where a value is printed outside HTML text, in the order of the files.
     pub fn uses(&self) -> Vec<Use> {
         let mut uses = self.0.loaded.checked.uses.clone();
         uses.sort_by(|one, two| {
@@ -193,7 +197,8 @@ impl Templates {
         uses
     }
 
-    /// As they are now: in debug builds, changed files are read again, all of them, because one template can change the context of another.
+    /// The current templates: in debug builds, changed files are reloaded, all of them, because one
+    /// template can change the context of another.
     fn loaded(&self) -> Result<Arc<Loaded>, RenderError> {
         let Some(latest) = &self.0.latest else {
             return Ok(self.0.loaded.clone());
@@ -272,7 +277,7 @@ impl Loaded {
         }
     }
 
-    /// Where in the author's source an error is.
+    /// Position of an error in the author's source.
     fn place(&self, error: &minijinja::Error) -> Option<(String, Place)> {
         let template = self.checked.templates.get(error.name()?)?;
         let found = |place| {
@@ -301,7 +306,7 @@ impl Loaded {
     }
 }
 
-/// An error in a template that others include is told by each of them: the first is the cause.
+/// The innermost error: templates that include a failing one report it again.
 pub(crate) fn innermost(error: &minijinja::Error) -> &minijinja::Error {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
     source.map_or(error, innermost)
@@ -320,7 +325,7 @@ fn bad_name(name: &str) -> Option<Problem> {
     })
 }
 
-/// A page that does not grow without end.
+/// A page of bounded size.
 struct Limited {
     bytes: Vec<u8>,
     limit: usize,
@@ -370,7 +375,7 @@ impl Object for Secrets {
     }
 }
 
-/// Bytes of a page, unless the program says otherwise.
+/// Largest page in bytes, by default.
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
-/// What a page gets at first: most need no more.
+/// Initial capacity: most pages need no more.
 const FIRST_BYTES: usize = 8 * 1024;

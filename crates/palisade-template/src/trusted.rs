@@ -33,7 +33,8 @@ impl Object for Trusted {
     }
 }
 
-/// HTML that is printed as it is in HTML text. In an attribute it is its text, without tags; elsewhere it is text like any other.
+/// HTML that is printed as it is in HTML text. In an attribute it is its text, without tags;
+/// elsewhere it is escaped like any text.
 ///
 /// ```
 /// use palisade_template::{Preset, TrustedHtml};
@@ -44,15 +45,15 @@ impl Object for Trusted {
 pub struct TrustedHtml(String);
 
 impl TrustedHtml {
-    /// HTML from outside, with everything removed that the preset does not name.
+    /// Sanitized HTML.
     pub fn sanitized(html: &str, preset: Preset) -> Self {
         Self(preset.clean(html))
     }
 
-    /// Trusts `html`. `reason` says why nobody but the programmer can have written any part of it.
+    /// Trusts `html`. `reason` is why no part of it can come from input.
     ///
     /// # Security
-    /// A value from outside in here is script injection.
+    /// Input in it is script injection (XSS).
     pub fn dangerous_from(html: impl Into<String>, reason: &'static str) -> Self {
         Self(because(html.into(), reason))
     }
@@ -77,7 +78,7 @@ fn because(text: String, reason: &'static str) -> String {
     text
 }
 
-/// The types that are made by the programmer's word alone.
+/// Types that are trusted on the programmer's word alone.
 macro_rules! trusted {
     ($($(#[$doc:meta])* $name:ident is $kind:ident;)*) => {$(
         $(#[$doc])*
@@ -85,10 +86,10 @@ macro_rules! trusted {
         pub struct $name(String);
 
         impl $name {
-            /// Trusts `text` in its place. `reason` says why nobody but the programmer can have written any part of it.
+            /// Trusts `text` in its place. `reason` is why no part of it can come from input.
             ///
             /// # Security
-            /// A value from outside in here is injection.
+            /// Input in it is injection.
             pub fn dangerous_from(text: impl Into<String>, reason: &'static str) -> Self {
                 Self(because(text.into(), reason))
             }
@@ -117,7 +118,7 @@ trusted! {
     TrustedSrcset is Srcset;
 }
 
-/// The text of trusted HTML, without its tags, as an attribute wants it.
+/// The text of trusted HTML, without its tags, for attributes.
 pub(crate) fn html_to_text(html: &str) -> String {
     if !html.contains(['<', '&']) {
         return html.to_owned();

@@ -1,4 +1,5 @@
-//! Templates that use others: each is checked for the context it stands in, and gets a name of its own there.
+//! Includes: each included template is checked in the context of the include, and compiled
+//! separately for it.
 
 use super::walk::{Walk, Walked};
 use super::{Context, MARK, Missing, Problem};
@@ -38,7 +39,8 @@ impl Walk<'_, '_, '_> {
                 Pass::Verify if !self.set.sources.contains_key(name) && !name.contains(MARK) => {
                     (name.clone(), context.clone())
                 }
-                // a first round of a loop may stand in another context than the last, which counts
+                // the first round of a loop may have another context than the final one, which
+                // counts
                 Pass::Verify if self.is_trial => (self.set.key_of(name).0, context.clone()),
                 Pass::Verify => self.set.key_of(name),
             };
@@ -110,7 +112,7 @@ impl Walk<'_, '_, '_> {
         problems.first().cloned().unwrap_or(included)
     }
 
-    /// A name that is known only when the page is rendered: the template has to be a page by itself.
+    /// A name that is known only at render time: the template must be a page by itself.
     fn computed(
         &mut self,
         at: &Range<usize>,

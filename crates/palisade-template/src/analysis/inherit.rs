@@ -1,4 +1,4 @@
-//! Templates that extend others: a block begins and ends where the block it takes the place of does.
+//! Inheritance: an overriding block must begin and end in the contexts of the overridden one.
 
 use super::walk::Walk;
 use super::{Context, Missing, Problem};
@@ -13,7 +13,7 @@ impl<'s> Walk<'_, '_, 's> {
             .find(|node| matches!(node, Node::Extends { .. }))
     }
 
-    /// Walks through a child: what stands outside of its blocks is not printed.
+    /// Walks through a child template: content outside of its blocks is not printed.
     pub(super) fn child(
         &mut self,
         nodes: &[Node<'s>],

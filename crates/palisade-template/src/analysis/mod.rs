@@ -1,7 +1,9 @@
-//! Walks through templates with a [`Context`], chooses the escaper of every value, and rewrites the source accordingly.
+//! Walks through templates with a [`Context`], chooses the escaper of every value, and rewrites the
+//! source accordingly.
 //!
-//! What is rewritten is read and walked through again: then every value must carry exactly the escaper that its place asks for, and nothing
-//! may be left to change. The two readings share the code that knows contexts, but not the places where the source was cut.
+//! The rewritten source is parsed and walked through again: every value must then carry exactly the
+//! escaper that its place requires, and nothing may be left to change. Both passes share the
+//! context machine, but not the cut positions.
 
 mod include;
 mod inherit;
@@ -52,7 +54,7 @@ pub(crate) struct Checked {
     pub(crate) runs: Vec<Run>,
 }
 
-/// What to do about names that no template has.
+/// Handling of unknown template names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
     Refused,
@@ -94,7 +96,7 @@ pub(crate) fn analyse(
     set.finish(checked, failed)
 }
 
-/// A template in a context: what came of it.
+/// Result of a template in a context.
 #[derive(Clone)]
 struct Outcome {
     end: Context,

@@ -4,7 +4,8 @@ use crate::error::Problem;
 use crate::tree::{Tree, read};
 use std::borrow::Cow;
 
-/// Django's tag for the form token. People write it; the token is there already, so that it stands for nothing.
+/// Django's tag for the CSRF token. Authors write it out of habit; the token is inserted anyway, so
+/// the tag is ignored.
 const CSRF_TOKEN: &str = "csrf_token";
 
 /// Replaces every `{% csrf_token %}` by a comment of the same length. The engine's parser says where they are.

@@ -24,7 +24,7 @@ pub(crate) struct Part {
     pub(crate) escaper: Option<Escaper>,
     /// The number of the place, for escapers that are told.
     pub(crate) place: Option<usize>,
-    /// Where the author wrote it.
+    /// Position in the author's source.
     pub(crate) at: Range<usize>,
 }
 
@@ -179,7 +179,7 @@ impl Joiner<'_> {
     }
 }
 
-/// Calls may print, or ask what was printed before them: they stay where they are.
+/// Calls may print, or depend on what was printed before them: they are not joined.
 fn is_joined(node: &Node<'_>) -> bool {
     match node {
         Node::Text(_) => true,

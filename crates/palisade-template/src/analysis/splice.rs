@@ -12,7 +12,7 @@ pub(crate) struct Rewritten {
     anchors: Vec<(usize, usize)>,
     /// Files that it includes, by their own names.
     pub(crate) includes: Vec<String>,
-    /// What it was before the last edits.
+    /// The source before the last edits.
     before: Option<Box<Rewritten>>,
 }
 

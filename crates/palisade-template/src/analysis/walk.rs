@@ -77,8 +77,9 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         })
     }
 
-    /// Reads what was written, and finds every value escaped for its context, and nothing left to do. What it says of the end and of the
-    /// blocks is what holds: white space and comments may have gone.
+    /// Parses the rewritten source, and checks that every value is escaped for its context, and
+    /// that nothing is left to do. Its results for the end and the blocks count, because white
+    /// space and comments may have been removed.
     fn verify(
         set: &'w mut Set<'a>,
         name: &str,
@@ -236,7 +237,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
     }
 
     fn print(&mut self, print: &Print<'s>, next: Next, mut context: Context) -> Walked {
-        // what prints nothing is right everywhere; it was in a comment that is gone
+        // an expression that prints nothing is right everywhere; it was in a removed comment
         if self.pass == Pass::Verify && print.filter == Some(NOTHING) {
             return Ok(context);
         }
@@ -271,7 +272,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
             {
                 return Ok(end);
             }
-            // what was HTML is captured, and printed as its text
+            // HTML is captured, and printed as its text
             Some(Ok((start, end))) if start.is_text_or_title() && end.is_text_or_title() => {}
             Some(Ok((start, _))) => {
                 let message = format!("this prints what was written for {start}, in {context}");
@@ -352,7 +353,8 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         })
     }
 
-    /// A body that runs any number of times begins where it ends. What it begins in is found first, and only then its values are looked at.
+    /// A loop body begins where it ends. That context is determined first, and only then are its
+    /// values checked.
     fn repeated(
         &mut self,
         at: &Range<usize>,
@@ -420,7 +422,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         Ok(joined)
     }
 
-    /// Macros and `set` blocks are HTML text, wherever they stand.
+    /// Macros and `set` blocks are HTML text, wherever they are.
     fn apart(&mut self, at: &Range<usize>, body: &[Node<'s>]) -> Result<(), Problem> {
         let loops = std::mem::take(&mut self.loops);
         let end = self.without_leaving(|walk| walk.nodes(body, Context::default()));
@@ -553,7 +555,7 @@ fn follows(next: Option<&Node<'_>>) -> Next {
     }
 }
 
-/// Names that authors may not write: the framework's own, and the way around escaping.
+/// Reserved names: the framework's own, and those that would bypass escaping.
 fn reserved(name: &str, source: &str, names: &Names<'_>) -> Vec<Problem> {
     let own = names
         .variables

@@ -1,4 +1,4 @@
-//! What the value of an attribute means to a browser, by element and name.
+//! Meaning of an attribute's value in browsers, by element and name.
 
 use super::lists::{Meta, Srcset};
 use super::script::Script;
@@ -13,7 +13,7 @@ pub(super) enum Kind {
     Plain,
     /// A link or a picture: any harmless scheme.
     Link,
-    /// Code, or what decides where code comes from: this site only.
+    /// Code, or the origin of code: this site only.
     Code,
     /// Where a form goes: nothing printed yet.
     Action,
@@ -67,7 +67,7 @@ const LINKS: [&str; 12] = [
     "dynsrc",
 ];
 
-/// What decides how the rest of the element is read, or what it may do.
+/// Attributes that decide how the rest of the element is read, or what it may do.
 const FIXED: [&str; 12] = [
     "http-equiv",
     "sandbox",
@@ -117,7 +117,7 @@ pub(super) fn classify(tag: &Tag, name: &str) -> Kind {
     }
 }
 
-/// Names that sites make up, such as `data-src-url`.
+/// Custom names, such as `data-src-url`.
 fn holds_url(name: &str) -> bool {
     name.split(['-', '_', '.'])
         .any(|word| matches!(word, "src" | "uri" | "url" | "href"))

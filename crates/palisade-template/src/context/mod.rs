@@ -153,7 +153,7 @@ pub(crate) struct Edit {
     pub(crate) insert: String,
 }
 
-/// What the surroundings decide, and what reading changes.
+/// Settings of the surroundings, and results of reading.
 pub(crate) struct Scan<'a> {
     pub(crate) edits: &'a mut Vec<Edit>,
     pub(crate) rules: &'a Rules,
@@ -174,17 +174,17 @@ pub(crate) enum Pass {
 /// Where the text is in the source, if it is text of an element and can be changed.
 type Place<'p, 's> = Option<(usize, &'p mut Scan<'s>)>;
 
-/// What a site decides about its templates.
+/// Options of a site's templates.
 #[derive(Clone, Default)]
 pub(crate) struct Rules {
     pub(crate) inline_handlers: InlineHandlers,
     pub(crate) files: std::collections::BTreeMap<String, StaticLink>,
 }
 
-/// What pages write for a static file that a template names.
+/// URL and integrity that pages write for a static file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaticLink {
-    /// The URL that holds the hash of its content, and so may be kept for ever.
+    /// The URL with the hash of its content, which can be cached forever.
     pub url: String,
     /// The hash, for `integrity` ([SRI](https://www.w3.org/TR/SRI/)).
     pub integrity: String,

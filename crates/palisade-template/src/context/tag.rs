@@ -1,4 +1,4 @@
-//! What is known of the tag that is being read, and what is written into it.
+//! State of the tag that is being read, and what is written into it.
 
 use super::attribute::Kind;
 use super::script::{Script, ScriptKind};

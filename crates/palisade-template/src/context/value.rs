@@ -38,7 +38,7 @@ pub(crate) enum Inner {
     SrcsetPart,
     SrcsetQuery,
     NoScript,
-    /// The same after something else, which may have been the beginning of a scheme.
+    /// The same after other text, which may have been the beginning of a scheme.
     NoScriptRest,
     Json,
     ScriptValue,

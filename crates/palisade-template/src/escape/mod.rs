@@ -1,4 +1,5 @@
-//! Encodes values for their places. Each function takes the whole value and returns text that is one piece of its language, whatever the value.
+//! Escapers. Each takes a whole value and returns text that is one token of its language, whatever
+//! the value.
 
 mod html;
 mod names;
@@ -16,14 +17,14 @@ use crate::trusted::{Kind, Trusted, html_to_text};
 use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, Value};
 
-/// A value on its way into a page.
+/// A value to print.
 pub(crate) struct Escaped {
     pub(crate) text: Printed,
     /// The value was refused, and a placeholder stands for it.
     pub(crate) is_blocked: bool,
 }
 
-/// What is printed for a value.
+/// Printed form of a value.
 pub(crate) enum Printed {
     /// The value itself, as HTML text.
     Same,

@@ -74,7 +74,7 @@ pub(super) fn regexp(text: &str) -> String {
     written
 }
 
-/// Code of the programmer, which still must not end the element.
+/// Code of the programmer, which must still not end the element.
 pub(super) fn trusted(code: &str) -> String {
     // nor be completed to something that does
     format!(

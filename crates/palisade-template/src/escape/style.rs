@@ -129,7 +129,7 @@ pub(super) fn string_start(text: &str) -> Text {
     }
 }
 
-/// Style of the programmer, which still must not end the element.
+/// Style of the programmer, which must still not end the element.
 pub(super) fn trusted(css: &str) -> String {
     css.replace("</", "\\3C /").replace("<!--", "\\3C !--")
 }

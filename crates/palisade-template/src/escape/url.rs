@@ -3,7 +3,7 @@
 use super::Text;
 use crate::context::{Inner, is_allowed_scheme, is_code_scheme};
 
-/// What stands for a URL that was refused.
+/// Placeholder of a refused URL.
 const BLOCKED: &str = "about:invalid#blocked";
 
 pub(super) fn encode(inner: Inner, text: &str) -> Text {
@@ -103,7 +103,7 @@ fn as_read(text: &str) -> impl Iterator<Item = char> {
         .filter(|c| !matches!(c, '\t' | '\n' | '\r'))
 }
 
-/// What stands before the first `:` of a URL, if that `:` can end a scheme.
+/// The text before the first `:` of a URL, if that `:` can end a scheme.
 fn scheme(text: &str) -> Option<String> {
     // most have none, whatever browsers leave out before it
     if text
@@ -128,7 +128,7 @@ fn has_allowed_scheme(text: &str) -> bool {
     scheme(text).is_none_or(|scheme| is_allowed_scheme(&scheme))
 }
 
-/// Whether a URL leads to the site that the page is from: no scheme, no host.
+/// Whether a URL is same-site: no scheme, no host.
 pub(crate) fn is_same_site(text: &str) -> bool {
     let starts_with_slashes = as_read(text)
         .take(2)

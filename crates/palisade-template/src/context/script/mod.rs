@@ -71,7 +71,7 @@ pub(crate) enum At {
     BlockComment,
 }
 
-/// What a `/` would be.
+/// Meaning of a `/` at this point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Slash {
     Regexp,
