@@ -1,5 +1,5 @@
-//! A page that has moved from Django to Palisade, on the same database and with the same session, beside the same page where it was; and what it costs Django's
-//! pages to come through this site.
+//! A page that was migrated from Django, compared with the original on the same database and
+//! session; and the cost of proxying Django's pages.
 
 use crate::load::{self, Measured, Visit};
 use crate::{HOST, ROUNDS};

@@ -1,4 +1,5 @@
-//! What an attacker with a clock learns of who has an account, and what a flood of logins gets: in one process, over the whole way of a request.
+//! User enumeration by response time, and a flood of logins: in one process, through the whole
+//! request pipeline.
 
 use palisade::auth::{NewUser, Rank};
 use palisade::password::Hasher;
@@ -49,7 +50,7 @@ pub async fn measure() {
     flood(&site).await;
 }
 
-/// Fills the table of accounts. None of these can log in.
+/// Fills the user table. These accounts cannot log in.
 async fn crowd(site: &TestSite) {
     let tx = site.site().database().handle().begin().await.unwrap();
     let rows = sql!(
@@ -126,7 +127,8 @@ fn from(site: &TestSite, address: u32) -> Client {
         .with_header("x-forwarded-for", &Ipv4Addr::from_bits(address).to_string())
 }
 
-/// Known and unknown in turn, the order changed with each pair, each from an address of its own.
+/// Sends known and unknown names alternately, the order changed with each pair, each from its own
+/// address.
 async fn compare(site: &TestSite, name: &str, ask: Asking) {
     let mut took = [Vec::new(), Vec::new()];
     let mut statuses = Vec::new();
@@ -166,7 +168,7 @@ fn median(times: &[Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-/// Welch's t: beyond 4.5 in either direction, the two can be told apart.
+/// Welch's t: an absolute value over 4.5 shows a difference.
 fn welch(one: &[Duration], other: &[Duration]) -> f64 {
     let moments = |times: &[Duration]| {
         let count = times.len() as f64;
@@ -182,7 +184,7 @@ fn welch(one: &[Duration], other: &[Duration]) -> f64 {
     (mean - other_mean) / (variance + other_variance).sqrt()
 }
 
-/// Logins a second, beside the hashes that the same cores can do.
+/// Logins per second, compared with the hashes per second of the same cores.
 async fn flood(site: &TestSite) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let began = Instant::now();

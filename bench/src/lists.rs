@@ -1,4 +1,4 @@
-//! What it costs to look an address up in a block list, and whether that grows with the list.
+//! Time to look an address up in a block list, by the length of the list.
 
 use crate::load::median;
 use palisade::http::Networks;
@@ -9,7 +9,7 @@ use std::time::Instant;
 const ROUNDS: usize = 21;
 const LOOKUPS: u32 = 100_000;
 
-/// Prints the time of a lookup for short and long lists, and of reading them.
+/// Prints the time of a lookup in short and long lists, and of parsing them.
 pub fn measure() {
     println!(
         "{:<28}{:>12}{:>12}",

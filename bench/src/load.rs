@@ -1,4 +1,4 @@
-//! wrk, and what the system says of a process.
+//! wrk, and the memory and CPU time of a process.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,20 +9,20 @@ use std::time::Duration;
 /// Seconds of one round.
 const SECONDS: u32 = 4;
 
-/// A request that is sent again and again.
+/// The repeated request.
 pub struct Visit<'a> {
     pub port: u16,
     pub path: &'a str,
     pub cookie: Option<&'a str>,
-    /// Of a form, which is then posted.
+    /// The URL of the form that is posted.
     pub token: Option<&'a str>,
 }
 
-/// What came of a round.
+/// The result of a round.
 #[derive(Clone, Copy)]
 pub struct Measured {
     pub a_second: f64,
-    /// 99 of 100 answers came sooner.
+    /// The 99th percentile of latency.
     pub slowest_ms: f64,
 }
 
@@ -97,7 +97,7 @@ fn millis(text: &str) -> f64 {
     number.parse::<f64>().unwrap() * factor
 }
 
-/// Fails unless the answer is the page that is meant, so that nothing else is measured.
+/// Fails unless the response is the expected page.
 pub fn expect(visit: &Visit<'_>, name: &str) {
     let mut stream = TcpStream::connect(("127.0.0.1", visit.port)).unwrap();
     let (method, body) = visit
@@ -131,7 +131,7 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Of a process and those that it started.
+/// Memory of a process and its children.
 pub fn memory_mb(process: u32) -> f64 {
     let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"))
         .unwrap_or_default();
@@ -140,7 +140,7 @@ pub fn memory_mb(process: u32) -> f64 {
         .map(|child| memory_mb(child.parse().unwrap()))
         .sum();
     let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
-    // what processes share is counted once
+    // shared memory is counted once
     let line = rollup
         .lines()
         .find_map(|line| line.strip_prefix("Pss:"))
@@ -193,7 +193,7 @@ pub fn wait_for(port: u16) {
     panic!("nothing listens on {port}");
 }
 
-/// Ends a process as whoever runs it would, so that it ends those that it started.
+/// Stops a process with SIGTERM, so that it stops its children.
 pub fn stop(child: &mut Child) {
     let _ = Command::new("kill").arg(child.id().to_string()).status();
     child.wait().unwrap();

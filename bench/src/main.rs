@@ -1,5 +1,6 @@
-//! What the protections cost: the helpdesk's pages beside the same pages on bare axum and on Django (`pages`), templates beside the engine alone
-//! (`templates`), block lists (`lists`), who has an account (`identity`), a page that moved from Django (`beside`). Rounds in turn, medians, ratios.
+//! The cost of the protections: the helpdesk's pages compared with bare axum and Django (`pages`),
+//! templates with the engine alone (`templates`), block lists (`lists`), user enumeration
+//! (`identity`), a page migrated from Django (`beside`). Alternating rounds, medians, ratios.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
 
 mod beside;

@@ -1,5 +1,7 @@
-//! The same pages on four servers, in turn: the helpdesk with everything on, bare axum with the same templates and queries, and Django under gunicorn with
-//! the same tables. Medians of five rounds, ratios, the slowest percent; memory at rest, after the load, and with a thousand idle connections.
+//! The same pages on four servers, alternately: the helpdesk with every protection, bare axum with
+//! the same templates and queries, and Django under gunicorn with the same tables. Medians of five
+//! rounds, ratios, 99th percentiles; memory at rest, after the load, and with a thousand idle
+//! connections.
 
 use crate::load::{self, Measured, Visit};
 use crate::{HOST, ROUNDS};
@@ -7,14 +9,14 @@ use palisade::testing::TestSite;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// A server that is measured.
+/// A measured server.
 struct Served {
     name: &'static str,
     child: Child,
     port: u16,
-    /// What a signed-in visitor sends.
+    /// Cookies of a signed-in visitor.
     cookie: String,
-    /// The token of that visitor's forms.
+    /// The visitor's CSRF token.
     token: String,
     at_rest_mb: f64,
 }
@@ -95,7 +97,7 @@ fn visit<'a>(page: &Page, served: &'a Served, path: &'a str) -> Visit<'a> {
     }
 }
 
-/// Five rounds, each server in turn.
+/// Five rounds, the servers alternately.
 fn measured(page: &Page, servers: &[Served]) -> Vec<Measured> {
     let mut rounds: Vec<Vec<Measured>> = servers.iter().map(|_| Vec::new()).collect();
     for served in servers {
@@ -223,7 +225,7 @@ fn start_helpdesk(folder: &Path, key: &str) -> (Child, u16) {
     command
         .env("PALISADE_HTTP__ALLOWED_HOSTS", HOST)
         .env("PALISADE_HTTP__TRUSTED_PROXIES", "127.0.0.1/32");
-    // counted as ever, and never used up
+    // the limit counts as usual, but is too high to be reached
     command
         .env("PALISADE_THROTTLE__REQUESTS", "1000000/s")
         .env("PALISADE_THROTTLE__CHANGES", "1000000/s");
@@ -257,7 +259,7 @@ fn bare(name: &'static str, program: &str, folder: &Path) -> Served {
     }
 }
 
-/// None where no Python with Django was named.
+/// `None` without a Python that has Django.
 fn django(folder: &Path) -> Option<Served> {
     let python = PathBuf::from(std::env::var_os("PALISADE_BENCH_DJANGO")?);
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("django");

@@ -1,5 +1,5 @@
-//! Pages in this process: templates of ours beside the engine alone, which escapes every value as HTML text, with and without the limit on
-//! its work that ours have.
+//! Templates in this process: compared with the engine alone, which escapes every value as HTML
+//! text, with and without the same limit on its work.
 
 use crate::load::median;
 use palisade::template::{Layer, PageSecrets, Templates, Value, check, context};
@@ -16,7 +16,7 @@ const MIXED: &str = "<!doctype html><title>Tickets</title><ul>{% for row in rows
 title=\"{{ row.subject }}\"><a href=\"/tickets/{{ row.id }}?from={{ row.customer }}\" data-customer=\"{{ row.customer }}\">{{ row.subject }}</a>\
 <img src=\"{{ row.picture }}\" alt=\"{{ row.customer }}\"></li>{% endfor %}</ul><script>show({{ first }}, \"{{ first }}\", {{ count }})</script>";
 
-/// Prints what a page costs beside the engine alone, and what it costs to check a template.
+/// Prints the time of a page compared with the engine alone, and of checking a template.
 pub fn measure() {
     println!(
         "{:<72}{:>12}{:>12}{:>8}",

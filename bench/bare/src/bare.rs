@@ -1,4 +1,4 @@
-//! The baseline, as it is written without Palisade: `bare DATABASE PORT`.
+//! The baseline without Palisade: `bare DATABASE PORT`.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
 
 mod site;

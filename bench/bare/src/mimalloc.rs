@@ -1,4 +1,4 @@
-//! The baseline with the allocator that the helpdesk has: what of the difference is the allocator's.
+//! The baseline with the helpdesk's allocator, to separate the allocator's share of the difference.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
 
 mod site;

@@ -1,4 +1,5 @@
-//! The same pages with axum, minijinja, SeaORM and SQLite alone, and the same queries: the baseline. Nothing is protected.
+//! The baseline: the same pages and queries with axum, minijinja, SeaORM and SQLite alone, without
+//! protections.
 
 use axum::extract::{Form, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
@@ -202,7 +203,7 @@ async fn status(State(site): Shared) -> Json<serde_json::Map<String, serde_json:
     )
 }
 
-/// Who is signed in: nobody checks anything, but the queries are made.
+/// The signed-in user: the queries are made, but not checked.
 async fn signed_in(site: &Site, headers: &HeaderMap) -> (session::Model, user::Model) {
     assert!(headers.contains_key("cookie"));
     let session = session::Entity::find_by_id(site.session.as_str())

@@ -134,7 +134,7 @@ fn cipher(key: [u8; 32]) -> XChaCha20Poly1305 {
 
 impl fmt::Display for NotSealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the value was not sealed here by a key of the ring, or was changed since")
+        f.write_str("the value was not encrypted here with a key of the ring, or was changed")
     }
 }
 

@@ -170,7 +170,7 @@ impl fmt::Display for BadSignature {
             Self::Malformed => "the value is not in the form of a signed value",
             Self::Forged => "no key of the ring made this signature for this purpose",
             Self::Expired => "the signature is too old",
-            Self::Content => "the signed content is not what it should be",
+            Self::Content => "the signed content is invalid",
         })
     }
 }

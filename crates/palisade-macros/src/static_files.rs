@@ -49,7 +49,8 @@ fn collect(
         let name = format!("{prefix}{name}");
         if kind.is_symlink() {
             return Err(format!(
-                "the static file {} is a link: whoever changes where it leads decides what is served; copy the file",
+                "the static file {} is a symbolic link, whose target can change what is served; \
+                    copy the file",
                 path.display()
             ));
         } else if kind.is_dir() {

@@ -2,7 +2,7 @@
 //!
 //! [`Hasher`] creates and verifies hashes; Argon2id is the default. It reads every format that
 //! Django writes today, so that users keep their passwords when a site migrates. Verification never
-//! panics, whatever is stored. [`Policy`] validates a new password and explains violations.
+//! panics, for any stored value. [`Policy`] validates a new password and explains violations.
 //!
 //! Hashing takes tens of milliseconds and megabytes on purpose. Do not call it on an async thread: `palisade` runs it on a bounded pool.
 //!

@@ -154,7 +154,7 @@ impl fmt::Display for Violation {
             Rule::NotSimilarToUser => write!(f, "This password is too similar to your {}.", self.attribute.unwrap_or("details")),
             Rule::NotCommon => f.write_str("This password is one that many people use."),
             Rule::NotNumeric => f.write_str("This password has digits only."),
-            Rule::NotStolen => f.write_str("This password was stolen from another site, and is among those that are tried first."),
+            Rule::NotStolen => f.write_str("This password was stolen from another site, and is among the first that attackers try."),
         }
     }
 }

@@ -103,7 +103,8 @@ impl Place {
         let marks = "^".repeat(*width);
         write!(
             f,
-            "{gutter}--> {template}:{line}:{column}\n{gutter} |\n{line} | {excerpt}\n{gutter} | {indent}{marks}"
+            "{gutter}--> {template}:{line}:{column}\n{gutter} |\n{line} | {excerpt}\n{gutter} | \
+                {indent}{marks}"
         )
     }
 }

@@ -238,7 +238,7 @@ impl Loaded {
                     "",
                     0..0,
                     error.to_string(),
-                    "mend it",
+                    "fix it",
                 )])
             })?;
         Ok(Self {

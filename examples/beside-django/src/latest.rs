@@ -1,4 +1,4 @@
-//! What was written last, and answers to it: the first addresses that have moved.
+//! The latest posts, and replies to them: the first migrated URLs.
 
 use crate::entity::{forum_post, forum_topic};
 use palisade::prelude::*;
@@ -25,7 +25,7 @@ pub async fn list(page: Page, db: Db) -> Result<Response> {
     page.render("latest.html", context! { posts }).await
 }
 
-/// Posts with their topics and authors, whatever model the authors have.
+/// Posts with their topics and authors, for any user model.
 fn posts(db: &Db) -> SelectStatement {
     let post = |column: &'static str| Expr::col(("forum_post", column));
     let author = Alias::new(&db.users().users);
@@ -117,7 +117,7 @@ async fn find(db: &Db, id: i64) -> Result<(i64, String)> {
     }
 }
 
-/// `GET /moderate`: for those whom Django's admin has given the permission.
+/// `GET /moderate`: for users with the permission, which Django's admin grants.
 pub async fn moderate() -> &'static str {
     "moderate"
 }

@@ -1,4 +1,5 @@
-//! A forum that moves from Django one address at a time. What has moved is here; the rest is the project in `django/`.
+//! A forum that is migrated from Django one URL at a time. The migrated pages are here; the rest is
+//! the project in `django/`.
 
 mod entity;
 mod latest;

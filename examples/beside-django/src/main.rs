@@ -1,4 +1,5 @@
-//! The forum's front: it serves what has moved, and sends everything else on to Django.
+//! The reverse proxy of the forum: serves the migrated pages, and proxies all other requests to
+//! Django.
 
 use std::process::ExitCode;
 

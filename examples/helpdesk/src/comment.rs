@@ -13,11 +13,11 @@ pub struct Model {
     pub id: i32,
     /// The ticket.
     pub ticket_id: i32,
-    /// Who wrote it.
+    /// Id of the author.
     pub author_id: i32,
-    /// Login name of whoever wrote it.
+    /// Login name of the author.
     pub author_name: String,
-    /// Whether it came from the staff.
+    /// Whether the author is staff.
     pub is_staff: bool,
     /// The text.
     pub body: String,
@@ -25,7 +25,7 @@ pub struct Model {
     pub written_at: DateTimeUtc,
 }
 
-/// None that the database is asked for.
+/// No relations.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,4 +1,4 @@
-//! The helpdesk as a program.
+//! The helpdesk's binary.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The front page, and how busy the desk is.
+//! The front page, and the number of open tickets.
 
 use crate::status::Status;
 use crate::ticket;
@@ -10,7 +10,7 @@ pub async fn front(page: Page) -> Result<Response> {
     page.render("front.html", context! {}).await
 }
 
-/// `GET /status`: how many tickets are in hand, as JSON, for a screen on the wall.
+/// `GET /status`: number of open tickets, as JSON, for a wall display.
 pub async fn status(db: Db) -> Result<Json<BTreeMap<String, i64>>> {
     let in_hand = [Status::Open, Status::Waiting, Status::Resolved];
     Ok(Json(

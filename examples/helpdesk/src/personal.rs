@@ -1,4 +1,4 @@
-//! What the desk keeps about its users: their tickets and what they wrote.
+//! The helpdesk's personal data: a user's tickets and comments.
 
 use crate::{comment, ticket};
 use palisade::async_trait::async_trait;
@@ -35,7 +35,8 @@ impl PersonalData for Desk {
         Ok(json!({ "tickets": tickets, "comments": comments }))
     }
 
-    /// A customer's tickets go, with all that was written on them, and what the user wrote elsewhere. Tickets that the user worked on are nobody's again.
+    /// Deletes a customer's tickets with their comments, and the user's other comments. Tickets
+    /// assigned to the user become unassigned.
     async fn erase(&self, tx: &Tx, user: &User) -> Result<()> {
         let tickets = ticket::Entity::find()
             .filter(ticket::Column::CustomerId.eq(user.id))

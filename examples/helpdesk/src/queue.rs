@@ -1,4 +1,4 @@
-//! The staff's pages.
+//! Pages for staff.
 
 use crate::status::Status;
 use crate::ticket::{self, Filter};
@@ -11,7 +11,7 @@ pub struct Assign {
     version: Number<1, 2_000_000_000>,
 }
 
-/// `GET /queue`: everybody's tickets.
+/// `GET /queue`: all customers' tickets.
 pub async fn list(page: Page, db: Db, Query(filter): Query<Filter>) -> Result<Response> {
     let (found, has_more) = ticket::page(&db, ticket::Entity::find(), &filter).await?;
     page.render(
@@ -21,7 +21,7 @@ pub async fn list(page: Page, db: Db, Query(filter): Query<Filter>) -> Result<Re
     .await
 }
 
-/// `POST /queue/{id}/assign`: to oneself.
+/// `POST /queue/{id}/assign`: assigns the ticket to the current user.
 pub async fn assign(
     user: User,
     db: Db,

@@ -1,4 +1,4 @@
-//! `helpdesk seed`: a desk to look at.
+//! `helpdesk seed`: example data.
 
 use crate::status::{Side, Status};
 use crate::{comment, ticket};
@@ -53,7 +53,7 @@ const TICKETS: [(&str, &str, Status); 8] = [
     ),
 ];
 
-/// Makes customers, staff and tickets, once.
+/// Creates customers, staff and tickets, once.
 pub async fn seed(site: Arc<Site>) -> Result<String> {
     let db = site.database().handle();
     if ticket::Entity::find().count(&db).await? > 0 {

@@ -1,31 +1,31 @@
-//! Where a ticket stands, and where it may go from there.
+//! Status of a ticket, and its allowed changes.
 
 use palisade::prelude::*;
 
-/// Where a ticket stands.
+/// Status of a ticket.
 #[derive(Choice, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// Somebody of the staff must do something.
+    /// Waits for staff.
     Open,
-    /// The customer must answer.
+    /// Waits for the customer.
     Waiting,
-    /// Done, unless the customer says otherwise.
+    /// Solved, unless the customer reopens it.
     Resolved,
-    /// Done for good.
+    /// Closed for good.
     Closed,
 }
 
-/// Who wants to move a ticket.
+/// Role of a user towards a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// The customer whose ticket it is.
+    /// The customer who opened it.
     Customer,
-    /// Somebody who works here.
+    /// A member of staff.
     Staff,
 }
 
 impl Status {
-    /// The states that `side` may move a ticket to.
+    /// The statuses to which `side` may change a ticket.
     pub fn next(self, side: Side) -> &'static [Self] {
         match (self, side) {
             (Self::Open, Side::Staff) => &[Self::Waiting, Self::Resolved, Self::Closed],
@@ -37,7 +37,7 @@ impl Status {
         }
     }
 
-    /// Where a comment of `side` leaves the ticket. `None`: nobody may comment any more.
+    /// Status after a comment of `side`. `None`: no further comments are allowed.
     pub fn after_comment(self, side: Side) -> Option<Self> {
         match (self, side) {
             (Self::Closed, _) => None,

@@ -1,4 +1,4 @@
-//! A ticket and how it is found and changed.
+//! A ticket, and its queries and changes.
 
 use crate::status::{Side, Status};
 use palisade::prelude::*;
@@ -12,9 +12,9 @@ pub struct Model {
     /// Number of the ticket.
     #[sea_orm(primary_key)]
     pub id: i32,
-    /// One line.
+    /// Subject, one line.
     pub subject: String,
-    /// What happened.
+    /// Description.
     pub body: String,
     /// Code of a [`Status`].
     pub status: String,
@@ -22,11 +22,11 @@ pub struct Model {
     pub customer_id: i32,
     /// Login name of that user when the ticket was opened.
     pub customer_name: String,
-    /// Who works on it.
+    /// Id of the assignee.
     pub assignee_id: Option<i32>,
-    /// Login name of whoever works on it.
+    /// Login name of the assignee.
     pub assignee_name: Option<String>,
-    /// Counts changes: whoever changes the ticket says which version they saw.
+    /// Version, for optimistic locking: incremented by each change.
     pub version: i32,
     /// When it was opened.
     pub opened_at: DateTimeUtc,
@@ -34,19 +34,19 @@ pub struct Model {
     pub changed_at: DateTimeUtc,
 }
 
-/// None that the database is asked for.
+/// No relations.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// Where the ticket stands.
+    /// Its status.
     pub fn status(&self) -> Status {
         Status::from_code(&self.status).unwrap_or(Status::Closed)
     }
 
-    /// On which side of the ticket a user is; `None` for those to whom it does not exist.
+    /// The role of a user towards the ticket; `None` if the ticket is not visible to them.
     pub fn side(&self, user: &User) -> Option<Side> {
         if user.is_staff {
             return Some(Side::Staff);
@@ -82,7 +82,8 @@ pub async fn open(db: &Db, user: &User, subject: String, body: String) -> Result
     Ok(ticket)
 }
 
-/// Changes a ticket that is still as it was read, and as its changer saw it (version `seen`); else 409, and nothing is written.
+/// Changes a ticket, unless it was changed since it was read, or since version `seen` was
+/// displayed: then 409, and nothing is written.
 pub async fn change(tx: &Tx, read: &Model, seen: i32, change: ActiveModel) -> Result<()> {
     let change = ActiveModel {
         version: Set(read.version + 1),
@@ -100,43 +101,43 @@ pub async fn change(tx: &Tx, read: &Model, seen: i32, change: ActiveModel) -> Re
         (true, 1) => Ok(()),
         _ => Err(Error::new(
             ErrorKind::Conflict,
-            "Somebody else changed this ticket while you were looking at it.",
+            "Another user changed this ticket while you were looking at it.",
         )),
     }
 }
 
-/// Now.
+/// The current time.
 pub fn chrono_now() -> DateTimeUtc {
     std::time::SystemTime::now().into()
 }
 
-/// How a list of tickets is ordered.
+/// Order of a list of tickets.
 #[derive(Choice, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// What changed last comes first.
+    /// Most recently changed first.
     Newest,
-    /// What has waited longest comes first.
+    /// Longest waiting first.
     Oldest,
 }
 
-/// What a list of tickets is narrowed to.
+/// Filter of a list of tickets.
 #[derive(Form)]
 pub struct Filter {
-    /// Words of the subject.
+    /// Words in the subject.
     #[form(label = "Search")]
     pub q: Option<Line<100>>,
-    /// Where the ticket stands.
+    /// Status.
     pub status: Option<Status>,
-    /// Which comes first.
+    /// Order.
     pub order: Option<Order>,
-    /// Page of the list.
+    /// Page number.
     pub page: Option<Number<1, 100_000>>,
 }
 
 /// Tickets of a page of the list.
 pub const PAGE_SIZE: u64 = 20;
 
-/// The tickets of one page that the filter leaves, and whether there are more.
+/// The matching tickets of one page, and whether there are more.
 pub async fn page(
     db: &Db,
     tickets: sea_orm::Select<Entity>,
@@ -168,7 +169,7 @@ pub async fn page(
     Ok((found, has_more))
 }
 
-/// How many tickets there are in each of these states, where there are any.
+/// Number of tickets by status, without empty ones.
 pub async fn count(db: &Db, states: &[Status]) -> Result<Vec<(String, i64)>> {
     let states = states.iter().map(|status| status.code());
     let counted = Entity::find()

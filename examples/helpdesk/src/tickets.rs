@@ -1,4 +1,4 @@
-//! The pages of tickets.
+//! Pages for customers' tickets.
 
 use crate::comment;
 use crate::status::{Side, Status};
@@ -30,7 +30,7 @@ pub struct Move {
     status: Status,
 }
 
-/// `GET /tickets`: one's own.
+/// `GET /tickets`: the user's own.
 pub async fn list(
     page: Page,
     user: User,
@@ -46,7 +46,7 @@ pub async fn list(
     .await
 }
 
-/// What a list of tickets shows.
+/// Columns of a list of tickets.
 pub fn listed(found: &[Model], has_more: bool, filter: &Filter) -> Value {
     let typed = [
         ("q", filter.q.as_deref().unwrap_or_default().to_owned()),
@@ -168,7 +168,8 @@ pub async fn comment(
     };
     if let Err(error) = ticket::change(&tx, &ticket, seen(new.version), moved).await {
         drop(tx);
-        // nothing was written; the page shows what is new above what was typed, and can be sent again
+        // nothing was written: the page shows the new state above the typed comment, which can be
+        // sent again
         let refill = refill
             .set("version", ticket.version.to_string())
             .general_error(error.public_message().to_owned() + " Read it again, then send.");
@@ -214,7 +215,7 @@ pub async fn set_status(
     Ok(redirect_to(format!("/tickets/{id}")))
 }
 
-/// The version that the sender saw.
+/// The version that the user saw.
 pub fn seen(version: Number<1, 2_000_000_000>) -> i32 {
     i32::try_from(version.get()).unwrap_or(i32::MAX)
 }

@@ -224,11 +224,11 @@ fn junk_is_never_a_match_and_never_a_panic() {
             );
         }
     }
-    let nobody = unusable();
+    let missing = unusable();
     assert!(
-        !is_usable(&nobody)
-            && !hasher.verify("", &nobody).is_match()
-            && !hasher.verify(&nobody, &nobody).is_match()
+        !is_usable(&missing)
+            && !hasher.verify("", &missing).is_match()
+            && !hasher.verify(&missing, &missing).is_match()
     );
 }
 
@@ -250,9 +250,9 @@ fn stolen_passwords_are_known_and_others_are_not() {
     ] {
         assert!(is_stolen(stolen), "{stolen}");
     }
-    // of a million that nobody has, one in 65,536 is taken for one that was: 15, and by chance up to 40
+    // of a million invented passwords, one in 65,536 is a false positive: 15, and by chance up to 40
     let wrong = (0..1_000_000)
-        .filter(|number| is_stolen(&format!("nobody has this one {number:07}")))
+        .filter(|number| is_stolen(&format!("invented password {number:07}")))
         .count();
     assert!(wrong < 40, "{wrong} of a million");
 }

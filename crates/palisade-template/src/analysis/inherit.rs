@@ -113,7 +113,8 @@ impl<'s> Walk<'_, '_, 's> {
             Some((start, _)) if is_outermost => start.clone(),
             Some((start, _)) if *start != here => {
                 let message = format!(
-                    "the block {name} is in {here} here, and in {start} in the template it comes from"
+                    "the block {name} is in {here} here, and in {start} in the template it comes \
+                        from"
                 );
                 return Err(self.problem_at(
                     at.clone(),

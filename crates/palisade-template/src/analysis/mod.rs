@@ -7,6 +7,7 @@
 
 mod include;
 mod inherit;
+mod loops;
 mod read;
 mod run;
 mod splice;
@@ -163,7 +164,8 @@ impl Set<'_> {
             return Err(vec![self.problem(
                 name,
                 "includes lead too deep, or into ever new contexts",
-                "let included templates end in the context they begin in, and include no more than 64 within each other",
+                "let included templates end in the context they begin in, and include no more \
+                    than 64 within each other",
             )]);
         }
         self.number(&key);

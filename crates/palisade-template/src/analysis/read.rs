@@ -54,9 +54,10 @@ fn syntax_problem(name: &str, source: &str, error: &minijinja::Error) -> Problem
         .detail()
         .map_or_else(|| error.to_string(), str::to_owned);
     let help = if message.contains("unknown statement") {
-        "the statements are those of Jinja: if, for, set, with, block, extends, include, import, macro, call, filter, raw"
+        "the statements are those of Jinja: if, for, set, with, block, extends, include, import, \
+            macro, call, filter, raw"
     } else {
-        "mend the template's syntax here or right before"
+        "fix the template's syntax here or right before"
     };
     Problem::at(
         name,

@@ -1,5 +1,6 @@
 //! One template, walked through from one context.
 
+use super::loops::Loop;
 use super::splice::{Rewritten, is_in_raw, out_of_raw};
 use super::{Around, Blocks, Context, Outcome, Problem, Set, Use, read};
 use crate::context::{Edit, Escaper, Fault, Next, Pass, Scan};
@@ -27,11 +28,6 @@ pub(super) struct Walk<'w, 'a, 's> {
     pub(super) is_trial: bool,
     /// Whether `break` may stand here.
     pub(super) can_leave: bool,
-}
-
-pub(super) struct Loop {
-    start: Context,
-    left: Vec<Context>,
 }
 
 pub(super) type Walked = Result<Context, Problem>;
@@ -88,11 +84,11 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         end: &Context,
     ) -> Result<(Context, Blocks), Vec<Problem>> {
         let refuse = |set: &Set<'_>, why: &str| {
-            let message = format!("this template cannot be proven safe: {why}");
+            let message = format!("this template cannot be verified: {why}");
             vec![set.problem(
                 name,
                 &message,
-                "write the place in a simpler way, and report this as a mistake of the framework",
+                "write it in a simpler way, and report this as a bug of the framework",
             )]
         };
         let tree = match read::tree(name, &rewritten.text, &rewritten.text) {
@@ -169,21 +165,37 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         match node {
             Node::Text(text) => self.text(text, context),
             Node::Print(print) => self.print(print, follows(next), context),
-            Node::If { at, then, otherwise } => self.branches(at, then, otherwise, &context),
-            Node::For { at, body, otherwise } => self.repeated(at, body, otherwise, context),
+            Node::If {
+                at,
+                then,
+                otherwise,
+            } => self.branches(at, then, otherwise, &context),
+            Node::For {
+                at,
+                body,
+                otherwise,
+            } => self.repeated(at, body, otherwise, context),
             Node::Scope(body) => self.without_leaving(|walk| walk.nodes(body, context)),
             Node::Apart { at, body } => self.apart(at, body).map(|()| context),
             Node::Applied { at, what, body } => self.applied(at, what, body, context),
             Node::Block { at, name, body } => self.block(at, name, body, context),
             Node::Include { at, target } => self.include(at, target, context),
-            Node::Import { at, has_name: false, .. } => {
-                Err(self.problem_at(at.clone(), "an import without a name", "write {% import \"file.html\" as name %}"))
-            }
+            Node::Import {
+                at,
+                has_name: false,
+                ..
+            } => Err(self.problem_at(
+                at.clone(),
+                "an import without a name",
+                "write {% import \"file.html\" as name %}",
+            )),
             Node::Import { at, target, .. } => self.import(at, target).map(|()| context),
             Node::Extends { .. } if self.is_child => Ok(context),
-            Node::Extends { at, .. } => {
-                Err(self.problem_at(at.clone(), "{% extends %} inside of something else", "let {% extends %} come first"))
-            }
+            Node::Extends { at, .. } => Err(self.problem_at(
+                at.clone(),
+                "{% extends %} inside of something else",
+                "let {% extends %} come first",
+            )),
             Node::Leave { at } => self.leave(at, context),
             Node::Autoescape { at } => Err(self.problem_at(
                 at.clone(),
@@ -192,28 +204,6 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
             )),
             Node::Silent => Ok(context),
         }
-    }
-
-    /// `break` and `continue`. The engine cannot leave what stands between them and their loop.
-    fn leave(&mut self, at: &Range<usize>, context: Context) -> Walked {
-        match self.loops.last_mut() {
-            Some(open) if self.can_leave => {
-                open.left.push(context);
-                Ok(Context::unreachable())
-            }
-            _ => Err(self.problem_at(
-                at.clone(),
-                "the loop is left from within {% with %}, {% set %}, {% filter %} or a macro",
-                "let {% if %} alone stand between the loop and {% break %} or {% continue %}",
-            )),
-        }
-    }
-
-    fn without_leaving<T>(&mut self, walk: impl FnOnce(&mut Self) -> T) -> T {
-        let can_leave = std::mem::replace(&mut self.can_leave, false);
-        let walked = walk(self);
-        self.can_leave = can_leave;
-        walked
     }
 
     fn text(&mut self, text: &'s str, mut context: Context) -> Walked {
@@ -353,75 +343,6 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         })
     }
 
-    /// A loop body begins where it ends. That context is determined first, and only then are its
-    /// values checked.
-    fn repeated(
-        &mut self,
-        at: &Range<usize>,
-        body: &[Node<'s>],
-        otherwise: &[Node<'s>],
-        before: Context,
-    ) -> Walked {
-        let mut start = before.clone();
-        let is_trial = std::mem::replace(&mut self.is_trial, true);
-        for round in 0.. {
-            let next = self.round(at, body, &start)?;
-            if next == start {
-                break;
-            }
-            if round == MOST_ROUNDS {
-                let message = "every round of this {% for %} begins in another context";
-                return Err(self.problem_at(
-                    self.tag(at),
-                    message,
-                    "let the loop print whole elements",
-                ));
-            }
-            start = next;
-        }
-        self.is_trial = is_trial;
-        if !is_trial {
-            self.round(at, body, &start)?;
-        }
-        if otherwise.is_empty() {
-            return Ok(start);
-        }
-        let end = self.nodes(otherwise, before)?;
-        start.join(&end).ok_or_else(|| {
-            let message = format!(
-                "{{% for %}} and its {{% else %}} end in different contexts: {start} and {end}"
-            );
-            self.problem_at(
-                self.tag(at),
-                message,
-                "make both open and close the same tags, attributes and quotes",
-            )
-        })
-    }
-
-    fn round(&mut self, at: &Range<usize>, body: &[Node<'s>], start: &Context) -> Walked {
-        self.loops.push(Loop {
-            start: start.clone(),
-            left: Vec::new(),
-        });
-        let can_leave = std::mem::replace(&mut self.can_leave, true);
-        let end = self.nodes(body, start.clone());
-        self.can_leave = can_leave;
-        let left = self.loops.pop().map(|open| open.left).unwrap_or_default();
-        let mut joined = start.clone();
-        for end in [end?].iter().chain(&left) {
-            joined = joined.join(end).ok_or_else(|| {
-                let message = format!("the body of this {{% for %}} begins in {start} and ends in {end}");
-                self.problem_at(
-                    self.tag(at),
-                    message,
-                    "close in the loop what it opens: it may run any number of times, or not at all",
-                )
-            })?;
-        }
-        Ok(joined)
-    }
-
     /// Macros and `set` blocks are HTML text, wherever they are.
     fn apart(&mut self, at: &Range<usize>, body: &[Node<'s>]) -> Result<(), Problem> {
         let loops = std::mem::take(&mut self.loops);
@@ -513,12 +434,12 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         Err(self.problem_at(
             self.tag(at),
             message,
-            "for a comment that nobody receives write {# … #}",
+            "for a comment that is not sent to the client write {# … #}",
         ))
     }
 
     /// The opening tag of a statement.
-    fn tag(&self, at: &Range<usize>) -> Range<usize> {
+    pub(super) fn tag(&self, at: &Range<usize>) -> Range<usize> {
         let end = self.source[at.start..]
             .find("%}")
             .map_or(at.end, |found| at.start + found);
@@ -580,6 +501,4 @@ fn reserved(name: &str, source: &str, names: &Names<'_>) -> Vec<Problem> {
 
 /// What the names of escapers begin with.
 const INTERNAL: &str = "_palisade_";
-/// Rounds after which a loop begins where it ends: each joins contexts, which soon have nothing left to differ in.
-const MOST_ROUNDS: usize = 16;
 const NOTHING: &str = "_palisade_nothing_bare";

@@ -189,7 +189,8 @@ impl Context {
             _ if is_boundary => {
                 return Err(Fault::new(
                     "this could continue an attribute of one of the branches",
-                    "put a space before it; the line break behind a template tag, and white space that begins its line, are left out",
+                    "put a space before it; the line break behind a template tag, and white \
+                        space that begins its line, are left out",
                 ));
             }
             _ => {

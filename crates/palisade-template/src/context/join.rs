@@ -225,13 +225,13 @@ impl Attribute {
         })
     }
 
-    /// Whether a form's action stays on this site, whatever follows.
+    /// Whether a form's action stays on this site for any following value.
     fn is_certain(&self) -> bool {
         self.kind == Kind::ActionPath || self.text.as_deref().is_some_and(is_certain_path)
     }
 }
 
-/// A path of this site, whatever follows.
+/// A path of this site, for any following value.
 pub(super) fn is_certain_path(text: &str) -> bool {
     let second = text.as_bytes().get(1);
     text.starts_with('/')

@@ -1,8 +1,9 @@
-//! Where in a page a place is: HTML, and inside it URLs, scripts and styles. A [`Context`] reads the static text of a template and knows at
-//! every point what a value printed there would be part of.
+//! Contexts of positions in a page: HTML, and within it URLs, scripts and styles. A [`Context`] parses
+//! the static text of a template, and knows at each position which context a printed value has.
 //!
-//! It follows the tokenizer of the [HTML standard](https://html.spec.whatwg.org/multipage/parsing.html#tokenization). Whatever the standard
-//! leaves in doubt, or what a reader of the template could take for something else, is a [`Fault`], never a guess.
+//! It follows the tokenizer of the [HTML standard](https://html.spec.whatwg.org/multipage/parsing.html#tokenization).
+//! Text that the standard leaves undefined, or that a reviewer of the template could misread, is a
+//! [`Fault`], never a guess.
 
 mod attribute;
 mod html;

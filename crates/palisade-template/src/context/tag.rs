@@ -125,7 +125,8 @@ impl Context {
         if attribute.name == "nonce" && scan.pass == Pass::Rewrite {
             return Err(Fault::new(
                 "the nonce is written by the framework",
-                "remove the nonce attribute: every <script> and <style> of a template gets it by itself",
+                "remove the nonce attribute: every <script> and <style> of a template gets it by \
+                    itself",
             ));
         }
         if matches!(attribute.kind, Kind::Handler)
@@ -242,7 +243,8 @@ impl Context {
             }
             "form" if self.form_is_open => {
                 return Err(Fault::new(
-                    "a form within a form: browsers leave out the inner one, and send its token with the outer one",
+                    "a form within a form: browsers leave out the inner one, and send its token \
+                        with the outer one",
                     "close the first form before this one",
                 )
                 .at(at));
@@ -307,7 +309,8 @@ fn form(tag: &Tag, at: usize, scan: &mut Scan<'_>) -> Result<(), Fault> {
         Action::Unclear => {
             return Err(Fault::new(
                 "this form could be sent anywhere, with its token",
-                "start the action with its path, as in action=\"/tickets/{{ id }}\", or let one value be all of it",
+                "start the action with its path, as in action=\"/tickets/{{ id }}\", or let one \
+                    value be all of it",
             )
             .at(at));
         }

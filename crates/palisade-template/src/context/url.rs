@@ -91,7 +91,8 @@ impl Url {
         match scheme.to_ascii_lowercase().as_str() {
             "javascript" | "vbscript" | "livescript" | "mocha" => Err(Fault::new(
                 format!("a {scheme}: URL is code"),
-                "use a <button> and a <script> that listens to it; for a link that goes nowhere write href=\"#\"",
+                "use a <button> and a <script> that listens to it; for a link that goes nowhere \
+                    write href=\"#\"",
             )),
             known if is_code_scheme(known) => Ok(Self::Blocked(scheme)),
             "http" | "https" | "ftp" | "ws" | "wss" | "file" => Ok(Self::Slashes),

@@ -297,7 +297,7 @@ fn in_style(style: &Style) -> Result<Inner, Fault> {
     }
     match style.at {
         StyleAt::LineComment if style.is_in_attribute() => Err(Fault::new(
-            "// is no comment in CSS, and hides what follows from nobody",
+            "// is not a comment in CSS, and hides nothing",
             "write /* and */, or leave the comment out",
         )),
         StyleAt::Comment | StyleAt::LineComment => Ok(Inner::Nothing),

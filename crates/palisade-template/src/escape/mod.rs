@@ -1,5 +1,5 @@
-//! Escapers. Each takes a whole value and returns text that is one token of its language, whatever
-//! the value.
+//! Escapers. Each takes a whole value and returns text that is one token of its language, for
+//! any value.
 
 mod html;
 mod names;

@@ -105,7 +105,7 @@ fn as_read(text: &str) -> impl Iterator<Item = char> {
 
 /// The text before the first `:` of a URL, if that `:` can end a scheme.
 fn scheme(text: &str) -> Option<String> {
-    // most have none, whatever browsers leave out before it
+    // most have none, also after the characters that browsers ignore
     if text
         .bytes()
         .find(|byte| matches!(byte, b':' | b'/' | b'?' | b'#' | b'\\'))

@@ -511,7 +511,7 @@ fn what_no_encoding_makes_safe_is_refused() {
                 && error.contains("= help: "),
             "{source}: {error}"
         );
-        assert!(!error.contains("cannot be proven"), "{source}: {error}");
+        assert!(!error.contains("cannot be verified"), "{source}: {error}");
     }
 }
 

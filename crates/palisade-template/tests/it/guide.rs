@@ -111,6 +111,8 @@ fn every_error_is_in_the_guide() {
             let Some(message) = call.split('"').nth(1) else {
                 continue;
             };
+            let lines = message.split("\\\n").map(str::trim_start);
+            let message = &lines.collect::<String>();
             // the longest part that no value is put into
             let part = message
                 .split(['{', '}'])

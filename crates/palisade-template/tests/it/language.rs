@@ -465,7 +465,7 @@ fn earlier_layers_win() {
     );
 }
 
-// F054, D19: whatever a file is called
+// F054, D19: for any file name
 #[test]
 fn every_file_is_html() {
     for name in ["page.txt", "page", "page.svg", "page.js", "page.json"] {

@@ -108,8 +108,8 @@ fn changed_files_are_read_again_and_refused_ones_say_why() {
         error.contains("`safe` does not exist") && error.contains("part.html:1:11"),
         "{error}"
     );
-    write("mended", 5);
-    assert_eq!(render().unwrap(), "<p title=\"mended\">");
+    write("changed", 5);
+    assert_eq!(render().unwrap(), "<p title=\"changed\">");
     std::fs::write(folder.path().join("added.html"), "added").unwrap();
     assert_eq!(
         templates

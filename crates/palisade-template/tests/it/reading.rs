@@ -143,7 +143,7 @@ fn read_attribute(page: &str, name: &str) -> String {
     attribute.unwrap_or_else(|| panic!("{name} is there: {page}"))
 }
 
-/// What the HTML parser does to every text, whoever wrote it: one kind of line break, and no NUL, which it leaves out or replaces.
+/// Normalization by the HTML parser: one kind of line break, and no NUL, which it removes or replaces.
 fn as_html_reads(value: &str) -> String {
     value
         .replace("\r\n", "\n")

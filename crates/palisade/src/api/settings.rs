@@ -60,8 +60,8 @@ pub const CHECKS: &[Check<ApiSettings>] = &[
         id: "api.not_built",
         django: None,
         level: Level::Error,
-        title: "this program knows no tokens",
-        why: "every program that brings one is refused",
+        title: "access tokens need feature `social`",
+        why: "every request with a token is refused",
         fix: "build it with the feature social, or take api.issuers and api.issue out",
         fires: |settings| settings.is_on() && !cfg!(feature = "social"),
     },
@@ -69,8 +69,8 @@ pub const CHECKS: &[Check<ApiSettings>] = &[
         id: "api.in_clear",
         django: None,
         level: Level::Error,
-        title: "the keys of an issuer are fetched in clear",
-        why: "whoever is on the way makes tokens that this site believes",
+        title: "the keys of an issuer are fetched over plain HTTP",
+        why: "a man in the middle could forge tokens that this site accepts",
         fix: "write https:// in api.issuers",
         fires: |settings| {
             settings

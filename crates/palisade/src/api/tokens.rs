@@ -95,7 +95,7 @@ impl Tokens {
             .0
             .own
             .as_ref()
-            .ok_or_else(|| Error::bug("api.issue is off: this site makes no tokens"))?;
+            .ok_or_else(|| Error::bug("api.issue is off: this site issues no tokens"))?;
         let bound_to = self
             .0
             .accounts
@@ -172,9 +172,9 @@ impl Tokens {
             .to_str()
             .ok()
             .and_then(bearer)
-            .ok_or(Refused::Wrong("it is no bearer token"))?;
+            .ok_or(Refused::Wrong("it is not a bearer token"))?;
         let said: Said = jsonwebtoken::dangerous::insecure_decode_claims(token)
-            .map_err(|_| Refused::Wrong("it is no signed token"))?;
+            .map_err(|_| Refused::Wrong("it is not a signed token"))?;
         let claims = self.believed(token, &said.iss).await?;
         claims
             .judge(
@@ -188,7 +188,7 @@ impl Tokens {
             Ok(Some(caller))
         } else {
             Err(Refused::Wrong(
-                "its user has another password by now, or no account",
+                "its user has changed the password, or has no account any more",
             ))
         }
     }
@@ -196,7 +196,7 @@ impl Tokens {
     async fn believed(&self, token: &str, issuer: &str) -> Result<Claims, Refused> {
         let wrong = |doubt: Doubt| match doubt {
             Doubt::Wrong(why) => Refused::Wrong(why),
-            Doubt::UnknownKey => Refused::Wrong("its key is not known"),
+            Doubt::UnknownKey => Refused::Wrong("its key is unknown"),
         };
         if let Some(own) = self.0.own.as_ref().filter(|own| own.issuer == issuer) {
             return believed(token, &own.public, is_access_token)
@@ -258,15 +258,18 @@ impl Claims {
     /// The problem, for the log.
     fn judge(&self, issuer: &str, audience: &str, now: i64) -> Option<&'static str> {
         let rules = [
-            (self.iss == issuer, "it is of another issuer"),
-            (self.aud.holds(audience), "it is for another site"),
+            (self.iss == issuer, "it is from another issuer"),
+            (self.aud.holds(audience), "it is for another audience"),
             (self.exp > now - LEEWAY_SECS, "it has expired"),
-            (self.iat <= now + LEEWAY_SECS, "it was made in the future"),
+            (self.iat <= now + LEEWAY_SECS, "it was issued in the future"),
             (
                 self.nbf.is_none_or(|nbf| nbf <= now + LEEWAY_SECS),
-                "it is not good yet",
+                "it is not valid yet",
             ),
-            ((1..=255).contains(&self.sub.len()), "it names nobody"),
+            (
+                (1..=255).contains(&self.sub.len()),
+                "the subject is missing or too long",
+            ),
         ];
         rules
             .into_iter()
@@ -296,6 +299,7 @@ impl<S: Sync> FromRequestParts<S> for Tokens {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let tokens = parts.extensions.get::<Self>().cloned();
-        tokens.ok_or_else(|| Error::bug("this site knows no tokens: set api.issue or api.issuers"))
+        tokens
+            .ok_or_else(|| Error::bug("this site accepts no tokens: set api.issue or api.issuers"))
     }
 }

@@ -10,7 +10,6 @@ use super::{App, BootError, KeyFile, Routes, Site, SiteSettings, guard, keys, sh
 #[cfg(feature = "social")]
 use crate::api::Tokens;
 use crate::auth::{self, AccountParts, Accounts, FactorRule, Links};
-use crate::checks::{Finding, Level, Report, Weakened};
 use crate::clock::Clock;
 use crate::crypto::KeyRing;
 use crate::csrf::Csrf;
@@ -37,10 +36,10 @@ use tokio_util::task::TaskTracker;
 
 /// A site whose settings and routes are known, before any access to files or the database.
 pub struct Prepared {
-    app: App,
-    routes: Routes,
+    pub(super) app: App,
+    pub(super) routes: Routes,
     static_files: Arc<Store>,
-    settings: SiteSettings,
+    pub(super) settings: SiteSettings,
 }
 
 impl Prepared {
@@ -78,78 +77,6 @@ impl Prepared {
         &self.app.migrations
     }
 
-    /// Findings of all checks for these settings and routes.
-    pub fn report(&self) -> Report {
-        let mut findings = self.settings.findings();
-        findings.extend(keys::weak_fallbacks(&self.settings));
-        findings.extend(self.unknown_permissions());
-        findings.extend(self.nobodys_tokens());
-        findings.extend(self.routes.impossible().map(impossible));
-        let mut ledger = self.routes.ledger();
-        findings.extend(
-            ledger
-                .iter()
-                .filter_map(|weakened| self.not_allowed(weakened)),
-        );
-        ledger.extend(self.settings.django.weakened());
-        findings.extend(self.templates().err().iter().map(template_finding));
-        Report::new(self.settings.profile, findings, ledger)
-    }
-
-    fn unknown_permissions(&self) -> Vec<Finding> {
-        let unknown = self
-            .routes
-            .permissions()
-            .into_iter()
-            .filter(|(name, _)| !self.app.permissions.iter().any(|(known, _)| known == name));
-        let finding = |(name, path): (&str, &str)| Finding {
-            id: "permissions.unknown".into(),
-            django: None,
-            level: Level::Error,
-            title: format!("the route {path} asks for the permission {name}, which does not exist"),
-            why: "nobody could be given it, or somebody could be given another one of that name"
-                .into(),
-            fix: format!(
-                "declare it: App::new().permissions(&[(\"{name}\", \"what it lets people do\")])"
-            ),
-        };
-        unknown.map(finding).collect()
-    }
-
-    fn nobodys_tokens(&self) -> Option<Finding> {
-        let path = self
-            .routes
-            .takes_tokens()
-            .filter(|_| !self.settings.api.is_on())?;
-        Some(Finding {
-            id: "api.nobodys_tokens".into(),
-            django: None,
-            level: Level::Error,
-            title: format!("the route {path} takes tokens, and nobody makes any"),
-            why: "every program that calls it is refused".into(),
-            fix: "set api.issue = true, or name in api.issuers whose tokens are taken".into(),
-        })
-    }
-
-    fn not_allowed(&self, weakened: &Weakened) -> Option<Finding> {
-        let is_allowed = self.settings.site.allow_dangerous.contains(&weakened.name);
-        (!is_allowed).then(|| Finding {
-            id: "site.dangerous_not_allowed".into(),
-            django: None,
-            level: if self.settings.profile.is_development() {
-                Level::Warning
-            } else {
-                Level::Error
-            },
-            title: format!("a protection is weakened: {}", weakened.name),
-            why: format!("the site's code says: {}", weakened.reason),
-            fix: format!(
-                "remove the call at {}, or accept it: site.allow_dangerous = [\"{}\"]",
-                weakened.source, weakened.name
-            ),
-        })
-    }
-
     /// All templates, compiled and checked.
     ///
     /// # Errors
@@ -164,7 +91,7 @@ impl Prepared {
             .collect();
         let options = Options::new().files(self.static_files.links()).on_blocked(|blocked| {
             let Blocked { template, line, expression, context } = *blocked;
-            tracing::warn!(target: "palisade", template, line, expression, context, "a value was refused where it was to be printed");
+            tracing::warn!(target: "palisade", template, line, expression, context, "a template value was refused");
         });
         Templates::load_with(layers, options)
     }
@@ -357,7 +284,7 @@ impl Prepared {
                 second_step: factors.clone(),
                 factor_rule: FactorRule {
                     staff: settings.mfa.require_for_staff,
-                    everybody: settings.mfa.require_for_everybody,
+                    all_users: settings.mfa.require_for_all,
                     groups: settings.mfa.require_for_groups.clone(),
                 },
                 transport,
@@ -475,18 +402,6 @@ fn sessions(
     }
 }
 
-fn impossible((path, access): (&str, String)) -> Finding {
-    Finding {
-        id: "api.nobodys_route".into(),
-        django: None,
-        level: Level::Error,
-        title: format!("nobody can come to the route {path}: {access}"),
-        why: "a program with a token is nobody who is signed in, so both are never there at once"
-            .into(),
-        fix: "write token(…).or(…), or a route for each".into(),
-    }
-}
-
 fn links(settings: &SiteSettings) -> Links {
     Links {
         fixed: settings.site.url.as_ref().map(ToString::to_string),
@@ -529,7 +444,7 @@ fn mail_queue(
     );
     let queue = queue.map_err(unusable)?;
     if !queue.is_real() {
-        tracing::warn!(target: "palisade", "mail.url is not set: nobody can sign up, and nobody gets a new password");
+        tracing::warn!(target: "palisade", "mail.url is not set: sign-up and password reset are disabled");
     }
     Ok(queue)
 }
@@ -542,7 +457,7 @@ fn cached_sessions(
     let url = settings.cache.url.expose();
     if !url.starts_with("redis") {
         return Err(BootError::Cache(
-            "sessions.store is redis, and there is none".into(),
+            "sessions.store is redis, and no Redis is configured".into(),
         ));
     }
     #[cfg(feature = "redis")]
@@ -572,15 +487,4 @@ fn counter_store(settings: &SiteSettings) -> Result<Option<Arc<dyn CounterStore>
         "this program was built without the feature redis".into(),
     ));
     store.map_err(|error| BootError::Cache(error.to_string()))
-}
-
-fn template_finding(error: &LoadError) -> Finding {
-    Finding {
-        id: "templates.unsafe".into(),
-        django: None,
-        level: Level::Error,
-        title: error.to_string(),
-        why: "a template that cannot be understood cannot be made safe".into(),
-        fix: "mend the template".into(),
-    }
 }

@@ -254,14 +254,8 @@ fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
         .merge(account_routes())
         .merge(django_links(settings))
         .merge(other_ways(&login_ways(settings)))
-        .route(
-            health::LIVE,
-            public().get(health::live).for_everybody_alike(),
-        )
-        .route(
-            health::READY,
-            public().get(health::ready).for_everybody_alike(),
-        )
+        .route(health::LIVE, public().get(health::live).impersonal())
+        .route(health::READY, public().get(health::ready).impersonal())
         .route(
             health::DETAIL,
             public().get(health::detail).only_from(monitors),
@@ -271,15 +265,13 @@ fn own_routes(files: Arc<Store>, settings: &SiteSettings) -> Routes {
             "/.well-known/change-password",
             public()
                 .get(async || redirect_to("/account/password"))
-                .for_everybody_alike(),
+                .impersonal(),
         )
         .route(
             SECURITY_TXT,
-            public()
-                .get(async move || contacts.answer())
-                .for_everybody_alike(),
+            public().get(async move || contacts.answer()).impersonal(),
         )
-        .route("/static/{*name}", public().get(file).for_everybody_alike())
+        .route("/static/{*name}", public().get(file).impersonal())
         .route(
             REPORTS,
             public().post(report).taking_reports().limit(Limit::new(

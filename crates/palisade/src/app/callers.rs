@@ -92,8 +92,8 @@ pub(super) async fn name(arrival: &Arrival, parts: &mut Parts) -> Result<(), Res
             ))
         }
         Err(Refused::Unknown(trouble)) => {
-            tracing::warn!(target: "palisade", %trouble, "a token cannot be judged");
-            let message = "Nobody can say right now whether this token is good. Try again later.";
+            tracing::warn!(target: "palisade", %trouble, "a token could not be verified");
+            let message = "The token could not be verified right now. Try again later.";
             Err(Error::new(ErrorKind::Unavailable, message).into_response())
         }
     }

@@ -52,18 +52,20 @@ impl fmt::Display for BootError {
             Self::List(path, why) => {
                 write!(
                     f,
-                    "http.block_lists: {}: {why}\n  fix: mend the list, or take it out of the setting",
+                    "http.block_lists: {}: {why}\n  fix: correct the list, or remove it from the setting",
                     path.display()
                 )
             }
             Self::Client(error) => write!(
                 f,
-                "{error}\n  fix: name a PEM file with certificates, or leave the setting out"
+                "{error}\n  fix: name a PEM file with certificates, or remove the setting"
             ),
             Self::Cache(why) => {
                 write!(
                     f,
-                    "cache.url: {why}\n  fix: set cache.url = \"redis://HOST\" and build with the feature redis, or, for one instance, cache.url = \"memory:\" and sessions.store = \"database\""
+                    "cache.url: {why}\n  fix: set cache.url = \"redis://HOST\" and build with \
+                        the feature redis, or, for one instance, cache.url = \"memory:\" and \
+                        sessions.store = \"database\""
                 )
             }
             Self::Mail(why) => write!(
@@ -80,7 +82,8 @@ impl fmt::Display for BootError {
                 )?;
                 write!(
                     f,
-                    "  fix: run `migrate`, or set site.migrate_at_start = true for a site of one instance"
+                    "  fix: run `migrate`, or set site.migrate_at_start = true for a site of one \
+                        instance"
                 )
             }
             Self::Data(path, error) => write!(f, "{} cannot be written: {error}", path.display()),

@@ -92,7 +92,7 @@ impl Forward {
         }
     }
 
-    /// The response of the upstream; 502 if there is none.
+    /// The response of the upstream, or 502.
     pub(super) async fn answer(&self, mut request: Request) -> Response {
         let Some(arrival) = request.extensions_mut().remove::<Arrival>() else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -106,7 +106,7 @@ impl Forward {
         let (mut parts, body) = request.into_parts();
         let body = match with_length(&parts.headers, body).await {
             Ok(body) => body,
-            Err(_) => return StatusCode::BAD_REQUEST.into_response(), // what was wrong is said by whoever counts
+            Err(_) => return StatusCode::BAD_REQUEST.into_response(), // the counting body has recorded the cause
         };
         passed_on(&mut parts.headers, &arrival);
         let mut onward = Request::new(body);
@@ -118,7 +118,7 @@ impl Forward {
         match self.sent(onward).await {
             Ok(answer) => taken(answer.map(Body::new)),
             Err(error) => {
-                tracing::error!(target: "palisade", upstream = self.authority, ?error, request = arrival.context.id(), "the program beside does not answer");
+                tracing::error!(target: "palisade", upstream = self.authority, ?error, request = arrival.context.id(), "the upstream does not answer");
                 StatusCode::BAD_GATEWAY.into_response()
             }
         }
@@ -144,7 +144,7 @@ impl Forward {
         let begun = Instant::now();
         match self.kept.request(onward).await {
             Err(error) if was_closed(&error) && begun.elapsed() < AT_ONCE => {
-                tracing::info!(target: "palisade", upstream = self.authority, "a connection to the program beside ended without an answer: asked once more");
+                tracing::info!(target: "palisade", upstream = self.authority, "an upstream connection ended without a response: the request is retried");
                 self.once.request(again).await
             }
             answer => answer,

@@ -1,17 +1,17 @@
 //! Steps 8 to 11 of the request pipeline: session and user, CSRF checks, access rule, handler.
 
+use super::refusal::{access_denied, csrf_failed, method_not_allowed, record_csrf_failure};
 use super::repeats::{self, Entered};
 use super::{Site, callers, limits};
 use crate::audit_log::{self, Event};
 use crate::auth::Visitor;
-use crate::auth::views::MAX_NEXT_BYTES;
 use crate::csrf::{FormTokens, KEPT_SECRET, Refusal, is_safe};
 use crate::headers::{Cors, PagePolicies, is_report};
-use crate::http::{ClientAddress, Networks, Origin, redirect_to};
+use crate::http::{ClientAddress, Networks, redirect_to};
 use crate::permissions::{Access, Verdict};
 use crate::sessions::Session;
 use crate::throttle::Limit;
-use crate::views::{Error, ErrorKind, Explained, RequestContext, Result, failed, is_bare_error};
+use crate::views::{Error, RequestContext, Result, failed, is_bare_error};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -78,7 +78,7 @@ pub(super) struct Extras {
 impl Extras {
     /// Whether steps 8 to 10 have no effect: the response is the same for all clients, and no rule
     /// excludes any.
-    pub(super) fn are_for_everybody_alike(&self, access: &Access, declared: &[Method]) -> bool {
+    pub(super) fn are_impersonal(&self, access: &Access, declared: &[Method]) -> bool {
         let is_open = access.is_public()
             && self.limits.is_empty()
             && self.only_from.is_empty()
@@ -117,7 +117,7 @@ impl Arrival {
             site.unlogged.fetch_add(1, Ordering::Relaxed)
         };
         if is_logged && unlogged > 0 {
-            tracing::info!(target: "palisade", unlogged, "requests were refused without a line of their own");
+            tracing::info!(target: "palisade", unlogged, "requests were refused without log lines of their own");
         }
         is_logged
     }
@@ -358,7 +358,7 @@ async fn admitted(
         .iter()
         .all(|networks| networks.contains(arrival.client.0))
     {
-        return Err(denied(arrival, parts, Verdict::Hide));
+        return Err(access_denied(arrival, parts, Verdict::Hide));
     }
     let is_call = callers::is_call(&rule.access, &parts.headers);
     if is_call {
@@ -366,18 +366,18 @@ async fn admitted(
     }
     // a hidden page is refused before its CSRF token is checked, because a 403 would reveal it
     if rule.access.hides() && judged(rule, arrival, visitor, parts).await? == Verdict::Hide {
-        return Err(denied(arrival, parts, Verdict::Hide));
+        return Err(access_denied(arrival, parts, Verdict::Hide));
     }
     // here and not in the router: a layer of the site must not answer before the access check
     if !rule.has(&parts.method) {
-        return Err(undeclared(rule));
+        return Err(method_not_allowed(rule));
     }
     let is_exempt = rule.extras.takes_reports && is_report(&parts.headers);
     let is_checked = rule.is_csrf_checked && !is_safe(&parts.method) && !is_exempt && !is_call;
     // before the rate limits: cross-site requests must not use up the limit of other clients behind
     // the same address
     if is_checked && let Err(refusal) = arrival.site.csrf.check_source(parts, arrival.is_secure) {
-        return Err(forged(arrival, parts, refusal));
+        return Err(csrf_failed(arrival, parts, refusal));
     }
     let limits = &rule.extras.limits;
     if !limits.is_empty() {
@@ -395,10 +395,10 @@ async fn admitted(
             Ok(Ok(())) => {}
             // a login form that was loaded before the login in another tab
             Ok(Err(refusal @ Refusal::WrongToken)) if is_repeated_login(visitor, parts).await => {
-                record_forgery(arrival, parts, refusal);
+                record_csrf_failure(arrival, parts, refusal);
                 return Err(redirect_to("/account/login?entered=on"));
             }
-            Ok(Err(refusal)) => return Err(forged(arrival, parts, refusal)),
+            Ok(Err(refusal)) => return Err(csrf_failed(arrival, parts, refusal)),
             Err(status) => return Err(status.into_response()),
         }
     }
@@ -407,22 +407,12 @@ async fn admitted(
     }
     match judged(rule, arrival, visitor, parts).await? {
         Verdict::Allow => Ok(()),
-        verdict => Err(denied(arrival, parts, verdict)),
+        verdict => Err(access_denied(arrival, parts, verdict)),
     }
 }
 
 async fn is_repeated_login(visitor: &Visitor, parts: &Parts) -> bool {
     parts.uri.path() == "/account/login" && visitor.user().await.is_ok_and(|user| user.is_some())
-}
-
-/// 405 with the declared methods.
-fn undeclared(rule: &RouteRule) -> Response {
-    let names = rule.declared.iter().flat_map(|method| match *method {
-        Method::GET => vec!["GET", "HEAD"],
-        ref method => vec![method.as_str()],
-    });
-    let allow = names.collect::<Vec<_>>().join(",");
-    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)]).into_response()
 }
 
 async fn judged(
@@ -435,151 +425,6 @@ async fn judged(
         .judge(visitor, &arrival.site.database, parts)
         .await
         .map_err(IntoResponse::into_response)
-}
-
-fn forged(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> Response {
-    record_forgery(arrival, parts, refusal);
-    arrival.context.personal().mark();
-    match &arrival.site.csrf_refusal {
-        Some(page) => {
-            let mut response = page(refusal);
-            *response.status_mut() = StatusCode::FORBIDDEN;
-            response.extensions_mut().insert(Explained);
-            response
-        }
-        None => Error::new(ErrorKind::Forbidden, csrf_message(refusal)).into_response(),
-    }
-}
-
-fn record_forgery(arrival: &Arrival, parts: &Parts, refusal: Refusal) {
-    let detail = describe_refusal(arrival, parts, refusal);
-    audit_log::record(
-        Event::CsrfRefused,
-        Some(arrival.client),
-        arrival.context.id(),
-        &detail,
-    );
-}
-
-/// Describes a refusal for the log. A refused origin is logged with the expected one and the
-/// setting that would accept it; of a Referer, only its origin.
-fn describe_refusal(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> String {
-    let text = |name| {
-        String::from_utf8_lossy(
-            parts
-                .headers
-                .get(name)
-                .map(HeaderValue::as_bytes)
-                .unwrap_or_default(),
-        )
-        .into_owned()
-    };
-    let (name, value) = match refusal {
-        Refusal::Origin | Refusal::CrossSite => ("Origin", text(header::ORIGIN)),
-        Refusal::Referer => (
-            "Referer",
-            Origin::of_url(&text(header::REFERER))
-                .map(|origin| origin.to_string())
-                .unwrap_or_default(),
-        ),
-        refusal => return format!("{refusal:?}"),
-    };
-    let printable = |text: String| -> String {
-        text.chars()
-            .filter(char::is_ascii_graphic)
-            .take(MAX_EVIDENCE)
-            .collect()
-    };
-    let (scheme, host) = (
-        if arrival.is_secure { "https" } else { "http" },
-        printable(text(header::HOST)),
-    );
-    format!(
-        "{refusal:?} {name}={} expected={scheme}://{host} setting=csrf.trusted_origins",
-        printable(value)
-    )
-}
-
-/// Longest logged part of a header, in characters.
-const MAX_EVIDENCE: usize = 120;
-
-fn csrf_message(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::NoCookie | Refusal::NoToken | Refusal::WrongToken => {
-            "This form is too old, or cookies are switched off. Go back, reload the page and send it again."
-        }
-        Refusal::NoForm => {
-            "This page reads plain forms; anything else needs the token in the header X-CSRFToken."
-        }
-        _ => "This request came from another site and was refused.",
-    }
-}
-
-fn denied(arrival: &Arrival, parts: &Parts, verdict: Verdict) -> Response {
-    let context = &arrival.context;
-    audit_log::record(
-        Event::AccessDenied,
-        Some(arrival.client),
-        context.id(),
-        &context.logged_path(),
-    );
-    match verdict {
-        Verdict::Hide => Error::not_found().into_response(),
-        // RFC 9110, 11.6.1: the scheme is not registered; the session is a cookie
-        Verdict::LogIn if context.wants_problem() => (
-            StatusCode::UNAUTHORIZED,
-            [(header::WWW_AUTHENTICATE, "Session")],
-        )
-            .into_response(),
-        Verdict::LogIn if !is_safe(&parts.method) => to_login_and_back(arrival, parts),
-        Verdict::LogIn => to_page(context, "/account/login"),
-        Verdict::AddFactor | Verdict::ProveAgain if context.wants_problem() => {
-            Error::forbidden().into_response()
-        }
-        Verdict::AddFactor => to_page(context, "/account/factors"),
-        Verdict::ProveAgain => to_page(context, "/account/again"),
-        Verdict::BringToken(scope) => callers::unnamed(scope),
-        Verdict::WidenScope(scope) => callers::narrow(scope),
-        Verdict::Allow | Verdict::Forbid => Error::forbidden().into_response(),
-    }
-}
-
-/// Redirects a form without a session to the login page, which says that the form was not
-/// processed, with the page of the form as `next`.
-fn to_login_and_back(arrival: &Arrival, parts: &Parts) -> Response {
-    let text = |name| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    let own = text(header::HOST).and_then(|host| Origin::of_request(arrival.is_secure, host));
-    let form = text(header::REFERER)
-        .filter(|referer| Origin::of_url(referer).is_some_and(|origin| Some(origin) == own));
-    let page = form
-        .and_then(|referer| referer.splitn(4, '/').nth(3))
-        .map(|path| format!("/{path}"));
-    let page = page
-        .filter(|page| page.len() <= MAX_NEXT_BYTES)
-        .unwrap_or_default();
-    let query = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("lost", "on")
-        .append_pair("next", &page)
-        .finish();
-    redirect_to(format!("/account/login?{query}"))
-}
-
-/// Redirects to a page that asks for more, with this one as `next`; after a form, whose fields are
-/// lost, to the site's home page.
-fn to_page(context: &RequestContext, page: &str) -> Response {
-    let is_page = *context.method() == Method::GET && context.path().len() <= MAX_NEXT_BYTES;
-    let next = if is_page { context.path() } else { "" };
-    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    if next.is_empty() {
-        redirect_to(page)
-    } else {
-        redirect_to(format!("{page}?next={next}"))
-    }
 }
 
 /// Saves the session and sets cookies. After a server error the session is not changed.

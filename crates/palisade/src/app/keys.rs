@@ -26,8 +26,8 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
         django: Some("security.W009"),
         level: Level::Error,
         title: "there is no secret key",
-        why: "sessions and links could not be told from forged ones",
-        fix: "run `keys new`, which writes one into the data folder, or give one by SECRET_KEY_FILE",
+        why: "forged sessions and links could not be detected",
+        fix: "run `keys new`, which writes one into the data folder, or set SECRET_KEY_FILE",
         fires: |settings| ring(settings).is_err_and(|error| error == KeyError::Missing),
     },
     Check {
@@ -35,8 +35,9 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
         django: Some("security.W009"),
         level: Level::Error,
         title: "the secret key is short, uniform, or made for development",
-        why: "whoever guesses it can sign in as anybody",
-        fix: "run `keys new` and use what it writes; keep the old key in SECRET_KEY_FALLBACKS only if it is strong",
+        why: "an attacker who guesses it can log in as any user",
+        fix: "run `keys new` and use what it writes; keep the old key in SECRET_KEY_FALLBACKS \
+            only if it is strong",
         fires: |settings| {
             newest(settings).is_some_and(|key| KeyRing::from_keys(vec![key]).is_err())
         },
@@ -45,18 +46,19 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
         id: "keys.unreadable",
         django: None,
         level: Level::Error,
-        title: "the file of keys cannot be read",
-        why: "a new key in its place would sign everybody out and leave nothing that verifies the old signatures",
-        fix: "make the file in the data folder readable for the site's user, as text with one key on each line",
+        title: "the key file cannot be read",
+        why: "a new key would end all sessions, and old signatures could not be verified",
+        fix: "make the key file in the data folder readable for the site's user, as text with \
+            one key per line",
         fires: |settings| settings.keys.secret.is_none() && KeyFile::of(settings).read().is_err(),
     },
     Check {
         id: "keys.readable_by_others",
         django: None,
         level: Level::Error,
-        title: "other users of this machine can read the file of keys",
-        why: "whoever reads it can sign in as anybody",
-        fix: "chmod 600 the file of keys in the data folder",
+        title: "other users of this machine can read the key file",
+        why: "they could log in as any user",
+        fix: "chmod 600 the key file in the data folder",
         fires: |settings| KeyFile::of(settings).is_readable_by_others(),
     },
 ];
@@ -76,10 +78,10 @@ pub(super) fn weak_fallbacks(settings: &SiteSettings) -> Vec<Finding> {
         django: Some("security.W025"),
         level: Level::Error,
         title: format!("fallback {place} of the secret keys is weak: {error}"),
-        why: "an attacker who guesses it signs sessions and links that this site takes for its own"
-            .into(),
+        why: "an attacker who guesses it can forge sessions and links".into(),
         fix: format!(
-            "take fallback {place} out of SECRET_KEY_FALLBACKS or of the key file; what it has signed ends with it"
+            "remove fallback {place} from SECRET_KEY_FALLBACKS or from the key file; its \
+                signatures become invalid"
         ),
     };
     weak.map(finding).collect()
@@ -159,7 +161,7 @@ impl KeyFile {
                 .last()
                 .is_none_or(|last| last.expose() != oldest.expose())
         {
-            return Err(std::io::Error::other("the file has changed meanwhile"));
+            return Err(std::io::Error::other("the file was changed meanwhile"));
         }
         keys.pop();
         self.write(&keys)?;

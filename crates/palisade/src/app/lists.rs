@@ -113,10 +113,10 @@ impl ListFile {
         match read(&self.path) {
             Ok(networks) => {
                 self.networks.store(networks.into());
-                tracing::info!(target: "palisade", list = %self.path.display(), "a block list was read again");
+                tracing::info!(target: "palisade", list = %self.path.display(), "a block list was reloaded");
             }
             Err(why) => {
-                tracing::error!(target: "palisade", list = %self.path.display(), why, "a block list cannot be read: the one before stays");
+                tracing::error!(target: "palisade", list = %self.path.display(), why, "a block list cannot be read: the previous one stays in use");
             }
         }
     }
@@ -153,7 +153,7 @@ impl Fetched {
         match fetched(client, &self.url).await {
             Ok((networks, text)) => {
                 if let Err(error) = write_private(&self.kept, text.as_bytes()) {
-                    tracing::warn!(target: "palisade", list = %self.kept.display(), %error, "a block list cannot be kept for the next start");
+                    tracing::warn!(target: "palisade", list = %self.kept.display(), %error, "a block list cannot be stored for the next start");
                 }
                 tracing::info!(target: "palisade", list = self.url, ?networks, "a block list was fetched");
                 self.networks.store(networks.into());
@@ -161,7 +161,7 @@ impl Fetched {
             }
             // it stays due, and is fetched at the next interval
             Err(why) => {
-                tracing::error!(target: "palisade", list = self.url, why, "a block list cannot be fetched: the one before stays");
+                tracing::error!(target: "palisade", list = self.url, why, "a block list cannot be fetched: the previous one stays in use");
             }
         }
     }
@@ -174,9 +174,9 @@ async fn fetched(client: &Client, url: &str) -> Result<(Networks, String), Strin
         .await
         .map_err(|error| error.to_string())?;
     if !answer.status().is_success() {
-        return Err(format!("the answer is {}", answer.status()));
+        return Err(format!("the status is {}", answer.status()));
     }
-    let text = std::str::from_utf8(answer.body()).map_err(|_| "it is no text".to_owned())?;
+    let text = std::str::from_utf8(answer.body()).map_err(|_| "it is not text".to_owned())?;
     let networks = foreign(text)?;
     // a list that is suddenly empty is a fault of its publisher
     if networks.is_empty() {
@@ -198,7 +198,7 @@ fn foreign(list: &str) -> Result<Networks, String> {
     let is_too_wide =
         |network: &&IpNet| network.prefix_len() < if network.addr().is_ipv4() { 8 } else { 16 };
     if let Some(wide) = entries.iter().find(is_too_wide) {
-        return Err(format!("{wide} is too much of the internet"));
+        return Err(format!("{wide} covers too much of the internet"));
     }
     let all = IpNet::aggregate(&entries);
     let share = |is_v4: bool| {
@@ -208,7 +208,7 @@ fn foreign(list: &str) -> Result<Networks, String> {
             .sum::<f64>()
     };
     if share(true) > MOST_OF_IPV4 || share(false) > MOST_OF_IPV6 {
-        return Err("all of it together is too much of the internet".into());
+        return Err("the list covers too much of the internet".into());
     }
     Ok(all.into_iter().collect())
 }

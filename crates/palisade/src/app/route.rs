@@ -41,7 +41,7 @@ pub struct Guarded<S = ()> {
 
 /// Types that can be routes: handlers behind an access rule only.
 #[diagnostic::on_unimplemented(
-    message = "this route does not say who may come in",
+    message = "this route has no access rule",
     label = "an access rule is missing",
     note = "start with one: `public().get(handler)`, `signed_in().get(handler)`, `staff().get(handler)`, `can(\"app.permission\").get(handler)` or `when(\"name\", policy).get(handler)`"
 )]
@@ -61,7 +61,7 @@ macro_rules! methods {
     ($($name:ident $filter:ident $method:ident),*) => {
         impl Access {
             $(
-                #[doc = concat!("Handles ", stringify!($method), " for those whom the rule allows.")]
+                #[doc = concat!("Handles ", stringify!($method), " under this access rule.")]
                 #[track_caller]
                 pub fn $name<H, T, S>(self, handler: H) -> Guarded<S>
                 where
@@ -77,7 +77,7 @@ macro_rules! methods {
 
         impl<S: Clone + Send + Sync + 'static> Guarded<S> {
             $(
-                #[doc = concat!("Handles ", stringify!($method), " under the same rule.")]
+                #[doc = concat!("Handles ", stringify!($method), " under the same access rule.")]
                 #[must_use]
                 pub fn $name<H: Handler<T, S>, T: 'static>(mut self, handler: H) -> Self {
                     self.methods = self.methods.on(MethodFilter::$filter, handler);
@@ -146,7 +146,7 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
 
     /// For files and texts of the framework that are the same for all clients: no session is
     /// opened. Has no effect on a route that is not public, or has rate limits or networks.
-    pub(super) fn for_everybody_alike(mut self) -> Self {
+    pub(super) fn impersonal(mut self) -> Self {
         self.extras.is_impersonal = true;
         self
     }
@@ -381,9 +381,7 @@ impl Routes {
                     .map(|(method, _)| method.clone())
                     .collect();
                 let rule = RouteRule {
-                    is_impersonal: guarded
-                        .extras
-                        .are_for_everybody_alike(&guarded.access, &declared),
+                    is_impersonal: guarded.extras.are_impersonal(&guarded.access, &declared),
                     access: guarded.access,
                     declared,
                     is_csrf_checked: guarded.without_csrf.is_none(),

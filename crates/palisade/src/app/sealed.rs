@@ -72,10 +72,10 @@ impl Site {
     pub(crate) async fn reseal(&self) -> Result<(), DbErr> {
         let Resealed { done, unopened } = reseal(&self.database, &self.ring).await?;
         if done > 0 {
-            tracing::info!(target: "palisade", done, "values were encrypted again with the newest key");
+            tracing::info!(target: "palisade", done, "values were re-encrypted with the newest key");
         }
         if unopened > 0 {
-            tracing::warn!(target: "palisade", unopened, "values open with no key of the ring: put the key back that encrypted them");
+            tracing::warn!(target: "palisade", unopened, "values cannot be decrypted with any key of the ring: restore the key that encrypted them");
         }
         Ok(())
     }
@@ -120,16 +120,21 @@ fn findings(needed: &Needed) -> Vec<Finding> {
             "{} encrypted values need a key that is not the newest",
             needed.older
         ),
-        why: "an older key cannot be retired while they do".into(),
+        why: "an older key cannot be retired until they are re-encrypted".into(),
         fix: "run `keys reencrypt`, or leave it to the running site".into(),
     });
     let lost = (needed.lost > 0).then(|| Finding {
         id: "keys.lost".into(),
         django: None,
         level: Level::Warning,
-        title: format!("{} encrypted values open with no key of the ring", needed.lost),
+        title: format!(
+            "{} encrypted values cannot be decrypted with any key of the ring",
+            needed.lost
+        ),
         why: "authenticator apps and passkeys among them cannot be used".into(),
-        fix: "put the key back that was removed, as the last line of the key file or in SECRET_KEY_FALLBACKS, and run `keys reencrypt`".into(),
+        fix: "restore the removed key, as the last line of the key file or in \
+            SECRET_KEY_FALLBACKS, and run `keys reencrypt`"
+            .into(),
     });
     older.into_iter().chain(lost).collect()
 }

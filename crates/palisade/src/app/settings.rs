@@ -247,18 +247,20 @@ const CHECKS: &[Check<SiteSettings>] = &[
         django: Some("security.W018"),
         level: Level::Error,
         title: "the site runs in the development profile",
-        why: "error pages explain the program to whoever causes an error, and plain HTTP is allowed",
+        why: "error pages show details of the program to every client, and plain HTTP is allowed",
         fix: "set PALISADE_PROFILE=production",
         fires: |settings| settings.profile.is_development(),
     },
     Check {
-        id: "http.nobody_ends_tls",
+        id: "http.tls_not_terminated",
         django: None,
         level: Level::Error,
-        title: "nobody ends TLS: there is no certificate and no trusted proxy, so every request would be sent to HTTPS again and again",
-        why: "a site that is only reachable in clear cannot protect a session (ASVS 12.2.1)",
-        fix: "let the site order a certificate (acme.domains), or name the files of one in tls.certificate and tls.key, or put a proxy that ends TLS in front and list its address in \
-              http.trusted_proxies, for example 127.0.0.1/32",
+        title: "TLS is not terminated: there is no certificate and no trusted proxy, so every \
+            request would be redirected to HTTPS in a loop",
+        why: "a site that is only reachable over plain HTTP cannot protect a session (ASVS 12.2.1)",
+        fix: "let the site order a certificate (acme.domains), or set tls.certificate and \
+            tls.key, or put a TLS-terminating proxy in front and list its address in \
+            http.trusted_proxies, for example 127.0.0.1/32",
         fires: |settings| {
             let is_behind_proxy = !settings.http.trusted_proxies.is_empty()
                 || settings.server.address.port().is_none();
@@ -269,8 +271,9 @@ const CHECKS: &[Check<SiteSettings>] = &[
         id: "tls.no_redirect",
         django: None,
         level: Level::Warning,
-        title: "nobody answers plain HTTP, so whoever types the site's name without https:// may find nothing",
-        why: "a browser that never got an answer over HTTPS tries plain HTTP first",
+        title: "plain HTTP is not answered, so a visitor who types the site's name without \
+            https:// may get an error",
+        why: "a browser without HSTS for the site tries plain HTTP first",
         fix: "set tls.redirect_address = \"0.0.0.0:80\"",
         fires: |settings| settings.ends_tls() && settings.tls.redirect_address.is_none(),
     },
@@ -279,7 +282,7 @@ const CHECKS: &[Check<SiteSettings>] = &[
         django: None,
         level: Level::Error,
         title: "every user of this machine can read the private key of the certificate",
-        why: "whoever has it can be this site, and read what was recorded",
+        why: "an attacker with the key can impersonate this site, and decrypt recorded traffic",
         fix: "chmod 600 the file that tls.key names",
         fires: |settings| settings.tls.key.as_deref().is_some_and(is_readable_by_all),
     },
@@ -287,9 +290,11 @@ const CHECKS: &[Check<SiteSettings>] = &[
         id: "client.own_hosts_missing",
         django: None,
         level: Level::Error,
-        title: "client.only_hosts leaves out whom this site itself asks: the authority of its certificate, a block list, or the list of stolen passwords",
-        why: "the certificate would not be renewed, or the list not be read again",
-        fix: "add the hosts of acme.directory, http.block_list_urls and passwords.breached_url to client.only_hosts",
+        title: "client.only_hosts excludes hosts that this site itself needs: the ACME server, a \
+            block list, or the list of breached passwords",
+        why: "the certificate would not be renewed, or the list not be updated",
+        fix: "add the hosts of acme.directory, http.block_list_urls and passwords.breached_url \
+            to client.only_hosts",
         fires: |settings| {
             let own = settings
                 .http
@@ -304,9 +309,10 @@ const CHECKS: &[Check<SiteSettings>] = &[
         id: "social.strict_cookie",
         django: None,
         level: Level::Error,
-        title: "nobody can come back from another site, or from a mail, with a session whose cookie is not sent on the way",
-        why: "every login by another site, and every code that a link brings, ends with an error",
-        fix: "set sessions.same_site = \"lax\", or take social.providers and login.by_mail out",
+        title: "the session cookie is not sent on the redirect from an identity provider or the \
+            link of a mail",
+        why: "every social login, and every mailed login link, fails",
+        fix: "set sessions.same_site = \"lax\", or remove social.providers and login.by_mail",
         fires: |settings| {
             let comes_back = !settings.social.providers.is_empty() || settings.login.by_mail;
             comes_back && settings.sessions.same_site == http::cookies::SameSite::Strict
@@ -316,9 +322,11 @@ const CHECKS: &[Check<SiteSettings>] = &[
         id: "django.session_store",
         django: None,
         level: Level::Error,
-        title: "sessions are to be shared with Django, and are not kept where it looks for them",
-        why: "whoever logs in on one side is nobody on the other, and a logout ends half of a session",
-        fix: "set sessions.store = \"database\", and SESSION_ENGINE = \"django.contrib.sessions.backends.db\" there",
+        title: "sessions are shared with Django, but not stored where it reads them",
+        why: "a login on one side is not one on the other, and a logout ends only half of a \
+            session",
+        fix: "set sessions.store = \"database\", and SESSION_ENGINE = \
+            \"django.contrib.sessions.backends.db\" there",
         fires: |settings| {
             settings.django.beside && settings.sessions.store != sessions::StoreKind::Database
         },
@@ -327,9 +335,11 @@ const CHECKS: &[Check<SiteSettings>] = &[
         id: "cache.in_clear",
         django: None,
         level: Level::Warning,
-        title: "Redis is on another machine, and what is sent to it can be read and changed on the way",
-        why: "a password in the URL travels in clear, and whoever is on the way decides what the limits say (ASVS 12.3.1)",
-        fix: "reach Redis by an encrypted tunnel that ends on this machine, and name that in cache.url",
+        title: "Redis is on another machine, without encryption",
+        why: "a password in the URL is sent in plaintext, and a man in the middle can change \
+            rate limits (ASVS 12.3.1)",
+        fix: "connect to Redis through an encrypted tunnel that ends on this machine, and name \
+            that in cache.url",
         fires: |settings| is_remote(settings.cache.url.expose()),
     },
     Check {
@@ -337,8 +347,9 @@ const CHECKS: &[Check<SiteSettings>] = &[
         django: None,
         level: Level::Error,
         title: "the PROXY protocol is not read from a Unix socket",
-        why: "no request would be answered",
-        fix: "set server.proxy_protocol = false and let the proxy speak HTTP, or listen on 127.0.0.1",
+        why: "no request would succeed",
+        fix: "set server.proxy_protocol = false and let the proxy speak HTTP, or listen on \
+            127.0.0.1",
         fires: |settings| {
             settings.server.proxy_protocol && settings.server.address.port().is_none()
         },
@@ -348,8 +359,9 @@ const CHECKS: &[Check<SiteSettings>] = &[
         django: None,
         level: Level::Warning,
         title: "slow clients may hold connections for minutes",
-        why: "a few machines that send a byte now and then take every connection (ASVS 13.1.3)",
-        fix: "leave server.header_timeout_secs and server.slow_grace_secs below 60, and server.min_bytes_per_second above zero",
+        why: "a few machines that send a byte now and then exhaust all connections (ASVS 13.1.3)",
+        fix: "leave server.header_timeout_secs and server.slow_grace_secs below 60, and \
+            server.min_bytes_per_second above zero",
         fires: |settings| {
             let server = &settings.server;
             server.min_bytes_per_second == 0

@@ -182,7 +182,7 @@ impl Site {
             match self.remove_lost(user_id).await {
                 Ok(is_gone) => gone += usize::from(is_gone),
                 Err(error) => {
-                    tracing::warn!(target: "palisade", ?error, user_id, "lost factors were not removed yet")
+                    tracing::warn!(target: "palisade", ?error, user_id, "lost factors could not be removed yet")
                 }
             }
         }
@@ -190,7 +190,7 @@ impl Site {
     }
 
     async fn remove_lost(&self, user_id: i32) -> Result<bool> {
-        let told = "The second factors were removed, as was said a day ago: a password is enough until you add a new one. All sessions have ended.";
+        let told = "The second factors were removed, as announced a day ago: a password is enough until you add a new one. All sessions have ended.";
         let tx = self.database.begin().await?;
         let is_gone = self.factors.remove_lost(&tx, user_id).await?;
         if is_gone {
@@ -203,7 +203,7 @@ impl Site {
                 Event::FactorRemoved,
                 None,
                 "",
-                &format!("user {user_id}, a day after it was said"),
+                &format!("user {user_id}, a day after the request"),
             );
         }
         Ok(is_gone)

@@ -160,7 +160,7 @@ fn without_room(arrival: &Arrival, full: NoRoom) -> Response {
     };
     if arrival.is_refusal_logged() {
         let client = arrival.client;
-        tracing::warn!(target: "palisade", status = status.as_u16(), %client, "a request was refused: no memory is left for it");
+        tracing::warn!(target: "palisade", status = status.as_u16(), %client, "a request was refused: out of memory budget");
     }
     (
         status,
@@ -258,7 +258,8 @@ fn warn_of_strange_proxy(site: &Site, peer: Peer, headers: &HeaderMap) {
     if is_news && speaks() && !site.has_warned.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             target: "palisade", peer = %peer.address,
-            "forwarding headers came from an address that is not in http.trusted_proxies, and are ignored: is this a proxy of yours?"
+            "forwarding headers from an address that is not in http.trusted_proxies are ignored: \
+                is this a proxy of yours?"
         );
     }
 }
@@ -293,11 +294,7 @@ fn allowed_host(arrival: &Arrival, parts: &Parts) -> Result<RequestHost, Respons
         .ok_or_else(|| {
             let shown = header.unwrap_or_default();
             arrival.record_refusal(Event::HostRefused, shown);
-            Error::new(
-                ErrorKind::BadRequest,
-                "This site is not served under this name.",
-            )
-            .into_response()
+            Error::new(ErrorKind::BadRequest, "This site has another name.").into_response()
         })
 }
 
@@ -350,7 +347,7 @@ fn known_method_and_path(arrival: &Arrival, parts: &mut Parts) -> Result<(), Res
     if is_fine {
         Ok(())
     } else {
-        Err(Error::new(ErrorKind::BadRequest, "This address cannot be understood.").into_response())
+        Err(Error::new(ErrorKind::BadRequest, "The URL could not be understood.").into_response())
     }
 }
 
@@ -473,7 +470,7 @@ async fn handled(
     let clock = site.settings.http.response_timeout_secs.duration();
     let answered = tokio::time::timeout(clock, shield::shielded(routed.as_mut())).await;
     match (answered, admission.fate.fault()) {
-        // whatever the handler's result
+        // for any result of the handler
         (Ok(response), Some(fault))
             if response.status().is_client_error() || response.status().is_server_error() =>
         {

@@ -322,7 +322,7 @@ impl Accounts {
             .await?)
     }
 
-    /// Verifies a password, in constant work: a refusal takes as long whatever was wrong. Does not
+    /// Verifies a password, in constant work: a refusal takes as long for any cause. Does not
     /// count guesses; [`Accounts::attempt`] does.
     ///
     /// # Errors
@@ -423,7 +423,7 @@ impl Accounts {
         // the first login of an account needs no notice
         if row.last_login.is_some() {
             let what = format!(
-                "Somebody logged in with a browser that is new here:\n\n    {}\n    from {}",
+                "A new browser was used to log in:\n\n    {}\n    from {}",
                 agent(from.headers),
                 from.client
             );
@@ -628,7 +628,7 @@ impl Accounts {
         let lost = || {
             SignUpError::Failed(Error::new(
                 ErrorKind::Conflict,
-                "the password was changed by somebody else in this moment",
+                "the password was changed concurrently",
             ))
         };
         replaced.map(|_| true).ok_or_else(lost)

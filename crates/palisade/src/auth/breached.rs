@@ -30,13 +30,20 @@ impl Breached {
     pub(super) async fn judge(&self, password: &str) -> Result<(), String> {
         let Some(url) = &self.url else { return Ok(()) };
         let (range, rest) = range_of(password);
-        match (self.asked(&format!("{url}/{range}")).await, self.when_unknown) {
-            (Some(list), _) if holds(&list, &rest) => {
-                Err("This password was stolen from another site, and is among those that are tried first.".into())
-            }
-            (None, WhenUnknown::Refuse) => {
-                Err("Nobody can say right now whether this password was stolen somewhere. Please try again in a minute.".into())
-            }
+        match (
+            self.asked(&format!("{url}/{range}")).await,
+            self.when_unknown,
+        ) {
+            (Some(list), _) if holds(&list, &rest) => Err(
+                "This password was stolen from another site, and is among those that are \
+                    tried first."
+                    .into(),
+            ),
+            (None, WhenUnknown::Refuse) => Err(
+                "The password could not be checked against breached ones right now. Please \
+                    try again in a minute."
+                    .into(),
+            ),
             _ => Ok(()),
         }
     }
@@ -49,11 +56,11 @@ impl Breached {
             .body(Default::default());
         let answer = self.client.send(request.ok()?).await;
         let answer = answer.inspect_err(|error| {
-            tracing::warn!(target: "palisade", %error, "the list of stolen passwords does not answer");
+            tracing::warn!(target: "palisade", %error, "the list of breached passwords does not answer");
         });
         let answer = answer.ok()?;
         if !answer.status().is_success() {
-            tracing::warn!(target: "palisade", status = %answer.status(), "the list of stolen passwords does not answer");
+            tracing::warn!(target: "palisade", status = %answer.status(), "the list of breached passwords does not answer");
             return None;
         }
         String::from_utf8(answer.into_body().to_vec()).ok()

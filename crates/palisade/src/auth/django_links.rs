@@ -91,7 +91,7 @@ impl Accounts {
         ))
     }
 
-    /// The account of a Django link. It expires like one of this site's, whatever Django's setting.
+    /// The account of a Django link. It expires like one of this site's, independent of Django's setting.
     pub(super) async fn reset_of_django(&self, link: &DjangoLink) -> Result<Option<Model>> {
         let Some(id) = link.user_id() else {
             return Ok(None);

@@ -71,7 +71,7 @@ fn spellings(password: &str) -> Vec<String> {
     spellings
 }
 
-/// Kind of a stored hash: algorithm and parameters; that of new hashes if there is none.
+/// Kind of a stored hash: algorithm and parameters; without a hash, that of new hashes.
 fn kind(encoded: Option<&str>) -> &str {
     let encoded = encoded.unwrap_or("argon2$argon2id$v=19$");
     // legacy formats begin with the salt
@@ -89,7 +89,7 @@ pub struct TooBusy;
 
 impl fmt::Display for TooBusy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too many password hashes are waiting")
+        f.write_str("too many password hashes are queued")
     }
 }
 
@@ -227,12 +227,12 @@ mod tests {
                 millis(30)
             ),
             millis(200),
-            "ours and nobody's"
+            "our hash and a missing one"
         );
         assert_eq!(
             costs.note(kind(Some("bcrypt$$2b$17$x")), Duration::from_secs(60)),
             MAX_WAIT,
-            "but nobody waits for ever"
+            "but the wait is bounded"
         );
         for number in 0..1000 {
             costs.note(&format!("junk{number}$1"), millis(1));

@@ -32,13 +32,13 @@ impl Flag {
 }
 
 impl Accounts {
-    /// Reopens a closed account. `false` if there is none of this name.
+    /// Reopens a closed account. `false` if the name is unknown.
     ///
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn open_account(&self, username: &str) -> Result<bool> {
         let Some((tx, id)) = self
-            .begin_by_name(username, "The account was opened again.")
+            .begin_by_name(username, "The account was reopened.")
             .await?
         else {
             return Ok(false);
@@ -56,8 +56,8 @@ impl Accounts {
         Ok(true)
     }
 
-    /// Closes an account and ends its sessions. Returns its id; `None` if there is none of this
-    /// name.
+    /// Closes an account and ends its sessions. Returns its id; `None` if the name
+    /// is unknown.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -100,7 +100,7 @@ impl Accounts {
             .exec(&tx)
             .await?;
         self.tokens.forget(&tx, row.id, None).await?;
-        let told = "The operators of this site gave the account another address, which mail goes to now. All sessions have ended.";
+        let told = "The operators of this site changed the email address of the account; mail goes to the new one now. All sessions have ended.";
         for address in [row.email.as_str(), new] {
             self.tell(&tx, &row, address, told, &self.links.main_base())
                 .await?;
@@ -109,7 +109,7 @@ impl Accounts {
         Ok(Some(row.id))
     }
 
-    /// Deletes an account with all its data. `false` if there is none of this name.
+    /// Deletes an account with all its data. `false` if the name is unknown.
     ///
     /// # Errors
     /// When the database does not answer; the account stays then.

@@ -68,7 +68,7 @@ impl Accounts {
             &tx,
             row,
             &row.email,
-            "The account was closed. The staff of this site can open it again.",
+            "The account was closed. The staff of this site can reopen it.",
             base,
         )
         .await?;
@@ -91,7 +91,7 @@ impl Accounts {
             &tx,
             row,
             &row.email,
-            "The account was deleted, with everything that belonged to it.",
+            "The account was deleted, with all its data.",
             base,
         )
         .await?;

@@ -36,7 +36,7 @@ struct Change {
 }
 
 impl Accounts {
-    /// Sends a reset link to each account with this address, or a mail that there is none.
+    /// Sends a reset link to each account with this address, or a mail without a link.
     pub(super) async fn request_reset(&self, address: &str, base: &str) -> Result<()> {
         let found = Entity::find()
             .filter(same_address(address))
@@ -44,7 +44,7 @@ impl Accounts {
         let found = found.all(&self.database.handle()).await?;
         let mut users: Vec<Option<&Model>> = found.iter().map(Some).collect();
         if users.is_empty() {
-            users.push(None); // the same work for nobody
+            users.push(None); // the same work without an account
         }
         let tx = self.database.begin().await?;
         for user in users {
@@ -155,7 +155,8 @@ impl Accounts {
             &tx,
             &user,
             &user.email,
-            "A new password was chosen by a link that was sent to this address. All sessions have ended.",
+            "A new password was set by a link that was sent to this address. All sessions have \
+                ended.",
             base,
         )
         .await?;

@@ -39,7 +39,7 @@ pub(super) enum Confirmed {
 }
 
 impl Accounts {
-    /// Starts a sign-up. The work is the same whatever is taken: one hash, two queries, one token,
+    /// Starts a sign-up. The work is the same for free and registered names: one hash, two queries, one token,
     /// one mail (user enumeration).
     pub(super) async fn register(&self, new: NewUser<'_>, base: &str) -> Result<(), SignUpError> {
         self.judge(new.password, new.username, new.email)

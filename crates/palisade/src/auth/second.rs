@@ -42,7 +42,7 @@ pub trait SecondStep: Any + Send + Sync {
 pub(crate) struct FactorRule {
     /// Staff and superusers.
     pub(crate) staff: bool,
-    pub(crate) everybody: bool,
+    pub(crate) all_users: bool,
     /// Members of these groups.
     pub(crate) groups: Vec<String>,
 }

@@ -42,7 +42,7 @@ impl HasherKind {
     pub(crate) fn algorithm(self) -> Algorithm {
         match self {
             Self::Pbkdf2Sha256 => Algorithm::PBKDF2_SHA256,
-            // whatever the setting says, no MD5 hash is ever created
+            // independent of the setting, no MD5 hash is ever created
             Self::Argon2id | Self::Md5 => Algorithm::ARGON2ID,
         }
     }
@@ -119,8 +119,8 @@ pub const CHECKS: &[Check<PasswordSettings>] = &[
         id: "passwords.weak_hasher",
         django: None,
         level: Level::Error,
-        title: "passwords are to be hashed with MD5",
-        why: "a stolen table gives up most passwords within minutes",
+        title: "new passwords are hashed with MD5",
+        why: "most passwords of a stolen database are cracked within minutes",
         fix: "set passwords.hasher = \"argon2id\"",
         fires: |settings| settings.hasher == Some(HasherKind::Md5),
     },
@@ -129,7 +129,8 @@ pub const CHECKS: &[Check<PasswordSettings>] = &[
         django: None,
         level: Level::Error,
         title: "new passwords are not compared with common ones",
-        why: "a list of the hundred commonest passwords opens some account of every large site (ASVS 6.2.4)",
+        why: "a list of the hundred most common passwords opens some account of every large site \
+            (ASVS 6.2.4)",
         fix: "set passwords.validators = [\"similar\", \"common\", \"numeric\"]",
         fires: |settings| {
             !settings
@@ -143,7 +144,7 @@ pub const CHECKS: &[Check<PasswordSettings>] = &[
         django: None,
         level: Level::Error,
         title: "a validator does not exist",
-        why: "a rule that is misspelt protects nobody",
+        why: "a misspelt rule has no effect",
         fix: "passwords.validators takes similar, common and numeric",
         fires: |settings| {
             settings
@@ -157,7 +158,7 @@ pub const CHECKS: &[Check<PasswordSettings>] = &[
         django: None,
         level: Level::Error,
         title: "new passwords may have fewer than 8 characters",
-        why: "they are found by trying all of them (ASVS 6.2.1)",
+        why: "they are cracked by trying all of them (ASVS 6.2.1)",
         fix: "set passwords.min_length = 12",
         fires: |settings| {
             settings.min_length < 8
@@ -170,8 +171,8 @@ pub const CHECKS: &[Check<PasswordSettings>] = &[
         id: "passwords.endless_queue",
         django: None,
         level: Level::Warning,
-        title: "very many password hashes may wait",
-        why: "a flood of logins makes honest ones wait for minutes",
+        title: "the queue of password hashes is very long",
+        why: "during a flood of logins, legitimate ones wait for minutes",
         fix: "set passwords.hash_queue to 32",
         fires: |settings| settings.hash_queue > 1000,
     },
@@ -205,8 +206,9 @@ pub const LOCKOUT_CHECKS: &[Check<LockoutSettings>] = &[
         django: None,
         level: Level::Warning,
         title: "one client may guess many passwords of an account",
-        why: "the commonest passwords are among the first that are tried (ASVS 6.3.1)",
-        fix: "leave lockout.failures at 5, lockout.window_secs and lockout.lock_secs at 60 and 300 or more",
+        why: "the most common passwords are tried first (ASVS 6.3.1)",
+        fix: "leave lockout.failures at 5, lockout.window_secs and lockout.lock_secs at 60 and \
+            300 or more",
         fires: |settings| {
             settings.failures > 10
                 || settings.window_secs < Secs(60)
@@ -219,7 +221,8 @@ pub const LOCKOUT_CHECKS: &[Check<LockoutSettings>] = &[
         django: None,
         level: Level::Warning,
         title: "a person who mistypes once or twice is locked out",
-        why: "people who are locked out choose simpler passwords, and a stranger can lock out everybody with little effort",
+        why: "users who are locked out choose simpler passwords, and an attacker can lock out \
+            all users with little effort",
         fix: "leave lockout.failures at 3 or more, and lockout.account_failures at 20 or more",
         fires: |settings| settings.failures < 3 || settings.account_failures < 20,
     },

@@ -57,7 +57,7 @@ impl Visitor {
     /// # Errors
     /// When the database does not answer; the user is unknown then.
     pub async fn user(&self) -> Result<Option<&User>> {
-        // a response that depends on this question must not be cached, whatever the answer
+        // a response that depends on this question must not be cached, for either answer
         self.0.personal.mark();
         let look_up = async || {
             let from = Origin {

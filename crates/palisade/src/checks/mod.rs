@@ -73,7 +73,8 @@ impl Finding {
             "permissions.",
             "templates.",
             "settings.",
-            "api.nobodys_",
+            "api.no_issuer",
+            "api.contradictory_rule",
             "site.dangerous",
             "headers.referrer_breaks_",
         ]

@@ -46,8 +46,7 @@ impl Report {
                 .map(|(_, id)| *id),
             level: Level::Error,
             title: format!("{} ({}): {}", problem.key, problem.place, problem.message),
-            why: "a setting that is not understood protects nobody; no other check could run"
-                .into(),
+            why: "an invalid setting protects nothing; no other check could run".into(),
             fix: problem.fix.clone(),
         });
         Self::new(Profile::DEFAULT, findings.collect(), Vec::new())

@@ -20,7 +20,9 @@ pub(super) async fn open(site: &Site, username: &str) -> Outcome {
         "",
         &format!("{username}, by command"),
     );
-    Ok(format!("{username} can log in again; a mail says so\n"))
+    Ok(format!(
+        "{username} can log in again and is notified by mail\n"
+    ))
 }
 
 /// `user close`.
@@ -37,7 +39,8 @@ pub(super) async fn close(site: &Site, username: &str) -> Outcome {
     );
     let ended = ended(site, id).await?;
     Ok(format!(
-        "{username} is closed until `user open {username}`; {ended} session(s) ended, and a mail says so\n"
+        "{username} is closed until `user open {username}`; {ended} session(s) ended, and the \
+            owner is notified by mail\n"
     ))
 }
 
@@ -63,7 +66,8 @@ pub(super) async fn email(site: &Site, matches: &ArgMatches) -> Outcome {
     );
     let ended = ended(site, id).await?;
     Ok(format!(
-        "mail of {username} goes to {}; {ended} session(s) ended, and both addresses are told\n",
+        "mail of {username} goes to {}; {ended} session(s) ended, and both addresses are \
+            notified\n",
         &*address
     ))
 }
@@ -94,7 +98,7 @@ pub(super) async fn delete(site: &Site, matches: &ArgMatches) -> Outcome {
     );
     ended(site, id).await?;
     Ok(format!(
-        "{username} is deleted, with everything that belonged to the account; a mail says so\n"
+        "{username} is deleted with all its data, and the owner is notified by mail\n"
     ))
 }
 
@@ -102,13 +106,11 @@ pub(super) async fn delete(site: &Site, matches: &ArgMatches) -> Outcome {
 fn confirmed(username: &str) -> Result<(), Failed> {
     if !std::io::stdin().is_terminal() {
         return Err(Failed(
-            "this cannot be undone: add --yes to do it without a question".into(),
+            "this cannot be undone: add --yes to confirm without a prompt".into(),
             2,
         ));
     }
-    eprintln!(
-        "This deletes the account {username} with everything that belongs to it. Type the name to go on:"
-    );
+    eprintln!("This deletes the account {username} with all its data. Type the name to confirm:");
     let mut typed = String::new();
     std::io::stdin()
         .read_line(&mut typed)
@@ -157,7 +159,9 @@ pub(super) async fn rights(site: &Site, matches: &ArgMatches, has: bool) -> Outc
         "",
         &format!("{username}: {rights}, by command"),
     );
-    Ok(format!("{username} {verb}: {rights}; a mail says so\n"))
+    Ok(format!(
+        "{username} {verb}: {rights}; the owner is notified by mail\n"
+    ))
 }
 
 fn known(found: Result<bool, sea_orm::DbErr>, what: &str, name: &str) -> Result<(), Failed> {

@@ -30,7 +30,8 @@ pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
         failed(error.to_string())
     })?;
     Ok(format!(
-        "{file} is a copy of {}. The keys are not in it: keep them elsewhere, apart from the copies.\n",
+        "{file} is a copy of {}. The keys are not in it: keep them elsewhere, apart from the \
+            copies.\n",
         own.display()
     ))
 }

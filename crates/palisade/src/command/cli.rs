@@ -52,58 +52,109 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
             Command::new("create")
                 .about("Make an account; the password is asked for, or read from standard input")
                 .arg(username())
-                .arg(Arg::new("email").long("email").value_name("ADDRESS").required(true).help("E-mail address"))
-                .arg(flag("staff", "The user works here"))
-                .arg(flag("superuser", "The user may do everything")),
+                .arg(
+                    Arg::new("email")
+                        .long("email")
+                        .value_name("ADDRESS")
+                        .required(true)
+                        .help("E-mail address"),
+                )
+                .arg(flag("staff", "Staff status"))
+                .arg(flag("superuser", "Superuser status: all permissions")),
         )
-        .subcommand(Command::new("password").about("Set a password, which ends the user's sessions").arg(username()))
+        .subcommand(
+            Command::new("password")
+                .about("Set a password, which ends the user's sessions")
+                .arg(username()),
+        )
         .subcommand(
             Command::new("remove-factors")
                 .about(
-                    "Take a user's second factors away after a day, for somebody who lost them all and whom you know; the user is told by mail, and keeps them by logging in with one",
+                    "Remove a user's second factors after a day, for a user who has lost them \
+                        all and whose identity you have verified; the user is notified by mail, \
+                        and keeps them by logging in with one",
                 )
                 .arg(username())
-                .arg(flag("now", "At once, without the day in which the owner can object")),
+                .arg(flag(
+                    "now",
+                    "At once, without the day in which the owner can cancel it",
+                )),
         )
         .subcommand(
-            Command::new("remove-logins").about("Take a user's logins by other sites away; the user is told by mail").arg(username()),
+            Command::new("remove-logins")
+                .about("Remove a user's social logins; the user is notified by mail")
+                .arg(username()),
+        )
+        .subcommand(Command::new("wrap-hashes").about(
+            "Wrap MD5 and SHA-1 password hashes of an old site \
+                in strong hashes",
+        ))
+        .subcommand(
+            Command::new("open")
+                .about("Reopen a closed account")
+                .arg(username()),
         )
         .subcommand(
-            Command::new("wrap-hashes").about("Put passwords hashed with MD5 or SHA-1, by an old site, inside strong hashes"),
+            Command::new("close")
+                .about("Close an account until it is reopened, and end its sessions")
+                .arg(username()),
         )
-        .subcommand(Command::new("open").about("Open an account that was closed").arg(username()))
-        .subcommand(Command::new("close").about("Close an account until it is opened again, and end its sessions").arg(username()))
         .subcommand(
             Command::new("email")
-                .about("Give an account another email address, for a user who lost the old mailbox and whose identity you have verified; both addresses are notified")
+                .about(
+                    "Set another email address, for a user who lost the old mailbox and whose \
+                    identity you have verified; both addresses are notified",
+                )
                 .arg(username())
-                .arg(Arg::new("address").value_name("ADDRESS").required(true).help("The new email address")),
+                .arg(
+                    Arg::new("address")
+                        .value_name("ADDRESS")
+                        .required(true)
+                        .help("The new email address"),
+                ),
         )
-        .subcommand(rights("grant", "Give an account a permission, a group, or a rank; its owner is told"))
-        .subcommand(rights("revoke", "Take a permission, a group, or a rank from an account; its owner is told"))
+        .subcommand(rights(
+            "grant",
+            "Grant an account a permission, a group, or a rank; its owner is notified",
+        ))
+        .subcommand(rights(
+            "revoke",
+            "Revoke a permission, a group, or a rank from an account; its owner is notified",
+        ))
         .subcommand(
             Command::new("delete")
-                .about("Delete an account with everything that belongs to it")
+                .about("Delete an account with all its data")
                 .arg(username())
                 .arg(flag("yes", "Do not ask")),
         )
-        .subcommand(Command::new("sign-out").about("End all sessions of a user").arg(username()))
-        .subcommand(Command::new("conflicts").about("List names that differ only by case or by letters that look the same"))
-        .subcommand(Command::new("list").about("List all accounts").arg(flag("json", "Print JSON")));
+        .subcommand(
+            Command::new("sign-out")
+                .about("End all sessions of a user")
+                .arg(username()),
+        )
+        .subcommand(Command::new("conflicts").about(
+            "List names that differ only by case or by \
+            letters that look the same",
+        ))
+        .subcommand(
+            Command::new("list")
+                .about("List all accounts")
+                .arg(flag("json", "Print JSON")),
+        );
     let which = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help)
     };
     let lockout = Command::new("lockout")
-        .about("List and lift locks of those who guessed too often")
+        .about("List and lift lockouts")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
             Command::new("list")
-                .about("List the locks that hold")
+                .about("List active locks")
                 .arg(which(
                     "containing",
                     "TEXT",
-                    "Of names and addresses that hold this",
+                    "Names and addresses that contain this",
                 ))
                 .arg(flag("json", "Print JSON")),
         )
@@ -130,11 +181,23 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(Command::new("new").about("Write the first key, for a new site"))
         .subcommand(
             Command::new("rotate")
-                .about("Add a key, which signs from then on; sessions stay valid. If no site is running, also re-encrypt all values with it")
-                .arg(flag("add-only", "Leave that to the site, which does it some time after its restart")),
+                .about(
+                    "Add a key, which signs from then on; sessions stay valid. If no site is \
+                    running, also re-encrypt all values with it",
+                )
+                .arg(flag(
+                    "add-only",
+                    "Leave that to the site, which does it some time after its restart",
+                )),
         )
-        .subcommand(Command::new("reencrypt").about("Encrypt with the newest key what older ones have encrypted; run it when every instance has the newest key"))
-        .subcommand(Command::new("retire").about("Take the oldest key out; refused while an encrypted value needs it"));
+        .subcommand(Command::new("reencrypt").about(
+            "Re-encrypt values of older keys with the \
+            newest; run it when every instance has the newest key",
+        ))
+        .subcommand(Command::new("retire").about(
+            "Remove the oldest key; refused while an \
+            encrypted value needs it",
+        ));
     let backup = Command::new("backup")
         .about("Write a copy of an SQLite database, while the site runs or not")
         .arg(
@@ -149,34 +212,37 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
             .value_parser(PossibleValuesParser::new(names))
     };
     let deploy = Command::new("deploy")
-        .about("Print configurations for what stands beside the site, made of its settings")
+        .about(
+            "Print configuration files for programs next to the site, generated from its settings",
+        )
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
             Command::new("config")
-                .about("Of a proxy, of systemd or of Docker")
+                .about("For a reverse proxy, systemd or Docker")
                 .arg(named(&CONFIGS)),
         )
         .subcommand(
             Command::new("limits")
-                .about("The limits by rate, for those who have something in front")
+                .about("Rate limits for a server in front of the site")
                 .arg(named(&LIMITS)),
         );
     let program = Command::new(program_name())
-        .about("Serves the site, and what belongs to serving it. Without a command: serve")
+        .about("Runs the site and its commands. Without a command: serve")
         .arg(data)
         .subcommand(Command::new("serve").about("Serve the site").arg(address))
         .subcommand(
             Command::new("check")
-                .about("Judge the settings that the site would run with; errors set the exit status, and warnings with --deploy; notes do not")
-                .arg(flag("deploy", "Judge as for production, and fail on warnings too"))
+                .about("Check the settings that the site would run with; errors set the exit \
+                    status, and warnings with --deploy; notes do not")
+                .arg(flag("deploy", "Check as for production, and fail on warnings too"))
                 .arg(flag("templates", "List every place where a value meets a context other than HTML text, instead"))
                 .arg(flag("json", "Print JSON")),
         )
-        .subcommand(Command::new("migrate").about("Make the database ready").arg(flag("plan", "Only say what would run"))
-                .arg(flag("undo", "Take it back: drop the site's tables with all that is in them, and its permissions; Django's tables stay").conflicts_with("plan"))
+        .subcommand(Command::new("migrate").about("Run pending migrations").arg(flag("plan", "Only list the pending migrations"))
+                .arg(flag("undo", "Revert them: drop the site's tables with all data, and its permissions; Django's tables stay").conflicts_with("plan"))
                 .arg(flag("yes", "Do not ask").requires("undo")))
-        .subcommand(Command::new("routes").about("List routes: method, path, who may, form token, limit, source"))
+        .subcommand(Command::new("routes").about("List routes: method, path, access, CSRF token, limit, source"))
         .subcommand(Command::new("settings").about("List settings with their sources; secrets are not shown"))
         .subcommand(user)
         .subcommand(lockout)

@@ -27,12 +27,12 @@ pub(super) fn run(settings: &SiteSettings, program: &str, matches: &ArgMatches) 
         ("config", "docker") => include_str!("deploy/Dockerfile"),
         ("limits", "nginx") => include_str!("deploy/limits.nginx.conf"),
         ("limits", "fail2ban") => include_str!("deploy/fail2ban.conf"),
-        _ => return Err(Failed(format!("there is nothing for {chosen}"), 2)),
+        _ => return Err(Failed(format!("there is no configuration for {chosen}"), 2)),
     };
     let is_off = settings.throttle.requests.is_off() || settings.throttle.changes.is_off();
     if (kind, chosen) == ("limits", "nginx") && is_off {
         return Err(Failed(
-            "throttle.requests or throttle.changes is off: there is no limit to write".into(),
+            "throttle.requests or throttle.changes is off: there is no rate limit to write".into(),
             1,
         ));
     }
@@ -47,7 +47,11 @@ fn filled(text: &str, settings: &SiteSettings, program: &str) -> Outcome {
         .map(HostPattern::to_string)
         .collect();
     let Some(host) = hosts.iter().map(|host| host.trim_start_matches('.')).next() else {
-        return Err(Failed("http.allowed_hosts is empty: say which names the site has\n  fix: set http.allowed_hosts".into(), 1));
+        return Err(Failed(
+            "http.allowed_hosts is empty\n  fix: set http.allowed_hosts to the names of the site"
+                .into(),
+            1,
+        ));
     };
     let starred = |host: &String| {
         host.strip_prefix('.')

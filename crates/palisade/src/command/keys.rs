@@ -67,7 +67,8 @@ async fn add(prepared: &Prepared, is_add_only: bool) -> Outcome {
     );
     if is_add_only || is_serving(prepared.settings().data()) {
         return Ok(format!(
-            "{said}Ten minutes after the restart the site encrypts again what the older key has encrypted; `keys reencrypt` does it at once. Then `keys retire` takes the oldest key out.\n"
+            "{said}Ten minutes after the restart the site re-encrypts values of the older key; \
+                `keys reencrypt` does it at once. Then `keys retire` removes the oldest key.\n"
         ));
     }
     Ok(said + &reencrypt(prepared).await?)
@@ -76,13 +77,13 @@ async fn add(prepared: &Prepared, is_add_only: bool) -> Outcome {
 async fn reencrypt(prepared: &Prepared) -> Outcome {
     refuse_before_restart(prepared)?;
     let Some((database, ring)) = prepared.database_and_ring().await else {
-        return Ok("There is no database that is ready, so nothing was encrypted again.\n".into());
+        return Ok("The database is not ready, so nothing was re-encrypted.\n".into());
     };
     let Resealed { done, unopened } = reseal(&database, &ring).await.map_err(database_failed)?;
-    let mut said = format!("{done} value(s) encrypted again with the newest key.\n");
+    let mut said = format!("{done} value(s) re-encrypted with the newest key.\n");
     if unopened > 0 {
         said.push_str(&format!(
-            "{unopened} value(s) open with no key: put the key back that encrypted them.\n"
+            "{unopened} value(s) cannot be decrypted: restore the key that encrypted them.\n"
         ));
     }
     Ok(said)
@@ -99,7 +100,7 @@ fn refuse_before_restart(prepared: &Prepared) -> Result<(), Failed> {
     if prepared.settings().keys.secret.is_none()
         && serves_since_before(prepared.settings().data(), file.path())
     {
-        let said = "the site that is running does not know the newest key\n  fix: restart it (all instances of this folder), and try again";
+        let said = "the running site does not know the newest key\n  fix: restart it (all instances of this folder), and try again";
         return Err(Failed(said.into(), 1));
     }
     Ok(())
@@ -116,7 +117,9 @@ async fn retire(prepared: &Prepared) -> Outcome {
     }
     let Some((database, ring)) = prepared.database_and_ring().await else {
         return Err(Failed(
-            "the database does not answer or is not ready, so it is unknown whether the oldest key is needed".into(),
+            "the database does not answer or is not ready, so it is unknown whether the oldest \
+                key is needed"
+                .into(),
             1,
         ));
     };
@@ -134,7 +137,8 @@ async fn retire(prepared: &Prepared) -> Outcome {
             .map(|(column, count)| format!("{column}: {count}"))
             .collect();
         let said = format!(
-            "the oldest key is needed by values that it has encrypted ({})\n  fix: run `keys reencrypt` first",
+            "the oldest key is needed by values that it has encrypted ({})\n  fix: run `keys \
+                reencrypt` first",
             shown.join(", ")
         );
         return Err(Failed(said, 1));
@@ -142,13 +146,14 @@ async fn retire(prepared: &Prepared) -> Outcome {
     refuse_before_restart(prepared)?;
     let has_fallbacks = !prepared.settings().keys.fallbacks.is_empty();
     if prepared.settings().keys.secret.is_some() || has_fallbacks {
-        return Ok("No value needs the oldest key: take the last one out of SECRET_KEY_FALLBACKS and restart the site.\n".into());
+        return Ok("No value needs the oldest key: remove the last one from SECRET_KEY_FALLBACKS and restart the site.\n".into());
     }
     let count = file
         .remove_oldest(&oldest)
         .map_err(|error| unwritten(&file, &error))?;
     Ok(format!(
-        "{} holds {count} key(s). Restart the site: sessions and links that the retired key has signed end then.\n",
+        "{} holds {count} key(s). Restart the site: sessions and links signed with the retired \
+            key end then.\n",
         file.path().display()
     ))
 }

@@ -31,7 +31,7 @@ async fn show(site: &Site, containing: &str, is_json: bool) -> Outcome {
         ));
     }
     if locks.is_empty() {
-        return Ok("nobody is locked out\n".into());
+        return Ok("no active locks\n".into());
     }
     let row = |lock: &Lock| {
         [
@@ -65,7 +65,7 @@ async fn lift(site: &Site, matches: &ArgMatches) -> Outcome {
         );
     }
     Ok(match count {
-        0 => "there was nothing to lift; `lockout list` shows the locks that hold\n".into(),
+        0 => "no such lock; `lockout list` shows the active ones\n".into(),
         1 => "lifted 1 lock\n".into(),
         many => format!("lifted {many} locks\n"),
     })

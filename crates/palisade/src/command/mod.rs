@@ -222,7 +222,8 @@ async fn undone(prepared: &Prepared, database: &Database, is_sure: bool) -> Outc
     let word = "drop";
     if !is_sure {
         eprintln!(
-            "This drops every table that {} migrations have made, with sessions, second factors, passkeys and the site's own rows.\nType {word} to go on:",
+            "This drops all tables of {} migrations, with sessions, second factors, passkeys and \
+                the site's own rows.\nType {word} to confirm:",
             all.len()
         );
         let mut typed = String::new();

@@ -81,7 +81,7 @@ pub(super) fn settings(effective: &[Effective]) -> String {
 /// The table of migrations.
 pub(super) fn migrations(what: &str, names: &[String]) -> String {
     if names.is_empty() {
-        return "nothing to do: every migration has run\n".into();
+        return "nothing to do: all migrations have run\n".into();
     }
     names
         .iter()

@@ -56,14 +56,15 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
     // the last connection checkpoints the write-ahead log, so that a copy of the database file
     // alone is complete
     if let Err(error) = site.database.close().await {
-        tracing::warn!(target: "palisade", %error, "the database could not be closed in order");
+        tracing::warn!(target: "palisade", %error, "the database could not be closed properly");
     }
     Ok(match stopped.cut_off {
         0 => "stopped\n".into(),
         1 => "stopped; 1 connection was cut off: its request took longer than server.drain_secs\n"
             .into(),
         many => format!(
-            "stopped; {many} connections were cut off: their requests took longer than server.drain_secs\n"
+            "stopped; {many} connections were cut off: their requests took longer than \
+                server.drain_secs\n"
         ),
     })
 }
@@ -110,7 +111,7 @@ fn greeting(site: &Site, server: &Server) -> String {
     let mut text =
         format!("Serving {url} ({profile} profile, data in {data}). Stop with Ctrl-C.\n");
     if let Some(address) = server.redirect_address() {
-        text.push_str(&format!("http://{address} sends everybody there.\n"));
+        text.push_str(&format!("http://{address} redirects to it.\n"));
     }
     if site.settings().profile == Profile::Development {
         text.push_str(&format!(
@@ -136,7 +137,7 @@ async fn refresh(site: Arc<Site>) {
 async fn send_mail(site: Arc<Site>) {
     loop {
         if let Err(error) = site.mail.deliver().await {
-            tracing::warn!(target: "palisade", %error, "mail waits: the database does not answer");
+            tracing::warn!(target: "palisade", %error, "the mail queue cannot be read: the database does not answer");
         }
         site.mail.next(Duration::from_secs(15)).await;
     }
@@ -150,18 +151,18 @@ async fn sweep(site: Arc<Site>) {
     loop {
         ticks.tick().await;
         if let Err(error) = site.accounts.sweep().await {
-            tracing::warn!(target: "palisade", %error, "tokens that expired could not be removed");
+            tracing::warn!(target: "palisade", %error, "expired tokens could not be deleted");
         }
         if let Err(error) = site.remove_lost_factors().await {
-            tracing::warn!(target: "palisade", ?error, "factors that are said to be lost were not removed");
+            tracing::warn!(target: "palisade", ?error, "lost factors could not be removed");
         }
         if let Err(error) = site.sessions.sweep().await {
-            tracing::warn!(target: "palisade", %error, "ended sessions could not be removed");
+            tracing::warn!(target: "palisade", %error, "expired sessions could not be deleted");
         }
         if !std::mem::take(&mut is_first)
             && let Err(error) = site.reseal().await
         {
-            tracing::warn!(target: "palisade", %error, "values of an older key were not encrypted again");
+            tracing::warn!(target: "palisade", %error, "values of an older key could not be re-encrypted");
         }
     }
 }

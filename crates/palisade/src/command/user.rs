@@ -30,7 +30,7 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
         Some(("delete", delete)) => account::delete(&site, delete).await,
         Some(("conflicts", _)) => conflicts(&site).await,
         Some(("list", list)) => show(&site, list.get_flag("json")).await,
-        _ => Err(Failed("`user --help` lists what there is".into(), 2)),
+        _ => Err(Failed("`user --help` lists the commands".into(), 2)),
     }
 }
 
@@ -57,7 +57,7 @@ async fn make(site: &Site, matches: &ArgMatches) -> Outcome {
         .await
         .map_err(|error| failed(error, &username))?;
     Ok(format!(
-        "made the account {} (id {})\n",
+        "created the account {} (id {})\n",
         user.username, user.id
     ))
 }
@@ -71,7 +71,7 @@ async fn set_password(site: &Site, username: &str) -> Outcome {
         .map_err(|error| failed(error, username))?
     {
         true => Ok(format!(
-            "the password of {username} is changed; all sessions of the account are ended\n"
+            "the password of {username} was changed; all sessions of the account have ended\n"
         )),
         false => Err(unknown(username)),
     }
@@ -88,7 +88,8 @@ async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
         };
     let when = due.format("%Y-%m-%d %H:%M UTC");
     let told = format!(
-        "Those who run the site will remove your second factors on {when}, because somebody, probably you, says that they are lost. If it was not you, log in with one of them before: then they stay."
+        "The operators of this site will remove your second factors on {when}, because they were \
+            reported as lost. If it was not you, log in with one of them before: then they stay."
     );
     let told = if is_now { REMOVED } else { &told };
     let Some((tx, id)) = site.accounts().begin_by_name(username, told).await? else {
@@ -107,7 +108,8 @@ async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
             &format!("{username}, by command, on {when}"),
         );
         return Ok(format!(
-            "the second factors of {username} are removed on {when}, unless their owner logs in with one before; a mail says so\n"
+            "the second factors of {username} are removed on {when}, unless their owner logs in \
+                with one before; the owner is notified by mail\n"
         ));
     }
     site.factors.forget(&tx, id).await?;
@@ -120,7 +122,8 @@ async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
     );
     let ended = ended(site, id).await?;
     Ok(format!(
-        "{username} has no second factor any more; {ended} session(s) ended, and a mail says so\n"
+        "{username} has no second factor any more; {ended} session(s) ended, and the owner is \
+            notified by mail\n"
     ))
 }
 
@@ -133,11 +136,11 @@ pub(super) async fn ended(site: &Site, id: i32) -> Result<usize, Failed> {
 
 /// Time in which an owner can cancel the removal.
 const REMOVED_AFTER: TimeDelta = TimeDelta::hours(24);
-const REMOVED: &str = "Those who run the site removed your second factors: a password is enough until you add a new one. All sessions have ended.";
+const REMOVED: &str = "The operators of this site removed your second factors: a password is enough until you add a new one. All sessions have ended.";
 
 async fn remove_logins(site: &Site, username: &str) -> Outcome {
     reachable(site)?;
-    let told = "Those who run the site removed the logins by other sites. All sessions have ended.";
+    let told = "The operators of this site removed your social logins. All sessions have ended.";
     let Some((tx, id)) = site.accounts().begin_by_name(username, told).await? else {
         return Err(unknown(username));
     };
@@ -151,7 +154,8 @@ async fn remove_logins(site: &Site, username: &str) -> Outcome {
     );
     let ended = ended(site, id).await?;
     Ok(format!(
-        "{removed} login(s) by other sites removed from {username}; {ended} session(s) ended, and a mail says so\n"
+        "{removed} social login(s) of {username} removed; {ended} session(s) ended, and the \
+            owner is notified by mail\n"
     ))
 }
 
@@ -189,7 +193,9 @@ pub(super) fn reachable(site: &Site) -> Result<(), Failed> {
     match site.settings().sessions.store {
         StoreKind::Database | StoreKind::Redis | StoreKind::Cookie => Ok(()),
         StoreKind::Memory => Err(Failed(
-            "sessions.store is memory: restart the server to end sessions, or set sessions.store = \"database\"".into(),
+            "sessions.store is memory: restart the server to end sessions, or set sessions.store \
+                = \"database\""
+                .into(),
             1,
         )),
     }

@@ -3,7 +3,7 @@
 //!
 //! Every method except GET, HEAD, OPTIONS and TRACE is checked, in this order: `Sec-Fetch-Site`
 //! (same-site is not same-origin), `Origin`, `Referer` where both are missing, and always a token
-//! that is bound to the session and masked anew on every page. Forms contain it automatically;
+//! that is bound to the session and masked differently on every page. Forms contain it automatically;
 //! scripts send it as `X-CSRFToken`. Trusted origins are listed in `csrf.trusted_origins`.
 //!
 //! A route is exempted by [`dangerous_without_csrf`](crate::app::Guarded::dangerous_without_csrf).

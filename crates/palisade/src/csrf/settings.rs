@@ -23,8 +23,8 @@ pub const CHECKS: &[Check<CsrfSettings>] = &[
         id: "csrf.cookie_insecure",
         django: Some("security.W016"),
         level: Level::Error,
-        title: "the form cookie is sent in clear",
-        why: "whoever reads or plants it can forge a login",
+        title: "the CSRF cookie is sent over plain HTTP",
+        why: "an attacker who reads or sets it can forge a login (login CSRF)",
         fix: "set csrf.cookie_secure = true",
         fires: |settings| !settings.cookie_secure,
     },
@@ -32,8 +32,8 @@ pub const CHECKS: &[Check<CsrfSettings>] = &[
         id: "csrf.origin_too_wide",
         django: None,
         level: Level::Error,
-        title: "a trusted origin can be had by anybody",
-        why: "whoever registers a matching domain can send forms in the name of every visitor",
+        title: "a trusted origin is open to anyone",
+        why: "an attacker who registers a matching domain can forge requests of every visitor",
         fix: "name the partners in csrf.trusted_origins, without a wildcard below a public suffix",
         fires: |settings| {
             settings
@@ -47,7 +47,7 @@ pub const CHECKS: &[Check<CsrfSettings>] = &[
         django: None,
         level: Level::Error,
         title: "a trusted origin is not https",
-        why: "whoever is on the way to it can be it",
+        why: "a man in the middle can impersonate it",
         fix: "write csrf.trusted_origins with https://",
         fires: |settings| {
             settings

@@ -18,7 +18,8 @@ fn why_stricter(case: &Value) -> Option<&'static str> {
     );
     if unsafe_method && case["token"] == "raw_secret_form" {
         return Some(
-            "the bare secret as a token: scripts cannot read our cookie, so nobody honest sends it, and it is not masked against BREACH",
+            "the bare secret as a token: scripts cannot read our cookie, so no honest client sends \
+                it, and it is not masked against BREACH",
         );
     }
     let own = Origin::of_request(false, vectors::text(case, "host"));
@@ -35,7 +36,8 @@ fn why_stricter(case: &Value) -> Option<&'static str> {
         });
     if unsafe_method && case["secure"] == false && case["origin"].is_null() && names_another_site {
         return Some(
-            "over plain HTTP Django ignores the Referer; one that names another site is enough for us",
+            "over plain HTTP Django ignores the Referer; one that names another site is enough \
+                for us",
         );
     }
     let parents = vectors::texts(case, "trusted_origins")

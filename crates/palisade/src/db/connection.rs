@@ -128,7 +128,7 @@ impl Db {
 
 const WHY_GET_READS: &str = "this handler answers GET or HEAD, so its database connection is read-only; \
     change things in a handler of POST, PUT, PATCH or DELETE";
-const WHY_DB_READS: &str = "a Db is read-only; open a transaction with `let tx = db.begin().await?`, write through &tx, and end with tx.commit()";
+const WHY_DB_READS: &str = "a Db is read-only; begin a transaction with `let tx = db.begin().await?`, write through &tx, and end with tx.commit()";
 
 impl Tx {
     pub(super) fn new(

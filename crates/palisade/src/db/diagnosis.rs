@@ -49,8 +49,7 @@ impl Diagnosis {
 
 const TLS: &str = "use the name that is in the server's certificate, and name its authority: ?sslrootcert=/path/to/ca.pem";
 #[cfg(feature = "postgres")]
-const POOLER: &str = "connect to PostgreSQL itself, or set pool_mode = session: a pooler that changes the connection after each transaction \
-    loses what makes the connections for reading read-only";
+const POOLER: &str = "connect to PostgreSQL itself, or set pool_mode = session: a pooler that changes the connection after each transaction loses the read-only mode of connections";
 
 /// By SQLSTATE
 /// ([PostgreSQL, appendix A](https://www.postgresql.org/docs/current/errcodes-appendix.html)) or
@@ -61,7 +60,7 @@ fn advice(code: &str) -> Option<&'static str> {
     }
     Some(match code {
         "28P01" | "28000" => {
-            "correct user name and password in DATABASE_URL, or let the user in by pg_hba.conf"
+            "correct user name and password in DATABASE_URL, or allow the user in pg_hba.conf"
         }
         "3D000" => "create the database (createdb NAME), or correct its name in DATABASE_URL",
         "42501" => {
@@ -69,11 +68,13 @@ fn advice(code: &str) -> Option<&'static str> {
              since PostgreSQL 15 only the owner of the database has it"
         }
         "53300" => {
-            "lower database.read_connections and database.write_connections, or raise the server's max_connections"
+            "lower database.read_connections and database.write_connections, or raise the \
+                server's max_connections"
         }
         "57P03" => "wait until the server has started",
         "08P01" => {
-            "if a pooler such as PgBouncer is in between: set ignore_startup_parameters = options and pool_mode = session, or connect to PostgreSQL itself"
+            "if a pooler such as PgBouncer is in between: set ignore_startup_parameters = \
+                options and pool_mode = session, or connect to PostgreSQL itself"
         }
         #[cfg(feature = "postgres")]
         "42P05" | "26000" => POOLER,
@@ -84,7 +85,8 @@ fn advice(code: &str) -> Option<&'static str> {
 fn advice_on_file(code: u32) -> Option<&'static str> {
     Some(match code {
         8 | 14 => {
-            "let the user of this process write the file and its folder (SQLite keeps two more files beside it)"
+            "let the user of this process write the file and its folder (SQLite keeps two more \
+                files beside it)"
         }
         11 => "restore a backup: the file is damaged",
         13 => "free space on the disk",
@@ -130,7 +132,8 @@ pub(super) mod postgres {
             );
             if pids.0 == pids.1 {
                 return Err(DbErr::Conn(RuntimeErr::Internal(format!(
-                    "the connection is that of a pooler in transaction or statement mode\n  fix: {POOLER}"
+                    "the connection is that of a pooler in transaction or statement mode\n  fix: \
+                        {POOLER}"
                 ))));
             }
         }
@@ -155,7 +158,7 @@ pub(super) mod postgres {
             .await?;
         let pid: String = row.try_get(0)?;
         pid.parse()
-            .map_err(|_| Error::Protocol("a process id that is no number".into()))
+            .map_err(|_| Error::Protocol("a process id that is not a number".into()))
     }
 
     fn unreachable(options: &PgConnectOptions, error: &Error) -> DbErr {

@@ -91,7 +91,7 @@ pub(crate) fn foreign_table(backend: DbBackend, table: &str, column: &str) -> Ra
 }
 
 impl Database {
-    /// An index on a lower-case column of the user table, whatever its name.
+    /// An index on a lower-case column of the user table, under any name.
     ///
     /// # Errors
     /// Errors of the database.
@@ -182,7 +182,8 @@ impl DjangoTables {
         for (table, app) in self.needs {
             if !manager.has_table(table).await? {
                 let why = format!(
-                    "this is the database of a Django project, and it has no table {table}: add {app} to INSTALLED_APPS and run its migrate"
+                    "this is the database of a Django project, and it has no table {table}: add \
+                        {app} to INSTALLED_APPS and run its migrate"
                 );
                 return Err(DbErr::Migration(why));
             }

@@ -175,7 +175,7 @@ impl Database {
         Db::new(self.clone(), http::Method::POST)
     }
 
-    /// A write transaction of the framework itself, whatever the request's method.
+    /// A write transaction of the framework itself, for any request method.
     ///
     /// # Errors
     /// When no connection is available.
@@ -302,7 +302,7 @@ async fn is_at_rest(connection: &mut sqlx::PgConnection) -> Result<bool, sqlx::E
     match connection.begin_with("SELECT 1").await {
         Err(sqlx::Error::BeginFailed) => Ok(true),
         Ok(_) | Err(sqlx::Error::InvalidSavePointStatement) => {
-            tracing::error!(target: "palisade", "a connection came back inside a transaction and was closed");
+            tracing::error!(target: "palisade", "a connection was returned inside a transaction and was closed");
             Ok(false)
         }
         Err(error) => Err(error),

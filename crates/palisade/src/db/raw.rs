@@ -85,6 +85,8 @@ macro_rules! sql {
         $crate::db::RawSql::__from_literal($text, ::std::vec![$($crate::sea_orm::Value::from($value)),*])
     };
     ($($other:tt)*) => {
-        ::std::compile_error!("raw SQL is a string literal with ? for each value, as in sql!(\"SELECT … WHERE id = ?\", id): a string made at run time could carry an injection")
+        ::std::compile_error!("raw SQL is a string literal with ? for each value, as in \
+            sql!(\"SELECT … WHERE id = ?\", id): a string made at run time could carry an \
+            injection")
     };
 }

@@ -43,9 +43,10 @@ pub const CHECKS: &[Check<DatabaseSettings>] = &[
         id: "database.default_password",
         django: None,
         level: Level::Error,
-        title: "the database has a password that everybody tries first",
-        why: "whoever reaches the port owns the data (ASVS 13.2.3)",
-        fix: "set another password for the database user and write it into DATABASE_URL or DATABASE_URL_FILE",
+        title: "the database has a well-known default password",
+        why: "everyone with access to the port can read and change the data (ASVS 13.2.3)",
+        fix: "set another password for the database user and write it into DATABASE_URL or \
+            DATABASE_URL_FILE",
         fires: |settings| matches!(&settings.url, DatabaseUrl::Postgres(url) if url.has_default_password() && !url.is_local()),
     },
     Check {
@@ -53,7 +54,7 @@ pub const CHECKS: &[Check<DatabaseSettings>] = &[
         django: None,
         level: Level::Error,
         title: "the database is on another machine and this program was built without TLS for it",
-        why: "data and password would cross the network in clear, so the connection will be refused",
+        why: "data and password would be sent in plaintext, so the connection will be refused",
         fix: "build with the feature postgres-tls",
         fires: |settings| {
             !cfg!(feature = "postgres-tls")

@@ -432,7 +432,9 @@ async fn query_all(
 
 fn over() -> DbErr {
     DbErr::Custom(
-        "this transaction is over: a statement was given up before it ended, or made SQLite undo everything; begin another".into(),
+        "this transaction has ended: a statement was cancelled, or made SQLite roll everything \
+            back; begin another"
+            .into(),
     )
 }
 

@@ -80,7 +80,7 @@ impl FromStr for DatabaseUrl {
             return if is_plain {
                 Ok(Self::Sqlite(path.as_ref().into()))
             } else {
-                Err("an SQLite URL names a file and nothing else".into())
+                Err("an SQLite URL has a file only".into())
             };
         }
         let url = Url::parse(text).map_err(|error| format!("{error}; {ENCODE}"))?;

@@ -162,8 +162,10 @@ pub const CHECKS: &[Check<DjangoSettings>] = &[Check {
     id: "django.shared_sessions",
     django: None,
     level: Level::Warning,
-    title: "the keys of sessions are in the database as they are, because Django reads them there",
-    why: "whoever reads the table, or a backup of it, is signed in as everybody in it; of this site alone there would be hashes",
-    fix: "move the last page from Django, then set django.beside = false; everybody logs in once more",
+    title: "session keys are stored in plaintext, because Django reads them there",
+    why: "read access to the table, or to a backup of it, gives access to all sessions; without \
+        sharing only hashes are stored",
+    fix: "move the last page from Django, then set django.beside = false; all users log in once \
+        more",
     fires: |settings| settings.beside,
 }];

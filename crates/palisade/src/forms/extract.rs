@@ -263,7 +263,7 @@ async fn read<T: Fields>(request: Request) -> Result<Pairs> {
     if !is_form(request.headers()) {
         return Err(Error::new(
             ErrorKind::UnsupportedType,
-            "This page reads forms only.",
+            "Send this form as application/x-www-form-urlencoded.",
         ));
     }
     let limits = limits(&request)?;
@@ -285,7 +285,7 @@ async fn read<T: Fields>(request: Request) -> Result<Pairs> {
     match typed.keys().find(|name| !is_known(name)) {
         Some(_) => Err(Error::new(
             ErrorKind::BadRequest,
-            "The form has a field that is not known here.",
+            "The form has an unknown field.",
         )),
         None => Ok(typed),
     }
@@ -302,7 +302,7 @@ fn is_more(length: &HeaderValue, most: usize) -> bool {
 fn too_long() -> Error {
     Error::new(
         ErrorKind::TooLarge,
-        "The form is longer than its fields can be.",
+        "The form is longer than its fields allow.",
     )
 }
 
@@ -315,7 +315,10 @@ fn incomplete(error: &axum::Error) -> Error {
         }
         cause = error.source();
     }
-    Error::new(ErrorKind::BadRequest, "The form did not arrive whole.")
+    Error::new(
+        ErrorKind::BadRequest,
+        "The form was incomplete. Please try again.",
+    )
 }
 
 /// Whether the body is a url-encoded form.
@@ -367,11 +370,8 @@ impl<S: Sync, T: Fields> FromRequestParts<S> for Query<T> {
         let typed = pairs_of(query.as_bytes(), MOST_IN_QUERY, is_known).map_err(unreadable)?;
         let mut input = Input::new(typed);
         let value = T::read(&mut input);
-        value.map(Self).ok_or_else(|| {
-            Error::new(
-                ErrorKind::BadRequest,
-                "The address has a value that is not known here.",
-            )
-        })
+        value
+            .map(Self)
+            .ok_or_else(|| Error::new(ErrorKind::BadRequest, "The URL has an invalid value."))
     }
 }

@@ -88,7 +88,7 @@ impl<const MAX: usize> Field for Token<MAX> {
         if is_token {
             within(text, MAX).map(|()| Self(text.into()))
         } else {
-            Err("This value was changed on the way.".into())
+            Err("This value was changed in transit.".into())
         }
     }
 }

@@ -38,13 +38,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if !is_json(request.headers()) {
             return Err(Error::new(
                 ErrorKind::UnsupportedType,
-                "This address reads JSON only.",
+                "Send this request as application/json.",
             ));
         }
         let limits = limits(&request)?;
         let body = Bytes::from_request(request, state).await;
-        let body =
-            body.map_err(|_| Error::new(ErrorKind::BadRequest, "The JSON did not arrive whole."))?;
+        let body = body.map_err(|_| {
+            Error::new(
+                ErrorKind::BadRequest,
+                "The JSON was incomplete. Please try again.",
+            )
+        })?;
         if depth(&body) > limits.json_depth {
             let message = format!(
                 "The JSON is nested deeper than {} levels.",
@@ -114,7 +118,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|error| error.to_string())?;
     match unknown {
-        Some(path) => Err(format!("{path:?} is not known here")),
+        Some(path) => Err(format!("{path:?} is an unknown field")),
         None => Ok(value),
     }
 }

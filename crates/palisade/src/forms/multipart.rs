@@ -44,7 +44,7 @@ impl<S: Send + Sync> FromRequest<S> for Multipart {
         let parts = parts.map_err(|_| {
             Error::new(
                 ErrorKind::UnsupportedType,
-                "This address reads forms of parts only.",
+                "Send this form as multipart/form-data.",
             )
         })?;
         Ok(Self { parts, left })
@@ -116,6 +116,9 @@ fn unreadable(error: MultipartError) -> Error {
         StatusCode::PAYLOAD_TOO_LARGE => {
             Error::new(ErrorKind::TooLarge, "That was more than this site accepts.")
         }
-        _ => Error::new(ErrorKind::BadRequest, "The form of parts cannot be read."),
+        _ => Error::new(
+            ErrorKind::BadRequest,
+            "The form is not valid multipart/form-data.",
+        ),
     }
 }

@@ -202,7 +202,8 @@ fn listed(origins: &[&str]) -> Vec<HeaderValue> {
         });
         assert!(
             parsed.is_some(),
-            "{text:?} is no origin: write https://partner.example, without a path, and without *"
+            "{text:?} is not an origin: write https://partner.example, without a path, and \
+                without *"
         );
         HeaderValue::from_str(text).expect("an origin is a header value")
     };

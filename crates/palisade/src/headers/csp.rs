@@ -56,7 +56,7 @@ impl Directive {
         let is_scheme = matches!(&source.0, Kind::Text(text) if SCHEMES.contains(&&**text));
         assert!(
             !(is_code && is_scheme),
-            "{} must not let in all of a scheme: attackers write such URLs themselves",
+            "{} must not allow all of a scheme: attackers can write such URLs themselves",
             self.name()
         );
     }

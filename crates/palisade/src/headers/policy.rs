@@ -172,7 +172,7 @@ impl SecurityHeaders {
     }
 }
 
-/// The response depends on the visitor: caches must not store it, whatever the handler set.
+/// The response depends on the visitor: caches must not store it, overriding the handler.
 pub(crate) fn keep_from_caches(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.append(VARY, HeaderValue::from_static("Cookie"));

@@ -115,7 +115,7 @@ impl Reports {
             } = violation;
             tracing::warn!(
                 target: "palisade", ?directive, ?blocked, ?page, ?source, line, ?disposition, count,
-                "a browser reports that a page broke its content security policy"
+                "a browser reported a violation of the content security policy"
             );
         }
     }

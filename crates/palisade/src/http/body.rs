@@ -249,7 +249,7 @@ impl fmt::Display for BodyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLarge => "the body is longer than this site accepts",
-            Self::TooSlow => "the body came too slowly",
+            Self::TooSlow => "the body was sent too slowly",
             Self::NoRoom => "there was no memory for the body",
         })
     }

@@ -103,7 +103,7 @@ impl MemoryBudget {
         self.peak.swap(self.held(), Ordering::Relaxed)
     }
 
-    /// The share of a network: never the whole budget, whatever its prefix and the settings.
+    /// The share of a network: never the whole budget, for any prefix and settings.
     fn share(&self, network: &ClientNetwork) -> u64 {
         let wider = self.share.saturating_mul(network.shares().into());
         wider.min(self.most / 4 * 3).max(self.share)

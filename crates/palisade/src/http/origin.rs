@@ -17,7 +17,7 @@ impl Origin {
     pub fn parse(header: &str) -> Option<Self> {
         let url = Url::parse(header).ok()?;
         let origin = Self::of(&url)?;
-        // exactly as browsers send it, not whatever a lenient parser accepts
+        // exactly as browsers send it, not as a lenient parser accepts it
         (header == origin.to_string() || header.to_ascii_lowercase() == origin.with_default_port())
             .then_some(origin)
     }
@@ -58,7 +58,7 @@ impl Origin {
         matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "[::1]")
     }
 
-    /// Whether host and port are the same, whatever the scheme.
+    /// Whether host and port are the same, ignoring the scheme.
     pub fn is_same_host(&self, other: &Self) -> bool {
         self.host == other.host && self.port == other.port
     }

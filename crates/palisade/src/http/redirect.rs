@@ -42,7 +42,7 @@ impl RedirectTarget {
 /// ```
 pub fn redirect_to(path: impl AsRef<str>) -> Response {
     let target = RedirectTarget::from_input(path.as_ref()).unwrap_or_else(|| {
-        tracing::error!(target: "palisade", path = ?path.as_ref(), "redirect_to was given something that is not a path of this site");
+        tracing::error!(target: "palisade", path = ?path.as_ref(), "redirect_to was called with a URL that is not a path of this site");
         RedirectTarget(HeaderValue::from_static("/"))
     });
     target.into_response()

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 
 setting_from_str!(
     HostPattern,
-    "a host such as example.org, or .example.org with everything below it"
+    "a host such as example.org, or .example.org with all subdomains"
 );
 /// What happens to requests from a block-listed address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,16 +126,18 @@ pub const CHECKS: &[Check<HttpSettings>] = &[
         id: "http.hosts_missing",
         django: Some("security.W020"),
         level: Level::Error,
-        title: "no host is allowed, so nobody would be served",
-        why: "the Host header is input: links and cache keys made from any host belong to the attacker",
-        fix: "list the site's names in http.allowed_hosts, for example PALISADE_HTTP__ALLOWED_HOSTS=desk.example.org",
+        title: "no host is allowed, so every request would be refused",
+        why: "the Host header is input: links and cache keys made from any host belong to the \
+            attacker",
+        fix: "list the site's names in http.allowed_hosts, for example \
+            PALISADE_HTTP__ALLOWED_HOSTS=desk.example.org",
         fires: |settings| settings.allowed_hosts.is_empty(),
     },
     Check {
         id: "http.hosts_wildcard",
         django: None,
         level: Level::Error,
-        title: "every host is allowed, or every host below a suffix that everybody can have a name under",
+        title: "every host is allowed, or every host below a public suffix",
         why: "links in mails and cached pages could be made to point to an attacker's host",
         fix: "list the site's own names in http.allowed_hosts",
         fires: |settings| settings.allowed_hosts.iter().any(HostPattern::is_too_wide),
@@ -144,8 +146,8 @@ pub const CHECKS: &[Check<HttpSettings>] = &[
         id: "http.https_redirect_off",
         django: Some("security.W008"),
         level: Level::Error,
-        title: "plain HTTP is not sent to HTTPS",
-        why: "the first request of a visitor can be read and changed on the way",
+        title: "plain HTTP is not redirected to HTTPS",
+        why: "the first request of a visitor can be read and changed in transit",
         fix: "set http.https_redirect = true",
         fires: |settings| !settings.https_redirect,
     },
@@ -153,9 +155,9 @@ pub const CHECKS: &[Check<HttpSettings>] = &[
         id: "http.block_list_in_clear",
         django: None,
         level: Level::Error,
-        title: "a block list is fetched in clear",
-        why: "whoever is on the way decides who is served",
-        fix: "name lists in http.block_list_urls by https://",
+        title: "a block list is fetched over plain HTTP",
+        why: "a man in the middle decides which clients are blocked",
+        fix: "use https:// URLs in http.block_list_urls",
         fires: |settings| {
             settings
                 .block_list_urls
@@ -164,11 +166,11 @@ pub const CHECKS: &[Check<HttpSettings>] = &[
         },
     },
     Check {
-        id: "http.proxies_everybody",
+        id: "http.proxies_unrestricted",
         django: None,
         level: Level::Error,
-        title: "everybody is a trusted proxy",
-        why: "any visitor could choose the address that limits, locks and logs see",
+        title: "all clients are trusted proxies",
+        why: "any client could spoof its address for rate limits, locks and logs",
         fix: "list only your proxies in http.trusted_proxies",
         fires: |settings| {
             settings

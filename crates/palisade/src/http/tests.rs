@@ -201,7 +201,7 @@ fn the_standard_header_is_read_where_the_proxies_write_it() {
             true,
         ),
         (
-            "in clear",
+            "over plain HTTP",
             "10.0.0.1",
             "for=203.0.113.9;proto=http",
             "203.0.113.9",

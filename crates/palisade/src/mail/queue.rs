@@ -270,7 +270,7 @@ impl MailQueue {
             return self.forget(row.id).await.map(|()| false);
         }
         let outcome = match self.opened(&row) {
-            _ if row.expires <= now => Err(NotSent::Ever("it is too late for it".into())),
+            _ if row.expires <= now => Err(NotSent::Ever("it has expired".into())),
             Some(mail) => {
                 let late = |_| {
                     Err(NotSent::Yet(format!(
@@ -282,16 +282,16 @@ impl MailQueue {
                     .unwrap_or_else(late)
             }
             None => Err(NotSent::Ever(
-                "it does not open with the site's keys".into(),
+                "it cannot be decrypted with the site's keys".into(),
             )),
         };
         match &outcome {
             Err(NotSent::Yet(why)) => {
-                tracing::warn!(target: "palisade", mail = row.id, tries = row.tries + 1, why, "a mail was not taken yet");
+                tracing::warn!(target: "palisade", mail = row.id, tries = row.tries + 1, why, "a mail could not be sent yet (SMTP)");
                 self.later(&row, now).await?;
             }
             Err(NotSent::Ever(why)) => {
-                tracing::error!(target: "palisade", mail = row.id, why, "a mail was given up");
+                tracing::error!(target: "palisade", mail = row.id, why, "a mail was discarded");
                 self.forget(row.id).await?;
             }
             Ok(()) => self.forget(row.id).await?,

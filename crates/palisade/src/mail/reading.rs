@@ -22,7 +22,7 @@ pub(super) fn read(html: &str) -> Result<(String, String), String> {
     }
 }
 
-const NO_TITLE: &str = "the HTML has no title, which is the subject of the mail";
+const NO_TITLE: &str = "the HTML has no title, which becomes the subject of the mail";
 
 fn find(node: &Handle, element: &str) -> Option<Handle> {
     match &node.data {

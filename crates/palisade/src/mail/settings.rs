@@ -130,7 +130,7 @@ pub const CHECKS: &[Check<MailSettings>] = &[
         django: None,
         level: Level::Warning,
         title: "mail is kept in memory and never sent",
-        why: "nobody can sign up, and nobody gets back into an account",
+        why: "sign-up and password reset do not work",
         fix: "set mail.url = \"smtps://USER:PASSWORD@HOST\"",
         fires: |settings| settings.url.expose().starts_with("memory:"),
     },
@@ -139,7 +139,8 @@ pub const CHECKS: &[Check<MailSettings>] = &[
         django: None,
         level: Level::Error,
         title: "mail.url begins with TLS at a port that does not, or the other way round",
-        why: "at port 587 and 25 a server speaks first and then begins TLS (STARTTLS), at 465 with TLS (RFC 8314): no mail would be taken",
+        why: "at port 587 and 25 a server speaks first and then begins TLS (STARTTLS), at 465 \
+            with TLS (RFC 8314): no mail would be taken",
         fix: "write smtp://HOST:587, or smtps://HOST:465",
         fires: |settings| match Url::parse(settings.url.expose()) {
             Ok(url) if url.scheme() == "smtps" => matches!(url.port(), Some(25 | 587)),

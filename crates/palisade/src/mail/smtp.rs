@@ -65,9 +65,9 @@ impl Smtp {
             .map_err(|error| match error.status() {
                 // the server's text may repeat the address, so only the code is reported
                 Some(code) if is_about_this_mail(&code.to_string()) => {
-                    never(format!("the server refused it: {code}"))
+                    never(format!("the SMTP server refused it: {code}"))
                 }
-                Some(code) => NotSent::Yet(format!("the server did not take it: {code}")),
+                Some(code) => NotSent::Yet(format!("the SMTP server did not accept it: {code}")),
                 None => NotSent::Yet(error.to_string()),
             })
     }
@@ -84,7 +84,7 @@ impl Smtp {
         // forms are stricter than Django's existing rows: those are sent as they are
         let to = deliverable(&mail.to)
             .or_else(|| mail.to.parse().ok())
-            .ok_or("the address is none")?;
+            .ok_or("the address is invalid")?;
         let id = format!(
             "<{}@{}>",
             random::alphanumeric(32).expose(),

@@ -232,7 +232,7 @@ fn is_line_end(letter: char) -> bool {
     letter.is_control() || "\u{2028}\u{2029}".contains(letter)
 }
 
-// F2: text and HTML are two parts of one message, links unbroken in both, whatever the letters
+// F2: text and HTML are two parts of one message, links unbroken in both, in any script
 #[test]
 fn html_goes_beside_the_text() {
     let Some(python) = server("PALISADE_TEST_SMTP") else {

@@ -223,7 +223,7 @@ impl Factors {
         // a secret that cannot be decrypted is a factor that cannot be verified, not an error:
         // recovery codes and passkeys still work
         let Ok(secret) = Sealer::new(&self.ring, PURPOSE).open(&row.sealed, &place(user_id)) else {
-            tracing::error!(target: "palisade", user_id, "the secret of an authenticator app does not open: its key is not on the ring any more");
+            tracing::error!(target: "palisade", user_id, "the secret of an authenticator app cannot be decrypted: its key is not on the ring any more");
             return Ok(None);
         };
         Ok(Some((secret, row)))

@@ -69,7 +69,8 @@ const PURPOSE: &str = "passkeys";
 pub(super) fn only_way() -> Error {
     Error::new(
         ErrorKind::Conflict,
-        "This is the only way into your account that nobody else decides about. Choose a password first.",
+        "This is the only login method of your account that is independent of other sites. Set a \
+            password first.",
     )
 }
 
@@ -202,7 +203,7 @@ impl Factors {
         let Ok(text) =
             Sealer::new(&self.ring, PURPOSE).open(&row.sealed, &place(&row.hash, row.user_id))
         else {
-            tracing::error!(target: "palisade", user_id = row.user_id, "a passkey does not open: its key is not on the ring any more");
+            tracing::error!(target: "palisade", user_id = row.user_id, "a passkey cannot be decrypted: its key is not on the ring any more");
             return Ok(None);
         };
         Ok(Some(serde_json::from_slice(text.expose())?))

@@ -21,10 +21,7 @@ type Answered = Token<24_000>;
 
 #[derive(Form)]
 pub(crate) struct New {
-    #[form(
-        label = "Name",
-        help = "So that you know it again, such as \"My telephone\"."
-    )]
+    #[form(label = "Name", help = "A name to recognise it, such as \"My phone\".")]
     name: Line<60>,
     credential: Answered,
 }
@@ -121,7 +118,8 @@ pub(crate) async fn add(
     else {
         drop(tx);
         audit(&visitor, Event::SecondStepFailed, &user.username);
-        let said = "This passkey was not added: its answer was wrong, or it is here already.";
+        let said =
+            "The passkey was not added: the response was invalid, or the passkey exists already.";
         visitor.session().message(MessageLevel::Error, said).await?;
         return Ok(redirect_to("/account/factors"));
     };
@@ -146,7 +144,7 @@ pub(crate) async fn add(
         .session()
         .message(
             MessageLevel::Success,
-            "The passkey is added. All other sessions are ended.",
+            "The passkey was added. All other sessions have ended.",
         )
         .await?;
     Ok(redirect_to("/account/factors"))
@@ -187,7 +185,7 @@ pub(crate) async fn remove(
         .session()
         .message(
             MessageLevel::Success,
-            "The passkey is removed. All other sessions are ended.",
+            "The passkey was removed. All other sessions have ended.",
         )
         .await?;
     Ok(redirect_to("/account/factors"))
@@ -340,7 +338,8 @@ pub(crate) async fn answer(
 
 async fn refused(visitor: &Visitor, way_back: &str) -> Result<Response> {
     audit(visitor, Event::LoginFailed, "passkey");
-    let said = "This passkey is not known here, or its answer came too late. Try again, or take another way.";
+    let said =
+        "This passkey is unknown, or its response came too late. Try again, or use another method.";
     visitor.session().message(MessageLevel::Error, said).await?;
     Ok(redirect_to(way_back))
 }
@@ -354,7 +353,8 @@ async fn copied(
 ) -> Result<Response> {
     let accounts = visitor.accounts();
     let told = format!(
-        "Somebody used the passkey\n\n    {}\n\nin a way that only a copy of it would, and was not let in. Remove it.",
+        "The passkey\n\n    {}\n\nwas used with an old counter, which indicates a clone, and was \
+            refused. Remove it.",
         key.name
     );
     accounts
@@ -364,7 +364,7 @@ async fn copied(
         visitor,
         Event::LoginFailed,
         &format!(
-            "passkey of user {} counts backwards: it may be a copy",
+            "passkey of user {} has an old counter: it may be a clone",
             key.user_id
         ),
     );

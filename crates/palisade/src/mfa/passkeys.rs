@@ -104,7 +104,7 @@ impl RelyingParty {
     /// When the host is an IP address.
     pub(super) fn at(base: &str) -> Result<Self> {
         let no_name = || {
-            let said = "Passkeys belong to a host name, and this page was opened by an address. Open it by its name, such as http://localhost:8000.";
+            let said = "Passkeys belong to a host name, and this page was opened by an IP address. Open it by its name, such as http://localhost:8000.";
             Error::new(ErrorKind::Conflict, said)
         };
         let origin = Url::parse(base)

@@ -19,7 +19,7 @@ use std::any::Any;
 pub(crate) struct Second {
     #[form(label = "Code", help = "Six digits of your authenticator app.")]
     code: DigitCode,
-    #[form(label = "Ask this browser for no code for 30 days")]
+    #[form(label = "Do not ask for a code in this browser for 30 days")]
     remember: bool,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct SecondByRecovery {
         help = "One of the codes that you wrote down."
     )]
     code: Code,
-    #[form(label = "Ask this browser for no code for 30 days")]
+    #[form(label = "Do not ask for a code in this browser for 30 days")]
     remember: bool,
 }
 
@@ -137,7 +137,7 @@ pub(super) async fn nothing_is_lost(visitor: &Visitor, user: &User) -> Result<()
     Ok(())
 }
 
-const WRONG: &str = "This code is wrong, or was used already. Wait for the next one.";
+const WRONG: &str = "This code is wrong, or was already used. Wait for the next one.";
 
 /// Verifies a code as a counted guess.
 async fn guessed(visitor: &Visitor, headers: &HeaderMap, held: &Held, code: &str) -> Result<Guess> {
@@ -173,7 +173,7 @@ pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Res
         .collect();
     let values = context! {
         has_factor, has_app, keys, ways, is_proven => visitor.has_factor().await?, codes_left => factors.codes_left(&user).await?, browsers,
-        is_required => (user.is_staff && visitor.accounts().factor_rule.staff) || visitor.accounts().factor_rule.everybody,
+        is_required => (user.is_staff && visitor.accounts().factor_rule.staff) || visitor.accounts().factor_rule.all_users,
     };
     page.render("account/factors.html", values).await
 }
@@ -246,8 +246,7 @@ pub(crate) async fn confirm(
     let Some(codes) = factors(&visitor)?.confirm(&tx, &user, &typed.code).await? else {
         drop(tx);
         audit(&visitor, Event::SecondStepFailed, &user.username);
-        let wrong =
-            "This is not the code that the app shows now. Is the clock of the telephone right?";
+        let wrong = "This is not the current code of the app. Is the clock of the phone right?";
         return Err(refill
             .error("code", wrong)
             .show_with("account/app.html", values)
@@ -279,7 +278,7 @@ pub(crate) async fn new_codes(
     let tx = accounts.database().begin().await?;
     let codes = factors(&visitor)?.new_codes(&tx, &user).await?;
     let told = Notice {
-        text: "New recovery codes were made.",
+        text: "New recovery codes were created.",
         base: &accounts.links.base(&headers),
     };
     accounts
@@ -325,7 +324,7 @@ pub(crate) async fn remove(
         .session()
         .message(
             MessageLevel::Success,
-            "Your second factors are removed. All other sessions are ended.",
+            "Your second factors have been removed. All other sessions have ended.",
         )
         .await?;
     Ok(redirect_to("/account/factors").into_response())
@@ -341,7 +340,7 @@ pub(super) async fn may_change_factors(visitor: &Visitor, user: &User) -> Result
 }
 
 async fn typed_a_code(visitor: &Visitor) -> Result<()> {
-    let said = "You logged in without a code or a passkey. Let all browsers be asked again, below, log in with one, and come back.";
+    let said = "You logged in without a code or a passkey. Revoke the trust in all browsers below, log in with a second factor, and come back.";
     if visitor.has_typed_code().await? {
         Ok(())
     } else {
@@ -358,7 +357,7 @@ pub(crate) async fn distrust(
 ) -> Result<Response> {
     form.valid_or_show("account/factors.html").await?;
     let accounts = visitor.accounts();
-    let told = "No browser is trusted any more: each login asks for a code.";
+    let told = "No browser is trusted any more: each login requires a code.";
     let tx = accounts.database().begin().await?;
     accounts
         .factors_changed(

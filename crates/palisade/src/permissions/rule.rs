@@ -321,7 +321,7 @@ impl Rule {
                 !rule.groups.is_empty() && store::is_member(database, user, &rule.groups).await?,
             )
         };
-        let is_asked = rule.everybody || (rule.staff && is_work) || is_member().await?;
+        let is_asked = rule.all_users || (rule.staff && is_work) || is_member().await?;
         Ok(is_asked && !visitor.has_factor().await?)
     }
 
@@ -369,7 +369,7 @@ impl fmt::Display for Access {
                 .join(word)
         };
         match &self.0 {
-            Rule::Public => f.write_str("everybody"),
+            Rule::Public => f.write_str("public"),
             Rule::SignedIn | Rule::Owner => f.write_str("signed in"),
             Rule::Staff => f.write_str("staff"),
             Rule::Can(permission) => write!(f, "can {permission}"),

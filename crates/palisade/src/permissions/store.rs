@@ -91,8 +91,12 @@ pub async fn ensure(
             continue;
         }
         let tx = database.begin().await?;
-        tx.execute_sql(sql!("INSERT INTO django_content_type (app_label, model) VALUES (?, 'site') ON CONFLICT DO NOTHING", app))
-            .await?;
+        tx.execute_sql(sql!(
+            "INSERT INTO django_content_type (app_label, model) VALUES (?, \
+            'site') ON CONFLICT DO NOTHING",
+            app
+        ))
+        .await?;
         tx.execute_sql(sql!(
             "INSERT INTO auth_permission (content_type_id, codename, name) \
              SELECT id, ?, ? FROM django_content_type WHERE app_label = ? AND model = 'site' ON CONFLICT DO NOTHING",

@@ -137,13 +137,13 @@ impl Copies {
         match answer {
             Ok(answer) => {
                 if failed.take().is_some() {
-                    tracing::info!(target: "palisade", "Redis answers again: sessions have copies");
+                    tracing::info!(target: "palisade", "Redis is available again: sessions are cached");
                 }
                 Some(answer)
             }
             Err(away) => {
                 if failed.replace(Instant::now()).is_none() {
-                    tracing::warn!(target: "palisade", why = away.0, "Redis does not answer: sessions are read from the database");
+                    tracing::warn!(target: "palisade", why = away.0, "Redis is unavailable: sessions are read from the database");
                 }
                 None
             }

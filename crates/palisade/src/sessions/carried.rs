@@ -98,7 +98,8 @@ impl CookieStore {
             return Ok(Some(sealed));
         }
         let said = format!(
-            "a session of {} bytes fits in no cookie: put less in it, or set sessions.store = \"database\"",
+            "a session of {} bytes does not fit into a cookie: store less in it, or set \
+                sessions.store = \"database\"",
             sealed.len()
         );
         Err(DbErr::Custom(said))

@@ -382,7 +382,7 @@ impl Session {
             // bookkeeping only: with a full disk, or a read-only database, pages that only read
             // still work
             Err(error) if !is_changed => {
-                tracing::warn!(target: "palisade", %error, "a session could not be written down: when it was seen last, or which messages were shown");
+                tracing::warn!(target: "palisade", %error, "a session could not be saved: the time of its last use, or its displayed messages");
                 Ok(())
             }
             written => Ok(written?),

@@ -117,7 +117,8 @@ fn value_of(after: &str) -> Result<String, Fault> {
     let value = trimmed(after);
     if value != value.trim() {
         return Err((
-            "begins or ends with a control character or a space that cannot be told from a usual one",
+            "begins or ends with a control character or a space that cannot be told from a usual \
+                one",
             "remove it, or put the value into quotes",
         ));
     }
@@ -132,7 +133,8 @@ fn value_of(after: &str) -> Result<String, Fault> {
     match value.chars().next() {
         Some(quote @ ('"' | '\'')) => quoted(value, quote).map(str::to_owned),
         _ if has_comment(after) => Err((
-            "holds a # after a space, which is a comment to some programs and part of the value to others",
+            "holds a # after a space, which is a comment to some programs and part of the value \
+                to others",
             "put the value into quotes, or the comment on a line of its own",
         )),
         _ => Ok(value.to_owned()),
@@ -163,7 +165,8 @@ fn quoted(value: &str, quote: char) -> Result<&str, Fault> {
             "use single quotes",
         )),
         ('\'', true) if inside.ends_with('\\') || inside.contains("\\\\") => Err((
-            "holds two backslashes, or one before the closing quote, which some programs read as an escape",
+            "holds two backslashes, or one before the closing quote, which some programs read as \
+                an escape",
             "write it without quotes",
         )),
         _ => Ok(inside),

@@ -100,7 +100,7 @@ impl Sources {
     pub fn add_toml(&mut self, text: &str, path: &Path) {
         let table: toml::Table = match text.parse() {
             Ok(table) => table,
-            Err(error) => return self.problem(path, error.to_string(), "mend the TOML"),
+            Err(error) => return self.problem(path, error.to_string(), "fix the TOML"),
         };
         for (section, value) in table {
             let Some(keys) = value.as_table() else {

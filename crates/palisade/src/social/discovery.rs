@@ -117,7 +117,7 @@ async fn ask(client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Known,
     // metadata of another issuer must not be accepted: it would be trusted everywhere (ASVS 10.5.3)
     if metadata.issuer != issuer {
         return Err(Trouble::Broken(format!(
-            "the metadata of {issuer} name another issuer"
+            "the metadata of {issuer} names another issuer"
         )));
     }
     let used = [&metadata.authorization_endpoint, &metadata.token_endpoint]
@@ -131,7 +131,7 @@ async fn ask(client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Known,
         .find(|url| !Url::parse(url).is_ok_and(|url| is_safe(&url)))
     {
         return Err(Trouble::Broken(format!(
-            "{issuer} is to be asked in clear at {unsafe_one}"
+            "{issuer} has an endpoint with plain HTTP: {unsafe_one}"
         )));
     }
     let keys = json(client, &metadata.jwks_uri).await?;

@@ -176,7 +176,7 @@ impl Party {
         // attacks
         let must_say = metadata.authorization_response_iss_parameter_supported;
         if back.iss.map_or(must_say, |iss| iss != metadata.issuer) {
-            return Err(Trouble::Lied("the answer is of another provider".into()));
+            return Err(Trouble::Lied("the response is from another issuer".into()));
         }
         let methods = &metadata.token_endpoint_auth_methods_supported;
         let tokens = exchange(
@@ -207,8 +207,8 @@ impl Party {
                 .await?;
             judged = id_token::verify(&id_token, &known.keys, &expected);
         }
-        let claims = judged
-            .map_err(|doubt| Trouble::Lied(format!("the ID token is not believed: {doubt:?}")))?;
+        let claims =
+            judged.map_err(|doubt| Trouble::Lied(format!("the ID token is invalid: {doubt:?}")))?;
         let name = claims
             .preferred_username
             .or(claims.name)
@@ -298,9 +298,7 @@ async fn exchange(
     if tokens.token_type.eq_ignore_ascii_case("bearer") {
         Ok(tokens)
     } else {
-        Err(Trouble::Lied(
-            "the token is of no kind that is known".into(),
-        ))
+        Err(Trouble::Lied("the token type is unknown".into()))
     }
 }
 

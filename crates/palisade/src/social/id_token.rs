@@ -75,35 +75,41 @@ impl Claims {
         let now = expected.now.timestamp();
         let nonce = self.nonce.as_deref().unwrap_or_default();
         let rules = [
-            (self.iss == expected.issuer, "it is of another issuer"),
-            (self.aud.holds(expected.client_id), "it is for another site"),
+            (self.iss == expected.issuer, "it is from another issuer"),
+            (
+                self.aud.holds(expected.client_id),
+                "it is for another audience",
+            ),
             (
                 self.aud.is_alone() || self.azp.is_some(),
-                "it is for several sites, and does not say who asked for it",
+                "it has several audiences, and no authorized party",
             ),
             (
                 self.azp
                     .as_ref()
                     .is_none_or(|azp| azp == expected.client_id),
-                "another site asked for it",
+                "its authorized party is another client",
             ),
             (self.exp > now - LEEWAY_SECS, "it has expired"),
             (
                 (now - OLDEST_SECS..=now + LEEWAY_SECS).contains(&self.iat),
-                "it was not made just now",
+                "it was not issued just now",
             ),
             (
                 self.nbf.is_none_or(|nbf| nbf <= now + LEEWAY_SECS),
-                "it is not good yet",
+                "it is not valid yet",
             ),
             (
                 constant_time_eq(nonce.as_bytes(), expected.nonce.as_bytes()),
-                "it is of another login",
+                "it belongs to another login (nonce)",
             ),
-            ((1..=255).contains(&self.sub.len()), "it names nobody"),
+            (
+                (1..=255).contains(&self.sub.len()),
+                "the subject is missing or too long",
+            ),
             (
                 self.is_of(algorithm, expected.access_token),
-                "it belongs to another access token",
+                "it belongs to another access token (at_hash)",
             ),
         ];
         rules

@@ -30,7 +30,7 @@ mod profile;
 mod proof;
 #[cfg_attr(
     not(feature = "social"),
-    expect(dead_code, reason = "without the feature nobody is asked")
+    expect(dead_code, reason = "without the feature no provider is used")
 )]
 mod provider;
 mod settings;

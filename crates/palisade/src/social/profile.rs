@@ -32,7 +32,7 @@ pub(super) async fn identity(
         .or_else(|| user["id"].as_str().map(str::to_owned));
     let subject = id
         .filter(|id| (1..=255).contains(&id.len()))
-        .ok_or_else(|| Trouble::Lied("the answer names nobody".into()))?;
+        .ok_or_else(|| Trouble::Lied("the response has no subject".into()))?;
     let name = ["login", "username", "name"]
         .iter()
         .find_map(|key| user[*key].as_str())

@@ -20,7 +20,7 @@ pub(super) fn client_secret(
     };
     let unusable = || {
         Trouble::Broken(format!(
-            "client_secret of {} is no private key of ES256",
+            "client_secret of {} is not an ES256 private key",
             provider.settings.name
         ))
     };

@@ -81,13 +81,13 @@ impl ProviderSettings {
         }
         if self.client_id.is_empty() || self.client_secret.expose().is_empty() {
             return Err(format!(
-                "says no client_id or no client_secret for {}",
+                "has no client_id or no client_secret for {}",
                 self.name
             ));
         }
         if self.team_id.is_some() != self.key_id.is_some() {
             return Err(format!(
-                "says one of team_id and key_id for {}, which belong together",
+                "has only one of team_id and key_id for {}",
                 self.name
             ));
         }
@@ -95,13 +95,13 @@ impl ProviderSettings {
             (None, None) => {
                 let known: Vec<&str> = BUILT_IN.iter().map(|known| known.name).collect();
                 Err(format!(
-                    "says no issuer for {}, and only {} are built in",
+                    "has no issuer for {}, and only {} are built in",
                     self.name,
                     known.join(", ")
                 ))
             }
             (Some(issuer), _) if !is_issuer(issuer) => Err(format!(
-                "has an issuer for {} that is no https:// URL without query and fragment",
+                "has an issuer for {} that is not an https:// URL without query and fragment",
                 self.name
             )),
             _ => Ok(self),
@@ -169,7 +169,7 @@ impl Setting for ProviderSettings {
         };
         if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(format!(
-                "has {unknown}, which no provider has; there are {}",
+                "has {unknown}, which is not a flag; the flags are {}",
                 KEYS.join(", ")
             ));
         }
@@ -231,9 +231,9 @@ pub const CHECKS: &[Check<SocialSettings>] = &[
         id: "social.not_built",
         django: None,
         level: Level::Error,
-        title: "this program cannot log anybody in by another site",
-        why: "people whose only login that is do not get in",
-        fix: "build it with the feature social, or take social.providers out",
+        title: "this program was built without social login",
+        why: "users who can only log in through a provider are locked out",
+        fix: "build it with the feature social, or remove social.providers",
         fires: |settings| !settings.providers.is_empty() && !cfg!(feature = "social"),
     },
     Check {
@@ -241,8 +241,8 @@ pub const CHECKS: &[Check<SocialSettings>] = &[
         django: None,
         level: Level::Error,
         title: "two providers have the same name",
-        why: "what one of them says of a person would be taken for what the other says (ASVS 6.8.1)",
-        fix: "give each table of social.providers a name of its own",
+        why: "identities of the two providers would be mixed up (ASVS 6.8.1)",
+        fix: "give each table of social.providers a unique name",
         fires: |settings| {
             let names: std::collections::BTreeSet<&str> = settings
                 .providers
@@ -256,9 +256,9 @@ pub const CHECKS: &[Check<SocialSettings>] = &[
         id: "social.in_clear",
         django: None,
         level: Level::Error,
-        title: "a provider is asked in clear",
-        why: "whoever is on the way says who your visitors are",
-        fix: "write https:// in the issuer of social.providers",
+        title: "a provider is contacted over plain HTTP",
+        why: "a man in the middle could log in as any user",
+        fix: "use https:// in the issuer of social.providers",
         fires: |settings| {
             settings
                 .providers
@@ -272,8 +272,8 @@ pub const CHECKS: &[Check<SocialSettings>] = &[
         django: None,
         level: Level::Error,
         title: "a provider that does not verify addresses is trusted for them",
-        why: "whoever types your address there is let in to your account here",
-        fix: "take trusts_email out for facebook and x",
+        why: "an attacker who types a user's address there gets access to the user's account here",
+        fix: "remove trusts_email from facebook and x",
         fires: |settings| {
             settings.providers.iter().any(|one| {
                 one.trusts_email

@@ -1,4 +1,4 @@
-//! Verification of JWT signatures, whatever the token is for
+//! Verification of JWT signatures, for ID tokens and access tokens
 //! ([RFC 8725](https://www.rfc-editor.org/rfc/rfc8725)).
 
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, PublicKeyUse};
@@ -57,12 +57,12 @@ pub(crate) fn believed<T: DeserializeOwned>(
     keys: &JwkSet,
     is_kind: impl Fn(Option<&str>) -> bool,
 ) -> Result<(T, Algorithm), Doubt> {
-    let header = decode_header(token).map_err(|_| Doubt::Wrong("it is no signed token"))?;
+    let header = decode_header(token).map_err(|_| Doubt::Wrong("it is not a signed token"))?;
     if !ALGORITHMS.contains(&header.alg) {
-        return Err(Doubt::Wrong("its algorithm is not taken"));
+        return Err(Doubt::Wrong("its algorithm is not accepted"));
     }
     if !is_kind(header.typ.as_deref()) {
-        return Err(Doubt::Wrong("it is a token for something else"));
+        return Err(Doubt::Wrong("it is a token of another type"));
     }
     let key = key(keys, header.kid.as_deref(), header.alg).ok_or(Doubt::UnknownKey)?;
     let mut validation = Validation::new(header.alg);
@@ -70,7 +70,7 @@ pub(crate) fn believed<T: DeserializeOwned>(
     (validation.validate_exp, validation.validate_aud) = (false, false);
     validation.required_spec_claims.clear();
     let claims = decode::<T>(token, &key, &validation)
-        .map_err(|_| Doubt::Wrong("its signature is wrong"))?
+        .map_err(|_| Doubt::Wrong("its signature is invalid"))?
         .claims;
     Ok((claims, header.alg))
 }

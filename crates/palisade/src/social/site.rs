@@ -28,7 +28,7 @@ impl Providers {
         self.0.is_empty()
     }
 
-    /// The provider of a name; 404 if there is none.
+    /// The provider of a name, or 404.
     pub(super) fn named(&self, name: &str) -> Result<(&Provider, &Party), Error> {
         let found = self
             .0
@@ -51,24 +51,26 @@ impl Trouble {
     /// The message for the visitor; the details are logged.
     pub(super) fn said(&self, provider: &Provider) -> Error {
         let label = &provider.settings.label;
-        tracing::warn!(target: "palisade", provider = provider.settings.name, trouble = %self, "a login by another site failed");
+        tracing::warn!(target: "palisade", provider = provider.settings.name, trouble = %self, "a social login failed");
         match self {
             Self::Away(_) => Error::new(
                 ErrorKind::Unavailable,
                 format!(
-                    "{label} does not answer right now. Try again, or take another way to log in."
+                    "{label} does not answer right now. Try again, or use another login method."
                 ),
             ),
             Self::Broken(_) => Error::new(
                 ErrorKind::Unavailable,
                 format!(
-                    "Logging in by {label} does not work at the moment. Take another way to log in, or tell those who run this site."
+                    "Login with {label} does not work at the moment. Use another login method, \
+                        or contact the operators of this site."
                 ),
             ),
             Self::Lied(_) => Error::new(
                 ErrorKind::BadRequest,
                 format!(
-                    "The answer of {label} does not belong to a login that was begun in this browser. Begin again."
+                    "The response of {label} does not belong to a login that was started in this \
+                        browser. Start again."
                 ),
             ),
         }

@@ -43,14 +43,17 @@ pub(crate) struct Returned {
 pub(crate) struct Address {
     #[form(
         label = "E-mail address",
-        help = "A code comes to it. Mail from this site goes there."
+        help = "A code is sent to it, and later mail from this site."
     )]
     email: Email,
 }
 
 #[derive(Form)]
 pub(crate) struct TypedCode {
-    #[form(label = "Code", help = "It came by mail, and is good for ten minutes.")]
+    #[form(
+        label = "Code",
+        help = "It was sent by mail, and is valid for ten minutes."
+    )]
     code: Code,
 }
 
@@ -140,13 +143,12 @@ impl Providers {
         if !begun.is_some_and(|away| away.is_answered(provider, &back)) {
             // not a failed login: an image on another site can trigger this request
             audit(&visitor, Event::CallbackRefused, id);
-            return Err(super::Trouble::Lied(
-                "no login that this answers was begun in this browser".into(),
-            )
-            .said(provider));
+            return Err(
+                super::Trouble::Lied("no login of this browser is pending".into()).said(provider),
+            );
         }
         let Some(away) = accounts.end::<Away>(visitor.session()).await? else {
-            return Err(said(super::Trouble::Lied("this login has ended".into())));
+            return Err(said(super::Trouble::Lied("the login has ended".into())));
         };
         if let Some(error) = &returned.error {
             let word: String = error.chars().take(50).collect();
@@ -225,14 +227,14 @@ impl Providers {
         if !has_way_in && !left.iter().any(|row| self.named(&row.provider).is_ok()) {
             return Err(Error::new(
                 ErrorKind::Conflict,
-                "This is the only way into your account. Choose a password first.",
+                "This is the only login method of your account. Set a password first.",
             ));
         }
         accounts
             .tell_in(
                 &tx,
                 user.id,
-                "A login by another site was removed.",
+                "A social login was removed.",
                 &accounts.links.base(&headers),
             )
             .await?;
@@ -244,7 +246,7 @@ impl Providers {
             .session()
             .message(
                 MessageLevel::Success,
-                "It is removed. All other sessions are ended.",
+                "The login was removed. All other sessions have ended.",
             )
             .await?;
         Ok(redirect_to("/account/logins"))
@@ -397,12 +399,12 @@ async fn add(
                 Event::LoginAdded,
                 &format!("{}, {}", user.username, provider.settings.name),
             );
-            (
-                MessageLevel::Success,
-                "It is added: you can log in with it.",
-            )
+            (MessageLevel::Success, "Added. You can now log in with it.")
         }
-        Added::Taken => (MessageLevel::Error, "This login is in use already."),
+        Added::Taken => (
+            MessageLevel::Error,
+            "This login is linked to another account.",
+        ),
     };
     visitor.session().message(level, said).await?;
     Ok(redirect_to("/account/logins"))
@@ -494,10 +496,7 @@ pub(crate) async fn confirm(
             );
             visitor
                 .session()
-                .message(
-                    MessageLevel::Error,
-                    "This code is not good any more. Begin again.",
-                )
+                .message(MessageLevel::Error, "This code has expired. Start again.")
                 .await?;
             return Ok(redirect_to("/account/login"));
         }
@@ -514,7 +513,7 @@ pub(crate) async fn confirm(
             .session()
             .message(
                 MessageLevel::Error,
-                "Somebody has this address, or this login, by now.",
+                "The address, or this login, was taken meanwhile.",
             )
             .await?;
         return Ok(redirect_to("/account/login"));

@@ -40,7 +40,7 @@
     if (form.elements.credential.value) return;
     event.preventDefault();
     if (!window.PublicKeyCredential) {
-      said.textContent = "This browser knows no passkeys.";
+      said.textContent = "This browser does not support passkeys.";
       return;
     }
     button.disabled = true;
@@ -51,8 +51,8 @@
       form.requestSubmit();
     } catch (error) {
       said.textContent = error.name === "InvalidStateError"
-        ? "This passkey is here already."
-        : "Nothing has answered. Try again, or take another way.";
+        ? "This passkey exists already."
+        : "No passkey responded. Try again, or choose another login method.";
     } finally {
       button.disabled = false;
     }

@@ -306,7 +306,7 @@ impl Client {
     /// Opens the link of the newest mail to an address, and returns the page that it redirects to.
     ///
     /// # Panics
-    /// When there is none.
+    /// Without such a mail.
     pub async fn follow_mail(&mut self, address: &str) -> String {
         self.site.mail().deliver().await.expect("mail is sent");
         let mails = self.site.mail().kept();

@@ -260,7 +260,7 @@ impl Throttle {
         self.local.restore(key, until);
     }
 
-    /// Result of the shared store; `None` where there is none, or it does not answer.
+    /// Result of the shared store; `None` without one, or when it does not answer.
     async fn asked<'a, T>(
         &'a self,
         ask: impl FnOnce(&'a dyn CounterStore) -> BoxFuture<'a, Result<T, StoreDown>>,
@@ -274,7 +274,7 @@ impl Throttle {
         match ask(&**store).await {
             Ok(answer) => {
                 if resting > 0 && self.resting.swap(0, Ordering::Relaxed) > 0 {
-                    tracing::warn!(target: "palisade", "the store of the limits answers again");
+                    tracing::warn!(target: "palisade", "the rate limit store is available again");
                 }
                 Some(answer)
             }
@@ -284,7 +284,7 @@ impl Throttle {
                     Ordering::Relaxed,
                 ) == 0
                 {
-                    tracing::error!(target: "palisade", %error, "limits are counted in this process alone, or requests refused, as each limit says");
+                    tracing::error!(target: "palisade", %error, "the rate limit store is unavailable: requests are counted in this process, or refused, as each limit says");
                 }
                 None
             }

@@ -57,6 +57,7 @@ pub const CHECKS: &[Check<ThrottleSettings>] = &[Check {
     level: Level::Warning,
     title: "one client may send any number of requests",
     why: "guessing and flooding cost nothing (ASVS 2.4.1)",
-    fix: "set throttle.requests and throttle.changes to what a busy person needs, 6000/m and 1200/m or less",
+    fix: "set throttle.requests and throttle.changes to what a busy person needs, 6000/m and \
+        1200/m or less",
     fires: |settings| is_loose(&settings.requests) || is_loose(&settings.changes),
 }];

@@ -257,7 +257,7 @@ impl CounterStore for MemoryStore {
 
 impl fmt::Display for StoreDown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store of the limits does not answer: {}", self.0)
+        write!(f, "the rate limit store is unavailable: {}", self.0)
     }
 }
 

@@ -61,11 +61,7 @@ fn a_burst_then_a_steady_rate_then_all_again() {
     assert_eq!(send(100, 200), 60);
     assert_eq!(send(100, 200), 0);
     assert_eq!(send(110, 200), 10);
-    assert_eq!(
-        send(1000, 200),
-        60,
-        "no more than a burst, however long nobody came"
-    );
+    assert_eq!(send(1000, 200), 60, "no more than a burst, after any pause");
     assert_eq!(
         rate.admit(arrival, Duration::from_secs(1000)),
         Err(Duration::from_secs(1)),

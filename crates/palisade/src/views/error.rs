@@ -178,10 +178,10 @@ impl ErrorKind {
         match self {
             Self::BadRequest => "The request could not be understood.",
             Self::Forbidden => "You are not allowed to do this.",
-            Self::NotFound => "There is nothing here.",
-            Self::Conflict => "Somebody else changed this in the meantime.",
+            Self::NotFound => "This page does not exist.",
+            Self::Conflict => "This was changed by another user in the meantime.",
             Self::TooLarge => "That was more than this site accepts.",
-            Self::UnsupportedType => "This kind of content is not accepted here.",
+            Self::UnsupportedType => "This content type is not supported.",
             Self::TooMany => "Too many requests. Please wait a moment.",
             Self::Internal | Self::Page => "Something went wrong on our side.",
             Self::Unavailable => {

@@ -115,9 +115,9 @@ async fn explain(
 
 fn sentence(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::NOT_FOUND => "There is nothing here.",
+        StatusCode::NOT_FOUND => "This page does not exist.",
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
-            "This page cannot be used in this way."
+            "This page does not support this request."
         }
         StatusCode::PAYLOAD_TOO_LARGE | StatusCode::URI_TOO_LONG => {
             "That was more than this site accepts."

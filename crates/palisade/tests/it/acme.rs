@@ -302,7 +302,7 @@ async fn a_certificate_is_ordered_kept_and_renewed_without_anybody() {
     )
     .await
     .unwrap();
-    // nobody is shown what only an authority asks for
+    // the response to a challenge is for the ACME server only
     assert!(
         connect(
             at(pebble.tls),
@@ -473,7 +473,7 @@ async fn an_order_that_fails_says_why_and_is_not_tried_at_once() {
         ("acme.domains", "blocked.example.org"),
         ("http.allowed_hosts", "blocked.example.org"),
     ];
-    // nobody answers at the port where the authority looks
+    // no server listens at the port that the ACME server checks
     let unreachable = [
         ("acme.domains", "elsewhere.example.org"),
         ("http.allowed_hosts", "elsewhere.example.org"),

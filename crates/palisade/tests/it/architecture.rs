@@ -1,4 +1,4 @@
-//! Who may use whom. The table of ARCHITECTURE.md, and every arrow in the source that breaks it.
+//! The dependencies between areas and crates, as in ARCHITECTURE.md, and sizes of files.
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +9,13 @@ const STEPS: [&[&str]; 13] = [
     &["django"],
     &["db", "http", "storage"],
     &["mail", "views"],
-    &["forms", "encrypted_fields", "audit_log"],
-    &[
-        "headers",
-        "csrf",
-        "sessions",
-        "throttle",
-        "uploads",
-        "static_files",
-    ],
+    &["forms", "audit_log"],
+    &["headers", "csrf", "sessions", "throttle", "static_files"],
     &["auth"],
-    &["mfa", "social", "permissions", "bots"],
-    &["api", "admin", "toolbar"],
+    &["mfa", "social", "permissions"],
+    &["api"],
     &["app"],
-    &["command", "testing", "verify"],
+    &["command", "testing"],
     &["prelude", "lib"],
 ];
 
@@ -44,11 +37,11 @@ const CRATES: [(&str, &[&str]); 6] = [
     ("helpdesk", &["palisade"]),
 ];
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && !path.ends_with("target") {
@@ -136,13 +129,12 @@ fn crates_use_only_what_is_below_them() {
 }
 
 /// Files that are longer than the rule allows, in code lines. They may only shrink, and the list may only get shorter.
-const TOO_LONG: [(&str, usize); 13] = [
-    ("crates/palisade-template/src/analysis/walk.rs", 533),
+const TOO_LONG: [(&str, usize); 12] = [
+    ("crates/palisade-template/src/analysis/walk.rs", 461),
     ("crates/palisade-template/src/context/script/mod.rs", 462),
     ("crates/palisade-template/src/context/value.rs", 438),
-    ("crates/palisade/src/app/boot.rs", 521),
+    ("crates/palisade/src/app/boot.rs", 432),
     ("crates/palisade/src/app/builder.rs", 504),
-    ("crates/palisade/src/app/guard.rs", 527),
     ("crates/palisade/src/app/server/mod.rs", 450),
     ("crates/palisade/src/app/way.rs", 486),
     ("crates/palisade/src/auth/accounts.rs", 531),

@@ -100,11 +100,11 @@ async fn json_takes_what_is_named_and_nothing_else() {
     let rows = [
         (
             r#"{"title": "a", "count": 2, "is_superuser": true}"#,
-            "\\\"is_superuser\\\" is not known here",
+            "\\\"is_superuser\\\" is an unknown field",
         ),
         (
             r#"{"title": "a", "count": 2, "inner": {"title": "b", "count": 1, "id": 7}}"#,
-            "inner.?.id\\\" is not known here",
+            "inner.?.id\\\" is an unknown field",
         ),
         (
             r#"{"title": "a", "title": "b", "count": 2}"#,
@@ -163,7 +163,7 @@ async fn json_takes_what_is_named_and_nothing_else() {
     }
 }
 
-// V3.5.2: a page of another site cannot send JSON, whatever it calls it
+// V3.5.2: a page of another site cannot send JSON, with any content type
 #[tokio::test]
 async fn json_needs_the_token_like_every_change() {
     let site = TestSite::start(app(), &[]).await;

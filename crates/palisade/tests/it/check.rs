@@ -230,10 +230,10 @@ async fn production_refuses_to_start_on_any_error() {
         (
             "no TLS",
             ("http.trusted_proxies", ""),
-            "http.nobody_ends_tls",
+            "http.tls_not_terminated",
         ),
         (
-            "the cookie in clear",
+            "the cookie over plain HTTP",
             ("sessions.cookie_secure", "false"),
             "sessions.cookie_insecure",
         ),
@@ -270,7 +270,7 @@ async fn production_refuses_to_start_on_any_error() {
     let pending = TestSite::try_start(App::new(), &CLEAN).await;
     assert!(
         matches!(pending, Err(BootError::Pending(_))),
-        "nobody migrates a production by starting it"
+        "a start does not migrate a production database"
     );
     assert!(
         TestSite::try_start(
@@ -577,7 +577,7 @@ fn the_list_of_routes_is_read_from_those_that_are_served() {
             line("POST", "/notes").access.as_str(),
             line("POST", "/notes").csrf
         ),
-        ("everybody", "token")
+        ("public", "token")
     );
     assert_eq!(
         (

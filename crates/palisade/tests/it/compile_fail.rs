@@ -62,7 +62,7 @@ fn what_must_not_compile_says_what_to_write() {
         (
             "route_without_rule",
             &[
-                "this route does not say who may come in",
+                "this route has no access rule",
                 "an access rule is missing",
                 "`public().get(handler)`, `signed_in().get(handler)`, `staff().get(handler)`, `can(\"app.permission\").get(handler)`",
             ],
@@ -94,9 +94,7 @@ fn what_must_not_compile_says_what_to_write() {
         // F086
         (
             "linked_file",
-            &[
-                "linked/manifest.toml is a link: whoever changes where it leads decides what is served",
-            ],
+            &["linked/manifest.toml is a symbolic link, whose target can change what is served"],
         ),
         (
             "secret_in_page",

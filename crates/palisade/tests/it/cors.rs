@@ -1,4 +1,4 @@
-//! Who else's pages may read answers: nobody, unless a route says so.
+//! CORS: off, unless a route enables it for named origins.
 
 use axum::body::Body;
 use http::Method;
@@ -94,7 +94,7 @@ async fn only_named_sites_read_answers_and_nobody_is_reflected() {
         assert_eq!(
             (open.header(ALLOWED), open.header(CREDENTIALS)),
             ("*", ""),
-            "{origin}: a stranger's view, for everybody"
+            "{origin}: the anonymous view, for all origins"
         );
     }
     let partner = asked(&client, Method::GET, "https://partner.example", "/partner").await;
@@ -117,7 +117,7 @@ async fn only_named_sites_read_answers_and_nobody_is_reflected() {
             .get_all("vary")
             .iter()
             .any(|vary| vary == "origin"),
-        "for those who are not named too"
+        "for origins that are not named too"
     );
     let loud = asked(&client, Method::GET, "https://evil.example", "/loud").await;
     assert!(

@@ -307,7 +307,7 @@ async fn a_remote_postgres_must_show_a_certificate_that_is_valid() {
         [0, 0, 0, 8, 4, 210, 22, 47],
         "the question for TLS, and no name and no password after it"
     );
-    // PostgreSQL as Debian installs it has a certificate that nobody signed
+    // PostgreSQL as Debian installs it has a self-signed certificate
     let Some(server) = palisade::testing::server("PALISADE_TEST_POSTGRES") else {
         return;
     };

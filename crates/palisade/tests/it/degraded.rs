@@ -52,7 +52,7 @@ async fn signed_in_pages_are_read_while_nothing_can_be_written_on_sqlite() {
         "what writes says that it cannot: {:?}",
         refused.events()
     );
-    assert!(!events("a session could not be written down").is_empty());
+    assert!(!events("a session could not be saved").is_empty());
 }
 
 // a PostgreSQL that was failed over to a standby, or set read-only (25006)

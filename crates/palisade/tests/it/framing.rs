@@ -239,7 +239,7 @@ async fn a_request_ends_where_everybody_thinks_it_ends() {
     });
     join_all(answers).await;
     assert!(
-        !events("a request could be read in two ways").is_empty()
+        !events("ambiguous message framing (request smuggling)").is_empty()
             || !events("found=two lengths of one body").is_empty()
     );
 }
@@ -276,7 +276,7 @@ async fn forwarding_headers_count_from_proxies_only() {
     assert_eq!(
         events_of_this_thread("not in http.trusted_proxies").len(),
         1,
-        "said once, for whoever forgot to name a proxy"
+        "logged once, for an operator who did not configure the proxy"
     );
 }
 
@@ -348,7 +348,7 @@ async fn the_proxy_protocol_is_spoken_with_proxies_only() {
             "{name}: {answer}"
         );
     }
-    // a balancer that looks at no HTTP: forwarding headers are the client's, whoever the connection is from
+    // a TCP load balancer: forwarding headers are the client's, from any peer
     let spoofed =
         b"PROXY UNKNOWN\r\nGET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 198.51.100.9\r\nConnection: close\r\n\r\n";
     assert!(proxied.raw(spoofed).await.starts_with("HTTP/1.1 200"));
@@ -361,7 +361,7 @@ async fn the_proxy_protocol_is_spoken_with_proxies_only() {
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer).await;
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
-    // from somebody who is no proxy it is no HTTP
+    // from an untrusted peer it is not HTTP
     let stranger = Served::of(TestSite::start(app(), &settings).await).await;
     assert!(
         stranger

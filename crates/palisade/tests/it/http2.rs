@@ -127,7 +127,7 @@ async fn pages_come_over_http2_and_hosts_are_checked() {
     )
     .await;
     assert_eq!((status, body.len()), (StatusCode::OK, 32 * 1024 * 1024));
-    // in clear nobody speaks HTTP/2
+    // HTTP/2 is served over TLS only
     assert!(!served.raw(PREFACE).await.contains("HTTP/2"));
 }
 
@@ -309,7 +309,7 @@ async fn headers_of_http1_and_line_breaks_are_refused() {
         ("upgrade", "upgrade", "h2c", false),
         ("keep-alive", "keep-alive", "timeout=5", false),
         ("te", "te", "gzip", false),
-        ("a pseudo header that nobody knows", ":evil", "a", false),
+        ("an unknown pseudo header", ":evil", "a", false),
     ];
     for (row, name, value, is_fine) in rows {
         let mut stream = begin(&authority, &served, &[]).await;
@@ -381,7 +381,7 @@ async fn small_requests_do_not_keep_what_is_not_taken() {
     assert!(is_served(&authority, &served).await);
 }
 
-// F117: whoever takes an answer slowly but fast enough gets all of it, longer than a connection may be idle
+// F117: a client that reads slowly but fast enough gets the whole response, for longer than a connection may be idle
 #[tokio::test]
 async fn a_slow_and_fair_client_gets_everything() {
     let authority = Authority::new();

@@ -56,7 +56,7 @@ async fn a_lost_key_makes_an_app_useless_and_recovery_codes_go_on() {
         refused.body
     );
     assert!(
-        !events("does not open: its key is not on the ring").is_empty(),
+        !events("cannot be decrypted: its key is not on the ring").is_empty(),
         "and the operator is told"
     );
     let done = second(&mut ann, &code).await;

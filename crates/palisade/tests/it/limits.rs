@@ -1,4 +1,4 @@
-//! Limits by rate, on a site: who is counted, what comes back, and what happens when Redis goes away under load.
+//! Rate limits on a site: the keys that are counted, the responses, and an outage of Redis under load.
 
 use palisade::app::Server;
 use palisade::prelude::*;
@@ -126,7 +126,7 @@ async fn whoever_asks_too_often_gets_429_and_nothing_happens() {
         (program.status.as_u16(), program.header("content-type")),
         (429, "application/problem+json")
     );
-    // a spoofed header makes nobody another client; another address does
+    // a spoofed header does not change the client; another address does
     let mut spoofing = from(&site, "192.0.2.1").with_header("x-forwarded-for", "203.0.113.9");
     assert_eq!(statuses(&mut spoofing, "/address", 1).await, [429]);
     assert_eq!(
@@ -175,7 +175,7 @@ async fn each_key_counts_its_own() {
     assert_eq!(
         statuses(&mut site.client(), "/header", 4).await,
         [200; 4],
-        "without the header nobody is counted"
+        "requests without the header are not counted"
     );
     assert_eq!(
         statuses(&mut site.client(), "/query?a", 3).await,
@@ -361,7 +361,7 @@ async fn each_limit_keeps_its_policy_while_redis_is_away() {
     );
     assert_eq!(client.get("/health/live").await.status, 200);
     assert!(
-        !events("the store of the limits does not answer").is_empty(),
+        !events("the rate limit store is unavailable").is_empty(),
         "it is logged"
     );
     let _back = Redis::start(port);
@@ -377,7 +377,7 @@ async fn each_limit_keeps_its_policy_while_redis_is_away() {
         answers.ends_with(&[200, 200]),
         "served again without a restart: {answers:?}"
     );
-    assert!(!events("answers again").is_empty());
+    assert!(!events("is available again").is_empty());
     palisade::testing::ran("limits::each_limit_keeps_its_policy_while_redis_is_away");
 }
 

@@ -92,10 +92,11 @@ async fn a_listed_address_is_blocked_and_lists_are_read_again() {
     assert_eq!(
         status(&site, "198.51.100.8", "/").await,
         403,
-        "the one before stays"
+        "the previous one stays"
     );
     assert!(
-        !events("cannot be read: the one before stays").is_empty() || !events("tor.txt").is_empty()
+        !events("cannot be read: the previous one stays").is_empty()
+            || !events("tor.txt").is_empty()
     );
     std::fs::remove_file(&path).unwrap();
     site.site().block_lists_refreshed();
@@ -103,7 +104,7 @@ async fn a_listed_address_is_blocked_and_lists_are_read_again() {
     write("");
     site.site().block_lists_refreshed();
     assert_eq!(status(&site, "198.51.100.8", "/").await, 200);
-    // a site that should block somebody does not start without its list
+    // a site with a configured block list does not start without it
     write("198.51.100.8\nexample.org\n");
     let error = TestSite::try_start(app(), &settings)
         .await
@@ -159,7 +160,7 @@ async fn a_site_may_ask_or_only_look() {
     assert_eq!(
         status(&asking, "198.51.101.7", "/").await,
         200,
-        "nobody else is asked"
+        "other clients get no challenge"
     );
     let broken = TestSite::start(
         app().challenge(|_| panic!("a bug in the puzzle")),
@@ -169,14 +170,14 @@ async fn a_site_may_ask_or_only_look() {
     assert_eq!(
         status(&broken, "198.51.100.7", "/").await,
         500,
-        "a bug lets nobody in, and is an error page"
+        "a bug admits no client, and is an error page"
     );
     assert_eq!(status(&broken, "198.51.101.7", "/").await, 200);
     let without = TestSite::start(app(), &with("challenge")).await;
     assert_eq!(
         status(&without, "198.51.100.7", "/").await,
         403,
-        "nobody to ask: no"
+        "without a challenge: blocked"
     );
 }
 
@@ -245,14 +246,14 @@ async fn lists_of_other_sites_are_fetched_and_the_last_good_one_is_kept() {
         ("http.block_list_secs", "1"),
         ("site.data", &data),
     ];
-    // nobody may be sent to this machine, a list neither
+    // no client is redirected to loopback, nor is a list fetched from it
     let careful = TestSite::start(app(), &settings[..2]).await;
     careful.site().block_lists_fetched().await;
     assert_eq!(status(&careful, "185.220.101.7", "/").await, 200);
     assert!(
         events(&url)
             .iter()
-            .any(|event| event.contains("may not be reached")),
+            .any(|event| event.contains("is not allowed")),
         "and the log says why"
     );
     let settings = [
@@ -310,7 +311,7 @@ async fn lists_of_other_sites_are_fetched_and_the_last_good_one_is_kept() {
     assert_eq!(
         status(&site, "127.0.0.1", "/").await,
         200,
-        "whoever serves a list keeps out nobody inside"
+        "a list cannot block private networks"
     );
     tokio::time::sleep(std::time::Duration::from_millis(1050)).await;
     *answer.lock().unwrap() = (200, "172.0.0.0/8\n100.0.0.0/8\n185.220.101.16/28\n");

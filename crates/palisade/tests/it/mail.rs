@@ -85,7 +85,7 @@ fn mail(to: &str, subject: &str) -> Mail {
     Mail::plain(to, subject, "Grüße\n.\nlast line")
 }
 
-// a server that is away slows nobody; what waits outlives the process; the real server gets what was meant, and no header or recipient more
+// an unreachable server delays no request; queued mail survives the process; the real server gets the message without added headers or recipients
 #[tokio::test]
 async fn mail_waits_for_its_server() {
     let Some(python) = server("PALISADE_TEST_SMTP") else {
@@ -112,7 +112,7 @@ async fn mail_waits_for_its_server() {
     assert_eq!(
         asked.status.as_u16(),
         303,
-        "the server is not there, and nobody waits for it"
+        "the server is unreachable, and no request waits for it"
     );
     for strange in [
         "not an address",
@@ -130,7 +130,7 @@ async fn mail_waits_for_its_server() {
     )
     .await;
     assert_eq!(site.site().mail().deliver().await.unwrap(), 0);
-    let given_up = events("a mail was given up");
+    let given_up = events("a mail was discarded");
     assert_eq!(
         waiting(&site).await,
         2,
@@ -277,7 +277,7 @@ async fn mail_that_is_late_or_goes_nowhere_is_given_up() {
         ],
     )
     .await;
-    assert!(!events("mail.url is not set: nobody can sign up").is_empty());
+    assert!(!events("mail.url is not set: sign-up").is_empty());
     for (page, fields) in [
         ("/account/reset", vec![("email", "ann@example.org")]),
         (

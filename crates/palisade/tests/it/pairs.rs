@@ -45,7 +45,7 @@ const SETTINGS: [(&str, &[&str]); 22] = [
     ("passwords.min_length", &["12", "8", "24"]),
     ("lockout.failures", &["5", "1"]),
     ("lockout.challenge_after", &["3", "0"]),
-    ("mfa.require_for_everybody", &["false", "true"]),
+    ("mfa.require_for_all", &["false", "true"]),
     ("login.by_mail", &["false", "true"]),
     ("throttle.changes", &["1200/m", "60/m"]),
 ];

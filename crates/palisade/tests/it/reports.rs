@@ -303,7 +303,7 @@ async fn f10_probes_are_answered_for_every_host() {
     }
 }
 
-// F11, F12, M1: what telephones and password managers look for
+// F11, F12, M1: the attributes that phones and password managers use
 #[tokio::test]
 async fn f11_f12_m01_fields_say_what_they_are() {
     let site = TestSite::start(app(), &[]).await;
@@ -506,8 +506,7 @@ async fn f17_a_form_after_the_end_of_its_session_leads_back() {
         );
         let page = ann.get(answer.header("location")).await;
         assert!(
-            page.body.contains("nothing of your form was kept")
-                && !page.body.contains("evil.example"),
+            page.body.contains("its input is lost") && !page.body.contains("evil.example"),
             "{}",
             page.body
         );
@@ -585,7 +584,7 @@ async fn an_error_page_survives_a_base_that_needs_more() {
     ann.sign_up("ann").await;
     let answer = ann.get("/nowhere").await;
     assert!(
-        answer.status == StatusCode::NOT_FOUND && answer.body.contains("There is nothing here."),
+        answer.status == StatusCode::NOT_FOUND && answer.body.contains("This page does not exist."),
         "{}",
         answer.body
     );
@@ -610,7 +609,7 @@ async fn m02_login_by_confirmed_address() {
             .status,
         StatusCode::SEE_OTHER
     );
-    // guesses at an address are counted alike whether or not an account has it, in whatever case it is typed, and apart from those at the name
+    // guesses at an address are counted the same for known and unknown ones, ignoring case, and separately from those at the name
     for address in ["ann@example.org", "nobody@example.org"] {
         for guess in 0..5 {
             let typed = if guess % 2 == 0 {
@@ -808,7 +807,7 @@ async fn m20_m21_no_error_for_who_is_signed_in() {
     );
 }
 
-// M10, M15: what a proxy says of host and name of a request, where the settings say so, and from nobody else
+// M10, M15: host and request id from a trusted proxy, where enabled, and from no other client
 #[tokio::test]
 async fn m10_m15_hosts_and_names_of_requests_from_proxies() {
     let on = [

@@ -1,5 +1,5 @@
 //! Connections by hand: slow, greedy and broken clients, and those beside them. Times are settings, so that the tests are short; what is
-//! asserted is that somebody is cut off and somebody else is not, never how fast.
+//! asserted is that one client is disconnected and another is not, never how fast.
 
 use palisade::app::{Server, Stopped};
 use palisade::prelude::*;
@@ -166,7 +166,7 @@ async fn connections_without_a_request_are_closed() {
     assert_eq!(
         rest(&mut served.connect().await).await,
         "",
-        "nobody asked for anything"
+        "no request was sent"
     );
     let answer = served
         .raw(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -461,7 +461,10 @@ async fn a_stop_lets_requests_finish_and_says_what_it_cut() {
     assert!(rest(&mut working).await.ends_with("slow\n"), "finished");
     assert_eq!(rest(&mut idle).await, "", "closed at once");
     assert_eq!(stopping.await.unwrap(), Stopped { cut_off: 0 });
-    assert!(TcpStream::connect(address).await.is_err(), "nobody listens");
+    assert!(
+        TcpStream::connect(address).await.is_err(),
+        "the port is closed"
+    );
 
     let served = Served::start(&[("server.drain_secs", "1")]).await;
     let mut working = served.connect().await;

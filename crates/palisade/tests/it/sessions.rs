@@ -100,7 +100,7 @@ async fn a_whole_site_runs_on_memory() {
     assert_eq!(client.get("/mine").await.body, "ann");
 }
 
-// F102: rotation signs nobody out, and the old key is not needed for what is written after it
+// F102: rotation signs no user out, and values written after it do not need the old key
 #[tokio::test]
 async fn rotating_the_key_signs_nobody_out() {
     let keys: Vec<String> = (0..2)
@@ -387,7 +387,7 @@ async fn m09_the_choice_of_a_login_is_kept_to_its_end() {
     assert_eq!(again.get("/mine").await.status, StatusCode::SEE_OTHER);
 }
 
-// F035, F043; D13, D20; ASVS 7.2.4, 7.4.1, 7.4.2, 7.4.3, 7.5.2: a session that the browser carries ends like any other, and nobody can read or mend it
+// F035, F043; D13, D20; ASVS 7.2.4, 7.4.1, 7.4.2, 7.4.3, 7.5.2: a cookie-based session can be revoked like any other, and cannot be read or changed
 #[tokio::test]
 async fn a_carried_session_is_sealed_and_ends_at_once() {
     let site = TestSite::start(mine(), &[("sessions.store", "cookie")]).await;
@@ -571,7 +571,7 @@ async fn losing_redis_loses_no_session_and_brings_none_back() {
         "ann",
         "ended while Redis hangs"
     );
-    // nobody waits for a Redis that hangs but one in a second: forty at once would take ten seconds one after the other
+    // only one request per second waits for a Redis that hangs: forty, one after the other, would take ten seconds
     let mut waiting = tokio::task::JoinSet::new();
     let began = std::time::Instant::now();
     for _ in 0..40 {

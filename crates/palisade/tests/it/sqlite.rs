@@ -1,4 +1,4 @@
-//! The connections to an SQLite file: what fails, is cut off or waits leaves nothing behind, and takes nobody's place.
+//! The connections to an SQLite file: failed, cancelled and waiting statements leave no state behind, and block no other request.
 
 use crate::site::{NewNote, Notes, app};
 use palisade::db::{DbFailure, Tx, failure};
@@ -62,7 +62,7 @@ async fn a_transaction_whose_first_statement_fails_goes_on_as_one() {
         2,
         "the transaction sees what it wrote"
     );
-    assert_eq!(titles(&site).await, ["there"], "and nobody else does");
+    assert_eq!(titles(&site).await, ["there"], "and no other does");
     drop(tx);
     assert_eq!(
         titles(&site).await,
@@ -121,7 +121,7 @@ async fn a_statement_counts_its_own_rows() {
     );
 }
 
-// ASVS 2.3.3, 16.5.2: whoever cannot write is told so, and has written nothing
+// ASVS 2.3.3, 16.5.2: a failed write is reported, and has no effect
 #[tokio::test]
 async fn another_program_that_writes_is_waited_for_and_then_nothing_is_half_done() {
     let site = TestSite::start(app(), &[]).await;
@@ -133,7 +133,7 @@ async fn another_program_that_writes_is_waited_for_and_then_nothing_is_half_done
     let asked = std::time::Instant::now();
     let error = add(&tx, "too early")
         .await
-        .expect_err("the other one writes for longer than anybody waits");
+        .expect_err("the other one writes for longer than the timeout");
     assert!(asked.elapsed() > Duration::from_secs(4), "{error}");
     assert_eq!(failure(&error), DbFailure::Unavailable, "{error}");
     assert!(
@@ -176,7 +176,7 @@ async fn a_transaction_that_sqlite_undid_does_nothing_more() {
         .await;
     assert_eq!(failure(&undone.unwrap_err()), DbFailure::Duplicate);
     let error = add(&tx, "outside").await.unwrap_err().to_string();
-    assert!(error.contains("this transaction is over"), "{error}");
+    assert!(error.contains("this transaction has ended"), "{error}");
     assert!(Notes::find().count(&tx).await.is_err() && tx.commit().await.is_err());
     assert!(titles(&site).await.is_empty());
     let tx = begun(&site).await;
@@ -223,7 +223,7 @@ async fn a_statement_that_is_cut_off_is_undone_before_the_next_writes() {
         assert!(cut_off.is_err(), "200,000 rows in 20 ms");
         let error = add(&tx, "after it").await.unwrap_err().to_string();
         assert!(
-            error.contains("this transaction is over") && tx.commit().await.is_err(),
+            error.contains("this transaction has ended") && tx.commit().await.is_err(),
             "{error}"
         );
         let tx = begun(&site).await;
@@ -236,7 +236,7 @@ async fn a_statement_that_is_cut_off_is_undone_before_the_next_writes() {
     assert_eq!(titles(&site).await, ["kept"]);
 }
 
-// ASVS 15.4.4: questions that nobody waits for any more take their own places and no others
+// ASVS 15.4.4: abandoned queries occupy only their own connections
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_questions_that_are_given_up_do_not_pile_up() {
     let site = TestSite::start(app(), &[("database.read_connections", "2")]).await;
@@ -288,7 +288,7 @@ async fn a_closed_database_answers_nobody() {
     );
     let again =
         tokio::time::timeout(Duration::from_millis(20), site.site().database().close()).await;
-    assert!(again.is_err(), "whoever closes it, too, waits for that");
+    assert!(again.is_err(), "closing waits for that as well");
     tx.commit().await.unwrap();
     closing.await.unwrap().unwrap();
     site.site().database().close().await.unwrap();

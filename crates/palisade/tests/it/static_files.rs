@@ -226,7 +226,7 @@ async fn parts_are_counted_in_bytes_of_the_file_itself() {
                 assert_eq!(
                     answer.header("cache-control"),
                     "no-store",
-                    "{range}: or a cache would give it to everybody"
+                    "{range}: or a cache would serve it to all clients"
                 );
             }
             _ => assert!(
@@ -262,18 +262,18 @@ async fn parts_are_counted_in_bytes_of_the_file_itself() {
     );
 }
 
-// F086: nobody asks who wants a file, whatever cookie they bring, and no cookie is set for it
+// F086: files are served without a session, with any cookie, and set none
 #[tokio::test]
 async fn files_are_the_same_for_everybody_and_open_no_session() {
     let site = TestSite::start(site(), &[]).await;
-    let (mut ann, mut forger, mut nobody) = (site.client(), site.client(), site.client());
+    let (mut ann, mut forger, mut anonymous) = (site.client(), site.client(), site.client());
     ann.sign_up("ann").await;
     let key = ann.cookies()["session"].clone();
     forger.cookies().insert("session".into(), "x".repeat(43));
     site.site().database().close().await.unwrap();
     for path in ["/static/site.css", "/health/live"] {
-        let plain = nobody.get(path).await;
-        for client in [&mut ann, &mut forger, &mut nobody] {
+        let plain = anonymous.get(path).await;
+        for client in [&mut ann, &mut forger, &mut anonymous] {
             let answer = client.get(path).await;
             assert_eq!(
                 (answer.status.as_u16(), &answer.body),

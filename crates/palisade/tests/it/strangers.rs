@@ -413,11 +413,11 @@ async fn mail_to_unknown_addresses_has_a_ceiling() {
         .mail()
         .kept()
         .iter()
-        .filter(|mail| mail.text.contains("There is none"))
+        .filter(|mail| mail.text.contains("no account has it"))
         .count();
     assert_eq!(unknown, 3);
     assert!(
-        events_of_this_thread("a mail was given up").is_empty(),
+        events_of_this_thread("a mail was discarded").is_empty(),
         "what is not sent is no failure"
     );
     reset(&mut ann, "ann@example.org").await;
@@ -513,7 +513,7 @@ async fn refused_requests_are_counted_and_fill_no_log() {
     let mut other = site.client().from_address([192, 0, 2, 77].into());
     assert_eq!(other.get("/").await.status, 200);
     assert!(
-        !events_of_this_thread("requests were refused without a line of their own").is_empty()
+        !events_of_this_thread("requests were refused without log lines of their own").is_empty()
             || lines < 140
     );
 }
@@ -540,7 +540,7 @@ async fn refusals_for_lack_of_memory_fill_no_log() {
     for _ in 0..300 {
         assert_eq!(client.get("/").await.status, StatusCode::TOO_MANY_REQUESTS);
     }
-    let lines = events_of_this_thread("no memory is left for it").len();
+    let lines = events_of_this_thread("out of memory budget").len();
     assert!((1..=100).contains(&lines), "{lines} lines of 300 refusals");
     let mut other = site.client().from_address([198, 51, 100, 1].into());
     assert_eq!(other.get("/").await.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -587,11 +587,11 @@ async fn typed_text_comes_back_no_longer_than_its_field() {
     assert_eq!(
         answer.status,
         StatusCode::PAYLOAD_TOO_LARGE,
-        "longer than its fields can be"
+        "longer than its fields allow"
     );
 }
 
-// a form takes as much as its fields can hold, in whatever alphabet
+// a form takes as much as its fields can hold, in any alphabet
 #[tokio::test]
 async fn a_long_field_holds_what_it_says_in_every_alphabet() {
     #[derive(Form)]

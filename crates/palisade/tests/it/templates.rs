@@ -56,7 +56,7 @@ async fn a_refused_value_is_replaced_and_recorded() {
         "{}",
         refused.body
     );
-    let log: Vec<String> = events("a value was refused")
+    let log: Vec<String> = events("a template value was refused")
         .into_iter()
         .filter(|event| event.contains("page.html"))
         .collect();
@@ -81,7 +81,7 @@ async fn a_refused_value_is_replaced_and_recorded() {
     );
 }
 
-// F058: what the policy would not run is refused before anybody is served
+// F058: inline code that the policy would block is refused before the first request
 #[tokio::test]
 async fn an_unsafe_template_stops_the_start_with_its_place() {
     for (page, message) in [

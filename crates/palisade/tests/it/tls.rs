@@ -158,7 +158,7 @@ async fn pages_come_over_tls_and_know_it() {
         session.protocol_version(),
         Some(rustls::ProtocolVersion::TLSv1_3)
     );
-    // in clear there is nothing but an end
+    // plain HTTP on this port: the connection is closed
     assert!(!served.get("/").await.contains("front"));
     // a claim in a header changes nothing
     assert!(
@@ -187,10 +187,10 @@ async fn certificates_are_read_again_and_no_connection_is_dropped() {
     assert_eq!(
         presented(&authority.connect(&served, "http/1.1").await.unwrap()),
         first,
-        "the one before stays"
+        "the previous one stays"
     );
     assert!(
-        !events("cannot be used: the one before stays").is_empty()
+        !events("cannot be used: the previous one stays").is_empty()
             || !events("cert.pem").is_empty(),
         "and it is said"
     );
@@ -284,7 +284,7 @@ async fn the_plain_port_only_redirects() {
         );
         assert!(
             !answer.contains("strict-transport-security"),
-            "never in clear (RFC 6797 section 7.2)"
+            "never over plain HTTP (RFC 6797 section 7.2)"
         );
     }
 }
@@ -311,10 +311,14 @@ async fn certificates_that_cannot_be_used_say_why() {
         file("empty.pem", b""),
     );
     let rows = [
-        (Some(&certificate), None, "TLS needs both"),
+        (
+            Some(&certificate),
+            None,
+            "only one of tls.certificate and tls.key is set",
+        ),
         (Some(&missing), Some(&key), "missing.pem cannot be read"),
         (Some(&certificate), Some(&certificate), "tls.key"),
-        (Some(&certificate), Some(&other), "was not made for the key"),
+        (Some(&certificate), Some(&other), "does not match the key"),
         // F21 of the reports
         (Some(&certificate), Some(&protected), "pass phrase"),
         (Some(&certificate), Some(&traditional), "pass phrase"),

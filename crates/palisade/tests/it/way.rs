@@ -182,7 +182,7 @@ async fn the_steps_are_in_order() {
         assert_eq!(
             answer.header("x-frame-options"),
             "DENY",
-            "7: whoever answered, the headers are there"
+            "7: every response has the headers"
         );
     }
     let mut last = StatusCode::OK;

@@ -99,7 +99,7 @@ async fn what_a_site_needs_is_told_to_monitors_only() {
     assert_eq!(
         silent.client().get("/health/detail").await.status,
         404,
-        "nobody, unless the settings say who"
+        "no client, unless configured"
     );
     site.site().database().close().await.unwrap();
     let detail = from("192.0.2.7").get("/health/detail").await;

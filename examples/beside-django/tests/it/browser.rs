@@ -1,4 +1,4 @@
-//! A browser, as far as the two need one: cookies for one host, whatever the port.
+//! A browser, as far as the two need one: cookies for one host, ignoring the port.
 
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Method, Request, StatusCode, header};

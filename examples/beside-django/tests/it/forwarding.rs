@@ -256,6 +256,6 @@ async fn bodies_stream_both_ways_within_limits() {
         StatusCode::OK,
         "what has moved is still served"
     );
-    assert!(pair.log().contains("the program beside does not answer"));
+    assert!(pair.log().contains("the upstream does not answer"));
     pair.start_django(&pair.keys.clone());
 }

@@ -48,7 +48,7 @@ fn every_command_of_the_guide_works_in_its_order() {
     let page = std::fs::read_to_string(here.join("../../docs/beside-django.md")).unwrap();
     let folder = std::env::temp_dir().join(format!("guide-{}", palisade::crypto::random::nonce()));
     copy(here, &folder);
-    // the program that was built for this test, the Python that there is, and ports that nobody has
+    // the binary built for this test, the installed Python, and free ports
     let program = env!("CARGO_BIN_EXE_beside-django");
     let script = commands(&page)
         .replace("cargo run -q -p beside-django --", program)

@@ -22,11 +22,11 @@ fn both(name: &str) -> (String, String) {
     (name.to_owned(), name.to_owned())
 }
 
-fn nobody() -> (String, String) {
+fn anonymous() -> (String, String) {
     both("")
 }
 
-/// Whoever logs in on one side is logged in on the other; whoever logs out is out on both.
+/// A login or a logout on one side is valid on both.
 async fn in_and_out(pair: &Pair) {
     for (comes, goes) in [
         ("here", "there"),
@@ -35,7 +35,7 @@ async fn in_and_out(pair: &Pair) {
         ("there", "there"),
     ] {
         let mut browser = Browser::new();
-        assert_eq!(pair.seen(&mut browser).await, nobody());
+        assert_eq!(pair.seen(&mut browser).await, anonymous());
         let is_in = if comes == "here" {
             pair.log_in_here(&mut browser, "ann", PASSWORD).await
         } else {
@@ -50,7 +50,7 @@ async fn in_and_out(pair: &Pair) {
         assert_eq!(
             days,
             if comes == "here" { "6" } else { "13" },
-            "whoever made it says when it ends"
+            "the creator of a session sets its expiry"
         );
         assert_eq!(
             browser.cookies["sessionid"], key,
@@ -77,13 +77,13 @@ async fn in_and_out(pair: &Pair) {
         }
         assert_eq!(
             pair.seen(&mut browser).await,
-            nobody(),
+            anonymous(),
             "in {comes}, out {goes}"
         );
         browser.cookies = stolen;
         assert_eq!(
             pair.seen(&mut browser).await,
-            nobody(),
+            anonymous(),
             "in {comes}, out {goes}: the key is dead on both"
         );
     }
@@ -92,7 +92,7 @@ async fn in_and_out(pair: &Pair) {
         !pair.log_in_here(&mut browser, "ann", "wrong").await
             && !pair.log_in_there(&mut browser, "ann", "wrong").await
     );
-    assert_eq!(pair.seen(&mut browser).await, nobody());
+    assert_eq!(pair.seen(&mut browser).await, anonymous());
 }
 
 /// A changed password ends all other sessions, on both sides; a closed account all of them.
@@ -113,14 +113,14 @@ async fn passwords(pair: &Pair) {
     assert_eq!(
         pair.seen(&mut here).await,
         both("bob"),
-        "whoever changed it here stays"
+        "the session that changed it here stays"
     );
     assert_eq!(
         pair.seen(&mut there).await,
-        nobody(),
+        anonymous(),
         "changed here: the others are out"
     );
-    assert_eq!(pair.seen(&mut other).await, nobody());
+    assert_eq!(pair.seen(&mut other).await, anonymous());
     assert!(
         pair.log_in_there(&mut there, "bob", first).await
             && pair.log_in_here(&mut other, "bob", first).await
@@ -135,14 +135,14 @@ async fn passwords(pair: &Pair) {
     assert_eq!(
         pair.seen(&mut there).await,
         both("bob"),
-        "whoever changed it there stays"
+        "the session that changed it there stays"
     );
     assert_eq!(
         pair.seen(&mut here).await,
-        nobody(),
+        anonymous(),
         "changed there: the others are out"
     );
-    assert_eq!(pair.seen(&mut other).await, nobody());
+    assert_eq!(pair.seen(&mut other).await, anonymous());
     assert!(pair.log_in_here(&mut here, "bob", second).await);
     // one that this site has never seen is ended from here as well
     let (mut unseen, me) = (Browser::new(), format!("{front}/me.json"));
@@ -156,10 +156,10 @@ async fn passwords(pair: &Pair) {
     );
     assert_eq!(pair.seen(&mut here).await, both("bob"));
     pair.ask_django("User.objects.filter(username='bob').update(is_active=False)");
-    assert_eq!(pair.seen(&mut here).await, nobody(), "a closed account");
+    assert_eq!(pair.seen(&mut here).await, anonymous(), "a closed account");
 }
 
-/// An old hash is made anew by whoever is asked first; the other one takes it, and leaves it.
+/// A weak hash is upgraded by the side of the first login; the other side accepts the new hash.
 async fn hashes(pair: &Pair) {
     let stored =
         |name: &str| pair.ask_django(&format!("User.objects.get(username='{name}').password"));
@@ -186,12 +186,12 @@ async fn hashes(pair: &Pair) {
         assert_eq!(
             stored(name),
             new,
-            "nobody makes it anew again, which would end all sessions"
+            "it is not rehashed again, which would revoke all sessions"
         );
     }
 }
 
-/// A form of one side is judged by the other, and so is one that nobody made.
+/// Each side verifies the CSRF tokens of the other, and refuses forged ones.
 async fn forms(pair: &Pair) {
     let front = &pair.front;
     let [ours, theirs] = ["/latest/1/answer", "/topics/1/"].map(|path| format!("{front}{path}"));
@@ -228,7 +228,7 @@ async fn forms(pair: &Pair) {
             "theirs, posted here"
         );
         assert_eq!(posts(), before + 2);
-        // the token of somebody else's page, a made-up one, and none
+        // another user's token, an invented one, and none
         let mut stranger = Browser::new();
         assert!(pair.log_in_there(&mut stranger, "fay", PASSWORD).await);
         let foreign = stranger.get(&theirs).await.token();
@@ -324,7 +324,7 @@ async fn messages(pair: &Pair) {
             .contains("is kept"),
         "once"
     );
-    // one that nobody signed
+    // an unsigned one
     browser.cookies.insert(
         "messages".into(),
         "W1siX19qc29uX21lc3NhZ2UiLDAsMjUsImZvcmdlZCJdXQ:1vO:forged".into(),
@@ -457,7 +457,7 @@ async fn resets(pair: &Pair) {
     assert!(pair.log_in_here(&mut Browser::new(), "eve", new).await);
 }
 
-/// Whom this site takes for somebody: with an account that is not closed.
+/// The users that this site accepts: those with an open account.
 async fn user(database: &Database, id: i32) -> Option<User> {
     let db = database.handle();
     let row: Option<(String, bool, bool, bool)> = match database.users().users.as_str() {
@@ -480,7 +480,7 @@ async fn user(database: &Database, id: i32) -> Option<User> {
     })
 }
 
-/// Everybody may do the same on both sides.
+/// Permissions are the same on both sides.
 async fn rights(pair: &Pair) {
     let verdicts: Vec<Json> =
         serde_json::from_str(&pair.manage(&["shell", "-v", "0"], include_str!("../verdicts.py")))
@@ -596,7 +596,7 @@ async fn one_login_on_postgres_with_members() {
     all(VARIANTS[3]).await;
 }
 
-// F102: a new key comes in, signs on one side first, and the old one goes, while everybody stays signed in
+// F102: a new key comes in, signs on one side first, and the old one goes, while all users stay signed in
 #[tokio::test]
 async fn a_key_is_rotated_on_both_sides() {
     let Some(mut pair) = Pair::start(VARIANTS[0]) else {
@@ -633,12 +633,12 @@ async fn a_key_is_rotated_on_both_sides() {
             );
         }
     }
-    // whoever came meanwhile stays when the old one is gone
+    // users who logged in meanwhile stay signed in when the old key is removed
     pair.restart_with(&of(&[&new]), &of(&[&new]));
     assert_eq!(
         pair.seen(&mut early).await,
         both("ann"),
-        "signed anew meanwhile"
+        "signed again meanwhile"
     );
     let stranger = Keys::new();
     pair.restart_with(&stranger, &of(&[&new]));
@@ -646,7 +646,7 @@ async fn a_key_is_rotated_on_both_sides() {
     assert_eq!(
         (here.as_str(), there.as_str()),
         ("ann", ""),
-        "a Django with another key knows nobody"
+        "a Django with another key accepts no session"
     );
 }
 

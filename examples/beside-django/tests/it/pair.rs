@@ -146,7 +146,7 @@ impl Pair {
         Some(pair)
     }
 
-    /// Starts both anew, with the keys that there are now.
+    /// Restarts both, with the current keys.
     pub fn restart(&mut self) {
         self.restart_with(&self.keys.clone(), &self.keys.clone());
     }

@@ -181,7 +181,7 @@ fn a_person_with_a_browser_is_served_and_an_attacker_is_not() {
     browser.type_into("#id_password", "correct horse battery staple");
     browser.picture("login");
     browser.click("main button");
-    // those who work here add an app; a program that is not ours reads the picture and makes the code (D15, D36)
+    // staff add an app; an independent program reads the QR code and computes the code (D15, D36)
     assert_eq!(browser.path(), "/account/factors?next=%2Fqueue");
     browser.picture("factors");
     browser.click("main form[action='/account/factors/app'] button");
@@ -253,7 +253,7 @@ const CONTRAST: &str = r"(() => {
   return worst;
 })()";
 
-// People: no page of accounts is wider than a telephone, with the longest name, and every text can be read, by day and by night
+// People: no page of accounts is wider than a phone, with the longest name, and all text is readable, in the light and the dark theme
 #[test]
 fn account_pages_fit_a_telephone() {
     let Some(driver) = palisade::testing::server("PALISADE_TEST_CHROMEDRIVER") else {

@@ -1,4 +1,4 @@
-//! What the desk does for those who may.
+//! The helpdesk for authorized users.
 
 use helpdesk::app;
 use palisade::prelude::*;
@@ -173,7 +173,7 @@ async fn two_people_at_once_lose_nothing() {
         .await;
     assert_eq!(late.status, 409);
     assert!(
-        late.body.contains("Somebody else changed this ticket") && late.body.contains("It is out."),
+        late.body.contains("Another user changed this ticket") && late.body.contains("It is out."),
         "{}",
         late.body
     );
@@ -345,7 +345,7 @@ async fn searching_and_paging_take_what_they_know() {
     }
 }
 
-// what the desk keeps about somebody goes with the account; what others have stays
+// the user's data is deleted with the account; other users' data stays
 #[tokio::test]
 async fn a_customer_is_forgotten_with_the_tickets() {
     let site = TestSite::start(app(), &[]).await;

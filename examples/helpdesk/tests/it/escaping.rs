@@ -11,7 +11,7 @@ mod payloads;
 #[path = "../../../../crates/palisade-template/tests/it/places.rs"]
 mod places;
 
-/// Notes every function that a payload could call, follows `javascript:` links, and wakes the handlers that wait for somebody.
+/// Notes every function that a payload could call, follows `javascript:` links, and triggers event handlers.
 const WATCH: &str = "<script>
 window.fired = [];
 for (const name of ['alert', 'confirm', 'prompt', 'print', 'msgbox']) window[name] = () => { fired.push(name) };

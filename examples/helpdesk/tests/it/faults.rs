@@ -1,5 +1,5 @@
 //! Two instances under load while what they need goes away and comes back: Redis, PostgreSQL, one of the instances. What was answered is there, limits hold, and
-//! nobody has to restart anything.
+//! no restart is needed.
 
 use crate::perimeter::free_address;
 use crate::process::{Folder, Server};

@@ -35,7 +35,7 @@ fn somebody_signs_up_and_logs_in_by_passkey() {
         browser.eval("[...document.querySelectorAll('label')].every(label => label.control)"),
         true
     );
-    browser.type_into("#id_name", "My telephone");
+    browser.type_into("#id_name", "My phone");
     browser.picture("passkey-add");
     browser.click("#passkey button");
     assert_eq!(
@@ -50,13 +50,13 @@ fn somebody_signs_up_and_logs_in_by_passkey() {
             .eval("document.body.innerText")
             .as_str()
             .unwrap()
-            .contains("My telephone")
+            .contains("My phone")
     );
     browser.picture("passkeys");
     // the same authenticator, again
     browser.click("main form[action='/account/factors/passkey'] button");
     browser.type_into("#id_name", "Twice");
-    browser.press("#passkey button", "here already");
+    browser.press("#passkey button", "exists already");
     browser.click(".account button");
 
     browser.open("/account/login?next=/tickets/new");
@@ -65,7 +65,7 @@ fn somebody_signs_up_and_logs_in_by_passkey() {
     browser.click("main form[action='/account/login/passkey'] button");
     assert_eq!(browser.path(), "/account/passkey");
     browser.verify_user(&authenticator, false);
-    browser.press("#passkey button", "Nothing has answered");
+    browser.press("#passkey button", "No passkey responded");
     browser.verify_user(&authenticator, true);
     browser.click("#passkey button");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The helpdesk as whoever runs it meets it: systemd, tools that attack servers.
+//! The helpdesk in operation: systemd, and tools that attack servers.
 
 use crate::process::{Folder, Server, command, run};
 use crate::wire::get;
@@ -76,7 +76,7 @@ fn systemd_opens_the_socket_and_hears_when_the_desk_is_ready() {
         "{said}"
     );
 
-    // D40: nor does a socket that somebody else opened put the development profile on the network
+    // D40: nor does an inherited socket expose the development profile to the network
     let mut public = Command::new(python);
     public
         .args([
@@ -167,7 +167,7 @@ fn slowhttptest_closes_nobody_but_itself() {
             assert_eq!(
                 get(server.address, "/").status,
                 200,
-                "{name}: somebody beside it"
+                "{name}: another client"
             );
             served += 1;
             let open = open_connections(server.address);

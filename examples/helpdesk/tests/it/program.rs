@@ -127,7 +127,7 @@ fn production_says_what_is_missing_and_starts_when_nothing_is() {
         "there is no secret key",
         "no host is allowed",
         "fix: run `keys new`",
-        "nobody ends TLS",
+        "TLS is not terminated",
     ] {
         assert!(said.contains(part), "{part} in {said}");
     }
@@ -307,7 +307,7 @@ fn requests_leave_nothing_behind_in_memory() {
     );
 }
 
-// Django's and everybody's DATABASE_URL
+// DATABASE_URL, as in Django projects
 #[test]
 fn the_helpdesk_runs_on_postgres_by_url() {
     let Some(url) = palisade::testing::server("PALISADE_TEST_POSTGRES") else {
@@ -371,7 +371,7 @@ fn check_lists_the_places_that_are_not_text() {
     );
 }
 
-// V16.2.1: what happened to a request can be found by its id, whoever wrote the line
+// V16.2.1: all log lines of a request have its id
 #[test]
 fn every_line_of_the_log_says_which_request_it_belongs_to() {
     for format in ["json", "text"] {
@@ -436,7 +436,7 @@ fn a_key_is_retired_when_nothing_needs_it() {
     server.stop();
     let done = run(&folder, &[], &["keys", "reencrypt"], "");
     assert!(
-        done.status.success() && text(&done.stdout).contains("encrypted again"),
+        done.status.success() && text(&done.stdout).contains("re-encrypted"),
         "{}",
         text(&done.stdout)
     );
@@ -456,7 +456,7 @@ fn a_key_is_retired_when_nothing_needs_it() {
     // where none is running, it is done at once
     let rotated = text(&run(&folder, &[], &["keys", "rotate"], "").stdout);
     assert!(
-        rotated.contains("encrypted again with the newest key"),
+        rotated.contains("re-encrypted with the newest key"),
         "{rotated}"
     );
     assert!(run(&folder, &[], &["keys", "retire"], "").status.success());
@@ -612,7 +612,7 @@ fn a_copy_of_the_database_file_is_whole() {
     assert_eq!(
         std::fs::metadata(&copy).unwrap().permissions().mode() & 0o077,
         0,
-        "nobody else reads it"
+        "only the owner can read it"
     );
     let again = run(&folder, &[], &["backup", copy.to_str().unwrap()], "");
     assert!(

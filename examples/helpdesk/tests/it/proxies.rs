@@ -218,7 +218,7 @@ fn the_servers_that_stand_in_front_serve() {
                 .success()
         );
         assert!(run(&folder, &settings, &["migrate"], "").status.success());
-        // what a process left behind that was killed is in nobody's way
+        // the stale socket of a killed process does not prevent the start
         drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
         let server = Server::at(&folder, &settings, &address);
         if is_socket {

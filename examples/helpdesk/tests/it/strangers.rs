@@ -57,7 +57,7 @@ async fn every_method(client: &mut Client, path: &str) -> Vec<(String, u16)> {
 #[tokio::test]
 async fn every_id_of_one_is_nothing_to_the_other() {
     let site = TestSite::start(app(), &[]).await;
-    let (mut ann, mut eve, mut nobody) = (site.client(), site.client(), site.client());
+    let (mut ann, mut eve, mut anonymous) = (site.client(), site.client(), site.client());
     ann.sign_up("ann").await;
     eve.sign_up("eve").await;
     let mut ids = Vec::new();
@@ -85,10 +85,10 @@ async fn every_id_of_one_is_nothing_to_the_other() {
                     "eve: {method} {path} is {status}"
                 );
             }
-            for (method, status) in every_method(&mut nobody, &path).await {
+            for (method, status) in every_method(&mut anonymous, &path).await {
                 assert!(
                     matches!(status, 303 | 403 | 404 | 405),
-                    "nobody: {method} {path} is {status}"
+                    "anonymous: {method} {path} is {status}"
                 );
             }
         }
@@ -124,11 +124,11 @@ async fn a_crawler_finds_no_fault_and_no_way_in() {
     ann.sign_up("ann").await;
     open(&mut ann, "ann's", "private").await;
     let mut ines = staff(&site, "ines").await;
-    let mut nobody = site.client();
+    let mut anonymous = site.client();
     for (name, client) in [
         ("ann", &mut ann),
         ("ines", &mut ines),
-        ("nobody", &mut nobody),
+        ("anonymous", &mut anonymous),
     ] {
         let (mut seen, mut waiting) = (
             std::collections::BTreeSet::new(),

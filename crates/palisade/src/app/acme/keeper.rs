@@ -34,14 +34,14 @@ pub(in crate::app) async fn keep(site: Arc<Site>, certificates: Arc<Certificates
         account_of(&site.settings.acme.directory),
     ] {
         if let Err(error) = keeper.store.reseal(&kept).await {
-            tracing::warn!(target: "palisade", %error, kept, "what is kept for certificates cannot be sealed with the newest key");
+            tracing::warn!(target: "palisade", %error, kept, "ACME state cannot be re-encrypted with the newest key");
         }
     }
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     loop {
         ticks.tick().await;
         if let Err(error) = keeper.look().await {
-            tracing::error!(target: "palisade", %error, "certificates cannot be looked after");
+            tracing::error!(target: "palisade", %error, "certificates cannot be renewed");
         }
     }
 }
@@ -70,7 +70,7 @@ impl Lifetime {
         self.end - length / 3 - length / 20 * i64::from(chance) / 255
     }
 
-    /// Seconds after issuance in which no instance orders another certificate, whatever its
+    /// Seconds after issuance in which no instance orders another certificate, for any of its
     /// settings: certificate authorities have rate limits.
     pub(super) fn rest(self) -> i64 {
         ((self.end - self.begin) / 10).clamp(0, 3600)
@@ -116,7 +116,7 @@ impl<'a> Keeper<'a> {
         let in_time = Duration::from_secs(TURN_SECS.unsigned_abs() - 60);
         let ordered = tokio::time::timeout(in_time, self.order())
             .await
-            .unwrap_or_else(|_| Err("the order took too long".into()));
+            .unwrap_or_else(|_| Err("the order timed out".into()));
         let (failures, pause) = match &ordered {
             Ok(lifetime) => (0, lifetime.rest()),
             Err(error) => self.failed(failed, error),
@@ -234,7 +234,8 @@ impl<'a> Keeper<'a> {
         let left_hours = left.max(0) / 3600;
         tracing::error!(
             target: "palisade", %error, left_hours, pause_secs,
-            "a certificate could not be ordered: the one before is shown for as long as it holds, and the order is tried again"
+            "a certificate could not be ordered: the current one stays in use until it expires, \
+                and the order is retried"
         );
         (before.saturating_add(1), pause_secs)
     }
@@ -280,7 +281,7 @@ fn proving(proof: &Proof) -> Result<Arc<CertifiedKey>, Failed> {
 }
 
 fn lifetime(chain: &[CertificateDer<'_>]) -> Result<Lifetime, Failed> {
-    let first = chain.first().ok_or("the authority sent no certificate")?;
+    let first = chain.first().ok_or("the ACME server sent no certificate")?;
     let (_, certificate) = parse_x509_certificate(first)?;
     let validity = certificate.validity();
     Ok(Lifetime {

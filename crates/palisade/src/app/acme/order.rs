@@ -66,7 +66,7 @@ impl Orderer<'_> {
             }
             let challenge = authorization
                 .challenge(self.kind())
-                .ok_or("the authority offers no such challenge for this name")?;
+                .ok_or("the ACME server offers no such challenge for this name")?;
             let authorized = challenge.key_authorization();
             let proof = Proof {
                 domain: challenge.identifier().to_string(),
@@ -157,7 +157,7 @@ impl Orderer<'_> {
         };
         let key = URL_SAFE_NO_PAD
             .decode(key.expose().trim_end_matches('='))
-            .map_err(|_| "acme.account_key is no base64url")?;
+            .map_err(|_| "acme.account_key is not base64url")?;
         Ok(Some(ExternalAccountKey::new(id.clone(), &key)))
     }
 }
@@ -182,7 +182,7 @@ async fn reasons(order: &mut Order) -> String {
         {
             reasons.push_str(&format!(
                 "{}; ",
-                error.detail.as_deref().unwrap_or("no reason is given")
+                error.detail.as_deref().unwrap_or("no reason given")
             ));
         }
     }

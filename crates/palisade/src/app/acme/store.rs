@@ -57,7 +57,7 @@ impl Store {
     fn opened(&self, row: &palisade_acme::Model) -> Option<Secret<Vec<u8>>> {
         let opened = Sealer::new(&self.ring, PURPOSE).open(&row.value, &row.name);
         if opened.is_err() {
-            tracing::warn!(target: "palisade", name = row.name, "what is kept for certificates does not open with the site's keys: it is made anew");
+            tracing::warn!(target: "palisade", name = row.name, "ACME state cannot be decrypted with the site's keys: it is created again");
         }
         opened.ok()
     }

@@ -64,7 +64,7 @@ async fn one_instance_has_the_turn_and_no_clock_holds_it_for_ever() {
     assert_eq!(
         other.take_turn(1001, turn(1001)).await.unwrap(),
         None,
-        "somebody is at work"
+        "another instance holds the lock"
     );
     assert!(one.end_turn(turn(1000), 3, 2000).await.unwrap());
     assert_eq!(

@@ -140,7 +140,7 @@ impl Framing {
                 .ok()
                 .filter(|_| is_number)
                 .and_then(|value| value.parse().ok());
-            Body::Length(number.ok_or(Ambiguous("a length that is no number"))?)
+            Body::Length(number.ok_or(Ambiguous("a length that is not a number"))?)
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             if !value.eq_ignore_ascii_case(b"chunked") {
                 return Err(Ambiguous("a transfer coding that is not chunked"));
@@ -185,10 +185,12 @@ mod tests {
         let fine = [
             "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
             "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n\r\n",
-            "POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\na\nb\nPOST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+            "POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\na\nb\nPOST / \
+                HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
             "POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
             &format!(
-                "GET / HTTP/1.1\r\nX-Long: {long}\r\nContent-Length: 1\r\n\r\n\nGET / HTTP/1.1\r\n\r\n"
+                "GET / HTTP/1.1\r\nX-Long: {long}\r\nContent-Length: 1\r\n\r\n\nGET / \
+                    HTTP/1.1\r\n\r\n"
             ),
         ];
         for request in fine {

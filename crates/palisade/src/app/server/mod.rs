@@ -480,7 +480,7 @@ async fn refuse(mut stream: Socket, link: Link, full: Full) {
         Full::Site => "503 Service Unavailable",
         Full::Client => "429 Too Many Requests",
     };
-    tracing::warn!(target: "palisade", status, "a connection was refused: there were too many");
+    tracing::warn!(target: "palisade", status, "a connection was refused: too many connections");
     if link != Link::Encrypted {
         let answer = format!(
             "HTTP/1.1 {status}\r\nconnection: close\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n"
@@ -502,7 +502,7 @@ impl std::fmt::Display for ListenError {
             Self::Address(address, error) => {
                 write!(
                     f,
-                    "cannot listen on {address}: {error}\n  fix: stop what listens there, or choose another with serve --address"
+                    "cannot listen on {address}: {error}\n  fix: stop the process that listens there, or choose another address with serve --address"
                 )
             }
             Self::Public(address) => write!(
@@ -512,7 +512,7 @@ impl std::fmt::Display for ListenError {
             ),
             Self::Inherited(error) => write!(
                 f,
-                "LISTEN_FDS promises a socket that cannot be used: {error}\n  fix: let the socket unit listen on TCP (ListenStream=443), or unset LISTEN_FDS"
+                "LISTEN_FDS names a socket that cannot be used: {error}\n  fix: let the socket unit listen on server.address (ListenStream=443), or unset LISTEN_FDS"
             ),
             Self::Tls(error) => error.fmt(f),
         }

@@ -259,7 +259,7 @@ mod tests {
         drop(second);
         assert!(
             slots.lock().by_network.is_empty(),
-            "nothing is kept of those who left"
+            "closed connections leave no state"
         );
     }
 

@@ -47,7 +47,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 impl Certificates {
     pub(super) fn load(settings: &TlsSettings) -> Result<Arc<Self>, TlsError> {
         let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) else {
-            let what = "one of tls.certificate and tls.key is set, and TLS needs both".to_owned();
+            let what = "only one of tls.certificate and tls.key is set".to_owned();
             return Err(TlsError {
                 what,
                 fix: "name the PEM files of the certificate chain and of its private key",
@@ -108,10 +108,10 @@ impl Certificates {
         match read(certificate, key) {
             Ok(read) => {
                 self.show(read);
-                tracing::info!(target: "palisade", certificate = %certificate.display(), "the certificate was read again");
+                tracing::info!(target: "palisade", certificate = %certificate.display(), "the certificate was reloaded");
             }
             Err(error) => {
-                tracing::error!(target: "palisade", %error, "the certificate was changed and cannot be used: the one before stays");
+                tracing::error!(target: "palisade", %error, "the changed certificate cannot be used: the previous one stays in use");
             }
         }
     }
@@ -161,17 +161,20 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
                 "tls.certificate: {} holds no certificate",
                 certificate.display()
             ),
-            fix: "name the file of the certificate and its chain, in PEM (-----BEGIN CERTIFICATE-----)",
+            fix: "name the file of the certificate and its chain, in PEM (-----BEGIN \
+                CERTIFICATE-----)",
         });
     }
     let private = contents("tls.key", key)?;
     if is_encrypted(&private) {
         return Err(TlsError {
             what: format!(
-                "tls.key: {} is protected by a pass phrase, which nobody can type when the site starts",
+                "tls.key: {} is encrypted with a pass phrase, which cannot be entered when the \
+                    site starts",
                 key.display()
             ),
-            fix: "take it off (openssl pkey -in KEY -out NEW), and let only the user of this process read the file",
+            fix: "remove it (openssl pkey -in KEY -out NEW), and make the file readable for the \
+                user of this process only",
         });
     }
     let private = PrivateKeyDer::from_pem_slice(&private).map_err(|error| match error {
@@ -185,11 +188,20 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
     made.map(Arc::new).map_err(|error| TlsError {
         what: match error {
             rustls::Error::InconsistentKeys(_) => {
-                format!("the first certificate of {} was not made for the key in {}", certificate.display(), key.display())
+                format!(
+                    "the first certificate of {} does not match the key in {}",
+                    certificate.display(),
+                    key.display()
+                )
             }
-            error => format!("{} and {} cannot be used together: {error}", certificate.display(), key.display()),
+            error => format!(
+                "{} and {} cannot be used together: {error}",
+                certificate.display(),
+                key.display()
+            ),
         },
-        fix: "put the site's certificate first, then its chain, and use the key that the certificate was made for",
+        fix: "put the site's certificate first, then its chain, and use the key that the \
+            certificate was made for",
     })
 }
 
@@ -200,7 +212,8 @@ fn contents(setting: &str, path: &Path) -> Result<Vec<u8>, TlsError> {
     if bytes.starts_with(&[0x30, 0x82]) {
         return Err(TlsError {
             what: format!("{setting}: {} is DER", path.display()),
-            fix: "name a PEM file (openssl x509 -inform der, or openssl pkey -inform der, writes one)",
+            fix: "name a PEM file (openssl x509 -inform der, or openssl pkey -inform der, writes \
+                one)",
         });
     }
     if bytes.starts_with(BYTE_ORDER_MARK) {
@@ -234,7 +247,7 @@ fn unreadable(setting: &str, path: &Path, error: &dyn fmt::Display) -> TlsError 
 pub(super) fn config(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, TlsError> {
     let failed = |error: rustls::Error| TlsError {
         what: format!("TLS: {error}"),
-        fix: "report this as a mistake of the framework",
+        fix: "report this as a bug of the framework",
     };
     let is_ordered = matches!(certificates.source, Source::Ordered(_));
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));

@@ -71,7 +71,7 @@ pub(super) struct Watched<S> {
     begun: usize,
     /// The deadline.
     until: Instant,
-    /// Armed only when there is nothing to read, because timers take a lock of the runtime.
+    /// Armed only when no bytes are available, because timers take a lock of the runtime.
     reading: Pin<Box<Sleep>>,
     framing: Framing,
     pace: Pace,
@@ -180,7 +180,7 @@ impl<S: Stream> Watched<S> {
     }
 
     fn gives_up(&self, on: &str) {
-        tracing::info!(target: "palisade", client = %self.peer, on, "a slow client was cut off");
+        tracing::info!(target: "palisade", client = %self.peer, on, "a slow client was disconnected");
     }
 
     /// A write timeout: unsent bytes are discarded.
@@ -291,7 +291,7 @@ impl<S: Stream> AsyncRead for Watched<S> {
         if me.protocol == Protocol::Http1
             && let Err(ambiguous) = me.framing.read(&buffer.filled()[before..])
         {
-            tracing::info!(target: "palisade", client = %me.peer, found = ambiguous.0, "a request could be read in two ways");
+            tracing::info!(target: "palisade", client = %me.peer, found = ambiguous.0, "ambiguous message framing (request smuggling)");
             buffer.set_filled(before);
             if me.pulse.is_idle() {
                 me.say(BAD_REQUEST, context);

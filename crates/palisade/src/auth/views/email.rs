@@ -73,7 +73,7 @@ pub(crate) async fn change(
         .await?;
     audit(&visitor, Event::EmailChangeBegun, &user.username);
     let said =
-        "Both addresses get a mail. Mail goes to the new one when the links of both were opened.";
+        "Both addresses get a mail. The new address is used when the links of both were opened.";
     visitor
         .session()
         .message(MessageLevel::Success, said)
@@ -119,9 +119,9 @@ pub(crate) async fn confirm(
     {
         Used::Done(row) => {
             audit(&visitor, Event::EmailChanged, &row.username);
-            "Mail goes to the new address from now on."
+            "The new address is used from now on."
         }
-        Used::Half => "Confirmed. Now open the link that the other address got.",
+        Used::Half => "Confirmed. Now open the link that was sent to the other address.",
         Used::Dead | Used::Refused(_) => return dead_link(&page).await,
     };
     LINK.forget(&visitor).await?;

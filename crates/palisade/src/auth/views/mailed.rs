@@ -25,7 +25,10 @@ pub(crate) struct Ask {
 
 #[derive(Form)]
 pub(crate) struct TypedCode {
-    #[form(label = "Code", help = "It came by mail, and is good for ten minutes.")]
+    #[form(
+        label = "Code",
+        help = "It was sent by mail, and is valid for ten minutes."
+    )]
     code: Code,
     #[form(
         label = "Keep me signed in on this device",
@@ -136,7 +139,7 @@ pub(crate) async fn log_in(
                 .session()
                 .message(
                     MessageLevel::Error,
-                    "This code is not good any more. Ask for another one.",
+                    "This code has expired. Request another one.",
                 )
                 .await?;
             return Ok(redirect_to("/account/login/mail"));

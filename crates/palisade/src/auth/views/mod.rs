@@ -98,7 +98,7 @@ pub(crate) fn can_mail(accounts: &Accounts) -> Result<()> {
     let refused = || {
         Error::new(
             ErrorKind::Unavailable,
-            "This site cannot send mail right now, and without mail this cannot be done.",
+            "This site cannot send mail right now, which this action needs.",
         )
     };
     if accounts.mail.is_real() {
@@ -184,7 +184,7 @@ impl Proof<'_> {
             Attempt::Locked(wait) => Err(locked(refill, wait, self.template, values).await),
             Attempt::Refused { .. } => {
                 audit(self.visitor, Event::LoginFailed, &self.user.username);
-                let refill = refill.error(PASSWORD, "This is not your current password.");
+                let refill = refill.error(PASSWORD, "The current password is wrong.");
                 Err(refill.show_with(self.template, values).await)
             }
         }
@@ -247,7 +247,7 @@ pub(crate) async fn too_many_mails(
     too_many(
         refill,
         wait,
-        "Too many mails to this address were asked for.",
+        "Too many mails to this address were requested.",
         template,
         values,
     )
@@ -265,7 +265,7 @@ async fn too_many(
     let minutes = wait.as_secs().div_ceil(60);
     let plural = if minutes == 1 { "" } else { "s" };
     let said = format!(
-        "{what} Try again in {minutes} minute{plural}, or from a browser that you have logged in with before."
+        "{what} Try again in {minutes} minute{plural}, or from a browser with an earlier login."
     );
     let page = refill
         .general_error(said)

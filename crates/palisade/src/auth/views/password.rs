@@ -98,7 +98,7 @@ pub(crate) async fn change(
     else {
         return Err(Error::new(
             ErrorKind::Conflict,
-            "The password was changed by somebody else in this moment.",
+            "The password was changed concurrently. Try again.",
         ));
     };
     let device = accounts
@@ -117,7 +117,7 @@ pub(crate) async fn change(
         .session()
         .message(
             MessageLevel::Success,
-            "Your password is changed. All other sessions are ended.",
+            "Your password has been changed. All other sessions have ended.",
         )
         .await?;
     Ok(with_cookie(redirect_to(&accounts.home), device))
@@ -250,7 +250,7 @@ pub(crate) async fn reset(
                 .session()
                 .message(
                     MessageLevel::Success,
-                    "Your password is changed. Log in with it.",
+                    "Your password has been changed. Log in with it.",
                 )
                 .await?;
             Ok(with_cookie(redirect_to("/account/login"), device))

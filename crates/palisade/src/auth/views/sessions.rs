@@ -49,7 +49,7 @@ pub(crate) async fn end(visitor: Visitor, user: User, form: Form<End>) -> Result
         );
     }
     let said = if count == 0 {
-        "There was nothing to end."
+        "There was no such session."
     } else {
         "Signed out there."
     };

@@ -46,7 +46,7 @@ pub(crate) async fn show(page: Page, visitor: Visitor) -> Result<Response> {
     .await
 }
 
-/// `POST /account/signup`. One response, whatever is taken.
+/// `POST /account/signup`. One response for free and registered names and addresses.
 pub(crate) async fn sign_up(
     visitor: Visitor,
     headers: HeaderMap,
@@ -178,12 +178,14 @@ pub(crate) async fn confirm(
         Confirmed::Dead => return dead_link(&page).await,
         Confirmed::WrongPassword => {
             audit(&visitor, Event::LoginFailed, &username);
-            let refill = refill.error("password", "This is not the password that you chose.");
+            let refill = refill.error("password", "This is not the password of your sign-up.");
             return Err(refill.show_with("account/confirm.html", values).await);
         }
         Confirmed::Taken => {
-            let refill =
-                refill.general_error("The name or the address was taken meanwhile. Please sign up again with another one.");
+            let refill = refill.general_error(
+                "The name or the address was taken meanwhile. Please sign \
+                    up again with another one.",
+            );
             return Err(refill.show_with("account/confirm.html", values).await);
         }
     };

@@ -42,7 +42,7 @@ pub(super) async fn run(
     if report.is_refused() {
         print::out(&text);
         return Err(Failed(
-            "what is marked with ! must change before the two can share this database".into(),
+            "settings marked with ! must change before the two can share this database".into(),
             1,
         ));
     }
@@ -53,7 +53,7 @@ fn read(file: &PathBuf) -> Result<Settings, Failed> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failed(format!("{} cannot be read: {error}", file.display()), 1))?;
     Settings::parse(&text)
-        .map_err(|error| Failed(format!("{} is not understood: {error}", file.display()), 1))
+        .map_err(|error| Failed(format!("{} cannot be parsed: {error}", file.display()), 1))
 }
 
 fn user_model(settings: &Settings) -> Option<UserModel> {
@@ -110,8 +110,7 @@ impl Report {
             ("Sessions", sessions(facts, settings)),
         ];
         if settings.is_some_and(|settings| settings.has_imports) {
-            let says =
-                "the file brings in others by `import *`, and what they set is not known here";
+            let says = "the file imports others by `import *`, and their settings are unknown here";
             sections.push((
                 "Settings",
                 vec![Compared::new(Sign::Unknown, "import *", says)],
@@ -142,7 +141,8 @@ impl std::fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "= shared as it is   > this site is stricter   < Django is stricter   ? not known   ! must change first"
+            "= shared as it is   > this site is stricter   < Django is stricter   ? not known   \
+                ! must change first"
         )?;
         let mut last = "";
         for (name, lines) in self.sections.iter().filter(|(_, lines)| !lines.is_empty()) {
@@ -156,7 +156,8 @@ impl std::fmt::Display for Report {
         }
         write!(
             f,
-            "\nStart with this palisade.toml, the same secret key by SECRET_KEY_FILE, and DATABASE_URL:\n\n{}",
+            "\nStart with this palisade.toml, the same secret key by SECRET_KEY_FILE, and \
+                DATABASE_URL:\n\n{}",
             self.toml
         )
     }
@@ -168,7 +169,7 @@ fn tables(facts: &Facts, users: Option<&UserTables>) -> Vec<Compared> {
         None => lines.push(Compared::new(
             Sign::Refused,
             "users",
-            "there is no table of users, or several: name AUTH_USER_MODEL by --django-settings",
+            "there is no user table, or several: name AUTH_USER_MODEL by --django-settings",
         )),
         Some(tables) => lines.extend(user_table(facts, tables)),
     }
@@ -243,7 +244,7 @@ fn user_table(facts: &Facts, tables: &UserTables) -> Vec<Compared> {
         return vec![Compared::new(
             Sign::Refused,
             &tables.users,
-            "has a primary key that is no number",
+            "has a primary key that is not a number",
         )];
     }
     let mut lines = vec![Compared::new(
@@ -273,7 +274,8 @@ fn user_table(facts: &Facts, tables: &UserTables) -> Vec<Compared> {
         .collect();
     if !demanded.is_empty() {
         let says = format!(
-            "{} must have a value that the database does not give: let Django sign people up, or give them a db_default there",
+            "{} must have a value that the database does not give: let Django sign people up, or \
+                give them a db_default there",
             demanded.join(", ")
         );
         lines.push(Compared::new(Sign::Unknown, "sign-up", says));
@@ -286,16 +288,16 @@ fn passwords(facts: &Facts) -> Vec<Compared> {
         let (sign, says) = match kind.as_str() {
             "pbkdf2_sha256" | "argon2" | "scrypt" | "bcrypt" | "bcrypt_sha256" | "pbkdf2_sha1" => (
                 Sign::Same,
-                "verified here, and made anew at a login if it is weak",
+                "verified here, and rehashed at a login if it is weak",
             ),
             "md5" | "sha1" | "bare" => (
                 Sign::Stricter,
-                "opens nothing here before `user wrap-hashes` has put it inside a strong one",
+                "not accepted here before `user wrap-hashes` has wrapped it in a strong one",
             ),
-            "unusable" => (Sign::Same, "no password: nobody logs in with one"),
+            "unusable" => (Sign::Same, "no password: login with a password is disabled"),
             _ => (
                 Sign::Unknown,
-                "is not known here: these people need a new password",
+                "is not supported here: these users need a new password",
             ),
         };
         Compared::new(sign, kind, format!("{count} users: {says}"))
@@ -315,11 +317,13 @@ fn sessions(facts: &Facts, settings: Option<&Settings>) -> Vec<Compared> {
         "db" => (Sign::Same, "sessions are in the database, and shared"),
         "cached_db" => (
             Sign::Refused,
-            "sessions are read from a cache that this site does not know of, and a logout here would not reach it: use backends.db",
+            "sessions are read from a cache that this site does not know of, and a logout here \
+                would not reach it: use backends.db",
         ),
         "cache" => (
             Sign::Refused,
-            "sessions are in a cache alone (Redis, Memcached), in a form of Python's own: use backends.db",
+            "sessions are in a cache alone (Redis, Memcached), in a form of Python's own: use \
+                backends.db",
         ),
         "signed_cookies" => (
             Sign::Refused,
@@ -331,14 +335,14 @@ fn sessions(facts: &Facts, settings: Option<&Settings>) -> Vec<Compared> {
         ),
         _ => (
             Sign::Unknown,
-            "this engine is not known: sessions are shared with backends.db",
+            "this engine is not supported: sessions are shared with backends.db",
         ),
     };
     let mut lines = vec![Compared::new(sign, format!("engine: {engine}"), says)];
     let is_pickled = matches!(settings.and_then(|settings| settings.get("SESSION_SERIALIZER")), Some(Value::Text(name)) if name.contains("Pickle"));
     let found = |kind| facts.sessions.get(&kind).copied().unwrap_or_default();
     if is_pickled || found(Kind::Pickle) > 0 {
-        let says = "to read a pickle is to run it, so whoever can write one owns the process: use JSONSerializer, and delete the old sessions";
+        let says = "reading a pickle executes it, so write access to one gives control of the process: use JSONSerializer, and delete the old sessions";
         lines.push(Compared::new(
             Sign::Refused,
             format!("pickled: {}", found(Kind::Pickle)),
@@ -353,8 +357,7 @@ fn sessions(facts: &Facts, settings: Option<&Settings>) -> Vec<Compared> {
         ));
     }
     if found(Kind::Other) > 0 {
-        let says =
-            "of those looked at are neither signed JSON nor a pickle: whoever has one logs in anew";
+        let says = "of the sample are neither signed JSON nor a pickle: these users log in again";
         lines.push(Compared::new(
             Sign::Unknown,
             format!("others: {}", found(Kind::Other)),
@@ -364,7 +367,8 @@ fn sessions(facts: &Facts, settings: Option<&Settings>) -> Vec<Compared> {
     lines.push(Compared::new(
         Sign::Laxer,
         "keys of sessions",
-        "stand in the table as they are while Django reads them; of this site alone there would be hashes",
+        "stand in the table as they are while Django reads them; of this site alone there would \
+            be hashes",
     ));
     lines
 }

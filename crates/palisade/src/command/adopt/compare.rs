@@ -88,6 +88,6 @@ fn database(settings: &Settings) -> Compared {
     if matches!(mode, Some(Value::Text(mode)) if mode.eq_ignore_ascii_case("immediate")) {
         return Compared::new(Sign::Same, "DATABASES", "each waits for its turn to write");
     }
-    let says = "two programs write to one file: there must be OPTIONS {\"transaction_mode\": \"IMMEDIATE\", \"timeout\": 20} there, or visitors see \"database is locked\"";
+    let says = "two processes write to one file: there must be OPTIONS {\"transaction_mode\": \"IMMEDIATE\", \"timeout\": 20} there, or visitors see \"database is locked\"";
     Compared::new(Sign::Unknown, "DATABASES", says)
 }

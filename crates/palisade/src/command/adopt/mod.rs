@@ -32,9 +32,16 @@ pub(super) fn command() -> Command {
             .help(help)
     };
     let check = Command::new("check")
-        .about("Say what this site would use of a Django project, what differs, and which settings to start with; reads only")
+        .about(
+            "Say what this site would use of a Django project, what differs, and which \
+            settings to start with; reads only",
+        )
         .arg(url())
-        .arg(path("django-settings", "FILE", "Its settings.py, which is read and not run"));
+        .arg(path(
+            "django-settings",
+            "FILE",
+            "Its settings.py, which is read and not run",
+        ));
     let entities = Command::new("entities")
         .about("Write SeaORM entities for the project's own tables, with their foreign keys")
         .arg(url())
@@ -56,7 +63,7 @@ pub(super) fn command() -> Command {
 /// Runs it. Works without settings of a site.
 pub(super) async fn run(matches: &ArgMatches) -> Outcome {
     let Some((name, matches)) = matches.subcommand() else {
-        return Err(Failed("there is nothing to do".into(), 2));
+        return Err(Failed("name a subcommand: check or entities".into(), 2));
     };
     let text = matches.get_one::<String>("url").map_or("", String::as_str);
     let url: DatabaseUrl = text

@@ -121,7 +121,7 @@ pub(super) const RULES: &[Rule] = &[
             Value::Bool(true) => Compared::new(
                 Sign::Stricter,
                 name,
-                "on there: its error pages show settings and variables to strangers; here only a program built for development has such pages",
+                "on there: its error pages show settings and variables to all clients; here only a debug build has such pages",
             ),
             _ => unknown(name),
         },
@@ -140,7 +140,7 @@ pub(super) const RULES: &[Rule] = &[
             Value::Text(_) => Compared::new(
                 Sign::Stricter,
                 name,
-                "stands in the settings file: whoever reads the repository signs in as anybody. Read it from a file or the environment on both sides",
+                "is in the settings file: anyone with access to the repository can log in as any user. Read it from a file or the environment on both sides",
             ),
             _ => Compared::new(
                 Sign::Same,
@@ -229,7 +229,7 @@ pub(super) const RULES: &[Rule] = &[
             _ => Compared::new(
                 Sign::Stricter,
                 name,
-                "other sites send it along there; Lax here, where whoever comes last sets it",
+                "cross-site requests include it there; Lax here, where the side that sets the cookie last decides",
             ),
         },
     },
@@ -241,7 +241,7 @@ pub(super) const RULES: &[Rule] = &[
                 name,
                 value,
                 &Value::None,
-                "the cookie is for a whole domain there and for one host here: browsers would send two of one name, and neither is believed",
+                "the cookie is for a whole domain there and for one host here: browsers would send two of one name, and both are ignored",
             )
         },
     },
@@ -358,7 +358,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "PASSWORD_RESET_TIMEOUT",
         default: || Value::Int(259_200),
-        judge: |name, value| shorter(name, value, 900, "a link for a new password ends"),
+        judge: |name, value| shorter(name, value, 900, "a password reset link expires"),
     },
     Rule {
         name: "AUTHENTICATION_BACKENDS",
@@ -370,7 +370,7 @@ pub(super) const RULES: &[Rule] = &[
             Value::List(backends) if !backends.contains(&Value::Unknown) => Compared::new(
                 Sign::Refused,
                 name,
-                "has no ModelBackend: Django would not know who logged in here",
+                "has no ModelBackend: Django would not recognise logins made here",
             ),
             _ => unknown(name),
         },
@@ -464,7 +464,7 @@ pub(super) const RULES: &[Rule] = &[
                 name,
                 value,
                 &Value::Bool(true),
-                "times of logins would be local there and UTC here, and links for a new password would not be read",
+                "login times would be local there and UTC here, and password reset links would not be valid",
             )
         },
     },
@@ -497,11 +497,11 @@ fn hashers(name: &str, value: &Value) -> Compared {
         )
         .write("passwords.hasher", "\"pbkdf2_sha256\""),
         Some("Argon2PasswordHasher") => {
-            let says = "Argon2 comes first: this site takes Django's, and Django makes those of this site anew, with more memory";
+            let says = "Argon2 comes first: this site takes Django's, and Django rehashes those of this site, with more memory";
             Compared::new(Sign::Same, name, says).write("passwords.hasher", "\"argon2id\"")
         }
         Some(_) if all.iter().any(|one| one == "PBKDF2PasswordHasher") => {
-            let says = "another hasher comes first there: each side would make the other's hashes anew, and end all sessions by it. Put PBKDF2PasswordHasher or Argon2PasswordHasher first";
+            let says = "another hasher comes first there: each side would rehash the other's passwords, which would end all sessions. Put PBKDF2PasswordHasher or Argon2PasswordHasher first";
             Compared::new(Sign::Refused, name, says)
         }
         _ => Compared::new(

@@ -67,19 +67,20 @@ impl fmt::Display for FetchError {
             FetchErrorKind::Address => {
                 write!(
                     f,
-                    "{host:?} is no address that is fetched: write https://host/path, without a password"
+                    "{host:?} is not an allowed URL: write https://host/path, without a password"
                 )
             }
             FetchErrorKind::Refused => write!(
                 f,
-                "{host} may not be reached: it has no public address and client.private_networks does not have it, or client.only_hosts names others"
+                "{host} is not allowed: it has no public address and is not in \
+                    client.private_networks, or it is not in client.only_hosts"
             ),
             FetchErrorKind::Unreachable => write!(f, "{host} does not answer"),
             FetchErrorKind::TooSlow => {
                 write!(f, "{host} did not answer within client.timeout_secs")
             }
             FetchErrorKind::TooLarge => {
-                write!(f, "the answer of {host} is longer than client.max_bytes")
+                write!(f, "the response of {host} is longer than client.max_bytes")
             }
             FetchErrorKind::TooManyRedirects => {
                 write!(f, "{host} redirects more often than client.max_redirects")

@@ -59,17 +59,18 @@ pub const CHECKS: &[Check<ClientSettings>] = &[
         id: "client.everything_reachable",
         django: None,
         level: Level::Error,
-        title: "requests of this site may reach everything, or what clouds tell a machine of its credentials",
-        why: "whoever can choose an address that the site fetches reads what only this machine may (ASVS 13.2.4)",
-        fix: "list only the networks of your own services in client.private_networks, for example 10.0.7.0/24",
+        title: "outgoing requests may reach all networks, or the metadata services of clouds",
+        why: "an attacker who controls a fetched URL reads internal services (SSRF, ASVS 13.2.4)",
+        fix: "list only the networks of your own services in client.private_networks, for \
+            example 10.0.7.0/24",
         fires: |settings| settings.private_networks.iter().any(reaches_too_far),
     },
     Check {
         id: "client.private_reachable",
         django: None,
         level: Level::Info,
-        title: "requests of this site may reach networks that are not public",
-        why: "an address that a visitor chooses leads there as well",
+        title: "outgoing requests may reach private networks",
+        why: "a URL that a visitor chooses can lead there as well",
         fix: "keep client.private_networks as small as it can be",
         fires: |settings| {
             settings

@@ -34,13 +34,13 @@ async fn statuses(client: &mut Client) -> Vec<u16> {
 #[tokio::test]
 async fn every_rule_says_yes_no_or_nothing_here() {
     let site = TestSite::start(app(), &[]).await;
-    let (mut nobody, mut plain, mut worker, mut boss) =
+    let (mut anonymous, mut plain, mut worker, mut boss) =
         (site.client(), site.client(), site.client(), site.client());
     plain.sign_up("plain").await;
     worker.sign_up("worker").await;
     boss.sign_up("boss").await;
     assert_eq!(
-        statuses(&mut nobody).await,
+        statuses(&mut anonymous).await,
         [200, 303, 404, 303, 303, 303],
         "anonymous"
     );
@@ -78,7 +78,7 @@ async fn every_rule_says_yes_no_or_nothing_here() {
     assert_eq!(
         root.get("/work").await.header("location"),
         "/account/factors?next=%2Fwork",
-        "whoever may do everything needs a factor too"
+        "a superuser needs a factor too"
     );
     root.add_factor().await;
     assert_eq!(root.get("/work").await.status.as_u16(), 200);
@@ -86,7 +86,7 @@ async fn every_rule_says_yes_no_or_nothing_here() {
     assert_eq!(
         statuses(&mut boss).await,
         [200, 303, 404, 303, 303, 303],
-        "an inactive user is nobody at once (ASVS 7.4.2)"
+        "an inactive user is anonymous at once (ASVS 7.4.2)"
     );
 }
 

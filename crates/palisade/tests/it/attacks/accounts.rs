@@ -211,7 +211,7 @@ async fn a_session_key_is_new_after_every_change_and_the_old_one_is_dead() {
     assert_eq!(
         client.get("/account/logout").await.status,
         StatusCode::METHOD_NOT_ALLOWED,
-        "F071: a link cannot log anybody out"
+        "F071: a link cannot log a user out"
     );
 }
 
@@ -456,7 +456,7 @@ async fn a_rehash_does_not_undo_a_change_of_password() {
     );
 }
 
-// whoever comes back with a cookie of long ago can log in
+// a browser with an old cookie can log in
 #[tokio::test]
 async fn a_stale_cookie_locks_nobody_out() {
     let site = TestSite::start(app(), &[]).await;
@@ -632,7 +632,7 @@ async fn a_form_comes_back_with_what_was_typed_and_never_the_password() {
     assert_eq!(
         site.site().accounts().list().await.unwrap().len(),
         0,
-        "ASVS 6.3.2: no account that nobody made"
+        "ASVS 6.3.2: no default account"
     );
 }
 
@@ -692,7 +692,7 @@ async fn mirror(
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/range", listener.local_addr().unwrap());
     let answer = async |axum::extract::Path(range): axum::extract::Path<String>| {
-        assert_eq!(range.len(), 5, "nobody learns more than five digits");
+        assert_eq!(range.len(), 5, "only five digits are sent");
         ranges
             .iter()
             .find(|(known, _)| *known == range)
@@ -773,13 +773,15 @@ async fn stolen_passwords_and_the_sites_name_are_refused() {
     let closed = sign_up(&strict, PASSWORD).await;
     assert!(
         closed.status == StatusCode::UNPROCESSABLE_ENTITY
-            && closed.body.contains("Nobody can say right now"),
+            && closed
+                .body
+                .contains("could not be checked against breached ones"),
         "{}",
         closed.body
     );
 }
 
-// F025; ASVS 6.2.1, 6.2.4, 6.2.12: what was stolen is refused without asking anybody, and eight characters are enough beside a second factor only
+// F025; ASVS 6.2.1, 6.2.4, 6.2.12: breached passwords are refused offline, and eight characters are enough with a second factor only
 #[tokio::test]
 async fn stolen_passwords_are_refused_and_short_ones_need_a_factor() {
     let site = TestSite::start(app(), &[]).await;
@@ -832,7 +834,7 @@ async fn stolen_passwords_are_refused_and_short_ones_need_a_factor() {
     );
 }
 
-// ASVS 6.2.10, 6.4.2, 6.4.6: passwords do not age, nobody is asked for a pet's name, and no page lets those who work here set another's password
+// ASVS 6.2.10, 6.4.2, 6.4.6: passwords do not expire, there are no secret questions, and no page lets staff set another user's password
 #[tokio::test]
 async fn passwords_do_not_age_and_are_set_by_their_owner_alone() {
     let site = TestSite::start(app(), &[]).await;

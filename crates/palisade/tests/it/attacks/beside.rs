@@ -23,7 +23,7 @@ async fn keys(site: &TestSite) -> Vec<String> {
     rows.into_iter().map(|(key,)| key).collect()
 }
 
-// D13; ASVS 7.2.2: keys are hashes until somebody says otherwise, and then `check` says so, as a warning and in the ledger
+// D13; ASVS 7.2.2: keys are stored as hashes unless configured otherwise, which `check` reports, as a warning and in the ledger
 #[tokio::test]
 async fn keys_are_kept_as_they_are_only_where_django_reads_them() {
     let alone = TestSite::start(app(), &[]).await;
@@ -54,7 +54,7 @@ async fn keys_are_kept_as_they_are_only_where_django_reads_them() {
         rows[0].0.matches(':').count() == 2,
         "signed, with a time, as Django does"
     );
-    // whoever lists their sessions sees none of their keys, and can end one
+    // the list of sessions shows no session key, and one can be revoked
     let mut other = beside.client();
     other.log_in("ann", "correct horse battery staple").await;
     let stolen = other.cookies()["sessionid"].clone();
@@ -245,7 +245,7 @@ async fn a_planted_form_secret_is_good_for_nothing_after_a_login() {
     }
 }
 
-// a shared session ends with the absolute time of its key, and a key that nobody made opens nothing
+// a shared session ends with the absolute time of its key, and an invented key is not accepted
 #[tokio::test]
 async fn shared_sessions_end_and_are_not_guessed() {
     let site = TestSite::start(app(), &[BESIDE]).await;
@@ -343,7 +343,7 @@ async fn an_undone_site_leaves_djangos_permissions() {
     assert!(tables.is_empty(), "{tables:?}");
 }
 
-// a link from a mail that is opened in a session which somebody planted gives that somebody nothing
+// session fixation: a mailed link that is opened in a planted session gives the attacker no access
 #[tokio::test]
 async fn a_link_opened_in_a_planted_session_stays_with_its_owner() {
     let site = TestSite::start(app(), &[BESIDE]).await;
@@ -372,12 +372,12 @@ async fn a_link_opened_in_a_planted_session_stays_with_its_owner() {
     assert_eq!(
         ann.get("/account/reset/new").await.status,
         StatusCode::OK,
-        "for whoever opened it"
+        "for the user who opened it"
     );
     assert_eq!(
         attacker.get("/account/reset/new").await.status,
         StatusCode::GONE,
-        "and for nobody else"
+        "and for no other client"
     );
     let db = site.site().database().handle();
     let all: Vec<(String,)> = db
@@ -573,12 +573,12 @@ async fn times_are_written_as_django_writes_them() {
         .await;
     assert!(
         !open("a").await && !open("b").await,
-        "all others have ended, whoever made them"
+        "all others are revoked, those created by Django too"
     );
     assert_eq!(ann.get("/mine").await.status, StatusCode::OK);
 }
 
-// A2 and A3: Django reads every hash that is made here, and neither side makes the other's anew
+// A2 and A3: Django reads every hash that is created here, and neither side rehashes the other's
 #[tokio::test]
 async fn hashes_are_made_as_django_makes_them() {
     let site = TestSite::start(app(), &[BESIDE]).await;

@@ -182,9 +182,9 @@ async fn a_token_of_the_site_opens_what_it_says() {
         "no form token is asked of a program: {}",
         written.body
     );
-    // for whom: said by whoever makes it, and never nobody
+    // the subject is set by the creator of the token, and required
     for (name, fields) in [
-        ("for nobody", vec![("scope", "tickets.read")]),
+        ("without an audience", vec![("scope", "tickets.read")]),
         (
             "for a blank",
             vec![("audience", "  "), ("scope", "tickets.read")],
@@ -266,7 +266,7 @@ async fn a_token_of_the_site_opens_what_it_says() {
     );
 }
 
-// ASVS 9.1.1, 9.1.2, 9.1.3, 9.2.1, 9.2.2, 9.2.3, 10.3.1: whatever is not this issuer's access token for this site is refused, and nothing happens
+// ASVS 9.1.1, 9.1.2, 9.1.3, 9.2.1, 9.2.2, 9.2.3, 10.3.1: tokens other than this issuer's access tokens for this site are refused, without an effect
 #[tokio::test]
 async fn a_token_that_lies_opens_nothing() {
     let provider = Provider::start().await;
@@ -292,7 +292,7 @@ async fn a_token_that_lies_opens_nothing() {
             .await
             .status,
         StatusCode::OK,
-        "for several sites"
+        "several audiences"
     );
     let before = notes(&site).await;
     let claims = |claims: Value| provider.access_token(&json!({}), &claims);
@@ -316,7 +316,7 @@ async fn a_token_that_lies_opens_nothing() {
             "for a site that begins like this one",
             claims(json!({ "aud": "https://localhost.evil" })),
         ),
-        ("for nobody", claims(json!({ "aud": null }))),
+        ("without an audience", claims(json!({ "aud": null }))),
         ("for an empty list", claims(json!({ "aud": [] }))),
         (
             "of another issuer",
@@ -336,9 +336,9 @@ async fn a_token_that_lies_opens_nothing() {
         ),
         ("expired", claims(json!({ "exp": now - 61 }))),
         ("never expires", claims(json!({ "exp": null }))),
-        ("not good yet", claims(json!({ "nbf": now + 3600 }))),
+        ("not valid yet", claims(json!({ "nbf": now + 3600 }))),
         ("made tomorrow", claims(json!({ "iat": now + 86_400 }))),
-        ("of nobody", claims(json!({ "sub": "" }))),
+        ("without a subject", claims(json!({ "sub": "" }))),
         ("an ID token", header(json!({ "typ": "JWT" }))),
         ("of no kind", header(json!({ "typ": null }))),
         (
@@ -346,7 +346,7 @@ async fn a_token_that_lies_opens_nothing() {
             header(json!({ "alg": "HS256", "kid": "k3" })),
         ),
         ("signed by another key", other_key),
-        ("signed by a key that nobody knows", other_key_named),
+        ("signed by an unknown key", other_key_named),
         ("signed by a key that it brings along", own_jwk),
         (
             "not signed",
@@ -499,7 +499,7 @@ async fn the_same_subject_of_another_issuer_is_somebody_else() {
     );
 }
 
-// D02, F066: where both programs and people come, a cookie still needs its form token, and whoever brings a token is not whoever the cookie says
+// D02, F066: on routes for API clients and users, a cookie still needs its CSRF token, and a request with a bearer token is not authenticated by its cookie
 #[tokio::test]
 async fn a_token_and_a_cookie_are_not_mixed() {
     let provider = Provider::start().await;
@@ -561,7 +561,7 @@ async fn a_token_and_a_cookie_are_not_mixed() {
     assert_eq!(
         ann.get("/api/hidden").await.status,
         StatusCode::NOT_FOUND,
-        "for all others there is nothing"
+        "404 for all others"
     );
     // elsewhere a token opens nothing and closes nothing
     assert_eq!(
@@ -658,7 +658,7 @@ async fn another_site_believes_the_published_keys() {
     );
 }
 
-// F004: without tokens there are no pages about them, and a route that nobody can reach stops the start
+// F004: without tokens there are no pages about them, and a route that no request can satisfy prevents the start
 #[tokio::test]
 async fn tokens_are_off_by_default() {
     let site = TestSite::start(app(), &[]).await;
@@ -678,7 +678,7 @@ async fn tokens_are_off_by_default() {
         .unwrap()
         .to_string();
     assert!(
-        refused.contains("api.nobodys_tokens") && refused.contains("/api/whose"),
+        refused.contains("api.no_issuer") && refused.contains("/api/whose"),
         "{refused}"
     );
     for access in [
@@ -694,11 +694,11 @@ async fn tokens_are_off_by_default() {
             .unwrap()
             .to_string();
         assert!(
-            refused.contains("api.nobodys_route") && refused.contains("/never"),
+            refused.contains("api.contradictory_rule") && refused.contains("/never"),
             "{refused}"
         );
     }
-    // an issuer that does not answer: nobody knows
+    // an issuer that does not respond: 503
     let gone = TestSite::start(
         api(),
         &[

@@ -109,7 +109,7 @@ async fn a_password_alone_signs_nobody_in_who_has_a_factor() {
             !stored
                 .windows(plain.len())
                 .any(|window| window == plain.as_bytes()),
-            "{plain} is stored in clear"
+            "{plain} is stored in plaintext"
         );
     }
     // the password, reset by mail, does not go around it
@@ -284,7 +284,7 @@ async fn a_trusted_browser_is_trusted_for_a_while() {
     assert!(asks(&mut ann).await, "it was told to ask again");
 }
 
-// D36; F030; ASVS 7.5.1, 6.5.6: those who work here need a factor; adding and removing one needs a login of now; the others' sessions end, the owner hears
+// D36; F030; ASVS 7.5.1, 6.5.6: staff need a factor; adding and removing one needs a recent login; other sessions are revoked, the owner is notified
 #[tokio::test]
 async fn factors_are_demanded_and_changed_by_their_owner_only() {
     let site = TestSite::start(app(), &[]).await;
@@ -352,7 +352,7 @@ async fn factors_are_demanded_and_changed_by_their_owner_only() {
     assert_eq!(
         more.status,
         StatusCode::CONFLICT,
-        "nobody puts a second one over it"
+        "a second one cannot replace it"
     );
     assert_eq!(
         elsewhere.get("/mine").await.status,
@@ -507,7 +507,7 @@ async fn a_stolen_cookie_is_noticed() {
     );
 }
 
-// F030; ASVS 6.5.6: whoever says that factors are lost waits a day, in which their owner only has to log in with one
+// F030; ASVS 6.5.6: the removal of lost factors takes a day, and a login with a factor cancels it
 #[tokio::test]
 async fn lost_factors_are_removed_after_a_day_of_silence() {
     let site = TestSite::start(app(), &[]).await;
@@ -570,7 +570,7 @@ async fn lost_factors_are_removed_after_a_day_of_silence() {
             .mail()
             .kept()
             .iter()
-            .any(|mail| mail.text.contains("as was said a day ago"))
+            .any(|mail| mail.text.contains("as announced a day ago"))
     );
 }
 
@@ -623,10 +623,10 @@ async fn a_token_counts_its_codes() {
     }
 }
 
-// F029; ASVS 6.3.3: a site asks everybody, or the members of a group, for a second factor, on all pages but those where it is added
+// F029; ASVS 6.3.3: a site requires a second factor of all users, or of the members of a group, on all pages but those where it is added
 #[tokio::test]
 async fn a_site_asks_everybody_or_a_group() {
-    let site = TestSite::start(app(), &[("mfa.require_for_everybody", "true")]).await;
+    let site = TestSite::start(app(), &[("mfa.require_for_all", "true")]).await;
     let mut ann = site.client();
     ann.sign_up("ann").await;
     assert_eq!(

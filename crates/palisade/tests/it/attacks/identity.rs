@@ -27,7 +27,7 @@ async fn ask_for_reset(site: &TestSite, email: &str) -> Answer {
 
 async fn choose(client: &mut Client, password: &str) -> Answer {
     let fields = [("new_password", password), ("new_password_again", password)];
-    // the token of another form: whoever attacks fetches no page that is gone
+    // the token of another form: an attacker does not fetch a page that is gone
     client
         .submit("/account/login", "/account/reset/new", &fields)
         .await
@@ -106,7 +106,7 @@ async fn nobody_learns_who_has_an_account() {
             ));
         }
         assert!(seen.iter().all(|one| *one == seen[0]), "{page}: {seen:#?}");
-        assert_eq!(seen[0].4.1, 1, "one mail, whatever there is");
+        assert_eq!(seen[0].4.1, 1, "one mail in each case");
     }
     let mail = site.client().mail_to("x@example.org").await.unwrap();
     assert!(
@@ -145,7 +145,7 @@ async fn an_address_that_is_not_confirmed_has_no_account() {
         client.get("/mine").await.status == StatusCode::SEE_OTHER
             && site.site().accounts().list().await.unwrap().is_empty()
     );
-    // whoever only opens the link, as programs that look through mail do, makes nothing
+    // a GET of the link, as mail scanners send it, changes nothing
     let mut victim = site.client();
     assert_eq!(
         victim.follow_mail("ann@example.org").await,
@@ -167,7 +167,7 @@ async fn an_address_that_is_not_confirmed_has_no_account() {
     assert!(guess.status == StatusCode::UNPROCESSABLE_ENTITY && has_event(&guess, "login_failed"));
     assert!(
         site.site().accounts().list().await.unwrap().is_empty(),
-        "nobody's password on somebody's address"
+        "the attacker's password on the owner's address"
     );
     let done = client.follow_mail("ann@example.org").await;
     let done = client
@@ -187,7 +187,7 @@ async fn an_address_that_is_not_confirmed_has_no_account() {
     let made_up = site.client().get("/account/confirm?token=made-up").await;
     assert!(
         made_up.status == StatusCode::GONE && !made_up.headers.contains_key("set-cookie"),
-        "whoever makes one up gets no session"
+        "an invented link gives no session"
     );
     // two sign-ups for one name and one address: the second to be confirmed is told
     let mut late = site.client();
@@ -282,7 +282,7 @@ async fn a_reset_link_works_once_for_a_quarter_of_an_hour_and_for_nothing_else()
         "the link is still good: {}",
         weak.body
     );
-    // a second mail, which anybody can ask for, does not take the first one's link away
+    // a second mail, which any client can request, does not invalidate the first link
     ask_for_reset(&site, "ann@example.org").await;
     assert_eq!(
         reader.get("/account/reset/new").await.status,
@@ -311,12 +311,12 @@ async fn a_reset_link_works_once_for_a_quarter_of_an_hour_and_for_nothing_else()
             .await
             .unwrap()
             .text
-            .contains("A new password was chosen")
+            .contains("A new password was set")
     );
     assert_eq!(
         reader.get("/mine").await.status,
         StatusCode::SEE_OTHER,
-        "nobody is signed in by it"
+        "it signs no user in"
     );
     assert_eq!(
         ann.get("/mine").await.status,
@@ -466,7 +466,7 @@ async fn an_address_changes_when_both_addresses_say_so() {
     confirm("new@example.org").await;
     site.clock().advance(TimeDelta::hours(1));
     assert_eq!(confirm("late@example.org").await.status, StatusCode::GONE);
-    // an address that somebody has: the answer is the same, and the owner is told
+    // a registered address: the response is the same, and the owner is notified
     let taken = change(&mut ann, "bob@example.org", PASSWORD).await;
     assert_eq!(
         (taken.status, taken.header("location")),

@@ -17,7 +17,7 @@ async fn names_and_numbers_from_the_address_are_known_or_400() {
     assert_eq!(
         client.get("/list?utm_source=letter").await.body,
         "Newest 20",
-        "names that nobody reads are nothing"
+        "undeclared names are ignored"
     );
     let hostile = [
         "order=title",
@@ -40,7 +40,7 @@ async fn names_and_numbers_from_the_address_are_known_or_400() {
     }
 }
 
-// D10: whatever the number, never a fault of ours
+// D10: for any number, never a 500
 #[tokio::test]
 async fn paging_is_fuzzed() {
     let site = TestSite::start(app(), &[]).await;

@@ -31,7 +31,7 @@ fn has_event(answer: &Answer, event: &str) -> bool {
         .any(|line| line.contains(&format!("event={event} ")))
 }
 
-// F087, F088, F106; D29; ASVS 6.3.1: five in a minute, then 300 s, then twice as long; a name that nobody has is locked as well
+// F087, F088, F106; D29; ASVS 6.3.1: five in a minute, then 300 s, then twice as long; an unknown name is locked as well
 #[tokio::test]
 async fn the_sixth_guess_is_not_judged() {
     let site = TestSite::start(app(), &[]).await;
@@ -57,7 +57,7 @@ async fn the_sixth_guess_is_not_judged() {
         assert_eq!(
             site.site().accounts().hashes_done(),
             hashes,
-            "nobody looked at the password"
+            "the password was not verified"
         );
         let wait: u64 = sixth.header("retry-after").parse().unwrap();
         assert!(
@@ -154,7 +154,7 @@ async fn the_owner_gets_in_while_an_attacker_keeps_failing() {
         guess(&mut thief, "ann", PASSWORD).await.status,
         StatusCode::TOO_MANY_REQUESTS
     );
-    // nor is one's own browser for the account of somebody else
+    // a known browser is not known for other accounts
     let mut eve = from(&site, "198.51.100.9");
     eve.sign_up("eve").await;
     fail(&mut eve, "ann", 1).await;
@@ -314,7 +314,7 @@ async fn parallel_for(sites: &[&TestSite; 2], name: &str) -> usize {
         .count()
 }
 
-// F088, F089: those who work here see, filter and lift locks; nobody else knows of the page
+// F088, F089: staff list, filter and lift lockouts; the page is hidden from other users
 #[tokio::test]
 async fn staff_see_and_lift_locks() {
     let site = TestSite::start(app(), &[]).await;
@@ -411,7 +411,7 @@ async fn a_login_from_a_new_browser_is_told() {
         ann_mails(&site)
             .await
             .iter()
-            .filter(|text| text.contains("a browser that is new here"))
+            .filter(|text| text.contains("A new browser was used"))
             .count()
     };
     assert_eq!(about().await, 0, "the one that she signed up with");
@@ -453,7 +453,7 @@ async fn ann_mails(site: &TestSite) -> Vec<String> {
         .collect()
 }
 
-// whoever guesses at one thing does not lock another; a guess that nobody looked at counts nowhere
+// guesses at one kind of secret do not lock another; a guess that was not verified does not count
 #[tokio::test]
 async fn locks_do_not_spread() {
     let site = TestSite::start(app(), &[("lockout.account_failures", "20")]).await;
@@ -516,7 +516,7 @@ async fn locks_do_not_spread() {
     );
 }
 
-// D14: where the pool of hashes is full, nobody has looked: guesses from before are not forgotten
+// D14: with a full hash pool no password is verified: earlier guesses still count
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_pool_wipes_out_no_guesses() {
     let site = TestSite::start(

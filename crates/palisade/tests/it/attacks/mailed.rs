@@ -71,7 +71,7 @@ async fn a_mailed_code_logs_in_the_browser_that_asked() {
             .get(CODE)
             .await
             .body
-            .matches("was not asked for in this browser")
+            .matches("was not requested in this browser")
             .count(),
         1
     );
@@ -80,7 +80,7 @@ async fn a_mailed_code_logs_in_the_browser_that_asked() {
             .get(&link)
             .await
             .body
-            .contains("was not asked for in this browser")
+            .contains("was not requested in this browser")
     );
     let posted = thief
         .submit("/account/login", CODE, &[("code", &code)])
@@ -92,7 +92,7 @@ async fn a_mailed_code_logs_in_the_browser_that_asked() {
         StatusCode::UNPROCESSABLE_ENTITY
     );
     assert_eq!(thief.get("/mine").await.status, StatusCode::SEE_OTHER);
-    // opening the link logs nobody in: a button does, and the code has left the address bar
+    // a GET of the link does not log in: a button does, and the code is removed from the address bar
     assert_eq!(ann.get(&link).await.header("location"), CODE);
     assert_eq!(ann.get("/mine").await.status, StatusCode::SEE_OTHER);
     let page = ann.get(CODE).await;

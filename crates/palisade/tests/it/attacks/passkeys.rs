@@ -66,7 +66,7 @@ async fn answer(client: &mut Client, credential: &str) -> Answer {
 async fn ann(site: &TestSite) -> (Client, Authenticator) {
     let (mut ann, mut key) = (site.client(), Authenticator::new());
     ann.sign_up("ann").await;
-    let added = add(&mut ann, &mut key, "Telephone <b>").await;
+    let added = add(&mut ann, &mut key, "Phone <b>").await;
     assert!(
         added.body.contains("Recovery codes") && has_event(&added, "factor_added"),
         "{} {}",
@@ -92,7 +92,7 @@ async fn a_passkey_signs_in_by_itself_and_as_second_step() {
         ann.get("/account/factors")
             .await
             .body
-            .contains("Telephone &lt;b&gt;")
+            .contains("Phone &lt;b&gt;")
     );
     let mut elsewhere = site.client();
     let wanted = asked(&mut elsewhere, "/mine").await;
@@ -100,7 +100,7 @@ async fn a_passkey_signs_in_by_itself_and_as_second_step() {
     assert_eq!(
         wanted["allowCredentials"].as_array().map_or(0, Vec::len),
         0,
-        "whoever begins a login is told no credentials"
+        "the start of a login lists no credentials"
     );
     let before = elsewhere.cookies()["session"].clone();
     let done = answer(&mut elsewhere, &key.get(&wanted)).await;
@@ -211,7 +211,7 @@ async fn a_passkey_that_lies_is_refused() {
             key.origin = "https://evil.example"
         }),
         ("a passkey of another site", |key| key.host = "evil.example"),
-        ("nobody was verified", |key| key.verifies = false),
+        ("without user verification", |key| key.verifies = false),
         ("another user's name on it", |key| {
             key.handle = super::authenticator::base64([7; 16])
         }),
@@ -248,7 +248,7 @@ async fn a_passkey_that_lies_is_refused() {
             .await
             .unwrap()
             .text
-            .contains("only a copy of it")
+            .contains("indicates a clone")
     );
     key.counter = counted;
     // too late
@@ -279,7 +279,7 @@ async fn a_passkey_that_lies_is_refused() {
     refused(&mut thief, &key.get(&wanted), "a closed account").await;
 }
 
-// F030; ASVS 6.5.1, 7.5.1: nobody's passkey opens, or is added to, another's account
+// F030; ASVS 6.5.1, 7.5.1: a passkey of one account does not open, and cannot be added to, another
 #[tokio::test]
 async fn passkeys_stay_with_their_owner() {
     let site = TestSite::start(app(), &[]).await;
@@ -383,7 +383,7 @@ fn copy(key: &Authenticator) -> Authenticator {
     }
 }
 
-// D37; F088; ASVS 6.3.1: while somebody keeps guessing at the password, the passkey gets in
+// D37; F088; ASVS 6.3.1: during an attack on the password, the passkey is accepted
 #[tokio::test]
 async fn a_passkey_gets_in_while_the_password_is_locked() {
     let site = TestSite::start(app(), &[]).await;
@@ -469,7 +469,7 @@ async fn a_factor_is_added_by_whoever_has_one() {
         .unwrap()
         .to_owned();
     let mut key = Authenticator::new();
-    let codes = add(&mut owner, &mut key, "Telephone").await.body;
+    let codes = add(&mut owner, &mut key, "Phone").await.body;
     let code = codes
         .split("<li><code>")
         .nth(1)

@@ -101,7 +101,7 @@ async fn who(client: &mut Client) -> String {
     }
 }
 
-// F032; D34; ASVS 6.8.1, 10.5.2, 10.5.4: an account is added by whoever is signed in to it, and found by issuer and subject whatever else changes
+// F032; D34; ASVS 6.8.1, 10.5.2, 10.5.4: an identity is linked by the signed-in user, and matched by issuer and subject alone
 #[tokio::test]
 async fn a_provider_is_added_and_logs_in() {
     let provider = Provider::start().await;
@@ -169,7 +169,7 @@ async fn a_provider_is_added_and_logs_in() {
                 .get("/account/logins")
                 .await
                 .body
-                .contains("in use already")
+                .contains("linked to another account")
     );
     ann.submit(
         "/account/delete",
@@ -180,7 +180,7 @@ async fn a_provider_is_added_and_logs_in() {
     assert_eq!(
         log_in(&mut site.client(), &provider).await.status,
         StatusCode::OK,
-        "nobody's login any more"
+        "unlinked"
     );
 }
 
@@ -216,9 +216,9 @@ async fn an_id_token_that_lies_is_not_believed() {
             claims(json!({ "iss": "https://evil.example" })),
         ),
         ("for another site", claims(json!({ "aud": "other" }))),
-        ("for nobody", claims(json!({ "aud": null }))),
+        ("without an audience", claims(json!({ "aud": null }))),
         (
-            "for several, asked for by nobody",
+            "for several audiences, without an authorized party",
             claims(json!({ "aud": ["desk", "other"] })),
         ),
         (
@@ -229,16 +229,16 @@ async fn an_id_token_that_lies_is_not_believed() {
             "asked for by another site, alone",
             claims(json!({ "azp": "other" })),
         ),
-        ("of another login", claims(json!({ "nonce": "other" }))),
+        ("to another login", claims(json!({ "nonce": "other" }))),
         ("of no login", claims(json!({ "nonce": null }))),
         ("expired", claims(json!({ "exp": now - 61 }))),
         ("never expires", claims(json!({ "exp": null }))),
         ("expires at no time", claims(json!({ "exp": "soon" }))),
         ("made long ago", claims(json!({ "iat": now - 1000 }))),
         ("made tomorrow", claims(json!({ "iat": now + 86_400 }))),
-        ("not good yet", claims(json!({ "nbf": now + 3600 }))),
-        ("nobody", claims(json!({ "sub": "" }))),
-        ("nobody at all", claims(json!({ "sub": null }))),
+        ("not valid yet", claims(json!({ "nbf": now + 3600 }))),
+        ("without a subject", claims(json!({ "sub": "" }))),
+        ("with a null subject", claims(json!({ "sub": null }))),
         (
             "of another access token",
             claims(json!({ "at_hash": "AAAAAAAAAAAAAAAAAAAAAA" })),
@@ -275,7 +275,7 @@ async fn an_id_token_that_lies_is_not_believed() {
             header(json!({ "alg": "HS256" })),
         ),
         (
-            "a token for something else",
+            "a token of another type",
             header(json!({ "typ": "at+jwt" })),
         ),
         ("a logout token", header(json!({ "typ": "logout+jwt" }))),
@@ -512,7 +512,7 @@ async fn an_answer_belongs_to_the_browser_that_left() {
     site.clock().advance(TimeDelta::minutes(10));
     provider.behaviour().seconds += 600;
     refused(&mut late, &callback(&provider, &code, &state), "too late").await;
-    // an answer that adds a login comes back to whoever has begun it, and to nobody else
+    // a response that links a login is accepted in the browser that requested it only
     let (code, state) =
         provider.allow(&leave(&mut late, "/account/login/ways", "/account/social/corp").await);
     let error = late
@@ -523,7 +523,7 @@ async fn an_answer_belongs_to_the_browser_that_left() {
     assert_eq!(
         error.header("location"),
         "/account/login",
-        "whoever says no is back at the login"
+        "a refusal leads back to the login"
     );
     // by POST alone, with a token
     assert_eq!(
@@ -542,7 +542,7 @@ async fn an_answer_belongs_to_the_browser_that_left() {
     );
 }
 
-// ASVS 10.5.3; F032: metadata of somebody else, or that lead out of TLS, are not used
+// ASVS 10.5.3; F032: metadata of another issuer, or with plain HTTP endpoints, are not used
 #[tokio::test]
 async fn metadata_that_lie_lead_nowhere() {
     for (metadata, why) in [
@@ -552,7 +552,7 @@ async fn metadata_that_lie_lead_nowhere() {
         ),
         (
             json!({ "authorization_endpoint": "http://evil.example/authorize" }),
-            "in clear",
+            "over plain HTTP",
         ),
         (
             json!({ "token_endpoint": "javascript:alert(1)" }),
@@ -593,7 +593,7 @@ async fn metadata_that_lie_lead_nowhere() {
         "{}",
         away.body
     );
-    // on this machine, unless it is allowed, nobody is asked
+    // loopback is not requested unless allowed
     let site = TestSite::start(
         app(),
         &[("social.providers", "corp desk secret http://127.0.0.1:9")],
@@ -650,7 +650,7 @@ async fn an_address_opens_no_account_of_somebody_else() {
     let mut thief = site.client();
     let asked = log_in(&mut thief, &provider).await;
     assert!(
-        asked.status == StatusCode::OK && asked.body.contains("belongs to no account yet"),
+        asked.status == StatusCode::OK && asked.body.contains("is not linked to an account yet"),
         "{}",
         asked.body
     );
@@ -740,7 +740,7 @@ async fn an_address_opens_no_account_of_somebody_else() {
     let name = who(&mut new).await;
     assert!(
         name.starts_with("ann-"),
-        "the name that the provider says belongs to somebody: {name}"
+        "the provider's name for the user is taken here: {name}"
     );
     // UTS 39: a provider's name that imitates another one is not taken over, and one that differs by case is told apart
     for (claimed, email, expected) in [
@@ -775,7 +775,7 @@ async fn an_address_opens_no_account_of_somebody_else() {
         assert!(name.starts_with(expected), "{claimed}: {name}");
     }
     provider.behaviour().claims = json!({ "sub": "new", "preferred_username": "ann" });
-    // nobody logs in to it with a password, and the last way in stays
+    // login with a password is disabled, and the last login method cannot be removed
     assert_eq!(
         site.client().log_in(&name, "").await.status,
         StatusCode::UNPROCESSABLE_ENTITY
@@ -819,7 +819,7 @@ async fn an_address_opens_no_account_of_somebody_else() {
     assert_eq!(
         log_in(&mut site.client(), &provider).await.status,
         StatusCode::OK,
-        "it is nobody's now"
+        "it is linked to no account"
     );
     // five wrong codes end it
     let mut guesser = site.client();
@@ -1008,7 +1008,7 @@ async fn github_says_who_somebody_is() {
     assert_eq!(
         login(&mut site.client()).await.status,
         StatusCode::OK,
-        "an address that is not verified finds nobody"
+        "an address that is not verified matches no account"
     );
     provider.behaviour().user = json!({ "login": "nobody" });
     assert_eq!(
@@ -1100,7 +1100,7 @@ async fn facebook_and_x_say_who_somebody_is() {
     );
 }
 
-// F032: Apple knows a site by a statement that is signed anew for each login, and says truths as text
+// F032: Apple knows a site by a client secret that is signed for each login, and sends booleans as text
 #[tokio::test]
 async fn apple_is_told_by_a_signed_statement() {
     let provider = Provider::start().await;
@@ -1185,7 +1185,7 @@ async fn apple_is_told_by_a_signed_statement() {
             .as_deref(),
         Some("KEY1234567")
     );
-    // no key: nobody comes in, and the secret is in no answer
+    // no key: no login, and the secret is in no response
     let broken = start("certainly no key").await;
     let refused = login(&broken, &mut broken.client()).await;
     assert!(
@@ -1275,7 +1275,7 @@ async fn another_sites_word_is_no_login_of_now() {
         .await;
     let asked = super::authenticator::options(&ann.get("/account/factors/passkey").await.body);
     let credential = key.create(&asked);
-    let fields = [("name", "Telephone"), ("credential", credential.as_str())];
+    let fields = [("name", "Phone"), ("credential", credential.as_str())];
     ann.submit(
         "/account/factors/passkey",
         "/account/factors/passkey/add",
@@ -1303,7 +1303,7 @@ async fn another_sites_word_is_no_login_of_now() {
             .await;
         assert_eq!(kept.status, StatusCode::CONFLICT, "{action}");
     }
-    // with a password, nobody gets a code in its place
+    // an account with a password gets no code instead
     let mut bob = site.client();
     bob.sign_up("bob").await;
     assert_eq!(

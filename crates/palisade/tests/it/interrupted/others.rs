@@ -12,7 +12,7 @@ const PASSWORD: &str = "correct horse battery staple";
 
 async fn ann_with_passkey(world: &World) -> (Client, Authenticator) {
     let (mut ann, mut key) = (ann(world).await, Authenticator::new());
-    add_passkey(&mut ann, &mut key, "Telephone").await;
+    add_passkey(&mut ann, &mut key, "Phone").await;
     (ann, key)
 }
 
@@ -122,11 +122,7 @@ pub(super) const CASES: [Case; 18] = [
             (
                 ann,
                 "/account/factors/passkey/add".into(),
-                vec![
-                    ("name", "Telephone".into()),
-                    ("credential", credential),
-                    token,
-                ],
+                vec![("name", "Phone".into()), ("credential", credential), token],
             )
         })
     }),
