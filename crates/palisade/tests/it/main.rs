@@ -1,4 +1,4 @@
-//! Palisade under attack: every test here goes the way of a visitor's request.
+//! Attacks on Palisade: every test sends requests through the whole pipeline.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod acme;
@@ -33,3 +33,4 @@ mod templates;
 mod tls;
 mod way;
 mod well_known;
+mod words;
