@@ -155,10 +155,10 @@ pub async fn comment(
             "This ticket is closed. Please open a new one.",
         ));
     };
-    let (new, refill) = form.into_parts();
+    let (new, invalid) = form.into_parts();
     let shown = details(&ticket, side, &db).await?;
     let Some(new) = new else {
-        return Err(refill.show_with("tickets/show.html", shown).await);
+        return Err(invalid.show_with("tickets/show.html", shown).await);
     };
     let tx = db.begin().await?;
     comment::write(&tx, id, &user, side == Side::Staff, new.body.into()).await?;
@@ -170,10 +170,10 @@ pub async fn comment(
         drop(tx);
         // nothing was written: the page shows the new state above the typed comment, which can be
         // sent again
-        let refill = refill
+        let invalid = invalid
             .set("version", ticket.version.to_string())
             .general_error(error.public_message().to_owned() + " Read it again, then send.");
-        return Err(refill
+        return Err(invalid
             .show_as(error.status(), "tickets/show.html", shown)
             .await);
     }

@@ -4,7 +4,7 @@ use crate::auth::{Accounts, User};
 use crate::db::Db;
 use crate::http::client::Client;
 use crate::permissions::Caller;
-use crate::social::{Audience, Discovery, Doubt, Identities, LEEWAY_SECS, Trouble, believed};
+use crate::social::{Audience, Discovery, Doubt, Identities, LEEWAY_SECS, ProviderError, believed};
 use crate::views::{Error, Result};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -235,7 +235,7 @@ impl Tokens {
     }
 }
 
-fn unknown(trouble: Trouble) -> Refused {
+fn unknown(trouble: ProviderError) -> Refused {
     Refused::Unknown(trouble.to_string())
 }
 

@@ -1,14 +1,14 @@
 //! Boot: from settings to a running site, or to an error with its reason and its fix.
 
-use super::beside::Beside;
-use super::builder::login_ways;
-use super::forward::Forward;
-use super::health::WriteProbe;
-use super::lists::BlockLists;
+use super::endpoints::login_ways;
 use super::site::SiteLimits;
-use super::{App, BootError, KeyFile, Routes, Site, SiteSettings, guard, keys, shield};
+use super::{App, BootError, KeyFile, Routes, Site, SiteSettings, keys};
 #[cfg(feature = "social")]
 use crate::api::Tokens;
+use crate::app::django::Beside;
+use crate::app::endpoints::health::WriteProbe;
+use crate::app::pipeline::{block_list::BlockLists, catch_panic, route_guard};
+use crate::app::upstream::Forward;
 use crate::auth::{self, AccountParts, Accounts, FactorRule, Links};
 use crate::clock::Clock;
 use crate::crypto::KeyRing;
@@ -175,7 +175,7 @@ impl Prepared {
         if !pending.is_empty() {
             return Err(BootError::Pending(pending));
         }
-        shield::install_hook();
+        catch_panic::install_hook();
         let beside = Beside::look_at(&self.settings, &database).await?;
         let site = self.assemble(templates, database, clock, beside)?;
         site.accounts
@@ -262,7 +262,7 @@ impl Prepared {
             Some(forward) => {
                 router.fallback(async move |request: Request| forward.answer(request).await)
             }
-            None => router.fallback(guard::not_found),
+            None => router.fallback(route_guard::not_found),
         };
         let home = settings.site.home.clone();
         #[cfg(feature = "social")]

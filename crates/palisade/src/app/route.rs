@@ -1,4 +1,4 @@
-use super::guard::{Extras, Guard, RouteRule};
+use crate::app::pipeline::route_guard::{Extras, RouteGuard, RouteRule};
 use crate::checks::Weakened;
 use crate::headers::{ContentSecurityPolicy, Cors};
 use crate::http::Networks;
@@ -389,7 +389,9 @@ impl Routes {
                 };
                 router.route(
                     &path,
-                    guarded.methods.layer::<_, Infallible>(Guard::new(rule)),
+                    guarded
+                        .methods
+                        .layer::<_, Infallible>(RouteGuard::new(rule)),
                 )
             })
     }

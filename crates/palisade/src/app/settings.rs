@@ -1,8 +1,8 @@
 use super::acme::{self, AcmeSettings};
 use super::keys::{self, KeySettings};
-use super::security_txt::Contact;
 use super::server::{ServerSettings, TlsSettings};
 use crate::api::{self, ApiSettings};
+use crate::app::endpoints::security_txt::Contact;
 use crate::auth::{self, LockoutSettings, LoginSettings, PasswordSettings};
 use crate::checks::{self, Check, Finding, Level};
 use crate::csrf::{self, CsrfSettings};

@@ -1,9 +1,10 @@
 use super::acme::Challenges;
-use super::health::WriteProbe;
-use super::lists::BlockLists;
-use super::repeats::Repeats;
-use super::server::Slots;
-use super::{RouteInfo, SiteSettings, spelling};
+use super::server::ConnectionLimiter;
+use super::{RouteInfo, SiteSettings};
+use crate::app::endpoints::health::WriteProbe;
+use crate::app::pipeline::block_list::BlockLists;
+use crate::app::pipeline::double_submit::Repeats;
+use crate::app::upstream::normalize_path;
 use crate::audit_log::{self, Event};
 use crate::auth::Accounts;
 use crate::crypto::KeyRing;
@@ -56,7 +57,7 @@ pub struct Site {
     /// Time of boot.
     pub(super) began: Instant,
     /// Open connections.
-    pub(super) open: OnceLock<Arc<Slots>>,
+    pub(super) open: OnceLock<Arc<ConnectionLimiter>>,
     /// Ports of both listeners, where one redirects to HTTPS.
     pub(super) ports: OnceLock<Ports>,
     /// Refusals since the last one that was logged.
@@ -131,7 +132,7 @@ impl Site {
     pub(super) fn changes_on_read(&self, path: &str) -> bool {
         self.changing_paths
             .iter()
-            .any(|pattern| spelling::matches(pattern, path))
+            .any(|pattern| normalize_path::matches(pattern, path))
     }
 
     /// Waits for requests with unsafe methods, whose clients may have disconnected. For tests.

@@ -65,7 +65,7 @@ impl Letterhead<'_> {
     pub(super) fn again_code(&self, to: &str, username: &str, code: &MailedCode) -> Letter {
         self.letter(
             to,
-            "mail/again_code.html",
+            "mail/reauthenticate_code.html",
             context! { username, code => code.expose() },
         )
     }

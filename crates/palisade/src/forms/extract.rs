@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 /// A submitted form.
 pub struct Form<T> {
     value: Option<T>,
-    refill: Refill,
+    invalid: InvalidForm,
 }
 
 /// An invalid form: the input and its errors, to show it again.
-pub struct Refill {
+pub struct InvalidForm {
     fields: &'static [FieldSpec],
     typed: Pairs,
     errors: BTreeMap<&'static str, Vec<String>>,
@@ -80,17 +80,17 @@ impl<T: Fields> Form<T> {
     pub async fn valid_or_show_with(self, template: &str, values: Value) -> Result<T> {
         match self.value {
             Some(value) => Ok(value),
-            None => Err(self.refill.show_with(template, values).await),
+            None => Err(self.invalid.show_with(template, values).await),
         }
     }
 
     /// The valid input, if it is, and the form to show it again in any case.
-    pub fn into_parts(self) -> (Option<T>, Refill) {
-        (self.value, self.refill)
+    pub fn into_parts(self) -> (Option<T>, InvalidForm) {
+        (self.value, self.invalid)
     }
 }
 
-impl Refill {
+impl InvalidForm {
     /// Adds an error to a field.
     #[must_use]
     pub fn error(mut self, field: &'static str, message: impl Into<String>) -> Self {
@@ -155,7 +155,7 @@ impl Refill {
     }
 }
 
-impl Refill {
+impl InvalidForm {
     /// The errors for API clients ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
     fn problem(&self, status: StatusCode) -> Response {
         let problem = json!({
@@ -246,7 +246,7 @@ impl<S: Send + Sync, T: Fields> FromRequest<S> for Form<T> {
         let (typed, errors) = input.into_parts();
         Ok(Self {
             value,
-            refill: Refill {
+            invalid: InvalidForm {
                 fields: T::FIELDS,
                 typed,
                 errors,

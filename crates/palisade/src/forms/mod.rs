@@ -37,7 +37,7 @@ mod tests;
 
 pub use codes::{Code, DigitCode};
 pub(crate) use extract::is_form;
-pub use extract::{Form, Query, Refill};
+pub use extract::{Form, InvalidForm, Query};
 pub use fields::{Email, Line, Number, Password, Text, Token, Username};
 pub use input::{Input, Pairs, RawError, pairs};
 pub use json::Json;

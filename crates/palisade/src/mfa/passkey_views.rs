@@ -100,9 +100,9 @@ pub(crate) async fn add(
     let Some(begun) = accounts.begun::<Adding>(visitor.session()).await? else {
         return Ok(redirect_to("/account/factors"));
     };
-    let (new, refill) = form.into_parts();
+    let (new, invalid) = form.into_parts();
     let Some(new) = new else {
-        return Err(refill
+        return Err(invalid
             .show_with("account/passkey_add.html", options(&begun.options))
             .await);
     };
@@ -225,14 +225,18 @@ pub(crate) async fn begin_second(
     ask(&visitor, &asking.ok_or_else(no_key)?).await
 }
 
-/// `POST /account/again/passkey`: as re-authentication.
-pub(crate) async fn begin_again(
+/// `POST /account/reauthenticate/passkey`: as re-authentication.
+pub(crate) async fn begin_reauthentication(
     visitor: Visitor,
     headers: HeaderMap,
     user: User,
     form: Form<Begin>,
 ) -> Result<Response> {
-    let next = form.valid_or_show("account/again.html").await?.next.0;
+    let next = form
+        .valid_or_show("account/reauthenticate.html")
+        .await?
+        .next
+        .0;
     let asking = factors(&visitor)?
         .ask_user(&site(&visitor, &headers)?, &user, Whose::Signed, next)
         .await?;

@@ -57,7 +57,7 @@ impl Asking {
         let page = match self.whose {
             Whose::Anybodys(_) => "/account/login",
             Whose::Held(_) => return "/account/login/second".into(),
-            Whose::Signed(_) => "/account/again",
+            Whose::Signed(_) => "/account/reauthenticate",
         };
         let next = self
             .next

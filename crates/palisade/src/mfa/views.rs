@@ -108,9 +108,9 @@ pub(crate) async fn second(
     let Some(held) = visitor.accounts().held(visitor.session()).await? else {
         return Ok(redirect_to("/account/login?entered=on"));
     };
-    let (typed, refill) = form.into_parts();
+    let (typed, invalid) = form.into_parts();
     let Some(typed) = typed else {
-        return Err(refill
+        return Err(invalid
             .show_with("account/second.html", second_values(&visitor, &held).await?)
             .await);
     };
@@ -120,8 +120,8 @@ pub(crate) async fn second(
             nothing_is_lost(&visitor, &held.user()).await?;
             login::welcome(&visitor, &headers, held, Factor::Typed, typed.remember).await
         }
-        Guess::Locked(wait) => Err(locked(refill, wait, "account/second.html", values).await),
-        Guess::Wrong => Err(refill
+        Guess::Locked(wait) => Err(locked(invalid, wait, "account/second.html", values).await),
+        Guess::Wrong => Err(invalid
             .error("code", WRONG)
             .set("code", "")
             .show_with("account/second.html", values)
@@ -237,9 +237,9 @@ pub(crate) async fn confirm(
     let Some(values) = app(&visitor, &headers, &user).await? else {
         return Ok(redirect_to("/account/factors"));
     };
-    let (typed, refill) = form.into_parts();
+    let (typed, invalid) = form.into_parts();
     let Some(typed) = typed else {
-        return Err(refill.show_with("account/app.html", values).await);
+        return Err(invalid.show_with("account/app.html", values).await);
     };
     let accounts = visitor.accounts();
     let tx = accounts.database().begin().await?;
@@ -247,7 +247,7 @@ pub(crate) async fn confirm(
         drop(tx);
         audit(&visitor, Event::SecondStepFailed, &user.username);
         let wrong = "This is not the current code of the app. Is the clock of the phone right?";
-        return Err(refill
+        return Err(invalid
             .error("code", wrong)
             .show_with("account/app.html", values)
             .await);

@@ -54,7 +54,7 @@ pub enum Verdict {
     /// A second factor is required.
     AddFactor,
     /// Re-authentication is required.
-    ProveAgain,
+    Reauthenticate,
     /// A token with this scope is required.
     BringToken(&'static str),
     /// The token is valid, but lacks this scope.
@@ -253,7 +253,7 @@ impl Access {
                     let is_fresh = visitor
                         .is_fresh(TimeDelta::minutes(i64::from(*minutes)))
                         .await?;
-                    judged(visitor, is_fresh, Verdict::ProveAgain).await
+                    judged(visitor, is_fresh, Verdict::Reauthenticate).await
                 }
                 Rule::Can(_) | Rule::SignedIn | Rule::When(..) => {
                     let verdict = self

@@ -1,7 +1,7 @@
 //! Metadata and keys of an OpenID provider
 //! ([OpenID Connect Discovery 1.0](https://openid.net/specs/openid-connect-discovery-1_0.html)).
 
-use super::Trouble;
+use super::ProviderError;
 use super::settings::is_safe;
 use crate::http::client::Client;
 use arc_swap::ArcSwapOption;
@@ -42,7 +42,7 @@ pub(crate) struct Known {
 pub(crate) struct Discovery {
     known: ArcSwapOption<Known>,
     /// Time of the last failure; the provider is not asked for a while after it.
-    failed: Mutex<Option<(DateTime<Utc>, Trouble)>>,
+    failed: Mutex<Option<(DateTime<Utc>, ProviderError)>>,
 }
 
 const KEPT: TimeDelta = TimeDelta::hours(1);
@@ -58,7 +58,7 @@ impl Discovery {
         client: &Client,
         issuer: &str,
         now: DateTime<Utc>,
-    ) -> Result<Arc<Known>, Trouble> {
+    ) -> Result<Arc<Known>, ProviderError> {
         self.newer_than(client, issuer, now, now - KEPT).await
     }
 
@@ -68,7 +68,7 @@ impl Discovery {
         client: &Client,
         issuer: &str,
         now: DateTime<Utc>,
-    ) -> Result<Arc<Known>, Trouble> {
+    ) -> Result<Arc<Known>, ProviderError> {
         self.newer_than(client, issuer, now, now - LEAST).await
     }
 
@@ -78,7 +78,7 @@ impl Discovery {
         issuer: &str,
         now: DateTime<Utc>,
         limit: DateTime<Utc>,
-    ) -> Result<Arc<Known>, Trouble> {
+    ) -> Result<Arc<Known>, ProviderError> {
         let good = || self.known.load_full().filter(|known| known.at > limit);
         if let Some(known) = good() {
             return Ok(known);
@@ -105,18 +105,18 @@ impl Discovery {
             .load_full()
             .filter(|known| known.at > now - LONGEST);
         let trouble = failed.as_ref().map_or_else(
-            || Trouble::Away(issuer.into()),
+            || ProviderError::Unreachable(issuer.into()),
             |(_, trouble)| trouble.clone(),
         );
         old.ok_or(trouble)
     }
 }
 
-async fn ask(client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Known, Trouble> {
+async fn ask(client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Known, ProviderError> {
     let metadata = metadata_of(client, issuer.trim_end_matches('/')).await?;
     // metadata of another issuer must not be accepted: it would be trusted everywhere (ASVS 10.5.3)
     if metadata.issuer != issuer {
-        return Err(Trouble::Broken(format!(
+        return Err(ProviderError::Misconfigured(format!(
             "the metadata of {issuer} names another issuer"
         )));
     }
@@ -130,7 +130,7 @@ async fn ask(client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Known,
         .into_iter()
         .find(|url| !Url::parse(url).is_ok_and(|url| is_safe(&url)))
     {
-        return Err(Trouble::Broken(format!(
+        return Err(ProviderError::Misconfigured(format!(
             "{issuer} has an endpoint with plain HTTP: {unsafe_one}"
         )));
     }
@@ -144,7 +144,7 @@ async fn ask(client: &Client, issuer: &str, now: DateTime<Utc>) -> Result<Known,
 
 /// The metadata URL of OpenID Connect, or that of OAuth 2.0
 /// ([RFC 8414](https://www.rfc-editor.org/rfc/rfc8414)) for issuers of access tokens only.
-async fn metadata_of(client: &Client, base: &str) -> Result<Metadata, Trouble> {
+async fn metadata_of(client: &Client, base: &str) -> Result<Metadata, ProviderError> {
     let answer = json(client, &format!("{base}/.well-known/openid-configuration")).await;
     // RFC 8414 inserts the well-known part before the path of the issuer
     let other = Url::parse(base).ok().map(|url| {
@@ -160,14 +160,17 @@ async fn metadata_of(client: &Client, base: &str) -> Result<Metadata, Trouble> {
     }
 }
 
-async fn json<T: DeserializeOwned>(client: &Client, url: &str) -> Result<T, Trouble> {
+async fn json<T: DeserializeOwned>(client: &Client, url: &str) -> Result<T, ProviderError> {
     let answer = client
         .get(url)
         .await
-        .map_err(|error| Trouble::Away(error.to_string()))?;
+        .map_err(|error| ProviderError::Unreachable(error.to_string()))?;
     if !answer.status().is_success() {
-        return Err(Trouble::Away(format!("{url} answers {}", answer.status())));
+        return Err(ProviderError::Unreachable(format!(
+            "{url} answers {}",
+            answer.status()
+        )));
     }
     serde_json::from_slice(answer.body())
-        .map_err(|error| Trouble::Broken(format!("{url}: {error}")))
+        .map_err(|error| ProviderError::Misconfigured(format!("{url}: {error}")))
 }

@@ -2,7 +2,7 @@
 //! [RFC 7636](https://www.rfc-editor.org/rfc/rfc7636)).
 
 use super::id_token::{self, Expected};
-use super::{Discovery, Doubt, Kind, Provider, ProviderSettings, Trouble};
+use super::{Discovery, Doubt, Kind, Provider, ProviderError, ProviderSettings};
 use crate::auth::Purpose;
 use crate::http::client::Client;
 use base64::Engine;
@@ -19,7 +19,7 @@ use url::{Url, form_urlencoded};
 
 /// A pending authorization request.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Away {
+pub(super) struct AuthorizationRequest {
     pub(super) provider: String,
     state: String,
     nonce: String,
@@ -30,9 +30,13 @@ pub(super) struct Away {
     pub(super) adds_to: Option<i32>,
 }
 
-impl Away {
+impl AuthorizationRequest {
     /// Whether a response belongs to it: from the provider, with its state.
-    pub(super) fn is_answered(&self, provider: &Provider, back: &Back<'_>) -> bool {
+    pub(super) fn is_answered(
+        &self,
+        provider: &Provider,
+        back: &AuthorizationResponse<'_>,
+    ) -> bool {
         let is_same = constant_time_eq(self.state.as_bytes(), back.state.as_bytes());
         let is_theirs =
             provider.kind != Kind::OpenId || back.iss.is_none_or(|iss| iss == provider.issuer);
@@ -40,13 +44,13 @@ impl Away {
     }
 }
 
-impl Purpose for Away {
+impl Purpose for AuthorizationRequest {
     const NAME: &'static str = "social login";
     const LIFETIME_SECS: i64 = 600;
 }
 
 /// The authorization response.
-pub(super) struct Back<'a> {
+pub(super) struct AuthorizationResponse<'a> {
     pub(super) code: &'a str,
     pub(super) state: &'a str,
     pub(super) iss: Option<&'a str>,
@@ -78,24 +82,24 @@ struct Tokens {
 
 /// A provider with its metadata.
 #[derive(Default)]
-pub(super) struct Party {
+pub(super) struct OpenIdClient {
     discovery: Discovery,
 }
 
 /// Creates the authorization request, and the URL to redirect to.
-pub(super) struct Begun {
-    pub(super) away: Away,
+pub(super) struct StartedLogin {
+    pub(super) away: AuthorizationRequest,
     pub(super) to: Url,
 }
 
-impl Party {
+impl OpenIdClient {
     pub(super) async fn begin(
         &self,
         provider: &Provider,
         client: &Client,
         now: DateTime<Utc>,
         base: &str,
-    ) -> Result<Begun, Trouble> {
+    ) -> Result<StartedLogin, ProviderError> {
         let authorize = match provider.endpoints() {
             Some(endpoints) => endpoints.authorize,
             None => self
@@ -112,7 +116,8 @@ impl Party {
         let [state, nonce, verifier] = std::array::from_fn(|_| random::token().expose().to_owned());
         let redirect_uri = format!("{base}/account/social/{name}/callback");
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
-        let mut to = Url::parse(&authorize).map_err(|error| Trouble::Broken(error.to_string()))?;
+        let mut to = Url::parse(&authorize)
+            .map_err(|error| ProviderError::Misconfigured(error.to_string()))?;
         to.query_pairs_mut()
             .append_pair("response_type", "code")
             .append_pair("client_id", client_id)
@@ -124,7 +129,7 @@ impl Party {
         if provider.kind == Kind::OpenId {
             to.query_pairs_mut().append_pair("nonce", &nonce);
         }
-        let away = Away {
+        let away = AuthorizationRequest {
             provider: name.clone(),
             state,
             nonce,
@@ -133,7 +138,7 @@ impl Party {
             next: None,
             adds_to: None,
         };
-        Ok(Begun { away, to })
+        Ok(StartedLogin { away, to })
     }
 
     /// Completes the request: the identity.
@@ -142,9 +147,9 @@ impl Party {
         provider: &Provider,
         client: &Client,
         now: DateTime<Utc>,
-        away: &Away,
-        back: &Back<'_>,
-    ) -> Result<Identity, Trouble> {
+        away: &AuthorizationRequest,
+        back: &AuthorizationResponse<'_>,
+    ) -> Result<Identity, ProviderError> {
         match provider.endpoints() {
             Some(endpoints) => {
                 let tokens = exchange(
@@ -167,16 +172,18 @@ impl Party {
         provider: &Provider,
         client: &Client,
         now: DateTime<Utc>,
-        away: &Away,
-        back: &Back<'_>,
-    ) -> Result<Identity, Trouble> {
+        away: &AuthorizationRequest,
+        back: &AuthorizationResponse<'_>,
+    ) -> Result<Identity, ProviderError> {
         let mut known = self.discovery.known(client, &provider.issuer, now).await?;
         let metadata = &known.metadata;
         // the issuer of the response, where the provider names it (RFC 9207), against mix-up
         // attacks
         let must_say = metadata.authorization_response_iss_parameter_supported;
         if back.iss.map_or(must_say, |iss| iss != metadata.issuer) {
-            return Err(Trouble::Lied("the response is from another issuer".into()));
+            return Err(ProviderError::InvalidResponse(
+                "the response is from another issuer".into(),
+            ));
         }
         let methods = &metadata.token_endpoint_auth_methods_supported;
         let tokens = exchange(
@@ -191,7 +198,7 @@ impl Party {
         let id_token = tokens
             .id_token
             .clone()
-            .ok_or_else(|| Trouble::Lied("there is no ID token".into()))?;
+            .ok_or_else(|| ProviderError::InvalidResponse("there is no ID token".into()))?;
         let expected = Expected {
             issuer: &provider.issuer,
             client_id: &provider.settings.client_id,
@@ -207,8 +214,9 @@ impl Party {
                 .await?;
             judged = id_token::verify(&id_token, &known.keys, &expected);
         }
-        let claims =
-            judged.map_err(|doubt| Trouble::Lied(format!("the ID token is invalid: {doubt:?}")))?;
+        let claims = judged.map_err(|doubt| {
+            ProviderError::InvalidResponse(format!("the ID token is invalid: {doubt:?}"))
+        })?;
         let name = claims
             .preferred_username
             .or(claims.name)
@@ -285,20 +293,22 @@ async fn exchange(
     client: &Client,
     endpoint: &str,
     methods: &[String],
-    away: &Away,
+    away: &AuthorizationRequest,
     (code, now): (&str, DateTime<Utc>),
-) -> Result<Tokens, Trouble> {
+) -> Result<Tokens, ProviderError> {
     let secret = super::proof::client_secret(provider, now)?;
     let request = exchange_request(provider, endpoint, methods, away, (code, &secret));
     let tokens: Tokens = asked(
         client,
-        request.map_err(|error| Trouble::Broken(error.to_string()))?,
+        request.map_err(|error| ProviderError::Misconfigured(error.to_string()))?,
     )
     .await?;
     if tokens.token_type.eq_ignore_ascii_case("bearer") {
         Ok(tokens)
     } else {
-        Err(Trouble::Lied("the token type is unknown".into()))
+        Err(ProviderError::InvalidResponse(
+            "the token type is unknown".into(),
+        ))
     }
 }
 
@@ -306,7 +316,7 @@ fn exchange_request(
     provider: &Provider,
     endpoint: &str,
     methods: &[String],
-    away: &Away,
+    away: &AuthorizationRequest,
     (code, secret): (&str, &str),
 ) -> Result<Request<Bytes>, http::Error> {
     let client_id = &provider.settings.client_id;
@@ -343,14 +353,14 @@ fn exchange_request(
 pub(super) async fn asked<T: DeserializeOwned>(
     client: &Client,
     request: Request<Bytes>,
-) -> Result<T, Trouble> {
+) -> Result<T, ProviderError> {
     let place = request.uri().path().to_owned();
     let answer = client
         .send(request)
         .await
-        .map_err(|error| Trouble::Away(error.to_string()))?;
+        .map_err(|error| ProviderError::Unreachable(error.to_string()))?;
     if answer.status().is_server_error() {
-        return Err(Trouble::Away(format!(
+        return Err(ProviderError::Unreachable(format!(
             "{place} answers {}",
             answer.status()
         )));
@@ -363,11 +373,11 @@ pub(super) async fn asked<T: DeserializeOwned>(
             .chars()
             .take(50)
             .collect();
-        return Err(Trouble::Lied(format!(
+        return Err(ProviderError::InvalidResponse(format!(
             "{place} answers {} {word:?}",
             answer.status()
         )));
     }
     serde_json::from_slice(answer.body())
-        .map_err(|error| Trouble::Broken(format!("{place}: {error}")))
+        .map_err(|error| ProviderError::Misconfigured(format!("{place}: {error}")))
 }

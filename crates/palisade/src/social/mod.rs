@@ -37,6 +37,8 @@ mod settings;
 #[cfg(feature = "social")]
 mod sign_up;
 #[cfg(feature = "social")]
+pub(crate) mod sign_up_views;
+#[cfg(feature = "social")]
 mod signed;
 #[cfg(feature = "social")]
 mod site;
@@ -52,7 +54,7 @@ pub use settings::{CHECKS, ProviderSettings, SocialSettings};
 pub(crate) use {
     discovery::Discovery,
     signed::{Audience, Doubt, LEEWAY_SECS, believed},
-    site::{Providers, Trouble},
+    site::{ProviderError, Providers},
 };
 
 #[cfg(feature = "social")]

@@ -2,7 +2,7 @@
 
 use super::flow::{Identity, Opened, asked};
 use super::provider::Endpoints;
-use super::{Kind, Provider, Trouble};
+use super::{Kind, Provider, ProviderError};
 use crate::http::client::Client;
 use bytes::Bytes;
 use http::{Request, header};
@@ -14,7 +14,7 @@ pub(super) async fn identity(
     client: &Client,
     endpoints: &Endpoints,
     opened: Opened,
-) -> Result<Identity, Trouble> {
+) -> Result<Identity, ProviderError> {
     let user: Value = get(client, &endpoints.user, &opened.access_token).await?;
     let user = if provider.kind == Kind::X {
         &user["data"]
@@ -32,7 +32,7 @@ pub(super) async fn identity(
         .or_else(|| user["id"].as_str().map(str::to_owned));
     let subject = id
         .filter(|id| (1..=255).contains(&id.len()))
-        .ok_or_else(|| Trouble::Lied("the response has no subject".into()))?;
+        .ok_or_else(|| ProviderError::InvalidResponse("the response has no subject".into()))?;
     let name = ["login", "username", "name"]
         .iter()
         .find_map(|key| user[*key].as_str())
@@ -60,14 +60,14 @@ fn primary(list: &Value) -> (Option<String>, bool) {
     (email, first.is_some_and(|one| one["verified"] == true))
 }
 
-async fn get(client: &Client, url: &str, access_token: &str) -> Result<Value, Trouble> {
+async fn get(client: &Client, url: &str, access_token: &str) -> Result<Value, ProviderError> {
     let request = Request::get(url).header(header::AUTHORIZATION, format!("Bearer {access_token}"));
     let request = request
         .header(header::ACCEPT, "application/json")
         .body(Bytes::new());
     asked(
         client,
-        request.map_err(|error| Trouble::Broken(error.to_string()))?,
+        request.map_err(|error| ProviderError::Misconfigured(error.to_string()))?,
     )
     .await
 }

@@ -1,7 +1,7 @@
 //! Client authentication at a provider: a shared secret, or, at Apple, a signed JWT
 //! ([Creating a client secret](https://developer.apple.com/documentation/accountorganizationaldatasharing/creating-a-client-secret)).
 
-use super::{Provider, Trouble};
+use super::{Provider, ProviderError};
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -13,13 +13,13 @@ use std::borrow::Cow;
 pub(super) fn client_secret(
     provider: &Provider,
     now: DateTime<Utc>,
-) -> Result<Cow<'_, str>, Trouble> {
+) -> Result<Cow<'_, str>, ProviderError> {
     let secret = provider.settings.client_secret.expose();
     let (Some(team), Some(key_id)) = (&provider.settings.team_id, &provider.settings.key_id) else {
         return Ok(Cow::Borrowed(secret.as_str()));
     };
     let unusable = || {
-        Trouble::Broken(format!(
+        ProviderError::Misconfigured(format!(
             "client_secret of {} is not an ES256 private key",
             provider.settings.name
         ))

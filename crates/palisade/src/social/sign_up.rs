@@ -9,11 +9,22 @@ use crate::forms::{Email, Field};
 use crate::mail::MailKind;
 use crate::sessions::Session;
 use crate::views::Result;
+use palisade_macros::Form;
 use serde::{Deserialize, Serialize};
+
+/// The form that asks for the email address of a new account.
+#[derive(Form)]
+pub(crate) struct Address {
+    #[form(
+        label = "E-mail address",
+        help = "A code is sent to it, and later mail from this site."
+    )]
+    pub(super) email: Email,
+}
 
 /// An unlinked identity whose address is unverified.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Stranger {
+pub(super) struct UnlinkedIdentity {
     pub(super) provider: String,
     pub(super) identity: Identity,
     pub(super) next: Option<String>,
@@ -21,12 +32,12 @@ pub(super) struct Stranger {
     pub(super) sent: Option<(String, String)>,
 }
 
-impl Purpose for Stranger {
+impl Purpose for UnlinkedIdentity {
     const NAME: &'static str = "social sign-up";
     const LIFETIME_SECS: i64 = 600;
 }
 
-impl Coded for Stranger {
+impl Coded for UnlinkedIdentity {
     fn code(&self) -> &str {
         self.sent.as_ref().map_or("", |(_, code)| code)
     }
@@ -117,7 +128,7 @@ impl Identity {
     }
 }
 
-impl Stranger {
+impl UnlinkedIdentity {
     /// Sends a code to an address. The work is the same whether or not an account has it (user
     /// enumeration).
     pub(super) async fn send(

@@ -1,25 +1,26 @@
-use super::flow::Party;
+use super::flow::OpenIdClient;
 use super::{Provider, SocialSettings};
 use crate::views::{Error, ErrorKind};
 use std::fmt;
 
 /// The providers of a site.
-pub(crate) struct Providers(Vec<(Provider, Party)>);
+pub(crate) struct Providers(Vec<(Provider, OpenIdClient)>);
 
 /// Why a login failed.
 #[derive(Debug, Clone)]
-pub(crate) enum Trouble {
+pub(crate) enum ProviderError {
     /// The provider is unreachable.
-    Away(String),
+    Unreachable(String),
     /// The response is invalid.
-    Lied(String),
+    InvalidResponse(String),
     /// The provider is misconfigured, here or there; a visitor cannot fix it.
-    Broken(String),
+    Misconfigured(String),
 }
 
 impl Providers {
     pub(crate) fn new(settings: &SocialSettings) -> Self {
-        let with = |one: &super::ProviderSettings| (Provider::new(one.clone()), Party::default());
+        let with =
+            |one: &super::ProviderSettings| (Provider::new(one.clone()), OpenIdClient::default());
         Self(settings.providers.iter().map(with).collect())
     }
 
@@ -29,7 +30,7 @@ impl Providers {
     }
 
     /// The provider of a name, or 404.
-    pub(super) fn named(&self, name: &str) -> Result<(&Provider, &Party), Error> {
+    pub(super) fn named(&self, name: &str) -> Result<(&Provider, &OpenIdClient), Error> {
         let found = self
             .0
             .iter()
@@ -40,33 +41,34 @@ impl Providers {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Away(what) | Self::Lied(what) | Self::Broken(what)) = self;
+        let (Self::Unreachable(what) | Self::InvalidResponse(what) | Self::Misconfigured(what)) =
+            self;
         f.write_str(what)
     }
 }
 
-impl Trouble {
+impl ProviderError {
     /// The message for the visitor; the details are logged.
     pub(super) fn said(&self, provider: &Provider) -> Error {
         let label = &provider.settings.label;
         tracing::warn!(target: "palisade", provider = provider.settings.name, trouble = %self, "a social login failed");
         match self {
-            Self::Away(_) => Error::new(
+            Self::Unreachable(_) => Error::new(
                 ErrorKind::Unavailable,
                 format!(
                     "{label} does not answer right now. Try again, or use another login method."
                 ),
             ),
-            Self::Broken(_) => Error::new(
+            Self::Misconfigured(_) => Error::new(
                 ErrorKind::Unavailable,
                 format!(
                     "Login with {label} does not work at the moment. Use another login method, \
                         or contact the operators of this site."
                 ),
             ),
-            Self::Lied(_) => Error::new(
+            Self::InvalidResponse(_) => Error::new(
                 ErrorKind::BadRequest,
                 format!(
                     "The response of {label} does not belong to a login that was started in this \

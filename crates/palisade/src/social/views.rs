@@ -1,13 +1,13 @@
 //! The pages of social login.
 
-use super::flow::{Away, Back, Identity};
+use super::flow::{AuthorizationRequest, AuthorizationResponse, Identity};
 use super::identities::Identities;
-use super::sign_up::{Added, Stranger};
+use super::sign_up::{Added, Address, UnlinkedIdentity};
 use super::{Provider, Providers};
 use crate::audit_log::Event;
-use crate::auth::views::{NextPage, audit, can_mail, going, login, source, too_many_mails};
-use crate::auth::{Held, Typed, User, Visitor};
-use crate::forms::{Code, Email, Form, Line, Token};
+use crate::auth::views::{NextPage, audit, can_mail, going, login};
+use crate::auth::{Held, User, Visitor};
+use crate::forms::{Form, Line, Token};
 use crate::http::client::Client;
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
@@ -37,24 +37,6 @@ pub(crate) struct Returned {
     state: Option<Token<200>>,
     iss: Option<Token<500>>,
     error: Option<Line<200>>,
-}
-
-#[derive(Form)]
-pub(crate) struct Address {
-    #[form(
-        label = "E-mail address",
-        help = "A code is sent to it, and later mail from this site."
-    )]
-    email: Email,
-}
-
-#[derive(Form)]
-pub(crate) struct TypedCode {
-    #[form(
-        label = "Code",
-        help = "It was sent by mail, and is valid for ten minutes."
-    )]
-    code: Code,
 }
 
 impl Providers {
@@ -98,7 +80,7 @@ impl Providers {
         headers: &HeaderMap,
         client: &Client,
         id: &str,
-        note: impl FnOnce(&mut Away),
+        note: impl FnOnce(&mut AuthorizationRequest),
     ) -> Result<Response> {
         let (provider, party) = self.named(id)?;
         let accounts = visitor.accounts();
@@ -128,27 +110,35 @@ impl Providers {
     ) -> Result<Response> {
         let (provider, party) = self.named(id)?;
         let accounts = visitor.accounts();
-        let said = |trouble: super::Trouble| {
+        let said = |trouble: super::ProviderError| {
             audit(&visitor, Event::LoginFailed, &format!("{id}: {trouble}"));
             trouble.said(provider)
         };
-        let back = Back {
+        let back = AuthorizationResponse {
             code: returned.code.as_deref().unwrap_or(""),
             state: returned.state.as_deref().unwrap_or(""),
             iss: returned.iss.as_deref(),
         };
         // a response to another request leaves this one pending: other sites can send a browser
         // here
-        let begun = accounts.begun::<Away>(visitor.session()).await?;
+        let begun = accounts
+            .begun::<AuthorizationRequest>(visitor.session())
+            .await?;
         if !begun.is_some_and(|away| away.is_answered(provider, &back)) {
             // not a failed login: an image on another site can trigger this request
             audit(&visitor, Event::CallbackRefused, id);
-            return Err(
-                super::Trouble::Lied("no login of this browser is pending".into()).said(provider),
-            );
+            return Err(super::ProviderError::InvalidResponse(
+                "no login of this browser is pending".into(),
+            )
+            .said(provider));
         }
-        let Some(away) = accounts.end::<Away>(visitor.session()).await? else {
-            return Err(said(super::Trouble::Lied("the login has ended".into())));
+        let Some(away) = accounts
+            .end::<AuthorizationRequest>(visitor.session())
+            .await?
+        else {
+            return Err(said(super::ProviderError::InvalidResponse(
+                "the login has ended".into(),
+            )));
         };
         if let Some(error) = &returned.error {
             let word: String = error.chars().take(50).collect();
@@ -273,7 +263,7 @@ async fn arrive(
         accounts
             .begin(
                 visitor.session(),
-                &Stranger {
+                &UnlinkedIdentity {
                     provider: name.into(),
                     identity,
                     next,
@@ -340,7 +330,7 @@ async fn by_trusted_address(
 }
 
 /// Continues a login to a known account: the second factor is required as after a password.
-async fn come_in(
+pub(super) async fn come_in(
     visitor: &Visitor,
     headers: &HeaderMap,
     name: &str,
@@ -408,130 +398,6 @@ async fn add(
     };
     visitor.session().message(level, said).await?;
     Ok(redirect_to("/account/logins"))
-}
-
-/// `POST /account/social/address`: sends a code to an address. One response, whether or not an
-/// account has it.
-pub(crate) async fn address(
-    visitor: Visitor,
-    headers: HeaderMap,
-    form: Form<Address>,
-) -> Result<Response> {
-    let accounts = visitor.accounts();
-    let Some(stranger) = accounts.begun::<Stranger>(visitor.session()).await? else {
-        return Ok(redirect_to("/account/login"));
-    };
-    let values = context! { label => stranger.provider.as_str() };
-    let (typed, refill) = form.into_parts();
-    let Some(typed) = typed else {
-        return Err(refill
-            .show_with("account/social_address.html", values)
-            .await);
-    };
-    can_mail(accounts)?;
-    if let Some(wait) = accounts
-        .ask_mail(source(&visitor, &headers), &typed.email)
-        .await?
-    {
-        return Err(too_many_mails(refill, wait, "account/social_address.html", values).await);
-    }
-    stranger
-        .send(
-            accounts,
-            visitor.session(),
-            &typed.email,
-            &accounts.links.base(&headers),
-        )
-        .await?;
-    audit(&visitor, Event::SignUpBegun, "by another site");
-    Ok(redirect_to("/account/social/confirm"))
-}
-
-/// `GET /account/social/confirm`.
-pub(crate) async fn show_confirm(page: Page, visitor: Visitor) -> Result<Response> {
-    match visitor
-        .accounts()
-        .begun::<Stranger>(visitor.session())
-        .await?
-    {
-        Some(_) => {
-            page.render(
-                "account/social_confirm.html",
-                context! { form => Form::<TypedCode>::blank() },
-            )
-            .await
-        }
-        None => Ok(redirect_to("/account/login")),
-    }
-}
-
-/// `POST /account/social/confirm`: creates the account.
-pub(crate) async fn confirm(
-    visitor: Visitor,
-    headers: HeaderMap,
-    form: Form<TypedCode>,
-) -> Result<Response> {
-    let accounts = visitor.accounts();
-    let (typed, refill) = form.into_parts();
-    let Some(typed) = typed else {
-        return Err(refill.show("account/social_confirm.html").await);
-    };
-    let stranger = match accounts
-        .judge_code::<Stranger>(visitor.session(), &typed.code)
-        .await?
-    {
-        Typed::Right(stranger) => stranger,
-        Typed::Wrong => {
-            audit(&visitor, Event::LoginFailed, "code by mail");
-            return Err(refill
-                .error("code", "This is not the code of the newest mail.")
-                .show("account/social_confirm.html")
-                .await);
-        }
-        Typed::Dead => {
-            audit(
-                &visitor,
-                Event::LoginFailed,
-                "code by mail, too late or too often",
-            );
-            visitor
-                .session()
-                .message(MessageLevel::Error, "This code has expired. Start again.")
-                .await?;
-            return Ok(redirect_to("/account/login"));
-        }
-    };
-    let Some((email, _)) = &stranger.sent else {
-        return Ok(redirect_to("/account/login"));
-    };
-    let Some(user_id) = stranger
-        .identity
-        .enrol(accounts, &stranger.provider, email)
-        .await?
-    else {
-        visitor
-            .session()
-            .message(
-                MessageLevel::Error,
-                "The address, or this login, was taken meanwhile.",
-            )
-            .await?;
-        return Ok(redirect_to("/account/login"));
-    };
-    audit(
-        &visitor,
-        Event::SignedUp,
-        &format!("user {user_id}, {}", stranger.provider),
-    );
-    come_in(
-        &visitor,
-        &headers,
-        &stranger.provider,
-        user_id,
-        stranger.next,
-        None,
-    )
-    .await
 }
 
 /// `POST /account/logins/password`: sends a link to set a password.

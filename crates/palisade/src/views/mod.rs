@@ -107,10 +107,13 @@ pub fn templates() -> Layer {
         ),
         ("account/app.html", include_str!("templates/app.html")),
         ("account/codes.html", include_str!("templates/codes.html")),
-        ("account/again.html", include_str!("templates/again.html")),
         (
-            "account/again_code.html",
-            include_str!("templates/again_code.html"),
+            "account/reauthenticate.html",
+            include_str!("templates/reauthenticate.html"),
+        ),
+        (
+            "account/reauthenticate_code.html",
+            include_str!("templates/reauthenticate_code.html"),
         ),
         (
             "account/sessions.html",
@@ -128,8 +131,8 @@ pub fn templates() -> Layer {
             include_str!("templates/mail/address_code.html"),
         ),
         (
-            "mail/again_code.html",
-            include_str!("templates/mail/again_code.html"),
+            "mail/reauthenticate_code.html",
+            include_str!("templates/mail/reauthenticate_code.html"),
         ),
         (
             "mail/changed.html",

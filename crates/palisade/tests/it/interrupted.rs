@@ -214,7 +214,7 @@ type Case = (&'static str, for<'a> fn(&'a World) -> Ready<'a>);
 /// Routes that have no case, and why.
 const WITHOUT_CASE: [(&str, &str); 3] = [
     (
-        "/account/again",
+        "/account/reauthenticate",
         "changes the session only, in one transaction (`SessionStore::replace`)",
     ),
     ("/account/export", "changes nothing"),

@@ -335,7 +335,7 @@ fn account_pages_fit_a_telephone() {
         "/account/export",
         "/account/close",
         "/account/delete",
-        "/account/again",
+        "/account/reauthenticate",
         "/account/locks",
         "/nowhere",
         "/tickets",

@@ -17,11 +17,11 @@
 mod challenges;
 #[cfg(feature = "acme")]
 mod client;
-#[cfg(feature = "acme")]
-mod keeper;
 mod migration;
 #[cfg(feature = "acme")]
 mod order;
+#[cfg(feature = "acme")]
+mod renewal;
 mod settings;
 #[cfg(feature = "acme")]
 mod store;
@@ -43,8 +43,8 @@ pub(super) const SEALED: SealedColumn = SealedColumn {
 };
 
 pub(super) use challenges::{ACME_TLS, Challenges};
-#[cfg(feature = "acme")]
-pub(super) use keeper::keep;
 pub(super) use migration::migrations;
+#[cfg(feature = "acme")]
+pub(super) use renewal::keep;
 pub(super) use settings::CHECKS;
 pub use settings::{AcmeSettings, Challenge};

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use super::keeper::{Lifetime, pause_secs};
+use super::renewal::{Lifetime, pause_secs};
 use super::store::{Store, Turn};
 use crate::app::App;
 use crate::crypto::KeyRing;

@@ -10,14 +10,14 @@
 //! | transfer rate of a body, and of reading a response | `server.slow_grace_secs`, `min_bytes_per_second` | 408, or closed |
 //! | concurrent streams of one HTTP/2 connection | `server.max_streams` | streams are refused |
 
+mod activity;
+mod connection_limit;
 mod framing;
 mod listener;
-mod proxied;
-mod pulse;
+mod proxy_protocol;
 mod settings;
-mod slots;
+mod timeout_stream;
 mod tls;
-mod watched;
 
 pub use listener::ListenAddress;
 use listener::{Listener, Socket};
@@ -25,12 +25,15 @@ pub use settings::{ServerSettings, TlsSettings};
 pub use tls::TlsError;
 
 use super::acme::ACME_TLS;
-use super::health::is_page;
 use super::site::Ports;
-use super::{Site, SiteSettings, way};
+use super::{Site, SiteSettings, pipeline};
+use crate::app::endpoints::health::is_page;
 use crate::http::{Held, Link, Peer};
 use crate::static_files::SharedBody;
+use activity::{Answer, ConnectionActivity};
 use axum::body::Body;
+pub(super) use connection_limit::ConnectionLimiter;
+use connection_limit::{Full, Slot};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -38,9 +41,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use listenfd::ListenFd;
-use pulse::{Answer, Pulse};
-pub(super) use slots::Slots;
-use slots::{Full, Slot};
 use socket2::{SockRef, TcpKeepalive};
 use std::convert::Infallible;
 use std::io;
@@ -48,13 +48,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use timeout_stream::{ON_THE_WAY, Protocol, Stream, TimeoutStream, Timeouts};
 pub(super) use tls::Certificates;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use watched::{ON_THE_WAY, Patience, Protocol, Stream, Watched};
 
 /// A listening server.
 pub struct Server {
@@ -66,10 +66,10 @@ pub struct Server {
 
 struct Shared {
     site: Arc<Site>,
-    slots: Arc<Slots>,
+    slots: Arc<ConnectionLimiter>,
     /// Permits for lingering connections: closed here, not yet by the peer.
     lingering: Arc<Semaphore>,
-    patience: Patience,
+    patience: Timeouts,
     tls: Option<TlsAcceptor>,
 }
 
@@ -131,7 +131,7 @@ impl Server {
         {
             let _ = site.ports.set(Ports { plain, encrypted });
         }
-        let slots = Slots::new(
+        let slots = ConnectionLimiter::new(
             settings.max_connections,
             settings.max_connections_per_address,
         );
@@ -262,8 +262,8 @@ async fn accept(listener: Option<&Listener>) -> io::Result<(Socket, IpAddr)> {
     }
 }
 
-fn patience(settings: &ServerSettings) -> Patience {
-    Patience {
+fn patience(settings: &ServerSettings) -> Timeouts {
+    Timeouts {
         header: settings.header_timeout_secs.duration(),
         keep_alive: settings.keep_alive_secs.duration(),
         grace: settings.slow_grace_secs.duration(),
@@ -277,7 +277,7 @@ impl Shared {
             prepare(tcp);
         }
         if self.site.settings.server.proxy_protocol && self.site.proxies.trusts(peer.address) {
-            match timeout(self.patience.header, proxied::client(&mut stream)).await {
+            match timeout(self.patience.header, proxy_protocol::client(&mut stream)).await {
                 Ok(Ok(client)) => {
                     peer = Peer {
                         address: client.unwrap_or(peer.address),
@@ -293,7 +293,7 @@ impl Shared {
         }
         // a trusted proxy is not limited per address
         let counted = (!self.site.proxies.trusts(peer.address)).then_some(peer.address);
-        let activity = Arc::new(Pulse::default());
+        let activity = Arc::new(ConnectionActivity::default());
         match self.slots.take(counted, &activity).await {
             Ok(slot) => {
                 self.served(
@@ -384,9 +384,9 @@ impl Shared {
         stream: S,
         connection: &Connection,
         protocol: Protocol,
-    ) -> Watched<S> {
+    ) -> TimeoutStream<S> {
         let Connection { peer, activity, .. } = connection;
-        Watched::new(
+        TimeoutStream::new(
             stream,
             self.lingering.clone(),
             peer.address,
@@ -434,7 +434,7 @@ impl Shared {
             return Ok(no_room().map(|body| answering.answered(body, None, None)));
         }
         let piece = (request.version() == Version::HTTP_2).then_some(PIECE);
-        let mut response = way::answer(self.site.clone(), peer, request.map(Body::new)).await;
+        let mut response = pipeline::answer(self.site.clone(), peer, request.map(Body::new)).await;
         let held = response.extensions_mut().remove::<Arc<Held>>();
         // static files are in memory once, however many responses use them
         let held = held.filter(|_| response.extensions().get::<SharedBody>().is_none());
@@ -446,7 +446,7 @@ impl Shared {
 #[derive(Clone)]
 struct Connection {
     peer: Peer,
-    activity: Arc<Pulse>,
+    activity: Arc<ConnectionActivity>,
     /// Whether it is one of the connections reserved for `/health` when all are taken.
     is_for_health: bool,
 }

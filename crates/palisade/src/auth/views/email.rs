@@ -47,10 +47,10 @@ pub(crate) async fn change(
     form: Form<Change>,
 ) -> Result<Response> {
     let accounts = visitor.accounts();
-    let (change, refill) = form.into_parts();
-    let refill = refill.without(without_password(&visitor, &user, "/account/email").await?);
+    let (change, invalid) = form.into_parts();
+    let invalid = invalid.without(without_password(&visitor, &user, "/account/email").await?);
     let Some(change) = change else {
-        return Err(refill.show("account/email.html").await);
+        return Err(invalid.show("account/email.html").await);
     };
     can_mail(accounts)?;
     let proof = Proof {
@@ -63,10 +63,10 @@ pub(crate) async fn change(
         .ask_mail(source(&visitor, &headers), &change.email)
         .await?
     {
-        return Err(too_many_mails(refill, wait, "account/email.html", context! {}).await);
+        return Err(too_many_mails(invalid, wait, "account/email.html", context! {}).await);
     }
     let row = proof
-        .of(change.current_password.as_ref(), refill, context! {})
+        .of(change.current_password.as_ref(), invalid, context! {})
         .await?;
     accounts
         .request_email(&row, &change.email, &accounts.links.base(&headers))

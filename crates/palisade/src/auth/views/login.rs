@@ -103,10 +103,12 @@ pub(crate) async fn login(
     headers: HeaderMap,
     form: Form<Login>,
 ) -> Result<Response> {
-    let (login, refill) = form.into_parts();
-    let refill = refill.without(unless_kept(&visitor));
+    let (login, invalid) = form.into_parts();
+    let invalid = invalid.without(unless_kept(&visitor));
     let Some(login) = login else {
-        return Err(refill.show_with("account/login.html", ways(&visitor)).await);
+        return Err(invalid
+            .show_with("account/login.html", ways(&visitor))
+            .await);
     };
     let accounts = visitor.accounts();
     // normalised as at sign-up: another Unicode form of the name is the same user
@@ -138,7 +140,7 @@ pub(crate) async fn login(
             row
         }
         Attempt::Locked(wait) => {
-            return Err(locked(refill, wait, "account/login.html", ways(&visitor)).await);
+            return Err(locked(invalid, wait, "account/login.html", ways(&visitor)).await);
         }
         Attempt::Refused { is_known } => {
             // users type passwords into the wrong field: unknown names are not logged
@@ -152,7 +154,7 @@ pub(crate) async fn login(
                 Event::LoginFailed,
                 &format!("{shown}, agent {}", agent(&headers)),
             );
-            return Err(refill
+            return Err(invalid
                 .general_error("This name and this password do not belong together.")
                 .show_with("account/login.html", ways(&visitor))
                 .await);

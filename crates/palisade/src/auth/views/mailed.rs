@@ -52,9 +52,9 @@ pub(crate) async fn show(page: Page, Query(query): Query<Next>) -> Result<Respon
 
 /// `POST /account/login/mail`. One response, whether or not the account exists.
 pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -> Result<Response> {
-    let (asked, refill) = form.into_parts();
+    let (asked, invalid) = form.into_parts();
     let Some(asked) = asked else {
-        return Err(refill.show("account/login_mail.html").await);
+        return Err(invalid.show("account/login_mail.html").await);
     };
     let (accounts, session) = (visitor.accounts(), visitor.session());
     can_mail(accounts)?;
@@ -63,7 +63,7 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
         .send_login_code(session, from, &asked.email, asked.next.0, &base)
         .await?
     {
-        return Err(too_many_mails(refill, wait, "account/login_mail.html", context! {}).await);
+        return Err(too_many_mails(invalid, wait, "account/login_mail.html", context! {}).await);
     }
     session.remove(CODE).await?;
     audit(&visitor, Event::LoginCodeSent, "");
@@ -109,10 +109,10 @@ pub(crate) async fn log_in(
     headers: HeaderMap,
     form: Form<TypedCode>,
 ) -> Result<Response> {
-    let (typed, refill) = form.into_parts();
-    let refill = refill.without(unless_kept(&visitor));
+    let (typed, invalid) = form.into_parts();
+    let invalid = invalid.without(unless_kept(&visitor));
     let Some(typed) = typed else {
-        return Err(refill
+        return Err(invalid
             .show_with("account/login_code.html", ways(&visitor))
             .await);
     };
@@ -124,8 +124,8 @@ pub(crate) async fn log_in(
         Typed::Right(begun) => begun,
         Typed::Wrong => {
             audit(&visitor, Event::LoginFailed, "code by mail");
-            let refill = refill.error("code", "This is not the code of the newest mail.");
-            return Err(refill
+            let invalid = invalid.error("code", "This is not the code of the newest mail.");
+            return Err(invalid
                 .show_with("account/login_code.html", ways(&visitor))
                 .await);
         }
@@ -152,14 +152,18 @@ pub(crate) async fn log_in(
     enter(&visitor, &headers, Held::here(row, begun.next)).await
 }
 
-/// `POST /account/again/mail`: sends a code to an account without a password.
-pub(crate) async fn ask_again(
+/// `POST /account/reauthenticate/mail`: sends a code to an account without a password.
+pub(crate) async fn ask_reauthentication(
     visitor: Visitor,
     user: User,
     headers: HeaderMap,
     form: Form<Next>,
 ) -> Result<Response> {
-    let next = form.valid_or_show("account/again.html").await?.next.0;
+    let next = form
+        .valid_or_show("account/reauthenticate.html")
+        .await?
+        .next
+        .0;
     let accounts = visitor.accounts();
     let has_better = accounts.has_password(user.id).await?
         || accounts.second_step.logs_in_alone(user.id).await?;
@@ -175,11 +179,11 @@ pub(crate) async fn ask_again(
             &accounts.links.base(&headers),
         )
         .await?;
-    Ok(redirect_to("/account/again/code"))
+    Ok(redirect_to("/account/reauthenticate/code"))
 }
 
-/// `GET /account/again/code`.
-pub(crate) async fn show_again(page: Page, visitor: Visitor) -> Result<Response> {
+/// `GET /account/reauthenticate/code`.
+pub(crate) async fn show_reauthentication(page: Page, visitor: Visitor) -> Result<Response> {
     match visitor
         .accounts()
         .begun::<MailAgain>(visitor.session())
@@ -187,25 +191,25 @@ pub(crate) async fn show_again(page: Page, visitor: Visitor) -> Result<Response>
     {
         Some(_) => {
             page.render(
-                "account/again_code.html",
+                "account/reauthenticate_code.html",
                 context! { form => Form::<TypedCode>::blank_without(Some("keep")) },
             )
             .await
         }
-        None => Ok(redirect_to("/account/again")),
+        None => Ok(redirect_to("/account/reauthenticate")),
     }
 }
 
-/// `POST /account/again/code`.
-pub(crate) async fn prove_again(
+/// `POST /account/reauthenticate/code`.
+pub(crate) async fn reauthenticate(
     visitor: Visitor,
     user: User,
     form: Form<TypedCode>,
 ) -> Result<Response> {
-    let (typed, refill) = form.into_parts();
-    let refill = refill.without(Some("keep"));
+    let (typed, invalid) = form.into_parts();
+    let invalid = invalid.without(Some("keep"));
     let Some(typed) = typed else {
-        return Err(refill.show("account/again_code.html").await);
+        return Err(invalid.show("account/reauthenticate_code.html").await);
     };
     let (accounts, session) = (visitor.accounts(), visitor.session());
     let begun = match accounts
@@ -219,9 +223,9 @@ pub(crate) async fn prove_again(
                 Event::LoginFailed,
                 &format!("{}, code by mail", user.username),
             );
-            return Err(refill
+            return Err(invalid
                 .error("code", "This is not the code of the newest mail.")
-                .show("account/again_code.html")
+                .show("account/reauthenticate_code.html")
                 .await);
         }
         Typed::Right(_) | Typed::Dead => {
@@ -230,7 +234,7 @@ pub(crate) async fn prove_again(
                 Event::LoginFailed,
                 &format!("{}, code by mail, too late or too often", user.username),
             );
-            return Ok(redirect_to("/account/again"));
+            return Ok(redirect_to("/account/reauthenticate"));
         }
     };
     accounts.proven_now(session, Factor::None).await?;

@@ -1,13 +1,13 @@
 //! The pages of `/account`. They are part of the framework, so that updates fix them; a site can
 //! replace their templates.
 
-pub(crate) mod again;
 pub(crate) mod email;
 pub(crate) mod locks;
 pub(crate) mod login;
 pub(crate) mod mailed;
 pub(crate) mod password;
 pub(crate) mod personal;
+pub(crate) mod reauthenticate;
 pub(crate) mod sessions;
 pub(crate) mod signup;
 
@@ -17,7 +17,7 @@ use super::lockout::Source;
 use super::user::entity::Model;
 use super::{Accounts, Attempt, User, Visitor};
 use crate::audit_log::{self, Event};
-use crate::forms::{Line, Password, Refill};
+use crate::forms::{InvalidForm, Line, Password};
 use crate::http::redirect_to;
 use crate::views::{Error, ErrorKind, Page, Result};
 use axum::response::{IntoResponse, Response};
@@ -109,10 +109,10 @@ pub(crate) fn can_mail(accounts: &Accounts) -> Result<()> {
 }
 
 /// Adds password errors to their field.
-fn with_rules(refill: Refill, field: &'static str, broken: Vec<String>) -> Refill {
+fn with_rules(invalid: InvalidForm, field: &'static str, broken: Vec<String>) -> InvalidForm {
     broken
         .into_iter()
-        .fold(refill, |refill, rule| refill.error(field, rule))
+        .fold(invalid, |invalid, rule| invalid.error(field, rule))
 }
 
 /// A page that redirects to another site by itself. A form whose response redirects there would be
@@ -158,7 +158,7 @@ impl Proof<'_> {
     async fn of(
         &self,
         password: Option<&Password>,
-        refill: Refill,
+        invalid: InvalidForm,
         values: Value,
     ) -> Result<Model> {
         let accounts = self.visitor.accounts();
@@ -170,7 +170,7 @@ impl Proof<'_> {
                 .ok_or_else(Error::forbidden);
         }
         let Some(password) = password else {
-            return Err(refill
+            return Err(invalid
                 .error(PASSWORD, "This field is required.")
                 .show_with(self.template, values)
                 .await);
@@ -181,11 +181,11 @@ impl Proof<'_> {
             .await?
         {
             Attempt::Welcome(row) => Ok(row),
-            Attempt::Locked(wait) => Err(locked(refill, wait, self.template, values).await),
+            Attempt::Locked(wait) => Err(locked(invalid, wait, self.template, values).await),
             Attempt::Refused { .. } => {
                 audit(self.visitor, Event::LoginFailed, &self.user.username);
-                let refill = refill.error(PASSWORD, "The current password is wrong.");
-                Err(refill.show_with(self.template, values).await)
+                let invalid = invalid.error(PASSWORD, "The current password is wrong.");
+                Err(invalid.show_with(self.template, values).await)
             }
         }
     }
@@ -207,7 +207,7 @@ async fn logged_in_recently(visitor: &Visitor, page: &str) -> Result<()> {
     }
     let next: String = url::form_urlencoded::byte_serialize(page.as_bytes()).collect();
     Err(Error::page(redirect_to(format!(
-        "/account/again?next={next}"
+        "/account/reauthenticate?next={next}"
     ))))
 }
 
@@ -226,9 +226,14 @@ async fn without_password(
 }
 
 /// 429: the form again, with the time until the lock ends.
-pub(crate) async fn locked(refill: Refill, wait: Duration, template: &str, values: Value) -> Error {
+pub(crate) async fn locked(
+    invalid: InvalidForm,
+    wait: Duration,
+    template: &str,
+    values: Value,
+) -> Error {
     too_many(
-        refill,
+        invalid,
         wait,
         "There were too many wrong passwords.",
         template,
@@ -239,13 +244,13 @@ pub(crate) async fn locked(refill: Refill, wait: Duration, template: &str, value
 
 /// The same for mail limits.
 pub(crate) async fn too_many_mails(
-    refill: Refill,
+    invalid: InvalidForm,
     wait: Duration,
     template: &str,
     values: Value,
 ) -> Error {
     too_many(
-        refill,
+        invalid,
         wait,
         "Too many mails to this address were requested.",
         template,
@@ -256,7 +261,7 @@ pub(crate) async fn too_many_mails(
 
 /// The same for other limits.
 async fn too_many(
-    refill: Refill,
+    invalid: InvalidForm,
     wait: Duration,
     what: &str,
     template: &str,
@@ -267,7 +272,7 @@ async fn too_many(
     let said = format!(
         "{what} Try again in {minutes} minute{plural}, or from a browser with an earlier login."
     );
-    let page = refill
+    let page = invalid
         .general_error(said)
         .show_as(StatusCode::TOO_MANY_REQUESTS, template, values)
         .await;

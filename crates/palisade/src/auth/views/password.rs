@@ -64,21 +64,21 @@ pub(crate) async fn change(
 ) -> Result<Response> {
     let accounts = visitor.accounts();
     let values = context! { password_help => accounts.password_help_for(user.id).await? };
-    let (change, refill) = form.into_parts();
+    let (change, invalid) = form.into_parts();
     let Some(change) = change else {
-        return Err(refill.show_with("account/password.html", values).await);
+        return Err(invalid.show_with("account/password.html", values).await);
     };
     let new = change.new_password.expose();
     if new != change.new_password_again.expose() {
-        let refill = refill.error("new_password_again", "The two passwords differ.");
-        return Err(refill.show_with("account/password.html", values).await);
+        let invalid = invalid.error("new_password_again", "The two passwords differ.");
+        return Err(invalid.show_with("account/password.html", values).await);
     }
     let row = accounts
         .active(user.id)
         .await?
         .ok_or_else(Error::forbidden)?;
     if let Err(broken) = accounts.judge_for(&row, new).await? {
-        return Err(with_rules(refill, "new_password", broken)
+        return Err(with_rules(invalid, "new_password", broken)
             .show_with("account/password.html", values)
             .await);
     }
@@ -89,7 +89,7 @@ pub(crate) async fn change(
         template: "account/password.html",
     };
     let row = proof
-        .of(Some(&change.current_password), refill, values)
+        .of(Some(&change.current_password), invalid, values)
         .await?;
     let base = accounts.links.base(&headers);
     let Some(row) = accounts
@@ -135,16 +135,16 @@ pub(crate) async fn show_ask(page: Page) -> Result<Response> {
 /// `POST /account/reset`. One response, whether or not the account exists.
 pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -> Result<Response> {
     let accounts = visitor.accounts();
-    let (asked, refill) = form.into_parts();
+    let (asked, invalid) = form.into_parts();
     let Some(asked) = asked else {
-        return Err(refill.show("account/reset.html").await);
+        return Err(invalid.show("account/reset.html").await);
     };
     can_mail(accounts)?;
     if let Some(wait) = accounts
         .ask_mail(source(&visitor, &headers), &asked.email)
         .await?
     {
-        return Err(too_many_mails(refill, wait, "account/reset.html", context! {}).await);
+        return Err(too_many_mails(invalid, wait, "account/reset.html", context! {}).await);
     }
     accounts
         .request_reset(&asked.email, &accounts.links.base(&headers))
@@ -209,13 +209,13 @@ pub(crate) async fn reset(
         return dead_link(&page).await;
     };
     let values = context! { username => row.username, password_help => accounts.password_help_for(row.id).await? };
-    let (new, refill) = form.into_parts();
+    let (new, invalid) = form.into_parts();
     let Some(new) = new else {
-        return Err(refill.show_with("account/new_password.html", values).await);
+        return Err(invalid.show_with("account/new_password.html", values).await);
     };
     if new.new_password.expose() != new.new_password_again.expose() {
-        let refill = refill.error("new_password_again", "The two passwords differ.");
-        return Err(refill.show_with("account/new_password.html", values).await);
+        let invalid = invalid.error("new_password_again", "The two passwords differ.");
+        return Err(invalid.show_with("account/new_password.html", values).await);
     }
     match accounts
         .reset_by_link(
@@ -225,7 +225,7 @@ pub(crate) async fn reset(
         )
         .await?
     {
-        Used::Refused(broken) => Err(with_rules(refill, "new_password", broken)
+        Used::Refused(broken) => Err(with_rules(invalid, "new_password", broken)
             .show_with("account/new_password.html", values)
             .await),
         Used::Dead | Used::Half => dead_link(&page).await,

@@ -119,9 +119,9 @@ async fn proven(
     form: Form<Prove>,
     template: &'static str,
 ) -> Result<Model> {
-    let (typed, refill) = form.into_parts();
+    let (typed, invalid) = form.into_parts();
     let Some(typed) = typed else {
-        return Err(refill.show(template).await);
+        return Err(invalid.show(template).await);
     };
     Proof {
         visitor,
@@ -129,6 +129,6 @@ async fn proven(
         user,
         template,
     }
-    .of(typed.current_password.as_ref(), refill, context! {})
+    .of(typed.current_password.as_ref(), invalid, context! {})
     .await
 }

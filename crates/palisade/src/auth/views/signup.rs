@@ -54,24 +54,24 @@ pub(crate) async fn sign_up(
 ) -> Result<Response> {
     let accounts = visitor.accounts();
     let values = context! { password_help => accounts.password_help() };
-    let (new, refill) = form.into_parts();
+    let (new, invalid) = form.into_parts();
     let Some(new) = new else {
-        return Err(refill.show_with("account/signup.html", values).await);
+        return Err(invalid.show_with("account/signup.html", values).await);
     };
     if new.password.expose() != new.password_again.expose() {
-        return Err(refill
+        return Err(invalid
             .error("password_again", "The two passwords differ.")
             .show_with("account/signup.html", values)
             .await);
     }
     if is_confusable(&new.username) {
-        return Err(refill
+        return Err(invalid
             .error("username", CONFUSABLE)
             .show_with("account/signup.html", values)
             .await);
     }
     if is_foreign_address(&new.username, &new.email) {
-        return Err(refill
+        return Err(invalid
             .error("username", FOREIGN_ADDRESS)
             .show_with("account/signup.html", values)
             .await);
@@ -81,7 +81,7 @@ pub(crate) async fn sign_up(
         .ask_mail(source(&visitor, &headers), &new.email)
         .await?
     {
-        return Err(too_many_mails(refill, wait, "account/signup.html", values).await);
+        return Err(too_many_mails(invalid, wait, "account/signup.html", values).await);
     }
     let wanted = NewUser {
         username: &new.username,
@@ -97,10 +97,10 @@ pub(crate) async fn sign_up(
             audit(&visitor, Event::SignUpBegun, &new.username);
             Ok(redirect_to("/account/signup/sent"))
         }
-        Err(SignUpError::Password(broken)) => Err(with_rules(refill, "password", broken)
+        Err(SignUpError::Password(broken)) => Err(with_rules(invalid, "password", broken)
             .show_with("account/signup.html", values)
             .await),
-        Err(SignUpError::NameTaken) => Err(refill
+        Err(SignUpError::NameTaken) => Err(invalid
             .error("username", "This name is taken.")
             .show_with("account/signup.html", values)
             .await),
@@ -156,9 +156,9 @@ pub(crate) async fn confirm(
         return dead_link(&page).await;
     };
     let values = context! { username => username.clone() };
-    let (typed, refill) = form.into_parts();
+    let (typed, invalid) = form.into_parts();
     let Some(typed) = typed else {
-        return Err(refill.show_with("account/confirm.html", values).await);
+        return Err(invalid.show_with("account/confirm.html", values).await);
     };
     let mut confirmed = None;
     let judge = async {
@@ -171,22 +171,22 @@ pub(crate) async fn confirm(
         .guess_sign_up(source(&visitor, &headers), &hash, judge)
         .await?
     {
-        return Err(locked(refill, wait, "account/confirm.html", values).await);
+        return Err(locked(invalid, wait, "account/confirm.html", values).await);
     }
     let row = match confirmed.unwrap_or(Confirmed::Dead) {
         Confirmed::Welcome(row) => row,
         Confirmed::Dead => return dead_link(&page).await,
         Confirmed::WrongPassword => {
             audit(&visitor, Event::LoginFailed, &username);
-            let refill = refill.error("password", "This is not the password of your sign-up.");
-            return Err(refill.show_with("account/confirm.html", values).await);
+            let invalid = invalid.error("password", "This is not the password of your sign-up.");
+            return Err(invalid.show_with("account/confirm.html", values).await);
         }
         Confirmed::Taken => {
-            let refill = refill.general_error(
+            let invalid = invalid.general_error(
                 "The name or the address was taken meanwhile. Please sign \
                     up again with another one.",
             );
-            return Err(refill.show_with("account/confirm.html", values).await);
+            return Err(invalid.show_with("account/confirm.html", values).await);
         }
     };
     let device = accounts

@@ -318,13 +318,13 @@ async fn factors_are_demanded_and_changed_by_their_owner_only() {
         .await;
     assert_eq!(
         stale.header("location"),
-        "/account/again",
+        "/account/reauthenticate",
         "a login of half an hour ago is not enough"
     );
     let wrong = boss
         .submit(
-            "/account/again",
-            "/account/again",
+            "/account/reauthenticate",
+            "/account/reauthenticate",
             &[("current_password", "wrong password"), ("next", "/")],
         )
         .await;
@@ -332,7 +332,11 @@ async fn factors_are_demanded_and_changed_by_their_owner_only() {
     let before = boss.cookies()["session"].clone();
     let fields = [("current_password", PASSWORD), ("next", "//evil.example/")];
     let proven = boss
-        .submit("/account/again", "/account/again", &fields)
+        .submit(
+            "/account/reauthenticate",
+            "/account/reauthenticate",
+            &fields,
+        )
         .await;
     assert!(
         proven.header("location") == "/account"
@@ -451,7 +455,7 @@ async fn people_see_and_end_their_sessions() {
         site.clock().advance(TimeDelta::minutes(31));
         assert_eq!(
             ann.get("/account/sessions").await.header("location"),
-            "/account/again?next=%2Faccount%2Fsessions"
+            "/account/reauthenticate?next=%2Faccount%2Fsessions"
         );
     }
 }

@@ -66,7 +66,9 @@ async fn an_account_without_a_password_can_leave() {
         let done = ann.submit(page, page, fields).await;
         assert_eq!(done.status, status, "{page}: {}", done.body);
         assert!(
-            !done.header("location").starts_with("/account/again"),
+            !done
+                .header("location")
+                .starts_with("/account/reauthenticate"),
             "{page}"
         );
     }
@@ -79,7 +81,7 @@ async fn an_account_without_a_password_can_leave() {
         ann.get("/account/delete")
             .await
             .header("location")
-            .starts_with("/account/again?next=")
+            .starts_with("/account/reauthenticate?next=")
     );
     let refused = ann
         .post("/account/delete", &[("csrfmiddlewaretoken", &token)])
@@ -87,7 +89,7 @@ async fn an_account_without_a_password_can_leave() {
     assert!(
         refused
             .header("location")
-            .starts_with("/account/again?next="),
+            .starts_with("/account/reauthenticate?next="),
         "{:?}",
         refused.headers
     );

@@ -153,12 +153,12 @@ async fn a_passkey_signs_in_by_itself_and_as_second_step() {
             .get("/account/sessions")
             .await
             .header("location")
-            .starts_with("/account/again")
+            .starts_with("/account/reauthenticate")
     );
     let begun = second
         .submit(
-            "/account/again",
-            "/account/again/passkey",
+            "/account/reauthenticate",
+            "/account/reauthenticate/passkey",
             &[("next", "/account/sessions")],
         )
         .await;

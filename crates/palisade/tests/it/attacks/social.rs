@@ -62,7 +62,11 @@ pub async fn log_in(client: &mut Client, provider: &Provider) -> Answer {
 /// Proves, without a password, that one is still there.
 async fn prove_by_mail(client: &mut Client, email: &str) {
     client
-        .submit("/account/again", "/account/again/mail", &[])
+        .submit(
+            "/account/reauthenticate",
+            "/account/reauthenticate/mail",
+            &[],
+        )
         .await;
     let mail = client.mail_to(email).await.unwrap().text;
     let code = mail
@@ -73,8 +77,8 @@ async fn prove_by_mail(client: &mut Client, email: &str) {
         .to_owned();
     let proven = client
         .submit(
-            "/account/again/code",
-            "/account/again/code",
+            "/account/reauthenticate/code",
+            "/account/reauthenticate/code",
             &[("code", &code)],
         )
         .await;
@@ -1208,11 +1212,13 @@ async fn another_sites_word_is_no_login_of_now() {
             ann.get(page)
                 .await
                 .header("location")
-                .starts_with("/account/again"),
+                .starts_with("/account/reauthenticate"),
             "{page}"
         );
     }
-    let page = ann.get("/account/again?next=/account/sessions").await;
+    let page = ann
+        .get("/account/reauthenticate?next=/account/sessions")
+        .await;
     assert!(
         page.body.contains("has no password") && !page.body.contains("type=\"password\""),
         "{}",
@@ -1220,12 +1226,12 @@ async fn another_sites_word_is_no_login_of_now() {
     );
     let begun = ann
         .submit(
-            "/account/again?next=/account/sessions",
-            "/account/again/mail",
+            "/account/reauthenticate?next=/account/sessions",
+            "/account/reauthenticate/mail",
             &[("next", "/account/sessions")],
         )
         .await;
-    assert_eq!(begun.header("location"), "/account/again/code");
+    assert_eq!(begun.header("location"), "/account/reauthenticate/code");
     let mail = ann.mail_to("ann@example.org").await.unwrap().text;
     let code = mail
         .lines()
@@ -1235,16 +1241,16 @@ async fn another_sites_word_is_no_login_of_now() {
         .to_owned();
     let wrong = ann
         .submit(
-            "/account/again/code",
-            "/account/again/code",
+            "/account/reauthenticate/code",
+            "/account/reauthenticate/code",
             &[("code", "AAAAA-AAAAA")],
         )
         .await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     let proven = ann
         .submit(
-            "/account/again/code",
-            "/account/again/code",
+            "/account/reauthenticate/code",
+            "/account/reauthenticate/code",
             &[("code", &code)],
         )
         .await;
@@ -1307,9 +1313,13 @@ async fn another_sites_word_is_no_login_of_now() {
     let mut bob = site.client();
     bob.sign_up("bob").await;
     assert_eq!(
-        bob.submit("/account/again", "/account/again/mail", &[])
-            .await
-            .status,
+        bob.submit(
+            "/account/reauthenticate",
+            "/account/reauthenticate/mail",
+            &[]
+        )
+        .await
+        .status,
         StatusCode::NOT_FOUND
     );
 }

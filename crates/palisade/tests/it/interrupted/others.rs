@@ -97,11 +97,11 @@ pub(super) const CASES: [Case; 18] = [
             (client, "/account/passkey".into(), fields)
         })
     }),
-    ("/account/again/passkey", |world| {
+    ("/account/reauthenticate/passkey", |world| {
         Box::pin(async move {
             let (mut ann, _) = ann_with_passkey(world).await;
-            let fields = vec![token(&mut ann, "/account/again").await];
-            (ann, "/account/again/passkey".into(), fields)
+            let fields = vec![token(&mut ann, "/account/reauthenticate").await];
+            (ann, "/account/reauthenticate/passkey".into(), fields)
         })
     }),
     ("/account/factors/passkey", |world| {
@@ -210,25 +210,29 @@ pub(super) const CASES: [Case; 18] = [
             (guest, "/account/logins/password".into(), fields)
         })
     }),
-    ("/account/again/mail", |world| {
+    ("/account/reauthenticate/mail", |world| {
         Box::pin(async move {
             let mut guest = guest(world).await;
-            let fields = vec![token(&mut guest, "/account/again").await];
-            (guest, "/account/again/mail".into(), fields)
+            let fields = vec![token(&mut guest, "/account/reauthenticate").await];
+            (guest, "/account/reauthenticate/mail".into(), fields)
         })
     }),
-    ("/account/again/code", |world| {
+    ("/account/reauthenticate/code", |world| {
         Box::pin(async move {
             let mut guest = guest(world).await;
             guest
-                .submit("/account/again", "/account/again/mail", &[])
+                .submit(
+                    "/account/reauthenticate",
+                    "/account/reauthenticate/mail",
+                    &[],
+                )
                 .await;
             let code = mailed_code(&mut guest, "new@example.net").await;
             let fields = vec![
                 ("code", code),
-                token(&mut guest, "/account/again/code").await,
+                token(&mut guest, "/account/reauthenticate/code").await,
             ];
-            (guest, "/account/again/code".into(), fields)
+            (guest, "/account/reauthenticate/code".into(), fields)
         })
     }),
 ];

@@ -20,7 +20,7 @@ thread_local! {
 
 /// Records the location of panics in handlers, so that they are logged once, with the request.
 /// Other panics are printed as usual.
-pub(super) fn install_hook() {
+pub(in crate::app) fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let default = std::panic::take_hook();
@@ -39,7 +39,7 @@ pub(super) fn install_hook() {
 }
 
 /// Runs a handler; a panic becomes an error.
-pub(super) fn shielded(
+pub(in crate::app) fn catch_panic(
     mut handler: Pin<&mut impl Future<Output = Response>>,
 ) -> impl Future<Output = Response> {
     std::future::poll_fn(move |context| {

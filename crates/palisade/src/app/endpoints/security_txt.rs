@@ -1,7 +1,7 @@
 //! Security contact ([RFC 9116](https://www.rfc-editor.org/rfc/rfc9116)):
 //! `/.well-known/security.txt`, generated from the settings.
 
-use super::SiteSettings;
+use crate::app::SiteSettings;
 use crate::settings::setting_from_str;
 use crate::views::Error;
 use axum::response::{IntoResponse, Response};
@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Its path.
-pub(super) const SECURITY_TXT: &str = "/.well-known/security.txt";
+pub(in crate::app) const SECURITY_TXT: &str = "/.well-known/security.txt";
 
 /// A contact: a `mailto:`, `https:` or `tel:` URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +47,11 @@ impl fmt::Display for Contact {
 const HOLDS_DAYS: u64 = 90;
 
 /// The file without its expiry.
-pub(super) struct SecurityTxt(Option<String>);
+pub(in crate::app) struct SecurityTxt(Option<String>);
 
 impl SecurityTxt {
     /// The file of these settings; `None` without a contact.
-    pub(super) fn new(settings: &SiteSettings) -> Self {
+    pub(in crate::app) fn new(settings: &SiteSettings) -> Self {
         let (site, http) = (&settings.site, &settings.http);
         let contacts = site
             .security_contacts
@@ -73,7 +73,7 @@ impl SecurityTxt {
         )
     }
 
-    pub(super) fn answer(&self) -> Response {
+    pub(in crate::app) fn answer(&self) -> Response {
         let Some(fixed) = &self.0 else {
             return Error::not_found().into_response();
         };

@@ -6,8 +6,9 @@
 //! forwarding headers are replaced. Sessions, CSRF tokens and access rules are up to Django.
 //! Responses keep Django's security headers, and get the missing ones.
 
-use super::guard::Arrival;
-use super::spelling;
+pub(in crate::app) mod normalize_path;
+
+use crate::app::pipeline::request_info::RequestInfo;
 use crate::django::Upstream;
 use crate::http::is_forwarding;
 use crate::views::Explained;
@@ -26,11 +27,11 @@ use std::time::{Duration, Instant};
 
 /// Proxies requests to the upstream.
 #[derive(Clone)]
-pub(super) struct Forward {
+pub(in crate::app) struct Forward {
     /// Pooled connections, for requests that can be retried.
-    kept: Client<HttpConnector, Body>,
+    pooled: Client<HttpConnector, Body>,
     /// Unpooled connections, one for each request that must arrive at most once.
-    once: Client<HttpConnector, Body>,
+    unpooled: Client<HttpConnector, Body>,
     authority: String,
     /// Paths of this site's routes, with parameters.
     served: Arc<[String]>,
@@ -38,10 +39,10 @@ pub(super) struct Forward {
 
 /// Marks a response of the upstream.
 #[derive(Clone)]
-pub(super) struct Forwarded;
+pub(in crate::app) struct Forwarded;
 
 /// Hop-by-hop headers.
-const OF_ONE_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP_HEADERS: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHENTICATE,
@@ -54,9 +55,9 @@ const OF_ONE_HOP: [HeaderName; 9] = [
 ];
 
 /// Timeout to connect to the upstream, which is on this machine.
-const CONNECT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an idle connection is pooled: less than the 2 seconds after which gunicorn closes it.
-const KEPT: Duration = Duration::from_secs(1);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The failure of a pooled connection that was already closed shows within this time, even on a
 /// busy machine; a later failure means that processing had begun.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -74,27 +75,27 @@ const OF_THE_MESSAGE: [HeaderName; 6] = [
 ];
 
 impl Forward {
-    pub(super) fn new(upstream: &Upstream, served: Vec<String>) -> Self {
+    pub(in crate::app) fn new(upstream: &Upstream, served: Vec<String>) -> Self {
         let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT));
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
-        let client = |kept| {
+        let client = |pooled| {
             Client::builder(TokioExecutor::new())
-                .pool_idle_timeout(KEPT)
-                .pool_max_idle_per_host(kept)
+                .pool_idle_timeout(IDLE_TIMEOUT)
+                .pool_max_idle_per_host(pooled)
                 .build(connector.clone())
         };
         Self {
-            kept: client(usize::MAX),
-            once: client(0),
+            pooled: client(usize::MAX),
+            unpooled: client(0),
             authority: upstream.authority().to_owned(),
             served: served.into(),
         }
     }
 
     /// The response of the upstream, or 502.
-    pub(super) async fn answer(&self, mut request: Request) -> Response {
-        let Some(arrival) = request.extensions_mut().remove::<Arrival>() else {
+    pub(in crate::app) async fn answer(&self, mut request: Request) -> Response {
+        let Some(info) = request.extensions_mut().remove::<RequestInfo>() else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
         if let Some(answer) = self.elsewhere(request.uri()) {
@@ -108,7 +109,7 @@ impl Forward {
             Ok(body) => body,
             Err(_) => return StatusCode::BAD_REQUEST.into_response(), // the counting body has recorded the cause
         };
-        passed_on(&mut parts.headers, &arrival);
+        passed_on(&mut parts.headers, &info);
         let mut onward = Request::new(body);
         (
             *onward.method_mut(),
@@ -118,7 +119,7 @@ impl Forward {
         match self.sent(onward).await {
             Ok(answer) => taken(answer.map(Body::new)),
             Err(error) => {
-                tracing::error!(target: "palisade", upstream = self.authority, ?error, request = arrival.context.id(), "the upstream does not answer");
+                tracing::error!(target: "palisade", upstream = self.authority, ?error, request = info.context.id(), "the upstream does not answer");
                 StatusCode::BAD_GATEWAY.into_response()
             }
         }
@@ -133,7 +134,7 @@ impl Forward {
         mut onward: Request,
     ) -> Result<hyper::Response<hyper::body::Incoming>, Error> {
         if !onward.method().is_safe() || !onward.body().is_end_stream() {
-            return self.once.request(onward).await;
+            return self.unpooled.request(onward).await;
         }
         // a length without its bytes, which only code of the site could leave, would turn the next
         // visitor's request into a body
@@ -142,10 +143,10 @@ impl Forward {
         (*again.method_mut(), *again.uri_mut()) = (onward.method().clone(), onward.uri().clone());
         again.headers_mut().clone_from(onward.headers());
         let begun = Instant::now();
-        match self.kept.request(onward).await {
+        match self.pooled.request(onward).await {
             Err(error) if was_closed(&error) && begun.elapsed() < AT_ONCE => {
                 tracing::info!(target: "palisade", upstream = self.authority, "an upstream connection ended without a response: the request is retried");
-                self.once.request(again).await
+                self.unpooled.request(again).await
             }
             answer => answer,
         }
@@ -154,7 +155,7 @@ impl Forward {
     /// Whether the normalised path has a route here: Django treats the variants as one path, and
     /// its page could have weaker access rules.
     fn elsewhere(&self, asked: &Uri) -> Option<Response> {
-        let Some(plain) = spelling::plain(asked.path()) else {
+        let Some(plain) = normalize_path::plain(asked.path()) else {
             return Some(StatusCode::BAD_REQUEST.into_response());
         };
         let other = match plain.strip_suffix('/') {
@@ -164,7 +165,7 @@ impl Forward {
         let is_ours = |path: &str| {
             self.served
                 .iter()
-                .any(|pattern| spelling::names(pattern, path))
+                .any(|pattern| normalize_path::names(pattern, path))
         };
         let to = if plain != asked.path() {
             plain
@@ -218,7 +219,7 @@ async fn with_length(headers: &HeaderMap, body: Body) -> Result<Body, axum::Erro
 }
 
 /// The request headers for the upstream: those of the visitor and of this proxy.
-fn passed_on(headers: &mut HeaderMap, arrival: &Arrival) {
+fn passed_on(headers: &mut HeaderMap, info: &RequestInfo) {
     off_this_hop(headers);
     headers.remove(header::EXPECT);
     // forwarding headers of clients; and underscores, because WSGI cannot tell `x_forwarded_for`
@@ -228,8 +229,8 @@ fn passed_on(headers: &mut HeaderMap, arrival: &Arrival) {
     doubtful.iter().for_each(|name| drop(headers.remove(name)));
     let host = headers.get(header::HOST).cloned();
     one_cookie_line(headers);
-    let proto = if arrival.is_secure { "https" } else { "http" };
-    let client = HeaderValue::from_str(&arrival.client.0.to_string()).ok();
+    let proto = if info.is_secure { "https" } else { "http" };
+    let client = HeaderValue::from_str(&info.client.0.to_string()).ok();
     let said = [
         ("x-forwarded-for", client),
         ("x-forwarded-proto", Some(HeaderValue::from_static(proto))),
@@ -238,7 +239,7 @@ fn passed_on(headers: &mut HeaderMap, arrival: &Arrival) {
     for (name, value) in said {
         value.map(|value| headers.insert(name, value));
     }
-    if let Ok(id) = HeaderValue::from_str(arrival.context.id()) {
+    if let Ok(id) = HeaderValue::from_str(info.context.id()) {
         headers.insert("x-request-id", id);
     }
 }
@@ -277,7 +278,7 @@ fn off_this_hop(headers: &mut HeaderMap) {
         .filter_map(|name| name.trim().parse().ok())
         .collect();
     let named = named.iter().filter(|name| !OF_THE_MESSAGE.contains(name));
-    for name in named.chain(&OF_ONE_HOP) {
+    for name in named.chain(&HOP_BY_HOP_HEADERS) {
         headers.remove(name);
     }
 }

@@ -1,6 +1,6 @@
 //! All encrypted columns, for key rotation.
 
-use super::{Prepared, Site, acme};
+use crate::app::{Prepared, Site, acme};
 use crate::checks::{Finding, Level};
 use crate::crypto::KeyRing;
 use crate::db::{Database, Resealed, SealedColumn};
@@ -100,7 +100,7 @@ impl Prepared {
             .database
             .file(settings.data())
             .is_some_and(|file| !file.exists());
-        let ring = super::keys::ring(settings).ok().filter(|_| !is_new)?;
+        let ring = crate::app::keys::ring(settings).ok().filter(|_| !is_new)?;
         let database = self.database().await.ok()?;
         let is_ready = self
             .migrations()

@@ -1,7 +1,7 @@
 //! Properties of the database that follow from a Django project next to this site, as far as this
 //! site must match them.
 
-use super::{BootError, SiteSettings};
+use crate::app::{BootError, SiteSettings};
 use crate::auth::{DjangoFactors, HasherKind};
 use crate::db::{self, Database};
 use palisade_password::Algorithm;
@@ -9,17 +9,17 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Order, Query};
 use sea_orm::{ConnectionTrait, DbErr};
 
 /// Properties found at the start.
-pub(super) struct Beside {
+pub(in crate::app) struct Beside {
     /// Algorithm of new password hashes.
-    pub(super) algorithm: Algorithm,
+    pub(in crate::app) algorithm: Algorithm,
     /// Tables of the project's second factors.
-    pub(super) factors: DjangoFactors,
+    pub(in crate::app) factors: DjangoFactors,
 }
 
 impl Beside {
     /// # Errors
     /// When the groups of users are not Django's own, or the database does not answer.
-    pub(super) async fn look_at(
+    pub(in crate::app) async fn look_at(
         settings: &SiteSettings,
         database: &Database,
     ) -> Result<Self, BootError> {

@@ -27,7 +27,7 @@ async fn values(visitor: &Visitor, user: &User) -> Result<Value> {
     Ok(context! { has_key, has_no_password => !has_password && !has_key })
 }
 
-/// `GET /account/again`: re-authentication before a sensitive action, for sessions left open on a
+/// `GET /account/reauthenticate`: re-authentication before a sensitive action, for sessions left open on a
 /// shared screen (ASVS 7.5.1).
 pub(crate) async fn show(
     page: Page,
@@ -37,35 +37,38 @@ pub(crate) async fn show(
 ) -> Result<Response> {
     let next = query.next.0.unwrap_or_default();
     page.render(
-        "account/again.html",
+        "account/reauthenticate.html",
         context! { form => Form::<Again>::filled([("next", next)]), ..values(&visitor, &user).await? },
     )
     .await
 }
 
-/// `POST /account/again`.
-pub(crate) async fn prove(
+/// `POST /account/reauthenticate`.
+pub(crate) async fn confirm(
     visitor: Visitor,
     user: User,
     headers: HeaderMap,
     form: Form<Again>,
 ) -> Result<Response> {
-    let (typed, refill) = form.into_parts();
+    let (typed, invalid) = form.into_parts();
     let Some(typed) = typed else {
-        return Err(refill
-            .show_with("account/again.html", values(&visitor, &user).await?)
+        return Err(invalid
+            .show_with(
+                "account/reauthenticate.html",
+                values(&visitor, &user).await?,
+            )
             .await);
     };
     let proof = Proof {
         visitor: &visitor,
         headers: &headers,
         user: &user,
-        template: "account/again.html",
+        template: "account/reauthenticate.html",
     };
     proof
         .of(
             Some(&typed.current_password),
-            refill,
+            invalid,
             values(&visitor, &user).await?,
         )
         .await?;

@@ -28,7 +28,7 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Keeps the certificate valid for as long as the server runs.
 pub(in crate::app) async fn keep(site: Arc<Site>, certificates: Arc<Certificates>) {
-    let mut keeper = Keeper::new(&site, certificates);
+    let mut keeper = Renewal::new(&site, certificates);
     for kept in [
         "certificate".to_owned(),
         account_of(&site.settings.acme.directory),
@@ -46,7 +46,7 @@ pub(in crate::app) async fn keep(site: Arc<Site>, certificates: Arc<Certificates
     }
 }
 
-struct Keeper<'a> {
+struct Renewal<'a> {
     site: &'a Site,
     store: Store,
     certificates: Arc<Certificates>,
@@ -77,7 +77,7 @@ impl Lifetime {
     }
 }
 
-impl<'a> Keeper<'a> {
+impl<'a> Renewal<'a> {
     fn new(site: &'a Site, certificates: Arc<Certificates>) -> Self {
         let store = Store::new(site.database.clone(), site.ring.clone());
         Self {

@@ -6,8 +6,8 @@
 //! after that.
 
 use super::Socket;
+use super::activity::ConnectionActivity;
 use super::framing::Framing;
-use super::pulse::Pulse;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use tokio_rustls::server::TlsStream;
 
 /// Timeouts of a client.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct Timeouts {
     pub(super) header: Duration,
     pub(super) keep_alive: Duration,
     pub(super) grace: Duration,
@@ -32,7 +32,7 @@ pub(super) struct Patience {
 /// Largest part of a response that waits in the kernel, or in HTTP/2, for the client to read it.
 pub(super) const ON_THE_WAY: u32 = 64 * 1024;
 
-impl Patience {
+impl Timeouts {
     /// Time in which a client must have read the waiting part.
     fn to_take_all(self) -> Duration {
         self.grace + Duration::from_secs(u64::from(ON_THE_WAY) / self.rate.max(1))
@@ -58,14 +58,14 @@ enum Waiting {
 }
 
 /// A stream with read and write timeouts.
-pub(super) struct Watched<S> {
+pub(super) struct TimeoutStream<S> {
     /// `None` once the connection has ended.
     stream: Option<S>,
     lingering: Arc<Semaphore>,
     peer: IpAddr,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     protocol: Protocol,
-    patience: Patience,
+    patience: Timeouts,
     waiting: Waiting,
     /// Number of requests at the last check.
     begun: usize,
@@ -74,11 +74,11 @@ pub(super) struct Watched<S> {
     /// Armed only when no bytes are available, because timers take a lock of the runtime.
     reading: Pin<Box<Sleep>>,
     framing: Framing,
-    pace: Pace,
+    pace: WriteRate,
 }
 
 /// Rate at which a response is read.
-struct Pace {
+struct WriteRate {
     clock: Pin<Box<Sleep>>,
     /// Since when the client does not read.
     stalled: Option<Instant>,
@@ -128,17 +128,17 @@ async fn linger<S: Stream>(stream: S, time: Duration, _room: OwnedSemaphorePermi
     }
 }
 
-impl<S: Stream> Watched<S> {
+impl<S: Stream> TimeoutStream<S> {
     pub(super) fn new(
         stream: S,
         lingering: Arc<Semaphore>,
         peer: IpAddr,
-        pulse: Arc<Pulse>,
+        pulse: Arc<ConnectionActivity>,
         protocol: Protocol,
-        patience: Patience,
+        patience: Timeouts,
     ) -> Self {
         let clock = || Box::pin(sleep_until(Instant::now() + patience.header));
-        let pace = Pace {
+        let pace = WriteRate {
             clock: clock(),
             stalled: None,
             lost: Duration::ZERO,
@@ -198,7 +198,7 @@ impl<S: Stream> Watched<S> {
     }
 }
 
-impl Pace {
+impl WriteRate {
     fn restart(&mut self) {
         (self.stalled, self.lost, self.taken) = (None, Duration::ZERO, 0);
     }
@@ -213,7 +213,7 @@ impl Pace {
     }
 
     /// The client does not read right now: whether the stall exceeds the minimum rate.
-    fn poll_lost(&mut self, patience: &Patience, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_lost(&mut self, patience: &Timeouts, context: &mut Context<'_>) -> Poll<()> {
         if self.stalled.is_none() {
             let now = Instant::now();
             self.stalled = Some(now);
@@ -226,7 +226,7 @@ impl Pace {
     }
 }
 
-impl<S: Stream> Watched<S> {
+impl<S: Stream> TimeoutStream<S> {
     fn poll_clock(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.reading.deadline() != self.until {
             self.reading.as_mut().reset(self.until);
@@ -277,7 +277,7 @@ impl<S: Stream> Watched<S> {
     }
 }
 
-impl<S: Stream> AsyncRead for Watched<S> {
+impl<S: Stream> AsyncRead for TimeoutStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -310,7 +310,7 @@ impl<S: Stream> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: Stream> Watched<S> {
+impl<S: Stream> TimeoutStream<S> {
     fn judge(
         &mut self,
         polled: Poll<io::Result<usize>>,
@@ -330,7 +330,7 @@ impl<S: Stream> Watched<S> {
     }
 }
 
-impl<S: Stream> AsyncWrite for Watched<S> {
+impl<S: Stream> AsyncWrite for TimeoutStream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 /// The requests of one connection.
 #[derive(Default)]
-pub(super) struct Pulse {
+pub(super) struct ConnectionActivity {
     /// Requests in a handler or with an unfinished response; over HTTP/1, with unread parts of one.
     open: AtomicUsize,
     /// Total number of requests.
@@ -36,7 +36,7 @@ impl Default for Resting {
     }
 }
 
-impl Pulse {
+impl ConnectionActivity {
     /// Since when the connection is idle.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.is_idle()
@@ -84,10 +84,10 @@ impl Pulse {
     }
 }
 
-struct Open(Arc<Pulse>);
+struct Open(Arc<ConnectionActivity>);
 
 impl Open {
-    fn new(pulse: &Arc<Pulse>) -> Self {
+    fn new(pulse: &Arc<ConnectionActivity>) -> Self {
         pulse.open.fetch_add(1, Ordering::Relaxed);
         Self(pulse.clone())
     }
@@ -165,7 +165,7 @@ enum Taken {
 }
 
 struct Noted {
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     number: u64,
 }
 

@@ -1,6 +1,6 @@
 //! Rate limits: of the whole site in step 6, of routes around steps 9 and 10.
 
-use super::guard::Arrival;
+use crate::app::pipeline::request_info::RequestInfo;
 use crate::audit_log::Event;
 use crate::auth::Visitor;
 use crate::forms::{FormStart, is_form};
@@ -16,50 +16,48 @@ use unicode_normalization::UnicodeNormalization;
 
 /// The limit of all requests, by address. First of all checks: a request for a wrong host costs as
 /// much as any other.
-pub(super) async fn of_requests(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
-    let limits = &arrival.site.limits;
-    let limit = if is_foreign(arrival, parts) {
+pub(in crate::app) async fn check_requests(
+    info: &RequestInfo,
+    parts: &Parts,
+) -> Result<(), Response> {
+    let limits = &info.site.limits;
+    let limit = if is_foreign(info, parts) {
         &limits.foreign_requests
     } else {
         &limits.requests
     };
     judged(
-        arrival,
+        info,
         limit,
-        arrival
-            .site
-            .throttle
-            .admit_address(limit, arrival.client)
-            .await,
+        info.site.throttle.admit_address(limit, info.client).await,
     )
 }
 
 /// The limit of requests with unsafe methods, by address.
-pub(super) async fn of_changes(arrival: &Arrival, parts: &Parts) -> Result<(), Response> {
+pub(in crate::app) async fn check_changes(
+    info: &RequestInfo,
+    parts: &Parts,
+) -> Result<(), Response> {
     if crate::csrf::is_safe(&parts.method) {
         return Ok(());
     }
-    let limits = &arrival.site.limits;
-    let limit = if is_foreign(arrival, parts) {
+    let limits = &info.site.limits;
+    let limit = if is_foreign(info, parts) {
         &limits.foreign_changes
     } else {
         &limits.changes
     };
     judged(
-        arrival,
+        info,
         limit,
-        arrival
-            .site
-            .throttle
-            .admit_address(limit, arrival.client)
-            .await,
+        info.site.throttle.admit_address(limit, info.client).await,
     )
 }
 
 /// Whether this is a cross-site subresource request, without user activation. It is counted
 /// separately: another site must not use up the limit of an office
 /// ([Fetch metadata](https://www.w3.org/TR/fetch-metadata/)).
-fn is_foreign(arrival: &Arrival, parts: &Parts) -> bool {
+fn is_foreign(info: &RequestInfo, parts: &Parts) -> bool {
     let says = |name: &str, values: &[&str]| {
         let value = parts
             .headers
@@ -71,19 +69,15 @@ fn is_foreign(arrival: &Arrival, parts: &Parts) -> bool {
         says("sec-fetch-site", &["cross-site", "same-site"]) && !says("sec-fetch-user", &["?1"]);
     let is_forged = || {
         !crate::csrf::is_safe(&parts.method)
-            && arrival
-                .site
-                .csrf
-                .check_source(parts, arrival.is_secure)
-                .is_err()
+            && info.site.csrf.check_source(parts, info.is_secure).is_err()
     };
     is_cross_site || is_forged()
 }
 
 /// The limits of a route that need no body.
-pub(super) async fn of_route(
+pub(in crate::app) async fn check_route(
     limits: &[Limit],
-    arrival: &Arrival,
+    info: &RequestInfo,
     visitor: &Visitor,
     parts: &Parts,
 ) -> Result<(), Response> {
@@ -91,39 +85,35 @@ pub(super) async fn of_route(
     for limit in limits.iter().filter(|limit| limit.counts(is_change)) {
         if matches!(limit.by(), By::Address) {
             judged(
-                arrival,
+                info,
                 limit,
-                arrival
-                    .site
-                    .throttle
-                    .admit_address(limit, arrival.client)
-                    .await,
+                info.site.throttle.admit_address(limit, info.client).await,
             )?;
-        } else if let Some(who) = identified(limit.by(), arrival, visitor, parts).await? {
-            counted(arrival, limit, &who).await?;
+        } else if let Some(who) = identified(limit.by(), info, visitor, parts).await? {
+            counted(info, limit, &who).await?;
         }
     }
     Ok(())
 }
 
 /// Whether one of the limits uses form fields.
-pub(super) fn look_at_fields(limits: &[Limit]) -> bool {
+pub(in crate::app) fn has_field_limits(limits: &[Limit]) -> bool {
     limits
         .iter()
         .any(|limit| matches!(limit.by(), By::Field(_)))
 }
 
 /// The limits of a route that use form fields.
-pub(super) async fn of_fields(
+pub(in crate::app) async fn check_fields(
     limits: &[Limit],
-    arrival: &Arrival,
+    info: &RequestInfo,
     parts: &Parts,
     body: &mut Body,
 ) -> Result<(), Response> {
     if !is_form(&parts.headers) {
         return Ok(());
     }
-    let most = arrival.site.settings.http.input_limits();
+    let most = info.site.settings.http.input_limits();
     let start = FormStart::read(body, most.form_bytes)
         .await
         .map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
@@ -138,7 +128,7 @@ pub(super) async fn of_fields(
         if let By::Field(name) = limit.by()
             && let Some(value) = fields.get(*name)
         {
-            counted(arrival, limit, &format!("field {}", normalized(value))).await?;
+            counted(info, limit, &format!("field {}", normalized(value))).await?;
         }
     }
     Ok(())
@@ -152,11 +142,11 @@ fn normalized(value: &str) -> String {
 /// The client of a request, for a limit.
 async fn identified(
     by: &By,
-    arrival: &Arrival,
+    info: &RequestInfo,
     visitor: &Visitor,
     parts: &Parts,
 ) -> Result<Option<String>, Response> {
-    let address = || network(arrival.client.0).to_string();
+    let address = || network(info.client.0).to_string();
     let user = async || {
         let user = visitor.user().await.map_err(IntoResponse::into_response)?;
         Ok(user.map(|user| format!("user {}", user.id)))
@@ -174,22 +164,18 @@ async fn identified(
 }
 
 async fn counted(
-    arrival: &Arrival,
+    info: &RequestInfo,
     limit: &Limit,
     who: &(dyn std::fmt::Display + Sync),
 ) -> Result<(), Response> {
-    judged(
-        arrival,
-        limit,
-        arrival.site.throttle.admit(limit, who).await,
-    )
+    judged(info, limit, info.site.throttle.admit(limit, who).await)
 }
 
-fn judged(arrival: &Arrival, limit: &Limit, outcome: Outcome) -> Result<(), Response> {
+fn judged(info: &RequestInfo, limit: &Limit, outcome: Outcome) -> Result<(), Response> {
     match outcome {
         Outcome::Fine => Ok(()),
         Outcome::TooMany(rate, wait) => {
-            arrival.record_refusal(Event::RateLimited, limit.name());
+            info.record_refusal(Event::RateLimited, limit.name());
             Err(too_many(limit, rate, wait))
         }
         Outcome::Unknown => Err(Error::new(

@@ -1,7 +1,7 @@
 //! Responses to requests that the guard refuses: CSRF failures, access rules, undeclared methods.
 
-use super::callers;
-use super::guard::{Arrival, RouteRule};
+use crate::app::pipeline::bearer;
+use crate::app::pipeline::{request_info::RequestInfo, route_guard::RouteRule};
 use crate::audit_log::{self, Event};
 use crate::auth::views::MAX_NEXT_BYTES;
 use crate::csrf::{Refusal, is_safe};
@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
 
 /// 405 with the declared methods.
-pub(super) fn method_not_allowed(rule: &RouteRule) -> Response {
+pub(in crate::app) fn method_not_allowed(rule: &RouteRule) -> Response {
     let names = rule.declared.iter().flat_map(|method| match *method {
         Method::GET => vec!["GET", "HEAD"],
         ref method => vec![method.as_str()],
@@ -23,10 +23,10 @@ pub(super) fn method_not_allowed(rule: &RouteRule) -> Response {
 }
 
 /// 403 for a request that fails the CSRF checks, on the site's own page if it has one.
-pub(super) fn csrf_failed(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> Response {
-    record_csrf_failure(arrival, parts, refusal);
-    arrival.context.personal().mark();
-    match &arrival.site.csrf_refusal {
+pub(in crate::app) fn csrf_failed(info: &RequestInfo, parts: &Parts, refusal: Refusal) -> Response {
+    record_csrf_failure(info, parts, refusal);
+    info.context.personal().mark();
+    match &info.site.csrf_refusal {
         Some(page) => {
             let mut response = page(refusal);
             *response.status_mut() = StatusCode::FORBIDDEN;
@@ -38,19 +38,19 @@ pub(super) fn csrf_failed(arrival: &Arrival, parts: &Parts, refusal: Refusal) ->
 }
 
 /// Records `csrf_refused`, with the header that was refused.
-pub(super) fn record_csrf_failure(arrival: &Arrival, parts: &Parts, refusal: Refusal) {
-    let detail = describe_refusal(arrival, parts, refusal);
+pub(in crate::app) fn record_csrf_failure(info: &RequestInfo, parts: &Parts, refusal: Refusal) {
+    let detail = describe_refusal(info, parts, refusal);
     audit_log::record(
         Event::CsrfRefused,
-        Some(arrival.client),
-        arrival.context.id(),
+        Some(info.client),
+        info.context.id(),
         &detail,
     );
 }
 
 /// Describes a refusal for the log. A refused origin is logged with the expected one and the
 /// setting that would accept it; of a Referer, only its origin.
-fn describe_refusal(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> String {
+fn describe_refusal(info: &RequestInfo, parts: &Parts, refusal: Refusal) -> String {
     let text = |name| {
         String::from_utf8_lossy(
             parts
@@ -78,7 +78,7 @@ fn describe_refusal(arrival: &Arrival, parts: &Parts, refusal: Refusal) -> Strin
             .collect()
     };
     let (scheme, host) = (
-        if arrival.is_secure { "https" } else { "http" },
+        if info.is_secure { "https" } else { "http" },
         printable(text(header::HOST)),
     );
     format!(
@@ -106,11 +106,15 @@ fn csrf_message(refusal: Refusal) -> &'static str {
 
 /// The response for a verdict of the access rule: 404, 401, 403, or a redirect to the page where the
 /// missing evidence is given.
-pub(super) fn access_denied(arrival: &Arrival, parts: &Parts, verdict: Verdict) -> Response {
-    let context = &arrival.context;
+pub(in crate::app) fn access_denied(
+    info: &RequestInfo,
+    parts: &Parts,
+    verdict: Verdict,
+) -> Response {
+    let context = &info.context;
     audit_log::record(
         Event::AccessDenied,
-        Some(arrival.client),
+        Some(info.client),
         context.id(),
         &context.logged_path(),
     );
@@ -122,29 +126,29 @@ pub(super) fn access_denied(arrival: &Arrival, parts: &Parts, verdict: Verdict) 
             [(header::WWW_AUTHENTICATE, "Session")],
         )
             .into_response(),
-        Verdict::LogIn if !is_safe(&parts.method) => to_login_and_back(arrival, parts),
+        Verdict::LogIn if !is_safe(&parts.method) => to_login_and_back(info, parts),
         Verdict::LogIn => to_page(context, "/account/login"),
-        Verdict::AddFactor | Verdict::ProveAgain if context.wants_problem() => {
+        Verdict::AddFactor | Verdict::Reauthenticate if context.wants_problem() => {
             Error::forbidden().into_response()
         }
         Verdict::AddFactor => to_page(context, "/account/factors"),
-        Verdict::ProveAgain => to_page(context, "/account/again"),
-        Verdict::BringToken(scope) => callers::unnamed(scope),
-        Verdict::WidenScope(scope) => callers::narrow(scope),
+        Verdict::Reauthenticate => to_page(context, "/account/reauthenticate"),
+        Verdict::BringToken(scope) => bearer::missing_token(scope),
+        Verdict::WidenScope(scope) => bearer::insufficient_scope(scope),
         Verdict::Allow | Verdict::Forbid => Error::forbidden().into_response(),
     }
 }
 
 /// Redirects a form without a session to the login page, which says that the form was not
 /// processed, with the page of the form as `next`.
-fn to_login_and_back(arrival: &Arrival, parts: &Parts) -> Response {
+fn to_login_and_back(info: &RequestInfo, parts: &Parts) -> Response {
     let text = |name| {
         parts
             .headers
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
-    let own = text(header::HOST).and_then(|host| Origin::of_request(arrival.is_secure, host));
+    let own = text(header::HOST).and_then(|host| Origin::of_request(info.is_secure, host));
     let form = text(header::REFERER)
         .filter(|referer| Origin::of_url(referer).is_some_and(|origin| Some(origin) == own));
     let page = form

@@ -3,7 +3,7 @@
 
 /// The path without unnecessary escapes, and with the others in upper case; `None` if it escapes a
 /// slash or a control character.
-pub(super) fn plain(path: &str) -> Option<String> {
+pub(in crate::app) fn plain(path: &str) -> Option<String> {
     let (mut plain, mut rest) = (String::with_capacity(path.len()), path);
     while let Some((before, after)) = rest.split_once('%') {
         plain.push_str(before);
@@ -26,7 +26,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// Whether a path matches a route such as `/tickets/{id}` or `/files/{*rest}`.
-pub(super) fn matches(pattern: &str, path: &str) -> bool {
+pub(in crate::app) fn matches(pattern: &str, path: &str) -> bool {
     let (mut parts, mut path) = (pattern.split('/'), path.split('/'));
     loop {
         match (parts.next(), path.next()) {
@@ -41,7 +41,7 @@ pub(super) fn matches(pattern: &str, path: &str) -> bool {
 
 /// The same for routes that begin with a literal segment: a path that `/{page}` would match with
 /// one slash less may belong to another application.
-pub(super) fn names(pattern: &str, path: &str) -> bool {
+pub(in crate::app) fn names(pattern: &str, path: &str) -> bool {
     !pattern.starts_with("/{") && matches(pattern, path)
 }
 

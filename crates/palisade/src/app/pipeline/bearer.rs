@@ -2,11 +2,11 @@
 //! ([RFC 6750 section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
 
 #[cfg(feature = "social")]
-use super::Routes;
-use super::Site;
-use super::guard::Arrival;
-#[cfg(feature = "social")]
 use crate::api::{Refused, Tokens};
+#[cfg(feature = "social")]
+use crate::app::Routes;
+use crate::app::Site;
+use crate::app::pipeline::request_info::RequestInfo;
 #[cfg(feature = "social")]
 use crate::audit_log::{self, Event};
 use crate::permissions::Access;
@@ -24,7 +24,7 @@ use serde_json::Value;
 /// Whether a request comes from an API client. Its cookies are then ignored, and no CSRF token is
 /// required: a browser sends this header only from pages of this site, or of origins that the
 /// route's CORS allows.
-pub(super) fn is_call(access: &Access, headers: &HeaderMap) -> bool {
+pub(in crate::app) fn is_call(access: &Access, headers: &HeaderMap) -> bool {
     let is_bearer = |value: &HeaderValue| {
         value
             .as_bytes()
@@ -37,7 +37,7 @@ pub(super) fn is_call(access: &Access, headers: &HeaderMap) -> bool {
 
 /// Endpoints of the public keys that verify this site's tokens, and of their metadata.
 #[cfg(feature = "social")]
-pub(super) fn routes() -> Routes {
+pub(in crate::app) fn routes() -> Routes {
     let json = |value: Value| {
         (
             [(header::CONTENT_TYPE, "application/json")],
@@ -58,26 +58,29 @@ pub(super) fn routes() -> Routes {
 
 /// For handlers that issue or verify tokens.
 #[cfg(feature = "social")]
-pub(super) fn attach(site: &Site, parts: &mut Parts) {
+pub(in crate::app) fn attach(site: &Site, parts: &mut Parts) {
     if let Some(tokens) = &site.tokens {
         parts.extensions.insert(tokens.clone());
     }
 }
 
 #[cfg(not(feature = "social"))]
-pub(super) fn attach(_: &Site, _: &mut Parts) {}
+pub(in crate::app) fn attach(_: &Site, _: &mut Parts) {}
 
 /// Authenticates the bearer token of a request and adds its [`Caller`]. The access rule handles a
 /// missing token.
 #[cfg(feature = "social")]
-pub(super) async fn name(arrival: &Arrival, parts: &mut Parts) -> Result<(), Response> {
-    let context = &arrival.context;
+pub(in crate::app) async fn authenticate(
+    info: &RequestInfo,
+    parts: &mut Parts,
+) -> Result<(), Response> {
+    let context = &info.context;
     context.personal().mark();
-    let Some(tokens) = &arrival.site.tokens else {
+    let Some(tokens) = &info.site.tokens else {
         return Ok(());
     };
     match tokens
-        .caller(&arrival.site.database.handle(), &parts.headers)
+        .caller(&info.site.database.handle(), &parts.headers)
         .await
     {
         Ok(caller) => {
@@ -85,7 +88,7 @@ pub(super) async fn name(arrival: &Arrival, parts: &mut Parts) -> Result<(), Res
             Ok(())
         }
         Err(Refused::Wrong(why)) => {
-            audit_log::record(Event::TokenRefused, Some(arrival.client), context.id(), why);
+            audit_log::record(Event::TokenRefused, Some(info.client), context.id(), why);
             Err(refused(
                 StatusCode::UNAUTHORIZED,
                 format!("Bearer error=\"invalid_token\", error_description=\"{why}\""),
@@ -100,12 +103,12 @@ pub(super) async fn name(arrival: &Arrival, parts: &mut Parts) -> Result<(), Res
 }
 
 #[cfg(not(feature = "social"))]
-pub(super) async fn name(_: &Arrival, _: &mut Parts) -> Result<(), Response> {
+pub(in crate::app) async fn authenticate(_: &RequestInfo, _: &mut Parts) -> Result<(), Response> {
     Ok(())
 }
 
 /// 401: no token.
-pub(super) fn unnamed(scope: &str) -> Response {
+pub(in crate::app) fn missing_token(scope: &str) -> Response {
     refused(
         StatusCode::UNAUTHORIZED,
         format!("Bearer scope=\"{scope}\""),
@@ -113,7 +116,7 @@ pub(super) fn unnamed(scope: &str) -> Response {
 }
 
 /// 403: the token lacks the scope.
-pub(super) fn narrow(scope: &str) -> Response {
+pub(in crate::app) fn insufficient_scope(scope: &str) -> Response {
     refused(
         StatusCode::FORBIDDEN,
         format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""),

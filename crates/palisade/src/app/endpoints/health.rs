@@ -1,6 +1,6 @@
 //! Health checks for load balancers (liveness, readiness), and details for monitoring.
 
-use super::Site;
+use crate::app::Site;
 use axum::Extension;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -11,31 +11,31 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Whether a path is a health check, which is answered even when all connections are taken.
-pub(super) fn is_page(path: &str) -> bool {
+pub(in crate::app) fn is_page(path: &str) -> bool {
     path.starts_with("/health/")
 }
 
 /// Whether a path is a probe of load balancers, which is answered for every Host.
-pub(super) fn is_probe(path: &str) -> bool {
+pub(in crate::app) fn is_probe(path: &str) -> bool {
     [LIVE, READY].contains(&path)
 }
 
 /// Path of the liveness check.
-pub(super) const LIVE: &str = "/health/live";
+pub(in crate::app) const LIVE: &str = "/health/live";
 
 /// Path of the readiness check.
-pub(super) const READY: &str = "/health/ready";
+pub(in crate::app) const READY: &str = "/health/ready";
 
 /// `GET /health/live`: the process answers.
-pub(super) async fn live() -> &'static str {
+pub(in crate::app) async fn live() -> &'static str {
     "live\n"
 }
 
 /// Path of the details.
-pub(super) const DETAIL: &str = "/health/detail";
+pub(in crate::app) const DETAIL: &str = "/health/detail";
 
 /// Extension with the site for [`ready`] and [`detail`].
-pub(super) fn attach(site: &Arc<Site>, parts: &mut Parts) {
+pub(in crate::app) fn attach(site: &Arc<Site>, parts: &mut Parts) {
     if [READY, DETAIL].contains(&parts.uri.path()) {
         parts.extensions.insert(Asked(site.clone()));
     }
@@ -43,12 +43,14 @@ pub(super) fn attach(site: &Arc<Site>, parts: &mut Parts) {
 
 /// The site.
 #[derive(Clone)]
-pub(super) struct Asked(Arc<Site>);
+pub(in crate::app) struct Asked(Arc<Site>);
 
 /// `GET /health/ready`: 200, with `reads only` while the database rejects writes (full disk,
 /// standby), or 503 while it does not answer. Redis is optional and does not count. The response
 /// has no details; the log names the cause.
-pub(super) async fn ready(Extension(Asked(site)): Extension<Asked>) -> (StatusCode, &'static str) {
+pub(in crate::app) async fn ready(
+    Extension(Asked(site)): Extension<Asked>,
+) -> (StatusCode, &'static str) {
     if !need("database", site.database.ping()).await.answers {
         return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n");
     }
@@ -63,7 +65,7 @@ pub(super) async fn ready(Extension(Asked(site)): Extension<Asked>) -> (StatusCo
 }
 
 /// `GET /health/detail`, for the networks of `site.health_detail_from` only.
-pub(super) async fn detail(Extension(Asked(site)): Extension<Asked>) -> Response {
+pub(in crate::app) async fn detail(Extension(Asked(site)): Extension<Asked>) -> Response {
     let needs = needs(&site).await;
     let answers = |name: &str| needs.iter().all(|need| need.name != name || need.answers);
     let (is_ready, takes_writes) = (answers("database"), answers("database writes"));
@@ -115,7 +117,7 @@ async fn needs(site: &Site) -> Vec<Need> {
 /// Caches the result of the write probe for a moment, so that frequent health checks cause few
 /// writes.
 #[derive(Default)]
-pub(super) struct WriteProbe(tokio::sync::Mutex<Option<(Instant, bool)>>);
+pub(in crate::app) struct WriteProbe(tokio::sync::Mutex<Option<(Instant, bool)>>);
 
 impl WriteProbe {
     async fn answers(&self, site: &Site) -> bool {

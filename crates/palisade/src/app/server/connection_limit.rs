@@ -5,7 +5,7 @@
 //! more connections are accepted for `/health` only, so that load balancers still see a live
 //! process.
 
-use super::pulse::Pulse;
+use super::activity::ConnectionActivity;
 use crate::http::{ClientNetwork, networks};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 /// The connection limiter.
-pub(in crate::app) struct Slots {
+pub(in crate::app) struct ConnectionLimiter {
     all: usize,
     each: usize,
     taken: Mutex<Taken>,
@@ -33,14 +33,14 @@ struct Taken {
 /// An open connection.
 struct Open {
     client: Option<IpAddr>,
-    activity: Arc<Pulse>,
+    activity: Arc<ConnectionActivity>,
     closing: Arc<Notify>,
     is_closing: bool,
 }
 
 /// A permit for one connection, released on drop.
 pub(super) struct Slot {
-    slots: Arc<Slots>,
+    slots: Arc<ConnectionLimiter>,
     number: u64,
     client: Option<IpAddr>,
     closing: Arc<Notify>,
@@ -62,7 +62,7 @@ const FOR_HEALTH: usize = 16;
 /// How long a new connection waits for the eviction of an idle one.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-impl Slots {
+impl ConnectionLimiter {
     pub(super) fn new(all: u64, each: u64) -> Arc<Self> {
         let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX).max(1);
         Arc::new(Self {
@@ -78,7 +78,7 @@ impl Slots {
     pub(super) async fn take(
         self: &Arc<Self>,
         client: Option<IpAddr>,
-        activity: &Arc<Pulse>,
+        activity: &Arc<ConnectionActivity>,
     ) -> Result<Slot, Full> {
         let waiting = async {
             loop {
@@ -103,7 +103,7 @@ impl Slots {
     fn try_take(
         self: &Arc<Self>,
         client: Option<IpAddr>,
-        activity: &Arc<Pulse>,
+        activity: &Arc<ConnectionActivity>,
         most: usize,
     ) -> Result<Slot, Full> {
         let mut taken = self.lock();
@@ -226,23 +226,23 @@ mod tests {
     }
 
     /// A connection that is busy for as long as the second part lives.
-    fn busy() -> (Arc<Pulse>, super::super::pulse::Answering) {
-        let pulse = Arc::new(Pulse::default());
+    fn busy() -> (Arc<ConnectionActivity>, super::super::activity::Answering) {
+        let pulse = Arc::new(ConnectionActivity::default());
         let answering = pulse.begin();
         (pulse, answering)
     }
 
     async fn take(
-        slots: &Arc<Slots>,
+        slots: &Arc<ConnectionLimiter>,
         client: Option<IpAddr>,
-    ) -> Result<(Slot, super::super::pulse::Answering), Full> {
+    ) -> Result<(Slot, super::super::activity::Answering), Full> {
         let (pulse, answering) = busy();
         Ok((slots.take(client, &pulse).await?, answering))
     }
 
     #[tokio::test]
     async fn room_is_counted_and_given_back() {
-        let slots = Slots::new(3, 2);
+        let slots = ConnectionLimiter::new(3, 2);
         let first = take(&slots, client(1)).await.ok();
         let second = take(&slots, client(1)).await.ok();
         assert!(first.is_some() && second.is_some());
@@ -265,8 +265,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_longest_idle_connection_of_the_greediest_client_goes() {
-        let slots = Slots::new(3, 3);
-        let idle = || Arc::new(Pulse::default());
+        let slots = ConnectionLimiter::new(3, 3);
+        let idle = || Arc::new(ConnectionActivity::default());
         let modest = slots.take(client(1), &idle()).await.ok();
         let older = slots.take(client(2), &idle()).await.ok();
         let newer = slots.take(client(2), &idle()).await.ok();
@@ -285,7 +285,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_household_of_ipv6_has_more_than_one_client_and_not_as_many_as_it_has_networks() {
-        let slots = Slots::new(1000, 2);
+        let slots = ConnectionLimiter::new(1000, 2);
         let mut held = Vec::new();
         for network in 0..256_u32 {
             let address: IpAddr = format!("2001:db8:1:{network:x}::1")

@@ -1,7 +1,7 @@
 //! Block lists: networks from the settings, from files, which are reloaded when they change, and
 //! from URLs, which are fetched again.
 
-use super::{BootError, SiteSettings};
+use crate::app::{BootError, SiteSettings};
 use crate::http::client::{Client, is_public};
 use crate::http::{ListError, Networks};
 use crate::storage::write_private;
@@ -47,7 +47,7 @@ impl BlockLists {
     /// A file that cannot be read: a site must not start with fewer blocks than configured. A list
     /// of another site is fetched soon, and until then the one of the last run counts: its
     /// publisher must not decide whether this site starts.
-    pub(super) fn load(settings: &SiteSettings, client: Client) -> Result<Self, BootError> {
+    pub(in crate::app) fn load(settings: &SiteSettings, client: Client) -> Result<Self, BootError> {
         let http = &settings.http;
         let files = http
             .block_lists
@@ -70,7 +70,7 @@ impl BlockLists {
     }
 
     /// Whether an address is on any list.
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
+    pub(in crate::app) fn contains(&self, address: IpAddr) -> bool {
         self.fixed.contains(address)
             || self.files.iter().any(|file| file.networks.load().contains(address))
             // a list of another site does not apply to internal proxies and balancers

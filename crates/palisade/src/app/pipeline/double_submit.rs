@@ -6,7 +6,7 @@
 //! and only for [`GOOD_FOR`]; it lives in the memory of this process. The response to a login is
 //! never repeated: a replayed code or assertion is not accepted (ASVS 6.5.1).
 
-use super::guard::Arrival;
+use crate::app::pipeline::request_info::RequestInfo;
 use crate::forms::{FormStart, is_form};
 use crate::sessions::Session;
 use axum::body::{Body, Bytes, HttpBody};
@@ -30,7 +30,7 @@ type Slot = Arc<Turns<Option<Answer>>>;
 
 /// Forms in progress, and stored responses of those that rotated a session key.
 #[derive(Default)]
-pub(super) struct Repeats(Mutex<HashMap<Key, Slot>>);
+pub(in crate::app) struct Repeats(Mutex<HashMap<Key, Slot>>);
 
 /// A stored response.
 struct Answer {
@@ -42,10 +42,10 @@ struct Answer {
 
 /// The nonce in a page that was rendered for another request.
 #[derive(Clone)]
-pub(super) struct NonceOf(pub(super) String);
+pub(in crate::app) struct NonceOf(pub(in crate::app) String);
 
 /// How a request is handled.
-pub(super) enum Entered {
+pub(in crate::app) enum Entered {
     /// As any other.
     Alone,
     /// As the first with this form.
@@ -55,22 +55,22 @@ pub(super) enum Entered {
 }
 
 /// The turn of one request; requests with the same form wait for its end.
-pub(super) struct Turn {
+pub(in crate::app) struct Turn {
     repeats: Arc<Repeats>,
     key: Key,
     answer: OwnedMutexGuard<Option<Answer>>,
 }
 
 /// Waits for requests with the same form. Reads the form, if it is short.
-pub(super) async fn enter(
-    arrival: &Arrival,
+pub(in crate::app) async fn enter(
+    info: &RequestInfo,
     session: &Session,
     parts: &Parts,
     body: &mut Body,
 ) -> Entered {
     let Some(session_key) = session
         .cookie_key()
-        .filter(|_| is_repeatable(arrival, parts, body))
+        .filter(|_| is_repeatable(info, parts, body))
     else {
         return Entered::Alone;
     };
@@ -81,8 +81,7 @@ pub(super) async fn enter(
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
     match form.whole() {
         Some(form) => {
-            arrival
-                .site
+            info.site
                 .repeats
                 .enter(key(&[session_key.as_bytes(), path.as_bytes(), form]))
                 .await
@@ -91,18 +90,14 @@ pub(super) async fn enter(
     }
 }
 
-fn is_repeatable(arrival: &Arrival, parts: &Parts, body: &Body) -> bool {
+fn is_repeatable(info: &RequestInfo, parts: &Parts, body: &Body) -> bool {
     let is_short = body
         .size_hint()
         .upper()
         .is_some_and(|most| most <= MAX_BYTES as u64);
     is_short
         && is_form(&parts.headers)
-        && arrival
-            .site
-            .csrf
-            .check_source(parts, arrival.is_secure)
-            .is_ok()
+        && info.site.csrf.check_source(parts, info.is_secure).is_ok()
 }
 
 fn key(parts: &[&[u8]]) -> Key {
@@ -145,7 +140,7 @@ impl Repeats {
 
 impl Turn {
     /// Stores a short response for some seconds, if it rotated the session key and was not a login.
-    pub(super) async fn finish(
+    pub(in crate::app) async fn finish(
         mut self,
         session: &Session,
         nonce: &str,

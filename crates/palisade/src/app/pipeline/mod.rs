@@ -1,0 +1,322 @@
+//! The request pipeline, step by step, in the order of ARCHITECTURE.md: `answer` begins it,
+//! `perimeter` has the checks before the route is known, `route_guard` those of the route.
+//!
+//! Every refusal becomes the same generic error page, and every response gets the same headers in
+//! one place. Only invalid HTTP is answered earlier, by hyper, with a bare 400, 414 or 431.
+
+pub(in crate::app) mod bearer;
+pub(in crate::app) mod block_list;
+pub(in crate::app) mod catch_panic;
+pub(in crate::app) mod double_submit;
+mod forwarding;
+mod perimeter;
+pub(in crate::app) mod rate_limit;
+pub(in crate::app) mod refusal;
+pub(in crate::app) mod request_info;
+pub(in crate::app) mod route_guard;
+mod route_steps;
+
+use self::forwarding::{
+    apply_forwarded_host, copy_authority_to_host, forwarded_request_id, remove_forwarding_headers,
+    warn_of_untrusted_proxy,
+};
+use crate::app::Site;
+use crate::app::endpoints::health;
+use crate::app::pipeline::double_submit::NonceOf;
+use crate::app::pipeline::request_info::RequestInfo;
+use crate::app::upstream::Forwarded;
+use crate::csrf::is_safe;
+use crate::db::Attached;
+use crate::headers::{PagePolicies, keep_from_caches};
+use crate::http::{BodyFate, BodyFault, BodyLimits, Link, NoRoom, Peer, Received, SharedReceived};
+use crate::views::{self, Error, ErrorKind, RequestContext};
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use http_body::Body as _;
+use std::pin::pin;
+use std::sync::Arc;
+use tower::ServiceExt;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Answers a request of the connection to `peer`.
+///
+/// Requests with unsafe methods run in their own task, so that a disconnect does not cancel them
+/// halfway.
+pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let is_http1 = copy_authority_to_host(&mut parts);
+    warn_of_untrusted_proxy(&site, peer, &parts.headers);
+    apply_forwarded_host(&site, peer, &mut parts);
+    let request_id = forwarded_request_id(&site, peer, &parts.headers);
+    remove_forwarding_headers(&site, peer, &mut parts.headers);
+    let has_chunks = parts.headers.contains_key(header::TRANSFER_ENCODING);
+    // 2: request id; panics are caught around all steps that can have bugs
+    let context = RequestContext::new(&parts, site.views.clone(), request_id);
+    // 3: client address
+    let client = site.proxies.client(peer.address, &parts.headers);
+    let is_secure =
+        peer.link != Link::RedirectsOnly && site.proxies.is_secure(peer, &parts.headers);
+    let info = RequestInfo {
+        site: site.clone(),
+        context: context.clone(),
+        client,
+        is_secure,
+    };
+    let admitted = match health::is_page(parts.uri.path()) {
+        true => site.memory.admit_for_health(client.0),
+        false => site.memory.admit(client.0),
+    };
+    let held = match admitted {
+        Ok(held) => held,
+        Err(full) => return out_of_memory(&info, full),
+    };
+    let has_body = !body.is_end_stream();
+    let body = Received::new(body, body_limits(&site, &parts.headers)).counted(held.clone());
+    let fate = body.fate();
+    let body = SharedReceived::new(body);
+    let rest = body.clone();
+    let runs_to_end = !is_safe(&parts.method) || site.changes_on_read(parts.uri.path());
+    let admission = Admission {
+        link: peer.link,
+        has_body,
+        fate,
+    };
+    let answering = run_steps(info, parts, body, admission);
+    let mut response = match runs_to_end {
+        true => run_to_end(&site, held.clone(), context.during(answering)).await,
+        false => context.during(answering).await,
+    };
+    response.extensions_mut().insert(held);
+    if is_http1 {
+        close_ambiguous(response, has_chunks || (has_body && !rest.drain()))
+    } else {
+        response
+    }
+}
+
+/// Data of a request besides its head and its body.
+struct Admission {
+    link: Link,
+    has_body: bool,
+    fate: BodyFate,
+}
+
+/// Steps 4 to 11, and the response headers.
+async fn run_steps(
+    info: RequestInfo,
+    mut parts: Parts,
+    body: SharedReceived,
+    admission: Admission,
+) -> Response {
+    let RequestInfo {
+        site,
+        context,
+        is_secure,
+        ..
+    } = info.clone();
+    // pinned in place: this future is large, and passing it on would move it
+    let mut admitted = pin!(async {
+        match perimeter::run(&info, &mut parts, admission.link).await {
+            Err(refusal) => {
+                info.is_refusal_logged();
+                refusal
+            }
+            Ok(()) => {
+                parts.extensions.insert(info.client);
+                parts.extensions.insert(info.context.clone());
+                parts
+                    .extensions
+                    .insert(Attached(info.site.database.clone()));
+                health::attach(&info.site, &mut parts);
+                let site = info.site.clone();
+                parts.extensions.insert(info);
+                route(&site, parts, body, &admission).await
+            }
+        }
+    });
+    // the site's own code decides about challenges: it may panic as a handler may
+    finish_response(
+        &site,
+        &context,
+        is_secure,
+        catch_panic::catch_panic(admitted.as_mut()).await,
+    )
+    .await
+}
+
+/// Answers in a task that is not dropped with the connection. Shutdown waits for it, and its memory
+/// is accounted until its end.
+async fn run_to_end(
+    site: &Site,
+    held: impl Send + 'static,
+    answering: impl Future<Output = Response> + Send + 'static,
+) -> Response {
+    let answering = async move {
+        let response = answering.await;
+        drop(held);
+        response
+    };
+    let response = site.changes.spawn(answering).await;
+    response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// 503 or 429: the memory limit is reached.
+fn out_of_memory(info: &RequestInfo, full: NoRoom) -> Response {
+    let status = match full {
+        NoRoom::Client => StatusCode::TOO_MANY_REQUESTS,
+        NoRoom::Site => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    if info.is_refusal_logged() {
+        let client = info.client;
+        tracing::warn!(target: "palisade", status = status.as_u16(), %client, "a request was refused: out of memory budget");
+    }
+    (
+        status,
+        [(header::RETRY_AFTER, HeaderValue::from_static("5"))],
+    )
+        .into_response()
+}
+
+/// Closes the connection where the rest of a body may still arrive, because it could be taken for
+/// the next request (request smuggling). The same holds after chunked bodies, which browsers do not
+/// send and proxies have disagreed about. `Connection: close` tells the client.
+fn close_ambiguous(mut response: Response, is_doubtful: bool) -> Response {
+    let closes = [
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        StatusCode::URI_TOO_LONG,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    ];
+    if is_doubtful || closes.contains(&response.status()) {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Runs the router with panic handling, a timeout, and limits for the body.
+async fn route(site: &Site, parts: Parts, body: SharedReceived, admission: &Admission) -> Response {
+    let limits = body_limits(site, &parts.headers);
+    let length = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limits.bytes) {
+        return body_error(BodyFault::TooLarge);
+    }
+    let body = if admission.has_body {
+        Body::new(body)
+    } else {
+        Body::empty()
+    };
+    let mut request = Request::from_parts(parts, body);
+    if admission.has_body {
+        // for layers that transform the body, such as decompression: they run after the limit of
+        // received bytes
+        let most = usize::try_from(limits.bytes).unwrap_or(usize::MAX);
+        DefaultBodyLimit::max(most).apply(&mut request);
+    }
+    let mut routed = pin!(async {
+        site.router
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap_or_else(|never| match never {})
+    });
+    let clock = site.settings.http.response_timeout_secs.duration();
+    let answered = tokio::time::timeout(clock, catch_panic::catch_panic(routed.as_mut())).await;
+    match (answered, admission.fate.fault()) {
+        // for any result of the handler
+        (Ok(response), Some(fault))
+            if response.status().is_client_error() || response.status().is_server_error() =>
+        {
+            body_error(fault)
+        }
+        (Ok(response), _) => response,
+        (Err(_), _) => Error::new(
+            ErrorKind::Unavailable,
+            "This took too long. Please try again.",
+        )
+        .into_response(),
+    }
+}
+
+fn body_limits(site: &Site, headers: &HeaderMap) -> BodyLimits {
+    let (http, server) = (&site.settings.http, &site.settings.server);
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .map_or(&b""[..], HeaderValue::as_bytes);
+    let is_json = content_type
+        .windows(4)
+        .any(|part| part.eq_ignore_ascii_case(b"json"));
+    BodyLimits {
+        bytes: if is_json {
+            http.max_json_bytes
+        } else {
+            http.max_body_bytes
+        },
+        whole: http.body_timeout_secs.duration(),
+        grace: server.slow_grace_secs.duration(),
+        rate: server.min_bytes_per_second,
+    }
+}
+
+fn body_error(fault: BodyFault) -> Response {
+    match fault {
+        BodyFault::TooLarge => {
+            Error::new(ErrorKind::TooLarge, "That was more than this site accepts.").into_response()
+        }
+        BodyFault::TooSlow => StatusCode::REQUEST_TIMEOUT.into_response(),
+        BodyFault::NoRoom => Error::new(
+            ErrorKind::Busy,
+            "This site is busy. Please try again in a few seconds.",
+        )
+        .into_response(),
+    }
+}
+
+/// The last step of every response: error page, headers, request id.
+async fn finish_response(
+    site: &Site,
+    context: &RequestContext,
+    is_secure: bool,
+    response: Response,
+) -> Response {
+    let mut response = if views::is_bare_error(&response) {
+        Box::pin(views::failed(context, response)).await
+    } else {
+        response
+    };
+    *response.version_mut() = Version::HTTP_11;
+    let status = response.status();
+    // a hidden page must look like one that does not exist
+    let is_uncacheable = context.is_personal() || status == StatusCode::NOT_FOUND;
+    let page = response.extensions_mut().remove::<PagePolicies>();
+    let is_forwarded = response.extensions_mut().remove::<Forwarded>().is_some();
+    let repeated = response.extensions_mut().remove::<NonceOf>();
+    let nonce = repeated
+        .as_ref()
+        .map_or_else(|| context.nonce(), |NonceOf(nonce)| nonce);
+    let headers = response.headers_mut();
+    if status != StatusCode::METHOD_NOT_ALLOWED && !is_forwarded {
+        headers.remove(header::ALLOW);
+    }
+    match is_forwarded {
+        true => site.headers.complete(headers, is_secure),
+        false => site.headers.apply(headers, nonce, is_secure, page.as_ref()),
+    }
+    if is_uncacheable {
+        keep_from_caches(headers);
+    } else if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+    if let Ok(id) = HeaderValue::from_str(context.id()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    response
+}

@@ -1,0 +1,149 @@
+//! Steps 9 and 10: networks, bearer tokens, CSRF checks, rate limits and access rule of a route.
+
+use super::refusal::{access_denied, csrf_failed, method_not_allowed, record_csrf_failure};
+use super::request_info::RequestInfo;
+use super::route_guard::RouteRule;
+use super::{bearer, rate_limit};
+use crate::auth::Visitor;
+use crate::csrf::{FormTokens, Refusal, is_safe};
+use crate::headers::is_report;
+use crate::http::redirect_to;
+use crate::permissions::Verdict;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+
+/// Steps 9 and 10 of one request.
+pub(super) struct RouteSteps<'a> {
+    pub(super) rule: &'a RouteRule,
+    pub(super) info: &'a RequestInfo,
+    pub(super) visitor: &'a Visitor,
+    pub(super) tokens: &'a FormTokens,
+    /// Whether a bearer token authenticates the request, and not its cookies.
+    pub(super) is_call: bool,
+}
+
+impl RouteSteps<'_> {
+    /// The steps in order; ARCHITECTURE.md has the same list. Rare branches are boxed: otherwise
+    /// every request would move their futures.
+    pub(super) async fn run(&self, parts: &mut Parts, body: &mut Body) -> Result<(), Response> {
+        self.check_networks(parts)?;
+        self.authenticate_bearer(parts).await?;
+        self.check_visibility(parts).await?;
+        self.check_method(parts)?;
+        self.check_csrf_source(parts)?;
+        self.check_route_limits(parts).await?;
+        self.check_csrf_token(parts, body).await?;
+        self.check_field_limits(parts, body).await?;
+        self.check_access_rule(parts).await
+    }
+
+    fn check_networks(&self, parts: &Parts) -> Result<(), Response> {
+        let address = self.info.client.0;
+        let mut networks = self.rule.extras.only_from.iter();
+        if networks.all(|networks| networks.contains(address)) {
+            Ok(())
+        } else {
+            Err(access_denied(self.info, parts, Verdict::Hide))
+        }
+    }
+
+    async fn authenticate_bearer(&self, parts: &mut Parts) -> Result<(), Response> {
+        if self.is_call {
+            Box::pin(bearer::authenticate(self.info, parts)).await?;
+        }
+        Ok(())
+    }
+
+    /// A hidden page is refused before its CSRF token is checked, because a 403 would reveal it.
+    async fn check_visibility(&self, parts: &Parts) -> Result<(), Response> {
+        if self.rule.access.hides() && self.judge(parts).await? == Verdict::Hide {
+            return Err(access_denied(self.info, parts, Verdict::Hide));
+        }
+        Ok(())
+    }
+
+    /// Here and not in the router: a layer of the site must not answer before the access check.
+    fn check_method(&self, parts: &Parts) -> Result<(), Response> {
+        if self.rule.has(&parts.method) {
+            Ok(())
+        } else {
+            Err(method_not_allowed(self.rule))
+        }
+    }
+
+    fn is_csrf_checked(&self, parts: &Parts) -> bool {
+        let is_exempt = self.rule.extras.takes_reports && is_report(&parts.headers);
+        self.rule.is_csrf_checked && !is_safe(&parts.method) && !is_exempt && !self.is_call
+    }
+
+    /// Before the rate limits: cross-site requests must not use up the limit of other clients
+    /// behind the same address.
+    fn check_csrf_source(&self, parts: &Parts) -> Result<(), Response> {
+        if !self.is_csrf_checked(parts) {
+            return Ok(());
+        }
+        let checked = self.info.site.csrf.check_source(parts, self.info.is_secure);
+        checked.map_err(|refusal| csrf_failed(self.info, parts, refusal))
+    }
+
+    async fn check_route_limits(&self, parts: &Parts) -> Result<(), Response> {
+        let limits = &self.rule.extras.limits;
+        if !limits.is_empty() {
+            Box::pin(rate_limit::check_route(
+                limits,
+                self.info,
+                self.visitor,
+                parts,
+            ))
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn check_csrf_token(&self, parts: &Parts, body: &mut Body) -> Result<(), Response> {
+        if !self.is_csrf_checked(parts) {
+            return Ok(());
+        }
+        let (csrf, is_secure) = (&self.info.site.csrf, self.info.is_secure);
+        match Box::pin(csrf.check(parts, body, self.tokens, is_secure)).await {
+            Ok(Ok(())) => Ok(()),
+            // a login form that was loaded before the login in another tab
+            Ok(Err(refusal @ Refusal::WrongToken))
+                if is_repeated_login(self.visitor, parts).await =>
+            {
+                record_csrf_failure(self.info, parts, refusal);
+                Err(redirect_to("/account/login?entered=on"))
+            }
+            Ok(Err(refusal)) => Err(csrf_failed(self.info, parts, refusal)),
+            Err(status) => Err(status.into_response()),
+        }
+    }
+
+    async fn check_field_limits(&self, parts: &Parts, body: &mut Body) -> Result<(), Response> {
+        let limits = &self.rule.extras.limits;
+        if rate_limit::has_field_limits(limits) {
+            Box::pin(rate_limit::check_fields(limits, self.info, parts, body)).await?;
+        }
+        Ok(())
+    }
+
+    async fn check_access_rule(&self, parts: &Parts) -> Result<(), Response> {
+        match self.judge(parts).await? {
+            Verdict::Allow => Ok(()),
+            verdict => Err(access_denied(self.info, parts, verdict)),
+        }
+    }
+
+    async fn judge(&self, parts: &Parts) -> Result<Verdict, Response> {
+        let judged = self
+            .rule
+            .access
+            .judge(self.visitor, &self.info.site.database, parts);
+        judged.await.map_err(IntoResponse::into_response)
+    }
+}
+
+async fn is_repeated_login(visitor: &Visitor, parts: &Parts) -> bool {
+    parts.uri.path() == "/account/login" && visitor.user().await.is_ok_and(|user| user.is_some())
+}
