@@ -10,8 +10,8 @@
 //! use palisade::api::{Grant, Tokens};
 //! use palisade::prelude::*;
 //!
-//! /// For a program of the user's, which asks the archive in their name for half an hour.
-//! async fn give(user: User, tokens: Tokens) -> Result<String> {
+//! /// Issues an access token for an API client of the user, for half an hour.
+//! async fn issue(user: User, tokens: Tokens) -> Result<String> {
 //!     let grant = Grant { audience: "https://archive.example.org", user: &user, scopes: &["files.read"], minutes: 30 };
 //!     Ok(tokens.issue(&grant).await?)
 //! }

@@ -4,7 +4,9 @@ use crate::auth::{Accounts, User};
 use crate::db::Db;
 use crate::http::client::Client;
 use crate::permissions::Caller;
-use crate::social::{Audience, Discovery, Doubt, Identities, LEEWAY_SECS, ProviderError, believed};
+use crate::social::{
+    Audience, Discovery, Doubt, Identities, LEEWAY_SECS, ProviderError, verify_signature,
+};
 use crate::views::{Error, Result};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -175,7 +177,7 @@ impl Tokens {
             .ok_or(Refused::Wrong("it is not a bearer token"))?;
         let said: Said = jsonwebtoken::dangerous::insecure_decode_claims(token)
             .map_err(|_| Refused::Wrong("it is not a signed token"))?;
-        let claims = self.believed(token, &said.iss).await?;
+        let claims = self.verify_of_issuer(token, &said.iss).await?;
         claims
             .judge(
                 &said.iss,
@@ -193,13 +195,13 @@ impl Tokens {
         }
     }
 
-    async fn believed(&self, token: &str, issuer: &str) -> Result<Claims, Refused> {
+    async fn verify_of_issuer(&self, token: &str, issuer: &str) -> Result<Claims, Refused> {
         let wrong = |doubt: Doubt| match doubt {
             Doubt::Wrong(why) => Refused::Wrong(why),
             Doubt::UnknownKey => Refused::Wrong("its key is unknown"),
         };
         if let Some(own) = self.0.own.as_ref().filter(|own| own.issuer == issuer) {
-            return believed(token, &own.public, is_access_token)
+            return verify_signature(token, &own.public, is_access_token)
                 .map(|(claims, _)| claims)
                 .map_err(wrong);
         }
@@ -214,13 +216,13 @@ impl Tokens {
             .known(client, issuer, now)
             .await
             .map_err(unknown)?;
-        match believed(token, &keys.keys, is_access_token) {
+        match verify_signature(token, &keys.keys, is_access_token) {
             Err(Doubt::UnknownKey) => {
                 let keys = discovery
                     .renewed(client, issuer, now)
                     .await
                     .map_err(unknown)?;
-                believed(token, &keys.keys, is_access_token)
+                verify_signature(token, &keys.keys, is_access_token)
                     .map(|(claims, _)| claims)
                     .map_err(wrong)
             }

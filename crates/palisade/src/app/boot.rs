@@ -1,32 +1,31 @@
 //! Boot: from settings to a running site, or to an error with its reason and its fix.
 
 use super::endpoints::login_ways;
+#[cfg(feature = "social")]
+use super::parts::tokens;
+use super::parts::{
+    counter_store, csrf, django_reset, factor_rule, links, mail_queue, session_store, sessions,
+    site_views, transport,
+};
 use super::site::SiteLimits;
 use super::{App, BootError, KeyFile, Routes, Site, SiteSettings, keys};
-#[cfg(feature = "social")]
-use crate::api::Tokens;
 use crate::app::django::Beside;
 use crate::app::endpoints::health::WriteProbe;
 use crate::app::pipeline::{block_list::BlockLists, catch_panic, route_guard};
 use crate::app::upstream::Forward;
-use crate::auth::{self, AccountParts, Accounts, FactorRule, Links};
+use crate::auth::{self, AccountParts, Accounts};
 use crate::clock::Clock;
-use crate::crypto::KeyRing;
-use crate::csrf::Csrf;
 use crate::db::Database;
 use crate::db::migrate::Migrations;
 use crate::headers::SecurityHeaders;
 use crate::http::client::Client;
-use crate::http::cookies::Transport;
 use crate::http::{MemoryBudget, TrustedProxies};
-use crate::mail::{MailError, MailQueue};
 use crate::mfa::Factors;
 use crate::permissions;
-use crate::sessions::{DatabaseStore, MemoryStore, SessionStore, Sessions, StoreKind};
 use crate::settings::{Profile, SettingsError, Sources};
 use crate::static_files::Store;
-use crate::throttle::{CounterStore, Throttle};
-use crate::views::{self, SiteViews};
+use crate::throttle::Throttle;
+use crate::views;
 use axum::extract::Request;
 use palisade_template::{Blocked, LoadError, Options, Templates};
 use sea_orm::DbErr;
@@ -225,18 +224,8 @@ impl Prepared {
         } = self;
         let ring = keys::ring(&settings)
             .map_err(|error| BootError::Database(DbErr::Custom(error.to_string())))?;
-        let transport = match (settings.profile.is_development(), settings.django.beside) {
-            (false, _) => Transport::Secure,
-            // under the cookie names that Django reads
-            (true, true) => Transport::Plain,
-            (true, false) => Transport::in_development(settings.server.address.port().unwrap_or(0)),
-        };
-        let store: Arc<dyn SessionStore> = match settings.sessions.store {
-            // cookie-based sessions get a store per request
-            StoreKind::Database | StoreKind::Cookie => Arc::new(DatabaseStore(database.clone())),
-            StoreKind::Redis => cached_sessions(&settings, &database)?,
-            StoreKind::Memory => Arc::new(MemoryStore::default()),
-        };
+        let transport = transport(&settings);
+        let store = session_store(&settings, &database)?;
         if !settings.profile.is_development() {
             static_files.compress();
         }
@@ -253,12 +242,8 @@ impl Prepared {
         let changing_paths = routes.changing_on_read();
         let router = routes.into_router();
         let served = || table.iter().map(|route| route.path.clone()).collect();
-        let router = match settings
-            .django
-            .upstream
-            .as_ref()
-            .map(|upstream| Forward::new(upstream, served()))
-        {
+        let forward = settings.django.upstream.as_ref();
+        let router = match forward.map(|upstream| Forward::new(upstream, served())) {
             Some(forward) => {
                 router.fallback(async move |request: Request| forward.answer(request).await)
             }
@@ -282,20 +267,13 @@ impl Prepared {
                 max_unknown_per_hour: settings.mail.max_unknown_per_hour,
                 client: client.clone(),
                 second_step: factors.clone(),
-                factor_rule: FactorRule {
-                    staff: settings.mfa.require_for_staff,
-                    all_users: settings.mfa.require_for_all,
-                    groups: settings.mfa.require_for_groups.clone(),
-                },
+                factor_rule: factor_rule(&settings),
                 transport,
                 personal_data: app.personal_data,
                 challenge: app.login_challenge,
                 ways: login_ways(&settings),
                 home,
-                django_reset: settings
-                    .django
-                    .beside
-                    .then(|| settings.django.reset_path.to_string()),
+                django_reset: django_reset(&settings),
             },
         ));
         Ok(Site {
@@ -307,13 +285,7 @@ impl Prepared {
             sessions: Arc::new(sessions(
                 &settings, store, clock, &ring, transport, &database,
             )),
-            views: Arc::new(SiteViews {
-                templates,
-                profile: settings.profile,
-                client,
-                input_limits: settings.http.input_limits(),
-                settings: settings.effective.clone(),
-            }),
+            views: Arc::new(site_views(&settings, templates, client)),
             csrf: csrf(&settings, &ring, transport),
             csrf_refusal: app.csrf_refusal,
             headers: SecurityHeaders::new(&settings.headers, settings.profile == Profile::Staging),
@@ -351,140 +323,4 @@ impl Prepared {
             settings,
         })
     }
-}
-
-#[cfg(feature = "social")]
-fn tokens(
-    settings: &SiteSettings,
-    base: String,
-    ring: &KeyRing,
-    client: &Client,
-    accounts: &Arc<Accounts>,
-) -> Result<Option<Tokens>, BootError> {
-    let make = || Tokens::new(&settings.api, base, ring, client.clone(), accounts.clone());
-    let unusable = |error: views::Error| BootError::Database(DbErr::Custom(error.to_string()));
-    settings
-        .api
-        .is_on()
-        .then(make)
-        .transpose()
-        .map_err(unusable)
-}
-
-fn csrf(settings: &SiteSettings, ring: &KeyRing, transport: Transport) -> Csrf {
-    let csrf = Csrf::new(
-        &settings.csrf,
-        ring.clone(),
-        transport,
-        settings.http.input_limits(),
-    );
-    let django = &settings.django;
-    if django.beside {
-        csrf.beside_django(django.csrf_cookie.to_string(), django.csrf_use_sessions)
-    } else {
-        csrf
-    }
-}
-
-fn sessions(
-    settings: &SiteSettings,
-    store: Arc<dyn SessionStore>,
-    clock: Arc<dyn Clock>,
-    ring: &KeyRing,
-    transport: Transport,
-    database: &Database,
-) -> Sessions {
-    let sessions = Sessions::new(&settings.sessions, store, clock, ring.clone(), transport);
-    match settings.sessions.store {
-        _ if settings.django.beside => sessions.shared(settings.django.session_cookie.to_string()),
-        StoreKind::Cookie => sessions.carried(database.clone()),
-        _ => sessions,
-    }
-}
-
-fn links(settings: &SiteSettings) -> Links {
-    Links {
-        fixed: settings.site.url.as_ref().map(ToString::to_string),
-        hosts: settings.http.allowed_hosts.clone(),
-        is_development: settings.profile.is_development(),
-    }
-}
-
-fn mail_queue(
-    settings: &SiteSettings,
-    links: &Links,
-    database: &Database,
-    clock: &Arc<dyn Clock>,
-    ring: &KeyRing,
-    templates: &Templates,
-) -> Result<MailQueue, BootError> {
-    let unusable = |why: MailError| BootError::Mail(why.0);
-    let noreply = || format!("noreply@{}", links.main()).parse();
-    let sender = settings
-        .mail
-        .from
-        .clone()
-        .map_or_else(noreply, Ok)
-        .map_err(|()| BootError::Mail("mail.from is needed".into()))?;
-    let is_development = settings.profile.is_development();
-    let (database, clock, ring, templates) = (
-        database.clone(),
-        clock.clone(),
-        ring.clone(),
-        templates.clone(),
-    );
-    let queue = MailQueue::new(
-        &settings.mail,
-        sender,
-        database,
-        clock,
-        ring,
-        templates,
-        is_development,
-    );
-    let queue = queue.map_err(unusable)?;
-    if !queue.is_real() {
-        tracing::warn!(target: "palisade", "mail.url is not set: sign-up and password reset are disabled");
-    }
-    Ok(queue)
-}
-
-/// Sessions in the database, with copies in the Redis of `cache.url`.
-fn cached_sessions(
-    settings: &SiteSettings,
-    database: &Database,
-) -> Result<Arc<dyn SessionStore>, BootError> {
-    let url = settings.cache.url.expose();
-    if !url.starts_with("redis") {
-        return Err(BootError::Cache(
-            "sessions.store is redis, and no Redis is configured".into(),
-        ));
-    }
-    #[cfg(feature = "redis")]
-    let store = crate::sessions::CachedStore::new(DatabaseStore(database.clone()), url)
-        .map(|store| Arc::new(store) as _);
-    #[cfg(not(feature = "redis"))]
-    let store = {
-        let _ = database;
-        Err::<Arc<dyn SessionStore>, _>(
-            "this program was built without the feature redis".to_owned(),
-        )
-    };
-    store.map_err(BootError::Cache)
-}
-
-/// Store of rate limits: shared in Redis, if `cache.url` names one.
-fn counter_store(settings: &SiteSettings) -> Result<Option<Arc<dyn CounterStore>>, BootError> {
-    let url = settings.cache.url.expose();
-    if !url.starts_with("redis") {
-        return Ok(None);
-    }
-    #[cfg(feature = "redis")]
-    let store = crate::throttle::RedisStore::new(url)
-        .map(|store| Some(Arc::new(store) as Arc<dyn CounterStore>));
-    #[cfg(not(feature = "redis"))]
-    let store = Err(crate::throttle::StoreDown(
-        "this program was built without the feature redis".into(),
-    ));
-    store.map_err(|error| BootError::Cache(error.to_string()))
 }

@@ -12,6 +12,7 @@ mod endpoints;
 mod error;
 mod findings;
 mod keys;
+mod parts;
 mod pipeline;
 mod route;
 mod server;

@@ -4,7 +4,7 @@ use super::server::{ServerSettings, TlsSettings};
 use crate::api::{self, ApiSettings};
 use crate::app::endpoints::security_txt::Contact;
 use crate::auth::{self, LockoutSettings, LoginSettings, PasswordSettings};
-use crate::checks::{self, Check, Finding, Level};
+use crate::checks::{self, Check, Finding, Level, Selection};
 use crate::csrf::{self, CsrfSettings};
 use crate::db::{self, DatabaseSettings};
 use crate::django::{self, DjangoSettings};
@@ -180,23 +180,33 @@ impl SiteSettings {
 
     /// Findings of every area's checks.
     pub fn findings(&self) -> Vec<Finding> {
-        let mut findings = checks::run(CHECKS, self);
-        findings.extend(checks::run(keys::CHECKS, self));
-        findings.extend(checks::run(acme::CHECKS, self));
-        findings.extend(checks::run(http::CHECKS, &self.http));
-        findings.extend(checks::run(client::CHECKS, &self.client));
-        findings.extend(checks::run(headers::CHECKS, &self.headers));
-        findings.extend(checks::run(csrf::CHECKS, &self.csrf));
-        findings.extend(checks::run(sessions::CHECKS, &self.sessions));
-        findings.extend(checks::run(auth::CHECKS, &self.passwords));
-        findings.extend(checks::run(auth::LOCKOUT_CHECKS, &self.lockout));
-        findings.extend(checks::run(mfa::CHECKS, &self.mfa));
-        findings.extend(checks::run(social::CHECKS, &self.social));
-        findings.extend(checks::run(api::CHECKS, &self.api));
-        findings.extend(checks::run(django::CHECKS, &self.django));
-        findings.extend(checks::run(throttle::CHECKS, &self.throttle));
-        findings.extend(checks::run(db::CHECKS, &self.database));
-        findings.extend(checks::run(mail::CHECKS, &self.mail));
+        self.select(Selection::Firing)
+    }
+
+    /// Every check of settings, as the finding that it reports. Checks of routes, templates and keys
+    /// depend on more than settings, and are not among them.
+    pub fn checks(&self) -> Vec<Finding> {
+        self.select(Selection::All)
+    }
+
+    fn select(&self, which: Selection) -> Vec<Finding> {
+        let mut findings = checks::select(CHECKS, self, which);
+        findings.extend(checks::select(keys::CHECKS, self, which));
+        findings.extend(checks::select(acme::CHECKS, self, which));
+        findings.extend(checks::select(http::CHECKS, &self.http, which));
+        findings.extend(checks::select(client::CHECKS, &self.client, which));
+        findings.extend(checks::select(headers::CHECKS, &self.headers, which));
+        findings.extend(checks::select(csrf::CHECKS, &self.csrf, which));
+        findings.extend(checks::select(sessions::CHECKS, &self.sessions, which));
+        findings.extend(checks::select(auth::CHECKS, &self.passwords, which));
+        findings.extend(checks::select(auth::LOCKOUT_CHECKS, &self.lockout, which));
+        findings.extend(checks::select(mfa::CHECKS, &self.mfa, which));
+        findings.extend(checks::select(social::CHECKS, &self.social, which));
+        findings.extend(checks::select(api::CHECKS, &self.api, which));
+        findings.extend(checks::select(django::CHECKS, &self.django, which));
+        findings.extend(checks::select(throttle::CHECKS, &self.throttle, which));
+        findings.extend(checks::select(db::CHECKS, &self.database, which));
+        findings.extend(checks::select(mail::CHECKS, &self.mail, which));
         findings
     }
 

@@ -85,9 +85,23 @@ impl Finding {
 
 /// The findings of one area.
 pub fn run<S>(checks: &[Check<S>], settings: &S) -> Vec<Finding> {
+    select(checks, settings, Selection::Firing)
+}
+
+/// Which checks are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Selection {
+    /// Those that fire.
+    Firing,
+    /// All, for the reference.
+    All,
+}
+
+pub(crate) fn select<S>(checks: &[Check<S>], settings: &S, which: Selection) -> Vec<Finding> {
+    let is_selected = |check: &&Check<S>| which == Selection::All || (check.fires)(settings);
     checks
         .iter()
-        .filter(|check| (check.fires)(settings))
+        .filter(is_selected)
         .map(Check::finding)
         .collect()
 }

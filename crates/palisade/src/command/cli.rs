@@ -5,46 +5,107 @@ use clap::{Arg, ArgAction, ArgGroup, Command};
 
 /// The command line, with the site's custom commands.
 pub(super) fn command(own: &[SiteCommand]) -> Command {
-    let flag = |name: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .action(ArgAction::SetTrue)
-            .help(help)
-    };
-    let data = Arg::new("data")
+    let program = Command::new(program_name())
+        .about("Runs the site and its commands. Without a command: serve")
+        .arg(data())
+        .subcommand(Command::new("serve").about("Serve the site").arg(address()))
+        .subcommand(check())
+        .subcommand(migrate())
+        .subcommand(
+            Command::new("routes")
+                .about("List routes: method, path, access, CSRF token, limit, source"),
+        )
+        .subcommand(
+            Command::new("settings")
+                .about("List settings with their sources; secrets are not shown")
+                .arg(flag("explain", "Describe each setting")),
+        )
+        .subcommand(user())
+        .subcommand(lockout())
+        .subcommand(keys())
+        .subcommand(backup())
+        .subcommand(deploy());
+    #[cfg(feature = "adopt")]
+    let program = program.subcommand(super::adopt::command());
+    own.iter().fold(program, |program, own| {
+        program.subcommand(Command::new(own.name).about(own.about))
+    })
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .action(ArgAction::SetTrue)
+        .help(help)
+}
+
+fn data() -> Arg {
+    Arg::new("data")
         .long("data")
         .value_name("DIR")
         .global(true)
-        .help("Folder of the database, the key and files");
-    let address = Arg::new("address")
+        .help("Folder of the database, the key and files")
+}
+
+fn address() -> Arg {
+    Arg::new("address")
         .long("address")
         .value_name("IP:PORT")
-        .help("Address to listen on, such as 127.0.0.1:8000");
-    let username = || {
-        Arg::new("username")
-            .value_name("NAME")
-            .required(true)
-            .help("Login name")
-    };
-    let rights = |name: &'static str, about: &'static str| {
-        Command::new(name)
-            .about(about)
-            .arg(username())
-            .arg(
-                Arg::new("permission")
-                    .value_name("PERMISSION")
-                    .help("A permission, such as helpdesk.work_queue"),
-            )
-            .arg(
-                Arg::new("group")
-                    .long("group")
-                    .value_name("NAME")
-                    .help("A group"),
-            )
-            .arg(flag("staff", "The rank of staff"))
-            .arg(flag("superuser", "The rank of a superuser"))
-    };
-    let user = Command::new("user")
+        .help("Address to listen on, such as 127.0.0.1:8000")
+}
+
+fn username() -> Arg {
+    Arg::new("username")
+        .value_name("NAME")
+        .required(true)
+        .help("Login name")
+}
+
+fn check() -> Command {
+    Command::new("check")
+        .about(
+            "Check the settings that the site would run with; errors set the exit \
+                    status, and warnings with --deploy; notes do not",
+        )
+        .arg(flag(
+            "deploy",
+            "Check as for production, and fail on warnings too",
+        ))
+        .arg(flag(
+            "templates",
+            "List every place where a value meets a context other than HTML text, instead",
+        ))
+        .arg(flag("json", "Print JSON"))
+        .arg(flag("list", "List all checks of settings, instead"))
+}
+
+fn migrate() -> Command {
+    Command::new("migrate").about("Run pending migrations").arg(flag("plan", "Only list the pending migrations"))
+                .arg(flag("undo", "Revert them: drop the site's tables with all data, and its permissions; Django's tables stay").conflicts_with("plan"))
+                .arg(flag("yes", "Do not ask").requires("undo"))
+}
+
+fn rights(name: &'static str, about: &'static str) -> Command {
+    Command::new(name)
+        .about(about)
+        .arg(username())
+        .arg(
+            Arg::new("permission")
+                .value_name("PERMISSION")
+                .help("A permission, such as helpdesk.work_queue"),
+        )
+        .arg(
+            Arg::new("group")
+                .long("group")
+                .value_name("NAME")
+                .help("A group"),
+        )
+        .arg(flag("staff", "The rank of staff"))
+        .arg(flag("superuser", "The rank of a superuser"))
+}
+
+fn user() -> Command {
+    Command::new("user")
         .about("Make and list accounts")
         .subcommand_required(true)
         .arg_required_else_help(true)
@@ -140,11 +201,15 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
             Command::new("list")
                 .about("List all accounts")
                 .arg(flag("json", "Print JSON")),
-        );
-    let which = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
-    let lockout = Command::new("lockout")
+        )
+}
+
+fn which(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
+fn lockout() -> Command {
+    Command::new("lockout")
         .about("List and lift lockouts")
         .subcommand_required(true)
         .arg_required_else_help(true)
@@ -173,8 +238,11 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
                         .args(["user", "address", "all"])
                         .required(true),
                 ),
-        );
-    let keys = Command::new("keys")
+        )
+}
+
+fn keys() -> Command {
+    Command::new("keys")
         .about("Make and rotate the site's secret keys")
         .subcommand_required(true)
         .arg_required_else_help(true)
@@ -197,21 +265,28 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(Command::new("retire").about(
             "Remove the oldest key; refused while an \
             encrypted value needs it",
-        ));
-    let backup = Command::new("backup")
+        ))
+}
+
+fn backup() -> Command {
+    Command::new("backup")
         .about("Write a copy of an SQLite database, while the site runs or not")
         .arg(
             Arg::new("file")
                 .value_name("FILE")
                 .required(true)
                 .help("A file that does not exist yet"),
-        );
-    let named = |names: &'static [&'static str]| {
-        Arg::new("name")
-            .required(true)
-            .value_parser(PossibleValuesParser::new(names))
-    };
-    let deploy = Command::new("deploy")
+        )
+}
+
+fn named(names: &'static [&'static str]) -> Arg {
+    Arg::new("name")
+        .required(true)
+        .value_parser(PossibleValuesParser::new(names))
+}
+
+fn deploy() -> Command {
+    Command::new("deploy")
         .about(
             "Print configuration files for programs next to the site, generated from its settings",
         )
@@ -226,34 +301,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
             Command::new("limits")
                 .about("Rate limits for a server in front of the site")
                 .arg(named(&LIMITS)),
-        );
-    let program = Command::new(program_name())
-        .about("Runs the site and its commands. Without a command: serve")
-        .arg(data)
-        .subcommand(Command::new("serve").about("Serve the site").arg(address))
-        .subcommand(
-            Command::new("check")
-                .about("Check the settings that the site would run with; errors set the exit \
-                    status, and warnings with --deploy; notes do not")
-                .arg(flag("deploy", "Check as for production, and fail on warnings too"))
-                .arg(flag("templates", "List every place where a value meets a context other than HTML text, instead"))
-                .arg(flag("json", "Print JSON")),
         )
-        .subcommand(Command::new("migrate").about("Run pending migrations").arg(flag("plan", "Only list the pending migrations"))
-                .arg(flag("undo", "Revert them: drop the site's tables with all data, and its permissions; Django's tables stay").conflicts_with("plan"))
-                .arg(flag("yes", "Do not ask").requires("undo")))
-        .subcommand(Command::new("routes").about("List routes: method, path, access, CSRF token, limit, source"))
-        .subcommand(Command::new("settings").about("List settings with their sources; secrets are not shown"))
-        .subcommand(user)
-        .subcommand(lockout)
-        .subcommand(keys)
-        .subcommand(backup)
-        .subcommand(deploy);
-    #[cfg(feature = "adopt")]
-    let program = program.subcommand(super::adopt::command());
-    own.iter().fold(program, |program, own| {
-        program.subcommand(Command::new(own.name).about(own.about))
-    })
 }
 
 pub(super) fn program_name() -> String {

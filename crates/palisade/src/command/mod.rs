@@ -94,10 +94,16 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
     serve::start_log(prepared.settings());
     match matches.subcommand() {
         None | Some(("serve", _)) => serve::serve(prepared).await,
+        Some(("check", check)) if check.get_flag("list") => {
+            Ok(print::checks(&prepared.settings().checks()))
+        }
         Some(("check", check)) if check.get_flag("templates") => template_uses(&prepared, check),
         Some(("check", check)) => reported(&with_keys(&prepared, check).await, check),
         Some(("migrate", migrate)) => migrated(prepared, migrate).await,
         Some(("routes", _)) => Ok(routes(&prepared)),
+        Some(("settings", asked)) if asked.get_flag("explain") => {
+            Ok(print::explained(&prepared.settings().effective))
+        }
         Some(("settings", _)) => Ok(print::settings(&prepared.settings().effective)),
         Some(("deploy", chosen)) => deploy::run(prepared.settings(), &cli::program_name(), chosen),
         Some(("keys", command)) => keys::run(&prepared, command).await,

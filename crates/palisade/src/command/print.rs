@@ -1,4 +1,5 @@
 use crate::app::RouteInfo;
+use crate::checks::Finding;
 use crate::settings::Effective;
 use palisade_template::Use;
 use serde_json::json;
@@ -76,6 +77,30 @@ pub(super) fn settings(effective: &[Effective]) -> String {
          }| [key.clone(), value.clone(), origin.to_string()],
     );
     table_of(["SETTING", "VALUE", "FROM"], rows.collect())
+}
+
+/// The settings with their descriptions.
+pub(super) fn explained(effective: &[Effective]) -> String {
+    let one =
+        |Effective {
+             key,
+             value,
+             origin,
+             doc,
+         }: &Effective| { format!("{key} = {value}   ({origin})\n    {doc}\n") };
+    effective.iter().map(one).collect()
+}
+
+/// All checks of settings.
+pub(super) fn checks(all: &[Finding]) -> String {
+    let row = |one: &Finding| {
+        [
+            one.level.word().to_owned(),
+            one.id.to_string(),
+            one.title.to_string(),
+        ]
+    };
+    table_of(["LEVEL", "ID", "FINDING"], all.iter().map(row).collect())
 }
 
 /// The table of migrations.

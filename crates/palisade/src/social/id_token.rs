@@ -2,7 +2,7 @@
 //! ([OpenID Connect Core, section 3.1.3.7](https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation),
 //! [RFC 8725](https://www.rfc-editor.org/rfc/rfc8725)).
 
-use super::signed::{Audience, Doubt, LEEWAY_SECS, believed};
+use super::signed::{Audience, Doubt, LEEWAY_SECS, verify_signature};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -62,7 +62,7 @@ const OLDEST_SECS: i64 = 15 * 60;
 /// Verifies a token, or returns the problem.
 pub(super) fn verify(token: &str, keys: &JwkSet, expected: &Expected<'_>) -> Result<Claims, Doubt> {
     let is_id_token = |typ: Option<&str>| typ.is_none_or(|typ| typ.eq_ignore_ascii_case("jwt"));
-    let (claims, algorithm) = believed::<Claims>(token, keys, is_id_token)?;
+    let (claims, algorithm) = verify_signature::<Claims>(token, keys, is_id_token)?;
     claims
         .judge(algorithm, expected)
         .map_or(Ok(()), |wrong| Err(Doubt::Wrong(wrong)))?;

@@ -53,7 +53,7 @@ pub use settings::{CHECKS, ProviderSettings, SocialSettings};
 #[cfg(feature = "social")]
 pub(crate) use {
     discovery::Discovery,
-    signed::{Audience, Doubt, LEEWAY_SECS, believed},
+    signed::{Audience, Doubt, LEEWAY_SECS, verify_signature},
     site::{ProviderError, Providers},
 };
 

@@ -52,7 +52,7 @@ pub(crate) const LEEWAY_SECS: i64 = 60;
 
 /// The claims and header of a token, if one of `keys` has signed it. Keys named in the token are
 /// ignored (ASVS 9.1.3).
-pub(crate) fn believed<T: DeserializeOwned>(
+pub(crate) fn verify_signature<T: DeserializeOwned>(
     token: &str,
     keys: &JwkSet,
     is_kind: impl Fn(Option<&str>) -> bool,

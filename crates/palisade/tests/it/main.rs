@@ -22,6 +22,7 @@ mod lists;
 mod mail;
 mod pairs;
 mod policies;
+mod reference;
 mod reports;
 mod server;
 mod sessions;

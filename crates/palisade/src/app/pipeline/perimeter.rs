@@ -24,25 +24,26 @@ pub(super) async fn run(info: &RequestInfo, parts: &mut Parts, link: Link) -> Re
 }
 
 fn check_host(info: &RequestInfo, parts: &Parts) -> Result<RequestHost, Response> {
-    let mut named = parts.headers.get_all(header::HOST).iter();
-    let header = named.next().and_then(|value| value.to_str().ok());
-    // the target of an absolute-form request names the host; a different Host header is a cache
-    // poisoning attempt
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let header = hosts.next().and_then(|value| value.to_str().ok());
+    // two Host headers, or one that differs from an absolute-form target, are request smuggling or
+    // cache poisoning
     let authority = parts.uri.authority().map(|authority| authority.as_str());
-    let is_one =
-        named.next().is_none() && authority.is_none_or(|authority| Some(authority) == header);
+    let is_unambiguous =
+        hosts.next().is_none() && authority.is_none_or(|authority| Some(authority) == header);
     let host = header
-        .filter(|_| is_one)
+        .filter(|_| is_unambiguous)
         .and_then(RequestHost::parse)
         .filter(|host| host.is_allowed(&info.site.settings.http.allowed_hosts));
     // load balancers probe by a changing address, or without a Host; the response has no link that
     // could be poisoned
-    let is_probe = || is_one && health::is_probe(parts.uri.path()) && is_safe(&parts.method);
+    let is_probe =
+        || is_unambiguous && health::is_probe(parts.uri.path()) && is_safe(&parts.method);
     host.or_else(|| is_probe().then(RequestHost::unnamed))
         .ok_or_else(|| {
             let shown = header.unwrap_or_default();
             info.record_refusal(Event::HostRefused, shown);
-            Error::new(ErrorKind::BadRequest, "This site has another name.").into_response()
+            Error::new(ErrorKind::BadRequest, "This host is not served here.").into_response()
         })
 }
 

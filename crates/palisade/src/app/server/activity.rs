@@ -74,7 +74,7 @@ impl ConnectionActivity {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         self.lock().insert(number, Instant::now());
         Noted {
-            pulse: self.clone(),
+            activity: self.clone(),
             number,
         }
     }
@@ -87,9 +87,9 @@ impl ConnectionActivity {
 struct Open(Arc<ConnectionActivity>);
 
 impl Open {
-    fn new(pulse: &Arc<ConnectionActivity>) -> Self {
-        pulse.open.fetch_add(1, Ordering::Relaxed);
-        Self(pulse.clone())
+    fn new(activity: &Arc<ConnectionActivity>) -> Self {
+        activity.open.fetch_add(1, Ordering::Relaxed);
+        Self(activity.clone())
     }
 }
 
@@ -165,22 +165,22 @@ enum Taken {
 }
 
 struct Noted {
-    pulse: Arc<ConnectionActivity>,
+    activity: Arc<ConnectionActivity>,
     number: u64,
 }
 
 impl Answer {
     fn piece(&mut self, mut bytes: Bytes) -> Held {
-        let pulse = &self.open.0;
+        let activity = &self.open.0;
         if let Some(piece) = self.piece.filter(|piece| bytes.len() > *piece) {
             self.rest = bytes.split_off(piece);
         }
         let until_taken = match self.piece {
             Some(_) => Taken::Since {
-                _noted: pulse.hold(),
+                _noted: activity.hold(),
             },
             None => Taken::Counted {
-                _open: Open::new(pulse),
+                _open: Open::new(activity),
             },
         };
         // memory that was accounted as a whole is released part by part
@@ -252,7 +252,7 @@ impl Buf for Held {
 
 impl Drop for Noted {
     fn drop(&mut self) {
-        self.pulse.lock().remove(&self.number);
-        self.pulse.waiting.wake();
+        self.activity.lock().remove(&self.number);
+        self.activity.waiting.wake();
     }
 }

@@ -227,17 +227,17 @@ mod tests {
 
     /// A connection that is busy for as long as the second part lives.
     fn busy() -> (Arc<ConnectionActivity>, super::super::activity::Answering) {
-        let pulse = Arc::new(ConnectionActivity::default());
-        let answering = pulse.begin();
-        (pulse, answering)
+        let activity = Arc::new(ConnectionActivity::default());
+        let answering = activity.begin();
+        (activity, answering)
     }
 
     async fn take(
         slots: &Arc<ConnectionLimiter>,
         client: Option<IpAddr>,
     ) -> Result<(Slot, super::super::activity::Answering), Full> {
-        let (pulse, answering) = busy();
-        Ok((slots.take(client, &pulse).await?, answering))
+        let (activity, answering) = busy();
+        Ok((slots.take(client, &activity).await?, answering))
     }
 
     #[tokio::test]

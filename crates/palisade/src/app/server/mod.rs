@@ -69,7 +69,7 @@ struct Shared {
     slots: Arc<ConnectionLimiter>,
     /// Permits for lingering connections: closed here, not yet by the peer.
     lingering: Arc<Semaphore>,
-    patience: Timeouts,
+    timeouts: Timeouts,
     tls: Option<TlsAcceptor>,
 }
 
@@ -139,7 +139,7 @@ impl Server {
         let shared = Shared {
             slots,
             lingering: Arc::new(Semaphore::new(clamped(settings.max_connections))),
-            patience: patience(settings),
+            timeouts: timeouts(settings),
             tls: config.map(TlsAcceptor::from),
             site,
         };
@@ -262,7 +262,7 @@ async fn accept(listener: Option<&Listener>) -> io::Result<(Socket, IpAddr)> {
     }
 }
 
-fn patience(settings: &ServerSettings) -> Timeouts {
+fn timeouts(settings: &ServerSettings) -> Timeouts {
     Timeouts {
         header: settings.header_timeout_secs.duration(),
         keep_alive: settings.keep_alive_secs.duration(),
@@ -277,7 +277,7 @@ impl Shared {
             prepare(tcp);
         }
         if self.site.settings.server.proxy_protocol && self.site.proxies.trusts(peer.address) {
-            match timeout(self.patience.header, proxy_protocol::client(&mut stream)).await {
+            match timeout(self.timeouts.header, proxy_protocol::client(&mut stream)).await {
                 Ok(Ok(client)) => {
                     peer = Peer {
                         address: client.unwrap_or(peer.address),
@@ -392,7 +392,7 @@ impl Shared {
             peer.address,
             activity.clone(),
             protocol,
-            self.patience,
+            self.timeouts,
         )
     }
 

@@ -63,9 +63,9 @@ pub(super) struct TimeoutStream<S> {
     stream: Option<S>,
     lingering: Arc<Semaphore>,
     peer: IpAddr,
-    pulse: Arc<ConnectionActivity>,
+    activity: Arc<ConnectionActivity>,
     protocol: Protocol,
-    patience: Timeouts,
+    timeouts: Timeouts,
     waiting: Waiting,
     /// Number of requests at the last check.
     begun: usize,
@@ -74,7 +74,7 @@ pub(super) struct TimeoutStream<S> {
     /// Armed only when no bytes are available, because timers take a lock of the runtime.
     reading: Pin<Box<Sleep>>,
     framing: Framing,
-    pace: WriteRate,
+    write_rate: WriteRate,
 }
 
 /// Rate at which a response is read.
@@ -133,12 +133,12 @@ impl<S: Stream> TimeoutStream<S> {
         stream: S,
         lingering: Arc<Semaphore>,
         peer: IpAddr,
-        pulse: Arc<ConnectionActivity>,
+        activity: Arc<ConnectionActivity>,
         protocol: Protocol,
-        patience: Timeouts,
+        timeouts: Timeouts,
     ) -> Self {
-        let clock = || Box::pin(sleep_until(Instant::now() + patience.header));
-        let pace = WriteRate {
+        let clock = || Box::pin(sleep_until(Instant::now() + timeouts.header));
+        let write_rate = WriteRate {
             clock: clock(),
             stalled: None,
             lost: Duration::ZERO,
@@ -148,27 +148,27 @@ impl<S: Stream> TimeoutStream<S> {
             stream: Some(stream),
             lingering,
             peer,
-            pulse,
+            activity,
             protocol,
-            patience,
+            timeouts,
             waiting: Waiting::Request,
             begun: 0,
-            until: Instant::now() + patience.header,
+            until: Instant::now() + timeouts.header,
             reading: clock(),
             framing: Framing::new(),
-            pace,
+            write_rate,
         }
     }
 
     /// Sets the deadline for the connection's current state.
     fn notice(&mut self) {
-        let begun = self.pulse.begun();
+        let begun = self.activity.begun();
         let has_new = std::mem::replace(&mut self.begun, begun) != begun;
-        if !self.pulse.is_idle() {
+        if !self.activity.is_idle() {
             self.waiting = Waiting::Nothing;
         } else if has_new || self.waiting == Waiting::Nothing {
-            self.wait(Waiting::Request, self.patience.keep_alive);
-            self.pace.restart();
+            self.wait(Waiting::Request, self.timeouts.keep_alive);
+            self.write_rate.restart();
         }
     }
 
@@ -213,14 +213,14 @@ impl WriteRate {
     }
 
     /// The client does not read right now: whether the stall exceeds the minimum rate.
-    fn poll_lost(&mut self, patience: &Timeouts, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_lost(&mut self, timeouts: &Timeouts, context: &mut Context<'_>) -> Poll<()> {
         if self.stalled.is_none() {
             let now = Instant::now();
             self.stalled = Some(now);
-            let earned = Duration::from_secs(self.taken / patience.rate.max(1));
+            let earned = Duration::from_secs(self.taken / timeouts.rate.max(1));
             self.clock
                 .as_mut()
-                .reset(now + (patience.grace + earned).saturating_sub(self.lost));
+                .reset(now + (timeouts.grace + earned).saturating_sub(self.lost));
         }
         self.clock.as_mut().poll(context)
     }
@@ -236,7 +236,7 @@ impl<S: Stream> TimeoutStream<S> {
 
     /// Writes a final response, unless another one is in transit.
     fn say(&mut self, answer: &[u8], context: &mut Context<'_>) {
-        if self.pace.stalled.is_none()
+        if self.write_rate.stalled.is_none()
             && let Ok(mut stream) = self.stream()
         {
             let _ = stream.as_mut().poll_write(context, answer);
@@ -245,25 +245,25 @@ impl<S: Stream> TimeoutStream<S> {
     }
 
     /// Nothing was read: whether the deadline has passed.
-    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_timeouts(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // over HTTP/2 a slow reader shows in waiting parts, not in writes, even if it sends other
         // frames
         if self.protocol == Protocol::Http2
-            && let Some(since) = self.pulse.oldest_held()
+            && let Some(since) = self.activity.oldest_held()
         {
-            self.pace
+            self.write_rate
                 .clock
                 .as_mut()
-                .reset(since + self.patience.to_take_all());
+                .reset(since + self.timeouts.to_take_all());
             return self
-                .pace
+                .write_rate
                 .clock
                 .as_mut()
                 .poll(context)
                 .map(|()| self.too_slow());
         }
         // the idle time begins at the end of the response, which nothing else reports
-        self.pulse.wake_at_rest(context);
+        self.activity.wake_at_rest(context);
         self.notice();
         if self.waiting == Waiting::Nothing || self.poll_clock(context).is_pending() {
             return Poll::Pending;
@@ -293,17 +293,17 @@ impl<S: Stream> AsyncRead for TimeoutStream<S> {
         {
             tracing::info!(target: "palisade", client = %me.peer, found = ambiguous.0, "ambiguous message framing (request smuggling)");
             buffer.set_filled(before);
-            if me.pulse.is_idle() {
+            if me.activity.is_idle() {
                 me.say(BAD_REQUEST, context);
             }
             // as if the client had disconnected: the bytes are never read
             return Poll::Ready(Ok(()));
         }
         if has_come && me.waiting == Waiting::Request && me.protocol == Protocol::Http1 {
-            me.wait(Waiting::Headers, me.patience.header);
+            me.wait(Waiting::Headers, me.timeouts.header);
         }
         if polled.is_pending() {
-            me.poll_patience(context)
+            me.poll_timeouts(context)
         } else {
             polled
         }
@@ -318,11 +318,11 @@ impl<S: Stream> TimeoutStream<S> {
     ) -> Poll<io::Result<usize>> {
         match polled {
             Poll::Pending => self
-                .pace
-                .poll_lost(&self.patience, context)
+                .write_rate
+                .poll_lost(&self.timeouts, context)
                 .map(|()| self.too_slow()),
             Poll::Ready(Ok(bytes)) => {
-                self.pace.took(bytes);
+                self.write_rate.took(bytes);
                 Poll::Ready(Ok(bytes))
             }
             failed => failed,
@@ -376,7 +376,7 @@ impl<S: Stream> AsyncWrite for TimeoutStream<S> {
             match me.lingering.clone().try_acquire_owned() {
                 Ok(room) => drop(tokio::spawn(linger(
                     stream,
-                    me.patience.to_take_all(),
+                    me.timeouts.to_take_all(),
                     room,
                 ))),
                 Err(_) => stream.reset_at_end(),

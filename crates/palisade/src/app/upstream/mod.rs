@@ -60,12 +60,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The failure of a pooled connection that was already closed shows within this time, even on a
 /// busy machine; a later failure means that processing had begun.
-const AT_ONCE: Duration = Duration::from_secs(2);
+const RETRY_WINDOW: Duration = Duration::from_secs(2);
 
 /// Bytes of a request body that are buffered.
-const TAKEN_FIRST: u64 = 64 * 1024;
+const MAX_BUFFERED_BYTES: u64 = 64 * 1024;
 /// End-to-end headers, which a `Connection` header cannot remove.
-const OF_THE_MESSAGE: [HeaderName; 6] = [
+const END_TO_END_HEADERS: [HeaderName; 6] = [
     header::HOST,
     header::CONTENT_LENGTH,
     header::CONTENT_TYPE,
@@ -98,7 +98,7 @@ impl Forward {
         let Some(info) = request.extensions_mut().remove::<RequestInfo>() else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
-        if let Some(answer) = self.elsewhere(request.uri()) {
+        if let Some(answer) = self.redirect_to_normalized(request.uri()) {
             return answer;
         }
         let Some(uri) = self.uri(request.uri()) else {
@@ -109,15 +109,15 @@ impl Forward {
             Ok(body) => body,
             Err(_) => return StatusCode::BAD_REQUEST.into_response(), // the counting body has recorded the cause
         };
-        passed_on(&mut parts.headers, &info);
+        set_forwarded_headers(&mut parts.headers, &info);
         let mut onward = Request::new(body);
         (
             *onward.method_mut(),
             *onward.uri_mut(),
             *onward.headers_mut(),
         ) = (parts.method, uri, parts.headers);
-        match self.sent(onward).await {
-            Ok(answer) => taken(answer.map(Body::new)),
+        match self.send(onward).await {
+            Ok(answer) => mark_forwarded(answer.map(Body::new)),
             Err(error) => {
                 tracing::error!(target: "palisade", upstream = self.authority, ?error, request = info.context.id(), "the upstream does not answer");
                 StatusCode::BAD_GATEWAY.into_response()
@@ -129,7 +129,7 @@ impl Forward {
     /// client cannot tell whether it was read. Idempotent requests are retried
     /// ([RFC 9110 section 9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2)); all others
     /// never use a pooled connection.
-    async fn sent(
+    async fn send(
         &self,
         mut onward: Request,
     ) -> Result<hyper::Response<hyper::body::Incoming>, Error> {
@@ -144,7 +144,7 @@ impl Forward {
         again.headers_mut().clone_from(onward.headers());
         let begun = Instant::now();
         match self.pooled.request(onward).await {
-            Err(error) if was_closed(&error) && begun.elapsed() < AT_ONCE => {
+            Err(error) if was_closed(&error) && begun.elapsed() < RETRY_WINDOW => {
                 tracing::info!(target: "palisade", upstream = self.authority, "an upstream connection ended without a response: the request is retried");
                 self.unpooled.request(again).await
             }
@@ -154,7 +154,7 @@ impl Forward {
 
     /// Whether the normalised path has a route here: Django treats the variants as one path, and
     /// its page could have weaker access rules.
-    fn elsewhere(&self, asked: &Uri) -> Option<Response> {
+    fn redirect_to_normalized(&self, asked: &Uri) -> Option<Response> {
         let Some(plain) = normalize_path::plain(asked.path()) else {
             return Some(StatusCode::BAD_REQUEST.into_response());
         };
@@ -212,15 +212,15 @@ async fn with_length(headers: &HeaderMap, body: Body) -> Result<Body, axum::Erro
     let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if body.is_end_stream() || length.is_some_and(|length| length > TAKEN_FIRST) {
+    if body.is_end_stream() || length.is_some_and(|length| length > MAX_BUFFERED_BYTES) {
         return Ok(body);
     }
     axum::body::to_bytes(body, usize::MAX).await.map(Body::from)
 }
 
 /// The request headers for the upstream: those of the visitor and of this proxy.
-fn passed_on(headers: &mut HeaderMap, info: &RequestInfo) {
-    off_this_hop(headers);
+fn set_forwarded_headers(headers: &mut HeaderMap, info: &RequestInfo) {
+    remove_hop_by_hop_headers(headers);
     headers.remove(header::EXPECT);
     // forwarding headers of clients; and underscores, because WSGI cannot tell `x_forwarded_for`
     // from `x-forwarded-for`
@@ -228,7 +228,7 @@ fn passed_on(headers: &mut HeaderMap, info: &RequestInfo) {
     let doubtful: Vec<HeaderName> = headers.keys().filter(is_doubtful).cloned().collect();
     doubtful.iter().for_each(|name| drop(headers.remove(name)));
     let host = headers.get(header::HOST).cloned();
-    one_cookie_line(headers);
+    join_cookies(headers);
     let proto = if info.is_secure { "https" } else { "http" };
     let client = HeaderValue::from_str(&info.client.0.to_string()).ok();
     let said = [
@@ -246,7 +246,7 @@ fn passed_on(headers: &mut HeaderMap, info: &RequestInfo) {
 
 /// HTTP/2 may send cookies in separate fields; HTTP/1.1 has one
 /// ([RFC 9113 section 8.2.3](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3)).
-fn one_cookie_line(headers: &mut HeaderMap) {
+fn join_cookies(headers: &mut HeaderMap) {
     let all: Vec<&[u8]> = headers
         .get_all(header::COOKIE)
         .iter()
@@ -259,8 +259,8 @@ fn one_cookie_line(headers: &mut HeaderMap) {
     }
 }
 
-fn taken(mut answer: Response) -> Response {
-    off_this_hop(answer.headers_mut());
+fn mark_forwarded(mut answer: Response) -> Response {
+    remove_hop_by_hop_headers(answer.headers_mut());
     answer.extensions_mut().insert(Forwarded);
     answer.extensions_mut().insert(Explained);
     answer
@@ -268,7 +268,7 @@ fn taken(mut answer: Response) -> Response {
 
 /// Removes hop-by-hop headers, and those that `Connection` lists
 /// ([RFC 9110 section 7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
-fn off_this_hop(headers: &mut HeaderMap) {
+fn remove_hop_by_hop_headers(headers: &mut HeaderMap) {
     let named = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -277,7 +277,9 @@ fn off_this_hop(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    let named = named.iter().filter(|name| !OF_THE_MESSAGE.contains(name));
+    let named = named
+        .iter()
+        .filter(|name| !END_TO_END_HEADERS.contains(name));
     for name in named.chain(&HOP_BY_HOP_HEADERS) {
         headers.remove(name);
     }

@@ -1,0 +1,207 @@
+//! Constructors of the parts of a site, from its settings.
+
+use super::{BootError, SiteSettings};
+#[cfg(feature = "social")]
+use crate::api::Tokens;
+#[cfg(feature = "social")]
+use crate::auth::Accounts;
+use crate::auth::{FactorRule, Links};
+use crate::clock::Clock;
+use crate::crypto::KeyRing;
+use crate::csrf::Csrf;
+use crate::db::Database;
+use crate::http::client::Client;
+use crate::http::cookies::Transport;
+use crate::mail::{MailError, MailQueue};
+use crate::sessions::{DatabaseStore, MemoryStore, SessionStore, Sessions, StoreKind};
+use crate::throttle::CounterStore;
+use crate::views::SiteViews;
+use palisade_template::Templates;
+use std::sync::Arc;
+
+pub(super) fn transport(settings: &SiteSettings) -> Transport {
+    match (settings.profile.is_development(), settings.django.beside) {
+        (false, _) => Transport::Secure,
+        // under the cookie names that Django reads
+        (true, true) => Transport::Plain,
+        (true, false) => Transport::in_development(settings.server.address.port().unwrap_or(0)),
+    }
+}
+
+pub(super) fn session_store(
+    settings: &SiteSettings,
+    database: &Database,
+) -> Result<Arc<dyn SessionStore>, BootError> {
+    Ok(match settings.sessions.store {
+        // cookie-based sessions get a store per request
+        StoreKind::Database | StoreKind::Cookie => Arc::new(DatabaseStore(database.clone())),
+        StoreKind::Redis => cached_sessions(settings, database)?,
+        StoreKind::Memory => Arc::new(MemoryStore::default()),
+    })
+}
+
+pub(super) fn factor_rule(settings: &SiteSettings) -> FactorRule {
+    FactorRule {
+        staff: settings.mfa.require_for_staff,
+        all_users: settings.mfa.require_for_all,
+        groups: settings.mfa.require_for_groups.clone(),
+    }
+}
+
+pub(super) fn django_reset(settings: &SiteSettings) -> Option<String> {
+    let django = &settings.django;
+    django.beside.then(|| django.reset_path.to_string())
+}
+
+pub(super) fn site_views(
+    settings: &SiteSettings,
+    templates: Templates,
+    client: Client,
+) -> SiteViews {
+    SiteViews {
+        templates,
+        profile: settings.profile,
+        client,
+        input_limits: settings.http.input_limits(),
+        settings: settings.effective.clone(),
+    }
+}
+
+#[cfg(feature = "social")]
+pub(super) fn tokens(
+    settings: &SiteSettings,
+    base: String,
+    ring: &KeyRing,
+    client: &Client,
+    accounts: &Arc<Accounts>,
+) -> Result<Option<Tokens>, BootError> {
+    let make = || Tokens::new(&settings.api, base, ring, client.clone(), accounts.clone());
+    let unusable =
+        |error: crate::views::Error| BootError::Database(sea_orm::DbErr::Custom(error.to_string()));
+    settings
+        .api
+        .is_on()
+        .then(make)
+        .transpose()
+        .map_err(unusable)
+}
+
+pub(super) fn csrf(settings: &SiteSettings, ring: &KeyRing, transport: Transport) -> Csrf {
+    let csrf = Csrf::new(
+        &settings.csrf,
+        ring.clone(),
+        transport,
+        settings.http.input_limits(),
+    );
+    let django = &settings.django;
+    if django.beside {
+        csrf.beside_django(django.csrf_cookie.to_string(), django.csrf_use_sessions)
+    } else {
+        csrf
+    }
+}
+
+pub(super) fn sessions(
+    settings: &SiteSettings,
+    store: Arc<dyn SessionStore>,
+    clock: Arc<dyn Clock>,
+    ring: &KeyRing,
+    transport: Transport,
+    database: &Database,
+) -> Sessions {
+    let sessions = Sessions::new(&settings.sessions, store, clock, ring.clone(), transport);
+    match settings.sessions.store {
+        _ if settings.django.beside => sessions.shared(settings.django.session_cookie.to_string()),
+        StoreKind::Cookie => sessions.carried(database.clone()),
+        _ => sessions,
+    }
+}
+
+pub(super) fn links(settings: &SiteSettings) -> Links {
+    Links {
+        fixed: settings.site.url.as_ref().map(ToString::to_string),
+        hosts: settings.http.allowed_hosts.clone(),
+        is_development: settings.profile.is_development(),
+    }
+}
+
+pub(super) fn mail_queue(
+    settings: &SiteSettings,
+    links: &Links,
+    database: &Database,
+    clock: &Arc<dyn Clock>,
+    ring: &KeyRing,
+    templates: &Templates,
+) -> Result<MailQueue, BootError> {
+    let unusable = |why: MailError| BootError::Mail(why.0);
+    let noreply = || format!("noreply@{}", links.main()).parse();
+    let sender = settings
+        .mail
+        .from
+        .clone()
+        .map_or_else(noreply, Ok)
+        .map_err(|()| BootError::Mail("mail.from is needed".into()))?;
+    let is_development = settings.profile.is_development();
+    let (database, clock, ring, templates) = (
+        database.clone(),
+        clock.clone(),
+        ring.clone(),
+        templates.clone(),
+    );
+    let queue = MailQueue::new(
+        &settings.mail,
+        sender,
+        database,
+        clock,
+        ring,
+        templates,
+        is_development,
+    );
+    let queue = queue.map_err(unusable)?;
+    if !queue.is_real() {
+        tracing::warn!(target: "palisade", "mail.url is not set: sign-up and password reset are disabled");
+    }
+    Ok(queue)
+}
+
+/// Sessions in the database, with copies in the Redis of `cache.url`.
+pub(super) fn cached_sessions(
+    settings: &SiteSettings,
+    database: &Database,
+) -> Result<Arc<dyn SessionStore>, BootError> {
+    let url = settings.cache.url.expose();
+    if !url.starts_with("redis") {
+        return Err(BootError::Cache(
+            "sessions.store is redis, and no Redis is configured".into(),
+        ));
+    }
+    #[cfg(feature = "redis")]
+    let store = crate::sessions::CachedStore::new(DatabaseStore(database.clone()), url)
+        .map(|store| Arc::new(store) as _);
+    #[cfg(not(feature = "redis"))]
+    let store = {
+        let _ = database;
+        Err::<Arc<dyn SessionStore>, _>(
+            "this program was built without the feature redis".to_owned(),
+        )
+    };
+    store.map_err(BootError::Cache)
+}
+
+/// Store of rate limits: shared in Redis, if `cache.url` names one.
+pub(super) fn counter_store(
+    settings: &SiteSettings,
+) -> Result<Option<Arc<dyn CounterStore>>, BootError> {
+    let url = settings.cache.url.expose();
+    if !url.starts_with("redis") {
+        return Ok(None);
+    }
+    #[cfg(feature = "redis")]
+    let store = crate::throttle::RedisStore::new(url)
+        .map(|store| Some(Arc::new(store) as Arc<dyn CounterStore>));
+    #[cfg(not(feature = "redis"))]
+    let store = Err(crate::throttle::StoreDown(
+        "this program was built without the feature redis".into(),
+    ));
+    store.map_err(|error| BootError::Cache(error.to_string()))
+}
