@@ -21,7 +21,7 @@
 //! }
 //!
 //! let routes: Routes = Routes::new()
-//!     .route("/token", signed_in().post(give))
+//!     .route("/token", signed_in().post(issue))
 //!     .route("/api/tickets", token("tickets.read").get(count));
 //! ```
 
