@@ -38,6 +38,7 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
     let began = SystemTime::now();
     let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);
     let _serving = serving(site.settings().data(), began);
+    let stop = stop_signal().map_err(|error| Failed(error.to_string(), 1))?;
     let server = Server::listen(site.clone()).map_err(|error| Failed(error.to_string(), 1))?;
     print::out(&greeting(&site, &server));
     // for a unit of Type=notify; ignored elsewhere
@@ -48,7 +49,7 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
         tokio::spawn(send_mail(site.clone())),
     ];
     let stopped = server.run(async {
-        stopped().await;
+        stop.await;
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
     });
     let stopped = stopped.await;
@@ -167,16 +168,21 @@ async fn sweep(site: Arc<Site>) {
     }
 }
 
-/// Ctrl-C or SIGTERM.
-async fn stopped() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} }
-            return;
-        }
-    }
-    let _ = interrupt.await;
+/// Registers for Ctrl-C and SIGTERM, and returns the future of the first signal. Registered at once:
+/// a signal before the first poll of the future must not end the process without a graceful stop.
+#[cfg(unix)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }

@@ -394,6 +394,16 @@ fn every_line_of_the_log_says_which_request_it_belongs_to() {
     }
 }
 
+// V2.3.3: a stop signal right after the start is a graceful stop
+#[test]
+fn a_stop_right_after_the_start_is_graceful() {
+    let folder = Folder::new();
+    for _ in 0..10 {
+        // asserts the exit status
+        Server::start(&folder, &[]).stop();
+    }
+}
+
 // Finding 6; F102: a key leaves when nothing needs it any more
 #[test]
 fn a_key_is_retired_when_nothing_needs_it() {
