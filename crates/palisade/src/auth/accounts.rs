@@ -1,15 +1,15 @@
-use super::binding::Origin;
-use super::breached::Breached;
-use super::devices::{Devices, agent};
-use super::judging::Policies;
-use super::lockout::{Lockout, Source};
-use super::tokens::Tokens;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
 use super::{DjangoFactors, FactorRule, Held, LOGOUT_PAGE, LoginChallenge};
 use super::{
     Factor, HashPool, Links, LockoutSettings, LoginWays, PasswordSettings, PersonalData, Rank,
     SecondStep, TooBusy, User,
 };
+use crate::auth::email::tokens::Tokens;
+use crate::auth::login::known_devices::{Devices, agent};
+use crate::auth::login::lockout::{Lockout, Source};
+use crate::auth::login::session_binding::Origin;
+use crate::auth::password::breached::Breached;
+use crate::auth::password::validate::Policies;
 use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
 use crate::http::client::Client;

@@ -8,67 +8,46 @@
 //! user enumeration. Details are sent by mail to the address. The pages are part of the framework,
 //! so that updates fix them; a site can replace their templates.
 
+mod account;
 mod accounts;
-mod agent;
-mod binding;
-mod breached;
-mod ceremony;
-mod challenge;
-mod codes;
-mod devices;
-mod django_factors;
-mod django_links;
-#[cfg(feature = "social")]
-mod enrolment;
+mod email;
 mod epoch;
-mod hashing;
-mod judging;
-mod links;
-mod lockout;
-mod mail_login;
+mod login;
 mod migration;
-mod names;
-mod notices;
-mod operator;
-mod personal;
-mod recovery;
-mod registration;
-mod second;
+mod password;
 mod settings;
-mod tokens;
 mod user;
 pub(crate) mod views;
 mod visitor;
-mod ways;
 
+pub(crate) use account::operator::Flag;
+pub use account::personal_data::PersonalData;
 use accounts::Attempt;
 pub(crate) use accounts::{AccountParts, Notice};
 pub use accounts::{Accounts, NewUser, SignUpError};
-pub(crate) use agent::describe;
-pub(crate) use challenge::LoginChallenge;
-pub(crate) use django_factors::DjangoFactors;
-pub use hashing::{HashPool, TooBusy};
-pub(crate) use links::Links;
-pub(crate) use lockout::Guess;
-pub use lockout::{Lifted, Lock};
+pub(crate) use email::links::Links;
+#[cfg(any(feature = "passkeys", feature = "social"))]
+pub(crate) use email::tokens::Purpose;
+pub(crate) use email::tokens::SEALED;
+pub(crate) use login::challenge::LoginChallenge;
+pub(crate) use login::django_factors::DjangoFactors;
+pub(crate) use login::lockout::Guess;
+pub use login::lockout::{Lifted, Lock};
+pub(crate) use login::methods::LoginWays;
+pub use login::second_factor::SecondStep;
+pub(crate) use login::second_factor::{Factor, FactorRule, Held};
+pub(crate) use login::user_agent::describe;
 pub use migration::migrations;
 pub(crate) use migration::{create_user_indexes, drop_user_indexes};
-pub(crate) use operator::Flag;
-pub use personal::PersonalData;
-pub use second::SecondStep;
-pub(crate) use second::{Factor, FactorRule, Held};
+pub use password::hash_pool::{HashPool, TooBusy};
 pub use settings::{
     CHECKS, HasherKind, LOCKOUT_CHECKS, LockoutSettings, LoginSettings, PasswordSettings,
     WhenUnknown,
 };
-#[cfg(any(feature = "passkeys", feature = "social"))]
-pub(crate) use tokens::Purpose;
-pub(crate) use tokens::SEALED;
 pub use user::{Rank, User};
 pub use visitor::Visitor;
-pub(crate) use ways::LoginWays;
 #[cfg(feature = "social")]
-pub(crate) use {codes::Coded, codes::MailedCode, codes::Typed};
+pub(crate) use {email::codes::Coded, email::codes::MailedCode, email::codes::Typed};
 
 /// Session entry of the identity provider's logout page.
 pub(crate) const LOGOUT_PAGE: &str = "_palisade_logout_page";

@@ -1,6 +1,6 @@
-use super::binding::Origin;
-use super::devices::agent;
 use super::{Accounts, User};
+use crate::auth::login::known_devices::agent;
+use crate::auth::login::session_binding::Origin;
 use crate::http::ClientAddress;
 use crate::sessions::Session;
 use crate::views::{Error, PageValues, Personal, RequestContext, Result};

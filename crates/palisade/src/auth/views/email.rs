@@ -2,7 +2,7 @@ use super::{
     Link, MailedLink, Proof, audit, can_mail, dead_link, source, too_many_mails, without_password,
 };
 use crate::audit_log::Event;
-use crate::auth::recovery::Used;
+use crate::auth::password::reset::Used;
 use crate::auth::{User, Visitor};
 use crate::forms::{Email, Form, Password, Query};
 use crate::http::redirect_to;

@@ -1,6 +1,6 @@
 use super::{audit, going, locked, source, with_cookie};
 use crate::audit_log::Event;
-use crate::auth::devices::agent;
+use crate::auth::login::known_devices::agent;
 use crate::auth::{Attempt, Factor, Held, LOGOUT_PAGE, Visitor};
 use crate::forms::{Field, Form, Line, Password, Query, Shape};
 use crate::http::{RedirectTarget, redirect_to};

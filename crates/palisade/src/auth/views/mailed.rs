@@ -3,8 +3,8 @@
 use super::login::{Next, NextPage, enter, unless_kept, ways};
 use super::{audit, can_mail, source, too_many_mails};
 use crate::audit_log::Event;
-use crate::auth::codes::Typed;
-use crate::auth::mail_login::{MailAgain, MailLogin};
+use crate::auth::email::codes::Typed;
+use crate::auth::login::email_code::{MailAgain, MailLogin};
 use crate::auth::views::Link;
 use crate::auth::{Factor, Held, User, Visitor};
 use crate::forms::{Code, Email, Form, Query};

@@ -13,10 +13,10 @@ pub(crate) mod signup;
 
 pub(crate) use login::{MAX_NEXT_BYTES, NextPage};
 
-use super::lockout::Source;
 use super::user::entity::Model;
 use super::{Accounts, Attempt, User, Visitor};
 use crate::audit_log::{self, Event};
+use crate::auth::login::lockout::Source;
 use crate::forms::{InvalidForm, Line, Password};
 use crate::http::redirect_to;
 use crate::views::{Error, ErrorKind, Page, Result};

@@ -3,8 +3,8 @@ use super::{
     with_rules,
 };
 use crate::audit_log::Event;
-use crate::auth::django_links::DjangoLink;
-use crate::auth::recovery::Used;
+use crate::auth::password::django_reset_links::DjangoLink;
+use crate::auth::password::reset::Used;
 use crate::auth::user::entity::Model;
 use crate::auth::{User, Visitor};
 use crate::forms::{Email, Form, Password, Query};

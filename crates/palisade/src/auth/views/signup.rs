@@ -3,8 +3,8 @@ use super::{
     with_rules,
 };
 use crate::audit_log::Event;
-use crate::auth::names::{is_confusable, is_foreign_address};
-use crate::auth::registration::Confirmed;
+use crate::auth::account::names::{is_confusable, is_foreign_address};
+use crate::auth::account::sign_up::Confirmed;
 use crate::auth::{Factor, Guess, Held, NewUser, Rank, SignUpError, Visitor};
 use crate::forms::{Email, Form, Password, Query, Username};
 use crate::http::redirect_to;

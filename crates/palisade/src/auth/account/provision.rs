@@ -1,12 +1,12 @@
 //! Provisioning of accounts for social logins.
 
-use super::accounts::put;
-use super::codes::MailedCode;
-use super::names::{is_confusable, is_foreign_address, same_name};
-use super::notices::Letterhead;
-use super::registration::lock_new;
-use super::user::entity::{Entity, Model};
-use super::{Accounts, Rank, same_address};
+use crate::auth::account::names::{is_confusable, is_foreign_address, same_name};
+use crate::auth::account::sign_up::lock_new;
+use crate::auth::accounts::put;
+use crate::auth::email::codes::MailedCode;
+use crate::auth::email::messages::Letterhead;
+use crate::auth::user::entity::{Entity, Model};
+use crate::auth::{Accounts, Rank, same_address};
 use crate::db::Tx;
 use crate::mail::Letter;
 use crate::views::Result;

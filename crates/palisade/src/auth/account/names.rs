@@ -1,20 +1,20 @@
 //! Detection of new usernames that could be mistaken for another user's
 //! ([UTS 39](https://www.unicode.org/reports/tr39/)).
 
-use super::same_letters;
-use super::user::entity::Column;
+use crate::auth::same_letters;
+use crate::auth::user::entity::Column;
 use sea_orm::Condition;
 use unicode_security::MixedScript;
 use unicode_security::mixed_script::AugmentedScriptSet;
 
 /// Whether a name mixes scripts, or consists of non-ASCII letters that all look like ASCII ones.
-pub(super) fn is_confusable(username: &str) -> bool {
+pub(in crate::auth) fn is_confusable(username: &str) -> bool {
     !username.is_single_script() || (!is_latin(username) && ascii_reading(username).is_some())
 }
 
 /// Condition for accounts with an equivalent name: case (on SQLite: of ASCII letters) and Latin
 /// letters such as `ı` that look like ASCII ones make no difference.
-pub(super) fn same_name(username: &str) -> Condition {
+pub(in crate::auth) fn same_name(username: &str) -> Condition {
     let reading = ascii_reading(username).map(|reading| same_letters(Column::Username, &reading));
     Condition::any()
         .add(same_letters(Column::Username, username))
@@ -22,12 +22,12 @@ pub(super) fn same_name(username: &str) -> Condition {
 }
 
 /// Whether a name is an email address other than the account's: its owner could not log in with it.
-pub(super) fn is_foreign_address(username: &str, email: &str) -> bool {
+pub(in crate::auth) fn is_foreign_address(username: &str, email: &str) -> bool {
     username.contains('@') && username.to_lowercase() != email.to_lowercase()
 }
 
 /// A key that is equal for names that [`same_name`] treats as equivalent.
-pub(super) fn reading(username: &str) -> String {
+pub(in crate::auth) fn reading(username: &str) -> String {
     ascii_reading(username)
         .unwrap_or_else(|| username.to_owned())
         .to_lowercase()

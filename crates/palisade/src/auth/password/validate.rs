@@ -1,19 +1,19 @@
 //! Validation of new passwords: rules, breached passwords, and the site's name.
 
-use super::user::entity::Model;
-use super::{Accounts, PasswordSettings};
+use crate::auth::user::entity::Model;
+use crate::auth::{Accounts, PasswordSettings};
 use crate::views::Result;
 use palisade_password::{Policy, UserAttributes, is_similar};
 
 /// The rules, and those for users with a second factor, whose password may be shorter (NIST SP
 /// 800-63B-4, section 3.1.1.2).
-pub(super) struct Policies {
+pub(in crate::auth) struct Policies {
     alone: Policy,
     with_factor: Policy,
 }
 
 impl Policies {
-    pub(super) fn new(settings: &PasswordSettings) -> Self {
+    pub(in crate::auth) fn new(settings: &PasswordSettings) -> Self {
         Self {
             alone: settings.policy(),
             with_factor: settings.policy_with_factor(),
@@ -36,7 +36,7 @@ impl Accounts {
     }
 
     /// The same for a user who may have a second factor.
-    pub(super) async fn password_help_for(&self, user_id: i32) -> Result<Vec<String>> {
+    pub(in crate::auth) async fn password_help_for(&self, user_id: i32) -> Result<Vec<String>> {
         Ok(self
             .policies
             .of(self.second_step.is_needed(user_id).await?)
@@ -58,7 +58,7 @@ impl Accounts {
     }
 
     /// The same for a user who may have a second factor.
-    pub(super) async fn judge_for(
+    pub(in crate::auth) async fn judge_for(
         &self,
         row: &Model,
         password: &str,

@@ -4,18 +4,18 @@
 //! Browsers are updated and phones change networks, so a difference proves nothing; but a cookie
 //! that suddenly comes from another kind of browser may be stolen.
 
-use super::Accounts;
 use crate::audit_log::{self, Event};
+use crate::auth::Accounts;
 use crate::http::ClientAddress;
 use crate::sessions::{ADDRESS, AGENT, Binding, Session};
 use crate::views::Result;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Origin of a request with a session.
-pub(super) struct Origin<'a> {
-    pub(super) client: ClientAddress,
-    pub(super) agent: &'a str,
-    pub(super) request_id: &'a str,
+pub(in crate::auth) struct Origin<'a> {
+    pub(in crate::auth) client: ClientAddress,
+    pub(in crate::auth) agent: &'a str,
+    pub(in crate::auth) request_id: &'a str,
 }
 
 /// Kinds of browsers and systems, specific ones first: Edge claims to be Chrome, and Chrome to be
@@ -47,7 +47,11 @@ const MOVED: &str = "_palisade_moved";
 
 impl Accounts {
     /// Whether a session may be used from an origin.
-    pub(super) async fn is_at_home(&self, session: &Session, from: &Origin<'_>) -> Result<bool> {
+    pub(in crate::auth) async fn is_at_home(
+        &self,
+        session: &Session,
+        from: &Origin<'_>,
+    ) -> Result<bool> {
         let binding = session.binding();
         if binding == Binding::Off {
             return Ok(true);

@@ -2,10 +2,10 @@
 //! that an attacker reads, or a link that an attacker opens, is worthless without that browser's
 //! session.
 
-use super::ceremony::Ceremony;
-use super::lockout::Source;
-use super::user::entity::{Column, Entity, Model};
-use super::{Accounts, same_address};
+use crate::auth::email::pending::Ceremony;
+use crate::auth::login::lockout::Source;
+use crate::auth::user::entity::{Column, Entity, Model};
+use crate::auth::{Accounts, same_address};
 use crate::mail::{Letter, MailKind};
 use crate::sessions::Session;
 use crate::throttle::Standing;
@@ -41,7 +41,7 @@ impl MailedCode {
         ))
     }
 
-    pub(super) fn expose(&self) -> &str {
+    pub(in crate::auth) fn expose(&self) -> &str {
         &self.0
     }
 

@@ -11,10 +11,9 @@
 //! a known browser, and from other networks until the attack is distributed. Counting does not
 //! depend on whether the account exists (user enumeration).
 
-use super::devices::agent;
-use super::user::entity::Model as Account;
-use super::{Accounts, Attempt, LockoutSettings};
 use crate::audit_log::{self, Event};
+use crate::auth::login::known_devices::agent;
+use crate::auth::{Accounts, LockoutSettings};
 use crate::clock::Clock;
 use crate::db::Database;
 use crate::http::{ClientAddress, network, networks};
@@ -73,23 +72,23 @@ pub(crate) struct Source<'a> {
 
 /// Namespaces of counters, so that guesses of one kind do not count against another.
 #[derive(Clone, Copy)]
-struct Kinds {
+pub(super) struct Kinds {
     both: &'static str,
     whole: &'static str,
     browser: &'static str,
 }
 
-const PASSWORDS: Kinds = Kinds {
+pub(super) const PASSWORDS: Kinds = Kinds {
     both: "name and address",
     whole: "name",
     browser: "browser",
 };
-const CODES: Kinds = Kinds {
+pub(super) const CODES: Kinds = Kinds {
     both: "code and address",
     whole: "code",
     browser: "code and browser",
 };
-const SIGN_UPS: Kinds = Kinds {
+pub(super) const SIGN_UPS: Kinds = Kinds {
     both: "sign-up and address",
     whole: "sign-up",
     browser: "sign-up and browser",
@@ -104,7 +103,7 @@ pub(crate) enum Guess {
 }
 
 /// A counter.
-struct Counted {
+pub(super) struct Counted {
     kind: &'static str,
     who: String,
     policy: LockPolicy,
@@ -120,13 +119,13 @@ impl Counted {
 }
 
 /// The locks of a site.
-pub(super) struct Lockout {
-    pub(super) settings: LockoutSettings,
-    pub(super) throttle: Arc<Throttle>,
+pub(in crate::auth) struct Lockout {
+    pub(in crate::auth) settings: LockoutSettings,
+    pub(in crate::auth) throttle: Arc<Throttle>,
     /// Rate limit per hour of mail to addresses without an account.
-    pub(super) max_unknown_per_hour: u64,
-    pub(super) database: Database,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(in crate::auth) max_unknown_per_hour: u64,
+    pub(in crate::auth) database: Database,
+    pub(in crate::auth) clock: Arc<dyn Clock>,
 }
 
 impl Lockout {
@@ -145,7 +144,7 @@ impl Lockout {
     }
 
     /// `who` is a username, or another subject of guesses; namespaces keep them apart.
-    fn counted(
+    pub(super) fn counted(
         &self,
         kinds: Kinds,
         who: &str,
@@ -217,7 +216,7 @@ impl Lockout {
 
     /// Counts a guess in all its counters. One that reaches a limit starts a lock; `None` must be
     /// locked already.
-    async fn count(
+    pub(super) async fn count(
         &self,
         all: &[Counted],
     ) -> Result<Result<Vec<(usize, Duration)>, Duration>, DbErr> {
@@ -245,7 +244,11 @@ impl Lockout {
 
     /// Whether there were so many attempts that the site's challenge is required: a softer step
     /// before a lockout.
-    pub(super) async fn is_challenged(&self, username: &str, client: ClientAddress) -> bool {
+    pub(in crate::auth) async fn is_challenged(
+        &self,
+        username: &str,
+        client: ClientAddress,
+    ) -> bool {
         let policy = LockPolicy {
             longest: self.settings.lock_secs.duration(),
             ..self.policy(self.settings.challenge_after, 1)
@@ -263,7 +266,7 @@ impl Lockout {
     }
 
     /// Resets the challenge counter after a login.
-    pub(super) async fn unchallenged(&self, username: &str, client: ClientAddress) {
+    pub(in crate::auth) async fn unchallenged(&self, username: &str, client: ClientAddress) {
         self.throttle
             .absolve(
                 CHALLENGE,
@@ -275,7 +278,7 @@ impl Lockout {
     }
 
     /// Counts a guess at a mailed code: five within its lifetime.
-    pub(super) async fn guess_code(&self, hash: &str, life: Duration) -> Standing {
+    pub(in crate::auth) async fn guess_code(&self, hash: &str, life: Duration) -> Standing {
         let policy = LockPolicy {
             failures: 5,
             window: life,
@@ -290,7 +293,7 @@ impl Lockout {
     /// Counts a requested mail: for a known browser separately, otherwise by network and address.
     /// Returns the time to wait beyond the limit. Requests of other clients do not use up the
     /// owner's limit (D37).
-    pub(super) async fn ask_mail(
+    pub(in crate::auth) async fn ask_mail(
         &self,
         address: &str,
         client: ClientAddress,
@@ -326,7 +329,7 @@ impl Lockout {
 
     /// Whether one more mail may be sent to an address without an account. The limit is global,
     /// because it protects the site's reputation as a sender.
-    pub(super) async fn admits_unknown(&self) -> bool {
+    pub(in crate::auth) async fn admits_unknown(&self) -> bool {
         let hour = Duration::from_secs(3600);
         let most = u32::try_from(self.max_unknown_per_hour).unwrap_or(u32::MAX);
         let policy = LockPolicy {
@@ -344,7 +347,7 @@ impl Lockout {
     }
 
     /// Restores persistent locks, so that a restart opens none.
-    pub(super) async fn restore(&self) -> Result<(), DbErr> {
+    pub(in crate::auth) async fn restore(&self) -> Result<(), DbErr> {
         let (wall, now) = (self.clock.now().timestamp(), self.now());
         let open = Entity::find()
             .filter(Column::Until.gt(wall))
@@ -393,7 +396,11 @@ impl Lockout {
     }
 
     /// Reverts the count of a correct guess, with the locks that it started.
-    async fn absolve(&self, all: &[Counted], begun: &[(usize, Duration)]) -> Result<(), DbErr> {
+    pub(super) async fn absolve(
+        &self,
+        all: &[Counted],
+        begun: &[(usize, Duration)],
+    ) -> Result<(), DbErr> {
         for counted in all {
             self.throttle
                 .absolve(counted.kind, &counted.who, counted.absolution, self.now())
@@ -404,7 +411,11 @@ impl Lockout {
 
     /// Reverts a guess that was not verified for lack of capacity. It still counts against its
     /// network, because floods cause the lack.
-    async fn unjudged(&self, all: &[Counted], begun: &[(usize, Duration)]) -> Result<(), DbErr> {
+    pub(super) async fn unjudged(
+        &self,
+        all: &[Counted],
+        begun: &[(usize, Duration)],
+    ) -> Result<(), DbErr> {
         for counted in all.iter().filter(|counted| counted.kind != "address") {
             self.throttle
                 .absolve(counted.kind, &counted.who, Absolution::One, self.now())
@@ -418,7 +429,7 @@ impl Lockout {
         self.unwrite(all, &begun).await
     }
 
-    async fn write_all(
+    pub(super) async fn write_all(
         &self,
         all: &[Counted],
         begun: &[(usize, Duration)],
@@ -503,126 +514,7 @@ fn challenged(username: &str, client: ClientAddress) -> String {
 /// Most locks on one page.
 const MOST_SHOWN: u64 = 200;
 
-/// The counter key: the name as typed, an address in lower case.
-fn counted_name(typed: &str) -> String {
-    if typed.contains('@') {
-        typed.to_lowercase()
-    } else {
-        typed.to_owned()
-    }
-}
-
 impl Accounts {
-    /// Verifies a name or address and a password, unless further guesses are locked. A guess is
-    /// counted before it is verified, so that concurrent guesses all count.
-    ///
-    /// # Errors
-    /// When the database does not answer, or too many logins are waiting; the result is unknown
-    /// then.
-    pub(super) async fn attempt(
-        &self,
-        from: Source<'_>,
-        username: &str,
-        password: &str,
-    ) -> Result<Attempt> {
-        let row = self.by_name_or_address(username).await?;
-        // by the typed text only: a limit shared by name and address would reveal that an account
-        // has the address (user enumeration)
-        let key = counted_name(username);
-        let device = self.devices.known(from.headers, row.as_ref()).await?;
-        let device = device.as_ref().map(|known| known.hash.as_str());
-        let counted = self.lockout.counted(PASSWORDS, &key, from.client, device);
-        let begun = match self.lockout.count(&counted).await? {
-            Ok(begun) => begun,
-            Err(wait) => return Ok(Attempt::Locked(wait)),
-        };
-        // stored before the verification: every active lock can be seen and lifted
-        let shown = row
-            .as_ref()
-            .map_or("(unknown name)", |row| &row.username)
-            .to_owned();
-        self.lockout
-            .write_all(&counted, &begun, &shown, from)
-            .await?;
-        let judged = self.authenticate(row, password).await;
-        match &judged {
-            Ok(Attempt::Refused { .. }) => {}
-            Ok(Attempt::Welcome(_)) => self.lockout.absolve(&counted, &begun).await?,
-            // not verified
-            Ok(Attempt::Locked(_)) | Err(_) => self.lockout.unjudged(&counted, &begun).await?,
-        }
-        judged
-    }
-
-    /// Verifies a code of a user's second factor, as a counted guess.
-    ///
-    /// # Errors
-    /// As [`Accounts::attempt`].
-    pub(crate) async fn guess_code(
-        &self,
-        from: Source<'_>,
-        account: &Account,
-        judge: impl Future<Output = Result<bool>>,
-    ) -> Result<Guess> {
-        let device = self
-            .devices
-            .known(from.headers, Some(account))
-            .await?
-            .map(|known| known.hash);
-        let counted = self.lockout.counted(
-            CODES,
-            &account.id.to_string(),
-            from.client,
-            device.as_deref(),
-        );
-        self.guess(from, &counted, &account.username, judge).await
-    }
-
-    /// Verifies the password of a pending sign-up, as a counted guess.
-    ///
-    /// # Errors
-    /// As [`Accounts::attempt`].
-    pub(super) async fn guess_sign_up(
-        &self,
-        from: Source<'_>,
-        hash: &str,
-        judge: impl Future<Output = Result<bool>>,
-    ) -> Result<Guess> {
-        let counted = self.lockout.counted(SIGN_UPS, hash, from.client, None);
-        self.guess(from, &counted, "(sign-up)", judge).await
-    }
-
-    /// Runs a verification as a counted guess; `shown` is its subject for staff.
-    ///
-    /// # Errors
-    /// As [`Accounts::attempt`].
-    async fn guess(
-        &self,
-        from: Source<'_>,
-        counted: &[Counted],
-        shown: &str,
-        judge: impl Future<Output = Result<bool>>,
-    ) -> Result<Guess> {
-        let begun = match self.lockout.count(counted).await? {
-            Ok(begun) => begun,
-            Err(wait) => return Ok(Guess::Locked(wait)),
-        };
-        self.lockout.write_all(counted, &begun, shown, from).await?;
-        match judge.await {
-            Ok(true) => self
-                .lockout
-                .absolve(counted, &begun)
-                .await
-                .map(|()| Guess::Right)
-                .map_err(Into::into),
-            Ok(false) => Ok(Guess::Wrong),
-            Err(error) => {
-                self.lockout.unjudged(counted, &begun).await?;
-                Err(error)
-            }
-        }
-    }
-
     /// The active locks whose name or address contains `text`.
     ///
     /// # Errors
@@ -670,7 +562,7 @@ impl Accounts {
     }
 
     /// Deletes expired locks.
-    pub(super) async fn sweep_locks(&self) -> Result<(), DbErr> {
+    pub(in crate::auth) async fn sweep_locks(&self) -> Result<(), DbErr> {
         let tx = self.database.begin().await?;
         Entity::delete_many()
             .filter(Column::Until.lte(self.clock.now().timestamp()))

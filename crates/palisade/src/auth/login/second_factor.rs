@@ -1,8 +1,8 @@
 //! Authentication state of a session: when, and by how many factors. And the pending state between
 //! first and second factor.
 
-use super::user::entity::{Entity, Model};
-use super::{Accounts, User, Visitor};
+use crate::auth::user::entity::{Entity, Model};
+use crate::auth::{Accounts, User, Visitor};
 use crate::sessions::Session;
 use crate::views::Result;
 use async_trait::async_trait;
@@ -109,7 +109,7 @@ impl Held {
 
 impl Accounts {
     /// Stores a pending login in a new session.
-    pub(super) async fn hold(&self, session: &Session, held: Held) -> Result<()> {
+    pub(in crate::auth) async fn hold(&self, session: &Session, held: Held) -> Result<()> {
         session.renew().await?;
         let Held {
             account,
@@ -165,7 +165,11 @@ impl Accounts {
     }
 
     /// Records that the user has just authenticated.
-    pub(super) async fn proven_now(&self, session: &Session, factor: Factor) -> Result<()> {
+    pub(in crate::auth) async fn proven_now(
+        &self,
+        session: &Session,
+        factor: Factor,
+    ) -> Result<()> {
         session
             .insert(PROVEN_AT, self.clock.now().timestamp())
             .await?;
@@ -173,7 +177,7 @@ impl Accounts {
     }
 
     /// Records how the second factor was verified, if it was.
-    pub(super) async fn factor_is(&self, session: &Session, factor: Factor) -> Result<()> {
+    pub(in crate::auth) async fn factor_is(&self, session: &Session, factor: Factor) -> Result<()> {
         let now = self.clock.now().timestamp();
         match factor {
             Factor::None => Ok(()),

@@ -1,9 +1,9 @@
 //! Password reset links in Django's format: the user's id and a token that is bound to password,
 //! address and last login.
 
-use super::Accounts;
-use super::tokens::{PasswordReset, Purpose};
-use super::user::entity::Model;
+use crate::auth::Accounts;
+use crate::auth::email::tokens::{PasswordReset, Purpose};
+use crate::auth::user::entity::Model;
 use crate::views::Result;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,9 +13,9 @@ use palisade_crypto::user_tokens::{ResetClaims, is_reset_token, reset_token};
 use palisade_password::is_usable;
 
 /// A parsed link.
-pub(super) struct DjangoLink {
-    pub(super) uid: String,
-    pub(super) token: String,
+pub(in crate::auth) struct DjangoLink {
+    pub(in crate::auth) uid: String,
+    pub(in crate::auth) token: String,
 }
 
 /// Prefix of the session entry, to tell it from hashes of this site's tokens.
@@ -25,7 +25,7 @@ const PURPOSE: &str = "links of Django";
 impl DjangoLink {
     /// The session entry: encrypted, so that read access to the database is not enough to use the
     /// link.
-    pub(super) fn sealed(&self, ring: &KeyRing) -> String {
+    pub(in crate::auth) fn sealed(&self, ring: &KeyRing) -> String {
         let text = format!("{} {}", self.uid, self.token);
         format!(
             "{REMEMBERED}{}",
@@ -33,7 +33,7 @@ impl DjangoLink {
         )
     }
 
-    pub(super) fn remembered(ring: &KeyRing, text: &str) -> Option<Self> {
+    pub(in crate::auth) fn remembered(ring: &KeyRing, text: &str) -> Option<Self> {
         let opened = Sealer::new(ring, PURPOSE)
             .open(text.strip_prefix(REMEMBERED)?, "session")
             .ok()?;
@@ -81,7 +81,7 @@ impl Bound {
 
 impl Accounts {
     /// A link in Django's format, if a project is configured.
-    pub(super) fn django_link(&self, base: &str, row: &Model) -> Option<String> {
+    pub(in crate::auth) fn django_link(&self, base: &str, row: &Model) -> Option<String> {
         let path = self.django_reset.as_ref()?;
         let now = crate::clock::unix_seconds(self.clock.now());
         let token = reset_token(self.ring(), Bound::of(row).claims(row), now);
@@ -92,7 +92,10 @@ impl Accounts {
     }
 
     /// The account of a Django link. It expires like one of this site's, independent of Django's setting.
-    pub(super) async fn reset_of_django(&self, link: &DjangoLink) -> Result<Option<Model>> {
+    pub(in crate::auth) async fn reset_of_django(
+        &self,
+        link: &DjangoLink,
+    ) -> Result<Option<Model>> {
         let Some(id) = link.user_id() else {
             return Ok(None);
         };

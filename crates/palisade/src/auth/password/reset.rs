@@ -1,10 +1,10 @@
 //! Password reset and change of email address, by mail.
 
-use super::django_links::DjangoLink;
-use super::notices::Letterhead;
-use super::tokens::{EmailChange, PasswordReset, Purpose, Token};
-use super::user::entity::{ActiveModel, Column, Entity, Model};
-use super::{Accounts, same_address};
+use crate::auth::email::messages::Letterhead;
+use crate::auth::email::tokens::{EmailChange, PasswordReset, Purpose, Token};
+use crate::auth::password::django_reset_links::DjangoLink;
+use crate::auth::user::entity::{ActiveModel, Column, Entity, Model};
+use crate::auth::{Accounts, same_address};
 use crate::db::Tx;
 use crate::mail::{Letter, MailKind};
 use crate::views::Result;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 const MOST_ACCOUNTS: u64 = 5;
 
 /// Result of using a link.
-pub(super) enum Used {
+pub(in crate::auth) enum Used {
     /// Done.
     Done(Model),
     /// One address is confirmed; the other is pending.
@@ -37,7 +37,7 @@ struct Change {
 
 impl Accounts {
     /// Sends a reset link to each account with this address, or a mail without a link.
-    pub(super) async fn request_reset(&self, address: &str, base: &str) -> Result<()> {
+    pub(in crate::auth) async fn request_reset(&self, address: &str, base: &str) -> Result<()> {
         let found = Entity::find()
             .filter(same_address(address))
             .limit(MOST_ACCOUNTS);
@@ -97,7 +97,7 @@ impl Accounts {
 
     /// Queues a mail to an address without an account. Beyond the site's limit the work is the
     /// same, and nothing is sent.
-    pub(super) async fn put_unknown(
+    pub(in crate::auth) async fn put_unknown(
         &self,
         tx: &Tx,
         mail: &Letter,
@@ -115,7 +115,7 @@ impl Accounts {
     }
 
     /// The account of a reset link.
-    pub(super) async fn reset_of(&self, hash: &str) -> Result<Option<Model>> {
+    pub(in crate::auth) async fn reset_of(&self, hash: &str) -> Result<Option<Model>> {
         if let Some(link) =
             DjangoLink::remembered(self.ring(), hash).filter(|_| self.django_reset.is_some())
         {
@@ -129,7 +129,7 @@ impl Accounts {
     }
 
     /// Sets a password by a link. All sessions and all other links of the account are revoked.
-    pub(super) async fn reset_by_link(
+    pub(in crate::auth) async fn reset_by_link(
         &self,
         hash: &str,
         password: &str,
@@ -170,7 +170,12 @@ impl Accounts {
 
     /// Sends both addresses of a user, whose password was verified, a link to confirm the change to
     /// `new`.
-    pub(super) async fn request_email(&self, user: &Model, new: &str, base: &str) -> Result<()> {
+    pub(in crate::auth) async fn request_email(
+        &self,
+        user: &Model,
+        new: &str,
+        base: &str,
+    ) -> Result<()> {
         let other = Entity::find()
             .filter(same_address(new))
             .one(&self.database.handle())
@@ -229,7 +234,7 @@ impl Accounts {
     }
 
     /// The new address of a confirmation link.
-    pub(super) async fn email_of(&self, hash: &str) -> Result<Option<String>> {
+    pub(in crate::auth) async fn email_of(&self, hash: &str) -> Result<Option<String>> {
         Ok(self
             .tokens
             .find::<EmailChange, Change>(hash)
@@ -238,7 +243,7 @@ impl Accounts {
     }
 
     /// Confirms one side of a change of address; the second one applies it.
-    pub(super) async fn confirm_email(&self, hash: &str, base: &str) -> Result<Used> {
+    pub(in crate::auth) async fn confirm_email(&self, hash: &str, base: &str) -> Result<Used> {
         let Some(found) = self.tokens.find::<EmailChange, Change>(hash).await? else {
             return Ok(Used::Dead);
         };
@@ -331,7 +336,7 @@ impl Accounts {
     }
 
     /// Notifies the owner of an account of a change.
-    pub(super) async fn tell(
+    pub(in crate::auth) async fn tell(
         &self,
         tx: &Tx,
         user: &Model,

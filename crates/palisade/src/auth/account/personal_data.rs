@@ -1,7 +1,7 @@
 //! Personal data: export and erasure.
 
-use super::user::entity::{ActiveModel, Column, Entity, Model};
-use super::{Accounts, User};
+use crate::auth::user::entity::{ActiveModel, Column, Entity, Model};
+use crate::auth::{Accounts, User};
 use crate::db::{Db, Tx};
 use crate::sessions::OwnSession;
 use crate::views::Result;
@@ -34,7 +34,11 @@ pub trait PersonalData: Send + Sync {
 
 impl Accounts {
     /// The data export of a user, with the sessions.
-    pub(super) async fn export(&self, row: &Model, sessions: &[OwnSession]) -> Result<Value> {
+    pub(in crate::auth) async fn export(
+        &self,
+        row: &Model,
+        sessions: &[OwnSession],
+    ) -> Result<Value> {
         let (db, user) = (self.database.handle(), row.public());
         let mut all = Map::new();
         all.insert(
@@ -51,7 +55,7 @@ impl Accounts {
     }
 
     /// Closes an account until staff reopen it. All its sessions end.
-    pub(super) async fn deactivate(&self, row: &Model, base: &str) -> Result<()> {
+    pub(in crate::auth) async fn deactivate(&self, row: &Model, base: &str) -> Result<()> {
         let tx = self.database.begin().await?;
         let change = ActiveModel {
             is_active: Set(false),
@@ -76,7 +80,7 @@ impl Accounts {
     }
 
     /// Deletes an account and its personal data.
-    pub(super) async fn erase(&self, row: &Model, base: &str) -> Result<()> {
+    pub(in crate::auth) async fn erase(&self, row: &Model, base: &str) -> Result<()> {
         let (tx, user) = (self.database.begin().await?, row.public());
         for part in &self.personal_data {
             part.erase(&tx, &user).await?;

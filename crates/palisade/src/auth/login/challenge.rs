@@ -1,7 +1,7 @@
 //! A challenge of the site's own, such as a CAPTCHA or a proof of work, after some failed logins: a
 //! softer step before a lockout.
 
-use super::Accounts;
+use crate::auth::Accounts;
 use crate::http::ClientAddress;
 use crate::views::Result;
 use axum::response::Response;
@@ -16,7 +16,7 @@ pub(crate) type LoginChallenge =
 impl Accounts {
     /// Returns the site's challenge, if it has one and there were too many attempts. The password
     /// is not verified then.
-    pub(super) async fn challenge(
+    pub(in crate::auth) async fn challenge(
         &self,
         username: &str,
         client: ClientAddress,
@@ -32,7 +32,7 @@ impl Accounts {
     }
 
     /// Resets the count after a login.
-    pub(super) async fn is_let_in(&self, username: &str, client: ClientAddress) {
+    pub(in crate::auth) async fn is_let_in(&self, username: &str, client: ClientAddress) {
         if self.challenge.is_some() {
             self.lockout.unchallenged(username, client).await;
         }

@@ -1,20 +1,20 @@
 //! Lists of breached passwords, queried by range (k-anonymity): the service, or a mirror, learns
 //! five hex digits of the password's SHA-1, which hundreds of passwords share.
 
-use super::settings::{PasswordSettings, WhenUnknown};
+use crate::auth::settings::{PasswordSettings, WhenUnknown};
 use crate::http::client::Client;
 use http::{Request, header};
 use palisade_password::range_of;
 
 /// A service to query.
-pub(super) struct Breached {
+pub(in crate::auth) struct Breached {
     url: Option<String>,
     when_unknown: WhenUnknown,
     client: Client,
 }
 
 impl Breached {
-    pub(super) fn new(settings: &PasswordSettings, client: Client) -> Self {
+    pub(in crate::auth) fn new(settings: &PasswordSettings, client: Client) -> Self {
         let url = settings
             .breached_url
             .as_ref()
@@ -27,7 +27,7 @@ impl Breached {
     }
 
     /// The error message for a breached password.
-    pub(super) async fn judge(&self, password: &str) -> Result<(), String> {
+    pub(in crate::auth) async fn judge(&self, password: &str) -> Result<(), String> {
         let Some(url) = &self.url else { return Ok(()) };
         let (range, rest) = range_of(password);
         match (

@@ -1,9 +1,9 @@
 //! Account administration by commands: open, close, email address, rights, delete. The owner is
 //! notified of each.
 
-use super::names::reading;
-use super::user::entity::{ActiveModel, Column, Entity};
-use super::{Accounts, same_address};
+use crate::auth::account::names::reading;
+use crate::auth::user::entity::{ActiveModel, Column, Entity};
+use crate::auth::{Accounts, same_address};
 use crate::db::Tx;
 use crate::views::{Error, ErrorKind, Result};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};

@@ -4,8 +4,8 @@
 //! The session holds an id, and the database the encrypted state. Of several concurrent completions
 //! one succeeds, across all instances.
 
-use super::Accounts;
-use super::tokens::{Purpose, Token};
+use crate::auth::Accounts;
+use crate::auth::email::tokens::{Purpose, Token};
 use crate::db::Tx;
 use crate::sessions::Session;
 use crate::views::Result;
@@ -33,7 +33,7 @@ impl Accounts {
     }
 
     /// The same as part of a transaction; [`Accounts::has_begun`] follows after the commit.
-    pub(super) async fn begin_in<C: Ceremony>(
+    pub(in crate::auth) async fn begin_in<C: Ceremony>(
         &self,
         tx: &Tx,
         session: &Session,
@@ -48,7 +48,7 @@ impl Accounts {
     }
 
     /// Stores the id of a pending action in the session.
-    pub(super) async fn has_begun<C: Ceremony>(
+    pub(in crate::auth) async fn has_begun<C: Ceremony>(
         &self,
         session: &Session,
         token: String,

@@ -1,7 +1,7 @@
 //! Mailed tokens: random, stored as a hash, and valid once, for one purpose and a short time. Read
 //! access to the database is not enough to use one.
 
-use super::user::entity::{Entity as Users, Model};
+use crate::auth::user::entity::{Entity as Users, Model};
 use crate::clock::Clock;
 use crate::db::{Database, KeyColumn, SealedColumn, Tx};
 use palisade_crypto::seal::Sealer;
@@ -42,11 +42,11 @@ pub(crate) trait Purpose {
 }
 
 /// Confirms a sign-up.
-pub(super) struct SignUp;
+pub(in crate::auth) struct SignUp;
 /// Sets a new password.
-pub(super) struct PasswordReset;
+pub(in crate::auth) struct PasswordReset;
 /// Confirms one of the two addresses of a change.
-pub(super) struct EmailChange;
+pub(in crate::auth) struct EmailChange;
 
 impl Purpose for SignUp {
     const NAME: &'static str = "sign-up";
@@ -64,45 +64,45 @@ impl Purpose for EmailChange {
 }
 
 /// A token for one purpose in plaintext, for the mail only.
-pub(super) struct Token<P> {
+pub(in crate::auth) struct Token<P> {
     text: Secret<String>,
     purpose: PhantomData<P>,
 }
 
 impl<P: Purpose> Token<P> {
-    pub(super) fn new() -> Self {
+    pub(in crate::auth) fn new() -> Self {
         Self {
             text: random::token(),
             purpose: PhantomData,
         }
     }
 
-    pub(super) fn expose(&self) -> &str {
+    pub(in crate::auth) fn expose(&self) -> &str {
         self.text.expose()
     }
 
     /// The stored hash.
-    pub(super) fn hash(&self) -> String {
+    pub(in crate::auth) fn hash(&self) -> String {
         random::stored_hash(self.expose())
     }
 }
 
 /// A valid token.
-pub(super) struct Found<T> {
+pub(in crate::auth) struct Found<T> {
     /// Its user; `None` for a sign-up.
-    pub(super) user: Option<Model>,
-    pub(super) payload: T,
+    pub(in crate::auth) user: Option<Model>,
+    pub(in crate::auth) payload: T,
 }
 
 /// The tokens of a site.
-pub(super) struct Tokens {
+pub(in crate::auth) struct Tokens {
     database: Database,
     clock: Arc<dyn Clock>,
     ring: KeyRing,
 }
 
 impl Tokens {
-    pub(super) fn new(database: Database, clock: Arc<dyn Clock>, ring: KeyRing) -> Self {
+    pub(in crate::auth) fn new(database: Database, clock: Arc<dyn Clock>, ring: KeyRing) -> Self {
         Self {
             database,
             clock,
@@ -112,7 +112,7 @@ impl Tokens {
 
     /// Stores the hash of a token, bound to the account's password, address and state: a change of
     /// one of them revokes it.
-    pub(super) async fn keep<P: Purpose>(
+    pub(in crate::auth) async fn keep<P: Purpose>(
         &self,
         tx: &Tx,
         token: &Token<P>,
@@ -135,7 +135,7 @@ impl Tokens {
     }
 
     /// Looks up a token without using it.
-    pub(super) async fn find<P: Purpose, T: DeserializeOwned>(
+    pub(in crate::auth) async fn find<P: Purpose, T: DeserializeOwned>(
         &self,
         hash: &str,
     ) -> Result<Option<Found<T>>, DbErr> {
@@ -161,7 +161,11 @@ impl Tokens {
     }
 
     /// Uses a token. `false` if a concurrent request was faster.
-    pub(super) async fn redeem<P: Purpose>(&self, tx: &Tx, hash: &str) -> Result<bool, DbErr> {
+    pub(in crate::auth) async fn redeem<P: Purpose>(
+        &self,
+        tx: &Tx,
+        hash: &str,
+    ) -> Result<bool, DbErr> {
         let now = self.clock.now().timestamp();
         let good = Entity::delete_by_id(hash)
             .filter(Column::Purpose.eq(P::NAME))
@@ -170,7 +174,7 @@ impl Tokens {
     }
 
     /// Updates the payload of a valid token.
-    pub(super) async fn rewrite<P: Purpose>(
+    pub(in crate::auth) async fn rewrite<P: Purpose>(
         &self,
         tx: &Tx,
         hash: &str,
@@ -194,7 +198,7 @@ impl Tokens {
     }
 
     /// Deletes the tokens of a user: all, or those of one purpose.
-    pub(super) async fn forget(
+    pub(in crate::auth) async fn forget(
         &self,
         tx: &Tx,
         user_id: i32,
@@ -211,7 +215,7 @@ impl Tokens {
     }
 
     /// Deletes expired tokens.
-    pub(super) async fn sweep(&self) -> Result<(), DbErr> {
+    pub(in crate::auth) async fn sweep(&self) -> Result<(), DbErr> {
         let tx = self.database.begin().await?;
         Entity::delete_many()
             .filter(Column::Expires.lte(self.clock.now().timestamp()))

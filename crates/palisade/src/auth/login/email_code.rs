@@ -1,11 +1,11 @@
 //! Login codes sent to an account's email address, and re-authentication by such codes.
 
-use super::codes::{Coded, MailedCode};
-use super::lockout::Source;
-use super::notices::Letterhead;
-use super::tokens::Purpose;
-use super::user::entity::{Entity, Model};
-use super::{Accounts, User};
+use crate::auth::email::codes::{Coded, MailedCode};
+use crate::auth::email::messages::Letterhead;
+use crate::auth::email::tokens::Purpose;
+use crate::auth::login::lockout::Source;
+use crate::auth::user::entity::{Entity, Model};
+use crate::auth::{Accounts, User};
 use crate::mail::MailKind;
 use crate::sessions::Session;
 use crate::views::Result;
@@ -17,11 +17,11 @@ use std::time::Duration;
 
 /// A pending login by code.
 #[derive(Serialize, Deserialize)]
-pub(super) struct MailLogin {
+pub(in crate::auth) struct MailLogin {
     /// `None`, where no account has the address.
     user: Option<Owner>,
     code: String,
-    pub(super) next: Option<String>,
+    pub(in crate::auth) next: Option<String>,
 }
 
 /// The account, valid while neither password nor address change.
@@ -34,10 +34,10 @@ struct Owner {
 
 /// A pending re-authentication of a user without a password.
 #[derive(Serialize, Deserialize)]
-pub(super) struct MailAgain {
-    pub(super) user_id: i32,
+pub(in crate::auth) struct MailAgain {
+    pub(in crate::auth) user_id: i32,
     code: String,
-    pub(super) next: Option<String>,
+    pub(in crate::auth) next: Option<String>,
 }
 
 impl Purpose for MailLogin {
@@ -65,7 +65,7 @@ impl Coded for MailAgain {
 impl Accounts {
     /// Sends a code to an address, or returns the time until the next one is allowed. The work is
     /// the same whether or not an account has it (user enumeration).
-    pub(super) async fn send_login_code(
+    pub(in crate::auth) async fn send_login_code(
         &self,
         session: &Session,
         from: Source<'_>,
@@ -106,7 +106,7 @@ impl Accounts {
 
     /// The account of a pending login; `None` if it was closed, or its password or address changed
     /// meanwhile.
-    pub(super) async fn of_mail_login(&self, begun: &MailLogin) -> Result<Option<Model>> {
+    pub(in crate::auth) async fn of_mail_login(&self, begun: &MailLogin) -> Result<Option<Model>> {
         let Some(owner) = &begun.user else {
             return Ok(None);
         };
@@ -143,7 +143,7 @@ impl Accounts {
     }
 
     /// Sends a code for re-authentication to a user without a password.
-    pub(super) async fn send_again_code(
+    pub(in crate::auth) async fn send_again_code(
         &self,
         session: &Session,
         user: &User,

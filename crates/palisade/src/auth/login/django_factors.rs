@@ -2,7 +2,7 @@
 //! site cannot verify them, and a login here is a login there; so users who have such a factor, and
 //! none of this site's, must log in there.
 
-use super::Accounts;
+use crate::auth::Accounts;
 use crate::db::Database;
 use crate::sql;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
@@ -82,7 +82,7 @@ impl DjangoFactors {
 
 impl Accounts {
     /// Whether a user has a second factor that only the Django project can verify.
-    pub(super) async fn has_django_factor(&self, user_id: i32) -> Result<bool, DbErr> {
+    pub(in crate::auth) async fn has_django_factor(&self, user_id: i32) -> Result<bool, DbErr> {
         for table in &self.django_factors.0 {
             let mut query = Query::select();
             query

@@ -1,7 +1,7 @@
 //! Known browsers: browsers with an earlier login. Failed logins of an attacker do not lock them
 //! out (D37); a login from any other browser is reported to the account's owner.
 
-use super::user::entity::Model as Account;
+use crate::auth::user::entity::Model as Account;
 use crate::clock::Clock;
 use crate::db::{Database, Tx};
 use crate::http::ClientAddress;
@@ -37,14 +37,14 @@ mod palisade_device {
 }
 
 /// A known browser.
-pub(super) struct Known {
-    pub(super) hash: String,
+pub(in crate::auth) struct Known {
+    pub(in crate::auth) hash: String,
     /// Whether it skips the second factor.
-    pub(super) is_trusted: bool,
+    pub(in crate::auth) is_trusted: bool,
 }
 
 /// The known browsers of a site's users.
-pub(super) struct Devices {
+pub(in crate::auth) struct Devices {
     database: Database,
     clock: Arc<dyn Clock>,
     cookie: Cookie<'static>,
@@ -59,7 +59,11 @@ const TRUSTED_SECS: i64 = 30 * 24 * 3600;
 const MOST: u64 = 20;
 
 impl Devices {
-    pub(super) fn new(database: Database, clock: Arc<dyn Clock>, transport: Transport) -> Self {
+    pub(in crate::auth) fn new(
+        database: Database,
+        clock: Arc<dyn Clock>,
+        transport: Transport,
+    ) -> Self {
         let cookie = Cookie {
             name: "device",
             transport,
@@ -75,7 +79,7 @@ impl Devices {
 
     /// The hash of the browser's cookie, if the account has a login with it since its password was
     /// set. The query is the same whether or not the account exists.
-    pub(super) async fn known(
+    pub(in crate::auth) async fn known(
         &self,
         headers: &HeaderMap,
         account: Option<&Account>,
@@ -98,7 +102,7 @@ impl Devices {
     }
 
     /// Remembers a browser, and returns the cookie to set.
-    pub(super) async fn remember(
+    pub(in crate::auth) async fn remember(
         &self,
         tx: &Tx,
         headers: &HeaderMap,
@@ -122,7 +126,12 @@ impl Devices {
     }
 
     /// Updates a known browser, and optionally trusts it for a while.
-    pub(super) async fn seen(&self, tx: &Tx, hash: &str, is_trusted: bool) -> Result<(), DbErr> {
+    pub(in crate::auth) async fn seen(
+        &self,
+        tx: &Tx,
+        hash: &str,
+        is_trusted: bool,
+    ) -> Result<(), DbErr> {
         let mut seen = ActiveModel {
             seen: Set(self.clock.now().timestamp()),
             ..Default::default()
@@ -139,7 +148,7 @@ impl Devices {
     }
 
     /// The browsers of an account, for its data export.
-    pub(super) async fn export(&self, user_id: i32) -> Result<Value, DbErr> {
+    pub(in crate::auth) async fn export(&self, user_id: i32) -> Result<Value, DbErr> {
         let theirs = Entity::find()
             .filter(Column::UserId.eq(user_id))
             .order_by_desc(Column::Seen);
@@ -153,7 +162,7 @@ impl Devices {
     }
 
     /// The trusted browsers of an account.
-    pub(super) async fn trusted(&self, user_id: i32) -> Result<Vec<Model>, DbErr> {
+    pub(in crate::auth) async fn trusted(&self, user_id: i32) -> Result<Vec<Model>, DbErr> {
         let theirs = Entity::find()
             .filter(Column::UserId.eq(user_id))
             .filter(Column::TrustedUntil.gt(self.clock.now().timestamp()));
@@ -164,7 +173,7 @@ impl Devices {
     }
 
     /// Revokes the trust in all browsers of an account.
-    pub(super) async fn distrust(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
+    pub(in crate::auth) async fn distrust(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
         let strange = ActiveModel {
             trusted_until: Set(0),
             ..Default::default()
@@ -182,7 +191,7 @@ impl Devices {
     }
 
     /// Deletes the browsers of an account.
-    pub(super) async fn forget(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
+    pub(in crate::auth) async fn forget(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
         Entity::delete_many()
             .filter(Column::UserId.eq(user_id))
             .exec(tx)
@@ -204,7 +213,7 @@ impl Devices {
 }
 
 /// The user agent; at most 150 characters.
-pub(super) fn agent(headers: &HeaderMap) -> String {
+pub(in crate::auth) fn agent(headers: &HeaderMap) -> String {
     let agent = headers
         .get(header::USER_AGENT)
         .map(|value| String::from_utf8_lossy(value.as_bytes()));

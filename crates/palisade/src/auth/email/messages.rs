@@ -1,15 +1,15 @@
 //! The mails of accounts, from the templates `mail/….html`. Of a client's input they contain names
 //! and addresses only, each in a line of its own.
 
-use super::codes::MailedCode;
-use super::tokens::{Purpose, Token};
+use crate::auth::email::codes::MailedCode;
+use crate::auth::email::tokens::{Purpose, Token};
 use crate::mail::Letter;
 use palisade_template::{Value, context};
 
 /// Values that all mails share.
-pub(super) struct Letterhead<'a> {
+pub(in crate::auth) struct Letterhead<'a> {
     /// Base URL of links.
-    pub(super) base: &'a str,
+    pub(in crate::auth) base: &'a str,
 }
 
 impl Letterhead<'_> {
@@ -25,7 +25,7 @@ impl Letterhead<'_> {
         }
     }
 
-    pub(super) fn reset_link<P: Purpose>(&self, token: &Token<P>) -> String {
+    pub(in crate::auth) fn reset_link<P: Purpose>(&self, token: &Token<P>) -> String {
         self.link("reset/new", token)
     }
 
@@ -33,7 +33,11 @@ impl Letterhead<'_> {
         format!("{}/account/{page}?token={}", self.base, token.expose())
     }
 
-    pub(super) fn confirm_sign_up<P: Purpose>(&self, to: &str, token: &Token<P>) -> Letter {
+    pub(in crate::auth) fn confirm_sign_up<P: Purpose>(
+        &self,
+        to: &str,
+        token: &Token<P>,
+    ) -> Letter {
         self.letter(
             to,
             "mail/sign_up.html",
@@ -41,15 +45,20 @@ impl Letterhead<'_> {
         )
     }
 
-    pub(super) fn has_account(&self, to: &str, username: &str) -> Letter {
+    pub(in crate::auth) fn has_account(&self, to: &str, username: &str) -> Letter {
         self.letter(to, "mail/has_account.html", context! { username })
     }
 
-    pub(super) fn name_taken(&self, to: &str, username: &str) -> Letter {
+    pub(in crate::auth) fn name_taken(&self, to: &str, username: &str) -> Letter {
         self.letter(to, "mail/name_taken.html", context! { username })
     }
 
-    pub(super) fn login_code(&self, to: &str, username: &str, code: &MailedCode) -> Letter {
+    pub(in crate::auth) fn login_code(
+        &self,
+        to: &str,
+        username: &str,
+        code: &MailedCode,
+    ) -> Letter {
         let link = format!(
             "{}/account/login/mail/code?token={}",
             self.base,
@@ -62,7 +71,12 @@ impl Letterhead<'_> {
         )
     }
 
-    pub(super) fn again_code(&self, to: &str, username: &str, code: &MailedCode) -> Letter {
+    pub(in crate::auth) fn again_code(
+        &self,
+        to: &str,
+        username: &str,
+        code: &MailedCode,
+    ) -> Letter {
         self.letter(
             to,
             "mail/reauthenticate_code.html",
@@ -71,12 +85,12 @@ impl Letterhead<'_> {
     }
 
     /// To an account without a password, after a request to reset it.
-    pub(super) fn no_password(&self, to: &str, username: &str) -> Letter {
+    pub(in crate::auth) fn no_password(&self, to: &str, username: &str) -> Letter {
         self.letter(to, "mail/no_password.html", context! { username })
     }
 
     #[cfg(feature = "social")]
-    pub(super) fn address_code(&self, to: &str, code: &MailedCode) -> Letter {
+    pub(in crate::auth) fn address_code(&self, to: &str, code: &MailedCode) -> Letter {
         self.letter(
             to,
             "mail/address_code.html",
@@ -85,24 +99,24 @@ impl Letterhead<'_> {
     }
 
     /// To the address of a closed account, after any request.
-    pub(super) fn closed(&self, to: &str, username: &str) -> Letter {
+    pub(in crate::auth) fn closed(&self, to: &str, username: &str) -> Letter {
         self.letter(to, "mail/closed.html", context! { username })
     }
 
     /// To an address without an account.
-    pub(super) fn no_login(&self, to: &str) -> Letter {
+    pub(in crate::auth) fn no_login(&self, to: &str) -> Letter {
         self.letter(to, "mail/no_login.html", Value::UNDEFINED)
     }
 
-    pub(super) fn reset(&self, to: &str, username: &str, link: &str) -> Letter {
+    pub(in crate::auth) fn reset(&self, to: &str, username: &str, link: &str) -> Letter {
         self.letter(to, "mail/reset.html", context! { username, link })
     }
 
-    pub(super) fn no_account(&self, to: &str) -> Letter {
+    pub(in crate::auth) fn no_account(&self, to: &str) -> Letter {
         self.letter(to, "mail/no_account.html", Value::UNDEFINED)
     }
 
-    pub(super) fn approve_change<P: Purpose>(
+    pub(in crate::auth) fn approve_change<P: Purpose>(
         &self,
         to: &str,
         username: &str,
@@ -116,7 +130,7 @@ impl Letterhead<'_> {
         )
     }
 
-    pub(super) fn confirm_address<P: Purpose>(
+    pub(in crate::auth) fn confirm_address<P: Purpose>(
         &self,
         to: &str,
         username: &str,
@@ -130,7 +144,7 @@ impl Letterhead<'_> {
     }
 
     /// To the owner of an account after a change (ASVS 6.3.7).
-    pub(super) fn changed(&self, to: &str, username: &str, what: &str) -> Letter {
+    pub(in crate::auth) fn changed(&self, to: &str, username: &str, what: &str) -> Letter {
         self.letter(to, "mail/changed.html", context! { username, what })
     }
 }

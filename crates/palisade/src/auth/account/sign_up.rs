@@ -5,12 +5,12 @@
 //! reserved, and responses do not depend on existing accounts (D29). The password prevents accounts
 //! for users who open every link they get.
 
-use super::accounts::put;
-use super::names::same_name;
-use super::notices::Letterhead;
-use super::tokens::{SignUp, Token};
-use super::user::entity::{ActiveModel, Entity, Model};
-use super::{Accounts, NewUser, Rank, SignUpError, same_address};
+use crate::auth::account::names::same_name;
+use crate::auth::accounts::put;
+use crate::auth::email::messages::Letterhead;
+use crate::auth::email::tokens::{SignUp, Token};
+use crate::auth::user::entity::{ActiveModel, Entity, Model};
+use crate::auth::{Accounts, NewUser, Rank, SignUpError, same_address};
 use crate::db::{self, DbFailure, Tx};
 use crate::mail::MailKind;
 use crate::sql;
@@ -29,7 +29,7 @@ struct Pending {
 }
 
 /// Result of a confirmation.
-pub(super) enum Confirmed {
+pub(in crate::auth) enum Confirmed {
     Welcome(Model),
     WrongPassword,
     /// The name or the address was taken meanwhile.
@@ -41,7 +41,11 @@ pub(super) enum Confirmed {
 impl Accounts {
     /// Starts a sign-up. The work is the same for free and registered names: one hash, two queries, one token,
     /// one mail (user enumeration).
-    pub(super) async fn register(&self, new: NewUser<'_>, base: &str) -> Result<(), SignUpError> {
+    pub(in crate::auth) async fn register(
+        &self,
+        new: NewUser<'_>,
+        base: &str,
+    ) -> Result<(), SignUpError> {
         self.judge(new.password, new.username, new.email)
             .await
             .map_err(SignUpError::Password)?;
@@ -81,7 +85,7 @@ impl Accounts {
     }
 
     /// The username of a pending sign-up.
-    pub(super) async fn pending(&self, hash: &str) -> Result<Option<String>> {
+    pub(in crate::auth) async fn pending(&self, hash: &str) -> Result<Option<String>> {
         Ok(self
             .tokens
             .find::<SignUp, Pending>(hash)
@@ -90,7 +94,7 @@ impl Accounts {
     }
 
     /// Confirms a sign-up: creates the account.
-    pub(super) async fn confirm(&self, hash: &str, password: &str) -> Result<Confirmed> {
+    pub(in crate::auth) async fn confirm(&self, hash: &str, password: &str) -> Result<Confirmed> {
         let Some(found) = self.tokens.find::<SignUp, Pending>(hash).await? else {
             return Ok(Confirmed::Dead);
         };
@@ -134,7 +138,7 @@ impl Accounts {
     }
 
     /// The row of a new account.
-    pub(super) fn row(
+    pub(in crate::auth) fn row(
         &self,
         username: &str,
         email: &str,
@@ -170,7 +174,7 @@ async fn taken(
 
 /// Serialises transactions that create an account with this name or address, so that the second one
 /// sees the first. SQLite has one writer anyway.
-pub(super) async fn lock_new(tx: &Tx, username: &str, email: &str) -> Result<(), DbErr> {
+pub(in crate::auth) async fn lock_new(tx: &Tx, username: &str, email: &str) -> Result<(), DbErr> {
     if tx.get_database_backend() == DbBackend::Postgres {
         // always names before addresses, to avoid deadlocks
         for key in [

@@ -1,0 +1,8 @@
+//! Accounts: sign-up, names, personal data, and the commands of operators.
+
+pub(in crate::auth) mod names;
+pub(in crate::auth) mod operator;
+pub(in crate::auth) mod personal_data;
+#[cfg(feature = "social")]
+pub(in crate::auth) mod provision;
+pub(in crate::auth) mod sign_up;

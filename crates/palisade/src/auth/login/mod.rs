@@ -1,0 +1,12 @@
+//! Login: attempts and their lockout, second factors, known devices, mailed codes, session binding.
+
+pub(in crate::auth) mod authenticate;
+pub(in crate::auth) mod challenge;
+pub(in crate::auth) mod django_factors;
+pub(in crate::auth) mod email_code;
+pub(in crate::auth) mod known_devices;
+pub(in crate::auth) mod lockout;
+pub(in crate::auth) mod methods;
+pub(in crate::auth) mod second_factor;
+pub(in crate::auth) mod session_binding;
+pub(in crate::auth) mod user_agent;
