@@ -1,7 +1,7 @@
 //! Django's password hash formats. All functions are total: malformed input is `None` or `false`,
 //! never a panic.
 
-use crate::Algorithm;
+use crate::algorithm::Algorithm;
 use argon2::{Argon2, Params, Version};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};

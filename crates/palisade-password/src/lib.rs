@@ -16,12 +16,14 @@
 //! assert!(!hasher.verify("wrong", &encoded).is_match());
 //! ```
 
+mod algorithm;
 mod formats;
 mod hasher;
 mod policy;
 mod stolen;
 
-pub use hasher::{Algorithm, Hasher, Verdict, is_usable, range_of, unusable};
+pub use algorithm::Algorithm;
+pub use hasher::{Hasher, Verdict, is_usable, range_of, unusable};
 pub use policy::{Policy, Rule, UserAttributes, Violation, is_similar};
 #[doc(hidden)]
 pub use stolen::key_of as stolen_key_of;

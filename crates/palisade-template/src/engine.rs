@@ -1,10 +1,11 @@
 //! The engine, configured so that values are printed by their escapers only.
 
 use crate::analysis::{Checked, NAME};
-use crate::escape::{is_same_site, json};
+use crate::blocked::Hook;
+use crate::escape::json;
+use crate::form_token::{note_form, token, token_if_ours};
 use crate::print::{Printer, write_text};
 use crate::sanitize::Preset;
-use crate::templates::Blocked;
 use crate::tree::syntax;
 use crate::trusted::{Kind, Trusted, TrustedHtml, html_to_text};
 use minijinja::value::{Rest, ValueKind};
@@ -13,19 +14,6 @@ use minijinja::{
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Called when a value is refused.
-pub(crate) type Hook = Arc<dyn Fn(&Blocked<'_>) + Send + Sync>;
-
-/// Target of the form that is being printed, if a value decided it.
-struct FormAction {
-    stays: bool,
-}
-
-/// The last opened form.
-struct OuterForm {
-    is_without_token: bool,
-}
 
 pub(crate) fn environment(
     checked: &Checked,
@@ -59,43 +47,6 @@ pub(crate) fn environment(
         environment.add_template_owned(name.clone(), template.text.clone())?;
     }
     Ok(environment)
-}
-
-pub(crate) fn note_action(state: &mut State<'_, '_>, action: &Value) {
-    let stays = is_same_site(&action.to_string());
-    state.get_or_insert_extension(FormAction { stays }).stays = stays;
-}
-
-/// The form's CSRF token, unless it is nested in a form that gets none: browsers would send it with
-/// the outer one.
-fn token(state: &mut State<'_, '_>) -> Result<Value, Error> {
-    let is_within = state
-        .get_extension::<OuterForm>()
-        .is_some_and(|outer| outer.is_without_token);
-    match state.lookup("_palisade").filter(|_| !is_within) {
-        Some(secrets) => secrets.get_attr("token"),
-        None => Ok(Value::from("")),
-    }
-}
-
-/// The same, unless the value of the form's action is another site.
-fn token_if_ours(state: &mut State<'_, '_>) -> Result<Value, Error> {
-    // once: a form whose own action was not looked at gets no token
-    let stays = state
-        .get_extension_mut::<FormAction>()
-        .is_some_and(|action| std::mem::take(&mut action.stays));
-    if stays {
-        token(state)
-    } else {
-        Ok(note_form(state, true))
-    }
-}
-
-fn note_form(state: &mut State<'_, '_>, is_without_token: bool) -> Value {
-    state
-        .get_or_insert_extension(OuterForm { is_without_token })
-        .is_without_token = is_without_token;
-    Value::from("")
 }
 
 /// A name that is computed: of a template that begins and ends in HTML text.

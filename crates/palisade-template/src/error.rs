@@ -1,4 +1,3 @@
-use crate::templates::innermost;
 use std::fmt;
 use std::ops::Range;
 
@@ -211,4 +210,10 @@ impl std::error::Error for RenderError {
             Cause::Refused(_) | Cause::TooLong(_) => None,
         }
     }
+}
+
+/// The innermost error: templates that include a failing one report it again.
+pub(crate) fn innermost(error: &minijinja::Error) -> &minijinja::Error {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+    source.map_or(error, innermost)
 }

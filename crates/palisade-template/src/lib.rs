@@ -30,10 +30,12 @@
 //! the engine gets it. See `docs/templates.md` for each context, its output, and each error.
 
 mod analysis;
+mod blocked;
 mod context;
 mod engine;
 mod error;
 mod escape;
+mod form_token;
 mod layer;
 mod print;
 mod sanitize;
@@ -42,6 +44,7 @@ mod tree;
 mod trusted;
 
 pub use analysis::Use;
+pub use blocked::Blocked;
 pub use context::StaticLink;
 pub use error::{LoadError, Problem, RenderError};
 pub use escape::escape_html;
@@ -51,7 +54,7 @@ pub use minijinja::{
     value::{Object, Serde, Value},
 };
 pub use sanitize::Preset;
-pub use templates::{Blocked, Options, PageSecrets, Templates, check, check_all};
+pub use templates::{Options, PageSecrets, Templates, check, check_all};
 pub use trusted::{
     TrustedAttr, TrustedCss, TrustedHtml, TrustedJs, TrustedJsString, TrustedSrcset, TrustedUrl,
 };

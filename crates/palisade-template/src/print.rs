@@ -1,11 +1,11 @@
 //! Prints values: each by the escaper of its place, alone or with the surrounding text and values.
 
 use crate::analysis::{Checked, Part, RUN, Run, Use};
+use crate::blocked::{Blocked, Hook};
 use crate::context::{Escaper, Inner, Outer};
-use crate::engine::{Hook, note_action};
 use crate::error::At;
 use crate::escape::{self, Around, Printed, printable, write_html};
-use crate::templates::Blocked;
+use crate::form_token::note_action;
 use minijinja::value::{Object, ObjectRepr, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 use std::fmt::Write;

@@ -1,7 +1,8 @@
 use crate::analysis::{Checked, MARK, Missing, Use, analyse, join};
+use crate::blocked::{Blocked, Hook};
 use crate::context::{InlineHandlers, Rules, StaticLink};
-use crate::engine::{Hook, environment};
-use crate::error::{At, Cause, LoadError, Place, Problem, RenderError};
+use crate::engine::environment;
+use crate::error::{At, Cause, LoadError, Place, Problem, RenderError, innermost};
 use crate::escape::escape_html;
 use crate::layer::{Layer, Stamp};
 use minijinja::value::{Object, Value};
@@ -34,21 +35,6 @@ impl PageSecrets {
     pub fn none() -> Self {
         Self::new("", String::new)
     }
-}
-
-/// A value that was refused where it was to be printed; a placeholder such as
-/// `about:invalid#blocked` is printed instead. The value itself is not included: it may be
-/// anything.
-#[derive(Debug, Clone, Copy)]
-pub struct Blocked<'a> {
-    /// Name of the template.
-    pub template: &'a str,
-    /// Line, from 1.
-    pub line: usize,
-    /// The expression as it is written.
-    pub expression: &'a str,
-    /// The context in words.
-    pub context: &'a str,
 }
 
 /// Options of loading.
@@ -304,12 +290,6 @@ impl Loaded {
         let range = error.range().or_else(|| line().map(|at: usize| at..at))?;
         found(template.original(range.start)..template.original(range.end))
     }
-}
-
-/// The innermost error: templates that include a failing one report it again.
-pub(crate) fn innermost(error: &minijinja::Error) -> &minijinja::Error {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
-    source.map_or(error, innermost)
 }
 
 fn bad_name(name: &str) -> Option<Problem> {

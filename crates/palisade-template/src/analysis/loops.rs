@@ -1,18 +1,12 @@
 //! Loops: their bodies end in the context in which they begin.
 
-use super::Context;
+use super::{Context, Loop};
 use super::walk::{Walk, Walked};
 use crate::tree::Node;
 use std::ops::Range;
 
 /// Rounds after which a loop begins where it ends: each joins contexts, which soon have nothing left to differ in.
 const MOST_ROUNDS: usize = 16;
-
-/// An open loop.
-pub(super) struct Loop {
-    pub(super) start: Context,
-    left: Vec<Context>,
-}
 
 impl<'s> Walk<'_, '_, 's> {
     /// `break` and `continue`. The engine cannot leave what stands between them and their loop.

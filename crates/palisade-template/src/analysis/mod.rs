@@ -55,6 +55,12 @@ pub(crate) struct Checked {
     pub(crate) runs: Vec<Run>,
 }
 
+/// An open loop: the context at its start, and those where an iteration ends.
+struct Loop {
+    start: Context,
+    left: Vec<Context>,
+}
+
 /// Handling of unknown template names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {

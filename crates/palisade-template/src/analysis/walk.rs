@@ -1,8 +1,7 @@
 //! One template, walked through from one context.
 
-use super::loops::Loop;
 use super::splice::{Rewritten, is_in_raw, out_of_raw};
-use super::{Around, Blocks, Context, Outcome, Problem, Set, Use, read};
+use super::{Around, Blocks, Context, Loop, Outcome, Problem, Set, Use, read};
 use crate::context::{Edit, Escaper, Fault, Next, Pass, Scan};
 use crate::error::Place;
 use crate::tree::{Names, Node, Print, PrintKind, Tree};

@@ -1,55 +1,12 @@
 //! Meaning of an attribute's value in browsers, by element and name.
 
+use super::attribute_kind::Kind;
 use super::lists::{Meta, Srcset};
 use super::script::Script;
 use super::style::Style;
 use super::tag::Tag;
 use super::url::Url;
 use super::{Context, Language};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub(super) enum Kind {
-    #[default]
-    Plain,
-    /// A link or a picture: any harmless scheme.
-    Link,
-    /// Code, or the origin of code: this site only.
-    Code,
-    /// Where a form goes: nothing printed yet.
-    Action,
-    /// Where a form goes: one value so far, and nothing else.
-    ActionValue,
-    /// Where a form goes: a path of this site, with values in it.
-    ActionPath,
-    /// Where a form goes: another site, with values in its URL.
-    ActionElsewhere,
-    /// `formaction`.
-    SentTo,
-    /// The end of an SVG animation: may become a link's target.
-    Animation,
-    Srcset,
-    Srcdoc,
-    Meta,
-    Style,
-    /// `on…`.
-    Handler,
-    /// What client libraries evaluate.
-    Expression,
-    /// No value may decide this.
-    Fixed,
-}
-
-impl Kind {
-    /// Written text follows: a form's action is then no longer one value alone.
-    pub(super) fn with_text(self, text: &str) -> Self {
-        let is_query = text.trim_start().is_empty() || text.starts_with(['?', '#']);
-        if self == Self::ActionValue && !is_query {
-            Self::Action
-        } else {
-            self
-        }
-    }
-}
 
 /// Names that hold URLs in some element or other.
 const LINKS: [&str; 12] = [

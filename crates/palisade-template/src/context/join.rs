@@ -1,6 +1,6 @@
 //! Where two branches meet.
 
-use super::attribute::Kind;
+use super::attribute_kind::Kind;
 use super::script::ScriptKind;
 use super::tag::{Action, Tag};
 use super::url::{Url, leaves_site};

@@ -6,6 +6,7 @@
 //! [`Fault`], never a guess.
 
 mod attribute;
+mod attribute_kind;
 mod html;
 mod join;
 mod lists;
@@ -94,7 +95,7 @@ enum Dashes {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 struct Attribute {
     name: String,
-    kind: attribute::Kind,
+    kind: attribute_kind::Kind,
     quote: Quote,
     /// The decoded text so far, for attributes whose value decides something. `None` after a value.
     text: Option<String>,

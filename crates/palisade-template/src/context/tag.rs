@@ -1,6 +1,6 @@
 //! State of the tag that is being read, and what is written into it.
 
-use super::attribute::Kind;
+use super::attribute_kind::Kind;
 use super::script::{Script, ScriptKind};
 use super::style::Style;
 use super::url::leaves_site;

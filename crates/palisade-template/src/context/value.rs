@@ -1,6 +1,6 @@
 //! Which escaper a value needs at a place, and where the page goes on after it.
 
-use super::attribute::Kind;
+use super::attribute_kind::Kind;
 use super::lists::{Meta, Srcset};
 use super::script::{At as ScriptAt, Script, ScriptKind, Slash};
 use super::style::{At as StyleAt, Style};

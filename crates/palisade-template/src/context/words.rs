@@ -1,6 +1,6 @@
 //! Contexts in words, for errors and lists.
 
-use super::attribute::Kind;
+use super::attribute_kind::Kind;
 use super::script::{At as ScriptAt, Script, ScriptKind};
 use super::style::{At as StyleAt, Style};
 use super::url::Url;

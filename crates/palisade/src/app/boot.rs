@@ -8,9 +8,9 @@ use super::parts::{
     site_views, transport,
 };
 use super::site::SiteLimits;
+use super::write_probe::WriteProbe;
 use super::{App, BootError, KeyFile, Routes, Site, SiteSettings, keys};
 use crate::app::django::Beside;
-use crate::app::endpoints::health::WriteProbe;
 use crate::app::pipeline::{block_list::BlockLists, catch_panic, route_guard};
 use crate::app::upstream::Forward;
 use crate::auth::{self, AccountParts, Accounts};

@@ -1,23 +1,9 @@
 use super::SiteSettings;
 use crate::checks::{Check, Finding, Level};
-use crate::settings::section;
 use crate::storage::write_private;
 use palisade_crypto::{KeyError, KeyRing, Secret};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
-
-section! {
-    /// The keys that sign and verify.
-    KeySettings("keys") {
-        /// The newest key, for sites that keep it in the environment; better a file, by
-        /// SECRET_KEY_FILE or keys.file
-        secret: Option<Secret<String>> = |_| None;
-        /// Older keys, which still verify
-        fallbacks: Vec<Secret<String>> = |_| Vec::new();
-        /// File in the data folder with one key on each line, newest first
-        file: String = |_| "secret.keys".into();
-    }
-}
 
 /// Checks of the keys.
 pub const CHECKS: &[Check<SiteSettings>] = &[

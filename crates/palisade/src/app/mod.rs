@@ -6,30 +6,37 @@
 mod acme;
 mod boot;
 mod builder;
+mod contact;
 mod django;
 mod encrypted_columns;
 mod endpoints;
 mod error;
 mod findings;
+mod key_settings;
 mod keys;
 mod parts;
 mod pipeline;
 mod route;
+mod route_info;
 mod server;
 mod settings;
 mod site;
+mod site_checks;
 mod upstream;
+mod write_probe;
 
 pub use acme::{AcmeSettings, Challenge};
 pub use boot::Prepared;
 pub use builder::{App, SiteCommand};
+pub use contact::Contact;
 pub(crate) use encrypted_columns::{needed, reseal};
-pub use endpoints::security_txt::Contact;
 pub use error::BootError;
+pub use key_settings::KeySettings;
+pub use keys::KeyFile;
 pub(crate) use keys::ring;
-pub use keys::{KeyFile, KeySettings};
 pub(crate) use pipeline::answer;
-pub use route::{Guarded, IntoGuarded, Reason, RouteInfo, Routes};
+pub use route::{Guarded, IntoGuarded, Reason, Routes};
+pub use route_info::RouteInfo;
 pub use server::{
     ListenAddress, ListenError, Server, ServerSettings, Stopped, TlsError, TlsSettings,
 };

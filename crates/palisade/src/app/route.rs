@@ -1,4 +1,8 @@
-use crate::app::pipeline::route_guard::{Extras, RouteGuard, RouteRule};
+use super::route_info::RouteInfo;
+use crate::app::pipeline::{
+    route_guard::RouteGuard,
+    route_rule::{Extras, RouteRule},
+};
 use crate::checks::Weakened;
 use crate::headers::{ContentSecurityPolicy, Cors};
 use crate::http::Networks;
@@ -170,24 +174,6 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
         self.without_csrf = Some((reason, Location::caller()));
         self
     }
-}
-
-/// One row of the route table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteInfo {
-    /// Method.
-    pub method: Method,
-    /// Path with its parameters.
-    pub path: String,
-    /// Access rule.
-    pub access: String,
-    /// CSRF protection: `token`, `bearer` for API clients, which need none, `-` for safe methods,
-    /// or `OFF`.
-    pub csrf: &'static str,
-    /// The handler.
-    pub handler: &'static str,
-    /// File and line.
-    pub source: String,
 }
 
 /// The routes of a site, or of a part of it.

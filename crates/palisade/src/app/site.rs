@@ -1,9 +1,10 @@
+use super::SiteSettings;
 use super::acme::Challenges;
+use super::route_info::RouteInfo;
 use super::server::ConnectionLimiter;
-use super::{RouteInfo, SiteSettings};
-use crate::app::endpoints::health::WriteProbe;
+use super::write_probe::WriteProbe;
 use crate::app::pipeline::block_list::BlockLists;
-use crate::app::pipeline::double_submit::Repeats;
+use crate::app::pipeline::repeats::Repeats;
 use crate::app::upstream::normalize_path;
 use crate::audit_log::{self, Event};
 use crate::auth::Accounts;

@@ -1,4 +1,4 @@
-use super::user::{argument, ended, reachable, unknown};
+use super::subject::{argument, ended, reachable, unknown};
 use super::{Failed, Outcome};
 use crate::app::Site;
 use crate::audit_log::{self, Event};

@@ -12,6 +12,7 @@ mod lockout;
 mod log;
 mod print;
 mod serve;
+mod subject;
 mod user;
 
 use crate::app::{App, BootError, Prepared};

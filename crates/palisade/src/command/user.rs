@@ -1,9 +1,9 @@
+use super::subject::{argument, ended, reachable, unknown};
 use super::{Failed, Outcome, account, print};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
 use crate::auth::{NewUser, Rank, SecondStep, SignUpError};
 use crate::forms::{Email, Field, Username};
-use crate::sessions::StoreKind;
 use crate::social::Identities;
 use crate::views::Error;
 use chrono::TimeDelta;
@@ -127,13 +127,6 @@ async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
     ))
 }
 
-/// Deletes the rows of ended sessions, and returns their number.
-pub(super) async fn ended(site: &Site, id: i32) -> Result<usize, Failed> {
-    let ended = site.sessions.end_all(id, None).await?;
-    site.sessions.settle().await;
-    Ok(ended)
-}
-
 /// Time in which an owner can cancel the removal.
 const REMOVED_AFTER: TimeDelta = TimeDelta::hours(24);
 const REMOVED: &str = "The operators of this site removed your second factors: a password is enough until you add a new one. All sessions have ended.";
@@ -186,26 +179,6 @@ async fn sign_out(site: &Site, username: &str) -> Outcome {
         &format!("{username} ({ended}), by command"),
     );
     Ok(format!("{ended} session(s) of {username} ended\n"))
-}
-
-/// Sessions in the server's memory are inaccessible to other processes.
-pub(super) fn reachable(site: &Site) -> Result<(), Failed> {
-    match site.settings().sessions.store {
-        StoreKind::Database | StoreKind::Redis | StoreKind::Cookie => Ok(()),
-        StoreKind::Memory => Err(Failed(
-            "sessions.store is memory: restart the server to end sessions, or set sessions.store \
-                = \"database\""
-                .into(),
-            1,
-        )),
-    }
-}
-
-pub(super) fn unknown(username: &str) -> Failed {
-    Failed(
-        format!("there is no account {username}; `user list` shows them"),
-        1,
-    )
 }
 
 /// Existing names that sign-up would refuse next to each other, such as those of accounts that
@@ -292,8 +265,4 @@ fn read_password() -> Result<Secret<String>, Failed> {
         text = Secret::new(line.to_owned());
     }
     Ok(text)
-}
-
-pub(super) fn argument<'a>(matches: &'a ArgMatches, name: &str) -> &'a str {
-    matches.get_one::<String>(name).map_or("", String::as_str)
 }

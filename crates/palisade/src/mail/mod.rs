@@ -10,6 +10,7 @@
 //! without `mail.url`, nothing is sent, and a warning is logged.
 
 mod address;
+mod error;
 mod mailer;
 mod message;
 mod migration;
@@ -22,10 +23,11 @@ mod smtp;
 mod tests;
 
 pub(crate) use address::deliverable;
+pub use error::MailError;
 pub use mailer::{Mailer, NotSent};
 pub(crate) use message::Letter;
 pub use message::Mail;
 pub use migration::migrations;
 pub(crate) use queue::SEALED;
-pub use queue::{MailError, MailKind, MailQueue};
+pub use queue::{MailKind, MailQueue};
 pub use settings::{CHECKS, CacheSettings, CacheUrl, MailSettings, MailUrl, Sender, ServiceUrl};

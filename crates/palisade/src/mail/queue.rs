@@ -1,3 +1,4 @@
+use super::MailError;
 use super::mailer::{Console, Mailer, NotSent, Nowhere, Outbox};
 use super::{Letter, Mail, MailSettings, Sender};
 use crate::clock::Clock;
@@ -8,7 +9,6 @@ use palisade_crypto::seal::Sealer;
 use palisade_mail::{ActiveModel, Column, Entity, Model};
 use palisade_template::Templates;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -89,10 +89,6 @@ enum Outcome {
     /// Another instance has claimed it.
     Elsewhere,
 }
-
-/// The transport cannot be used.
-#[derive(Debug)]
-pub struct MailError(pub String);
 
 /// Duration of an instance's claim on a mail: longer than the timeout of a delivery.
 const TURN_SECS: i64 = 180;
@@ -361,11 +357,3 @@ fn mailer(
         }
     })
 }
-
-impl fmt::Display for MailError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for MailError {}

@@ -14,6 +14,7 @@
 //! second factor.
 
 mod factors;
+mod guards;
 #[cfg_attr(
     not(feature = "passkeys"),
     expect(dead_code, reason = "without the feature there are none to add")

@@ -1,9 +1,9 @@
 //! The pages of passkeys: registration and authentication. Both need a script that calls WebAuthn
 //! in the browser.
 
-use super::keys::{KeptKey, only_way};
+use super::guards::{Nothing, factors, may_change_factors, nothing_is_lost};
+use super::keys::KeptKey;
 use super::passkeys::{Adding, Asking, Refused, RelyingParty, Whose};
-use super::views::{Nothing, factors, may_change_factors, nothing_is_lost};
 use crate::audit_log::Event;
 use crate::auth::views::{NextPage, audit, login};
 use crate::auth::{Factor, Held, Notice, User, Visitor};
@@ -189,13 +189,6 @@ pub(crate) async fn remove(
         )
         .await?;
     Ok(redirect_to("/account/factors"))
-}
-
-/// Refuses a user who would lose their only login method.
-pub(super) async fn keeps_a_way_in(visitor: &Visitor, user: &User) -> Result<()> {
-    let is_needed =
-        factors(visitor)?.has_key(user.id).await? && !visitor.accounts().has_way_in(user).await?;
-    if is_needed { Err(only_way()) } else { Ok(()) }
 }
 
 /// `POST /account/login/passkey`: a login without a username.

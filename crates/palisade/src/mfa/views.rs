@@ -1,7 +1,7 @@
 //! The pages of second factors.
 
-use super::Factors;
 use super::factors::Proven;
+use super::guards::{Nothing, factors, may_change_factors, nothing_is_lost, typed_a_code};
 use crate::audit_log::Event;
 use crate::auth::views::{audit, locked, login, source};
 use crate::auth::{Factor, Guess, Held, Notice, SecondStep, User, Visitor, describe};
@@ -13,7 +13,6 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use palisade_macros::Form;
 use palisade_template::context;
-use std::any::Any;
 
 #[derive(Form)]
 pub(crate) struct Second {
@@ -54,16 +53,6 @@ pub(crate) struct FirstCode {
 #[derive(Form)]
 pub(crate) struct Begin {
     counts: bool,
-}
-
-#[derive(Form)]
-pub(crate) struct Nothing {}
-
-/// The factors of the visitor's site.
-pub(super) fn factors(visitor: &Visitor) -> Result<&Factors> {
-    let step: &dyn Any = &*visitor.accounts().second_step;
-    step.downcast_ref()
-        .ok_or_else(|| Error::bug("the second step is not that of mfa"))
 }
 
 /// `GET /account/login/second`.
@@ -127,14 +116,6 @@ pub(crate) async fn second(
             .show_with("account/second.html", values)
             .await),
     }
-}
-
-/// A factor was used: cancels the removal of factors that were reported as lost.
-pub(super) async fn nothing_is_lost(visitor: &Visitor, user: &User) -> Result<()> {
-    if factors(visitor)?.keep(user.id).await? {
-        audit(visitor, Event::FactorKept, &user.username);
-    }
-    Ok(())
 }
 
 const WRONG: &str = "This code is wrong, or was already used. Wait for the next one.";
@@ -302,7 +283,7 @@ pub(crate) async fn remove(
     form.valid_or_show("account/factors.html").await?;
     typed_a_code(&visitor).await?;
     #[cfg(feature = "passkeys")]
-    super::passkey_views::keeps_a_way_in(&visitor, &user).await?;
+    super::guards::keeps_a_way_in(&visitor, &user).await?;
     let accounts = visitor.accounts();
     let tx = accounts.database().begin().await?;
     factors(&visitor)?.forget(&tx, user.id).await?;
@@ -328,24 +309,6 @@ pub(crate) async fn remove(
         )
         .await?;
     Ok(redirect_to("/account/factors").into_response())
-}
-
-/// A trusted browser skips the code at login, but not for changes of the factors: it may be stolen.
-pub(super) async fn may_change_factors(visitor: &Visitor, user: &User) -> Result<()> {
-    if visitor.accounts().second_step.is_needed(user.id).await? {
-        typed_a_code(visitor).await
-    } else {
-        Ok(())
-    }
-}
-
-async fn typed_a_code(visitor: &Visitor) -> Result<()> {
-    let said = "You logged in without a code or a passkey. Revoke the trust in all browsers below, log in with a second factor, and come back.";
-    if visitor.has_typed_code().await? {
-        Ok(())
-    } else {
-        Err(Error::new(ErrorKind::Forbidden, said))
-    }
 }
 
 /// `POST /account/factors/browsers`: revokes the trust in all browsers.

@@ -1,12 +1,22 @@
 //! Flash messages where a Django project reads them too: in Django's cookie, not in the session.
 
-use super::MessageLevel;
 use crate::django::{Said, read, write};
 use crate::http::cookies::{self, Cookie, SameSite, Transport};
 use http::{HeaderMap, HeaderValue};
 use palisade_crypto::KeyRing;
 use serde_json::{Value, json};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Level of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageLevel {
+    /// Success.
+    Success,
+    /// Warning.
+    Warning,
+    /// Error.
+    Error,
+}
 
 /// Messages in a visitor's cookie.
 pub(super) struct Messages(Mutex<State>);

@@ -1,3 +1,4 @@
+use super::messages::MessageLevel;
 use super::messages::Messages;
 use super::record::Record;
 use super::{Binding, CookieStore, NewSession, Replaced, SessionStore, Sessions};
@@ -57,17 +58,6 @@ enum Fate {
     Rotate,
     Renew,
     End,
-}
-
-/// Level of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MessageLevel {
-    /// Success.
-    Success,
-    /// Warning.
-    Warning,
-    /// Error.
-    Error,
 }
 
 const MESSAGES: &str = "_palisade_messages";

@@ -2,6 +2,8 @@
 //! [RFC 7636](https://www.rfc-editor.org/rfc/rfc7636)).
 
 use super::id_token::{self, Expected};
+use super::identity::{Identity, Tokens};
+use super::provider_request::send;
 use super::{Discovery, Doubt, Kind, Provider, ProviderError, ProviderSettings};
 use crate::auth::Purpose;
 use crate::http::client::Client;
@@ -11,9 +13,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{Method, Request, header};
 use palisade_crypto::{constant_time_eq, random};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::{Url, form_urlencoded};
 
@@ -54,30 +54,6 @@ pub(super) struct AuthorizationResponse<'a> {
     pub(super) code: &'a str,
     pub(super) state: &'a str,
     pub(super) iss: Option<&'a str>,
-}
-
-/// An external identity, as the provider reports it. Holds tokens, so it is never printed.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Identity {
-    pub(super) issuer: String,
-    pub(super) subject: String,
-    pub(super) email: Option<String>,
-    /// Whether the provider has verified the address.
-    pub(super) is_verified: bool,
-    pub(super) name: String,
-    /// Tokens for later requests to the provider.
-    pub(super) tokens: Option<String>,
-}
-
-/// Never printed either.
-#[derive(Deserialize, Serialize)]
-struct Tokens {
-    access_token: String,
-    token_type: String,
-    refresh_token: Option<String>,
-    expires_in: Option<i64>,
-    #[serde(skip_serializing)]
-    id_token: Option<String>,
 }
 
 /// A provider with its metadata.
@@ -256,37 +232,6 @@ impl OpenIdClient {
     }
 }
 
-impl Tokens {
-    fn kept(&self, provider: &Provider) -> Option<String> {
-        provider
-            .settings
-            .keeps_tokens
-            .then(|| serde_json::to_string(self).ok())
-            .flatten()
-    }
-}
-
-/// Scopes of the access token.
-pub(super) struct Opened {
-    pub(super) access_token: String,
-    whole: Tokens,
-}
-
-impl From<Tokens> for Opened {
-    fn from(whole: Tokens) -> Self {
-        Self {
-            access_token: whole.access_token.clone(),
-            whole,
-        }
-    }
-}
-
-impl Opened {
-    pub(super) fn kept(&self, provider: &Provider) -> Option<String> {
-        self.whole.kept(provider)
-    }
-}
-
 /// Exchanges the code for tokens, in a request from this site to the provider.
 async fn exchange(
     provider: &Provider,
@@ -298,7 +243,7 @@ async fn exchange(
 ) -> Result<Tokens, ProviderError> {
     let secret = super::proof::client_secret(provider, now)?;
     let request = exchange_request(provider, endpoint, methods, away, (code, &secret));
-    let tokens: Tokens = asked(
+    let tokens: Tokens = send(
         client,
         request.map_err(|error| ProviderError::Misconfigured(error.to_string()))?,
     )
@@ -347,37 +292,4 @@ fn exchange_request(
     request
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Bytes::from(form.finish()))
-}
-
-/// Sends a request to a provider.
-pub(super) async fn asked<T: DeserializeOwned>(
-    client: &Client,
-    request: Request<Bytes>,
-) -> Result<T, ProviderError> {
-    let place = request.uri().path().to_owned();
-    let answer = client
-        .send(request)
-        .await
-        .map_err(|error| ProviderError::Unreachable(error.to_string()))?;
-    if answer.status().is_server_error() {
-        return Err(ProviderError::Unreachable(format!(
-            "{place} answers {}",
-            answer.status()
-        )));
-    }
-    if !answer.status().is_success() {
-        let said: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-        let word: String = said["error"]
-            .as_str()
-            .unwrap_or_default()
-            .chars()
-            .take(50)
-            .collect();
-        return Err(ProviderError::InvalidResponse(format!(
-            "{place} answers {} {word:?}",
-            answer.status()
-        )));
-    }
-    serde_json::from_slice(answer.body())
-        .map_err(|error| ProviderError::Misconfigured(format!("{place}: {error}")))
 }

@@ -12,8 +12,11 @@
 //! are stored on the server, and completes once, in the same browser. Second factors are required
 //! as after a password.
 
+mod built_in;
 #[cfg(feature = "social")]
 mod discovery;
+#[cfg(feature = "social")]
+mod error;
 #[cfg(feature = "social")]
 mod flow;
 #[cfg(feature = "social")]
@@ -23,6 +26,8 @@ mod id_token;
     expect(dead_code, reason = "without the feature there are none to add")
 )]
 mod identities;
+#[cfg(feature = "social")]
+mod identity;
 mod migration;
 #[cfg(feature = "social")]
 mod profile;
@@ -33,6 +38,8 @@ mod proof;
     expect(dead_code, reason = "without the feature no provider is used")
 )]
 mod provider;
+#[cfg(feature = "social")]
+mod provider_request;
 mod settings;
 #[cfg(feature = "social")]
 mod sign_up;
@@ -53,9 +60,10 @@ pub use settings::{CHECKS, ProviderSettings, SocialSettings};
 #[cfg(feature = "social")]
 pub(crate) use {
     discovery::Discovery,
+    error::ProviderError,
     signed::{Audience, Doubt, LEEWAY_SECS, verify_signature},
-    site::{ProviderError, Providers},
+    site::Providers,
 };
 
 #[cfg(feature = "social")]
-use {provider::Kind, provider::Provider};
+use {built_in::Kind, provider::Provider};

@@ -1,7 +1,8 @@
 //! The identity at a provider without OpenID Connect: by a request with the access token.
 
-use super::flow::{Identity, Opened, asked};
+use super::identity::{Identity, Opened};
 use super::provider::Endpoints;
+use super::provider_request::send;
 use super::{Kind, Provider, ProviderError};
 use crate::http::client::Client;
 use bytes::Bytes;
@@ -65,7 +66,7 @@ async fn get(client: &Client, url: &str, access_token: &str) -> Result<Value, Pr
     let request = request
         .header(header::ACCEPT, "application/json")
         .body(Bytes::new());
-    asked(
+    send(
         client,
         request.map_err(|error| ProviderError::Misconfigured(error.to_string()))?,
     )

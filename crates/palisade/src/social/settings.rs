@@ -1,4 +1,4 @@
-use super::provider::{BUILT_IN, Kind, built_in};
+use super::built_in::{BUILT_IN, Kind, built_in};
 use crate::checks::{Check, Level};
 use crate::settings::{Setting, section};
 use palisade_crypto::Secret;

@@ -1,8 +1,8 @@
 //! Accounts for external identities: lookup, linking and sign-up.
 
 use super::Provider;
-use super::flow::Identity;
 use super::identities::{Identities, Kept, NewIdentity, hash_of};
+use super::identity::Identity;
 use crate::auth::{Accounts, Coded, MailedCode, Purpose};
 use crate::db::{DbFailure, Tx, failure};
 use crate::forms::{Email, Field};

@@ -1,7 +1,8 @@
 //! The pages of social login.
 
-use super::flow::{AuthorizationRequest, AuthorizationResponse, Identity};
+use super::flow::{AuthorizationRequest, AuthorizationResponse};
 use super::identities::Identities;
+use super::identity::Identity;
 use super::sign_up::{Added, Address, UnlinkedIdentity};
 use super::{Provider, Providers};
 use crate::audit_log::Event;

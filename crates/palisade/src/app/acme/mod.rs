@@ -15,6 +15,7 @@
 //! to six hours.
 
 mod challenges;
+mod checks;
 #[cfg(feature = "acme")]
 mod client;
 mod migration;
@@ -43,8 +44,8 @@ pub(super) const SEALED: SealedColumn = SealedColumn {
 };
 
 pub(super) use challenges::{ACME_TLS, Challenges};
+pub(super) use checks::CHECKS;
 pub(super) use migration::migrations;
 #[cfg(feature = "acme")]
 pub(super) use renewal::keep;
-pub(super) use settings::CHECKS;
 pub use settings::{AcmeSettings, Challenge};

@@ -1,6 +1,7 @@
 //! Health checks for load balancers (liveness, readiness), and details for monitoring.
 
 use crate::app::Site;
+use crate::app::write_probe::answers;
 use axum::Extension;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -8,7 +9,7 @@ use http::{StatusCode, header};
 use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Whether a path is a health check, which is answered even when all connections are taken.
 pub(in crate::app) fn is_page(path: &str) -> bool {
@@ -56,7 +57,7 @@ pub(in crate::app) async fn ready(
     }
     (
         StatusCode::OK,
-        if site.write_probe.answers(&site).await {
+        if site.write_probe.answers(&site.database).await {
             "ready\n"
         } else {
             "reads only\n"
@@ -114,27 +115,6 @@ async fn needs(site: &Site) -> Vec<Need> {
     needs
 }
 
-/// Caches the result of the write probe for a moment, so that frequent health checks cause few
-/// writes.
-#[derive(Default)]
-pub(in crate::app) struct WriteProbe(tokio::sync::Mutex<Option<(Instant, bool)>>);
-
-impl WriteProbe {
-    async fn answers(&self, site: &Site) -> bool {
-        let mut last = self.0.lock().await;
-        if let Some((_, answers)) = last.filter(|(asked, _)| asked.elapsed() < PROBE_EVERY) {
-            return answers;
-        }
-        let answers = need("database writes", site.database.ping_writer())
-            .await
-            .answers;
-        *last = Some((Instant::now(), answers));
-        answers
-    }
-}
-
-const PROBE_EVERY: Duration = Duration::from_secs(1);
-
 async fn need<E: fmt::Display>(
     name: &'static str,
     ping: impl Future<Output = Result<(), E>>,
@@ -147,19 +127,3 @@ async fn need<E: fmt::Display>(
         ms: asked.elapsed().as_millis(),
     }
 }
-
-async fn answers<E: fmt::Display>(what: &str, ping: impl Future<Output = Result<(), E>>) -> bool {
-    match tokio::time::timeout(PATIENCE, ping).await {
-        Ok(Ok(())) => true,
-        Ok(Err(error)) => {
-            tracing::error!(target: "palisade", %error, "{what} does not answer");
-            false
-        }
-        Err(_) => {
-            tracing::error!(target: "palisade", "{what} does not answer in {PATIENCE:?}");
-            false
-        }
-    }
-}
-
-const PATIENCE: Duration = Duration::from_secs(2);

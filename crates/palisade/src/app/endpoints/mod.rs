@@ -2,6 +2,8 @@
 
 mod account;
 pub(in crate::app) mod health;
+#[cfg(feature = "social")]
+mod jwks;
 pub(in crate::app) mod security_txt;
 #[cfg(feature = "social")]
 mod social;
@@ -30,7 +32,7 @@ pub(in crate::app) fn routes(files: Arc<Store>, settings: &SiteSettings) -> Rout
     )));
     #[cfg(feature = "social")]
     let routes = if settings.api.issue {
-        routes.merge(crate::app::pipeline::bearer::routes())
+        routes.merge(jwks::routes())
     } else {
         routes
     };

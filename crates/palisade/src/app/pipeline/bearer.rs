@@ -2,24 +2,18 @@
 //! ([RFC 6750 section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
 
 #[cfg(feature = "social")]
-use crate::api::{Refused, Tokens};
-#[cfg(feature = "social")]
-use crate::app::Routes;
+use crate::api::Refused;
 use crate::app::Site;
 use crate::app::pipeline::request_info::RequestInfo;
 #[cfg(feature = "social")]
 use crate::audit_log::{self, Event};
 use crate::permissions::Access;
-#[cfg(feature = "social")]
-use crate::permissions::public;
 use crate::views::Error;
 #[cfg(feature = "social")]
 use crate::views::ErrorKind;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-#[cfg(feature = "social")]
-use serde_json::Value;
 
 /// Whether a request comes from an API client. Its cookies are then ignored, and no CSRF token is
 /// required: a browser sends this header only from pages of this site, or of origins that the
@@ -33,27 +27,6 @@ pub(in crate::app) fn is_call(access: &Access, headers: &HeaderMap) -> bool {
     };
     let brings = || headers.get_all(header::AUTHORIZATION).iter().any(is_bearer);
     access.needs_token() || (access.takes_tokens() && brings())
-}
-
-/// Endpoints of the public keys that verify this site's tokens, and of their metadata.
-#[cfg(feature = "social")]
-pub(in crate::app) fn routes() -> Routes {
-    let json = |value: Value| {
-        (
-            [(header::CONTENT_TYPE, "application/json")],
-            value.to_string(),
-        )
-    };
-    let answer = move |value: Option<Value>| value.map(json).ok_or_else(Error::not_found);
-    let keys = async move |tokens: Tokens| answer(tokens.published().map(|(keys, _)| keys));
-    let metadata =
-        async move |tokens: Tokens| answer(tokens.published().map(|(_, metadata)| metadata));
-    Routes::new()
-        .route("/.well-known/jwks.json", public().get(keys))
-        .route(
-            "/.well-known/oauth-authorization-server",
-            public().get(metadata),
-        )
 }
 
 /// For handlers that issue or verify tokens.

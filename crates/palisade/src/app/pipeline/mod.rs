@@ -12,8 +12,10 @@ mod forwarding;
 mod perimeter;
 pub(in crate::app) mod rate_limit;
 pub(in crate::app) mod refusal;
+pub(in crate::app) mod repeats;
 pub(in crate::app) mod request_info;
 pub(in crate::app) mod route_guard;
+pub(in crate::app) mod route_rule;
 mod route_steps;
 
 use self::forwarding::{
@@ -22,7 +24,7 @@ use self::forwarding::{
 };
 use crate::app::Site;
 use crate::app::endpoints::health;
-use crate::app::pipeline::double_submit::NonceOf;
+use crate::app::pipeline::repeats::NonceOf;
 use crate::app::pipeline::request_info::RequestInfo;
 use crate::app::upstream::Forwarded;
 use crate::csrf::is_safe;

@@ -1,7 +1,7 @@
 //! Responses to requests that the guard refuses: CSRF failures, access rules, undeclared methods.
 
 use crate::app::pipeline::bearer;
-use crate::app::pipeline::{request_info::RequestInfo, route_guard::RouteRule};
+use crate::app::pipeline::{request_info::RequestInfo, route_rule::RouteRule};
 use crate::audit_log::{self, Event};
 use crate::auth::views::MAX_NEXT_BYTES;
 use crate::csrf::{Refusal, is_safe};

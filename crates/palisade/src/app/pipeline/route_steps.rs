@@ -2,7 +2,7 @@
 
 use super::refusal::{access_denied, csrf_failed, method_not_allowed, record_csrf_failure};
 use super::request_info::RequestInfo;
-use super::route_guard::RouteRule;
+use super::route_rule::RouteRule;
 use super::{bearer, rate_limit};
 use crate::auth::Visitor;
 use crate::csrf::{FormTokens, Refusal, is_safe};

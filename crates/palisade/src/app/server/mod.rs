@@ -11,7 +11,10 @@
 //! | concurrent streams of one HTTP/2 connection | `server.max_streams` | streams are refused |
 
 mod activity;
+mod address;
+mod connection;
 mod connection_limit;
+mod error;
 mod framing;
 mod listener;
 mod proxy_protocol;
@@ -19,39 +22,25 @@ mod settings;
 mod timeout_stream;
 mod tls;
 
-pub use listener::ListenAddress;
+pub use address::ListenAddress;
+pub use error::ListenError;
 use listener::{Listener, Socket};
 pub use settings::{ServerSettings, TlsSettings};
 pub use tls::TlsError;
 
-use super::acme::ACME_TLS;
 use super::site::Ports;
-use super::{Site, SiteSettings, pipeline};
-use crate::app::endpoints::health::is_page;
-use crate::http::{Held, Link, Peer};
-use crate::static_files::SharedBody;
-use activity::{Answer, ConnectionActivity};
-use axum::body::Body;
+use super::{Site, SiteSettings};
+use crate::http::{Link, Peer};
+use connection::{Shared, clamp_limit};
 pub(super) use connection_limit::ConnectionLimiter;
-use connection_limit::{Full, Slot};
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::GracefulShutdown;
 use listenfd::ListenFd;
-use socket2::{SockRef, TcpKeepalive};
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use timeout_stream::{ON_THE_WAY, Protocol, Stream, TimeoutStream, Timeouts};
+use timeout_stream::Timeouts;
 pub(super) use tls::Certificates;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -64,33 +53,11 @@ pub struct Server {
     certificates: Option<Arc<Certificates>>,
 }
 
-struct Shared {
-    site: Arc<Site>,
-    slots: Arc<ConnectionLimiter>,
-    /// Permits for lingering connections: closed here, not yet by the peer.
-    lingering: Arc<Semaphore>,
-    timeouts: Timeouts,
-    tls: Option<TlsAcceptor>,
-}
-
 /// Result of a shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped {
     /// Connections whose requests took longer than `server.drain_secs`.
     pub cut_off: usize,
-}
-
-/// Why a server does not listen.
-#[derive(Debug)]
-pub enum ListenError {
-    /// The address is in use, or not local.
-    Address(ListenAddress, io::Error),
-    /// The address is reachable from other machines, in the development profile.
-    Public(ListenAddress),
-    /// A socket of `LISTEN_FDS` is invalid.
-    Inherited(io::Error),
-    /// The certificate cannot be used.
-    Tls(TlsError),
 }
 
 impl Server {
@@ -138,7 +105,7 @@ impl Server {
         let _ = site.open.set(slots.clone());
         let shared = Shared {
             slots,
-            lingering: Arc::new(Semaphore::new(clamped(settings.max_connections))),
+            lingering: Arc::new(Semaphore::new(clamp_limit(settings.max_connections))),
             timeouts: timeouts(settings),
             tls: config.map(TlsAcceptor::from),
             site,
@@ -197,8 +164,9 @@ impl Server {
             redirect,
             certificates,
         } = self;
-        let watching = certificates
-            .map(|certificates| tokio::spawn(looked_after(shared.site.clone(), certificates)));
+        let watching = certificates.map(|certificates| {
+            tokio::spawn(maintain_certificates(shared.site.clone(), certificates))
+        });
         let graceful = GracefulShutdown::new();
         tokio::pin!(stop);
         loop {
@@ -246,7 +214,7 @@ impl Server {
 }
 
 /// Keeps the certificate valid, for as long as the server runs.
-async fn looked_after(site: Arc<Site>, certificates: Arc<Certificates>) {
+async fn maintain_certificates(site: Arc<Site>, certificates: Arc<Certificates>) {
     #[cfg(feature = "acme")]
     if site.settings.acme.is_on() {
         return crate::app::acme::keep(site, certificates).await;
@@ -270,270 +238,3 @@ fn timeouts(settings: &ServerSettings) -> Timeouts {
         rate: settings.min_bytes_per_second,
     }
 }
-
-impl Shared {
-    async fn connection(self: Arc<Self>, mut stream: Socket, mut peer: Peer, watcher: Watcher) {
-        if let Socket::Left(tcp) = &stream {
-            prepare(tcp);
-        }
-        if self.site.settings.server.proxy_protocol && self.site.proxies.trusts(peer.address) {
-            match timeout(self.timeouts.header, proxy_protocol::client(&mut stream)).await {
-                Ok(Ok(client)) => {
-                    peer = Peer {
-                        address: client.unwrap_or(peer.address),
-                        may_forward: false,
-                        ..peer
-                    }
-                }
-                Ok(Err(_)) | Err(_) => {
-                    tracing::warn!(target: "palisade", proxy = %peer.address, "a connection of a trusted proxy had no PROXY header");
-                    return;
-                }
-            }
-        }
-        // a trusted proxy is not limited per address
-        let counted = (!self.site.proxies.trusts(peer.address)).then_some(peer.address);
-        let activity = Arc::new(ConnectionActivity::default());
-        match self.slots.take(counted, &activity).await {
-            Ok(slot) => {
-                self.served(
-                    stream,
-                    Connection {
-                        peer,
-                        activity,
-                        is_for_health: slot.is_for_health,
-                    },
-                    watcher,
-                    slot,
-                )
-                .await
-            }
-            Err(full) => refuse(stream, peer.link, full).await,
-        }
-    }
-
-    async fn served(
-        self: Arc<Self>,
-        stream: Socket,
-        connection: Connection,
-        watcher: Watcher,
-        slot: Slot,
-    ) {
-        let activity = connection.activity.clone();
-        let mut serving = pin!(self.spoken(stream, connection, watcher));
-        loop {
-            tokio::select! {
-                () = &mut serving => return,
-                // to make room; a request that has just arrived is answered first
-                () = slot.closing() => if activity.idle_since().is_some() { return },
-            }
-        }
-    }
-
-    async fn spoken(self: Arc<Self>, stream: Socket, connection: Connection, watcher: Watcher) {
-        let ended = match (self.tls.clone(), connection.peer.link) {
-            (Some(tls), Link::Encrypted) => {
-                let handshake = timeout(
-                    self.site.settings.server.handshake_timeout_secs.duration(),
-                    tls.accept(stream),
-                )
-                .await;
-                match handshake {
-                    // the validation connection of an ACME server ends after the handshake (RFC
-                    // 8737 section 3)
-                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ACME_TLS) => {
-                        return;
-                    }
-                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                        self.http2(stream, connection, watcher).await
-                    }
-                    Ok(Ok(stream)) => self.http1(stream, connection, watcher).await,
-                    Ok(Err(_)) | Err(_) => return,
-                }
-            }
-            _ => self.http1(stream, connection, watcher).await,
-        };
-        if let Err(error) = ended {
-            tracing::debug!(target: "palisade", %error, "a connection ended early");
-        }
-    }
-
-    async fn http1<S: Stream>(
-        self: Arc<Self>,
-        stream: S,
-        connection: Connection,
-        watcher: Watcher,
-    ) -> hyper::Result<()> {
-        let settings = self.site.settings.server.clone();
-        let stream = self.watched(stream, &connection, Protocol::Http1);
-        let mut http = http1::Builder::new();
-        // the wrapped stream enforces the header timeout; hyper's own starts too early, and sends
-        // no response
-        http.timer(TokioTimer::new()).header_read_timeout(None);
-        // a little more than the limit, so that the client gets an error page
-        http.max_buf_size(clamped(settings.max_header_bytes).saturating_add(16 * 1024))
-            .max_headers(clamped(settings.max_headers).max(MOST_HEADERS_FOR_FREE));
-        let service = service_fn(move |request| self.clone().answer(request, connection.clone()));
-        watcher
-            .watch(http.serve_connection(TokioIo::new(stream), service))
-            .await
-    }
-
-    fn watched<S: Stream>(
-        &self,
-        stream: S,
-        connection: &Connection,
-        protocol: Protocol,
-    ) -> TimeoutStream<S> {
-        let Connection { peer, activity, .. } = connection;
-        TimeoutStream::new(
-            stream,
-            self.lingering.clone(),
-            peer.address,
-            activity.clone(),
-            protocol,
-            self.timeouts,
-        )
-    }
-
-    async fn http2<S: Stream>(
-        self: Arc<Self>,
-        stream: S,
-        connection: Connection,
-        watcher: Watcher,
-    ) -> hyper::Result<()> {
-        let settings = self.site.settings.server.clone();
-        let stream = self.watched(stream, &connection, Protocol::Http2);
-        let mut http = http2::Builder::new(TokioExecutor::new());
-        http.timer(TokioTimer::new())
-            .keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PING_EVERY);
-        http.max_concurrent_streams(u32::try_from(settings.max_streams).unwrap_or(100))
-            .max_header_list_size(u32::try_from(settings.max_header_bytes).unwrap_or(65_536))
-            .max_pending_accept_reset_streams(MOST_RESETS)
-            .max_local_error_reset_streams(MOST_ERRORS)
-            .max_send_buf_size(SEND_BUFFER);
-        let service = service_fn(move |request| self.clone().answer(request, connection.clone()));
-        watcher
-            .watch(http.serve_connection(TokioIo::new(stream), service))
-            .await
-    }
-
-    async fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        connection: Connection,
-    ) -> Result<Response<Answer>, Infallible> {
-        let Connection {
-            peer,
-            activity,
-            is_for_health,
-        } = connection;
-        let answering = activity.begin();
-        if is_for_health && !is_page(request.uri().path()) {
-            return Ok(no_room().map(|body| answering.answered(body, None, None)));
-        }
-        let piece = (request.version() == Version::HTTP_2).then_some(PIECE);
-        let mut response = pipeline::answer(self.site.clone(), peer, request.map(Body::new)).await;
-        let held = response.extensions_mut().remove::<Arc<Held>>();
-        // static files are in memory once, however many responses use them
-        let held = held.filter(|_| response.extensions().get::<SharedBody>().is_none());
-        Ok(response.map(|body| answering.answered(body, piece, held)))
-    }
-}
-
-/// State of a connection, for its requests.
-#[derive(Clone)]
-struct Connection {
-    peer: Peer,
-    activity: Arc<ConnectionActivity>,
-    /// Whether it is one of the connections reserved for `/health` when all are taken.
-    is_for_health: bool,
-}
-
-/// 503: all connections are taken.
-fn no_room() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    response
-}
-
-/// Limits the unsent bytes in the kernel, so that a slow reader is detected, and enables keep-alive
-/// probes, so that a dead peer is.
-fn prepare(stream: &TcpStream) {
-    let _ = stream.set_nodelay(true);
-    let socket = SockRef::from(stream);
-    let _ = socket.set_tcp_notsent_lowat(ON_THE_WAY);
-    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
-}
-
-/// Refuses a connection with an error response. Over TLS it is closed without one, because a
-/// handshake is the very cost to avoid.
-async fn refuse(mut stream: Socket, link: Link, full: Full) {
-    let status = match full {
-        Full::Site => "503 Service Unavailable",
-        Full::Client => "429 Too Many Requests",
-    };
-    tracing::warn!(target: "palisade", status, "a connection was refused: too many connections");
-    if link != Link::Encrypted {
-        let answer = format!(
-            "HTTP/1.1 {status}\r\nconnection: close\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n"
-        );
-        let _ = timeout(Duration::from_secs(1), stream.write_all(answer.as_bytes())).await;
-        let _ = stream.shutdown().await;
-    }
-}
-
-fn clamped(limit: u64) -> usize {
-    usize::try_from(limit)
-        .unwrap_or(usize::MAX)
-        .clamp(16, 1 << 24)
-}
-
-impl std::fmt::Display for ListenError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Address(address, error) => {
-                write!(
-                    f,
-                    "cannot listen on {address}: {error}\n  fix: stop the process that listens there, or choose another address with serve --address"
-                )
-            }
-            Self::Public(address) => write!(
-                f,
-                "{address} can be reached from other machines, and the development profile serves this one only\n  \
-                 fix: listen on 127.0.0.1, or set PALISADE_PROFILE=staging"
-            ),
-            Self::Inherited(error) => write!(
-                f,
-                "LISTEN_FDS names a socket that cannot be used: {error}\n  fix: let the socket unit listen on server.address (ListenStream=443), or unset LISTEN_FDS"
-            ),
-            Self::Tls(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ListenError {}
-
-/// Header lines that the parser handles without allocation.
-const MOST_HEADERS_FOR_FREE: usize = 100;
-/// Largest part of a response that is handed to HTTP/2 at once: it is held until the client reads
-/// it.
-const PIECE: usize = 16 * 1024;
-/// Idle time before TCP keep-alive probes.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
-/// HTTP/2 ping interval; a dead peer is detected after two.
-const PING_EVERY: Duration = Duration::from_secs(20);
-/// Limit of streams that are reset before they are accepted, against the rapid reset attack
-/// (CVE-2023-44487).
-const MOST_RESETS: usize = 20;
-/// Limit of streams that are reset for client errors.
-const MOST_ERRORS: usize = 128;
-/// Bytes of a response that are buffered for each stream.
-const SEND_BUFFER: usize = 64 * 1024;

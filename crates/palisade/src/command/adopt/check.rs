@@ -1,9 +1,10 @@
 //! `adopt check`: the Django project's database and settings, their equivalents here, and a
 //! proposed `palisade.toml`.
 
-use super::compare::{Compared, Sign, compare};
+use super::compare::compare;
 use super::database::{Column, Facts, Kind};
 use super::settings::{Settings, Value};
+use super::verdict::{Compared, Sign};
 use super::{Connection, Failed, Outcome, is_of_a_framework};
 use crate::command::print;
 use crate::db::DatabaseUrl;

@@ -7,6 +7,7 @@ mod database;
 mod entities;
 mod rules;
 mod settings;
+mod verdict;
 
 use super::{Failed, Outcome};
 use crate::db::{Database, DatabaseUrl};

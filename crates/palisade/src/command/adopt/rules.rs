@@ -1,7 +1,7 @@
 //! The equivalents of Django's settings.
 
-use super::compare::{Compared, Sign};
 use super::settings::Value;
+use super::verdict::{Compared, Sign};
 
 /// A rule: a setting of Django's, its default, and the equivalent of its value here.
 pub(super) struct Rule {

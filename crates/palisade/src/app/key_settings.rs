@@ -1,0 +1,15 @@
+use crate::crypto::Secret;
+use crate::settings::section;
+
+section! {
+    /// The keys that sign and verify.
+    KeySettings("keys") {
+        /// The newest key, for sites that keep it in the environment; better a file, by
+        /// SECRET_KEY_FILE or keys.file
+        secret: Option<Secret<String>> = |_| None;
+        /// Older keys, which still verify
+        fallbacks: Vec<Secret<String>> = |_| Vec::new();
+        /// File in the data folder with one key on each line, newest first
+        file: String = |_| "secret.keys".into();
+    }
+}

@@ -1,0 +1,70 @@
+//! Rules of one path, as the site declares them.
+
+use crate::csrf::is_safe;
+use crate::headers::{Cors, PagePolicies};
+use crate::http::{ClientAddress, Networks};
+use crate::permissions::Access;
+use crate::throttle::Limit;
+use http::Method;
+
+/// Rules of one path.
+pub(in crate::app) struct RouteRule {
+    pub(in crate::app) access: Access,
+    pub(in crate::app) declared: Vec<Method>,
+    pub(in crate::app) is_csrf_checked: bool,
+    /// Whether no session is opened.
+    pub(in crate::app) is_impersonal: bool,
+    pub(in crate::app) extras: Extras,
+}
+
+impl RouteRule {
+    /// Whether a method has a handler; HEAD uses that of GET.
+    pub(super) fn has(&self, method: &Method) -> bool {
+        self.declared.contains(if *method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        })
+    }
+
+    /// Whether a form may be read before any check, to detect a double submission. Not on pages
+    /// that can be hidden: waiting for the body would reveal that the page exists.
+    pub(super) fn may_repeat(&self, method: &Method, client: ClientAddress) -> bool {
+        let is_form = self.is_csrf_checked && *method == Method::POST && self.has(method);
+        is_form
+            && !self.access.hides()
+            && self
+                .extras
+                .only_from
+                .iter()
+                .all(|networks| networks.contains(client.0))
+    }
+}
+
+/// Optional properties of a route.
+#[derive(Default)]
+pub(in crate::app) struct Extras {
+    pub(in crate::app) limits: Vec<Limit>,
+    /// Networks that must contain the client's address.
+    pub(in crate::app) only_from: Vec<Networks>,
+    pub(in crate::app) policies: PagePolicies,
+    pub(in crate::app) cors: Option<Cors>,
+    /// Whether browsers send reports to it on their own, without a CSRF token.
+    pub(in crate::app) takes_reports: bool,
+    /// Whether the response is the same for all clients.
+    pub(in crate::app) is_impersonal: bool,
+    /// Whether GET changes state.
+    pub(in crate::app) changes_on_read: bool,
+}
+
+impl Extras {
+    /// Whether steps 8 to 10 have no effect: the response is the same for all clients, and no rule
+    /// excludes any.
+    pub(in crate::app) fn are_impersonal(&self, access: &Access, declared: &[Method]) -> bool {
+        let is_open = access.is_public()
+            && self.limits.is_empty()
+            && self.only_from.is_empty()
+            && self.cors.is_none();
+        self.is_impersonal && is_open && declared.iter().all(is_safe)
+    }
+}

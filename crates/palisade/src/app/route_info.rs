@@ -1,0 +1,21 @@
+//! The rows of the route table.
+
+use http::Method;
+
+/// One row of the route table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteInfo {
+    /// Method.
+    pub method: Method,
+    /// Path with its parameters.
+    pub path: String,
+    /// Access rule.
+    pub access: String,
+    /// CSRF protection: `token`, `bearer` for API clients, which need none, `-` for safe methods,
+    /// or `OFF`.
+    pub csrf: &'static str,
+    /// The handler.
+    pub handler: &'static str,
+    /// File and line.
+    pub source: String,
+}
