@@ -1,7 +1,7 @@
 //! Loops: their bodies end in the context in which they begin.
 
-use super::{Context, Loop};
 use super::walk::{Walk, Walked};
+use super::{Context, Loop};
 use crate::tree::Node;
 use std::ops::Range;
 

@@ -101,7 +101,7 @@ impl Tokens {
         let bound_to = self
             .0
             .accounts
-            .bound(grant.user.id)
+            .token_bindings(grant.user.id)
             .await?
             .ok_or_else(Error::forbidden)?
             .1;
@@ -130,7 +130,7 @@ impl Tokens {
             Identities::user_of(db, &caller.issuer, &caller.subject).await?
         };
         let Some(id) = id else { return Ok(None) };
-        let Some((user, bound_to)) = self.0.accounts.bound(id).await? else {
+        let Some((user, bound_to)) = self.0.accounts.token_bindings(id).await? else {
             return Ok(None);
         };
         let is_bound = |said: &String| {

@@ -1,6 +1,6 @@
 //! Boot: from settings to a running site, or to an error with its reason and its fix.
 
-use super::endpoints::login_ways;
+use super::endpoints::login_methods;
 #[cfg(feature = "social")]
 use super::parts::tokens;
 use super::parts::{
@@ -13,7 +13,7 @@ use super::{App, BootError, KeyFile, Routes, Site, SiteSettings, keys};
 use crate::app::django::Beside;
 use crate::app::pipeline::{block_list::BlockLists, catch_panic, route_guard};
 use crate::app::upstream::Forward;
-use crate::auth::{self, AccountParts, Accounts};
+use crate::auth::{self, AccountParts, Accounts, SecondFactors};
 use crate::clock::Clock;
 use crate::db::Database;
 use crate::db::migrate::Migrations;
@@ -263,15 +263,17 @@ impl Prepared {
                 links,
                 throttle: throttle.clone(),
                 algorithm: beside.algorithm,
-                django_factors: beside.factors,
                 max_unknown_per_hour: settings.mail.max_unknown_per_hour,
                 client: client.clone(),
-                second_step: factors.clone(),
-                factor_rule: factor_rule(&settings),
+                factors: SecondFactors {
+                    step: factors.clone(),
+                    rule: factor_rule(&settings),
+                    django: beside.factors,
+                },
                 transport,
                 personal_data: app.personal_data,
                 challenge: app.login_challenge,
-                ways: login_ways(&settings),
+                methods: login_methods(&settings),
                 home,
                 django_reset: django_reset(&settings),
             },

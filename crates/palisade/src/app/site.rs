@@ -7,7 +7,7 @@ use crate::app::pipeline::block_list::BlockLists;
 use crate::app::pipeline::repeats::Repeats;
 use crate::app::upstream::normalize_path;
 use crate::audit_log::{self, Event};
-use crate::auth::Accounts;
+use crate::auth::{Accounts, Notice};
 use crate::crypto::KeyRing;
 use crate::csrf::{Csrf, Refusal};
 use crate::db::Database;
@@ -192,14 +192,14 @@ impl Site {
     }
 
     async fn remove_lost(&self, user_id: i32) -> Result<bool> {
-        let told = "The second factors were removed, as announced a day ago: a password is enough until you add a new one. All sessions have ended.";
+        let text = "The second factors were removed, as announced a day ago: a password is enough until you add a new one. All sessions have ended.";
         let tx = self.database.begin().await?;
         let is_gone = self.factors.remove_lost(&tx, user_id).await?;
         if is_gone {
-            self.accounts
-                .tell_in(&tx, user_id, told, &self.accounts.links.main_base())
-                .await?;
-            self.accounts.commit_and_end_all(tx, user_id).await?;
+            let (email, sessions) = (&self.accounts.email, &self.accounts.sessions);
+            let base = &email.links.main_base();
+            email.notify_id(&tx, user_id, Notice { text, base }).await?;
+            sessions.commit_and_end_all(tx, user_id).await?;
             self.sessions.end_all(user_id, None).await?;
             audit_log::record(
                 Event::FactorRemoved,

@@ -11,31 +11,32 @@
 mod account;
 mod accounts;
 mod email;
-mod epoch;
 mod login;
 mod migration;
 mod password;
 mod settings;
 mod user;
+mod users;
 pub(crate) mod views;
 mod visitor;
 
-pub(crate) use account::operator::Flag;
+pub(crate) use account::operator::{Flag, RightChange, set_flag};
 pub use account::personal_data::PersonalData;
-use accounts::Attempt;
-pub(crate) use accounts::{AccountParts, Notice};
-pub use accounts::{Accounts, NewUser, SignUpError};
+pub(crate) use accounts::AccountParts;
+pub use accounts::{Accounts, SignUpError};
 pub(crate) use email::links::Links;
+pub(crate) use email::notices::Notice;
 #[cfg(any(feature = "passkeys", feature = "social"))]
 pub(crate) use email::tokens::Purpose;
 pub(crate) use email::tokens::SEALED;
-pub(crate) use login::challenge::LoginChallenge;
 pub(crate) use login::django_factors::DjangoFactors;
-pub(crate) use login::lockout::Guess;
-pub use login::lockout::{Lifted, Lock};
-pub(crate) use login::methods::LoginWays;
+pub(crate) use login::guard::{Guess, LoginChallenge};
+pub(crate) use login::known_devices::Trust;
+pub use login::locks::{Lock, LockFilter};
+pub(crate) use login::methods::LoginMethods;
+pub(crate) use login::pending_login::PendingLogin;
 pub use login::second_factor::SecondStep;
-pub(crate) use login::second_factor::{Factor, FactorRule, Held};
+pub(crate) use login::second_factor::{Factor, FactorRule, SecondFactors};
 pub(crate) use login::user_agent::describe;
 pub use migration::migrations;
 pub(crate) use migration::{create_user_indexes, drop_user_indexes};
@@ -44,20 +45,10 @@ pub use settings::{
     CHECKS, HasherKind, LOCKOUT_CHECKS, LockoutSettings, LoginSettings, PasswordSettings,
     WhenUnknown,
 };
-pub use user::{Rank, User};
+pub use user::{NewUser, Rank, User};
 pub use visitor::Visitor;
 #[cfg(feature = "social")]
 pub(crate) use {email::codes::Coded, email::codes::MailedCode, email::codes::Typed};
 
 /// Session entry of the identity provider's logout page.
 pub(crate) const LOGOUT_PAGE: &str = "_palisade_logout_page";
-
-/// Condition that an account has this address, in any case of its letters.
-fn same_address(address: &str) -> sea_orm::sea_query::SimpleExpr {
-    same_letters(user::entity::Column::Email, address)
-}
-
-fn same_letters(column: user::entity::Column, text: &str) -> sea_orm::sea_query::SimpleExpr {
-    use sea_orm::sea_query::{Expr, ExprTrait, Func};
-    Expr::expr(Func::lower(Expr::col(column))).eq(Func::lower(Expr::val(text)))
-}

@@ -32,6 +32,19 @@ pub enum Rank {
     Superuser,
 }
 
+/// A new account.
+#[derive(Clone, Copy)]
+pub struct NewUser<'a> {
+    /// Username, validated.
+    pub username: &'a str,
+    /// Email address, validated.
+    pub email: &'a str,
+    /// Password in plaintext.
+    pub password: &'a str,
+    /// Rank of the account.
+    pub rank: Rank,
+}
+
 pub(crate) mod entity {
     use sea_orm::entity::prelude::*;
     use std::fmt;
@@ -92,4 +105,14 @@ impl entity::Model {
     pub(super) fn privileges(&self) -> String {
         format!("{}{}", u8::from(self.is_staff), u8::from(self.is_superuser))
     }
+}
+
+/// Condition that an account has this address, in any case of its letters.
+pub(super) fn same_address(address: &str) -> sea_orm::sea_query::SimpleExpr {
+    same_letters(entity::Column::Email, address)
+}
+
+pub(super) fn same_letters(column: entity::Column, text: &str) -> sea_orm::sea_query::SimpleExpr {
+    use sea_orm::sea_query::{Expr, ExprTrait, Func};
+    Expr::expr(Func::lower(Expr::col(column))).eq(Func::lower(Expr::val(text)))
 }

@@ -1,10 +1,12 @@
+use super::login::second_factor::Factor;
+use super::login::session_binding::Origin;
+use super::login::user_agent::agent;
 use super::{Accounts, User};
-use crate::auth::login::known_devices::agent;
-use crate::auth::login::session_binding::Origin;
 use crate::http::ClientAddress;
 use crate::sessions::Session;
 use crate::views::{Error, PageValues, Personal, RequestContext, Result};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use http::request::Parts;
@@ -65,7 +67,7 @@ impl Visitor {
                 agent: &self.0.agent,
                 request_id: &self.0.request_id,
             };
-            self.0.accounts.user_of(&self.0.session, &from).await
+            self.0.accounts.sessions.user(&self.0.session, &from).await
         };
         Ok(self.0.user.get_or_try_init(look_up).await?.as_ref())
     }
@@ -87,6 +89,47 @@ impl Visitor {
 
     pub(crate) fn accounts(&self) -> &Accounts {
         &self.0.accounts
+    }
+
+    /// Whether this session has a verified second factor.
+    ///
+    /// # Errors
+    /// When the session store does not answer.
+    pub async fn has_factor(&self) -> Result<bool> {
+        let is_signed_in = self.user().await?.is_some();
+        Ok(is_signed_in && self.accounts().sessions.has_factor(self.session()).await?)
+    }
+
+    /// Whether a second factor was verified in this session, and not skipped.
+    pub(crate) async fn has_typed_code(&self) -> Result<bool> {
+        self.accounts()
+            .sessions
+            .has_typed_code(self.session())
+            .await
+    }
+
+    /// Whether the user has authenticated within this time.
+    ///
+    /// # Errors
+    /// When the session store does not answer.
+    pub async fn is_fresh(&self, within: TimeDelta) -> Result<bool> {
+        self.accounts()
+            .sessions
+            .is_fresh(self.session(), within)
+            .await
+    }
+
+    /// Records that a second factor was verified or added in this session, and rotates its key
+    /// (ASVS 7.2.4).
+    ///
+    /// # Errors
+    /// When the session store does not answer.
+    pub(crate) async fn record_factor(&self) -> Result<()> {
+        let sessions = &self.accounts().sessions;
+        sessions
+            .record_authentication(self.session(), Factor::Typed)
+            .await?;
+        self.session().rotate().await
     }
 }
 

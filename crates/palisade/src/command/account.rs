@@ -2,7 +2,7 @@ use super::subject::{argument, ended, reachable, unknown};
 use super::{Failed, Outcome};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
-use crate::auth::Flag;
+use crate::auth::{Flag, RightChange, set_flag};
 use crate::forms::{Email, Field};
 use crate::permissions;
 use crate::views::Error;
@@ -123,31 +123,34 @@ fn confirmed(username: &str) -> Result<(), Failed> {
 }
 
 /// `user grant` and `user revoke`.
-pub(super) async fn rights(site: &Site, matches: &ArgMatches, has: bool) -> Outcome {
+pub(super) async fn change_rights(
+    site: &Site,
+    matches: &ArgMatches,
+    change: RightChange,
+) -> Outcome {
     let username = argument(matches, "username");
     let rights = Rights::of(matches)?;
-    let (verb, event) = if has {
-        ("was given", Event::RightGranted)
-    } else {
-        ("lost", Event::RightRevoked)
+    let (verb, event) = match change {
+        RightChange::Grant => ("was given", Event::RightGranted),
+        RightChange::Revoke => ("lost", Event::RightRevoked),
     };
     let told = format!("By the operators of this site the account {verb}: {rights}");
     let Some((tx, id)) = site.accounts().begin_by_name(username, &told).await? else {
         return Err(unknown(username));
     };
     for flag in &rights.flags {
-        site.accounts().set_flag(&tx, id, *flag, has).await?;
+        set_flag(&tx, id, *flag, change).await?;
     }
     if let Some(permission) = rights.permission {
-        let is_known = match has {
-            true => permissions::grant(&site.database, &tx, id, permission).await,
-            false => permissions::revoke(&site.database, &tx, id, permission).await,
+        let is_known = match change {
+            RightChange::Grant => permissions::grant(&site.database, &tx, id, permission).await,
+            RightChange::Revoke => permissions::revoke(&site.database, &tx, id, permission).await,
         };
         known(is_known, "permission", permission)?;
     }
     if let Some(group) = rights.group {
         known(
-            permissions::set_member(&site.database, &tx, id, (group, has)).await,
+            permissions::set_member(&site.database, &tx, id, (group, change)).await,
             "group",
             group,
         )?;

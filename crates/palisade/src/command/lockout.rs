@@ -1,7 +1,7 @@
 use super::{Failed, Outcome, print};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
-use crate::auth::{Lifted, Lock};
+use crate::auth::{Lock, LockFilter};
 use chrono::DateTime;
 use clap::ArgMatches;
 use serde_json::{Value, json};
@@ -51,9 +51,9 @@ async fn show(site: &Site, containing: &str, is_json: bool) -> Outcome {
 
 async fn lift(site: &Site, matches: &ArgMatches) -> Outcome {
     let which = match (text(matches, "user"), text(matches, "address")) {
-        (Some(name), _) => Lifted::User(name),
-        (None, Some(address)) => Lifted::Address(address),
-        (None, None) => Lifted::All,
+        (Some(name), _) => LockFilter::User(name),
+        (None, Some(address)) => LockFilter::Address(address),
+        (None, None) => LockFilter::All,
     };
     let count = site.accounts().lift(which).await?;
     if count > 0 {

@@ -2,7 +2,7 @@ use super::subject::{argument, ended, reachable, unknown};
 use super::{Failed, Outcome, account, print};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
-use crate::auth::{NewUser, Rank, SecondStep, SignUpError};
+use crate::auth::{NewUser, Rank, RightChange, SecondStep, SignUpError};
 use crate::forms::{Email, Field, Username};
 use crate::social::Identities;
 use crate::views::Error;
@@ -25,8 +25,10 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
         Some(("open", open)) => account::open(&site, argument(open, "username")).await,
         Some(("close", close)) => account::close(&site, argument(close, "username")).await,
         Some(("email", email)) => account::email(&site, email).await,
-        Some(("grant", grant)) => account::rights(&site, grant, true).await,
-        Some(("revoke", revoke)) => account::rights(&site, revoke, false).await,
+        Some(("grant", grant)) => account::change_rights(&site, grant, RightChange::Grant).await,
+        Some(("revoke", revoke)) => {
+            account::change_rights(&site, revoke, RightChange::Revoke).await
+        }
         Some(("delete", delete)) => account::delete(&site, delete).await,
         Some(("conflicts", _)) => conflicts(&site).await,
         Some(("list", list)) => show(&site, list.get_flag("json")).await,
@@ -113,7 +115,7 @@ async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
         ));
     }
     site.factors.forget(&tx, id).await?;
-    site.accounts().commit_and_end_all(tx, id).await?;
+    site.accounts().sessions.commit_and_end_all(tx, id).await?;
     audit_log::record(
         Event::FactorRemoved,
         None,
@@ -138,7 +140,7 @@ async fn remove_logins(site: &Site, username: &str) -> Outcome {
         return Err(unknown(username));
     };
     let removed = Identities.forget(&tx, id).await?;
-    site.accounts().commit_and_end_all(tx, id).await?;
+    site.accounts().sessions.commit_and_end_all(tx, id).await?;
     audit_log::record(
         Event::LoginRemoved,
         None,
@@ -184,7 +186,7 @@ async fn sign_out(site: &Site, username: &str) -> Outcome {
 /// Existing names that sign-up would refuse next to each other, such as those of accounts that
 /// Django created.
 async fn conflicts(site: &Site) -> Outcome {
-    let groups = site.accounts().name_conflicts().await?;
+    let groups = site.accounts().users.name_conflicts().await?;
     if groups.is_empty() {
         return Ok("no names conflict\n".into());
     }

@@ -7,7 +7,8 @@ use http::Method;
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
 
 /// A read-only connection. Entities and queries run on it; raw statements and writes do not.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct Tx {
     transaction: Transaction,
     users: Arc<UserTables>,
     recorder: Arc<Recorder>,
+    /// Tasks to wake at the commit.
+    waiting: Mutex<Vec<Arc<Notify>>>,
 }
 
 /// A connection on which each statement is its own transaction: cheaper than a [`Tx`] for one
@@ -140,6 +143,7 @@ impl Tx {
             transaction,
             users,
             recorder,
+            waiting: Mutex::default(),
         }
     }
 
@@ -147,12 +151,28 @@ impl Tx {
         &self.recorder
     }
 
-    /// Commits the transaction.
+    /// Commits the transaction, and wakes the tasks that wait for its rows.
     ///
     /// # Errors
     /// When the database cannot commit; nothing is stored then.
     pub async fn commit(self) -> Result<(), DbErr> {
-        self.transaction.commit().await
+        self.transaction.commit().await?;
+        for task in self
+            .waiting
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
+            task.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Wakes a task at the commit, and not at a rollback.
+    pub(crate) fn notify_at_commit(&self, task: &Arc<Notify>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waiting.iter().any(|known| Arc::ptr_eq(known, task)) {
+            waiting.push(task.clone());
+        }
     }
 
     /// Runs a raw statement and returns the number of affected rows; of several, those of the last.
@@ -270,3 +290,38 @@ macro_rules! built_queries_only {
 built_queries_only!(Db);
 built_queries_only!(Tx);
 built_queries_only!(Single);
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::db::DatabaseSettings;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    // the mail of a transaction is due when its row can be read, and not before
+    #[tokio::test]
+    async fn a_commit_wakes_the_tasks_that_wait_for_its_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::connect(&DatabaseSettings::default(), folder.path())
+            .await
+            .unwrap();
+        let task = Arc::new(Notify::new());
+        let is_woken = async || {
+            timeout(Duration::from_millis(1), task.notified())
+                .await
+                .is_ok()
+        };
+        let tx = database.begin().await.unwrap();
+        tx.notify_at_commit(&task);
+        drop(tx);
+        assert!(!is_woken().await, "a rollback stores nothing");
+        let tx = database.begin().await.unwrap();
+        tx.notify_at_commit(&task);
+        tx.notify_at_commit(&task);
+        assert!(!is_woken().await, "before the commit");
+        tx.commit().await.unwrap();
+        assert!(is_woken().await);
+    }
+}

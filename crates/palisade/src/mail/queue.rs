@@ -78,7 +78,8 @@ pub struct MailQueue {
     ring: KeyRing,
     mailer: Box<dyn Mailer>,
     templates: Templates,
-    came: Notify,
+    /// Notified at the commit of a transaction that queued a mail.
+    came: Arc<Notify>,
 }
 
 /// Result of a delivery.
@@ -117,7 +118,7 @@ impl MailQueue {
             ring,
             mailer,
             templates,
-            came: Notify::new(),
+            came: Arc::default(),
         })
     }
 
@@ -126,7 +127,8 @@ impl MailQueue {
         self.mailer.is_real()
     }
 
-    /// Queues a mail as part of a transaction. It expires after `for_secs`, like the link in it.
+    /// Queues a mail as part of a transaction, whose commit wakes the sender. It expires after
+    /// `for_secs`, like the link in it.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -169,15 +171,11 @@ impl MailQueue {
             kind: Set(kind as i32),
             ..Default::default()
         };
+        tx.notify_at_commit(&self.came);
         Entity::insert(row)
             .exec_without_returning(tx)
             .await
             .map(drop)
-    }
-
-    /// Wakes the sender after a commit.
-    pub fn wake(&self) {
-        self.came.notify_one();
     }
 
     /// Waits until it is woken, or for a timeout.

@@ -1,55 +1,118 @@
-//! Conditions that the pages of second factors share.
+//! The extractor of the pages of second factors, and the conditions that they share.
 
 use super::Factors;
-#[cfg(feature = "passkeys")]
-use super::keys::only_way;
 use crate::audit_log::Event;
-use crate::auth::views::audit;
-use crate::auth::{User, Visitor};
+use crate::auth::views::{audit, source};
+use crate::auth::{Accounts, Guess, Notice, PendingLogin, User, Visitor};
+use crate::db::Tx;
 use crate::views::{Error, ErrorKind, Result};
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::request::Parts;
 use palisade_macros::Form;
-use std::any::Any;
+use std::sync::Arc;
 
 #[derive(Form)]
 pub(crate) struct Nothing {}
 
-/// The factors of the visitor's site.
-pub(super) fn factors(visitor: &Visitor) -> Result<&Factors> {
-    let step: &dyn Any = &*visitor.accounts().second_step;
-    step.downcast_ref()
-        .ok_or_else(|| Error::bug("the second step is not that of mfa"))
+/// A request to a page of second factors.
+pub(crate) struct FactorRequest {
+    pub(super) factors: Arc<Factors>,
+    pub(super) visitor: Visitor,
+    pub(super) headers: HeaderMap,
 }
 
-/// A factor was used: cancels the removal of factors that were reported as lost.
-pub(super) async fn nothing_is_lost(visitor: &Visitor, user: &User) -> Result<()> {
-    if factors(visitor)?.keep(user.id).await? {
-        audit(visitor, Event::FactorKept, &user.username);
+impl<S: Sync> FromRequestParts<S> for FactorRequest {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let factors = parts.extensions.get::<Arc<Factors>>().cloned();
+        Ok(Self {
+            factors: factors.ok_or_else(|| Error::bug("not a page of accounts"))?,
+            visitor: Visitor::from_request_parts(parts, state).await?,
+            headers: parts.headers.clone(),
+        })
     }
-    Ok(())
 }
 
-/// A trusted browser skips the code at login, but not for changes of the factors: it may be stolen.
-pub(super) async fn may_change_factors(visitor: &Visitor, user: &User) -> Result<()> {
-    if visitor.accounts().second_step.is_needed(user.id).await? {
-        typed_a_code(visitor).await
-    } else {
+impl FactorRequest {
+    pub(super) fn accounts(&self) -> &Accounts {
+        self.visitor.accounts()
+    }
+
+    /// Base URL of links in mail.
+    pub(super) fn base(&self) -> String {
+        self.accounts().email.links.base(&self.headers)
+    }
+
+    pub(super) fn audit(&self, event: Event, username: &str) {
+        audit(&self.visitor, event, username);
+    }
+
+    /// The login whose second factor is pending.
+    pub(super) async fn pending_login(&self) -> Result<Option<PendingLogin>> {
+        let sessions = &self.accounts().sessions;
+        sessions.pending_login(self.visitor.session()).await
+    }
+
+    /// Verifies a code of a pending login as a counted guess.
+    pub(super) async fn guess(
+        &self,
+        login: &PendingLogin,
+        verification: impl Future<Output = Result<bool>>,
+    ) -> Result<Guess> {
+        let from = source(&self.visitor, &self.headers);
+        self.accounts()
+            .guess_code(from, &login.account, verification)
+            .await
+    }
+
+    /// Applies a change of a user's factors, and notifies the owner.
+    pub(super) async fn commit_change(&self, tx: Tx, user: &User, text: &str) -> Result<()> {
+        let notice = Notice {
+            text,
+            base: &self.base(),
+        };
+        self.accounts()
+            .factors_changed(tx, self.visitor.session(), user, notice)
+            .await
+    }
+
+    /// Cancels the removal of factors that were reported as lost, because one was used.
+    pub(super) async fn cancel_removal(&self, user: &User) -> Result<()> {
+        if self.factors.keep(user.id).await? {
+            self.audit(Event::FactorKept, &user.username);
+        }
         Ok(())
     }
-}
 
-pub(super) async fn typed_a_code(visitor: &Visitor) -> Result<()> {
-    let said = "You logged in without a code or a passkey. Revoke the trust in all browsers below, log in with a second factor, and come back.";
-    if visitor.has_typed_code().await? {
-        Ok(())
-    } else {
-        Err(Error::new(ErrorKind::Forbidden, said))
+    /// A trusted browser skips the code at login, but not for changes of the factors: it may be
+    /// stolen.
+    pub(super) async fn require_factor_for_changes(&self, user: &User) -> Result<()> {
+        if self.accounts().factors.is_needed(user.id).await? {
+            self.require_factor().await
+        } else {
+            Ok(())
+        }
     }
-}
 
-#[cfg(feature = "passkeys")]
-/// Refuses a user who would lose their only login method.
-pub(super) async fn keeps_a_way_in(visitor: &Visitor, user: &User) -> Result<()> {
-    let is_needed =
-        factors(visitor)?.has_key(user.id).await? && !visitor.accounts().has_way_in(user).await?;
-    if is_needed { Err(only_way()) } else { Ok(()) }
+    /// Refuses a session whose second factor was skipped.
+    pub(super) async fn require_factor(&self) -> Result<()> {
+        let said = "You logged in without a code or a passkey. Revoke the trust in all browsers below, log in with a second factor, and come back.";
+        match self.visitor.has_typed_code().await? {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::Forbidden, said)),
+        }
+    }
+
+    #[cfg(feature = "passkeys")]
+    /// Refuses a user who would lose their only login method.
+    pub(super) async fn require_login_method(&self, user: &User) -> Result<()> {
+        let is_only =
+            self.factors.has_key(user.id).await? && !self.accounts().has_login_method(user).await?;
+        match is_only {
+            true => Err(super::keys::only_method()),
+            false => Ok(()),
+        }
+    }
 }

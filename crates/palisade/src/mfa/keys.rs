@@ -66,7 +66,7 @@ pub(super) const MOST_KEYS: usize = 20;
 const PURPOSE: &str = "passkeys";
 
 /// The passkey is the user's only login method.
-pub(super) fn only_way() -> Error {
+pub(super) fn only_method() -> Error {
     Error::new(
         ErrorKind::Conflict,
         "This is the only login method of your account that is independent of other sites. Set a \
@@ -260,7 +260,7 @@ impl Factors {
             .await?
             > 0;
         if !has_key && !has_way_in {
-            return Err(only_way());
+            return Err(only_method());
         }
         let is_left = has_key || self.has_app(tx, user.id).await?;
         if !is_left {

@@ -34,7 +34,7 @@ pub(super) struct Adding {
 /// A pending authentication.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Asking {
-    pub(super) whose: Whose,
+    pub(super) purpose: PasskeyPurpose,
     /// Options for the browser.
     pub(super) options: Value,
     pub(super) next: Option<String>,
@@ -42,22 +42,22 @@ pub(super) struct Asking {
 
 /// Which passkeys are accepted.
 #[derive(Serialize, Deserialize)]
-pub(super) enum Whose {
+pub(super) enum PasskeyPurpose {
     /// Any (discoverable credentials), for a login without a username.
-    Anybodys(DiscoverableAuthentication),
+    Login(DiscoverableAuthentication),
     /// That of a pending login's user.
-    Held(PasskeyAuthentication),
+    SecondFactor(PasskeyAuthentication),
     /// That of the signed-in user.
-    Signed(PasskeyAuthentication),
+    Reauthentication(PasskeyAuthentication),
 }
 
 impl Asking {
     /// Path to choose another method.
-    pub(super) fn way_back(&self) -> String {
-        let page = match self.whose {
-            Whose::Anybodys(_) => "/account/login",
-            Whose::Held(_) => return "/account/login/second".into(),
-            Whose::Signed(_) => "/account/reauthenticate",
+    pub(super) fn alternative_page(&self) -> String {
+        let page = match self.purpose {
+            PasskeyPurpose::Login(_) => "/account/login",
+            PasskeyPurpose::SecondFactor(_) => return "/account/login/second".into(),
+            PasskeyPurpose::Reauthentication(_) => "/account/reauthenticate",
         };
         let next = self
             .next
@@ -129,7 +129,11 @@ fn answer<T: DeserializeOwned>(typed: &str) -> Option<T> {
 
 impl Factors {
     /// Starts a registration.
-    pub(super) async fn begin_key(&self, site: &RelyingParty, user: &User) -> Result<Adding> {
+    pub(super) async fn begin_registration(
+        &self,
+        site: &RelyingParty,
+        user: &User,
+    ) -> Result<Adding> {
         let keys = self.keys(user.id).await?;
         if keys.len() >= MOST_KEYS {
             return Err(Error::new(
@@ -194,21 +198,21 @@ impl Factors {
     }
 
     /// Starts an authentication by any passkey of the site.
-    pub(super) fn ask_anybody(site: &RelyingParty, next: Option<String>) -> Result<Asking> {
+    pub(super) fn begin_login(site: &RelyingParty, next: Option<String>) -> Result<Asking> {
         let (challenge, state) = site.0.start_discoverable_authentication().map_err(bug)?;
         Ok(Asking {
-            whose: Whose::Anybodys(state),
+            purpose: PasskeyPurpose::Login(state),
             options: serde_json::to_value(challenge.public_key)?,
             next,
         })
     }
 
     /// Starts an authentication by a passkey of one user. `None` without any.
-    pub(super) async fn ask_user(
+    pub(super) async fn begin_authentication(
         &self,
         site: &RelyingParty,
         user: &User,
-        whose: fn(PasskeyAuthentication) -> Whose,
+        purpose: fn(PasskeyAuthentication) -> PasskeyPurpose,
         next: Option<String>,
     ) -> Result<Option<Asking>> {
         let keys = self.keys(user.id).await?;
@@ -221,17 +225,17 @@ impl Factors {
         }
         let (challenge, state) = site.0.start_passkey_authentication(&keys).map_err(bug)?;
         Ok(Some(Asking {
-            whose: whose(state),
+            purpose: purpose(state),
             options: serde_json::to_value(challenge.public_key)?,
             next,
         }))
     }
 
     /// Verifies a response, and returns its user.
-    pub(super) async fn judge_key(
+    pub(super) async fn verify_key(
         &self,
         site: &RelyingParty,
-        asked: Whose,
+        asked: PasskeyPurpose,
         typed: &str,
     ) -> Result<i32, Refused> {
         let answer: PublicKeyCredential = answer(typed).ok_or(Refused::Wrong)?;
@@ -241,7 +245,7 @@ impl Factors {
             .ok_or(Refused::Wrong)?;
         let mut passkey: Passkey = self.opened_key(&row)?.ok_or(Refused::Wrong)?;
         let judged = match asked {
-            Whose::Anybodys(state) => {
+            PasskeyPurpose::Login(state) => {
                 let (handle, _) = site
                     .0
                     .identify_discoverable_authentication(&answer)
@@ -252,7 +256,7 @@ impl Factors {
                 site.0
                     .finish_discoverable_authentication_v2(&answer, state, &passkey)
             }
-            Whose::Held(state) | Whose::Signed(state) => {
+            PasskeyPurpose::SecondFactor(state) | PasskeyPurpose::Reauthentication(state) => {
                 site.0.finish_passkey_authentication(&answer, &state)
             }
         };

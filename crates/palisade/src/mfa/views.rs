@@ -1,16 +1,15 @@
 //! The pages of second factors.
 
 use super::factors::Proven;
-use super::guards::{Nothing, factors, may_change_factors, nothing_is_lost, typed_a_code};
+use super::guards::{FactorRequest, Nothing};
 use crate::audit_log::Event;
-use crate::auth::views::{audit, locked, login, source};
-use crate::auth::{Factor, Guess, Held, Notice, SecondStep, User, Visitor, describe};
+use crate::auth::views::{locked, login};
+use crate::auth::{Factor, Guess, PendingLogin, SecondStep, Trust, User, describe};
 use crate::forms::{Code, DigitCode, Form, Query, Token};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
 use crate::views::{Error, ErrorKind, Page, Result};
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
 use palisade_macros::Form;
 use palisade_template::context;
 
@@ -58,12 +57,12 @@ pub(crate) struct Begin {
 /// `GET /account/login/second`.
 pub(crate) async fn show_second(
     page: Page,
-    visitor: Visitor,
+    request: FactorRequest,
     Query(asked): Query<With>,
 ) -> Result<Response> {
-    match visitor.accounts().held(visitor.session()).await? {
+    match request.pending_login().await? {
         Some(held) => {
-            let values = second_values(&visitor, &held).await?;
+            let values = second_values(&request, &held).await?;
             let by_recovery = asked.with.as_deref() == Some("recovery");
             let form = if by_recovery {
                 Form::<SecondByRecovery>::blank()
@@ -81,33 +80,42 @@ pub(crate) async fn show_second(
 }
 
 /// Values of the second step's page besides its form.
-async fn second_values(visitor: &Visitor, held: &Held) -> Result<palisade_template::Value> {
+async fn second_values(
+    request: &FactorRequest,
+    held: &PendingLogin,
+) -> Result<palisade_template::Value> {
     Ok(
-        context! { has_key => cfg!(feature = "passkeys") && factors(visitor)?.has_key(held.account.id).await? },
+        context! { has_key => cfg!(feature = "passkeys") && request.factors.has_key(held.account.id).await? },
     )
 }
 
 /// `POST /account/login/second`.
-pub(crate) async fn second(
-    visitor: Visitor,
-    headers: HeaderMap,
-    form: Form<Second>,
-) -> Result<Response> {
+pub(crate) async fn second(request: FactorRequest, form: Form<Second>) -> Result<Response> {
     // a double click: the first one has logged in
-    let Some(held) = visitor.accounts().held(visitor.session()).await? else {
+    let Some(held) = request.pending_login().await? else {
         return Ok(redirect_to("/account/login?entered=on"));
     };
     let (typed, invalid) = form.into_parts();
     let Some(typed) = typed else {
         return Err(invalid
-            .show_with("account/second.html", second_values(&visitor, &held).await?)
+            .show_with("account/second.html", second_values(&request, &held).await?)
             .await);
     };
-    let values = second_values(&visitor, &held).await?;
-    match guessed(&visitor, &headers, &held, &typed.code).await? {
+    let values = second_values(&request, &held).await?;
+    match guess(&request, &held, &typed.code).await? {
         Guess::Right => {
-            nothing_is_lost(&visitor, &held.user()).await?;
-            login::welcome(&visitor, &headers, held, Factor::Typed, typed.remember).await
+            request.cancel_removal(&held.user()).await?;
+            let trust = match typed.remember {
+                true => Trust::Trusted,
+                false => Trust::Known,
+            };
+            login::welcome(
+                &request.visitor,
+                &request.headers,
+                held,
+                (Factor::Typed, trust),
+            )
+            .await
         }
         Guess::Locked(wait) => Err(locked(invalid, wait, "account/second.html", values).await),
         Guess::Wrong => Err(invalid
@@ -121,49 +129,50 @@ pub(crate) async fn second(
 const WRONG: &str = "This code is wrong, or was already used. Wait for the next one.";
 
 /// Verifies a code as a counted guess.
-async fn guessed(visitor: &Visitor, headers: &HeaderMap, held: &Held, code: &str) -> Result<Guess> {
+async fn guess(request: &FactorRequest, held: &PendingLogin, code: &str) -> Result<Guess> {
     let user = &held.user();
-    let judge = async {
-        let proven = factors(visitor)?.prove(user, code).await?;
+    let verification = async {
+        let proven = request.factors.prove(user, code).await?;
         if proven == Some(Proven::Recovery) {
-            audit(visitor, Event::RecoveryCodeUsed, &user.username);
+            request.audit(Event::RecoveryCodeUsed, &user.username);
         }
         Ok(proven.is_some())
     };
-    let guess = visitor
-        .accounts()
-        .guess_code(source(visitor, headers), &held.account, judge)
-        .await?;
+    let guess = request.guess(held, verification).await?;
     if matches!(guess, Guess::Wrong) {
-        audit(visitor, Event::SecondStepFailed, &user.username);
+        request.audit(Event::SecondStepFailed, &user.username);
     }
     Ok(guess)
 }
 
 /// `GET /account/factors`.
-pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Response> {
-    let factors = factors(&visitor)?;
-    let has_factor = visitor.accounts().second_step.is_needed(user.id).await?;
+pub(crate) async fn show(page: Page, request: FactorRequest, user: User) -> Result<Response> {
+    let factors = &request.factors;
+    let has_factor = request.accounts().factors.is_needed(user.id).await?;
     let has_app = factors.has_confirmed_app(user.id).await?;
     let keys = palisade_template::Serde(factors.shown_keys(&user).await?);
-    let ways = palisade_template::Serde(visitor.accounts().ways.clone());
-    let browsers = visitor.accounts().trusted_browsers(&user).await?;
+    let ways = palisade_template::Serde(request.accounts().methods.clone());
+    let browsers = request.accounts().trusted_browsers(&user).await?;
     let browsers: Vec<_> = browsers
         .into_iter()
         .map(|(agent, address)| context! { agent => describe(&agent), address })
         .collect();
     let values = context! {
-        has_factor, has_app, keys, ways, is_proven => visitor.has_factor().await?, codes_left => factors.codes_left(&user).await?, browsers,
-        is_required => (user.is_staff && visitor.accounts().factor_rule.staff) || visitor.accounts().factor_rule.all_users,
+        has_factor, has_app, keys, ways, is_proven => request.visitor.has_factor().await?, codes_left => factors.codes_left(&user).await?, browsers,
+        is_required => (user.is_staff && request.accounts().factors.rule.staff) || request.accounts().factors.rule.all_users,
     };
     page.render("account/factors.html", values).await
 }
 
 /// `POST /account/factors/app`: starts adding an app.
-pub(crate) async fn begin(visitor: Visitor, user: User, form: Form<Begin>) -> Result<Response> {
+pub(crate) async fn begin(
+    request: FactorRequest,
+    user: User,
+    form: Form<Begin>,
+) -> Result<Response> {
     let begin = form.into_parts().0.ok_or_else(Error::not_found)?;
-    may_change_factors(&visitor, &user).await?;
-    if !factors(&visitor)?.begin(&user, begin.counts).await? {
+    request.require_factor_for_changes(&user).await?;
+    if !request.factors.begin(&user, begin.counts).await? {
         return Err(Error::new(
             ErrorKind::Conflict,
             "There is an authenticator app already. Remove it first.",
@@ -173,14 +182,9 @@ pub(crate) async fn begin(visitor: Visitor, user: User, form: Form<Begin>) -> Re
 }
 
 /// `GET /account/factors/app`: the secret, until the first code.
-pub(crate) async fn show_app(
-    page: Page,
-    visitor: Visitor,
-    headers: HeaderMap,
-    user: User,
-) -> Result<Response> {
-    may_change_factors(&visitor, &user).await?;
-    match app(&visitor, &headers, &user).await? {
+pub(crate) async fn show_app(page: Page, request: FactorRequest, user: User) -> Result<Response> {
+    request.require_factor_for_changes(&user).await?;
+    match app(&request, &user).await? {
         Some(values) => {
             page.render(
                 "account/app.html",
@@ -192,14 +196,10 @@ pub(crate) async fn show_app(
     }
 }
 
-async fn app(
-    visitor: &Visitor,
-    headers: &HeaderMap,
-    user: &User,
-) -> Result<Option<palisade_template::Value>> {
-    let base = visitor.accounts().links.base(headers);
+async fn app(request: &FactorRequest, user: &User) -> Result<Option<palisade_template::Value>> {
+    let base = request.base();
     let site = base.split("://").nth(1).unwrap_or(&base);
-    let begun = factors(visitor)?.begun(user, site).await?;
+    let begun = request.factors.begun(user, site).await?;
     Ok(begun.map(|app| {
         let (picture, width) = app.picture().unwrap_or_default();
         context! { secret => app.typed(), picture, width }
@@ -209,64 +209,53 @@ async fn app(
 /// `POST /account/factors/app/confirm`: confirms the app, and displays the recovery codes once.
 pub(crate) async fn confirm(
     page: Page,
-    visitor: Visitor,
-    headers: HeaderMap,
+    request: FactorRequest,
     user: User,
     form: Form<FirstCode>,
 ) -> Result<Response> {
-    may_change_factors(&visitor, &user).await?;
-    let Some(values) = app(&visitor, &headers, &user).await? else {
+    request.require_factor_for_changes(&user).await?;
+    let Some(values) = app(&request, &user).await? else {
         return Ok(redirect_to("/account/factors"));
     };
     let (typed, invalid) = form.into_parts();
     let Some(typed) = typed else {
         return Err(invalid.show_with("account/app.html", values).await);
     };
-    let accounts = visitor.accounts();
+    let accounts = request.accounts();
     let tx = accounts.database().begin().await?;
-    let Some(codes) = factors(&visitor)?.confirm(&tx, &user, &typed.code).await? else {
+    let Some(codes) = request.factors.confirm(&tx, &user, &typed.code).await? else {
         drop(tx);
-        audit(&visitor, Event::SecondStepFailed, &user.username);
+        request.audit(Event::SecondStepFailed, &user.username);
         let wrong = "This is not the current code of the app. Is the clock of the phone right?";
         return Err(invalid
             .error("code", wrong)
             .show_with("account/app.html", values)
             .await);
     };
-    let told = Notice {
-        text: "An authenticator app was added.",
-        base: &accounts.links.base(&headers),
-    };
-    accounts
-        .factors_changed(tx, visitor.session(), &user, told)
+    request
+        .commit_change(tx, &user, "An authenticator app was added.")
         .await?;
-    audit(&visitor, Event::FactorAdded, &user.username);
-    visitor.factor_proven().await?;
+    request.audit(Event::FactorAdded, &user.username);
+    request.visitor.record_factor().await?;
     page.render("account/codes.html", context! { codes }).await
 }
 
 /// `POST /account/factors/codes`: new recovery codes, displayed once.
 pub(crate) async fn new_codes(
     page: Page,
-    visitor: Visitor,
-    headers: HeaderMap,
+    request: FactorRequest,
     user: User,
     form: Form<Nothing>,
 ) -> Result<Response> {
     form.valid_or_show("account/factors.html").await?;
-    typed_a_code(&visitor).await?;
-    let accounts = visitor.accounts();
+    request.require_factor().await?;
+    let accounts = request.accounts();
     let tx = accounts.database().begin().await?;
-    let codes = factors(&visitor)?.new_codes(&tx, &user).await?;
-    let told = Notice {
-        text: "New recovery codes were created.",
-        base: &accounts.links.base(&headers),
-    };
-    accounts
-        .factors_changed(tx, visitor.session(), &user, told)
+    let codes = request.factors.new_codes(&tx, &user).await?;
+    request
+        .commit_change(tx, &user, "New recovery codes were created.")
         .await?;
-    audit(
-        &visitor,
+    request.audit(
         Event::FactorAdded,
         &format!("{}, recovery codes", user.username),
     );
@@ -275,33 +264,26 @@ pub(crate) async fn new_codes(
 
 /// `POST /account/factors/remove`: removes all factors.
 pub(crate) async fn remove(
-    visitor: Visitor,
-    headers: HeaderMap,
+    request: FactorRequest,
     user: User,
     form: Form<Nothing>,
 ) -> Result<Response> {
     form.valid_or_show("account/factors.html").await?;
-    typed_a_code(&visitor).await?;
+    request.require_factor().await?;
     #[cfg(feature = "passkeys")]
-    super::guards::keeps_a_way_in(&visitor, &user).await?;
-    let accounts = visitor.accounts();
+    request.require_login_method(&user).await?;
+    let accounts = request.accounts();
     let tx = accounts.database().begin().await?;
-    factors(&visitor)?.forget(&tx, user.id).await?;
+    request.factors.forget(&tx, user.id).await?;
     let text = "The second factors were removed: a password is enough from now on.";
+    request.commit_change(tx, &user, text).await?;
+    request.audit(Event::FactorRemoved, &user.username);
     accounts
-        .factors_changed(
-            tx,
-            visitor.session(),
-            &user,
-            Notice {
-                text,
-                base: &accounts.links.base(&headers),
-            },
-        )
+        .sessions
+        .remove_factor(request.visitor.session())
         .await?;
-    audit(&visitor, Event::FactorRemoved, &user.username);
-    accounts.log_out_of_factor(visitor.session()).await?;
-    visitor
+    request
+        .visitor
         .session()
         .message(
             MessageLevel::Success,
@@ -313,27 +295,17 @@ pub(crate) async fn remove(
 
 /// `POST /account/factors/browsers`: revokes the trust in all browsers.
 pub(crate) async fn distrust(
-    visitor: Visitor,
-    headers: HeaderMap,
+    request: FactorRequest,
     user: User,
     form: Form<Nothing>,
 ) -> Result<Response> {
     form.valid_or_show("account/factors.html").await?;
-    let accounts = visitor.accounts();
+    let accounts = request.accounts();
     let told = "No browser is trusted any more: each login requires a code.";
     let tx = accounts.database().begin().await?;
-    accounts
-        .factors_changed(
-            tx,
-            visitor.session(),
-            &user,
-            Notice {
-                text: told,
-                base: &accounts.links.base(&headers),
-            },
-        )
-        .await?;
-    visitor
+    request.commit_change(tx, &user, told).await?;
+    request
+        .visitor
         .session()
         .message(MessageLevel::Success, told)
         .await?;

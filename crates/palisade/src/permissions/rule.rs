@@ -308,7 +308,7 @@ async fn judged(visitor: &Visitor, has_enough: bool, otherwise: Verdict) -> Resu
 impl Rule {
     /// Whether the settings require a second factor of the user, and this session has none.
     async fn lacks_factor(&self, visitor: &Visitor, database: &Database) -> Result<bool> {
-        let rule = &visitor.accounts().factor_rule;
+        let rule = &visitor.accounts().factors.rule;
         let Some(user) = visitor.user().await? else {
             return Ok(false);
         };

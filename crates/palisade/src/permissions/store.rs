@@ -1,4 +1,4 @@
-use crate::auth::User;
+use crate::auth::{RightChange, User};
 use crate::db::{Database, FromRow, Tx};
 use crate::django::UserTables;
 use crate::sql;
@@ -251,7 +251,7 @@ pub(crate) async fn set_member(
     database: &Database,
     tx: &Tx,
     user_id: i32,
-    (group, is_member): (&str, bool),
+    (group, change): (&str, RightChange),
 ) -> Result<bool, DbErr> {
     let found: Option<(i32,)> = database
         .handle()
@@ -265,7 +265,7 @@ pub(crate) async fn set_member(
         .and_where(of_user)
         .and_where(Expr::col("group_id").eq(id));
     tx.execute(&out).await?;
-    if is_member {
+    if change == RightChange::Grant {
         let row = Query::insert()
             .into_table(Alias::new(&tables.groups))
             .columns([Alias::new(&tables.column), Alias::new("group_id")])

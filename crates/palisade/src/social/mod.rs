@@ -28,6 +28,8 @@ mod id_token;
 mod identities;
 #[cfg(feature = "social")]
 mod identity;
+#[cfg(feature = "social")]
+mod log_in;
 mod migration;
 #[cfg(feature = "social")]
 mod profile;
@@ -40,6 +42,8 @@ mod proof;
 mod provider;
 #[cfg(feature = "social")]
 mod provider_request;
+#[cfg(feature = "social")]
+mod request;
 mod settings;
 #[cfg(feature = "social")]
 mod sign_up;
@@ -61,6 +65,7 @@ pub use settings::{CHECKS, ProviderSettings, SocialSettings};
 pub(crate) use {
     discovery::Discovery,
     error::ProviderError,
+    request::SocialRequest,
     signed::{Audience, Doubt, LEEWAY_SECS, verify_signature},
     site::Providers,
 };

@@ -109,14 +109,14 @@ impl Identity {
 
     /// Creates an account for a verified address. `None` if the address has an account, or the
     /// identity is linked.
-    pub(super) async fn enrol(
+    pub(super) async fn create_account(
         &self,
         accounts: &Accounts,
         provider: &str,
         email: &str,
     ) -> Result<Option<i32>> {
         let tx = accounts.database().begin().await?;
-        let Some(row) = accounts.enrol(&tx, &self.name, email).await? else {
+        let Some(row) = accounts.provision(&tx, &self.name, email).await? else {
             return Ok(None);
         };
         let now = accounts.now().timestamp();
@@ -139,12 +139,13 @@ impl UnlinkedIdentity {
         base: &str,
     ) -> Result<()> {
         let code = MailedCode::new();
-        let mail = accounts.address_code(address, &code, base).await?;
+        let mail = accounts.email.address_code(address, &code, base).await?;
         let waiting = Self {
             sent: Some((address.to_owned(), code.hash())),
             ..self
         };
         accounts
+            .email
             .begin_by_mail(session, &waiting, MailKind::SignUp, &mail)
             .await
     }

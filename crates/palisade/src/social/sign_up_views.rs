@@ -1,16 +1,16 @@
 //! Pages that create an account from an external identity: its email address and a mailed code.
 
+use super::log_in::{LoginExtras, enter_account};
+use super::request::SocialRequest;
 use super::sign_up::{Address, UnlinkedIdentity};
-use super::views::come_in;
 use crate::audit_log::Event;
-use crate::auth::views::{audit, can_mail, source, too_many_mails};
-use crate::auth::{Typed, Visitor};
+use crate::auth::Typed;
+use crate::auth::views::{can_mail, source, too_many_mails};
 use crate::forms::{Code, Form};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
-use crate::views::{Page, Result};
+use crate::views::Result;
 use axum::response::Response;
-use http::HeaderMap;
 use palisade_macros::Form;
 use palisade_template::context;
 
@@ -25,127 +25,80 @@ pub(crate) struct TypedCode {
 
 /// `POST /account/social/address`: sends a code to an address. One response, whether or not an
 /// account has it.
-pub(crate) async fn address(
-    visitor: Visitor,
-    headers: HeaderMap,
-    form: Form<Address>,
-) -> Result<Response> {
-    let accounts = visitor.accounts();
-    let Some(stranger) = accounts
-        .begun::<UnlinkedIdentity>(visitor.session())
-        .await?
-    else {
+pub(crate) async fn address(request: SocialRequest, form: Form<Address>) -> Result<Response> {
+    let (accounts, session) = (request.accounts(), request.visitor.session());
+    let pending = accounts.email.pending::<UnlinkedIdentity>(session).await?;
+    let Some(unlinked) = pending else {
         return Ok(redirect_to("/account/login"));
     };
-    let values = context! { label => stranger.provider.as_str() };
+    let template = "account/social_address.html";
+    let values = context! { label => unlinked.provider.as_str() };
     let (typed, invalid) = form.into_parts();
     let Some(typed) = typed else {
-        return Err(invalid
-            .show_with("account/social_address.html", values)
-            .await);
+        return Err(invalid.show_with(template, values).await);
     };
     can_mail(accounts)?;
-    if let Some(wait) = accounts
-        .ask_mail(source(&visitor, &headers), &typed.email)
-        .await?
-    {
-        return Err(too_many_mails(invalid, wait, "account/social_address.html", values).await);
+    let from = source(&request.visitor, &request.headers);
+    if let Some(wait) = accounts.count_mail(from, &typed.email).await? {
+        return Err(too_many_mails(invalid, wait, template, values).await);
     }
-    stranger
-        .send(
-            accounts,
-            visitor.session(),
-            &typed.email,
-            &accounts.links.base(&headers),
-        )
+    let base = request.base();
+    unlinked
+        .send(accounts, session, &typed.email, &base)
         .await?;
-    audit(&visitor, Event::SignUpBegun, "by another site");
+    request.audit(Event::SignUpBegun, "by another site");
     Ok(redirect_to("/account/social/confirm"))
 }
 
 /// `GET /account/social/confirm`.
-pub(crate) async fn show_confirm(page: Page, visitor: Visitor) -> Result<Response> {
-    match visitor
-        .accounts()
-        .begun::<UnlinkedIdentity>(visitor.session())
-        .await?
-    {
-        Some(_) => {
-            page.render(
-                "account/social_confirm.html",
-                context! { form => Form::<TypedCode>::blank() },
-            )
-            .await
-        }
-        None => Ok(redirect_to("/account/login")),
+pub(crate) async fn show_confirm(request: SocialRequest) -> Result<Response> {
+    let (email, session) = (&request.accounts().email, request.visitor.session());
+    if email.pending::<UnlinkedIdentity>(session).await?.is_none() {
+        return Ok(redirect_to("/account/login"));
     }
+    let values = context! { form => Form::<TypedCode>::blank() };
+    let page = &request.page;
+    page.render("account/social_confirm.html", values).await
 }
 
 /// `POST /account/social/confirm`: creates the account.
-pub(crate) async fn confirm(
-    visitor: Visitor,
-    headers: HeaderMap,
-    form: Form<TypedCode>,
-) -> Result<Response> {
-    let accounts = visitor.accounts();
+pub(crate) async fn confirm(request: SocialRequest, form: Form<TypedCode>) -> Result<Response> {
+    let template = "account/social_confirm.html";
+    let (accounts, session) = (request.accounts(), request.visitor.session());
     let (typed, invalid) = form.into_parts();
     let Some(typed) = typed else {
-        return Err(invalid.show("account/social_confirm.html").await);
+        return Err(invalid.show(template).await);
     };
-    let stranger = match accounts
-        .judge_code::<UnlinkedIdentity>(visitor.session(), &typed.code)
-        .await?
-    {
-        Typed::Right(stranger) => stranger,
+    let checked = accounts
+        .email
+        .check_code::<UnlinkedIdentity>(session, &typed.code);
+    let unlinked = match checked.await? {
+        Typed::Right(unlinked) => unlinked,
         Typed::Wrong => {
-            audit(&visitor, Event::LoginFailed, "code by mail");
-            return Err(invalid
-                .error("code", "This is not the code of the newest mail.")
-                .show("account/social_confirm.html")
-                .await);
+            request.audit(Event::LoginFailed, "code by mail");
+            let said = "This is not the code of the newest mail.";
+            return Err(invalid.error("code", said).show(template).await);
         }
         Typed::Dead => {
-            audit(
-                &visitor,
-                Event::LoginFailed,
-                "code by mail, too late or too often",
-            );
-            visitor
-                .session()
-                .message(MessageLevel::Error, "This code has expired. Start again.")
-                .await?;
+            request.audit(Event::LoginFailed, "code by mail, too late or too often");
+            let said = "This code has expired. Start again.";
+            request.message(MessageLevel::Error, said).await?;
             return Ok(redirect_to("/account/login"));
         }
     };
-    let Some((email, _)) = &stranger.sent else {
+    let Some((email, _)) = &unlinked.sent else {
         return Ok(redirect_to("/account/login"));
     };
-    let Some(user_id) = stranger
-        .identity
-        .enrol(accounts, &stranger.provider, email)
-        .await?
-    else {
-        visitor
-            .session()
-            .message(
-                MessageLevel::Error,
-                "The address, or this login, was taken meanwhile.",
-            )
-            .await?;
+    let (identity, provider) = (&unlinked.identity, &unlinked.provider);
+    let Some(user_id) = identity.create_account(accounts, provider, email).await? else {
+        let said = "The address, or this login, was taken meanwhile.";
+        request.message(MessageLevel::Error, said).await?;
         return Ok(redirect_to("/account/login"));
     };
-    audit(
-        &visitor,
-        Event::SignedUp,
-        &format!("user {user_id}, {}", stranger.provider),
-    );
-    come_in(
-        &visitor,
-        &headers,
-        &stranger.provider,
-        user_id,
-        stranger.next,
-        None,
-    )
-    .await
+    request.audit(Event::SignedUp, &format!("user {user_id}, {provider}"));
+    let extras = LoginExtras {
+        next: unlinked.next,
+        logout_page: None,
+    };
+    enter_account(&request, provider, user_id, extras).await
 }

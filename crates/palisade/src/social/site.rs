@@ -1,14 +1,14 @@
-use super::flow::OpenIdClient;
+use super::discovery::Discovery;
 use super::{Provider, SocialSettings};
 use crate::views::Error;
 
-/// The providers of a site.
-pub(crate) struct Providers(Vec<(Provider, OpenIdClient)>);
+/// The providers of a site, with their metadata.
+pub(crate) struct Providers(Vec<(Provider, Discovery)>);
 
 impl Providers {
     pub(crate) fn new(settings: &SocialSettings) -> Self {
         let with =
-            |one: &super::ProviderSettings| (Provider::new(one.clone()), OpenIdClient::default());
+            |one: &super::ProviderSettings| (Provider::new(one.clone()), Discovery::default());
         Self(settings.providers.iter().map(with).collect())
     }
 
@@ -18,13 +18,10 @@ impl Providers {
     }
 
     /// The provider of a name, or 404.
-    pub(super) fn named(&self, name: &str) -> Result<(&Provider, &OpenIdClient), Error> {
-        let found = self
-            .0
-            .iter()
-            .find(|(provider, _)| provider.settings.name == name);
-        found
-            .map(|(provider, party)| (provider, party))
-            .ok_or_else(Error::not_found)
+    pub(super) fn named(&self, name: &str) -> Result<(&Provider, &Discovery), Error> {
+        let is_named = |(provider, _): &&(Provider, Discovery)| provider.settings.name == name;
+        let found = self.0.iter().find(is_named);
+        let (provider, discovery) = found.ok_or_else(Error::not_found)?;
+        Ok((provider, discovery))
     }
 }

@@ -2,19 +2,17 @@
 
 use super::flow::{AuthorizationRequest, AuthorizationResponse};
 use super::identities::Identities;
-use super::identity::Identity;
-use super::sign_up::{Added, Address, UnlinkedIdentity};
-use super::{Provider, Providers};
+use super::log_in::{LoginExtras, complete_login, link_identity};
+use super::request::SocialRequest;
+use super::{Provider, ProviderError, Providers};
 use crate::audit_log::Event;
-use crate::auth::views::{NextPage, audit, can_mail, going, login};
-use crate::auth::{Held, User, Visitor};
+use crate::auth::User;
+use crate::auth::views::{Leaving, NextPage, can_mail, leave_site};
 use crate::forms::{Form, Line, Token};
-use crate::http::client::Client;
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
-use crate::views::{Error, ErrorKind, Page, Result};
+use crate::views::{Error, ErrorKind, Result};
 use axum::response::Response;
-use http::HeaderMap;
 use palisade_macros::Form;
 use palisade_template::{Serde, context};
 
@@ -40,174 +38,107 @@ pub(crate) struct Returned {
     error: Option<Line<200>>,
 }
 
+impl Returned {
+    fn response(&self) -> AuthorizationResponse<'_> {
+        AuthorizationResponse {
+            code: self.code.as_deref().unwrap_or(""),
+            state: self.state.as_deref().unwrap_or(""),
+            iss: self.iss.as_deref(),
+        }
+    }
+}
+
 impl Providers {
     /// `POST /account/social/{id}`: redirects to the provider.
     pub(crate) async fn begin(
         &self,
-        page: Page,
-        visitor: Visitor,
-        headers: HeaderMap,
-        client: Client,
+        request: SocialRequest,
         id: &str,
         form: Form<Begin>,
     ) -> Result<Response> {
         let next = form.valid_or_show("account/login.html").await?.next.0;
-        self.leave(&page, &visitor, &headers, &client, id, |away| {
-            away.next = next
-        })
-        .await
+        self.redirect(&request, id, |login| login.next = next).await
     }
 
     /// `POST /account/logins/{id}`: the same, to link an identity to the account.
-    pub(crate) async fn begin_adding(
+    pub(crate) async fn begin_linking(
         &self,
-        page: Page,
-        visitor: Visitor,
-        headers: HeaderMap,
-        client: Client,
+        request: SocialRequest,
         id: &str,
         user: User,
     ) -> Result<Response> {
-        self.leave(&page, &visitor, &headers, &client, id, |away| {
-            away.adds_to = Some(user.id)
-        })
-        .await
+        self.redirect(&request, id, |login| login.adds_to = Some(user.id))
+            .await
     }
 
-    async fn leave(
+    async fn redirect(
         &self,
-        page: &Page,
-        visitor: &Visitor,
-        headers: &HeaderMap,
-        client: &Client,
+        request: &SocialRequest,
         id: &str,
         note: impl FnOnce(&mut AuthorizationRequest),
     ) -> Result<Response> {
-        let (provider, party) = self.named(id)?;
-        let accounts = visitor.accounts();
-        let begun = party
-            .begin(
-                provider,
-                client,
-                accounts.now(),
-                &accounts.links.base(headers),
-            )
-            .await;
-        let mut begun = begun.map_err(|trouble| trouble.said(provider))?;
-        note(&mut begun.away);
-        accounts.begin(visitor.session(), &begun.away).await?;
-        going(page, &provider.settings.label, begun.to.as_str(), false).await
+        let (provider, discovery) = self.named(id)?;
+        let client = request.client(provider, discovery);
+        let started = client.begin(&request.base()).await;
+        let mut started = started.map_err(|error| error.said(provider))?;
+        note(&mut started.request);
+        let (email, session) = (&request.accounts().email, request.visitor.session());
+        email.begin(session, &started.request).await?;
+        let label = &provider.settings.label;
+        leave_site(&request.page, label, started.to.as_str(), Leaving::Login).await
     }
 
     /// `GET /account/social/{id}/callback`: the authorization response.
-    pub(crate) async fn back(
+    pub(crate) async fn callback(
         &self,
-        page: Page,
-        visitor: Visitor,
-        headers: HeaderMap,
-        client: Client,
+        request: SocialRequest,
         id: &str,
         returned: Returned,
     ) -> Result<Response> {
-        let (provider, party) = self.named(id)?;
-        let accounts = visitor.accounts();
-        let said = |trouble: super::ProviderError| {
-            audit(&visitor, Event::LoginFailed, &format!("{id}: {trouble}"));
-            trouble.said(provider)
+        let (provider, discovery) = self.named(id)?;
+        let failed = |error: ProviderError| {
+            request.audit(Event::LoginFailed, &format!("{id}: {error}"));
+            error.said(provider)
         };
-        let back = AuthorizationResponse {
-            code: returned.code.as_deref().unwrap_or(""),
-            state: returned.state.as_deref().unwrap_or(""),
-            iss: returned.iss.as_deref(),
-        };
-        // a response to another request leaves this one pending: other sites can send a browser
-        // here
-        let begun = accounts
-            .begun::<AuthorizationRequest>(visitor.session())
-            .await?;
-        if !begun.is_some_and(|away| away.is_answered(provider, &back)) {
-            // not a failed login: an image on another site can trigger this request
-            audit(&visitor, Event::CallbackRefused, id);
-            return Err(super::ProviderError::InvalidResponse(
-                "no login of this browser is pending".into(),
-            )
-            .said(provider));
-        }
-        let Some(away) = accounts
-            .end::<AuthorizationRequest>(visitor.session())
-            .await?
-        else {
-            return Err(said(super::ProviderError::InvalidResponse(
-                "the login has ended".into(),
-            )));
-        };
+        let response = returned.response();
+        let login = pending_login(&request, provider, &response).await?;
+        let ended = || failed(ProviderError::InvalidResponse("the login has ended".into()));
+        let login = login.ok_or_else(ended)?;
         if let Some(error) = &returned.error {
-            let word: String = error.chars().take(50).collect();
-            audit(&visitor, Event::LoginFailed, &format!("{id} says {word}"));
-            visitor
-                .session()
-                .message(
-                    MessageLevel::Error,
-                    format!("{} did not log you in.", provider.settings.label),
-                )
-                .await?;
-            return Ok(redirect_to(if away.adds_to.is_some() {
-                "/account/logins"
-            } else {
-                "/account/login"
-            }));
+            return refused(&request, provider, error, login.adds_to).await;
         }
-        let identity = party
-            .finish(provider, &client, accounts.now(), &away, &back)
-            .await
-            .map_err(said)?;
-        match away.adds_to {
-            Some(user_id) => add(&visitor, &headers, provider, &identity, user_id).await,
-            None => {
-                let logout = party
-                    .logout(
-                        provider,
-                        &client,
-                        accounts.now(),
-                        &accounts.links.base(&headers),
-                    )
-                    .await;
-                arrive(
-                    &page,
-                    &visitor,
-                    &headers,
-                    provider,
-                    identity,
-                    away.next,
-                    logout.map(String::from),
-                )
-                .await
-            }
+        let client = request.client(provider, discovery);
+        let identity = client.finish(&login, &response).await.map_err(failed)?;
+        if let Some(user_id) = login.adds_to {
+            return link_identity(&request, provider, &identity, user_id).await;
         }
+        let logout_page = client.logout(&request.base()).await;
+        let extras = LoginExtras {
+            next: login.next,
+            logout_page: logout_page.map(String::from),
+        };
+        complete_login(&request, provider, identity, extras).await
     }
 
     /// `GET /account/logins`.
-    pub(crate) async fn list(&self, page: Page, visitor: Visitor, user: User) -> Result<Response> {
-        let all = Identities::shown(&visitor.accounts().database().handle(), user.id).await?;
-        page.render(
-            "account/logins.html",
-            context! { logins => Serde(all), ways => Serde(visitor.accounts().ways.clone()) },
-        )
-        .await
+    pub(crate) async fn list(&self, request: SocialRequest, user: User) -> Result<Response> {
+        let accounts = request.accounts();
+        let all = Identities::shown(&accounts.database().handle(), user.id).await?;
+        let values = context! { logins => Serde(all), ways => Serde(accounts.methods.clone()) };
+        request.page.render("account/logins.html", values).await
     }
 
     /// `POST /account/logins/remove`: unlinks an identity, unless it is the last login method.
     pub(crate) async fn remove(
         &self,
-        visitor: Visitor,
-        headers: HeaderMap,
+        request: SocialRequest,
         user: User,
         form: Form<Which>,
     ) -> Result<Response> {
         let which = form.into_parts().0.ok_or_else(Error::not_found)?;
-        let accounts = visitor.accounts();
-        let has_way_in = accounts.has_way_in(&user).await?
-            || accounts.second_step.logs_in_alone(user.id).await?;
+        let accounts = request.accounts();
+        let has_other = accounts.has_login_method(&user).await?
+            || accounts.factors.logs_in_alone(user.id).await?;
         let tx = accounts.database().begin().await?;
         Identities::lock(&tx, user.id).await?;
         if !Identities::remove(&tx, user.id, &which.id).await? {
@@ -215,212 +146,74 @@ impl Providers {
         }
         // providers that are still configured
         let left = Identities::of_user(&tx, user.id).await?;
-        if !has_way_in && !left.iter().any(|row| self.named(&row.provider).is_ok()) {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "This is the only login method of your account. Set a password first.",
-            ));
+        if !has_other && !left.iter().any(|row| self.named(&row.provider).is_ok()) {
+            let said = "This is the only login method of your account. Set a password first.";
+            return Err(Error::new(ErrorKind::Conflict, said));
         }
+        request
+            .notify(&tx, user.id, "A social login was removed.")
+            .await?;
+        let session = request.visitor.session();
         accounts
-            .tell_in(
-                &tx,
-                user.id,
-                "A social login was removed.",
-                &accounts.links.base(&headers),
-            )
+            .sessions
+            .commit_and_end_others(tx, session, user.id)
             .await?;
-        accounts
-            .commit_and_end_others(tx, visitor.session(), user.id)
-            .await?;
-        audit(&visitor, Event::LoginRemoved, &user.username);
-        visitor
-            .session()
-            .message(
-                MessageLevel::Success,
-                "The login was removed. All other sessions have ended.",
-            )
-            .await?;
+        request.audit(Event::LoginRemoved, &user.username);
+        let said = "The login was removed. All other sessions have ended.";
+        request.message(MessageLevel::Success, said).await?;
         Ok(redirect_to("/account/logins"))
     }
 }
 
-/// Completes a login.
-async fn arrive(
-    page: &Page,
-    visitor: &Visitor,
-    headers: &HeaderMap,
+/// Takes the authorization request of this browser that a response answers. A response to another
+/// request leaves it pending: other sites can send a browser here.
+async fn pending_login(
+    request: &SocialRequest,
     provider: &Provider,
-    identity: Identity,
-    next: Option<String>,
-    logout: Option<String>,
-) -> Result<Response> {
-    let (accounts, name) = (visitor.accounts(), provider.settings.name.as_str());
-    let mut user_id = identity.kept(accounts).await?.map(|kept| kept.user_id);
-    if user_id.is_none() {
-        user_id = by_trusted_address(visitor, headers, provider, &identity).await?;
+    response: &AuthorizationResponse<'_>,
+) -> Result<Option<AuthorizationRequest>> {
+    let (email, session) = (&request.accounts().email, request.visitor.session());
+    let pending = email.pending::<AuthorizationRequest>(session).await?;
+    if pending.is_some_and(|login| login.is_answered(provider, response)) {
+        return email.complete::<AuthorizationRequest>(session).await;
     }
-    let Some(user_id) = user_id else {
-        let email = identity.email.clone().unwrap_or_default();
-        accounts
-            .begin(
-                visitor.session(),
-                &UnlinkedIdentity {
-                    provider: name.into(),
-                    identity,
-                    next,
-                    sent: None,
-                },
-            )
-            .await?;
-        let form = Form::<Address>::filled([("email", email)]);
-        return page
-            .render(
-                "account/social_address.html",
-                context! { form, label => provider.settings.label.as_str() },
-            )
-            .await;
-    };
-    come_in(visitor, headers, name, user_id, next, logout).await
+    // not a failed login: an image on another site can trigger this request
+    request.audit(Event::CallbackRefused, &provider.settings.name);
+    let said = "no login of this browser is pending";
+    Err(ProviderError::InvalidResponse(said.into()).said(provider))
 }
 
-/// The account of a trusted address. The identity is linked to it permanently only if no second
-/// factor is pending; otherwise the address is matched at each login.
-async fn by_trusted_address(
-    visitor: &Visitor,
-    headers: &HeaderMap,
+/// The provider's error response, such as a login that the user has cancelled.
+async fn refused(
+    request: &SocialRequest,
     provider: &Provider,
-    identity: &Identity,
-) -> Result<Option<i32>> {
-    let (accounts, name) = (visitor.accounts(), provider.settings.name.as_str());
-    let Some(email) = identity.trusted_email(provider) else {
-        return Ok(None);
-    };
-    let Some(row) = accounts.by_address(&email).await? else {
-        let made = identity.enrol(accounts, name, &email).await?;
-        return Ok(
-            made.inspect(|id| audit(visitor, Event::SignedUp, &format!("user {id}, {name}")))
-        );
-    };
-    // the database may treat more letters as equal than a mailbox does
-    if !row.email.eq_ignore_ascii_case(&email) {
-        return Ok(None);
-    }
-    let is_final = !accounts.second_step.is_needed(row.id).await?;
-    let tx = accounts.database().begin().await?;
-    if is_final
-        && matches!(
-            identity.add_to(&tx, accounts, name, row.id).await?,
-            Added::Yes
-        )
-    {
-        let told = format!("A login by {} was added.", provider.settings.label);
-        accounts
-            .tell_in(&tx, row.id, &told, &accounts.links.base(headers))
-            .await?;
-        // account pre-hijacking: sessions of an attacker who signed up with this address before its
-        // owner are revoked
-        accounts.commit_and_end_all(tx, row.id).await?;
-        visitor.session().end_siblings(row.id).await?;
-        audit(
-            visitor,
-            Event::LoginAdded,
-            &format!("{}, {name}", row.username),
-        );
-    }
-    Ok(Some(row.id))
-}
-
-/// Continues a login to a known account: the second factor is required as after a password.
-pub(super) async fn come_in(
-    visitor: &Visitor,
-    headers: &HeaderMap,
-    name: &str,
-    user_id: i32,
-    next: Option<String>,
-    logout_page: Option<String>,
+    error: &str,
+    adds_to: Option<i32>,
 ) -> Result<Response> {
-    let Some(account) = visitor.accounts().active(user_id).await? else {
-        audit(
-            visitor,
-            Event::LoginFailed,
-            &format!("{name}, user {user_id} is closed"),
-        );
-        return Err(Error::new(ErrorKind::Forbidden, "This account is closed."));
-    };
-    login::enter(
-        visitor,
-        headers,
-        Held {
-            account,
-            next,
-            is_by_another_site: true,
-            logout_page,
-        },
-    )
-    .await
-}
-
-/// Completes the linking of an identity.
-async fn add(
-    visitor: &Visitor,
-    headers: &HeaderMap,
-    provider: &Provider,
-    identity: &Identity,
-    user_id: i32,
-) -> Result<Response> {
-    let accounts = visitor.accounts();
-    let Some(user) = visitor.user().await?.filter(|user| user.id == user_id) else {
-        return Err(Error::forbidden());
-    };
-    let tx = accounts.database().begin().await?;
-    let (level, said) = match identity
-        .add_to(&tx, accounts, &provider.settings.name, user_id)
-        .await?
-    {
-        Added::Yes => {
-            let told = format!("A login by {} was added.", provider.settings.label);
-            accounts
-                .tell_in(&tx, user_id, &told, &accounts.links.base(headers))
-                .await?;
-            accounts
-                .commit_and_end_others(tx, visitor.session(), user_id)
-                .await?;
-            audit(
-                visitor,
-                Event::LoginAdded,
-                &format!("{}, {}", user.username, provider.settings.name),
-            );
-            (MessageLevel::Success, "Added. You can now log in with it.")
-        }
-        Added::Taken => (
-            MessageLevel::Error,
-            "This login is linked to another account.",
-        ),
-    };
-    visitor.session().message(level, said).await?;
-    Ok(redirect_to("/account/logins"))
+    let (id, label) = (&provider.settings.name, &provider.settings.label);
+    let word: String = error.chars().take(50).collect();
+    request.audit(Event::LoginFailed, &format!("{id} says {word}"));
+    let said = format!("{label} did not log you in.");
+    request.message(MessageLevel::Error, &said).await?;
+    Ok(redirect_to(match adds_to {
+        Some(_) => "/account/logins",
+        None => "/account/login",
+    }))
 }
 
 /// `POST /account/logins/password`: sends a link to set a password.
 pub(crate) async fn password(
-    visitor: Visitor,
-    headers: HeaderMap,
+    request: SocialRequest,
     user: User,
     form: Form<Nothing>,
 ) -> Result<Response> {
     form.valid_or_show("account/logins.html").await?;
-    let accounts = visitor.accounts();
+    let accounts = request.accounts();
     can_mail(accounts)?;
-    accounts
-        .mail_reset(user.id, &accounts.links.base(&headers))
-        .await?;
-    audit(&visitor, Event::ResetRequested, &user.username);
-    visitor
-        .session()
-        .message(
-            MessageLevel::Success,
-            "A link to choose a password is on its way to your address.",
-        )
-        .await?;
+    let base = request.base();
+    accounts.email.send_reset_link(user.id, &base).await?;
+    request.audit(Event::ResetRequested, &user.username);
+    let said = "A link to choose a password is on its way to your address.";
+    request.message(MessageLevel::Success, said).await?;
     Ok(redirect_to("/account/logins"))
 }

@@ -7,6 +7,7 @@ mod attacks;
 mod between;
 mod bodies;
 mod check;
+mod circles;
 mod compile_fail;
 mod cors;
 mod costs;

@@ -2,7 +2,7 @@
 
 use super::by_client;
 use crate::app::{Routes, SiteSettings};
-use crate::auth::LoginWays;
+use crate::auth::LoginMethods;
 use crate::auth::views::{
     RECENT, email, locks, login, mailed, password, personal, reauthenticate, sessions, signup,
 };
@@ -189,7 +189,7 @@ pub(super) fn django_links(settings: &SiteSettings) -> Routes {
 }
 
 /// Pages of the optional login methods. A method that is off has no pages.
-pub(super) fn optional_logins(ways: &LoginWays) -> Routes {
+pub(super) fn optional_logins(ways: &LoginMethods) -> Routes {
     let mut routes = Routes::new();
     if ways.are_any {
         routes = routes.route("/account/login/ways", public().get(login::show_ways));

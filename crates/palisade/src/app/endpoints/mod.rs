@@ -10,7 +10,7 @@ mod social;
 
 use self::security_txt::{SECURITY_TXT, SecurityTxt};
 use crate::app::{Routes, SiteSettings};
-use crate::auth::LoginWays;
+use crate::auth::LoginMethods;
 use crate::headers::{REPORTS, Reports};
 use crate::http::{Networks, redirect_to};
 use crate::permissions::public;
@@ -39,7 +39,7 @@ pub(in crate::app) fn routes(files: Arc<Store>, settings: &SiteSettings) -> Rout
     routes
         .merge(account::routes())
         .merge(account::django_links(settings))
-        .merge(account::optional_logins(&login_ways(settings)))
+        .merge(account::optional_logins(&login_methods(settings)))
         .route(health::LIVE, public().get(health::live).impersonal())
         .route(health::READY, public().get(health::ready).impersonal())
         .route(
@@ -69,7 +69,7 @@ pub(in crate::app) fn routes(files: Arc<Store>, settings: &SiteSettings) -> Rout
 }
 
 /// Login methods in addition to username and password, by settings and features.
-pub(in crate::app) fn login_ways(settings: &SiteSettings) -> LoginWays {
+pub(in crate::app) fn login_methods(settings: &SiteSettings) -> LoginMethods {
     let all = settings
         .social
         .providers
@@ -79,7 +79,7 @@ pub(in crate::app) fn login_ways(settings: &SiteSettings) -> LoginWays {
         .map(|one| (one.name.clone(), one.label.clone()))
         .collect();
     let (passkeys, mail) = (cfg!(feature = "passkeys"), settings.login.by_mail);
-    LoginWays {
+    LoginMethods {
         are_any: passkeys || mail || !others.is_empty(),
         passkeys,
         mail,

@@ -2,15 +2,13 @@
 
 use super::by_client;
 use crate::app::Routes;
+use crate::auth::User;
 use crate::auth::views::RECENT;
-use crate::auth::{User, Visitor};
 use crate::forms::{Form, Query};
-use crate::http::client::Client;
 use crate::permissions::{owner, public};
-use crate::social::{sign_up_views as sign_up, views as social};
+use crate::social::{SocialRequest, sign_up_views as sign_up, views as social};
 use crate::throttle::{By, Limit};
-use crate::views::{Page, Path};
-use http::HeaderMap;
+use crate::views::Path;
 use std::sync::Arc;
 
 /// The routes of social login; none without identity providers.
@@ -19,52 +17,32 @@ pub(super) fn routes(providers: crate::social::Providers) -> Routes {
         return Routes::new();
     }
     let all = Arc::new(providers);
-    let (leaving, adding, back, removing, listed) =
+    let (begin, link, callback, remove, list) =
         (all.clone(), all.clone(), all.clone(), all.clone(), all);
-    let leave = async move |page: Page,
-                            visitor: Visitor,
-                            headers: HeaderMap,
-                            client: Client,
-                            Path(id): Path<String>,
-                            form: Form<social::Begin>| {
-        leaving
-            .begin(page, visitor, headers, client, &id, form)
-            .await
-    };
-    let add = async move |page: Page,
-                          visitor: Visitor,
-                          headers: HeaderMap,
-                          client: Client,
-                          Path(id): Path<String>,
-                          user: User| {
-        adding
-            .begin_adding(page, visitor, headers, client, &id, user)
-            .await
-    };
-    let back = async move |page: Page,
-                           visitor: Visitor,
-                           headers: HeaderMap,
-                           client: Client,
-                           Path(id): Path<String>,
-                           Query(returned): Query<social::Returned>| {
-        back.back(page, visitor, headers, client, &id, returned)
-            .await
-    };
-    let remove =
-        async move |visitor: Visitor, headers: HeaderMap, user: User, form: Form<social::Which>| {
-            removing.remove(visitor, headers, user, form).await
+    let begin =
+        async move |request: SocialRequest, Path(id): Path<String>, form: Form<social::Begin>| {
+            begin.begin(request, &id, form).await
         };
-    let list = async move |page: Page, visitor: Visitor, user: User| {
-        listed.list(page, visitor, user).await
+    let link = async move |request: SocialRequest, Path(id): Path<String>, user: User| {
+        link.begin_linking(request, &id, user).await
     };
+    let callback = async move |request: SocialRequest,
+                               Path(id): Path<String>,
+                               Query(returned): Query<social::Returned>| {
+        callback.callback(request, &id, returned).await
+    };
+    let remove = async move |request: SocialRequest, user: User, form: Form<social::Which>| {
+        remove.remove(request, user, form).await
+    };
+    let list = async move |request: SocialRequest, user: User| list.list(request, user).await;
     Routes::new()
         .route(
             "/account/social/{id}",
-            public().post(leave).limit(by_client("social login")),
+            public().post(begin).limit(by_client("social login")),
         )
         .route(
             "/account/social/{id}/callback",
-            public().get(back).changing_on_read(),
+            public().get(callback).changing_on_read(),
         )
         .route(
             "/account/social/address",
@@ -77,7 +55,7 @@ pub(super) fn routes(providers: crate::social::Providers) -> Routes {
             public().get(sign_up::show_confirm).post(sign_up::confirm),
         )
         .route("/account/logins", owner().get(list))
-        .route("/account/logins/{id}", owner().fresh(RECENT).post(add))
+        .route("/account/logins/{id}", owner().fresh(RECENT).post(link))
         .route("/account/logins/remove", owner().fresh(RECENT).post(remove))
         .route(
             "/account/logins/password",

@@ -131,6 +131,9 @@ async fn run_steps(
         };
     parts.extensions.insert(session.clone());
     parts.extensions.insert(visitor.clone());
+    if parts.uri.path().starts_with("/account/") {
+        parts.extensions.insert(info.site.factors.clone());
+    }
     bearer::attach(&info.site, &mut parts);
 
     let entered = match rule.may_repeat(&parts.method, *client) {

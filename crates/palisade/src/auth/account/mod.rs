@@ -1,5 +1,6 @@
 //! Accounts: sign-up, names, personal data, and the commands of operators.
 
+pub(in crate::auth) mod erasure;
 pub(in crate::auth) mod names;
 pub(in crate::auth) mod operator;
 pub(in crate::auth) mod personal_data;

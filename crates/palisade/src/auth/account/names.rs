@@ -1,8 +1,8 @@
 //! Detection of new usernames that could be mistaken for another user's
 //! ([UTS 39](https://www.unicode.org/reports/tr39/)).
 
-use crate::auth::same_letters;
 use crate::auth::user::entity::Column;
+use crate::auth::user::same_letters;
 use sea_orm::Condition;
 use unicode_security::MixedScript;
 use unicode_security::mixed_script::AugmentedScriptSet;

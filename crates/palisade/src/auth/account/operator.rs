@@ -1,13 +1,13 @@
 //! Account administration by commands: open, close, email address, rights, delete. The owner is
 //! notified of each.
 
-use crate::auth::account::names::reading;
+use crate::auth::email::notices::Notice;
 use crate::auth::user::entity::{ActiveModel, Column, Entity};
-use crate::auth::{Accounts, same_address};
+use crate::auth::user::same_address;
+use crate::auth::{Accounts, users};
 use crate::db::Tx;
 use crate::views::{Error, ErrorKind, Result};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
-use std::collections::BTreeMap;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
 /// Rights that are columns of Django's user table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,42 +16,48 @@ pub(crate) enum Flag {
     Superuser,
 }
 
-impl Flag {
-    fn change(self, has: bool) -> ActiveModel {
-        match self {
-            Self::Staff => ActiveModel {
-                is_staff: Set(has),
-                ..Default::default()
-            },
-            Self::Superuser => ActiveModel {
-                is_superuser: Set(has),
-                ..Default::default()
-            },
-        }
-    }
+/// A change of a right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RightChange {
+    Grant,
+    Revoke,
 }
 
 impl Accounts {
+    /// Starts a change by an operator: the owner is notified, and no browser stays trusted. `None`
+    /// if there is no such user.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn begin_by_name(
+        &self,
+        username: &str,
+        text: &str,
+    ) -> Result<Option<(Tx, i32)>> {
+        let Some(user) = self.users.by_name(username).await? else {
+            return Ok(None);
+        };
+        let base = &self.email.links.main_base();
+        let tx = self.database.begin().await?;
+        self.guard.devices.distrust(&tx, user.id).await?;
+        self.email.notify(&tx, &user, Notice { text, base }).await?;
+        Ok(Some((tx, user.id)))
+    }
+
     /// Reopens a closed account. `false` if the name is unknown.
     ///
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn open_account(&self, username: &str) -> Result<bool> {
-        let Some((tx, id)) = self
-            .begin_by_name(username, "The account was reopened.")
-            .await?
-        else {
+        let text = "The account was reopened.";
+        let Some((tx, id)) = self.begin_by_name(username, text).await? else {
             return Ok(false);
         };
         let open = ActiveModel {
             is_active: Set(true),
             ..Default::default()
         };
-        Entity::update_many()
-            .set(open)
-            .filter(Column::Id.eq(id))
-            .exec(&tx)
-            .await?;
+        users::update(&tx, id, open).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -62,10 +68,10 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn close_account(&self, username: &str) -> Result<Option<i32>> {
-        let Some(row) = self.by_name(username).await? else {
+        let Some(row) = self.users.by_name(username).await? else {
             return Ok(None);
         };
-        self.deactivate(&row, &self.links.main_base()).await?;
+        self.deactivate(&row, &self.email.links.main_base()).await?;
         Ok(Some(row.id))
     }
 
@@ -75,37 +81,32 @@ impl Accounts {
     /// # Errors
     /// When another account has the address, or the database does not answer.
     pub(crate) async fn change_address(&self, username: &str, new: &str) -> Result<Option<i32>> {
-        let Some(row) = self.by_name(username).await? else {
+        let Some(row) = self.users.by_name(username).await? else {
             return Ok(None);
         };
         let tx = self.database.begin().await?;
         let other = Entity::find()
             .filter(same_address(new))
-            .filter(Column::Id.ne(row.id))
-            .one(&tx)
-            .await?;
-        if other.is_some() {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "another account has this address",
-            ));
+            .filter(Column::Id.ne(row.id));
+        if other.one(&tx).await?.is_some() {
+            let said = "another account has this address";
+            return Err(Error::new(ErrorKind::Conflict, said));
         }
         let change = ActiveModel {
             email: Set(new.into()),
             ..Default::default()
         };
-        Entity::update_many()
-            .set(change)
-            .filter(Column::Id.eq(row.id))
-            .exec(&tx)
-            .await?;
-        self.tokens.forget(&tx, row.id, None).await?;
-        let told = "The operators of this site changed the email address of the account; mail goes to the new one now. All sessions have ended.";
+        users::update(&tx, row.id, change).await?;
+        self.email.tokens.forget(&tx, row.id, None).await?;
+        let base = &self.email.links.main_base();
+        let text = "The operators of this site changed the email address of the account; mail goes to the new one now. All sessions have ended.";
         for address in [row.email.as_str(), new] {
-            self.tell(&tx, &row, address, told, &self.links.main_base())
+            let notice = Notice { text, base };
+            self.email
+                .notify_at(&tx, address, &row.username, notice)
                 .await?;
         }
-        self.commit_and_end_all(tx, row.id).await?;
+        self.sessions.commit_and_end_all(tx, row.id).await?;
         Ok(Some(row.id))
     }
 
@@ -114,41 +115,29 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer; the account stays then.
     pub(crate) async fn delete_account(&self, username: &str) -> Result<Option<i32>> {
-        let Some(row) = self.by_name(username).await? else {
+        let Some(row) = self.users.by_name(username).await? else {
             return Ok(None);
         };
-        self.erase(&row, &self.links.main_base()).await?;
+        self.erase(&row, &self.email.links.main_base()).await?;
         Ok(Some(row.id))
     }
+}
 
-    /// Groups of accounts whose names differ only by case or confusable letters
-    /// ([UTS 39](https://www.unicode.org/reports/tr39/)).
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub(crate) async fn name_conflicts(&self) -> Result<Vec<Vec<String>>> {
-        let names = Entity::find()
-            .select_only()
-            .column(Column::Username)
-            .order_by_asc(Column::Id)
-            .into_tuple::<String>();
-        let mut read = BTreeMap::<String, Vec<String>>::new();
-        for name in names.all(&self.database.handle()).await? {
-            read.entry(reading(&name)).or_default().push(name);
-        }
-        Ok(read.into_values().filter(|names| names.len() > 1).collect())
-    }
-
-    /// Grants or revokes a right, in the transaction that notifies the owner.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub(crate) async fn set_flag(&self, tx: &Tx, id: i32, flag: Flag, has: bool) -> Result<()> {
-        Entity::update_many()
-            .set(flag.change(has))
-            .filter(Column::Id.eq(id))
-            .exec(tx)
-            .await?;
-        Ok(())
-    }
+/// Grants or revokes a right, in the transaction that notifies the owner.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn set_flag(tx: &Tx, id: i32, flag: Flag, change: RightChange) -> Result<()> {
+    let has = Set(change == RightChange::Grant);
+    let row = match flag {
+        Flag::Staff => ActiveModel {
+            is_staff: has,
+            ..Default::default()
+        },
+        Flag::Superuser => ActiveModel {
+            is_superuser: has,
+            ..Default::default()
+        },
+    };
+    Ok(users::update(tx, id, row).await?)
 }

@@ -2,11 +2,12 @@
 
 use crate::auth::account::names::{is_confusable, is_foreign_address, same_name};
 use crate::auth::account::sign_up::lock_new;
-use crate::auth::accounts::put;
 use crate::auth::email::codes::MailedCode;
+use crate::auth::email::email_tokens::EmailTokens;
 use crate::auth::email::messages::Letterhead;
 use crate::auth::user::entity::{Entity, Model};
-use crate::auth::{Accounts, Rank, same_address};
+use crate::auth::user::same_address;
+use crate::auth::{Accounts, NewUser, Rank, users};
 use crate::db::Tx;
 use crate::mail::Letter;
 use crate::views::Result;
@@ -17,7 +18,7 @@ use unicode_normalization::UnicodeNormalization;
 
 impl Accounts {
     /// Creates an account without a password, for a verified address. `None` if an account has it.
-    pub(crate) async fn enrol(
+    pub(crate) async fn provision(
         &self,
         tx: &Tx,
         wanted: &str,
@@ -43,11 +44,17 @@ impl Accounts {
         } else {
             name
         };
-        put(tx, self.row(&name, email, unusable(), Rank::Plain))
-            .await
-            .map(Some)
+        let row = self.users.new_row(NewUser {
+            username: &name,
+            email,
+            password: &unusable(),
+            rank: Rank::Plain,
+        });
+        users::insert(tx, row).await.map(Some)
     }
+}
 
+impl EmailTokens {
     /// The mail to an unverified address.
     pub(crate) async fn address_code(
         &self,
@@ -56,10 +63,8 @@ impl Accounts {
         base: &str,
     ) -> Result<Letter> {
         let letters = Letterhead { base };
-        let taken = Entity::find()
-            .filter(same_address(address))
-            .one(&self.database.handle())
-            .await?;
+        let taken = Entity::find().filter(same_address(address));
+        let taken = taken.one(&self.database.handle()).await?;
         Ok(match taken {
             Some(user) => letters.has_account(address, &user.username),
             None => letters.address_code(address, code),

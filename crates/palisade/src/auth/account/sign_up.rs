@@ -6,22 +6,23 @@
 //! for users who open every link they get.
 
 use crate::auth::account::names::same_name;
-use crate::auth::accounts::put;
+use crate::auth::email::email_tokens::EmailTokens;
 use crate::auth::email::messages::Letterhead;
-use crate::auth::email::tokens::{SignUp, Token};
-use crate::auth::user::entity::{ActiveModel, Entity, Model};
-use crate::auth::{Accounts, NewUser, Rank, SignUpError, same_address};
+use crate::auth::email::tokens::{Purpose, SignUp, Token};
+use crate::auth::user::entity::{Entity, Model};
+use crate::auth::user::same_address;
+use crate::auth::{Accounts, NewUser, Rank, SignUpError, users};
 use crate::db::{self, DbFailure, Tx};
 use crate::mail::MailKind;
 use crate::sql;
 use crate::views::Result;
 use palisade_password::Verdict;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Set};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 
 /// A pending sign-up.
 #[derive(Serialize, Deserialize)]
-struct Pending {
+struct PendingSignUp {
     username: String,
     email: String,
     /// Its hash.
@@ -39,71 +40,32 @@ pub(in crate::auth) enum Confirmed {
 }
 
 impl Accounts {
-    /// Starts a sign-up. The work is the same for free and registered names: one hash, two queries, one token,
-    /// one mail (user enumeration).
+    /// Starts a sign-up. The work is the same for free and registered names: one hash, two queries,
+    /// one token, one mail (user enumeration).
     pub(in crate::auth) async fn register(
         &self,
         new: NewUser<'_>,
         base: &str,
     ) -> Result<(), SignUpError> {
-        self.judge(new.password, new.username, new.email)
-            .await
-            .map_err(SignUpError::Password)?;
-        let password = self
-            .hashes
-            .hash(new.password.to_owned())
-            .await
-            .map_err(|busy| SignUpError::Failed(busy.into()))?;
-        self.invite(new, password, base)
-            .await
-            .map_err(|error| SignUpError::Failed(error.into()))
-    }
-
-    async fn invite(&self, new: NewUser<'_>, password: String, base: &str) -> Result<(), DbErr> {
-        let (by_name, by_address) = taken(&self.database.handle(), new.username, new.email).await?;
-        let token = Token::<SignUp>::new();
-        let pending = Pending {
+        let password = self.new_hash(new).await?;
+        let pending = PendingSignUp {
             username: new.username.into(),
             email: new.email.into(),
             password,
         };
-        let letters = Letterhead { base };
-        let mail = match (by_address, by_name) {
-            (Some(user), _) if !user.is_active => letters.closed(new.email, &user.username),
-            (Some(user), _) => letters.has_account(new.email, &user.username),
-            (None, Some(_)) => letters.name_taken(new.email, new.username),
-            (None, None) => letters.confirm_sign_up(new.email, &token),
-        };
-        let tx = self.database.begin().await?;
-        self.tokens.keep(&tx, &token, None, &pending).await?;
-        self.mail
-            .put_letter(&tx, MailKind::SignUp, &mail, 24 * 3600)
-            .await?;
-        tx.commit().await?;
-        self.mail.wake();
-        Ok(())
-    }
-
-    /// The username of a pending sign-up.
-    pub(in crate::auth) async fn pending(&self, hash: &str) -> Result<Option<String>> {
-        Ok(self
-            .tokens
-            .find::<SignUp, Pending>(hash)
-            .await?
-            .map(|found| found.payload.username))
+        let invited = self.email.invite(pending, base).await;
+        invited.map_err(|error| SignUpError::Failed(error.into()))
     }
 
     /// Confirms a sign-up: creates the account.
     pub(in crate::auth) async fn confirm(&self, hash: &str, password: &str) -> Result<Confirmed> {
-        let Some(found) = self.tokens.find::<SignUp, Pending>(hash).await? else {
+        let tokens = &self.email.tokens;
+        let Some(found) = tokens.find::<SignUp, PendingSignUp>(hash).await? else {
             return Ok(Confirmed::Dead);
         };
         let pending = found.payload;
-        let verdict = self
-            .hashes
-            .verify(password.to_owned(), Some(pending.password.clone()))
-            .await?;
-        if verdict == Verdict::NoMatch {
+        let encoded = Some(pending.password.clone());
+        if self.passwords.verify(password, encoded).await? == Verdict::NoMatch {
             return Ok(Confirmed::WrongPassword);
         }
         let tx = self.database.begin().await?;
@@ -112,20 +74,16 @@ impl Accounts {
         if by_name.is_some() || by_address.is_some() {
             return Ok(Confirmed::Taken);
         }
-        if !self.tokens.redeem::<SignUp>(&tx, hash).await? {
+        if !tokens.redeem::<SignUp>(&tx, hash).await? {
             return Ok(Confirmed::Dead);
         }
-        match put(
-            &tx,
-            self.row(
-                &pending.username,
-                &pending.email,
-                pending.password,
-                Rank::Plain,
-            ),
-        )
-        .await
-        {
+        let row = self.users.new_row(NewUser {
+            username: &pending.username,
+            email: &pending.email,
+            password: &pending.password,
+            rank: Rank::Plain,
+        });
+        match users::insert(&tx, row).await {
             Ok(row) => {
                 tx.commit().await?;
                 Ok(Confirmed::Welcome(row))
@@ -136,28 +94,31 @@ impl Accounts {
             Err(error) => Err(error.into()),
         }
     }
+}
 
-    /// The row of a new account.
-    pub(in crate::auth) fn row(
-        &self,
-        username: &str,
-        email: &str,
-        password: String,
-        rank: Rank,
-    ) -> ActiveModel {
-        ActiveModel {
-            username: Set(username.into()),
-            email: Set(email.into()),
-            password: Set(password),
-            first_name: Set(String::new()),
-            last_name: Set(String::new()),
-            is_active: Set(true),
-            is_staff: Set(rank != Rank::Plain),
-            is_superuser: Set(rank == Rank::Superuser),
-            last_login: Set(None),
-            date_joined: Set(self.clock.now()),
-            ..Default::default()
-        }
+impl EmailTokens {
+    async fn invite(&self, pending: PendingSignUp, base: &str) -> Result<(), DbErr> {
+        let (username, email) = (&pending.username, &pending.email);
+        let (by_name, by_address) = taken(&self.database.handle(), username, email).await?;
+        let token = Token::<SignUp>::new();
+        let letters = Letterhead { base };
+        let mail = match (by_address, by_name) {
+            (Some(user), _) if !user.is_active => letters.closed(email, &user.username),
+            (Some(user), _) => letters.has_account(email, &user.username),
+            (None, Some(_)) => letters.name_taken(email, username),
+            (None, None) => letters.confirm_sign_up(email, &token),
+        };
+        let tx = self.database.begin().await?;
+        self.tokens.keep(&tx, &token, None, &pending).await?;
+        self.send(&tx, MailKind::SignUp, &mail, SignUp::LIFETIME_SECS)
+            .await?;
+        tx.commit().await
+    }
+
+    /// The username of a pending sign-up.
+    pub(in crate::auth) async fn pending_sign_up(&self, hash: &str) -> Result<Option<String>> {
+        let found = self.tokens.find::<SignUp, PendingSignUp>(hash).await?;
+        Ok(found.map(|found| found.payload.username))
     }
 }
 

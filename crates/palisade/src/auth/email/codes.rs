@@ -2,20 +2,17 @@
 //! that an attacker reads, or a link that an attacker opens, is worthless without that browser's
 //! session.
 
-use crate::auth::email::pending::Ceremony;
-use crate::auth::login::lockout::Source;
-use crate::auth::user::entity::{Column, Entity, Model};
-use crate::auth::{Accounts, same_address};
+use super::email_tokens::EmailTokens;
+use super::pending::PendingAction;
 use crate::mail::{Letter, MailKind};
 use crate::sessions::Session;
 use crate::throttle::Standing;
 use crate::views::Result;
 use palisade_crypto::{constant_time_eq, random};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use std::time::Duration;
 
 /// A pending action with a mailed code.
-pub(crate) trait Coded: Ceremony {
+pub(crate) trait Coded: PendingAction {
     /// Hash of the code.
     fn code(&self) -> &str;
 }
@@ -69,86 +66,43 @@ pub(crate) enum Typed<C> {
     Dead,
 }
 
-impl Accounts {
+impl EmailTokens {
     /// Verifies a typed code. It is valid once; after five guesses the action is cancelled (ASVS
     /// 6.6.3).
-    pub(crate) async fn judge_code<C: Coded>(
+    pub(crate) async fn check_code<C: Coded>(
         &self,
         session: &Session,
         typed: &str,
     ) -> Result<Typed<C>> {
-        let Some(begun) = self.begun::<C>(session).await? else {
+        let Some(action) = self.pending::<C>(session).await? else {
             return Ok(Typed::Dead);
         };
         // counted for this code only, so that other clients' guesses do not cancel it
-        if matches!(
-            self.lockout
-                .guess_code(
-                    begun.code(),
-                    Duration::from_secs(C::LIFETIME_SECS.unsigned_abs())
-                )
-                .await,
-            Standing::Locked(_)
-        ) {
-            return self.end::<C>(session).await.map(|_| Typed::Dead);
+        let life = Duration::from_secs(C::LIFETIME_SECS.unsigned_abs());
+        let standing = self.limits.guess_code(action.code(), life).await;
+        if matches!(standing, Standing::Locked(_)) {
+            return self.complete::<C>(session).await.map(|_| Typed::Dead);
         }
-        if !constant_time_eq(hash(typed).as_bytes(), begun.code().as_bytes()) {
+        if !constant_time_eq(hash(typed).as_bytes(), action.code().as_bytes()) {
             return Ok(Typed::Wrong);
         }
-        Ok(self.end(session).await?.map_or(Typed::Dead, Typed::Right))
+        let completed = self.complete(session).await?;
+        Ok(completed.map_or(Typed::Dead, Typed::Right))
     }
 
     /// Starts an action and queues its mail in one transaction.
     pub(crate) async fn begin_by_mail<C: Coded>(
         &self,
         session: &Session,
-        what: &C,
+        action: &C,
         kind: MailKind,
-        mail: &Letter,
+        letter: &Letter,
     ) -> Result<()> {
         let tx = self.database.begin().await?;
-        let token = self.begin_in(&tx, session, what).await?;
-        match kind {
-            MailKind::Unknown => self.put_unknown(&tx, mail, C::LIFETIME_SECS).await?,
-            kind => {
-                self.mail
-                    .put_letter(&tx, kind, mail, C::LIFETIME_SECS)
-                    .await?
-            }
-        }
+        let token = self.begin_in(&tx, session, action).await?;
+        self.send(&tx, kind, letter, C::LIFETIME_SECS).await?;
         tx.commit().await?;
-        self.mail.wake();
-        self.has_begun::<C>(session, token).await
-    }
-
-    /// Counts a mail that a client requests, before it is created, or returns the time to wait: the
-    /// rate limit of everything that sends mail. The owner's browser is counted separately, so that
-    /// other clients cannot use up the owner's limit (D37). The work is the same whether or not an
-    /// account has the address.
-    pub(crate) async fn ask_mail(
-        &self,
-        from: Source<'_>,
-        address: &str,
-    ) -> Result<Option<Duration>> {
-        let user = self.by_address(address).await?;
-        let device = self
-            .devices
-            .known(from.headers, user.as_ref())
-            .await?
-            .map(|known| known.hash);
-        Ok(self
-            .lockout
-            .ask_mail(&address.to_lowercase(), from.client, device.as_deref())
-            .await)
-    }
-
-    /// The open account of an address; of several, the oldest.
-    pub(crate) async fn by_address(&self, address: &str) -> Result<Option<Model>> {
-        let found = Entity::find()
-            .filter(same_address(address))
-            .filter(Column::IsActive.eq(true))
-            .order_by_asc(Column::Id);
-        Ok(found.one(&self.database.handle()).await?)
+        self.remember::<C>(session, token).await
     }
 }
 

@@ -7,6 +7,7 @@ use crate::mail::Letter;
 use palisade_template::{Value, context};
 
 /// Values that all mails share.
+#[derive(Clone, Copy)]
 pub(in crate::auth) struct Letterhead<'a> {
     /// Base URL of links.
     pub(in crate::auth) base: &'a str,

@@ -1,41 +1,35 @@
-//! Verifications that count as guesses: passwords, codes of second factors, pending sign-ups.
+//! Login by password: verification, and the session that starts.
 
-use super::lockout::{CODES, Counted, Guess, PASSWORDS, SIGN_UPS, Source};
-use crate::auth::user::entity::Model as Account;
-use crate::auth::{Accounts, Attempt};
+use super::guard::{Guess, Verified};
+use super::known_devices::Trust;
+use super::pending_login::PendingLogin;
+use super::second_factor::Factor;
+use super::source::Source;
+use super::user_agent::agent;
+use crate::auth::email::notices::Notice;
+use crate::auth::user::entity::Model;
+use crate::auth::{Accounts, LOGOUT_PAGE, User};
+use crate::sessions::Session;
 use crate::views::Result;
+use http::HeaderValue;
+use palisade_password::{Verdict, is_usable};
 use std::time::Duration;
 
-/// A guess before its verification.
-struct Counting<'a> {
-    from: Source<'a>,
-    counters: &'a [Counted],
-    /// Its subject, as displayed to staff.
-    subject: &'a str,
-}
-
-/// Result of a verification, for the counters.
-enum Verified {
-    /// The guess is reverted.
-    Right,
-    /// The guess stays counted.
-    Wrong,
-    /// The guess is reverted, earlier ones are not.
-    Unknown,
-}
-
-/// The counter key: the name as typed, an address in lower case.
-fn counted_name(typed: &str) -> String {
-    if typed.contains('@') {
-        typed.to_lowercase()
-    } else {
-        typed.to_owned()
-    }
+/// Outcome of a login attempt.
+pub(in crate::auth) enum Attempt {
+    /// The password is correct.
+    Welcome(Model),
+    /// The credentials are wrong. Whether the username exists is for the log only.
+    Refused {
+        /// Whether the account exists.
+        is_known: bool,
+    },
+    /// Not verified: locked after too many attempts, for this long.
+    Locked(Duration),
 }
 
 impl Accounts {
-    /// Verifies a name or address and a password, unless further guesses are locked. A guess is
-    /// counted before it is verified, so that concurrent guesses all count.
+    /// Verifies a name or address and a password, unless further guesses are locked.
     ///
     /// # Errors
     /// When the database does not answer, or too many logins are waiting; the result is unknown
@@ -46,27 +40,41 @@ impl Accounts {
         username: &str,
         password: &str,
     ) -> Result<Attempt> {
-        let row = self.by_name_or_address(username).await?;
-        // by the typed text only: a limit shared by name and address would reveal that an account
-        // has the address (user enumeration)
-        let key = counted_name(username);
-        let device = self.devices.known(from.headers, row.as_ref()).await?;
-        let device = device.as_ref().map(|known| known.hash.as_str());
-        let counters = self.lockout.counted(PASSWORDS, &key, from.client, device);
-        let subject = row.as_ref().map_or("(unknown name)", |row| &row.username);
-        let subject = subject.to_owned();
-        let counting = Counting {
-            from,
-            counters: &counters,
-            subject: &subject,
-        };
+        let row = self.users.by_name_or_address(username).await?;
+        let guess = self
+            .guard
+            .password_guess(from, username, row.as_ref())
+            .await?;
         let outcome = |attempt: &Attempt| match attempt {
             Attempt::Welcome(_) => Verified::Right,
             Attempt::Refused { .. } => Verified::Wrong,
             Attempt::Locked(_) => Verified::Unknown,
         };
-        let verified = self.count_guess(counting, self.authenticate(row, password), outcome);
-        Ok(verified.await?.unwrap_or_else(Attempt::Locked))
+        let verification = self.authenticate(row, password);
+        let verified = self.guard.count(guess, verification, outcome).await?;
+        Ok(verified.unwrap_or_else(Attempt::Locked))
+    }
+
+    /// Verifies a password, in constant work: a refusal takes as long for any cause. Does not
+    /// count guesses; [`Accounts::attempt`] does.
+    ///
+    /// # Errors
+    /// When the database does not answer, or too many logins are waiting; the result is unknown
+    /// then.
+    async fn authenticate(&self, row: Option<Model>, password: &str) -> Result<Attempt> {
+        let is_known = row.is_some();
+        let row = row.filter(|row| row.is_active && is_usable(&row.password));
+        let encoded = row.as_ref().map(|row| row.password.clone());
+        let verdict = self.passwords.verify(password, encoded).await?;
+        let row = match (row, verdict) {
+            (Some(row), Verdict::Match) => Some(row),
+            (Some(row), Verdict::MatchButWeak) => {
+                let encoded = self.passwords.hash(password).await?;
+                self.users.replace_hash(row, encoded).await?
+            }
+            _ => None,
+        };
+        Ok(row.map_or(Attempt::Refused { is_known }, Attempt::Welcome))
     }
 
     /// Verifies a code of a user's second factor, as a counted guess.
@@ -76,87 +84,71 @@ impl Accounts {
     pub(crate) async fn guess_code(
         &self,
         from: Source<'_>,
-        account: &Account,
+        account: &Model,
         verification: impl Future<Output = Result<bool>>,
     ) -> Result<Guess> {
-        let device = self.devices.known(from.headers, Some(account)).await?;
-        let device = device.map(|known| known.hash);
-        let id = account.id.to_string();
-        let counters = self
-            .lockout
-            .counted(CODES, &id, from.client, device.as_deref());
-        let counting = Counting {
-            from,
-            counters: &counters,
-            subject: &account.username,
-        };
-        self.guess(counting, verification).await
+        self.guard.guess_code(from, account, verification).await
     }
 
-    /// Verifies the password of a pending sign-up, as a counted guess.
-    ///
-    /// # Errors
-    /// As [`Accounts::attempt`].
-    pub(in crate::auth) async fn guess_sign_up(
+    /// Logs a user in: always with a new session key (session fixation), and records the time.
+    pub(in crate::auth) async fn log_in(
+        &self,
+        session: &Session,
+        from: Source<'_>,
+        login: PendingLogin,
+        factor: Factor,
+    ) -> Result<User> {
+        let row = login.account;
+        self.sessions.begin(session, from, &row).await?;
+        // A federated login starts a session but does not count as recent authentication (see
+        // `Access::fresh`)
+        if login.is_federated && factor != Factor::Typed {
+            self.sessions.record_factor(session, factor).await?;
+        } else {
+            self.sessions.record_authentication(session, factor).await?;
+        }
+        if let Some(page) = login.logout_page {
+            session.insert(LOGOUT_PAGE, page).await?;
+        }
+        self.users.record_login(row.id).await?;
+        Ok(row.public())
+    }
+
+    /// Remembers the browser of a login, notifies the owner of a new one, and returns the cookie to
+    /// set. A trusted browser skips the second factor for a while.
+    pub(in crate::auth) async fn remember_browser(
         &self,
         from: Source<'_>,
-        hash: &str,
-        verification: impl Future<Output = Result<bool>>,
-    ) -> Result<Guess> {
-        let counting = Counting {
-            from,
-            counters: &self.lockout.counted(SIGN_UPS, hash, from.client, None),
-            subject: "(sign-up)",
-        };
-        self.guess(counting, verification).await
-    }
-
-    async fn guess(
-        &self,
-        counting: Counting<'_>,
-        verification: impl Future<Output = Result<bool>>,
-    ) -> Result<Guess> {
-        let outcome = |is_right: &bool| match is_right {
-            true => Verified::Right,
-            false => Verified::Wrong,
-        };
-        let verified = self.count_guess(counting, verification, outcome).await?;
-        Ok(
-            verified.map_or_else(Guess::Locked, |is_right| match is_right {
-                true => Guess::Right,
-                false => Guess::Wrong,
-            }),
-        )
-    }
-
-    /// Runs a verification as a counted guess; `Err` with the time to wait while it is locked.
-    ///
-    /// # Errors
-    /// As [`Accounts::attempt`].
-    async fn count_guess<T>(
-        &self,
-        Counting {
-            from,
-            counters,
-            subject,
-        }: Counting<'_>,
-        verification: impl Future<Output = Result<T>>,
-        outcome: impl Fn(&T) -> Verified,
-    ) -> Result<Result<T, Duration>> {
-        let begun = match self.lockout.count(counters).await? {
-            Ok(begun) => begun,
-            Err(wait) => return Ok(Err(wait)),
-        };
-        // stored before the verification: every active lock can be seen and lifted
-        self.lockout
-            .write_all(counters, &begun, subject, from)
-            .await?;
-        let verified = verification.await;
-        match verified.as_ref().map_or(Verified::Unknown, outcome) {
-            Verified::Right => self.lockout.absolve(counters, &begun).await?,
-            Verified::Wrong => {}
-            Verified::Unknown => self.lockout.unjudged(counters, &begun).await?,
+        row: &Model,
+        base: &str,
+        trust: Trust,
+    ) -> Result<Option<HeaderValue>> {
+        let devices = &self.guard.devices;
+        let known = devices.known(from.headers, Some(row)).await?;
+        let tx = self.database.begin().await?;
+        if let Some(known) = known {
+            devices.seen(&tx, &known.hash, trust).await?;
+            tx.commit().await?;
+            return Ok(None);
         }
-        verified.map(Ok)
+        let cookie = devices.remember(&tx, from, row, trust).await?;
+        // the first login of an account needs no notice
+        if row.last_login.is_some() {
+            let text = format!(
+                "A new browser was used to log in:\n\n    {}\n    from {}",
+                agent(from.headers),
+                from.client
+            );
+            let notice = Notice { text: &text, base };
+            self.email.notify(&tx, row, notice).await?;
+        }
+        tx.commit().await?;
+        Ok(cookie)
+    }
+
+    /// Whether logins from this browser skip the second factor.
+    pub(in crate::auth) async fn is_trusted(&self, from: Source<'_>, row: &Model) -> Result<bool> {
+        let known = self.guard.devices.known(from.headers, Some(row)).await?;
+        Ok(known.is_some_and(|known| known.is_trusted))
     }
 }

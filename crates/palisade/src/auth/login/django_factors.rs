@@ -2,8 +2,7 @@
 //! site cannot verify them, and a login here is a login there; so users who have such a factor, and
 //! none of this site's, must log in there.
 
-use crate::auth::Accounts;
-use crate::db::Database;
+use crate::db::{Database, Db};
 use crate::sql;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
@@ -78,12 +77,10 @@ impl DjangoFactors {
         }
         Ok(Self(found))
     }
-}
 
-impl Accounts {
     /// Whether a user has a second factor that only the Django project can verify.
-    pub(in crate::auth) async fn has_django_factor(&self, user_id: i32) -> Result<bool, DbErr> {
-        for table in &self.django_factors.0 {
+    pub(in crate::auth) async fn has_factor(&self, db: &Db, user_id: i32) -> Result<bool, DbErr> {
+        for table in &self.0 {
             let mut query = Query::select();
             query
                 .expr(Expr::val(1_i32))
@@ -93,7 +90,7 @@ impl Accounts {
             if table.has_confirmed {
                 query.and_where(Expr::col("confirmed").eq(true));
             }
-            if self.database.handle().query_one(&query).await?.is_some() {
+            if db.query_one(&query).await?.is_some() {
                 return Ok(true);
             }
         }

@@ -1,17 +1,15 @@
 //! Login codes sent to an account's email address, and re-authentication by such codes.
 
+use super::source::Source;
 use crate::auth::email::codes::{Coded, MailedCode};
+use crate::auth::email::email_tokens::EmailTokens;
 use crate::auth::email::messages::Letterhead;
 use crate::auth::email::tokens::Purpose;
-use crate::auth::login::lockout::Source;
-use crate::auth::user::entity::{Entity, Model};
+use crate::auth::user::entity::Model;
 use crate::auth::{Accounts, User};
 use crate::mail::MailKind;
 use crate::sessions::Session;
 use crate::views::Result;
-use palisade_crypto::user_tokens;
-use palisade_password::is_usable;
-use sea_orm::EntityTrait;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -34,7 +32,7 @@ struct Owner {
 
 /// A pending re-authentication of a user without a password.
 #[derive(Serialize, Deserialize)]
-pub(in crate::auth) struct MailAgain {
+pub(in crate::auth) struct MailReauthentication {
     pub(in crate::auth) user_id: i32,
     code: String,
     pub(in crate::auth) next: Option<String>,
@@ -45,7 +43,7 @@ impl Purpose for MailLogin {
     const LIFETIME_SECS: i64 = 600;
 }
 
-impl Purpose for MailAgain {
+impl Purpose for MailReauthentication {
     const NAME: &'static str = "again by mail";
     const LIFETIME_SECS: i64 = 600;
 }
@@ -56,29 +54,43 @@ impl Coded for MailLogin {
     }
 }
 
-impl Coded for MailAgain {
+impl Coded for MailReauthentication {
     fn code(&self) -> &str {
         &self.code
     }
 }
 
 impl Accounts {
-    /// Sends a code to an address, or returns the time until the next one is allowed. The work is
-    /// the same whether or not an account has it (user enumeration).
+    /// Counts a mail that a client requests, before it is created, or returns the time to wait: the
+    /// rate limit of everything that sends mail. The owner's browser is counted separately, so that
+    /// other clients cannot use up the owner's limit (D37). The work is the same whether or not an
+    /// account has the address.
+    pub(crate) async fn count_mail(
+        &self,
+        from: Source<'_>,
+        address: &str,
+    ) -> Result<Option<Duration>> {
+        let user = self.users.by_address(address).await?;
+        let device = self.guard.device(from, user.as_ref()).await?;
+        let address = address.to_lowercase();
+        let limits = &self.email.limits;
+        Ok(limits
+            .request(&address, from.client, device.as_deref())
+            .await)
+    }
+
+    /// Sends a code to an address. The work is the same whether or not an account has it (user
+    /// enumeration).
     pub(in crate::auth) async fn send_login_code(
         &self,
         session: &Session,
-        from: Source<'_>,
         address: &str,
         next: Option<String>,
         base: &str,
-    ) -> Result<Option<Duration>> {
-        if let Some(wait) = self.ask_mail(from, address).await? {
-            return Ok(Some(wait));
-        }
-        let (code, user) = (MailedCode::new(), self.by_address(address).await?);
+    ) -> Result<()> {
+        let (code, user) = (MailedCode::new(), self.users.by_address(address).await?);
         let letters = Letterhead { base };
-        let (kind, mail) = match &user {
+        let (kind, letter) = match &user {
             Some(user) => (
                 MailKind::Account,
                 letters.login_code(&user.email, &user.username, &code),
@@ -87,63 +99,46 @@ impl Accounts {
         };
         let user = user.map(|user| Owner {
             id: user.id,
-            hash: user.session_hash(self.ring()),
+            hash: self.sessions.hash(&user),
             email: user.email,
         });
-        self.begin_by_mail(
-            session,
-            &MailLogin {
-                user,
-                code: code.hash(),
-                next,
-            },
-            kind,
-            &mail,
-        )
-        .await
-        .map(|()| None)
+        let code = code.hash();
+        let login = MailLogin { user, code, next };
+        self.email
+            .begin_by_mail(session, &login, kind, &letter)
+            .await
     }
 
     /// The account of a pending login; `None` if it was closed, or its password or address changed
     /// meanwhile.
-    pub(in crate::auth) async fn of_mail_login(&self, begun: &MailLogin) -> Result<Option<Model>> {
-        let Some(owner) = &begun.user else {
+    pub(in crate::auth) async fn login_account(&self, login: &MailLogin) -> Result<Option<Model>> {
+        let Some(owner) = &login.user else {
             return Ok(None);
         };
-        let row = Entity::find_by_id(owner.id)
-            .one(&self.database.handle())
-            .await?;
-        let row = row.filter(|row| row.is_active && row.email == owner.email);
-        Ok(row.filter(|row| {
-            user_tokens::is_session_auth_hash(self.ring(), &row.password, &owner.hash)
-        }))
-    }
-
-    /// Whether a user has a password.
-    pub(crate) async fn has_password(&self, id: i32) -> Result<bool> {
-        Ok(Entity::find_by_id(id)
-            .one(&self.database.handle())
-            .await?
-            .is_some_and(|row| is_usable(&row.password)))
+        let row = self.users.active(owner.id).await?;
+        let is_same =
+            |row: &Model| row.email == owner.email && self.sessions.is_hash(row, &owner.hash);
+        Ok(row.filter(is_same))
     }
 
     /// Whether a user can log in by password or mail, independent of factors and social logins that
     /// pages can remove.
     #[cfg(any(feature = "passkeys", feature = "social"))]
-    pub(crate) async fn has_way_in(&self, user: &User) -> Result<bool> {
-        let is_mailed = async || {
-            Ok::<_, crate::views::Error>(
-                self.by_address(&user.email)
-                    .await?
-                    .is_some_and(|row| row.id == user.id),
-            )
-        };
-        Ok(self.has_password(user.id).await?
-            || (self.ways.mail && !user.email.is_empty() && is_mailed().await?))
+    pub(crate) async fn has_login_method(&self, user: &User) -> Result<bool> {
+        if self.users.has_password(user.id).await? {
+            return Ok(true);
+        }
+        if !self.methods.mail || user.email.is_empty() {
+            return Ok(false);
+        }
+        let owner = self.users.by_address(&user.email).await?;
+        Ok(owner.is_some_and(|row| row.id == user.id))
     }
+}
 
+impl EmailTokens {
     /// Sends a code for re-authentication to a user without a password.
-    pub(in crate::auth) async fn send_again_code(
+    pub(in crate::auth) async fn send_reauthentication_code(
         &self,
         session: &Session,
         user: &User,
@@ -151,17 +146,13 @@ impl Accounts {
         base: &str,
     ) -> Result<()> {
         let code = MailedCode::new();
-        let mail = Letterhead { base }.again_code(&user.email, &user.username, &code);
-        self.begin_by_mail(
-            session,
-            &MailAgain {
-                user_id: user.id,
-                code: code.hash(),
-                next,
-            },
-            MailKind::Account,
-            &mail,
-        )
-        .await
+        let letter = Letterhead { base }.again_code(&user.email, &user.username, &code);
+        let action = MailReauthentication {
+            user_id: user.id,
+            code: code.hash(),
+            next,
+        };
+        self.begin_by_mail(session, &action, MailKind::Account, &letter)
+            .await
     }
 }

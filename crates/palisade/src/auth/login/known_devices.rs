@@ -1,13 +1,14 @@
 //! Known browsers: browsers with an earlier login. Failed logins of an attacker do not lock them
 //! out (D37); a login from any other browser is reported to the account's owner.
 
+use super::source::Source;
+use super::user_agent::agent;
 use crate::auth::user::entity::Model as Account;
 use crate::clock::Clock;
 use crate::db::{Database, Tx};
-use crate::http::ClientAddress;
 use crate::http::cookies::{Cookie, SameSite, Transport};
 use chrono::DateTime;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue};
 use palisade_crypto::random;
 use palisade_device::{ActiveModel, Column, Entity, Model};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
@@ -43,8 +44,17 @@ pub(in crate::auth) struct Known {
     pub(in crate::auth) is_trusted: bool,
 }
 
+/// Trust in a browser after a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// It is known.
+    Known,
+    /// It skips the second factor for a while.
+    Trusted,
+}
+
 /// The known browsers of a site's users.
-pub(in crate::auth) struct Devices {
+pub(in crate::auth) struct KnownDevices {
     database: Database,
     clock: Arc<dyn Clock>,
     cookie: Cookie<'static>,
@@ -58,7 +68,7 @@ const TRUSTED_SECS: i64 = 30 * 24 * 3600;
 /// Known browsers per user; beyond that, the least recently used is dropped.
 const MOST: u64 = 20;
 
-impl Devices {
+impl KnownDevices {
     pub(in crate::auth) fn new(
         database: Database,
         clock: Arc<dyn Clock>,
@@ -105,20 +115,22 @@ impl Devices {
     pub(in crate::auth) async fn remember(
         &self,
         tx: &Tx,
-        headers: &HeaderMap,
+        from: Source<'_>,
         account: &Account,
-        client: ClientAddress,
-        is_trusted: bool,
+        trust: Trust,
     ) -> Result<Option<HeaderValue>, DbErr> {
         let token = random::token();
         let row = ActiveModel {
             hash: Set(random::stored_hash(token.expose())),
             user_id: Set(account.id),
             bound_to: Set(bound(account)),
-            agent: Set(agent(headers)),
-            address: Set(client.to_string()),
+            agent: Set(agent(from.headers)),
+            address: Set(from.client.to_string()),
             seen: Set(self.clock.now().timestamp()),
-            trusted_until: Set(if is_trusted { self.trusted_until() } else { 0 }),
+            trusted_until: Set(match trust {
+                Trust::Known => 0,
+                Trust::Trusted => self.trusted_until(),
+            }),
         };
         Entity::insert(row).exec_without_returning(tx).await?;
         self.forget_oldest(tx, account.id).await?;
@@ -130,13 +142,13 @@ impl Devices {
         &self,
         tx: &Tx,
         hash: &str,
-        is_trusted: bool,
+        trust: Trust,
     ) -> Result<(), DbErr> {
         let mut seen = ActiveModel {
             seen: Set(self.clock.now().timestamp()),
             ..Default::default()
         };
-        if is_trusted {
+        if trust == Trust::Trusted {
             seen.trusted_until = Set(self.trusted_until());
         }
         Entity::update_many()
@@ -210,19 +222,6 @@ impl Devices {
         }
         Ok(())
     }
-}
-
-/// The user agent; at most 150 characters.
-pub(in crate::auth) fn agent(headers: &HeaderMap) -> String {
-    let agent = headers
-        .get(header::USER_AGENT)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
-    agent
-        .unwrap_or_default()
-        .chars()
-        .filter(|character| !character.is_control())
-        .take(150)
-        .collect()
 }
 
 /// Part of the key: after a change of password no browser is known, because an attacker with the

@@ -11,64 +11,17 @@
 //! a known browser, and from other networks until the attack is distributed. Counting does not
 //! depend on whether the account exists (user enumeration).
 
+use super::locks::{Locks, NewLock};
+use super::source::Source;
+use super::user_agent::agent;
 use crate::audit_log::{self, Event};
-use crate::auth::login::known_devices::agent;
-use crate::auth::{Accounts, LockoutSettings};
+use crate::auth::LockoutSettings;
 use crate::clock::Clock;
-use crate::db::Database;
-use crate::http::{ClientAddress, network, networks};
+use crate::http::{ClientAddress, ClientNetwork, network, networks};
 use crate::throttle::{self, Absolution, LockPolicy, Standing, Throttle};
-use crate::views::Result;
-use http::HeaderMap;
-use palisade_lock::{ActiveModel, Column, Entity};
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{
-    ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
-};
+use sea_orm::DbErr;
 use std::sync::Arc;
 use std::time::Duration;
-
-pub(crate) mod palisade_lock {
-    use sea_orm::entity::prelude::*;
-
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "palisade_lock")]
-    /// A lock, as displayed to staff.
-    pub struct Model {
-        /// Hash of the counter's key.
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub id: String,
-        /// Kind of counter: `name and address`, `address`, `name` or `browser`.
-        pub kind: String,
-        /// Username, if the account exists.
-        pub username: String,
-        /// IP address, or its /64.
-        pub address: String,
-        /// User agent of the last guess.
-        pub agent: String,
-        /// Start, in seconds since 1970.
-        pub since: i64,
-        /// End, in seconds since 1970.
-        pub until: i64,
-        /// Whether it was lifted.
-        pub is_lifted: bool,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-pub use palisade_lock::Model as Lock;
-
-/// Client of a guess.
-#[derive(Clone, Copy)]
-pub(crate) struct Source<'a> {
-    pub(crate) client: ClientAddress,
-    pub(crate) headers: &'a HeaderMap,
-    pub(crate) request_id: &'a str,
-}
 
 /// Namespaces of counters, so that guesses of one kind do not count against another.
 #[derive(Clone, Copy)]
@@ -93,42 +46,55 @@ pub(super) const SIGN_UPS: Kinds = Kinds {
     whole: "sign-up",
     browser: "sign-up and browser",
 };
+const NETWORK: &str = "address";
+const CHALLENGE: &str = "challenge";
 
-/// Outcome of a guess.
-pub(crate) enum Guess {
-    Right,
-    Wrong,
-    /// Not verified: locked after too many guesses, for this long.
-    Locked(Duration),
-}
+/// Longest lock of a whole network.
+const LONGEST_OF_NETWORKS: Duration = Duration::from_secs(15 * 60);
 
-/// A counter.
-pub(super) struct Counted {
+/// A counter of guesses.
+pub(super) struct Counter {
     kind: &'static str,
-    who: String,
+    key: String,
     policy: LockPolicy,
+    /// The counts that a correct guess reverts.
     absolution: Absolution,
 }
 
-impl Counted {
-    /// The counter's key, to restore a persistent lock.
+impl Counter {
+    /// Id of its lock in the database.
     fn id(&self) -> String {
-        let key = throttle::key(self.kind, &self.who);
+        let key = throttle::key(self.kind, &self.key);
         key.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-/// The locks of a site.
+/// A lock that a guess started: the place of its counter, and its length.
+pub(super) type Started = (usize, Duration);
+
+/// Counts guesses, and locks.
 pub(in crate::auth) struct Lockout {
-    pub(in crate::auth) settings: LockoutSettings,
-    pub(in crate::auth) throttle: Arc<Throttle>,
-    /// Rate limit per hour of mail to addresses without an account.
-    pub(in crate::auth) max_unknown_per_hour: u64,
-    pub(in crate::auth) database: Database,
-    pub(in crate::auth) clock: Arc<dyn Clock>,
+    settings: LockoutSettings,
+    throttle: Arc<Throttle>,
+    clock: Arc<dyn Clock>,
+    pub(in crate::auth) locks: Locks,
 }
 
 impl Lockout {
+    pub(in crate::auth) fn new(
+        settings: LockoutSettings,
+        throttle: Arc<Throttle>,
+        clock: Arc<dyn Clock>,
+        locks: Locks,
+    ) -> Self {
+        Self {
+            settings,
+            throttle,
+            clock,
+            locks,
+        }
+    }
+
     /// For locks in this process: a change of the system clock neither opens nor prolongs them.
     fn now(&self) -> Duration {
         self.clock.monotonic()
@@ -143,444 +109,198 @@ impl Lockout {
         }
     }
 
-    /// `who` is a username, or another subject of guesses; namespaces keep them apart.
-    pub(super) fn counted(
+    /// The counters of a guess. `subject` is a username, or another subject of guesses; namespaces
+    /// keep them apart.
+    pub(super) fn counters(
         &self,
         kinds: Kinds,
-        who: &str,
+        subject: &str,
         client: ClientAddress,
         device: Option<&str>,
-    ) -> Vec<Counted> {
-        let settings = &self.settings;
-        let counted = |kind, who: String, failures, windows, absolution| {
-            let policy = self.policy(failures, windows);
-            Counted {
-                kind,
-                who,
-                policy,
-                absolution,
-            }
-        };
+    ) -> Vec<Counter> {
+        let each = self.policy(self.settings.failures, 1);
         if let Some(device) = device {
-            return vec![counted(
-                kinds.browser,
-                format!("{device} {who}"),
-                settings.failures,
-                1,
-                Absolution::All,
-            )];
+            return vec![Counter {
+                kind: kinds.browser,
+                key: format!("{device} {subject}"),
+                policy: each,
+                absolution: Absolution::All,
+            }];
         }
-        let network = network(client.0);
-        let of_networks = networks(client.0).map(|network| {
-            let failures = settings
-                .address_failures
-                .saturating_mul(network.times.into());
-            let counted = counted(
-                "address",
-                network.to_string(),
-                failures,
-                10,
-                Absolution::One,
-            );
-            // many users may share a network
-            let longest = counted.policy.longest.min(LONGEST_OF_NETWORKS);
-            Counted {
-                policy: LockPolicy {
-                    lock: counted.policy.lock.min(longest),
-                    longest,
-                    ..counted.policy
-                },
-                ..counted
-            }
-        });
+        let of_subject = [
+            Counter {
+                kind: kinds.both,
+                key: format!("{} {subject}", network(client.0)),
+                policy: each,
+                absolution: Absolution::All,
+            },
+            Counter {
+                kind: kinds.whole,
+                key: subject.to_owned(),
+                policy: self.policy(self.settings.account_failures, 60),
+                absolution: Absolution::One,
+            },
+        ];
         // networks first: a locked one adds no further entries
-        of_networks
-            .chain([
-                counted(
-                    kinds.both,
-                    format!("{network} {who}"),
-                    settings.failures,
-                    1,
-                    Absolution::All,
-                ),
-                counted(
-                    kinds.whole,
-                    who.to_owned(),
-                    settings.account_failures,
-                    60,
-                    Absolution::One,
-                ),
-            ])
-            .collect()
+        let of_networks = networks(client.0).map(|network| self.network_counter(network));
+        of_networks.chain(of_subject).collect()
     }
 
-    /// Counts a guess in all its counters. One that reaches a limit starts a lock; `None` must be
-    /// locked already.
+    fn network_counter(&self, network: ClientNetwork) -> Counter {
+        let failures = self.settings.address_failures;
+        let policy = self.policy(failures.saturating_mul(network.times.into()), 10);
+        // many users may share a network
+        let longest = policy.longest.min(LONGEST_OF_NETWORKS);
+        Counter {
+            kind: NETWORK,
+            key: network.to_string(),
+            policy: LockPolicy {
+                lock: policy.lock.min(longest),
+                longest,
+                ..policy
+            },
+            absolution: Absolution::One,
+        }
+    }
+
+    /// Counts a guess in all its counters, and returns the locks that it started; `Err` with the
+    /// time to wait if one of them is locked already.
     pub(super) async fn count(
         &self,
-        all: &[Counted],
-    ) -> Result<Result<Vec<(usize, Duration)>, Duration>, DbErr> {
-        let mut begun = Vec::new();
-        for (place, counted) in all.iter().enumerate() {
-            let mut standing = self.guess(counted).await;
-            if matches!(standing, Standing::Locked(_)) && self.was_lifted(counted).await? {
-                self.throttle
-                    .absolve(counted.kind, &counted.who, Absolution::All, self.now())
-                    .await;
-                standing = self.guess(counted).await;
+        all: &[Counter],
+    ) -> Result<Result<Vec<Started>, Duration>, DbErr> {
+        let mut started = Vec::new();
+        for (place, counter) in all.iter().enumerate() {
+            let mut standing = self.guess(counter).await;
+            if matches!(standing, Standing::Locked(_))
+                && self.locks.was_lifted(&counter.id()).await?
+            {
+                self.revert(counter, Absolution::All).await;
+                standing = self.guess(counter).await;
             }
             match standing {
                 Standing::Open => {}
-                Standing::Last(length) => begun.push((place, length)),
+                Standing::Last(length) => started.push((place, length)),
                 Standing::Locked(wait) => {
-                    // not verified, so it is not counted
-                    self.take_back(&all[..place]).await;
+                    // not verified, so it is not counted; earlier ones stay
+                    for counter in &all[..place] {
+                        self.revert(counter, Absolution::One).await;
+                    }
                     return Ok(Err(wait));
                 }
             }
         }
-        Ok(Ok(begun))
+        Ok(Ok(started))
     }
 
-    /// Whether there were so many attempts that the site's challenge is required: a softer step
-    /// before a lockout.
-    pub(in crate::auth) async fn is_challenged(
-        &self,
-        username: &str,
-        client: ClientAddress,
-    ) -> bool {
-        let policy = LockPolicy {
-            longest: self.settings.lock_secs.duration(),
-            ..self.policy(self.settings.challenge_after, 1)
-        };
-        let standing = self
-            .throttle
-            .guess(
-                CHALLENGE,
-                &challenged(username, client),
-                &policy,
-                self.now(),
-            )
-            .await;
-        matches!(standing, Standing::Locked(_))
-    }
-
-    /// Resets the challenge counter after a login.
-    pub(in crate::auth) async fn unchallenged(&self, username: &str, client: ClientAddress) {
+    async fn guess(&self, counter: &Counter) -> Standing {
+        let (kind, key) = (counter.kind, &counter.key);
         self.throttle
-            .absolve(
-                CHALLENGE,
-                &challenged(username, client),
-                Absolution::All,
-                self.now(),
-            )
-            .await;
-    }
-
-    /// Counts a guess at a mailed code: five within its lifetime.
-    pub(in crate::auth) async fn guess_code(&self, hash: &str, life: Duration) -> Standing {
-        let policy = LockPolicy {
-            failures: 5,
-            window: life,
-            lock: life,
-            longest: life,
-        };
-        self.throttle
-            .guess("mailed code", &hash, &policy, self.now())
+            .guess(kind, key, &counter.policy, self.now())
             .await
     }
 
-    /// Counts a requested mail: for a known browser separately, otherwise by network and address.
-    /// Returns the time to wait beyond the limit. Requests of other clients do not use up the
-    /// owner's limit (D37).
-    pub(in crate::auth) async fn ask_mail(
-        &self,
-        address: &str,
-        client: ClientAddress,
-        device: Option<&str>,
-    ) -> Option<Duration> {
-        let counted = match device {
-            Some(device) => vec![("mail and browser", device.to_owned(), 10)],
-            None => vec![
-                (
-                    "mail and network",
-                    format!("{} {address}", network(client.0)),
-                    5,
-                ),
-                ("mail", address.to_owned(), 100),
-            ],
-        };
-        for (kind, who, most) in counted {
-            let hour = Duration::from_secs(3600);
-            let policy = LockPolicy {
-                failures: most + 1,
-                window: hour,
-                lock: hour,
-                longest: hour,
-            };
-            if let Standing::Locked(wait) | Standing::Last(wait) =
-                self.throttle.guess(kind, &who, &policy, self.now()).await
-            {
-                return Some(wait);
-            }
-        }
-        None
-    }
-
-    /// Whether one more mail may be sent to an address without an account. The limit is global,
-    /// because it protects the site's reputation as a sender.
-    pub(in crate::auth) async fn admits_unknown(&self) -> bool {
-        let hour = Duration::from_secs(3600);
-        let most = u32::try_from(self.max_unknown_per_hour).unwrap_or(u32::MAX);
-        let policy = LockPolicy {
-            failures: most.saturating_add(1),
-            window: hour,
-            lock: hour,
-            longest: hour,
-        };
-        matches!(
-            self.throttle
-                .guess("mail to unknown addresses", &"", &policy, self.now())
-                .await,
-            Standing::Open
-        )
-    }
-
-    /// Restores persistent locks, so that a restart opens none.
-    pub(in crate::auth) async fn restore(&self) -> Result<(), DbErr> {
-        let (wall, now) = (self.clock.now().timestamp(), self.now());
-        let open = Entity::find()
-            .filter(Column::Until.gt(wall))
-            .filter(Column::IsLifted.eq(false));
-        for row in open.all(&self.database.handle()).await? {
-            let left = Duration::from_secs((row.until - wall).unsigned_abs());
-            if let Ok(key) = u128::from_str_radix(&row.id, 16) {
-                self.throttle
-                    .restore(&row.kind, key.to_be_bytes(), now + left);
-            }
-        }
-        Ok(())
-    }
-
-    async fn guess(&self, counted: &Counted) -> Standing {
+    async fn revert(&self, counter: &Counter, absolution: Absolution) {
+        let (kind, key) = (counter.kind, &counter.key);
         self.throttle
-            .guess(counted.kind, &counted.who, &counted.policy, self.now())
-            .await
-    }
-
-    /// Whether this lock was lifted by another instance; reported once.
-    async fn was_lifted(&self, counted: &Counted) -> Result<bool, DbErr> {
-        let lifted = Entity::find_by_id(counted.id())
-            .filter(Column::IsLifted.eq(true))
-            .one(&self.database.handle())
-            .await?;
-        if lifted.is_none() {
-            return Ok(false);
-        }
-        let tx = self.database.begin().await?;
-        let gone = Entity::delete_by_id(counted.id())
-            .filter(Column::IsLifted.eq(true))
-            .exec(&tx)
-            .await?;
-        tx.commit().await?;
-        Ok(gone.rows_affected == 1)
-    }
-
-    /// Reverts the count of a guess that was not verified; earlier ones stay.
-    async fn take_back(&self, all: &[Counted]) {
-        for counted in all {
-            self.throttle
-                .absolve(counted.kind, &counted.who, Absolution::One, self.now())
-                .await;
-        }
+            .absolve(kind, key, absolution, self.now())
+            .await;
     }
 
     /// Reverts the count of a correct guess, with the locks that it started.
-    pub(super) async fn absolve(
+    pub(super) async fn revert_correct(
         &self,
-        all: &[Counted],
-        begun: &[(usize, Duration)],
+        all: &[Counter],
+        started: &[Started],
     ) -> Result<(), DbErr> {
-        for counted in all {
-            self.throttle
-                .absolve(counted.kind, &counted.who, counted.absolution, self.now())
-                .await;
+        for counter in all {
+            self.revert(counter, counter.absolution).await;
         }
-        self.unwrite(all, begun).await
+        let ids = started.iter().map(|(place, _)| all[*place].id());
+        self.locks.delete(ids.collect()).await
     }
 
     /// Reverts a guess that was not verified for lack of capacity. It still counts against its
     /// network, because floods cause the lack.
-    pub(super) async fn unjudged(
+    pub(super) async fn revert_unverified(
         &self,
-        all: &[Counted],
-        begun: &[(usize, Duration)],
+        all: &[Counter],
+        started: &[Started],
     ) -> Result<(), DbErr> {
-        for counted in all.iter().filter(|counted| counted.kind != "address") {
-            self.throttle
-                .absolve(counted.kind, &counted.who, Absolution::One, self.now())
-                .await;
+        for counter in all.iter().filter(|counter| counter.kind != NETWORK) {
+            self.revert(counter, Absolution::One).await;
         }
-        let begun: Vec<_> = begun
+        let ids = started
             .iter()
-            .filter(|(place, _)| all[*place].kind != "address")
-            .copied()
-            .collect();
-        self.unwrite(all, &begun).await
+            .map(|(place, _)| &all[*place])
+            .filter(|counter| counter.kind != NETWORK)
+            .map(Counter::id);
+        self.locks.delete(ids.collect()).await
     }
 
-    pub(super) async fn write_all(
+    /// Stores the locks that a guess started, and records them.
+    pub(super) async fn store(
         &self,
-        all: &[Counted],
-        begun: &[(usize, Duration)],
+        all: &[Counter],
+        started: &[Started],
         username: &str,
         from: Source<'_>,
     ) -> Result<(), DbErr> {
-        for (place, length) in begun {
-            self.write(&all[*place], *length, username, from).await?;
+        for (place, length) in started {
+            let counter = &all[*place];
+            let lock = NewLock {
+                id: counter.id(),
+                kind: counter.kind,
+                length: *length,
+                username,
+            };
+            self.locks.write(lock, from).await?;
+            let detail = format!(
+                "{} {username} for {} s, agent {}",
+                counter.kind,
+                length.as_secs(),
+                agent(from.headers)
+            );
+            audit_log::record(Event::Locked, Some(from.client), from.request_id, &detail);
         }
         Ok(())
     }
 
-    /// Reverts [`Lockout::write_all`].
-    async fn unwrite(&self, all: &[Counted], begun: &[(usize, Duration)]) -> Result<(), DbErr> {
-        if begun.is_empty() {
-            return Ok(());
-        }
-        let tx = self.database.begin().await?;
-        let ids = begun.iter().map(|(place, _)| all[*place].id());
-        Entity::delete_many()
-            .filter(Column::Id.is_in(ids))
-            .exec(&tx)
-            .await?;
-        tx.commit().await
+    /// Whether there were so many attempts that the site's challenge is required: a softer step
+    /// before a lockout.
+    pub(super) async fn is_challenged(&self, username: &str, client: ClientAddress) -> bool {
+        let standing = self.guess(&self.challenge_counter(username, client)).await;
+        matches!(standing, Standing::Locked(_))
     }
 
-    /// Stores a lock for staff to see. Unknown usernames are not stored: users type passwords into
-    /// the wrong field.
-    async fn write(
-        &self,
-        counted: &Counted,
-        length: Duration,
-        username: &str,
-        from: Source<'_>,
-    ) -> Result<(), DbErr> {
-        let now = self.clock.now().timestamp();
-        let row = ActiveModel {
-            id: Set(counted.id()),
-            kind: Set(counted.kind.into()),
-            username: Set(username.into()),
-            address: Set(network(from.client.0).to_string()),
-            agent: Set(agent(from.headers)),
-            since: Set(now),
-            until: Set(now + i64::try_from(length.as_secs()).unwrap_or(i64::MAX)),
-            is_lifted: Set(false),
-        };
-        let again = OnConflict::column(Column::Id)
-            .update_columns([
-                Column::Address,
-                Column::Agent,
-                Column::Since,
-                Column::Until,
-                Column::IsLifted,
-            ])
-            .to_owned();
-        let tx = self.database.begin().await?;
-        Entity::insert(row)
-            .on_conflict(again)
-            .exec_without_returning(&tx)
-            .await?;
-        tx.commit().await?;
-        let detail = format!(
-            "{} {username} for {} s, agent {}",
-            counted.kind,
-            length.as_secs(),
-            agent(from.headers)
-        );
-        audit_log::record(Event::Locked, Some(from.client), from.request_id, &detail);
+    /// Resets the challenge counter after a login.
+    pub(super) async fn clear_challenge(&self, username: &str, client: ClientAddress) {
+        let counter = self.challenge_counter(username, client);
+        self.revert(&counter, Absolution::All).await;
+    }
+
+    fn challenge_counter(&self, username: &str, client: ClientAddress) -> Counter {
+        let policy = self.policy(self.settings.challenge_after, 1);
+        Counter {
+            kind: CHALLENGE,
+            key: format!("{} {username}", network(client.0)),
+            policy: LockPolicy {
+                longest: policy.lock,
+                ..policy
+            },
+            absolution: Absolution::All,
+        }
+    }
+
+    /// Restores the locks of the database, so that a restart opens none.
+    pub(in crate::auth) async fn restore(&self) -> Result<(), DbErr> {
+        let now = self.now();
+        for (lock, rest) in self.locks.active().await? {
+            if let Ok(key) = u128::from_str_radix(&lock.id, 16) {
+                self.throttle
+                    .restore(&lock.kind, key.to_be_bytes(), now + rest);
+            }
+        }
         Ok(())
     }
-}
-
-/// Longest lock of a whole network.
-const LONGEST_OF_NETWORKS: Duration = Duration::from_secs(15 * 60);
-
-const CHALLENGE: &str = "challenge";
-
-fn challenged(username: &str, client: ClientAddress) -> String {
-    format!("{} {username}", network(client.0))
-}
-
-/// Most locks on one page.
-const MOST_SHOWN: u64 = 200;
-
-impl Accounts {
-    /// The active locks whose name or address contains `text`.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn locks(&self, text: &str) -> Result<Vec<Lock>> {
-        let now = self.clock.now().timestamp();
-        let open = Entity::find()
-            .filter(Column::Until.gt(now))
-            .filter(Column::IsLifted.eq(false));
-        let either = Condition::any()
-            .add(Column::Username.contains(text))
-            .add(Column::Address.contains(text));
-        let matching = open.filter(either);
-        Ok(matching
-            .order_by_desc(Column::Since)
-            .limit(MOST_SHOWN)
-            .all(&self.database.handle())
-            .await?)
-    }
-
-    /// Lifts active locks: all, or those of an id, a name or an address. Returns their number.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn lift(&self, which: Lifted<'_>) -> Result<u64> {
-        let lifted = ActiveModel {
-            is_lifted: Set(true),
-            ..Default::default()
-        };
-        let now = self.clock.now().timestamp();
-        let open = Entity::update_many()
-            .set(lifted)
-            .filter(Column::IsLifted.eq(false))
-            .filter(Column::Until.gt(now));
-        let open = match which {
-            Lifted::All => open,
-            Lifted::Id(id) => open.filter(Column::Id.eq(id)),
-            Lifted::User(name) => open.filter(Column::Username.eq(name)),
-            Lifted::Address(address) => open.filter(Column::Address.eq(address)),
-        };
-        let tx = self.database.begin().await?;
-        let count = open.exec(&tx).await?.rows_affected;
-        tx.commit().await?;
-        Ok(count)
-    }
-
-    /// Deletes expired locks.
-    pub(in crate::auth) async fn sweep_locks(&self) -> Result<(), DbErr> {
-        let tx = self.database.begin().await?;
-        Entity::delete_many()
-            .filter(Column::Until.lte(self.clock.now().timestamp()))
-            .exec(&tx)
-            .await?;
-        tx.commit().await
-    }
-}
-
-/// Selects locks to lift.
-#[derive(Debug, Clone, Copy)]
-pub enum Lifted<'a> {
-    /// All active ones.
-    All,
-    /// One, by id.
-    Id(&'a str),
-    /// Those of a username.
-    User(&'a str),
-    /// Those of an IP address, or of its /64.
-    Address(&'a str),
 }

@@ -2,7 +2,7 @@ use serde::Serialize;
 
 /// Login methods besides username and password, as pages show them.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct LoginWays {
+pub(crate) struct LoginMethods {
     /// Whether there is any.
     pub(crate) are_any: bool,
     /// By passkey.

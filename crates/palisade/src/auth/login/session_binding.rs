@@ -5,7 +5,6 @@
 //! that suddenly comes from another kind of browser may be stolen.
 
 use crate::audit_log::{self, Event};
-use crate::auth::Accounts;
 use crate::http::ClientAddress;
 use crate::sessions::{ADDRESS, AGENT, Binding, Session};
 use crate::views::Result;
@@ -45,44 +44,38 @@ fn part(address: IpAddr) -> IpAddr {
 /// Session entry of the last recorded origin, so that it is recorded once.
 const MOVED: &str = "_palisade_moved";
 
-impl Accounts {
-    /// Whether a session may be used from an origin.
-    pub(in crate::auth) async fn is_at_home(
-        &self,
-        session: &Session,
-        from: &Origin<'_>,
-    ) -> Result<bool> {
-        let binding = session.binding();
-        if binding == Binding::Off {
-            return Ok(true);
-        }
-        let agent = session.value::<String>(AGENT).await?;
-        let address = session
-            .value::<String>(ADDRESS)
-            .await?
-            .and_then(|address| address.parse::<IpAddr>().ok());
-        let is_same = agent
-            .as_deref()
-            .is_none_or(|agent| family(agent) == family(from.agent))
-            && address.is_none_or(|address| part(address) == part(from.client.0));
-        if is_same {
-            return Ok(true);
-        }
-        let place = format!("{} {:?}", part(from.client.0), family(from.agent));
-        if session.value::<String>(MOVED).await?.as_deref() != Some(&place) {
-            audit_log::record(
-                Event::SessionMoved,
-                Some(from.client),
-                from.request_id,
-                &format!("{binding}: {place}"),
-            );
-            session.note_now(MOVED, place).await?;
-        }
-        if binding == Binding::End {
-            session.end().await?;
-        }
-        Ok(binding == Binding::Note)
+/// Whether a session may be used from an origin.
+pub(super) async fn is_allowed_from(session: &Session, from: &Origin<'_>) -> Result<bool> {
+    let binding = session.binding();
+    if binding == Binding::Off {
+        return Ok(true);
     }
+    let agent = session.value::<String>(AGENT).await?;
+    let address = session
+        .value::<String>(ADDRESS)
+        .await?
+        .and_then(|address| address.parse::<IpAddr>().ok());
+    let is_same = agent
+        .as_deref()
+        .is_none_or(|agent| family(agent) == family(from.agent))
+        && address.is_none_or(|address| part(address) == part(from.client.0));
+    if is_same {
+        return Ok(true);
+    }
+    let place = format!("{} {:?}", part(from.client.0), family(from.agent));
+    if session.value::<String>(MOVED).await?.as_deref() != Some(&place) {
+        audit_log::record(
+            Event::SessionMoved,
+            Some(from.client),
+            from.request_id,
+            &format!("{binding}: {place}"),
+        );
+        session.note_now(MOVED, place).await?;
+    }
+    if binding == Binding::End {
+        session.end().await?;
+    }
+    Ok(binding == Binding::Note)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Names browser and system of a `User-Agent` header: "Firefox on Windows". The header is input: it
 //! is displayed, and decides nothing.
 
+use http::{HeaderMap, header};
+
 /// Browser tokens
 /// ([RFC 9110 section 10.1.5](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.5)). A browser
 /// also sends the tokens of those it imitates, so the first match counts.
@@ -49,6 +51,19 @@ pub(crate) fn describe(agent: &str) -> String {
         (None, None) if agent.trim().is_empty() => "Unknown browser".to_owned(),
         (None, None) => agent.chars().take(MAX_SHOWN).collect(),
     }
+}
+
+/// The user agent; at most 150 characters.
+pub(in crate::auth) fn agent(headers: &HeaderMap) -> String {
+    let agent = headers
+        .get(header::USER_AGENT)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    agent
+        .unwrap_or_default()
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(150)
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
 //! Password reset links in Django's format: the user's id and a token that is bound to password,
 //! address and last login.
 
-use crate::auth::Accounts;
 use crate::auth::email::tokens::{PasswordReset, Purpose};
 use crate::auth::user::entity::Model;
-use crate::views::Result;
+use crate::clock::Clock;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use palisade_crypto::KeyRing;
 use palisade_crypto::seal::Sealer;
 use palisade_crypto::user_tokens::{ResetClaims, is_reset_token, reset_token};
 use palisade_password::is_usable;
+use std::sync::Arc;
 
 /// A parsed link.
 pub(in crate::auth) struct DjangoLink {
@@ -23,29 +23,8 @@ const REMEMBERED: &str = "django ";
 const PURPOSE: &str = "links of Django";
 
 impl DjangoLink {
-    /// The session entry: encrypted, so that read access to the database is not enough to use the
-    /// link.
-    pub(in crate::auth) fn sealed(&self, ring: &KeyRing) -> String {
-        let text = format!("{} {}", self.uid, self.token);
-        format!(
-            "{REMEMBERED}{}",
-            Sealer::new(ring, PURPOSE).seal(text.as_bytes(), "session")
-        )
-    }
-
-    pub(in crate::auth) fn remembered(ring: &KeyRing, text: &str) -> Option<Self> {
-        let opened = Sealer::new(ring, PURPOSE)
-            .open(text.strip_prefix(REMEMBERED)?, "session")
-            .ok()?;
-        let (uid, token) = std::str::from_utf8(opened.expose()).ok()?.split_once(' ')?;
-        Some(Self {
-            uid: uid.into(),
-            token: token.into(),
-        })
-    }
-
     /// The claimed user.
-    fn user_id(&self) -> Option<i32> {
+    pub(super) fn user_id(&self) -> Option<i32> {
         let bytes = URL_SAFE_NO_PAD.decode(&self.uid).ok()?;
         std::str::from_utf8(&bytes).ok()?.parse().ok()
     }
@@ -79,40 +58,55 @@ impl Bound {
     }
 }
 
-impl Accounts {
-    /// A link in Django's format, if a project is configured.
-    pub(in crate::auth) fn django_link(&self, base: &str, row: &Model) -> Option<String> {
-        let path = self.django_reset.as_ref()?;
-        let now = crate::clock::unix_seconds(self.clock.now());
-        let token = reset_token(self.ring(), Bound::of(row).claims(row), now);
-        Some(format!(
-            "{base}{path}/{}/{token}/",
-            URL_SAFE_NO_PAD.encode(row.id.to_string())
-        ))
+/// Creates and verifies links in Django's format.
+pub(in crate::auth) struct DjangoResetLinks {
+    pub(in crate::auth) ring: KeyRing,
+    pub(in crate::auth) clock: Arc<dyn Clock>,
+    /// Path of the links, where a Django project is configured.
+    pub(in crate::auth) path: Option<String>,
+}
+
+impl DjangoResetLinks {
+    /// A link, if a project is configured.
+    pub(super) fn link(&self, base: &str, row: &Model) -> Option<String> {
+        let path = self.path.as_ref()?;
+        let token = reset_token(&self.ring, Bound::of(row).claims(row), self.now());
+        let uid = URL_SAFE_NO_PAD.encode(row.id.to_string());
+        Some(format!("{base}{path}/{uid}/{token}/"))
     }
 
-    /// The account of a Django link. It expires like one of this site's, independent of Django's setting.
-    pub(in crate::auth) async fn reset_of_django(
-        &self,
-        link: &DjangoLink,
-    ) -> Result<Option<Model>> {
-        let Some(id) = link.user_id() else {
-            return Ok(None);
-        };
-        let row = self
-            .active(id)
-            .await?
-            .filter(|row| is_usable(&row.password));
-        let now = crate::clock::unix_seconds(self.clock.now());
+    /// Whether an account has this link. It expires like one of this site's, independent of Django's
+    /// setting.
+    pub(super) fn is_of(&self, link: &DjangoLink, row: &Model) -> bool {
         let age = u64::try_from(PasswordReset::LIFETIME_SECS).unwrap_or_default();
-        Ok(row.filter(|row| {
-            is_reset_token(
-                self.ring(),
-                Bound::of(row).claims(row),
-                &link.token,
-                now,
-                age,
-            )
-        }))
+        let bound = Bound::of(row);
+        row.is_active
+            && is_usable(&row.password)
+            && is_reset_token(&self.ring, bound.claims(row), &link.token, self.now(), age)
+    }
+
+    fn now(&self) -> u64 {
+        crate::clock::unix_seconds(self.clock.now())
+    }
+
+    /// The session entry of a link: encrypted, so that read access to the database is not enough to
+    /// use it.
+    pub(in crate::auth) fn remember(&self, link: &DjangoLink) -> String {
+        let text = format!("{} {}", link.uid, link.token);
+        let sealed = Sealer::new(&self.ring, PURPOSE).seal(text.as_bytes(), "session");
+        format!("{REMEMBERED}{sealed}")
+    }
+
+    /// The link of a session entry.
+    pub(super) fn recall(&self, text: &str) -> Option<DjangoLink> {
+        self.path.as_ref()?;
+        let opened = Sealer::new(&self.ring, PURPOSE)
+            .open(text.strip_prefix(REMEMBERED)?, "session")
+            .ok()?;
+        let (uid, token) = std::str::from_utf8(opened.expose()).ok()?.split_once(' ')?;
+        Some(DjangoLink {
+            uid: uid.into(),
+            token: token.into(),
+        })
     }
 }

@@ -2,7 +2,7 @@ use super::{
     Link, MailedLink, Proof, audit, can_mail, dead_link, source, too_many_mails, without_password,
 };
 use crate::audit_log::Event;
-use crate::auth::password::reset::Used;
+use crate::auth::email::email_tokens::LinkOutcome;
 use crate::auth::{User, Visitor};
 use crate::forms::{Email, Form, Password, Query};
 use crate::http::redirect_to;
@@ -60,7 +60,7 @@ pub(crate) async fn change(
         template: "account/email.html",
     };
     if let Some(wait) = accounts
-        .ask_mail(source(&visitor, &headers), &change.email)
+        .count_mail(source(&visitor, &headers), &change.email)
         .await?
     {
         return Err(too_many_mails(invalid, wait, "account/email.html", context! {}).await);
@@ -69,7 +69,8 @@ pub(crate) async fn change(
         .of(change.current_password.as_ref(), invalid, context! {})
         .await?;
     accounts
-        .request_email(&row, &change.email, &accounts.links.base(&headers))
+        .email
+        .request_change(&row, &change.email, &accounts.email.links.base(&headers))
         .await?;
     audit(&visitor, Event::EmailChangeBegun, &user.username);
     let said =
@@ -88,12 +89,13 @@ pub(crate) async fn show_confirm(
     Query(link): Query<Link>,
 ) -> Result<Response> {
     if let Some(hash) = link.hash() {
-        let is_good = visitor.accounts().email_of(&hash).await?.is_some();
+        let is_good = visitor.accounts().email.new_address(&hash).await?.is_some();
         return LINK.follow(&visitor, &page, hash, is_good).await;
     }
     match visitor
         .accounts()
-        .email_of(&LINK.hash(&visitor).await?)
+        .email
+        .new_address(&LINK.hash(&visitor).await?)
         .await?
     {
         Some(email) => {
@@ -114,15 +116,16 @@ pub(crate) async fn confirm(
     form.valid_or_show("account/email_confirm.html").await?;
     let (accounts, hash) = (visitor.accounts(), LINK.hash(&visitor).await?);
     let said = match accounts
-        .confirm_email(&hash, &accounts.links.base(&headers))
+        .email
+        .confirm_change(&hash, &accounts.email.links.base(&headers))
         .await?
     {
-        Used::Done(row) => {
+        LinkOutcome::Done(row) => {
             audit(&visitor, Event::EmailChanged, &row.username);
             "The new address is used from now on."
         }
-        Used::Half => "Confirmed. Now open the link that was sent to the other address.",
-        Used::Dead | Used::Refused(_) => return dead_link(&page).await,
+        LinkOutcome::Half => "Confirmed. Now open the link that was sent to the other address.",
+        LinkOutcome::Dead | LinkOutcome::Refused(_) => return dead_link(&page).await,
     };
     LINK.forget(&visitor).await?;
     visitor

@@ -1,6 +1,6 @@
 use super::audit;
 use crate::audit_log::Event;
-use crate::auth::{Lifted, Lock, Visitor};
+use crate::auth::{Lock, LockFilter, Visitor};
 use crate::forms::{Form, Line, Query};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
@@ -45,7 +45,7 @@ pub(crate) async fn show(
 /// `POST /account/locks`: lifts one.
 pub(crate) async fn lift(visitor: Visitor, form: Form<Lift>) -> Result<Response> {
     let lift = form.valid_or_show("account/locks.html").await?;
-    let count = visitor.accounts().lift(Lifted::Id(&lift.id)).await?;
+    let count = visitor.accounts().lift(LockFilter::Id(&lift.id)).await?;
     let by = visitor
         .user()
         .await?

@@ -1,7 +1,8 @@
-use super::{audit, going, locked, source, with_cookie};
+use super::{Leaving, audit, leave_site, locked, source, with_cookie};
 use crate::audit_log::Event;
-use crate::auth::login::known_devices::agent;
-use crate::auth::{Attempt, Factor, Held, LOGOUT_PAGE, Visitor};
+use crate::auth::login::authenticate::Attempt;
+use crate::auth::login::user_agent::agent;
+use crate::auth::{Factor, LOGOUT_PAGE, PendingLogin, Trust, Visitor};
 use crate::forms::{Field, Form, Line, Password, Query, Shape};
 use crate::http::{RedirectTarget, redirect_to};
 use crate::views::{Error, ErrorKind, Page, Result};
@@ -60,7 +61,7 @@ impl Field for NextPage {
 
 /// Login methods besides this form.
 pub(crate) fn ways(visitor: &Visitor) -> Value {
-    context! { ways => Serde(visitor.accounts().ways.clone()) }
+    context! { ways => Serde(visitor.accounts().methods.clone()) }
 }
 
 /// The field to leave out where the site does not let users stay signed in.
@@ -115,7 +116,8 @@ pub(crate) async fn login(
     let username: String =
         unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
     if let Some(puzzle) = accounts
-        .challenge(&username, visitor.client(), &headers)
+        .guard
+        .challenge(&username, source(&visitor, &headers))
         .await?
     {
         let shown = if accounts.id_of(&username).await?.is_some() {
@@ -136,7 +138,10 @@ pub(crate) async fn login(
         .await?
     {
         Attempt::Welcome(row) => {
-            accounts.is_let_in(&username, visitor.client()).await;
+            accounts
+                .guard
+                .clear_challenge(&username, visitor.client())
+                .await;
             row
         }
         Attempt::Locked(wait) => {
@@ -161,19 +166,32 @@ pub(crate) async fn login(
         }
     };
     visitor.session().keep(login.keep).await?;
-    enter(&visitor, &headers, Held::here(row, login.next.0)).await
+    enter(&visitor, &headers, PendingLogin::local(row, login.next.0)).await
 }
 
 /// Continues a login after its first factor: requires the second, if the user has one (ASVS 6.3.4).
-pub(crate) async fn enter(visitor: &Visitor, headers: &HeaderMap, held: Held) -> Result<Response> {
+pub(crate) async fn enter(
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    held: PendingLogin,
+) -> Result<Response> {
     let accounts = visitor.accounts();
-    let has_factor = accounts.second_step.is_needed(held.account.id).await?;
-    if has_factor && !accounts.is_trusted(headers, &held.account).await? {
+    let has_factor = accounts.factors.is_needed(held.account.id).await?;
+    if has_factor
+        && !accounts
+            .is_trusted(source(visitor, headers), &held.account)
+            .await?
+    {
         audit(visitor, Event::SecondStepBegun, &held.account.username);
-        accounts.hold(visitor.session(), held).await?;
+        accounts
+            .sessions
+            .begin_second_factor(visitor.session(), held)
+            .await?;
         return Ok(redirect_to("/account/login/second"));
     }
-    if !has_factor && accounts.has_django_factor(held.account.id).await? {
+    let db = accounts.database().handle();
+    let django = &accounts.factors.django;
+    if !has_factor && django.has_factor(&db, held.account.id).await? {
         audit(
             visitor,
             Event::LoginFailed,
@@ -190,24 +208,23 @@ pub(crate) async fn enter(visitor: &Visitor, headers: &HeaderMap, held: Held) ->
     } else {
         Factor::None
     };
-    welcome(visitor, headers, held, factor, false).await
+    welcome(visitor, headers, held, (factor, Trust::Known)).await
 }
 
 /// Completes a login with all required factors.
 pub(crate) async fn welcome(
     visitor: &Visitor,
     headers: &HeaderMap,
-    held: Held,
-    factor: Factor,
-    is_trusted: bool,
+    held: PendingLogin,
+    (factor, trust): (Factor, Trust),
 ) -> Result<Response> {
     let (accounts, from) = (visitor.accounts(), source(visitor, headers));
     let device = accounts
         .remember_browser(
             from,
             &held.account,
-            &accounts.links.base(headers),
-            is_trusted,
+            &accounts.email.links.base(headers),
+            trust,
         )
         .await?;
     let next = held.next.clone();
@@ -234,7 +251,7 @@ pub(crate) async fn logout(page: Page, visitor: Visitor) -> Result<Response> {
         .as_deref()
         .and_then(|url| Some((url, url.split('/').nth(2)?)))
     {
-        Some((url, host)) => going(&page, host, url, true).await?,
+        Some((url, host)) => leave_site(&page, host, url, Leaving::Logout).await?,
         None => redirect_to("/"),
     };
     // not "cache": pages of signed-in users are never stored, and Chromium stops for seconds while

@@ -4,9 +4,9 @@ use super::login::{Next, NextPage, enter, unless_kept, ways};
 use super::{audit, can_mail, source, too_many_mails};
 use crate::audit_log::Event;
 use crate::auth::email::codes::Typed;
-use crate::auth::login::email_code::{MailAgain, MailLogin};
+use crate::auth::login::email_code::{MailLogin, MailReauthentication};
 use crate::auth::views::Link;
-use crate::auth::{Factor, Held, User, Visitor};
+use crate::auth::{Factor, PendingLogin, User, Visitor};
 use crate::forms::{Code, Email, Form, Query};
 use crate::http::{RedirectTarget, redirect_to};
 use crate::sessions::MessageLevel;
@@ -58,13 +58,14 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
     };
     let (accounts, session) = (visitor.accounts(), visitor.session());
     can_mail(accounts)?;
-    let (from, base) = (source(&visitor, &headers), accounts.links.base(&headers));
-    if let Some(wait) = accounts
-        .send_login_code(session, from, &asked.email, asked.next.0, &base)
-        .await?
-    {
+    let from = source(&visitor, &headers);
+    if let Some(wait) = accounts.count_mail(from, &asked.email).await? {
         return Err(too_many_mails(invalid, wait, "account/login_mail.html", context! {}).await);
     }
+    let base = accounts.email.links.base(&headers);
+    accounts
+        .send_login_code(session, &asked.email, asked.next.0, &base)
+        .await?;
     session.remove(CODE).await?;
     audit(&visitor, Event::LoginCodeSent, "");
     Ok(redirect_to("/account/login/mail/code"))
@@ -80,7 +81,8 @@ pub(crate) async fn show_code(
     let session = visitor.session();
     if visitor
         .accounts()
-        .begun::<MailLogin>(session)
+        .email
+        .pending::<MailLogin>(session)
         .await?
         .is_none()
     {
@@ -118,7 +120,8 @@ pub(crate) async fn log_in(
     };
     let accounts = visitor.accounts();
     let begun = match accounts
-        .judge_code::<MailLogin>(visitor.session(), &typed.code)
+        .email
+        .check_code::<MailLogin>(visitor.session(), &typed.code)
         .await?
     {
         Typed::Right(begun) => begun,
@@ -145,11 +148,11 @@ pub(crate) async fn log_in(
             return Ok(redirect_to("/account/login/mail"));
         }
     };
-    let Some(row) = accounts.of_mail_login(&begun).await? else {
+    let Some(row) = accounts.login_account(&begun).await? else {
         return Ok(redirect_to("/account/login"));
     };
     visitor.session().keep(typed.keep).await?;
-    enter(&visitor, &headers, Held::here(row, begun.next)).await
+    enter(&visitor, &headers, PendingLogin::local(row, begun.next)).await
 }
 
 /// `POST /account/reauthenticate/mail`: sends a code to an account without a password.
@@ -165,18 +168,19 @@ pub(crate) async fn ask_reauthentication(
         .next
         .0;
     let accounts = visitor.accounts();
-    let has_better = accounts.has_password(user.id).await?
-        || accounts.second_step.logs_in_alone(user.id).await?;
+    let has_better = accounts.users.has_password(user.id).await?
+        || accounts.factors.logs_in_alone(user.id).await?;
     if user.email.is_empty() || has_better {
         return Err(Error::not_found());
     }
     can_mail(accounts)?;
     accounts
-        .send_again_code(
+        .email
+        .send_reauthentication_code(
             visitor.session(),
             &user,
             next,
-            &accounts.links.base(&headers),
+            &accounts.email.links.base(&headers),
         )
         .await?;
     Ok(redirect_to("/account/reauthenticate/code"))
@@ -186,7 +190,8 @@ pub(crate) async fn ask_reauthentication(
 pub(crate) async fn show_reauthentication(page: Page, visitor: Visitor) -> Result<Response> {
     match visitor
         .accounts()
-        .begun::<MailAgain>(visitor.session())
+        .email
+        .pending::<MailReauthentication>(visitor.session())
         .await?
     {
         Some(_) => {
@@ -213,7 +218,8 @@ pub(crate) async fn reauthenticate(
     };
     let (accounts, session) = (visitor.accounts(), visitor.session());
     let begun = match accounts
-        .judge_code::<MailAgain>(session, &typed.code)
+        .email
+        .check_code::<MailReauthentication>(session, &typed.code)
         .await?
     {
         Typed::Right(begun) if begun.user_id == user.id => begun,
@@ -237,7 +243,10 @@ pub(crate) async fn reauthenticate(
             return Ok(redirect_to("/account/reauthenticate"));
         }
     };
-    accounts.proven_now(session, Factor::None).await?;
+    accounts
+        .sessions
+        .record_authentication(session, Factor::None)
+        .await?;
     session.rotate().await?;
     audit(&visitor, Event::ProvenAgain, &user.username);
     let next = begun

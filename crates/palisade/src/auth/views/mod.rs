@@ -14,9 +14,10 @@ pub(crate) mod signup;
 pub(crate) use login::{MAX_NEXT_BYTES, NextPage};
 
 use super::user::entity::Model;
-use super::{Accounts, Attempt, User, Visitor};
+use super::{Accounts, User, Visitor};
 use crate::audit_log::{self, Event};
-use crate::auth::login::lockout::Source;
+use crate::auth::login::authenticate::Attempt;
+use crate::auth::login::source::Source;
 use crate::forms::{InvalidForm, Line, Password};
 use crate::http::redirect_to;
 use crate::views::{Error, ErrorKind, Page, Result};
@@ -101,7 +102,7 @@ pub(crate) fn can_mail(accounts: &Accounts) -> Result<()> {
             "This site cannot send mail right now, which this action needs.",
         )
     };
-    if accounts.mail.is_real() {
+    if accounts.email.can_send() {
         Ok(())
     } else {
         Err(refused())
@@ -115,12 +116,25 @@ fn with_rules(invalid: InvalidForm, field: &'static str, broken: Vec<String>) ->
         .fold(invalid, |invalid, rule| invalid.error(field, rule))
 }
 
+/// Why a visitor leaves for an identity provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    #[cfg(feature = "social")]
+    Login,
+    Logout,
+}
+
 /// A page that redirects to another site by itself. A form whose response redirects there would be
 /// blocked by our own `form-action`.
-pub(crate) async fn going(page: &Page, label: &str, to: &str, is_logout: bool) -> Result<Response> {
-    let mut response = page
-        .render("account/going.html", context! { label, to, is_logout })
-        .await?;
+pub(crate) async fn leave_site(
+    page: &Page,
+    label: &str,
+    to: &str,
+    leaving: Leaving,
+) -> Result<Response> {
+    let is_logout = leaving == Leaving::Logout;
+    let values = context! { label, to, is_logout };
+    let mut response = page.render("account/going.html", values).await?;
     if let Ok(value) = HeaderValue::from_str(&format!("0; url={to}")) {
         response.headers_mut().insert("refresh", value);
     }
@@ -162,9 +176,10 @@ impl Proof<'_> {
         values: Value,
     ) -> Result<Model> {
         let accounts = self.visitor.accounts();
-        if !accounts.has_password(self.user.id).await? {
+        if !accounts.users.has_password(self.user.id).await? {
             logged_in_recently(self.visitor, &self.page()).await?;
             return accounts
+                .users
                 .active(self.user.id)
                 .await?
                 .ok_or_else(Error::forbidden);
@@ -217,7 +232,7 @@ async fn without_password(
     user: &User,
     page: &str,
 ) -> Result<Option<&'static str>> {
-    if visitor.accounts().has_password(user.id).await? {
+    if visitor.accounts().users.has_password(user.id).await? {
         return Ok(None);
     }
     logged_in_recently(visitor, page)

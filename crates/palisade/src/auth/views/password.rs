@@ -3,10 +3,10 @@ use super::{
     with_rules,
 };
 use crate::audit_log::Event;
+use crate::auth::email::email_tokens::LinkOutcome;
 use crate::auth::password::django_reset_links::DjangoLink;
-use crate::auth::password::reset::Used;
 use crate::auth::user::entity::Model;
-use crate::auth::{User, Visitor};
+use crate::auth::{Trust, User, Visitor};
 use crate::forms::{Email, Form, Password, Query};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
@@ -74,10 +74,11 @@ pub(crate) async fn change(
         return Err(invalid.show_with("account/password.html", values).await);
     }
     let row = accounts
+        .users
         .active(user.id)
         .await?
         .ok_or_else(Error::forbidden)?;
-    if let Err(broken) = accounts.judge_for(&row, new).await? {
+    if let Err(broken) = accounts.validate_password(&row, new).await? {
         return Err(with_rules(invalid, "new_password", broken)
             .show_with("account/password.html", values)
             .await);
@@ -91,7 +92,7 @@ pub(crate) async fn change(
     let row = proof
         .of(Some(&change.current_password), invalid, values)
         .await?;
-    let base = accounts.links.base(&headers);
+    let base = accounts.email.links.base(&headers);
     let Some(row) = accounts
         .change_password(visitor.session(), row, new, &base)
         .await?
@@ -109,7 +110,7 @@ pub(crate) async fn change(
                 ..row
             },
             &base,
-            false,
+            Trust::Known,
         )
         .await?;
     audit(&visitor, Event::PasswordChanged, &user.username);
@@ -141,13 +142,14 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
     };
     can_mail(accounts)?;
     if let Some(wait) = accounts
-        .ask_mail(source(&visitor, &headers), &asked.email)
+        .count_mail(source(&visitor, &headers), &asked.email)
         .await?
     {
         return Err(too_many_mails(invalid, wait, "account/reset.html", context! {}).await);
     }
     accounts
-        .request_reset(&asked.email, &accounts.links.base(&headers))
+        .email
+        .request_reset(&asked.email, &accounts.email.links.base(&headers))
         .await?;
     audit(&visitor, Event::ResetRequested, "");
     Ok(redirect_to("/account/reset/sent"))
@@ -166,15 +168,10 @@ pub(crate) async fn follow_django(
     visitor: Visitor,
     Path((uid, token)): Path<(String, String)>,
 ) -> Result<Response> {
-    let link = DjangoLink { uid, token };
-    let is_good = visitor.accounts().reset_of_django(&link).await?.is_some();
-    LINK.follow(
-        &visitor,
-        &page,
-        link.sealed(visitor.accounts().ring()),
-        is_good,
-    )
-    .await
+    let (link, email) = (DjangoLink { uid, token }, &visitor.accounts().email);
+    let is_good = email.reset_account_of_django(&link).await?.is_some();
+    let entry = email.django_links.remember(&link);
+    LINK.follow(&visitor, &page, entry, is_good).await
 }
 
 /// `GET /account/reset/new`.
@@ -184,11 +181,20 @@ pub(crate) async fn show_new(
     Query(link): Query<Link>,
 ) -> Result<Response> {
     if let Some(hash) = link.hash() {
-        let is_good = visitor.accounts().reset_of(&hash).await?.is_some();
+        let is_good = visitor
+            .accounts()
+            .email
+            .reset_account(&hash)
+            .await?
+            .is_some();
         return LINK.follow(&visitor, &page, hash, is_good).await;
     }
     let accounts = visitor.accounts();
-    let Some(row) = accounts.reset_of(&LINK.hash(&visitor).await?).await? else {
+    let Some(row) = accounts
+        .email
+        .reset_account(&LINK.hash(&visitor).await?)
+        .await?
+    else {
         return dead_link(&page).await;
     };
     let password_help = accounts.password_help_for(row.id).await?;
@@ -205,7 +211,7 @@ pub(crate) async fn reset(
     form: Form<New>,
 ) -> Result<Response> {
     let (accounts, hash) = (visitor.accounts(), LINK.hash(&visitor).await?);
-    let Some(row) = accounts.reset_of(&hash).await? else {
+    let Some(row) = accounts.email.reset_account(&hash).await? else {
         return dead_link(&page).await;
     };
     let values = context! { username => row.username, password_help => accounts.password_help_for(row.id).await? };
@@ -221,15 +227,15 @@ pub(crate) async fn reset(
         .reset_by_link(
             &hash,
             new.new_password.expose(),
-            &accounts.links.base(&headers),
+            &accounts.email.links.base(&headers),
         )
         .await?
     {
-        Used::Refused(broken) => Err(with_rules(invalid, "new_password", broken)
+        LinkOutcome::Refused(broken) => Err(with_rules(invalid, "new_password", broken)
             .show_with("account/new_password.html", values)
             .await),
-        Used::Dead | Used::Half => dead_link(&page).await,
-        Used::Done(row) => {
+        LinkOutcome::Dead | LinkOutcome::Half => dead_link(&page).await,
+        LinkOutcome::Done(row) => {
             LINK.forget(&visitor).await?;
             // a known browser, so that the owner can log in while an attack keeps the account
             // locked
@@ -241,8 +247,8 @@ pub(crate) async fn reset(
                 .remember_browser(
                     source(&visitor, &headers),
                     &known,
-                    &accounts.links.base(&headers),
-                    false,
+                    &accounts.email.links.base(&headers),
+                    Trust::Known,
                 )
                 .await?;
             audit(&visitor, Event::PasswordReset, &known.username);

@@ -63,7 +63,8 @@ pub(crate) async fn export(
     let row = proven(&visitor, &headers, &user, form, EXPORT).await?;
     let sessions = visitor
         .accounts()
-        .open_sessions(visitor.session(), &user)
+        .sessions
+        .open(visitor.session(), user.id)
         .await?;
     let all = visitor.accounts().export(&row, &sessions).await?;
     audit(&visitor, Event::DataExported, &user.username);
@@ -87,7 +88,7 @@ pub(crate) async fn close(
     let row = proven(&visitor, &headers, &user, form, CLOSE).await?;
     let accounts = visitor.accounts();
     accounts
-        .deactivate(&row, &accounts.links.base(&headers))
+        .deactivate(&row, &accounts.email.links.base(&headers))
         .await?;
     visitor.session().end_siblings(user.id).await?;
     audit(&visitor, Event::AccountClosed, &user.username);
@@ -104,7 +105,9 @@ pub(crate) async fn delete(
 ) -> Result<Response> {
     let row = proven(&visitor, &headers, &user, form, DELETE).await?;
     let accounts = visitor.accounts();
-    accounts.erase(&row, &accounts.links.base(&headers)).await?;
+    accounts
+        .erase(&row, &accounts.email.links.base(&headers))
+        .await?;
     visitor.session().end_siblings(user.id).await?;
     audit(&visitor, Event::AccountDeleted, &user.username);
     visitor.session().end().await?;

@@ -21,8 +21,8 @@ pub(crate) struct Again {
 async fn values(visitor: &Visitor, user: &User) -> Result<Value> {
     let accounts = visitor.accounts();
     let (has_key, has_password) = (
-        accounts.second_step.logs_in_alone(user.id).await?,
-        accounts.has_password(user.id).await?,
+        accounts.factors.logs_in_alone(user.id).await?,
+        accounts.users.has_password(user.id).await?,
     );
     Ok(context! { has_key, has_no_password => !has_password && !has_key })
 }
@@ -74,7 +74,8 @@ pub(crate) async fn confirm(
         .await?;
     visitor
         .accounts()
-        .proven_now(visitor.session(), Factor::None)
+        .sessions
+        .record_authentication(visitor.session(), Factor::None)
         .await?;
     visitor.session().rotate().await?;
     audit(&visitor, Event::ProvenAgain, &user.username);

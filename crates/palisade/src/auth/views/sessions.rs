@@ -20,7 +20,8 @@ pub(crate) struct End {
 pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Response> {
     let sessions: Vec<Value> = visitor
         .accounts()
-        .open_sessions(visitor.session(), &user)
+        .sessions
+        .open(visitor.session(), user.id)
         .await?
         .iter()
         .map(shown)
@@ -37,6 +38,7 @@ pub(crate) async fn end(visitor: Visitor, user: User, form: Form<End>) -> Result
         None => {
             visitor
                 .accounts()
+                .sessions
                 .end_others(visitor.session(), user.id)
                 .await?
         }

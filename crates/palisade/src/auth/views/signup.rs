@@ -5,7 +5,7 @@ use super::{
 use crate::audit_log::Event;
 use crate::auth::account::names::{is_confusable, is_foreign_address};
 use crate::auth::account::sign_up::Confirmed;
-use crate::auth::{Factor, Guess, Held, NewUser, Rank, SignUpError, Visitor};
+use crate::auth::{Factor, Guess, NewUser, PendingLogin, Rank, SignUpError, Trust, Visitor};
 use crate::forms::{Email, Form, Password, Query, Username};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
@@ -78,7 +78,7 @@ pub(crate) async fn sign_up(
     }
     can_mail(accounts)?;
     if let Some(wait) = accounts
-        .ask_mail(source(&visitor, &headers), &new.email)
+        .count_mail(source(&visitor, &headers), &new.email)
         .await?
     {
         return Err(too_many_mails(invalid, wait, "account/signup.html", values).await);
@@ -90,7 +90,7 @@ pub(crate) async fn sign_up(
         rank: Rank::Plain,
     };
     match accounts
-        .register(wanted, &accounts.links.base(&headers))
+        .register(wanted, &accounts.email.links.base(&headers))
         .await
     {
         Ok(()) => {
@@ -125,12 +125,18 @@ pub(crate) async fn show_confirm(
     Query(link): Query<Link>,
 ) -> Result<Response> {
     if let Some(hash) = link.hash() {
-        let is_good = visitor.accounts().pending(&hash).await?.is_some();
+        let is_good = visitor
+            .accounts()
+            .email
+            .pending_sign_up(&hash)
+            .await?
+            .is_some();
         return LINK.follow(&visitor, &page, hash, is_good).await;
     }
     match visitor
         .accounts()
-        .pending(&LINK.hash(&visitor).await?)
+        .email
+        .pending_sign_up(&LINK.hash(&visitor).await?)
         .await?
     {
         Some(username) => {
@@ -152,7 +158,7 @@ pub(crate) async fn confirm(
     form: Form<Confirm>,
 ) -> Result<Response> {
     let (accounts, hash) = (visitor.accounts(), LINK.hash(&visitor).await?);
-    let Some(username) = accounts.pending(&hash).await? else {
+    let Some(username) = accounts.email.pending_sign_up(&hash).await? else {
         return dead_link(&page).await;
     };
     let values = context! { username => username.clone() };
@@ -168,6 +174,7 @@ pub(crate) async fn confirm(
         Ok(!is_wrong)
     };
     if let Guess::Locked(wait) = accounts
+        .guard
         .guess_sign_up(source(&visitor, &headers), &hash, judge)
         .await?
     {
@@ -193,15 +200,15 @@ pub(crate) async fn confirm(
         .remember_browser(
             source(&visitor, &headers),
             &row,
-            &accounts.links.base(&headers),
-            false,
+            &accounts.email.links.base(&headers),
+            Trust::Known,
         )
         .await?;
     let user = accounts
         .log_in(
             visitor.session(),
             source(&visitor, &headers),
-            Held::here(row, None),
+            PendingLogin::local(row, None),
             Factor::None,
         )
         .await?;

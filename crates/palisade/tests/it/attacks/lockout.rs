@@ -270,7 +270,7 @@ async fn a_hundred_guesses_at_once_are_counted_as_a_hundred() {
     assert_eq!(
         one.site()
             .accounts()
-            .lift(palisade::auth::Lifted::User(&name))
+            .lift(palisade::auth::LockFilter::User(&name))
             .await
             .unwrap(),
         1
@@ -392,7 +392,7 @@ async fn staff_see_and_lift_locks() {
     assert_eq!(
         site.site()
             .accounts()
-            .lift(palisade::auth::Lifted::All)
+            .lift(palisade::auth::LockFilter::All)
             .await
             .unwrap(),
         0,
@@ -504,7 +504,7 @@ async fn locks_do_not_spread() {
     assert!(
         site.site()
             .accounts()
-            .lift(palisade::auth::Lifted::User("ann"))
+            .lift(palisade::auth::LockFilter::User("ann"))
             .await
             .unwrap()
             >= 1
@@ -673,7 +673,7 @@ async fn a_lock_holds_over_a_restart_and_a_flood_of_names() {
     again
         .site()
         .accounts()
-        .lift(palisade::auth::Lifted::All)
+        .lift(palisade::auth::LockFilter::All)
         .await
         .unwrap();
     assert_eq!(
@@ -716,7 +716,7 @@ async fn a_lock_is_seen_whoever_hangs_up() {
     assert_eq!(locks.len(), 1, "the lock is in the list");
     site.site()
         .accounts()
-        .lift(palisade::auth::Lifted::User("ann"))
+        .lift(palisade::auth::LockFilter::User("ann"))
         .await
         .unwrap();
     assert_eq!(

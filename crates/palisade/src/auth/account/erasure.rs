@@ -1,0 +1,82 @@
+//! Export and erasure of personal data, and closed accounts.
+
+use crate::auth::email::notices::Notice;
+use crate::auth::login::epoch;
+use crate::auth::user::entity::{ActiveModel, Entity, Model};
+use crate::auth::{Accounts, users};
+use crate::db::Tx;
+use crate::sessions::OwnSession;
+use crate::views::Result;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Set};
+use serde_json::{Map, Value, json};
+
+impl Accounts {
+    /// The data export of a user, with the sessions.
+    pub(in crate::auth) async fn export(
+        &self,
+        row: &Model,
+        sessions: &[OwnSession],
+    ) -> Result<Value> {
+        let (db, user) = (self.database.handle(), row.public());
+        let session = |one: &OwnSession| json!({ "agent": one.agent, "address": one.address, "began": one.began, "seen": one.seen });
+        let mut all = Map::new();
+        all.insert(
+            "account".into(),
+            json!({ "user": user, "joined": row.date_joined, "last_login": row.last_login }),
+        );
+        all.insert("sessions".into(), sessions.iter().map(session).collect());
+        let browsers = self.guard.devices.export(row.id).await?;
+        all.insert("browsers".into(), browsers);
+        for part in &self.personal_data {
+            all.insert(part.name().into(), part.export(&db, &user).await?);
+        }
+        Ok(Value::Object(all))
+    }
+
+    /// Closes an account until staff reopen it. All its sessions end.
+    pub(in crate::auth) async fn deactivate(&self, row: &Model, base: &str) -> Result<()> {
+        let tx = self.database.begin().await?;
+        let change = ActiveModel {
+            is_active: Set(false),
+            ..Default::default()
+        };
+        users::update(&tx, row.id, change).await?;
+        self.email.tokens.forget(&tx, row.id, None).await?;
+        self.guard.devices.forget(&tx, row.id).await?;
+        let text = "The account was closed. The staff of this site can reopen it.";
+        self.email.notify(&tx, row, Notice { text, base }).await?;
+        self.sessions.commit_and_end_all(tx, row.id).await
+    }
+
+    /// Deletes an account and its personal data.
+    pub(in crate::auth) async fn erase(&self, row: &Model, base: &str) -> Result<()> {
+        let (tx, user) = (self.database.begin().await?, row.public());
+        for part in &self.personal_data {
+            part.erase(&tx, &user).await?;
+        }
+        unlink(&tx, row.id).await?;
+        self.email.tokens.forget(&tx, row.id, None).await?;
+        self.guard.devices.forget(&tx, row.id).await?;
+        epoch::forget(&tx, row.id).await?;
+        self.factors.step.forget(&tx, row.id).await?;
+        Entity::delete_by_id(row.id).exec(&tx).await?;
+        let text = "The account was deleted, with all its data.";
+        self.email.notify(&tx, row, Notice { text, base }).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Deletes the rows of an account in Django's related tables.
+async fn unlink(tx: &Tx, user_id: i32) -> Result<(), DbErr> {
+    let tables = tx.users();
+    for table in [&tables.groups, &tables.permissions] {
+        let of_user = Expr::col(Alias::new(&tables.column)).eq(user_id);
+        let query = Query::delete()
+            .from_table(Alias::new(table))
+            .and_where(of_user)
+            .to_owned();
+        tx.execute(&query).await?;
+    }
+    Ok(())
+}
