@@ -35,13 +35,12 @@ pub fn reset_token(ring: &KeyRing, claims: ResetClaims<'_>, now: u64) -> String 
     token_at(ring.newest(), claims, now.saturating_sub(EPOCH_2001))
 }
 
-/// Whether `token` was made for these claims at most `max_age_secs` before `now`.
+/// Whether `token` was made for these claims at `not_before` or later, in seconds since 1970.
 pub fn is_reset_token(
     ring: &KeyRing,
     claims: ResetClaims<'_>,
     token: &str,
-    now: u64,
-    max_age_secs: u64,
+    not_before: u64,
 ) -> bool {
     let Some(made_at) = token
         .split_once('-')
@@ -51,7 +50,7 @@ pub fn is_reset_token(
     };
     let is_ours =
         |key| constant_time_eq(token_at(key, claims, made_at).as_bytes(), token.as_bytes());
-    let is_fresh = now.saturating_sub(EPOCH_2001).saturating_sub(made_at) <= max_age_secs;
+    let is_fresh = made_at.saturating_add(EPOCH_2001) >= not_before;
     // both, always: constant work for expired and forged tokens
     ring.keys().any(is_ours) & is_fresh
 }

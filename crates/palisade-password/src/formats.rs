@@ -156,13 +156,8 @@ fn argon2id(
 ) -> String {
     let params = Params::new(memory_kib, passes, lanes, Some(length))
         .expect("settings keep Argon2's parameters in range");
-    let hash = argon2_hash(
-        argon2::Algorithm::Argon2id,
-        params,
-        password,
-        salt.as_bytes(),
-        length,
-    );
+    let argon2 = Argon2::new(argon2::Algorithm::Argon2id, Version::V0x13, params);
+    let hash = argon2_hash(&argon2, password, salt.as_bytes(), length);
     let hash = STANDARD_NO_PAD
         .encode(hash.expect("salts of 16 bytes and more and outputs of 24 and more are in range"));
     format!(
@@ -171,8 +166,15 @@ fn argon2id(
     )
 }
 
+/// Django's salted MD5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SaltedMd5 {
+    Accepted,
+    Refused,
+}
+
 impl<'a> Encoded<'a> {
-    pub(crate) fn parse(encoded: &'a str, accepts_md5: bool) -> Option<Self> {
+    pub(crate) fn parse(encoded: &'a str, md5: SaltedMd5) -> Option<Self> {
         let (algorithm, rest) = encoded.split_once('$')?;
         match algorithm {
             "pbkdf2_sha256" => pbkdf2(Pbkdf2Digest::Sha256, rest),
@@ -187,7 +189,7 @@ impl<'a> Encoded<'a> {
             }),
             "wmd5" => wrapped(Legacy::Md5, rest),
             "wsha1" => wrapped(Legacy::Sha1, rest),
-            "md5" if accepts_md5 => rest
+            "md5" if md5 == SaltedMd5::Accepted => rest
                 .split_once('$')
                 .map(|(salt, hash)| Self::Md5 { salt, hash }),
             _ => None,
@@ -207,8 +209,11 @@ impl<'a> Encoded<'a> {
                 params,
                 salt,
                 hash,
-            } => argon2_hash(*variety, params.clone(), password, salt, hash.len())
-                .is_some_and(|ours| same(&ours, hash)),
+            } => {
+                let argon2 = Argon2::new(*variety, Version::V0x13, params.clone());
+                argon2_hash(&argon2, password, salt, hash.len())
+                    .is_some_and(|ours| same(&ours, hash))
+            }
             Self::Scrypt { params, salt, hash } => {
                 let mut ours = vec![0; hash.len()];
                 scrypt::scrypt(password.as_bytes(), salt.as_bytes(), params, &mut ours).is_ok()
@@ -266,7 +271,7 @@ impl<'a> Encoded<'a> {
 
 fn wrapped(legacy: Legacy, rest: &str) -> Option<Encoded<'_>> {
     let (salt, around) = rest.split_once('$')?;
-    let around = Encoded::parse(around, false)
+    let around = Encoded::parse(around, SaltedMd5::Refused)
         .filter(|around| !matches!(around, Encoded::Wrapped { .. }))?;
     Some(Encoded::Wrapped {
         legacy,
@@ -367,15 +372,9 @@ fn pbkdf2_hash(digest: Pbkdf2Digest, password: &str, salt: &str, iterations: u32
     }
 }
 
-fn argon2_hash(
-    variety: argon2::Algorithm,
-    params: Params,
-    password: &str,
-    salt: &[u8],
-    length: usize,
-) -> Option<Vec<u8>> {
+fn argon2_hash(argon2: &Argon2<'_>, password: &str, salt: &[u8], length: usize) -> Option<Vec<u8>> {
     let mut hash = vec![0; length];
-    Argon2::new(variety, Version::V0x13, params)
+    argon2
         .hash_password_into(password.as_bytes(), salt, &mut hash)
         .ok()?;
     Some(hash)

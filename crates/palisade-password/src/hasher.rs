@@ -1,5 +1,5 @@
 use crate::algorithm::Algorithm;
-use crate::formats::{self, Encoded};
+use crate::formats::{self, Encoded, SaltedMd5};
 use palisade_crypto::random;
 
 /// Result of a verification.
@@ -24,7 +24,7 @@ impl Verdict {
 #[derive(Debug, Clone)]
 pub struct Hasher {
     algorithm: Algorithm,
-    accepts_md5: bool,
+    md5: SaltedMd5,
 }
 
 impl Default for Hasher {
@@ -38,7 +38,7 @@ impl Hasher {
     pub fn new(algorithm: Algorithm) -> Self {
         Self {
             algorithm,
-            accepts_md5: false,
+            md5: SaltedMd5::Refused,
         }
     }
 
@@ -53,7 +53,7 @@ impl Hasher {
             !reason.trim().is_empty(),
             "say why MD5 hashes must be accepted"
         );
-        self.accepts_md5 = true;
+        self.md5 = SaltedMd5::Accepted;
         self
     }
 
@@ -75,7 +75,7 @@ impl Hasher {
     /// Never panics. A value that is not a hash in a known format with bounded parameters is
     /// [`Verdict::NoMatch`].
     pub fn verify(&self, password: &str, encoded: &str) -> Verdict {
-        let Some(parsed) = Encoded::parse(encoded, self.accepts_md5) else {
+        let Some(parsed) = Encoded::parse(encoded, self.md5) else {
             return Verdict::NoMatch;
         };
         match parsed.verifies(password) {

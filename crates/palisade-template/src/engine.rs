@@ -3,7 +3,7 @@
 use crate::analysis::{Checked, NAME};
 use crate::blocked::Hook;
 use crate::escape::json;
-use crate::form_token::{note_form, token, token_if_ours};
+use crate::form_token::{OuterForm, note_form, token, token_if_ours};
 use crate::print::{Printer, write_text};
 use crate::sanitize::Preset;
 use crate::tree::syntax;
@@ -38,10 +38,10 @@ pub(crate) fn environment(
     environment.add_function("_palisade_token", token);
     environment.add_function("_palisade_token_if_ours", token_if_ours);
     environment.add_function("_palisade_without_token", |state: &mut State<'_, '_>| {
-        note_form(state, true)
+        note_form(state, OuterForm::WithoutToken)
     });
     environment.add_function("_palisade_form_ends", |state: &mut State<'_, '_>| {
-        note_form(state, false)
+        note_form(state, OuterForm::Other)
     });
     for (name, template) in &checked.templates {
         environment.add_template_owned(name.clone(), template.text.clone())?;

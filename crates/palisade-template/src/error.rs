@@ -20,18 +20,24 @@ pub struct Problem {
     pub help: String,
 }
 
+/// The source of a template, with its name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) text: &'a str,
+}
+
 impl Problem {
     /// A problem at a place in the source, given in bytes.
     pub(crate) fn at(
-        template: &str,
-        source: &str,
+        source: Source<'_>,
         place: Range<usize>,
         message: impl Into<String>,
         help: impl Into<String>,
     ) -> Self {
-        let place = Place::find(source, place);
+        let place = Place::find(source.text, place);
         Self {
-            template: template.to_owned(),
+            template: source.name.to_owned(),
             line: place.line,
             column: place.column,
             excerpt: place.excerpt,

@@ -9,8 +9,11 @@ struct FormAction {
 }
 
 /// The last opened form.
-struct OuterForm {
-    is_without_token: bool,
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OuterForm {
+    WithoutToken,
+    /// One with a token, or none.
+    Other,
 }
 
 pub(crate) fn note_action(state: &mut State<'_, '_>, action: &Value) {
@@ -23,7 +26,7 @@ pub(crate) fn note_action(state: &mut State<'_, '_>, action: &Value) {
 pub(crate) fn token(state: &mut State<'_, '_>) -> Result<Value, Error> {
     let is_within = state
         .get_extension::<OuterForm>()
-        .is_some_and(|outer| outer.is_without_token);
+        .is_some_and(|outer| *outer == OuterForm::WithoutToken);
     match state.lookup("_palisade").filter(|_| !is_within) {
         Some(secrets) => secrets.get_attr("token"),
         None => Ok(Value::from("")),
@@ -39,13 +42,11 @@ pub(crate) fn token_if_ours(state: &mut State<'_, '_>) -> Result<Value, Error> {
     if stays {
         token(state)
     } else {
-        Ok(note_form(state, true))
+        Ok(note_form(state, OuterForm::WithoutToken))
     }
 }
 
-pub(crate) fn note_form(state: &mut State<'_, '_>, is_without_token: bool) -> Value {
-    state
-        .get_or_insert_extension(OuterForm { is_without_token })
-        .is_without_token = is_without_token;
+pub(crate) fn note_form(state: &mut State<'_, '_>, form: OuterForm) -> Value {
+    *state.get_or_insert_extension(form) = form;
     Value::from("")
 }

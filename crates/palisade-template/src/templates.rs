@@ -2,7 +2,7 @@ use crate::analysis::{Checked, MARK, Missing, Use, analyse, join};
 use crate::blocked::{Blocked, Hook};
 use crate::context::{InlineHandlers, Rules, StaticLink};
 use crate::engine::environment;
-use crate::error::{At, Cause, LoadError, Place, Problem, RenderError, innermost};
+use crate::error::{At, Cause, LoadError, Place, Problem, RenderError, Source, innermost};
 use crate::escape::escape_html;
 use crate::layer::{Layer, Stamp};
 use minijinja::value::{Object, Value};
@@ -219,13 +219,11 @@ impl Loaded {
         join(&mut checked);
         let environment =
             environment(&checked, &options.hook, options.max_page_bytes).map_err(|error| {
-                LoadError(vec![Problem::at(
-                    error.name().unwrap_or_default(),
-                    "",
-                    0..0,
-                    error.to_string(),
-                    "fix it",
-                )])
+                let source = Source {
+                    name: error.name().unwrap_or_default(),
+                    text: "",
+                };
+                LoadError(vec![Problem::at(source, 0..0, error.to_string(), "fix it")])
             })?;
         Ok(Self {
             environment,
@@ -296,8 +294,7 @@ fn bad_name(name: &str) -> Option<Problem> {
     let is_bad = name.contains([MARK, '"', '\\']) || name.chars().any(char::is_control);
     is_bad.then(|| {
         Problem::at(
-            name,
-            "",
+            Source { name, text: "" },
             0..0,
             "the name of this template holds a #, a quote, a backslash or a control character",
             "rename the file",

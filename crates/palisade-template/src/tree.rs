@@ -234,7 +234,7 @@ impl<'s> Names<'s> {
                 let has_name = matches!(import.name, Expr::Var(_));
                 Node::Import {
                     at: range(import.span()),
-                    target: self.target(&import.expr, false),
+                    target: self.target(&import.expr),
                     has_name,
                 }
             }
@@ -248,17 +248,20 @@ impl<'s> Names<'s> {
                 );
                 Node::Import {
                     at: range(import.span()),
-                    target: self.target(&import.expr, false),
+                    target: self.target(&import.expr),
                     has_name: true,
                 }
             }
             Stmt::Extends(extends) => Node::Extends {
                 at: range(extends.span()),
-                target: self.target(&extends.name, false),
+                target: self.target(&extends.name),
             },
             Stmt::Include(include) => Node::Include {
                 at: range(include.span()),
-                target: self.target(&include.name, include.ignore_missing),
+                target: Target {
+                    may_be_missing: include.ignore_missing,
+                    ..self.target(&include.name)
+                },
             },
             Stmt::Macro(written) => self.macro_body(written),
             Stmt::CallBlock(called) => {
@@ -315,7 +318,7 @@ impl<'s> Names<'s> {
         }
     }
 
-    fn target(&mut self, expression: &Expr<'s>, may_be_missing: bool) -> Target {
+    fn target(&mut self, expression: &Expr<'s>) -> Target {
         self.expression(expression);
         let names = constant_names(expression);
         let shape = match expression {
@@ -331,7 +334,7 @@ impl<'s> Names<'s> {
             at: range(expression.span()),
             names,
             shape,
-            may_be_missing,
+            may_be_missing: false,
             filter,
         }
     }

@@ -34,36 +34,9 @@ impl Walk<'_, '_, '_> {
         }
         let (mut ends, mut written) = (Vec::new(), Vec::new());
         for name in names {
-            let (name, place) = match self.pass {
-                Pass::Rewrite => (name.clone(), context.clone()),
-                Pass::Verify if !self.set.sources.contains_key(name) && !name.contains(MARK) => {
-                    (name.clone(), context.clone())
-                }
-                // the first round of a loop may have another context than the final one, which
-                // counts
-                Pass::Verify if self.is_trial => (self.set.key_of(name).0, context.clone()),
-                Pass::Verify => self.set.key_of(name),
-            };
-            if place != context {
-                return Err(self.problem_at(
-                    at.clone(),
-                    format!("{name} is included in {context} and was checked in {place}"),
-                    "",
-                ));
-            }
-            if !self.set.sources.contains_key(&name) {
-                self.absent(&name, target)?;
-                ends.push(context.clone());
-                written.push(name);
-                continue;
-            }
-            let included = self
-                .set
-                .template(&name, &context)
-                .map_err(|problems| self.in_include(at, &name, &problems))?;
-            ends.push(included.end);
-            self.includes.push(name.clone());
-            written.push(self.set.number(&(name, context.clone())));
+            let (end, name) = self.include_one(at, name, target, &context)?;
+            ends.push(end);
+            written.push(name);
         }
         if target.may_be_missing {
             ends.push(context.clone());
@@ -80,14 +53,50 @@ impl Walk<'_, '_, '_> {
         let first = ends.first().cloned().unwrap_or(context);
         match ends.iter().find(|end| **end != first) {
             None => Ok(first),
-            Some(other) => {
-                let message = format!("what is included may end in {first} or in {other}");
-                Err(self.problem_at(
-                    at.clone(),
-                    message,
-                    "let the included templates, and none at all, end in the same context",
-                ))
-            }
+            Some(other) => Err(self.problem_at(
+                at.clone(),
+                format!("what is included may end in {first} or in {other}"),
+                "let the included templates, and none at all, end in the same context",
+            )),
+        }
+    }
+
+    /// Includes one template: the context that it ends in, and the name that the rewritten source
+    /// includes it by.
+    fn include_one(
+        &mut self,
+        at: &Range<usize>,
+        name: &str,
+        target: &Target,
+        context: &Context,
+    ) -> Result<(Context, String), Problem> {
+        let (name, place) = self.checked_place(name, context);
+        if place != *context {
+            let message = format!("{name} is included in {context} and was checked in {place}");
+            return Err(self.problem_at(at.clone(), message, ""));
+        }
+        if !self.set.sources.contains_key(&name) {
+            self.absent(&name, target)?;
+            return Ok((context.clone(), name));
+        }
+        let included = self
+            .set
+            .template(&name, context)
+            .map_err(|problems| self.in_include(at, &name, &problems))?;
+        self.includes.push(name.clone());
+        let number = self.set.number(&(name, context.clone()));
+        Ok((included.end, number))
+    }
+
+    /// The template of a name, and the context in which it was checked.
+    fn checked_place(&self, name: &str, context: &Context) -> (String, Context) {
+        let known = |name: &str| self.set.sources.contains_key(name) || name.contains(MARK);
+        match self.pass {
+            Pass::Rewrite => (name.to_owned(), context.clone()),
+            Pass::Verify if !known(name) => (name.to_owned(), context.clone()),
+            // the first round of a loop may have another context than the final one, which counts
+            Pass::Verify if self.is_trial => (self.set.key_of(name).0, context.clone()),
+            Pass::Verify => self.set.key_of(name),
         }
     }
 
@@ -131,7 +140,7 @@ impl Walk<'_, '_, '_> {
             Pass::Rewrite => {
                 // the parser does not say where every expression begins; it begins behind the statement's word
                 let start = at.start
-                    + self.source[at.start..]
+                    + self.source.text[at.start..]
                         .bytes()
                         .take_while(u8::is_ascii_alphabetic)
                         .count();

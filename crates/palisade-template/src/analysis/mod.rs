@@ -18,7 +18,7 @@ pub(crate) use run::{Part, RUN, Run, join};
 pub(crate) use splice::Rewritten;
 
 use crate::context::{Context, Escaper, Rules};
-use crate::error::Problem;
+use crate::error::{Problem, Source};
 use crate::escape::Around;
 use std::collections::{BTreeMap, BTreeSet};
 use walk::Walk;
@@ -248,15 +248,14 @@ impl Set<'_> {
 
     fn problem(&self, name: &str, message: &str, help: &str) -> Problem {
         let source = self.sources.get(name).map_or("", String::as_str);
-        Problem::at(name, source, 0..0, message, help)
+        Problem::at(Source { name, text: source }, 0..0, message, help)
     }
 
     fn unfinished(&self, name: &str, end: &Context) -> Problem {
         let source = self.sources.get(name).map_or("", String::as_str).trim_end();
         let message = format!("the template ends in {end}");
         Problem::at(
-            name,
-            source,
+            Source { name, text: source },
             source.len().saturating_sub(1)..source.len(),
             message,
             "close every tag, attribute and quote",

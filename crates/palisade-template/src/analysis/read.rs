@@ -1,7 +1,7 @@
 //! Reads a source with the engine's parser, and says in its author's words what the parser does not understand.
 
-use crate::error::Problem;
-use crate::tree::{Tree, read};
+use crate::error::{Problem, Source};
+use crate::tree::{Names, Tree, read};
 use std::borrow::Cow;
 
 /// Django's tag for the CSRF token. Authors write it out of habit; the token is inserted anyway, so
@@ -60,8 +60,7 @@ fn syntax_problem(name: &str, source: &str, error: &minijinja::Error) -> Problem
         "fix the template's syntax here or right before"
     };
     Problem::at(
-        name,
-        source,
+        Source { name, text: source },
         error.range().unwrap_or_default(),
         message,
         help,
@@ -71,4 +70,26 @@ fn syntax_problem(name: &str, source: &str, error: &minijinja::Error) -> Problem
 /// Parses what was read before.
 pub(crate) fn tree<'s>(name: &'s str, text: &'s str, source: &str) -> Result<Tree<'s>, Problem> {
     read(text, name).map_err(|error| syntax_problem(name, source, &error))
+}
+
+/// Reserved names: the framework's own, and those that would bypass escaping.
+pub(crate) fn reserved(source: Source<'_>, names: &Names<'_>) -> Vec<Problem> {
+    let own = names
+        .variables
+        .iter()
+        .chain(&names.filters)
+        .filter(|(word, _)| word.starts_with("_palisade"));
+    let own = own.map(|(word, at)| {
+        Problem::at(
+            source,
+            at.clone(),
+            format!("{word}: names that start with _palisade belong to the framework"),
+            "choose another name",
+        )
+    });
+    let safe = names.filters.iter().filter(|(word, _)| *word == "safe").map(|(_, at)| {
+        let help = "for HTML of visitors write |sanitize(\"comment\"); HTML that only the program writes is a TrustedHtml, made where it is built";
+        Problem::at(source, at.clone(), "the filter `safe` does not exist: it would print a value unescaped", help)
+    });
+    own.chain(safe).collect()
 }

@@ -3,14 +3,13 @@
 use super::splice::{Rewritten, is_in_raw, out_of_raw};
 use super::{Around, Blocks, Context, Loop, Outcome, Problem, Set, Use, read};
 use crate::context::{Edit, Escaper, Fault, Next, Pass, Scan};
-use crate::error::Place;
+use crate::error::{Place, Source};
 use crate::tree::{Names, Node, Print, PrintKind, Tree};
 use std::ops::Range;
 
 pub(super) struct Walk<'w, 'a, 's> {
     pub(super) set: &'w mut Set<'a>,
-    name: &'s str,
-    pub(super) source: &'s str,
+    pub(super) source: Source<'s>,
     pub(super) pass: Pass,
     pub(super) start: Context,
     pub(super) edits: Vec<Edit>,
@@ -41,8 +40,12 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         let source = set.sources.get(name).cloned().unwrap_or_default();
         let text = read::without_token_tags(name, &source).map_err(|problem| vec![problem])?;
         let tree = read::tree(name, &text, &source).map_err(|problem| vec![problem])?;
-        let mut problems = reserved(name, &source, &tree.names);
-        let mut walk = Walk::new(set, name, &text, Pass::Rewrite, start);
+        let named = Source {
+            name,
+            text: &source,
+        };
+        let mut problems = read::reserved(named, &tree.names);
+        let mut walk = Walk::new(set, Source { name, text: &text }, Pass::Rewrite, start);
         let end = match walk.tree(&tree) {
             Ok(end) => end,
             Err(found) => {
@@ -57,14 +60,13 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         let rewritten = Rewritten::new(name, &text, edits, includes).map_err(|at| {
             let message = "without the comment here, what stands around it would be a template tag";
             vec![Problem::at(
-                name,
-                &source,
+                named,
                 at..at + 1,
                 message,
                 "put a space after the {",
             )]
         })?;
-        let (end, blocks) = Self::verify(set, name, &rewritten, start, &end)?;
+        let (end, blocks) = Self::verify(set, name, &rewritten, (start, &end))?;
         Ok(Outcome {
             end,
             blocks,
@@ -79,8 +81,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         set: &'w mut Set<'a>,
         name: &str,
         rewritten: &Rewritten,
-        start: &Context,
-        end: &Context,
+        (start, end): (&Context, &Context),
     ) -> Result<(Context, Blocks), Vec<Problem>> {
         let refuse = |set: &Set<'_>, why: &str| {
             let message = format!("this template cannot be verified: {why}");
@@ -94,7 +95,15 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
             Ok(tree) => tree,
             Err(problem) => return Err(refuse(set, &problem.to_string())),
         };
-        let mut walk = Walk::new(set, name, &rewritten.text, Pass::Verify, start);
+        let mut walk = Walk::new(
+            set,
+            Source {
+                name,
+                text: &rewritten.text,
+            },
+            Pass::Verify,
+            start,
+        );
         let found = walk.tree(&tree);
         let (change, blocks) = (
             walk.edits
@@ -115,14 +124,12 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
 
     fn new(
         set: &'w mut Set<'a>,
-        name: &'s str,
-        source: &'s str,
+        source: Source<'s>,
         pass: Pass,
         start: &Context,
     ) -> Walk<'w, 'a, 's> {
         Walk {
             set,
-            name,
             source,
             pass,
             start: start.clone(),
@@ -148,7 +155,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         };
         self.captures(&tree.names)
             .map_err(|problem| vec![problem])?;
-        let last = self.source.trim_end().len();
+        let last = self.source.text.trim_end().len();
         end.after_comments()
             .map_err(|fault| vec![self.fault(fault, last.saturating_sub(1)..last)])
     }
@@ -206,8 +213,8 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
     }
 
     fn text(&mut self, text: &'s str, mut context: Context) -> Walked {
-        let start = text.as_ptr() as usize - self.source.as_ptr() as usize;
-        let (first, is_raw) = (self.edits.len(), is_in_raw(self.source, start));
+        let start = text.as_ptr() as usize - self.source.text.as_ptr() as usize;
+        let (first, is_raw) = (self.edits.len(), is_in_raw(self.source.text, start));
         let mut scan = Scan::new(&mut self.edits, self.set.rules, self.pass, start);
         if let Err(fault) = context.read(text, start, &mut scan) {
             let at = fault.at.unwrap_or(start);
@@ -288,7 +295,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
     /// Puts the escaper after the expression.
     fn escape(&mut self, print: &Print<'s>, escaper: Option<Escaper>, context: &Context) {
         let Some(escaper) = escaper else { return };
-        let open = print.start(self.source);
+        let open = print.start(self.source.text);
         let argument = if escaper.can_block() {
             format!("({})", self.set.uses.len())
         } else {
@@ -299,13 +306,13 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
             print.at.end..print.at.end,
             format!(")|{}{argument}", escaper.filter()),
         );
-        let place = Place::find(self.source, print.at.clone());
+        let place = Place::find(self.source.text, print.at.clone());
         let (name, element) = context.name_facts();
         self.set.uses.push(Use {
-            template: self.name.to_owned(),
+            template: self.source.name.to_owned(),
             line: place.line,
             column: place.column,
-            expression: self.source[open..print.at.end].trim().to_owned(),
+            expression: self.source.text[open..print.at.end].trim().to_owned(),
             context: context.to_string(),
             escaper,
             around: Around { name, element },
@@ -439,11 +446,11 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
 
     /// The opening tag of a statement.
     pub(super) fn tag(&self, at: &Range<usize>) -> Range<usize> {
-        let end = self.source[at.start..]
+        let end = self.source.text[at.start..]
             .find("%}")
             .map_or(at.end, |found| at.start + found);
         at.start
-            ..self.source[at.start..end]
+            ..self.source.text[at.start..end]
                 .trim_end_matches(['-', '+'])
                 .trim_end()
                 .len()
@@ -456,7 +463,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) -> Problem {
-        Problem::at(self.name, self.source, at, message, help)
+        Problem::at(self.source, at, message, help)
     }
 
     pub(super) fn fault(&self, fault: Fault, at: Range<usize>) -> Problem {
@@ -473,29 +480,6 @@ fn follows(next: Option<&Node<'_>>) -> Next {
         }
         _ => Next::Other,
     }
-}
-
-/// Reserved names: the framework's own, and those that would bypass escaping.
-fn reserved(name: &str, source: &str, names: &Names<'_>) -> Vec<Problem> {
-    let own = names
-        .variables
-        .iter()
-        .chain(&names.filters)
-        .filter(|(word, _)| word.starts_with("_palisade"));
-    let own = own.map(|(word, at)| {
-        Problem::at(
-            name,
-            source,
-            at.clone(),
-            format!("{word}: names that start with _palisade belong to the framework"),
-            "choose another name",
-        )
-    });
-    let safe = names.filters.iter().filter(|(word, _)| *word == "safe").map(|(_, at)| {
-        let help = "for HTML of visitors write |sanitize(\"comment\"); HTML that only the program writes is a TrustedHtml, made where it is built";
-        Problem::at(name, source, at.clone(), "the filter `safe` does not exist: it would print a value unescaped", help)
-    });
-    own.chain(safe).collect()
 }
 
 /// What the names of escapers begin with.

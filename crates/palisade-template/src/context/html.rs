@@ -283,7 +283,11 @@ impl Context {
         if end.is_some() && self.attribute.is_whole_link(&self.language) {
             write_hashed(text, at, scan);
         }
-        self.attribute_text(&decoded(text, end.is_none()), scan)?;
+        let read = match end {
+            None => decode_cut(text),
+            Some(_) => htmlize::unescape_attribute(text),
+        };
+        self.attribute_text(&read, scan)?;
         let Some(end) = end else {
             return Ok(rest.len());
         };
@@ -374,9 +378,10 @@ fn cut_reference(text: &str) -> Option<usize> {
     is_cut.then_some(found)
 }
 
-/// The text of an attribute as the browser reads it.
-fn decoded(text: &str, is_cut: bool) -> std::borrow::Cow<'_, str> {
-    match cut_reference(text).filter(|_| is_cut) {
+/// The text of an attribute as the browser reads it, before a value that may complete a character
+/// reference.
+fn decode_cut(text: &str) -> std::borrow::Cow<'_, str> {
+    match cut_reference(text) {
         Some(found) => {
             (htmlize::unescape_attribute(&text[..found]).into_owned() + &text[found..]).into()
         }

@@ -18,13 +18,13 @@ impl Context {
         let (one, two) = (self.settled(), other.settled());
         let html = one.join_html(&two)?;
         let tag = one.tag.join(&two.tag)?;
-        let foreign = one.foreign || two.foreign;
+        let namespace = one.namespace.max(two.namespace);
         let form_is_open = one.form_is_open && two.form_is_open;
         if html == Html::Boundary {
             return Some(Self {
                 html,
                 tag,
-                foreign,
+                namespace,
                 form_is_open,
                 ..Self::default()
             });
@@ -40,7 +40,7 @@ impl Context {
             tag,
             attribute,
             language,
-            foreign,
+            namespace,
             form_is_open,
         })
     }

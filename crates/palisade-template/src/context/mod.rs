@@ -38,10 +38,18 @@ pub(crate) struct Context {
     tag: Tag,
     attribute: Attribute,
     language: Language,
-    /// Inside `<svg>` or `<math>`, where browsers read style and title as markup.
-    foreign: bool,
+    namespace: Namespace,
     /// Inside a form, for certain.
     form_is_open: bool,
+}
+
+/// Namespace of elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+enum Namespace {
+    #[default]
+    Html,
+    /// Inside `<svg>` or `<math>`, where browsers read style and title as markup.
+    Foreign,
 }
 
 /// States of the HTML tokenizer, as far as they matter.

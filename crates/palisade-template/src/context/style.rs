@@ -2,7 +2,7 @@
 
 use super::script::find_end_tag;
 use super::url::Url;
-use super::{Fault, Place, Scan};
+use super::{Fault, Namespace, Place, Scan};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Style {
@@ -10,7 +10,7 @@ pub(crate) struct Style {
     /// Within `url(…)`, and within strings, which may be URLs.
     pub(super) url: Url,
     /// A value may be printed: browsers read the style of SVG as markup.
-    pub(super) is_foreign: bool,
+    pub(super) namespace: Namespace,
     /// The last letters, to know `url(`.
     word: String,
     /// A value stands right before: with `(` after it, it would be the name of a function.
@@ -38,11 +38,11 @@ pub(crate) enum At {
 }
 
 impl Style {
-    pub(super) fn in_element(is_foreign: bool) -> Self {
+    pub(super) fn in_element(namespace: Namespace) -> Self {
         Self {
             at: At::Code,
             url: Url::Start,
-            is_foreign,
+            namespace,
             word: String::new(),
             is_after_value: false,
             is_attribute: false,
@@ -54,7 +54,7 @@ impl Style {
     pub(super) fn in_attribute() -> Self {
         Self {
             is_attribute: true,
-            ..Self::in_element(false)
+            ..Self::in_element(Namespace::Html)
         }
     }
 
@@ -367,7 +367,7 @@ impl Style {
         let is_same = self.is_import == other.is_import
             && self.at == other.at
             && self.is_attribute == other.is_attribute
-            && self.is_foreign == other.is_foreign;
+            && self.namespace == other.namespace;
         let url = if is_same {
             self.url.join(&other.url)
         } else {

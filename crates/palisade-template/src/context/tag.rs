@@ -4,7 +4,7 @@ use super::attribute_kind::Kind;
 use super::script::{Script, ScriptKind};
 use super::style::Style;
 use super::url::leaves_site;
-use super::{Attribute, Context, Fault, Html, InlineHandlers, Language, Pass, Scan};
+use super::{Attribute, Context, Fault, Html, InlineHandlers, Language, Namespace, Pass, Scan};
 
 /// Names that only rewriting writes.
 pub(crate) const NONCE: &str = " nonce=\"{{ (_palisade.nonce)|_palisade_text_quoted }}\"";
@@ -204,16 +204,12 @@ impl Context {
         let element = tag.element.clone();
         *self = Self {
             html: Html::Text,
-            foreign: self.foreign,
+            namespace: self.namespace,
             form_is_open: self.form_is_open,
             ..Self::default()
         };
         if tag.is_end {
-            self.foreign &= !matches!(element.as_str(), "svg" | "math");
-            self.form_is_open &= element != "form";
-            if element == "form" && scan.pass == Pass::Rewrite {
-                scan.replace(at + 1, 0, FORM_ENDS);
-            }
+            self.close(&element, at, scan);
             return Ok(());
         }
         let is_raw = matches!(element.as_str(), "script" | "style" | "title" | "textarea");
@@ -231,7 +227,7 @@ impl Context {
                 self.begin(
                     Html::Code,
                     element,
-                    Language::Style(Style::in_element(self.foreign)),
+                    Language::Style(Style::in_element(self.namespace)),
                 );
             }
             "textarea" => self.begin(Html::PlainTextStart, element, Language::None),
@@ -254,10 +250,20 @@ impl Context {
                 self.form_is_open = true;
             }
             "link" => write_integrity(&tag, "href", at, scan),
-            "svg" | "math" if !tag.closes_itself => self.foreign = true,
+            "svg" | "math" if !tag.closes_itself => self.namespace = Namespace::Foreign,
             _ => {}
         }
         Ok(())
+    }
+
+    fn close(&mut self, element: &str, at: usize, scan: &mut Scan<'_>) {
+        if matches!(element, "svg" | "math") {
+            self.namespace = Namespace::Html;
+        }
+        self.form_is_open &= element != "form";
+        if element == "form" && scan.pass == Pass::Rewrite {
+            scan.replace(at + 1, 0, FORM_ENDS);
+        }
     }
 
     fn begin(&mut self, html: Html, element: String, language: Language) {
@@ -275,7 +281,7 @@ impl Context {
         self.begin(
             Html::Code,
             "script".into(),
-            Language::Script(Script::in_element(kind, self.foreign)),
+            Language::Script(Script::in_element(kind, self.namespace)),
         );
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::lists::{Meta, Srcset};
 use super::script::{At as ScriptAt, Script, ScriptKind, Slash};
 use super::style::{At as StyleAt, Style};
 use super::url::Url;
-use super::{Context, Fault, Html, Language, Quote};
+use super::{Context, Fault, Html, Language, Namespace, Quote};
 
 /// How a value is encoded: for the language it is part of, and for what that language stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,7 +252,7 @@ fn in_url(url: &Url, kind: Kind) -> Result<Inner, Fault> {
 }
 
 fn in_script(script: &Script) -> Result<Inner, Fault> {
-    if script.is_foreign {
+    if script.namespace == Namespace::Foreign {
         return Err(Fault::new(
             "a value in the script of an SVG",
             "put the value into a data- attribute, and read it from a script of the page",
@@ -283,7 +283,7 @@ fn in_script(script: &Script) -> Result<Inner, Fault> {
 }
 
 fn in_style(style: &Style) -> Result<Inner, Fault> {
-    if style.is_foreign {
+    if style.namespace == Namespace::Foreign {
         return Err(Fault::new(
             "a value in the style of an SVG",
             "set a class, and style it in the page's stylesheet",

@@ -210,8 +210,11 @@ fn srcset(inner: Inner, value: &Value) -> Result<Text, Error> {
     if let Some(list) = trusted(value, Kind::Srcset) {
         return Ok(Text::Encoded(list.to_owned()));
     }
-    let is_url = trusted(value, Kind::Url).is_some();
-    Ok(url::srcset(inner, &plain(value)?, is_url))
+    let kind = match trusted(value, Kind::Url) {
+        Some(_) => url::SrcsetValue::Url,
+        None => url::SrcsetValue::Text,
+    };
+    Ok(url::srcset(inner, &plain(value)?, kind))
 }
 
 fn script_value(inner: Inner, value: &Value) -> Result<Text, Error> {

@@ -187,16 +187,24 @@ pub(super) fn without_scheme_at_all(text: &str) -> Text {
     }
 }
 
+/// A value in a `srcset`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum SrcsetValue {
+    /// A trusted URL.
+    Url,
+    Text,
+}
+
 /// Candidates of a `srcset`, or a part of one.
-pub(super) fn srcset(inner: Inner, text: &str, is_url: bool) -> Text {
+pub(super) fn srcset(inner: Inner, text: &str, kind: SrcsetValue) -> Text {
     match inner {
-        Inner::SrcsetList if !is_url => {
+        Inner::SrcsetList if kind == SrcsetValue::Text => {
             let candidates: Option<Vec<String>> = text.split(',').map(candidate).collect();
             candidates.map_or(Text::Blocked(BLOCKED), |candidates| {
                 Text::Encoded(candidates.join(","))
             })
         }
-        Inner::SrcsetQuery if !is_url => in_list(text, &IN_LIST_QUERY),
+        Inner::SrcsetQuery if kind == SrcsetValue::Text => in_list(text, &IN_LIST_QUERY),
         Inner::SrcsetPart | Inner::SrcsetQuery => in_list(text, &IN_LIST),
         _ if has_allowed_scheme(text) => in_list(text, &IN_LIST),
         _ => Text::Blocked(BLOCKED),

@@ -11,7 +11,7 @@ use crate::views::{Error, Result};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use palisade_crypto::{KeyRing, constant_time_eq};
+use palisade_crypto::constant_time_eq;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -64,12 +64,12 @@ impl Tokens {
     pub(crate) fn new(
         settings: &ApiSettings,
         base: String,
-        ring: &KeyRing,
         client: Client,
         accounts: Arc<Accounts>,
     ) -> Result<Self> {
         let audience = settings.audience.clone().unwrap_or_else(|| base.clone());
-        let own = settings.issue.then(|| OwnKeys::new(base, ring)).transpose();
+        let own = || OwnKeys::new(base, accounts.ring());
+        let own = settings.issue.then(own).transpose();
         let own =
             own.map_err(|error| Error::bug(format!("there are no keys for tokens: {error}")))?;
         let issuers = settings

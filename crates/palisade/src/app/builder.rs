@@ -19,6 +19,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use tower::{Layer, Service};
 
+/// Adds a layer of the site's own.
+pub(super) type LayerFn = Box<dyn FnOnce(Router) -> Router + Send>;
+
 /// Builder of a site. All protections are on by default.
 ///
 /// ```no_run
@@ -38,7 +41,7 @@ pub struct App {
     pub(super) csrf_refusal: Option<CsrfRefusalPage>,
     pub(super) challenge: Option<Challenge>,
     pub(super) login_challenge: Option<LoginChallenge>,
-    pub(super) layers: Vec<Box<dyn FnOnce(Router) -> Router + Send>>,
+    pub(super) layers: Vec<LayerFn>,
     pub(crate) commands: Vec<SiteCommand>,
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
 }

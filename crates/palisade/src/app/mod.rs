@@ -4,6 +4,7 @@
 //! step by step, in the order of ARCHITECTURE.md; a test asserts the order.
 
 mod acme;
+mod assemble;
 mod boot;
 mod builder;
 mod contact;

@@ -8,11 +8,11 @@ use crate::auth::Accounts;
 use crate::auth::{FactorRule, Links};
 use crate::clock::Clock;
 use crate::crypto::KeyRing;
-use crate::csrf::Csrf;
+use crate::csrf::{Csrf, SecretStorage};
 use crate::db::Database;
 use crate::http::client::Client;
 use crate::http::cookies::Transport;
-use crate::mail::{MailError, MailQueue};
+use crate::mail::{MailError, MailParts, MailQueue};
 use crate::sessions::{DatabaseStore, MemoryStore, SessionStore, Sessions, StoreKind};
 use crate::throttle::CounterStore;
 use crate::views::SiteViews;
@@ -71,11 +71,10 @@ pub(super) fn site_views(
 pub(super) fn tokens(
     settings: &SiteSettings,
     base: String,
-    ring: &KeyRing,
     client: &Client,
     accounts: &Arc<Accounts>,
 ) -> Result<Option<Tokens>, BootError> {
-    let make = || Tokens::new(&settings.api, base, ring, client.clone(), accounts.clone());
+    let make = || Tokens::new(&settings.api, base, client.clone(), accounts.clone());
     let unusable =
         |error: crate::views::Error| BootError::Database(sea_orm::DbErr::Custom(error.to_string()));
     settings
@@ -95,21 +94,34 @@ pub(super) fn csrf(settings: &SiteSettings, ring: &KeyRing, transport: Transport
     );
     let django = &settings.django;
     if django.beside {
-        csrf.beside_django(django.csrf_cookie.to_string(), django.csrf_use_sessions)
+        let storage = match django.csrf_use_sessions {
+            true => SecretStorage::DjangoSession,
+            false => SecretStorage::DjangoCookie,
+        };
+        csrf.beside_django(django.csrf_cookie.to_string(), storage)
     } else {
         csrf
     }
 }
 
+/// State that most parts of a site use.
+pub(super) struct Foundation<'a> {
+    pub(super) settings: &'a SiteSettings,
+    pub(super) database: Database,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ring: KeyRing,
+}
+
 pub(super) fn sessions(
-    settings: &SiteSettings,
+    foundation: &Foundation<'_>,
     store: Arc<dyn SessionStore>,
-    clock: Arc<dyn Clock>,
-    ring: &KeyRing,
     transport: Transport,
-    database: &Database,
 ) -> Sessions {
-    let sessions = Sessions::new(&settings.sessions, store, clock, ring.clone(), transport);
+    let Foundation {
+        settings, database, ..
+    } = foundation;
+    let keys = (foundation.clock.clone(), foundation.ring.clone());
+    let sessions = Sessions::new(&settings.sessions, store, transport, keys);
     match settings.sessions.store {
         _ if settings.django.beside => sessions.shared(settings.django.session_cookie.to_string()),
         StoreKind::Cookie => sessions.carried(database.clone()),
@@ -126,14 +138,11 @@ pub(super) fn links(settings: &SiteSettings) -> Links {
 }
 
 pub(super) fn mail_queue(
-    settings: &SiteSettings,
+    foundation: &Foundation<'_>,
     links: &Links,
-    database: &Database,
-    clock: &Arc<dyn Clock>,
-    ring: &KeyRing,
     templates: &Templates,
 ) -> Result<MailQueue, BootError> {
-    let unusable = |why: MailError| BootError::Mail(why.0);
+    let settings = foundation.settings;
     let noreply = || format!("noreply@{}", links.main()).parse();
     let sender = settings
         .mail
@@ -141,23 +150,14 @@ pub(super) fn mail_queue(
         .clone()
         .map_or_else(noreply, Ok)
         .map_err(|()| BootError::Mail("mail.from is needed".into()))?;
-    let is_development = settings.profile.is_development();
-    let (database, clock, ring, templates) = (
-        database.clone(),
-        clock.clone(),
-        ring.clone(),
-        templates.clone(),
-    );
-    let queue = MailQueue::new(
-        &settings.mail,
-        sender,
-        database,
-        clock,
-        ring,
-        templates,
-        is_development,
-    );
-    let queue = queue.map_err(unusable)?;
+    let parts = MailParts {
+        database: foundation.database.clone(),
+        clock: foundation.clock.clone(),
+        ring: foundation.ring.clone(),
+        templates: templates.clone(),
+    };
+    let queue = MailQueue::new(&settings.mail, sender, settings.profile, parts)
+        .map_err(|why: MailError| BootError::Mail(why.0))?;
     if !queue.is_real() {
         tracing::warn!(target: "palisade", "mail.url is not set: sign-up and password reset are disabled");
     }

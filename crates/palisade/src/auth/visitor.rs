@@ -4,7 +4,7 @@ use super::login::user_agent::agent;
 use super::{Accounts, User};
 use crate::http::ClientAddress;
 use crate::sessions::Session;
-use crate::views::{Error, PageValues, Personal, RequestContext, Result};
+use crate::views::{Error, PageValues, Personal, RequestContext, Result, UserLookup};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
@@ -33,8 +33,7 @@ impl Visitor {
     pub(crate) fn new(
         accounts: Arc<Accounts>,
         session: Session,
-        client: ClientAddress,
-        headers: &HeaderMap,
+        (client, headers): (ClientAddress, &HeaderMap),
         context: &RequestContext,
     ) -> Self {
         let agent = if session.cookie_key().is_some() {
@@ -149,8 +148,8 @@ impl PageValues for Visitor {
         })
     }
 
-    fn user(&self, may_ask: bool) -> BoxFuture<'_, Option<Value>> {
-        let may_ask = may_ask && self.0.session.cookie_key().is_some();
+    fn user(&self, lookup: UserLookup) -> BoxFuture<'_, Option<Value>> {
+        let may_ask = lookup == UserLookup::Query && self.0.session.cookie_key().is_some();
         Box::pin(async move {
             let user = if may_ask {
                 self.user().await.ok()?

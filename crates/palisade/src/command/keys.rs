@@ -9,7 +9,10 @@ use clap::ArgMatches;
 pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
         Some(("new", _)) => create(prepared),
-        Some(("rotate", rotate)) => add(prepared, rotate.get_flag("add-only")).await,
+        Some(("rotate", rotate)) => match rotate.get_flag("add-only") {
+            true => add(prepared).await,
+            false => rotate_key(prepared).await,
+        },
         Some(("reencrypt", _)) => reencrypt(prepared).await,
         Some(("retire", _)) => retire(prepared).await,
         _ => Err(Failed(
@@ -50,9 +53,24 @@ fn unwritten(file: &KeyFile, error: &std::io::Error) -> Failed {
     )
 }
 
-/// A running site does not know the new key: it re-encrypts automatically some time after its
-/// restart.
-async fn add(prepared: &Prepared, is_add_only: bool) -> Outcome {
+/// Adds a key, and re-encrypts with it. A running site does not know the new key: it re-encrypts
+/// automatically some time after its restart.
+async fn rotate_key(prepared: &Prepared) -> Outcome {
+    if is_serving(prepared.settings().data()) {
+        return add(prepared).await;
+    }
+    Ok(add_key(prepared)? + &reencrypt(prepared).await?)
+}
+
+async fn add(prepared: &Prepared) -> Outcome {
+    let said = add_key(prepared)?;
+    Ok(format!(
+        "{said}Ten minutes after the restart the site re-encrypts values of the older key; \
+            `keys reencrypt` does it at once. Then `keys retire` removes the oldest key.\n"
+    ))
+}
+
+fn add_key(prepared: &Prepared) -> Outcome {
     let file = file(prepared)?;
     let shown = file.path().display();
     if !file.path().exists() {
@@ -62,16 +80,9 @@ async fn add(prepared: &Prepared, is_add_only: bool) -> Outcome {
         ));
     }
     let count = file.add_key().map_err(|error| unwritten(&file, &error))?;
-    let said = format!(
+    Ok(format!(
         "{shown} holds {count} key(s); the newest signs, all verify. Restart the site to use it.\n"
-    );
-    if is_add_only || is_serving(prepared.settings().data()) {
-        return Ok(format!(
-            "{said}Ten minutes after the restart the site re-encrypts values of the older key; \
-                `keys reencrypt` does it at once. Then `keys retire` removes the oldest key.\n"
-        ));
-    }
-    Ok(said + &reencrypt(prepared).await?)
+    ))
 }
 
 async fn reencrypt(prepared: &Prepared) -> Outcome {

@@ -1,4 +1,4 @@
-use super::{Failed, Outcome, print};
+use super::{Failed, Format, Outcome, print};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
 use crate::auth::{Lock, LockFilter};
@@ -13,7 +13,7 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
             show(
                 &site,
                 text(list, "containing").unwrap_or_default(),
-                list.get_flag("json"),
+                Format::of(list),
             )
             .await
         }
@@ -22,9 +22,9 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
     }
 }
 
-async fn show(site: &Site, containing: &str, is_json: bool) -> Outcome {
+async fn show(site: &Site, containing: &str, format: Format) -> Outcome {
     let locks = site.accounts().locks(containing).await?;
-    if is_json {
+    if format == Format::Json {
         return Ok(format!(
             "{:#}\n",
             Value::Array(locks.iter().map(as_json).collect())

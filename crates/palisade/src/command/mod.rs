@@ -18,7 +18,6 @@ mod user;
 use crate::app::{App, BootError, Prepared};
 use crate::checks::{Level, Report};
 use crate::clock::SystemClock;
-use crate::db::Database;
 use crate::settings::{Origin, Sources};
 use clap::ArgMatches;
 use std::path::Path;
@@ -209,7 +208,12 @@ async fn migrated(prepared: Prepared, matches: &ArgMatches) -> Outcome {
     }
     let database = prepared.database().await?;
     if matches.get_flag("undo") {
-        return undone(&prepared, &database, matches.get_flag("yes")).await;
+        let all = prepared.migrations().all();
+        if !matches.get_flag("yes") {
+            confirm_drop(all.len())?;
+        }
+        prepared.undo(&database).await?;
+        return Ok(print::migrations("took back", &all));
     }
     let pending = prepared
         .migrations()
@@ -223,24 +227,36 @@ async fn migrated(prepared: Prepared, matches: &ArgMatches) -> Outcome {
     Ok(print::migrations("ran", &pending))
 }
 
-/// Irreversible actions require a confirmation by name.
-async fn undone(prepared: &Prepared, database: &Database, is_sure: bool) -> Outcome {
-    let all = prepared.migrations().all();
-    let word = "drop";
-    if !is_sure {
-        eprintln!(
-            "This drops all tables of {} migrations, with sessions, second factors, passkeys and \
-                the site's own rows.\nType {word} to confirm:",
-            all.len()
-        );
-        let mut typed = String::new();
-        std::io::stdin()
-            .read_line(&mut typed)
-            .map_err(|error| Failed(error.to_string(), 1))?;
-        if typed.trim() != word {
-            return Err(Failed("nothing was changed".into(), 1));
+/// Format of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Table,
+    Json,
+}
+
+impl Format {
+    /// JSON with `--json`.
+    fn of(matches: &ArgMatches) -> Self {
+        match matches.get_flag("json") {
+            true => Self::Json,
+            false => Self::Table,
         }
     }
-    prepared.undo(database).await?;
-    Ok(print::migrations("took back", &all))
+}
+
+/// Irreversible actions require a confirmation by typing a word.
+fn confirm_drop(migrations: usize) -> Result<(), Failed> {
+    let word = "drop";
+    eprintln!(
+        "This drops all tables of {migrations} migrations, with sessions, second factors, passkeys \
+            and the site's own rows.\nType {word} to confirm:"
+    );
+    let mut typed = String::new();
+    std::io::stdin()
+        .read_line(&mut typed)
+        .map_err(|error| Failed(error.to_string(), 1))?;
+    match typed.trim() == word {
+        true => Ok(()),
+        false => Err(Failed("nothing was changed".into(), 1)),
+    }
 }

@@ -1,5 +1,5 @@
 use super::subject::{argument, ended, reachable, unknown};
-use super::{Failed, Outcome, account, print};
+use super::{Failed, Format, Outcome, account, print};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
 use crate::auth::{NewUser, Rank, RightChange, SecondStep, SignUpError};
@@ -17,7 +17,11 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
         Some(("create", create)) => make(&site, create).await,
         Some(("password", password)) => set_password(&site, argument(password, "username")).await,
         Some(("remove-factors", remove)) => {
-            remove_factors(&site, argument(remove, "username"), remove.get_flag("now")).await
+            let username = argument(remove, "username");
+            match remove.get_flag("now") {
+                true => remove_factors(&site, username).await,
+                false => schedule_factor_removal(&site, username).await,
+            }
         }
         Some(("remove-logins", remove)) => remove_logins(&site, argument(remove, "username")).await,
         Some(("sign-out", out)) => sign_out(&site, argument(out, "username")).await,
@@ -31,7 +35,7 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
         }
         Some(("delete", delete)) => account::delete(&site, delete).await,
         Some(("conflicts", _)) => conflicts(&site).await,
-        Some(("list", list)) => show(&site, list.get_flag("json")).await,
+        Some(("list", list)) => show(&site, Format::of(list)).await,
         _ => Err(Failed("`user --help` lists the commands".into(), 2)),
     }
 }
@@ -79,41 +83,41 @@ async fn set_password(site: &Site, username: &str) -> Outcome {
     }
 }
 
-/// Scheduled in a day, until when a login with a factor cancels it; or immediate.
-async fn remove_factors(site: &Site, username: &str, is_now: bool) -> Outcome {
+/// Removes the factors in a day, until when a login with one of them cancels it.
+async fn schedule_factor_removal(site: &Site, username: &str) -> Outcome {
     reachable(site)?;
-    let due = site.accounts().now()
-        + if is_now {
-            TimeDelta::zero()
-        } else {
-            REMOVED_AFTER
-        };
+    let due = site.accounts().now() + REMOVED_AFTER;
     let when = due.format("%Y-%m-%d %H:%M UTC");
     let told = format!(
         "The operators of this site will remove your second factors on {when}, because they were \
             reported as lost. If it was not you, log in with one of them before: then they stay."
     );
-    let told = if is_now { REMOVED } else { &told };
-    let Some((tx, id)) = site.accounts().begin_by_name(username, told).await? else {
+    let Some((tx, id)) = site.accounts().begin_by_name(username, &told).await? else {
         return Err(unknown(username));
     };
-    if !is_now {
-        site.factors
-            .schedule_removal(&tx, id, due)
-            .await
-            .map_err(Error::from)?;
-        tx.commit().await.map_err(Error::from)?;
-        audit_log::record(
-            Event::FactorRemovalBegun,
-            None,
-            "",
-            &format!("{username}, by command, on {when}"),
-        );
-        return Ok(format!(
-            "the second factors of {username} are removed on {when}, unless their owner logs in \
-                with one before; the owner is notified by mail\n"
-        ));
-    }
+    site.factors
+        .schedule_removal(&tx, id, due)
+        .await
+        .map_err(Error::from)?;
+    tx.commit().await.map_err(Error::from)?;
+    audit_log::record(
+        Event::FactorRemovalBegun,
+        None,
+        "",
+        &format!("{username}, by command, on {when}"),
+    );
+    Ok(format!(
+        "the second factors of {username} are removed on {when}, unless their owner logs in with \
+            one before; the owner is notified by mail\n"
+    ))
+}
+
+/// Removes the factors at once.
+async fn remove_factors(site: &Site, username: &str) -> Outcome {
+    reachable(site)?;
+    let Some((tx, id)) = site.accounts().begin_by_name(username, REMOVED).await? else {
+        return Err(unknown(username));
+    };
     site.factors.forget(&tx, id).await?;
     site.accounts().sessions.commit_and_end_all(tx, id).await?;
     audit_log::record(
@@ -200,9 +204,9 @@ async fn conflicts(site: &Site) -> Outcome {
     ))
 }
 
-async fn show(site: &Site, is_json: bool) -> Outcome {
+async fn show(site: &Site, format: Format) -> Outcome {
     let users = site.accounts().list().await?;
-    if is_json {
+    if format == Format::Json {
         return Ok(format!("{:#}\n", serde_json::Value::Array(users)));
     }
     let rows = users.iter().map(|user| {

@@ -8,16 +8,16 @@
 //!
 //! A route is exempted by [`dangerous_without_csrf`](crate::app::Guarded::dangerous_without_csrf).
 
-mod layer;
 mod policy;
+mod protection;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod token;
 
-pub(crate) use layer::KEPT_SECRET;
-pub use layer::{Csrf, FormTokens, Keeper};
 pub(crate) use policy::is_safe;
 pub use policy::{Evidence, Refusal, judge};
+pub(crate) use protection::KEPT_SECRET;
+pub use protection::{Csrf, FormTokens, SecretStorage};
 pub use settings::{CHECKS, CsrfSettings};
 pub use token::CsrfSecret;

@@ -1,5 +1,5 @@
 use super::CsrfSecret;
-use crate::http::{Origin, OriginPattern};
+use crate::http::{Origin, OriginPattern, Scheme};
 use http::Method;
 
 /// The properties of a request that the policy uses.
@@ -8,7 +8,7 @@ pub struct Evidence<'a> {
     /// Method.
     pub method: &'a Method,
     /// Whether the connection was encrypted.
-    pub is_secure: bool,
+    pub scheme: Scheme,
     /// Host header, with port.
     pub host: &'a str,
     /// `Sec-Fetch-Site`.
@@ -73,7 +73,7 @@ pub(crate) fn is_safe(method: &Method) -> bool {
 }
 
 pub(super) fn judge_source(evidence: &Evidence<'_>) -> Result<(), Refusal> {
-    let own = Origin::of_request(evidence.is_secure, evidence.host);
+    let own = Origin::of_request(evidence.scheme, evidence.host);
     let is_ours = |origin: &Origin| own.as_ref() == Some(origin);
     let is_trusted = |origin: &Origin| {
         evidence
@@ -100,13 +100,13 @@ pub(super) fn judge_source(evidence: &Evidence<'_>) -> Result<(), Refusal> {
     }
     let same_host = |origin: &Origin| own.as_ref().is_some_and(|own| own.is_same_host(origin));
     match (
-        evidence.is_secure,
+        evidence.scheme,
         evidence.referer,
         evidence.referer.and_then(Origin::of_url),
     ) {
-        (true, None, _) => Err(Refusal::RefererMissing),
-        (true, Some(_), None) => Err(Refusal::RefererMalformed),
-        (true, _, Some(referer)) if !referer.is_secure() => Err(Refusal::RefererInsecure),
+        (Scheme::Https, None, _) => Err(Refusal::RefererMissing),
+        (Scheme::Https, Some(_), None) => Err(Refusal::RefererMalformed),
+        (Scheme::Https, _, Some(referer)) if !referer.is_secure() => Err(Refusal::RefererInsecure),
         // over plain HTTP a Referer proves nothing, but one of another site is a reason to refuse
         (_, _, Some(referer)) if !same_host(&referer) && !is_trusted(&referer) => {
             Err(Refusal::Referer)

@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::http::{Origin, OriginPattern};
+use crate::http::{Origin, OriginPattern, Scheme};
 use crate::testing::vectors;
 use http::Method;
 use serde_json::Value;
@@ -22,7 +22,7 @@ fn why_stricter(case: &Value) -> Option<&'static str> {
                 it, and it is not masked against BREACH",
         );
     }
-    let own = Origin::of_request(false, vectors::text(case, "host"));
+    let own = Origin::of_request(Scheme::Http, vectors::text(case, "host"));
     let is_trusted = |origin: &Origin| {
         vectors::texts(case, "trusted_origins")
             .iter()
@@ -84,7 +84,10 @@ fn csrf_vectors() {
             .or(case["header"].as_str());
         let verdict = judge(&Evidence {
             method: &method(vectors::text(&case, "method")),
-            is_secure: case["secure"].as_bool().unwrap(),
+            scheme: match case["secure"].as_bool().unwrap() {
+                true => Scheme::Https,
+                false => Scheme::Http,
+            },
             host: vectors::text(&case, "host"),
             fetch_site: None,
             origin: case["origin"].as_str(),
@@ -109,7 +112,7 @@ fn evidence<'a>(method: &'a Method, secrets: &'a [CsrfSecret], token: &'a str) -
     let host = "desk.example.org";
     Evidence {
         method,
-        is_secure: true,
+        scheme: Scheme::Https,
         host,
         fetch_site: None,
         origin: Some("https://desk.example.org"),

@@ -3,6 +3,8 @@ use super::{
     ContentSecurityPolicy, Directive, Frames, HeaderSettings, PagePolicies, Source, TrustedTypes,
     Written,
 };
+use crate::http::Scheme;
+use crate::settings::Profile;
 use chrono::{Days, NaiveDate, Utc};
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY, CONTENT_TYPE,
@@ -32,66 +34,65 @@ const PERMISSIONS_POLICY: &str = "accelerometer=(), autoplay=(), browsing-topics
     microphone=(), midi=(), payment=(), picture-in-picture=(), publickey-credentials-get=(self), screen-wake-lock=(), serial=(), \
     storage-access=(), usb=(), xr-spatial-tracking=()";
 
+fn value(text: String) -> HeaderValue {
+    HeaderValue::from_str(&text).expect("settings are of types that print as header values")
+}
+
+/// The headers of every response.
+fn fixed(settings: &HeaderSettings, profile: Profile) -> Vec<(HeaderName, HeaderValue)> {
+    let named = HeaderName::from_static;
+    let mut fixed = vec![
+        (X_FRAME_OPTIONS, value(settings.frames.to_string())),
+        (REFERRER_POLICY, value(settings.referrer_policy.to_string())),
+        (
+            named("cross-origin-opener-policy"),
+            value(settings.opener_policy.to_string()),
+        ),
+        (
+            named("cross-origin-resource-policy"),
+            HeaderValue::from_static("same-origin"),
+        ),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (X_XSS_PROTECTION, HeaderValue::from_static("0")),
+        (
+            named("reporting-endpoints"),
+            value(format!("{ENDPOINT}=\"{REPORTS}\"")),
+        ),
+        (
+            named("permissions-policy"),
+            HeaderValue::from_static(PERMISSIONS_POLICY),
+        ),
+    ];
+    if profile == Profile::Staging {
+        fixed.push((named("x-robots-tag"), HeaderValue::from_static("noindex")));
+    }
+    fixed
+}
+
+fn with_trusted_types(policy: ContentSecurityPolicy) -> ContentSecurityPolicy {
+    let script = vec![Source::text("'script'")];
+    policy.set(Directive::RequireTrustedTypesFor, script)
+}
+
 impl SecurityHeaders {
     /// Headers with these settings.
-    pub fn new(settings: &HeaderSettings, is_staging: bool) -> Self {
-        let value = |text: String| {
-            HeaderValue::from_str(&text).expect("settings are of types that print as header values")
-        };
-        let mut fixed = vec![
-            (X_FRAME_OPTIONS, value(settings.frames.to_string())),
-            (REFERRER_POLICY, value(settings.referrer_policy.to_string())),
-            (
-                HeaderName::from_static("cross-origin-opener-policy"),
-                value(settings.opener_policy.to_string()),
-            ),
-            (
-                HeaderName::from_static("cross-origin-resource-policy"),
-                HeaderValue::from_static("same-origin"),
-            ),
-            (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-            (X_XSS_PROTECTION, HeaderValue::from_static("0")),
-            (
-                HeaderName::from_static("reporting-endpoints"),
-                value(format!("{ENDPOINT}=\"{REPORTS}\"")),
-            ),
-            (
-                HeaderName::from_static("permissions-policy"),
-                HeaderValue::from_static(PERMISSIONS_POLICY),
-            ),
-        ];
-        if is_staging {
-            fixed.push((
-                HeaderName::from_static("x-robots-tag"),
-                HeaderValue::from_static("noindex"),
-            ));
-        }
+    pub fn new(settings: &HeaderSettings, profile: Profile) -> Self {
         let ancestors = match settings.frames {
             Frames::Deny => Source::NOTHING,
             Frames::SameOrigin => Source::own(),
         };
-        let typed = |policy: ContentSecurityPolicy| {
-            policy.set(
-                Directive::RequireTrustedTypesFor,
-                vec![Source::text("'script'")],
-            )
-        };
         let policy =
             ContentSecurityPolicy::strict().set(Directive::FrameAncestors, vec![ancestors]);
-        let policy = if settings.trusted_types == TrustedTypes::Enforce {
-            typed(policy)
-        } else {
-            policy
+        let policy = match settings.trusted_types {
+            TrustedTypes::Enforce => with_trusted_types(policy),
+            _ => policy,
         };
         let tried = (settings.trusted_types == TrustedTypes::Report)
-            .then(|| typed(ContentSecurityPolicy::empty()).reporting());
-        let hsts = hsts(settings)
-            .into_iter()
-            .map(|(day, text)| (day, value(text)))
-            .collect();
+            .then(|| with_trusted_types(ContentSecurityPolicy::empty()).reporting());
+        let hsts = hsts(settings).into_iter();
         Self {
-            fixed,
-            hsts,
+            fixed: fixed(settings, profile),
+            hsts: hsts.map(|(day, text)| (day, value(text))).collect(),
             policy: Written::of(&policy.reporting()),
             tried: tried.as_ref().map(Written::of),
         }
@@ -114,10 +115,10 @@ impl SecurityHeaders {
 
     /// Sets the missing headers of an upstream's page. Its own policy stays; a page without one
     /// gets a minimal policy that breaks no page.
-    pub(crate) fn complete(&self, headers: &mut HeaderMap, is_secure: bool) {
+    pub(crate) fn complete(&self, headers: &mut HeaderMap, scheme: Scheme) {
         let hsts = self
             .hsts()
-            .filter(|_| is_secure)
+            .filter(|_| scheme == Scheme::Https)
             .map(|value| (STRICT_TRANSPORT_SECURITY, value.clone()));
         for (name, value) in self.fixed.iter().cloned().chain(hsts) {
             headers.entry(name).or_insert(value);
@@ -133,14 +134,14 @@ impl SecurityHeaders {
         &self,
         headers: &mut HeaderMap,
         nonce: &str,
-        is_secure: bool,
+        scheme: Scheme,
         page: Option<&PagePolicies>,
     ) {
         headers.reserve(self.fixed.len() + ROOM);
         for (name, value) in &self.fixed {
             headers.insert(name, value.clone());
         }
-        if let Some(hsts) = self.hsts().filter(|_| is_secure) {
+        if let Some(hsts) = self.hsts().filter(|_| scheme == Scheme::Https) {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
         if page.is_some_and(|page| page.is_isolated) {

@@ -1,6 +1,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
+use crate::http::Scheme;
+use crate::settings::Profile;
 use crate::testing::vectors;
 use http::HeaderMap;
 use serde_json::Value;
@@ -66,10 +68,13 @@ fn security_headers_vectors() {
             continue;
         };
         let mut headers = HeaderMap::new();
-        SecurityHeaders::new(&settings, false).apply(
+        SecurityHeaders::new(&settings, Profile::Production).apply(
             &mut headers,
             "nonce",
-            case["secure"].as_bool().unwrap(),
+            match case["secure"].as_bool().unwrap() {
+                true => Scheme::Https,
+                false => Scheme::Http,
+            },
             None,
         );
         let is_redirect = case["status"] == 301;
@@ -108,7 +113,12 @@ fn the_policy_starts_from_nothing() {
 #[test]
 fn defaults_of_production_are_strict() {
     let mut headers = HeaderMap::new();
-    SecurityHeaders::new(&HeaderSettings::default(), false).apply(&mut headers, "n", true, None);
+    SecurityHeaders::new(&HeaderSettings::default(), Profile::Production).apply(
+        &mut headers,
+        "n",
+        Scheme::Https,
+        None,
+    );
     assert_eq!(
         headers["strict-transport-security"],
         "max-age=31536000; includeSubDomains"
@@ -295,7 +305,12 @@ fn code_never_comes_from_a_whole_scheme() {
 /// Today's HSTS header of a site with these settings.
 fn hsts_today(settings: HeaderSettings) -> String {
     let mut headers = HeaderMap::new();
-    SecurityHeaders::new(&settings, false).apply(&mut headers, "n", true, None);
+    SecurityHeaders::new(&settings, Profile::Production).apply(
+        &mut headers,
+        "n",
+        Scheme::Https,
+        None,
+    );
     headers["strict-transport-security"]
         .to_str()
         .unwrap()

@@ -50,6 +50,25 @@ pub struct Peer {
 /// no IP address, and no client has this one.
 pub const UNIX_PEER: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
+/// Scheme of a request, as its client sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plaintext.
+    Http,
+    /// Encrypted, to this server or to a trusted proxy.
+    Https,
+}
+
+impl Scheme {
+    /// Its name in a URL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
 /// Kind of connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
@@ -196,14 +215,18 @@ impl TrustedProxies {
         ClientAddress(self.farthest(headers).map_or(peer, |hop| hop.address))
     }
 
-    /// Whether the client's connection was encrypted: to this server, or to a trusted proxy that
-    /// reports it.
-    pub fn is_secure(&self, peer: Peer, headers: &HeaderMap) -> bool {
-        match self.header {
+    /// The scheme of a request: https on a connection that was encrypted to this server, or to a
+    /// trusted proxy that reports it.
+    pub fn scheme(&self, peer: Peer, headers: &HeaderMap) -> Scheme {
+        let is_encrypted = match self.header {
             // with the PROXY protocol the address is the client's, and no header is a proxy's
             _ if !self.trusts(peer.address) || !peer.may_forward => peer.link == Link::Encrypted,
             ForwardedBy::XForwarded => self.says_secure(headers),
             ForwardedBy::Forwarded => self.farthest(headers).is_some_and(|hop| hop.is_secure),
+        };
+        match is_encrypted {
+            true => Scheme::Https,
+            false => Scheme::Http,
         }
     }
 

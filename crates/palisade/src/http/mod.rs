@@ -17,8 +17,8 @@ mod settings;
 mod tests;
 
 pub use address::{
-    ClientAddress, ClientNetwork, ForwardedBy, Link, Peer, TrustedProxies, UNIX_PEER, network,
-    networks,
+    ClientAddress, ClientNetwork, ForwardedBy, Link, Peer, Scheme, TrustedProxies, UNIX_PEER,
+    network, networks,
 };
 pub(crate) use address::{X_FORWARDED_FOR, is_forwarding};
 pub use body::{BodyFate, BodyFault, BodyLimits, Received, SharedReceived};

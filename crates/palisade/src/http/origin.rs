@@ -1,4 +1,4 @@
-use super::HostPattern;
+use super::{HostPattern, Scheme};
 use std::fmt;
 use std::str::FromStr;
 use url::{Host, Url};
@@ -41,11 +41,8 @@ impl Origin {
     }
 
     /// The origin of this site, from the request's Host.
-    pub fn of_request(is_secure: bool, host: &str) -> Option<Self> {
-        Self::of_url(&format!(
-            "{}://{host}/",
-            if is_secure { "https" } else { "http" }
-        ))
+    pub fn of_request(scheme: Scheme, host: &str) -> Option<Self> {
+        Self::of_url(&format!("{}://{host}/", scheme.as_str()))
     }
 
     /// Whether the scheme is https.

@@ -1,3 +1,4 @@
+use super::Scheme;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use url::Url;
@@ -12,7 +13,7 @@ impl RedirectTarget {
     pub fn from_input(text: &str) -> Option<Self> {
         if !text.starts_with('/')
             || text.chars().any(char::is_control)
-            || !is_safe_redirect(text, &[], true)
+            || !is_safe_redirect(text, &[], Scheme::Https)
         {
             return None;
         }
@@ -55,14 +56,14 @@ impl IntoResponse for RedirectTarget {
 }
 
 /// Whether a URL leads to a path of this site or to one of `allowed_hosts`, in every browser.
-/// Verdicts are Django's.
-pub fn is_safe_redirect(url: &str, allowed_hosts: &[&str], require_https: bool) -> bool {
+/// From a `page` over https, it must not lead to plain HTTP. Verdicts are Django's.
+pub fn is_safe_redirect(url: &str, allowed_hosts: &[&str], page: Scheme) -> bool {
     let url = url.trim();
     // browsers treat a backslash as a slash, so both readings must be safe
     !url.is_empty()
         && !url.starts_with(is_invisible)
-        && is_safe_as_written(url, allowed_hosts, require_https)
-        && is_safe_as_written(&url.replace('\\', "/"), allowed_hosts, require_https)
+        && is_safe_as_written(url, allowed_hosts, page)
+        && is_safe_as_written(&url.replace('\\', "/"), allowed_hosts, page)
 }
 
 /// Control and format characters: some browsers skip them in front of a scheme.
@@ -71,7 +72,7 @@ fn is_invisible(c: char) -> bool {
     c.is_control() || is_format
 }
 
-fn is_safe_as_written(url: &str, allowed_hosts: &[&str], require_https: bool) -> bool {
+fn is_safe_as_written(url: &str, allowed_hosts: &[&str], page: Scheme) -> bool {
     // browsers remove these everywhere (WHATWG URL, 4.4)
     let url = &url.replace(['\t', '\r', '\n'], "");
     if url.starts_with("///") {
@@ -85,7 +86,7 @@ fn is_safe_as_written(url: &str, allowed_hosts: &[&str], require_https: bool) ->
         return scheme.is_none();
     };
     let scheme = scheme.unwrap_or_else(|| "http".into());
-    let is_allowed_scheme = scheme == "https" || (scheme == "http" && !require_https);
+    let is_allowed_scheme = scheme == "https" || (scheme == "http" && page == Scheme::Http);
     is_allowed_scheme && !authority.is_empty() && allowed_hosts.contains(&authority)
 }
 

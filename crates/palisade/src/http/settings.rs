@@ -1,6 +1,6 @@
 use super::{ForwardedBy, HostPattern};
 use crate::checks::{Check, Level};
-use crate::settings::{Secs, section, setting_from_str, setting_words};
+use crate::settings::{Profile, Secs, section, setting_from_str, setting_words};
 use ipnet::IpNet;
 
 setting_from_str!(
@@ -37,7 +37,7 @@ section! {
     /// Hosts, proxies, and limits of requests.
     HttpSettings("http") {
         /// Allowed hosts; a leading dot includes all subdomains
-        allowed_hosts: Vec<HostPattern> = |profile| local_hosts(profile.is_development());
+        allowed_hosts: Vec<HostPattern> = |profile| local_hosts(profile);
         /// Networks of the trusted proxies
         trusted_proxies: Vec<IpNet> = |_| Vec::new();
         /// The header in which they report the client: x-forwarded (X-Forwarded-For and -Proto) or
@@ -111,8 +111,8 @@ impl HttpSettings {
     }
 }
 
-fn local_hosts(is_development: bool) -> Vec<HostPattern> {
-    let local = if is_development {
+fn local_hosts(profile: Profile) -> Vec<HostPattern> {
+    let local = if profile.is_development() {
         &["localhost", ".localhost", "127.0.0.1", "[::1]"][..]
     } else {
         &[]

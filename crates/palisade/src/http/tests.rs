@@ -38,19 +38,16 @@ fn safe_redirects_vectors() {
     for case in vectors::cases("safe_redirects.json") {
         let hosts = vectors::texts(&case, "allowed_hosts");
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
-        let (url, require_https) = (
-            vectors::text(&case, "url"),
-            case["require_https"].as_bool().unwrap(),
-        );
+        let url = vectors::text(&case, "url");
+        let page = match case["require_https"].as_bool().unwrap() {
+            true => Scheme::Https,
+            false => Scheme::Http,
+        };
         let accepted = case["accepted"].as_bool().unwrap();
-        assert_eq!(
-            is_safe_redirect(url, &hosts, require_https),
-            accepted,
-            "{case}"
-        );
+        assert_eq!(is_safe_redirect(url, &hosts, page), accepted, "{case}");
         if let Some(target) = RedirectTarget::from_input(url) {
             assert!(
-                hosts.is_empty() && accepted || is_safe_redirect(url, &[], true),
+                hosts.is_empty() && accepted || is_safe_redirect(url, &[], Scheme::Https),
                 "{case}: {target:?}"
             );
         }
@@ -154,25 +151,28 @@ fn forwarded_headers_of_strangers_are_nothing() {
         "x-forwarded-proto".parse().unwrap(),
         HeaderValue::from_static("https"),
     )]);
-    assert!(proxies.is_secure(plain("10.0.0.1"), &https));
-    assert!(
-        !proxies.is_secure(plain("192.0.2.1"), &https),
+    assert_eq!(proxies.scheme(plain("10.0.0.1"), &https), Scheme::Https);
+    assert_eq!(
+        proxies.scheme(plain("192.0.2.1"), &https),
+        Scheme::Http,
         "a stranger's word"
     );
     let ours = Peer {
         link: Link::Encrypted,
         ..plain("192.0.2.1")
     };
-    assert!(
-        proxies.is_secure(ours, &HeaderMap::new()),
+    assert_eq!(
+        proxies.scheme(ours, &HeaderMap::new()),
+        Scheme::Https,
         "TLS that ends here"
     );
     let proxied = Peer {
         link: Link::Encrypted,
         ..plain("10.0.0.1")
     };
-    assert!(
-        !proxies.is_secure(proxied, &HeaderMap::new()),
+    assert_eq!(
+        proxies.scheme(proxied, &HeaderMap::new()),
+        Scheme::Http,
         "the proxy's own connection says nothing of the client's"
     );
 }
@@ -273,7 +273,7 @@ fn the_standard_header_is_read_where_the_proxies_write_it() {
             "{name}"
         );
         assert_eq!(
-            proxies.is_secure(plain(peer), &headers),
+            proxies.scheme(plain(peer), &headers) == Scheme::Https,
             is_secure,
             "{name}"
         );
@@ -447,7 +447,7 @@ fn forwarded_protocols_are_read_by_the_trusted_hop_rule() {
             headers.append("x-forwarded-proto", line.parse().unwrap());
         }
         assert_eq!(
-            proxies.is_secure(peer, &headers),
+            proxies.scheme(peer, &headers) == Scheme::Https,
             is_secure,
             "{way} {said:?}"
         );

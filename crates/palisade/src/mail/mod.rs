@@ -29,5 +29,5 @@ pub(crate) use message::Letter;
 pub use message::Mail;
 pub use migration::migrations;
 pub(crate) use queue::SEALED;
-pub use queue::{MailKind, MailQueue};
+pub use queue::{MailKind, MailParts, MailQueue};
 pub use settings::{CHECKS, CacheSettings, CacheUrl, MailSettings, MailUrl, Sender, ServiceUrl};

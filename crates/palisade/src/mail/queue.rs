@@ -3,6 +3,7 @@ use super::mailer::{Console, Mailer, NotSent, Nowhere, Outbox};
 use super::{Letter, Mail, MailSettings, Sender};
 use crate::clock::Clock;
 use crate::db::{Database, KeyColumn, SealedColumn, Tx};
+use crate::settings::Profile;
 use futures_util::{StreamExt, stream};
 use palisade_crypto::KeyRing;
 use palisade_crypto::seal::Sealer;
@@ -82,6 +83,18 @@ pub struct MailQueue {
     came: Arc<Notify>,
 }
 
+/// Dependencies of a [`MailQueue`].
+pub struct MailParts {
+    /// Stores the queue.
+    pub database: Database,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Encrypts the queue.
+    pub ring: KeyRing,
+    /// Templates of mails.
+    pub templates: Templates,
+}
+
 /// Result of a delivery.
 #[derive(PartialEq, Eq)]
 enum Outcome {
@@ -105,19 +118,15 @@ impl MailQueue {
     pub fn new(
         settings: &MailSettings,
         sender: Sender,
-        database: Database,
-        clock: Arc<dyn Clock>,
-        ring: KeyRing,
-        templates: Templates,
-        is_development: bool,
+        profile: Profile,
+        parts: MailParts,
     ) -> Result<Self, MailError> {
-        let mailer = mailer(settings, sender, is_development)?;
         Ok(Self {
-            database,
-            clock,
-            ring,
-            mailer,
-            templates,
+            mailer: mailer(settings, sender, profile)?,
+            database: parts.database,
+            clock: parts.clock,
+            ring: parts.ring,
+            templates: parts.templates,
             came: Arc::default(),
         })
     }
@@ -332,13 +341,13 @@ impl MailQueue {
 fn mailer(
     settings: &MailSettings,
     sender: Sender,
-    is_development: bool,
+    profile: Profile,
 ) -> Result<Box<dyn Mailer>, MailError> {
     let url =
         url::Url::parse(settings.url.expose()).map_err(|error| MailError(error.to_string()))?;
     Ok(match url.scheme() {
         "memory" => Box::new(Outbox::default()),
-        "console" if is_development => Box::new(Console),
+        "console" if profile.is_development() => Box::new(Console),
         // printed mail is stored in logs, and holds secret links
         "console" => Box::new(Nowhere),
         #[cfg(feature = "smtp")]

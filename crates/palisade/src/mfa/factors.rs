@@ -2,6 +2,7 @@ use super::Authenticator;
 use crate::auth::{SecondStep, User};
 use crate::clock::Clock;
 use crate::db::{Database, KeyColumn, SealedColumn, Tx};
+use crate::mfa::totp::TokenKind;
 use crate::views::Result;
 use async_trait::async_trait;
 use palisade_crypto::seal::Sealer;
@@ -57,6 +58,14 @@ pub struct Factors {
     pub(super) ring: KeyRing,
 }
 
+/// State of an authenticator app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AppState {
+    /// Before its first code.
+    Pending,
+    Confirmed,
+}
+
 /// How a code was valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proven {
@@ -95,15 +104,18 @@ impl Factors {
 
     /// Creates the secret of an authenticator app, which becomes a factor with its first code. An
     /// unconfirmed one is replaced.
-    pub(super) async fn begin(&self, user: &User, counts: bool) -> Result<bool> {
+    pub(super) async fn begin(&self, user: &User, kind: TokenKind) -> Result<bool> {
         let sealed = Sealer::new(&self.ring, PURPOSE)
             .seal(Authenticator::new_secret().expose(), &place(user.id));
         let row = totp::ActiveModel {
             user_id: Set(user.id),
             sealed: Set(sealed.clone()),
             is_confirmed: Set(false),
-            last_step: Set(if counts { -1 } else { 0 }),
-            counts: Set(counts),
+            last_step: Set(match kind {
+                TokenKind::Counter => -1,
+                TokenKind::Time => 0,
+            }),
+            counts: Set(kind == TokenKind::Counter),
         };
         let tx = self.database.begin().await?;
         self.forget_unproven_app(&tx, user.id).await?;
@@ -124,9 +136,12 @@ impl Factors {
 
     /// An unconfirmed app, whose secret may be displayed.
     pub(super) async fn begun(&self, user: &User, site: &str) -> Result<Option<Authenticator>> {
-        let kept = self.secret(user.id, false).await?;
+        let kept = self.secret(user.id, AppState::Pending).await?;
         Ok(kept.map(|(secret, row)| {
-            Authenticator::of(&secret, site, &user.username).counting(row.counts)
+            Authenticator::of(&secret, site, &user.username).of_kind(match row.counts {
+                true => TokenKind::Counter,
+                false => TokenKind::Time,
+            })
         }))
     }
 
@@ -137,7 +152,7 @@ impl Factors {
         user: &User,
         code: &str,
     ) -> Result<Option<Vec<String>>> {
-        let Some(step) = self.step(user, code, false).await? else {
+        let Some(step) = self.step(user, code, AppState::Pending).await? else {
             return Ok(None);
         };
         let change = totp::ActiveModel {
@@ -164,7 +179,7 @@ impl Factors {
 
     /// Verifies a code of the app, or a recovery code, and uses it up.
     pub(super) async fn prove(&self, user: &User, code: &str) -> Result<Option<Proven>> {
-        if let Some(step) = self.step(user, code, true).await? {
+        if let Some(step) = self.step(user, code, AppState::Confirmed).await? {
             return Ok(self.use_step(user.id, step).await?.then_some(Proven::App));
         }
         let tx = self.database.begin().await?;
@@ -195,8 +210,8 @@ impl Factors {
         Ok(used == 1)
     }
 
-    async fn step(&self, user: &User, code: &str, is_confirmed: bool) -> Result<Option<i64>> {
-        let Some((secret, row)) = self.secret(user.id, is_confirmed).await? else {
+    async fn step(&self, user: &User, code: &str, state: AppState) -> Result<Option<i64>> {
+        let Some((secret, row)) = self.secret(user.id, state).await? else {
             return Ok(None);
         };
         let app = Authenticator::of(&secret, "", &user.username);
@@ -212,12 +227,12 @@ impl Factors {
     async fn secret(
         &self,
         user_id: i32,
-        is_confirmed: bool,
+        state: AppState,
     ) -> Result<Option<(Secret<Vec<u8>>, totp::Model)>> {
         let row = totp::Entity::find_by_id(user_id)
             .one(&self.database.handle())
             .await?;
-        let Some(row) = row.filter(|row| row.is_confirmed == is_confirmed) else {
+        let Some(row) = row.filter(|row| row.is_confirmed == (state == AppState::Confirmed)) else {
             return Ok(None);
         };
         // a secret that cannot be decrypted is a factor that cannot be verified, not an error:

@@ -119,6 +119,13 @@ impl PersonalData for OwnKeys {
     }
 }
 
+/// A login method besides passkeys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OtherMethod {
+    Exists,
+    Missing,
+}
+
 impl Factors {
     /// The passkeys of a user, the oldest first.
     pub(super) async fn keys(&self, user_id: i32) -> Result<Vec<KeptKey>> {
@@ -247,7 +254,7 @@ impl Factors {
         tx: &Tx,
         user: &User,
         hash: &str,
-        has_way_in: bool,
+        other: OtherMethod,
     ) -> Result<Option<bool>> {
         self.lock_keys(tx, user.id).await?;
         let theirs = Entity::delete_by_id(hash).filter(Column::UserId.eq(user.id));
@@ -259,7 +266,7 @@ impl Factors {
             .count(tx)
             .await?
             > 0;
-        if !has_key && !has_way_in {
+        if !has_key && other == OtherMethod::Missing {
             return Err(only_method());
         }
         let is_left = has_key || self.has_app(tx, user.id).await?;

@@ -2,14 +2,16 @@
 //! in the browser.
 
 use super::guards::{FactorRequest, Nothing};
-use super::keys::KeptKey;
-use super::passkeys::{Adding, Asking, PasskeyPurpose, Refused, RelyingParty};
+use super::keys::{KeptKey, OtherMethod};
+use super::passkeys::{
+    Adding, Asking, NewPasskey, PasskeyPurpose, PurposeKind, Refused, RelyingParty,
+};
 use crate::audit_log::Event;
 use crate::auth::views::{NextPage, login};
 use crate::auth::{Factor, Notice, PendingLogin, Trust, User};
 use crate::forms::{Form, Line, Token};
 use crate::http::{RedirectTarget, redirect_to};
-use crate::sessions::MessageLevel;
+use crate::sessions::{Lifetime, MessageLevel};
 use crate::views::{Error, ErrorKind, Page, Result};
 use axum::response::{IntoResponse, Response};
 use palisade_macros::Form;
@@ -101,44 +103,33 @@ pub(crate) async fn add(
     user: User,
     form: Form<New>,
 ) -> Result<Response> {
-    let accounts = request.accounts();
-    let Some(begun) = accounts
-        .email
-        .pending::<Adding>(request.visitor.session())
-        .await?
-    else {
+    let (email, session) = (&request.accounts().email, request.visitor.session());
+    let Some(adding) = email.pending::<Adding>(session).await? else {
         return Ok(redirect_to("/account/factors"));
     };
     let (new, invalid) = form.into_parts();
     let Some(new) = new else {
-        return Err(invalid
-            .show_with("account/passkey_add.html", options(&begun.options))
-            .await);
+        let values = options(&adding.options);
+        return Err(invalid.show_with("account/passkey_add.html", values).await);
     };
     request.require_factor_for_changes(&user).await?;
-    let Some(begun) = accounts
-        .email
-        .complete::<Adding>(request.visitor.session())
-        .await?
-    else {
+    let Some(adding) = email.complete::<Adding>(session).await? else {
         return Ok(redirect_to("/account/factors"));
     };
-    let site = site(&request)?;
-    let tx = accounts.database().begin().await?;
-    let Some(codes) = request
-        .factors
-        .finish_key(&tx, &site, &user, &begun, (&new.name, &new.credential))
-        .await?
-    else {
+    let passkey = NewPasskey {
+        site: &site(&request)?,
+        name: &new.name,
+        credential: &new.credential,
+    };
+    let tx = request.accounts().database().begin().await?;
+    let factors = &request.factors;
+    let added = factors.finish_registration(&tx, &user, &adding, passkey);
+    let Some(codes) = added.await? else {
         drop(tx);
         request.audit(Event::SecondStepFailed, &user.username);
         let said =
             "The passkey was not added: the response was invalid, or the passkey exists already.";
-        request
-            .visitor
-            .session()
-            .message(MessageLevel::Error, said)
-            .await?;
+        session.message(MessageLevel::Error, said).await?;
         return Ok(redirect_to("/account/factors"));
     };
     let text = format!("A passkey was added:\n\n    {}", &*new.name);
@@ -148,14 +139,8 @@ pub(crate) async fn add(
     if !codes.is_empty() {
         return page.render("account/codes.html", context! { codes }).await;
     }
-    request
-        .visitor
-        .session()
-        .message(
-            MessageLevel::Success,
-            "The passkey was added. All other sessions have ended.",
-        )
-        .await?;
+    let said = "The passkey was added. All other sessions have ended.";
+    session.message(MessageLevel::Success, said).await?;
     Ok(redirect_to("/account/factors"))
 }
 
@@ -167,12 +152,15 @@ pub(crate) async fn remove(
 ) -> Result<Response> {
     let which = form.into_parts().0.ok_or_else(Error::not_found)?;
     request.require_factor_for_changes(&user).await?;
-    let has_way_in = request.accounts().has_login_method(&user).await?;
+    let other = match request.accounts().has_login_method(&user).await? {
+        true => OtherMethod::Exists,
+        false => OtherMethod::Missing,
+    };
     let accounts = request.accounts();
     let tx = accounts.database().begin().await?;
     let removed = request
         .factors
-        .remove_key(&tx, &user, &which.id, has_way_in)
+        .remove_key(&tx, &user, &which.id, other)
         .await?;
     let is_left = removed.ok_or_else(Error::not_found)?;
     request
@@ -288,80 +276,63 @@ pub(crate) async fn show_ask(page: Page, request: FactorRequest) -> Result<Respo
 /// `POST /account/passkey`: verifies the response, and completes the pending action once.
 pub(crate) async fn answer(request: FactorRequest, form: Form<Answer>) -> Result<Response> {
     let (typed, _) = form.into_parts();
-    let accounts = request.accounts();
-    let Some(asked) = accounts
-        .email
-        .complete::<Asking>(request.visitor.session())
-        .await?
-    else {
+    let (email, session) = (&request.accounts().email, request.visitor.session());
+    let Some(asked) = email.complete::<Asking>(session).await? else {
         return Ok(redirect_to("/account/login"));
     };
-    let is_kept = typed.as_ref().is_some_and(|typed| typed.keep);
-    let (credential, way_back) = (
-        typed.map(|typed| typed.credential),
-        asked.alternative_page(),
-    );
-    let (is_held, is_signed) = (
-        matches!(asked.purpose, PasskeyPurpose::SecondFactor(_)),
-        matches!(asked.purpose, PasskeyPurpose::Reauthentication(_)),
-    );
-    let judged = request
-        .factors
-        .verify_key(
-            &site(&request)?,
-            asked.purpose,
-            credential.as_deref().unwrap_or(""),
-        )
-        .await;
-    let user_id = match judged {
+    let alternative = asked.alternative_page();
+    let lifetime = Lifetime::from(typed.as_ref().is_some_and(|typed| typed.keep));
+    let credential = typed.map(|typed| typed.credential);
+    let (purpose, next) = (asked.purpose.kind(), asked.next);
+    let (site, typed) = (site(&request)?, credential.as_deref().unwrap_or(""));
+    let verified = request.factors.verify_key(&site, asked.purpose, typed);
+    let user_id = match verified.await {
         Ok(user_id) => user_id,
         Err(Refused::Failed(error)) => return Err(error),
-        Err(Refused::Copied(key)) => return copied(&request, &key, &way_back).await,
-        Err(Refused::Wrong) => return refused(&request, &way_back).await,
+        Err(Refused::Copied(key)) => return copied(&request, &key, &alternative).await,
+        Err(Refused::Wrong) => return refused(&request, &alternative).await,
     };
-    if is_signed {
-        let Some(user) = request
-            .visitor
-            .user()
-            .await?
-            .filter(|user| user.id == user_id)
-        else {
-            return refused(&request, &way_back).await;
-        };
-        request.cancel_removal(user).await?;
-        request.visitor.record_factor().await?;
-        request.audit(Event::ProvenAgain, &user.username);
-        let next = asked
-            .next
-            .and_then(|next| RedirectTarget::from_input(&next));
-        return Ok(next.map_or_else(|| redirect_to("/account"), IntoResponse::into_response));
-    }
-    let held = if is_held {
-        request
-            .pending_login()
-            .await?
-            .filter(|held| held.account.id == user_id)
-    } else {
-        request.visitor.session().keep(is_kept).await?;
-        accounts
-            .users
-            .active(user_id)
-            .await?
-            .map(|account| PendingLogin::local(account, asked.next))
-    };
-    match held {
-        Some(held) => {
-            request.cancel_removal(&held.user()).await?;
-            login::welcome(
-                &request.visitor,
-                &request.headers,
-                held,
-                (Factor::Typed, Trust::Known),
-            )
-            .await
+    let login = match purpose {
+        PurposeKind::Reauthentication => {
+            return match reauthenticate(&request, user_id, next).await? {
+                Some(response) => Ok(response),
+                None => refused(&request, &alternative).await,
+            };
         }
-        None => refused(&request, &way_back).await,
-    }
+        PurposeKind::SecondFactor => {
+            let pending = request.pending_login().await?;
+            pending.filter(|login| login.account.id == user_id)
+        }
+        PurposeKind::Login => {
+            session.keep(lifetime).await?;
+            let account = request.accounts().users.active(user_id).await?;
+            account.map(|account| PendingLogin::local(account, next))
+        }
+    };
+    let Some(login) = login else {
+        return refused(&request, &alternative).await;
+    };
+    request.cancel_removal(&login.user()).await?;
+    let verified = (Factor::Typed, Trust::Known);
+    login::welcome(&request.visitor, &request.headers, login, verified).await
+}
+
+/// Re-authenticates the signed-in user; `None` if the passkey is another user's.
+async fn reauthenticate(
+    request: &FactorRequest,
+    user_id: i32,
+    next: Option<String>,
+) -> Result<Option<Response>> {
+    let user = request.visitor.user().await?;
+    let Some(user) = user.filter(|user| user.id == user_id) else {
+        return Ok(None);
+    };
+    request.cancel_removal(user).await?;
+    request.visitor.record_factor().await?;
+    request.audit(Event::ProvenAgain, &user.username);
+    let next = next.and_then(|next| RedirectTarget::from_input(&next));
+    let response = next.map_or_else(|| redirect_to("/account"), IntoResponse::into_response);
+    Ok(Some(response))
 }
 
 async fn refused(request: &FactorRequest, way_back: &str) -> Result<Response> {

@@ -31,6 +31,15 @@ pub(super) struct Adding {
     pub(super) options: Value,
 }
 
+/// A passkey that a browser has created.
+pub(super) struct NewPasskey<'a> {
+    pub(super) site: &'a RelyingParty,
+    /// The user's name for it.
+    pub(super) name: &'a str,
+    /// The response of the authenticator, in base64url.
+    pub(super) credential: &'a str,
+}
+
 /// A pending authentication.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Asking {
@@ -49,6 +58,24 @@ pub(super) enum PasskeyPurpose {
     SecondFactor(PasskeyAuthentication),
     /// That of the signed-in user.
     Reauthentication(PasskeyAuthentication),
+}
+
+/// A [`PasskeyPurpose`] without its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PurposeKind {
+    Login,
+    SecondFactor,
+    Reauthentication,
+}
+
+impl PasskeyPurpose {
+    pub(super) fn kind(&self) -> PurposeKind {
+        match self {
+            Self::Login(_) => PurposeKind::Login,
+            Self::SecondFactor(_) => PurposeKind::SecondFactor,
+            Self::Reauthentication(_) => PurposeKind::Reauthentication,
+        }
+    }
 }
 
 impl Asking {
@@ -171,15 +198,19 @@ impl Factors {
 
     /// Completes a registration, and returns the recovery codes if it is the first factor. `None`:
     /// the response is invalid, or the credential known.
-    pub(super) async fn finish_key(
+    pub(super) async fn finish_registration(
         &self,
         tx: &Tx,
-        site: &RelyingParty,
         user: &User,
         begun: &Adding,
-        (name, typed): (&str, &str),
+        passkey: NewPasskey<'_>,
     ) -> Result<Option<Vec<String>>> {
-        let Some(answer) = answer::<RegisterPublicKeyCredential>(typed) else {
+        let NewPasskey {
+            site,
+            name,
+            credential,
+        } = passkey;
+        let Some(answer) = answer::<RegisterPublicKeyCredential>(credential) else {
             return Ok(None);
         };
         let Ok(passkey) = site.0.finish_passkey_registration(&answer, &begun.state) else {

@@ -1,3 +1,4 @@
+use super::totp::TokenKind;
 use super::{Authenticator, code_at};
 use palisade_crypto::Secret;
 
@@ -82,7 +83,7 @@ fn a_counted_code_is_good_behind_the_last_one() {
         "desk",
         "ann",
     )
-    .counting(true);
+    .of_kind(TokenKind::Counter);
     for (code, last, counter) in [
         ("755224", -1, Some(0)),
         ("287082", 0, Some(1)),

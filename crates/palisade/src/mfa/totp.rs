@@ -18,6 +18,15 @@ const SECRET: usize = 20;
 const STEP_SECS: u64 = 30;
 const LOOK_AHEAD: i64 = 10;
 
+/// Kind of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenKind {
+    /// Time-based (TOTP).
+    Time,
+    /// Counter-based (HOTP, [RFC 4226](https://www.rfc-editor.org/rfc/rfc4226)).
+    Counter,
+}
+
 impl Authenticator {
     /// A new random secret.
     pub(super) fn new_secret() -> Secret<Vec<u8>> {
@@ -38,8 +47,9 @@ impl Authenticator {
         }
     }
 
-    /// The same for a counter-based token ([RFC 4226](https://www.rfc-editor.org/rfc/rfc4226)).
-    pub(super) fn counting(self, counts: bool) -> Self {
+    /// The same of this kind.
+    pub(super) fn of_kind(self, kind: TokenKind) -> Self {
+        let counts = kind == TokenKind::Counter;
         Self { counts, ..self }
     }
 

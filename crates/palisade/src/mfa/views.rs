@@ -2,6 +2,7 @@
 
 use super::factors::Proven;
 use super::guards::{FactorRequest, Nothing};
+use super::totp::TokenKind;
 use crate::audit_log::Event;
 use crate::auth::views::{locked, login};
 use crate::auth::{Factor, Guess, PendingLogin, SecondStep, Trust, User, describe};
@@ -172,7 +173,11 @@ pub(crate) async fn begin(
 ) -> Result<Response> {
     let begin = form.into_parts().0.ok_or_else(Error::not_found)?;
     request.require_factor_for_changes(&user).await?;
-    if !request.factors.begin(&user, begin.counts).await? {
+    let kind = match begin.counts {
+        true => TokenKind::Counter,
+        false => TokenKind::Time,
+    };
+    if !request.factors.begin(&user, kind).await? {
         return Err(Error::new(
             ErrorKind::Conflict,
             "There is an authenticator app already. Remove it first.",

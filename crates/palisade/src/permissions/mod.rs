@@ -15,7 +15,7 @@ mod rule;
 mod store;
 
 pub use caller::Caller;
-pub(crate) use rule::owner;
 pub use rule::{Access, Policy, Verdict, can, public, signed_in, staff, token, when};
+pub(crate) use rule::{Question, owner};
 pub use store::{ensure, forget, of_user};
 pub(crate) use store::{grant, revoke, set_member};

@@ -14,18 +14,37 @@ pub struct Access(Rule);
 
 #[derive(Clone)]
 enum Rule {
-    Public,
-    SignedIn,
-    /// The account pages, where a second factor is added.
-    Owner,
-    Staff,
-    Can(&'static str),
-    When(&'static str, Arc<dyn Policy>),
     All(Vec<Access>),
     Any(Vec<Access>),
+    One(Condition),
+}
+
+#[derive(Clone)]
+enum Condition {
+    Public,
+    Staff,
+    User(UserCondition),
     Factor,
     Fresh(u32),
     Token(&'static str),
+}
+
+/// A condition about the signed-in user.
+#[derive(Clone)]
+enum UserCondition {
+    SignedIn,
+    /// The account pages, where a second factor is added.
+    Owner,
+    Can(&'static str),
+    When(&'static str, Arc<dyn Policy>),
+}
+
+/// A request, and the state that a rule may ask for.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) visitor: &'a Visitor,
+    pub(crate) database: &'a Database,
+    pub(crate) request: &'a Parts,
 }
 
 /// A custom policy: a pure decision about a user and a request. Anonymous visitors are `None`.
@@ -63,27 +82,27 @@ pub enum Verdict {
 
 /// All visitors.
 pub fn public() -> Access {
-    Access(Rule::Public)
+    Access::one(Condition::Public)
 }
 
 /// All signed-in users.
 pub fn signed_in() -> Access {
-    Access(Rule::SignedIn)
+    Access::user(UserCondition::SignedIn)
 }
 
 /// All signed-in users, for their own account: even if they still have to add a second factor.
 pub(crate) fn owner() -> Access {
-    Access(Rule::Owner)
+    Access::user(UserCondition::Owner)
 }
 
 /// Staff. Others get 404.
 pub fn staff() -> Access {
-    Access(Rule::Staff)
+    Access::one(Condition::Staff)
 }
 
 /// Users with this permission, their own or by a group. An undeclared permission stops the start.
 pub fn can(permission: &'static str) -> Access {
-    Access(Rule::Can(permission))
+    Access::user(UserCondition::Can(permission))
 }
 
 /// Users who satisfy a custom policy; `name` is for the route table.
@@ -91,7 +110,7 @@ pub fn when(
     name: &'static str,
     policy: impl Fn(Option<&User>, &Parts) -> bool + Send + Sync + 'static,
 ) -> Access {
-    Access(Rule::When(name, Arc::new(policy)))
+    Access::user(UserCondition::When(name, Arc::new(policy)))
 }
 
 /// API clients with an access token of this scope, from this site (`api.issue`) or from one of
@@ -110,7 +129,7 @@ pub fn token(scope: &'static str) -> Access {
         is_scope,
         "{scope:?} is no scope: it has spaces, quotes or nothing in it"
     );
-    Access(Rule::Token(scope))
+    Access::one(Condition::Token(scope))
 }
 
 impl Access {
@@ -129,46 +148,53 @@ impl Access {
     /// Also requires a second factor; a user without one adds it first.
     #[must_use]
     pub fn with_factor(self) -> Self {
-        self.and(Self(Rule::Factor))
+        self.and(Self::one(Condition::Factor))
     }
 
     /// Also requires a login that is not older than this; otherwise the user re-authenticates.
     #[must_use]
     pub fn fresh(self, minutes: u32) -> Self {
-        self.and(Self(Rule::Fresh(minutes)))
+        self.and(Self::one(Condition::Fresh(minutes)))
+    }
+
+    const fn one(condition: Condition) -> Self {
+        Self(Rule::One(condition))
+    }
+
+    const fn user(condition: UserCondition) -> Self {
+        Self::one(Condition::User(condition))
     }
 
     /// Every permission of the rule.
     pub(crate) fn permissions(&self) -> Vec<&'static str> {
         match &self.0 {
-            Rule::Can(permission) => vec![permission],
+            Rule::One(Condition::User(UserCondition::Can(permission))) => vec![permission],
+            Rule::One(_) => Vec::new(),
             Rule::All(rules) | Rule::Any(rules) => {
                 rules.iter().flat_map(Self::permissions).collect()
             }
-            _ => Vec::new(),
         }
     }
 
-    /// Whether API clients can satisfy the rule.
+    /// Whether the rule allows all requests.
     pub(crate) fn is_public(&self) -> bool {
-        matches!(self.0, Rule::Public)
+        matches!(self.0, Rule::One(Condition::Public))
     }
 
+    /// Whether API clients can satisfy the rule.
     pub(crate) fn takes_tokens(&self) -> bool {
         match &self.0 {
-            Rule::Token(_) => true,
+            Rule::One(condition) => matches!(condition, Condition::Token(_)),
             Rule::All(rules) | Rule::Any(rules) => rules.iter().any(Self::takes_tokens),
-            _ => false,
         }
     }
 
     /// Whether only API clients can.
     pub(crate) fn needs_token(&self) -> bool {
         match &self.0 {
-            Rule::Token(_) => true,
+            Rule::One(condition) => matches!(condition, Condition::Token(_)),
             Rule::All(rules) => rules.iter().any(Self::needs_token),
             Rule::Any(rules) => rules.iter().all(Self::needs_token),
-            _ => false,
         }
     }
 
@@ -176,114 +202,113 @@ impl Access {
     /// other.
     pub(crate) fn is_impossible(&self) -> bool {
         match &self.0 {
+            Rule::One(_) => false,
             Rule::All(rules) => {
                 (rules.iter().any(Self::needs_token) && rules.iter().any(Self::needs_user))
                     || rules.iter().any(Self::is_impossible)
             }
             Rule::Any(rules) => rules.iter().any(Self::is_impossible),
-            _ => false,
         }
     }
 
     fn needs_user(&self) -> bool {
         match &self.0 {
-            Rule::SignedIn
-            | Rule::Owner
-            | Rule::Staff
-            | Rule::Can(_)
-            | Rule::Factor
-            | Rule::Fresh(_) => true,
+            Rule::One(condition) => condition.needs_user(),
             Rule::All(rules) => rules.iter().any(Self::needs_user),
             Rule::Any(rules) => rules.iter().all(Self::needs_user),
-            _ => false,
         }
     }
 
     /// Whether the rule can deny as not found.
     pub(crate) fn hides(&self) -> bool {
         match &self.0 {
-            Rule::Staff => true,
+            Rule::One(condition) => matches!(condition, Condition::Staff),
             Rule::All(rules) | Rule::Any(rules) => rules.iter().any(Self::hides),
-            _ => false,
         }
     }
 
     /// Evaluates the rule. The database is queried only if needed.
-    pub(crate) fn judge<'a>(
-        &'a self,
-        visitor: &'a Visitor,
-        database: &'a Database,
-        request: &'a Parts,
-    ) -> BoxFuture<'a, Result<Verdict>> {
+    pub(crate) fn judge<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Verdict>> {
         if self.is_public() {
             return Box::pin(std::future::ready(Ok(Verdict::Allow)));
         }
         Box::pin(async move {
             match &self.0 {
-                Rule::All(rules) => {
-                    for rule in rules {
-                        let verdict = rule.judge(visitor, database, request).await?;
-                        if verdict != Verdict::Allow {
-                            return Ok(verdict);
-                        }
-                    }
-                    Ok(Verdict::Allow)
-                }
-                Rule::Any(rules) => {
-                    let mut first = None;
-                    for rule in rules {
-                        let verdict = rule.judge(visitor, database, request).await?;
-                        if verdict == Verdict::Allow {
-                            return Ok(verdict);
-                        }
-                        // other alternatives do not apply to a request with a token
-                        if matches!(verdict, Verdict::WidenScope(_)) {
-                            first = Some(verdict);
-                        }
-                        first.get_or_insert(verdict);
-                    }
-                    Ok(first.unwrap_or(Verdict::Forbid))
-                }
-                Rule::Token(scope) => Ok(judge_caller(request.extensions.get::<Caller>(), scope)),
-                Rule::Staff => judge_staff(visitor, database).await,
-                Rule::Factor => {
-                    judged(visitor, visitor.has_factor().await?, Verdict::AddFactor).await
-                }
-                Rule::Fresh(minutes) => {
-                    let is_fresh = visitor
-                        .is_fresh(TimeDelta::minutes(i64::from(*minutes)))
-                        .await?;
-                    judged(visitor, is_fresh, Verdict::Reauthenticate).await
-                }
-                Rule::Can(_) | Rule::SignedIn | Rule::When(..) => {
-                    let verdict = self
-                        .0
-                        .judge_user(visitor.user().await?, database, request)
-                        .await?;
-                    let lacks =
-                        verdict == Verdict::Allow && self.0.lacks_factor(visitor, database).await?;
-                    Ok(if lacks { Verdict::AddFactor } else { verdict })
-                }
-                rule => {
-                    rule.judge_user(visitor.user().await?, database, request)
-                        .await
-                }
+                Rule::One(condition) => condition.judge(question).await,
+                Rule::All(rules) => judge_all(rules, question).await,
+                Rule::Any(rules) => judge_any(rules, question).await,
             }
         })
     }
 }
 
-/// Requires a second factor of staff, unless disabled by the settings.
-async fn judge_staff(visitor: &Visitor, database: &Database) -> Result<Verdict> {
-    match visitor.user().await? {
-        Some(user) if user.is_staff => {
-            let lacks = Rule::Staff.lacks_factor(visitor, database).await?;
-            Ok(if lacks {
-                Verdict::AddFactor
-            } else {
-                Verdict::Allow
-            })
+async fn judge_all(rules: &[Access], question: Question<'_>) -> Result<Verdict> {
+    for rule in rules {
+        let verdict = rule.judge(question).await?;
+        if verdict != Verdict::Allow {
+            return Ok(verdict);
         }
+    }
+    Ok(Verdict::Allow)
+}
+
+async fn judge_any(rules: &[Access], question: Question<'_>) -> Result<Verdict> {
+    let mut first = None;
+    for rule in rules {
+        let verdict = rule.judge(question).await?;
+        if verdict == Verdict::Allow {
+            return Ok(verdict);
+        }
+        // other alternatives do not apply to a request with a token
+        if matches!(verdict, Verdict::WidenScope(_)) {
+            first = Some(verdict);
+        }
+        first.get_or_insert(verdict);
+    }
+    Ok(first.unwrap_or(Verdict::Forbid))
+}
+
+impl Condition {
+    fn needs_user(&self) -> bool {
+        match self {
+            // a policy may allow anonymous visitors
+            Self::User(UserCondition::When(..)) | Self::Public | Self::Token(_) => false,
+            Self::User(_) | Self::Staff | Self::Factor | Self::Fresh(_) => true,
+        }
+    }
+
+    async fn judge(&self, question: Question<'_>) -> Result<Verdict> {
+        let visitor = question.visitor;
+        match self {
+            Self::Public => Ok(Verdict::Allow),
+            Self::Staff => judge_staff(question).await,
+            Self::User(condition) => condition.judge(question).await,
+            Self::Factor => match visitor.has_factor().await? {
+                true => judge_user(visitor, Verdict::Allow).await,
+                false => judge_user(visitor, Verdict::AddFactor).await,
+            },
+            Self::Fresh(minutes) => {
+                let within = TimeDelta::minutes(i64::from(*minutes));
+                match visitor.is_fresh(within).await? {
+                    true => judge_user(visitor, Verdict::Allow).await,
+                    false => judge_user(visitor, Verdict::Reauthenticate).await,
+                }
+            }
+            Self::Token(scope) => Ok(judge_caller(question.request.extensions.get(), scope)),
+        }
+    }
+}
+
+/// The verdict for signed-in users; anonymous visitors log in first.
+async fn judge_user(visitor: &Visitor, verdict: Verdict) -> Result<Verdict> {
+    let user = visitor.user().await?;
+    Ok(user.map_or(Verdict::LogIn, |_| verdict))
+}
+
+/// Requires a second factor of staff, unless disabled by the settings.
+async fn judge_staff(question: Question<'_>) -> Result<Verdict> {
+    match question.visitor.user().await? {
+        Some(user) if user.is_staff => question.require_factor(Route::OfStaff).await,
         _ => Ok(Verdict::Hide),
     }
 }
@@ -296,66 +321,60 @@ fn judge_caller(caller: Option<&Caller>, scope: &'static str) -> Verdict {
     }
 }
 
-/// Anonymous visitors log in first.
-async fn judged(visitor: &Visitor, has_enough: bool, otherwise: Verdict) -> Result<Verdict> {
-    Ok(match visitor.user().await? {
-        None => Verdict::LogIn,
-        Some(_) if has_enough => Verdict::Allow,
-        Some(_) => otherwise,
-    })
-}
-
-impl Rule {
-    /// Whether the settings require a second factor of the user, and this session has none.
-    async fn lacks_factor(&self, visitor: &Visitor, database: &Database) -> Result<bool> {
-        let rule = &visitor.accounts().factors.rule;
-        let Some(user) = visitor.user().await? else {
-            return Ok(false);
-        };
-        // Staff need a second factor only on staff and permission routes, not on pages open to any
-        // signed-in user.
-        let is_work =
-            matches!(self, Self::Staff | Self::Can(_)) && (user.is_staff || user.is_superuser);
-        let is_member = async || {
-            Ok::<_, crate::views::Error>(
-                !rule.groups.is_empty() && store::is_member(database, user, &rule.groups).await?,
-            )
-        };
-        let is_asked = rule.all_users || (rule.staff && is_work) || is_member().await?;
-        Ok(is_asked && !visitor.has_factor().await?)
+impl UserCondition {
+    async fn judge(&self, question: Question<'_>) -> Result<Verdict> {
+        let user = question.visitor.user().await?;
+        if !self.allows(user, question).await? {
+            return Ok(user.map_or(Verdict::LogIn, |_| Verdict::Forbid));
+        }
+        match self {
+            Self::Owner => Ok(Verdict::Allow),
+            Self::Can(_) => question.require_factor(Route::OfStaff).await,
+            Self::SignedIn | Self::When(..) => question.require_factor(Route::OfUsers).await,
+        }
     }
 
-    async fn judge_user(
-        &self,
-        user: Option<&User>,
-        database: &Database,
-        request: &Parts,
-    ) -> Result<Verdict> {
-        let allowed = match (self, user) {
-            (Self::When(_, policy), user) => policy.allows(user, request),
+    async fn allows(&self, user: Option<&User>, question: Question<'_>) -> Result<bool> {
+        Ok(match (self, user) {
+            (Self::When(_, policy), user) => policy.allows(user, question.request),
             (_, None) => false,
             (Self::SignedIn | Self::Owner, Some(_)) => true,
             (Self::Can(permission), Some(user)) => {
+                let database = question.database;
                 user.is_superuser || store::of_user(database, user).await?.contains(*permission)
             }
-            (
-                Self::Public
-                | Self::Staff
-                | Self::All(_)
-                | Self::Any(_)
-                | Self::Factor
-                | Self::Fresh(_)
-                | Self::Token(_),
-                _,
-            ) => {
-                unreachable!("these do not ask about the user")
-            }
-        };
-        Ok(match (allowed, user) {
-            (true, _) => Verdict::Allow,
-            (false, None) => Verdict::LogIn,
-            (false, Some(_)) => Verdict::Forbid,
         })
+    }
+}
+
+/// Staff need a second factor only on staff and permission routes, not on pages open to any
+/// signed-in user.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Route {
+    OfStaff,
+    OfUsers,
+}
+
+impl Question<'_> {
+    /// Allows the user, unless the settings require a second factor, and this session has none.
+    async fn require_factor(self, route: Route) -> Result<Verdict> {
+        let Some(user) = self.visitor.user().await? else {
+            return Ok(Verdict::Allow);
+        };
+        let is_required = self.is_factor_required(user, route).await?;
+        Ok(match is_required && !self.visitor.has_factor().await? {
+            true => Verdict::AddFactor,
+            false => Verdict::Allow,
+        })
+    }
+
+    async fn is_factor_required(self, user: &User, route: Route) -> Result<bool> {
+        let is_work = route == Route::OfStaff && (user.is_staff || user.is_superuser);
+        let rule = &self.visitor.accounts().factors.rule;
+        if rule.all_users || (rule.staff && is_work) {
+            return Ok(true);
+        }
+        Ok(!rule.groups.is_empty() && store::is_member(self.database, user, &rule.groups).await?)
     }
 }
 
@@ -369,16 +388,24 @@ impl fmt::Display for Access {
                 .join(word)
         };
         match &self.0 {
-            Rule::Public => f.write_str("public"),
-            Rule::SignedIn | Rule::Owner => f.write_str("signed in"),
-            Rule::Staff => f.write_str("staff"),
-            Rule::Can(permission) => write!(f, "can {permission}"),
-            Rule::Factor => f.write_str("second factor"),
-            Rule::Fresh(minutes) => write!(f, "login of the last {minutes} min"),
-            Rule::Token(scope) => write!(f, "token for {scope}"),
-            Rule::When(name, _) => write!(f, "when {name}"),
+            Rule::One(condition) => condition.fmt(f),
             Rule::All(rules) => f.write_str(&joined(rules, " and ")),
             Rule::Any(rules) => write!(f, "({})", joined(rules, " or ")),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public => f.write_str("public"),
+            Self::Staff => f.write_str("staff"),
+            Self::User(UserCondition::SignedIn | UserCondition::Owner) => f.write_str("signed in"),
+            Self::User(UserCondition::Can(permission)) => write!(f, "can {permission}"),
+            Self::User(UserCondition::When(name, _)) => write!(f, "when {name}"),
+            Self::Factor => f.write_str("second factor"),
+            Self::Fresh(minutes) => write!(f, "login of the last {minutes} min"),
+            Self::Token(scope) => write!(f, "token for {scope}"),
         }
     }
 }

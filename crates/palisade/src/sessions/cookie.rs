@@ -1,6 +1,6 @@
 use super::messages::Messages;
 use super::record::Record;
-use super::{Binding, CookieStore, Session, SessionSettings, SessionStore};
+use super::{Binding, CookieStore, Lifetime, Session, SessionSettings, SessionStore};
 use crate::clock::Clock;
 use crate::db::Database;
 use crate::http::cookies::{Cookie, Transport};
@@ -36,9 +36,8 @@ impl Sessions {
     pub fn new(
         settings: &SessionSettings,
         store: Arc<dyn SessionStore>,
-        clock: Arc<dyn Clock>,
-        ring: KeyRing,
         transport: Transport,
+        (clock, ring): (Arc<dyn Clock>, KeyRing),
     ) -> Self {
         let transport = if settings.cookie_secure {
             transport
@@ -108,7 +107,7 @@ impl Sessions {
         if self.is_shared {
             // Requests on Django's side do not update the time of last use, so an idle time cannot
             // be determined, and Django's expiry applies.
-            let (idle, _) = self.limits(record.is_kept());
+            let (idle, _) = self.limits(record.lifetime());
             record.seen = record.seen.filter(|seen| self.clock.now() - *seen < idle);
         }
         Some(record)
@@ -121,9 +120,9 @@ impl Sessions {
         &self,
         now: DateTime<Utc>,
         began: DateTime<Utc>,
-        is_kept: bool,
+        lifetime: Lifetime,
     ) -> DateTime<Utc> {
-        let (idle, absolute) = self.limits(is_kept);
+        let (idle, absolute) = self.limits(lifetime);
         let at_last = began + absolute;
         if self.is_shared {
             at_last
@@ -133,9 +132,9 @@ impl Sessions {
     }
 
     /// Idle timeout and absolute timeout.
-    pub(super) fn limits(&self, is_kept: bool) -> (TimeDelta, TimeDelta) {
+    pub(super) fn limits(&self, lifetime: Lifetime) -> (TimeDelta, TimeDelta) {
         // if the site disables the choice, kept sessions get the usual limits
-        if is_kept && self.kept > TimeDelta::zero() {
+        if lifetime == Lifetime::Kept && self.kept > TimeDelta::zero() {
             (self.kept, self.kept)
         } else {
             (self.idle, self.absolute)

@@ -11,6 +11,7 @@
 mod cached;
 mod carried;
 mod cookie;
+mod lifetime;
 mod messages;
 mod migration;
 mod own;
@@ -23,6 +24,7 @@ mod store;
 pub use cached::CachedStore;
 pub use carried::CookieStore;
 pub use cookie::Sessions;
+pub(crate) use lifetime::Lifetime;
 pub use messages::MessageLevel;
 pub use migration::migrations;
 pub use own::OwnSession;

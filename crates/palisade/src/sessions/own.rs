@@ -43,7 +43,7 @@ impl Sessions {
                     .unwrap_or_default()
                     .to_owned()
             };
-            let is_open = !record.has_ended(now, self.limits(record.is_kept()))
+            let is_open = !record.has_ended(now, self.limits(record.lifetime()))
                 && record.owner() == Some(owner);
             let (agent, address) = (text(AGENT), text(ADDRESS));
             // where the store has the keys themselves, they are not displayed
@@ -139,7 +139,7 @@ impl Sessions {
     fn owner_of(&self, id: &str, text: &str) -> Option<i32> {
         let now = self.clock.now();
         self.decode(id, text)
-            .filter(|record| !record.has_ended(now, self.limits(record.is_kept())))?
+            .filter(|record| !record.has_ended(now, self.limits(record.lifetime())))?
             .owner()
     }
 

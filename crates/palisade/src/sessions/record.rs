@@ -1,5 +1,6 @@
 //! Serialisation of a session: Django's signed JSON, with entries of our own.
 
+use super::Lifetime;
 use chrono::{DateTime, TimeDelta, Utc};
 use palisade_crypto::signing::{Compress, Signer};
 use palisade_crypto::{KeyRing, random};
@@ -71,9 +72,9 @@ impl Record {
         })
     }
 
-    /// Whether its user chose to stay signed in.
-    pub(super) fn is_kept(&self) -> bool {
-        self.values.contains_key(KEPT)
+    /// The choice of its user.
+    pub(super) fn lifetime(&self) -> Lifetime {
+        Lifetime::from(self.values.contains_key(KEPT))
     }
 
     /// Lets the cookie outlive the browser for `secs`, or not.

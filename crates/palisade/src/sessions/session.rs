@@ -1,7 +1,7 @@
 use super::messages::MessageLevel;
 use super::messages::Messages;
 use super::record::Record;
-use super::{Binding, CookieStore, NewSession, Replaced, SessionStore, Sessions};
+use super::{Binding, CookieStore, Lifetime, NewSession, Replaced, SessionStore, Sessions};
 use crate::http::cookies::Cookie;
 use crate::views::{Error, Personal, Result};
 use axum::extract::FromRequestParts;
@@ -140,8 +140,9 @@ impl Session {
 
     /// Records the choice to stay signed in, for this session and the one that the login renews it
     /// to.
-    pub(crate) async fn keep(&self, is_kept: bool) -> Result<()> {
-        let secs = Some(self.0.sessions.kept.num_seconds()).filter(|secs| is_kept && *secs > 0);
+    pub(crate) async fn keep(&self, lifetime: Lifetime) -> Result<()> {
+        let kept = Some(self.0.sessions.kept.num_seconds());
+        let secs = kept.filter(|secs| lifetime == Lifetime::Kept && *secs > 0);
         if let Some(state) = self.state().await?.as_mut() {
             state.record.keep(secs);
         }
@@ -180,9 +181,9 @@ impl Session {
     pub async fn renew(&self) -> Result<()> {
         let kept = self.0.sessions.kept.num_seconds();
         self.change(|record| {
-            let is_kept = record.is_kept();
+            let lifetime = record.lifetime();
             *record = Record::default();
-            record.keep(Some(kept).filter(|_| is_kept));
+            record.keep(Some(kept).filter(|_| lifetime == Lifetime::Kept));
         })
         .await?;
         self.0.is_renewed.store(true, Ordering::Relaxed);
@@ -307,9 +308,10 @@ impl Session {
 
     async fn settled(&self, state: State) -> Result<Option<HeaderValue>> {
         let sessions = &self.0.sessions;
-        if state.record.is_kept() {
+        if state.record.lifetime() == Lifetime::Kept {
             let now = sessions.clock.now();
-            let left = sessions.limits(true).1 - (now - state.record.began.unwrap_or(now));
+            let left =
+                sessions.limits(Lifetime::Kept).1 - (now - state.record.began.unwrap_or(now));
             let _ = self
                 .0
                 .kept_secs
@@ -384,7 +386,7 @@ impl Session {
         let expires = self.0.sessions.end(
             now,
             state.record.began.unwrap_or(now),
-            state.record.is_kept(),
+            state.record.lifetime(),
         );
         // a session of Django's, or of an older version of this program
         if let Some(owner) = state.record.owner().filter(|_| !state.record.is_listed()) {
@@ -416,7 +418,7 @@ impl Session {
         );
         let id = self.0.sessions.id(key.expose());
         let began = *state.record.began.get_or_insert(now);
-        let expires = self.0.sessions.end(now, began, state.record.is_kept());
+        let expires = self.0.sessions.end(now, began, state.record.lifetime());
         let owner = state.record.owner();
         if owner.is_some() {
             state.record.list();
@@ -487,7 +489,7 @@ impl Session {
         let read = text.clone().filter(|_| self.0.sessions.is_shared);
         let record = text
             .and_then(|text| self.0.sessions.decode(&id, &text))
-            .filter(|record| !record.has_ended(now, self.0.sessions.limits(record.is_kept())));
+            .filter(|record| !record.has_ended(now, self.0.sessions.limits(record.lifetime())));
         Ok(State {
             exists: record.is_some(),
             read,

@@ -1,5 +1,7 @@
 //! Links external identities (issuer and subject) to local accounts.
 
+#[cfg(feature = "social")]
+use crate::auth::Accounts;
 use crate::auth::{PersonalData, User};
 use crate::db::{Db, KeyColumn, SealedColumn, Tx};
 use crate::views::Result;
@@ -115,14 +117,15 @@ impl Identities {
             .collect())
     }
 
+    #[cfg(feature = "social")]
     /// Links an identity. Fails as a duplicate if it is linked already.
     pub(super) async fn add(
         tx: &Tx,
-        ring: &KeyRing,
-        now: i64,
+        accounts: &Accounts,
         user_id: i32,
         new: NewIdentity<'_>,
     ) -> Result<(), DbErr> {
+        let (ring, now) = (accounts.ring(), accounts.now().timestamp());
         let row = ActiveModel {
             user_id: Set(user_id),
             provider: Set(new.provider.into()),
@@ -138,14 +141,15 @@ impl Identities {
             .map(drop)
     }
 
+    #[cfg(feature = "social")]
     /// Records a login.
     pub(super) async fn used(
         tx: &Tx,
-        ring: &KeyRing,
-        now: i64,
+        accounts: &Accounts,
         hash: &str,
         tokens: Option<&str>,
     ) -> Result<(), DbErr> {
+        let (ring, now) = (accounts.ring(), accounts.now().timestamp());
         let mut change = ActiveModel {
             used: Set(now),
             ..Default::default()

@@ -79,14 +79,7 @@ impl Identity {
             return Ok(None);
         };
         let tx = accounts.database().begin().await?;
-        Identities::used(
-            &tx,
-            accounts.ring(),
-            accounts.now().timestamp(),
-            &hash,
-            self.tokens.as_deref(),
-        )
-        .await?;
+        Identities::used(&tx, accounts, &hash, self.tokens.as_deref()).await?;
         tx.commit().await?;
         Ok(Some(kept))
     }
@@ -99,8 +92,7 @@ impl Identity {
         provider: &str,
         user_id: i32,
     ) -> Result<Added> {
-        let now = accounts.now().timestamp();
-        match Identities::add(tx, accounts.ring(), now, user_id, self.new_row(provider)).await {
+        match Identities::add(tx, accounts, user_id, self.new_row(provider)).await {
             Ok(()) => Ok(Added::Yes),
             Err(error) if matches!(failure(&error), DbFailure::Duplicate) => Ok(Added::Taken),
             Err(error) => Err(error.into()),
@@ -119,8 +111,7 @@ impl Identity {
         let Some(row) = accounts.provision(&tx, &self.name, email).await? else {
             return Ok(None);
         };
-        let now = accounts.now().timestamp();
-        match Identities::add(&tx, accounts.ring(), now, row.id, self.new_row(provider)).await {
+        match Identities::add(&tx, accounts, row.id, self.new_row(provider)).await {
             Ok(()) => tx.commit().await.map(|()| Some(row.id)).map_err(Into::into),
             Err(error) if matches!(failure(&error), DbFailure::Duplicate) => Ok(None),
             Err(error) => Err(error.into()),

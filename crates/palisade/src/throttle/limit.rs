@@ -114,8 +114,9 @@ impl Limit {
         self
     }
 
-    pub(crate) fn counts(&self, is_change: bool) -> bool {
-        is_change || !self.counts_changes
+    /// Whether it counts requests with unsafe methods only.
+    pub(crate) fn counts_changes(&self) -> bool {
+        self.counts_changes
     }
 
     /// Its name.

@@ -25,14 +25,22 @@ pub struct SiteViews {
     pub settings: Vec<Effective>,
 }
 
+/// Effort for the user on an error page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserLookup {
+    /// The database is queried if the user is not loaded yet.
+    Query,
+    /// No query: the site may be in trouble.
+    Loaded,
+}
+
 /// The visitor's values on a page. Implemented by `auth`; defined here, because pages need it.
 pub trait PageValues: Send + Sync {
     /// `user`, `messages` and so on, for the template.
     fn load(&self) -> BoxFuture<'_, Result<Value>>;
 
-    /// The signed-in user, for an error page; with `may_ask`, the database is queried if the user
-    /// is not known yet.
-    fn user(&self, may_ask: bool) -> BoxFuture<'_, Option<Value>>;
+    /// The signed-in user, for an error page.
+    fn user(&self, lookup: UserLookup) -> BoxFuture<'_, Option<Value>>;
 }
 
 /// Context of one request: id, nonce, and values that later steps set.
@@ -211,9 +219,9 @@ impl RequestContext {
 
     /// The visitor's values on an error page: the user, and no messages, because they could not be
     /// marked as shown.
-    pub(super) async fn error_values(&self, may_ask: bool) -> Value {
+    pub(super) async fn error_values(&self, lookup: UserLookup) -> Value {
         let user = match self.0.values.get() {
-            Some(values) => values.user(may_ask).await,
+            Some(values) => values.user(lookup).await,
             None => None,
         };
         let path = self.path().split('?').next().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The generic error page: a status, a sentence, a request id. The cause is logged, once.
 
-use super::{ErrorKind, Failure, RequestContext, page::html};
+use super::{ErrorKind, Failure, RequestContext, UserLookup, page::html};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -37,11 +37,9 @@ pub(crate) async fn failed(context: &RequestContext, response: Response) -> Resp
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default(),
     };
-    let is_overload = failure
-        .as_ref()
-        .is_some_and(|failure| failure.error().kind() == ErrorKind::Busy);
     if context.is_logged() {
-        log(context, parts.status, &cause, is_overload);
+        let kind = failure.as_ref().map(|failure| failure.error().kind());
+        log(context, parts.status, &cause, kind);
     }
     let message = failure.as_ref().map_or_else(
         || sentence(parts.status),
@@ -58,10 +56,13 @@ pub(crate) async fn failed(context: &RequestContext, response: Response) -> Resp
 }
 
 /// An overload is expected behaviour, and any client can cause one: it is not logged as an error.
-fn log(context: &RequestContext, status: StatusCode, cause: &str, is_overload: bool) {
+fn log(context: &RequestContext, status: StatusCode, cause: &str, kind: Option<ErrorKind>) {
     let path = context.logged_path();
     let (id, method) = (context.id(), context.method().as_str());
-    if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED && !is_overload {
+    if status.is_server_error()
+        && status != StatusCode::NOT_IMPLEMENTED
+        && kind != Some(ErrorKind::Busy)
+    {
         tracing::error!(target: "palisade", request = id, status = status.as_u16(), ?method, ?path, ?cause, "request failed");
     } else {
         tracing::info!(target: "palisade", request = id, status = status.as_u16(), ?method, ?path, ?cause, "request refused");
@@ -93,7 +94,11 @@ async fn explain(
     }
     let _ = failure;
     // a site in trouble does not query the database for an error page
-    let shown = context.error_values(!status.is_server_error()).await;
+    let lookup = match status.is_server_error() {
+        true => UserLookup::Loaded,
+        false => UserLookup::Query,
+    };
+    let shown = context.error_values(lookup).await;
     let values =
         || context! { status => status.as_u16(), title, message, request_id => context.id() };
     let render = |shown: Value| {

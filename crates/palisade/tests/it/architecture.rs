@@ -129,12 +129,11 @@ fn crates_use_only_what_is_below_them() {
 }
 
 /// Files that are longer than the rule allows, in code lines. They may only shrink, and the list may only get shorter.
-const TOO_LONG: [(&str, usize); 5] = [
-    ("crates/palisade-template/src/analysis/walk.rs", 461),
-    ("crates/palisade-template/src/context/script/mod.rs", 462),
+const TOO_LONG: [(&str, usize); 4] = [
+    ("crates/palisade-template/src/analysis/walk.rs", 446),
     ("crates/palisade-template/src/context/value.rs", 438),
     ("crates/palisade/src/command/adopt/rules.rs", 488),
-    ("crates/palisade/src/sessions/session.rs", 412),
+    ("crates/palisade/src/sessions/session.rs", 409),
 ];
 
 #[test]

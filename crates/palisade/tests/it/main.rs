@@ -15,6 +15,7 @@ mod data;
 mod degraded;
 mod django_tables;
 mod framing;
+mod functions;
 mod http2;
 mod interrupted;
 mod keys;

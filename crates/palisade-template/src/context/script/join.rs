@@ -19,7 +19,7 @@ impl Script {
 
     pub(in crate::context) fn join(&self, other: &Self) -> Option<Self> {
         let mut joined = self.clone();
-        if self.kind != other.kind || self.is_foreign != other.is_foreign || self.at != other.at {
+        if self.kind != other.kind || self.namespace != other.namespace || self.at != other.at {
             return None;
         }
         if self.nest != other.nest {

@@ -7,17 +7,18 @@ mod comment;
 mod join;
 mod literal;
 mod markup;
+mod punctuation;
 
 pub(in crate::context) use markup::{find_end_tag, is_end_tag};
 
-use super::{Fault, Place, Scan};
+use super::{Fault, Namespace, Place, Scan};
 use markup::{looks_like_markup, markup};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Script {
     pub(in crate::context) kind: ScriptKind,
     /// In SVG, where browsers read character references in scripts.
-    pub(in crate::context) is_foreign: bool,
+    pub(in crate::context) namespace: Namespace,
     pub(in crate::context) at: At,
     pub(in crate::context) slash: Slash,
     /// The word that was read last, as far as it can matter.
@@ -122,11 +123,18 @@ impl ScriptKind {
     }
 }
 
+/// Whether a line has only white space so far.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Blank,
+    Started,
+}
+
 impl Script {
-    pub(in crate::context) fn in_element(kind: ScriptKind, is_foreign: bool) -> Self {
+    pub(in crate::context) fn in_element(kind: ScriptKind, namespace: Namespace) -> Self {
         Self {
             kind,
-            is_foreign,
+            namespace,
             at: At::Code,
             slash: Slash::Regexp,
             word: String::new(),
@@ -144,7 +152,7 @@ impl Script {
     }
 
     pub(in crate::context) fn in_attribute() -> Self {
-        Self::in_element(ScriptKind::Attribute, false)
+        Self::in_element(ScriptKind::Attribute, Namespace::Html)
     }
 
     /// Reads decoded text of an attribute.
@@ -312,8 +320,11 @@ impl Script {
         let was_blank = std::mem::replace(&mut self.line_is_blank, false);
         match character {
             c if is_word(c) => self.letter(c),
-            c if is_newline(c) => self.space(true),
-            c if c.is_whitespace() || c == '\u{feff}' => self.space(was_blank),
+            c if is_newline(c) => self.space(Line::Blank),
+            c if c.is_whitespace() || c == '\u{feff}' => self.space(match was_blank {
+                true => Line::Blank,
+                false => Line::Started,
+            }),
             '"' => self.enter(At::Double),
             '\'' => self.enter(At::Single),
             '`' => self.enter(At::Template),
@@ -356,9 +367,9 @@ impl Script {
         };
     }
 
-    fn space(&mut self, line_is_blank: bool) {
+    fn space(&mut self, line: Line) {
         self.in_word = false;
-        self.line_is_blank = line_is_blank;
+        self.line_is_blank = line == Line::Blank;
     }
 
     fn enter(&mut self, at: At) {
@@ -370,82 +381,6 @@ impl Script {
         self.in_word = false;
         self.after_dot = false;
         self.word.clear();
-    }
-
-    fn punctuation(&mut self, character: char, sign: Option<char>) {
-        let is_number = self.word.starts_with(|first: char| first.is_ascii_digit()) && self.in_word;
-        let is_for_await = self.word == "await" && self.is_await_of_for;
-        let is_condition = !self.after_dot
-            && (is_for_await || matches!(self.word.as_str(), "if" | "while" | "for" | "with"));
-        // where an operand belongs, { begins an object, and a / after it divides
-        let is_object = self.slash == Slash::Regexp && self.is_after_operator;
-        self.is_after_operator = matches!(
-            character,
-            '=' | '('
-                | '['
-                | ','
-                | '?'
-                | ':'
-                | '+'
-                | '-'
-                | '*'
-                | '%'
-                | '&'
-                | '|'
-                | '^'
-                | '!'
-                | '~'
-                | '<'
-        );
-        self.end_word();
-        self.slash = Slash::Regexp;
-        match character {
-            '(' if is_condition => self.nest.push(Nest::Condition),
-            '(' => self.nest.push(Nest::Parenthesis),
-            '{' if is_object => self.nest.push(Nest::Object),
-            '{' => self.nest.push(Nest::Brace),
-            ')' => {
-                let open = self.nest.pop_if(|open| {
-                    matches!(open, Nest::Condition | Nest::Parenthesis | Nest::Unknown)
-                });
-                self.slash = match open {
-                    Some(Nest::Condition) => Slash::Regexp,
-                    Some(Nest::Parenthesis) => Slash::Division,
-                    _ => Slash::Unknown,
-                };
-            }
-            ']' => self.slash = Slash::Division,
-            '}' => self.close_brace(),
-            '.' if is_number => self.slash = Slash::Division,
-            '.' => self.after_dot = true,
-            '+' | '-' if sign == Some(character) => self.slash = Slash::Division,
-            '+' | '-' => self.sign = Some(character),
-            _ => {}
-        }
-    }
-
-    fn close_brace(&mut self) {
-        // parentheses that are open here are a mistake, and end with the braces around them
-        while self
-            .nest
-            .pop_if(|open| matches!(open, Nest::Condition | Nest::Parenthesis))
-            .is_some()
-        {}
-        match self.nest.last() {
-            Some(Nest::Substitution) => {
-                self.nest.pop();
-                self.at = At::Template;
-            }
-            Some(Nest::Brace) => {
-                self.nest.pop();
-            }
-            Some(Nest::Object) => {
-                self.nest.pop();
-                self.slash = Slash::Unknown;
-            }
-            // branches disagree on what this closes, or it was opened elsewhere
-            _ => self.slash = Slash::Unknown,
-        }
     }
 
     fn after_slash(

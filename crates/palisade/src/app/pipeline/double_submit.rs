@@ -44,9 +44,7 @@ fn is_repeatable(info: &RequestInfo, parts: &Parts, body: &Body) -> bool {
         .size_hint()
         .upper()
         .is_some_and(|most| most <= MAX_BYTES as u64);
-    is_short
-        && is_form(&parts.headers)
-        && info.site.csrf.check_source(parts, info.is_secure).is_ok()
+    is_short && is_form(&parts.headers) && info.site.csrf.check_source(parts, info.scheme).is_ok()
 }
 
 fn key(parts: &[&[u8]]) -> Key {

@@ -30,7 +30,9 @@ use crate::app::upstream::Forwarded;
 use crate::csrf::is_safe;
 use crate::db::Attached;
 use crate::headers::{PagePolicies, keep_from_caches};
-use crate::http::{BodyFate, BodyFault, BodyLimits, Link, NoRoom, Peer, Received, SharedReceived};
+use crate::http::{
+    BodyFate, BodyFault, BodyLimits, Link, NoRoom, Peer, Received, Scheme, SharedReceived,
+};
 use crate::views::{self, Error, ErrorKind, RequestContext};
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -60,13 +62,15 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let context = RequestContext::new(&parts, site.views.clone(), request_id);
     // 3: client address
     let client = site.proxies.client(peer.address, &parts.headers);
-    let is_secure =
-        peer.link != Link::RedirectsOnly && site.proxies.is_secure(peer, &parts.headers);
+    let scheme = match peer.link {
+        Link::RedirectsOnly => Scheme::Http,
+        _ => site.proxies.scheme(peer, &parts.headers),
+    };
     let info = RequestInfo {
         site: site.clone(),
         context: context.clone(),
         client,
-        is_secure,
+        scheme,
     };
     let admitted = match health::is_page(parts.uri.path()) {
         true => site.memory.admit_for_health(client.0),
@@ -93,11 +97,13 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
         false => context.during(answering).await,
     };
     response.extensions_mut().insert(held);
-    if is_http1 {
-        close_ambiguous(response, has_chunks || (has_body && !rest.drain()))
-    } else {
-        response
+    let is_ambiguous =
+        || has_chunks || (has_body && !rest.drain()) || CLOSE_AFTER.contains(&response.status());
+    if is_http1 && is_ambiguous() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
     }
+    response
 }
 
 /// Data of a request besides its head and its body.
@@ -117,7 +123,7 @@ async fn run_steps(
     let RequestInfo {
         site,
         context,
-        is_secure,
+        scheme,
         ..
     } = info.clone();
     // pinned in place: this future is large, and passing it on would move it
@@ -144,7 +150,7 @@ async fn run_steps(
     finish_response(
         &site,
         &context,
-        is_secure,
+        scheme,
         catch_panic::catch_panic(admitted.as_mut()).await,
     )
     .await
@@ -183,23 +189,15 @@ fn out_of_memory(info: &RequestInfo, full: NoRoom) -> Response {
         .into_response()
 }
 
-/// Closes the connection where the rest of a body may still arrive, because it could be taken for
-/// the next request (request smuggling). The same holds after chunked bodies, which browsers do not
-/// send and proxies have disagreed about. `Connection: close` tells the client.
-fn close_ambiguous(mut response: Response, is_doubtful: bool) -> Response {
-    let closes = [
-        StatusCode::REQUEST_TIMEOUT,
-        StatusCode::PAYLOAD_TOO_LARGE,
-        StatusCode::URI_TOO_LONG,
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-    ];
-    if is_doubtful || closes.contains(&response.status()) {
-        response
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
-}
+/// Responses after which the rest of a body may still arrive. It could be taken for the next request
+/// (request smuggling), so the connection is closed; the same holds after chunked bodies, which
+/// browsers do not send and proxies have disagreed about. `Connection: close` tells the client.
+const CLOSE_AFTER: [StatusCode; 4] = [
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::URI_TOO_LONG,
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+];
 
 /// Runs the router with panic handling, a timeout, and limits for the body.
 async fn route(site: &Site, parts: Parts, body: SharedReceived, admission: &Admission) -> Response {
@@ -286,7 +284,7 @@ fn body_error(fault: BodyFault) -> Response {
 async fn finish_response(
     site: &Site,
     context: &RequestContext,
-    is_secure: bool,
+    scheme: Scheme,
     response: Response,
 ) -> Response {
     let mut response = if views::is_bare_error(&response) {
@@ -309,8 +307,8 @@ async fn finish_response(
         headers.remove(header::ALLOW);
     }
     match is_forwarded {
-        true => site.headers.complete(headers, is_secure),
-        false => site.headers.apply(headers, nonce, is_secure, page.as_ref()),
+        true => site.headers.complete(headers, scheme),
+        false => site.headers.apply(headers, nonce, scheme, page.as_ref()),
     }
     if is_uncacheable {
         keep_from_caches(headers);

@@ -5,7 +5,7 @@ use super::request_info::RequestInfo;
 use crate::app::endpoints::health;
 use crate::audit_log::Event;
 use crate::csrf::is_safe;
-use crate::http::{BlockMode, ClientAddress, Link, RequestHost};
+use crate::http::{BlockMode, ClientAddress, Link, RequestHost, Scheme};
 use crate::views::{Error, ErrorKind};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -137,7 +137,7 @@ fn redirect_to_https(
         .iter()
         .any(|path| path == parts.uri.path());
     let may_stay = link != Link::RedirectsOnly && (!settings.https_redirect || is_exempt);
-    if info.is_secure || may_stay {
+    if info.scheme == Scheme::Https || may_stay {
         return Ok(());
     }
     if host.domain().is_empty() {

@@ -69,7 +69,7 @@ fn is_foreign(info: &RequestInfo, parts: &Parts) -> bool {
         says("sec-fetch-site", &["cross-site", "same-site"]) && !says("sec-fetch-user", &["?1"]);
     let is_forged = || {
         !crate::csrf::is_safe(&parts.method)
-            && info.site.csrf.check_source(parts, info.is_secure).is_err()
+            && info.site.csrf.check_source(parts, info.scheme).is_err()
     };
     is_cross_site || is_forged()
 }
@@ -82,7 +82,10 @@ pub(in crate::app) async fn check_route(
     parts: &Parts,
 ) -> Result<(), Response> {
     let is_change = !crate::csrf::is_safe(&parts.method);
-    for limit in limits.iter().filter(|limit| limit.counts(is_change)) {
+    for limit in limits
+        .iter()
+        .filter(|limit| is_change || !limit.counts_changes())
+    {
         if matches!(limit.by(), By::Address) {
             judged(
                 info,

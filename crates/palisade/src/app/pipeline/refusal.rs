@@ -77,10 +77,7 @@ fn describe_refusal(info: &RequestInfo, parts: &Parts, refusal: Refusal) -> Stri
             .take(MAX_EVIDENCE)
             .collect()
     };
-    let (scheme, host) = (
-        if info.is_secure { "https" } else { "http" },
-        printable(text(header::HOST)),
-    );
+    let (scheme, host) = (info.scheme.as_str(), printable(text(header::HOST)));
     format!(
         "{refusal:?} {name}={} expected={scheme}://{host} setting=csrf.trusted_origins",
         printable(value)
@@ -148,7 +145,7 @@ fn to_login_and_back(info: &RequestInfo, parts: &Parts) -> Response {
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
-    let own = text(header::HOST).and_then(|host| Origin::of_request(info.is_secure, host));
+    let own = text(header::HOST).and_then(|host| Origin::of_request(info.scheme, host));
     let form = text(header::REFERER)
         .filter(|referer| Origin::of_url(referer).is_some_and(|origin| Some(origin) == own));
     let page = form

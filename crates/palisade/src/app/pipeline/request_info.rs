@@ -2,7 +2,7 @@
 
 use crate::app::Site;
 use crate::audit_log::{self, Event};
-use crate::http::ClientAddress;
+use crate::http::{ClientAddress, Scheme};
 use crate::views::RequestContext;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ pub(in crate::app) struct RequestInfo {
     pub(in crate::app) site: Arc<Site>,
     pub(in crate::app) context: RequestContext,
     pub(in crate::app) client: ClientAddress,
-    pub(in crate::app) is_secure: bool,
+    pub(in crate::app) scheme: Scheme,
 }
 
 impl RequestInfo {

@@ -82,13 +82,12 @@ async fn guard(rule: &RouteRule, mut request: Request, mut handler: Route) -> Re
         return run_steps(rule, &info, request, handler).await;
     };
     // boxed: few routes have CORS, and every request would reserve stack space for two futures
-    Box::pin(with_cors(cors, rule, &info, request, handler)).await
+    Box::pin(with_cors((rule, cors), &info, request, handler)).await
 }
 
 /// Handles routes with CORS.
 async fn with_cors(
-    cors: &Cors,
-    rule: &RouteRule,
+    (rule, cors): (&RouteRule, &Cors),
     info: &RequestInfo,
     request: Request,
     handler: Route,
@@ -203,8 +202,7 @@ async fn load_session(
     let visitor = Visitor::new(
         site.accounts.clone(),
         session.clone(),
-        *client,
-        cookies,
+        (*client, cookies),
         context,
     );
     let kept = session_csrf_secret(site, &session).await?;

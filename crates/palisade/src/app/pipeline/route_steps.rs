@@ -8,7 +8,7 @@ use crate::auth::Visitor;
 use crate::csrf::{FormTokens, Refusal, is_safe};
 use crate::headers::is_report;
 use crate::http::redirect_to;
-use crate::permissions::Verdict;
+use crate::permissions::{Question, Verdict};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -83,7 +83,7 @@ impl RouteSteps<'_> {
         if !self.is_csrf_checked(parts) {
             return Ok(());
         }
-        let checked = self.info.site.csrf.check_source(parts, self.info.is_secure);
+        let checked = self.info.site.csrf.check_source(parts, self.info.scheme);
         checked.map_err(|refusal| csrf_failed(self.info, parts, refusal))
     }
 
@@ -105,8 +105,8 @@ impl RouteSteps<'_> {
         if !self.is_csrf_checked(parts) {
             return Ok(());
         }
-        let (csrf, is_secure) = (&self.info.site.csrf, self.info.is_secure);
-        match Box::pin(csrf.check(parts, body, self.tokens, is_secure)).await {
+        let (csrf, scheme) = (&self.info.site.csrf, self.info.scheme);
+        match Box::pin(csrf.check(parts, body, self.tokens, scheme)).await {
             Ok(Ok(())) => Ok(()),
             // a login form that was loaded before the login in another tab
             Ok(Err(refusal @ Refusal::WrongToken))
@@ -136,10 +136,12 @@ impl RouteSteps<'_> {
     }
 
     async fn judge(&self, parts: &Parts) -> Result<Verdict, Response> {
-        let judged = self
-            .rule
-            .access
-            .judge(self.visitor, &self.info.site.database, parts);
+        let question = Question {
+            visitor: self.visitor,
+            database: &self.info.site.database,
+            request: parts,
+        };
+        let judged = self.rule.access.judge(question);
         judged.await.map_err(IntoResponse::into_response)
     }
 }

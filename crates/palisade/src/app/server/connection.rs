@@ -4,7 +4,7 @@ use super::activity::{Answer, ConnectionActivity};
 use super::connection_limit::{ConnectionLimiter, Full, Slot};
 use super::listener::Socket;
 use super::proxy_protocol;
-use super::timeout_stream::{ON_THE_WAY, Protocol, Stream, TimeoutStream, Timeouts};
+use super::timeout_stream::{ON_THE_WAY, Protocol, Stream, StreamOwner, TimeoutStream, Timeouts};
 use crate::app::acme::ACME_TLS;
 use crate::app::endpoints::health::is_page;
 use crate::app::{Site, pipeline};
@@ -159,14 +159,12 @@ impl Shared {
         protocol: Protocol,
     ) -> TimeoutStream<S> {
         let Connection { peer, activity, .. } = connection;
-        TimeoutStream::new(
-            stream,
-            self.lingering.clone(),
-            peer.address,
-            activity.clone(),
-            protocol,
-            self.timeouts,
-        )
+        let owner = StreamOwner {
+            lingering: self.lingering.clone(),
+            peer: peer.address,
+            activity: activity.clone(),
+        };
+        TimeoutStream::new(stream, protocol, self.timeouts, owner)
     }
 
     async fn http2<S: Stream>(

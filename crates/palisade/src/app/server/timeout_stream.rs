@@ -128,15 +128,26 @@ async fn linger<S: Stream>(stream: S, time: Duration, _room: OwnedSemaphorePermi
     }
 }
 
+/// The connection of a stream.
+pub(super) struct StreamOwner {
+    /// Permits for lingering connections.
+    pub(super) lingering: Arc<Semaphore>,
+    pub(super) peer: IpAddr,
+    pub(super) activity: Arc<ConnectionActivity>,
+}
+
 impl<S: Stream> TimeoutStream<S> {
     pub(super) fn new(
         stream: S,
-        lingering: Arc<Semaphore>,
-        peer: IpAddr,
-        activity: Arc<ConnectionActivity>,
         protocol: Protocol,
         timeouts: Timeouts,
+        owner: StreamOwner,
     ) -> Self {
+        let StreamOwner {
+            lingering,
+            peer,
+            activity,
+        } = owner;
         let clock = || Box::pin(sleep_until(Instant::now() + timeouts.header));
         let write_rate = WriteRate {
             clock: clock(),

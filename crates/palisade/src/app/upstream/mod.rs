@@ -229,7 +229,7 @@ fn set_forwarded_headers(headers: &mut HeaderMap, info: &RequestInfo) {
     doubtful.iter().for_each(|name| drop(headers.remove(name)));
     let host = headers.get(header::HOST).cloned();
     join_cookies(headers);
-    let proto = if info.is_secure { "https" } else { "http" };
+    let proto = info.scheme.as_str();
     let client = HeaderValue::from_str(&info.client.0.to_string()).ok();
     let said = [
         ("x-forwarded-for", client),

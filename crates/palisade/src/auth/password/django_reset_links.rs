@@ -79,10 +79,10 @@ impl DjangoResetLinks {
     /// setting.
     pub(super) fn is_of(&self, link: &DjangoLink, row: &Model) -> bool {
         let age = u64::try_from(PasswordReset::LIFETIME_SECS).unwrap_or_default();
-        let bound = Bound::of(row);
+        let (bound, not_before) = (Bound::of(row), self.now().saturating_sub(age));
         row.is_active
             && is_usable(&row.password)
-            && is_reset_token(&self.ring, bound.claims(row), &link.token, self.now(), age)
+            && is_reset_token(&self.ring, bound.claims(row), &link.token, not_before)
     }
 
     fn now(&self) -> u64 {

@@ -90,7 +90,7 @@ pub(crate) async fn show_confirm(
 ) -> Result<Response> {
     if let Some(hash) = link.hash() {
         let is_good = visitor.accounts().email.new_address(&hash).await?.is_some();
-        return LINK.follow(&visitor, &page, hash, is_good).await;
+        return LINK.follow(&visitor, &page, is_good.then_some(hash)).await;
     }
     match visitor
         .accounts()

@@ -5,11 +5,13 @@ use crate::auth::login::user_agent::agent;
 use crate::auth::{Factor, LOGOUT_PAGE, PendingLogin, Trust, Visitor};
 use crate::forms::{Field, Form, Line, Password, Query, Shape};
 use crate::http::{RedirectTarget, redirect_to};
+use crate::sessions::Lifetime;
 use crate::views::{Error, ErrorKind, Page, Result};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
 use palisade_macros::Form;
 use palisade_template::{Serde, Value, context};
+use unicode_normalization::UnicodeNormalization;
 
 #[derive(Form)]
 pub(crate) struct Login {
@@ -69,6 +71,8 @@ pub(crate) fn unless_kept(visitor: &Visitor) -> Option<&'static str> {
     (!visitor.session().can_be_kept()).then_some("keep")
 }
 
+const LOGIN: &str = "account/login.html";
+
 /// `GET /account/login`.
 pub(crate) async fn show_login(
     page: Page,
@@ -81,7 +85,7 @@ pub(crate) async fn show_login(
     let next = query.next.0.unwrap_or_default();
     let form = Form::<Login>::filled_without([("next", next)], unless_kept(&visitor));
     let values = context! { form, is_lost => query.lost, ..ways(&visitor) };
-    page.render("account/login.html", values).await
+    page.render(LOGIN, values).await
 }
 
 /// `GET /account/login/ways`: the other login methods, so that the login page has one form.
@@ -98,6 +102,13 @@ pub(crate) async fn show_ways(
     .await
 }
 
+/// The log entry of a login. Users type passwords into the wrong field, so unknown names are not
+/// logged.
+fn login_detail(known_name: Option<&str>, headers: &HeaderMap) -> String {
+    let shown = known_name.unwrap_or("(unknown name)");
+    format!("{shown}, agent {}", agent(headers))
+}
+
 /// `POST /account/login`. One response for every failure.
 pub(crate) async fn login(
     visitor: Visitor,
@@ -107,66 +118,36 @@ pub(crate) async fn login(
     let (login, invalid) = form.into_parts();
     let invalid = invalid.without(unless_kept(&visitor));
     let Some(login) = login else {
-        return Err(invalid
-            .show_with("account/login.html", ways(&visitor))
-            .await);
+        return Err(invalid.show_with(LOGIN, ways(&visitor)).await);
     };
     let accounts = visitor.accounts();
     // normalised as at sign-up: another Unicode form of the name is the same user
-    let username: String =
-        unicode_normalization::UnicodeNormalization::nfkc(&*login.username).collect();
-    if let Some(puzzle) = accounts
-        .guard
-        .challenge(&username, source(&visitor, &headers))
-        .await?
-    {
-        let shown = if accounts.id_of(&username).await?.is_some() {
-            &username
-        } else {
-            "(unknown name)"
-        };
-        audit(
-            &visitor,
-            Event::LoginChallenged,
-            &format!("{shown}, agent {}", agent(&headers)),
-        );
-        return Ok(puzzle);
-    }
+    let username: String = (&*login.username).nfkc().collect();
     let from = source(&visitor, &headers);
-    let row = match accounts
-        .attempt(from, &username, login.password.expose())
-        .await?
-    {
+    if let Some(page) = accounts.guard.challenge(&username, from).await? {
+        let known_name = accounts.id_of(&username).await?.map(|_| username.as_str());
+        let detail = login_detail(known_name, &headers);
+        audit(&visitor, Event::LoginChallenged, &detail);
+        return Ok(page);
+    }
+    let password = login.password.expose();
+    match accounts.attempt(from, &username, password).await? {
         Attempt::Welcome(row) => {
-            accounts
-                .guard
-                .clear_challenge(&username, visitor.client())
-                .await;
-            row
+            let guard = &accounts.guard;
+            guard.clear_challenge(&username, visitor.client()).await;
+            visitor.session().keep(Lifetime::from(login.keep)).await?;
+            enter(&visitor, &headers, PendingLogin::local(row, login.next.0)).await
         }
-        Attempt::Locked(wait) => {
-            return Err(locked(invalid, wait, "account/login.html", ways(&visitor)).await);
-        }
+        Attempt::Locked(wait) => Err(locked(invalid, wait, LOGIN, ways(&visitor)).await),
         Attempt::Refused { is_known } => {
-            // users type passwords into the wrong field: unknown names are not logged
-            let shown = if is_known {
-                &username
-            } else {
-                "(unknown name)"
-            };
-            audit(
-                &visitor,
-                Event::LoginFailed,
-                &format!("{shown}, agent {}", agent(&headers)),
-            );
-            return Err(invalid
-                .general_error("This name and this password do not belong together.")
-                .show_with("account/login.html", ways(&visitor))
-                .await);
+            let known_name = is_known.then_some(username.as_str());
+            let detail = login_detail(known_name, &headers);
+            audit(&visitor, Event::LoginFailed, &detail);
+            let said = "This name and this password do not belong together.";
+            let invalid = invalid.general_error(said);
+            Err(invalid.show_with(LOGIN, ways(&visitor)).await)
         }
-    };
-    visitor.session().keep(login.keep).await?;
-    enter(&visitor, &headers, PendingLogin::local(row, login.next.0)).await
+    }
 }
 
 /// Continues a login after its first factor: requires the second, if the user has one (ASVS 6.3.4).

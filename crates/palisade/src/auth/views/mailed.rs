@@ -9,7 +9,7 @@ use crate::auth::views::Link;
 use crate::auth::{Factor, PendingLogin, User, Visitor};
 use crate::forms::{Code, Email, Form, Query};
 use crate::http::{RedirectTarget, redirect_to};
-use crate::sessions::MessageLevel;
+use crate::sessions::{Lifetime, MessageLevel};
 use crate::views::{Error, Page, Result};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
@@ -151,7 +151,7 @@ pub(crate) async fn log_in(
     let Some(row) = accounts.login_account(&begun).await? else {
         return Ok(redirect_to("/account/login"));
     };
-    visitor.session().keep(typed.keep).await?;
+    visitor.session().keep(Lifetime::from(typed.keep)).await?;
     enter(&visitor, &headers, PendingLogin::local(row, begun.next)).await
 }
 

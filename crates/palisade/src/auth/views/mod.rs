@@ -55,13 +55,12 @@ impl MailedLink {
         &self,
         visitor: &Visitor,
         page: &Page,
-        hash: String,
-        is_good: bool,
+        valid: Option<String>,
     ) -> Result<Response> {
         // an invented token creates no session
-        if !is_good {
+        let Some(hash) = valid else {
             return dead_link(page).await;
-        }
+        };
         // a link that is opened again changes nothing: it cannot be used to rotate a session key
         // repeatedly
         if self.hash(visitor).await? != hash {
@@ -247,14 +246,8 @@ pub(crate) async fn locked(
     template: &str,
     values: Value,
 ) -> Error {
-    too_many(
-        invalid,
-        wait,
-        "There were too many wrong passwords.",
-        template,
-        values,
-    )
-    .await
+    let said = with_wait("There were too many wrong passwords.", wait);
+    too_many(invalid.general_error(said), wait, template, values).await
 }
 
 /// The same for mail limits.
@@ -264,37 +257,25 @@ pub(crate) async fn too_many_mails(
     template: &str,
     values: Value,
 ) -> Error {
-    too_many(
-        invalid,
-        wait,
-        "Too many mails to this address were requested.",
-        template,
-        values,
-    )
-    .await
+    let said = with_wait("Too many mails to this address were requested.", wait);
+    too_many(invalid.general_error(said), wait, template, values).await
 }
 
-/// The same for other limits.
-async fn too_many(
-    invalid: InvalidForm,
-    wait: Duration,
-    what: &str,
-    template: &str,
-    values: Value,
-) -> Error {
+fn with_wait(said: &str, wait: Duration) -> String {
     let minutes = wait.as_secs().div_ceil(60);
     let plural = if minutes == 1 { "" } else { "s" };
-    let said = format!(
-        "{what} Try again in {minutes} minute{plural}, or from a browser with an earlier login."
-    );
+    format!(
+        "{said} Try again in {minutes} minute{plural}, or from a browser with an earlier login."
+    )
+}
+
+async fn too_many(invalid: InvalidForm, wait: Duration, template: &str, values: Value) -> Error {
     let page = invalid
-        .general_error(said)
         .show_as(StatusCode::TOO_MANY_REQUESTS, template, values)
         .await;
     let mut response = page.into_response();
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+    let seconds = HeaderValue::from(wait.as_secs() + 1);
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
     Error::page(response)
 }
 

@@ -12,7 +12,7 @@ use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
 use crate::views::{Error, ErrorKind, Page, Path, Result};
 use axum::response::Response;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use palisade_macros::Form;
 use palisade_template::context;
 
@@ -62,66 +62,61 @@ pub(crate) async fn change(
     headers: HeaderMap,
     form: Form<Change>,
 ) -> Result<Response> {
+    let template = "account/password.html";
     let accounts = visitor.accounts();
     let values = context! { password_help => accounts.password_help_for(user.id).await? };
     let (change, invalid) = form.into_parts();
     let Some(change) = change else {
-        return Err(invalid.show_with("account/password.html", values).await);
+        return Err(invalid.show_with(template, values).await);
     };
     let new = change.new_password.expose();
     if new != change.new_password_again.expose() {
         let invalid = invalid.error("new_password_again", "The two passwords differ.");
-        return Err(invalid.show_with("account/password.html", values).await);
+        return Err(invalid.show_with(template, values).await);
     }
-    let row = accounts
-        .users
-        .active(user.id)
-        .await?
-        .ok_or_else(Error::forbidden)?;
+    let row = accounts.users.active(user.id).await?;
+    let row = row.ok_or_else(Error::forbidden)?;
     if let Err(broken) = accounts.validate_password(&row, new).await? {
-        return Err(with_rules(invalid, "new_password", broken)
-            .show_with("account/password.html", values)
-            .await);
+        let invalid = with_rules(invalid, "new_password", broken);
+        return Err(invalid.show_with(template, values).await);
     }
     let proof = Proof {
         visitor: &visitor,
         headers: &headers,
         user: &user,
-        template: "account/password.html",
+        template,
     };
-    let row = proof
-        .of(Some(&change.current_password), invalid, values)
-        .await?;
+    let current = Some(&change.current_password);
+    let row = proof.of(current, invalid, values).await?;
     let base = accounts.email.links.base(&headers);
-    let Some(row) = accounts
-        .change_password(visitor.session(), row, new, &base)
-        .await?
-    else {
-        return Err(Error::new(
-            ErrorKind::Conflict,
-            "The password was changed concurrently. Try again.",
-        ));
-    };
-    let device = accounts
-        .remember_browser(
-            source(&visitor, &headers),
-            &Model {
-                last_login: None,
-                ..row
-            },
-            &base,
-            Trust::Known,
-        )
-        .await?;
+    let session = visitor.session();
+    let changed = accounts.change_password(session, row, new, &base).await?;
+    let row = changed.ok_or_else(|| {
+        let said = "The password was changed concurrently. Try again.";
+        Error::new(ErrorKind::Conflict, said)
+    })?;
+    let device = remember_silently((&visitor, &headers), row).await?;
     audit(&visitor, Event::PasswordChanged, &user.username);
-    visitor
-        .session()
-        .message(
-            MessageLevel::Success,
-            "Your password has been changed. All other sessions have ended.",
-        )
-        .await?;
+    let said = "Your password has been changed. All other sessions have ended.";
+    session.message(MessageLevel::Success, said).await?;
     Ok(with_cookie(redirect_to(&accounts.home), device))
+}
+
+/// Remembers the browser of a new password without a notice, and returns the cookie to set.
+async fn remember_silently(
+    (visitor, headers): (&Visitor, &HeaderMap),
+    row: Model,
+) -> Result<Option<HeaderValue>> {
+    let accounts = visitor.accounts();
+    let base = accounts.email.links.base(headers);
+    let first = Model {
+        last_login: None,
+        ..row
+    };
+    let from = source(visitor, headers);
+    accounts
+        .remember_browser(from, &first, &base, Trust::Known)
+        .await
 }
 
 /// `GET /account/reset`.
@@ -171,7 +166,7 @@ pub(crate) async fn follow_django(
     let (link, email) = (DjangoLink { uid, token }, &visitor.accounts().email);
     let is_good = email.reset_account_of_django(&link).await?.is_some();
     let entry = email.django_links.remember(&link);
-    LINK.follow(&visitor, &page, entry, is_good).await
+    LINK.follow(&visitor, &page, is_good.then_some(entry)).await
 }
 
 /// `GET /account/reset/new`.
@@ -187,7 +182,7 @@ pub(crate) async fn show_new(
             .reset_account(&hash)
             .await?
             .is_some();
-        return LINK.follow(&visitor, &page, hash, is_good).await;
+        return LINK.follow(&visitor, &page, is_good.then_some(hash)).await;
     }
     let accounts = visitor.accounts();
     let Some(row) = accounts
@@ -239,19 +234,9 @@ pub(crate) async fn reset(
             LINK.forget(&visitor).await?;
             // a known browser, so that the owner can log in while an attack keeps the account
             // locked
-            let known = Model {
-                last_login: None,
-                ..row
-            };
-            let device = accounts
-                .remember_browser(
-                    source(&visitor, &headers),
-                    &known,
-                    &accounts.email.links.base(&headers),
-                    Trust::Known,
-                )
-                .await?;
-            audit(&visitor, Event::PasswordReset, &known.username);
+            let username = row.username.clone();
+            let device = remember_silently((&visitor, &headers), row).await?;
+            audit(&visitor, Event::PasswordReset, &username);
             visitor
                 .session()
                 .message(

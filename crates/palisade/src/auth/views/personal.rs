@@ -60,7 +60,7 @@ pub(crate) async fn export(
     headers: HeaderMap,
     form: Form<Prove>,
 ) -> Result<Response> {
-    let row = proven(&visitor, &headers, &user, form, EXPORT).await?;
+    let row = reauthenticate((&visitor, &headers), &user, form, EXPORT).await?;
     let sessions = visitor
         .accounts()
         .sessions
@@ -85,7 +85,7 @@ pub(crate) async fn close(
     headers: HeaderMap,
     form: Form<Prove>,
 ) -> Result<Response> {
-    let row = proven(&visitor, &headers, &user, form, CLOSE).await?;
+    let row = reauthenticate((&visitor, &headers), &user, form, CLOSE).await?;
     let accounts = visitor.accounts();
     accounts
         .deactivate(&row, &accounts.email.links.base(&headers))
@@ -103,7 +103,7 @@ pub(crate) async fn delete(
     headers: HeaderMap,
     form: Form<Prove>,
 ) -> Result<Response> {
-    let row = proven(&visitor, &headers, &user, form, DELETE).await?;
+    let row = reauthenticate((&visitor, &headers), &user, form, DELETE).await?;
     let accounts = visitor.accounts();
     accounts
         .erase(&row, &accounts.email.links.base(&headers))
@@ -115,9 +115,8 @@ pub(crate) async fn delete(
 }
 
 /// Re-authenticates before irreversible actions.
-async fn proven(
-    visitor: &Visitor,
-    headers: &HeaderMap,
+async fn reauthenticate(
+    (visitor, headers): (&Visitor, &HeaderMap),
     user: &User,
     form: Form<Prove>,
     template: &'static str,

@@ -131,7 +131,7 @@ pub(crate) async fn show_confirm(
             .pending_sign_up(&hash)
             .await?
             .is_some();
-        return LINK.follow(&visitor, &page, hash, is_good).await;
+        return LINK.follow(&visitor, &page, is_good.then_some(hash)).await;
     }
     match visitor
         .accounts()
@@ -161,10 +161,11 @@ pub(crate) async fn confirm(
     let Some(username) = accounts.email.pending_sign_up(&hash).await? else {
         return dead_link(&page).await;
     };
+    let (template, from) = ("account/confirm.html", source(&visitor, &headers));
     let values = context! { username => username.clone() };
     let (typed, invalid) = form.into_parts();
     let Some(typed) = typed else {
-        return Err(invalid.show_with("account/confirm.html", values).await);
+        return Err(invalid.show_with(template, values).await);
     };
     let mut confirmed = None;
     let judge = async {
@@ -173,12 +174,9 @@ pub(crate) async fn confirm(
         confirmed = Some(outcome);
         Ok(!is_wrong)
     };
-    if let Guess::Locked(wait) = accounts
-        .guard
-        .guess_sign_up(source(&visitor, &headers), &hash, judge)
-        .await?
-    {
-        return Err(locked(invalid, wait, "account/confirm.html", values).await);
+    let guess = accounts.guard.guess_sign_up(from, &hash, judge).await?;
+    if let Guess::Locked(wait) = guess {
+        return Err(locked(invalid, wait, template, values).await);
     }
     let row = match confirmed.unwrap_or(Confirmed::Dead) {
         Confirmed::Welcome(row) => row,
@@ -186,39 +184,24 @@ pub(crate) async fn confirm(
         Confirmed::WrongPassword => {
             audit(&visitor, Event::LoginFailed, &username);
             let invalid = invalid.error("password", "This is not the password of your sign-up.");
-            return Err(invalid.show_with("account/confirm.html", values).await);
+            return Err(invalid.show_with(template, values).await);
         }
         Confirmed::Taken => {
             let invalid = invalid.general_error(
                 "The name or the address was taken meanwhile. Please sign \
                     up again with another one.",
             );
-            return Err(invalid.show_with("account/confirm.html", values).await);
+            return Err(invalid.show_with(template, values).await);
         }
     };
+    let base = accounts.email.links.base(&headers);
     let device = accounts
-        .remember_browser(
-            source(&visitor, &headers),
-            &row,
-            &accounts.email.links.base(&headers),
-            Trust::Known,
-        )
+        .remember_browser(from, &row, &base, Trust::Known)
         .await?;
-    let user = accounts
-        .log_in(
-            visitor.session(),
-            source(&visitor, &headers),
-            PendingLogin::local(row, None),
-            Factor::None,
-        )
-        .await?;
+    let (session, login) = (visitor.session(), PendingLogin::local(row, None));
+    let user = accounts.log_in(session, from, login, Factor::None).await?;
     audit(&visitor, Event::SignedUp, &user.username);
-    visitor
-        .session()
-        .message(
-            MessageLevel::Success,
-            format!("Welcome, {}.", user.username),
-        )
-        .await?;
+    let said = format!("Welcome, {}.", user.username);
+    session.message(MessageLevel::Success, said).await?;
     Ok(with_cookie(redirect_to(&accounts.home), device))
 }

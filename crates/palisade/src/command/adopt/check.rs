@@ -102,7 +102,7 @@ impl Report {
     ) -> Self {
         let users = users(facts, model);
         let compared = settings
-            .map(|settings| compare(settings, matches!(url, DatabaseUrl::Sqlite(_))))
+            .map(|settings| compare(settings, url))
             .unwrap_or_default();
         let toml = toml(&compared, users.as_ref(), model, url);
         let mut sections = vec![
@@ -266,6 +266,12 @@ fn user_table(facts: &Facts, tables: &UserTables) -> Vec<Compared> {
             says,
         ));
     }
+    lines.extend(demanded_columns(columns));
+    lines
+}
+
+/// Columns of the project's own without a default, which a sign-up here cannot fill.
+fn demanded_columns(columns: &[Column]) -> Option<Compared> {
     let is_own =
         |column: &&Column| column.is_demanded && !USER_COLUMNS.contains(&column.name.as_str());
     let demanded: Vec<&str> = columns
@@ -279,9 +285,9 @@ fn user_table(facts: &Facts, tables: &UserTables) -> Vec<Compared> {
                 give them a db_default there",
             demanded.join(", ")
         );
-        lines.push(Compared::new(Sign::Unknown, "sign-up", says));
+        return Some(Compared::new(Sign::Unknown, "sign-up", says));
     }
-    lines
+    None
 }
 
 fn passwords(facts: &Facts) -> Vec<Compared> {
@@ -306,15 +312,9 @@ fn passwords(facts: &Facts) -> Vec<Compared> {
     facts.hashes.iter().map(line).collect()
 }
 
-fn sessions(facts: &Facts, settings: Option<&Settings>) -> Vec<Compared> {
-    let engine = match settings.map(|settings| settings.get("SESSION_ENGINE")) {
-        Some(Some(Value::Text(engine))) => engine.rsplit('.').next().unwrap_or_default().to_owned(),
-        Some(None) => "db".into(),
-        Some(Some(_)) => "unknown".into(),
-        None if facts.sessions.is_empty() => "unknown".into(),
-        None => "db".into(),
-    };
-    let (sign, says) = match engine.as_str() {
+/// Whether sessions of an engine of Django's can be shared.
+fn judge_engine(engine: &str) -> (Sign, &'static str) {
+    match engine {
         "db" => (Sign::Same, "sessions are in the database, and shared"),
         "cached_db" => (
             Sign::Refused,
@@ -338,7 +338,18 @@ fn sessions(facts: &Facts, settings: Option<&Settings>) -> Vec<Compared> {
             Sign::Unknown,
             "this engine is not supported: sessions are shared with backends.db",
         ),
+    }
+}
+
+fn sessions(facts: &Facts, settings: Option<&Settings>) -> Vec<Compared> {
+    let engine = match settings.map(|settings| settings.get("SESSION_ENGINE")) {
+        Some(Some(Value::Text(engine))) => engine.rsplit('.').next().unwrap_or_default().to_owned(),
+        Some(None) => "db".into(),
+        Some(Some(_)) => "unknown".into(),
+        None if facts.sessions.is_empty() => "unknown".into(),
+        None => "db".into(),
     };
+    let (sign, says) = judge_engine(&engine);
     let mut lines = vec![Compared::new(sign, format!("engine: {engine}"), says)];
     let is_pickled = matches!(settings.and_then(|settings| settings.get("SESSION_SERIALIZER")), Some(Value::Text(name)) if name.contains("Pickle"));
     let found = |kind| facts.sessions.get(&kind).copied().unwrap_or_default();

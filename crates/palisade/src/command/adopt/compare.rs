@@ -3,9 +3,10 @@
 use super::rules::{RULES, Rule};
 use super::settings::{Settings, Value};
 use super::verdict::{Compared, Sign};
+use crate::db::DatabaseUrl;
 
 /// Every setting that exists on both sides.
-pub(super) fn compare(settings: &Settings, is_sqlite: bool) -> Vec<Compared> {
+pub(super) fn compare(settings: &Settings, url: &DatabaseUrl) -> Vec<Compared> {
     let judged = |rule: &Rule| {
         let value = settings.get(rule.name).cloned();
         let value = value.unwrap_or_else(|| {
@@ -18,7 +19,7 @@ pub(super) fn compare(settings: &Settings, is_sqlite: bool) -> Vec<Compared> {
         (rule.judge)(rule.name, &value)
     };
     let mut all: Vec<Compared> = RULES.iter().map(judged).collect();
-    all.extend(is_sqlite.then(|| database(settings)));
+    all.extend(matches!(url, DatabaseUrl::Sqlite(_)).then(|| database(settings)));
     all
 }
 

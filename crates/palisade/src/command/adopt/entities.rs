@@ -19,7 +19,14 @@ struct Found {
     statement: TableCreateStatement,
 }
 
-pub(super) async fn run(connection: &Connection, folder: &Path, may_replace: bool) -> Outcome {
+/// Files that exist already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Existing {
+    Keep,
+    Replace,
+}
+
+pub(super) async fn run(connection: &Connection, folder: &Path, existing: Existing) -> Outcome {
     let found = discover(connection).await?;
     let wanted = wanted(&found);
     if wanted.is_empty() {
@@ -42,7 +49,7 @@ pub(super) async fn run(connection: &Connection, folder: &Path, may_replace: boo
         .filter(|path| path.exists())
         .map(|path| path.display().to_string())
         .collect();
-    if !taken.is_empty() && !may_replace {
+    if !taken.is_empty() && existing == Existing::Keep {
         return Err(Failed(
             format!(
                 "{} would be written over; give another --output, or --force",
@@ -92,84 +99,58 @@ async fn discover(connection: &Connection) -> Result<Vec<Found>, Failed> {
         #[cfg(feature = "postgres")]
         DbBackend::Postgres => {
             use sea_schema::postgres::discovery::SchemaDiscovery;
-            let schema =
-                SchemaDiscovery::new(connection.get_postgres_connection_pool().clone(), "public");
-            let found = |mut table: sea_schema::postgres::def::TableDef| {
-                table
-                    .columns
-                    .retain(|column| column.generated.is_none() && !is_secret(&column.name));
-                for column in &mut table.columns {
-                    // Django reads a duration from it; SeaORM has no such type
-                    if matches!(
-                        column.col_type,
-                        sea_schema::postgres::def::Type::Interval(_)
-                    ) {
-                        column.col_type =
-                            sea_schema::postgres::def::Type::Unknown("interval".into());
-                    }
-                }
-                table
-                    .unique_constraints
-                    .retain(|constraint| !constraint.is_partial);
-                let leads_to = table
-                    .reference_constraints
-                    .iter()
-                    .map(|link| link.table.clone())
-                    .collect();
-                Found {
-                    name: table.info.name.clone(),
-                    leads_to,
-                    statement: table.write(),
-                }
-            };
-            Ok(schema
-                .discover()
-                .await
-                .map_err(unread)?
-                .tables
-                .into_iter()
-                .map(found)
-                .collect())
+            let pool = connection.get_postgres_connection_pool().clone();
+            let schema = SchemaDiscovery::new(pool, "public").discover().await;
+            let tables = schema.map_err(unread)?.tables.into_iter();
+            Ok(tables.map(found_on_postgres).collect())
         }
         _ => {
-            use sea_schema::sqlite::def::{ColumnVisibility, TableDef};
             use sea_schema::sqlite::discovery::SchemaDiscovery;
-            let schema = SchemaDiscovery::new(connection.get_sqlite_connection_pool().clone());
-            let is_made = |visibility: &ColumnVisibility| {
-                matches!(
-                    visibility,
-                    ColumnVisibility::GeneratedVirtual | ColumnVisibility::GeneratedStored
-                )
-            };
-            let found = |mut table: TableDef| {
-                table
-                    .columns
-                    .retain(|column| !is_made(&column.hidden) && !is_secret(&column.name));
-                table.columns.iter_mut().for_each(|column| {
-                    column.r#type =
-                        of_django(std::mem::replace(&mut column.r#type, ColumnType::Text))
-                });
-                let leads_to = table
-                    .foreign_keys
-                    .iter()
-                    .map(|link| link.table.clone())
-                    .collect();
-                Found {
-                    name: table.name.clone(),
-                    leads_to,
-                    statement: table.write(),
-                }
-            };
-            Ok(schema
-                .discover()
-                .await
-                .map_err(unread)?
-                .merge_indexes_into_table()
-                .tables
-                .into_iter()
-                .map(found)
-                .collect())
+            let pool = connection.get_sqlite_connection_pool().clone();
+            let schema = SchemaDiscovery::new(pool).discover().await;
+            let schema = schema.map_err(unread)?.merge_indexes_into_table();
+            Ok(schema.tables.into_iter().map(found_on_sqlite).collect())
         }
+    }
+}
+
+#[cfg(feature = "postgres")]
+fn found_on_postgres(mut table: sea_schema::postgres::def::TableDef) -> Found {
+    use sea_schema::postgres::def::Type;
+    table
+        .columns
+        .retain(|column| column.generated.is_none() && !is_secret(&column.name));
+    for column in &mut table.columns {
+        // Django reads a duration from it; SeaORM has no such type
+        if matches!(column.col_type, Type::Interval(_)) {
+            column.col_type = Type::Unknown("interval".into());
+        }
+    }
+    table
+        .unique_constraints
+        .retain(|constraint| !constraint.is_partial);
+    let links = table.reference_constraints.iter();
+    Found {
+        name: table.info.name.clone(),
+        leads_to: links.map(|link| link.table.clone()).collect(),
+        statement: table.write(),
+    }
+}
+
+fn found_on_sqlite(mut table: sea_schema::sqlite::def::TableDef) -> Found {
+    use sea_schema::sqlite::def::ColumnVisibility::{GeneratedStored, GeneratedVirtual};
+    table.columns.retain(|column| {
+        !matches!(column.hidden, GeneratedVirtual | GeneratedStored) && !is_secret(&column.name)
+    });
+    for column in &mut table.columns {
+        let declared = std::mem::replace(&mut column.r#type, ColumnType::Text);
+        column.r#type = of_django(declared);
+    }
+    let links = table.foreign_keys.iter();
+    Found {
+        name: table.name.clone(),
+        leads_to: links.map(|link| link.table.clone()).collect(),
+        statement: table.write(),
     }
 }
 

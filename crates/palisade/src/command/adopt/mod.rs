@@ -93,7 +93,11 @@ pub(super) async fn run(matches: &ArgMatches) -> Outcome {
                 .get_one::<PathBuf>("output")
                 .cloned()
                 .unwrap_or_default();
-            entities::run(&connection, &folder, matches.get_flag("force")).await
+            let existing = match matches.get_flag("force") {
+                true => entities::Existing::Replace,
+                false => entities::Existing::Keep,
+            };
+            entities::run(&connection, &folder, existing).await
         }
     }
 }

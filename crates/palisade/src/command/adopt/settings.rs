@@ -26,6 +26,13 @@ pub(super) struct Settings {
     pub(super) has_imports: bool,
 }
 
+/// Whether a statement always runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Branch {
+    Always,
+    Conditional,
+}
+
 impl Settings {
     /// Parses a settings file.
     ///
@@ -34,56 +41,61 @@ impl Settings {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let module = parse_module(text).map_err(|error| error.to_string())?;
         let mut settings = Self::default();
-        settings.read(&module.syntax().body, true);
+        settings.read(&module.syntax().body, Branch::Always);
         Ok(settings)
     }
 
     /// Statements in order; those in branches may or may not run.
-    fn read(&mut self, body: &[Stmt], is_certain: bool) {
+    fn read(&mut self, body: &[Stmt], branch: Branch) {
         for statement in body {
             match statement {
                 Stmt::Assign(assign) => assign
                     .targets
                     .iter()
-                    .for_each(|target| self.set(target, &assign.value, is_certain)),
+                    .for_each(|target| self.set(target, &assign.value, branch)),
                 Stmt::AnnAssign(assign) => {
                     if let Some(value) = &assign.value {
-                        self.set(&assign.target, value, is_certain);
+                        self.set(&assign.target, value, branch);
                     }
                 }
                 Stmt::AugAssign(assign) => {
                     let value = self.sum(&assign.target, assign.op, &assign.value);
                     self.keep(
                         &assign.target,
-                        if is_certain { value } else { Value::Unknown },
+                        match branch {
+                            Branch::Always => value,
+                            Branch::Conditional => Value::Unknown,
+                        },
                     );
                 }
-                Stmt::Expr(expression) => self.call(&expression.value, is_certain),
+                Stmt::Expr(expression) => self.call(&expression.value, branch),
                 Stmt::ImportFrom(import) => {
                     self.has_imports |= import.names.iter().any(|name| name.name.as_str() == "*")
                 }
                 Stmt::If(branches) => {
-                    self.read(&branches.body, false);
+                    self.read(&branches.body, Branch::Conditional);
                     branches
                         .elif_else_clauses
                         .iter()
-                        .for_each(|clause| self.read(&clause.body, false));
+                        .for_each(|clause| self.read(&clause.body, Branch::Conditional));
                 }
                 Stmt::Try(parts) => {
-                    self.read(&parts.body, false);
-                    self.read(&parts.orelse, false);
+                    self.read(&parts.body, Branch::Conditional);
+                    self.read(&parts.orelse, Branch::Conditional);
                 }
-                Stmt::With(with) => self.read(&with.body, is_certain),
+                Stmt::With(with) => self.read(&with.body, branch),
                 _ => {}
             }
         }
     }
 
-    fn set(&mut self, target: &Expr, value: &Expr, is_certain: bool) {
+    fn set(&mut self, target: &Expr, value: &Expr, branch: Branch) {
         let value = self.value(value);
         let is_same = |name: &str| self.values.get(name) == Some(&value);
         match target {
-            Expr::Name(name) if is_certain || is_same(name.id.as_str()) => self.keep(target, value),
+            Expr::Name(name) if branch == Branch::Always || is_same(name.id.as_str()) => {
+                self.keep(target, value)
+            }
             // part of a setting, or one that is set conditionally
             _ => self.keep(target, Value::Unknown),
         }
@@ -105,13 +117,13 @@ impl Settings {
     }
 
     /// `MIDDLEWARE.insert(…)` and the like change a known value.
-    fn call(&mut self, expression: &Expr, is_certain: bool) {
+    fn call(&mut self, expression: &Expr, branch: Branch) {
         if let Expr::Call(call) = expression
             && let Expr::Attribute(method) = &*call.func
         {
             let added = self
                 .appended(&method.value, method.attr.as_str(), call)
-                .filter(|_| is_certain);
+                .filter(|_| branch == Branch::Always);
             self.keep(&method.value, added.unwrap_or(Value::Unknown));
         }
     }

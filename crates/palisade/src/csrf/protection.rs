@@ -2,7 +2,7 @@ use super::policy::{Evidence, Refusal, judge, judge_source};
 use super::{CsrfSecret, CsrfSettings};
 use crate::forms::{FormStart, RawError, is_form};
 use crate::http::cookies::{Cookie, SameSite, Transport};
-use crate::http::{BodyFault, InputLimits, OriginPattern};
+use crate::http::{BodyFault, InputLimits, OriginPattern, Scheme};
 use axum::body::Body;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -15,7 +15,7 @@ pub struct Csrf {
     trusted: Vec<OriginPattern>,
     cookie: Cookie<'static>,
     /// Owner of the CSRF secret.
-    keeper: Keeper,
+    storage: SecretStorage,
     /// Most fields of a form.
     max_fields: usize,
     /// Bytes of a form that are searched for the token.
@@ -24,7 +24,7 @@ pub struct Csrf {
 
 /// Where the CSRF secret of a visitor comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keeper {
+pub enum SecretStorage {
     /// This site: derived from the session key, or from a cookie before there is one.
     Site,
     /// Django's cookie, which this site reads and sets (`CSRF_COOKIE_NAME`).
@@ -42,7 +42,7 @@ const YEAR_SECS: u64 = 31_449_600;
 /// one.
 pub struct FormTokens {
     ring: KeyRing,
-    keeper: Keeper,
+    storage: SecretStorage,
     bound_to: Option<Secret<String>>,
     new_cookie: OnceLock<Secret<String>>,
 }
@@ -74,7 +74,7 @@ impl Csrf {
             ring,
             trusted: settings.trusted_origins.clone(),
             cookie,
-            keeper: Keeper::Site,
+            storage: SecretStorage::Site,
             max_fields,
             max_form_bytes,
         }
@@ -82,12 +82,8 @@ impl Csrf {
 
     /// The same, with secrets that Django owns: both sides accept each other's tokens.
     #[must_use]
-    pub fn beside_django(mut self, cookie: String, is_in_session: bool) -> Self {
-        self.keeper = if is_in_session {
-            Keeper::DjangoSession
-        } else {
-            Keeper::DjangoCookie
-        };
+    pub fn beside_django(mut self, cookie: String, storage: SecretStorage) -> Self {
+        self.storage = storage;
         self.cookie.name = cookie.leak(); // once in a process
         self.cookie.max_age_secs = Some(YEAR_SECS);
         if self.cookie.transport == Transport::Secure {
@@ -98,7 +94,7 @@ impl Csrf {
 
     /// Whether the secret is in the session.
     pub(crate) fn asks_session(&self) -> bool {
-        self.keeper == Keeper::DjangoSession
+        self.storage == SecretStorage::DjangoSession
     }
 
     /// The tokens of a request's visitor; `session` is the key in the session cookie, `kept` the
@@ -110,19 +106,19 @@ impl Csrf {
         kept: Option<String>,
     ) -> Arc<FormTokens> {
         let of_cookie = || self.cookie.read(headers).map(str::to_owned);
-        let bound_to = match self.keeper {
-            Keeper::Site => session.map(str::to_owned).or_else(of_cookie),
-            Keeper::DjangoCookie => {
+        let bound_to = match self.storage {
+            SecretStorage::Site => session.map(str::to_owned).or_else(of_cookie),
+            SecretStorage::DjangoCookie => {
                 of_cookie().filter(|secret| CsrfSecret::from_django(secret).is_some())
             }
-            Keeper::DjangoSession => {
+            SecretStorage::DjangoSession => {
                 kept.filter(|secret| CsrfSecret::from_django(secret).is_some())
             }
         };
         let bound_to = bound_to.map(Secret::new);
         Arc::new(FormTokens {
             ring: self.ring.clone(),
-            keeper: self.keeper,
+            storage: self.storage,
             bound_to,
             new_cookie: OnceLock::new(),
         })
@@ -133,7 +129,7 @@ impl Csrf {
         let value = tokens.new_cookie.get().filter(|_| !self.asks_session())?;
         let line = self.cookie.set(value.expose())?;
         // scripts of Django's pages read its cookie
-        let is_read = self.keeper == Keeper::DjangoCookie;
+        let is_read = self.storage == SecretStorage::DjangoCookie;
         if is_read {
             HeaderValue::from_str(&line.to_str().ok()?.replace("; HttpOnly", "")).ok()
         } else {
@@ -155,8 +151,8 @@ impl Csrf {
     ///
     /// # Errors
     /// The reason for the refusal.
-    pub(crate) fn check_source(&self, parts: &Parts, is_secure: bool) -> Result<(), Refusal> {
-        judge_source(&self.evidence(parts, &[], None, is_secure))
+    pub(crate) fn check_source(&self, parts: &Parts, scheme: Scheme) -> Result<(), Refusal> {
+        judge_source(&self.evidence(parts, &[], None, scheme))
     }
 
     /// Checks an unsafe request, token included. The beginning of a form is read for it.
@@ -165,11 +161,11 @@ impl Csrf {
         parts: &Parts,
         body: &mut Body,
         tokens: &FormTokens,
-        is_secure: bool,
+        scheme: Scheme,
     ) -> Checked {
         let form_token = self.form_token(parts, body).await?;
         let secrets = tokens.secrets();
-        let verdict = judge(&self.evidence(parts, &secrets, form_token.as_deref(), is_secure));
+        let verdict = judge(&self.evidence(parts, &secrets, form_token.as_deref(), scheme));
         let is_other = !is_form(&parts.headers) && parts.headers.contains_key(header::CONTENT_TYPE);
         Ok(match verdict {
             Err(Refusal::NoToken) if is_other => Err(Refusal::NoForm),
@@ -182,7 +178,7 @@ impl Csrf {
         parts: &'a Parts,
         secrets: &'a [CsrfSecret],
         form_token: Option<&'a str>,
-        is_secure: bool,
+        scheme: Scheme,
     ) -> Evidence<'a> {
         let text = |name: &str| {
             parts
@@ -192,7 +188,7 @@ impl Csrf {
         };
         Evidence {
             method: &parts.method,
-            is_secure,
+            scheme,
             host: text(header::HOST.as_str()).unwrap_or_default(),
             fetch_site: text("sec-fetch-site"),
             origin: text("origin"),
@@ -253,8 +249,8 @@ impl FormTokens {
     /// All valid secrets of this visitor.
     fn secrets(&self) -> Vec<CsrfSecret> {
         let bound_to = self.bound_to.iter().map(|bound| bound.expose().as_str());
-        match self.keeper {
-            Keeper::Site => bound_to
+        match self.storage {
+            SecretStorage::Site => bound_to
                 .flat_map(|bound| CsrfSecret::of_cookie(&self.ring, bound))
                 .collect(),
             _ => bound_to.filter_map(CsrfSecret::from_django).collect(),
@@ -264,7 +260,7 @@ impl FormTokens {
     /// Discards the old secret when the session gets another user, because an attacker may have
     /// planted it (session fixation).
     pub(crate) fn rotate(&self) {
-        if self.keeper == Keeper::DjangoCookie {
+        if self.storage == SecretStorage::DjangoCookie {
             self.new_cookie.get_or_init(random_secret);
         }
     }
@@ -272,7 +268,7 @@ impl FormTokens {
     /// A token for a form, with a fresh mask; `session` is the key that the browser will have when
     /// it submits the form.
     pub(crate) fn masked(&self, session: Option<&str>) -> String {
-        if self.keeper != Keeper::Site {
+        if self.storage != SecretStorage::Site {
             let secret = self
                 .bound_to
                 .as_ref()

@@ -1,0 +1,190 @@
+//! Assembles a site from its parts.
+
+use super::builder::LayerFn;
+use super::django::Beside;
+use super::endpoints::login_methods;
+#[cfg(feature = "social")]
+use super::parts::tokens;
+use super::parts::{
+    Foundation, counter_store, csrf, django_reset, factor_rule, links, mail_queue, session_store,
+    sessions, site_views, transport,
+};
+use super::pipeline::{block_list::BlockLists, route_guard};
+use super::site::SiteLimits;
+use super::upstream::Forward;
+use super::write_probe::WriteProbe;
+use super::{App, BootError, Prepared, RouteInfo, Site, SiteSettings, keys};
+use crate::auth::{AccountParts, Accounts, Links, SecondFactors};
+use crate::clock::Clock;
+use crate::db::Database;
+use crate::headers::SecurityHeaders;
+use crate::http::client::Client;
+use crate::http::{MemoryBudget, TrustedProxies};
+use crate::mail::MailQueue;
+use crate::mfa::Factors;
+use crate::throttle::Throttle;
+use axum::Router;
+use axum::extract::Request;
+use palisade_template::Templates;
+use sea_orm::DbErr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use tokio_util::task::TaskTracker;
+
+/// Parts that the accounts share with the rest of a site.
+struct Shared {
+    mail: Arc<MailQueue>,
+    throttle: Arc<Throttle>,
+    client: Client,
+    factors: Arc<Factors>,
+}
+
+/// The accounts of a site.
+fn accounts(
+    foundation: &Foundation<'_>,
+    app: &App,
+    shared: &Shared,
+    (beside, links): (Beside, Links),
+) -> Arc<Accounts> {
+    let settings = foundation.settings;
+    let parts = AccountParts {
+        database: foundation.database.clone(),
+        clock: foundation.clock.clone(),
+        ring: foundation.ring.clone(),
+        mail: shared.mail.clone(),
+        links,
+        throttle: shared.throttle.clone(),
+        algorithm: beside.algorithm,
+        max_unknown_per_hour: settings.mail.max_unknown_per_hour,
+        client: shared.client.clone(),
+        factors: SecondFactors {
+            step: shared.factors.clone(),
+            rule: factor_rule(settings),
+            django: beside.factors,
+        },
+        transport: transport(settings),
+        personal_data: app.personal_data.clone(),
+        challenge: app.login_challenge.clone(),
+        methods: login_methods(settings),
+        home: settings.site.home.clone(),
+        django_reset: django_reset(settings),
+    };
+    Arc::new(Accounts::new(&settings.passwords, &settings.lockout, parts))
+}
+
+/// Paths without a route go to the upstream, if there is one.
+fn with_fallback(router: Router, settings: &SiteSettings, table: &[RouteInfo]) -> Router {
+    let Some(upstream) = &settings.django.upstream else {
+        return router.fallback(route_guard::not_found);
+    };
+    let served = table.iter().map(|route| route.path.clone()).collect();
+    let forward = Forward::new(upstream, served);
+    router.fallback(async move |request: Request| forward.answer(request).await)
+}
+
+fn shared(
+    foundation: &Foundation<'_>,
+    links: &Links,
+    templates: &Templates,
+) -> Result<Shared, BootError> {
+    let Foundation {
+        settings,
+        database,
+        clock,
+        ring,
+    } = foundation;
+    let factors = Factors::new(database.clone(), clock.clone(), ring.clone());
+    Ok(Shared {
+        mail: Arc::new(mail_queue(foundation, links, templates)?),
+        throttle: Arc::new(Throttle::new(counter_store(settings)?)),
+        client: Client::new(&settings.client).map_err(BootError::Client)?,
+        factors: Arc::new(factors),
+    })
+}
+
+fn with_layers(router: Router, layers: Vec<LayerFn>) -> Router {
+    let add = |router, layer: LayerFn| layer(router);
+    layers.into_iter().fold(router, add)
+}
+
+fn memory(settings: &SiteSettings) -> Arc<MemoryBudget> {
+    let server = &settings.server;
+    MemoryBudget::new(server.max_held_bytes, server.max_held_bytes_per_address)
+}
+
+fn proxies(settings: &SiteSettings) -> TrustedProxies {
+    TrustedProxies::new(&settings.http.trusted_proxies, settings.http.forwarded_by)
+}
+
+impl Prepared {
+    pub(super) fn assemble(
+        self,
+        templates: Templates,
+        database: Database,
+        clock: Arc<dyn Clock>,
+        beside: Beside,
+    ) -> Result<Site, BootError> {
+        let Self {
+            app,
+            routes,
+            static_files,
+            settings,
+        } = self;
+        let ring = keys::ring(&settings)
+            .map_err(|error| BootError::Database(DbErr::Custom(error.to_string())))?;
+        if !settings.profile.is_development() {
+            static_files.compress();
+        }
+        let foundation = Foundation {
+            settings: &settings,
+            database: database.clone(),
+            clock,
+            ring: ring.clone(),
+        };
+        let links = links(&settings);
+        #[cfg(feature = "social")]
+        let base = links.main_base();
+        let shared = shared(&foundation, &links, &templates)?;
+        let accounts = accounts(&foundation, &app, &shared, (beside, links));
+        let store = session_store(&settings, &database)?;
+        let sessions = Arc::new(sessions(&foundation, store, transport(&settings)));
+        let table = routes.table();
+        let changing_paths = routes.changing_on_read();
+        let router = with_fallback(routes.into_router(), &settings, &table);
+        let client = shared.client;
+        Ok(Site {
+            #[cfg(feature = "social")]
+            tokens: tokens(&settings, base, &client, &accounts)?,
+            block_lists: BlockLists::load(&settings, client.clone())?,
+            accounts,
+            mail: shared.mail,
+            factors: shared.factors,
+            sessions,
+            views: Arc::new(site_views(&settings, templates, client)),
+            csrf: csrf(&settings, &ring, transport(&settings)),
+            csrf_refusal: app.csrf_refusal,
+            headers: SecurityHeaders::new(&settings.headers, settings.profile),
+            proxies: proxies(&settings),
+            challenge: app.challenge,
+            challenges: settings.acme.is_on().then(Arc::default),
+            ring,
+            throttle: shared.throttle,
+            limits: SiteLimits::new(&settings.throttle),
+            began: std::time::Instant::now(),
+            open: std::sync::OnceLock::new(),
+            ports: std::sync::OnceLock::new(),
+            write_probe: WriteProbe::default(),
+            unlogged: AtomicU64::new(0),
+            has_warned: AtomicBool::new(false),
+            memory: memory(&settings),
+            repeats: Arc::default(),
+            changes: TaskTracker::new(),
+            changing_paths,
+            // with its state, so that handlers are assembled now and not at every request
+            router: with_layers(router, app.layers).with_state(()),
+            table,
+            database,
+            settings,
+        })
+    }
+}
