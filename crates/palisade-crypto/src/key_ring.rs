@@ -53,7 +53,7 @@ impl KeyRing {
     }
 
     /// Each key with `prefix` in front, for the purposes for which Django changes the key instead of the salt.
-    pub(crate) fn prefixed(&self, prefix: &str) -> Self {
+    pub(crate) fn with_prefix(&self, prefix: &str) -> Self {
         Self(
             self.keys()
                 .map(|key| Secret::new(format!("{prefix}{key}")))

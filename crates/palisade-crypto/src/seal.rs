@@ -52,7 +52,7 @@ impl<'a> Sealer<'a> {
         let nonce = random::bytes::<NONCE>();
         let payload = Payload {
             msg: value,
-            aad: &self.bound(place),
+            aad: &self.associated_data(place),
         };
         let (key, name) = (
             self.ring.derive_newest(self.purpose, b"seal"),
@@ -82,7 +82,7 @@ impl<'a> Sealer<'a> {
         let named = names
             .zip(self.ring.derive(self.purpose, b"seal"))
             .filter(|(known, _)| known.starts_with(name));
-        let bound = self.bound(place);
+        let bound = self.associated_data(place);
         let open = |key| {
             cipher(key)
                 .decrypt(
@@ -117,7 +117,7 @@ impl<'a> Sealer<'a> {
     }
 
     /// The length keeps ("ab", "c") and ("a", "bc") apart.
-    fn bound(&self, place: &str) -> Vec<u8> {
+    fn associated_data(&self, place: &str) -> Vec<u8> {
         [
             &(self.purpose.len() as u64).to_be_bytes(),
             self.purpose.as_bytes(),

@@ -155,13 +155,13 @@ pub fn cookie(ring: &KeyRing, name: &str, purpose: &str) -> Signer {
         "django.http.cookies.v2:{}:{purpose}{name}",
         purpose.chars().count()
     );
-    Signer::new(&ring.prefixed("django.http.cookies"), salt)
+    Signer::new(&ring.with_prefix("django.http.cookies"), salt)
 }
 
 /// Signs Django's own cookies, by `purpose` and not by name: `signing.get_cookie_signer(salt=…)`,
 /// as the messages framework does.
 pub fn cookie_value(ring: &KeyRing, purpose: &str) -> Signer {
-    Signer::new(&ring.prefixed("django.http.cookies"), purpose)
+    Signer::new(&ring.with_prefix("django.http.cookies"), purpose)
 }
 
 impl fmt::Display for BadSignature {

@@ -42,7 +42,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
 }
 
 fn label(variant: &Variant) -> Result<String> {
-    let mut label = spaced(&variant.ident.to_string());
+    let mut label = label_from(&variant.ident.to_string());
     for attribute in variant
         .attrs
         .iter()
@@ -68,7 +68,7 @@ fn snake_case(name: &str) -> String {
 }
 
 /// `NeedsReply` becomes `Needs reply`.
-fn spaced(name: &str) -> String {
+fn label_from(name: &str) -> String {
     let words = snake_case(name).replace('_', " ");
     let mut characters = words.chars();
     characters

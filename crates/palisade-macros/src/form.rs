@@ -39,7 +39,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
 
 fn spec(field: &Field) -> Result<TokenStream> {
     let (ident, ty) = (&field.ident, &field.ty);
-    let mut label = spoken(
+    let mut label = label_from(
         &field
             .ident
             .as_ref()
@@ -79,7 +79,7 @@ fn spec(field: &Field) -> Result<TokenStream> {
 }
 
 /// `password_again` becomes `Password again`.
-fn spoken(name: &str) -> String {
+fn label_from(name: &str) -> String {
     let words = name.replace('_', " ");
     let mut characters = words.chars();
     characters

@@ -187,8 +187,8 @@ impl<'a> Encoded<'a> {
             "bcrypt_sha256" => Some(Self::BcryptSha256 {
                 hash: bcrypt(rest)?,
             }),
-            "wmd5" => wrapped(Legacy::Md5, rest),
-            "wsha1" => wrapped(Legacy::Sha1, rest),
+            "wmd5" => parse_wrapped(Legacy::Md5, rest),
+            "wsha1" => parse_wrapped(Legacy::Sha1, rest),
             "md5" if md5 == SaltedMd5::Accepted => rest
                 .split_once('$')
                 .map(|(salt, hash)| Self::Md5 { salt, hash }),
@@ -269,7 +269,7 @@ impl<'a> Encoded<'a> {
     }
 }
 
-fn wrapped(legacy: Legacy, rest: &str) -> Option<Encoded<'_>> {
+fn parse_wrapped(legacy: Legacy, rest: &str) -> Option<Encoded<'_>> {
     let (salt, around) = rest.split_once('$')?;
     let around = Encoded::parse(around, SaltedMd5::Refused)
         .filter(|around| !matches!(around, Encoded::Wrapped { .. }))?;

@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         vec![Layer::embedded(&[("page.html", PAGE)])],
         Options::new().on_blocked(told),
     )?;
-    let words = TrustedHtml::sanitized("<b onclick=\"alert(1)\">hello</b>", Preset::Comment);
+    let words = TrustedHtml::sanitize("<b onclick=\"alert(1)\">hello</b>", Preset::Comment);
     let secrets = PageSecrets::new("fresh-for-each-page", || "token-of-the-visitor".into());
     println!(
         "{}",

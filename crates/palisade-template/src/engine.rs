@@ -98,13 +98,13 @@ fn add_filters(environment: &mut Environment<'static>) {
         })
     });
     environment.add_filter("sanitize", |value: Value, preset: &str| {
-        let preset = Preset::named(preset).ok_or_else(|| {
+        let preset = Preset::from_name(preset).ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidOperation,
                 format!("no preset {preset:?}: write \"plain\", \"comment\" or \"article\""),
             )
         })?;
-        Ok::<Value, Error>(TrustedHtml::sanitized(&value.to_string(), preset).into())
+        Ok::<Value, Error>(TrustedHtml::sanitize(&value.to_string(), preset).into())
     });
 }
 
@@ -133,7 +133,7 @@ fn keep_no_trust(environment: &mut Environment<'static>) {
         environment.add_filter(
             name,
             move |state: &mut State<'_, '_>, values: Rest<Value>| {
-                bounded(name, &values)?;
+                check_size(name, &values)?;
                 let values: Vec<Value> = values.iter().map(as_text).collect();
                 filter.call(state, &values)
             },
@@ -142,7 +142,7 @@ fn keep_no_trust(environment: &mut Environment<'static>) {
 }
 
 /// Refuses arguments that would exhaust memory, and names of escapers, which only rewriting writes.
-fn bounded(filter: &str, values: &[Value]) -> Result<(), Error> {
+fn check_size(filter: &str, values: &[Value]) -> Result<(), Error> {
     for value in values.iter().skip(1) {
         let named = value
             .try_iter()

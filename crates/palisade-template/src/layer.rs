@@ -82,7 +82,7 @@ pub(crate) struct Stamp(Vec<(PathBuf, Option<SystemTime>)>);
 
 impl Stamp {
     /// `None` if no layer is watched.
-    pub(crate) fn of(layers: &[Layer]) -> Option<Self> {
+    pub(crate) fn newest(layers: &[Layer]) -> Option<Self> {
         let directories: Vec<&PathBuf> = layers
             .iter()
             .filter_map(|layer| layer.directory.as_ref())

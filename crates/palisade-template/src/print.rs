@@ -79,7 +79,7 @@ impl Printer {
             environment.add_filter(
                 escaper.filter(),
                 move |state: &mut State<'_, '_>, value: Value, index: Option<usize>| {
-                    Ok(match printer.escaped(escaper, state, &value, index)? {
+                    Ok(match printer.escape(escaper, state, &value, index)? {
                         Printed::Same => value,
                         Printed::Text(text) => Value::from(text),
                         Printed::Html(html) => Value::from_safe_string(html),
@@ -98,7 +98,7 @@ impl Printer {
         );
     }
 
-    fn escaped(
+    fn escape(
         &self,
         escaper: Escaper,
         state: &mut State<'_, '_>,
@@ -174,7 +174,7 @@ impl Printer {
             None | Some(TEXT) if value.is_number() => write_number(text, value)?,
             None if value.is_undefined() => left_out(state, value).map(drop)?,
             None => write_text(text, value)?,
-            Some(escaper) => match self.escaped(escaper, state, value, part.place)? {
+            Some(escaper) => match self.escape(escaper, state, value, part.place)? {
                 Printed::Same => write_text(text, value)?,
                 Printed::Text(encoded) => write_html(text, &encoded)?,
                 Printed::Html(html) => text.push_str(&html),

@@ -143,7 +143,7 @@ impl Preset {
         builder.clean(html).to_string()
     }
 
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         match name {
             "plain" => Some(Self::Plain),
             "comment" => Some(Self::Comment),

@@ -147,7 +147,7 @@ impl Templates {
     /// # Errors
     /// All templates that were refused.
     pub fn load_with(layers: Vec<Layer>, options: Options) -> Result<Self, LoadError> {
-        let stamp = Stamp::of(&layers);
+        let stamp = Stamp::newest(&layers);
         let loaded = Loaded::new(&layers, &options).map(Arc::new)?;
         let latest = stamp.map(|stamp| Mutex::new((stamp, Ok(loaded.clone()))));
         Ok(Self(Arc::new(Inner {
@@ -169,7 +169,7 @@ impl Templates {
         secrets: PageSecrets,
     ) -> Result<String, RenderError> {
         let values = context! { _palisade => Value::from_object(Secrets(secrets)), ..values };
-        self.loaded()?
+        self.latest()?
             .render(name, values, self.0.options.max_page_bytes)
     }
 
@@ -185,12 +185,12 @@ impl Templates {
 
     /// The current templates: in debug builds, changed files are reloaded, all of them, because one
     /// template can change the context of another.
-    fn loaded(&self) -> Result<Arc<Loaded>, RenderError> {
+    fn latest(&self) -> Result<Arc<Loaded>, RenderError> {
         let Some(latest) = &self.0.latest else {
             return Ok(self.0.loaded.clone());
         };
         let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = Stamp::of(&self.0.layers);
+        let stamp = Stamp::newest(&self.0.layers);
         if let Some(stamp) = stamp.filter(|stamp| *stamp != latest.0) {
             *latest = (
                 stamp,

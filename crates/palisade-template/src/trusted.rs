@@ -38,7 +38,7 @@ impl Object for Trusted {
 ///
 /// ```
 /// use palisade_template::{Preset, TrustedHtml};
-/// let html = TrustedHtml::sanitized("<b onclick=alert(1)>hello</b><script>alert(1)</script>", Preset::Comment);
+/// let html = TrustedHtml::sanitize("<b onclick=alert(1)>hello</b><script>alert(1)</script>", Preset::Comment);
 /// assert_eq!(html.as_str(), "<b>hello</b>");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub struct TrustedHtml(String);
 
 impl TrustedHtml {
     /// Sanitized HTML.
-    pub fn sanitized(html: &str, preset: Preset) -> Self {
+    pub fn sanitize(html: &str, preset: Preset) -> Self {
         Self(preset.clean(html))
     }
 

@@ -63,7 +63,7 @@ pub fn listed(found: &[Model], has_more: bool, filter: &Filter) -> Value {
     let tickets: Vec<Value> = found.iter().map(shown).collect();
     let link = |(name, value): &(&str, String)| context! { name => *name, value => value.as_str() };
     let links: Vec<Value> = typed.iter().map(link).collect();
-    context! { tickets, has_more, number, links, filter => Form::<Filter>::filled(typed) }
+    context! { tickets, has_more, number, links, filter => Form::<Filter>::with_values(typed) }
 }
 
 fn shown(ticket: &Model) -> Value {
@@ -105,7 +105,7 @@ pub async fn open(user: User, db: Db, session: Session, form: Form<NewTicket>) -
 pub async fn show(page: Page, user: User, db: Db, Path(id): Path<i32>) -> Result<Response> {
     let (ticket, side) = visible_to(&user, id, &db).await?;
     let version = ticket.version.to_string();
-    let form = Form::<NewComment>::filled([("version", version)]);
+    let form = Form::<NewComment>::with_values([("version", version)]);
     page.render(
         "tickets/show.html",
         context! { form, ..details(&ticket, side, &db).await? },

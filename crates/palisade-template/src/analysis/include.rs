@@ -24,7 +24,9 @@ impl Walk<'_, '_, '_> {
             context
         };
         let (Some(names), Shape::Name | Shape::List) = (&target.names, target.shape) else {
-            return self.computed(at, target, &context).map(|()| context);
+            return self
+                .include_computed(at, target, &context)
+                .map(|()| context);
         };
         if let Some(name) = names
             .iter()
@@ -122,7 +124,7 @@ impl Walk<'_, '_, '_> {
     }
 
     /// A name that is known only at render time: the template must be a page by itself.
-    fn computed(
+    fn include_computed(
         &mut self,
         at: &Range<usize>,
         target: &Target,
@@ -155,7 +157,7 @@ impl Walk<'_, '_, '_> {
 
     pub(super) fn import(&mut self, at: &Range<usize>, target: &Target) -> Result<(), Problem> {
         let (Some(names), Shape::Name) = (&target.names, target.shape) else {
-            return self.computed(at, target, &Context::default());
+            return self.include_computed(at, target, &Context::default());
         };
         for name in names {
             if !self.set.sources.contains_key(name) {

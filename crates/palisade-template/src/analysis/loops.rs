@@ -33,7 +33,7 @@ impl<'s> Walk<'_, '_, 's> {
 
     /// A loop body begins where it ends. That context is determined first, and only then are its
     /// values checked.
-    pub(super) fn repeated(
+    pub(super) fn walk_loop(
         &mut self,
         at: &Range<usize>,
         body: &[Node<'s>],

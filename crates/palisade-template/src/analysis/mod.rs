@@ -93,7 +93,10 @@ pub(crate) fn analyse(
                 checked.pages.insert(name.clone());
             }
             Ok(outcome) => {
-                failed.insert(name.clone(), vec![set.unfinished(name, &outcome.end)]);
+                failed.insert(
+                    name.clone(),
+                    vec![set.unfinished_problem(name, &outcome.end)],
+                );
             }
             Err(problems) => {
                 failed.insert(name.clone(), problems);
@@ -251,7 +254,7 @@ impl Set<'_> {
         Problem::at(Source { name, text: source }, 0..0, message, help)
     }
 
-    fn unfinished(&self, name: &str, end: &Context) -> Problem {
+    fn unfinished_problem(&self, name: &str, end: &Context) -> Problem {
         let source = self.sources.get(name).map_or("", String::as_str).trim_end();
         let message = format!("the template ends in {end}");
         Problem::at(

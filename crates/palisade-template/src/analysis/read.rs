@@ -73,7 +73,7 @@ pub(crate) fn tree<'s>(name: &'s str, text: &'s str, source: &str) -> Result<Tre
 }
 
 /// Reserved names: the framework's own, and those that would bypass escaping.
-pub(crate) fn reserved(source: Source<'_>, names: &Names<'_>) -> Vec<Problem> {
+pub(crate) fn reserved_names(source: Source<'_>, names: &Names<'_>) -> Vec<Problem> {
     let own = names
         .variables
         .iter()

@@ -49,7 +49,7 @@ pub(crate) fn join(checked: &mut Checked) {
         };
         joiner.nodes(&tree.nodes);
         let edits = joiner.edits;
-        *template = std::mem::take(template).edited(edits);
+        *template = std::mem::take(template).apply_edits(edits);
     }
 }
 

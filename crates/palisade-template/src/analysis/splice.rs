@@ -60,7 +60,7 @@ impl Rewritten {
     }
 
     /// The same with more edits.
-    pub(crate) fn edited(self, edits: Vec<Edit>) -> Self {
+    pub(crate) fn apply_edits(self, edits: Vec<Edit>) -> Self {
         match Self::new(&self.name, &self.text, edits, self.includes.clone()) {
             Ok(edited) => Self {
                 before: Some(Box::new(self)),

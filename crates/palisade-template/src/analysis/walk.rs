@@ -44,7 +44,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
             name,
             text: &source,
         };
-        let mut problems = read::reserved(named, &tree.names);
+        let mut problems = read::reserved_names(named, &tree.names);
         let mut walk = Walk::new(set, Source { name, text: &text }, Pass::Rewrite, start);
         let end = match walk.tree(&tree) {
             Ok(end) => end,
@@ -180,10 +180,10 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
                 at,
                 body,
                 otherwise,
-            } => self.repeated(at, body, otherwise, context),
+            } => self.walk_loop(at, body, otherwise, context),
             Node::Scope(body) => self.without_leaving(|walk| walk.nodes(body, context)),
             Node::Apart { at, body } => self.apart(at, body).map(|()| context),
-            Node::Applied { at, what, body } => self.applied(at, what, body, context),
+            Node::Applied { at, what, body } => self.walk_applied(at, what, body, context),
             Node::Block { at, name, body } => self.block(at, name, body, context),
             Node::Include { at, target } => self.include(at, target, context),
             Node::Import {
@@ -366,7 +366,7 @@ impl<'w, 'a, 's> Walk<'w, 'a, 's> {
         ))
     }
 
-    fn applied(
+    fn walk_applied(
         &mut self,
         at: &Range<usize>,
         what: &str,

@@ -15,7 +15,7 @@ impl Context {
         if self.html == Html::Unreachable {
             return Some(other.clone());
         }
-        let (one, two) = (self.settled(), other.settled());
+        let (one, two) = (self.settle(), other.settle());
         let html = one.join_html(&two)?;
         let tag = one.tag.join(&two.tag)?;
         let namespace = one.namespace.max(two.namespace);
@@ -46,7 +46,7 @@ impl Context {
     }
 
     /// Names that could end here are ended: `<input {% if x %}checked{% endif %}>`.
-    fn settled(&self) -> Self {
+    fn settle(&self) -> Self {
         let is_complete_name = matches!(self.html, Html::Name | Html::NameValue);
         if self.html == Html::TagName {
             let tag = Tag {

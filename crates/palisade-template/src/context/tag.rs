@@ -150,11 +150,11 @@ impl Context {
         let Some(name) = FACTS.iter().find(|name| **name == attribute.name) else {
             return Ok(());
         };
-        self.decided(name, attribute, text)
+        self.decide(name, attribute, text)
     }
 
     /// What the attribute says about the tag, once.
-    fn decided(
+    fn decide(
         &mut self,
         name: &'static str,
         attribute: &Attribute,

@@ -47,12 +47,12 @@ impl Url {
         // browsers take these out before they look
         for character in text.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')) {
             let before = std::mem::take(self);
-            *self = before.after(character)?;
+            *self = before.step(character)?;
         }
         Ok(())
     }
 
-    fn after(self, character: char) -> Result<Self, Fault> {
+    fn step(self, character: char) -> Result<Self, Fault> {
         let is_slash = matches!(character, '/' | '\\');
         Ok(match (self, character) {
             (Self::Blocked(scheme), _) => Self::Blocked(scheme),
@@ -135,7 +135,7 @@ impl Url {
 pub(super) fn leaves_site(text: &str) -> bool {
     let mut url = Url::Start;
     for character in text.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')) {
-        let Ok(next) = url.after(character) else {
+        let Ok(next) = url.step(character) else {
             return true;
         };
         url = next;

@@ -69,7 +69,7 @@ fn reference(byte: u8) -> &'static str {
 }
 
 /// For attributes without quotes: everything that could end one is a character reference.
-pub(super) fn unquoted(text: &str) -> String {
+pub(super) fn escape_unquoted(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 8);
     for character in text.chars() {
         match character {

@@ -73,7 +73,7 @@ fn wrap(outer: Outer, text: String) -> String {
     match outer {
         Outer::Bare | Outer::Quoted => text,
         Outer::UnquotedStart if text.is_empty() => "&#32;".into(),
-        Outer::Unquoted | Outer::UnquotedStart => html::unquoted(&text),
+        Outer::Unquoted | Outer::UnquotedStart => html::escape_unquoted(&text),
     }
 }
 

@@ -7,7 +7,7 @@ const BLOCKED: &str = "blocked";
 
 /// A word, a number with its unit, a colour, a `property: value`: what cannot leave its declaration or load anything.
 pub(super) fn value(text: &str) -> Text {
-    let decoded = decoded(text);
+    let decoded = decode(text);
     let letters: String = decoded
         .chars()
         .filter(char::is_ascii_alphabetic)
@@ -50,7 +50,7 @@ fn is_harmless(character: char) -> bool {
 }
 
 /// Escapes are read before the look, so that they cannot hide anything. A NUL ends nothing and is no letter.
-fn decoded(text: &str) -> String {
+fn decode(text: &str) -> String {
     let mut decoded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(found) = rest.find('\\') {

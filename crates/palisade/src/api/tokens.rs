@@ -213,13 +213,13 @@ impl Tokens {
         let (_, discovery) = known.ok_or(Refused::Wrong("its issuer is not one of api.issuers"))?;
         let (client, now) = (&self.0.client, self.0.accounts.now());
         let keys = discovery
-            .known(client, issuer, now)
+            .current(client, issuer, now)
             .await
             .map_err(unknown)?;
         match verify_signature(token, &keys.keys, is_access_token) {
             Err(Doubt::UnknownKey) => {
                 let keys = discovery
-                    .renewed(client, issuer, now)
+                    .refresh(client, issuer, now)
                     .await
                     .map_err(unknown)?;
                 verify_signature(token, &keys.keys, is_access_token)
@@ -231,7 +231,7 @@ impl Tokens {
     }
 
     /// The public keys and metadata, if this site issues tokens.
-    pub(crate) fn published(&self) -> Option<(Value, Value)> {
+    pub(crate) fn public_keys(&self) -> Option<(Value, Value)> {
         let own = self.0.own.as_ref()?;
         Some((serde_json::to_value(&own.public).ok()?, own.metadata()))
     }

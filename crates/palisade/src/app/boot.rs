@@ -168,7 +168,7 @@ impl Prepared {
     /// In the development profile the first start creates a secret key; in other profiles a missing
     /// key is an error.
     fn make_development_key(&self) -> Result<(), BootError> {
-        let file = KeyFile::of(&self.settings);
+        let file = KeyFile::in_settings(&self.settings);
         let is_missing = !file.path().exists();
         if self.settings.profile.is_development()
             && is_missing

@@ -102,7 +102,7 @@ impl App {
     /// precedence over the framework's files of the same name.
     #[must_use]
     pub fn static_files(mut self, files: StaticFiles) -> Self {
-        self.static_files = self.static_files.over(files);
+        self.static_files = self.static_files.layered_over(files);
         self
     }
 
@@ -216,8 +216,8 @@ impl App {
     pub(super) fn take_static_files(&mut self) -> Store {
         Store::new(
             std::mem::take(&mut self.static_files)
-                .over(StaticFiles::own())
-                .over(StaticFiles::scripts()),
+                .layered_over(StaticFiles::own())
+                .layered_over(StaticFiles::scripts()),
         )
     }
 

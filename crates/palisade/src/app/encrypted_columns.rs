@@ -43,7 +43,7 @@ pub(crate) struct Needed {
 ///
 /// # Errors
 /// Errors of the database.
-pub(crate) async fn needed(database: &Database, ring: &KeyRing) -> Result<Needed, DbErr> {
+pub(crate) async fn keys_in_use(database: &Database, ring: &KeyRing) -> Result<Needed, DbErr> {
     let mut needed = Needed {
         oldest: Vec::new(),
         older: 0,
@@ -87,7 +87,7 @@ impl Prepared {
         let Some((database, ring)) = self.database_and_ring().await else {
             return Vec::new();
         };
-        match needed(&database, &ring).await {
+        match keys_in_use(&database, &ring).await {
             Ok(needed) => findings(&needed),
             Err(_) => Vec::new(),
         }

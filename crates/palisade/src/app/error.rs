@@ -48,7 +48,7 @@ impl fmt::Display for BootError {
                 })
             }
             Self::Templates(error) => error.fmt(f),
-            Self::Database(error) => write!(f, "the database: {}", Diagnosis::of(error)),
+            Self::Database(error) => write!(f, "the database: {}", Diagnosis::classify(error)),
             Self::List(path, why) => {
                 write!(
                     f,

@@ -18,7 +18,7 @@ impl Prepared {
                 .iter()
                 .filter_map(|weakened| self.dangerous_not_allowed(weakened)),
         );
-        ledger.extend(self.settings.django.weakened());
+        ledger.extend(self.settings.django.weakening());
         findings.extend(self.templates().err().iter().map(template_finding));
         Report::new(self.settings.profile, findings, ledger)
     }

@@ -36,7 +36,9 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
         why: "a new key would end all sessions, and old signatures could not be verified",
         fix: "make the key file in the data folder readable for the site's user, as text with \
             one key per line",
-        fires: |settings| settings.keys.secret.is_none() && KeyFile::of(settings).read().is_err(),
+        fires: |settings| {
+            settings.keys.secret.is_none() && KeyFile::in_settings(settings).read().is_err()
+        },
     },
     Check {
         id: "keys.readable_by_others",
@@ -45,7 +47,7 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
         title: "other users of this machine can read the key file",
         why: "they could log in as any user",
         fix: "chmod 600 the key file in the data folder",
-        fires: |settings| KeyFile::of(settings).is_readable_by_others(),
+        fires: |settings| KeyFile::in_settings(settings).is_readable_by_others(),
     },
 ];
 
@@ -77,7 +79,7 @@ pub(super) fn weak_fallbacks(settings: &SiteSettings) -> Vec<Finding> {
 fn all(settings: &SiteSettings) -> std::io::Result<Vec<Secret<String>>> {
     let mut keys = match &settings.keys.secret {
         Some(secret) => vec![secret.clone()],
-        None => KeyFile::of(settings).read()?,
+        None => KeyFile::in_settings(settings).read()?,
     };
     keys.extend(settings.keys.fallbacks.iter().cloned());
     Ok(keys)
@@ -101,7 +103,7 @@ pub struct KeyFile(PathBuf);
 
 impl KeyFile {
     /// The key file of these settings.
-    pub fn of(settings: &SiteSettings) -> Self {
+    pub fn in_settings(settings: &SiteSettings) -> Self {
         Self(settings.data().join(&settings.keys.file))
     }
 

@@ -30,7 +30,7 @@ pub use acme::{AcmeSettings, Challenge};
 pub use boot::Prepared;
 pub use builder::{App, SiteCommand};
 pub use contact::Contact;
-pub(crate) use encrypted_columns::{needed, reseal};
+pub(crate) use encrypted_columns::{keys_in_use, reseal};
 pub use error::BootError;
 pub use key_settings::KeySettings;
 pub use keys::KeyFile;

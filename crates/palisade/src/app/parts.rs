@@ -123,8 +123,10 @@ pub(super) fn sessions(
     let keys = (foundation.clock.clone(), foundation.ring.clone());
     let sessions = Sessions::new(&settings.sessions, store, transport, keys);
     match settings.sessions.store {
-        _ if settings.django.beside => sessions.shared(settings.django.session_cookie.to_string()),
-        StoreKind::Cookie => sessions.carried(database.clone()),
+        _ if settings.django.beside => {
+            sessions.shared_with_django(settings.django.session_cookie.to_string())
+        }
+        StoreKind::Cookie => sessions.cookie_based(database.clone()),
         _ => sessions,
     }
 }

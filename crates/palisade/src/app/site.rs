@@ -126,7 +126,7 @@ impl Site {
 
     /// Number of open connections; 0 without a server.
     pub(super) fn connections(&self) -> usize {
-        self.open.get().map_or(0, |slots| slots.taken())
+        self.open.get().map_or(0, |slots| slots.open_count())
     }
 
     /// Whether a GET of this path changes state.
@@ -217,7 +217,7 @@ impl Site {
     /// # Errors
     /// Errors of the database.
     #[doc(hidden)]
-    pub async fn resealed(&self) -> Result<(), sea_orm::DbErr> {
+    pub async fn reencrypt(&self) -> Result<(), sea_orm::DbErr> {
         self.reseal().await
     }
 
@@ -230,7 +230,7 @@ impl Site {
     /// Bytes held by requests and responses. For tests.
     #[doc(hidden)]
     pub fn held_bytes(&self) -> u64 {
-        self.memory.held()
+        self.memory.held_bytes()
     }
 
     /// Runs the ten-minute housekeeping of the server. For tests.

@@ -305,7 +305,7 @@ impl Accounts {
 
     /// Trusted browsers of a user: user agent and address.
     pub(crate) async fn trusted_browsers(&self, user: &User) -> Result<Vec<(String, String)>> {
-        let rows = self.guard.devices.trusted(user.id).await?;
+        let rows = self.guard.devices.list_trusted(user.id).await?;
         let shown = rows.into_iter().map(|row| (row.agent, row.address));
         Ok(shown.collect())
     }

@@ -59,7 +59,7 @@ impl Report {
 
     /// The same with further findings.
     #[must_use]
-    pub fn with(self, findings: Vec<Finding>) -> Self {
+    pub fn with_findings(self, findings: Vec<Finding>) -> Self {
         Self::new(
             self.profile,
             self.findings.into_iter().chain(findings).collect(),

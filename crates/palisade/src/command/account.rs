@@ -1,4 +1,4 @@
-use super::subject::{argument, ended, reachable, unknown};
+use super::subject::{argument, end_sessions, reachable, unknown};
 use super::{Failed, Outcome};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
@@ -37,7 +37,7 @@ pub(super) async fn close(site: &Site, username: &str) -> Outcome {
         "",
         &format!("{username}, by command"),
     );
-    let ended = ended(site, id).await?;
+    let ended = end_sessions(site, id).await?;
     Ok(format!(
         "{username} is closed until `user open {username}`; {ended} session(s) ended, and the \
             owner is notified by mail\n"
@@ -54,7 +54,7 @@ pub(super) async fn email(site: &Site, matches: &ArgMatches) -> Outcome {
         .accounts()
         .change_address(username, &address)
         .await
-        .map_err(said)?
+        .map_err(report_conflict)?
     else {
         return Err(unknown(username));
     };
@@ -64,7 +64,7 @@ pub(super) async fn email(site: &Site, matches: &ArgMatches) -> Outcome {
         "",
         &format!("{username}, by command"),
     );
-    let ended = ended(site, id).await?;
+    let ended = end_sessions(site, id).await?;
     Ok(format!(
         "mail of {username} goes to {}; {ended} session(s) ended, and both addresses are \
             notified\n",
@@ -73,7 +73,7 @@ pub(super) async fn email(site: &Site, matches: &ArgMatches) -> Outcome {
 }
 
 /// Validates an operator's input as a visitor's.
-fn said(error: Error) -> Failed {
+fn report_conflict(error: Error) -> Failed {
     match error.kind() {
         crate::views::ErrorKind::Conflict => Failed(error.public_message().to_owned(), 1),
         _ => error.into(),
@@ -85,7 +85,7 @@ pub(super) async fn delete(site: &Site, matches: &ArgMatches) -> Outcome {
     reachable(site)?;
     let username = argument(matches, "username");
     if !matches.get_flag("yes") {
-        confirmed(username)?;
+        confirm_by_name(username)?;
     }
     let Some(id) = site.accounts().delete_account(username).await? else {
         return Err(unknown(username));
@@ -96,14 +96,14 @@ pub(super) async fn delete(site: &Site, matches: &ArgMatches) -> Outcome {
         "",
         &format!("{username}, by command"),
     );
-    ended(site, id).await?;
+    end_sessions(site, id).await?;
     Ok(format!(
         "{username} is deleted with all its data, and the owner is notified by mail\n"
     ))
 }
 
 /// Irreversible commands are confirmed by typing the name.
-fn confirmed(username: &str) -> Result<(), Failed> {
+fn confirm_by_name(username: &str) -> Result<(), Failed> {
     if !std::io::stdin().is_terminal() {
         return Err(Failed(
             "this cannot be undone: add --yes to confirm without a prompt".into(),
@@ -129,7 +129,7 @@ pub(super) async fn change_rights(
     change: RightChange,
 ) -> Outcome {
     let username = argument(matches, "username");
-    let rights = Rights::of(matches)?;
+    let rights = Rights::parse(matches)?;
     let (verb, event) = match change {
         RightChange::Grant => ("was given", Event::RightGranted),
         RightChange::Revoke => ("lost", Event::RightRevoked),
@@ -146,10 +146,10 @@ pub(super) async fn change_rights(
             RightChange::Grant => permissions::grant(&site.database, &tx, id, permission).await,
             RightChange::Revoke => permissions::revoke(&site.database, &tx, id, permission).await,
         };
-        known(is_known, "permission", permission)?;
+        require_known(is_known, "permission", permission)?;
     }
     if let Some(group) = rights.group {
-        known(
+        require_known(
             permissions::set_member(&site.database, &tx, id, (group, change)).await,
             "group",
             group,
@@ -167,7 +167,11 @@ pub(super) async fn change_rights(
     ))
 }
 
-fn known(found: Result<bool, sea_orm::DbErr>, what: &str, name: &str) -> Result<(), Failed> {
+fn require_known(
+    found: Result<bool, sea_orm::DbErr>,
+    what: &str,
+    name: &str,
+) -> Result<(), Failed> {
     match found.map_err(Error::from)? {
         true => Ok(()),
         false => Err(Failed(
@@ -185,7 +189,7 @@ struct Rights<'a> {
 }
 
 impl<'a> Rights<'a> {
-    fn of(matches: &'a ArgMatches) -> Result<Self, Failed> {
+    fn parse(matches: &'a ArgMatches) -> Result<Self, Failed> {
         let flag = |name: &str, flag| matches.get_flag(name).then_some(flag);
         let flags = [
             flag("staff", Flag::Staff),

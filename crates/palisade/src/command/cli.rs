@@ -279,7 +279,7 @@ fn backup() -> Command {
         )
 }
 
-fn named(names: &'static [&'static str]) -> Arg {
+fn name_argument(names: &'static [&'static str]) -> Arg {
     Arg::new("name")
         .required(true)
         .value_parser(PossibleValuesParser::new(names))
@@ -295,12 +295,12 @@ fn deploy() -> Command {
         .subcommand(
             Command::new("config")
                 .about("For a reverse proxy, systemd or Docker")
-                .arg(named(&CONFIGS)),
+                .arg(name_argument(&CONFIGS)),
         )
         .subcommand(
             Command::new("limits")
                 .about("Rate limits for a server in front of the site")
-                .arg(named(&LIMITS)),
+                .arg(name_argument(&LIMITS)),
         )
 }
 

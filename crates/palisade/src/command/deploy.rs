@@ -36,10 +36,10 @@ pub(super) fn run(settings: &SiteSettings, program: &str, matches: &ArgMatches) 
             1,
         ));
     }
-    filled(text, settings, program)
+    fill_template(text, settings, program)
 }
 
-fn filled(text: &str, settings: &SiteSettings, program: &str) -> Outcome {
+fn fill_template(text: &str, settings: &SiteSettings, program: &str) -> Outcome {
     let (server, http) = (&settings.server, &settings.http);
     let hosts: Vec<String> = http
         .allowed_hosts

@@ -1,6 +1,6 @@
 use super::serve::{is_serving, serves_since_before};
 use super::{Failed, Outcome};
-use crate::app::{self, KeyFile, Prepared, needed, reseal};
+use crate::app::{self, KeyFile, Prepared, keys_in_use, reseal};
 use crate::crypto::Secret;
 use crate::db::Resealed;
 use clap::ArgMatches;
@@ -28,7 +28,7 @@ fn file(prepared: &Prepared) -> Result<KeyFile, Failed> {
         let advice = "the key comes from SECRET_KEY: put a new one there, and the old one in front of SECRET_KEY_FALLBACKS";
         return Err(Failed(advice.into(), 1));
     }
-    Ok(KeyFile::of(prepared.settings()))
+    Ok(KeyFile::in_settings(prepared.settings()))
 }
 
 fn create(prepared: &Prepared) -> Outcome {
@@ -107,7 +107,7 @@ fn database_failed(error: sea_orm::DbErr) -> Failed {
 /// A site that started before the newest key was written can neither decrypt with that key nor
 /// encrypt with it.
 fn refuse_before_restart(prepared: &Prepared) -> Result<(), Failed> {
-    let file = KeyFile::of(prepared.settings());
+    let file = KeyFile::in_settings(prepared.settings());
     if prepared.settings().keys.secret.is_none()
         && serves_since_before(prepared.settings().data(), file.path())
     {
@@ -134,13 +134,15 @@ async fn retire(prepared: &Prepared) -> Outcome {
             1,
         ));
     };
-    let file = KeyFile::of(prepared.settings());
+    let file = KeyFile::in_settings(prepared.settings());
     let oldest = file
         .read()
         .ok()
         .and_then(|mut keys| keys.pop())
         .unwrap_or_else(|| Secret::new(String::new()));
-    let needed = needed(&database, &ring).await.map_err(database_failed)?;
+    let needed = keys_in_use(&database, &ring)
+        .await
+        .map_err(database_failed)?;
     if !needed.oldest.is_empty() {
         let shown: Vec<String> = needed
             .oldest

@@ -13,7 +13,7 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
             show(
                 &site,
                 text(list, "containing").unwrap_or_default(),
-                Format::of(list),
+                Format::parse(list),
             )
             .await
         }

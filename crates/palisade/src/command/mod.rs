@@ -52,17 +52,17 @@ impl App {
         {
             Ok(runtime) => runtime,
             Err(error) => {
-                return ended(Err(Failed(
+                return exit_code(Err(Failed(
                     format!("the asynchronous runtime cannot start: {error}"),
                     1,
                 )));
             }
         };
-        ended(runtime.block_on(run(self, &matches)))
+        exit_code(runtime.block_on(run(self, &matches)))
     }
 }
 
-fn ended(outcome: Outcome) -> ExitCode {
+fn exit_code(outcome: Outcome) -> ExitCode {
     match outcome {
         Ok(text) => {
             print::out(&text);
@@ -86,7 +86,7 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
         // `check` reports on settings that other commands cannot read
         Err(error) => {
             return match matches.subcommand() {
-                Some(("check", check)) => reported(&Report::unreadable(&error), check),
+                Some(("check", check)) => print_report(&Report::unreadable(&error), check),
                 _ => Err(Failed(error.to_string(), 1)),
             };
         }
@@ -98,11 +98,11 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
             Ok(print::checks(&prepared.settings().checks()))
         }
         Some(("check", check)) if check.get_flag("templates") => template_uses(&prepared, check),
-        Some(("check", check)) => reported(&with_keys(&prepared, check).await, check),
-        Some(("migrate", migrate)) => migrated(prepared, migrate).await,
+        Some(("check", check)) => print_report(&with_keys(&prepared, check).await, check),
+        Some(("migrate", migrate)) => run_migrations(prepared, migrate).await,
         Some(("routes", _)) => Ok(routes(&prepared)),
         Some(("settings", asked)) if asked.get_flag("explain") => {
-            Ok(print::explained(&prepared.settings().effective))
+            Ok(print::explain(&prepared.settings().effective))
         }
         Some(("settings", _)) => Ok(print::settings(&prepared.settings().effective)),
         Some(("deploy", chosen)) => deploy::run(prepared.settings(), &cli::program_name(), chosen),
@@ -152,14 +152,14 @@ fn sources(matches: &ArgMatches) -> Sources {
 async fn with_keys(prepared: &Prepared, matches: &ArgMatches) -> Report {
     let report = prepared.report();
     if matches.get_flag("deploy") {
-        report.with(prepared.key_findings().await)
+        report.with_findings(prepared.key_findings().await)
     } else {
         report
     }
 }
 
 /// A finding sets the exit status: an error always, a warning with `--deploy`.
-fn reported(report: &Report, matches: &ArgMatches) -> Outcome {
+fn print_report(report: &Report, matches: &ArgMatches) -> Outcome {
     let is_deploy = matches.get_flag("deploy");
     // without --deploy, exactly what `serve` would report
     let report = if is_deploy {
@@ -197,7 +197,7 @@ fn template_uses(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     })
 }
 
-async fn migrated(prepared: Prepared, matches: &ArgMatches) -> Outcome {
+async fn run_migrations(prepared: Prepared, matches: &ArgMatches) -> Outcome {
     let is_new = prepared
         .settings()
         .database
@@ -236,7 +236,7 @@ enum Format {
 
 impl Format {
     /// JSON with `--json`.
-    fn of(matches: &ArgMatches) -> Self {
+    fn parse(matches: &ArgMatches) -> Self {
         match matches.get_flag("json") {
             true => Self::Json,
             false => Self::Table,

@@ -80,7 +80,7 @@ pub(super) fn settings(effective: &[Effective]) -> String {
 }
 
 /// The settings with their descriptions.
-pub(super) fn explained(effective: &[Effective]) -> String {
+pub(super) fn explain(effective: &[Effective]) -> String {
     let one =
         |Effective {
              key,

@@ -6,7 +6,7 @@ use crate::sessions::StoreKind;
 use clap::ArgMatches;
 
 /// Deletes the rows of ended sessions, and returns their number.
-pub(super) async fn ended(site: &Site, id: i32) -> Result<usize, Failed> {
+pub(super) async fn end_sessions(site: &Site, id: i32) -> Result<usize, Failed> {
     let ended = site.sessions.end_all(id, None).await?;
     site.sessions.settle().await;
     Ok(ended)

@@ -1,4 +1,4 @@
-use super::subject::{argument, ended, reachable, unknown};
+use super::subject::{argument, end_sessions, reachable, unknown};
 use super::{Failed, Format, Outcome, account, print};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
@@ -35,7 +35,7 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
         }
         Some(("delete", delete)) => account::delete(&site, delete).await,
         Some(("conflicts", _)) => conflicts(&site).await,
-        Some(("list", list)) => show(&site, Format::of(list)).await,
+        Some(("list", list)) => show(&site, Format::parse(list)).await,
         _ => Err(Failed("`user --help` lists the commands".into(), 2)),
     }
 }
@@ -61,7 +61,7 @@ async fn make(site: &Site, matches: &ArgMatches) -> Outcome {
         .accounts()
         .sign_up(new)
         .await
-        .map_err(|error| failed(error, &username))?;
+        .map_err(|error| sign_up_failed(error, &username))?;
     Ok(format!(
         "created the account {} (id {})\n",
         user.username, user.id
@@ -74,7 +74,7 @@ async fn set_password(site: &Site, username: &str) -> Outcome {
         .accounts()
         .reset_password(username, password.expose())
         .await
-        .map_err(|error| failed(error, username))?
+        .map_err(|error| sign_up_failed(error, username))?
     {
         true => Ok(format!(
             "the password of {username} was changed; all sessions of the account have ended\n"
@@ -126,7 +126,7 @@ async fn remove_factors(site: &Site, username: &str) -> Outcome {
         "",
         &format!("{username}, by command"),
     );
-    let ended = ended(site, id).await?;
+    let ended = end_sessions(site, id).await?;
     Ok(format!(
         "{username} has no second factor any more; {ended} session(s) ended, and the owner is \
             notified by mail\n"
@@ -151,7 +151,7 @@ async fn remove_logins(site: &Site, username: &str) -> Outcome {
         "",
         &format!("{username} ({removed}), by command"),
     );
-    let ended = ended(site, id).await?;
+    let ended = end_sessions(site, id).await?;
     Ok(format!(
         "{removed} social login(s) of {username} removed; {ended} session(s) ended, and the \
             owner is notified by mail\n"
@@ -177,7 +177,7 @@ async fn sign_out(site: &Site, username: &str) -> Outcome {
         return Err(unknown(username));
     };
     site.accounts().end_all_sessions(id).await?;
-    let ended = ended(site, id).await?;
+    let ended = end_sessions(site, id).await?;
     audit_log::record(
         Event::SessionsEnded,
         None,
@@ -236,7 +236,7 @@ async fn show(site: &Site, format: Format) -> Outcome {
     ))
 }
 
-fn failed(error: SignUpError, username: &str) -> Failed {
+fn sign_up_failed(error: SignUpError, username: &str) -> Failed {
     match error {
         SignUpError::NameTaken => Failed(format!("there is an account {username} already"), 1),
         SignUpError::Password(broken) => Failed(

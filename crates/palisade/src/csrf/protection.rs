@@ -267,7 +267,7 @@ impl FormTokens {
 
     /// A token for a form, with a fresh mask; `session` is the key that the browser will have when
     /// it submits the form.
-    pub(crate) fn masked(&self, session: Option<&str>) -> String {
+    pub(crate) fn mask(&self, session: Option<&str>) -> String {
         if self.storage != SecretStorage::Site {
             let secret = self
                 .bound_to
@@ -275,7 +275,7 @@ impl FormTokens {
                 .unwrap_or_else(|| self.new_cookie.get_or_init(random_secret))
                 .expose();
             return CsrfSecret::from_django(secret)
-                .map(|secret| secret.masked())
+                .map(|secret| secret.mask())
                 .unwrap_or_default();
         }
         let own = || {
@@ -286,7 +286,7 @@ impl FormTokens {
         };
         CsrfSecret::of_cookie(&self.ring, session.unwrap_or_else(|| own()))
             .next()
-            .map(|secret| secret.masked())
+            .map(|secret| secret.mask())
             .unwrap_or_default()
     }
 }

@@ -127,7 +127,7 @@ fn evidence<'a>(method: &'a Method, secrets: &'a [CsrfSecret], token: &'a str) -
 #[test]
 fn fetch_metadata_and_unknown_methods() {
     let secrets = [CsrfSecret::from_django(&"a1B2".repeat(8)).unwrap()];
-    let token = secrets[0].masked();
+    let token = secrets[0].mask();
     let post = Method::POST;
     let good = evidence(&post, &secrets, &token);
     let rows = [
@@ -205,7 +205,7 @@ fn tokens_differ_on_every_page_and_belong_to_one_secret() {
         CsrfSecret::from_django(&"a".repeat(32)).unwrap(),
         CsrfSecret::from_django(&"b".repeat(32)).unwrap(),
     );
-    let tokens: std::collections::HashSet<String> = (0..100).map(|_| ours.masked()).collect();
+    let tokens: std::collections::HashSet<String> = (0..100).map(|_| ours.mask()).collect();
     assert_eq!(tokens.len(), 100);
     for token in &tokens {
         assert!(ours.is_token(token) && !theirs.is_token(token));

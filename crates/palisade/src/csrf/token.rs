@@ -35,7 +35,7 @@ impl CsrfSecret {
 
     /// The secret with a fresh mask: 64 characters that differ on every page, against compression
     /// attacks (BREACH).
-    pub fn masked(&self) -> String {
+    pub fn mask(&self) -> String {
         let mask = random::alphanumeric(LENGTH);
         let cipher = combine(self.0.expose(), mask.expose(), |secret, mask| secret + mask);
         format!("{}{cipher}", mask.expose())

@@ -1,5 +1,5 @@
 use super::backend::{Pool, Transaction};
-use super::error::explained;
+use super::error::explain_error;
 use super::{Database, FromRow, RawSql, Recorder};
 use crate::django::UserTables;
 use async_trait::async_trait;
@@ -125,7 +125,7 @@ impl Db {
         } else {
             WHY_DB_READS
         };
-        explained(error, why)
+        explain_error(error, why)
     }
 }
 
@@ -204,7 +204,7 @@ impl Tx {
     }
 }
 
-fn refused<T>() -> Result<T, DbErr> {
+fn refuse_raw<T>() -> Result<T, DbErr> {
     // the statement is not repeated in the message: it may contain values
     Err(DbErr::Custom(
         "a raw statement was refused: write sql!(\"…\", values) with a literal, or build the query"
@@ -217,7 +217,7 @@ macro_rules! built_queries_only {
     ($type:ty) => {
         impl $type {
             /// A built statement, with the names of the user tables.
-            fn built<S: StatementBuilder>(&self, statement: &S) -> Statement {
+            fn build<S: StatementBuilder>(&self, statement: &S) -> Statement {
                 let built = statement.build(&self.get_database_backend());
                 let users = self.users();
                 let built = if users.are_renamed() {
@@ -239,19 +239,19 @@ macro_rules! built_queries_only {
             }
 
             async fn execute_raw(&self, _: Statement) -> Result<ExecResult, DbErr> {
-                refused()
+                refuse_raw()
             }
 
             async fn execute_unprepared(&self, _: &str) -> Result<ExecResult, DbErr> {
-                refused()
+                refuse_raw()
             }
 
             async fn query_one_raw(&self, _: Statement) -> Result<Option<QueryResult>, DbErr> {
-                refused()
+                refuse_raw()
             }
 
             async fn query_all_raw(&self, _: Statement) -> Result<Vec<QueryResult>, DbErr> {
-                refused()
+                refuse_raw()
             }
 
             async fn execute<S: StatementBuilder>(
@@ -259,7 +259,7 @@ macro_rules! built_queries_only {
                 statement: &S,
             ) -> Result<ExecResult, DbErr> {
                 self.connection()
-                    .execute(self.built(statement))
+                    .execute(self.build(statement))
                     .await
                     .map_err(|error| self.explain(error))
             }
@@ -269,7 +269,7 @@ macro_rules! built_queries_only {
                 statement: &S,
             ) -> Result<Option<QueryResult>, DbErr> {
                 self.connection()
-                    .query_one(self.built(statement))
+                    .query_one(self.build(statement))
                     .await
                     .map_err(|error| self.explain(error))
             }
@@ -279,7 +279,7 @@ macro_rules! built_queries_only {
                 statement: &S,
             ) -> Result<Vec<QueryResult>, DbErr> {
                 self.connection()
-                    .query_all(self.built(statement))
+                    .query_all(self.build(statement))
                     .await
                     .map_err(|error| self.explain(error))
             }

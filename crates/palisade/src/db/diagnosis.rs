@@ -12,7 +12,7 @@ pub(crate) struct Diagnosis {
 
 impl Diagnosis {
     /// For an error of a query, a migration or [`unreachable`].
-    pub(crate) fn of(error: &DbErr) -> Self {
+    pub(crate) fn classify(error: &DbErr) -> Self {
         match error {
             DbErr::Conn(RuntimeErr::SqlxError(error))
             | DbErr::Exec(RuntimeErr::SqlxError(error))
@@ -143,7 +143,7 @@ pub(super) mod postgres {
     async fn connect(options: &PgConnectOptions) -> Result<PgConnection, DbErr> {
         match timeout(PATIENCE, options.connect()).await {
             Ok(connected) => connected.map_err(|error| unreachable(options, &error)),
-            Err(_) => Err(failed(
+            Err(_) => Err(connection_failed(
                 options,
                 &format!("no answer within {PATIENCE:?}"),
                 Some("open the port in the firewall, or correct host and port in DATABASE_URL"),
@@ -164,7 +164,7 @@ pub(super) mod postgres {
     fn unreachable(options: &PgConnectOptions, error: &Error) -> DbErr {
         let Error::Io(io) = error else {
             let Diagnosis { said, fix } = Diagnosis::of_driver(error);
-            return failed(options, &said, fix);
+            return connection_failed(options, &said, fix);
         };
         let fix = match io.kind() {
             ErrorKind::ConnectionRefused | ErrorKind::NotFound => {
@@ -176,10 +176,10 @@ pub(super) mod postgres {
             }
             _ => "correct host and port in DATABASE_URL",
         };
-        failed(options, &io.to_string(), Some(fix))
+        connection_failed(options, &io.to_string(), Some(fix))
     }
 
-    fn failed(options: &PgConnectOptions, said: &str, fix: Option<&str>) -> DbErr {
+    fn connection_failed(options: &PgConnectOptions, said: &str, fix: Option<&str>) -> DbErr {
         let place = options.get_socket().map_or_else(
             || format!("{}:{}", options.get_host(), options.get_port()),
             |socket| socket.display().to_string(),

@@ -50,7 +50,7 @@ fn is_unavailable(error: &Sqlx) -> bool {
 }
 
 /// Explains why a write on a read-only connection failed.
-pub(super) fn explained(error: DbErr, why: &str) -> DbErr {
+pub(super) fn explain_error(error: DbErr, why: &str) -> DbErr {
     let text = error.to_string();
     let is_refused_write =
         text.contains("readonly database") || text.contains("read-only transaction");

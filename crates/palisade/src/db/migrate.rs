@@ -156,7 +156,7 @@ impl MigrationName for DjangoTables {
 impl MigrationTrait for DjangoTables {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         if manager.has_table("django_migrations").await? {
-            return self.adopted(manager).await;
+            return self.check_adopted(manager).await;
         }
         let statements = if manager.get_database_backend() == DbBackend::Postgres {
             self.postgres
@@ -178,7 +178,7 @@ impl MigrationTrait for DjangoTables {
 
 impl DjangoTables {
     /// In a Django database, only Django's migrations create Django's tables.
-    async fn adopted(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    async fn check_adopted(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         for (table, app) in self.needs {
             if !manager.has_table(table).await? {
                 let why = format!(

@@ -39,8 +39,10 @@ impl Database {
     async fn sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Self, DbErr> {
         create_private(path)
             .map_err(|error| DbErr::Custom(format!("cannot create {}: {error}", path.display())))?;
-        let write = SqlitePool::open(tuned(path), 1).await?;
-        let reading = tuned(path).read_only(true).pragma("query_only", "ON");
+        let write = SqlitePool::open(sqlite_options(path), 1).await?;
+        let reading = sqlite_options(path)
+            .read_only(true)
+            .pragma("query_only", "ON");
         let read = SqlitePool::open(reading, settings.read_connections).await?;
         Ok(Self {
             read: Pool::Sqlite(read),
@@ -328,7 +330,7 @@ pub(crate) fn options(url: String, connections: u64) -> sea_orm::ConnectOptions 
 }
 
 /// The path is passed as a path: in a URL, % and ? in it would name another file.
-fn tuned(path: &Path) -> SqliteConnectOptions {
+fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)

@@ -90,8 +90,8 @@ impl SqlitePool {
 
     pub(super) async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         let mut lent = self.lend().await?;
-        let done = execute(lent.started()?, statement).await;
-        lent.ended(done).map_err(not_done)
+        let done = execute(lent.start()?, statement).await;
+        lent.finish(done).map_err(not_done)
     }
 
     pub(super) async fn query_one(
@@ -99,14 +99,14 @@ impl SqlitePool {
         statement: Statement,
     ) -> Result<Option<QueryResult>, DbErr> {
         let mut lent = self.lend().await?;
-        let row = query_one(lent.started()?, statement).await;
-        lent.ended(row).map_err(not_read)
+        let row = query_one(lent.start()?, statement).await;
+        lent.finish(row).map_err(not_read)
     }
 
     pub(super) async fn query_all(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut lent = self.lend().await?;
-        let rows = query_all(lent.started()?, statement).await;
-        lent.ended(rows).map_err(not_read)
+        let rows = query_all(lent.start()?, statement).await;
+        lent.finish(rows).map_err(not_read)
     }
 
     /// Begins a transaction. Other writers wait: those of this process here, others at its first
@@ -122,8 +122,8 @@ impl SqlitePool {
 
     pub(super) async fn ping(&self) -> Result<(), DbErr> {
         let mut lent = self.lend().await?;
-        let answer = lent.started()?.ping().await;
-        lent.ended(answer).map_err(not_opened)
+        let answer = lent.start()?.ping().await;
+        lent.finish(answer).map_err(not_opened)
     }
 
     /// Refuses new queries, waits for every connection and closes it.
@@ -215,13 +215,13 @@ impl std::fmt::Debug for SqliteTransaction {
 
 impl Lent {
     /// The connection for a statement. If the caller is dropped before it has
-    /// [`ended`](Self::ended), the statement runs on.
-    fn started(&mut self) -> Result<&mut SqliteConnection, DbErr> {
+    /// [`ended`](Self::finish), the statement runs on.
+    fn start(&mut self) -> Result<&mut SqliteConnection, DbErr> {
         self.is_at_rest = false;
         self.connection()
     }
 
-    fn ended<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+    fn finish<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         self.is_at_rest = !matches!(result, Err(Error::WorkerCrashed));
         result
     }
@@ -244,14 +244,14 @@ impl Drop for Lent {
         }
         // without a runtime the connection is dropped here, with its open transaction
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(undone(self.pool.clone(), open, permit));
+            runtime.spawn(roll_back(self.pool.clone(), open, permit));
         }
     }
 }
 
 /// Waits for the running statement, and rolls back what was not committed, before the connection is
 /// reused.
-async fn undone(pool: Arc<Shared>, mut open: Open, permit: OwnedSemaphorePermit) {
+async fn roll_back(pool: Arc<Shared>, mut open: Open, permit: OwnedSemaphorePermit) {
     if is_undone(&run(&mut open.connection, "ROLLBACK").await) {
         pool.idle().push(open);
     } else {
@@ -281,9 +281,9 @@ fn is_open(begun: &Result<(), Error>) -> bool {
 impl SqliteTransaction {
     pub(super) async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         let mut writing = self.0.lock().await;
-        let (connection, statement) = writing.started(statement)?;
+        let (connection, statement) = writing.start(statement)?;
         let done = execute(connection, statement).await;
-        writing.ended(done).await.map_err(not_done)
+        writing.finish(done).await.map_err(not_done)
     }
 
     pub(super) async fn query_one(
@@ -291,16 +291,16 @@ impl SqliteTransaction {
         statement: Statement,
     ) -> Result<Option<QueryResult>, DbErr> {
         let mut writing = self.0.lock().await;
-        let (connection, statement) = writing.started(statement)?;
+        let (connection, statement) = writing.start(statement)?;
         let row = query_one(connection, statement).await;
-        writing.ended(row).await.map_err(not_read)
+        writing.finish(row).await.map_err(not_read)
     }
 
     pub(super) async fn query_all(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut writing = self.0.lock().await;
-        let (connection, statement) = writing.started(statement)?;
+        let (connection, statement) = writing.start(statement)?;
         let rows = query_all(connection, statement).await;
-        writing.ended(rows).await.map_err(not_read)
+        writing.finish(rows).await.map_err(not_read)
     }
 
     pub(super) async fn commit(self) -> Result<(), DbErr> {
@@ -310,10 +310,10 @@ impl SqliteTransaction {
             is_running,
         } = self.0.into_inner();
         if is_running {
-            return Err(over());
+            return Err(transaction_ended());
         }
         if has_begun {
-            run(lent.started()?, "COMMIT").await.map_err(not_done)?;
+            run(lent.start()?, "COMMIT").await.map_err(not_done)?;
             lent.is_at_rest = true;
         }
         Ok(())
@@ -322,24 +322,24 @@ impl SqliteTransaction {
 
 impl Writing {
     /// The connection and the statement, with BEGIN in front of the first one.
-    fn started(
+    fn start(
         &mut self,
         mut statement: Statement,
     ) -> Result<(&mut SqliteConnection, Statement), DbErr> {
         if std::mem::replace(&mut self.is_running, true) {
-            return Err(over());
+            return Err(transaction_ended());
         }
         if !self.has_begun {
             // immediate: two writers wait for each other here, instead of failing in the middle
             statement.sql.insert_str(0, "BEGIN IMMEDIATE; ");
         }
-        Ok((self.lent.started()?, statement))
+        Ok((self.lent.start()?, statement))
     }
 
     /// If the first statement failed, the transaction is empty or has not begun: the next statement
     /// begins again. If a later one made SQLite roll back everything, as a full disk does, further
     /// statements would run outside of a transaction, so all are refused.
-    async fn ended<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+    async fn finish<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         match (&result, self.has_begun) {
             (Ok(_), _) => self.has_begun = true,
             (Err(_), false) => self.lent.is_at_rest = is_undone(&self.run("ROLLBACK").await),
@@ -351,11 +351,7 @@ impl Writing {
     }
 
     async fn run(&mut self, statement: &'static str) -> Result<(), Error> {
-        run(
-            self.lent.started().map_err(|_| Error::PoolClosed)?,
-            statement,
-        )
-        .await
+        run(self.lent.start().map_err(|_| Error::PoolClosed)?, statement).await
     }
 }
 
@@ -363,7 +359,7 @@ async fn run(connection: &mut SqliteConnection, statement: &'static str) -> Resu
     connection.execute(query(statement)).await.map(drop)
 }
 
-fn bound(Statement { sql, values, .. }: Statement) -> Query<'static, Sqlite, SqlxValues> {
+fn bind(Statement { sql, values, .. }: Statement) -> Query<'static, Sqlite, SqlxValues> {
     let mut values = values.unwrap_or_else(|| sea_orm::Values(Vec::new()));
     values.0.iter_mut().for_each(write_as_django);
     query_with(AssertSqlSafe(sql), SqlxValues(values))
@@ -392,7 +388,7 @@ async fn execute(
     statement: Statement,
 ) -> Result<ExecResult, Error> {
     let mut last = None;
-    let mut results = connection.fetch_many(bound(statement));
+    let mut results = connection.fetch_many(bind(statement));
     while let Some(result) = results.try_next().await? {
         last = result.left().or(last);
     }
@@ -404,7 +400,7 @@ async fn query_one(
     connection: &mut SqliteConnection,
     statement: Statement,
 ) -> Result<Option<QueryResult>, Error> {
-    match connection.fetch_optional(bound(statement)).await? {
+    match connection.fetch_optional(bind(statement)).await? {
         Some(row) => Ok(Some(row.into())),
         // no row, or no thread any more: "not locked" and "unknown" must be distinct
         None => connection.ping().await.map(|()| None),
@@ -416,7 +412,7 @@ async fn query_all(
     statement: Statement,
 ) -> Result<Vec<QueryResult>, Error> {
     let (mut rows, mut is_whole) = (Vec::new(), false);
-    let mut results = connection.fetch_many(bound(statement));
+    let mut results = connection.fetch_many(bind(statement));
     while let Some(result) = results.try_next().await? {
         match result {
             Either::Left(_) => is_whole = true,
@@ -430,7 +426,7 @@ async fn query_all(
     }
 }
 
-fn over() -> DbErr {
+fn transaction_ended() -> DbErr {
     DbErr::Custom(
         "this transaction has ended: a statement was cancelled, or made SQLite roll everything \
             back; begin another"

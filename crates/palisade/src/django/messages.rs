@@ -23,11 +23,11 @@ pub(crate) fn read(ring: &KeyRing, cookie: &str) -> Vec<Said> {
     let signed = signing::cookie_value(ring, SALT).loads(cookie);
     let all = signed
         .ok()
-        .and_then(|(value, _)| Some(value.as_array()?.iter().filter_map(said).collect()));
+        .and_then(|(value, _)| Some(value.as_array()?.iter().filter_map(read_message).collect()));
     all.unwrap_or_default()
 }
 
-fn said(value: &Value) -> Option<Said> {
+fn read_message(value: &Value) -> Option<Said> {
     let parts = value
         .as_array()
         .filter(|parts| parts.first().is_some_and(|first| first == MESSAGE))?;

@@ -142,7 +142,7 @@ impl fmt::Display for Upstream {
 
 impl DjangoSettings {
     /// Protections that sharing weakens, for the report.
-    pub(crate) fn weakened(&self) -> Option<Weakened> {
+    pub(crate) fn weakening(&self) -> Option<Weakened> {
         let reason = "Django looks for sessions under their keys, so the database holds the keys and not their hashes";
         self.beside.then(|| Weakened {
             name: "shared_sessions".into(),
@@ -153,7 +153,7 @@ impl DjangoSettings {
 
     /// Its user tables.
     pub(crate) fn tables(&self) -> UserTables {
-        UserTables::of(&self.user_model, self.user_table.as_ref())
+        UserTables::for_model(&self.user_model, self.user_table.as_ref())
     }
 }
 

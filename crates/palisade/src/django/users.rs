@@ -85,7 +85,7 @@ const DEFAULT: &str = "auth_user";
 
 impl Default for UserTables {
     fn default() -> Self {
-        Self::of(
+        Self::for_model(
             &UserModel {
                 app: "auth".into(),
                 model: "User".into(),
@@ -97,7 +97,7 @@ impl Default for UserTables {
 
 impl UserTables {
     /// The tables of a model, by Django's naming rules; `table` is its `db_table`, if it has one.
-    pub fn of(model: &UserModel, table: Option<&TableName>) -> Self {
+    pub fn for_model(model: &UserModel, table: Option<&TableName>) -> Self {
         let own = model.model.to_lowercase();
         let users = table.map_or_else(|| format!("{}_{own}", model.app), |table| table.0.clone());
         Self {

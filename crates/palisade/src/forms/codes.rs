@@ -29,7 +29,7 @@ impl Field for Code {
         autocomplete: "one-time-code",
         autocapitalize: "characters",
         enterkeyhint: "go",
-        ..Shape::of("text", MAX)
+        ..Shape::new("text", MAX)
     };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {

@@ -35,11 +35,11 @@ pub struct InvalidForm {
 impl<T: Fields> Form<T> {
     /// The empty form, for the template: `context! { form => Form::<NewTicket>::blank() }`.
     pub fn blank() -> Value {
-        Self::filled([])
+        Self::with_values([])
     }
 
     /// The form with initial values.
-    pub fn filled<'a>(values: impl IntoIterator<Item = (&'a str, String)>) -> Value {
+    pub fn with_values<'a>(values: impl IntoIterator<Item = (&'a str, String)>) -> Value {
         Self::filled_without(values, None)
     }
 
@@ -62,7 +62,7 @@ impl<T: Fields> Form<T> {
             .filter(|spec| Some(spec.name) != field)
             .copied()
             .collect();
-        shown(&fields, &typed, &BTreeMap::new(), &[])
+        render_fields(&fields, &typed, &BTreeMap::new(), &[])
     }
 
     /// The valid input, or `template` again with the input and its errors (422).
@@ -143,7 +143,7 @@ impl InvalidForm {
             .filter(|spec| Some(spec.name) != self.left_out)
             .copied()
             .collect();
-        let form = shown(&fields, &self.typed, &self.errors, &self.general);
+        let form = render_fields(&fields, &self.typed, &self.errors, &self.general);
         match self
             .page
             .render_as(status, template, context! { form, ..values })
@@ -171,7 +171,7 @@ impl InvalidForm {
     }
 }
 
-fn shown(
+fn render_fields(
     fields: &[FieldSpec],
     typed: &Pairs,
     errors: &BTreeMap<&'static str, Vec<String>>,

@@ -51,18 +51,18 @@ impl Password {
 }
 
 impl<const MAX: usize> Field for Line<MAX> {
-    const SHAPE: Shape = Shape::of("text", MAX);
+    const SHAPE: Shape = Shape::new("text", MAX);
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let text: String = raw.unwrap_or_default().trim().nfc().collect();
         without_controls(&text, |_| false)
-            .and_then(|()| within(&text, MAX))
+            .and_then(|()| check_length(&text, MAX))
             .map(|()| Self(text))
     }
 }
 
 impl<const MAX: usize> Field for Text<MAX> {
-    const SHAPE: Shape = Shape::of("textarea", MAX);
+    const SHAPE: Shape = Shape::new("textarea", MAX);
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let text: String = raw
@@ -72,13 +72,13 @@ impl<const MAX: usize> Field for Text<MAX> {
             .nfc()
             .collect();
         without_controls(&text, |c| c == '\n' || c == '\t')
-            .and_then(|()| within(&text, MAX))
+            .and_then(|()| check_length(&text, MAX))
             .map(|()| Self(text))
     }
 }
 
 impl<const MAX: usize> Field for Token<MAX> {
-    const SHAPE: Shape = Shape::of("hidden", MAX);
+    const SHAPE: Shape = Shape::new("hidden", MAX);
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let text = raw.unwrap_or_default();
@@ -86,7 +86,7 @@ impl<const MAX: usize> Field for Token<MAX> {
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && !b"\"'<>`\\".contains(&byte));
         if is_token {
-            within(text, MAX).map(|()| Self(text.into()))
+            check_length(text, MAX).map(|()| Self(text.into()))
         } else {
             Err("This value was changed in transit.".into())
         }
@@ -97,12 +97,12 @@ impl Field for Username {
     const SHAPE: Shape = Shape {
         autocomplete: "username",
         autocapitalize: "none",
-        ..Shape::of("text", 150)
+        ..Shape::new("text", 150)
     };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let name: String = raw.unwrap_or_default().trim().nfkc().collect();
-        within(&name, 150)?;
+        check_length(&name, 150)?;
         // the whole value, not a part of it
         let is_name = name
             .chars()
@@ -123,12 +123,12 @@ impl Field for Email {
     const SHAPE: Shape = Shape {
         autocomplete: "email",
         autocapitalize: "none",
-        ..Shape::of("email", 254)
+        ..Shape::new("email", 254)
     };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let address: String = raw.unwrap_or_default().trim().nfc().collect();
-        within(&address, 254)?;
+        check_length(&address, 254)?;
         if deliverable(&address).is_some() {
             Ok(Self(address))
         } else {
@@ -140,7 +140,7 @@ impl Field for Email {
 impl Field for Password {
     const SHAPE: Shape = Shape {
         autocomplete: "current-password",
-        ..Shape::of("password", 1024)
+        ..Shape::new("password", 1024)
     };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
@@ -153,7 +153,7 @@ impl Field for Password {
 }
 
 impl<const MIN: i64, const MAX: i64> Field for Number<MIN, MAX> {
-    const SHAPE: Shape = Shape::of("number", 20);
+    const SHAPE: Shape = Shape::new("number", 20);
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let number = raw
@@ -168,7 +168,7 @@ impl<const MIN: i64, const MAX: i64> Field for Number<MIN, MAX> {
     }
 }
 
-fn within(text: &str, max: usize) -> Result<(), String> {
+fn check_length(text: &str, max: usize) -> Result<(), String> {
     match text.chars().count() {
         _ if text.chars().all(is_invisible) => Err("This field is required.".into()),
         length if length > max => Err(format!("Use at most {max} characters; these are {length}.")),

@@ -134,7 +134,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    pub(crate) const fn of(kind: &'static str, max_length: usize) -> Self {
+    pub(crate) const fn new(kind: &'static str, max_length: usize) -> Self {
         Self {
             kind,
             max_length,
@@ -160,7 +160,7 @@ pub(crate) fn most_bytes(fields: &[FieldSpec]) -> usize {
 impl<T: Choice> Field for T {
     const SHAPE: Shape = Shape {
         options: T::OPTIONS,
-        ..Shape::of("select", 100)
+        ..Shape::new("select", 100)
     };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
@@ -185,7 +185,7 @@ impl<T: Field> Field for Option<T> {
 impl Field for bool {
     const SHAPE: Shape = Shape {
         is_required: false,
-        ..Shape::of("checkbox", 5)
+        ..Shape::new("checkbox", 5)
     };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {

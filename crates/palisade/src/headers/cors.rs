@@ -64,7 +64,7 @@ impl Cors {
     pub fn origins<const N: usize>(origins: [&str; N]) -> Self {
         Self {
             who: Who::Listed {
-                origins: listed(&origins),
+                origins: parse_origins(&origins),
                 with_credentials: false,
             },
             ..Self::anyone()
@@ -79,7 +79,7 @@ impl Cors {
     pub fn origins_with_credentials<const N: usize>(origins: [&str; N]) -> Self {
         Self {
             who: Who::Listed {
-                origins: listed(&origins),
+                origins: parse_origins(&origins),
                 with_credentials: true,
             },
             ..Self::anyone()
@@ -193,7 +193,7 @@ impl Cors {
 }
 
 #[track_caller]
-fn listed(origins: &[&str]) -> Vec<HeaderValue> {
+fn parse_origins(origins: &[&str]) -> Vec<HeaderValue> {
     let origin = |text: &&str| {
         let parsed = Origin::parse(text).filter(|origin| {
             origin.to_string() == **text

@@ -196,7 +196,7 @@ impl ContentSecurityPolicy {
     }
 
     /// Adds the directives of the strict policy that this one lacks.
-    fn completed(mut self) -> Self {
+    fn complete(mut self) -> Self {
         self.0.retain(|(_, sources)| !sources.is_empty());
         for (directive, sources) in Self::strict().0 {
             if !self.0.iter().any(|(known, _)| *known == directive) {
@@ -208,7 +208,7 @@ impl ContentSecurityPolicy {
 
     /// The header for a response with this nonce.
     pub fn text(&self, nonce: &str) -> String {
-        Written::of(self).text(nonce)
+        Written::new(self).text(nonce)
     }
 }
 
@@ -222,7 +222,7 @@ pub struct Written {
 
 impl Written {
     /// Serialises a policy once.
-    pub fn of(policy: &ContentSecurityPolicy) -> Self {
+    pub fn new(policy: &ContentSecurityPolicy) -> Self {
         let mut pieces = vec![String::new()];
         let mut add = |text: &str| {
             // NUL stands for the nonce; no source can contain one
@@ -308,8 +308,8 @@ impl PagePolicies {
     /// [`ContentSecurityPolicy::strict`].
     #[must_use]
     pub fn enforce(mut self, policy: &ContentSecurityPolicy) -> Self {
-        self.enforced = Some(Arc::new(Written::of(
-            &policy.clone().completed().reporting(),
+        self.enforced = Some(Arc::new(Written::new(
+            &policy.clone().complete().reporting(),
         )));
         self
     }
@@ -317,7 +317,7 @@ impl PagePolicies {
     /// A report-only policy in addition.
     #[must_use]
     pub fn report_only(mut self, policy: &ContentSecurityPolicy) -> Self {
-        self.reported = Some(Arc::new(Written::of(&policy.clone().reporting())));
+        self.reported = Some(Arc::new(Written::new(&policy.clone().reporting())));
         self
     }
 

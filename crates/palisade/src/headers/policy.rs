@@ -39,7 +39,7 @@ fn value(text: String) -> HeaderValue {
 }
 
 /// The headers of every response.
-fn fixed(settings: &HeaderSettings, profile: Profile) -> Vec<(HeaderName, HeaderValue)> {
+fn fixed_headers(settings: &HeaderSettings, profile: Profile) -> Vec<(HeaderName, HeaderValue)> {
     let named = HeaderName::from_static;
     let mut fixed = vec![
         (X_FRAME_OPTIONS, value(settings.frames.to_string())),
@@ -91,10 +91,10 @@ impl SecurityHeaders {
             .then(|| with_trusted_types(ContentSecurityPolicy::empty()).reporting());
         let hsts = hsts(settings).into_iter();
         Self {
-            fixed: fixed(settings, profile),
+            fixed: fixed_headers(settings, profile),
             hsts: hsts.map(|(day, text)| (day, value(text))).collect(),
-            policy: Written::of(&policy.reporting()),
-            tried: tried.as_ref().map(Written::of),
+            policy: Written::new(&policy.reporting()),
+            tried: tried.as_ref().map(Written::new),
         }
     }
 

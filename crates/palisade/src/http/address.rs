@@ -234,7 +234,7 @@ impl TrustedProxies {
     /// each, in the order of `X-Forwarded-For`: that of the proxy which the client is connected to
     /// counts. Proxies that replace it leave one value.
     fn says_secure(&self, headers: &HeaderMap) -> bool {
-        let Some(said) = self.forwarded(headers, &X_FORWARDED_PROTO) else {
+        let Some(said) = self.forwarding_header(headers, &X_FORWARDED_PROTO) else {
             return false;
         };
         let is_known = [&b"http"[..], b"https"]
@@ -249,13 +249,13 @@ impl TrustedProxies {
 
     /// The requested host, where the proxies write it into `X-Forwarded-Host`.
     pub(crate) fn host(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        self.forwarded(headers, &X_FORWARDED_HOST)
+        self.forwarding_header(headers, &X_FORWARDED_HOST)
             .and_then(|host| HeaderValue::from_bytes(host).ok())
     }
 
     /// The value of a header by the outermost proxy: of a list with one value per proxy, in the
     /// order of `X-Forwarded-For`, or the only value of a proxy that replaces the header.
-    fn forwarded<'a>(&self, headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    fn forwarding_header<'a>(&self, headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
         let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let said: Vec<&[u8]> = lines
             .flat_map(|line| line.split(|byte| *byte == b','))

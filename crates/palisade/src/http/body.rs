@@ -87,7 +87,7 @@ impl Received {
 
     /// The same, accounted to the memory of its request.
     #[must_use]
-    pub fn counted(mut self, held: Arc<Held>) -> Self {
+    pub fn count_memory(mut self, held: Arc<Held>) -> Self {
         self.held = Some(held);
         self
     }

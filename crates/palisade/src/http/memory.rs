@@ -94,13 +94,13 @@ impl MemoryBudget {
     }
 
     /// Held bytes.
-    pub fn held(&self) -> u64 {
+    pub fn held_bytes(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
     }
 
     /// Peak of held bytes since the last call.
     pub fn take_peak(&self) -> u64 {
-        self.peak.swap(self.held(), Ordering::Relaxed)
+        self.peak.swap(self.held_bytes(), Ordering::Relaxed)
     }
 
     /// The share of a network: never the whole budget, for any prefix and settings.
@@ -135,7 +135,7 @@ impl Held {
         if networks(self.client).any(|network| is_full(&network)) {
             return Err(NoRoom::Client);
         }
-        if self.budget.held() >= self.budget.most {
+        if self.budget.held_bytes() >= self.budget.most {
             Err(NoRoom::Site)
         } else {
             Ok(())
@@ -208,7 +208,7 @@ mod tests {
             .collect();
         assert_eq!(budget.admit(address(11)).err(), Some(NoRoom::Site));
         drop((greedy, other, rest));
-        assert_eq!(budget.held(), 0);
+        assert_eq!(budget.held_bytes(), 0);
         assert!(
             budget
                 .clients
@@ -228,7 +228,7 @@ mod tests {
             held.as_ref().is_some_and(|held| held.room().is_ok()),
             "it may go on"
         );
-        assert_eq!(budget.held(), 1 << 19);
+        assert_eq!(budget.held_bytes(), 1 << 19);
     }
 
     #[test]
@@ -266,7 +266,7 @@ mod tests {
                 .is_ok()
         );
         drop(held);
-        assert_eq!(budget.held(), 0);
+        assert_eq!(budget.held_bytes(), 0);
         assert!(
             budget
                 .clients

@@ -116,14 +116,14 @@ impl FromIterator<IpNet> for Networks {
             }
         }
         Self {
-            v4: merged(v4),
-            v6: merged(v6),
+            v4: merge_ranges(v4),
+            v6: merge_ranges(v6),
         }
     }
 }
 
 /// Sorted, disjoint and non-adjacent ranges.
-fn merged<T: Ord + Copy>(mut ranges: Vec<(T, T)>) -> Vec<(T, T)> {
+fn merge_ranges<T: Ord + Copy>(mut ranges: Vec<(T, T)>) -> Vec<(T, T)> {
     ranges.sort_unstable();
     let mut merged: Vec<(T, T)> = Vec::with_capacity(ranges.len());
     for (first, last) in ranges {

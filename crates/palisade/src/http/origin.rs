@@ -16,7 +16,7 @@ impl Origin {
     /// Parses an Origin header: nothing may follow the port.
     pub fn parse(header: &str) -> Option<Self> {
         let url = Url::parse(header).ok()?;
-        let origin = Self::of(&url)?;
+        let origin = Self::from_url(&url)?;
         // exactly as browsers send it, not as a lenient parser accepts it
         (header == origin.to_string() || header.to_ascii_lowercase() == origin.with_default_port())
             .then_some(origin)
@@ -24,10 +24,10 @@ impl Origin {
 
     /// The origin of a whole URL, as in a Referer header.
     pub fn of_url(text: &str) -> Option<Self> {
-        Self::of(&Url::parse(text).ok()?)
+        Self::from_url(&Url::parse(text).ok()?)
     }
 
-    fn of(url: &Url) -> Option<Self> {
+    fn from_url(url: &Url) -> Option<Self> {
         let is_web = matches!(url.scheme(), "http" | "https");
         let host = match url.host()? {
             Host::Domain(domain) => domain.strip_suffix('.').unwrap_or(domain).to_owned(),

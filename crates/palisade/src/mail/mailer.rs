@@ -18,7 +18,7 @@ pub trait Mailer: Send + Sync {
     fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), NotSent>>;
 
     /// Sent mail, where it is stored: for tests.
-    fn kept(&self) -> Vec<Mail> {
+    fn outbox(&self) -> Vec<Mail> {
         Vec::new()
     }
 
@@ -54,7 +54,7 @@ impl Mailer for Outbox {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn kept(&self) -> Vec<Mail> {
+    fn outbox(&self) -> Vec<Mail> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -247,8 +247,8 @@ impl MailQueue {
     }
 
     /// Sent mail, where `mail.url` is `memory:`.
-    pub fn kept(&self) -> Vec<Mail> {
-        self.mailer.kept()
+    pub fn outbox(&self) -> Vec<Mail> {
+        self.mailer.outbox()
     }
 
     /// Claims a mail for this instance; another instance's later claim fails.
@@ -272,7 +272,7 @@ impl MailQueue {
         if Self::is_for_nobody(&row) {
             return self.forget(row.id).await.map(|()| false);
         }
-        let outcome = match self.opened(&row) {
+        let outcome = match self.open(&row) {
             _ if row.expires <= now => Err(NotSent::Ever("it has expired".into())),
             Some(mail) => {
                 let late = |_| {
@@ -307,7 +307,7 @@ impl MailQueue {
         row.kind == MailKind::Unknown as i32 && row.expires <= row.due
     }
 
-    fn opened(&self, row: &Model) -> Option<Mail> {
+    fn open(&self, row: &Model) -> Option<Mail> {
         let text = Sealer::new(&self.ring, PURPOSE)
             .open(&row.sealed, PLACE)
             .ok()?;

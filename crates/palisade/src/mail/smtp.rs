@@ -44,10 +44,8 @@ impl Smtp {
             builder = builder.port(port);
         }
         if let Some(password) = url.password() {
-            builder = builder.credentials(Credentials::new(
-                decoded(url.username())?,
-                decoded(password)?,
-            ));
+            builder =
+                builder.credentials(Credentials::new(decode(url.username())?, decode(password)?));
         }
         Ok(Self {
             transport: builder.build(),
@@ -161,7 +159,7 @@ fn is_this_machine(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-fn decoded(part: &str) -> Result<String, String> {
+fn decode(part: &str) -> Result<String, String> {
     let text = percent_encoding::percent_decode_str(part).decode_utf8();
     text.map(Into::into)
         .map_err(|_| "the user or the password is not UTF-8".into())

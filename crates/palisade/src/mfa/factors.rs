@@ -135,10 +135,14 @@ impl Factors {
     }
 
     /// An unconfirmed app, whose secret may be displayed.
-    pub(super) async fn begun(&self, user: &User, site: &str) -> Result<Option<Authenticator>> {
+    pub(super) async fn pending_app(
+        &self,
+        user: &User,
+        site: &str,
+    ) -> Result<Option<Authenticator>> {
         let kept = self.secret(user.id, AppState::Pending).await?;
         Ok(kept.map(|(secret, row)| {
-            Authenticator::of(&secret, site, &user.username).of_kind(match row.counts {
+            Authenticator::new(&secret, site, &user.username).of_kind(match row.counts {
                 true => TokenKind::Counter,
                 false => TokenKind::Time,
             })
@@ -183,7 +187,7 @@ impl Factors {
             return Ok(self.use_step(user.id, step).await?.then_some(Proven::App));
         }
         let tx = self.database.begin().await?;
-        let used = recovery::Entity::delete_by_id(stored(user.id, code))
+        let used = recovery::Entity::delete_by_id(code_hash(user.id, code))
             .filter(recovery::Column::UserId.eq(user.id));
         let used = used.exec(&tx).await?.rows_affected;
         tx.commit().await?;
@@ -214,7 +218,7 @@ impl Factors {
         let Some((secret, row)) = self.secret(user.id, state).await? else {
             return Ok(None);
         };
-        let app = Authenticator::of(&secret, "", &user.username);
+        let app = Authenticator::new(&secret, "", &user.username);
         if row.counts {
             return Ok(app.counter_of(code, row.last_step));
         }
@@ -269,7 +273,7 @@ impl Factors {
             .await?;
         let codes: Vec<String> = (0..CODES).map(|_| new_code()).collect();
         let row = |code: &String| recovery::ActiveModel {
-            hash: Set(stored(user_id, code)),
+            hash: Set(code_hash(user_id, code)),
             user_id: Set(user_id),
         };
         recovery::Entity::insert_many(codes.iter().map(row))
@@ -343,7 +347,7 @@ fn new_code() -> String {
 }
 
 /// Hash of a recovery code in its normal form.
-fn stored(user_id: i32, code: &str) -> String {
+fn code_hash(user_id: i32, code: &str) -> String {
     let digits: String = code
         .chars()
         .filter(char::is_ascii_hexdigit)

@@ -289,14 +289,14 @@ pub(crate) async fn answer(request: FactorRequest, form: Form<Answer>) -> Result
     let user_id = match verified.await {
         Ok(user_id) => user_id,
         Err(Refused::Failed(error)) => return Err(error),
-        Err(Refused::Copied(key)) => return copied(&request, &key, &alternative).await,
-        Err(Refused::Wrong) => return refused(&request, &alternative).await,
+        Err(Refused::Copied(key)) => return passkey_cloned(&request, &key, &alternative).await,
+        Err(Refused::Wrong) => return passkey_refused(&request, &alternative).await,
     };
     let login = match purpose {
         PurposeKind::Reauthentication => {
             return match reauthenticate(&request, user_id, next).await? {
                 Some(response) => Ok(response),
-                None => refused(&request, &alternative).await,
+                None => passkey_refused(&request, &alternative).await,
             };
         }
         PurposeKind::SecondFactor => {
@@ -310,7 +310,7 @@ pub(crate) async fn answer(request: FactorRequest, form: Form<Answer>) -> Result
         }
     };
     let Some(login) = login else {
-        return refused(&request, &alternative).await;
+        return passkey_refused(&request, &alternative).await;
     };
     request.cancel_removal(&login.user()).await?;
     let verified = (Factor::Typed, Trust::Known);
@@ -335,7 +335,7 @@ async fn reauthenticate(
     Ok(Some(response))
 }
 
-async fn refused(request: &FactorRequest, way_back: &str) -> Result<Response> {
+async fn passkey_refused(request: &FactorRequest, way_back: &str) -> Result<Response> {
     request.audit(Event::LoginFailed, "passkey");
     let said =
         "This passkey is unknown, or its response came too late. Try again, or use another method.";
@@ -348,7 +348,11 @@ async fn refused(request: &FactorRequest, way_back: &str) -> Result<Response> {
 }
 
 /// Authenticators count their signatures; one with a lower counter than before may be a clone.
-async fn copied(request: &FactorRequest, key: &KeptKey, way_back: &str) -> Result<Response> {
+async fn passkey_cloned(
+    request: &FactorRequest,
+    key: &KeptKey,
+    way_back: &str,
+) -> Result<Response> {
     let accounts = request.accounts();
     let told = format!(
         "The passkey\n\n    {}\n\nwas used with an old counter, which indicates a clone, and was \
@@ -369,5 +373,5 @@ async fn copied(request: &FactorRequest, key: &KeptKey, way_back: &str) -> Resul
             key.user_id
         ),
     );
-    refused(request, way_back).await
+    passkey_refused(request, way_back).await
 }

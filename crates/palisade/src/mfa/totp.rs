@@ -34,7 +34,7 @@ impl Authenticator {
     }
 
     /// The key URI for a user and a site. Neither name may contain a colon, the separator.
-    pub(super) fn of(secret: &Secret<Vec<u8>>, site: &str, username: &str) -> Self {
+    pub(super) fn new(secret: &Secret<Vec<u8>>, site: &str, username: &str) -> Self {
         let without_colons = |name: &str| name.replace(':', " ");
         let builder = Builder::new()
             .with_secret(secret.expose().clone())
@@ -72,7 +72,7 @@ impl Authenticator {
     }
 
     /// The secret for manual entry, in groups of four.
-    pub(super) fn typed(&self) -> String {
+    pub(super) fn grouped_secret(&self) -> String {
         let text = self.totp.secret().to_base32();
         let groups: Vec<&str> = text
             .as_bytes()

@@ -204,10 +204,10 @@ pub(crate) async fn show_app(page: Page, request: FactorRequest, user: User) -> 
 async fn app(request: &FactorRequest, user: &User) -> Result<Option<palisade_template::Value>> {
     let base = request.base();
     let site = base.split("://").nth(1).unwrap_or(&base);
-    let begun = request.factors.begun(user, site).await?;
+    let begun = request.factors.pending_app(user, site).await?;
     Ok(begun.map(|app| {
         let (picture, width) = app.picture().unwrap_or_default();
-        context! { secret => app.typed(), picture, width }
+        context! { secret => app.grouped_secret(), picture, width }
     }))
 }
 

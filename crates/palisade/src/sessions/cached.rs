@@ -108,7 +108,7 @@ impl Copies {
                 .arg(MARK_MILLIS);
             wanted.query_async::<Option<String>>(&mut connection).await
         });
-        match self.noted(found.await)? {
+        match self.note_outcome(found.await)? {
             None => Some(Err(mark)),
             Some(text) => text
                 .split_once(' ')
@@ -124,7 +124,7 @@ impl Copies {
             call.invoke_async::<i64>(&mut connection).await
         });
         // without it, the next request asks the database again
-        self.noted(filled.await);
+        self.note_outcome(filled.await);
     }
 
     fn rests(&self) -> bool {
@@ -132,7 +132,7 @@ impl Copies {
     }
 
     /// A response, if there is one. Logs when Redis becomes unavailable and available.
-    fn noted<T>(&self, answer: Result<T, Away>) -> Option<T> {
+    fn note_outcome<T>(&self, answer: Result<T, Away>) -> Option<T> {
         let mut failed = lock(&self.failed);
         match answer {
             Ok(answer) => {
@@ -152,7 +152,7 @@ impl Copies {
 
     async fn take_away(self: Arc<Self>, id: String) {
         let is_first = !self.is_owing.load(Ordering::Acquire);
-        if is_first && !self.rests() && self.removed(vec![key(&id)]).await {
+        if is_first && !self.rests() && self.remove(vec![key(&id)]).await {
             return;
         }
         lock(&self.owed).insert(id, Instant::now());
@@ -162,11 +162,11 @@ impl Copies {
         }
     }
 
-    async fn removed(&self, keys: Vec<String>) -> bool {
+    async fn remove(&self, keys: Vec<String>) -> bool {
         let removed = self
             .redis
             .ask(async |mut connection| connection.del::<_, i64>(keys).await);
-        self.noted(removed.await).is_some()
+        self.note_outcome(removed.await).is_some()
     }
 
     /// Does the pending deletions, or waits until the copies have expired.
@@ -183,7 +183,7 @@ impl Copies {
                     }
                     owed.keys().take(CHUNK).cloned().collect()
                 };
-                if self.removed(due.iter().map(|id| key(id)).collect()).await {
+                if self.remove(due.iter().map(|id| key(id)).collect()).await {
                     let mut owed = lock(&self.owed);
                     owed.retain(|id, since| *since >= asked || !due.contains(id));
                 } else {

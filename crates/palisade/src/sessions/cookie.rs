@@ -69,7 +69,7 @@ impl Sessions {
 
     /// The same, cookie-based.
     #[must_use]
-    pub fn carried(mut self, database: Database) -> Self {
+    pub fn cookie_based(mut self, database: Database) -> Self {
         let longest = self.absolute.max(self.kept);
         self.store = Arc::new(CookieStore::new(database.clone(), longest));
         self.carried = Some(CookieStore::new(database, longest));
@@ -79,7 +79,7 @@ impl Sessions {
     /// The same, shared with a Django project that has the same database and key: Django's cookie
     /// name, session keys as ids, and Django's expiry.
     #[must_use]
-    pub fn shared(mut self, cookie: String) -> Self {
+    pub fn shared_with_django(mut self, cookie: String) -> Self {
         if self.cookie.transport == Transport::Secure {
             self.cookie.transport = Transport::Shared;
         }

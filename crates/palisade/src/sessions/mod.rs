@@ -9,8 +9,8 @@
 
 #[cfg(feature = "redis")]
 mod cached;
-mod carried;
 mod cookie;
+mod cookie_store;
 mod lifetime;
 mod messages;
 mod migration;
@@ -22,12 +22,12 @@ mod store;
 
 #[cfg(feature = "redis")]
 pub use cached::CachedStore;
-pub use carried::CookieStore;
 pub use cookie::Sessions;
+pub use cookie_store::CookieStore;
 pub(crate) use lifetime::Lifetime;
 pub use messages::MessageLevel;
 pub use migration::migrations;
-pub use own::OwnSession;
+pub use own::UserSession;
 pub(crate) use record::{ADDRESS, AGENT, EPOCH, OWNER};
 pub use session::Session;
 pub use settings::{Binding, CHECKS, SessionSettings, StoreKind};

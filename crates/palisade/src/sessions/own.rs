@@ -8,7 +8,7 @@ use palisade_crypto::random;
 
 /// A session, as displayed to its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnSession {
+pub struct UserSession {
     /// Hash of its key: an id that cannot be used as a key.
     pub id: String,
     /// User agent at login.
@@ -30,7 +30,7 @@ impl Sessions {
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn owned_by(&self, owner: i32) -> Result<Vec<OwnSession>> {
+    pub async fn owned_by(&self, owner: i32) -> Result<Vec<UserSession>> {
         let now = self.clock.now();
         let all = self.all_of(owner, now).await?;
         let shown = |(id, text): (String, String)| {
@@ -52,7 +52,7 @@ impl Sessions {
             } else {
                 id
             };
-            is_open.then_some(OwnSession {
+            is_open.then_some(UserSession {
                 id,
                 agent,
                 address,
@@ -62,7 +62,7 @@ impl Sessions {
                 epoch: record.epoch(),
             })
         };
-        let mut all: Vec<OwnSession> = all.into_iter().filter_map(shown).collect();
+        let mut all: Vec<UserSession> = all.into_iter().filter_map(shown).collect();
         all.sort_by_key(|session| std::cmp::Reverse(session.seen));
         Ok(all)
     }
@@ -151,7 +151,7 @@ impl Sessions {
 
 impl Session {
     /// The sessions of this session's user.
-    pub(crate) async fn siblings(&self, owner: i32) -> Result<Vec<OwnSession>> {
+    pub(crate) async fn siblings(&self, owner: i32) -> Result<Vec<UserSession>> {
         let own = self.id();
         let mut all = self.sessions().owned_by(owner).await?;
         let own = if self.sessions().is_shared {

@@ -97,7 +97,7 @@ impl Session {
     /// When the store does not answer.
     pub async fn value<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let state = self.state().await?;
-        Ok(loaded(&state)
+        Ok(loaded_state(&state)
             .record
             .values
             .get(name)
@@ -290,7 +290,7 @@ impl Session {
         let Some(carried) = &self.0.carried else {
             return Ok(cookie);
         };
-        let Some(sealed) = carried.changed(&self.0.sessions.ring)? else {
+        let Some(sealed) = carried.new_value(&self.0.sessions.ring)? else {
             return Ok(cookie);
         };
         let key = self.future_key().unwrap_or_default();
@@ -303,10 +303,10 @@ impl Session {
             return Ok(None);
         };
         // boxed: requests without a session must not reserve space for this future
-        Box::pin(self.settled(state)).await
+        Box::pin(self.finish_state(state)).await
     }
 
-    async fn settled(&self, state: State) -> Result<Option<HeaderValue>> {
+    async fn finish_state(&self, state: State) -> Result<Option<HeaderValue>> {
         let sessions = &self.0.sessions;
         if state.record.lifetime() == Lifetime::Kept {
             let now = sessions.clock.now();
@@ -499,7 +499,7 @@ impl Session {
     }
 }
 
-fn loaded<'a>(guard: &'a MutexGuard<'_, Option<State>>) -> &'a State {
+fn loaded_state<'a>(guard: &'a MutexGuard<'_, Option<State>>) -> &'a State {
     guard.as_ref().expect("state() has loaded it")
 }
 

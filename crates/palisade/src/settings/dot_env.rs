@@ -22,8 +22,8 @@ pub(super) fn parse(
     bytes: &[u8],
     is_ours: impl Fn(&str) -> bool,
 ) -> Result<Variables, Vec<Unreadable>> {
-    let text = decoded(bytes).map_err(|error| vec![error])?;
-    let lines: Vec<&str> = text.lines().map(trimmed).collect();
+    let text = decode(bytes).map_err(|error| vec![error])?;
+    let lines: Vec<&str> = text.lines().map(trim).collect();
     let (mut variables, mut unreadable, mut next) = (Vec::new(), Vec::new(), 0);
     while let Some(line) = lines.get(next) {
         let number = next + 1;
@@ -70,7 +70,7 @@ const OPEN_QUOTE: Fault = (
     "close it: a value is one line",
 );
 
-fn decoded(bytes: &[u8]) -> Result<&str, Unreadable> {
+fn decode(bytes: &[u8]) -> Result<&str, Unreadable> {
     let of_file = |what| Unreadable {
         line: None,
         what,
@@ -94,7 +94,7 @@ fn decoded(bytes: &[u8]) -> Result<&str, Unreadable> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-fn trimmed(text: &str) -> &str {
+fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
@@ -105,7 +105,7 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
         .filter(|rest| rest.starts_with([' ', '\t']))
         .unwrap_or(line);
     let (name, value) = line.split_once('=')?;
-    let name = trimmed(name);
+    let name = trim(name);
     let is_name = !name.is_empty()
         && name
             .chars()
@@ -114,7 +114,7 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
 }
 
 fn value_of(after: &str) -> Result<String, Fault> {
-    let value = trimmed(after);
+    let value = trim(after);
     if value != value.trim() {
         return Err((
             "begins or ends with a control character or a space that cannot be told from a usual \
@@ -131,7 +131,7 @@ fn value_of(after: &str) -> Result<String, Fault> {
         ));
     }
     match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => quoted(value, quote).map(str::to_owned),
+        Some(quote @ ('"' | '\'')) => parse_quoted(value, quote).map(str::to_owned),
         _ if has_comment(after) => Err((
             "holds a # after a space, which is a comment to some programs and part of the value \
                 to others",
@@ -141,7 +141,7 @@ fn value_of(after: &str) -> Result<String, Fault> {
     }
 }
 
-fn quoted(value: &str, quote: char) -> Result<&str, Fault> {
+fn parse_quoted(value: &str, quote: char) -> Result<&str, Fault> {
     let rest = value.get(1..).unwrap_or_default();
     let Some(inside) = rest.strip_suffix(quote) else {
         return Err(if rest.contains(quote) {
@@ -184,7 +184,7 @@ fn end_of_foreign(
     following: &[&str],
     is_ours: impl Fn(&str) -> bool,
 ) -> Result<usize, Fault> {
-    let value = trimmed(after);
+    let value = trim(after);
     let Some(quote) = value
         .chars()
         .next()

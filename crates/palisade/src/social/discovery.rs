@@ -53,7 +53,7 @@ const LEAST: TimeDelta = TimeDelta::seconds(30);
 
 impl Discovery {
     /// Metadata and keys, at most an hour old.
-    pub(crate) async fn known(
+    pub(crate) async fn current(
         &self,
         client: &Client,
         issuer: &str,
@@ -63,7 +63,7 @@ impl Discovery {
     }
 
     /// Metadata and keys, refreshed because a key was missing.
-    pub(crate) async fn renewed(
+    pub(crate) async fn refresh(
         &self,
         client: &Client,
         issuer: &str,

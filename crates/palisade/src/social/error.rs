@@ -23,7 +23,7 @@ impl fmt::Display for ProviderError {
 
 impl ProviderError {
     /// The message for the visitor; the details are logged.
-    pub(super) fn said(&self, provider: &Provider) -> Error {
+    pub(super) fn to_page_error(&self, provider: &Provider) -> Error {
         let label = &provider.settings.label;
         tracing::warn!(target: "palisade", provider = provider.settings.name, trouble = %self, "a social login failed");
         match self {

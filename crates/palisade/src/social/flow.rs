@@ -75,7 +75,7 @@ pub(super) struct ProviderClient<'a> {
 impl ProviderClient<'_> {
     async fn metadata(&self) -> Result<Arc<Known>, ProviderError> {
         let issuer = &self.provider.issuer;
-        self.discovery.known(self.client, issuer, self.now).await
+        self.discovery.current(self.client, issuer, self.now).await
     }
 
     /// Creates the authorization request, and the URL to redirect to.
@@ -173,7 +173,7 @@ impl ProviderClient<'_> {
                 && claims.email_verified.is_some_and(|truth| truth.holds()),
             email: claims.email,
             name,
-            tokens: tokens.kept(self.provider),
+            tokens: tokens.tokens_to_store(self.provider),
         })
     }
 
@@ -197,7 +197,7 @@ impl ProviderClient<'_> {
         let mut verified = id_token::verify(id_token, &known.keys, &expected);
         if matches!(verified, Err(Doubt::UnknownKey)) {
             let issuer = &self.provider.issuer;
-            let newer = self.discovery.renewed(self.client, issuer, self.now);
+            let newer = self.discovery.refresh(self.client, issuer, self.now);
             verified = id_token::verify(id_token, &newer.await?.keys, &expected);
         }
         verified.map_err(|doubt| {

@@ -98,7 +98,7 @@ impl Identities {
             .await
     }
 
-    pub(super) async fn shown(db: &Db, user_id: i32) -> Result<Vec<Shown>, DbErr> {
+    pub(super) async fn list(db: &Db, user_id: i32) -> Result<Vec<Shown>, DbErr> {
         let day = |at: i64| {
             DateTime::from_timestamp(at, 0)
                 .map(|at| at.format("%Y-%m-%d").to_string())
@@ -130,7 +130,9 @@ impl Identities {
             user_id: Set(user_id),
             provider: Set(new.provider.into()),
             label: Set(new.label.chars().take(254).collect()),
-            tokens: Set(new.tokens.map(|tokens| sealed(ring, &new.hash, tokens))),
+            tokens: Set(new
+                .tokens
+                .map(|tokens| seal_tokens(ring, &new.hash, tokens))),
             added: Set(now),
             used: Set(now),
             hash: Set(new.hash),
@@ -143,7 +145,7 @@ impl Identities {
 
     #[cfg(feature = "social")]
     /// Records a login.
-    pub(super) async fn used(
+    pub(super) async fn record_login(
         tx: &Tx,
         accounts: &Accounts,
         hash: &str,
@@ -155,7 +157,7 @@ impl Identities {
             ..Default::default()
         };
         if let Some(tokens) = tokens {
-            change.tokens = Set(Some(sealed(ring, hash, tokens)));
+            change.tokens = Set(Some(seal_tokens(ring, hash, tokens)));
         }
         Entity::update_many()
             .set(change)
@@ -239,7 +241,7 @@ fn place(hash: &str) -> String {
     format!("palisade_identity {hash}")
 }
 
-fn sealed(ring: &KeyRing, hash: &str, tokens: &str) -> String {
+fn seal_tokens(ring: &KeyRing, hash: &str, tokens: &str) -> String {
     Sealer::new(ring, PURPOSE).seal(tokens.as_bytes(), &place(hash))
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    pub(super) fn kept(&self, provider: &Provider) -> Option<String> {
+    pub(super) fn tokens_to_store(&self, provider: &Provider) -> Option<String> {
         provider
             .settings
             .keeps_tokens
@@ -53,7 +53,7 @@ impl From<Tokens> for Opened {
 }
 
 impl Opened {
-    pub(super) fn kept(&self, provider: &Provider) -> Option<String> {
-        self.whole.kept(provider)
+    pub(super) fn tokens_to_store(&self, provider: &Provider) -> Option<String> {
+        self.whole.tokens_to_store(provider)
     }
 }

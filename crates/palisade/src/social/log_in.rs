@@ -30,7 +30,10 @@ pub(super) async fn complete_login(
     extras: LoginExtras,
 ) -> Result<Response> {
     let (accounts, name) = (request.accounts(), &provider.settings.name);
-    let linked = identity.kept(accounts).await?.map(|kept| kept.user_id);
+    let linked = identity
+        .linked_account(accounts)
+        .await?
+        .map(|kept| kept.user_id);
     let user_id = match linked {
         Some(user_id) => Some(user_id),
         None => match_trusted_address(request, provider, &identity).await?,
@@ -47,7 +50,7 @@ pub(super) async fn complete_login(
     };
     let session = request.visitor.session();
     accounts.email.begin(session, &unlinked).await?;
-    let form = Form::<Address>::filled([("email", email)]);
+    let form = Form::<Address>::with_values([("email", email)]);
     let values = context! { form, label => provider.settings.label.as_str() };
     let page = &request.page;
     page.render("account/social_address.html", values).await

@@ -44,7 +44,7 @@ pub(super) async fn identity(
         email,
         is_verified,
         name: name.into(),
-        tokens: opened.kept(provider),
+        tokens: opened.tokens_to_store(provider),
     })
 }
 

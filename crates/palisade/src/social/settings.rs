@@ -63,7 +63,7 @@ const KEYS: [&str; 11] = [
 const FLAGS: [&str; 3] = ["trusts_email", "keeps_tokens", "logs_out"];
 
 impl ProviderSettings {
-    fn judged(self) -> Result<Self, String> {
+    fn validate(self) -> Result<Self, String> {
         let is_name = |name: &str| {
             let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             (1..=30).contains(&name.len()) && name.chars().all(is_plain)
@@ -158,7 +158,7 @@ impl Setting for ProviderSettings {
             team_id: None,
             key_id: None,
         }
-        .judged()
+        .validate()
     }
 
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
@@ -210,7 +210,7 @@ impl Setting for ProviderSettings {
             key_id: text("key_id"),
             name,
         }
-        .judged()
+        .validate()
     }
 
     fn show(&self) -> String {

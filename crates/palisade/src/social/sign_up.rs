@@ -73,13 +73,13 @@ impl Identity {
     }
 
     /// The account of an identity. Records the login.
-    pub(super) async fn kept(&self, accounts: &Accounts) -> Result<Option<Kept>> {
+    pub(super) async fn linked_account(&self, accounts: &Accounts) -> Result<Option<Kept>> {
         let hash = self.hash();
         let Some(kept) = Identities::find(&accounts.database().handle(), &hash).await? else {
             return Ok(None);
         };
         let tx = accounts.database().begin().await?;
-        Identities::used(&tx, accounts, &hash, self.tokens.as_deref()).await?;
+        Identities::record_login(&tx, accounts, &hash, self.tokens.as_deref()).await?;
         tx.commit().await?;
         Ok(Some(kept))
     }

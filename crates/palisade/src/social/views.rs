@@ -80,7 +80,7 @@ impl Providers {
         let (provider, discovery) = self.named(id)?;
         let client = request.client(provider, discovery);
         let started = client.begin(&request.base()).await;
-        let mut started = started.map_err(|error| error.said(provider))?;
+        let mut started = started.map_err(|error| error.to_page_error(provider))?;
         note(&mut started.request);
         let (email, session) = (&request.accounts().email, request.visitor.session());
         email.begin(session, &started.request).await?;
@@ -98,14 +98,14 @@ impl Providers {
         let (provider, discovery) = self.named(id)?;
         let failed = |error: ProviderError| {
             request.audit(Event::LoginFailed, &format!("{id}: {error}"));
-            error.said(provider)
+            error.to_page_error(provider)
         };
         let response = returned.response();
         let login = pending_login(&request, provider, &response).await?;
         let ended = || failed(ProviderError::InvalidResponse("the login has ended".into()));
         let login = login.ok_or_else(ended)?;
         if let Some(error) = &returned.error {
-            return refused(&request, provider, error, login.adds_to).await;
+            return login_refused(&request, provider, error, login.adds_to).await;
         }
         let client = request.client(provider, discovery);
         let identity = client.finish(&login, &response).await.map_err(failed)?;
@@ -123,7 +123,7 @@ impl Providers {
     /// `GET /account/logins`.
     pub(crate) async fn list(&self, request: SocialRequest, user: User) -> Result<Response> {
         let accounts = request.accounts();
-        let all = Identities::shown(&accounts.database().handle(), user.id).await?;
+        let all = Identities::list(&accounts.database().handle(), user.id).await?;
         let values = context! { logins => Serde(all), ways => Serde(accounts.methods.clone()) };
         request.page.render("account/logins.html", values).await
     }
@@ -180,11 +180,11 @@ async fn pending_login(
     // not a failed login: an image on another site can trigger this request
     request.audit(Event::CallbackRefused, &provider.settings.name);
     let said = "no login of this browser is pending";
-    Err(ProviderError::InvalidResponse(said.into()).said(provider))
+    Err(ProviderError::InvalidResponse(said.into()).to_page_error(provider))
 }
 
 /// The provider's error response, such as a login that the user has cancelled.
-async fn refused(
+async fn login_refused(
     request: &SocialRequest,
     provider: &Provider,
     error: &str,

@@ -51,7 +51,7 @@ impl StaticFiles {
 
     /// These, and the files of `other` with other names.
     #[must_use]
-    pub fn over(mut self, other: Self) -> Self {
+    pub fn layered_over(mut self, other: Self) -> Self {
         let is_new = |(name, _): &(&str, _)| !self.0.iter().any(|(taken, _)| taken == name);
         let new: Vec<_> = other.0.into_iter().filter(is_new).collect();
         self.0.extend(new);

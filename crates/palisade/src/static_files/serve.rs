@@ -33,7 +33,7 @@ fn answer(file: &File, named: Named, headers: &HeaderMap) -> Response {
     let variant = if wanted.is_some() {
         &file.plain
     } else {
-        chosen(file, headers)
+        choose_variant(file, headers)
     };
     let tag = || {
         variant
@@ -85,7 +85,7 @@ fn describe(headers: &mut HeaderMap, file: &File, variant: &Variant, named: Name
     );
     headers.insert(ETAG, variant.tag.clone());
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    if !file.compressed().is_empty() {
+    if !file.compressed_variants().is_empty() {
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     }
     if let Some(coding) = variant.coding {
@@ -100,11 +100,11 @@ fn part(variant: &Variant, range: &Range) -> Response {
     let length = variant.bytes.len() as u64;
     let mut parts = range.satisfiable_ranges(length);
     match (parts.next(), parts.next()) {
-        (None, _) => refused(length),
+        (None, _) => range_not_satisfiable(length),
         (Some(_), Some(_)) => Body::from(variant.bytes.clone()).into_response(),
         (Some(bounds), None) => match bytes_of(bounds, length) {
             Some((first, end)) => of_bytes(variant, first, end),
-            None => refused(length),
+            None => range_not_satisfiable(length),
         },
     }
 }
@@ -148,7 +148,7 @@ fn bytes_of((start, end): (Bound<u64>, Bound<u64>), length: u64) -> Option<(u64,
     (first < end).then_some((first, end))
 }
 
-fn refused(length: u64) -> Response {
+fn range_not_satisfiable(length: u64) -> Response {
     let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
     response
         .headers_mut()
@@ -157,16 +157,16 @@ fn refused(length: u64) -> Response {
 }
 
 /// The variant with the client's highest preference; of several, the smallest.
-fn chosen<'a>(file: &'a File, headers: &HeaderMap) -> &'a Variant {
+fn choose_variant<'a>(file: &'a File, headers: &HeaderMap) -> &'a Variant {
     let lines = headers
         .get_all(ACCEPT_ENCODING)
         .iter()
         .filter_map(|line| line.to_str().ok());
     let accepted: Vec<(&str, f32)> = lines
         .flat_map(|line| line.split(','))
-        .map(weighed)
+        .map(parse_weight)
         .collect();
-    let all = file.compressed().iter().map(|variant| {
+    let all = file.compressed_variants().iter().map(|variant| {
         (
             variant,
             weight(&accepted, variant.coding.unwrap_or_default()),
@@ -181,7 +181,7 @@ fn chosen<'a>(file: &'a File, headers: &HeaderMap) -> &'a Variant {
 
 /// A content coding with its weight
 /// ([RFC 9110 section 12.4.2](https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2)).
-fn weighed(entry: &str) -> (&str, f32) {
+fn parse_weight(entry: &str) -> (&str, f32) {
     let (name, parameter) = entry.split_once(';').unwrap_or((entry, "q=1"));
     let weight = parameter
         .trim()

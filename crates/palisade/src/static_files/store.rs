@@ -120,7 +120,7 @@ impl File {
     }
 
     /// The file in the codings that make it smaller, the smallest first.
-    pub(super) fn compressed(&self) -> &[Variant] {
+    pub(super) fn compressed_variants(&self) -> &[Variant] {
         self.compressed.get().map_or(&[], Vec::as_slice)
     }
 

@@ -10,7 +10,7 @@ fn a_site_s_file_takes_the_place_of_the_framework_s() {
         ("no-extension", b"2"),
         ("a.b/c", b"3"),
     ]);
-    let store = Store::new(files.over(StaticFiles::own()));
+    let store = Store::new(files.layered_over(StaticFiles::own()));
     let links = store.links();
     assert_eq!(links.len(), 4);
     let url = |plain: &str| {

@@ -24,7 +24,7 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(&unfinished)?;
-    if let Err(error) = written(file, content).and_then(|()| fs::rename(&unfinished, path)) {
+    if let Err(error) = write_synced(file, content).and_then(|()| fs::rename(&unfinished, path)) {
         let _ = fs::remove_file(&unfinished);
         return Err(error);
     }
@@ -34,7 +34,7 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
         .or(Ok(()))
 }
 
-fn written(mut file: File, content: &[u8]) -> io::Result<()> {
+fn write_synced(mut file: File, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.sync_all()
 }

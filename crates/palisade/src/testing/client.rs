@@ -187,7 +187,7 @@ impl Client {
                 may_forward: true,
             };
             let [polls] = random::bytes::<1>();
-            Box::pin(interrupted(
+            Box::pin(interrupt_after(
                 usize::from(polls % 16),
                 answer(self.site.clone(), peer, request),
             ))
@@ -211,7 +211,7 @@ impl Client {
         let site = self.site.clone();
         let request = request.body(body).expect("a request");
         self.hang_up_beside(request.uri().path()).await;
-        let answer = interrupted(polls, self.send_alone(request)).await;
+        let answer = interrupt_after(polls, self.send_alone(request)).await;
         site.changes_ended().await;
         answer
     }
@@ -298,7 +298,7 @@ impl Client {
         self.site.mail().deliver().await.expect("mail is sent");
         self.site
             .mail()
-            .kept()
+            .outbox()
             .into_iter()
             .rfind(|mail| mail.to == address)
     }
@@ -309,7 +309,7 @@ impl Client {
     /// Without such a mail.
     pub async fn follow_mail(&mut self, address: &str) -> String {
         self.site.mail().deliver().await.expect("mail is sent");
-        let mails = self.site.mail().kept();
+        let mails = self.site.mail().outbox();
         let link = |mail: &Mail| {
             mail.text
                 .lines()
@@ -372,7 +372,7 @@ impl Client {
 }
 
 /// Polls a future so many times, then drops it. Its output, if it completed before.
-pub async fn interrupted<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+pub async fn interrupt_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     let mut done = 0;
     std::future::poll_fn(move |context| {
@@ -407,11 +407,11 @@ impl Answer {
 
     /// The CSRF token of the page's first form.
     pub fn token(&self) -> Option<String> {
-        self.hidden("csrfmiddlewaretoken")
+        self.hidden_field("csrfmiddlewaretoken")
     }
 
     /// The value of the page's first hidden field of this name.
-    pub fn hidden(&self, name: &str) -> Option<String> {
+    pub fn hidden_field(&self, name: &str) -> Option<String> {
         let (_, after) = self.body.split_once(&format!("name=\"{name}\" value=\""))?;
         after.split('"').next().map(str::to_owned)
     }

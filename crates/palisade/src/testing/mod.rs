@@ -10,7 +10,7 @@ mod servers;
 mod site;
 pub mod vectors;
 
-pub use client::{Answer, Client, interrupted};
+pub use client::{Answer, Client, interrupt_after};
 pub use log::{events, events_of_this_thread};
 pub use servers::{ran, server};
 pub use site::{TestDatabase, TestSite, connect, new_postgres};

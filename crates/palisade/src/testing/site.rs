@@ -58,7 +58,11 @@ impl TestSite {
     /// # Panics
     /// When the site does not start, or when `PALISADE_REQUIRE_SERVERS` is set and there is no
     /// server.
-    pub async fn on(database: TestDatabase, app: App, settings: &[(&str, &str)]) -> Option<Self> {
+    pub async fn start_on(
+        database: TestDatabase,
+        app: App,
+        settings: &[(&str, &str)],
+    ) -> Option<Self> {
         if database == TestDatabase::Sqlite {
             return Some(Self::start(app, settings).await);
         }
@@ -72,7 +76,7 @@ impl TestSite {
     ///
     /// # Panics
     /// When it does not start.
-    pub async fn beside(&self, app: App, settings: &[(&str, &str)]) -> Self {
+    pub async fn start_beside(&self, app: App, settings: &[(&str, &str)]) -> Self {
         let shared: Vec<(&str, &str)> = self
             .shared
             .iter()

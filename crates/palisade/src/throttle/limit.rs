@@ -1,5 +1,5 @@
-use super::store::{Absolution, CounterKey};
-use super::{Count, CounterStore, LockPolicy, MemoryStore, Rate, Rates, Standing, StoreDown};
+use super::store::{CounterKey, Revert};
+use super::{Count, CounterStore, LockPolicy, LockState, MemoryStore, Rate, Rates, StoreDown};
 use crate::http::{ClientAddress, ClientNetwork, networks};
 use futures_util::future::BoxFuture;
 use http::request::Parts;
@@ -153,7 +153,7 @@ impl Throttle {
     }
 
     /// The shared store, if there is one.
-    pub fn shared(&self) -> Option<&Arc<dyn CounterStore>> {
+    pub fn shared_store(&self) -> Option<&Arc<dyn CounterStore>> {
         self.shared.as_ref()
     }
 
@@ -208,7 +208,10 @@ impl Throttle {
             return Outcome::Fine;
         }
         let key = key(limit.name, who);
-        let count = match self.asked(|store| store.count(key, rates.as_slice())).await {
+        let count = match self
+            .ask_shared(|store| store.count(key, rates.as_slice()))
+            .await
+        {
             Some(count) => count,
             None if self.shared.is_some() && limit.when_unreachable == WhenUnreachable::Refuse => {
                 return Outcome::Unknown;
@@ -226,25 +229,27 @@ impl Throttle {
         who: &(dyn fmt::Display + Sync),
         policy: &LockPolicy,
         now: Duration,
-    ) -> Standing {
+    ) -> LockState {
         let key = key(name, who);
-        let asked = self.asked(|store| store.guess(key, *policy, now)).await;
+        let asked = self
+            .ask_shared(|store| store.guess(key, *policy, now))
+            .await;
         asked.unwrap_or_else(|| self.local.guess_at(key, policy, now))
     }
 
     /// Reverts correct guesses, or lifts a lock.
-    pub async fn absolve(
+    pub async fn revert(
         &self,
         name: &str,
         who: &(dyn fmt::Display + Sync),
-        absolution: Absolution,
+        revert: Revert,
         now: Duration,
     ) {
         let key = key(name, who);
-        self.asked(|store| store.absolve(key, absolution, now))
+        self.ask_shared(|store| store.revert(key, revert, now))
             .await;
         // it may have been counted here while the shared store did not answer
-        self.local.absolve_at(key, absolution, now);
+        self.local.revert_at(key, revert, now);
     }
 
     fn counted_here(&self, rates: &Rates, key: CounterKey) -> Outcome {
@@ -262,7 +267,7 @@ impl Throttle {
     }
 
     /// Result of the shared store; `None` without one, or when it does not answer.
-    async fn asked<'a, T>(
+    async fn ask_shared<'a, T>(
         &'a self,
         ask: impl FnOnce(&'a dyn CounterStore) -> BoxFuture<'a, Result<T, StoreDown>>,
     ) -> Option<T> {

@@ -15,7 +15,7 @@ pub struct LockPolicy {
 
 /// Whether a guess may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum LockState {
     /// It may.
     Open,
     /// It may, as the last one: a lock of this length has started, and ends if the guess is
@@ -39,9 +39,9 @@ pub(super) struct Guesses {
 }
 
 impl Guesses {
-    pub(super) fn guess(&mut self, policy: &LockPolicy, now: Duration) -> Standing {
+    pub(super) fn guess(&mut self, policy: &LockPolicy, now: Duration) -> LockState {
         if now < self.locked_until {
-            return Standing::Locked(self.locked_until - now);
+            return LockState::Locked(self.locked_until - now);
         }
         if self.is_forgotten(policy, now) {
             *self = Self::default();
@@ -52,14 +52,14 @@ impl Guesses {
         }
         self.count += 1;
         if self.count < policy.failures {
-            return Standing::Open;
+            return LockState::Open;
         }
         let length = policy
             .lock
             .saturating_mul(1 << self.locks.min(20))
             .min(policy.longest);
         (self.locked_until, self.locks) = (now + length, self.locks + 1);
-        Standing::Last(length)
+        LockState::Last(length)
     }
 
     /// Reverts one correct guess. Earlier ones stay: a login to an attacker's own account does not
@@ -72,7 +72,7 @@ impl Guesses {
     }
 
     /// A lock until then.
-    pub(super) fn locked(until: Duration) -> Self {
+    pub(super) fn lock_until(until: Duration) -> Self {
         Self {
             count: 0,
             window_ends: until,

@@ -32,9 +32,9 @@ mod tests;
 
 pub(crate) use limit::key;
 pub use limit::{By, Limit, Outcome, Throttle, WhenUnreachable};
-pub use lockout::{LockPolicy, Standing};
+pub use lockout::{LockPolicy, LockState};
 pub use rate::{Rate, Rates};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 pub use settings::{CHECKS, ThrottleSettings};
-pub use store::{Absolution, Count, CounterKey, CounterStore, MemoryStore, StoreDown};
+pub use store::{Count, CounterKey, CounterStore, MemoryStore, Revert, StoreDown};

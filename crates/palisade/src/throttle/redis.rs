@@ -1,6 +1,6 @@
-use super::store::Absolution;
 use super::store::CounterKey;
-use super::{Count, CounterStore, LockPolicy, Rate, Standing, StoreDown};
+use super::store::Revert;
+use super::{Count, CounterStore, LockPolicy, LockState, Rate, StoreDown};
 use crate::storage::redis::{Away, Redis};
 use futures_util::future::BoxFuture;
 use redis::Script;
@@ -12,7 +12,7 @@ pub struct RedisStore {
     redis: Redis,
     script: Script,
     guess: Script,
-    absolve: Script,
+    revert_guess: Script,
 }
 
 /// The algorithm of [`Rate`], in microseconds. A key is a hash with a field for each rate, and
@@ -60,7 +60,7 @@ redis.call('PEXPIRE', KEYS[1], text(math.max(ends, locks > 0 and locked + longes
 return answer
 ";
 
-const ABSOLVE: &str = r"
+const REVERT: &str = r"
 if ARGV[1] == 'all' then return redis.call('DEL', KEYS[1]) end
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local time = redis.call('TIME')
@@ -82,11 +82,11 @@ impl RedisStore {
             redis: Redis::new(url)?,
             script: Script::new(COUNT),
             guess: Script::new(GUESS),
-            absolve: Script::new(ABSOLVE),
+            revert_guess: Script::new(REVERT),
         })
     }
 
-    async fn counted(&self, key: CounterKey, rates: &[Rate]) -> Result<Count, StoreDown> {
+    async fn count_in_redis(&self, key: CounterKey, rates: &[Rate]) -> Result<Count, StoreDown> {
         let mut call = self.script.prepare_invoke();
         call.key(format!("palisade:rate:{:032x}", u128::from_be_bytes(key)));
         for rate in rates {
@@ -113,7 +113,11 @@ fn millis(time: Duration) -> u64 {
 }
 
 impl RedisStore {
-    async fn guessed(&self, key: CounterKey, policy: LockPolicy) -> Result<Standing, StoreDown> {
+    async fn guess_in_redis(
+        &self,
+        key: CounterKey,
+        policy: LockPolicy,
+    ) -> Result<LockState, StoreDown> {
         let mut call = self.guess.prepare_invoke();
         call.key(guess_key(key)).arg(policy.failures);
         for time in [policy.window, policy.lock, policy.longest] {
@@ -125,20 +129,16 @@ impl RedisStore {
         let (standing, length): (u8, u64) = asked.await?;
         let length = Duration::from_millis(length);
         Ok(match standing {
-            0 => Standing::Open,
-            1 => Standing::Last(length),
-            _ => Standing::Locked(length),
+            0 => LockState::Open,
+            1 => LockState::Last(length),
+            _ => LockState::Locked(length),
         })
     }
 
-    async fn absolved(&self, key: CounterKey, absolution: Absolution) -> Result<(), StoreDown> {
-        let what = if absolution == Absolution::All {
-            "all"
-        } else {
-            "one"
-        };
+    async fn reverted(&self, key: CounterKey, revert: Revert) -> Result<(), StoreDown> {
+        let what = if revert == Revert::All { "all" } else { "one" };
         let asked = self.redis.ask(async |mut connection| {
-            self.absolve
+            self.revert_guess
                 .key(guess_key(key))
                 .arg(what)
                 .invoke_async::<i64>(&mut connection)
@@ -154,7 +154,7 @@ impl CounterStore for RedisStore {
         key: CounterKey,
         rates: &'a [Rate],
     ) -> BoxFuture<'a, Result<Count, StoreDown>> {
-        Box::pin(self.counted(key, rates))
+        Box::pin(self.count_in_redis(key, rates))
     }
 
     fn guess(
@@ -162,17 +162,17 @@ impl CounterStore for RedisStore {
         key: CounterKey,
         policy: LockPolicy,
         _: Duration,
-    ) -> BoxFuture<'_, Result<Standing, StoreDown>> {
-        Box::pin(self.guessed(key, policy))
+    ) -> BoxFuture<'_, Result<LockState, StoreDown>> {
+        Box::pin(self.guess_in_redis(key, policy))
     }
 
-    fn absolve(
+    fn revert(
         &self,
         key: CounterKey,
-        absolution: Absolution,
+        revert: Revert,
         _: Duration,
     ) -> BoxFuture<'_, Result<(), StoreDown>> {
-        Box::pin(self.absolved(key, absolution))
+        Box::pin(self.reverted(key, revert))
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreDown>> {

@@ -1,6 +1,6 @@
 use super::lockout::Guesses;
 use super::rate::MOST_RATES;
-use super::{LockPolicy, Rate, Standing};
+use super::{LockPolicy, LockState, Rate};
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::fmt;
@@ -40,13 +40,13 @@ pub trait CounterStore: Send + Sync {
         key: CounterKey,
         policy: LockPolicy,
         now: Duration,
-    ) -> BoxFuture<'_, Result<Standing, StoreDown>>;
+    ) -> BoxFuture<'_, Result<LockState, StoreDown>>;
 
     /// Reverts one correct guess, or all.
-    fn absolve(
+    fn revert(
         &self,
         key: CounterKey,
-        absolution: Absolution,
+        revert: Revert,
         now: Duration,
     ) -> BoxFuture<'_, Result<(), StoreDown>>;
 
@@ -56,7 +56,7 @@ pub trait CounterStore: Send + Sync {
 
 /// Which guesses are reverted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Absolution {
+pub enum Revert {
     /// The newest one.
     One,
     /// All of them, with their locks.
@@ -109,7 +109,7 @@ impl MemoryStore {
     }
 
     /// Counts one guess.
-    pub fn guess_at(&self, key: CounterKey, policy: &LockPolicy, now: Duration) -> Standing {
+    pub fn guess_at(&self, key: CounterKey, policy: &LockPolicy, now: Duration) -> LockState {
         let mut guesses = self.guesses[self.shard(key)]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
@@ -132,18 +132,18 @@ impl MemoryStore {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if guesses.len() < MOST_CLIENTS {
-            guesses.insert(key, Guesses::locked(until));
+            guesses.insert(key, Guesses::lock_until(until));
         }
     }
 
     /// Reverts guesses.
-    pub fn absolve_at(&self, key: CounterKey, absolution: Absolution, now: Duration) {
+    pub fn revert_at(&self, key: CounterKey, revert: Revert, now: Duration) {
         let mut guesses = self.guesses[self.shard(key)]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        match absolution {
-            Absolution::All => drop(guesses.remove(&key)),
-            Absolution::One => {
+        match revert {
+            Revert::All => drop(guesses.remove(&key)),
+            Revert::One => {
                 let is_empty = guesses.get_mut(&key).is_some_and(|guesses| {
                     guesses.take_back(now);
                     guesses.is_empty(now)
@@ -236,17 +236,17 @@ impl CounterStore for MemoryStore {
         key: CounterKey,
         policy: LockPolicy,
         now: Duration,
-    ) -> BoxFuture<'_, Result<Standing, StoreDown>> {
+    ) -> BoxFuture<'_, Result<LockState, StoreDown>> {
         Box::pin(std::future::ready(Ok(self.guess_at(key, &policy, now))))
     }
 
-    fn absolve(
+    fn revert(
         &self,
         key: CounterKey,
-        absolution: Absolution,
+        revert: Revert,
         now: Duration,
     ) -> BoxFuture<'_, Result<(), StoreDown>> {
-        self.absolve_at(key, absolution, now);
+        self.revert_at(key, revert, now);
         Box::pin(std::future::ready(Ok(())))
     }
 

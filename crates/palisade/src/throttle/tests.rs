@@ -257,50 +257,50 @@ async fn locks_hold(store: &dyn CounterStore, now: impl Fn() -> Duration) {
             .await
             .expect("the store answers")
     };
-    let absolve = async |what| {
+    let revert = async |what| {
         store
-            .absolve(key, what, now())
+            .revert(key, what, now())
             .await
             .expect("the store answers")
     };
     assert_eq!(
         (guess().await, guess().await),
-        (Standing::Open, Standing::Open)
+        (LockState::Open, LockState::Open)
     );
-    absolve(Absolution::One).await;
-    assert_eq!(guess().await, Standing::Open, "one was right");
-    assert_eq!(guess().await, Standing::Last(Duration::from_millis(400)));
-    assert!(matches!(guess().await, Standing::Locked(left) if left <= Duration::from_millis(400)));
-    absolve(Absolution::One).await;
+    revert(Revert::One).await;
+    assert_eq!(guess().await, LockState::Open, "one was right");
+    assert_eq!(guess().await, LockState::Last(Duration::from_millis(400)));
+    assert!(matches!(guess().await, LockState::Locked(left) if left <= Duration::from_millis(400)));
+    revert(Revert::One).await;
     assert_eq!(
         guess().await,
-        Standing::Last(Duration::from_millis(400)),
+        LockState::Last(Duration::from_millis(400)),
         "the last one was right: its lock is none, and those before it stay"
     );
     tokio::time::sleep(Duration::from_millis(420)).await;
     for length in [800, 1600] {
         assert_eq!(
             (guess().await, guess().await),
-            (Standing::Open, Standing::Open),
+            (LockState::Open, LockState::Open),
             "the lock ended"
         );
         assert_eq!(
             guess().await,
-            Standing::Last(Duration::from_millis(length)),
+            LockState::Last(Duration::from_millis(length)),
             "the next one is twice as long"
         );
         if length == 800 {
             tokio::time::sleep(Duration::from_millis(820)).await;
         }
     }
-    absolve(Absolution::All).await;
+    revert(Revert::All).await;
     assert_eq!(
         (guess().await, guess().await),
-        (Standing::Open, Standing::Open)
+        (LockState::Open, LockState::Open)
     );
     assert_eq!(
         guess().await,
-        Standing::Last(Duration::from_millis(400)),
+        LockState::Last(Duration::from_millis(400)),
         "all is forgotten"
     );
 }
@@ -340,6 +340,6 @@ fn a_flood_of_names_pushes_out_no_lock() {
     }
     assert!(matches!(
         store.guess_at(key(1), &policy, at),
-        Standing::Locked(_)
+        LockState::Locked(_)
     ));
 }

@@ -121,7 +121,7 @@ impl Error {
     }
 
     /// A handler that panicked at `place`.
-    pub(crate) fn panicked(message: &str, place: Place) -> Self {
+    pub(crate) fn from_panic(message: &str, place: Place) -> Self {
         Self {
             place,
             ..Self::bug(format!("the handler panicked: {message}"))

@@ -27,7 +27,7 @@ pub(crate) fn is_bare_error(response: &Response) -> bool {
 }
 
 /// Renders the generic error page for a bare error; its headers are kept.
-pub(crate) async fn failed(context: &RequestContext, response: Response) -> Response {
+pub(crate) async fn render_error(context: &RequestContext, response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let failure = parts.extensions.remove::<Failure>();
     let cause = match &failure {

@@ -370,7 +370,7 @@ async fn a_certificate_is_ordered_kept_and_renewed_without_anybody() {
             .count()
     };
     let before = ordered();
-    let again = site.beside(app(), &pebble.settings(&settings)).await;
+    let again = site.start_beside(app(), &pebble.settings(&settings)).await;
     let server = Server::listen(again.site().clone()).unwrap();
     tokio::spawn(server.run(std::future::pending()));
     assert_eq!(
@@ -421,10 +421,10 @@ async fn two_instances_order_once_and_answer_for_each_other() {
         return;
     };
     let settings = pebble.settings(&[("server.address", "127.0.0.1:0")]);
-    let Some(one) = TestSite::on(TestDatabase::Postgres, app(), &settings).await else {
+    let Some(one) = TestSite::start_on(TestDatabase::Postgres, app(), &settings).await else {
         return;
     };
-    let other = one.beside(app(), &settings).await;
+    let other = one.start_beside(app(), &settings).await;
     let mut addresses = Vec::new();
     for site in [&one, &other] {
         let server = Server::listen(site.site().clone()).unwrap();

@@ -132,7 +132,7 @@ fn crates_use_only_what_is_below_them() {
 const TOO_LONG: [(&str, usize); 4] = [
     ("crates/palisade-template/src/analysis/walk.rs", 446),
     ("crates/palisade-template/src/context/value.rs", 438),
-    ("crates/palisade/src/command/adopt/rules.rs", 488),
+    ("crates/palisade/src/command/adopt/rules.rs", 487),
     ("crates/palisade/src/sessions/session.rs", 409),
 ];
 

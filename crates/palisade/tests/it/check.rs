@@ -522,7 +522,7 @@ fn settings_come_in_a_documented_order_and_errors_name_everything() {
 #[tokio::test]
 async fn development_writes_its_own_key_for_its_owner_alone() {
     let site = TestSite::start(App::new(), &[]).await;
-    let file = KeyFile::of(site.site().settings());
+    let file = KeyFile::in_settings(site.site().settings());
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(
         file.path().metadata().unwrap().permissions().mode() & 0o777,

@@ -307,7 +307,7 @@ async fn planner(site: &TestSite, kind: TestDatabase) -> DatabaseConnection {
 
 async fn costs(kind: TestDatabase) {
     let settings = [("login.by_mail", "true"), ("throttle.changes", "off")];
-    let Some(site) = TestSite::on(kind, app(), &settings).await else {
+    let Some(site) = TestSite::start_on(kind, app(), &settings).await else {
         return;
     };
     site.client().sign_up("ann").await;
@@ -321,7 +321,7 @@ async fn costs(kind: TestDatabase) {
             .client()
             .from_address([198, 51, 100, u8::try_from(number).unwrap()].into());
         site.site().mail().deliver().await.unwrap();
-        let mails = site.site().mail().kept().len();
+        let mails = site.site().mail().outbox().len();
         if !matches!(row.1, "" | "-") {
             client.get(row.1).await;
         }
@@ -331,7 +331,7 @@ async fn costs(kind: TestDatabase) {
         let answer = sent(&mut client, row).await;
         let statements = recorder.take();
         site.site().mail().deliver().await.unwrap();
-        let mails = site.site().mail().kept().len() - mails;
+        let mails = site.site().mail().outbox().len() - mails;
         let log: usize = answer.events().iter().map(String::len).sum();
         let cost = most(statements.len(), mails, log, answer.body.len());
         println!("{kind:?} {:40} {} {cost:?}", row.0, answer.status);

@@ -226,12 +226,12 @@ async fn accounts_and_permissions_work(site: &TestSite) {
 }
 
 async fn suite(database: TestDatabase) {
-    let Some(site) = TestSite::on(database, app(), &[]).await else {
+    let Some(site) = TestSite::start_on(database, app(), &[]).await else {
         return;
     };
     reading_cannot_write(&site).await;
     what_is_not_committed_is_undone(&site).await;
-    let Some(site) = TestSite::on(database, app(), &[]).await else {
+    let Some(site) = TestSite::start_on(database, app(), &[]).await else {
         return;
     };
     values_are_data(&site).await;

@@ -58,7 +58,7 @@ async fn signed_in_pages_are_read_while_nothing_can_be_written_on_sqlite() {
 // a PostgreSQL that was failed over to a standby, or set read-only (25006)
 #[tokio::test]
 async fn signed_in_pages_are_read_while_postgres_only_reads() {
-    let Some(site) = TestSite::on(TestDatabase::Postgres, app(), &[]).await else {
+    let Some(site) = TestSite::start_on(TestDatabase::Postgres, app(), &[]).await else {
         return;
     };
     let mut ann = site.client();

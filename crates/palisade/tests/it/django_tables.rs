@@ -50,7 +50,7 @@ async fn sqlite_tables_are_djangos() {
 async fn postgres_tables_are_djangos() {
     let Some(python) = python() else { return };
     let (Some(ours), Some(theirs)) = (
-        TestSite::on(TestDatabase::Postgres, App::new(), &[]).await,
+        TestSite::start_on(TestDatabase::Postgres, App::new(), &[]).await,
         std::env::var("PALISADE_TEST_POSTGRES").ok(),
     ) else {
         return;

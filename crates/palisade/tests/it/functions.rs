@@ -10,7 +10,7 @@ const TABLES: [&str; 6] = [
     "app/assemble.rs: assemble",
     "app/endpoints/account.rs: routes",
     "command/cli.rs: user",
-    "command/deploy.rs: filled",
+    "command/deploy.rs: fill_template",
     "tree.rs: node",
     "views/mod.rs: templates",
 ];

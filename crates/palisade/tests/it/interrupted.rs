@@ -9,7 +9,7 @@ use accounts::ann;
 use axum::body::Body;
 use http::Method;
 use palisade::prelude::*;
-use palisade::testing::{Client, TestDatabase, TestSite, connect, interrupted, ran};
+use palisade::testing::{Client, TestDatabase, TestSite, connect, interrupt_after, ran};
 use sea_orm::{EntityTrait, PaginatorTrait};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -29,7 +29,8 @@ async fn notes(site: &TestSite) -> u64 {
 // Finding 1; ASVS 2.3.3: no connection comes back to the pool inside a transaction, wherever its future is dropped
 async fn dropped_at_each_poll(kind: TestDatabase) {
     // one connection, so that the next statement meets what the last one left
-    let Some(site) = TestSite::on(kind, app(), &[("database.write_connections", "1")]).await else {
+    let Some(site) = TestSite::start_on(kind, app(), &[("database.write_connections", "1")]).await
+    else {
         return;
     };
     let db = site.site().database().handle();
@@ -42,7 +43,7 @@ async fn dropped_at_each_poll(kind: TestDatabase) {
                 .await?;
             tx.commit().await
         };
-        let ended = interrupted(polls, writing).await;
+        let ended = interrupt_after(polls, writing).await;
         kept += u64::from(ended.as_ref().is_some_and(Result::is_ok));
         // what is written next is kept, and takes nothing along
         let tx = db.begin().await.unwrap();
@@ -91,7 +92,7 @@ async fn a_dropped_transaction_leaves_nothing_on_postgres() {
 // Finding 1: new sessions are kept while other clients disconnect
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_are_kept_beside_clients_that_hang_up_on_postgres() {
-    let Some(site) = TestSite::on(
+    let Some(site) = TestSite::start_on(
         TestDatabase::Postgres,
         app(),
         &[("throttle.changes", "off")],

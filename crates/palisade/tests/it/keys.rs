@@ -40,7 +40,7 @@ async fn a_lost_key_makes_an_app_useless_and_recovery_codes_go_on() {
         .unwrap()
         .to_owned();
 
-    let new = old.beside(app(), &[("keys.secret", NEW)]).await;
+    let new = old.start_beside(app(), &[("keys.secret", NEW)]).await;
     let mut ann = new.client();
     assert_eq!(
         ann.log_in("ann", PASSWORD).await.header("location"),
@@ -73,10 +73,10 @@ async fn with_both_keys_everything_is_encrypted_again() {
     ann.sign_up("ann").await;
     let secret = ann.add_factor().await;
     let both = old
-        .beside(app(), &[("keys.secret", NEW), ("keys.fallbacks", OLD)])
+        .start_beside(app(), &[("keys.secret", NEW), ("keys.fallbacks", OLD)])
         .await;
-    both.site().resealed().await.unwrap();
-    let new = old.beside(app(), &[("keys.secret", NEW)]).await;
+    both.site().reencrypt().await.unwrap();
+    let new = old.start_beside(app(), &[("keys.secret", NEW)]).await;
     new.clock().advance(TimeDelta::seconds(30));
     let mut ann = new.client();
     ann.log_in("ann", PASSWORD).await;
@@ -91,7 +91,7 @@ async fn with_both_keys_everything_is_encrypted_again() {
             &[("email", "ann@example.org")],
         )
         .await;
-    both.site().resealed().await.unwrap();
+    both.site().reencrypt().await.unwrap();
     assert!(new.client().mail_to("ann@example.org").await.is_some());
 }
 

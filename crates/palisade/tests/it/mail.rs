@@ -138,7 +138,7 @@ async fn mail_waits_for_its_server() {
     );
     let smtp = Smtp::start(&python, "127.0.0.1", port);
     let again = site
-        .beside(
+        .start_beside(
             app(),
             &[
                 ("mail.url", &url),
@@ -234,10 +234,10 @@ fn own_address() -> Option<String> {
 // two instances: each mail is sent by one of them
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_instances_send_each_mail_once() {
-    let Some(site) = TestSite::on(TestDatabase::Postgres, app(), &[]).await else {
+    let Some(site) = TestSite::start_on(TestDatabase::Postgres, app(), &[]).await else {
         return;
     };
-    let other = site.beside(app(), &[]).await;
+    let other = site.start_beside(app(), &[]).await;
     for number in 0..15 {
         put(&site, &mail(&format!("user{number}@example.org"), "hello")).await;
     }
@@ -245,7 +245,7 @@ async fn two_instances_send_each_mail_once() {
     assert_eq!(one.unwrap() + two.unwrap(), 15);
     let mut to: Vec<String> = [&site, &other]
         .iter()
-        .flat_map(|site| site.site().mail().kept())
+        .flat_map(|site| site.site().mail().outbox())
         .map(|mail| mail.to)
         .collect();
     to.sort();
@@ -267,7 +267,7 @@ async fn mail_that_is_late_or_goes_nowhere_is_given_up() {
         ),
         (0, 0)
     );
-    assert!(site.site().mail().kept().is_empty());
+    assert!(site.site().mail().outbox().is_empty());
 
     let site = TestSite::production(
         app(),

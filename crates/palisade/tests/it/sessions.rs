@@ -62,7 +62,7 @@ async fn memory_passes() {
 #[tokio::test]
 async fn database_passes() {
     for database in [TestDatabase::Sqlite, TestDatabase::Postgres] {
-        if let Some(site) = TestSite::on(database, App::new(), &[]).await {
+        if let Some(site) = TestSite::start_on(database, App::new(), &[]).await {
             suite(&DatabaseStore(site.site().database().clone())).await;
             palisade::testing::ran(&format!("sessions on {database:?}"));
         }
@@ -73,7 +73,7 @@ async fn database_passes() {
 #[tokio::test]
 async fn cookie_and_redis_pass() {
     for database in [TestDatabase::Sqlite, TestDatabase::Postgres] {
-        let Some(site) = TestSite::on(database, App::new(), &[]).await else {
+        let Some(site) = TestSite::start_on(database, App::new(), &[]).await else {
             continue;
         };
         suite(&CookieStore::new(
@@ -431,7 +431,7 @@ async fn a_carried_session_is_sealed_and_ends_at_once() {
         "the other one: {}",
         page.body
     );
-    let id = page.hidden("id").unwrap();
+    let id = page.hidden_field("id").unwrap();
     ann.submit("/account/sessions", "/account/sessions", &[("id", &id)])
         .await;
     assert_ne!(phone.get("/mine").await.body, "ann", "ended from elsewhere");
@@ -528,15 +528,15 @@ async fn losing_redis_loses_no_session_and_brings_none_back() {
     if server("PALISADE_TEST_REDIS").is_none() {
         return;
     }
-    let Some(first) = TestSite::on(TestDatabase::Postgres, mine(), &[]).await else {
+    let Some(first) = TestSite::start_on(TestDatabase::Postgres, mine(), &[]).await else {
         return;
     };
     let redis = OwnRedis::start();
     let url = format!("redis://127.0.0.1:{}", redis.1);
     let settings = [("sessions.store", "redis"), ("cache.url", url.as_str())];
     let sites = [
-        first.beside(mine(), &settings).await,
-        first.beside(mine(), &settings).await,
+        first.start_beside(mine(), &settings).await,
+        first.start_beside(mine(), &settings).await,
     ];
     let mut ann = sites[0].client();
     ann.sign_up("ann").await;

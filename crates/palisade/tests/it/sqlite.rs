@@ -125,7 +125,7 @@ async fn a_statement_counts_its_own_rows() {
 #[tokio::test]
 async fn another_program_that_writes_is_waited_for_and_then_nothing_is_half_done() {
     let site = TestSite::start(app(), &[]).await;
-    let other = site.beside(app(), &[]).await;
+    let other = site.start_beside(app(), &[]).await;
     let theirs = begun(&other).await;
     add(&theirs, "theirs").await.unwrap();
 

@@ -352,7 +352,7 @@ async fn strangers_keep_nobody_from_a_new_password() {
     let links: Vec<String> = site
         .site()
         .mail()
-        .kept()
+        .outbox()
         .iter()
         .filter(|mail| mail.to == "ann@example.org")
         .filter_map(|mail| {
@@ -411,7 +411,7 @@ async fn mail_to_unknown_addresses_has_a_ceiling() {
     let unknown = site
         .site()
         .mail()
-        .kept()
+        .outbox()
         .iter()
         .filter(|mail| mail.text.contains("no account has it"))
         .count();

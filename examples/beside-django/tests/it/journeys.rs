@@ -491,7 +491,7 @@ async fn rights(pair: &Pair) {
     settings.url = pair.database_url.parse().unwrap();
     let model = pair.variant.user_model.parse().unwrap();
     let database = Database::connect(&settings, &pair.folder).await.unwrap();
-    let database = database.with_users(palisade::django::UserTables::of(&model, None));
+    let database = database.with_users(palisade::django::UserTables::for_model(&model, None));
     let (mut asked, mut allowed) = (0, 0);
     for verdict in &verdicts {
         let (id, name) = (

@@ -125,7 +125,7 @@ fn known_and_unknown_names_get_one_answer() {
         for (index, name) in ["ann", "ines", "nobody"].into_iter().enumerate() {
             visitor.cookies.clear();
             let page = visitor.get("/account/login");
-            let token = page.hidden("csrfmiddlewaretoken").unwrap().to_owned();
+            let token = page.hidden_field("csrfmiddlewaretoken").unwrap().to_owned();
             let started = Instant::now();
             let reply = forged(
                 &visitor,
@@ -138,7 +138,7 @@ fn known_and_unknown_names_get_one_answer() {
             let body = reply
                 .body
                 .replace(name, "")
-                .replace(reply.hidden("csrfmiddlewaretoken").unwrap_or("-"), "");
+                .replace(reply.hidden_field("csrfmiddlewaretoken").unwrap_or("-"), "");
             answers.push((reply.status, body));
         }
     }
@@ -169,7 +169,7 @@ fn a_flood_of_logins_is_refused_and_the_desk_goes_on() {
     let mut visitor = Visitor::new(server.address);
     let token = visitor
         .get("/account/login")
-        .hidden("csrfmiddlewaretoken")
+        .hidden_field("csrfmiddlewaretoken")
         .unwrap()
         .to_owned();
     let before = server.memory_kilobytes();

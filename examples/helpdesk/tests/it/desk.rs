@@ -42,7 +42,7 @@ async fn act(client: &mut Client, id: i32, action: &str, fields: &[(&str, &str)]
     let version = client
         .get(&page)
         .await
-        .hidden("version")
+        .hidden_field("version")
         .unwrap_or_else(|| "1".into());
     client
         .submit(
@@ -160,7 +160,7 @@ async fn two_people_at_once_lose_nothing() {
         303
     );
     let token = seen.token().unwrap();
-    let version = seen.hidden("version").unwrap();
+    let version = seen.hidden_field("version").unwrap();
     let late = ines
         .post(
             &comments,
@@ -185,7 +185,7 @@ async fn two_people_at_once_lose_nothing() {
         !ann.get(&page).await.body.contains("fire brigade"),
         "and nothing was written"
     );
-    let newer = late.hidden("version").unwrap();
+    let newer = late.hidden_field("version").unwrap();
     let again = ines
         .post(
             &comments,
@@ -215,7 +215,7 @@ async fn two_people_at_once_lose_nothing() {
     let next = (ines
         .get(&page)
         .await
-        .hidden("version")
+        .hidden_field("version")
         .unwrap()
         .parse::<i32>()
         .unwrap()

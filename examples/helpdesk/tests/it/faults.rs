@@ -256,7 +256,7 @@ fn nothing_that_was_answered_is_lost_and_limits_hold() {
     ann.sign_up(&one, "ann");
     let token = ann
         .get("/tickets/new")
-        .hidden("csrfmiddlewaretoken")
+        .hidden_field("csrfmiddlewaretoken")
         .unwrap()
         .to_owned();
     let cookies = ann

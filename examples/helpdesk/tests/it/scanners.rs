@@ -286,7 +286,7 @@ fn hydra_does_not_find_the_password() {
     let mut attacker = Visitor::new(desk.address);
     let token = attacker
         .get("/account/login")
-        .hidden("csrfmiddlewaretoken")
+        .hidden_field("csrfmiddlewaretoken")
         .unwrap()
         .to_owned();
     let cookies: Vec<String> = attacker

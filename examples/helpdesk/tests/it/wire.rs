@@ -23,7 +23,7 @@ impl Reply {
         line.map_or("", |(_, value)| value.trim())
     }
 
-    pub fn hidden(&self, name: &str) -> Option<&str> {
+    pub fn hidden_field(&self, name: &str) -> Option<&str> {
         self.body
             .split_once(&format!("name=\"{name}\" value=\""))?
             .1
@@ -134,7 +134,7 @@ impl Visitor {
     pub fn submit(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Reply {
         let token = self
             .get(page)
-            .hidden("csrfmiddlewaretoken")
+            .hidden_field("csrfmiddlewaretoken")
             .unwrap_or_default()
             .to_owned();
         let encode = |text: &str| {

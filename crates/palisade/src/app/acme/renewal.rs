@@ -119,7 +119,7 @@ impl<'a> Renewal<'a> {
             .unwrap_or_else(|_| Err("the order timed out".into()));
         let (failures, pause) = match &ordered {
             Ok(lifetime) => (0, lifetime.rest()),
-            Err(error) => self.failed(failed, error),
+            Err(error) => self.record_failure(failed, error),
         };
         if self
             .store
@@ -225,7 +225,7 @@ impl<'a> Renewal<'a> {
     }
 
     /// Logs the reason, and returns the number of consecutive failures and the end of the back-off.
-    fn failed(&self, before: u32, error: &Failed) -> (u32, i64) {
+    fn record_failure(&self, before: u32, error: &Failed) -> (u32, i64) {
         let pause_secs = pause_secs(before, self.chance);
         let left = self
             .shown

@@ -51,10 +51,10 @@ impl Store {
         let row = Entity::find_by_id(name)
             .one(&self.database.handle())
             .await?;
-        Ok(row.and_then(|row| self.opened(&row)))
+        Ok(row.and_then(|row| self.open(&row)))
     }
 
-    fn opened(&self, row: &palisade_acme::Model) -> Option<Secret<Vec<u8>>> {
+    fn open(&self, row: &palisade_acme::Model) -> Option<Secret<Vec<u8>>> {
         let opened = Sealer::new(&self.ring, PURPOSE).open(&row.value, &row.name);
         if opened.is_err() {
             tracing::warn!(target: "palisade", name = row.name, "ACME state cannot be decrypted with the site's keys: it is created again");
@@ -107,7 +107,7 @@ impl Store {
             .all(&self.database.handle())
             .await?
             .iter()
-            .filter_map(|row| self.opened(row))
+            .filter_map(|row| self.open(row))
             .collect())
     }
 
@@ -130,7 +130,7 @@ impl Store {
         else {
             return Ok(());
         };
-        let Some(value) = self.opened(&row) else {
+        let Some(value) = self.open(&row) else {
             return Ok(());
         };
         let sealed = Sealer::new(&self.ring, PURPOSE).seal(value.expose(), name);

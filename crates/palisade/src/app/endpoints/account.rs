@@ -32,7 +32,7 @@ pub(super) fn routes() -> Routes {
                 .post(signup::sign_up)
                 .limit(by_client("sign-up")),
         )
-        .route("/account/signup/sent", public().get(signup::sent))
+        .route("/account/signup/sent", public().get(signup::show_sent))
         .route(
             "/account/confirm",
             public().get(signup::show_confirm).post(signup::confirm),
@@ -44,7 +44,7 @@ pub(super) fn routes() -> Routes {
                 .post(password::ask)
                 .limit(by_client("reset")),
         )
-        .route("/account/reset/sent", public().get(password::sent))
+        .route("/account/reset/sent", public().get(password::show_sent))
         .route(
             "/account/reset/new",
             public().get(password::show_new).post(password::reset),

@@ -81,7 +81,7 @@ pub(in crate::app) async fn detail(Extension(Asked(site)): Extension<Asked>) -> 
         .collect();
     let text = json!({
         "ready": is_ready, "reads_only": is_ready && !takes_writes, "needs": needs, "uptime_secs": site.began.elapsed().as_secs(),
-        "connections": site.connections(), "held_bytes": site.memory.held(), "profile": site.settings.profile.to_string(),
+        "connections": site.connections(), "held_bytes": site.memory.held_bytes(), "profile": site.settings.profile.to_string(),
         "version": env!("CARGO_PKG_VERSION"),
     });
     let status = if is_ready {
@@ -109,7 +109,7 @@ async fn needs(site: &Site) -> Vec<Need> {
         need("database", site.database.ping()).await,
         need("database writes", site.database.ping_writer()).await,
     ];
-    if let Some(store) = site.throttle.shared() {
+    if let Some(store) = site.throttle.shared_store() {
         needs.push(need("redis", store.ping()).await);
     }
     needs

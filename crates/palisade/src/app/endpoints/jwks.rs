@@ -16,9 +16,9 @@ pub(in crate::app) fn routes() -> Routes {
         )
     };
     let answer = move |value: Option<Value>| value.map(json).ok_or_else(Error::not_found);
-    let keys = async move |tokens: Tokens| answer(tokens.published().map(|(keys, _)| keys));
+    let keys = async move |tokens: Tokens| answer(tokens.public_keys().map(|(keys, _)| keys));
     let metadata =
-        async move |tokens: Tokens| answer(tokens.published().map(|(_, metadata)| metadata));
+        async move |tokens: Tokens| answer(tokens.public_keys().map(|(_, metadata)| metadata));
     Routes::new()
         .route("/.well-known/jwks.json", public().get(keys))
         .route(

@@ -62,7 +62,7 @@ pub(in crate::app) async fn authenticate(
         }
         Err(Refused::Wrong(why)) => {
             audit_log::record(Event::TokenRefused, Some(info.client), context.id(), why);
-            Err(refused(
+            Err(refuse(
                 StatusCode::UNAUTHORIZED,
                 format!("Bearer error=\"invalid_token\", error_description=\"{why}\""),
             ))
@@ -82,7 +82,7 @@ pub(in crate::app) async fn authenticate(_: &RequestInfo, _: &mut Parts) -> Resu
 
 /// 401: no token.
 pub(in crate::app) fn missing_token(scope: &str) -> Response {
-    refused(
+    refuse(
         StatusCode::UNAUTHORIZED,
         format!("Bearer scope=\"{scope}\""),
     )
@@ -90,13 +90,13 @@ pub(in crate::app) fn missing_token(scope: &str) -> Response {
 
 /// 403: the token lacks the scope.
 pub(in crate::app) fn insufficient_scope(scope: &str) -> Response {
-    refused(
+    refuse(
         StatusCode::FORBIDDEN,
         format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""),
     )
 }
 
-fn refused(status: StatusCode, challenge: String) -> Response {
+fn refuse(status: StatusCode, challenge: String) -> Response {
     let mut response = match status {
         StatusCode::FORBIDDEN => Error::forbidden().into_response(),
         status => status.into_response(),

@@ -150,7 +150,7 @@ impl Fetched {
     }
 
     async fn fetch(&self, client: &Client) {
-        match fetched(client, &self.url).await {
+        match fetch_list(client, &self.url).await {
             Ok((networks, text)) => {
                 if let Err(error) = write_private(&self.kept, text.as_bytes()) {
                     tracing::warn!(target: "palisade", list = %self.kept.display(), %error, "a block list cannot be stored for the next start");
@@ -167,7 +167,7 @@ impl Fetched {
     }
 }
 
-async fn fetched(client: &Client, url: &str) -> Result<(Networks, String), String> {
+async fn fetch_list(client: &Client, url: &str) -> Result<(Networks, String), String> {
     let answer = client
         .following_redirects()
         .get(url)

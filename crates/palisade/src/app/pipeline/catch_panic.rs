@@ -51,7 +51,7 @@ pub(in crate::app) fn catch_panic(
                 file: "unknown".into(),
                 line: 0,
             });
-            Poll::Ready(Error::panicked(message(&*panic), place).into_response())
+            Poll::Ready(Error::from_panic(message(&*panic), place).into_response())
         })
     })
 }

@@ -81,7 +81,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
         Err(full) => return out_of_memory(&info, full),
     };
     let has_body = !body.is_end_stream();
-    let body = Received::new(body, body_limits(&site, &parts.headers)).counted(held.clone());
+    let body = Received::new(body, body_limits(&site, &parts.headers)).count_memory(held.clone());
     let fate = body.fate();
     let body = SharedReceived::new(body);
     let rest = body.clone();
@@ -288,7 +288,7 @@ async fn finish_response(
     response: Response,
 ) -> Response {
     let mut response = if views::is_bare_error(&response) {
-        Box::pin(views::failed(context, response)).await
+        Box::pin(views::render_error(context, response)).await
     } else {
         response
     };

@@ -26,7 +26,7 @@ pub(in crate::app) async fn check_requests(
     } else {
         &limits.requests
     };
-    judged(
+    to_response(
         info,
         limit,
         info.site.throttle.admit_address(limit, info.client).await,
@@ -47,7 +47,7 @@ pub(in crate::app) async fn check_changes(
     } else {
         &limits.changes
     };
-    judged(
+    to_response(
         info,
         limit,
         info.site.throttle.admit_address(limit, info.client).await,
@@ -87,13 +87,13 @@ pub(in crate::app) async fn check_route(
         .filter(|limit| is_change || !limit.counts_changes())
     {
         if matches!(limit.by(), By::Address) {
-            judged(
+            to_response(
                 info,
                 limit,
                 info.site.throttle.admit_address(limit, info.client).await,
             )?;
-        } else if let Some(who) = identified(limit.by(), info, visitor, parts).await? {
-            counted(info, limit, &who).await?;
+        } else if let Some(who) = limit_key(limit.by(), info, visitor, parts).await? {
+            count(info, limit, &who).await?;
         }
     }
     Ok(())
@@ -131,19 +131,19 @@ pub(in crate::app) async fn check_fields(
         if let By::Field(name) = limit.by()
             && let Some(value) = fields.get(*name)
         {
-            counted(info, limit, &format!("field {}", normalized(value))).await?;
+            count(info, limit, &format!("field {}", normalize(value))).await?;
         }
     }
     Ok(())
 }
 
 /// Normalises an input, so that variants of it share one limit.
-fn normalized(value: &str) -> String {
+fn normalize(value: &str) -> String {
     value.trim().nfkc().flat_map(char::to_lowercase).collect()
 }
 
 /// The client of a request, for a limit.
-async fn identified(
+async fn limit_key(
     by: &By,
     info: &RequestInfo,
     visitor: &Visitor,
@@ -166,15 +166,15 @@ async fn identified(
     })
 }
 
-async fn counted(
+async fn count(
     info: &RequestInfo,
     limit: &Limit,
     who: &(dyn std::fmt::Display + Sync),
 ) -> Result<(), Response> {
-    judged(info, limit, info.site.throttle.admit(limit, who).await)
+    to_response(info, limit, info.site.throttle.admit(limit, who).await)
 }
 
-fn judged(info: &RequestInfo, limit: &Limit, outcome: Outcome) -> Result<(), Response> {
+fn to_response(info: &RequestInfo, limit: &Limit, outcome: Outcome) -> Result<(), Response> {
     match outcome {
         Outcome::Fine => Ok(()),
         Outcome::TooMany(rate, wait) => {

@@ -11,7 +11,7 @@ use crate::auth::Visitor;
 use crate::csrf::{FormTokens, KEPT_SECRET};
 use crate::headers::{Cors, PagePolicies};
 use crate::sessions::Session;
-use crate::views::{Error, Result, failed, is_bare_error};
+use crate::views::{Error, Result, is_bare_error, render_error};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
@@ -209,7 +209,7 @@ async fn load_session(
     let tokens = site.csrf.tokens(cookies, session.cookie_key(), kept);
     context.set_values(Arc::new(visitor.clone()));
     let (forms, bound_to) = (tokens.clone(), session.clone());
-    context.set_token(Arc::new(move || forms.masked(bound_to.future_key())));
+    context.set_token(Arc::new(move || forms.mask(bound_to.future_key())));
     Ok((session, visitor, tokens))
 }
 
@@ -222,7 +222,7 @@ async fn finish(
 ) -> Response {
     let is_bare = is_bare_error(&response);
     let mut response = if is_bare {
-        Box::pin(failed(&info.context, response)).await
+        Box::pin(render_error(&info.context, response)).await
     } else {
         response
     };

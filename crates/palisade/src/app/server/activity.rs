@@ -54,7 +54,7 @@ impl ConnectionActivity {
     }
 
     /// Total number of requests, finished or not.
-    pub(super) fn begun(&self) -> usize {
+    pub(super) fn requests_begun(&self) -> usize {
         self.begun.load(Ordering::Relaxed)
     }
 
@@ -112,7 +112,7 @@ pub(super) struct Answering(Open);
 
 impl Answering {
     /// Wraps the response. Over HTTP/2 its parts have a maximum size.
-    pub(super) fn answered(
+    pub(super) fn attach_to(
         self,
         body: Body,
         piece: Option<usize>,
@@ -196,7 +196,7 @@ impl Answer {
         }
     }
 
-    fn received(&mut self, bytes: Bytes) -> Held {
+    fn hold(&mut self, bytes: Bytes) -> Held {
         if let Some(memory) = &self.memory {
             memory.add(bytes.len() as u64);
         }
@@ -218,7 +218,7 @@ impl HttpBody for Answer {
         }
         let polled = Pin::new(&mut self.body).poll_frame(context);
         polled.map(|frame| {
-            frame.map(|frame| frame.map(|frame| frame.map_data(|bytes| self.received(bytes))))
+            frame.map(|frame| frame.map(|frame| frame.map_data(|bytes| self.hold(bytes))))
         })
     }
 

@@ -202,14 +202,14 @@ impl Shared {
         } = connection;
         let answering = activity.begin();
         if is_for_health && !is_page(request.uri().path()) {
-            return Ok(no_room().map(|body| answering.answered(body, None, None)));
+            return Ok(no_room().map(|body| answering.attach_to(body, None, None)));
         }
         let piece = (request.version() == Version::HTTP_2).then_some(PIECE);
         let mut response = pipeline::answer(self.site.clone(), peer, request.map(Body::new)).await;
         let held = response.extensions_mut().remove::<Arc<Held>>();
         // static files are in memory once, however many responses use them
         let held = held.filter(|_| response.extensions().get::<SharedBody>().is_none());
-        Ok(response.map(|body| answering.answered(body, piece, held)))
+        Ok(response.map(|body| answering.attach_to(body, piece, held)))
     }
 }
 

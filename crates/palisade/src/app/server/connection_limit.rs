@@ -143,7 +143,7 @@ impl ConnectionLimiter {
     }
 
     /// Open connections.
-    pub(in crate::app) fn taken(&self) -> usize {
+    pub(in crate::app) fn open_count(&self) -> usize {
         self.lock().open.len()
     }
 
@@ -254,7 +254,7 @@ mod tests {
             "a proxy is not counted, and yet there is no room"
         );
         drop((first, third, fourth));
-        assert_eq!(slots.taken(), 1);
+        assert_eq!(slots.open_count(), 1);
         assert!(take(&slots, client(1)).await.is_ok());
         drop(second);
         assert!(

@@ -68,7 +68,7 @@ impl Listener {
                 .and_then(|()| TcpListener::from_std(socket)),
             None => {
                 super::Server::may_listen(settings, &ListenAddress::Tcp(address))?;
-                bound(address)
+                bind(address)
             }
         };
         Ok(made.map(Self::Tcp))
@@ -111,7 +111,7 @@ impl Drop for Listener {
     }
 }
 
-fn bound(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
     } else {
@@ -146,7 +146,7 @@ mod unix {
             Some(socket) => socket
                 .set_nonblocking(true)
                 .and_then(|()| UnixListener::from_std(socket)),
-            None => bound(path),
+            None => bind(path),
         };
         Ok(made.map(|listener| Listener::Unix {
             listener,
@@ -156,7 +156,7 @@ mod unix {
     }
 
     /// Binds a socket that is accessible to the user and the group of this process only.
-    fn bound(path: &Path) -> io::Result<UnixListener> {
+    fn bind(path: &Path) -> io::Result<UnixListener> {
         remove_abandoned(path)?;
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;

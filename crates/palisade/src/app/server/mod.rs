@@ -72,7 +72,7 @@ impl Server {
             .challenges
             .clone()
             .filter(|_| !tls.has_files())
-            .map(Certificates::ordered);
+            .map(Certificates::from_acme);
         let loaded = tls
             .has_files()
             .then(|| Certificates::load(tls))
@@ -205,7 +205,7 @@ impl Server {
         let drained = timeout(shared.site.settings.server.drain_secs.duration(), drained).await;
         Stopped {
             cut_off: if drained.is_err() {
-                shared.slots.taken().max(changes.len())
+                shared.slots.open_count().max(changes.len())
             } else {
                 0
             },

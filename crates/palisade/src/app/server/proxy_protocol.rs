@@ -31,14 +31,14 @@ pub(super) async fn client(stream: &mut Socket) -> io::Result<Option<IpAddr>> {
             sleep(PAUSE).await;
             continue;
         }
-        let (taken, client) = judged(&parsed).ok_or(io::ErrorKind::InvalidData)?;
+        let (taken, client) = client_of(&parsed).ok_or(io::ErrorKind::InvalidData)?;
         stream.read_exact(&mut seen[..taken]).await?;
         return Ok(client);
     }
 }
 
 /// Length of the header, and the client's address.
-fn judged(parsed: &HeaderResult<'_>) -> Option<(usize, Option<IpAddr>)> {
+fn client_of(parsed: &HeaderResult<'_>) -> Option<(usize, Option<IpAddr>)> {
     match parsed {
         HeaderResult::V1(Ok(header)) => Some((
             header.header.len(),

@@ -173,7 +173,7 @@ impl<S: Stream> TimeoutStream<S> {
 
     /// Sets the deadline for the connection's current state.
     fn notice(&mut self) {
-        let begun = self.activity.begun();
+        let begun = self.activity.requests_begun();
         let has_new = std::mem::replace(&mut self.begun, begun) != begun;
         if !self.activity.is_idle() {
             self.waiting = Waiting::Nothing;

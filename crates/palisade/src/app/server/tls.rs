@@ -67,7 +67,7 @@ impl Certificates {
     }
 
     /// A certificate that is ordered by ACME.
-    pub(super) fn ordered(challenges: Arc<Challenges>) -> Arc<Self> {
+    pub(super) fn from_acme(challenges: Arc<Challenges>) -> Arc<Self> {
         Arc::new(Self {
             current: RwLock::new(None),
             source: Source::Ordered(challenges),

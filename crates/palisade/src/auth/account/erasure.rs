@@ -5,7 +5,7 @@ use crate::auth::login::epoch;
 use crate::auth::user::entity::{ActiveModel, Entity, Model};
 use crate::auth::{Accounts, users};
 use crate::db::Tx;
-use crate::sessions::OwnSession;
+use crate::sessions::UserSession;
 use crate::views::Result;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Set};
@@ -16,10 +16,10 @@ impl Accounts {
     pub(in crate::auth) async fn export(
         &self,
         row: &Model,
-        sessions: &[OwnSession],
+        sessions: &[UserSession],
     ) -> Result<Value> {
         let (db, user) = (self.database.handle(), row.public());
-        let session = |one: &OwnSession| json!({ "agent": one.agent, "address": one.address, "began": one.began, "seen": one.seen });
+        let session = |one: &UserSession| json!({ "agent": one.agent, "address": one.address, "began": one.began, "seen": one.seen });
         let mut all = Map::new();
         all.insert(
             "account".into(),

@@ -70,7 +70,7 @@ impl Accounts {
         }
         let tx = self.database.begin().await?;
         lock_new(&tx, &pending.username, &pending.email).await?;
-        let (by_name, by_address) = taken(&tx, &pending.username, &pending.email).await?;
+        let (by_name, by_address) = find_taken(&tx, &pending.username, &pending.email).await?;
         if by_name.is_some() || by_address.is_some() {
             return Ok(Confirmed::Taken);
         }
@@ -99,11 +99,11 @@ impl Accounts {
 impl EmailTokens {
     async fn invite(&self, pending: PendingSignUp, base: &str) -> Result<(), DbErr> {
         let (username, email) = (&pending.username, &pending.email);
-        let (by_name, by_address) = taken(&self.database.handle(), username, email).await?;
+        let (by_name, by_address) = find_taken(&self.database.handle(), username, email).await?;
         let token = Token::<SignUp>::new();
         let letters = Letterhead { base };
         let mail = match (by_address, by_name) {
-            (Some(user), _) if !user.is_active => letters.closed(email, &user.username),
+            (Some(user), _) if !user.is_active => letters.account_closed(email, &user.username),
             (Some(user), _) => letters.has_account(email, &user.username),
             (None, Some(_)) => letters.name_taken(email, username),
             (None, None) => letters.confirm_sign_up(email, &token),
@@ -123,7 +123,7 @@ impl EmailTokens {
 }
 
 /// The accounts with a name, in any case, and with an address.
-async fn taken(
+async fn find_taken(
     db: &impl ConnectionTrait,
     username: &str,
     email: &str,

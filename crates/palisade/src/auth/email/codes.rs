@@ -6,7 +6,7 @@ use super::email_tokens::EmailTokens;
 use super::pending::PendingAction;
 use crate::mail::{Letter, MailKind};
 use crate::sessions::Session;
-use crate::throttle::Standing;
+use crate::throttle::LockState;
 use crate::views::Result;
 use palisade_crypto::{constant_time_eq, random};
 use std::time::Duration;
@@ -80,7 +80,7 @@ impl EmailTokens {
         // counted for this code only, so that other clients' guesses do not cancel it
         let life = Duration::from_secs(C::LIFETIME_SECS.unsigned_abs());
         let standing = self.limits.guess_code(action.code(), life).await;
-        if matches!(standing, Standing::Locked(_)) {
+        if matches!(standing, LockState::Locked(_)) {
             return self.complete::<C>(session).await.map(|_| Typed::Dead);
         }
         if !constant_time_eq(hash(typed).as_bytes(), action.code().as_bytes()) {

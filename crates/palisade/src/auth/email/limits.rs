@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::http::{ClientAddress, network};
-use crate::throttle::{LockPolicy, Standing, Throttle};
+use crate::throttle::{LockPolicy, LockState, Throttle};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 impl MailLimits {
     /// Counts a guess at a mailed code: five within its lifetime.
-    pub(super) async fn guess_code(&self, hash: &str, life: Duration) -> Standing {
+    pub(super) async fn guess_code(&self, hash: &str, life: Duration) -> LockState {
         let policy = LockPolicy {
             failures: 5,
             window: life,
@@ -68,8 +68,8 @@ impl MailLimits {
         };
         let now = self.clock.monotonic();
         match self.throttle.guess(kind, &who, &policy, now).await {
-            Standing::Open => None,
-            Standing::Locked(wait) | Standing::Last(wait) => Some(wait),
+            LockState::Open => None,
+            LockState::Locked(wait) | LockState::Last(wait) => Some(wait),
         }
     }
 }

@@ -100,7 +100,7 @@ impl Letterhead<'_> {
     }
 
     /// To the address of a closed account, after any request.
-    pub(in crate::auth) fn closed(&self, to: &str, username: &str) -> Letter {
+    pub(in crate::auth) fn account_closed(&self, to: &str, username: &str) -> Letter {
         self.letter(to, "mail/closed.html", context! { username })
     }
 
@@ -145,7 +145,7 @@ impl Letterhead<'_> {
     }
 
     /// To the owner of an account after a change (ASVS 6.3.7).
-    pub(in crate::auth) fn changed(&self, to: &str, username: &str, what: &str) -> Letter {
+    pub(in crate::auth) fn change_notice(&self, to: &str, username: &str, what: &str) -> Letter {
         self.letter(to, "mail/changed.html", context! { username, what })
     }
 }

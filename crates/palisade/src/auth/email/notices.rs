@@ -42,7 +42,7 @@ impl EmailTokens {
             return Ok(());
         }
         let letters = Letterhead { base: notice.base };
-        let letter = letters.changed(address, username, notice.text);
+        let letter = letters.change_notice(address, username, notice.text);
         self.send(tx, MailKind::Notice, &letter, KEPT_SECS).await
     }
 

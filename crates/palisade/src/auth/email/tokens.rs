@@ -124,7 +124,7 @@ impl Tokens {
             purpose: Set(P::NAME.into()),
             user_id: Set(user.map(|user| user.id)),
             bound_to: Set(user.map(state).unwrap_or_default()),
-            payload: Set(self.sealed(&hash, payload)?),
+            payload: Set(self.seal(&hash, payload)?),
             expires: Set(self.clock.now().timestamp() + P::LIFETIME_SECS),
             hash: Set(hash),
         };
@@ -155,7 +155,7 @@ impl Tokens {
         let is_good = constant_time_eq(bound_to.as_bytes(), row.bound_to.as_bytes())
             && user.is_some() == row.user_id.is_some();
         Ok(self
-            .opened(hash, &row.payload)
+            .open(hash, &row.payload)
             .filter(|_| is_good)
             .map(|payload| Found { user, payload }))
     }
@@ -182,7 +182,7 @@ impl Tokens {
     ) -> Result<bool, DbErr> {
         let now = self.clock.now().timestamp();
         let change = ActiveModel {
-            payload: Set(self.sealed(hash, payload)?),
+            payload: Set(self.seal(hash, payload)?),
             ..Default::default()
         };
         let good = Entity::update_many()
@@ -225,12 +225,12 @@ impl Tokens {
     }
 
     /// A payload may hold an address or a password hash: it is encrypted, and bound to its token.
-    fn sealed(&self, hash: &str, payload: &impl Serialize) -> Result<String, DbErr> {
+    fn seal(&self, hash: &str, payload: &impl Serialize) -> Result<String, DbErr> {
         let text = serde_json::to_vec(payload).map_err(|error| DbErr::Custom(error.to_string()))?;
         Ok(Sealer::new(&self.ring, PURPOSE).seal(&text, hash))
     }
 
-    fn opened<T: DeserializeOwned>(&self, hash: &str, payload: &str) -> Option<T> {
+    fn open<T: DeserializeOwned>(&self, hash: &str, payload: &str) -> Option<T> {
         let text = Sealer::new(&self.ring, PURPOSE).open(payload, hash).ok()?;
         serde_json::from_slice(text.expose()).ok()
     }

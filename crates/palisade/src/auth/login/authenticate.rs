@@ -124,10 +124,10 @@ impl Accounts {
         trust: Trust,
     ) -> Result<Option<HeaderValue>> {
         let devices = &self.guard.devices;
-        let known = devices.known(from.headers, Some(row)).await?;
+        let known = devices.find(from.headers, Some(row)).await?;
         let tx = self.database.begin().await?;
         if let Some(known) = known {
-            devices.seen(&tx, &known.hash, trust).await?;
+            devices.update(&tx, &known.hash, trust).await?;
             tx.commit().await?;
             return Ok(None);
         }
@@ -148,7 +148,7 @@ impl Accounts {
 
     /// Whether logins from this browser skip the second factor.
     pub(in crate::auth) async fn is_trusted(&self, from: Source<'_>, row: &Model) -> Result<bool> {
-        let known = self.guard.devices.known(from.headers, Some(row)).await?;
+        let known = self.guard.devices.find(from.headers, Some(row)).await?;
         Ok(known.is_some_and(|known| known.is_trusted))
     }
 }

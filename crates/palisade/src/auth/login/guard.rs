@@ -88,7 +88,7 @@ impl LoginGuard {
         from: Source<'_>,
         account: Option<&Model>,
     ) -> Result<Option<String>> {
-        let known = self.devices.known(from.headers, account).await?;
+        let known = self.devices.find(from.headers, account).await?;
         Ok(known.map(|known| known.hash))
     }
 

@@ -89,7 +89,7 @@ impl KnownDevices {
 
     /// The hash of the browser's cookie, if the account has a login with it since its password was
     /// set. The query is the same whether or not the account exists.
-    pub(in crate::auth) async fn known(
+    pub(in crate::auth) async fn find(
         &self,
         headers: &HeaderMap,
         account: Option<&Account>,
@@ -101,8 +101,9 @@ impl KnownDevices {
             .one(&self.database.handle())
             .await?;
         let is_theirs = |row: &Model| {
-            account
-                .is_some_and(|account| account.id == row.user_id && bound(account) == row.bound_to)
+            account.is_some_and(|account| {
+                account.id == row.user_id && binding(account) == row.bound_to
+            })
         };
         let now = self.clock.now().timestamp();
         Ok(row.filter(is_theirs).map(|row| Known {
@@ -123,7 +124,7 @@ impl KnownDevices {
         let row = ActiveModel {
             hash: Set(random::stored_hash(token.expose())),
             user_id: Set(account.id),
-            bound_to: Set(bound(account)),
+            bound_to: Set(binding(account)),
             agent: Set(agent(from.headers)),
             address: Set(from.client.to_string()),
             seen: Set(self.clock.now().timestamp()),
@@ -138,7 +139,7 @@ impl KnownDevices {
     }
 
     /// Updates a known browser, and optionally trusts it for a while.
-    pub(in crate::auth) async fn seen(
+    pub(in crate::auth) async fn update(
         &self,
         tx: &Tx,
         hash: &str,
@@ -174,7 +175,7 @@ impl KnownDevices {
     }
 
     /// The trusted browsers of an account.
-    pub(in crate::auth) async fn trusted(&self, user_id: i32) -> Result<Vec<Model>, DbErr> {
+    pub(in crate::auth) async fn list_trusted(&self, user_id: i32) -> Result<Vec<Model>, DbErr> {
         let theirs = Entity::find()
             .filter(Column::UserId.eq(user_id))
             .filter(Column::TrustedUntil.gt(self.clock.now().timestamp()));
@@ -226,6 +227,6 @@ impl KnownDevices {
 
 /// Part of the key: after a change of password no browser is known, because an attacker with the
 /// old password may have used it.
-fn bound(account: &Account) -> String {
+fn binding(account: &Account) -> String {
     random::stored_hash(&format!("device {} {}", account.id, account.password))
 }

@@ -18,7 +18,7 @@ use crate::audit_log::{self, Event};
 use crate::auth::LockoutSettings;
 use crate::clock::Clock;
 use crate::http::{ClientAddress, ClientNetwork, network, networks};
-use crate::throttle::{self, Absolution, LockPolicy, Standing, Throttle};
+use crate::throttle::{self, LockPolicy, LockState, Revert, Throttle};
 use sea_orm::DbErr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub(super) struct Counter {
     key: String,
     policy: LockPolicy,
     /// The counts that a correct guess reverts.
-    absolution: Absolution,
+    revert: Revert,
 }
 
 impl Counter {
@@ -124,7 +124,7 @@ impl Lockout {
                 kind: kinds.browser,
                 key: format!("{device} {subject}"),
                 policy: each,
-                absolution: Absolution::All,
+                revert: Revert::All,
             }];
         }
         let of_subject = [
@@ -132,13 +132,13 @@ impl Lockout {
                 kind: kinds.both,
                 key: format!("{} {subject}", network(client.0)),
                 policy: each,
-                absolution: Absolution::All,
+                revert: Revert::All,
             },
             Counter {
                 kind: kinds.whole,
                 key: subject.to_owned(),
                 policy: self.policy(self.settings.account_failures, 60),
-                absolution: Absolution::One,
+                revert: Revert::One,
             },
         ];
         // networks first: a locked one adds no further entries
@@ -159,7 +159,7 @@ impl Lockout {
                 longest,
                 ..policy
             },
-            absolution: Absolution::One,
+            revert: Revert::One,
         }
     }
 
@@ -172,19 +172,19 @@ impl Lockout {
         let mut started = Vec::new();
         for (place, counter) in all.iter().enumerate() {
             let mut standing = self.guess(counter).await;
-            if matches!(standing, Standing::Locked(_))
+            if matches!(standing, LockState::Locked(_))
                 && self.locks.was_lifted(&counter.id()).await?
             {
-                self.revert(counter, Absolution::All).await;
+                self.revert(counter, Revert::All).await;
                 standing = self.guess(counter).await;
             }
             match standing {
-                Standing::Open => {}
-                Standing::Last(length) => started.push((place, length)),
-                Standing::Locked(wait) => {
+                LockState::Open => {}
+                LockState::Last(length) => started.push((place, length)),
+                LockState::Locked(wait) => {
                     // not verified, so it is not counted; earlier ones stay
                     for counter in &all[..place] {
-                        self.revert(counter, Absolution::One).await;
+                        self.revert(counter, Revert::One).await;
                     }
                     return Ok(Err(wait));
                 }
@@ -193,18 +193,16 @@ impl Lockout {
         Ok(Ok(started))
     }
 
-    async fn guess(&self, counter: &Counter) -> Standing {
+    async fn guess(&self, counter: &Counter) -> LockState {
         let (kind, key) = (counter.kind, &counter.key);
         self.throttle
             .guess(kind, key, &counter.policy, self.now())
             .await
     }
 
-    async fn revert(&self, counter: &Counter, absolution: Absolution) {
+    async fn revert(&self, counter: &Counter, revert: Revert) {
         let (kind, key) = (counter.kind, &counter.key);
-        self.throttle
-            .absolve(kind, key, absolution, self.now())
-            .await;
+        self.throttle.revert(kind, key, revert, self.now()).await;
     }
 
     /// Reverts the count of a correct guess, with the locks that it started.
@@ -214,7 +212,7 @@ impl Lockout {
         started: &[Started],
     ) -> Result<(), DbErr> {
         for counter in all {
-            self.revert(counter, counter.absolution).await;
+            self.revert(counter, counter.revert).await;
         }
         let ids = started.iter().map(|(place, _)| all[*place].id());
         self.locks.delete(ids.collect()).await
@@ -228,7 +226,7 @@ impl Lockout {
         started: &[Started],
     ) -> Result<(), DbErr> {
         for counter in all.iter().filter(|counter| counter.kind != NETWORK) {
-            self.revert(counter, Absolution::One).await;
+            self.revert(counter, Revert::One).await;
         }
         let ids = started
             .iter()
@@ -270,13 +268,13 @@ impl Lockout {
     /// before a lockout.
     pub(super) async fn is_challenged(&self, username: &str, client: ClientAddress) -> bool {
         let standing = self.guess(&self.challenge_counter(username, client)).await;
-        matches!(standing, Standing::Locked(_))
+        matches!(standing, LockState::Locked(_))
     }
 
     /// Resets the challenge counter after a login.
     pub(super) async fn clear_challenge(&self, username: &str, client: ClientAddress) {
         let counter = self.challenge_counter(username, client);
-        self.revert(&counter, Absolution::All).await;
+        self.revert(&counter, Revert::All).await;
     }
 
     fn challenge_counter(&self, username: &str, client: ClientAddress) -> Counter {
@@ -288,7 +286,7 @@ impl Lockout {
                 longest: policy.lock,
                 ..policy
             },
-            absolution: Absolution::All,
+            revert: Revert::All,
         }
     }
 

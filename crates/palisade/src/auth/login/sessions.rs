@@ -9,7 +9,7 @@ use crate::auth::User;
 use crate::auth::user::entity::Model;
 use crate::clock::Clock;
 use crate::db::{Database, Tx};
-use crate::sessions::{ADDRESS, AGENT, EPOCH, OWNER, OwnSession, Session};
+use crate::sessions::{ADDRESS, AGENT, EPOCH, OWNER, Session, UserSession};
 use crate::views::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use palisade_crypto::{KeyRing, user_tokens};
@@ -221,7 +221,7 @@ impl LoginSessions {
         &self,
         session: &Session,
         user_id: i32,
-    ) -> Result<Vec<OwnSession>> {
+    ) -> Result<Vec<UserSession>> {
         let epoch = epoch_of(&self.database.handle(), user_id).await?;
         let is_without = epoch == 0 || session.is_shared();
         let mut all = session.siblings(user_id).await?;

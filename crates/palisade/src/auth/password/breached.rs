@@ -31,7 +31,7 @@ impl Breached {
         let Some(url) = &self.url else { return Ok(()) };
         let (range, rest) = range_of(password);
         match (
-            self.asked(&format!("{url}/{range}")).await,
+            self.fetch(&format!("{url}/{range}")).await,
             self.when_unknown,
         ) {
             (Some(list), _) if holds(&list, &rest) => Err(
@@ -48,7 +48,7 @@ impl Breached {
         }
     }
 
-    async fn asked(&self, url: &str) -> Option<String> {
+    async fn fetch(&self, url: &str) -> Option<String> {
         // padded, so that the length of the response does not reveal the range to an eavesdropper
         let request = Request::get(url)
             .header("add-padding", "true")

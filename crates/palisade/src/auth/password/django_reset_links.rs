@@ -37,7 +37,7 @@ struct Bound {
 }
 
 impl Bound {
-    fn of(row: &Model) -> Self {
+    fn new(row: &Model) -> Self {
         let last_login = row
             .last_login
             .map(|at| at.format("%Y-%m-%d %H:%M:%S").to_string())
@@ -70,7 +70,7 @@ impl DjangoResetLinks {
     /// A link, if a project is configured.
     pub(super) fn link(&self, base: &str, row: &Model) -> Option<String> {
         let path = self.path.as_ref()?;
-        let token = reset_token(&self.ring, Bound::of(row).claims(row), self.now());
+        let token = reset_token(&self.ring, Bound::new(row).claims(row), self.now());
         let uid = URL_SAFE_NO_PAD.encode(row.id.to_string());
         Some(format!("{base}{path}/{uid}/{token}/"))
     }
@@ -79,7 +79,7 @@ impl DjangoResetLinks {
     /// setting.
     pub(super) fn is_of(&self, link: &DjangoLink, row: &Model) -> bool {
         let age = u64::try_from(PasswordReset::LIFETIME_SECS).unwrap_or_default();
-        let (bound, not_before) = (Bound::of(row), self.now().saturating_sub(age));
+        let (bound, not_before) = (Bound::new(row), self.now().saturating_sub(age));
         row.is_active
             && is_usable(&row.password)
             && is_reset_token(&self.ring, bound.claims(row), &link.token, not_before)

@@ -113,7 +113,7 @@ impl HashPool {
     }
 
     /// Number of hashes computed, for tests of constant work.
-    pub(in crate::auth) fn done(&self) -> u64 {
+    pub(in crate::auth) fn hashes_done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
     }
 

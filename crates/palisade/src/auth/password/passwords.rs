@@ -51,7 +51,7 @@ impl Passwords {
 
     /// Number of hashes computed so far.
     pub(in crate::auth) fn hashes_done(&self) -> u64 {
-        self.pool.done()
+        self.pool.hashes_done()
     }
 
     pub(in crate::auth) async fn hash(&self, password: &str) -> Result<String, TooBusy> {

@@ -30,7 +30,7 @@ impl EmailTokens {
         for user in &found {
             let token = self.reset_token(&tx, Some(user)).await?;
             let letter = match user {
-                user if !user.is_active => letters.closed(&user.email, &user.username),
+                user if !user.is_active => letters.account_closed(&user.email, &user.username),
                 // passwords are managed elsewhere, or the account uses social login: access to the
                 // mailbox alone must not change that
                 user if !is_usable(&user.password) => {
@@ -61,7 +61,7 @@ impl EmailTokens {
         let token = self.reset_token(&tx, Some(&user)).await?;
         let letter = match user.is_active {
             true => self.reset_letter(letters, &user, &token),
-            false => letters.closed(&user.email, &user.username),
+            false => letters.account_closed(&user.email, &user.username),
         };
         self.send_reset(&tx, MailKind::Account, &letter).await?;
         Ok(tx.commit().await?)

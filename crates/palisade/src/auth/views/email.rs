@@ -66,7 +66,7 @@ pub(crate) async fn change(
         return Err(too_many_mails(invalid, wait, "account/email.html", context! {}).await);
     }
     let row = proof
-        .of(change.current_password.as_ref(), invalid, context! {})
+        .verify(change.current_password.as_ref(), invalid, context! {})
         .await?;
     accounts
         .email

@@ -33,11 +33,11 @@ pub(crate) async fn show(
         .locks(text)
         .await?
         .iter()
-        .map(shown)
+        .map(as_context)
         .collect();
     page.render(
         "account/locks.html",
-        context! { filter => Form::<Filter>::filled([("q", text.to_owned())]), locks },
+        context! { filter => Form::<Filter>::with_values([("q", text.to_owned())]), locks },
     )
     .await
 }
@@ -70,7 +70,7 @@ pub(crate) async fn lift(visitor: Visitor, form: Form<Lift>) -> Result<Response>
     Ok(redirect_to("/account/locks"))
 }
 
-fn shown(lock: &Lock) -> Value {
+fn as_context(lock: &Lock) -> Value {
     let until = DateTime::from_timestamp(lock.until, 0)
         .unwrap_or_default()
         .format("%-d %B %Y, %H:%M UTC")

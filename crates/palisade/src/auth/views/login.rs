@@ -51,7 +51,7 @@ pub(crate) const MAX_NEXT_BYTES: usize = 2000;
 impl Field for NextPage {
     const SHAPE: Shape = Shape {
         is_required: false,
-        ..Shape::of("hidden", MAX_NEXT_BYTES)
+        ..Shape::new("hidden", MAX_NEXT_BYTES)
     };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
@@ -97,7 +97,7 @@ pub(crate) async fn show_ways(
     let next = query.next.0.unwrap_or_default();
     page.render(
         "account/login_ways.html",
-        context! { form => Form::<Next>::filled([("next", next)]), ..ways(&visitor) },
+        context! { form => Form::<Next>::with_values([("next", next)]), ..ways(&visitor) },
     )
     .await
 }

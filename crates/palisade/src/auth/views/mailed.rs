@@ -45,7 +45,7 @@ pub(crate) async fn show(page: Page, Query(query): Query<Next>) -> Result<Respon
     let next = query.next.0.unwrap_or_default();
     page.render(
         "account/login_mail.html",
-        context! { form => Form::<Ask>::filled([("next", next)]) },
+        context! { form => Form::<Ask>::with_values([("next", next)]) },
     )
     .await
 }

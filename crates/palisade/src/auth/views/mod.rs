@@ -168,7 +168,7 @@ struct Proof<'a> {
 
 impl Proof<'_> {
     /// The user's row after a correct password, or the form again.
-    async fn of(
+    async fn verify(
         &self,
         password: Option<&Password>,
         invalid: InvalidForm,

@@ -87,7 +87,7 @@ pub(crate) async fn change(
         template,
     };
     let current = Some(&change.current_password);
-    let row = proof.of(current, invalid, values).await?;
+    let row = proof.verify(current, invalid, values).await?;
     let base = accounts.email.links.base(&headers);
     let session = visitor.session();
     let changed = accounts.change_password(session, row, new, &base).await?;
@@ -151,7 +151,7 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
 }
 
 /// `GET /account/reset/sent`.
-pub(crate) async fn sent(page: Page) -> Result<Response> {
+pub(crate) async fn show_sent(page: Page) -> Result<Response> {
     page.render("account/sent.html", context! { is_sign_up => false })
         .await
 }

@@ -131,6 +131,6 @@ async fn reauthenticate(
         user,
         template,
     }
-    .of(typed.current_password.as_ref(), invalid, context! {})
+    .verify(typed.current_password.as_ref(), invalid, context! {})
     .await
 }

@@ -38,7 +38,7 @@ pub(crate) async fn show(
     let next = query.next.0.unwrap_or_default();
     page.render(
         "account/reauthenticate.html",
-        context! { form => Form::<Again>::filled([("next", next)]), ..values(&visitor, &user).await? },
+        context! { form => Form::<Again>::with_values([("next", next)]), ..values(&visitor, &user).await? },
     )
     .await
 }
@@ -66,7 +66,7 @@ pub(crate) async fn confirm(
         template: "account/reauthenticate.html",
     };
     proof
-        .of(
+        .verify(
             Some(&typed.current_password),
             invalid,
             values(&visitor, &user).await?,

@@ -3,7 +3,7 @@ use crate::audit_log::Event;
 use crate::auth::{User, Visitor, describe};
 use crate::forms::{Form, Line};
 use crate::http::redirect_to;
-use crate::sessions::{MessageLevel, OwnSession};
+use crate::sessions::{MessageLevel, UserSession};
 use crate::views::{Page, Result};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -24,7 +24,7 @@ pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Res
         .open(visitor.session(), user.id)
         .await?
         .iter()
-        .map(shown)
+        .map(as_context)
         .collect();
     page.render("account/sessions.html", context! { sessions })
         .await
@@ -62,7 +62,7 @@ pub(crate) async fn end(visitor: Visitor, user: User, form: Form<End>) -> Result
     Ok(redirect_to("/account/sessions"))
 }
 
-fn shown(session: &OwnSession) -> Value {
+fn as_context(session: &UserSession) -> Value {
     let time = |time: Option<DateTime<Utc>>| {
         time.map(|time| time.format("%-d %B %Y, %H:%M UTC").to_string())
             .unwrap_or_default()

@@ -113,7 +113,7 @@ const CONFUSABLE: &str =
 const FOREIGN_ADDRESS: &str = "A name with @ must be your own address.";
 
 /// `GET /account/signup/sent`.
-pub(crate) async fn sent(page: Page) -> Result<Response> {
+pub(crate) async fn show_sent(page: Page) -> Result<Response> {
     page.render("account/sent.html", context! { is_sign_up => true })
         .await
 }

@@ -68,7 +68,9 @@ fn user_model(settings: &Settings) -> Option<UserModel> {
 /// shape.
 fn users(facts: &Facts, model: Option<&UserModel>) -> Option<UserTables> {
     let exists = |tables: &UserTables| facts.tables.contains_key(&tables.users);
-    let named = model.map_or_else(UserTables::default, |model| UserTables::of(model, None));
+    let named = model.map_or_else(UserTables::default, |model| {
+        UserTables::for_model(model, None)
+    });
     if exists(&named) {
         return Some(named);
     }
@@ -80,7 +82,7 @@ fn users(facts: &Facts, model: Option<&UserModel>) -> Option<UserTables> {
         return None;
     };
     let (app, model) = table.split_once('_')?;
-    Some(UserTables::of(
+    Some(UserTables::for_model(
         &format!("{app}.{model}").parse().ok()?,
         table.parse().ok().as_ref(),
     ))

@@ -75,7 +75,7 @@ impl Facts {
             for row in rows {
                 *facts
                     .sessions
-                    .entry(Kind::of(
+                    .entry(Kind::detect(
                         &row.try_get::<String>("", "session_data").map_err(unread)?,
                     ))
                     .or_default() += 1;
@@ -97,13 +97,13 @@ impl Facts {
 
 impl Kind {
     /// By the first byte of the signed data; the signature is not verified.
-    pub(super) fn of(data: &str) -> Self {
+    pub(super) fn detect(data: &str) -> Self {
         let packed = data.split(':').next().unwrap_or_default();
         let bytes = match packed.strip_prefix('.') {
             Some(packed) => URL_SAFE_NO_PAD
                 .decode(packed)
                 .ok()
-                .and_then(|packed| inflated(&packed)),
+                .and_then(|packed| inflate(&packed)),
             None => URL_SAFE_NO_PAD.decode(packed).ok(),
         };
         match bytes.as_deref().map(|bytes| (bytes.first(), bytes.last())) {
@@ -114,7 +114,7 @@ impl Kind {
     }
 }
 
-fn inflated(packed: &[u8]) -> Option<Vec<u8>> {
+fn inflate(packed: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     ZlibDecoder::new(packed)
         .take(1 << 20)

@@ -28,7 +28,7 @@ pub(super) enum Existing {
 
 pub(super) async fn run(connection: &Connection, folder: &Path, existing: Existing) -> Outcome {
     let found = discover(connection).await?;
-    let wanted = wanted(&found);
+    let wanted = selected_tables(&found);
     if wanted.is_empty() {
         return Err(Failed(
             "there are no tables but those of the frameworks".into(),
@@ -74,7 +74,7 @@ pub(super) async fn run(connection: &Connection, folder: &Path, existing: Existi
 
 /// The project's own tables, and all that they reference: an entity without its related entity does
 /// not compile.
-fn wanted(found: &[Found]) -> BTreeSet<String> {
+fn selected_tables(found: &[Found]) -> BTreeSet<String> {
     let mut wanted: BTreeSet<String> = found
         .iter()
         .map(|table| table.name.clone())
@@ -212,14 +212,14 @@ fn write(files: &[OutputFile], folder: &Path) -> std::io::Result<()> {
         };
         let content = content.replacen("use sea_orm", "use palisade::sea_orm;\nuse sea_orm", 1);
         let new = folder.join(format!(".{name}.new"));
-        std::fs::write(&new, formatted(&content))?;
+        std::fs::write(&new, format(&content))?;
         std::fs::rename(&new, folder.join(name))?;
     }
     Ok(())
 }
 
 /// Formatted by rustfmt, if available.
-fn formatted(content: &str) -> String {
+fn format(content: &str) -> String {
     let mut rustfmt = Command::new("rustfmt");
     rustfmt
         .args(["--edition", "2024"])

@@ -14,17 +14,14 @@ fn text(text: &str) -> Value {
     Value::Text(text.into())
 }
 
-fn quoted(value: &str) -> String {
+fn quote(value: &str) -> String {
     toml::Value::String(value.into()).to_string()
 }
 
 fn list(values: &[Value]) -> String {
-    let texts = values.iter().filter_map(|value| {
-        if let Value::Text(text) = value {
-            Some(quoted(text))
-        } else {
-            None
-        }
+    let texts = values.iter().filter_map(|value| match value {
+        Value::Text(text) => Some(quote(text)),
+        _ => None,
     });
     format!("[{}]", texts.collect::<Vec<_>>().join(", "))
 }
@@ -79,8 +76,9 @@ fn cookie_name(name: &str, value: &Value, default: &str, key: &str) -> Compared 
         Value::Text(theirs) if theirs == default => {
             Compared::new(Sign::Same, name, format!("{theirs} on both sides"))
         }
-        Value::Text(theirs) => Compared::new(Sign::Same, name, format!("{theirs}, by {key}"))
-            .write(key, quoted(theirs)),
+        Value::Text(theirs) => {
+            Compared::new(Sign::Same, name, format!("{theirs}, by {key}")).write(key, quote(theirs))
+        }
         _ => unknown(name),
     }
 }

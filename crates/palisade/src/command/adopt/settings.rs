@@ -122,13 +122,13 @@ impl Settings {
             && let Expr::Attribute(method) = &*call.func
         {
             let added = self
-                .appended(&method.value, method.attr.as_str(), call)
+                .append(&method.value, method.attr.as_str(), call)
                 .filter(|_| branch == Branch::Always);
             self.keep(&method.value, added.unwrap_or(Value::Unknown));
         }
     }
 
-    fn appended(&self, list: &Expr, method: &str, call: &ExprCall) -> Option<Value> {
+    fn append(&self, list: &Expr, method: &str, call: &ExprCall) -> Option<Value> {
         let Value::List(mut all) = self.value(list) else {
             return None;
         };

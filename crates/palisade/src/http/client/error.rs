@@ -38,7 +38,7 @@ impl FetchError {
     }
 
     /// Categorises an error of the HTTP library.
-    pub(super) fn of(error: reqwest::Error, host: &str) -> Self {
+    pub(super) fn from_reqwest(error: reqwest::Error, host: &str) -> Self {
         let error = error.without_url();
         let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
         let is_refused = causes.any(|cause| cause.is::<NotPublic>());

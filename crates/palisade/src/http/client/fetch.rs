@@ -73,7 +73,7 @@ impl Client {
     /// See [`FetchErrorKind`](super::FetchErrorKind). A response with an error status is no error.
     pub async fn get(&self, url: &str) -> Result<Response<Bytes>, FetchError> {
         let request = Request::get(url).body(Bytes::new());
-        self.send(request.map_err(|_| FetchError::new(Kind::Address, &shortened(url)))?)
+        self.send(request.map_err(|_| FetchError::new(Kind::Address, &without_query(url)))?)
             .await
     }
 
@@ -83,24 +83,32 @@ impl Client {
     /// As [`Client::get`].
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, FetchError> {
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let answer = timeout(self.time, self.followed(request)).await;
+        let answer = timeout(self.time, self.follow_redirects(request)).await;
         answer.unwrap_or_else(|_| Err(FetchError::new(Kind::TooSlow, &host)))
     }
 
-    async fn followed(&self, request: Request<Bytes>) -> Result<Response<Bytes>, FetchError> {
+    async fn follow_redirects(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, FetchError> {
         let (parts, mut body) = request.into_parts();
         let text = parts.uri.to_string();
         let mut url =
-            Url::parse(&text).map_err(|_| FetchError::new(Kind::Address, &shortened(&text)))?;
+            Url::parse(&text).map_err(|_| FetchError::new(Kind::Address, &without_query(&text)))?;
         let mut headers = parts.headers;
         let follows = matches!(parts.method, Method::GET | Method::HEAD) && self.redirects > 0;
         for _ in 0..=self.redirects {
-            let answer = self.asked(&parts.method, &url, &headers, &body).await?;
-            let Some(next) = redirected(&answer, &url).filter(|_| follows) else {
+            let answer = self
+                .request_once(&parts.method, &url, &headers, &body)
+                .await?;
+            let Some(next) = redirect_target(&answer, &url).filter(|_| follows) else {
                 return Ok(answer);
             };
             if url.scheme() == "https" && next.scheme() != "https" {
-                return Err(FetchError::new(Kind::Address, &shortened(next.as_str())));
+                return Err(FetchError::new(
+                    Kind::Address,
+                    &without_query(next.as_str()),
+                ));
             }
             if next.origin() != url.origin() {
                 (headers, body) = (harmless(&headers), Bytes::new());
@@ -113,15 +121,15 @@ impl Client {
         ))
     }
 
-    async fn asked(
+    async fn request_once(
         &self,
         method: &Method,
         url: &Url,
         headers: &HeaderMap,
         body: &Bytes,
     ) -> Result<Response<Bytes>, FetchError> {
-        let host = self.judged(url)?;
-        let failed = |error| FetchError::of(error, host);
+        let host = self.check_url(url)?;
+        let failed = |error| FetchError::from_reqwest(error, host);
         let request = self
             .http
             .request(method.clone(), url.clone())
@@ -150,11 +158,11 @@ impl Client {
 
     /// The host of an allowed URL. Names are checked when they are resolved; IP addresses here,
     /// because they are not.
-    fn judged<'u>(&self, url: &'u Url) -> Result<&'u str, FetchError> {
+    fn check_url<'u>(&self, url: &'u Url) -> Result<&'u str, FetchError> {
         let host = url.host_str().unwrap_or_default();
         let is_web = matches!(url.scheme(), "http" | "https");
         if !is_web || !url.username().is_empty() || url.password().is_some() {
-            return Err(FetchError::new(Kind::Address, &shortened(url.as_str())));
+            return Err(FetchError::new(Kind::Address, &without_query(url.as_str())));
         }
         let is_reached = match url.host() {
             Some(Host::Ipv4(address)) => self.reach.allows(address.into()),
@@ -172,7 +180,7 @@ impl Client {
     }
 }
 
-fn redirected(answer: &Response<Bytes>, from: &Url) -> Option<Url> {
+fn redirect_target(answer: &Response<Bytes>, from: &Url) -> Option<Url> {
     let is_redirect = matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     let location = answer.headers().get(LOCATION).filter(|_| is_redirect)?;
     from.join(location.to_str().ok()?).ok()
@@ -189,7 +197,7 @@ fn harmless(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// A recognisable part of a URL, without a password, and without the query, which may hold tokens.
-fn shortened(url: &str) -> String {
+fn without_query(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     url[..end]
         .rsplit('@')

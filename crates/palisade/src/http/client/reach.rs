@@ -29,7 +29,7 @@ static REFUSED: LazyLock<Networks> =
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(_) => !REFUSED.contains(address),
-        IpAddr::V6(v6) => match translated(v6) {
+        IpAddr::V6(v6) => match embedded_v4(v6) {
             Some(v4) => is_public(IpAddr::V4(v4)),
             None => v6.segments()[0] & 0xe000 == 0x2000 && !REFUSED.contains(address),
         },
@@ -37,7 +37,7 @@ pub fn is_public(address: IpAddr) -> bool {
 }
 
 /// The IPv4 address embedded for NAT64 (`64:ff9b::/96`).
-fn translated(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = v6.segments() else {
         return None;
     };

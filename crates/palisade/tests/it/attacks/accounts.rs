@@ -298,7 +298,7 @@ async fn a_weaker_hash_is_replaced_at_the_next_login() {
 #[tokio::test]
 async fn no_bare_legacy_hash_remains() {
     for database in [TestDatabase::Sqlite, TestDatabase::Postgres] {
-        if let Some(site) = TestSite::on(database, app(), &[]).await {
+        if let Some(site) = TestSite::start_on(database, app(), &[]).await {
             wrapped(&site).await;
         }
     }

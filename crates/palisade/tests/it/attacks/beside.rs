@@ -606,7 +606,7 @@ async fn hashes_are_made_as_django_makes_them() {
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let again = site.beside(app(), &[BESIDE]).await;
+    let again = site.start_beside(app(), &[BESIDE]).await;
     assert_eq!(
         again
             .client()
@@ -659,7 +659,7 @@ async fn a_second_factor_of_django_is_not_skipped() {
             ))
             .await
             .unwrap();
-        let site = first.beside(app(), &[BESIDE]).await;
+        let site = first.start_beside(app(), &[BESIDE]).await;
         let mut ann = site.client();
         let refused = ann.log_in("ann", "correct horse battery staple").await;
         assert!(

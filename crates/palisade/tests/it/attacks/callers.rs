@@ -634,7 +634,7 @@ async fn another_site_believes_the_published_keys() {
         ("keys.secret", keys[1].as_str()),
         ("keys.fallbacks", &keys[0]),
     ];
-    let later = first.beside(api(), &rotated).await;
+    let later = first.start_beside(api(), &rotated).await;
     assert_eq!(
         ask(&mut later.client(), &token).await.body,
         "ann",

@@ -181,13 +181,13 @@ async fn codes_are_not_guessed_and_not_shared() {
     let Some(redis) = server("PALISADE_TEST_REDIS") else {
         return;
     };
-    let Some(site) = TestSite::on(TestDatabase::Postgres, app(), &[]).await else {
+    let Some(site) = TestSite::start_on(TestDatabase::Postgres, app(), &[]).await else {
         return;
     };
     let settings = [("cache.url", redis.as_str()), ("lockout.failures", "1000")];
     let sites = [
-        site.beside(app(), &settings).await,
-        site.beside(app(), &settings).await,
+        site.start_beside(app(), &settings).await,
+        site.start_beside(app(), &settings).await,
     ];
     let name = format!(
         "ann{}",
@@ -572,7 +572,7 @@ async fn lost_factors_are_removed_after_a_day_of_silence() {
     assert!(
         site.site()
             .mail()
-            .kept()
+            .outbox()
             .iter()
             .any(|mail| mail.text.contains("as announced a day ago"))
     );

@@ -84,7 +84,7 @@ async fn nobody_learns_who_has_an_account() {
             client.get(page).await;
             let (hashes, mails) = (
                 site.site().accounts().hashes_done(),
-                site.site().mail().kept().len(),
+                site.site().mail().outbox().len(),
             );
             let answer = if page == "/account/signup" {
                 sign_up(&mut client, name, email).await
@@ -95,7 +95,7 @@ async fn nobody_learns_who_has_an_account() {
             let names: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
             let work = (
                 site.site().accounts().hashes_done() - hashes,
-                site.site().mail().kept().len() - mails,
+                site.site().mail().outbox().len() - mails,
             );
             seen.push((
                 answer.status,
@@ -349,14 +349,15 @@ async fn a_reset_link_works_once_for_a_quarter_of_an_hour_and_for_nothing_else()
 // D11: many at once, on two instances
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_that_many_use_at_once_is_used_once() {
-    let Some(site) = TestSite::on(palisade::testing::TestDatabase::Postgres, app(), &[]).await
+    let Some(site) =
+        TestSite::start_on(palisade::testing::TestDatabase::Postgres, app(), &[]).await
     else {
         return;
     };
     let key = "0123456789abcdef-a-key-for-two-instances-0123456789-abcdefgh";
     let sites = [
-        site.beside(app(), &[("keys.secret", key)]).await,
-        site.beside(app(), &[("keys.secret", key)]).await,
+        site.start_beside(app(), &[("keys.secret", key)]).await,
+        site.start_beside(app(), &[("keys.secret", key)]).await,
     ];
     sites[0].client().sign_up("ann").await;
     ask_for_reset(&sites[0], "ann@example.org").await;
@@ -673,7 +674,7 @@ async fn names_that_look_like_others_are_refused() {
         );
     }
     site.site().mail().deliver().await.unwrap();
-    let mails = site.site().mail().kept();
+    let mails = site.site().mail().outbox();
     let to = |address: &str| {
         mails
             .iter()
@@ -697,7 +698,7 @@ async fn names_that_look_like_others_are_refused() {
 // Finding 21: of two sign-ups at once whose names differ by case, one gets an account
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_that_differ_by_case_are_confirmed_once() {
-    let Some(site) = TestSite::on(
+    let Some(site) = TestSite::start_on(
         palisade::testing::TestDatabase::Postgres,
         app(),
         &[("throttle.changes", "off")],

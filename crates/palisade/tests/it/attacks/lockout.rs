@@ -244,7 +244,7 @@ async fn a_hundred_guesses_at_once_are_counted_as_a_hundred() {
     let Some(redis) = server("PALISADE_TEST_REDIS") else {
         return;
     };
-    let Some(site) = TestSite::on(TestDatabase::Postgres, app(), &[]).await else {
+    let Some(site) = TestSite::start_on(TestDatabase::Postgres, app(), &[]).await else {
         return;
     };
     let settings = [
@@ -252,8 +252,8 @@ async fn a_hundred_guesses_at_once_are_counted_as_a_hundred() {
         ("passwords.hash_queue", "500"),
     ];
     let (one, two) = (
-        site.beside(app(), &settings).await,
-        site.beside(app(), &settings).await,
+        site.start_beside(app(), &settings).await,
+        site.start_beside(app(), &settings).await,
     );
     // Redis is shared by all that run on this machine: a name of this run's own
     let name = format!(
@@ -352,7 +352,7 @@ async fn staff_see_and_lift_locks() {
     let id = staff
         .get("/account/locks?q=ann")
         .await
-        .hidden("id")
+        .hidden_field("id")
         .unwrap();
     for stranger in [&mut ann, &mut site.client()] {
         assert_eq!(
@@ -446,7 +446,7 @@ async fn ann_mails(site: &TestSite) -> Vec<String> {
     site.site().mail().deliver().await.unwrap();
     site.site()
         .mail()
-        .kept()
+        .outbox()
         .into_iter()
         .filter(|mail| mail.to == "ann@example.org")
         .map(|mail| mail.text)
@@ -650,7 +650,7 @@ async fn a_lock_holds_over_a_restart_and_a_flood_of_names() {
             .status,
         429
     );
-    let again = site.beside(app(), &[]).await;
+    let again = site.start_beside(app(), &[]).await;
     let mut attacker = again.client().from_address([203, 0, 113, 5].into());
     assert_eq!(
         attacker

@@ -26,7 +26,7 @@ async fn ask(client: &mut Client, email: &str) -> Answer {
 /// The newest code that was mailed to an address, and the path of its link.
 async fn mailed(site: &TestSite, email: &str) -> (String, String) {
     site.client().mail_to(email).await;
-    let mails = site.site().mail().kept();
+    let mails = site.site().mail().outbox();
     let link = |text: &str| {
         text.lines().find_map(|line| {
             line.find("/account/login/mail/")
@@ -274,12 +274,12 @@ async fn one_code_is_one_login() {
         return;
     };
     let settings = [("login.by_mail", "true"), ("lockout.failures", "1000")];
-    let Some(site) = TestSite::on(TestDatabase::Postgres, app(), &settings).await else {
+    let Some(site) = TestSite::start_on(TestDatabase::Postgres, app(), &settings).await else {
         return;
     };
     let sites = [
-        site.beside(app(), &settings).await,
-        site.beside(app(), &settings).await,
+        site.start_beside(app(), &settings).await,
+        site.start_beside(app(), &settings).await,
     ];
     sites[0].client().sign_up("ann").await;
     let mut ann = sites[0].client();

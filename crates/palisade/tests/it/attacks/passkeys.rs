@@ -336,7 +336,11 @@ async fn passkeys_stay_with_their_owner() {
         "/account/login"
     );
     // removing hers
-    let id = ann.get("/account/factors").await.hidden("id").unwrap();
+    let id = ann
+        .get("/account/factors")
+        .await
+        .hidden_field("id")
+        .unwrap();
     let other = bob
         .submit(
             "/account/factors",
@@ -412,10 +416,13 @@ async fn one_question_has_one_answer() {
     let Some(_) = server("PALISADE_TEST_POSTGRES") else {
         return;
     };
-    let Some(site) = TestSite::on(TestDatabase::Postgres, app(), &[]).await else {
+    let Some(site) = TestSite::start_on(TestDatabase::Postgres, app(), &[]).await else {
         return;
     };
-    let sites = [site.beside(app(), &[]).await, site.beside(app(), &[]).await];
+    let sites = [
+        site.start_beside(app(), &[]).await,
+        site.start_beside(app(), &[]).await,
+    ];
     let (_, mut key) = ann(&sites[0]).await;
     key.synchronises = false;
     let mut first = sites[0].client();

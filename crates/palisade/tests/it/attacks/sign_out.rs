@@ -24,7 +24,7 @@ async fn links(site: &TestSite) -> Vec<String> {
             .await;
     }
     site.site().mail().deliver().await.unwrap();
-    let mails = site.site().mail().kept();
+    let mails = site.site().mail().outbox();
     let link = |text: &str| {
         text.lines()
             .find(|line| line.contains("reset/new?token="))
@@ -104,7 +104,7 @@ async fn no_stolen_session_outlives_it_on_two_instances() {
     let Some(redis) = server("PALISADE_TEST_REDIS") else {
         return;
     };
-    let Some(base) = TestSite::on(TestDatabase::Postgres, app(), &[]).await else {
+    let Some(base) = TestSite::start_on(TestDatabase::Postgres, app(), &[]).await else {
         return;
     };
     let settings = [
@@ -113,8 +113,8 @@ async fn no_stolen_session_outlives_it_on_two_instances() {
     ]
     .concat();
     let sites = [
-        base.beside(app(), &settings).await,
-        base.beside(app(), &settings).await,
+        base.start_beside(app(), &settings).await,
+        base.start_beside(app(), &settings).await,
     ];
     assert_eq!(survivors(&sites[0], &sites[1], 10, 10).await, 0);
     ran("stolen sessions on two instances");

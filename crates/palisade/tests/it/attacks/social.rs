@@ -784,7 +784,7 @@ async fn an_address_opens_no_account_of_somebody_else() {
         site.client().log_in(&name, "").await.status,
         StatusCode::UNPROCESSABLE_ENTITY
     );
-    let id = new.get("/account/logins").await.hidden("id").unwrap();
+    let id = new.get("/account/logins").await.hidden_field("id").unwrap();
     prove_by_mail(&mut new, "neu@example.org").await;
     assert_eq!(
         new.submit("/account/logins", "/account/logins/remove", &[("id", &id)])
@@ -891,7 +891,7 @@ async fn a_trusted_address_finds_the_account_and_not_around_its_factor() {
     );
     assert_eq!(who(&mut by_provider).await, "ann");
     ann.mail_to("ann@example.org").await;
-    assert!(site.site().mail().kept().iter().any(
+    assert!(site.site().mail().outbox().iter().any(
         |mail| mail.to == "ann@example.org" && mail.text.contains("A login by corp was added")
     ));
     // the logout goes on at the provider
@@ -1288,14 +1288,18 @@ async fn another_sites_word_is_no_login_of_now() {
         &fields,
     )
     .await;
-    let id = ann.get("/account/logins").await.hidden("id").unwrap();
+    let id = ann.get("/account/logins").await.hidden_field("id").unwrap();
     assert_eq!(
         ann.submit("/account/logins", "/account/logins/remove", &[("id", &id)])
             .await
             .status,
         StatusCode::SEE_OTHER
     );
-    let id = ann.get("/account/factors").await.hidden("id").unwrap();
+    let id = ann
+        .get("/account/factors")
+        .await
+        .hidden_field("id")
+        .unwrap();
     for (action, fields) in [
         ("passkey/remove", &[("id", id.as_str())][..]),
         ("remove", &[]),

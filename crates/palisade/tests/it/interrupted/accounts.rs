@@ -332,7 +332,7 @@ pub(super) const CASES: [Case; 24] = [
             for _ in 0..5 {
                 site.client().log_in("ann", "wrong").await;
             }
-            let id = ines.get("/account/locks").await.hidden("id").unwrap();
+            let id = ines.get("/account/locks").await.hidden_field("id").unwrap();
             let fields = vec![("id", id), token(&mut ines, "/account/locks").await];
             (ines, "/account/locks".into(), fields)
         })

@@ -129,7 +129,11 @@ pub(super) const CASES: [Case; 18] = [
     ("/account/factors/passkey/remove", |world| {
         Box::pin(async move {
             let (mut ann, _) = ann_with_passkey(world).await;
-            let id = ann.get("/account/factors").await.hidden("id").unwrap();
+            let id = ann
+                .get("/account/factors")
+                .await
+                .hidden_field("id")
+                .unwrap();
             let fields = vec![("id", id), token(&mut ann, "/account/factors").await];
             (ann, "/account/factors/passkey/remove".into(), fields)
         })
@@ -198,7 +202,7 @@ pub(super) const CASES: [Case; 18] = [
         Box::pin(async move {
             let mut ann = ann(world).await;
             add_login(&mut ann, &world.provider).await;
-            let id = ann.get("/account/logins").await.hidden("id").unwrap();
+            let id = ann.get("/account/logins").await.hidden_field("id").unwrap();
             let fields = vec![("id", id), token(&mut ann, "/account/logins").await];
             (ann, "/account/logins/remove".into(), fields)
         })

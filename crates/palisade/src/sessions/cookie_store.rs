@@ -76,15 +76,15 @@ impl CookieStore {
         });
         let store = Self::new(self.database.0.clone(), self.absolute);
         store
-            .held()
+            .lock()
             .sessions
             .extend(session.map(|session| (id.to_owned(), session)));
         store
     }
 
     /// The new value of the cookie, if it has changed.
-    pub(super) fn changed(&self, ring: &KeyRing) -> Result<Option<String>, DbErr> {
-        let held = self.held();
+    pub(super) fn new_value(&self, ring: &KeyRing) -> Result<Option<String>, DbErr> {
+        let held = self.lock();
         let Some((id, (data, ends))) = held
             .changed
             .as_ref()
@@ -105,13 +105,13 @@ impl CookieStore {
         Err(DbErr::Custom(said))
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Revokes a session in a transaction, and returns whether it was open.
     async fn end_in(&self, tx: &Tx, id: &str) -> Result<bool, DbErr> {
-        let was_held = self.held().sessions.contains_key(id);
+        let was_held = self.lock().sessions.contains_key(id);
         let was_listed = DatabaseStore::delete_in(tx, id).await?;
         if !was_held && !was_listed {
             return Ok(false);
@@ -143,7 +143,7 @@ impl CookieStore {
 impl SessionStore for CookieStore {
     async fn load(&self, id: &str, now: DateTime<Utc>) -> Result<Option<String>, DbErr> {
         let found = self
-            .held()
+            .lock()
             .sessions
             .get(id)
             .filter(|(_, ends)| *ends > now)
@@ -156,12 +156,12 @@ impl SessionStore for CookieStore {
     }
 
     async fn create(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
-        let is_owned = self.held().owned.contains(id);
+        let is_owned = self.lock().owned.contains(id);
         if is_owned {
             // for its user to list and end
             self.database.create(id, data, expires).await?;
         }
-        let mut held = self.held();
+        let mut held = self.lock();
         held.sessions
             .entry(id.to_owned())
             .or_insert_with(|| (data.to_owned(), expires));
@@ -170,12 +170,12 @@ impl SessionStore for CookieStore {
     }
 
     async fn update(&self, id: &str, data: &str, expires: DateTime<Utc>) -> Result<(), DbErr> {
-        if let Some(session) = self.held().sessions.get_mut(id) {
+        if let Some(session) = self.lock().sessions.get_mut(id) {
             *session = (data.to_owned(), expires);
         } else {
             return Ok(());
         }
-        self.held().changed = Some(id.to_owned());
+        self.lock().changed = Some(id.to_owned());
         // listed sessions only: their user sees the time of the last use
         self.database.update(id, data, expires).await
     }
@@ -184,7 +184,7 @@ impl SessionStore for CookieStore {
         let tx = self.database.0.begin().await?;
         let has_ended = self.end_in(&tx, id).await?;
         tx.commit().await?;
-        self.held().sessions.remove(id);
+        self.lock().sessions.remove(id);
         Ok(has_ended)
     }
 
@@ -203,7 +203,7 @@ impl SessionStore for CookieStore {
             }
             tx.commit().await?;
         }
-        let mut held = self.held();
+        let mut held = self.lock();
         if let Some(old) = old {
             held.sessions.remove(old.id);
         }
@@ -216,7 +216,7 @@ impl SessionStore for CookieStore {
     }
 
     async fn own(&self, id: &str, owner: i32) -> Result<(), DbErr> {
-        self.held().owned.insert(id.to_owned());
+        self.lock().owned.insert(id.to_owned());
         self.database.own(id, owner).await
     }
 
@@ -229,9 +229,9 @@ impl SessionStore for CookieStore {
     }
 
     async fn delete_expired(&self, now: DateTime<Utc>) -> Result<u64, DbErr> {
-        let before = self.held().sessions.len();
-        self.held().sessions.retain(|_, (_, ends)| *ends > now);
-        let after = self.held().sessions.len();
+        let before = self.lock().sessions.len();
+        self.lock().sessions.retain(|_, (_, ends)| *ends > now);
+        let after = self.lock().sessions.len();
         let tx = self.database.0.begin().await?;
         Entity::delete_many()
             .filter(Column::Until.lte(now.timestamp()))
