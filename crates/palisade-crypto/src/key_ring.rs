@@ -94,6 +94,14 @@ impl KeyRing {
     }
 
     /// 32 bytes for `purpose` and `context` from the newest key.
+    ///
+    /// ```
+    /// use palisade_crypto::KeyRing;
+    /// let ring = KeyRing::new(KeyRing::generate().expose().as_str())?;
+    /// let (one, other) = (ring.derive_newest("invoice", b"7"), ring.derive_newest("invoice", b"8"));
+    /// assert_ne!(one, other);
+    /// # Ok::<(), palisade_crypto::KeyError>(())
+    /// ```
     pub fn derive_newest(&self, purpose: &str, context: &[u8]) -> [u8; 32] {
         derive(self.newest(), purpose, context)
     }

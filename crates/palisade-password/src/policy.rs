@@ -79,6 +79,12 @@ impl Policy {
 
     /// Validates a password against every rule.
     ///
+    /// ```
+    /// use palisade_password::{Policy, Rule, UserAttributes};
+    /// let policy = Policy::new([Rule::MinLength(15)]);
+    /// assert!(policy.judge("too short", &UserAttributes::default()).is_err());
+    /// ```
+    ///
     /// # Errors
     /// All violated rules, in order.
     pub fn judge(&self, password: &str, user: &UserAttributes<'_>) -> Result<(), Vec<Violation>> {

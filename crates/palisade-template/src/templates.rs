@@ -120,6 +120,11 @@ struct Loaded {
 
 /// Checks one template without rendering it. Unknown templates that it extends or includes are
 /// taken to be HTML text.
+///
+/// ```
+/// let problems = palisade_template::check("page.html", "<a onclick=\"{{ code }}\">");
+/// assert_eq!(problems[0].line, 1);
+/// ```
 pub fn check(name: &str, source: &str) -> Vec<Problem> {
     check_all(&[(name, source)])
 }

@@ -38,6 +38,15 @@ impl FrozenClock {
     }
 
     /// Advances the clock.
+    ///
+    /// ```
+    /// use chrono::{TimeDelta, Utc};
+    /// use palisade::clock::{Clock, FrozenClock};
+    /// let start = Utc::now();
+    /// let clock = FrozenClock::at(start);
+    /// clock.advance(TimeDelta::minutes(5));
+    /// assert_eq!(clock.now() - start, TimeDelta::minutes(5));
+    /// ```
     pub fn advance(&self, by: TimeDelta) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) += by;
     }

@@ -122,6 +122,14 @@ impl App {
 
     /// Declares permissions: `("helpdesk.work_queue", "Can work the queue")`. A route with an
     /// undeclared permission stops the start.
+    ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// # async fn queue() {}
+    /// App::new()
+    ///     .permissions(&[("helpdesk.work_queue", "Can work on the queue")])
+    ///     .routes(Routes::new().route("/queue", can("helpdesk.work_queue").get(queue)));
+    /// ```
     #[must_use]
     pub fn permissions(mut self, permissions: &[(&'static str, &'static str)]) -> Self {
         self.permissions.extend_from_slice(permissions);
@@ -198,6 +206,15 @@ impl App {
     }
 
     /// Adds a custom command. Its return value is printed.
+    ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// use std::sync::Arc;
+    /// async fn count(site: Arc<Site>) -> Result<String> {
+    ///     Ok(format!("{} users\n", site.accounts().list().await?.len()))
+    /// }
+    /// App::new().command("count", "Count the users", count);
+    /// ```
     #[must_use]
     pub fn command<F, R>(mut self, name: &'static str, about: &'static str, run: F) -> Self
     where

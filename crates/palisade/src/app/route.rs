@@ -19,6 +19,17 @@ use std::panic::Location;
 use tower::{Layer, Service};
 
 /// The reason for weakening a protection, for reviewers of the site.
+///
+/// ```
+/// use palisade::prelude::*;
+/// # async fn take() {}
+/// let routes: Routes = Routes::new().route(
+///     "/hooks/payments",
+///     public()
+///         .post(take)
+///         .dangerous_without_csrf(Reason::new("the payment provider signs its requests")),
+/// );
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Reason(&'static str);
 
@@ -104,6 +115,14 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
     }
 
     /// Serves this path to clients of these networks only. All others get 404.
+    ///
+    /// ```
+    /// use palisade::http::Networks;
+    /// use palisade::prelude::*;
+    /// # async fn metrics() {}
+    /// let office = Networks::read("192.0.2.0/24").expect("a network");
+    /// let routes: Routes = Routes::new().route("/metrics", public().get(metrics).only_from(office));
+    /// ```
     #[must_use]
     pub fn only_from(mut self, networks: Networks) -> Self {
         self.extras.only_from.push(networks);
@@ -209,6 +228,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// Adds routes below a prefix.
+    ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// # async fn list() {}
+    /// let tickets = Routes::<()>::new().route("/mine", signed_in().get(list));
+    /// let routes = Routes::<()>::new().nest("/tickets", tickets);
+    /// assert_eq!(routes.table()[0].path, "/tickets/mine");
+    /// ```
     #[must_use]
     pub fn nest(mut self, prefix: &str, routes: Self) -> Self {
         let nested = routes.entries.into_iter().map(|(path, guarded)| {

@@ -3,6 +3,14 @@ use palisade_crypto::user_tokens;
 use serde::Serialize;
 
 /// A signed-in user, without secrets.
+///
+/// ```
+/// use palisade::prelude::*;
+/// async fn hello(user: User) -> String {
+///     format!("Hello, {}", user.username)
+/// }
+/// let routes: Routes = Routes::new().route("/hello", signed_in().get(hello));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
     /// Primary key of `auth_user`.
@@ -33,6 +41,20 @@ pub enum Rank {
 }
 
 /// A new account.
+///
+/// ```
+/// # async fn example(site: palisade::app::Site) -> Result<(), palisade::auth::SignUpError> {
+/// use palisade::auth::{NewUser, Rank};
+/// let new = NewUser {
+///     username: "ines",
+///     email: "ines@example.org",
+///     password: "correct horse battery staple",
+///     rank: Rank::Staff,
+/// };
+/// let user = site.accounts().sign_up(new).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy)]
 pub struct NewUser<'a> {
     /// Username, validated.

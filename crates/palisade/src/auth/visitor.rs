@@ -15,6 +15,17 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 /// The client of a request, with session and user. Both are loaded lazily.
+///
+/// ```
+/// use palisade::prelude::*;
+/// async fn front(visitor: Visitor) -> Result<String> {
+///     Ok(match visitor.user().await? {
+///         Some(user) => format!("Hello, {}", user.username),
+///         None => "Hello".to_owned(),
+///     })
+/// }
+/// let routes: Routes = Routes::new().route("/", public().get(front));
+/// ```
 #[derive(Clone)]
 pub struct Visitor(Arc<Inner>);
 

@@ -62,6 +62,17 @@ impl Db {
     /// Begins a write transaction. It takes the write lock with its first statement, so reads that
     /// decide about writes belong inside.
     ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// async fn close(db: Db, Path(id): Path<i32>) -> Result<Response> {
+    ///     let tx = db.begin().await?;
+    ///     tx.execute_sql(sql!("UPDATE ticket SET is_open = FALSE WHERE id = ?", id)).await?;
+    ///     tx.commit().await?;
+    ///     Ok(redirect_to("/tickets"))
+    /// }
+    /// let routes: Routes = Routes::new().route("/tickets/{id}/close", staff().post(close));
+    /// ```
+    ///
     /// # Errors
     /// In a handler of GET or HEAD, because a link or an image on another site can trigger those;
     /// and when no connection is available.

@@ -39,6 +39,15 @@ impl<T: Fields> Form<T> {
     }
 
     /// The form with initial values.
+    ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// #[derive(Form)]
+    /// struct Search {
+    ///     q: Line<80>,
+    /// }
+    /// let form = Form::<Search>::with_values([("q", "printer".to_owned())]);
+    /// ```
     pub fn with_values<'a>(values: impl IntoIterator<Item = (&'a str, String)>) -> Value {
         Self::filled_without(values, None)
     }
@@ -85,6 +94,23 @@ impl<T: Fields> Form<T> {
     }
 
     /// The valid input, if it is, and the form to show it again in any case.
+    ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// #[derive(Form)]
+    /// struct Booking {
+    ///     day: Line<10>,
+    /// }
+    /// async fn book(form: Form<Booking>) -> Result<Response> {
+    ///     let (booking, invalid) = form.into_parts();
+    ///     match booking {
+    ///         Some(booking) if !booking.day.starts_with("Sun") => Ok(redirect_to("/booked")),
+    ///         Some(_) => Err(invalid.error("day", "Sundays are closed.").show("book.html").await),
+    ///         None => Err(invalid.show("book.html").await),
+    ///     }
+    /// }
+    /// let routes: Routes = Routes::new().route("/book", signed_in().post(book));
+    /// ```
     pub fn into_parts(self) -> (Option<T>, InvalidForm) {
         (self.value, self.invalid)
     }
@@ -358,6 +384,18 @@ const MOST_IN_QUERY: usize = 1000;
 /// async fn list(Query(filter): Query<Filter>) -> String {
 ///     format!("page {}", filter.page.map_or(1, Number::get))
 /// }
+/// ```
+///
+/// ```
+/// use palisade::prelude::*;
+/// #[derive(Form)]
+/// struct Search {
+///     q: Option<Line<80>>,
+/// }
+/// async fn search(Query(search): Query<Search>) -> String {
+///     search.q.map_or_else(String::new, |q| q.to_string())
+/// }
+/// let routes: Routes = Routes::new().route("/search", public().get(search));
 /// ```
 pub struct Query<T>(pub T);
 

@@ -7,6 +7,17 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// One line of 1 to `MAX` characters: trimmed, Unicode NFC, without control characters.
+///
+/// ```
+/// use palisade::prelude::*;
+/// #[derive(Form)]
+/// struct NewTicket {
+///     subject: Line<120>,
+///     body: Text<10_000>,
+///     contact: Email,
+///     priority: Number<1, 5>,
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line<const MAX: usize>(String);
 

@@ -94,6 +94,13 @@ impl fmt::Display for RequestHost {
 }
 
 /// An allowed host: `example.org`, or `.example.org` with all subdomains, or `*`.
+///
+/// ```
+/// use palisade::http::{HostPattern, RequestHost};
+/// let pattern: HostPattern = ".example.org".parse().expect("a pattern");
+/// let host = RequestHost::parse("desk.example.org:8000").expect("a host");
+/// assert!(host.is_allowed(&[pattern]));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPattern(String);
 

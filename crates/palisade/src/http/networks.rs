@@ -6,6 +6,13 @@ use std::str::FromStr;
 
 /// A set of addresses and networks. A lookup is a binary search over disjoint ranges: about 20
 /// steps for 100,000 entries.
+///
+/// ```
+/// use palisade::http::Networks;
+/// let list = Networks::read("192.0.2.0/24\n2001:db8::/32 # documentation").expect("networks");
+/// assert!(list.contains("192.0.2.7".parse().unwrap()));
+/// assert!(!list.contains("198.51.100.7".parse().unwrap()));
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Networks {
     v4: Vec<(u32, u32)>,

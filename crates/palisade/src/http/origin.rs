@@ -5,6 +5,13 @@ use url::{Host, Url};
 
 /// Scheme, host and port ([RFC 6454](https://www.rfc-editor.org/rfc/rfc6454)). The scheme's default
 /// port is omitted.
+///
+/// ```
+/// use palisade::http::{Origin, Scheme};
+/// let own = Origin::of_request(Scheme::Https, "example.org").expect("a host");
+/// assert_eq!(own.to_string(), "https://example.org");
+/// assert!(Origin::parse("null").is_none());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     scheme: String,

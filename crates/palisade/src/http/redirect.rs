@@ -57,6 +57,13 @@ impl IntoResponse for RedirectTarget {
 
 /// Whether a URL leads to a path of this site or to one of `allowed_hosts`, in every browser.
 /// From a `page` over https, it must not lead to plain HTTP. Verdicts are Django's.
+///
+/// ```
+/// use palisade::http::{Scheme, is_safe_redirect};
+/// assert!(is_safe_redirect("/tickets?page=2", &[], Scheme::Https));
+/// assert!(!is_safe_redirect("//evil.example", &[], Scheme::Https));
+/// assert!(!is_safe_redirect("http://example.org/", &["example.org"], Scheme::Https));
+/// ```
 pub fn is_safe_redirect(url: &str, allowed_hosts: &[&str], page: Scheme) -> bool {
     let url = url.trim();
     // browsers treat a backslash as a slash, so both readings must be safe

@@ -139,6 +139,17 @@ impl MailQueue {
     /// Queues a mail as part of a transaction, whose commit wakes the sender. It expires after
     /// `for_secs`, like the link in it.
     ///
+    /// ```
+    /// # async fn example(site: palisade::app::Site) -> palisade::views::Result<()> {
+    /// use palisade::mail::Mail;
+    /// let mail = Mail::plain("ann@example.org", "Your ticket", "It was answered.");
+    /// let tx = site.database().handle().begin().await?;
+    /// site.mail().put(&tx, &mail, 3600).await?;
+    /// tx.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When it cannot be stored.
     pub async fn put(&self, tx: &Tx, mail: &Mail, for_secs: i64) -> Result<(), DbErr> {

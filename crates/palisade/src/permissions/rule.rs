@@ -140,12 +140,27 @@ impl Access {
     }
 
     /// One of the rules must allow.
+    ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// # async fn reports() {}
+    /// let routes: Routes =
+    ///     Routes::new().route("/reports", staff().or(can("shop.read_reports")).get(reports));
+    /// ```
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self(Rule::Any(vec![self, other]))
     }
 
     /// Also requires a second factor; a user without one adds it first.
+    ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// # async fn pay() {}
+    /// let rule = can("bank.pay").with_factor().fresh(15);
+    /// assert_eq!(rule.to_string(), "can bank.pay and second factor and login of the last 15 min");
+    /// let routes: Routes = Routes::new().route("/pay", rule.post(pay));
+    /// ```
     #[must_use]
     pub fn with_factor(self) -> Self {
         self.and(Self::one(Condition::Factor))

@@ -106,6 +106,17 @@ impl Session {
 
     /// Sets a value.
     ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// async fn choose(session: Session) -> Result<Response> {
+    ///     session.insert("theme", "dark").await?;
+    ///     let theme: Option<String> = session.value("theme").await?;
+    ///     assert_eq!(theme.as_deref(), Some("dark"));
+    ///     Ok(redirect_to("/"))
+    /// }
+    /// let routes: Routes = Routes::new().route("/theme", public().post(choose));
+    /// ```
+    ///
     /// # Errors
     /// When the store does not answer, or the value is not JSON.
     pub async fn insert(&self, name: &str, value: impl Serialize) -> Result<()> {
@@ -205,6 +216,15 @@ impl Session {
     }
 
     /// Adds a flash message for the next page.
+    ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// async fn save(session: Session) -> Result<Response> {
+    ///     session.message(MessageLevel::Success, "The ticket was saved.").await?;
+    ///     Ok(redirect_to("/tickets"))
+    /// }
+    /// let routes: Routes = Routes::new().route("/tickets", signed_in().post(save));
+    /// ```
     ///
     /// # Errors
     /// When the store does not answer.

@@ -76,6 +76,15 @@ impl Client {
 
     /// Fetches the page `page`, and posts `fields` to `action` with the page's CSRF token, as its
     /// form would.
+    ///
+    /// ```
+    /// # async fn test(site: palisade::testing::TestSite) {
+    /// let mut ann = site.client();
+    /// ann.sign_up("ann").await;
+    /// let saved = ann.submit("/tickets/new", "/tickets", &[("subject", "printer")]).await;
+    /// assert_eq!(saved.status, 303);
+    /// # }
+    /// ```
     pub async fn submit(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
         let token = self.get(page).await.token().unwrap_or_default();
         self.post(
@@ -417,6 +426,13 @@ impl Answer {
     }
 
     /// The log lines of this request.
+    ///
+    /// ```
+    /// # async fn test(site: palisade::testing::TestSite) {
+    /// let refused = site.client().log_in("ann", "wrong").await;
+    /// assert!(refused.events().iter().any(|event| event.contains("event=login_failed")));
+    /// # }
+    /// ```
     pub fn events(&self) -> Vec<String> {
         super::events(self.header("x-request-id"))
     }

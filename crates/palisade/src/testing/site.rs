@@ -1,5 +1,6 @@
 use super::{Client, log, servers};
 use crate::app::{App, BootError, Prepared, Site};
+use crate::auth::{Flag, Rank, RightChange, set_flag};
 use crate::clock::FrozenClock;
 use crate::crypto::random;
 use crate::settings::{Origin, Sources};
@@ -126,6 +127,55 @@ impl TestSite {
     /// production.
     pub fn client(&self) -> Client {
         Client::new(self.site.clone())
+    }
+
+    /// A client with the session of a new user. Staff and superusers add a second factor, which
+    /// `mfa.require_for_staff` demands.
+    ///
+    /// ```
+    /// # async fn test(site: palisade::testing::TestSite) {
+    /// use palisade::auth::Rank;
+    /// let mut ines = site.sign_in("ines", Rank::Staff).await;
+    /// assert_eq!(ines.get("/queue").await.status, 200);
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn sign_in(&self, username: &str, rank: Rank) -> Client {
+        let mut client = self.client();
+        client.sign_up(username).await;
+        if rank != Rank::Plain {
+            self.set_rank(username, rank).await;
+            client.add_factor().await;
+        }
+        client
+    }
+
+    /// Changes the rank of a user in the database.
+    ///
+    /// # Panics
+    /// When there is no such user.
+    pub async fn set_rank(&self, username: &str, rank: Rank) {
+        let accounts = self.site.accounts();
+        let id = accounts
+            .id_of(username)
+            .await
+            .expect("the database answers");
+        let id = id.expect("a user of this name");
+        let flags = [
+            (Flag::Staff, rank != Rank::Plain),
+            (Flag::Superuser, rank == Rank::Superuser),
+        ];
+        let tx = accounts.database().begin().await.expect("a transaction");
+        for (flag, has) in flags {
+            let change = match has {
+                true => RightChange::Grant,
+                false => RightChange::Revoke,
+            };
+            set_flag(&tx, id, flag, change).await.expect("a change");
+        }
+        tx.commit().await.expect("a commit");
     }
 
     /// The site.

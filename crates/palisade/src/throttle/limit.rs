@@ -65,6 +65,11 @@ impl Limit {
     /// A limit: `Limit::new("contact", By::Address, "5/m, 50/d")`. Limits of one name count
     /// together. If the store does not answer, requests are counted in this process.
     ///
+    /// ```
+    /// use palisade::throttle::{By, Limit};
+    /// let limit = Limit::new("search", By::Address, "30/m burst 5, 500/d").changes_only();
+    /// ```
+    ///
     /// # Panics
     /// When the rates are invalid, which stops the start.
     #[track_caller]

@@ -70,6 +70,15 @@ impl fmt::Display for Place {
 ///
 /// The visitor sees the status, [`Error::public_message`] and the request id; the log gets the
 /// cause and the location.
+///
+/// ```
+/// use palisade::prelude::*;
+/// async fn reserve() -> Result<Response> {
+///     // the message is shown to the visitor; details belong in the log
+///     Err(Error::new(ErrorKind::Conflict, "This seat was taken meanwhile."))
+/// }
+/// let routes: Routes = Routes::new().route("/seats", signed_in().post(reserve));
+/// ```
 pub struct Error {
     kind: ErrorKind,
     message: Option<Cow<'static, str>>,
@@ -268,6 +277,16 @@ impl IntoResponse for Error {
 }
 
 /// Turns `None` into 404.
+///
+/// ```
+/// use palisade::prelude::*;
+/// async fn show(db: Db, Path(id): Path<i32>) -> Result<String> {
+///     let found: Option<(String,)> =
+///         db.fetch_one(sql!("SELECT subject FROM ticket WHERE id = ?", id)).await?;
+///     Ok(found.or_404()?.0)
+/// }
+/// let routes: Routes = Routes::new().route("/tickets/{id}", signed_in().get(show));
+/// ```
 pub trait Or404<T> {
     /// The value, or 404.
     ///

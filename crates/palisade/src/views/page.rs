@@ -18,6 +18,14 @@ impl Page {
     /// Renders a template with `values` (created by `context! { … }`), the signed-in `user`,
     /// `messages` and `path`.
     ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// async fn front(page: Page) -> Result<Response> {
+    ///     page.render("front.html", context! { title => "Welcome" }).await
+    /// }
+    /// let routes: Routes = Routes::new().route("/", public().get(front));
+    /// ```
+    ///
     /// # Errors
     /// A template error, or a database that does not answer.
     pub async fn render(&self, template: &str, values: Value) -> Result<Response> {

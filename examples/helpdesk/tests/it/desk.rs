@@ -1,22 +1,12 @@
 //! The helpdesk for authorized users.
 
 use helpdesk::app;
+use palisade::auth::Rank;
 use palisade::prelude::*;
 use palisade::testing::{Answer, Client, TestSite};
 
 pub async fn staff(site: &TestSite, name: &str) -> Client {
-    let mut client = site.client();
-    client.sign_up(name).await;
-    let tx = site.site().database().handle().begin().await.unwrap();
-    tx.execute_sql(sql!(
-        "UPDATE auth_user SET is_staff = (1 = 1) WHERE username = ?",
-        name
-    ))
-    .await
-    .unwrap();
-    tx.commit().await.unwrap();
-    client.add_factor().await;
-    client
+    site.sign_in(name, Rank::Staff).await
 }
 
 pub async fn open(client: &mut Client, subject: &str, body: &str) -> i32 {

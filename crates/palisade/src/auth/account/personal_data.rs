@@ -8,6 +8,33 @@ use serde_json::Value;
 
 /// Personal data in a part of the site. Registered by
 /// [`App::personal_data`](crate::app::App::personal_data).
+///
+/// ```
+/// use async_trait::async_trait;
+/// use palisade::auth::PersonalData;
+/// use palisade::prelude::*;
+///
+/// struct Notes;
+///
+/// #[async_trait]
+/// impl PersonalData for Notes {
+///     fn name(&self) -> &'static str {
+///         "notes"
+///     }
+///
+///     async fn export(&self, db: &Db, user: &User) -> Result<serde_json::Value> {
+///         let sql = sql!("SELECT text FROM note WHERE owner_id = ?", user.id);
+///         let notes: Vec<(String,)> = db.fetch_all(sql).await?;
+///         Ok(serde_json::json!(notes))
+///     }
+///
+///     async fn erase(&self, tx: &Tx, user: &User) -> Result<()> {
+///         tx.execute_sql(sql!("DELETE FROM note WHERE owner_id = ?", user.id)).await?;
+///         Ok(())
+///     }
+/// }
+/// App::new().personal_data(Notes);
+/// ```
 #[async_trait]
 pub trait PersonalData: Send + Sync {
     /// Its key in the data export.

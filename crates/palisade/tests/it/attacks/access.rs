@@ -1,93 +1,127 @@
 use crate::site::app;
 use http::StatusCode;
+use palisade::auth::Rank;
+use palisade::prelude::*;
 use palisade::testing::{Client, TestSite};
 
-async fn promote(site: &TestSite, name: &str, flag: &str) {
-    use palisade::prelude::*;
+/// Grants the permission `work`.
+async fn grant_work(site: &TestSite, name: &str) {
     let tx = site.site().database().handle().begin().await.unwrap();
-    let changed = match flag {
-        "staff" => tx.execute_sql(sql!("UPDATE auth_user SET is_staff = (1 = 1) WHERE username = ?", name)).await,
-        "superuser" => tx.execute_sql(sql!("UPDATE auth_user SET is_superuser = (1 = 1) WHERE username = ?", name)).await,
-        "inactive" => tx.execute_sql(sql!("UPDATE auth_user SET is_active = (1 = 0) WHERE username = ?", name)).await,
-        _ => {
-            tx.execute_sql(sql!(
-                "INSERT INTO auth_user_user_permissions (user_id, permission_id) SELECT u.id, p.id FROM auth_user u, auth_permission p \
-                 WHERE u.username = ? AND p.codename = 'work'",
-                name
-            ))
-            .await
-        }
-    };
-    assert_eq!(changed.unwrap(), 1);
+    let granted = tx.execute_sql(sql!(
+        "INSERT INTO auth_user_user_permissions (user_id, permission_id) SELECT u.id, p.id FROM auth_user u, auth_permission p \
+         WHERE u.username = ? AND p.codename = 'work'",
+        name
+    ));
+    assert_eq!(granted.await.unwrap(), 1);
     tx.commit().await.unwrap();
 }
 
-async fn statuses(client: &mut Client) -> Vec<u16> {
-    let mut found = Vec::new();
-    for path in ["/", "/mine", "/staff", "/work", "/odd", "/either"] {
-        found.push(client.get(path).await.status.as_u16());
-    }
-    found
+async fn close(site: &TestSite, name: &str) {
+    let tx = site.site().database().handle().begin().await.unwrap();
+    let closed = tx.execute_sql(sql!(
+        "UPDATE auth_user SET is_active = (1 = 0) WHERE username = ?",
+        name
+    ));
+    assert_eq!(closed.await.unwrap(), 1);
+    tx.commit().await.unwrap();
 }
+
+/// Status of a route of each rule.
+#[derive(Debug, PartialEq, Eq)]
+struct Statuses {
+    public: u16,
+    signed_in: u16,
+    staff: u16,
+    can_work: u16,
+    /// A policy that allows users with odd ids.
+    odd: u16,
+    /// Staff with a factor, or users who can work.
+    either: u16,
+}
+
+impl Statuses {
+    async fn read(client: &mut Client) -> Self {
+        let mut status = async |path: &str| client.get(path).await.status.as_u16();
+        Self {
+            public: status("/").await,
+            signed_in: status("/mine").await,
+            staff: status("/staff").await,
+            can_work: status("/work").await,
+            odd: status("/odd").await,
+            either: status("/either").await,
+        }
+    }
+}
+
+const ANONYMOUS: Statuses = Statuses {
+    public: 200,
+    signed_in: 303,
+    staff: 404,
+    can_work: 303,
+    odd: 303,
+    either: 303,
+};
+const USER: Statuses = Statuses {
+    signed_in: 200,
+    can_work: 403,
+    odd: 403,
+    either: 403,
+    ..ANONYMOUS
+};
 
 // D09; F047, F050, F051; ASVS 8.2.1, 8.3.1, 8.3.2
 #[tokio::test]
 async fn every_rule_says_yes_no_or_nothing_here() {
     let site = TestSite::start(app(), &[]).await;
-    let (mut anonymous, mut plain, mut worker, mut boss) =
-        (site.client(), site.client(), site.client(), site.client());
-    plain.sign_up("plain").await;
-    worker.sign_up("worker").await;
-    boss.sign_up("boss").await;
-    assert_eq!(
-        statuses(&mut anonymous).await,
-        [200, 303, 404, 303, 303, 303],
-        "anonymous"
-    );
-    assert_eq!(
-        statuses(&mut plain).await,
-        [200, 200, 404, 403, 200, 403],
-        "id 1"
-    );
-    assert_eq!(
-        statuses(&mut worker).await,
-        [200, 200, 404, 403, 403, 403],
-        "id 2, before"
-    );
-    promote(&site, "worker", "permission").await;
-    promote(&site, "boss", "staff").await;
-    assert_eq!(
-        statuses(&mut worker).await,
-        [200, 200, 404, 200, 403, 200],
-        "a permission counts with the next request"
-    );
-    assert_eq!(
-        statuses(&mut boss).await,
-        [200, 200, 303, 403, 200, 403],
-        "staff, without a second factor (D36)"
-    );
+    let mut plain = site.sign_in("plain", Rank::Plain).await;
+    let mut worker = site.sign_in("worker", Rank::Plain).await;
+    let mut boss = site.sign_in("boss", Rank::Plain).await;
+    assert_eq!(Statuses::read(&mut site.client()).await, ANONYMOUS);
+    let odd = Statuses { odd: 200, ..USER };
+    assert_eq!(Statuses::read(&mut plain).await, odd, "id 1");
+    assert_eq!(Statuses::read(&mut worker).await, USER, "id 2, before");
+    grant_work(&site, "worker").await;
+    site.set_rank("boss", Rank::Staff).await;
+    let can_work = Statuses {
+        can_work: 200,
+        either: 200,
+        ..USER
+    };
+    let counts = "a permission counts with the next request";
+    assert_eq!(Statuses::read(&mut worker).await, can_work, "{counts}");
+    let without_factor = Statuses {
+        staff: 303,
+        odd: 200,
+        ..USER
+    };
+    let of_boss = Statuses::read(&mut boss).await;
+    assert_eq!(of_boss, without_factor, "staff without a factor (D36)");
     boss.add_factor().await;
-    assert_eq!(
-        statuses(&mut boss).await,
-        [200, 200, 200, 403, 200, 200],
-        "staff is not everything"
-    );
-    let mut root = site.client();
-    root.sign_up("root").await;
-    promote(&site, "root", "superuser").await;
+    let staff = Statuses {
+        staff: 200,
+        odd: 200,
+        either: 200,
+        ..USER
+    };
+    let of_boss = Statuses::read(&mut boss).await;
+    assert_eq!(of_boss, staff, "staff is not everything");
+    close(&site, "boss").await;
+    let closed = "an inactive user is anonymous at once (ASVS 7.4.2)";
+    assert_eq!(Statuses::read(&mut boss).await, ANONYMOUS, "{closed}");
+}
+
+// D36; F030: a superuser has all permissions, and needs a factor too
+#[tokio::test]
+async fn a_superuser_needs_a_factor() {
+    let site = TestSite::start(app(), &[]).await;
+    let mut root = site.sign_in("root", Rank::Plain).await;
+    site.set_rank("root", Rank::Superuser).await;
     assert_eq!(
         root.get("/work").await.header("location"),
-        "/account/factors?next=%2Fwork",
-        "a superuser needs a factor too"
+        "/account/factors?next=%2Fwork"
     );
     root.add_factor().await;
     assert_eq!(root.get("/work").await.status.as_u16(), 200);
-    promote(&site, "boss", "inactive").await;
-    assert_eq!(
-        statuses(&mut boss).await,
-        [200, 303, 404, 303, 303, 303],
-        "an inactive user is anonymous at once (ASVS 7.4.2)"
-    );
 }
 
 #[tokio::test]

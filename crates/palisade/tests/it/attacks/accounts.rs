@@ -1,6 +1,7 @@
 use crate::site::app;
 use chrono::TimeDelta;
 use http::StatusCode;
+use palisade::auth::Rank;
 use palisade::prelude::*;
 use palisade::testing::{Client, TestDatabase, TestSite};
 use std::time::{Duration, Instant};
@@ -164,13 +165,7 @@ async fn a_session_key_is_new_after_every_change_and_the_old_one_is_dead() {
         StatusCode::SEE_OTHER,
         "the other session ended"
     );
-    let tx = site.site().database().handle().begin().await.unwrap();
-    tx.execute_sql(sql!(
-        "UPDATE auth_user SET is_staff = (1 = 1) WHERE username = 'ann'"
-    ))
-    .await
-    .unwrap();
-    tx.commit().await.unwrap();
+    site.set_rank("ann", Rank::Staff).await;
     assert_eq!(
         client.get("/staff").await.header("location"),
         "/account/factors?next=%2Fstaff"
@@ -503,11 +498,7 @@ async fn parallel_rotations_leave_one_session() {
     let site = TestSite::start(app(), &[]).await;
     let mut ann = site.client();
     ann.sign_up("ann").await;
-    let tx = site.site().database().handle().begin().await.unwrap();
-    tx.execute_sql(sql!("UPDATE auth_user SET is_staff = (1 = 1)"))
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
+    site.set_rank("ann", Rank::Staff).await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..6 {
         let mut tab = site.client();

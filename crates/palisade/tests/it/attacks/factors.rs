@@ -1,6 +1,7 @@
 use crate::site::app;
 use chrono::TimeDelta;
 use http::StatusCode;
+use palisade::auth::Rank;
 use palisade::prelude::*;
 use palisade::testing::{Answer, Client, TestDatabase, TestSite, ran, server};
 
@@ -290,13 +291,7 @@ async fn factors_are_demanded_and_changed_by_their_owner_only() {
     let site = TestSite::start(app(), &[]).await;
     let (mut boss, mut elsewhere) = (site.client(), site.client());
     boss.sign_up("boss").await;
-    let tx = site.site().database().handle().begin().await.unwrap();
-    tx.execute_sql(sql!(
-        "UPDATE auth_user SET is_staff = (1 = 1), is_superuser = (1 = 1)"
-    ))
-    .await
-    .unwrap();
-    tx.commit().await.unwrap();
+    site.set_rank("boss", Rank::Superuser).await;
     elsewhere.log_in("boss", PASSWORD).await;
     assert_eq!(
         boss.get("/staff").await.header("location"),

@@ -1,7 +1,7 @@
 use crate::site::app;
 use chrono::TimeDelta;
 use http::StatusCode;
-use palisade::prelude::*;
+use palisade::auth::Rank;
 use palisade::testing::{Answer, Client, TestDatabase, TestSite, ran, server};
 use std::net::IpAddr;
 
@@ -318,17 +318,8 @@ async fn parallel_for(sites: &[&TestSite; 2], name: &str) -> usize {
 #[tokio::test]
 async fn staff_see_and_lift_locks() {
     let site = TestSite::start(app(), &[]).await;
-    let (mut staff, mut ann) = (site.client(), site.client());
-    staff.sign_up("ines").await;
-    ann.sign_up("ann").await;
-    let tx = site.site().database().handle().begin().await.unwrap();
-    tx.execute_sql(sql!(
-        "UPDATE auth_user SET is_staff = (1 = 1) WHERE username = 'ines'"
-    ))
-    .await
-    .unwrap();
-    tx.commit().await.unwrap();
-    staff.add_factor().await;
+    let mut staff = site.sign_in("ines", Rank::Staff).await;
+    let mut ann = site.sign_in("ann", Rank::Plain).await;
     let mut attacker =
         from(&site, "203.0.113.7").with_header("user-agent", "<script>alert(1)</script>");
     fail(&mut attacker, "ann", 5).await;

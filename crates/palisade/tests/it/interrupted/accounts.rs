@@ -2,7 +2,7 @@
 
 use super::Case;
 use chrono::TimeDelta;
-use palisade::prelude::*;
+use palisade::auth::Rank;
 use palisade::testing::{Client, TestSite};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -319,16 +319,7 @@ pub(super) const CASES: [Case; 24] = [
     }),
     ("/account/locks", |site| {
         Box::pin(async move {
-            let mut ines = site.client();
-            ines.sign_up("ines").await;
-            let tx = site.site().database().handle().begin().await.unwrap();
-            tx.execute_sql(sql!(
-                "UPDATE auth_user SET is_staff = (1 = 1) WHERE username = 'ines'"
-            ))
-            .await
-            .unwrap();
-            tx.commit().await.unwrap();
-            ines.add_factor().await;
+            let mut ines = site.sign_in("ines", Rank::Staff).await;
             for _ in 0..5 {
                 site.client().log_in("ann", "wrong").await;
             }
