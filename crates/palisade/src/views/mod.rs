@@ -34,6 +34,10 @@ pub fn templates() -> Layer {
         ("base.html", include_str!("templates/base.html")),
         ("error.html", include_str!("templates/error.html")),
         ("palisade/form.html", include_str!("templates/form.html")),
+        (
+            "palisade/password_strength.html",
+            include_str!("templates/password_strength.html"),
+        ),
         ("account/login.html", include_str!("templates/login.html")),
         (
             "account/login_ways.html",
