@@ -13,6 +13,8 @@
 mod caller;
 mod rule;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use caller::Caller;
 pub use rule::{Access, Policy, Verdict, can, public, signed_in, staff, token, when};

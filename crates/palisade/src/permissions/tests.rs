@@ -1,0 +1,261 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::*;
+use crate::app::{App, Routes};
+use crate::auth::{NewUser, Rank, RightChange, User};
+use crate::testing::TestSite;
+
+/// A rule and its properties, as the boot and the pipeline ask for them.
+struct Row {
+    rule: Access,
+    shown: &'static str,
+    takes_tokens: bool,
+    needs_token: bool,
+    hides: bool,
+    is_impossible: bool,
+}
+
+fn row(rule: Access, shown: &'static str) -> Row {
+    Row {
+        rule,
+        shown,
+        takes_tokens: false,
+        needs_token: false,
+        hides: false,
+        is_impossible: false,
+    }
+}
+
+// F047, D41: a rule that cannot be satisfied is found at the start, and a hidden page stays hidden
+// in every combination
+#[test]
+fn combined_rules_keep_the_properties_of_their_parts() {
+    let odd = || {
+        when("odd ids", |user, _| {
+            user.is_some_and(|user| user.id % 2 == 1)
+        })
+    };
+    let rows = [
+        row(public(), "public"),
+        row(signed_in(), "signed in"),
+        row(owner(), "signed in"),
+        row(can("desk.work"), "can desk.work"),
+        row(odd(), "when odd ids"),
+        row(
+            can("desk.work").with_factor().fresh(5),
+            "can desk.work and second factor and login of the last 5 min",
+        ),
+        Row {
+            hides: true,
+            ..row(staff(), "staff")
+        },
+        Row {
+            hides: true,
+            ..row(can("desk.work").or(staff()), "(can desk.work or staff)")
+        },
+        Row {
+            hides: true,
+            ..row(staff().and(odd()), "staff and when odd ids")
+        },
+        Row {
+            takes_tokens: true,
+            needs_token: true,
+            ..row(token("tickets"), "token for tickets")
+        },
+        Row {
+            takes_tokens: true,
+            ..row(
+                token("tickets").or(signed_in()),
+                "(token for tickets or signed in)",
+            )
+        },
+        Row {
+            takes_tokens: true,
+            needs_token: true,
+            ..row(
+                token("tickets").and(odd()),
+                "token for tickets and when odd ids",
+            )
+        },
+        Row {
+            takes_tokens: true,
+            needs_token: true,
+            is_impossible: true,
+            ..row(
+                token("tickets").and(signed_in()),
+                "token for tickets and signed in",
+            )
+        },
+        Row {
+            takes_tokens: true,
+            hides: true,
+            is_impossible: true,
+            ..row(
+                staff().or(token("tickets").with_factor()),
+                "(staff or token for tickets and second factor)",
+            )
+        },
+    ];
+    for Row {
+        rule,
+        shown,
+        takes_tokens,
+        needs_token,
+        hides,
+        is_impossible,
+    } in rows
+    {
+        assert_eq!(rule.to_string(), shown);
+        assert_eq!(rule.takes_tokens(), takes_tokens, "{shown}: takes tokens");
+        assert_eq!(rule.needs_token(), needs_token, "{shown}: needs a token");
+        assert_eq!(rule.hides(), hides, "{shown}: hides");
+        assert_eq!(rule.is_impossible(), is_impossible, "{shown}: impossible");
+        assert_eq!(rule.is_public(), shown == "public", "{shown}: public");
+    }
+}
+
+// F048: the boot looks for every permission that a rule names, in each of its branches
+#[test]
+fn every_permission_of_a_rule_is_found() {
+    let rule = can("a.one")
+        .or(staff().and(can("a.two")).with_factor())
+        .and(token("x").or(can("b.three")));
+    assert_eq!(rule.permissions(), ["a.one", "a.two", "b.three"]);
+    assert!(public().permissions().is_empty());
+}
+
+// RFC 6749 section 3.3: a scope has no space, quote or backslash
+#[test]
+fn scopes_are_tokens_of_the_grammar() {
+    for scope in ["tickets", "tickets:read", "https://api.example.org/read"] {
+        assert_eq!(token(scope).to_string(), format!("token for {scope}"));
+    }
+    for scope in ["", "two words", "quo\"te", "back\\slash", "tab\t", "ümlaut"] {
+        let refused = std::panic::catch_unwind(|| token(scope));
+        assert!(refused.is_err(), "{scope:?}");
+    }
+}
+
+// ASVS 10.3.3: subjects are scoped to their issuer
+#[test]
+fn callers_are_equal_by_issuer_and_subject() {
+    let caller = |issuer: &str, subject: &str, scope: &str| Caller {
+        issuer: issuer.into(),
+        subject: subject.into(),
+        client_id: None,
+        scopes: vec![scope.into()],
+        bound_to: None,
+    };
+    let one = caller("https://a.example", "7", "tickets");
+    assert_eq!(one, caller("https://a.example", "7", "other"));
+    assert_ne!(one, caller("https://b.example", "7", "tickets"));
+    assert_ne!(one, caller("https://a.example", "8", "tickets"));
+    assert!(one.may("tickets") && !one.may("ticket") && !one.may(""));
+}
+
+const DECLARED: [(&str, &str); 2] = [
+    ("desk.work", "Can work on the queue"),
+    ("desk.export", "Can export"),
+];
+
+async fn desk() -> (TestSite, User) {
+    let app = App::new().permissions(&DECLARED).routes(Routes::new());
+    let site = TestSite::start(app, &[]).await;
+    let new = NewUser {
+        username: "ann",
+        email: "ann@example.org",
+        password: "correct horse battery staple",
+        rank: Rank::Plain,
+    };
+    let ann = site.site().accounts().sign_up(new).await.unwrap();
+    (site, ann)
+}
+
+async fn held(site: &TestSite, user: &User) -> Vec<String> {
+    let held = of_user(site.site().database(), user).await.unwrap();
+    let mut held: Vec<String> = held.into_iter().collect();
+    held.sort();
+    held
+}
+
+// F044: granted and revoked in a transaction; a rollback grants nothing
+#[tokio::test]
+async fn permissions_are_granted_and_revoked() {
+    let (site, ann) = desk().await;
+    let database = site.site().database();
+    assert!(held(&site, &ann).await.is_empty());
+    let tx = database.begin().await.unwrap();
+    assert!(grant(database, &tx, ann.id, "desk.work").await.unwrap());
+    drop(tx);
+    assert!(held(&site, &ann).await.is_empty(), "rolled back");
+    let tx = database.begin().await.unwrap();
+    assert!(grant(database, &tx, ann.id, "desk.work").await.unwrap());
+    assert!(grant(database, &tx, ann.id, "desk.work").await.unwrap());
+    assert!(!grant(database, &tx, ann.id, "desk.fly").await.unwrap());
+    assert!(!grant(database, &tx, ann.id, "work").await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(held(&site, &ann).await, ["desk.work"]);
+    let tx = database.begin().await.unwrap();
+    assert!(revoke(database, &tx, ann.id, "desk.work").await.unwrap());
+    assert!(!revoke(database, &tx, ann.id, "desk.fly").await.unwrap());
+    tx.commit().await.unwrap();
+    assert!(held(&site, &ann).await.is_empty());
+}
+
+// F044: by groups, as in Django; other users of the group keep theirs
+#[tokio::test]
+async fn permissions_come_by_groups() {
+    let (site, ann) = desk().await;
+    let database = site.site().database();
+    let tx = database.begin().await.unwrap();
+    tx.execute_sql(crate::sql!(
+        "INSERT INTO auth_group (id, name) VALUES (1, 'agents')"
+    ))
+    .await
+    .unwrap();
+    tx.execute_sql(crate::sql!(
+        "INSERT INTO auth_group_permissions (group_id, permission_id) SELECT 1, id FROM auth_permission WHERE codename = 'export'"
+    ))
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let tx = database.begin().await.unwrap();
+    let join = ("agents", RightChange::Grant);
+    assert!(set_member(database, &tx, ann.id, join).await.unwrap());
+    assert!(set_member(database, &tx, ann.id, join).await.unwrap());
+    let unknown = ("pilots", RightChange::Grant);
+    assert!(!set_member(database, &tx, ann.id, unknown).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(held(&site, &ann).await, ["desk.export"]);
+    let tx = database.begin().await.unwrap();
+    let leave = ("agents", RightChange::Revoke);
+    assert!(set_member(database, &tx, ann.id, leave).await.unwrap());
+    tx.commit().await.unwrap();
+    assert!(held(&site, &ann).await.is_empty());
+}
+
+// the rows are Django's: declared once, however often a site starts, and forgotten with the grants
+#[tokio::test]
+async fn declared_permissions_are_rows_of_djangos_table() {
+    let (site, ann) = desk().await;
+    let database = site.site().database();
+    let count = async || -> i64 {
+        let sql = crate::sql!("SELECT COUNT(*) FROM auth_permission");
+        database
+            .handle()
+            .fetch_one::<(i64,)>(sql)
+            .await
+            .unwrap()
+            .unwrap()
+            .0
+    };
+    let before = count().await;
+    ensure(database, &DECLARED).await.unwrap();
+    assert_eq!(count().await, before, "declared again");
+    let tx = database.begin().await.unwrap();
+    assert!(grant(database, &tx, ann.id, "desk.work").await.unwrap());
+    tx.commit().await.unwrap();
+    forget(database, &DECLARED).await.unwrap();
+    assert_eq!(count().await, before - 2);
+    assert!(held(&site, &ann).await.is_empty(), "no grant is left over");
+}
