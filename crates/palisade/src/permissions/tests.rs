@@ -26,7 +26,7 @@ fn row(rule: Access, shown: &'static str) -> Row {
     }
 }
 
-// F047, D41: a rule that cannot be satisfied is found at the start, and a hidden page stays hidden
+// F047: a rule that cannot be satisfied is found at the start, and a hidden page stays hidden
 // in every combination
 #[test]
 fn combined_rules_keep_the_properties_of_their_parts() {
@@ -114,7 +114,7 @@ fn combined_rules_keep_the_properties_of_their_parts() {
     }
 }
 
-// F048: the boot looks for every permission that a rule names, in each of its branches
+// F044: the boot looks for every permission that a rule names, in each of its branches
 #[test]
 fn every_permission_of_a_rule_is_found() {
     let rule = can("a.one")

@@ -11,6 +11,8 @@ mod error;
 mod error_page;
 mod page;
 mod path;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use context::current_request;
 pub use context::{PageValues, Personal, RequestContext, SiteViews, UserLookup};
