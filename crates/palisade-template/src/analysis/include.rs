@@ -1,4 +1,4 @@
-//! Includes: each included template is checked in the context of the include, and compiled
+//! Includes: each included template is validated in the context of the include, and compiled
 //! separately for it.
 
 use super::walk::{Walk, Walked};

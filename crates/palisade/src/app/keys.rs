@@ -75,7 +75,7 @@ pub(super) fn weak_fallbacks(settings: &SiteSettings) -> Vec<Finding> {
     weak.map(finding).collect()
 }
 
-/// All keys, newest first: that of the settings or those of the file, then the fallbacks.
+/// All keys, newest first: that of the configuration or those of the file, then the fallbacks.
 fn all(settings: &SiteSettings) -> std::io::Result<Vec<Secret<String>>> {
     let mut keys = match &settings.keys.secret {
         Some(secret) => vec![secret.clone()],

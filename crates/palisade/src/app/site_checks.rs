@@ -1,4 +1,4 @@
-//! Checks of the settings of a site: those of every area, and those that look across areas.
+//! Checks of the configuration of a site: those of every area, and those that look across areas.
 
 use super::SiteSettings;
 use super::acme::{self};

@@ -129,7 +129,7 @@ impl AccountParts {
 }
 
 impl Accounts {
-    /// Accounts with these settings.
+    /// Accounts configured by these settings.
     pub(crate) fn new(
         settings: &PasswordSettings,
         locks: &LockoutSettings,

@@ -2,7 +2,7 @@ use palisade_crypto::KeyRing;
 use palisade_crypto::user_tokens;
 use serde::Serialize;
 
-/// A signed-in user, without secrets.
+/// An authenticated user, without secrets.
 ///
 /// ```
 /// use palisade::prelude::*;

@@ -64,7 +64,7 @@ impl Visitor {
         }))
     }
 
-    /// The signed-in user.
+    /// The authenticated user.
     ///
     /// # Errors
     /// When the database does not answer; the user is unknown then.
@@ -181,8 +181,8 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
     }
 }
 
-/// The signed-in user. On a route that allows anonymous visitors, take `Option<User>`; this
-/// extractor refuses them with 403.
+/// The extractor of the authenticated user. On a route that allows anonymous visitors, take
+/// `Option<User>`; this extractor refuses them with 403.
 impl<S: Sync> FromRequestParts<S> for User {
     type Rejection = Error;
 

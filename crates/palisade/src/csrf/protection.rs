@@ -51,7 +51,7 @@ pub struct FormTokens {
 pub(crate) type Checked = Result<Result<(), Refusal>, StatusCode>;
 
 impl Csrf {
-    /// Checks with these settings.
+    /// Checks configured by these settings.
     pub fn new(
         settings: &CsrfSettings,
         ring: KeyRing,

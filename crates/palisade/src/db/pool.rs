@@ -21,8 +21,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the database of the settings. An SQLite file is created if it does not exist, readable
-    /// by its owner only.
+    /// Opens the database of the configuration. An SQLite file is created if it does not exist,
+    /// readable by its owner only.
     ///
     /// # Errors
     /// When the file or the server cannot be reached.

@@ -75,7 +75,7 @@ fn with_trusted_types(policy: ContentSecurityPolicy) -> ContentSecurityPolicy {
 }
 
 impl SecurityHeaders {
-    /// Headers with these settings.
+    /// Headers configured by these settings.
     pub fn new(settings: &HeaderSettings, profile: Profile) -> Self {
         let ancestors = match settings.frames {
             Frames::Deny => Source::NOTHING,

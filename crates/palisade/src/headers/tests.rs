@@ -302,7 +302,7 @@ fn code_never_comes_from_a_whole_scheme() {
     }
 }
 
-/// Today's HSTS header of a site with these settings.
+/// Today's HSTS header of a site configured by these settings.
 fn hsts_today(settings: HeaderSettings) -> String {
     let mut headers = HeaderMap::new();
     SecurityHeaders::new(&settings, Profile::Production).apply(

@@ -317,7 +317,7 @@ pub(crate) async fn answer(request: FactorRequest, form: Form<Answer>) -> Result
     login::welcome(&request.visitor, &request.headers, login, verified).await
 }
 
-/// Re-authenticates the signed-in user; `None` if the passkey is another user's.
+/// Re-authenticates the authenticated user; `None` if the passkey is another user's.
 async fn reauthenticate(
     request: &FactorRequest,
     user_id: i32,

@@ -56,7 +56,7 @@ pub(super) enum PasskeyPurpose {
     Login(DiscoverableAuthentication),
     /// That of a pending login's user.
     SecondFactor(PasskeyAuthentication),
-    /// That of the signed-in user.
+    /// That of the authenticated user.
     Reauthentication(PasskeyAuthentication),
 }
 

@@ -2,7 +2,7 @@ use crate::views::{Error, Result};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 
-/// An authenticated API client.
+/// An authenticated API client, as an extractor.
 ///
 /// Its identity is issuer **and** subject, because subjects are scoped to their issuer (ASVS
 /// 10.3.3). Two callers are equal if both are.

@@ -29,7 +29,7 @@ enum Condition {
     Token(&'static str),
 }
 
-/// A condition about the signed-in user.
+/// A condition about the authenticated user.
 #[derive(Clone)]
 enum UserCondition {
     SignedIn,
@@ -85,12 +85,12 @@ pub fn public() -> Access {
     Access::one(Condition::Public)
 }
 
-/// All signed-in users.
+/// All authenticated users.
 pub fn signed_in() -> Access {
     Access::user(UserCondition::SignedIn)
 }
 
-/// All signed-in users, for their own account: even if they still have to add a second factor.
+/// All authenticated users, for their own account: even if they still have to add a second factor.
 pub(crate) fn owner() -> Access {
     Access::user(UserCondition::Owner)
 }
@@ -213,8 +213,8 @@ impl Access {
         }
     }
 
-    /// Whether no request can satisfy the rule: a bearer token and a signed-in user exclude each
-    /// other.
+    /// Whether no request can satisfy the rule: a bearer token and an authenticated user exclude
+    /// each other.
     pub(crate) fn is_impossible(&self) -> bool {
         match &self.0 {
             Rule::One(_) => false,
@@ -314,13 +314,13 @@ impl Condition {
     }
 }
 
-/// The verdict for signed-in users; anonymous visitors log in first.
+/// The verdict for authenticated users; anonymous visitors log in first.
 async fn judge_user(visitor: &Visitor, verdict: Verdict) -> Result<Verdict> {
     let user = visitor.user().await?;
     Ok(user.map_or(Verdict::LogIn, |_| verdict))
 }
 
-/// Requires a second factor of staff, unless disabled by the settings.
+/// Requires a second factor of staff, unless disabled by the configuration.
 async fn judge_staff(question: Question<'_>) -> Result<Verdict> {
     match question.visitor.user().await? {
         Some(user) if user.is_staff => question.require_factor(Route::OfStaff).await,
@@ -363,7 +363,7 @@ impl UserCondition {
 }
 
 /// Staff need a second factor only on staff and permission routes, not on pages open to any
-/// signed-in user.
+/// authenticated user.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Route {
     OfStaff,
@@ -371,7 +371,8 @@ enum Route {
 }
 
 impl Question<'_> {
-    /// Allows the user, unless the settings require a second factor, and this session has none.
+    /// Allows the user, unless the configuration requires a second factor, and this session has
+    /// none.
     async fn require_factor(self, route: Route) -> Result<Verdict> {
         let Some(user) = self.visitor.user().await? else {
             return Ok(Verdict::Allow);

@@ -32,7 +32,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Sessions with these settings.
+    /// Sessions configured by these settings.
     pub fn new(
         settings: &SessionSettings,
         store: Arc<dyn SessionStore>,

@@ -1,7 +1,7 @@
 /// How long a session may last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lifetime {
-    /// The timeouts of the settings.
+    /// The timeouts of the configuration.
     Usual,
     /// Longer: the user chose to stay signed in.
     Kept,

@@ -281,7 +281,7 @@ impl Session {
         )
     }
 
-    /// The session binding of the settings.
+    /// The session binding of the configuration.
     pub(crate) fn binding(&self) -> Binding {
         self.0.sessions.binding
     }

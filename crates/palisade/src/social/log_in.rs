@@ -114,7 +114,7 @@ pub(super) async fn enter_account(
     login::enter(&request.visitor, &request.headers, login).await
 }
 
-/// Links an identity to the signed-in user's account.
+/// Links an identity to the authenticated user's account.
 pub(super) async fn link_identity(
     request: &SocialRequest,
     provider: &Provider,

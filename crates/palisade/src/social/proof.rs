@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::json;
 use std::borrow::Cow;
 
-/// The secret of the settings, or a JWT signed with its key.
+/// The secret of the configuration, or a JWT signed with its key.
 pub(super) fn client_secret(
     provider: &Provider,
     now: DateTime<Utc>,

@@ -26,7 +26,7 @@ pub struct TestSite {
 }
 
 impl TestSite {
-    /// The site in the development profile on SQLite, with these settings:
+    /// The site in the development profile on SQLite, configured by these settings:
     /// `("http.max_body_bytes", "1000")`.
     ///
     /// # Panics

@@ -31,7 +31,7 @@ pub enum By {
 /// Behaviour when the store does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenUnreachable {
-    /// Requests are counted in this process: the limit applies to each instance.
+    /// Requests are counted in this process: the rate limit applies to each instance.
     Pass,
     /// Requests are refused with 503.
     Refuse,
@@ -50,20 +50,20 @@ pub struct Limit {
     counts_changes: bool,
 }
 
-/// Result of a limit.
+/// Result of a rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Allowed.
     Fine,
     /// The rate is exceeded; retry after this time.
     TooMany(Rate, Duration),
-    /// The store does not answer, and the limit refuses in that case.
+    /// The store does not answer, and the rate limit refuses in that case.
     Unknown,
 }
 
 impl Limit {
-    /// A limit: `Limit::new("contact", By::Address, "5/m, 50/d")`. Limits of one name count
-    /// together. If the store does not answer, requests are counted in this process.
+    /// A rate limit: `Limit::new("contact", By::Address, "5/m, 50/d")`. Rate limits of one name
+    /// count together. If the store does not answer, requests are counted in this process.
     ///
     /// ```
     /// use palisade::throttle::{By, Limit};
@@ -147,7 +147,7 @@ pub struct Throttle {
 const REST: Duration = Duration::from_secs(1);
 
 impl Throttle {
-    /// Limits counted in `shared`, or in this process.
+    /// Rate limits counted in `shared`, or in this process.
     pub fn new(shared: Option<Arc<dyn CounterStore>>) -> Self {
         Self {
             shared,
@@ -310,7 +310,7 @@ fn outcome(count: Count) -> Outcome {
     }
 }
 
-/// Namespace of a limit's name.
+/// Namespace of a rate limit's name.
 fn salt(name: &str) -> u128 {
     u128::from_be_bytes(key(name, &""))
 }

@@ -16,7 +16,7 @@
 //!     .route("/contact", public().post(send).limit(Limit::new("contact", By::Address, "5/m, 50/d")));
 //! ```
 //!
-//! A client that exceeds a limit gets 429 with `Retry-After` and the fields of
+//! A client that exceeds a rate limit gets 429 with `Retry-After` and the fields of
 //! [RateLimit](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/), and an
 //! event is recorded.
 

@@ -23,7 +23,7 @@ enum Unit {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rates(Vec<Rate>);
 
-/// Most rates of one limit.
+/// Most rates of one rate limit.
 pub(super) const MOST_RATES: usize = 4;
 
 impl Rate {
@@ -97,7 +97,7 @@ impl Rates {
         &self.0
     }
 
-    /// Whether there is no limit.
+    /// Whether there is no rate limit.
     pub fn is_off(&self) -> bool {
         self.0.is_empty()
     }

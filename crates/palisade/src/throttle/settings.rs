@@ -21,7 +21,7 @@ section! {
         requests: Rates = |_| "6000/m".parse().expect("a rate");
         /// Requests of one address with unsafe methods
         changes: Rates = |_| "1200/m".parse().expect("a rate");
-        /// Behaviour of these two limits when Redis does not answer: pass (counted in each
+        /// Behaviour of these two rate limits when Redis does not answer: pass (counted in each
         /// instance) or refuse (503)
         when_unreachable: WhenUnreachable = |_| WhenUnreachable::Pass;
     }

@@ -21,7 +21,8 @@ pub enum Count {
 #[derive(Debug)]
 pub struct StoreDown(pub String);
 
-/// Key of a counter: a hash of the limit's name and of the client's identity, which is not stored.
+/// Key of a counter: a hash of the rate limit's name and of the client's identity, which is not
+/// stored.
 pub type CounterKey = [u8; 16];
 
 /// A store of counters.
@@ -205,7 +206,7 @@ impl Shard {
     }
 }
 
-/// Shared key of clients without an entry, separate per kind of limit.
+/// Shared key of clients without an entry, separate per kind of rate limit.
 fn crowd(rates: &[Rate]) -> CounterKey {
     let mut key = [0; 16];
     for (place, rate) in key.chunks_exact_mut(4).zip(rates) {

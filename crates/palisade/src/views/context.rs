@@ -39,7 +39,7 @@ pub trait PageValues: Send + Sync {
     /// `user`, `messages` and so on, for the template.
     fn load(&self) -> BoxFuture<'_, Result<Value>>;
 
-    /// The signed-in user, for an error page.
+    /// The authenticated user, for an error page.
     fn user(&self, lookup: UserLookup) -> BoxFuture<'_, Option<Value>>;
 }
 

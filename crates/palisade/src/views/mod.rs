@@ -1,8 +1,8 @@
 //! Pages: rendering with common values, error pages without details, and the context of a request.
 //!
-//! A handler takes [`Page`] and returns [`Result`]:
-//! `page.render("tickets/show.html", context! { ticket })`. The page provides the signed-in user,
-//! the messages, the CSRF token of its forms and the nonce of its scripts.
+//! A handler takes [`Page`] and returns [`Result`], such as
+//! `page.render("tickets/show.html", context! { ticket })`. The page provides the authenticated
+//! user, the messages, the CSRF token of its forms and the nonce of its scripts.
 
 mod context;
 #[cfg(debug_assertions)]

@@ -3,8 +3,8 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-/// Path parameters, as axum's, but an invalid one is 404: `/tickets/abc` is a page that does not
-/// exist.
+/// The extractor of path parameters, as axum's, but an invalid one is 404: `/tickets/abc` is a page
+/// that does not exist.
 pub struct Path<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {

@@ -1,5 +1,5 @@
 //! Security contact ([RFC 9116](https://www.rfc-editor.org/rfc/rfc9116)):
-//! `/.well-known/security.txt`, generated from the settings.
+//! `/.well-known/security.txt`, generated from the configuration.
 
 use crate::app::SiteSettings;
 use crate::views::Error;

@@ -1,5 +1,5 @@
-//! Block lists: networks from the settings, from files, which are reloaded when they change, and
-//! from URLs, which are fetched again.
+//! Block lists: networks from the configuration, from files, which are reloaded when they change,
+//! and from URLs, which are fetched again.
 
 use crate::app::{BootError, SiteSettings};
 use crate::http::client::{Client, is_public};

@@ -42,7 +42,7 @@ pub(super) fn warn_of_untrusted_proxy(site: &Site, peer: Peer, headers: &HeaderM
     }
 }
 
-/// Replaces Host by `X-Forwarded-Host` of a trusted proxy, if enabled. It is checked as any other
+/// Replaces Host by `X-Forwarded-Host` of a trusted proxy, if enabled. It is validated as any other
 /// Host.
 pub(super) fn apply_forwarded_host(site: &Site, peer: Peer, parts: &mut Parts) {
     if !site.settings.http.forwarded_host || !is_proxy(site, peer) {

@@ -99,7 +99,7 @@ pub(in crate::app) async fn check_route(
     Ok(())
 }
 
-/// Whether one of the limits uses form fields.
+/// Whether one of the rate limits uses form fields.
 pub(in crate::app) fn has_field_limits(limits: &[Limit]) -> bool {
     limits
         .iter()
@@ -137,12 +137,12 @@ pub(in crate::app) async fn check_fields(
     Ok(())
 }
 
-/// Normalises an input, so that variants of it share one limit.
+/// Normalises an input, so that variants of it share one rate limit.
 fn normalize(value: &str) -> String {
     value.trim().nfkc().flat_map(char::to_lowercase).collect()
 }
 
-/// The client of a request, for a limit.
+/// The client of a request, for a rate limit.
 async fn limit_key(
     by: &By,
     info: &RequestInfo,
@@ -189,8 +189,8 @@ fn to_response(info: &RequestInfo, limit: &Limit, outcome: Outcome) -> Result<()
     }
 }
 
-/// 429 ([RFC 6585 section 4](https://www.rfc-editor.org/rfc/rfc6585#section-4)), with the limit and
-/// the time to wait.
+/// 429 ([RFC 6585 section 4](https://www.rfc-editor.org/rfc/rfc6585#section-4)), with the rate
+/// limit and the time to wait.
 fn too_many(limit: &Limit, rate: Rate, wait: Duration) -> Response {
     let mut response = Error::new(
         ErrorKind::TooMany,

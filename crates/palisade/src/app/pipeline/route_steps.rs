@@ -55,7 +55,7 @@ impl RouteSteps<'_> {
         Ok(())
     }
 
-    /// A hidden page is refused before its CSRF token is checked, because a 403 would reveal it.
+    /// A hidden page is refused before its CSRF token is validated, because a 403 would reveal it.
     async fn check_visibility(&self, parts: &Parts) -> Result<(), Response> {
         if self.rule.access.hides() && self.judge(parts).await? == Verdict::Hide {
             return Err(access_denied(self.info, parts, Verdict::Hide));

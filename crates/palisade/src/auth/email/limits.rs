@@ -32,8 +32,8 @@ impl MailLimits {
     }
 
     /// Counts a requested mail: for a known browser separately, otherwise by network and address.
-    /// Returns the time to wait beyond the limit. Requests of other clients do not use up the
-    /// owner's limit (D37).
+    /// Returns the time to wait beyond the rate limit. Requests of other clients do not use up the
+    /// owner's rate limit (D37).
     pub(in crate::auth) async fn request(
         &self,
         address: &str,
@@ -50,15 +50,15 @@ impl MailLimits {
         }
     }
 
-    /// Whether one more mail may be sent to an address without an account. The limit is global,
-    /// because it protects the site's reputation as a sender.
+    /// Whether one more mail may be sent to an address without an account. The rate limit is
+    /// global, because it protects the site's reputation as a sender.
     pub(super) async fn allows_unknown(&self) -> bool {
         let most = u32::try_from(self.max_unknown_per_hour).unwrap_or(u32::MAX);
         let wait = self.count("mail to unknown addresses", "", most).await;
         wait.is_none()
     }
 
-    /// Counts towards a limit per hour, and returns the time to wait beyond it.
+    /// Counts towards a rate limit per hour, and returns the time to wait beyond it.
     async fn count(&self, kind: &'static str, who: &str, most: u32) -> Option<Duration> {
         let policy = LockPolicy {
             failures: most.saturating_add(1),

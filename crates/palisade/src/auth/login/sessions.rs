@@ -1,4 +1,4 @@
-//! Binds sessions to users: who is signed in, since when, and by how many factors.
+//! Binds sessions to users: who is authenticated, since when, and by how many factors.
 
 use super::epoch::{self, epoch_of};
 use super::second_factor::Factor;
@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use palisade_crypto::{KeyRing, user_tokens};
 use std::sync::Arc;
 
-/// The sessions of signed-in users.
+/// The sessions of authenticated users.
 pub(crate) struct LoginSessions {
     pub(super) database: Database,
     pub(super) clock: Arc<dyn Clock>,

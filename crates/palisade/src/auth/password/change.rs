@@ -39,8 +39,8 @@ impl Accounts {
         Ok(self.passwords.validate(usage, password, user).await)
     }
 
-    /// Changes the password of a signed-in user who knows the current one. All other sessions of
-    /// the user end. `None` if the password was changed concurrently.
+    /// Changes the password of an authenticated user who knows the current one. All other sessions
+    /// of the user end. `None` if the password was changed concurrently.
     ///
     /// # Errors
     /// When the database does not answer, or too many logins are waiting.

@@ -49,7 +49,7 @@ impl EmailTokens {
         Ok(tx.commit().await?)
     }
 
-    /// Sends a signed-in user a link to set a password, whether or not there is one yet.
+    /// Sends an authenticated user a link to set a password, whether or not there is one yet.
     #[cfg(feature = "social")]
     pub(crate) async fn send_reset_link(&self, id: i32, base: &str) -> Result<()> {
         let user = Entity::find_by_id(id).one(&self.database.handle()).await?;

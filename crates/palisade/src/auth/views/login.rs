@@ -32,7 +32,7 @@ pub(crate) struct Asked {
     next: NextPage,
     /// A form was sent without a session.
     lost: bool,
-    /// A login form was sent twice: a signed-in user is redirected.
+    /// A login form was sent twice: an authenticated user is redirected.
     entered: bool,
 }
 
@@ -235,8 +235,8 @@ pub(crate) async fn logout(page: Page, visitor: Visitor) -> Result<Response> {
         Some((url, host)) => leave_site(&page, host, url, Leaving::Logout).await?,
         None => redirect_to("/"),
     };
-    // not "cache": pages of signed-in users are never stored, and Chromium stops for seconds while
-    // it searches its cache
+    // not "cache": pages of authenticated users are never stored, and Chromium stops for seconds
+    // while it searches its cache
     let what = HeaderValue::from_static("\"storage\"");
     response.headers_mut().insert("clear-site-data", what);
     response

@@ -64,8 +64,8 @@ fn user_model(settings: &Settings) -> Option<UserModel> {
     }
 }
 
-/// The user table: of the model in the settings, of Django's own model, or the only table of that
-/// shape.
+/// The user table: of the model in the configuration, of Django's own model, or the only table of
+/// that shape.
 fn users(facts: &Facts, model: Option<&UserModel>) -> Option<UserTables> {
     let exists = |tables: &UserTables| facts.tables.contains_key(&tables.users);
     let named = model.map_or_else(UserTables::default, |model| {

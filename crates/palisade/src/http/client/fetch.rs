@@ -29,7 +29,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with these settings.
+    /// A client configured by these settings.
     ///
     /// # Errors
     /// When the file of `client.certificate_authority` cannot be used.
@@ -156,7 +156,7 @@ impl Client {
         Ok(made)
     }
 
-    /// The host of an allowed URL. Names are checked when they are resolved; IP addresses here,
+    /// The host of an allowed URL. Names are validated when they are resolved; IP addresses here,
     /// because they are not.
     fn check_url<'u>(&self, url: &'u Url) -> Result<&'u str, FetchError> {
         let host = url.host_str().unwrap_or_default();

@@ -44,7 +44,7 @@ fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
 }
 
-/// Allowed addresses: public ones, and those of the settings.
+/// Allowed addresses: public ones, and those of the configuration.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reach(Networks);
 
