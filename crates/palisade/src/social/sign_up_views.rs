@@ -79,7 +79,7 @@ pub(crate) async fn confirm(request: SocialRequest, form: Form<TypedCode>) -> Re
             let said = "This is not the code of the newest mail.";
             return Err(invalid.error("code", said).show(template).await);
         }
-        Typed::Dead => {
+        Typed::Expired => {
             request.audit(Event::LoginFailed, "code by mail, too late or too often");
             let said = "This code has expired. Start again.";
             request.message(MessageLevel::Error, said).await?;

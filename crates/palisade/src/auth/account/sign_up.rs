@@ -36,7 +36,7 @@ pub(in crate::auth) enum Confirmed {
     /// The name or the address was taken meanwhile.
     Taken,
     /// The sign-up does not exist or has expired.
-    Dead,
+    Expired,
 }
 
 impl Accounts {
@@ -61,7 +61,7 @@ impl Accounts {
     pub(in crate::auth) async fn confirm(&self, hash: &str, password: &str) -> Result<Confirmed> {
         let tokens = &self.email.tokens;
         let Some(found) = tokens.find::<SignUp, PendingSignUp>(hash).await? else {
-            return Ok(Confirmed::Dead);
+            return Ok(Confirmed::Expired);
         };
         let pending = found.payload;
         let encoded = Some(pending.password.clone());
@@ -75,7 +75,7 @@ impl Accounts {
             return Ok(Confirmed::Taken);
         }
         if !tokens.redeem::<SignUp>(&tx, hash).await? {
-            return Ok(Confirmed::Dead);
+            return Ok(Confirmed::Expired);
         }
         let row = self.users.new_row(NewUser {
             username: &pending.username,

@@ -80,14 +80,14 @@ impl EmailTokens {
         base: &str,
     ) -> Result<LinkOutcome> {
         let Some(found) = self.tokens.find::<EmailChange, Change>(hash).await? else {
-            return Ok(LinkOutcome::Dead);
+            return Ok(LinkOutcome::Invalid);
         };
         let (Some(user), change) = (found.user, found.payload) else {
-            return Ok(LinkOutcome::Dead);
+            return Ok(LinkOutcome::Invalid);
         };
         let tx = self.database.begin().await?;
         if !self.tokens.redeem::<EmailChange>(&tx, hash).await? {
-            return Ok(LinkOutcome::Dead);
+            return Ok(LinkOutcome::Invalid);
         }
         if let Some(other) = &change.waits_for {
             let alone = Change {
@@ -99,13 +99,13 @@ impl EmailTokens {
                 .rewrite::<EmailChange>(&tx, other, &alone)
                 .await?
             {
-                return Ok(LinkOutcome::Dead);
+                return Ok(LinkOutcome::Invalid);
             }
             tx.commit().await?;
             return Ok(LinkOutcome::Half);
         }
         if !put_email(&tx, &user, &change.new).await? {
-            return Ok(LinkOutcome::Dead);
+            return Ok(LinkOutcome::Invalid);
         }
         self.tokens.forget(&tx, user.id, None).await?;
         let text = "Mail now goes to another address.";

@@ -63,7 +63,7 @@ pub(crate) enum Typed<C> {
     Right(C),
     Wrong,
     /// No action is pending in this browser: it expired, or there were too many wrong codes.
-    Dead,
+    Expired,
 }
 
 impl EmailTokens {
@@ -75,19 +75,19 @@ impl EmailTokens {
         typed: &str,
     ) -> Result<Typed<C>> {
         let Some(action) = self.pending::<C>(session).await? else {
-            return Ok(Typed::Dead);
+            return Ok(Typed::Expired);
         };
         // counted for this code only, so that other clients' guesses do not cancel it
         let life = Duration::from_secs(C::LIFETIME_SECS.unsigned_abs());
         let standing = self.limits.guess_code(action.code(), life).await;
         if matches!(standing, LockState::Locked(_)) {
-            return self.complete::<C>(session).await.map(|_| Typed::Dead);
+            return self.complete::<C>(session).await.map(|_| Typed::Expired);
         }
         if !constant_time_eq(hash(typed).as_bytes(), action.code().as_bytes()) {
             return Ok(Typed::Wrong);
         }
         let completed = self.complete(session).await?;
-        Ok(completed.map_or(Typed::Dead, Typed::Right))
+        Ok(completed.map_or(Typed::Expired, Typed::Right))
     }
 
     /// Starts an action and queues its mail in one transaction.

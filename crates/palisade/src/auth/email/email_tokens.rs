@@ -29,7 +29,7 @@ pub(in crate::auth) enum LinkOutcome {
     /// The password breaks rules: a sentence for each.
     Refused(Vec<String>),
     /// The link is invalid or expired.
-    Dead,
+    Invalid,
 }
 
 impl EmailTokens {

@@ -26,6 +26,7 @@ struct Stored {
     hash: String,
     at: i64,
     next: Option<String>,
+    // the name that earlier versions stored
     #[serde(default, rename = "is_by_another_site")]
     is_federated: bool,
     #[serde(default)]

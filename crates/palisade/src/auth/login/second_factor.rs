@@ -32,7 +32,7 @@ pub trait SecondStep: Send + Sync {
     async fn forget(&self, tx: &Tx, user_id: i32) -> Result<()>;
 }
 
-/// Users who need a second factor on every route.
+/// Users who need a second factor: staff on staff and permission routes, the others on every route.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FactorRule {
     /// Staff and superusers.

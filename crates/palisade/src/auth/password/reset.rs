@@ -128,7 +128,7 @@ impl Accounts {
         base: &str,
     ) -> Result<LinkOutcome> {
         let Some(user) = self.email.reset_account(hash).await? else {
-            return Ok(LinkOutcome::Dead);
+            return Ok(LinkOutcome::Invalid);
         };
         if let Err(broken) = self.validate_password(&user, password).await? {
             return Ok(LinkOutcome::Refused(broken));
@@ -139,7 +139,7 @@ impl Accounts {
         let is_redeemed = self.email.django_links.recall(hash).is_some()
             || tokens.redeem::<PasswordReset>(&tx, hash).await?;
         if !is_redeemed || !users::put_hash(&tx, &user, &encoded).await? {
-            return Ok(LinkOutcome::Dead);
+            return Ok(LinkOutcome::Invalid);
         }
         tokens.forget(&tx, user.id, None).await?;
         let text = "A new password was set by a link that was sent to this address. All sessions \

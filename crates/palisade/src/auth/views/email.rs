@@ -125,7 +125,7 @@ pub(crate) async fn confirm(
             "The new address is used from now on."
         }
         LinkOutcome::Half => "Confirmed. Now open the link that was sent to the other address.",
-        LinkOutcome::Dead | LinkOutcome::Refused(_) => return dead_link(&page).await,
+        LinkOutcome::Invalid | LinkOutcome::Refused(_) => return dead_link(&page).await,
     };
     LINK.forget(&visitor).await?;
     visitor

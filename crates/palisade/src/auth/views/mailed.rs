@@ -132,7 +132,7 @@ pub(crate) async fn log_in(
                 .show_with("account/login_code.html", ways(&visitor))
                 .await);
         }
-        Typed::Dead => {
+        Typed::Expired => {
             audit(
                 &visitor,
                 Event::LoginFailed,
@@ -234,7 +234,7 @@ pub(crate) async fn reauthenticate(
                 .show("account/reauthenticate_code.html")
                 .await);
         }
-        Typed::Right(_) | Typed::Dead => {
+        Typed::Right(_) | Typed::Expired => {
             audit(
                 &visitor,
                 Event::LoginFailed,

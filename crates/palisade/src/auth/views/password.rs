@@ -229,7 +229,7 @@ pub(crate) async fn reset(
         LinkOutcome::Refused(broken) => Err(with_rules(invalid, "new_password", broken)
             .show_with("account/new_password.html", values)
             .await),
-        LinkOutcome::Dead | LinkOutcome::Half => dead_link(&page).await,
+        LinkOutcome::Invalid | LinkOutcome::Half => dead_link(&page).await,
         LinkOutcome::Done(row) => {
             LINK.forget(&visitor).await?;
             // a known browser, so that the owner can log in while an attack keeps the account

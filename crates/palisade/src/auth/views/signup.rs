@@ -178,9 +178,9 @@ pub(crate) async fn confirm(
     if let Guess::Locked(wait) = guess {
         return Err(locked(invalid, wait, template, values).await);
     }
-    let row = match confirmed.unwrap_or(Confirmed::Dead) {
+    let row = match confirmed.unwrap_or(Confirmed::Expired) {
         Confirmed::Welcome(row) => row,
-        Confirmed::Dead => return dead_link(&page).await,
+        Confirmed::Expired => return dead_link(&page).await,
         Confirmed::WrongPassword => {
             audit(&visitor, Event::LoginFailed, &username);
             let invalid = invalid.error("password", "This is not the password of your sign-up.");
