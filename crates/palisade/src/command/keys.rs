@@ -10,7 +10,7 @@ pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
         Some(("new", _)) => create(prepared),
         Some(("rotate", rotate)) => match rotate.get_flag("add-only") {
-            true => add(prepared).await,
+            true => Ok(add_key(prepared)? + REENCRYPTED_LATER),
             false => rotate_key(prepared).await,
         },
         Some(("reencrypt", _)) => reencrypt(prepared).await,
@@ -56,19 +56,15 @@ fn unwritten(file: &KeyFile, error: &std::io::Error) -> Failed {
 /// Adds a key, and re-encrypts with it. A running site does not know the new key: it re-encrypts
 /// automatically some time after its restart.
 async fn rotate_key(prepared: &Prepared) -> Outcome {
+    let said = add_key(prepared)?;
     if is_serving(prepared.settings().data()) {
-        return add(prepared).await;
+        return Ok(said + REENCRYPTED_LATER);
     }
-    Ok(add_key(prepared)? + &reencrypt(prepared).await?)
+    Ok(said + &reencrypt(prepared).await?)
 }
 
-async fn add(prepared: &Prepared) -> Outcome {
-    let said = add_key(prepared)?;
-    Ok(format!(
-        "{said}Ten minutes after the restart the site re-encrypts values of the older key; \
-            `keys reencrypt` does it at once. Then `keys retire` removes the oldest key.\n"
-    ))
-}
+const REENCRYPTED_LATER: &str = "Ten minutes after the restart the site re-encrypts values of the \
+    older key; `keys reencrypt` does it at once. Then `keys retire` removes the oldest key.\n";
 
 fn add_key(prepared: &Prepared) -> Outcome {
     let file = file(prepared)?;

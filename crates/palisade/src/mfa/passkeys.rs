@@ -43,6 +43,8 @@ pub(super) struct NewPasskey<'a> {
 /// A pending authentication.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Asking {
+    // the names that earlier versions stored
+    #[serde(rename = "whose")]
     pub(super) purpose: PasskeyPurpose,
     /// Options for the browser.
     pub(super) options: Value,
@@ -53,10 +55,13 @@ pub(super) struct Asking {
 #[derive(Serialize, Deserialize)]
 pub(super) enum PasskeyPurpose {
     /// Any (discoverable credentials), for a login without a username.
+    #[serde(rename = "Anybodys")]
     Login(DiscoverableAuthentication),
     /// That of a pending login's user.
+    #[serde(rename = "Held")]
     SecondFactor(PasskeyAuthentication),
     /// That of the authenticated user.
+    #[serde(rename = "Signed")]
     Reauthentication(PasskeyAuthentication),
 }
 
