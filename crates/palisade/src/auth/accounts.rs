@@ -12,7 +12,7 @@ use super::login::second_factor::SecondFactors;
 use super::login::sessions::LoginSessions;
 use super::password::django_reset_links::DjangoResetLinks;
 use super::password::passwords::{PasswordUse, Passwords};
-use super::users::{self, Users};
+use super::users::{self, NewRow, Users};
 use super::{LockoutSettings, NewUser, PasswordSettings, PersonalData, TooBusy, User};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
@@ -181,8 +181,12 @@ impl Accounts {
     /// # Errors
     /// See [`SignUpError`].
     pub async fn sign_up(&self, new: NewUser<'_>) -> Result<User, SignUpError> {
-        let password = &self.new_hash(new).await?;
-        let row = self.users.new_row(NewUser { password, ..new });
+        let row = self.users.new_row(NewRow {
+            username: new.username,
+            email: new.email,
+            encoded: self.new_hash(new).await?,
+            rank: new.rank,
+        });
         let made = async {
             let tx = self.database.begin().await?;
             let row = users::insert(&tx, row).await?;

@@ -2,7 +2,7 @@
 
 use super::account::names::reading;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
-use super::user::{NewUser, Rank, same_address};
+use super::user::{Rank, same_address};
 use crate::clock::Clock;
 use crate::db::{Database, Tx};
 use crate::views::Result;
@@ -16,6 +16,15 @@ use std::sync::Arc;
 pub(crate) struct Users {
     database: Database,
     clock: Arc<dyn Clock>,
+}
+
+/// The row of a new account. Its password is a hash, unlike that of [`NewUser`](super::NewUser).
+pub(in crate::auth) struct NewRow<'a> {
+    pub(in crate::auth) username: &'a str,
+    pub(in crate::auth) email: &'a str,
+    /// The hash of the password.
+    pub(in crate::auth) encoded: String,
+    pub(in crate::auth) rank: Rank,
 }
 
 impl Users {
@@ -101,12 +110,12 @@ impl Users {
         Ok(read.into_values().filter(|names| names.len() > 1).collect())
     }
 
-    /// The row of a new account, whose password is hashed.
-    pub(in crate::auth) fn new_row(&self, new: NewUser<'_>) -> ActiveModel {
+    /// The columns of a new account.
+    pub(in crate::auth) fn new_row(&self, new: NewRow<'_>) -> ActiveModel {
         ActiveModel {
             username: Set(new.username.into()),
             email: Set(new.email.into()),
-            password: Set(new.password.into()),
+            password: Set(new.encoded),
             first_name: Set(String::new()),
             last_name: Set(String::new()),
             is_active: Set(true),

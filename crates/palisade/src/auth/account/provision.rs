@@ -7,7 +7,8 @@ use crate::auth::email::email_tokens::EmailTokens;
 use crate::auth::email::messages::Letterhead;
 use crate::auth::user::entity::{Entity, Model};
 use crate::auth::user::same_address;
-use crate::auth::{Accounts, NewUser, Rank, users};
+use crate::auth::users::{self, NewRow};
+use crate::auth::{Accounts, Rank};
 use crate::db::Tx;
 use crate::mail::Letter;
 use crate::views::Result;
@@ -44,10 +45,10 @@ impl Accounts {
         } else {
             name
         };
-        let row = self.users.new_row(NewUser {
+        let row = self.users.new_row(NewRow {
             username: &name,
             email,
-            password: &unusable(),
+            encoded: unusable(),
             rank: Rank::Plain,
         });
         users::insert(tx, row).await.map(Some)

@@ -11,7 +11,8 @@ use crate::auth::email::messages::Letterhead;
 use crate::auth::email::tokens::{Purpose, SignUp, Token};
 use crate::auth::user::entity::{Entity, Model};
 use crate::auth::user::same_address;
-use crate::auth::{Accounts, NewUser, Rank, SignUpError, users};
+use crate::auth::users::{self, NewRow};
+use crate::auth::{Accounts, NewUser, Rank, SignUpError};
 use crate::db::{self, DbFailure, Tx};
 use crate::mail::MailKind;
 use crate::sql;
@@ -77,10 +78,10 @@ impl Accounts {
         if !tokens.redeem::<SignUp>(&tx, hash).await? {
             return Ok(Confirmed::Expired);
         }
-        let row = self.users.new_row(NewUser {
+        let row = self.users.new_row(NewRow {
             username: &pending.username,
             email: &pending.email,
-            password: &pending.password,
+            encoded: pending.password,
             rank: Rank::Plain,
         });
         match users::insert(&tx, row).await {
