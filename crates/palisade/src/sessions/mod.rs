@@ -19,6 +19,8 @@ mod record;
 mod session;
 mod settings;
 mod store;
+#[cfg(test)]
+mod tests;
 
 #[cfg(feature = "redis")]
 pub use cached::CachedStore;

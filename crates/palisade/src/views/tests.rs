@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod error_pages;
+
 use super::*;
 use crate::app::{App, Routes};
 use crate::permissions::public;
