@@ -26,7 +26,7 @@
 //!
 //! The engine is [`minijinja`]. Its parser reads a template; a state machine of contexts walks
 //! through the tree and determines the place of every value; the source is rewritten so that every
-//! value passes the escaper of its place; and the result is parsed and checked once more, before
+//! value passes the escaper of its place; and the result is parsed and validated once more, before
 //! the engine gets it. See `docs/templates.md` for each context, its output, and each error.
 
 mod analysis;

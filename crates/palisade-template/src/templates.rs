@@ -100,7 +100,7 @@ impl Options {
     }
 }
 
-/// Templates, checked and ready to render. Cheap to clone.
+/// Templates, validated and ready to render. Cheap to clone.
 #[derive(Clone)]
 pub struct Templates(Arc<Inner>);
 
@@ -129,7 +129,7 @@ pub fn check(name: &str, source: &str) -> Vec<Problem> {
     check_all(&[(name, source)])
 }
 
-/// Checks templates that may use each other, and unknown ones.
+/// Validates templates that may use each other, and unknown ones.
 pub fn check_all(templates: &[(&str, &str)]) -> Vec<Problem> {
     let sources = templates
         .iter()
@@ -139,7 +139,7 @@ pub fn check_all(templates: &[(&str, &str)]) -> Vec<Problem> {
 }
 
 impl Templates {
-    /// Loads and checks every template of every layer, under the strict [`Options`].
+    /// Loads and validates every template of every layer, under the strict [`Options`].
     ///
     /// # Errors
     /// All templates that were refused.

@@ -2,7 +2,7 @@
 //!
 //! A site is an [`App`](app::App) with routes, each with an access rule. All protections are on by
 //! default: host checks, security headers, CSRF, sessions, accounts, a database that GET cannot
-//! write to, and checks that stop an unsafe start.
+//! write to, and configuration checks that stop an unsafe start.
 //!
 //! ```no_run
 //! use palisade::prelude::*;

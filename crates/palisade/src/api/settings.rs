@@ -54,7 +54,7 @@ impl ApiSettings {
     }
 }
 
-/// Checks of these settings.
+/// Configuration checks.
 pub const CHECKS: &[Check<ApiSettings>] = &[
     Check {
         id: "api.not_built",

@@ -33,7 +33,7 @@ struct Inner {
 pub(crate) enum Refused {
     /// The token is invalid.
     Wrong(&'static str),
-    /// The issuer's keys are unavailable, so the token cannot be verified.
+    /// The issuer's keys are unavailable, so the token cannot be validated.
     Unknown(String),
 }
 

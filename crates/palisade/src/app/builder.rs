@@ -19,7 +19,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use tower::{Layer, Service};
 
-/// Adds a layer of the site's own.
+/// Adds middleware of the site's own.
 pub(super) type LayerFn = Box<dyn FnOnce(Router) -> Router + Send>;
 
 /// Builder of a site. All protections are on by default.
@@ -182,7 +182,7 @@ impl App {
         self
     }
 
-    /// Wraps all routes in a tower layer. It runs after headers, host checks and rate limits, and
+    /// Wraps all routes in tower middleware. It runs after headers, host checks and rate limits, and
     /// before session and access rule.
     #[must_use]
     pub fn layer<L>(mut self, layer: L) -> Self

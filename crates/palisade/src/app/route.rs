@@ -275,7 +275,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// Wraps every handler so far in a tower layer. It runs inside the access rule and the CSRF
+    /// Wraps every handler so far in tower middleware. It runs inside the access rule and the CSRF
     /// checks.
     #[must_use]
     pub fn layer<L>(mut self, layer: L) -> Self

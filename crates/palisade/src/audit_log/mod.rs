@@ -80,7 +80,7 @@ pub enum Event {
     CsrfRefused,
     /// An invalid bearer token.
     TokenRefused,
-    /// An access rule denied a request.
+    /// A request was not authorized by the access rule of its route.
     AccessDenied,
     /// A request for a host that is not served.
     HostRefused,

@@ -2,7 +2,6 @@ use super::email::email_tokens::EmailTokens;
 use super::email::limits::MailLimits;
 use super::email::links::Links;
 use super::email::notices::Notice;
-use super::email::tokens::Tokens;
 use super::login::guard::{LoginChallenge, LoginGuard};
 use super::login::known_devices::KnownDevices;
 use super::login::lockout::Lockout;
@@ -12,6 +11,7 @@ use super::login::second_factor::SecondFactors;
 use super::login::sessions::LoginSessions;
 use super::password::django_reset_links::DjangoResetLinks;
 use super::password::passwords::{PasswordUse, Passwords};
+use super::tokens::Tokens;
 use super::users::{self, NewRow, Users};
 use super::{LockoutSettings, NewUser, PasswordSettings, PersonalData, TooBusy, User};
 use crate::clock::Clock;
@@ -188,9 +188,10 @@ impl Accounts {
             rank: new.rank,
         });
         let made = async {
-            let tx = self.database.begin().await?;
-            let row = users::insert(&tx, row).await?;
-            tx.commit().await?;
+            let row = self
+                .database
+                .write(async |tx| users::insert(tx, row).await)
+                .await?;
             Ok::<_, DbErr>(row.public())
         };
         made.await.map_err(|error| match db::failure(&error) {

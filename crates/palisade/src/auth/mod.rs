@@ -15,6 +15,7 @@ mod login;
 mod migration;
 mod password;
 mod settings;
+mod tokens;
 mod user;
 mod users;
 pub(crate) mod views;
@@ -26,9 +27,6 @@ pub(crate) use accounts::AccountParts;
 pub use accounts::{Accounts, SignUpError};
 pub(crate) use email::links::Links;
 pub(crate) use email::notices::Notice;
-#[cfg(any(feature = "passkeys", feature = "social"))]
-pub(crate) use email::tokens::Purpose;
-pub(crate) use email::tokens::SEALED;
 pub(crate) use login::django_factors::DjangoFactors;
 pub(crate) use login::guard::{Guess, LoginChallenge};
 pub(crate) use login::known_devices::Trust;
@@ -45,6 +43,9 @@ pub use settings::{
     CHECKS, HasherKind, LOCKOUT_CHECKS, LockoutSettings, LoginSettings, PasswordSettings,
     WhenUnknown,
 };
+#[cfg(any(feature = "passkeys", feature = "social"))]
+pub(crate) use tokens::Purpose;
+pub(crate) use tokens::SEALED;
 pub use user::{NewUser, Rank, User};
 pub use visitor::Visitor;
 #[cfg(feature = "social")]

@@ -113,7 +113,7 @@ impl PasswordSettings {
     }
 }
 
-/// Checks of these settings.
+/// Configuration checks.
 pub const CHECKS: &[Check<PasswordSettings>] = &[
     Check {
         id: "passwords.weak_hasher",
@@ -199,7 +199,7 @@ section! {
     }
 }
 
-/// Checks of these settings.
+/// Configuration checks.
 pub const LOCKOUT_CHECKS: &[Check<LockoutSettings>] = &[
     Check {
         id: "lockout.loose",

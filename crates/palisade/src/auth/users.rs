@@ -129,13 +129,16 @@ impl Users {
 
     /// Records the time of a login.
     pub(in crate::auth) async fn record_login(&self, id: i32) -> Result<(), DbErr> {
-        let tx = self.database.begin().await?;
-        let change = ActiveModel {
-            last_login: Set(Some(self.clock.now())),
-            ..Default::default()
-        };
-        update(&tx, id, change).await?;
-        tx.commit().await
+        self.database
+            .write(async |tx| {
+                let change = ActiveModel {
+                    last_login: Set(Some(self.clock.now())),
+                    ..Default::default()
+                };
+                update(tx, id, change).await?;
+                Ok(())
+            })
+            .await
     }
 
     /// Replaces the hash in `row`. `None` if it has changed meanwhile: the verification of the old
@@ -145,9 +148,10 @@ impl Users {
         row: Model,
         encoded: String,
     ) -> Result<Option<Model>> {
-        let tx = self.database.begin().await?;
-        let is_done = put_hash(&tx, &row, &encoded).await?;
-        tx.commit().await?;
+        let is_done = self
+            .database
+            .write(async |tx| put_hash(tx, &row, &encoded).await)
+            .await?;
         Ok(is_done.then_some(Model {
             password: encoded,
             ..row

@@ -101,7 +101,7 @@ impl Visitor {
         &self.0.accounts
     }
 
-    /// Whether this session has a verified second factor.
+    /// Whether this session is authenticated with a second factor.
     ///
     /// # Errors
     /// When the session store does not answer.
@@ -110,7 +110,7 @@ impl Visitor {
         Ok(is_signed_in && self.accounts().sessions.has_factor(self.session()).await?)
     }
 
-    /// Whether a second factor was verified in this session, and not skipped.
+    /// Whether this session is authenticated with a second factor that was not skipped.
     pub(crate) async fn has_typed_code(&self) -> Result<bool> {
         self.accounts()
             .sessions

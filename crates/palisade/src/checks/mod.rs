@@ -1,4 +1,4 @@
-//! Checks of settings: what each looks at, why it matters and how to fix it.
+//! Configuration checks: what each looks at, why it matters and how to fix it.
 //!
 //! The same checks run at every start and in `check --deploy`. An error stops a production start;
 //! see [`Level`].

@@ -17,7 +17,7 @@ section! {
     }
 }
 
-/// Checks of these settings.
+/// Configuration checks.
 pub const CHECKS: &[Check<CsrfSettings>] = &[
     Check {
         id: "csrf.cookie_insecure",

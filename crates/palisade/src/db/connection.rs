@@ -86,6 +86,27 @@ impl Db {
         self.database.begin().await
     }
 
+    /// Runs `change` in a write transaction, and commits it; an error rolls it back.
+    ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// async fn close(db: Db, Path(id): Path<i32>) -> Result<Response> {
+    ///     let closed = sql!("UPDATE ticket SET is_open = FALSE WHERE id = ?", id);
+    ///     db.write(async |tx| tx.execute_sql(closed).await).await?;
+    ///     Ok(redirect_to("/tickets"))
+    /// }
+    /// let routes: Routes = Routes::new().route("/tickets/{id}/close", staff().post(close));
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Db::begin`], of `change` and of [`Tx::commit`].
+    pub async fn write<T, E: From<DbErr>>(
+        &self,
+        change: impl AsyncFnOnce(&Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        write_in(self.begin().await?, change).await
+    }
+
     /// The row of a raw query, if there is one.
     ///
     /// # Errors
@@ -213,6 +234,16 @@ impl Tx {
     fn explain(&self, error: DbErr) -> DbErr {
         error
     }
+}
+
+/// Commits the transaction after a successful change, and rolls it back otherwise.
+pub(super) async fn write_in<T, E: From<DbErr>>(
+    tx: Tx,
+    change: impl AsyncFnOnce(&Tx) -> Result<T, E>,
+) -> Result<T, E> {
+    let value = change(&tx).await?;
+    tx.commit().await?;
+    Ok(value)
 }
 
 fn refuse_raw<T>() -> Result<T, DbErr> {

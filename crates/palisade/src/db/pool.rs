@@ -1,4 +1,5 @@
 use super::backend::Pool;
+use super::connection::write_in;
 #[cfg(feature = "postgres")]
 use super::diagnosis::postgres::check_connection;
 use super::sqlite::SqlitePool;
@@ -187,6 +188,17 @@ impl Database {
             self.users.clone(),
             self.recorder.clone(),
         ))
+    }
+
+    /// Runs `change` in a write transaction, and commits it; an error rolls it back.
+    ///
+    /// # Errors
+    /// Those of `change`; and when the database cannot begin or commit.
+    pub async fn write<T, E: From<DbErr>>(
+        &self,
+        change: impl AsyncFnOnce(&Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        write_in(self.begin().await?, change).await
     }
 
     /// A connection on which each statement is its own transaction.

@@ -37,7 +37,7 @@ impl DatabaseSettings {
     }
 }
 
-/// Checks of the database settings.
+/// Configuration checks of the database.
 pub const CHECKS: &[Check<DatabaseSettings>] = &[
     Check {
         id: "database.default_password",

@@ -157,7 +157,7 @@ impl DjangoSettings {
     }
 }
 
-/// Checks of these settings.
+/// Configuration checks.
 pub const CHECKS: &[Check<DjangoSettings>] = &[Check {
     id: "django.shared_sessions",
     django: None,

@@ -44,7 +44,7 @@ pub use json::Json;
 pub use multipart::{Multipart, Part};
 pub(crate) use start::FormStart;
 
-/// A struct that is parsed from a form: derive it.
+/// A struct that is parsed and validated from a form: derive it.
 pub trait Fields: Sized + Send {
     /// The fields in order.
     const FIELDS: &'static [FieldSpec];

@@ -26,7 +26,7 @@ use http::StatusCode;
 /// The CSRF token goes into the header `X-CSRFToken`.
 ///
 /// # Security
-/// Names and types of files are the client's claims. Content is neither stored nor checked.
+/// Names and types of files are the client's claims. Content is neither stored nor validated.
 pub struct Multipart {
     parts: AxumMultipart,
     left: usize,

@@ -147,7 +147,7 @@ section! {
     }
 }
 
-/// Checks of these settings.
+/// Configuration checks.
 pub const CHECKS: &[Check<HeaderSettings>] = &[
     Check {
         id: "headers.hsts_off",

@@ -13,7 +13,7 @@ pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forw
 /// The host that the client requested.
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Whether a header describes the client's request to a proxy. Extractors and layers rely on such
+/// Whether a header describes the client's request to a proxy. Extractors and middleware rely on such
 /// headers, and a client can send them too (spoofing).
 pub(crate) fn is_forwarding(name: &HeaderName) -> bool {
     let name = name.as_str();

@@ -1,6 +1,6 @@
 //! HTTP primitives: client address, host, origin, cookies, redirects.
 //!
-//! Untrusted input is parsed into types here: [`HostPattern`], [`Origin`], [`ClientAddress`],
+//! Untrusted input is validated by parsing it into types here: [`HostPattern`], [`Origin`], [`ClientAddress`],
 //! [`RedirectTarget`].
 
 mod address;

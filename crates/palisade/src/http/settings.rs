@@ -120,7 +120,7 @@ fn local_hosts(profile: Profile) -> Vec<HostPattern> {
     local.iter().filter_map(|host| host.parse().ok()).collect()
 }
 
-/// Checks of these settings.
+/// Configuration checks.
 pub const CHECKS: &[Check<HttpSettings>] = &[
     Check {
         id: "http.hosts_missing",

@@ -264,7 +264,6 @@ impl MailQueue {
 
     /// Claims a mail for this instance; another instance's later claim fails.
     async fn is_mine(&self, row: &Model, now: i64) -> Result<bool, DbErr> {
-        let tx = self.database.begin().await?;
         let turn = ActiveModel {
             due: Set(now + TURN_SECS),
             tries: Set(row.tries + 1),
@@ -274,8 +273,7 @@ impl MailQueue {
             .set(turn)
             .filter(Column::Id.eq(row.id))
             .filter(Column::Tries.eq(row.tries));
-        let taken = same.exec(&tx).await?.rows_affected;
-        tx.commit().await?;
+        let taken = same.exec(&self.database.single()).await?.rows_affected;
         Ok(taken == 1)
     }
 
@@ -328,7 +326,6 @@ impl MailQueue {
     /// Back-off: one minute, two, four, up to an hour.
     async fn later(&self, row: &Model, now: i64) -> Result<(), DbErr> {
         let pause = 60_i64 << row.tries.clamp(0, 6);
-        let tx = self.database.begin().await?;
         let again = ActiveModel {
             due: Set(now + pause.min(3600)),
             ..Default::default()
@@ -337,15 +334,16 @@ impl MailQueue {
             .set(again)
             .filter(Column::Id.eq(row.id))
             .filter(Column::Tries.eq(row.tries + 1))
-            .exec(&tx)
+            .exec(&self.database.single())
             .await?;
-        tx.commit().await
+        Ok(())
     }
 
     async fn forget(&self, id: i64) -> Result<(), DbErr> {
-        let tx = self.database.begin().await?;
-        Entity::delete_by_id(id).exec(&tx).await?;
-        tx.commit().await
+        Entity::delete_by_id(id)
+            .exec(&self.database.single())
+            .await?;
+        Ok(())
     }
 }
 

@@ -123,7 +123,7 @@ section! {
     }
 }
 
-/// Checks of the mail settings.
+/// Configuration checks of mail.
 pub const CHECKS: &[Check<MailSettings>] = &[
     Check {
         id: "mail.kept",

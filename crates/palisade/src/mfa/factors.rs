@@ -186,18 +186,15 @@ impl Factors {
         if let Some(step) = self.step(user, code, AppState::Confirmed).await? {
             return Ok(self.use_step(user.id, step).await?.then_some(Proven::App));
         }
-        let tx = self.database.begin().await?;
         let used = recovery::Entity::delete_by_id(code_hash(user.id, code))
             .filter(recovery::Column::UserId.eq(user.id));
-        let used = used.exec(&tx).await?.rows_affected;
-        tx.commit().await?;
+        let used = used.exec(&self.database.single()).await?.rows_affected;
         Ok((used == 1).then_some(Proven::Recovery))
     }
 
     /// A code is valid once, and so are older ones: of several concurrent uses, the database lets
     /// one through (replay).
     async fn use_step(&self, user_id: i32, step: i64) -> Result<bool, DbErr> {
-        let tx = self.database.begin().await?;
         let change = totp::ActiveModel {
             last_step: Set(step),
             ..Default::default()
@@ -207,10 +204,9 @@ impl Factors {
             .filter(totp::Column::UserId.eq(user_id));
         let used = older
             .filter(totp::Column::LastStep.lt(step))
-            .exec(&tx)
+            .exec(&self.database.single())
             .await?
             .rows_affected;
-        tx.commit().await?;
         Ok(used == 1)
     }
 
@@ -317,7 +313,7 @@ impl Factors {
 
 #[async_trait]
 impl SecondStep for Factors {
-    async fn is_needed(&self, user_id: i32) -> Result<bool> {
+    async fn is_enrolled(&self, user_id: i32) -> Result<bool> {
         Ok(self.has_app(&self.database.handle(), user_id).await? || self.has_key(user_id).await?)
     }
 

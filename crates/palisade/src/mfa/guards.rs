@@ -1,4 +1,4 @@
-//! The extractor of the pages of second factors, and the conditions that they share.
+//! The extractor of the endpoints of second factors, and the conditions that they share.
 
 use super::Factors;
 use crate::audit_log::Event;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[derive(Form)]
 pub(crate) struct Nothing {}
 
-/// A request to a page of second factors.
+/// A request to an endpoint of second factors.
 pub(crate) struct FactorRequest {
     pub(super) factors: Arc<Factors>,
     pub(super) visitor: Visitor,
@@ -89,7 +89,7 @@ impl FactorRequest {
     /// A trusted browser skips the code at login, but not for changes of the factors: it may be
     /// stolen.
     pub(super) async fn require_factor_for_changes(&self, user: &User) -> Result<()> {
-        if self.accounts().factors.is_needed(user.id).await? {
+        if self.accounts().factors.is_enrolled(user.id).await? {
             self.require_factor().await
         } else {
             Ok(())

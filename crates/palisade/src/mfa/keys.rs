@@ -176,7 +176,7 @@ impl Factors {
         new: NewKey<'_, T>,
     ) -> Result<Option<Vec<String>>> {
         let (hash, now) = (hash_of(new.credential_id), self.clock.now().timestamp());
-        let is_first = !crate::auth::SecondStep::is_needed(self, user.id).await?;
+        let is_first = !crate::auth::SecondStep::is_enrolled(self, user.id).await?;
         let row = ActiveModel {
             user_id: Set(user.id),
             handle: Set(new.handle),
@@ -240,9 +240,7 @@ impl Factors {
             .set(change)
             .filter(Column::Hash.eq(&row.hash))
             .filter(Column::Sealed.eq(&row.sealed));
-        let tx = self.database.begin().await?;
-        let updated = same.exec(&tx).await?.rows_affected;
-        tx.commit().await?;
+        let updated = same.exec(&self.database.single()).await?.rows_affected;
         Ok(updated == 1)
     }
 

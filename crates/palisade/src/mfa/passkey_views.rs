@@ -1,4 +1,4 @@
-//! The pages of passkeys: registration and authentication. Both need a script that calls WebAuthn
+//! The endpoints of passkeys: registration and authentication. Both need a script that calls WebAuthn
 //! in the browser.
 
 use super::guards::{FactorRequest, Nothing};
@@ -67,6 +67,7 @@ pub(crate) async fn begin(
         .visitor
         .accounts()
         .email
+        .tokens
         .begin(request.visitor.session(), &adding)
         .await?;
     Ok(redirect_to("/account/factors/passkey"))
@@ -78,6 +79,7 @@ pub(crate) async fn show_add(page: Page, request: FactorRequest) -> Result<Respo
         .visitor
         .accounts()
         .email
+        .tokens
         .pending::<Adding>(request.visitor.session())
         .await?
     {
@@ -104,7 +106,7 @@ pub(crate) async fn add(
     form: Form<New>,
 ) -> Result<Response> {
     let (email, session) = (&request.accounts().email, request.visitor.session());
-    let Some(adding) = email.pending::<Adding>(session).await? else {
+    let Some(adding) = email.tokens.pending::<Adding>(session).await? else {
         return Ok(redirect_to("/account/factors"));
     };
     let (new, invalid) = form.into_parts();
@@ -113,7 +115,7 @@ pub(crate) async fn add(
         return Err(invalid.show_with("account/passkey_add.html", values).await);
     };
     request.require_factor_for_changes(&user).await?;
-    let Some(adding) = email.complete::<Adding>(session).await? else {
+    let Some(adding) = email.tokens.complete::<Adding>(session).await? else {
         return Ok(redirect_to("/account/factors"));
     };
     let passkey = NewPasskey {
@@ -194,14 +196,14 @@ pub(crate) async fn begin_login(request: FactorRequest, form: Form<Begin>) -> Re
 /// `POST /account/login/second/passkey`: as second factor.
 pub(crate) async fn begin_second(request: FactorRequest, form: Form<Nothing>) -> Result<Response> {
     form.valid_or_show("account/second.html").await?;
-    let Some(held) = request.pending_login().await? else {
+    let Some(pending) = request.pending_login().await? else {
         return Ok(redirect_to("/account/login"));
     };
     let asking = request
         .factors
         .begin_authentication(
             &site(&request)?,
-            &held.user(),
+            &pending.user(),
             PasskeyPurpose::SecondFactor,
             None,
         )
@@ -241,6 +243,7 @@ async fn ask(request: &FactorRequest, asking: &Asking) -> Result<Response> {
         .visitor
         .accounts()
         .email
+        .tokens
         .begin(request.visitor.session(), asking)
         .await?;
     Ok(redirect_to("/account/passkey"))
@@ -252,6 +255,7 @@ pub(crate) async fn show_ask(page: Page, request: FactorRequest) -> Result<Respo
         .visitor
         .accounts()
         .email
+        .tokens
         .pending::<Asking>(request.visitor.session())
         .await?
     {
@@ -277,7 +281,7 @@ pub(crate) async fn show_ask(page: Page, request: FactorRequest) -> Result<Respo
 pub(crate) async fn answer(request: FactorRequest, form: Form<Answer>) -> Result<Response> {
     let (typed, _) = form.into_parts();
     let (email, session) = (&request.accounts().email, request.visitor.session());
-    let Some(asked) = email.complete::<Asking>(session).await? else {
+    let Some(asked) = email.tokens.complete::<Asking>(session).await? else {
         return Ok(redirect_to("/account/login"));
     };
     let alternative = asked.alternative_page();
@@ -363,9 +367,8 @@ async fn passkey_cloned(
         text: &told,
         base: &request.base(),
     };
-    let tx = accounts.database().begin().await?;
-    accounts.email.notify_id(&tx, key.user_id, notice).await?;
-    tx.commit().await?;
+    let notify = async |tx: &crate::db::Tx| accounts.email.notify_id(tx, key.user_id, notice).await;
+    accounts.database().write(notify).await?;
     request.audit(
         Event::LoginFailed,
         &format!(

@@ -31,9 +31,12 @@ impl Factors {
     /// # Errors
     /// When the database does not answer.
     pub async fn remove_at(&self, user_id: i32, due: DateTime<Utc>) -> Result<()> {
-        let tx = self.database.begin().await?;
-        self.schedule_removal(&tx, user_id, due).await?;
-        Ok(tx.commit().await?)
+        self.database
+            .write(async |tx| {
+                self.schedule_removal(tx, user_id, due).await?;
+                Ok(())
+            })
+            .await
     }
 
     /// The same as part of a transaction.
@@ -66,9 +69,10 @@ impl Factors {
         {
             return Ok(false);
         }
-        let tx = self.database.begin().await?;
-        let kept = self.forget_removal(&tx, user_id).await?;
-        tx.commit().await?;
+        let kept = self
+            .database
+            .write(async |tx| self.forget_removal(tx, user_id).await)
+            .await?;
         Ok(kept)
     }
 

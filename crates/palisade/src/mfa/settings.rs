@@ -13,7 +13,7 @@ section! {
     }
 }
 
-/// Checks of these settings.
+/// Configuration checks.
 pub const CHECKS: &[Check<MfaSettings>] = &[Check {
     id: "mfa.staff_without",
     django: None,

@@ -1,4 +1,4 @@
-//! The pages of second factors.
+//! The endpoints of second factors.
 
 use super::factors::Proven;
 use super::guards::{FactorRequest, Nothing};
@@ -62,8 +62,8 @@ pub(crate) async fn show_second(
     Query(asked): Query<With>,
 ) -> Result<Response> {
     match request.pending_login().await? {
-        Some(held) => {
-            let values = second_values(&request, &held).await?;
+        Some(pending) => {
+            let values = second_values(&request, &pending).await?;
             let by_recovery = asked.with.as_deref() == Some("recovery");
             let form = if by_recovery {
                 Form::<SecondByRecovery>::blank()
@@ -83,29 +83,32 @@ pub(crate) async fn show_second(
 /// Values of the second step's page besides its form.
 async fn second_values(
     request: &FactorRequest,
-    held: &PendingLogin,
+    pending: &PendingLogin,
 ) -> Result<palisade_template::Value> {
     Ok(
-        context! { has_key => cfg!(feature = "passkeys") && request.factors.has_key(held.account.id).await? },
+        context! { has_key => cfg!(feature = "passkeys") && request.factors.has_key(pending.account.id).await? },
     )
 }
 
 /// `POST /account/login/second`.
 pub(crate) async fn second(request: FactorRequest, form: Form<Second>) -> Result<Response> {
     // a double click: the first one has logged in
-    let Some(held) = request.pending_login().await? else {
+    let Some(pending) = request.pending_login().await? else {
         return Ok(redirect_to("/account/login?entered=on"));
     };
     let (typed, invalid) = form.into_parts();
     let Some(typed) = typed else {
         return Err(invalid
-            .show_with("account/second.html", second_values(&request, &held).await?)
+            .show_with(
+                "account/second.html",
+                second_values(&request, &pending).await?,
+            )
             .await);
     };
-    let values = second_values(&request, &held).await?;
-    match guess(&request, &held, &typed.code).await? {
+    let values = second_values(&request, &pending).await?;
+    match guess(&request, &pending, &typed.code).await? {
         Guess::Right => {
-            request.cancel_removal(&held.user()).await?;
+            request.cancel_removal(&pending.user()).await?;
             let trust = match typed.remember {
                 true => Trust::Trusted,
                 false => Trust::Known,
@@ -113,7 +116,7 @@ pub(crate) async fn second(request: FactorRequest, form: Form<Second>) -> Result
             login::welcome(
                 &request.visitor,
                 &request.headers,
-                held,
+                pending,
                 (Factor::Typed, trust),
             )
             .await
@@ -130,8 +133,8 @@ pub(crate) async fn second(request: FactorRequest, form: Form<Second>) -> Result
 const WRONG: &str = "This code is wrong, or was already used. Wait for the next one.";
 
 /// Verifies a code as a counted guess.
-async fn guess(request: &FactorRequest, held: &PendingLogin, code: &str) -> Result<Guess> {
-    let user = &held.user();
+async fn guess(request: &FactorRequest, pending: &PendingLogin, code: &str) -> Result<Guess> {
+    let user = &pending.user();
     let verification = async {
         let proven = request.factors.prove(user, code).await?;
         if proven == Some(Proven::Recovery) {
@@ -139,7 +142,7 @@ async fn guess(request: &FactorRequest, held: &PendingLogin, code: &str) -> Resu
         }
         Ok(proven.is_some())
     };
-    let guess = request.guess(held, verification).await?;
+    let guess = request.guess(pending, verification).await?;
     if matches!(guess, Guess::Wrong) {
         request.audit(Event::SecondStepFailed, &user.username);
     }
@@ -149,7 +152,7 @@ async fn guess(request: &FactorRequest, held: &PendingLogin, code: &str) -> Resu
 /// `GET /account/factors`.
 pub(crate) async fn show(page: Page, request: FactorRequest, user: User) -> Result<Response> {
     let factors = &request.factors;
-    let has_factor = request.accounts().factors.is_needed(user.id).await?;
+    let has_factor = request.accounts().factors.is_enrolled(user.id).await?;
     let has_app = factors.has_confirmed_app(user.id).await?;
     let keys = palisade_template::Serde(factors.shown_keys(&user).await?);
     let ways = palisade_template::Serde(request.accounts().methods.clone());

@@ -8,7 +8,8 @@ use http::request::Parts;
 use std::fmt;
 use std::sync::Arc;
 
-/// The access rule of a route. A route without one does not compile.
+/// The access rule of a route: the clients that are authorized to use it. A route without one does
+/// not compile.
 #[derive(Clone)]
 pub struct Access(Rule);
 

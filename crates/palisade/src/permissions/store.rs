@@ -90,22 +90,23 @@ pub async fn ensure(
         if known.is_some() {
             continue;
         }
-        let tx = database.begin().await?;
-        tx.execute_sql(sql!(
-            "INSERT INTO django_content_type (app_label, model) VALUES (?, \
-            'site') ON CONFLICT DO NOTHING",
-            app
-        ))
-        .await?;
-        tx.execute_sql(sql!(
-            "INSERT INTO auth_permission (content_type_id, codename, name) \
-             SELECT id, ?, ? FROM django_content_type WHERE app_label = ? AND model = 'site' ON CONFLICT DO NOTHING",
-            codename,
-            *name,
-            app
-        ))
-        .await?;
-        tx.commit().await?;
+        let insert = async |tx: &Tx| {
+            tx.execute_sql(sql!(
+                "INSERT INTO django_content_type (app_label, model) VALUES (?, \
+                'site') ON CONFLICT DO NOTHING",
+                app
+            ))
+            .await?;
+            tx.execute_sql(sql!(
+                "INSERT INTO auth_permission (content_type_id, codename, name) \
+                 SELECT id, ?, ? FROM django_content_type WHERE app_label = ? AND model = 'site' ON CONFLICT DO NOTHING",
+                codename,
+                *name,
+                app
+            ))
+            .await
+        };
+        database.write(insert).await?;
     }
     Ok(())
 }
@@ -127,26 +128,27 @@ pub async fn forget(
         let Some((id,)) = find_own(database, app, codename).await? else {
             continue;
         };
-        let tx = database.begin().await?;
-        for link in ["auth_group_permissions", tables.permissions.as_str()] {
-            let of_it = Expr::col("permission_id").eq(id);
-            tx.execute(
-                &Query::delete()
-                    .from_table(Alias::new(link))
-                    .and_where(of_it)
-                    .to_owned(),
-            )
-            .await?;
-        }
-        tx.execute_sql(sql!("DELETE FROM auth_permission WHERE id = ?", id))
-            .await?;
-        tx.execute_sql(sql!(
+        let delete = async |tx: &Tx| {
+            for link in ["auth_group_permissions", tables.permissions.as_str()] {
+                let of_it = Expr::col("permission_id").eq(id);
+                tx.execute(
+                    &Query::delete()
+                        .from_table(Alias::new(link))
+                        .and_where(of_it)
+                        .to_owned(),
+                )
+                .await?;
+            }
+            tx.execute_sql(sql!("DELETE FROM auth_permission WHERE id = ?", id))
+                .await?;
+            tx.execute_sql(sql!(
             "DELETE FROM django_content_type WHERE app_label = ? AND model = 'site' \
              AND NOT EXISTS (SELECT 1 FROM auth_permission WHERE content_type_id = django_content_type.id)",
             app
         ))
-        .await?;
-        tx.commit().await?;
+        .await
+        };
+        database.write(delete).await?;
     }
     Ok(())
 }

@@ -181,9 +181,11 @@ impl SessionStore for CookieStore {
     }
 
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {
-        let tx = self.database.0.begin().await?;
-        let has_ended = self.end_in(&tx, id).await?;
-        tx.commit().await?;
+        let has_ended = self
+            .database
+            .0
+            .write(async |tx| self.end_in(tx, id).await)
+            .await?;
         self.lock().sessions.remove(id);
         Ok(has_ended)
     }
@@ -232,12 +234,10 @@ impl SessionStore for CookieStore {
         let before = self.lock().sessions.len();
         self.lock().sessions.retain(|_, (_, ends)| *ends > now);
         let after = self.lock().sessions.len();
-        let tx = self.database.0.begin().await?;
         Entity::delete_many()
             .filter(Column::Until.lte(now.timestamp()))
-            .exec(&tx)
+            .exec(&self.database.0.single())
             .await?;
-        tx.commit().await?;
         Ok((before - after) as u64 + self.database.delete_expired(now).await?)
     }
 }

@@ -72,7 +72,7 @@ section! {
     }
 }
 
-/// Checks of these settings.
+/// Configuration checks.
 pub const CHECKS: &[Check<SessionSettings>] = &[
     Check {
         id: "sessions.cookie_insecure",

@@ -269,9 +269,10 @@ impl SessionStore for DatabaseStore {
     }
 
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {
-        let tx = self.0.begin().await?;
-        let was_there = Self::delete_in(&tx, id).await?;
-        tx.commit().await?;
+        let was_there = self
+            .0
+            .write(async |tx| Self::delete_in(tx, id).await)
+            .await?;
         Ok(was_there)
     }
 
@@ -330,23 +331,19 @@ impl SessionStore for DatabaseStore {
     }
 
     async fn delete_expired(&self, now: DateTime<Utc>) -> Result<u64, DbErr> {
-        let tx = self.0.begin().await?;
         // before the sessions, which the query needs; lists of sessions that are being created stay
         let ended = Query::select()
             .column(Column::SessionKey)
             .from(Entity)
             .and_where(Column::ExpireDate.lte(now))
             .to_owned();
-        OwnedEntity::delete_many()
-            .filter(OwnedColumn::SessionKey.in_subquery(ended))
-            .exec(&tx)
-            .await?;
-        let deleted = Entity::delete_many()
-            .filter(Column::ExpireDate.lte(now))
-            .exec(&tx)
-            .await?;
-        tx.commit().await?;
-        Ok(deleted.rows_affected)
+        let lists = OwnedEntity::delete_many().filter(OwnedColumn::SessionKey.in_subquery(ended));
+        let sessions = Entity::delete_many().filter(Column::ExpireDate.lte(now));
+        let delete = async |tx: &Tx| {
+            lists.exec(tx).await?;
+            sessions.exec(tx).await
+        };
+        Ok(self.0.write(delete).await?.rows_affected)
     }
 }
 

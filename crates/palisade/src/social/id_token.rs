@@ -21,7 +21,7 @@ pub(super) struct Expected<'a> {
     pub(super) now: DateTime<Utc>,
 }
 
-/// The verified claims.
+/// The validated claims.
 #[derive(Debug, Deserialize)]
 pub(super) struct Claims {
     iss: String,

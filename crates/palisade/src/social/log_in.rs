@@ -49,7 +49,7 @@ pub(super) async fn complete_login(
         sent: None,
     };
     let session = request.visitor.session();
-    accounts.email.begin(session, &unlinked).await?;
+    accounts.email.tokens.begin(session, &unlinked).await?;
     let form = Form::<Address>::with_values([("email", email)]);
     let values = context! { form, label => provider.settings.label.as_str() };
     let page = &request.page;
@@ -76,7 +76,7 @@ async fn match_trusted_address(
     if !row.email.eq_ignore_ascii_case(&email) {
         return Ok(None);
     }
-    if accounts.factors.is_needed(row.id).await? {
+    if accounts.factors.is_enrolled(row.id).await? {
         return Ok(Some(row.id));
     }
     let tx = accounts.database().begin().await?;
@@ -111,7 +111,7 @@ pub(super) async fn enter_account(
         is_federated: true,
         logout_page: extras.logout_page,
     };
-    login::enter(&request.visitor, &request.headers, login).await
+    login::continue_login(&request.visitor, &request.headers, login).await
 }
 
 /// Links an identity to the authenticated user's account.

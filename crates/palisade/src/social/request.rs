@@ -1,4 +1,4 @@
-//! The extractor of the pages of social login.
+//! The extractor of the endpoints of social login.
 
 use super::Provider;
 use super::discovery::Discovery;
@@ -14,7 +14,7 @@ use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::request::Parts;
 
-/// A request to a page of social login.
+/// A request to an endpoint of social login.
 pub(crate) struct SocialRequest {
     pub(super) page: Page,
     pub(super) visitor: Visitor,

@@ -225,7 +225,7 @@ impl Setting for ProviderSettings {
     }
 }
 
-/// Checks of these settings.
+/// Configuration checks.
 pub const CHECKS: &[Check<SocialSettings>] = &[
     Check {
         id: "social.not_built",

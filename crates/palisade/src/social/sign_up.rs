@@ -78,9 +78,9 @@ impl Identity {
         let Some(kept) = Identities::find(&accounts.database().handle(), &hash).await? else {
             return Ok(None);
         };
-        let tx = accounts.database().begin().await?;
-        Identities::record_login(&tx, accounts, &hash, self.tokens.as_deref()).await?;
-        tx.commit().await?;
+        let tokens = self.tokens.as_deref();
+        let record = async |tx: &Tx| Identities::record_login(tx, accounts, &hash, tokens).await;
+        accounts.database().write(record).await?;
         Ok(Some(kept))
     }
 

@@ -27,7 +27,11 @@ pub(crate) struct TypedCode {
 /// account has it.
 pub(crate) async fn address(request: SocialRequest, form: Form<Address>) -> Result<Response> {
     let (accounts, session) = (request.accounts(), request.visitor.session());
-    let pending = accounts.email.pending::<UnlinkedIdentity>(session).await?;
+    let pending = accounts
+        .email
+        .tokens
+        .pending::<UnlinkedIdentity>(session)
+        .await?;
     let Some(unlinked) = pending else {
         return Ok(redirect_to("/account/login"));
     };
@@ -53,7 +57,12 @@ pub(crate) async fn address(request: SocialRequest, form: Form<Address>) -> Resu
 /// `GET /account/social/confirm`.
 pub(crate) async fn show_confirm(request: SocialRequest) -> Result<Response> {
     let (email, session) = (&request.accounts().email, request.visitor.session());
-    if email.pending::<UnlinkedIdentity>(session).await?.is_none() {
+    if email
+        .tokens
+        .pending::<UnlinkedIdentity>(session)
+        .await?
+        .is_none()
+    {
         return Ok(redirect_to("/account/login"));
     }
     let values = context! { form => Form::<TypedCode>::blank() };

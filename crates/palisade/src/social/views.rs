@@ -1,4 +1,4 @@
-//! The pages of social login.
+//! The endpoints of social login.
 
 use super::flow::{AuthorizationRequest, AuthorizationResponse};
 use super::identities::Identities;
@@ -83,7 +83,7 @@ impl Providers {
         let mut started = started.map_err(|error| error.to_page_error(provider))?;
         note(&mut started.request);
         let (email, session) = (&request.accounts().email, request.visitor.session());
-        email.begin(session, &started.request).await?;
+        email.tokens.begin(session, &started.request).await?;
         let label = &provider.settings.label;
         leave_site(&request.page, label, started.to.as_str(), Leaving::Login).await
     }
@@ -101,7 +101,7 @@ impl Providers {
             error.to_page_error(provider)
         };
         let response = returned.response();
-        let login = pending_login(&request, provider, &response).await?;
+        let login = pending_authorization(&request, provider, &response).await?;
         let ended = || failed(ProviderError::InvalidResponse("the login has ended".into()));
         let login = login.ok_or_else(ended)?;
         if let Some(error) = &returned.error {
@@ -167,15 +167,18 @@ impl Providers {
 
 /// Takes the authorization request of this browser that a response answers. A response to another
 /// request leaves it pending: other sites can send a browser here.
-async fn pending_login(
+async fn pending_authorization(
     request: &SocialRequest,
     provider: &Provider,
     response: &AuthorizationResponse<'_>,
 ) -> Result<Option<AuthorizationRequest>> {
     let (email, session) = (&request.accounts().email, request.visitor.session());
-    let pending = email.pending::<AuthorizationRequest>(session).await?;
+    let pending = email
+        .tokens
+        .pending::<AuthorizationRequest>(session)
+        .await?;
     if pending.is_some_and(|login| login.is_answered(provider, response)) {
-        return email.complete::<AuthorizationRequest>(session).await;
+        return email.tokens.complete::<AuthorizationRequest>(session).await;
     }
     // not a failed login: an image on another site can trigger this request
     request.audit(Event::CallbackRefused, &provider.settings.name);

@@ -21,7 +21,7 @@
 //! event is recorded.
 
 mod limit;
-mod lockout;
+mod lock_policy;
 mod rate;
 #[cfg(feature = "redis")]
 mod redis;
@@ -32,7 +32,7 @@ mod tests;
 
 pub(crate) use limit::key;
 pub use limit::{By, Limit, Outcome, Throttle, WhenUnreachable};
-pub use lockout::{LockPolicy, LockState};
+pub use lock_policy::{LockPolicy, LockState};
 pub use rate::{Rate, Rates};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;

@@ -50,7 +50,7 @@ fn is_loose(rates: &Rates) -> bool {
     rates.is_off() || a_second.fold(f64::INFINITY, f64::min) > TOO_MANY_A_SECOND
 }
 
-/// Checks of these settings.
+/// Configuration checks.
 pub const CHECKS: &[Check<ThrottleSettings>] = &[Check {
     id: "throttle.off",
     django: None,

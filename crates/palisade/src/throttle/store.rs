@@ -1,4 +1,4 @@
-use super::lockout::Guesses;
+use super::lock_policy::Guesses;
 use super::rate::MOST_RATES;
 use super::{LockPolicy, LockState, Rate};
 use futures_util::future::BoxFuture;

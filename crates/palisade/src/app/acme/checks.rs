@@ -2,7 +2,7 @@ use super::Challenge;
 use crate::app::SiteSettings;
 use crate::checks::{Check, Level};
 
-/// Checks of these settings.
+/// Configuration checks.
 pub const CHECKS: &[Check<SiteSettings>] = &[
     Check {
         id: "acme.not_built",

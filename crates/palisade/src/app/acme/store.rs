@@ -69,22 +69,22 @@ impl Store {
             value: Set(Sealer::new(&self.ring, PURPOSE).seal(value, name)),
             until: Set(until),
         };
-        let tx = self.database.begin().await?;
         let replace = OnConflict::column(Column::Name)
             .update_columns([Column::Value, Column::Until])
             .to_owned();
         Entity::insert(row)
             .on_conflict(replace)
-            .exec_without_returning(&tx)
+            .exec_without_returning(&self.database.single())
             .await?;
-        tx.commit().await
+        Ok(())
     }
 
     /// Deletes a value.
     pub(super) async fn forget(&self, name: &str) -> Result<(), DbErr> {
-        let tx = self.database.begin().await?;
-        Entity::delete_by_id(name).exec(&tx).await?;
-        tx.commit().await
+        Entity::delete_by_id(name)
+            .exec(&self.database.single())
+            .await?;
+        Ok(())
     }
 
     /// Stores an open challenge for at most one hour.
@@ -113,12 +113,11 @@ impl Store {
 
     /// Deletes all challenges.
     pub(super) async fn close_challenges(&self) -> Result<(), DbErr> {
-        let tx = self.database.begin().await?;
         Entity::delete_many()
             .filter(Column::Name.starts_with(CHALLENGE))
-            .exec(&tx)
+            .exec(&self.database.single())
             .await?;
-        tx.commit().await
+        Ok(())
     }
 
     /// Re-encrypts a value with the newest key, unless it has changed meanwhile, so that old keys
@@ -134,7 +133,6 @@ impl Store {
             return Ok(());
         };
         let sealed = Sealer::new(&self.ring, PURPOSE).seal(value.expose(), name);
-        let tx = self.database.begin().await?;
         let again = ActiveModel {
             value: Set(sealed),
             ..Default::default()
@@ -143,9 +141,9 @@ impl Store {
             .set(again)
             .filter(Column::Name.eq(name))
             .filter(Column::Value.eq(row.value))
-            .exec(&tx)
+            .exec(&self.database.single())
             .await?;
-        tx.commit().await
+        Ok(())
     }
 
     /// Tries to take the lease until `turn.until`; the database grants it to one instance. It is
@@ -190,7 +188,6 @@ impl Store {
         failed: u32,
         until: i64,
     ) -> Result<bool, DbErr> {
-        let tx = self.database.begin().await?;
         let ended = ActiveModel {
             value: Set(failed.to_string()),
             until: Set(until),
@@ -200,8 +197,7 @@ impl Store {
             .set(ended)
             .filter(Column::Name.eq(LEASE))
             .filter(Column::Until.eq(turn.until));
-        let ended = ours.exec(&tx).await?;
-        tx.commit().await?;
+        let ended = ours.exec(&self.database.single()).await?;
         Ok(ended.rows_affected == 1)
     }
 }

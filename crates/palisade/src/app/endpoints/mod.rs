@@ -1,4 +1,4 @@
-//! The routes that every site has: account pages, health checks, static files, reports.
+//! The endpoints that every site has: account pages, health checks, static files, reports.
 
 mod account;
 pub(in crate::app) mod health;

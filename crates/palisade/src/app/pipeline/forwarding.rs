@@ -67,7 +67,7 @@ pub(super) fn forwarded_request_id(site: &Site, peer: Peer, headers: &HeaderMap)
     is_name.then(|| id.to_owned())
 }
 
-/// Removes forwarding headers, on which handlers, extractors and layers rely: only the configured
+/// Removes forwarding headers, on which handlers, extractors and middleware rely: only the configured
 /// header of a trusted proxy stays.
 pub(super) fn remove_forwarding_headers(site: &Site, peer: Peer, headers: &mut HeaderMap) {
     let is_proxy = is_proxy(site, peer);

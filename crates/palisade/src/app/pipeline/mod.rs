@@ -216,7 +216,7 @@ async fn route(site: &Site, parts: Parts, body: SharedReceived, admission: &Admi
     };
     let mut request = Request::from_parts(parts, body);
     if admission.has_body {
-        // for layers that transform the body, such as decompression: they run after the limit of
+        // for middleware that transforms the body, such as decompression: they run after the limit of
         // received bytes
         let most = usize::try_from(limits.bytes).unwrap_or(usize::MAX);
         DefaultBodyLimit::max(most).apply(&mut request);

@@ -1,4 +1,4 @@
-//! Steps 4 to 6: checks of a request before its route is known.
+//! Steps 4 to 6: validation of a request before its route is known.
 
 use super::rate_limit;
 use super::request_info::RequestInfo;
@@ -42,7 +42,11 @@ fn check_host(info: &RequestInfo, parts: &Parts) -> Result<RequestHost, Response
         .ok_or_else(|| {
             let shown = header.unwrap_or_default();
             info.record_refusal(Event::HostRefused, shown);
-            Error::new(ErrorKind::BadRequest, "This host is not served here.").into_response()
+            Error::new(
+                ErrorKind::BadRequest,
+                "A request needs one Host header, and it must name this site.",
+            )
+            .into_response()
         })
 }
 

@@ -63,7 +63,7 @@ impl RouteSteps<'_> {
         Ok(())
     }
 
-    /// Here and not in the router: a layer of the site must not answer before the access check.
+    /// Here and not in the router: middleware of the site must not answer before authorization.
     fn check_method(&self, parts: &Parts) -> Result<(), Response> {
         if self.rule.has(&parts.method) {
             Ok(())

@@ -51,19 +51,21 @@ impl Accounts {
 
     /// Deletes an account and its personal data.
     pub(in crate::auth) async fn erase(&self, row: &Model, base: &str) -> Result<()> {
-        let (tx, user) = (self.database.begin().await?, row.public());
-        for part in &self.personal_data {
-            part.erase(&tx, &user).await?;
-        }
-        unlink(&tx, row.id).await?;
-        self.email.tokens.forget(&tx, row.id, None).await?;
-        self.guard.devices.forget(&tx, row.id).await?;
-        epoch::forget(&tx, row.id).await?;
-        self.factors.step.forget(&tx, row.id).await?;
-        Entity::delete_by_id(row.id).exec(&tx).await?;
-        let text = "The account was deleted, with all its data.";
-        self.email.notify(&tx, row, Notice { text, base }).await?;
-        Ok(tx.commit().await?)
+        let user = row.public();
+        let change = async |tx: &Tx| {
+            for part in &self.personal_data {
+                part.erase(tx, &user).await?;
+            }
+            unlink(tx, row.id).await?;
+            self.email.tokens.forget(tx, row.id, None).await?;
+            self.guard.devices.forget(tx, row.id).await?;
+            epoch::forget(tx, row.id).await?;
+            self.factors.step.forget(tx, row.id).await?;
+            Entity::delete_by_id(row.id).exec(tx).await?;
+            let text = "The account was deleted, with all its data.";
+            Ok(self.email.notify(tx, row, Notice { text, base }).await?)
+        };
+        self.database.write(change).await
     }
 }
 

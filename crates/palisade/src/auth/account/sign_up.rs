@@ -8,7 +8,7 @@
 use crate::auth::account::names::same_name;
 use crate::auth::email::email_tokens::EmailTokens;
 use crate::auth::email::messages::Letterhead;
-use crate::auth::email::tokens::{Purpose, SignUp, Token};
+use crate::auth::tokens::{Purpose, SignUp, Token};
 use crate::auth::user::entity::{Entity, Model};
 use crate::auth::user::same_address;
 use crate::auth::users::{self, NewRow};
@@ -109,11 +109,12 @@ impl EmailTokens {
             (None, Some(_)) => letters.name_taken(email, username),
             (None, None) => letters.confirm_sign_up(email, &token),
         };
-        let tx = self.database.begin().await?;
-        self.tokens.keep(&tx, &token, None, &pending).await?;
-        self.send(&tx, MailKind::SignUp, &mail, SignUp::LIFETIME_SECS)
-            .await?;
-        tx.commit().await
+        let keep = async |tx: &Tx| {
+            self.tokens.keep(tx, &token, None, &pending).await?;
+            self.send(tx, MailKind::SignUp, &mail, SignUp::LIFETIME_SECS)
+                .await
+        };
+        self.database.write(keep).await
     }
 
     /// The username of a pending sign-up.

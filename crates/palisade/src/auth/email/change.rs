@@ -3,7 +3,7 @@
 use super::email_tokens::{EmailTokens, LinkOutcome};
 use super::messages::Letterhead;
 use super::notices::Notice;
-use super::tokens::{EmailChange, Purpose, Token};
+use crate::auth::tokens::{EmailChange, Purpose, Token};
 use crate::auth::user::entity::{ActiveModel, Column, Entity, Model};
 use crate::auth::user::same_address;
 use crate::db::Tx;
@@ -36,35 +36,34 @@ impl EmailTokens {
         let (old_side, new_side) = (Token::<EmailChange>::new(), Token::<EmailChange>::new());
         let letters = Letterhead { base };
         let has_old = !user.email.is_empty();
-        let tx = self.database.begin().await?;
-        let earlier = Some(EmailChange::NAME);
-        self.tokens.forget(&tx, user.id, earlier).await?;
-        if has_old {
-            let change = Change {
-                new: new.into(),
-                waits_for: Some(new_side.hash()),
-            };
-            let mail = letters.approve_change(&user.email, &user.username, new, &old_side);
-            self.tokens
-                .keep(&tx, &old_side, Some(user), &change)
-                .await?;
-            self.send(&tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS)
-                .await?;
-        }
-        let change = Change {
-            new: new.into(),
-            waits_for: has_old.then(|| old_side.hash()),
-        };
-        let mail = match &other {
-            Some(other) => letters.has_account(new, &other.username),
-            None => letters.confirm_address(new, &user.username, &new_side),
-        };
-        self.tokens
-            .keep(&tx, &new_side, Some(user), &change)
-            .await?;
-        self.send(&tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS)
-            .await?;
-        Ok(tx.commit().await?)
+        self.database
+            .write(async |tx| {
+                let earlier = Some(EmailChange::NAME);
+                self.tokens.forget(tx, user.id, earlier).await?;
+                if has_old {
+                    let change = Change {
+                        new: new.into(),
+                        waits_for: Some(new_side.hash()),
+                    };
+                    let mail = letters.approve_change(&user.email, &user.username, new, &old_side);
+                    self.tokens.keep(tx, &old_side, Some(user), &change).await?;
+                    self.send(tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS)
+                        .await?;
+                }
+                let change = Change {
+                    new: new.into(),
+                    waits_for: has_old.then(|| old_side.hash()),
+                };
+                let mail = match &other {
+                    Some(other) => letters.has_account(new, &other.username),
+                    None => letters.confirm_address(new, &user.username, &new_side),
+                };
+                self.tokens.keep(tx, &new_side, Some(user), &change).await?;
+                self.send(tx, MailKind::Account, &mail, EmailChange::LIFETIME_SECS)
+                    .await?;
+                Ok(())
+            })
+            .await
     }
 
     /// The new address of a confirmation link.

@@ -3,11 +3,12 @@
 //! session.
 
 use super::email_tokens::EmailTokens;
-use super::pending::PendingAction;
+use crate::auth::tokens::PendingAction;
+use crate::db::Tx;
 use crate::mail::{Letter, MailKind};
 use crate::sessions::Session;
 use crate::throttle::LockState;
-use crate::views::Result;
+use crate::views::{Error, Result};
 use palisade_crypto::{constant_time_eq, random};
 use std::time::Duration;
 
@@ -74,19 +75,23 @@ impl EmailTokens {
         session: &Session,
         typed: &str,
     ) -> Result<Typed<C>> {
-        let Some(action) = self.pending::<C>(session).await? else {
+        let Some(action) = self.tokens.pending::<C>(session).await? else {
             return Ok(Typed::Expired);
         };
         // counted for this code only, so that other clients' guesses do not cancel it
         let life = Duration::from_secs(C::LIFETIME_SECS.unsigned_abs());
         let standing = self.limits.guess_code(action.code(), life).await;
         if matches!(standing, LockState::Locked(_)) {
-            return self.complete::<C>(session).await.map(|_| Typed::Expired);
+            return self
+                .tokens
+                .complete::<C>(session)
+                .await
+                .map(|_| Typed::Expired);
         }
         if !constant_time_eq(hash(typed).as_bytes(), action.code().as_bytes()) {
             return Ok(Typed::Wrong);
         }
-        let completed = self.complete(session).await?;
+        let completed = self.tokens.complete(session).await?;
         Ok(completed.map_or(Typed::Expired, Typed::Right))
     }
 
@@ -98,11 +103,13 @@ impl EmailTokens {
         kind: MailKind,
         letter: &Letter,
     ) -> Result<()> {
-        let tx = self.database.begin().await?;
-        let token = self.begin_in(&tx, session, action).await?;
-        self.send(&tx, kind, letter, C::LIFETIME_SECS).await?;
-        tx.commit().await?;
-        self.remember::<C>(session, token).await
+        let begin = async |tx: &Tx| {
+            let token = self.tokens.begin_in(tx, session, action).await?;
+            self.send(tx, kind, letter, C::LIFETIME_SECS).await?;
+            Ok::<_, Error>(token)
+        };
+        let token = self.database.write(begin).await?;
+        self.tokens.remember::<C>(session, token).await
     }
 }
 

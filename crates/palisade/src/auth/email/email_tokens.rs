@@ -1,9 +1,9 @@
-//! Links, codes and pending actions of users, and the mail that carries them.
+//! Links and codes of users, and the mail that carries them.
 
 use super::limits::MailLimits;
 use super::links::Links;
-use super::tokens::Tokens;
 use crate::auth::password::django_reset_links::DjangoResetLinks;
+use crate::auth::tokens::Tokens;
 use crate::auth::user::entity::Model;
 use crate::db::{Database, Tx};
 use crate::mail::{Letter, MailKind, MailQueue};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Issues and verifies the links and codes of users.
 pub(crate) struct EmailTokens {
     pub(in crate::auth) database: Database,
-    pub(in crate::auth) tokens: Tokens,
+    pub(crate) tokens: Tokens,
     pub(in crate::auth) mail: Arc<MailQueue>,
     pub(in crate::auth) limits: MailLimits,
     pub(crate) links: Links,

@@ -2,7 +2,7 @@
 //! and addresses only, each in a line of its own.
 
 use crate::auth::email::codes::MailedCode;
-use crate::auth::email::tokens::{Purpose, Token};
+use crate::auth::tokens::{Purpose, Token};
 use crate::mail::Letter;
 use palisade_template::{Value, context};
 

@@ -7,5 +7,3 @@ pub(in crate::auth) mod limits;
 pub(in crate::auth) mod links;
 pub(in crate::auth) mod messages;
 pub(in crate::auth) mod notices;
-pub(in crate::auth) mod pending;
-pub(in crate::auth) mod tokens;

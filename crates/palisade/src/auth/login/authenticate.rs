@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// Outcome of a login attempt.
 pub(in crate::auth) enum Attempt {
-    /// The password is correct.
+    /// The credentials are valid.
     Welcome(Model),
     /// The credentials are wrong. Whether the username exists is for the log only.
     Refused {
@@ -51,7 +51,7 @@ impl Accounts {
             Attempt::Locked(_) => Verified::Unknown,
         };
         let verification = self.authenticate(row, password);
-        let verified = self.guard.count(guess, verification, outcome).await?;
+        let verified = self.guard.attempt(guess, verification, outcome).await?;
         Ok(verified.unwrap_or_else(Attempt::Locked))
     }
 

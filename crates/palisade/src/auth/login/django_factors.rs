@@ -79,7 +79,7 @@ impl DjangoFactors {
     }
 
     /// Whether a user has a second factor that only the Django project can verify.
-    pub(in crate::auth) async fn has_factor(&self, db: &Db, user_id: i32) -> Result<bool, DbErr> {
+    pub(in crate::auth) async fn is_enrolled(&self, db: &Db, user_id: i32) -> Result<bool, DbErr> {
         for table in &self.0 {
             let mut query = Query::select();
             query

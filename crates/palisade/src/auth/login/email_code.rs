@@ -4,7 +4,7 @@ use super::source::Source;
 use crate::auth::email::codes::{Coded, MailedCode};
 use crate::auth::email::email_tokens::EmailTokens;
 use crate::auth::email::messages::Letterhead;
-use crate::auth::email::tokens::Purpose;
+use crate::auth::tokens::Purpose;
 use crate::auth::user::entity::Model;
 use crate::auth::{Accounts, User};
 use crate::mail::MailKind;

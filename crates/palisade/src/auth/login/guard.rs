@@ -136,7 +136,7 @@ impl LoginGuard {
             true => Verified::Right,
             false => Verified::Wrong,
         };
-        let verified = self.count(guess, verification, outcome).await?;
+        let verified = self.attempt(guess, verification, outcome).await?;
         Ok(match verified {
             Ok(true) => Guess::Right,
             Ok(false) => Guess::Wrong,
@@ -149,7 +149,7 @@ impl LoginGuard {
     ///
     /// # Errors
     /// When the database does not answer; the result is unknown then.
-    pub(super) async fn count<T>(
+    pub(super) async fn attempt<T>(
         &self,
         guess: PendingGuess<'_>,
         verification: impl Future<Output = Result<T>>,

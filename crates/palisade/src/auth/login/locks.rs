@@ -128,9 +128,7 @@ impl Locks {
             LockFilter::User(name) => open.filter(Column::Username.eq(name)),
             LockFilter::Address(address) => open.filter(Column::Address.eq(address)),
         };
-        let tx = self.database.begin().await?;
-        let count = open.exec(&tx).await?.rows_affected;
-        tx.commit().await?;
+        let count = open.exec(&self.database.single()).await?.rows_affected;
         Ok(count)
     }
 
@@ -140,12 +138,10 @@ impl Locks {
         if lifted.one(&self.database.handle()).await?.is_none() {
             return Ok(false);
         }
-        let tx = self.database.begin().await?;
         let gone = Entity::delete_by_id(id)
             .filter(Column::IsLifted.eq(true))
-            .exec(&tx)
+            .exec(&self.database.single())
             .await?;
-        tx.commit().await?;
         Ok(gone.rows_affected == 1)
     }
 
@@ -171,12 +167,11 @@ impl Locks {
                 Column::IsLifted,
             ])
             .to_owned();
-        let tx = self.database.begin().await?;
         Entity::insert(row)
             .on_conflict(again)
-            .exec_without_returning(&tx)
+            .exec_without_returning(&self.database.single())
             .await?;
-        tx.commit().await
+        Ok(())
     }
 
     /// Deletes locks that a correct guess had started.
@@ -184,21 +179,19 @@ impl Locks {
         if ids.is_empty() {
             return Ok(());
         }
-        let tx = self.database.begin().await?;
         Entity::delete_many()
             .filter(Column::Id.is_in(ids))
-            .exec(&tx)
+            .exec(&self.database.single())
             .await?;
-        tx.commit().await
+        Ok(())
     }
 
     /// Deletes expired locks.
     pub(in crate::auth) async fn sweep(&self) -> Result<(), DbErr> {
-        let tx = self.database.begin().await?;
         Entity::delete_many()
             .filter(Column::Until.lte(self.clock.now().timestamp()))
-            .exec(&tx)
+            .exec(&self.database.single())
             .await?;
-        tx.commit().await
+        Ok(())
     }
 }

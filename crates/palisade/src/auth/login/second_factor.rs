@@ -14,7 +14,7 @@ pub trait SecondStep: Send + Sync {
     ///
     /// # Errors
     /// When it is unknown; the login fails then.
-    async fn is_needed(&self, user_id: i32) -> Result<bool>;
+    async fn is_enrolled(&self, user_id: i32) -> Result<bool>;
 
     /// Whether a user has a factor that logs in without a password, such as a passkey.
     ///
@@ -62,8 +62,8 @@ pub(crate) struct SecondFactors {
 
 impl SecondFactors {
     /// Whether a login of this user requires a second factor.
-    pub(crate) async fn is_needed(&self, user_id: i32) -> Result<bool> {
-        self.step.is_needed(user_id).await
+    pub(crate) async fn is_enrolled(&self, user_id: i32) -> Result<bool> {
+        self.step.is_enrolled(user_id).await
     }
 
     /// Whether a user has a factor that logs in without a password.
@@ -73,7 +73,7 @@ impl SecondFactors {
 
     /// How the password of a user is used.
     pub(in crate::auth) async fn password_use(&self, user_id: i32) -> Result<PasswordUse> {
-        Ok(match self.is_needed(user_id).await? {
+        Ok(match self.is_enrolled(user_id).await? {
             true => PasswordUse::WithFactor,
             false => PasswordUse::Alone,
         })

@@ -156,13 +156,13 @@ impl LoginSessions {
         session.rotate().await
     }
 
-    /// Whether a second factor was verified or skipped in a session.
+    /// Whether a session is authenticated with a second factor, or skipped it.
     pub(in crate::auth) async fn has_factor(&self, session: &Session) -> Result<bool> {
         Ok(self.has_typed_code(session).await?
             || session.value::<bool>(TRUSTED).await? == Some(true))
     }
 
-    /// Whether a second factor was verified in a session, and not skipped.
+    /// Whether a session is authenticated with a second factor that was not skipped.
     pub(in crate::auth) async fn has_typed_code(&self, session: &Session) -> Result<bool> {
         Ok(session.value::<i64>(FACTOR_AT).await?.is_some())
     }
@@ -217,7 +217,7 @@ impl LoginSessions {
     }
 
     /// The open sessions of a user.
-    pub(in crate::auth) async fn open(
+    pub(in crate::auth) async fn open_sessions(
         &self,
         session: &Session,
         user_id: i32,

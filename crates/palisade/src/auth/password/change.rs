@@ -4,6 +4,7 @@ use super::passwords::PasswordUse;
 use crate::auth::email::notices::Notice;
 use crate::auth::user::entity::{Column, Entity, Model};
 use crate::auth::{Accounts, SignUpError, users};
+use crate::db::Tx;
 use crate::sessions::Session;
 use crate::views::{Error, ErrorKind, Result};
 use palisade_password::UserAttributes;
@@ -115,9 +116,8 @@ impl Accounts {
                 let Some(encoded) = self.passwords.wrap(&row.password).await? else {
                     continue;
                 };
-                let tx = self.database.begin().await?;
-                wrapped += usize::from(users::put_hash(&tx, row, &encoded).await?);
-                tx.commit().await?;
+                let put = async |tx: &Tx| users::put_hash(tx, row, &encoded).await;
+                wrapped += usize::from(self.database.write(put).await?);
                 progress(wrapped);
             }
         }

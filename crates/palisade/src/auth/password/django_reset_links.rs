@@ -1,7 +1,7 @@
 //! Password reset links in Django's format: the user's id and a token that is bound to password,
 //! address and last login.
 
-use crate::auth::email::tokens::{PasswordReset, Purpose};
+use crate::auth::tokens::{PasswordReset, Purpose};
 use crate::auth::user::entity::Model;
 use crate::clock::Clock;
 use base64::Engine;

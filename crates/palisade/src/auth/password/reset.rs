@@ -5,7 +5,7 @@ use crate::auth::Accounts;
 use crate::auth::email::email_tokens::{EmailTokens, LinkOutcome};
 use crate::auth::email::messages::Letterhead;
 use crate::auth::email::notices::Notice;
-use crate::auth::email::tokens::{PasswordReset, Purpose, Token};
+use crate::auth::tokens::{PasswordReset, Purpose, Token};
 use crate::auth::user::entity::{Entity, Model};
 use crate::auth::user::same_address;
 use crate::auth::users;
@@ -26,27 +26,32 @@ impl EmailTokens {
             .limit(MOST_ACCOUNTS);
         let found = found.all(&self.database.handle()).await?;
         let letters = Letterhead { base };
-        let tx = self.database.begin().await?;
-        for user in &found {
-            let token = self.reset_token(&tx, Some(user)).await?;
-            let letter = match user {
-                user if !user.is_active => letters.account_closed(&user.email, &user.username),
-                // passwords are managed elsewhere, or the account uses social login: access to the
-                // mailbox alone must not change that
-                user if !is_usable(&user.password) => {
-                    letters.no_password(&user.email, &user.username)
+        self.database
+            .write(async |tx| {
+                for user in &found {
+                    let token = self.reset_token(tx, Some(user)).await?;
+                    let letter = match user {
+                        user if !user.is_active => {
+                            letters.account_closed(&user.email, &user.username)
+                        }
+                        // passwords are managed elsewhere, or the account uses social login: access to the
+                        // mailbox alone must not change that
+                        user if !is_usable(&user.password) => {
+                            letters.no_password(&user.email, &user.username)
+                        }
+                        user => self.reset_letter(letters, user, &token),
+                    };
+                    self.send_reset(tx, MailKind::Account, &letter).await?;
                 }
-                user => self.reset_letter(letters, user, &token),
-            };
-            self.send_reset(&tx, MailKind::Account, &letter).await?;
-        }
-        if found.is_empty() {
-            // the same work without an account
-            self.reset_token(&tx, None).await?;
-            let letter = letters.no_account(address);
-            self.send_reset(&tx, MailKind::Unknown, &letter).await?;
-        }
-        Ok(tx.commit().await?)
+                if found.is_empty() {
+                    // the same work without an account
+                    self.reset_token(tx, None).await?;
+                    let letter = letters.no_account(address);
+                    self.send_reset(tx, MailKind::Unknown, &letter).await?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// Sends an authenticated user a link to set a password, whether or not there is one yet.
@@ -57,14 +62,17 @@ impl EmailTokens {
             return Ok(());
         };
         let letters = Letterhead { base };
-        let tx = self.database.begin().await?;
-        let token = self.reset_token(&tx, Some(&user)).await?;
-        let letter = match user.is_active {
-            true => self.reset_letter(letters, &user, &token),
-            false => letters.account_closed(&user.email, &user.username),
-        };
-        self.send_reset(&tx, MailKind::Account, &letter).await?;
-        Ok(tx.commit().await?)
+        self.database
+            .write(async |tx| {
+                let token = self.reset_token(tx, Some(&user)).await?;
+                let letter = match user.is_active {
+                    true => self.reset_letter(letters, &user, &token),
+                    false => letters.account_closed(&user.email, &user.username),
+                };
+                self.send_reset(tx, MailKind::Account, &letter).await?;
+                Ok(())
+            })
+            .await
     }
 
     /// A new link. Older ones stay valid until they expire: an attacker who requests another one

@@ -136,7 +136,7 @@ pub(crate) async fn login(
             let guard = &accounts.guard;
             guard.clear_challenge(&username, visitor.client()).await;
             visitor.session().keep(Lifetime::from(login.keep)).await?;
-            enter(&visitor, &headers, PendingLogin::local(row, login.next.0)).await
+            continue_login(&visitor, &headers, PendingLogin::local(row, login.next.0)).await
         }
         Attempt::Locked(wait) => Err(locked(invalid, wait, LOGIN, ways(&visitor)).await),
         Attempt::Refused { is_known } => {
@@ -151,34 +151,34 @@ pub(crate) async fn login(
 }
 
 /// Continues a login after its first factor: requires the second, if the user has one (ASVS 6.3.4).
-pub(crate) async fn enter(
+pub(crate) async fn continue_login(
     visitor: &Visitor,
     headers: &HeaderMap,
-    held: PendingLogin,
+    pending: PendingLogin,
 ) -> Result<Response> {
     let accounts = visitor.accounts();
-    let has_factor = accounts.factors.is_needed(held.account.id).await?;
+    let has_factor = accounts.factors.is_enrolled(pending.account.id).await?;
     if has_factor
         && !accounts
-            .is_trusted(source(visitor, headers), &held.account)
+            .is_trusted(source(visitor, headers), &pending.account)
             .await?
     {
-        audit(visitor, Event::SecondStepBegun, &held.account.username);
+        audit(visitor, Event::SecondStepBegun, &pending.account.username);
         accounts
             .sessions
-            .begin_second_factor(visitor.session(), held)
+            .begin_second_factor(visitor.session(), pending)
             .await?;
         return Ok(redirect_to("/account/login/second"));
     }
     let db = accounts.database().handle();
     let django = &accounts.factors.django;
-    if !has_factor && django.has_factor(&db, held.account.id).await? {
+    if !has_factor && django.is_enrolled(&db, pending.account.id).await? {
         audit(
             visitor,
             Event::LoginFailed,
             &format!(
                 "{}, whose second factor another application verifies",
-                held.account.username
+                pending.account.username
             ),
         );
         let said = "Your account has a second factor, which another part of this site verifies. Log in there.";
@@ -189,28 +189,28 @@ pub(crate) async fn enter(
     } else {
         Factor::None
     };
-    welcome(visitor, headers, held, (factor, Trust::Known)).await
+    welcome(visitor, headers, pending, (factor, Trust::Known)).await
 }
 
 /// Completes a login with all required factors.
 pub(crate) async fn welcome(
     visitor: &Visitor,
     headers: &HeaderMap,
-    held: PendingLogin,
+    pending: PendingLogin,
     (factor, trust): (Factor, Trust),
 ) -> Result<Response> {
     let (accounts, from) = (visitor.accounts(), source(visitor, headers));
     let device = accounts
         .remember_browser(
             from,
-            &held.account,
+            &pending.account,
             &accounts.email.links.base(headers),
             trust,
         )
         .await?;
-    let next = held.next.clone();
+    let next = pending.next.clone();
     let user = accounts
-        .log_in(visitor.session(), from, held, factor)
+        .log_in(visitor.session(), from, pending, factor)
         .await?;
     audit(visitor, Event::LoggedIn, &user.username);
     let next = next.and_then(|next| RedirectTarget::from_input(&next));

@@ -1,6 +1,6 @@
 //! Login by a mailed code or link, if `login.by_mail` is on.
 
-use super::login::{Next, NextPage, enter, unless_kept, ways};
+use super::login::{Next, NextPage, continue_login, unless_kept, ways};
 use super::{audit, can_mail, source, too_many_mails};
 use crate::audit_log::Event;
 use crate::auth::email::codes::Typed;
@@ -82,6 +82,7 @@ pub(crate) async fn show_code(
     if visitor
         .accounts()
         .email
+        .tokens
         .pending::<MailLogin>(session)
         .await?
         .is_none()
@@ -152,7 +153,7 @@ pub(crate) async fn log_in(
         return Ok(redirect_to("/account/login"));
     };
     visitor.session().keep(Lifetime::from(typed.keep)).await?;
-    enter(&visitor, &headers, PendingLogin::local(row, begun.next)).await
+    continue_login(&visitor, &headers, PendingLogin::local(row, begun.next)).await
 }
 
 /// `POST /account/reauthenticate/mail`: sends a code to an account without a password.
@@ -191,6 +192,7 @@ pub(crate) async fn show_reauthentication(page: Page, visitor: Visitor) -> Resul
     match visitor
         .accounts()
         .email
+        .tokens
         .pending::<MailReauthentication>(visitor.session())
         .await?
     {

@@ -1,4 +1,4 @@
-//! The pages of `/account`. They are part of the framework, so that updates fix them; a site can
+//! The endpoints of `/account`. They are part of the framework, so that updates fix them; a site can
 //! replace their templates.
 
 pub(crate) mod email;

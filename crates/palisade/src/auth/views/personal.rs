@@ -64,7 +64,7 @@ pub(crate) async fn export(
     let sessions = visitor
         .accounts()
         .sessions
-        .open(visitor.session(), user.id)
+        .open_sessions(visitor.session(), user.id)
         .await?;
     let all = visitor.accounts().export(&row, &sessions).await?;
     audit(&visitor, Event::DataExported, &user.username);

@@ -21,7 +21,7 @@ pub(crate) async fn show(page: Page, visitor: Visitor, user: User) -> Result<Res
     let sessions: Vec<Value> = visitor
         .accounts()
         .sessions
-        .open(visitor.session(), user.id)
+        .open_sessions(visitor.session(), user.id)
         .await?
         .iter()
         .map(as_context)

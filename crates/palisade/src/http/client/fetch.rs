@@ -57,7 +57,7 @@ impl Client {
         })
     }
 
-    /// The same client, following redirects of GET and HEAD, each checked like the first URL, up to
+    /// The same client, following redirects of GET and HEAD, each validated like the first URL, up to
     /// `client.max_redirects`. Across origins only content negotiation headers are kept.
     #[must_use]
     pub fn following_redirects(&self) -> Self {

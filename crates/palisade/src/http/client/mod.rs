@@ -11,7 +11,7 @@
 //! }
 //! ```
 //!
-//! A name is resolved once, and the connection uses the checked address (no DNS rebinding).
+//! A name is resolved once, and the connection uses the validated address (no DNS rebinding).
 //! Private, loopback, link-local and all other addresses that are not public ([`is_public`]) are
 //! refused unless they are in `client.private_networks`; redirects are followed only on request,
 //! and each is validated. `client.only_hosts` is an allow-list for sites that know their hosts.

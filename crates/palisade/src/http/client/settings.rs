@@ -12,7 +12,7 @@ section! {
         timeout_secs: Secs = |_| Secs(10);
         /// Most bytes of a response
         max_bytes: u64 = |_| 4_194_304;
-        /// Most redirects, where the site's code follows them, each checked like the first URL
+        /// Most redirects, where the site's code follows them, each validated like the first URL
         max_redirects: u64 = |_| 5;
         /// Allowed hosts, a leading dot with all subdomains; all public ones if empty
         only_hosts: Vec<HostPattern> = |_| Vec::new();
@@ -53,7 +53,7 @@ fn reaches_too_far(network: &IpNet) -> bool {
     network.prefix_len() < 8 || METADATA.iter().any(|address| tells(address))
 }
 
-/// Checks of these settings.
+/// Configuration checks.
 pub const CHECKS: &[Check<ClientSettings>] = &[
     Check {
         id: "client.everything_reachable",

@@ -4,8 +4,7 @@
 //! The session holds an id, and the database the encrypted state. Of several concurrent completions
 //! one succeeds, across all instances.
 
-use super::email_tokens::EmailTokens;
-use super::tokens::{Purpose, Token};
+use super::{Purpose, Token, Tokens};
 use crate::db::Tx;
 use crate::sessions::Session;
 use crate::views::Result;
@@ -22,7 +21,7 @@ fn entry<C: Purpose>() -> String {
     format!("_palisade_{}", C::NAME.replace(' ', "_"))
 }
 
-impl EmailTokens {
+impl Tokens {
     /// Starts an action in this session. An earlier one of the same kind is cancelled.
     #[cfg(any(feature = "passkeys", feature = "social"))]
     pub(crate) async fn begin<C: PendingAction>(
@@ -30,14 +29,15 @@ impl EmailTokens {
         session: &Session,
         action: &C,
     ) -> Result<()> {
-        let tx = self.database.begin().await?;
-        let token = self.begin_in(&tx, session, action).await?;
-        tx.commit().await?;
+        let token = self
+            .database
+            .write(async |tx| self.begin_in(tx, session, action).await)
+            .await?;
         self.remember::<C>(session, token).await
     }
 
-    /// The same as part of a transaction; [`EmailTokens::remember`] follows after the commit.
-    pub(super) async fn begin_in<C: PendingAction>(
+    /// The same as part of a transaction; [`Tokens::remember`] follows after the commit.
+    pub(in crate::auth) async fn begin_in<C: PendingAction>(
         &self,
         tx: &Tx,
         session: &Session,
@@ -45,14 +45,14 @@ impl EmailTokens {
     ) -> Result<String> {
         let token = Token::<C>::new();
         if let Some(old) = session.value::<String>(&entry::<C>()).await? {
-            self.tokens.redeem::<C>(tx, &old).await?;
+            self.redeem::<C>(tx, &old).await?;
         }
-        self.tokens.keep(tx, &token, None, action).await?;
+        self.keep(tx, &token, None, action).await?;
         Ok(token.hash())
     }
 
     /// Stores the id of a pending action in the session.
-    pub(super) async fn remember<C: PendingAction>(
+    pub(in crate::auth) async fn remember<C: PendingAction>(
         &self,
         session: &Session,
         token: String,
@@ -65,7 +65,7 @@ impl EmailTokens {
         let Some(hash) = session.value::<String>(&entry::<C>()).await? else {
             return Ok(None);
         };
-        let found = self.tokens.find::<C, C>(&hash).await?;
+        let found = self.find::<C, C>(&hash).await?;
         Ok(found.map(|found| found.payload))
     }
 
@@ -76,10 +76,9 @@ impl EmailTokens {
         };
         let hash = session.value::<String>(&entry::<C>()).await?;
         session.remove(&entry::<C>()).await?;
-        let tx = self.database.begin().await?;
         let hash = hash.unwrap_or_default();
-        let is_ours = self.tokens.redeem::<C>(&tx, &hash).await?;
-        tx.commit().await?;
+        let redeem = async |tx: &Tx| self.redeem::<C>(tx, &hash).await;
+        let is_ours = self.database.write(redeem).await?;
         Ok(is_ours.then_some(action))
     }
 }

@@ -1,5 +1,10 @@
-//! Mailed tokens: random, stored as a hash, and valid once, for one purpose and a short time. Read
-//! access to the database is not enough to use one.
+//! Single-use tokens: random, stored as a hash, valid once, for one purpose and a short time. Read
+//! access to the database is not enough to use one. They are mailed, or kept in a session as the id
+//! of a pending action.
+
+mod pending;
+
+pub(crate) use pending::PendingAction;
 
 use crate::auth::user::entity::{Entity as Users, Model};
 use crate::clock::Clock;
@@ -95,7 +100,7 @@ pub(in crate::auth) struct Found<T> {
 }
 
 /// The tokens of a site.
-pub(in crate::auth) struct Tokens {
+pub(crate) struct Tokens {
     database: Database,
     clock: Arc<dyn Clock>,
     ring: KeyRing,
@@ -155,7 +160,7 @@ impl Tokens {
         let is_good = constant_time_eq(bound_to.as_bytes(), row.bound_to.as_bytes())
             && user.is_some() == row.user_id.is_some();
         Ok(self
-            .open(hash, &row.payload)
+            .unseal(hash, &row.payload)
             .filter(|_| is_good)
             .map(|payload| Found { user, payload }))
     }
@@ -216,12 +221,11 @@ impl Tokens {
 
     /// Deletes expired tokens.
     pub(in crate::auth) async fn sweep(&self) -> Result<(), DbErr> {
-        let tx = self.database.begin().await?;
         Entity::delete_many()
             .filter(Column::Expires.lte(self.clock.now().timestamp()))
-            .exec(&tx)
+            .exec(&self.database.single())
             .await?;
-        tx.commit().await
+        Ok(())
     }
 
     /// A payload may hold an address or a password hash: it is encrypted, and bound to its token.
@@ -230,7 +234,7 @@ impl Tokens {
         Ok(Sealer::new(&self.ring, PURPOSE).seal(&text, hash))
     }
 
-    fn open<T: DeserializeOwned>(&self, hash: &str, payload: &str) -> Option<T> {
+    fn unseal<T: DeserializeOwned>(&self, hash: &str, payload: &str) -> Option<T> {
         let text = Sealer::new(&self.ring, PURPOSE).open(payload, hash).ok()?;
         serde_json::from_slice(text.expose()).ok()
     }
