@@ -56,7 +56,7 @@ fn label(variant: &Variant) -> Result<String> {
     Ok(label)
 }
 
-fn snake_case(name: &str) -> String {
+pub(crate) fn snake_case(name: &str) -> String {
     let mut code = String::new();
     for character in name.chars() {
         if character.is_uppercase() && !code.is_empty() {
@@ -68,7 +68,7 @@ fn snake_case(name: &str) -> String {
 }
 
 /// `NeedsReply` becomes `Needs reply`.
-fn label_from(name: &str) -> String {
+pub(crate) fn label_from(name: &str) -> String {
     let words = snake_case(name).replace('_', " ");
     let mut characters = words.chars();
     characters

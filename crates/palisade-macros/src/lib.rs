@@ -1,7 +1,9 @@
-//! `#[derive(Form)]`, `#[derive(Choice)]` `include_templates!` and `include_static!`. Use them through `palisade::prelude`.
+//! `#[derive(Form)]`, `#[derive(Choice)]`, `#[derive(Permission)]`, `include_templates!` and
+//! `include_static!`. Use them through `palisade::prelude`.
 
 mod choice;
 mod form;
+mod permission;
 mod static_files;
 mod templates;
 
@@ -24,6 +26,16 @@ pub fn derive_form(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Choice, attributes(choice))]
 pub fn derive_choice(input: TokenStream) -> TokenStream {
     choice::expand(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Declares permissions as an enum without data: `#[permission(app = "shop")]` names the app, and
+/// `ReadReports` is `shop.read_reports`. On a variant, `#[permission(of = order::Entity)]` attaches
+/// it to the entity's content type, and `label = "…"` sets the name that Django's admin shows.
+#[proc_macro_derive(Permission, attributes(permission))]
+pub fn derive_permission(input: TokenStream) -> TokenStream {
+    permission::expand(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }

@@ -7,12 +7,15 @@ pub use crate::forms::{
     Choice, Email, Form, Json, Line, Number, Password, Query, Text, Token, Username,
 };
 pub use crate::http::redirect_to;
-pub use crate::permissions::{Caller, can, public, signed_in, staff, token, when};
+pub use crate::permissions::{
+    Actor, Allowed, Caller, Permission, Rows, Scoped, Verb, can, member_of, public, signed_in,
+    staff, token, when,
+};
 pub use crate::sessions::{MessageLevel, Session};
 pub use crate::sql;
 pub use crate::views::{Error, ErrorKind, Or404, Page, Path, Result};
 pub use axum::response::{IntoResponse, Response};
-pub use palisade_macros::{Choice, Form, include_static, include_templates};
+pub use palisade_macros::{Choice, Form, Permission, include_static, include_templates};
 pub use palisade_template::{Serde, Value, context};
 pub use sea_orm;
 pub use std::process::ExitCode;

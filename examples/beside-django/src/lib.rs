@@ -6,11 +6,19 @@ mod latest;
 
 use palisade::prelude::*;
 
+/// Permissions of the migrated pages.
+#[derive(Permission, Clone, Copy)]
+#[permission(app = "forum")]
+enum May {
+    #[permission(label = "Can moderate the forum")]
+    Moderate,
+}
+
 /// The site.
 pub fn app() -> App {
     App::new()
         .templates(include_templates!("templates"))
-        .permissions(&[("forum.moderate", "Can moderate the forum")])
+        .permissions::<May>()
         .setting("django.beside", "true")
         .routes(routes())
 }
@@ -22,5 +30,5 @@ fn routes() -> Routes {
             "/latest/{id}/answer",
             signed_in().get(latest::ask).post(latest::answer),
         )
-        .route("/moderate", can("forum.moderate").get(latest::moderate))
+        .route("/moderate", can(May::Moderate).get(latest::moderate))
 }

@@ -1,5 +1,7 @@
 //! A comment on a ticket.
 
+use crate::status::Side;
+use crate::ticket;
 use palisade::prelude::*;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, Set};
@@ -32,31 +34,40 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 /// The comments of a ticket, oldest first.
-pub async fn of_ticket(db: &Db, ticket_id: i32) -> Result<Vec<Model>> {
-    Ok(Entity::find()
+pub async fn of_ticket(db: &Db, actor: &Actor, ticket_id: i32) -> Result<Vec<Model>> {
+    Ok(actor
+        .find::<Entity>(Verb::View)
         .filter(Column::TicketId.eq(ticket_id))
         .order_by_asc(Column::Id)
         .all(db)
         .await?)
 }
 
+/// The comments of a ticket are its readers'; writing one changes the ticket.
+impl Scoped for Entity {
+    fn rows(actor: &Actor, verb: Verb) -> Rows<Self> {
+        let of_ticket = |verb| actor.through::<ticket::Entity>(Column::TicketId, verb);
+        match verb {
+            Verb::View => Rows::none().or("of a ticket", of_ticket(Verb::View)),
+            Verb::Create => Rows::none()
+                .or("of a ticket", of_ticket(Verb::Change))
+                .and("author", actor.owns(Column::AuthorId)),
+            _ => Rows::none(),
+        }
+    }
+}
+
 /// Writes a comment.
-pub async fn write(
-    tx: &Tx,
-    ticket_id: i32,
-    author: &User,
-    is_staff: bool,
-    body: String,
-) -> Result<()> {
+pub async fn write(tx: &Tx, actor: &Actor, ticket_id: i32, body: String) -> Result<()> {
+    let author = actor.user().ok_or_else(Error::forbidden)?;
     let comment = ActiveModel {
         ticket_id: Set(ticket_id),
         author_id: Set(author.id),
         author_name: Set(author.username.clone()),
-        is_staff: Set(is_staff),
+        is_staff: Set(ticket::Model::side(actor) == Side::Staff),
         body: Set(body),
-        written_at: Set(crate::ticket::chrono_now()),
+        written_at: Set(ticket::chrono_now()),
         ..Default::default()
     };
-    comment.insert(tx).await?;
-    Ok(())
+    actor.insert::<Entity>(tx, comment).await.map(drop)
 }

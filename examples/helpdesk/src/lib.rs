@@ -10,7 +10,16 @@ mod status;
 mod ticket;
 mod tickets;
 
+use palisade::permissions::Access;
 use palisade::prelude::*;
+
+/// Permissions of the desk.
+#[derive(Permission, Clone, Copy)]
+#[permission(app = "helpdesk")]
+enum May {
+    #[permission(label = "Can work the queue")]
+    WorkQueue,
+}
 
 /// The site.
 pub fn app() -> App {
@@ -18,7 +27,9 @@ pub fn app() -> App {
         .templates(include_templates!("templates"))
         .static_files(include_static!("static"))
         .migrations::<migration::Migrator>()
-        .permissions(&[("helpdesk.work_queue", "Can work the queue")])
+        .permissions::<May>()
+        .entity::<ticket::Entity>()
+        .entity::<comment::Entity>()
         .setting("site.home", "/tickets")
         .setting("database.url", "sqlite:helpdesk.sqlite3")
         .personal_data(personal::Desk)
@@ -45,6 +56,11 @@ fn routes() -> Routes {
             "/tickets/{id}/status",
             signed_in().post(tickets::set_status),
         )
-        .route("/queue", staff().get(queue::list))
-        .route("/queue/{id}/assign", staff().post(queue::assign))
+        .route("/queue", agents().get(queue::list))
+        .route("/queue/{id}/assign", agents().post(queue::assign))
+}
+
+/// Staff, and users who may work the queue.
+fn agents() -> Access {
+    staff().or(can(May::WorkQueue))
 }

@@ -3,8 +3,9 @@
 use crate::status::Status;
 use crate::ticket::{self, Filter};
 use crate::tickets::{listed, seen};
+use palisade::permissions::Change;
 use palisade::prelude::*;
-use sea_orm::{EntityTrait, Set};
+use sea_orm::Set;
 
 #[derive(Form)]
 pub struct Assign {
@@ -12,8 +13,14 @@ pub struct Assign {
 }
 
 /// `GET /queue`: all customers' tickets.
-pub async fn list(page: Page, db: Db, Query(filter): Query<Filter>) -> Result<Response> {
-    let (found, has_more) = ticket::page(&db, ticket::Entity::find(), &filter).await?;
+pub async fn list(
+    page: Page,
+    actor: Actor,
+    db: Db,
+    Query(filter): Query<Filter>,
+) -> Result<Response> {
+    let all = actor.find::<ticket::Entity>(Verb::View);
+    let (found, has_more) = ticket::page(&db, all, &filter).await?;
     page.render(
         "tickets/list.html",
         context! { title => "Queue", is_queue => true, ..listed(&found, has_more, &filter) },
@@ -26,10 +33,9 @@ pub async fn assign(
     user: User,
     db: Db,
     session: Session,
-    Path(id): Path<i32>,
+    ticket: Allowed<ticket::Entity, Change>,
     form: Form<Assign>,
 ) -> Result<Response> {
-    let (ticket, _) = ticket::visible_to(&user, id, &db).await?;
     let (wanted, _) = form.into_parts();
     let wanted = wanted.ok_or_else(|| {
         Error::new(
@@ -40,16 +46,15 @@ pub async fn assign(
     if ticket.status() == Status::Closed {
         return Err(Error::new(ErrorKind::Conflict, "This ticket is closed."));
     }
-    let tx = db.begin().await?;
     let taken = ticket::ActiveModel {
         assignee_id: Set(Some(user.id)),
         assignee_name: Set(Some(user.username.clone())),
         ..Default::default()
     };
-    ticket::change(&tx, &ticket, seen(wanted.version), taken).await?;
-    tx.commit().await?;
-    session
-        .message(MessageLevel::Success, format!("Ticket {id} is yours."))
+    let seen = seen(wanted.version);
+    db.write(async |tx| ticket::change(ticket.access(), tx, seen, taken).await)
         .await?;
-    Ok(redirect_to(format!("/tickets/{id}")))
+    let said = format!("Ticket {} is yours.", ticket.id);
+    session.message(MessageLevel::Success, said).await?;
+    Ok(redirect_to(format!("/tickets/{}", ticket.id)))
 }

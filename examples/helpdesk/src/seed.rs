@@ -1,6 +1,6 @@
 //! `helpdesk seed`: example data.
 
-use crate::status::{Side, Status};
+use crate::status::Status;
 use crate::{comment, ticket};
 use palisade::auth::{NewUser, Rank, SignUpError};
 use palisade::crypto::{Secret, random};
@@ -69,9 +69,11 @@ pub async fn seed(site: Arc<Site>) -> Result<String> {
     }
     for (index, (subject, body, status)) in TICKETS.iter().cycle().take(32).enumerate() {
         let customer = &customers[index % customers.len()];
-        let opened = ticket::open(&db, customer, (*subject).into(), (*body).into()).await?;
+        let customer = actor(&site, customer).await?;
+        let opened = ticket::open(&db, &customer, (*subject).into(), (*body).into()).await?;
         if *status != Status::Open {
-            answer(&db, &opened, &staff[index % staff.len()], *status).await?;
+            let agent = actor(&site, &staff[index % staff.len()]).await?;
+            answer(&db, &opened, &agent, *status).await?;
         }
     }
     Ok(format!(
@@ -99,24 +101,22 @@ async fn account(site: &Site, name: &str, rank: Rank, password: &Secret<String>)
         })
 }
 
-async fn answer(db: &Db, opened: &ticket::Model, staff: &User, status: Status) -> Result<()> {
-    let tx = db.begin().await?;
+async fn actor(site: &Site, user: &User) -> Result<Actor> {
+    Actor::load(site.database(), user, ticket::chrono_now()).await
+}
+
+async fn answer(db: &Db, opened: &ticket::Model, agent: &Actor, status: Status) -> Result<()> {
+    let staff = agent.user().ok_or_else(Error::forbidden)?;
     let text = "Thank you, we have looked into it. Please tell us whether it is right now.";
-    comment::write(
-        &tx,
-        opened.id,
-        staff,
-        opened.side(staff) == Some(Side::Staff),
-        text.into(),
-    )
-    .await?;
     let change = ticket::ActiveModel {
         status: Set(status.code().into()),
         assignee_id: Set(Some(staff.id)),
         assignee_name: Set(Some(staff.username.clone())),
         ..Default::default()
     };
-    ticket::change(&tx, opened, opened.version, change).await?;
-    tx.commit().await?;
-    Ok(())
+    db.write(async |tx| {
+        comment::write(tx, agent, opened.id, text.into()).await?;
+        ticket::change(agent.row(opened.id), tx, opened.version, change).await
+    })
+    .await
 }

@@ -1,6 +1,8 @@
 //! A ticket, and its queries and changes.
 
+use crate::May;
 use crate::status::{Side, Status};
+use palisade::permissions::RowAccess;
 use palisade::prelude::*;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect, Set};
@@ -46,24 +48,33 @@ impl Model {
         Status::from_code(&self.status).unwrap_or(Status::Closed)
     }
 
-    /// The role of a user towards the ticket; `None` if the ticket is not visible to them.
-    pub fn side(&self, user: &User) -> Option<Side> {
-        if user.is_staff {
-            return Some(Side::Staff);
+    /// The role of a user who may view the ticket.
+    pub fn side(actor: &Actor) -> Side {
+        match is_agent(actor) {
+            true => Side::Staff,
+            false => Side::Customer,
         }
-        (self.customer_id == user.id).then_some(Side::Customer)
     }
 }
 
-/// The ticket, if the user may see it; else 404.
-pub async fn visible_to(user: &User, id: i32, db: &Db) -> Result<(Model, Side)> {
-    let ticket = Entity::find_by_id(id).one(db).await?.or_404()?;
-    let side = ticket.side(user).or_404()?;
-    Ok((ticket, side))
+fn is_agent(actor: &Actor) -> bool {
+    actor.is_staff() || actor.may(May::WorkQueue)
 }
 
-/// Opens a ticket.
-pub async fn open(db: &Db, user: &User, subject: String, body: String) -> Result<Model> {
+impl Scoped for Entity {
+    fn rows(actor: &Actor, verb: Verb) -> Rows<Self> {
+        let own = actor.owns(Column::CustomerId);
+        match verb {
+            Verb::View | Verb::Change => Rows::none().or("own", own).or("queue", is_agent(actor)),
+            Verb::Create => Rows::none().or("own", own),
+            _ => Rows::none(),
+        }
+    }
+}
+
+/// Opens a ticket of the actor.
+pub async fn open(db: &Db, actor: &Actor, subject: String, body: String) -> Result<Model> {
+    let user = actor.user().ok_or_else(Error::forbidden)?;
     let now = chrono_now();
     let ticket = ActiveModel {
         subject: Set(subject),
@@ -76,34 +87,25 @@ pub async fn open(db: &Db, user: &User, subject: String, body: String) -> Result
         changed_at: Set(now),
         ..Default::default()
     };
-    let tx = db.begin().await?;
-    let ticket = ticket.insert(&tx).await?;
-    tx.commit().await?;
-    Ok(ticket)
+    db.write(async |tx| actor.insert::<Entity>(tx, ticket).await)
+        .await
 }
 
-/// Changes a ticket, unless it was changed since it was read, or since version `seen` was
-/// displayed: then 409, and nothing is written.
-pub async fn change(tx: &Tx, read: &Model, seen: i32, change: ActiveModel) -> Result<()> {
+/// Changes a ticket, unless it was changed since version `seen` was displayed: then 409, and nothing
+/// is written.
+pub async fn change(
+    ticket: RowAccess<'_, Entity>,
+    tx: &Tx,
+    seen: i32,
+    change: ActiveModel,
+) -> Result<()> {
     let change = ActiveModel {
-        version: Set(read.version + 1),
+        version: Set(seen + 1),
         changed_at: Set(chrono_now()),
         ..change
     };
-    let unchanged = Entity::update_many()
-        .set(change)
-        .filter(Column::Id.eq(read.id))
-        .filter(Column::Version.eq(read.version));
-    match (
-        read.version == seen,
-        unchanged.exec(tx).await?.rows_affected,
-    ) {
-        (true, 1) => Ok(()),
-        _ => Err(Error::new(
-            ErrorKind::Conflict,
-            "Another user changed this ticket while you were looking at it.",
-        )),
-    }
+    let unchanged = Column::Version.eq(seen);
+    ticket.only_if(unchanged).change(tx, change).await
 }
 
 /// The current time.

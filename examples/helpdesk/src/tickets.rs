@@ -2,9 +2,10 @@
 
 use crate::comment;
 use crate::status::{Side, Status};
-use crate::ticket::{self, Filter, Model, Order, visible_to};
+use crate::ticket::{self, Filter, Model, Order};
+use palisade::permissions::Change;
 use palisade::prelude::*;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, QueryFilter, Set};
 
 #[derive(Form)]
 pub struct NewTicket {
@@ -34,10 +35,13 @@ pub struct Move {
 pub async fn list(
     page: Page,
     user: User,
+    actor: Actor,
     db: Db,
     Query(filter): Query<Filter>,
 ) -> Result<Response> {
-    let own = ticket::Entity::find().filter(ticket::Column::CustomerId.eq(user.id));
+    let own = actor
+        .find::<ticket::Entity>(Verb::View)
+        .filter(ticket::Column::CustomerId.eq(user.id));
     let (found, has_more) = ticket::page(&db, own, &filter).await?;
     page.render(
         "tickets/list.html",
@@ -89,9 +93,14 @@ pub async fn new(page: Page) -> Result<Response> {
 }
 
 /// `POST /tickets`
-pub async fn open(user: User, db: Db, session: Session, form: Form<NewTicket>) -> Result<Response> {
+pub async fn open(
+    actor: Actor,
+    db: Db,
+    session: Session,
+    form: Form<NewTicket>,
+) -> Result<Response> {
     let new = form.valid_or_show("tickets/new.html").await?;
-    let ticket = ticket::open(&db, &user, new.subject.into(), new.body.into()).await?;
+    let ticket = ticket::open(&db, &actor, new.subject.into(), new.body.into()).await?;
     session
         .message(
             MessageLevel::Success,
@@ -102,19 +111,19 @@ pub async fn open(user: User, db: Db, session: Session, form: Form<NewTicket>) -
 }
 
 /// `GET /tickets/{id}`
-pub async fn show(page: Page, user: User, db: Db, Path(id): Path<i32>) -> Result<Response> {
-    let (ticket, side) = visible_to(&user, id, &db).await?;
+pub async fn show(page: Page, db: Db, ticket: Allowed<ticket::Entity>) -> Result<Response> {
     let version = ticket.version.to_string();
     let form = Form::<NewComment>::with_values([("version", version)]);
     page.render(
         "tickets/show.html",
-        context! { form, ..details(&ticket, side, &db).await? },
+        context! { form, ..details(&ticket, ticket.actor(), &db).await? },
     )
     .await
 }
 
-async fn details(ticket: &Model, side: Side, db: &Db) -> Result<Value> {
-    let comments = comment::of_ticket(db, ticket.id).await?;
+async fn details(ticket: &Model, actor: &Actor, db: &Db) -> Result<Value> {
+    let side = Model::side(actor);
+    let comments = comment::of_ticket(db, actor, ticket.id).await?;
     let said = |comment: &comment::Model| {
         context! {
             author => comment.author_name.as_str(), body => comment.body.as_str(), is_staff => comment.is_staff, written => day(comment.written_at),
@@ -143,31 +152,31 @@ fn verb(status: Status) -> &'static str {
 
 /// `POST /tickets/{id}/comments`
 pub async fn comment(
-    user: User,
     db: Db,
-    Path(id): Path<i32>,
+    ticket: Allowed<ticket::Entity, Change>,
     form: Form<NewComment>,
 ) -> Result<Response> {
-    let (ticket, side) = visible_to(&user, id, &db).await?;
-    let Some(status) = ticket.status().after_comment(side) else {
+    let actor = ticket.actor();
+    let Some(status) = ticket.status().after_comment(Model::side(actor)) else {
         return Err(Error::new(
             ErrorKind::Conflict,
             "This ticket is closed. Please open a new one.",
         ));
     };
     let (new, invalid) = form.into_parts();
-    let shown = details(&ticket, side, &db).await?;
+    let shown = details(&ticket, actor, &db).await?;
     let Some(new) = new else {
         return Err(invalid.show_with("tickets/show.html", shown).await);
     };
-    let tx = db.begin().await?;
-    comment::write(&tx, id, &user, side == Side::Staff, new.body.into()).await?;
     let moved = ticket::ActiveModel {
         status: Set(status.code().into()),
         ..Default::default()
     };
-    if let Err(error) = ticket::change(&tx, &ticket, seen(new.version), moved).await {
-        drop(tx);
+    let write = async |tx: &Tx| {
+        comment::write(tx, actor, ticket.id, new.body.into()).await?;
+        ticket::change(ticket.access(), tx, seen(new.version), moved).await
+    };
+    if let Err(error) = db.write(write).await {
         // nothing was written: the page shows the new state above the typed comment, which can be
         // sent again
         let invalid = invalid
@@ -177,19 +186,17 @@ pub async fn comment(
             .show_as(error.status(), "tickets/show.html", shown)
             .await);
     }
-    tx.commit().await?;
-    Ok(redirect_to(format!("/tickets/{id}")))
+    Ok(redirect_to(format!("/tickets/{}", ticket.id)))
 }
 
 /// `POST /tickets/{id}/status`
 pub async fn set_status(
-    user: User,
     db: Db,
     session: Session,
-    Path(id): Path<i32>,
+    ticket: Allowed<ticket::Entity, Change>,
     form: Form<Move>,
 ) -> Result<Response> {
-    let (ticket, side) = visible_to(&user, id, &db).await?;
+    let side = Model::side(ticket.actor());
     let (wanted, _) = form.into_parts();
     let wanted = wanted
         .ok_or_else(|| Error::new(ErrorKind::BadRequest, "This is not a state of a ticket."))?;
@@ -199,20 +206,16 @@ pub async fn set_status(
             "This ticket cannot go there from where it stands.",
         ));
     }
-    let tx = db.begin().await?;
     let moved = ticket::ActiveModel {
         status: Set(wanted.status.code().into()),
         ..Default::default()
     };
-    ticket::change(&tx, &ticket, seen(wanted.version), moved).await?;
-    tx.commit().await?;
-    session
-        .message(
-            MessageLevel::Success,
-            format!("Ticket {id} is {}.", wanted.status.code()),
-        )
+    let seen = seen(wanted.version);
+    db.write(async |tx| ticket::change(ticket.access(), tx, seen, moved).await)
         .await?;
-    Ok(redirect_to(format!("/tickets/{id}")))
+    let said = format!("Ticket {} is {}.", ticket.id, wanted.status.code());
+    session.message(MessageLevel::Success, said).await?;
+    Ok(redirect_to(format!("/tickets/{}", ticket.id)))
 }
 
 /// The version that the user saw.

@@ -160,6 +160,8 @@ impl Prepared {
             mail: shared.mail,
             factors: shared.factors,
             sessions,
+            policies: app.policies,
+            roles: app.roles,
             views: Arc::new(site_views(&settings, templates, client)),
             csrf: csrf(&settings, &ring, transport(&settings)),
             csrf_refusal: app.csrf_refusal,

@@ -155,6 +155,11 @@ impl Prepared {
         if !pending.is_empty() {
             return Err(BootError::Pending(pending));
         }
+        let missing = permissions::missing(&database, &self.app.adopted_permissions).await;
+        let missing = missing.map_err(BootError::Database)?;
+        if !missing.is_empty() {
+            return Err(BootError::MissingPermissions(missing));
+        }
         catch_panic::install_hook();
         let beside = Beside::look_at(&self.settings, &database).await?;
         let site = self.assemble(templates, database, clock, beside)?;

@@ -4,6 +4,9 @@ use super::{Routes, Site, SiteSettings};
 use crate::auth::{self, LoginChallenge, PersonalData};
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
+use crate::permissions::{
+    DeclaredPermission, EntityPolicy, Key, Permission, PolicyOf, Role, Roles, Scoped,
+};
 use crate::static_files::{StaticFiles, Store};
 use crate::views::Result;
 use axum::Router;
@@ -16,6 +19,7 @@ use http::request::Parts;
 use palisade_template::Layer as TemplateLayer;
 use sea_orm_migration::MigratorTrait;
 use std::convert::Infallible;
+use std::str::FromStr;
 use std::sync::Arc;
 use tower::{Layer, Service};
 
@@ -36,7 +40,10 @@ pub struct App {
     pub(super) static_files: StaticFiles,
     pub(super) migrations: Migrations,
     pub(super) routes: Routes,
-    pub(super) permissions: Vec<(&'static str, &'static str)>,
+    pub(super) permissions: Vec<DeclaredPermission>,
+    pub(super) adopted_permissions: Vec<&'static str>,
+    pub(super) policies: Vec<Arc<dyn EntityPolicy>>,
+    pub(super) roles: Roles,
     pub(super) settings: Vec<(&'static str, String)>,
     pub(super) csrf_refusal: Option<CsrfRefusalPage>,
     pub(super) challenge: Option<Challenge>,
@@ -69,6 +76,7 @@ impl App {
         migrations.add(crate::mail::migrations);
         migrations.add(crate::mfa::migrations);
         migrations.add(crate::social::migrations);
+        migrations.add(crate::permissions::migrations);
         migrations.add(super::acme::migrations);
         migrations.add(crate::db::probe::migrations);
         Self {
@@ -77,6 +85,9 @@ impl App {
             migrations,
             routes: Routes::new(),
             permissions: Vec::new(),
+            adopted_permissions: Vec::new(),
+            policies: Vec::new(),
+            roles: Roles::default(),
             settings: Vec::new(),
             csrf_refusal: None,
             challenge: None,
@@ -120,19 +131,49 @@ impl App {
         self
     }
 
-    /// Declares permissions: `("helpdesk.work_queue", "Can work the queue")`. A route with an
-    /// undeclared permission stops the start.
+    /// Declares the permissions of an enum. A route with an undeclared permission stops the start.
     ///
     /// ```
     /// use palisade::prelude::*;
+    /// #[derive(Permission, Clone, Copy)]
+    /// #[permission(app = "helpdesk")]
+    /// enum May {
+    ///     WorkQueue,
+    /// }
     /// # async fn queue() {}
     /// App::new()
-    ///     .permissions(&[("helpdesk.work_queue", "Can work on the queue")])
-    ///     .routes(Routes::new().route("/queue", can("helpdesk.work_queue").get(queue)));
+    ///     .permissions::<May>()
+    ///     .routes(Routes::new().route("/queue", can(May::WorkQueue).get(queue)));
     /// ```
     #[must_use]
-    pub fn permissions(mut self, permissions: &[(&'static str, &'static str)]) -> Self {
-        self.permissions.extend_from_slice(permissions);
+    pub fn permissions<P: Permission>(mut self) -> Self {
+        self.permissions.extend(DeclaredPermission::all::<P>());
+        self
+    }
+
+    /// Names permissions that a Django project declares, for `can("shop.view_order")`. One without
+    /// a row in the database stops the start.
+    #[must_use]
+    pub fn adopted_permissions(mut self, names: &[&'static str]) -> Self {
+        self.adopted_permissions.extend_from_slice(names);
+        self
+    }
+
+    /// Declares a role. `permissions sync` writes it into its group.
+    #[must_use]
+    pub fn role(mut self, role: Role) -> Self {
+        self.roles.add(role);
+        self
+    }
+
+    /// Registers an entity with a policy for commands that name it: `permissions explain ann view
+    /// ticket 7`.
+    #[must_use]
+    pub fn entity<E: Scoped>(mut self) -> Self
+    where
+        Key<E>: FromStr,
+    {
+        self.policies.push(Arc::new(PolicyOf::<E>::new()));
         self
     }
 

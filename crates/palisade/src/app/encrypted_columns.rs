@@ -95,19 +95,27 @@ impl Prepared {
 
     /// The database, if it is ready, and the keys. Creates no file.
     pub(crate) async fn database_and_ring(&self) -> Option<(Database, KeyRing)> {
+        let ring = crate::app::keys::ring(self.settings()).ok()?;
+        Some((self.ready_database().await?, ring))
+    }
+
+    /// The database, if it exists and all migrations have run. Creates no file.
+    pub(crate) async fn ready_database(&self) -> Option<Database> {
         let settings = self.settings();
         let is_new = settings
             .database
             .file(settings.data())
             .is_some_and(|file| !file.exists());
-        let ring = crate::app::keys::ring(settings).ok().filter(|_| !is_new)?;
+        if is_new {
+            return None;
+        }
         let database = self.database().await.ok()?;
         let is_ready = self
             .migrations()
             .pending(&database)
             .await
             .is_ok_and(|pending| pending.is_empty());
-        is_ready.then_some((database, ring))
+        is_ready.then_some(database)
     }
 }
 

@@ -19,6 +19,8 @@ pub enum BootError {
     Database(DbErr),
     /// Migrations that have not run.
     Pending(Vec<String>),
+    /// Adopted permissions without a row in the database.
+    MissingPermissions(Vec<&'static str>),
     /// A block list cannot be read.
     List(std::path::PathBuf, String),
     /// The HTTP client cannot be set up.
@@ -86,9 +88,19 @@ impl fmt::Display for BootError {
                         instance"
                 )
             }
+            Self::MissingPermissions(names) => explain_missing(f, names),
             Self::Data(path, error) => write!(f, "{} cannot be written: {error}", path.display()),
         }
     }
+}
+
+fn explain_missing(f: &mut fmt::Formatter<'_>, names: &[&str]) -> fmt::Result {
+    write!(
+        f,
+        "the Django project has no permission {}\n  fix: correct the name in \
+            App::adopted_permissions, or run the project's migrate",
+        names.join(", ")
+    )
 }
 
 impl std::error::Error for BootError {}

@@ -2,6 +2,7 @@
 
 use super::{Prepared, keys};
 use crate::checks::{Finding, Level, Report, Weakened};
+use crate::permissions::{RoleDifference, Roles};
 use palisade_template::LoadError;
 
 impl Prepared {
@@ -10,6 +11,7 @@ impl Prepared {
         let mut findings = self.settings.findings();
         findings.extend(keys::weak_fallbacks(&self.settings));
         findings.extend(self.unknown_permissions());
+        findings.extend(self.invalid_roles());
         findings.extend(self.missing_issuer());
         findings.extend(self.routes.impossible().map(contradictory_rule));
         let mut ledger = self.routes.ledger();
@@ -28,7 +30,7 @@ impl Prepared {
             .routes
             .permissions()
             .into_iter()
-            .filter(|(name, _)| !self.app.permissions.iter().any(|(known, _)| known == name));
+            .filter(|(name, _)| !self.is_declared(name));
         let finding = |(name, path): (&str, &str)| Finding {
             id: "permissions.unknown".into(),
             django: None,
@@ -39,9 +41,56 @@ impl Prepared {
             why:
                 "no user could be granted it, or a user could hold another permission of that name"
                     .into(),
-            fix: format!("declare it: App::new().permissions(&[(\"{name}\", \"what it allows\")])"),
+            fix: format!(
+                "derive Permission for an enum with {name}, and declare it: \
+                 App::new().permissions::<May>(); or, if a Django project declares it: \
+                 App::new().adopted_permissions(&[\"{name}\"])"
+            ),
         };
         unknown.map(finding).collect()
+    }
+
+    fn invalid_roles(&self) -> Vec<Finding> {
+        let finding = |title: String| Finding {
+            id: "permissions.invalid_role".into(),
+            django: None,
+            level: Level::Error,
+            title,
+            why: "the group of the role would not have the permissions that the code names".into(),
+            fix: "correct the declaration of the role".into(),
+        };
+        let faults = self.app.roles.faults(&self.app.permissions);
+        faults.into_iter().map(finding).collect()
+    }
+
+    /// Groups that differ from the declarations of their roles. Nothing without a database.
+    pub(crate) async fn role_findings(&self) -> Vec<Finding> {
+        let Some(database) = self.ready_database().await else {
+            return Vec::new();
+        };
+        let differences = self.app.roles.differences(&database.handle()).await;
+        let finding = |difference: RoleDifference| Finding {
+            id: "permissions.role_differs".into(),
+            django: None,
+            level: Level::Warning,
+            title: format!("the group differs from its role: {difference}"),
+            why: "its members have other permissions than the code says".into(),
+            fix: "run `permissions sync`, and with --write to change the groups".into(),
+        };
+        let differences = differences.unwrap_or_default();
+        differences.into_iter().map(finding).collect()
+    }
+
+    /// The roles of the site.
+    pub(crate) fn roles(&self) -> &Roles {
+        &self.app.roles
+    }
+
+    fn is_declared(&self, name: &str) -> bool {
+        let own = self.app.permissions.iter();
+        own.map(|declared| declared.name)
+            .chain(self.app.adopted_permissions.iter().copied())
+            .any(|known| known == name)
     }
 
     fn missing_issuer(&self) -> Option<Finding> {

@@ -366,6 +366,28 @@ impl Routes {
             .collect()
     }
 
+    /// The path and the access rule of the route that handles a request.
+    ///
+    /// # Errors
+    /// A sentence, if no route handles it.
+    pub(crate) fn rule_of(&self, method: &Method, path: &str) -> Result<(String, Access), String> {
+        let mut matcher = matchit::Router::new();
+        for (index, (path, _)) in self.entries.iter().enumerate() {
+            let inserted = matcher.insert(path.as_str(), index);
+            inserted.map_err(|error| format!("{path}: {error}"))?;
+        }
+        let found = matcher
+            .at(path)
+            .map_err(|_| format!("there is no route {path}"))?;
+        let (route, guarded) = &self.entries[*found.value];
+        let handles =
+            |known: &Method| known == method || (known == Method::GET && method == Method::HEAD);
+        match guarded.handlers.iter().any(|(known, _)| handles(known)) {
+            true => Ok((route.clone(), guarded.access.clone())),
+            false => Err(format!("{route} does not handle {method}")),
+        }
+    }
+
     /// Paths whose access rule no client can satisfy.
     pub(super) fn impossible(&self) -> impl Iterator<Item = (&str, String)> {
         let all = self

@@ -15,6 +15,7 @@ use crate::headers::SecurityHeaders;
 use crate::http::{Link, MemoryBudget, RequestHost, TrustedProxies};
 use crate::mail::MailQueue;
 use crate::mfa::Factors;
+use crate::permissions::{EntityPolicy, Roles};
 use crate::sessions::Sessions;
 use crate::throttle::{By, Limit, Throttle, ThrottleSettings};
 use crate::views::{Result, SiteViews};
@@ -43,6 +44,10 @@ pub struct Site {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) mail: Arc<MailQueue>,
     pub(crate) factors: Arc<Factors>,
+    /// Declared roles.
+    pub(super) roles: Roles,
+    /// Policies of registered entities.
+    pub(super) policies: Vec<Arc<dyn EntityPolicy>>,
     pub(super) views: Arc<SiteViews>,
     pub(super) csrf: Csrf,
     pub(super) csrf_refusal: Option<CsrfRefusalPage>,
@@ -152,6 +157,35 @@ impl Site {
     /// The database pools.
     pub fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// The declared roles.
+    pub(crate) fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
+    /// The policy of a registered entity, by its table, or its model where that is unambiguous.
+    ///
+    /// # Errors
+    /// A sentence, if no entity has this name.
+    pub(crate) fn policy(&self, name: &str) -> Result<&Arc<dyn EntityPolicy>, String> {
+        let is_named = |table: &str| table == name || table.ends_with(&format!("_{name}"));
+        let mut named = self
+            .policies
+            .iter()
+            .filter(|policy| is_named(policy.table()));
+        match (named.next(), named.next()) {
+            (Some(policy), None) => Ok(policy),
+            (Some(_), Some(_)) => Err(format!("several entities are named {name}: name the table")),
+            (None, _) => Err(format!(
+                "there is no entity {name}: register it with App::entity; known are: {}",
+                self.policies
+                    .iter()
+                    .map(|policy| policy.table())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )),
+        }
     }
 
     /// The accounts.

@@ -220,8 +220,16 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub async fn id_of(&self, username: &str) -> Result<Option<i32>> {
+        Ok(self.user_by_name(username).await?.map(|user| user.id))
+    }
+
+    /// A user by username.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn user_by_name(&self, username: &str) -> Result<Option<User>> {
         let row = self.users.by_name(username).await?;
-        Ok(row.map(|row| row.id))
+        Ok(row.map(|row| row.public()))
     }
 
     /// All usernames, with whether they are active and the time of the last login.

@@ -21,6 +21,8 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
                 .arg(flag("explain", "Describe each setting")),
         )
         .subcommand(user())
+        .subcommand(permissions())
+        .subcommand(group())
         .subcommand(lockout())
         .subcommand(keys())
         .subcommand(backup())
@@ -37,6 +39,19 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
         .long(name)
         .action(ArgAction::SetTrue)
         .help(help)
+}
+
+fn named(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
+/// The user in whose name an operator acts.
+fn acting() -> Arg {
+    named(
+        "as",
+        "NAME",
+        "The user who does it: refused where the user lacks the rights",
+    )
 }
 
 fn data() -> Arg {
@@ -102,6 +117,76 @@ fn rights(name: &'static str, about: &'static str) -> Command {
         )
         .arg(flag("staff", "The rank of staff"))
         .arg(flag("superuser", "The rank of a superuser"))
+        .arg(named(
+            "as",
+            "NAME",
+            "The user who does it: refused where the user lacks the rights",
+        ))
+}
+
+fn group() -> Command {
+    let name = || {
+        Arg::new("group")
+            .value_name("GROUP")
+            .required(true)
+            .help("Name of the group")
+    };
+    let permission = || {
+        Arg::new("permission")
+            .value_name("PERMISSION")
+            .required(true)
+            .help("A permission, such as helpdesk.work_queue")
+    };
+    Command::new("group")
+        .about("List and change groups: their permissions are those of their members")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(Command::new("list").about("List groups with their permissions and members"))
+        .subcommand(
+            Command::new("create")
+                .about("Create a group without permissions")
+                .arg(name()),
+        )
+        .subcommand(
+            Command::new("delete")
+                .about("Delete a group with its memberships and grants")
+                .arg(name()),
+        )
+        .subcommand(
+            Command::new("grant")
+                .about("Grant a group a permission")
+                .arg(name())
+                .arg(permission()),
+        )
+        .subcommand(
+            Command::new("revoke")
+                .about("Revoke a permission of a group")
+                .arg(name())
+                .arg(permission()),
+        )
+}
+
+fn permissions() -> Command {
+    let question = Arg::new("question")
+        .value_name("METHOD PATH | VERB ENTITY ID")
+        .num_args(2..=3)
+        .required(true)
+        .help("A request, such as GET /tickets/7, or a verb on a row, such as change ticket 7");
+    Command::new("permissions")
+        .about("Explain decisions of authorization")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("explain")
+                .about("Print each condition of a route or of a row's policy, with its truth for a user")
+                .arg(username())
+                .arg(question),
+        )
+        .subcommand(
+            Command::new("sync")
+                .about("Print how the groups differ from the declared roles")
+                .arg(flag("write", "Change the groups")),
+        )
 }
 
 fn user() -> Command {
@@ -126,7 +211,8 @@ fn user() -> Command {
         .subcommand(
             Command::new("password")
                 .about("Set a password, which ends the user's sessions")
-                .arg(username()),
+                .arg(username())
+                .arg(acting()),
         )
         .subcommand(
             Command::new("remove-factors")
@@ -136,6 +222,7 @@ fn user() -> Command {
                         and keeps them by logging in with one",
                 )
                 .arg(username())
+                .arg(acting())
                 .arg(flag(
                     "now",
                     "At once, without the day in which the owner can cancel it",
@@ -144,7 +231,8 @@ fn user() -> Command {
         .subcommand(
             Command::new("remove-logins")
                 .about("Remove a user's social logins; the user is notified by mail")
-                .arg(username()),
+                .arg(username())
+                .arg(acting()),
         )
         .subcommand(Command::new("wrap-hashes").about(
             "Wrap MD5 and SHA-1 password hashes of an old site \
@@ -153,12 +241,14 @@ fn user() -> Command {
         .subcommand(
             Command::new("open")
                 .about("Reopen a closed account")
-                .arg(username()),
+                .arg(username())
+                .arg(acting()),
         )
         .subcommand(
             Command::new("close")
                 .about("Close an account until it is reopened, and end its sessions")
-                .arg(username()),
+                .arg(username())
+                .arg(acting()),
         )
         .subcommand(
             Command::new("email")
@@ -167,6 +257,7 @@ fn user() -> Command {
                     identity you have verified; both addresses are notified",
                 )
                 .arg(username())
+                .arg(acting())
                 .arg(
                     Arg::new("address")
                         .value_name("ADDRESS")
@@ -174,10 +265,22 @@ fn user() -> Command {
                         .help("The new email address"),
                 ),
         )
-        .subcommand(rights(
-            "grant",
-            "Grant an account a permission, a group, or a rank; its owner is notified",
-        ))
+        .subcommand(
+            rights(
+                "grant",
+                "Grant an account a permission, a group, or a rank; its owner is notified",
+            )
+            .arg(named(
+                "until",
+                "TIME",
+                "End of the membership, such as 2027-01-31 or 2027-01-31T12:00:00Z",
+            ))
+            .arg(named(
+                "reason",
+                "TEXT",
+                "Reason of the membership, for the report",
+            )),
+        )
         .subcommand(rights(
             "revoke",
             "Revoke a permission, a group, or a rank from an account; its owner is notified",
@@ -186,12 +289,14 @@ fn user() -> Command {
             Command::new("delete")
                 .about("Delete an account with all its data")
                 .arg(username())
+                .arg(acting())
                 .arg(flag("yes", "Do not ask")),
         )
         .subcommand(
             Command::new("sign-out")
                 .about("End all sessions of a user")
-                .arg(username()),
+                .arg(username())
+                .arg(acting()),
         )
         .subcommand(Command::new("conflicts").about(
             "List names that differ only by case or by \

@@ -7,10 +7,13 @@ mod adopt;
 mod backup;
 mod cli;
 mod deploy;
+mod group;
 mod keys;
 mod lockout;
 mod log;
+mod permissions;
 mod print;
+mod rights;
 mod serve;
 mod subject;
 mod user;
@@ -98,7 +101,7 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
             Ok(print::checks(&prepared.settings().checks()))
         }
         Some(("check", check)) if check.get_flag("templates") => template_uses(&prepared, check),
-        Some(("check", check)) => print_report(&with_keys(&prepared, check).await, check),
+        Some(("check", check)) => print_report(&with_stored(&prepared, check).await, check),
         Some(("migrate", migrate)) => run_migrations(prepared, migrate).await,
         Some(("routes", _)) => Ok(routes(&prepared)),
         Some(("settings", asked)) if asked.get_flag("explain") => {
@@ -110,6 +113,10 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
         Some(("backup", command)) => backup::run(&prepared, command).await,
         Some(("lockout", locks)) => {
             lockout::run(prepared.boot(Arc::new(SystemClock)).await?, locks).await
+        }
+        Some(("permissions", command)) => permissions::run(prepared, command).await,
+        Some(("group", group)) => {
+            group::run(&prepared.boot(Arc::new(SystemClock)).await?, group).await
         }
         Some(("user", user)) => user::run(prepared.boot(Arc::new(SystemClock)).await?, user).await,
         Some((name, _)) => {
@@ -148,11 +155,14 @@ fn sources(matches: &ArgMatches) -> Sources {
     sources
 }
 
-/// The report, with findings about keys in the database where it is for production.
-async fn with_keys(prepared: &Prepared, matches: &ArgMatches) -> Report {
+/// The report, with findings about keys and roles in the database where it is for production.
+async fn with_stored(prepared: &Prepared, matches: &ArgMatches) -> Report {
     let report = prepared.report();
     if matches.get_flag("deploy") {
-        report.with_findings(prepared.key_findings().await)
+        let keys = prepared.key_findings().await;
+        report
+            .with_findings(keys)
+            .with_findings(prepared.role_findings().await)
     } else {
         report
     }

@@ -1,5 +1,5 @@
 use super::subject::{argument, end_sessions, reachable, unknown};
-use super::{Failed, Format, Outcome, account, print};
+use super::{Failed, Format, Outcome, account, print, rights};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
 use crate::auth::{NewUser, Rank, RightChange, SecondStep, SignUpError};
@@ -13,6 +13,11 @@ use std::io::{IsTerminal, Read};
 
 /// `user create`, `user password`, and other account commands.
 pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
+    if let Some((name, command)) = matches.subcommand()
+        && !["create", "grant", "revoke"].contains(&name)
+    {
+        rights::judge_account(&site, command).await?;
+    }
     match matches.subcommand() {
         Some(("create", create)) => make(&site, create).await,
         Some(("password", password)) => set_password(&site, argument(password, "username")).await,
@@ -29,10 +34,8 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
         Some(("open", open)) => account::open(&site, argument(open, "username")).await,
         Some(("close", close)) => account::close(&site, argument(close, "username")).await,
         Some(("email", email)) => account::email(&site, email).await,
-        Some(("grant", grant)) => account::change_rights(&site, grant, RightChange::Grant).await,
-        Some(("revoke", revoke)) => {
-            account::change_rights(&site, revoke, RightChange::Revoke).await
-        }
+        Some(("grant", grant)) => rights::change(&site, grant, RightChange::Grant).await,
+        Some(("revoke", revoke)) => rights::change(&site, revoke, RightChange::Revoke).await,
         Some(("delete", delete)) => account::delete(&site, delete).await,
         Some(("conflicts", _)) => conflicts(&site).await,
         Some(("list", list)) => show(&site, Format::parse(list)).await,

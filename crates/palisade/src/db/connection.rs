@@ -7,6 +7,7 @@ use http::Method;
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder,
 };
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -25,6 +26,8 @@ pub struct Tx {
     recorder: Arc<Recorder>,
     /// Tasks to wake at the commit.
     waiting: Mutex<Vec<Arc<Notify>>>,
+    /// Whether a statement wrote a row that must not be stored.
+    is_refused: AtomicBool,
 }
 
 /// A connection on which each statement is its own transaction: cheaper than a [`Tx`] for one
@@ -176,6 +179,7 @@ impl Tx {
             users,
             recorder,
             waiting: Mutex::default(),
+            is_refused: AtomicBool::new(false),
         }
     }
 
@@ -186,8 +190,14 @@ impl Tx {
     /// Commits the transaction, and wakes the tasks that wait for its rows.
     ///
     /// # Errors
-    /// When the database cannot commit; nothing is stored then.
+    /// When the database cannot commit, or a row was written that its policy forbids; nothing is
+    /// stored then.
     pub async fn commit(self) -> Result<(), DbErr> {
+        if self.is_refused.into_inner() {
+            return Err(DbErr::Custom(
+                "a row was written that its policy forbids".into(),
+            ));
+        }
         self.transaction.commit().await?;
         for task in self
             .waiting
@@ -197,6 +207,11 @@ impl Tx {
             task.notify_one();
         }
         Ok(())
+    }
+
+    /// Lets the commit fail: a row was written that must not be stored.
+    pub(crate) fn refuse_commit(&self) {
+        self.is_refused.store(true, Ordering::Relaxed);
     }
 
     /// Wakes a task at the commit, and not at a rollback.
@@ -220,6 +235,30 @@ impl Tx {
             )
             .await?
             .rows_affected())
+    }
+
+    /// The row of a raw query, if there is one.
+    ///
+    /// # Errors
+    /// Errors of the database, and when the row is not a `T`.
+    pub async fn fetch_one<T: FromRow>(&self, sql: RawSql) -> Result<Option<T>, DbErr> {
+        let statement = self
+            .recorder
+            .note(sql.statement(self.transaction.backend()));
+        let row = self.transaction.query_one(statement).await?;
+        row.map(|row| T::from_row(&row)).transpose()
+    }
+
+    /// All rows of a raw query.
+    ///
+    /// # Errors
+    /// Errors of the database, and when a row is not a `T`.
+    pub async fn fetch_all<T: FromRow>(&self, sql: RawSql) -> Result<Vec<T>, DbErr> {
+        let statement = self
+            .recorder
+            .note(sql.statement(self.transaction.backend()));
+        let rows = self.transaction.query_all(statement).await?;
+        rows.iter().map(T::from_row).collect()
     }
 
     /// The user tables.

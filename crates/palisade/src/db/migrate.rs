@@ -113,6 +113,15 @@ impl Database {
             .map(drop)
     }
 
+    /// Whether a table exists.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn has_table(&self, table: &str) -> Result<bool, DbErr> {
+        let connection = self.reader().connect().await?;
+        SchemaManager::new(&connection).has_table(table).await
+    }
+
     /// Drops an index of this program.
     ///
     /// # Errors

@@ -10,14 +10,41 @@
 //!     .route("/early", when("early birds", |user, _| user.is_some_and(|user| user.id < 100)).get(page));
 //! ```
 
+mod actor;
+mod allowed;
 mod caller;
+mod escalation;
+mod explain;
+mod grant_store;
+mod grants;
+mod groups;
+mod migration;
+mod permission;
+mod rights;
+mod roles;
+mod row_access;
+mod rows;
 mod rule;
 mod store;
 #[cfg(test)]
 mod tests;
 
+pub use actor::Actor;
+pub(crate) use actor::CurrentActor;
+pub use allowed::{Allowed, Change, Delete, OnRow, View};
 pub use caller::Caller;
-pub use rule::{Access, Policy, Verdict, can, public, signed_in, staff, token, when};
+pub(crate) use escalation::{AccountChange, Holdings, judge};
+pub(crate) use explain::{EntityPolicy, PolicyOf};
+pub use grant_store::{create_grants, drop_grants};
+pub use grants::{Grant, Recipient};
+pub(crate) use groups::{create_group, delete_group, grant_group, list_groups, revoke_group};
+pub use migration::migrations;
+pub use permission::{DeclaredPermission, Permission, PermissionName, table_of};
+pub use roles::Role;
+pub(crate) use roles::{RoleDifference, Roles};
+pub use row_access::{Key, RowAccess};
+pub use rows::{RowCondition, Rows, Scoped, Verb};
+pub use rule::{Access, Policy, Verdict, can, member_of, public, signed_in, staff, token, when};
 pub(crate) use rule::{Question, owner};
+pub(crate) use store::{EndingMembership, grant, join_until, missing, revoke, set_member};
 pub use store::{ensure, forget, of_user};
-pub(crate) use store::{grant, revoke, set_member};

@@ -1,6 +1,6 @@
-use super::{Caller, store};
+use super::actor::{is_grouped, requires_factor};
+use super::{Actor, Caller, CurrentActor, PermissionName};
 use crate::auth::{User, Visitor};
-use crate::db::Database;
 use crate::views::Result;
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
@@ -36,7 +36,8 @@ enum UserCondition {
     SignedIn,
     /// The account pages, where a second factor is added.
     Owner,
-    Can(&'static str),
+    Can(PermissionName),
+    MemberOf(&'static str),
     When(&'static str, Arc<dyn Policy>),
 }
 
@@ -44,7 +45,7 @@ enum UserCondition {
 #[derive(Clone, Copy)]
 pub(crate) struct Question<'a> {
     pub(crate) visitor: &'a Visitor,
-    pub(crate) database: &'a Database,
+    pub(crate) actor: &'a CurrentActor,
     pub(crate) request: &'a Parts,
 }
 
@@ -102,8 +103,13 @@ pub fn staff() -> Access {
 }
 
 /// Users with this permission, their own or by a group. An undeclared permission stops the start.
-pub fn can(permission: &'static str) -> Access {
-    Access::user(UserCondition::Can(permission))
+pub fn can(permission: impl Into<PermissionName>) -> Access {
+    Access::user(UserCondition::Can(permission.into()))
+}
+
+/// Members of a group whose membership has not ended.
+pub fn member_of(group: &'static str) -> Access {
+    Access::user(UserCondition::MemberOf(group))
 }
 
 /// Users who satisfy a custom policy; `name` is for the route table.
@@ -184,10 +190,21 @@ impl Access {
     /// Every permission of the rule.
     pub(crate) fn permissions(&self) -> Vec<&'static str> {
         match &self.0 {
-            Rule::One(Condition::User(UserCondition::Can(permission))) => vec![permission],
+            Rule::One(Condition::User(UserCondition::Can(permission))) => vec![permission.as_str()],
             Rule::One(_) => Vec::new(),
             Rule::All(rules) | Rule::Any(rules) => {
                 rules.iter().flat_map(Self::permissions).collect()
+            }
+        }
+    }
+
+    /// Each condition with its truth for an actor; `None` where it depends on the session.
+    pub(crate) fn explain(&self, actor: &Actor, request: &Parts) -> Vec<(String, Option<bool>)> {
+        match &self.0 {
+            Rule::One(condition) => vec![(condition.to_string(), condition.truth(actor, request))],
+            Rule::All(rules) | Rule::Any(rules) => {
+                let all = rules.iter().flat_map(|rule| rule.explain(actor, request));
+                all.collect()
             }
         }
     }
@@ -293,6 +310,22 @@ impl Condition {
         }
     }
 
+    fn truth(&self, actor: &Actor, request: &Parts) -> Option<bool> {
+        match self {
+            Self::Public => Some(true),
+            Self::Staff => Some(actor.user().is_some_and(|user| user.is_staff)),
+            Self::User(condition) => Some(match condition {
+                UserCondition::SignedIn | UserCondition::Owner => actor.user().is_some(),
+                UserCondition::Can(permission) => actor.holds(permission.as_str()),
+                UserCondition::MemberOf(group) => actor.belongs_to(group),
+                UserCondition::When(_, policy) => policy.allows(actor.user(), request),
+            }),
+            // a user has no token
+            Self::Token(_) => Some(false),
+            Self::Factor | Self::Fresh(_) => None,
+        }
+    }
+
     async fn judge(&self, question: Question<'_>) -> Result<Verdict> {
         let visitor = question.visitor;
         match self {
@@ -345,7 +378,7 @@ impl UserCondition {
         }
         match self {
             Self::Owner => Ok(Verdict::Allow),
-            Self::Can(_) => question.require_factor(Route::OfStaff).await,
+            Self::Can(_) | Self::MemberOf(_) => question.require_factor(Route::OfStaff).await,
             Self::SignedIn | Self::When(..) => question.require_factor(Route::OfUsers).await,
         }
     }
@@ -355,10 +388,11 @@ impl UserCondition {
             (Self::When(_, policy), user) => policy.allows(user, question.request),
             (_, None) => false,
             (Self::SignedIn | Self::Owner, Some(_)) => true,
-            (Self::Can(permission), Some(user)) => {
-                let database = question.database;
-                user.is_superuser || store::of_user(database, user).await?.contains(*permission)
+            (Self::Can(_), Some(user)) if user.is_superuser => true,
+            (Self::Can(permission), Some(_)) => {
+                question.actor.load().await?.holds(permission.as_str())
             }
+            (Self::MemberOf(group), Some(_)) => question.actor.load().await?.belongs_to(group),
         })
     }
 }
@@ -386,12 +420,11 @@ impl Question<'_> {
     }
 
     async fn is_factor_required(self, user: &User, route: Route) -> Result<bool> {
-        let is_work = route == Route::OfStaff && (user.is_staff || user.is_superuser);
         let rule = &self.visitor.accounts().factors.rule;
-        if rule.all_users || (rule.staff && is_work) {
+        if rule.all_users || (route == Route::OfStaff && requires_factor(rule, user)) {
             return Ok(true);
         }
-        Ok(!rule.groups.is_empty() && store::is_member(self.database, user, &rule.groups).await?)
+        Ok(!rule.groups.is_empty() && is_grouped(rule, self.actor.load().await?.rights()))
     }
 }
 
@@ -419,6 +452,7 @@ impl fmt::Display for Condition {
             Self::Staff => f.write_str("staff"),
             Self::User(UserCondition::SignedIn | UserCondition::Owner) => f.write_str("signed in"),
             Self::User(UserCondition::Can(permission)) => write!(f, "can {permission}"),
+            Self::User(UserCondition::MemberOf(group)) => write!(f, "member of {group}"),
             Self::User(UserCondition::When(name, _)) => write!(f, "when {name}"),
             Self::Factor => f.write_str("second factor"),
             Self::Fresh(minutes) => write!(f, "login of the last {minutes} min"),

@@ -1,8 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use super::escalation::Escalation;
 use super::*;
 use crate::app::{App, Routes};
 use crate::auth::{NewUser, Rank, RightChange, User};
+use crate::db::Tx;
 use crate::testing::TestSite;
 
 /// A rule and its properties, as the boot and the pipeline ask for them.
@@ -153,13 +155,16 @@ fn callers_are_equal_by_issuer_and_subject() {
     assert!(one.may("tickets") && !one.may("ticket") && !one.may(""));
 }
 
-const DECLARED: [(&str, &str); 2] = [
-    ("desk.work", "Can work on the queue"),
-    ("desk.export", "Can export"),
-];
+#[derive(palisade_macros::Permission, Clone, Copy)]
+#[permission(app = "desk")]
+enum May {
+    #[permission(label = "Can work on the queue")]
+    Work,
+    Export,
+}
 
 async fn desk() -> (TestSite, User) {
-    let app = App::new().permissions(&DECLARED).routes(Routes::new());
+    let app = App::new().permissions::<May>().routes(Routes::new());
     let site = TestSite::start(app, &[]).await;
     let new = NewUser {
         username: "ann",
@@ -172,7 +177,9 @@ async fn desk() -> (TestSite, User) {
 }
 
 async fn held(site: &TestSite, user: &User) -> Vec<String> {
-    let held = of_user(site.site().database(), user).await.unwrap();
+    let held = of_user(site.site().database(), user, site.site().accounts().now())
+        .await
+        .unwrap();
     let mut held: Vec<String> = held.into_iter().collect();
     held.sort();
     held
@@ -185,19 +192,19 @@ async fn permissions_are_granted_and_revoked() {
     let database = site.site().database();
     assert!(held(&site, &ann).await.is_empty());
     let tx = database.begin().await.unwrap();
-    assert!(grant(database, &tx, ann.id, "desk.work").await.unwrap());
+    assert!(grant(&tx, ann.id, "desk.work").await.unwrap());
     drop(tx);
     assert!(held(&site, &ann).await.is_empty(), "rolled back");
     let tx = database.begin().await.unwrap();
-    assert!(grant(database, &tx, ann.id, "desk.work").await.unwrap());
-    assert!(grant(database, &tx, ann.id, "desk.work").await.unwrap());
-    assert!(!grant(database, &tx, ann.id, "desk.fly").await.unwrap());
-    assert!(!grant(database, &tx, ann.id, "work").await.unwrap());
+    assert!(grant(&tx, ann.id, "desk.work").await.unwrap());
+    assert!(grant(&tx, ann.id, "desk.work").await.unwrap());
+    assert!(!grant(&tx, ann.id, "desk.fly").await.unwrap());
+    assert!(!grant(&tx, ann.id, "work").await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(held(&site, &ann).await, ["desk.work"]);
     let tx = database.begin().await.unwrap();
-    assert!(revoke(database, &tx, ann.id, "desk.work").await.unwrap());
-    assert!(!revoke(database, &tx, ann.id, "desk.fly").await.unwrap());
+    assert!(revoke(&tx, ann.id, "desk.work").await.unwrap());
+    assert!(!revoke(&tx, ann.id, "desk.fly").await.unwrap());
     tx.commit().await.unwrap();
     assert!(held(&site, &ann).await.is_empty());
 }
@@ -221,15 +228,15 @@ async fn permissions_come_by_groups() {
     tx.commit().await.unwrap();
     let tx = database.begin().await.unwrap();
     let join = ("agents", RightChange::Grant);
-    assert!(set_member(database, &tx, ann.id, join).await.unwrap());
-    assert!(set_member(database, &tx, ann.id, join).await.unwrap());
+    assert!(set_member(&tx, ann.id, join).await.unwrap());
+    assert!(set_member(&tx, ann.id, join).await.unwrap());
     let unknown = ("pilots", RightChange::Grant);
-    assert!(!set_member(database, &tx, ann.id, unknown).await.unwrap());
+    assert!(!set_member(&tx, ann.id, unknown).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(held(&site, &ann).await, ["desk.export"]);
     let tx = database.begin().await.unwrap();
     let leave = ("agents", RightChange::Revoke);
-    assert!(set_member(database, &tx, ann.id, leave).await.unwrap());
+    assert!(set_member(&tx, ann.id, leave).await.unwrap());
     tx.commit().await.unwrap();
     assert!(held(&site, &ann).await.is_empty());
 }
@@ -250,12 +257,187 @@ async fn declared_permissions_are_rows_of_djangos_table() {
             .0
     };
     let before = count().await;
-    ensure(database, &DECLARED).await.unwrap();
+    let declared: Vec<_> = DeclaredPermission::all::<May>().collect();
+    ensure(database, &declared).await.unwrap();
     assert_eq!(count().await, before, "declared again");
     let tx = database.begin().await.unwrap();
-    assert!(grant(database, &tx, ann.id, "desk.work").await.unwrap());
+    assert!(grant(&tx, ann.id, "desk.work").await.unwrap());
     tx.commit().await.unwrap();
-    forget(database, &DECLARED).await.unwrap();
+    forget(database, &declared).await.unwrap();
     assert_eq!(count().await, before - 2);
     assert!(held(&site, &ann).await.is_empty(), "no grant is left over");
+}
+
+fn holdings(id: i32, rank: Rank, permissions: &[&str], groups: &[&str]) -> Holdings {
+    Holdings {
+        id,
+        is_staff: rank != Rank::Plain,
+        is_superuser: rank == Rank::Superuser,
+        permissions: permissions.iter().map(|name| (*name).to_owned()).collect(),
+        groups: groups.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+fn roles() -> Roles {
+    let mut roles = Roles::default();
+    roles.add(Role::new("readers").may(["desk.view"]));
+    roles.add(
+        Role::new("agents")
+            .may(["desk.work"])
+            .includes("readers")
+            .gives("readers"),
+    );
+    roles.add(Role::new("leads").includes("agents").gives("agents"));
+    roles.add(
+        Role::new("auditors")
+            .may(["desk.audit"])
+            .never_with("agents"),
+    );
+    roles
+}
+
+// D42, django/django#11385: no user gives a right that the user does not hold, touches an account that holds
+// more, or changes own rights
+#[test]
+fn no_change_of_accounts_escalates() {
+    use AccountChange::{Account, Join, Leave, Permission, Staff, Superuser};
+    use Escalation::{Excluded, HoldsMore, NotGiven, NotHeld, OwnRights};
+    let agent = || holdings(1, Rank::Staff, &["desk.work", "desk.view"], &["agents"]);
+    let lead = || holdings(2, Rank::Staff, &["desk.work", "desk.view"], &["leads"]);
+    let root = || holdings(3, Rank::Superuser, &[], &[]);
+    let plain = || holdings(4, Rank::Plain, &[], &[]);
+    let auditor = || holdings(5, Rank::Plain, &["desk.audit"], &["auditors"]);
+    let reader = || holdings(6, Rank::Plain, &["desk.view"], &["readers"]);
+    let rows = [
+        (agent(), plain(), Permission("desk.view"), Ok(())),
+        (agent(), plain(), Permission("desk.audit"), Err(NotHeld)),
+        (agent(), agent(), Permission("desk.view"), Err(OwnRights)),
+        (root(), root(), Superuser, Err(OwnRights)),
+        (agent(), plain(), Staff, Ok(())),
+        (agent(), plain(), Superuser, Err(NotHeld)),
+        (plain(), reader(), Staff, Err(HoldsMore)),
+        (reader(), plain(), Staff, Err(NotHeld)),
+        (root(), agent(), Superuser, Ok(())),
+        (agent(), root(), Account, Err(HoldsMore)),
+        (agent(), auditor(), Account, Err(HoldsMore)),
+        (agent(), plain(), Account, Ok(())),
+        (plain(), agent(), Account, Err(HoldsMore)),
+        (root(), agent(), Account, Ok(())),
+        (agent(), plain(), Join("readers"), Ok(())),
+        (agent(), plain(), Join("agents"), Err(NotGiven)),
+        (lead(), plain(), Join("agents"), Ok(())),
+        (lead(), plain(), Join("leads"), Err(NotGiven)),
+        (lead(), reader(), Leave("readers"), Err(NotGiven)),
+        (agent(), reader(), Leave("readers"), Ok(())),
+        (plain(), plain(), Join("readers"), Err(OwnRights)),
+        (
+            root(),
+            auditor(),
+            Join("agents"),
+            Err(Excluded("auditors".into())),
+        ),
+        (
+            root(),
+            agent(),
+            Join("auditors"),
+            Err(Excluded("agents".into())),
+        ),
+        (root(), plain(), Join("unknown"), Ok(())),
+    ];
+    for (actor, target, change, expected) in rows {
+        let judged = judge((&actor, &target), change, &roles());
+        assert_eq!(judged, expected, "{actor:?} on {target:?}: {change:?}");
+    }
+}
+
+#[test]
+fn faults_of_roles_are_found() {
+    let declared: Vec<_> = DeclaredPermission::all::<May>().collect();
+    let faults = |all: Vec<Role>| {
+        let mut roles = Roles::default();
+        all.into_iter().for_each(|role| roles.add(role));
+        roles.faults(&declared)
+    };
+    let role = |name| Role::new(name).may([May::Work]);
+    assert!(
+        faults(vec![
+            role("a"),
+            role("b").includes("a").never_with("c"),
+            role("c")
+        ])
+        .is_empty()
+    );
+    assert_eq!(
+        faults(vec![role("a"), role("a")]),
+        ["the role a is declared twice"]
+    );
+    assert_eq!(
+        faults(vec![role("a").gives("b")]),
+        ["the role a names b, which is not declared"]
+    );
+    assert_eq!(
+        faults(vec![Role::new("a").may(["desk.fly"])]),
+        ["the role a has desk.fly, which is not declared"]
+    );
+    assert_eq!(
+        faults(vec![role("a").includes("b"), role("b").includes("a")]),
+        ["the role a includes itself", "the role b includes itself"]
+    );
+    assert_eq!(
+        faults(vec![
+            role("a").includes("b").never_with("c"),
+            role("b").includes("c"),
+            role("c")
+        ]),
+        ["the role a includes c, which it excludes"]
+    );
+}
+
+// F046: the difference is shown first, written once, and nothing is left
+#[tokio::test]
+async fn roles_are_written_into_groups() {
+    let (site, ann) = desk().await;
+    let database = site.site().database();
+    let mut roles = Roles::default();
+    roles.add(Role::new("readers").may([May::Export]));
+    roles.add(Role::new("agents").may([May::Work]).includes("readers"));
+    let differences = async || roles.differences(&database.handle()).await.unwrap();
+    let shown: String = differences()
+        .await
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        shown,
+        "readers (new)\n  + desk.export\nagents (new)\n  + desk.export\n  + desk.work\n"
+    );
+    let write = async |tx: &Tx| {
+        for difference in differences().await {
+            difference.apply(tx).await?;
+        }
+        Ok::<_, sea_orm::DbErr>(())
+    };
+    database.write(write).await.unwrap();
+    assert!(differences().await.is_empty());
+    let drift = async |tx: &Tx| {
+        set_member(tx, ann.id, ("agents", RightChange::Grant)).await?;
+        grant_group(tx, "readers", "desk.work").await?;
+        revoke_group(tx, "agents", "desk.work").await
+    };
+    database.write(drift).await.unwrap();
+    assert_eq!(held(&site, &ann).await, ["desk.export"]);
+    let shown: String = differences()
+        .await
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(shown, "readers\n  - desk.work\nagents\n  + desk.work\n");
+    database.write(write).await.unwrap();
+    assert_eq!(held(&site, &ann).await, ["desk.export", "desk.work"]);
+    let leave = async |tx: &Tx| delete_group(tx, "agents").await;
+    assert!(database.write(leave).await.unwrap());
+    assert!(
+        held(&site, &ann).await.is_empty(),
+        "the membership is gone with its group"
+    );
 }

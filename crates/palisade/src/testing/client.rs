@@ -63,6 +63,11 @@ impl Client {
         self
     }
 
+    /// The origin of the site.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// The stored cookies.
     pub fn cookies(&mut self) -> &mut BTreeMap<String, String> {
         &mut self.cookies

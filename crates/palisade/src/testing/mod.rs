@@ -5,12 +5,14 @@
 //! `PALISADE_TEST_POSTGRES`.
 
 mod client;
+mod crawl;
 mod log;
 mod servers;
 mod site;
 pub mod vectors;
 
 pub use client::{Answer, Client, interrupt_after};
+pub use crawl::{Crawl, CrawlReport};
 pub use log::{events, events_of_this_thread};
 pub use servers::{ran, server};
 pub use site::{TestDatabase, TestSite, connect, new_postgres};

@@ -3,6 +3,8 @@ use crate::app::{App, BootError, Prepared, Site};
 use crate::auth::{Flag, Rank, RightChange, set_flag};
 use crate::clock::FrozenClock;
 use crate::crypto::random;
+use crate::db::Tx;
+use crate::permissions::{self, PermissionName};
 use crate::settings::{Origin, Sources};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -158,11 +160,7 @@ impl TestSite {
     /// When there is no such user.
     pub async fn set_rank(&self, username: &str, rank: Rank) {
         let accounts = self.site.accounts();
-        let id = accounts
-            .id_of(username)
-            .await
-            .expect("the database answers");
-        let id = id.expect("a user of this name");
+        let id = self.id_of(username).await;
         let flags = [
             (Flag::Staff, rank != Rank::Plain),
             (Flag::Superuser, rank == Rank::Superuser),
@@ -176,6 +174,63 @@ impl TestSite {
             set_flag(&tx, id, flag, change).await.expect("a change");
         }
         tx.commit().await.expect("a commit");
+    }
+
+    /// Grants a user a permission.
+    ///
+    /// ```
+    /// # use palisade::prelude::*;
+    /// # #[derive(Permission, Clone, Copy)]
+    /// # #[permission(app = "shop")]
+    /// # enum May { Refund }
+    /// # async fn test(site: palisade::testing::TestSite) {
+    /// let mut ann = site.client();
+    /// ann.sign_up("ann").await;
+    /// site.grant("ann", May::Refund).await;
+    /// assert_eq!(ann.get("/refunds").await.status, 200);
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// When there is no such user or permission.
+    pub async fn grant(&self, username: &str, permission: impl Into<PermissionName>) {
+        let name = permission.into().as_str();
+        let id = self.id_of(username).await;
+        let grant = async |tx: &Tx| permissions::grant(tx, id, name).await;
+        let is_known = self
+            .site
+            .database()
+            .write(grant)
+            .await
+            .expect("the database answers");
+        assert!(is_known, "there is no permission {name}");
+    }
+
+    /// Revokes a permission of a user.
+    ///
+    /// # Panics
+    /// When there is no such user or permission.
+    pub async fn revoke(&self, username: &str, permission: impl Into<PermissionName>) {
+        let name = permission.into().as_str();
+        let id = self.id_of(username).await;
+        let revoke = async |tx: &Tx| permissions::revoke(tx, id, name).await;
+        let is_known = self
+            .site
+            .database()
+            .write(revoke)
+            .await
+            .expect("the database answers");
+        assert!(is_known, "there is no permission {name}");
+    }
+
+    /// The primary key of a user.
+    ///
+    /// # Panics
+    /// When there is no such user.
+    pub async fn id_of(&self, username: &str) -> i32 {
+        let id = self.site.accounts().id_of(username).await;
+        id.expect("the database answers")
+            .expect("a user of this name")
     }
 
     /// The site.

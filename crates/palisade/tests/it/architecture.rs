@@ -200,7 +200,8 @@ fn every_test_that_the_proof_names_exists() {
             "client" => "crates/palisade/src/http/client/tests.rs".into(),
             "address" => "crates/palisade/src/mail/tests.rs".into(),
             "auth" => "crates/palisade/src/auth/email/codes.rs".into(),
-            "http" | "headers" | "csrf" | "forms" | "throttle" | "mfa" | "settings" => {
+            "http" | "headers" | "csrf" | "forms" | "throttle" | "mfa" | "settings"
+            | "permissions" => {
                 format!("crates/palisade/src/{file}/tests.rs")
             }
             "password" => "crates/palisade-password/tests/it/main.rs".into(),

@@ -4,6 +4,7 @@
 mod acme;
 mod architecture;
 mod attacks;
+mod authorization;
 mod between;
 mod bodies;
 mod check;

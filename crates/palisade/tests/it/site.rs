@@ -73,6 +73,13 @@ struct Title {
     title: Line<100>,
 }
 
+/// Permissions of the test site.
+#[derive(Permission, Clone, Copy)]
+#[permission(app = "test")]
+pub enum May {
+    Work,
+}
+
 pub fn app() -> App {
     let routes = Routes::new()
         .route("/", public().get(async || "front"))
@@ -92,7 +99,7 @@ pub fn app() -> App {
             "/staff",
             staff().get(async || "staff").post(async || "staff"),
         )
-        .route("/work", can("test.work").get(async || "work"))
+        .route("/work", can(May::Work).get(async || "work"))
         .route(
             "/odd",
             when("odd ids", |user, _| {
@@ -100,10 +107,7 @@ pub fn app() -> App {
             })
             .get(async || "odd"),
         )
-        .route(
-            "/either",
-            can("test.work").or(staff()).get(async || "either"),
-        )
+        .route("/either", can(May::Work).or(staff()).get(async || "either"))
         .route("/write-in-get", public().get(write_in_get))
         .route(
             "/write-without-transaction",
@@ -129,7 +133,7 @@ pub fn app() -> App {
         );
     App::new()
         .migrations::<Migrator>()
-        .permissions(&[("test.work", "Can work")])
+        .permissions::<May>()
         .routes(routes)
 }
 

@@ -2,6 +2,7 @@
 
 use super::browser::{Answer, Browser};
 use super::pair::{Keys, PASSWORD, Pair, VARIANTS, Variant};
+use palisade::clock::{Clock, SystemClock};
 use palisade::crypto::KeyRing;
 use palisade::crypto::signing::{self, Compress, Signer};
 use palisade::db::{Database, DatabaseSettings};
@@ -500,7 +501,7 @@ async fn rights(pair: &Pair) {
         );
         let user = user(&database, id).await;
         let own = match &user {
-            Some(user) => palisade::permissions::of_user(&database, user)
+            Some(user) => palisade::permissions::of_user(&database, user, SystemClock.now())
                 .await
                 .unwrap(),
             None => Default::default(),

@@ -163,7 +163,7 @@ async fn two_people_at_once_lose_nothing() {
         .await;
     assert_eq!(late.status, 409);
     assert!(
-        late.body.contains("Another user changed this ticket") && late.body.contains("It is out."),
+        late.body.contains("changed by another user") && late.body.contains("It is out."),
         "{}",
         late.body
     );

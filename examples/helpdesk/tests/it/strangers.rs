@@ -4,7 +4,7 @@ use crate::desk::{open, staff};
 use axum::body::Body;
 use helpdesk::app;
 use palisade::prelude::*;
-use palisade::testing::{Client, TestSite};
+use palisade::testing::{Client, Crawl, TestSite};
 
 async fn snapshot(site: &TestSite) -> Vec<(i32, String, i32, Option<String>)> {
     site.site()
@@ -51,6 +51,20 @@ async fn every_method(client: &mut Client, path: &str) -> Vec<(String, u16)> {
         found.push((method.to_owned(), answer.status.as_u16()));
     }
     found
+}
+
+// D09; F047; ASVS 8.2.2: found by the owner's own links and forms
+#[tokio::test]
+async fn the_crawl_of_two_customers_finds_nothing() {
+    let site = TestSite::start(app(), &[]).await;
+    let (mut ann, mut eve) = (site.client(), site.client());
+    ann.sign_up("ann").await;
+    eve.sign_up("eve").await;
+    open(&mut ann, "ann's own", "private").await;
+    open(&mut eve, "eve's own", "private").await;
+    let crawl = Crawl::new(&site, ann, eve);
+    let crawl = crawl.unreached("/queue/{id}/assign", "customers assign no ticket");
+    crawl.run().await.assert_sealed();
 }
 
 // D09; F048, F049; ASVS 8.2.1, 8.3.1

@@ -10,6 +10,7 @@ use crate::app::pipeline::route_steps::RouteSteps;
 use crate::auth::Visitor;
 use crate::csrf::{FormTokens, KEPT_SECRET};
 use crate::headers::{Cors, PagePolicies};
+use crate::permissions::CurrentActor;
 use crate::sessions::Session;
 use crate::views::{Error, Result, is_bare_error, render_error};
 use axum::extract::Request;
@@ -130,6 +131,8 @@ async fn run_steps(
         };
     parts.extensions.insert(session.clone());
     parts.extensions.insert(visitor.clone());
+    let actor = current_actor(info, &visitor);
+    parts.extensions.insert(actor.clone());
     if parts.uri.path().starts_with("/account/") {
         parts.extensions.insert(info.site.factors.clone());
     }
@@ -151,6 +154,7 @@ async fn run_steps(
         rule,
         info,
         visitor: &visitor,
+        actor: &actor,
         tokens: &tokens,
         is_call,
     };
@@ -166,6 +170,10 @@ async fn run_steps(
         Some(turn) => Box::pin(turn.finish(&session, context.nonce(), response)).await,
         None => response,
     }
+}
+
+fn current_actor(info: &RequestInfo, visitor: &Visitor) -> CurrentActor {
+    CurrentActor::new(visitor.clone(), info.site.database.clone())
 }
 
 /// The response for a path without a route. It equals that of a hidden page.

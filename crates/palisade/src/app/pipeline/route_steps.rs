@@ -8,7 +8,7 @@ use crate::auth::Visitor;
 use crate::csrf::{FormTokens, Refusal, is_safe};
 use crate::headers::is_report;
 use crate::http::redirect_to;
-use crate::permissions::{Question, Verdict};
+use crate::permissions::{CurrentActor, Question, Verdict};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -18,6 +18,7 @@ pub(super) struct RouteSteps<'a> {
     pub(super) rule: &'a RouteRule,
     pub(super) info: &'a RequestInfo,
     pub(super) visitor: &'a Visitor,
+    pub(super) actor: &'a CurrentActor,
     pub(super) tokens: &'a FormTokens,
     /// Whether a bearer token authenticates the request, and not its cookies.
     pub(super) is_call: bool,
@@ -138,7 +139,7 @@ impl RouteSteps<'_> {
     async fn judge(&self, parts: &Parts) -> Result<Verdict, Response> {
         let question = Question {
             visitor: self.visitor,
-            database: &self.info.site.database,
+            actor: self.actor,
             request: parts,
         };
         let judged = self.rule.access.judge(question);

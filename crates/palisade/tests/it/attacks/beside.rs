@@ -281,14 +281,20 @@ async fn shared_sessions_end_and_are_not_guessed() {
     assert_eq!(ann.get("/mine").await.status, StatusCode::SEE_OTHER);
 }
 
+/// A permission that Django declares, too.
+#[derive(Permission, Clone, Copy)]
+#[permission(app = "auth")]
+enum OfDjango {
+    ChangeUser,
+}
+
 // what `migrate` has made is taken back, and a permission that Django has made, and who has it, is not, though the site names it as well
 #[tokio::test]
 async fn an_undone_site_leaves_djangos_permissions() {
     let app = || {
-        App::new().permissions(&[
-            ("auth.change_user", "Can change user"),
-            ("test.work", "Can work"),
-        ])
+        App::new()
+            .permissions::<OfDjango>()
+            .permissions::<crate::site::May>()
     };
     let site = TestSite::start(app(), &[]).await;
     let path = site.folder().join("site.sqlite3").display().to_string();

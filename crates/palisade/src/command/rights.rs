@@ -1,0 +1,230 @@
+//! `user grant` and `user revoke`: ranks, permissions and groups of accounts.
+
+use super::subject::{argument, unknown};
+use super::{Failed, Outcome};
+use crate::app::Site;
+use crate::audit_log::{self, Event};
+use crate::auth::{Flag, RightChange, User, set_flag};
+use crate::db::Tx;
+use crate::permissions::{self, AccountChange, EndingMembership, Holdings};
+use crate::views::Error;
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use clap::ArgMatches;
+use std::fmt;
+
+/// Changes the rights that a command names.
+pub(super) async fn change(site: &Site, matches: &ArgMatches, change: RightChange) -> Outcome {
+    let username = argument(matches, "username");
+    let rights = Rights::parse(matches, site.accounts().now())?;
+    let user = site.accounts().user_by_name(username).await?;
+    let user = user.ok_or_else(|| unknown(username))?;
+    judge(site, (&user, &rights), (change, matches)).await?;
+    let (verb, event) = match change {
+        RightChange::Grant => ("was given", Event::RightGranted),
+        RightChange::Revoke => ("lost", Event::RightRevoked),
+    };
+    let told = format!("By the operators of this site the account {verb}: {rights}");
+    let Some((tx, id)) = site.accounts().begin_by_name(username, &told).await? else {
+        return Err(unknown(username));
+    };
+    rights.apply(&tx, id, change).await?;
+    tx.commit().await.map_err(Error::from)?;
+    let by = acting(matches);
+    let by = by.map_or_else(String::new, |name| format!(" as {name}"));
+    let detail = format!("{username}: {rights}, by command{by}");
+    audit_log::record(event, None, "", &detail);
+    Ok(format!(
+        "{username} {verb}: {rights}; the owner is notified by mail\n"
+    ))
+}
+
+/// Refuses roles that exclude each other, and with `--as` an escalation of privileges.
+async fn judge(
+    site: &Site,
+    (target, rights): (&User, &Rights<'_>),
+    (change, matches): (RightChange, &ArgMatches),
+) -> Result<(), Failed> {
+    let (database, now) = (site.database(), site.accounts().now());
+    let target = Holdings::load(database, target, now).await?;
+    if let (RightChange::Grant, Some(group)) = (change, rights.group)
+        && let Some(other) = site.roles().conflict(&target.groups, group)
+    {
+        let said = format!("the role {group} is never with {other}, which the account has");
+        return Err(Failed(said, 1));
+    }
+    judge_as(site, (&target, matches), rights.changes(change)).await
+}
+
+/// Refuses a change of an account that holds more than the user of `--as`.
+pub(super) async fn judge_account(site: &Site, matches: &ArgMatches) -> Result<(), Failed> {
+    if acting(matches).is_none() {
+        return Ok(());
+    }
+    let username = argument(matches, "username");
+    let user = site.accounts().user_by_name(username).await?;
+    let user = user.ok_or_else(|| unknown(username))?;
+    let target = Holdings::load(site.database(), &user, site.accounts().now()).await?;
+    let change = std::iter::once(AccountChange::Account);
+    judge_as(site, (&target, matches), change).await
+}
+
+fn acting(matches: &ArgMatches) -> Option<&str> {
+    let given = matches.try_get_one::<String>("as").ok().flatten();
+    given.map(String::as_str)
+}
+
+async fn judge_as(
+    site: &Site,
+    (target, matches): (&Holdings, &ArgMatches),
+    changes: impl Iterator<Item = AccountChange<'_>>,
+) -> Result<(), Failed> {
+    let Some(name) = acting(matches) else {
+        return Ok(());
+    };
+    let actor = site.accounts().user_by_name(name).await?;
+    let actor = actor.ok_or_else(|| unknown(name))?;
+    let actor = Holdings::load(site.database(), &actor, site.accounts().now()).await?;
+    for change in changes {
+        if let Err(why) = permissions::judge((&actor, target), change, site.roles()) {
+            let detail = format!("{name}: {change:?} of user {}: {why}", target.id);
+            audit_log::record(Event::AccessDenied, None, "", &detail);
+            return Err(Failed(format!("{name} may not do this: {why}"), 1));
+        }
+    }
+    Ok(())
+}
+
+/// The rights that a command names.
+struct Rights<'a> {
+    flags: Vec<Flag>,
+    group: Option<&'a str>,
+    permission: Option<&'a str>,
+    until: Option<DateTime<Utc>>,
+    reason: &'a str,
+    now: DateTime<Utc>,
+}
+
+impl<'a> Rights<'a> {
+    fn parse(matches: &'a ArgMatches, now: DateTime<Utc>) -> Result<Self, Failed> {
+        let flag = |name: &str, flag| matches.get_flag(name).then_some(flag);
+        let flags = [
+            flag("staff", Flag::Staff),
+            flag("superuser", Flag::Superuser),
+        ];
+        let text = |name: &str| {
+            let given = matches.try_get_one::<String>(name).ok().flatten();
+            given.map(String::as_str)
+        };
+        let rights = Self {
+            flags: flags.into_iter().flatten().collect(),
+            group: text("group"),
+            permission: text("permission"),
+            until: text("until").map(parse_end).transpose()?,
+            reason: text("reason").unwrap_or_default(),
+            now,
+        };
+        rights.require_sense()?;
+        Ok(rights)
+    }
+
+    fn require_sense(&self) -> Result<(), Failed> {
+        let said = match (self.group, self.until) {
+            (None, None) if self.flags.is_empty() && self.permission.is_none() => {
+                "name a permission such as helpdesk.work_queue, or --group, --staff or --superuser"
+            }
+            (None, Some(_)) => "--until is the end of a membership: name a --group",
+            (Some(_), Some(end)) if end <= self.now => "--until is in the past",
+            _ => return Ok(()),
+        };
+        Err(Failed(said.into(), 2))
+    }
+
+    async fn apply(&self, tx: &Tx, id: i32, change: RightChange) -> Result<(), Failed> {
+        for flag in &self.flags {
+            set_flag(tx, id, *flag, change).await?;
+        }
+        if let Some(permission) = self.permission {
+            let is_known = match change {
+                RightChange::Grant => permissions::grant(tx, id, permission).await,
+                RightChange::Revoke => permissions::revoke(tx, id, permission).await,
+            };
+            require_known(is_known, "permission", permission)?;
+        }
+        if let Some(group) = self.group {
+            let is_known = match self.until {
+                Some(until) => permissions::join_until(tx, id, self.ending(group, until)).await,
+                None => permissions::set_member(tx, id, (group, change)).await,
+            };
+            require_known(is_known, "group", group)?;
+        }
+        Ok(())
+    }
+
+    fn ending(&self, group: &'a str, until: DateTime<Utc>) -> EndingMembership<'a> {
+        EndingMembership {
+            group,
+            until,
+            reason: self.reason,
+            now: self.now,
+        }
+    }
+
+    fn changes(&self, change: RightChange) -> impl Iterator<Item = AccountChange<'a>> {
+        let flags = self.flags.iter().map(|flag| match flag {
+            Flag::Staff => AccountChange::Staff,
+            Flag::Superuser => AccountChange::Superuser,
+        });
+        let group = self.group.map(|group| match change {
+            RightChange::Grant => AccountChange::Join(group),
+            RightChange::Revoke => AccountChange::Leave(group),
+        });
+        let permission = self.permission.map(AccountChange::Permission);
+        flags.chain(group).chain(permission)
+    }
+}
+
+/// A date, of which the first second is the end, or a time with an offset.
+fn parse_end(text: &str) -> Result<DateTime<Utc>, Failed> {
+    let day = || {
+        Some(
+            NaiveDate::parse_from_str(text, "%Y-%m-%d")
+                .ok()?
+                .and_time(NaiveTime::MIN)
+                .and_utc(),
+        )
+    };
+    let time = || Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc());
+    day().or_else(time).ok_or_else(|| {
+        let said = format!("--until {text}: write 2027-01-31, or 2027-01-31T12:00:00Z");
+        Failed(said, 2)
+    })
+}
+
+fn require_known(
+    found: Result<bool, sea_orm::DbErr>,
+    what: &str,
+    name: &str,
+) -> Result<(), Failed> {
+    match found.map_err(Error::from)? {
+        true => Ok(()),
+        false => Err(Failed(
+            format!("there is no {what} {name}; nothing was changed"),
+            1,
+        )),
+    }
+}
+
+impl fmt::Display for Rights<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags = self.flags.iter().map(|flag| match flag {
+            Flag::Staff => "staff".to_owned(),
+            Flag::Superuser => "superuser".to_owned(),
+        });
+        let end = self.until.map_or_else(String::new, |end| {
+            format!(" until {}", end.format("%Y-%m-%d %H:%M UTC"))
+        });
+        let group = self.group.map(|group| format!("the group {group}{end}"));
+        let named = group.into_iter().chain(self.permission.map(str::to_owned));
+        f.write_str(&flags.chain(named).collect::<Vec<_>>().join(", "))
+    }
+}

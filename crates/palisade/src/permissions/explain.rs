@@ -1,0 +1,163 @@
+//! Explanations of decisions: each named condition with its truth.
+
+use super::rows::Named;
+use super::{Actor, Key, RowAccess, Scoped, Verb};
+use crate::db::Db;
+use crate::views::Result;
+use async_trait::async_trait;
+use sea_orm::sea_query::IntoValueTuple;
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+/// The policy of a registered entity, for commands that name it at run time.
+#[async_trait]
+pub(crate) trait EntityPolicy: Send + Sync {
+    /// The table of the entity.
+    fn table(&self) -> &'static str;
+
+    /// The conditions of a verb for the row with this key; `None` for an invalid key.
+    async fn explain(
+        &self,
+        actor: &Actor,
+        (verb, key): (Verb, &str),
+        db: &Db,
+    ) -> Result<Option<Explanation>>;
+}
+
+/// The policy of `E`.
+pub(crate) struct PolicyOf<E>(PhantomData<fn() -> E>);
+
+impl<E> PolicyOf<E> {
+    pub(crate) fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+#[async_trait]
+impl<E: Scoped> EntityPolicy for PolicyOf<E>
+where
+    Key<E>: FromStr,
+{
+    fn table(&self) -> &'static str {
+        E::default().table_name()
+    }
+
+    async fn explain(
+        &self,
+        actor: &Actor,
+        (verb, key): (Verb, &str),
+        db: &Db,
+    ) -> Result<Option<Explanation>> {
+        let Ok(key) = key.parse::<Key<E>>() else {
+            return Ok(None);
+        };
+        let key = key.into_value_tuple();
+        let row = || RowAccess::<E>::new(actor, key.clone());
+        let mut parts = Vec::new();
+        for verb in conditions_of(verb) {
+            let rows = E::rows(actor, *verb);
+            let (allowed, required) = rows.named();
+            parts.extend(judge(row, (*verb, Kind::OneOf, allowed), db).await?);
+            parts.extend(judge(row, (*verb, Kind::Required, required), db).await?);
+        }
+        Ok(Some(Explanation {
+            is_there: row().exists(db).await?,
+            is_allowed: row().allows(verb, db).await?,
+            parts,
+        }))
+    }
+}
+
+/// A verb, and viewing, which changing and deleting require too.
+fn conditions_of(verb: Verb) -> &'static [Verb] {
+    match verb {
+        Verb::View => &[Verb::View],
+        Verb::Change => &[Verb::Change, Verb::View],
+        Verb::Delete => &[Verb::Delete, Verb::View],
+        Verb::Create => &[Verb::Create],
+    }
+}
+
+async fn judge<'a, E: Scoped>(
+    row: impl Fn() -> RowAccess<'a, E>,
+    (verb, kind, conditions): (Verb, Kind, &[Named]),
+    db: &Db,
+) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for Named { name, condition } in conditions {
+        parts.push(Part {
+            verb,
+            kind,
+            name,
+            is_met: row().meets(condition, db).await?,
+        });
+    }
+    Ok(parts)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    OneOf,
+    Required,
+}
+
+/// A condition and its truth for one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    verb: Verb,
+    kind: Kind,
+    name: &'static str,
+    is_met: bool,
+}
+
+/// The conditions of a decision about a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Explanation {
+    is_there: bool,
+    is_allowed: bool,
+    parts: Vec<Part>,
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.is_there {
+            return writeln!(f, "there is no such row: 404");
+        }
+        for Part {
+            verb,
+            kind,
+            name,
+            is_met,
+        } in &self.parts
+        {
+            let truth = if *is_met { "yes" } else { "no" };
+            let kind = match kind {
+                Kind::OneOf => "one of",
+                Kind::Required => "required",
+            };
+            writeln!(f, "  {:<7} {kind:<9} {truth:<4} {name}", verb.name())?;
+        }
+        let is_viewable = self.meets(Verb::View);
+        writeln!(
+            f,
+            "{}",
+            match (self.is_allowed, is_viewable) {
+                (true, _) => "allowed",
+                (false, true) => "denied: 403",
+                (false, false) => "denied: 404",
+            }
+        )
+    }
+}
+
+impl Explanation {
+    fn meets(&self, verb: Verb) -> bool {
+        let of_verb = |kind| {
+            let parts = self.parts.iter();
+            parts.filter(move |part| part.verb == verb && part.kind == kind)
+        };
+        of_verb(Kind::OneOf).any(|part| part.is_met)
+            && of_verb(Kind::Required).all(|part| part.is_met)
+    }
+}

@@ -1,0 +1,52 @@
+use async_trait::async_trait;
+use sea_orm::DbErr;
+use sea_orm_migration::prelude::{
+    ColumnDef, ForeignKey, ForeignKeyAction, Index, SchemaManager, Table,
+};
+use sea_orm_migration::{MigrationName, MigrationTrait};
+
+/// The tables of authorization.
+pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![Box::new(CreateMemberships)]
+}
+
+/// Memberships that end. Those without an end are Django's.
+struct CreateMemberships;
+
+impl MigrationName for CreateMemberships {
+    fn name(&self) -> &str {
+        "permissions_0001_palisade_membership"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for CreateMemberships {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let group = ForeignKey::create()
+            .from("palisade_membership", "group_id")
+            .to("auth_group", "id")
+            .on_delete(ForeignKeyAction::Cascade)
+            .to_owned();
+        let memberships = Table::create()
+            .table("palisade_membership")
+            .if_not_exists()
+            .col(ColumnDef::new("user_id").integer().not_null())
+            .col(ColumnDef::new("group_id").integer().not_null())
+            .col(ColumnDef::new("until").big_integer().not_null())
+            .col(ColumnDef::new("given_by").integer())
+            .col(ColumnDef::new("given_at").big_integer().not_null())
+            .col(ColumnDef::new("reason").string_len(200).not_null())
+            .primary_key(Index::create().col("user_id").col("group_id"))
+            .foreign_key(&mut { group })
+            .to_owned();
+        manager.create_table(memberships).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let drop = Table::drop()
+            .table("palisade_membership")
+            .if_exists()
+            .to_owned();
+        manager.drop_table(drop).await
+    }
+}

@@ -1,0 +1,238 @@
+//! Reads and writes of single rows by their policy. The policy is part of each statement.
+
+use super::rows::condition_of;
+use super::{Actor, RowCondition, Scoped, Verb};
+use crate::audit_log::{self, Event};
+use crate::db::Tx;
+use crate::views::{Error, ErrorKind, Result};
+use sea_orm::sea_query::{Condition, Expr, IntoCondition, IntoValueTuple, ValueTuple};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, Iterable,
+    ModelTrait, PrimaryKeyToColumn, PrimaryKeyTrait, QueryFilter, QuerySelect,
+};
+use std::marker::PhantomData;
+
+/// The type of an entity's primary key.
+pub type Key<E> = <<E as EntityTrait>::PrimaryKey as PrimaryKeyTrait>::ValueType;
+
+/// Access of an actor to one row, created by [`Actor::row`].
+///
+/// | Row | Result |
+/// |---|---|
+/// | unknown, or not viewable | 404 |
+/// | viewable, but not allowed | 403 |
+/// | allowed, but changed meanwhile ([`RowAccess::only_if`]) | 409 |
+///
+/// ```
+/// # use palisade::prelude::*;
+/// # use palisade::permissions::Scoped;
+/// # use palisade::sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait};
+/// # async fn example<E: Scoped>(actor: Actor, db: Db, id: palisade::permissions::Key<E>, seen: i32,
+/// #     version: E::Column, change: E::ActiveModel) -> Result<()> {
+/// db.write(async |tx| {
+///     actor.row::<E>(id).only_if(version.eq(seen)).change(tx, change).await
+/// }).await
+/// # }
+/// ```
+#[must_use = "it does nothing before it is read, changed or deleted"]
+pub struct RowAccess<'a, E> {
+    actor: &'a Actor,
+    key: ValueTuple,
+    only_if: Condition,
+    entity: PhantomData<fn() -> E>,
+}
+
+impl<'a, E: Scoped> RowAccess<'a, E> {
+    pub(super) fn new(actor: &'a Actor, key: impl IntoValueTuple) -> Self {
+        Self {
+            actor,
+            key: key.into_value_tuple(),
+            only_if: Condition::all(),
+            entity: PhantomData,
+        }
+    }
+
+    /// Changes or deletes only a row that meets this condition too, such as the version that the
+    /// user has seen.
+    pub fn only_if(mut self, condition: impl IntoCondition) -> Self {
+        self.only_if = self.only_if.add(condition.into_condition());
+        self
+    }
+
+    /// Reads the row.
+    ///
+    /// # Errors
+    /// 404 for a row that the actor may not view; when the database does not answer.
+    pub async fn view(self, db: &impl ConnectionTrait) -> Result<E::Model> {
+        self.read(Verb::View, db).await
+    }
+
+    /// Reads the row, if the actor may use a verb on it.
+    ///
+    /// # Errors
+    /// 404 for a row that the actor may not view, 403 for one that is viewable only; when the
+    /// database does not answer.
+    pub async fn read(self, verb: Verb, db: &impl ConnectionTrait) -> Result<E::Model> {
+        let row = self
+            .actor
+            .find::<E>(verb)
+            .filter(self.is_it())
+            .one(db)
+            .await?;
+        match row {
+            Some(row) => Ok(row),
+            None => Err(self.refuse(verb, db).await?),
+        }
+    }
+
+    /// Whether the actor may use a verb on the row, for a menu or a button.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn allows(self, verb: Verb, db: &impl ConnectionTrait) -> Result<bool> {
+        Ok(self
+            .matches(condition_of::<E>(self.actor, verb), db)
+            .await?)
+    }
+
+    /// Changes the set columns. The changed row must meet the policy, too: a user cannot move a row
+    /// out of reach, or into another user's data.
+    ///
+    /// # Errors
+    /// As in the table of [`RowAccess`]; nothing is written then.
+    pub async fn change(self, tx: &Tx, change: E::ActiveModel) -> Result<()> {
+        let changed = E::update_many()
+            .set(change)
+            .filter(condition_of::<E>(self.actor, Verb::Change))
+            .filter(self.is_it())
+            .filter(self.only_if.clone())
+            .exec(tx)
+            .await?;
+        if changed.rows_affected == 0 {
+            return Err(self.refuse(Verb::Change, tx).await?);
+        }
+        self.require_after_write(tx, Verb::Change).await
+    }
+
+    /// Deletes the row.
+    ///
+    /// # Errors
+    /// As in the table of [`RowAccess`]; nothing is written then.
+    pub async fn delete(self, tx: &Tx) -> Result<()> {
+        let deleted = E::delete_many()
+            .filter(condition_of::<E>(self.actor, Verb::Delete))
+            .filter(self.is_it())
+            .filter(self.only_if.clone())
+            .exec(tx)
+            .await?;
+        match deleted.rows_affected {
+            0 => Err(self.refuse(Verb::Delete, tx).await?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Requires the policy of a row as it was written. The transaction cannot be committed
+    /// otherwise, even if the caller drops the error.
+    async fn require_after_write(&self, tx: &Tx, verb: Verb) -> Result<()> {
+        if self
+            .matches(condition_of::<E>(self.actor, verb), tx)
+            .await?
+        {
+            return Ok(());
+        }
+        tx.refuse_commit();
+        self.record(verb, "the row as written is outside of the policy");
+        Err(Error::forbidden())
+    }
+
+    fn is_it(&self) -> Condition {
+        let columns = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
+        let values = self.key.clone().into_iter();
+        let same = columns.zip(values).map(|(column, value)| column.eq(value));
+        same.fold(Condition::all(), Condition::add)
+    }
+
+    /// Whether there is such a row, regardless of the policy.
+    pub(super) async fn exists(self, db: &impl ConnectionTrait) -> Result<bool, DbErr> {
+        self.matches(Condition::all(), db).await
+    }
+
+    /// Whether the row meets a condition.
+    pub(super) async fn meets(
+        &self,
+        condition: &RowCondition,
+        db: &impl ConnectionTrait,
+    ) -> Result<bool, DbErr> {
+        self.matches(Condition::all().add(condition.sql()), db)
+            .await
+    }
+
+    async fn matches(&self, rows: Condition, db: &impl ConnectionTrait) -> Result<bool, DbErr> {
+        let found = E::find()
+            .select_only()
+            .expr(Expr::Constant(1.into()))
+            .filter(rows)
+            .filter(self.is_it());
+        Ok(found.into_tuple::<i32>().one(db).await?.is_some())
+    }
+
+    /// The error for a row that was not found by its policy. The same queries run for an unknown
+    /// row and for a hidden one.
+    async fn refuse(&self, verb: Verb, db: &impl ConnectionTrait) -> Result<Error> {
+        let is_there = self.matches(Condition::all(), db).await?;
+        let is_viewable = self
+            .matches(condition_of::<E>(self.actor, Verb::View), db)
+            .await?;
+        if !is_viewable {
+            if is_there {
+                self.record(verb, "hidden");
+            }
+            return Ok(Error::not_found());
+        }
+        if self
+            .matches(condition_of::<E>(self.actor, verb), db)
+            .await?
+        {
+            return Ok(Error::new(ErrorKind::Conflict, CHANGED_MEANWHILE));
+        }
+        self.record(verb, "not allowed");
+        Ok(Error::forbidden())
+    }
+
+    fn record(&self, verb: Verb, why: &str) {
+        let table = sea_orm::EntityName::table_name(&E::default());
+        let (verb, user) = (verb.name(), self.actor.id());
+        let user = user.map_or_else(|| "anonymous".to_owned(), |id| format!("user {id}"));
+        let detail = format!("{user}: {verb} {table} {:?}: {why}", self.key);
+        audit_log::record(
+            Event::AccessDenied,
+            self.actor.client(),
+            self.actor.request_id(),
+            &detail,
+        );
+    }
+}
+
+const CHANGED_MEANWHILE: &str = "This was changed by another user in the meantime.";
+
+impl Actor {
+    /// Access to the row of an entity with this key, by the entity's policy.
+    pub fn row<E: Scoped>(&self, key: impl Into<Key<E>>) -> RowAccess<'_, E> {
+        RowAccess::new(self, key.into())
+    }
+
+    /// Inserts a row that meets the policy for [`Verb::Create`].
+    ///
+    /// # Errors
+    /// 403 for another row; the transaction cannot be committed then.
+    pub async fn insert<E: Scoped>(&self, tx: &Tx, row: E::ActiveModel) -> Result<E::Model>
+    where
+        E::Model: IntoActiveModel<E::ActiveModel>,
+        E::ActiveModel: Send,
+    {
+        let row = ActiveModelTrait::insert(row, tx).await?;
+        let access = RowAccess::<E>::new(self, row.get_primary_key_value());
+        access.require_after_write(tx, Verb::Create).await?;
+        Ok(row)
+    }
+}

@@ -1,0 +1,332 @@
+//! A crawl of two users: rows of one must not exist for the other, by any route and method.
+
+use super::{Answer, Client, TestSite, events};
+use crate::app::RouteInfo;
+use axum::body::Body;
+use http::{Method, StatusCode};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// A crawl for broken access control (OWASP API1, ASVS 8.2.2).
+///
+/// The pages of the owner are crawled by their links and forms. Each path with a parameter that they
+/// contain, and that the stranger's pages do not, is requested by the stranger with every method of
+/// its route. The answer must be that of an unknown row, with one event, and the owner's pages must
+/// be as before.
+///
+/// ```
+/// # async fn test(site: palisade::testing::TestSite) {
+/// use palisade::auth::Rank;
+/// use palisade::testing::Crawl;
+/// let (ann, bob) = (site.sign_in("ann", Rank::Plain).await, site.sign_in("bob", Rank::Plain).await);
+/// // … rows of ann
+/// Crawl::new(&site, ann, bob).run().await.assert_sealed();
+/// # }
+/// ```
+pub struct Crawl<'a> {
+    site: &'a TestSite,
+    owner: Client,
+    stranger: Client,
+    unreached: Vec<&'static str>,
+}
+
+/// The result of a crawl.
+#[derive(Debug, Clone, Default)]
+pub struct CrawlReport {
+    /// Requests of the stranger.
+    pub requests: usize,
+    /// Paths of the owner's rows.
+    pub paths: BTreeSet<String>,
+    /// Requests with which the stranger could do or notice something.
+    pub faults: Vec<String>,
+    /// Routes with a parameter to which no page of the owner leads.
+    pub unreached: BTreeSet<String>,
+}
+
+/// Most pages of one user.
+const MOST_PAGES: usize = 1_000;
+
+impl<'a> Crawl<'a> {
+    /// A crawl of a site, with the sessions of two users. The owner has rows.
+    pub fn new(site: &'a TestSite, owner: Client, stranger: Client) -> Self {
+        Self {
+            site,
+            owner,
+            stranger,
+            unreached: Vec::new(),
+        }
+    }
+
+    /// Accepts that no page of the owner leads to a route; `reason` is for the reader.
+    #[must_use]
+    pub fn unreached(mut self, route: &'static str, reason: &'static str) -> Self {
+        assert!(!reason.is_empty(), "a reason is a sentence");
+        self.unreached.push(route);
+        self
+    }
+
+    /// Runs the crawl.
+    pub async fn run(mut self) -> CrawlReport {
+        let routes = self.site.site().routes().to_vec();
+        let owned = Pages::crawl(&mut self.owner, &routes).await;
+        let shared = Pages::crawl(&mut self.stranger, &routes).await;
+        let mut report = CrawlReport::default();
+        let table = Table::new(&routes);
+        let mut reached = BTreeSet::new();
+        for path in owned
+            .links
+            .iter()
+            .filter(|path| !shared.links.contains(*path))
+        {
+            let Some(route) = table.route_of(path) else {
+                continue;
+            };
+            reached.insert(route.to_owned());
+            report.paths.insert(path.clone());
+            for method in methods_of(&routes, route) {
+                let fields = owned.forms.get(path).map_or(&[][..], Vec::as_slice);
+                let fault = self.try_path((route, path), (&method, fields)).await;
+                report.faults.extend(fault);
+                report.requests += 1;
+            }
+        }
+        let unchanged = owned.changed(&mut self.owner).await;
+        report.faults.extend(unchanged);
+        let all = routes.iter().map(|route| route.path.as_str());
+        report.unreached = all
+            .filter(|path| has_row(path) && !reached.contains(*path))
+            .filter(|path| !self.unreached.contains(path))
+            .map(str::to_owned)
+            .collect();
+        report
+    }
+
+    /// Requests a path of the owner as the stranger, and the same path of an unknown row.
+    async fn try_path(
+        &mut self,
+        (route, path): (&str, &str),
+        (method, fields): (&Method, &[(String, String)]),
+    ) -> Option<String> {
+        let token = self.stranger.get("/account").await.token();
+        let token = token.unwrap_or_default();
+        let real = self.request((method, path), (&token, fields)).await;
+        let unknown = unknown_row(route, path);
+        let none = self.request((method, &unknown), (&token, fields)).await;
+        let of_row = events(real.header("x-request-id"));
+        let count = of_row
+            .iter()
+            .filter(|line| line.contains("event=access_denied"))
+            .count();
+        let mut fault = format!("{method} {path}: ");
+        let before = fault.len();
+        if !real.status.is_client_error() || real.status == StatusCode::METHOD_NOT_ALLOWED {
+            let _ = write!(fault, "{}", real.status);
+        } else if (real.status, masked(&real.body)) != (none.status, masked(&none.body)) {
+            let _ = write!(
+                fault,
+                "{}, and an unknown row is {}",
+                real.status, none.status
+            );
+        } else if count != 1 {
+            let _ = write!(fault, "{count} events of a denied access");
+        }
+        (fault.len() > before).then_some(fault)
+    }
+
+    async fn request(
+        &mut self,
+        (method, path): (&Method, &str),
+        (token, fields): (&str, &[(String, String)]),
+    ) -> Answer {
+        let request = self.stranger.request(method.clone(), path);
+        if matches!(*method, Method::GET | Method::HEAD) {
+            return self.stranger.send(request, Body::empty()).await;
+        }
+        let origin = self.stranger.origin().to_owned();
+        let request = request
+            .header("origin", origin)
+            .header("x-csrftoken", token);
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .filter(|(name, _)| name != "csrfmiddlewaretoken")
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        self.stranger.form(request, &fields).await
+    }
+}
+
+impl CrawlReport {
+    /// Asserts that rows were found, that the stranger could not use them, and that all routes were
+    /// reached.
+    ///
+    /// # Panics
+    /// Otherwise.
+    pub fn assert_sealed(&self) {
+        assert!(
+            self.faults.is_empty(),
+            "a user reaches rows of another: {:#?}",
+            self.faults
+        );
+        assert!(
+            self.unreached.is_empty(),
+            "no page of the owner leads to {:?}: give the owner such a row, or name the route with Crawl::unreached",
+            self.unreached
+        );
+        assert!(!self.paths.is_empty(), "the owner has no rows of its own");
+    }
+}
+
+/// The pages of one user.
+#[derive(Default)]
+struct Pages {
+    bodies: BTreeMap<String, String>,
+    links: BTreeSet<String>,
+    /// Fields of the forms, by action.
+    forms: BTreeMap<String, Vec<(String, String)>>,
+}
+
+impl Pages {
+    /// Follows the links from the front page and from every page without a parameter.
+    async fn crawl(client: &mut Client, routes: &[RouteInfo]) -> Self {
+        let table = Table::new(routes);
+        let starts = routes
+            .iter()
+            .filter(|route| route.method == Method::GET && !has_row(&route.path));
+        let mut pages = Self::default();
+        let mut waiting: Vec<String> = starts.map(|route| route.path.clone()).collect();
+        waiting.retain(|path| !path.starts_with("/static/"));
+        while let Some(path) = waiting.pop() {
+            if pages.bodies.len() >= MOST_PAGES || pages.bodies.contains_key(&path) {
+                continue;
+            }
+            let answer = client.get(&path).await;
+            let body = if answer.status == StatusCode::OK {
+                answer.body
+            } else {
+                String::new()
+            };
+            for link in links(&body) {
+                if table.route_of(&link).is_some()
+                    && pages.links.insert(link.clone())
+                    && table.reads(&link)
+                {
+                    waiting.push(link);
+                }
+            }
+            pages.forms.extend(forms(&body));
+            pages.bodies.insert(path, masked(&body));
+        }
+        pages
+    }
+
+    /// Pages that differ now.
+    async fn changed(&self, client: &mut Client) -> Vec<String> {
+        let mut changed = Vec::new();
+        for (path, before) in self
+            .bodies
+            .iter()
+            .filter(|(path, _)| self.links.contains(*path))
+        {
+            let now = client.get(path).await;
+            if masked(&now.body) != *before {
+                changed.push(format!("GET {path}: the owner's page has changed"));
+            }
+        }
+        changed
+    }
+}
+
+/// The routes with a parameter.
+struct Table<'a> {
+    matcher: matchit::Router<&'a str>,
+    read: BTreeSet<&'a str>,
+}
+
+impl<'a> Table<'a> {
+    fn new(routes: &'a [RouteInfo]) -> Self {
+        let mut matcher = matchit::Router::new();
+        for route in routes {
+            // a path has one entry for each method
+            let _ = matcher.insert(route.path.as_str(), route.path.as_str());
+        }
+        let read = routes.iter().filter(|route| route.method == Method::GET);
+        Self {
+            matcher,
+            read: read.map(|route| route.path.as_str()).collect(),
+        }
+    }
+
+    fn route_of(&self, path: &str) -> Option<&'a str> {
+        let route = *self.matcher.at(path).ok()?.value;
+        has_row(route).then_some(route)
+    }
+
+    fn reads(&self, path: &str) -> bool {
+        self.route_of(path)
+            .is_some_and(|route| self.read.contains(route))
+    }
+}
+
+fn has_row(route: &str) -> bool {
+    route.contains('{') && !route.contains("{*")
+}
+
+fn methods_of(routes: &[RouteInfo], path: &str) -> Vec<Method> {
+    let of_path = routes.iter().filter(|route| route.path == path);
+    of_path.map(|route| route.method.clone()).collect()
+}
+
+/// The same path with keys that no row has.
+fn unknown_row(route: &str, path: &str) -> String {
+    let unknown = |(template, part): (&str, &str)| match template.starts_with('{') {
+        true if part.bytes().all(|byte| byte.is_ascii_digit()) => "1999999999".to_owned(),
+        true => part.chars().rev().collect(),
+        false => part.to_owned(),
+    };
+    let parts = route.split('/').zip(path.split('/')).map(unknown);
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// Links and actions to paths of the site.
+fn links(body: &str) -> Vec<String> {
+    let found = ["href=\"", "action=\""]
+        .into_iter()
+        .flat_map(|attribute| body.split(attribute).skip(1));
+    let paths = found.filter_map(|rest| rest.split(['"', '?', '#']).next());
+    let own = paths.filter(|path| path.starts_with('/') && !path.starts_with("//"));
+    own.map(str::to_owned).collect()
+}
+
+/// The fields of each form with a path as its action; empty ones are filled with a digit.
+fn forms(body: &str) -> Vec<(String, Vec<(String, String)>)> {
+    let forms = body
+        .split("<form")
+        .skip(1)
+        .filter_map(|rest| rest.split("</form>").next());
+    forms
+        .filter_map(|form| Some((attribute(form, "action")?, fields(form))))
+        .collect()
+}
+
+fn fields(form: &str) -> Vec<(String, String)> {
+    let named = form.split('<').filter_map(|element| {
+        let name = attribute(element, "name")?;
+        let value = attribute(element, "value").filter(|value| !value.is_empty());
+        Some((name, value.unwrap_or_else(|| "1".into())))
+    });
+    named.collect()
+}
+
+fn attribute(element: &str, name: &str) -> Option<String> {
+    let start = element.find(&format!(" {name}=\""))? + name.len() + 3;
+    element[start..].split('"').next().map(str::to_owned)
+}
+
+/// A page without values that differ in every response: tokens, nonces and request ids.
+fn masked(body: &str) -> String {
+    let is_word = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+    let words = body.split_inclusive(|character| !is_word(character));
+    words
+        .map(|word| if word.len() > 20 { "*" } else { word })
+        .collect()
+}

@@ -1,0 +1,435 @@
+//! Attacks on authorization, over HTTP. Each denied request changes nothing, and is one event.
+
+use super::desk::{May, app, note, organisation};
+use axum::body::Body;
+use chrono::TimeDelta;
+use http::{Method, StatusCode};
+use palisade::auth::Rank;
+use palisade::permissions::{Grant, Recipient};
+use palisade::prelude::*;
+use palisade::sea_orm::{ActiveModelTrait, EntityTrait, Set};
+use palisade::testing::{Answer, Client, Crawl, TestSite, events_of_this_thread};
+
+/// Two organisations, each with an agent, and a note of each agent.
+struct Tenants {
+    site: TestSite,
+    ann: Client,
+    bob: Client,
+}
+
+const OF_ANN: i32 = 1;
+const OF_BOB: i32 = 2;
+const OF_NOBODY: i32 = 3;
+
+impl Tenants {
+    async fn start() -> Self {
+        let site = TestSite::start(app(), &[]).await;
+        let (mut ann, mut bob) = (site.client(), site.client());
+        ann.sign_up("ann").await;
+        bob.sign_up("bob").await;
+        let [ann_id, bob_id] = [site.id_of("ann").await, site.id_of("bob").await];
+        let fill = async |tx: &Tx| {
+            tx.execute_sql(sql!(
+                "INSERT INTO auth_group (id, name) VALUES (1, 'agents'), (2, 'editors')"
+            ))
+            .await?;
+            tx.execute_sql(sql!(
+                "INSERT INTO auth_group_permissions (group_id, permission_id) \
+                 SELECT 1, id FROM auth_permission WHERE codename IN ('view_note', 'change_note')"
+            ))
+            .await?;
+            for (id, user) in [(1, ann_id), (2, bob_id)] {
+                let row = organisation::ActiveModel {
+                    id: Set(id),
+                    name: Set(format!("organisation {id}")),
+                };
+                row.insert(tx).await?;
+                Grant::role("agents", Recipient::User(user))
+                    .store::<organisation::Entity>(tx, id)
+                    .await?;
+            }
+            for (id, owner, organisation) in [
+                (OF_ANN, Some(ann_id), 1),
+                (OF_BOB, Some(bob_id), 2),
+                (OF_NOBODY, None, 2),
+            ] {
+                let note = note::ActiveModel {
+                    id: Set(id),
+                    owner_id: Set(owner),
+                    organisation_id: Set(organisation),
+                    body: Set(format!("secret of {organisation}")),
+                    is_archived: Set(false),
+                };
+                note.insert(tx).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        site.site().database().write(fill).await.unwrap();
+        Self { site, ann, bob }
+    }
+
+    /// The notes that bob may view, by his rights at this moment.
+    async fn bob_notes(&self) -> String {
+        self.bob.clone().get("/notes").await.body
+    }
+
+    async fn notes(&self) -> Vec<note::Model> {
+        let db = self.site.site().database().handle();
+        note::Entity::find().all(&db).await.unwrap()
+    }
+}
+
+async fn post(client: &mut Client, path: &str, fields: &[(&str, &str)]) -> Answer {
+    client.submit("/account", path, fields).await
+}
+
+fn denials(answer: &Answer) -> usize {
+    let events = events_of_this_thread(answer.header("x-request-id"));
+    events
+        .iter()
+        .filter(|line| line.contains("access_denied"))
+        .count()
+}
+
+// F047, D42, ASVS 8.2.2, 8.4.1: another tenant's row does not exist, by any route and method
+#[tokio::test]
+async fn tenants_do_not_reach_each_other() {
+    let mut desk = Tenants::start().await;
+    let before = desk.notes().await;
+    assert_eq!(desk.ann.get("/notes").await.body, "1");
+    for id in [OF_BOB, OF_NOBODY] {
+        let body = [("body", "taken over")];
+        for (path, fields) in [
+            (format!("/notes/{id}"), &body[..]),
+            (format!("/notes/{id}/delete"), &[][..]),
+        ] {
+            let answer = post(&mut desk.ann, &path, fields).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "POST {path}");
+            assert_eq!(denials(&answer), 1, "POST {path}");
+        }
+        let path = format!("/notes/{id}");
+        for method in [Method::GET, Method::HEAD] {
+            let request = desk.ann.request(method.clone(), &path);
+            let answer = desk.ann.send(request, Body::empty()).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method} {path}");
+            assert_eq!(denials(&answer), 1, "{method} {path}");
+            assert!(!answer.body.contains("secret"));
+        }
+    }
+    assert_eq!(desk.notes().await, before);
+    assert_eq!(desk.bob.get("/notes/2").await.body, "secret of 2");
+    assert_eq!(desk.bob.get("/notes").await.body, "2 3");
+}
+
+// ASVS 8.4.1: two tenants, crawled against each other
+#[tokio::test]
+async fn tenants_are_crawled_against_each_other() {
+    let desk = Tenants::start().await;
+    for (owner, stranger) in [(&desk.ann, &desk.bob), (&desk.bob, &desk.ann)] {
+        let crawl = Crawl::new(&desk.site, owner.clone(), stranger.clone());
+        let report = crawl
+            .unreached("/notes/{id}/careless", "a handler with a fault")
+            .run()
+            .await;
+        let is_careless = |fault: &String| fault.contains("careless");
+        let (careless, faults): (Vec<_>, Vec<_>) =
+            report.faults.iter().cloned().partition(is_careless);
+        assert!(faults.is_empty(), "{faults:#?}");
+        assert!(!careless.is_empty(), "a handler without an error is found");
+        assert!(
+            report.requests >= 4 && report.unreached.is_empty(),
+            "{report:?}"
+        );
+    }
+}
+
+// an unknown row and a hidden one answer alike, and only the hidden one is an event
+#[tokio::test]
+async fn unknown_rows_are_no_event() {
+    let mut desk = Tenants::start().await;
+    for path in [
+        "/notes/99",
+        "/notes/x",
+        "/notes/1.5",
+        "/notes/99999999999",
+        "/notes/-1",
+    ] {
+        let answer = desk.ann.get(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(denials(&answer), 0, "{path}");
+    }
+    let (unknown, hidden) = (
+        desk.ann.get("/notes/99").await,
+        desk.ann.get("/notes/2").await,
+    );
+    let text = |answer: &Answer| {
+        answer
+            .body
+            .split("<main")
+            .nth(1)
+            .map(|text| text.replace(answer.header("x-request-id"), ""))
+    };
+    assert_eq!(text(&unknown), text(&hidden));
+}
+
+// D42, ASVS 8.2.2: a row that may be seen, and not changed: 403
+#[tokio::test]
+async fn a_viewable_row_is_not_changeable() {
+    let mut desk = Tenants::start().await;
+    desk.site.grant("ann", May::ReadAll).await;
+    let before = desk.notes().await;
+    assert_eq!(desk.ann.get("/notes").await.body, "1 2 3");
+    for path in ["/notes/2", "/notes/3", "/notes/2/delete"] {
+        let answer = post(&mut desk.ann, path, &[("body", "taken over")]).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+        assert_eq!(denials(&answer), 1, "{path}");
+    }
+    // the role changes notes of its organisation, and does not delete them
+    assert_eq!(
+        post(&mut desk.bob, "/notes/3", &[("body", "ours")])
+            .await
+            .status,
+        StatusCode::OK
+    );
+    assert_eq!(
+        post(&mut desk.bob, "/notes/3/delete", &[]).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let after = desk.notes().await;
+    assert_eq!(after[..2], before[..2]);
+    assert_eq!(after[2].body, "ours");
+}
+
+// CVE-2026-22589: a row without an owner belongs to no user, and to no anonymous client
+#[tokio::test]
+async fn a_null_owner_is_no_user() {
+    let desk = Tenants::start().await;
+    let mut anonymous = desk.site.client();
+    assert_eq!(anonymous.get("/notes").await.body, "");
+    for id in [OF_ANN, OF_BOB, OF_NOBODY] {
+        let answer = anonymous.get(&format!("/notes/{id}")).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    }
+    let actor = Actor::anonymous();
+    assert!(!actor.may(May::ReadAll) && !actor.is_staff() && !actor.is_member("agents"));
+}
+
+// ASVS 8.2.2: a row cannot be moved into another tenant, nor created there
+#[tokio::test]
+async fn rows_stay_within_the_policy() {
+    let mut desk = Tenants::start().await;
+    let before = desk.notes().await;
+    let away = [("body", "moved"), ("organisation", "2")];
+    let created = post(&mut desk.ann, "/notes/new", &away).await;
+    assert_eq!(created.status, StatusCode::FORBIDDEN);
+    assert_eq!(denials(&created), 1);
+    // the owner keeps a note that moves: the policy of changes allows it by ownership
+    let by_role = [("body", "moved"), ("organisation", "1")];
+    let moved = post(&mut desk.bob, "/notes/3", &by_role).await;
+    assert_eq!(moved.status, StatusCode::FORBIDDEN);
+    assert_eq!(denials(&moved), 1);
+    assert_eq!(desk.notes().await, before);
+    let own = post(
+        &mut desk.ann,
+        "/notes/new",
+        &[("body", "new"), ("organisation", "1")],
+    )
+    .await;
+    assert_eq!(own.status, StatusCode::OK);
+}
+
+// ASVS 15.4.2: a handler that drops the error of a write cannot commit it
+#[tokio::test]
+async fn a_dropped_error_is_not_committed() {
+    let mut desk = Tenants::start().await;
+    let before = desk.notes().await;
+    let answer = post(&mut desk.ann, "/notes/1/careless", &[]).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(desk.notes().await, before);
+}
+
+// D16, ASVS 8.3.2: a revoked permission counts in the next request, on each instance
+#[tokio::test]
+async fn a_revocation_counts_at_once() {
+    let mut desk = Tenants::start().await;
+    let beside = desk.site.start_beside(app(), &[]).await;
+    let mut elsewhere = beside.client();
+    *elsewhere.cookies() = desk.ann.cookies().clone();
+    for client in [&mut desk.ann, &mut elsewhere] {
+        assert_eq!(client.get("/reports").await.status, StatusCode::FORBIDDEN);
+    }
+    desk.site.grant("ann", May::ReadAll).await;
+    for client in [&mut desk.ann, &mut elsewhere] {
+        assert_eq!(client.get("/reports").await.body, "reports");
+        assert_eq!(client.get("/notes").await.body, "1 2 3");
+    }
+    desk.site.revoke("ann", May::ReadAll).await;
+    for client in [&mut desk.ann, &mut elsewhere] {
+        assert_eq!(client.get("/reports").await.status, StatusCode::FORBIDDEN);
+        assert_eq!(client.get("/notes").await.body, "1");
+    }
+    let role = Grant::role("agents", Recipient::User(desk.site.id_of("bob").await));
+    let database = desk.site.site().database();
+    let remove = async |tx: &Tx| role.remove::<organisation::Entity>(tx, 2).await;
+    assert!(database.write(remove).await.unwrap());
+    assert_eq!(desk.bob.get("/notes").await.body, "2", "the own note only");
+}
+
+// F048: the end of a grant and of a membership, to the second
+#[tokio::test]
+async fn grants_and_memberships_end() {
+    let mut desk = Tenants::start().await;
+    let (site, ann) = (&desk.site, desk.site.id_of("ann").await);
+    let end = site.site().accounts().now() + TimeDelta::hours(1);
+    let until = end.timestamp();
+    let give = async |tx: &Tx| {
+        Grant::permission(May::ViewNote, Recipient::User(ann))
+            .until(end)
+            .because("the audit")
+            .store::<note::Entity>(tx, OF_BOB)
+            .await?;
+        tx.execute_sql(sql!(
+            "INSERT INTO palisade_membership (user_id, group_id, until, given_at, reason) VALUES (?, 2, ?, 0, '')",
+            ann,
+            until
+        ))
+        .await?;
+        Ok::<_, Error>(())
+    };
+    site.site().database().write(give).await.unwrap();
+    assert_eq!(desk.ann.get("/editors").await.body, "editors");
+    assert_eq!(desk.ann.get("/notes").await.body, "1 2");
+    let left = end - site.site().accounts().now();
+    site.clock().advance(left - TimeDelta::milliseconds(1_001));
+    assert_eq!(
+        desk.ann.get("/editors").await.body,
+        "editors",
+        "a second before"
+    );
+    assert_eq!(desk.ann.get("/notes/2").await.status, StatusCode::OK);
+    site.clock().advance(TimeDelta::milliseconds(1_002));
+    assert_eq!(desk.ann.get("/editors").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(desk.ann.get("/notes/2").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(desk.ann.get("/notes").await.body, "1");
+}
+
+// F048, django-guardian#15: the grant ends with its object, and does not come back with the key
+#[tokio::test]
+async fn a_reused_key_has_no_old_grants() {
+    let mut desk = Tenants::start().await;
+    let ann = desk.site.id_of("ann").await;
+    let database = desk.site.site().database();
+    let give = async |tx: &Tx| {
+        let grant = Grant::permission(May::ViewNote, Recipient::User(ann));
+        grant.store::<note::Entity>(tx, OF_NOBODY).await
+    };
+    database.write(give).await.unwrap();
+    assert_eq!(desk.ann.get("/notes").await.body, "1 3");
+    let again = async |tx: &Tx| {
+        note::Entity::delete_by_id(OF_NOBODY).exec(tx).await?;
+        let note = note::ActiveModel {
+            id: Set(OF_NOBODY),
+            owner_id: Set(None),
+            organisation_id: Set(2),
+            body: Set("another".into()),
+            is_archived: Set(false),
+        };
+        note.insert(tx).await.map(drop)
+    };
+    database.write(again).await.unwrap();
+    assert_eq!(desk.ann.get("/notes").await.body, "1");
+}
+
+// ASVS 6.3.3: permissions need the second factor that the configuration requires, on every page
+#[tokio::test]
+async fn a_missing_factor_takes_permissions_away() {
+    let mut desk = Tenants::start().await;
+    desk.site.grant("ann", May::ReadAll).await;
+    desk.site.set_rank("ann", Rank::Staff).await;
+    assert_eq!(desk.ann.get("/notes").await.body, "1", "own notes only");
+    assert_eq!(desk.ann.get("/notes/2").await.status, StatusCode::NOT_FOUND);
+    desk.ann.add_factor().await;
+    assert_eq!(desk.ann.get("/notes").await.body, "1 2 3");
+}
+
+async fn actor(desk: &Tenants, username: &str) -> Actor {
+    let site = desk.site.site();
+    let now = site.accounts().now();
+    let user = User {
+        id: desk.site.id_of(username).await,
+        username: username.into(),
+        first_name: String::new(),
+        last_name: String::new(),
+        email: String::new(),
+        is_staff: false,
+        is_superuser: false,
+    };
+    Actor::load(site.database(), &user, now).await.unwrap()
+}
+
+// escalation: a user gives what the user holds on this object, to others, and nothing else
+#[tokio::test]
+async fn grants_do_not_escalate() {
+    let desk = Tenants::start().await;
+    let (ann, bob) = (actor(&desk, "ann").await, actor(&desk, "bob").await);
+    let (ann_id, bob_id) = (ann.id().unwrap(), bob.id().unwrap());
+    let give = async |grant: Grant, organisation: i32| {
+        let change = async |tx: &Tx| {
+            ann.give::<organisation::Entity>(tx, organisation, grant)
+                .await
+        };
+        let given = desk.site.site().database().write(change).await;
+        given.map_or_else(|error| error.status().as_u16(), |()| 200)
+    };
+    let to = Recipient::User;
+    let view = |recipient| Grant::permission(May::ViewNote, recipient);
+    assert_eq!(
+        give(Grant::permission(May::ReadAll, to(bob_id)), 1).await,
+        403,
+        "not held"
+    );
+    assert_eq!(give(view(to(ann_id)), 1).await, 403, "to oneself");
+    assert_eq!(give(view(to(bob_id)), 2).await, 404, "on another's object");
+    assert_eq!(
+        give(Grant::role("editors", to(bob_id)), 1).await,
+        400,
+        "an empty role"
+    );
+    assert_eq!(
+        give(Grant::role("pilots", to(bob_id)), 1).await,
+        400,
+        "no such role"
+    );
+    assert_eq!(
+        give(view(Recipient::Group("pilots".into())), 1).await,
+        400,
+        "no such group"
+    );
+    let past = view(to(bob_id)).until(desk.site.site().accounts().now());
+    assert_eq!(give(past, 1).await, 400, "an end in the past");
+    assert_eq!(desk.bob_notes().await, "2 3");
+    assert_eq!(give(Grant::role("agents", to(bob_id)), 1).await, 200);
+    assert_eq!(desk.bob_notes().await, "1 2 3");
+    let take = async |tx: &Tx| {
+        let grant = Grant::role("agents", to(bob_id));
+        ann.take::<organisation::Entity>(tx, 1, &grant).await
+    };
+    assert!(desk.site.site().database().write(take).await.unwrap());
+    assert_eq!(desk.bob_notes().await, "2 3");
+}
+
+// a superuser has every permission; rows are the entity's business
+#[tokio::test]
+async fn a_superuser_has_every_permission() {
+    let mut desk = Tenants::start().await;
+    desk.site.set_rank("ann", Rank::Superuser).await;
+    desk.ann.add_factor().await;
+    assert_eq!(desk.ann.get("/notes").await.body, "1 2 3", "may read all");
+    let answer = post(&mut desk.ann, "/notes/2/delete", &[]).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "owners delete");
+    assert_eq!(
+        desk.ann.get("/editors").await.status,
+        StatusCode::FORBIDDEN,
+        "no member"
+    );
+}

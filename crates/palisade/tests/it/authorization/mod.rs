@@ -1,0 +1,6 @@
+//! Authorization of rows: policies, grants, groups and roles on running sites.
+
+mod agreement;
+mod attacks;
+mod desk;
+mod guide;
