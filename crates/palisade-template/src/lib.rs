@@ -37,6 +37,7 @@ mod error;
 mod escape;
 mod form_token;
 mod layer;
+mod predicate;
 mod print;
 mod sanitize;
 mod templates;
@@ -53,6 +54,7 @@ pub use minijinja::{
     context,
     value::{Object, Serde, Value},
 };
+pub use predicate::predicate;
 pub use sanitize::Preset;
 pub use templates::{Options, PageSecrets, Templates, check, check_all};
 pub use trusted::{

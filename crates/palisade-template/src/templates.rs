@@ -7,7 +7,7 @@ use crate::escape::escape_html;
 use crate::layer::{Layer, Stamp};
 use minijinja::value::{Object, Value};
 use minijinja::{Environment, context};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -116,6 +116,8 @@ struct Loaded {
     environment: Environment<'static>,
     checked: Checked,
     sources: BTreeMap<String, String>,
+    /// Variables that templates use and do not set.
+    wanted: BTreeSet<String>,
 }
 
 /// Checks one template without rendering it. Unknown templates that it extends or includes are
@@ -178,6 +180,12 @@ impl Templates {
             .render(name, values, self.0.options.max_page_bytes)
     }
 
+    /// Whether a template uses a variable that none of its own statements sets.
+    pub fn wants(&self, variable: &str) -> bool {
+        let latest = self.latest();
+        latest.is_ok_and(|loaded| loaded.wanted.contains(variable))
+    }
+
     /// Every place where a value is printed outside HTML text, in the order of the files.
     pub fn uses(&self) -> Vec<Use> {
         let mut uses = self.0.loaded.checked.uses.clone();
@@ -209,6 +217,14 @@ impl Templates {
     }
 }
 
+/// Variables that templates use and do not set.
+fn wanted(environment: &Environment<'_>) -> BTreeSet<String> {
+    let templates = environment.templates();
+    templates
+        .flat_map(|(_, template)| template.undeclared_variables(false))
+        .collect()
+}
+
 impl Loaded {
     fn new(layers: &[Layer], options: &Options) -> Result<Self, LoadError> {
         let mut sources = BTreeMap::new();
@@ -231,6 +247,7 @@ impl Loaded {
                 LoadError(vec![Problem::at(source, 0..0, error.to_string(), "fix it")])
             })?;
         Ok(Self {
+            wanted: wanted(&environment),
             environment,
             checked,
             sources,

@@ -10,7 +10,7 @@ mod status;
 mod ticket;
 mod tickets;
 
-use palisade::permissions::Access;
+use palisade::permissions::{Access, Role};
 use palisade::prelude::*;
 
 /// Permissions of the desk.
@@ -28,6 +28,7 @@ pub fn app() -> App {
         .static_files(include_static!("static"))
         .migrations::<migration::Migrator>()
         .permissions::<May>()
+        .role(Role::new("agents").may([May::WorkQueue]))
         .entity::<ticket::Entity>()
         .entity::<comment::Entity>()
         .setting("site.home", "/tickets")

@@ -22,6 +22,7 @@ use crate::http::client::Client;
 use crate::http::{MemoryBudget, TrustedProxies};
 use crate::mail::MailQueue;
 use crate::mfa::Factors;
+use crate::permissions::Authorizer;
 use crate::throttle::Throttle;
 use axum::Router;
 use axum::extract::Request;
@@ -37,6 +38,11 @@ struct Shared {
     throttle: Arc<Throttle>,
     client: Client,
     factors: Arc<Factors>,
+}
+
+fn authorizer(app: &App, database: &Database, templates: &Templates) -> Authorizer {
+    let names = (&*app.permissions, &*app.adopted_permissions);
+    Authorizer::new(database.clone(), templates.clone(), names)
 }
 
 /// The accounts of a site.
@@ -160,9 +166,10 @@ impl Prepared {
             mail: shared.mail,
             factors: shared.factors,
             sessions,
+            authorizer: Arc::new(authorizer(&app, &database, &templates)),
+            views: Arc::new(site_views(&settings, templates, client)),
             policies: app.policies,
             roles: app.roles,
-            views: Arc::new(site_views(&settings, templates, client)),
             csrf: csrf(&settings, &ring, transport(&settings)),
             csrf_refusal: app.csrf_refusal,
             headers: SecurityHeaders::new(&settings.headers, settings.profile),

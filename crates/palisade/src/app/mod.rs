@@ -3,6 +3,7 @@
 //! [`App`] is the builder, [`App::run`] the command line. The request pipeline is in `pipeline/`,
 //! step by step, in the order of ARCHITECTURE.md; a test asserts the order.
 
+mod access_report;
 mod acme;
 mod assemble;
 mod boot;

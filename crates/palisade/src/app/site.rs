@@ -15,7 +15,7 @@ use crate::headers::SecurityHeaders;
 use crate::http::{Link, MemoryBudget, RequestHost, TrustedProxies};
 use crate::mail::MailQueue;
 use crate::mfa::Factors;
-use crate::permissions::{EntityPolicy, Roles};
+use crate::permissions::{Authorizer, EntityPolicy, Roles};
 use crate::sessions::Sessions;
 use crate::throttle::{By, Limit, Throttle, ThrottleSettings};
 use crate::views::{Result, SiteViews};
@@ -44,6 +44,7 @@ pub struct Site {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) mail: Arc<MailQueue>,
     pub(crate) factors: Arc<Factors>,
+    pub(super) authorizer: Arc<Authorizer>,
     /// Declared roles.
     pub(super) roles: Roles,
     /// Policies of registered entities.

@@ -22,6 +22,7 @@ use crate::mail::MailQueue;
 use crate::sessions::Session;
 use crate::throttle::Throttle;
 use crate::views::{Error, ErrorKind, Result};
+use chrono::{DateTime, Utc};
 use palisade_crypto::KeyRing;
 use palisade_password::{Algorithm, UserAttributes};
 use sea_orm::DbErr;
@@ -230,6 +231,14 @@ impl Accounts {
     pub async fn user_by_name(&self, username: &str) -> Result<Option<User>> {
         let row = self.users.by_name(username).await?;
         Ok(row.map(|row| row.public()))
+    }
+
+    /// All active users, with the time of the last login.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn active_users(&self) -> Result<Vec<(User, Option<DateTime<Utc>>)>> {
+        self.users.all_active().await
     }
 
     /// All usernames, with whether they are active and the time of the last login.

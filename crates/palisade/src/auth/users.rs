@@ -2,10 +2,11 @@
 
 use super::account::names::reading;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
-use super::user::{Rank, same_address};
+use super::user::{Rank, User, same_address};
 use crate::clock::Clock;
 use crate::db::{Database, Tx};
 use crate::views::Result;
+use chrono::{DateTime, Utc};
 use palisade_password::is_usable;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::{Value, json};
@@ -90,6 +91,18 @@ impl Users {
         };
         let rows = all.all(&self.database.handle()).await?;
         Ok(rows.iter().map(shown).collect())
+    }
+
+    /// All active users, with the time of the last login.
+    pub(super) async fn all_active(&self) -> Result<Vec<(User, Option<DateTime<Utc>>)>> {
+        let active = Entity::find()
+            .filter(Column::IsActive.eq(true))
+            .order_by_asc(Column::Username);
+        let rows = active.all(&self.database.handle()).await?;
+        Ok(rows
+            .iter()
+            .map(|row| (row.public(), row.last_login))
+            .collect())
     }
 
     /// Groups of accounts whose names differ only by case or confusable letters

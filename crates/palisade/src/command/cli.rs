@@ -1,7 +1,8 @@
+use super::arguments::{acting, address, data, flag, named, username};
 use super::deploy::{CONFIGS, LIMITS};
 use crate::app::SiteCommand;
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, ArgGroup, Command};
+use clap::{Arg, ArgGroup, Command};
 
 /// The command line, with the site's custom commands.
 pub(super) fn command(own: &[SiteCommand]) -> Command {
@@ -21,8 +22,8 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
                 .arg(flag("explain", "Describe each setting")),
         )
         .subcommand(user())
-        .subcommand(permissions())
-        .subcommand(group())
+        .subcommand(super::permissions::command())
+        .subcommand(super::group::command())
         .subcommand(lockout())
         .subcommand(keys())
         .subcommand(backup())
@@ -32,48 +33,6 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
     own.iter().fold(program, |program, own| {
         program.subcommand(Command::new(own.name).about(own.about))
     })
-}
-
-fn flag(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .action(ArgAction::SetTrue)
-        .help(help)
-}
-
-fn named(name: &'static str, value: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).value_name(value).help(help)
-}
-
-/// The user in whose name an operator acts.
-fn acting() -> Arg {
-    named(
-        "as",
-        "NAME",
-        "The user who does it: refused where the user lacks the rights",
-    )
-}
-
-fn data() -> Arg {
-    Arg::new("data")
-        .long("data")
-        .value_name("DIR")
-        .global(true)
-        .help("Folder of the database, the key and files")
-}
-
-fn address() -> Arg {
-    Arg::new("address")
-        .long("address")
-        .value_name("IP:PORT")
-        .help("Address to listen on, such as 127.0.0.1:8000")
-}
-
-fn username() -> Arg {
-    Arg::new("username")
-        .value_name("NAME")
-        .required(true)
-        .help("Login name")
 }
 
 fn check() -> Command {
@@ -122,71 +81,6 @@ fn rights(name: &'static str, about: &'static str) -> Command {
             "NAME",
             "The user who does it: refused where the user lacks the rights",
         ))
-}
-
-fn group() -> Command {
-    let name = || {
-        Arg::new("group")
-            .value_name("GROUP")
-            .required(true)
-            .help("Name of the group")
-    };
-    let permission = || {
-        Arg::new("permission")
-            .value_name("PERMISSION")
-            .required(true)
-            .help("A permission, such as helpdesk.work_queue")
-    };
-    Command::new("group")
-        .about("List and change groups: their permissions are those of their members")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(Command::new("list").about("List groups with their permissions and members"))
-        .subcommand(
-            Command::new("create")
-                .about("Create a group without permissions")
-                .arg(name()),
-        )
-        .subcommand(
-            Command::new("delete")
-                .about("Delete a group with its memberships and grants")
-                .arg(name()),
-        )
-        .subcommand(
-            Command::new("grant")
-                .about("Grant a group a permission")
-                .arg(name())
-                .arg(permission()),
-        )
-        .subcommand(
-            Command::new("revoke")
-                .about("Revoke a permission of a group")
-                .arg(name())
-                .arg(permission()),
-        )
-}
-
-fn permissions() -> Command {
-    let question = Arg::new("question")
-        .value_name("METHOD PATH | VERB ENTITY ID")
-        .num_args(2..=3)
-        .required(true)
-        .help("A request, such as GET /tickets/7, or a verb on a row, such as change ticket 7");
-    Command::new("permissions")
-        .about("Explain decisions of authorization")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(
-            Command::new("explain")
-                .about("Print each condition of a route or of a row's policy, with its truth for a user")
-                .arg(username())
-                .arg(question),
-        )
-        .subcommand(
-            Command::new("sync")
-                .about("Print how the groups differ from the declared roles")
-                .arg(flag("write", "Change the groups")),
-        )
 }
 
 fn user() -> Command {
@@ -298,6 +192,7 @@ fn user() -> Command {
                 .arg(username())
                 .arg(acting()),
         )
+        .subcommand(super::access_report::command())
         .subcommand(Command::new("conflicts").about(
             "List names that differ only by case or by \
             letters that look the same",

@@ -8,7 +8,51 @@ use crate::db::Tx;
 use crate::permissions::{create_group, delete_group, grant_group, list_groups, revoke_group};
 use crate::views::Error;
 use clap::ArgMatches;
+use clap::{Arg, Command};
 use std::fmt::Write;
+
+/// Its command line.
+pub(super) fn command() -> Command {
+    let name = || {
+        Arg::new("group")
+            .value_name("GROUP")
+            .required(true)
+            .help("Name of the group")
+    };
+    let permission = || {
+        Arg::new("permission")
+            .value_name("PERMISSION")
+            .required(true)
+            .help("A permission, such as helpdesk.work_queue")
+    };
+    Command::new("group")
+        .about("List and change groups: their permissions are those of their members")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(Command::new("list").about("List groups with their permissions and members"))
+        .subcommand(
+            Command::new("create")
+                .about("Create a group without permissions")
+                .arg(name()),
+        )
+        .subcommand(
+            Command::new("delete")
+                .about("Delete a group with its memberships and grants")
+                .arg(name()),
+        )
+        .subcommand(
+            Command::new("grant")
+                .about("Grant a group a permission")
+                .arg(name())
+                .arg(permission()),
+        )
+        .subcommand(
+            Command::new("revoke")
+                .about("Revoke a permission of a group")
+                .arg(name())
+                .arg(permission()),
+        )
+}
 
 pub(super) async fn run(site: &Site, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {

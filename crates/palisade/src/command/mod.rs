@@ -1,9 +1,11 @@
 //! The command line of a site: `serve`, `check`, `migrate`, `routes`, `settings`, `user`,
 //! `lockout`, `keys`, `deploy`, and custom commands.
 
+mod access_report;
 mod account;
 #[cfg(feature = "adopt")]
 mod adopt;
+mod arguments;
 mod backup;
 mod cli;
 mod deploy;

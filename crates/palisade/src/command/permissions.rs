@@ -1,5 +1,6 @@
 //! `permissions`: explanations of decisions.
 
+use super::arguments::{flag, username};
 use super::subject::{argument, unknown};
 use super::{Failed, Outcome};
 use crate::app::{Prepared, Site};
@@ -9,10 +10,35 @@ use crate::db::Tx;
 use crate::permissions::{Access, Actor, Verb};
 use crate::views::Error;
 use clap::ArgMatches;
+use clap::{Arg, Command};
 use http::{Method, Request};
 use std::fmt::Write;
 use std::str::FromStr;
 use std::sync::Arc;
+
+/// Its command line.
+pub(super) fn command() -> Command {
+    let question = Arg::new("question")
+        .value_name("METHOD PATH | VERB ENTITY ID")
+        .num_args(2..=3)
+        .required(true)
+        .help("A request, such as GET /tickets/7, or a verb on a row, such as change ticket 7");
+    Command::new("permissions")
+        .about("Explain decisions of authorization")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("explain")
+                .about("Print each condition of a route or of a row's policy, with its truth for a user")
+                .arg(username())
+                .arg(question),
+        )
+        .subcommand(
+            Command::new("sync")
+                .about("Print how the groups differ from the declared roles")
+                .arg(flag("write", "Change the groups")),
+        )
+}
 
 pub(super) async fn run(prepared: Prepared, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {

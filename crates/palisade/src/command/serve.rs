@@ -154,6 +154,12 @@ async fn sweep(site: Arc<Site>) {
         if let Err(error) = site.accounts.sweep().await {
             tracing::warn!(target: "palisade", %error, "expired tokens could not be deleted");
         }
+        if let Err(error) = site.flush_uses().await {
+            tracing::warn!(target: "palisade", ?error, "uses of permissions could not be recorded");
+        }
+        if let Err(error) = site.save_weekly_report().await {
+            tracing::warn!(target: "palisade", ?error, "the weekly access report could not be stored");
+        }
         if let Err(error) = site.remove_lost_factors().await {
             tracing::warn!(target: "palisade", ?error, "lost factors could not be removed");
         }

@@ -1,5 +1,5 @@
 use super::subject::{argument, end_sessions, reachable, unknown};
-use super::{Failed, Format, Outcome, account, print, rights};
+use super::{Failed, Format, Outcome, access_report, account, print, rights};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
 use crate::auth::{NewUser, Rank, RightChange, SecondStep, SignUpError};
@@ -37,6 +37,7 @@ pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
         Some(("grant", grant)) => rights::change(&site, grant, RightChange::Grant).await,
         Some(("revoke", revoke)) => rights::change(&site, revoke, RightChange::Revoke).await,
         Some(("delete", delete)) => account::delete(&site, delete).await,
+        Some(("access-report", report)) => access_report::run(&site, report).await,
         Some(("conflicts", _)) => conflicts(&site).await,
         Some(("list", list)) => show(&site, Format::parse(list)).await,
         _ => Err(Failed("`user --help` lists the commands".into(), 2)),

@@ -2,16 +2,13 @@
 
 use super::PermissionName;
 use super::rights::Rights;
-use crate::auth::{FactorRule, User, Visitor};
+use super::uses::Authorizer;
+use crate::auth::{User, Visitor};
 use crate::db::Database;
 use crate::http::ClientAddress;
-use crate::sessions::Session;
-use crate::views::{Error, Result};
-use axum::extract::FromRequestParts;
+use crate::views::Result;
 use chrono::{DateTime, Utc};
-use http::request::Parts;
 use std::sync::Arc;
-use tokio::sync::OnceCell;
 
 /// The client of a request as an authorization subject: user, permissions and groups, at the time
 /// of the request. Nothing is cached across requests.
@@ -42,6 +39,15 @@ struct Subject {
     now: DateTime<Utc>,
     client: Option<ClientAddress>,
     request_id: Arc<str>,
+    authorizer: Option<Arc<Authorizer>>,
+}
+
+/// The request of an actor.
+pub(super) struct RequestOf<'a> {
+    pub(super) visitor: &'a Visitor,
+    pub(super) authorizer: &'a Arc<Authorizer>,
+    pub(super) lacks_factor: bool,
+    pub(super) now: DateTime<Utc>,
 }
 
 impl Actor {
@@ -63,6 +69,19 @@ impl Actor {
         })))
     }
 
+    /// The user of a request.
+    pub(super) fn of_request(user: &User, rights: Rights, request: RequestOf<'_>) -> Self {
+        Self(Arc::new(Subject {
+            user: Some(user.clone()),
+            rights,
+            lacks_factor: request.lacks_factor,
+            now: request.now,
+            client: Some(request.visitor.client()),
+            request_id: request.visitor.request_id().into(),
+            authorizer: Some(request.authorizer.clone()),
+        }))
+    }
+
     /// The user.
     pub fn user(&self) -> Option<&User> {
         self.0.user.as_ref()
@@ -81,7 +100,11 @@ impl Actor {
     }
 
     pub(super) fn may_by_name(&self, permission: &str) -> bool {
-        !self.0.lacks_factor && self.holds(permission)
+        let is_allowed = !self.0.lacks_factor && self.holds(permission);
+        if let (true, Some(user), Some(authorizer)) = (is_allowed, self.id(), &self.0.authorizer) {
+            authorizer.uses.note(user, permission, self.0.now);
+        }
+        is_allowed
     }
 
     /// Whether the user is staff. `false` while a required second factor is missing, as for a route
@@ -126,88 +149,5 @@ impl Actor {
 
     pub(super) fn request_id(&self) -> &str {
         &self.0.request_id
-    }
-}
-
-/// The actor of a request, loaded at most once.
-#[derive(Clone)]
-pub(crate) struct CurrentActor(Arc<Source>);
-
-struct Source {
-    visitor: Visitor,
-    database: Database,
-    actor: OnceCell<Actor>,
-}
-
-impl CurrentActor {
-    pub(crate) fn new(visitor: Visitor, database: Database) -> Self {
-        Self(Arc::new(Source {
-            visitor,
-            database,
-            actor: OnceCell::new(),
-        }))
-    }
-
-    pub(crate) async fn load(&self) -> Result<&Actor> {
-        self.0.actor.get_or_try_init(|| self.query()).await
-    }
-
-    async fn query(&self) -> Result<Actor> {
-        let Source {
-            visitor, database, ..
-        } = &*self.0;
-        let Some(user) = visitor.user().await? else {
-            return Ok(Actor::anonymous());
-        };
-        let now = visitor.accounts().now();
-        let rights = Rights::load(database, user.id, now).await?;
-        rotate_after_change(visitor.session(), &rights).await?;
-        let rule = &visitor.accounts().factors.rule;
-        let is_required = requires_factor(rule, user) || is_grouped(rule, &rights);
-        Ok(Actor(Arc::new(Subject {
-            lacks_factor: is_required && !visitor.has_factor().await?,
-            user: Some(user.clone()),
-            rights,
-            now,
-            client: Some(visitor.client()),
-            request_id: visitor.request_id().into(),
-        })))
-    }
-}
-
-/// Session entry of the rights at the last request that asked for them.
-const RIGHTS: &str = "_palisade_rights";
-
-/// Rotates the key of a session after a change of permissions or groups (ASVS 7.2.4).
-async fn rotate_after_change(session: &Session, rights: &Rights) -> Result<()> {
-    let digest = rights.digest();
-    match session.value::<String>(RIGHTS).await? {
-        Some(known) if known == digest => Ok(()),
-        Some(_) => {
-            session.rotate().await?;
-            session.insert(RIGHTS, digest).await
-        }
-        None => session.note(RIGHTS, digest).await,
-    }
-}
-
-/// Whether the configuration requires a second factor of this user for the work of staff.
-pub(super) fn requires_factor(rule: &FactorRule, user: &User) -> bool {
-    rule.all_users || (rule.staff && (user.is_staff || user.is_superuser))
-}
-
-/// Whether it requires one of a group of the user.
-pub(super) fn is_grouped(rule: &FactorRule, rights: &Rights) -> bool {
-    rule.groups.iter().any(|group| rights.is_member(group))
-}
-
-impl<S: Sync> FromRequestParts<S> for Actor {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let current = parts.extensions.get::<CurrentActor>().cloned();
-        let current =
-            current.ok_or_else(|| Error::bug("there is no actor: routes must be served by App"))?;
-        Ok(current.load().await?.clone())
     }
 }

@@ -7,7 +7,7 @@ use sea_orm_migration::{MigrationName, MigrationTrait};
 
 /// The tables of authorization.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(CreateMemberships)]
+    vec![Box::new(CreateMemberships), Box::new(CreateUses)]
 }
 
 /// Memberships that end. Those without an end are Django's.
@@ -48,5 +48,49 @@ impl MigrationTrait for CreateMemberships {
             .if_exists()
             .to_owned();
         manager.drop_table(drop).await
+    }
+}
+
+/// Uses of permissions by day, and reports of the past.
+struct CreateUses;
+
+impl MigrationName for CreateUses {
+    fn name(&self) -> &str {
+        "permissions_0002_palisade_permission_use"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for CreateUses {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let uses = Table::create()
+            .table("palisade_permission_use")
+            .if_not_exists()
+            .col(ColumnDef::new("user_id").integer().not_null())
+            .col(ColumnDef::new("permission").string_len(201).not_null())
+            .col(ColumnDef::new("day").integer().not_null())
+            .primary_key(Index::create().col("user_id").col("permission").col("day"))
+            .to_owned();
+        manager.create_table(uses).await?;
+        let reports = Table::create()
+            .table("palisade_access_report")
+            .if_not_exists()
+            .col(
+                ColumnDef::new("taken_at")
+                    .big_integer()
+                    .not_null()
+                    .primary_key(),
+            )
+            .col(ColumnDef::new("content").text().not_null())
+            .to_owned();
+        manager.create_table(reports).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in ["palisade_permission_use", "palisade_access_report"] {
+            let drop = Table::drop().table(table).if_exists().to_owned();
+            manager.drop_table(drop).await?;
+        }
+        Ok(())
     }
 }

@@ -13,13 +13,16 @@
 mod actor;
 mod allowed;
 mod caller;
+mod current;
 mod escalation;
 mod explain;
 mod grant_store;
 mod grants;
 mod groups;
+mod guardian;
 mod migration;
 mod permission;
+pub(crate) mod report;
 mod rights;
 mod roles;
 mod row_access;
@@ -28,11 +31,12 @@ mod rule;
 mod store;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 pub use actor::Actor;
-pub(crate) use actor::CurrentActor;
 pub use allowed::{Allowed, Change, Delete, OnRow, View};
 pub use caller::Caller;
+pub(crate) use current::CurrentActor;
 pub(crate) use escalation::{AccountChange, Holdings, judge};
 pub(crate) use explain::{EntityPolicy, PolicyOf};
 pub use grant_store::{create_grants, drop_grants};
@@ -48,3 +52,4 @@ pub use rule::{Access, Policy, Verdict, can, member_of, public, signed_in, staff
 pub(crate) use rule::{Question, owner};
 pub(crate) use store::{EndingMembership, grant, join_until, missing, revoke, set_member};
 pub use store::{ensure, forget, of_user};
+pub(crate) use uses::Authorizer;

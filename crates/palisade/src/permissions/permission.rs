@@ -103,7 +103,7 @@ pub(super) fn split(name: &str) -> (&str, &str) {
 }
 
 /// Django's name of a model: its table without the app.
-fn model_of(app: &str, table: &'static str) -> &'static str {
+pub(super) fn model_of(app: &str, table: &'static str) -> &'static str {
     let model = table
         .strip_prefix(app)
         .and_then(|rest| rest.strip_prefix('_'));

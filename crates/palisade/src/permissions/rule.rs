@@ -1,4 +1,4 @@
-use super::actor::{is_grouped, requires_factor};
+use super::current::{is_grouped, requires_factor};
 use super::{Actor, Caller, CurrentActor, PermissionName};
 use crate::auth::{User, Visitor};
 use crate::views::Result;
@@ -388,9 +388,13 @@ impl UserCondition {
             (Self::When(_, policy), user) => policy.allows(user, question.request),
             (_, None) => false,
             (Self::SignedIn | Self::Owner, Some(_)) => true,
-            (Self::Can(_), Some(user)) if user.is_superuser => true,
-            (Self::Can(permission), Some(_)) => {
-                question.actor.load().await?.holds(permission.as_str())
+            (Self::Can(permission), Some(user)) => {
+                let name = permission.as_str();
+                let is_held = user.is_superuser || question.actor.load().await?.holds(name);
+                if is_held {
+                    question.actor.note_use(user, name);
+                }
+                is_held
             }
             (Self::MemberOf(group), Some(_)) => question.actor.load().await?.belongs_to(group),
         })

@@ -10,13 +10,7 @@ use std::path::Path;
 /// # Panics
 /// When the file is missing, malformed, or empty.
 pub fn cases(file: &str) -> Vec<Value> {
-    let dir = std::env::var("PALISADE_VECTORS")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors").into());
-    let path = Path::new(&dir).join(file);
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut whole: Value =
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut whole = document(file);
     let Value::Array(cases) = whole["cases"].take() else {
         panic!("{file} has no list of cases")
     };
@@ -24,6 +18,19 @@ pub fn cases(file: &str) -> Vec<Value> {
     let _ = writeln!(std::io::stdout(), "{file}: {} cases", cases.len());
     assert!(!cases.is_empty(), "{file} has no case");
     cases
+}
+
+/// A whole file, with values that all its cases share.
+///
+/// # Panics
+/// When it is missing or malformed.
+pub fn document(file: &str) -> Value {
+    let dir = std::env::var("PALISADE_VECTORS")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors").into());
+    let path = Path::new(&dir).join(file);
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// A text of a case.

@@ -41,6 +41,12 @@ pub trait PageValues: Send + Sync {
 
     /// The authenticated user, for an error page.
     fn user(&self, lookup: UserLookup) -> BoxFuture<'_, Option<Value>>;
+
+    /// Functions for the templates of an error page.
+    fn functions(&self, lookup: UserLookup) -> BoxFuture<'_, Value> {
+        let _ = lookup;
+        Box::pin(std::future::ready(palisade_template::context! {}))
+    }
 }
 
 /// Context of one request: id, nonce, and values that later steps set.
@@ -220,12 +226,13 @@ impl RequestContext {
     /// The visitor's values on an error page: the user, and no messages, because they could not be
     /// marked as shown.
     pub(super) async fn error_values(&self, lookup: UserLookup) -> Value {
-        let user = match self.0.values.get() {
-            Some(values) => values.user(lookup).await,
-            None => None,
-        };
         let path = self.path().split('?').next().unwrap_or_default();
-        palisade_template::context! { path, user => user.unwrap_or(Value::from(())), messages => Vec::<Value>::new() }
+        let (user, functions) = match self.0.values.get() {
+            Some(values) => (values.user(lookup).await, values.functions(lookup).await),
+            None => (None, palisade_template::context! {}),
+        };
+        let user = user.unwrap_or(Value::from(()));
+        palisade_template::context! { path, user, messages => Vec::<Value>::new(), ..functions }
     }
 
     pub(super) fn secrets(&self) -> PageSecrets {

@@ -13,6 +13,7 @@ mod perimeter;
 mod process;
 mod program;
 mod proxies;
+mod rights;
 mod scanners;
 mod social;
 mod strangers;

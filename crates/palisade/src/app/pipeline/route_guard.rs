@@ -124,14 +124,14 @@ async fn run_steps(
     // cookies
     let is_call = bearer::is_call(&rule.access, &parts.headers);
     let nothing = HeaderMap::new();
-    let (session, visitor, tokens) =
+    let (session, actor, tokens) =
         match load_session(info, if is_call { &nothing } else { &parts.headers }).await {
             Ok(met) => met,
             Err(error) => return error.into_response(),
         };
     parts.extensions.insert(session.clone());
+    let visitor = actor.visitor().clone();
     parts.extensions.insert(visitor.clone());
-    let actor = current_actor(info, &visitor);
     parts.extensions.insert(actor.clone());
     if parts.uri.path().starts_with("/account/") {
         parts.extensions.insert(info.site.factors.clone());
@@ -172,10 +172,6 @@ async fn run_steps(
     }
 }
 
-fn current_actor(info: &RequestInfo, visitor: &Visitor) -> CurrentActor {
-    CurrentActor::new(visitor.clone(), info.site.database.clone())
-}
-
 /// The response for a path without a route. It equals that of a hidden page.
 pub(in crate::app) async fn not_found(mut request: Request) -> Response {
     let Some(info) = request.extensions_mut().remove::<RequestInfo>() else {
@@ -195,11 +191,11 @@ pub(in crate::app) async fn not_found(mut request: Request) -> Response {
     }
 }
 
-/// The session, the visitor and the CSRF tokens of a request, all loaded lazily.
+/// The session, the actor and the CSRF tokens of a request, all loaded lazily.
 async fn load_session(
     info: &RequestInfo,
     cookies: &HeaderMap,
-) -> Result<(Session, Visitor, Arc<FormTokens>)> {
+) -> Result<(Session, CurrentActor, Arc<FormTokens>)> {
     let RequestInfo {
         site,
         context,
@@ -215,10 +211,11 @@ async fn load_session(
     );
     let kept = session_csrf_secret(site, &session).await?;
     let tokens = site.csrf.tokens(cookies, session.cookie_key(), kept);
-    context.set_values(Arc::new(visitor.clone()));
+    let actor = CurrentActor::new(visitor, site.authorizer.clone());
+    context.set_values(Arc::new(actor.clone()));
     let (forms, bound_to) = (tokens.clone(), session.clone());
     context.set_token(Arc::new(move || forms.mask(bound_to.future_key())));
-    Ok((session, visitor, tokens))
+    Ok((session, actor, tokens))
 }
 
 /// Adds the cookies. An error is rendered before, because its page can contain a form.

@@ -433,3 +433,98 @@ async fn a_superuser_has_every_permission() {
         "no member"
     );
 }
+
+const MENU: &str = "{% extends \"base.html\" %}{% block main %}\
+    {% if may(\"desk.read_all\") %}<a href=\"/reports\">Reports</a>{% endif %}{% endblock %}";
+const MISSPELT: &str = "{% extends \"base.html\" %}{% block main %}\
+    {{ may(\"desk.raed_all\") }}{% endblock %}";
+const BASE: &str = "{% extends \"palisade/skeleton.html\" %}{% block nav %}\
+    {% if may(\"desk.read_all\") %}<a href=\"/reports\">Reports</a>{% endif %}{% endblock %}";
+
+fn with_menu(base: Option<&'static str>) -> App {
+    let render = async |page: Page| page.render("menu.html", context! {}).await;
+    let misspelt = async |page: Page| page.render("misspelt.html", context! {}).await;
+    let routes = Routes::new()
+        .route("/menu", public().get(render))
+        .route("/misspelt", public().get(misspelt));
+    let mut files = vec![("menu.html", MENU), ("misspelt.html", MISSPELT)];
+    files.extend(base.map(|base| ("base.html", base)));
+    let layer = palisade::template::Layer::embedded(Vec::leak(files));
+    app().templates(layer).routes(routes)
+}
+
+// F044: a menu asks the question of the route, on error pages too; a misspelt name is an error
+#[tokio::test]
+async fn templates_ask_for_permissions() {
+    let site = TestSite::start(with_menu(Some(BASE)), &[]).await;
+    let mut ann = site.sign_in("ann", Rank::Plain).await;
+    for path in ["/menu", "/nowhere"] {
+        assert!(!site.client().get(path).await.body.contains("Reports"));
+        assert!(!ann.get(path).await.body.contains("Reports"), "{path}");
+    }
+    site.grant("ann", May::ReadAll).await;
+    for path in ["/menu", "/nowhere"] {
+        assert!(ann.get(path).await.body.contains("Reports"), "{path}");
+    }
+    assert_eq!(ann.get("/reports").await.status, StatusCode::OK);
+    let misspelt = ann.get("/misspelt").await;
+    assert_eq!(misspelt.status, StatusCode::INTERNAL_SERVER_ERROR);
+    let logged = events_of_this_thread(misspelt.header("x-request-id"));
+    assert!(
+        logged
+            .iter()
+            .any(|line| line.contains("desk.raed_all is not declared")),
+        "{logged:?}"
+    );
+}
+
+// ASVS 7.2.4: a change of permissions or groups rotates the session, and the old key is revoked
+#[tokio::test]
+async fn a_change_of_rights_rotates_the_session() {
+    let mut desk = Tenants::start().await;
+    desk.ann.get("/reports").await;
+    // saved with the next change of the session
+    desk.site.clock().advance(TimeDelta::hours(1));
+    desk.ann.get("/reports").await;
+    let before = desk.ann.cookies()["session"].clone();
+    desk.ann.get("/reports").await;
+    assert_eq!(desk.ann.cookies()["session"], before, "nothing has changed");
+    let mut stolen = desk.ann.clone();
+    desk.site.grant("ann", May::ReadAll).await;
+    assert_eq!(desk.ann.get("/reports").await.status, StatusCode::OK);
+    assert_ne!(desk.ann.cookies()["session"], before);
+    assert_eq!(stolen.get("/reports").await.status, StatusCode::SEE_OTHER);
+}
+
+// F052: uses are recorded once for each user, permission and day
+#[tokio::test]
+async fn uses_of_permissions_are_recorded() {
+    let mut desk = Tenants::start().await;
+    desk.site.grant("ann", May::ReadAll).await;
+    for _ in 0..3 {
+        desk.ann.get("/reports").await;
+        desk.ann.get("/notes").await;
+        desk.bob.get("/reports").await;
+    }
+    assert_eq!(desk.site.site().permission_uses_written().await, 1);
+    assert_eq!(
+        desk.site.site().permission_uses_written().await,
+        0,
+        "written once"
+    );
+    desk.site.clock().advance(TimeDelta::days(1));
+    let mut ann = desk.site.client();
+    ann.log_in("ann", "correct horse battery staple").await;
+    ann.get("/reports").await;
+    assert_eq!(desk.site.site().permission_uses_written().await, 1);
+    let uses = sql!("SELECT permission, COUNT(*) FROM palisade_permission_use GROUP BY permission");
+    let uses: Vec<(String, i64)> = desk
+        .site
+        .site()
+        .database()
+        .handle()
+        .fetch_all(uses)
+        .await
+        .unwrap();
+    assert_eq!(uses, [("desk.read_all".to_owned(), 2)]);
+}

@@ -3,4 +3,5 @@
 mod agreement;
 mod attacks;
 mod desk;
+mod guardian;
 mod guide;

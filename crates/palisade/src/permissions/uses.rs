@@ -1,0 +1,143 @@
+//! Uses of permissions, by user and day, for the access report.
+
+use super::DeclaredPermission;
+use crate::db::{Database, Tx};
+use chrono::{DateTime, Utc};
+use palisade_template::Templates;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::{ConnectionTrait, DbErr};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+/// Shared state of authorization.
+pub(crate) struct Authorizer {
+    pub(super) database: Database,
+    pub(super) uses: PermissionUses,
+    known: BTreeSet<&'static str>,
+    templates: Templates,
+}
+
+impl fmt::Debug for Authorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorizer").finish_non_exhaustive()
+    }
+}
+
+impl Authorizer {
+    pub(crate) fn new(
+        database: Database,
+        templates: Templates,
+        (declared, adopted): (&[DeclaredPermission], &[&'static str]),
+    ) -> Self {
+        let declared = declared.iter().map(|permission| permission.name);
+        Self {
+            database,
+            uses: PermissionUses::default(),
+            known: declared.chain(adopted.iter().copied()).collect(),
+            templates,
+        }
+    }
+
+    /// Whether a permission is declared, or adopted from a Django project.
+    pub(super) fn is_known(&self, name: &str) -> bool {
+        self.known.contains(name)
+    }
+
+    /// Whether a template calls `may`.
+    pub(super) fn do_templates_ask(&self) -> bool {
+        self.templates.wants("may")
+    }
+
+    /// Writes new uses, and deletes those of more than a year ago.
+    ///
+    /// # Errors
+    /// When the database does not answer; the uses are written later then.
+    pub(crate) async fn flush_uses(&self, now: DateTime<Utc>) -> Result<usize, DbErr> {
+        self.uses.flush(&self.database, now).await
+    }
+}
+
+/// Uses of this process. A request takes one of several locks, for a lookup without allocation.
+#[derive(Default)]
+pub(super) struct PermissionUses([Mutex<Shard>; SHARDS]);
+
+const SHARDS: usize = 16;
+/// Days for which uses are kept.
+const KEPT_DAYS: i32 = 400;
+/// Uses per statement.
+const CHUNK: usize = 100;
+
+#[derive(Default)]
+struct Shard {
+    day: i32,
+    /// Permissions that each user used on this day.
+    seen: HashMap<i32, HashSet<String>>,
+    /// Uses that are not written yet.
+    pending: Vec<(i32, String, i32)>,
+}
+
+/// Days since 1970.
+pub(super) fn day_of(now: DateTime<Utc>) -> i32 {
+    i32::try_from(now.timestamp().div_euclid(24 * 3600)).unwrap_or(i32::MAX)
+}
+
+impl PermissionUses {
+    pub(super) fn note(&self, user: i32, permission: &str, now: DateTime<Utc>) {
+        let shard = &self.0[user.unsigned_abs() as usize % SHARDS];
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let day = day_of(now);
+        if shard.day != day {
+            shard.day = day;
+            shard.seen.clear();
+        }
+        let is_seen = |seen: &HashSet<String>| seen.contains(permission);
+        if shard.seen.get(&user).is_some_and(is_seen) {
+            return;
+        }
+        shard
+            .seen
+            .entry(user)
+            .or_default()
+            .insert(permission.to_owned());
+        shard.pending.push((user, permission.to_owned(), day));
+    }
+
+    async fn flush(&self, database: &Database, now: DateTime<Utc>) -> Result<usize, DbErr> {
+        let take = |shard: &Mutex<Shard>| {
+            std::mem::take(&mut shard.lock().unwrap_or_else(PoisonError::into_inner).pending)
+        };
+        let pending: Vec<_> = self.0.iter().flat_map(take).collect();
+        let written = database
+            .write(async |tx| write(tx, &pending, day_of(now)).await)
+            .await;
+        if let Err(error) = written {
+            let mut first = self.0[0].lock().unwrap_or_else(PoisonError::into_inner);
+            first.pending.extend(pending);
+            return Err(error);
+        }
+        Ok(pending.len())
+    }
+}
+
+async fn write(tx: &Tx, uses: &[(i32, String, i32)], today: i32) -> Result<(), DbErr> {
+    for uses in uses.chunks(CHUNK) {
+        let mut insert = Query::insert();
+        insert
+            .into_table("palisade_permission_use")
+            .columns(["user_id", "permission", "day"])
+            .on_conflict(OnConflict::new().do_nothing().to_owned());
+        for (user, permission, day) in uses {
+            insert.values_panic([
+                Expr::val(*user),
+                Expr::val(permission.as_str()),
+                Expr::val(*day),
+            ]);
+        }
+        tx.execute(&insert).await?;
+    }
+    let mut old = Query::delete();
+    old.from_table("palisade_permission_use")
+        .and_where(Expr::col("day").lt(today - KEPT_DAYS));
+    tx.execute(&old).await.map(drop)
+}

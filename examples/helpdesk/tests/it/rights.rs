@@ -1,0 +1,294 @@
+//! Rights by command: groups, roles, memberships with an end, explanations and the access report.
+
+use crate::process::{Folder, run};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A folder with a migrated database, and its users.
+struct Desk(Folder);
+
+impl Desk {
+    fn new(users: &[(&str, &[&str])]) -> Self {
+        let desk = Self(Folder::new());
+        desk.ok(&["migrate"]);
+        for (name, flags) in users {
+            let email = format!("{name}@example.org");
+            let create = [&["user", "create", name, "--email", &email], *flags].concat();
+            let made = run(&desk.0, &[], &create, "correct horse battery staple\n");
+            assert!(made.status.success(), "{}", text(&made.stderr));
+        }
+        desk
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = run(&self.0, &[], arguments, "");
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    }
+
+    fn refused(&self, arguments: &[&str]) -> String {
+        let output = run(&self.0, &[], arguments, "");
+        assert!(
+            !output.status.success(),
+            "{arguments:?}: {}",
+            text(&output.stdout)
+        );
+        text(&output.stderr)
+    }
+}
+
+// F045, F046
+#[test]
+fn groups_and_roles_are_managed_by_command() {
+    let desk = Desk::new(&[("ann", &[])]);
+    assert_eq!(desk.ok(&["group", "list"]), "there are no groups\n");
+    let preview = desk.ok(&["permissions", "sync"]);
+    assert!(
+        preview.starts_with("agents (new)\n  + helpdesk.work_queue\n"),
+        "{preview}"
+    );
+    assert_eq!(
+        desk.ok(&["group", "list"]),
+        "there are no groups\n",
+        "a preview changes nothing"
+    );
+    desk.ok(&["permissions", "sync", "--write"]);
+    assert_eq!(
+        desk.ok(&["permissions", "sync"]),
+        "the groups are those of the roles\n"
+    );
+    let drift = desk.ok(&["group", "revoke", "agents", "helpdesk.work_queue"]);
+    assert!(drift.contains("sync --write"), "{drift}");
+    let check = run(&desk.0, &[], &["check", "--deploy"], "");
+    assert!(
+        text(&check.stdout).contains("permissions.role_differs"),
+        "{}",
+        text(&check.stdout)
+    );
+    desk.ok(&["permissions", "sync", "--write"]);
+    desk.ok(&["group", "create", "night shift"]);
+    desk.ok(&["user", "grant", "ann", "--group", "night shift"]);
+    desk.ok(&["group", "grant", "night shift", "helpdesk.work_queue"]);
+    let list = desk.ok(&["group", "list"]);
+    assert_eq!(
+        list,
+        "agents (0 members)\n  helpdesk.work_queue\nnight shift (1 members)\n  helpdesk.work_queue\n"
+    );
+    for (arguments, said) in [
+        (
+            &["group", "create", "agents"][..],
+            "there is a group agents already",
+        ),
+        (&["group", "delete", "pilots"], "there is no group pilots"),
+        (
+            &["group", "grant", "agents", "helpdesk.fly"],
+            "nothing was changed",
+        ),
+        (&["group", "create", " "], "1 to 150 characters"),
+    ] {
+        assert!(desk.refused(arguments).contains(said), "{arguments:?}");
+    }
+    desk.ok(&["group", "delete", "night shift"]);
+    assert!(!desk.ok(&["group", "list"]).contains("night"));
+}
+
+// F048: the end of a membership
+#[test]
+fn memberships_end_at_a_time() {
+    let desk = Desk::new(&[("ann", &[])]);
+    desk.ok(&["permissions", "sync", "--write"]);
+    let grant = ["user", "grant", "ann", "--group", "agents", "--until"];
+    for (until, said) in [("2001-01-01", "in the past"), ("soon", "write 2027-01-31")] {
+        let refused = desk.refused(&[&grant[..], &[until]].concat());
+        assert!(refused.contains(said), "{refused}");
+    }
+    let refused = desk.refused(&["user", "grant", "ann", "--staff", "--until", "2999-01-01"]);
+    assert!(refused.contains("name a --group"), "{refused}");
+    let given = desk.ok(&[&grant[..], &["2999-01-31", "--reason", "holidays"]].concat());
+    assert!(given.contains("until 2999-01-31 00:00 UTC"), "{given}");
+    let report = desk.ok(&["user", "access-report"]);
+    assert!(
+        report.contains("group agents") && report.contains("2999-01-31T00:00:00"),
+        "{report}"
+    );
+    desk.ok(&["user", "revoke", "ann", "--group", "agents"]);
+    assert!(!desk.ok(&["user", "access-report"]).contains("agents"));
+}
+
+// D42, django/django#11385: a command in the name of a user
+#[test]
+fn commands_in_a_users_name_do_not_escalate() {
+    let desk = Desk::new(&[
+        ("ann", &[]),
+        ("ines", &["--staff"]),
+        ("root", &["--superuser"]),
+    ]);
+    for (arguments, said) in [
+        (
+            &["user", "grant", "ann", "--superuser", "--as", "ines"][..],
+            "only rights that they hold",
+        ),
+        (
+            &[
+                "user",
+                "grant",
+                "ann",
+                "helpdesk.work_queue",
+                "--as",
+                "ines",
+            ],
+            "only rights that they hold",
+        ),
+        (
+            &["user", "grant", "ines", "--superuser", "--as", "ines"],
+            "their own rights",
+        ),
+        (
+            &["user", "password", "root", "--as", "ines"],
+            "holds rights that this user does not hold",
+        ),
+        (
+            &["user", "close", "root", "--as", "ines"],
+            "holds rights that this user does not hold",
+        ),
+        (
+            &["user", "remove-factors", "root", "--now", "--as", "ines"],
+            "holds rights",
+        ),
+        (
+            &["user", "grant", "ann", "--staff", "--as", "bob"],
+            "no account bob",
+        ),
+    ] {
+        let refused = desk.refused(arguments);
+        assert!(refused.contains(said), "{arguments:?}: {refused}");
+    }
+    let list = desk.ok(&["user", "list", "--json"]);
+    assert_eq!(list.matches("\"is_superuser\": true").count(), 1, "{list}");
+    desk.ok(&["user", "grant", "ann", "--staff", "--as", "ines"]);
+    desk.ok(&[
+        "user",
+        "grant",
+        "ann",
+        "helpdesk.work_queue",
+        "--as",
+        "root",
+    ]);
+}
+
+// F047: each named condition with its truth
+#[test]
+fn decisions_are_explained() {
+    let desk = Desk::new(&[("ann", &[])]);
+    desk.ok(&["seed"]);
+    let route = desk.ok(&["permissions", "explain", "ann", "GET", "/queue"]);
+    assert_eq!(
+        route,
+        "ann: GET /queue, access: (staff or can helpdesk.work_queue)\n  \
+         no                     staff\n  no                     can helpdesk.work_queue\n"
+    );
+    let hidden = desk.ok(&["permissions", "explain", "ann", "change", "ticket", "1"]);
+    assert_eq!(
+        hidden,
+        "ann: change helpdesk_ticket 1\n  change  one of    no   own\n  change  one of    no   queue\n  \
+         view    one of    no   own\n  view    one of    no   queue\ndenied: 404\n"
+    );
+    let own = desk.ok(&["permissions", "explain", "nora.lind", "view", "ticket", "1"]);
+    assert!(
+        own.ends_with("  view    one of    yes  own\n  view    one of    no   queue\nallowed\n"),
+        "{own}"
+    );
+    let denied = desk.ok(&[
+        "permissions",
+        "explain",
+        "nora.lind",
+        "delete",
+        "ticket",
+        "1",
+    ]);
+    assert!(denied.ends_with("denied: 403\n"), "{denied}");
+    let missing = desk.ok(&["permissions", "explain", "ann", "view", "ticket", "999"]);
+    assert!(
+        missing.ends_with("there is no such row: 404\n"),
+        "{missing}"
+    );
+    for (arguments, said) in [
+        (
+            ["ann", "view", "invoice", "1"],
+            "register it with App::entity",
+        ),
+        (["ann", "fly", "ticket", "1"], "view, change or delete"),
+        (["ann", "view", "ticket", "x"], "no key"),
+        (["bob", "view", "ticket", "1"], "no account bob"),
+    ] {
+        let refused = desk.refused(&[&["permissions", "explain"][..], &arguments].concat());
+        assert!(refused.contains(said), "{arguments:?}: {refused}");
+    }
+    let refused = desk.refused(&["permissions", "explain", "ann", "GET", "/nowhere"]);
+    assert!(refused.contains("there is no route /nowhere"), "{refused}");
+}
+
+// F052
+#[test]
+fn the_access_report_names_sources_and_differences() {
+    let desk = Desk::new(&[("ann", &[])]);
+    desk.ok(&["permissions", "sync", "--write"]);
+    desk.ok(&["user", "grant", "ann", "helpdesk.work_queue"]);
+    let root = [
+        "user",
+        "create",
+        "root",
+        "--email",
+        "root@example.org",
+        "--superuser",
+    ];
+    assert!(
+        run(&desk.0, &[], &root, "correct horse battery staple\n")
+            .status
+            .success()
+    );
+    let report = desk.ok(&["user", "access-report", "--save"]);
+    assert!(
+        report.contains("ann   helpdesk.work_queue  own"),
+        "{report}"
+    );
+    assert!(
+        report.contains("note: root is a superuser without a second factor"),
+        "{report}"
+    );
+    assert!(
+        report.contains("note: ann has not logged in for 90 days"),
+        "{report}"
+    );
+    desk.ok(&["user", "grant", "ann", "--group", "agents"]);
+    desk.ok(&["user", "revoke", "ann", "helpdesk.work_queue"]);
+    let day = chrono::Utc::now().format("%Y-%m-%d").to_string();
+    let difference = desk.ok(&["user", "access-report", "--against", &day]);
+    assert!(
+        difference.ends_with(
+            "+ ann helpdesk.work_queue (group agents)\n- ann helpdesk.work_queue (own)\n"
+        ),
+        "{difference}"
+    );
+    let refused = desk.refused(&["user", "access-report", "--against", "2001-01-01"]);
+    assert!(refused.contains("no report was stored"), "{refused}");
+    let csv = desk.ok(&["user", "access-report", "--format", "csv"]);
+    assert!(
+        csv.starts_with("\"user\",\"permission\",\"source\",\"until\",\"last use\"\r\n"),
+        "{csv}"
+    );
+    assert!(
+        csv.contains("\"ann\",\"helpdesk.work_queue\",\"group agents\",\"-\",\"-\"\r\n"),
+        "{csv}"
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&desk.ok(&["user", "access-report", "--format", "json"])).unwrap();
+    assert_eq!(json["rows"][0]["user"], "ann");
+    assert_eq!(json["rows"][1]["permission"], "*");
+}
