@@ -14,6 +14,7 @@ use super::site::SiteLimits;
 use super::upstream::Forward;
 use super::write_probe::WriteProbe;
 use super::{App, BootError, Prepared, RouteInfo, Site, SiteSettings, keys};
+use crate::auth::PersonalData;
 use crate::auth::{AccountParts, Accounts, Links, SecondFactors};
 use crate::clock::Clock;
 use crate::db::Database;
@@ -22,7 +23,7 @@ use crate::http::client::Client;
 use crate::http::{MemoryBudget, TrustedProxies};
 use crate::mail::MailQueue;
 use crate::mfa::Factors;
-use crate::permissions::Authorizer;
+use crate::permissions::{Authorizer, OwnRights};
 use crate::throttle::Throttle;
 use axum::Router;
 use axum::extract::Request;
@@ -38,6 +39,16 @@ struct Shared {
     throttle: Arc<Throttle>,
     client: Client,
     factors: Arc<Factors>,
+}
+
+fn personal_data(app: &App) -> Vec<Arc<dyn PersonalData>> {
+    let tables = app.policies.iter().map(|policy| policy.table());
+    let rights = OwnRights {
+        grant_tables: tables.map(|table| format!("{table}_grant")).collect(),
+    };
+    let mut all = app.personal_data.clone();
+    all.push(Arc::new(rights));
+    all
 }
 
 fn authorizer(app: &App, database: &Database, templates: &Templates) -> Authorizer {
@@ -69,7 +80,7 @@ fn accounts(
             django: beside.factors,
         },
         transport: transport(settings),
-        personal_data: app.personal_data.clone(),
+        personal_data: personal_data(app),
         challenge: app.login_challenge.clone(),
         methods: login_methods(settings),
         home: settings.site.home.clone(),

@@ -2,8 +2,9 @@
 
 use super::{Prepared, keys};
 use crate::checks::{Finding, Level, Report, Weakened};
-use crate::permissions::{RoleDifference, Roles};
+use crate::permissions::{DeclaredPermission, RoleDifference, Roles};
 use palisade_template::LoadError;
+use std::collections::BTreeSet;
 
 impl Prepared {
     /// Findings of all checks for these settings and routes.
@@ -11,6 +12,7 @@ impl Prepared {
         let mut findings = self.settings.findings();
         findings.extend(keys::weak_fallbacks(&self.settings));
         findings.extend(self.unknown_permissions());
+        findings.extend(self.unused_permissions());
         findings.extend(self.invalid_roles());
         findings.extend(self.missing_issuer());
         findings.extend(self.routes.impossible().map(contradictory_rule));
@@ -81,9 +83,63 @@ impl Prepared {
         differences.into_iter().map(finding).collect()
     }
 
+    /// A site that connects with more rights than it needs, on PostgreSQL. Nothing without a
+    /// database.
+    pub(crate) async fn privilege_findings(&self) -> Vec<Finding> {
+        let Some(database) = self.ready_database().await else {
+            return Vec::new();
+        };
+        let excess = database.excess_privileges().await.unwrap_or_default();
+        let finding = |excess: &str| Finding {
+            id: "db.excess_privileges".into(),
+            django: None,
+            level: Level::Warning,
+            title: format!("the site connects to PostgreSQL as {excess}"),
+            why: "an SQL injection, or a stolen password of the database, could drop tables".into(),
+            fix:
+                "run `migrate` as the owner, and `serve` as the role that `deploy grants postgres` \
+                creates"
+                    .into(),
+        };
+        excess.iter().map(|excess| finding(excess)).collect()
+    }
+
     /// The roles of the site.
     pub(crate) fn roles(&self) -> &Roles {
         &self.app.roles
+    }
+
+    /// Declared permissions that no rule, policy, role or template names. Handlers may still ask for
+    /// them, so this is a note.
+    fn unused_permissions(&self) -> Vec<Finding> {
+        let ruled: BTreeSet<&str> = self
+            .routes
+            .permissions()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        let asked = |name: &str| {
+            ruled.contains(name)
+                || self.app.roles.has_permission(name)
+                || self.app.policies.iter().any(|policy| policy.asks_for(name))
+        };
+        let unused = self
+            .app
+            .permissions
+            .iter()
+            .filter(|permission| !asked(permission.name));
+        let finding = |permission: &DeclaredPermission| Finding {
+            id: "permissions.unused".into(),
+            django: None,
+            level: Level::Info,
+            title: format!(
+                "no route, policy or role names the permission {}",
+                permission.name
+            ),
+            why: "a permission without an effect is granted, and gives nothing".into(),
+            fix: "remove it, unless a handler or a template asks for it".into(),
+        };
+        unused.map(finding).collect()
     }
 
     fn is_declared(&self, name: &str) -> bool {

@@ -1,5 +1,5 @@
 use super::arguments::{acting, address, data, flag, named, username};
-use super::deploy::{CONFIGS, LIMITS};
+use super::deploy::{CONFIGS, GRANTS, LIMITS};
 use crate::app::SiteCommand;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgGroup, Command};
@@ -296,6 +296,11 @@ fn deploy() -> Command {
             Command::new("config")
                 .about("For a reverse proxy, systemd or Docker")
                 .arg(name_argument(&CONFIGS)),
+        )
+        .subcommand(
+            Command::new("grants")
+                .about("SQL for two database roles: one migrates, one serves and changes no table")
+                .arg(name_argument(&GRANTS)),
         )
         .subcommand(
             Command::new("limits")

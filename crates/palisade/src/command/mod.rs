@@ -160,14 +160,13 @@ fn sources(matches: &ArgMatches) -> Sources {
 /// The report, with findings about keys and roles in the database where it is for production.
 async fn with_stored(prepared: &Prepared, matches: &ArgMatches) -> Report {
     let report = prepared.report();
-    if matches.get_flag("deploy") {
-        let keys = prepared.key_findings().await;
-        report
-            .with_findings(keys)
-            .with_findings(prepared.role_findings().await)
-    } else {
-        report
+    if !matches.get_flag("deploy") {
+        return report;
     }
+    report
+        .with_findings(prepared.key_findings().await)
+        .with_findings(prepared.role_findings().await)
+        .with_findings(prepared.privilege_findings().await)
 }
 
 /// A finding sets the exit status: an error always, a warning with `--deploy`.

@@ -122,6 +122,27 @@ impl Database {
         SchemaManager::new(&connection).has_table(table).await
     }
 
+    /// Rights of the connection beyond reading and writing rows: a superuser, or an owner of tables.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn excess_privileges(&self) -> Result<Vec<&'static str>, DbErr> {
+        if self.backend() != DbBackend::Postgres {
+            return Ok(Vec::new());
+        }
+        let query = sql!(
+            "SELECT rolsuper, EXISTS (SELECT 1 FROM pg_class WHERE relowner = role.oid AND relkind = 'r') \
+             FROM pg_roles role WHERE rolname = current_user"
+        );
+        Ok(
+            match self.handle().fetch_one::<(bool, bool)>(query).await? {
+                Some((true, _)) => vec!["a superuser"],
+                Some((false, true)) => vec!["the owner of its tables"],
+                _ => Vec::new(),
+            },
+        )
+    }
+
     /// Drops an index of this program.
     ///
     /// # Errors

@@ -8,7 +8,8 @@ use crate::db::Database;
 use crate::http::ClientAddress;
 use crate::views::Result;
 use chrono::{DateTime, Utc};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 /// The client of a request as an authorization subject: user, permissions and groups, at the time
 /// of the request. Nothing is cached across requests.
@@ -40,6 +41,8 @@ struct Subject {
     client: Option<ClientAddress>,
     request_id: Arc<str>,
     authorizer: Option<Arc<Authorizer>>,
+    /// Permissions that a policy asked for, of a probe.
+    asked: Option<Mutex<BTreeSet<String>>>,
 }
 
 /// The request of an actor.
@@ -79,6 +82,7 @@ impl Actor {
             client: Some(request.visitor.client()),
             request_id: request.visitor.request_id().into(),
             authorizer: Some(request.authorizer.clone()),
+            asked: None,
         }))
     }
 
@@ -99,7 +103,31 @@ impl Actor {
         self.may_by_name(permission.into().as_str())
     }
 
+    /// A user without rights, to find the permissions that a policy asks for.
+    pub(super) fn probe() -> Self {
+        Self(Arc::new(Subject {
+            asked: Some(Mutex::default()),
+            ..Subject::default()
+        }))
+    }
+
+    /// Whether this probe was asked for a permission.
+    pub(super) fn was_asked(&self, permission: &str) -> bool {
+        let asked = self.0.asked.as_ref();
+        asked.is_some_and(|asked| asked.lock().is_ok_and(|asked| asked.contains(permission)))
+    }
+
+    /// Notes a question, of a probe.
+    pub(super) fn note_question(&self, permission: &str) {
+        if let Some(asked) = &self.0.asked
+            && let Ok(mut asked) = asked.lock()
+        {
+            asked.insert(permission.to_owned());
+        }
+    }
+
     pub(super) fn may_by_name(&self, permission: &str) -> bool {
+        self.note_question(permission);
         let is_allowed = !self.0.lacks_factor && self.holds(permission);
         if let (true, Some(user), Some(authorizer)) = (is_allowed, self.id(), &self.0.authorizer) {
             authorizer.uses.note(user, permission, self.0.now);

@@ -16,6 +16,9 @@ pub(crate) trait EntityPolicy: Send + Sync {
     /// The table of the entity.
     fn table(&self) -> &'static str;
 
+    /// Whether the policy asks for a permission.
+    fn asks_for(&self, permission: &str) -> bool;
+
     /// The conditions of a verb for the row with this key; `None` for an invalid key.
     async fn explain(
         &self,
@@ -41,6 +44,14 @@ where
 {
     fn table(&self) -> &'static str {
         E::default().table_name()
+    }
+
+    fn asks_for(&self, permission: &str) -> bool {
+        let probe = Actor::probe();
+        for verb in [Verb::View, Verb::Change, Verb::Delete, Verb::Create] {
+            let _ = E::rows(&probe, verb);
+        }
+        probe.was_asked(permission)
     }
 
     async fn explain(

@@ -121,6 +121,7 @@ impl Actor {
         column: impl ColumnTrait,
         permission: &str,
     ) -> RowCondition {
+        self.note_question(permission);
         if self.id().is_none() || self.lacks_factor() {
             return false.into();
         }

@@ -37,6 +37,7 @@ impl Actor {
         permission: PermissionName,
         keys: Keys,
     ) -> RowCondition {
+        self.note_question(permission.as_str());
         let (Some(user), Some(key)) = (self.id(), E::PrimaryKey::iter().next()) else {
             return false.into();
         };

@@ -92,6 +92,13 @@ impl Roles {
         self.find(name).is_some()
     }
 
+    /// Whether a role has a permission.
+    pub(crate) fn has_permission(&self, name: &str) -> bool {
+        let all = self.0.iter().flat_map(|role| &role.permissions);
+        all.map(|permission| permission.as_str())
+            .any(|known| known == name)
+    }
+
     fn find(&self, name: &str) -> Option<&Role> {
         self.0.iter().find(|role| role.name == name)
     }

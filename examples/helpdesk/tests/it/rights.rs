@@ -98,6 +98,131 @@ fn groups_and_roles_are_managed_by_command() {
     assert!(!desk.ok(&["group", "list"]).contains("night"));
 }
 
+// F044: a permission without an effect is a note
+#[test]
+fn unused_permissions_are_noted() {
+    use palisade::app::Prepared;
+    use palisade::prelude::*;
+    use palisade::settings::Sources;
+    #[derive(Permission, Clone, Copy)]
+    #[permission(app = "helpdesk")]
+    enum Unused {
+        Fly,
+    }
+    let titles = |app: App| {
+        let report = Prepared::new(app, Sources::none()).unwrap().report();
+        report.to_string()
+    };
+    assert!(
+        !titles(helpdesk::app()).contains("permissions.unused"),
+        "{}",
+        titles(helpdesk::app())
+    );
+    let noted = titles(helpdesk::app().permissions::<Unused>());
+    assert!(
+        noted.contains("helpdesk.fly") && noted.contains("permissions.unused"),
+        "{noted}"
+    );
+}
+
+// F051, ASVS 13.2.2: the role that serves changes no table
+#[test]
+fn the_site_serves_without_rights_to_tables() {
+    let Some(url) = palisade::testing::server("PALISADE_TEST_POSTGRES") else {
+        return;
+    };
+    let random = palisade::crypto::random::alphanumeric(12);
+    let name = format!("palisade_test_{}", random.expose().to_lowercase());
+    let psql = |url: &str, sql: &str| {
+        let output = std::process::Command::new("psql")
+            .args([url, "-v", "ON_ERROR_STOP=1", "-qc", sql])
+            .output();
+        let output = output.unwrap();
+        output
+            .status
+            .success()
+            .then_some(())
+            .ok_or_else(|| text(&output.stderr))
+    };
+    psql(&url, &format!("CREATE DATABASE {name}")).unwrap();
+    let (server, _) = url.rsplit_once('/').unwrap();
+    let (scheme, host) = server.split_once("://").unwrap();
+    let host = host.rsplit('@').next().unwrap();
+    let own = format!("{server}/{name}");
+    let folder = Folder::new();
+    let sql = text(&run(&folder, &[], &["deploy", "grants", "postgres"], "").stdout);
+    assert!(
+        sql.contains("CREATE ROLE helpdesk_site LOGIN NOSUPERUSER"),
+        "{sql}"
+    );
+    let as_role = |role: &str| format!("{scheme}://helpdesk_{role}@{host}/{name}");
+    psql(&own, &sql).unwrap();
+    let (owner, site) = (as_role("owner"), as_role("site"));
+    let migrated = run(&folder, &[("DATABASE_URL", &owner)], &["migrate"], "");
+    assert!(migrated.status.success(), "{}", text(&migrated.stderr));
+    psql(&own, &sql).unwrap();
+    let serving = [
+        ("DATABASE_URL", &*site),
+        ("PALISADE_SITE__MIGRATE_AT_START", "false"),
+    ];
+    let server = crate::process::Server::start(&folder, &serving);
+    let mut visitor = crate::wire::Visitor::new(server.address);
+    visitor.sign_up(&server, "ann");
+    let fields = [("subject", "As a role"), ("body", "It works.")];
+    let opened = visitor.submit("/tickets/new", "/tickets", &fields);
+    assert_eq!(opened.header("location"), "/tickets/1");
+    for command in [
+        &["user", "list"][..],
+        &["user", "access-report", "--save"],
+        &["user", "delete", "ann", "--yes"],
+    ] {
+        let output = run(&folder, &serving, command, "");
+        assert!(
+            output.status.success(),
+            "{command:?}: {}",
+            text(&output.stderr)
+        );
+    }
+    for statement in [
+        "DROP TABLE helpdesk_ticket",
+        "TRUNCATE helpdesk_ticket",
+        "ALTER TABLE helpdesk_ticket ADD COLUMN x int",
+        "CREATE TABLE mine (id int)",
+        "DELETE FROM palisade_access_report",
+        "UPDATE palisade_access_report SET content = '[]'",
+        "DELETE FROM palisade_migrations",
+    ] {
+        let refused = psql(&site, statement).unwrap_err();
+        assert!(
+            refused.contains("permission denied") || refused.contains("must be owner"),
+            "{statement}: {refused}"
+        );
+    }
+    let check = |url: &str| {
+        text(
+            &run(
+                &folder,
+                &[("DATABASE_URL", url)],
+                &["check", "--deploy"],
+                "",
+            )
+            .stdout,
+        )
+    };
+    assert!(
+        check(&owner).contains("as the owner of its tables"),
+        "{}",
+        check(&owner)
+    );
+    assert!(check(&own).contains("as a superuser"), "{}", check(&own));
+    assert!(
+        !check(&site).contains("db.excess_privileges"),
+        "{}",
+        check(&site)
+    );
+    palisade::testing::ran("the helpdesk on PostgreSQL as a role without DDL");
+}
+
 // F048: the end of a membership
 #[test]
 fn memberships_end_at_a_time() {
