@@ -1,8 +1,8 @@
 //! The user of a request with permissions and groups, as rules and policies ask for them.
 
 use super::PermissionName;
+use super::report::uses::Authorizer;
 use super::rights::Rights;
-use super::uses::Authorizer;
 use crate::auth::{User, Visitor};
 use crate::db::Database;
 use crate::http::ClientAddress;

@@ -2,8 +2,8 @@
 
 use super::Actor;
 use super::actor::RequestOf;
+use super::report::uses::Authorizer;
 use super::rights::Rights;
-use super::uses::Authorizer;
 use crate::auth::{FactorRule, User, Visitor};
 use crate::sessions::Session;
 use crate::views::{Error, PageValues, Result, UserLookup};

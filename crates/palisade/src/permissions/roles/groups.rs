@@ -1,7 +1,7 @@
 //! Groups, as operators manage them.
 
-use super::store::{group_id, permission_id};
 use crate::db::{Db, Tx};
+use crate::permissions::store::{group_id, permission_id};
 use crate::sql;
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DbErr};

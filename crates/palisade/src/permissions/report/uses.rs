@@ -1,7 +1,7 @@
 //! Uses of permissions, by user and day, for the access report.
 
-use super::DeclaredPermission;
 use crate::db::{Database, Tx};
+use crate::permissions::DeclaredPermission;
 use chrono::{DateTime, Utc};
 use palisade_template::Templates;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
@@ -12,8 +12,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// Shared state of authorization.
 pub(crate) struct Authorizer {
-    pub(super) database: Database,
-    pub(super) uses: PermissionUses,
+    pub(in crate::permissions) database: Database,
+    pub(in crate::permissions) uses: PermissionUses,
     known: BTreeSet<&'static str>,
     templates: Templates,
 }
@@ -40,12 +40,12 @@ impl Authorizer {
     }
 
     /// Whether a permission is declared, or adopted from a Django project.
-    pub(super) fn is_known(&self, name: &str) -> bool {
+    pub(in crate::permissions) fn is_known(&self, name: &str) -> bool {
         self.known.contains(name)
     }
 
     /// Whether a template calls `may`.
-    pub(super) fn do_templates_ask(&self) -> bool {
+    pub(in crate::permissions) fn do_templates_ask(&self) -> bool {
         self.templates.wants("may")
     }
 
@@ -60,7 +60,7 @@ impl Authorizer {
 
 /// Uses of this process. A request takes one of several locks, for a lookup without allocation.
 #[derive(Default)]
-pub(super) struct PermissionUses([Mutex<Shard>; SHARDS]);
+pub(in crate::permissions) struct PermissionUses([Mutex<Shard>; SHARDS]);
 
 const SHARDS: usize = 16;
 /// Days for which uses are kept.
@@ -78,12 +78,12 @@ struct Shard {
 }
 
 /// Days since 1970.
-pub(super) fn day_of(now: DateTime<Utc>) -> i32 {
+pub(in crate::permissions) fn day_of(now: DateTime<Utc>) -> i32 {
     i32::try_from(now.timestamp().div_euclid(24 * 3600)).unwrap_or(i32::MAX)
 }
 
 impl PermissionUses {
-    pub(super) fn note(&self, user: i32, permission: &str, now: DateTime<Utc>) {
+    pub(in crate::permissions) fn note(&self, user: i32, permission: &str, now: DateTime<Utc>) {
         let shard = &self.0[user.unsigned_abs() as usize % SHARDS];
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let day = day_of(now);

@@ -1,6 +1,10 @@
 //! Policies of rows: which rows of an entity an actor may view, change, delete and create.
 
-use super::Actor;
+pub(in crate::permissions) mod access;
+pub(in crate::permissions) mod allowed;
+pub(in crate::permissions) mod explain;
+
+use crate::permissions::Actor;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, Iterable, PrimaryKeyToColumn, QueryFilter, Select};
 use std::marker::PhantomData;
@@ -91,9 +95,9 @@ pub struct Rows<E> {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Named {
-    pub(super) name: &'static str,
-    pub(super) condition: RowCondition,
+pub(in crate::permissions) struct Named {
+    pub(in crate::permissions) name: &'static str,
+    pub(in crate::permissions) condition: RowCondition,
 }
 
 /// A condition on rows: the answer to a question about the actor, or SQL about the row.
@@ -121,7 +125,7 @@ impl From<Expr> for RowCondition {
 
 impl RowCondition {
     /// As SQL.
-    pub(super) fn sql(&self) -> Expr {
+    pub(in crate::permissions) fn sql(&self) -> Expr {
         match &self.0 {
             Inner::Every => Expr::Constant(true.into()),
             Inner::None => Expr::Constant(false.into()),
@@ -157,13 +161,13 @@ impl<E: EntityTrait> Rows<E> {
     }
 
     /// The conditions by name: those of which one is enough, and those that are all required.
-    pub(super) fn named(&self) -> (&[Named], &[Named]) {
+    pub(in crate::permissions) fn named(&self) -> (&[Named], &[Named]) {
         (&self.allowed, &self.required)
     }
 
     /// The whole policy as a condition of a statement. Constant parts are left out, so that the
     /// database plans only conditions that depend on the row.
-    pub(super) fn condition(&self) -> Condition {
+    pub(in crate::permissions) fn condition(&self) -> Condition {
         let mut all = Condition::all();
         if !self
             .allowed
@@ -205,7 +209,7 @@ impl Inner {
 }
 
 /// The policy of a verb, with that of viewing.
-pub(super) fn condition_of<E: Scoped>(actor: &Actor, verb: Verb) -> Condition {
+pub(in crate::permissions) fn condition_of<E: Scoped>(actor: &Actor, verb: Verb) -> Condition {
     let rows = E::rows(actor, verb).condition();
     match verb {
         Verb::View | Verb::Create => rows,

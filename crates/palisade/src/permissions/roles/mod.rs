@@ -1,7 +1,10 @@
 //! Roles: groups that the site declares, with their permissions.
 
-use super::{DeclaredPermission, PermissionName};
+pub(in crate::permissions) mod escalation;
+pub(in crate::permissions) mod groups;
+
 use crate::db::{Db, Tx};
+use crate::permissions::{DeclaredPermission, PermissionName};
 use crate::sql;
 use sea_orm::DbErr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,7 +124,7 @@ impl Roles {
     }
 
     /// Whether one of these roles gives another one.
-    pub(super) fn gives(&self, held: &BTreeSet<String>, role: &str) -> bool {
+    pub(in crate::permissions) fn gives(&self, held: &BTreeSet<String>, role: &str) -> bool {
         let givers = self.0.iter().filter(|giver| held.contains(giver.name));
         givers
             .flat_map(|giver| &giver.gives)
@@ -279,7 +282,7 @@ impl RoleDifference {
                 .await?;
         }
         for name in &self.missing {
-            let (app, codename) = super::permission::split(name);
+            let (app, codename) = crate::permissions::permission::split(name);
             tx.execute_sql(sql!(
                 "INSERT INTO auth_group_permissions (group_id, permission_id) \
                  SELECT role.id, permission.id FROM auth_group role, auth_permission permission \
@@ -292,7 +295,7 @@ impl RoleDifference {
             .await?;
         }
         for name in &self.extra {
-            let (app, codename) = super::permission::split(name);
+            let (app, codename) = crate::permissions::permission::split(name);
             tx.execute_sql(sql!(
                 "DELETE FROM auth_group_permissions WHERE group_id IN (SELECT id FROM auth_group WHERE name = ?) \
                  AND permission_id IN (SELECT permission.id FROM auth_permission permission \

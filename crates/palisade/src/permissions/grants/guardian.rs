@@ -1,7 +1,7 @@
 //! Object permissions of a Django project that uses django-guardian, read from its two tables.
 
-use super::permission::{model_of, split};
-use super::{Actor, PermissionName, RowCondition};
+use crate::permissions::permission::{model_of, split};
+use crate::permissions::{Actor, PermissionName, RowCondition};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{EntityTrait, Iterable, PrimaryKeyToColumn};
 

@@ -1,7 +1,9 @@
 //! The access report: who holds which permission, by which source, and when it was last used.
 
-use super::explain::EntityPolicy;
+pub(in crate::permissions) mod uses;
+
 use crate::db::{Database, Db, FromRow, Tx};
+use crate::permissions::rows::explain::EntityPolicy;
 use crate::sql;
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Query, SelectStatement};

@@ -1,10 +1,10 @@
 //! Tables of grants, and their rows.
 
-use super::grants::{Content, Grant, Recipient, table_of_grants};
-use super::store::{group_id, permission_id};
-use super::{Actor, Key, PermissionName, Scoped, Verb};
 use crate::audit_log::{self, Event};
 use crate::db::Tx;
+use crate::permissions::grants::{Content, Grant, Recipient, table_of_grants};
+use crate::permissions::store::{group_id, permission_id};
+use crate::permissions::{Actor, Key, PermissionName, Scoped, Verb};
 use crate::sql;
 use crate::views::{Error, ErrorKind, Result};
 use chrono::{DateTime, Utc};
@@ -279,9 +279,9 @@ impl Grant {
 
 /// Who granted, and when.
 #[derive(Clone, Copy)]
-pub(super) struct Granter {
-    pub(super) user: Option<i32>,
-    pub(super) now: DateTime<Utc>,
+pub(in crate::permissions) struct Granter {
+    pub(in crate::permissions) user: Option<i32>,
+    pub(in crate::permissions) now: DateTime<Utc>,
 }
 
 /// The names of the permissions in a grant.
@@ -308,7 +308,7 @@ async fn permissions_in(tx: &Tx, content: &Content) -> Result<Vec<String>> {
 }
 
 /// Stores a grant without regard to the granter's rights, and returns its description.
-pub(super) async fn put_grant<E: EntityTrait>(
+pub(in crate::permissions) async fn put_grant<E: EntityTrait>(
     tx: &Tx,
     object: Key<E>,
     (grant, by): (&Grant, Granter),
@@ -344,7 +344,7 @@ pub(super) async fn put_grant<E: EntityTrait>(
     Ok(detail)
 }
 
-pub(super) async fn remove_grant<E: EntityTrait>(
+pub(in crate::permissions) async fn remove_grant<E: EntityTrait>(
     tx: &Tx,
     object: Key<E>,
     grant: &Grant,

@@ -1,9 +1,9 @@
 //! Reads and writes of single rows by their policy. The policy is part of each statement.
 
-use super::rows::condition_of;
-use super::{Actor, RowCondition, Scoped, Verb};
 use crate::audit_log::{self, Event};
 use crate::db::Tx;
+use crate::permissions::rows::condition_of;
+use crate::permissions::{Actor, RowCondition, Scoped, Verb};
 use crate::views::{Error, ErrorKind, Result};
 use sea_orm::sea_query::{Condition, Expr, IntoCondition, IntoValueTuple, ValueTuple};
 use sea_orm::{
@@ -43,7 +43,7 @@ pub struct RowAccess<'a, E> {
 }
 
 impl<'a, E: Scoped> RowAccess<'a, E> {
-    pub(super) fn new(actor: &'a Actor, key: impl IntoValueTuple) -> Self {
+    pub(in crate::permissions) fn new(actor: &'a Actor, key: impl IntoValueTuple) -> Self {
         Self {
             actor,
             key: key.into_value_tuple(),
@@ -153,12 +153,15 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
     }
 
     /// Whether there is such a row, regardless of the policy.
-    pub(super) async fn exists(self, db: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    pub(in crate::permissions) async fn exists(
+        self,
+        db: &impl ConnectionTrait,
+    ) -> Result<bool, DbErr> {
         self.matches(Condition::all(), db).await
     }
 
     /// Whether the row meets a condition.
-    pub(super) async fn meets(
+    pub(in crate::permissions) async fn meets(
         &self,
         condition: &RowCondition,
         db: &impl ConnectionTrait,

@@ -1,8 +1,8 @@
 //! Explanations of decisions: each named condition with its truth.
 
-use super::rows::Named;
-use super::{Actor, Key, RowAccess, Scoped, Verb};
 use crate::db::Db;
+use crate::permissions::rows::Named;
+use crate::permissions::{Actor, Key, RowAccess, Scoped, Verb};
 use crate::views::Result;
 use async_trait::async_trait;
 use sea_orm::sea_query::IntoValueTuple;

@@ -1,10 +1,10 @@
 //! Escalation of privileges: a user gives own rights only, and touches no account that holds
 //! more.
 
-use super::roles::Roles;
 use crate::auth::User;
 use crate::db::Database;
 use crate::permissions::Actor;
+use crate::permissions::roles::Roles;
 use crate::views::Result;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;

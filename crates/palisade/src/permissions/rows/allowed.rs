@@ -1,7 +1,7 @@
 //! The extractor of the row that a path names.
 
-use super::{Actor, Key, RowAccess, Scoped, Verb};
 use crate::db::Db;
+use crate::permissions::{Actor, Key, RowAccess, Scoped, Verb};
 use crate::views::{Error, Result};
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;

@@ -3,9 +3,12 @@
 //! Each entity has a table of its own, whose foreign keys cascade: a grant ends with its object, and
 //! does not come back when the database reuses the key.
 
-use super::permission::split;
-use super::rows::RowCondition;
-use super::{Actor, PermissionName};
+mod guardian;
+pub(in crate::permissions) mod store;
+
+use crate::permissions::permission::split;
+use crate::permissions::rows::RowCondition;
+use crate::permissions::{Actor, PermissionName};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, EntityTrait, Iterable, PrimaryKeyToColumn};
@@ -21,7 +24,7 @@ pub enum Recipient {
 
 /// The content of a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Content {
+pub(in crate::permissions) enum Content {
     Permission(PermissionName),
     Role(String),
 }
@@ -40,10 +43,10 @@ pub(super) enum Content {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    pub(super) content: Content,
-    pub(super) recipient: Recipient,
-    pub(super) until: Option<DateTime<Utc>>,
-    pub(super) reason: String,
+    pub(in crate::permissions) content: Content,
+    pub(in crate::permissions) recipient: Recipient,
+    pub(in crate::permissions) until: Option<DateTime<Utc>>,
+    pub(in crate::permissions) reason: String,
 }
 
 impl Grant {
@@ -82,7 +85,7 @@ impl Grant {
 }
 
 /// The table of an entity's grants.
-pub(super) fn table_of_grants<E: EntityTrait>() -> String {
+pub(in crate::permissions) fn table_of_grants<E: EntityTrait>() -> String {
     format!("{}_grant", E::default().table_name())
 }
 
@@ -116,7 +119,7 @@ impl Actor {
         self.granted_by_name::<E>(column, permission.into().as_str())
     }
 
-    pub(super) fn granted_by_name<E: EntityTrait>(
+    pub(in crate::permissions) fn granted_by_name<E: EntityTrait>(
         &self,
         column: impl ColumnTrait,
         permission: &str,
@@ -168,7 +171,7 @@ fn gives(permission: &str) -> Condition {
 }
 
 /// The primary key of a permission.
-pub(super) fn id_of(permission: &str) -> SelectStatement {
+pub(in crate::permissions) fn id_of(permission: &str) -> SelectStatement {
     let (app, codename) = split(permission);
     let content_type = Expr::col(("django_content_type", "id"));
     Query::select()
