@@ -1,6 +1,6 @@
 //! The cost of the protections: the helpdesk's pages compared with bare axum and Django (`pages`),
 //! templates with the engine alone (`templates`), block lists (`lists`), user enumeration
-//! (`identity`), a page migrated from Django (`beside`). Alternating rounds, medians, ratios.
+//! (`identity`), a page migrated from Django (`beside`), lists by a policy (`rows`). Alternating rounds, medians, ratios.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
 
 mod beside;
@@ -8,6 +8,7 @@ mod identity;
 mod lists;
 mod load;
 mod pages;
+mod rows;
 mod templates;
 
 const HOST: &str = "desk.example.org";
@@ -22,8 +23,9 @@ async fn main() {
         Some("identity") => identity::measure().await,
         Some("pages") => pages::measure().await,
         Some("beside") => beside::measure(),
+        Some("rows") => rows::measure().await,
         Some(other) => panic!(
-            "{other} is not measured: pages, beside, templates, lists, identity, or nothing for all"
+            "{other} is not measured: pages, beside, templates, lists, identity, rows, or nothing for all"
         ),
         None => {
             templates::measure();
@@ -31,6 +33,7 @@ async fn main() {
             identity::measure().await;
             pages::measure().await;
             beside::measure();
+            rows::measure().await;
         }
     }
 }

@@ -51,9 +51,10 @@ fn personal_data(app: &App) -> Vec<Arc<dyn PersonalData>> {
     all
 }
 
-fn authorizer(app: &App, database: &Database, templates: &Templates) -> Authorizer {
+fn authorizer(app: &App, foundation: &Foundation<'_>, templates: &Templates) -> Authorizer {
     let names = (&*app.permissions, &*app.adopted_permissions);
-    Authorizer::new(database.clone(), templates.clone(), names)
+    let parts = (foundation.database.clone(), foundation.clock.clone());
+    Authorizer::new(parts, templates.clone(), names)
 }
 
 /// The accounts of a site.
@@ -177,7 +178,7 @@ impl Prepared {
             mail: shared.mail,
             factors: shared.factors,
             sessions,
-            authorizer: Arc::new(authorizer(&app, &database, &templates)),
+            authorizer: Arc::new(authorizer(&app, &foundation, &templates)),
             views: Arc::new(site_views(&settings, templates, client)),
             policies: app.policies,
             roles: app.roles,

@@ -4,10 +4,12 @@ use super::PermissionName;
 use super::report::uses::Authorizer;
 use super::rights::Rights;
 use crate::auth::{User, Visitor};
-use crate::db::Database;
+use crate::db::{Database, Db, FromRow};
 use crate::http::ClientAddress;
 use crate::views::Result;
 use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
@@ -66,7 +68,7 @@ impl Actor {
     pub async fn load(database: &Database, user: &User, now: DateTime<Utc>) -> Result<Self> {
         Ok(Self(Arc::new(Subject {
             user: Some(user.clone()),
-            rights: Rights::load(database, user.id, now).await?,
+            rights: Rights::load(&database.handle(), user.id, now).await?,
             now,
             ..Subject::default()
         })))
@@ -84,6 +86,39 @@ impl Actor {
             authorizer: Some(request.authorizer.clone()),
             asked: None,
         }))
+    }
+
+    /// The same user with the rights of this moment; an anonymous actor, if the account is closed or
+    /// deleted.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn refreshed(&self, db: &Db) -> Result<Self> {
+        let Some(user) = self.user() else {
+            return Ok(Self::anonymous());
+        };
+        let Some(flags) = current_flags(db, user.id).await? else {
+            return Ok(Self::anonymous());
+        };
+        let user = User {
+            is_staff: flags.0,
+            is_superuser: flags.1,
+            ..user.clone()
+        };
+        let now = match &self.0.authorizer {
+            Some(authorizer) => authorizer.now(),
+            None => self.now(),
+        };
+        Ok(Self(Arc::new(Subject {
+            rights: Rights::load(db, user.id, now).await?,
+            user: Some(user),
+            now,
+            lacks_factor: self.0.lacks_factor,
+            client: self.0.client,
+            request_id: self.0.request_id.clone(),
+            authorizer: self.0.authorizer.clone(),
+            asked: None,
+        })))
     }
 
     /// The user.
@@ -178,4 +213,17 @@ impl Actor {
     pub(super) fn request_id(&self) -> &str {
         &self.0.request_id
     }
+}
+
+/// Whether an active user is staff, and a superuser.
+async fn current_flags(db: &Db, user_id: i32) -> Result<Option<(bool, bool)>> {
+    let query = Query::select()
+        .column("is_staff")
+        .column("is_superuser")
+        .from("auth_user")
+        .and_where(Expr::col("id").eq(user_id))
+        .and_where(Expr::col("is_active").eq(true))
+        .to_owned();
+    let row = db.query_one(&query).await?;
+    Ok(row.map(|row| <(bool, bool)>::from_row(&row)).transpose()?)
 }

@@ -51,7 +51,7 @@ impl CurrentActor {
             return Ok(Actor::anonymous());
         };
         let now = visitor.accounts().now();
-        let rights = Rights::load(&authorizer.database, user.id, now).await?;
+        let rights = Rights::load(&authorizer.database.handle(), user.id, now).await?;
         rotate_after_change(visitor.session(), &rights).await?;
         let rule = &visitor.accounts().factors.rule;
         let is_required = requires_factor(rule, user) || is_grouped(rule, &rights);

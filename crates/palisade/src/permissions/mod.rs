@@ -44,6 +44,8 @@ pub(crate) use roles::{RoleDifference, Roles};
 pub use rows::access::{Key, RowAccess};
 pub use rows::allowed::{Allowed, Change, Delete, OnRow, View};
 pub(crate) use rows::explain::{EntityPolicy, PolicyOf};
+pub use rows::export::Export;
+pub use rows::reference::{NOT_A_CHOICE, Ref};
 pub use rows::{RowCondition, Rows, Scoped, Verb};
 pub use rule::{Access, Policy, Verdict, can, member_of, public, signed_in, staff, token, when};
 pub(crate) use rule::{Question, owner};

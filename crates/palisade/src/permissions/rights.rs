@@ -1,6 +1,6 @@
 //! Permissions and groups of a user, loaded by one query.
 
-use crate::db::{Database, FromRow};
+use crate::db::{Db, FromRow};
 use crate::django::UserTables;
 use chrono::{DateTime, Utc};
 use palisade_crypto::random;
@@ -18,16 +18,12 @@ pub(super) struct Rights {
 impl Rights {
     /// Loads them: own permissions, groups with memberships that have not ended, and the
     /// permissions of those groups.
-    pub(super) async fn load(
-        database: &Database,
-        user_id: i32,
-        now: DateTime<Utc>,
-    ) -> Result<Self, DbErr> {
-        let groups = groups_of(database.users(), user_id, now);
-        let mut query = permissions_of(database.users(), user_id, groups.clone());
+    pub(super) async fn load(db: &Db, user_id: i32, now: DateTime<Utc>) -> Result<Self, DbErr> {
+        let groups = groups_of(db.users(), user_id, now);
+        let mut query = permissions_of(db.users(), user_id, groups.clone());
         query.union(UnionType::All, named(groups));
         let mut rights = Self::default();
-        for row in database.handle().query_all(&query).await? {
+        for row in db.query_all(&query).await? {
             match <(i32, String, String)>::from_row(&row)? {
                 (NO_GROUP, app, codename) => {
                     rights.permissions.insert(format!("{app}.{codename}"));

@@ -21,7 +21,7 @@ pub async fn of_user(
     user: &User,
     now: DateTime<Utc>,
 ) -> Result<HashSet<String>, DbErr> {
-    Ok(Rights::load(database, user.id, now)
+    Ok(Rights::load(&database.handle(), user.id, now)
         .await?
         .into_permissions())
 }

@@ -1,5 +1,6 @@
 //! Uses of permissions, by user and day, for the access report.
 
+use crate::clock::Clock;
 use crate::db::{Database, Tx};
 use crate::permissions::DeclaredPermission;
 use chrono::{DateTime, Utc};
@@ -8,12 +9,13 @@ use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{ConnectionTrait, DbErr};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Shared state of authorization.
 pub(crate) struct Authorizer {
     pub(in crate::permissions) database: Database,
     pub(in crate::permissions) uses: PermissionUses,
+    clock: Arc<dyn Clock>,
     known: BTreeSet<&'static str>,
     templates: Templates,
 }
@@ -26,17 +28,22 @@ impl fmt::Debug for Authorizer {
 
 impl Authorizer {
     pub(crate) fn new(
-        database: Database,
+        (database, clock): (Database, Arc<dyn Clock>),
         templates: Templates,
         (declared, adopted): (&[DeclaredPermission], &[&'static str]),
     ) -> Self {
         let declared = declared.iter().map(|permission| permission.name);
         Self {
             database,
+            clock,
             uses: PermissionUses::default(),
             known: declared.chain(adopted.iter().copied()).collect(),
             templates,
         }
+    }
+
+    pub(in crate::permissions) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     /// Whether a permission is declared, or adopted from a Django project.

@@ -248,6 +248,24 @@ async fn a_dropped_error_is_not_committed() {
     assert_eq!(desk.notes().await, before);
 }
 
+// CVE-2026-22588: a foreign key in a form leads to rows that the user may view, and another's row
+// gets the words of an unknown one
+#[tokio::test]
+async fn foreign_keys_in_forms_are_judged() {
+    let mut desk = Tenants::start().await;
+    let mut said = Vec::new();
+    for key in ["2", "99", "-1", "x", "", "1 OR 1=1", "99999999999999999999"] {
+        let answer = post(&mut desk.ann, "/choose", &[("organisation", key)]).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{key:?}");
+        assert!(!answer.body.contains("organisation 2"), "{key:?}");
+        assert_eq!(denials(&answer), usize::from(key == "2"), "{key:?}");
+        said.push(answer.body.contains("Choose one of the list."));
+    }
+    assert!(said.into_iter().all(|said| said));
+    let own = post(&mut desk.ann, "/choose", &[("organisation", "1")]).await;
+    assert_eq!(own.body, "organisation 1");
+}
+
 // D16, ASVS 8.3.2: a revoked permission counts in the next request, on each instance
 #[tokio::test]
 async fn a_revocation_counts_at_once() {
@@ -273,6 +291,39 @@ async fn a_revocation_counts_at_once() {
     let remove = async |tx: &Tx| role.remove::<organisation::Entity>(tx, 2).await;
     assert!(database.write(remove).await.unwrap());
     assert_eq!(desk.bob.get("/notes").await.body, "2", "the own note only");
+}
+
+// D16: an export ends at the chunk after a revocation, a closed account, or the end of a grant
+#[tokio::test]
+async fn an_export_ends_after_a_revocation() {
+    let desk = Tenants::start().await;
+    let db = desk.site.site().database().handle();
+    desk.site.grant("ann", May::ReadAll).await;
+    let actor = actor(&desk, "ann").await;
+    let ids = |rows: Vec<note::Model>| rows.into_iter().map(|note| note.id).collect::<Vec<_>>();
+    let mut all = actor.export::<note::Entity>(2);
+    assert_eq!(ids(all.next(&db).await.unwrap()), [1, 2]);
+    assert_eq!(ids(all.next(&db).await.unwrap()), [3]);
+    assert!(all.next(&db).await.unwrap().is_empty());
+    let mut cut = actor.export::<note::Entity>(1);
+    assert_eq!(ids(cut.next(&db).await.unwrap()), [1]);
+    desk.site.revoke("ann", May::ReadAll).await;
+    assert!(
+        cut.next(&db).await.unwrap().is_empty(),
+        "the rest is hidden by now"
+    );
+    let mut own = actor.export::<note::Entity>(1);
+    let close = async |tx: &Tx| {
+        tx.execute_sql(sql!(
+            "UPDATE auth_user SET is_active = FALSE WHERE username = 'ann'"
+        ))
+        .await
+    };
+    desk.site.site().database().write(close).await.unwrap();
+    assert!(
+        own.next(&db).await.unwrap().is_empty(),
+        "a closed account views nothing"
+    );
 }
 
 // F048: the end of a grant and of a membership, to the second

@@ -1,6 +1,6 @@
 //! A site with two tenants: notes of organisations, with owners, grants and roles.
 
-use palisade::permissions::{Change, Delete, create_grants};
+use palisade::permissions::{Change, Delete, NOT_A_CHOICE, Ref, create_grants};
 use palisade::prelude::*;
 use palisade::sea_orm::{ColumnTrait, DbErr, Set};
 use sea_orm_migration::prelude::{ColumnDef, ForeignKey, SchemaManager, Table};
@@ -178,6 +178,30 @@ async fn links(actor: Actor, db: Db) -> Result<Response> {
     Ok(([("content-type", "text/html")], body).into_response())
 }
 
+#[derive(Form)]
+struct Choose {
+    organisation: Ref<organisation::Entity>,
+}
+
+async fn choose(actor: Actor, db: Db, form: Form<Choose>) -> Result<String> {
+    let (chosen, invalid) = form.into_parts();
+    let chosen = chosen.map(|chosen| chosen.organisation);
+    let row = match chosen {
+        Some(reference) => actor.resolve(reference, &db).await?,
+        None => None,
+    };
+    match row {
+        Some(row) => Ok(row.name),
+        None => Err(invalid
+            .error("organisation", NOT_A_CHOICE)
+            .show("choose.html")
+            .await),
+    }
+}
+
+const CHOOSE: &str = "{% extends \"base.html\" %}{% from \"palisade/form.html\" import fields %}\
+    {% block main %}{{ fields(form) }}{% endblock %}";
+
 async fn show(note: Allowed<note::Entity>) -> String {
     note.body.clone()
 }
@@ -236,6 +260,7 @@ pub fn app() -> App {
     let routes = Routes::new()
         .route("/notes", public().get(list))
         .route("/links", signed_in().get(links))
+        .route("/choose", signed_in().post(choose))
         .route("/notes/new", signed_in().post(create))
         .route("/notes/{note}", public().get(show).post(change))
         .route("/notes/{note_id}/delete", signed_in().post(delete))
@@ -245,5 +270,9 @@ pub fn app() -> App {
     App::new()
         .migrations::<Migrator>()
         .permissions::<May>()
+        .templates(palisade::template::Layer::embedded(&[(
+            "choose.html",
+            CHOOSE,
+        )]))
         .routes(routes)
 }
