@@ -1,4 +1,4 @@
-//! The user of a request with permissions and groups, as rules and policies ask for them.
+//! The authorization subject: the user of a request with permissions and groups.
 
 use super::PermissionName;
 use super::report::uses::Authorizer;

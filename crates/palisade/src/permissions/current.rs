@@ -1,4 +1,4 @@
-//! The actor of a request: loaded at most once, for rules, handlers and templates.
+//! The authorization subject of a request: loaded at most once, for rules, handlers and templates.
 
 use super::Actor;
 use super::actor::RequestOf;
@@ -64,7 +64,7 @@ impl CurrentActor {
         Ok(Actor::of_request(user, rights, request))
     }
 
-    /// Records that a rule was satisfied by a permission.
+    /// Records that a permission authorized a request.
     pub(super) fn note_use(&self, user: &User, permission: &str) {
         let now = self.0.visitor.accounts().now();
         self.0.authorizer.uses.note(user.id, permission, now);

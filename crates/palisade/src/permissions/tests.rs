@@ -296,8 +296,8 @@ fn roles() -> Roles {
     roles
 }
 
-// D42, django/django#11385: no user gives a right that the user does not hold, touches an account that holds
-// more, or changes own rights
+// D42, django/django#11385: no user gives a right that the user does not hold, touches an account
+// that holds more, or changes own rights
 #[test]
 fn no_change_of_accounts_escalates() {
     use AccountChange::{Account, Join, Leave, Permission, Staff, Superuser};

@@ -1,4 +1,5 @@
-//! Grants: a permission or a role on one object, for a user or a group, with an optional end.
+//! Authorization for one object: grants of a permission or a role, for a user or a group, with an
+//! optional end.
 //!
 //! Each entity has a table of its own, whose foreign keys cascade: a grant ends with its object, and
 //! does not come back when the database reuses the key.

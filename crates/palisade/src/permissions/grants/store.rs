@@ -189,8 +189,8 @@ impl Actor {
         Ok(is_gone)
     }
 
-    /// Requires that the actor may view the object, holds everything in the grant on it, and is not
-    /// its recipient.
+    /// Requires that the actor is authorized to view the object, holds everything in the grant on
+    /// it, and is not its recipient.
     async fn require_granter<E: Scoped>(
         &self,
         tx: &Tx,

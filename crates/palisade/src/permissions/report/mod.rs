@@ -1,4 +1,4 @@
-//! The access report: who holds which permission, by which source, and when it was last used.
+//! The access report: the authorization of each user, by source and last use.
 
 pub(in crate::permissions) mod uses;
 

@@ -64,7 +64,7 @@ pub(crate) enum AccountChange<'a> {
     Account,
 }
 
-/// Why a change is refused.
+/// Why a change is not authorized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Escalation {
     /// Rights of one's own account.
@@ -91,7 +91,7 @@ impl fmt::Display for Escalation {
     }
 }
 
-/// Judges a change of `target`'s account by `actor`.
+/// Authorizes a change of `target`'s account by `actor`.
 pub(crate) fn judge(
     (actor, target): (&Holdings, &Holdings),
     change: AccountChange<'_>,

@@ -1,4 +1,4 @@
-//! Reads and writes of single rows by their policy. The policy is part of each statement.
+//! Authorized reads and writes of single rows. The policy is part of each statement.
 
 use crate::audit_log::{self, Event};
 use crate::db::Tx;
@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 /// The type of an entity's primary key.
 pub type Key<E> = <<E as EntityTrait>::PrimaryKey as PrimaryKeyTrait>::ValueType;
 
-/// Access of an actor to one row, created by [`Actor::row`].
+/// Authorized access of an actor to one row, created by [`Actor::row`].
 ///
 /// | Row | Result |
 /// |---|---|
@@ -67,7 +67,7 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
         self.read(Verb::View, db).await
     }
 
-    /// Reads the row, if the actor may use a verb on it.
+    /// Reads the row, if the actor is authorized for a verb on it.
     ///
     /// # Errors
     /// 404 for a row that the actor may not view, 403 for one that is viewable only; when the
@@ -85,7 +85,7 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
         }
     }
 
-    /// Whether the actor may use a verb on the row, for a menu or a button.
+    /// Whether the actor is authorized for a verb on the row, for a menu or a button.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -1,4 +1,4 @@
-//! The extractor of the row that a path names.
+//! The extractor of the row that a path names, which authorizes the access.
 
 use crate::db::Db;
 use crate::permissions::{Actor, Key, RowAccess, Scoped, Verb};

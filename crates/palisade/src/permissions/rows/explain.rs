@@ -1,4 +1,4 @@
-//! Explanations of decisions: each named condition with its truth.
+//! Explanations of authorization decisions: each named condition with its truth.
 
 use crate::db::Db;
 use crate::permissions::rows::Named;

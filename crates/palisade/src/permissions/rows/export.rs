@@ -1,4 +1,4 @@
-//! Long reads in chunks, each judged by the rights at its time.
+//! Long reads in chunks, each authorized by the rights at its time.
 
 use super::{Actor, Scoped, Verb};
 use crate::db::Db;

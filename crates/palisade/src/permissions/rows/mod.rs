@@ -1,4 +1,4 @@
-//! Policies of rows: which rows of an entity an actor may view, change, delete and create.
+//! Authorization of rows: which rows of an entity an actor may view, change, delete and create.
 
 pub(in crate::permissions) mod access;
 pub(in crate::permissions) mod allowed;
@@ -37,7 +37,7 @@ impl Verb {
     }
 }
 
-/// The policy of an entity: the one place that decides which rows an actor may use.
+/// The authorization policy of an entity: the one place that decides which rows an actor may use.
 ///
 /// The same conditions select lists, read single rows, and are part of every `UPDATE` and `DELETE`,
 /// so that there is no time between check and use (ASVS 8.2.2, 15.4.2).
@@ -81,7 +81,7 @@ impl Verb {
 ///     .route("/notes/{id}", signed_in().get(show));
 /// ```
 pub trait Scoped: EntityTrait {
-    /// The rows on which the actor may use a verb. To change or delete a row, the actor must be
+    /// The rows on which the actor is authorized for a verb. To change or delete a row, the actor must be
     /// allowed to view it, too.
     fn rows(actor: &Actor, verb: Verb) -> Rows<Self>;
 }
@@ -220,8 +220,8 @@ pub(in crate::permissions) fn condition_of<E: Scoped>(actor: &Actor, verb: Verb)
 }
 
 impl Actor {
-    /// The rows of an entity on which the actor may use a verb, as a query: filter, order and page
-    /// it as any other.
+    /// The rows of an entity on which the actor is authorized for a verb, as a query: filter, order
+    /// and page it as any other.
     pub fn find<E: Scoped>(&self, verb: Verb) -> Select<E> {
         E::find().filter(condition_of::<E>(self, verb))
     }

@@ -1,4 +1,4 @@
-//! Foreign keys in forms: a key that was typed is a row only if its policy says so.
+//! Foreign keys in forms: a key is validated by the policy of its row.
 
 use super::access::Key;
 use super::{Actor, Scoped, Verb};
