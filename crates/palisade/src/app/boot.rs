@@ -89,7 +89,7 @@ impl Prepared {
         Ok(database.with_users(self.settings.django.tables()))
     }
 
-    /// Runs migrations and creates the rows of declared permissions.
+    /// Runs migrations, and creates the rows of declared permissions and the groups of new roles.
     ///
     /// # Errors
     /// Errors of the database.
@@ -107,6 +107,11 @@ impl Prepared {
             .await
             .map_err(BootError::Database)?;
         permissions::ensure(database, &self.app.permissions)
+            .await
+            .map_err(BootError::Database)?;
+        self.app
+            .roles
+            .create_missing(database)
             .await
             .map_err(BootError::Database)
     }

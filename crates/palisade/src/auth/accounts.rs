@@ -233,6 +233,15 @@ impl Accounts {
         Ok(row.map(|row| row.public()))
     }
 
+    /// An active user by username.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn active_user_by_name(&self, username: &str) -> Result<Option<User>> {
+        let row = self.users.by_name(username).await?;
+        Ok(row.filter(|row| row.is_active).map(|row| row.public()))
+    }
+
     /// All active users, with the time of the last login.
     ///
     /// # Errors

@@ -110,7 +110,17 @@ async fn compare(site: &Site, rows: &[AccessRow], until: DateTime<Utc>) -> Outco
                     running site does every week";
         return Err(Failed(said.into(), 1));
     };
-    let key = |row: &AccessRow| (row.user.clone(), row.permission.clone(), row.source.clone());
+    let key = |row: &AccessRow| {
+        let end = row
+            .until
+            .as_ref()
+            .map_or_else(String::new, |end| format!(" until {end}"));
+        (
+            row.user.clone(),
+            row.permission.clone(),
+            format!("{}{end}", row.source),
+        )
+    };
     let (old, new): (BTreeSet<_>, BTreeSet<_>) = (
         before.iter().map(key).collect(),
         rows.iter().map(key).collect(),

@@ -81,7 +81,7 @@ async fn judge_as(
     let Some(name) = acting(matches) else {
         return Ok(());
     };
-    let actor = site.accounts().user_by_name(name).await?;
+    let actor = site.accounts().active_user_by_name(name).await?;
     let actor = actor.ok_or_else(|| unknown(name))?;
     let actor = Holdings::load(site.database(), &actor, site.accounts().now()).await?;
     for change in changes {

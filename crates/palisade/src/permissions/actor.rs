@@ -68,7 +68,7 @@ impl Actor {
     pub async fn load(database: &Database, user: &User, now: DateTime<Utc>) -> Result<Self> {
         Ok(Self(Arc::new(Subject {
             user: Some(user.clone()),
-            rights: Rights::load(&database.handle(), user.id, now).await?,
+            rights: Rights::load(&database.handle(), database.users(), (user.id, now)).await?,
             now,
             ..Subject::default()
         })))
@@ -109,16 +109,29 @@ impl Actor {
             Some(authorizer) => authorizer.now(),
             None => self.now(),
         };
-        Ok(Self(Arc::new(Subject {
-            rights: Rights::load(db, user.id, now).await?,
-            user: Some(user),
+        let rights = Rights::load(db, db.users(), (user.id, now)).await?;
+        let mut subject = self.subject_with(rights, now);
+        subject.user = Some(user);
+        subject.authorizer = self.0.authorizer.clone();
+        Ok(Self(Arc::new(subject)))
+    }
+
+    /// The same user with other rights, at another time.
+    pub(super) fn with_rights(&self, rights: Rights, now: DateTime<Utc>) -> Self {
+        Self(Arc::new(self.subject_with(rights, now)))
+    }
+
+    fn subject_with(&self, rights: Rights, now: DateTime<Utc>) -> Subject {
+        Subject {
+            user: self.0.user.clone(),
+            rights,
             now,
             lacks_factor: self.0.lacks_factor,
             client: self.0.client,
             request_id: self.0.request_id.clone(),
-            authorizer: self.0.authorizer.clone(),
+            authorizer: None,
             asked: None,
-        })))
+        }
     }
 
     /// The user.

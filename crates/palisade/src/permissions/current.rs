@@ -51,7 +51,8 @@ impl CurrentActor {
             return Ok(Actor::anonymous());
         };
         let now = visitor.accounts().now();
-        let rights = Rights::load(&authorizer.database.handle(), user.id, now).await?;
+        let database = &authorizer.database;
+        let rights = Rights::load(&database.handle(), database.users(), (user.id, now)).await?;
         rotate_after_change(visitor.session(), &rights).await?;
         let rule = &visitor.accounts().factors.rule;
         let is_required = requires_factor(rule, user) || is_grouped(rule, &rights);
@@ -128,7 +129,7 @@ async fn rotate_after_change(session: &Session, rights: &Rights) -> Result<()> {
             session.rotate().await?;
             session.insert(RIGHTS, digest).await
         }
-        None => session.note(RIGHTS, digest).await,
+        None => session.note_now(RIGHTS, digest).await,
     }
 }
 

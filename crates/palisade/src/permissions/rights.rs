@@ -1,6 +1,6 @@
 //! Permissions and groups of a user, loaded by one query.
 
-use crate::db::{Db, FromRow};
+use crate::db::FromRow;
 use crate::django::UserTables;
 use chrono::{DateTime, Utc};
 use palisade_crypto::random;
@@ -18,12 +18,16 @@ pub(super) struct Rights {
 impl Rights {
     /// Loads them: own permissions, groups with memberships that have not ended, and the
     /// permissions of those groups.
-    pub(super) async fn load(db: &Db, user_id: i32, now: DateTime<Utc>) -> Result<Self, DbErr> {
-        let groups = groups_of(db.users(), user_id, now);
-        let mut query = permissions_of(db.users(), user_id, groups.clone());
+    pub(super) async fn load(
+        connection: &impl ConnectionTrait,
+        tables: &UserTables,
+        (user_id, now): (i32, DateTime<Utc>),
+    ) -> Result<Self, DbErr> {
+        let groups = groups_of(tables, user_id, now);
+        let mut query = permissions_of(tables, user_id, groups.clone());
         query.union(UnionType::All, named(groups));
         let mut rights = Self::default();
-        for row in db.query_all(&query).await? {
+        for row in connection.query_all(&query).await? {
             match <(i32, String, String)>::from_row(&row)? {
                 (NO_GROUP, app, codename) => {
                     rights.permissions.insert(format!("{app}.{codename}"));
@@ -58,7 +62,12 @@ impl Rights {
 
     /// A digest, to notice a change.
     pub(super) fn digest(&self) -> String {
-        let mut names: Vec<&str> = self.permission_names().chain(self.group_names()).collect();
+        let permissions = self
+            .permissions
+            .iter()
+            .map(|name| format!("permission {name}"));
+        let groups = self.groups.keys().map(|id| format!("group {id}"));
+        let mut names: Vec<String> = permissions.chain(groups).collect();
         names.sort_unstable();
         random::stored_hash(&names.join("\n"))
     }

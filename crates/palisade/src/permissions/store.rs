@@ -21,9 +21,11 @@ pub async fn of_user(
     user: &User,
     now: DateTime<Utc>,
 ) -> Result<HashSet<String>, DbErr> {
-    Ok(Rights::load(&database.handle(), user.id, now)
-        .await?
-        .into_permissions())
+    Ok(
+        Rights::load(&database.handle(), database.users(), (user.id, now))
+            .await?
+            .into_permissions(),
+    )
 }
 
 /// Creates the missing rows of a site's permissions, with the content type of their entity, or of
@@ -168,7 +170,7 @@ pub(crate) async fn grant(tx: &Tx, user_id: i32, permission: &str) -> Result<boo
         return Ok(false);
     };
     let tables = tx.users();
-    revoke_id(tx, user_id, id).await?;
+    revoke(tx, user_id, permission).await?;
     let row = Query::insert()
         .into_table(Alias::new(&tables.permissions))
         .columns([Alias::new(&tables.column), Alias::new("permission_id")])
@@ -182,21 +184,18 @@ pub(crate) async fn grant(tx: &Tx, user_id: i32, permission: &str) -> Result<boo
 /// # Errors
 /// When the database does not answer.
 pub(crate) async fn revoke(tx: &Tx, user_id: i32, permission: &str) -> Result<bool, DbErr> {
-    match permission_id(tx, permission).await? {
-        Some(id) => revoke_id(tx, user_id, id).await.map(|()| true),
-        None => Ok(false),
+    if permission_id(tx, permission).await?.is_none() {
+        return Ok(false);
     }
-}
-
-async fn revoke_id(tx: &Tx, user_id: i32, permission_id: i32) -> Result<(), DbErr> {
+    // several models of an app may have a permission of this name: the user loses each
     let tables = tx.users();
     let of_user = Expr::col(Alias::new(&tables.column)).eq(user_id);
     let mut query = Query::delete();
     query
         .from_table(Alias::new(&tables.permissions))
         .and_where(of_user)
-        .and_where(Expr::col("permission_id").eq(permission_id));
-    tx.execute(&query).await.map(drop)
+        .and_where(Expr::col("permission_id").in_subquery(id_of(permission)));
+    tx.execute(&query).await.map(|_| true)
 }
 
 /// The primary key of a permission.

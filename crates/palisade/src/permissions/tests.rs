@@ -307,6 +307,7 @@ fn no_change_of_accounts_escalates() {
     let root = || holdings(3, Rank::Superuser, &[], &[]);
     let plain = || holdings(4, Rank::Plain, &[], &[]);
     let auditor = || holdings(5, Rank::Plain, &["desk.audit"], &["auditors"]);
+    let plain_of = |id| holdings(id, Rank::Plain, &[], &[]);
     let reader = || holdings(6, Rank::Plain, &["desk.view"], &["readers"]);
     let rows = [
         (agent(), plain(), Permission("desk.view"), Ok(())),
@@ -320,6 +321,21 @@ fn no_change_of_accounts_escalates() {
         (root(), agent(), Superuser, Ok(())),
         (agent(), root(), Account, Err(HoldsMore)),
         (agent(), auditor(), Account, Err(HoldsMore)),
+        (plain(), plain_of(7), Account, Err(NotHeld)),
+        (agent(), lead(), Account, Err(HoldsMore)),
+        (lead(), agent(), Account, Ok(())),
+        (
+            auditor(),
+            holdings(8, Rank::Plain, &[], &["hr"]),
+            Account,
+            Err(HoldsMore),
+        ),
+        (
+            root(),
+            auditor(),
+            Join("leads"),
+            Err(Excluded("auditors".into())),
+        ),
         (agent(), plain(), Account, Ok(())),
         (plain(), agent(), Account, Err(HoldsMore)),
         (root(), agent(), Account, Ok(())),

@@ -1,9 +1,10 @@
 //! Object permissions of a Django project that uses django-guardian, read from its two tables.
 
 use crate::permissions::permission::{model_of, split};
+use crate::permissions::rows::single_key;
 use crate::permissions::{Actor, PermissionName, RowCondition};
+use sea_orm::EntityTrait;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, Query, SelectStatement};
-use sea_orm::{EntityTrait, Iterable, PrimaryKeyToColumn};
 
 /// How Django stores the keys of a model.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,13 +39,12 @@ impl Actor {
         keys: Keys,
     ) -> RowCondition {
         self.note_question(permission.as_str());
-        let (Some(user), Some(key)) = (self.id(), E::PrimaryKey::iter().next()) else {
+        let (Some(user), Some(key)) = (self.id(), single_key::<E>()) else {
             return false.into();
         };
         if self.lacks_factor() {
             return false.into();
         }
-        let key = key.into_column();
         let key = Expr::col((E::default(), key)).cast_as("text");
         let own = Expr::col("user_id").eq(user);
         let own = objects::<E>("guardian_userobjectpermission", own, (permission, keys));

@@ -9,10 +9,11 @@ pub(in crate::permissions) mod store;
 
 use crate::permissions::permission::split;
 use crate::permissions::rows::RowCondition;
+use crate::permissions::rows::single_key;
 use crate::permissions::{Actor, PermissionName};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ColumnTrait, EntityTrait, Iterable, PrimaryKeyToColumn};
+use sea_orm::{ColumnTrait, EntityTrait};
 
 /// The recipient of a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,8 +105,8 @@ impl Actor {
     /// }
     /// ```
     pub fn granted<E: EntityTrait>(&self, permission: impl Into<PermissionName>) -> RowCondition {
-        match E::PrimaryKey::iter().next() {
-            Some(key) => self.granted_on::<E>(key.into_column(), permission),
+        match single_key::<E>() {
+            Some(key) => self.granted_on::<E>(key, permission),
             None => false.into(),
         }
     }

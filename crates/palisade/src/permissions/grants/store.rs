@@ -3,15 +3,15 @@
 use crate::audit_log::{self, Event};
 use crate::db::Tx;
 use crate::permissions::grants::{Content, Grant, Recipient, table_of_grants};
+use crate::permissions::rights::Rights;
+use crate::permissions::rows::single_key;
 use crate::permissions::store::{group_id, permission_id};
 use crate::permissions::{Actor, Key, PermissionName, Scoped, Verb};
 use crate::sql;
 use crate::views::{Error, ErrorKind, Result};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoValueTuple, Query, Value};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IdenStatic};
 use sea_orm_migration::prelude::{
     ColumnDef, ForeignKey, ForeignKeyAction, ForeignKeyCreateStatement, SchemaManager, Table,
 };
@@ -32,10 +32,9 @@ use sea_orm_migration::prelude::{
 /// Errors of the database.
 pub async fn create_grants<E: EntityTrait>(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let table = table_of_grants::<E>();
-    let key = E::PrimaryKey::iter()
-        .next()
-        .map(PrimaryKeyToColumn::into_column);
-    let key = key.ok_or_else(|| DbErr::Migration(format!("{table}: no primary key")))?;
+    let key = single_key::<E>();
+    let key =
+        key.ok_or_else(|| DbErr::Migration(format!("{table}: grants need a key of one column")))?;
     let key_type = key.def().get_column_type().clone();
     let object = reference(
         &table,
@@ -167,10 +166,12 @@ impl Actor {
         Ok(())
     }
 
-    /// Revokes a grant. `false` if it does not exist.
+    /// Revokes a grant: one's own, or any on an object that the actor may change. `false` if it does
+    /// not exist.
     ///
     /// # Errors
-    /// As [`Actor::give`].
+    /// 404 for an object that the actor may not view; 403 for another user's grant; 400 for an
+    /// unknown permission, group or role.
     pub async fn take<E: Scoped>(
         &self,
         tx: &Tx,
@@ -181,7 +182,8 @@ impl Actor {
         Key<E>: Clone,
     {
         let object = object.into();
-        self.require_granter::<E>(tx, &object, grant).await?;
+        self.row::<E>(object.clone()).read(Verb::View, tx).await?;
+        self.require_own_grant::<E>(tx, &object, grant).await?;
         let (is_gone, detail) = remove_grant::<E>(tx, object, grant).await?;
         if is_gone {
             self.record_grant(Event::RightRevoked, &detail);
@@ -190,7 +192,8 @@ impl Actor {
     }
 
     /// Requires that the actor is authorized to view the object, holds everything in the grant on
-    /// it, and is not its recipient.
+    /// it without an end, and is not among its recipients. A grant of another user is changed by
+    /// those only who may change the object.
     async fn require_granter<E: Scoped>(
         &self,
         tx: &Tx,
@@ -201,16 +204,52 @@ impl Actor {
         Key<E>: Clone,
     {
         self.row::<E>(object.clone()).read(Verb::View, tx).await?;
-        let is_own = matches!(grant.recipient, Recipient::User(id) if Some(id) == self.id());
+        let is_own = match &grant.recipient {
+            Recipient::User(id) => Some(*id) == self.id(),
+            Recipient::Group(name) => self.belongs_to(name),
+        };
+        let lasting = self.without_ends(tx).await?;
         for permission in permissions_in(tx, &grant.content).await? {
-            if is_own || !self.holds_on::<E>(tx, object, &permission).await? {
+            if is_own || !lasting.holds_on::<E>(tx, object, &permission).await? {
                 let detail =
                     format!("a grant of {permission} that the granter does not hold, or to itself");
-                self.record_grant(Event::AccessDenied, &detail);
-                return Err(Error::forbidden());
+                return Err(self.refuse_grant(&detail));
             }
         }
+        self.require_own_grant::<E>(tx, object, grant).await
+    }
+
+    /// Requires that an existing grant is the actor's own, or that the actor may change the object.
+    async fn require_own_grant<E: Scoped>(
+        &self,
+        tx: &Tx,
+        object: &Key<E>,
+        grant: &Grant,
+    ) -> Result<()>
+    where
+        Key<E>: Clone,
+    {
+        let is_of_another = is_of_another::<E>(tx, object.clone(), (grant, self.id())).await?;
+        let row = self.row::<E>(object.clone());
+        if is_of_another && !row.allows(Verb::Change, tx).await? {
+            return Err(self.refuse_grant("a change of another user's grant"));
+        }
         Ok(())
+    }
+
+    /// The same user without rights that end: those are not passed on.
+    async fn without_ends(&self, tx: &Tx) -> Result<Self> {
+        let Some(id) = self.id() else {
+            return Ok(Self::anonymous());
+        };
+        let never = DateTime::<Utc>::MAX_UTC;
+        let rights = Rights::load(tx, tx.users(), (id, never)).await?;
+        Ok(self.with_rights(rights, never))
+    }
+
+    fn refuse_grant(&self, detail: &str) -> Error {
+        self.record_grant(Event::AccessDenied, detail);
+        Error::forbidden()
     }
 
     /// Whether the actor holds a permission on an object: everywhere, or granted on it.
@@ -221,10 +260,10 @@ impl Actor {
         if self.may_by_name(permission) {
             return Ok(true);
         }
-        let Some(key) = E::PrimaryKey::iter().next() else {
+        let Some(key) = single_key::<E>() else {
             return Ok(false);
         };
-        let granted = self.granted_by_name::<E>(key.into_column(), permission);
+        let granted = self.granted_by_name::<E>(key, permission);
         Ok(self.row::<E>(object.clone()).meets(&granted, tx).await?)
     }
 
@@ -275,6 +314,28 @@ impl Grant {
         }
         Ok(is_gone)
     }
+}
+
+/// Whether there is such a grant that another user, or the site, has stored.
+async fn is_of_another<E: EntityTrait>(
+    tx: &Tx,
+    object: Key<E>,
+    (grant, user): (&Grant, Option<i32>),
+) -> Result<bool> {
+    let (key, resolved) = (key_of::<E>(object), resolve(tx, grant).await?);
+    let ((recipient, recipient_id), (content, content_id)) = (resolved.recipient, resolved.content);
+    let query = Query::select()
+        .column("given_by")
+        .from(Alias::new(table_of_grants::<E>()))
+        .and_where(Expr::col("object_id").eq(key))
+        .and_where(Expr::col(recipient).eq(recipient_id))
+        .and_where(Expr::col(content).eq(content_id))
+        .to_owned();
+    let Some(row) = tx.query_one(&query).await? else {
+        return Ok(false);
+    };
+    let given_by: Option<i32> = row.try_get_by_index(0)?;
+    Ok(given_by != user)
 }
 
 /// Who granted, and when.

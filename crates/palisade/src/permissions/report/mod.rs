@@ -318,7 +318,11 @@ pub(crate) fn findings(
         let AccessRow {
             user, permission, ..
         } = row;
-        if is_recorded && permission != "*" && row.last_use.as_ref().is_none_or(|used| *used < day)
+        if is_recorded
+            && permission != "*"
+            && !row.source.contains(" on ")
+            && !row.source.starts_with("on ")
+            && row.last_use.as_ref().is_none_or(|used| *used < day)
         {
             findings.push(format!(
                 "{user} has not used {permission} for {UNUSED_DAYS} days ({})",

@@ -72,6 +72,8 @@ pub(in crate::permissions) struct PermissionUses([Mutex<Shard>; SHARDS]);
 const SHARDS: usize = 16;
 /// Days for which uses are kept.
 const KEPT_DAYS: i32 = 400;
+/// Most uses of a shard that wait to be written.
+const MOST_PENDING: usize = 10_000;
 /// Uses per statement.
 const CHUNK: usize = 100;
 
@@ -107,7 +109,9 @@ impl PermissionUses {
             .entry(user)
             .or_default()
             .insert(permission.to_owned());
-        shard.pending.push((user, permission.to_owned(), day));
+        if shard.pending.len() < MOST_PENDING {
+            shard.pending.push((user, permission.to_owned(), day));
+        }
     }
 
     async fn flush(&self, database: &Database, now: DateTime<Utc>) -> Result<usize, DbErr> {
@@ -120,7 +124,8 @@ impl PermissionUses {
             .await;
         if let Err(error) = written {
             let mut first = self.0[0].lock().unwrap_or_else(PoisonError::into_inner);
-            first.pending.extend(pending);
+            let room = MOST_PENDING.saturating_sub(first.pending.len());
+            first.pending.extend(pending.into_iter().take(room));
             return Err(error);
         }
         Ok(pending.len())
@@ -143,6 +148,13 @@ async fn write(tx: &Tx, uses: &[(i32, String, i32)], today: i32) -> Result<(), D
         }
         tx.execute(&insert).await?;
     }
+    // of accounts that were deleted meanwhile
+    let users = Query::select().column("id").from("auth_user").to_owned();
+    let mut orphans = Query::delete();
+    orphans
+        .from_table("palisade_permission_use")
+        .and_where(Expr::col("user_id").not_in_subquery(users));
+    tx.execute(&orphans).await?;
     let mut old = Query::delete();
     old.from_table("palisade_permission_use")
         .and_where(Expr::col("day").lt(today - KEPT_DAYS));

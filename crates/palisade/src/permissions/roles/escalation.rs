@@ -38,11 +38,19 @@ impl Holdings {
     }
 
     /// Whether everything in `other` is held here, too.
-    fn covers(&self, other: &Self) -> bool {
+    fn covers(&self, other: &Self, roles: &Roles) -> bool {
+        let included: BTreeSet<&str> = self
+            .groups
+            .iter()
+            .flat_map(|group| roles.with_included(group))
+            .collect();
+        let is_covered =
+            |group: &String| included.contains(&**group) || roles.gives(&self.groups, group);
         self.is_superuser
             || (!other.is_superuser
                 && (self.is_staff || !other.is_staff)
-                && other.permissions.is_subset(&self.permissions))
+                && other.permissions.is_subset(&self.permissions)
+                && other.groups.iter().all(is_covered))
     }
 }
 
@@ -106,11 +114,11 @@ pub(crate) fn judge(
         // one's own password, address and factors have pages of their own
         return Err(Escalation::OwnRights);
     }
-    if !actor.covers(target) {
+    if !actor.covers(target, roles) {
         return Err(Escalation::HoldsMore);
     }
     let is_held = match change {
-        AccountChange::Account => true,
+        AccountChange::Account => actor.is_superuser || actor.is_staff,
         AccountChange::Superuser => actor.is_superuser,
         AccountChange::Staff => actor.is_superuser || actor.is_staff,
         AccountChange::Permission(name) => actor.is_superuser || actor.permissions.contains(name),

@@ -1,6 +1,7 @@
 //! Groups, as operators manage them.
 
 use crate::db::{Db, Tx};
+use crate::permissions::grants::id_of;
 use crate::permissions::store::{group_id, permission_id};
 use crate::sql;
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query};
@@ -137,18 +138,16 @@ pub(crate) async fn revoke_group(
     group: &str,
     permission: &str,
 ) -> Result<Option<()>, DbErr> {
-    let ids = (
-        group_id(tx, group).await?,
-        permission_id(tx, permission).await?,
-    );
-    let (Some(group), Some(permission)) = ids else {
+    let Some(group) = group_id(tx, group).await? else {
         return Ok(None);
     };
-    tx.execute_sql(sql!(
-        "DELETE FROM auth_group_permissions WHERE group_id = ? AND permission_id = ?",
-        group,
-        permission
-    ))
-    .await?;
-    Ok(Some(()))
+    if permission_id(tx, permission).await?.is_none() {
+        return Ok(None);
+    }
+    let mut query = Query::delete();
+    query
+        .from_table("auth_group_permissions")
+        .and_where(Expr::col("group_id").eq(group))
+        .and_where(Expr::col("permission_id").in_subquery(id_of(permission)));
+    tx.execute(&query).await.map(|_| Some(()))
 }

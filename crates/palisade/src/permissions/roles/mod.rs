@@ -3,7 +3,7 @@
 pub(in crate::permissions) mod escalation;
 pub(in crate::permissions) mod groups;
 
-use crate::db::{Db, Tx};
+use crate::db::{Database, Db, Tx};
 use crate::permissions::{DeclaredPermission, PermissionName};
 use crate::sql;
 use sea_orm::DbErr;
@@ -106,6 +106,17 @@ impl Roles {
         self.0.iter().find(|role| role.name == name)
     }
 
+    /// A role, and all that it includes.
+    pub(in crate::permissions) fn with_included<'a>(&'a self, name: &'a str) -> BTreeSet<&'a str> {
+        let (mut all, mut waiting) = (BTreeSet::new(), vec![name]);
+        while let Some(name) = waiting.pop() {
+            if all.insert(name) {
+                waiting.extend(self.find(name).map_or(&[][..], |role| &role.includes));
+            }
+        }
+        all
+    }
+
     /// The permissions of a role, with those of included roles.
     fn permissions_of(&self, name: &str) -> BTreeSet<&'static str> {
         let (mut all, mut seen) = (BTreeSet::new(), BTreeSet::new());
@@ -133,12 +144,18 @@ impl Roles {
 
     /// One of these roles that excludes another one, or is excluded by it.
     pub(crate) fn conflict<'a>(&self, held: &'a BTreeSet<String>, role: &str) -> Option<&'a str> {
-        let excludes = |one: &str, other: &str| {
-            self.find(one)
-                .is_some_and(|one| one.never_with.contains(&other))
+        let excludes = |one: &BTreeSet<&str>, other: &BTreeSet<&str>| {
+            let roles = one.iter().filter_map(|name| self.find(name));
+            roles
+                .flat_map(|role| &role.never_with)
+                .any(|name| other.contains(name))
         };
+        let wanted = self.with_included(role);
         let mut held = held.iter().map(String::as_str);
-        held.find(|held| excludes(held, role) || excludes(role, held))
+        held.find(|held| {
+            let held = self.with_included(held);
+            excludes(&held, &wanted) || excludes(&wanted, &held)
+        })
     }
 
     /// Faults of the declarations, a sentence each.
@@ -195,6 +212,29 @@ impl Roles {
             "the role {} includes {excluded}, which it excludes",
             role.name
         ))
+    }
+
+    /// Creates the groups of roles that have none. Groups that exist are changed by
+    /// `permissions sync` only.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn create_missing(&self, database: &Database) -> Result<(), DbErr> {
+        let differences = self.differences(&database.handle()).await?;
+        let new: Vec<_> = differences
+            .iter()
+            .filter(|difference| difference.is_new)
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let create = async |tx: &Tx| {
+            for difference in new {
+                difference.apply(tx).await?;
+            }
+            Ok(())
+        };
+        database.write(create).await
     }
 
     /// The roles whose group differs from its declaration.

@@ -7,8 +7,9 @@ use crate::permissions::{Actor, RowCondition, Scoped, Verb};
 use crate::views::{Error, ErrorKind, Result};
 use sea_orm::sea_query::{Condition, Expr, IntoCondition, IntoValueTuple, ValueTuple};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, Iterable,
-    ModelTrait, PrimaryKeyToColumn, PrimaryKeyTrait, QueryFilter, QuerySelect,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
+    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, PrimaryKeyTrait, QueryFilter,
+    QuerySelect,
 };
 use std::marker::PhantomData;
 
@@ -101,6 +102,14 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
     /// # Errors
     /// As in the table of [`RowAccess`]; nothing is written then.
     pub async fn change(self, tx: &Tx, change: E::ActiveModel) -> Result<()> {
+        let is_set = |column| matches!(change.get(column), ActiveValue::Set(_));
+        if !E::Column::iter().any(is_set) {
+            let allowed = self.actor.find::<E>(Verb::Change).filter(self.is_it());
+            return match allowed.filter(self.only_if.clone()).one(tx).await? {
+                Some(_) => Ok(()),
+                None => Err(self.refuse(Verb::Change, tx).await?),
+            };
+        }
         let changed = E::update_many()
             .set(change)
             .filter(condition_of::<E>(self.actor, Verb::Change))

@@ -1,12 +1,10 @@
 //! Long reads in chunks, each authorized by the rights at its time.
 
+use super::single_key;
 use super::{Actor, Scoped, Verb};
 use crate::db::Db;
-use crate::views::Result;
-use sea_orm::{
-    ColumnTrait, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryOrder, QuerySelect,
-    Value,
-};
+use crate::views::{Error, Result};
+use sea_orm::{ColumnTrait, ModelTrait, QueryFilter, QueryOrder, QuerySelect, Value};
 use std::marker::PhantomData;
 
 /// All rows that a user may view, in chunks by their key, such as for an export. Permissions, groups
@@ -55,12 +53,8 @@ impl<E: Scoped> Export<E> {
     pub async fn next(&mut self, db: &Db) -> Result<Vec<E::Model>> {
         let actor = self.actor.refreshed(db).await?;
         let mut rows = actor.find::<E>(Verb::View).limit(self.size);
-        let Some(key) = E::PrimaryKey::iter()
-            .next()
-            .map(PrimaryKeyToColumn::into_column)
-        else {
-            return Ok(Vec::new());
-        };
+        let key =
+            single_key::<E>().ok_or_else(|| Error::bug("an export needs a key of one column"))?;
         if let Some(last) = &self.last {
             rows = rows.filter(key.gt(last.clone()));
         }

@@ -210,6 +210,13 @@ impl Inner {
     }
 }
 
+/// The column of a primary key of one column; composite keys cannot be referred to by one.
+pub(in crate::permissions) fn single_key<E: EntityTrait>() -> Option<E::Column> {
+    let mut keys = E::PrimaryKey::iter();
+    let key = keys.next().map(PrimaryKeyToColumn::into_column);
+    key.filter(|_| keys.next().is_none())
+}
+
 /// The policy of a verb, with that of viewing.
 pub(in crate::permissions) fn condition_of<E: Scoped>(actor: &Actor, verb: Verb) -> Condition {
     let rows = E::rows(actor, verb).condition();
@@ -247,11 +254,11 @@ impl Actor {
     /// The rows whose foreign key leads to a row of another entity on which the actor may use a
     /// verb: comments of a ticket, projects of an organisation.
     pub fn through<E: Scoped>(&self, column: impl ColumnTrait, verb: Verb) -> RowCondition {
-        let Some(key) = E::PrimaryKey::iter().next() else {
+        let Some(key) = single_key::<E>() else {
             return false.into();
         };
         let mut target = sea_orm::QuerySelect::select_only(self.find::<E>(verb));
-        target = sea_orm::QuerySelect::column(target, key.into_column());
+        target = sea_orm::QuerySelect::column(target, key);
         let query = sea_orm::QueryTrait::into_query(target);
         Expr::col((column.entity_name(), column))
             .in_subquery(query)
