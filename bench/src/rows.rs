@@ -220,9 +220,7 @@ async fn compare(database: TestDatabase, site: &TestSite) {
     let analyse = async |tx: &Tx| tx.execute_sql(sql!("ANALYZE")).await;
     site.site().database().write(analyse).await.unwrap();
     let now = site.site().accounts().now();
-    let actor = Actor::load(site.site().database(), &user, now)
-        .await
-        .unwrap();
+    let actor = site.site().actor(&user).await.unwrap();
     let db = site.site().database().handle();
     let id = sql!("SELECT id FROM auth_permission WHERE codename = 'view_note'");
     let (permission,): (i32,) = db.fetch_one(id).await.unwrap().unwrap();

@@ -102,7 +102,7 @@ async fn account(site: &Site, name: &str, rank: Rank, password: &Secret<String>)
 }
 
 async fn actor(site: &Site, user: &User) -> Result<Actor> {
-    Actor::load(site.database(), user, ticket::chrono_now()).await
+    site.actor(user).await
 }
 
 async fn answer(db: &Db, opened: &ticket::Model, agent: &Actor, status: Status) -> Result<()> {

@@ -21,7 +21,7 @@ impl Site {
     /// # Errors
     /// Errors of the database.
     pub(crate) async fn flush_uses(&self) -> Result<usize> {
-        Ok(self.authorizer.flush_uses(self.accounts.now()).await?)
+        Ok(self.authorizer.flush_uses().await?)
     }
 
     /// The access report: its rows, and findings.
@@ -35,14 +35,15 @@ impl Site {
         let reported = |(user, last_login): &(User, Option<DateTime<Utc>>)| ReportedUser {
             id: user.id,
             name: user.username.clone(),
+            is_staff: user.is_staff,
             is_superuser: user.is_superuser,
             last_login: *last_login,
         };
         let users: Vec<ReportedUser> = users.iter().map(reported).collect();
-        let rows = report::access_rows(&self.database, (&users, &self.policies), now).await?;
+        let rows = report::access_rows(&self.database, &users, now).await?;
         let since = report::recorded_since(&self.database.handle()).await?;
         let mut findings = self.superusers_without_factor(&users).await?;
-        findings.extend(report::findings(&users, &rows, (now, since)));
+        findings.extend(report::findings(&users, &rows, (now, since), self.roles()));
         Ok((rows, findings))
     }
 

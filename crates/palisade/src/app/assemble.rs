@@ -23,7 +23,7 @@ use crate::http::client::Client;
 use crate::http::{MemoryBudget, TrustedProxies};
 use crate::mail::MailQueue;
 use crate::mfa::Factors;
-use crate::permissions::{Authorizer, OwnRights};
+use crate::permissions::{Authorizer, Declarations, OwnRights};
 use crate::throttle::Throttle;
 use axum::Router;
 use axum::extract::Request;
@@ -42,19 +42,19 @@ struct Shared {
 }
 
 fn personal_data(app: &App) -> Vec<Arc<dyn PersonalData>> {
-    let tables = app.policies.iter().map(|policy| policy.table());
-    let rights = OwnRights {
-        grant_tables: tables.map(|table| format!("{table}_grant")).collect(),
-    };
     let mut all = app.personal_data.clone();
-    all.push(Arc::new(rights));
+    all.push(Arc::new(OwnRights));
     all
 }
 
 fn authorizer(app: &App, foundation: &Foundation<'_>, templates: &Templates) -> Authorizer {
-    let names = (&*app.permissions, &*app.adopted_permissions);
+    let declared = Declarations {
+        permissions: &app.permissions,
+        adopted: &app.adopted_permissions,
+        roles: app.roles.clone(),
+    };
     let parts = (foundation.database.clone(), foundation.clock.clone());
-    Authorizer::new(parts, templates.clone(), names)
+    Authorizer::new(parts, templates.clone(), declared)
 }
 
 /// The accounts of a site.
@@ -181,7 +181,6 @@ impl Prepared {
             authorizer: Arc::new(authorizer(&app, &foundation, &templates)),
             views: Arc::new(site_views(&settings, templates, client)),
             policies: app.policies,
-            roles: app.roles,
             csrf: csrf(&settings, &ring, transport(&settings)),
             csrf_refusal: app.csrf_refusal,
             headers: SecurityHeaders::new(&settings.headers, settings.profile),

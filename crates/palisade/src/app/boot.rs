@@ -5,8 +5,8 @@ use crate::app::django::Beside;
 use crate::app::pipeline::catch_panic;
 use crate::auth;
 use crate::clock::Clock;
-use crate::db::Database;
 use crate::db::migrate::Migrations;
+use crate::db::{Database, DatabaseUrl};
 use crate::permissions;
 use crate::settings::{SettingsError, Sources};
 use crate::static_files::Store;
@@ -137,6 +137,14 @@ impl Prepared {
         permissions::forget(database, &self.app.permissions)
             .await
             .map_err(BootError::Database)
+    }
+
+    /// Serves a database that is migrated already, such as with a role that cannot migrate.
+    #[must_use]
+    pub(crate) fn on_migrated(mut self, url: DatabaseUrl) -> Self {
+        self.settings.database.url = url;
+        self.settings.site.migrate_at_start = false;
+        self
     }
 
     /// Boots the site.

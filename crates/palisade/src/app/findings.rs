@@ -4,6 +4,7 @@ use super::{Prepared, keys};
 use crate::checks::{Finding, Level, Report, Weakened};
 use crate::permissions::{DeclaredPermission, RoleDifference, Roles};
 use palisade_template::LoadError;
+use sea_orm::DbErr;
 use std::collections::BTreeSet;
 
 impl Prepared {
@@ -79,8 +80,10 @@ impl Prepared {
             why: "its members have other permissions than the code says".into(),
             fix: "run `permissions sync`, and with --write to change the groups".into(),
         };
-        let differences = differences.unwrap_or_default();
-        differences.into_iter().map(finding).collect()
+        match differences {
+            Ok(differences) => differences.into_iter().map(finding).collect(),
+            Err(error) => vec![no_answer("the groups of roles", &error)],
+        }
     }
 
     /// A site that connects with more rights than it needs, on PostgreSQL. Nothing without a
@@ -89,7 +92,6 @@ impl Prepared {
         let Some(database) = self.ready_database().await else {
             return Vec::new();
         };
-        let excess = database.excess_privileges().await.unwrap_or_default();
         let finding = |excess: &str| Finding {
             id: "db.excess_privileges".into(),
             django: None,
@@ -101,7 +103,10 @@ impl Prepared {
                 creates"
                     .into(),
         };
-        excess.iter().map(|excess| finding(excess)).collect()
+        match database.excess_privileges().await {
+            Ok(excess) => excess.iter().map(|excess| finding(excess)).collect(),
+            Err(error) => vec![no_answer("the privileges of the connection", &error)],
+        }
     }
 
     /// The roles of the site.
@@ -194,6 +199,18 @@ fn contradictory_rule((path, access): (&str, String)) -> Finding {
             both rules"
             .into(),
         fix: "write token(…).or(…), or a route for each".into(),
+    }
+}
+
+/// A check that the database did not answer, which is no clean result.
+fn no_answer(of: &str, error: &DbErr) -> Finding {
+    Finding {
+        id: "db.no_answer".into(),
+        django: None,
+        level: Level::Warning,
+        title: format!("{of} could not be checked"),
+        why: format!("the database answered: {error}"),
+        fix: "grant the connection SELECT on the tables, or run the check with another one".into(),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::app::pipeline::block_list::BlockLists;
 use crate::app::pipeline::repeats::Repeats;
 use crate::app::upstream::normalize_path;
 use crate::audit_log::{self, Event};
-use crate::auth::{Accounts, Notice};
+use crate::auth::{Accounts, Notice, User};
 use crate::crypto::KeyRing;
 use crate::csrf::{Csrf, Refusal};
 use crate::db::Database;
@@ -15,7 +15,7 @@ use crate::headers::SecurityHeaders;
 use crate::http::{Link, MemoryBudget, RequestHost, TrustedProxies};
 use crate::mail::MailQueue;
 use crate::mfa::Factors;
-use crate::permissions::{Authorizer, EntityPolicy, Roles};
+use crate::permissions::{Actor, Authorizer, EntityPolicy, Roles};
 use crate::sessions::Sessions;
 use crate::throttle::{By, Limit, Throttle, ThrottleSettings};
 use crate::views::{Result, SiteViews};
@@ -45,8 +45,6 @@ pub struct Site {
     pub(crate) mail: Arc<MailQueue>,
     pub(crate) factors: Arc<Factors>,
     pub(super) authorizer: Arc<Authorizer>,
-    /// Declared roles.
-    pub(super) roles: Roles,
     /// Policies of registered entities.
     pub(super) policies: Vec<Arc<dyn EntityPolicy>>,
     pub(super) views: Arc<SiteViews>,
@@ -160,9 +158,18 @@ impl Site {
         &self.database
     }
 
+    /// A user outside of a request, with the rights of this moment, for commands and background
+    /// jobs: an anonymous actor, if the account is closed or deleted.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn actor(&self, user: &User) -> Result<Actor> {
+        Actor::load(&self.authorizer, user).await
+    }
+
     /// The declared roles.
     pub(crate) fn roles(&self) -> &Roles {
-        &self.roles
+        &self.authorizer.roles
     }
 
     /// The policy of a registered entity, by its table, or its model where that is unambiguous.

@@ -180,6 +180,14 @@ pub(in crate::auth) async fn insert(tx: &Tx, row: ActiveModel) -> Result<Model, 
     made.one(tx).await?.ok_or(DbErr::RecordNotInserted)
 }
 
+/// Locks the row of a user until the end of the transaction, so that decisions about the account hold.
+/// SQLite has one writer anyway. `false` if there is no such user.
+pub(in crate::auth) async fn lock(tx: &Tx, id: i32) -> Result<bool, DbErr> {
+    let row = Entity::find_by_id(id).select_only().column(Column::Id);
+    let row = row.lock_exclusive().into_tuple::<i32>().one(tx).await?;
+    Ok(row.is_some())
+}
+
 /// Changes columns of a user.
 pub(in crate::auth) async fn update(tx: &Tx, id: i32, change: ActiveModel) -> Result<(), DbErr> {
     Entity::update_many()

@@ -3,6 +3,7 @@
 
 use super::{Failed, Outcome};
 use crate::app::{ListenAddress, SiteSettings};
+use crate::db::grants_of_roles;
 use crate::http::HostPattern;
 use crate::throttle::Rates;
 use clap::ArgMatches;
@@ -27,7 +28,7 @@ pub(super) fn run(settings: &SiteSettings, program: &str, matches: &ArgMatches) 
         ("config", "caddy") => include_str!("deploy/Caddyfile"),
         ("config", "systemd") => include_str!("deploy/systemd.service"),
         ("config", "docker") => include_str!("deploy/Dockerfile"),
-        ("grants", "postgres") => return Ok(grants(program)),
+        ("grants", "postgres") => return Ok(grants_of_roles(program)),
         ("limits", "nginx") => include_str!("deploy/limits.nginx.conf"),
         ("limits", "fail2ban") => include_str!("deploy/fail2ban.conf"),
         _ => return Err(Failed(format!("there is no configuration for {chosen}"), 2)),
@@ -40,19 +41,6 @@ pub(super) fn run(settings: &SiteSettings, program: &str, matches: &ArgMatches) 
         ));
     }
     fill_template(text, settings, program)
-}
-
-/// SQL for two roles of the database, of which the site's cannot change tables.
-fn grants(program: &str) -> String {
-    let text = include_str!("deploy/grants.postgres.sql").replace("{program}", program);
-    text.replace("{name}", &identifier(program))
-}
-
-/// A name of letters, digits and _.
-fn identifier(program: &str) -> String {
-    program
-        .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
-        .to_lowercase()
 }
 
 fn fill_template(text: &str, settings: &SiteSettings, program: &str) -> Outcome {

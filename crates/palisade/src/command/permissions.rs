@@ -133,7 +133,14 @@ fn verb_of(name: &str) -> Result<Verb, Failed> {
 async fn actor(site: &Site, username: &str) -> Result<Actor, Failed> {
     let user = site.accounts().user_by_name(username).await?;
     let user = user.ok_or_else(|| unknown(username))?;
-    Ok(Actor::load(site.database(), &user, site.accounts().now()).await?)
+    let actor = site.actor(&user).await?;
+    match actor.user() {
+        Some(_) => Ok(actor),
+        None => Err(Failed(
+            format!("the account {username} is closed: it has no rights"),
+            1,
+        )),
+    }
 }
 
 fn explain_route(

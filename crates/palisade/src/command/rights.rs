@@ -4,7 +4,7 @@ use super::subject::{argument, unknown};
 use super::{Failed, Outcome};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
-use crate::auth::{Flag, RightChange, User, set_flag};
+use crate::auth::{Flag, RightChange, set_flag};
 use crate::db::Tx;
 use crate::permissions::{self, AccountChange, EndingMembership, Holdings};
 use crate::views::Error;
@@ -16,9 +16,6 @@ use std::fmt;
 pub(super) async fn change(site: &Site, matches: &ArgMatches, change: RightChange) -> Outcome {
     let username = argument(matches, "username");
     let rights = Rights::parse(matches, site.accounts().now())?;
-    let user = site.accounts().user_by_name(username).await?;
-    let user = user.ok_or_else(|| unknown(username))?;
-    judge(site, (&user, &rights), (change, matches)).await?;
     let (verb, event) = match change {
         RightChange::Grant => ("was given", Event::RightGranted),
         RightChange::Revoke => ("lost", Event::RightRevoked),
@@ -27,6 +24,12 @@ pub(super) async fn change(site: &Site, matches: &ArgMatches, change: RightChang
     let Some((tx, id)) = site.accounts().begin_by_name(username, &told).await? else {
         return Err(unknown(username));
     };
+    let decision = Decision {
+        site,
+        tx: &tx,
+        acting: acting(matches),
+    };
+    decision.judge(id, (&rights, change)).await?;
     rights.apply(&tx, id, change).await?;
     tx.commit().await.map_err(Error::from)?;
     let by = acting(matches);
@@ -38,34 +41,23 @@ pub(super) async fn change(site: &Site, matches: &ArgMatches, change: RightChang
     ))
 }
 
-/// Refuses roles that exclude each other, and with `--as` an escalation of privileges.
-async fn judge(
-    site: &Site,
-    (target, rights): (&User, &Rights<'_>),
-    (change, matches): (RightChange, &ArgMatches),
-) -> Result<(), Failed> {
-    let (database, now) = (site.database(), site.accounts().now());
-    let target = Holdings::load(database, target, now).await?;
-    if let (RightChange::Grant, Some(group)) = (change, rights.group)
-        && let Some(other) = site.roles().conflict(&target.groups, group)
-    {
-        let said = format!("the role {group} is never with {other}, which the account has");
-        return Err(Failed(said, 1));
-    }
-    judge_as(site, (&target, matches), rights.changes(change)).await
-}
-
-/// Refuses a change of an account that holds more than the user of `--as`.
+/// Refuses a change of an account that holds more than the user of `--as`, before a command.
 pub(super) async fn judge_account(site: &Site, matches: &ArgMatches) -> Result<(), Failed> {
-    if acting(matches).is_none() {
+    let Some(acting) = acting(matches) else {
         return Ok(());
-    }
+    };
     let username = argument(matches, "username");
     let user = site.accounts().user_by_name(username).await?;
     let user = user.ok_or_else(|| unknown(username))?;
-    let target = Holdings::load(site.database(), &user, site.accounts().now()).await?;
+    let tx = site.database().begin().await.map_err(Error::from)?;
+    let decision = Decision {
+        site,
+        tx: &tx,
+        acting: Some(acting),
+    };
+    let target = decision.holdings(user.id).await?;
     let change = std::iter::once(AccountChange::Account);
-    judge_as(site, (&target, matches), change).await
+    decision.judge_as((acting, &target), change).await
 }
 
 fn acting(matches: &ArgMatches) -> Option<&str> {
@@ -73,25 +65,70 @@ fn acting(matches: &ArgMatches) -> Option<&str> {
     given.map(String::as_str)
 }
 
-async fn judge_as(
-    site: &Site,
-    (target, matches): (&Holdings, &ArgMatches),
-    changes: impl Iterator<Item = AccountChange<'_>>,
-) -> Result<(), Failed> {
-    let Some(name) = acting(matches) else {
-        return Ok(());
-    };
-    let actor = site.accounts().active_user_by_name(name).await?;
-    let actor = actor.ok_or_else(|| unknown(name))?;
-    let actor = Holdings::load(site.database(), &actor, site.accounts().now()).await?;
-    for change in changes {
-        if let Err(why) = permissions::judge((&actor, target), change, site.roles()) {
-            let detail = format!("{name}: {change:?} of user {}: {why}", target.id);
-            audit_log::record(Event::AccessDenied, None, "", &detail);
-            return Err(Failed(format!("{name} may not do this: {why}"), 1));
+/// A decision about a change, in its transaction.
+struct Decision<'a> {
+    site: &'a Site,
+    tx: &'a Tx,
+    /// The user of `--as`.
+    acting: Option<&'a str>,
+}
+
+impl Decision<'_> {
+    /// Refuses roles that exclude each other, and with `--as` an escalation of privileges.
+    async fn judge(
+        &self,
+        target: i32,
+        (rights, change): (&Rights<'_>, RightChange),
+    ) -> Result<(), Failed> {
+        let target = self.holdings(target).await?;
+        if let (RightChange::Grant, Some(group)) = (change, rights.group) {
+            self.require_separation(&target, group).await?;
+        }
+        match self.acting {
+            Some(acting) => {
+                let changes = rights.changes(change);
+                self.judge_as((acting, &target), changes).await
+            }
+            None => Ok(()),
         }
     }
-    Ok(())
+
+    /// Refuses a group that is, or has on an object, a role which excludes another one of the user.
+    async fn require_separation(&self, target: &Holdings, group: &str) -> Result<(), Failed> {
+        let of_group = permissions::roles_of_group(self.tx, group, self.site.accounts().now());
+        let of_group = of_group.await.map_err(Error::from)?;
+        for role in of_group.iter().map(String::as_str).chain([group]) {
+            if let Some(other) = self.site.roles().conflict(&target.roles(), role) {
+                let said = format!("the role {role} is never with {other}, which the account has");
+                return Err(Failed(said, 1));
+            }
+        }
+        Ok(())
+    }
+
+    async fn holdings(&self, id: i32) -> Result<Holdings, Failed> {
+        let found = Holdings::load(self.tx, id, self.site.accounts().now()).await;
+        let found = found.map_err(Error::from)?;
+        found.ok_or_else(|| Failed(format!("there is no account {id}"), 1))
+    }
+
+    async fn judge_as(
+        &self,
+        (name, target): (&str, &Holdings),
+        changes: impl Iterator<Item = AccountChange<'_>>,
+    ) -> Result<(), Failed> {
+        let actor = self.site.accounts().active_user_by_name(name).await?;
+        let actor = actor.ok_or_else(|| unknown(name))?;
+        let actor = self.holdings(actor.id).await?;
+        for change in changes {
+            if let Err(why) = permissions::judge((&actor, target), change, self.site.roles()) {
+                let detail = format!("{name}: {change:?} of user {}: {why}", target.id);
+                audit_log::record(Event::AccessDenied, None, "", &detail);
+                return Err(Failed(format!("{name} may not do this: {why}"), 1));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The rights that a command names.

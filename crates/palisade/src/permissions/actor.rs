@@ -1,10 +1,10 @@
 //! The authorization subject: the user of a request with permissions and groups.
 
-use super::PermissionName;
-use super::report::uses::Authorizer;
+use super::authorizer::Authorizer;
 use super::rights::Rights;
+use super::{PermissionName, Roles};
 use crate::auth::{User, Visitor};
-use crate::db::{Database, Db, FromRow};
+use crate::db::{Db, FromRow};
 use crate::http::ClientAddress;
 use crate::views::Result;
 use chrono::{DateTime, Utc};
@@ -61,17 +61,19 @@ impl Actor {
         Self(Arc::default())
     }
 
-    /// A user outside of a request, for commands and background jobs.
+    /// A user outside of a request, with the rights of this moment; an anonymous actor, if the
+    /// account is closed or deleted.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn load(database: &Database, user: &User, now: DateTime<Utc>) -> Result<Self> {
-        Ok(Self(Arc::new(Subject {
+    pub(crate) async fn load(authorizer: &Arc<Authorizer>, user: &User) -> Result<Self> {
+        let subject = Subject {
             user: Some(user.clone()),
-            rights: Rights::load(&database.handle(), database.users(), (user.id, now)).await?,
-            now,
+            authorizer: Some(authorizer.clone()),
             ..Subject::default()
-        })))
+        };
+        let db = authorizer.database.handle();
+        Self(Arc::new(subject)).refreshed(&db).await
     }
 
     /// The user of a request.
@@ -208,6 +210,14 @@ impl Actor {
 
     pub(super) fn rights(&self) -> &Rights {
         &self.0.rights
+    }
+
+    /// The declared roles of the site; `None` for an actor without rights.
+    pub(super) fn roles(&self) -> Option<&Roles> {
+        self.0
+            .authorizer
+            .as_ref()
+            .map(|authorizer| &authorizer.roles)
     }
 
     pub(super) fn lacks_factor(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::Actor;
 use super::actor::RequestOf;
-use super::report::uses::Authorizer;
+use super::authorizer::Authorizer;
 use super::rights::Rights;
 use crate::auth::{FactorRule, User, Visitor};
 use crate::sessions::Session;

@@ -22,12 +22,14 @@ impl MigrationName for CreateMemberships {
 #[async_trait]
 impl MigrationTrait for CreateMemberships {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let group = ForeignKey::create()
-            .from("palisade_membership", "group_id")
-            .to("auth_group", "id")
-            .on_delete(ForeignKeyAction::Cascade)
-            .to_owned();
-        let memberships = Table::create()
+        let reference = |column: &'static str, table: &'static str| {
+            ForeignKey::create()
+                .from("palisade_membership", column)
+                .to(table, "id")
+                .on_delete(ForeignKeyAction::Cascade)
+                .to_owned()
+        };
+        let mut memberships = Table::create()
             .table("palisade_membership")
             .if_not_exists()
             .col(ColumnDef::new("user_id").integer().not_null())
@@ -37,8 +39,12 @@ impl MigrationTrait for CreateMemberships {
             .col(ColumnDef::new("given_at").big_integer().not_null())
             .col(ColumnDef::new("reason").string_len(200).not_null())
             .primary_key(Index::create().col("user_id").col("group_id"))
-            .foreign_key(&mut { group })
+            .foreign_key(&mut reference("group_id", "auth_group"))
             .to_owned();
+        // with a custom user model, the users of these tables are in another table
+        if manager.has_table("auth_user").await? {
+            memberships.foreign_key(&mut reference("user_id", "auth_user"));
+        }
         manager.create_table(memberships).await
     }
 

@@ -11,6 +11,7 @@
 //! ```
 
 mod actor;
+mod authorizer;
 mod caller;
 mod current;
 mod grants;
@@ -27,14 +28,15 @@ mod store;
 mod tests;
 
 pub use actor::Actor;
+pub(crate) use authorizer::{Authorizer, Declarations};
 pub use caller::Caller;
 pub(crate) use current::CurrentActor;
-pub use grants::store::{create_grants, drop_grants};
+pub(crate) use grants::list::roles_of_group;
+pub use grants::tables::{create_grants, drop_grants};
 pub use grants::{Grant, Recipient};
 pub use migration::migrations;
 pub(crate) use own_rights::OwnRights;
 pub use permission::{DeclaredPermission, Permission, PermissionName, table_of};
-pub(crate) use report::uses::Authorizer;
 pub use roles::Role;
 pub(crate) use roles::escalation::{AccountChange, Holdings, judge};
 pub(crate) use roles::groups::{

@@ -122,16 +122,31 @@ fn named(groups: SelectStatement) -> SelectStatement {
 
 /// The ids of a user's groups: Django's memberships, and those with an end that is not reached.
 pub(super) fn groups_of(tables: &UserTables, user_id: i32, now: DateTime<Utc>) -> SelectStatement {
+    memberships(tables, "group_id", (now, &|_, user| user.eq(user_id)))
+}
+
+/// A column of memberships that have not ended: `group_id` or `user_id`, by a condition on the columns
+/// of the group and of the user.
+pub(super) fn memberships(
+    tables: &UserTables,
+    column: &'static str,
+    (now, condition): (DateTime<Utc>, &dyn Fn(Expr, Expr) -> Expr),
+) -> SelectStatement {
+    let of_django = Alias::new(match column {
+        "user_id" => tables.column.as_str(),
+        other => other,
+    });
+    let user = Expr::col(Alias::new(&tables.column));
     let ending = Query::select()
-        .column("group_id")
+        .column(column)
         .from("palisade_membership")
-        .and_where(Expr::col("user_id").eq(user_id))
+        .and_where(condition(Expr::col("group_id"), Expr::col("user_id")))
         .and_where(Expr::col("until").gt(now.timestamp()))
         .to_owned();
     Query::select()
-        .column("group_id")
+        .column(of_django)
         .from(Alias::new(&tables.groups))
-        .and_where(Expr::col(Alias::new(&tables.column)).eq(user_id))
+        .and_where(condition(Expr::col("group_id"), user))
         .union(UnionType::All, ending)
         .to_owned()
 }

@@ -275,6 +275,7 @@ fn holdings(id: i32, rank: Rank, permissions: &[&str], groups: &[&str]) -> Holdi
         is_superuser: rank == Rank::Superuser,
         permissions: permissions.iter().map(|name| (*name).to_owned()).collect(),
         groups: groups.iter().map(|name| (*name).to_owned()).collect(),
+        ..Holdings::default()
     }
 }
 
@@ -309,6 +310,14 @@ fn no_change_of_accounts_escalates() {
     let auditor = || holdings(5, Rank::Plain, &["desk.audit"], &["auditors"]);
     let plain_of = |id| holdings(id, Rank::Plain, &[], &[]);
     let reader = || holdings(6, Rank::Plain, &["desk.view"], &["readers"]);
+    let on_object = |id, rank, permission: &str| Holdings {
+        granted: [("desk_note 1".to_owned(), permission.to_owned())].into(),
+        ..holdings(id, rank, &[], &[])
+    };
+    let local_auditor = || Holdings {
+        object_roles: ["auditors".to_owned()].into(),
+        ..plain_of(9)
+    };
     let rows = [
         (agent(), plain(), Permission("desk.view"), Ok(())),
         (agent(), plain(), Permission("desk.audit"), Err(NotHeld)),
@@ -359,6 +368,30 @@ fn no_change_of_accounts_escalates() {
             Err(Excluded("agents".into())),
         ),
         (root(), plain(), Join("unknown"), Ok(())),
+        (
+            agent(),
+            on_object(9, Rank::Plain, "desk.audit"),
+            Account,
+            Err(HoldsMore),
+        ),
+        (
+            agent(),
+            on_object(9, Rank::Plain, "desk.view"),
+            Account,
+            Ok(()),
+        ),
+        (
+            on_object(8, Rank::Staff, "desk.audit"),
+            on_object(9, Rank::Plain, "desk.audit"),
+            Account,
+            Ok(()),
+        ),
+        (
+            root(),
+            local_auditor(),
+            Join("agents"),
+            Err(Excluded("auditors".into())),
+        ),
     ];
     for (actor, target, change, expected) in rows {
         let judged = judge((&actor, &target), change, &roles());
@@ -456,4 +489,29 @@ async fn roles_are_written_into_groups() {
         held(&site, &ann).await.is_empty(),
         "the membership is gone with its group"
     );
+}
+
+// V15.4.2: a decision about an account holds until its change is committed, because other changes of
+// the account wait
+#[tokio::test]
+async fn changes_of_an_account_wait_for_each_other() {
+    let app = App::new().permissions::<May>();
+    let kind = crate::testing::TestDatabase::Postgres;
+    let Some(site) = TestSite::start_on(kind, app, &[]).await else {
+        return;
+    };
+    site.client().sign_up("ann").await;
+    let accounts = site.site().accounts();
+    let (tx, id) = accounts.begin_by_name("ann", "one").await.unwrap().unwrap();
+    let wait = std::time::Duration::from_millis(300);
+    let second = tokio::time::timeout(wait, accounts.begin_by_name("ann", "two"));
+    assert!(second.await.is_err(), "the second change waits");
+    assert!(grant(&tx, id, "desk.work").await.unwrap());
+    tx.commit().await.unwrap();
+    let (tx, id) = accounts.begin_by_name("ann", "two").await.unwrap().unwrap();
+    let seen = Holdings::load(&tx, id, accounts.now())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(seen.permissions.contains("desk.work"));
 }

@@ -12,7 +12,8 @@ use std::fmt::Write;
 /// The pages of the owner are crawled by their links and forms. Each path with a parameter that they
 /// contain, and that the stranger's pages do not, is requested by the stranger with every method of
 /// its route. The answer must be that of an unknown row, with one event, and the owner's pages must
-/// be as before.
+/// be as before. Where a path has several keys, each key of the owner is also requested among those
+/// of the stranger.
 ///
 /// ```
 /// # async fn test(site: palisade::testing::TestSite) {
@@ -29,6 +30,7 @@ pub struct Crawl<'a> {
     stranger: Client,
     unreached: Vec<&'static str>,
     shared: Vec<&'static str>,
+    refused_by_rule: Vec<&'static str>,
 }
 
 /// The result of a crawl.
@@ -42,6 +44,16 @@ pub struct CrawlReport {
     pub faults: Vec<String>,
     /// Routes with a parameter to which no page of the owner leads.
     pub unreached: BTreeSet<String>,
+    /// Routes whose access rule refuses the stranger, so that their rows were not tried.
+    pub refused_by_rule: BTreeSet<String>,
+}
+
+/// An answer to the stranger.
+#[derive(Default)]
+struct Attempt {
+    fault: Option<String>,
+    /// Whether the policy of the row refused, and not the access rule of the route.
+    is_by_row: bool,
 }
 
 /// Most pages of one user.
@@ -56,6 +68,7 @@ impl<'a> Crawl<'a> {
             stranger,
             unreached: Vec::new(),
             shared: Vec::new(),
+            refused_by_rule: Vec::new(),
         }
     }
 
@@ -75,6 +88,15 @@ impl<'a> Crawl<'a> {
         self
     }
 
+    /// Accepts that the access rule of a route refuses the stranger, regardless of the row; `reason` is for
+    /// the reader.
+    #[must_use]
+    pub fn refused_by_rule(mut self, route: &'static str, reason: &'static str) -> Self {
+        assert!(!reason.is_empty(), "a reason is a sentence");
+        self.refused_by_rule.push(route);
+        self
+    }
+
     /// Runs the crawl.
     pub async fn run(mut self) -> CrawlReport {
         let routes = self.site.site().routes().to_vec();
@@ -82,7 +104,7 @@ impl<'a> Crawl<'a> {
         let shared = Pages::crawl(&mut self.stranger, &routes).await;
         let mut report = CrawlReport::default();
         let table = Table::new(&routes);
-        let mut reached = BTreeSet::new();
+        let (mut reached, mut judged) = (BTreeSet::new(), BTreeSet::new());
         for path in &owned.links {
             let Some(route) = table.route_of(path) else {
                 continue;
@@ -95,15 +117,29 @@ impl<'a> Crawl<'a> {
             }
             reached.insert(route.to_owned());
             report.paths.insert(path.clone());
-            for method in methods_of(&routes, route) {
-                let fields = owned.forms.get(path).map_or(&[][..], Vec::as_slice);
-                let fault = self.try_path((route, path), (&method, fields)).await;
+            let own = shared.own_paths((route, &table), &owned);
+            for mixed in own.iter().flat_map(|own| mixed_keys(route, own, path)) {
+                let fault = self.try_mixed((route, path), &mixed).await;
                 report.faults.extend(fault);
                 report.requests += 1;
+            }
+            for method in methods_of(&routes, route) {
+                let fields = owned.forms.get(path).map_or(&[][..], Vec::as_slice);
+                let attempt = self.try_path((route, path), (&method, fields)).await;
+                report.faults.extend(attempt.fault);
+                report.requests += 1;
+                if attempt.is_by_row {
+                    judged.insert(route.to_owned());
+                }
             }
         }
         let unchanged = owned.changed(&mut self.owner).await;
         report.faults.extend(unchanged);
+        let by_rule = reached.difference(&judged);
+        report.refused_by_rule = by_rule
+            .filter(|path| !self.refused_by_rule.contains(&path.as_str()))
+            .cloned()
+            .collect();
         let all = routes.iter().map(|route| route.path.as_str());
         report.unreached = all
             .filter(|path| has_row(path) && !reached.contains(*path))
@@ -118,17 +154,19 @@ impl<'a> Crawl<'a> {
         &mut self,
         (route, path): (&str, &str),
         (method, fields): (&Method, &[(String, String)]),
-    ) -> Option<String> {
+    ) -> Attempt {
         let token = self.stranger.get("/account").await.token();
         let token = token.unwrap_or_default();
         let real = self.request((method, path), (&token, fields)).await;
         let unknown = unknown_row(route, path);
         let none = self.request((method, &unknown), (&token, fields)).await;
         let of_row = events(real.header("x-request-id"));
-        let count = of_row
+        let denied: Vec<_> = of_row
             .iter()
             .filter(|line| line.contains("event=access_denied"))
-            .count();
+            .collect();
+        let is_by_row =
+            |line: &&String| line.contains(": hidden") || line.contains(": not allowed");
         let mut fault = format!("{method} {path}: ");
         let before = fault.len();
         if !real.status.is_client_error() || real.status == StatusCode::METHOD_NOT_ALLOWED {
@@ -139,10 +177,30 @@ impl<'a> Crawl<'a> {
                 "{}, and an unknown row is {}",
                 real.status, none.status
             );
-        } else if count != 1 {
-            let _ = write!(fault, "{count} events of a denied access");
+        } else if denied.len() != 1 {
+            let _ = write!(fault, "{} events of a denied access", denied.len());
         }
-        (fault.len() > before).then_some(fault)
+        let is_fault = fault.len() > before;
+        Attempt {
+            is_by_row: is_fault || denied.iter().copied().any(|line| is_by_row(&line)),
+            fault: is_fault.then_some(fault),
+        }
+    }
+
+    /// Reads a path with one key of the owner among keys of the stranger: the answer must be an error,
+    /// or the page of the stranger's own row, where the key is not used.
+    async fn try_mixed(&mut self, (route, path): (&str, &str), mixed: &Mixed) -> Option<String> {
+        let answer = self.stranger.get(&mixed.path).await;
+        if answer.status.is_client_error() {
+            return None;
+        }
+        let own = self.stranger.get(&mixed.own).await;
+        let same = masked(&answer.body.replace(&mixed.path, &mixed.own)) == masked(&own.body);
+        let fault = format!(
+            "GET {}: {}, with a key of {path} among own keys of {route}",
+            mixed.path, answer.status
+        );
+        (!same).then_some(fault)
     }
 
     async fn request(
@@ -183,6 +241,11 @@ impl CrawlReport {
             self.unreached.is_empty(),
             "no page of the owner leads to {:?}: give the owner such a row, or name the route with Crawl::unreached",
             self.unreached
+        );
+        assert!(
+            self.refused_by_rule.is_empty(),
+            "the rules of {:?} refuse the stranger, so that no row was tried: let both users pass them, or name the route with Crawl::refused_by_rule",
+            self.refused_by_rule
         );
         assert!(!self.paths.is_empty(), "the owner has no rows of its own");
     }
@@ -229,6 +292,13 @@ impl Pages {
             pages.bodies.insert(path, masked(&body));
         }
         pages
+    }
+
+    /// Paths of a route that only these pages contain.
+    fn own_paths(&self, (route, table): (&str, &Table<'_>), other: &Self) -> Vec<String> {
+        let own = self.links.difference(&other.links);
+        let of_route = own.filter(|path| table.route_of(path) == Some(route));
+        of_route.take(1).cloned().collect()
     }
 
     /// Pages that differ now.
@@ -279,13 +349,20 @@ impl<'a> Table<'a> {
     }
 }
 
+/// Whether a route has a parameter; those of static files name no rows.
 fn has_row(route: &str) -> bool {
-    route.contains('{') && !route.contains("{*")
+    route.contains('{') && !route.starts_with("/static/")
 }
 
 fn methods_of(routes: &[RouteInfo], path: &str) -> Vec<Method> {
     let of_path = routes.iter().filter(|route| route.path == path);
     of_path.map(|route| route.method.clone()).collect()
+}
+
+/// The parts of a path beside those of its route; the last one may be a rest with slashes.
+fn parts<'a>(route: &'a str, path: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let count = route.split('/').count();
+    route.split('/').zip(path.splitn(count, '/'))
 }
 
 /// The same path with keys that no row has.
@@ -295,8 +372,41 @@ fn unknown_row(route: &str, path: &str) -> String {
         true => part.chars().rev().collect(),
         false => part.to_owned(),
     };
-    let parts = route.split('/').zip(path.split('/')).map(unknown);
-    parts.collect::<Vec<_>>().join("/")
+    parts(route, path)
+        .map(unknown)
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+/// A path with a key of the owner among those of the stranger.
+struct Mixed {
+    path: String,
+    /// The path with the stranger's keys alone.
+    own: String,
+}
+
+/// The stranger's path with each key in turn replaced by the owner's; none for a route with one key.
+fn mixed_keys(route: &str, own: &str, path: &str) -> Vec<Mixed> {
+    let own_parts: Vec<&str> = parts(route, own).map(|(_, part)| part).collect();
+    let keys: Vec<_> = parts(route, path)
+        .enumerate()
+        .filter(|(_, (template, _))| template.starts_with('{'))
+        .collect();
+    if keys.len() < 2 {
+        return Vec::new();
+    }
+    let differs = keys
+        .iter()
+        .filter(|(index, (_, part))| own_parts.get(*index) != Some(part));
+    let replaced = differs.map(|(index, (_, part))| {
+        let mut mixed = own_parts.clone();
+        mixed[*index] = part;
+        Mixed {
+            path: mixed.join("/"),
+            own: own.to_owned(),
+        }
+    });
+    replaced.filter(|mixed| mixed.path != path).collect()
 }
 
 /// Links and actions to paths of the site.

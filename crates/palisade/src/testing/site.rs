@@ -25,6 +25,50 @@ pub struct TestSite {
     folder: PathBuf,
     /// The data folder and the database, as settings.
     shared: Vec<(&'static str, String)>,
+    /// The database for its owner.
+    owner: Option<String>,
+}
+
+/// A site before it boots.
+struct Parts {
+    prepared: Prepared,
+    folder: PathBuf,
+}
+
+impl Parts {
+    fn new(app: App, settings: &[(&str, &str)]) -> Result<Self, BootError> {
+        log::capture();
+        let folder = std::env::temp_dir().join(format!("palisade-test-{}", random::nonce()));
+        std::fs::create_dir_all(&folder).expect("a folder for the test");
+        let mut sources = Sources::none();
+        sources.set(
+            "site.data",
+            folder.display().to_string(),
+            Origin::CommandLine("test"),
+        );
+        sources.set("mail.url", "memory:", Origin::CommandLine("test"));
+        for (key, value) in settings {
+            match *key {
+                "palisade.toml" => sources.add_toml(value, std::path::Path::new(key)),
+                key => sources.set(key, *value, Origin::CommandLine("test")),
+            }
+        }
+        let prepared = Prepared::new(app, sources).map_err(BootError::Settings)?;
+        Ok(Self { prepared, folder })
+    }
+
+    async fn boot(self, change: impl FnOnce(Prepared) -> Prepared) -> Result<TestSite, BootError> {
+        let clock = FrozenClock::at(chrono::Utc::now());
+        let site = change(self.prepared).boot(Arc::new(clock.clone())).await?;
+        let shared = vec![("site.data", site.settings().site.data.clone())];
+        Ok(TestSite {
+            site: Arc::new(site),
+            clock,
+            folder: self.folder,
+            shared,
+            owner: None,
+        })
+    }
 }
 
 impl TestSite {
@@ -69,10 +113,36 @@ impl TestSite {
         if database == TestDatabase::Sqlite {
             return Some(Self::start(app, settings).await);
         }
-        let url = new_postgres().await?;
-        let mut site = Self::start(app, &[settings, &[("database.url", &url)]].concat()).await;
-        site.shared.push(("database.url", url));
-        Some(site)
+        let owner = new_postgres().await?;
+        Some(Self::start_as_role(app, settings, owner).await)
+    }
+
+    /// The site on PostgreSQL: migrated by the owner of the database, and served by the role of
+    /// `deploy grants postgres`, as in production.
+    async fn start_as_role(app: App, settings: &[(&str, &str)], owner: String) -> Self {
+        let settings = [settings, &[("database.url", &owner)]].concat();
+        let parts = Parts::new(app, &settings).unwrap_or_else(|error| panic!("{error}"));
+        let database = parts.prepared.database().await;
+        let database = database.unwrap_or_else(|error| panic!("{error}"));
+        let migrated = parts.prepared.migrate(&database).await;
+        migrated.unwrap_or_else(|error| panic!("the database is migrated: {error}"));
+        let served = serving_role(&owner).await;
+        let url = served.parse().expect("a URL of PostgreSQL");
+        let booted = parts.boot(|prepared| prepared.on_migrated(url)).await;
+        let mut site = booted.unwrap_or_else(|error| panic!("the site starts: {error}"));
+        let served = [
+            ("database.url", served),
+            ("site.migrate_at_start", "false".into()),
+        ];
+        site.shared.extend(served);
+        site.owner = Some(owner);
+        site
+    }
+
+    /// The URL of the PostgreSQL database for its owner, who can change tables; the site itself
+    /// cannot.
+    pub fn owner_url(&self) -> Option<&str> {
+        self.owner.as_deref()
     }
 
     /// Another instance with the same database and keys.
@@ -97,32 +167,7 @@ impl TestSite {
     /// # Panics
     /// When no temporary folder can be created.
     pub async fn try_start(app: App, settings: &[(&str, &str)]) -> Result<Self, BootError> {
-        log::capture();
-        let folder = std::env::temp_dir().join(format!("palisade-test-{}", random::nonce()));
-        std::fs::create_dir_all(&folder).expect("a folder for the test");
-        let mut sources = Sources::none();
-        sources.set(
-            "site.data",
-            folder.display().to_string(),
-            Origin::CommandLine("test"),
-        );
-        sources.set("mail.url", "memory:", Origin::CommandLine("test"));
-        for (key, value) in settings {
-            match *key {
-                "palisade.toml" => sources.add_toml(value, std::path::Path::new(key)),
-                key => sources.set(key, *value, Origin::CommandLine("test")),
-            }
-        }
-        let clock = FrozenClock::at(chrono::Utc::now());
-        let prepared = Prepared::new(app, sources).map_err(BootError::Settings)?;
-        let site = prepared.boot(Arc::new(clock.clone())).await?;
-        let shared = vec![("site.data", site.settings().site.data.clone())];
-        Ok(Self {
-            site: Arc::new(site),
-            clock,
-            folder,
-            shared,
-        })
+        Parts::new(app, settings)?.boot(|prepared| prepared).await
     }
 
     /// A client without cookies. The site is `http://localhost`, or `https://desk.example.org` in
@@ -194,16 +239,9 @@ impl TestSite {
     /// # Panics
     /// When there is no such user or permission.
     pub async fn grant(&self, username: &str, permission: impl Into<PermissionName>) {
-        let name = permission.into().as_str();
-        let id = self.id_of(username).await;
-        let grant = async |tx: &Tx| permissions::grant(tx, id, name).await;
-        let is_known = self
-            .site
-            .database()
-            .write(grant)
-            .await
-            .expect("the database answers");
-        assert!(is_known, "there is no permission {name}");
+        let change = RightChange::Grant;
+        self.change_right(username, (permission.into(), change))
+            .await;
     }
 
     /// Revokes a permission of a user.
@@ -211,16 +249,22 @@ impl TestSite {
     /// # Panics
     /// When there is no such user or permission.
     pub async fn revoke(&self, username: &str, permission: impl Into<PermissionName>) {
-        let name = permission.into().as_str();
+        let change = RightChange::Revoke;
+        self.change_right(username, (permission.into(), change))
+            .await;
+    }
+
+    async fn change_right(&self, username: &str, (name, change): (PermissionName, RightChange)) {
         let id = self.id_of(username).await;
-        let revoke = async |tx: &Tx| permissions::revoke(tx, id, name).await;
-        let is_known = self
-            .site
-            .database()
-            .write(revoke)
-            .await
-            .expect("the database answers");
-        assert!(is_known, "there is no permission {name}");
+        let change = async |tx: &Tx| match change {
+            RightChange::Grant => permissions::grant(tx, id, name.as_str()).await,
+            RightChange::Revoke => permissions::revoke(tx, id, name.as_str()).await,
+        };
+        let is_known = self.site.database().write(change).await;
+        assert!(
+            is_known.expect("the database answers"),
+            "there is no permission {name}"
+        );
     }
 
     /// The primary key of a user.
@@ -291,6 +335,39 @@ async fn own_database(server: &str) -> String {
     let mut url = url::Url::parse(server).expect("PALISADE_TEST_POSTGRES is a URL");
     url.set_path(&name);
     url.into()
+}
+
+/// Creates the roles of `deploy grants postgres` for tests, and returns the URL of the role that
+/// serves.
+#[cfg(feature = "postgres")]
+async fn serving_role(owner: &str) -> String {
+    use sea_orm::ConnectionTrait;
+    let mut url = url::Url::parse(owner).expect("a URL");
+    let mut grants = crate::db::grants_of_roles("palisade_test");
+    if let Some(password) = url.password() {
+        let password = password.replace('\'', "''");
+        grants.push_str(&format!(
+            "ALTER ROLE palisade_test_site PASSWORD '{password}';"
+        ));
+    }
+    // roles belong to all databases of the server: tests in parallel would both create them
+    let server = connect(servers::server("PALISADE_TEST_POSTGRES").expect("a server")).await;
+    let lock = "SELECT pg_advisory_lock(hashtext('roles of palisade tests'))";
+    server.execute_unprepared(lock).await.expect("a lock");
+    let own = connect(owner).await;
+    let granted = own.execute_unprepared(&grants).await;
+    granted.expect("the user of PALISADE_TEST_POSTGRES may create roles");
+    for connection in [own, server] {
+        connection.close().await.expect("the connection closes");
+    }
+    url.set_username("palisade_test_site")
+        .expect("a URL with a host");
+    url.into()
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn serving_role(_: &str) -> String {
+    panic!("this test was built without the feature postgres")
 }
 
 #[cfg(not(feature = "postgres"))]

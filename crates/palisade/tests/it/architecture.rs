@@ -198,6 +198,7 @@ fn every_test_that_the_proof_names_exists() {
         let (file, function) = name.split_once("::").unwrap();
         let path = match file {
             "client" => "crates/palisade/src/http/client/tests.rs".into(),
+            "permissions/report" => "crates/palisade/src/permissions/report/tests.rs".into(),
             "address" => "crates/palisade/src/mail/tests.rs".into(),
             "auth" => "crates/palisade/src/auth/email/codes.rs".into(),
             "http" | "headers" | "csrf" | "forms" | "throttle" | "mfa" | "settings"

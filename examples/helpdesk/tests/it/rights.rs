@@ -402,7 +402,8 @@ fn the_access_report_names_sources_and_differences() {
     let difference = desk.ok(&["user", "access-report", "--against", &day]);
     assert!(
         difference.ends_with(
-            "+ ann helpdesk.work_queue (group agents)\n- ann helpdesk.work_queue (own)\n"
+            "+ ann helpdesk.work_queue (group agents)\n+ ann member of agents (membership)\n\
+             - ann helpdesk.work_queue (own)\n"
         ),
         "{difference}"
     );
@@ -420,5 +421,10 @@ fn the_access_report_names_sources_and_differences() {
     let json: serde_json::Value =
         serde_json::from_str(&desk.ok(&["user", "access-report", "--format", "json"])).unwrap();
     assert_eq!(json["rows"][0]["user"], "ann");
-    assert_eq!(json["rows"][1]["permission"], "*");
+    assert_eq!(json["rows"][1]["permission"], "member of agents");
+    assert_eq!(json["rows"][2]["permission"], "*");
+    assert_eq!(
+        json["rows"][3]["permission"], "staff",
+        "superusers are staff"
+    );
 }

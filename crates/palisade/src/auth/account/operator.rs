@@ -39,6 +39,9 @@ impl Accounts {
         };
         let base = &self.email.links.main_base();
         let tx = self.database.begin().await?;
+        if !users::lock(&tx, user.id).await? {
+            return Ok(None);
+        }
         self.guard.devices.distrust(&tx, user.id).await?;
         self.email.notify(&tx, &user, Notice { text, base }).await?;
         Ok(Some((tx, user.id)))

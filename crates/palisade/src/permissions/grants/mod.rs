@@ -5,8 +5,12 @@
 //! does not come back when the database reuses the key.
 
 mod guardian;
+pub(in crate::permissions) mod list;
+mod separation;
 pub(in crate::permissions) mod store;
+pub(in crate::permissions) mod tables;
 
+use crate::permissions::grants::list::has_not_ended;
 use crate::permissions::permission::split;
 use crate::permissions::rows::RowCondition;
 use crate::permissions::rows::single_key;
@@ -137,14 +141,11 @@ impl Actor {
     }
 
     fn granted_objects<E: EntityTrait>(&self, permission: &str) -> SelectStatement {
-        let has_not_ended = Condition::any()
-            .add(Expr::col("until").is_null())
-            .add(Expr::col("until").gt(self.now().timestamp()));
         Query::select()
             .column("object_id")
             .from(Alias::new(table_of_grants::<E>()))
             .cond_where(self.is_recipient())
-            .cond_where(has_not_ended)
+            .cond_where(has_not_ended(self.now()))
             .cond_where(gives(permission))
             .to_owned()
     }

@@ -1,131 +1,17 @@
-//! Tables of grants, and their rows.
+//! Grants on objects: given and revoked by users within their rights, or by a rule of the site.
 
 use crate::audit_log::{self, Event};
 use crate::db::Tx;
 use crate::permissions::grants::{Content, Grant, Recipient, table_of_grants};
 use crate::permissions::rights::Rights;
-use crate::permissions::rows::single_key;
+use crate::permissions::rows::{name_of_row, single_key};
 use crate::permissions::store::{group_id, permission_id};
-use crate::permissions::{Actor, Key, PermissionName, Scoped, Verb};
+use crate::permissions::{Actor, Key, PermissionName, RowAccess, Scoped, Verb};
 use crate::sql;
 use crate::views::{Error, ErrorKind, Result};
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoValueTuple, Query, Value};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IdenStatic};
-use sea_orm_migration::prelude::{
-    ColumnDef, ForeignKey, ForeignKeyAction, ForeignKeyCreateStatement, SchemaManager, Table,
-};
-
-/// Creates the table of an entity's grants, for a migration of the site. It follows the migration
-/// that creates the table of the entity.
-///
-/// ```
-/// # use palisade::prelude::*;
-/// # use palisade::sea_orm::{DbErr, EntityTrait};
-/// # use sea_orm_migration::SchemaManager;
-/// async fn up<E: EntityTrait>(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-///     palisade::permissions::create_grants::<E>(manager).await
-/// }
-/// ```
-///
-/// # Errors
-/// Errors of the database.
-pub async fn create_grants<E: EntityTrait>(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    let table = table_of_grants::<E>();
-    let key = single_key::<E>();
-    let key =
-        key.ok_or_else(|| DbErr::Migration(format!("{table}: grants need a key of one column")))?;
-    let key_type = key.def().get_column_type().clone();
-    let object = reference(
-        &table,
-        "object_id",
-        (E::default().table_name(), key.as_str()),
-    );
-    let is_one = |first: &'static str, second: &'static str| {
-        let only = |one: &'static str, other: &'static str| {
-            Expr::col(one).is_not_null().and(Expr::col(other).is_null())
-        };
-        only(first, second).or(only(second, first))
-    };
-    let mut create = Table::create();
-    create
-        .table(Alias::new(&table))
-        .if_not_exists()
-        .col(
-            ColumnDef::new("id")
-                .big_integer()
-                .not_null()
-                .auto_increment()
-                .primary_key(),
-        )
-        .col(ColumnDef::new_with_type("object_id", key_type).not_null())
-        .col(ColumnDef::new("user_id").integer())
-        .col(ColumnDef::new("group_id").integer())
-        .col(ColumnDef::new("permission_id").integer())
-        .col(ColumnDef::new("role_id").integer())
-        .col(ColumnDef::new("until").big_integer())
-        .col(ColumnDef::new("given_by").integer())
-        .col(ColumnDef::new("given_at").big_integer().not_null())
-        .col(ColumnDef::new("reason").string_len(200).not_null())
-        .check(is_one("user_id", "group_id"))
-        .check(is_one("permission_id", "role_id"))
-        .foreign_key(&mut { object })
-        .foreign_key(&mut reference(&table, "group_id", ("auth_group", "id")))
-        .foreign_key(&mut reference(
-            &table,
-            "permission_id",
-            ("auth_permission", "id"),
-        ))
-        .foreign_key(&mut reference(&table, "role_id", ("auth_group", "id")));
-    // with a custom user model, the users of these tables are in another table
-    if manager.has_table("auth_user").await? {
-        create.foreign_key(&mut reference(&table, "user_id", ("auth_user", "id")));
-    }
-    manager.create_table(create).await?;
-    create_indexes(manager, &table).await
-}
-
-fn reference(
-    table: &str,
-    column: &'static str,
-    (target, key): (&str, &str),
-) -> ForeignKeyCreateStatement {
-    ForeignKey::create()
-        .from(Alias::new(table), column)
-        .to(Alias::new(target), Alias::new(key))
-        .on_delete(ForeignKeyAction::Cascade)
-        .to_owned()
-}
-
-/// One grant per object, recipient and content; lookups by recipient.
-async fn create_indexes(manager: &SchemaManager<'_>, table: &str) -> Result<(), DbErr> {
-    // the name of a table is from the entity's code, and not from input
-    let unique = format!(
-        "CREATE UNIQUE INDEX IF NOT EXISTS \"{table}_once\" ON \"{table}\" (object_id, \
-         coalesce(user_id, 0), coalesce(group_id, 0), coalesce(permission_id, 0), coalesce(role_id, 0))"
-    );
-    let connection = manager.get_connection();
-    connection.execute_unprepared(&unique).await?;
-    for recipient in ["user", "group"] {
-        let lookup = format!(
-            "CREATE INDEX IF NOT EXISTS \"{table}_{recipient}\" ON \"{table}\" ({recipient}_id, object_id)"
-        );
-        connection.execute_unprepared(&lookup).await?;
-    }
-    Ok(())
-}
-
-/// Drops the table of an entity's grants.
-///
-/// # Errors
-/// Errors of the database.
-pub async fn drop_grants<E: EntityTrait>(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    let drop = Table::drop()
-        .table(Alias::new(table_of_grants::<E>()))
-        .if_exists()
-        .to_owned();
-    manager.drop_table(drop).await
-}
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoValueTuple, Query, Value, ValueTuple};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
 
 /// A grant with the keys of its rows.
 struct Resolved {
@@ -138,18 +24,16 @@ impl Actor {
     ///
     /// # Errors
     /// 404 for an object that the actor may not view; 403 for a permission that the actor does not
-    /// hold on it, and for a grant to oneself (escalation of privileges, ASVS 8.2.2); 400 for an
-    /// unknown permission, group or role, and for an end in the past.
+    /// hold on it, for a grant to oneself (escalation of privileges, ASVS 8.2.2), and for a role that
+    /// excludes another one of a recipient (separation of duties); 400 for an unknown permission,
+    /// group or role, and for an end in the past.
     pub async fn give<E: Scoped>(
         &self,
         tx: &Tx,
         object: impl Into<Key<E>>,
         grant: Grant,
-    ) -> Result<()>
-    where
-        Key<E>: Clone,
-    {
-        let object = object.into();
+    ) -> Result<()> {
+        let object = object.into().into_value_tuple();
         self.require_granter::<E>(tx, &object, &grant).await?;
         if grant.until.is_some_and(|end| end <= self.now()) {
             return Err(Error::new(
@@ -161,7 +45,7 @@ impl Actor {
             user: self.id(),
             now: self.now(),
         };
-        let detail = put_grant::<E>(tx, object, (&grant, by)).await?;
+        let detail = put_grant::<E>(tx, &object, (&grant, by)).await?;
         self.record_grant(Event::RightGranted, &detail);
         Ok(())
     }
@@ -177,14 +61,11 @@ impl Actor {
         tx: &Tx,
         object: impl Into<Key<E>>,
         grant: &Grant,
-    ) -> Result<bool>
-    where
-        Key<E>: Clone,
-    {
-        let object = object.into();
-        self.row::<E>(object.clone()).read(Verb::View, tx).await?;
+    ) -> Result<bool> {
+        let object = object.into().into_value_tuple();
+        self.object::<E>(&object).read(Verb::View, tx).await?;
         self.require_own_grant::<E>(tx, &object, grant).await?;
-        let (is_gone, detail) = remove_grant::<E>(tx, object, grant).await?;
+        let (is_gone, detail) = remove_grant::<E>(tx, &object, grant).await?;
         if is_gone {
             self.record_grant(Event::RightRevoked, &detail);
         }
@@ -197,13 +78,10 @@ impl Actor {
     async fn require_granter<E: Scoped>(
         &self,
         tx: &Tx,
-        object: &Key<E>,
+        object: &ValueTuple,
         grant: &Grant,
-    ) -> Result<()>
-    where
-        Key<E>: Clone,
-    {
-        self.row::<E>(object.clone()).read(Verb::View, tx).await?;
+    ) -> Result<()> {
+        self.object::<E>(object).read(Verb::View, tx).await?;
         let is_own = match &grant.recipient {
             Recipient::User(id) => Some(*id) == self.id(),
             Recipient::Group(name) => self.belongs_to(name),
@@ -216,21 +94,37 @@ impl Actor {
                 return Err(self.refuse_grant(&detail));
             }
         }
+        self.require_separation::<E>(tx, object, grant).await?;
         self.require_own_grant::<E>(tx, object, grant).await
+    }
+
+    /// Refuses a role which excludes another one of its recipients.
+    async fn require_separation<E: Scoped>(
+        &self,
+        tx: &Tx,
+        object: &ValueTuple,
+        grant: &Grant,
+    ) -> Result<()> {
+        let group = match &grant.recipient {
+            Recipient::User(_) => None,
+            Recipient::Group(name) => Some(known_group(tx, name).await?),
+        };
+        let excluded = self.excluded_role::<E>(tx, key_of(object), (grant, group));
+        match excluded.await? {
+            Some(role) => Err(self.refuse_grant(&format!("a role that excludes {role}"))),
+            None => Ok(()),
+        }
     }
 
     /// Requires that an existing grant is the actor's own, or that the actor may change the object.
     async fn require_own_grant<E: Scoped>(
         &self,
         tx: &Tx,
-        object: &Key<E>,
+        object: &ValueTuple,
         grant: &Grant,
-    ) -> Result<()>
-    where
-        Key<E>: Clone,
-    {
-        let is_of_another = is_of_another::<E>(tx, object.clone(), (grant, self.id())).await?;
-        let row = self.row::<E>(object.clone());
+    ) -> Result<()> {
+        let is_of_another = is_of_another::<E>(tx, object, (grant, self.id())).await?;
+        let row = self.object::<E>(object);
         if is_of_another && !row.allows(Verb::Change, tx).await? {
             return Err(self.refuse_grant("a change of another user's grant"));
         }
@@ -253,10 +147,12 @@ impl Actor {
     }
 
     /// Whether the actor holds a permission on an object: everywhere, or granted on it.
-    async fn holds_on<E: Scoped>(&self, tx: &Tx, object: &Key<E>, permission: &str) -> Result<bool>
-    where
-        Key<E>: Clone,
-    {
+    async fn holds_on<E: Scoped>(
+        &self,
+        tx: &Tx,
+        object: &ValueTuple,
+        permission: &str,
+    ) -> Result<bool> {
         if self.may_by_name(permission) {
             return Ok(true);
         }
@@ -264,7 +160,11 @@ impl Actor {
             return Ok(false);
         };
         let granted = self.granted_by_name::<E>(key, permission);
-        Ok(self.row::<E>(object.clone()).meets(&granted, tx).await?)
+        Ok(self.object::<E>(object).meets(&granted, tx).await?)
+    }
+
+    fn object<E: Scoped>(&self, key: &ValueTuple) -> RowAccess<'_, E> {
+        RowAccess::new(self, key.clone())
     }
 
     fn record_grant(&self, event: Event, detail: &str) {
@@ -278,8 +178,9 @@ impl Actor {
 
 impl Grant {
     /// Stores the grant by a rule of the site, without regard to the rights of a user: the founder
-    /// of an organisation becomes its owner. An earlier grant of the same is replaced. For a grant
-    /// by a user, use [`Actor::give`].
+    /// of an organisation becomes its owner. An earlier grant of the same is replaced. Neither the
+    /// rights of a granter nor roles that exclude each other are compared: for a grant by a user, use
+    /// [`Actor::give`].
     ///
     /// # Errors
     /// 400 for an unknown permission, group or role; when the database does not answer.
@@ -288,7 +189,8 @@ impl Grant {
             user: None,
             now: Utc::now(),
         };
-        let detail = put_grant::<E>(tx, object.into(), (&self, by)).await?;
+        let object = object.into().into_value_tuple();
+        let detail = put_grant::<E>(tx, &object, (&self, by)).await?;
         audit_log::record(
             Event::RightGranted,
             None,
@@ -303,7 +205,8 @@ impl Grant {
     /// # Errors
     /// As [`Grant::store`].
     pub async fn remove<E: EntityTrait>(&self, tx: &Tx, object: impl Into<Key<E>>) -> Result<bool> {
-        let (is_gone, detail) = remove_grant::<E>(tx, object.into(), self).await?;
+        let object = object.into().into_value_tuple();
+        let (is_gone, detail) = remove_grant::<E>(tx, &object, self).await?;
         if is_gone {
             audit_log::record(
                 Event::RightRevoked,
@@ -319,10 +222,10 @@ impl Grant {
 /// Whether there is such a grant that another user, or the site, has stored.
 async fn is_of_another<E: EntityTrait>(
     tx: &Tx,
-    object: Key<E>,
+    object: &ValueTuple,
     (grant, user): (&Grant, Option<i32>),
 ) -> Result<bool> {
-    let (key, resolved) = (key_of::<E>(object), resolve(tx, grant).await?);
+    let (key, resolved) = (key_of(object), resolve(tx, grant).await?);
     let ((recipient, recipient_id), (content, content_id)) = (resolved.recipient, resolved.content);
     let query = Query::select()
         .column("given_by")
@@ -371,12 +274,12 @@ async fn permissions_in(tx: &Tx, content: &Content) -> Result<Vec<String>> {
 /// Stores a grant without regard to the granter's rights, and returns its description.
 pub(in crate::permissions) async fn put_grant<E: EntityTrait>(
     tx: &Tx,
-    object: Key<E>,
+    object: &ValueTuple,
     (grant, by): (&Grant, Granter),
 ) -> Result<String> {
-    let key = key_of::<E>(object);
+    let key = key_of(object);
     let resolved = resolve(tx, grant).await?;
-    let detail = describe::<E>(&key, grant);
+    let detail = describe::<E>(object, grant);
     delete_rows::<E>(tx, &key, &resolved).await?;
     let ((recipient, recipient_id), (content, content_id)) = (resolved.recipient, resolved.content);
     let reason: String = grant.reason.chars().take(200).collect();
@@ -407,13 +310,13 @@ pub(in crate::permissions) async fn put_grant<E: EntityTrait>(
 
 pub(in crate::permissions) async fn remove_grant<E: EntityTrait>(
     tx: &Tx,
-    object: Key<E>,
+    object: &ValueTuple,
     grant: &Grant,
 ) -> Result<(bool, String)> {
-    let key = key_of::<E>(object);
+    let key = key_of(object);
     let resolved = resolve(tx, grant).await?;
     let is_gone = delete_rows::<E>(tx, &key, &resolved).await? > 0;
-    Ok((is_gone, describe::<E>(&key, grant)))
+    Ok((is_gone, describe::<E>(object, grant)))
 }
 
 async fn delete_rows<E: EntityTrait>(
@@ -458,12 +361,12 @@ fn unknown(kind: &str, name: &str) -> Error {
     Error::new(ErrorKind::BadRequest, format!("There is no {kind} {name}."))
 }
 
-fn key_of<E: EntityTrait>(object: Key<E>) -> Value {
-    let mut values = object.into_value_tuple().into_iter();
+fn key_of(object: &ValueTuple) -> Value {
+    let mut values = object.clone().into_iter();
     values.next().unwrap_or(Value::Int(None))
 }
 
-fn describe<E: EntityTrait>(key: &Value, grant: &Grant) -> String {
+fn describe<E: EntityTrait>(object: &ValueTuple, grant: &Grant) -> String {
     let content = match &grant.content {
         Content::Permission(name) => name.to_string(),
         Content::Role(name) => format!("the role {name}"),
@@ -475,8 +378,6 @@ fn describe<E: EntityTrait>(key: &Value, grant: &Grant) -> String {
     let end = grant
         .until
         .map_or_else(String::new, |end| format!(" until {}", end.to_rfc3339()));
-    format!(
-        "{content} on {} {key:?} for {recipient}{end}",
-        E::default().table_name()
-    )
+    let object = name_of_row::<E>(object);
+    format!("{content} on {object} for {recipient}{end}")
 }

@@ -1,24 +1,26 @@
 //! The access report: the authorization of each user, by source and last use.
 
+#[cfg(test)]
+mod tests;
 pub(in crate::permissions) mod uses;
 
 use crate::db::{Database, Db, FromRow, Tx};
-use crate::permissions::rows::explain::EntityPolicy;
+use crate::permissions::Roles;
+use crate::permissions::grants::list::{GrantRow, Names, all_grants, has_not_ended};
 use crate::sql;
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DbErr, QueryResult};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, DbErr};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// A permission of a user by one source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct AccessRow {
     pub(crate) user: String,
-    /// `app.codename`, or `*` for a superuser.
+    /// `app.codename`, `*` for a superuser, or the access rules `staff` and `member of NAME`.
     pub(crate) permission: String,
-    /// `own`, `group NAME`, `superuser`, or a grant on an object.
+    /// `own`, `group NAME`, `membership`, `superuser`, or a grant on an object.
     pub(crate) source: String,
     /// End, as an RFC 3339 time.
     pub(crate) until: Option<String>,
@@ -26,22 +28,21 @@ pub(crate) struct AccessRow {
     pub(crate) last_use: Option<String>,
 }
 
+impl AccessRow {
+    /// Whether uses are recorded: those of ranks, memberships and object permissions are not.
+    fn is_recorded_when_used(&self) -> bool {
+        self.source == "own" && self.permission != STAFF || self.source.starts_with("group ")
+    }
+}
+
 /// A user, as the report needs it.
 #[derive(Debug, Clone)]
 pub(crate) struct ReportedUser {
     pub(crate) id: i32,
     pub(crate) name: String,
+    pub(crate) is_staff: bool,
     pub(crate) is_superuser: bool,
     pub(crate) last_login: Option<DateTime<Utc>>,
-}
-
-/// A grant on an object.
-struct GrantRow {
-    user: Option<i32>,
-    group: Option<i32>,
-    permissions: Vec<String>,
-    source: String,
-    until: Option<i64>,
 }
 
 /// Days after which an unused permission, or an account without a login, is reported.
@@ -55,30 +56,26 @@ pub(crate) const NEAR_DAYS: i64 = 14;
 /// When the database does not answer.
 pub(crate) async fn access_rows(
     database: &Database,
-    (users, policies): (&[ReportedUser], &[Arc<dyn EntityPolicy>]),
+    users: &[ReportedUser],
     now: DateTime<Utc>,
 ) -> Result<Vec<AccessRow>, DbErr> {
     let db = database.handle();
-    let mut held = superusers(users);
-    held.extend(own_permissions(&db).await?);
+    let names = Names::load(&db).await?;
     let members = members(&db, now).await?;
-    held.extend(group_permissions(&db, &members).await?);
-    for policy in policies {
-        if database
-            .has_table(&format!("{}_grant", policy.table()))
-            .await?
-        {
-            let grants = grants(&db, policy.table(), now).await?;
-            held.extend(grants.iter().flat_map(|grant| of_grant(grant, &members)));
-        }
+    let mut held = flags(users);
+    held.extend(own_permissions(&db).await?);
+    held.extend(memberships(&names, &members));
+    for grant in all_grants(&db, &has_not_ended(now)).await? {
+        held.extend(of_grant(&grant, &names, &members));
     }
+    held.extend(of_guardian(database, &members).await?);
     let uses = last_uses(&db).await?;
-    let names: BTreeMap<i32, &str> = users
+    let users: BTreeMap<i32, &str> = users
         .iter()
         .map(|user| (user.id, user.name.as_str()))
         .collect();
     let row = |held: Held| {
-        let user = (*names.get(&held.user)?).to_owned();
+        let user = (*users.get(&held.user)?).to_owned();
         let last_use = uses.get(&(held.user, held.permission.clone())).copied();
         Some(AccessRow {
             user,
@@ -108,19 +105,28 @@ struct Held {
 /// Users of each group, with the end of the membership.
 type Members = BTreeMap<i32, Vec<(i32, Option<i64>)>>;
 
-fn superusers(users: &[ReportedUser]) -> Vec<Held> {
-    let held = |user: &ReportedUser| Held {
+/// The ranks of superusers and staff.
+fn flags(users: &[ReportedUser]) -> Vec<Held> {
+    let held = |user: &ReportedUser, permission: &str, source: &str| Held {
         user: user.id,
-        permission: "*".into(),
-        source: "superuser".into(),
+        permission: permission.into(),
+        source: source.into(),
         until: None,
     };
-    users
-        .iter()
-        .filter(|user| user.is_superuser)
-        .map(held)
+    let superusers = users.iter().filter(|user| user.is_superuser);
+    let staff = users.iter().filter(|user| user.is_staff);
+    let superusers = superusers.map(|user| held(user, "*", "superuser"));
+    superusers
+        .chain(staff.map(|user| held(user, STAFF, "own")))
         .collect()
 }
+
+/// Access to pages of staff, in place of a permission.
+const STAFF: &str = "staff";
+/// Source of access by `member_of`, in place of a permission.
+const MEMBERSHIP: &str = "membership";
+/// Access by `member_of`, before the name of the group.
+const MEMBER_OF: &str = "member of ";
 
 /// Permissions joined to a table that refers to them.
 fn permissions_by(link: &str, column: &str) -> SelectStatement {
@@ -178,110 +184,87 @@ async fn members(db: &Db, now: DateTime<Utc>) -> Result<Members, DbErr> {
     Ok(members)
 }
 
-async fn group_permissions(db: &Db, members: &Members) -> Result<Vec<Held>, DbErr> {
-    let names: Vec<(i32, String)> = db
-        .fetch_all(sql!("SELECT id, name FROM auth_group"))
-        .await?;
-    let names: BTreeMap<i32, String> = names.into_iter().collect();
-    let query = permissions_by("auth_group_permissions", "group_id");
+/// The permissions of groups, and the memberships themselves, for rules with `member_of`.
+fn memberships(names: &Names, members: &Members) -> Vec<Held> {
     let mut held = Vec::new();
-    for row in db.query_all(&query).await? {
-        let (group, app, codename) = <(i32, String, String)>::from_row(&row)?;
-        let name = names.get(&group).map_or("", String::as_str);
+    for (group, name, permissions) in names.of_groups() {
         for (user, until) in members.get(&group).into_iter().flatten() {
-            held.push(Held {
+            let by = |permission: String, source: String| Held {
                 user: *user,
-                permission: format!("{app}.{codename}"),
-                source: format!("group {name}"),
+                permission,
+                source,
                 until: *until,
+            };
+            held.push(by(format!("{MEMBER_OF}{name}"), MEMBERSHIP.into()));
+            let permissions = permissions.iter();
+            held.extend(permissions.map(|name_of| by(name_of.clone(), format!("group {name}"))));
+        }
+    }
+    held
+}
+
+/// The rows of a grant: one for each user and permission.
+fn of_grant(grant: &GrantRow, names: &Names, members: &Members) -> Vec<Held> {
+    let role = grant.role.and_then(|id| names.group(id));
+    let role = role.map_or_else(String::new, |role| format!("role {role} "));
+    let own = grant.user.map(|user| (user, None));
+    let of_group = grant.group.and_then(|group| members.get(&group));
+    let users = own.into_iter();
+    let mut held = Vec::new();
+    for (user, until) in users.chain(of_group.into_iter().flatten().copied()) {
+        for permission in names.permissions_in(grant) {
+            held.push(Held {
+                user,
+                permission: permission.to_owned(),
+                source: format!("{role}on {}", grant.object),
+                until: until.into_iter().chain(grant.until).min(),
             });
+        }
+    }
+    held
+}
+
+/// The object permissions in django-guardian's tables, if the database has them.
+async fn of_guardian(database: &Database, members: &Members) -> Result<Vec<Held>, DbErr> {
+    let db = database.handle();
+    let mut held = Vec::new();
+    if database.has_table("guardian_userobjectpermission").await? {
+        let query = sql!(
+            "SELECT object.user_id, type.app_label, permission.codename, type.model, object.object_pk \
+             FROM guardian_userobjectpermission object \
+             JOIN auth_permission permission ON permission.id = object.permission_id \
+             JOIN django_content_type type ON type.id = object.content_type_id"
+        );
+        for row in db.fetch_all::<GuardianRow>(query).await? {
+            held.push(guarded((row.0, None), &row));
+        }
+    }
+    if database.has_table("guardian_groupobjectpermission").await? {
+        let query = sql!(
+            "SELECT object.group_id, type.app_label, permission.codename, type.model, object.object_pk \
+             FROM guardian_groupobjectpermission object \
+             JOIN auth_permission permission ON permission.id = object.permission_id \
+             JOIN django_content_type type ON type.id = object.content_type_id"
+        );
+        for row in db.fetch_all::<GuardianRow>(query).await? {
+            let users = members.get(&row.0).into_iter().flatten();
+            held.extend(users.map(|user| guarded(*user, &row)));
         }
     }
     Ok(held)
 }
 
-/// The grants of an entity that have not ended.
-async fn grants(db: &Db, table: &'static str, now: DateTime<Utc>) -> Result<Vec<GrantRow>, DbErr> {
-    let permissions = permissions_by_id(db).await?;
-    let roles = roles(db).await?;
-    let has_not_ended = Condition::any()
-        .add(Expr::col("until").is_null())
-        .add(Expr::col("until").gt(now.timestamp()));
-    let query = Query::select()
-        .columns(["user_id", "group_id", "permission_id", "role_id", "until"])
-        .expr(Expr::col("object_id").cast_as("text"))
-        .from(Alias::new(format!("{table}_grant")))
-        .cond_where(has_not_ended)
-        .to_owned();
-    let rows = db.query_all(&query).await?;
-    let grant = |row: &QueryResult| {
-        let permission: Option<i32> = row.try_get_by_index(2)?;
-        let role: Option<i32> = row.try_get_by_index(3)?;
-        let object: String = row.try_get_by_index(5)?;
-        let (permissions, name) = match (permission, role.and_then(|role| roles.get(&role))) {
-            (Some(id), _) => (
-                permissions.get(&id).cloned().into_iter().collect(),
-                String::new(),
-            ),
-            (None, Some((name, permissions))) => (permissions.clone(), format!("role {name} ")),
-            (None, None) => (Vec::new(), String::new()),
-        };
-        Ok(GrantRow {
-            user: row.try_get_by_index(0)?,
-            group: row.try_get_by_index(1)?,
-            permissions,
-            source: format!("{name}on {table} {object}"),
-            until: row.try_get_by_index(4)?,
-        })
-    };
-    rows.iter().map(grant).collect()
-}
+/// User or group, app, codename, model and key of an object permission.
+type GuardianRow = (i32, String, String, String, String);
 
-async fn permissions_by_id(db: &Db) -> Result<BTreeMap<i32, String>, DbErr> {
-    let query = sql!(
-        "SELECT permission.id, type.app_label, permission.codename FROM auth_permission permission \
-         JOIN django_content_type type ON type.id = permission.content_type_id"
-    );
-    let rows: Vec<(i32, String, String)> = db.fetch_all(query).await?;
-    let named = |(id, app, codename)| (id, format!("{app}.{codename}"));
-    Ok(rows.into_iter().map(named).collect())
-}
-
-/// Names and permissions of groups.
-async fn roles(db: &Db) -> Result<BTreeMap<i32, (String, Vec<String>)>, DbErr> {
-    let query = sql!(
-        "SELECT role.id, role.name, type.app_label, permission.codename FROM auth_group role \
-         JOIN auth_group_permissions link ON link.group_id = role.id \
-         JOIN auth_permission permission ON permission.id = link.permission_id \
-         JOIN django_content_type type ON type.id = permission.content_type_id"
-    );
-    let mut roles = BTreeMap::new();
-    for (id, name, app, codename) in db.fetch_all::<(i32, String, String, String)>(query).await? {
-        let role: &mut (String, Vec<String>) =
-            roles.entry(id).or_insert_with(|| (name, Vec::new()));
-        role.1.push(format!("{app}.{codename}"));
+fn guarded((user, until): (i32, Option<i64>), row: &GuardianRow) -> Held {
+    let (_, app, codename, model, object) = row;
+    Held {
+        user,
+        permission: format!("{app}.{codename}"),
+        source: format!("guardian on {app}_{model} {object}"),
+        until,
     }
-    Ok(roles)
-}
-
-/// The rows of a grant: one for each user and permission.
-fn of_grant<'a>(grant: &'a GrantRow, members: &Members) -> Vec<Held> {
-    let own = grant.user.map(|user| (user, None));
-    let of_group = grant.group.and_then(|group| members.get(&group));
-    let users = own
-        .into_iter()
-        .chain(of_group.into_iter().flatten().copied());
-    let ends = |until: Option<i64>| until.into_iter().chain(grant.until).min();
-    let held = |(user, until): (i32, Option<i64>)| {
-        let held = move |permission: &'a String| Held {
-            user,
-            permission: permission.clone(),
-            source: grant.source.clone(),
-            until: ends(until),
-        };
-        grant.permissions.iter().map(held).collect::<Vec<_>>()
-    };
-    users.flat_map(held).collect()
 }
 
 async fn last_uses(db: &Db) -> Result<BTreeMap<(i32, String), i32>, DbErr> {
@@ -301,6 +284,7 @@ pub(crate) fn findings(
     users: &[ReportedUser],
     rows: &[AccessRow],
     (now, recorded_since): (DateTime<Utc>, Option<DateTime<Utc>>),
+    roles: &Roles,
 ) -> Vec<String> {
     let long_ago = now - TimeDelta::days(UNUSED_DAYS);
     let mut findings = Vec::new();
@@ -319,9 +303,7 @@ pub(crate) fn findings(
             user, permission, ..
         } = row;
         if is_recorded
-            && permission != "*"
-            && !row.source.contains(" on ")
-            && !row.source.starts_with("on ")
+            && row.is_recorded_when_used()
             && row.last_use.as_ref().is_none_or(|used| *used < day)
         {
             findings.push(format!(
@@ -335,6 +317,31 @@ pub(crate) fn findings(
                 "{permission} of {user} ends at {end} ({})",
                 row.source
             ));
+        }
+    }
+    findings.extend(exclusive_roles(rows, roles));
+    findings
+}
+
+/// Users with roles that exclude each other: a Django project, or a change of the roles, may have left
+/// such memberships.
+fn exclusive_roles(rows: &[AccessRow], roles: &Roles) -> Vec<String> {
+    let mut held: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.source == MEMBERSHIP) {
+        let group = row.permission.strip_prefix(MEMBER_OF);
+        let group = group.unwrap_or_default().to_owned();
+        held.entry(&row.user).or_default().insert(group);
+    }
+    let mut findings = Vec::new();
+    for (user, groups) in held {
+        for group in &groups {
+            let conflict = roles.conflict(&groups, group);
+            // both roles exclude each other: once is enough
+            if let Some(other) = conflict.filter(|other| group < other) {
+                findings.push(format!(
+                    "{user} has {group} and {other}, which exclude each other"
+                ));
+            }
         }
     }
     findings

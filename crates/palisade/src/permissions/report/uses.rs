@@ -1,69 +1,11 @@
 //! Uses of permissions, by user and day, for the access report.
 
-use crate::clock::Clock;
 use crate::db::{Database, Tx};
-use crate::permissions::DeclaredPermission;
 use chrono::{DateTime, Utc};
-use palisade_template::Templates;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{ConnectionTrait, DbErr};
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// Shared state of authorization.
-pub(crate) struct Authorizer {
-    pub(in crate::permissions) database: Database,
-    pub(in crate::permissions) uses: PermissionUses,
-    clock: Arc<dyn Clock>,
-    known: BTreeSet<&'static str>,
-    templates: Templates,
-}
-
-impl fmt::Debug for Authorizer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authorizer").finish_non_exhaustive()
-    }
-}
-
-impl Authorizer {
-    pub(crate) fn new(
-        (database, clock): (Database, Arc<dyn Clock>),
-        templates: Templates,
-        (declared, adopted): (&[DeclaredPermission], &[&'static str]),
-    ) -> Self {
-        let declared = declared.iter().map(|permission| permission.name);
-        Self {
-            database,
-            clock,
-            uses: PermissionUses::default(),
-            known: declared.chain(adopted.iter().copied()).collect(),
-            templates,
-        }
-    }
-
-    pub(in crate::permissions) fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
-    }
-
-    /// Whether a permission is declared, or adopted from a Django project.
-    pub(in crate::permissions) fn is_known(&self, name: &str) -> bool {
-        self.known.contains(name)
-    }
-
-    /// Whether a template calls `may`.
-    pub(in crate::permissions) fn do_templates_ask(&self) -> bool {
-        self.templates.wants("may")
-    }
-
-    /// Writes new uses, and deletes those of more than a year ago.
-    ///
-    /// # Errors
-    /// When the database does not answer; the uses are written later then.
-    pub(crate) async fn flush_uses(&self, now: DateTime<Utc>) -> Result<usize, DbErr> {
-        self.uses.flush(&self.database, now).await
-    }
-}
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 /// Uses of this process. A request takes one of several locks, for a lookup without allocation.
 #[derive(Default)]
@@ -114,7 +56,15 @@ impl PermissionUses {
         }
     }
 
-    async fn flush(&self, database: &Database, now: DateTime<Utc>) -> Result<usize, DbErr> {
+    /// Writes new uses, and deletes those of more than a year ago.
+    ///
+    /// # Errors
+    /// When the database does not answer; the uses are written later then.
+    pub(in crate::permissions) async fn flush(
+        &self,
+        database: &Database,
+        now: DateTime<Utc>,
+    ) -> Result<usize, DbErr> {
         let take = |shard: &Mutex<Shard>| {
             std::mem::take(&mut shard.lock().unwrap_or_else(PoisonError::into_inner).pending)
         };

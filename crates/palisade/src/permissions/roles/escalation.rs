@@ -1,40 +1,87 @@
 //! Escalation of privileges: a user gives own rights only, and touches no account that holds
 //! more.
 
-use crate::auth::User;
-use crate::db::Database;
-use crate::permissions::Actor;
+use crate::db::{FromRow, Tx};
+use crate::permissions::grants::list::{Names, all_grants, has_not_ended};
+use crate::permissions::rights::Rights;
 use crate::permissions::roles::Roles;
-use crate::views::Result;
 use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query};
+use sea_orm::{ConnectionTrait, DbErr};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// Rights of a user, for a decision about a change of accounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Holdings {
     pub(crate) id: i32,
     pub(crate) is_staff: bool,
     pub(crate) is_superuser: bool,
     pub(crate) permissions: BTreeSet<String>,
     pub(crate) groups: BTreeSet<String>,
+    /// Roles on an object.
+    pub(crate) object_roles: BTreeSet<String>,
+    /// Permissions on an object: the object, and the permission.
+    pub(crate) granted: BTreeSet<(String, String)>,
 }
 
 impl Holdings {
-    /// Loads them.
+    /// Loads them in the transaction of the change, so that no other change of the account comes in
+    /// between (ASVS 15.4.2). `None` if there is no such account.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn load(database: &Database, user: &User, now: DateTime<Utc>) -> Result<Self> {
-        let actor = Actor::load(database, user, now).await?;
-        let rights = actor.rights();
-        Ok(Self {
-            id: user.id,
-            is_staff: user.is_staff,
-            is_superuser: user.is_superuser,
+    pub(crate) async fn load(
+        tx: &Tx,
+        user_id: i32,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Self>, DbErr> {
+        let Some((is_staff, is_superuser)) = flags(tx, user_id).await? else {
+            return Ok(None);
+        };
+        let rights = Rights::load(tx, tx.users(), (user_id, now)).await?;
+        let mut holdings = Self {
+            id: user_id,
+            is_staff,
+            is_superuser,
             permissions: rights.permission_names().map(str::to_owned).collect(),
             groups: rights.group_names().map(str::to_owned).collect(),
-        })
+            ..Self::default()
+        };
+        holdings.add_grants(tx, (&rights, now)).await?;
+        Ok(Some(holdings))
+    }
+
+    async fn add_grants(
+        &mut self,
+        tx: &Tx,
+        (rights, now): (&Rights, DateTime<Utc>),
+    ) -> Result<(), DbErr> {
+        let groups: Vec<i32> = rights.group_ids().collect();
+        let mut recipient = Condition::any().add(Expr::col("user_id").eq(self.id));
+        if !groups.is_empty() {
+            recipient = recipient.add(Expr::col("group_id").is_in(groups));
+        }
+        let grants =
+            all_grants(tx, &Condition::all().add(has_not_ended(now)).add(recipient)).await?;
+        if grants.is_empty() {
+            return Ok(());
+        }
+        let names = Names::load(tx).await?;
+        for grant in &grants {
+            let role = grant.role.and_then(|role| names.group(role));
+            self.object_roles.extend(role.map(str::to_owned));
+            for permission in names.permissions_in(grant) {
+                let on_object = (grant.object.clone(), permission.to_owned());
+                self.granted.insert(on_object);
+            }
+        }
+        Ok(())
+    }
+
+    /// The roles of the user, everywhere and on objects.
+    pub(crate) fn roles(&self) -> BTreeSet<String> {
+        self.groups.union(&self.object_roles).cloned().collect()
     }
 
     /// Whether everything in `other` is held here, too.
@@ -46,12 +93,28 @@ impl Holdings {
             .collect();
         let is_covered =
             |group: &String| included.contains(&**group) || roles.gives(&self.groups, group);
+        let is_held = |on_object: &(String, String)| {
+            self.permissions.contains(&on_object.1) || self.granted.contains(on_object)
+        };
         self.is_superuser
             || (!other.is_superuser
                 && (self.is_staff || !other.is_staff)
                 && other.permissions.is_subset(&self.permissions)
-                && other.groups.iter().all(is_covered))
+                && other.groups.iter().all(is_covered)
+                && other.granted.iter().all(is_held))
     }
+}
+
+/// Whether an account is staff, and a superuser.
+async fn flags(tx: &Tx, user_id: i32) -> Result<Option<(bool, bool)>, DbErr> {
+    let query = Query::select()
+        .column("is_staff")
+        .column("is_superuser")
+        .from("auth_user")
+        .and_where(Expr::col("id").eq(user_id))
+        .to_owned();
+    let row = tx.query_one(&query).await?;
+    row.map(|row| <(bool, bool)>::from_row(&row)).transpose()
 }
 
 /// A change of another account.
@@ -106,9 +169,9 @@ pub(crate) fn judge(
     roles: &Roles,
 ) -> std::result::Result<(), Escalation> {
     if let AccountChange::Join(role) = change
-        && let Some(excluded) = roles.conflict(&target.groups, role)
+        && let Some(excluded) = roles.conflict(&target.roles(), role)
     {
-        return Err(Escalation::Excluded(excluded.to_owned()));
+        return Err(Escalation::Excluded(excluded));
     }
     if actor.id == target.id {
         // one's own password, address and factors have pages of their own

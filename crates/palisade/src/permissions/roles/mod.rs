@@ -143,7 +143,7 @@ impl Roles {
     }
 
     /// One of these roles that excludes another one, or is excluded by it.
-    pub(crate) fn conflict<'a>(&self, held: &'a BTreeSet<String>, role: &str) -> Option<&'a str> {
+    pub(crate) fn conflict(&self, held: &BTreeSet<String>, role: &str) -> Option<String> {
         let excludes = |one: &BTreeSet<&str>, other: &BTreeSet<&str>| {
             let roles = one.iter().filter_map(|name| self.find(name));
             roles
@@ -151,11 +151,11 @@ impl Roles {
                 .any(|name| other.contains(name))
         };
         let wanted = self.with_included(role);
-        let mut held = held.iter().map(String::as_str);
-        held.find(|held| {
+        let is_excluded = |held: &&String| {
             let held = self.with_included(held);
             excludes(&held, &wanted) || excludes(&wanted, &held)
-        })
+        };
+        held.iter().find(is_excluded).cloned()
     }
 
     /// Faults of the declarations, a sentence each.

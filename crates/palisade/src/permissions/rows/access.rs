@@ -2,7 +2,7 @@
 
 use crate::audit_log::{self, Event};
 use crate::db::Tx;
-use crate::permissions::rows::condition_of;
+use crate::permissions::rows::{condition_of, name_of_row};
 use crate::permissions::{Actor, RowCondition, Scoped, Verb};
 use crate::views::{Error, ErrorKind, Result};
 use sea_orm::sea_query::{Condition, Expr, IntoCondition, IntoValueTuple, ValueTuple};
@@ -212,10 +212,10 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
     }
 
     fn record(&self, verb: Verb, why: &str) {
-        let table = sea_orm::EntityName::table_name(&E::default());
+        let row = name_of_row::<E>(&self.key);
         let (verb, user) = (verb.name(), self.actor.id());
         let user = user.map_or_else(|| "anonymous".to_owned(), |id| format!("user {id}"));
-        let detail = format!("{user}: {verb} {table} {:?}: {why}", self.key);
+        let detail = format!("{user}: {verb} {row}: {why}");
         audit_log::record(
             Event::AccessDenied,
             self.actor.client(),

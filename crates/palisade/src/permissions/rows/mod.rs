@@ -7,7 +7,7 @@ pub(in crate::permissions) mod export;
 pub(in crate::permissions) mod reference;
 
 use crate::permissions::Actor;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Value, ValueTuple};
 use sea_orm::{ColumnTrait, EntityTrait, Iterable, PrimaryKeyToColumn, QueryFilter, Select};
 use std::marker::PhantomData;
 
@@ -216,6 +216,24 @@ pub(in crate::permissions) fn single_key<E: EntityTrait>() -> Option<E::Column> 
     let key = keys.next().map(PrimaryKeyToColumn::into_column);
     key.filter(|_| keys.next().is_none())
 }
+
+/// A row in logs: table and key. A text key may be a secret, such as the code of a link, and is cut
+/// off.
+pub(in crate::permissions) fn name_of_row<E: EntityTrait>(key: &ValueTuple) -> String {
+    let name_of = |value: Value| match value {
+        Value::String(Some(text)) if text.chars().count() > SHOWN_CHARS => {
+            let shown: String = text.chars().take(SHOWN_CHARS).collect();
+            format!("{shown}…")
+        }
+        Value::Bytes(_) => "(bytes)".to_owned(),
+        value => value.to_string(),
+    };
+    let key: Vec<_> = key.clone().into_iter().map(name_of).collect();
+    format!("{} {}", E::default().table_name(), key.join(", "))
+}
+
+/// Characters of a text key in logs.
+const SHOWN_CHARS: usize = 8;
 
 /// The policy of a verb, with that of viewing.
 pub(in crate::permissions) fn condition_of<E: Scoped>(actor: &Actor, verb: Verb) -> Condition {

@@ -278,6 +278,16 @@ impl Desk {
 
     async fn fill_rights(&self, tx: &Tx, population: &Population) -> Result<()> {
         let now = self.now().timestamp();
+        for number in 1..=USERS {
+            let is_superuser = population.superusers.contains(&number);
+            let id = self.user(number).id;
+            tx.execute_sql(sql!(
+                "UPDATE auth_user SET is_superuser = ? WHERE id = ?",
+                is_superuser,
+                id
+            ))
+            .await?;
+        }
         for (user, group, end) in &population.memberships {
             let user = self.user(*user).id;
             match end {
@@ -341,24 +351,18 @@ impl Desk {
         &self.users[number as usize - 1]
     }
 
-    async fn actor(&self, population: &Population, user: Option<i32>) -> Actor {
+    async fn actor(&self, user: Option<i32>) -> Actor {
         let Some(number) = user else {
             return Actor::anonymous();
         };
-        let user = User {
-            is_superuser: population.superusers.contains(&number),
-            ..self.user(number).clone()
-        };
-        Actor::load(self.database(), &user, self.now())
-            .await
-            .unwrap()
+        self.site.site().actor(self.user(number)).await.unwrap()
     }
 
     /// Compares the model with list, read and write, for each user, verb and note.
     async fn compare(&self, population: &Population) -> usize {
         let mut cases = 0;
         for user in [None].into_iter().chain((1..=USERS).map(Some)) {
-            let actor = self.actor(population, user).await;
+            let actor = self.actor(user).await;
             for verb in [Verb::View, Verb::Change, Verb::Delete] {
                 let db = self.database().handle();
                 let listed = actor.find::<note::Entity>(verb).all(&db).await.unwrap();

@@ -2,7 +2,7 @@
 
 use palisade::permissions::{Change, Delete, NOT_A_CHOICE, Ref, create_grants};
 use palisade::prelude::*;
-use palisade::sea_orm::{ColumnTrait, DbErr, Set};
+use palisade::sea_orm::{ColumnTrait, DbErr, QueryOrder, Set};
 use sea_orm_migration::prelude::{ColumnDef, ForeignKey, SchemaManager, Table};
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait};
 
@@ -158,7 +158,8 @@ impl Edit {
 }
 
 async fn list(actor: Actor, db: Db) -> Result<String> {
-    let notes = actor.find::<note::Entity>(Verb::View).all(&db).await?;
+    let notes = actor.find::<note::Entity>(Verb::View);
+    let notes = notes.order_by_asc(note::Column::Id).all(&db).await?;
     let ids: Vec<String> = notes.iter().map(|note| note.id.to_string()).collect();
     Ok(ids.join(" "))
 }

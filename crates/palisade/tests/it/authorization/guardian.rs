@@ -204,10 +204,7 @@ async fn actors(site: &TestSite, case: &Json) -> Vec<(String, Actor)> {
             is_superuser: is(4),
         };
         if is(2) && user.username != "AnonymousUser" {
-            let now = site.site().accounts().now();
-            let actor = Actor::load(site.site().database(), &user, now)
-                .await
-                .unwrap();
+            let actor = site.site().actor(&user).await.unwrap();
             actors.push((user.username, actor));
         }
     }

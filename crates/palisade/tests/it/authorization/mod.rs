@@ -2,6 +2,10 @@
 
 mod agreement;
 mod attacks;
+mod crawl;
 mod desk;
+mod escalation;
 mod guardian;
 mod guide;
+mod privileges;
+mod tenants;

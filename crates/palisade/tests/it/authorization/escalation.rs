@@ -1,0 +1,221 @@
+//! Escalation of privileges by grants on objects.
+
+use super::desk::{May, app, note, organisation};
+use super::tenants::{OF_ANN, OF_BOB, Tenants, actor};
+use chrono::TimeDelta;
+use palisade::permissions::{Grant, Recipient, Role};
+use palisade::prelude::*;
+
+// escalation: a user gives what the user holds on this object, to others, and nothing else
+#[tokio::test]
+async fn grants_do_not_escalate() {
+    for desk in Tenants::on_each(app).await {
+        grants_are_judged(desk).await;
+    }
+}
+
+async fn grants_are_judged(desk: Tenants) {
+    let (ann, bob) = (actor(&desk, "ann").await, actor(&desk, "bob").await);
+    let (ann_id, bob_id) = (ann.id().unwrap(), bob.id().unwrap());
+    let give = async |grant: Grant, organisation: i32| {
+        let change = async |tx: &Tx| {
+            ann.give::<organisation::Entity>(tx, organisation, grant)
+                .await
+        };
+        let given = desk.site.site().database().write(change).await;
+        given.map_or_else(|error| error.status().as_u16(), |()| 200)
+    };
+    let to = Recipient::User;
+    let view = |recipient| Grant::permission(May::ViewNote, recipient);
+    assert_eq!(
+        give(Grant::permission(May::ReadAll, to(bob_id)), 1).await,
+        403,
+        "not held"
+    );
+    assert_eq!(give(view(to(ann_id)), 1).await, 403, "to oneself");
+    assert_eq!(give(view(to(bob_id)), 2).await, 404, "on another's object");
+    assert_eq!(
+        give(Grant::role("editors", to(bob_id)), 1).await,
+        400,
+        "an empty role"
+    );
+    assert_eq!(
+        give(Grant::role("pilots", to(bob_id)), 1).await,
+        400,
+        "no such role"
+    );
+    assert_eq!(
+        give(view(Recipient::Group("pilots".into())), 1).await,
+        400,
+        "no such group"
+    );
+    let past = view(to(bob_id)).until(desk.site.site().accounts().now());
+    assert_eq!(give(past, 1).await, 400, "an end in the past");
+    assert_eq!(desk.bob_notes().await, "2 3");
+    assert_eq!(give(Grant::role("agents", to(bob_id)), 1).await, 200);
+    assert_eq!(desk.bob_notes().await, "1 2 3");
+    let take = async |tx: &Tx| {
+        let grant = Grant::role("agents", to(bob_id));
+        ann.take::<organisation::Entity>(tx, 1, &grant).await
+    };
+    assert!(desk.site.site().database().write(take).await.unwrap());
+    assert_eq!(desk.bob_notes().await, "2 3");
+}
+
+// escalation: a right with an end is not passed on without one, to a group of one's own, or by a
+// detour; another user's grant is changed by those only who may change the object
+#[tokio::test]
+async fn ends_are_not_laundered() {
+    for desk in Tenants::on_each(app).await {
+        ends_are_judged(desk).await;
+    }
+}
+
+async fn ends_are_judged(desk: Tenants) {
+    desk.site.client().sign_up("cyd").await;
+    let (ann, bob) = (desk.site.id_of("ann").await, desk.site.id_of("bob").await);
+    let cyd = desk.site.id_of("cyd").await;
+    let now = desk.site.site().accounts().now();
+    let view = |user| Grant::permission(May::ViewNote, Recipient::User(user));
+    let fill = async |tx: &Tx| {
+        tx.execute_sql(sql!(
+            "INSERT INTO auth_user_groups (user_id, group_id) VALUES (?, 102)",
+            ann
+        ))
+        .await?;
+        view(ann)
+            .until(now + TimeDelta::hours(1))
+            .store::<note::Entity>(tx, OF_BOB)
+            .await?;
+        view(cyd).store::<note::Entity>(tx, OF_BOB).await?;
+        view(cyd).store::<note::Entity>(tx, OF_ANN).await
+    };
+    desk.site.site().database().write(fill).await.unwrap();
+    let give = async |by: &str, grant: Grant, note: i32| {
+        let actor = actor(&desk, by).await;
+        let change = async |tx: &Tx| actor.give::<note::Entity>(tx, note, grant).await;
+        let given = desk.site.site().database().write(change).await;
+        given.map_or_else(|error| error.status().as_u16(), |()| 200)
+    };
+    let take = async |by: &str, grant: Grant, note: i32| {
+        let actor = actor(&desk, by).await;
+        let change = async |tx: &Tx| actor.take::<note::Entity>(tx, note, &grant).await;
+        let taken = desk.site.site().database().write(change).await;
+        taken.map_or_else(|error| error.status().as_u16(), |_| 200)
+    };
+    let editors = || Grant::permission(May::ViewNote, Recipient::Group("editors".into()));
+    assert_eq!(
+        give("ann", view(bob), OF_BOB).await,
+        403,
+        "a right with an end"
+    );
+    assert_eq!(
+        give("cyd", editors(), OF_BOB).await,
+        200,
+        "a right without one"
+    );
+    assert_eq!(
+        take("bob", editors(), OF_BOB).await,
+        200,
+        "the owner of the note"
+    );
+    assert_eq!(take("ann", view(cyd), OF_BOB).await, 403, "another's grant");
+    assert_eq!(give("cyd", view(bob), OF_ANN).await, 200);
+    assert_eq!(take("cyd", view(bob), OF_ANN).await, 200, "an own grant");
+    let join = async |tx: &Tx| {
+        tx.execute_sql(sql!(
+            "INSERT INTO auth_user_groups (user_id, group_id) VALUES (?, 102)",
+            cyd
+        ))
+        .await
+    };
+    desk.site.site().database().write(join).await.unwrap();
+    assert_eq!(
+        give("cyd", editors(), OF_BOB).await,
+        403,
+        "to a group of one's own"
+    );
+}
+
+fn app_with_exclusive_roles() -> App {
+    app().role(Role::new("keepers").may([May::ViewNote])).role(
+        Role::new("auditors")
+            .may([May::ViewNote])
+            .never_with("keepers"),
+    )
+}
+
+// F046, separation of duties: no user has two roles that exclude each other on one object, neither
+// by an own grant, nor by a group, nor by a role that holds everywhere
+#[tokio::test]
+async fn exclusive_roles_do_not_meet_on_an_object() {
+    for desk in Tenants::on_each(app_with_exclusive_roles).await {
+        roles_stay_apart(desk).await;
+    }
+}
+
+async fn roles_stay_apart(desk: Tenants) {
+    let (bob, database) = (desk.site.id_of("bob").await, desk.site.site().database());
+    let ann = actor(&desk, "ann").await;
+    let give = async |role: &str, recipient: Recipient, organisation: i32| {
+        let grant = Grant::role(role, recipient);
+        let change = async |tx: &Tx| {
+            ann.give::<organisation::Entity>(tx, organisation, grant)
+                .await
+        };
+        let given = database.write(change).await;
+        given.map_or_else(|error| error.status().as_u16(), |()| 200)
+    };
+    let take = async |role: &str, recipient: Recipient| {
+        let grant = Grant::role(role, recipient);
+        let change = async |tx: &Tx| ann.take::<organisation::Entity>(tx, 1, &grant).await;
+        assert!(database.write(change).await.unwrap());
+    };
+    let run = async |statement| {
+        let run = async |tx: &Tx| tx.execute_sql(statement).await;
+        database.write(run).await.unwrap();
+    };
+    let to_bob = || Recipient::User(bob);
+    let to = |group: &str| Recipient::Group(group.into());
+    assert_eq!(give("keepers", to_bob(), 1).await, 200);
+    assert_eq!(give("keepers", to_bob(), 1).await, 200, "the same again");
+    assert_eq!(give("auditors", to_bob(), 1).await, 403, "on the object");
+    take("keepers", to_bob()).await;
+    assert_eq!(give("auditors", to_bob(), 1).await, 200);
+    assert_eq!(
+        give("keepers", to_bob(), 1).await,
+        403,
+        "the other way round"
+    );
+    take("auditors", to_bob()).await;
+    // by a group of the user
+    run(sql!(
+        "INSERT INTO auth_user_groups (user_id, group_id) VALUES (?, 102)",
+        bob
+    ))
+    .await;
+    assert_eq!(give("keepers", to("editors"), 1).await, 200);
+    assert_eq!(give("auditors", to_bob(), 1).await, 403, "by a group");
+    take("keepers", to("editors")).await;
+    assert_eq!(give("auditors", to_bob(), 1).await, 200);
+    assert_eq!(
+        give("keepers", to("editors"), 1).await,
+        403,
+        "to a group of the user"
+    );
+    take("auditors", to_bob()).await;
+    // by a role that holds everywhere, with an end
+    run(sql!(
+        "INSERT INTO palisade_membership (user_id, group_id, until, given_at, reason) \
+         SELECT ?, id, 9000000000, 0, '' FROM auth_group WHERE name = 'keepers'",
+        bob
+    ))
+    .await;
+    assert_eq!(give("auditors", to_bob(), 1).await, 403, "everywhere");
+    assert_eq!(give("auditors", to("editors"), 1).await, 403, "of a member");
+    assert_eq!(
+        give("auditors", to("keepers"), 1).await,
+        403,
+        "to the role itself"
+    );
+}
