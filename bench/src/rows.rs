@@ -5,8 +5,8 @@ use crate::load::median;
 use palisade::auth::{NewUser, Rank};
 use palisade::permissions::{Grant, Recipient, Role, create_grants};
 use palisade::prelude::*;
-use palisade::testing::{TestDatabase, TestSite};
-use sea_orm::{DbErr, QueryOrder, QuerySelect};
+use palisade::testing::{TestDatabase, TestSite, connect};
+use sea_orm::{ConnectionTrait, DbErr, QueryOrder, QuerySelect};
 use sea_orm_migration::prelude::{ColumnDef, Index, SchemaManager, Table};
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait};
 use std::time::Instant;
@@ -139,15 +139,6 @@ async fn fill(tx: &Tx, user: &User) -> Result<()> {
         user.id
     ))
     .await?;
-    tx.execute_sql(sql!(
-        "INSERT INTO auth_group (id, name) VALUES (1, 'agents')"
-    ))
-    .await?;
-    tx.execute_sql(sql!(
-        "INSERT INTO auth_group_permissions (group_id, permission_id) \
-         SELECT 1, id FROM auth_permission WHERE codename = 'view_note'"
-    ))
-    .await?;
     for number in 1..=5 {
         let role = Grant::role("agents", Recipient::User(user.id));
         role.store::<organisation::Entity>(tx, number * 197).await?;
@@ -188,6 +179,17 @@ async fn by_hand(
     db.fetch_all(query).await.unwrap()
 }
 
+/// Updates the statistics of the query planner.
+async fn analyse(site: &TestSite) {
+    if let Some(owner) = site.owner_url() {
+        let owner = connect(owner).await;
+        owner.execute_unprepared("ANALYZE").await.unwrap();
+        return;
+    }
+    let analyse = async |tx: &Tx| tx.execute_sql(sql!("ANALYZE")).await;
+    site.site().database().write(analyse).await.unwrap();
+}
+
 /// Prints the time of the list by policy and by hand, and their ratio.
 pub async fn measure() {
     println!(
@@ -217,8 +219,7 @@ async fn compare(database: TestDatabase, site: &TestSite) {
     let user = site.site().accounts().sign_up(new).await.unwrap();
     let write = async |tx: &Tx| fill(tx, &user).await;
     site.site().database().write(write).await.unwrap();
-    let analyse = async |tx: &Tx| tx.execute_sql(sql!("ANALYZE")).await;
-    site.site().database().write(analyse).await.unwrap();
+    analyse(site).await;
     let now = site.site().accounts().now();
     let actor = site.site().actor(&user).await.unwrap();
     let db = site.site().database().handle();

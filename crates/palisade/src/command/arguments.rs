@@ -20,7 +20,7 @@ pub(super) fn named(name: &'static str, value: &'static str, help: &'static str)
     Arg::new(name).long(name).value_name(value).help(help)
 }
 
-/// The user in whose name an operator acts.
+/// The user on behalf of whom an operator acts.
 pub(super) fn acting() -> Arg {
     named(
         "as",

@@ -10,7 +10,7 @@ use clap::ArgMatches;
 
 /// Kinds of configurations.
 pub(super) const CONFIGS: [&str; 5] = ["apache", "caddy", "docker", "nginx", "systemd"];
-/// Databases whose privileges can be separated.
+/// Databases with separable privileges.
 pub(super) const GRANTS: [&str; 1] = ["postgres"];
 /// Kinds of rate limit configurations.
 pub(super) const LIMITS: [&str; 2] = ["fail2ban", "nginx"];

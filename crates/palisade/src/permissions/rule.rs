@@ -107,7 +107,7 @@ pub fn can(permission: impl Into<PermissionName>) -> Access {
     Access::user(UserCondition::Can(permission.into()))
 }
 
-/// Members of a group whose membership has not ended.
+/// Members of a group, by memberships that have not ended.
 pub fn member_of(group: &'static str) -> Access {
     Access::user(UserCondition::MemberOf(group))
 }

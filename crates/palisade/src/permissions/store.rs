@@ -84,7 +84,7 @@ pub(crate) async fn missing(
 }
 
 /// Deletes the rows of a site's permissions, their assignments, and the site's empty content types.
-/// Those of Django's models stay: an entity whose table is still there belongs to Django.
+/// Those of Django's models stay: an entity with a table belongs to Django.
 ///
 /// # Errors
 /// When the database does not answer.

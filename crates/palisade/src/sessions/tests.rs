@@ -145,7 +145,7 @@ fn the_choice_to_stay_signed_in_can_be_taken_back() {
 const PAGE: &str = "{% extends \"base.html\" %}{% block main %}\
     <output>{{ theme }}</output>{% endblock %}";
 
-/// A site whose pages do one operation each.
+/// A site with one operation per page.
 fn desk() -> App {
     async fn read(session: Session, page: Page) -> Result<axum::response::Response> {
         let theme: Option<String> = session.value("theme").await?;

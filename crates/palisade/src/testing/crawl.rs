@@ -44,7 +44,7 @@ pub struct CrawlReport {
     pub faults: Vec<String>,
     /// Routes with a parameter to which no page of the owner leads.
     pub unreached: BTreeSet<String>,
-    /// Routes whose access rule refuses the stranger, so that their rows were not tried.
+    /// Routes with an access rule that refuses the stranger, so that their rows were not tried.
     pub refused_by_rule: BTreeSet<String>,
 }
 

@@ -41,6 +41,8 @@ impl Parts {
         let folder = std::env::temp_dir().join(format!("palisade-test-{}", random::nonce()));
         std::fs::create_dir_all(&folder).expect("a folder for the test");
         let mut sources = Sources::none();
+        // the default of a release build is production
+        sources.set_weakest("profile", "development");
         sources.set(
             "site.data",
             folder.display().to_string(),

@@ -25,7 +25,7 @@ impl Actor {
         self.read_guardian::<E>(permission.into(), Keys::AsText)
     }
 
-    /// The same for a model whose UUID keys Django stores as 32 digits, as on SQLite.
+    /// The same for a model with UUID keys that Django stores as 32 digits, as on SQLite.
     pub fn guardian_uuid<E: EntityTrait>(
         &self,
         permission: impl Into<PermissionName>,

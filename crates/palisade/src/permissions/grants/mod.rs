@@ -1,7 +1,7 @@
 //! Authorization for one object: grants of a permission or a role, for a user or a group, with an
 //! optional end.
 //!
-//! Each entity has a table of its own, whose foreign keys cascade: a grant ends with its object, and
+//! Each entity has a table of its own with cascading foreign keys: a grant ends with its object, and
 //! does not come back when the database reuses the key.
 
 mod guardian;
@@ -115,7 +115,7 @@ impl Actor {
         }
     }
 
-    /// The rows whose foreign key leads to an object on which the user was granted a permission:
+    /// The rows with a foreign key to an object on which the user was granted a permission:
     /// the tickets of an organisation in which the user is an agent.
     pub fn granted_on<E: EntityTrait>(
         &self,

@@ -73,8 +73,8 @@ impl Actor {
     }
 
     /// Requires that the actor is authorized to view the object, holds everything in the grant on
-    /// it without an end, and is not among its recipients. A grant of another user is changed by
-    /// those only who may change the object.
+    /// it without an end, and is not among its recipients. Only a user who may
+    /// change the object changes another user's grant.
     async fn require_granter<E: Scoped>(
         &self,
         tx: &Tx,

@@ -237,7 +237,7 @@ impl Roles {
         database.write(create).await
     }
 
-    /// The roles whose group differs from its declaration.
+    /// The roles with a group that differs from the declaration.
     ///
     /// # Errors
     /// When the database does not answer.

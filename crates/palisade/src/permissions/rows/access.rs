@@ -11,6 +11,7 @@ use sea_orm::{
     IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, PrimaryKeyTrait, QueryFilter,
     QuerySelect,
 };
+use std::collections::HashSet;
 use std::marker::PhantomData;
 
 /// The type of an entity's primary key.
@@ -155,10 +156,7 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
     }
 
     fn is_it(&self) -> Condition {
-        let columns = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
-        let values = self.key.clone().into_iter();
-        let same = columns.zip(values).map(|(column, value)| column.eq(value));
-        same.fold(Condition::all(), Condition::add)
+        has_key::<E>(&self.key)
     }
 
     /// Whether there is such a row, regardless of the policy.
@@ -225,12 +223,56 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
     }
 }
 
+/// Whether a row has a key.
+fn has_key<E: EntityTrait>(key: &ValueTuple) -> Condition {
+    let columns = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
+    let values = key.clone().into_iter();
+    let same = columns.zip(values).map(|(column, value)| column.eq(value));
+    same.fold(Condition::all(), Condition::add)
+}
+
 const CHANGED_MEANWHILE: &str = "This was changed by another user in the meantime.";
 
 impl Actor {
     /// Access to the row of an entity with this key, by the entity's policy.
     pub fn row<E: Scoped>(&self, key: impl Into<Key<E>>) -> RowAccess<'_, E> {
         RowAccess::new(self, key.into())
+    }
+
+    /// Whether the actor is authorized for a verb on each of some rows, in their order, by one query:
+    /// for the buttons of a list.
+    ///
+    /// ```
+    /// # use palisade::prelude::*;
+    /// # use palisade::sea_orm::{EntityTrait, QuerySelect};
+    /// # async fn example<E: Scoped>(actor: Actor, db: Db) -> Result<()> {
+    /// let rows = actor.find::<E>(Verb::View).limit(20).all(&db).await?;
+    /// let editable = actor.allows_each::<E>(Verb::Change, &rows, &db).await?;
+    /// assert_eq!(rows.len(), editable.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn allows_each<E: Scoped>(
+        &self,
+        verb: Verb,
+        rows: &[E::Model],
+        db: &impl ConnectionTrait,
+    ) -> Result<Vec<bool>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<_> = rows.iter().map(ModelTrait::get_primary_key_value).collect();
+        let any = keys.iter().map(has_key::<E>);
+        let any = any.fold(Condition::any(), Condition::add);
+        let allowed = self.find::<E>(verb).filter(any).all(db).await?;
+        let allowed: HashSet<_> = allowed
+            .iter()
+            .map(ModelTrait::get_primary_key_value)
+            .collect();
+        Ok(keys.iter().map(|key| allowed.contains(key)).collect())
     }
 
     /// Inserts a row that meets the policy for [`Verb::Create`].

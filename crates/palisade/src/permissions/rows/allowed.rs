@@ -37,7 +37,7 @@ on_row!(
     Delete
 );
 
-/// The extractor of the row whose key is in the path, judged by its policy: 404 if the user may not
+/// The extractor of the row with the key in the path, judged by its policy: 404 if the user may not
 /// view it, 403 if the user may not use the verb.
 ///
 /// The key is the parameter with the name of the model, such as `{ticket}` or `{ticket_id}` for the

@@ -269,7 +269,7 @@ impl Actor {
         }
     }
 
-    /// The rows whose foreign key leads to a row of another entity on which the actor may use a
+    /// The rows with a foreign key to a row of another entity on which the actor may use a
     /// verb: comments of a ticket, projects of an organisation.
     pub fn through<E: Scoped>(&self, column: impl ColumnTrait, verb: Verb) -> RowCondition {
         let Some(key) = single_key::<E>() else {

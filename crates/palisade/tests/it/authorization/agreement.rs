@@ -7,7 +7,7 @@ use palisade::db::Database;
 use palisade::permissions::Permission;
 use palisade::prelude::*;
 use palisade::sea_orm::sea_query::{Alias, Expr, Query};
-use palisade::sea_orm::{ActiveModelTrait, ConnectionTrait, Set};
+use palisade::sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Set};
 use palisade::testing::{TestDatabase, TestSite, ran};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -367,6 +367,8 @@ impl Desk {
                 let db = self.database().handle();
                 let listed = actor.find::<note::Entity>(verb).all(&db).await.unwrap();
                 let listed: BTreeSet<i32> = listed.iter().map(|note| note.id).collect();
+                let buttons = self.allowed_on_each(&actor, verb).await;
+                assert_eq!(buttons, listed, "buttons of {verb:?}: {user:?}");
                 for id in 1..=NOTES {
                     let expected = population.allows(user, verb, id);
                     let case = format!("{user:?} {verb:?} note {id}: {population:?}");
@@ -389,6 +391,16 @@ impl Desk {
             }
         }
         cases
+    }
+
+    /// The notes of all with a button for a verb.
+    async fn allowed_on_each(&self, actor: &Actor, verb: Verb) -> BTreeSet<i32> {
+        let db = self.database().handle();
+        let all = note::Entity::find().all(&db).await.unwrap();
+        let allowed = actor.allows_each::<note::Entity>(verb, &all, &db).await;
+        let allowed = all.iter().zip(allowed.unwrap());
+        let allowed = allowed.filter(|(_, is_allowed)| *is_allowed);
+        allowed.map(|(note, _)| note.id).collect()
     }
 
     /// The status of a write, which is rolled back, after a look at its effect.

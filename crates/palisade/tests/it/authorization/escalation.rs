@@ -63,7 +63,7 @@ async fn grants_are_judged(desk: Tenants) {
 }
 
 // escalation: a right with an end is not passed on without one, to a group of one's own, or by a
-// detour; another user's grant is changed by those only who may change the object
+// detour; only users who may change the object change another user's grant
 #[tokio::test]
 async fn ends_are_not_laundered() {
     for desk in Tenants::on_each(app).await {
