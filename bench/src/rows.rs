@@ -170,12 +170,13 @@ async fn by_hand(db: &Db, (user, now): (i32, i64)) -> Vec<(i32, i32, i32, String
          (SELECT group_id FROM auth_group_permissions WHERE permission_id = (SELECT permission.id FROM auth_permission permission \
          JOIN django_content_type type ON type.id = permission.content_type_id \
          WHERE type.app_label = 'bench' AND permission.codename = 'view_note'))) \
-         ORDER BY id DESC LIMIT 20",
+         ORDER BY id DESC LIMIT ?",
         user,
         user,
         now,
         user,
-        now
+        now,
+        20_i64
     );
     db.fetch_all(query).await.unwrap()
 }
