@@ -19,6 +19,9 @@ use palisade::prelude::*;
 enum May {
     #[permission(label = "Can work the queue")]
     WorkQueue,
+    /// Granted on single tickets, such as to an auditor.
+    #[permission(label = "Can read a ticket of another user", of = ticket::Entity)]
+    ReadTicket,
 }
 
 /// The site.

@@ -1,5 +1,7 @@
 //! The helpdesk's tables.
 
+use crate::ticket;
+use palisade::permissions::{create_grants, drop_grants};
 use palisade::sea_orm_migration::{prelude::*, schema::*};
 
 /// The helpdesk's migrations.
@@ -7,7 +9,11 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Tickets), Box::new(StatusIndex)]
+        vec![
+            Box::new(Tickets),
+            Box::new(StatusIndex),
+            Box::new(TicketGrants),
+        ]
     }
 }
 
@@ -136,5 +142,25 @@ impl MigrationTrait for StatusIndex {
                     .to_owned(),
             )
             .await
+    }
+}
+
+/// Tickets can be shared with single users and groups.
+struct TicketGrants;
+
+impl MigrationName for TicketGrants {
+    fn name(&self) -> &str {
+        "helpdesk_0003_ticket_grants"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for TicketGrants {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        create_grants::<ticket::Entity>(manager).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        drop_grants::<ticket::Entity>(manager).await
     }
 }

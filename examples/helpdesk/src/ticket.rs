@@ -64,8 +64,12 @@ fn is_agent(actor: &Actor) -> bool {
 impl Scoped for Entity {
     fn rows(actor: &Actor, verb: Verb) -> Rows<Self> {
         let own = actor.owns(Column::CustomerId);
+        let readable = Rows::none()
+            .or("own", own.clone())
+            .or("queue", is_agent(actor));
         match verb {
-            Verb::View | Verb::Change => Rows::none().or("own", own).or("queue", is_agent(actor)),
+            Verb::View => readable.or("shared", actor.granted::<Self>(May::ReadTicket)),
+            Verb::Change => readable,
             Verb::Create => Rows::none().or("own", own),
             _ => Rows::none(),
         }

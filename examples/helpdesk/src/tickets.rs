@@ -129,15 +129,17 @@ async fn details(ticket: &Model, actor: &Actor, db: &Db) -> Result<Value> {
             author => comment.author_name.as_str(), body => comment.body.as_str(), is_staff => comment.is_staff, written => day(comment.written_at),
         }
     };
-    let moves = ticket
-        .status()
-        .next(side)
+    let access = actor.row::<ticket::Entity>(ticket.id);
+    let can_change = access.allows(Verb::Change, db).await?;
+    let next = ticket.status().next(side);
+    let moves = next
         .iter()
+        .filter(|_| can_change)
         .map(|status| context! { code => status.code(), label => verb(*status) });
     let comments: Vec<Value> = comments.iter().map(said).collect();
-    let can_comment = ticket.status().after_comment(side).is_some();
+    let can_comment = can_change && ticket.status().after_comment(side).is_some();
     Ok(
-        context! { ticket => shown(ticket), comments, can_comment, moves => moves.collect::<Vec<_>>(), is_staff => side == Side::Staff },
+        context! { ticket => shown(ticket), comments, can_change, can_comment, moves => moves.collect::<Vec<_>>(), is_staff => side == Side::Staff },
     )
 }
 

@@ -15,7 +15,7 @@ use crate::headers::SecurityHeaders;
 use crate::http::{Link, MemoryBudget, RequestHost, TrustedProxies};
 use crate::mail::MailQueue;
 use crate::mfa::Factors;
-use crate::permissions::{Actor, Authorizer, EntityPolicy, Roles};
+use crate::permissions::{Actor, Authorizer, EntityPolicy, PermissionName, Roles};
 use crate::sessions::Sessions;
 use crate::throttle::{By, Limit, Throttle, ThrottleSettings};
 use crate::views::{Result, SiteViews};
@@ -165,6 +165,11 @@ impl Site {
     /// When the database does not answer.
     pub async fn actor(&self, user: &User) -> Result<Actor> {
         Actor::load(&self.authorizer, user).await
+    }
+
+    /// The declared or adopted permission of this name.
+    pub(crate) fn permission(&self, name: &str) -> Option<PermissionName> {
+        self.authorizer.permission(name)
     }
 
     /// The declared roles.

@@ -1,5 +1,7 @@
 //! Arguments that several commands take.
 
+use super::Failed;
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{Arg, ArgAction};
 
 pub(super) fn flag(name: &'static str, help: &'static str) -> Arg {
@@ -27,6 +29,55 @@ pub(super) fn acting() -> Arg {
         "NAME",
         "The user who does it: refused where the user lacks the rights",
     )
+}
+
+/// A date, of which the first second is the end, or a time with an offset.
+pub(super) fn parse_end(text: &str) -> Result<DateTime<Utc>, Failed> {
+    let day = || {
+        Some(
+            NaiveDate::parse_from_str(text, "%Y-%m-%d")
+                .ok()?
+                .and_time(NaiveTime::MIN)
+                .and_utc(),
+        )
+    };
+    let time = || Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc());
+    day().or_else(time).ok_or_else(|| {
+        let said = format!("--until {text}: write 2027-01-31, or 2027-01-31T12:00:00Z");
+        Failed(said, 2)
+    })
+}
+
+/// The object of a grant.
+pub(super) fn on_object() -> Arg {
+    Arg::new("on")
+        .long("on")
+        .num_args(2)
+        .value_names(["ENTITY", "ID"])
+        .help("Only on one object, such as --on ticket 7")
+}
+
+/// The end of a membership or grant.
+pub(super) fn until() -> Arg {
+    named(
+        "until",
+        "TIME",
+        "End of the membership or grant, such as 2027-01-31 or 2027-01-31T12:00:00Z",
+    )
+}
+
+/// The reason of a membership or grant.
+pub(super) fn reason() -> Arg {
+    named(
+        "reason",
+        "TEXT",
+        "Reason of the membership or grant, for the report",
+    )
+}
+
+/// The role of a grant on an object.
+pub(super) fn role() -> Arg {
+    named("role", "NAME", "A role on the object of --on").requires("on")
 }
 
 pub(super) fn data() -> Arg {

@@ -1,4 +1,6 @@
-use super::arguments::{acting, address, data, flag, named, username};
+use super::arguments::{
+    acting, address, data, flag, named, on_object, reason, role, until, username,
+};
 use super::deploy::{CONFIGS, GRANTS, LIMITS};
 use crate::app::SiteCommand;
 use clap::builder::PossibleValuesParser;
@@ -76,6 +78,8 @@ fn rights(name: &'static str, about: &'static str) -> Command {
         )
         .arg(flag("staff", "The rank of staff"))
         .arg(flag("superuser", "The rank of a superuser"))
+        .arg(on_object().conflicts_with_all(["group", "staff", "superuser"]))
+        .arg(role().conflicts_with("permission"))
         .arg(named(
             "as",
             "NAME",
@@ -164,16 +168,8 @@ fn user() -> Command {
                 "grant",
                 "Grant an account a permission, a group, or a rank; its owner is notified",
             )
-            .arg(named(
-                "until",
-                "TIME",
-                "End of the membership, such as 2027-01-31 or 2027-01-31T12:00:00Z",
-            ))
-            .arg(named(
-                "reason",
-                "TEXT",
-                "Reason of the membership, for the report",
-            )),
+            .arg(until())
+            .arg(reason()),
         )
         .subcommand(rights(
             "revoke",

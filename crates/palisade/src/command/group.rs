@@ -1,11 +1,16 @@
 //! `group`: groups, and their permissions.
 
+use super::arguments::{on_object, reason, role, until};
+use super::object_grants::ObjectRight;
 use super::subject::argument;
 use super::{Failed, Outcome};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
+use crate::auth::RightChange;
 use crate::db::Tx;
-use crate::permissions::{create_group, delete_group, grant_group, list_groups, revoke_group};
+use crate::permissions::{
+    Recipient, create_group, delete_group, grant_group, list_groups, revoke_group,
+};
 use crate::views::Error;
 use clap::ArgMatches;
 use clap::{Arg, Command};
@@ -19,11 +24,16 @@ pub(super) fn command() -> Command {
             .required(true)
             .help("Name of the group")
     };
-    let permission = || {
-        Arg::new("permission")
+    let right = |command: Command| {
+        let permission = Arg::new("permission")
             .value_name("PERMISSION")
-            .required(true)
-            .help("A permission, such as helpdesk.work_queue")
+            .required_unless_present("role")
+            .help("A permission, such as helpdesk.work_queue");
+        command
+            .arg(name())
+            .arg(permission)
+            .arg(on_object())
+            .arg(role().conflicts_with("permission"))
     };
     Command::new("group")
         .about("List and change groups: their permissions are those of their members")
@@ -41,17 +51,13 @@ pub(super) fn command() -> Command {
                 .arg(name()),
         )
         .subcommand(
-            Command::new("grant")
-                .about("Grant a group a permission")
-                .arg(name())
-                .arg(permission()),
+            right(Command::new("grant").about("Grant a group a permission"))
+                .arg(until().requires("on"))
+                .arg(reason().requires("on")),
         )
-        .subcommand(
-            Command::new("revoke")
-                .about("Revoke a permission of a group")
-                .arg(name())
-                .arg(permission()),
-        )
+        .subcommand(right(
+            Command::new("revoke").about("Revoke a permission of a group"),
+        ))
 }
 
 pub(super) async fn run(site: &Site, matches: &ArgMatches) -> Outcome {
@@ -59,25 +65,38 @@ pub(super) async fn run(site: &Site, matches: &ArgMatches) -> Outcome {
         Some(("list", _)) => list(site).await,
         Some(("create", create)) => make(site, argument(create, "group")).await,
         Some(("delete", delete)) => remove(site, argument(delete, "group")).await,
-        Some(("grant", grant)) => {
-            let names = (argument(grant, "group"), argument(grant, "permission"));
-            let change = async |tx: &Tx| grant_group(tx, names.0, names.1).await;
-            report(
-                site,
-                names,
-                (site.database().write(change).await, Event::RightGranted),
-            )
-        }
-        Some(("revoke", revoke)) => {
-            let names = (argument(revoke, "group"), argument(revoke, "permission"));
-            let change = async |tx: &Tx| revoke_group(tx, names.0, names.1).await;
-            report(
-                site,
-                names,
-                (site.database().write(change).await, Event::RightRevoked),
-            )
-        }
+        Some(("grant", grant)) => change(site, grant, RightChange::Grant).await,
+        Some(("revoke", revoke)) => change(site, revoke, RightChange::Revoke).await,
         _ => Err(Failed("`group --help` lists the commands".into(), 2)),
+    }
+}
+
+async fn change(site: &Site, matches: &ArgMatches, change: RightChange) -> Outcome {
+    let group = argument(matches, "group");
+    let event = match change {
+        RightChange::Grant => Event::RightGranted,
+        RightChange::Revoke => Event::RightRevoked,
+    };
+    if let Some(right) = ObjectRight::parse(site, matches)? {
+        let tx = site.database().begin().await.map_err(Error::from)?;
+        let recipient = (Recipient::Group(group.into()), None);
+        right.change(&tx, (site, change), recipient).await?;
+        tx.commit().await.map_err(Error::from)?;
+        return Ok(format!("the group {group} {} {right}\n", verb_of(event)));
+    }
+    let permission = argument(matches, "permission");
+    let run = async |tx: &Tx| match change {
+        RightChange::Grant => grant_group(tx, group, permission).await,
+        RightChange::Revoke => revoke_group(tx, group, permission).await,
+    };
+    let changed = site.database().write(run).await;
+    report(site, (group, permission), (changed, event))
+}
+
+fn verb_of(event: Event) -> &'static str {
+    match event {
+        Event::RightGranted => "was given",
+        _ => "lost",
     }
 }
 
@@ -143,9 +162,6 @@ fn report(
         true => "; the group is a declared role: `permissions sync --write` will undo this",
         false => "",
     };
-    let verb = match event {
-        Event::RightGranted => "was given",
-        _ => "lost",
-    };
+    let verb = verb_of(event);
     Ok(format!("the group {group} {verb} {permission}{hint}\n"))
 }

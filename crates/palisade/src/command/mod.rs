@@ -13,6 +13,7 @@ mod group;
 mod keys;
 mod lockout;
 mod log;
+mod object_grants;
 mod permissions;
 mod print;
 mod rights;

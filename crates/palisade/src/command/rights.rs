@@ -1,19 +1,24 @@
 //! `user grant` and `user revoke`: ranks, permissions and groups of accounts.
 
+use super::arguments::parse_end;
+use super::object_grants::ObjectRight;
 use super::subject::{argument, unknown};
 use super::{Failed, Outcome};
 use crate::app::Site;
 use crate::audit_log::{self, Event};
 use crate::auth::{Flag, RightChange, set_flag};
 use crate::db::Tx;
-use crate::permissions::{self, AccountChange, EndingMembership, Holdings};
+use crate::permissions::{self, AccountChange, EndingMembership, Holdings, Recipient};
 use crate::views::Error;
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use clap::ArgMatches;
 use std::fmt;
 
 /// Changes the rights that a command names.
 pub(super) async fn change(site: &Site, matches: &ArgMatches, change: RightChange) -> Outcome {
+    if let Some(right) = ObjectRight::parse(site, matches)? {
+        return change_on_object(site, matches, (&right, change)).await;
+    }
     let username = argument(matches, "username");
     let rights = Rights::parse(matches, site.accounts().now())?;
     let (verb, event) = match change {
@@ -38,6 +43,36 @@ pub(super) async fn change(site: &Site, matches: &ArgMatches, change: RightChang
     audit_log::record(event, None, "", &detail);
     Ok(format!(
         "{username} {verb}: {rights}; the owner is notified by mail\n"
+    ))
+}
+
+/// Changes the rights of a user on one object.
+async fn change_on_object(
+    site: &Site,
+    matches: &ArgMatches,
+    (right, change): (&ObjectRight<'_>, RightChange),
+) -> Outcome {
+    let username = argument(matches, "username");
+    let verb = match change {
+        RightChange::Grant => "was given",
+        RightChange::Revoke => "lost",
+    };
+    let told = format!("By the operators of this site the account {verb}: {right}");
+    let by = match acting(matches) {
+        Some(name) => {
+            let user = site.accounts().active_user_by_name(name).await?;
+            Some(site.actor(&user.ok_or_else(|| unknown(name))?).await?)
+        }
+        None => None,
+    };
+    let Some((tx, id)) = site.accounts().begin_by_name(username, &told).await? else {
+        return Err(unknown(username));
+    };
+    let recipient = (Recipient::User(id), by.as_ref());
+    right.change(&tx, (site, change), recipient).await?;
+    tx.commit().await.map_err(Error::from)?;
+    Ok(format!(
+        "{username} {verb}: {right}; the owner is notified by mail\n"
     ))
 }
 
@@ -218,23 +253,6 @@ impl<'a> Rights<'a> {
         let permission = self.permission.map(AccountChange::Permission);
         flags.chain(group).chain(permission)
     }
-}
-
-/// A date, of which the first second is the end, or a time with an offset.
-fn parse_end(text: &str) -> Result<DateTime<Utc>, Failed> {
-    let day = || {
-        Some(
-            NaiveDate::parse_from_str(text, "%Y-%m-%d")
-                .ok()?
-                .and_time(NaiveTime::MIN)
-                .and_utc(),
-        )
-    };
-    let time = || Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc());
-    day().or_else(time).ok_or_else(|| {
-        let said = format!("--until {text}: write 2027-01-31, or 2027-01-31T12:00:00Z");
-        Failed(said, 2)
-    })
 }
 
 fn require_known(

@@ -1,7 +1,7 @@
 //! State of authorization that all requests share.
 
 use super::report::uses::PermissionUses;
-use super::{DeclaredPermission, Roles};
+use super::{DeclaredPermission, PermissionName, Roles};
 use crate::clock::Clock;
 use crate::db::Database;
 use chrono::{DateTime, Utc};
@@ -59,6 +59,11 @@ impl Authorizer {
     /// Whether a permission is declared, or adopted from a Django project.
     pub(super) fn is_known(&self, name: &str) -> bool {
         self.known.contains(name)
+    }
+
+    /// The declared or adopted permission of this name.
+    pub(crate) fn permission(&self, name: &str) -> Option<PermissionName> {
+        self.known.get(name).copied().map(PermissionName::from)
     }
 
     /// Whether a template calls `may`.

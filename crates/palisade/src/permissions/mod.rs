@@ -31,7 +31,7 @@ pub use actor::Actor;
 pub(crate) use authorizer::{Authorizer, Declarations};
 pub use caller::Caller;
 pub(crate) use current::CurrentActor;
-pub(crate) use grants::list::roles_of_group;
+pub(crate) use grants::list::{grant_tables, roles_of_group};
 pub use grants::tables::{create_grants, drop_grants};
 pub use grants::{Grant, Recipient};
 pub use migration::migrations;
@@ -45,7 +45,7 @@ pub(crate) use roles::groups::{
 pub(crate) use roles::{RoleDifference, Roles};
 pub use rows::access::{Key, RowAccess};
 pub use rows::allowed::{Allowed, Change, Delete, OnRow, View};
-pub(crate) use rows::explain::{EntityPolicy, PolicyOf};
+pub(crate) use rows::explain::{EntityPolicy, GrantChange, PolicyOf};
 pub use rows::export::Export;
 pub use rows::reference::{NOT_A_CHOICE, Ref};
 pub use rows::{RowCondition, Rows, Scoped, Verb};

@@ -268,6 +268,38 @@ async fn declared_permissions_are_rows_of_djangos_table() {
     assert!(held(&site, &ann).await.is_empty(), "no grant is left over");
 }
 
+// V16.2.5: a text key may be a secret, such as the code of a shared link
+#[test]
+fn keys_in_logs_reveal_no_secret() {
+    mod link {
+        use sea_orm::entity::prelude::*;
+
+        #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+        #[sea_orm(table_name = "desk_link")]
+        pub struct Model {
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub code: String,
+        }
+
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+
+        impl ActiveModelBehavior for ActiveModel {}
+    }
+    use sea_orm::sea_query::IntoValueTuple;
+    let shown = |key: sea_orm::sea_query::ValueTuple| rows::name_of_row::<link::Entity>(&key);
+    assert_eq!(shown(7.into_value_tuple()), "desk_link 7");
+    assert_eq!(shown("short".into_value_tuple()), "desk_link 'short'");
+    let code = "3kTMd9s0vQpLw2Zx";
+    assert_eq!(shown(code.into_value_tuple()), "desk_link 3kTMd9s0…");
+    assert_eq!(
+        shown((7, code).into_value_tuple()),
+        "desk_link 7, 3kTMd9s0…"
+    );
+    let bytes = vec![1_u8; 16].into_value_tuple();
+    assert_eq!(shown(bytes), "desk_link (bytes)");
+}
+
 fn holdings(id: i32, rank: Rank, permissions: &[&str], groups: &[&str]) -> Holdings {
     Holdings {
         id,

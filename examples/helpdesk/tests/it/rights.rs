@@ -327,11 +327,15 @@ fn decisions_are_explained() {
     assert_eq!(
         hidden,
         "ann: change helpdesk_ticket 1\n  change  one of    no   own\n  change  one of    no   queue\n  \
-         view    one of    no   own\n  view    one of    no   queue\ndenied: 404\n"
+         view    one of    no   own\n  view    one of    no   queue\n  \
+         view    one of    no   shared\ndenied: 404\n"
     );
     let own = desk.ok(&["permissions", "explain", "nora.lind", "view", "ticket", "1"]);
     assert!(
-        own.ends_with("  view    one of    yes  own\n  view    one of    no   queue\nallowed\n"),
+        own.ends_with(
+            "  view    one of    yes  own\n  view    one of    no   queue\n  \
+             view    one of    no   shared\nallowed\n"
+        ),
         "{own}"
     );
     let denied = desk.ok(&[
@@ -362,6 +366,133 @@ fn decisions_are_explained() {
     }
     let refused = desk.refused(&["permissions", "explain", "ann", "GET", "/nowhere"]);
     assert!(refused.contains("there is no route /nowhere"), "{refused}");
+}
+
+/// The decision about a seeded ticket.
+fn explained(desk: &Desk, user: &str, verb: &str) -> String {
+    let explained = desk.ok(&["permissions", "explain", user, verb, "ticket", "1"]);
+    explained.lines().last().unwrap_or_default().to_owned()
+}
+
+// F048, D42, V8.2.2: one ticket is shared by command with a user or a group, until a time, within the
+// rights of the user of --as
+#[test]
+fn rights_on_one_object_are_given_by_command() {
+    let desk = Desk::new(&[("ann", &[]), ("bob", &["--staff"])]);
+    desk.ok(&["seed"]);
+    let read = "helpdesk.read_ticket";
+    assert_eq!(explained(&desk, "ann", "view"), "denied: 404");
+    let on = ["--on", "ticket", "1"];
+    let give = [&["user", "grant", "ann", read][..], &on].concat();
+    let as_bob = [&give[..], &["--as", "bob"]].concat();
+    let refused = desk.refused(&as_bob);
+    assert!(refused.contains("bob may not do this"), "{refused}");
+    assert_eq!(explained(&desk, "ann", "view"), "denied: 404");
+    let end = ["--until", "2099-01-31", "--reason", "the audit"];
+    let given = desk.ok(&[&give[..], &end].concat());
+    let said =
+        "ann was given: helpdesk.read_ticket on helpdesk_ticket 1 until 2099-01-31 00:00 UTC";
+    assert!(given.starts_with(said), "{given}");
+    assert_eq!(explained(&desk, "ann", "view"), "allowed");
+    assert_eq!(explained(&desk, "ann", "change"), "denied: 403");
+    let report = desk.ok(&["user", "access-report", "--format", "csv"]);
+    let row = "\"ann\",\"helpdesk.read_ticket\",\"on helpdesk_ticket 1\",\"2099-01-31T00:00:00+00:00\",\"-\"";
+    assert!(report.contains(row), "{report}");
+    desk.ok(&[&["user", "revoke", "ann", read][..], &on].concat());
+    assert_eq!(explained(&desk, "ann", "view"), "denied: 404");
+    // by a group, and by a role
+    desk.ok(&["group", "create", "auditors"]);
+    desk.ok(&["group", "grant", "auditors", read]);
+    desk.ok(&["user", "grant", "ann", "--group", "auditors"]);
+    assert_eq!(
+        explained(&desk, "ann", "view"),
+        "denied: 404",
+        "not everywhere"
+    );
+    desk.ok(&[
+        &["group", "grant", "auditors", "--role", "auditors"][..],
+        &on,
+    ]
+    .concat());
+    assert_eq!(explained(&desk, "ann", "view"), "allowed");
+    desk.ok(&[
+        &["group", "revoke", "auditors", "--role", "auditors"][..],
+        &on,
+    ]
+    .concat());
+    assert_eq!(explained(&desk, "ann", "view"), "denied: 404");
+    for (arguments, said) in [
+        (
+            &["user", "grant", "ann", read, "--on", "ticket", "999"][..],
+            "there is no helpdesk_ticket 999",
+        ),
+        (
+            &["user", "grant", "ann", read, "--on", "ticket", "x"],
+            "there is no helpdesk_ticket x",
+        ),
+        (
+            &["user", "grant", "ann", read, "--on", "comment", "1"],
+            "no table of grants",
+        ),
+        (
+            &["user", "grant", "ann", read, "--on", "invoice", "1"],
+            "register it with App::entity",
+        ),
+        (
+            &[
+                "user",
+                "grant",
+                "ann",
+                "helpdesk.fly",
+                "--on",
+                "ticket",
+                "1",
+            ],
+            "there is no permission helpdesk.fly",
+        ),
+        (
+            &[
+                "user", "grant", "ann", "--role", "pilots", "--on", "ticket", "1",
+            ],
+            "pilots",
+        ),
+        (
+            &["user", "grant", "ann", "--on", "ticket", "1"],
+            "name a permission or a --role",
+        ),
+        (&["user", "grant", "ann", "--role", "auditors"], "--on"),
+        (
+            &[
+                "user", "grant", "ann", read, "--group", "agents", "--on", "ticket", "1",
+            ],
+            "cannot be used with",
+        ),
+        (
+            &[
+                "user",
+                "grant",
+                "ann",
+                read,
+                "--on",
+                "ticket",
+                "1",
+                "--until",
+                "2001-01-01",
+            ],
+            "in the past",
+        ),
+        (
+            &["user", "revoke", "ann", read, "--on", "ticket", "1"],
+            "there is no such grant",
+        ),
+        (
+            &["group", "grant", "pilots", read, "--on", "ticket", "1"],
+            "There is no group pilots",
+        ),
+    ] {
+        let refused = desk.refused(arguments);
+        assert!(refused.contains(said), "{arguments:?}: {refused}");
+    }
 }
 
 // F052

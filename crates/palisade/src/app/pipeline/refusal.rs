@@ -11,6 +11,7 @@ use crate::views::{Error, ErrorKind, Explained, RequestContext};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
+use std::fmt;
 
 /// 405 with the declared methods.
 pub(in crate::app) fn method_not_allowed(rule: &RouteRule) -> Response {
@@ -102,18 +103,18 @@ fn csrf_message(refusal: Refusal) -> &'static str {
 }
 
 /// The response for a verdict of the access rule: 404, 401, 403, or a redirect to the page where the
-/// missing evidence is given.
+/// missing evidence is given. The log names the rule, and the client does not see it.
 pub(in crate::app) fn access_denied(
     info: &RequestInfo,
     parts: &Parts,
-    verdict: Verdict,
+    (verdict, rule): (Verdict, &dyn fmt::Display),
 ) -> Response {
     let context = &info.context;
     audit_log::record(
         Event::AccessDenied,
         Some(info.client),
         context.id(),
-        &context.logged_path(),
+        &format!("{}, access: {rule}", context.logged_path()),
     );
     match verdict {
         Verdict::Hide => Error::not_found().into_response(),

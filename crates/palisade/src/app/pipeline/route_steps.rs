@@ -12,6 +12,7 @@ use crate::permissions::{CurrentActor, Question, Verdict};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
+use std::fmt;
 
 /// Steps 9 and 10 of one request.
 pub(super) struct RouteSteps<'a> {
@@ -45,7 +46,8 @@ impl RouteSteps<'_> {
         if networks.all(|networks| networks.contains(address)) {
             Ok(())
         } else {
-            Err(access_denied(self.info, parts, Verdict::Hide))
+            let denied = (Verdict::Hide, &"other networks" as &dyn fmt::Display);
+            Err(access_denied(self.info, parts, denied))
         }
     }
 
@@ -59,7 +61,7 @@ impl RouteSteps<'_> {
     /// A hidden page is refused before its CSRF token is validated, because a 403 would reveal it.
     async fn check_visibility(&self, parts: &Parts) -> Result<(), Response> {
         if self.rule.access.hides() && self.judge(parts).await? == Verdict::Hide {
-            return Err(access_denied(self.info, parts, Verdict::Hide));
+            return Err(self.deny(parts, Verdict::Hide));
         }
         Ok(())
     }
@@ -132,8 +134,12 @@ impl RouteSteps<'_> {
     async fn check_access_rule(&self, parts: &Parts) -> Result<(), Response> {
         match self.judge(parts).await? {
             Verdict::Allow => Ok(()),
-            verdict => Err(access_denied(self.info, parts, verdict)),
+            verdict => Err(self.deny(parts, verdict)),
         }
+    }
+
+    fn deny(&self, parts: &Parts, verdict: Verdict) -> Response {
+        access_denied(self.info, parts, (verdict, &self.rule.access))
     }
 
     async fn judge(&self, parts: &Parts) -> Result<Verdict, Response> {

@@ -25,9 +25,7 @@ pub(in crate::permissions) struct GrantRow {
 ///
 /// # Errors
 /// When the database does not answer.
-pub(in crate::permissions) async fn grant_tables(
-    connection: &impl ConnectionTrait,
-) -> Result<Vec<String>, DbErr> {
+pub(crate) async fn grant_tables(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
     let query = match connection.get_database_backend() {
         DbBackend::Postgres => tables_of_postgres(),
         _ => tables_of_sqlite(),

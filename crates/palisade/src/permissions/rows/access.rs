@@ -151,7 +151,7 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
             return Ok(());
         }
         tx.refuse_commit();
-        self.record(verb, "the row as written is outside of the policy");
+        self.record(verb, Denial::Outside);
         Err(Error::forbidden())
     }
 
@@ -195,7 +195,7 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
             .await?;
         if !is_viewable {
             if is_there {
-                self.record(verb, "hidden");
+                self.record(verb, Denial::Hidden);
             }
             return Ok(Error::not_found());
         }
@@ -205,21 +205,46 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
         {
             return Ok(Error::new(ErrorKind::Conflict, CHANGED_MEANWHILE));
         }
-        self.record(verb, "not allowed");
+        self.record(verb, Denial::NotAllowed);
         Ok(Error::forbidden())
     }
 
-    fn record(&self, verb: Verb, why: &str) {
+    /// Records a denied access with the names of the conditions, of which the client sees none.
+    fn record(&self, verb: Verb, why: Denial) {
         let row = name_of_row::<E>(&self.key);
+        let judged = match why {
+            Denial::Hidden => Verb::View,
+            Denial::NotAllowed | Denial::Outside => verb,
+        };
+        let policy = E::rows(self.actor, judged).names();
+        let why = why.text();
         let (verb, user) = (verb.name(), self.actor.id());
         let user = user.map_or_else(|| "anonymous".to_owned(), |id| format!("user {id}"));
-        let detail = format!("{user}: {verb} {row}: {why}");
+        let detail = format!("{user}: {verb} {row}: {why}, policy: {policy}");
         audit_log::record(
             Event::AccessDenied,
             self.actor.client(),
             self.actor.request_id(),
             &detail,
         );
+    }
+}
+
+/// Why an access to a row is denied.
+#[derive(Clone, Copy)]
+enum Denial {
+    Hidden,
+    NotAllowed,
+    Outside,
+}
+
+impl Denial {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Hidden => "hidden",
+            Self::NotAllowed => "not allowed",
+            Self::Outside => "the row as written is outside of the policy",
+        }
     }
 }
 

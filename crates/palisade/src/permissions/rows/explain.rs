@@ -1,11 +1,12 @@
 //! Explanations of authorization decisions: each named condition with its truth.
 
-use crate::db::Db;
+use crate::auth::RightChange;
+use crate::db::{Db, Tx};
 use crate::permissions::rows::Named;
-use crate::permissions::{Actor, Key, RowAccess, Scoped, Verb};
+use crate::permissions::{Actor, Grant, Key, RowAccess, Scoped, Verb};
 use crate::views::Result;
 use async_trait::async_trait;
-use sea_orm::sea_query::IntoValueTuple;
+use sea_orm::sea_query::{FromValueTuple, IntoValueTuple};
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -26,6 +27,24 @@ pub(crate) trait EntityPolicy: Send + Sync {
         (verb, key): (Verb, &str),
         db: &Db,
     ) -> Result<Option<Explanation>>;
+
+    /// Grants or revokes a right on the object with this key, by a user, or by an operator.
+    async fn change_grant(
+        &self,
+        tx: &Tx,
+        (key, change): (&str, RightChange),
+        (grant, by): (Grant, Option<&Actor>),
+    ) -> Result<GrantChange>;
+}
+
+/// The result of a change of grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GrantChange {
+    /// The key is invalid, or there is no such object.
+    NoObject,
+    /// There was no such grant to revoke.
+    NoGrant,
+    Done,
 }
 
 /// The policy of `E`.
@@ -77,6 +96,36 @@ where
             is_allowed: row().allows(verb, db).await?,
             parts,
         }))
+    }
+
+    async fn change_grant(
+        &self,
+        tx: &Tx,
+        (key, change): (&str, RightChange),
+        (grant, by): (Grant, Option<&Actor>),
+    ) -> Result<GrantChange> {
+        let Ok(key) = key.parse::<Key<E>>() else {
+            return Ok(GrantChange::NoObject);
+        };
+        let object = key.into_value_tuple();
+        let anonymous = Actor::anonymous();
+        let row = RowAccess::<E>::new(by.unwrap_or(&anonymous), object.clone());
+        if !row.exists(tx).await? {
+            return Ok(GrantChange::NoObject);
+        }
+        let key = || Key::<E>::from_value_tuple(object.clone());
+        let is_done = match (change, by) {
+            (RightChange::Grant, Some(actor)) => {
+                actor.give::<E>(tx, key(), grant).await.map(|()| true)
+            }
+            (RightChange::Grant, None) => grant.store::<E>(tx, key()).await.map(|()| true),
+            (RightChange::Revoke, Some(actor)) => actor.take::<E>(tx, key(), &grant).await,
+            (RightChange::Revoke, None) => grant.remove::<E>(tx, key()).await,
+        };
+        Ok(match is_done? {
+            true => GrantChange::Done,
+            false => GrantChange::NoGrant,
+        })
     }
 }
 

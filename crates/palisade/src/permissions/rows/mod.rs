@@ -167,6 +167,19 @@ impl<E: EntityTrait> Rows<E> {
         (&self.allowed, &self.required)
     }
 
+    /// The names of the conditions, for the log.
+    pub(in crate::permissions) fn names(&self) -> String {
+        let names = |parts: &[Named], word| {
+            let names: Vec<_> = parts.iter().map(|part| part.name).collect();
+            names.join(word)
+        };
+        match (names(&self.allowed, " or "), names(&self.required, " and ")) {
+            (allowed, _) if allowed.is_empty() => "no rows".to_owned(),
+            (allowed, required) if required.is_empty() => allowed,
+            (allowed, required) => format!("({allowed}) and {required}"),
+        }
+    }
+
     /// The whole policy as a condition of a statement. Constant parts are left out, so that the
     /// database plans only conditions that depend on the row.
     pub(in crate::permissions) fn condition(&self) -> Condition {

@@ -92,6 +92,34 @@ async fn unknown_rows_are_no_event() {
     assert_eq!(text(&unknown), text(&hidden));
 }
 
+// the log names the rule that denied, and the client sees none of it
+#[tokio::test]
+async fn the_log_names_the_rule_of_a_denial() {
+    let mut desk = Tenants::start().await;
+    let ann = desk.site.id_of("ann").await;
+    for (path, status, logged) in [
+        (
+            "/notes/2",
+            StatusCode::NOT_FOUND,
+            format!("user {ann}: view desk_note 2: hidden, policy: ("),
+        ),
+        (
+            "/reports",
+            StatusCode::FORBIDDEN,
+            "/reports, access: can desk.read_all".to_owned(),
+        ),
+    ] {
+        let answer = desk.ann.get(path).await;
+        assert_eq!(answer.status, status, "{path}");
+        let events = events_of_this_thread(answer.header("x-request-id"));
+        let is_named = events.iter().any(|line| line.contains(&logged));
+        assert!(is_named, "{logged}: {events:?}");
+        for word in ["policy", "read_all", "granted"] {
+            assert!(!answer.body.contains(word), "{path}: {word}");
+        }
+    }
+}
+
 // D42, ASVS 8.2.2: a row that may be seen, and not changed: 403
 #[tokio::test]
 async fn a_viewable_row_is_not_changeable() {
