@@ -56,6 +56,8 @@ pub struct Pair {
     pub variant: Variant,
     pub folder: PathBuf,
     pub database_url: String,
+    /// The database for the role that serves the site, on PostgreSQL.
+    serving_url: Option<String>,
     environment: Vec<(String, String)>,
     pub keys: Keys,
     gunicorn: Option<Child>,
@@ -125,6 +127,7 @@ impl Pair {
             variant,
             folder,
             database_url,
+            serving_url: None,
             environment,
             keys: Keys::new(),
             gunicorn: None,
@@ -141,6 +144,9 @@ impl Pair {
         let mut pair = Self::prepared(variant)?;
         // before the seed, so that the permissions of this site are among those that people have
         assert!(pair.forum(&["migrate"]).status().unwrap().success());
+        if variant.postgres {
+            pair.serving_url = Some(pair.serving_role());
+        }
         pair.manage(&["shell", "-v", "0"], include_str!("../seed.py"));
         pair.restart();
         Some(pair)
@@ -197,6 +203,10 @@ impl Pair {
     pub fn start_forum(&mut self, keys: &Keys) {
         let mut command = self.forum_with(keys, &["serve", "--address", "127.0.0.1:0"]);
         command.env("PALISADE_DJANGO__UPSTREAM", &self.django);
+        if let Some(url) = &self.serving_url {
+            command.env("DATABASE_URL", url);
+            command.env("PALISADE_SITE__MIGRATE_AT_START", "false");
+        }
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -225,6 +235,22 @@ impl Pair {
             std::io::copy(&mut log, &mut file.unwrap())
         });
         self.forum = Some(child);
+    }
+
+    /// The URL of the role of `deploy grants postgres`, which changes no table. Roles belong to all
+    /// databases of the server, so that another test may create them at the same time.
+    fn serving_role(&self) -> String {
+        let grants = self.forum(&["deploy", "grants", "postgres"]).output();
+        let grants = String::from_utf8(grants.unwrap().stdout).unwrap();
+        let is_granted = (0..5).any(|_| {
+            let mut psql = Command::new("psql");
+            psql.args([&self.database_url, "-v", "ON_ERROR_STOP=1", "-qc", &grants]);
+            psql.status().unwrap().success()
+        });
+        assert!(is_granted, "the roles of the site");
+        let mut url: url::Url = self.database_url.parse().unwrap();
+        url.set_username("beside_django_site").unwrap();
+        url.to_string()
     }
 
     pub fn stop_django(&mut self) {

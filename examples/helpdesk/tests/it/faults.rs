@@ -2,7 +2,7 @@
 //! no restart is needed.
 
 use crate::perimeter::free_address;
-use crate::process::{Folder, Server};
+use crate::process::{Folder, Server, serving_roles};
 use crate::wire::{Reply, Visitor, raw};
 use palisade::testing::{ran, server};
 use std::collections::BTreeSet;
@@ -238,10 +238,12 @@ fn nothing_that_was_answered_is_lost_and_limits_hold() {
     };
     let (postgres, port) = (Postgres::start(), free_address().port());
     let cache = redis(port);
-    let (database, cache_url) = (postgres.url(), format!("redis://127.0.0.1:{port}"));
+    let cache_url = format!("redis://127.0.0.1:{port}");
+    let (_, database) = serving_roles(&Folder::new(), &postgres.url());
     let key = palisade::crypto::KeyRing::generate();
     let variables = [
         ("DATABASE_URL", database.as_str()),
+        ("PALISADE_SITE__MIGRATE_AT_START", "false"),
         ("CACHE_URL", cache_url.as_str()),
         ("SECRET_KEY", key.expose().as_str()),
         ("PALISADE_THROTTLE__CHANGES", LIMIT),

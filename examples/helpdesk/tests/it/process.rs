@@ -148,3 +148,32 @@ impl Drop for Server {
         let _ = self.child.wait();
     }
 }
+
+/// Runs SQL with psql; the error is psql's.
+pub fn psql(url: &str, sql: &str) -> Result<(), String> {
+    let output = Command::new("psql")
+        .args([url, "-v", "ON_ERROR_STOP=1", "-qc", sql])
+        .output()
+        .unwrap();
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+/// The URLs of an owner that has migrated a database, and of the role that serves it, by `deploy grants
+/// postgres`.
+pub fn serving_roles(folder: &Folder, database: &str) -> (String, String) {
+    let grants = run(folder, &[], &["deploy", "grants", "postgres"], "");
+    let grants = String::from_utf8(grants.stdout).unwrap();
+    let (scheme, rest) = database.split_once("://").unwrap();
+    let host = rest.rsplit('@').next().unwrap();
+    let as_role = |role: &str| format!("{scheme}://helpdesk_{role}@{host}");
+    psql(database, &grants).unwrap();
+    let (owner, site) = (as_role("owner"), as_role("site"));
+    let migrated = run(folder, &[("DATABASE_URL", &owner)], &["migrate"], "");
+    let said = String::from_utf8_lossy(&migrated.stderr);
+    assert!(migrated.status.success(), "{said}");
+    psql(database, &grants).unwrap();
+    (owner, site)
+}

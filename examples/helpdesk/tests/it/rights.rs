@@ -1,6 +1,6 @@
 //! Rights by command: groups, roles, memberships with an end, explanations and the access report.
 
-use crate::process::{Folder, run};
+use crate::process::{Folder, psql, run, serving_roles};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -138,34 +138,11 @@ fn the_site_serves_without_rights_to_tables() {
     };
     let random = palisade::crypto::random::alphanumeric(12);
     let name = format!("palisade_test_{}", random.expose().to_lowercase());
-    let psql = |url: &str, sql: &str| {
-        let output = std::process::Command::new("psql")
-            .args([url, "-v", "ON_ERROR_STOP=1", "-qc", sql])
-            .output();
-        let output = output.unwrap();
-        output
-            .status
-            .success()
-            .then_some(())
-            .ok_or_else(|| text(&output.stderr))
-    };
     psql(&url, &format!("CREATE DATABASE {name}")).unwrap();
     let (server, _) = url.rsplit_once('/').unwrap();
-    let (scheme, host) = server.split_once("://").unwrap();
-    let host = host.rsplit('@').next().unwrap();
     let own = format!("{server}/{name}");
     let folder = Folder::new();
-    let sql = text(&run(&folder, &[], &["deploy", "grants", "postgres"], "").stdout);
-    assert!(
-        sql.contains("CREATE ROLE helpdesk_site LOGIN NOSUPERUSER"),
-        "{sql}"
-    );
-    let as_role = |role: &str| format!("{scheme}://helpdesk_{role}@{host}/{name}");
-    psql(&own, &sql).unwrap();
-    let (owner, site) = (as_role("owner"), as_role("site"));
-    let migrated = run(&folder, &[("DATABASE_URL", &owner)], &["migrate"], "");
-    assert!(migrated.status.success(), "{}", text(&migrated.stderr));
-    psql(&own, &sql).unwrap();
+    let (owner, site) = serving_roles(&folder, &own);
     let serving = [
         ("DATABASE_URL", &*site),
         ("PALISADE_SITE__MIGRATE_AT_START", "false"),
