@@ -5,6 +5,7 @@ mod attacks;
 mod crawl;
 mod desk;
 mod escalation;
+mod failures;
 mod guardian;
 mod guide;
 mod privileges;
