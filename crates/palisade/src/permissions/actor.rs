@@ -179,10 +179,27 @@ impl Actor {
     pub(super) fn may_by_name(&self, permission: &str) -> bool {
         self.note_question(permission);
         let is_allowed = !self.0.lacks_factor && self.holds(permission);
-        if let (true, Some(user), Some(authorizer)) = (is_allowed, self.id(), &self.0.authorizer) {
-            authorizer.uses.note(user, permission, self.0.now);
+        if is_allowed {
+            self.note_use(permission);
         }
         is_allowed
+    }
+
+    /// Whether no use of a permission by this user is recorded today, and it can be.
+    pub(super) fn is_use_new(&self, permission: &str) -> bool {
+        match (self.id(), &self.0.authorizer) {
+            (Some(user), Some(authorizer)) => {
+                !authorizer.uses.is_noted(user, permission, self.0.now)
+            }
+            _ => false,
+        }
+    }
+
+    /// Records a use of a permission.
+    pub(super) fn note_use(&self, permission: &str) {
+        if let (Some(user), Some(authorizer)) = (self.id(), &self.0.authorizer) {
+            authorizer.uses.note(user, permission, self.0.now);
+        }
     }
 
     /// Whether the user is staff. `false` while a required second factor is missing, as for a route

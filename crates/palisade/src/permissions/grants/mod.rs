@@ -135,9 +135,8 @@ impl Actor {
             return false.into();
         }
         let objects = self.granted_objects::<E>(permission);
-        Expr::col((column.entity_name(), column))
-            .in_subquery(objects)
-            .into()
+        let is_object = Expr::col((column.entity_name(), column)).in_subquery(objects);
+        RowCondition::granted(permission, is_object)
     }
 
     fn granted_objects<E: EntityTrait>(&self, permission: &str) -> SelectStatement {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{ConnectionTrait, DbErr};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Uses of this process. A request takes one of several locks, for a lookup without allocation.
 #[derive(Default)]
@@ -33,17 +33,36 @@ pub(in crate::permissions) fn day_of(now: DateTime<Utc>) -> i32 {
     i32::try_from(now.timestamp().div_euclid(24 * 3600)).unwrap_or(i32::MAX)
 }
 
+impl Shard {
+    fn is_seen(&self, user: i32, permission: &str, day: i32) -> bool {
+        let seen = self.seen.get(&user).filter(|_| self.day == day);
+        seen.is_some_and(|seen| seen.contains(permission))
+    }
+}
+
 impl PermissionUses {
-    pub(in crate::permissions) fn note(&self, user: i32, permission: &str, now: DateTime<Utc>) {
+    /// Whether a use of this day is noted already.
+    pub(in crate::permissions) fn is_noted(
+        &self,
+        user: i32,
+        permission: &str,
+        now: DateTime<Utc>,
+    ) -> bool {
+        self.shard(user).is_seen(user, permission, day_of(now))
+    }
+
+    fn shard(&self, user: i32) -> MutexGuard<'_, Shard> {
         let shard = &self.0[user.unsigned_abs() as usize % SHARDS];
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let day = day_of(now);
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(in crate::permissions) fn note(&self, user: i32, permission: &str, now: DateTime<Utc>) {
+        let (mut shard, day) = (self.shard(user), day_of(now));
         if shard.day != day {
             shard.day = day;
             shard.seen.clear();
         }
-        let is_seen = |seen: &HashSet<String>| seen.contains(permission);
-        if shard.seen.get(&user).is_some_and(is_seen) {
+        if shard.is_seen(user, permission, day) {
             return;
         }
         shard

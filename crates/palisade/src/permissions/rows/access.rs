@@ -5,11 +5,11 @@ use crate::db::Tx;
 use crate::permissions::rows::{condition_of, name_of_row};
 use crate::permissions::{Actor, RowCondition, Scoped, Verb};
 use crate::views::{Error, ErrorKind, Result};
-use sea_orm::sea_query::{Condition, Expr, IntoCondition, IntoValueTuple, ValueTuple};
+use sea_orm::sea_query::{Alias, Condition, Expr, IntoCondition, IntoValueTuple, ValueTuple};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, PrimaryKeyTrait, QueryFilter,
-    QuerySelect,
+    FromQueryResult, IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn, PrimaryKeyTrait,
+    QueryFilter, QuerySelect, QueryTrait, Select,
 };
 use std::collections::HashSet;
 use std::marker::PhantomData;
@@ -75,16 +75,55 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
     /// 404 for a row that the actor may not view, 403 for one that is viewable only; when the
     /// database does not answer.
     pub async fn read(self, verb: Verb, db: &impl ConnectionTrait) -> Result<E::Model> {
-        let row = self
-            .actor
-            .find::<E>(verb)
-            .filter(self.is_it())
-            .one(db)
-            .await?;
+        let query = self.actor.find::<E>(verb).filter(self.is_it());
+        let grants = self.unrecorded_grants(verb);
+        let row = match grants.is_empty() {
+            true => query.one(db).await?,
+            false => self.read_by_grants(query, &grants, db).await?,
+        };
         match row {
             Some(row) => Ok(row),
             None => Err(self.refuse(verb, db).await?),
         }
+    }
+
+    /// Permissions that the policy asks for on the object, with their conditions, of which no use is
+    /// recorded today.
+    fn unrecorded_grants(&self, verb: Verb) -> Vec<(String, Expr)> {
+        let rows = E::rows(self.actor, verb);
+        let (allowed, _) = rows.named();
+        let granted = allowed.iter().filter_map(|part| {
+            let permission = part.condition.permission()?;
+            let is_new = self.actor.is_use_new(permission);
+            is_new.then(|| (permission.to_owned(), part.condition.sql()))
+        });
+        granted.collect()
+    }
+
+    /// Reads the row by the same query with a column for each grant, and records the uses of those
+    /// that hold for it.
+    async fn read_by_grants(
+        &self,
+        query: Select<E>,
+        grants: &[(String, Expr)],
+        db: &impl ConnectionTrait,
+    ) -> Result<Option<E::Model>> {
+        let mut query = query.limit(1).into_query();
+        let name = |index: usize| format!("palisade_grant_{index}");
+        for (index, (_, is_granted)) in grants.iter().enumerate() {
+            let is_granted = Expr::case(is_granted.clone(), Expr::Constant(1.into()));
+            let is_granted = is_granted.finally(Expr::Constant(0.into()));
+            query.expr_as(is_granted, Alias::new(name(index)));
+        }
+        let Some(row) = db.query_one(&query).await? else {
+            return Ok(None);
+        };
+        for (index, (permission, _)) in grants.iter().enumerate() {
+            if row.try_get::<i32>("", &name(index))? == 1 {
+                self.actor.note_use(permission);
+            }
+        }
+        Ok(Some(E::Model::from_query_result(&row, "")?))
     }
 
     /// Whether the actor is authorized for a verb on the row, for a menu or a button.

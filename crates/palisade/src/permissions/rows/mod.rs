@@ -111,6 +111,8 @@ enum Inner {
     Every,
     None,
     Sql(Box<Expr>),
+    /// SQL about a grant of a permission on the row.
+    Granted(Box<Expr>, Box<str>),
 }
 
 impl From<bool> for RowCondition {
@@ -126,12 +128,25 @@ impl From<Expr> for RowCondition {
 }
 
 impl RowCondition {
+    /// The rows on which a permission is granted.
+    pub(in crate::permissions) fn granted(permission: &str, sql: Expr) -> Self {
+        Self(Inner::Granted(Box::new(sql), permission.into()))
+    }
+
+    /// The permission that is granted on the rows of this condition.
+    pub(in crate::permissions) fn permission(&self) -> Option<&str> {
+        match &self.0 {
+            Inner::Granted(_, permission) => Some(permission),
+            _ => None,
+        }
+    }
+
     /// As SQL.
     pub(in crate::permissions) fn sql(&self) -> Expr {
         match &self.0 {
             Inner::Every => Expr::Constant(true.into()),
             Inner::None => Expr::Constant(false.into()),
-            Inner::Sql(sql) => (**sql).clone(),
+            Inner::Sql(sql) | Inner::Granted(sql, _) => (**sql).clone(),
         }
     }
 }

@@ -478,3 +478,36 @@ async fn uses_of_permissions_are_recorded() {
         .unwrap();
     assert_eq!(uses, [("desk.read_all".to_owned(), 2)]);
 }
+
+// F052: a grant on an object is used when it leads to a row, and not when another condition does
+#[tokio::test]
+async fn uses_of_grants_are_recorded() {
+    for desk in Tenants::on_each(app).await {
+        grants_are_recorded(desk).await;
+    }
+}
+
+async fn grants_are_recorded(desk: Tenants) {
+    let mut cyd = desk.site.client();
+    cyd.sign_up("cyd").await;
+    let id = desk.site.id_of("cyd").await;
+    let database = desk.site.site().database();
+    let own = sql!("UPDATE desk_note SET owner_id = ? WHERE id = ?", id, OF_ANN);
+    let write = async |tx: &Tx| {
+        tx.execute_sql(own).await?;
+        let grant = Grant::permission(May::ViewNote, Recipient::User(id));
+        grant.store::<note::Entity>(tx, OF_NOBODY).await
+    };
+    database.write(write).await.unwrap();
+    let site = desk.site.site();
+    assert_eq!(cyd.get("/notes/2").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(cyd.get("/notes/1").await.body, "secret of 1", "an own note");
+    assert_eq!(site.permission_uses_written().await, 0);
+    for _ in 0..2 {
+        assert_eq!(cyd.get("/notes/3").await.body, "secret of 2");
+    }
+    assert_eq!(site.permission_uses_written().await, 1);
+    let uses = sql!("SELECT user_id, permission FROM palisade_permission_use");
+    let uses: Vec<(i32, String)> = database.handle().fetch_all(uses).await.unwrap();
+    assert_eq!(uses, [(id, "desk.view_note".to_owned())]);
+}
