@@ -47,6 +47,7 @@ pub use settings::{
 pub(crate) use tokens::Purpose;
 pub(crate) use tokens::SEALED;
 pub use user::{NewUser, Rank, User};
+pub(crate) use users::lock_user;
 pub use visitor::Visitor;
 #[cfg(feature = "social")]
 pub(crate) use {email::codes::Coded, email::codes::MailedCode, email::codes::Typed};

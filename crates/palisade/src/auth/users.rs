@@ -182,7 +182,7 @@ pub(in crate::auth) async fn insert(tx: &Tx, row: ActiveModel) -> Result<Model, 
 
 /// Locks the row of a user until the end of the transaction, so that decisions about the account hold.
 /// SQLite has one writer anyway. `false` if there is no such user.
-pub(in crate::auth) async fn lock(tx: &Tx, id: i32) -> Result<bool, DbErr> {
+pub(crate) async fn lock_user(tx: &Tx, id: i32) -> Result<bool, DbErr> {
     let row = Entity::find_by_id(id).select_only().column(Column::Id);
     let row = row.lock_exclusive().into_tuple::<i32>().one(tx).await?;
     Ok(row.is_some())

@@ -8,7 +8,7 @@ use crate::app::Site;
 use crate::audit_log::{self, Event};
 use crate::auth::{Flag, RightChange, set_flag};
 use crate::db::Tx;
-use crate::permissions::{self, AccountChange, EndingMembership, Holdings, Recipient};
+use crate::permissions::{self, AccountChange, Authority, EndingMembership, Recipient};
 use crate::views::Error;
 use chrono::{DateTime, Utc};
 use clap::ArgMatches;
@@ -90,9 +90,8 @@ pub(super) async fn judge_account(site: &Site, matches: &ArgMatches) -> Result<(
         tx: &tx,
         acting: Some(acting),
     };
-    let target = decision.holdings(user.id).await?;
     let change = std::iter::once(AccountChange::Account);
-    decision.judge_as((acting, &target), change).await
+    decision.judge_as((acting, user.id), change).await
 }
 
 fn acting(matches: &ArgMatches) -> Option<&str> {
@@ -109,60 +108,54 @@ struct Decision<'a> {
 }
 
 impl Decision<'_> {
+    fn authority(&self) -> Authority<'_> {
+        Authority {
+            tx: self.tx,
+            roles: self.site.roles(),
+            now: self.site.accounts().now(),
+        }
+    }
+
     /// Refuses roles that exclude each other, and with `--as` an escalation of privileges.
     async fn judge(
         &self,
         target: i32,
         (rights, change): (&Rights<'_>, RightChange),
     ) -> Result<(), Failed> {
-        let target = self.holdings(target).await?;
         if let (RightChange::Grant, Some(group)) = (change, rights.group) {
-            self.require_separation(&target, group).await?;
+            let authority = self.authority();
+            let holdings = authority.holdings(target).await.map_err(Error::from)?;
+            let excluded = authority.exclusion(&holdings, group).await;
+            if let Some((role, other)) = excluded.map_err(Error::from)? {
+                let said = format!("the role {role} is never with {other}, which the account has");
+                return Err(Failed(said, 1));
+            }
         }
         match self.acting {
             Some(acting) => {
-                let changes = rights.changes(change);
-                self.judge_as((acting, &target), changes).await
+                self.judge_as((acting, target), rights.changes(change))
+                    .await
             }
             None => Ok(()),
         }
     }
 
-    /// Refuses a group that is, or has on an object, a role which excludes another one of the user.
-    async fn require_separation(&self, target: &Holdings, group: &str) -> Result<(), Failed> {
-        let of_group = permissions::roles_of_group(self.tx, group, self.site.accounts().now());
-        let of_group = of_group.await.map_err(Error::from)?;
-        for role in of_group.iter().map(String::as_str).chain([group]) {
-            if let Some(other) = self.site.roles().conflict(&target.roles(), role) {
-                let said = format!("the role {role} is never with {other}, which the account has");
-                return Err(Failed(said, 1));
-            }
-        }
-        Ok(())
-    }
-
-    async fn holdings(&self, id: i32) -> Result<Holdings, Failed> {
-        let found = Holdings::load(self.tx, id, self.site.accounts().now()).await;
-        let found = found.map_err(Error::from)?;
-        found.ok_or_else(|| Failed(format!("there is no account {id}"), 1))
-    }
-
     async fn judge_as(
         &self,
-        (name, target): (&str, &Holdings),
+        (name, target): (&str, i32),
         changes: impl Iterator<Item = AccountChange<'_>>,
     ) -> Result<(), Failed> {
         let actor = self.site.accounts().active_user_by_name(name).await?;
         let actor = actor.ok_or_else(|| unknown(name))?;
-        let actor = self.holdings(actor.id).await?;
-        for change in changes {
-            if let Err(why) = permissions::judge((&actor, target), change, self.site.roles()) {
-                let detail = format!("{name}: {change:?} of user {}: {why}", target.id);
+        let judged = self.authority().judge((actor.id, target), changes).await;
+        match judged.map_err(Error::from)? {
+            None => Ok(()),
+            Some(why) => {
+                let detail = format!("{name}: a change of user {target}: {why}");
                 audit_log::record(Event::AccessDenied, None, "", &detail);
-                return Err(Failed(format!("{name} may not do this: {why}"), 1));
+                Err(Failed(format!("{name} may not do this: {why}"), 1))
             }
         }
-        Ok(())
     }
 }
 

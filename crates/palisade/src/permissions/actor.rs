@@ -3,6 +3,7 @@
 use super::authorizer::Authorizer;
 use super::rights::Rights;
 use super::{PermissionName, Roles};
+use crate::audit_log::{self, Event};
 use crate::auth::{User, Visitor};
 use crate::db::{Db, FromRow};
 use crate::http::ClientAddress;
@@ -248,6 +249,13 @@ impl Actor {
 
     pub(super) fn client(&self) -> Option<ClientAddress> {
         self.0.client
+    }
+
+    /// Records a change of rights by this user.
+    pub(super) fn record_change(&self, event: Event, detail: &str) {
+        let by = self.id().map(|id| format!(", by user {id}"));
+        let detail = format!("{detail}{}", by.unwrap_or_default());
+        audit_log::record(event, self.client(), self.request_id(), &detail);
     }
 
     pub(super) fn request_id(&self) -> &str {

@@ -15,6 +15,7 @@ mod authorizer;
 mod caller;
 mod current;
 mod grants;
+mod membership;
 mod migration;
 mod own_rights;
 mod permission;
@@ -31,14 +32,15 @@ pub use actor::Actor;
 pub(crate) use authorizer::{Authorizer, Declarations};
 pub use caller::Caller;
 pub(crate) use current::CurrentActor;
-pub(crate) use grants::list::{grant_tables, roles_of_group};
+pub(crate) use grants::list::grant_tables;
 pub use grants::tables::{create_grants, drop_grants};
 pub use grants::{Grant, Recipient};
+pub use membership::Membership;
 pub use migration::migrations;
 pub(crate) use own_rights::OwnRights;
 pub use permission::{DeclaredPermission, Permission, PermissionName, table_of};
 pub use roles::Role;
-pub(crate) use roles::escalation::{AccountChange, Holdings, judge};
+pub(crate) use roles::escalation::{AccountChange, Authority};
 pub(crate) use roles::groups::{
     create_group, delete_group, grant_group, list_groups, revoke_group,
 };

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use super::roles::escalation::Escalation;
+use super::roles::escalation::{Escalation, Holdings, judge};
 use super::*;
 use crate::app::{App, Routes};
 use crate::auth::{NewUser, Rank, RightChange, User};

@@ -4,7 +4,7 @@ use crate::auth::{Flag, Rank, RightChange, set_flag};
 use crate::clock::FrozenClock;
 use crate::crypto::random;
 use crate::db::Tx;
-use crate::permissions::{self, PermissionName};
+use crate::permissions::{self, Membership, PermissionName};
 use crate::settings::{Origin, Sources};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -267,6 +267,17 @@ impl TestSite {
             is_known.expect("the database answers"),
             "there is no permission {name}"
         );
+    }
+
+    /// Adds a user to a group.
+    ///
+    /// # Panics
+    /// When there is no such user or group.
+    pub async fn join(&self, username: &str, group: &str) {
+        let membership = Membership::new(group, self.id_of(username).await);
+        let join = async |tx: &Tx| membership.store(tx).await;
+        let joined = self.site.database().write(join).await;
+        joined.unwrap_or_else(|error| panic!("{}", error.public_message()));
     }
 
     /// The primary key of a user.

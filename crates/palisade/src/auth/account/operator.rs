@@ -39,7 +39,7 @@ impl Accounts {
         };
         let base = &self.email.links.main_base();
         let tx = self.database.begin().await?;
-        if !users::lock(&tx, user.id).await? {
+        if !users::lock_user(&tx, user.id).await? {
             return Ok(None);
         }
         self.guard.devices.distrust(&tx, user.id).await?;

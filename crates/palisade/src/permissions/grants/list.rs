@@ -127,7 +127,7 @@ fn grant_row(row: &QueryResult, entity: &str) -> Result<GrantRow, DbErr> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub(crate) async fn roles_of_group(
+pub(in crate::permissions) async fn roles_of_group(
     connection: &impl ConnectionTrait,
     group: &str,
     now: DateTime<Utc>,

@@ -46,7 +46,7 @@ impl Actor {
             now: self.now(),
         };
         let detail = put_grant::<E>(tx, &object, (&grant, by)).await?;
-        self.record_grant(Event::RightGranted, &detail);
+        self.record_change(Event::RightGranted, &detail);
         Ok(())
     }
 
@@ -67,7 +67,7 @@ impl Actor {
         self.require_own_grant::<E>(tx, &object, grant).await?;
         let (is_gone, detail) = remove_grant::<E>(tx, &object, grant).await?;
         if is_gone {
-            self.record_grant(Event::RightRevoked, &detail);
+            self.record_change(Event::RightRevoked, &detail);
         }
         Ok(is_gone)
     }
@@ -142,7 +142,7 @@ impl Actor {
     }
 
     fn refuse_grant(&self, detail: &str) -> Error {
-        self.record_grant(Event::AccessDenied, detail);
+        self.record_change(Event::AccessDenied, detail);
         Error::forbidden()
     }
 
@@ -165,14 +165,6 @@ impl Actor {
 
     fn object<E: Scoped>(&self, key: &ValueTuple) -> RowAccess<'_, E> {
         RowAccess::new(self, key.clone())
-    }
-
-    fn record_grant(&self, event: Event, detail: &str) {
-        let by = self
-            .id()
-            .map_or_else(String::new, |id| format!(", by user {id}"));
-        let detail = format!("{detail}{by}");
-        audit_log::record(event, self.client(), self.request_id(), &detail);
     }
 }
 
@@ -357,7 +349,7 @@ async fn known_permission(tx: &Tx, name: PermissionName) -> Result<i32> {
     id.ok_or_else(|| unknown("permission", name.as_str()))
 }
 
-fn unknown(kind: &str, name: &str) -> Error {
+pub(in crate::permissions) fn unknown(kind: &str, name: &str) -> Error {
     Error::new(ErrorKind::BadRequest, format!("There is no {kind} {name}."))
 }
 

@@ -2,7 +2,7 @@
 //! more.
 
 use crate::db::{FromRow, Tx};
-use crate::permissions::grants::list::{Names, all_grants, has_not_ended};
+use crate::permissions::grants::list::{Names, all_grants, has_not_ended, roles_of_group};
 use crate::permissions::rights::Rights;
 use crate::permissions::roles::Roles;
 use chrono::{DateTime, Utc};
@@ -159,6 +159,64 @@ impl fmt::Display for Escalation {
             Self::HoldsMore => f.write_str("the account holds rights that this user does not hold"),
             Self::Excluded(role) => write!(f, "the role {role} of the account excludes it"),
         }
+    }
+}
+
+/// Decisions about changes of accounts in their transaction.
+pub(crate) struct Authority<'a> {
+    pub(crate) tx: &'a Tx,
+    pub(crate) roles: &'a Roles,
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl Authority<'_> {
+    /// Authorizes changes of an account by a user: the first refusal, if there is one.
+    ///
+    /// # Errors
+    /// When the database does not answer, or there is no such account.
+    pub(crate) async fn judge(
+        &self,
+        (actor, target): (i32, i32),
+        changes: impl Iterator<Item = AccountChange<'_>>,
+    ) -> Result<Option<Escalation>, DbErr> {
+        let (actor, target) = (self.holdings(actor).await?, self.holdings(target).await?);
+        for change in changes {
+            if let Err(refusal) = judge((&actor, &target), change, self.roles) {
+                return Ok(Some(refusal));
+            }
+            if let AccountChange::Join(group) = change
+                && let Some((_, excluded)) = self.exclusion(&target, group).await?
+            {
+                return Ok(Some(Escalation::Excluded(excluded)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A role that comes with a group, itself or on an object, and the role of an account that it
+    /// excludes.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn exclusion(
+        &self,
+        target: &Holdings,
+        group: &str,
+    ) -> Result<Option<(String, String)>, DbErr> {
+        let mut roles = roles_of_group(self.tx, group, self.now).await?;
+        roles.insert(group.to_owned());
+        let held = target.roles();
+        Ok(roles.into_iter().find_map(|role| {
+            let excluded = self.roles.conflict(&held, &role)?;
+            Some((role, excluded))
+        }))
+    }
+
+    /// # Errors
+    /// When the database does not answer, or there is no such account.
+    pub(crate) async fn holdings(&self, id: i32) -> Result<Holdings, DbErr> {
+        let found = Holdings::load(self.tx, id, self.now).await?;
+        found.ok_or_else(|| DbErr::RecordNotFound(format!("the account {id}")))
     }
 }
 

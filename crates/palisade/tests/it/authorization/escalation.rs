@@ -3,7 +3,8 @@
 use super::desk::{May, app, note, organisation};
 use super::tenants::{OF_ANN, OF_BOB, Tenants, actor};
 use chrono::TimeDelta;
-use palisade::permissions::{Grant, Recipient, Role};
+use palisade::auth::Rank;
+use palisade::permissions::{Grant, Membership, Recipient, Role};
 use palisade::prelude::*;
 
 // escalation: a user gives what the user holds on this object, to others, and nothing else
@@ -218,4 +219,90 @@ async fn roles_stay_apart(desk: Tenants) {
         403,
         "to the role itself"
     );
+}
+
+fn app_with_roles() -> App {
+    app()
+        .role(Role::new("readers").may([May::ViewNote]))
+        .role(Role::new("helpers").may([May::ViewNote]).gives("readers"))
+        .role(Role::new("auditors").never_with("readers"))
+}
+
+// F045, F046, D42, django/django#11385, V8.2.2: members and permissions are changed within the rights of
+// the actor, by functions
+#[tokio::test]
+async fn memberships_do_not_escalate() {
+    for desk in Tenants::on_each(app_with_roles).await {
+        memberships_are_judged(desk).await;
+    }
+}
+
+async fn memberships_are_judged(desk: Tenants) {
+    let (site, database) = (&desk.site, desk.site.site().database());
+    let (ann, bob) = (site.id_of("ann").await, site.id_of("bob").await);
+    let status = |result: Result<()>| result.map_or_else(|error| error.status().as_u16(), |()| 200);
+    let add = async |by: &str, membership: Membership| {
+        let actor = actor(&desk, by).await;
+        let add = async |tx: &Tx| actor.add_member(tx, &membership).await;
+        status(database.write(add).await)
+    };
+    let remove = async |by: &str, membership: Membership| {
+        let actor = actor(&desk, by).await;
+        let remove = async |tx: &Tx| actor.remove_member(tx, &membership).await;
+        status(database.write(remove).await)
+    };
+    let give = async |by: &str, user: i32, permission: May| {
+        let actor = actor(&desk, by).await;
+        let give = async |tx: &Tx| actor.give_permission(tx, user, permission).await;
+        status(database.write(give).await)
+    };
+    let is_reader = async || actor(&desk, "bob").await.is_member("readers");
+    let readers = || Membership::new("readers", bob);
+    assert_eq!(add("ann", readers()).await, 403, "no role gives it");
+    site.join("ann", "helpers").await;
+    // the agents of two organisations hold different objects
+    assert_eq!(add("ann", readers()).await, 403, "bob holds more");
+    let alone = sql!("DELETE FROM desk_organisation_grant WHERE user_id = ?", bob);
+    let alone = async |tx: &Tx| tx.execute_sql(alone).await;
+    database.write(alone).await.unwrap();
+    assert_eq!(
+        add("ann", Membership::new("readers", ann)).await,
+        403,
+        "oneself"
+    );
+    assert_eq!(
+        add("ann", Membership::new("helpers", bob)).await,
+        403,
+        "not given"
+    );
+    assert_eq!(add("ann", Membership::new("readers", 999_999)).await, 404);
+    let past = readers().until(site.site().accounts().now());
+    assert_eq!(add("ann", past).await, 400, "an end in the past");
+    assert!(!is_reader().await);
+    let end = site.site().accounts().now() + TimeDelta::days(1);
+    assert_eq!(add("ann", readers().until(end).because("a day")).await, 200);
+    assert!(is_reader().await);
+    assert_eq!(remove("bob", Membership::new("helpers", ann)).await, 403);
+    assert_eq!(remove("ann", readers()).await, 200);
+    assert!(!is_reader().await);
+    site.join("bob", "auditors").await;
+    site.join("ann", "auditors").await;
+    assert_eq!(add("ann", readers()).await, 403, "excluded");
+    assert_eq!(give("ann", bob, May::ReadAll).await, 403, "not held");
+    site.grant("ann", May::ReadAll).await;
+    assert_eq!(give("ann", ann, May::ReadAll).await, 403, "to oneself");
+    assert_eq!(give("bob", ann, May::ReadAll).await, 403, "ann holds more");
+    site.set_rank("bob", Rank::Staff).await;
+    assert_eq!(give("ann", bob, May::ReadAll).await, 403, "bob is staff");
+    site.set_rank("bob", Rank::Plain).await;
+    let join = async |tx: &Tx| Membership::new("auditors", bob).remove(tx).await;
+    database.write(join).await.unwrap();
+    assert_eq!(give("ann", bob, May::ReadAll).await, 200);
+    assert!(actor(&desk, "bob").await.may(May::ReadAll));
+    let take = async |tx: &Tx| {
+        let ann = actor(&desk, "ann").await;
+        ann.take_permission(tx, bob, May::ReadAll).await
+    };
+    database.write(take).await.unwrap();
+    assert!(!actor(&desk, "bob").await.may(May::ReadAll));
 }

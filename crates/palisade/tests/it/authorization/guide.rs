@@ -2,7 +2,7 @@
 
 use chrono::{TimeDelta, Utc};
 use palisade::auth::Rank;
-use palisade::permissions::{Change, Grant, Recipient, create_grants};
+use palisade::permissions::{Change, Grant, Membership, Recipient, Role, create_grants};
 use palisade::prelude::*;
 use palisade::testing::{Client, Crawl, TestSite};
 use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, QuerySelect, Set};
@@ -108,6 +108,13 @@ async fn share(actor: Actor, db: Db, Path(id): Path<i32>) -> Result<Response> {
     Ok(redirect_to("/notes"))
 }
 
+async fn promote(actor: Actor, db: Db, Path(user): Path<i32>) -> Result<Response> {
+    let membership = Membership::new("readers", user);
+    db.write(async |tx| actor.add_member(tx, &membership).await)
+        .await?;
+    Ok(redirect_to("/team"))
+}
+
 async fn rows_of_one_user_do_not_exist_for_another(site: &TestSite, ann: Client, bob: Client) {
     Crawl::new(site, ann, bob).run().await.assert_sealed();
 }
@@ -203,6 +210,26 @@ async fn the_guide_runs() {
         ann.submit("/account", "/notes/3/share", &[]).await.status,
         403
     );
+}
+
+// F045, ASVS 8.2.2: the promotion of the guide, with the right to it and without
+#[tokio::test]
+async fn the_guide_promotes() {
+    let app = site()
+        .role(Role::new("readers"))
+        .role(Role::new("leads").gives("readers"))
+        .routes(Routes::new().route("/team/{user}", signed_in().post(promote)));
+    let site = TestSite::start(app, &[]).await;
+    let mut ann = site.sign_in("ann", Rank::Plain).await;
+    site.sign_in("bob", Rank::Plain).await;
+    let path = format!("/team/{}", site.id_of("bob").await);
+    assert_eq!(ann.submit("/account", &path, &[]).await.status, 403);
+    site.join("ann", "leads").await;
+    assert_eq!(ann.submit("/account", &path, &[]).await.status, 303);
+    let members = sql!("SELECT user_id FROM auth_user_groups ORDER BY user_id");
+    let db = site.site().database().handle();
+    let members: Vec<(i32,)> = db.fetch_all(members).await.unwrap();
+    assert_eq!(members.len(), 2, "ann leads, and bob reads");
 }
 
 // F047, ASVS 8.2.2: the crawl of the guide, and one that must find a hole
