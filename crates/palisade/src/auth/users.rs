@@ -180,7 +180,7 @@ pub(in crate::auth) async fn insert(tx: &Tx, row: ActiveModel) -> Result<Model, 
     made.one(tx).await?.ok_or(DbErr::RecordNotInserted)
 }
 
-/// Locks the row of a user until the end of the transaction, so that decisions about the account hold.
+/// Locks the row of a user until the end of the transaction, so that an authorization holds.
 /// SQLite has one writer anyway. `false` if there is no such user.
 pub(crate) async fn lock_user(tx: &Tx, id: i32) -> Result<bool, DbErr> {
     let row = Entity::find_by_id(id).select_only().column(Column::Id);

@@ -99,7 +99,7 @@ fn acting(matches: &ArgMatches) -> Option<&str> {
     given.map(String::as_str)
 }
 
-/// A decision about a change, in its transaction.
+/// Authorization of a change, in its transaction.
 struct Decision<'a> {
     site: &'a Site,
     tx: &'a Tx,

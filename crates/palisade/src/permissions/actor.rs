@@ -230,7 +230,7 @@ impl Actor {
         &self.0.rights
     }
 
-    /// The declared roles of the site; `None` for an actor without rights.
+    /// The declared roles of the site; `None` for an unauthenticated client.
     pub(super) fn roles(&self) -> Option<&Roles> {
         self.0
             .authorizer

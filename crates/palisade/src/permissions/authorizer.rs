@@ -27,7 +27,7 @@ impl fmt::Debug for Authorizer {
     }
 }
 
-/// Declarations of a site about authorization.
+/// Permissions and roles that a site declares for authorization.
 pub(crate) struct Declarations<'a> {
     pub(crate) permissions: &'a [DeclaredPermission],
     pub(crate) adopted: &'a [&'static str],

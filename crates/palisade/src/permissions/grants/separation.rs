@@ -31,7 +31,7 @@ impl Actor {
     }
 }
 
-/// The users who receive a grant, and their groups.
+/// The recipients of a grant and their groups, to validate a role.
 struct Recipients {
     users: SelectStatement,
     groups: SelectStatement,

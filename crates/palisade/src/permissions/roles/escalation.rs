@@ -162,7 +162,7 @@ impl fmt::Display for Escalation {
     }
 }
 
-/// Decisions about changes of accounts in their transaction.
+/// Authorization of changes of accounts, in their transaction.
 pub(crate) struct Authority<'a> {
     pub(crate) tx: &'a Tx,
     pub(crate) roles: &'a Roles,
