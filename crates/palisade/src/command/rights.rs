@@ -91,7 +91,7 @@ pub(super) async fn judge_account(site: &Site, matches: &ArgMatches) -> Result<(
         acting: Some(acting),
     };
     let change = std::iter::once(AccountChange::Account);
-    decision.judge_as((acting, user.id), change).await
+    decision.judge_as((acting, user.id), change, None).await
 }
 
 fn acting(matches: &ArgMatches) -> Option<&str> {
@@ -108,11 +108,13 @@ struct Decision<'a> {
 }
 
 impl Decision<'_> {
-    fn authority(&self) -> Authority<'_> {
+    fn authority(&self, until: Option<DateTime<Utc>>) -> Authority<'_> {
+        let now = self.site.accounts().now();
         Authority {
             tx: self.tx,
             roles: self.site.roles(),
-            now: self.site.accounts().now(),
+            now,
+            until: until.unwrap_or(now),
         }
     }
 
@@ -123,8 +125,9 @@ impl Decision<'_> {
         (rights, change): (&Rights<'_>, RightChange),
     ) -> Result<(), Failed> {
         if let (RightChange::Grant, Some(group)) = (change, rights.group) {
-            let authority = self.authority();
-            let holdings = authority.holdings(target).await.map_err(Error::from)?;
+            let authority = self.authority(None);
+            let holdings = authority.holdings(target, authority.now).await;
+            let holdings = holdings.map_err(Error::from)?;
             let excluded = authority.exclusion(&holdings, group).await;
             if let Some((role, other)) = excluded.map_err(Error::from)? {
                 let said = format!("the role {role} is never with {other}, which the account has");
@@ -133,8 +136,10 @@ impl Decision<'_> {
         }
         match self.acting {
             Some(acting) => {
-                self.judge_as((acting, target), rights.changes(change))
-                    .await
+                let given = rights.until.unwrap_or(DateTime::<Utc>::MAX_UTC);
+                let until = (change == RightChange::Grant).then_some(given);
+                let changes = rights.changes(change);
+                self.judge_as((acting, target), changes, until).await
             }
             None => Ok(()),
         }
@@ -144,10 +149,14 @@ impl Decision<'_> {
         &self,
         (name, target): (&str, i32),
         changes: impl Iterator<Item = AccountChange<'_>>,
+        until: Option<DateTime<Utc>>,
     ) -> Result<(), Failed> {
         let actor = self.site.accounts().active_user_by_name(name).await?;
         let actor = actor.ok_or_else(|| unknown(name))?;
-        let judged = self.authority().judge((actor.id, target), changes).await;
+        let judged = self
+            .authority(until)
+            .judge((actor.id, target), changes)
+            .await;
         match judged.map_err(Error::from)? {
             None => Ok(()),
             Some(why) => {

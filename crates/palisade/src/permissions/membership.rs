@@ -61,8 +61,11 @@ impl Membership {
     /// one in the same group is replaced. For a change by a user, use [`Actor::add_member`].
     ///
     /// # Errors
-    /// 400 for an unknown group, and for an end in the past; when the database does not answer.
+    /// 400 for an unknown user or group, and for an end in the past; when the database does not answer.
     pub async fn store(&self, tx: &Tx) -> Result<()> {
+        if !lock_user(tx, self.user).await? {
+            return Err(unknown("user", &self.user.to_string()));
+        }
         self.put(tx, Utc::now()).await?;
         record(
             Event::RightGranted,
@@ -129,11 +132,13 @@ impl Actor {
     ///
     /// # Errors
     /// 403 for an escalation of privileges: a role that no role of the actor gives, a user who holds
-    /// more, the actor's own account, or a role that excludes another one of the user (ASVS 8.2.2);
+    /// more, the actor's own account, a right of the actor that ends before the membership, or a role
+    /// that excludes another one of the user (ASVS 8.2.2);
     /// 404 for an unknown user; 400 for an unknown group, and for an end in the past.
     pub async fn add_member(&self, tx: &Tx, membership: &Membership) -> Result<()> {
         let change = AccountChange::Join(&membership.group);
-        self.require_authority(tx, (membership.user, change))
+        let until = membership.until.unwrap_or(DateTime::<Utc>::MAX_UTC);
+        self.require_authority(tx, (membership.user, change), until)
             .await?;
         membership.put(tx, self.now()).await?;
         self.record_change(Event::RightGranted, &membership.detail());
@@ -146,7 +151,7 @@ impl Actor {
     /// As [`Actor::add_member`].
     pub async fn remove_member(&self, tx: &Tx, membership: &Membership) -> Result<()> {
         let change = AccountChange::Leave(&membership.group);
-        self.require_authority(tx, (membership.user, change))
+        self.require_authority(tx, (membership.user, change), self.now())
             .await?;
         membership.end(tx).await?;
         self.record_change(Event::RightRevoked, &membership.detail());
@@ -165,7 +170,8 @@ impl Actor {
     ) -> Result<()> {
         let name = permission.into().as_str();
         let change = AccountChange::Permission(name);
-        self.require_authority(tx, (user, change)).await?;
+        let never = DateTime::<Utc>::MAX_UTC;
+        self.require_authority(tx, (user, change), never).await?;
         let is_known = grant(tx, user, name).await?;
         is_known
             .then_some(())
@@ -186,7 +192,8 @@ impl Actor {
     ) -> Result<()> {
         let name = permission.into().as_str();
         let change = AccountChange::Permission(name);
-        self.require_authority(tx, (user, change)).await?;
+        self.require_authority(tx, (user, change), self.now())
+            .await?;
         let is_known = revoke(tx, user, name).await?;
         is_known
             .then_some(())
@@ -201,6 +208,7 @@ impl Actor {
         &self,
         tx: &Tx,
         (user, change): (i32, AccountChange<'_>),
+        until: DateTime<Utc>,
     ) -> Result<()> {
         let actor = self.id().filter(|_| !self.lacks_factor());
         let actor = actor.ok_or_else(Error::forbidden)?;
@@ -212,6 +220,7 @@ impl Actor {
             tx,
             roles: self.roles().unwrap_or(&none),
             now: self.now(),
+            until,
         };
         let judged = authority.judge((actor, user), std::iter::once(change));
         match judged.await? {

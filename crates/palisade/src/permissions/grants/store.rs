@@ -26,7 +26,7 @@ impl Actor {
     /// 404 for an object that the actor may not view; 403 for a permission that the actor does not
     /// hold on it, for a grant to oneself (escalation of privileges, ASVS 8.2.2), and for a role that
     /// excludes another one of a recipient (separation of duties); 400 for an unknown permission,
-    /// group or role, and for an end in the past.
+    /// user, group or role, and for an end in the past.
     pub async fn give<E: Scoped>(
         &self,
         tx: &Tx,
@@ -86,7 +86,7 @@ impl Actor {
             Recipient::User(id) => Some(*id) == self.id(),
             Recipient::Group(name) => self.belongs_to(name),
         };
-        let lasting = self.without_ends(tx).await?;
+        let lasting = self.lasting_until(tx, grant.until).await?;
         for permission in permissions_in(tx, &grant.content).await? {
             if is_own || !lasting.holds_on::<E>(tx, object, &permission).await? {
                 let detail =
@@ -131,14 +131,14 @@ impl Actor {
         Ok(())
     }
 
-    /// The same user without rights that end: those are not passed on.
-    async fn without_ends(&self, tx: &Tx) -> Result<Self> {
+    /// The same user with the rights that last until a time: those that end earlier are not passed on.
+    async fn lasting_until(&self, tx: &Tx, until: Option<DateTime<Utc>>) -> Result<Self> {
         let Some(id) = self.id() else {
             return Ok(Self::anonymous());
         };
-        let never = DateTime::<Utc>::MAX_UTC;
-        let rights = Rights::load(tx, tx.users(), (id, never)).await?;
-        Ok(self.with_rights(rights, never))
+        let until = until.unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let rights = Rights::load(tx, tx.users(), (id, until)).await?;
+        Ok(self.with_rights(rights, until))
     }
 
     fn refuse_grant(&self, detail: &str) -> Error {
@@ -175,7 +175,7 @@ impl Grant {
     /// [`Actor::give`].
     ///
     /// # Errors
-    /// 400 for an unknown permission, group or role; when the database does not answer.
+    /// 400 for an unknown permission, user, group or role; when the database does not answer.
     pub async fn store<E: EntityTrait>(self, tx: &Tx, object: impl Into<Key<E>>) -> Result<()> {
         let by = Granter {
             user: None,
@@ -328,7 +328,7 @@ async fn delete_rows<E: EntityTrait>(
 
 async fn resolve(tx: &Tx, grant: &Grant) -> Result<Resolved> {
     let recipient = match &grant.recipient {
-        Recipient::User(id) => ("user_id", *id),
+        Recipient::User(id) => ("user_id", known_user(tx, *id).await?),
         Recipient::Group(name) => ("group_id", known_group(tx, name).await?),
     };
     let content = match &grant.content {
@@ -336,6 +336,18 @@ async fn resolve(tx: &Tx, grant: &Grant) -> Result<Resolved> {
         Content::Permission(name) => ("permission_id", known_permission(tx, *name).await?),
     };
     Ok(Resolved { recipient, content })
+}
+
+async fn known_user(tx: &Tx, id: i32) -> Result<i32> {
+    let query = Query::select()
+        .column("id")
+        .from("auth_user")
+        .and_where(Expr::col("id").eq(id))
+        .to_owned();
+    match tx.query_one(&query).await? {
+        Some(_) => Ok(id),
+        None => Err(unknown("user", &id.to_string())),
+    }
 }
 
 async fn known_group(tx: &Tx, name: &str) -> Result<i32> {

@@ -167,10 +167,13 @@ pub(crate) struct Authority<'a> {
     pub(crate) tx: &'a Tx,
     pub(crate) roles: &'a Roles,
     pub(crate) now: DateTime<Utc>,
+    /// The end of the given right, until which the actor must hold it; now for a revocation.
+    pub(crate) until: DateTime<Utc>,
 }
 
 impl Authority<'_> {
-    /// Authorizes changes of an account by a user: the first refusal, if there is one.
+    /// Authorizes changes of an account by a user: the first refusal, if there is one. Rights that end
+    /// earlier than the given one do not count: otherwise a user could pass them on for longer.
     ///
     /// # Errors
     /// When the database does not answer, or there is no such account.
@@ -179,7 +182,10 @@ impl Authority<'_> {
         (actor, target): (i32, i32),
         changes: impl Iterator<Item = AccountChange<'_>>,
     ) -> Result<Option<Escalation>, DbErr> {
-        let (actor, target) = (self.holdings(actor).await?, self.holdings(target).await?);
+        let (actor, target) = (
+            self.holdings(actor, self.until).await?,
+            self.holdings(target, self.now).await?,
+        );
         for change in changes {
             if let Err(refusal) = judge((&actor, &target), change, self.roles) {
                 return Ok(Some(refusal));
@@ -214,8 +220,8 @@ impl Authority<'_> {
 
     /// # Errors
     /// When the database does not answer, or there is no such account.
-    pub(crate) async fn holdings(&self, id: i32) -> Result<Holdings, DbErr> {
-        let found = Holdings::load(self.tx, id, self.now).await?;
+    pub(crate) async fn holdings(&self, id: i32, at: DateTime<Utc>) -> Result<Holdings, DbErr> {
+        let found = Holdings::load(self.tx, id, at).await?;
         found.ok_or_else(|| DbErr::RecordNotFound(format!("the account {id}")))
     }
 }

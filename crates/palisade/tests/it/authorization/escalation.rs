@@ -110,6 +110,13 @@ async fn ends_are_judged(desk: Tenants) {
         403,
         "a right with an end"
     );
+    let later = view(bob).until(now + TimeDelta::hours(2));
+    assert_eq!(give("ann", later, OF_BOB).await, 403, "a later end");
+    let earlier = || view(bob).until(now + TimeDelta::minutes(30));
+    assert_eq!(give("ann", earlier(), OF_BOB).await, 200, "an earlier end");
+    assert_eq!(take("ann", earlier(), OF_BOB).await, 200);
+    let unknown = view(999_999);
+    assert_eq!(give("cyd", unknown, OF_BOB).await, 400, "no such user");
     assert_eq!(
         give("cyd", editors(), OF_BOB).await,
         200,
@@ -259,6 +266,9 @@ async fn memberships_are_judged(desk: Tenants) {
     let is_reader = async || actor(&desk, "bob").await.is_member("readers");
     let readers = || Membership::new("readers", bob);
     assert_eq!(add("ann", readers()).await, 403, "no role gives it");
+    let unknown = Membership::new("readers", 999_999);
+    let store = async |tx: &Tx| unknown.store(tx).await;
+    assert_eq!(status(database.write(store).await), 400);
     site.join("ann", "helpers").await;
     // the agents of two organisations hold different objects
     assert_eq!(add("ann", readers()).await, 403, "bob holds more");
@@ -285,6 +295,19 @@ async fn memberships_are_judged(desk: Tenants) {
     assert_eq!(remove("bob", Membership::new("helpers", ann)).await, 403);
     assert_eq!(remove("ann", readers()).await, 200);
     assert!(!is_reader().await);
+    // a giver until tomorrow gives no membership that lasts longer
+    let helper = Membership::new("helpers", ann).until(end);
+    let store = async |tx: &Tx| helper.store(tx).await;
+    database.write(store).await.unwrap();
+    assert_eq!(add("ann", readers()).await, 403, "without an end");
+    let days = |days| readers().until(end + TimeDelta::days(days));
+    assert_eq!(add("ann", days(1)).await, 403, "a later end");
+    assert_eq!(
+        add("ann", days(0).until(end - TimeDelta::hours(1))).await,
+        200
+    );
+    assert_eq!(remove("ann", readers()).await, 200);
+    site.join("ann", "helpers").await;
     site.join("bob", "auditors").await;
     site.join("ann", "auditors").await;
     assert_eq!(add("ann", readers()).await, 403, "excluded");
