@@ -55,6 +55,7 @@ pub mod settings;
 pub mod social;
 pub mod static_files;
 mod storage;
+pub mod tasks;
 pub mod testing;
 pub mod throttle;
 pub mod views;

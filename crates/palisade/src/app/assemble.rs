@@ -1,5 +1,6 @@
 //! Assembles a site from its parts.
 
+use super::background::jobs_of;
 use super::builder::LayerFn;
 use super::django::Beside;
 use super::endpoints::login_methods;
@@ -7,7 +8,7 @@ use super::endpoints::login_methods;
 use super::parts::tokens;
 use super::parts::{
     Foundation, counter_store, csrf, django_reset, factor_rule, links, mail_queue, session_store,
-    sessions, site_views, transport,
+    sessions, transport,
 };
 use super::pipeline::{block_list::BlockLists, route_guard};
 use super::site::SiteLimits;
@@ -15,27 +16,32 @@ use super::upstream::Forward;
 use super::write_probe::WriteProbe;
 use super::{App, BootError, Prepared, RouteInfo, Site, SiteSettings, keys};
 use crate::auth::PersonalData;
-use crate::auth::{AccountParts, Accounts, Links, SecondFactors};
+use crate::auth::{AccountParts, Accounts, SecondFactors};
 use crate::clock::Clock;
 use crate::db::Database;
 use crate::headers::SecurityHeaders;
 use crate::http::client::Client;
 use crate::http::{MemoryBudget, TrustedProxies};
-use crate::mail::MailQueue;
+use crate::mail::{Links, MailQueue};
 use crate::mfa::Factors;
 use crate::permissions::{Authorizer, Declarations, OwnRights};
+use crate::tasks::{JobQueue, TaskRows};
 use crate::throttle::Throttle;
+use crate::views::SiteViews;
 use axum::Router;
 use axum::extract::Request;
+use http::Extensions;
 use palisade_template::Templates;
 use sea_orm::DbErr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
 /// Parts that the accounts share with the rest of a site.
 struct Shared {
-    mail: Arc<MailQueue>,
+    mail: MailQueue,
+    jobs: JobQueue,
     throttle: Arc<Throttle>,
     client: Client,
     factors: Arc<Factors>,
@@ -85,6 +91,7 @@ fn accounts(
         challenge: app.login_challenge.clone(),
         methods: login_methods(settings),
         home: settings.site.home.clone(),
+        site_name: settings.site.name.as_ref().map(ToString::to_string),
         django_reset: django_reset(settings),
     };
     Arc::new(Accounts::new(&settings.passwords, &settings.lockout, parts))
@@ -113,11 +120,42 @@ fn shared(
     } = foundation;
     let factors = Factors::new(database.clone(), clock.clone(), ring.clone());
     Ok(Shared {
-        mail: Arc::new(mail_queue(foundation, links, templates)?),
+        mail: mail_queue(foundation, links, templates)?,
+        jobs: JobQueue::new(database.clone(), clock.clone(), ring.clone()),
         throttle: Arc::new(Throttle::new(counter_store(settings)?)),
         client: Client::new(&settings.client).map_err(BootError::Client)?,
         factors: Arc::new(factors),
     })
+}
+
+/// Services of the site that pages and handlers use.
+fn views(
+    foundation: &Foundation<'_>,
+    app: &App,
+    templates: Templates,
+    shared: &Shared,
+) -> SiteViews {
+    let settings = foundation.settings;
+    let mut services = Extensions::new();
+    services.insert(shared.mail.clone());
+    services.insert(jobs_of(&shared.jobs, &app.background));
+    SiteViews {
+        templates,
+        profile: settings.profile,
+        site_name: shared.mail.site_name().into(),
+        client: shared.client.clone(),
+        input_limits: settings.http.input_limits(),
+        settings: settings.effective.clone(),
+        services,
+    }
+}
+
+fn task_rows(foundation: &Foundation<'_>) -> TaskRows {
+    TaskRows {
+        database: foundation.database.clone(),
+        clock: foundation.clock.clone(),
+        zone: foundation.settings.site.time_zone,
+    }
 }
 
 fn with_layers(router: Router, layers: Vec<LayerFn>) -> Router {
@@ -169,17 +207,23 @@ impl Prepared {
         let table = routes.table();
         let changing_paths = routes.changing_on_read();
         let router = with_fallback(routes.into_router(), &settings, &table);
-        let client = shared.client;
+        let client = shared.client.clone();
+        let authorizer = Arc::new(authorizer(&app, &foundation, &templates));
+        let views = Arc::new(views(&foundation, &app, templates, &shared));
         Ok(Site {
+            views,
+            authorizer,
             #[cfg(feature = "social")]
             tokens: tokens(&settings, base, &client, &accounts)?,
             block_lists: BlockLists::load(&settings, client.clone())?,
             accounts,
-            mail: shared.mail,
-            factors: shared.factors,
+            factors: shared.factors.clone(),
             sessions,
-            authorizer: Arc::new(authorizer(&app, &foundation, &templates)),
-            views: Arc::new(site_views(&settings, templates, client)),
+            mail: shared.mail,
+            job_queue: shared.jobs,
+            task_rows: task_rows(&foundation),
+            background: app.background,
+            declared_tasks: Mutex::default(),
             policies: app.policies,
             csrf: csrf(&settings, &ring, transport(&settings)),
             csrf_refusal: app.csrf_refusal,

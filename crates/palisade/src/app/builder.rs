@@ -8,6 +8,7 @@ use crate::permissions::{
     DeclaredPermission, EntityPolicy, Key, Permission, PolicyOf, Role, Roles, Scoped,
 };
 use crate::static_files::{StaticFiles, Store};
+use crate::tasks::Background;
 use crate::views::Result;
 use axum::Router;
 use axum::extract::Request;
@@ -51,6 +52,7 @@ pub struct App {
     pub(super) layers: Vec<LayerFn>,
     pub(crate) commands: Vec<SiteCommand>,
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
+    pub(super) background: Background<Site>,
 }
 
 /// A custom command, in addition to `serve`, `check` and the others.
@@ -74,6 +76,7 @@ impl App {
         migrations.add(auth::migrations);
         migrations.add(crate::sessions::migrations);
         migrations.add(crate::mail::migrations);
+        migrations.add(crate::tasks::migrations);
         migrations.add(crate::mfa::migrations);
         migrations.add(crate::social::migrations);
         migrations.add(crate::permissions::migrations);
@@ -98,6 +101,7 @@ impl App {
                 Arc::new(crate::social::Identities),
                 Arc::new(crate::mfa::OwnKeys),
             ],
+            background: Background::default(),
         }
     }
 

@@ -31,6 +31,8 @@ pub enum BootError {
     Mail(String),
     /// The tables of the Django project differ from what this site reads.
     Django(String),
+    /// A function of [`App::on_start`](super::App::on_start) failed.
+    Start(crate::views::Error),
     /// A file of the data folder cannot be written.
     Data(std::path::PathBuf, std::io::Error),
 }
@@ -88,6 +90,7 @@ impl fmt::Display for BootError {
                         instance"
                 )
             }
+            Self::Start(error) => write!(f, "a function of App::on_start failed: {error}"),
             Self::MissingPermissions(names) => explain_missing(f, names),
             Self::Data(path, error) => write!(f, "{} cannot be written: {error}", path.display()),
         }

@@ -6,6 +6,7 @@
 mod access_report;
 mod acme;
 mod assemble;
+mod background;
 mod boot;
 mod builder;
 mod contact;
@@ -28,6 +29,8 @@ mod upstream;
 mod write_probe;
 
 pub use acme::{AcmeSettings, Challenge};
+pub(crate) use background::Runner;
+pub use background::{Job, Jobs, RunKind, RunReport};
 pub use boot::Prepared;
 pub use builder::{App, SiteCommand};
 pub use contact::Contact;
@@ -42,5 +45,5 @@ pub use route_info::RouteInfo;
 pub use server::{
     ListenAddress, ListenError, Server, ServerSettings, Stopped, TlsError, TlsSettings,
 };
-pub use settings::{LogFormat, SiteSection, SiteSettings};
+pub use settings::{LogFormat, SiteName, SiteSection, SiteSettings};
 pub use site::Site;

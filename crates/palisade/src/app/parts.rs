@@ -5,17 +5,17 @@ use super::{BootError, SiteSettings};
 use crate::api::Tokens;
 #[cfg(feature = "social")]
 use crate::auth::Accounts;
-use crate::auth::{FactorRule, Links};
+use crate::auth::FactorRule;
 use crate::clock::Clock;
 use crate::crypto::KeyRing;
 use crate::csrf::{Csrf, SecretStorage};
 use crate::db::Database;
+#[cfg(feature = "social")]
 use crate::http::client::Client;
 use crate::http::cookies::Transport;
-use crate::mail::{MailError, MailParts, MailQueue};
+use crate::mail::{Links, MailError, MailParts, MailQueue};
 use crate::sessions::{DatabaseStore, MemoryStore, SessionStore, Sessions, StoreKind};
 use crate::throttle::CounterStore;
-use crate::views::SiteViews;
 use palisade_template::Templates;
 use std::sync::Arc;
 
@@ -51,20 +51,6 @@ pub(super) fn factor_rule(settings: &SiteSettings) -> FactorRule {
 pub(super) fn django_reset(settings: &SiteSettings) -> Option<String> {
     let django = &settings.django;
     django.beside.then(|| django.reset_path.to_string())
-}
-
-pub(super) fn site_views(
-    settings: &SiteSettings,
-    templates: Templates,
-    client: Client,
-) -> SiteViews {
-    SiteViews {
-        templates,
-        profile: settings.profile,
-        client,
-        input_limits: settings.http.input_limits(),
-        settings: settings.effective.clone(),
-    }
 }
 
 #[cfg(feature = "social")]
@@ -139,6 +125,16 @@ pub(super) fn links(settings: &SiteSettings) -> Links {
     }
 }
 
+/// Name of the site for its users.
+pub(super) fn site_name(settings: &SiteSettings, links: &Links) -> String {
+    let host = || links.main().to_owned();
+    settings
+        .site
+        .name
+        .as_ref()
+        .map_or_else(host, ToString::to_string)
+}
+
 pub(super) fn mail_queue(
     foundation: &Foundation<'_>,
     links: &Links,
@@ -157,6 +153,8 @@ pub(super) fn mail_queue(
         clock: foundation.clock.clone(),
         ring: foundation.ring.clone(),
         templates: templates.clone(),
+        links: links.clone(),
+        site_name: site_name(settings, links),
     };
     let queue = MailQueue::new(&settings.mail, sender, settings.profile, parts)
         .map_err(|why: MailError| BootError::Mail(why.0))?;

@@ -7,6 +7,7 @@ use crate::auth::{LockoutSettings, LoginSettings, PasswordSettings};
 use crate::csrf::CsrfSettings;
 use crate::db::DatabaseSettings;
 use crate::django::DjangoSettings;
+use crate::forms::{Field, Line};
 use crate::headers::HeaderSettings;
 use crate::http::HttpSettings;
 use crate::http::client::ClientSettings;
@@ -17,7 +18,9 @@ use crate::settings::{
     Effective, Profile, Reader, SettingsError, Sources, section, setting_from_str, setting_words,
 };
 use crate::social::SocialSettings;
+use crate::tasks::TaskSettings;
 use crate::throttle::ThrottleSettings;
+use chrono_tz::Tz;
 use ipnet::IpNet;
 use std::fmt;
 use std::str::FromStr;
@@ -28,9 +31,14 @@ section! {
     SiteSection("site") {
         /// Folder of the database, the key and files
         data: String = |_| "data".into();
+        /// Name of the site, such as `Help desk`, on pages, in mails and in authenticator apps; none
+        /// means its host
+        name: Option<SiteName> = |_| None;
         /// URL of the site, such as `https://desk.example.org`, for links in mail; none means
         /// https:// and the first of http.allowed_hosts
         url: Option<SiteUrl> = |_| None;
+        /// Time zone of task schedules and of dates on pages
+        time_zone: Tz = |_| Tz::UTC;
         /// Path to redirect to after login
         home: String = |_| "/".into();
         /// Weakened protections that production accepts, by the name that `check` prints
@@ -74,6 +82,32 @@ impl FromStr for SiteUrl {
 }
 
 impl fmt::Display for SiteUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Name of the site: one line of 1 to 60 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteName(String);
+
+setting_from_str!(
+    SiteName,
+    "a line of at most 60 characters, such as Help desk"
+);
+
+impl FromStr for SiteName {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match <Line<60> as Field>::parse(Some(text)) {
+            Ok(line) => Ok(Self(line.into())),
+            Err(_) => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for SiteName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -135,6 +169,8 @@ pub struct SiteSettings {
     pub cache: CacheSettings,
     /// `[mail]`
     pub mail: MailSettings,
+    /// `[tasks]`
+    pub tasks: TaskSettings,
     /// `[keys]`
     pub keys: KeySettings,
     /// Every value with its source, as `settings` prints it.
@@ -170,6 +206,7 @@ impl SiteSettings {
             database: DatabaseSettings::read(&mut reader),
             cache: CacheSettings::read(&mut reader),
             mail: MailSettings::read(&mut reader),
+            tasks: TaskSettings::read(&mut reader),
             keys: KeySettings::read(&mut reader),
             effective: Vec::new(),
         };

@@ -17,14 +17,16 @@ use crate::mail::MailQueue;
 use crate::mfa::Factors;
 use crate::permissions::{Actor, Authorizer, EntityPolicy, PermissionName, Roles};
 use crate::sessions::Sessions;
+use crate::tasks::{Background, JobQueue, TaskRows};
 use crate::throttle::{By, Limit, Throttle, ThrottleSettings};
 use crate::views::{Result, SiteViews};
 use axum::Router;
 use axum::response::Response;
 use http::request::Parts;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 
 /// Custom page for requests that fail the CSRF checks.
@@ -42,7 +44,12 @@ pub struct Site {
     #[cfg(feature = "social")]
     pub(super) tokens: Option<crate::api::Tokens>,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) mail: Arc<MailQueue>,
+    pub(crate) mail: MailQueue,
+    pub(super) job_queue: JobQueue,
+    pub(super) task_rows: TaskRows,
+    pub(super) background: Background<Self>,
+    /// Tasks with a row.
+    pub(super) declared_tasks: tokio::sync::Mutex<BTreeSet<&'static str>>,
     pub(crate) factors: Arc<Factors>,
     pub(super) authorizer: Arc<Authorizer>,
     /// Policies of registered entities.
@@ -214,6 +221,17 @@ impl Site {
     /// The mail queue.
     pub fn mail(&self) -> &MailQueue {
         &self.mail
+    }
+
+    /// Sends queued mail, and polls for retries and for mail of other instances, as the server does.
+    #[doc(hidden)]
+    pub async fn send_mail(&self) {
+        loop {
+            if let Err(error) = self.mail.deliver().await {
+                tracing::warn!(target: "palisade", %error, "the mail queue cannot be read: the database does not answer");
+            }
+            self.mail.next(Duration::from_secs(15)).await;
+        }
     }
 
     /// The settings.

@@ -1,6 +1,5 @@
 use super::email::email_tokens::EmailTokens;
 use super::email::limits::MailLimits;
-use super::email::links::Links;
 use super::email::notices::Notice;
 use super::login::guard::{LoginChallenge, LoginGuard};
 use super::login::known_devices::KnownDevices;
@@ -18,7 +17,7 @@ use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
 use crate::http::client::Client;
 use crate::http::cookies::Transport;
-use crate::mail::MailQueue;
+use crate::mail::{Links, MailQueue};
 use crate::sessions::Session;
 use crate::throttle::Throttle;
 use crate::views::{Error, ErrorKind, Result};
@@ -46,6 +45,8 @@ pub struct Accounts {
     pub(crate) methods: LoginMethods,
     /// Path to redirect to after login.
     pub(crate) home: String,
+    /// `site.name`, if it is set.
+    pub(crate) site_name: Option<String>,
 }
 
 /// Dependencies of [`Accounts`].
@@ -53,7 +54,7 @@ pub(crate) struct AccountParts {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ring: KeyRing,
-    pub(crate) mail: Arc<MailQueue>,
+    pub(crate) mail: MailQueue,
     pub(crate) links: Links,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) max_unknown_per_hour: u64,
@@ -65,6 +66,7 @@ pub(crate) struct AccountParts {
     pub(crate) challenge: Option<LoginChallenge>,
     pub(crate) methods: LoginMethods,
     pub(crate) home: String,
+    pub(crate) site_name: Option<String>,
     /// Path of password reset links in Django's format.
     pub(crate) django_reset: Option<String>,
 }
@@ -149,6 +151,7 @@ impl Accounts {
             personal_data: parts.personal_data,
             methods: parts.methods,
             home: parts.home,
+            site_name: parts.site_name,
             database,
             clock,
             #[cfg(feature = "social")]

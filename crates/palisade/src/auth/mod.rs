@@ -25,7 +25,7 @@ pub(crate) use account::operator::{Flag, RightChange, set_flag};
 pub use account::personal_data::PersonalData;
 pub(crate) use accounts::AccountParts;
 pub use accounts::{Accounts, SignUpError};
-pub(crate) use email::links::Links;
+
 pub(crate) use email::notices::Notice;
 pub(crate) use login::django_factors::DjangoFactors;
 pub(crate) use login::guard::{Guess, LoginChallenge};

@@ -27,6 +27,8 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(super::permissions::command())
         .subcommand(super::group::command())
         .subcommand(lockout())
+        .subcommand(super::tasks::tasks_command())
+        .subcommand(super::tasks::jobs_command())
         .subcommand(keys())
         .subcommand(backup())
         .subcommand(deploy());

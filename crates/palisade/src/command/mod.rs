@@ -1,5 +1,5 @@
 //! The command line of a site: `serve`, `check`, `migrate`, `routes`, `settings`, `user`,
-//! `lockout`, `keys`, `deploy`, and custom commands.
+//! `lockout`, `tasks`, `jobs`, `keys`, `deploy`, and custom commands.
 
 mod access_report;
 mod account;
@@ -19,6 +19,7 @@ mod print;
 mod rights;
 mod serve;
 mod subject;
+mod tasks;
 mod user;
 
 use crate::app::{App, BootError, Prepared};
@@ -116,6 +117,13 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
         Some(("backup", command)) => backup::run(&prepared, command).await,
         Some(("lockout", locks)) => {
             lockout::run(prepared.boot(Arc::new(SystemClock)).await?, locks).await
+        }
+        Some(("tasks", tasks)) => {
+            let site = prepared.boot(Arc::new(SystemClock)).await?;
+            tasks::run_tasks(Arc::new(site), tasks).await
+        }
+        Some(("jobs", jobs)) => {
+            tasks::run_jobs(&prepared.boot(Arc::new(SystemClock)).await?, jobs).await
         }
         Some(("permissions", command)) => permissions::run(prepared, command).await,
         Some(("group", group)) => {

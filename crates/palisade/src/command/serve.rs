@@ -1,6 +1,6 @@
 use super::log::OfRequest;
 use super::{Failed, Outcome, print};
-use crate::app::{Prepared, Server, Site, SiteSettings};
+use crate::app::{BootError, Prepared, Runner, Server, Site, SiteSettings};
 use crate::clock::SystemClock;
 use crate::settings::Profile;
 use sd_notify::NotifyState;
@@ -43,16 +43,25 @@ pub(super) async fn serve(prepared: Prepared) -> Outcome {
     print::out(&greeting(&site, &server));
     // for a unit of Type=notify; ignored elsewhere
     let _ = sd_notify::notify(&[NotifyState::Ready]);
+    site.start().await.map_err(BootError::Start)?;
+    let (runner, looping) = Runner::start(site.clone());
     let chores = [
         tokio::spawn(sweep(site.clone())),
         tokio::spawn(refresh(site.clone())),
-        tokio::spawn(send_mail(site.clone())),
+        tokio::spawn({
+            let site = site.clone();
+            async move { site.send_mail().await }
+        }),
     ];
     let stopped = server.run(async {
         stop.await;
+        runner.drain();
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
     });
     let stopped = stopped.await;
+    let drain = site.settings().server.drain_secs.duration();
+    runner.stop(looping, drain).await;
+    site.stop().await;
     chores.iter().for_each(JoinHandle::abort);
     // the last connection checkpoints the write-ahead log, so that a copy of the database file
     // alone is complete
@@ -134,16 +143,6 @@ async fn refresh(site: Arc<Site>) {
     }
 }
 
-/// Sends queued mail, and polls for retries and for mail of other instances.
-async fn send_mail(site: Arc<Site>) {
-    loop {
-        if let Err(error) = site.mail.deliver().await {
-            tracing::warn!(target: "palisade", %error, "the mail queue cannot be read: the database does not answer");
-        }
-        site.mail.next(Duration::from_secs(15)).await;
-    }
-}
-
 /// Deletes expired sessions and tokens every ten minutes. Re-encrypts values of older keys, but not
 /// at once: instances that were not restarted yet do not have the newest key.
 async fn sweep(site: Arc<Site>) {
@@ -162,6 +161,9 @@ async fn sweep(site: Arc<Site>) {
         }
         if let Err(error) = site.remove_lost_factors().await {
             tracing::warn!(target: "palisade", ?error, "lost factors could not be removed");
+        }
+        if let Err(error) = site.sweep_jobs().await {
+            tracing::warn!(target: "palisade", %error, "old jobs could not be deleted");
         }
         if let Err(error) = site.sessions.sweep().await {
             tracing::warn!(target: "palisade", %error, "expired sessions could not be deleted");

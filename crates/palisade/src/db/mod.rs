@@ -29,6 +29,7 @@ mod pool;
 pub(crate) mod probe;
 mod raw;
 mod recorder;
+mod retry;
 mod sealed;
 mod search;
 mod settings;
@@ -47,6 +48,7 @@ pub(crate) use pool::options;
 pub use raw::{FromRow, RawSql};
 #[doc(hidden)]
 pub use recorder::Recorder;
+pub(crate) use retry::retry_after_secs;
 pub(crate) use sealed::{KeyColumn, Resealed, SealedColumn};
 pub use search::contains;
 pub use settings::{CHECKS, DatabaseSettings};

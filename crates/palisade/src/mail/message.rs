@@ -1,6 +1,6 @@
 use super::MailError;
 use super::reading::read;
-use palisade_template::{PageSecrets, Templates, Value};
+use palisade_template::Value;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -20,6 +20,9 @@ pub struct Mail {
     /// HTML part: a whole document.
     #[serde(default)]
     pub html: Option<String>,
+    /// Address for replies; `None` means the sender's (`mail.from`).
+    #[serde(default)]
+    pub reply_to: Option<String>,
 }
 
 impl Mail {
@@ -34,7 +37,15 @@ impl Mail {
             subject: subject.into(),
             text: text.into(),
             html: None,
+            reply_to: None,
         }
+    }
+
+    /// Sets the address for replies, such as that of the visitor who filled in a contact form.
+    #[must_use]
+    pub fn reply_to(mut self, address: impl Into<String>) -> Self {
+        self.reply_to = Some(address.into());
+        self
     }
 
     /// A mail from an HTML document: its title becomes the subject, and the text part is generated,
@@ -49,6 +60,7 @@ impl Mail {
             subject,
             text,
             html: Some(html),
+            reply_to: None,
         })
     }
 }
@@ -66,14 +78,4 @@ pub(crate) struct Letter {
     /// Name of the template, such as `mail/reset.html`.
     pub(crate) template: &'static str,
     pub(crate) values: Value,
-}
-
-impl Letter {
-    pub(super) fn render(&self, templates: &Templates) -> Result<Mail, MailError> {
-        let page = templates.render(self.template, self.values.clone(), PageSecrets::none());
-        Mail::from_html(
-            &self.to,
-            page.map_err(|error| MailError(error.to_string()))?,
-        )
-    }
 }

@@ -1,6 +1,6 @@
 //! A persistent mail queue, which does not delay responses.
 //!
-//! A [`Mail`] is put into the [`MailQueue`] in the transaction of its cause: both are committed, or
+//! A handler takes the [`MailQueue`] as an argument, and sends a [`Mail`] in the transaction of its cause: both are committed, or
 //! neither. The server sends it afterwards, with retries and back-off until it is accepted or
 //! expires; of several instances, one sends each. Queued mail is encrypted, because it holds secret
 //! links.
@@ -11,6 +11,7 @@
 
 mod address;
 mod error;
+mod links;
 mod mailer;
 mod message;
 mod migration;
@@ -24,10 +25,12 @@ mod tests;
 
 pub(crate) use address::deliverable;
 pub use error::MailError;
+pub(crate) use links::Links;
 pub use mailer::{Mailer, NotSent};
 pub(crate) use message::Letter;
 pub use message::Mail;
 pub use migration::migrations;
+pub(crate) use queue::MailParts;
 pub(crate) use queue::SEALED;
-pub use queue::{MailKind, MailParts, MailQueue};
+pub use queue::{MailKind, MailQueue};
 pub use settings::{CHECKS, CacheSettings, CacheUrl, MailSettings, MailUrl, Sender, ServiceUrl};

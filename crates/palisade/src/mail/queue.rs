@@ -1,14 +1,17 @@
 use super::MailError;
 use super::mailer::{Console, Mailer, NotSent, Nowhere, Outbox};
-use super::{Letter, Mail, MailSettings, Sender};
+use super::{Letter, Links, Mail, MailSettings, Sender, deliverable};
 use crate::clock::Clock;
-use crate::db::{Database, KeyColumn, SealedColumn, Tx};
+use crate::db::{Database, KeyColumn, SealedColumn, Tx, retry_after_secs};
 use crate::settings::Profile;
+use crate::views::{Error, RequestContext, Result};
+use axum::extract::FromRequestParts;
 use futures_util::{StreamExt, stream};
+use http::request::Parts;
 use palisade_crypto::KeyRing;
 use palisade_crypto::seal::Sealer;
 use palisade_mail::{ActiveModel, Column, Entity, Model};
-use palisade_template::Templates;
+use palisade_template::{PageSecrets, Templates, Value, context};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,12 +53,15 @@ pub enum MailKind {
     SignUp = 2,
     /// To an address without an account.
     Unknown = 3,
+    /// Of the site's own.
+    Site = 4,
 }
 
 /// Batch size per kind, the most urgent first.
-const SHARES: [(MailKind, u64); 4] = [
+const SHARES: [(MailKind, u64); 5] = [
     (MailKind::Notice, 8),
     (MailKind::Account, 6),
+    (MailKind::Site, 6),
     (MailKind::SignUp, 4),
     (MailKind::Unknown, 2),
 ];
@@ -72,27 +78,64 @@ pub(crate) const SEALED: SealedColumn = SealedColumn {
     place: |_| PLACE.into(),
 };
 
-/// The mail queue.
+/// The mail queue, as extractor of handlers and as [`Site::mail`](crate::app::Site::mail).
+///
+/// ```
+/// use palisade::prelude::*;
+/// use palisade::throttle::{By, Limit};
+///
+/// #[derive(Form)]
+/// struct Contact {
+///     email: Email,
+///     text: Text<2_000>,
+/// }
+///
+/// async fn send(db: Db, mail: MailQueue, form: Form<Contact>) -> Result<Response> {
+///     let contact = form.valid_or_show("contact.html").await?;
+///     // subject and body are those of templates/mail/contact.html
+///     let message = mail
+///         .render("desk@example.org", "mail/contact.html", context! { text => &*contact.text })?
+///         .reply_to(contact.email);
+///     db.write(async |tx| mail.send(tx, &message).await).await?;
+///     Ok(redirect_to("/"))
+/// }
+/// let limit = Limit::new("contact", By::Address, "5/h");
+/// let routes: Routes = Routes::new().route("/contact", public().post(send).limit(limit));
+/// ```
+#[derive(Clone)]
 pub struct MailQueue {
+    inner: Arc<Inner>,
+    /// Base URL of links.
+    base: Arc<str>,
+}
+
+struct Inner {
     database: Database,
     clock: Arc<dyn Clock>,
     ring: KeyRing,
     mailer: Box<dyn Mailer>,
     templates: Templates,
+    links: Links,
+    /// Name of the site in mails.
+    site_name: String,
     /// Notified at the commit of a transaction that queued a mail.
     came: Arc<Notify>,
 }
 
 /// Dependencies of a [`MailQueue`].
-pub struct MailParts {
+pub(crate) struct MailParts {
     /// Stores the queue.
-    pub database: Database,
+    pub(crate) database: Database,
     /// Time.
-    pub clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Encrypts the queue.
-    pub ring: KeyRing,
+    pub(crate) ring: KeyRing,
     /// Templates of mails.
-    pub templates: Templates,
+    pub(crate) templates: Templates,
+    /// Base URLs of links in mails.
+    pub(crate) links: Links,
+    /// Name of the site in mails.
+    pub(crate) site_name: String,
 }
 
 /// Result of a delivery.
@@ -107,6 +150,8 @@ enum Outcome {
 /// Duration of an instance's claim on a mail: longer than the timeout of a delivery.
 const TURN_SECS: i64 = 180;
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a site's own mail is retried.
+const KEPT_SECS: i64 = 3 * 24 * 3600;
 const PURPOSE: &str = "mail";
 const PLACE: &str = "palisade_mail";
 
@@ -115,25 +160,79 @@ impl MailQueue {
     ///
     /// # Errors
     /// When `mail.url` needs a feature that this program was built without, or names no server.
-    pub fn new(
+    pub(crate) fn new(
         settings: &MailSettings,
         sender: Sender,
         profile: Profile,
         parts: MailParts,
     ) -> Result<Self, MailError> {
-        Ok(Self {
+        let base = parts.links.main_base().into();
+        let inner = Inner {
             mailer: mailer(settings, sender, profile)?,
             database: parts.database,
             clock: parts.clock,
             ring: parts.ring,
             templates: parts.templates,
+            links: parts.links,
+            site_name: parts.site_name,
             came: Arc::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            base,
         })
     }
 
     /// Whether mail can be delivered at all.
     pub fn is_real(&self) -> bool {
-        self.mailer.is_real()
+        self.inner.mailer.is_real()
+    }
+
+    /// Name of the site: `site.name`, or its host.
+    pub(crate) fn site_name(&self) -> &str {
+        &self.inner.site_name
+    }
+
+    /// A mail from a template, such as `mail/contact.html`: its title becomes the subject, and the
+    /// text part is generated from the HTML. Besides `values`, the template gets `site`, the name
+    /// of the site, and `base`, the base URL of its links; `mail/skeleton.html` is the frame of all
+    /// mails.
+    ///
+    /// # Errors
+    /// An error in the template, or a template without a title.
+    pub fn render(&self, to: impl Into<String>, template: &str, values: Value) -> Result<Mail> {
+        let mail = self.render_template(to.into(), template, values);
+        mail.map_err(|error| Error::bug(format!("{template}: {error}")))
+    }
+
+    fn render_template(
+        &self,
+        to: String,
+        template: &str,
+        values: Value,
+    ) -> Result<Mail, MailError> {
+        let common = context! { base => &*self.base, site => self.inner.site_name.as_str() };
+        let values = context! { ..values, ..common };
+        let page = self
+            .inner
+            .templates
+            .render(template, values, PageSecrets::none());
+        Mail::from_html(to, page.map_err(|error| MailError(error.to_string()))?)
+    }
+
+    /// Queues a mail as part of a transaction: it is sent after the commit, within a second where a
+    /// site serves, and not after a rollback. It is retried for three days.
+    ///
+    /// # Errors
+    /// When it cannot be stored, or [`Mail::reply_to`] is not an email address.
+    pub async fn send(&self, tx: &Tx, mail: &Mail) -> Result<()> {
+        if let Some(address) = &mail.reply_to
+            && deliverable(address).is_none()
+        {
+            return Err(Error::bug("reply_to is not an email address"));
+        }
+        let sent = self.put_kind(tx, MailKind::Site, mail, KEPT_SECS);
+        Ok(sent.await?)
     }
 
     /// Queues a mail as part of a transaction, whose commit wakes the sender. It expires after
@@ -164,8 +263,13 @@ impl MailQueue {
         letter: &Letter,
         for_secs: i64,
     ) -> Result<(), DbErr> {
-        let mail = letter
-            .render(&self.templates)
+        let Letter {
+            to,
+            template,
+            values,
+        } = letter;
+        let mail = self
+            .render_template(to.clone(), template, values.clone())
             .map_err(|error| DbErr::Custom(error.to_string()))?;
         self.put_kind(tx, kind, &mail, for_secs).await
     }
@@ -182,16 +286,16 @@ impl MailQueue {
         for_secs: i64,
     ) -> Result<(), DbErr> {
         let text = serde_json::to_vec(mail).map_err(|error| DbErr::Custom(error.to_string()))?;
-        let now = self.clock.now().timestamp();
+        let now = self.inner.clock.now().timestamp();
         let row = ActiveModel {
-            sealed: Set(Sealer::new(&self.ring, PURPOSE).seal(&text, PLACE)),
+            sealed: Set(Sealer::new(&self.inner.ring, PURPOSE).seal(&text, PLACE)),
             due: Set(now),
             expires: Set(now + for_secs),
             tries: Set(0),
             kind: Set(kind as i32),
             ..Default::default()
         };
-        tx.notify_at_commit(&self.came);
+        tx.notify_at_commit(&self.inner.came);
         Entity::insert(row)
             .exec_without_returning(tx)
             .await
@@ -200,7 +304,7 @@ impl MailQueue {
 
     /// Waits until it is woken, or for a timeout.
     pub(crate) async fn next(&self, at_most: Duration) {
-        let _ = timeout(at_most, self.came.notified()).await;
+        let _ = timeout(at_most, self.inner.came.notified()).await;
     }
 
     /// Delivers due mail, and returns the number sent.
@@ -230,7 +334,10 @@ impl MailQueue {
 
     /// The oldest due mail of each kind, up to its batch size.
     async fn due(&self) -> Result<Vec<Model>, DbErr> {
-        let (now, db) = (self.clock.now().timestamp(), self.database.handle());
+        let (now, db) = (
+            self.inner.clock.now().timestamp(),
+            self.inner.database.handle(),
+        );
         let mut all = Vec::new();
         for (kind, share) in SHARES {
             let due = Entity::find()
@@ -249,7 +356,7 @@ impl MailQueue {
 
     async fn deliver_one(&self, row: Model) -> Result<Outcome, DbErr> {
         // an earlier delivery may have taken its time
-        let now = self.clock.now().timestamp();
+        let now = self.inner.clock.now().timestamp();
         match self.is_mine(&row, now).await? {
             true if self.attempt(row, now).await? => Ok(Outcome::Sent),
             true => Ok(Outcome::NotSent),
@@ -259,7 +366,7 @@ impl MailQueue {
 
     /// Sent mail, where `mail.url` is `memory:`.
     pub fn outbox(&self) -> Vec<Mail> {
-        self.mailer.outbox()
+        self.inner.mailer.outbox()
     }
 
     /// Claims a mail for this instance; another instance's later claim fails.
@@ -273,7 +380,10 @@ impl MailQueue {
             .set(turn)
             .filter(Column::Id.eq(row.id))
             .filter(Column::Tries.eq(row.tries));
-        let taken = same.exec(&self.database.single()).await?.rows_affected;
+        let taken = same
+            .exec(&self.inner.database.single())
+            .await?
+            .rows_affected;
         Ok(taken == 1)
     }
 
@@ -289,7 +399,7 @@ impl MailQueue {
                         "the server did not answer in {PATIENCE:?}"
                     )))
                 };
-                timeout(PATIENCE, self.mailer.send(&mail))
+                timeout(PATIENCE, self.inner.mailer.send(&mail))
                     .await
                     .unwrap_or_else(late)
             }
@@ -317,33 +427,49 @@ impl MailQueue {
     }
 
     fn open(&self, row: &Model) -> Option<Mail> {
-        let text = Sealer::new(&self.ring, PURPOSE)
+        let text = Sealer::new(&self.inner.ring, PURPOSE)
             .open(&row.sealed, PLACE)
             .ok()?;
         serde_json::from_slice(text.expose()).ok()
     }
 
-    /// Back-off: one minute, two, four, up to an hour.
+    /// Makes a mail due again after the back-off.
     async fn later(&self, row: &Model, now: i64) -> Result<(), DbErr> {
-        let pause = 60_i64 << row.tries.clamp(0, 6);
         let again = ActiveModel {
-            due: Set(now + pause.min(3600)),
+            due: Set(now + retry_after_secs(row.tries)),
             ..Default::default()
         };
         Entity::update_many()
             .set(again)
             .filter(Column::Id.eq(row.id))
             .filter(Column::Tries.eq(row.tries + 1))
-            .exec(&self.database.single())
+            .exec(&self.inner.database.single())
             .await?;
         Ok(())
     }
 
     async fn forget(&self, id: i64) -> Result<(), DbErr> {
         Entity::delete_by_id(id)
-            .exec(&self.database.single())
+            .exec(&self.inner.database.single())
             .await?;
         Ok(())
+    }
+}
+
+/// The queue of the site, whose links in mails lead to the host of the request, if that is listed in
+/// `http.allowed_hosts` by its full name.
+impl<S: Sync> FromRequestParts<S> for MailQueue {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let context = RequestContext::from_request_parts(parts, state).await?;
+        let queue = context.site().services.get::<Self>();
+        let queue = queue
+            .ok_or_else(|| Error::bug("there is no mail queue: routes must be served by App"))?;
+        Ok(Self {
+            base: queue.inner.links.base(&parts.headers).into(),
+            ..queue.clone()
+        })
     }
 }
 

@@ -93,6 +93,14 @@ impl Smtp {
             .to(to.into())
             .subject(one_line(&mail.subject))
             .message_id(Some(id));
+        let message = match &mail.reply_to {
+            Some(address) => message.reply_to(
+                deliverable(address)
+                    .ok_or("the address for replies is invalid")?
+                    .into(),
+            ),
+            None => message,
+        };
         let text = part(ContentType::TEXT_PLAIN, &mail.text)?;
         let message = match &mail.html {
             // the preferred part comes last (RFC 2046 section 5.1.4)

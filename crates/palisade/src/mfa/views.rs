@@ -206,7 +206,8 @@ pub(crate) async fn show_app(page: Page, request: FactorRequest, user: User) -> 
 
 async fn app(request: &FactorRequest, user: &User) -> Result<Option<palisade_template::Value>> {
     let base = request.base();
-    let site = base.split("://").nth(1).unwrap_or(&base);
+    let host = base.split("://").nth(1).unwrap_or(&base);
+    let site = request.accounts().site_name.as_deref().unwrap_or(host);
     let begun = request.factors.pending_app(user, site).await?;
     Ok(begun.map(|app| {
         let (picture, width) = app.picture().unwrap_or_default();

@@ -247,3 +247,4 @@ setting_from_str!(
     crate::settings::Profile,
     "development, staging or production"
 );
+setting_from_str!(chrono_tz::Tz, "a time zone such as Europe/Berlin");

@@ -61,10 +61,11 @@ impl Parts {
 
     async fn boot(self, change: impl FnOnce(Prepared) -> Prepared) -> Result<TestSite, BootError> {
         let clock = FrozenClock::at(chrono::Utc::now());
-        let site = change(self.prepared).boot(Arc::new(clock.clone())).await?;
+        let site = Arc::new(change(self.prepared).boot(Arc::new(clock.clone())).await?);
+        site.start().await.map_err(BootError::Start)?;
         let shared = vec![("site.data", site.settings().site.data.clone())];
         Ok(TestSite {
-            site: Arc::new(site),
+            site,
             clock,
             folder: self.folder,
             shared,

@@ -5,7 +5,7 @@ use crate::settings::{Effective, Profile};
 use axum::extract::FromRequestParts;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{Extensions, HeaderMap, Method, header};
 use palisade_crypto::random;
 use palisade_template::{PageSecrets, Templates, Value};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,12 +17,16 @@ pub struct SiteViews {
     pub templates: Templates,
     /// The site's profile.
     pub profile: Profile,
+    /// Name of the site: `site.name`, or its host.
+    pub site_name: Value,
     /// Limits of parsed input.
     pub input_limits: InputLimits,
     /// Client for outgoing requests.
     pub client: Client,
     /// The settings as `settings` shows them, without secrets.
     pub settings: Vec<Effective>,
+    /// Services that handlers extract, by their types, such as the mail queue.
+    pub services: Extensions,
 }
 
 /// Effort for the user on an error page.
@@ -232,7 +236,8 @@ impl RequestContext {
             None => (None, palisade_template::context! {}),
         };
         let user = user.unwrap_or(Value::from(()));
-        palisade_template::context! { path, user, messages => Vec::<Value>::new(), ..functions }
+        let site = self.site().site_name.clone();
+        palisade_template::context! { site, path, user, messages => Vec::<Value>::new(), ..functions }
     }
 
     pub(super) fn secrets(&self) -> PageSecrets {

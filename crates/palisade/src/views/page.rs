@@ -16,7 +16,7 @@ impl Page {
     }
 
     /// Renders a template with `values` (created by `context! { … }`), the signed-in `user`,
-    /// `messages` and `path`.
+    /// `messages`, `path` and `site`, the name of the site.
     ///
     /// ```
     /// use palisade::prelude::*;
@@ -43,7 +43,8 @@ impl Page {
         values: Value,
     ) -> Result<Response> {
         let path = self.0.path().split('?').next().unwrap_or_default();
-        let common = context! { path, ..self.0.values().await? };
+        let site = self.0.site().site_name.clone();
+        let common = context! { site, path, ..self.0.values().await? };
         let page = self.0.site().templates.render(
             template,
             context! { ..values, ..common },

@@ -8,14 +8,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// A real server, which keeps what it gets as files.
-struct Smtp {
+pub(crate) struct Smtp {
     child: Child,
     folder: tempfile::TempDir,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Smtp {
-    fn start(python: &str, address: &str, port: u16) -> Self {
+    pub(crate) fn start(python: &str, address: &str, port: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listen = format!("{address}:{port}");
         let keep = folder.path().join("mail").display().to_string();
@@ -48,7 +48,7 @@ impl Smtp {
         }
     }
 
-    fn kept(&self) -> Vec<String> {
+    pub(crate) fn kept(&self) -> Vec<String> {
         let new = std::fs::read_dir(self.folder.path().join("mail/new"));
         new.into_iter()
             .flatten()

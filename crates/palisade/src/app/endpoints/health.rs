@@ -2,6 +2,7 @@
 
 use crate::app::Site;
 use crate::app::write_probe::answers;
+use crate::tasks::TaskState;
 use axum::Extension;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -82,7 +83,7 @@ pub(in crate::app) async fn detail(Extension(Asked(site)): Extension<Asked>) -> 
     let text = json!({
         "ready": is_ready, "reads_only": is_ready && !takes_writes, "needs": needs, "uptime_secs": site.began.elapsed().as_secs(),
         "connections": site.connections(), "held_bytes": site.memory.held_bytes(), "profile": site.settings.profile.to_string(),
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": env!("CARGO_PKG_VERSION"), "tasks": tasks(&site).await, "jobs": site.job_counts().await,
     });
     let status = if is_ready {
         StatusCode::OK
@@ -95,6 +96,14 @@ pub(in crate::app) async fn detail(Extension(Asked(site)): Extension<Asked>) -> 
         text.to_string(),
     )
         .into_response()
+}
+
+/// The tasks with their last runs; none while the database does not answer.
+async fn tasks(site: &Site) -> Value {
+    let states = site.task_states().await.unwrap_or_default();
+    let state =
+        |(schedule, state): &(String, TaskState)| json!({ "schedule": schedule, "state": state });
+    states.iter().map(state).collect()
 }
 
 /// A dependency of the site.

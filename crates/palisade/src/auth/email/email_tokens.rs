@@ -1,20 +1,19 @@
 //! Links and codes of users, and the mail that carries them.
 
 use super::limits::MailLimits;
-use super::links::Links;
+
 use crate::auth::password::django_reset_links::DjangoResetLinks;
 use crate::auth::tokens::Tokens;
 use crate::auth::user::entity::Model;
 use crate::db::{Database, Tx};
-use crate::mail::{Letter, MailKind, MailQueue};
+use crate::mail::{Letter, Links, MailKind, MailQueue};
 use sea_orm::DbErr;
-use std::sync::Arc;
 
 /// Issues and verifies the links and codes of users.
 pub(crate) struct EmailTokens {
     pub(in crate::auth) database: Database,
     pub(crate) tokens: Tokens,
-    pub(in crate::auth) mail: Arc<MailQueue>,
+    pub(in crate::auth) mail: MailQueue,
     pub(in crate::auth) limits: MailLimits,
     pub(crate) links: Links,
     pub(in crate::auth) django_links: DjangoResetLinks,

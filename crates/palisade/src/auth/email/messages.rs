@@ -15,14 +15,10 @@ pub(in crate::auth) struct Letterhead<'a> {
 
 impl Letterhead<'_> {
     fn letter(&self, to: &str, template: &'static str, values: Value) -> Letter {
-        let (base, site) = (
-            self.base,
-            self.base.split("://").nth(1).unwrap_or(self.base),
-        );
         Letter {
             to: to.to_owned(),
             template,
-            values: context! { base, site, ..values },
+            values: context! { base => self.base, ..values },
         }
     }
 

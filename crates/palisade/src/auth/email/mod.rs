@@ -1,9 +1,6 @@
-//! Mail to users, and the links and codes in it.
-
 pub(in crate::auth) mod change;
 pub(in crate::auth) mod codes;
 pub(in crate::auth) mod email_tokens;
 pub(in crate::auth) mod limits;
-pub(in crate::auth) mod links;
 pub(in crate::auth) mod messages;
 pub(in crate::auth) mod notices;
