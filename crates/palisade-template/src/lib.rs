@@ -29,6 +29,7 @@
 //! value passes the escaper of its place; and the result is parsed and validated once more, before
 //! the engine gets it. See `docs/templates.md` for each context, its output, and each error.
 
+mod absent;
 mod analysis;
 mod blocked;
 mod context;
@@ -44,6 +45,7 @@ mod templates;
 mod tree;
 mod trusted;
 
+pub use absent::absent;
 pub use analysis::Use;
 pub use blocked::Blocked;
 pub use context::StaticLink;

@@ -1,4 +1,4 @@
-use crate::analysis::{Checked, MARK, Missing, Use, analyse, join};
+use crate::analysis::{ANY, Checked, MARK, Missing, Related, Use, analyse, join};
 use crate::blocked::{Blocked, Hook};
 use crate::context::{InlineHandlers, Rules, StaticLink};
 use crate::engine::environment;
@@ -116,8 +116,9 @@ struct Loaded {
     environment: Environment<'static>,
     checked: Checked,
     sources: BTreeMap<String, String>,
-    /// Variables that templates use and do not set.
-    wanted: BTreeSet<String>,
+    /// Variables that each page uses and does not set, with those of the templates that it
+    /// extends, includes and imports.
+    wanted: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Checks one template without rendering it. Unknown templates that it extends or includes are
@@ -183,7 +184,17 @@ impl Templates {
     /// Whether a template uses a variable that none of its own statements sets.
     pub fn wants(&self, variable: &str) -> bool {
         let latest = self.latest();
-        latest.is_ok_and(|loaded| loaded.wanted.contains(variable))
+        latest.is_ok_and(|loaded| loaded.wanted.values().any(|names| names.contains(variable)))
+    }
+
+    /// Whether a page, or a template that it extends, includes or imports, uses a variable that
+    /// none of its own statements sets.
+    pub fn page_wants(&self, page: &str, variable: &str) -> bool {
+        let latest = self.latest();
+        latest.is_ok_and(|loaded| {
+            let wanted = loaded.wanted.get(page);
+            wanted.is_some_and(|names| names.contains(variable))
+        })
     }
 
     /// Every place where a value is printed outside HTML text, in the order of the files.
@@ -217,12 +228,36 @@ impl Templates {
     }
 }
 
-/// Variables that templates use and do not set.
-fn wanted(environment: &Environment<'_>) -> BTreeSet<String> {
-    let templates = environment.templates();
-    templates
-        .flat_map(|(_, template)| template.undeclared_variables(false))
-        .collect()
+/// Variables that pages use and do not set.
+fn wanted(environment: &Environment<'_>, related: &Related) -> BTreeMap<String, BTreeSet<String>> {
+    let mut own = BTreeMap::<&str, BTreeSet<String>>::new();
+    for (name, template) in environment.templates() {
+        // a template in several contexts is compiled for each
+        let file = name.split(MARK).next().unwrap_or(name);
+        let names = own.entry(file).or_default();
+        names.extend(template.undeclared_variables(false));
+    }
+    let of_page = |page: &&str| {
+        let names = reachable(page, related);
+        let variables = own
+            .iter()
+            .filter(|(name, _)| names.contains(ANY) || names.contains(**name))
+            .flat_map(|(_, variables)| variables.iter().cloned());
+        ((*page).to_owned(), variables.collect())
+    };
+    own.keys().map(of_page).collect()
+}
+
+/// A template, and those that it extends, includes and imports, directly or not.
+fn reachable<'a>(page: &'a str, related: &'a Related) -> BTreeSet<&'a str> {
+    let (mut found, mut waiting) = (BTreeSet::new(), vec![page]);
+    while let Some(name) = waiting.pop() {
+        if found.insert(name) {
+            let others = related.get(name).into_iter().flatten();
+            waiting.extend(others.map(String::as_str));
+        }
+    }
+    found
 }
 
 impl Loaded {
@@ -247,7 +282,7 @@ impl Loaded {
                 LoadError(vec![Problem::at(source, 0..0, error.to_string(), "fix it")])
             })?;
         Ok(Self {
-            wanted: wanted(&environment),
+            wanted: wanted(&environment, &checked.related),
             environment,
             checked,
             sources,

@@ -2,7 +2,7 @@
 //! separately for it.
 
 use super::walk::{Walk, Walked};
-use super::{Context, MARK, Missing, Problem};
+use super::{ANY, Context, MARK, Missing, Problem};
 use crate::context::Pass;
 use crate::tree::{Shape, Target};
 use std::ops::Range;
@@ -86,6 +86,7 @@ impl Walk<'_, '_, '_> {
             .template(&name, context)
             .map_err(|problems| self.in_include(at, &name, &problems))?;
         self.includes.push(name.clone());
+        self.set.relate(self.source.name, &name);
         let number = self.set.number(&(name, context.clone()));
         Ok((included.end, number))
     }
@@ -138,6 +139,7 @@ impl Walk<'_, '_, '_> {
                 "name the template, so that it can be checked for this place",
             ));
         }
+        self.set.relate(self.source.name, ANY);
         match self.pass {
             Pass::Rewrite => {
                 // the parser does not say where every expression begins; it begins behind the statement's word
@@ -167,6 +169,7 @@ impl Walk<'_, '_, '_> {
             self.set
                 .template(name, &Context::default())
                 .map_err(|problems| self.in_include(at, name, &problems))?;
+            self.set.relate(self.source.name, name);
         }
         Ok(())
     }

@@ -80,6 +80,7 @@ impl<'s> Walk<'_, '_, 's> {
             };
         }
         let parent = self.set.template(name, &Context::default())?;
+        self.set.relate(self.source.name, name);
         for (block, contexts) in parent.blocks {
             if self
                 .inherited

@@ -53,7 +53,15 @@ pub(crate) struct Checked {
     pub(crate) problems: Vec<Problem>,
     /// Neighbours that are printed together.
     pub(crate) runs: Vec<Run>,
+    /// The templates that a template extends, includes or imports.
+    pub(crate) related: Related,
 }
+
+/// Names of templates, by the name of the one that uses them.
+pub(crate) type Related = BTreeMap<String, BTreeSet<String>>;
+
+/// Stands for every template, where the name is known only at render time.
+pub(crate) const ANY: &str = "*";
 
 /// An open loop: the context at its start, and those where an iteration ends.
 struct Loop {
@@ -82,6 +90,7 @@ pub(crate) fn analyse(
         memo: BTreeMap::new(),
         numbers: Vec::new(),
         uses: Vec::new(),
+        related: Related::new(),
         depth: 0,
         walks: 0,
     };
@@ -137,6 +146,7 @@ struct Set<'a> {
     /// Templates in other contexts than HTML text; the place in the list is the number in the name.
     numbers: Vec<Key>,
     uses: Vec<Use>,
+    related: Related,
     depth: usize,
     walks: usize,
 }
@@ -223,6 +233,12 @@ impl Set<'_> {
         )])
     }
 
+    /// Records that a template extends, includes or imports another.
+    fn relate(&mut self, name: &str, other: &str) {
+        let others = self.related.entry(name.to_owned()).or_default();
+        others.insert(other.to_owned());
+    }
+
     /// The engine's name for a template in a context.
     fn number(&mut self, key: &Key) -> String {
         if key.1 == Context::default() {
@@ -298,6 +314,7 @@ impl Set<'_> {
             }
         }
         checked.uses = self.uses;
+        checked.related = self.related;
         checked
     }
 }

@@ -223,6 +223,7 @@ impl Prepared {
             job_queue: shared.jobs,
             task_rows: task_rows(&foundation),
             background: app.background,
+            page_values: app.page_values.into(),
             declared_tasks: Mutex::default(),
             policies: app.policies,
             csrf: csrf(&settings, &ring, transport(&settings)),

@@ -1,4 +1,5 @@
 use super::endpoints;
+use super::page_values::{PageRequest, PageValue};
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
 use crate::auth::{self, LoginChallenge, PersonalData};
@@ -17,7 +18,7 @@ use axum::routing::Route;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use http::request::Parts;
-use palisade_template::Layer as TemplateLayer;
+use palisade_template::{Layer as TemplateLayer, Value};
 use sea_orm_migration::MigratorTrait;
 use std::convert::Infallible;
 use std::str::FromStr;
@@ -53,6 +54,7 @@ pub struct App {
     pub(crate) commands: Vec<SiteCommand>,
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
     pub(super) background: Background<Site>,
+    pub(super) page_values: Vec<PageValue>,
 }
 
 /// A custom command, in addition to `serve`, `check` and the others.
@@ -102,6 +104,7 @@ impl App {
                 Arc::new(crate::mfa::OwnKeys),
             ],
             background: Background::default(),
+            page_values: Vec::new(),
         }
     }
 
@@ -178,6 +181,39 @@ impl App {
         Key<E>: FromStr,
     {
         self.policies.push(Arc::new(PolicyOf::<E>::new()));
+        self
+    }
+
+    /// Adds a value for every page, such as a menu or a count. It is loaded only for pages whose
+    /// template uses it, or the templates that it extends or includes; a value of the same name
+    /// from the handler takes precedence. On an error page of a site in trouble it is
+    /// [`absent`](palisade_template::absent).
+    ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// async fn open_count(request: PageRequest) -> Result<Value> {
+    ///     let count = sql!("SELECT COUNT(*) FROM ticket WHERE status = ?", "open");
+    ///     let row: Option<(i64,)> = request.db().fetch_one(count).await?;
+    ///     Ok(row.map_or(0, |(count,)| count).into())
+    /// }
+    /// App::new().page_value("open_count", open_count);
+    /// ```
+    ///
+    /// # Panics
+    /// When the name is that of a value of the framework, or is taken.
+    #[must_use]
+    pub fn page_value<F, R>(mut self, name: &'static str, load: F) -> Self
+    where
+        F: Fn(PageRequest) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value>> + Send + 'static,
+    {
+        let is_own = ["user", "messages", "path", "site", "may"].contains(&name);
+        let is_taken = is_own || self.page_values.iter().any(|value| value.name == name);
+        assert!(!is_taken, "pages have another value named {name:?}");
+        self.page_values.push(PageValue {
+            name,
+            load: Arc::new(move |request| Box::pin(load(request))),
+        });
         self
     }
 

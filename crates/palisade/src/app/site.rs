@@ -1,5 +1,6 @@
 use super::SiteSettings;
 use super::acme::Challenges;
+use super::page_values::{PageValue, SitePageValues};
 use super::route_info::RouteInfo;
 use super::server::ConnectionLimiter;
 use super::write_probe::WriteProbe;
@@ -15,11 +16,11 @@ use crate::headers::SecurityHeaders;
 use crate::http::{Link, MemoryBudget, RequestHost, TrustedProxies};
 use crate::mail::MailQueue;
 use crate::mfa::Factors;
-use crate::permissions::{Actor, Authorizer, EntityPolicy, PermissionName, Roles};
+use crate::permissions::{Actor, Authorizer, CurrentActor, EntityPolicy, PermissionName, Roles};
 use crate::sessions::Sessions;
 use crate::tasks::{Background, JobQueue, TaskRows};
 use crate::throttle::{By, Limit, Throttle, ThrottleSettings};
-use crate::views::{Result, SiteViews};
+use crate::views::{PageValues, Result, SiteViews};
 use axum::Router;
 use axum::response::Response;
 use http::request::Parts;
@@ -48,6 +49,8 @@ pub struct Site {
     pub(super) job_queue: JobQueue,
     pub(super) task_rows: TaskRows,
     pub(super) background: Background<Self>,
+    /// Values of the site's own for every page.
+    pub(super) page_values: Arc<[PageValue]>,
     /// Tasks with a row.
     pub(super) declared_tasks: tokio::sync::Mutex<BTreeSet<&'static str>>,
     pub(crate) factors: Arc<Factors>,
@@ -232,6 +235,19 @@ impl Site {
             }
             self.mail.next(Duration::from_secs(15)).await;
         }
+    }
+
+    /// The values of a page for a visitor.
+    pub(super) fn page_values_of(&self, actor: &CurrentActor) -> Arc<dyn PageValues> {
+        if self.page_values.is_empty() {
+            return Arc::new(actor.clone());
+        }
+        Arc::new(SitePageValues {
+            actor: actor.clone(),
+            database: self.database.clone(),
+            values: self.page_values.clone(),
+            templates: self.views.templates.clone(),
+        })
     }
 
     /// The settings.

@@ -4,7 +4,7 @@ use super::login::user_agent::agent;
 use super::{Accounts, User};
 use crate::http::ClientAddress;
 use crate::sessions::Session;
-use crate::views::{Error, PageValues, Personal, RequestContext, Result, UserLookup};
+use crate::views::{Error, PageName, PageValues, Personal, RequestContext, Result, UserLookup};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
@@ -144,7 +144,7 @@ impl Visitor {
 }
 
 impl PageValues for Visitor {
-    fn load(&self) -> BoxFuture<'_, Result<Value>> {
+    fn load<'a>(&'a self, _: PageName<'a>) -> BoxFuture<'a, Result<Value>> {
         if self.0.session.cookie_key().is_none() && !self.0.session.has_messages() {
             // other visitors get another page
             self.0.personal.mark();

@@ -6,7 +6,7 @@ use super::authorizer::Authorizer;
 use super::rights::Rights;
 use crate::auth::{FactorRule, User, Visitor};
 use crate::sessions::Session;
-use crate::views::{Error, PageValues, Result, UserLookup};
+use crate::views::{Error, PageName, PageValues, Result, UserLookup};
 use axum::extract::FromRequestParts;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
@@ -81,7 +81,7 @@ impl CurrentActor {
     }
 
     /// The actor of an error page; an anonymous one where it is unknown.
-    async fn of_error_page(&self, lookup: UserLookup) -> Actor {
+    async fn known_actor(&self, lookup: UserLookup) -> Actor {
         let actor = match lookup {
             UserLookup::Query => self.load().await.ok(),
             UserLookup::Loaded => self.0.actor.get(),
@@ -92,12 +92,12 @@ impl CurrentActor {
 
 /// The values of the visitor, and `may` where a template asks.
 impl PageValues for CurrentActor {
-    fn load(&self) -> BoxFuture<'_, Result<Value>> {
+    fn load<'a>(&'a self, page: PageName<'a>) -> BoxFuture<'a, Result<Value>> {
         if !self.0.authorizer.do_templates_ask() {
-            return self.0.visitor.load();
+            return self.0.visitor.load(page);
         }
-        Box::pin(async {
-            let values = self.0.visitor.load().await?;
+        Box::pin(async move {
+            let values = self.0.visitor.load(page).await?;
             let actor = self.load().await?.clone();
             Ok(context! { may => self.may(actor), ..values })
         })
@@ -107,10 +107,10 @@ impl PageValues for CurrentActor {
         PageValues::user(&self.0.visitor, lookup)
     }
 
-    fn functions(&self, lookup: UserLookup) -> BoxFuture<'_, Value> {
+    fn of_error_page<'a>(&'a self, _: PageName<'a>, lookup: UserLookup) -> BoxFuture<'a, Value> {
         Box::pin(async move {
             match self.0.authorizer.do_templates_ask() {
-                true => context! { may => self.may(self.of_error_page(lookup).await) },
+                true => context! { may => self.may(self.known_actor(lookup).await) },
                 false => context! {},
             }
         })

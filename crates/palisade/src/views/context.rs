@@ -38,17 +38,26 @@ pub enum UserLookup {
     Loaded,
 }
 
+/// The page that is rendered.
+#[derive(Debug, Clone, Copy)]
+pub struct PageName<'a> {
+    /// Name of its template.
+    pub template: &'a str,
+    /// Path of the request, without its query.
+    pub path: &'a str,
+}
+
 /// The visitor's values on a page. Implemented by `auth`; defined here, because pages need it.
 pub trait PageValues: Send + Sync {
     /// `user`, `messages` and so on, for the template.
-    fn load(&self) -> BoxFuture<'_, Result<Value>>;
+    fn load<'a>(&'a self, page: PageName<'a>) -> BoxFuture<'a, Result<Value>>;
 
     /// The authenticated user, for an error page.
     fn user(&self, lookup: UserLookup) -> BoxFuture<'_, Option<Value>>;
 
-    /// Functions for the templates of an error page.
-    fn functions(&self, lookup: UserLookup) -> BoxFuture<'_, Value> {
-        let _ = lookup;
+    /// Functions and other values for the templates of an error page.
+    fn of_error_page<'a>(&'a self, page: PageName<'a>, lookup: UserLookup) -> BoxFuture<'a, Value> {
+        let _ = (page, lookup);
         Box::pin(std::future::ready(palisade_template::context! {}))
     }
 }
@@ -220,19 +229,23 @@ impl RequestContext {
         token()
     }
 
-    pub(super) async fn values(&self) -> Result<Value> {
+    pub(super) async fn values(&self, page: PageName<'_>) -> Result<Value> {
         match self.0.values.get() {
-            Some(values) => values.load().await,
+            Some(values) => values.load(page).await,
             None => Ok(palisade_template::context! { user => (), messages => Vec::<Value>::new() }),
         }
     }
 
     /// The visitor's values on an error page: the user, and no messages, because they could not be
     /// marked as shown.
-    pub(super) async fn error_values(&self, lookup: UserLookup) -> Value {
+    pub(super) async fn error_values(&self, template: &str, lookup: UserLookup) -> Value {
         let path = self.path().split('?').next().unwrap_or_default();
+        let page = PageName { template, path };
         let (user, functions) = match self.0.values.get() {
-            Some(values) => (values.user(lookup).await, values.functions(lookup).await),
+            Some(values) => (
+                values.user(lookup).await,
+                values.of_error_page(page, lookup).await,
+            ),
             None => (None, palisade_template::context! {}),
         };
         let user = user.unwrap_or(Value::from(()));

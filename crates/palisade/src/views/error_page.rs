@@ -98,7 +98,7 @@ async fn explain(
         true => UserLookup::Loaded,
         false => UserLookup::Query,
     };
-    let shown = context.error_values(lookup).await;
+    let shown = context.error_values("error.html", lookup).await;
     let values =
         || context! { status => status.as_u16(), title, message, request_id => context.id() };
     let render = |shown: Value| {

@@ -15,7 +15,7 @@ mod path;
 mod tests;
 
 pub(crate) use context::current_request;
-pub use context::{PageValues, Personal, RequestContext, SiteViews, UserLookup};
+pub use context::{PageName, PageValues, Personal, RequestContext, SiteViews, UserLookup};
 pub use error::{Error, ErrorKind, Failure, Or404, Place, Result};
 pub(crate) use error_page::{Explained, is_bare_error, render_error};
 pub use page::Page;

@@ -1,4 +1,4 @@
-use super::{Error, RequestContext, Result};
+use super::{Error, PageName, RequestContext, Result};
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -44,7 +44,7 @@ impl Page {
     ) -> Result<Response> {
         let path = self.0.path().split('?').next().unwrap_or_default();
         let site = self.0.site().site_name.clone();
-        let common = context! { site, path, ..self.0.values().await? };
+        let common = context! { site, path, ..self.0.values(PageName { template, path }).await? };
         let page = self.0.site().templates.render(
             template,
             context! { ..values, ..common },

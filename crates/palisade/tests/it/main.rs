@@ -24,6 +24,7 @@ mod keys;
 mod limits;
 mod lists;
 mod mail;
+mod page_values;
 mod pairs;
 mod policies;
 mod reference;

@@ -212,7 +212,7 @@ async fn load_session(
     let kept = session_csrf_secret(site, &session).await?;
     let tokens = site.csrf.tokens(cookies, session.cookie_key(), kept);
     let actor = CurrentActor::new(visitor, site.authorizer.clone());
-    context.set_values(Arc::new(actor.clone()));
+    context.set_values(info.site.page_values_of(&actor));
     let (forms, bound_to) = (tokens.clone(), session.clone());
     context.set_token(Arc::new(move || forms.mask(bound_to.future_key())));
     Ok((session, actor, tokens))
