@@ -1,6 +1,6 @@
 use super::policy::{Evidence, Refusal, judge, judge_source};
 use super::{CsrfSecret, CsrfSettings};
-use crate::forms::{FormStart, RawError, is_form};
+use crate::forms::{FormStart, RawError, TOKEN_FIELD, is_form, multipart_token};
 use crate::http::cookies::{Cookie, SameSite, Transport};
 use crate::http::{BodyFault, InputLimits, OriginPattern, Scheme};
 use axum::body::Body;
@@ -207,7 +207,11 @@ impl Csrf {
         body: &mut Body,
     ) -> Result<Option<String>, StatusCode> {
         if !is_form(&parts.headers) {
-            return Ok(None);
+            let token = match parts.headers.contains_key("x-csrftoken") {
+                true => Ok(None),
+                false => multipart_token(&parts.headers, body).await,
+            };
+            return token.map_err(|error| fault_or_broken(&error));
         }
         let start = FormStart::read(body, self.max_form_bytes)
             .await
@@ -216,7 +220,7 @@ impl Csrf {
             RawError::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         })?;
-        match fields.get("csrfmiddlewaretoken") {
+        match fields.get(TOKEN_FIELD) {
             // our pages put the token first: without one, the rest of the form is not read
             None if !start.is_whole && !parts.headers.contains_key("x-csrftoken") => {
                 Err(StatusCode::PAYLOAD_TOO_LARGE)

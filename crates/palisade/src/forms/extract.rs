@@ -1,5 +1,6 @@
 use super::input::{Input, Pairs, RawError, pairs, pairs_of};
 use super::json::limits;
+use super::start::TOKEN_FIELD;
 use super::{FieldSpec, Fields, most_bytes};
 use crate::views::{Error, ErrorKind, Page, RequestContext, Result};
 use axum::RequestExt;
@@ -247,7 +248,7 @@ fn autocomplete(spec: &FieldSpec, fields: &[FieldSpec]) -> &'static str {
 }
 
 /// Field names that the framework adds to every form.
-const OWN_FIELDS: [&str; 1] = ["csrfmiddlewaretoken"];
+const OWN_FIELDS: [&str; 1] = [TOKEN_FIELD];
 
 /// Never rejects: a handler first decides whether the resource exists for this visitor, and then
 /// about the form.

@@ -42,7 +42,7 @@ pub use fields::{Email, Line, Number, Password, Text, Token, Username};
 pub use input::{Input, Pairs, RawError, pairs};
 pub use json::Json;
 pub use multipart::{Multipart, Part};
-pub(crate) use start::FormStart;
+pub(crate) use start::{FormStart, TOKEN_FIELD, multipart_token};
 
 /// A struct that is parsed and validated from a form: derive it.
 pub trait Fields: Sized + Send {

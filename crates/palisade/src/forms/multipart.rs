@@ -1,4 +1,5 @@
 use super::json::limits;
+use super::start::multipart_token;
 use crate::views::{Error, ErrorKind, Result};
 use axum::body::Bytes;
 use axum::extract::multipart::{Field as AxumField, Multipart as AxumMultipart, MultipartError};
@@ -23,7 +24,8 @@ use http::StatusCode;
 /// }
 /// ```
 ///
-/// The CSRF token goes into the header `X-CSRFToken`.
+/// The CSRF token is the first part, where templates put it, or in the header `X-CSRFToken`. It is
+/// not among the parts of [`Multipart::next`].
 ///
 /// # Security
 /// Names and types of files are the client's claims. Content is neither stored nor validated.
@@ -40,13 +42,19 @@ impl<S: Send + Sync> FromRequest<S> for Multipart {
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         let left = limits(&request)?.parts;
+        let (head, mut body) = request.into_parts();
+        let token = multipart_token(&head.headers, &mut body).await;
+        let request = Request::from_parts(head, body);
         let parts = AxumMultipart::from_request(request, state).await;
-        let parts = parts.map_err(|_| {
+        let mut parts = parts.map_err(|_| {
             Error::new(
                 ErrorKind::UnsupportedType,
                 "Send this form as multipart/form-data.",
             )
         })?;
+        if token.is_ok_and(|token| token.is_some()) {
+            parts.next_field().await.map_err(unreadable)?;
+        }
         Ok(Self { parts, left })
     }
 }

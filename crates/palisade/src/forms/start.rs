@@ -1,7 +1,9 @@
 use super::input::{Pairs, RawError, pairs};
 use axum::body::{Body, BodyDataStream, Bytes};
+use axum::extract::{FromRequest, Multipart, Request};
 use bytes::BytesMut;
 use futures_util::{StreamExt, stream};
+use http::{HeaderMap, HeaderValue, header};
 
 /// The first bytes of a form: enough to find its token, however long the rest is.
 pub(crate) struct FormStart {
@@ -46,6 +48,46 @@ impl FormStart {
         pairs(&self.bytes[..end], most)
     }
 }
+
+/// The CSRF token of a multipart form: the content of its first part, if that has the token's name.
+/// The body stays intact.
+///
+/// # Errors
+/// Errors of the body.
+pub(crate) async fn multipart_token(
+    headers: &HeaderMap,
+    body: &mut Body,
+) -> Result<Option<String>, axum::Error> {
+    let Some(content_type) = multipart_type(headers) else {
+        return Ok(None);
+    };
+    let start = FormStart::read(body, MOST_OF_TOKEN_PART).await?;
+    let mut request = Request::new(Body::from(start.bytes));
+    let headers = request.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type.clone());
+    // a form that cannot be parsed has no token
+    let Ok(mut parts) = Multipart::from_request(request, &()).await else {
+        return Ok(None);
+    };
+    Ok(match parts.next_field().await {
+        Ok(Some(part)) if part.name() == Some(TOKEN_FIELD) => part.text().await.ok(),
+        _ => None,
+    })
+}
+
+/// The content type, if it is that of a multipart form.
+fn multipart_type(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let content_type = headers.get(header::CONTENT_TYPE)?;
+    let text = content_type.to_str().ok()?.to_ascii_lowercase();
+    text.starts_with("multipart/form-data")
+        .then_some(content_type)
+}
+
+/// Name of the field with the CSRF token.
+pub(crate) const TOKEN_FIELD: &str = "csrfmiddlewaretoken";
+
+/// Bytes of a multipart form that are searched for its first part.
+const MOST_OF_TOKEN_PART: usize = 4096;
 
 async fn first_bytes(body: &mut BodyDataStream, most: usize) -> Result<(Bytes, bool), axum::Error> {
     let Some(first) = body.next().await.transpose()? else {

@@ -308,3 +308,168 @@ async fn the_default_depth_is_enough_and_the_deepest_text_does_no_harm() {
         assert!([400, 413].contains(&status), "{status}");
     }
 }
+
+/// A part of a form.
+fn field(name: &str, content: &str) -> String {
+    format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n")
+}
+
+const UPLOAD: &str = "<form method=\"post\" action=\"/parts\" enctype=\"multipart/form-data\"><input type=\"file\" name=\"file\"></form>";
+
+// F031: a form of parts in plain HTML carries its token as its first part, where the template engine puts it
+#[tokio::test]
+async fn the_token_of_a_multipart_form_is_its_first_part() {
+    let page = async |page: Page| page.render("upload.html", context! {}).await;
+    let app = App::new()
+        .templates(palisade::template::Layer::embedded(&[(
+            "upload.html",
+            UPLOAD,
+        )]))
+        .routes(
+            Routes::new()
+                .route("/upload", public().get(page))
+                .route("/parts", public().post(parts)),
+        );
+    let site = TestSite::start(app, &[("http.max_body_bytes", "100000")]).await;
+    let (mut client, mut eve) = (site.client(), site.client());
+    let page = client.get("/upload").await;
+    let token = page.token().unwrap();
+    let of_eve = eve.get("/upload").await.token().unwrap();
+    let inputs = page.body.find("name=\"csrfmiddlewaretoken\"").unwrap();
+    assert!(
+        inputs < page.body.find("name=\"file\"").unwrap(),
+        "{}",
+        page.body
+    );
+    let token_part = field("csrfmiddlewaretoken", &token);
+    let file = field("file", "hello");
+    let end = "--x--\r\n";
+    let multipart = "multipart/form-data; boundary=x";
+    for (case, content_type, body, status, said) in [
+        (
+            "as a browser sends it",
+            multipart,
+            format!("{token_part}{file}{end}"),
+            200,
+            "file - 5",
+        ),
+        (
+            "a quoted boundary",
+            "Multipart/Form-Data; boundary=\"x\"",
+            format!("{token_part}{end}"),
+            200,
+            "",
+        ),
+        (
+            "without a token",
+            multipart,
+            format!("{file}{end}"),
+            403,
+            "",
+        ),
+        (
+            "the token of another visitor",
+            multipart,
+            format!("{}{file}{end}", field("csrfmiddlewaretoken", &of_eve)),
+            403,
+            "",
+        ),
+        (
+            "the token as a second part",
+            multipart,
+            format!("{file}{token_part}{end}"),
+            403,
+            "",
+        ),
+        (
+            "the token in the name of a file",
+            multipart,
+            format!(
+                "--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"{token}\"\r\n\r\n\r\n{end}"
+            ),
+            403,
+            "",
+        ),
+        (
+            "a first part that never ends",
+            multipart,
+            format!(
+                "--x\r\nContent-Disposition: form-data; name=\"csrfmiddlewaretoken\"\r\n\r\n{token}"
+            ),
+            403,
+            "",
+        ),
+        (
+            "a long first part",
+            multipart,
+            format!(
+                "{}{file}{end}",
+                field("csrfmiddlewaretoken", &"a".repeat(50_000))
+            ),
+            403,
+            "",
+        ),
+        (
+            "the token behind a long part",
+            multipart,
+            format!("{}{token_part}{end}", field("file", &"a".repeat(50_000))),
+            403,
+            "",
+        ),
+        (
+            "another boundary",
+            "multipart/form-data; boundary=y",
+            format!("{token_part}{file}{end}"),
+            403,
+            "",
+        ),
+        (
+            "no boundary",
+            "multipart/form-data",
+            format!("{token_part}{file}{end}"),
+            403,
+            "",
+        ),
+        (
+            "another kind",
+            "multipart/mixed; boundary=x",
+            format!("{token_part}{file}{end}"),
+            403,
+            "",
+        ),
+        (
+            "text/plain, which a form can send",
+            "text/plain",
+            format!("{token_part}{file}{end}"),
+            403,
+            "",
+        ),
+    ] {
+        let request = client
+            .request(Method::POST, "/parts")
+            .header("content-type", content_type);
+        let answer = client.send(request, Body::from(body)).await;
+        assert_eq!(answer.status, status, "{case}: {}", answer.body);
+        if status == 200 {
+            assert_eq!(answer.body, said, "{case}");
+        } else {
+            assert!(
+                answer.events().iter().any(|event| event.contains("csrf")),
+                "{case}: {:?}",
+                answer.events()
+            );
+        }
+    }
+    // with the header the whole body is the handler's
+    let request = client
+        .request(Method::POST, "/parts")
+        .header("content-type", multipart)
+        .header("x-csrftoken", &token);
+    let answer = client
+        .send(request, Body::from(format!("{file}{end}")))
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.body.as_str()),
+        (200, "file - 5")
+    );
+}

@@ -95,8 +95,8 @@ fn csrf_message(refusal: Refusal) -> &'static str {
                 again."
         }
         Refusal::NoForm => {
-            "Send this form as application/x-www-form-urlencoded, or send the token in the \
-                header X-CSRFToken."
+            "Send this form as application/x-www-form-urlencoded, or send the token as the first \
+                part of a multipart form or in the header X-CSRFToken."
         }
         _ => "This request came from another site and was refused.",
     }
