@@ -1,6 +1,8 @@
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Error, Field, Fields, Ident, LitStr, Result};
+use syn::punctuated::Punctuated;
+use syn::token::Comma;
+use syn::{Attribute, Data, DeriveInput, Error, Field, Fields, Ident, LitStr, Path, Result};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let Data::Struct(data) = &input.data else {
@@ -26,7 +28,9 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         let (ident, ty) = (&field.ident, &field.ty);
         quote!(let #ident = input.field::<#ty>(stringify!(#ident));)
     });
+    let columns = entity(&input.attrs)?.map(|entity| columns(name, &entity, &fields.named));
     Ok(quote! {
+        #columns
         impl ::palisade::forms::Fields for #name {
             const FIELDS: &'static [::palisade::forms::FieldSpec] = &[#(#specs),*];
             fn read(input: &mut ::palisade::forms::Input) -> Option<Self> {
@@ -35,6 +39,69 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             }
         }
     })
+}
+
+/// The entity of `#[form(entity = note::Entity)]`.
+fn entity(attributes: &[Attribute]) -> Result<Option<Path>> {
+    let mut entity = None;
+    for attribute in attributes.iter().filter(|one| one.path().is_ident("form")) {
+        attribute.parse_nested_meta(|meta| {
+            if !meta.path.is_ident("entity") {
+                return Err(meta.error("write entity = note::Entity"));
+            }
+            entity = Some(meta.value()?.parse()?);
+            Ok(())
+        })?;
+    }
+    Ok(entity)
+}
+
+/// Conversions between the fields and the columns of the same names.
+///
+/// Keys of other rows are shown, but not assigned: they are resolved by the policy of their rows
+/// first. Lists are neither.
+fn columns(name: &Ident, entity: &Path, fields: &Punctuated<Field, Comma>) -> TokenStream {
+    let of_kind = |is_column: fn(&str) -> bool| {
+        fields.iter().filter(move |field| {
+            let ty = &field.ty;
+            is_column(&quote!(#ty).to_string())
+        })
+    };
+    let names = |field: &'_ Field| field.ident.clone();
+    let shown = of_kind(|ty| !is_list(ty)).filter_map(names);
+    let shown_types = of_kind(|ty| !is_list(ty)).map(|field| &field.ty);
+    let assigned: Vec<Ident> = of_kind(|ty| !is_list(ty) && !is_key(ty))
+        .filter_map(names)
+        .collect();
+    let model = quote!(<#entity as ::palisade::sea_orm::EntityTrait>::Model);
+    let active = quote!(<#entity as ::palisade::sea_orm::EntityTrait>::ActiveModel);
+    quote! {
+        impl ::palisade::forms::FillFrom<#model> for #name {
+            fn values(row: &#model) -> Vec<(&'static str, Vec<String>)> {
+                vec![#((stringify!(#shown), <#shown_types as ::palisade::forms::ShowColumn<_>>::show(&row.#shown))),*]
+            }
+        }
+
+        impl #name {
+            /// The columns of this form, as changes of a row.
+            #[allow(dead_code, reason = "not every form is written to a row")]
+            fn changes(&self) -> #active {
+                let mut row = <#active as ::core::default::Default>::default();
+                #(row.#assigned = ::palisade::sea_orm::Set(
+                    ::palisade::forms::IntoColumn::into_column(self.#assigned.clone()),
+                );)*
+                row
+            }
+        }
+    }
+}
+
+fn is_list(ty: &str) -> bool {
+    ty.contains("Many <")
+}
+
+fn is_key(ty: &str) -> bool {
+    ty.contains("Pick <") || ty.contains("Ref <")
 }
 
 fn spec(field: &Field) -> Result<TokenStream> {
@@ -47,6 +114,7 @@ fn spec(field: &Field) -> Result<TokenStream> {
             .unwrap_or_default(),
     );
     let mut help = String::new();
+    let mut empty = String::new();
     let mut is_hidden = false;
     for attribute in field
         .attrs
@@ -62,7 +130,12 @@ fn spec(field: &Field) -> Result<TokenStream> {
             match meta.path.get_ident().map(ToString::to_string).as_deref() {
                 Some("label") => label = text.value(),
                 Some("help") => help = text.value(),
-                _ => return Err(meta.error("write label = \"…\", help = \"…\" or hidden")),
+                Some("empty") => empty = text.value(),
+                _ => {
+                    return Err(
+                        meta.error("write label = \"…\", help = \"…\", empty = \"…\" or hidden")
+                    );
+                }
             }
             Ok(())
         })?;
@@ -74,7 +147,7 @@ fn spec(field: &Field) -> Result<TokenStream> {
         shape
     };
     Ok(quote! {
-        ::palisade::forms::FieldSpec { name: stringify!(#ident), label: #label, help: #help, shape: #shape }
+        ::palisade::forms::FieldSpec { name: stringify!(#ident), label: #label, help: #help, empty: #empty, shape: #shape }
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod choice;
 mod form;
+mod json_body;
 mod permission;
 mod static_files;
 mod templates;
@@ -13,10 +14,22 @@ use syn::{DeriveInput, LitStr, parse_macro_input};
 /// Reads a struct from a submitted form or a query string, field by field.
 ///
 /// Every field must be of a type that knows its limits (`Line<120>`, `Text<10_000>`, `Email`, a `Choice`, …); a `String` does not compile.
-/// `#[form(label = "…", help = "…")]` on a field sets what the page shows; `#[form(hidden)]` shows nothing.
+/// On a field, `#[form(label = "…", help = "…")]` sets its texts, `#[form(empty = "Any")]` the label of the empty option of a choice, and
+/// `#[form(hidden)]` hides it. On the struct, `#[form(entity = note::Entity)]` fills the form from a row
+/// (`FormView::filled`) and adds `changes`, which sets the columns of the same names.
 #[proc_macro_derive(Form, attributes(form))]
 pub fn derive_form(input: TokenStream) -> TokenStream {
     form::expand(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Lets a type that serde deserializes be read from a JSON body: with `#[derive(Deserialize)]`.
+///
+/// Every field must be of a type that knows its limits; a `String` does not compile.
+#[proc_macro_derive(JsonBody)]
+pub fn derive_json_body(input: TokenStream) -> TokenStream {
+    json_body::expand(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }

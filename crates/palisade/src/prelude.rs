@@ -4,20 +4,21 @@ pub use crate::app::{App, Job, Jobs, PageRequest, Reason, Routes, Site};
 pub use crate::auth::{User, Visitor};
 pub use crate::db::{Db, Tx, contains};
 pub use crate::forms::{
-    Choice, Email, Form, Json, Line, Number, Password, Query, Text, Token, Username,
+    Choice, Day, Decimal, Email, Form, FormView, Json, Line, Many, Moment, Money, Number, Password,
+    Query, Text, Token, Username, WebUrl,
 };
 pub use crate::http::redirect_to;
 pub use crate::mail::{Mail, MailQueue};
 pub use crate::permissions::{
-    Actor, Allowed, Caller, Permission, Rows, Scoped, Verb, can, member_of, public, signed_in,
-    staff, token, when,
+    Actor, Allowed, Caller, Labelled, Permission, Pick, Rows, Scoped, Verb, can, member_of, public,
+    signed_in, staff, token, when,
 };
 pub use crate::sessions::{MessageLevel, Session};
 pub use crate::sql;
 pub use crate::tasks::{JobRun, Schedule};
 pub use crate::views::{Error, ErrorKind, Or404, Page, Path, Result};
 pub use axum::response::{IntoResponse, Response};
-pub use palisade_macros::{Choice, Form, Permission, include_static, include_templates};
+pub use palisade_macros::{Choice, Form, JsonBody, Permission, include_static, include_templates};
 pub use palisade_template::{Serde, Value, context};
 pub use sea_orm;
 pub use std::process::ExitCode;

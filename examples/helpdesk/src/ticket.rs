@@ -133,8 +133,10 @@ pub struct Filter {
     #[form(label = "Search")]
     pub q: Option<Line<100>>,
     /// Status.
+    #[form(empty = "Any")]
     pub status: Option<Status>,
     /// Order.
+    #[form(empty = "Any")]
     pub order: Option<Order>,
     /// Page number.
     pub page: Option<Number<1, 100_000>>,

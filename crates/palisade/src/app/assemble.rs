@@ -142,6 +142,7 @@ fn views(
     SiteViews {
         templates,
         profile: settings.profile,
+        time_zone: settings.site.time_zone,
         site_name: shared.mail.site_name().into(),
         client: shared.client.clone(),
         input_limits: settings.http.input_limits(),

@@ -1,6 +1,6 @@
 use super::policy::{Evidence, Refusal, judge, judge_source};
 use super::{CsrfSecret, CsrfSettings};
-use crate::forms::{FormStart, RawError, TOKEN_FIELD, is_form, multipart_token};
+use crate::forms::{FormStart, RawError, TOKEN_FIELD, is_form, multipart_token, single};
 use crate::http::cookies::{Cookie, SameSite, Transport};
 use crate::http::{BodyFault, InputLimits, OriginPattern, Scheme};
 use axum::body::Body;
@@ -220,12 +220,13 @@ impl Csrf {
             RawError::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         })?;
-        match fields.get(TOKEN_FIELD) {
+        let token = single(&fields, TOKEN_FIELD).map_err(|_| StatusCode::BAD_REQUEST)?;
+        match token {
             // our pages put the token first: without one, the rest of the form is not read
             None if !start.is_whole && !parts.headers.contains_key("x-csrftoken") => {
                 Err(StatusCode::PAYLOAD_TOO_LARGE)
             }
-            token => Ok(token.cloned()),
+            token => Ok(token.map(str::to_owned)),
         }
     }
 }

@@ -1,17 +1,19 @@
-use super::input::{Input, Pairs, RawError, pairs, pairs_of};
+use super::input::{Input, RawError, Values, check_repeated, values};
 use super::json::limits;
+use super::show::{Shown, load_options, loads_options, problem, without};
 use super::start::TOKEN_FIELD;
 use super::{FieldSpec, Fields, most_bytes};
 use crate::views::{Error, ErrorKind, Page, RequestContext, Result};
 use axum::RequestExt;
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use chrono_tz::Tz;
+use http::Extensions;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::LengthLimitError;
 use palisade_template::{Value, context};
-use serde_json::json;
 use std::collections::BTreeMap;
 
 /// A submitted form.
@@ -23,12 +25,14 @@ pub struct Form<T> {
 /// An invalid form: the input and its errors, to show it again.
 pub struct InvalidForm {
     fields: &'static [FieldSpec],
-    typed: Pairs,
+    typed: Values,
     errors: BTreeMap<&'static str, Vec<String>>,
     general: Vec<String>,
     page: Page,
     /// A field that is not shown.
     left_out: Option<&'static str>,
+    /// Of the request, where its form has choices from the database.
+    extensions: Extensions,
     /// The body is not a form, or has unknown fields.
     unreadable: Option<Error>,
 }
@@ -63,16 +67,22 @@ impl<T: Fields> Form<T> {
         values: impl IntoIterator<Item = (&'a str, String)>,
         field: Option<&'static str>,
     ) -> Value {
+        let () = const {
+            assert!(
+                !loads_options(T::FIELDS),
+                "this form has choices from the database: take FormView"
+            )
+        };
         let typed = values
             .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
+            .map(|(name, value)| (name.to_owned(), vec![value]))
             .collect();
-        let fields: Vec<FieldSpec> = T::FIELDS
-            .iter()
-            .filter(|spec| Some(spec.name) != field)
-            .copied()
-            .collect();
-        render_fields(&fields, &typed, &BTreeMap::new(), &[])
+        let shown = Shown {
+            fields: without(T::FIELDS, field),
+            typed: &typed,
+            ..Shown::default()
+        };
+        shown.render()
     }
 
     /// The valid input, or `template` again with the input and its errors (422).
@@ -135,7 +145,7 @@ impl InvalidForm {
     /// Replaces the input of a field.
     #[must_use]
     pub fn set(mut self, field: &str, value: impl Into<String>) -> Self {
-        self.typed.insert(field.to_owned(), value.into());
+        self.typed.insert(field.to_owned(), vec![value.into()]);
         self
     }
 
@@ -162,88 +172,29 @@ impl InvalidForm {
             return error;
         }
         if self.page.context().wants_problem() {
-            return Error::page(self.problem(status));
+            let errors = (&self.general[..], &self.errors);
+            return Error::page(problem(self.page.context(), status, errors));
         }
-        let fields: Vec<FieldSpec> = self
-            .fields
-            .iter()
-            .filter(|spec| Some(spec.name) != self.left_out)
-            .copied()
-            .collect();
-        let form = render_fields(&fields, &self.typed, &self.errors, &self.general);
-        match self
-            .page
-            .render_as(status, template, context! { form, ..values })
-            .await
-        {
+        match self.render(status, template, values).await {
             Ok(page) => Error::page(page),
             Err(error) => error,
         }
     }
-}
 
-impl InvalidForm {
-    /// The errors for API clients ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
-    fn problem(&self, status: StatusCode) -> Response {
-        let problem = json!({
-            "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": self.general.join(" "),
-            "errors": self.errors, "request_id": self.page.context().id(),
-        });
-        (
-            status,
-            [(header::CONTENT_TYPE, "application/problem+json")],
-            problem.to_string(),
-        )
-            .into_response()
-    }
-}
-
-fn render_fields(
-    fields: &[FieldSpec],
-    typed: &Pairs,
-    errors: &BTreeMap<&'static str, Vec<String>>,
-    general: &[String],
-) -> Value {
-    let shown = |spec: &FieldSpec| {
-        let shape = spec.shape;
-        // passwords are never sent back, and other input is truncated to its field: one request
-        // must not cause a response of megabytes
-        let value = if shape.kind == "password" {
-            ""
-        } else {
-            typed
-                .get(spec.name)
-                .map_or("", |typed| beginning(typed, shape.max_length))
+    async fn render(self, status: StatusCode, template: &str, values: Value) -> Result<Response> {
+        let shown = Shown {
+            fields: without(self.fields, self.left_out),
+            typed: &self.typed,
+            errors: self.errors,
+            general: self.general,
+            options: load_options(self.fields, &self.extensions).await?,
+            zone: self.page.context().site().time_zone,
         };
-        let option = |(value, label): &(&str, &str)| context! { value => *value, label => *label };
-        context! {
-            name => spec.name, label => spec.label, help => spec.help, kind => shape.kind, value, max_length => shape.max_length,
-            required => shape.is_required, autocomplete => autocomplete(spec, fields),
-            inputmode => shape.inputmode, autocapitalize => if spec.name == "username" { "none" } else { shape.autocapitalize }, enterkeyhint => shape.enterkeyhint,
-            options => shape.options.iter().map(option).collect::<Vec<_>>(),
-            errors => errors.get(spec.name).cloned().unwrap_or_default(),
-        }
-    };
-    context! { fields => fields.iter().map(shown).collect::<Vec<_>>(), errors => general.to_vec() }
-}
-
-/// Truncates to so many characters.
-fn beginning(text: &str, most: usize) -> &str {
-    text.char_indices()
-        .nth(most)
-        .map_or(text, |(end, _)| &text[..end])
-}
-
-/// Autocomplete of a new password is off; usernames may be filled in.
-fn autocomplete(spec: &FieldSpec, fields: &[FieldSpec]) -> &'static str {
-    let is_asked_twice = fields
-        .iter()
-        .any(|other| other.name.strip_suffix("_again") == Some(spec.name));
-    let is_new = spec.name.starts_with("new_") || spec.name.ends_with("_again") || is_asked_twice;
-    match (spec.shape.kind, spec.name) {
-        ("password", _) if is_new => "new-password",
-        ("text", "username") => "username",
-        _ => spec.shape.autocomplete,
+        let form = shown.render();
+        let page = self
+            .page
+            .render_as(status, template, context! { form, ..values });
+        page.await
     }
 }
 
@@ -264,11 +215,16 @@ impl<S: Send + Sync, T: Fields> FromRequest<S> for Form<T> {
         let page = page.ok_or_else(|| {
             Error::bug("there is no request context: routes must be served by App")
         })?;
+        let extensions = match loads_options(T::FIELDS) {
+            true => request.extensions().clone(),
+            false => Extensions::new(),
+        };
         let (typed, unreadable) = match read::<T>(request).await {
             Ok(typed) => (typed, None),
-            Err(error) => (Pairs::new(), Some(error)),
+            Err(error) => (Values::new(), Some(error)),
         };
-        let mut input = Input::new(typed);
+        let zone = page.context().site().time_zone;
+        let mut input = Input::new(typed, zone);
         let value = T::read(&mut input).filter(|_| unreadable.is_none());
         let (typed, errors) = input.into_parts();
         Ok(Self {
@@ -280,13 +236,14 @@ impl<S: Send + Sync, T: Fields> FromRequest<S> for Form<T> {
                 general: Vec::new(),
                 page,
                 left_out: None,
+                extensions,
                 unreadable,
             },
         })
     }
 }
 
-async fn read<T: Fields>(request: Request) -> Result<Pairs> {
+async fn read<T: Fields>(request: Request) -> Result<Values> {
     if !is_form(request.headers()) {
         return Err(Error::new(
             ErrorKind::UnsupportedType,
@@ -306,17 +263,24 @@ async fn read<T: Fields>(request: Request) -> Result<Pairs> {
     let body = to_bytes(request.with_limited_body().into_body(), most)
         .await
         .map_err(|error| incomplete(&error))?;
-    let typed = pairs(&body, limits.form_fields).map_err(unreadable)?;
+    let typed = values(&body, limits.form_fields, |_| true).map_err(unreadable)?;
+    check_repeated(&typed, T::FIELDS).map_err(unreadable)?;
     let is_known =
         |name: &str| OWN_FIELDS.contains(&name) || T::FIELDS.iter().any(|field| field.name == name);
     match typed.keys().find(|name| !is_known(name)) {
-        Some(_) => Err(Error::new(
-            ErrorKind::BadRequest,
-            "The form has an unknown field.",
-        )),
+        Some(name) => Err(about(name, "The form has an unknown field.")),
         None => Ok(typed),
     }
 }
+
+/// 400 with the name of the field for the log, and not its value.
+fn about(field: &str, message: &'static str) -> Error {
+    let name: String = field.chars().take(LONGEST_NAME).collect();
+    Error::new(ErrorKind::BadRequest, message).because(format!("field {name:?}"))
+}
+
+/// Longest logged name, in characters.
+const LONGEST_NAME: usize = 60;
 
 fn is_more(length: &HeaderValue, most: usize) -> bool {
     length
@@ -365,7 +329,7 @@ pub(crate) fn is_form(headers: &HeaderMap) -> bool {
 fn unreadable(error: RawError) -> Error {
     match error {
         RawError::Encoding => Error::new(ErrorKind::BadRequest, "The text is not UTF-8."),
-        RawError::Duplicate(_) => Error::new(ErrorKind::BadRequest, "A field was sent twice."),
+        RawError::Duplicate(name) => about(&name, "A field was sent twice."),
         RawError::TooMany => Error::new(ErrorKind::TooLarge, "There are too many fields."),
     }
 }
@@ -406,11 +370,16 @@ impl<S: Sync, T: Fields> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let is_known = |name: &str| T::FIELDS.iter().any(|field| field.name == name);
         let query = parts.uri.query().unwrap_or_default();
-        let typed = pairs_of(query.as_bytes(), MOST_IN_QUERY, is_known).map_err(unreadable)?;
-        let mut input = Input::new(typed);
+        let typed = values(query.as_bytes(), MOST_IN_QUERY, is_known).map_err(unreadable)?;
+        check_repeated(&typed, T::FIELDS).map_err(unreadable)?;
+        let context = parts.extensions.get::<RequestContext>();
+        let zone = context.map_or(Tz::UTC, |context| context.site().time_zone);
+        let mut input = Input::new(typed, zone);
         let value = T::read(&mut input);
+        let (_, errors) = input.into_parts();
+        let name = errors.keys().next().copied().unwrap_or_default();
         value
             .map(Self)
-            .ok_or_else(|| Error::new(ErrorKind::BadRequest, "The URL has an invalid value."))
+            .ok_or_else(|| about(name, "The URL has an invalid value."))
     }
 }

@@ -39,6 +39,11 @@ pub struct Username(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email(String);
 
+/// A URL with `http` or `https`, of at most `MAX` characters, without user name and password: safe
+/// as a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebUrl<const MAX: usize = 2000>(String);
+
 /// A password exactly as typed, at most 1024 bytes. Never displayed again.
 #[derive(Debug, Clone)]
 pub struct Password(Secret<String>);
@@ -51,6 +56,12 @@ impl<const MIN: i64, const MAX: i64> Number<MIN, MAX> {
     /// The number.
     pub fn get(self) -> i64 {
         self.0
+    }
+}
+
+impl<const MIN: i64, const MAX: i64> From<Number<MIN, MAX>> for i64 {
+    fn from(number: Number<MIN, MAX>) -> Self {
+        number.0
     }
 }
 
@@ -148,6 +159,28 @@ impl Field for Email {
     }
 }
 
+impl<const MAX: usize> Field for WebUrl<MAX> {
+    const SHAPE: Shape = Shape {
+        autocomplete: "url",
+        autocapitalize: "none",
+        ..Shape::new("url", MAX)
+    };
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        let text = raw.unwrap_or_default().trim();
+        without_controls(text, |_| false).and_then(|()| check_length(text, MAX))?;
+        let url = url::Url::parse(text).ok().filter(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+        });
+        let url = url.map(String::from).filter(|url| url.len() <= MAX);
+        url.map(Self)
+            .ok_or_else(|| "Enter a web address such as https://example.org/page.".into())
+    }
+}
+
 impl Field for Password {
     const SHAPE: Shape = Shape {
         autocomplete: "current-password",
@@ -239,4 +272,4 @@ macro_rules! text_types {
     };
 }
 
-text_types!([const MAX: usize] Line<MAX>, [const MAX: usize] Text<MAX>, [const MAX: usize] Token<MAX>, [] Username, [] Email);
+text_types!([const MAX: usize] Line<MAX>, [const MAX: usize] Text<MAX>, [const MAX: usize] Token<MAX>, [const MAX: usize] WebUrl<MAX>, [] Username, [] Email);

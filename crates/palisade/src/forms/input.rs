@@ -1,9 +1,13 @@
-use super::Field;
+use super::{Field, FieldSpec};
+use chrono_tz::Tz;
 use percent_encoding::percent_decode;
 use std::collections::BTreeMap;
 
 /// Decoded names and values.
 pub type Pairs = BTreeMap<String, String>;
+
+/// The same, where a name may have several values.
+pub(crate) type Values = BTreeMap<String, Vec<String>>;
 
 /// Why a form or a query cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +26,24 @@ pub enum RawError {
 /// # Errors
 /// See [`RawError`]; more than `max` pairs are too many.
 pub fn pairs(encoded: &[u8], max: usize) -> Result<Pairs, RawError> {
-    pairs_of(encoded, max, |_| true)
+    let once = |(name, mut values): (String, Vec<String>)| match (values.pop(), values.pop()) {
+        (Some(value), None) => Ok((name, value)),
+        _ => Err(RawError::Duplicate(name)),
+    };
+    values(encoded, max, |_| true)?
+        .into_iter()
+        .map(once)
+        .collect()
 }
 
-/// The same for known names. Others are ignored: links get tracking parameters, some of them twice.
-pub(super) fn pairs_of(
+/// The values of known names. Other names are ignored: links get tracking parameters, some of them
+/// twice.
+pub(super) fn values(
     encoded: &[u8],
     max: usize,
     is_known: impl Fn(&str) -> bool,
-) -> Result<Pairs, RawError> {
-    let mut pairs = Pairs::new();
+) -> Result<Values, RawError> {
+    let (mut found, mut count) = (Values::new(), 0);
     for pair in encoded
         .split(|byte| *byte == b'&')
         .filter(|pair| !pair.is_empty())
@@ -43,14 +55,37 @@ pub(super) fn pairs_of(
             _ => continue,
         };
         let value = decode(sides.next().unwrap_or_default())?;
-        if pairs.len() == max {
+        if count == max {
             return Err(RawError::TooMany);
         }
-        if pairs.insert(name.clone(), value).is_some() {
-            return Err(RawError::Duplicate(name));
-        }
+        count += 1;
+        found.entry(name).or_default().push(value);
     }
-    Ok(pairs)
+    Ok(found)
+}
+
+/// The value of a name that must occur once.
+///
+/// # Errors
+/// A repeated name.
+pub(crate) fn single<'a>(values: &'a Values, name: &str) -> Result<Option<&'a str>, RawError> {
+    match values.get(name).map(Vec::as_slice) {
+        None | Some([]) => Ok(None),
+        Some([value]) => Ok(Some(value)),
+        Some(_) => Err(RawError::Duplicate(name.to_owned())),
+    }
+}
+
+/// Refuses repeated names, apart from those of fields with several values.
+pub(super) fn check_repeated(values: &Values, fields: &[FieldSpec]) -> Result<(), RawError> {
+    let is_many = |name: &str| {
+        let field = fields.iter().find(|field| field.name == name);
+        field.is_some_and(|field| field.shape.is_many)
+    };
+    for name in values.keys().filter(|name| !is_many(name)) {
+        single(values, name)?;
+    }
+    Ok(())
 }
 
 fn decode(part: &[u8]) -> Result<String, RawError> {
@@ -67,21 +102,24 @@ fn decode(part: &[u8]) -> Result<String, RawError> {
 /// Input, while it is validated field by field.
 #[derive(Debug)]
 pub struct Input {
-    pairs: Pairs,
+    values: Values,
     errors: BTreeMap<&'static str, Vec<String>>,
+    zone: Tz,
 }
 
 impl Input {
-    pub(super) fn new(pairs: Pairs) -> Self {
+    pub(super) fn new(values: Values, zone: Tz) -> Self {
         Self {
-            pairs,
+            values,
             errors: BTreeMap::new(),
+            zone,
         }
     }
 
     /// Validates one field, and records its error.
     pub fn field<T: Field>(&mut self, name: &'static str) -> Option<T> {
-        match T::parse(self.pairs.get(name).map(String::as_str)) {
+        let values = self.values.get(name).map_or(&[][..], Vec::as_slice);
+        match T::parse_all(values, self.zone) {
             Ok(value) => Some(value),
             Err(message) => {
                 self.errors.entry(name).or_default().push(message);
@@ -90,7 +128,7 @@ impl Input {
         }
     }
 
-    pub(super) fn into_parts(self) -> (Pairs, BTreeMap<&'static str, Vec<String>>) {
-        (self.pairs, self.errors)
+    pub(super) fn into_parts(self) -> (Values, BTreeMap<&'static str, Vec<String>>) {
+        (self.values, self.errors)
     }
 }

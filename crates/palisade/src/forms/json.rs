@@ -1,11 +1,14 @@
+use super::flat::read_flat;
+use super::input::Input;
+use super::show::problem;
+use super::{Fields, JsonBody};
 use crate::http::InputLimits;
 use crate::views::{Error, ErrorKind, RequestContext, Result};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// A JSON body ([RFC 8259](https://www.rfc-editor.org/rfc/rfc8259)), as extractor and response. It
 /// accepts the fields of `T` only, at most `http.max_json_bytes` long and `http.max_json_depth`
@@ -14,9 +17,8 @@ use serde::de::DeserializeOwned;
 /// ```
 /// use palisade::prelude::*;
 ///
-/// #[derive(palisade::serde::Deserialize)]
-/// #[serde(crate = "palisade::serde")]
-/// struct Rename { title: String }
+/// #[derive(Form)]
+/// struct Rename { title: Line<120> }
 ///
 /// async fn rename(Json(new): Json<Rename>) -> Json<usize> {
 ///     Json(new.title.len())
@@ -24,14 +26,25 @@ use serde::de::DeserializeOwned;
 /// ```
 ///
 /// # Errors
-/// 415 for another content type, 413 for a body that is too large or too deep, 400 with line and
-/// column for invalid JSON or an invalid `T`: unknown and repeated fields are refused, against mass
-/// assignment. Inside of types with serde's `flatten`, `tag` or `untagged`, which serde buffers
-/// itself, unknown fields are ignored instead; `deny_unknown_fields` refuses them there.
+/// 415 for another content type, 413 for a body that is too large or too deep, 422 with the errors
+/// of each field for a form (`#[derive(Form)]`), 400 with line and column for invalid JSON or an
+/// invalid structure (`#[derive(Deserialize, JsonBody)]`). Unknown and repeated fields are refused,
+/// against mass assignment. Inside of types with serde's `flatten`, `tag` or `untagged`, which serde
+/// buffers itself, unknown fields are ignored instead; `deny_unknown_fields` refuses them there.
+///
+/// # Security
+/// A type without a limit, such as `String`, does not compile as a field:
+///
+/// ```compile_fail
+/// use palisade::prelude::*;
+/// #[derive(palisade::serde::Deserialize, JsonBody)]
+/// #[serde(crate = "palisade::serde")]
+/// struct Unbounded { title: String }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+impl<S: Send + Sync, T: JsonBody> FromRequest<S> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
@@ -42,6 +55,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             ));
         }
         let limits = limits(&request)?;
+        let context = request.extensions().get::<RequestContext>().cloned();
         let body = Bytes::from_request(request, state).await;
         let body = body.map_err(|_| {
             Error::new(
@@ -56,14 +70,22 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             );
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        let unreadable = |message: String| {
-            let message: String = message.chars().take(LONGEST_MESSAGE).collect();
-            Error::new(
-                ErrorKind::BadRequest,
-                format!("The JSON cannot be read: {message}."),
-            )
-        };
-        read(&body).map(Self).map_err(unreadable)
+        let context = context.ok_or_else(no_context)?;
+        T::read_json(&body, &context).map(Self)
+    }
+}
+
+/// An object whose values are those of a form's fields.
+impl<T: Fields> JsonBody for T {
+    fn read_json(body: &[u8], request: &RequestContext) -> Result<Self> {
+        let typed = read_flat(body, T::FIELDS)?;
+        let mut input = Input::new(typed, request.site().time_zone);
+        let value = T::read(&mut input);
+        let (_, errors) = input.into_parts();
+        value.ok_or_else(|| {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Error::page(problem(request, status, (&[], &errors)))
+        })
     }
 }
 
@@ -83,15 +105,14 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// Longest error message, in characters: it may quote an invalid value.
-const LONGEST_MESSAGE: usize = 200;
-
 /// The limits of the site.
 pub(super) fn limits(request: &Request) -> Result<InputLimits> {
     let context = request.extensions().get::<RequestContext>();
-    let context = context
-        .ok_or_else(|| Error::bug("there is no request context: routes must be served by App"))?;
-    Ok(context.site().input_limits)
+    Ok(context.ok_or_else(no_context)?.site().input_limits)
+}
+
+fn no_context() -> Error {
+    Error::bug("there is no request context: routes must be served by App")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -106,21 +127,6 @@ fn is_json(headers: &HeaderMap) -> bool {
         .trim()
         .to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
-}
-
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let mut unknown = None;
-    let value = serde_ignored::deserialize(&mut reader, |path| {
-        unknown.get_or_insert_with(|| path.to_string());
-    });
-    let value = value
-        .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| error.to_string())?;
-    match unknown {
-        Some(path) => Err(format!("{path:?} is an unknown field")),
-        None => Ok(value),
-    }
 }
 
 /// Nesting depth. The result for invalid JSON is arbitrary: it is refused afterwards.

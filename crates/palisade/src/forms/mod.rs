@@ -25,24 +25,45 @@
 //! struct Unbounded { subject: String }
 //! ```
 
+use chrono_tz::Tz;
+use futures_util::future::BoxFuture;
+use http::Extensions;
+
+mod bounded;
 mod codes;
+mod columns;
+mod dates;
 mod extract;
 mod fields;
+mod flat;
 mod input;
 mod json;
+mod many;
 mod multipart;
+mod numbers;
+mod show;
 mod start;
 #[cfg(test)]
 mod tests;
+mod view;
 
+#[doc(hidden)]
+pub use bounded::read_bounded;
+pub use bounded::{Bounded, JsonBody};
 pub use codes::{Code, DigitCode};
+pub use columns::{FillFrom, IntoColumn, ShowColumn};
+pub use dates::{Day, Moment};
 pub(crate) use extract::is_form;
 pub use extract::{Form, InvalidForm, Query};
-pub use fields::{Email, Line, Number, Password, Text, Token, Username};
+pub use fields::{Email, Line, Number, Password, Text, Token, Username, WebUrl};
+pub(crate) use input::single;
 pub use input::{Input, Pairs, RawError, pairs};
 pub use json::Json;
+pub use many::Many;
 pub use multipart::{Multipart, Part};
+pub use numbers::{Decimal, Money};
 pub(crate) use start::{FormStart, TOKEN_FIELD, multipart_token};
+pub use view::FormView;
 
 /// A struct that is parsed and validated from a form: derive it.
 pub trait Fields: Sized + Send {
@@ -68,6 +89,16 @@ pub trait Field: Sized {
     /// # Errors
     /// A sentence for the visitor.
     fn parse(raw: Option<&str>) -> Result<Self, String>;
+
+    /// Parses all values that were sent for this field. `zone` is the time zone of the site. Only a
+    /// field whose [`Shape::is_many`] is set can get several values.
+    ///
+    /// # Errors
+    /// A sentence for the visitor.
+    fn parse_all(values: &[String], zone: Tz) -> Result<Self, String> {
+        let _ = zone;
+        Self::parse(values.first().map(String::as_str))
+    }
 }
 
 /// An enum that is chosen by name: derive it.
@@ -107,6 +138,8 @@ pub struct FieldSpec {
     pub label: &'static str,
     /// Help text below the field, may be empty.
     pub help: &'static str,
+    /// Label of the empty option of a choice.
+    pub empty: &'static str,
     /// How it is displayed.
     pub shape: Shape,
 }
@@ -114,7 +147,8 @@ pub struct FieldSpec {
 /// How a field is displayed.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
-    /// `text`, `textarea`, `email`, `password`, `number`, `checkbox`, `select`, `hidden`.
+    /// `text`, `textarea`, `email`, `password`, `number`, `url`, `date`, `datetime-local`,
+    /// `checkbox`, `checkboxes`, `select`, `list`, `hidden`.
     pub kind: &'static str,
     /// Most characters.
     pub max_length: usize,
@@ -131,7 +165,19 @@ pub struct Shape {
     pub enterkeyhint: &'static str,
     /// Names and labels of a choice.
     pub options: &'static [(&'static str, &'static str)],
+    /// Loads the choices of a request: those that its user may see.
+    pub load_options: Option<LoadOptions>,
+    /// Whether it takes several values.
+    pub is_many: bool,
+    /// Most values.
+    pub max_count: usize,
 }
+
+/// Names and labels of a choice from the database.
+pub type Options = Vec<(String, String)>;
+
+/// Loads [`Options`] for the request with these extensions.
+pub type LoadOptions = fn(Extensions) -> BoxFuture<'static, crate::views::Result<Options>>;
 
 impl Shape {
     pub(crate) const fn new(kind: &'static str, max_length: usize) -> Self {
@@ -144,6 +190,9 @@ impl Shape {
             autocapitalize: "",
             enterkeyhint: "",
             options: &[],
+            load_options: None,
+            is_many: false,
+            max_count: 1,
         }
     }
 }
@@ -153,7 +202,10 @@ impl Shape {
 pub(crate) fn most_bytes(fields: &[FieldSpec]) -> usize {
     fields
         .iter()
-        .map(|field| field.name.len() + 2 + field.shape.max_length.saturating_mul(4 * 3))
+        .map(|field| {
+            let one = field.name.len() + 2 + field.shape.max_length.saturating_mul(4 * 3);
+            one.saturating_mul(field.shape.max_count)
+        })
         .fold(1024, usize::saturating_add)
 }
 
@@ -180,7 +232,33 @@ impl<T: Field> Field for Option<T> {
             .map(|raw| T::parse(Some(raw)))
             .transpose()
     }
+
+    fn parse_all(values: &[String], zone: Tz) -> Result<Self, String> {
+        match values.iter().all(|value| value.trim().is_empty()) {
+            true => Ok(None),
+            false => T::parse_all(values, zone).map(Some),
+        }
+    }
 }
+
+/// Whole numbers of a column's type.
+macro_rules! integers {
+    ($($type:ty),+) => {
+        $(
+            impl Field for $type {
+                const SHAPE: Shape = Shape::new("number", 20);
+
+                fn parse(raw: Option<&str>) -> Result<Self, String> {
+                    let number = raw.unwrap_or_default().trim().parse();
+                    let (min, max) = (Self::MIN, Self::MAX);
+                    number.map_err(|_| format!("Enter a whole number from {min} to {max}."))
+                }
+            }
+        )+
+    };
+}
+
+integers!(i32, i64);
 
 impl Field for bool {
     const SHAPE: Shape = Shape {

@@ -1,4 +1,4 @@
-use super::input::{Pairs, RawError, pairs};
+use super::input::{RawError, Values, values};
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Multipart, Request};
 use bytes::BytesMut;
@@ -38,14 +38,14 @@ impl FormStart {
     ///
     /// # Errors
     /// See [`RawError`].
-    pub(crate) fn fields(&self, most: usize) -> Result<Pairs, RawError> {
+    pub(crate) fn fields(&self, most: usize) -> Result<Values, RawError> {
         let end = self
             .bytes
             .iter()
             .rposition(|byte| *byte == b'&')
             .filter(|_| !self.is_whole)
             .unwrap_or(self.bytes.len());
-        pairs(&self.bytes[..end], most)
+        values(&self.bytes[..end], most, |_| true)
     }
 }
 

@@ -142,3 +142,108 @@ fn codes_are_read_as_people_type_them() {
     }
     assert!(Code::parse(Some(&"1".repeat(61))).is_err());
 }
+
+// D33: dates and times that exist, in the zone of the site; exact numbers; links that cannot be scripts
+#[test]
+fn dates_numbers_and_links_take_the_whole_value_or_nothing() {
+    let day = |text: &str| Day::parse(Some(text)).ok().map(|day| day.to_string());
+    assert_eq!(day(" 2028-02-29 ").as_deref(), Some("2028-02-29"));
+    for bad in [
+        "2026-02-29",
+        "29.11.2026",
+        "2026-11-29T00:00",
+        "0000-01-01",
+        "+2026-1-1",
+        "",
+        "2026-11-9 ",
+    ] {
+        assert_eq!(day(bad), None, "{bad:?}");
+    }
+    let berlin: chrono_tz::Tz = "Europe/Berlin".parse().unwrap();
+    let moment = |text: &str| {
+        let parsed = Moment::parse_all(&[text.to_owned()], berlin);
+        parsed.ok().map(|moment| moment.to_rfc3339())
+    };
+    for (typed, utc) in [
+        ("2026-11-29T10:30", Some("2026-11-29T09:30:00+00:00")),
+        ("2026-07-01T10:30", Some("2026-07-01T08:30:00+00:00")),
+        (
+            "2026-11-29T10:30:00-05:00",
+            Some("2026-11-29T15:30:00+00:00"),
+        ),
+        // the hour that is skipped, and the one that occurs twice
+        ("2026-03-29T02:30", None),
+        ("2026-10-25T02:30", Some("2026-10-25T00:30:00+00:00")),
+        ("2026-11-29", None),
+        ("2026-11-29T25:00", None),
+        ("", None),
+    ] {
+        assert_eq!(moment(typed).as_deref(), utc, "{typed:?}");
+    }
+    let decimal = |text: &str| {
+        Decimal::<5, 2>::parse(Some(text))
+            .ok()
+            .map(|number| number.to_string())
+    };
+    for (typed, exact) in [
+        ("12.5", "12.5"),
+        ("-999,99", "-999.99"),
+        ("0", "0"),
+        (" 7 ", "7"),
+        ("007", "7"),
+    ] {
+        assert_eq!(decimal(typed).as_deref(), Some(exact), "{typed:?}");
+    }
+    for bad in [
+        "", "1000", "1.234", "1e3", "1,000.5", ".5", "5.", "NaN", "0x1", "--1", "٣", "1 000",
+    ] {
+        assert_eq!(decimal(bad), None, "{bad:?}");
+    }
+    let money = |text: &str| {
+        Money::<100_000>::parse(Some(text))
+            .ok()
+            .map(Money::minor_units)
+    };
+    assert_eq!(money("12.3"), Some(1230));
+    assert_eq!(money("1000"), Some(100_000));
+    assert_eq!(money("0,10"), Some(10));
+    for bad in ["1000.01", "-1", "12.345", "99999999999999999999", "", "€5"] {
+        assert_eq!(money(bad), None, "{bad:?}");
+    }
+    let url = |text: &str| WebUrl::<60>::parse(Some(text)).map(String::from).ok();
+    assert_eq!(
+        url("https://example.org/a b").as_deref(),
+        Some("https://example.org/a%20b")
+    );
+    for bad in [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//example.org",
+        "https://user:secret@example.org",
+        "https://example.org@evil.example",
+        "ftp://example.org",
+        "https://",
+        "java\nscript:alert(1)",
+        &format!("https://example.org/{}", "ü".repeat(30)),
+    ] {
+        assert_eq!(url(bad), None, "{bad:?}");
+    }
+}
+
+// parameter pollution: only a field of several values gets several, each once, and not more than its limit
+#[test]
+fn a_field_of_several_values_has_a_limit() {
+    let many = |texts: &[&str]| {
+        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+        let parsed = Many::<Number<1, 9>, 3>::parse_all(&texts, chrono_tz::Tz::UTC);
+        parsed.map(|many| many.iter().map(|number| number.get()).collect::<Vec<_>>())
+    };
+    assert_eq!(many(&[]), Ok(vec![]));
+    assert_eq!(many(&["", "2", "1", "2"]), Ok(vec![2, 1]));
+    assert_eq!(many(&["1", "2", "3", "3"]), Ok(vec![1, 2, 3]));
+    assert_eq!(
+        many(&["1", "2", "3", "4"]),
+        Err("Choose at most 3.".to_owned())
+    );
+    assert!(many(&["1", "x"]).is_err());
+}

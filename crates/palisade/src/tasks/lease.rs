@@ -5,7 +5,9 @@
 //! before the lease ends.
 
 use crate::db::Database;
-use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Query, SimpleExpr, UpdateStatement};
+use sea_orm::sea_query::{
+    Alias, Condition, Expr, ExprTrait, Func, Query, SimpleExpr, UpdateStatement,
+};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -64,11 +66,13 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 /// The time of the database server, in seconds since 1970.
 fn now(backend: DbBackend) -> SimpleExpr {
+    let call = |name: &'static str| Func::cust(Alias::new(name));
     match backend {
         DbBackend::Postgres => {
-            Expr::cust("CAST(floor(extract(epoch FROM clock_timestamp())) AS bigint)")
+            let seconds = call("date_part").arg("epoch").arg(call("clock_timestamp"));
+            Expr::expr(call("floor").arg(seconds)).cast_as(Alias::new("bigint"))
         }
-        _ => Expr::cust("unixepoch()"),
+        _ => call("unixepoch").into(),
     }
 }
 

@@ -3,6 +3,7 @@ use crate::http::InputLimits;
 use crate::http::client::Client;
 use crate::settings::{Effective, Profile};
 use axum::extract::FromRequestParts;
+use chrono_tz::Tz;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, header};
@@ -17,6 +18,8 @@ pub struct SiteViews {
     pub templates: Templates,
     /// The site's profile.
     pub profile: Profile,
+    /// Time zone of dates on pages.
+    pub time_zone: Tz,
     /// Name of the site: `site.name`, or its host.
     pub site_name: Value,
     /// Limits of parsed input.

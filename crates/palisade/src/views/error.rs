@@ -101,6 +101,13 @@ impl Error {
         }
     }
 
+    /// The same with a cause for the log only.
+    #[must_use]
+    pub(crate) fn because(mut self, cause: impl Into<String>) -> Self {
+        self.source = Some(cause.into().into());
+        self
+    }
+
     /// 404.
     #[track_caller]
     pub fn not_found() -> Self {

@@ -57,16 +57,26 @@ pub(crate) async fn render_error(context: &RequestContext, response: Response) -
 
 /// An overload is expected behaviour, and any client can cause one: it is not logged as an error.
 fn log(context: &RequestContext, status: StatusCode, cause: &str, kind: Option<ErrorKind>) {
-    let path = context.logged_path();
+    let (path, cause) = (context.logged_path(), one_line(cause));
     let (id, method) = (context.id(), context.method().as_str());
     if status.is_server_error()
         && status != StatusCode::NOT_IMPLEMENTED
         && kind != Some(ErrorKind::Busy)
     {
-        tracing::error!(target: "palisade", request = id, status = status.as_u16(), ?method, ?path, ?cause, "request failed");
+        tracing::error!(target: "palisade", request = id, status = status.as_u16(), method, path, cause, "request failed");
     } else {
-        tracing::info!(target: "palisade", request = id, status = status.as_u16(), ?method, ?path, ?cause, "request refused");
+        tracing::info!(target: "palisade", request = id, status = status.as_u16(), method, path, cause, "request refused");
     }
+}
+
+/// A cause may repeat input: control characters in it must not begin a line of the log.
+fn one_line(text: &str) -> String {
+    let is_control = |letter: &char| letter.is_control() || "\u{2028}\u{2029}".contains(*letter);
+    let escape = |letter: char| match is_control(&letter) {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 async fn explain(

@@ -7,13 +7,13 @@ use palisade::prelude::*;
 use palisade::serde::{Deserialize, Serialize};
 use palisade::testing::{Answer, Client, TestSite};
 
-#[derive(Deserialize, Serialize, Debug)]
+#[derive(Deserialize, Serialize, JsonBody, Debug)]
 #[serde(crate = "palisade::serde")]
 struct Order {
-    title: String,
+    title: Line<100_000>,
     count: u8,
     #[serde(default)]
-    tags: Vec<String>,
+    tags: Vec<Line<20>>,
     #[serde(default)]
     inner: Option<Box<Order>>,
 }

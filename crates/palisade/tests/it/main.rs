@@ -16,6 +16,7 @@ mod costs;
 mod data;
 mod degraded;
 mod django_tables;
+mod fields;
 mod framing;
 mod functions;
 mod http2;

@@ -3,7 +3,7 @@
 use crate::app::pipeline::request_info::RequestInfo;
 use crate::audit_log::Event;
 use crate::auth::Visitor;
-use crate::forms::{FormStart, is_form};
+use crate::forms::{FormStart, is_form, single};
 use crate::http::network;
 use crate::throttle::{By, Limit, Outcome, Rate};
 use crate::views::{Error, ErrorKind};
@@ -129,7 +129,8 @@ pub(in crate::app) async fn check_fields(
         .map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
     for limit in limits {
         if let By::Field(name) = limit.by()
-            && let Some(value) = fields.get(*name)
+            && let Some(value) =
+                single(&fields, name).map_err(|_| StatusCode::BAD_REQUEST.into_response())?
         {
             count(info, limit, &format!("field {}", normalize(value))).await?;
         }

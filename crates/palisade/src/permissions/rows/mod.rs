@@ -4,7 +4,8 @@ pub(in crate::permissions) mod access;
 pub(in crate::permissions) mod allowed;
 pub(in crate::permissions) mod explain;
 pub(in crate::permissions) mod export;
-pub(in crate::permissions) mod reference;
+pub(in crate::permissions) mod pick;
+pub(super) mod reference;
 
 use crate::permissions::Actor;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Value, ValueTuple};

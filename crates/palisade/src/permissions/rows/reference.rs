@@ -25,6 +25,16 @@ use std::str::FromStr;
 /// ```
 pub struct Ref<E: EntityTrait>(Key<E>);
 
+/// A key in a form: a [`Ref`] or a [`Pick`](super::pick::Pick).
+pub trait RowReference: Into<Ref<Self::Entity>> {
+    /// The entity.
+    type Entity: Scoped;
+}
+
+impl<E: Scoped> RowReference for Ref<E> {
+    type Entity = E;
+}
+
 /// The error of a key that is not one of the user's choices, whether or not such a row exists.
 pub const NOT_A_CHOICE: &str = "Choose one of the list.";
 
@@ -47,12 +57,13 @@ impl Actor {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn resolve<E: Scoped>(
+    pub async fn resolve<R: RowReference>(
         &self,
-        reference: Ref<E>,
+        reference: R,
         db: &impl ConnectionTrait,
-    ) -> Result<Option<E::Model>> {
-        match self.row::<E>(reference.0).read(Verb::View, db).await {
+    ) -> Result<Option<<R::Entity as EntityTrait>::Model>> {
+        let Ref(key) = reference.into();
+        match self.row::<R::Entity>(key).read(Verb::View, db).await {
             Ok(row) => Ok(Some(row)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -1,0 +1,136 @@
+//! Between the fields of a form and the columns of a row.
+
+use super::{
+    Choice, Day, Decimal, Email, Line, Moment, Money, Number, Text, Token, Username, WebUrl,
+};
+use chrono::{DateTime, NaiveDate, Utc};
+
+/// A form that shows the columns of a row: `#[derive(Form)]` with `#[form(entity = note::Entity)]`.
+pub trait FillFrom<R> {
+    /// Names and values of the fields.
+    fn values(row: &R) -> Vec<(&'static str, Vec<String>)>;
+}
+
+/// A field that shows a column of type `C`.
+pub trait ShowColumn<C> {
+    /// The column's value as input of the field; none for a null.
+    fn show(column: &C) -> Vec<String>;
+}
+
+/// A field's value as that of a column of type `C`.
+pub trait IntoColumn<C> {
+    /// The value.
+    fn into_column(self) -> C;
+}
+
+impl<F: ShowColumn<C>, C> ShowColumn<Option<C>> for Option<F> {
+    fn show(column: &Option<C>) -> Vec<String> {
+        column.as_ref().map(F::show).unwrap_or_default()
+    }
+}
+
+impl<F: IntoColumn<C>, C> IntoColumn<Option<C>> for Option<F> {
+    fn into_column(self) -> Option<C> {
+        self.map(F::into_column)
+    }
+}
+
+impl ShowColumn<bool> for bool {
+    fn show(column: &bool) -> Vec<String> {
+        column.then(|| "on".to_owned()).into_iter().collect()
+    }
+}
+
+impl ShowColumn<DateTime<Utc>> for Moment {
+    fn show(column: &DateTime<Utc>) -> Vec<String> {
+        vec![column.to_rfc3339()]
+    }
+}
+
+impl<const MAX: i64, const DECIMALS: u32> ShowColumn<i64> for Money<MAX, DECIMALS> {
+    fn show(column: &i64) -> Vec<String> {
+        vec![rust_decimal::Decimal::new(*column, DECIMALS).to_string()]
+    }
+}
+
+impl<T: Choice> ShowColumn<String> for T {
+    fn show(column: &String) -> Vec<String> {
+        vec![column.clone()]
+    }
+}
+
+/// The code of a choice.
+impl<T: Choice> IntoColumn<String> for T {
+    fn into_column(self) -> String {
+        self.code().to_owned()
+    }
+}
+
+/// Its limits must be those of the column's type.
+impl<const MIN: i64, const MAX: i64> IntoColumn<i32> for Number<MIN, MAX> {
+    fn into_column(self) -> i32 {
+        const {
+            assert!(
+                MIN >= i32::MIN as i64 && MAX <= i32::MAX as i64,
+                "the limits of this number are wider than its column"
+            );
+        }
+        i32::try_from(self.get()).unwrap_or_default()
+    }
+}
+
+macro_rules! shown_as_text {
+    ($([$($generic:tt)*] $field:ty => $column:ty),+ $(,)?) => {
+        $(
+            impl<$($generic)*> ShowColumn<$column> for $field {
+                fn show(column: &$column) -> Vec<String> {
+                    vec![column.to_string()]
+                }
+            }
+        )+
+    };
+}
+
+shown_as_text!(
+    [const MAX: usize] Line<MAX> => String,
+    [const MAX: usize] Text<MAX> => String,
+    [const MAX: usize] Token<MAX> => String,
+    [const MAX: usize] WebUrl<MAX> => String,
+    [] Username => String,
+    [] Email => String,
+    [] i32 => i32,
+    [] i64 => i64,
+    [const MIN: i64, const MAX: i64] Number<MIN, MAX> => i32,
+    [const MIN: i64, const MAX: i64] Number<MIN, MAX> => i64,
+    [] Day => NaiveDate,
+    [const DIGITS: u32, const SCALE: u32] Decimal<DIGITS, SCALE> => rust_decimal::Decimal,
+);
+
+macro_rules! columns {
+    ($([$($generic:tt)*] $field:ty => $column:ty),+ $(,)?) => {
+        $(
+            impl<$($generic)*> IntoColumn<$column> for $field {
+                fn into_column(self) -> $column {
+                    self.into()
+                }
+            }
+        )+
+    };
+}
+
+columns!(
+    [const MAX: usize] Line<MAX> => String,
+    [const MAX: usize] Text<MAX> => String,
+    [const MAX: usize] Token<MAX> => String,
+    [const MAX: usize] WebUrl<MAX> => String,
+    [] Username => String,
+    [] Email => String,
+    [] bool => bool,
+    [] i32 => i32,
+    [] i64 => i64,
+    [const MIN: i64, const MAX: i64] Number<MIN, MAX> => i64,
+    [] Day => NaiveDate,
+    [] Moment => DateTime<Utc>,
+    [const DIGITS: u32, const SCALE: u32] Decimal<DIGITS, SCALE> => rust_decimal::Decimal,
+    [const MAX: i64, const DECIMALS: u32] Money<MAX, DECIMALS> => i64,
+);

@@ -1,0 +1,89 @@
+use super::{Field, Shape};
+use chrono_tz::Tz;
+use std::ops::Deref;
+
+/// Several values, at most `MAX`: checkboxes for a choice, otherwise a list of inputs.
+///
+/// Empty input is an empty list; values that were sent twice count once.
+///
+/// ```
+/// use palisade::prelude::*;
+/// #[derive(Choice, Clone, Copy, PartialEq, Debug)]
+/// enum Day { Monday, Tuesday }
+///
+/// #[derive(Form)]
+/// struct Course {
+///     days: Many<Day>,
+///     links: Many<WebUrl<500>, 5>,
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Many<T, const MAX: usize = 100>(Vec<T>);
+
+impl<T, const MAX: usize> Many<T, MAX> {
+    pub(super) fn from_vec(values: Vec<T>) -> Self {
+        Self(values)
+    }
+
+    /// The values.
+    pub fn into_vec(self) -> Vec<T> {
+        self.0
+    }
+}
+
+impl<T, const MAX: usize> Deref for Many<T, MAX> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T, const MAX: usize> IntoIterator for Many<T, MAX> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<T: Field, const MAX: usize> Field for Many<T, MAX> {
+    const SHAPE: Shape = {
+        let one = T::SHAPE;
+        let is_choice = !one.options.is_empty() || one.load_options.is_some();
+        Shape {
+            kind: if is_choice { "checkboxes" } else { "list" },
+            is_required: false,
+            is_many: true,
+            max_count: MAX,
+            ..one
+        }
+    };
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        Self::parse_all(
+            &raw.map(str::to_owned).into_iter().collect::<Vec<_>>(),
+            Tz::UTC,
+        )
+    }
+
+    fn parse_all(values: &[String], zone: Tz) -> Result<Self, String> {
+        let mut distinct: Vec<&String> = Vec::new();
+        for value in values.iter().filter(|value| !value.trim().is_empty()) {
+            if distinct.len() > MAX {
+                break;
+            }
+            if !distinct.contains(&value) {
+                distinct.push(value);
+            }
+        }
+        if distinct.len() > MAX {
+            return Err(format!("Choose at most {MAX}."));
+        }
+        let parsed = distinct
+            .into_iter()
+            .map(|value| T::parse_all(std::slice::from_ref(value), zone));
+        parsed.collect::<Result<_, _>>().map(Self)
+    }
+}

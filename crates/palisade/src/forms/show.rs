@@ -1,0 +1,196 @@
+//! The fields of a form as values for templates.
+
+use super::input::Values;
+use super::{FieldSpec, Options};
+use crate::views::{RequestContext, Result};
+use axum::response::{IntoResponse, Response};
+use chrono::DateTime;
+use chrono_tz::Tz;
+use http::{Extensions, StatusCode, header};
+use palisade_template::{Value, context};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// A form as it is shown: its fields with input, choices and errors.
+pub(super) struct Shown<'a> {
+    pub(super) fields: Vec<FieldSpec>,
+    pub(super) typed: &'a Values,
+    pub(super) errors: BTreeMap<&'static str, Vec<String>>,
+    /// Errors above the form.
+    pub(super) general: Vec<String>,
+    /// Choices from the database, by field.
+    pub(super) options: BTreeMap<&'static str, Options>,
+    /// Time zone of moments.
+    pub(super) zone: Tz,
+}
+
+static NOTHING: Values = Values::new();
+
+impl Default for Shown<'_> {
+    fn default() -> Self {
+        Self {
+            fields: Vec::new(),
+            typed: &NOTHING,
+            errors: BTreeMap::new(),
+            general: Vec::new(),
+            options: BTreeMap::new(),
+            zone: Tz::UTC,
+        }
+    }
+}
+
+impl Shown<'_> {
+    /// The value `form` of a template.
+    pub(super) fn render(&self) -> Value {
+        let fields: Vec<Value> = self.fields.iter().map(|spec| self.field(spec)).collect();
+        context! { fields, errors => self.general.clone() }
+    }
+
+    fn field(&self, spec: &FieldSpec) -> Value {
+        let shape = spec.shape;
+        let values = self.values(spec);
+        let first = values.first().copied().unwrap_or_default();
+        let value = match shape.kind {
+            "datetime-local" => local_time(first, self.zone),
+            _ => first.to_owned(),
+        };
+        let inputs = inputs(&values, shape.max_count);
+        context! {
+            name => spec.name, label => spec.label, help => spec.help, kind => shape.kind, value, inputs, max_length => shape.max_length,
+            required => shape.is_required, autocomplete => autocomplete(spec, &self.fields),
+            inputmode => shape.inputmode, autocapitalize => if spec.name == "username" { "none" } else { shape.autocapitalize }, enterkeyhint => shape.enterkeyhint,
+            options => self.options(spec, &values), empty => spec.empty, has_empty => !shape.is_required || shape.load_options.is_some(),
+            errors => self.errors.get(spec.name).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// The input of a field. Passwords are never sent back, and other input is truncated to its
+    /// field: one request must not cause a response of megabytes.
+    fn values(&self, spec: &FieldSpec) -> Vec<&str> {
+        let typed = self
+            .typed
+            .get(spec.name)
+            .filter(|_| spec.shape.kind != "password");
+        let typed = typed.into_iter().flatten().take(spec.shape.max_count);
+        typed
+            .map(|typed| beginning(typed, spec.shape.max_length))
+            .collect()
+    }
+
+    fn options(&self, spec: &FieldSpec, values: &[&str]) -> Vec<Value> {
+        let option = |value: &str, label: &str| {
+            context! { value, label, selected => values.contains(&value) }
+        };
+        match self.options.get(spec.name) {
+            Some(loaded) => loaded
+                .iter()
+                .map(|(value, label)| option(value, label))
+                .collect(),
+            None => spec
+                .shape
+                .options
+                .iter()
+                .map(|(value, label)| option(value, label))
+                .collect(),
+        }
+    }
+}
+
+/// A moment as browsers expect it: in the time zone of the site, without an offset.
+fn local_time(value: &str, zone: Tz) -> String {
+    match DateTime::parse_from_rfc3339(value) {
+        Ok(exact) => exact
+            .with_timezone(&zone)
+            .format("%Y-%m-%dT%H:%M")
+            .to_string(),
+        Err(_) => value.to_owned(),
+    }
+}
+
+/// The inputs of a list: its values, and empty ones for more.
+fn inputs(values: &[&str], max_count: usize) -> Vec<String> {
+    let count = (values.len() + MORE_INPUTS).min(max_count);
+    let filled = values.iter().map(|value| (*value).to_owned());
+    filled
+        .chain(std::iter::repeat_n(
+            String::new(),
+            count.saturating_sub(values.len()),
+        ))
+        .collect()
+}
+
+/// Empty inputs below those of a list.
+const MORE_INPUTS: usize = 3;
+
+/// The fields without one.
+pub(super) fn without(fields: &[FieldSpec], left_out: Option<&str>) -> Vec<FieldSpec> {
+    fields
+        .iter()
+        .filter(|spec| Some(spec.name) != left_out)
+        .copied()
+        .collect()
+}
+
+/// Whether a form has choices from the database.
+pub(super) const fn loads_options(fields: &[FieldSpec]) -> bool {
+    let mut at = 0;
+    while at < fields.len() {
+        if fields[at].shape.load_options.is_some() {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// Loads the choices of a request.
+pub(super) async fn load_options(
+    fields: &[FieldSpec],
+    extensions: &Extensions,
+) -> Result<BTreeMap<&'static str, Options>> {
+    let mut all = BTreeMap::new();
+    for spec in fields {
+        if let Some(load) = spec.shape.load_options {
+            all.insert(spec.name, load(extensions.clone()).await?);
+        }
+    }
+    Ok(all)
+}
+
+/// The errors of a form for API clients ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
+pub(super) fn problem(
+    request: &RequestContext,
+    status: StatusCode,
+    (general, errors): (&[String], &BTreeMap<&'static str, Vec<String>>),
+) -> Response {
+    let problem = json!({
+        "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": general.join(" "),
+        "errors": errors, "request_id": request.id(),
+    });
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/problem+json")],
+        problem.to_string(),
+    )
+        .into_response()
+}
+
+/// Truncates to so many characters.
+fn beginning(text: &str, most: usize) -> &str {
+    text.char_indices()
+        .nth(most)
+        .map_or(text, |(end, _)| &text[..end])
+}
+
+/// Autocomplete of a new password is off; usernames may be filled in.
+fn autocomplete(spec: &FieldSpec, fields: &[FieldSpec]) -> &'static str {
+    let is_asked_twice = fields
+        .iter()
+        .any(|other| other.name.strip_suffix("_again") == Some(spec.name));
+    let is_new = spec.name.starts_with("new_") || spec.name.ends_with("_again") || is_asked_twice;
+    match (spec.shape.kind, spec.name) {
+        ("password", _) if is_new => "new-password",
+        ("text", "username") => "username",
+        _ => spec.shape.autocomplete,
+    }
+}
