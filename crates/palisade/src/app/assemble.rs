@@ -91,6 +91,8 @@ fn accounts(
         challenge: app.login_challenge.clone(),
         methods: login_methods(settings),
         home: settings.site.home.clone(),
+        profile: app.profile.clone(),
+        hooks: app.account_hooks.clone(),
         site_name: settings.site.name.as_ref().map(ToString::to_string),
         django_reset: django_reset(settings),
     };

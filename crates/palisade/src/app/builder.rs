@@ -2,7 +2,9 @@ use super::endpoints;
 use super::page_values::{PageRequest, PageValue};
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
-use crate::auth::{self, LoginChallenge, PersonalData};
+use crate::auth::{
+    self, AccountHooks, LoginChallenge, PersonalData, Profile, ProfileForm, ProfileOf,
+};
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
 use crate::permissions::{
@@ -55,6 +57,8 @@ pub struct App {
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
     pub(super) background: Background<Site>,
     pub(super) page_values: Vec<PageValue>,
+    pub(super) profile: Option<Arc<dyn ProfileForm>>,
+    pub(super) account_hooks: Vec<Arc<dyn AccountHooks>>,
 }
 
 /// A custom command, in addition to `serve`, `check` and the others.
@@ -105,6 +109,8 @@ impl App {
             ],
             background: Background::default(),
             page_values: Vec::new(),
+            profile: None,
+            account_hooks: Vec::new(),
         }
     }
 
@@ -283,6 +289,30 @@ impl App {
     #[must_use]
     pub fn personal_data(mut self, part: impl PersonalData + 'static) -> Self {
         self.personal_data.push(Arc::new(part));
+        self
+    }
+
+    /// Adds fields of the site's own to the sign-up page and to `/account/profile`.
+    ///
+    /// # Panics
+    /// When a field has the name of one of the sign-up form.
+    #[must_use]
+    pub fn profile<P: Profile>(mut self) -> Self {
+        for field in P::FIELDS {
+            let name = field.name;
+            assert!(
+                !auth::views::signup::is_taken(name),
+                "sign-up has a field {name:?} already"
+            );
+        }
+        self.profile = Some(Arc::new(ProfileOf::<P>::new()));
+        self
+    }
+
+    /// Runs functions of the site at events of accounts: sign-up, login, closing.
+    #[must_use]
+    pub fn account_hooks(mut self, hooks: impl AccountHooks) -> Self {
+        self.account_hooks.push(Arc::new(hooks));
         self
     }
 

@@ -54,6 +54,8 @@ pub enum Event {
     SignedUp,
     /// The password was changed; all other sessions ended.
     PasswordChanged,
+    /// A user changed the site's own fields of the account.
+    ProfileChanged,
     /// A sign-up was started; there is no account yet.
     SignUpBegun,
     /// A password reset was requested.
@@ -115,6 +117,7 @@ impl fmt::Display for Event {
             Self::LoggedOut => "logout",
             Self::SignedUp => "signup",
             Self::PasswordChanged => "password_changed",
+            Self::ProfileChanged => "profile_changed",
             Self::SignUpBegun => "signup_begun",
             Self::ResetRequested => "reset_requested",
             Self::PasswordReset => "password_reset",

@@ -1,3 +1,4 @@
+use super::account::profile::{AccountHooks, ProfileForm};
 use super::email::email_tokens::EmailTokens;
 use super::email::limits::MailLimits;
 use super::email::notices::Notice;
@@ -11,6 +12,7 @@ use super::login::sessions::LoginSessions;
 use super::password::django_reset_links::DjangoResetLinks;
 use super::password::passwords::{PasswordUse, Passwords};
 use super::tokens::Tokens;
+use super::user::entity::Model;
 use super::users::{self, NewRow, Users};
 use super::{LockoutSettings, NewUser, PasswordSettings, PersonalData, TooBusy, User};
 use crate::clock::Clock;
@@ -47,6 +49,9 @@ pub struct Accounts {
     pub(crate) home: String,
     /// `site.name`, if it is set.
     pub(crate) site_name: Option<String>,
+    /// Fields of the site's own.
+    pub(crate) profile: Option<Arc<dyn ProfileForm>>,
+    pub(super) hooks: Vec<Arc<dyn AccountHooks>>,
 }
 
 /// Dependencies of [`Accounts`].
@@ -67,6 +72,8 @@ pub(crate) struct AccountParts {
     pub(crate) methods: LoginMethods,
     pub(crate) home: String,
     pub(crate) site_name: Option<String>,
+    pub(crate) profile: Option<Arc<dyn ProfileForm>>,
+    pub(crate) hooks: Vec<Arc<dyn AccountHooks>>,
     /// Path of password reset links in Django's format.
     pub(crate) django_reset: Option<String>,
 }
@@ -85,6 +92,15 @@ pub enum SignUpError {
 impl From<Error> for SignUpError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<DbErr> for SignUpError {
+    fn from(error: DbErr) -> Self {
+        match db::failure(&error) {
+            DbFailure::Duplicate => Self::NameTaken,
+            _ => Self::Failed(error.into()),
+        }
     }
 }
 
@@ -152,11 +168,21 @@ impl Accounts {
             methods: parts.methods,
             home: parts.home,
             site_name: parts.site_name,
+            profile: parts.profile,
+            hooks: parts.hooks,
             database,
             clock,
             #[cfg(feature = "social")]
             ring,
         }
+    }
+
+    /// Runs the site's hooks of a new account.
+    pub(super) async fn run_signed_up(&self, tx: &Tx, user: &User) -> Result<()> {
+        for hooks in &self.hooks {
+            hooks.signed_up(tx, user).await?;
+        }
+        Ok(())
     }
 
     #[cfg(feature = "social")]
@@ -191,17 +217,12 @@ impl Accounts {
             encoded: self.new_hash(new).await?,
             rank: new.rank,
         });
-        let made = async {
-            let row = self
-                .database
-                .write(async |tx| users::insert(tx, row).await)
-                .await?;
-            Ok::<_, DbErr>(row.public())
+        let change = async |tx: &Tx| -> Result<Model, SignUpError> {
+            let row = users::insert(tx, row).await?;
+            self.run_signed_up(tx, &row.public()).await?;
+            Ok(row)
         };
-        made.await.map_err(|error| match db::failure(&error) {
-            DbFailure::Duplicate => SignUpError::NameTaken,
-            _ => SignUpError::Failed(error.into()),
-        })
+        Ok(self.database.write(change).await?.public())
     }
 
     /// Validates and hashes the password of a new account.

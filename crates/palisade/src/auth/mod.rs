@@ -23,6 +23,8 @@ mod visitor;
 
 pub(crate) use account::operator::{Flag, RightChange, set_flag};
 pub use account::personal_data::PersonalData;
+pub use account::profile::{AccountHooks, Profile};
+pub(crate) use account::profile::{ProfileForm, ProfileOf};
 pub(crate) use accounts::AccountParts;
 pub use accounts::{Accounts, SignUpError};
 

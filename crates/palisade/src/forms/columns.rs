@@ -8,8 +8,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 /// A form that shows the columns of a row: `#[derive(Form)]` with `#[form(entity = note::Entity)]`.
 pub trait FillFrom<R> {
     /// Names and values of the fields.
-    fn values(row: &R) -> Vec<(&'static str, Vec<String>)>;
+    fn values(row: &R) -> FieldValues;
 }
+
+/// Names of fields, and their values.
+pub type FieldValues = Vec<(&'static str, Vec<String>)>;
 
 /// A field that shows a column of type `C`.
 pub trait ShowColumn<C> {

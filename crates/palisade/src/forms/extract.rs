@@ -24,7 +24,7 @@ pub struct Form<T> {
 
 /// An invalid form: the input and its errors, to show it again.
 pub struct InvalidForm {
-    fields: &'static [FieldSpec],
+    fields: Vec<FieldSpec>,
     typed: Values,
     errors: BTreeMap<&'static str, Vec<String>>,
     general: Vec<String>,
@@ -149,6 +149,11 @@ impl InvalidForm {
         self
     }
 
+    /// Whether the body was not a form of these fields.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.unreadable.is_some()
+    }
+
     /// Leaves out a field.
     pub(crate) fn without(mut self, field: Option<&'static str>) -> Self {
         self.left_out = field;
@@ -183,11 +188,11 @@ impl InvalidForm {
 
     async fn render(self, status: StatusCode, template: &str, values: Value) -> Result<Response> {
         let shown = Shown {
-            fields: without(self.fields, self.left_out),
+            fields: without(&self.fields, self.left_out),
             typed: &self.typed,
             errors: self.errors,
             general: self.general,
-            options: load_options(self.fields, &self.extensions).await?,
+            options: load_options(&self.fields, &self.extensions).await?,
             zone: self.page.context().site().time_zone,
         };
         let form = shown.render();
@@ -207,43 +212,81 @@ impl<S: Send + Sync, T: Fields> FromRequest<S> for Form<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
-        let page = request
-            .extensions()
-            .get::<RequestContext>()
-            .cloned()
-            .map(Page::new);
-        let page = page.ok_or_else(|| {
-            Error::bug("there is no request context: routes must be served by App")
-        })?;
-        let extensions = match loads_options(T::FIELDS) {
-            true => request.extensions().clone(),
-            false => Extensions::new(),
-        };
-        let (typed, unreadable) = match read::<T>(request).await {
-            Ok(typed) => (typed, None),
-            Err(error) => (Values::new(), Some(error)),
-        };
-        let zone = page.context().site().time_zone;
-        let mut input = Input::new(typed, zone);
-        let value = T::read(&mut input).filter(|_| unreadable.is_none());
-        let (typed, errors) = input.into_parts();
+        let mut form = OpenForm::new(request, T::FIELDS.to_vec()).await?;
+        let value = T::read(form.input()).filter(|_| form.unreadable.is_none());
         Ok(Self {
             value,
-            invalid: InvalidForm {
-                fields: T::FIELDS,
-                typed,
-                errors,
-                general: Vec::new(),
-                page,
-                left_out: None,
-                extensions,
-                unreadable,
-            },
+            invalid: form.into_invalid(),
         })
     }
 }
 
-async fn read<T: Fields>(request: Request) -> Result<Values> {
+/// A submitted form whose fields are read one after another.
+pub(crate) struct OpenForm {
+    fields: Vec<FieldSpec>,
+    input: Input,
+    page: Page,
+    extensions: Extensions,
+    unreadable: Option<Error>,
+}
+
+impl OpenForm {
+    /// Reads a form with these fields.
+    pub(crate) async fn new(request: Request, fields: Vec<FieldSpec>) -> Result<Self> {
+        let context = request.extensions().get::<RequestContext>().cloned();
+        let page = context.map(Page::new).ok_or_else(|| {
+            Error::bug("there is no request context: routes must be served by App")
+        })?;
+        let extensions = match loads_options(&fields) {
+            true => request.extensions().clone(),
+            false => Extensions::new(),
+        };
+        let (typed, unreadable) = match read(request, &fields).await {
+            Ok(typed) => (typed, None),
+            Err(error) => (Values::new(), Some(error)),
+        };
+        let zone = page.context().site().time_zone;
+        Ok(Self {
+            input: Input::new(typed, zone),
+            fields,
+            page,
+            extensions,
+            unreadable,
+        })
+    }
+
+    /// The input, to validate fields.
+    pub(crate) fn input(&mut self) -> &mut Input {
+        &mut self.input
+    }
+
+    /// The values of some fields, as they were typed.
+    pub(crate) fn values(&self, fields: &[FieldSpec]) -> Values {
+        self.input.values_of(fields)
+    }
+
+    /// Time zone of the site.
+    pub(crate) fn zone(&self) -> Tz {
+        self.page.context().site().time_zone
+    }
+
+    /// The form to show again.
+    pub(crate) fn into_invalid(self) -> InvalidForm {
+        let (typed, errors) = self.input.into_parts();
+        InvalidForm {
+            fields: self.fields,
+            typed,
+            errors,
+            general: Vec::new(),
+            page: self.page,
+            left_out: None,
+            extensions: self.extensions,
+            unreadable: self.unreadable,
+        }
+    }
+}
+
+async fn read(request: Request, fields: &[FieldSpec]) -> Result<Values> {
     if !is_form(request.headers()) {
         return Err(Error::new(
             ErrorKind::UnsupportedType,
@@ -251,7 +294,7 @@ async fn read<T: Fields>(request: Request) -> Result<Values> {
         ));
     }
     let limits = limits(&request)?;
-    let most = most_bytes(T::FIELDS).max(limits.form_bytes);
+    let most = most_bytes(fields).max(limits.form_bytes);
     if request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -264,9 +307,9 @@ async fn read<T: Fields>(request: Request) -> Result<Values> {
         .await
         .map_err(|error| incomplete(&error))?;
     let typed = values(&body, limits.form_fields, |_| true).map_err(unreadable)?;
-    check_repeated(&typed, T::FIELDS).map_err(unreadable)?;
+    check_repeated(&typed, fields).map_err(unreadable)?;
     let is_known =
-        |name: &str| OWN_FIELDS.contains(&name) || T::FIELDS.iter().any(|field| field.name == name);
+        |name: &str| OWN_FIELDS.contains(&name) || fields.iter().any(|field| field.name == name);
     match typed.keys().find(|name| !is_known(name)) {
         Some(name) => Err(about(name, "The form has an unknown field.")),
         None => Ok(typed),

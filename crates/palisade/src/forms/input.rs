@@ -108,7 +108,7 @@ pub struct Input {
 }
 
 impl Input {
-    pub(super) fn new(values: Values, zone: Tz) -> Self {
+    pub(crate) fn new(values: Values, zone: Tz) -> Self {
         Self {
             values,
             errors: BTreeMap::new(),
@@ -126,6 +126,15 @@ impl Input {
                 None
             }
         }
+    }
+
+    /// The values of some fields.
+    pub(super) fn values_of(&self, fields: &[FieldSpec]) -> Values {
+        let is_one = |name: &String| fields.iter().any(|field| field.name == name);
+        let values = self.values.iter().filter(|(name, _)| is_one(name));
+        values
+            .map(|(name, values)| (name.clone(), values.clone()))
+            .collect()
     }
 
     pub(super) fn into_parts(self) -> (Values, BTreeMap<&'static str, Vec<String>>) {

@@ -51,8 +51,9 @@ mod view;
 pub use bounded::read_bounded;
 pub use bounded::{Bounded, JsonBody};
 pub use codes::{Code, DigitCode};
-pub use columns::{FillFrom, IntoColumn, ShowColumn};
+pub use columns::{FieldValues, FillFrom, IntoColumn, ShowColumn};
 pub use dates::{Day, Moment};
+pub(crate) use extract::OpenForm;
 pub(crate) use extract::is_form;
 pub use extract::{Form, InvalidForm, Query};
 pub use fields::{Email, Line, Number, Password, Text, Token, Username, WebUrl};
@@ -63,6 +64,7 @@ pub use many::Many;
 pub use multipart::{Multipart, Part};
 pub use numbers::{Decimal, Money};
 pub(crate) use start::{FormStart, TOKEN_FIELD, multipart_token};
+pub(crate) use view::FieldsView;
 pub use view::FormView;
 
 /// A struct that is parsed and validated from a form: derive it.

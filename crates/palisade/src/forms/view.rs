@@ -1,10 +1,11 @@
 use super::extract::Form;
 use super::input::Values;
-use super::show::{Shown, load_options, without};
-use super::{Fields, FillFrom, Options};
+use super::show::{Shown, load_options};
+use super::{FieldSpec, Fields, FillFrom, Options};
 use crate::views::{Error, RequestContext, Result};
 use axum::extract::FromRequestParts;
 use chrono_tz::Tz;
+use http::Extensions;
 use http::request::Parts;
 use palisade_template::Value;
 use std::collections::BTreeMap;
@@ -25,23 +26,33 @@ use std::marker::PhantomData;
 /// let routes: Routes = Routes::new().route("/notes/new", signed_in().get(new));
 /// ```
 pub struct FormView<T> {
-    options: BTreeMap<&'static str, Options>,
-    zone: Tz,
+    view: FieldsView,
     form: PhantomData<fn() -> Form<T>>,
 }
 
-impl<T: Fields> FormView<T> {
-    /// The empty form.
-    pub fn blank(self) -> Value {
-        self.show(&Values::new())
+/// The same for fields of several structs.
+pub(crate) struct FieldsView {
+    fields: Vec<FieldSpec>,
+    options: BTreeMap<&'static str, Options>,
+    zone: Tz,
+}
+
+impl FieldsView {
+    /// Loads the choices of a request with these extensions.
+    pub(crate) async fn load(extensions: &Extensions, fields: Vec<FieldSpec>) -> Result<Self> {
+        let context = extensions.get::<RequestContext>();
+        Ok(Self {
+            zone: context.map_or(Tz::UTC, |context| context.site().time_zone),
+            options: load_options(&fields, extensions).await?,
+            fields,
+        })
     }
 
-    /// The form with the values of a row.
-    pub fn filled<R>(self, row: &R) -> Value
-    where
-        T: FillFrom<R>,
-    {
-        let values = T::values(row).into_iter();
+    pub(crate) fn filled(
+        self,
+        values: impl IntoIterator<Item = (&'static str, Vec<String>)>,
+    ) -> Value {
+        let values = values.into_iter();
         self.show(
             &values
                 .map(|(name, values)| (name.to_owned(), values))
@@ -49,19 +60,9 @@ impl<T: Fields> FormView<T> {
         )
     }
 
-    /// The form with these values.
-    pub fn with_values<'a>(self, values: impl IntoIterator<Item = (&'a str, String)>) -> Value {
-        let values = values.into_iter();
-        self.show(
-            &values
-                .map(|(name, value)| (name.to_owned(), vec![value]))
-                .collect(),
-        )
-    }
-
     fn show(self, typed: &Values) -> Value {
         Shown {
-            fields: without(T::FIELDS, None),
+            fields: self.fields,
             typed,
             options: self.options,
             zone: self.zone,
@@ -71,14 +72,37 @@ impl<T: Fields> FormView<T> {
     }
 }
 
+impl<T: Fields> FormView<T> {
+    /// The empty form.
+    pub fn blank(self) -> Value {
+        self.view.show(&Values::new())
+    }
+
+    /// The form with the values of a row.
+    pub fn filled<R>(self, row: &R) -> Value
+    where
+        T: FillFrom<R>,
+    {
+        self.view.filled(T::values(row))
+    }
+
+    /// The form with these values.
+    pub fn with_values<'a>(self, values: impl IntoIterator<Item = (&'a str, String)>) -> Value {
+        let values = values.into_iter();
+        self.view.show(
+            &values
+                .map(|(name, value)| (name.to_owned(), vec![value]))
+                .collect(),
+        )
+    }
+}
+
 impl<S: Sync, T: Fields> FromRequestParts<S> for FormView<T> {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let context = RequestContext::from_request_parts(parts, state).await?;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         Ok(Self {
-            zone: context.site().time_zone,
-            options: load_options(T::FIELDS, &parts.extensions).await?,
+            view: FieldsView::load(&parts.extensions, T::FIELDS.to_vec()).await?,
             form: PhantomData,
         })
     }

@@ -94,6 +94,10 @@ pub fn templates() -> Layer {
             "account/overview.html",
             include_str!("templates/overview.html"),
         ),
+        (
+            "account/profile.html",
+            include_str!("templates/profile.html"),
+        ),
         ("account/export.html", include_str!("templates/export.html")),
         ("account/close.html", include_str!("templates/close.html")),
         ("account/second.html", include_str!("templates/second.html")),

@@ -28,6 +28,7 @@ mod mail;
 mod page_values;
 mod pairs;
 mod policies;
+mod profile;
 mod reference;
 mod reports;
 mod server;

@@ -4,7 +4,8 @@ use super::by_client;
 use crate::app::{Routes, SiteSettings};
 use crate::auth::LoginMethods;
 use crate::auth::views::{
-    RECENT, email, locks, login, mailed, password, personal, reauthenticate, sessions, signup,
+    RECENT, email, locks, login, mailed, password, personal, profile, reauthenticate, sessions,
+    signup,
 };
 use crate::http::redirect_to;
 use crate::mfa::views as mfa;
@@ -50,6 +51,10 @@ pub(super) fn routes() -> Routes {
             public().get(password::show_new).post(password::reset),
         )
         .route("/account", owner().get(personal::overview))
+        .route(
+            "/account/profile",
+            owner().get(profile::show).post(profile::save),
+        )
         .route(
             "/account/password",
             owner().get(password::show).post(password::change),

@@ -46,6 +46,9 @@ impl Accounts {
         self.guard.devices.forget(&tx, row.id).await?;
         let text = "The account was closed. The staff of this site can reopen it.";
         self.email.notify(&tx, row, Notice { text, base }).await?;
+        for hooks in &self.hooks {
+            hooks.closed(&tx, &row.public()).await?;
+        }
         self.sessions.commit_and_end_all(tx, row.id).await
     }
 

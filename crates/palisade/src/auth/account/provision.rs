@@ -14,7 +14,7 @@ use crate::mail::Letter;
 use crate::views::Result;
 use palisade_crypto::random;
 use palisade_password::unusable;
-use sea_orm::{DbErr, EntityTrait, QueryFilter};
+use sea_orm::{EntityTrait, QueryFilter};
 use unicode_normalization::UnicodeNormalization;
 
 impl Accounts {
@@ -24,7 +24,7 @@ impl Accounts {
         tx: &Tx,
         wanted: &str,
         email: &str,
-    ) -> Result<Option<Model>, DbErr> {
+    ) -> Result<Option<Model>> {
         let name = name_from(wanted, email);
         lock_new(tx, &name, email).await?;
         if Entity::find()
@@ -51,7 +51,9 @@ impl Accounts {
             encoded: unusable(),
             rank: Rank::Plain,
         });
-        users::insert(tx, row).await.map(Some)
+        let row = users::insert(tx, row).await?;
+        self.run_signed_up(tx, &row.public()).await?;
+        Ok(Some(row))
     }
 }
 

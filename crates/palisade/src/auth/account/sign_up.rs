@@ -6,6 +6,7 @@
 //! for users who open every link they get.
 
 use crate::auth::account::names::same_name;
+use crate::auth::account::profile::Typed;
 use crate::auth::email::email_tokens::EmailTokens;
 use crate::auth::email::messages::Letterhead;
 use crate::auth::tokens::{Purpose, SignUp, Token};
@@ -17,6 +18,7 @@ use crate::db::{self, DbFailure, Tx};
 use crate::mail::MailKind;
 use crate::sql;
 use crate::views::Result;
+use chrono_tz::Tz;
 use palisade_password::Verdict;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,9 @@ struct PendingSignUp {
     email: String,
     /// Its hash.
     password: String,
+    /// The site's own fields, as they were typed.
+    #[serde(default)]
+    profile: Typed,
 }
 
 /// Result of a confirmation.
@@ -46,6 +51,7 @@ impl Accounts {
     pub(in crate::auth) async fn register(
         &self,
         new: NewUser<'_>,
+        profile: Typed,
         base: &str,
     ) -> Result<(), SignUpError> {
         let password = self.new_hash(new).await?;
@@ -53,13 +59,19 @@ impl Accounts {
             username: new.username.into(),
             email: new.email.into(),
             password,
+            profile,
         };
         let invited = self.email.invite(pending, base).await;
         invited.map_err(|error| SignUpError::Failed(error.into()))
     }
 
     /// Confirms a sign-up: creates the account.
-    pub(in crate::auth) async fn confirm(&self, hash: &str, password: &str) -> Result<Confirmed> {
+    pub(in crate::auth) async fn confirm(
+        &self,
+        hash: &str,
+        password: &str,
+        zone: Tz,
+    ) -> Result<Confirmed> {
         let tokens = &self.email.tokens;
         let Some(found) = tokens.find::<SignUp, PendingSignUp>(hash).await? else {
             return Ok(Confirmed::Expired);
@@ -84,16 +96,25 @@ impl Accounts {
             encoded: pending.password,
             rank: Rank::Plain,
         });
-        match users::insert(&tx, row).await {
-            Ok(row) => {
-                tx.commit().await?;
-                Ok(Confirmed::Welcome(row))
-            }
+        let row = match users::insert(&tx, row).await {
+            Ok(row) => row,
             Err(error) if matches!(db::failure(&error), DbFailure::Duplicate) => {
-                Ok(Confirmed::Taken)
+                return Ok(Confirmed::Taken);
             }
-            Err(error) => Err(error.into()),
+            Err(error) => return Err(error.into()),
+        };
+        self.complete(&tx, &row, (pending.profile, zone)).await?;
+        tx.commit().await?;
+        Ok(Confirmed::Welcome(row))
+    }
+
+    /// Stores the site's own fields of a new account, and runs its hooks.
+    async fn complete(&self, tx: &Tx, row: &Model, profile: (Typed, Tz)) -> Result<()> {
+        let user = row.public();
+        if let Some(form) = &self.profile {
+            form.save(profile, tx, &user).await?;
         }
+        self.run_signed_up(tx, &user).await
     }
 }
 

@@ -9,6 +9,7 @@ use super::user_agent::agent;
 use crate::auth::email::notices::Notice;
 use crate::auth::user::entity::Model;
 use crate::auth::{Accounts, LOGOUT_PAGE, User};
+use crate::db::Tx;
 use crate::sessions::Session;
 use crate::views::Result;
 use http::HeaderValue;
@@ -99,6 +100,12 @@ impl Accounts {
         factor: Factor,
     ) -> Result<User> {
         let row = login.account;
+        if !self.hooks.is_empty() {
+            let user = row.public();
+            self.database
+                .write(async |tx| self.run_logged_in(tx, &user).await)
+                .await?;
+        }
         self.sessions.begin(session, from, &row).await?;
         // A federated login starts a session but does not count as recent authentication (see
         // `Access::fresh`)
@@ -112,6 +119,13 @@ impl Accounts {
         }
         self.users.record_login(row.id).await?;
         Ok(row.public())
+    }
+
+    async fn run_logged_in(&self, tx: &Tx, user: &User) -> Result<()> {
+        for hooks in &self.hooks {
+            hooks.logged_in(tx, user).await?;
+        }
+        Ok(())
     }
 
     /// Remembers the browser of a login, notifies the owner of a new one, and returns the cookie to

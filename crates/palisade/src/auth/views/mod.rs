@@ -7,6 +7,7 @@ pub(crate) mod login;
 pub(crate) mod mailed;
 pub(crate) mod password;
 pub(crate) mod personal;
+pub(crate) mod profile;
 pub(crate) mod reauthenticate;
 pub(crate) mod sessions;
 pub(crate) mod signup;

@@ -18,7 +18,9 @@ pub(crate) struct Prove {
 
 /// `GET /account`.
 pub(crate) async fn overview(page: Page, visitor: Visitor) -> Result<Response> {
-    page.render("account/overview.html", super::login::ways(&visitor))
+    let has_profile = visitor.accounts().profile.is_some();
+    let ways = super::login::ways(&visitor);
+    page.render("account/overview.html", context! { has_profile, ..ways })
         .await
 }
 

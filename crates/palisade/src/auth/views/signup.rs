@@ -4,14 +4,21 @@ use super::{
 };
 use crate::audit_log::Event;
 use crate::auth::account::names::{is_confusable, is_foreign_address};
+use crate::auth::account::profile::Typed;
 use crate::auth::account::sign_up::Confirmed;
-use crate::auth::{Factor, Guess, NewUser, PendingLogin, Rank, SignUpError, Trust, Visitor};
-use crate::forms::{Email, Form, Password, Query, Username};
+use crate::auth::{
+    Accounts, Factor, Guess, NewUser, PendingLogin, Rank, SignUpError, Trust, Visitor,
+};
+use crate::forms::{
+    Email, FieldSpec, Fields, FieldsView, Form, InvalidForm, OpenForm, Password, Query, Username,
+};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
 use crate::views::{Page, Result};
+use axum::extract::Request;
 use axum::response::Response;
 use http::HeaderMap;
+use http::request::Parts;
 use palisade_macros::Form;
 use palisade_template::context;
 
@@ -30,6 +37,57 @@ pub(crate) struct SignUp {
     password_again: Password,
 }
 
+impl SignUp {
+    /// The field that contradicts another one, and the error.
+    fn fault(&self) -> Option<(&'static str, &'static str)> {
+        if self.password.expose() != self.password_again.expose() {
+            Some(("password_again", "The two passwords differ."))
+        } else if is_confusable(&self.username) {
+            Some(("username", CONFUSABLE))
+        } else if is_foreign_address(&self.username, &self.email) {
+            Some(("username", FOREIGN_ADDRESS))
+        } else {
+            None
+        }
+    }
+}
+
+/// The sign-up form with the site's own fields.
+pub(crate) struct SignUpForm {
+    new: Option<SignUp>,
+    profile: Typed,
+    invalid: InvalidForm,
+}
+
+fn fields(accounts: &Accounts) -> Vec<FieldSpec> {
+    let own = accounts
+        .profile
+        .as_ref()
+        .map_or(&[][..], |form| form.fields());
+    [SignUp::FIELDS, own].concat()
+}
+
+/// Whether the sign-up form has a field of this name itself.
+pub(crate) fn is_taken(name: &str) -> bool {
+    SignUp::FIELDS.iter().any(|field| field.name == name)
+}
+
+impl SignUpForm {
+    async fn read(accounts: &Accounts, request: Request) -> Result<Self> {
+        let mut form = OpenForm::new(request, fields(accounts)).await?;
+        let new = SignUp::read(form.input());
+        let own = accounts.profile.as_ref();
+        let is_valid = own.is_none_or(|profile| profile.validate(form.input()).is_some());
+        let profile = own.map(|profile| form.values(profile.fields()));
+        let invalid = form.into_invalid();
+        Ok(Self {
+            new: new.filter(|_| is_valid && !invalid.is_unreadable()),
+            profile: profile.unwrap_or_default(),
+            invalid,
+        })
+    }
+}
+
 #[derive(Form)]
 pub(crate) struct Confirm {
     #[form(help = "The one that you chose when you signed up.")]
@@ -37,11 +95,13 @@ pub(crate) struct Confirm {
 }
 
 /// `GET /account/signup`.
-pub(crate) async fn show(page: Page, visitor: Visitor) -> Result<Response> {
-    let password_help = visitor.accounts().password_help();
+pub(crate) async fn show(page: Page, visitor: Visitor, parts: Parts) -> Result<Response> {
+    let accounts = visitor.accounts();
+    let password_help = accounts.password_help();
+    let form = FieldsView::load(&parts.extensions, fields(accounts)).await?;
     page.render(
         "account/signup.html",
-        context! { form => Form::<SignUp>::blank(), password_help, has_meter => true },
+        context! { form => form.filled([]), password_help, has_meter => true },
     )
     .await
 }
@@ -50,31 +110,21 @@ pub(crate) async fn show(page: Page, visitor: Visitor) -> Result<Response> {
 pub(crate) async fn sign_up(
     visitor: Visitor,
     headers: HeaderMap,
-    form: Form<SignUp>,
+    request: Request,
 ) -> Result<Response> {
     let accounts = visitor.accounts();
     let values = context! { password_help => accounts.password_help() };
-    let (new, invalid) = form.into_parts();
+    let SignUpForm {
+        new,
+        profile,
+        invalid,
+    } = SignUpForm::read(accounts, request).await?;
     let Some(new) = new else {
         return Err(invalid.show_with("account/signup.html", values).await);
     };
-    if new.password.expose() != new.password_again.expose() {
-        return Err(invalid
-            .error("password_again", "The two passwords differ.")
-            .show_with("account/signup.html", values)
-            .await);
-    }
-    if is_confusable(&new.username) {
-        return Err(invalid
-            .error("username", CONFUSABLE)
-            .show_with("account/signup.html", values)
-            .await);
-    }
-    if is_foreign_address(&new.username, &new.email) {
-        return Err(invalid
-            .error("username", FOREIGN_ADDRESS)
-            .show_with("account/signup.html", values)
-            .await);
+    if let Some((field, message)) = new.fault() {
+        let invalid = invalid.error(field, message);
+        return Err(invalid.show_with("account/signup.html", values).await);
     }
     can_mail(accounts)?;
     if let Some(wait) = accounts
@@ -90,7 +140,7 @@ pub(crate) async fn sign_up(
         rank: Rank::Plain,
     };
     match accounts
-        .register(wanted, &accounts.email.links.base(&headers))
+        .register(wanted, profile, &accounts.email.links.base(&headers))
         .await
     {
         Ok(()) => {
@@ -167,9 +217,12 @@ pub(crate) async fn confirm(
     let Some(typed) = typed else {
         return Err(invalid.show_with(template, values).await);
     };
+    let zone = page.context().site().time_zone;
     let mut confirmed = None;
     let judge = async {
-        let outcome = accounts.confirm(&hash, typed.password.expose()).await?;
+        let outcome = accounts
+            .confirm(&hash, typed.password.expose(), zone)
+            .await?;
         let is_wrong = matches!(outcome, Confirmed::WrongPassword);
         confirmed = Some(outcome);
         Ok(!is_wrong)
