@@ -1,6 +1,6 @@
 //! `use palisade::prelude::*;` imports everything that most files of a site need.
 
-pub use crate::app::{App, Job, Jobs, PageRequest, Reason, Routes, Site};
+pub use crate::app::{App, Job, Jobs, PageRequest, Reason, Routes, Settings, Site};
 pub use crate::auth::{User, Visitor};
 pub use crate::db::{Db, Tx, contains};
 pub use crate::forms::{

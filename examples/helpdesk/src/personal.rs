@@ -17,6 +17,10 @@ impl PersonalData for Desk {
         "helpdesk"
     }
 
+    fn tables(&self) -> &'static [&'static str] {
+        &["helpdesk_ticket", "helpdesk_comment"]
+    }
+
     async fn export(&self, db: &Db, user: &User) -> Result<serde_json::Value> {
         let tickets = ticket::Entity::find()
             .filter(ticket::Column::CustomerId.eq(user.id))

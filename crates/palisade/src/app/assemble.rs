@@ -15,7 +15,6 @@ use super::site::SiteLimits;
 use super::upstream::Forward;
 use super::write_probe::WriteProbe;
 use super::{App, BootError, Prepared, RouteInfo, Site, SiteSettings, keys};
-use crate::auth::PersonalData;
 use crate::auth::{AccountParts, Accounts, SecondFactors};
 use crate::clock::Clock;
 use crate::db::Database;
@@ -24,13 +23,12 @@ use crate::http::client::Client;
 use crate::http::{MemoryBudget, TrustedProxies};
 use crate::mail::{Links, MailQueue};
 use crate::mfa::Factors;
-use crate::permissions::{Authorizer, Declarations, OwnRights};
+use crate::permissions::{Authorizer, Declarations};
 use crate::tasks::{JobQueue, TaskRows};
 use crate::throttle::Throttle;
 use crate::views::SiteViews;
 use axum::Router;
 use axum::extract::Request;
-use http::Extensions;
 use palisade_template::Templates;
 use sea_orm::DbErr;
 use std::sync::Arc;
@@ -45,12 +43,6 @@ struct Shared {
     throttle: Arc<Throttle>,
     client: Client,
     factors: Arc<Factors>,
-}
-
-fn personal_data(app: &App) -> Vec<Arc<dyn PersonalData>> {
-    let mut all = app.personal_data.clone();
-    all.push(Arc::new(OwnRights));
-    all
 }
 
 fn authorizer(app: &App, foundation: &Foundation<'_>, templates: &Templates) -> Authorizer {
@@ -87,7 +79,7 @@ fn accounts(
             django: beside.factors,
         },
         transport: transport(settings),
-        personal_data: personal_data(app),
+        personal_data: app.all_personal_data(),
         challenge: app.login_challenge.clone(),
         methods: login_methods(settings),
         home: settings.site.home.clone(),
@@ -138,7 +130,7 @@ fn views(
     shared: &Shared,
 ) -> SiteViews {
     let settings = foundation.settings;
-    let mut services = Extensions::new();
+    let mut services = settings.own.clone();
     services.insert(shared.mail.clone());
     services.insert(jobs_of(&shared.jobs, &app.background));
     SiteViews {

@@ -1,5 +1,6 @@
 //! Boot: from settings to a running site, or to an error with its reason and its fix.
 
+use super::uncovered::uncovered_references;
 use super::{App, BootError, KeyFile, Routes, Site, SiteSettings};
 use crate::app::django::Beside;
 use crate::app::pipeline::catch_panic;
@@ -31,7 +32,7 @@ impl Prepared {
         for (key, value) in &app.settings {
             sources.set_weakest(key, value.clone());
         }
-        let settings = SiteSettings::read(sources)?;
+        let settings = SiteSettings::read_with(sources, &app.sections)?;
         let static_files = Arc::new(app.take_static_files());
         let routes = app.take_routes(&static_files, &settings);
         Ok(Self {
@@ -173,6 +174,7 @@ impl Prepared {
         if !missing.is_empty() {
             return Err(BootError::MissingPermissions(missing));
         }
+        self.warn_of_uncovered(&database).await?;
         catch_panic::install_hook();
         let beside = Beside::look_at(&self.settings, &database).await?;
         let site = self.assemble(templates, database, clock, beside)?;
@@ -181,6 +183,16 @@ impl Prepared {
             .await
             .map_err(BootError::Database)?;
         Ok(site)
+    }
+
+    /// Names tables whose rows would make the deletion of an account fail.
+    async fn warn_of_uncovered(&self, database: &Database) -> Result<(), BootError> {
+        let references = uncovered_references(&self.app, database).await;
+        for reference in references.map_err(BootError::Database)? {
+            let table = reference.table;
+            tracing::warn!(target: "palisade", table, "a table refers to users, and is not personal data of the site: name it in PersonalData::tables of the part that exports and erases its rows");
+        }
+        Ok(())
     }
 
     /// In the development profile the first start creates a secret key; in other profiles a missing

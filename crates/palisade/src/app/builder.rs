@@ -1,5 +1,6 @@
 use super::endpoints;
 use super::page_values::{PageRequest, PageValue};
+use super::sections::RegisteredSection;
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
 use crate::auth::{
@@ -8,7 +9,7 @@ use crate::auth::{
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
 use crate::permissions::{
-    DeclaredPermission, EntityPolicy, Key, Permission, PolicyOf, Role, Roles, Scoped,
+    DeclaredPermission, EntityPolicy, Key, OwnRights, Permission, PolicyOf, Role, Roles, Scoped,
 };
 use crate::static_files::{StaticFiles, Store};
 use crate::tasks::Background;
@@ -57,6 +58,8 @@ pub struct App {
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
     pub(super) background: Background<Site>,
     pub(super) page_values: Vec<PageValue>,
+    /// Settings of the site's own.
+    pub(super) sections: Vec<RegisteredSection>,
     pub(super) profile: Option<Arc<dyn ProfileForm>>,
     pub(super) account_hooks: Vec<Arc<dyn AccountHooks>>,
 }
@@ -109,6 +112,7 @@ impl App {
             ],
             background: Background::default(),
             page_values: Vec::new(),
+            sections: Vec::new(),
             profile: None,
             account_hooks: Vec::new(),
         }
@@ -338,6 +342,12 @@ impl App {
             run: Arc::new(move |site| Box::pin(run(site))),
         });
         self
+    }
+
+    /// Personal data of site and framework.
+    pub(super) fn all_personal_data(&self) -> Vec<Arc<dyn PersonalData>> {
+        let own = Arc::new(OwnRights) as Arc<dyn PersonalData>;
+        self.personal_data.iter().cloned().chain([own]).collect()
     }
 
     /// Static files of site and framework.

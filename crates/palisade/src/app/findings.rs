@@ -1,16 +1,65 @@
 //! Findings of the checks that run before a start and by `check`.
 
+use super::uncovered::uncovered_references;
 use super::{Prepared, keys};
 use crate::checks::{Finding, Level, Report, Weakened};
+use crate::db::{OnDelete, Reference};
 use crate::permissions::{DeclaredPermission, RoleDifference, Roles};
 use palisade_template::LoadError;
 use sea_orm::DbErr;
 use std::collections::BTreeSet;
 
+fn not_ready(why: &str) -> Finding {
+    Finding {
+        id: "database.not_ready".into(),
+        django: None,
+        level: Level::Error,
+        title: format!("the database cannot be used: {why}"),
+        why: "the site does not start".into(),
+        fix: "correct DATABASE_URL, or start the database server".into(),
+    }
+}
+
+fn pending_migrations(names: &[String]) -> Finding {
+    Finding {
+        id: "database.pending_migrations".into(),
+        django: None,
+        level: Level::Error,
+        title: format!(
+            "{} migrations have not run: {}",
+            names.len(),
+            names.join(", ")
+        ),
+        why: "the site does not start".into(),
+        fix: "run `migrate`".into(),
+    }
+}
+
+fn uncovered_finding(reference: &Reference) -> Finding {
+    let table = &reference.table;
+    let why = match reference.on_delete {
+        OnDelete::Refuse => "a user with such rows cannot delete the account",
+        OnDelete::Follow => "the export of a user's data lacks these rows",
+    };
+    Finding {
+        id: "accounts.uncovered_table".into(),
+        django: None,
+        level: Level::Warning,
+        title: format!("the table {table} refers to users, and is not personal data of the site"),
+        why: why.into(),
+        fix: format!(
+            "name {table} in PersonalData::tables of the part that exports and erases its rows, and \
+             register it: App::new().personal_data(…)"
+        ),
+    }
+}
+
 impl Prepared {
     /// Findings of all checks for these settings and routes.
     pub fn report(&self) -> Report {
         let mut findings = self.settings.findings();
+        let own = self.app.sections.iter();
+        findings.extend(own.flat_map(|section| section.findings(&self.settings.own)));
         findings.extend(keys::weak_fallbacks(&self.settings));
         findings.extend(self.unknown_permissions());
         findings.extend(self.unused_permissions());
@@ -106,6 +155,54 @@ impl Prepared {
         match database.excess_privileges().await {
             Ok(excess) => excess.iter().map(|excess| finding(excess)).collect(),
             Err(error) => vec![no_answer("the privileges of the connection", &error)],
+        }
+    }
+
+    /// Reasons for which `serve` would not start, or would not send mail, beyond the settings.
+    pub(crate) async fn start_findings(&self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = self.unsent_mail().into_iter().collect();
+        let settings = &self.settings;
+        let file = settings.database.file(settings.data());
+        if file.is_some_and(|file| !file.exists()) {
+            return findings;
+        }
+        let pending = match self.database().await {
+            Ok(database) => self.app.migrations.pending(&database).await,
+            Err(error) => {
+                findings.push(not_ready(&error.to_string()));
+                return findings;
+            }
+        };
+        match pending {
+            Ok(pending) if pending.is_empty() || settings.site.migrate_at_start => {}
+            Ok(pending) => findings.push(pending_migrations(&pending)),
+            Err(error) => findings.push(not_ready(&error.to_string())),
+        }
+        findings
+    }
+
+    fn unsent_mail(&self) -> Option<Finding> {
+        let is_nowhere = self.settings.mail.url.expose().starts_with("console:");
+        let is_production = !self.settings.profile.is_development();
+        (is_nowhere && is_production).then(|| Finding {
+            id: "mail.nowhere".into(),
+            django: None,
+            level: Level::Info,
+            title: "mail.url is not set: no mail is sent".into(),
+            why: "sign-up and password reset are disabled".into(),
+            fix: "set mail.url = \"smtps://USER:PASSWORD@HOST\"".into(),
+        })
+    }
+
+    /// Foreign keys to the users' table that no [`PersonalData`](crate::auth::PersonalData) covers.
+    /// None without a database.
+    pub(crate) async fn uncovered_references(&self) -> Vec<Finding> {
+        let Some(database) = self.ready_database().await else {
+            return Vec::new();
+        };
+        match uncovered_references(&self.app, &database).await {
+            Ok(references) => references.iter().map(uncovered_finding).collect(),
+            Err(error) => vec![no_answer("the foreign keys to the users' table", &error)],
         }
     }
 

@@ -1,6 +1,7 @@
 use super::acme::AcmeSettings;
 use super::contact::Contact;
 use super::key_settings::KeySettings;
+use super::sections::{RegisteredSection, read_sections};
 use super::server::{ServerSettings, TlsSettings};
 use crate::api::ApiSettings;
 use crate::auth::{LockoutSettings, LoginSettings, PasswordSettings};
@@ -21,6 +22,7 @@ use crate::social::SocialSettings;
 use crate::tasks::TaskSettings;
 use crate::throttle::ThrottleSettings;
 use chrono_tz::Tz;
+use http::Extensions;
 use ipnet::IpNet;
 use std::fmt;
 use std::str::FromStr;
@@ -173,6 +175,8 @@ pub struct SiteSettings {
     pub tasks: TaskSettings,
     /// `[keys]`
     pub keys: KeySettings,
+    /// Sections of the site's own, by type.
+    pub(crate) own: Extensions,
     /// Every value with its source, as `settings` prints it.
     pub effective: Vec<Effective>,
 }
@@ -183,6 +187,14 @@ impl SiteSettings {
     /// # Errors
     /// All invalid settings at once.
     pub fn read(sources: Sources) -> Result<Self, SettingsError> {
+        Self::read_with(sources, &[])
+    }
+
+    /// The same with sections of the site's own.
+    pub(super) fn read_with(
+        sources: Sources,
+        own: &[RegisteredSection],
+    ) -> Result<Self, SettingsError> {
         let mut reader = Reader::new(sources)?;
         let mut settings = Self {
             profile: reader.profile(),
@@ -208,8 +220,10 @@ impl SiteSettings {
             mail: MailSettings::read(&mut reader),
             tasks: TaskSettings::read(&mut reader),
             keys: KeySettings::read(&mut reader),
+            own: Extensions::new(),
             effective: Vec::new(),
         };
+        settings.own = read_sections(&mut reader, own)?;
         settings.effective = reader.finish()?;
         Ok(settings)
     }

@@ -120,6 +120,19 @@ const CHECKS: &[Check<SiteSettings>] = &[
         fires: |settings| settings.ends_tls() && settings.tls.redirect_address.is_none(),
     },
     Check {
+        id: "tls.file_missing",
+        django: None,
+        level: Level::Error,
+        title: "a file of tls.certificate or tls.key cannot be read",
+        why: "the site does not start",
+        fix: "name existing PEM files that the user of the site can read",
+        fires: |settings| {
+            let files = [&settings.tls.certificate, &settings.tls.key];
+            let is_missing = |path: &String| std::fs::File::open(path).is_err();
+            files.into_iter().flatten().any(is_missing)
+        },
+    },
+    Check {
         id: "tls.key_readable",
         django: None,
         level: Level::Error,
@@ -171,6 +184,17 @@ const CHECKS: &[Check<SiteSettings>] = &[
             \"django.contrib.sessions.backends.db\" there",
         fires: |settings| {
             settings.django.beside && settings.sessions.store != sessions::StoreKind::Database
+        },
+    },
+    Check {
+        id: "cache.no_redis",
+        django: None,
+        level: Level::Error,
+        title: "the cache is Redis, and this program was built without the feature redis",
+        why: "the site does not start",
+        fix: "build with the feature redis",
+        fires: |settings| {
+            !cfg!(feature = "redis") && settings.cache.url.expose().starts_with("redis")
         },
     },
     Check {

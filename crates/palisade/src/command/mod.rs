@@ -176,6 +176,8 @@ async fn with_stored(prepared: &Prepared, matches: &ArgMatches) -> Report {
         .with_findings(prepared.key_findings().await)
         .with_findings(prepared.role_findings().await)
         .with_findings(prepared.privilege_findings().await)
+        .with_findings(prepared.start_findings().await)
+        .with_findings(prepared.uncovered_references().await)
 }
 
 /// A finding sets the exit status: an error always, a warning with `--deploy`.

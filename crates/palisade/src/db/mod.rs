@@ -29,6 +29,7 @@ mod pool;
 pub(crate) mod probe;
 mod raw;
 mod recorder;
+mod references;
 mod retry;
 mod sealed;
 mod search;
@@ -48,6 +49,7 @@ pub(crate) use pool::options;
 pub use raw::{FromRow, RawSql};
 #[doc(hidden)]
 pub use recorder::Recorder;
+pub(crate) use references::{OnDelete, Reference};
 pub(crate) use retry::retry_after_secs;
 pub(crate) use sealed::{KeyColumn, Resealed, SealedColumn};
 pub use search::contains;

@@ -50,6 +50,17 @@ pub const CHECKS: &[Check<DatabaseSettings>] = &[
         fires: |settings| matches!(&settings.url, DatabaseUrl::Postgres(url) if url.has_default_password() && !url.is_local()),
     },
     Check {
+        id: "database.no_postgres",
+        django: None,
+        level: Level::Error,
+        title: "the database is PostgreSQL, and this program was built without the feature postgres",
+        why: "the site does not start",
+        fix: "build with the feature postgres (postgres-tls for a server on another machine)",
+        fires: |settings| {
+            !cfg!(feature = "postgres") && matches!(&settings.url, DatabaseUrl::Postgres(_))
+        },
+    },
+    Check {
         id: "database.no_tls",
         django: None,
         level: Level::Error,

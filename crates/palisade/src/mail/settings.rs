@@ -135,6 +135,15 @@ pub const CHECKS: &[Check<MailSettings>] = &[
         fires: |settings| settings.url.expose().starts_with("memory:"),
     },
     Check {
+        id: "mail.no_smtp",
+        django: None,
+        level: Level::Error,
+        title: "mail is sent by SMTP, and this program was built without the feature smtp",
+        why: "the site does not start",
+        fix: "build with the feature smtp",
+        fires: |settings| !cfg!(feature = "smtp") && settings.url.expose().starts_with("smtp"),
+    },
+    Check {
         id: "mail.tls_at_port",
         django: None,
         level: Level::Error,

@@ -12,6 +12,7 @@
 
 mod dot_env;
 mod error;
+mod own;
 mod profile;
 mod reader;
 mod sources;
@@ -20,6 +21,7 @@ mod tests;
 mod value;
 
 pub use error::{Problem, SettingsError};
+pub use own::OwnSection;
 pub use profile::Profile;
 pub(crate) use reader::section;
 pub use reader::{Effective, Reader};

@@ -50,6 +50,24 @@ impl Reader {
         self.profile
     }
 
+    /// Refuses a section of the site's own whose name is taken.
+    pub(crate) fn refuse_known(&self, section: &str) -> Result<(), SettingsError> {
+        let prefix = format!("{section}.");
+        match self
+            .effective
+            .iter()
+            .any(|known| known.key.starts_with(&prefix))
+        {
+            false => Ok(()),
+            true => Err(SettingsError(vec![Problem {
+                key: section.into(),
+                place: "App::settings".into(),
+                message: "is a section of the framework or of the site already".into(),
+                fix: "give the section another name".into(),
+            }])),
+        }
+    }
+
     /// The source of a setting that was read.
     pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
         self.effective

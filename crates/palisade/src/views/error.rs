@@ -1,7 +1,7 @@
 use crate::db::{self, DbFailure};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use sea_orm::DbErr;
+use sea_orm::{DbErr, SqlErr};
 use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -153,6 +153,16 @@ impl Error {
             page,
             ..Self::new(ErrorKind::Page, "")
         }
+    }
+
+    /// Whether a database refused a deletion, because rows of other tables refer to the row.
+    pub(crate) fn is_reference(&self) -> bool {
+        let error = self
+            .source
+            .as_deref()
+            .and_then(|source| source.downcast_ref::<DbErr>());
+        let violation = error.and_then(DbErr::sql_err);
+        matches!(violation, Some(SqlErr::ForeignKeyConstraintViolation(_)))
     }
 
     /// The kind.

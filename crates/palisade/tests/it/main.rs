@@ -25,6 +25,7 @@ mod keys;
 mod limits;
 mod lists;
 mod mail;
+mod own_settings;
 mod page_values;
 mod pairs;
 mod policies;

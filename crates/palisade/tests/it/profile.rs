@@ -9,6 +9,7 @@ use palisade::testing::{Client, TestDatabase, TestSite};
 #[derive(Form)]
 struct Company {
     company: Line<20>,
+    #[expect(dead_code, reason = "only its limit counts")]
     vat_id: Option<Line<12>>,
 }
 

@@ -6,7 +6,7 @@ use crate::auth::user::entity::{ActiveModel, Entity, Model};
 use crate::auth::{Accounts, users};
 use crate::db::Tx;
 use crate::sessions::UserSession;
-use crate::views::Result;
+use crate::views::{Error, ErrorKind, Result};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Set};
 use serde_json::{Map, Value, json};
@@ -68,9 +68,17 @@ impl Accounts {
             let text = "The account was deleted, with all its data.";
             Ok(self.email.notify(tx, row, Notice { text, base }).await?)
         };
-        self.database.write(change).await
+        let erased = self.database.write(change).await;
+        erased.map_err(|error: Error| match error.is_reference() {
+            true => Error::new(ErrorKind::Conflict, STILL_REFERENCED).because(error.to_string()),
+            false => error,
+        })
     }
 }
+
+/// For the visitor; the log has the constraint, and the start names the table.
+const STILL_REFERENCED: &str = "This account cannot be deleted yet, because other records of this \
+    site refer to it. Please ask the staff of this site.";
 
 /// Deletes the rows of an account in Django's related tables.
 async fn unlink(tx: &Tx, user_id: i32) -> Result<(), DbErr> {

@@ -22,6 +22,10 @@ use serde_json::Value;
 ///         "notes"
 ///     }
 ///
+///     fn tables(&self) -> &'static [&'static str] {
+///         &["note"]
+///     }
+///
 ///     async fn export(&self, db: &Db, user: &User) -> Result<serde_json::Value> {
 ///         let sql = sql!("SELECT text FROM note WHERE owner_id = ?", user.id);
 ///         let notes: Vec<(String,)> = db.fetch_all(sql).await?;
@@ -39,6 +43,12 @@ use serde_json::Value;
 pub trait PersonalData: Send + Sync {
     /// Its key in the data export.
     fn name(&self) -> &'static str;
+
+    /// The tables with foreign keys to the users' table that this part exports and erases. A table
+    /// that no part names is reported at the start, and by `check --deploy`.
+    fn tables(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// All data about a user, for the user.
     ///
