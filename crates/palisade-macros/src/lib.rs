@@ -2,6 +2,7 @@
 //! `include_static!`. Use them through `palisade::prelude`.
 
 mod choice;
+mod debug_handler;
 mod form;
 mod json_body;
 mod permission;
@@ -20,6 +21,17 @@ use syn::{DeriveInput, LitStr, parse_macro_input};
 #[proc_macro_derive(Form, attributes(form))]
 pub fn derive_form(input: TokenStream) -> TokenStream {
     form::expand(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Checks a handler argument by argument, for an error of the compiler that names the one that is
+/// wrong.
+///
+/// A handler needs no attribute; this one may stay, and costs nothing at run time.
+#[proc_macro_attribute]
+pub fn debug_handler(_: TokenStream, input: TokenStream) -> TokenStream {
+    debug_handler::expand(&parse_macro_input!(input as syn::ItemFn))
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }

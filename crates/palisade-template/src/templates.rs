@@ -197,6 +197,15 @@ impl Templates {
         })
     }
 
+    /// Each template with the variables that it, and the templates that it extends, includes and
+    /// imports, use and do not set, in order.
+    pub fn variables(&self) -> Vec<(String, Vec<String>)> {
+        let wanted = self.0.loaded.wanted.iter();
+        wanted
+            .map(|(name, variables)| (name.clone(), variables.iter().cloned().collect()))
+            .collect()
+    }
+
     /// Every place where a value is printed outside HTML text, in the order of the files.
     pub fn uses(&self) -> Vec<Use> {
         let mut uses = self.0.loaded.checked.uses.clone();

@@ -43,6 +43,7 @@ mod command;
 pub mod csrf;
 pub mod db;
 pub mod django;
+pub mod entity;
 pub mod forms;
 pub mod headers;
 pub mod http;
@@ -74,3 +75,27 @@ struct Identity;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/beside-django.md")]
 struct BesideDjango;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/mail-and-tasks.md")]
+struct MailAndTasks;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/forms.md")]
+struct FormsGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/start.md")]
+struct Start;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/routing.md")]
+struct Routing;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/database.md")]
+struct DatabaseGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/testing.md")]
+struct TestingGuide;

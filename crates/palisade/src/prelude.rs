@@ -1,11 +1,12 @@
-//! `use palisade::prelude::*;` imports everything that most files of a site need.
+//! `use palisade::prelude::*;` imports everything that most files of a site need. A file with an entity
+//! adds `use palisade::entity::*;`.
 
 pub use crate::app::{App, Job, Jobs, PageRequest, Reason, Routes, Settings, Site};
 pub use crate::auth::{User, Visitor};
 pub use crate::db::{Db, Tx, contains};
 pub use crate::forms::{
-    Choice, Day, Decimal, Email, Form, FormView, Json, Line, Many, Moment, Money, Number, Password,
-    Query, Text, Token, Username, WebUrl,
+    Choice, Day, Email, Form, FormView, Json, Line, Many, Moment, Money, Number, Password, Query,
+    Text, Token, Username, WebUrl,
 };
 pub use crate::http::redirect_to;
 pub use crate::mail::{Mail, MailQueue};
@@ -13,12 +14,14 @@ pub use crate::permissions::{
     Actor, Allowed, Caller, Labelled, Permission, Pick, Rows, Scoped, Verb, can, member_of, public,
     signed_in, staff, token, when,
 };
-pub use crate::sessions::{MessageLevel, Session};
+pub use crate::sessions::{Flash, MessageLevel, Session};
 pub use crate::sql;
 pub use crate::tasks::{JobRun, Schedule};
-pub use crate::views::{Error, ErrorKind, Or404, Page, Path, Result};
+pub use crate::views::{Error, ErrorKind, Or404, Page, Paging, Path, Result};
 pub use axum::response::{IntoResponse, Response};
-pub use palisade_macros::{Choice, Form, JsonBody, Permission, include_static, include_templates};
+pub use palisade_macros::{
+    Choice, Form, JsonBody, Permission, debug_handler, include_static, include_templates,
+};
 pub use palisade_template::{Serde, Value, context};
 pub use sea_orm;
 pub use std::process::ExitCode;

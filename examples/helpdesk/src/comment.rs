@@ -2,9 +2,8 @@
 
 use crate::status::Side;
 use crate::ticket;
+use palisade::entity::*;
 use palisade::prelude::*;
-use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, Set};
 
 /// A row of `helpdesk_comment`.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -3,9 +3,9 @@
 use crate::{comment, ticket};
 use palisade::async_trait::async_trait;
 use palisade::auth::PersonalData;
+use palisade::entity::*;
 use palisade::prelude::*;
 use palisade::serde_json::{self, json};
-use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
 
 /// Tickets and comments.

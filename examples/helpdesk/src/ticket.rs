@@ -2,10 +2,9 @@
 
 use crate::May;
 use crate::status::{Side, Status};
+use palisade::entity::*;
 use palisade::permissions::RowAccess;
 use palisade::prelude::*;
-use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, QuerySelect, Set};
 
 /// A row of `helpdesk_ticket`.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -6,7 +6,7 @@ use crate::app::django::Beside;
 use crate::app::pipeline::catch_panic;
 use crate::auth;
 use crate::clock::Clock;
-use crate::db::migrate::Migrations;
+use crate::db::migrate::{Migrations, Steps};
 use crate::db::{Database, DatabaseUrl};
 use crate::permissions;
 use crate::settings::{SettingsError, Sources};
@@ -117,6 +117,21 @@ impl Prepared {
             .map_err(BootError::Database)
     }
 
+    /// Takes the steps of `migrate --to`.
+    ///
+    /// # Errors
+    /// Errors of the database.
+    pub(crate) async fn take_steps(
+        &self,
+        database: &Database,
+        steps: &Steps,
+    ) -> Result<(), BootError> {
+        let locked = database.lock_migrations().await;
+        let _lock = locked.map_err(BootError::Database)?;
+        let taken = self.app.migrations.take(database, steps).await;
+        taken.map_err(BootError::Database)
+    }
+
     /// Reverts [`Prepared::migrate`] with all data: the site's tables and permissions. Django's
     /// tables stay.
     ///
@@ -169,6 +184,7 @@ impl Prepared {
         if !pending.is_empty() {
             return Err(BootError::Pending(pending));
         }
+        self.warn_of_newer(&database).await?;
         let missing = permissions::missing(&database, &self.app.adopted_permissions).await;
         let missing = missing.map_err(BootError::Database)?;
         if !missing.is_empty() {
@@ -183,6 +199,17 @@ impl Prepared {
             .await
             .map_err(BootError::Database)?;
         Ok(site)
+    }
+
+    /// A release that was rolled back starts beside the tables of the newer one.
+    async fn warn_of_newer(&self, database: &Database) -> Result<(), BootError> {
+        let unknown = self.app.migrations.unknown(database).await;
+        let unknown = unknown.map_err(BootError::Database)?;
+        if !unknown.is_empty() {
+            let names = unknown.join(", ");
+            tracing::warn!(target: "palisade", migrations = names, "the database has migrations of a newer release: this one may not know its columns");
+        }
+        Ok(())
     }
 
     /// Names tables whose rows would make the deletion of an account fail.

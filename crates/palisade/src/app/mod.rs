@@ -15,6 +15,7 @@ mod encrypted_columns;
 mod endpoints;
 mod error;
 mod findings;
+pub mod handler;
 mod key_settings;
 mod keys;
 mod own_settings;
@@ -46,7 +47,7 @@ pub(crate) use keys::ring;
 pub use own_settings::Settings;
 pub use page_values::PageRequest;
 pub(crate) use pipeline::answer;
-pub use route::{Guarded, IntoGuarded, Reason, Routes};
+pub use route::{Guarded, IntoGuarded, Reason, Routes, Scope};
 pub use route_info::RouteInfo;
 pub use server::{
     ListenAddress, ListenError, Server, ServerSettings, Stopped, TlsError, TlsSettings,

@@ -1,3 +1,4 @@
+use super::handler::RouteHandler;
 use super::route_info::RouteInfo;
 use crate::app::pipeline::{
     route_guard::RouteGuard,
@@ -10,7 +11,6 @@ use crate::permissions::Access;
 use crate::throttle::Limit;
 use axum::Router;
 use axum::extract::Request;
-use axum::handler::Handler;
 use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, MethodRouter, Route};
 use http::Method;
@@ -80,7 +80,7 @@ macro_rules! methods {
                 #[track_caller]
                 pub fn $name<H, T, S>(self, handler: H) -> Guarded<S>
                 where
-                    H: Handler<T, S>,
+                    H: RouteHandler<T, S>,
                     T: 'static,
                     S: Clone + Send + Sync + 'static,
                 {
@@ -90,11 +90,24 @@ macro_rules! methods {
             )*
         }
 
+        impl<S: Clone + Send + Sync + 'static> Scope<S> {
+            $(
+                #[doc = concat!("Handles ", stringify!($method), " of a path under the rule of the scope.")]
+                #[must_use]
+                #[track_caller]
+                pub fn $name<H: RouteHandler<T, S>, T: 'static>(mut self, path: &str, handler: H) -> Self {
+                    let guarded = self.access.clone().$name(handler);
+                    self.routes = self.routes.route(path, guarded);
+                    self
+                }
+            )*
+        }
+
         impl<S: Clone + Send + Sync + 'static> Guarded<S> {
             $(
                 #[doc = concat!("Handles ", stringify!($method), " under the same access rule.")]
                 #[must_use]
-                pub fn $name<H: Handler<T, S>, T: 'static>(mut self, handler: H) -> Self {
+                pub fn $name<H: RouteHandler<T, S>, T: 'static>(mut self, handler: H) -> Self {
                     self.methods = self.methods.on(MethodFilter::$filter, handler);
                     self.handlers.push((Method::$method, std::any::type_name::<H>()));
                     self
@@ -200,6 +213,12 @@ pub struct Routes<S = ()> {
     entries: Vec<(String, Guarded<S>)>,
 }
 
+/// Routes behind one access rule, in [`Routes::scope`].
+pub struct Scope<S = ()> {
+    access: Access,
+    routes: Routes<S>,
+}
+
 impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
     fn default() -> Self {
         Self::new()
@@ -225,6 +244,27 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     pub fn route(mut self, path: &str, guarded: impl IntoGuarded<S>) -> Self {
         self.entries.push((path.to_owned(), guarded.into_guarded()));
         self
+    }
+
+    /// Adds routes behind one access rule.
+    ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// # async fn list() {}
+    /// # async fn create() {}
+    /// # async fn show() {}
+    /// let routes = Routes::<()>::new().scope(signed_in(), |notes| {
+    ///     notes.get("/notes", list).post("/notes", create).get("/notes/{id}", show)
+    /// });
+    /// assert!(routes.table().iter().all(|route| route.access == "signed in"));
+    /// ```
+    #[must_use]
+    pub fn scope(self, access: Access, add: impl FnOnce(Scope<S>) -> Scope<S>) -> Self {
+        let scope = Scope {
+            access,
+            routes: Self::new(),
+        };
+        self.merge(add(scope).routes)
     }
 
     /// Adds routes below a prefix.

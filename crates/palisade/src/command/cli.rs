@@ -60,7 +60,8 @@ fn check() -> Command {
 fn migrate() -> Command {
     Command::new("migrate").about("Run pending migrations").arg(flag("plan", "Only list the pending migrations"))
                 .arg(flag("undo", "Revert them: drop the site's tables with all data, and its permissions; Django's tables stay").conflicts_with("plan"))
-                .arg(flag("yes", "Do not ask").requires("undo"))
+                .arg(named("to", "NAME", "Run or revert migrations until this one is the last; reverting drops its tables and columns").conflicts_with("undo"))
+                .arg(flag("yes", "Do not ask"))
 }
 
 fn rights(name: &'static str, about: &'static str) -> Command {

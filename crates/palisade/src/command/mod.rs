@@ -25,6 +25,7 @@ mod user;
 use crate::app::{App, BootError, Prepared};
 use crate::checks::{Level, Report};
 use crate::clock::SystemClock;
+use crate::db::Database;
 use crate::settings::{Origin, Sources};
 use clap::ArgMatches;
 use std::path::Path;
@@ -219,6 +220,39 @@ fn template_uses(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     })
 }
 
+/// `migrate --to NAME`.
+async fn migrate_to(
+    prepared: &Prepared,
+    database: &Database,
+    (name, matches): (&str, &ArgMatches),
+) -> Outcome {
+    let steps = prepared.migrations().steps_to(database, name).await;
+    let Some(steps) = steps.map_err(BootError::Database)? else {
+        let all = prepared.migrations().all().join("\n  ");
+        return Err(Failed(
+            format!("there is no migration {name}; known are:\n  {all}"),
+            2,
+        ));
+    };
+    let (took_back, ran) = match matches.get_flag("plan") {
+        true => ("would take back", "would run"),
+        false => ("took back", "ran"),
+    };
+    if !matches.get_flag("plan") {
+        if !steps.down.is_empty() && !matches.get_flag("yes") {
+            let names = steps.down.join(", ");
+            confirm_drop(&format!(
+                "the tables and columns of {names}, with their data"
+            ))?;
+        }
+        prepared.take_steps(database, &steps).await?;
+    }
+    match (steps.down.is_empty(), steps.up.is_empty()) {
+        (false, _) => Ok(print::migrations(took_back, &steps.down)),
+        (true, _) => Ok(print::migrations(ran, &steps.up)),
+    }
+}
+
 async fn run_migrations(prepared: Prepared, matches: &ArgMatches) -> Outcome {
     let is_new = prepared
         .settings()
@@ -232,10 +266,17 @@ async fn run_migrations(prepared: Prepared, matches: &ArgMatches) -> Outcome {
     if matches.get_flag("undo") {
         let all = prepared.migrations().all();
         if !matches.get_flag("yes") {
-            confirm_drop(all.len())?;
+            let count = all.len();
+            confirm_drop(&format!(
+                "all tables of {count} migrations, with sessions, second factors, passkeys and the \
+                 site's own rows"
+            ))?;
         }
         prepared.undo(&database).await?;
         return Ok(print::migrations("took back", &all));
+    }
+    if let Some(name) = matches.get_one::<String>("to") {
+        return migrate_to(&prepared, &database, (name, matches)).await;
     }
     let pending = prepared
         .migrations()
@@ -267,12 +308,9 @@ impl Format {
 }
 
 /// Irreversible actions require a confirmation by typing a word.
-fn confirm_drop(migrations: usize) -> Result<(), Failed> {
+fn confirm_drop(what: &str) -> Result<(), Failed> {
     let word = "drop";
-    eprintln!(
-        "This drops all tables of {migrations} migrations, with sessions, second factors, passkeys \
-            and the site's own rows.\nType {word} to confirm:"
-    );
+    eprintln!("This drops {what}.\nType {word} to confirm:");
     let mut typed = String::new();
     std::io::stdin()
         .read_line(&mut typed)

@@ -37,15 +37,22 @@ impl Migrations {
     /// Names of the pending migrations.
     ///
     /// # Errors
-    /// When the database does not answer, or contains migrations that this program does not know.
+    /// When the database does not answer.
     pub async fn pending(&self, database: &Database) -> Result<Vec<String>, DbErr> {
-        let pending = self
-            .get_pending_migrations_read_only(&database.reader().connect().await?)
-            .await?;
-        Ok(pending
-            .iter()
-            .map(|migration| migration.name().to_owned())
-            .collect())
+        let executed = executed(database).await?;
+        let mut all = self.all();
+        all.retain(|name| !executed.contains(name));
+        Ok(all)
+    }
+
+    /// Names of executed migrations that this program does not know: those of a newer release.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn unknown(&self, database: &Database) -> Result<Vec<String>, DbErr> {
+        let (mut executed, all) = (executed(database).await?, self.all());
+        executed.retain(|name| !all.contains(name));
+        Ok(executed)
     }
 
     /// Runs pending migrations, each in a transaction where the database supports that.
@@ -53,7 +60,53 @@ impl Migrations {
     /// # Errors
     /// Errors of the database; later migrations have not run then.
     pub async fn run(&self, database: &Database) -> Result<(), DbErr> {
+        // a program that was rolled back to has nothing to run
+        if self.pending(database).await?.is_empty() {
+            return Ok(());
+        }
         self.up(&database.writer().connect().await?, None).await
+    }
+
+    /// The migrations that run, and those that are reverted, the newest first, until this one is the
+    /// last that was executed. `None` if there is no migration of this name.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn steps_to(
+        &self,
+        database: &Database,
+        name: &str,
+    ) -> Result<Option<Steps>, DbErr> {
+        let (all, executed) = (self.all(), executed(database).await?);
+        let Some(at) = all.iter().position(|known| known == name) else {
+            return Ok(None);
+        };
+        let (earlier, later) = all.split_at(at + 1);
+        let is_executed = |name: &&String| executed.contains(name);
+        Ok(Some(Steps {
+            up: earlier
+                .iter()
+                .filter(|name| !is_executed(name))
+                .cloned()
+                .collect(),
+            down: later.iter().rev().filter(is_executed).cloned().collect(),
+        }))
+    }
+
+    /// Takes these steps.
+    ///
+    /// # Errors
+    /// Errors of the database, and a migration that cannot be reverted.
+    pub(crate) async fn take(&self, database: &Database, steps: &Steps) -> Result<(), DbErr> {
+        let writer = database.writer().connect().await?;
+        let count = |names: &[String]| u32::try_from(names.len()).unwrap_or(u32::MAX);
+        if !steps.down.is_empty() {
+            self.down(&writer, Some(count(&steps.down))).await?;
+        }
+        match steps.up.is_empty() {
+            true => Ok(()),
+            false => self.up(&writer, Some(count(&steps.up))).await,
+        }
     }
 
     /// Reverts all migrations, the newest first, with all data. Django's tables stay.
@@ -69,6 +122,24 @@ impl Migrations {
             .to_owned();
         writer.execute(&table).await.map(drop)
     }
+}
+
+/// Migrations to run and to revert.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Steps {
+    pub(crate) up: Vec<String>,
+    /// The newest first.
+    pub(crate) down: Vec<String>,
+}
+
+/// Names of the executed migrations.
+async fn executed(database: &Database) -> Result<Vec<String>, DbErr> {
+    if !database.has_table("palisade_migrations").await? {
+        return Ok(Vec::new());
+    }
+    let versions = sql!("SELECT version FROM palisade_migrations ORDER BY version");
+    let rows: Vec<(String,)> = database.handle().fetch_all(versions).await?;
+    Ok(rows.into_iter().map(|(version,)| version).collect())
 }
 
 /// The table that a single-column foreign key references.

@@ -5,6 +5,7 @@ use std::fmt;
 /// Django's `DecimalField`. A comma is accepted as the point.
 ///
 /// ```
+/// use palisade::forms::Decimal;
 /// use palisade::prelude::*;
 /// #[derive(Form)]
 /// struct Reading {

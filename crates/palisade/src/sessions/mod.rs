@@ -11,6 +11,7 @@
 mod cached;
 mod cookie;
 mod cookie_store;
+mod flash;
 mod lifetime;
 mod messages;
 mod migration;
@@ -22,10 +23,11 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-#[cfg(feature = "redis")]
 pub use cached::CachedStore;
 pub use cookie::Sessions;
 pub use cookie_store::CookieStore;
+#[cfg(feature = "redis")]
+pub use flash::Flash;
 pub(crate) use lifetime::Lifetime;
 pub use messages::MessageLevel;
 pub use migration::migrations;

@@ -310,6 +310,9 @@ impl TestSite {
 impl Drop for TestSite {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
+        if let Some(owner) = &self.owner {
+            drop_database(owner);
+        }
     }
 }
 
@@ -336,11 +339,11 @@ pub async fn connect(url: impl Into<String>) -> sea_orm::DatabaseConnection {
 #[cfg(feature = "postgres")]
 async fn own_database(server: &str) -> String {
     use sea_orm::ConnectionTrait;
-    let name = format!(
-        "palisade_test_{}",
-        random::alphanumeric(16).expose().to_lowercase()
-    );
+    let now = chrono::Utc::now().timestamp();
+    let random = random::alphanumeric(16).expose().to_lowercase();
+    let name = format!("{TEST_DATABASE}{now}_{random}");
     let connection = connect(server).await;
+    drop_leftovers(&connection, now - LEFTOVER_SECS).await;
     connection
         .execute_unprepared(&format!("CREATE DATABASE {name}"))
         .await
@@ -350,6 +353,64 @@ async fn own_database(server: &str) -> String {
     url.set_path(&name);
     url.into()
 }
+
+/// Begin of the names of test databases; the time of their creation follows.
+#[cfg(feature = "postgres")]
+const TEST_DATABASE: &str = "palisade_test_";
+
+/// A database of this age belongs to a test that was killed.
+#[cfg(feature = "postgres")]
+const LEFTOVER_SECS: i64 = 7200;
+
+/// Drops databases of tests that were killed.
+#[cfg(feature = "postgres")]
+async fn drop_leftovers(server: &sea_orm::DatabaseConnection, before: i64) {
+    use sea_orm::ConnectionTrait;
+    let databases = "SELECT datname FROM pg_database WHERE datname LIKE 'palisade\\_test\\_%'";
+    let databases = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, databases);
+    let rows = server.query_all_raw(databases).await.unwrap_or_default();
+    let names = rows
+        .iter()
+        .filter_map(|row| row.try_get_by_index::<String>(0).ok());
+    let is_old = |name: &String| {
+        let rest = name.strip_prefix(TEST_DATABASE);
+        let made = rest.and_then(|rest| rest.split('_').next()?.parse::<i64>().ok());
+        made.is_some_and(|made| made < before)
+    };
+    for name in names.filter(is_old) {
+        let _ = server
+            .execute_unprepared(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"))
+            .await;
+    }
+}
+
+/// Drops the database of a test. In a thread of its own, because the runtime of the test cannot wait
+/// in a destructor.
+#[cfg(feature = "postgres")]
+fn drop_database(owner: &str) {
+    use sea_orm::ConnectionTrait;
+    let Some(server) = servers::server("PALISADE_TEST_POSTGRES") else {
+        return;
+    };
+    let url = url::Url::parse(owner).expect("a URL");
+    let name = url.path().trim_start_matches('/').to_owned();
+    let work = async move {
+        let server = connect(server).await;
+        let dropped = format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)");
+        let _ = server.execute_unprepared(&dropped).await;
+        let _ = server.close().await;
+    };
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.map(|runtime| runtime.block_on(work))
+    };
+    let _ = std::thread::spawn(run).join();
+}
+
+#[cfg(not(feature = "postgres"))]
+fn drop_database(_: &str) {}
 
 /// Creates the roles of `deploy grants postgres` for tests, and returns the URL of the role that
 /// serves.

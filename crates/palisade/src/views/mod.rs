@@ -10,6 +10,7 @@ mod debug_page;
 mod error;
 mod error_page;
 mod page;
+mod paging;
 mod path;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use context::{PageName, PageValues, Personal, RequestContext, SiteViews, Use
 pub use error::{Error, ErrorKind, Failure, Or404, Place, Result};
 pub(crate) use error_page::{Explained, is_bare_error, render_error};
 pub use page::Page;
+pub use paging::Paging;
 pub use path::Path;
 
 use palisade_template::Layer;

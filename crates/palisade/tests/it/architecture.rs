@@ -17,7 +17,7 @@ const STEPS: [&[&str]; 14] = [
     &["api"],
     &["app"],
     &["command", "testing"],
-    &["prelude", "lib"],
+    &["prelude", "entity", "lib"],
 ];
 
 /// What each crate may use of ours.

@@ -58,7 +58,7 @@ fn compile(case: &str) -> (bool, String) {
 // F050, F074, F077; ASVS 8.2.1, 1.2.4
 #[test]
 fn what_must_not_compile_says_what_to_write() {
-    let rows: [(&str, &[&str]); 6] = [
+    let rows: [(&str, &[&str]); 12] = [
         (
             "route_without_rule",
             &[
@@ -99,6 +99,48 @@ fn what_must_not_compile_says_what_to_write() {
         (
             "secret_in_page",
             &["Secret<std::string::String>` doesn't implement `std::fmt::Display`"],
+        ),
+        (
+            "unbounded_json",
+            &[
+                "String` cannot be a field of a JSON body, because it has no limit",
+                "`Line<120>` for one line",
+            ],
+        ),
+        (
+            "handler",
+            &[
+                "this function cannot handle requests",
+                "Form and Json read the body and stand last",
+                "put #[debug_handler] above the function",
+            ],
+        ),
+        // the words name the argument
+        (
+            "handler_form_first",
+            &[
+                "Form<New>` cannot be an argument of a handler here",
+                "async fn create(form: Form<New>, user: User)",
+                "as the last argument",
+            ],
+        ),
+        (
+            "handler_number",
+            &[
+                "`i32` cannot be an argument of a handler",
+                "a value of the URL is Path<i32>",
+            ],
+        ),
+        (
+            "handler_result",
+            &["`Note` is not a response", "return Result<Response>"],
+        ),
+        (
+            "handler_not_send",
+            &[
+                "future cannot be sent between threads safely",
+                "let shared = Rc::new(1);",
+            ],
         ),
     ];
     for (case, messages) in rows {

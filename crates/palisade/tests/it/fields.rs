@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use http::Method;
+use palisade::forms::Decimal;
 use palisade::permissions::NOT_A_CHOICE;
 use palisade::prelude::*;
 use palisade::template::Layer;

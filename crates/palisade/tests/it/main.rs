@@ -24,6 +24,7 @@ mod interrupted;
 mod keys;
 mod limits;
 mod lists;
+mod lists_and_scopes;
 mod mail;
 mod own_settings;
 mod page_values;

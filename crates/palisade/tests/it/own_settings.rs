@@ -179,3 +179,51 @@ async fn a_table_that_refers_to_users_is_named_at_the_start() {
         assert_eq!(done.status, 303);
     }
 }
+
+/// The same site in a release with another table.
+mod newer {
+    use palisade::sea_orm_migration::{prelude::*, schema::*};
+
+    pub struct Migrator;
+
+    impl MigratorTrait for Migrator {
+        fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+            vec![Box::new(Added)]
+        }
+    }
+
+    struct Added;
+
+    impl MigrationName for Added {
+        fn name(&self) -> &str {
+            "own_0002_added"
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl MigrationTrait for Added {
+        async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+            let table = Table::create().table("own_added").col(pk_auto("id")).take();
+            manager.create_table(table).await
+        }
+
+        async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+            manager
+                .drop_table(Table::drop().table("own_added").take())
+                .await
+        }
+    }
+}
+
+// W12: a release that was rolled back starts beside the tables of the newer one, and says so
+#[tokio::test]
+async fn a_release_starts_beside_a_newer_database() {
+    let site = TestSite::start(App::new().migrations::<newer::Migrator>(), &[]).await;
+    let older = site.start_beside(app(), &[]).await;
+    assert_eq!(older.client().get("/").await.status, 200);
+    let warned = events_of_this_thread("migrations of a newer release");
+    assert!(
+        warned.last().expect("a warning").contains("own_0002_added"),
+        "{warned:?}"
+    );
+}

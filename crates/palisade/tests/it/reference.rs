@@ -83,9 +83,45 @@ fn checks_page() -> String {
     page
 }
 
+/// Values of every page and of every mail.
+const COMMON: [&str; 6] = ["base", "may", "messages", "path", "site", "user"];
+
+fn templates_page() -> String {
+    let mut sources = Sources::none();
+    sources.set("profile", "production", Origin::CommandLine("reference"));
+    let prepared = Prepared::new(App::new(), sources).unwrap();
+    let mut page = "# Templates of the framework\n\n\
+        Generated from the code. A template of the site with the same name replaces one of these; \
+        it gets the\nvalues that are listed. A page also gets `user` (or nothing), `messages`, \
+        `path` and `site`, the name of\nthe site; a mail gets `site` and `base`, the base URL of \
+        links. The title of a mail is its subject.\n\n\
+        `base.html` is the frame of all pages, with the blocks `title`, `head`, `brand`, `nav` and \
+        `main` of\n`palisade/skeleton.html`; `error.html` is the error page. \
+        `palisade/form.html` has the macros `fields(form)`,\n`field(field)`, `hidden(form)` and \
+        `page_links(pages)`.\n\n\
+        | Template | Values |\n|---|---|\n"
+        .to_owned();
+    for (name, variables) in prepared.templates().unwrap().variables() {
+        let is_own =
+            |variable: &&String| !COMMON.contains(&variable.as_str()) && !variable.starts_with('_');
+        let shown: Vec<String> = variables
+            .iter()
+            .filter(is_own)
+            .map(|variable| format!("`{variable}`"))
+            .collect();
+        writeln!(page, "| `{name}` | {} |", shown.join(", ")).unwrap();
+    }
+    page
+}
+
 #[test]
 fn the_reference_pages_are_those_of_the_code() {
-    for (name, page) in [("settings", settings_page()), ("checks", checks_page())] {
+    let pages = [
+        ("settings", settings_page()),
+        ("checks", checks_page()),
+        ("replaceable-templates", templates_page()),
+    ];
+    for (name, page) in pages {
         let path = root().join(format!("docs/{name}.md"));
         if std::env::var_os("WRITE_REFERENCE").is_some() {
             std::fs::write(&path, &page).unwrap();

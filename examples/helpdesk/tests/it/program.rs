@@ -643,3 +643,40 @@ fn a_copy_of_the_database_file_is_whole() {
         let _ = std::fs::remove_file(restored.0.join("helpdesk.sqlite3"));
     }
 }
+
+// W12: one step back, and forward again
+#[test]
+fn migrations_run_to_a_name_and_back() {
+    let folder = Folder::new();
+    assert!(run(&folder, &[], &["migrate"], "").status.success());
+    let to = ["migrate", "--to", "helpdesk_0001_tickets"];
+    let plan = run(&folder, &[], &[&to[..], &["--plan"]].concat(), "");
+    assert_eq!(
+        text(&plan.stdout),
+        "would take back: helpdesk_0003_ticket_grants\nwould take back: helpdesk_0002_status\n"
+    );
+    let asked = run(&folder, &[], &to, "no\n");
+    assert!(!asked.status.success());
+    assert!(
+        text(&asked.stderr).contains("helpdesk_0003_ticket_grants"),
+        "{}",
+        text(&asked.stderr)
+    );
+    let back = run(&folder, &[], &[&to[..], &["--yes"]].concat(), "");
+    assert!(back.status.success(), "{}", text(&back.stderr));
+    let pending = run(&folder, &[], &["migrate", "--plan"], "");
+    assert_eq!(
+        text(&pending.stdout),
+        "would run: helpdesk_0002_status\nwould run: helpdesk_0003_ticket_grants\n"
+    );
+    let forward = run(
+        &folder,
+        &[],
+        &["migrate", "--to", "helpdesk_0002_status"],
+        "",
+    );
+    assert_eq!(text(&forward.stdout), "ran: helpdesk_0002_status\n");
+    let unknown = run(&folder, &[], &["migrate", "--to", "nowhere"], "");
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("helpdesk_0002_status"));
+}

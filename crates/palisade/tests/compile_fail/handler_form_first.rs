@@ -1,0 +1,10 @@
+use palisade::prelude::*;
+#[derive(Form)]
+pub struct New {
+    pub title: Line<10>,
+}
+#[debug_handler]
+async fn create(form: Form<New>, user: User) -> Result<Response> {
+    let _ = (form, user);
+    Ok(redirect_to("/"))
+}
