@@ -23,7 +23,11 @@ struct Absent;
 
 impl Object for Absent {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Iterable
+        ObjectRepr::Plain
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        false
     }
 
     fn get_value(self: &Arc<Self>, _: &Value) -> Option<Value> {

@@ -361,6 +361,11 @@ impl App {
 
     /// Routes of site and framework.
     pub(super) fn take_routes(&mut self, files: &Arc<Store>, settings: &SiteSettings) -> Routes {
-        std::mem::take(&mut self.routes).merge(endpoints::routes(files.clone(), settings))
+        let own = std::mem::take(&mut self.routes);
+        let routes = own.merge(endpoints::routes(files.clone(), settings));
+        match self.profile.is_some() {
+            true => routes.merge(endpoints::profile_routes()),
+            false => routes,
+        }
     }
 }

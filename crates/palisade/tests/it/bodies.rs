@@ -316,7 +316,7 @@ fn field(name: &str, content: &str) -> String {
 
 const UPLOAD: &str = "<form method=\"post\" action=\"/parts\" enctype=\"multipart/form-data\"><input type=\"file\" name=\"file\"></form>";
 
-// F031: a form of parts in plain HTML carries its token as its first part, where the template engine puts it
+// a form of parts in plain HTML carries its token as its first part, where the template engine puts it
 #[tokio::test]
 async fn the_token_of_a_multipart_form_is_its_first_part() {
     let page = async |page: Page| page.render("upload.html", context! {}).await;

@@ -14,6 +14,14 @@ use crate::throttle::{By, Limit};
 use axum::extract::Request;
 use axum::response::Response;
 
+/// The page of the site's own fields, where there are some.
+pub(in crate::app) fn profile_routes() -> Routes {
+    Routes::new().route(
+        "/account/profile",
+        owner().get(profile::show).post(profile::save),
+    )
+}
+
 /// The account pages. Mail to an address is rate limited where mail is created
 /// (`Accounts::ask_mail`).
 pub(super) fn routes() -> Routes {
@@ -51,10 +59,6 @@ pub(super) fn routes() -> Routes {
             public().get(password::show_new).post(password::reset),
         )
         .route("/account", owner().get(personal::overview))
-        .route(
-            "/account/profile",
-            owner().get(profile::show).post(profile::save),
-        )
         .route(
             "/account/password",
             owner().get(password::show).post(password::change),
