@@ -23,10 +23,10 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "redis")]
 pub use cached::CachedStore;
 pub use cookie::Sessions;
 pub use cookie_store::CookieStore;
-#[cfg(feature = "redis")]
 pub use flash::Flash;
 pub(crate) use lifetime::Lifetime;
 pub use messages::MessageLevel;
