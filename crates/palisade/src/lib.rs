@@ -24,7 +24,7 @@
 //!
 //! Each module documents its protections and their use. A reading order: [`app`], [`permissions`],
 //! [`views`], [`forms`], [`db`], [`auth`], [`sessions`], [`csrf`], [`headers`], [`http`],
-//! [`settings`], [`checks`].
+//! [`mod@settings`], [`checks`].
 
 extern crate self as palisade;
 

@@ -3,7 +3,7 @@
 //! A site declares them with [`App::task`](crate::app::App::task) and
 //! [`App::job`](crate::app::App::job); `serve` runs them. Of several instances, one runs each task
 //! and each job at a time: it holds a lease on its row, which it renews while it works
-//! ([`lease`]). Failures are retried with back-off, and shown at `/health/detail`.
+//! (`lease.rs`). Failures are retried with back-off, and shown at `/health/detail`.
 
 mod jobs;
 mod lease;
