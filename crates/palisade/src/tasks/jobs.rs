@@ -203,7 +203,8 @@ pub(crate) struct ClaimedJob {
     /// Its arguments, as JSON; `None` if no key of the ring decrypts them.
     pub(crate) arguments: Option<Vec<u8>>,
     pub(crate) lease: Lease,
-    tries: i32,
+    /// Tries, this one included.
+    pub(crate) tries: i32,
 }
 
 /// The queue of a site's jobs.

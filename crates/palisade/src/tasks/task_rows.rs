@@ -8,7 +8,7 @@ use crate::views::Result;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use palisade_task::{ActiveModel, Column, Entity, Model};
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::{Expr, OnConflict, SimpleExpr};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
 use serde::Serialize;
 use std::sync::Arc;
@@ -131,8 +131,13 @@ impl TaskRows {
             .map(drop)
     }
 
-    /// Claims a task, if it is due and no instance runs it.
-    pub(crate) async fn claim(&self, name: &str) -> Result<Option<ClaimedTask>, DbErr> {
+    /// Claims a task, if it is due and no instance runs it. The run counts as a failure until it has
+    /// ended: a task that kills its process is retried with back-off, too.
+    pub(crate) async fn claim(
+        &self,
+        name: &str,
+        schedule: &Schedule,
+    ) -> Result<Option<ClaimedTask>, DbErr> {
         let now = self.now().timestamp();
         let due = Entity::find_by_id(name)
             .filter(Column::Due.lte(now))
@@ -140,12 +145,27 @@ impl TaskRows {
         let Some(row) = due.one(&self.database.handle()).await? else {
             return Ok(None);
         };
-        let started = [("started", Expr::value(now))];
-        let claimed = TABLE.claim(&self.database, (name, row.runs), &started);
+        let mut changes = self.failure(row.failures, schedule);
+        changes.push(("started", Expr::value(now)));
+        let claimed = TABLE.claim(&self.database, (name, row.runs), &changes);
         Ok(claimed.await?.map(|lease| ClaimedTask {
             lease,
             failures: row.failures,
         }))
+    }
+
+    /// The columns after one more failure.
+    fn failure(&self, failures: i32, schedule: &Schedule) -> Vec<(&'static str, SimpleExpr)> {
+        let now = self.now();
+        let next = schedule.next(now, self.zone).timestamp();
+        let again = match failures < MOST_RETRIES {
+            true => now.timestamp() + retry_after_secs(failures),
+            false => next,
+        };
+        vec![
+            ("due", Expr::value(again.min(next))),
+            ("failures", Expr::value(failures.saturating_add(1))),
+        ]
     }
 
     /// Records the end of a run, and the time of the next one.
@@ -163,20 +183,13 @@ impl TaskRows {
                 ("succeeded", Expr::value(now.timestamp())),
                 ("failures", Expr::value(0)),
             ],
-            // due already: another instance runs it at once
-            Ended::Stopped => Vec::new(),
+            // another instance runs it at once
+            Ended::Stopped => vec![
+                ("due", Expr::value(now.timestamp())),
+                ("failures", Expr::value(task.failures)),
+            ],
             Ended::Lost => return Ok(()),
-            _ => {
-                let failures = task.failures.saturating_add(1);
-                let again = match failures <= MOST_RETRIES {
-                    true => now.timestamp() + retry_after_secs(task.failures),
-                    false => next,
-                };
-                vec![
-                    ("due", Expr::value(again.min(next))),
-                    ("failures", Expr::value(failures)),
-                ]
-            }
+            _ => self.failure(task.failures, schedule),
         };
         task.lease.end(&changes).await.map(drop)
     }

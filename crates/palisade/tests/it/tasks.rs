@@ -330,7 +330,7 @@ async fn a_lost_lease_changes_nothing() {
         tokio::task::yield_now().await;
     }
     // another instance has taken the row over
-    let taken = sql!("UPDATE palisade_task SET runs = 2, due = 7");
+    let taken = sql!("UPDATE palisade_task SET runs = 2, due = 7, failures = 0");
     site.site()
         .database()
         .write(async |tx| tx.execute_sql(taken).await)
@@ -359,4 +359,72 @@ async fn a_failing_start_function_stops_the_start() {
     let broken = App::new().on_start(async |_| Err(Error::bug("no licence")));
     let error = TestSite::try_start(broken, &[]).await.err().unwrap();
     assert!(error.to_string().contains("no licence"), "{error}");
+}
+
+/// Runs longer than its process.
+#[derive(Serialize, Deserialize)]
+#[serde(crate = "palisade::serde")]
+struct Fatal;
+
+static FATAL: AtomicUsize = AtomicUsize::new(0);
+
+impl Job for Fatal {
+    const NAME: &'static str = "fatal";
+    const MAX_TRIES: u16 = 2;
+
+    async fn run(self, _: Arc<Site>, _: JobRun) -> Result<()> {
+        FATAL.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+}
+
+/// Runs the due work, ends it as a killed process would, and lets its leases end.
+async fn kill_during(site: &TestSite, begun: usize) {
+    let running = site.site().clone();
+    let running = tokio::spawn(async move { running.run_due().await });
+    while FATAL.load(Ordering::SeqCst) < begun {
+        tokio::task::yield_now().await;
+    }
+    running.abort();
+    let _ = running.await;
+    let ended = async |tx: &Tx| {
+        tx.execute_sql(sql!("UPDATE palisade_task SET leased_until = 0"))
+            .await?;
+        tx.execute_sql(sql!("UPDATE palisade_job SET leased_until = 0"))
+            .await
+    };
+    site.site().database().write(ended).await.unwrap();
+}
+
+// work that kills its process must not take the site down for ever
+#[tokio::test]
+async fn work_that_kills_its_process_is_given_up() {
+    let site = TestSite::start(App::new().job::<Fatal>(), &[]).await;
+    let (db, jobs) = (site.site().database(), site.site().jobs());
+    let id = db
+        .write(async |tx| jobs.enqueue(tx, &Fatal).await)
+        .await
+        .unwrap();
+    for tries in 1..=2 {
+        kill_during(&site, tries).await;
+    }
+    assert_eq!(
+        ran(&site).await,
+        ["fatal: Internal: its last try never ended"]
+    );
+    assert_eq!(state(&site, &id).await, Some(JobState::Failed));
+    assert_eq!(FATAL.load(Ordering::SeqCst), 2, "not run again");
+
+    let fatal = |_: Arc<Site>| async {
+        FATAL.fetch_add(1, Ordering::SeqCst);
+        std::future::pending::<Result<()>>().await
+    };
+    let app = App::new().task("fatal", Schedule::every(Duration::from_secs(86_400)), fatal);
+    let site = TestSite::start(app, &[]).await;
+    kill_during(&site, 3).await;
+    assert_eq!(ran(&site).await, Vec::<String>::new(), "not at once");
+    site.clock().advance(TimeDelta::seconds(60));
+    kill_during(&site, 4).await;
+    site.clock().advance(TimeDelta::seconds(60));
+    assert_eq!(ran(&site).await, Vec::<String>::new(), "after two minutes");
 }

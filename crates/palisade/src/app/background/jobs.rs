@@ -74,7 +74,9 @@ pub(super) fn kind_of<J: Job>() -> JobKind<Site> {
         max_tries: J::MAX_TRIES,
         run: |arguments, site, run| {
             Box::pin(async move {
-                let job: J = serde_json::from_slice(&arguments)?;
+                // without serde's message, which may quote an argument
+                let job: J = serde_json::from_slice(&arguments)
+                    .map_err(|_| Error::bug("its arguments are not those that the job has now"))?;
                 job.run(site, run).await
             })
         },

@@ -194,7 +194,7 @@ impl Site {
             self.task_rows.declare(task.name, &task.schedule).await?;
             self.declared_tasks.lock().await.insert(task.name);
         }
-        self.task_rows.claim(task.name).await
+        self.task_rows.claim(task.name, &task.schedule).await
     }
 
     async fn run_task(
@@ -227,6 +227,10 @@ impl Site {
             .find(|kind| kind.name == claimed.name);
         let run = JobRun::new(claimed.id.clone(), claimed.lease.clone());
         let (ended, max_tries) = match (kind, claimed.arguments.clone()) {
+            // an instance was killed during the last try, perhaps by the job
+            (Some(kind), _) if claimed.tries > i32::from(kind.max_tries) => {
+                (failed("its last try never ended"), kind.max_tries)
+            }
             (Some(kind), Some(arguments)) => {
                 let work = (kind.run)(arguments, self.clone(), run);
                 let ended = self.watch(&claimed.lease, work, stop).await;
