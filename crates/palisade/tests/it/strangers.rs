@@ -222,7 +222,7 @@ struct Title {
 async fn other_sites_use_up_no_limit_of_an_office() {
     let site = TestSite::start(
         app(),
-        &[("throttle.changes", "5/m"), ("throttle.requests", "20/m")],
+        &[("throttle.changes", "5/d"), ("throttle.requests", "20/d")],
     )
     .await;
     let mut office = site.client();
@@ -434,7 +434,7 @@ async fn mail_to_unknown_addresses_has_a_ceiling() {
 // IPv6: one customer has many networks, and is one client more and more
 #[tokio::test]
 async fn a_household_of_ipv6_is_counted_as_one() {
-    let site = TestSite::start(app(), &[("throttle.requests", "10/h")]).await;
+    let site = TestSite::start(app(), &[("throttle.requests", "10/d")]).await;
     let served = async |addresses: Vec<String>| {
         let mut count = 0;
         for address in addresses {
@@ -490,7 +490,7 @@ async fn a_household_of_ipv6_is_counted_as_one() {
 // Finding 12: requests that are refused early are counted, and fill no log
 #[tokio::test]
 async fn refused_requests_are_counted_and_fill_no_log() {
-    let site = TestSite::start(app(), &[("throttle.requests", "300/h")]).await;
+    let site = TestSite::start(app(), &[("throttle.requests", "300/d")]).await;
     let mut statuses = std::collections::BTreeMap::new();
     let (mut lines, mut bytes) = (0, 0);
     for number in 0..400_u32 {

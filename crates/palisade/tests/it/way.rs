@@ -8,7 +8,7 @@ use palisade::testing::{Answer, Client, TestSite, vectors};
 const SETTINGS: [(&str, &str); 3] = [
     ("site.allow_dangerous", "without_csrf /hook"),
     ("http.blocked_networks", "198.51.100.0/24"),
-    ("throttle.changes", "5/m"),
+    ("throttle.changes", "5/d"),
 ];
 
 /// A POST that is wrong in every way that is asked for.
