@@ -249,6 +249,26 @@ async fn a_field_is_counted_from_every_address() {
         );
     }
     assert_eq!(post("192.0.2.4", "carl@example.org").await, 200);
+    // a body of another type would not be counted, and is refused
+    let mut sneaky = from(&site, "192.0.2.5");
+    let token = sneaky.get("/account/login").await.token().unwrap();
+    let part = |name: &str, value: &str| {
+        format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let parts =
+        part("csrfmiddlewaretoken", &token) + &part("email", "ann@example.org") + "--x--\r\n";
+    for (kind, body) in [
+        ("multipart/form-data; boundary=x", parts.as_str()),
+        ("application/json", r#"{"email": "ann@example.org"}"#),
+    ] {
+        let request = sneaky
+            .request(http::Method::POST, "/field")
+            .header("content-type", kind)
+            .header("x-csrftoken", &token);
+        let body = axum::body::Body::from(body.to_owned());
+        assert_eq!(sneaky.send(request, body).await.status, 415, "{kind}");
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 4);
     let names = ["ann@example.org", "bob@example.org"];
     assert!(
         names.iter().all(|name| events("rate_limited")

@@ -6,8 +6,8 @@ use crate::tasks::{
 };
 use crate::views::{Error, Result};
 use sea_orm::DbErr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -20,6 +20,8 @@ pub(crate) struct Runner {
     site: Arc<Site>,
     /// Cancelled when nothing more is begun.
     draining: CancellationToken,
+    /// Time of the stop signal.
+    drained: Arc<OnceLock<Instant>>,
     /// Cancelled when running work is ended.
     stop: CancellationToken,
     running: TaskTracker,
@@ -55,6 +57,7 @@ impl Runner {
         let jobs = site.settings.tasks.max_jobs.max(1);
         let runner = Self {
             draining: CancellationToken::new(),
+            drained: Arc::default(),
             stop: CancellationToken::new(),
             running: TaskTracker::new(),
             free: Arc::new(Semaphore::new(usize::try_from(jobs).unwrap_or(1))),
@@ -108,16 +111,19 @@ impl Runner {
 
     /// Begins nothing more.
     pub(crate) fn drain(&self) {
+        self.drained.get_or_init(Instant::now);
         self.draining.cancel();
     }
 
-    /// Waits for running work, at most for this time, and ends the rest: another instance runs it
-    /// then.
+    /// Waits for running work, until this time after [`Runner::drain`], and ends the rest: another
+    /// instance runs it then. Requests drain meanwhile, so that a stop takes this time once.
     pub(crate) async fn stop(self, looping: JoinHandle<()>, at_most: Duration) {
         self.drain();
         let _ = looping.await;
         self.running.close();
-        if timeout(at_most, self.running.wait()).await.is_err() {
+        let passed = self.drained.get().map_or(Duration::ZERO, Instant::elapsed);
+        let left = at_most.saturating_sub(passed);
+        if timeout(left, self.running.wait()).await.is_err() {
             self.stop.cancel();
             self.running.wait().await;
         }

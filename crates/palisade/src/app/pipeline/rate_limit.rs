@@ -3,6 +3,7 @@
 use crate::app::pipeline::request_info::RequestInfo;
 use crate::audit_log::Event;
 use crate::auth::Visitor;
+use crate::csrf::is_safe;
 use crate::forms::{FormStart, is_form, single};
 use crate::http::network;
 use crate::throttle::{By, Limit, Outcome, Rate};
@@ -114,7 +115,11 @@ pub(in crate::app) async fn check_fields(
     body: &mut Body,
 ) -> Result<(), Response> {
     if !is_form(&parts.headers) {
-        return Ok(());
+        // a body of another type must not go uncounted either
+        return match is_safe(&parts.method) || !parts.headers.contains_key(header::CONTENT_TYPE) {
+            true => Ok(()),
+            false => Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response()),
+        };
     }
     let most = info.site.settings.http.input_limits();
     let start = FormStart::read(body, most.form_bytes)
