@@ -60,7 +60,7 @@ macro_rules! settings {
                 Self {
                     $( $key: {
                         let default: fn($crate::settings::Profile) -> $type = |$profile| $default;
-                        reader.read(concat!($section, ".", stringify!($key)), concat!($($doc),+).trim_ascii(), default(profile))
+                        reader.read_own(concat!($section, ".", stringify!($key)), concat!($($doc),+).trim_ascii(), default(profile))
                     }, )*
                 }
             }

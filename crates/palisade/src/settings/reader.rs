@@ -104,6 +104,18 @@ impl Reader {
         value
     }
 
+    /// The same for a setting of the site's own: one whose name says that it is a secret is not shown,
+    /// even if its type is text.
+    pub fn read_own<T: Setting>(&mut self, key: &str, doc: &'static str, default: T) -> T {
+        let value = self.read(key, doc, default);
+        if names_secret(key)
+            && let Some(shown) = self.effective.last_mut()
+        {
+            shown.value = "(secret)".into();
+        }
+        value
+    }
+
     /// The effective values, after every area has read its own.
     ///
     /// # Errors
@@ -197,6 +209,13 @@ fn bad_value<T: Setting>(key: &str, raw: &Raw, origin: &Origin, message: &str) -
 /// Other types may contain a password, as URLs do.
 fn looks_secret(key: &str) -> bool {
     key.ends_with(".url") || key.contains("secret")
+}
+
+/// Whether a name is that of a secret, such as `webhook_token`.
+fn names_secret(key: &str) -> bool {
+    let name = key.rsplit('.').next().unwrap_or(key);
+    let words = ["secret", "password", "passphrase", "credential", "token"];
+    name == "key" || name.ends_with("_key") || words.iter().any(|word| name.contains(word))
 }
 
 /// Declares the settings of an area: a struct and its reader. Defaults may depend on the profile.

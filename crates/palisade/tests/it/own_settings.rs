@@ -13,6 +13,8 @@ palisade::settings! {
         email: Option<String> = |_| None;
         /// Hours until an unanswered message is reported
         patience_hours: u64 = |profile| if profile.is_development() { 1 } else { 24 };
+        /// Key of another service, as a text
+        webhook_token: Option<String> = |_| None;
         /// Key of a service
         api_key: Option<palisade::crypto::Secret<String>> = |_| None;
     }
@@ -70,6 +72,7 @@ async fn a_site_has_settings_of_its_own() {
     let settings = [
         ("palisade.toml", "[desk]\nemail = \"desk@example.org\"\n"),
         ("desk.api_key", "a secret value"),
+        ("desk.webhook_token", "another secret value"),
     ];
     let site = TestSite::start(app(), &settings).await;
     let mut client = site.client();
@@ -87,7 +90,10 @@ async fn a_site_has_settings_of_its_own() {
         shown("desk.patience_hours").doc,
         "Hours until an unanswered message is reported"
     );
-    assert!(!format!("{listed:?}").contains("a secret value"));
+    assert!(
+        !format!("{listed:?}").contains("secret value"),
+        "{listed:?}"
+    );
     for (key, value, said) in [
         ("desk.patience_hours", "soon", "whole number"),
         (
