@@ -31,6 +31,14 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         .map(label)
         .collect::<Result<Vec<_>>>()?;
     Ok(quote! {
+        impl ::palisade::views::ContextValue for #name {
+            /// `code` and `label`.
+            fn into_value(self) -> ::palisade::template::Value {
+                let (code, label) = (::palisade::forms::Choice::code(&self), ::palisade::forms::Choice::label(&self));
+                ::palisade::context! { code, label }
+            }
+        }
+
         impl ::palisade::forms::Choice for #name {
             const ALL: &'static [Self] = &[#(Self::#variants),*];
             const OPTIONS: &'static [(&'static str, &'static str)] = &[#((#codes, #labels)),*];

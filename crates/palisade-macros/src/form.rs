@@ -1,3 +1,4 @@
+use crate::columns::name_of;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::punctuated::Punctuated;
@@ -26,7 +27,8 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let specs = fields.named.iter().map(spec).collect::<Result<Vec<_>>>()?;
     let reads = fields.named.iter().map(|field| {
         let (ident, ty) = (&field.ident, &field.ty);
-        quote!(let #ident = input.field::<#ty>(stringify!(#ident));)
+        let name = ident.as_ref().map(name_of);
+        quote!(let #ident = input.field::<#ty>(#name);)
     });
     let columns = entity(&input.attrs)?.map(|entity| columns(name, &entity, &fields.named));
     Ok(quote! {
@@ -58,8 +60,8 @@ fn entity(attributes: &[Attribute]) -> Result<Option<Path>> {
 
 /// Conversions between the fields and the columns of the same names.
 ///
-/// Keys of other rows are shown, but not assigned: they are resolved by the policy of their rows
-/// first. Lists are neither.
+/// The key of a `Ref` is shown, but not assigned: it is resolved by the policy of its row first.
+/// Lists are neither.
 fn columns(name: &Ident, entity: &Path, fields: &Punctuated<Field, Comma>) -> TokenStream {
     let of_kind = |is_column: fn(&str) -> bool| {
         fields.iter().filter(move |field| {
@@ -68,7 +70,8 @@ fn columns(name: &Ident, entity: &Path, fields: &Punctuated<Field, Comma>) -> To
         })
     };
     let names = |field: &'_ Field| field.ident.clone();
-    let shown = of_kind(|ty| !is_list(ty)).filter_map(names);
+    let shown: Vec<Ident> = of_kind(|ty| !is_list(ty)).filter_map(names).collect();
+    let shown_names = shown.iter().map(name_of);
     let shown_types = of_kind(|ty| !is_list(ty)).map(|field| &field.ty);
     let assigned: Vec<Ident> = of_kind(|ty| !is_list(ty) && !is_key(ty))
         .filter_map(names)
@@ -78,13 +81,13 @@ fn columns(name: &Ident, entity: &Path, fields: &Punctuated<Field, Comma>) -> To
     quote! {
         impl ::palisade::forms::FillFrom<#model> for #name {
             fn values(row: &#model) -> Vec<(&'static str, Vec<String>)> {
-                vec![#((stringify!(#shown), <#shown_types as ::palisade::forms::ShowColumn<_>>::show(&row.#shown))),*]
+                vec![#((#shown_names, <#shown_types as ::palisade::forms::ShowColumn<_>>::show(&row.#shown))),*]
             }
         }
 
-        impl #name {
-            /// The columns of this form, as changes of a row.
-            #[allow(dead_code, reason = "not every form is written to a row")]
+        impl ::palisade::forms::RowForm for #name {
+            type Entity = #entity;
+
             fn changes(&self) -> #active {
                 let mut row = <#active as ::core::default::Default>::default();
                 #(row.#assigned = ::palisade::sea_orm::Set(
@@ -101,18 +104,13 @@ fn is_list(ty: &str) -> bool {
 }
 
 fn is_key(ty: &str) -> bool {
-    ty.contains("Pick <") || ty.contains("Ref <")
+    ty.contains("Ref <")
 }
 
 fn spec(field: &Field) -> Result<TokenStream> {
-    let (ident, ty) = (&field.ident, &field.ty);
-    let mut label = label_from(
-        &field
-            .ident
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-    );
+    let ty = &field.ty;
+    let name = field.ident.as_ref().map(name_of).unwrap_or_default();
+    let mut label = label_from(&name);
     let mut help = String::new();
     let mut empty = String::new();
     let mut is_hidden = false;
@@ -147,7 +145,7 @@ fn spec(field: &Field) -> Result<TokenStream> {
         shape
     };
     Ok(quote! {
-        ::palisade::forms::FieldSpec { name: stringify!(#ident), label: #label, help: #help, empty: #empty, shape: #shape }
+        ::palisade::forms::FieldSpec { name: #name, label: #label, help: #help, empty: #empty, shape: #shape }
     })
 }
 

@@ -18,9 +18,9 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         impl ::palisade::forms::Bounded for #name {}
 
         impl ::palisade::forms::JsonBody for #name {
-            fn read_json(
+            async fn read_json(
                 body: &[u8],
-                _: &::palisade::views::RequestContext,
+                _: &::palisade::axum::http::Extensions,
             ) -> ::palisade::views::Result<Self> {
                 ::palisade::forms::read_bounded(body)
             }

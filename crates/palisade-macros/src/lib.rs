@@ -2,6 +2,7 @@
 //! `include_static!`. Use them through `palisade::prelude`.
 
 mod choice;
+mod columns;
 mod debug_handler;
 mod form;
 mod json_body;
@@ -51,6 +52,19 @@ pub fn derive_json_body(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Choice, attributes(choice))]
 pub fn derive_choice(input: TokenStream) -> TokenStream {
     choice::expand(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Names the columns of an entity that a page or an API may see: a struct with `#[columns(entity = note::Entity)]`, whose fields have the names
+/// and types of columns.
+///
+/// A query reads these columns alone (`Paging::load_as`, `into_partial_model`); `NoteRow::from(&note)` copies them from a row. The struct is a value of
+/// `context!` and a body of `Json`; an entity is neither, so that a column that is added later is
+/// shown nowhere.
+#[proc_macro_derive(Columns, attributes(columns))]
+pub fn derive_columns(input: TokenStream) -> TokenStream {
+    columns::expand(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }

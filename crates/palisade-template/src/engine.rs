@@ -108,6 +108,22 @@ fn add_filters(environment: &mut Environment<'static>) {
     });
 }
 
+/// A filter of the application: value and argument to text.
+pub(crate) type Filter =
+    Arc<dyn Fn(&Value, Option<&Value>) -> Result<String, String> + Send + Sync>;
+
+/// Adds a filter of the application.
+pub(crate) fn add_filter(
+    environment: &mut Environment<'static>,
+    name: &'static str,
+    filter: Filter,
+) {
+    environment.add_filter(name, move |value: Value, argument: Option<Value>| {
+        filter(&value, argument.as_ref())
+            .map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("{name}: {error}")))
+    });
+}
+
 /// String filters would leave fragments of trusted HTML: they get its text.
 fn keep_no_trust(environment: &mut Environment<'static>) {
     let apart: [(&'static str, Value); 17] = [

@@ -1,7 +1,7 @@
 use crate::analysis::{ANY, Checked, MARK, Missing, Related, Use, analyse, join};
 use crate::blocked::{Blocked, Hook};
 use crate::context::{InlineHandlers, Rules, StaticLink};
-use crate::engine::environment;
+use crate::engine::{Filter, add_filter, environment};
 use crate::error::{At, Cause, LoadError, Place, Problem, RenderError, Source, innermost};
 use crate::escape::escape_html;
 use crate::layer::{Layer, Stamp};
@@ -42,6 +42,7 @@ impl PageSecrets {
 pub struct Options {
     rules: Rules,
     hook: Hook,
+    filters: Vec<(&'static str, Filter)>,
     max_page_bytes: usize,
 }
 
@@ -50,6 +51,7 @@ impl Default for Options {
         Self {
             rules: Rules::default(),
             hook: Arc::new(|_| {}),
+            filters: Vec::new(),
             max_page_bytes: MAX_PAGE_BYTES,
         }
     }
@@ -74,6 +76,18 @@ impl Options {
     #[must_use]
     pub fn files(mut self, files: impl IntoIterator<Item = (String, StaticLink)>) -> Self {
         self.rules.files = files.into_iter().collect();
+        self
+    }
+
+    /// Adds a filter that makes a text of a value and at most one argument. The text is escaped for
+    /// its place, as any other; an error names the template and the line.
+    #[must_use]
+    pub fn filter(
+        mut self,
+        name: &'static str,
+        filter: impl Fn(&Value, Option<&Value>) -> Result<String, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.filters.push((name, Arc::new(filter)));
         self
     }
 
@@ -282,14 +296,17 @@ impl Loaded {
             return Err(LoadError(problems));
         }
         join(&mut checked);
-        let environment =
-            environment(&checked, &options.hook, options.max_page_bytes).map_err(|error| {
+        let mut environment = environment(&checked, &options.hook, options.max_page_bytes)
+            .map_err(|error| {
                 let source = Source {
                     name: error.name().unwrap_or_default(),
                     text: "",
                 };
                 LoadError(vec![Problem::at(source, 0..0, error.to_string(), "fix it")])
             })?;
+        for (name, filter) in &options.filters {
+            add_filter(&mut environment, name, filter.clone());
+        }
         Ok(Self {
             wanted: wanted(&environment, &checked.related),
             environment,

@@ -2,26 +2,28 @@
 //! adds `use palisade::entity::*;`.
 
 pub use crate::app::{App, Job, Jobs, PageRequest, Reason, Routes, Settings, Site};
-pub use crate::auth::{User, Visitor};
+pub use crate::auth::{PersonalRows, User, Visitor};
+pub use crate::context;
 pub use crate::db::{Db, Tx, contains};
 pub use crate::forms::{
-    Choice, Day, Email, Form, FormView, Json, Line, Many, Moment, Money, Number, Password, Query,
-    Text, Token, Username, WebUrl,
+    Choice, Day, Email, Form, FormView, Json, Line, Many, Moment, Money, Multipart, Number,
+    Password, Query, RowForm, Text, Token, Username, WebUrl, show_form, show_template,
 };
 pub use crate::http::redirect_to;
 pub use crate::mail::{Mail, MailQueue};
 pub use crate::permissions::{
-    Actor, Allowed, Caller, Labelled, Permission, Pick, Rows, Scoped, Verb, can, member_of, public,
-    signed_in, staff, token, when,
+    Actor, Allowed, AllowedRows, Caller, Change, Delete, Labelled, Permission, Pick, Role, Rows,
+    Scoped, Verb, can, member_of, public, signed_in, staff, token, when,
 };
 pub use crate::sessions::{Flash, MessageLevel, Session};
 pub use crate::sql;
 pub use crate::tasks::{JobRun, Schedule};
-pub use crate::views::{Error, ErrorKind, Or404, Page, Paging, Path, Result};
+pub use crate::throttle::{By, Limit};
+pub use crate::views::{Error, ErrorKind, Now, Or404, Page, Paging, Path, Result};
 pub use axum::response::{IntoResponse, Response};
 pub use palisade_macros::{
-    Choice, Form, JsonBody, Permission, debug_handler, include_static, include_templates,
+    Choice, Columns, Form, JsonBody, Permission, debug_handler, include_static, include_templates,
 };
-pub use palisade_template::{Serde, Value, context};
+pub use palisade_template::{Serde, Value};
 pub use sea_orm;
 pub use std::process::ExitCode;

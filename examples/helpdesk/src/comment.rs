@@ -68,5 +68,5 @@ pub async fn write(tx: &Tx, actor: &Actor, ticket_id: i32, body: String) -> Resu
         written_at: Set(ticket::chrono_now()),
         ..Default::default()
     };
-    actor.insert::<Entity>(tx, comment).await.map(drop)
+    actor.insert(tx, comment).await.map(drop)
 }

@@ -17,8 +17,8 @@ impl PersonalData for Desk {
         "helpdesk"
     }
 
-    fn tables(&self) -> &'static [&'static str] {
-        &["helpdesk_ticket", "helpdesk_comment"]
+    fn tables(&self) -> Vec<&'static str> {
+        vec!["helpdesk_ticket", "helpdesk_comment"]
     }
 
     async fn export(&self, db: &Db, user: &User) -> Result<serde_json::Value> {

@@ -90,8 +90,7 @@ pub async fn open(db: &Db, actor: &Actor, subject: String, body: String) -> Resu
         changed_at: Set(now),
         ..Default::default()
     };
-    db.write(async |tx| actor.insert::<Entity>(tx, ticket).await)
-        .await
+    db.write(async |tx| actor.insert(tx, ticket).await).await
 }
 
 /// Changes a ticket, unless it was changed since version `seen` was displayed: then 409, and nothing

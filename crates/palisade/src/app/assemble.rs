@@ -26,7 +26,7 @@ use crate::mfa::Factors;
 use crate::permissions::{Authorizer, Declarations};
 use crate::tasks::{JobQueue, TaskRows};
 use crate::throttle::Throttle;
-use crate::views::SiteViews;
+use crate::views::{SiteClock, SiteViews};
 use axum::Router;
 use axum::extract::Request;
 use palisade_template::Templates;
@@ -131,6 +131,7 @@ fn views(
 ) -> SiteViews {
     let settings = foundation.settings;
     let mut services = settings.own.clone();
+    services.insert(SiteClock(foundation.clock.clone()));
     services.insert(shared.mail.clone());
     services.insert(jobs_of(&shared.jobs, &app.background));
     SiteViews {

@@ -74,7 +74,8 @@ impl Prepared {
             let Blocked { template, line, expression, context } = *blocked;
             tracing::warn!(target: "palisade", template, line, expression, context, "a template value was refused");
         });
-        Templates::load_with(layers, options)
+        let zone = self.settings.site.time_zone;
+        Templates::load_with(layers, views::filters::add(options, zone))
     }
 
     /// Opens the database, for commands that need nothing else.

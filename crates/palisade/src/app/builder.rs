@@ -4,9 +4,11 @@ use super::sections::RegisteredSection;
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
 use crate::auth::{
-    self, AccountHooks, LoginChallenge, PersonalData, Profile, ProfileForm, ProfileOf,
+    self, AccountHooks, LoginChallenge, PersonalData, Profile, ProfileForm, ProfileOf, ProfileRow,
+    ProfileTable,
 };
 use crate::csrf::Refusal;
+use crate::db::Migration;
 use crate::db::migrate::Migrations;
 use crate::permissions::{
     DeclaredPermission, EntityPolicy, Key, OwnRights, Permission, PolicyOf, Role, Roles, Scoped,
@@ -22,6 +24,7 @@ use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use http::request::Parts;
 use palisade_template::{Layer as TemplateLayer, Value};
+use sea_orm::EntityTrait;
 use sea_orm_migration::MigratorTrait;
 use std::convert::Infallible;
 use std::str::FromStr;
@@ -136,7 +139,14 @@ impl App {
 
     /// Adds the site's migrations, which run after the framework's.
     #[must_use]
-    pub fn migrations<M: MigratorTrait>(mut self) -> Self {
+    pub fn schema(mut self, migrations: fn() -> Vec<Migration>) -> Self {
+        self.migrations.add_list(migrations);
+        self
+    }
+
+    /// The same as a SeaORM migrator.
+    #[must_use]
+    pub fn migrations<M: MigratorTrait + 'static>(mut self) -> Self {
         self.migrations.add_migrator::<M>();
         self
     }
@@ -301,15 +311,50 @@ impl App {
     /// # Panics
     /// When a field has the name of one of the sign-up form.
     #[must_use]
-    pub fn profile<P: Profile>(mut self) -> Self {
-        for field in P::FIELDS {
+    pub fn profile<P: Profile>(self) -> Self {
+        self.with_profile(Arc::new(ProfileOf::<P>::new()))
+    }
+
+    /// The same with the fields in a table of their own, one row for each user: loaded and stored,
+    /// exported, and deleted with the account. `user` is the column with the user's id.
+    ///
+    /// ```
+    /// # mod company {
+    /// #     use palisade::entity::*;
+    /// #     #[sea_orm::model]
+    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    /// #     #[sea_orm(table_name = "company")]
+    /// #     pub struct Model { #[sea_orm(primary_key, auto_increment = false)] pub user_id: i32, pub company: String }
+    /// #     impl ActiveModelBehavior for ActiveModel {}
+    /// # }
+    /// use palisade::prelude::*;
+    ///
+    /// #[derive(Form)]
+    /// #[form(entity = company::Entity)]
+    /// struct Company {
+    ///     company: Line<80>,
+    /// }
+    /// App::new().profile_table::<Company>(company::Column::UserId);
+    /// ```
+    ///
+    /// # Panics
+    /// As [`App::profile`].
+    #[must_use]
+    pub fn profile_table<P: ProfileRow>(self, user: <P::Entity as EntityTrait>::Column) -> Self {
+        let table = ProfileTable::<P>::new(user);
+        self.with_profile(Arc::new(table.clone()))
+            .personal_data(table)
+    }
+
+    fn with_profile(mut self, profile: Arc<dyn ProfileForm>) -> Self {
+        for field in profile.fields() {
             let name = field.name;
             assert!(
                 !auth::views::signup::is_taken(name),
                 "sign-up has a field {name:?} already"
             );
         }
-        self.profile = Some(Arc::new(ProfileOf::<P>::new()));
+        self.profile = Some(profile);
         self
     }
 

@@ -4,6 +4,7 @@ use crate::auth::User;
 use crate::db::{Database, Db};
 use crate::permissions::{Actor, CurrentActor};
 use crate::views::{PageName, PageValues, Result, UserLookup};
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use http::Method;
 use palisade_template::{Value, absent, context};
@@ -34,6 +35,11 @@ impl PageRequest {
     /// Path of the page, without its query.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The time, by the clock of the site.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.actor.visitor().accounts().now()
     }
 
     /// The signed-in user.

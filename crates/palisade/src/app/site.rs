@@ -23,6 +23,7 @@ use crate::throttle::{By, Limit, Throttle, ThrottleSettings};
 use crate::views::{PageValues, Result, SiteViews};
 use axum::Router;
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use http::request::Parts;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -161,6 +162,11 @@ impl Site {
     /// The route table.
     pub fn routes(&self) -> &[RouteInfo] {
         &self.table
+    }
+
+    /// The time, by the clock of the site: tests can advance it.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.accounts().now()
     }
 
     /// The database pools.

@@ -23,8 +23,11 @@ mod visitor;
 
 pub(crate) use account::operator::{Flag, RightChange, set_flag};
 pub use account::personal_data::PersonalData;
+pub use account::personal_rows::PersonalRows;
 pub use account::profile::{AccountHooks, Profile};
 pub(crate) use account::profile::{ProfileForm, ProfileOf};
+pub use account::profile_table::ProfileRow;
+pub(crate) use account::profile_table::ProfileTable;
 pub(crate) use accounts::AccountParts;
 pub use accounts::{Accounts, SignUpError};
 

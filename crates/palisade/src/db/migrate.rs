@@ -2,7 +2,7 @@
 //!
 //! Existing tables of Django's are adopted as they are; none of them is ever dropped or rewritten.
 
-use super::{Database, RawSql};
+use super::{Database, Migration, RawSql};
 use crate::sql;
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, DynIden};
@@ -10,20 +10,34 @@ use sea_orm_migration::prelude::Table;
 use sea_orm_migration::{
     MigrationName, MigrationTrait, MigratorTrait, MigratorTraitSelf, SchemaManager,
 };
+use std::sync::Arc;
 
 /// The migrations of the framework's areas and of the site, in execution order.
 #[derive(Clone, Default)]
-pub struct Migrations(Vec<fn() -> Vec<Box<dyn MigrationTrait>>>);
+pub struct Migrations(Vec<Arc<Source>>);
+
+type Source = dyn Fn() -> Vec<Box<dyn MigrationTrait>> + Send + Sync;
 
 impl Migrations {
     /// Appends migrations.
-    pub fn add(&mut self, migrations: fn() -> Vec<Box<dyn MigrationTrait>>) {
-        self.0.push(migrations);
+    pub fn add(
+        &mut self,
+        migrations: impl Fn() -> Vec<Box<dyn MigrationTrait>> + Send + Sync + 'static,
+    ) {
+        self.0.push(Arc::new(migrations));
+    }
+
+    /// Appends the migrations of a site.
+    pub fn add_list(&mut self, migrations: fn() -> Vec<Migration>) {
+        self.add(move || {
+            let boxed = |migration| Box::new(migration) as Box<dyn MigrationTrait>;
+            migrations().into_iter().map(boxed).collect()
+        });
     }
 
     /// Appends the migrations of a SeaORM migrator.
-    pub fn add_migrator<M: MigratorTrait>(&mut self) {
-        self.add(M::migrations);
+    pub fn add_migrator<M: MigratorTrait + 'static>(&mut self) {
+        self.add(|| M::migrations());
     }
 
     /// Names of all migrations, in order.

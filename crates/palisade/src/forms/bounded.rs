@@ -4,7 +4,8 @@ use super::{
     Day, Decimal, Email, Field, Line, Many, Moment, Money, Number, Password, Text, Token, Username,
     WebUrl,
 };
-use crate::views::{Error, ErrorKind, RequestContext, Result};
+use crate::views::{Error, ErrorKind, Result};
+use http::Extensions;
 use serde::de::{DeserializeOwned, Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -21,7 +22,7 @@ pub trait JsonBody: Sized {
     ///
     /// # Errors
     /// 400 for another shape, 422 with the errors of a form.
-    fn read_json(body: &[u8], request: &RequestContext) -> Result<Self>;
+    fn read_json(body: &[u8], request: &Extensions) -> impl Future<Output = Result<Self>> + Send;
 }
 
 /// A type within a JSON body. It has a limit.
@@ -66,7 +67,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 const LONGEST_MESSAGE: usize = 200;
 
 impl<T: Bounded> JsonBody for Vec<T> {
-    fn read_json(body: &[u8], _: &RequestContext) -> Result<Self> {
+    async fn read_json(body: &[u8], _: &Extensions) -> Result<Self> {
         read_bounded(body)
     }
 }

@@ -4,11 +4,22 @@ use super::{
     Choice, Day, Decimal, Email, Line, Moment, Money, Number, Text, Token, Username, WebUrl,
 };
 use chrono::{DateTime, NaiveDate, Utc};
+use sea_orm::EntityTrait;
 
 /// A form that shows the columns of a row: `#[derive(Form)]` with `#[form(entity = note::Entity)]`.
 pub trait FillFrom<R> {
     /// Names and values of the fields.
     fn values(row: &R) -> FieldValues;
+}
+
+/// A form that changes the columns of a row: the same derive.
+pub trait RowForm {
+    /// The entity.
+    type Entity: EntityTrait;
+
+    /// The columns of the form, as changes of a row. The key of a
+    /// [`Ref`](crate::permissions::Ref) is not among them: resolve it first.
+    fn changes(&self) -> <Self::Entity as EntityTrait>::ActiveModel;
 }
 
 /// Names of fields, and their values.

@@ -1,6 +1,7 @@
+use super::choices::{check, has_row_choices, load};
 use super::input::{Input, RawError, Values, check_repeated, values};
 use super::json::limits;
-use super::show::{Shown, load_options, loads_options, problem, without};
+use super::show::{Shown, problem, without};
 use super::start::TOKEN_FIELD;
 use super::{FieldSpec, Fields, most_bytes};
 use crate::views::{Error, ErrorKind, Page, RequestContext, Result};
@@ -69,7 +70,7 @@ impl<T: Fields> Form<T> {
     ) -> Value {
         let () = const {
             assert!(
-                !loads_options(T::FIELDS),
+                !has_row_choices(T::FIELDS),
                 "this form has choices from the database: take FormView"
             )
         };
@@ -192,7 +193,7 @@ impl InvalidForm {
             typed: &self.typed,
             errors: self.errors,
             general: self.general,
-            options: load_options(&self.fields, &self.extensions).await?,
+            options: load(&self.fields, &self.extensions).await?,
             zone: self.page.context().site().time_zone,
         };
         let form = shown.render();
@@ -237,7 +238,7 @@ impl OpenForm {
         let page = context.map(Page::new).ok_or_else(|| {
             Error::bug("there is no request context: routes must be served by App")
         })?;
-        let extensions = match loads_options(&fields) {
+        let extensions = match has_row_choices(&fields) {
             true => request.extensions().clone(),
             false => Extensions::new(),
         };
@@ -245,9 +246,10 @@ impl OpenForm {
             Ok(typed) => (typed, None),
             Err(error) => (Values::new(), Some(error)),
         };
-        let zone = page.context().site().time_zone;
+        let mut input = Input::new(typed, page.context().site().time_zone);
+        check(&mut input, &fields, &extensions).await?;
         Ok(Self {
-            input: Input::new(typed, zone),
+            input,
             fields,
             page,
             extensions,
@@ -378,7 +380,7 @@ fn unreadable(error: RawError) -> Error {
 }
 
 /// Most parameters of a query, which `http.max_url_bytes` bounds too.
-const MOST_IN_QUERY: usize = 1000;
+pub(super) const MOST_IN_QUERY: usize = 1000;
 
 /// The query string, parsed like a form. Unknown parameters are ignored; other errors are 400.
 ///
@@ -418,6 +420,7 @@ impl<S: Sync, T: Fields> FromRequestParts<S> for Query<T> {
         let context = parts.extensions.get::<RequestContext>();
         let zone = context.map_or(Tz::UTC, |context| context.site().time_zone);
         let mut input = Input::new(typed, zone);
+        check(&mut input, T::FIELDS, &parts.extensions).await?;
         let value = T::read(&mut input);
         let (_, errors) = input.into_parts();
         let name = errors.keys().next().copied().unwrap_or_default();

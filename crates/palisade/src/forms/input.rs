@@ -118,6 +118,9 @@ impl Input {
 
     /// Validates one field, and records its error.
     pub fn field<T: Field>(&mut self, name: &'static str) -> Option<T> {
+        if self.errors.contains_key(name) {
+            return None;
+        }
         let values = self.values.get(name).map_or(&[][..], Vec::as_slice);
         match T::parse_all(values, self.zone) {
             Ok(value) => Some(value),
@@ -126,6 +129,22 @@ impl Input {
                 None
             }
         }
+    }
+
+    /// The values of a field without empty and repeated ones.
+    pub(super) fn given(&self, name: &str) -> Vec<String> {
+        let mut given: Vec<String> = Vec::new();
+        for value in self.values.get(name).into_iter().flatten() {
+            if !value.trim().is_empty() && !given.contains(value) {
+                given.push(value.clone());
+            }
+        }
+        given
+    }
+
+    /// Records an error of a field, which is not validated any more.
+    pub(super) fn refuse(&mut self, name: &'static str, message: &str) {
+        self.errors.insert(name, vec![message.to_owned()]);
     }
 
     /// The values of some fields.

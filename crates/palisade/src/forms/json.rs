@@ -1,3 +1,4 @@
+use super::choices::check;
 use super::flat::read_flat;
 use super::input::Input;
 use super::show::problem;
@@ -7,7 +8,7 @@ use crate::views::{Error, ErrorKind, RequestContext, Result};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 /// A JSON body ([RFC 8259](https://www.rfc-editor.org/rfc/rfc8259)), as extractor and response. It
@@ -55,7 +56,7 @@ impl<S: Send + Sync, T: JsonBody> FromRequest<S> for Json<T> {
             ));
         }
         let limits = limits(&request)?;
-        let context = request.extensions().get::<RequestContext>().cloned();
+        let extensions = request.extensions().clone();
         let body = Bytes::from_request(request, state).await;
         let body = body.map_err(|_| {
             Error::new(
@@ -70,16 +71,17 @@ impl<S: Send + Sync, T: JsonBody> FromRequest<S> for Json<T> {
             );
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        let context = context.ok_or_else(no_context)?;
-        T::read_json(&body, &context).map(Self)
+        T::read_json(&body, &extensions).await.map(Self)
     }
 }
 
 /// An object whose values are those of a form's fields.
 impl<T: Fields> JsonBody for T {
-    fn read_json(body: &[u8], request: &RequestContext) -> Result<Self> {
+    async fn read_json(body: &[u8], extensions: &Extensions) -> Result<Self> {
+        let request = extensions.get::<RequestContext>().ok_or_else(no_context)?;
         let typed = read_flat(body, T::FIELDS)?;
         let mut input = Input::new(typed, request.site().time_zone);
+        check(&mut input, T::FIELDS, extensions).await?;
         let value = T::read(&mut input);
         let (_, errors) = input.into_parts();
         value.ok_or_else(|| {

@@ -48,10 +48,19 @@ impl<T, const MAX: usize> IntoIterator for Many<T, MAX> {
     }
 }
 
+impl<'a, T, const MAX: usize> IntoIterator for &'a Many<T, MAX> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
 impl<T: Field, const MAX: usize> Field for Many<T, MAX> {
     const SHAPE: Shape = {
         let one = T::SHAPE;
-        let is_choice = !one.options.is_empty() || one.load_options.is_some();
+        let is_choice = !one.options.is_empty() || one.choices.is_some();
         Shape {
             kind: if is_choice { "checkboxes" } else { "list" },
             is_required: false,

@@ -26,10 +26,9 @@
 //! ```
 
 use chrono_tz::Tz;
-use futures_util::future::BoxFuture;
-use http::Extensions;
 
 mod bounded;
+mod choices;
 mod codes;
 mod columns;
 mod dates;
@@ -41,6 +40,7 @@ mod json;
 mod many;
 mod multipart;
 mod numbers;
+mod pages;
 mod show;
 mod start;
 #[cfg(test)]
@@ -50,8 +50,9 @@ mod view;
 #[doc(hidden)]
 pub use bounded::read_bounded;
 pub use bounded::{Bounded, JsonBody};
+pub use choices::{NOT_A_CHOICE, RowChoices};
 pub use codes::{Code, DigitCode};
-pub use columns::{FieldValues, FillFrom, IntoColumn, ShowColumn};
+pub use columns::{FieldValues, FillFrom, IntoColumn, RowForm, ShowColumn};
 pub use dates::{Day, Moment};
 pub(crate) use extract::OpenForm;
 pub(crate) use extract::is_form;
@@ -63,6 +64,7 @@ pub use json::Json;
 pub use many::Many;
 pub use multipart::{Multipart, Part};
 pub use numbers::{Decimal, Money};
+pub use pages::{show_form, show_template};
 pub(crate) use start::{FormStart, TOKEN_FIELD, multipart_token};
 pub(crate) use view::FieldsView;
 pub use view::FormView;
@@ -167,8 +169,8 @@ pub struct Shape {
     pub enterkeyhint: &'static str,
     /// Names and labels of a choice.
     pub options: &'static [(&'static str, &'static str)],
-    /// Loads the choices of a request: those that its user may see.
-    pub load_options: Option<LoadOptions>,
+    /// Choices from the database.
+    pub choices: Option<RowChoices>,
     /// Whether it takes several values.
     pub is_many: bool,
     /// Most values.
@@ -177,9 +179,6 @@ pub struct Shape {
 
 /// Names and labels of a choice from the database.
 pub type Options = Vec<(String, String)>;
-
-/// Loads [`Options`] for the request with these extensions.
-pub type LoadOptions = fn(Extensions) -> BoxFuture<'static, crate::views::Result<Options>>;
 
 impl Shape {
     pub(crate) const fn new(kind: &'static str, max_length: usize) -> Self {
@@ -192,7 +191,7 @@ impl Shape {
             autocapitalize: "",
             enterkeyhint: "",
             options: &[],
-            load_options: None,
+            choices: None,
             is_many: false,
             max_count: 1,
         }

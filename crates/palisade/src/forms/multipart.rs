@@ -100,6 +100,16 @@ impl Part<'_> {
         self.0.chunk().await.map_err(unreadable)
     }
 
+    /// The whole content as text.
+    ///
+    /// # Errors
+    /// 400 when it is not UTF-8; and as [`Part::bytes`].
+    pub async fn text(self, max_bytes: usize) -> Result<String> {
+        let bytes = self.bytes(max_bytes).await?.to_vec();
+        String::from_utf8(bytes)
+            .map_err(|_| Error::new(ErrorKind::BadRequest, "The text is not UTF-8."))
+    }
+
     /// The whole content, in memory.
     ///
     /// # Errors

@@ -2,11 +2,11 @@
 
 use super::input::Values;
 use super::{FieldSpec, Options};
-use crate::views::{RequestContext, Result};
+use crate::views::RequestContext;
 use axum::response::{IntoResponse, Response};
 use chrono::DateTime;
 use chrono_tz::Tz;
-use http::{Extensions, StatusCode, header};
+use http::{StatusCode, header};
 use palisade_template::{Value, context};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ impl Shown<'_> {
             name => spec.name, label => spec.label, help => spec.help, kind => shape.kind, value, inputs, max_length => shape.max_length,
             required => shape.is_required, autocomplete => autocomplete(spec, &self.fields),
             inputmode => shape.inputmode, autocapitalize => if spec.name == "username" { "none" } else { shape.autocapitalize }, enterkeyhint => shape.enterkeyhint,
-            options => self.options(spec, &values), empty => spec.empty, has_empty => !shape.is_required || shape.load_options.is_some(),
+            options => self.options(spec, &values), empty => spec.empty, has_empty => !shape.is_required || shape.choices.is_some(),
             errors => self.errors.get(spec.name).cloned().unwrap_or_default(),
         }
     }
@@ -129,32 +129,6 @@ pub(super) fn without(fields: &[FieldSpec], left_out: Option<&str>) -> Vec<Field
         .filter(|spec| Some(spec.name) != left_out)
         .copied()
         .collect()
-}
-
-/// Whether a form has choices from the database.
-pub(super) const fn loads_options(fields: &[FieldSpec]) -> bool {
-    let mut at = 0;
-    while at < fields.len() {
-        if fields[at].shape.load_options.is_some() {
-            return true;
-        }
-        at += 1;
-    }
-    false
-}
-
-/// Loads the choices of a request.
-pub(super) async fn load_options(
-    fields: &[FieldSpec],
-    extensions: &Extensions,
-) -> Result<BTreeMap<&'static str, Options>> {
-    let mut all = BTreeMap::new();
-    for spec in fields {
-        if let Some(load) = spec.shape.load_options {
-            all.insert(spec.name, load(extensions.clone()).await?);
-        }
-    }
-    Ok(all)
 }
 
 /// The errors of a form for API clients ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).

@@ -1,6 +1,7 @@
-use super::extract::Form;
-use super::input::Values;
-use super::show::{Shown, load_options};
+use super::choices::load;
+use super::extract::{Form, MOST_IN_QUERY};
+use super::input::{Values, values};
+use super::show::Shown;
 use super::{FieldSpec, Fields, FillFrom, Options};
 use crate::views::{Error, RequestContext, Result};
 use axum::extract::FromRequestParts;
@@ -27,6 +28,7 @@ use std::marker::PhantomData;
 /// ```
 pub struct FormView<T> {
     view: FieldsView,
+    query: Values,
     form: PhantomData<fn() -> Form<T>>,
 }
 
@@ -43,7 +45,7 @@ impl FieldsView {
         let context = extensions.get::<RequestContext>();
         Ok(Self {
             zone: context.map_or(Tz::UTC, |context| context.site().time_zone),
-            options: load_options(&fields, extensions).await?,
+            options: load(&fields, extensions).await?,
             fields,
         })
     }
@@ -78,12 +80,29 @@ impl<T: Fields> FormView<T> {
         self.view.show(&Values::new())
     }
 
+    /// The form with the values of the request's query, such as that of a filter.
+    pub fn of_query(self) -> Value {
+        self.view.show(&self.query)
+    }
+
     /// The form with the values of a row.
     pub fn filled<R>(self, row: &R) -> Value
     where
         T: FillFrom<R>,
     {
         self.view.filled(T::values(row))
+    }
+
+    /// The same with the values of fields that are no columns, such as the tags of a note.
+    pub fn filled_with<R>(
+        self,
+        row: &R,
+        more: impl IntoIterator<Item = (&'static str, Vec<String>)>,
+    ) -> Value
+    where
+        T: FillFrom<R>,
+    {
+        self.view.filled(T::values(row).into_iter().chain(more))
     }
 
     /// The form with these values.
@@ -102,8 +121,15 @@ impl<S: Sync, T: Fields> FromRequestParts<S> for FormView<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         Ok(Self {
+            query: known(parts.uri.query().unwrap_or_default(), T::FIELDS),
             view: FieldsView::load(&parts.extensions, T::FIELDS.to_vec()).await?,
             form: PhantomData,
         })
     }
+}
+
+/// The values of a query for these fields; none of one that cannot be parsed.
+fn known(query: &str, fields: &[FieldSpec]) -> Values {
+    let is_known = |name: &str| fields.iter().any(|field| field.name == name);
+    values(query.as_bytes(), MOST_IN_QUERY, is_known).unwrap_or_default()
 }

@@ -47,7 +47,8 @@ fn text(config: &config::Config<RichDecorator>, document: &RcDom) -> Result<Stri
     Ok(lines.join("\n").trim().to_owned())
 }
 
-/// One line, with the URL of each link after its text, unless the text is the URL.
+/// One line, with the URL of each link after its text, unless the text is the URL. It is delimited as
+/// RFC 3986 (appendix C) recommends, so that punctuation after the link is no part of it.
 fn line(line: &TaggedLine<Vec<RichAnnotation>>) -> String {
     let mut text = String::new();
     for part in line.tagged_strings() {
@@ -57,8 +58,9 @@ fn line(line: &TaggedLine<Vec<RichAnnotation>>) -> String {
             _ => None,
         });
         if let Some(target) = target.filter(|target| part.s.trim() != target.as_str()) {
-            text.push_str(": ");
+            text.push_str(" <");
             text.push_str(target);
+            text.push('>');
         }
     }
     text.truncate(text.trim_end().len());

@@ -61,7 +61,7 @@ fn text_of_html_is_what_a_reader_sees() {
         ),
         (
             "<p><a href=\"/x\">Log in</a> now",
-            "Log in: /x now\n".to_owned(),
+            "Log in </x> now\n".to_owned(),
         ),
         (
             "<p>Hello\nhttps://evil.example\n\nBcc: x",
@@ -70,7 +70,7 @@ fn text_of_html_is_what_a_reader_sees() {
         ("<p>a<hr><p>b", "a\n\nb\n".to_owned()),
         (
             "<table><tr><td>Hello <a href=\"/x\">there</a></table>",
-            "Hello there: /x\n".to_owned(),
+            "Hello there </x>\n".to_owned(),
         ),
         (
             "<h1>Title</h1><ul><li>one<li>two</ul>",

@@ -7,7 +7,7 @@ use crate::audit_log::{self, Event};
 use crate::auth::{User, Visitor};
 use crate::db::{Db, FromRow};
 use crate::http::ClientAddress;
-use crate::views::Result;
+use crate::views::{Error, Result};
 use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
@@ -145,6 +145,14 @@ impl Actor {
     /// The primary key of the user.
     pub fn id(&self) -> Option<i32> {
         self.user().map(|user| user.id)
+    }
+
+    /// The same for a row of the user's own.
+    ///
+    /// # Errors
+    /// 403 for an anonymous client.
+    pub fn user_id(&self) -> Result<i32> {
+        self.id().ok_or_else(Error::forbidden)
     }
 
     /// Whether the user has this permission: by own assignment, by a group, or as a superuser.

@@ -28,12 +28,13 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use crate::forms::NOT_A_CHOICE;
 pub use actor::Actor;
 pub(crate) use authorizer::{Authorizer, Declarations};
 pub use caller::Caller;
 pub(crate) use current::CurrentActor;
 pub(crate) use grants::list::grant_tables;
-pub use grants::tables::{create_grants, drop_grants};
+pub use grants::tables::{GrantsTable, create_grants, drop_grants};
 pub use grants::{Grant, Recipient};
 pub use membership::Membership;
 pub use migration::migrations;
@@ -47,10 +48,11 @@ pub(crate) use roles::groups::{
 pub(crate) use roles::{RoleDifference, Roles};
 pub use rows::access::{Key, RowAccess};
 pub use rows::allowed::{Allowed, Change, Delete, OnRow, View};
+pub use rows::allowed_rows::AllowedRows;
 pub(crate) use rows::explain::{EntityPolicy, GrantChange, PolicyOf};
 pub use rows::export::Export;
 pub use rows::pick::{Labelled, Pick};
-pub use rows::reference::{NOT_A_CHOICE, Ref, RowReference};
+pub use rows::reference::{Ref, RowReference};
 pub use rows::{RowCondition, Rows, Scoped, Verb};
 pub use rule::{Access, Policy, Verdict, can, member_of, public, signed_in, staff, token, when};
 pub(crate) use rule::{Question, owner};

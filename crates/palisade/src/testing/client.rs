@@ -275,6 +275,14 @@ impl Client {
     /// # Panics
     /// When it fails.
     pub async fn sign_up(&mut self, username: &str) -> &mut Self {
+        self.sign_up_with(username, &[]).await
+    }
+
+    /// The same with the fields of the site's own ([`App::profile`](crate::app::App::profile)).
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn sign_up_with(&mut self, username: &str, more: &[(&str, &str)]) -> &mut Self {
         let email = format!("{username}@example.org");
         let fields = [
             ("username", username),
@@ -282,6 +290,7 @@ impl Client {
             ("password", PASSWORD),
             ("password_again", PASSWORD),
         ];
+        let fields = [&fields, more].concat();
         let answer = self
             .submit("/account/signup", "/account/signup", &fields)
             .await;
@@ -337,6 +346,8 @@ impl Client {
             .find_map(link);
         let link = link.unwrap_or_else(|| panic!("there is no mail with a link to {address}"));
         let path = &link[link.find("/account/").expect("a page of accounts")..];
+        let is_end = |character: char| character.is_whitespace() || "()[]<>".contains(character);
+        let path = path.split(is_end).next().unwrap_or_default();
         self.get(path).await.header("location").to_owned()
     }
 
@@ -408,7 +419,8 @@ pub async fn interrupt_after<T>(polls: usize, future: impl Future<Output = T>) -
 const HANG_UP: &str = "PALISADE_TEST_HANG_UP";
 
 /// The password of accounts created by [`Client::sign_up`].
-const PASSWORD: &str = "correct horse battery staple";
+/// The password of accounts that tests sign up.
+pub const PASSWORD: &str = "correct horse battery staple";
 
 impl Answer {
     /// A header as text; empty if it is missing.

@@ -11,7 +11,7 @@ mod servers;
 mod site;
 pub mod vectors;
 
-pub use client::{Answer, Client, interrupt_after};
+pub use client::{Answer, Client, PASSWORD, interrupt_after};
 pub use crawl::{Crawl, CrawlReport};
 pub use log::{events, events_of_this_thread};
 pub use servers::{ran, server};

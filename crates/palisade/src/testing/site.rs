@@ -63,6 +63,8 @@ impl Parts {
         let clock = FrozenClock::at(chrono::Utc::now());
         let site = Arc::new(change(self.prepared).boot(Arc::new(clock.clone())).await?);
         site.start().await.map_err(BootError::Start)?;
+        // the server does so with its first task
+        site.declare_tasks().await.map_err(BootError::Database)?;
         let shared = vec![("site.data", site.settings().site.data.clone())];
         Ok(TestSite {
             site,
@@ -148,17 +150,37 @@ impl TestSite {
         self.owner.as_deref()
     }
 
+    /// Runs or reverts migrations, until this one is the last that was executed: `migrate --to`.
+    /// `app` is that of the site.
+    ///
+    /// # Panics
+    /// When there is no such migration, or when it fails.
+    pub async fn migrate_to(&self, app: App, name: &str) {
+        let mut settings = self.shared_settings();
+        if let Some(owner) = &self.owner {
+            settings.push(("database.url", owner));
+        }
+        let parts = Parts::new(app, &settings).unwrap_or_else(|error| panic!("{error}"));
+        let database = parts.prepared.database().await;
+        let database = database.unwrap_or_else(|error| panic!("{error}"));
+        let steps = parts.prepared.migrations().steps_to(&database, name).await;
+        let steps = steps.expect("the database answers");
+        let steps = steps.unwrap_or_else(|| panic!("there is no migration {name}"));
+        let taken = parts.prepared.take_steps(&database, &steps).await;
+        taken.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+
+    fn shared_settings(&self) -> Vec<(&str, &str)> {
+        let shared = self.shared.iter();
+        shared.map(|(key, value)| (*key, value.as_str())).collect()
+    }
+
     /// Another instance with the same database and keys.
     ///
     /// # Panics
     /// When it does not start.
     pub async fn start_beside(&self, app: App, settings: &[(&str, &str)]) -> Self {
-        let shared: Vec<(&str, &str)> = self
-            .shared
-            .iter()
-            .map(|(key, value)| (*key, value.as_str()))
-            .collect();
-        Self::start(app, &[settings, &shared].concat()).await
+        Self::start(app, &[settings, &self.shared_settings()].concat()).await
     }
 
     /// Starts a site that may refuse to. A setting named `palisade.toml` is the text of such a

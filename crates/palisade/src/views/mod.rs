@@ -5,10 +5,13 @@
 //! user, the messages, the CSRF token of its forms and the nonce of its scripts.
 
 mod context;
+mod context_value;
 #[cfg(debug_assertions)]
 mod debug_page;
 mod error;
 mod error_page;
+pub(crate) mod filters;
+mod now;
 mod page;
 mod paging;
 mod path;
@@ -17,8 +20,11 @@ mod tests;
 
 pub(crate) use context::current_request;
 pub use context::{PageName, PageValues, Personal, RequestContext, SiteViews, UserLookup};
+pub use context_value::{ContextValue, map_value};
 pub use error::{Error, ErrorKind, Failure, Or404, Place, Result};
 pub(crate) use error_page::{Explained, is_bare_error, render_error};
+pub use now::Now;
+pub(crate) use now::SiteClock;
 pub use page::Page;
 pub use paging::Paging;
 pub use path::Path;

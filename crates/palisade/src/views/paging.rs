@@ -5,7 +5,7 @@ use crate::db::Db;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use palisade_template::{Value, context};
-use sea_orm::{EntityTrait, QuerySelect, Select};
+use sea_orm::{EntityTrait, PartialModelTrait, QuerySelect, Select};
 use url::form_urlencoded::{Serializer, parse};
 
 /// The page of a list that a request asks for (`?page=2`). Links to other pages keep the rest of the
@@ -59,16 +59,37 @@ impl Paging {
         rows: Select<E>,
         page_size: u64,
     ) -> Result<(Vec<E::Model>, Value)> {
-        let page = rows
-            .offset((self.number - 1) * page_size)
-            .limit(page_size + 1);
-        let mut found = page.all(db).await?;
+        let found = self.window(rows, page_size).all(db).await?;
+        Ok(self.with_links(found, page_size))
+    }
+
+    /// The same with the columns of `C` alone (`#[derive(Columns)]`).
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn load_as<C: PartialModelTrait>(
+        &self,
+        db: &Db,
+        rows: Select<impl EntityTrait>,
+        page_size: u64,
+    ) -> Result<(Vec<C>, Value)> {
+        let rows = self.window(rows, page_size).into_partial_model::<C>();
+        Ok(self.with_links(rows.all(db).await?, page_size))
+    }
+
+    /// One row more than the page: whether there is a next page.
+    fn window<E: EntityTrait>(&self, rows: Select<E>, page_size: u64) -> Select<E> {
+        rows.offset((self.number - 1) * page_size)
+            .limit(page_size + 1)
+    }
+
+    fn with_links<T>(&self, mut found: Vec<T>, page_size: u64) -> (Vec<T>, Value) {
         let has_next = found.len() as u64 > page_size;
         found.truncate(usize::try_from(page_size).unwrap_or(usize::MAX));
         let previous = (self.number > 1).then(|| self.link(self.number - 1));
         let next = has_next.then(|| self.link(self.number + 1));
         let links = context! { number => self.number, previous, next };
-        Ok((found, links))
+        (found, links)
     }
 
     fn link(&self, number: u64) -> String {

@@ -209,7 +209,7 @@ fn every_test_that_the_proof_names_exists() {
             "password" => "crates/palisade-password/tests/it/main.rs".into(),
             "crypto" => String::new(),
             _ => match file.split_once('/') {
-                Some((example @ ("helpdesk" | "beside-django"), file)) => {
+                Some((example @ ("helpdesk" | "notes" | "tutorial" | "beside-django"), file)) => {
                     format!("examples/{example}/tests/it/{file}.rs")
                 }
                 Some(("template", file)) => format!("crates/palisade-template/tests/it/{file}.rs"),

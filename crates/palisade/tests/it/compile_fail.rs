@@ -58,7 +58,7 @@ fn compile(case: &str) -> (bool, String) {
 // F050, F074, F077; ASVS 8.2.1, 1.2.4
 #[test]
 fn what_must_not_compile_says_what_to_write() {
-    let rows: [(&str, &[&str]); 12] = [
+    let rows: [(&str, &[&str]); 14] = [
         (
             "route_without_rule",
             &[
@@ -100,6 +100,16 @@ fn what_must_not_compile_says_what_to_write() {
             "secret_in_page",
             &["Secret<std::string::String>` doesn't implement `std::fmt::Display`"],
         ),
+        // F115; ASVS 15.3.1
+        (
+            "entity_in_page",
+            &[
+                "`Model` is not a value of a template",
+                "#[derive(Columns)] #[columns(entity = note::Entity)]",
+                "Serde(value)",
+            ],
+        ),
+        ("columns_type", &["`Titel`", "`titel`"]),
         (
             "unbounded_json",
             &[

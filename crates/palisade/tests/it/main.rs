@@ -33,6 +33,7 @@ mod policies;
 mod profile;
 mod reference;
 mod reports;
+mod schema;
 mod server;
 mod sessions;
 mod site;

@@ -195,11 +195,24 @@ impl Site {
             .collect())
     }
 
-    async fn claim_task(&self, task: &TaskKind<Site>) -> Result<Option<ClaimedTask>, DbErr> {
+    /// Creates the rows of the declared tasks, with their first times.
+    pub(crate) async fn declare_tasks(&self) -> Result<(), DbErr> {
+        for task in &self.background.tasks {
+            self.declare(task).await?;
+        }
+        Ok(())
+    }
+
+    async fn declare(&self, task: &TaskKind<Site>) -> Result<(), DbErr> {
         if !self.declared_tasks.lock().await.contains(task.name) {
             self.task_rows.declare(task.name, &task.schedule).await?;
             self.declared_tasks.lock().await.insert(task.name);
         }
+        Ok(())
+    }
+
+    async fn claim_task(&self, task: &TaskKind<Site>) -> Result<Option<ClaimedTask>, DbErr> {
+        self.declare(task).await?;
         self.task_rows.claim(task.name, &task.schedule).await
     }
 

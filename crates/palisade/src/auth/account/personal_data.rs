@@ -22,8 +22,8 @@ use serde_json::Value;
 ///         "notes"
 ///     }
 ///
-///     fn tables(&self) -> &'static [&'static str] {
-///         &["note"]
+///     fn tables(&self) -> Vec<&'static str> {
+///         vec!["note"]
 ///     }
 ///
 ///     async fn export(&self, db: &Db, user: &User) -> Result<serde_json::Value> {
@@ -46,8 +46,8 @@ pub trait PersonalData: Send + Sync {
 
     /// The tables with foreign keys to the users' table that this part exports and erases. A table
     /// that no part names is reported at the start, and by `check --deploy`.
-    fn tables(&self) -> &'static [&'static str] {
-        &[]
+    fn tables(&self) -> Vec<&'static str> {
+        Vec::new()
     }
 
     /// All data about a user, for the user.

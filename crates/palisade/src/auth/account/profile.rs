@@ -147,14 +147,15 @@ impl<P: Profile> ProfileForm for ProfileOf<P> {
         P::load(db, user).await
     }
 
-    async fn save(&self, (values, zone): (Typed, Tz), tx: &Tx, user: &User) -> Result<()> {
-        let mut input = Input::new(values, zone);
-        let profile = P::read(&mut input);
-        let profile = profile.ok_or_else(|| {
-            Error::bug(
-                "the fields of a pending sign-up are invalid: the form was changed meanwhile",
-            )
-        })?;
-        profile.save(tx, user).await
+    async fn save(&self, typed: (Typed, Tz), tx: &Tx, user: &User) -> Result<()> {
+        read::<P>(typed)?.save(tx, user).await
     }
+}
+
+/// A form from values that were validated.
+pub(super) fn read<P: Fields>((values, zone): (Typed, Tz)) -> Result<P> {
+    let profile = P::read(&mut Input::new(values, zone));
+    profile.ok_or_else(|| {
+        Error::bug("the fields of a pending sign-up are invalid: the form was changed meanwhile")
+    })
 }

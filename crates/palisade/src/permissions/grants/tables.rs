@@ -2,11 +2,14 @@
 
 use super::table_of_grants;
 use crate::permissions::rows::single_key;
+use async_trait::async_trait;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IdenStatic};
 use sea_orm_migration::prelude::{
     ColumnDef, ForeignKey, ForeignKeyAction, ForeignKeyCreateStatement, SchemaManager, Table,
 };
+use sea_orm_migration::{MigrationName, MigrationTrait};
+use std::marker::PhantomData;
 
 /// Creates the table of an entity's grants, for a migration of the site. It follows the migration
 /// that creates the table of the entity.
@@ -105,6 +108,39 @@ async fn create_indexes(manager: &SchemaManager<'_>, table: &str) -> Result<(), 
         connection.execute_unprepared(&lookup).await?;
     }
     Ok(())
+}
+
+/// The table of an entity's grants, as a change of a migration: `Migration::new("desk_0002_grants").change(GrantsTable::<ticket::Entity>::new())`.
+pub struct GrantsTable<E>(PhantomData<fn() -> E>);
+
+impl<E> GrantsTable<E> {
+    /// The change that creates the table; its reverse drops it.
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<E> Default for GrantsTable<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E> MigrationName for GrantsTable<E> {
+    fn name(&self) -> &str {
+        ""
+    }
+}
+
+#[async_trait]
+impl<E: EntityTrait> MigrationTrait for GrantsTable<E> {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        create_grants::<E>(manager).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        drop_grants::<E>(manager).await
+    }
 }
 
 /// Drops the table of an entity's grants.

@@ -343,13 +343,13 @@ impl Actor {
     ///
     /// # Errors
     /// 403 for another row; the transaction cannot be committed then.
-    pub async fn insert<E: Scoped>(&self, tx: &Tx, row: E::ActiveModel) -> Result<E::Model>
+    pub async fn insert<A>(&self, tx: &Tx, row: A) -> Result<<A::Entity as EntityTrait>::Model>
     where
-        E::Model: IntoActiveModel<E::ActiveModel>,
-        E::ActiveModel: Send,
+        A: ActiveModelTrait<Entity: Scoped> + sea_orm::ActiveModelBehavior + Send,
+        <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
     {
         let row = ActiveModelTrait::insert(row, tx).await?;
-        let access = RowAccess::<E>::new(self, row.get_primary_key_value());
+        let access = RowAccess::<A::Entity>::new(self, row.get_primary_key_value());
         access.require_after_write(tx, Verb::Create).await?;
         Ok(row)
     }

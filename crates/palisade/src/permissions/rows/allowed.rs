@@ -1,6 +1,6 @@
 //! The extractor of the row that a path names, which authorizes the access.
 
-use crate::db::Db;
+use crate::db::{Db, Tx};
 use crate::permissions::{Actor, Key, RowAccess, Scoped, Verb};
 use crate::views::{Error, Result};
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -73,7 +73,23 @@ impl<E: Scoped, V: OnRow> Allowed<E, V> {
         &self.actor
     }
 
-    /// Access to the row, to change or delete it.
+    /// Changes the row: [`RowAccess::change`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn change(&self, tx: &Tx, change: E::ActiveModel) -> Result<()> {
+        self.access().change(tx, change).await
+    }
+
+    /// Deletes the row: [`RowAccess::delete`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn delete(&self, tx: &Tx) -> Result<()> {
+        self.access().delete(tx).await
+    }
+
+    /// Access to the row, to change or delete it under a further condition.
     pub fn access(&self) -> RowAccess<'_, E> {
         RowAccess::new(&self.actor, self.row.get_primary_key_value())
     }

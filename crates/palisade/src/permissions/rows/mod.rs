@@ -2,6 +2,7 @@
 
 pub(in crate::permissions) mod access;
 pub(in crate::permissions) mod allowed;
+pub(in crate::permissions) mod allowed_rows;
 pub(in crate::permissions) mod explain;
 pub(in crate::permissions) mod export;
 pub(in crate::permissions) mod pick;

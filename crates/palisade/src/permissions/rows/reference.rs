@@ -2,7 +2,7 @@
 
 use super::access::Key;
 use super::{Actor, Scoped, Verb};
-use crate::forms::{Field, Shape};
+use crate::forms::{Field, NOT_A_CHOICE, Shape};
 use crate::views::{ErrorKind, Result};
 use sea_orm::{ConnectionTrait, EntityTrait};
 use std::str::FromStr;
@@ -23,7 +23,7 @@ use std::str::FromStr;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Ref<E: EntityTrait>(Key<E>);
+pub struct Ref<E: EntityTrait>(pub(super) Key<E>);
 
 /// A key in a form: a [`Ref`] or a [`Pick`](super::pick::Pick).
 pub trait RowReference: Into<Ref<Self::Entity>> {
@@ -34,9 +34,6 @@ pub trait RowReference: Into<Ref<Self::Entity>> {
 impl<E: Scoped> RowReference for Ref<E> {
     type Entity = E;
 }
-
-/// The error of a key that is not one of the user's choices, whether or not such a row exists.
-pub const NOT_A_CHOICE: &str = "Choose one of the list.";
 
 impl<E: EntityTrait> Field for Ref<E>
 where

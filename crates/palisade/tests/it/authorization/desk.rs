@@ -240,7 +240,7 @@ async fn create(actor: Actor, db: Db, form: Form<Edit>) -> Result<String> {
         is_archived: Set(false),
         ..Default::default()
     };
-    let note = db.write(async |tx| actor.insert::<note::Entity>(tx, note).await);
+    let note = db.write(async |tx| actor.insert(tx, note).await);
     Ok(note.await?.id.to_string())
 }
 

@@ -1,0 +1,141 @@
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::ext::IdentExt;
+use syn::{Attribute, Data, DeriveInput, Error, Fields, Ident, Path, Result};
+
+/// A struct of some columns of an entity: it is read from a query or a row, and written to a
+/// template or an API.
+pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
+    let name = &input.ident;
+    let entity = entity(input)?;
+    let idents = named_fields(input)?;
+    let names: Vec<String> = idents.iter().map(name_of).collect();
+    let read = from_query(name, &entity, (&idents, &names));
+    let shown = shown(name, &idents, &names);
+    Ok(quote! {
+        #read
+        #shown
+
+        impl ::core::convert::From<&<#entity as ::palisade::sea_orm::EntityTrait>::Model> for #name {
+            fn from(row: &<#entity as ::palisade::sea_orm::EntityTrait>::Model) -> Self {
+                Self { #(#idents: ::core::clone::Clone::clone(&row.#idents)),* }
+            }
+        }
+    })
+}
+
+/// The query of these columns alone, and its result.
+fn from_query(name: &Ident, entity: &Path, (idents, names): (&[Ident], &[String])) -> TokenStream {
+    let columns: Vec<Ident> = idents.iter().map(column).collect();
+    quote! {
+        impl ::palisade::sea_orm::FromQueryResult for #name {
+            fn from_query_result(
+                row: &::palisade::sea_orm::QueryResult,
+                prefix: &str,
+            ) -> ::core::result::Result<Self, ::palisade::sea_orm::DbErr> {
+                ::core::result::Result::Ok(Self { #(#idents: row.try_get(prefix, #names)?),* })
+            }
+        }
+
+        impl ::palisade::sea_orm::PartialModelTrait for #name {
+            fn select_cols_nested<S: ::palisade::sea_orm::QuerySelect>(
+                select: S,
+                prefix: ::core::option::Option<&str>,
+                _: ::core::option::Option<&'static str>,
+            ) -> S {
+                let prefix = prefix.unwrap_or_default();
+                #(let select = select.column_as(
+                    <#entity as ::palisade::sea_orm::EntityTrait>::Column::#columns,
+                    ::std::format!("{prefix}{}", #names),
+                );)*
+                select
+            }
+        }
+    }
+}
+
+/// The same fields for a template and for JSON.
+fn shown(name: &Ident, idents: &[Ident], names: &[String]) -> TokenStream {
+    let count = idents.len();
+    quote! {
+        impl ::palisade::views::ContextValue for #name {
+            fn into_value(self) -> ::palisade::template::Value {
+                ::palisade::views::map_value([#((#names, ::palisade::views::ContextValue::into_value(self.#idents))),*])
+            }
+        }
+
+        impl ::palisade::views::ContextValue for &#name {
+            fn into_value(self) -> ::palisade::template::Value {
+                ::palisade::views::map_value([#((#names, ::palisade::views::ContextValue::into_value(::core::clone::Clone::clone(&self.#idents)))),*])
+            }
+        }
+
+        impl ::palisade::serde::Serialize for #name {
+            fn serialize<S: ::palisade::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::core::result::Result<S::Ok, S::Error> {
+                use ::palisade::serde::ser::SerializeStruct;
+                let mut row = serializer.serialize_struct(stringify!(#name), #count)?;
+                #(row.serialize_field(#names, &self.#idents)?;)*
+                row.end()
+            }
+        }
+    }
+}
+
+/// The name without the mark of a keyword (`r#type`).
+pub(crate) fn name_of(ident: &Ident) -> String {
+    ident.unraw().to_string()
+}
+
+/// `due_at` is the column `DueAt`.
+fn column(ident: &Ident) -> Ident {
+    let name = name_of(ident);
+    let words = name.split('_');
+    let name: String = words
+        .map(|word| {
+            let mut characters = word.chars();
+            let first = characters.next().map(|first| first.to_ascii_uppercase());
+            first.into_iter().chain(characters).collect::<String>()
+        })
+        .collect();
+    format_ident!("{name}", span = ident.span())
+}
+
+/// The entity of `#[columns(entity = note::Entity)]`.
+fn entity(input: &DeriveInput) -> Result<Path> {
+    let mut entity = None;
+    let is_ours = |attribute: &&Attribute| attribute.path().is_ident("columns");
+    for attribute in input.attrs.iter().filter(is_ours) {
+        attribute.parse_nested_meta(|meta| {
+            if !meta.path.is_ident("entity") {
+                return Err(meta.error("write entity = note::Entity"));
+            }
+            entity = Some(meta.value()?.parse()?);
+            Ok(())
+        })?;
+    }
+    let missing = "name the entity: #[columns(entity = note::Entity)]";
+    entity.ok_or_else(|| Error::new_spanned(&input.ident, missing))
+}
+
+fn named_fields(input: &DeriveInput) -> Result<Vec<Ident>> {
+    let Data::Struct(data) = &input.data else {
+        return Err(Error::new_spanned(
+            input,
+            "columns are a struct with named fields",
+        ));
+    };
+    let Fields::Named(fields) = &data.fields else {
+        return Err(Error::new_spanned(
+            input,
+            "columns are a struct with named fields",
+        ));
+    };
+    Ok(fields
+        .named
+        .iter()
+        .filter_map(|field| field.ident.clone())
+        .collect())
+}

@@ -1,0 +1,83 @@
+//! Personal data that is the rows of one table.
+
+use super::personal_data::PersonalData;
+use crate::auth::User;
+use crate::db::{Db, Tx};
+use crate::views::{Error, Result};
+use async_trait::async_trait;
+use sea_orm::{ColumnTrait, EntityTrait, PartialModelTrait, QueryFilter};
+use serde::Serialize;
+use serde_json::Value;
+use std::marker::PhantomData;
+
+/// The rows of an entity that belong to a user: exported with the columns of `C`
+/// (`#[derive(Columns)]`), and deleted with the account.
+///
+/// ```
+/// # mod note {
+/// #     use palisade::entity::*;
+/// #     #[sea_orm::model]
+/// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+/// #     #[sea_orm(table_name = "note")]
+/// #     pub struct Model { #[sea_orm(primary_key)] pub id: i32, pub owner_id: i32, pub title: String }
+/// #     impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// use palisade::auth::PersonalRows;
+/// use palisade::prelude::*;
+///
+/// #[derive(Columns)]
+/// #[columns(entity = note::Entity)]
+/// struct Exported {
+///     title: String,
+/// }
+///
+/// let notes = PersonalRows::<note::Entity, Exported>::of("notes", note::Column::OwnerId);
+/// let app = App::new().personal_data(notes);
+/// ```
+///
+/// Rows of other tables that refer to these are deleted by their foreign keys
+/// ([`belongs_to`](crate::db::belongs_to)), or the deletion of the account is refused.
+pub struct PersonalRows<E: EntityTrait, C> {
+    name: &'static str,
+    owner: E::Column,
+    columns: PhantomData<fn() -> C>,
+}
+
+impl<E: EntityTrait, C> PersonalRows<E, C> {
+    /// The rows with the user's id in a column. `name` is their key in the export.
+    pub fn of(name: &'static str, owner: E::Column) -> Self {
+        Self {
+            name,
+            owner,
+            columns: PhantomData,
+        }
+    }
+}
+
+#[async_trait]
+impl<E, C> PersonalData for PersonalRows<E, C>
+where
+    E: EntityTrait,
+    E::Column: Send + Sync,
+    C: PartialModelTrait + Serialize + Send,
+{
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn tables(&self) -> Vec<&'static str> {
+        vec![E::default().table_name()]
+    }
+
+    async fn export(&self, db: &Db, user: &User) -> Result<Value> {
+        let rows = E::find().filter(self.owner.eq(user.id));
+        let rows = rows.into_partial_model::<C>().all(db).await?;
+        serde_json::to_value(rows).map_err(|error| Error::bug(error.to_string()))
+    }
+
+    async fn erase(&self, tx: &Tx, user: &User) -> Result<()> {
+        let rows = E::delete_many().filter(self.owner.eq(user.id));
+        rows.exec(tx).await?;
+        Ok(())
+    }
+}

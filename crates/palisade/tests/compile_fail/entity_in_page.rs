@@ -1,0 +1,17 @@
+use palisade::entity::*;
+use palisade::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "note")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i32,
+    pub secret: String,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+pub fn values(note: Model) -> Value {
+    context! { note }
+}

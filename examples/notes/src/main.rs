@@ -1,0 +1,5 @@
+//! The binary of the site.
+
+fn main() -> std::process::ExitCode {
+    notes::app().run()
+}
