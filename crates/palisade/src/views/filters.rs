@@ -200,7 +200,7 @@ mod tests {
             ("{{ x|number(21) }}", "1", "number takes 0 to 20 digits"),
             ("{{ x|number(-1) }}", "1", "number takes 0 to 20 digits"),
         ] {
-            let said = rendered(template, x).unwrap_err();
+            let said = rendered(template, x).expect_err("an error");
             assert!(said.contains(error), "{template} {x}: {said}");
         }
     }

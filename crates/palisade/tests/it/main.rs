@@ -13,6 +13,7 @@ mod compile_fail;
 mod contact;
 mod cors;
 mod costs;
+mod crash;
 mod data;
 mod degraded;
 mod django_tables;
