@@ -222,6 +222,7 @@ impl Prepared {
             page_values: app.page_values.into(),
             declared_tasks: Mutex::default(),
             policies: app.policies,
+            entities: app.entities,
             csrf: csrf(&settings, &ring, transport(&settings)),
             csrf_refusal: app.csrf_refusal,
             headers: SecurityHeaders::new(&settings.headers, settings.profile),

@@ -8,8 +8,8 @@ use crate::auth::{
     ProfileTable,
 };
 use crate::csrf::Refusal;
-use crate::db::Migration;
 use crate::db::migrate::Migrations;
+use crate::db::{EntityTable, Migration};
 use crate::permissions::{
     DeclaredPermission, EntityPolicy, Key, OwnRights, Permission, PolicyOf, Role, Roles, Scoped,
 };
@@ -51,6 +51,7 @@ pub struct App {
     pub(super) permissions: Vec<DeclaredPermission>,
     pub(super) adopted_permissions: Vec<&'static str>,
     pub(super) policies: Vec<Arc<dyn EntityPolicy>>,
+    pub(super) entities: Vec<EntityTable>,
     pub(super) roles: Roles,
     pub(super) settings: Vec<(&'static str, String)>,
     pub(super) csrf_refusal: Option<CsrfRefusalPage>,
@@ -102,6 +103,7 @@ impl App {
             permissions: Vec::new(),
             adopted_permissions: Vec::new(),
             policies: Vec::new(),
+            entities: Vec::new(),
             roles: Roles::default(),
             settings: Vec::new(),
             csrf_refusal: None,
@@ -193,14 +195,15 @@ impl App {
         self
     }
 
-    /// Registers an entity with a policy for commands that name it: `permissions explain ann view
-    /// ticket 7`.
+    /// Registers an entity with a policy: `permissions explain ann view ticket 7` names it, and
+    /// `check` compares it with its table.
     #[must_use]
     pub fn entity<E: Scoped>(mut self) -> Self
     where
         Key<E>: FromStr,
     {
         self.policies.push(Arc::new(PolicyOf::<E>::new()));
+        self.entities.push(EntityTable::of::<E>());
         self
     }
 
@@ -340,8 +343,12 @@ impl App {
     /// # Panics
     /// As [`App::profile`].
     #[must_use]
-    pub fn profile_table<P: ProfileRow>(self, user: <P::Entity as EntityTrait>::Column) -> Self {
+    pub fn profile_table<P: ProfileRow>(
+        mut self,
+        user: <P::Entity as EntityTrait>::Column,
+    ) -> Self {
         let table = ProfileTable::<P>::new(user);
+        self.entities.push(EntityTable::of::<P::Entity>());
         self.with_profile(Arc::new(table.clone()))
             .personal_data(table)
     }

@@ -3,7 +3,7 @@
 use super::uncovered::uncovered_references;
 use super::{Prepared, keys};
 use crate::checks::{Finding, Level, Report, Weakened};
-use crate::db::{OnDelete, Reference};
+use crate::db::{Database, Difference, OnDelete, Reference, differences};
 use crate::permissions::{DeclaredPermission, RoleDifference, Roles};
 use palisade_template::LoadError;
 use sea_orm::DbErr;
@@ -51,6 +51,19 @@ fn uncovered_finding(reference: &Reference) -> Finding {
             "name {table} in PersonalData::tables of the part that exports and erases its rows, and \
              register it: App::new().personal_data(…)"
         ),
+    }
+}
+
+fn schema_finding(difference: &Difference) -> Finding {
+    Finding {
+        id: "database.schema_difference".into(),
+        django: None,
+        level: Level::Warning,
+        title: difference.to_string(),
+        why: "queries of this entity fail, or will".into(),
+        fix:
+            "write a migration: `migrate --draft NAME` prints its beginning; or correct the entity"
+                .into(),
     }
 }
 
@@ -204,6 +217,27 @@ impl Prepared {
             Ok(references) => references.iter().map(uncovered_finding).collect(),
             Err(error) => vec![no_answer("the foreign keys to the users' table", &error)],
         }
+    }
+
+    /// Differences between the registered entities and their tables. None without a database.
+    pub(crate) async fn schema_findings(&self) -> Vec<Finding> {
+        let Some(database) = self.ready_database().await else {
+            return Vec::new();
+        };
+        match differences(&self.app.entities, &database).await {
+            Ok(found) => found.iter().map(schema_finding).collect(),
+            Err(error) => vec![no_answer("the columns of its tables", &error)],
+        }
+    }
+
+    /// The changes of a migration, as Rust code, after which the tables are those of the registered
+    /// entities.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn draft(&self, database: &Database) -> Result<Vec<String>, DbErr> {
+        let found = differences(&self.app.entities, database).await?;
+        Ok(found.iter().map(Difference::draft).collect())
     }
 
     /// The roles of the site.

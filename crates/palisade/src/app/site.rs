@@ -11,7 +11,7 @@ use crate::audit_log::{self, Event};
 use crate::auth::{Accounts, Notice, User};
 use crate::crypto::KeyRing;
 use crate::csrf::{Csrf, Refusal};
-use crate::db::Database;
+use crate::db::{Database, EntityTable, differences};
 use crate::headers::SecurityHeaders;
 use crate::http::{Link, MemoryBudget, RequestHost, TrustedProxies};
 use crate::mail::MailQueue;
@@ -58,6 +58,7 @@ pub struct Site {
     pub(super) authorizer: Arc<Authorizer>,
     /// Policies of registered entities.
     pub(super) policies: Vec<Arc<dyn EntityPolicy>>,
+    pub(super) entities: Vec<EntityTable>,
     pub(super) views: Arc<SiteViews>,
     pub(super) csrf: Csrf,
     pub(super) csrf_refusal: Option<CsrfRefusalPage>,
@@ -167,6 +168,15 @@ impl Site {
     /// The time, by the clock of the site: tests can advance it.
     pub fn now(&self) -> DateTime<Utc> {
         self.accounts().now()
+    }
+
+    /// Differences between the registered entities and their tables, each a sentence.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn schema_differences(&self) -> Result<Vec<String>> {
+        let found = differences(&self.entities, &self.database).await?;
+        Ok(found.iter().map(ToString::to_string).collect())
     }
 
     /// The database pools.

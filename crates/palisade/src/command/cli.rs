@@ -61,6 +61,7 @@ fn migrate() -> Command {
     Command::new("migrate").about("Run pending migrations").arg(flag("plan", "Only list the pending migrations"))
                 .arg(flag("undo", "Revert them: drop the site's tables with all data, and its permissions; Django's tables stay").conflicts_with("plan"))
                 .arg(named("to", "NAME", "Run or revert migrations until this one is the last; reverting drops its tables and columns").conflicts_with("undo"))
+                .arg(named("draft", "NAME", "Print a migration after which the tables are those of the registered entities, to review and complete").conflicts_with_all(["plan", "undo", "to"]))
                 .arg(flag("yes", "Do not ask"))
 }
 

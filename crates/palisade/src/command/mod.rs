@@ -179,6 +179,7 @@ async fn with_stored(prepared: &Prepared, matches: &ArgMatches) -> Report {
         .with_findings(prepared.privilege_findings().await)
         .with_findings(prepared.start_findings().await)
         .with_findings(prepared.uncovered_references().await)
+        .with_findings(prepared.schema_findings().await)
 }
 
 /// A finding sets the exit status: an error always, a warning with `--deploy`.
@@ -274,6 +275,10 @@ async fn run_migrations(prepared: Prepared, matches: &ArgMatches) -> Outcome {
         }
         prepared.undo(&database).await?;
         return Ok(print::migrations("took back", &all));
+    }
+    if let Some(name) = matches.get_one::<String>("draft") {
+        let changes = prepared.draft(&database).await;
+        return Ok(print::draft(name, &changes.map_err(BootError::Database)?));
     }
     if let Some(name) = matches.get_one::<String>("to") {
         return migrate_to(&prepared, &database, (name, matches)).await;

@@ -114,6 +114,14 @@ pub(super) fn migrations(what: &str, names: &[String]) -> String {
         .collect()
 }
 
+/// A migration with these changes, as Rust code.
+pub(super) fn draft(name: &str, changes: &[String]) -> String {
+    match changes.is_empty() {
+        true => "nothing to do: the tables are those of the entities\n".into(),
+        false => format!("Migration::new({name:?})\n{}\n", changes.join("\n")),
+    }
+}
+
 /// A table with minimal column widths.
 pub(super) fn table_of<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
     let head = head.map(str::to_owned);

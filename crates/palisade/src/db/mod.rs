@@ -18,8 +18,10 @@
 //! ```
 
 mod backend;
+mod column_type;
 mod connection;
 mod diagnosis;
+mod entity_table;
 mod error;
 mod extract;
 mod grants;
@@ -42,6 +44,7 @@ mod url;
 pub(crate) use connection::Single;
 pub use connection::{Db, Tx};
 pub(crate) use diagnosis::Diagnosis;
+pub(crate) use entity_table::{Difference, EntityTable, differences};
 pub use error::{DbFailure, failure};
 pub(crate) use extract::Attached;
 pub(crate) use grants::grants_of_roles;

@@ -170,6 +170,92 @@ async fn pages_and_apis_see_the_named_columns() {
     }
 }
 
+/// Entities that differ from their tables.
+mod drifted {
+    pub mod note {
+        use palisade::entity::*;
+        use palisade::prelude::*;
+
+        #[sea_orm::model]
+        #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+        #[sea_orm(table_name = "schema_note")]
+        pub struct Model {
+            #[sea_orm(primary_key)]
+            pub id: i32,
+            pub owner_id: i32,
+            pub title: DateTimeUtc,
+            pub r#type: String,
+            pub due: Option<Date>,
+            pub count: i64,
+            pub written_at: DateTimeUtc,
+        }
+
+        impl ActiveModelBehavior for ActiveModel {}
+
+        impl Scoped for Entity {
+            fn rows(actor: &Actor, _: Verb) -> Rows<Self> {
+                Rows::none().or("own", actor.owns(Column::OwnerId))
+            }
+        }
+    }
+
+    pub mod missing {
+        use palisade::entity::*;
+        use palisade::prelude::*;
+
+        #[sea_orm::model]
+        #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+        #[sea_orm(table_name = "schema_missing")]
+        pub struct Model {
+            #[sea_orm(primary_key)]
+            pub id: i32,
+        }
+
+        impl ActiveModelBehavior for ActiveModel {}
+
+        impl Scoped for Entity {
+            fn rows(_: &Actor, _: Verb) -> Rows<Self> {
+                Rows::none()
+            }
+        }
+    }
+}
+
+// W12: entities are compared with their tables
+#[tokio::test]
+async fn entities_are_compared_with_their_tables() {
+    for database in [TestDatabase::Sqlite, TestDatabase::Postgres] {
+        let Some(site) = TestSite::start_on(database, app(), &[]).await else {
+            continue;
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(site.site().schema_differences().await.unwrap(), none);
+        let drifted = app()
+            .entity::<drifted::note::Entity>()
+            .entity::<drifted::missing::Entity>();
+        let Some(site) = TestSite::start_on(database, drifted, &[]).await else {
+            continue;
+        };
+        let found = site.site().schema_differences().await.unwrap();
+        let is_said = |part: &str| found.iter().any(|difference| difference.contains(part));
+        for part in [
+            "schema_note.type can be null, and is no Option in the entity",
+            "schema_note has no column due",
+            "schema_note has no column count",
+            "schema_note.secret is required, and the entity does not have it",
+            "there is no table schema_missing",
+        ] {
+            assert!(is_said(part), "{part}: {found:?}");
+        }
+        assert!(
+            is_said("schema_note.title is ")
+                && is_said("and timestamp_with_time_zone in the entity"),
+            "{found:?}"
+        );
+        assert_eq!(found.len(), 6, "{found:?}");
+    }
+}
+
 async fn shape(site: &TestSite) -> (Vec<String>, i64) {
     let db = site.site().database().handle();
     let postgres = sql!(

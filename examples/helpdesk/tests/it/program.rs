@@ -1,5 +1,6 @@
 use crate::process::{Folder, Server, run};
 use crate::wire::{Visitor, get, request};
+use palisade::sea_orm::ConnectionTrait;
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -679,4 +680,32 @@ fn migrations_run_to_a_name_and_back() {
     let unknown = run(&folder, &[], &["migrate", "--to", "nowhere"], "");
     assert_eq!(unknown.status.code(), Some(2));
     assert!(text(&unknown.stderr).contains("helpdesk_0002_status"));
+}
+
+// W12: a table that differs from its entity is a finding, and the draft of a migration
+#[tokio::test]
+async fn a_drifted_table_is_found_and_a_migration_drafted() {
+    let folder = Folder::new();
+    assert!(run(&folder, &[], &["migrate"], "").status.success());
+    let draft = || text(&run(&folder, &[], &["migrate", "--draft", "desk_0004"], "").stdout);
+    assert!(draft().contains("nothing to do"), "{}", draft());
+    let url = format!("sqlite:{}", folder.0.join("helpdesk.sqlite3").display());
+    let db = palisade::testing::connect(url).await;
+    for changed in ["DROP COLUMN assignee_name", "DROP COLUMN body"] {
+        let statement = format!("ALTER TABLE helpdesk_ticket {changed}");
+        db.execute_unprepared(&statement).await.unwrap();
+    }
+    db.close().await.unwrap();
+    assert_eq!(
+        draft(),
+        "Migration::new(\"desk_0004\")\n    \
+         // for the rows that exist: the right default\n    \
+         .add_column(\"helpdesk_ticket\", string(\"body\").default(…))\n    \
+         .add_column(\"helpdesk_ticket\", string_null(\"assignee_name\"))\n"
+    );
+    let checked = text(&run(&folder, &[], &["check", "--deploy"], "").stdout);
+    assert!(
+        checked.contains("helpdesk_ticket has no column assignee_name"),
+        "{checked}"
+    );
 }
