@@ -9,6 +9,7 @@ mod json_body;
 mod permission;
 mod static_files;
 mod templates;
+mod watched;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, LitStr, parse_macro_input};

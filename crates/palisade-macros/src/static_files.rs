@@ -1,3 +1,4 @@
+use crate::watched::require_watched;
 use proc_macro2::TokenStream;
 use quote::quote;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,8 @@ pub(crate) fn expand(folder: &LitStr) -> Result<TokenStream> {
     let fail = |message: String| Error::new(folder.span(), message);
     let root = std::env::var("CARGO_MANIFEST_DIR")
         .map_err(|_| fail("cargo says where the crate is".into()))?;
-    let root = Path::new(&root).join(folder.value());
+    let name = folder.value();
+    let root = Path::new(&root).join(&name);
     let mut files = Vec::new();
     collect(&root, "", &mut files).map_err(fail)?;
     files.sort();
@@ -15,7 +17,12 @@ pub(crate) fn expand(folder: &LitStr) -> Result<TokenStream> {
         let path = path.display().to_string();
         quote!((#name, include_bytes!(#path)))
     });
-    Ok(quote!(::palisade::static_files::StaticFiles::embedded(&[#(#entries),*])))
+    let root = root.display().to_string();
+    let required = require_watched(&name);
+    Ok(quote!({
+        #required
+        ::palisade::static_files::StaticFiles::embedded(&[#(#entries),*]).watching(#root)
+    }))
 }
 
 /// Every file below a folder, by its name in the URL.

@@ -1,3 +1,4 @@
+use crate::watched::require_watched;
 use palisade_template::{check_all, html_files};
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -41,5 +42,9 @@ pub(crate) fn expand(folder: &LitStr) -> Result<TokenStream> {
         ));
     }
     let root = root.display().to_string();
-    Ok(quote!(::palisade::template::Layer::embedded(&[#(#entries),*]).watching(#root)))
+    let required = require_watched(&folder.value());
+    Ok(quote!({
+        #required
+        ::palisade::template::Layer::embedded(&[#(#entries),*]).watching(#root)
+    }))
 }

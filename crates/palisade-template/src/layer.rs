@@ -33,6 +33,16 @@ impl Layer {
         self
     }
 
+    /// The folder whose files are read again.
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    /// The state of the files in that folder, which changes with each of them.
+    pub fn state(&self) -> Vec<(PathBuf, Option<SystemTime>)> {
+        Stamp::newest(std::slice::from_ref(self)).map_or_else(Vec::new, |stamp| stamp.0)
+    }
+
     /// The templates as they are now.
     pub(crate) fn sources(&self) -> BTreeMap<String, String> {
         let mut sources = self.files.clone();

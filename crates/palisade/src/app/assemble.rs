@@ -26,11 +26,12 @@ use crate::mfa::Factors;
 use crate::permissions::{Authorizer, Declarations};
 use crate::tasks::{JobQueue, TaskRows};
 use crate::throttle::Throttle;
-use crate::views::{SiteClock, SiteViews};
+use crate::views::{Development, SiteClock, SiteViews};
 use axum::Router;
 use axum::extract::Request;
-use palisade_template::Templates;
+use palisade_template::{Layer, Templates};
 use sea_orm::DbErr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use tokio::sync::Mutex;
@@ -142,7 +143,20 @@ fn views(
         client: shared.client.clone(),
         input_limits: settings.http.input_limits(),
         settings: settings.effective.clone(),
+        development: development(app),
         services,
+    }
+}
+
+/// Sources are looked up in the folders above the templates, and above that of the process.
+fn development(app: &App) -> Development {
+    let folders = app.templates.iter().filter_map(Layer::directory);
+    let current = std::env::current_dir().unwrap_or_default();
+    let roots = folders.chain([current.as_path()]);
+    let roots = roots.flat_map(Path::ancestors).map(Path::to_owned);
+    Development {
+        reloads: app.reloads,
+        roots: roots.collect(),
     }
 }
 

@@ -52,6 +52,8 @@ pub struct App {
     pub(super) adopted_permissions: Vec<&'static str>,
     pub(super) policies: Vec<Arc<dyn EntityPolicy>>,
     pub(super) entities: Vec<EntityTable>,
+    /// Whether pages reload themselves.
+    pub(super) reloads: bool,
     pub(super) roles: Roles,
     pub(super) settings: Vec<(&'static str, String)>,
     pub(super) csrf_refusal: Option<CsrfRefusalPage>,
@@ -104,6 +106,7 @@ impl App {
             adopted_permissions: Vec::new(),
             policies: Vec::new(),
             entities: Vec::new(),
+            reloads: false,
             roles: Roles::default(),
             settings: Vec::new(),
             csrf_refusal: None,

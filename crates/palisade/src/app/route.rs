@@ -458,6 +458,8 @@ impl Routes {
                 let rule = RouteRule {
                     is_impersonal: guarded.extras.are_impersonal(&guarded.access, &declared),
                     access: guarded.access,
+                    #[cfg(debug_assertions)]
+                    handlers: guarded.handlers,
                     declared,
                     is_csrf_checked: guarded.without_csrf.is_none(),
                     extras: guarded.extras,

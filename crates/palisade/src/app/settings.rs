@@ -55,6 +55,9 @@ section! {
         log_format: LogFormat = |profile| if profile.is_development() { LogFormat::Text } else { LogFormat::Json };
         /// Whether the server runs migrations before it starts
         migrate_at_start: bool = |profile| profile.is_development();
+        /// Whether `serve` reads static files from the disk, and pages in the browser reload when a
+        /// file changes: in debug builds and the development profile only
+        live_files: bool = |profile| profile.is_development();
     }
 }
 

@@ -29,7 +29,8 @@ pub(super) fn start_log(settings: &SiteSettings) {
 }
 
 /// Serves until the process gets a stop signal.
-pub(super) async fn serve(prepared: Prepared) -> Outcome {
+pub(super) async fn serve(mut prepared: Prepared) -> Outcome {
+    prepared.watch_files();
     // checked before files are created; an inherited socket is checked when it is taken
     let settings = prepared.settings();
     Server::may_listen(settings, &settings.server.address)

@@ -14,6 +14,7 @@
 //! the disk (path traversal), and directories are not listed. Hidden files are excluded, and a
 //! symbolic link in the folder does not compile.
 
+mod live;
 mod serve;
 mod store;
 #[cfg(test)]
@@ -22,17 +23,35 @@ mod tests;
 pub(crate) use serve::SharedBody;
 pub use store::Store;
 
+use std::path::PathBuf;
+
 /// URL prefix of static files.
 pub const PREFIX: &str = "/static/";
 
 /// Files for [`Store`]: created by `include_static!("static")`.
 #[derive(Debug, Clone, Default)]
-pub struct StaticFiles(Vec<(&'static str, &'static [u8])>);
+pub struct StaticFiles {
+    files: Vec<(&'static str, &'static [u8])>,
+    folder: Option<PathBuf>,
+}
 
 impl StaticFiles {
     /// Files by their names below `/static/`.
     pub fn embedded(files: &[(&'static str, &'static [u8])]) -> Self {
-        Self(files.to_vec())
+        Self {
+            files: files.to_vec(),
+            folder: None,
+        }
+    }
+
+    /// In debug builds, `serve` in the development profile reads the files of this folder for each
+    /// request, new ones included. Release builds never read the disk.
+    #[must_use]
+    pub fn watching(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = cfg!(debug_assertions)
+            .then(|| folder.into())
+            .filter(|folder| folder.is_dir());
+        self
     }
 
     /// The framework's stylesheet, light and dark.
@@ -52,9 +71,10 @@ impl StaticFiles {
     /// These, and the files of `other` with other names.
     #[must_use]
     pub fn layered_over(mut self, other: Self) -> Self {
-        let is_new = |(name, _): &(&str, _)| !self.0.iter().any(|(taken, _)| taken == name);
-        let new: Vec<_> = other.0.into_iter().filter(is_new).collect();
-        self.0.extend(new);
+        let is_new = |(name, _): &(&str, _)| !self.files.iter().any(|(taken, _)| taken == name);
+        let new: Vec<_> = other.files.into_iter().filter(is_new).collect();
+        self.files.extend(new);
+        self.folder = self.folder.or(other.folder);
         self
     }
 }

@@ -20,6 +20,13 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("public, no-cache");
 impl Store {
     /// The response to GET of a URL: a file, a range of it, 304, or 404.
     pub fn answer(&self, url: &str, headers: &HeaderMap) -> Response {
+        if let Some(file) = self.read_live(url) {
+            let named = Named {
+                at: 0,
+                is_hashed: false,
+            };
+            return answer(&file, named, headers);
+        }
         match self.find(url) {
             Some((file, named)) => answer(file, named, headers),
             None => Error::not_found().into_response(),

@@ -1,3 +1,4 @@
+use super::live::LiveFolder;
 use super::{PREFIX, StaticFiles};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,6 +10,8 @@ use sha2::{Digest, Sha384};
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 /// The static files of a site.
 #[derive(Default)]
@@ -16,11 +19,14 @@ pub struct Store {
     files: Vec<File>,
     /// By plain and by hashed URL.
     by_url: HashMap<String, Named>,
+    folder: Option<LiveFolder>,
+    /// Whether the files of the folder are read for each request.
+    is_live: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Named {
-    at: usize,
+    pub(super) at: usize,
     /// Whether the URL holds the hash, so that its content never changes.
     pub(super) is_hashed: bool,
 }
@@ -46,9 +52,15 @@ pub(super) struct Variant {
 impl Store {
     /// Hashes the files.
     pub fn new(files: StaticFiles) -> Self {
-        let mut store = Self::default();
-        for (name, bytes) in files.0 {
-            let (at, file) = (store.files.len(), File::new(name, bytes));
+        let mut store = Self {
+            folder: files.folder.map(LiveFolder::new),
+            ..Self::default()
+        };
+        for (name, bytes) in files.files {
+            let (at, file) = (
+                store.files.len(),
+                File::new(name, Bytes::from_static(bytes)),
+            );
             store.by_url.insert(
                 file.url.clone(),
                 Named {
@@ -68,10 +80,39 @@ impl Store {
         store
     }
 
-    /// URL and integrity for pages, by plain URL.
+    /// Reads the files of the folder for each request, from now on.
+    pub(crate) fn watch(&self) {
+        self.is_live.store(true, Ordering::Relaxed);
+    }
+
+    fn live(&self) -> Option<&LiveFolder> {
+        let is_live = self.is_live.load(Ordering::Relaxed);
+        self.folder.as_ref().filter(|_| is_live)
+    }
+
+    /// The file as it is on the disk.
+    pub(super) fn read_live(&self, url: &str) -> Option<File> {
+        let name = url.strip_prefix(PREFIX)?;
+        let bytes = self.live()?.read(name)?;
+        Some(File::new(name, bytes.into()))
+    }
+
+    /// The state of the files on the disk.
+    pub(crate) fn live_state(&self) -> Vec<(String, Option<SystemTime>)> {
+        self.live().map(LiveFolder::state).unwrap_or_default()
+    }
+
+    /// URL and integrity for pages, by plain URL. None for a file that is read from the disk, which
+    /// can be another one with each request.
     pub fn links(&self) -> Vec<(String, StaticLink)> {
+        let live = self.live().map(LiveFolder::files).unwrap_or_default();
+        let is_live = |url: &str| {
+            let name = url.strip_prefix(PREFIX);
+            live.iter().any(|(known, _)| Some(known.as_str()) == name)
+        };
         self.files
             .iter()
+            .filter(|file| !is_live(&file.url))
             .map(|file| (file.url.clone(), file.link.clone()))
             .collect()
     }
@@ -90,8 +131,8 @@ impl Store {
 }
 
 impl File {
-    fn new(name: &str, bytes: &'static [u8]) -> Self {
-        let digest = Sha384::digest(bytes);
+    fn new(name: &str, bytes: Bytes) -> Self {
+        let digest = Sha384::digest(&bytes);
         let hash: String = digest
             .iter()
             .take(HASH_BYTES)
@@ -112,7 +153,7 @@ impl File {
             content_type: content_type(name),
             plain: Variant {
                 coding: None,
-                bytes: Bytes::from_static(bytes),
+                bytes,
                 tag: tag(&format!("\"{hash}\"")),
             },
             compressed: OnceLock::new(),

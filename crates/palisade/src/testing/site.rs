@@ -195,6 +195,21 @@ impl TestSite {
         Parts::new(app, settings)?.boot(|prepared| prepared).await
     }
 
+    /// The same as [`TestSite::start`] with the development loop of `serve`: static files are read
+    /// from the disk, and pages reload themselves.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_watching(app: App, settings: &[(&str, &str)]) -> Self {
+        let parts = Parts::new(app, settings).unwrap_or_else(|error| panic!("{error}"));
+        let watching = |mut prepared: Prepared| {
+            prepared.watch_files();
+            prepared
+        };
+        let booted = parts.boot(watching).await;
+        booted.unwrap_or_else(|error| panic!("the site starts: {error}"))
+    }
+
     /// A client without cookies. The site is `http://localhost`, or `https://desk.example.org` in
     /// production.
     pub fn client(&self) -> Client {

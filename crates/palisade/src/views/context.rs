@@ -1,4 +1,4 @@
-use super::{Error, Result};
+use super::{Development, Error, Result};
 use crate::http::InputLimits;
 use crate::http::client::Client;
 use crate::settings::{Effective, Profile};
@@ -26,6 +26,8 @@ pub struct SiteViews {
     pub input_limits: InputLimits,
     /// Client for outgoing requests.
     pub client: Client,
+    /// Help for developers.
+    pub development: Development,
     /// The settings as `settings` shows them, without secrets.
     pub settings: Vec<Effective>,
     /// Services that handlers extract, by their types, such as the mail queue.
@@ -90,6 +92,9 @@ struct Inner {
     /// For the debug page.
     #[cfg(debug_assertions)]
     headers: HeaderMap,
+    /// Name of the function that handles the request, for the same.
+    #[cfg(debug_assertions)]
+    handler: OnceLock<&'static str>,
     site: Arc<SiteViews>,
     values: OnceLock<Arc<dyn PageValues>>,
     token: OnceLock<Arc<dyn Fn() -> String + Send + Sync>>,
@@ -136,6 +141,8 @@ impl RequestContext {
             wants_problem: wants_problem(&parts.headers),
             #[cfg(debug_assertions)]
             headers: parts.headers.clone(),
+            #[cfg(debug_assertions)]
+            handler: OnceLock::new(),
             site,
             values: OnceLock::new(),
             token: OnceLock::new(),
@@ -259,6 +266,16 @@ impl RequestContext {
     pub(super) fn secrets(&self) -> PageSecrets {
         let context = self.clone();
         PageSecrets::new(self.nonce(), move || context.form_token())
+    }
+
+    #[cfg(debug_assertions)]
+    pub(crate) fn set_handler(&self, name: &'static str) {
+        let _ = self.0.handler.set(name);
+    }
+
+    #[cfg(debug_assertions)]
+    pub(super) fn handler(&self) -> Option<&'static str> {
+        self.0.handler.get().copied()
     }
 
     #[cfg(debug_assertions)]

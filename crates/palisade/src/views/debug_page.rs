@@ -41,7 +41,8 @@ pub(super) fn page(
         .map(|setting| context! { key => setting.key.as_str(), value => setting.value.as_str(), origin => setting.origin.to_string() })
         .collect();
     let values = context! {
-        status => status.as_u16(), cause, file, line, source => source(file, line),
+        status => status.as_u16(), title => cause.lines().next().unwrap_or_default(), cause => cause.as_str(), file, line,
+        source => source(context, (file, line)), handler => context.handler(), is_framework => file.contains("palisade/src/") && !file.contains("/tests/"),
         method => context.method().as_str(), path => context.path(), request_id => context.id(), headers, settings,
     };
     TEMPLATES
@@ -72,11 +73,11 @@ fn header(name: &str, value: &str) -> Value {
 }
 
 /// Ten lines around the location, if the source is on this machine.
-fn source(file: &str, line: u32) -> Vec<Value> {
-    let Some(text) = candidates(file)
-        .iter()
-        .find_map(|path| std::fs::read_to_string(path).ok())
-    else {
+fn source(context: &RequestContext, (file, line): (&str, u32)) -> Vec<Value> {
+    let roots = context.site().development.roots.iter();
+    let mut candidates = roots.map(|root| root.join(file)).chain([file.into()]);
+    let text = candidates.find_map(|path| std::fs::read_to_string(path).ok());
+    let Some(text) = text else {
         return Vec::new();
     };
     let first = line.saturating_sub(5).max(1);
@@ -88,9 +89,4 @@ fn source(file: &str, line: u32) -> Vec<Value> {
     around
         .map(|(number, text)| context! { number, text, is_here => number == line })
         .collect()
-}
-
-fn candidates(file: &str) -> [std::path::PathBuf; 2] {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    [file.into(), root.join(file)]
 }

@@ -1,5 +1,7 @@
 //! The generic error page: a status, a sentence, a request id. The cause is logged, once.
 
+#[cfg(debug_assertions)]
+use super::reload::with_reload;
 use super::{ErrorKind, Failure, RequestContext, UserLookup, page::html};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -100,7 +102,7 @@ async fn explain(
     }
     #[cfg(debug_assertions)]
     if let Some(page) = super::debug_page::page(context, status, failure) {
-        return html(status, page);
+        return html(status, with_reload(context, page));
     }
     let _ = failure;
     // a site in trouble does not query the database for an error page

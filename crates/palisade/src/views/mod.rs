@@ -8,6 +8,7 @@ mod context;
 mod context_value;
 #[cfg(debug_assertions)]
 mod debug_page;
+mod development;
 mod error;
 mod error_page;
 pub(crate) mod filters;
@@ -15,12 +16,14 @@ mod now;
 mod page;
 mod paging;
 mod path;
+mod reload;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use context::current_request;
 pub use context::{PageName, PageValues, Personal, RequestContext, SiteViews, UserLookup};
 pub use context_value::{ContextValue, map_value};
+pub use development::Development;
 pub use error::{Error, ErrorKind, Failure, Or404, Place, Result};
 pub(crate) use error_page::{Explained, is_bare_error, render_error};
 pub use now::Now;
@@ -28,6 +31,7 @@ pub(crate) use now::SiteClock;
 pub use page::Page;
 pub use paging::Paging;
 pub use path::Path;
+pub(crate) use reload::RELOAD;
 
 use palisade_template::Layer;
 

@@ -1,3 +1,4 @@
+use super::reload::with_reload;
 use super::{Error, PageName, RequestContext, Result};
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
@@ -50,7 +51,7 @@ impl Page {
             context! { ..values, ..common },
             self.0.secrets(),
         )?;
-        Ok(html(status, page))
+        Ok(html(status, with_reload(&self.0, page)))
     }
 
     /// The context of the request.

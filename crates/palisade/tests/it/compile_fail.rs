@@ -18,8 +18,12 @@ fn library(deps: &Path) -> PathBuf {
         .expect("the library was built for this test")
 }
 
-/// Whether a case compiles, and what the compiler says.
+/// Whether a case compiles, and the words of the compiler.
 fn compile(case: &str) -> (bool, String) {
+    compile_with(case, &[])
+}
+
+fn compile_with(case: &str, options: &[&str]) -> (bool, String) {
     let deps = std::env::current_exe()
         .unwrap()
         .parent()
@@ -45,6 +49,7 @@ fn compile(case: &str) -> (bool, String) {
             "--extern",
             &format!("palisade={}", library(&deps).display()),
         ])
+        .args(options)
         .arg(source)
         .env("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR"))
         .output()
@@ -165,4 +170,20 @@ fn what_must_not_compile_says_what_to_write() {
     }
     let (compiled, said) = compile("fine");
     assert!(compiled, "the same, done right, compiles:\n{said}");
+}
+
+// B1: a release whose cargo does not notice new files does not compile
+#[test]
+fn a_release_watches_its_folders() {
+    let (is_fine, said) = compile("folder");
+    assert!(is_fine, "a debug build reads the folder: {said}");
+    let (is_fine, said) = compile_with("folder", &["-C", "debug-assertions=off"]);
+    assert!(!is_fine);
+    for words in [
+        "a release could lack new files of the folder tests/static",
+        "cargo::rerun-if-changed=tests/static",
+        "cargo::rustc-env=PALISADE_WATCHED=tests/static",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
 }

@@ -16,6 +16,7 @@ mod costs;
 mod crash;
 mod data;
 mod degraded;
+mod development;
 mod django_tables;
 mod fields;
 mod framing;

@@ -353,3 +353,42 @@ fn account_pages_fit_a_telephone() {
     looked_at("/account/factors/app");
     palisade::testing::ran("account pages in Chromium");
 }
+
+// a page in the browser reloads when one of its files changes
+#[test]
+fn a_page_reloads_when_a_template_changes() {
+    let Some(driver) = palisade::testing::server("PALISADE_TEST_CHROMEDRIVER") else {
+        return;
+    };
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[("PALISADE_SITE__LIVE_FILES", "true")]);
+    let browser = Browser::start(&driver, server.address);
+    browser.open("/");
+    let state = "fetch('/palisade/reload').then(answer => answer.text())";
+    assert!(
+        browser
+            .eval(state)
+            .as_str()
+            .is_some_and(|state| !state.is_empty())
+    );
+    // time for the page to see the state once
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    browser.eval("window.is_old = true");
+    // the same text: only its time changes
+    let template = concat!(env!("CARGO_MANIFEST_DIR"), "/templates/front.html");
+    std::fs::write(template, std::fs::read(template).unwrap()).unwrap();
+    let is_old = || browser.eval("window.is_old === true") == true;
+    for _ in 0..100 {
+        if !is_old() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(!is_old(), "the page was loaded again");
+    assert_eq!(
+        browser.console(),
+        Vec::<String>::new(),
+        "nothing was refused"
+    );
+    drop(server.stop());
+}

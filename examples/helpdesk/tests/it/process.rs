@@ -33,6 +33,7 @@ pub fn command(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str]) 
     let mut command = Command::new(env!("CARGO_BIN_EXE_helpdesk"));
     command
         .env_clear()
+        .env("PALISADE_SITE__LIVE_FILES", "false")
         .envs(variables.iter().copied())
         .current_dir(&folder.0)
         .arg("--data")

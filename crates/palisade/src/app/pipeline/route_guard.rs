@@ -70,6 +70,8 @@ async fn guard(rule: &RouteRule, mut request: Request, mut handler: Route) -> Re
     let Some(info) = request.extensions_mut().remove::<RequestInfo>() else {
         return Error::bug("a guarded route was called outside of its site").into_response();
     };
+    #[cfg(debug_assertions)]
+    rule.note_handler(request.method(), &info.context);
     if rule.is_impersonal {
         let Ok(response) = handler.call(request).await;
         return response;

@@ -5,12 +5,17 @@ use crate::headers::{Cors, PagePolicies};
 use crate::http::{ClientAddress, Networks};
 use crate::permissions::Access;
 use crate::throttle::Limit;
+#[cfg(debug_assertions)]
+use crate::views::RequestContext;
 use http::Method;
 
 /// Rules of one path.
 pub(in crate::app) struct RouteRule {
     pub(in crate::app) access: Access,
     pub(in crate::app) declared: Vec<Method>,
+    /// Names of the handlers, for the debug page.
+    #[cfg(debug_assertions)]
+    pub(in crate::app) handlers: Vec<(Method, &'static str)>,
     pub(in crate::app) is_csrf_checked: bool,
     /// Whether no session is opened.
     pub(in crate::app) is_impersonal: bool,
@@ -18,6 +23,15 @@ pub(in crate::app) struct RouteRule {
 }
 
 impl RouteRule {
+    /// Notes the name of the handler of a request.
+    #[cfg(debug_assertions)]
+    pub(super) fn note_handler(&self, method: &Method, context: &RequestContext) {
+        let named = self.handlers.iter().find(|(known, _)| known == method);
+        if let Some((_, name)) = named {
+            context.set_handler(name);
+        }
+    }
+
     /// Whether a method has a handler; HEAD uses that of GET.
     pub(super) fn has(&self, method: &Method) -> bool {
         self.declared.contains(if *method == Method::HEAD {

@@ -1,0 +1,6 @@
+//! Cargo notices new files in these folders.
+
+fn main() {
+    println!("cargo::rerun-if-changed=templates");
+    println!("cargo::rustc-env=PALISADE_WATCHED=templates");
+}

@@ -1,0 +1,7 @@
+//! Cargo notices new files in these folders.
+
+fn main() {
+    println!("cargo::rerun-if-changed=static");
+    println!("cargo::rerun-if-changed=templates");
+    println!("cargo::rustc-env=PALISADE_WATCHED=static templates");
+}
