@@ -2,10 +2,12 @@
 
 use crate::status::Side;
 use crate::ticket;
+use palisade::chrono::Utc;
 use palisade::entity::*;
 use palisade::prelude::*;
 
 /// A row of `helpdesk_comment`.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "helpdesk_comment")]
 pub struct Model {
@@ -26,20 +28,17 @@ pub struct Model {
     pub written_at: DateTimeUtc,
 }
 
-/// No relations.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The comments of a ticket, oldest first.
-pub async fn of_ticket(db: &Db, actor: &Actor, ticket_id: i32) -> Result<Vec<Model>> {
-    Ok(actor
-        .find::<Entity>(Verb::View)
-        .filter(Column::TicketId.eq(ticket_id))
-        .order_by_asc(Column::Id)
-        .all(db)
-        .await?)
+/// The columns of pages and of the export of personal data.
+#[derive(Columns)]
+#[columns(entity = Entity)]
+pub struct CommentRow {
+    ticket_id: i32,
+    author_name: String,
+    is_staff: bool,
+    body: String,
+    written_at: DateTimeUtc,
 }
 
 /// The comments of a ticket are its readers'; writing one changes the ticket.
@@ -56,6 +55,13 @@ impl Scoped for Entity {
     }
 }
 
+/// The comments of a ticket, oldest first.
+pub async fn of_ticket(db: &Db, actor: &Actor, ticket: i32) -> Result<Vec<CommentRow>> {
+    let comments = actor.find::<Entity>(Verb::View).order_by_asc(Column::Id);
+    let comments = comments.filter(Column::TicketId.eq(ticket));
+    Ok(comments.into_partial_model().all(db).await?)
+}
+
 /// Writes a comment.
 pub async fn write(tx: &Tx, actor: &Actor, ticket_id: i32, body: String) -> Result<()> {
     let author = actor.user().ok_or_else(Error::forbidden)?;
@@ -63,9 +69,9 @@ pub async fn write(tx: &Tx, actor: &Actor, ticket_id: i32, body: String) -> Resu
         ticket_id: Set(ticket_id),
         author_id: Set(author.id),
         author_name: Set(author.username.clone()),
-        is_staff: Set(ticket::Model::side(actor) == Side::Staff),
+        is_staff: Set(ticket::side(actor) == Side::Staff),
         body: Set(body),
-        written_at: Set(ticket::chrono_now()),
+        written_at: Set(Utc::now()),
         ..Default::default()
     };
     actor.insert(tx, comment).await.map(drop)

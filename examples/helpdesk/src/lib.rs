@@ -3,15 +3,17 @@
 mod comment;
 mod migration;
 mod pages;
-mod personal;
 mod queue;
 mod seed;
 mod status;
 mod ticket;
 mod tickets;
 
-use palisade::permissions::{Access, Role};
+use comment::CommentRow;
+use palisade::auth::PersonalData;
+use palisade::permissions::Access;
 use palisade::prelude::*;
+use ticket::{NewTicket, TicketRow};
 
 /// Permissions of the desk.
 #[derive(Permission, Clone, Copy)]
@@ -29,14 +31,15 @@ pub fn app() -> App {
     App::new()
         .templates(include_templates!("templates"))
         .static_files(include_static!("static"))
-        .migrations::<migration::Migrator>()
+        .schema(migration::migrations)
         .permissions::<May>()
         .role(Role::new("agents").may([May::WorkQueue]))
         .entity::<ticket::Entity>()
         .entity::<comment::Entity>()
         .setting("site.home", "/tickets")
         .setting("database.url", "sqlite:helpdesk.sqlite3")
-        .personal_data(personal::Desk)
+        .personal_data(comments())
+        .personal_data(tickets())
         .routes(routes())
         .command(
             "seed",
@@ -47,24 +50,35 @@ pub fn app() -> App {
 
 fn routes() -> Routes {
     Routes::new()
-        .route("/", public().get(pages::front))
+        .route("/", public().get(show_template("front.html")))
         .route("/status", public().get(pages::status))
-        .route(
-            "/tickets",
-            signed_in().get(tickets::list).post(tickets::open),
-        )
-        .route("/tickets/new", signed_in().get(tickets::new))
-        .route("/tickets/{id}", signed_in().get(tickets::show))
-        .route("/tickets/{id}/comments", signed_in().post(tickets::comment))
-        .route(
-            "/tickets/{id}/status",
-            signed_in().post(tickets::set_status),
-        )
-        .route("/queue", agents().get(queue::list))
-        .route("/queue/{id}/assign", agents().post(queue::assign))
+        .scope(signed_in(), |site| {
+            site.get("/tickets", tickets::list)
+                .post("/tickets", tickets::open)
+                .get("/tickets/new", show_form::<NewTicket>("tickets/new.html"))
+                .get("/tickets/{id}", tickets::show)
+                .post("/tickets/{id}/comments", tickets::comment)
+                .post("/tickets/{id}/status", tickets::set_status)
+        })
+        .scope(agents(), |site| {
+            site.get("/queue", queue::list)
+                .post("/queue/{id}/assign", queue::assign)
+        })
 }
 
 /// Staff, and users who may work the queue.
 fn agents() -> Access {
     staff().or(can(May::WorkQueue))
+}
+
+fn comments() -> impl PersonalData {
+    PersonalRows::<comment::Entity, CommentRow>::of("comments", comment::Column::AuthorId)
+}
+
+/// Before a user's tickets go the comments of others on them; tickets assigned to the user become
+/// unassigned.
+fn tickets() -> impl PersonalData {
+    PersonalRows::<ticket::Entity, TicketRow>::of("tickets", ticket::Column::CustomerId)
+        .first(|id| sql!("DELETE FROM helpdesk_comment WHERE ticket_id IN (SELECT id FROM helpdesk_ticket WHERE customer_id = ?)", id))
+        .first(|id| sql!("UPDATE helpdesk_ticket SET assignee_id = NULL, assignee_name = NULL WHERE assignee_id = ?", id))
 }

@@ -2,11 +2,14 @@
 
 use crate::May;
 use crate::status::{Side, Status};
+use palisade::chrono::Utc;
 use palisade::entity::*;
 use palisade::permissions::RowAccess;
 use palisade::prelude::*;
+use sea_orm::Select;
 
 /// A row of `helpdesk_ticket`.
+#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "helpdesk_ticket")]
 pub struct Model {
@@ -35,60 +38,76 @@ pub struct Model {
     pub changed_at: DateTimeUtc,
 }
 
-/// No relations.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
 impl ActiveModelBehavior for ActiveModel {}
+
+/// The columns of pages and of the export of personal data.
+#[derive(Columns)]
+#[columns(entity = Entity)]
+pub struct TicketRow {
+    id: i32,
+    subject: String,
+    body: String,
+    status: String,
+    customer_name: String,
+    assignee_name: Option<String>,
+    version: i32,
+    opened_at: DateTimeUtc,
+    changed_at: DateTimeUtc,
+}
 
 impl Model {
     /// Its status.
     pub fn status(&self) -> Status {
         Status::from_code(&self.status).unwrap_or(Status::Closed)
     }
-
-    /// The role of a user who may view the ticket.
-    pub fn side(actor: &Actor) -> Side {
-        match is_agent(actor) {
-            true => Side::Staff,
-            false => Side::Customer,
-        }
-    }
 }
 
-fn is_agent(actor: &Actor) -> bool {
-    actor.is_staff() || actor.may(May::WorkQueue)
+/// The role of a user who may view a ticket.
+pub fn side(actor: &Actor) -> Side {
+    match actor.is_staff() || actor.may(May::WorkQueue) {
+        true => Side::Staff,
+        false => Side::Customer,
+    }
 }
 
 impl Scoped for Entity {
     fn rows(actor: &Actor, verb: Verb) -> Rows<Self> {
-        let own = actor.owns(Column::CustomerId);
-        let readable = Rows::none()
-            .or("own", own.clone())
-            .or("queue", is_agent(actor));
+        let own = Rows::none().or("own", actor.owns(Column::CustomerId));
+        if verb == Verb::Create {
+            return own;
+        }
+        let readable = own.or("queue", side(actor) == Side::Staff);
         match verb {
             Verb::View => readable.or("shared", actor.granted::<Self>(May::ReadTicket)),
             Verb::Change => readable,
-            Verb::Create => Rows::none().or("own", own),
             _ => Rows::none(),
         }
     }
 }
 
+/// The fields of a new ticket.
+#[derive(Form)]
+#[form(entity = Entity)]
+pub struct NewTicket {
+    pub subject: Line<120>,
+    #[form(
+        label = "What happened?",
+        help = "What you did, what you expected, what you saw instead."
+    )]
+    pub body: Text<10_000>,
+}
+
 /// Opens a ticket of the actor.
-pub async fn open(db: &Db, actor: &Actor, subject: String, body: String) -> Result<Model> {
+pub async fn open(db: &Db, actor: &Actor, new: ActiveModel) -> Result<Model> {
     let user = actor.user().ok_or_else(Error::forbidden)?;
-    let now = chrono_now();
     let ticket = ActiveModel {
-        subject: Set(subject),
-        body: Set(body),
         status: Set(Status::Open.code().into()),
         customer_id: Set(user.id),
         customer_name: Set(user.username.clone()),
         version: Set(1),
-        opened_at: Set(now),
-        changed_at: Set(now),
-        ..Default::default()
+        opened_at: Set(Utc::now()),
+        changed_at: Set(Utc::now()),
+        ..new
     };
     db.write(async |tx| actor.insert(tx, ticket).await).await
 }
@@ -99,20 +118,12 @@ pub async fn change(
     ticket: RowAccess<'_, Entity>,
     tx: &Tx,
     seen: i32,
-    change: ActiveModel,
+    mut change: ActiveModel,
 ) -> Result<()> {
-    let change = ActiveModel {
-        version: Set(seen + 1),
-        changed_at: Set(chrono_now()),
-        ..change
-    };
+    change.version = Set(seen + 1);
+    change.changed_at = Set(Utc::now());
     let unchanged = Column::Version.eq(seen);
     ticket.only_if(unchanged).change(tx, change).await
-}
-
-/// The current time.
-pub fn chrono_now() -> DateTimeUtc {
-    std::time::SystemTime::now().into()
 }
 
 /// Order of a list of tickets.
@@ -127,65 +138,29 @@ pub enum Order {
 /// Filter of a list of tickets.
 #[derive(Form)]
 pub struct Filter {
-    /// Words in the subject.
     #[form(label = "Search")]
-    pub q: Option<Line<100>>,
-    /// Status.
+    q: Option<Line<100>>,
     #[form(empty = "Any")]
-    pub status: Option<Status>,
-    /// Order.
+    status: Option<Status>,
     #[form(empty = "Any")]
-    pub order: Option<Order>,
-    /// Page number.
-    pub page: Option<Number<1, 100_000>>,
+    order: Option<Order>,
 }
 
-/// Tickets of a page of the list.
-pub const PAGE_SIZE: u64 = 20;
-
-/// The matching tickets of one page, and whether there are more.
-pub async fn page(
-    db: &Db,
-    tickets: sea_orm::Select<Entity>,
-    filter: &Filter,
-) -> Result<(Vec<Model>, bool)> {
-    let mut tickets = tickets;
-    if let Some(words) = &filter.q {
-        tickets = tickets.filter(contains(Column::Subject, words));
+impl Filter {
+    /// The matching tickets, in order.
+    pub fn apply(&self, mut tickets: Select<Entity>) -> Select<Entity> {
+        if let Some(words) = &self.q {
+            tickets = tickets.filter(contains(Column::Subject, words));
+        }
+        if let Some(status) = self.status {
+            tickets = tickets.filter(Column::Status.eq(status.code()));
+        }
+        let order = match self.order.unwrap_or(Order::Newest) {
+            Order::Newest => sea_orm::Order::Desc,
+            Order::Oldest => sea_orm::Order::Asc,
+        };
+        tickets
+            .order_by(Column::ChangedAt, order.clone())
+            .order_by(Column::Id, order)
     }
-    if let Some(status) = filter.status {
-        tickets = tickets.filter(Column::Status.eq(status.code()));
-    }
-    let tickets = match filter.order.unwrap_or(Order::Newest) {
-        Order::Newest => tickets
-            .order_by_desc(Column::ChangedAt)
-            .order_by_desc(Column::Id),
-        Order::Oldest => tickets
-            .order_by_asc(Column::ChangedAt)
-            .order_by_asc(Column::Id),
-    };
-    let number = filter.page.map_or(1, Number::get).unsigned_abs();
-    let mut found = tickets
-        .offset((number - 1) * PAGE_SIZE)
-        .limit(PAGE_SIZE + 1)
-        .all(db)
-        .await?;
-    let has_more = found.len() as u64 > PAGE_SIZE;
-    found.truncate(usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX));
-    Ok((found, has_more))
-}
-
-/// Number of tickets by status, without empty ones.
-pub async fn count(db: &Db, states: &[Status]) -> Result<Vec<(String, i64)>> {
-    let states = states.iter().map(|status| status.code());
-    let counted = Entity::find()
-        .select_only()
-        .column(Column::Status)
-        .column_as(Column::Id.count(), "count");
-    Ok(counted
-        .filter(Column::Status.is_in(states))
-        .group_by(Column::Status)
-        .into_tuple()
-        .all(db)
-        .await?)
 }

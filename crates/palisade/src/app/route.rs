@@ -14,6 +14,7 @@ use axum::extract::Request;
 use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, MethodRouter, Route};
 use http::Method;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::panic::Location;
 use tower::{Layer, Service};
@@ -412,19 +413,24 @@ impl Routes {
     /// A sentence, if no route handles it.
     pub(crate) fn rule_of(&self, method: &Method, path: &str) -> Result<(String, Access), String> {
         let mut matcher = matchit::Router::new();
-        for (index, (path, _)) in self.entries.iter().enumerate() {
-            let inserted = matcher.insert(path.as_str(), index);
-            inserted.map_err(|error| format!("{path}: {error}"))?;
+        let paths: BTreeSet<&str> = self.entries.iter().map(|(path, _)| path.as_str()).collect();
+        for known in paths {
+            let inserted = matcher.insert(known, known);
+            inserted.map_err(|error| format!("{known}: {error}"))?;
         }
-        let found = matcher
-            .at(path)
-            .map_err(|_| format!("there is no route {path}"))?;
-        let (route, guarded) = &self.entries[*found.value];
+        let found = matcher.at(path);
+        let route = *found
+            .map_err(|_| format!("there is no route {path}"))?
+            .value;
         let handles =
             |known: &Method| known == method || (known == Method::GET && method == Method::HEAD);
-        match guarded.handlers.iter().any(|(known, _)| handles(known)) {
-            true => Ok((route.clone(), guarded.access.clone())),
-            false => Err(format!("{route} does not handle {method}")),
+        // a path can have a rule for each of its methods
+        let mut rules = self.entries.iter().filter(|(known, _)| known == route);
+        let rule =
+            rules.find(|(_, guarded)| guarded.handlers.iter().any(|(known, _)| handles(known)));
+        match rule {
+            Some((_, guarded)) => Ok((route.to_owned(), guarded.access.clone())),
+            None => Err(format!("{route} does not handle {method}")),
         }
     }
 

@@ -86,6 +86,18 @@ impl<T: Fields> Form<T> {
         shown.render()
     }
 
+    /// The valid input of a form without fields to type, such as a button with hidden values.
+    ///
+    /// # Errors
+    /// 400 with the name of a field for the log.
+    pub fn valid(self) -> Result<T> {
+        let invalid = self.invalid;
+        let name = invalid.errors.keys().next().copied().unwrap_or_default();
+        let why = || about(name, "The form has an invalid value. Load the page again.");
+        self.value
+            .ok_or_else(|| invalid.unreadable.unwrap_or_else(why))
+    }
+
     /// The valid input, or `template` again with the input and its errors (422).
     ///
     /// # Errors

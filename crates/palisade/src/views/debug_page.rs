@@ -42,7 +42,7 @@ pub(super) fn page(
         .collect();
     let values = context! {
         status => status.as_u16(), title => cause.lines().next().unwrap_or_default(), cause => cause.as_str(), file, line,
-        source => source(context, (file, line)), handler => context.handler(), is_framework => file.contains("palisade/src/") && !file.contains("/tests/"),
+        source => source(context, (file, line)), handler => context.handler(), message => failure.error().public_message(), is_framework => file.contains("palisade/src/") && !file.contains("/tests/"),
         method => context.method().as_str(), path => context.path(), request_id => context.id(), headers, settings,
     };
     TEMPLATES

@@ -105,13 +105,14 @@ impl<S: Sync> FromRequestParts<S> for Paging {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let query = parts.uri.query().unwrap_or_default();
-        let (mut number, mut rest) = (1, Vec::new());
-        for (name, value) in parse(query.as_bytes()).into_owned() {
-            match name.as_str() {
-                "page" => number = page_number(&value)?,
-                _ => rest.push((name, value)),
-            }
-        }
+        let parameters = parse(query.as_bytes()).into_owned();
+        let (pages, rest): (Vec<_>, Vec<_>) = parameters.partition(|(name, _)| name == "page");
+        let number = match pages.as_slice() {
+            [] => 1,
+            [(_, text)] => page_number(text)?,
+            // parsers disagree on the value of a repeated parameter
+            _ => return Err(no_such_page()),
+        };
         Ok(Self {
             number,
             query: rest,
@@ -127,5 +128,9 @@ fn page_number(text: &str) -> Result<u64> {
             .ok()
             .filter(|number| (1..=LAST).contains(number)),
     };
-    number.ok_or_else(|| Error::new(ErrorKind::BadRequest, "There is no such page."))
+    number.ok_or_else(no_such_page)
+}
+
+fn no_such_page() -> Error {
+    Error::new(ErrorKind::BadRequest, "There is no such page.")
 }

@@ -280,7 +280,7 @@ fn seeding_fills_the_desk_once() {
         queue.contains("Next page") && queue.contains("&lt;b&gt;") && !queue.contains("<b>"),
         "{queue}"
     );
-    assert!(staff.get("/queue?page=2").body.contains("Earlier page"));
+    assert!(staff.get("/queue?page=2").body.contains("Previous page"));
 }
 
 // ASVS 1.4.3

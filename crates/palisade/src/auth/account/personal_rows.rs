@@ -2,7 +2,7 @@
 
 use super::personal_data::PersonalData;
 use crate::auth::User;
-use crate::db::{Db, Tx};
+use crate::db::{Db, RawSql, Tx};
 use crate::views::{Error, Result};
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, PartialModelTrait, QueryFilter};
@@ -36,10 +36,12 @@ use std::marker::PhantomData;
 /// ```
 ///
 /// Rows of other tables that refer to these are deleted by their foreign keys
-/// ([`belongs_to`](crate::db::belongs_to)), or the deletion of the account is refused.
+/// ([`belongs_to`](crate::db::belongs_to)) or by [`PersonalRows::first`]; otherwise the deletion of
+/// the account is refused.
 pub struct PersonalRows<E: EntityTrait, C> {
     name: &'static str,
     owner: E::Column,
+    first: Vec<fn(i32) -> RawSql>,
     columns: PhantomData<fn() -> C>,
 }
 
@@ -49,8 +51,17 @@ impl<E: EntityTrait, C> PersonalRows<E, C> {
         Self {
             name,
             owner,
+            first: Vec::new(),
             columns: PhantomData,
         }
+    }
+
+    /// A statement that is run before the rows are deleted, for rows of other users that refer to
+    /// them; it gets the user's id.
+    #[must_use]
+    pub fn first(mut self, statement: fn(i32) -> RawSql) -> Self {
+        self.first.push(statement);
+        self
     }
 }
 
@@ -76,6 +87,9 @@ where
     }
 
     async fn erase(&self, tx: &Tx, user: &User) -> Result<()> {
+        for statement in &self.first {
+            tx.execute_sql(statement(user.id)).await?;
+        }
         let rows = E::delete_many().filter(self.owner.eq(user.id));
         rows.exec(tx).await?;
         Ok(())
