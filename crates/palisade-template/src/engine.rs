@@ -2,12 +2,11 @@
 
 use crate::analysis::{Checked, NAME};
 use crate::blocked::Hook;
-use crate::escape::json;
+use crate::filters::add_filters;
 use crate::form_token::{OuterForm, note_form, token, token_if_ours};
 use crate::print::{Printer, write_text};
-use crate::sanitize::Preset;
 use crate::tree::syntax;
-use crate::trusted::{Kind, Trusted, TrustedHtml, html_to_text};
+use crate::trusted::html_to_text;
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value, filters,
@@ -66,46 +65,6 @@ fn page_name(pages: &BTreeSet<String>, name: Value) -> Result<Value, Error> {
         (known, ValueKind::Seq | ValueKind::Iterable) => Ok(Value::from(known)),
         _ => Ok(name),
     }
-}
-
-fn add_filters(environment: &mut Environment<'static>) {
-    for name in ["json", "tojson"] {
-        environment.add_filter(name, |value: Value| {
-            json(&value).map(|text| {
-                Value::from_object(Trusted {
-                    kind: Kind::Json,
-                    text,
-                })
-            })
-        });
-    }
-    // every place escapes: the filter marks HTML to be shown as text
-    for name in ["escape", "e"] {
-        environment.add_filter(name, |value: Value| {
-            if value.is_safe() {
-                Value::from(value.to_string())
-            } else {
-                value
-            }
-        });
-    }
-    environment.add_filter("urlencode", |value: Value| {
-        filters::urlencode(&value).map(|text| {
-            Value::from_object(Trusted {
-                kind: Kind::Url,
-                text,
-            })
-        })
-    });
-    environment.add_filter("sanitize", |value: Value, preset: &str| {
-        let preset = Preset::from_name(preset).ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidOperation,
-                format!("no preset {preset:?}: write \"plain\", \"comment\" or \"article\""),
-            )
-        })?;
-        Ok::<Value, Error>(TrustedHtml::sanitize(&value.to_string(), preset).into())
-    });
 }
 
 /// A filter of the application: value and argument to text.

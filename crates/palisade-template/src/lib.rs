@@ -36,6 +36,7 @@ mod context;
 mod engine;
 mod error;
 mod escape;
+mod filters;
 mod form_token;
 mod layer;
 mod predicate;

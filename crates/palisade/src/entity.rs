@@ -24,4 +24,4 @@
 pub use crate::forms::Json;
 pub use palisade_template::Value;
 pub use sea_orm::entity::prelude::*;
-pub use sea_orm::{QueryOrder, QuerySelect, Set};
+pub use sea_orm::{Condition, ExprTrait, QueryOrder, QuerySelect, Set};

@@ -44,13 +44,13 @@ pub struct NoteRow {
 /// Number of the user's notes that are due, for the menu.
 pub async fn due(request: PageRequest) -> Result<Value> {
     let own = request.actor().await?.find::<Entity>(Verb::Change);
-    let due = own.filter(Column::Due.lte(request.now().date_naive()));
+    let due = own.filter(Column::Due.lte(request.today()));
     Ok(due.count(request.db()).await?.into())
 }
 
 /// The nightly task: deletes notes that were due a year ago.
 pub async fn delete_old(site: Arc<Site>) -> Result<()> {
-    let year_ago = site.now().date_naive() - palisade::chrono::Days::new(365);
+    let year_ago = site.today() - palisade::chrono::Days::new(365);
     let old = Entity::delete_many().filter(Column::Due.lt(year_ago));
     let db = site.database();
     db.write(async |tx| old.exec(tx).await).await?;

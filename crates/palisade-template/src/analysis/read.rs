@@ -1,6 +1,7 @@
 //! Reads a source with the engine's parser, and says in its author's words what the parser does not understand.
 
 use crate::error::{Problem, Source};
+use crate::filters::is_filter;
 use crate::tree::{Names, Tree, read};
 use std::borrow::Cow;
 
@@ -91,5 +92,18 @@ pub(crate) fn reserved_names(source: Source<'_>, names: &Names<'_>) -> Vec<Probl
         let help = "for HTML of visitors write |sanitize(\"comment\"); HTML that only the program writes is a TrustedHtml, made where it is built";
         Problem::at(source, at.clone(), "the filter `safe` does not exist: it would print a value unescaped", help)
     });
-    own.chain(safe).collect()
+    let unknown = names
+        .filters
+        .iter()
+        .filter(|(word, _)| *word != "safe" && !word.starts_with("_palisade") && !is_filter(word));
+    let unknown = unknown.map(|(word, at)| {
+        let help = "docs/templates.md lists the filters of Jinja and of Palisade";
+        Problem::at(
+            source,
+            at.clone(),
+            format!("there is no filter `{word}`"),
+            help,
+        )
+    });
+    own.chain(safe).chain(unknown).collect()
 }

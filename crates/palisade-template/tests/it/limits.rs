@@ -58,10 +58,22 @@ fn misspellings_are_errors() {
         "<a href=\"{{ map.b }}\">",
         "<script>f({{ misspelt }})</script>",
         "{{ map }}",
-        "{{ '../secret'|nofilter }}",
         "{{ map|sanitize('everything') }}",
     ] {
         assert!(render(source).is_err(), "{source}");
+    }
+    // a filter is known before a page is rendered
+    for source in [
+        "{{ '../secret'|nofilter }}",
+        "{% filter nofilter %}x{% endfilter %}",
+    ] {
+        let problems = palisade_template::check("page.html", source);
+        assert!(
+            problems[0]
+                .message
+                .contains("there is no filter `nofilter`"),
+            "{source}: {problems:?}"
+        );
     }
     assert_eq!(
         page(

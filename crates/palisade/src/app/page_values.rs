@@ -4,7 +4,8 @@ use crate::auth::User;
 use crate::db::{Database, Db};
 use crate::permissions::{Actor, CurrentActor};
 use crate::views::{PageName, PageValues, Result, UserLookup};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 use futures_util::future::BoxFuture;
 use http::Method;
 use palisade_template::{Value, absent, context};
@@ -24,6 +25,7 @@ pub struct PageRequest {
     actor: CurrentActor,
     db: Db,
     path: Arc<str>,
+    zone: Tz,
 }
 
 impl PageRequest {
@@ -40,6 +42,11 @@ impl PageRequest {
     /// The time, by the clock of the site.
     pub fn now(&self) -> DateTime<Utc> {
         self.actor.visitor().accounts().now()
+    }
+
+    /// The date in the time zone of the site.
+    pub fn today(&self) -> NaiveDate {
+        self.now().with_timezone(&self.zone).date_naive()
     }
 
     /// The signed-in user.
@@ -64,6 +71,7 @@ pub(super) struct SitePageValues {
     pub(super) actor: CurrentActor,
     pub(super) database: Database,
     pub(super) values: Arc<[PageValue]>,
+    pub(super) zone: Tz,
     pub(super) templates: palisade_template::Templates,
 }
 
@@ -79,6 +87,7 @@ impl SitePageValues {
             actor: self.actor.clone(),
             db: Db::new(self.database.clone(), Method::GET),
             path: page.path.into(),
+            zone: self.zone,
         }
     }
 }

@@ -481,6 +481,13 @@ impl Routes {
 }
 
 impl<S> Guarded<S> {
+    fn limits_of(&self, method: &Method) -> Vec<String> {
+        let is_safe = crate::csrf::is_safe(method);
+        let counts = |limit: &&Limit| !(is_safe && limit.counts_changes());
+        let limits = self.extras.limits.iter().filter(counts);
+        limits.map(ToString::to_string).collect()
+    }
+
     fn table(&self, path: &str) -> Vec<RouteInfo> {
         let line = |(method, handler): &(Method, &'static str)| RouteInfo {
             method: method.clone(),
@@ -492,6 +499,7 @@ impl<S> Guarded<S> {
                 (false, None) => "token",
                 (false, Some(_)) => "OFF",
             },
+            limits: self.limits_of(method),
             handler,
             source: format!("{}:{}", self.source.file(), self.source.line()),
         };

@@ -14,6 +14,8 @@ pub struct RouteInfo {
     /// CSRF protection: `token`, `bearer` for API clients, which need none, `-` for safe methods,
     /// or `OFF`.
     pub csrf: &'static str,
+    /// Rate limits of the route that count requests with this method, such as `contact 5/h`.
+    pub limits: Vec<String>,
     /// The handler.
     pub handler: &'static str,
     /// File and line.

@@ -23,7 +23,7 @@ use crate::throttle::{By, Limit, Throttle, ThrottleSettings};
 use crate::views::{PageValues, Result, SiteViews};
 use axum::Router;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use http::request::Parts;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -170,6 +170,12 @@ impl Site {
         self.accounts().now()
     }
 
+    /// The date in the time zone of the site.
+    pub fn today(&self) -> NaiveDate {
+        let zone = self.settings.site.time_zone;
+        self.now().with_timezone(&zone).date_naive()
+    }
+
     /// Differences between the registered entities and their tables, each a sentence.
     ///
     /// # Errors
@@ -262,6 +268,7 @@ impl Site {
             actor: actor.clone(),
             database: self.database.clone(),
             values: self.page_values.clone(),
+            zone: self.settings.site.time_zone,
             templates: self.views.templates.clone(),
         })
     }

@@ -25,16 +25,23 @@ pub(super) fn routes(table: &[RouteInfo], limits: &str) -> String {
             path,
             access,
             csrf,
+            limits: own,
             handler,
             source,
         } = route;
-        let limits = if *csrf == "-" { "-" } else { limits };
+        let of_site = (*csrf != "-").then_some(limits);
+        let all: Vec<&str> = own.iter().map(String::as_str).chain(of_site).collect();
+        let limits = if all.is_empty() {
+            "-".into()
+        } else {
+            all.join("; ")
+        };
         [
             method.to_string(),
             path.clone(),
             access.clone(),
             (*csrf).into(),
-            limits.into(),
+            limits,
             format!("{source} {handler}"),
         ]
     });

@@ -230,8 +230,21 @@ impl TestSite {
     /// # Panics
     /// When it fails.
     pub async fn sign_in(&self, username: &str, rank: Rank) -> Client {
+        self.sign_in_with((username, rank), &[]).await
+    }
+
+    /// The same with the fields of the site's own on the sign-up page:
+    /// `site.sign_in_with(("ines", Rank::Staff), &[("company", "Acme")])`.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn sign_in_with(
+        &self,
+        (username, rank): (&str, Rank),
+        more: &[(&str, &str)],
+    ) -> Client {
         let mut client = self.client();
-        client.sign_up(username).await;
+        client.sign_up_with(username, more).await;
         if rank != Rank::Plain {
             self.set_rank(username, rank).await;
             client.add_factor().await;

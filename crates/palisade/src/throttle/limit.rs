@@ -61,6 +61,12 @@ pub enum Outcome {
     Unknown,
 }
 
+impl fmt::Display for Limit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.name, self.rates)
+    }
+}
+
 impl Limit {
     /// A rate limit: `Limit::new("contact", By::Address, "5/m, 50/d")`. Rate limits of one name
     /// count together. If the store does not answer, requests are counted in this process.

@@ -1,7 +1,8 @@
 use super::{Error, RequestContext, Result};
 use crate::clock::Clock;
 use axum::extract::FromRequestParts;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 use http::request::Parts;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,13 +16,23 @@ use std::sync::Arc;
 /// }
 /// ```
 #[derive(Debug, Clone, Copy)]
-pub struct Now(DateTime<Utc>);
+pub struct Now {
+    time: DateTime<Utc>,
+    zone: Tz,
+}
+
+impl Now {
+    /// The date in the time zone of the site (`site.time_zone`).
+    pub fn today(&self) -> NaiveDate {
+        self.time.with_timezone(&self.zone).date_naive()
+    }
+}
 
 impl Deref for Now {
     type Target = DateTime<Utc>;
 
     fn deref(&self) -> &DateTime<Utc> {
-        &self.0
+        &self.time
     }
 }
 
@@ -36,6 +47,9 @@ impl<S: Sync> FromRequestParts<S> for Now {
         let context = RequestContext::from_request_parts(parts, state).await?;
         let clock = context.site().services.get::<SiteClock>();
         let clock = clock.ok_or_else(|| Error::bug("the site has no clock"))?;
-        Ok(Self(clock.0.now()))
+        Ok(Self {
+            time: clock.0.now(),
+            zone: context.site().time_zone,
+        })
     }
 }

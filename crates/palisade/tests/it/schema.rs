@@ -131,6 +131,10 @@ fn app() -> App {
             Routes::new()
                 .route("/rows", signed_in().get(list).post(create))
                 .route("/rows/{id}", signed_in().get(json).post(set_type))
+                .route(
+                    "/today",
+                    public().get(async |now: Now| now.today().to_string()),
+                )
                 .route("/anonymous", public().get(write_anonymously)),
         )
 }
@@ -167,6 +171,13 @@ async fn pages_and_apis_see_the_named_columns() {
         assert_eq!(eve.get("/rows").await.body, "1");
         assert_eq!(eve.get("/rows/1").await.status, 404);
         assert_eq!(site.client().get("/anonymous").await.status, 403);
+        // at eleven in the evening of UTC, it is tomorrow in Berlin
+        let now = site.site().now();
+        let evening = now.date_naive().and_hms_opt(23, 0, 0).unwrap().and_utc();
+        site.clock().advance(evening - now);
+        let tomorrow = now.date_naive().succ_opt().unwrap();
+        assert_eq!(site.site().today(), tomorrow);
+        assert_eq!(site.client().get("/today").await.body, tomorrow.to_string());
     }
 }
 

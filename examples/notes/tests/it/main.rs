@@ -226,6 +226,10 @@ async fn a_file_fills_the_form_of_a_note() {
 #[tokio::test]
 async fn mail_of_the_contact_form_is_sent_within_a_second() {
     for site in sites().await {
+        let of_contact = |route: &&palisade::app::RouteInfo| route.path == "/contact";
+        let routes = site.site().routes().iter().filter(of_contact);
+        let limits: Vec<String> = routes.map(|route| route.limits.join(", ")).collect();
+        assert_eq!(limits, ["", "contact 5/h"], "the page is not limited");
         let mut visitor = site.client();
         let begun = Instant::now();
         let fields = [("email", "guest@example.org"), ("text", "a <question>")];
