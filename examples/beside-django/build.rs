@@ -2,5 +2,5 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=templates");
-    println!("cargo::rustc-env=PALISADE_WATCHED=templates");
+    println!("cargo::rustc-env=WATCHED_FOLDERS=templates");
 }

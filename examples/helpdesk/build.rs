@@ -3,5 +3,5 @@
 fn main() {
     println!("cargo::rerun-if-changed=static");
     println!("cargo::rerun-if-changed=templates");
-    println!("cargo::rustc-env=PALISADE_WATCHED=static templates");
+    println!("cargo::rustc-env=WATCHED_FOLDERS=static templates");
 }

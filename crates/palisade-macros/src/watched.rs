@@ -2,7 +2,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 /// Variable of the build script with the folders that it watches.
-const VARIABLE: &str = "PALISADE_WATCHED";
+const VARIABLE: &str = "WATCHED_FOLDERS";
 
 /// Cargo does not notice a file that is new in a folder, unless a build script says so: a release
 /// could lack it. A debug build reads the folder itself.

@@ -182,7 +182,7 @@ fn a_release_watches_its_folders() {
     for words in [
         "a release could lack new files of the folder tests/static",
         "cargo::rerun-if-changed=tests/static",
-        "cargo::rustc-env=PALISADE_WATCHED=tests/static",
+        "cargo::rustc-env=WATCHED_FOLDERS=tests/static",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }

@@ -36,7 +36,7 @@ fn systemd_opens_the_socket_and_hears_when_the_desk_is_ready() {
     let address = free_address();
     let notify = UnixDatagram::bind(folder.0.join("notify")).unwrap();
     notify
-        .set_read_timeout(Some(Duration::from_secs(20)))
+        .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
     // the address of the settings is not ours to open
     let program = command(&folder, &[], &["serve", "--address", "127.0.0.1:1"]);
