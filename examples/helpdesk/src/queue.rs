@@ -2,9 +2,9 @@
 
 use crate::status::Status;
 use crate::ticket::{self, ActiveModel, Entity, Filter};
-use crate::tickets::{conflict, listed};
+use crate::tickets::listed;
+use palisade::entity::*;
 use palisade::prelude::*;
-use sea_orm::Set;
 
 #[derive(Form)]
 pub struct Assign {
@@ -33,15 +33,13 @@ pub async fn assign(
 ) -> Result<Response> {
     let seen = form.valid()?.version;
     if ticket.status() == Status::Closed {
-        return Err(conflict("This ticket is closed."));
+        return Err(Error::conflict("This ticket is closed."));
     }
-    let taken = ActiveModel {
-        assignee_id: Set(Some(user.id)),
-        assignee_name: Set(Some(user.username.clone())),
-        ..Default::default()
-    };
-    db.write(async |tx| ticket::change(ticket.access(), tx, seen, taken).await)
-        .await?;
+    let mut taken = ActiveModel::new();
+    taken.assignee_id = Set(Some(user.id));
+    taken.assignee_name = Set(Some(user.username.clone()));
+    let write = async |tx: &Tx| ticket::change(ticket.access(), tx, seen, taken).await;
+    db.write(write).await?;
     flash
         .success(format!("Ticket {} is yours.", ticket.id))
         .await?;

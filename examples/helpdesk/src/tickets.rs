@@ -59,8 +59,8 @@ pub async fn show(page: Page, db: Db, ticket: Allowed<Entity>) -> Result<Respons
     let version = ticket.version.to_string();
     let form = Form::<NewComment>::with_values([("version", version)]);
     let details = details(&ticket, ticket.actor(), &db).await?;
-    page.render("tickets/show.html", context! { form, ..details })
-        .await
+    let values = context! { form, ..details };
+    page.render("tickets/show.html", values).await
 }
 
 async fn details(ticket: &ticket::Model, actor: &Actor, db: &Db) -> Result<Value> {
@@ -85,26 +85,28 @@ pub async fn comment(
 ) -> Result<Response> {
     let actor = ticket.actor();
     let Some(status) = ticket.status().after_comment(ticket::side(actor)) else {
-        return Err(conflict("This ticket is closed. Please open a new one."));
+        let said = "This ticket is closed. Please open a new one.";
+        return Err(Error::conflict(said));
     };
     let (new, invalid) = form.into_parts();
     let shown = details(&ticket, actor, &db).await?;
     let Some(new) = new else {
         return Err(invalid.show_with("tickets/show.html", shown).await);
     };
+    let mut moved = ActiveModel::new();
+    moved.status = Set(status.code().into());
     let write = async |tx: &Tx| {
         comment::write(tx, actor, ticket.id, new.body.into()).await?;
-        ticket::change(ticket.access(), tx, new.version, to(status)).await
+        ticket::change(ticket.access(), tx, new.version, moved).await
     };
     if let Err(error) = db.write(write).await {
         // nothing was written: the page shows the new state above the typed comment, which can be
         // sent again
         let said = error.public_message().to_owned() + " Read it again, then send.";
         let invalid = invalid.set("version", ticket.version.to_string());
-        let page = invalid.general_error(said);
-        return Err(page
-            .show_as(error.status(), "tickets/show.html", shown)
-            .await);
+        let invalid = invalid.general_error(said);
+        let page = invalid.show_as(error.status(), "tickets/show.html", shown);
+        return Err(page.await);
     }
     Ok(redirect_to(format!("/tickets/{}", ticket.id)))
 }
@@ -117,32 +119,16 @@ pub async fn set_status(
     form: Form<Move>,
 ) -> Result<Response> {
     let Move { version, status } = form.valid()?;
-    if !ticket
-        .status()
-        .next(ticket::side(ticket.actor()))
-        .contains(&status)
-    {
-        return Err(conflict(
-            "This ticket cannot go there from where it stands.",
-        ));
+    let next = ticket.status().next(ticket::side(ticket.actor()));
+    if !next.contains(&status) {
+        let said = "This ticket cannot go there from where it stands.";
+        return Err(Error::conflict(said));
     }
-    let moved = to(status);
-    db.write(async |tx| ticket::change(ticket.access(), tx, version, moved).await)
-        .await?;
+    let mut moved = ActiveModel::new();
+    moved.status = Set(status.code().into());
+    let write = async |tx: &Tx| ticket::change(ticket.access(), tx, version, moved).await;
+    db.write(write).await?;
     let said = format!("Ticket {} is {}.", ticket.id, status.code());
     flash.success(said).await?;
     Ok(redirect_to(format!("/tickets/{}", ticket.id)))
-}
-
-fn to(status: Status) -> ActiveModel {
-    let status = Set(status.code().into());
-    ActiveModel {
-        status,
-        ..Default::default()
-    }
-}
-
-/// 409 with this sentence.
-pub fn conflict(said: &'static str) -> Error {
-    Error::new(ErrorKind::Conflict, said)
 }

@@ -117,6 +117,12 @@ impl Error {
         }
     }
 
+    /// 409 with this sentence: the state of the row does not allow the request.
+    #[track_caller]
+    pub fn conflict(public_message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Conflict, public_message)
+    }
+
     /// 403.
     #[track_caller]
     pub fn forbidden() -> Self {
