@@ -44,7 +44,7 @@ impl Layer {
     }
 
     /// The templates as they are now.
-    pub(crate) fn sources(&self) -> BTreeMap<String, String> {
+    pub fn sources(&self) -> BTreeMap<String, String> {
         let mut sources = self.files.clone();
         for (name, path) in self
             .directory

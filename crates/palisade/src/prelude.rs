@@ -11,6 +11,7 @@ pub use crate::forms::{
 };
 pub use crate::http::redirect_to;
 pub use crate::mail::{Mail, MailQueue};
+pub use crate::path;
 pub use crate::permissions::{
     Actor, Allowed, AllowedRows, Caller, Change, Delete, Labelled, Permission, Pick, Role, Rows,
     Scoped, Verb, can, member_of, public, signed_in, staff, token, when,

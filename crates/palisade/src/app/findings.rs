@@ -87,6 +87,7 @@ impl Prepared {
         );
         ledger.extend(self.settings.django.weakening());
         findings.extend(self.templates().err().iter().map(template_finding));
+        findings.extend(self.dead_links());
         Report::new(self.settings.profile, findings, ledger)
     }
 

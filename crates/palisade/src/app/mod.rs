@@ -10,6 +10,7 @@ mod background;
 mod boot;
 mod builder;
 mod contact;
+mod dead_links;
 mod development;
 mod django;
 mod encrypted_columns;

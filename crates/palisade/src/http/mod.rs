@@ -7,6 +7,7 @@ mod address;
 mod body;
 pub mod client;
 pub mod cookies;
+mod filled_path;
 mod host;
 mod memory;
 mod networks;
@@ -22,6 +23,7 @@ pub use address::{
 };
 pub(crate) use address::{X_FORWARDED_FOR, is_forwarding};
 pub use body::{BodyFate, BodyFault, BodyLimits, Received, SharedReceived};
+pub use filled_path::{filled_path, parameters};
 pub use host::{HostPattern, RequestHost};
 pub use memory::{Held, MemoryBudget, NoRoom};
 pub use networks::{ListError, Networks};

@@ -608,3 +608,49 @@ fn the_list_of_routes_is_read_from_those_that_are_served() {
         ["/", "/a", "/a/b"]
     );
 }
+
+// links of templates are compared with the route table
+#[test]
+fn a_link_without_a_route_is_a_finding() {
+    use palisade::template::Layer;
+    let page = "<a href=\"/tikets/{{ id }}\">x</a>\n\
+        <a href=\"/tickets/{{ id }}/edit?a={{ id }}#b\">x</a><a href=\"/tickets\">x</a>\n\
+        <form method=\"post\" action=\"/tickets/{{ id }}/delet\"></form>\n\
+        <a href=\"/account/login\">x</a><a href=\"/static/site.css\">x</a>\n\
+        <a href=\"/{{ anything }}\">x</a><a href=\"//example.org/x\">x</a><a href=\"https://example.org/\">x</a>\n\
+        <a href=\"/{% if id %}a{% endif %}\">x</a>";
+    let routes = || {
+        Routes::new()
+            .route("/tickets", public().get(async || ""))
+            .route("/tickets/{id}/edit", public().get(async || ""))
+            .route("/tickets/{id}/delete", public().post(async || ""))
+    };
+    let app = || {
+        App::new()
+            .templates(Layer::embedded(&[("page.html", page)]))
+            .routes(routes())
+    };
+    let found = report_of(app(), &CLEAN).to_string();
+    for said in [
+        "page.html:1 links to /tikets/{}, which no route handles",
+        "page.html:3 links to /tickets/{}/delet, which no route handles",
+    ] {
+        assert!(found.contains(said), "{said}: {found}");
+    }
+    assert_eq!(
+        found.matches("which no route handles").count(),
+        2,
+        "{found}"
+    );
+    // in front of another site, paths are not known
+    let upstream = [
+        CLEAN.as_slice(),
+        &[("django.upstream", "http://127.0.0.1:8001")],
+    ]
+    .concat();
+    assert!(
+        !report_of(app(), &upstream)
+            .to_string()
+            .contains("which no route handles")
+    );
+}
