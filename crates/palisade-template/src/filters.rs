@@ -47,7 +47,7 @@ pub(crate) fn add_filters(environment: &mut Environment<'static>) {
 }
 
 /// Filters that an application adds: Palisade's own are known when templates are compiled.
-const OF_APPLICATION: [&str; 4] = ["date", "time", "datetime", "number"];
+pub(crate) const OF_APPLICATION: [&str; 4] = ["date", "time", "datetime", "number"];
 
 static FILTERS: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();

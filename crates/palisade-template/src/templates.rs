@@ -4,6 +4,7 @@ use crate::context::{InlineHandlers, Rules, StaticLink};
 use crate::engine::{Filter, add_filter, environment};
 use crate::error::{At, Cause, LoadError, Place, Problem, RenderError, Source, innermost};
 use crate::escape::escape_html;
+use crate::filters::OF_APPLICATION;
 use crate::layer::{Layer, Stamp};
 use minijinja::value::{Object, Value};
 use minijinja::{Environment, context};
@@ -79,7 +80,7 @@ impl Options {
         self
     }
 
-    /// Adds a filter that makes a text of a value and at most one argument. The text is escaped for
+    /// Adds one of the filters `date`, `time`, `datetime` and `number`, which makes a text of a value and at most one argument. The text is escaped for
     /// its place, as any other; an error names the template and the line.
     #[must_use]
     pub fn filter(
@@ -87,6 +88,10 @@ impl Options {
         name: &'static str,
         filter: impl Fn(&Value, Option<&Value>) -> Result<String, String> + Send + Sync + 'static,
     ) -> Self {
+        assert!(
+            OF_APPLICATION.contains(&name),
+            "{name}: templates are compiled without this filter"
+        );
         self.filters.push((name, Arc::new(filter)));
         self
     }

@@ -2,6 +2,8 @@
 
 use super::{Prepared, RouteInfo};
 use crate::checks::{Finding, Level};
+use palisade_template::Layer;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The part of a path that a value fills, which is one segment.
@@ -15,8 +17,12 @@ impl Prepared {
             return Vec::new();
         }
         let table = self.routes.table();
-        let files = self.app.templates.iter().flat_map(|layer| layer.sources());
-        let links = files.flat_map(|(name, text)| dead_links(&name, &text, &table));
+        // an earlier layer takes precedence
+        let layers = self.app.templates.iter().rev();
+        let files: BTreeMap<String, String> = layers.flat_map(Layer::sources).collect();
+        let links = files.iter();
+        let links =
+            links.flat_map(|(name, text)| dead_links(name, &without_comments(text), &table));
         links.map(finding).collect()
     }
 }
@@ -26,8 +32,12 @@ fn dead_links(name: &str, text: &str, table: &[RouteInfo]) -> Vec<(String, Strin
     let mut dead = Vec::new();
     for attribute in ["href=\"/", "action=\"/"] {
         for (start, _) in text.match_indices(attribute) {
+            // not the end of another attribute, such as data-href
+            if !text[..start].ends_with(|before: char| before.is_ascii_whitespace()) {
+                continue;
+            }
             let from = start + attribute.len() - 1;
-            let line = text[..start].lines().count().max(1);
+            let line = text[..start].matches('\n').count() + 1;
             let Some(path) = path(&text[from..]) else {
                 continue;
             };
@@ -49,7 +59,12 @@ fn path(text: &str) -> Option<String> {
     }
     let end = rest.find(['"', '?', '#'])?;
     let path = &rest[..end];
-    let is_known = !path.contains("{%") && !path.starts_with("//") && !path.starts_with("/{}");
+    // the pages of accounts depend on features and settings
+    let is_known = !path.contains("{%")
+        && !path.contains('%')
+        && !path.starts_with("//")
+        && !path.starts_with("/account/")
+        && !path.starts_with("/{}");
     is_known.then(|| path.to_owned())
 }
 
@@ -60,12 +75,34 @@ fn value(text: &str) -> Option<Range<usize>> {
     (!text[..start].contains('"')).then_some(start..end)
 }
 
+/// The text with blanks in place of comments, of which the lines remain.
+fn without_comments(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (open, close) in [("{#", "#}"), ("<!--", "-->")] {
+        let mut from = 0;
+        while let Some(start) = text[from..].find(open).map(|at| from + at) {
+            let end = text[start..].find(close).map(|at| start + at + close.len());
+            let end = end.unwrap_or(text.len());
+            let lines: String = text[start..end].matches('\n').collect();
+            text.replace_range(start..end, &lines);
+            from = start + lines.len();
+        }
+    }
+    text
+}
+
 /// Whether a route handles a path; a value may be any segment of it.
 fn matches(route: &str, path: &str) -> bool {
     let (mut wanted, mut segments) = (route.split('/'), path.split('/'));
     loop {
         match (wanted.next(), segments.next()) {
             (Some(known), Some(_)) if known.starts_with("{*") => return true,
+            // a value at the end may be several segments of trusted text
+            (Some(_), Some(segment))
+                if segment.contains(VALUE) && segments.clone().next().is_none() =>
+            {
+                return true;
+            }
             (Some(known), Some(segment)) => {
                 if known != segment && !known.contains('{') && !segment.contains(VALUE) {
                     return false;
@@ -81,7 +118,7 @@ fn finding((place, path): (String, String)) -> Finding {
     Finding {
         id: "templates.dead_link".into(),
         django: None,
-        level: Level::Warning,
+        level: Level::Info,
         title: format!("{place} links to {path}, which no route handles"),
         why: "visitors get 404".into(),
         fix: "correct the path, or add the route".into(),

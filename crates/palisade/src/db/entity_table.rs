@@ -95,7 +95,10 @@ impl EntityTable {
     fn compare(&self, found: &[TableColumn], backend: DbBackend) -> Vec<DifferenceKind> {
         let mut kinds = Vec::new();
         for column in &self.columns {
-            match found.iter().find(|known| known.name == column.name) {
+            match found
+                .iter()
+                .find(|known| known.name.eq_ignore_ascii_case(column.name))
+            {
                 Some(known) => kinds.extend(column.compare(known, backend)),
                 None => kinds.push(DifferenceKind::NoColumn {
                     column: column.name,
@@ -103,7 +106,10 @@ impl EntityTable {
                 }),
             }
         }
-        let is_known = |name: &str| self.columns.iter().any(|column| column.name == name);
+        let is_known = |name: &str| {
+            let mut columns = self.columns.iter();
+            columns.any(|column| column.name.eq_ignore_ascii_case(name))
+        };
         let required = found
             .iter()
             .filter(|column| !column.is_nullable && !column.has_default && !is_known(&column.name));
@@ -135,9 +141,10 @@ impl EntityColumn {
         if self.is_key && self.family == Some(Family::Integer) {
             return format!("pk_auto({:?})", self.name);
         }
+        let key = if self.is_key { ".primary_key()" } else { "" };
         let null = if self.is_nullable { "_null" } else { "" };
         match self.family {
-            Some(family) => format!("{}{null}({:?})", family.helper(), self.name),
+            Some(family) => format!("{}{null}({:?}){key}", family.helper(), self.name),
             None => format!("string{null}({:?}) /* another type */", self.name),
         }
     }
@@ -227,15 +234,15 @@ pub(crate) async fn differences(
 async fn columns(database: &Database, table: &'static str) -> Result<Vec<TableColumn>, DbErr> {
     let query = match database.backend() {
         DbBackend::Postgres => sql!(
-            "SELECT column_name::text, data_type::text, is_nullable = 'YES', \
-             column_default IS NOT NULL OR is_identity = 'YES' \
-             FROM information_schema.columns \
-             WHERE table_schema = current_schema() AND table_name = ? ORDER BY ordinal_position",
+            "SELECT attname::text, format_type(atttypid, NULL), NOT attnotnull, \
+             atthasdef OR attidentity <> '' OR attgenerated <> '' FROM pg_attribute \
+             WHERE attrelid = to_regclass(quote_ident(?)) AND attnum > 0 AND NOT attisdropped \
+             ORDER BY attnum",
             table
         ),
         _ => sql!(
-            "SELECT name, lower(type), \"notnull\" = 0 AND pk = 0, dflt_value IS NOT NULL OR pk > 0 \
-             FROM pragma_table_info(?) ORDER BY cid",
+            "SELECT name, lower(type), \"notnull\" = 0 AND pk = 0, \
+             dflt_value IS NOT NULL OR pk > 0 OR hidden > 1 FROM pragma_table_xinfo(?) ORDER BY cid",
             table
         ),
     };

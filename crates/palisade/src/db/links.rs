@@ -33,7 +33,11 @@ pub struct Links {
 
 impl Links {
     /// Links between the rows of two tables.
+    ///
+    /// # Panics
+    /// When compiled for a constant, for a table and itself: both columns would have one name.
     pub const fn between(sources: &'static str, targets: &'static str) -> Self {
+        assert!(!is_same(sources, targets), "links of a table to itself");
         Self {
             sources,
             targets,
@@ -77,7 +81,8 @@ impl Links {
             .take()
     }
 
-    /// Replaces the links of a source.
+    /// Replaces the links of a source, those to rows that the user may not view included. Change or
+    /// lock the source first where two requests can do so at once.
     ///
     /// # Errors
     /// Errors of the database.
@@ -95,13 +100,17 @@ impl Links {
         let mut new = Query::insert();
         new.into_table(self.table())
             .columns([column(self.sources), column(self.targets)]);
-        let mut is_empty = true;
+        let mut linked = Vec::new();
         for target in targets {
-            is_empty = false;
-            let link = [source.clone(), target.into()].map(SimpleExpr::from);
+            let target = target.into();
+            if linked.contains(&target) {
+                continue;
+            }
+            linked.push(target.clone());
+            let link = [source.clone(), target].map(SimpleExpr::from);
             new.values_panic(link);
         }
-        if !is_empty {
+        if !linked.is_empty() {
             tx.execute(&new).await?;
         }
         Ok(())
@@ -124,6 +133,18 @@ impl Links {
             .and_where(Expr::col(column(by)).eq(key))
             .take()
     }
+}
+
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut index = 0;
+    while index < one.len() && index < other.len() {
+        if one[index] != other[index] {
+            return false;
+        }
+        index += 1;
+    }
+    one.len() == other.len()
 }
 
 /// The column with the key of a row of this table.

@@ -158,6 +158,11 @@ impl MigrationName for Migration {
 
 #[async_trait]
 impl MigrationTrait for Migration {
+    /// All of its changes or none, on SQLite too.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for change in &self.changes {
             change.up(manager).await?;

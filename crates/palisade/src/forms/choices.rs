@@ -55,7 +55,7 @@ pub(super) async fn check(
         let Some(choices) = field.shape.choices else {
             continue;
         };
-        let keys = input.given(field.name);
+        let keys = input.given(field.name, field.shape.max_count);
         // more keys than the field takes are an error of its own
         if keys.is_empty() || keys.len() > field.shape.max_count {
             continue;

@@ -131,10 +131,14 @@ impl Input {
         }
     }
 
-    /// The values of a field without empty and repeated ones.
-    pub(super) fn given(&self, name: &str) -> Vec<String> {
+    /// The values of a field without empty and repeated ones; one more than `most` if there are more,
+    /// whose comparison would take long.
+    pub(super) fn given(&self, name: &str, most: usize) -> Vec<String> {
         let mut given: Vec<String> = Vec::new();
         for value in self.values.get(name).into_iter().flatten() {
+            if given.len() > most {
+                break;
+            }
             if !value.trim().is_empty() && !given.contains(value) {
                 given.push(value.clone());
             }

@@ -82,7 +82,8 @@ pub trait Fields: Sized + Send {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a form, because it has no limit",
     label = "how long may this be?",
-    note = "write `Line<120>` for one line, `Text<10_000>` for several, `Email`, `Number<1, 100>`, `bool`, or an enum with #[derive(Choice)]"
+    note = "write `Line<120>` for one line, `Text<10_000>` for several, `Email`, `Number<1, 100>`, `bool`, or an enum with #[derive(Choice)]",
+    note = "a `Pick<note::Entity>` needs `impl Labelled for note::Entity` and a policy, `impl Scoped`"
 )]
 pub trait Field: Sized {
     /// How it is displayed.

@@ -247,3 +247,12 @@ fn a_field_of_several_values_has_a_limit() {
     );
     assert!(many(&["1", "x"]).is_err());
 }
+
+// D19: each key is compared with all before it, so that more than a field takes are not compared
+#[test]
+fn more_values_than_a_field_takes_are_not_compared() {
+    let many = (0..100_000).map(|key: u32| key.to_string()).collect();
+    let typed = [("tags".to_owned(), many)].into();
+    let input = super::input::Input::new(typed, chrono_tz::Tz::UTC);
+    assert_eq!(input.given("tags", 3).len(), 4);
+}

@@ -12,7 +12,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// The path of a route with a value for each of its parameters, percent-encoded: a value is one
-/// segment, its slashes begin no other, and `..` is left out. Another number of values does not compile.
+/// segment, its slashes begin no other, and an empty value or `..` is `-`. Another number of values does not compile.
 ///
 /// ```
 /// use palisade::path;
@@ -59,11 +59,22 @@ pub fn filled_path(route: &str, values: &[&dyn Display]) -> String {
     for part in parts {
         let (_, after) = part.split_once('}').unwrap_or((part, ""));
         let value = values.next().map(ToString::to_string).unwrap_or_default();
-        // browsers take a segment of dots alone for another folder, encoded or not
-        if !matches!(value.as_str(), "." | "..") {
-            path.extend(utf8_percent_encode(&value, ENCODED));
-        }
+        path.extend(utf8_percent_encode(&value, ENCODED));
         path.push_str(after);
     }
-    path
+    // a value begins no segment, so those of route and path correspond
+    let segments = route.split('/').zip(path.split('/'));
+    let segments: Vec<&str> = segments
+        .map(|(route, filled)| segment(route, filled))
+        .collect();
+    segments.join("/")
+}
+
+/// Browsers take a segment of dots for another folder, encoded or not; an empty one can make another
+/// site's URL of the rest (`//evil.example`).
+fn segment<'a>(route: &str, filled: &'a str) -> &'a str {
+    match filled {
+        "" | "." | ".." if route.contains('{') => "-",
+        _ => filled,
+    }
 }

@@ -459,8 +459,8 @@ fn a_value_is_one_segment() {
     for (value, filled) in [
         ("a b", "/x/a%20b/y"),
         ("../../admin", "/x/..%2F..%2Fadmin/y"),
-        ("..", "/x//y"),
-        (".", "/x//y"),
+        ("..", "/x/-/y"),
+        (".", "/x/-/y"),
         ("?q=1#f", "/x/%3Fq%3D1%23f/y"),
         ("%2e%2e", "/x/%252e%252e/y"),
         ("\u{e4}\r\n", "/x/%C3%A4%0D%0A/y"),
@@ -469,4 +469,13 @@ fn a_value_is_one_segment() {
     }
     assert_eq!(crate::path!("/{a}/{b}", 1, "z"), "/1/z");
     assert_eq!(crate::path!("/plain"), "/plain");
+    assert_eq!(
+        crate::path!("/{a}/{b}", "", "evil.example"),
+        "/-/evil.example"
+    );
+    assert_eq!(
+        crate::path!("/{a}/{b}", "..", "evil.example"),
+        "/-/evil.example"
+    );
+    assert_eq!(crate::path!("/x/.{a}/delete", "."), "/x/-/delete");
 }

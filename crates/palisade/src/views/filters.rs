@@ -1,7 +1,7 @@
 //! Filters for dates and numbers, in the time zone of the site.
 
 use chrono::format::{Item, StrftimeItems};
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use palisade_template::{Options, Value};
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -49,10 +49,14 @@ fn moment(value: &Value, format: &str, zone: Tz) -> Result<String, String> {
     if let Ok(date) = text.parse::<NaiveDate>() {
         // a date has no zone: midnight of no place, and nothing finer than a day
         return write(
-            date.and_time(chrono::NaiveTime::MIN)
+            date.and_time(NaiveTime::MIN)
                 .and_utc()
                 .format_with_items(items.iter()),
         );
+    }
+    if let Ok(time) = text.parse::<NaiveTime>() {
+        let at = NaiveDate::default().and_time(time).and_utc();
+        return write(at.format_with_items(items.iter()));
     }
     let moment = at(text).ok_or_else(|| format!("{value} is not a date or a moment"))?;
     write(moment.with_timezone(&zone).format_with_items(items.iter()))
@@ -97,7 +101,18 @@ fn rounded(number: Decimal, digits: &Value) -> Result<String, String> {
     let digits = digits.ok_or_else(|| format!("number takes 0 to {MOST_DIGITS} digits"))?;
     let places = u32::try_from(digits).unwrap_or_default();
     let number = number.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero);
-    Ok(format!("{number:.digits$}"))
+    // no "-0"
+    let number = if number.is_zero() {
+        Decimal::ZERO
+    } else {
+        number
+    };
+    let text = number.normalize().to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    Ok(match digits {
+        0 => whole.to_owned(),
+        _ => format!("{whole}.{fraction:0<digits$}"),
+    })
 }
 
 /// `-1234567.5` is `-1,234,567.5`.
@@ -147,6 +162,8 @@ mod tests {
                 "29 November 2026, 11:05",
             ),
             ("{{ x|date }}", "2026-07-01", "1 July 2026"),
+            // nor has a time of day
+            ("{{ x|time }}", "10:05:00", "10:05"),
             ("{{ x|date('%d.%m.%Y %Z') }}", summer, "02.07.2026 CEST"),
             // the format is the author's, and escaped nevertheless
             ("{{ x|date('<b>%d') }}", summer, "&lt;b&gt;02"),
@@ -173,6 +190,18 @@ mod tests {
                 "1,234,567.50",
             ),
             ("{{ x|number(0) }}", Value::from(2.5), "3"),
+            ("{{ x|number(0) }}", Value::from(-0.4), "0"),
+            // longer than the formatter of decimals takes
+            (
+                "{{ x|number(20) }}",
+                Value::from("123456789012"),
+                "123,456,789,012.00000000000000000000",
+            ),
+            (
+                "{{ x|number(4) }}",
+                Value::from("1234567890123456789012345678"),
+                "1,234,567,890,123,456,789,012,345,678.0000",
+            ),
             ("{{ x|number(2) }}", Value::from(0), "0.00"),
             ("[{{ x|number }}]", Value::from(()), "[]"),
         ] {

@@ -618,7 +618,9 @@ fn a_link_without_a_route_is_a_finding() {
         <form method=\"post\" action=\"/tickets/{{ id }}/delet\"></form>\n\
         <a href=\"/account/login\">x</a><a href=\"/static/site.css\">x</a>\n\
         <a href=\"/{{ anything }}\">x</a><a href=\"//example.org/x\">x</a><a href=\"https://example.org/\">x</a>\n\
-        <a href=\"/{% if id %}a{% endif %}\">x</a>";
+        <a href=\"/{% if id %}a{% endif %}\">x</a><a data-href=\"/x\" href=\"/tickets/{{ several }}\">x</a>\n\
+        {# <a href=\"/old\"> \n #}<!-- <a href=\"/older\"> --><a href=\"/account/profile\">x</a>\n\
+        <a\nhref=\"/last/{{ id }}/x\">x</a>";
     let routes = || {
         Routes::new()
             .route("/tickets", public().get(async || ""))
@@ -634,12 +636,13 @@ fn a_link_without_a_route_is_a_finding() {
     for said in [
         "page.html:1 links to /tikets/{}, which no route handles",
         "page.html:3 links to /tickets/{}/delet, which no route handles",
+        "page.html:10 links to /last/{}/x, which no route handles",
     ] {
         assert!(found.contains(said), "{said}: {found}");
     }
     assert_eq!(
         found.matches("which no route handles").count(),
-        2,
+        3,
         "{found}"
     );
     // in front of another site, paths are not known

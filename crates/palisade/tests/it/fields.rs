@@ -369,3 +369,54 @@ async fn json_has_the_limits_and_sentences_of_forms() {
         assert!(answer.body.contains(part), "{body}: {}", answer.body);
     }
 }
+
+async fn picked(Json(event): Json<Picked>) -> String {
+    event.tags.len().to_string()
+}
+
+#[derive(Form)]
+struct Picked {
+    tags: Many<Pick<tag::Entity>, 3>,
+}
+
+// D19: a list of keys is bounded before they are compared; two spellings of one key are no two rows
+#[tokio::test]
+async fn keys_of_other_rows_get_through_in_no_form() {
+    for database in [TestDatabase::Sqlite, TestDatabase::Postgres] {
+        let routes = Routes::new().route("/picked", signed_in().post(picked));
+        let app = app().routes(routes);
+        let Some(site) = TestSite::start_on(database, app, &[]).await else {
+            continue;
+        };
+        let mut ann = site.sign_in("ann", palisade::auth::Rank::Plain).await;
+        site.sign_in("eve", palisade::auth::Rank::Plain).await;
+        let own = tags(&site, "ann", &["a", "b"]).await;
+        let others = tags(&site, "eve", &["c"]).await;
+        let token = ann.get("/account/email").await.token().unwrap();
+        let mut send = async |body: String| {
+            let request = ann.request(Method::POST, "/picked");
+            let request = request.header("content-type", "application/json");
+            let request = request.header("x-csrftoken", &token);
+            ann.send(request, Body::from(body)).await
+        };
+        let answer = send(format!(r#"{{"tags": [{}, {}]}}"#, own[0], own[1])).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "2"));
+        for keys in [
+            format!("{}", others[0]),
+            format!("{}, {}", own[0], others[0]),
+            format!(r#"{}, "0{}""#, own[0], own[0]),
+            format!(r#""{}", " {}""#, own[0], own[0]),
+            "999999".into(),
+            "9999999999999999999999".into(),
+            r#""x""#.into(),
+        ] {
+            let answer = send(format!(r#"{{"tags": [{keys}]}}"#)).await;
+            assert_eq!(answer.status, 422, "{keys}: {}", answer.body);
+            assert!(answer.body.contains("tags"), "{}", answer.body);
+        }
+        let many: Vec<String> = (0..100_000).map(|key| key.to_string()).collect();
+        let answer = send(format!(r#"{{"tags": [{}]}}"#, many.join(","))).await;
+        assert_eq!(answer.status, 422);
+        assert!(answer.body.contains("at most 3"), "{}", answer.body);
+    }
+}

@@ -268,6 +268,11 @@ async fn a_field_is_counted_from_every_address() {
         let body = axum::body::Body::from(body.to_owned());
         assert_eq!(sneaky.send(request, body).await.status, 415, "{kind}");
     }
+    // nor does one without a type
+    let request = sneaky.request(http::Method::POST, "/field");
+    let request = request.header("x-csrftoken", &token);
+    let body = axum::body::Body::from("email=ann@example.org");
+    assert_eq!(sneaky.send(request, body).await.status, 415);
     assert_eq!(calls.load(Ordering::Relaxed), 4);
     let names = ["ann@example.org", "bob@example.org"];
     assert!(

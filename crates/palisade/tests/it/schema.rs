@@ -386,3 +386,95 @@ async fn links_are_replaced_and_deleted_with_their_rows() {
         assert_eq!(linked().await, []);
     }
 }
+
+fn failing() -> Vec<Migration> {
+    let mut all = migrations();
+    let note = [string_len("title", 20)];
+    all.push(
+        Migration::new("schema_0005_fails")
+            .create_owned("schema_half", "owner_id", note)
+            .sql(
+                sql!("INSERT INTO schema_nowhere VALUES (1)"),
+                sql!("SELECT 1"),
+            ),
+    );
+    all
+}
+
+// a migration that fails leaves nothing, and the site starts again without it
+#[tokio::test]
+async fn a_migration_is_run_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", folder.path().join("site.sqlite3").display());
+    let mut urls = vec![file];
+    urls.extend(palisade::testing::new_postgres().await);
+    for url in urls {
+        let settings = [("database.url", url.as_str())];
+        let refused = TestSite::try_start(App::new().schema(failing), &settings).await;
+        assert!(refused.is_err());
+        let refused = TestSite::try_start(App::new().schema(failing), &settings).await;
+        let said = refused.err().expect("it fails again").to_string();
+        assert!(
+            said.contains("schema_nowhere"),
+            "not because of a half: {said}"
+        );
+        let site = TestSite::start(App::new().schema(migrations), &settings).await;
+        let (columns, _) = shape(&site).await;
+        assert!(
+            !columns
+                .iter()
+                .any(|column| column.starts_with("schema_half")),
+            "{columns:?}"
+        );
+    }
+}
+
+/// A form that names the user's column.
+#[derive(Form)]
+#[form(entity = profile::Entity)]
+struct Profile {
+    user_id: i32,
+    company: Line<20>,
+}
+
+mod profile {
+    use palisade::entity::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "schema_company")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: i32,
+        pub company: String,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+// a profile stays that of its user, also if its form names the column
+#[tokio::test]
+async fn a_profile_is_not_moved_to_another_user() {
+    let app = app().profile_table::<Profile>(profile::Column::UserId);
+    let site = TestSite::start(app, &[]).await;
+    let mut ann = site.client();
+    ann.sign_up_with("ann", &[("user_id", "99"), ("company", "first")])
+        .await;
+    let id = site.id_of("ann").await;
+    let rows = async || -> Vec<(i32, String)> {
+        let rows = sql!("SELECT user_id, company FROM schema_company");
+        site.site()
+            .database()
+            .handle()
+            .fetch_all(rows)
+            .await
+            .unwrap()
+    };
+    assert_eq!(rows().await, [(id, "first".into())]);
+    let fields = [("user_id", "99"), ("company", "second")];
+    let saved = ann
+        .submit("/account/profile", "/account/profile", &fields)
+        .await;
+    assert_eq!(saved.status, 303, "{}", saved.body);
+    assert_eq!(rows().await, [(id, "second".into())]);
+}

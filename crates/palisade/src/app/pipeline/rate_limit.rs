@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
+use http_body::Body as _;
 use std::time::Duration;
 use unicode_normalization::UnicodeNormalization;
 
@@ -116,7 +117,7 @@ pub(in crate::app) async fn check_fields(
 ) -> Result<(), Response> {
     if !is_form(&parts.headers) {
         // a body of another type must not go uncounted either
-        return match is_safe(&parts.method) || !parts.headers.contains_key(header::CONTENT_TYPE) {
+        return match is_safe(&parts.method) || body.is_end_stream() {
             true => Ok(()),
             false => Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response()),
         };

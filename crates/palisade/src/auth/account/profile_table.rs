@@ -78,11 +78,12 @@ impl<P: ProfileRow> ProfileForm for ProfileTable<P> {
 
     async fn save(&self, typed: (Typed, Tz), tx: &Tx, user: &User) -> Result<()> {
         let mut row = read::<P>(typed)?.changes();
+        // also where the form names it
+        row.set(self.user, user.id.into());
         let rows = P::Entity::update_many().filter(self.user.eq(user.id));
         if rows.set(row.clone()).exec(tx).await?.rows_affected > 0 {
             return Ok(());
         }
-        row.set(self.user, user.id.into());
         P::Entity::insert(row).exec_without_returning(tx).await?;
         Ok(())
     }
