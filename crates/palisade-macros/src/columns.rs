@@ -1,14 +1,20 @@
+use crate::fields::{entity_of, name_of, named_fields};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::ext::IdentExt;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, Ident, Path, Result};
+use syn::{DeriveInput, Error, Ident, Path, Result};
 
 /// A struct of some columns of an entity: it is read from a query or a row, and written to a
 /// template or an API.
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
-    let entity = entity(input)?;
-    let idents = named_fields(input)?;
+    let missing = "name the entity: #[columns(entity = note::Entity)]";
+    let entity = entity_of(&input.attrs, "columns")?;
+    let entity = entity.ok_or_else(|| Error::new_spanned(name, missing))?;
+    let fields = named_fields(input, "columns are a struct with named fields")?;
+    let idents: Vec<Ident> = fields
+        .iter()
+        .filter_map(|field| field.ident.clone())
+        .collect();
     let names: Vec<String> = idents.iter().map(name_of).collect();
     let read = from_query(name, &entity, (&idents, &names));
     let shown = shown(name, &idents, &names);
@@ -84,11 +90,6 @@ fn shown(name: &Ident, idents: &[Ident], names: &[String]) -> TokenStream {
     }
 }
 
-/// The name without the mark of a keyword (`r#type`).
-pub(crate) fn name_of(ident: &Ident) -> String {
-    ident.unraw().to_string()
-}
-
 /// `due_at` is the column `DueAt`.
 fn column(ident: &Ident) -> Ident {
     let name = name_of(ident);
@@ -101,41 +102,4 @@ fn column(ident: &Ident) -> Ident {
         })
         .collect();
     format_ident!("{name}", span = ident.span())
-}
-
-/// The entity of `#[columns(entity = note::Entity)]`.
-fn entity(input: &DeriveInput) -> Result<Path> {
-    let mut entity = None;
-    let is_ours = |attribute: &&Attribute| attribute.path().is_ident("columns");
-    for attribute in input.attrs.iter().filter(is_ours) {
-        attribute.parse_nested_meta(|meta| {
-            if !meta.path.is_ident("entity") {
-                return Err(meta.error("write entity = note::Entity"));
-            }
-            entity = Some(meta.value()?.parse()?);
-            Ok(())
-        })?;
-    }
-    let missing = "name the entity: #[columns(entity = note::Entity)]";
-    entity.ok_or_else(|| Error::new_spanned(&input.ident, missing))
-}
-
-fn named_fields(input: &DeriveInput) -> Result<Vec<Ident>> {
-    let Data::Struct(data) = &input.data else {
-        return Err(Error::new_spanned(
-            input,
-            "columns are a struct with named fields",
-        ));
-    };
-    let Fields::Named(fields) = &data.fields else {
-        return Err(Error::new_spanned(
-            input,
-            "columns are a struct with named fields",
-        ));
-    };
-    Ok(fields
-        .named
-        .iter()
-        .filter_map(|field| field.ident.clone())
-        .collect())
 }

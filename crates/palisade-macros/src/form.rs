@@ -1,36 +1,24 @@
-use crate::columns::name_of;
+use crate::fields::{entity_of, name_of, named_fields};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::punctuated::Punctuated;
 use syn::token::Comma;
-use syn::{Attribute, Data, DeriveInput, Error, Field, Fields, Ident, LitStr, Path, Result};
+use syn::{DeriveInput, Field, Ident, LitStr, Path, Result};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
-    let Data::Struct(data) = &input.data else {
-        return Err(Error::new_spanned(
-            input,
-            "a form is a struct with named fields",
-        ));
-    };
-    let Fields::Named(fields) = &data.fields else {
-        return Err(Error::new_spanned(
-            input,
-            "a form is a struct with named fields",
-        ));
-    };
+    let fields = named_fields(input, "a form is a struct with named fields")?;
     let name = &input.ident;
     let idents: Vec<&Ident> = fields
-        .named
         .iter()
         .filter_map(|field| field.ident.as_ref())
         .collect();
-    let specs = fields.named.iter().map(spec).collect::<Result<Vec<_>>>()?;
-    let reads = fields.named.iter().map(|field| {
+    let specs = fields.iter().map(spec).collect::<Result<Vec<_>>>()?;
+    let reads = fields.iter().map(|field| {
         let (ident, ty) = (&field.ident, &field.ty);
         let name = ident.as_ref().map(name_of);
         quote!(let #ident = input.field::<#ty>(#name);)
     });
-    let columns = entity(&input.attrs)?.map(|entity| columns(name, &entity, &fields.named));
+    let columns = entity_of(&input.attrs, "form")?.map(|entity| columns(name, &entity, fields));
     Ok(quote! {
         #columns
         impl ::palisade::forms::Fields for #name {
@@ -41,21 +29,6 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             }
         }
     })
-}
-
-/// The entity of `#[form(entity = note::Entity)]`.
-fn entity(attributes: &[Attribute]) -> Result<Option<Path>> {
-    let mut entity = None;
-    for attribute in attributes.iter().filter(|one| one.path().is_ident("form")) {
-        attribute.parse_nested_meta(|meta| {
-            if !meta.path.is_ident("entity") {
-                return Err(meta.error("write entity = note::Entity"));
-            }
-            entity = Some(meta.value()?.parse()?);
-            Ok(())
-        })?;
-    }
-    Ok(entity)
 }
 
 /// Conversions between the fields and the columns of the same names.

@@ -4,6 +4,7 @@
 mod choice;
 mod columns;
 mod debug_handler;
+mod fields;
 mod form;
 mod json_body;
 mod permission;
