@@ -10,8 +10,8 @@ use std::ops::Range;
 const VALUE: &str = "{}";
 
 impl Prepared {
-    /// Links and form actions of the site's templates that no route handles. None for a site in front
-    /// of another one, whose paths are not known.
+    /// Links and form actions of the site's templates that no route handles. None with
+    /// `django.upstream`: the routes of that site are unknown.
     pub(super) fn dead_links(&self) -> Vec<Finding> {
         if self.settings.django.upstream.is_some() {
             return Vec::new();

@@ -131,8 +131,8 @@ impl Input {
         }
     }
 
-    /// The values of a field without empty and repeated ones; one more than `most` if there are more,
-    /// whose comparison would take long.
+    /// The distinct values of a field, without empty ones: at most one more than `most`, because each
+    /// is compared with all others (denial of service).
     pub(super) fn given(&self, name: &str, most: usize) -> Vec<String> {
         let mut given: Vec<String> = Vec::new();
         for value in self.values.get(name).into_iter().flatten() {

@@ -53,8 +53,9 @@ impl<E: Scoped, V: OnRow> AllowedRows<E, V> {
         self.actor.find::<E>(V::VERB)
     }
 
-    /// The columns `C` of the rows on the page that the request asks for (`?page=2`), and the value
-    /// of its links: see [`Paging::load`].
+    /// The columns `C` of the requested page (`?page=2`) of a query that begins with
+    /// [`AllowedRows::find`], and the value of its links: see [`Paging::load`]. A query of another
+    /// origin is not filtered by the policy.
     ///
     /// # Errors
     /// When the database does not answer.
