@@ -6,7 +6,8 @@
 //! | the site's keys, rotation, keys derived by purpose | [`KeyRing`] |
 //! | values shared with Django: cookies, sessions, `signing.dumps` | [`signing`] |
 //! | session hash and password reset token of a user, as Django makes them | [`user_tokens`] |
-//! a stored value, encrypted and bound to its place
+//! | a stored value of the framework, encrypted and bound to its place | [`seal`] |
+//! | a column of the site, encrypted and bound to its row, found by a blind index | [`field`], [`DataRing`] |
 //! | an unguessable value and the hash that is stored of it | [`random`] |
 //!
 //! ```
@@ -19,7 +20,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod data_keys;
 mod encoding;
+pub mod field;
 mod key_ring;
 mod mac;
 pub mod random;
@@ -28,6 +31,7 @@ mod secret;
 pub mod signing;
 pub mod user_tokens;
 
+pub use data_keys::{DataKey, DataKeyError, DataRing};
 pub use key_ring::{KeyError, KeyRing};
 pub use mac::constant_time_eq;
 pub use secret::Secret;
