@@ -139,7 +139,7 @@ impl DataRing {
     /// # Errors
     /// Without a key, and when two have the same id.
     pub fn new(mut keys: Vec<DataKey>) -> Result<Self, DataKeyError> {
-        keys.sort_by(|one, other| other.active_from.cmp(&one.active_from));
+        keys.sort_by_key(|key| std::cmp::Reverse(key.active_from));
         let mut ids: Vec<&str> = keys.iter().map(DataKey::id).collect();
         ids.sort_unstable();
         if let Some(pair) = ids.windows(2).find(|pair| pair[0] == pair[1]) {

@@ -39,6 +39,13 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             }
         }
 
+        /// The first variant is no secret.
+        impl ::palisade::encrypted_fields::Zeroize for #name {
+            fn zeroize(&mut self) {
+                *self = [#(Self::#variants),*][0];
+            }
+        }
+
         impl ::palisade::forms::Choice for #name {
             const ALL: &'static [Self] = &[#(Self::#variants),*];
             const OPTIONS: &'static [(&'static str, &'static str)] = &[#((#codes, #labels)),*];

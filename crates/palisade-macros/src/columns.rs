@@ -1,6 +1,6 @@
-use crate::fields::{entity_of, name_of, named_fields};
+use crate::fields::{column_of, entity_of, name_of, named_fields};
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::quote;
 use syn::{DeriveInput, Error, Ident, Path, Result};
 
 /// A struct of some columns of an entity: it is read from a query or a row, and written to a
@@ -32,7 +32,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
 
 /// The query of these columns alone, and its result.
 fn from_query(name: &Ident, entity: &Path, (idents, names): (&[Ident], &[String])) -> TokenStream {
-    let columns: Vec<Ident> = idents.iter().map(column).collect();
+    let columns: Vec<Ident> = idents.iter().map(column_of).collect();
     quote! {
         impl ::palisade::sea_orm::FromQueryResult for #name {
             fn from_query_result(
@@ -88,18 +88,4 @@ fn shown(name: &Ident, idents: &[Ident], names: &[String]) -> TokenStream {
             }
         }
     }
-}
-
-/// `due_at` is the column `DueAt`.
-fn column(ident: &Ident) -> Ident {
-    let name = name_of(ident);
-    let words = name.split('_');
-    let name: String = words
-        .map(|word| {
-            let mut characters = word.chars();
-            let first = characters.next().map(|first| first.to_ascii_uppercase());
-            first.into_iter().chain(characters).collect::<String>()
-        })
-        .collect();
-    format_ident!("{name}", span = ident.span())
 }

@@ -1,5 +1,6 @@
 //! Structs with named fields, and the entity that they belong to.
 
+use quote::format_ident;
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::token::Comma;
@@ -38,4 +39,18 @@ pub(crate) fn entity_of(attributes: &[Attribute], name: &str) -> Result<Option<P
 /// The name without the mark of a keyword (`r#type`).
 pub(crate) fn name_of(ident: &Ident) -> String {
     ident.unraw().to_string()
+}
+
+/// `due_at` is the column `DueAt`.
+pub(crate) fn column_of(ident: &Ident) -> Ident {
+    let name = name_of(ident);
+    let words = name.split('_');
+    let name: String = words
+        .map(|word| {
+            let mut characters = word.chars();
+            let first = characters.next().map(|first| first.to_ascii_uppercase());
+            first.into_iter().chain(characters).collect::<String>()
+        })
+        .collect();
+    format_ident!("{name}", span = ident.span())
 }

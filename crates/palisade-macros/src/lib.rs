@@ -4,6 +4,7 @@
 mod choice;
 mod columns;
 mod debug_handler;
+mod encrypted_fields;
 mod fields;
 mod form;
 mod json_body;
@@ -67,6 +68,20 @@ pub fn derive_choice(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Columns, attributes(columns))]
 pub fn derive_columns(input: TokenStream) -> TokenStream {
     columns::expand(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Describes the encrypted columns of an entity's `Model`: fields of type `Encrypted<T>` or
+/// `Option<Encrypted<T>>`, and `BlindIndex<T>` to find them by.
+///
+/// `#[encrypted(of = user_id)]` encrypts with the key of the user in this column. An index names
+/// its columns: `#[blind_index(email)]`, `#[blind_index(last_name, born)]`,
+/// `#[blind_index(email, unique)]`, `#[blind_index(phone, bits = 16)]`. For a field `phone` and an
+/// index `phone_index` there are `Model::open_phone`, `Entity::phone_is` and `Entity::phone_is_in`.
+#[proc_macro_derive(EncryptedFields, attributes(encrypted, blind_index))]
+pub fn derive_encrypted_fields(input: TokenStream) -> TokenStream {
+    encrypted_fields::expand(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }

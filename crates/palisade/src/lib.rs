@@ -43,6 +43,7 @@ mod command;
 pub mod csrf;
 pub mod db;
 pub mod django;
+pub mod encrypted_fields;
 pub mod entity;
 pub mod forms;
 pub mod headers;

@@ -5,6 +5,7 @@ pub use crate::app::{App, Job, Jobs, PageRequest, Reason, Routes, Settings, Site
 pub use crate::auth::{PersonalRows, User, Visitor};
 pub use crate::context;
 pub use crate::db::{Db, Tx, contains};
+pub use crate::encrypted_fields::{BlindIndex, Encrypted};
 pub use crate::forms::{
     Choice, Day, Email, Form, FormView, Json, Line, Many, Moment, Money, Multipart, Number,
     Password, Query, RowForm, Text, Token, Username, WebUrl, show_form, show_template,
@@ -23,7 +24,8 @@ pub use crate::throttle::{By, Limit};
 pub use crate::views::{Error, ErrorKind, Now, Or404, Page, Paging, Path, Result};
 pub use axum::response::{IntoResponse, Response};
 pub use palisade_macros::{
-    Choice, Columns, Form, JsonBody, Permission, debug_handler, include_static, include_templates,
+    Choice, Columns, EncryptedFields, Form, JsonBody, Permission, debug_handler, include_static,
+    include_templates,
 };
 pub use palisade_template::{Serde, Value};
 pub use sea_orm;

@@ -5,7 +5,7 @@ use super::{App, BootError, KeyFile, Routes, Site, SiteSettings};
 use crate::app::django::Beside;
 use crate::app::pipeline::catch_panic;
 use crate::auth;
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::db::migrate::{Migrations, Steps};
 use crate::db::{Database, DatabaseUrl};
 use crate::permissions;
@@ -88,6 +88,8 @@ impl Prepared {
         let database = Database::connect(&self.settings.database, data)
             .await
             .map_err(BootError::Database)?;
+        let fields = Arc::new(self.field_keys(Arc::new(SystemClock)));
+        let database = database.with_fields(fields);
         Ok(database.with_users(self.settings.django.tables()))
     }
 
@@ -170,9 +172,11 @@ impl Prepared {
     /// See [`BootError`].
     pub async fn boot(self, clock: Arc<dyn Clock>) -> Result<Site, BootError> {
         self.make_development_key()?;
+        self.make_development_data_key()?;
         self.judge()?;
         let templates = self.templates().map_err(BootError::Templates)?;
-        let database = self.database().await?;
+        let fields = Arc::new(self.field_keys(clock.clone()));
+        let database = self.database().await?.with_fields(fields);
         if self.settings.site.migrate_at_start {
             self.migrate(&database).await?;
         }
@@ -186,6 +190,7 @@ impl Prepared {
             return Err(BootError::Pending(pending));
         }
         self.warn_of_newer(&database).await?;
+        self.require_data_keys(&database).await?;
         let missing = permissions::missing(&database, &self.app.adopted_permissions).await;
         let missing = missing.map_err(BootError::Database)?;
         if !missing.is_empty() {

@@ -9,7 +9,8 @@ use crate::auth::{
 };
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
-use crate::db::{EntityTable, Migration};
+use crate::db::{EncryptedTable, EntityTable, Migration};
+use crate::encrypted_fields::EncryptedRow;
 use crate::permissions::{
     DeclaredPermission, EntityPolicy, Key, OwnRights, Permission, PolicyOf, Role, Roles, Scoped,
 };
@@ -52,6 +53,8 @@ pub struct App {
     pub(super) adopted_permissions: Vec<&'static str>,
     pub(super) policies: Vec<Arc<dyn EntityPolicy>>,
     pub(super) entities: Vec<EntityTable>,
+    /// Tables with encrypted columns.
+    pub(super) encrypted: Vec<EncryptedTable>,
     /// Whether pages reload themselves.
     pub(super) reloads: bool,
     pub(super) roles: Roles,
@@ -95,6 +98,7 @@ impl App {
         migrations.add(crate::mfa::migrations);
         migrations.add(crate::social::migrations);
         migrations.add(crate::permissions::migrations);
+        migrations.add(crate::encrypted_fields::migrations);
         migrations.add(super::acme::migrations);
         migrations.add(crate::db::probe::migrations);
         Self {
@@ -106,6 +110,7 @@ impl App {
             adopted_permissions: Vec::new(),
             policies: Vec::new(),
             entities: Vec::new(),
+            encrypted: Vec::new(),
             reloads: false,
             roles: Roles::default(),
             settings: Vec::new(),
@@ -207,6 +212,17 @@ impl App {
     {
         self.policies.push(Arc::new(PolicyOf::<E>::new()));
         self.entities.push(EntityTable::of::<E>());
+        self
+    }
+
+    /// Registers an entity with encrypted columns (`#[derive(EncryptedFields)]`). Rows of an entity
+    /// that is not registered are not written.
+    ///
+    /// # Panics
+    /// When its primary key is not one column of whole numbers or text.
+    #[must_use]
+    pub fn encrypted<E: EntityTrait<ActiveModel: EncryptedRow>>(mut self) -> Self {
+        self.encrypted.push(E::ActiveModel::table());
         self
     }
 

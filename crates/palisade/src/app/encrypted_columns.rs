@@ -65,6 +65,29 @@ pub(crate) async fn keys_in_use(database: &Database, ring: &KeyRing) -> Result<N
     Ok(needed)
 }
 
+/// Every encrypted column of the framework with its values under the newest secret key, under older
+/// ones, and under none of the ring.
+///
+/// # Errors
+/// Errors of the database.
+pub(crate) async fn keys_by_column(
+    database: &Database,
+    prepared: &Prepared,
+) -> Result<Vec<(String, u64, u64, u64)>, DbErr> {
+    let Ok(ring) = crate::app::keys::ring(prepared.settings()) else {
+        return Ok(Vec::new());
+    };
+    let mut all = Vec::new();
+    for column in columns() {
+        let counts = column.count(database, &ring).await?;
+        let (of_keys, lost) = counts.split_at(ring.len());
+        let name = format!("{}.{}", column.table, column.column);
+        let older = of_keys[1..].iter().sum();
+        all.push((name, of_keys[0], older, lost.iter().sum()));
+    }
+    Ok(all)
+}
+
 impl Site {
     /// Re-encrypts values of older keys with the newest, as the server does every ten minutes.
     ///

@@ -21,6 +21,8 @@ pub enum BootError {
     Pending(Vec<String>),
     /// Adopted permissions without a row in the database.
     MissingPermissions(Vec<&'static str>),
+    /// Keys of encrypted columns that values may need, and that are missing: their ids.
+    MissingDataKeys(Vec<String>),
     /// A block list cannot be read.
     List(std::path::PathBuf, String),
     /// The HTTP client cannot be set up.
@@ -92,6 +94,12 @@ impl fmt::Display for BootError {
             }
             Self::Start(error) => write!(f, "a function of App::on_start failed: {error}"),
             Self::MissingPermissions(names) => explain_missing(f, names),
+            Self::MissingDataKeys(ids) => write!(
+                f,
+                "encrypted columns may need keys that are not in data.keys: {}\n  fix: restore them \
+                    from a copy of data.keys; `data retire ID` removes a key that no value needs",
+                ids.join(", ")
+            ),
             Self::Data(path, error) => write!(f, "{} cannot be written: {error}", path.display()),
         }
     }

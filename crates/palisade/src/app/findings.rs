@@ -1,7 +1,7 @@
 //! Findings of the checks that run before a start and by `check`.
 
 use super::uncovered::uncovered_references;
-use super::{Prepared, keys};
+use super::{Prepared, data_keys, keys};
 use crate::checks::{Finding, Level, Report, Weakened};
 use crate::db::{Database, Difference, OnDelete, Reference, differences};
 use crate::permissions::{DeclaredPermission, RoleDifference, Roles};
@@ -74,6 +74,7 @@ impl Prepared {
         let own = self.app.sections.iter();
         findings.extend(own.flat_map(|section| section.findings(&self.settings.own)));
         findings.extend(keys::weak_fallbacks(&self.settings));
+        findings.extend(self.missing_data_key());
         findings.extend(self.unknown_permissions());
         findings.extend(self.unused_permissions());
         findings.extend(self.invalid_roles());
@@ -89,6 +90,19 @@ impl Prepared {
         findings.extend(self.templates().err().iter().map(template_finding));
         findings.extend(self.dead_links());
         Report::new(self.settings.profile, findings, ledger)
+    }
+
+    /// Encrypted columns without a key.
+    fn missing_data_key(&self) -> Option<Finding> {
+        let is_missing = matches!(data_keys(&self.settings), Ok(None));
+        (is_missing && !self.app.encrypted.is_empty()).then(|| Finding {
+            id: "keys.data_missing".into(),
+            django: None,
+            level: Level::Error,
+            title: "there is no key for encrypted columns".into(),
+            why: "they cannot be read or written".into(),
+            fix: "run `keys new`, which writes one into the data folder".into(),
+        })
     }
 
     fn unknown_permissions(&self) -> Vec<Finding> {

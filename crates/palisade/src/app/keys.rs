@@ -47,7 +47,7 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
         title: "other users of this machine can read the key file",
         why: "they could log in as any user",
         fix: "chmod 600 the key file in the data folder",
-        fires: |settings| KeyFile::in_settings(settings).is_readable_by_others(),
+        fires: |settings| is_readable_by_others(KeyFile::in_settings(settings).path()),
     },
 ];
 
@@ -163,15 +163,16 @@ impl KeyFile {
             .collect();
         write_private(&self.0, Zeroizing::new(lines).as_bytes())
     }
+}
 
-    #[cfg(unix)]
-    fn is_readable_by_others(&self) -> bool {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::metadata(&self.0).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
-    }
+/// Whether other users of the machine can read a file.
+#[cfg(unix)]
+pub(super) fn is_readable_by_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
 
-    #[cfg(not(unix))]
-    fn is_readable_by_others(&self) -> bool {
-        false
-    }
+#[cfg(not(unix))]
+pub(super) fn is_readable_by_others(_: &Path) -> bool {
+    false
 }

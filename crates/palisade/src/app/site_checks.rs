@@ -2,7 +2,7 @@
 
 use super::SiteSettings;
 use super::acme::{self};
-use super::keys;
+use super::{data_keys, keys};
 use crate::api::{self};
 use crate::auth::{self};
 use crate::checks::{self, Check, Finding, Level, Selection};
@@ -34,6 +34,7 @@ impl SiteSettings {
     fn select(&self, which: Selection) -> Vec<Finding> {
         let mut findings = checks::select(CHECKS, self, which);
         findings.extend(checks::select(keys::CHECKS, self, which));
+        findings.extend(checks::select(data_keys::CHECKS, self, which));
         findings.extend(checks::select(acme::CHECKS, self, which));
         findings.extend(checks::select(http::CHECKS, &self.http, which));
         findings.extend(checks::select(client::CHECKS, &self.client, which));

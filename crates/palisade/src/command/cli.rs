@@ -30,6 +30,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(super::tasks::tasks_command())
         .subcommand(super::tasks::jobs_command())
         .subcommand(keys())
+        .subcommand(super::data::command())
         .subcommand(backup())
         .subcommand(deploy());
     #[cfg(feature = "adopt")]

@@ -41,6 +41,7 @@ fn create(prepared: &Prepared) -> Outcome {
         ));
     }
     let count = file.add_key().map_err(|error| unwritten(&file, &error))?;
+    prepared.make_data_key()?;
     Ok(format!(
         "{shown} holds {count} key(s); the newest signs, all verify. Restart the site to use it.\n"
     ))

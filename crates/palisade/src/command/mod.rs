@@ -1,5 +1,5 @@
 //! The command line of a site: `serve`, `check`, `migrate`, `routes`, `settings`, `user`,
-//! `lockout`, `tasks`, `jobs`, `keys`, `deploy`, and custom commands.
+//! `lockout`, `tasks`, `jobs`, `keys`, `data`, `deploy`, and custom commands.
 
 mod access_report;
 mod account;
@@ -8,6 +8,7 @@ mod adopt;
 mod arguments;
 mod backup;
 mod cli;
+mod data;
 mod deploy;
 mod group;
 mod keys;
@@ -115,6 +116,7 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
         Some(("settings", _)) => Ok(print::settings(&prepared.settings().effective)),
         Some(("deploy", chosen)) => deploy::run(prepared.settings(), &cli::program_name(), chosen),
         Some(("keys", command)) => keys::run(&prepared, command).await,
+        Some(("data", command)) => data::run(&prepared, command).await,
         Some(("backup", command)) => backup::run(&prepared, command).await,
         Some(("lockout", locks)) => {
             lockout::run(prepared.boot(Arc::new(SystemClock)).await?, locks).await

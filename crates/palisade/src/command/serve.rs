@@ -169,6 +169,9 @@ async fn sweep(site: Arc<Site>) {
         if let Err(error) = site.sessions.sweep().await {
             tracing::warn!(target: "palisade", %error, "expired sessions could not be deleted");
         }
+        if let Err(error) = site.refresh_data_keys().await {
+            tracing::warn!(target: "palisade", error, "the keys of encrypted columns could not be refreshed");
+        }
         if !std::mem::take(&mut is_first)
             && let Err(error) = site.reseal().await
         {

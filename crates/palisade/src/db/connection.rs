@@ -1,11 +1,11 @@
 use super::backend::{Pool, Transaction};
 use super::error::explain_error;
-use super::{Database, FromRow, RawSql, Recorder};
+use super::{Database, FieldKeys, FromRow, NOT_ENCRYPTED, RawSql, Recorder};
 use crate::django::UserTables;
 use async_trait::async_trait;
 use http::Method;
 use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder,
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder, Value,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +24,7 @@ pub struct Tx {
     transaction: Transaction,
     users: Arc<UserTables>,
     recorder: Arc<Recorder>,
+    fields: Arc<FieldKeys>,
     /// Tasks to wake at the commit.
     waiting: Mutex<Vec<Arc<Notify>>>,
     /// Whether a statement wrote a row that must not be stored.
@@ -146,6 +147,10 @@ impl Db {
         self.database.users()
     }
 
+    pub(crate) fn keys(&self) -> &FieldKeys {
+        self.database.fields()
+    }
+
     fn connection(&self) -> &Pool {
         self.database.reader()
     }
@@ -173,11 +178,13 @@ impl Tx {
         transaction: Transaction,
         users: Arc<UserTables>,
         recorder: Arc<Recorder>,
+        fields: Arc<FieldKeys>,
     ) -> Self {
         Self {
             transaction,
             users,
             recorder,
+            fields,
             waiting: Mutex::default(),
             is_refused: AtomicBool::new(false),
         }
@@ -185,6 +192,10 @@ impl Tx {
 
     fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    pub(crate) fn keys(&self) -> &FieldKeys {
+        &self.fields
     }
 
     /// Commits the transaction, and wakes the tasks that wait for its rows.
@@ -293,13 +304,35 @@ fn refuse_raw<T>() -> Result<T, DbErr> {
     ))
 }
 
+/// Refuses a statement with a value of an encrypted column that was not encrypted. The statement
+/// holds a mark in its place, and no plaintext.
+fn refuse_plaintext(statement: &Statement) -> Result<(), DbErr> {
+    let is_mark =
+        |value: &Value| matches!(value, Value::String(Some(text)) if text == NOT_ENCRYPTED);
+    match statement
+        .values
+        .iter()
+        .flat_map(|values| &values.0)
+        .any(is_mark)
+    {
+        false => Ok(()),
+        true => Err(DbErr::Custom(
+            "a value of an encrypted column was not encrypted: register the entity with \
+             App::encrypted, and write its rows with Actor::insert, Allowed::change, \
+             Tx::insert_row or Tx::change_row"
+                .into(),
+        )),
+    }
+}
+
 /// Built queries run; statements that may be strings do not.
 macro_rules! built_queries_only {
     ($type:ty) => {
         impl $type {
             /// A built statement, with the names of the user tables.
-            fn build<S: StatementBuilder>(&self, statement: &S) -> Statement {
+            fn build<S: StatementBuilder>(&self, statement: &S) -> Result<Statement, DbErr> {
                 let built = statement.build(&self.get_database_backend());
+                refuse_plaintext(&built)?;
                 let users = self.users();
                 let built = if users.are_renamed() {
                     Statement {
@@ -309,7 +342,7 @@ macro_rules! built_queries_only {
                 } else {
                     built
                 };
-                self.recorder().note(built)
+                Ok(self.recorder().note(built))
             }
         }
 
@@ -340,7 +373,7 @@ macro_rules! built_queries_only {
                 statement: &S,
             ) -> Result<ExecResult, DbErr> {
                 self.connection()
-                    .execute(self.build(statement))
+                    .execute(self.build(statement)?)
                     .await
                     .map_err(|error| self.explain(error))
             }
@@ -350,7 +383,7 @@ macro_rules! built_queries_only {
                 statement: &S,
             ) -> Result<Option<QueryResult>, DbErr> {
                 self.connection()
-                    .query_one(self.build(statement))
+                    .query_one(self.build(statement)?)
                     .await
                     .map_err(|error| self.explain(error))
             }
@@ -360,7 +393,7 @@ macro_rules! built_queries_only {
                 statement: &S,
             ) -> Result<Vec<QueryResult>, DbErr> {
                 self.connection()
-                    .query_all(self.build(statement))
+                    .query_all(self.build(statement)?)
                     .await
                     .map_err(|error| self.explain(error))
             }

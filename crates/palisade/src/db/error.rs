@@ -17,6 +17,7 @@ pub enum DbFailure {
 pub fn failure(error: &DbErr) -> DbFailure {
     let runtime = match error {
         DbErr::ConnectionAcquire(_) => return DbFailure::Unavailable,
+        DbErr::RecordNotInserted => return DbFailure::Duplicate,
         DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime) => runtime,
         _ => return DbFailure::Bug,
     };

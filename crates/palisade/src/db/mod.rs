@@ -24,6 +24,7 @@ mod diagnosis;
 mod entity_table;
 mod error;
 mod extract;
+pub(crate) mod field_keys;
 mod grants;
 mod links;
 pub mod migrate;
@@ -47,6 +48,12 @@ pub(crate) use diagnosis::Diagnosis;
 pub(crate) use entity_table::{Difference, EntityTable, differences};
 pub use error::{DbFailure, failure};
 pub(crate) use extract::Attached;
+pub use field_keys::DataHandle;
+#[doc(hidden)]
+pub use field_keys::{
+    EncryptedColumn, EncryptedTable, IndexColumn, IndexedPart, PlainField, TableKey,
+};
+pub(crate) use field_keys::{FieldKeys, NOT_ENCRYPTED};
 pub(crate) use grants::grants_of_roles;
 pub use links::Links;
 pub(crate) use migrate::foreign_table;

@@ -3,7 +3,7 @@ use super::connection::write_in;
 #[cfg(feature = "postgres")]
 use super::diagnosis::postgres::check_connection;
 use super::sqlite::SqlitePool;
-use super::{DatabaseSettings, DatabaseUrl, Db, Recorder, Single, Tx};
+use super::{DatabaseSettings, DatabaseUrl, Db, FieldKeys, Recorder, Single, Tx};
 use crate::django::UserTables;
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -19,6 +19,7 @@ pub struct Database {
     write: Pool,
     users: Arc<UserTables>,
     recorder: Arc<Recorder>,
+    fields: Arc<FieldKeys>,
 }
 
 impl Database {
@@ -50,6 +51,7 @@ impl Database {
             write: Pool::Sqlite(write),
             users: Arc::default(),
             recorder: Arc::default(),
+            fields: Arc::default(),
         })
     }
 
@@ -129,6 +131,7 @@ impl Database {
             write: Pool::Server(write),
             users: Arc::default(),
             recorder: Arc::default(),
+            fields: Arc::default(),
         })
     }
 
@@ -162,6 +165,17 @@ impl Database {
         }
     }
 
+    /// The same, with keys for encrypted columns.
+    #[must_use]
+    pub(crate) fn with_fields(self, fields: Arc<FieldKeys>) -> Self {
+        Self { fields, ..self }
+    }
+
+    /// The keys of encrypted columns.
+    pub(crate) fn fields(&self) -> &Arc<FieldKeys> {
+        &self.fields
+    }
+
     /// The user tables.
     pub fn users(&self) -> &UserTables {
         &self.users
@@ -187,6 +201,7 @@ impl Database {
             self.write.begin().await?,
             self.users.clone(),
             self.recorder.clone(),
+            self.fields.clone(),
         ))
     }
 

@@ -1,10 +1,12 @@
 use super::{Field, Shape};
+use crate::encrypted_fields::Encryptable;
 use crate::mail::deliverable;
 use palisade_crypto::Secret;
 use std::fmt;
 use std::ops::Deref;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+use zeroize::{Zeroize, Zeroizing};
 
 /// One line of 1 to `MAX` characters: trimmed, Unicode NFC, without control characters.
 ///
@@ -62,6 +64,12 @@ impl<const MIN: i64, const MAX: i64> Number<MIN, MAX> {
 impl<const MIN: i64, const MAX: i64> From<Number<MIN, MAX>> for i64 {
     fn from(number: Number<MIN, MAX>) -> Self {
         number.0
+    }
+}
+
+impl<const MIN: i64, const MAX: i64> fmt::Display for Number<MIN, MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -245,6 +253,9 @@ fn is_invisible(c: char) -> bool {
     is_ignorable || c == '\u{2800}' || c.is_whitespace() || c.is_control()
 }
 
+/// Of a text that a person writes.
+const BITS_OF_A_CHARACTER: u32 = 5;
+
 /// Common traits of these types: they deref to text.
 macro_rules! text_types {
     ($([$($generic:tt)*] $type:ty),*) => {
@@ -266,6 +277,37 @@ macro_rules! text_types {
             impl<$($generic)*> From<$type> for String {
                 fn from(value: $type) -> Self {
                     value.0
+                }
+            }
+
+            impl<$($generic)*> Zeroize for $type {
+                fn zeroize(&mut self) {
+                    self.0.zeroize();
+                }
+            }
+
+            /// The limits hold for new values; a stored one stays readable when they change.
+            impl<$($generic)*> Encryptable for $type {
+                const DOMAIN_BITS: u32 = BITS_OF_A_CHARACTER.saturating_mul(<Self as Field>::SHAPE.max_length as u32);
+
+                fn to_plaintext(&self) -> Zeroizing<String> {
+                    Zeroizing::new(self.0.clone())
+                }
+
+                fn from_plaintext(text: &str) -> Option<Self> {
+                    Some(Self(text.into()))
+                }
+
+                fn accept(text: &str) -> Option<Self> {
+                    Self::parse(Some(text)).ok()
+                }
+
+                fn normal(&self) -> Zeroizing<String> {
+                    Zeroizing::new(match <Self as Field>::SHAPE.kind {
+                        // addresses that differ in case are one mailbox
+                        "email" => self.0.to_lowercase(),
+                        _ => self.0.clone(),
+                    })
                 }
             }
         )*

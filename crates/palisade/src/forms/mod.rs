@@ -32,6 +32,7 @@ mod choices;
 mod codes;
 mod columns;
 mod dates;
+mod encrypted;
 mod extract;
 mod fields;
 mod flat;

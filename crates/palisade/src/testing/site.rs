@@ -56,6 +56,9 @@ impl Parts {
             }
         }
         let prepared = Prepared::new(app, sources).map_err(BootError::Settings)?;
+        if prepared.settings().keys.data.is_none() {
+            prepared.make_data_key()?;
+        }
         Ok(Self { prepared, folder })
     }
 

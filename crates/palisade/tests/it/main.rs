@@ -18,6 +18,7 @@ mod data;
 mod degraded;
 mod development;
 mod django_tables;
+mod encrypted;
 mod fields;
 mod framing;
 mod functions;

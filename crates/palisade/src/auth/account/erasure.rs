@@ -5,6 +5,7 @@ use crate::auth::login::epoch;
 use crate::auth::user::entity::{ActiveModel, Entity, Model};
 use crate::auth::{Accounts, users};
 use crate::db::Tx;
+use crate::encrypted_fields::UserKeys;
 use crate::sessions::UserSession;
 use crate::views::{Error, ErrorKind, Result};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
@@ -64,6 +65,8 @@ impl Accounts {
             self.guard.devices.forget(tx, row.id).await?;
             epoch::forget(tx, row.id).await?;
             self.factors.step.forget(tx, row.id).await?;
+            // copies of the database keep values of the user that nothing decrypts from now on
+            UserKeys::forget(tx, row.id).await?;
             Entity::delete_by_id(row.id).exec(tx).await?;
             let text = "The account was deleted, with all its data.";
             Ok(self.email.notify(tx, row, Notice { text, base }).await?)

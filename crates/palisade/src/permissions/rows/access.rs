@@ -2,6 +2,7 @@
 
 use crate::audit_log::{self, Event};
 use crate::db::Tx;
+use crate::encrypted_fields::encrypt_change;
 use crate::permissions::rows::{condition_of, name_of_row};
 use crate::permissions::{Actor, RowCondition, Scoped, Verb};
 use crate::views::{Error, ErrorKind, Result};
@@ -141,7 +142,10 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
     ///
     /// # Errors
     /// As in the table of [`RowAccess`]; nothing is written then.
-    pub async fn change(self, tx: &Tx, change: E::ActiveModel) -> Result<()> {
+    pub async fn change(self, tx: &Tx, mut change: E::ActiveModel) -> Result<()>
+    where
+        E::ActiveModel: 'static,
+    {
         let is_set = |column| matches!(change.get(column), ActiveValue::Set(_));
         if !E::Column::iter().any(is_set) {
             let allowed = self.actor.find::<E>(Verb::Change).filter(self.is_it());
@@ -149,6 +153,9 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
                 Some(_) => Ok(()),
                 None => Err(self.refuse(Verb::Change, tx).await?),
             };
+        }
+        if let ValueTuple::One(key) = &self.key {
+            encrypt_change(tx, &mut change, key).await?;
         }
         let changed = E::update_many()
             .set(change)
@@ -345,10 +352,10 @@ impl Actor {
     /// 403 for another row; the transaction cannot be committed then.
     pub async fn insert<A>(&self, tx: &Tx, row: A) -> Result<<A::Entity as EntityTrait>::Model>
     where
-        A: ActiveModelTrait<Entity: Scoped> + sea_orm::ActiveModelBehavior + Send,
+        A: ActiveModelTrait<Entity: Scoped> + sea_orm::ActiveModelBehavior + Send + 'static,
         <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
     {
-        let row = ActiveModelTrait::insert(row, tx).await?;
+        let row = tx.insert_row(row).await?;
         let access = RowAccess::<A::Entity>::new(self, row.get_primary_key_value());
         access.require_after_write(tx, Verb::Create).await?;
         Ok(row)

@@ -1,0 +1,395 @@
+//! `data status`, `data rotate`, `data reencrypt`, `data encrypt` and `data retire`: the keys and
+//! values of encrypted columns.
+
+use super::arguments::{flag, named};
+use super::print::table_of;
+use super::{Failed, Outcome};
+use crate::app::{DataKeyFile, Prepared, key_from, keys_by_column, text_of, with_key};
+use crate::clock::unix_seconds;
+use crate::crypto::{DataKey, DataRing};
+use crate::db::Database;
+use crate::encrypted_fields::{
+    ColumnStatus, Format, Pace, Plain, Plaintexts, Rewritten, forget_key, outdated_rows, reencrypt,
+    status, tables_named, values_of_key,
+};
+use chrono::{DateTime, Utc};
+use clap::builder::RangedU64ValueParser;
+use clap::{Arg, ArgMatches, Command};
+use indicatif::{ProgressBar, ProgressStyle};
+use sea_orm::DbErr;
+
+pub(super) fn command() -> Command {
+    Command::new("data")
+        .about("Count, re-encrypt and encrypt the values of encrypted columns; rotate their keys")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(Command::new("status").about("List the keys, and the values of every encrypted column by key"))
+        .subcommand(
+            Command::new("rotate")
+                .about("Add a key, which encrypts in two days; the running site does so by itself every 90 days (keys.data_days)")
+                .arg(flag("at-once", "Encrypt with it at once, where the last key is known to others; then run `data reencrypt`")),
+        )
+        .subcommand(
+            Command::new("reencrypt")
+                .about("Re-encrypt values of older keys with the active one, beside the running site; it can be stopped and started again")
+                .arg(named("table", "TABLE", "Only one table"))
+                .arg(per_second()),
+        )
+        .subcommand(
+            Command::new("encrypt")
+                .about("Encrypt a column whose values are not encrypted, or are those of a Django package; it can be stopped and started again")
+                .arg(named("column", "TABLE.COLUMN", "The encrypted column").required(true))
+                .arg(named("source", "COLUMN", "The column of this table that holds the values, if it is another one; it is left as it is"))
+                .arg(format_argument())
+                .arg(per_second()),
+        )
+        .subcommand(
+            Command::new("retire")
+                .about("Remove a key; refused while a value needs it")
+                .arg(Arg::new("id").value_name("ID").required(true).help("The id, as `data status` lists it"))
+                .arg(flag("values-are-lost", "Also where values need a key that is lost: they cannot be decrypted any more")),
+        )
+}
+
+fn per_second() -> Arg {
+    named("per-second", "ROWS", "Most rows in a second")
+        .value_parser(RangedU64ValueParser::<u32>::new().range(1..))
+}
+
+fn format_argument() -> Arg {
+    let names = FORMATS.iter().copied();
+    named("format", "FORMAT", "The format of the values")
+        .value_parser(clap::builder::PossibleValuesParser::new(names))
+        .default_value("plain")
+}
+
+const FORMATS: &[&str] = &["plain"];
+
+pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
+    match matches.subcommand() {
+        Some(("status", _)) => print_status(prepared).await,
+        Some(("rotate", rotate)) => add_key(prepared, rotate.get_flag("at-once")),
+        Some(("reencrypt", arguments)) => reencrypt_all(prepared, arguments).await,
+        Some(("encrypt", arguments)) => encrypt_column(prepared, arguments).await,
+        Some(("retire", arguments)) => retire(prepared, arguments).await,
+        _ => Err(Failed(
+            "data status, rotate, reencrypt, encrypt or retire".into(),
+            2,
+        )),
+    }
+}
+
+async fn database(prepared: &Prepared) -> Result<Database, Failed> {
+    let said = "the database does not answer, or its migrations have not run\n  fix: run `migrate`";
+    prepared
+        .ready_database()
+        .await
+        .ok_or_else(|| Failed(said.into(), 1))
+}
+
+fn failed(error: DbErr) -> Failed {
+    Failed(format!("the database: {error}"), 1)
+}
+
+fn time(seconds: u64) -> String {
+    let time = DateTime::<Utc>::from_timestamp(i64::try_from(seconds).unwrap_or(i64::MAX), 0);
+    time.map_or_else(
+        || "-".into(),
+        |time| time.format("%Y-%m-%d %H:%M").to_string(),
+    )
+}
+
+async fn print_status(prepared: &Prepared) -> Outcome {
+    let database = database(prepared).await?;
+    let ring = database.fields().ring().map_err(failed)?;
+    let columns = status(&database).await.map_err(failed)?;
+    let now = database.fields().now();
+    let keys = ring.keys().iter().enumerate().map(|(at, key)| {
+        let values: u64 = columns.iter().map(|column| column.by_key[at]).sum();
+        [
+            key.id().to_owned(),
+            state_of(&ring, key, now).to_owned(),
+            time(key.active_from()),
+            time(key.retires_at()),
+            values.to_string(),
+        ]
+    });
+    let mut said = table_of(
+        ["KEY", "STATE", "ACTIVE FROM", "RETIRES", "VALUES"],
+        keys.collect(),
+    );
+    let rows = columns.iter().map(|column| values_row(&ring, now, column));
+    said.push('\n');
+    said.push_str(&table_of(
+        [
+            "COLUMN",
+            "ACTIVE KEY",
+            "OLDER KEYS",
+            "KEYS OF USERS",
+            "OTHERS",
+        ],
+        rows.collect(),
+    ));
+    let others: u64 = columns.iter().map(|column| column.others).sum();
+    if others > 0 {
+        said.push_str(&format!("\n{others} value(s) are not encrypted with a key of this site: `data encrypt` encrypts a column, and a lost key has to be restored.\n"));
+    }
+    let framework = keys_by_column(&database, prepared).await;
+    let framework = framework.map_err(failed)?;
+    let rows = framework.into_iter().map(|(column, newest, older, lost)| {
+        [
+            column,
+            newest.to_string(),
+            older.to_string(),
+            lost.to_string(),
+        ]
+    });
+    said.push_str("\nEncrypted with the secret keys of the site (`keys reencrypt`):\n");
+    said.push_str(&table_of(
+        ["COLUMN", "NEWEST KEY", "OLDER KEYS", "LOST KEYS"],
+        rows.collect(),
+    ));
+    Ok(said)
+}
+
+fn state_of(ring: &DataRing, key: &DataKey, now: u64) -> &'static str {
+    match key {
+        _ if ring.active(now).id() == key.id() => "active",
+        key if key.active_from() > now => "next",
+        _ => "older",
+    }
+}
+
+fn values_row(ring: &DataRing, now: u64, column: &ColumnStatus) -> [String; 5] {
+    let active = ring
+        .keys()
+        .iter()
+        .position(|key| key.id() == ring.active(now).id());
+    let active = column.by_key[active.unwrap_or_default()];
+    let older = column.by_key.iter().sum::<u64>() - active;
+    [
+        format!("{}.{}", column.table, column.column),
+        active.to_string(),
+        older.to_string(),
+        column.of_users.to_string(),
+        column.others.to_string(),
+    ]
+}
+
+fn add_key(prepared: &Prepared, is_at_once: bool) -> Outcome {
+    let settings = prepared.settings();
+    let now = unix_seconds(Utc::now());
+    let key = key_from(now, settings.keys.data_days, is_at_once);
+    let from = time(key.active_from());
+    if settings.keys.data.is_some() {
+        let ring = DataRing::new(vec![key]).map_err(|error| Failed(error.to_string(), 1))?;
+        let text = text_of(&ring);
+        return Ok(format!(
+            "{}\nAdd this key to keys.data, and restart every instance before {from} UTC.\n",
+            &*text
+        ));
+    }
+    let (id, file) = (key.id().to_owned(), DataKeyFile::of(settings));
+    let changed = file.change(|known| Some(with_key(known?, key)));
+    let shown = file.path().display();
+    match changed.map_err(|why| Failed(why, 1))? {
+        None => Err(Failed(
+            format!("{shown} does not exist; `keys new` writes the first key"),
+            1,
+        )),
+        Some(_) if is_at_once => Ok(format!(
+            "{shown} has the key {id}, which encrypts from now on. Restart every instance now: until then it cannot read what others write. Then run `data reencrypt`, and `data retire` for the last key.\n"
+        )),
+        Some(_) => Ok(format!(
+            "{shown} has the key {id}, which encrypts from {from} UTC on. Running instances read it within ten minutes.\n"
+        )),
+    }
+}
+
+/// A progress bar on a terminal, with a rate; nothing elsewhere.
+fn bar(rows: u64, name: &str) -> ProgressBar {
+    let bar = ProgressBar::new(rows);
+    let style = "{msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar.set_message(name.to_owned());
+    bar
+}
+
+fn rate(rows: u64, begun: std::time::Instant) -> u64 {
+    (rows as f64 / begun.elapsed().as_secs_f64().max(0.001)) as u64
+}
+
+async fn reencrypt_all(prepared: &Prepared, arguments: &ArgMatches) -> Outcome {
+    let database = database(prepared).await?;
+    let name = arguments.get_one::<String>("table").map(String::as_str);
+    let tables = tables_named(&database, name);
+    if tables.is_empty() {
+        let name = name.unwrap_or_default();
+        return Err(Failed(
+            format!("no table {name:?} has encrypted columns: `data status` lists them"),
+            1,
+        ));
+    }
+    let (mut said, mut failures) = (String::new(), Vec::new());
+    for table in tables {
+        let rows = outdated_rows(&database, &table).await.map_err(failed)?;
+        let (bar, begun) = (bar(rows, table.table), std::time::Instant::now());
+        let mut pace = Pace {
+            per_second: arguments.get_one("per-second").copied(),
+            report: &mut |rows| bar.inc(rows),
+        };
+        let done = reencrypt(&database, &table, &mut pace)
+            .await
+            .map_err(failed)?;
+        bar.finish_and_clear();
+        said.push_str(&format!(
+            "{}: {} row(s) re-encrypted, {} in a second\n",
+            table.table,
+            done.rows,
+            rate(done.rows, begun)
+        ));
+        failures.extend(failure(&done));
+    }
+    conclude(said, &failures, "restore the keys that encrypted them")
+}
+
+fn failure(done: &Rewritten) -> Option<String> {
+    (done.failed_count > 0).then(|| {
+        let more = done.failed_count - done.failed.len() as u64;
+        let more = if more > 0 {
+            format!("\n  and {more} more")
+        } else {
+            String::new()
+        };
+        format!(
+            "{} value(s) were left as they are:\n  {}{more}",
+            done.failed_count,
+            done.failed.join("\n  ")
+        )
+    })
+}
+
+fn conclude(said: String, failures: &[String], fix: &str) -> Outcome {
+    match failures.is_empty() {
+        true => Ok(said),
+        false => Err(Failed(
+            format!(
+                "{said}{}\n  fix: {fix}, and run this again",
+                failures.join("\n")
+            ),
+            1,
+        )),
+    }
+}
+
+async fn encrypt_column(prepared: &Prepared, arguments: &ArgMatches) -> Outcome {
+    let database = database(prepared).await?;
+    let name = arguments
+        .get_one::<String>("column")
+        .map_or("", String::as_str);
+    let (table, column) = name.split_once('.').unwrap_or_default();
+    let tables = tables_named(&database, Some(table));
+    let known = tables
+        .first()
+        .and_then(|table| Some((table, table.column(column)?)));
+    let Some((table, column)) = known else {
+        return Err(Failed(
+            format!(
+                "{name:?} is no encrypted column: `data status` lists them; a column is encrypted when its entity has a field Encrypted<…> and is registered with App::encrypted"
+            ),
+            1,
+        ));
+    };
+    let format = format_of(prepared, arguments)?;
+    let source = arguments
+        .get_one::<String>("source")
+        .map_or(column.name, String::as_str);
+    let plaintexts = Plaintexts {
+        table,
+        column,
+        source,
+        format: &*format,
+    };
+    let rows = plaintexts.count(&database).await.map_err(failed)?;
+    let (bar, begun) = (bar(rows, name), std::time::Instant::now());
+    let mut pace = Pace {
+        per_second: arguments.get_one("per-second").copied(),
+        report: &mut |rows| bar.inc(rows),
+    };
+    let done = plaintexts
+        .encrypt(&database, &mut pace)
+        .await
+        .map_err(failed)?;
+    bar.finish_and_clear();
+    let mut said = format!(
+        "{name}: {} row(s) encrypted, {} in a second\n",
+        done.rows,
+        rate(done.rows, begun)
+    );
+    if source != column.name {
+        said.push_str(&format!("The values in {source} are still there: drop that column by a migration, and delete older copies of the database.\n"));
+    }
+    let failures: Vec<String> = failure(&done).into_iter().collect();
+    conclude(said, &failures, "correct these rows")
+}
+
+fn format_of(_: &Prepared, _: &ArgMatches) -> Result<Box<dyn Format>, Failed> {
+    Ok(Box::new(Plain))
+}
+
+async fn retire(prepared: &Prepared, arguments: &ArgMatches) -> Outcome {
+    let database = database(prepared).await?;
+    let id = arguments.get_one::<String>("id").map_or("", String::as_str);
+    let ring = database.fields().ring().map_err(failed)?;
+    let now = database.fields().now();
+    if ring.active(now).id() == id {
+        return Err(Failed(
+            format!("{id} is the active key; `data rotate` adds a newer one"),
+            1,
+        ));
+    }
+    let needed = values_of_key(&database, id).await.map_err(failed)?;
+    let is_on_ring = ring.key(id).is_some();
+    let may_lose = arguments.get_flag("values-are-lost") && !is_on_ring;
+    if !needed.is_empty() && !may_lose {
+        let needed: Vec<String> = needed
+            .iter()
+            .map(|(column, count)| format!("{column}: {count}"))
+            .collect();
+        let fix = match is_on_ring {
+            true => "run `data reencrypt` first",
+            false => {
+                "restore the key from a copy of data.keys; if it is lost, add --values-are-lost"
+            }
+        };
+        return Err(Failed(
+            format!(
+                "{id} is needed by values that it has encrypted ({})\n  fix: {fix}",
+                needed.join(", ")
+            ),
+            1,
+        ));
+    }
+    let file = DataKeyFile::of(prepared.settings());
+    let in_file = is_on_ring && prepared.settings().keys.data.is_none();
+    if in_file {
+        file.change(|known| without_key(known?, id))
+            .map_err(|why| Failed(why, 1))?;
+    }
+    let noted = forget_key(&database, id).await.map_err(failed)?;
+    match (is_on_ring, in_file, noted) {
+        (true, false, _) => Ok(format!(
+            "No value needs {id}: remove it from keys.data, and restart the site.\n"
+        )),
+        (true, true, _) => Ok(format!("{id} is removed from {}.\n", file.path().display())),
+        (false, _, 0) => Err(Failed(format!("there is no key {id}"), 1)),
+        (false, ..) => Ok(format!("{id} is not expected any more.\n")),
+    }
+}
+
+fn without_key(ring: &DataRing, id: &str) -> Option<DataRing> {
+    let keys = ring.keys().iter().filter(|key| key.id() != id).cloned();
+    DataRing::new(keys.collect()).ok()
+}

@@ -1,0 +1,5 @@
+//! Encrypted columns: what is stored, what is found, what a moved, changed or old value is.
+
+mod columns;
+mod rotation;
+mod site;
