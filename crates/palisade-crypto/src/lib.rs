@@ -22,6 +22,8 @@
 
 mod data_keys;
 mod encoding;
+#[cfg(feature = "fernet")]
+pub mod fernet;
 pub mod field;
 mod key_ring;
 mod mac;

@@ -8,7 +8,7 @@ use crate::checks::{Check, Level};
 use crate::clock::{Clock, unix_seconds};
 use crate::crypto::{DataKey, DataRing, Secret};
 use crate::db::{Database, FieldKeys};
-use crate::encrypted_fields::{self, Pace};
+use crate::encrypted_fields::{self, Pace, Plain, Plaintexts};
 use crate::storage::write_private;
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
@@ -325,6 +325,37 @@ impl Site {
             (rows, failed) = (rows + done.rows, failed + done.failed_count);
         }
         Ok((rows, failed))
+    }
+
+    /// Encrypts a column, as `data encrypt` does, and returns the number of rows, and the first
+    /// failures. For tests.
+    ///
+    /// # Errors
+    /// As the command.
+    #[doc(hidden)]
+    pub async fn column_encrypted(
+        &self,
+        table: &str,
+        column: &str,
+        source: &str,
+    ) -> Result<(u64, Vec<String>), sea_orm::DbErr> {
+        let tables = encrypted_fields::tables_named(&self.database, Some(table));
+        let known = tables
+            .first()
+            .and_then(|table| Some((table, table.column(column)?)));
+        let (table, column) = known.expect("an encrypted column");
+        let plaintexts = Plaintexts {
+            table,
+            column,
+            source,
+            format: &Plain,
+        };
+        let mut pace = Pace {
+            per_second: None,
+            report: &mut |_| {},
+        };
+        let done = plaintexts.encrypt(&self.database, &mut pace).await?;
+        Ok((done.rows, done.failed))
     }
 
     /// Adds a key that is active at once, as `data rotate --at-once` does. For tests.

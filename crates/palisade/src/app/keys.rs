@@ -54,7 +54,7 @@ pub const CHECKS: &[Check<SiteSettings>] = &[
 /// Weak older keys: each is a finding of its own, because it still verifies signatures that an
 /// attacker can forge.
 pub(super) fn weak_fallbacks(settings: &SiteSettings) -> Vec<Finding> {
-    let fallbacks = all(settings)
+    let fallbacks = secret_keys(settings)
         .unwrap_or_default()
         .into_iter()
         .skip(1)
@@ -76,7 +76,7 @@ pub(super) fn weak_fallbacks(settings: &SiteSettings) -> Vec<Finding> {
 }
 
 /// All keys, newest first: that of the configuration or those of the file, then the fallbacks.
-fn all(settings: &SiteSettings) -> std::io::Result<Vec<Secret<String>>> {
+pub(crate) fn secret_keys(settings: &SiteSettings) -> std::io::Result<Vec<Secret<String>>> {
     let mut keys = match &settings.keys.secret {
         Some(secret) => vec![secret.clone()],
         None => KeyFile::in_settings(settings).read()?,
@@ -86,7 +86,7 @@ fn all(settings: &SiteSettings) -> std::io::Result<Vec<Secret<String>>> {
 }
 
 fn newest(settings: &SiteSettings) -> Option<Secret<String>> {
-    all(settings).ok()?.into_iter().next()
+    secret_keys(settings).ok()?.into_iter().next()
 }
 
 /// The site's key ring.
@@ -94,7 +94,7 @@ fn newest(settings: &SiteSettings) -> Option<Secret<String>> {
 /// # Errors
 /// When there is no key or a weak one.
 pub(crate) fn ring(settings: &SiteSettings) -> Result<KeyRing, KeyError> {
-    KeyRing::from_keys(all(settings).unwrap_or_default())
+    KeyRing::from_keys(secret_keys(settings).unwrap_or_default())
 }
 
 /// The file with one key on each line, newest first.

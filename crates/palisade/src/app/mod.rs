@@ -49,6 +49,8 @@ pub use error::BootError;
 pub use key_settings::KeySettings;
 pub use keys::KeyFile;
 pub(crate) use keys::ring;
+#[cfg(feature = "adopt")]
+pub(crate) use keys::secret_keys;
 pub use own_settings::Settings;
 pub use page_values::PageRequest;
 pub(crate) use pipeline::answer;

@@ -4,6 +4,8 @@
 use super::arguments::{flag, named};
 use super::print::table_of;
 use super::{Failed, Outcome};
+#[cfg(feature = "adopt")]
+use crate::app::secret_keys;
 use crate::app::{DataKeyFile, Prepared, key_from, keys_by_column, text_of, with_key};
 use crate::clock::unix_seconds;
 use crate::crypto::{DataKey, DataRing};
@@ -41,6 +43,7 @@ pub(super) fn command() -> Command {
                 .arg(named("column", "TABLE.COLUMN", "The encrypted column").required(true))
                 .arg(named("source", "COLUMN", "The column of this table that holds the values, if it is another one; it is left as it is"))
                 .arg(format_argument())
+                .arg(ttl())
                 .arg(per_second()),
         )
         .subcommand(
@@ -56,6 +59,15 @@ fn per_second() -> Arg {
         .value_parser(RangedU64ValueParser::<u32>::new().range(1..))
 }
 
+fn ttl() -> Arg {
+    named(
+        "ttl",
+        "SECONDS",
+        "The ttl of the field of django-cryptography: values expire as they would there",
+    )
+    .value_parser(clap::value_parser!(u64))
+}
+
 fn format_argument() -> Arg {
     let names = FORMATS.iter().copied();
     named("format", "FORMAT", "The format of the values")
@@ -63,6 +75,16 @@ fn format_argument() -> Arg {
         .default_value("plain")
 }
 
+#[cfg(feature = "adopt")]
+const FORMATS: &[&str] = &[
+    "plain",
+    "django-cryptography",
+    "django-secured-fields",
+    "django-fernet-encrypted-fields",
+    "django-encrypted-model-fields",
+    "django-fernet-fields",
+];
+#[cfg(not(feature = "adopt"))]
 const FORMATS: &[&str] = &["plain"];
 
 pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
@@ -335,8 +357,33 @@ async fn encrypt_column(prepared: &Prepared, arguments: &ArgMatches) -> Outcome 
     conclude(said, &failures, "correct these rows")
 }
 
+#[cfg(not(feature = "adopt"))]
 fn format_of(_: &Prepared, _: &ArgMatches) -> Result<Box<dyn Format>, Failed> {
     Ok(Box::new(Plain))
+}
+
+#[cfg(feature = "adopt")]
+fn format_of(prepared: &Prepared, arguments: &ArgMatches) -> Result<Box<dyn Format>, Failed> {
+    use crate::encrypted_fields::django::{Package, PackageFormat, PackageKeys};
+    let name = arguments
+        .get_one::<String>("format")
+        .map_or("", String::as_str);
+    let Some((_, package)) = Package::ALL.into_iter().find(|(known, _)| *known == name) else {
+        return Ok(Box::new(Plain));
+    };
+    let django = &prepared.settings().django;
+    let secret_keys = secret_keys(prepared.settings());
+    let keys = PackageKeys {
+        secret_keys: secret_keys.map_err(|error| Failed(error.to_string(), 1))?,
+        field_keys: django.field_keys.clone(),
+        salts: django.field_salts.clone(),
+        own_key: None,
+        are_fernet_keys: !django.field_keys_hkdf,
+    };
+    let ttl = arguments.get_one::<u64>("ttl").copied();
+    let format = PackageFormat::new(package, &keys, ttl);
+    let format = format.map_err(|why| Failed(format!("{name}: {why}\n  fix: set django.field_keys, and django.field_salts where the package has a salt"), 1))?;
+    Ok(Box::new(format))
 }
 
 async fn retire(prepared: &Prepared, arguments: &ArgMatches) -> Outcome {

@@ -1,6 +1,7 @@
 use super::{TableName, UserModel, UserTables};
 use crate::checks::{Check, Level, Weakened};
 use crate::settings::{section, setting_from_str};
+use palisade_crypto::Secret;
 use std::fmt;
 use std::str::FromStr;
 use url::Url;
@@ -26,6 +27,13 @@ section! {
         reset_path: ResetPath = |_| ResetPath("/account/reset".into());
         /// Its URL, such as http://127.0.0.1:8001: requests without a route here are proxied to it
         upstream: Option<Upstream> = |_| None;
+        /// Its SECURED_FIELDS_KEY, FIELD_ENCRYPTION_KEY, FERNET_KEYS or CRYPTOGRAPHY_KEY, newest
+        /// first, for `data encrypt --format`
+        field_keys: Vec<Secret<String>> = |_| Vec::new();
+        /// Its SALT_KEY or CRYPTOGRAPHY_SALT
+        field_salts: Vec<Secret<String>> = |_| Vec::new();
+        /// Its FERNET_USE_HKDF
+        field_keys_hkdf: bool = |_| true;
     }
 }
 

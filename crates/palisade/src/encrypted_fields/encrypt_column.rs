@@ -20,24 +20,33 @@ pub(crate) struct Plaintexts<'a> {
 }
 
 /// The format of values that are to be encrypted.
-pub(crate) trait Format: Send + Sync {
+pub trait Format: Send + Sync {
     /// The plaintext of a stored value.
     ///
     /// # Errors
     /// A sentence for the operator, without the value.
-    fn read(&self, stored: &[u8]) -> Result<Zeroizing<String>, String>;
+    fn read(&self, stored: &[u8]) -> Result<ReadValue, String>;
 
     /// Whether values of any type are read as text.
     fn is_plain(&self) -> bool;
+}
+
+/// A plaintext with its expiry.
+pub struct ReadValue {
+    pub(super) text: Zeroizing<String>,
+    pub(super) until: Option<u64>,
 }
 
 /// Values that are not encrypted.
 pub(crate) struct Plain;
 
 impl Format for Plain {
-    fn read(&self, stored: &[u8]) -> Result<Zeroizing<String>, String> {
+    fn read(&self, stored: &[u8]) -> Result<ReadValue, String> {
         let text = std::str::from_utf8(stored).map_err(|_| "no text")?;
-        Ok(Zeroizing::new(text.to_owned()))
+        Ok(ReadValue {
+            text: Zeroizing::new(text.to_owned()),
+            until: None,
+        })
     }
 
     fn is_plain(&self) -> bool {
@@ -45,10 +54,25 @@ impl Format for Plain {
     }
 }
 
+/// A value as its column has it.
+enum Raw {
+    Text(Zeroizing<String>),
+    Bytes(Zeroizing<Vec<u8>>),
+}
+
+impl Raw {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
 /// One value.
 struct Stored {
     key: String,
-    raw: Zeroizing<Vec<u8>>,
+    raw: Raw,
     owner: Option<i32>,
 }
 
@@ -139,12 +163,9 @@ impl Plaintexts<'_> {
     }
 
     fn read(&self, row: &QueryResult) -> Result<Stored, DbErr> {
-        let text = row
-            .try_get::<String>("", "palisade_value")
-            .map(String::into_bytes);
-        let raw = match text {
-            Ok(text) => text,
-            Err(_) => row.try_get::<Vec<u8>>("", "palisade_value")?,
+        let raw = match row.try_get::<String>("", "palisade_value") {
+            Ok(text) => Raw::Text(Zeroizing::new(text)),
+            Err(_) => Raw::Bytes(Zeroizing::new(row.try_get("", "palisade_value")?)),
         };
         let owner = match self.column.owner {
             Some(_) => Some(row.try_get::<i32>("", "palisade_owner")?),
@@ -152,7 +173,7 @@ impl Plaintexts<'_> {
         };
         Ok(Stored {
             key: row.try_get("", "palisade_key")?,
-            raw: Zeroizing::new(raw),
+            raw,
             owner,
         })
     }
@@ -166,13 +187,14 @@ impl Plaintexts<'_> {
         if self.is_in_place() && is_encrypted(tx, place, row).await? {
             return Ok(());
         }
-        let read = self.format.read(&row.raw);
-        let text = read.and_then(|text| {
-            let spelled = spellings(&text).find_map(|text| (self.column.spelling)(&text));
-            spelled.ok_or_else(|| "no value of the column's type".into())
+        let read = self.format.read(row.raw.bytes());
+        let read = read.and_then(|read| {
+            let spelled = spellings(&read.text).find_map(|text| (self.column.spelling)(&text));
+            let text = spelled.ok_or("no value of the column's type")?;
+            Ok(ReadValue { text, ..read })
         });
-        let text = match text {
-            Ok(text) => text,
+        let ReadValue { text, until } = match read {
+            Ok(read) => read,
             Err(why) => {
                 done.fail(place, &why);
                 return Ok(());
@@ -182,9 +204,9 @@ impl Plaintexts<'_> {
         let sealed = match row.owner {
             Some(user) => {
                 let key = user_keys::load_or_create(tx, user).await?;
-                key.seal(place, text.as_bytes(), None)
+                key.seal(place, text.as_bytes(), until)
             }
-            None => field::seal(&ring, place, text.as_bytes(), None, keys.now()),
+            None => field::seal(&ring, place, text.as_bytes(), until, keys.now()),
         };
         let mut changes = Changes::from([(self.column.name, sealed)]);
         for index in &self.table.indexes {
@@ -203,10 +225,12 @@ impl Plaintexts<'_> {
     /// Writes a row, unless its source was changed meanwhile.
     async fn write(&self, tx: &Tx, row: &Stored, changes: &Changes) -> Result<u64, DbErr> {
         let source = Expr::col(Alias::new(self.source));
-        let stored = match std::str::from_utf8(&row.raw) {
-            Ok(text) if self.format.is_plain() => source.cast_as(Alias::new("text")).eq(text),
-            Ok(text) => source.eq(text),
-            Err(_) => source.eq(row.raw.to_vec()),
+        let stored = match &row.raw {
+            Raw::Text(text) if self.format.is_plain() => {
+                source.cast_as(Alias::new("text")).eq(text.as_str())
+            }
+            Raw::Text(text) => source.eq(text.as_str()),
+            Raw::Bytes(bytes) => source.eq(bytes.to_vec()),
         };
         let mut update = Query::update();
         update
@@ -223,7 +247,7 @@ impl Plaintexts<'_> {
 /// Whether a value is encrypted already. One that looks so and cannot be decrypted ends the command:
 /// encrypting it once more would lose it.
 async fn is_encrypted(tx: &Tx, place: Place<'_>, row: &Stored) -> Result<bool, DbErr> {
-    let Some(text) = std::str::from_utf8(&row.raw)
+    let Some(text) = std::str::from_utf8(row.raw.bytes())
         .ok()
         .filter(|text| field::is_sealed(text))
     else {

@@ -41,6 +41,9 @@
 //! The column types are `text`; that of an index gets an index of the database. The keys and their
 //! rotation are in the guide, `docs/encrypted-fields.md`.
 
+#[cfg(feature = "adopt")]
+#[doc(hidden)]
+pub mod django;
 mod encrypt_column;
 mod error;
 mod index;
@@ -54,7 +57,9 @@ mod user_keys;
 mod value;
 mod write;
 
-pub(crate) use encrypt_column::{Format, Plain, Plaintexts};
+#[doc(hidden)]
+pub use encrypt_column::{Format, ReadValue};
+pub(crate) use encrypt_column::{Plain, Plaintexts};
 pub use error::{FieldError, FieldErrorKind};
 pub use index::BlindIndex;
 #[doc(hidden)]
