@@ -1,5 +1,6 @@
 //! A site that works beside its pages: a task each second puts a row, a job and a mail into one
 //! transaction, and takes every second one back. `tests/it/crash.rs` runs two of it and kills one.
+//! Its encrypted column is that of `tests/it/encrypted/program.rs`.
 
 use palisade::db::{Migration, RawSql};
 use palisade::prelude::*;
@@ -14,6 +15,9 @@ fn main() -> ExitCode {
         .schema(migrations)
         .task("produce", Schedule::every(Duration::from_secs(1)), produce)
         .job::<Work>()
+        .encrypted::<phone::Entity>()
+        .command("fill", "Add a thousand encrypted rows", fill)
+        .command("sum", "Decrypt every row, and add the numbers", sum)
         .run()
 }
 
@@ -33,13 +37,70 @@ fn migrations() -> Vec<Migration> {
             .col(big_integer("number"));
         create.col(big_integer("pid")).take()
     };
+    let phones = Table::create()
+        .table("worker_phone")
+        .col(pk_auto("id"))
+        .col(text("number"))
+        .col(text("number_index"))
+        .take();
     vec![
         Migration::new("worker_0001_tables")
             .create_table(run)
             .create_table(number("worker_made"))
             .create_table(number("worker_begun"))
             .create_table(number("worker_done")),
+        Migration::new("worker_0002_phone")
+            .create_table(phones)
+            .index("worker_phone", ["number_index"]),
     ]
+}
+
+mod phone {
+    use palisade::entity::*;
+    use palisade::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, EncryptedFields)]
+    #[sea_orm(table_name = "worker_phone")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub number: Encrypted<i64>,
+        #[blind_index(number)]
+        pub number_index: BlindIndex<i64>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+async fn fill(site: Arc<Site>) -> Result<String> {
+    let fill = async |tx: &Tx| {
+        for number in 1..=1000 {
+            let row = phone::ActiveModel {
+                number: sea_orm::Set(Encrypted::new(number)),
+                ..Default::default()
+            };
+            tx.insert_row(row).await?;
+        }
+        Ok::<_, Error>(())
+    };
+    site.database().write(fill).await?;
+    Ok("filled\n".into())
+}
+
+async fn sum(site: Arc<Site>) -> Result<String> {
+    use sea_orm::{EntityTrait, QueryFilter};
+    let db = site.database().handle();
+    let mut sum = 0;
+    for row in phone::Entity::find().all(&db).await? {
+        let number = *row.open_number(&db)?.expose();
+        let found = phone::Entity::find().filter(phone::Entity::number_is(&db, &number)?);
+        if found.all(&db).await?.len() != 1 {
+            return Err(Error::bug("its index does not find a row"));
+        }
+        sum += number;
+    }
+    Ok(format!("{sum}\n"))
 }
 
 async fn write(site: &Site, sql: RawSql) -> Result<()> {

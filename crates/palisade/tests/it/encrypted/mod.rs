@@ -2,5 +2,6 @@
 
 mod columns;
 mod django;
+mod program;
 mod rotation;
 mod site;
