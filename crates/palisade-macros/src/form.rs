@@ -43,18 +43,26 @@ fn columns(name: &Ident, entity: &Path, fields: &Punctuated<Field, Comma>) -> To
         })
     };
     let names = |field: &'_ Field| field.ident.clone();
-    let shown: Vec<Ident> = of_kind(|ty| !is_list(ty)).filter_map(names).collect();
+    let is_shown = |ty: &str| !is_list(ty) && !is_seen(ty);
+    let shown: Vec<Ident> = of_kind(is_shown).filter_map(names).collect();
     let shown_names = shown.iter().map(name_of);
-    let shown_types = of_kind(|ty| !is_list(ty)).map(|field| &field.ty);
-    let assigned: Vec<Ident> = of_kind(|ty| !is_list(ty) && !is_key(ty))
+    let shown_types = of_kind(is_shown).map(|field| &field.ty);
+    let seen = of_kind(is_seen).filter_map(names).next().map(seen);
+    let (seen_field, seen_value) = seen.map(|seen| seen(name)).unwrap_or_default();
+    let assigned: Vec<Ident> = of_kind(|ty| !is_list(ty) && !is_key(ty) && !is_seen(ty))
         .filter_map(names)
         .collect();
     let model = quote!(<#entity as ::palisade::sea_orm::EntityTrait>::Model);
     let active = quote!(<#entity as ::palisade::sea_orm::EntityTrait>::ActiveModel);
     quote! {
+        #seen_field
+
         impl ::palisade::forms::FillFrom<#model> for #name {
             fn values(row: &#model) -> Vec<(&'static str, Vec<String>)> {
-                vec![#((#shown_names, <#shown_types as ::palisade::forms::ShowColumn<_>>::show(&row.#shown))),*]
+                #[allow(unused_mut)]
+                let mut values = vec![#((#shown_names, <#shown_types as ::palisade::forms::ShowColumn<_>>::show(&row.#shown))),*];
+                #seen_value
+                values
             }
         }
 
@@ -70,6 +78,28 @@ fn columns(name: &Ident, entity: &Path, fields: &Punctuated<Field, Comma>) -> To
             }
         }
     }
+}
+
+/// The field that holds what the user saw, and its value.
+fn seen(field: Ident) -> impl FnOnce(&Ident) -> (TokenStream, TokenStream) {
+    move |name| {
+        let of_form = quote! {
+            impl ::palisade::forms::SeenForm for #name {
+                fn seen(&self) -> &::palisade::forms::Seen {
+                    &self.#field
+                }
+            }
+        };
+        let value = quote! {
+            let seen = ::palisade::forms::Seen::of(&values);
+            values.push(("seen", ::std::vec![seen]));
+        };
+        (of_form, value)
+    }
+}
+
+fn is_seen(ty: &str) -> bool {
+    ty == "Seen" || ty.ends_with(":: Seen")
 }
 
 fn is_list(ty: &str) -> bool {

@@ -45,6 +45,7 @@ pub mod db;
 pub mod django;
 pub mod encrypted_fields;
 pub mod entity;
+pub mod flows;
 pub mod forms;
 pub mod headers;
 pub mod http;

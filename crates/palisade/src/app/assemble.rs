@@ -18,6 +18,7 @@ use super::{App, BootError, Prepared, RouteInfo, Site, SiteSettings, keys};
 use crate::auth::{AccountParts, Accounts, SecondFactors};
 use crate::clock::Clock;
 use crate::db::Database;
+use crate::flows::OnceServices;
 use crate::headers::SecurityHeaders;
 use crate::http::client::Client;
 use crate::http::{MemoryBudget, TrustedProxies};
@@ -133,6 +134,10 @@ fn views(
     let settings = foundation.settings;
     let mut services = settings.own.clone();
     services.insert(SiteClock(foundation.clock.clone()));
+    services.insert(OnceServices {
+        clock: foundation.clock.clone(),
+        ring: foundation.ring.clone(),
+    });
     services.insert(shared.mail.clone());
     services.insert(jobs_of(&shared.jobs, &app.background));
     SiteViews {

@@ -99,6 +99,7 @@ impl App {
         migrations.add(crate::social::migrations);
         migrations.add(crate::permissions::migrations);
         migrations.add(crate::encrypted_fields::migrations);
+        migrations.add(crate::flows::migrations);
         migrations.add(super::acme::migrations);
         migrations.add(crate::db::probe::migrations);
         Self {

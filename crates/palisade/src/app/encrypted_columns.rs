@@ -4,14 +4,15 @@ use crate::app::{Prepared, Site, acme};
 use crate::checks::{Finding, Level};
 use crate::crypto::KeyRing;
 use crate::db::{Database, Resealed, SealedColumn};
-use crate::{auth, mail, mfa, social, tasks};
+use crate::{auth, flows, mail, mfa, social, tasks};
 use sea_orm::DbErr;
 
 fn columns() -> impl Iterator<Item = SealedColumn> {
     mfa::SEALED
         .into_iter()
         .chain([social::SEALED, mail::SEALED, tasks::SEALED])
-        .chain([auth::SEALED, acme::SEALED])
+        .chain([auth::SEALED, auth::SEALED_UNSENT])
+        .chain([acme::SEALED, flows::SEALED])
 }
 
 /// Re-encrypts everything with the newest key of the ring, in batches.

@@ -90,6 +90,8 @@ pub enum Event {
     Blocked,
     /// A rate limit was exceeded.
     RateLimited,
+    /// A user reached a quota of the business.
+    QuotaExceeded,
 }
 
 impl fmt::Display for Event {
@@ -135,6 +137,7 @@ impl fmt::Display for Event {
             Self::HostRefused => "host_refused",
             Self::Blocked => "blocked",
             Self::RateLimited => "rate_limited",
+            Self::QuotaExceeded => "quota_exceeded",
         })
     }
 }

@@ -9,6 +9,7 @@ use super::login::locks::{Lock, LockFilter, Locks};
 use super::login::methods::LoginMethods;
 use super::login::second_factor::SecondFactors;
 use super::login::sessions::LoginSessions;
+use super::login::unsent_forms::UnsentForms;
 use super::password::django_reset_links::DjangoResetLinks;
 use super::password::passwords::{PasswordUse, Passwords};
 use super::tokens::Tokens;
@@ -43,6 +44,7 @@ pub struct Accounts {
     pub(crate) sessions: LoginSessions,
     pub(crate) factors: SecondFactors,
     pub(crate) email: EmailTokens,
+    pub(super) unsent: UnsentForms,
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
     pub(crate) methods: LoginMethods,
     /// Path to redirect to after login.
@@ -157,12 +159,19 @@ impl Accounts {
         let (guard, email) = (parts.guard(locks), parts.email());
         let (database, clock, ring) = (parts.database, parts.clock, parts.ring);
         let site = parts.links.main().to_owned();
+        let unsent = UnsentForms::new(
+            database.clone(),
+            clock.clone(),
+            ring.clone(),
+            parts.transport,
+        );
         Self {
             users: Users::new(database.clone(), clock.clone()),
             passwords: Passwords::new(settings, parts.algorithm, parts.client, site),
             sessions: LoginSessions::new(database.clone(), clock.clone(), ring.clone()),
             guard,
             email,
+            unsent,
             factors: parts.factors,
             personal_data: parts.personal_data,
             methods: parts.methods,
@@ -320,6 +329,7 @@ impl Accounts {
     /// When the database does not answer.
     pub(crate) async fn sweep(&self) -> Result<()> {
         self.email.tokens.sweep().await?;
+        self.unsent.sweep().await?;
         Ok(self.guard.lockout.locks.sweep().await?)
     }
 

@@ -24,6 +24,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(CreateTokens),
         Box::new(CreateLocks),
         Box::new(CreateEpochs),
+        Box::new(CreateUnsent),
     ]
 }
 
@@ -194,5 +195,43 @@ impl MigrationTrait for CreateEpochs {
         manager
             .drop_table(Table::drop().table("palisade_session_epoch").to_owned())
             .await
+    }
+}
+
+struct CreateUnsent;
+
+impl MigrationName for CreateUnsent {
+    fn name(&self) -> &str {
+        "auth_0005_palisade_unsent"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for CreateUnsent {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let forms = Table::create()
+            .table("palisade_unsent")
+            .col(
+                ColumnDef::new("hash")
+                    .string_len(40)
+                    .not_null()
+                    .primary_key(),
+            )
+            .col(ColumnDef::new("user_id").integer().not_null())
+            .col(ColumnDef::new("sealed").text().not_null())
+            .col(ColumnDef::new("expires").big_integer().not_null())
+            .to_owned();
+        manager.create_table(forms).await?;
+        let of_user = Index::create()
+            .name("palisade_unsent_user")
+            .table("palisade_unsent")
+            .col("user_id")
+            .to_owned();
+        manager.create_index(of_user).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let dropped = Table::drop().table("palisade_unsent").to_owned();
+        manager.drop_table(dropped).await
     }
 }

@@ -40,6 +40,9 @@ pub(crate) use login::methods::LoginMethods;
 pub(crate) use login::pending_login::PendingLogin;
 pub use login::second_factor::SecondStep;
 pub(crate) use login::second_factor::{Factor, FactorRule, SecondFactors};
+pub(crate) use login::unsent_forms::{
+    MOST_BYTES as MOST_UNSENT_BYTES, SEALED as SEALED_UNSENT, UnsentForm,
+};
 pub(crate) use login::user_agent::describe;
 pub use migration::migrations;
 pub(crate) use migration::{create_user_indexes, drop_user_indexes};

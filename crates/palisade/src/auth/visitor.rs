@@ -1,5 +1,6 @@
 use super::login::second_factor::Factor;
 use super::login::session_binding::Origin;
+use super::login::unsent_forms::{Typist, UnsentForm};
 use super::login::user_agent::agent;
 use super::{Accounts, User};
 use crate::http::ClientAddress;
@@ -8,8 +9,8 @@ use crate::views::{Error, PageName, PageValues, Personal, RequestContext, Result
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 use palisade_template::{Serde, Value, context};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
@@ -99,6 +100,21 @@ impl Visitor {
 
     pub(crate) fn accounts(&self) -> &Accounts {
         &self.0.accounts
+    }
+
+    /// Keeps a form that was sent without a login, or with one that is too old. Returns the cookie
+    /// to set, if it is known who typed it.
+    pub(crate) async fn keep_unsent(
+        &self,
+        headers: &HeaderMap,
+        form: &UnsentForm,
+    ) -> Result<Option<HeaderValue>> {
+        let accounts = self.accounts();
+        let typist = Typist {
+            devices: &accounts.guard.devices,
+            user_id: self.user().await?.map(|user| user.id),
+        };
+        Ok(accounts.unsent.keep_of(typist, headers, form).await?)
     }
 
     /// Whether this session is authenticated with a second factor.

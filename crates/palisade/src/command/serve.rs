@@ -2,6 +2,7 @@ use super::log::OfRequest;
 use super::{Failed, Outcome, print};
 use crate::app::{BootError, Prepared, Runner, Server, Site, SiteSettings};
 use crate::clock::SystemClock;
+use crate::flows;
 use crate::settings::Profile;
 use sd_notify::NotifyState;
 use std::fs::File;
@@ -168,6 +169,9 @@ async fn sweep(site: Arc<Site>) {
         }
         if let Err(error) = site.sessions.sweep().await {
             tracing::warn!(target: "palisade", %error, "expired sessions could not be deleted");
+        }
+        if let Err(error) = flows::sweep(&site.database, site.now().timestamp()).await {
+            tracing::warn!(target: "palisade", %error, "expired answers and quotas could not be deleted");
         }
         if let Err(error) = site.refresh_data_keys().await {
             tracing::warn!(target: "palisade", error, "the keys of encrypted columns could not be refreshed");

@@ -1,9 +1,9 @@
 use super::choices::{check, has_row_choices, load};
 use super::input::{Input, RawError, Values, check_repeated, values};
 use super::json::limits;
-use super::show::{Shown, problem, without};
+use super::show::{Conflicts, Shown, problem, without};
 use super::start::TOKEN_FIELD;
-use super::{FieldSpec, Fields, most_bytes};
+use super::{FieldSpec, FieldValues, Fields, Seen, most_bytes};
 use crate::views::{Error, ErrorKind, Page, RequestContext, Result};
 use axum::RequestExt;
 use axum::body::to_bytes;
@@ -29,6 +29,7 @@ pub struct InvalidForm {
     typed: Values,
     errors: BTreeMap<&'static str, Vec<String>>,
     general: Vec<String>,
+    conflicts: Conflicts,
     page: Page,
     /// A field that is not shown.
     left_out: Option<&'static str>,
@@ -162,6 +163,16 @@ impl InvalidForm {
         self
     }
 
+    /// Shows at each field that another change has overtaken what was seen and what is there, and
+    /// lets the form be sent again.
+    pub(crate) fn with_conflicts(mut self, seen: &Seen, now: FieldValues) -> Self {
+        let differences = seen.differences(&now);
+        self.conflicts = differences
+            .map(|(name, seen, now)| (name, (seen.map(str::to_owned), now)))
+            .collect();
+        self.set("seen", Seen::of(&now))
+    }
+
     /// Whether the body was not a form of these fields.
     pub(crate) fn is_unreadable(&self) -> bool {
         self.unreadable.is_some()
@@ -205,6 +216,7 @@ impl InvalidForm {
             typed: &self.typed,
             errors: self.errors,
             general: self.general,
+            conflicts: self.conflicts,
             options: load(&self.fields, &self.extensions).await?,
             zone: self.page.context().site().time_zone,
         };
@@ -292,6 +304,7 @@ impl OpenForm {
             typed,
             errors,
             general: Vec::new(),
+            conflicts: Conflicts::new(),
             page: self.page,
             left_out: None,
             extensions: self.extensions,

@@ -42,6 +42,7 @@ mod many;
 mod multipart;
 mod numbers;
 mod pages;
+mod seen;
 mod show;
 mod start;
 #[cfg(test)]
@@ -66,6 +67,7 @@ pub use many::Many;
 pub use multipart::{Multipart, Part};
 pub use numbers::{Decimal, Money};
 pub use pages::{show_form, show_template};
+pub use seen::{Seen, SeenForm};
 pub(crate) use start::{FormStart, TOKEN_FIELD, multipart_token};
 pub(crate) use view::FieldsView;
 pub use view::FormView;

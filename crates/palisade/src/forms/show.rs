@@ -11,6 +11,9 @@ use palisade_template::{Value, context};
 use serde_json::json;
 use std::collections::BTreeMap;
 
+/// Values that were seen, unless they are long, and values that are there, by field.
+pub(super) type Conflicts = BTreeMap<&'static str, (Option<String>, String)>;
+
 /// A form as it is shown: its fields with input, choices and errors.
 pub(super) struct Shown<'a> {
     pub(super) fields: Vec<FieldSpec>,
@@ -18,6 +21,7 @@ pub(super) struct Shown<'a> {
     pub(super) errors: BTreeMap<&'static str, Vec<String>>,
     /// Errors above the form.
     pub(super) general: Vec<String>,
+    pub(super) conflicts: Conflicts,
     /// Choices from the database, by field.
     pub(super) options: BTreeMap<&'static str, Options>,
     /// Time zone of moments.
@@ -33,6 +37,7 @@ impl Default for Shown<'_> {
             typed: &NOTHING,
             errors: BTreeMap::new(),
             general: Vec::new(),
+            conflicts: Conflicts::new(),
             options: BTreeMap::new(),
             zone: Tz::UTC,
         }
@@ -61,7 +66,20 @@ impl Shown<'_> {
             inputmode => shape.inputmode, autocapitalize => if spec.name == "username" { "none" } else { shape.autocapitalize }, enterkeyhint => shape.enterkeyhint,
             options => self.options(spec, &values), empty => spec.empty, has_empty => !shape.is_required || shape.choices.is_some(),
             errors => self.errors.get(spec.name).cloned().unwrap_or_default(),
+            conflict => self.conflict(spec),
         }
+    }
+
+    /// What was seen of a field and what is there, as a user reads it.
+    fn conflict(&self, spec: &FieldSpec) -> Option<Value> {
+        let (seen, now) = self.conflicts.get(spec.name)?;
+        let readable = |value: &str| {
+            let mut options = spec.shape.options.iter();
+            let label = options.find(|(code, _)| *code == value);
+            label.map_or(value, |(_, label)| label).to_owned()
+        };
+        let seen = seen.as_deref().map(readable);
+        Some(context! { seen, now => readable(beginning(now, spec.shape.max_length)) })
     }
 
     /// The input of a field. Passwords are never sent back, and other input is truncated to its

@@ -439,7 +439,18 @@ impl Answer {
     /// The value of the page's first hidden field of this name.
     pub fn hidden_field(&self, name: &str) -> Option<String> {
         let (_, after) = self.body.split_once(&format!("name=\"{name}\" value=\""))?;
-        after.split('"').next().map(str::to_owned)
+        let value = after.split('"').next()?;
+        // as a browser reads it
+        let characters = [
+            ("&quot;", "\""),
+            ("&#x27;", "'"),
+            ("&#39;", "'"),
+            ("&lt;", "<"),
+            ("&gt;", ">"),
+            ("&amp;", "&"),
+        ];
+        let decode = |text: String, (name, character): (&str, &str)| text.replace(name, character);
+        Some(characters.into_iter().fold(value.to_owned(), decode))
     }
 
     /// The log lines of this request.

@@ -84,6 +84,7 @@ pub fn templates() -> Layer {
             include_str!("templates/password.html"),
         ),
         ("account/sent.html", include_str!("templates/sent.html")),
+        ("account/unsent.html", include_str!("templates/unsent.html")),
         (
             "account/confirm.html",
             include_str!("templates/confirm.html"),

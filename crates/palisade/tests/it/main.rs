@@ -20,6 +20,7 @@ mod development;
 mod django_tables;
 mod encrypted;
 mod fields;
+mod flows;
 mod framing;
 mod functions;
 mod http2;

@@ -4,8 +4,8 @@ use super::by_client;
 use crate::app::{Routes, SiteSettings};
 use crate::auth::LoginMethods;
 use crate::auth::views::{
-    RECENT, email, locks, login, mailed, password, personal, profile, reauthenticate, sessions,
-    signup,
+    RECENT, UNSENT, email, locks, login, mailed, password, personal, profile, reauthenticate,
+    sessions, signup, unsent,
 };
 use crate::http::redirect_to;
 use crate::mfa::views as mfa;
@@ -34,6 +34,7 @@ pub(super) fn routes() -> Routes {
             public().get(login::show_login).post(login::login),
         )
         .route("/account/logout", public().post(login::logout))
+        .route(UNSENT, owner().get(unsent::show))
         .route(
             "/account/signup",
             public()

@@ -17,6 +17,7 @@ pub(in crate::app) mod request_info;
 pub(in crate::app) mod route_guard;
 pub(in crate::app) mod route_rule;
 mod route_steps;
+mod unsent;
 
 use self::forwarding::{
     apply_forwarded_host, copy_authority_to_host, forwarded_request_id, remove_forwarding_headers,

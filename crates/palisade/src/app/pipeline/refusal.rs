@@ -1,6 +1,6 @@
 //! Responses to requests that the guard refuses: CSRF failures, access rules, undeclared methods.
 
-use crate::app::pipeline::bearer;
+use crate::app::pipeline::{bearer, unsent};
 use crate::app::pipeline::{request_info::RequestInfo, route_rule::RouteRule};
 use crate::audit_log::{self, Event};
 use crate::auth::views::MAX_NEXT_BYTES;
@@ -160,6 +160,17 @@ fn to_login_and_back(info: &RequestInfo, parts: &Parts) -> Response {
         .append_pair("next", &page)
         .finish();
     redirect_to(format!("/account/login?{query}"))
+}
+
+/// Redirects to the page that asks for a login, after which the kept form is shown.
+pub(in crate::app) fn to_kept_form(verdict: Verdict, cookie: HeaderValue) -> Response {
+    let page = match verdict {
+        Verdict::Reauthenticate => "/account/reauthenticate?",
+        _ => "/account/login?kept=on&",
+    };
+    let mut response = redirect_to(format!("{page}next={}", unsent::PAGE));
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
 }
 
 /// Redirects to a page that asks for more, with this one as `next`; after a form, whose fields are

@@ -1,9 +1,11 @@
 //! Steps 9 and 10: networks, bearer tokens, CSRF checks, rate limits and access rule of a route.
 
-use super::refusal::{access_denied, csrf_failed, method_not_allowed, record_csrf_failure};
+use super::refusal::{
+    access_denied, csrf_failed, method_not_allowed, record_csrf_failure, to_kept_form,
+};
 use super::request_info::RequestInfo;
 use super::route_rule::RouteRule;
-use super::{bearer, rate_limit};
+use super::{bearer, rate_limit, unsent};
 use crate::auth::Visitor;
 use crate::csrf::{FormTokens, Refusal, is_safe};
 use crate::headers::is_report;
@@ -37,7 +39,7 @@ impl RouteSteps<'_> {
         self.check_route_limits(parts).await?;
         self.check_csrf_token(parts, body).await?;
         self.check_field_limits(parts, body).await?;
-        self.check_access_rule(parts).await
+        self.check_access_rule(parts, body).await
     }
 
     fn check_networks(&self, parts: &Parts) -> Result<(), Response> {
@@ -118,7 +120,13 @@ impl RouteSteps<'_> {
                 record_csrf_failure(self.info, parts, refusal);
                 Err(redirect_to("/account/login?entered=on"))
             }
-            Ok(Err(refusal)) => Err(csrf_failed(self.info, parts, refusal)),
+            Ok(Err(refusal)) => match Box::pin(self.keep_overdue(parts, body)).await {
+                Some(response) => {
+                    record_csrf_failure(self.info, parts, refusal);
+                    Err(response)
+                }
+                None => Err(csrf_failed(self.info, parts, refusal)),
+            },
             Err(status) => Err(status.into_response()),
         }
     }
@@ -131,11 +139,38 @@ impl RouteSteps<'_> {
         Ok(())
     }
 
-    async fn check_access_rule(&self, parts: &Parts) -> Result<(), Response> {
+    async fn check_access_rule(&self, parts: &Parts, body: &mut Body) -> Result<(), Response> {
         match self.judge(parts).await? {
             Verdict::Allow => Ok(()),
+            verdict @ (Verdict::LogIn | Verdict::Reauthenticate) if !is_safe(&parts.method) => {
+                Err(Box::pin(self.keep_and_deny(parts, body, verdict)).await)
+            }
             verdict => Err(self.deny(parts, verdict)),
         }
+    }
+
+    /// Refuses a form that needs a login, and keeps what was typed.
+    async fn keep_and_deny(&self, parts: &Parts, body: &mut Body, verdict: Verdict) -> Response {
+        let denied = self.deny(parts, verdict);
+        if self.info.context.wants_problem() {
+            return denied;
+        }
+        match unsent::keep(self.info, self.visitor, parts, body).await {
+            Some(cookie) => to_kept_form(verdict, cookie),
+            None => denied,
+        }
+    }
+
+    /// A form whose token is that of a session that has ended: where a login is missing anyway, it
+    /// is kept. `None` to refuse it.
+    async fn keep_overdue(&self, parts: &Parts, body: &mut Body) -> Option<Response> {
+        let needs_login = self.judge(parts).await.ok() == Some(Verdict::LogIn);
+        if !needs_login || self.info.context.wants_problem() {
+            return None;
+        }
+        let cookie = unsent::keep(self.info, self.visitor, parts, body).await?;
+        self.deny(parts, Verdict::LogIn);
+        Some(to_kept_form(Verdict::LogIn, cookie))
     }
 
     fn deny(&self, parts: &Parts, verdict: Verdict) -> Response {

@@ -63,6 +63,7 @@ impl Accounts {
             unlink(tx, row.id).await?;
             self.email.tokens.forget(tx, row.id, None).await?;
             self.guard.devices.forget(tx, row.id).await?;
+            self.unsent.forget(tx, row.id).await?;
             epoch::forget(tx, row.id).await?;
             self.factors.step.forget(tx, row.id).await?;
             // copies of the database keep values of the user that nothing decrypts from now on

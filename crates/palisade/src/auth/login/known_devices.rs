@@ -112,6 +112,19 @@ impl KnownDevices {
         }))
     }
 
+    /// The user of the browser's last login.
+    pub(in crate::auth) async fn last_user(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Option<i32>, DbErr> {
+        let Some(hash) = self.cookie.read(headers).map(random::stored_hash) else {
+            return Ok(None);
+        };
+        let db = self.database.handle();
+        let row = Entity::find_by_id(&hash).one(&db).await?;
+        Ok(row.map(|row| row.user_id))
+    }
+
     /// Remembers a browser, and returns the cookie to set.
     pub(in crate::auth) async fn remember(
         &self,

@@ -15,4 +15,5 @@ pub(in crate::auth) mod second_factor;
 pub(in crate::auth) mod session_binding;
 pub(in crate::auth) mod sessions;
 pub(in crate::auth) mod source;
+pub(in crate::auth) mod unsent_forms;
 pub(in crate::auth) mod user_agent;

@@ -32,6 +32,8 @@ pub(crate) struct Asked {
     next: NextPage,
     /// A form was sent without a session.
     lost: bool,
+    /// Its input is kept.
+    kept: bool,
     /// A login form was sent twice: an authenticated user is redirected.
     entered: bool,
 }
@@ -84,7 +86,7 @@ pub(crate) async fn show_login(
     }
     let next = query.next.0.unwrap_or_default();
     let form = Form::<Login>::filled_without([("next", next)], unless_kept(&visitor));
-    let values = context! { form, is_lost => query.lost, ..ways(&visitor) };
+    let values = context! { form, is_lost => query.lost, is_kept => query.kept, ..ways(&visitor) };
     page.render(LOGIN, values).await
 }
 

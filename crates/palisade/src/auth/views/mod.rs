@@ -11,8 +11,10 @@ pub(crate) mod profile;
 pub(crate) mod reauthenticate;
 pub(crate) mod sessions;
 pub(crate) mod signup;
+pub(crate) mod unsent;
 
 pub(crate) use login::{MAX_NEXT_BYTES, NextPage};
+pub(crate) use unsent::UNSENT;
 
 use super::user::entity::Model;
 use super::{Accounts, User, Visitor};

@@ -88,6 +88,15 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
         }
     }
 
+    /// The same for a row that is to be changed: it is locked until the end of the transaction.
+    pub(crate) async fn read_locked(&self, verb: Verb, tx: &Tx) -> Result<E::Model> {
+        let query = self.actor.find::<E>(verb).filter(self.is_it());
+        match query.lock_exclusive().one(tx).await? {
+            Some(row) => Ok(row),
+            None => Err(self.refuse(verb, tx).await?),
+        }
+    }
+
     /// Permissions that the policy asks for on the object, with their conditions, of which no use is
     /// recorded today.
     fn unrecorded_grants(&self, verb: Verb) -> Vec<(String, Expr)> {

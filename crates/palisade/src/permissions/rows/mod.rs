@@ -290,6 +290,23 @@ impl Actor {
         }
     }
 
+    /// The rows with another user's key in a column, for a second pair of eyes: whoever has requested
+    /// a payment does not approve it. None for an anonymous client, and none with a NULL.
+    ///
+    /// ```
+    /// # use palisade::prelude::*;
+    /// # use palisade::permissions::Scoped;
+    /// # fn rows<E: Scoped>(actor: &Actor, requested_by: E::Column) -> Rows<E> {
+    /// Rows::none().or("staff", actor.is_staff()).and("another person", actor.is_not(requested_by))
+    /// # }
+    /// ```
+    pub fn is_not(&self, column: impl ColumnTrait) -> RowCondition {
+        match self.id() {
+            Some(id) => column.ne(id).into(),
+            None => false.into(),
+        }
+    }
+
     /// The rows with the key of one of the user's groups in a column.
     pub fn in_groups(&self, column: impl ColumnTrait) -> RowCondition {
         let groups: Vec<i32> = self.rights().group_ids().collect();
