@@ -1,9 +1,9 @@
-use crate::fields::{entity_of, name_of, named_fields};
+use crate::fields::{name_of, named_fields};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::punctuated::Punctuated;
 use syn::token::Comma;
-use syn::{DeriveInput, Field, Ident, LitStr, Path, Result};
+use syn::{Attribute, DeriveInput, Field, Ident, LitStr, Path, Result};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let fields = named_fields(input, "a form is a struct with named fields")?;
@@ -16,19 +16,54 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let reads = fields.iter().map(|field| {
         let (ident, ty) = (&field.ident, &field.ty);
         let name = ident.as_ref().map(name_of);
-        quote!(let #ident = input.field::<#ty>(#name);)
+        quote!(let #ident = <#ty as ::palisade::forms::Field>::read(input, #name);)
     });
-    let columns = entity_of(&input.attrs, "form")?.map(|entity| columns(name, &entity, fields));
+    let options = options_of(&input.attrs)?;
+    let rule = options.rule.map(|rule| {
+        quote! {
+            if let ::core::result::Result::Err(error) = #rule(&form) {
+                input.refuse_by_rule(error);
+                return None;
+            }
+        }
+    });
+    let columns = options.entity.map(|entity| columns(name, &entity, fields));
     Ok(quote! {
         #columns
         impl ::palisade::forms::Fields for #name {
             const FIELDS: &'static [::palisade::forms::FieldSpec] = &[#(#specs),*];
             fn read(input: &mut ::palisade::forms::Input) -> Option<Self> {
                 #(#reads)*
-                Some(Self { #(#idents: #idents?),* })
+                let form = Self { #(#idents: #idents?),* };
+                #rule
+                Some(form)
             }
         }
     })
+}
+
+/// The options of a form: `#[form(entity = note::Entity, rule = Self::check)]`.
+#[derive(Default)]
+struct FormOptions {
+    entity: Option<Path>,
+    rule: Option<Path>,
+}
+
+fn options_of(attributes: &[Attribute]) -> Result<FormOptions> {
+    let mut options = FormOptions::default();
+    let named = attributes.iter().filter(|one| one.path().is_ident("form"));
+    for attribute in named {
+        attribute.parse_nested_meta(|meta| {
+            let known = match meta.path.get_ident().map(ToString::to_string).as_deref() {
+                Some("entity") => &mut options.entity,
+                Some("rule") => &mut options.rule,
+                _ => return Err(meta.error("write entity = note::Entity or rule = Self::check")),
+            };
+            *known = Some(meta.value()?.parse()?);
+            Ok(())
+        })?;
+    }
+    Ok(options)
 }
 
 /// Conversions between the fields and the columns of the same names.
@@ -103,7 +138,9 @@ fn is_seen(ty: &str) -> bool {
 }
 
 fn is_list(ty: &str) -> bool {
-    ty.contains("Many <")
+    ["Many <", "Group <", "Repeated <"]
+        .iter()
+        .any(|list| ty.contains(list))
 }
 
 fn is_key(ty: &str) -> bool {

@@ -8,6 +8,7 @@ mod encrypted_fields;
 mod fields;
 mod form;
 mod json_body;
+mod pattern;
 mod permission;
 mod static_files;
 mod templates;
@@ -82,6 +83,18 @@ pub fn derive_columns(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(EncryptedFields, attributes(encrypted, blind_index))]
 pub fn derive_encrypted_fields(input: TokenStream) -> TokenStream {
     encrypted_fields::expand(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Declares a field type by a pattern: `pattern!(pub Iban, 34, r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", "Enter an IBAN such as NL91ABNA0417164300.")`.
+///
+/// The pattern is compiled when the site is built; it matches in linear time, and always the whole
+/// value. `\d` and `\w` are of ASCII. The number is the longest value in characters, the sentence
+/// that of the form. Control characters are refused, and spaces around the value are removed.
+#[proc_macro]
+pub fn pattern(input: TokenStream) -> TokenStream {
+    pattern::expand(&parse_macro_input!(input as pattern::Pattern))
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }

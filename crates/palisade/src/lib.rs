@@ -64,7 +64,7 @@ pub mod throttle;
 pub mod views;
 
 pub use palisade_crypto as crypto;
-pub use palisade_macros::{include_static, include_templates};
+pub use palisade_macros::{include_static, include_templates, pattern};
 pub use palisade_password as password;
 pub use palisade_template as template;
 pub use {async_trait, axum, chrono, sea_orm, sea_orm_migration, serde, serde_json};

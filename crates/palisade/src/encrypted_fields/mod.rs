@@ -78,4 +78,4 @@ pub(crate) use write::encrypt_change;
 #[doc(hidden)]
 pub use write::{EncryptedRow, describe_table};
 #[doc(hidden)]
-pub use zeroize::Zeroize;
+pub use zeroize::{Zeroize, Zeroizing};

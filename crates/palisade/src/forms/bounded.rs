@@ -1,8 +1,8 @@
 //! Types of a JSON body: each has a limit.
 
 use super::{
-    Day, Decimal, Email, Field, Line, Many, Moment, Money, Number, Password, Text, Token, Username,
-    WebUrl,
+    Day, Decimal, Digits, Email, Field, Hex, Line, Many, Moment, Money, Number, Password, Slug,
+    Text, Token, Username, WebUrl,
 };
 use crate::views::{Error, ErrorKind, Result};
 use http::Extensions;
@@ -136,6 +136,9 @@ fields!(
     [const MAX: usize] Text<MAX>,
     [const MAX: usize] Token<MAX>,
     [const MAX: usize] WebUrl<MAX>,
+    [const MAX: usize] Slug<MAX>,
+    [const MIN: usize, const MAX: usize] Digits<MIN, MAX>,
+    [const LENGTH: usize] Hex<LENGTH>,
     [const MIN: i64, const MAX: i64] Number<MIN, MAX>,
     [const DIGITS: u32, const SCALE: u32] Decimal<DIGITS, SCALE>,
     [const MAX: i64, const DECIMALS: u32] Money<MAX, DECIMALS>,
@@ -181,6 +184,9 @@ as_text!(
     [const MAX: usize] Text<MAX>,
     [const MAX: usize] Token<MAX>,
     [const MAX: usize] WebUrl<MAX>,
+    [const MAX: usize] Slug<MAX>,
+    [const MIN: usize, const MAX: usize] Digits<MIN, MAX>,
+    [const LENGTH: usize] Hex<LENGTH>,
     [const DIGITS: u32, const SCALE: u32] Decimal<DIGITS, SCALE>,
     [const MAX: i64, const DECIMALS: u32] Money<MAX, DECIMALS>,
     [] Username,

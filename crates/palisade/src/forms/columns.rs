@@ -1,7 +1,8 @@
 //! Between the fields of a form and the columns of a row.
 
 use super::{
-    Choice, Day, Decimal, Email, Line, Moment, Money, Number, Text, Token, Username, WebUrl,
+    Choice, Day, Decimal, Digits, Email, Hex, Line, Moment, Money, Number, Slug, Text, Token,
+    Username, WebUrl,
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::EntityTrait;
@@ -110,6 +111,9 @@ shown_as_text!(
     [const MAX: usize] Text<MAX> => String,
     [const MAX: usize] Token<MAX> => String,
     [const MAX: usize] WebUrl<MAX> => String,
+    [const MAX: usize] Slug<MAX> => String,
+    [const MIN: usize, const MAX: usize] Digits<MIN, MAX> => String,
+    [const LENGTH: usize] Hex<LENGTH> => String,
     [] Username => String,
     [] Email => String,
     [] i32 => i32,
@@ -137,6 +141,9 @@ columns!(
     [const MAX: usize] Text<MAX> => String,
     [const MAX: usize] Token<MAX> => String,
     [const MAX: usize] WebUrl<MAX> => String,
+    [const MAX: usize] Slug<MAX> => String,
+    [const MIN: usize, const MAX: usize] Digits<MIN, MAX> => String,
+    [const LENGTH: usize] Hex<LENGTH> => String,
     [] Username => String,
     [] Email => String,
     [] bool => bool,

@@ -1,6 +1,7 @@
 use super::choices::{check, has_row_choices, load};
 use super::input::{Input, RawError, Values, check_repeated, values};
 use super::json::limits;
+use super::nested::{GroupErrors, field_of};
 use super::show::{Conflicts, Shown, problem, without};
 use super::start::TOKEN_FIELD;
 use super::{FieldSpec, FieldValues, Fields, Seen, most_bytes};
@@ -29,6 +30,7 @@ pub struct InvalidForm {
     typed: Values,
     errors: BTreeMap<&'static str, Vec<String>>,
     general: Vec<String>,
+    groups: GroupErrors,
     conflicts: Conflicts,
     page: Page,
     /// A field that is not shown.
@@ -216,6 +218,7 @@ impl InvalidForm {
             typed: &self.typed,
             errors: self.errors,
             general: self.general,
+            groups: self.groups,
             conflicts: self.conflicts,
             options: load(&self.fields, &self.extensions).await?,
             zone: self.page.context().site().time_zone,
@@ -302,8 +305,9 @@ impl OpenForm {
         InvalidForm {
             fields: self.fields,
             typed,
-            errors,
-            general: Vec::new(),
+            errors: errors.fields,
+            general: errors.general,
+            groups: errors.groups,
             conflicts: Conflicts::new(),
             page: self.page,
             left_out: None,
@@ -335,8 +339,13 @@ async fn read(request: Request, fields: &[FieldSpec]) -> Result<Values> {
         .map_err(|error| incomplete(&error))?;
     let typed = values(&body, limits.form_fields, |_| true).map_err(unreadable)?;
     check_repeated(&typed, fields).map_err(unreadable)?;
-    let is_known =
-        |name: &str| OWN_FIELDS.contains(&name) || fields.iter().any(|field| field.name == name);
+    let is_field = |name: &str| {
+        let mut fields = fields.iter();
+        fields.any(|field| {
+            (field.name == name && field.shape.group.is_none()) || field_of(field, name).is_some()
+        })
+    };
+    let is_known = |name: &str| OWN_FIELDS.contains(&name) || is_field(name);
     match typed.keys().find(|name| !is_known(name)) {
         Some(name) => Err(about(name, "The form has an unknown field.")),
         None => Ok(typed),
@@ -448,7 +457,7 @@ impl<S: Sync, T: Fields> FromRequestParts<S> for Query<T> {
         check(&mut input, T::FIELDS, &parts.extensions).await?;
         let value = T::read(&mut input);
         let (_, errors) = input.into_parts();
-        let name = errors.keys().next().copied().unwrap_or_default();
+        let name = errors.fields.keys().next().copied().unwrap_or_default();
         value
             .map(Self)
             .ok_or_else(|| about(name, "The URL has an invalid value."))

@@ -230,7 +230,7 @@ fn check_length(text: &str, max: usize) -> Result<(), String> {
 
 /// Also rejects bidirectional controls, which make a text read otherwise than it is (Trojan
 /// Source).
-fn without_controls(text: &str, is_fine: fn(char) -> bool) -> Result<(), String> {
+pub(super) fn without_controls(text: &str, is_fine: fn(char) -> bool) -> Result<(), String> {
     let is_bad = |c: char| {
         (c.is_control() && !is_fine(c))
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

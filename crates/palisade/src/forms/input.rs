@@ -1,4 +1,5 @@
-use super::{Field, FieldSpec};
+use super::nested::{GroupErrors, field_of};
+use super::{Field, FieldSpec, Fields};
 use chrono_tz::Tz;
 use percent_encoding::percent_decode;
 use std::collections::BTreeMap;
@@ -79,7 +80,10 @@ pub(crate) fn single<'a>(values: &'a Values, name: &str) -> Result<Option<&'a st
 /// Refuses repeated names, apart from those of fields with several values.
 pub(super) fn check_repeated(values: &Values, fields: &[FieldSpec]) -> Result<(), RawError> {
     let is_many = |name: &str| {
-        let field = fields.iter().find(|field| field.name == name);
+        let field = fields.iter().find_map(|field| match field.name == name {
+            true => Some(field),
+            false => field_of(field, name),
+        });
         field.is_some_and(|field| field.shape.is_many)
     };
     for name in values.keys().filter(|name| !is_many(name)) {
@@ -99,11 +103,45 @@ fn decode(part: &[u8]) -> Result<String, RawError> {
         .map_err(|_| RawError::Encoding)
 }
 
+/// Errors of an input.
+pub(super) struct InputErrors {
+    pub(super) fields: BTreeMap<&'static str, Vec<String>>,
+    pub(super) general: Vec<String>,
+    pub(super) groups: GroupErrors,
+}
+
+/// What a rule over several fields refuses: `#[form(rule = NewBooking::check)]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleError {
+    field: Option<&'static str>,
+    message: String,
+}
+
+impl RuleError {
+    /// A sentence at a field.
+    pub fn at(field: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            field: Some(field),
+            message: message.into(),
+        }
+    }
+
+    /// A sentence above the form.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            field: None,
+            message: message.into(),
+        }
+    }
+}
+
 /// Input, while it is validated field by field.
 #[derive(Debug)]
 pub struct Input {
     values: Values,
     errors: BTreeMap<&'static str, Vec<String>>,
+    general: Vec<String>,
+    groups: GroupErrors,
     zone: Tz,
 }
 
@@ -112,6 +150,8 @@ impl Input {
         Self {
             values,
             errors: BTreeMap::new(),
+            general: Vec::new(),
+            groups: GroupErrors::new(),
             zone,
         }
     }
@@ -131,6 +171,28 @@ impl Input {
         }
     }
 
+    /// All names with their values.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&str, &[String])> {
+        let values = self.values.iter();
+        values.map(|(name, values)| (name.as_str(), values.as_slice()))
+    }
+
+    /// Reads a group of fields, whose names begin with that of the group.
+    pub(super) fn group<T: Fields>(&mut self, name: &str) -> Option<T> {
+        let inner = |(full, values): (&String, &Vec<String>)| {
+            let field = full.strip_prefix(name)?.strip_prefix('.')?;
+            Some((field.to_owned(), values.clone()))
+        };
+        let values = self.values.iter().filter_map(inner).collect();
+        let mut input = Self::new(values, self.zone);
+        let read = T::read(&mut input);
+        self.general.append(&mut input.general);
+        for (field, errors) in input.errors {
+            self.groups.insert(format!("{name}.{field}"), errors);
+        }
+        read
+    }
+
     /// The distinct values of a field, without empty ones: at most one more than `most`, because each
     /// is compared with all others (denial of service).
     pub(super) fn given(&self, name: &str, most: usize) -> Vec<String> {
@@ -146,6 +208,15 @@ impl Input {
         given
     }
 
+    /// Records what a rule over several fields refuses.
+    #[doc(hidden)]
+    pub fn refuse_by_rule(&mut self, error: RuleError) {
+        match error.field {
+            Some(field) => self.errors.entry(field).or_default().push(error.message),
+            None => self.general.push(error.message),
+        }
+    }
+
     /// Records an error of a field, which is not validated any more.
     pub(super) fn refuse(&mut self, name: &'static str, message: &str) {
         self.errors.insert(name, vec![message.to_owned()]);
@@ -153,14 +224,22 @@ impl Input {
 
     /// The values of some fields.
     pub(super) fn values_of(&self, fields: &[FieldSpec]) -> Values {
-        let is_one = |name: &String| fields.iter().any(|field| field.name == name);
+        let is_one = |name: &String| {
+            let mut fields = fields.iter();
+            fields.any(|field| field.name == name || field_of(field, name).is_some())
+        };
         let values = self.values.iter().filter(|(name, _)| is_one(name));
         values
             .map(|(name, values)| (name.clone(), values.clone()))
             .collect()
     }
 
-    pub(super) fn into_parts(self) -> (Values, BTreeMap<&'static str, Vec<String>>) {
-        (self.values, self.errors)
+    pub(super) fn into_parts(self) -> (Values, InputErrors) {
+        let errors = InputErrors {
+            fields: self.errors,
+            general: self.general,
+            groups: self.groups,
+        };
+        (self.values, errors)
     }
 }

@@ -86,7 +86,7 @@ impl<T: Fields> JsonBody for T {
         let (_, errors) = input.into_parts();
         value.ok_or_else(|| {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            Error::page(problem(request, status, (&[], &errors)))
+            Error::page(problem(request, status, (&errors.general, &errors.fields)))
         })
     }
 }

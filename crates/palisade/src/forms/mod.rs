@@ -40,8 +40,10 @@ mod input;
 mod json;
 mod many;
 mod multipart;
+mod nested;
 mod numbers;
 mod pages;
+mod patterns;
 mod seen;
 mod show;
 mod start;
@@ -61,12 +63,16 @@ pub(crate) use extract::is_form;
 pub use extract::{Form, InvalidForm, Query};
 pub use fields::{Email, Line, Number, Password, Text, Token, Username, WebUrl};
 pub(crate) use input::single;
-pub use input::{Input, Pairs, RawError, pairs};
+pub use input::{Input, Pairs, RawError, RuleError, pairs};
 pub use json::Json;
 pub use many::Many;
 pub use multipart::{Multipart, Part};
+pub use nested::{Group, Repeated};
 pub use numbers::{Decimal, Money};
 pub use pages::{show_form, show_template};
+pub use patterns::{Digits, Hex, PatternType, Slug};
+#[doc(hidden)]
+pub use patterns::{Regex, compiled, parse_pattern};
 pub use seen::{Seen, SeenForm};
 pub(crate) use start::{FormStart, TOKEN_FIELD, multipart_token};
 pub(crate) use view::FieldsView;
@@ -97,6 +103,11 @@ pub trait Field: Sized {
     /// # Errors
     /// A sentence for the visitor.
     fn parse(raw: Option<&str>) -> Result<Self, String>;
+
+    /// Reads the field from a form, and records its errors.
+    fn read(input: &mut Input, name: &'static str) -> Option<Self> {
+        input.field(name)
+    }
 
     /// Parses all values that were sent for this field. `zone` is the time zone of the site. Only a
     /// field whose [`Shape::is_many`] is set can get several values.
@@ -179,12 +190,19 @@ pub struct Shape {
     pub is_many: bool,
     /// Most values.
     pub max_count: usize,
+    /// The fields of a group.
+    pub group: Option<&'static [FieldSpec]>,
 }
 
 /// Names and labels of a choice from the database.
 pub type Options = Vec<(String, String)>;
 
 impl Shape {
+    /// One line of text.
+    pub const fn of_text(max_length: usize) -> Self {
+        Self::new("text", max_length)
+    }
+
     pub(crate) const fn new(kind: &'static str, max_length: usize) -> Self {
         Self {
             kind,
@@ -198,6 +216,7 @@ impl Shape {
             choices: None,
             is_many: false,
             max_count: 1,
+            group: None,
         }
     }
 }
@@ -208,8 +227,10 @@ pub(crate) fn most_bytes(fields: &[FieldSpec]) -> usize {
     fields
         .iter()
         .map(|field| {
-            let one = field.name.len() + 2 + field.shape.max_length.saturating_mul(4 * 3);
-            one.saturating_mul(field.shape.max_count)
+            let own = field.name.len() + 6 + field.shape.max_length.saturating_mul(4 * 3);
+            let inner = field.shape.group.map_or(0, most_bytes);
+            own.saturating_add(inner)
+                .saturating_mul(field.shape.max_count)
         })
         .fold(1024, usize::saturating_add)
 }

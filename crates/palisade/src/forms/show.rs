@@ -1,6 +1,7 @@
 //! The fields of a form as values for templates.
 
 use super::input::Values;
+use super::nested::{GroupErrors, filled_rows};
 use super::{FieldSpec, Options};
 use crate::views::RequestContext;
 use axum::response::{IntoResponse, Response};
@@ -21,6 +22,8 @@ pub(super) struct Shown<'a> {
     pub(super) errors: BTreeMap<&'static str, Vec<String>>,
     /// Errors above the form.
     pub(super) general: Vec<String>,
+    /// Errors of groups, by the full names of their fields.
+    pub(super) groups: GroupErrors,
     pub(super) conflicts: Conflicts,
     /// Choices from the database, by field.
     pub(super) options: BTreeMap<&'static str, Options>,
@@ -37,6 +40,7 @@ impl Default for Shown<'_> {
             typed: &NOTHING,
             errors: BTreeMap::new(),
             general: Vec::new(),
+            groups: GroupErrors::new(),
             conflicts: Conflicts::new(),
             options: BTreeMap::new(),
             zone: Tz::UTC,
@@ -52,21 +56,66 @@ impl Shown<'_> {
     }
 
     fn field(&self, spec: &FieldSpec) -> Value {
+        let Some(group) = spec.shape.group else {
+            let errors = self.errors.get(spec.name).cloned();
+            return self.field_named(spec, spec.name, errors.unwrap_or_default());
+        };
+        let rows: Vec<Value> = match spec.shape.kind {
+            "rows" => {
+                let rows = self.rows(spec).zip(1..);
+                let row = |(row, number): (usize, usize)| {
+                    self.group(group, (&format!("{}.{row}", spec.name), Some(number)))
+                };
+                rows.map(row).collect()
+            }
+            _ => vec![self.group(group, (spec.name, None))],
+        };
+        let errors = self.errors.get(spec.name).cloned().unwrap_or_default();
+        context! { name => spec.name, label => spec.label, help => spec.help, kind => "group", rows, errors }
+    }
+
+    /// The rows with input, and empty ones for more.
+    fn rows(&self, spec: &FieldSpec) -> impl Iterator<Item = usize> {
+        let values = self.typed.iter();
+        let values = values.map(|(name, values)| (name.as_str(), values.as_slice()));
+        let filled = filled_rows(values, spec.name);
+        let next = filled.last().map_or(0, |last| last + 1);
+        let free = spec
+            .shape
+            .max_count
+            .saturating_sub(filled.len())
+            .min(MORE_INPUTS);
+        let most = spec.shape.max_count;
+        filled.into_iter().take(most).chain(next..next + free)
+    }
+
+    fn group(&self, fields: &[FieldSpec], (name, number): (&str, Option<usize>)) -> Value {
+        let field = |spec: &FieldSpec| {
+            let full = format!("{name}.{}", spec.name);
+            let errors = self.groups.get(&full).cloned().unwrap_or_default();
+            self.field_named(spec, &full, errors)
+        };
+        let fields: Vec<Value> = fields.iter().map(field).collect();
+        context! { fields, number }
+    }
+
+    fn field_named(&self, spec: &FieldSpec, name: &str, errors: Vec<String>) -> Value {
         let shape = spec.shape;
-        let values = self.values(spec);
+        let values = self.values(spec, name);
         let first = values.first().copied().unwrap_or_default();
         let value = match shape.kind {
             "datetime-local" => local_time(first, self.zone),
             _ => first.to_owned(),
         };
         let inputs = inputs(&values, shape.max_count);
+        // an empty row is left out
+        let is_row = name.matches('.').count() == 2;
         context! {
-            name => spec.name, label => spec.label, help => spec.help, kind => shape.kind, value, inputs, max_length => shape.max_length,
-            required => shape.is_required, autocomplete => autocomplete(spec, &self.fields),
+            name => name.to_owned(), label => spec.label, help => spec.help, kind => shape.kind, value, inputs, max_length => shape.max_length,
+            required => shape.is_required && !is_row, optional => !shape.is_required, autocomplete => autocomplete(spec, &self.fields),
             inputmode => shape.inputmode, autocapitalize => if spec.name == "username" { "none" } else { shape.autocapitalize }, enterkeyhint => shape.enterkeyhint,
             options => self.options(spec, &values), empty => spec.empty, has_empty => !shape.is_required || shape.choices.is_some(),
-            errors => self.errors.get(spec.name).cloned().unwrap_or_default(),
-            conflict => self.conflict(spec),
+            errors, conflict => self.conflict(spec),
         }
     }
 
@@ -84,10 +133,10 @@ impl Shown<'_> {
 
     /// The input of a field. Passwords are never sent back, and other input is truncated to its
     /// field: one request must not cause a response of megabytes.
-    fn values(&self, spec: &FieldSpec) -> Vec<&str> {
+    fn values(&self, spec: &FieldSpec, name: &str) -> Vec<&str> {
         let typed = self
             .typed
-            .get(spec.name)
+            .get(name)
             .filter(|_| spec.shape.kind != "password");
         let typed = typed.into_iter().flatten().take(spec.shape.max_count);
         typed

@@ -47,6 +47,7 @@ mod strangers;
 mod tasks;
 mod templates;
 mod tls;
+mod validation;
 mod way;
 mod well_known;
 mod words;
