@@ -45,7 +45,9 @@ pub mod db;
 pub mod django;
 pub mod encrypted_fields;
 pub mod entity;
+pub mod exports;
 pub mod flows;
+pub mod formats;
 pub mod forms;
 pub mod headers;
 pub mod http;
@@ -58,6 +60,8 @@ pub mod settings;
 pub mod social;
 pub mod static_files;
 mod storage;
+#[cfg(unix)]
+pub mod system;
 pub mod tasks;
 pub mod testing;
 pub mod throttle;

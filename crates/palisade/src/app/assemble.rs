@@ -15,7 +15,7 @@ use super::site::SiteLimits;
 use super::upstream::Forward;
 use super::write_probe::WriteProbe;
 use super::{App, BootError, Prepared, RouteInfo, Site, SiteSettings, keys};
-use crate::auth::{AccountParts, Accounts, SecondFactors};
+use crate::auth::{AccountParts, Accounts, ActionLinks, SecondFactors};
 use crate::clock::Clock;
 use crate::db::Database;
 use crate::flows::OnceServices;
@@ -224,7 +224,9 @@ impl Prepared {
         let router = with_fallback(routes.into_router(), &settings, &table);
         let client = shared.client.clone();
         let authorizer = Arc::new(authorizer(&app, &foundation, &templates));
-        let views = Arc::new(views(&foundation, &app, templates, &shared));
+        let mut views = views(&foundation, &app, templates, &shared);
+        views.services.insert(ActionLinks(accounts.clone()));
+        let views = Arc::new(views);
         Ok(Site {
             views,
             authorizer,

@@ -92,6 +92,8 @@ pub enum Event {
     RateLimited,
     /// A user reached a quota of the business.
     QuotaExceeded,
+    /// Rows left the site as a file.
+    Exported,
 }
 
 impl fmt::Display for Event {
@@ -138,6 +140,7 @@ impl fmt::Display for Event {
             Self::Blocked => "blocked",
             Self::RateLimited => "rate_limited",
             Self::QuotaExceeded => "quota_exceeded",
+            Self::Exported => "exported",
         })
     }
 }

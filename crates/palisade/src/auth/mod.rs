@@ -54,6 +54,7 @@ pub use settings::{
 #[cfg(any(feature = "passkeys", feature = "social"))]
 pub(crate) use tokens::Purpose;
 pub(crate) use tokens::SEALED;
+pub use tokens::{Action, ActionLinks};
 pub use user::{NewUser, Rank, User};
 pub(crate) use users::lock_user;
 pub use visitor::Visitor;

@@ -315,3 +315,16 @@ macro_rules! text_types {
 }
 
 text_types!([const MAX: usize] Line<MAX>, [const MAX: usize] Text<MAX>, [const MAX: usize] Token<MAX>, [const MAX: usize] WebUrl<MAX>, [] Username, [] Email);
+
+#[cfg(unix)]
+impl Field for crate::system::FileName {
+    const SHAPE: Shape = Shape {
+        autocapitalize: "none",
+        ..Shape::new("text", 255)
+    };
+
+    fn parse(raw: Option<&str>) -> Result<Self, String> {
+        let name = Self::new(raw.unwrap_or_default().trim());
+        name.ok_or_else(|| "Enter the name of a file, such as report.pdf.".into())
+    }
+}

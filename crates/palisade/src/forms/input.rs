@@ -234,6 +234,17 @@ impl Input {
             .collect()
     }
 
+    /// All errors as sentences, each with its field.
+    pub(crate) fn into_messages(self) -> Vec<String> {
+        let fields = self.errors.into_iter();
+        let fields = fields.flat_map(|(name, errors)| {
+            errors
+                .into_iter()
+                .map(move |error| format!("{name}: {error}"))
+        });
+        fields.chain(self.general).collect()
+    }
+
     pub(super) fn into_parts(self) -> (Values, InputErrors) {
         let errors = InputErrors {
             fields: self.errors,

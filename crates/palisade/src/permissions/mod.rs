@@ -54,7 +54,10 @@ pub use rows::export::Export;
 pub use rows::pick::{Labelled, Pick};
 pub use rows::reference::{Ref, RowReference};
 pub use rows::{RowCondition, Rows, Scoped, Verb};
-pub use rule::{Access, Policy, Verdict, can, member_of, public, signed_in, staff, token, when};
+pub(crate) use rule::ExportRule;
+pub use rule::{
+    Access, Policy, Verdict, can, export, member_of, public, signed_in, staff, token, when,
+};
 pub(crate) use rule::{Question, owner};
 pub(crate) use store::{EndingMembership, grant, join_until, missing, revoke, set_member};
 pub use store::{ensure, forget, of_user};

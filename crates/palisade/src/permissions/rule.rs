@@ -28,6 +28,7 @@ enum Condition {
     Factor,
     Fresh(u32),
     Token(&'static str),
+    Export,
 }
 
 /// A condition about the authenticated user.
@@ -139,6 +140,18 @@ pub fn token(scope: &'static str) -> Access {
     Access::one(Condition::Token(scope))
 }
 
+/// Users who may export: they hold this permission, and have logged in within the last hour. Each
+/// user has 20 exports in an hour, and each is an event: see [`exports`](crate::exports).
+pub fn export(permission: impl Into<PermissionName>) -> Access {
+    can(permission)
+        .fresh(60)
+        .and(Access::one(Condition::Export))
+}
+
+/// Marks a request that an [`export`] rule has allowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExportRule;
+
 impl Access {
     /// Both rules must allow.
     #[must_use]
@@ -206,6 +219,15 @@ impl Access {
                 let all = rules.iter().flat_map(|rule| rule.explain(actor, request));
                 all.collect()
             }
+        }
+    }
+
+    /// Whether the rule is one of an export, in each of its alternatives.
+    pub(crate) fn is_export(&self) -> bool {
+        match &self.0 {
+            Rule::One(condition) => matches!(condition, Condition::Export),
+            Rule::All(rules) => rules.iter().any(Self::is_export),
+            Rule::Any(rules) => rules.iter().all(Self::is_export),
         }
     }
 
@@ -306,13 +328,13 @@ impl Condition {
         match self {
             // a policy may allow anonymous visitors
             Self::User(UserCondition::When(..)) | Self::Public | Self::Token(_) => false,
-            Self::User(_) | Self::Staff | Self::Factor | Self::Fresh(_) => true,
+            Self::User(_) | Self::Staff | Self::Factor | Self::Fresh(_) | Self::Export => true,
         }
     }
 
     fn truth(&self, actor: &Actor, request: &Parts) -> Option<bool> {
         match self {
-            Self::Public => Some(true),
+            Self::Public | Self::Export => Some(true),
             Self::Staff => Some(actor.user().is_some_and(|user| user.is_staff)),
             Self::User(condition) => Some(match condition {
                 UserCondition::SignedIn | UserCondition::Owner => actor.user().is_some(),
@@ -329,7 +351,7 @@ impl Condition {
     async fn judge(&self, question: Question<'_>) -> Result<Verdict> {
         let visitor = question.visitor;
         match self {
-            Self::Public => Ok(Verdict::Allow),
+            Self::Public | Self::Export => Ok(Verdict::Allow),
             Self::Staff => judge_staff(question).await,
             Self::User(condition) => condition.judge(question).await,
             Self::Factor => match visitor.has_factor().await? {
@@ -461,6 +483,7 @@ impl fmt::Display for Condition {
             Self::Factor => f.write_str("second factor"),
             Self::Fresh(minutes) => write!(f, "login of the last {minutes} min"),
             Self::Token(scope) => write!(f, "token for {scope}"),
+            Self::Export => f.write_str("export"),
         }
     }
 }

@@ -24,6 +24,8 @@ pub enum ErrorKind {
     NotFound,
     /// A concurrent change. 409.
     Conflict,
+    /// A link or a file that is no longer there. 410.
+    Gone,
     /// Well-formed input that cannot be processed. 422.
     Unprocessable,
     /// The request is too large. 413.
@@ -200,6 +202,7 @@ impl ErrorKind {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Conflict => StatusCode::CONFLICT,
+            Self::Gone => StatusCode::GONE,
             Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -215,6 +218,7 @@ impl ErrorKind {
             Self::Forbidden => "You are not allowed to do this.",
             Self::NotFound => "This page does not exist.",
             Self::Conflict => "This was changed by another user in the meantime.",
+            Self::Gone => "This is no longer here.",
             Self::Unprocessable => "The request could not be processed.",
             Self::TooLarge => "That was more than this site accepts.",
             Self::UnsupportedType => "This content type is not supported.",

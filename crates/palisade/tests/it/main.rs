@@ -44,6 +44,7 @@ mod site;
 mod sqlite;
 mod static_files;
 mod strangers;
+mod system;
 mod tasks;
 mod templates;
 mod tls;

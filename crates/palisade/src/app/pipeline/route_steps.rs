@@ -10,11 +10,16 @@ use crate::auth::Visitor;
 use crate::csrf::{FormTokens, Refusal, is_safe};
 use crate::headers::is_report;
 use crate::http::redirect_to;
-use crate::permissions::{CurrentActor, Question, Verdict};
+use crate::permissions::{CurrentActor, ExportRule, Question, Verdict};
+use crate::throttle::{By, Limit};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use std::fmt;
+use std::sync::LazyLock;
+
+/// Exports of a user.
+static EXPORTS: LazyLock<Limit> = LazyLock::new(|| Limit::new("exports", By::User, "20/h"));
 
 /// Steps 9 and 10 of one request.
 pub(super) struct RouteSteps<'a> {
@@ -39,7 +44,8 @@ impl RouteSteps<'_> {
         self.check_route_limits(parts).await?;
         self.check_csrf_token(parts, body).await?;
         self.check_field_limits(parts, body).await?;
-        self.check_access_rule(parts, body).await
+        self.check_access_rule(parts, body).await?;
+        self.admit_export(parts).await
     }
 
     fn check_networks(&self, parts: &Parts) -> Result<(), Response> {
@@ -147,6 +153,23 @@ impl RouteSteps<'_> {
             }
             verdict => Err(self.deny(parts, verdict)),
         }
+    }
+
+    /// Counts an export, and marks its request for the handler.
+    async fn admit_export(&self, parts: &mut Parts) -> Result<(), Response> {
+        if !self.rule.access.is_export() {
+            return Ok(());
+        }
+        let limits = std::slice::from_ref(&*EXPORTS);
+        Box::pin(rate_limit::check_route(
+            limits,
+            self.info,
+            self.visitor,
+            parts,
+        ))
+        .await?;
+        parts.extensions.insert(ExportRule);
+        Ok(())
     }
 
     /// Refuses a form that needs a login, and keeps what was typed.

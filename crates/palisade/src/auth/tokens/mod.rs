@@ -2,8 +2,10 @@
 //! access to the database is not enough to use one. They are mailed, or kept in a session as the id
 //! of a pending action.
 
+mod action_links;
 mod pending;
 
+pub use action_links::{Action, ActionLinks};
 pub(crate) use pending::PendingAction;
 
 use crate::auth::user::entity::{Entity as Users, Model};
@@ -15,6 +17,7 @@ use palisade_token::{ActiveModel, Column, Entity};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -44,6 +47,11 @@ mod palisade_token {
 pub(crate) trait Purpose {
     const NAME: &'static str;
     const LIFETIME_SECS: i64;
+
+    /// The name in the table.
+    fn name() -> Cow<'static, str> {
+        Self::NAME.into()
+    }
 }
 
 /// Confirms a sign-up.
@@ -126,7 +134,7 @@ impl Tokens {
     ) -> Result<(), DbErr> {
         let hash = token.hash();
         let row = ActiveModel {
-            purpose: Set(P::NAME.into()),
+            purpose: Set(P::name().into_owned()),
             user_id: Set(user.map(|user| user.id)),
             bound_to: Set(user.map(state).unwrap_or_default()),
             payload: Set(self.seal(&hash, payload)?),
@@ -146,7 +154,7 @@ impl Tokens {
     ) -> Result<Option<Found<T>>, DbErr> {
         let db = self.database.handle();
         let row = Entity::find_by_id(hash)
-            .filter(Column::Purpose.eq(P::NAME))
+            .filter(Column::Purpose.eq(&*P::name()))
             .one(&db)
             .await?;
         let Some(row) = row.filter(|row| row.expires > self.clock.now().timestamp()) else {
@@ -173,7 +181,7 @@ impl Tokens {
     ) -> Result<bool, DbErr> {
         let now = self.clock.now().timestamp();
         let good = Entity::delete_by_id(hash)
-            .filter(Column::Purpose.eq(P::NAME))
+            .filter(Column::Purpose.eq(&*P::name()))
             .filter(Column::Expires.gt(now));
         Ok(good.exec(tx).await?.rows_affected == 1)
     }
@@ -193,7 +201,7 @@ impl Tokens {
         let good = Entity::update_many()
             .set(change)
             .filter(Column::Hash.eq(hash))
-            .filter(Column::Purpose.eq(P::NAME));
+            .filter(Column::Purpose.eq(&*P::name()));
         Ok(good
             .filter(Column::Expires.gt(now))
             .exec(tx)

@@ -1,5 +1,7 @@
 //! Flows that are run twice, out of order, at once, or too often.
 
+mod exports;
+mod links;
 mod once;
 mod rows;
 mod site;

@@ -1,0 +1,94 @@
+//! CSV ([RFC 4180](https://www.rfc-editor.org/rfc/rfc4180)) that no spreadsheet executes
+//! (ASVS 1.2.10, D47).
+
+use crate::views::{Error, Result};
+use csv::{QuoteStyle, Terminator, WriterBuilder};
+use serde_json::{Map, Value};
+
+/// Rows as CSV: a line of names, then a line for each row. Every cell is quoted.
+pub(super) fn write(rows: &[Map<String, Value>]) -> Result<Vec<u8>> {
+    let mut writer = WriterBuilder::new()
+        .quote_style(QuoteStyle::Always)
+        .terminator(Terminator::CRLF)
+        .from_writer(Vec::new());
+    if let Some(first) = rows.first() {
+        writer.write_record(first.keys())?;
+    }
+    for row in rows {
+        writer.write_record(row.values().map(cell))?;
+    }
+    writer
+        .into_inner()
+        .map_err(|error| Error::bug(error.to_string()))
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => neutral(text),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        nested => neutral(&nested.to_string()),
+    }
+}
+
+/// A text that begins a formula gets a quotation mark in front, which spreadsheets hide; the
+/// full-width signs begin one in some languages.
+fn neutral(text: &str) -> String {
+    const BEGINS: [char; 12] = [
+        '=', '+', '-', '@', '\t', '\r', '\n', '\0', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+    ];
+    match text.trim_start_matches(' ').starts_with(BEGINS) {
+        true => format!("'{text}"),
+        false => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    // V1.2.10 D47
+    #[test]
+    fn cells_are_no_formulas_and_survive_a_round_trip() {
+        let attacks = [
+            "=1+1",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "\n=1",
+            "\0=1",
+            " =1",
+            "\u{ff1d}1",
+            "=HYPERLINK(\"http://evil.example\",\"x\")",
+            "-2+3+cmd|' /C calc'!A0",
+        ];
+        let harmless = [
+            "",
+            "a=b",
+            "1+1",
+            "x",
+            "a \"quoted\"; b, c\r\nd",
+            "'",
+            "\u{202e}x",
+        ];
+        for text in attacks.into_iter().chain(harmless) {
+            let row = Map::from_iter([
+                ("name".to_owned(), Value::from(text)),
+                ("n".into(), (-5).into()),
+            ]);
+            let written = write(&[row]).unwrap();
+            let mut reader = csv::Reader::from_reader(written.as_slice());
+            let record = reader.records().next().unwrap().unwrap();
+            let expected = match attacks.contains(&text) {
+                true => format!("'{text}"),
+                false => text.to_owned(),
+            };
+            assert_eq!(&record[0], expected, "{text:?}");
+            assert_eq!(&record[1], "-5", "a number is none");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Files and programs of the machine, without a way for input to name another one: [`Folder`] and
+//! [`FileName`] in place of paths, [`Program`] in place of a shell (F078, ASVS 1.2.5, 5.3.2).
+
+mod file_name;
+mod folder;
+mod program;
+
+pub use file_name::FileName;
+pub use folder::Folder;
+pub use program::{Finished, Program, ProgramError, Word};
