@@ -1,6 +1,6 @@
 //! Reads Fernet tokens ([specification](https://github.com/fernet/spec/blob/master/Spec.md)), and
 //! the bytes that django-cryptography writes in the same layout. Nothing is encrypted so: values
-//! are read to be encrypted anew.
+//! are read to be encrypted in our format.
 
 use crate::Secret;
 use crate::mac::hmac_sha256;

@@ -20,6 +20,22 @@ pub struct Place<'a> {
     pub key: &'a str,
 }
 
+/// A value to encrypt.
+#[derive(Clone, Copy)]
+pub struct Plain<'a> {
+    /// The value.
+    pub value: &'a [u8],
+    /// The time, in seconds since 1970, from which on it cannot be decrypted.
+    pub until: Option<u64>,
+}
+
+impl<'a> Plain<'a> {
+    /// A value without an expiry.
+    pub fn new(value: &'a [u8]) -> Self {
+        Self { value, until: None }
+    }
+}
+
 /// Why a value cannot be decrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -71,8 +87,8 @@ impl UserKey {
     }
 
     /// Encrypts a value, as [`seal`].
-    pub fn seal(&self, place: Place<'_>, value: &[u8], until: Option<u64>) -> String {
-        seal_with((USER, &self.0), place, value, until)
+    pub fn seal(&self, place: Place<'_>, plain: Plain<'_>) -> String {
+        seal_with((USER, &self.0), place, plain)
     }
 
     /// Decrypts a value, as [`open`].
@@ -95,14 +111,15 @@ impl UserKey {
 
 /// Encrypts a value for its place with the active key of a ring, by XChaCha20-Poly1305
 /// ([draft-irtf-cfrg-xchacha](https://datatracker.ietf.org/doc/draft-irtf-cfrg-xchacha/)) with a
-/// random nonce. After `until` (seconds since 1970) it cannot be decrypted any more.
+/// random nonce.
 ///
 /// ```
-/// use palisade_crypto::field::{OpenError, Place, open, seal};
+/// use palisade_crypto::field::{OpenError, Place, Plain, open, seal};
 /// use palisade_crypto::{DataKey, DataRing};
 /// let ring = DataRing::new(vec![DataKey::generate(0, 90 * 86_400)])?;
 /// let place = Place { table: "contact", column: "phone", key: "7" };
-/// let sealed = seal(&ring, place, b"+31 20 1234567", Some(3_600), 0);
+/// let plain = Plain { value: b"+31 20 1234567", until: Some(3_600) };
+/// let sealed = seal(&ring, place, plain, 0);
 /// assert_eq!(open(&ring, place, &sealed, 3_599).map(|value| value.expose().clone()), Ok(b"+31 20 1234567".to_vec()));
 /// let other = Place { key: "8", ..place };
 /// assert_eq!(open(&ring, other, &sealed, 0).err(), Some(OpenError::Moved));
@@ -113,14 +130,8 @@ impl UserKey {
 /// # Security
 /// Read access to the store reveals the length of a value in steps of 32 bytes; write access can
 /// restore an older value of the same place.
-pub fn seal(
-    ring: &DataRing,
-    place: Place<'_>,
-    value: &[u8],
-    until: Option<u64>,
-    now: u64,
-) -> String {
-    seal_with((RING, ring.active(now)), place, value, until)
+pub fn seal(ring: &DataRing, place: Place<'_>, plain: Plain<'_>, now: u64) -> String {
+    seal_with((RING, ring.active(now)), place, plain)
 }
 
 /// Decrypts a value in its place, with the key of the ring that it names.
@@ -176,8 +187,7 @@ fn parts<'a>(sealed: &'a str, form: &str) -> Result<(&'a str, &'a str), OpenErro
 fn seal_with(
     (form, key): (&str, &DataKey),
     place: Place<'_>,
-    value: &[u8],
-    until: Option<u64>,
+    Plain { value, until }: Plain<'_>,
 ) -> String {
     let length = u32::try_from(value.len()).expect("a column holds less than 4 GiB");
     let padded = (HEADER + value.len())

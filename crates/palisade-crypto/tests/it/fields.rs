@@ -1,7 +1,7 @@
 //! Encrypted columns: what opens where, under which key, until when.
 
 use palisade_crypto::field::{
-    BlindIndexKey, OpenError, Place, UserKey, expiry, index_key_id, is_sealed, key_id, open,
+    BlindIndexKey, OpenError, Place, Plain, UserKey, expiry, index_key_id, is_sealed, key_id, open,
     prefix_of, seal,
 };
 use palisade_crypto::{DataKey, DataKeyError, DataRing, Secret};
@@ -21,7 +21,7 @@ fn ring() -> DataRing {
 #[test]
 fn a_value_opens_in_its_place_only_and_no_byte_can_change() {
     let ring = ring();
-    let sealed = seal(&ring, HERE, b"+31 20 1234567", None, 0);
+    let sealed = seal(&ring, HERE, Plain::new(b"+31 20 1234567"), 0);
     assert_eq!(
         open(&ring, HERE, &sealed, 0).unwrap().expose(),
         b"+31 20 1234567"
@@ -74,7 +74,7 @@ fn a_value_opens_in_its_place_only_and_no_byte_can_change() {
 // D55: a wrong key is an error, never the raw text
 #[test]
 fn another_key_opens_nothing() {
-    let sealed = seal(&ring(), HERE, b"x", None, 0);
+    let sealed = seal(&ring(), HERE, Plain::new(b"x"), 0);
     assert_eq!(
         open(&ring(), HERE, &sealed, 0).err(),
         Some(OpenError::UnknownKey)
@@ -94,7 +94,12 @@ fn another_key_opens_nothing() {
     let key = DataKey::generate(0, DAY);
     let secret = DataKey::generate(0, DAY).secret_text();
     let forged = DataKey::from_parts(key.id(), (0, DAY), &secret).unwrap();
-    let sealed = seal(&DataRing::new(vec![key]).unwrap(), HERE, b"x", None, 0);
+    let sealed = seal(
+        &DataRing::new(vec![key]).unwrap(),
+        HERE,
+        Plain::new(b"x"),
+        0,
+    );
     let forged = DataRing::new(vec![forged]).unwrap();
     assert_eq!(
         open(&forged, HERE, &sealed, 0).err(),
@@ -106,7 +111,15 @@ fn another_key_opens_nothing() {
 #[test]
 fn an_expiry_is_part_of_the_value() {
     let ring = ring();
-    let sealed = seal(&ring, HERE, b"x", Some(100), 0);
+    let sealed = seal(
+        &ring,
+        HERE,
+        Plain {
+            value: b"x",
+            until: Some(100),
+        },
+        0,
+    );
     assert!(open(&ring, HERE, &sealed, 99).is_ok());
     assert_eq!(
         open(&ring, HERE, &sealed, 100).err(),
@@ -124,12 +137,12 @@ fn an_expiry_is_part_of_the_value() {
 #[test]
 fn short_values_have_one_length() {
     let ring = ring();
-    let length = |value: &[u8]| seal(&ring, HERE, value, None, 0).len();
+    let length = |value: &[u8]| seal(&ring, HERE, Plain::new(value), 0).len();
     assert_eq!(length(b""), length(&[b'x'; 35]));
     assert!(length(&[b'x'; 36]) > length(&[b'x'; 35]));
     for size in [0, 1, 34, 35, 36, 67, 68, 1000, 100_000] {
         let value = vec![b'x'; size];
-        let sealed = seal(&ring, HERE, &value, None, 0);
+        let sealed = seal(&ring, HERE, Plain::new(&value), 0);
         assert_eq!(open(&ring, HERE, &sealed, 0).unwrap().expose(), &value);
     }
 }
@@ -140,8 +153,8 @@ fn keys_encrypt_between_their_dates_and_decrypt_for_good() {
     let old = DataKey::generate(0, 90 * DAY);
     let new = DataKey::generate(90 * DAY, 180 * DAY);
     let both = DataRing::new(vec![new.clone(), old.clone()]).unwrap();
-    let before = seal(&both, HERE, b"x", None, 90 * DAY - 1);
-    let after = seal(&both, HERE, b"x", None, 90 * DAY);
+    let before = seal(&both, HERE, Plain::new(b"x"), 90 * DAY - 1);
+    let after = seal(&both, HERE, Plain::new(b"x"), 90 * DAY);
     assert_eq!(key_id(&before), Some(old.id()));
     assert_eq!(key_id(&after), Some(new.id()));
     assert!(before.starts_with(&prefix_of(old.id())));
@@ -162,8 +175,7 @@ fn stored_keys_are_checked_and_printed_nowhere() {
     let sealed = seal(
         &DataRing::new(vec![key.clone()]).unwrap(),
         HERE,
-        b"x",
-        None,
+        Plain::new(b"x"),
         0,
     );
     assert!(open(&DataRing::new(vec![read]).unwrap(), HERE, &sealed, 0).is_ok());
@@ -253,7 +265,7 @@ fn a_truncated_index_has_so_many_values() {
 #[test]
 fn a_user_key_opens_the_values_of_its_user_only() {
     let key = UserKey::generate();
-    let sealed = key.seal(HERE, b"diagnosis", None);
+    let sealed = key.seal(HERE, Plain::new(b"diagnosis"));
     let again = UserKey::from_text(&key.to_text()).unwrap();
     assert_eq!(again.open(HERE, &sealed, 0).unwrap().expose(), b"diagnosis");
     assert!(is_sealed(&sealed) && key_id(&sealed).is_none());

@@ -224,9 +224,30 @@ pub(crate) fn with_key(ring: &DataRing, key: DataKey) -> DataRing {
     DataRing::new(keys).unwrap_or_else(|_| ring.clone())
 }
 
-/// A key that is activated in two days, or at once.
-pub(crate) fn key_from(now: u64, days: u64, is_at_once: bool) -> DataKey {
-    let active_from = if is_at_once { now } else { now + NOTICE };
+/// When a new key begins to encrypt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Activation {
+    AtOnce,
+    /// In two days: every instance has read it by then.
+    Announced,
+}
+
+impl From<bool> for Activation {
+    fn from(is_at_once: bool) -> Self {
+        if is_at_once {
+            Self::AtOnce
+        } else {
+            Self::Announced
+        }
+    }
+}
+
+/// A new key.
+pub(crate) fn key_from(now: u64, days: u64, activation: Activation) -> DataKey {
+    let active_from = match activation {
+        Activation::AtOnce => now,
+        Activation::Announced => now + NOTICE,
+    };
     DataKey::generate(active_from, retirement(active_from, days))
 }
 
@@ -248,7 +269,7 @@ impl Prepared {
         self.make_data_key()
     }
 
-    /// Makes the first key, if there is none.
+    /// Makes the first key, unless the file exists.
     pub(crate) fn make_data_key(&self) -> Result<(), BootError> {
         let file = DataKeyFile::of(&self.settings);
         // an unreadable file is a finding of `check`
@@ -367,7 +388,7 @@ impl Site {
         let key = key_from(
             self.database.fields().now(),
             self.settings.keys.data_days,
-            true,
+            Activation::AtOnce,
         );
         let file = DataKeyFile::of(&self.settings);
         file.change(|known| Some(with_key(known?, key)))?;

@@ -94,12 +94,7 @@ impl fmt::Display for BootError {
             }
             Self::Start(error) => write!(f, "a function of App::on_start failed: {error}"),
             Self::MissingPermissions(names) => explain_missing(f, names),
-            Self::MissingDataKeys(ids) => write!(
-                f,
-                "encrypted columns may need keys that are not in data.keys: {}\n  fix: restore them \
-                    from a copy of data.keys; `data retire ID` removes a key that no value needs",
-                ids.join(", ")
-            ),
+            Self::MissingDataKeys(ids) => explain_missing_keys(f, ids),
             Self::Data(path, error) => write!(f, "{} cannot be written: {error}", path.display()),
         }
     }
@@ -111,6 +106,15 @@ fn explain_missing(f: &mut fmt::Formatter<'_>, names: &[&str]) -> fmt::Result {
         "the Django project has no permission {}\n  fix: correct the name in \
             App::adopted_permissions, or run the project's migrate",
         names.join(", ")
+    )
+}
+
+fn explain_missing_keys(f: &mut fmt::Formatter<'_>, ids: &[String]) -> fmt::Result {
+    write!(
+        f,
+        "encrypted columns may need keys that are not in data.keys: {}\n  fix: restore them from a \
+            copy of data.keys; `data retire ID` removes a key that no value needs",
+        ids.join(", ")
     )
 }
 

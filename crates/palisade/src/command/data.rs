@@ -1,24 +1,19 @@
-//! `data status`, `data rotate`, `data reencrypt`, `data encrypt` and `data retire`: the keys and
+//! `data status`, `data rotate`, `data reencrypt` and `data retire`: the keys and
 //! values of encrypted columns.
 
 use super::arguments::{flag, named};
+use super::data_encrypt;
 use super::print::table_of;
+use super::rewrite::{bar, conclude, database, failed, failure, per_second, rate};
 use super::{Failed, Outcome};
-#[cfg(feature = "adopt")]
-use crate::app::secret_keys;
-use crate::app::{DataKeyFile, Prepared, key_from, keys_by_column, text_of, with_key};
+use crate::app::{Activation, DataKeyFile, Prepared, key_from, keys_by_column, text_of, with_key};
 use crate::clock::unix_seconds;
 use crate::crypto::{DataKey, DataRing};
-use crate::db::Database;
 use crate::encrypted_fields::{
-    ColumnStatus, Format, Pace, Plain, Plaintexts, Rewritten, forget_key, outdated_rows, reencrypt,
-    status, tables_named, values_of_key,
+    ColumnStatus, Pace, forget_key, outdated_rows, reencrypt, status, tables_named, values_of_key,
 };
 use chrono::{DateTime, Utc};
-use clap::builder::RangedU64ValueParser;
 use clap::{Arg, ArgMatches, Command};
-use indicatif::{ProgressBar, ProgressStyle};
-use sea_orm::DbErr;
 
 pub(super) fn command() -> Command {
     Command::new("data")
@@ -37,15 +32,7 @@ pub(super) fn command() -> Command {
                 .arg(named("table", "TABLE", "Only one table"))
                 .arg(per_second()),
         )
-        .subcommand(
-            Command::new("encrypt")
-                .about("Encrypt a column whose values are not encrypted, or are those of a Django package; it can be stopped and started again")
-                .arg(named("column", "TABLE.COLUMN", "The encrypted column").required(true))
-                .arg(named("source", "COLUMN", "The column of this table that holds the values, if it is another one; it is left as it is"))
-                .arg(format_argument())
-                .arg(ttl())
-                .arg(per_second()),
-        )
+        .subcommand(data_encrypt::command())
         .subcommand(
             Command::new("retire")
                 .about("Remove a key; refused while a value needs it")
@@ -54,63 +41,18 @@ pub(super) fn command() -> Command {
         )
 }
 
-fn per_second() -> Arg {
-    named("per-second", "ROWS", "Most rows in a second")
-        .value_parser(RangedU64ValueParser::<u32>::new().range(1..))
-}
-
-fn ttl() -> Arg {
-    named(
-        "ttl",
-        "SECONDS",
-        "The ttl of the field of django-cryptography: values expire as they would there",
-    )
-    .value_parser(clap::value_parser!(u64))
-}
-
-fn format_argument() -> Arg {
-    let names = FORMATS.iter().copied();
-    named("format", "FORMAT", "The format of the values")
-        .value_parser(clap::builder::PossibleValuesParser::new(names))
-        .default_value("plain")
-}
-
-#[cfg(feature = "adopt")]
-const FORMATS: &[&str] = &[
-    "plain",
-    "django-cryptography",
-    "django-secured-fields",
-    "django-fernet-encrypted-fields",
-    "django-encrypted-model-fields",
-    "django-fernet-fields",
-];
-#[cfg(not(feature = "adopt"))]
-const FORMATS: &[&str] = &["plain"];
-
 pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
         Some(("status", _)) => print_status(prepared).await,
-        Some(("rotate", rotate)) => add_key(prepared, rotate.get_flag("at-once")),
+        Some(("rotate", rotate)) => add_key(prepared, Activation::from(rotate.get_flag("at-once"))),
         Some(("reencrypt", arguments)) => reencrypt_all(prepared, arguments).await,
-        Some(("encrypt", arguments)) => encrypt_column(prepared, arguments).await,
+        Some(("encrypt", arguments)) => data_encrypt::run(prepared, arguments).await,
         Some(("retire", arguments)) => retire(prepared, arguments).await,
         _ => Err(Failed(
             "data status, rotate, reencrypt, encrypt or retire".into(),
             2,
         )),
     }
-}
-
-async fn database(prepared: &Prepared) -> Result<Database, Failed> {
-    let said = "the database does not answer, or its migrations have not run\n  fix: run `migrate`";
-    prepared
-        .ready_database()
-        .await
-        .ok_or_else(|| Failed(said.into(), 1))
-}
-
-fn failed(error: DbErr) -> Failed {
-    Failed(format!("the database: {error}"), 1)
 }
 
 fn time(seconds: u64) -> String {
@@ -198,10 +140,10 @@ fn values_row(ring: &DataRing, now: u64, column: &ColumnStatus) -> [String; 5] {
     ]
 }
 
-fn add_key(prepared: &Prepared, is_at_once: bool) -> Outcome {
+fn add_key(prepared: &Prepared, activation: Activation) -> Outcome {
     let settings = prepared.settings();
     let now = unix_seconds(Utc::now());
-    let key = key_from(now, settings.keys.data_days, is_at_once);
+    let key = key_from(now, settings.keys.data_days, activation);
     let from = time(key.active_from());
     if settings.keys.data.is_some() {
         let ring = DataRing::new(vec![key]).map_err(|error| Failed(error.to_string(), 1))?;
@@ -219,28 +161,13 @@ fn add_key(prepared: &Prepared, is_at_once: bool) -> Outcome {
             format!("{shown} does not exist; `keys new` writes the first key"),
             1,
         )),
-        Some(_) if is_at_once => Ok(format!(
+        Some(_) if activation == Activation::AtOnce => Ok(format!(
             "{shown} has the key {id}, which encrypts from now on. Restart every instance now: until then it cannot read what others write. Then run `data reencrypt`, and `data retire` for the last key.\n"
         )),
         Some(_) => Ok(format!(
             "{shown} has the key {id}, which encrypts from {from} UTC on. Running instances read it within ten minutes.\n"
         )),
     }
-}
-
-/// A progress bar on a terminal, with a rate; nothing elsewhere.
-fn bar(rows: u64, name: &str) -> ProgressBar {
-    let bar = ProgressBar::new(rows);
-    let style = "{msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
-    bar.set_message(name.to_owned());
-    bar
-}
-
-fn rate(rows: u64, begun: std::time::Instant) -> u64 {
-    (rows as f64 / begun.elapsed().as_secs_f64().max(0.001)) as u64
 }
 
 async fn reencrypt_all(prepared: &Prepared, arguments: &ArgMatches) -> Outcome {
@@ -275,115 +202,6 @@ async fn reencrypt_all(prepared: &Prepared, arguments: &ArgMatches) -> Outcome {
         failures.extend(failure(&done));
     }
     conclude(said, &failures, "restore the keys that encrypted them")
-}
-
-fn failure(done: &Rewritten) -> Option<String> {
-    (done.failed_count > 0).then(|| {
-        let more = done.failed_count - done.failed.len() as u64;
-        let more = if more > 0 {
-            format!("\n  and {more} more")
-        } else {
-            String::new()
-        };
-        format!(
-            "{} value(s) were left as they are:\n  {}{more}",
-            done.failed_count,
-            done.failed.join("\n  ")
-        )
-    })
-}
-
-fn conclude(said: String, failures: &[String], fix: &str) -> Outcome {
-    match failures.is_empty() {
-        true => Ok(said),
-        false => Err(Failed(
-            format!(
-                "{said}{}\n  fix: {fix}, and run this again",
-                failures.join("\n")
-            ),
-            1,
-        )),
-    }
-}
-
-async fn encrypt_column(prepared: &Prepared, arguments: &ArgMatches) -> Outcome {
-    let database = database(prepared).await?;
-    let name = arguments
-        .get_one::<String>("column")
-        .map_or("", String::as_str);
-    let (table, column) = name.split_once('.').unwrap_or_default();
-    let tables = tables_named(&database, Some(table));
-    let known = tables
-        .first()
-        .and_then(|table| Some((table, table.column(column)?)));
-    let Some((table, column)) = known else {
-        return Err(Failed(
-            format!(
-                "{name:?} is no encrypted column: `data status` lists them; a column is encrypted when its entity has a field Encrypted<…> and is registered with App::encrypted"
-            ),
-            1,
-        ));
-    };
-    let format = format_of(prepared, arguments)?;
-    let source = arguments
-        .get_one::<String>("source")
-        .map_or(column.name, String::as_str);
-    let plaintexts = Plaintexts {
-        table,
-        column,
-        source,
-        format: &*format,
-    };
-    let rows = plaintexts.count(&database).await.map_err(failed)?;
-    let (bar, begun) = (bar(rows, name), std::time::Instant::now());
-    let mut pace = Pace {
-        per_second: arguments.get_one("per-second").copied(),
-        report: &mut |rows| bar.inc(rows),
-    };
-    let done = plaintexts
-        .encrypt(&database, &mut pace)
-        .await
-        .map_err(failed)?;
-    bar.finish_and_clear();
-    let mut said = format!(
-        "{name}: {} row(s) encrypted, {} in a second\n",
-        done.rows,
-        rate(done.rows, begun)
-    );
-    if source != column.name {
-        said.push_str(&format!("The values in {source} are still there: drop that column by a migration, and delete older copies of the database.\n"));
-    }
-    let failures: Vec<String> = failure(&done).into_iter().collect();
-    conclude(said, &failures, "correct these rows")
-}
-
-#[cfg(not(feature = "adopt"))]
-fn format_of(_: &Prepared, _: &ArgMatches) -> Result<Box<dyn Format>, Failed> {
-    Ok(Box::new(Plain))
-}
-
-#[cfg(feature = "adopt")]
-fn format_of(prepared: &Prepared, arguments: &ArgMatches) -> Result<Box<dyn Format>, Failed> {
-    use crate::encrypted_fields::django::{Package, PackageFormat, PackageKeys};
-    let name = arguments
-        .get_one::<String>("format")
-        .map_or("", String::as_str);
-    let Some((_, package)) = Package::ALL.into_iter().find(|(known, _)| *known == name) else {
-        return Ok(Box::new(Plain));
-    };
-    let django = &prepared.settings().django;
-    let secret_keys = secret_keys(prepared.settings());
-    let keys = PackageKeys {
-        secret_keys: secret_keys.map_err(|error| Failed(error.to_string(), 1))?,
-        field_keys: django.field_keys.clone(),
-        salts: django.field_salts.clone(),
-        own_key: None,
-        are_fernet_keys: !django.field_keys_hkdf,
-    };
-    let ttl = arguments.get_one::<u64>("ttl").copied();
-    let format = PackageFormat::new(package, &keys, ttl);
-    let format = format.map_err(|why| Failed(format!("{name}: {why}\n  fix: set django.field_keys, and django.field_salts where the package has a salt"), 1))?;
-    Ok(Box::new(format))
 }
 
 async fn retire(prepared: &Prepared, arguments: &ArgMatches) -> Outcome {

@@ -1,11 +1,11 @@
-//! The keys of encrypted columns, and what is known about the tables that have some. `db` owns
+//! The keys of encrypted columns, and the tables that have some. `db` owns
 //! them, because each handle of the database can encrypt and decrypt; `encrypted_fields` uses them.
 
-use super::{Db, Tx};
 use crate::clock::{Clock, SystemClock, unix_seconds};
 use arc_swap::ArcSwapOption;
 use palisade_crypto::DataRing;
-use sea_orm::{ConnectionTrait, DbErr};
+use palisade_crypto::field::Plain;
+use sea_orm::DbErr;
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
@@ -78,7 +78,16 @@ pub struct PlainField {
     pub until: Option<u64>,
 }
 
-/// What the database would get of a value that was not encrypted: statements with it are refused.
+impl PlainField {
+    pub(crate) fn value(&self) -> Plain<'_> {
+        Plain {
+            value: self.text.as_bytes(),
+            until: self.until,
+        }
+    }
+}
+
+/// The mark in place of a value that was not encrypted: statements with it are refused.
 pub(crate) const NOT_ENCRYPTED: &str = "palisade: not encrypted";
 
 impl TableKey {
@@ -155,33 +164,3 @@ impl fmt::Debug for FieldKeys {
         write!(out, "FieldKeys({} tables)", self.tables.len())
     }
 }
-
-/// A handle of the site's database, [`Db`] or [`Tx`], which can encrypt and decrypt.
-pub trait DataHandle: ConnectionTrait + private::Sealed {
-    #[doc(hidden)]
-    fn field_keys(&self) -> private::Keys<'_>;
-}
-
-pub(crate) mod private {
-    /// Only handles of the framework.
-    pub trait Sealed {}
-
-    /// Keys that leave the crate in no other way.
-    pub struct Keys<'a>(pub(crate) &'a super::FieldKeys);
-}
-
-macro_rules! handles {
-    ($($handle:ty),*) => {
-        $(
-            impl private::Sealed for $handle {}
-
-            impl DataHandle for $handle {
-                fn field_keys(&self) -> private::Keys<'_> {
-                    private::Keys(self.keys())
-                }
-            }
-        )*
-    };
-}
-
-handles!(Db, Tx);

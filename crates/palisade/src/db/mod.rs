@@ -20,6 +20,7 @@
 mod backend;
 mod column_type;
 mod connection;
+mod data_handle;
 mod diagnosis;
 mod entity_table;
 mod error;
@@ -44,11 +45,11 @@ mod url;
 
 pub(crate) use connection::Single;
 pub use connection::{Db, Tx};
+pub use data_handle::DataHandle;
 pub(crate) use diagnosis::Diagnosis;
 pub(crate) use entity_table::{Difference, EntityTable, differences};
 pub use error::{DbFailure, failure};
 pub(crate) use extract::Attached;
-pub use field_keys::DataHandle;
 #[doc(hidden)]
 pub use field_keys::{
     EncryptedColumn, EncryptedTable, IndexColumn, IndexedPart, PlainField, TableKey,

@@ -4,7 +4,7 @@ use super::reencrypt::{Changes, Pace, Rewritten};
 use super::rows::BATCH;
 use super::user_keys;
 use crate::db::{Database, EncryptedColumn, EncryptedTable, Tx};
-use palisade_crypto::field::{self, Place};
+use palisade_crypto::field::{self, Place, Plain as PlainValue};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 use tokio::time::Instant;
@@ -95,7 +95,7 @@ impl Plaintexts<'_> {
         self.source == self.column.name
     }
 
-    /// Encrypts them in batches. What is encrypted already is left as it is, so that this can be
+    /// Encrypts them in batches. Encrypted values are left as they are, so that this can be
     /// stopped and started again.
     ///
     /// # Errors
@@ -201,12 +201,16 @@ impl Plaintexts<'_> {
             }
         };
         let (keys, ring) = (tx.keys(), tx.keys().ring()?);
+        let plain = PlainValue {
+            value: text.as_bytes(),
+            until,
+        };
         let sealed = match row.owner {
             Some(user) => {
                 let key = user_keys::load_or_create(tx, user).await?;
-                key.seal(place, text.as_bytes(), until)
+                key.seal(place, plain)
             }
-            None => field::seal(&ring, place, text.as_bytes(), until, keys.now()),
+            None => field::seal(&ring, place, plain, keys.now()),
         };
         let mut changes = Changes::from([(self.column.name, sealed)]);
         for index in &self.table.indexes {

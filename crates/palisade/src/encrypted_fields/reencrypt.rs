@@ -4,7 +4,7 @@
 use super::rows::{BATCH, TextRow, all_tables};
 use crate::db::{Database, EncryptedTable, Tx};
 use palisade_crypto::DataRing;
-use palisade_crypto::field::{self, OpenError, Place};
+use palisade_crypto::field::{self, OpenError, Place, Plain};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
 use sea_orm::{ConnectionTrait, DbErr};
 use std::collections::BTreeMap;
@@ -80,7 +80,7 @@ pub(crate) fn tables_named(database: &Database, name: Option<&str>) -> Vec<Encry
     tables
 }
 
-/// Re-encrypts the values of a table, and fills its indexes anew.
+/// Re-encrypts the values of a table, and writes its indexes.
 ///
 /// # Errors
 /// Without keys, and errors of the database; batches that are done stay done.
@@ -199,14 +199,18 @@ impl Rewriting<'_> {
                 continue;
             }
             let place = self.place(column, row);
-            let sealed = field::seal(self.ring, place, text.as_bytes(), *until, self.now);
+            let plain = Plain {
+                value: text.as_bytes(),
+                until: *until,
+            };
+            let sealed = field::seal(self.ring, place, plain, self.now);
             changes.insert(column, sealed);
         }
         changes.extend(self.indexes(row, &opened));
         changes
     }
 
-    /// Decrypts what can be decrypted. Expired values are re-encrypted too, and stay expired.
+    /// Decrypts the columns of a row. Expired values are re-encrypted too, and stay expired.
     fn open(&self, row: &TextRow, done: &mut Rewritten) -> Opened {
         let mut opened = Opened::new();
         for column in &self.table.columns {

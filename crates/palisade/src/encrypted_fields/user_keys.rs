@@ -4,7 +4,7 @@ use super::FieldErrorKind;
 use crate::db::{DataHandle, Tx};
 use chrono::Utc;
 use palisade_crypto::Secret;
-use palisade_crypto::field::{self, Place, UserKey};
+use palisade_crypto::field::{self, Place, Plain, UserKey};
 use sea_orm::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
@@ -66,8 +66,7 @@ pub(super) async fn load_or_create(tx: &Tx, user: i32) -> Result<UserKey, DbErr>
     let sealed = field::seal(
         &*keys.ring()?,
         place(&id),
-        text.expose().as_bytes(),
-        None,
+        Plain::new(text.expose().as_bytes()),
         keys.now(),
     );
     let row = ActiveModel {

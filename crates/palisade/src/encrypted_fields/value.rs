@@ -112,7 +112,7 @@ impl<T> fmt::Debug for Encrypted<T> {
     }
 }
 
-/// Compares what is stored: two encryptions of one value differ.
+/// Compares the stored texts: two encryptions of one value differ.
 impl<T> PartialEq for Encrypted<T> {
     fn eq(&self, other: &Self) -> bool {
         self.sealed().is_some() && self.sealed() == other.sealed()

@@ -120,15 +120,10 @@ where
         match change {
             Change::Plain(plain) => {
                 let user = table.column(name).and_then(|column| column.owner);
+                let value = plain.value();
                 let sealed = match (user, &owner) {
-                    (Some(_), Some(user)) => user.seal(place, plain.text.as_bytes(), plain.until),
-                    _ => field::seal(
-                        &ring,
-                        place,
-                        plain.text.as_bytes(),
-                        plain.until,
-                        tx.keys().now(),
-                    ),
+                    (Some(_), Some(user)) => user.seal(place, value),
+                    _ => field::seal(&ring, place, value, tx.keys().now()),
                 };
                 row.set(column::<A>(name)?, sealed.into());
             }
@@ -178,7 +173,7 @@ async fn owner_key<A: ActiveModelTrait>(
     }
 }
 
-/// What a write does to an encrypted column.
+/// The effect of a write on an encrypted column.
 enum Change {
     Plain(PlainField),
     /// An encrypted value of another row, or of this one.
@@ -278,7 +273,7 @@ async fn require_unique(
     (candidates, key): (&[String], &str),
 ) -> Result<(), DbErr> {
     if tx.get_database_backend() == DbBackend::Postgres {
-        // the oldest key is the same for all instances, whatever key they write with
+        // the oldest key is the same for all instances, even where they write with different keys
         let oldest = candidates.last().map(String::as_str).unwrap_or_default();
         let lock = sql!(
             "SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended(?, 0))) AS locked",

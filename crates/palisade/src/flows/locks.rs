@@ -11,8 +11,8 @@ use sea_orm::EntityTrait;
 impl<E: Scoped> RowAccess<'_, E> {
     /// Changes the row by a form with a field [`Seen`](crate::forms::Seen): the set columns, if
     /// they are still as they were when the form was shown. An invalid form, and one that another
-    /// change has overtaken, is shown again with what was typed; the latter (409) with what was
-    /// seen and what is there now at each field that differs, to be sent once more.
+    /// change has overtaken, is shown again with its input; the latter (409) with the value that was
+    /// seen and the present one at each field that differs, to be sent once more.
     ///
     /// ```
     /// # mod note {

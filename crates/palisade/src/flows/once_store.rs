@@ -13,7 +13,7 @@ use sea_orm::DbErr;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What answers need of a site.
+/// The services of a site that answers need.
 #[derive(Clone)]
 pub(crate) struct OnceServices {
     pub(crate) clock: Arc<dyn Clock>,

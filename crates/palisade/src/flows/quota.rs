@@ -5,8 +5,8 @@ use crate::sql;
 use crate::views::{Error, ErrorKind, Result, current_request};
 use sea_orm::DbErr;
 
-/// How often a user may do something in a period, counted in the transaction of the change: what is
-/// rolled back is not counted, and concurrent requests do not exceed it (ASVS 2.3.2).
+/// How often a user may do something in a period, counted in the transaction of the change: a
+/// rollback is not counted, and concurrent requests do not exceed it (ASVS 2.3.2).
 ///
 /// ```
 /// use palisade::flows::Quota;

@@ -11,8 +11,8 @@ impl<T: Encryptable> IntoColumn<Encrypted<T>> for T {
     }
 }
 
-/// Empty: a form that is filled from a row does not decrypt. Set the field with what
-/// `Model::open_…` returns.
+/// Empty: a form that is filled from a row does not decrypt. Set the field with the
+/// result of `Model::open_…`.
 impl<T: Encryptable> ShowColumn<Encrypted<T>> for T {
     fn show(_: &Encrypted<T>) -> Vec<String> {
         Vec::new()

@@ -1,7 +1,7 @@
 use super::choices::{check, has_row_choices, load};
+use super::group_names::{GroupErrors, field_of};
 use super::input::{Input, RawError, Values, check_repeated, values};
 use super::json::limits;
-use super::nested::{GroupErrors, field_of};
 use super::show::{Conflicts, Shown, problem, without};
 use super::start::TOKEN_FIELD;
 use super::{FieldSpec, FieldValues, Fields, Seen, most_bytes};
@@ -165,7 +165,7 @@ impl InvalidForm {
         self
     }
 
-    /// Shows at each field that another change has overtaken what was seen and what is there, and
+    /// Shows at each field that another change has overtaken the value that was seen and the present one, and
     /// lets the form be sent again.
     pub(crate) fn with_conflicts(mut self, seen: &Seen, now: FieldValues) -> Self {
         let differences = seen.differences(&now);

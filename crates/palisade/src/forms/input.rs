@@ -1,4 +1,4 @@
-use super::nested::{GroupErrors, field_of};
+use super::group_names::{GroupErrors, field_of};
 use super::{Field, FieldSpec, Fields};
 use chrono_tz::Tz;
 use percent_encoding::percent_decode;
@@ -110,7 +110,7 @@ pub(super) struct InputErrors {
     pub(super) groups: GroupErrors,
 }
 
-/// What a rule over several fields refuses: `#[form(rule = NewBooking::check)]`.
+/// The refusal of a rule over several fields: `#[form(rule = NewBooking::check)]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleError {
     field: Option<&'static str>,
@@ -208,7 +208,7 @@ impl Input {
         given
     }
 
-    /// Records what a rule over several fields refuses.
+    /// Records the refusal of a rule over several fields.
     #[doc(hidden)]
     pub fn refuse_by_rule(&mut self, error: RuleError) {
         match error.field {

@@ -36,6 +36,7 @@ mod encrypted;
 mod extract;
 mod fields;
 mod flat;
+mod group_names;
 mod input;
 mod json;
 mod many;

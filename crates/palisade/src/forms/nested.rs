@@ -1,8 +1,8 @@
 //! Forms within forms: a group of fields, and rows of a group.
 
 use super::choices::has_row_choices;
+use super::group_names::filled_rows;
 use super::{Field, FieldSpec, Fields, Input, Shape};
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
 /// A group of fields: the street of an address is `address.street`.
@@ -138,42 +138,3 @@ impl<T: Fields, const MAX: usize> Field for Repeated<T, MAX> {
         read.into_iter().collect::<Option<_>>().map(Self)
     }
 }
-
-/// Highest number of a row.
-const MOST_ROWS: usize = 1000;
-
-/// The numbers of rows with input.
-pub(super) fn filled_rows<'a>(
-    values: impl Iterator<Item = (&'a str, &'a [String])>,
-    name: &str,
-) -> BTreeSet<usize> {
-    let filled = values.filter(|(_, values)| values.iter().any(|value| !value.trim().is_empty()));
-    let number = |(full, _): (&str, &[String])| row_of(full, name).map(|(row, _)| row);
-    filled.filter_map(number).collect()
-}
-
-/// Row and field of a name such as `lines.0.title`.
-fn row_of<'a>(full: &'a str, name: &str) -> Option<(usize, &'a str)> {
-    let rest = full.strip_prefix(name)?.strip_prefix('.')?;
-    let (row, field) = rest.split_once('.')?;
-    let is_number = row.bytes().all(|byte| byte.is_ascii_digit());
-    let is_plain = is_number && (row == "0" || !row.starts_with('0'));
-    let row = row
-        .parse()
-        .ok()
-        .filter(|row| *row < MOST_ROWS && is_plain)?;
-    Some((row, field))
-}
-
-/// The field of a group that a name belongs to.
-pub(super) fn field_of<'a>(spec: &'a FieldSpec, full: &str) -> Option<&'a FieldSpec> {
-    let group = spec.shape.group?;
-    let field = match spec.shape.kind {
-        "rows" => row_of(full, spec.name)?.1,
-        _ => full.strip_prefix(spec.name)?.strip_prefix('.')?,
-    };
-    group.iter().find(|inner| inner.name == field)
-}
-
-/// Errors of groups, by their full names.
-pub(super) type GroupErrors = BTreeMap<String, Vec<String>>;

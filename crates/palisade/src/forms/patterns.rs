@@ -154,7 +154,7 @@ macro_rules! pattern_type {
 pub struct Slug<const MAX: usize = 50>(String);
 
 /// From `MIN` to `MAX` digits, kept as text with their leading zeros: a postcode, a customer's
-/// number, a telephone number without signs.
+/// number, a phone number without signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digits<const MIN: usize, const MAX: usize>(String);
 

@@ -4,7 +4,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// What the user saw: a hidden field with the values of the other fields when the form was shown,
+/// The values that the user saw: a hidden field with the values of the other fields when the form was shown,
 /// for [`RowAccess::change_by`](crate::permissions::RowAccess::change_by). It locks any row
 /// optimistically, without a column for versions.
 ///

@@ -1,7 +1,7 @@
 //! The fields of a form as values for templates.
 
+use super::group_names::{GroupErrors, filled_rows};
 use super::input::Values;
-use super::nested::{GroupErrors, filled_rows};
 use super::{FieldSpec, Options};
 use crate::views::RequestContext;
 use axum::response::{IntoResponse, Response};
@@ -119,7 +119,7 @@ impl Shown<'_> {
         }
     }
 
-    /// What was seen of a field and what is there, as a user reads it.
+    /// The value of a field that was seen and the present one, as a user reads them.
     fn conflict(&self, spec: &FieldSpec) -> Option<Value> {
         let (seen, now) = self.conflicts.get(spec.name)?;
         let readable = |value: &str| {

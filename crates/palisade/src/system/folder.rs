@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A folder of the machine. What is opened in it lies directly in it: names have one component, and
+/// A folder of the machine. Files and folders are opened directly in it: names have one component, and
 /// no symbolic link is followed, even if another process puts one there meanwhile.
 ///
 /// ```

@@ -44,9 +44,9 @@ pub struct Word(String);
 pub struct Finished {
     /// Its status.
     pub status: ExitStatus,
-    /// What it has written to standard output.
+    /// Its standard output.
     pub output: Vec<u8>,
-    /// What it has written to standard error.
+    /// Its standard error.
     pub errors: Vec<u8>,
 }
 
@@ -224,7 +224,7 @@ async fn read(
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // none after its end; what it has started is killed with it
+        // none after its end; the programs that it has started are killed with it
         let group = self.0.id().and_then(|id| i32::try_from(id).ok());
         if let Some(group) = group.and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
@@ -232,7 +232,7 @@ impl Drop for Running {
     }
 }
 
-/// A folder that is deleted with what lies in it.
+/// A folder that is deleted with its content.
 struct EmptyFolder(PathBuf);
 
 impl EmptyFolder {

@@ -172,7 +172,7 @@ impl RouteSteps<'_> {
         Ok(())
     }
 
-    /// Refuses a form that needs a login, and keeps what was typed.
+    /// Refuses a form that needs a login, and keeps its input.
     async fn keep_and_deny(&self, parts: &Parts, body: &mut Body, verdict: Verdict) -> Response {
         let denied = self.deny(parts, verdict);
         if self.info.context.wants_problem() {

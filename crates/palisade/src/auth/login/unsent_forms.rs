@@ -1,4 +1,4 @@
-//! Forms that were sent after the session had ended: what was typed is kept for half an hour, and
+//! Forms that were sent after the session had ended: the input is kept for half an hour, and
 //! shown once to the user who typed it (D82).
 //!
 //! The user is that of the browser's last login, by its cookie of a known browser; the form is

@@ -15,20 +15,20 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// What a link does: to confirm an order, to leave a list, to accept an invitation.
+/// The purpose of a link: to confirm an order, to leave a list, to accept an invitation.
 pub trait Action: Send + Sync + 'static {
     /// Its name. A link of another name is none.
     const NAME: &'static str;
     /// How long a link can be used, in seconds.
     const LIFETIME_SECS: i64;
-    /// What the link is about. It is stored encrypted, and not part of the link.
+    /// The subject of the link. It is stored encrypted, and not part of the link.
     type Payload: Serialize + DeserializeOwned + Send + Sync;
 }
 
 /// One-time links of the site's own. A link is random and stored as a hash; it works once, for one
 /// action, until its time is over or its user's password, address or state changes.
 ///
-/// A GET shows what the link does, with a form; the POST spends it, in the transaction of its
+/// A GET shows the effect of the link, with a form; the POST spends it, in the transaction of its
 /// effect. Programs open links of mails, and would spend them.
 ///
 /// ```
@@ -103,7 +103,7 @@ impl ActionLinks {
         Ok(token.expose().to_owned())
     }
 
-    /// What a link is about, without using it; `None` for a link that was used, is too old, or
+    /// The subject of a link, without using it; `None` for a link that was used, is too old, or
     /// never existed.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! Values that packages of Django have encrypted: django-cryptography, django-secured-fields,
 //! django-fernet-encrypted-fields, django-encrypted-model-fields and django-fernet-fields.
-//! `data encrypt --format` reads them and encrypts them anew. A value that no key opens is an error
+//! `data encrypt --format` reads them and encrypts them in our format. A value that no key opens is an error
 //! and never handed on as text, which some of these packages do.
 
+mod classes;
 mod pickle;
 mod python;
 

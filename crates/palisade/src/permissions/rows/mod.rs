@@ -290,8 +290,8 @@ impl Actor {
         }
     }
 
-    /// The rows with another user's key in a column, for a second pair of eyes: whoever has requested
-    /// a payment does not approve it. None for an anonymous client, and none with a NULL.
+    /// The rows with another user's key in a column, for a second pair of eyes: a payment is
+    /// not approved by the user who has requested it. None for an anonymous client, and none with a NULL.
     ///
     /// ```
     /// # use palisade::prelude::*;
