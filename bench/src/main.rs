@@ -1,9 +1,11 @@
 //! The cost of the protections: the helpdesk's pages compared with bare axum and Django (`pages`),
 //! templates with the engine alone (`templates`), block lists (`lists`), user enumeration
-//! (`identity`), a page migrated from Django (`beside`), lists by a policy (`rows`). Alternating rounds, medians, ratios.
+//! (`identity`), a page migrated from Django (`beside`), lists by a policy
+//! (`rows`), encrypted columns (`encrypted`). Alternating rounds, medians, ratios.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
 
 mod beside;
+mod encrypted;
 mod identity;
 mod lists;
 mod load;
@@ -24,8 +26,9 @@ async fn main() {
         Some("pages") => pages::measure().await,
         Some("beside") => beside::measure(),
         Some("rows") => rows::measure().await,
+        Some("encrypted") => encrypted::measure().await,
         Some(other) => panic!(
-            "{other} is not measured: pages, beside, templates, lists, identity, rows, or nothing for all"
+            "{other} is not measured: pages, beside, templates, lists, identity, rows, encrypted, or nothing for all"
         ),
         None => {
             templates::measure();
@@ -34,6 +37,7 @@ async fn main() {
             pages::measure().await;
             beside::measure();
             rows::measure().await;
+            encrypted::measure().await;
         }
     }
 }

@@ -23,7 +23,7 @@
 //! ```
 //!
 //! Each module documents its protections and their use. A reading order: [`app`], [`permissions`],
-//! [`views`], [`forms`], [`db`], [`auth`], [`sessions`], [`csrf`], [`headers`], [`http`],
+//! [`views`], [`forms`], [`db`], [`encrypted_fields`], [`flows`], [`auth`], [`sessions`], [`csrf`], [`headers`], [`http`],
 //! [`mod@settings`], [`checks`].
 
 extern crate self as palisade;
@@ -101,6 +101,14 @@ struct Routing;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/database.md")]
 struct DatabaseGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/encrypted-fields.md")]
+struct EncryptedColumns;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/flows.md")]
+struct Flows;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/testing.md")]

@@ -287,6 +287,9 @@ impl Prepared {
 
     /// Requires every key that values may need, and notes those of the ring.
     pub(super) async fn require_data_keys(&self, database: &Database) -> Result<(), BootError> {
+        if self.app.encrypted.is_empty() {
+            return Ok(());
+        }
         let missing = encrypted_fields::missing_keys(database).await;
         let missing = missing.map_err(BootError::Database)?;
         if !missing.is_empty() {

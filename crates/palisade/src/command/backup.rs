@@ -24,14 +24,22 @@ pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     }
     let failed = |why: String| Failed(format!("{file} was not written: {why}"), 1);
     let database = prepared.database().await?;
-    database.back_up(Path::new(file)).await.map_err(|error| {
+    let keys = matches.get_flag("with-user-keys");
+    let without = (!keys).then_some("palisade_user_key");
+    let copied = database.back_up(Path::new(file), without).await;
+    copied.map_err(|error| {
         // an incomplete copy is deleted
         let _ = std::fs::remove_file(file);
         failed(error.to_string())
     })?;
+    let of_users = if keys {
+        "It holds the keys of users: a deleted user's values can be decrypted for as long as it is kept."
+    } else {
+        "The keys of users are not in it, so that it forgets the values of users who are deleted later."
+    };
     Ok(format!(
         "{file} is a copy of {}. The keys are not in it: keep them elsewhere, apart from the \
-            copies.\n",
+            copies. {of_users}\n",
         own.display()
     ))
 }

@@ -278,6 +278,11 @@ fn backup() -> Command {
                 .required(true)
                 .help("A file that does not exist yet"),
         )
+        .arg(flag(
+            "with-user-keys",
+            "With the keys of users, which decrypt their values: for a copy that is kept for days, \
+                and not for years",
+        ))
 }
 
 fn name_argument(names: &'static [&'static str]) -> Arg {

@@ -5,6 +5,7 @@ use super::diagnosis::postgres::check_connection;
 use super::sqlite::SqlitePool;
 use super::{DatabaseSettings, DatabaseUrl, Db, FieldKeys, Recorder, Single, Tx};
 use crate::django::UserTables;
+use sea_orm::sea_query::{Alias, Query};
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{DbBackend, DbErr};
@@ -136,11 +137,16 @@ impl Database {
     }
 
     /// Writes a consistent copy of an SQLite database into a new file, readable by its owner only
-    /// ([VACUUM INTO](https://www.sqlite.org/lang_vacuum.html#vacuuminto)).
+    /// ([VACUUM INTO](https://www.sqlite.org/lang_vacuum.html#vacuuminto)), without the rows of a
+    /// table, if one is named.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) async fn back_up(&self, file: &Path) -> Result<(), DbErr> {
+    pub(crate) async fn back_up(
+        &self,
+        file: &Path,
+        without: Option<&'static str>,
+    ) -> Result<(), DbErr> {
         use sea_orm::{ConnectionTrait, Statement};
         create_private(file).map_err(|error| DbErr::Custom(error.to_string()))?;
         let into = Statement::from_sql_and_values(
@@ -148,12 +154,16 @@ impl Database {
             "VACUUM INTO ?",
             [file.display().to_string().into()],
         );
-        self.write
-            .connect()
-            .await?
-            .execute_raw(into)
-            .await
-            .map(drop)
+        self.write.connect().await?.execute_raw(into).await?;
+        let Some(table) = without else {
+            return Ok(());
+        };
+        let copy = Self::seaorm(SqliteConnectOptions::new().filename(file)).await?;
+        let rows = Query::delete().from_table(Alias::new(table)).take();
+        copy.execute(&rows).await?;
+        // deleted rows stay in free pages until then
+        copy.execute_unprepared("VACUUM").await?;
+        copy.close().await
     }
 
     /// The same, with the tables of a custom user model.

@@ -253,12 +253,14 @@ fn is_invisible(c: char) -> bool {
     is_ignorable || c == '\u{2800}' || c.is_whitespace() || c.is_control()
 }
 
-/// Of a text that a person writes.
-const BITS_OF_A_CHARACTER: u32 = 5;
+/// Five for each character of a text that a person writes.
+pub(super) const fn bits_of_characters(most: usize) -> u32 {
+    (most as u32).saturating_mul(5)
+}
 
 /// Common traits of these types: they deref to text.
 macro_rules! text_types {
-    ($([$($generic:tt)*] $type:ty),*) => {
+    ($([$($generic:tt)*] $type:ty: $bits:expr),* $(,)?) => {
         $(
             impl<$($generic)*> Deref for $type {
                 type Target = str;
@@ -288,7 +290,7 @@ macro_rules! text_types {
 
             /// The limits hold for new values; a stored one stays readable when they change.
             impl<$($generic)*> Encryptable for $type {
-                const DOMAIN_BITS: u32 = BITS_OF_A_CHARACTER.saturating_mul(<Self as Field>::SHAPE.max_length as u32);
+                const DOMAIN_BITS: u32 = $bits;
 
                 fn to_plaintext(&self) -> Zeroizing<String> {
                     Zeroizing::new(self.0.clone())
@@ -314,7 +316,16 @@ macro_rules! text_types {
     };
 }
 
-text_types!([const MAX: usize] Line<MAX>, [const MAX: usize] Text<MAX>, [const MAX: usize] Token<MAX>, [const MAX: usize] WebUrl<MAX>, [] Username, [] Email);
+text_types! {
+    [const MAX: usize] Line<MAX>: bits_of_characters(MAX),
+    [const MAX: usize] Text<MAX>: bits_of_characters(MAX),
+    [const MAX: usize] Token<MAX>: bits_of_characters(MAX),
+    [const MAX: usize] WebUrl<MAX>: bits_of_characters(MAX),
+    [] Username: bits_of_characters(150),
+    [] Email: bits_of_characters(254),
+}
+
+pub(super) use text_types;
 
 #[cfg(unix)]
 impl Field for crate::system::FileName {

@@ -1,6 +1,6 @@
 //! Field types by a pattern of the whole value.
 
-use super::fields::without_controls;
+use super::fields::{bits_of_characters, text_types, without_controls};
 use super::{Field, Shape};
 use crate::encrypted_fields::Encryptable;
 #[doc(hidden)]
@@ -223,56 +223,8 @@ impl<const LENGTH: usize> Field for Hex<LENGTH> {
     }
 }
 
-macro_rules! texts {
-    ($([$($generic:tt)*] $type:ty: $bits:expr;)+) => {
-        $(
-            impl<$($generic)*> Deref for $type {
-                type Target = str;
-
-                fn deref(&self) -> &str {
-                    &self.0
-                }
-            }
-
-            impl<$($generic)*> fmt::Display for $type {
-                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str(&self.0)
-                }
-            }
-
-            impl<$($generic)*> From<$type> for String {
-                fn from(value: $type) -> Self {
-                    value.0
-                }
-            }
-
-            impl<$($generic)*> Zeroize for $type {
-                fn zeroize(&mut self) {
-                    self.0.zeroize();
-                }
-            }
-
-            impl<$($generic)*> Encryptable for $type {
-                const DOMAIN_BITS: u32 = $bits;
-
-                fn to_plaintext(&self) -> Zeroizing<String> {
-                    Zeroizing::new(self.0.clone())
-                }
-
-                fn from_plaintext(text: &str) -> Option<Self> {
-                    Some(Self(text.into()))
-                }
-
-                fn accept(text: &str) -> Option<Self> {
-                    Self::parse(Some(text)).ok()
-                }
-            }
-        )+
-    };
-}
-
-texts! {
-    [const MAX: usize] Slug<MAX>: 5 * MAX as u32;
-    [const MIN: usize, const MAX: usize] Digits<MIN, MAX>: MAX as u32 * 332 / 100;
-    [const LENGTH: usize] Hex<LENGTH>: 4 * LENGTH as u32;
+text_types! {
+    [const MAX: usize] Slug<MAX>: bits_of_characters(MAX),
+    [const MIN: usize, const MAX: usize] Digits<MIN, MAX>: MAX as u32 * 332 / 100,
+    [const LENGTH: usize] Hex<LENGTH>: 4 * LENGTH as u32,
 }

@@ -63,7 +63,7 @@ fn compile_with(case: &str, options: &[&str]) -> (bool, String) {
 // F050, F074, F077; ASVS 8.2.1, 1.2.4
 #[test]
 fn what_must_not_compile_says_what_to_write() {
-    let rows: [(&str, &[&str]); 14] = [
+    let rows: [(&str, &[&str]); 20] = [
         (
             "route_without_rule",
             &[
@@ -115,6 +115,39 @@ fn what_must_not_compile_says_what_to_write() {
             ],
         ),
         ("columns_type", &["`Titel`", "`titel`"]),
+        // F104
+        (
+            "small_index",
+            &[
+                "the values of this index could be counted",
+                "add another column to it, or search without an index",
+            ],
+        ),
+        (
+            "encrypted_string",
+            &[
+                "`std::string::String` cannot be encrypted, because it has no limit or no spelling",
+                "write `Line<120>` for one line",
+            ],
+        ),
+        (
+            "encrypted_in_page",
+            &["`Encrypted<Line<30>>` is not a value of a template"],
+        ),
+        // V1.2.5
+        (
+            "program_path",
+            &[
+                "the path of a program is a literal",
+                "could name another program",
+            ],
+        ),
+        (
+            "relative_program",
+            &["a program is named by its absolute path"],
+        ),
+        // F075
+        ("wrong_pattern", &["unclosed group"]),
         (
             "unbounded_json",
             &[

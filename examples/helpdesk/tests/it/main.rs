@@ -1,5 +1,9 @@
 //! The helpdesk under attack: in this process, as a program, and in a real browser.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests run programs and write files of their own"
+)]
 
 mod attacks;
 mod browser;

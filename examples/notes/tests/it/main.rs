@@ -1,5 +1,9 @@
 //! The site of the tutorial, as its users see it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests run programs and write files of their own"
+)]
 
 use axum::body::Body;
 use http::Method;

@@ -126,16 +126,15 @@ async fn values_are_stored_encrypted_and_found_by_their_index() {
 async fn an_index_of_another_column_shows_nothing() {
     on_both(&[], async |site| {
         let row = contact::ActiveModel {
-            phone: Set(Some(parse::<Line<30>>("Lovelace").into())),
+            phone: Set(Some(parse::<Line<30>>("ada@example.org").into())),
             ..new(1, "ada@example.org")
         };
         add(site, row).await;
         let attacker = attacker(site).await;
         let phone = column(&attacker, "phone_index").await.remove(0);
-        let name = column(&attacker, "name_index").await.remove(0);
+        let email = column(&attacker, "email_index").await.remove(0);
         let tag = |text: &str| text.rsplit_once('.').unwrap().1.to_owned();
-        assert_ne!(tag(&phone)[..1], tag(&name)[..1].to_lowercase());
-        assert!(!tag(&phone).starts_with(&tag(&name)));
+        assert_ne!(tag(&phone), tag(&email));
         attacker.close().await.unwrap();
     })
     .await;

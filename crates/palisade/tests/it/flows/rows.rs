@@ -273,3 +273,33 @@ async fn a_request_is_approved_by_another_person() {
     })
     .await;
 }
+
+// a client that disconnects at any point: the state and its count are both changed, or neither
+#[tokio::test]
+async fn a_disconnected_client_leaves_no_half_transition() {
+    on_both(async |site| {
+        let mut ann = site.sign_in("ann", Rank::Plain).await;
+        let owner = site.id_of("ann").await;
+        for polls in 1..25 {
+            let id = order_of(site, owner).await;
+            let path = format!("/orders/{id}/advance");
+            let token = token(&mut ann).await;
+            let fields = [
+                ("csrfmiddlewaretoken", token.as_str()),
+                ("from", "cart"),
+                ("to", "paid"),
+            ];
+            ann.post_and_hang_up(&path, &fields, polls).await;
+            site.site().changes_ended().await;
+            let order = row(site, id).await;
+            let is_whole =
+                [("cart", 0), ("paid", 1)].contains(&(order.status.as_str(), order.moves));
+            assert!(
+                is_whole,
+                "after {polls} polls: {} {}",
+                order.status, order.moves
+            );
+        }
+    })
+    .await;
+}

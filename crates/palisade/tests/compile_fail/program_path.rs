@@ -1,0 +1,3 @@
+pub fn run(path: &'static str) {
+    let _ = palisade::program!(path);
+}

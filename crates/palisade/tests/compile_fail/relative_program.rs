@@ -1,0 +1,3 @@
+pub fn run() {
+    let _ = palisade::program!("pg_dump");
+}

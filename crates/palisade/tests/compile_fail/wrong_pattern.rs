@@ -1,0 +1,1 @@
+palisade::pattern!(Wrong, 10, r"(a", "Enter an a.");
