@@ -169,6 +169,7 @@ fn owner_of(field: &Field) -> Result<Option<Ident>> {
 struct Index<'a> {
     ident: &'a Ident,
     column: Ident,
+    is_nullable: bool,
     of: IndexOptions,
 }
 
@@ -218,7 +219,8 @@ impl Parse for IndexOptions {
 impl<'a> Index<'a> {
     fn of(field: &'a Field) -> Option<Result<Self>> {
         let ident = field.ident.as_ref()?;
-        let inner = argument_of(&field.ty, "Option").unwrap_or(&field.ty);
+        let option = argument_of(&field.ty, "Option");
+        let inner = option.unwrap_or(&field.ty);
         argument_of(inner, "BlindIndex")?;
         let mut named = field.attrs.iter();
         let Some(attribute) = named.find(|one| one.path().is_ident("blind_index")) else {
@@ -228,6 +230,7 @@ impl<'a> Index<'a> {
         Some(attribute.parse_args().map(|of| Self {
             ident,
             column: column_of(ident),
+            is_nullable: option.is_some(),
             of,
         }))
     }
@@ -246,6 +249,10 @@ impl<'a> Index<'a> {
 
     fn describe(&self, encrypted: &[Encrypted]) -> Result<TokenStream> {
         let parts = self.parts(encrypted)?;
+        if !self.is_nullable && parts.iter().any(|part| part.is_nullable) {
+            let wrong = "a column of this index can be null: write Option<BlindIndex<…>>";
+            return Err(Error::new_spanned(self.ident, wrong));
+        }
         let (column, bits, is_unique) = (&self.column, self.of.bits, self.of.is_unique);
         let columns = parts.iter().map(|part| &part.column);
         let types = parts.iter().map(|part| part.ty);

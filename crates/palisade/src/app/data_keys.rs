@@ -224,6 +224,13 @@ pub(crate) fn with_key(ring: &DataRing, key: DataKey) -> DataRing {
     DataRing::new(keys).unwrap_or_else(|_| ring.clone())
 }
 
+/// The ring for a key that is active at once: announced keys, which have encrypted nothing yet, may be
+/// known to others as well.
+pub(crate) fn without_announced(ring: &DataRing, now: u64) -> DataRing {
+    let keys = ring.keys().iter().filter(|key| key.active_from() <= now);
+    DataRing::new(keys.cloned().collect()).unwrap_or_else(|_| ring.clone())
+}
+
 /// When a new key begins to encrypt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activation {
@@ -267,6 +274,11 @@ impl Prepared {
             return Ok(());
         }
         self.make_data_key()
+    }
+
+    /// Whether there are no keys of encrypted columns.
+    pub(crate) fn lacks_data_key(&self) -> bool {
+        matches!(data_keys(&self.settings), Ok(None))
     }
 
     /// Makes the first key, unless the file exists.
@@ -315,6 +327,17 @@ impl Site {
             DataKeyFile::of(&self.settings),
             self.settings.keys.data_days,
         );
+        let stored = data_keys(&self.settings)?;
+        let missing = encrypted_fields::missing_on(&self.database, stored.as_ref()).await;
+        let missing = missing.map_err(|error| error.to_string())?;
+        // another folder, or an older copy of the file: this process knows more
+        if !missing.is_empty() {
+            let shown = file.path().display();
+            return Err(format!(
+                "{shown} lacks keys that values may need: {}",
+                missing.join(", ")
+            ));
+        }
         let now = fields.now();
         let changed = tokio::task::spawn_blocking(move || {
             let next = |known: Option<&DataRing>| {
@@ -325,8 +348,9 @@ impl Site {
             file.change(next)
         });
         let changed = changed.await.map_err(|error| error.to_string())??;
-        if let Some(ring) = changed {
-            fields.replace_ring(ring);
+        match changed {
+            Some(ring) => fields.replace_ring(ring),
+            None => return Err("the file with the keys of encrypted columns is gone".into()),
         }
         let noted = encrypted_fields::note_keys(&self.database).await;
         noted.map_err(|error| error.to_string())

@@ -43,7 +43,7 @@ pub use boot::Prepared;
 pub use builder::{App, SiteCommand};
 pub use contact::Contact;
 pub use data_keys::DataKeyFile;
-pub(crate) use data_keys::{Activation, data_keys, key_from, text_of, with_key};
+pub(crate) use data_keys::{Activation, data_keys, key_from, text_of, with_key, without_announced};
 pub(crate) use encrypted_columns::{keys_by_column, keys_in_use, reseal};
 pub use error::BootError;
 pub use key_settings::KeySettings;

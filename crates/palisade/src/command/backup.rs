@@ -29,7 +29,9 @@ pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     let copied = database.back_up(Path::new(file), without).await;
     copied.map_err(|error| {
         // an incomplete copy is deleted
-        let _ = std::fs::remove_file(file);
+        for end in ["", "-journal", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{file}{end}"));
+        }
         failed(error.to_string())
     })?;
     let of_users = if keys {

@@ -5,8 +5,12 @@ use super::arguments::{flag, named};
 use super::data_encrypt;
 use super::print::table_of;
 use super::rewrite::{bar, conclude, database, failed, failure, per_second, rate};
+use super::serve::serves_since_before;
 use super::{Failed, Outcome};
-use crate::app::{Activation, DataKeyFile, Prepared, key_from, keys_by_column, text_of, with_key};
+use crate::app::{
+    Activation, DataKeyFile, Prepared, key_from, keys_by_column, text_of, with_key,
+    without_announced,
+};
 use crate::clock::unix_seconds;
 use crate::crypto::{DataKey, DataRing};
 use crate::encrypted_fields::{
@@ -154,7 +158,13 @@ fn add_key(prepared: &Prepared, activation: Activation) -> Outcome {
         ));
     }
     let (id, file) = (key.id().to_owned(), DataKeyFile::of(settings));
-    let changed = file.change(|known| Some(with_key(known?, key)));
+    let changed = file.change(|known| {
+        let known = match activation {
+            Activation::AtOnce => without_announced(known?, now),
+            Activation::Announced => known?.clone(),
+        };
+        Some(with_key(&known, key))
+    });
     let shown = file.path().display();
     match changed.map_err(|why| Failed(why, 1))? {
         None => Err(Failed(
@@ -215,6 +225,7 @@ async fn retire(prepared: &Prepared, arguments: &ArgMatches) -> Outcome {
             1,
         ));
     }
+    refuse_before_refresh(prepared, &ring, now)?;
     let needed = values_of_key(&database, id).await.map_err(failed)?;
     let is_on_ring = ring.key(id).is_some();
     let may_lose = arguments.get_flag("values-are-lost") && !is_on_ring;
@@ -243,6 +254,14 @@ async fn retire(prepared: &Prepared, arguments: &ArgMatches) -> Outcome {
         file.change(|known| without_key(known?, id))
             .map_err(|why| Failed(why, 1))?;
     }
+    // a value that was written meanwhile
+    let late = values_of_key(&database, id).await.map_err(failed)?;
+    if let (Some(key), false, true) = (ring.key(id), late.is_empty(), in_file) {
+        file.change(|known| Some(with_key(known?, key.clone())))
+            .map_err(|why| Failed(why, 1))?;
+        let said = "values were encrypted with it meanwhile, so it was put back\n  fix: run `data reencrypt`, and try again";
+        return Err(Failed(format!("{id}: {said}"), 1));
+    }
     let noted = forget_key(&database, id).await.map_err(failed)?;
     match (is_on_ring, in_file, noted) {
         (true, false, _) => Ok(format!(
@@ -257,4 +276,17 @@ async fn retire(prepared: &Prepared, arguments: &ArgMatches) -> Outcome {
 fn without_key(ring: &DataRing, id: &str) -> Option<DataRing> {
     let keys = ring.keys().iter().filter(|key| key.id() != id).cloned();
     DataRing::new(keys.collect()).ok()
+}
+
+/// A running site may write with the last key until it has read the file, which it does every ten
+/// minutes.
+fn refuse_before_refresh(prepared: &Prepared, ring: &DataRing, now: u64) -> Result<(), Failed> {
+    let settings = prepared.settings();
+    let file = DataKeyFile::of(settings);
+    let is_recent = now.saturating_sub(ring.active(now).active_from()) < 3600;
+    if is_recent && serves_since_before(settings.data(), file.path()) {
+        let said = "the running site may still encrypt with the last key\n  fix: restart it, or wait for an hour after the activation of the newest key";
+        return Err(Failed(said.into(), 1));
+    }
+    Ok(())
 }

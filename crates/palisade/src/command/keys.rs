@@ -1,6 +1,6 @@
 use super::serve::{is_serving, serves_since_before};
 use super::{Failed, Outcome};
-use crate::app::{self, KeyFile, Prepared, keys_in_use, reseal};
+use crate::app::{self, DataKeyFile, KeyFile, Prepared, keys_in_use, reseal};
 use crate::crypto::Secret;
 use crate::db::Resealed;
 use clap::ArgMatches;
@@ -32,6 +32,18 @@ fn file(prepared: &Prepared) -> Result<KeyFile, Failed> {
 }
 
 fn create(prepared: &Prepared) -> Outcome {
+    if prepared.lacks_data_key() {
+        prepared.make_data_key()?;
+        let shown = DataKeyFile::of(prepared.settings());
+        let made = format!(
+            "{} holds the first key of encrypted columns.\n",
+            shown.path().display()
+        );
+        let is_there = KeyFile::in_settings(prepared.settings()).path().exists();
+        if is_there || prepared.settings().keys.secret.is_some() {
+            return Ok(made);
+        }
+    }
     let file = file(prepared)?;
     let shown = file.path().display();
     if file.path().exists() {
@@ -41,7 +53,6 @@ fn create(prepared: &Prepared) -> Outcome {
         ));
     }
     let count = file.add_key().map_err(|error| unwritten(&file, &error))?;
-    prepared.make_data_key()?;
     Ok(format!(
         "{shown} holds {count} key(s); the newest signs, all verify. Restart the site to use it.\n"
     ))

@@ -116,11 +116,7 @@ impl Db {
     /// # Errors
     /// Errors of the database, and when the row is not a `T`.
     pub async fn fetch_one<T: FromRow>(&self, sql: RawSql) -> Result<Option<T>, DbErr> {
-        let row = self
-            .database
-            .reader()
-            .query_one(self.recorder().note(sql.statement(self.database.backend())))
-            .await;
+        let row = self.database.reader().query_one(self.raw(sql)?).await;
         row.map_err(|error| self.explain(error))?
             .map(|row| T::from_row(&row))
             .transpose()
@@ -131,15 +127,17 @@ impl Db {
     /// # Errors
     /// Errors of the database, and when a row is not a `T`.
     pub async fn fetch_all<T: FromRow>(&self, sql: RawSql) -> Result<Vec<T>, DbErr> {
-        let rows = self
-            .database
-            .reader()
-            .query_all(self.recorder().note(sql.statement(self.database.backend())))
-            .await;
+        let rows = self.database.reader().query_all(self.raw(sql)?).await;
         rows.map_err(|error| self.explain(error))?
             .iter()
             .map(T::from_row)
             .collect()
+    }
+
+    fn raw(&self, sql: RawSql) -> Result<Statement, DbErr> {
+        let statement = sql.statement(self.database.backend());
+        refuse_plaintext(&statement)?;
+        Ok(self.recorder().note(statement))
     }
 
     /// The user tables: with a custom user model of Django's, others than `auth_user`.
@@ -198,6 +196,12 @@ impl Tx {
         &self.fields
     }
 
+    fn raw(&self, sql: RawSql) -> Result<Statement, DbErr> {
+        let statement = sql.statement(self.transaction.backend());
+        refuse_plaintext(&statement)?;
+        Ok(self.recorder().note(statement))
+    }
+
     /// Commits the transaction, and wakes the tasks that wait for its rows.
     ///
     /// # Errors
@@ -240,10 +244,7 @@ impl Tx {
     pub async fn execute_sql(&self, sql: RawSql) -> Result<u64, DbErr> {
         Ok(self
             .transaction
-            .execute(
-                self.recorder
-                    .note(sql.statement(self.transaction.backend())),
-            )
+            .execute(self.raw(sql)?)
             .await?
             .rows_affected())
     }
@@ -253,9 +254,7 @@ impl Tx {
     /// # Errors
     /// Errors of the database, and when the row is not a `T`.
     pub async fn fetch_one<T: FromRow>(&self, sql: RawSql) -> Result<Option<T>, DbErr> {
-        let statement = self
-            .recorder
-            .note(sql.statement(self.transaction.backend()));
+        let statement = self.raw(sql)?;
         let row = self.transaction.query_one(statement).await?;
         row.map(|row| T::from_row(&row)).transpose()
     }
@@ -265,9 +264,7 @@ impl Tx {
     /// # Errors
     /// Errors of the database, and when a row is not a `T`.
     pub async fn fetch_all<T: FromRow>(&self, sql: RawSql) -> Result<Vec<T>, DbErr> {
-        let statement = self
-            .recorder
-            .note(sql.statement(self.transaction.backend()));
+        let statement = self.raw(sql)?;
         let rows = self.transaction.query_all(statement).await?;
         rows.iter().map(T::from_row).collect()
     }
@@ -308,7 +305,7 @@ fn refuse_raw<T>() -> Result<T, DbErr> {
 /// holds a mark in its place, and no plaintext.
 fn refuse_plaintext(statement: &Statement) -> Result<(), DbErr> {
     let is_mark =
-        |value: &Value| matches!(value, Value::String(Some(text)) if text == NOT_ENCRYPTED);
+        |value: &Value| matches!(value, Value::String(Some(text)) if *text == *NOT_ENCRYPTED);
     match statement
         .values
         .iter()

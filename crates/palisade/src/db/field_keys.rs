@@ -5,10 +5,11 @@ use crate::clock::{Clock, SystemClock, unix_seconds};
 use arc_swap::ArcSwapOption;
 use palisade_crypto::DataRing;
 use palisade_crypto::field::Plain;
+use palisade_crypto::random;
 use sea_orm::DbErr;
 use std::any::{Any, TypeId};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use zeroize::Zeroizing;
 
 /// The keys and the tables of a site.
@@ -88,7 +89,9 @@ impl PlainField {
 }
 
 /// The mark in place of a value that was not encrypted: statements with it are refused.
-pub(crate) const NOT_ENCRYPTED: &str = "palisade: not encrypted";
+/// Random, so that no input of a visitor is taken for it.
+pub(crate) static NOT_ENCRYPTED: LazyLock<String> =
+    LazyLock::new(|| format!("not encrypted {}", random::nonce()));
 
 impl TableKey {
     pub(crate) fn name(self) -> &'static str {

@@ -5,7 +5,7 @@ use super::diagnosis::postgres::check_connection;
 use super::sqlite::SqlitePool;
 use super::{DatabaseSettings, DatabaseUrl, Db, FieldKeys, Recorder, Single, Tx};
 use crate::django::UserTables;
-use sea_orm::sea_query::{Alias, Query};
+use sea_orm::sea_query::{Alias, Expr, Query};
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{DbBackend, DbErr};
@@ -159,8 +159,19 @@ impl Database {
             return Ok(());
         };
         let copy = Self::seaorm(SqliteConnectOptions::new().filename(file)).await?;
-        let rows = Query::delete().from_table(Alias::new(table)).take();
-        copy.execute(&rows).await?;
+        // before its migration there is no such table
+        let known = Query::select()
+            .column(Alias::new("name"))
+            .from(Alias::new("sqlite_master"))
+            .and_where(sea_orm::sea_query::ExprTrait::eq(
+                Expr::col(Alias::new("name")),
+                table,
+            ))
+            .take();
+        if copy.query_one(&known).await?.is_some() {
+            let rows = Query::delete().from_table(Alias::new(table)).take();
+            copy.execute(&rows).await?;
+        }
         // deleted rows stay in free pages until then
         copy.execute_unprepared("VACUUM").await?;
         copy.close().await

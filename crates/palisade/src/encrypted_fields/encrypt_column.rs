@@ -1,8 +1,9 @@
 //! Encrypts a column whose values are not encrypted yet, or are in the format of a Django package.
 
-use super::reencrypt::{Changes, Pace, Rewritten};
+use super::reencrypt::{Changes, Pace, Rewritten, reencrypt};
 use super::rows::BATCH;
 use super::user_keys;
+use super::write::require_unique;
 use crate::db::{Database, EncryptedColumn, EncryptedTable, Tx};
 use palisade_crypto::field::{self, Place, Plain as PlainValue};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query};
@@ -106,6 +107,17 @@ impl Plaintexts<'_> {
         database: &Database,
         pace: &mut Pace<'_>,
     ) -> Result<Rewritten, DbErr> {
+        let done = self.encrypt_rows(database, pace).await?;
+        // indexes of several columns, as soon as all of them are encrypted
+        reencrypt(database, self.table, pace).await?;
+        Ok(done)
+    }
+
+    async fn encrypt_rows(
+        &self,
+        database: &Database,
+        pace: &mut Pace<'_>,
+    ) -> Result<Rewritten, DbErr> {
         let (mut done, mut after) = (Rewritten::default(), None::<String>);
         loop {
             let begun = Instant::now();
@@ -184,7 +196,7 @@ impl Plaintexts<'_> {
             column: self.column.name,
             key: &row.key,
         };
-        if self.is_in_place() && is_encrypted(tx, place, row).await? {
+        if self.is_in_place() && is_encrypted(tx, (place, row), done).await? {
             return Ok(());
         }
         let read = self.format.read(row.raw.bytes());
@@ -219,6 +231,17 @@ impl Plaintexts<'_> {
                 && let Some(normal) = (part.normal)(&text)
             {
                 let key = index.key(self.table.table);
+                if index.is_unique {
+                    let candidates = key.candidates(&ring, &[&normal]);
+                    let place_in = (self.table, index);
+                    if require_unique(tx, place_in, (&candidates, &row.key))
+                        .await
+                        .is_err()
+                    {
+                        done.fail(place, "another row has this value");
+                        return Ok(());
+                    }
+                }
                 changes.insert(index.name, key.of(ring.active(keys.now()), &[&normal]));
             }
         }
@@ -241,6 +264,9 @@ impl Plaintexts<'_> {
             .table(Alias::new(self.table.table))
             .and_where(self.table.is_row(&row.key))
             .and_where(stored);
+        if !self.is_in_place() {
+            update.and_where(Expr::col(Alias::new(self.column.name)).is_null());
+        }
         for (column, text) in changes {
             update.value(Alias::new(*column), text.as_str());
         }
@@ -250,7 +276,11 @@ impl Plaintexts<'_> {
 
 /// Whether a value is encrypted already. One that looks so and cannot be decrypted ends the command:
 /// encrypting it once more would lose it.
-async fn is_encrypted(tx: &Tx, place: Place<'_>, row: &Stored) -> Result<bool, DbErr> {
+async fn is_encrypted(
+    tx: &Tx,
+    (place, row): (Place<'_>, &Stored),
+    done: &mut Rewritten,
+) -> Result<bool, DbErr> {
     let Some(text) = std::str::from_utf8(row.raw.bytes())
         .ok()
         .filter(|text| field::is_sealed(text))
@@ -260,7 +290,10 @@ async fn is_encrypted(tx: &Tx, place: Place<'_>, row: &Stored) -> Result<bool, D
     let opened = match row.owner {
         Some(user) => match user_keys::load(tx, user).await {
             Ok(key) => key.open(place, text, 0).is_ok(),
-            Err(_) => false,
+            Err(kind) => {
+                done.fail(place, &format!("the key of its user: {kind:?}"));
+                return Ok(true);
+            }
         },
         None => field::open(&*tx.keys().ring()?, place, text, 0).is_ok(),
     };

@@ -65,7 +65,7 @@ pub use index::BlindIndex;
 #[doc(hidden)]
 pub use index::{IndexQuery, describe_index};
 pub use migration::migrations;
-pub(crate) use noted_keys::{forget_key, missing_keys, note_keys};
+pub(crate) use noted_keys::{forget_key, missing_keys, missing_on, note_keys};
 #[doc(hidden)]
 pub use open::{key_of, open, open_of_user};
 pub(crate) use reencrypt::{Pace, Rewritten, outdated_rows, reencrypt, tables_named};
@@ -74,8 +74,8 @@ pub(crate) use user_keys::UserKeys;
 pub use value::{Encryptable, Encrypted};
 #[doc(hidden)]
 pub use value::{ToEncrypt, describe_column};
-pub(crate) use write::encrypt_change;
 #[doc(hidden)]
 pub use write::{EncryptedRow, describe_table};
+pub(crate) use write::{encrypt_change, is_encrypted_change};
 #[doc(hidden)]
 pub use zeroize::{Zeroize, Zeroizing};

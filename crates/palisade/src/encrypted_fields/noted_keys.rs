@@ -3,14 +3,23 @@
 use crate::db::Database;
 use crate::sql;
 use chrono::Utc;
+use palisade_crypto::{DataKey, DataRing};
 use sea_orm::DbErr;
 
 /// Ids that are noted, and are not on the ring.
 pub(crate) async fn missing_keys(database: &Database) -> Result<Vec<String>, DbErr> {
+    let ring = database.fields().ring().ok();
+    missing_on(database, ring.as_deref()).await
+}
+
+/// Ids that are noted, and are not on another ring.
+pub(crate) async fn missing_on(
+    database: &Database,
+    ring: Option<&DataRing>,
+) -> Result<Vec<String>, DbErr> {
     let noted = sql!("SELECT id FROM palisade_data_key ORDER BY noted_at");
     let noted: Vec<(String,)> = database.handle().fetch_all(noted).await?;
-    let ring = database.fields().ring().ok();
-    let is_missing = |id: &String| ring.as_ref().is_none_or(|ring| ring.key(id).is_none());
+    let is_missing = |id: &String| ring.is_none_or(|ring| ring.key(id).is_none());
     Ok(noted
         .into_iter()
         .map(|(id,)| id)
@@ -18,7 +27,10 @@ pub(crate) async fn missing_keys(database: &Database) -> Result<Vec<String>, DbE
         .collect())
 }
 
-/// Notes the keys of the ring.
+/// A key is noted an hour before its activation: until then no value names it.
+const HOUR: u64 = 3600;
+
+/// Notes the keys of the ring that values may need.
 pub(crate) async fn note_keys(database: &Database) -> Result<(), DbErr> {
     let Ok(ring) = database.fields().ring() else {
         return Ok(());
@@ -28,7 +40,10 @@ pub(crate) async fn note_keys(database: &Database) -> Result<(), DbErr> {
         .fetch_all(sql!("SELECT id FROM palisade_data_key"))
         .await?;
     let new = ring.keys().iter();
+    let soon = database.fields().now() + HOUR;
+    let is_used = |key: &&DataKey| key.active_from() <= soon;
     let new = new.filter(|key| !noted.iter().any(|(id,)| id == key.id()));
+    let new = new.filter(is_used);
     for key in new {
         let note = sql!(
             "INSERT INTO palisade_data_key (id, noted_at) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",

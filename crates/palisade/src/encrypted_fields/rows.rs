@@ -1,7 +1,7 @@
 //! Encrypted columns as rows of text, for the commands that count and rewrite all of them.
 
 use super::user_keys;
-use crate::db::{Database, EncryptedTable, TableKey};
+use crate::db::{Database, EncryptedTable, IndexColumn, TableKey};
 use palisade_crypto::field::prefix_of;
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
@@ -125,9 +125,16 @@ impl EncryptedTable {
             .map(|one| column(one.name, "e1", prefix_of(id)));
         let indexes = self.indexes.iter();
         let indexes = indexes.map(|one| column(one.name, "b1", format!("b1.{id}.")));
-        columns
-            .chain(indexes)
-            .fold(Condition::any(), Condition::add)
+        // an index that was added, or that a column lacked when it was encrypted
+        let is_empty = |index: &IndexColumn| {
+            let parts = index.parts.iter();
+            let there = parts.map(|part| Expr::col(Alias::new(part.column)).like("e1.%"));
+            let empty = Expr::col(Alias::new(index.name)).is_null();
+            there.fold(empty, ExprTrait::and)
+        };
+        let empty = self.indexes.iter().map(is_empty);
+        let all = columns.chain(indexes).chain(empty);
+        all.fold(Condition::any(), Condition::add)
     }
 
     /// Names of the encrypted and index columns.

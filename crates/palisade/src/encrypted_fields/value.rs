@@ -125,7 +125,7 @@ impl<T> From<Encrypted<T>> for Value {
     fn from(value: Encrypted<T>) -> Self {
         Self::String(Some(match value.state {
             State::Sealed(text) => text,
-            State::Plain(_) => NOT_ENCRYPTED.into(),
+            State::Plain(_) => NOT_ENCRYPTED.clone(),
         }))
     }
 }

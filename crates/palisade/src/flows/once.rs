@@ -2,7 +2,7 @@ use super::once_store::{Claimed, OnceServices};
 use crate::auth::Visitor;
 use crate::db::{Db, Tx};
 use crate::forms::{TOKEN_FIELD, is_form};
-use crate::http::ClientAddress;
+use crate::permissions::Caller;
 use crate::views::{Error, ErrorKind, RequestContext, Result};
 use axum::RequestExt;
 use axum::body::{Body, Bytes, to_bytes};
@@ -18,7 +18,7 @@ use palisade_crypto::random;
 /// The key is the header `Idempotency-Key`
 /// ([draft-ietf-httpapi-idempotency-key-header](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)),
 /// or else the token of the form, which is another one on every page. It is bound to the user, the
-/// path and the body, and kept for a day in the transaction of the handler.
+/// path with its query and the body, and kept for a day in the transaction of the handler.
 ///
 /// | Repeated request | Response |
 /// |---|---|
@@ -127,7 +127,9 @@ async fn key_of(parts: &Parts, body: &Bytes) -> Result<OnceKey> {
     let services = context.and_then(|context| context.site().services.get::<OnceServices>());
     let services = services.ok_or_else(|| Error::bug("routes must be served by App"))?;
     let scope = scope(parts).await?;
-    let place = [parts.method.as_str(), parts.uri.path()];
+    let path = parts.uri.path_and_query();
+    let path = path.map_or("/", |path| path.as_str());
+    let place = [parts.method.as_str(), path];
     let fingerprint = hash(&[body]);
     let key = header_key(&parts.headers)?;
     let id = match key {
@@ -165,18 +167,20 @@ fn has_token(body: &[u8]) -> bool {
         .any(|(name, value)| name == TOKEN_FIELD && value.len() >= 32)
 }
 
-/// The user, or else the session, or else the address of a client.
+/// The API client or the user, or else the session, or else the address of a client.
 async fn scope(parts: &Parts) -> Result<String> {
-    if let Some(visitor) = parts.extensions.get::<Visitor>() {
-        if let Some(user) = visitor.user().await? {
-            return Ok(format!("user {}", user.id));
-        }
-        if let Some(key) = visitor.session().cookie_key() {
-            return Ok(format!("session {}", random::stored_hash(key)));
-        }
+    if let Some(caller) = parts.extensions.get::<Caller>() {
+        return Ok(format!("caller {} of {}", caller.subject, caller.issuer));
     }
-    let client = parts.extensions.get::<ClientAddress>();
-    Ok(client.map_or_else(|| "client".into(), |client| format!("client {client}")))
+    let visitor = parts.extensions.get::<Visitor>();
+    let visitor = visitor.ok_or_else(|| Error::bug("routes must be served by App"))?;
+    if let Some(user) = visitor.user().await? {
+        return Ok(format!("user {}", user.id));
+    }
+    Ok(match visitor.session().cookie_key() {
+        Some(key) => format!("session {}", random::stored_hash(key)),
+        None => format!("client {}", visitor.client()),
+    })
 }
 
 /// The value of the header: a string in quotation marks, or without them, of 1 to 255 printable

@@ -1,5 +1,5 @@
 use super::choices::{check, has_row_choices, load};
-use super::group_names::{GroupErrors, field_of};
+use super::group_names::{GroupErrors, field_of, without_groups};
 use super::input::{Input, RawError, Values, check_repeated, values};
 use super::json::limits;
 use super::show::{Conflicts, Shown, problem, without};
@@ -447,6 +447,7 @@ impl<S: Sync, T: Fields> FromRequestParts<S> for Query<T> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let () = const { without_groups(T::FIELDS) };
         let is_known = |name: &str| T::FIELDS.iter().any(|field| field.name == name);
         let query = parts.uri.query().unwrap_or_default();
         let typed = values(query.as_bytes(), MOST_IN_QUERY, is_known).map_err(unreadable)?;

@@ -3,6 +3,18 @@
 use super::FieldSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Refuses fields of groups where names have no parts: in a query, in JSON.
+pub(super) const fn without_groups(fields: &[FieldSpec]) {
+    let mut at = 0;
+    while at < fields.len() {
+        assert!(
+            fields[at].shape.group.is_none(),
+            "a group is a field of a form: write #[derive(Deserialize, JsonBody)] for nested JSON"
+        );
+        at += 1;
+    }
+}
+
 /// Highest number of a row.
 const MOST_ROWS: usize = 1000;
 

@@ -1,5 +1,6 @@
 use super::choices::check;
 use super::flat::read_flat;
+use super::group_names::without_groups;
 use super::input::Input;
 use super::show::problem;
 use super::{Fields, JsonBody};
@@ -78,6 +79,7 @@ impl<S: Send + Sync, T: JsonBody> FromRequest<S> for Json<T> {
 /// An object whose values are those of a form's fields.
 impl<T: Fields> JsonBody for T {
     async fn read_json(body: &[u8], extensions: &Extensions) -> Result<Self> {
+        let () = const { without_groups(T::FIELDS) };
         let request = extensions.get::<RequestContext>().ok_or_else(no_context)?;
         let typed = read_flat(body, T::FIELDS)?;
         let mut input = Input::new(typed, request.site().time_zone);

@@ -59,7 +59,7 @@ impl<'a, T, const MAX: usize> IntoIterator for &'a Many<T, MAX> {
 
 impl<T: Field, const MAX: usize> Field for Many<T, MAX> {
     const SHAPE: Shape = {
-        let one = T::SHAPE;
+        let one = T::SHAPE.of_one_value();
         let is_choice = !one.options.is_empty() || one.choices.is_some();
         Shape {
             kind: if is_choice { "checkboxes" } else { "list" },

@@ -204,6 +204,15 @@ impl Shape {
         Self::new("text", max_length)
     }
 
+    /// The shape of a field with one value, for `Option` and lists of it.
+    pub(crate) const fn of_one_value(self) -> Self {
+        assert!(
+            self.group.is_none(),
+            "a group is a field of its own: Group or Repeated"
+        );
+        self
+    }
+
     pub(crate) const fn new(kind: &'static str, max_length: usize) -> Self {
         Self {
             kind,
@@ -251,7 +260,7 @@ impl<T: Choice> Field for T {
 impl<T: Field> Field for Option<T> {
     const SHAPE: Shape = Shape {
         is_required: false,
-        ..T::SHAPE
+        ..T::SHAPE.of_one_value()
     };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {

@@ -109,7 +109,8 @@ macro_rules! pattern_type {
         }
 
         impl $crate::encrypted_fields::Encryptable for $name {
-            const DOMAIN_BITS: u32 = 5 * <Self as $crate::forms::PatternType>::MAX as u32;
+            // digits at least
+            const DOMAIN_BITS: u32 = 3 * <Self as $crate::forms::PatternType>::MAX as u32;
 
             fn to_plaintext(&self) -> $crate::encrypted_fields::Zeroizing<::std::string::String> {
                 $crate::encrypted_fields::Zeroizing::new(self.0.clone())

@@ -132,7 +132,7 @@ fn what_must_not_compile_says_what_to_write() {
         ),
         (
             "encrypted_in_page",
-            &["`Encrypted<Line<30>>` is not a value of a template"],
+            &["Encrypted<palisade::forms::Line<30>>` is not a value of a template"],
         ),
         // V1.2.5
         (

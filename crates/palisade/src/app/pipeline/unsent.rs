@@ -4,18 +4,29 @@ use super::request_info::RequestInfo;
 use crate::auth::Visitor;
 use crate::auth::views::UNSENT;
 use crate::auth::{MOST_UNSENT_BYTES, UnsentForm};
-use crate::forms::{FormStart, is_form};
+use crate::forms::{FormStart, TOKEN_FIELD, is_form};
 use axum::body::{Body, HttpBody};
 use http::request::Parts;
 use http::{HeaderValue, Method};
 
-/// Names of fields that are not kept in any form.
-const SECRETS: [&str; 5] = [
+/// Words in the names of fields: forms with one of them are not kept.
+const SECRETS: [&str; 16] = [
+    "pass",
     "password",
     "passwort",
     "passphrase",
+    "passcode",
+    "passwd",
+    "pwd",
+    "pin",
     "secret",
-    "card_number",
+    "token",
+    "key",
+    "otp",
+    "cvv",
+    "cvc",
+    "card",
+    "iban",
 ];
 
 /// Keeps the form of a request. Returns the cookie that finds it, if it was kept.
@@ -55,8 +66,12 @@ pub(super) async fn keep(
 fn has_secret(form: &[u8]) -> bool {
     let mut fields = url::form_urlencoded::parse(form);
     fields.any(|(name, _)| {
+        if name == TOKEN_FIELD {
+            return false;
+        }
         let name = name.to_lowercase();
-        SECRETS.iter().any(|secret| name.contains(secret))
+        let mut words = name.split(|letter: char| !letter.is_alphanumeric());
+        name.contains("password") || words.any(|word| SECRETS.contains(&word))
     })
 }
 

@@ -3,7 +3,7 @@
 
 use super::source::Source;
 use super::user_agent::agent;
-use crate::auth::user::entity::Model as Account;
+use crate::auth::user::entity::{Entity as Accounts, Model as Account};
 use crate::clock::Clock;
 use crate::db::{Database, Tx};
 use crate::http::cookies::{Cookie, SameSite, Transport};
@@ -121,8 +121,13 @@ impl KnownDevices {
             return Ok(None);
         };
         let db = self.database.handle();
-        let row = Entity::find_by_id(&hash).one(&db).await?;
-        Ok(row.map(|row| row.user_id))
+        let Some(row) = Entity::find_by_id(&hash).one(&db).await? else {
+            return Ok(None);
+        };
+        // not after a change of the password
+        let account = Accounts::find_by_id(row.user_id).one(&db).await?;
+        let account = account.filter(|account| binding(account) == row.bound_to);
+        Ok(account.map(|account| account.id))
     }
 
     /// Remembers a browser, and returns the cookie to set.

@@ -41,6 +41,10 @@ const PURPOSE: &str = "unsent forms";
 const KEPT: TimeDelta = TimeDelta::minutes(30);
 /// Longest form that is kept, in bytes.
 pub(crate) const MOST_BYTES: usize = 64 * 1024;
+/// Value of the cookie after a logout.
+const LEFT: &str = "yes";
+/// As long as the cookie of a known browser.
+const LEFT_SECS: u64 = 400 * 24 * 3600;
 /// Forms of one user that are kept; beyond that, the oldest is dropped.
 const MOST_FORMS: u64 = 3;
 
@@ -68,6 +72,8 @@ pub(crate) struct UnsentForms {
     clock: Arc<dyn Clock>,
     ring: KeyRing,
     cookie: Cookie<'static>,
+    /// Set by a logout, until the next login.
+    left: Cookie<'static>,
 }
 
 impl UnsentForms {
@@ -88,6 +94,12 @@ impl UnsentForms {
             clock,
             ring,
             cookie,
+            left: Cookie {
+                name: "left",
+                transport,
+                same_site: SameSite::Lax,
+                max_age_secs: Some(LEFT_SECS),
+            },
         }
     }
 
@@ -113,6 +125,22 @@ impl UnsentForms {
         };
         self.database.write(keep).await?;
         Ok(self.cookie.set(token.expose()))
+    }
+
+    /// The cookie of a logout: the next person at this browser may be another one.
+    pub(in crate::auth) fn after_logout(&self) -> Option<HeaderValue> {
+        self.left.set(LEFT)
+    }
+
+    /// Whether the browser was left by a logout.
+    fn is_left(&self, headers: &HeaderMap) -> bool {
+        self.left.read(headers) == Some(LEFT)
+    }
+
+    /// The cookie of a login after a logout.
+    pub(in crate::auth) fn after_login(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let clear = self.is_left(headers).then(|| self.left.set("no"));
+        clear.flatten()
     }
 
     /// Takes the form of this browser, if it is this user's: once.
@@ -176,6 +204,7 @@ impl UnsentForms {
     ) -> Result<Option<HeaderValue>, DbErr> {
         let user_id = match typist.user_id {
             Some(id) => Some(id),
+            None if self.is_left(headers) => None,
             None => typist.devices.last_user(headers).await?,
         };
         match user_id {

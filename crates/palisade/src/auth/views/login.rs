@@ -217,7 +217,8 @@ pub(crate) async fn welcome(
     audit(visitor, Event::LoggedIn, &user.username);
     let next = next.and_then(|next| RedirectTarget::from_input(&next));
     let response = next.map_or_else(|| redirect_to(&accounts.home), IntoResponse::into_response);
-    Ok(with_cookie(response, device))
+    let unsent = accounts.unsent.after_login(headers);
+    Ok(with_cookie(with_cookie(response, device), unsent))
 }
 
 /// `POST /account/logout`.
@@ -244,5 +245,6 @@ pub(crate) async fn logout(page: Page, visitor: Visitor) -> Result<Response> {
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    let left = visitor.accounts().unsent.after_logout();
+    Ok(with_cookie(response, left))
 }

@@ -2,7 +2,7 @@
 
 use crate::audit_log::{self, Event};
 use crate::db::Tx;
-use crate::encrypted_fields::encrypt_change;
+use crate::encrypted_fields::{encrypt_change, is_encrypted_change};
 use crate::permissions::rows::{condition_of, name_of_row};
 use crate::permissions::{Actor, RowCondition, Scoped, Verb};
 use crate::views::{Error, ErrorKind, Result};
@@ -164,6 +164,14 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
             };
         }
         if let ValueTuple::One(key) = &self.key {
+            // first the policy: a unique index answers about other rows
+            if is_encrypted_change(tx, &change) {
+                let allowed = self.actor.find::<E>(Verb::Change).filter(self.is_it());
+                let allowed = allowed.filter(self.only_if.clone()).lock_exclusive();
+                if allowed.one(tx).await?.is_none() {
+                    return Err(self.refuse(Verb::Change, tx).await?);
+                }
+            }
             encrypt_change(tx, &mut change, key).await?;
         }
         let changed = E::update_many()

@@ -265,6 +265,15 @@ async fn no_statement_writes_a_plaintext() {
             })
             .await;
         refused(updated.unwrap_err());
+        let raw = database
+            .write(async |tx| {
+                let phone = Encrypted::new(parse::<Line<30>>("canary"));
+                let sql =
+                    palisade::sql!("UPDATE contact SET phone = ? WHERE id = ?", phone, ada.id);
+                tx.execute_sql(sql).await
+            })
+            .await;
+        refused(raw.unwrap_err());
         // an encrypted value is not copied into another row, where nothing would decrypt it
         let copied = database
             .write(async |tx| {
@@ -449,6 +458,22 @@ async fn the_key_of_a_user_goes_with_the_account() {
         assert!(column(&attacker, "diagnosis").await[0].starts_with("u1."));
         let opened = ada.open_diagnosis(&db).await.unwrap().unwrap();
         assert_eq!(&**opened.expose(), "canary");
+        // the user of the row changes with its values only
+        let moved = database
+            .write(async |tx| {
+                let moved = contact::ActiveModel {
+                    id: Set(ada.id),
+                    owner_id: Set(user.id + 1),
+                    ..Default::default()
+                };
+                tx.change_row(moved).await
+            })
+            .await;
+        let said = moved.unwrap_err().to_string();
+        assert!(
+            said.contains("contact.diagnosis must be set with owner_id"),
+            "{said}"
+        );
         // moved to another user
         set(&attacker, ("owner_id", ada.id), &(user.id + 1).to_string()).await;
         let row = contact::Entity::find_by_id(ada.id)

@@ -111,7 +111,7 @@ fn is_same(one: &Json, other: &Json) -> bool {
                     .iter()
                     .all(|(key, value)| other.get(key).is_some_and(|other| is_same(value, other)))
         }
-        _ => one.to_string() == other.to_string(),
+        _ => one == other,
     }
 }
 

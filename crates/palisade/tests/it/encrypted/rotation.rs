@@ -310,6 +310,7 @@ async fn instances_share_their_keys() {
         other.clock().advance(TimeDelta::days(2));
         add(&other, "ada@example.org").await;
         every_value_opens(site, 1).await;
+        other.site().data_keys_refreshed().await.unwrap();
         let attacker = attacker(site).await;
         let noted = "SELECT id FROM palisade_data_key";
         let noted = sea_orm::Statement::from_string(attacker.get_database_backend(), noted);

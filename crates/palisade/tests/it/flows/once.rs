@@ -128,7 +128,11 @@ async fn a_hundred_at_once_pay_once() {
         let token = token(&mut ann).await;
         let cookies = ann.cookies().clone();
         let send = async |number: usize| {
-            let instance = if number % 2 == 0 { site } else { &other };
+            let instance = if number.is_multiple_of(2) {
+                site
+            } else {
+                &other
+            };
             let mut client = instance.client();
             *client.cookies() = cookies.clone();
             let request = client

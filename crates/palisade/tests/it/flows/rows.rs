@@ -79,7 +79,11 @@ async fn a_transition_runs_once() {
         let send = async |number: usize| {
             let mut client = site.client();
             *client.cookies() = cookies.clone();
-            let to = if number % 2 == 0 { "paid" } else { "cancelled" };
+            let to = if number.is_multiple_of(2) {
+                "paid"
+            } else {
+                "cancelled"
+            };
             let fields = [
                 ("csrfmiddlewaretoken", token.as_str()),
                 ("from", "cart"),

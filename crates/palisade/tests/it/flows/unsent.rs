@@ -166,3 +166,24 @@ async fn only_forms_of_a_known_user_from_this_site_are_kept() {
     );
     assert_eq!(payments(&site).await, 0);
 }
+
+// after a logout the next person at the browser may be another one
+#[tokio::test]
+async fn nothing_is_kept_after_a_logout() {
+    let site = TestSite::start(super::site::app(), &[]).await;
+    let mut browser = site.sign_in("ann", Rank::Plain).await;
+    browser.submit("/pay", "/account/logout", &[]).await;
+    let token = browser.get("/account/login").await.token().unwrap();
+    let fields = [("csrfmiddlewaretoken", token.as_str()), ("amount", "5")];
+    let answer = browser.post("/pay", &fields).await;
+    assert!(
+        !answer.header("location").contains("kept"),
+        "{}",
+        answer.header("location")
+    );
+    browser.log_in("ann", PASSWORD).await;
+    assert_eq!(
+        browser.get("/account/unsent").await.status,
+        StatusCode::SEE_OTHER
+    );
+}
