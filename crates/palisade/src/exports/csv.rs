@@ -35,25 +35,27 @@ fn cell(value: &Value) -> String {
 /// full-width signs begin one in some languages. The same holds after a separator: a spreadsheet of
 /// another language may split the cell there.
 fn neutral(text: &str) -> String {
-    let (mut safe, mut is_start) = (String::with_capacity(text.len()), true);
-    let mut rest = text;
-    while let Some(character) = rest.chars().next() {
-        if is_start && begins_formula(rest) {
+    let mut safe = String::with_capacity(text.len());
+    let mut is_start = text.starts_with(['\t', '\r', '\n', '\0']);
+    if is_start {
+        safe.push('\'');
+    }
+    is_start = !is_start;
+    for (at, character) in text.char_indices() {
+        if is_start && begins_formula(&text[at..]) {
             safe.push('\'');
         }
         safe.push(character);
-        is_start = matches!(character, ';' | ',' | '|' | '\t' | '\r' | '\n');
-        rest = &rest[character.len_utf8()..];
+        is_start = matches!(character, ';' | '\t' | '\r' | '\n');
     }
     safe
 }
 
 fn begins_formula(text: &str) -> bool {
-    const BEGINS: [char; 12] = [
-        '=', '+', '-', '@', '\t', '\r', '\n', '\0', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+    const SIGNS: [char; 8] = [
+        '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
     ];
-    text.trim_start_matches([' ', '"', '\''])
-        .starts_with(BEGINS)
+    text.trim_start_matches([' ', '"', '\'']).starts_with(SIGNS)
 }
 
 #[cfg(test)]
@@ -70,9 +72,6 @@ mod tests {
             "+1",
             "-1",
             "@SUM(A1)",
-            "\t=1",
-            "\r=1",
-            "\n=1",
             "\0=1",
             " =1",
             "\u{ff1d}1",
@@ -89,8 +88,12 @@ mod tests {
         ];
         let inner = [
             ("x;=1+1;y", "x;'=1+1;y"),
+            ("\t=1", "'\t'=1"),
+            ("\r=1", "'\r'=1"),
+            ("\n=1", "'\n'=1"),
             ("x\t=1", "x\t'=1"),
-            ("a\r\n=1", "a'\r'\n'=1"),
+            ("a\r\n=1", "a\r\n'=1"),
+            ("two\r\nlines", "two\r\nlines"),
             ("x; \"=1", "x;' \"=1"),
         ];
         for (text, expected) in inner {
