@@ -137,7 +137,8 @@ async fn read_sealed(site: &TestSite) -> Duration {
 
 pub(crate) async fn measure() {
     for database in [TestDatabase::Sqlite, TestDatabase::Postgres] {
-        let Some(site) = TestSite::start_on(database, app(), &[]).await else {
+        let settings = [("throttle.requests", "off")];
+        let Some(site) = TestSite::start_on(database, app(), &settings).await else {
             println!("encrypted columns on {database:?}: no server");
             continue;
         };
