@@ -1,10 +1,10 @@
 //! Encrypted columns: values bound to table, column and row, and indexes to find them by.
 
 use crate::encoding::{base64url, from_base64url};
+use crate::xaes::{self, NONCE};
 use crate::{DataKey, DataRing, Secret, random};
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use hmac::{Hmac, Mac};
+use aes_gcm::aead::Payload;
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -53,7 +53,6 @@ pub enum OpenError {
 /// Starts of the formats: a key of the ring, and a key of one user.
 const RING: &str = "e1";
 const USER: &str = "u1";
-const NONCE: usize = 24;
 /// Version, place, expiry, length.
 const HEADER: usize = 1 + PLACE + 8 + 4;
 const PLACE: usize = 16;
@@ -109,9 +108,8 @@ impl UserKey {
     }
 }
 
-/// Encrypts a value for its place with the active key of a ring, by XChaCha20-Poly1305
-/// ([draft-irtf-cfrg-xchacha](https://datatracker.ietf.org/doc/draft-irtf-cfrg-xchacha/)) with a
-/// random nonce.
+/// Encrypts a value for its place with the active key of a ring, by XAES-256-GCM
+/// ([C2SP](https://c2sp.org/XAES-256-GCM)) with a random nonce.
 ///
 /// ```
 /// use palisade_crypto::field::{OpenError, Place, Plain, open, seal};
@@ -205,9 +203,7 @@ fn seal_with(
         msg: &plaintext,
         aad: &associated(form, key.id()),
     };
-    let sealed = cipher(key)
-        .encrypt(&XNonce::from(nonce), payload)
-        .expect("a value in memory is shorter than the cipher's limit");
+    let sealed = xaes::encrypt(key.field(), &nonce, payload);
     let text = base64url(&[&nonce[..], &sealed].concat());
     format!("{form}.{}.{text}", key.id())
 }
@@ -235,8 +231,7 @@ fn decrypt((form, key): (&str, &DataKey), payload: &str) -> Result<Zeroizing<Vec
         msg: sealed,
         aad: &associated(form, key.id()),
     };
-    let opened = cipher(key).decrypt(&XNonce::from(*nonce), payload);
-    opened.map(Zeroizing::new).map_err(|_| OpenError::Damaged)
+    xaes::decrypt(key.field(), nonce, payload).ok_or(OpenError::Damaged)
 }
 
 /// A decrypted value with its header.
@@ -290,10 +285,6 @@ fn digest_of(place: Place<'_>) -> [u8; PLACE] {
 
 fn associated(form: &str, id: &str) -> Vec<u8> {
     [form.as_bytes(), b".", id.as_bytes()].concat()
-}
-
-fn cipher(key: &DataKey) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new_from_slice(key.field()).expect("32 bytes are the cipher's key")
 }
 
 /// A blind index: equal values of one column have equal texts, which show nothing else without the

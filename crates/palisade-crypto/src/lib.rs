@@ -32,6 +32,7 @@ pub mod seal;
 mod secret;
 pub mod signing;
 pub mod user_tokens;
+mod xaes;
 
 pub use data_keys::{DataKey, DataKeyError, DataRing};
 pub use key_ring::{KeyError, KeyRing};

@@ -1,7 +1,7 @@
 //! Encrypted columns: a copy of the database shows no value, and a row changed in the database
 //! does not pass for another one.
 //!
-//! A value is encrypted by XChaCha20-Poly1305 with a key of the data folder's `data.keys`, which is
+//! A value is encrypted by XAES-256-GCM with a key of the data folder's `data.keys`, which is
 //! not the key that signs sessions and links; it is bound to its table, column and row. A column
 //! with a blind index finds a value without decrypting others.
 //!
