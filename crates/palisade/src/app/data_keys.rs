@@ -276,9 +276,9 @@ impl Prepared {
         self.make_data_key()
     }
 
-    /// Whether there are no keys of encrypted columns.
+    /// Whether the site has encrypted columns, and no key for them.
     pub(crate) fn lacks_data_key(&self) -> bool {
-        matches!(data_keys(&self.settings), Ok(None))
+        !self.app.encrypted.is_empty() && matches!(data_keys(&self.settings), Ok(None))
     }
 
     /// Makes the first key, unless the file exists.

@@ -109,6 +109,10 @@ fn keys_rotate_and_nobody_is_signed_out() {
         !run(&folder, &[], &["keys", "new"], "").status.success(),
         "an existing ring is not replaced"
     );
+    assert!(
+        !folder.0.join("data.keys").exists(),
+        "a site without encrypted columns needs no key for them"
+    );
 }
 
 // D08, D17; F020
