@@ -1,11 +1,12 @@
 //! Keys of stored data, with ids and dates.
 
 use crate::encoding::{base64url, from_base64url};
-use crate::{Secret, random};
+use crate::{Secret, random, xaes};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use std::fmt;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// A key of stored data. It encrypts from its activation until that of a newer key, and decrypts
 /// for as long as it is on the ring.
@@ -16,7 +17,7 @@ pub struct DataKey {
     retires_at: u64,
     secret: Secret<[u8; 32]>,
     /// Derived from the secret, for the cipher of columns.
-    field: Secret<[u8; 32]>,
+    field: xaes::Key,
 }
 
 /// The keys of stored data.
@@ -66,7 +67,7 @@ impl DataKey {
             id,
             active_from,
             retires_at,
-            field: Secret::new(derive(&secret, &[b"field"])),
+            field: xaes::Key::new(&Zeroizing::new(derive(&secret, &[b"field"]))),
             secret: Secret::new(secret),
         }
     }
@@ -115,8 +116,8 @@ impl DataKey {
     }
 
     /// The key of the cipher of columns.
-    pub(crate) fn field(&self) -> &[u8; 32] {
-        self.field.expose()
+    pub(crate) fn field(&self) -> &xaes::Key {
+        &self.field
     }
 
     /// 32 bytes for a purpose.

@@ -1,7 +1,7 @@
 //! Encrypted columns: values bound to table, column and row, and indexes to find them by.
 
 use crate::encoding::{base64url, from_base64url};
-use crate::xaes::{self, NONCE};
+use crate::xaes::NONCE;
 use crate::{DataKey, DataRing, Secret, random};
 use aes_gcm::aead::Payload;
 use hmac::{Hmac, KeyInit, Mac};
@@ -154,9 +154,9 @@ pub fn open(
 pub fn expiry(ring: &DataRing, place: Place<'_>, sealed: &str) -> Result<Option<u64>, OpenError> {
     let (id, payload) = parts(sealed, RING)?;
     let key = ring.key(id).ok_or(OpenError::UnknownKey)?;
-    let opened = Opened::read(decrypt((RING, key), payload)?)?;
+    let opened = decrypt((RING, key), payload)?;
     opened.in_place(place)?;
-    Ok(opened.until)
+    Ok(opened.header.until)
 }
 
 /// The id of the key that a value names, if it was encrypted with a key of a ring.
@@ -199,11 +199,12 @@ fn seal_with(
     plaintext.extend(value);
     plaintext.resize(padded, 0);
     let nonce = random::bytes::<NONCE>();
+    let aad = associated(form, key.id());
     let payload = Payload {
         msg: &plaintext,
-        aad: &associated(form, key.id()),
+        aad: aad.as_bytes(),
     };
-    let sealed = xaes::encrypt(key.field(), &nonce, payload);
+    let sealed = key.field().encrypt(&nonce, payload);
     let text = base64url(&[&nonce[..], &sealed].concat());
     format!("{form}.{}.{text}", key.id())
 }
@@ -214,59 +215,68 @@ fn open_with(
     payload: &str,
     now: u64,
 ) -> Result<Secret<Vec<u8>>, OpenError> {
-    let opened = Opened::read(decrypt(named, payload)?)?;
+    let opened = decrypt(named, payload)?;
     opened.in_place(place)?;
-    match opened.until {
+    match opened.header.until {
         Some(until) if until <= now => Err(OpenError::Expired),
         _ => Ok(opened.value()),
     }
 }
 
-fn decrypt((form, key): (&str, &DataKey), payload: &str) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-    let bytes = from_base64url(payload).ok_or(OpenError::Damaged)?;
+fn decrypt(named: (&str, &DataKey), payload: &str) -> Result<Opened, OpenError> {
+    let (form, key) = named;
+    let mut bytes = Zeroizing::new(from_base64url(payload).ok_or(OpenError::Damaged)?);
     let (nonce, sealed) = bytes
-        .split_first_chunk::<NONCE>()
+        .split_first_chunk_mut::<NONCE>()
         .ok_or(OpenError::Damaged)?;
-    let payload = Payload {
-        msg: sealed,
-        aad: &associated(form, key.id()),
-    };
-    xaes::decrypt(key.field(), nonce, payload).ok_or(OpenError::Damaged)
+    let aad = associated(form, key.id());
+    let plaintext = key.field().decrypt(nonce, aad.as_bytes(), sealed);
+    let header = plaintext.and_then(Header::read).ok_or(OpenError::Damaged)?;
+    Ok(Opened { header, bytes })
 }
 
-/// A decrypted value with its header.
-struct Opened {
-    plaintext: Zeroizing<Vec<u8>>,
+/// What stands before a decrypted value.
+struct Header {
+    place: [u8; PLACE],
     until: Option<u64>,
     length: usize,
 }
 
-impl Opened {
-    fn read(plaintext: Zeroizing<Vec<u8>>) -> Result<Self, OpenError> {
-        let rest = plaintext.get(1 + PLACE..).ok_or(OpenError::Damaged)?;
-        let (until, rest) = rest.split_first_chunk::<8>().ok_or(OpenError::Damaged)?;
-        let (length, value) = rest.split_first_chunk::<4>().ok_or(OpenError::Damaged)?;
+impl Header {
+    /// `None` for another version or a length beyond the plaintext.
+    fn read(plaintext: &[u8]) -> Option<Self> {
+        let (version, rest) = plaintext.split_first()?;
+        let (place, rest) = rest.split_first_chunk()?;
+        let (until, rest) = rest.split_first_chunk()?;
+        let (length, value) = rest.split_first_chunk()?;
         let length = u32::from_be_bytes(*length) as usize;
-        if plaintext[0] != 1 || length > value.len() {
-            return Err(OpenError::Damaged);
-        }
-        let until = Some(u64::from_be_bytes(*until)).filter(|until| *until != 0);
-        Ok(Self {
-            until,
+        (*version == 1 && length <= value.len()).then(|| Self {
+            place: *place,
+            until: Some(u64::from_be_bytes(*until)).filter(|until| *until != 0),
             length,
-            plaintext,
         })
     }
+}
 
+/// A decrypted value, after its nonce and its header.
+struct Opened {
+    header: Header,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Opened {
     fn in_place(&self, place: Place<'_>) -> Result<(), OpenError> {
-        match self.plaintext[1..=PLACE] == digest_of(place) {
+        match self.header.place == digest_of(place) {
             true => Ok(()),
             false => Err(OpenError::Moved),
         }
     }
 
-    fn value(&self) -> Secret<Vec<u8>> {
-        Secret::new(self.plaintext[HEADER..HEADER + self.length].to_vec())
+    fn value(mut self) -> Secret<Vec<u8>> {
+        let mut value = std::mem::take(&mut *self.bytes);
+        value.drain(..NONCE + HEADER);
+        value.truncate(self.header.length);
+        Secret::new(value)
     }
 }
 
@@ -283,8 +293,8 @@ fn digest_of(place: Place<'_>) -> [u8; PLACE] {
     digest
 }
 
-fn associated(form: &str, id: &str) -> Vec<u8> {
-    [form.as_bytes(), b".", id.as_bytes()].concat()
+fn associated(form: &str, id: &str) -> String {
+    [form, ".", id].concat()
 }
 
 /// A blind index: equal values of one column have equal texts, which show nothing else without the

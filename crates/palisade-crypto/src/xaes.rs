@@ -2,59 +2,92 @@
 //! ([C2SP](https://c2sp.org/XAES-256-GCM)).
 
 use aes::Aes256;
-use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes::cipher::BlockCipherEncrypt;
+use aes_gcm::aead::consts::U12;
+use aes_gcm::aead::{Aead, AeadInOut, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
-use cmac::{Cmac, Mac};
 use zeroize::Zeroizing;
 
 pub(crate) const NONCE: usize = 24;
+const TAG: usize = 16;
 
-/// Encrypts a message, and appends a tag of 16 bytes.
-pub(crate) fn encrypt(key: &[u8; 32], nonce: &[u8; NONCE], payload: Payload<'_, '_>) -> Vec<u8> {
-    let (cipher, nonce) = derive(key, nonce);
-    cipher
-        .encrypt(&nonce, payload)
-        .expect("a value in memory is shorter than the cipher's limit")
+/// A key, with the subkey of CMAC (NIST SP 800-38B) that all its nonces share.
+#[derive(Clone)]
+pub(crate) struct Key {
+    aes: Aes256,
+    subkey: Zeroizing<u128>,
 }
 
-/// Decrypts a message, if its tag is right.
-pub(crate) fn decrypt(
-    key: &[u8; 32],
-    nonce: &[u8; NONCE],
-    payload: Payload<'_, '_>,
-) -> Option<Zeroizing<Vec<u8>>> {
-    let (cipher, nonce) = derive(key, nonce);
-    cipher.decrypt(&nonce, payload).ok().map(Zeroizing::new)
-}
+impl Key {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        let aes = Aes256::new(key.into());
+        let mut zero = [0; 16].into();
+        aes.encrypt_block(&mut zero);
+        let zero = u128::from_be_bytes(zero.into());
+        let carry = (zero >> 127) * 0x87;
+        Self {
+            aes,
+            subkey: Zeroizing::new((zero << 1) ^ carry),
+        }
+    }
 
-/// The cipher of a nonce's first half, and the second half as the nonce of AES-256-GCM.
-fn derive(key: &[u8; 32], nonce: &[u8; NONCE]) -> (Aes256Gcm, Nonce<aes_gcm::aead::consts::U12>) {
-    let (first, second) = nonce.split_at(NONCE / 2);
-    let mac = <Cmac<Aes256> as KeyInit>::new_from_slice(key).expect("32 bytes are a key");
-    let half = |counter| {
-        let mut mac = mac.clone();
-        mac.update(&[0, counter, b'X', 0]);
-        mac.update(first);
-        mac.finalize().into_bytes()
-    };
-    let mut derived = Zeroizing::new([0; 32]);
-    derived[..16].copy_from_slice(&half(1));
-    derived[16..].copy_from_slice(&half(2));
-    let cipher = Aes256Gcm::new_from_slice(&*derived).expect("32 bytes are a key");
-    let second: [u8; NONCE / 2] = second.try_into().expect("half of a nonce");
-    (cipher, second.into())
+    /// Encrypts a message: its ciphertext with a tag of 16 bytes.
+    pub(crate) fn encrypt(&self, nonce: &[u8; NONCE], payload: Payload<'_, '_>) -> Vec<u8> {
+        let (cipher, nonce) = self.derive(nonce);
+        cipher
+            .encrypt(&nonce, payload)
+            .expect("a value in memory is shorter than the cipher's limit")
+    }
+
+    /// Decrypts a ciphertext with its tag in place, if the tag is right.
+    pub(crate) fn decrypt<'a>(
+        &self,
+        nonce: &[u8; NONCE],
+        aad: &[u8],
+        sealed: &'a mut [u8],
+    ) -> Option<&'a [u8]> {
+        let (cipher, nonce) = self.derive(nonce);
+        let length = sealed.len().checked_sub(TAG)?;
+        let (text, tag) = sealed.split_at_mut(length);
+        let tag: [u8; TAG] = (&*tag).try_into().expect("the rest is a tag");
+        let opened = cipher.decrypt_inout_detached(&nonce, aad, (&mut *text).into(), (&tag).into());
+        opened.ok().map(|()| &*text)
+    }
+
+    /// The cipher of a nonce's first half, and the second half as the nonce of AES-256-GCM. Its
+    /// key is the CMAC of two messages of one block.
+    fn derive(&self, nonce: &[u8; NONCE]) -> (Aes256Gcm, Nonce<U12>) {
+        let (first, second) = nonce.split_at(NONCE / 2);
+        let block = |counter| {
+            let mut block = [0; 16];
+            block[..4].copy_from_slice(&[0, counter, b'X', 0]);
+            block[4..].copy_from_slice(first);
+            (u128::from_be_bytes(block) ^ *self.subkey).to_be_bytes()
+        };
+        let mut blocks = [block(1).into(), block(2).into()];
+        self.aes.encrypt_blocks(&mut blocks);
+        let mut key = Zeroizing::new([0; 32]);
+        key[..16].copy_from_slice(&blocks[0]);
+        key[16..].copy_from_slice(&blocks[1]);
+        let second: [u8; NONCE / 2] = second.try_into().expect("half of a nonce");
+        (Aes256Gcm::new((&*key).into()), second.into())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
+    use crate::random;
+    use cmac::{Cmac, Mac};
     use std::fmt::Write;
 
     const NONCE_TEXT: &[u8; NONCE] = b"ABCDEFGHIJKLMNOPQRSTUVWX";
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("a string grows");
+            write!(text, "{byte:02x}").unwrap();
             text
         })
     }
@@ -68,7 +101,7 @@ mod tests {
     fn the_vectors_of_c2sp_agree() {
         let with = |byte, aad| {
             let text = payload(b"XAES-256-GCM", aad);
-            hex(&encrypt(&[byte; 32], NONCE_TEXT, text))
+            hex(&Key::new(&[byte; 32]).encrypt(NONCE_TEXT, text))
         };
         let first = "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271";
         assert_eq!(with(1, b""), first);
@@ -76,23 +109,53 @@ mod tests {
         assert_eq!(with(3, b"c2sp.org/XAES-256-GCM"), second);
     }
 
+    /// AES-256-GCM under a key that the crate `cmac` derives, for 1,000 keys and nonces.
+    #[test]
+    fn keys_are_derived_by_cmac() {
+        for _ in 0..1_000 {
+            let (key, nonce) = (random::bytes::<32>(), random::bytes::<NONCE>());
+            let half = |counter| {
+                let mut mac = <Cmac<Aes256> as KeyInit>::new(&key.into());
+                mac.update(&[0, counter, b'X', 0]);
+                mac.update(&nonce[..12]);
+                mac.finalize().into_bytes()
+            };
+            let derived: [u8; 32] = [half(1), half(2)].concat().try_into().unwrap();
+            let second: [u8; 12] = nonce[12..].try_into().unwrap();
+            let cipher = Aes256Gcm::new(&derived.into());
+            let expected = cipher.encrypt(&second.into(), payload(b"value", b"e1"));
+            let sealed = Key::new(&key).encrypt(&nonce, payload(b"value", b"e1"));
+            assert_eq!(sealed, expected.unwrap());
+        }
+    }
+
     #[test]
     fn a_changed_bit_does_not_decrypt() {
-        let sealed = encrypt(&[7; 32], NONCE_TEXT, payload(b"value", b"e1"));
-        let open = |nonce: &[u8; NONCE], sealed: &[u8], aad: &[u8]| {
-            decrypt(&[7; 32], nonce, payload(sealed, aad)).is_some()
+        let key = Key::new(&[7; 32]);
+        let sealed = key.encrypt(NONCE_TEXT, payload(b"value", b"e1"));
+        let open = |nonce: &[u8; NONCE], mut sealed: Vec<u8>, aad: &[u8]| {
+            let opened = key.decrypt(nonce, aad, &mut sealed);
+            opened.map(<[u8]>::to_vec)
         };
-        assert!(open(NONCE_TEXT, &sealed, b"e1"));
-        assert!(!open(NONCE_TEXT, &sealed, b"u1"));
+        let opened = open(NONCE_TEXT, sealed.clone(), b"e1");
+        assert_eq!(opened.as_deref(), Some(b"value".as_slice()));
+        assert_eq!(open(NONCE_TEXT, sealed.clone(), b"u1"), None);
+        for length in 0..sealed.len() {
+            assert_eq!(open(NONCE_TEXT, sealed[..length].to_vec(), b"e1"), None);
+        }
         for bit in 0..sealed.len() * 8 {
             let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert!(!open(NONCE_TEXT, &changed, b"e1"), "bit {bit}");
+            assert_eq!(open(NONCE_TEXT, changed, b"e1"), None, "bit {bit}");
         }
         for bit in 0..NONCE * 8 {
             let mut nonce = *NONCE_TEXT;
             nonce[bit / 8] ^= 1 << (bit % 8);
-            assert!(!open(&nonce, &sealed, b"e1"), "bit {bit} of the nonce");
+            assert_eq!(
+                open(&nonce, sealed.clone(), b"e1"),
+                None,
+                "nonce, bit {bit}"
+            );
         }
     }
 }

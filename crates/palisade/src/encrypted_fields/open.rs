@@ -65,6 +65,8 @@ pub fn key_of(row: &impl ModelTrait) -> String {
 pub(super) fn key_text(value: &Value) -> String {
     match value {
         Value::String(Some(text)) => text.clone(),
-        number => number.to_string(),
+        Value::Int(Some(number)) => number.to_string(),
+        Value::BigInt(Some(number)) => number.to_string(),
+        other => other.to_string(),
     }
 }

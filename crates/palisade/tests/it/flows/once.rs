@@ -36,6 +36,10 @@ async fn a_form_that_is_sent_twice_pays_once() {
         assert_eq!(ann.post("/pay", &other).await.status, StatusCode::SEE_OTHER);
         ann.submit("/pay", "/pay", &[("amount", "5")]).await;
         assert_eq!(payments(site).await, 3);
+        // and so is another query
+        let queried = ann.post("/pay?plan=2", &fields).await;
+        assert_eq!(queried.header("idempotency-replayed"), "");
+        assert_eq!(payments(site).await, 4);
     })
     .await;
 }
