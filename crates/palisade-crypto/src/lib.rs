@@ -8,6 +8,7 @@
 //! | session hash and password reset token of a user, as Django makes them | [`user_tokens`] |
 //! | a stored value of the framework, encrypted and bound to its place | [`seal`] |
 //! | a column of the site, encrypted and bound to its row, found by a blind index | [`field`], [`DataRing`] |
+//! | a tamper-evident log and its signed checkpoints | [`chain`], [`signed_note`] |
 //! | an unguessable value and the hash that is stored of it | [`random`] |
 //!
 //! ```
@@ -20,6 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod chain;
 mod data_keys;
 mod encoding;
 #[cfg(feature = "fernet")]
@@ -30,6 +32,7 @@ mod mac;
 pub mod random;
 pub mod seal;
 mod secret;
+pub mod signed_note;
 pub mod signing;
 pub mod user_tokens;
 mod xaes;

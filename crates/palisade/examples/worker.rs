@@ -2,6 +2,7 @@
 //! transaction, and takes every second one back. `tests/it/crash.rs` runs two of it and kills one.
 //! Its encrypted column is that of `tests/it/encrypted/program.rs`.
 
+use palisade::audit_log::{self, Entry, Event};
 use palisade::db::{Migration, RawSql};
 use palisade::prelude::*;
 use palisade::sea_orm_migration::prelude::Table;
@@ -150,6 +151,8 @@ async fn make(site: &Site, number: i64) -> Result<()> {
     site.jobs().enqueue(&tx, &Work { number }).await?;
     let mail = Mail::plain("desk@example.org", format!("number {number}"), "made");
     site.mail().send(&tx, &mail).await?;
+    let made = Entry::new(Event::Site("worker.made")).detail(number.to_string());
+    audit_log::record_in(&tx, made).await?;
     if number % 2 == 0 {
         tx.commit().await?;
     }

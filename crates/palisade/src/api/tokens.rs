@@ -1,5 +1,6 @@
 use super::issue::{Grant, KIND, OwnKeys};
 use super::{ApiSettings, Issuer};
+use crate::audit_log::{Entry, Event, record_now};
 use crate::auth::{Accounts, User};
 use crate::db::Db;
 use crate::http::client::Client;
@@ -105,6 +106,9 @@ impl Tokens {
             .await?
             .ok_or_else(Error::forbidden)?
             .1;
+        let issued = Entry::new(Event::TokenIssued).about(grant.user.id);
+        let detail = format!("{} for {}", grant.scopes.join(" "), grant.audience);
+        record_now(self.0.accounts.database(), issued.detail(detail)).await?;
         own.sign(
             grant,
             self.0.accounts.now().timestamp(),

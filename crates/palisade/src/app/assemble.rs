@@ -15,6 +15,7 @@ use super::site::SiteLimits;
 use super::upstream::Forward;
 use super::write_probe::WriteProbe;
 use super::{App, BootError, Prepared, RouteInfo, Site, SiteSettings, keys};
+use crate::audit_log::AuditLog;
 use crate::auth::{AccountParts, Accounts, ActionLinks, SecondFactors};
 use crate::clock::Clock;
 use crate::db::Database;
@@ -191,7 +192,7 @@ impl Prepared {
     pub(super) fn assemble(
         self,
         templates: Templates,
-        database: Database,
+        (database, audit): (Database, AuditLog),
         clock: Arc<dyn Clock>,
         beside: Beside,
     ) -> Result<Site, BootError> {
@@ -226,6 +227,7 @@ impl Prepared {
         let authorizer = Arc::new(authorizer(&app, &foundation, &templates));
         let mut views = views(&foundation, &app, templates, &shared);
         views.services.insert(ActionLinks(accounts.clone()));
+        views.services.insert(audit.clone());
         let views = Arc::new(views);
         Ok(Site {
             views,
@@ -237,6 +239,7 @@ impl Prepared {
             factors: shared.factors.clone(),
             sessions,
             mail: shared.mail,
+            audit,
             job_queue: shared.jobs,
             task_rows: task_rows(&foundation),
             background: app.background,

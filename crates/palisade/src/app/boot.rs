@@ -1,11 +1,14 @@
 //! Boot: from settings to a running site, or to an error with its reason and its fix.
 
+use super::parts::links;
 use super::uncovered::uncovered_references;
-use super::{App, BootError, KeyFile, Routes, Site, SiteSettings};
+use super::{App, BootError, KeyFile, Routes, Site, SiteSettings, keys};
 use crate::app::django::Beside;
 use crate::app::pipeline::catch_panic;
+use crate::audit_log::AuditLog;
 use crate::auth;
 use crate::clock::{Clock, SystemClock};
+use crate::crypto::KeyError;
 use crate::db::migrate::{Migrations, Steps};
 use crate::db::{Database, DatabaseUrl};
 use crate::permissions;
@@ -13,6 +16,7 @@ use crate::settings::{SettingsError, Sources};
 use crate::static_files::Store;
 use crate::views;
 use palisade_template::{Blocked, LoadError, Options, Templates};
+use sea_orm::DbErr;
 use std::sync::Arc;
 
 /// A site whose settings and routes are known, before any access to files or the database.
@@ -89,8 +93,24 @@ impl Prepared {
             .await
             .map_err(BootError::Database)?;
         let fields = Arc::new(self.field_keys(Arc::new(SystemClock)));
-        let database = database.with_fields(fields);
+        let mut database = database.with_fields(fields);
+        // unreadable keys are findings of `check`, and stop the start
+        if let Ok(audit) = self.audit_log(Arc::new(SystemClock)) {
+            database = database.with_service(audit);
+        }
         Ok(database.with_users(self.settings.django.tables()))
+    }
+
+    /// The audit log, with the site's keys.
+    ///
+    /// # Errors
+    /// When the keys cannot be read.
+    pub(crate) fn audit_log(&self, clock: Arc<dyn Clock>) -> Result<AuditLog, BootError> {
+        let unusable = |error: KeyError| BootError::Database(DbErr::Custom(error.to_string()));
+        let ring = keys::ring(&self.settings).map_err(unusable)?;
+        let base = links(&self.settings).main_base();
+        let host = base.rsplit('/').next().unwrap_or_default();
+        Ok(AuditLog::new(&ring, clock, host))
     }
 
     /// Runs migrations, and creates the rows of declared permissions and the groups of new roles.
@@ -176,7 +196,9 @@ impl Prepared {
         self.judge()?;
         let templates = self.templates().map_err(BootError::Templates)?;
         let fields = Arc::new(self.field_keys(clock.clone()));
+        let audit = self.audit_log(clock.clone())?;
         let database = self.database().await?.with_fields(fields);
+        let database = database.with_service(audit.clone());
         if self.settings.site.migrate_at_start {
             self.migrate(&database).await?;
         }
@@ -199,7 +221,7 @@ impl Prepared {
         self.warn_of_uncovered(&database).await?;
         catch_panic::install_hook();
         let beside = Beside::look_at(&self.settings, &database).await?;
-        let site = self.assemble(templates, database, clock, beside)?;
+        let site = self.assemble(templates, (database, audit), clock, beside)?;
         site.accounts
             .restore_locks()
             .await

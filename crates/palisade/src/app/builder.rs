@@ -100,6 +100,7 @@ impl App {
         migrations.add(crate::permissions::migrations);
         migrations.add(crate::encrypted_fields::migrations);
         migrations.add(crate::flows::migrations);
+        migrations.add(crate::audit_log::migrations);
         migrations.add(super::acme::migrations);
         migrations.add(crate::db::probe::migrations);
         Self {

@@ -6,6 +6,7 @@
 mod access_report;
 mod acme;
 mod assemble;
+mod audit;
 mod background;
 mod boot;
 mod builder;

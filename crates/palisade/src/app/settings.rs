@@ -4,6 +4,7 @@ use super::key_settings::KeySettings;
 use super::sections::{RegisteredSection, read_sections};
 use super::server::{ServerSettings, TlsSettings};
 use crate::api::ApiSettings;
+use crate::audit_log::AuditSettings;
 use crate::auth::{LockoutSettings, LoginSettings, PasswordSettings};
 use crate::csrf::CsrfSettings;
 use crate::db::DatabaseSettings;
@@ -176,6 +177,8 @@ pub struct SiteSettings {
     pub mail: MailSettings,
     /// `[tasks]`
     pub tasks: TaskSettings,
+    /// `[audit]`
+    pub audit: AuditSettings,
     /// `[keys]`
     pub keys: KeySettings,
     /// Sections of the site's own, by type.
@@ -222,6 +225,7 @@ impl SiteSettings {
             cache: CacheSettings::read(&mut reader),
             mail: MailSettings::read(&mut reader),
             tasks: TaskSettings::read(&mut reader),
+            audit: AuditSettings::read(&mut reader),
             keys: KeySettings::read(&mut reader),
             own: Extensions::new(),
             effective: Vec::new(),

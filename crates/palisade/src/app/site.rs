@@ -7,7 +7,7 @@ use super::write_probe::WriteProbe;
 use crate::app::pipeline::block_list::BlockLists;
 use crate::app::pipeline::repeats::Repeats;
 use crate::app::upstream::normalize_path;
-use crate::audit_log::{self, Event};
+use crate::audit_log::{AuditLog, Entry, Event, record_in};
 use crate::auth::{Accounts, Notice, User};
 use crate::crypto::KeyRing;
 use crate::csrf::{Csrf, Refusal};
@@ -47,6 +47,7 @@ pub struct Site {
     pub(super) tokens: Option<crate::api::Tokens>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) mail: MailQueue,
+    pub(crate) audit: AuditLog,
     pub(super) job_queue: JobQueue,
     pub(super) task_rows: TaskRows,
     pub(super) background: Background<Self>,
@@ -303,14 +304,10 @@ impl Site {
             let (email, sessions) = (&self.accounts.email, &self.accounts.sessions);
             let base = &email.links.main_base();
             email.notify_id(&tx, user_id, Notice { text, base }).await?;
+            let removed = Entry::new(Event::FactorRemoved).about(user_id);
+            record_in(&tx, removed.detail("a day after the request")).await?;
             sessions.commit_and_end_all(tx, user_id).await?;
             self.sessions.end_all(user_id, None).await?;
-            audit_log::record(
-                Event::FactorRemoved,
-                None,
-                "",
-                &format!("user {user_id}, a day after the request"),
-            );
         }
         Ok(is_gone)
     }

@@ -1,157 +1,134 @@
-//! Audit log: security events as structured logs of the target `palisade::audit`, with user,
-//! client, action and outcome. Never a password.
+//! Audit log: security events with time, actor, subject, client, route and outcome, never a
+//! password (ASVS 16.2.1, 16.3).
 //!
-//! Storage (a table of hash-chained entries) and alerts will be added behind this interface.
+//! Each event is a line of the target `palisade::audit`, and an entry of the table `palisade_audit`.
+//! Its entries are a chain: each covers all before it, authenticated by keys that are not in the
+//! database, so that `audit verify` finds entries that were edited, removed, moved, inserted or cut off. Personal
+//! data (name, address, user agent) is beside the chain, which holds a commitment to it: it can be
+//! erased, and the chain still verifies.
+//!
+//! Refusals and other notes go through a bounded queue in memory, so that they cost a request no
+//! query; if it is full, the number of lost entries becomes an entry. Effects, such as a new
+//! password, are recorded in their own transaction: no effect without its entry, and no entry of an
+//! effect that was rolled back.
 
-use crate::http::ClientAddress;
-use std::fmt;
+mod chain;
+mod checkpoint;
+mod entry;
+mod event;
+mod list;
+mod migration;
+mod queue;
+mod retention;
+mod settings;
+mod tables;
+mod verify;
+mod write;
 
-/// A security event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A login.
-    LoggedIn,
-    /// A failed login.
-    LoginFailed,
-    /// A callback from an identity provider without a pending login in this browser (login CSRF).
-    CallbackRefused,
-    /// A login that was challenged (CAPTCHA) after failed ones.
-    LoginChallenged,
-    /// A login code was sent by mail.
-    LoginCodeSent,
-    /// A lockout after too many failed logins.
-    Locked,
-    /// A lock was lifted.
-    LockLifted,
-    /// The first factor was correct; the second is pending.
-    SecondStepBegun,
-    /// A wrong second factor.
-    SecondStepFailed,
-    /// A second factor was added.
-    FactorAdded,
-    /// A second factor was removed.
-    FactorRemoved,
-    /// A social login was linked.
-    LoginAdded,
-    /// A social login was unlinked.
-    LoginRemoved,
-    /// All second factors of a user were reported as lost, and will be removed.
-    FactorRemovalBegun,
-    /// A factor that was reported as lost was used: it stays.
-    FactorKept,
-    /// A recovery code was used.
-    RecoveryCodeUsed,
-    /// A re-authentication.
-    ProvenAgain,
-    /// Other sessions were ended.
-    SessionsEnded,
-    /// A session was used from another kind of browser, or part of the network, than at its login.
-    SessionMoved,
-    /// A logout.
-    LoggedOut,
-    /// An account was created.
-    SignedUp,
-    /// The password was changed; all other sessions ended.
-    PasswordChanged,
-    /// A user changed the site's own fields of the account.
-    ProfileChanged,
-    /// A sign-up was started; there is no account yet.
-    SignUpBegun,
-    /// A password reset was requested.
-    ResetRequested,
-    /// A password reset was completed; all sessions ended.
-    PasswordReset,
-    /// A change of the email address was requested.
-    EmailChangeBegun,
-    /// The email address was changed.
-    EmailChanged,
-    /// A data export.
-    DataExported,
-    /// The account was closed; all sessions ended.
-    AccountClosed,
-    /// An operator reopened a closed account.
-    AccountOpened,
-    /// An operator granted a right.
-    RightGranted,
-    /// An operator revoked a right.
-    RightRevoked,
-    /// The account was deleted.
-    AccountDeleted,
-    /// A request failed the CSRF checks.
-    CsrfRefused,
-    /// An invalid bearer token.
-    TokenRefused,
-    /// A request was not authorized by the access rule of its route.
-    AccessDenied,
-    /// A request for a host that is not served.
-    HostRefused,
-    /// A request from a block-listed address.
-    Blocked,
-    /// A rate limit was exceeded.
-    RateLimited,
-    /// A user reached a quota of the business.
-    QuotaExceeded,
-    /// Rows left the site as a file.
-    Exported,
+pub use checkpoint::Checkpoint;
+pub(crate) use checkpoint::checkpoints;
+pub use entry::Entry;
+pub use event::{Event, Outcome, Severity};
+pub(crate) use list::{Listed, Wanted, entries};
+pub(crate) use migration::migrations;
+pub(crate) use queue::AuditLog;
+pub(crate) use retention::erasure;
+pub use settings::AuditSettings;
+pub(crate) use verify::{Expected, Verified, verify};
+
+use crate::db::{Database, Tx};
+use crate::views::current_context;
+use entry::{Place, Record};
+use sea_orm::DbErr;
+
+tokio::task_local! {
+    /// The log and the actor of work that is not a request.
+    static WORK: (Option<AuditLog>, &'static str);
 }
 
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::LoggedIn => "login",
-            Self::LoginFailed => "login_failed",
-            Self::CallbackRefused => "callback_refused",
-            Self::LoginChallenged => "login_challenged",
-            Self::LoginCodeSent => "login_code_sent",
-            Self::Locked => "locked",
-            Self::LockLifted => "lock_lifted",
-            Self::SecondStepBegun => "second_step_begun",
-            Self::SecondStepFailed => "second_step_failed",
-            Self::FactorAdded => "factor_added",
-            Self::FactorRemoved => "factor_removed",
-            Self::FactorRemovalBegun => "factor_removal_begun",
-            Self::FactorKept => "factor_kept",
-            Self::LoginAdded => "login_added",
-            Self::LoginRemoved => "login_removed",
-            Self::RecoveryCodeUsed => "recovery_code_used",
-            Self::ProvenAgain => "proven_again",
-            Self::SessionsEnded => "sessions_ended",
-            Self::SessionMoved => "session_moved",
-            Self::LoggedOut => "logout",
-            Self::SignedUp => "signup",
-            Self::PasswordChanged => "password_changed",
-            Self::ProfileChanged => "profile_changed",
-            Self::SignUpBegun => "signup_begun",
-            Self::ResetRequested => "reset_requested",
-            Self::PasswordReset => "password_reset",
-            Self::EmailChangeBegun => "email_change_begun",
-            Self::EmailChanged => "email_changed",
-            Self::DataExported => "data_exported",
-            Self::AccountClosed => "account_closed",
-            Self::AccountOpened => "account_opened",
-            Self::RightGranted => "right_granted",
-            Self::RightRevoked => "right_revoked",
-            Self::AccountDeleted => "account_deleted",
-            Self::CsrfRefused => "csrf_refused",
-            Self::TokenRefused => "token_refused",
-            Self::AccessDenied => "access_denied",
-            Self::HostRefused => "host_refused",
-            Self::Blocked => "blocked",
-            Self::RateLimited => "rate_limited",
-            Self::QuotaExceeded => "quota_exceeded",
-            Self::Exported => "exported",
-        })
+/// Runs work that is not a request, such as a command, as its actor.
+pub(crate) fn during<F: Future>(
+    (log, actor): (Option<AuditLog>, &'static str),
+    work: F,
+) -> impl Future<Output = F::Output> + use<F> {
+    WORK.scope((log, actor), work)
+}
+
+impl AuditLog {
+    /// The log of the current request or work.
+    fn current() -> Option<Self> {
+        let of_request =
+            || current_context().and_then(|context| context.site().services.get::<Self>().cloned());
+        let of_work = || WORK.try_with(|(log, _)| log.clone()).ok().flatten();
+        of_request().or_else(of_work)
     }
 }
 
-/// Longest logged detail, in characters: a client must not flood the log with one request.
-const LONGEST_DETAIL: usize = 200;
+/// The place of an event of this moment.
+fn place() -> Place {
+    match current_context() {
+        Some(context) => Place::of_request(&context),
+        None => Place::of_work(WORK.try_with(|(_, actor)| *actor).unwrap_or("site")),
+    }
+}
 
-/// Records an event. `detail` may hold input: it is quoted, so that it cannot start a log line of
-/// its own (log injection).
-pub fn record(event: Event, client: Option<ClientAddress>, request_id: &str, detail: &str) {
-    let client = client.map(|client| client.to_string()).unwrap_or_default();
-    let detail: String = detail.chars().take(LONGEST_DETAIL).collect();
-    tracing::info!(target: "palisade::audit", event = %event, client, request = request_id, ?detail);
+/// Records an event without waiting: a login, a refusal.
+///
+/// ```
+/// use palisade::audit_log::{self, Entry, Event};
+/// # fn example(order: i32) {
+/// audit_log::record(Entry::new(Event::Site("order.refused")).detail(format!("order {order}")));
+/// # }
+/// ```
+pub fn record(entry: impl Into<Entry>) {
+    let log = AuditLog::current();
+    let now = log.as_ref().map_or_else(chrono::Utc::now, AuditLog::now);
+    let record = Record::new(entry.into(), place(), now);
+    record.log();
+    if let Some(log) = log {
+        log.put(record);
+    }
+}
+
+/// Records an event as part of the transaction of its effect: both are stored, or neither.
+///
+/// ```
+/// use palisade::audit_log::{self, Entry, Event};
+/// use palisade::prelude::*;
+/// async fn refund(db: Db, user: User, Path(id): Path<i32>) -> Result<Response> {
+///     let tx = db.begin().await?;
+///     tx.execute_sql(sql!("UPDATE purchase SET is_refunded = TRUE WHERE id = ?", id)).await?;
+///     audit_log::record_in(&tx, Entry::new(Event::Site("order.refunded")).about(user.id)).await?;
+///     tx.commit().await?;
+///     Ok(redirect_to("/orders"))
+/// }
+/// let routes: Routes = Routes::new().route("/orders/{id}/refund", staff().post(refund));
+/// ```
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn record_in(tx: &Tx, entry: impl Into<Entry>) -> Result<(), DbErr> {
+    let log = tx.service::<AuditLog>().cloned();
+    let now = log.as_ref().map_or_else(chrono::Utc::now, AuditLog::now);
+    let record = Record::new(entry.into(), place(), now);
+    if let Some(log) = &log {
+        log.deposit(tx, &record).await?;
+    }
+    tx.at_commit(move || {
+        record.log();
+        if let Some(log) = log {
+            log.wake();
+        }
+    });
+    Ok(())
+}
+
+/// Records an event in a transaction of its own, and waits for it: data that leaves the site leaves
+/// it after its entry.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn record_now(database: &Database, entry: impl Into<Entry>) -> Result<(), DbErr> {
+    let entry = entry.into();
+    database.write(async |tx| record_in(tx, entry).await).await
 }

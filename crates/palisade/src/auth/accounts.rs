@@ -16,6 +16,7 @@ use super::tokens::Tokens;
 use super::user::entity::Model;
 use super::users::{self, NewRow, Users};
 use super::{LockoutSettings, NewUser, PasswordSettings, PersonalData, TooBusy, User};
+use crate::audit_log::{Event, record_in};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbFailure, Tx};
 use crate::http::client::Client;
@@ -186,8 +187,14 @@ impl Accounts {
         }
     }
 
-    /// Runs the site's hooks of a new account.
+    /// Records a new account, and runs the site's hooks for it.
     pub(super) async fn run_signed_up(&self, tx: &Tx, user: &User) -> Result<()> {
+        let rank = match (user.is_superuser, user.is_staff) {
+            (true, _) => "superuser",
+            (false, true) => "staff",
+            (false, false) => "",
+        };
+        record_in(tx, user.entry(Event::SignedUp).detail(rank)).await?;
         for hooks in &self.hooks {
             hooks.signed_up(tx, user).await?;
         }

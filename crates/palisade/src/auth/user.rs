@@ -1,3 +1,4 @@
+use crate::audit_log::{Entry, Event};
 use palisade_crypto::KeyRing;
 use palisade_crypto::user_tokens;
 use serde::Serialize;
@@ -104,7 +105,19 @@ pub(crate) mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+impl User {
+    /// An entry of the audit log about the user.
+    pub(crate) fn entry(&self, event: Event) -> Entry {
+        Entry::new(event).about(self.id).name(&self.username)
+    }
+}
+
 impl entity::Model {
+    /// The same.
+    pub(crate) fn entry(&self, event: Event) -> Entry {
+        Entry::new(event).about(self.id).name(&self.username)
+    }
+
     /// The user without secrets.
     pub(super) fn public(&self) -> User {
         User {

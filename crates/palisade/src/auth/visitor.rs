@@ -5,7 +5,9 @@ use super::login::user_agent::agent;
 use super::{Accounts, User};
 use crate::http::ClientAddress;
 use crate::sessions::Session;
-use crate::views::{Error, PageName, PageValues, Personal, RequestContext, Result, UserLookup};
+use crate::views::{
+    Error, PageName, PageValues, Personal, RequestContext, Result, UserLookup, current_context,
+};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
@@ -76,11 +78,14 @@ impl Visitor {
             let from = Origin {
                 client: self.0.client,
                 agent: &self.0.agent,
-                request_id: &self.0.request_id,
             };
             self.0.accounts.sessions.user(&self.0.session, &from).await
         };
-        Ok(self.0.user.get_or_try_init(look_up).await?.as_ref())
+        let user = self.0.user.get_or_try_init(look_up).await?.as_ref();
+        if let (Some(user), Some(context)) = (user, current_context()) {
+            context.set_user_id(user.id);
+        }
+        Ok(user)
     }
 
     /// The visitor's session.

@@ -1,7 +1,6 @@
 use super::subject::{argument, end_sessions, reachable, unknown};
 use super::{Failed, Outcome};
 use crate::app::Site;
-use crate::audit_log::{self, Event};
 use crate::forms::{Email, Field};
 use crate::views::Error;
 use clap::ArgMatches;
@@ -12,12 +11,6 @@ pub(super) async fn open(site: &Site, username: &str) -> Outcome {
     if !site.accounts().open_account(username).await? {
         return Err(unknown(username));
     }
-    audit_log::record(
-        Event::AccountOpened,
-        None,
-        "",
-        &format!("{username}, by command"),
-    );
     Ok(format!(
         "{username} can log in again and is notified by mail\n"
     ))
@@ -29,12 +22,6 @@ pub(super) async fn close(site: &Site, username: &str) -> Outcome {
     let Some(id) = site.accounts().close_account(username).await? else {
         return Err(unknown(username));
     };
-    audit_log::record(
-        Event::AccountClosed,
-        None,
-        "",
-        &format!("{username}, by command"),
-    );
     let ended = end_sessions(site, id).await?;
     Ok(format!(
         "{username} is closed until `user open {username}`; {ended} session(s) ended, and the \
@@ -56,12 +43,6 @@ pub(super) async fn email(site: &Site, matches: &ArgMatches) -> Outcome {
     else {
         return Err(unknown(username));
     };
-    audit_log::record(
-        Event::EmailChanged,
-        None,
-        "",
-        &format!("{username}, by command"),
-    );
     let ended = end_sessions(site, id).await?;
     Ok(format!(
         "mail of {username} goes to {}; {ended} session(s) ended, and both addresses are \
@@ -88,12 +69,6 @@ pub(super) async fn delete(site: &Site, matches: &ArgMatches) -> Outcome {
     let Some(id) = site.accounts().delete_account(username).await? else {
         return Err(unknown(username));
     };
-    audit_log::record(
-        Event::AccountDeleted,
-        None,
-        "",
-        &format!("{username}, by command"),
-    );
     end_sessions(site, id).await?;
     Ok(format!(
         "{username} is deleted with all its data, and the owner is notified by mail\n"

@@ -31,6 +31,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(super::tasks::jobs_command())
         .subcommand(keys())
         .subcommand(super::data::command())
+        .subcommand(super::audit::command())
         .subcommand(backup())
         .subcommand(deploy());
     #[cfg(feature = "adopt")]

@@ -5,7 +5,7 @@ use super::object_grants::ObjectRight;
 use super::subject::argument;
 use super::{Failed, Outcome};
 use crate::app::Site;
-use crate::audit_log::{self, Event};
+use crate::audit_log::{Entry, Event, record_in};
 use crate::auth::RightChange;
 use crate::db::Tx;
 use crate::permissions::{
@@ -85,9 +85,16 @@ async fn change(site: &Site, matches: &ArgMatches, change: RightChange) -> Outco
         return Ok(format!("the group {group} {} {right}\n", verb_of(event)));
     }
     let permission = argument(matches, "permission");
-    let run = async |tx: &Tx| match change {
-        RightChange::Grant => grant_group(tx, group, permission).await,
-        RightChange::Revoke => revoke_group(tx, group, permission).await,
+    let run = async |tx: &Tx| {
+        let changed = match change {
+            RightChange::Grant => grant_group(tx, group, permission).await?,
+            RightChange::Revoke => revoke_group(tx, group, permission).await?,
+        };
+        if changed.is_some() {
+            let detail = format!("{permission} of the group {group}");
+            record_in(tx, Entry::new(event).detail(detail)).await?;
+        }
+        Ok::<_, sea_orm::DbErr>(changed)
     };
     let changed = site.database().write(run).await;
     report(site, (group, permission), (changed, event))
@@ -133,13 +140,16 @@ async fn make(site: &Site, group: &str) -> Outcome {
 const MOST_CHARS: usize = 150;
 
 async fn remove(site: &Site, group: &str) -> Outcome {
-    let delete = async |tx: &Tx| delete_group(tx, group).await;
-    match site.database().write(delete).await.map_err(Error::from)? {
-        true => {
-            let detail = format!("all rights of the group {group}, by command");
-            audit_log::record(Event::RightRevoked, None, "", &detail);
-            Ok(format!("deleted the group {group}\n"))
+    let delete = async |tx: &Tx| {
+        let is_gone = delete_group(tx, group).await?;
+        if is_gone {
+            let detail = format!("all rights of the group {group}");
+            record_in(tx, Entry::new(Event::RightRevoked).detail(detail)).await?;
         }
+        Ok::<_, sea_orm::DbErr>(is_gone)
+    };
+    match site.database().write(delete).await.map_err(Error::from)? {
+        true => Ok(format!("deleted the group {group}\n")),
         false => Err(Failed(format!("there is no group {group}"), 1)),
     }
 }
@@ -155,8 +165,6 @@ fn report(
         );
         return Err(Failed(said, 1));
     }
-    let detail = format!("{permission} of the group {group}, by command");
-    audit_log::record(event, None, "", &detail);
     let is_role = site.roles().has(group);
     let hint = match is_role {
         true => "; the group is a declared role: `permissions sync --write` will undo this",

@@ -1,3 +1,4 @@
+use super::audit;
 use super::serve::{is_serving, serves_since_before};
 use super::{Failed, Outcome};
 use crate::app::{self, DataKeyFile, KeyFile, Prepared, keys_in_use, reseal};
@@ -9,10 +10,14 @@ use clap::ArgMatches;
 pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
         Some(("new", _)) => create(prepared),
-        Some(("rotate", rotate)) => match rotate.get_flag("add-only") {
-            true => Ok(add_key(prepared)? + REENCRYPTED_LATER),
-            false => rotate_key(prepared).await,
-        },
+        Some(("rotate", rotate)) => {
+            let said = match rotate.get_flag("add-only") {
+                true => add_key(prepared)? + REENCRYPTED_LATER,
+                false => rotate_key(prepared).await?,
+            };
+            audit::record_key_change(prepared, "a key was added").await?;
+            Ok(said)
+        }
         Some(("reencrypt", _)) => reencrypt(prepared).await,
         Some(("retire", _)) => retire(prepared).await,
         _ => Err(Failed(
@@ -165,6 +170,8 @@ async fn retire(prepared: &Prepared) -> Outcome {
         return Err(Failed(said, 1));
     }
     refuse_before_restart(prepared)?;
+    // entries under the oldest key are sealed by one under the newest
+    audit::record_key_change(prepared, "the oldest key is retired").await?;
     let has_fallbacks = !prepared.settings().keys.fallbacks.is_empty();
     if prepared.settings().keys.secret.is_some() || has_fallbacks {
         return Ok("No value needs the oldest key: remove the last one from SECRET_KEY_FALLBACKS and restart the site.\n".into());

@@ -1,23 +1,23 @@
 use super::{Failed, Format, Outcome, print};
 use crate::app::Site;
-use crate::audit_log::{self, Event};
+use crate::audit_log::{self, Entry, Event};
 use crate::auth::{Lock, LockFilter};
 use chrono::DateTime;
 use clap::ArgMatches;
 use serde_json::{Value, json};
 
 /// `lockout list`, `lockout clear`.
-pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(site: &Site, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
         Some(("list", list)) => {
             show(
-                &site,
+                site,
                 text(list, "containing").unwrap_or_default(),
                 Format::parse(list),
             )
             .await
         }
-        Some(("clear", clear)) => lift(&site, clear).await,
+        Some(("clear", clear)) => lift(site, clear).await,
         _ => Err(Failed("lockout list or lockout clear".into(), 2)),
     }
 }
@@ -57,12 +57,8 @@ async fn lift(site: &Site, matches: &ArgMatches) -> Outcome {
     };
     let count = site.accounts().lift(which).await?;
     if count > 0 {
-        audit_log::record(
-            Event::LockLifted,
-            None,
-            "",
-            &format!("{which:?}, by command"),
-        );
+        let lifted = Entry::new(Event::LockLifted).detail(format!("{count} locks"));
+        audit_log::record(lifted);
     }
     Ok(match count {
         0 => "no such lock; `lockout list` shows the active ones\n".into(),

@@ -6,6 +6,7 @@ mod account;
 #[cfg(feature = "adopt")]
 mod adopt;
 mod arguments;
+mod audit;
 mod backup;
 mod cli;
 mod data;
@@ -25,7 +26,8 @@ mod subject;
 mod tasks;
 mod user;
 
-use crate::app::{App, BootError, Prepared};
+use crate::app::{App, BootError, Prepared, Site, SiteCommand};
+use crate::audit_log;
 use crate::checks::{Level, Report};
 use crate::clock::SystemClock;
 use crate::db::Database;
@@ -105,43 +107,62 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
     serve::start_log(prepared.settings());
     match matches.subcommand() {
         None | Some(("serve", _)) => serve::serve(prepared).await,
-        Some(("check", check)) if check.get_flag("list") => {
+        Some((name, matches)) => {
+            let work = run_command(prepared, (name, matches), commands);
+            audit_log::during((None, "command"), work).await
+        }
+    }
+}
+
+/// Runs a command on the booted site, and stores its entries of the audit log.
+async fn on_site(prepared: Prepared, run: impl AsyncFnOnce(Arc<Site>) -> Outcome) -> Outcome {
+    let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);
+    let audit = site.audit.clone();
+    let outcome = audit_log::during((Some(audit.clone()), "command"), run(site.clone())).await;
+    if let Err(error) = audit.flush(site.database()).await {
+        tracing::warn!(target: "palisade", %error, "entries of the audit log were not stored");
+    }
+    outcome
+}
+
+async fn run_command(
+    prepared: Prepared,
+    (name, matches): (&str, &ArgMatches),
+    commands: Vec<SiteCommand>,
+) -> Outcome {
+    match (name, matches) {
+        ("check", check) if check.get_flag("list") => {
             Ok(print::checks(&prepared.settings().checks()))
         }
-        Some(("check", check)) if check.get_flag("templates") => template_uses(&prepared, check),
-        Some(("check", check)) => print_report(&with_stored(&prepared, check).await, check),
-        Some(("migrate", migrate)) => run_migrations(prepared, migrate).await,
-        Some(("routes", _)) => Ok(routes(&prepared)),
-        Some(("settings", asked)) if asked.get_flag("explain") => {
+        ("check", check) if check.get_flag("templates") => template_uses(&prepared, check),
+        ("check", check) => print_report(&with_stored(&prepared, check).await, check),
+        ("migrate", migrate) => run_migrations(prepared, migrate).await,
+        ("routes", _) => Ok(routes(&prepared)),
+        ("settings", asked) if asked.get_flag("explain") => {
             Ok(print::explain(&prepared.settings().effective))
         }
-        Some(("settings", _)) => Ok(print::settings(&prepared.settings().effective)),
-        Some(("deploy", chosen)) => deploy::run(prepared.settings(), &cli::program_name(), chosen),
-        Some(("keys", command)) => keys::run(&prepared, command).await,
-        Some(("data", command)) => data::run(&prepared, command).await,
-        Some(("backup", command)) => backup::run(&prepared, command).await,
-        Some(("lockout", locks)) => {
-            lockout::run(prepared.boot(Arc::new(SystemClock)).await?, locks).await
+        ("settings", _) => Ok(print::settings(&prepared.settings().effective)),
+        ("deploy", chosen) => deploy::run(prepared.settings(), &cli::program_name(), chosen),
+        ("keys", command) => keys::run(&prepared, command).await,
+        ("data", command) => data::run(&prepared, command).await,
+        ("backup", command) => backup::run(&prepared, command).await,
+        ("audit", command) => audit::run(&prepared, command).await,
+        ("permissions", command) => permissions::run(prepared, command).await,
+        ("lockout", locks) => {
+            on_site(prepared, async |site| lockout::run(&site, locks).await).await
         }
-        Some(("tasks", tasks)) => {
-            let site = prepared.boot(Arc::new(SystemClock)).await?;
-            tasks::run_tasks(Arc::new(site), tasks).await
+        ("tasks", tasks) => {
+            on_site(prepared, async |site| tasks::run_tasks(site, tasks).await).await
         }
-        Some(("jobs", jobs)) => {
-            tasks::run_jobs(&prepared.boot(Arc::new(SystemClock)).await?, jobs).await
-        }
-        Some(("permissions", command)) => permissions::run(prepared, command).await,
-        Some(("group", group)) => {
-            group::run(&prepared.boot(Arc::new(SystemClock)).await?, group).await
-        }
-        Some(("user", user)) => user::run(prepared.boot(Arc::new(SystemClock)).await?, user).await,
-        Some((name, _)) => {
+        ("jobs", jobs) => on_site(prepared, async |site| tasks::run_jobs(&site, jobs).await).await,
+        ("group", group) => on_site(prepared, async |site| group::run(&site, group).await).await,
+        ("user", user) => on_site(prepared, async |site| user::run(&site, user).await).await,
+        (name, _) => {
             let command = commands.into_iter().find(|command| command.name == name);
             let Some(command) = command else {
                 return Err(Failed(format!("there is no command {name}"), 2));
             };
-            let site = Arc::new(prepared.boot(Arc::new(SystemClock)).await?);
-            Ok((command.run)(site).await?)
+            on_site(prepared, async |site| Ok((command.run)(site).await?)).await
         }
     }
 }

@@ -4,7 +4,7 @@ use super::arguments::{flag, username};
 use super::subject::{argument, unknown};
 use super::{Failed, Outcome};
 use crate::app::{Prepared, Site};
-use crate::audit_log::{self, Event};
+use crate::audit_log::{Entry, Event, record_in};
 use crate::clock::SystemClock;
 use crate::db::Tx;
 use crate::permissions::{Access, Actor, Verb};
@@ -112,14 +112,12 @@ async fn sync_roles(prepared: &Prepared, sync: Sync) -> Outcome {
     let apply = async |tx: &Tx| {
         for difference in &differences {
             difference.apply(tx).await?;
+            let detail = format!("the group {}, by `permissions sync`", difference.role());
+            record_in(tx, Entry::new(Event::RightGranted).detail(detail)).await?;
         }
         Ok::<_, sea_orm::DbErr>(())
     };
     database.write(apply).await.map_err(Error::from)?;
-    for difference in &differences {
-        let detail = format!("the group {}, by `permissions sync`", difference.role());
-        audit_log::record(Event::RightGranted, None, "", &detail);
-    }
     text.push_str("the groups were changed\n");
     Ok(text)
 }

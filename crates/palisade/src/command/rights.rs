@@ -5,7 +5,7 @@ use super::object_grants::ObjectRight;
 use super::subject::{argument, unknown};
 use super::{Failed, Outcome};
 use crate::app::Site;
-use crate::audit_log::{self, Event};
+use crate::audit_log::{self, Entry, Event, record_in};
 use crate::auth::{Flag, RightChange, set_flag};
 use crate::db::Tx;
 use crate::permissions::{self, AccountChange, Authority, EndingMembership, Recipient};
@@ -36,11 +36,12 @@ pub(super) async fn change(site: &Site, matches: &ArgMatches, change: RightChang
     };
     decision.judge(id, (&rights, change)).await?;
     rights.apply(&tx, id, change).await?;
-    tx.commit().await.map_err(Error::from)?;
     let by = acting(matches);
-    let by = by.map_or_else(String::new, |name| format!(" as {name}"));
-    let detail = format!("{username}: {rights}, by command{by}");
-    audit_log::record(event, None, "", &detail);
+    let by = by.map_or_else(String::new, |name| format!(", as {name}"));
+    let entry = Entry::new(event).about(id).name(username);
+    let entry = entry.detail(format!("{rights}{by}"));
+    record_in(&tx, entry).await.map_err(Error::from)?;
+    tx.commit().await.map_err(Error::from)?;
     Ok(format!(
         "{username} {verb}: {rights}; the owner is notified by mail\n"
     ))
@@ -160,8 +161,8 @@ impl Decision<'_> {
         match judged.map_err(Error::from)? {
             None => Ok(()),
             Some(why) => {
-                let detail = format!("{name}: a change of user {target}: {why}");
-                audit_log::record(Event::AccessDenied, None, "", &detail);
+                let denied = Entry::new(Event::AccessDenied).about(target);
+                audit_log::record(denied.name(name).detail(why.to_string()));
                 Err(Failed(format!("{name} may not do this: {why}"), 1))
             }
         }

@@ -1,6 +1,7 @@
-use super::log::OfRequest;
+use super::log::{Ecs, OfRequest};
 use super::{Failed, Outcome, print};
 use crate::app::{BootError, Prepared, Runner, Server, Site, SiteSettings};
+use crate::audit_log::Event;
 use crate::clock::SystemClock;
 use crate::flows;
 use crate::settings::Profile;
@@ -20,11 +21,11 @@ pub(super) fn start_log(settings: &SiteSettings) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     let _ = if settings.site.log_format == crate::app::LogFormat::Json {
-        log.json().map_event_format(OfRequest::json).try_init()
+        log.event_format(Ecs).try_init()
     } else {
         let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
         log.with_ansi(is_terminal)
-            .map_event_format(|format| OfRequest::text(format.with_ansi(is_terminal)))
+            .map_event_format(|format| OfRequest(format.with_ansi(is_terminal)))
             .try_init()
     };
 }
@@ -46,6 +47,7 @@ pub(super) async fn serve(mut prepared: Prepared) -> Outcome {
     // for a unit of Type=notify; ignored elsewhere
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     site.start().await.map_err(BootError::Start)?;
+    site.audit.record(Event::SiteStarted);
     let (runner, looping) = Runner::start(site.clone());
     let chores = [
         tokio::spawn(sweep(site.clone())),
@@ -53,6 +55,10 @@ pub(super) async fn serve(mut prepared: Prepared) -> Outcome {
         tokio::spawn({
             let site = site.clone();
             async move { site.send_mail().await }
+        }),
+        tokio::spawn({
+            let site = site.clone();
+            async move { site.audit.write_on(&site.database).await }
         }),
     ];
     let stopped = server.run(async {
@@ -65,6 +71,10 @@ pub(super) async fn serve(mut prepared: Prepared) -> Outcome {
     runner.stop(looping, drain).await;
     site.stop().await;
     chores.iter().for_each(JoinHandle::abort);
+    site.audit.record(Event::SiteStopped);
+    if let Err(error) = site.audit.close(&site.database).await {
+        tracing::warn!(target: "palisade", %error, "the last entries of the audit log were not stored");
+    }
     // the last connection checkpoints the write-ahead log, so that a copy of the database file
     // alone is complete
     if let Err(error) = site.database.close().await {
@@ -172,6 +182,10 @@ async fn sweep(site: Arc<Site>) {
         }
         if let Err(error) = flows::sweep(&site.database, site.now().timestamp()).await {
             tracing::warn!(target: "palisade", %error, "expired answers and quotas could not be deleted");
+        }
+        let keep = site.settings.audit.keep();
+        if let Err(error) = site.audit.prune(&site.database, keep).await {
+            tracing::warn!(target: "palisade", %error, "old entries of the audit log could not be removed");
         }
         if let Err(error) = site.refresh_data_keys().await {
             tracing::warn!(target: "palisade", error, "the keys of encrypted columns could not be refreshed");

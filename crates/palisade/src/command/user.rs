@@ -1,7 +1,7 @@
 use super::subject::{argument, end_sessions, reachable, unknown};
 use super::{Failed, Format, Outcome, access_report, account, print, rights};
 use crate::app::Site;
-use crate::audit_log::{self, Event};
+use crate::audit_log::{Entry, Event, record_in, record_now};
 use crate::auth::{NewUser, Rank, RightChange, SecondStep, SignUpError};
 use crate::forms::{Email, Field, Username};
 use crate::social::Identities;
@@ -12,34 +12,34 @@ use palisade_crypto::Secret;
 use std::io::{IsTerminal, Read};
 
 /// `user create`, `user password`, and other account commands.
-pub(super) async fn run(site: Site, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(site: &Site, matches: &ArgMatches) -> Outcome {
     if let Some((name, command)) = matches.subcommand()
         && !["create", "grant", "revoke"].contains(&name)
     {
-        rights::judge_account(&site, command).await?;
+        rights::judge_account(site, command).await?;
     }
     match matches.subcommand() {
-        Some(("create", create)) => make(&site, create).await,
-        Some(("password", password)) => set_password(&site, argument(password, "username")).await,
+        Some(("create", create)) => make(site, create).await,
+        Some(("password", password)) => set_password(site, argument(password, "username")).await,
         Some(("remove-factors", remove)) => {
             let username = argument(remove, "username");
             match remove.get_flag("now") {
-                true => remove_factors(&site, username).await,
-                false => schedule_factor_removal(&site, username).await,
+                true => remove_factors(site, username).await,
+                false => schedule_factor_removal(site, username).await,
             }
         }
-        Some(("remove-logins", remove)) => remove_logins(&site, argument(remove, "username")).await,
-        Some(("sign-out", out)) => sign_out(&site, argument(out, "username")).await,
-        Some(("wrap-hashes", _)) => wrap_hashes(&site).await,
-        Some(("open", open)) => account::open(&site, argument(open, "username")).await,
-        Some(("close", close)) => account::close(&site, argument(close, "username")).await,
-        Some(("email", email)) => account::email(&site, email).await,
-        Some(("grant", grant)) => rights::change(&site, grant, RightChange::Grant).await,
-        Some(("revoke", revoke)) => rights::change(&site, revoke, RightChange::Revoke).await,
-        Some(("delete", delete)) => account::delete(&site, delete).await,
-        Some(("access-report", report)) => access_report::run(&site, report).await,
-        Some(("conflicts", _)) => conflicts(&site).await,
-        Some(("list", list)) => show(&site, Format::parse(list)).await,
+        Some(("remove-logins", remove)) => remove_logins(site, argument(remove, "username")).await,
+        Some(("sign-out", out)) => sign_out(site, argument(out, "username")).await,
+        Some(("wrap-hashes", _)) => wrap_hashes(site).await,
+        Some(("open", open)) => account::open(site, argument(open, "username")).await,
+        Some(("close", close)) => account::close(site, argument(close, "username")).await,
+        Some(("email", email)) => account::email(site, email).await,
+        Some(("grant", grant)) => rights::change(site, grant, RightChange::Grant).await,
+        Some(("revoke", revoke)) => rights::change(site, revoke, RightChange::Revoke).await,
+        Some(("delete", delete)) => account::delete(site, delete).await,
+        Some(("access-report", report)) => access_report::run(site, report).await,
+        Some(("conflicts", _)) => conflicts(site).await,
+        Some(("list", list)) => show(site, Format::parse(list)).await,
         _ => Err(Failed("`user --help` lists the commands".into(), 2)),
     }
 }
@@ -103,13 +103,13 @@ async fn schedule_factor_removal(site: &Site, username: &str) -> Outcome {
         .schedule_removal(&tx, id, due)
         .await
         .map_err(Error::from)?;
+    let begun = Entry::new(Event::FactorRemovalBegun)
+        .about(id)
+        .name(username);
+    record_in(&tx, begun.detail(format!("on {when}")))
+        .await
+        .map_err(Error::from)?;
     tx.commit().await.map_err(Error::from)?;
-    audit_log::record(
-        Event::FactorRemovalBegun,
-        None,
-        "",
-        &format!("{username}, by command, on {when}"),
-    );
     Ok(format!(
         "the second factors of {username} are removed on {when}, unless their owner logs in with \
             one before; the owner is notified by mail\n"
@@ -123,13 +123,11 @@ async fn remove_factors(site: &Site, username: &str) -> Outcome {
         return Err(unknown(username));
     };
     site.factors.forget(&tx, id).await?;
+    let entry = Entry::new(Event::FactorRemoved).about(id).name(username);
+    record_in(&tx, entry.detail("all"))
+        .await
+        .map_err(Error::from)?;
     site.accounts().sessions.commit_and_end_all(tx, id).await?;
-    audit_log::record(
-        Event::FactorRemoved,
-        None,
-        "",
-        &format!("{username}, by command"),
-    );
     let ended = end_sessions(site, id).await?;
     Ok(format!(
         "{username} has no second factor any more; {ended} session(s) ended, and the owner is \
@@ -148,13 +146,10 @@ async fn remove_logins(site: &Site, username: &str) -> Outcome {
         return Err(unknown(username));
     };
     let removed = Identities.forget(&tx, id).await?;
+    let entry = Entry::new(Event::LoginRemoved).about(id).name(username);
+    let entry = entry.detail(format!("{removed} removed"));
+    record_in(&tx, entry).await.map_err(Error::from)?;
     site.accounts().sessions.commit_and_end_all(tx, id).await?;
-    audit_log::record(
-        Event::LoginRemoved,
-        None,
-        "",
-        &format!("{username} ({removed}), by command"),
-    );
     let ended = end_sessions(site, id).await?;
     Ok(format!(
         "{removed} social login(s) of {username} removed; {ended} session(s) ended, and the \
@@ -182,12 +177,10 @@ async fn sign_out(site: &Site, username: &str) -> Outcome {
     };
     site.accounts().end_all_sessions(id).await?;
     let ended = end_sessions(site, id).await?;
-    audit_log::record(
-        Event::SessionsEnded,
-        None,
-        "",
-        &format!("{username} ({ended}), by command"),
-    );
+    let entry = Entry::new(Event::SessionsEnded).about(id).name(username);
+    record_now(site.database(), entry.detail(format!("{ended} ended")))
+        .await
+        .map_err(Error::from)?;
     Ok(format!("{ended} session(s) of {username} ended\n"))
 }
 

@@ -3,10 +3,11 @@ use super::error::explain_error;
 use super::{Database, FieldKeys, FromRow, NOT_ENCRYPTED, RawSql, Recorder};
 use crate::django::UserTables;
 use async_trait::async_trait;
-use http::Method;
+use http::{Extensions, Method};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder, Value,
 };
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -25,10 +26,20 @@ pub struct Tx {
     users: Arc<UserTables>,
     recorder: Arc<Recorder>,
     fields: Arc<FieldKeys>,
-    /// Tasks to wake at the commit.
-    waiting: Mutex<Vec<Arc<Notify>>>,
+    services: Arc<Extensions>,
+    at_commit: AtCommit,
     /// Whether a statement wrote a row that must not be stored.
     is_refused: AtomicBool,
+}
+
+/// Functions to call after the commit.
+#[derive(Default)]
+struct AtCommit(Mutex<Vec<Box<dyn FnOnce() + Send>>>);
+
+impl fmt::Debug for AtCommit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AtCommit")
+    }
 }
 
 /// A connection on which each statement is its own transaction: cheaper than a [`Tx`] for one
@@ -176,14 +187,15 @@ impl Tx {
         transaction: Transaction,
         users: Arc<UserTables>,
         recorder: Arc<Recorder>,
-        fields: Arc<FieldKeys>,
+        (fields, services): (Arc<FieldKeys>, Arc<Extensions>),
     ) -> Self {
         Self {
             transaction,
             users,
             recorder,
             fields,
-            waiting: Mutex::default(),
+            services,
+            at_commit: AtCommit::default(),
             is_refused: AtomicBool::new(false),
         }
     }
@@ -214,12 +226,9 @@ impl Tx {
             ));
         }
         self.transaction.commit().await?;
-        for task in self
-            .waiting
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-        {
-            task.notify_one();
+        let then = self.at_commit.0.into_inner();
+        for follow in then.unwrap_or_else(PoisonError::into_inner) {
+            follow();
         }
         Ok(())
     }
@@ -231,10 +240,23 @@ impl Tx {
 
     /// Wakes a task at the commit, and not at a rollback.
     pub(crate) fn notify_at_commit(&self, task: &Arc<Notify>) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if !waiting.iter().any(|known| Arc::ptr_eq(known, task)) {
-            waiting.push(task.clone());
-        }
+        let task = task.clone();
+        self.at_commit(move || task.notify_one());
+    }
+
+    /// Calls a function after the commit, and not after a rollback.
+    pub(crate) fn at_commit(&self, follow: impl FnOnce() + Send + 'static) {
+        let mut all = self
+            .at_commit
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.push(Box::new(follow));
+    }
+
+    /// A service of the site, such as its audit log.
+    pub(crate) fn service<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.services.get()
     }
 
     /// Runs a raw statement and returns the number of affected rows; of several, those of the last.

@@ -5,6 +5,7 @@ use super::diagnosis::postgres::check_connection;
 use super::sqlite::SqlitePool;
 use super::{DatabaseSettings, DatabaseUrl, Db, FieldKeys, Recorder, Single, Tx};
 use crate::django::UserTables;
+use http::Extensions;
 use sea_orm::sea_query::{Alias, Expr, Query};
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -21,6 +22,8 @@ pub struct Database {
     users: Arc<UserTables>,
     recorder: Arc<Recorder>,
     fields: Arc<FieldKeys>,
+    /// Services of the site that its transactions use.
+    services: Arc<Extensions>,
 }
 
 impl Database {
@@ -53,6 +56,7 @@ impl Database {
             users: Arc::default(),
             recorder: Arc::default(),
             fields: Arc::default(),
+            services: Arc::default(),
         })
     }
 
@@ -133,6 +137,7 @@ impl Database {
             users: Arc::default(),
             recorder: Arc::default(),
             fields: Arc::default(),
+            services: Arc::default(),
         })
     }
 
@@ -192,6 +197,17 @@ impl Database {
         Self { fields, ..self }
     }
 
+    /// The same, with a service for its transactions.
+    #[must_use]
+    pub(crate) fn with_service<T: Clone + Send + Sync + 'static>(self, service: T) -> Self {
+        let mut services = Extensions::clone(&self.services);
+        services.insert(service);
+        Self {
+            services: Arc::new(services),
+            ..self
+        }
+    }
+
     /// The keys of encrypted columns.
     pub(crate) fn fields(&self) -> &Arc<FieldKeys> {
         &self.fields
@@ -222,7 +238,7 @@ impl Database {
             self.write.begin().await?,
             self.users.clone(),
             self.recorder.clone(),
-            self.fields.clone(),
+            (self.fields.clone(), self.services.clone()),
         ))
     }
 

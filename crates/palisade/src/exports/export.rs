@@ -1,9 +1,9 @@
 use super::csv;
-use crate::audit_log::{self, Event};
+use crate::audit_log::{Entry, Event, record_now};
 use crate::auth::Visitor;
 use crate::db::Db;
 use crate::permissions::ExportRule;
-use crate::views::{Error, ErrorKind, Now, RequestContext, Result};
+use crate::views::{Error, ErrorKind, Now, Result};
 use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::response::Response;
@@ -20,7 +20,6 @@ const MOST_ROWS: u64 = 50_000;
 /// The extractor of an export. Only behind [`export`](super::export); elsewhere it is an error.
 pub struct Export {
     visitor: Visitor,
-    context: RequestContext,
     db: Db,
     now: Now,
 }
@@ -37,7 +36,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Export {
         let no_database = |_| Error::bug("this site has no database");
         Ok(Self {
             visitor: Visitor::from_request_parts(parts, state).await?,
-            context: RequestContext::from_request_parts(parts, state).await?,
             db: Db::from_request_parts(parts, state)
                 .await
                 .map_err(no_database)?,
@@ -102,16 +100,13 @@ impl Export {
         rows: usize,
         file: Vec<u8>,
     ) -> Result<Response> {
-        let user = self.visitor.user().await?;
-        let user = user.map(|user| user.username.clone()).unwrap_or_default();
         let hash: String = Sha256::digest(&file)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        let path = self.context.path();
-        let detail = format!("{user}: {rows} rows, sha256 {hash}, {path}");
-        let client = Some(self.visitor.client());
-        audit_log::record(Event::Exported, client, self.context.id(), &detail);
+        let detail = format!("{rows} rows, sha256 {hash}");
+        let exported = Entry::new(Event::Exported).detail(detail);
+        record_now(self.visitor.accounts().database(), exported).await?;
         let day = self.now.today();
         let disposition = format!("attachment; filename=\"{name}-{day}.{extension}\"");
         let mut response = Response::new(Body::from(file));

@@ -1,8 +1,8 @@
 use super::once::hash;
-use crate::audit_log::{self, Event};
+use crate::audit_log::{self, Entry, Event};
 use crate::db::{Database, Tx};
 use crate::sql;
-use crate::views::{Error, ErrorKind, Result, current_request};
+use crate::views::{Error, ErrorKind, Result};
 use sea_orm::DbErr;
 
 /// How often a user may do something in a period, counted in the transaction of the change: a
@@ -89,17 +89,9 @@ impl Quota {
 
     fn refuse(&self, tx: &Tx, holder: &str) -> Error {
         tx.refuse_commit();
-        let request = current_request();
-        let detail = format!(
-            "{holder}: {}, {} in {} s",
-            self.name, self.most, self.period_secs
-        );
-        audit_log::record(
-            Event::QuotaExceeded,
-            None,
-            request.as_deref().unwrap_or_default(),
-            &detail,
-        );
+        let detail = format!("{}, {} in {} s", self.name, self.most, self.period_secs);
+        let exceeded = Entry::new(Event::QuotaExceeded).name(holder);
+        audit_log::record(exceeded.detail(detail));
         let period = if self.period_secs == 3600 {
             "an hour"
         } else {

@@ -1,8 +1,8 @@
 //! The extractor of the endpoints of second factors, and the conditions that they share.
 
 use super::Factors;
-use crate::audit_log::Event;
-use crate::auth::views::{audit, source};
+use crate::audit_log::{self, Entry, Event, record_in};
+use crate::auth::views::source;
 use crate::auth::{Accounts, Guess, Notice, PendingLogin, User, Visitor};
 use crate::db::Tx;
 use crate::views::{Error, ErrorKind, Result};
@@ -45,10 +45,6 @@ impl FactorRequest {
         self.accounts().email.links.base(&self.headers)
     }
 
-    pub(super) fn audit(&self, event: Event, username: &str) {
-        audit(&self.visitor, event, username);
-    }
-
     /// The login whose second factor is pending.
     pub(super) async fn pending_login(&self) -> Result<Option<PendingLogin>> {
         let sessions = &self.accounts().sessions;
@@ -67,8 +63,14 @@ impl FactorRequest {
             .await
     }
 
-    /// Applies a change of a user's factors, and notifies the owner.
-    pub(super) async fn commit_change(&self, tx: Tx, user: &User, text: &str) -> Result<()> {
+    /// Applies a change of a user's factors, records it, and notifies the owner.
+    pub(super) async fn commit_change(
+        &self,
+        tx: Tx,
+        user: &User,
+        (entry, text): (Entry, &str),
+    ) -> Result<()> {
+        record_in(&tx, entry.name(&user.username)).await?;
         let notice = Notice {
             text,
             base: &self.base(),
@@ -81,7 +83,7 @@ impl FactorRequest {
     /// Cancels the removal of factors that were reported as lost, because one was used.
     pub(super) async fn cancel_removal(&self, user: &User) -> Result<()> {
         if self.factors.keep(user.id).await? {
-            self.audit(Event::FactorKept, &user.username);
+            audit_log::record(user.entry(Event::FactorKept));
         }
         Ok(())
     }

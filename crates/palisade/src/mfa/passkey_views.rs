@@ -6,8 +6,8 @@ use super::keys::{KeptKey, OtherMethod};
 use super::passkeys::{
     Adding, Asking, NewPasskey, PasskeyPurpose, PurposeKind, Refused, RelyingParty,
 };
-use crate::audit_log::Event;
-use crate::auth::views::{NextPage, login};
+use crate::audit_log::{self, Entry, Event};
+use crate::auth::views::{NextPage, audit, audit_detail, login};
 use crate::auth::{Factor, Notice, PendingLogin, Trust, User};
 use crate::forms::{Form, Line, Token};
 use crate::http::{RedirectTarget, redirect_to};
@@ -128,15 +128,15 @@ pub(crate) async fn add(
     let added = factors.finish_registration(&tx, &user, &adding, passkey);
     let Some(codes) = added.await? else {
         drop(tx);
-        request.audit(Event::SecondStepFailed, &user.username);
+        audit(Event::SecondStepFailed, &user.username);
         let said =
             "The passkey was not added: the response was invalid, or the passkey exists already.";
         session.message(MessageLevel::Error, said).await?;
         return Ok(redirect_to("/account/factors"));
     };
     let text = format!("A passkey was added:\n\n    {}", &*new.name);
-    request.commit_change(tx, &user, &text).await?;
-    request.audit(Event::FactorAdded, &format!("{}, passkey", user.username));
+    let added = Entry::new(Event::FactorAdded).detail("passkey");
+    request.commit_change(tx, &user, (added, &text)).await?;
     request.visitor.record_factor().await?;
     if !codes.is_empty() {
         return page.render("account/codes.html", context! { codes }).await;
@@ -165,10 +165,9 @@ pub(crate) async fn remove(
         .remove_key(&tx, &user, &which.id, other)
         .await?;
     let is_left = removed.ok_or_else(Error::not_found)?;
-    request
-        .commit_change(tx, &user, "A passkey was removed.")
-        .await?;
-    request.audit(Event::FactorRemoved, &format!("{}, passkey", user.username));
+    let entry = Entry::new(Event::FactorRemoved).detail("passkey");
+    let told = "A passkey was removed.";
+    request.commit_change(tx, &user, (entry, told)).await?;
     if !is_left {
         accounts
             .sessions
@@ -333,14 +332,14 @@ async fn reauthenticate(
     };
     request.cancel_removal(user).await?;
     request.visitor.record_factor().await?;
-    request.audit(Event::ProvenAgain, &user.username);
+    audit(Event::ProvenAgain, &user.username);
     let next = next.and_then(|next| RedirectTarget::from_input(&next));
     let response = next.map_or_else(|| redirect_to("/account"), IntoResponse::into_response);
     Ok(Some(response))
 }
 
 async fn passkey_refused(request: &FactorRequest, way_back: &str) -> Result<Response> {
-    request.audit(Event::LoginFailed, "passkey");
+    audit_detail(Event::LoginFailed, "passkey");
     let said =
         "This passkey is unknown, or its response came too late. Try again, or use another method.";
     request
@@ -369,12 +368,7 @@ async fn passkey_cloned(
     };
     let notify = async |tx: &crate::db::Tx| accounts.email.notify_id(tx, key.user_id, notice).await;
     accounts.database().write(notify).await?;
-    request.audit(
-        Event::LoginFailed,
-        &format!(
-            "passkey of user {} has an old counter: it may be a clone",
-            key.user_id
-        ),
-    );
+    let failed = Entry::new(Event::LoginFailed).about(key.user_id);
+    audit_log::record(failed.detail("a passkey has an old counter: it may be a clone"));
     passkey_refused(request, way_back).await
 }

@@ -3,8 +3,8 @@
 use super::factors::Proven;
 use super::guards::{FactorRequest, Nothing};
 use super::totp::TokenKind;
-use crate::audit_log::Event;
-use crate::auth::views::{locked, login};
+use crate::audit_log::{self, Entry, Event};
+use crate::auth::views::{audit, locked, login};
 use crate::auth::{Factor, Guess, PendingLogin, SecondStep, Trust, User, describe};
 use crate::forms::{Code, DigitCode, Form, Query, Token};
 use crate::http::redirect_to;
@@ -138,13 +138,13 @@ async fn guess(request: &FactorRequest, pending: &PendingLogin, code: &str) -> R
     let verification = async {
         let proven = request.factors.prove(user, code).await?;
         if proven == Some(Proven::Recovery) {
-            request.audit(Event::RecoveryCodeUsed, &user.username);
+            audit_log::record(user.entry(Event::RecoveryCodeUsed));
         }
         Ok(proven.is_some())
     };
     let guess = request.guess(pending, verification).await?;
     if matches!(guess, Guess::Wrong) {
-        request.audit(Event::SecondStepFailed, &user.username);
+        audit_log::record(user.entry(Event::SecondStepFailed));
     }
     Ok(guess)
 }
@@ -234,17 +234,16 @@ pub(crate) async fn confirm(
     let tx = accounts.database().begin().await?;
     let Some(codes) = request.factors.confirm(&tx, &user, &typed.code).await? else {
         drop(tx);
-        request.audit(Event::SecondStepFailed, &user.username);
+        audit(Event::SecondStepFailed, &user.username);
         let wrong = "This is not the current code of the app. Is the clock of the phone right?";
         return Err(invalid
             .error("code", wrong)
             .show_with("account/app.html", values)
             .await);
     };
-    request
-        .commit_change(tx, &user, "An authenticator app was added.")
-        .await?;
-    request.audit(Event::FactorAdded, &user.username);
+    let added = Entry::new(Event::FactorAdded).detail("app");
+    let told = "An authenticator app was added.";
+    request.commit_change(tx, &user, (added, told)).await?;
     request.visitor.record_factor().await?;
     page.render("account/codes.html", context! { codes }).await
 }
@@ -261,13 +260,9 @@ pub(crate) async fn new_codes(
     let accounts = request.accounts();
     let tx = accounts.database().begin().await?;
     let codes = request.factors.new_codes(&tx, &user).await?;
-    request
-        .commit_change(tx, &user, "New recovery codes were created.")
-        .await?;
-    request.audit(
-        Event::FactorAdded,
-        &format!("{}, recovery codes", user.username),
-    );
+    let added = Entry::new(Event::FactorAdded).detail("recovery codes");
+    let told = "New recovery codes were created.";
+    request.commit_change(tx, &user, (added, told)).await?;
     page.render("account/codes.html", context! { codes }).await
 }
 
@@ -285,8 +280,8 @@ pub(crate) async fn remove(
     let tx = accounts.database().begin().await?;
     request.factors.forget(&tx, user.id).await?;
     let text = "The second factors were removed: a password is enough from now on.";
-    request.commit_change(tx, &user, text).await?;
-    request.audit(Event::FactorRemoved, &user.username);
+    let removed = Entry::new(Event::FactorRemoved).detail("all");
+    request.commit_change(tx, &user, (removed, text)).await?;
     accounts
         .sessions
         .remove_factor(request.visitor.session())
@@ -312,7 +307,8 @@ pub(crate) async fn distrust(
     let accounts = request.accounts();
     let told = "No browser is trusted any more: each login requires a code.";
     let tx = accounts.database().begin().await?;
-    request.commit_change(tx, &user, told).await?;
+    let removed = Entry::new(Event::FactorRemoved).detail("trusted browsers");
+    request.commit_change(tx, &user, (removed, told)).await?;
     request
         .visitor
         .session()

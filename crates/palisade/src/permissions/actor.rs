@@ -3,10 +3,9 @@
 use super::authorizer::Authorizer;
 use super::rights::Rights;
 use super::{PermissionName, Roles};
-use crate::audit_log::{self, Event};
-use crate::auth::{User, Visitor};
-use crate::db::{Db, FromRow};
-use crate::http::ClientAddress;
+use crate::audit_log::{self, Entry, Event, record_in};
+use crate::auth::User;
+use crate::db::{Db, FromRow, Tx};
 use crate::views::{Error, Result};
 use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
@@ -41,8 +40,6 @@ struct Subject {
     /// Whether the configuration requires a second factor for work, and the session has none.
     lacks_factor: bool,
     now: DateTime<Utc>,
-    client: Option<ClientAddress>,
-    request_id: Arc<str>,
     authorizer: Option<Arc<Authorizer>>,
     /// Permissions that a policy asked for, of a probe.
     asked: Option<Mutex<BTreeSet<String>>>,
@@ -50,7 +47,6 @@ struct Subject {
 
 /// The request of an actor.
 pub(super) struct RequestOf<'a> {
-    pub(super) visitor: &'a Visitor,
     pub(super) authorizer: &'a Arc<Authorizer>,
     pub(super) lacks_factor: bool,
     pub(super) now: DateTime<Utc>,
@@ -84,8 +80,6 @@ impl Actor {
             rights,
             lacks_factor: request.lacks_factor,
             now: request.now,
-            client: Some(request.visitor.client()),
-            request_id: request.visitor.request_id().into(),
             authorizer: Some(request.authorizer.clone()),
             asked: None,
         }))
@@ -130,8 +124,6 @@ impl Actor {
             rights,
             now,
             lacks_factor: self.0.lacks_factor,
-            client: self.0.client,
-            request_id: self.0.request_id.clone(),
             authorizer: None,
             asked: None,
         }
@@ -255,19 +247,19 @@ impl Actor {
         self.0.now
     }
 
-    pub(super) fn client(&self) -> Option<ClientAddress> {
-        self.0.client
+    /// Records a change of rights by this user, in its transaction.
+    pub(super) async fn record_change(&self, tx: &Tx, event: Event, detail: &str) -> Result<()> {
+        Ok(record_in(tx, self.entry(event, detail)).await?)
     }
 
-    /// Records a change of rights by this user.
-    pub(super) fn record_change(&self, event: Event, detail: &str) {
+    /// Records that a change of rights was refused.
+    pub(super) fn record_refusal(&self, detail: &str) {
+        audit_log::record(self.entry(Event::AccessDenied, detail));
+    }
+
+    fn entry(&self, event: Event, detail: &str) -> Entry {
         let by = self.id().map(|id| format!(", by user {id}"));
-        let detail = format!("{detail}{}", by.unwrap_or_default());
-        audit_log::record(event, self.client(), self.request_id(), &detail);
-    }
-
-    pub(super) fn request_id(&self) -> &str {
-        &self.0.request_id
+        Entry::new(event).detail(format!("{detail}{}", by.unwrap_or_default()))
     }
 }
 

@@ -57,7 +57,6 @@ impl CurrentActor {
         let rule = &visitor.accounts().factors.rule;
         let is_required = requires_factor(rule, user) || is_grouped(rule, &rights);
         let request = RequestOf {
-            visitor,
             authorizer,
             lacks_factor: is_required && !visitor.has_factor().await?,
             now,

@@ -5,7 +5,7 @@ use super::grants::store::unknown;
 use super::roles::escalation::{AccountChange, Authority};
 use super::store::{EndingMembership, grant, join_until, revoke, set_member};
 use super::{Actor, PermissionName, Roles};
-use crate::audit_log::{self, Event};
+use crate::audit_log::{Entry, Event, record_in};
 use crate::auth::{RightChange, lock_user};
 use crate::db::Tx;
 use crate::views::{Error, ErrorKind, Result};
@@ -67,11 +67,8 @@ impl Membership {
             return Err(unknown("user", &self.user.to_string()));
         }
         self.put(tx, Utc::now()).await?;
-        record(
-            Event::RightGranted,
-            &format!("{}, by the site", self.detail()),
-        );
-        Ok(())
+        let detail = format!("{}, by the site", self.detail());
+        Ok(record_in(tx, Entry::new(Event::RightGranted).detail(detail)).await?)
     }
 
     /// Ends the membership by a rule of the site.
@@ -80,11 +77,8 @@ impl Membership {
     /// 400 for an unknown group; when the database does not answer.
     pub async fn remove(&self, tx: &Tx) -> Result<()> {
         self.end(tx).await?;
-        record(
-            Event::RightRevoked,
-            &format!("{}, by the site", self.detail()),
-        );
-        Ok(())
+        let detail = format!("{}, by the site", self.detail());
+        Ok(record_in(tx, Entry::new(Event::RightRevoked).detail(detail)).await?)
     }
 
     async fn put(&self, tx: &Tx, now: DateTime<Utc>) -> Result<()> {
@@ -141,8 +135,8 @@ impl Actor {
         self.require_authority(tx, (membership.user, change), until)
             .await?;
         membership.put(tx, self.now()).await?;
-        self.record_change(Event::RightGranted, &membership.detail());
-        Ok(())
+        self.record_change(tx, Event::RightGranted, &membership.detail())
+            .await
     }
 
     /// Removes a user from a group within the actor's own rights.
@@ -154,8 +148,8 @@ impl Actor {
         self.require_authority(tx, (membership.user, change), self.now())
             .await?;
         membership.end(tx).await?;
-        self.record_change(Event::RightRevoked, &membership.detail());
-        Ok(())
+        self.record_change(tx, Event::RightRevoked, &membership.detail())
+            .await
     }
 
     /// Gives another user a permission that the actor holds.
@@ -176,8 +170,8 @@ impl Actor {
         is_known
             .then_some(())
             .ok_or_else(|| unknown("permission", name))?;
-        self.record_change(Event::RightGranted, &format!("{name} for user {user}"));
-        Ok(())
+        let detail = format!("{name} for user {user}");
+        self.record_change(tx, Event::RightGranted, &detail).await
     }
 
     /// Revokes another user's own permission.
@@ -198,8 +192,8 @@ impl Actor {
         is_known
             .then_some(())
             .ok_or_else(|| unknown("permission", name))?;
-        self.record_change(Event::RightRevoked, &format!("{name} for user {user}"));
-        Ok(())
+        let detail = format!("{name} for user {user}");
+        self.record_change(tx, Event::RightRevoked, &detail).await
     }
 
     /// Refuses an escalation of privileges. The rights of both users are those of the transaction, which
@@ -227,13 +221,9 @@ impl Actor {
             None => Ok(()),
             Some(why) => {
                 let detail = format!("{change:?} of user {user}: {why}");
-                self.record_change(Event::AccessDenied, &detail);
+                self.record_refusal(&detail);
                 Err(Error::forbidden())
             }
         }
     }
-}
-
-fn record(event: Event, detail: &str) {
-    audit_log::record(event, None, "", detail);
 }

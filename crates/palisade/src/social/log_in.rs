@@ -4,7 +4,7 @@ use super::Provider;
 use super::identity::Identity;
 use super::request::SocialRequest;
 use super::sign_up::{Added, Address, UnlinkedIdentity};
-use crate::audit_log::Event;
+use crate::audit_log::{self, Entry, Event, record_in};
 use crate::auth::PendingLogin;
 use crate::auth::views::login;
 use crate::forms::Form;
@@ -68,9 +68,7 @@ async fn match_trusted_address(
         return Ok(None);
     };
     let Some(row) = accounts.users.by_address(&email).await? else {
-        let made = identity.create_account(accounts, name, &email).await?;
-        let signed_up = |id: &i32| request.audit(Event::SignedUp, &format!("user {id}, {name}"));
-        return Ok(made.inspect(signed_up));
+        return identity.create_account(accounts, name, &email).await;
     };
     // the database may treat more letters as equal than a mailbox does
     if !row.email.eq_ignore_ascii_case(&email) {
@@ -85,10 +83,9 @@ async fn match_trusted_address(
         request.notify(&tx, row.id, &said).await?;
         // account pre-hijacking: sessions of an attacker who signed up with this address before its
         // owner are revoked
+        record_in(&tx, row.entry(Event::LoginAdded).detail(name)).await?;
         accounts.sessions.commit_and_end_all(tx, row.id).await?;
         request.visitor.session().end_siblings(row.id).await?;
-        let detail = format!("{}, {name}", row.username);
-        request.audit(Event::LoginAdded, &detail);
     }
     Ok(Some(row.id))
 }
@@ -101,8 +98,8 @@ pub(super) async fn enter_account(
     extras: LoginExtras,
 ) -> Result<Response> {
     let Some(account) = request.accounts().users.active(user_id).await? else {
-        let detail = format!("{provider}, user {user_id} is closed");
-        request.audit(Event::LoginFailed, &detail);
+        let failed = Entry::new(Event::LoginFailed).about(user_id);
+        audit_log::record(failed.detail(format!("{provider}: the account is closed")));
         return Err(Error::new(ErrorKind::Forbidden, "This account is closed."));
     };
     let login = PendingLogin {
@@ -134,13 +131,13 @@ pub(super) async fn link_identity(
         Added::Yes => {
             let said = format!("A login by {} was added.", settings.label);
             request.notify(&tx, user_id, &said).await?;
+            let added = Entry::new(Event::LoginAdded).name(&user.username);
+            record_in(&tx, added.detail(&settings.name)).await?;
             let session = request.visitor.session();
             accounts
                 .sessions
                 .commit_and_end_others(tx, session, user_id)
                 .await?;
-            let detail = format!("{}, {}", user.username, settings.name);
-            request.audit(Event::LoginAdded, &detail);
             let said = "Added. You can now log in with it.";
             request.message(MessageLevel::Success, said).await?;
         }

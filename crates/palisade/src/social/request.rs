@@ -3,8 +3,6 @@
 use super::Provider;
 use super::discovery::Discovery;
 use super::flow::ProviderClient;
-use crate::audit_log::Event;
-use crate::auth::views::audit;
 use crate::auth::{Accounts, Notice, Visitor};
 use crate::db::Tx;
 use crate::http::client::Client;
@@ -43,10 +41,6 @@ impl SocialRequest {
     /// Base URL of links and callbacks.
     pub(super) fn base(&self) -> String {
         self.accounts().email.links.base(&self.headers)
-    }
-
-    pub(super) fn audit(&self, event: Event, detail: &str) {
-        audit(&self.visitor, event, detail);
     }
 
     /// Shows a message on the next page.

@@ -5,7 +5,7 @@ use super::request::SocialRequest;
 use super::sign_up::{Address, UnlinkedIdentity};
 use crate::audit_log::Event;
 use crate::auth::Typed;
-use crate::auth::views::{can_mail, source, too_many_mails};
+use crate::auth::views::{audit_detail, can_mail, source, too_many_mails};
 use crate::forms::{Code, Form};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
@@ -50,7 +50,7 @@ pub(crate) async fn address(request: SocialRequest, form: Form<Address>) -> Resu
     unlinked
         .send(accounts, session, &typed.email, &base)
         .await?;
-    request.audit(Event::SignUpBegun, "by another site");
+    audit_detail(Event::SignUpBegun, "by another site");
     Ok(redirect_to("/account/social/confirm"))
 }
 
@@ -84,12 +84,13 @@ pub(crate) async fn confirm(request: SocialRequest, form: Form<TypedCode>) -> Re
     let unlinked = match checked.await? {
         Typed::Right(unlinked) => unlinked,
         Typed::Wrong => {
-            request.audit(Event::LoginFailed, "code by mail");
+            audit_detail(Event::LoginFailed, "code by mail");
             let said = "This is not the code of the newest mail.";
             return Err(invalid.error("code", said).show(template).await);
         }
         Typed::Expired => {
-            request.audit(Event::LoginFailed, "code by mail, too late or too often");
+            let detail = "code by mail, too late or too often";
+            audit_detail(Event::LoginFailed, detail);
             let said = "This code has expired. Start again.";
             request.message(MessageLevel::Error, said).await?;
             return Ok(redirect_to("/account/login"));
@@ -104,7 +105,6 @@ pub(crate) async fn confirm(request: SocialRequest, form: Form<TypedCode>) -> Re
         request.message(MessageLevel::Error, said).await?;
         return Ok(redirect_to("/account/login"));
     };
-    request.audit(Event::SignedUp, &format!("user {user_id}, {provider}"));
     let extras = LoginExtras {
         next: unlinked.next,
         logout_page: None,

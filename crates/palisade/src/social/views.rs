@@ -5,9 +5,9 @@ use super::identities::Identities;
 use super::log_in::{LoginExtras, complete_login, link_identity};
 use super::request::SocialRequest;
 use super::{Provider, ProviderError, Providers};
-use crate::audit_log::Event;
+use crate::audit_log::{Entry, Event, record_in};
 use crate::auth::User;
-use crate::auth::views::{Leaving, NextPage, can_mail, leave_site};
+use crate::auth::views::{Leaving, NextPage, audit, audit_detail, can_mail, leave_site};
 use crate::forms::{Form, Line, Token};
 use crate::http::redirect_to;
 use crate::sessions::MessageLevel;
@@ -97,7 +97,7 @@ impl Providers {
     ) -> Result<Response> {
         let (provider, discovery) = self.named(id)?;
         let failed = |error: ProviderError| {
-            request.audit(Event::LoginFailed, &format!("{id}: {error}"));
+            audit_detail(Event::LoginFailed, format!("{id}: {error}"));
             error.to_page_error(provider)
         };
         let response = returned.response();
@@ -153,12 +153,13 @@ impl Providers {
         request
             .notify(&tx, user.id, "A social login was removed.")
             .await?;
+        let removed = Entry::new(Event::LoginRemoved).name(&user.username);
+        record_in(&tx, removed).await?;
         let session = request.visitor.session();
         accounts
             .sessions
             .commit_and_end_others(tx, session, user.id)
             .await?;
-        request.audit(Event::LoginRemoved, &user.username);
         let said = "The login was removed. All other sessions have ended.";
         request.message(MessageLevel::Success, said).await?;
         Ok(redirect_to("/account/logins"))
@@ -181,7 +182,7 @@ async fn pending_authorization(
         return email.tokens.complete::<AuthorizationRequest>(session).await;
     }
     // not a failed login: an image on another site can trigger this request
-    request.audit(Event::CallbackRefused, &provider.settings.name);
+    audit_detail(Event::CallbackRefused, &provider.settings.name);
     let said = "no login of this browser is pending";
     Err(ProviderError::InvalidResponse(said.into()).to_page_error(provider))
 }
@@ -195,7 +196,7 @@ async fn login_refused(
 ) -> Result<Response> {
     let (id, label) = (&provider.settings.name, &provider.settings.label);
     let word: String = error.chars().take(50).collect();
-    request.audit(Event::LoginFailed, &format!("{id} says {word}"));
+    audit_detail(Event::LoginFailed, format!("{id} says {word}"));
     let said = format!("{label} did not log you in.");
     request.message(MessageLevel::Error, &said).await?;
     Ok(redirect_to(match adds_to {
@@ -215,7 +216,7 @@ pub(crate) async fn password(
     can_mail(accounts)?;
     let base = request.base();
     accounts.email.send_reset_link(user.id, &base).await?;
-    request.audit(Event::ResetRequested, &user.username);
+    audit(Event::ResetRequested, &user.username);
     let said = "A link to choose a password is on its way to your address.";
     request.message(MessageLevel::Success, said).await?;
     Ok(redirect_to("/account/logins"))

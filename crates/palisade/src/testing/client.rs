@@ -458,7 +458,7 @@ impl Answer {
     /// ```
     /// # async fn test(site: palisade::testing::TestSite) {
     /// let refused = site.client().log_in("ann", "wrong").await;
-    /// assert!(refused.events().iter().any(|event| event.contains("event=login_failed")));
+    /// assert!(refused.events().iter().any(|event| event.contains("event.action=login_failed")));
     /// # }
     /// ```
     pub fn events(&self) -> Vec<String> {

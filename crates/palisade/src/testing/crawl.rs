@@ -163,7 +163,7 @@ impl<'a> Crawl<'a> {
         let of_row = events(real.header("x-request-id"));
         let denied: Vec<_> = of_row
             .iter()
-            .filter(|line| line.contains("event=access_denied"))
+            .filter(|line| line.contains("event.action=access_denied"))
             .collect();
         let is_by_row =
             |line: &&String| line.contains(": hidden") || line.contains(": not allowed");

@@ -1,14 +1,15 @@
 use super::{Development, Error, Result};
-use crate::http::InputLimits;
 use crate::http::client::Client;
+use crate::http::{ClientAddress, InputLimits};
 use crate::settings::{Effective, Profile};
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use chrono_tz::Tz;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
-use http::{Extensions, HeaderMap, Method, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, header};
 use palisade_crypto::random;
 use palisade_template::{PageSecrets, Templates, Value};
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -96,6 +97,10 @@ struct Inner {
     #[cfg(debug_assertions)]
     handler: OnceLock<&'static str>,
     site: Arc<SiteViews>,
+    client: ClientAddress,
+    agent: Option<HeaderValue>,
+    route: OnceLock<MatchedPath>,
+    user: OnceLock<i32>,
     values: OnceLock<Arc<dyn PageValues>>,
     token: OnceLock<Arc<dyn Fn() -> String + Send + Sync>>,
     personal: Personal,
@@ -110,24 +115,33 @@ const LEAST_SECRET: usize = 38;
 const LONGEST_LOGGED: usize = 200;
 
 tokio::task_local! {
-    /// The id of the current request.
-    static REQUEST: Arc<str>;
+    /// The current request.
+    static REQUEST: RequestContext;
+}
+
+/// The current request, for the audit log.
+pub(crate) fn current_context() -> Option<RequestContext> {
+    REQUEST.try_with(Clone::clone).ok()
 }
 
 /// The id of the current request, for log lines.
 pub(crate) fn current_request() -> Option<Arc<str>> {
-    REQUEST.try_with(Arc::clone).ok()
+    REQUEST.try_with(RequestContext::shared_id).ok()
 }
 
 impl RequestContext {
     /// Runs a future with its log lines attributed to this request. (A span per request would do
     /// the same, at eight percent of a request with a query.)
     pub(crate) fn during<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
-        REQUEST.scope(self.0.id.clone(), work)
+        REQUEST.scope(self.clone(), work)
     }
 
     /// The context of a new request.
-    pub(crate) fn new(parts: &Parts, site: Arc<SiteViews>, given_id: Option<String>) -> Self {
+    pub(crate) fn new(
+        parts: &Parts,
+        site: Arc<SiteViews>,
+        (client, given_id): (ClientAddress, Option<String>),
+    ) -> Self {
         let [id, nonce] = random::nonces();
         let id = given_id.unwrap_or(id);
         Self(Arc::new(Inner {
@@ -144,6 +158,10 @@ impl RequestContext {
             #[cfg(debug_assertions)]
             handler: OnceLock::new(),
             site,
+            client,
+            agent: parts.headers.get(header::USER_AGENT).cloned(),
+            route: OnceLock::new(),
+            user: OnceLock::new(),
             values: OnceLock::new(),
             token: OnceLock::new(),
             personal: Personal::default(),
@@ -165,6 +183,35 @@ impl RequestContext {
     /// The nonce of this response's scripts and styles.
     pub fn nonce(&self) -> &str {
         &self.0.nonce
+    }
+
+    /// The client, by its address or that of a trusted proxy's header.
+    pub fn client(&self) -> ClientAddress {
+        self.0.client
+    }
+
+    /// The user agent; empty without one.
+    pub(crate) fn agent(&self) -> Cow<'_, str> {
+        let agent = self.0.agent.as_ref().map(HeaderValue::as_bytes);
+        String::from_utf8_lossy(agent.unwrap_or_default())
+    }
+
+    /// Template of the route, such as `/tickets/{id}`; empty before a route is known.
+    pub(crate) fn route(&self) -> &str {
+        self.0.route.get().map_or("", MatchedPath::as_str)
+    }
+
+    pub(crate) fn set_route(&self, route: MatchedPath) {
+        let _ = self.0.route.set(route);
+    }
+
+    /// Id of the authenticated user, once it is loaded.
+    pub(crate) fn user_id(&self) -> Option<i32> {
+        self.0.user.get().copied()
+    }
+
+    pub(crate) fn set_user_id(&self, id: i32) {
+        let _ = self.0.user.set(id);
     }
 
     /// Method of the request.

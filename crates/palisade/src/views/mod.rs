@@ -20,8 +20,8 @@ mod reload;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use context::current_request;
 pub use context::{PageName, PageValues, Personal, RequestContext, SiteViews, UserLookup};
+pub(crate) use context::{current_context, current_request};
 pub use context_value::{ContextValue, map_value};
 pub use development::Development;
 pub use error::{Error, ErrorKind, Failure, Or404, Place, Result};

@@ -1,12 +1,13 @@
 //! Two processes share tasks, jobs and mail; one of them is killed.
 
 use crate::mail::Smtp;
+use crate::program::Program;
 use crate::server::free_port;
 use palisade::testing::{connect, new_postgres, ran, server};
 use sea_orm::{DatabaseConnection, FromQueryResult, Statement};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// A process of `examples/worker.rs`, killed when the test ends.
@@ -14,24 +15,12 @@ struct Process(Child);
 
 impl Process {
     fn start(database: &str, mail: &str, data: &Path) -> Self {
-        let program = std::env::current_exe().unwrap();
-        let program = program.ancestors().nth(2).unwrap().join("examples/worker");
-        assert!(
-            program.is_file(),
-            "build it: cargo build -p palisade --example worker"
-        );
-        let child = Command::new(program)
-            .arg("serve")
-            .env_clear()
-            .env("PALISADE_PROFILE", "development")
-            .env("DATABASE_URL", database)
+        let address = format!("127.0.0.1:{}", free_port());
+        let child = Program::new(database, data)
+            .command(&["serve"])
             .env("EMAIL_URL", mail)
-            .env("PALISADE_SITE__DATA", data)
-            .env(
-                "PALISADE_SERVER__ADDRESS",
-                format!("127.0.0.1:{}", free_port()),
-            )
-            .current_dir(data)
+            .env("PALISADE_SERVER__ADDRESS", address)
+            .env_remove("RUST_LOG")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -181,6 +170,17 @@ async fn two_processes_share_work(url: &str, data: PathBuf, python: &str) {
     assert!(done.is_subset(&made), "{done:?} {made:?}");
     let mailed = mailed(&smtp);
     assert!(mailed.is_subset(&made), "{mailed:?} {made:?}");
+
+    // F113: an entry for each effect, in one chain without a gap
+    first.kill();
+    second.kill();
+    let program = Program::new(url, &data);
+    let said = program.run(&["audit", "verify"]);
+    assert!(said.contains("are as the site wrote them"), "{said}");
+    let made = numbers(&db, MADE).await;
+    let entries =
+        "SELECT CAST(detail AS BIGINT) AS number FROM palisade_audit WHERE event = 'worker.made'";
+    assert_eq!(numbers(&db, entries).await, made);
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ async fn a_listed_address_is_blocked_and_lists_are_read_again() {
         assert_eq!(status(&site, address, "/").await, 403, "{address}");
     }
     assert!(
-        events("event=blocked")
+        events("event.action=blocked")
             .iter()
             .any(|event| event.contains("198.51.100.7")),
         "it is recorded"
@@ -125,7 +125,7 @@ async fn a_site_may_ask_or_only_look() {
     let looking = TestSite::start(app(), &with("log")).await;
     assert_eq!(status(&looking, "198.51.100.7", "/").await, 200);
     assert!(
-        events("event=blocked")
+        events("event.action=blocked")
             .iter()
             .any(|event| event.contains("198.51.100.7"))
     );

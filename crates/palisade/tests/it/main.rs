@@ -4,6 +4,7 @@
 mod acme;
 mod architecture;
 mod attacks;
+mod audit;
 mod authorization;
 mod between;
 mod bodies;
@@ -35,6 +36,7 @@ mod page_values;
 mod pairs;
 mod policies;
 mod profile;
+mod program;
 mod reference;
 mod reports;
 mod schema;

@@ -269,7 +269,7 @@ async fn reports_are_bounded_and_forms_are_no_reports() {
             "{kind} {body:.60}"
         );
     }
-    let broken = "{\"csp-report\": {\"document-uri\": \"/breaks\\r\\nevent=login\", \"effective-directive\": \"x\\u0000\"}}";
+    let broken = "{\"csp-report\": {\"document-uri\": \"/breaks\\r\\nevent.action=login\", \"effective-directive\": \"x\\u0000\"}}";
     assert_eq!(
         sent(&client, "application/csp-report", broken).await.status,
         204

@@ -144,7 +144,7 @@ async fn the_steps_are_in_order() {
         answer
             .events()
             .iter()
-            .any(|event| event.contains("event=blocked")),
+            .any(|event| event.contains("event.action=blocked")),
         "6 before 9: {:?}",
         answer.events()
     );
@@ -161,7 +161,7 @@ async fn the_steps_are_in_order() {
         answer
             .events()
             .iter()
-            .any(|event| event.contains("event=csrf_refused")),
+            .any(|event| event.contains("event.action=csrf_refused")),
         "9 before 10: {:?}",
         answer.events()
     );

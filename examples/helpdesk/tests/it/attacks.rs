@@ -88,7 +88,8 @@ fn no_method_and_no_form_is_without_protection() {
     );
     let log = server.stop();
     assert!(
-        log.matches("event=csrf_refused").count() + log.matches("event=access_denied").count()
+        log.matches("event.action=\"csrf_refused\"").count()
+            + log.matches("event.action=\"access_denied\"").count()
             >= tried * 4,
         "each was recorded"
     );

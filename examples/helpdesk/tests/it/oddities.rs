@@ -107,7 +107,7 @@ fn odd_input_is_400_or_404_and_never_500() {
     }
     let email = "eve@example.org\r\nBcc: all@example.org";
     let fields = [
-        ("username", "eve\nevent=login"),
+        ("username", "eve\nevent.action=login"),
         ("email", email),
         ("password", PASSWORD),
         ("password_again", PASSWORD),

@@ -81,8 +81,8 @@ fn a_newcomer_signs_up_and_becomes_the_administrator() {
     assert_eq!(visitor.get("/tickets").status, 303, "her sessions ended");
     let log = server.stop();
     assert!(
-        log.contains("event=signup")
-            && log.contains("event=login")
+        log.contains("event.action=\"signup\"")
+            && log.contains("event.action=\"login\"")
             && !log.contains("correct horse"),
         "{log}"
     );
@@ -392,7 +392,7 @@ fn every_line_of_the_log_says_which_request_it_belongs_to() {
             .unwrap();
         if format == "json" {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            assert_eq!(line["request_id"], id.as_str(), "{line}");
+            assert_eq!(line["http.request.id"], id.as_str(), "{line}");
         } else {
             assert!(line.ends_with(&format!(" request_id={id}")), "{line}");
         }

@@ -354,10 +354,10 @@ fn hydra_does_not_find_the_password() {
         "the lock is lifted in the running server"
     );
     let log = desk.stop();
-    let judged = log.matches("event=login_failed").count();
+    let judged = log.matches("event.action=\"login_failed\"").count();
     println!("hydra: 61 tries, {judged} judged");
     assert!(
-        (5..=10).contains(&judged) && log.contains("event=locked"),
+        (5..=10).contains(&judged) && log.contains("event.action=\"locked\""),
         "{judged} judged"
     );
     ran("scanners::hydra");

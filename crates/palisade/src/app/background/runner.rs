@@ -1,6 +1,7 @@
 //! Runs the tasks and jobs of a site.
 
 use crate::app::Site;
+use crate::audit_log;
 use crate::tasks::{
     ClaimedJob, ClaimedTask, Ended, JobRun, JobState, Lease, TaskKind, TaskState, Watch,
 };
@@ -223,6 +224,7 @@ impl Site {
         stop: &CancellationToken,
     ) -> RunReport {
         let work = (task.run)(self.clone());
+        let work = audit_log::during((Some(self.audit.clone()), "task"), work);
         let ended = self.watch(&claimed.lease, work, stop).await;
         let error = error_of(&ended);
         if let Some(error) = &error {
@@ -252,6 +254,7 @@ impl Site {
             }
             (Some(kind), Some(arguments)) => {
                 let work = (kind.run)(arguments, self.clone(), run);
+                let work = audit_log::during((Some(self.audit.clone()), "job"), work);
                 let ended = self.watch(&claimed.lease, work, stop).await;
                 (ended, kind.max_tries)
             }

@@ -6,7 +6,7 @@ use crate::api::Refused;
 use crate::app::Site;
 use crate::app::pipeline::request_info::RequestInfo;
 #[cfg(feature = "social")]
-use crate::audit_log::{self, Event};
+use crate::audit_log::{self, Entry, Event};
 use crate::permissions::Access;
 use crate::views::Error;
 #[cfg(feature = "social")]
@@ -61,7 +61,7 @@ pub(in crate::app) async fn authenticate(
             Ok(())
         }
         Err(Refused::Wrong(why)) => {
-            audit_log::record(Event::TokenRefused, Some(info.client), context.id(), why);
+            audit_log::record(Entry::new(Event::TokenRefused).detail(why));
             Err(refuse(
                 StatusCode::UNAUTHORIZED,
                 format!("Bearer error=\"invalid_token\", error_description=\"{why}\""),

@@ -56,13 +56,14 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let is_http1 = copy_authority_to_host(&mut parts);
     warn_of_untrusted_proxy(&site, peer, &parts.headers);
     apply_forwarded_host(&site, peer, &mut parts);
+    // 2: request id
     let request_id = forwarded_request_id(&site, peer, &parts.headers);
     remove_forwarding_headers(&site, peer, &mut parts.headers);
     let has_chunks = parts.headers.contains_key(header::TRANSFER_ENCODING);
-    // 2: request id; panics are caught around all steps that can have bugs
-    let context = RequestContext::new(&parts, site.views.clone(), request_id);
+    // panics are caught around all steps that can have bugs
     // 3: client address
     let client = site.proxies.client(peer.address, &parts.headers);
+    let context = RequestContext::new(&parts, site.views.clone(), (client, request_id));
     let scheme = match peer.link {
         Link::RedirectsOnly => Scheme::Http,
         _ => site.proxies.scheme(peer, &parts.headers),

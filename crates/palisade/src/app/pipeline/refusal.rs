@@ -2,7 +2,7 @@
 
 use crate::app::pipeline::{bearer, unsent};
 use crate::app::pipeline::{request_info::RequestInfo, route_rule::RouteRule};
-use crate::audit_log::{self, Event};
+use crate::audit_log::{self, Entry, Event};
 use crate::auth::views::MAX_NEXT_BYTES;
 use crate::csrf::{Refusal, is_safe};
 use crate::http::{Origin, redirect_to};
@@ -41,12 +41,7 @@ pub(in crate::app) fn csrf_failed(info: &RequestInfo, parts: &Parts, refusal: Re
 /// Records `csrf_refused`, with the header that was refused.
 pub(in crate::app) fn record_csrf_failure(info: &RequestInfo, parts: &Parts, refusal: Refusal) {
     let detail = describe_refusal(info, parts, refusal);
-    audit_log::record(
-        Event::CsrfRefused,
-        Some(info.client),
-        info.context.id(),
-        &detail,
-    );
+    audit_log::record(Entry::new(Event::CsrfRefused).detail(detail));
 }
 
 /// Describes a refusal for the log. A refused origin is logged with the expected one and the
@@ -110,12 +105,8 @@ pub(in crate::app) fn access_denied(
     (verdict, rule): (Verdict, &dyn fmt::Display),
 ) -> Response {
     let context = &info.context;
-    audit_log::record(
-        Event::AccessDenied,
-        Some(info.client),
-        context.id(),
-        &format!("{}, access: {rule}", context.logged_path()),
-    );
+    let detail = format!("{}, access: {rule}", context.logged_path());
+    audit_log::record(Entry::new(Event::AccessDenied).detail(detail));
     match verdict {
         Verdict::Hide => Error::not_found().into_response(),
         // RFC 9110, 11.6.1: the scheme is not registered; the session is a cookie

@@ -1,7 +1,7 @@
 //! Data of a request that all steps of the pipeline share.
 
 use crate::app::Site;
-use crate::audit_log::{self, Event};
+use crate::audit_log::{self, Entry, Event};
 use crate::http::{ClientAddress, Scheme};
 use crate::views::RequestContext;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl RequestInfo {
     /// of log lines.
     pub(in crate::app) fn record_refusal(&self, event: Event, detail: &str) {
         if self.is_refusal_logged() {
-            audit_log::record(event, Some(self.client), self.context.id(), detail);
+            audit_log::record(Entry::new(event).detail(detail));
         }
     }
 

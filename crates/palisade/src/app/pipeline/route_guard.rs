@@ -13,7 +13,7 @@ use crate::headers::{Cors, PagePolicies};
 use crate::permissions::CurrentActor;
 use crate::sessions::Session;
 use crate::views::{Error, Result, is_bare_error, render_error};
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use futures_util::future::BoxFuture;
@@ -72,6 +72,9 @@ async fn guard(rule: &RouteRule, mut request: Request, mut handler: Route) -> Re
     };
     #[cfg(debug_assertions)]
     rule.note_handler(request.method(), &info.context);
+    if let Some(path) = request.extensions().get::<MatchedPath>() {
+        info.context.set_route(path.clone());
+    }
     if rule.is_impersonal {
         let Ok(response) = handler.call(request).await;
         return response;

@@ -1,5 +1,6 @@
 //! Export and erasure of personal data, and closed accounts.
 
+use crate::audit_log::{Entry, Event, erasure, record_in};
 use crate::auth::email::notices::Notice;
 use crate::auth::login::epoch;
 use crate::auth::user::entity::{ActiveModel, Entity, Model};
@@ -50,6 +51,7 @@ impl Accounts {
         for hooks in &self.hooks {
             hooks.closed(&tx, &row.public()).await?;
         }
+        record_in(&tx, row.entry(Event::AccountClosed)).await?;
         self.sessions.commit_and_end_all(tx, row.id).await
     }
 
@@ -69,6 +71,8 @@ impl Accounts {
             // copies of the database keep values of the user that nothing decrypts from now on
             UserKeys::forget(tx, row.id).await?;
             Entity::delete_by_id(row.id).exec(tx).await?;
+            record_in(tx, Entry::new(Event::AccountDeleted).about(row.id)).await?;
+            record_in(tx, erasure(row.id, &row.username)).await?;
             let text = "The account was deleted, with all its data.";
             Ok(self.email.notify(tx, row, Notice { text, base }).await?)
         };

@@ -1,6 +1,7 @@
 //! Account administration by commands: open, close, email address, rights, delete. The owner is
 //! notified of each.
 
+use crate::audit_log::{Entry, Event, record_in};
 use crate::auth::email::notices::Notice;
 use crate::auth::user::entity::{ActiveModel, Column, Entity};
 use crate::auth::user::same_address;
@@ -61,6 +62,8 @@ impl Accounts {
             ..Default::default()
         };
         users::update(&tx, id, open).await?;
+        let opened = Entry::new(Event::AccountOpened).about(id).name(username);
+        record_in(&tx, opened).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -109,6 +112,7 @@ impl Accounts {
                 .notify_at(&tx, address, &row.username, notice)
                 .await?;
         }
+        record_in(&tx, row.entry(Event::EmailChanged)).await?;
         self.sessions.commit_and_end_all(tx, row.id).await?;
         Ok(Some(row.id))
     }

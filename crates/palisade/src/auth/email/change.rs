@@ -3,6 +3,7 @@
 use super::email_tokens::{EmailTokens, LinkOutcome};
 use super::messages::Letterhead;
 use super::notices::Notice;
+use crate::audit_log::{Event, record_in};
 use crate::auth::tokens::{EmailChange, Purpose, Token};
 use crate::auth::user::entity::{ActiveModel, Column, Entity, Model};
 use crate::auth::user::same_address;
@@ -112,6 +113,7 @@ impl EmailTokens {
             self.notify_at(&tx, address, &user.username, Notice { text, base })
                 .await?;
         }
+        record_in(&tx, user.entry(Event::EmailChanged)).await?;
         tx.commit().await?;
         Ok(LinkOutcome::Done(user))
     }

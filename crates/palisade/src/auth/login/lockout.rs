@@ -13,8 +13,7 @@
 
 use super::locks::{Locks, NewLock};
 use super::source::Source;
-use super::user_agent::agent;
-use crate::audit_log::{self, Event};
+use crate::audit_log::{self, Entry, Event};
 use crate::auth::LockoutSettings;
 use crate::clock::Clock;
 use crate::http::{ClientAddress, ClientNetwork, network, networks};
@@ -253,13 +252,8 @@ impl Lockout {
                 username,
             };
             self.locks.write(lock, from).await?;
-            let detail = format!(
-                "{} {username} for {} s, agent {}",
-                counter.kind,
-                length.as_secs(),
-                agent(from.headers)
-            );
-            audit_log::record(Event::Locked, Some(from.client), from.request_id, &detail);
+            let detail = format!("{} for {} s", counter.kind, length.as_secs());
+            audit_log::record(Entry::new(Event::Locked).name(username).detail(detail));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! Browsers are updated and phones change networks, so a difference proves nothing; but a cookie
 //! that suddenly comes from another kind of browser may be stolen.
 
-use crate::audit_log::{self, Event};
+use crate::audit_log::{self, Entry, Event};
 use crate::http::ClientAddress;
 use crate::sessions::{ADDRESS, AGENT, Binding, Session};
 use crate::views::Result;
@@ -14,7 +14,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub(in crate::auth) struct Origin<'a> {
     pub(in crate::auth) client: ClientAddress,
     pub(in crate::auth) agent: &'a str,
-    pub(in crate::auth) request_id: &'a str,
 }
 
 /// Kinds of browsers and systems, specific ones first: Edge claims to be Chrome, and Chrome to be
@@ -64,12 +63,8 @@ pub(super) async fn is_allowed_from(session: &Session, from: &Origin<'_>) -> Res
     }
     let place = format!("{} {:?}", part(from.client.0), family(from.agent));
     if session.value::<String>(MOVED).await?.as_deref() != Some(&place) {
-        audit_log::record(
-            Event::SessionMoved,
-            Some(from.client),
-            from.request_id,
-            &format!("{binding}: {place}"),
-        );
+        let moved = Entry::new(Event::SessionMoved).detail(format!("binding {binding}"));
+        audit_log::record(moved);
         session.note_now(MOVED, place).await?;
     }
     if binding == Binding::End {

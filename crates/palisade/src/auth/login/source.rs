@@ -6,5 +6,4 @@ use http::HeaderMap;
 pub(crate) struct Source<'a> {
     pub(crate) client: ClientAddress,
     pub(crate) headers: &'a HeaderMap,
-    pub(crate) request_id: &'a str,
 }

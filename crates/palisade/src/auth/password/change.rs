@@ -1,6 +1,7 @@
 //! Changes of passwords by their owners and by operators, and legacy hashes.
 
 use super::passwords::PasswordUse;
+use crate::audit_log::{Event, record_in};
 use crate::auth::email::notices::Notice;
 use crate::auth::user::entity::{Column, Entity, Model};
 use crate::auth::{Accounts, SignUpError, users};
@@ -8,7 +9,7 @@ use crate::db::Tx;
 use crate::sessions::Session;
 use crate::views::{Error, ErrorKind, Result};
 use palisade_password::UserAttributes;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 impl Accounts {
     /// A sentence for each rule of a new password.
@@ -60,6 +61,7 @@ impl Accounts {
         self.email.tokens.forget(&tx, row.id, None).await?;
         let text = "The password was changed. All other sessions have ended.";
         self.email.notify(&tx, &row, Notice { text, base }).await?;
+        record_in(&tx, row.entry(Event::PasswordChanged)).await?;
         tx.commit().await?;
         session.rotate().await?;
         let row = Model {
@@ -87,12 +89,20 @@ impl Accounts {
             .await?
             .map_err(SignUpError::Password)?;
         let encoded = self.passwords.hash(password).await.map_err(Error::from)?;
-        let replaced = self.users.replace_hash(row, encoded).await?;
-        let lost = || {
-            let said = "the password was changed concurrently";
-            SignUpError::Failed(Error::new(ErrorKind::Conflict, said))
+        let change = async |tx: &Tx| {
+            let is_put = users::put_hash(tx, &row, &encoded).await?;
+            if is_put {
+                record_in(tx, row.entry(Event::PasswordReset)).await?;
+            }
+            Ok::<_, DbErr>(is_put)
         };
-        replaced.map(|_| true).ok_or_else(lost)
+        match self.database.write(change).await.map_err(Error::from)? {
+            true => Ok(true),
+            false => {
+                let said = "the password was changed concurrently";
+                Err(SignUpError::Failed(Error::new(ErrorKind::Conflict, said)))
+            }
+        }
     }
 
     /// Wraps every bare MD5 or SHA-1 hash in a strong one, and returns their number. Concurrent

@@ -1,6 +1,7 @@
 //! Password reset by mail.
 
 use super::django_reset_links::DjangoLink;
+use crate::audit_log::{Event, record_in};
 use crate::auth::Accounts;
 use crate::auth::email::email_tokens::{EmailTokens, LinkOutcome};
 use crate::auth::email::messages::Letterhead;
@@ -153,6 +154,7 @@ impl Accounts {
         let text = "A new password was set by a link that was sent to this address. All sessions \
                     have ended.";
         self.email.notify(&tx, &user, Notice { text, base }).await?;
+        record_in(&tx, user.entry(Event::PasswordReset)).await?;
         tx.commit().await?;
         Ok(LinkOutcome::Done(Model {
             password: encoded,

@@ -72,7 +72,7 @@ pub(crate) async fn change(
         .email
         .request_change(&row, &change.email, &accounts.email.links.base(&headers))
         .await?;
-    audit(&visitor, Event::EmailChangeBegun, &user.username);
+    audit(Event::EmailChangeBegun, &user.username);
     let said =
         "Both addresses get a mail. The new address is used when the links of both were opened.";
     visitor
@@ -120,10 +120,7 @@ pub(crate) async fn confirm(
         .confirm_change(&hash, &accounts.email.links.base(&headers))
         .await?
     {
-        LinkOutcome::Done(row) => {
-            audit(&visitor, Event::EmailChanged, &row.username);
-            "The new address is used from now on."
-        }
+        LinkOutcome::Done(_) => "The new address is used from now on.",
         LinkOutcome::Half => "Confirmed. Now open the link that was sent to the other address.",
         LinkOutcome::Invalid | LinkOutcome::Refused(_) => return dead_link(&page).await,
     };

@@ -1,4 +1,4 @@
-use super::audit;
+use super::audit_detail;
 use crate::audit_log::Event;
 use crate::auth::{Lock, LockFilter, Visitor};
 use crate::forms::{Form, Line, Query};
@@ -46,22 +46,13 @@ pub(crate) async fn show(
 pub(crate) async fn lift(visitor: Visitor, form: Form<Lift>) -> Result<Response> {
     let lift = form.valid_or_show("account/locks.html").await?;
     let count = visitor.accounts().lift(LockFilter::Id(&lift.id)).await?;
-    let by = visitor
-        .user()
-        .await?
-        .map(|user| user.username.clone())
-        .unwrap_or_default();
     let said = if count == 0 {
         "This lock was lifted or has ended."
     } else {
         "The lock is lifted."
     };
     if count > 0 {
-        audit(
-            &visitor,
-            Event::LockLifted,
-            &format!("{} by {by}", &*lift.id),
-        );
+        audit_detail(Event::LockLifted, &*lift.id);
     }
     visitor
         .session()

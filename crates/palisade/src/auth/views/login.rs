@@ -1,7 +1,6 @@
 use super::{Leaving, audit, leave_site, locked, source, with_cookie};
-use crate::audit_log::Event;
+use crate::audit_log::{self, Entry, Event};
 use crate::auth::login::authenticate::Attempt;
-use crate::auth::login::user_agent::agent;
 use crate::auth::{Factor, LOGOUT_PAGE, PendingLogin, Trust, Visitor};
 use crate::forms::{Field, Form, Line, Password, Query, Shape};
 use crate::http::{RedirectTarget, redirect_to};
@@ -104,11 +103,10 @@ pub(crate) async fn show_ways(
     .await
 }
 
-/// The log entry of a login. Users type passwords into the wrong field, so unknown names are not
-/// logged.
-fn login_detail(known_name: Option<&str>, headers: &HeaderMap) -> String {
-    let shown = known_name.unwrap_or("(unknown name)");
-    format!("{shown}, agent {}", agent(headers))
+/// The entry of a login. Users type passwords into the wrong field, so unknown names are not
+/// recorded.
+fn login_entry(event: Event, known_name: Option<&str>) -> Entry {
+    Entry::new(event).name(known_name.unwrap_or("(unknown name)"))
 }
 
 /// `POST /account/login`. One response for every failure.
@@ -128,8 +126,7 @@ pub(crate) async fn login(
     let from = source(&visitor, &headers);
     if let Some(page) = accounts.guard.challenge(&username, from).await? {
         let known_name = accounts.id_of(&username).await?.map(|_| username.as_str());
-        let detail = login_detail(known_name, &headers);
-        audit(&visitor, Event::LoginChallenged, &detail);
+        audit_log::record(login_entry(Event::LoginChallenged, known_name));
         return Ok(page);
     }
     let password = login.password.expose();
@@ -143,8 +140,7 @@ pub(crate) async fn login(
         Attempt::Locked(wait) => Err(locked(invalid, wait, LOGIN, ways(&visitor)).await),
         Attempt::Refused { is_known } => {
             let known_name = is_known.then_some(username.as_str());
-            let detail = login_detail(known_name, &headers);
-            audit(&visitor, Event::LoginFailed, &detail);
+            audit_log::record(login_entry(Event::LoginFailed, known_name));
             let said = "This name and this password do not belong together.";
             let invalid = invalid.general_error(said);
             Err(invalid.show_with(LOGIN, ways(&visitor)).await)
@@ -165,7 +161,7 @@ pub(crate) async fn continue_login(
             .is_trusted(source(visitor, headers), &pending.account)
             .await?
     {
-        audit(visitor, Event::SecondStepBegun, &pending.account.username);
+        audit_log::record(pending.account.entry(Event::SecondStepBegun));
         accounts
             .sessions
             .begin_second_factor(visitor.session(), pending)
@@ -175,14 +171,8 @@ pub(crate) async fn continue_login(
     let db = accounts.database().handle();
     let django = &accounts.factors.django;
     if !has_factor && django.is_enrolled(&db, pending.account.id).await? {
-        audit(
-            visitor,
-            Event::LoginFailed,
-            &format!(
-                "{}, whose second factor another application verifies",
-                pending.account.username
-            ),
-        );
+        let failed = pending.account.entry(Event::LoginFailed);
+        audit_log::record(failed.detail("another application verifies the second factor"));
         let said = "Your account has a second factor, which another part of this site verifies. Log in there.";
         return Err(Error::new(ErrorKind::Forbidden, said));
     }
@@ -214,7 +204,7 @@ pub(crate) async fn welcome(
     let user = accounts
         .log_in(visitor.session(), from, pending, factor)
         .await?;
-    audit(visitor, Event::LoggedIn, &user.username);
+    audit_log::record(user.entry(Event::LoggedIn));
     let next = next.and_then(|next| RedirectTarget::from_input(&next));
     let response = next.map_or_else(|| redirect_to(&accounts.home), IntoResponse::into_response);
     let unsent = accounts.unsent.after_login(headers);
@@ -230,7 +220,7 @@ pub(crate) async fn logout(page: Page, visitor: Visitor) -> Result<Response> {
         .unwrap_or_default();
     let elsewhere = visitor.session().value::<String>(LOGOUT_PAGE).await?;
     visitor.session().end().await?;
-    audit(&visitor, Event::LoggedOut, &username);
+    audit(Event::LoggedOut, &username);
     let mut response = match elsewhere
         .as_deref()
         .and_then(|url| Some((url, url.split('/').nth(2)?)))

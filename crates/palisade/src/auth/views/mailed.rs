@@ -1,7 +1,7 @@
 //! Login by a mailed code or link, if `login.by_mail` is on.
 
 use super::login::{Next, NextPage, continue_login, unless_kept, ways};
-use super::{audit, can_mail, source, too_many_mails};
+use super::{audit, audit_detail, can_mail, source, too_many_mails};
 use crate::audit_log::Event;
 use crate::auth::email::codes::Typed;
 use crate::auth::login::email_code::{MailLogin, MailReauthentication};
@@ -67,7 +67,7 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
         .send_login_code(session, &asked.email, asked.next.0, &base)
         .await?;
     session.remove(CODE).await?;
-    audit(&visitor, Event::LoginCodeSent, "");
+    audit(Event::LoginCodeSent, "");
     Ok(redirect_to("/account/login/mail/code"))
 }
 
@@ -127,18 +127,15 @@ pub(crate) async fn log_in(
     {
         Typed::Right(begun) => begun,
         Typed::Wrong => {
-            audit(&visitor, Event::LoginFailed, "code by mail");
+            audit_detail(Event::LoginFailed, "code by mail");
             let invalid = invalid.error("code", "This is not the code of the newest mail.");
             return Err(invalid
                 .show_with("account/login_code.html", ways(&visitor))
                 .await);
         }
         Typed::Expired => {
-            audit(
-                &visitor,
-                Event::LoginFailed,
-                "code by mail, too late or too often",
-            );
+            let detail = "code by mail, too late or too often";
+            audit_detail(Event::LoginFailed, detail);
             visitor
                 .session()
                 .message(
@@ -226,22 +223,15 @@ pub(crate) async fn reauthenticate(
     {
         Typed::Right(begun) if begun.user_id == user.id => begun,
         Typed::Wrong => {
-            audit(
-                &visitor,
-                Event::LoginFailed,
-                &format!("{}, code by mail", user.username),
-            );
+            audit_detail(Event::LoginFailed, "code by mail");
             return Err(invalid
                 .error("code", "This is not the code of the newest mail.")
                 .show("account/reauthenticate_code.html")
                 .await);
         }
         Typed::Right(_) | Typed::Expired => {
-            audit(
-                &visitor,
-                Event::LoginFailed,
-                &format!("{}, code by mail, too late or too often", user.username),
-            );
+            let detail = "code by mail, too late or too often";
+            audit_detail(Event::LoginFailed, detail);
             return Ok(redirect_to("/account/reauthenticate"));
         }
     };
@@ -250,7 +240,7 @@ pub(crate) async fn reauthenticate(
         .record_authentication(session, Factor::None)
         .await?;
     session.rotate().await?;
-    audit(&visitor, Event::ProvenAgain, &user.username);
+    audit(Event::ProvenAgain, &user.username);
     let next = begun
         .next
         .and_then(|next| RedirectTarget::from_input(&next));

@@ -18,7 +18,7 @@ pub(crate) use unsent::UNSENT;
 
 use super::user::entity::Model;
 use super::{Accounts, User, Visitor};
-use crate::audit_log::{self, Event};
+use crate::audit_log::{self, Entry, Event};
 use crate::auth::login::authenticate::Attempt;
 use crate::auth::login::source::Source;
 use crate::forms::{InvalidForm, Line, Password};
@@ -156,7 +156,6 @@ pub(crate) fn source<'a>(visitor: &'a Visitor, headers: &'a HeaderMap) -> Source
     Source {
         client: visitor.client(),
         headers,
-        request_id: visitor.request_id(),
     }
 }
 
@@ -200,7 +199,7 @@ impl Proof<'_> {
             Attempt::Welcome(row) => Ok(row),
             Attempt::Locked(wait) => Err(locked(invalid, wait, self.template, values).await),
             Attempt::Refused { .. } => {
-                audit(self.visitor, Event::LoginFailed, &self.user.username);
+                audit(Event::LoginFailed, &self.user.username);
                 let invalid = invalid.error(PASSWORD, "The current password is wrong.");
                 Err(invalid.show_with(self.template, values).await)
             }
@@ -282,11 +281,12 @@ async fn too_many(invalid: InvalidForm, wait: Duration, template: &str, values: 
     Error::page(response)
 }
 
-pub(crate) fn audit(visitor: &Visitor, event: Event, username: &str) {
-    audit_log::record(
-        event,
-        Some(visitor.client()),
-        visitor.request_id(),
-        username,
-    );
+/// Records an event about the user of a name.
+pub(crate) fn audit(event: Event, username: &str) {
+    audit_log::record(Entry::new(event).name(username));
+}
+
+/// Records an event whose user is not known.
+pub(crate) fn audit_detail(event: Event, detail: impl Into<String>) {
+    audit_log::record(Entry::new(event).detail(detail));
 }

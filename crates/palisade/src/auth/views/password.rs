@@ -96,7 +96,6 @@ pub(crate) async fn change(
         Error::new(ErrorKind::Conflict, said)
     })?;
     let device = remember_silently((&visitor, &headers), row).await?;
-    audit(&visitor, Event::PasswordChanged, &user.username);
     let said = "Your password has been changed. All other sessions have ended.";
     session.message(MessageLevel::Success, said).await?;
     Ok(with_cookie(redirect_to(&accounts.home), device))
@@ -146,7 +145,7 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
         .email
         .request_reset(&asked.email, &accounts.email.links.base(&headers))
         .await?;
-    audit(&visitor, Event::ResetRequested, "");
+    audit(Event::ResetRequested, "");
     Ok(redirect_to("/account/reset/sent"))
 }
 
@@ -234,9 +233,7 @@ pub(crate) async fn reset(
             LINK.forget(&visitor).await?;
             // a known browser, so that the owner can log in while an attack keeps the account
             // locked
-            let username = row.username.clone();
             let device = remember_silently((&visitor, &headers), row).await?;
-            audit(&visitor, Event::PasswordReset, &username);
             visitor
                 .session()
                 .message(

@@ -1,5 +1,5 @@
-use super::{Proof, audit, without_password};
-use crate::audit_log::Event;
+use super::{Proof, without_password};
+use crate::audit_log::{Event, record_now};
 use crate::auth::user::entity::Model;
 use crate::auth::{User, Visitor};
 use crate::forms::{Form, Password};
@@ -69,7 +69,8 @@ pub(crate) async fn export(
         .open_sessions(visitor.session(), user.id)
         .await?;
     let all = visitor.accounts().export(&row, &sessions).await?;
-    audit(&visitor, Event::DataExported, &user.username);
+    let exported = user.entry(Event::DataExported);
+    record_now(visitor.accounts().database(), exported).await?;
     let kind = [
         (header::CONTENT_TYPE, "application/json"),
         (
@@ -93,7 +94,6 @@ pub(crate) async fn close(
         .deactivate(&row, &accounts.email.links.base(&headers))
         .await?;
     visitor.session().end_siblings(user.id).await?;
-    audit(&visitor, Event::AccountClosed, &user.username);
     visitor.session().end().await?;
     Ok(redirect_to("/"))
 }
@@ -111,7 +111,6 @@ pub(crate) async fn delete(
         .erase(&row, &accounts.email.links.base(&headers))
         .await?;
     visitor.session().end_siblings(user.id).await?;
-    audit(&visitor, Event::AccountDeleted, &user.username);
     visitor.session().end().await?;
     Ok(redirect_to("/"))
 }

@@ -1,7 +1,6 @@
 //! `/account/profile`: the site's own fields of an account.
 
-use super::audit;
-use crate::audit_log::Event;
+use crate::audit_log::{Entry, Event, record_in};
 use crate::auth::account::profile::{ProfileForm, Typed};
 use crate::auth::{User, Visitor};
 use crate::db::Db;
@@ -49,9 +48,12 @@ pub(crate) async fn save(visitor: Visitor, user: User, request: Request) -> Resu
     }
     let database = visitor.accounts().database();
     database
-        .write(async |tx| profile.save((values, zone), tx, &user).await)
+        .write(async |tx| {
+            profile.save((values, zone), tx, &user).await?;
+            let changed = Entry::new(Event::ProfileChanged).name(&user.username);
+            Ok::<_, Error>(record_in(tx, changed).await?)
+        })
         .await?;
-    audit(&visitor, Event::ProfileChanged, &user.username);
     let session = visitor.session();
     session
         .message(MessageLevel::Success, "Your profile was saved.")

@@ -78,7 +78,7 @@ pub(crate) async fn confirm(
         .record_authentication(visitor.session(), Factor::None)
         .await?;
     visitor.session().rotate().await?;
-    audit(&visitor, Event::ProvenAgain, &user.username);
+    audit(Event::ProvenAgain, &user.username);
     let next = typed
         .next
         .0

@@ -1,5 +1,4 @@
-use super::audit;
-use crate::audit_log::Event;
+use crate::audit_log::{self, Entry, Event};
 use crate::auth::{User, Visitor, describe};
 use crate::forms::{Form, Line};
 use crate::http::redirect_to;
@@ -44,11 +43,8 @@ pub(crate) async fn end(visitor: Visitor, user: User, form: Form<End>) -> Result
         }
     };
     if count > 0 {
-        audit(
-            &visitor,
-            Event::SessionsEnded,
-            &format!("{} ({count})", user.username),
-        );
+        let ended = Entry::new(Event::SessionsEnded).name(&user.username);
+        audit_log::record(ended.detail(format!("{count} ended")));
     }
     let said = if count == 0 {
         "There was no such session."

@@ -2,7 +2,7 @@ use super::{
     Link, MailedLink, audit, can_mail, dead_link, locked, source, too_many_mails, with_cookie,
     with_rules,
 };
-use crate::audit_log::Event;
+use crate::audit_log::{self, Event};
 use crate::auth::account::names::{is_confusable, is_foreign_address};
 use crate::auth::account::profile::Typed;
 use crate::auth::account::sign_up::Confirmed;
@@ -144,7 +144,7 @@ pub(crate) async fn sign_up(
         .await
     {
         Ok(()) => {
-            audit(&visitor, Event::SignUpBegun, &new.username);
+            audit(Event::SignUpBegun, &new.username);
             Ok(redirect_to("/account/signup/sent"))
         }
         Err(SignUpError::Password(broken)) => Err(with_rules(invalid, "password", broken)
@@ -235,7 +235,7 @@ pub(crate) async fn confirm(
         Confirmed::Welcome(row) => row,
         Confirmed::Expired => return dead_link(&page).await,
         Confirmed::WrongPassword => {
-            audit(&visitor, Event::LoginFailed, &username);
+            audit(Event::LoginFailed, &username);
             let invalid = invalid.error("password", "This is not the password of your sign-up.");
             return Err(invalid.show_with(template, values).await);
         }
@@ -253,7 +253,7 @@ pub(crate) async fn confirm(
         .await?;
     let (session, login) = (visitor.session(), PendingLogin::local(row, None));
     let user = accounts.log_in(session, from, login, Factor::None).await?;
-    audit(&visitor, Event::SignedUp, &user.username);
+    audit_log::record(user.entry(Event::LoggedIn));
     let said = format!("Welcome, {}.", user.username);
     session.message(MessageLevel::Success, said).await?;
     Ok(with_cookie(redirect_to(&accounts.home), device))

@@ -1,6 +1,6 @@
 //! Grants on objects: given and revoked by users within their rights, or by a rule of the site.
 
-use crate::audit_log::{self, Event};
+use crate::audit_log::{Entry, Event, record_in};
 use crate::db::Tx;
 use crate::permissions::grants::{Content, Grant, Recipient, table_of_grants};
 use crate::permissions::rights::Rights;
@@ -46,8 +46,7 @@ impl Actor {
             now: self.now(),
         };
         let detail = put_grant::<E>(tx, &object, (&grant, by)).await?;
-        self.record_change(Event::RightGranted, &detail);
-        Ok(())
+        self.record_change(tx, Event::RightGranted, &detail).await
     }
 
     /// Revokes a grant: one's own, or any on an object that the actor may change. `false` if it does
@@ -67,7 +66,7 @@ impl Actor {
         self.require_own_grant::<E>(tx, &object, grant).await?;
         let (is_gone, detail) = remove_grant::<E>(tx, &object, grant).await?;
         if is_gone {
-            self.record_change(Event::RightRevoked, &detail);
+            self.record_change(tx, Event::RightRevoked, &detail).await?;
         }
         Ok(is_gone)
     }
@@ -142,7 +141,7 @@ impl Actor {
     }
 
     fn refuse_grant(&self, detail: &str) -> Error {
-        self.record_change(Event::AccessDenied, detail);
+        self.record_refusal(detail);
         Error::forbidden()
     }
 
@@ -183,13 +182,8 @@ impl Grant {
         };
         let object = object.into().into_value_tuple();
         let detail = put_grant::<E>(tx, &object, (&self, by)).await?;
-        audit_log::record(
-            Event::RightGranted,
-            None,
-            "",
-            &format!("{detail}, by the site"),
-        );
-        Ok(())
+        let detail = format!("{detail}, by the site");
+        Ok(record_in(tx, Entry::new(Event::RightGranted).detail(detail)).await?)
     }
 
     /// Revokes the grant by a rule of the site. `false` if it does not exist.
@@ -200,12 +194,8 @@ impl Grant {
         let object = object.into().into_value_tuple();
         let (is_gone, detail) = remove_grant::<E>(tx, &object, self).await?;
         if is_gone {
-            audit_log::record(
-                Event::RightRevoked,
-                None,
-                "",
-                &format!("{detail}, by the site"),
-            );
+            let detail = format!("{detail}, by the site");
+            record_in(tx, Entry::new(Event::RightRevoked).detail(detail)).await?;
         }
         Ok(is_gone)
     }

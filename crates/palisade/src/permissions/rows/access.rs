@@ -1,6 +1,6 @@
 //! Authorized reads and writes of single rows. The policy is part of each statement.
 
-use crate::audit_log::{self, Event};
+use crate::audit_log::{self, Entry, Event};
 use crate::db::Tx;
 use crate::encrypted_fields::{encrypt_change, is_encrypted_change};
 use crate::permissions::rows::{condition_of, name_of_row};
@@ -284,12 +284,7 @@ impl<'a, E: Scoped> RowAccess<'a, E> {
         let (verb, user) = (verb.name(), self.actor.id());
         let user = user.map_or_else(|| "anonymous".to_owned(), |id| format!("user {id}"));
         let detail = format!("{user}: {verb} {row}: {why}, policy: {policy}");
-        audit_log::record(
-            Event::AccessDenied,
-            self.actor.client(),
-            self.actor.request_id(),
-            &detail,
-        );
+        audit_log::record(Entry::new(Event::AccessDenied).detail(detail));
     }
 }
 

@@ -149,7 +149,7 @@ async fn programs_get_401_and_browsers_the_login_page() {
         program
             .events()
             .iter()
-            .any(|event| event.contains("event=access_denied")),
+            .any(|event| event.contains("event.action=access_denied")),
         "{:?}",
         program.events()
     );

@@ -677,7 +677,7 @@ async fn a_second_factor_of_django_is_not_skipped() {
             refused
                 .events()
                 .iter()
-                .any(|event| event.contains("event=login_failed")),
+                .any(|event| event.contains("event.action=login_failed")),
             "{:?}",
             refused.events()
         );

@@ -133,7 +133,7 @@ fn has_event(answer: &Answer, event: &str) -> bool {
     answer
         .events()
         .iter()
-        .any(|line| line.contains(&format!("event={event} ")))
+        .any(|line| line.contains(&format!("event.action={event} ")))
 }
 
 // ASVS 9.1.1, 9.2.1, 9.2.4, 10.3.2: a token of this site opens what its scopes say, for whom it says, where it says, and until it expires

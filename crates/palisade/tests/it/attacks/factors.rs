@@ -21,7 +21,7 @@ fn has_event(answer: &Answer, event: &str) -> bool {
     answer
         .events()
         .iter()
-        .any(|line| line.contains(&format!("event={event} ")))
+        .any(|line| line.contains(&format!("event.action={event} ")))
 }
 
 /// `ann` with an app; her recovery codes; the time of its first code has passed.

@@ -80,7 +80,7 @@ async fn nothing_is_written_without_the_visitors_own_token() {
                 answer
                     .events()
                     .iter()
-                    .any(|event| event.contains("event=csrf_refused")),
+                    .any(|event| event.contains("event.action=csrf_refused")),
                 "{name}"
             );
         }

@@ -41,7 +41,7 @@ fn has_event(answer: &Answer, event: &str) -> bool {
     answer
         .events()
         .iter()
-        .any(|line| line.contains(&format!("event={event} ")))
+        .any(|line| line.contains(&format!("event.action={event} ")))
 }
 
 // D29; F033, F034; ASVS 6.3.8: entry points × what there is, equal in status, headers, words, work and number of mails; how long each takes is in bench

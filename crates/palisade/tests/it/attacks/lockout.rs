@@ -28,7 +28,7 @@ fn has_event(answer: &Answer, event: &str) -> bool {
     answer
         .events()
         .iter()
-        .any(|line| line.contains(&format!("event={event} ")))
+        .any(|line| line.contains(&format!("event.action={event} ")))
 }
 
 // F087, F088, F106; D29; ASVS 6.3.1: five in a minute, then 300 s, then twice as long; an unknown name is locked as well

@@ -10,7 +10,7 @@ fn has_event(answer: &Answer, event: &str) -> bool {
     answer
         .events()
         .iter()
-        .any(|line| line.contains(&format!("event={event} ")))
+        .any(|line| line.contains(&format!("event.action={event} ")))
 }
 
 async fn ask(client: &mut Client, email: &str) -> Answer {

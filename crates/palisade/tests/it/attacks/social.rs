@@ -14,7 +14,7 @@ fn has_event(answer: &Answer, event: &str) -> bool {
     answer
         .events()
         .iter()
-        .any(|line| line.contains(&format!("event={event} ")))
+        .any(|line| line.contains(&format!("event.action={event} ")))
 }
 
 /// A site whose people may log in by a provider, which may be trusted for addresses.

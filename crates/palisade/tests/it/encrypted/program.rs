@@ -1,49 +1,12 @@
 //! The commands of encrypted columns, as an operator runs them.
 
+use crate::program::Program;
 use palisade::testing::{new_postgres, ran};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
-struct Program {
-    database: String,
-    data: PathBuf,
-}
-
 impl Program {
-    fn command(&self, arguments: &[&str]) -> Command {
-        let program = std::env::current_exe().unwrap();
-        let program = program.ancestors().nth(2).unwrap().join("examples/worker");
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env_clear()
-            .env("PALISADE_PROFILE", "development")
-            .env("DATABASE_URL", &self.database)
-            .env("EMAIL_URL", "memory:")
-            .env("PALISADE_SITE__DATA", &self.data)
-            .env("RUST_LOG", "error")
-            .current_dir(&self.data);
-        command
-    }
-
-    fn output(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn run(&self, arguments: &[&str]) -> String {
-        let output = self.output(arguments);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {said}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn refused(&self, arguments: &[&str]) -> String {
-        let output = self.output(arguments);
-        assert!(!output.status.success(), "{arguments:?}");
-        String::from_utf8(output.stderr).unwrap()
-    }
-
     /// The ids of the keys, by their states.
     fn key(&self, state: &str) -> String {
         let status = self.run(&["data", "status"]);
@@ -56,10 +19,7 @@ impl Program {
 }
 
 fn rotate_and_kill(database: String, data: &Path) {
-    let program = Program {
-        database,
-        data: data.to_owned(),
-    };
+    let program = Program::new(&database, data);
     program.run(&["keys", "new"]);
     // a site that has a secret key already gets its first data key in the same way
     std::fs::remove_file(data.join("data.keys")).unwrap();

@@ -115,7 +115,7 @@ async fn an_export_is_recorded_and_no_formula() {
         let event = filtered
             .events()
             .into_iter()
-            .find(|event| event.contains("event=exported"));
+            .find(|event| event.contains("event.action=exported"));
         let event = event.unwrap();
         let hash: String = {
             use sha2::{Digest, Sha256};

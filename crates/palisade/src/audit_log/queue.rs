@@ -1,0 +1,119 @@
+use super::chain::PURPOSE;
+use super::entry::{Place, Record};
+use super::{Entry, Event};
+use crate::clock::Clock;
+use chrono::{DateTime, Utc};
+use palisade_crypto::KeyRing;
+use palisade_crypto::chain::ChainKeys;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The audit log of a site: its keys, and the notes that are not stored yet.
+#[derive(Clone)]
+pub(crate) struct AuditLog(Arc<Inner>);
+
+struct Inner {
+    keys: ChainKeys,
+    clock: Arc<dyn Clock>,
+    /// Name of the log in checkpoints.
+    origin: String,
+    notes: Mutex<Notes>,
+    changed: Notify,
+    /// One writer in this process.
+    writing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Notes {
+    waiting: VecDeque<Record>,
+    lost: u64,
+}
+
+/// Notes in memory. More are lost, and counted.
+const MOST_NOTES: usize = 4096;
+
+impl AuditLog {
+    pub(crate) fn new(ring: &KeyRing, clock: Arc<dyn Clock>, site: &str) -> Self {
+        // names of keys have no spaces and no plus (C2SP signed-note)
+        let site: String = site
+            .chars()
+            .filter(|c| !c.is_whitespace() && *c != '+')
+            .collect();
+        Self(Arc::new(Inner {
+            keys: ChainKeys::new(ring, PURPOSE),
+            clock,
+            origin: format!("{site}/audit"),
+            notes: Mutex::default(),
+            changed: Notify::new(),
+            writing: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    pub(super) fn keys(&self) -> &ChainKeys {
+        &self.0.keys
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.0.clock.now()
+    }
+
+    pub(super) fn origin(&self) -> &str {
+        &self.0.origin
+    }
+
+    pub(super) async fn lock(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.writing.lock().await
+    }
+
+    /// Records an event of the process itself.
+    pub(crate) fn record(&self, entry: impl Into<Entry>) {
+        let record = Record::new(entry.into(), Place::of_work("site"), self.now());
+        record.log();
+        self.put(record);
+    }
+
+    /// Queues a note.
+    pub(super) fn put(&self, record: Record) {
+        let mut notes = self.notes();
+        match notes.waiting.len() < MOST_NOTES {
+            true => notes.waiting.push_back(record),
+            false => notes.lost += 1,
+        }
+        drop(notes);
+        self.wake();
+    }
+
+    fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
+        self.0.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first notes, which stay until they are stored, and the number of lost ones.
+    pub(super) fn first_notes(&self, most: usize) -> (Vec<Record>, u64) {
+        let notes = self.notes();
+        let first = notes.waiting.iter().take(most).cloned().collect();
+        (first, notes.lost)
+    }
+
+    /// Removes stored notes, and the count of lost ones.
+    pub(super) fn remove_notes(&self, (stored, lost): (usize, u64)) {
+        let mut notes = self.notes();
+        notes.waiting.drain(..stored);
+        notes.lost -= lost;
+    }
+
+    pub(super) fn wake(&self) {
+        self.0.changed.notify_one();
+    }
+
+    /// Waits for the next note, or for a time.
+    pub(super) async fn changed(&self, at_most: Duration) {
+        let _ = tokio::time::timeout(at_most, self.0.changed.notified()).await;
+    }
+
+    /// The entry that stands for lost ones.
+    pub(super) fn entry_of_lost(count: u64) -> Entry {
+        Entry::new(Event::EntriesLost).detail(format!("{count} entries"))
+    }
+}
