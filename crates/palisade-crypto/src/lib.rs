@@ -39,5 +39,5 @@ mod xaes;
 
 pub use data_keys::{DataKey, DataKeyError, DataRing};
 pub use key_ring::{KeyError, KeyRing};
-pub use mac::constant_time_eq;
+pub use mac::{constant_time_eq, hmac_sha256};
 pub use secret::Secret;

@@ -33,6 +33,7 @@ extern crate self as palisade;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+pub mod alerts;
 pub mod api;
 pub mod app;
 pub mod audit_log;
@@ -105,6 +106,14 @@ struct DatabaseGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/encrypted-fields.md")]
 struct EncryptedColumns;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/alerts.md")]
+struct AlertsGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/audit-log.md")]
+struct AuditLogGuide;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/flows.md")]

@@ -15,6 +15,7 @@ use super::site::SiteLimits;
 use super::upstream::Forward;
 use super::write_probe::WriteProbe;
 use super::{App, BootError, Prepared, RouteInfo, Site, SiteSettings, keys};
+use crate::alerts::{AlertParts, Alerts};
 use crate::audit_log::AuditLog;
 use crate::auth::{AccountParts, Accounts, ActionLinks, SecondFactors};
 use crate::clock::Clock;
@@ -229,6 +230,14 @@ impl Prepared {
         views.services.insert(ActionLinks(accounts.clone()));
         views.services.insert(audit.clone());
         let views = Arc::new(views);
+        let alerts = AlertParts {
+            settings: &settings.alerts,
+            rules: app.alert_rules,
+            clock: foundation.clock.clone(),
+            mail: shared.mail.clone(),
+            client: client.clone(),
+            site: shared.mail.site_name().to_owned(),
+        };
         Ok(Site {
             views,
             authorizer,
@@ -238,6 +247,7 @@ impl Prepared {
             accounts,
             factors: shared.factors.clone(),
             sessions,
+            alerts: Alerts::new(alerts, &audit),
             mail: shared.mail,
             audit,
             job_queue: shared.jobs,

@@ -1,8 +1,24 @@
-//! The audit log of a site, for tests.
+//! Alerts of a site, and its audit log for tests.
 
-use super::Site;
+use super::{App, Site};
+use crate::alerts::Rule;
 use crate::audit_log::{Expected, checkpoints, verify};
 use sea_orm::DbErr;
+
+impl App {
+    /// Adds a rule of alerts.
+    ///
+    /// ```
+    /// use palisade::alerts::Rule;
+    /// use palisade::prelude::*;
+    /// App::new().alert(Rule::new("many refunds", "order.refunded").within("20/h"));
+    /// ```
+    #[must_use]
+    pub fn alert(mut self, rule: Rule) -> Self {
+        self.alert_rules.push(rule);
+        self
+    }
+}
 
 impl Site {
     /// Stores all entries that wait, as the server does all the time, and returns their number. For
@@ -42,6 +58,12 @@ impl Site {
         Ok(verified
             .tampering
             .map(|found| (found.kind(), found.place())))
+    }
+
+    /// Sends the alerts that wait, as the server does all the time. For tests.
+    #[doc(hidden)]
+    pub async fn alerts_sent(&self) {
+        self.alerts.send_waiting(&self.database).await;
     }
 
     /// Removes old entries, as the server does every ten minutes. Returns the numbers of entries and

@@ -64,6 +64,7 @@ pub struct App {
     pub(super) login_challenge: Option<LoginChallenge>,
     pub(super) layers: Vec<LayerFn>,
     pub(crate) commands: Vec<SiteCommand>,
+    pub(super) alert_rules: Vec<crate::alerts::Rule>,
     pub(super) personal_data: Vec<Arc<dyn PersonalData>>,
     pub(super) background: Background<Site>,
     pub(super) page_values: Vec<PageValue>,
@@ -101,6 +102,7 @@ impl App {
         migrations.add(crate::encrypted_fields::migrations);
         migrations.add(crate::flows::migrations);
         migrations.add(crate::audit_log::migrations);
+        migrations.add(crate::alerts::migrations);
         migrations.add(super::acme::migrations);
         migrations.add(crate::db::probe::migrations);
         Self {
@@ -121,6 +123,7 @@ impl App {
             login_challenge: None,
             layers: Vec::new(),
             commands: Vec::new(),
+            alert_rules: Vec::new(),
             personal_data: vec![
                 Arc::new(crate::social::Identities),
                 Arc::new(crate::mfa::OwnKeys),

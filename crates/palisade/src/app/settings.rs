@@ -3,6 +3,7 @@ use super::contact::Contact;
 use super::key_settings::KeySettings;
 use super::sections::{RegisteredSection, read_sections};
 use super::server::{ServerSettings, TlsSettings};
+use crate::alerts::AlertSettings;
 use crate::api::ApiSettings;
 use crate::audit_log::AuditSettings;
 use crate::auth::{LockoutSettings, LoginSettings, PasswordSettings};
@@ -179,6 +180,8 @@ pub struct SiteSettings {
     pub tasks: TaskSettings,
     /// `[audit]`
     pub audit: AuditSettings,
+    /// `[alerts]`
+    pub alerts: AlertSettings,
     /// `[keys]`
     pub keys: KeySettings,
     /// Sections of the site's own, by type.
@@ -226,6 +229,7 @@ impl SiteSettings {
             mail: MailSettings::read(&mut reader),
             tasks: TaskSettings::read(&mut reader),
             audit: AuditSettings::read(&mut reader),
+            alerts: AlertSettings::read(&mut reader),
             keys: KeySettings::read(&mut reader),
             own: Extensions::new(),
             effective: Vec::new(),

@@ -4,6 +4,7 @@ use super::page_values::{PageValue, SitePageValues};
 use super::route_info::RouteInfo;
 use super::server::ConnectionLimiter;
 use super::write_probe::WriteProbe;
+use crate::alerts::Alerts;
 use crate::app::pipeline::block_list::BlockLists;
 use crate::app::pipeline::repeats::Repeats;
 use crate::app::upstream::normalize_path;
@@ -48,6 +49,7 @@ pub struct Site {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) mail: MailQueue,
     pub(crate) audit: AuditLog,
+    pub(crate) alerts: Alerts,
     pub(super) job_queue: JobQueue,
     pub(super) task_rows: TaskRows,
     pub(super) background: Background<Self>,

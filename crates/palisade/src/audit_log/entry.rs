@@ -50,6 +50,15 @@ impl Entry {
         self
     }
 
+    /// The same with more in its detail.
+    pub(crate) fn and(mut self, more: &str) -> Self {
+        if !self.detail.is_empty() {
+            self.detail.push_str(", ");
+        }
+        self.detail.push_str(more);
+        self
+    }
+
     /// Ids, numbers, names of permissions. No personal data, because it
     /// cannot be erased. It may hold input: a line break cannot start a line of the log.
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -143,7 +152,33 @@ fn short(text: &str) -> String {
     text.chars().filter(|c| *c != '\0').take(LONGEST).collect()
 }
 
+/// A recorded event, for alerts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recorded<'a> {
+    pub(crate) event: &'a str,
+    pub(crate) severity: Severity,
+    pub(crate) actor: &'a str,
+    pub(crate) subject: &'a str,
+    pub(crate) address: &'a str,
+    pub(crate) route: &'a str,
+    pub(crate) request: &'a str,
+    pub(crate) detail: &'a str,
+}
+
 impl Record {
+    pub(super) fn recorded(&self) -> Recorded<'_> {
+        Recorded {
+            event: &self.event,
+            severity: self.severity,
+            actor: &self.actor,
+            subject: &self.subject,
+            address: &self.who.address,
+            route: &self.route,
+            request: &self.request,
+            detail: &self.detail,
+        }
+    }
+
     pub(super) fn new(entry: Entry, place: Place, now: DateTime<Utc>) -> Self {
         Self {
             at: now.timestamp_micros(),

@@ -89,6 +89,8 @@ pub enum Event {
     QuotaExceeded,
     /// Rows left the site as a file.
     Exported,
+    /// A response with status 500: a fault of the site.
+    ErrorRaised,
     /// An access token was issued.
     TokenIssued,
     /// A process of the site started.
@@ -182,6 +184,7 @@ const EVENTS: &[Row] = &[
     (Event::RateLimited, "rate_limited", "excess_rate_limit_exceeded", Failure, Low),
     (Event::QuotaExceeded, "quota_exceeded", "excess_rate_limit_exceeded", Failure, Low),
     (Event::Exported, "exported", "sensitive_read", Success, Moderate),
+    (Event::ErrorRaised, "error_raised", "sys_crash", Failure, High),
     (Event::TokenIssued, "token_issued", "authn_token_created", Success, Moderate),
     (Event::SiteStarted, "site_started", "sys_startup", Success, Low),
     (Event::SiteStopped, "site_stopped", "sys_shutdown", Success, Low),

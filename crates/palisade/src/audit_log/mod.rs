@@ -22,12 +22,14 @@ mod queue;
 mod retention;
 mod settings;
 mod tables;
+mod tampering;
 mod verify;
 mod write;
 
 pub use checkpoint::Checkpoint;
 pub(crate) use checkpoint::checkpoints;
 pub use entry::Entry;
+pub(crate) use entry::Recorded;
 pub use event::{Event, Outcome, Severity};
 pub(crate) use list::{Listed, Wanted, entries};
 pub(crate) use migration::migrations;
@@ -84,9 +86,9 @@ pub fn record(entry: impl Into<Entry>) {
     let log = AuditLog::current();
     let now = log.as_ref().map_or_else(chrono::Utc::now, AuditLog::now);
     let record = Record::new(entry.into(), place(), now);
-    record.log();
-    if let Some(log) = log {
-        log.put(record);
+    match log {
+        Some(log) => log.put(record),
+        None => record.log(),
     }
 }
 
@@ -114,11 +116,9 @@ pub async fn record_in(tx: &Tx, entry: impl Into<Entry>) -> Result<(), DbErr> {
     if let Some(log) = &log {
         log.deposit(tx, &record).await?;
     }
-    tx.at_commit(move || {
-        record.log();
-        if let Some(log) = log {
-            log.wake();
-        }
+    tx.at_commit(move || match log {
+        Some(log) => log.announce(&record),
+        None => record.log(),
     });
     Ok(())
 }

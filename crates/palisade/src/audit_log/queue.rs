@@ -1,12 +1,12 @@
 use super::chain::PURPOSE;
-use super::entry::{Place, Record};
+use super::entry::{Place, Record, Recorded};
 use super::{Entry, Event};
 use crate::clock::Clock;
 use chrono::{DateTime, Utc};
 use palisade_crypto::KeyRing;
 use palisade_crypto::chain::ChainKeys;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -21,9 +21,12 @@ struct Inner {
     origin: String,
     notes: Mutex<Notes>,
     changed: Notify,
+    observer: OnceLock<Observer>,
     /// One writer in this process.
     writing: tokio::sync::Mutex<()>,
 }
+
+type Observer = Box<dyn Fn(&Recorded<'_>) + Send + Sync>;
 
 #[derive(Default)]
 struct Notes {
@@ -47,6 +50,7 @@ impl AuditLog {
             origin: format!("{site}/audit"),
             notes: Mutex::default(),
             changed: Notify::new(),
+            observer: OnceLock::new(),
             writing: tokio::sync::Mutex::default(),
         }))
     }
@@ -69,20 +73,35 @@ impl AuditLog {
 
     /// Records an event of the process itself.
     pub(crate) fn record(&self, entry: impl Into<Entry>) {
-        let record = Record::new(entry.into(), Place::of_work("site"), self.now());
-        record.log();
-        self.put(record);
+        self.put(Record::new(
+            entry.into(),
+            Place::of_work("site"),
+            self.now(),
+        ));
     }
 
-    /// Queues a note.
+    /// Calls a function with every event that this process records.
+    pub(crate) fn observe(&self, observer: impl Fn(&Recorded<'_>) + Send + Sync + 'static) {
+        let _ = self.0.observer.set(Box::new(observer));
+    }
+
+    /// Writes the line of a record, and wakes the writer.
+    pub(super) fn announce(&self, record: &Record) {
+        record.log();
+        if let Some(observer) = self.0.observer.get() {
+            observer(&record.recorded());
+        }
+        self.wake();
+    }
+
+    /// Announces and queues a note.
     pub(super) fn put(&self, record: Record) {
+        self.announce(&record);
         let mut notes = self.notes();
         match notes.waiting.len() < MOST_NOTES {
             true => notes.waiting.push_back(record),
             false => notes.lost += 1,
         }
-        drop(notes);
-        self.wake();
     }
 
     fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {

@@ -125,7 +125,7 @@ impl AuditLog {
     /// A record of the log itself.
     pub(super) fn of_its_own(&self, entry: Entry) -> Record {
         let record = Record::new(entry, Place::of_work("site"), self.now());
-        record.log();
+        self.announce(&record);
         record
     }
 

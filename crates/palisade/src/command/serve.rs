@@ -58,6 +58,10 @@ pub(super) async fn serve(mut prepared: Prepared) -> Outcome {
         }),
         tokio::spawn({
             let site = site.clone();
+            async move { site.alerts.send_on(&site.database).await }
+        }),
+        tokio::spawn({
+            let site = site.clone();
             async move { site.audit.write_on(&site.database).await }
         }),
     ];

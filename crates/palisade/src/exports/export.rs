@@ -3,7 +3,7 @@ use crate::audit_log::{Entry, Event, record_now};
 use crate::auth::Visitor;
 use crate::db::Db;
 use crate::permissions::ExportRule;
-use crate::views::{Error, ErrorKind, Now, Result};
+use crate::views::{Error, ErrorKind, Now, RequestContext, Result};
 use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::response::Response;
@@ -20,6 +20,7 @@ const MOST_ROWS: u64 = 50_000;
 /// The extractor of an export. Only behind [`export`](super::export); elsewhere it is an error.
 pub struct Export {
     visitor: Visitor,
+    context: RequestContext,
     db: Db,
     now: Now,
 }
@@ -36,6 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Export {
         let no_database = |_| Error::bug("this site has no database");
         Ok(Self {
             visitor: Visitor::from_request_parts(parts, state).await?,
+            context: RequestContext::from_request_parts(parts, state).await?,
             db: Db::from_request_parts(parts, state)
                 .await
                 .map_err(no_database)?,
@@ -105,7 +107,10 @@ impl Export {
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let detail = format!("{rows} rows, sha256 {hash}");
-        let exported = Entry::new(Event::Exported).detail(detail);
+        // a filter may name a person
+        let exported = Entry::new(Event::Exported)
+            .name(self.context.path())
+            .detail(detail);
         record_now(self.visitor.accounts().database(), exported).await?;
         let day = self.now.today();
         let disposition = format!("attachment; filename=\"{name}-{day}.{extension}\"");

@@ -40,6 +40,13 @@ impl FromStr for Sender {
     }
 }
 
+impl Sender {
+    /// The address without its name.
+    pub(crate) fn address(&self) -> &str {
+        self.0.email.as_ref()
+    }
+}
+
 impl fmt::Display for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

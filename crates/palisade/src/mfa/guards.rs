@@ -70,6 +70,12 @@ impl FactorRequest {
         user: &User,
         (entry, text): (Entry, &str),
     ) -> Result<()> {
+        let is_staff = user.is_staff || user.is_superuser;
+        let entry = if is_staff {
+            entry.and("of staff")
+        } else {
+            entry
+        };
         record_in(&tx, entry.name(&user.username)).await?;
         let notice = Notice {
             text,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod acme;
+mod alerts;
 mod architecture;
 mod attacks;
 mod audit;

@@ -3,6 +3,7 @@
 
 use crate::architecture::root;
 use palisade::app::{App, Prepared, SiteSettings};
+use palisade::audit_log::Event;
 use palisade::settings::{Origin, Sources};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -83,6 +84,39 @@ fn checks_page() -> String {
     page
 }
 
+fn events_page() -> String {
+    let source = std::fs::read_to_string(root().join("crates/palisade/src/audit_log/event.rs"));
+    let source = source.unwrap();
+    let meaning = |event: Event| {
+        let name = format!("    {event:?},");
+        let before = source.lines().take_while(|line| *line != name);
+        let said: Vec<&str> = before
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .map_while(|line| line.trim_start().strip_prefix("/// "))
+            .collect();
+        said.into_iter().rev().collect::<Vec<_>>().join(" ")
+    };
+    let mut page = "# Events of the audit log\n\n\
+        Generated from the code. The second name is that of the OWASP logging vocabulary.\n\n\
+        | Event | OWASP | Outcome | Severity | |\n|---|---|---|---|---|\n"
+        .to_owned();
+    for event in Event::all() {
+        writeln!(
+            page,
+            "| `{}` | `{}` | {} | {} | {} |",
+            event.name(),
+            event.owasp(),
+            event.outcome().name(),
+            event.severity().name(),
+            cell(&meaning(event))
+        )
+        .unwrap();
+    }
+    page
+}
+
 /// Values of every page and of every mail.
 const COMMON: [&str; 6] = ["base", "may", "messages", "path", "site", "user"];
 
@@ -117,6 +151,7 @@ fn templates_page() -> String {
 #[test]
 fn the_reference_pages_are_those_of_the_code() {
     let pages = [
+        ("audit-events", events_page()),
         ("settings", settings_page()),
         ("checks", checks_page()),
         ("replaceable-templates", templates_page()),

@@ -376,6 +376,38 @@ fn check_lists_the_places_that_are_not_text() {
     );
 }
 
+// V16.2.2 V16.2.4 V16.4.1: one object for each line, with UTC times, for any input
+#[test]
+fn a_json_line_is_one_object_with_the_names_of_ecs() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[("PALISADE_SITE__LOG_FORMAT", "json")]);
+    let agent = [("User-Agent", "x\"}\t{\"event.action\":\"login\" <!channel>")];
+    let path = "/queue%0d%0a%1b[2J";
+    request(server.address, "GET", path, &agent, "");
+    request(server.address, "GET", "/queue", &agent, "");
+    let log = server.stop();
+    let mut denied = 0;
+    for line in log.lines() {
+        let line: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let time = line["@timestamp"].as_str().unwrap();
+        assert!(time.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(time).is_ok());
+        for name in ["log.level", "log.logger", "ecs.version"] {
+            assert!(line[name].is_string(), "{name} in {line}");
+        }
+        if line["event.action"] == "access_denied" {
+            denied += 1;
+            assert_eq!(line["event.code"], "authz_fail");
+            assert_eq!(line["event.outcome"], "failure");
+            assert_eq!(line["source.ip"], "127.0.0.1");
+            assert_eq!(line["http.route"], "/queue");
+        }
+        assert_ne!(line["event.action"], "login");
+    }
+    assert_eq!(denied, 1, "{log}");
+    assert!(log.contains("\"event.action\":\"checkpoint\""), "{log}");
+}
+
 // V16.2.1: all log lines of a request have its id
 #[test]
 fn every_line_of_the_log_says_which_request_it_belongs_to() {

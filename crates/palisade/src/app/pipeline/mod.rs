@@ -28,6 +28,7 @@ use crate::app::endpoints::health;
 use crate::app::pipeline::repeats::NonceOf;
 use crate::app::pipeline::request_info::RequestInfo;
 use crate::app::upstream::Forwarded;
+use crate::audit_log::{self, Event};
 use crate::csrf::is_safe;
 use crate::db::Attached;
 use crate::headers::{PagePolicies, keep_from_caches};
@@ -296,6 +297,9 @@ async fn finish_response(
     };
     *response.version_mut() = Version::HTTP_11;
     let status = response.status();
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        audit_log::record(Event::ErrorRaised);
+    }
     // a hidden page must look like one that does not exist
     let is_uncacheable = context.is_personal() || status == StatusCode::NOT_FOUND;
     let page = response.extensions_mut().remove::<PagePolicies>();

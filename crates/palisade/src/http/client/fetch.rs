@@ -5,13 +5,16 @@ use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, LOCATION};
 use http::{HeaderMap, Method, Request, Response};
 use reqwest::redirect::Policy;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use url::{Host, Url};
 
 /// HTTP client for public addresses. Cheap to clone; a handler takes it as an argument.
@@ -26,6 +29,7 @@ pub struct Client {
     max_redirects: u64,
     /// Allowed hosts; all if empty.
     only_hosts: Arc<[HostPattern]>,
+    tls: Arc<ClientConfig>,
 }
 
 impl Client {
@@ -40,8 +44,8 @@ impl Client {
             .redirect(Policy::none())
             .referer(false)
             .user_agent("palisade");
-        let builder =
-            builder.tls_backend_preconfigured(tls(settings.certificate_authority.as_deref())?);
+        let tls = tls(settings.certificate_authority.as_deref())?;
+        let builder = builder.tls_backend_preconfigured(tls.clone());
         let http = builder
             .dns_resolver(Arc::new(reach.clone()))
             .build()
@@ -54,7 +58,25 @@ impl Client {
             redirects: 0,
             max_redirects: settings.max_redirects,
             only_hosts: settings.only_hosts.clone().into(),
+            tls: Arc::new(tls),
         })
+    }
+
+    /// A TLS connection to a host and port that the operator has chosen, with a verified certificate.
+    ///
+    /// # Errors
+    /// When there is no connection, or the certificate is invalid.
+    pub(crate) async fn connect_tls(&self, address: &str) -> io::Result<TlsStream<TcpStream>> {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        let name = ServerName::try_from(host).map_err(io::Error::other)?;
+        let stream = TcpStream::connect(address).await?;
+        TlsConnector::from(self.tls.clone())
+            .connect(name, stream)
+            .await
     }
 
     /// The same client, following redirects of GET and HEAD, each validated like the first URL, up to

@@ -124,7 +124,7 @@ async fn an_export_is_recorded_and_no_formula() {
                 .map(|byte| format!("{byte:02x}"))
                 .collect()
         };
-        for part in ["ann: 1 rows", &hash, "/orders.csv?status=paid"] {
+        for part in ["user.id=user:", "1 rows", &hash, "/orders.csv?status=paid"] {
             assert!(event.contains(part), "{part}: {event}");
         }
         let json = ann.get("/orders.json").await;

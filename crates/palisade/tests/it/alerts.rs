@@ -1,0 +1,310 @@
+//! Alerts: what is sent, how often, and with which values of an attacker.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
+use http::HeaderMap;
+use palisade::alerts::Rule;
+use palisade::audit_log::{self, Entry, Event, Severity};
+use palisade::crypto::hmac_sha256;
+use palisade::prelude::*;
+use palisade::testing::{TestDatabase, TestSite};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
+
+const SECRET: &str = "canary-secret-of-a-fault";
+
+async fn fault() -> Result<String> {
+    Err(Error::bug(SECRET))
+}
+
+async fn note() -> Result<String> {
+    let detail = "<!channel> @here \"]\\ \r\nBcc: all@example.org";
+    audit_log::record(Entry::new(Event::Site("test.note")).detail(detail));
+    Ok("noted".into())
+}
+
+fn app() -> App {
+    App::new()
+        .alert(Rule::new("notes", "test.note").severity(Severity::High))
+        .alert(Rule::new("many", "test.many").within("3/h"))
+        .routes(
+            Routes::new()
+                .route("/fault", public().get(fault))
+                .route("/note", public().get(note)),
+        )
+}
+
+const MAILED: [(&str, &str); 2] = [
+    ("alerts.mail_to", "ops@example.org"),
+    ("throttle.requests", "1000000/m"),
+];
+
+/// The mails that were sent so far to an address.
+async fn mails(site: &TestSite) -> Vec<palisade::mail::Mail> {
+    site.site().alerts_sent().await;
+    while site.site().mail().deliver().await.unwrap() > 0 {}
+    let sent = site.site().mail().outbox();
+    sent.into_iter()
+        .filter(|mail| mail.to == "ops@example.org")
+        .collect()
+}
+
+// F107 F108 D30: one fault 7,700 times gives few mails, with the number of the others, and no secret
+#[tokio::test]
+async fn one_fault_7700_times_gives_few_mails_and_no_secret() {
+    for database in [TestDatabase::Sqlite, TestDatabase::Postgres] {
+        let Some(site) = TestSite::start_on(database, app(), &MAILED).await else {
+            continue;
+        };
+        let mut client = site.client();
+        for _ in 0..11 {
+            for _ in 0..700 {
+                assert_eq!(client.get("/fault").await.status, 500);
+            }
+            site.site().alerts_sent().await;
+            site.clock().advance(TimeDelta::hours(2));
+        }
+        let mails = mails(&site).await;
+        assert!((5..=20).contains(&mails.len()), "{}", mails.len());
+        let all = mails
+            .iter()
+            .map(|mail| format!("{}\n{}", mail.subject, mail.text));
+        let all = all.collect::<Vec<_>>().join("\n");
+        assert!(!all.contains(SECRET), "{all}");
+        assert!(
+            mails[0].subject.contains("[high] errors: error_raised"),
+            "{}",
+            mails[0].subject
+        );
+        assert!(
+            mails[1]
+                .text
+                .contains("more of these since the last message"),
+            "{}",
+            mails[1].text
+        );
+    }
+}
+
+// F107: a flood of different alerts is capped, and the last mail says so
+#[tokio::test]
+async fn mails_of_a_day_are_capped() {
+    let site = TestSite::start(app(), &MAILED).await;
+    for number in 0..60 {
+        let database = site.site().database();
+        let detail = format!("number {number}");
+        let write = async |tx: &Tx| {
+            let entry = Entry::new(Event::RightGranted).about(number).detail(detail);
+            audit_log::record_in(tx, entry).await
+        };
+        database.write(write).await.unwrap();
+        site.site().alerts_sent().await;
+        // each is due: the interval is over
+        site.clock().advance(TimeDelta::minutes(20));
+    }
+    let sent = mails(&site).await;
+    let per_day = sent.len();
+    assert!(per_day <= 20, "{per_day}");
+    let site = TestSite::start(
+        app(),
+        &[&MAILED[..], &[("alerts.most_mails_per_day", "2")]].concat(),
+    )
+    .await;
+    let mut client = site.client();
+    client.get("/fault").await;
+    client.get("/note").await;
+    site.client().sign_up("ann").await;
+    let tx = site.site().database().handle().begin().await.unwrap();
+    audit_log::record_in(&tx, Event::KeysChanged).await.unwrap();
+    tx.commit().await.unwrap();
+    let sent = mails(&site).await;
+    assert_eq!(sent.len(), 2);
+    assert!(
+        sent[1]
+            .text
+            .contains("This is the last alert by mail today"),
+        "{}",
+        sent[1].text
+    );
+}
+
+// F107: below a threshold nothing is sent; a quiet rule is not sent
+#[tokio::test]
+async fn thresholds_and_quiet_rules_are_kept() {
+    let site = TestSite::start(app(), &[&MAILED[..], &[("alerts.quiet", "notes")]].concat()).await;
+    site.client().get("/note").await;
+    for _ in 0..2 {
+        audit(&site, "test.many").await;
+    }
+    assert!(mails(&site).await.is_empty());
+    audit(&site, "test.many").await;
+    let sent = mails(&site).await;
+    assert_eq!(sent.len(), 1);
+    assert!(
+        sent[0].text.contains("Rule: many (3 events)"),
+        "{}",
+        sent[0].text
+    );
+}
+
+async fn audit(site: &TestSite, name: &'static str) {
+    let write = async |tx: &Tx| audit_log::record_in(tx, Event::Site(name)).await;
+    site.site().database().write(write).await.unwrap();
+}
+
+type Received = Arc<Mutex<Vec<(HeaderMap, String)>>>;
+
+/// A receiver that fails once, and the requests that it got.
+async fn receiver() -> (String, Received) {
+    let received = Received::default();
+    let answer = async |State(received): State<Received>, headers: HeaderMap, body: Bytes| {
+        let mut received = received.lock().unwrap();
+        received.push((headers, String::from_utf8(body.to_vec()).unwrap()));
+        match received.len() {
+            1 => http::StatusCode::BAD_GATEWAY,
+            _ => http::StatusCode::NO_CONTENT,
+        }
+    };
+    let router = axum::Router::new()
+        .route("/hook", axum::routing::post(answer))
+        .with_state(received.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, received)
+}
+
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+// F108: the webhook is signed, and tried again with the same id
+#[tokio::test]
+async fn a_webhook_is_signed_and_tried_again() {
+    let (url, received) = receiver().await;
+    let settings = [
+        ("alerts.webhook_url", url.as_str()),
+        (
+            "alerts.webhook_secret",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ),
+        ("client.private_networks", "127.0.0.1/32"),
+    ];
+    let site = TestSite::start(app(), &settings).await;
+    site.client().get("/note").await;
+    site.site().alerts_sent().await;
+    until("it is delivered", || received.lock().unwrap().len() == 2).await;
+    let received = received.lock().unwrap();
+    let of = |at: usize, name: &str| received[at].0[name].to_str().unwrap().to_owned();
+    assert_eq!(of(0, "webhook-id"), of(1, "webhook-id"));
+    let (id, time) = (of(1, "webhook-id"), of(1, "webhook-timestamp"));
+    let body = &received[1].1;
+    let key = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let mac = hmac_sha256(&key, format!("{id}.{time}.{body}").as_bytes());
+    assert_eq!(
+        of(1, "webhook-signature"),
+        format!("v1,{}", STANDARD.encode(mac))
+    );
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(
+        (&body["type"], &body["data"]["event"]),
+        (&"alert".into(), &"test.note".into())
+    );
+    // the path of a webhook may be a secret
+    let shown = site.site().settings().effective.iter();
+    let shown = shown
+        .map(|one| one.value.clone())
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(
+        !shown.contains("/hook") && !shown.contains("MfKQ"),
+        "{shown}"
+    );
+}
+
+// F108: a chat gets no mention and no link of an attacker
+#[tokio::test]
+async fn a_chat_gets_no_mention_of_an_attacker() {
+    let (url, received) = receiver().await;
+    let settings = [
+        ("alerts.chat_url", url.as_str()),
+        ("client.private_networks", "127.0.0.1/32"),
+    ];
+    let site = TestSite::start(app(), &settings).await;
+    site.client().get("/note").await;
+    site.site().alerts_sent().await;
+    until("it is delivered", || received.lock().unwrap().len() == 2).await;
+    let received = received.lock().unwrap();
+    let body: serde_json::Value = serde_json::from_str(&received[1].1).unwrap();
+    let text = body["text"].as_str().unwrap();
+    assert!(
+        text.contains("test.note") && text.contains("&lt;!channel&gt;"),
+        "{text}"
+    );
+    assert!(
+        !text.contains('<') && !text.contains("@here") && !text.contains("\nBcc"),
+        "{text}"
+    );
+}
+
+// F108: syslog gets one line of RFC 5424 for any values
+#[tokio::test]
+async fn syslog_gets_one_line_for_any_values() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("tcp://{}", listener.local_addr().unwrap());
+    let site = TestSite::start(app(), &[("alerts.syslog", &target)]).await;
+    site.client().get("/note").await;
+    site.site().alerts_sent().await;
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let (length, message) = text.split_once(' ').unwrap();
+    assert_eq!(length.parse::<usize>().unwrap(), message.len());
+    assert!(
+        message.starts_with("<83>1 ") && !message.contains(['\r', '\n']),
+        "{message}"
+    );
+    assert!(
+        message.contains("detail=\"<!channel> @here \\\"\\]\\\\   Bcc: all@example.org\""),
+        "{message}"
+    );
+    // and on a unix socket, as a daemon on this machine has it
+    let path = site.folder().join("log.sock");
+    let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
+    let target = format!("unix:{}", path.display());
+    let other = TestSite::start(app(), &[("alerts.syslog", &target)]).await;
+    other.client().get("/note").await;
+    other.site().alerts_sent().await;
+    let mut buffer = vec![0; 4096];
+    let length = socket.recv(&mut buffer).await.unwrap();
+    assert!(String::from_utf8_lossy(&buffer[..length]).starts_with("<83>1 "));
+}
+
+// F108: a receiver that does not answer delays no page, and fills no memory
+#[tokio::test]
+async fn a_receiver_that_hangs_delays_no_page() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let settings = [
+        ("alerts.webhook_url", url.as_str()),
+        ("client.private_networks", "127.0.0.1/32"),
+        ("throttle.requests", "1000000/m"),
+    ];
+    let site = TestSite::start(app(), &settings).await;
+    let mut client = site.client();
+    let begun = Instant::now();
+    for _ in 0..300 {
+        assert_eq!(client.get("/note").await.status, 200);
+        site.site().alerts_sent().await;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    drop(listener);
+}
