@@ -138,7 +138,9 @@ pub(super) async fn send_summaries(
         "DELETE FROM palisade_alert WHERE next_at < ?",
         now - 2 * DAY
     );
-    database.write(async |tx| tx.execute_sql(old).await).await?;
+    database
+        .write_always(async |tx| tx.execute_sql(old).await)
+        .await?;
     Ok(())
 }
 

@@ -154,6 +154,9 @@ pub(super) fn built_in() -> Vec<Rule> {
         rule("audit log incomplete", Event::EntriesLost).severity(High),
         rule("audit log damaged", Event::LogDamaged).severity(Critical),
         rule("keys changed", Event::KeysChanged).severity(High),
+        rule("posture changed", Event::PostureChanged)
+            .and(Event::AccountFrozen)
+            .severity(High),
     ]
 }
 

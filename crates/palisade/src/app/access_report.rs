@@ -67,7 +67,7 @@ impl Site {
     pub(crate) async fn save_access_report(&self, rows: &[AccessRow]) -> Result<()> {
         let now = self.accounts.now();
         let save = async |tx: &Tx| report::save(tx, rows, now).await;
-        Ok(self.database.write(save).await?)
+        Ok(self.database.write_always(save).await?)
     }
 
     /// Stores an access report a week after the last one.

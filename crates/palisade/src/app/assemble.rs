@@ -24,6 +24,7 @@ use crate::flows::OnceServices;
 use crate::headers::SecurityHeaders;
 use crate::http::client::Client;
 use crate::http::{MemoryBudget, TrustedProxies};
+use crate::incident::Incident;
 use crate::mail::{Links, MailQueue};
 use crate::mfa::Factors;
 use crate::permissions::{Authorizer, Declarations};
@@ -248,6 +249,7 @@ impl Prepared {
             factors: shared.factors.clone(),
             sessions,
             alerts: Alerts::new(alerts, &audit),
+            incident: Incident::default(),
             mail: shared.mail,
             audit,
             job_queue: shared.jobs,

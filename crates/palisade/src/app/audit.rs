@@ -21,6 +21,31 @@ impl App {
 }
 
 impl Site {
+    /// Reads the measures of operators, and applies them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn refresh_posture(&self) -> Result<(), DbErr> {
+        self.incident.refresh(&self.database, self.now()).await
+    }
+
+    /// The same, as the server does every second; other processes can see that it was done.
+    ///
+    /// # Errors
+    /// When the database does not answer: the last measures hold.
+    pub(crate) async fn follow_posture(&self) -> Result<(), DbErr> {
+        self.incident.follow(&self.database, self.now()).await
+    }
+
+    /// The same, for tests.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[doc(hidden)]
+    pub async fn posture_refreshed(&self) -> Result<(), DbErr> {
+        self.follow_posture().await
+    }
+
     /// Stores all entries that wait, as the server does all the time, and returns their number. For
     /// tests.
     ///

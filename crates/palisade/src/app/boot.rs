@@ -222,6 +222,7 @@ impl Prepared {
         catch_panic::install_hook();
         let beside = Beside::look_at(&self.settings, &database).await?;
         let site = self.assemble(templates, (database, audit), clock, beside)?;
+        site.refresh_posture().await.map_err(BootError::Database)?;
         site.accounts
             .restore_locks()
             .await

@@ -103,6 +103,7 @@ impl App {
         migrations.add(crate::flows::migrations);
         migrations.add(crate::audit_log::migrations);
         migrations.add(crate::alerts::migrations);
+        migrations.add(crate::incident::migrations);
         migrations.add(super::acme::migrations);
         migrations.add(crate::db::probe::migrations);
         Self {

@@ -15,6 +15,7 @@ use crate::csrf::{Csrf, Refusal};
 use crate::db::{Database, EntityTable, differences};
 use crate::headers::SecurityHeaders;
 use crate::http::{Link, MemoryBudget, RequestHost, TrustedProxies};
+use crate::incident::Incident;
 use crate::mail::MailQueue;
 use crate::mfa::Factors;
 use crate::permissions::{Actor, Authorizer, CurrentActor, EntityPolicy, PermissionName, Roles};
@@ -50,6 +51,7 @@ pub struct Site {
     pub(crate) mail: MailQueue,
     pub(crate) audit: AuditLog,
     pub(crate) alerts: Alerts,
+    pub(crate) incident: Incident,
     pub(super) job_queue: JobQueue,
     pub(super) task_rows: TaskRows,
     pub(super) background: Background<Self>,

@@ -91,6 +91,10 @@ pub enum Event {
     Exported,
     /// A response with status 500: a fault of the site.
     ErrorRaised,
+    /// An operator changed the posture of the site: read-only, paused, blocked.
+    PostureChanged,
+    /// An operator froze an account during an incident.
+    AccountFrozen,
     /// An access token was issued.
     TokenIssued,
     /// A process of the site started.
@@ -185,6 +189,8 @@ const EVENTS: &[Row] = &[
     (Event::QuotaExceeded, "quota_exceeded", "excess_rate_limit_exceeded", Failure, Low),
     (Event::Exported, "exported", "sensitive_read", Success, Moderate),
     (Event::ErrorRaised, "error_raised", "sys_crash", Failure, High),
+    (Event::PostureChanged, "posture_changed", "authz_admin", Success, High),
+    (Event::AccountFrozen, "account_frozen", "user_archived", Success, High),
     (Event::TokenIssued, "token_issued", "authn_token_created", Success, Moderate),
     (Event::SiteStarted, "site_started", "sys_startup", Success, Low),
     (Event::SiteStopped, "site_stopped", "sys_shutdown", Success, Low),

@@ -130,5 +130,7 @@ pub async fn record_in(tx: &Tx, entry: impl Into<Entry>) -> Result<(), DbErr> {
 /// When the database does not answer.
 pub(crate) async fn record_now(database: &Database, entry: impl Into<Entry>) -> Result<(), DbErr> {
     let entry = entry.into();
-    database.write(async |tx| record_in(tx, entry).await).await
+    database
+        .write_always(async |tx| record_in(tx, entry).await)
+        .await
 }

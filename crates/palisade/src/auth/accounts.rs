@@ -238,7 +238,7 @@ impl Accounts {
             self.run_signed_up(tx, &row.public()).await?;
             Ok(row)
         };
-        Ok(self.database.write(change).await?.public())
+        Ok(self.database.write_always(change).await?.public())
     }
 
     /// Validates and hashes the password of a new account.

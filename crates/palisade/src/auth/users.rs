@@ -143,7 +143,7 @@ impl Users {
     /// Records the time of a login.
     pub(in crate::auth) async fn record_login(&self, id: i32) -> Result<(), DbErr> {
         self.database
-            .write(async |tx| {
+            .write_always(async |tx| {
                 let change = ActiveModel {
                     last_login: Set(Some(self.clock.now())),
                     ..Default::default()
@@ -163,7 +163,7 @@ impl Users {
     ) -> Result<Option<Model>> {
         let is_done = self
             .database
-            .write(async |tx| put_hash(tx, &row, &encoded).await)
+            .write_always(async |tx| put_hash(tx, &row, &encoded).await)
             .await?;
         Ok(is_done.then_some(Model {
             password: encoded,

@@ -32,6 +32,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(keys())
         .subcommand(super::data::command())
         .subcommand(super::audit::command())
+        .subcommand(super::incident::command())
         .subcommand(backup())
         .subcommand(deploy());
     #[cfg(feature = "adopt")]

@@ -96,7 +96,7 @@ async fn change(site: &Site, matches: &ArgMatches, change: RightChange) -> Outco
         }
         Ok::<_, sea_orm::DbErr>(changed)
     };
-    let changed = site.database().write(run).await;
+    let changed = site.database().write_always(run).await;
     report(site, (group, permission), (changed, event))
 }
 
@@ -130,7 +130,12 @@ async fn make(site: &Site, group: &str) -> Outcome {
         return Err(Failed(said, 2));
     }
     let create = async |tx: &Tx| create_group(tx, group).await;
-    match site.database().write(create).await.map_err(Error::from)? {
+    match site
+        .database()
+        .write_always(create)
+        .await
+        .map_err(Error::from)?
+    {
         true => Ok(format!("created the group {group}\n")),
         false => Err(Failed(format!("there is a group {group} already"), 1)),
     }
@@ -148,7 +153,12 @@ async fn remove(site: &Site, group: &str) -> Outcome {
         }
         Ok::<_, sea_orm::DbErr>(is_gone)
     };
-    match site.database().write(delete).await.map_err(Error::from)? {
+    match site
+        .database()
+        .write_always(delete)
+        .await
+        .map_err(Error::from)?
+    {
         true => Ok(format!("deleted the group {group}\n")),
         false => Err(Failed(format!("there is no group {group}"), 1)),
     }

@@ -13,6 +13,7 @@ mod data;
 mod data_encrypt;
 mod deploy;
 mod group;
+mod incident;
 mod keys;
 mod lockout;
 mod log;
@@ -153,6 +154,9 @@ async fn run_command(
         }
         ("tasks", tasks) => {
             on_site(prepared, async |site| tasks::run_tasks(site, tasks).await).await
+        }
+        ("incident", incident) => {
+            on_site(prepared, async |site| incident::run(&site, incident).await).await
         }
         ("jobs", jobs) => on_site(prepared, async |site| tasks::run_jobs(&site, jobs).await).await,
         ("group", group) => on_site(prepared, async |site| group::run(&site, group).await).await,

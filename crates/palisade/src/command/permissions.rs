@@ -117,7 +117,7 @@ async fn sync_roles(prepared: &Prepared, sync: Sync) -> Outcome {
         }
         Ok::<_, sea_orm::DbErr>(())
     };
-    database.write(apply).await.map_err(Error::from)?;
+    database.write_always(apply).await.map_err(Error::from)?;
     text.push_str("the groups were changed\n");
     Ok(text)
 }

@@ -4,6 +4,7 @@ use crate::app::{BootError, Prepared, Runner, Server, Site, SiteSettings};
 use crate::audit_log::Event;
 use crate::clock::SystemClock;
 use crate::flows;
+use crate::incident;
 use crate::settings::Profile;
 use sd_notify::NotifyState;
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tracing_subscriber::EnvFilter;
 
 /// Text in development, JSON otherwise, to standard error. `RUST_LOG` is the filter.
@@ -49,22 +51,7 @@ pub(super) async fn serve(mut prepared: Prepared) -> Outcome {
     site.start().await.map_err(BootError::Start)?;
     site.audit.record(Event::SiteStarted);
     let (runner, looping) = Runner::start(site.clone());
-    let chores = [
-        tokio::spawn(sweep(site.clone())),
-        tokio::spawn(refresh(site.clone())),
-        tokio::spawn({
-            let site = site.clone();
-            async move { site.send_mail().await }
-        }),
-        tokio::spawn({
-            let site = site.clone();
-            async move { site.alerts.send_on(&site.database).await }
-        }),
-        tokio::spawn({
-            let site = site.clone();
-            async move { site.audit.write_on(&site.database).await }
-        }),
-    ];
+    let chores = chores(&site);
     let stopped = server.run(async {
         stop.await;
         runner.drain();
@@ -75,6 +62,9 @@ pub(super) async fn serve(mut prepared: Prepared) -> Outcome {
     runner.stop(looping, drain).await;
     site.stop().await;
     chores.iter().for_each(JoinHandle::abort);
+    if let Err(error) = site.incident.leave(&site.database).await {
+        tracing::debug!(target: "palisade", %error, "the end of this instance could not be noted");
+    }
     site.audit.record(Event::SiteStopped);
     if let Err(error) = site.audit.close(&site.database).await {
         tracing::warn!(target: "palisade", %error, "the last entries of the audit log were not stored");
@@ -93,6 +83,27 @@ pub(super) async fn serve(mut prepared: Prepared) -> Outcome {
                 server.drain_secs\n"
         ),
     })
+}
+
+/// Work beside the pages, until the site stops.
+fn chores(site: &Arc<Site>) -> Vec<JoinHandle<()>> {
+    vec![
+        tokio::spawn(sweep(site.clone())),
+        tokio::spawn(refresh(site.clone())),
+        tokio::spawn(follow_posture(site.clone())),
+        tokio::spawn({
+            let site = site.clone();
+            async move { site.send_mail().await }
+        }),
+        tokio::spawn({
+            let site = site.clone();
+            async move { site.alerts.send_on(&site.database).await }
+        }),
+        tokio::spawn({
+            let site = site.clone();
+            async move { site.audit.write_on(&site.database).await }
+        }),
+    ]
 }
 
 /// A lock which shows that a site serves from this folder, for `keys rotate`. Released when the
@@ -146,6 +157,23 @@ fn greeting(site: &Site, server: &Server) -> String {
         ));
     }
     text
+}
+
+/// Follows the measures of operators. While the database is away, the last ones hold.
+async fn follow_posture(site: Arc<Site>) {
+    let mut ticks = tokio::time::interval(incident::POLL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_warned = false;
+    loop {
+        ticks.tick().await;
+        let followed = site.follow_posture().await;
+        if let Err(error) = &followed
+            && !is_warned
+        {
+            tracing::warn!(target: "palisade", %error, "the measures of operators cannot be read: the last ones hold");
+        }
+        is_warned = followed.is_err();
+    }
 }
 
 /// Reloads changed block lists, and fetches due ones of other sites.

@@ -1,6 +1,6 @@
 use super::backend::{Pool, Transaction};
 use super::error::explain_error;
-use super::{Database, FieldKeys, FromRow, NOT_ENCRYPTED, RawSql, Recorder};
+use super::{Database, FieldKeys, FromRow, NOT_ENCRYPTED, RawSql, Recorder, WriteLock};
 use crate::django::UserTables;
 use async_trait::async_trait;
 use http::{Extensions, Method};
@@ -27,6 +27,8 @@ pub struct Tx {
     recorder: Arc<Recorder>,
     fields: Arc<FieldKeys>,
     services: Arc<Extensions>,
+    /// Of a transaction of the site: it may not commit while the site is read-only.
+    lock: Option<Arc<WriteLock>>,
     at_commit: AtCommit,
     /// Whether a statement wrote a row that must not be stored.
     is_refused: AtomicBool,
@@ -98,7 +100,7 @@ impl Db {
                 self.method, WHY_GET_READS
             )));
         }
-        self.database.begin().await
+        self.database.begin_of_site().await
     }
 
     /// Runs `change` in a write transaction, and commits it; an error rolls it back.
@@ -195,9 +197,15 @@ impl Tx {
             recorder,
             fields,
             services,
+            lock: None,
             at_commit: AtCommit::default(),
             is_refused: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn of_site(mut self, lock: Arc<WriteLock>) -> Self {
+        self.lock = Some(lock);
+        self
     }
 
     fn recorder(&self) -> &Recorder {
@@ -217,14 +225,15 @@ impl Tx {
     /// Commits the transaction, and wakes the tasks that wait for its rows.
     ///
     /// # Errors
-    /// When the database cannot commit, or a row was written that its policy forbids; nothing is
-    /// stored then.
+    /// When the database cannot commit, a row was written that its policy forbids, or the site has
+    /// become read-only; nothing is stored then.
     pub async fn commit(self) -> Result<(), DbErr> {
         if self.is_refused.into_inner() {
             return Err(DbErr::Custom(
                 "a row was written that its policy forbids".into(),
             ));
         }
+        let _committing = self.lock.as_ref().map(|lock| lock.enter()).transpose()?;
         self.transaction.commit().await?;
         let then = self.at_commit.0.into_inner();
         for follow in then.unwrap_or_else(PoisonError::into_inner) {

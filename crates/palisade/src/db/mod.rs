@@ -42,6 +42,7 @@ mod search;
 mod settings;
 mod sqlite;
 mod url;
+mod write_lock;
 
 pub(crate) use connection::Single;
 pub use connection::{Db, Tx};
@@ -70,3 +71,4 @@ pub(crate) use sealed::{KeyColumn, Resealed, SealedColumn};
 pub use search::contains;
 pub use settings::{CHECKS, DatabaseSettings};
 pub use url::DatabaseUrl;
+pub(crate) use write_lock::WriteLock;

@@ -3,7 +3,7 @@ use super::connection::write_in;
 #[cfg(feature = "postgres")]
 use super::diagnosis::postgres::check_connection;
 use super::sqlite::SqlitePool;
-use super::{DatabaseSettings, DatabaseUrl, Db, FieldKeys, Recorder, Single, Tx};
+use super::{DatabaseSettings, DatabaseUrl, Db, FieldKeys, Recorder, Single, Tx, WriteLock};
 use crate::django::UserTables;
 use http::Extensions;
 use sea_orm::sea_query::{Alias, Expr, Query};
@@ -24,6 +24,7 @@ pub struct Database {
     fields: Arc<FieldKeys>,
     /// Services of the site that its transactions use.
     services: Arc<Extensions>,
+    lock: Arc<WriteLock>,
 }
 
 impl Database {
@@ -57,6 +58,7 @@ impl Database {
             recorder: Arc::default(),
             fields: Arc::default(),
             services: Arc::default(),
+            lock: Arc::default(),
         })
     }
 
@@ -138,6 +140,7 @@ impl Database {
             recorder: Arc::default(),
             fields: Arc::default(),
             services: Arc::default(),
+            lock: Arc::default(),
         })
     }
 
@@ -229,7 +232,8 @@ impl Database {
         Db::new(self.clone(), http::Method::POST)
     }
 
-    /// A write transaction of the framework itself, for any request method.
+    /// A write transaction of the framework itself, for any request method, and also while the site
+    /// is read-only: sessions, counters and the audit log.
     ///
     /// # Errors
     /// When no connection is available.
@@ -242,15 +246,40 @@ impl Database {
         ))
     }
 
-    /// Runs `change` in a write transaction, and commits it; an error rolls it back.
+    /// A write transaction of the site.
+    ///
+    /// # Errors
+    /// While the site is read-only, and when no connection is available.
+    pub(super) async fn begin_of_site(&self) -> Result<Tx, DbErr> {
+        self.lock.require_open()?;
+        Ok(self.begin().await?.of_site(self.lock.clone()))
+    }
+
+    /// The lock that makes the site read-only.
+    pub(crate) fn lock(&self) -> &Arc<WriteLock> {
+        &self.lock
+    }
+
+    /// The same as [`Database::write`] for the framework itself.
     ///
     /// # Errors
     /// Those of `change`; and when the database cannot begin or commit.
-    pub async fn write<T, E: From<DbErr>>(
+    pub(crate) async fn write_always<T, E: From<DbErr>>(
         &self,
         change: impl AsyncFnOnce(&Tx) -> Result<T, E>,
     ) -> Result<T, E> {
         write_in(self.begin().await?, change).await
+    }
+
+    /// Runs `change` in a write transaction, and commits it; an error rolls it back.
+    ///
+    /// # Errors
+    /// Those of `change`; while the site is read-only; and when the database cannot begin or commit.
+    pub async fn write<T, E: From<DbErr>>(
+        &self,
+        change: impl AsyncFnOnce(&Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        write_in(self.begin_of_site().await?, change).await
     }
 
     /// A connection on which each statement is its own transaction.

@@ -63,6 +63,7 @@ rows! {
     A 0, B 1, C 2, D 3;
     A 0, B 1, C 2, D 3, E 4;
     A 0, B 1, C 2, D 3, E 4, F 5;
+    A 0, B 1, C 2, D 3, E 4, F 5, G 6;
 }
 
 /// Raw SQL: a string literal with `?` for each value, then the values. A string built at run time

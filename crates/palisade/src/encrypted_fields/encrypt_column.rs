@@ -133,7 +133,7 @@ impl Plaintexts<'_> {
                 }
                 Ok::<_, DbErr>(changed)
             };
-            let changed = database.write(batch).await?;
+            let changed = database.write_always(batch).await?;
             done.rows += changed.rows;
             done.failed_count += changed.failed_count;
             let room = 20_usize.saturating_sub(done.failed.len());

@@ -51,7 +51,7 @@ pub(crate) async fn note_keys(database: &Database) -> Result<(), DbErr> {
             Utc::now()
         );
         database
-            .write(async |tx| tx.execute_sql(note).await)
+            .write_always(async |tx| tx.execute_sql(note).await)
             .await?;
     }
     Ok(())
@@ -61,6 +61,6 @@ pub(crate) async fn note_keys(database: &Database) -> Result<(), DbErr> {
 pub(crate) async fn forget_key(database: &Database, id: &str) -> Result<u64, DbErr> {
     let forget = sql!("DELETE FROM palisade_data_key WHERE id = ?", id);
     database
-        .write(async |tx| tx.execute_sql(forget).await)
+        .write_always(async |tx| tx.execute_sql(forget).await)
         .await
 }

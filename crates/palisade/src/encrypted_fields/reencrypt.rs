@@ -132,14 +132,14 @@ pub(super) async fn write(
 ) -> Result<u64, DbErr> {
     for _ in 0..3 {
         let written = database
-            .write(async |tx| write_in(tx, table, changes).await)
+            .write_always(async |tx| write_in(tx, table, changes).await)
             .await;
         if written.is_ok() {
             return written;
         }
     }
     database
-        .write(async |tx| write_in(tx, table, changes).await)
+        .write_always(async |tx| write_in(tx, table, changes).await)
         .await
 }
 

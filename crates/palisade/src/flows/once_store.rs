@@ -156,6 +156,6 @@ impl OnceServices {
 /// Deletes expired answers.
 pub(super) async fn sweep(database: &Database, now: i64) -> Result<(), DbErr> {
     let expired = sql!("DELETE FROM palisade_once WHERE expires <= ?", now);
-    let swept = database.write(async |tx| tx.execute_sql(expired).await);
+    let swept = database.write_always(async |tx| tx.execute_sql(expired).await);
     swept.await.map(drop)
 }

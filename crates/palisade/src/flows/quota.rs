@@ -110,6 +110,6 @@ impl Quota {
 /// Deletes the counts of periods that are over.
 pub(super) async fn sweep(database: &Database, now: i64) -> Result<(), DbErr> {
     let expired = sql!("DELETE FROM palisade_quota WHERE expires <= ?", now);
-    let swept = database.write(async |tx| tx.execute_sql(expired).await);
+    let swept = database.write_always(async |tx| tx.execute_sql(expired).await);
     swept.await.map(drop)
 }

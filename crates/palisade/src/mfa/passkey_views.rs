@@ -367,7 +367,7 @@ async fn passkey_cloned(
         base: &request.base(),
     };
     let notify = async |tx: &crate::db::Tx| accounts.email.notify_id(tx, key.user_id, notice).await;
-    accounts.database().write(notify).await?;
+    accounts.database().write_always(notify).await?;
     let failed = Entry::new(Event::LoginFailed).about(key.user_id);
     audit_log::record(failed.detail("a passkey has an old counter: it may be a clone"));
     passkey_refused(request, way_back).await

@@ -32,7 +32,7 @@ impl Factors {
     /// When the database does not answer.
     pub async fn remove_at(&self, user_id: i32, due: DateTime<Utc>) -> Result<()> {
         self.database
-            .write(async |tx| {
+            .write_always(async |tx| {
                 self.schedule_removal(tx, user_id, due).await?;
                 Ok(())
             })
@@ -71,7 +71,7 @@ impl Factors {
         }
         let kept = self
             .database
-            .write(async |tx| self.forget_removal(tx, user_id).await)
+            .write_always(async |tx| self.forget_removal(tx, user_id).await)
             .await?;
         Ok(kept)
     }

@@ -39,7 +39,7 @@ pub async fn ensure(database: &Database, permissions: &[DeclaredPermission]) -> 
         let known: Option<(i32,)> = find(database, app, codename).await?;
         if known.is_none() {
             let insert = async |tx: &Tx| insert(tx, permission).await;
-            database.write(insert).await?;
+            database.write_always(insert).await?;
         }
     }
     Ok(())
@@ -97,7 +97,7 @@ pub async fn forget(database: &Database, permissions: &[DeclaredPermission]) -> 
         let found = find_own(database, permission).await?;
         if let Some((id,)) = found.filter(|_| !is_djangos) {
             let delete = async |tx: &Tx| delete(tx, database.users(), (id, permission)).await;
-            database.write(delete).await?;
+            database.write_always(delete).await?;
         }
     }
     Ok(())

@@ -184,7 +184,7 @@ impl SessionStore for CookieStore {
         let has_ended = self
             .database
             .0
-            .write(async |tx| self.end_in(tx, id).await)
+            .write_always(async |tx| self.end_in(tx, id).await)
             .await?;
         self.lock().sessions.remove(id);
         Ok(has_ended)

@@ -271,7 +271,7 @@ impl SessionStore for DatabaseStore {
     async fn delete(&self, id: &str) -> Result<bool, DbErr> {
         let was_there = self
             .0
-            .write(async |tx| Self::delete_in(tx, id).await)
+            .write_always(async |tx| Self::delete_in(tx, id).await)
             .await?;
         Ok(was_there)
     }

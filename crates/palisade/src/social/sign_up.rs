@@ -80,7 +80,7 @@ impl Identity {
         };
         let tokens = self.tokens.as_deref();
         let record = async |tx: &Tx| Identities::record_login(tx, accounts, &hash, tokens).await;
-        accounts.database().write(record).await?;
+        accounts.database().write_always(record).await?;
         Ok(Some(kept))
     }
 

@@ -19,7 +19,7 @@ const STEPS: [&[&str]; 14] = [
         "throttle",
         "static_files",
     ],
-    &["auth", "alerts"],
+    &["auth", "alerts", "incident"],
     &["mfa", "social", "permissions"],
     &["api", "exports", "flows"],
     &["app"],

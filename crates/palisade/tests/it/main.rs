@@ -26,6 +26,7 @@ mod flows;
 mod framing;
 mod functions;
 mod http2;
+mod incident;
 mod interrupted;
 mod keys;
 mod limits;

@@ -376,6 +376,105 @@ fn check_lists_the_places_that_are_not_text() {
     );
 }
 
+// F092 F111 F112: an operator stops changes, blocks a request and freezes an account of the running site
+#[test]
+fn an_operator_contains_an_incident_by_commands() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]);
+    let mut ann = Visitor::new(server.address);
+    ann.sign_up(&server, "ann");
+    let incident = |arguments: &[&str]| {
+        let output = run(&folder, &[], &[&["incident"], arguments].concat(), "");
+        let said = text(&output.stdout) + &text(&output.stderr);
+        (output.status.success(), said)
+    };
+    let because = ["--reason", "the contact form is attacked"];
+    assert!(incident(&[&["open", "contact"], &because[..]].concat()).0);
+    let ticket = [("subject", "It smokes"), ("body", "really")];
+    let (is_done, said) = incident(&[&["read-only", "on"], &because[..]].concat());
+    assert!(
+        is_done && said.contains("read-only, on 1 running instance"),
+        "{said}"
+    );
+    assert_eq!(ann.get("/tickets").status, 200);
+    assert_eq!(
+        ann.submit("/tickets/new", "/tickets/new", &ticket).status,
+        503
+    );
+    assert!(!ann.get("/tickets").body.contains("It smokes"));
+    let (is_done, said) = incident(&[&["read-only", "off"], &because[..]].concat());
+    assert!(is_done && said.contains("ended 1 measure"), "{said}");
+    assert_eq!(
+        ann.submit("/tickets/new", "/tickets/new", &ticket).status,
+        303
+    );
+
+    let block = [
+        "block",
+        "--path",
+        "/tickets/{id}",
+        "--parameter",
+        "x",
+        "--until",
+        "2200-01-01",
+    ];
+    let (is_done, said) = incident(&[&block[..], &because[..]].concat());
+    assert!(
+        is_done && said.contains("blocked on 1 running instance"),
+        "{said}"
+    );
+    assert_eq!(ann.get("/tickets/1?x=1").status, 403);
+    assert_eq!(ann.get("/tickets/1").status, 200);
+    for wrong in [
+        vec!["block", "--until", "2200-01-01", "--reason", "x"],
+        vec![
+            "block",
+            "--path",
+            "tickets",
+            "--until",
+            "2200-01-01",
+            "--reason",
+            "x",
+        ],
+        vec![
+            "block",
+            "--path",
+            "/x",
+            "--until",
+            "2001-01-01",
+            "--reason",
+            "x",
+        ],
+        vec!["block", "--path", "/x", "--until", "2200-01-01"],
+        vec!["pause", "everything", "--reason", "x"],
+        vec!["freeze", "unknown", "--reason", "x"],
+    ] {
+        assert!(!incident(&wrong).0, "{wrong:?}");
+    }
+    let (is_done, said) = incident(&[&["freeze", "ann"], &because[..]].concat());
+    assert!(is_done && said.contains("ann is frozen"), "{said}");
+    assert_eq!(ann.get("/tickets").status, 303, "her sessions have ended");
+    let (_, said) = incident(&["status"]);
+    assert!(
+        said.contains("1 of 1 running instance(s) have applied this") && said.contains("contact"),
+        "{said}"
+    );
+    assert!(!incident(&["close"]).0, "a block holds");
+    assert!(incident(&["close", "--end-measures"]).0);
+    let listed = run(
+        &folder,
+        &[],
+        &["audit", "list", "--event", "posture_changed"],
+        "",
+    );
+    let listed = text(&listed.stdout);
+    assert!(
+        listed.contains("the contact form is attacked") && listed.contains("end of block"),
+        "{listed}"
+    );
+    server.stop();
+}
+
 // V16.2.2 V16.2.4 V16.4.1: one object for each line, with UTC times, for any input
 #[test]
 fn a_json_line_is_one_object_with_the_names_of_ecs() {

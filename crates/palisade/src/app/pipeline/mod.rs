@@ -10,6 +10,7 @@ pub(in crate::app) mod catch_panic;
 pub(in crate::app) mod double_submit;
 mod forwarding;
 mod perimeter;
+mod posture;
 pub(in crate::app) mod rate_limit;
 pub(in crate::app) mod refusal;
 pub(in crate::app) mod repeats;

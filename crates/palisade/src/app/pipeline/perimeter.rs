@@ -1,5 +1,6 @@
 //! Steps 4 to 6: validation of a request before its route is known.
 
+use super::posture::check as check_posture;
 use super::rate_limit;
 use super::request_info::RequestInfo;
 use crate::app::endpoints::health;
@@ -20,6 +21,7 @@ pub(super) async fn run(info: &RequestInfo, parts: &mut Parts, link: Link) -> Re
     acme_challenge(info, parts)?;
     redirect_to_https(info, parts, link, &host)?;
     check_block_list(info, parts)?;
+    check_posture(info, parts)?;
     rate_limit::check_changes(info, parts).await
 }
 

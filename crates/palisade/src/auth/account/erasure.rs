@@ -76,7 +76,7 @@ impl Accounts {
             let text = "The account was deleted, with all its data.";
             Ok(self.email.notify(tx, row, Notice { text, base }).await?)
         };
-        let erased = self.database.write(change).await;
+        let erased = self.database.write_always(change).await;
         erased.map_err(|error: Error| match error.is_reference() {
             true => Error::new(ErrorKind::Conflict, STILL_REFERENCED).because(error.to_string()),
             false => error,

@@ -135,7 +135,7 @@ impl EmailTokens {
             self.send(tx, MailKind::SignUp, &mail, SignUp::LIFETIME_SECS)
                 .await
         };
-        self.database.write(keep).await
+        self.database.write_always(keep).await
     }
 
     /// The username of a pending sign-up.

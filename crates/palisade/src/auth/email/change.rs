@@ -38,7 +38,7 @@ impl EmailTokens {
         let letters = Letterhead { base };
         let has_old = !user.email.is_empty();
         self.database
-            .write(async |tx| {
+            .write_always(async |tx| {
                 let earlier = Some(EmailChange::NAME);
                 self.tokens.forget(tx, user.id, earlier).await?;
                 if has_old {

@@ -108,7 +108,7 @@ impl EmailTokens {
             self.send(tx, kind, letter, C::LIFETIME_SECS).await?;
             Ok::<_, Error>(token)
         };
-        let token = self.database.write(begin).await?;
+        let token = self.database.write_always(begin).await?;
         self.tokens.remember::<C>(session, token).await
     }
 }

@@ -103,7 +103,7 @@ impl Accounts {
         if !self.hooks.is_empty() {
             let user = row.public();
             self.database
-                .write(async |tx| self.run_logged_in(tx, &user).await)
+                .write_always(async |tx| self.run_logged_in(tx, &user).await)
                 .await?;
         }
         self.sessions.begin(session, from, &row).await?;

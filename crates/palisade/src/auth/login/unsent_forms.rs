@@ -123,7 +123,7 @@ impl UnsentForms {
             }
             Ok::<_, DbErr>(())
         };
-        self.database.write(keep).await?;
+        self.database.write_always(keep).await?;
         Ok(self.cookie.set(token.expose()))
     }
 

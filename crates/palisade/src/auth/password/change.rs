@@ -96,7 +96,12 @@ impl Accounts {
             }
             Ok::<_, DbErr>(is_put)
         };
-        match self.database.write(change).await.map_err(Error::from)? {
+        match self
+            .database
+            .write_always(change)
+            .await
+            .map_err(Error::from)?
+        {
             true => Ok(true),
             false => {
                 let said = "the password was changed concurrently";
@@ -127,7 +132,7 @@ impl Accounts {
                     continue;
                 };
                 let put = async |tx: &Tx| users::put_hash(tx, row, &encoded).await;
-                wrapped += usize::from(self.database.write(put).await?);
+                wrapped += usize::from(self.database.write_always(put).await?);
                 progress(wrapped);
             }
         }

@@ -28,7 +28,7 @@ impl EmailTokens {
         let found = found.all(&self.database.handle()).await?;
         let letters = Letterhead { base };
         self.database
-            .write(async |tx| {
+            .write_always(async |tx| {
                 for user in &found {
                     let token = self.reset_token(tx, Some(user)).await?;
                     let letter = match user {
@@ -64,7 +64,7 @@ impl EmailTokens {
         };
         let letters = Letterhead { base };
         self.database
-            .write(async |tx| {
+            .write_always(async |tx| {
                 let token = self.reset_token(tx, Some(&user)).await?;
                 let letter = match user.is_active {
                     true => self.reset_letter(letters, &user, &token),

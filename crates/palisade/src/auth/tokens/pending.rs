@@ -31,7 +31,7 @@ impl Tokens {
     ) -> Result<()> {
         let token = self
             .database
-            .write(async |tx| self.begin_in(tx, session, action).await)
+            .write_always(async |tx| self.begin_in(tx, session, action).await)
             .await?;
         self.remember::<C>(session, token).await
     }
@@ -78,7 +78,7 @@ impl Tokens {
         session.remove(&entry::<C>()).await?;
         let hash = hash.unwrap_or_default();
         let redeem = async |tx: &Tx| self.redeem::<C>(tx, &hash).await;
-        let is_ours = self.database.write(redeem).await?;
+        let is_ours = self.database.write_always(redeem).await?;
         Ok(is_ours.then_some(action))
     }
 }

@@ -48,7 +48,7 @@ pub(crate) async fn save(visitor: Visitor, user: User, request: Request) -> Resu
     }
     let database = visitor.accounts().database();
     database
-        .write(async |tx| {
+        .write_always(async |tx| {
             profile.save((values, zone), tx, &user).await?;
             let changed = Entry::new(Event::ProfileChanged).name(&user.username);
             Ok::<_, Error>(record_in(tx, changed).await?)

@@ -89,7 +89,7 @@ impl PermissionUses {
         };
         let pending: Vec<_> = self.0.iter().flat_map(take).collect();
         let written = database
-            .write(async |tx| write(tx, &pending, day_of(now)).await)
+            .write_always(async |tx| write(tx, &pending, day_of(now)).await)
             .await;
         if let Err(error) = written {
             let mut first = self.0[0].lock().unwrap_or_else(PoisonError::into_inner);

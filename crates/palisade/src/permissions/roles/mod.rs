@@ -234,7 +234,7 @@ impl Roles {
             }
             Ok(())
         };
-        database.write(create).await
+        database.write_always(create).await
     }
 
     /// The roles with a group that differs from the declaration.
