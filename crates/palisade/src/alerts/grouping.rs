@@ -84,6 +84,15 @@ async fn queue_mails(tx: &Tx, sinks: &Sinks, (alert, now): (&Alert, i64)) -> Res
         return Ok(());
     }
     let day = format!("day {}", now.div_euclid(DAY));
+    let counted = sql!(
+        "SELECT suppressed FROM palisade_alert WHERE fingerprint = ?",
+        &day
+    );
+    let counted: Option<(i64,)> = tx.fetch_one(counted).await?;
+    let sent = counted.map_or(0, |(count,)| count) + 1;
+    if sent > sinks.most_mails(alert) {
+        return Ok(());
+    }
     let count = sql!(
         "INSERT INTO palisade_alert (fingerprint, next_at, step, suppressed, last) \
          VALUES (?, ?, 0, 1, '') \
@@ -92,12 +101,6 @@ async fn queue_mails(tx: &Tx, sinks: &Sinks, (alert, now): (&Alert, i64)) -> Res
         (now.div_euclid(DAY) + 2) * DAY
     );
     tx.execute_sql(count).await?;
-    let counted = sql!(
-        "SELECT suppressed FROM palisade_alert WHERE fingerprint = ?",
-        &day
-    );
-    let counted: Option<(i64,)> = tx.fetch_one(counted).await?;
-    let sent = counted.map_or(1, |(count,)| count);
     sinks.queue_mail(tx, alert, sent).await
 }
 

@@ -29,6 +29,7 @@ use rules::{Counters, Reached, built_in};
 use serde::{Deserialize, Serialize};
 use sinks::Sinks;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// Alerts that wait to be sent. More are dropped: the events are in the audit log.
@@ -187,13 +188,31 @@ impl Alerts {
 
     /// Sends alerts until the site stops.
     pub(crate) async fn send_on(&self, database: &Database) {
+        let mut last = Instant::now();
         loop {
+            // a trickle of alerts must not keep summaries back
+            if last.elapsed() > grouping::TICK {
+                self.send_summaries(database).await;
+                last = Instant::now();
+            }
             let mut waiting = self.0.waiting.lock().await;
             match tokio::time::timeout(grouping::TICK, waiting.recv()).await {
                 Ok(Some(alert)) => self.send(database, alert).await,
                 // without a sink
                 Ok(None) => return,
-                Err(_) => self.send_summaries(database).await,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Sends the alerts that wait when a command ends, and waits until they are delivered, for half a
+    /// minute at most.
+    pub(crate) async fn close(&self, database: &Database) {
+        loop {
+            let next = self.0.waiting.lock().await.try_recv();
+            match next {
+                Ok(alert) => self.send(database, alert).await,
+                Err(_) => return self.0.sinks.delivered().await,
             }
         }
     }

@@ -102,11 +102,22 @@ impl Rule {
     fn key(&self, event: &Recorded<'_>) -> String {
         match self.by {
             By::Site => String::new(),
-            By::Address => event.address.to_owned(),
-            By::Actor if event.actor == "anonymous" => event.address.to_owned(),
+            By::Address => network_of(event.address),
+            By::Actor if event.actor == "anonymous" => network_of(event.address),
             By::Actor => event.actor.to_owned(),
             By::Route => event.route.to_owned(),
         }
+    }
+}
+
+/// An address, or the /64 of an IPv6 address: one client has all of it.
+fn network_of(address: &str) -> String {
+    match address.parse() {
+        Ok(std::net::IpAddr::V6(v6)) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        _ => address.to_owned(),
     }
 }
 

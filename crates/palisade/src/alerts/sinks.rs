@@ -4,6 +4,7 @@ use super::syslog::message;
 use super::syslog_target::SyslogTarget;
 use super::webhook::{HookUrl, WebhookKey};
 use super::{Alert, AlertSettings};
+use crate::audit_log::Severity;
 use crate::crypto::random;
 use crate::db::Tx;
 use crate::http::client::Client;
@@ -76,11 +77,16 @@ impl Sinks {
         !self.mail_to.is_empty()
     }
 
+    /// Most mails of a day for an alert: half of them are kept for severe ones.
+    pub(super) fn most_mails(&self, alert: &Alert) -> i64 {
+        match alert.severity >= Severity::High {
+            true => self.most_mails,
+            false => self.most_mails / 2,
+        }
+    }
+
     /// Queues the mails of an alert. `sent` counts the alerts of the day, with this one.
     pub(super) async fn queue_mail(&self, tx: &Tx, alert: &Alert, sent: i64) -> Result<(), DbErr> {
-        if sent > self.most_mails {
-            return Ok(());
-        }
         let mut text = format!("{}\n\n{}\n", self.site, alert.text());
         if sent == self.most_mails {
             text.push_str(LAST);
@@ -91,6 +97,14 @@ impl Sinks {
             self.mail.put(tx, &mail, MAIL_EXPIRES).await?;
         }
         Ok(())
+    }
+
+    /// Waits until all deliveries have ended, for half a minute at most.
+    pub(super) async fn delivered(&self) {
+        let all = self
+            .free
+            .acquire_many(u32::try_from(MOST_POSTS).unwrap_or(1));
+        let _ = timeout(3 * LONGEST, all).await;
     }
 
     /// Sends an alert to the sinks without a queue, in the background.

@@ -5,7 +5,7 @@ use super::uncovered::uncovered_references;
 use super::{App, BootError, KeyFile, Routes, Site, SiteSettings, keys};
 use crate::app::django::Beside;
 use crate::app::pipeline::catch_panic;
-use crate::audit_log::AuditLog;
+use crate::audit_log::{AUDIT_TABLES, AuditLog, create_head};
 use crate::auth;
 use crate::clock::{Clock, SystemClock};
 use crate::crypto::KeyError;
@@ -122,11 +122,14 @@ impl Prepared {
             .lock_migrations()
             .await
             .map_err(BootError::Database)?;
+        let pending = self.app.migrations.pending(database).await;
+        let pending = pending.map_err(BootError::Database)?;
         self.app
             .migrations
             .run(database)
             .await
             .map_err(BootError::Database)?;
+        self.create_audit_head(database, &pending).await?;
         auth::create_user_indexes(database)
             .await
             .map_err(BootError::Database)?;
@@ -138,6 +141,19 @@ impl Prepared {
             .create_missing(database)
             .await
             .map_err(BootError::Database)
+    }
+
+    /// Creates the head of the audit log after the migration of its tables.
+    async fn create_audit_head(
+        &self,
+        database: &Database,
+        ran: &[String],
+    ) -> Result<(), BootError> {
+        if !ran.iter().any(|name| name == AUDIT_TABLES) {
+            return Ok(());
+        }
+        let created = create_head(database).await;
+        created.map_err(BootError::Database)
     }
 
     /// Takes the steps of `migrate --to`.
@@ -152,7 +168,8 @@ impl Prepared {
         let locked = database.lock_migrations().await;
         let _lock = locked.map_err(BootError::Database)?;
         let taken = self.app.migrations.take(database, steps).await;
-        taken.map_err(BootError::Database)
+        taken.map_err(BootError::Database)?;
+        self.create_audit_head(database, &steps.up).await
     }
 
     /// Reverts [`Prepared::migrate`] with all data: the site's tables and permissions. Django's

@@ -26,7 +26,7 @@ impl Link {
     /// The link of an entry after this one.
     pub(super) fn then(&self, digest: &Hash) -> Self {
         Self {
-            seq: self.seq + 1,
+            seq: self.seq.saturating_add(1),
             hash: chain::link(&self.hash, digest),
         }
     }
@@ -35,8 +35,9 @@ impl Link {
 /// The row of a record after another entry, and its link.
 pub(super) fn append(before: &Link, record: &Record, keys: &ChainKeys) -> (entries::Model, Link) {
     let who = record.who.commitment();
-    let digest = digest_of_record(record, &who);
-    let (link, key) = (before.then(&digest), keys.newest());
+    let key = keys.newest();
+    let digest = digest_of_record(PURPOSE, record, (&who, key.id()));
+    let link = before.then(&digest);
     let row = entries::Model {
         seq: link.seq,
         at: record.at,
@@ -69,12 +70,13 @@ pub(super) fn digest_of(row: &entries::Model) -> Hash {
         &row.route,
         &row.detail,
         &row.who,
+        &row.key,
     ];
-    digest(row.at, texts.map(String::as_str))
+    digest(PURPOSE, row.at, texts.map(String::as_str))
 }
 
-/// The hash of a record, with the commitment to its personal part.
-fn digest_of_record(record: &Record, who: &str) -> Hash {
+/// The hash of a record, with the commitment to its personal part and the id of its key.
+fn digest_of_record(purpose: &str, record: &Record, (who, key): (&str, &str)) -> Hash {
     let texts = [
         &record.event,
         record.severity.name(),
@@ -85,30 +87,35 @@ fn digest_of_record(record: &Record, who: &str) -> Hash {
         &record.route,
         &record.detail,
         who,
+        key,
     ];
-    digest(record.at, texts)
+    digest(purpose, record.at, texts)
 }
 
-fn digest(at: i64, texts: [&str; 9]) -> Hash {
+fn digest(purpose: &str, at: i64, texts: [&str; 10]) -> Hash {
     let at = at.to_be_bytes();
     let fields: Vec<&[u8]> = std::iter::once(&at[..])
         .chain(texts.into_iter().map(str::as_bytes))
         .collect();
-    chain::digest(PURPOSE, &fields)
+    chain::digest(purpose, &fields)
 }
 
 /// The seal of a record before it is in the chain.
 pub(super) fn seal_of(record: &Record, key: &ChainKey) -> String {
-    let digest = digest_of_record(record, &record.who.commitment());
+    let who = record.who.commitment();
+    let digest = digest_of_record(INBOX, record, (&who, key.id()));
     chain::to_text(&key.seal(&digest))
 }
 
 /// Whether a record has this seal.
 pub(super) fn is_sealed(record: &Record, key: &ChainKey, seal: &str) -> bool {
-    let digest = digest_of_record(record, &record.who.commitment());
+    let who = record.who.commitment();
+    let digest = digest_of_record(INBOX, record, (&who, key.id()));
     chain::from_text(seal).is_some_and(|seal| key.is_seal(&digest, &seal))
 }
 
+/// Purpose of the digests of the inbox: an entry is not taken for a waiting record.
+const INBOX: &str = "palisade.audit inbox";
 /// Purpose of digests and of keys.
 pub(super) const PURPOSE: &str = "palisade.audit";
 
@@ -126,8 +133,8 @@ pub(super) struct Head {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HeadState {
     Authentic(Head),
-    /// Its key is not on the ring: another instance has a newer one.
-    UnknownKey(Head),
+    /// Its key is not on the ring.
+    UnknownKey,
     Damaged,
 }
 
@@ -148,8 +155,12 @@ impl Head {
             pruned,
             erased: row.erased,
         };
+        // of a new log, made before the first key
+        if row.key.is_empty() && head == Self::NEW {
+            return HeadState::Authentic(head);
+        }
         let Some(key) = keys.key(&row.key) else {
-            return HeadState::UnknownKey(head);
+            return HeadState::UnknownKey;
         };
         let mac = chain::from_text(&row.mac).unwrap_or_default();
         match key.is_authentic(&head.digest(), &mac) {
@@ -170,8 +181,8 @@ impl Head {
         chain::digest("palisade.audit head", &fields)
     }
 
-    pub(super) fn row(&self, keys: &ChainKeys) -> head::Model {
-        let key = keys.newest();
+    /// The row of a head without a MAC, which only a new one may lack.
+    pub(super) fn unsigned(&self) -> head::Model {
         head::Model {
             id: ONLY,
             seq: self.end.seq,
@@ -179,8 +190,17 @@ impl Head {
             pruned_seq: self.pruned.seq,
             pruned_link: chain::to_text(&self.pruned.hash),
             erased: self.erased,
+            mac: String::new(),
+            key: String::new(),
+        }
+    }
+
+    pub(super) fn row(&self, keys: &ChainKeys) -> head::Model {
+        let key = keys.newest();
+        head::Model {
             mac: chain::to_text(&key.authenticate(&self.digest())),
             key: key.id().into(),
+            ..self.unsigned()
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::AuditLog;
-use super::chain::Link;
+use super::chain::{Head, HeadState, Link, ONLY};
 use super::tables::head;
 use crate::db::Database;
 use base64::Engine;
@@ -58,8 +58,19 @@ impl AuditLog {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn checkpoint(&self, database: &Database) -> Result<Option<String>, DbErr> {
-        let head = head::Entity::find().one(&database.handle()).await?;
-        let link = head.and_then(|head| Link::read(head.seq, &head.link));
+        let head = head::Entity::find_by_id(ONLY)
+            .one(&database.handle())
+            .await?;
+        let link = match head.map(|head| Head::read(&head, self.keys())) {
+            Some(HeadState::Authentic(head)) => Some(head.end),
+            // a signature must not certify the values of an attacker
+            Some(HeadState::Damaged | HeadState::UnknownKey) => {
+                let why = "the head of the audit log was changed: run `audit verify`";
+                return Err(DbErr::Custom(why.into()));
+            }
+            None => None,
+        };
+        let link = link.filter(|link| link.seq > 0);
         Ok(link.map(|link| {
             let text = Checkpoint {
                 origin: self.origin().to_owned(),

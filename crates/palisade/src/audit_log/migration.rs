@@ -9,11 +9,14 @@ pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     vec![Box::new(Create)]
 }
 
+/// The migration that creates the tables.
+pub(crate) const AUDIT_TABLES: &str = "audit_log_0001_palisade_audit";
+
 struct Create;
 
 impl MigrationName for Create {
     fn name(&self) -> &str {
-        "audit_log_0001_palisade_audit"
+        AUDIT_TABLES
     }
 }
 

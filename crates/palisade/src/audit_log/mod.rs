@@ -32,11 +32,12 @@ pub use entry::Entry;
 pub(crate) use entry::Recorded;
 pub use event::{Event, Outcome, Severity};
 pub(crate) use list::{Listed, Wanted, entries};
-pub(crate) use migration::migrations;
+pub(crate) use migration::{AUDIT_TABLES, migrations};
 pub(crate) use queue::AuditLog;
 pub(crate) use retention::erasure;
 pub use settings::AuditSettings;
 pub(crate) use verify::{Expected, Verified, verify};
+pub(crate) use write::create_head;
 
 use crate::db::{Database, Tx};
 use crate::views::current_context;
@@ -116,9 +117,11 @@ pub async fn record_in(tx: &Tx, entry: impl Into<Entry>) -> Result<(), DbErr> {
     if let Some(log) = &log {
         log.deposit(tx, &record).await?;
     }
-    tx.at_commit(move || match log {
-        Some(log) => log.announce(&record),
-        None => record.log(),
+    tx.at_commit(move || {
+        record.log();
+        if let Some(log) = log {
+            log.wake();
+        }
     });
     Ok(())
 }

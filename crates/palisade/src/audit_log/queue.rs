@@ -1,4 +1,4 @@
-use super::chain::PURPOSE;
+use super::chain::{Head, PURPOSE};
 use super::entry::{Place, Record, Recorded};
 use super::{Entry, Event};
 use crate::clock::Clock;
@@ -20,6 +20,8 @@ struct Inner {
     /// Name of the log in checkpoints.
     origin: String,
     notes: Mutex<Notes>,
+    /// The last head that this process has written: an earlier one was put back.
+    last_head: Mutex<Head>,
     changed: Notify,
     observer: OnceLock<Observer>,
     /// One writer in this process.
@@ -49,6 +51,7 @@ impl AuditLog {
             clock,
             origin: format!("{site}/audit"),
             notes: Mutex::default(),
+            last_head: Mutex::new(Head::NEW),
             changed: Notify::new(),
             observer: OnceLock::new(),
             writing: tokio::sync::Mutex::default(),
@@ -85,13 +88,16 @@ impl AuditLog {
         let _ = self.0.observer.set(Box::new(observer));
     }
 
-    /// Writes the line of a record, and wakes the writer.
+    /// Writes the line of a record, and calls the observer.
     pub(super) fn announce(&self, record: &Record) {
         record.log();
+        self.observed(record);
+    }
+
+    pub(super) fn observed(&self, record: &Record) {
         if let Some(observer) = self.0.observer.get() {
             observer(&record.recorded());
         }
-        self.wake();
     }
 
     /// Announces and queues a note.
@@ -102,6 +108,8 @@ impl AuditLog {
             true => notes.waiting.push_back(record),
             false => notes.lost += 1,
         }
+        drop(notes);
+        self.wake();
     }
 
     fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
@@ -120,6 +128,19 @@ impl AuditLog {
         let mut notes = self.notes();
         notes.waiting.drain(..stored);
         notes.lost -= lost;
+    }
+
+    pub(super) fn last_head(&self) -> Head {
+        *self.known_head()
+    }
+
+    pub(super) fn note_head(&self, head: Head) {
+        *self.known_head() = head;
+    }
+
+    fn known_head(&self) -> std::sync::MutexGuard<'_, Head> {
+        let head = self.0.last_head.lock();
+        head.unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn wake(&self) {

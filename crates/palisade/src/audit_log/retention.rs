@@ -3,7 +3,7 @@
 use super::chain::{Head, Link};
 use super::entry::{Record, Who};
 use super::tables::{entries, people};
-use super::{AuditLog, Entry, Event};
+use super::{AuditLog, Entry, Event, verify};
 use crate::db::{Database, Tx};
 use chrono::TimeDelta;
 use sea_orm::sea_query::{Condition, Query};
@@ -50,7 +50,10 @@ impl AuditLog {
         for record in records.iter().filter(is_erasure) {
             head.erased += erase(tx, &record.subject, &record.who.name).await?;
             erased.insert(record.subject.clone());
+            erased.insert(record.who.name.to_lowercase());
         }
+        // of entries without a name
+        erased.remove("");
         let concerned: BTreeSet<&String> = records
             .iter()
             .flat_map(|record| [&record.actor, &record.subject])
@@ -58,6 +61,7 @@ impl AuditLog {
             .collect();
         if !concerned.is_empty() {
             let before = entries::Entity::find()
+                .filter(entries::Column::Seq.gt(head.pruned.seq))
                 .filter(entries::Column::Event.eq(Event::PersonErased.name()))
                 .filter(entries::Column::Subject.is_in(concerned.iter().map(|user| user.as_str())))
                 .all(tx)
@@ -81,10 +85,9 @@ impl AuditLog {
         let _one = self.lock().await;
         let tx = database.begin().await?;
         let (mut head, mut records) = self.lock_head(&tx).await?;
-        let pruned = Pruned {
-            people: self.prune_people(&tx, keep_people, &mut head).await?,
-            entries: self.prune_entries(&tx, keep, &mut head).await?,
-        };
+        let pruned = self
+            .prune_in((&tx, database), (keep, keep_people), &mut head)
+            .await?;
         if pruned.is_empty() {
             return Ok(pruned);
         }
@@ -93,9 +96,11 @@ impl AuditLog {
             pruned.entries, pruned.people, head.pruned.seq
         );
         records.push(self.of_its_own(Entry::new(Event::LogPruned).detail(detail)));
-        let head = self.append_all(&tx, head, records).await?;
+        let head = self.append_all(&tx, head, records.clone()).await?;
         self.store_head(&tx, head).await?;
         tx.commit().await?;
+        self.note_head(head);
+        records.iter().for_each(|record| self.announce(record));
         Ok(pruned)
     }
 
@@ -114,39 +119,63 @@ impl AuditLog {
         older.one(tx).await
     }
 
-    async fn prune_people(&self, tx: &Tx, keep: TimeDelta, head: &mut Head) -> Result<i64, DbErr> {
-        let Some(last) = self.last_older(tx, keep).await? else {
-            return Ok(0);
+    /// Removes nothing unless every entry up to the last old one is as the site wrote it: a changed
+    /// time must not let the site remove an entry itself.
+    async fn prune_in(
+        &self,
+        (tx, database): (&Tx, &Database),
+        (keep, keep_people): (TimeDelta, TimeDelta),
+        head: &mut Head,
+    ) -> Result<Pruned, DbErr> {
+        let old = self.last_older(tx, keep).await?;
+        let old_people = self.last_older(tx, keep_people).await?;
+        let last = [&old, &old_people].into_iter().flatten().map(|row| row.seq);
+        let Some(last) = last.max() else {
+            return Ok(Pruned::default());
         };
-        let gone = people::Entity::delete_many()
-            .filter(people::Column::Seq.lte(last.seq))
-            .exec(tx)
-            .await?;
-        head.erased += gone.rows_affected as i64;
-        Ok(gone.rows_affected as i64)
+        if !verify::is_intact(self, database, (head.pruned, last)).await? {
+            let why = "entries to remove are not as the site wrote them: run `audit verify`";
+            return Err(DbErr::Custom(why.into()));
+        }
+        let mut pruned = Pruned::default();
+        if let Some(last) = old_people {
+            pruned.people = remove_people(tx, (head.pruned.seq, last.seq)).await?;
+            head.erased += pruned.people;
+        }
+        if let Some(last) = old {
+            let people = remove_people(tx, (head.pruned.seq, last.seq)).await?;
+            let with_person = entries::Entity::find()
+                .filter(entries::Column::Seq.lte(last.seq))
+                .filter(entries::Column::Who.ne(""))
+                .count(tx)
+                .await?;
+            head.erased -= with_person as i64 - people;
+            let removed = entries::Entity::delete_many()
+                .filter(entries::Column::Seq.lte(last.seq))
+                .exec(tx)
+                .await?;
+            head.pruned = Link::read(last.seq, &last.link).unwrap_or(head.pruned);
+            pruned.entries = removed.rows_affected as i64;
+        }
+        Ok(pruned)
     }
+}
 
-    async fn prune_entries(&self, tx: &Tx, keep: TimeDelta, head: &mut Head) -> Result<i64, DbErr> {
-        let Some(last) = self.last_older(tx, keep).await? else {
-            return Ok(0);
-        };
-        let gone = people::Entity::delete_many()
-            .filter(people::Column::Seq.lte(last.seq))
-            .exec(tx)
-            .await?;
-        let with_person = entries::Entity::find()
-            .filter(entries::Column::Seq.lte(last.seq))
-            .filter(entries::Column::Who.ne(""))
-            .count(tx)
-            .await?;
-        head.erased -= with_person as i64 - gone.rows_affected as i64;
-        let removed = entries::Entity::delete_many()
-            .filter(entries::Column::Seq.lte(last.seq))
-            .exec(tx)
-            .await?;
-        head.pruned = Link::read(last.seq, &last.link).unwrap_or(head.pruned);
-        Ok(removed.rows_affected as i64)
-    }
+/// Removes the personal parts of entries after one and up to another. Rows that belong to no entry
+/// do not count.
+async fn remove_people(tx: &Tx, (after, last): (i64, i64)) -> Result<i64, DbErr> {
+    let with_person = Query::select()
+        .column(entries::Column::Seq)
+        .from(entries::Entity)
+        .and_where(entries::Column::Who.ne(""))
+        .and_where(entries::Column::Seq.gt(after))
+        .and_where(entries::Column::Seq.lte(last))
+        .take();
+    let gone = people::Entity::delete_many()
+        .filter(people::Column::Seq.in_subquery(with_person))
+        .exec(tx)
+        .await?;
+    Ok(gone.rows_affected as i64)
 }
 
 /// Erases the personal parts of entries by or about a user, and those with the user's name.

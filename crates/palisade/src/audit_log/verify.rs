@@ -49,20 +49,28 @@ pub(crate) async fn verify(
     let head = head::Entity::find_by_id(ONLY).one(&db).await?;
     let state = head.map(|row| Head::read(&row, log.keys()));
     let known = match state {
-        Some(HeadState::Authentic(head) | HeadState::UnknownKey(head)) => Some(head),
+        Some(HeadState::Authentic(head)) => Some(head),
         _ => None,
     };
     let start = known.map_or(Link::FIRST, |head| head.pruned);
-    let mut walk = Walk {
-        log,
-        db: &db,
-        before: start,
-        start,
-        links: checkpoint_links(expected, start),
-        missing: 0,
-        noted: None,
-    };
-    let mut tampering = walk.run(expected.known_damage).await?;
+    let mut walk = Walk::new(log, &db, start);
+    walk.links = checkpoint_links(expected, start);
+    let mut tampering = walk.judge_outside().await?;
+    if tampering.is_none() {
+        tampering = walk.run((expected.known_damage, i64::MAX)).await?;
+    }
+    // a running site appends meanwhile
+    let mut state = state;
+    for _ in 0..10 {
+        let head = head::Entity::find_by_id(ONLY).one(&db).await?;
+        state = head.map(|row| Head::read(&row, log.keys()));
+        let is_behind =
+            matches!(state, Some(HeadState::Authentic(head)) if head.end.seq != walk.before.seq);
+        if tampering.is_some() || !is_behind {
+            break;
+        }
+        tampering = walk.run((expected.known_damage, i64::MAX)).await?;
+    }
     if tampering.is_none() {
         tampering = walk.judge_end(state, &expected.checkpoints);
     }
@@ -76,6 +84,21 @@ pub(crate) async fn verify(
         compared: comparable(expected, start).count(),
         tampering,
     })
+}
+
+/// Whether the entries after one and up to another are as the site wrote them.
+///
+/// # Errors
+/// When the database does not answer.
+pub(super) async fn is_intact(
+    log: &AuditLog,
+    database: &Database,
+    (start, last): (Link, i64),
+) -> Result<bool, DbErr> {
+    let db = database.handle();
+    let mut walk = Walk::new(log, &db, start);
+    let found = walk.run((i64::MAX, last)).await?;
+    Ok(found.is_none() && walk.before.seq >= last)
 }
 
 fn comparable(expected: &Expected, start: Link) -> impl Iterator<Item = &Checkpoint> {
@@ -100,12 +123,37 @@ struct Walk<'a> {
     /// Entries without their personal part.
     missing: i64,
     noted: Option<i64>,
+    /// The first entry whose key is on the ring. Before it are those of retired keys, which it
+    /// covers; after it, a key that is not on the ring is an attacker's.
+    is_sealed_since: Option<i64>,
 }
 
-impl Walk<'_> {
-    /// Follows the chain to its end, or to the first entry that does not continue it.
-    async fn run(&mut self, known_damage: i64) -> Result<Option<Tampering>, DbErr> {
-        loop {
+impl<'a> Walk<'a> {
+    fn new(log: &'a AuditLog, db: &'a Db, start: Link) -> Self {
+        Self {
+            log,
+            db,
+            before: start,
+            start,
+            links: BTreeMap::new(),
+            missing: 0,
+            noted: None,
+            is_sealed_since: None,
+        }
+    }
+
+    /// An entry, or a personal part, at a number that the log does not have.
+    async fn judge_outside(&self) -> Result<Option<Tampering>, DbErr> {
+        let entry = entries::Entity::find()
+            .filter(entries::Column::Seq.lte(self.start.seq))
+            .one(self.db)
+            .await?;
+        Ok(entry.map(|row| Tampering::Inserted(row.seq)))
+    }
+
+    /// Follows the chain to its end, to an entry, or to the first that does not continue it.
+    async fn run(&mut self, (known_damage, last): (i64, i64)) -> Result<Option<Tampering>, DbErr> {
+        while self.before.seq < last {
             let rows = self.rows_after(self.before.seq, PAGE).await?;
             if rows.is_empty() {
                 return Ok(None);
@@ -121,12 +169,19 @@ impl Walk<'_> {
                 if row.event == Event::LogDamaged.name() && row.seq > known_damage {
                     self.noted.get_or_insert(row.seq);
                 }
+                if self.log.keys().key(&row.key).is_some() {
+                    self.is_sealed_since.get_or_insert(row.seq);
+                }
                 self.before = link;
                 if let Some(noted) = self.links.get_mut(&link.seq) {
                     *noted = Some(link.hash);
                 }
+                if link.seq == last {
+                    break;
+                }
             }
         }
+        Ok(None)
     }
 
     async fn rows_after(&self, seq: i64, most: u64) -> Result<Vec<entries::Model>, DbErr> {
@@ -164,6 +219,7 @@ impl Walk<'_> {
         let digest = digest_of(row);
         let link = before.then(&digest);
         let is_good = match self.log.keys().key(&row.key) {
+            None if self.is_sealed_since.is_some() => false,
             None => row.link == chain::to_text(&link.hash),
             Some(key) => {
                 let mac = chain::from_text(&row.mac)?;
@@ -280,7 +336,6 @@ impl Walk<'_> {
             .map(|checkpoint| checkpoint.link.seq)
             .max();
         match head {
-            None if last == Link::FIRST && newest.is_none() => return None,
             None => {
                 return Some(
                     newest
@@ -288,11 +343,11 @@ impl Walk<'_> {
                         .map_or(Tampering::HeadMissing, cut),
                 );
             }
-            Some(HeadState::Damaged) => {
+            Some(HeadState::Damaged | HeadState::UnknownKey) => {
                 let to = newest.filter(|to| *to > last.seq);
                 return Some(to.map_or(Tampering::HeadChanged, cut));
             }
-            Some(HeadState::Authentic(head) | HeadState::UnknownKey(head)) => {
+            Some(HeadState::Authentic(head)) => {
                 if head.end.seq > last.seq {
                     return Some(cut(head.end.seq));
                 }

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 100;
 /// Records are collected for this long.
 const COLLECT: Duration = Duration::from_millis(50);
+const UNKNOWN_KEY: &str = "the head of the audit log has a key that this process does not know: \
+    restart it after `keys rotate`, or run `audit verify`";
 /// A checkpoint is written after this time, or this number of entries.
 const HOUR: Duration = Duration::from_secs(3600);
 const PER_CHECKPOINT: usize = 1000;
@@ -100,17 +102,22 @@ impl AuditLog {
         }
         let count = notes.len();
         let tx = database.begin().await?;
-        let (head, mut records) = self.lock_head(&tx).await?;
-        records.extend(self.take_deposited(&tx).await?);
-        records.extend(notes);
+        let (head, mut own) = self.lock_head(&tx).await?;
+        let (deposited, forged) = self.take_deposited(&tx).await?;
+        own.extend(forged);
         if lost > 0 {
-            records.push(self.of_its_own(AuditLog::entry_of_lost(lost)));
+            own.push(self.of_its_own(AuditLog::entry_of_lost(lost)));
         }
+        let records = [&own[..], &deposited, &notes].concat();
         let written = records.len();
         let head = self.append_all(&tx, head, records).await?;
         self.store_head(&tx, head).await?;
         tx.commit().await?;
+        self.note_head(head);
         self.remove_notes((count, lost));
+        own.iter().for_each(|record| self.announce(record));
+        // once, by the instance that takes them: effects of commands, too
+        deposited.iter().for_each(|record| self.observed(record));
         Ok(written)
     }
 
@@ -122,11 +129,9 @@ impl AuditLog {
             .order_by_asc(inbox::Column::Id)
     }
 
-    /// A record of the log itself.
+    /// A record of the log itself, to be announced when it is stored.
     pub(super) fn of_its_own(&self, entry: Entry) -> Record {
-        let record = Record::new(entry, Place::of_work("site"), self.now());
-        self.announce(&record);
-        record
+        Record::new(entry, Place::of_work("site"), self.now())
     }
 
     /// The head, locked until the end of the transaction, so that instances cannot fork the chain;
@@ -136,52 +141,55 @@ impl AuditLog {
             .lock_exclusive()
             .one(tx)
             .await?;
-        let state = row.as_ref().map(|row| Head::read(row, self.keys()));
-        match state {
-            Some(HeadState::Authentic(head) | HeadState::UnknownKey(head)) => {
+        let last = entries::Entity::find()
+            .order_by_desc(entries::Column::Seq)
+            .one(tx)
+            .await?;
+        let last_seq = last.as_ref().map_or(0, |last| last.seq);
+        let known = self.last_head();
+        match row.as_ref().map(|row| Head::read(row, self.keys())) {
+            // an instance with a newer key, or an attacker: going on would authenticate its values
+            Some(HeadState::UnknownKey) => Err(DbErr::Custom(UNKNOWN_KEY.into())),
+            Some(HeadState::Authentic(head))
+                if head.end.seq >= known.end.seq && head.end.seq >= last_seq =>
+            {
                 Ok((head, Vec::new()))
             }
-            None | Some(HeadState::Damaged) => {
-                let last = entries::Entity::find()
-                    .order_by_desc(entries::Column::Seq)
-                    .one(tx)
-                    .await?;
-                let Some(last) = last else {
-                    return Ok((Head::NEW, Vec::new()));
-                };
-                let end = Link::read(last.seq, &last.link).unwrap_or(Link {
-                    seq: last.seq,
-                    ..Link::FIRST
-                });
-                let head = Head { end, ..Head::NEW };
+            None | Some(HeadState::Authentic(_) | HeadState::Damaged) => {
                 let damage = self.of_its_own(Entry::new(Event::LogDamaged).detail("its head"));
-                Ok((head, vec![damage]))
+                Ok((behind(last.as_ref(), known), vec![damage]))
             }
         }
     }
 
-    /// Takes deposited records out of the inbox. One that the site did not write becomes an entry
-    /// that says so.
-    async fn take_deposited(&self, tx: &Tx) -> Result<Vec<Record>, DbErr> {
+    /// Takes deposited records out of the inbox, and makes records of those that the site did not
+    /// write.
+    async fn take_deposited(&self, tx: &Tx) -> Result<(Vec<Record>, Vec<Record>), DbErr> {
         let rows = self.deposited().limit(BATCH as u64).all(tx).await?;
         if rows.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
         inbox::Entity::delete_many()
             .filter(inbox::Column::Id.is_in(rows.iter().map(|row| row.id)))
             .exec(tx)
             .await?;
-        Ok(rows.iter().map(|row| self.open_deposited(row)).collect())
+        let (mut ours, mut forged) = (Vec::new(), Vec::new());
+        for row in &rows {
+            match self.open_deposited(row) {
+                Some(record) => ours.push(record),
+                None => {
+                    let detail = format!("inbox row {}", row.id);
+                    forged.push(self.of_its_own(Entry::new(Event::LogDamaged).detail(detail)));
+                }
+            }
+        }
+        Ok((ours, forged))
     }
 
-    fn open_deposited(&self, row: &inbox::Model) -> Record {
-        let record = serde_json::from_str(&row.record).ok();
-        let key = self.keys().key(&row.key);
-        let is_ours = |record: &Record| key.is_some_and(|key| is_sealed(record, key, &row.seal));
-        record.filter(is_ours).unwrap_or_else(|| {
-            let detail = format!("inbox row {}", row.id);
-            self.of_its_own(Entry::new(Event::LogDamaged).detail(detail))
-        })
+    fn open_deposited(&self, row: &inbox::Model) -> Option<Record> {
+        let record: Record = serde_json::from_str(&row.record).ok()?;
+        let key = self.keys().key(&row.key)?;
+        is_sealed(&record, key, &row.seal).then_some(record)
     }
 
     /// Appends records, with the personal parts of those whose users are not erased.
@@ -196,7 +204,10 @@ impl AuditLog {
         for record in records {
             let (row, link) = append(&head.end, &record, self.keys());
             head.end = link;
-            let is_erased = erased.contains(&row.actor) || erased.contains(&row.subject);
+            let name = record.who.name.to_lowercase();
+            let is_erased = [&row.actor, &row.subject, &name]
+                .iter()
+                .any(|part| erased.contains(*part));
             match (record.who.is_empty(), is_erased) {
                 (true, _) => {}
                 (false, true) => head.erased += 1,
@@ -218,6 +229,39 @@ impl AuditLog {
         let stored = head::Entity::insert(row).on_conflict(replace);
         stored.exec_without_returning(tx).await?;
         Ok(())
+    }
+}
+
+/// Creates the head with the tables of the log; before the site's first key it is not signed. Later,
+/// a missing head is damage.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn create_head(database: &Database) -> Result<(), DbErr> {
+    let row = Head::NEW.unsigned().into_active_model();
+    database
+        .write_always(async |tx| {
+            let new = head::Entity::insert(row);
+            new.exec_without_returning(tx).await.map(drop)
+        })
+        .await
+}
+
+/// A head behind an entry, with the earlier ends that this process knows.
+fn behind(last: Option<&entries::Model>, known: Head) -> Head {
+    let end = last.map_or(Link::FIRST, |last| {
+        let unreadable = Link {
+            seq: last.seq,
+            ..Link::FIRST
+        };
+        Link::read(last.seq, &last.link).unwrap_or(unreadable)
+    });
+    let is_behind = end.seq >= known.pruned.seq;
+    let pruned = if is_behind { known.pruned } else { Link::FIRST };
+    Head {
+        end,
+        pruned,
+        erased: known.erased,
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     let database =
         database.ok_or_else(|| Failed("the database is not ready: run `migrate`".into(), 1))?;
     match matches.subcommand() {
-        Some(("list", list)) => print_list(&database, list).await,
+        Some(("list", list)) => print_list(&log, &database, list).await,
         Some(("verify", verify)) => print_verified(&log, &database, verify).await,
         Some(("checkpoint", _)) => print_checkpoint(&log, &database).await,
         Some(("prune", _)) => prune(prepared, &log, &database).await,
@@ -95,7 +95,10 @@ fn option<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
     matches.get_one::<String>(name).map(String::as_str)
 }
 
-async fn print_list(database: &Database, matches: &ArgMatches) -> Outcome {
+async fn print_list(log: &AuditLog, database: &Database, matches: &ArgMatches) -> Outcome {
+    if let Err(error) = log.flush(database).await {
+        eprintln!("waiting entries could not be stored: {error}");
+    }
     let user = match option(matches, "user") {
         Some(name) => Some((
             id_of(database, name).await.map_err(failed)?,
@@ -154,7 +157,9 @@ fn row(entry: Listed) -> [String; 9] {
 
 async fn print_verified(log: &AuditLog, database: &Database, matches: &ArgMatches) -> Outcome {
     // records of commands that were killed
-    log.flush(database).await.map_err(failed)?;
+    if let Err(error) = log.flush(database).await {
+        eprintln!("waiting entries could not be stored: {error}");
+    }
     let expected = Expected {
         checkpoints: read_checkpoints(log, matches)?,
         known_damage: matches.get_one("known-damage").copied().unwrap_or(0),
@@ -167,6 +172,10 @@ async fn print_verified(log: &AuditLog, database: &Database, matches: &ArgMatche
         Format::Table => as_text(&verified),
     };
     match verified.tampering {
+        None if verified.compared == 0 && !expected.checkpoints.is_empty() => Err(Failed(
+            "every checkpoint is of entries that were removed after their days: nothing was compared".into(),
+            1,
+        )),
         None => Ok(text),
         Some(_) => {
             super::print::out(&text);

@@ -193,13 +193,12 @@ fn rule_of(matches: &ArgMatches) -> Result<BlockRule, Failed> {
 
 /// Waits until every running instance has applied the measures, and returns their number.
 async fn wait_for_all(site: &Site) -> Result<usize, Failed> {
-    let begun = Instant::now();
+    let (begun, first) = (Instant::now(), now(site));
     loop {
         let held = measures(site.database(), now(site)).await.map_err(failed)?;
         let wanted = Posture::version_of(&held);
-        let running = instances(site.database(), now(site))
-            .await
-            .map_err(failed)?;
+        // those of the beginning: an instance that hangs is not taken for stopped
+        let running = instances(site.database(), first).await.map_err(failed)?;
         let late: Vec<&str> = running
             .iter()
             .filter(|instance| instance.posture != wanted)

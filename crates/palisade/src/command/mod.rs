@@ -123,6 +123,7 @@ async fn on_site(prepared: Prepared, run: impl AsyncFnOnce(Arc<Site>) -> Outcome
     if let Err(error) = audit.flush(site.database()).await {
         tracing::warn!(target: "palisade", %error, "entries of the audit log were not stored");
     }
+    site.alerts.close(site.database()).await;
     outcome
 }
 

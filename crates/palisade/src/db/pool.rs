@@ -250,7 +250,7 @@ impl Database {
     ///
     /// # Errors
     /// While the site is read-only, and when no connection is available.
-    pub(super) async fn begin_of_site(&self) -> Result<Tx, DbErr> {
+    pub(crate) async fn begin_of_site(&self) -> Result<Tx, DbErr> {
         self.lock.require_open()?;
         Ok(self.begin().await?.of_site(self.lock.clone()))
     }

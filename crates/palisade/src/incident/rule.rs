@@ -38,7 +38,11 @@ impl BlockRule {
     }
 
     pub(super) fn blocks(&self, request: &Blockable<'_>) -> bool {
-        let is_method = |method: &String| request.method.eq_ignore_ascii_case(method);
+        let is_method = |method: &String| {
+            let is_same = request.method.eq_ignore_ascii_case(method);
+            // the handler of GET answers HEAD
+            is_same || (request.method == "HEAD" && method.eq_ignore_ascii_case("GET"))
+        };
         let is_in = |network: &IpNet| network.contains(&request.address);
         let has_parameter = |name: &String| {
             url::form_urlencoded::parse(request.query.as_bytes()).any(|(key, _)| key == **name)

@@ -107,7 +107,7 @@ impl Identity {
         provider: &str,
         email: &str,
     ) -> Result<Option<i32>> {
-        let tx = accounts.database().begin().await?;
+        let tx = accounts.database().begin_of_site().await?;
         let Some(row) = accounts.provision(&tx, &self.name, email).await? else {
             return Ok(None);
         };

@@ -45,6 +45,7 @@ const MAILED: [(&str, &str); 2] = [
 
 /// The mails that were sent so far to an address.
 async fn mails(site: &TestSite) -> Vec<palisade::mail::Mail> {
+    site.site().audit_stored().await.unwrap();
     site.site().alerts_sent().await;
     while site.site().mail().deliver().await.unwrap() > 0 {}
     let sent = site.site().mail().outbox();

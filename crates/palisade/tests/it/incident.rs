@@ -227,6 +227,12 @@ async fn a_blocked_request_is_refused_counted_and_free_again_after_the_end() {
         assert!(event.unwrap().contains("rule block"));
         // encoded in another way, it is the same
         assert_eq!(client.get("/files/%61?%78=2").await.status, 403);
+        let head = client.request(http::Method::HEAD, "/files/a?x=1");
+        assert_eq!(
+            client.send(head, axum::body::Body::empty()).await.status,
+            403,
+            "the handler of GET answers HEAD"
+        );
         for path in ["/files/a", "/files/a?y=1", "/?x=1"] {
             assert_eq!(client.get(path).await.status, 200, "{path}");
         }
@@ -241,7 +247,7 @@ async fn a_blocked_request_is_refused_counted_and_free_again_after_the_end() {
             .fetch_one(hits)
             .await
             .unwrap();
-        assert_eq!(hits, Some((2,)));
+        assert_eq!(hits, Some((3,)));
         let by_header = "{\"header\":\"x-evil\"}";
         put(site, ("block", by_header), 0).await;
         let mut evil = site.client().with_header("X-Evil", "1");

@@ -74,6 +74,12 @@ impl Runner {
             return;
         }
         while !self.draining.is_cancelled() {
+            // they could not write, and their tries would be used up
+            let is_read_only = self.site.incident.posture().is_read_only();
+            if is_read_only {
+                tokio::time::sleep(POLL).await;
+                continue;
+            }
             if let Err(error) = self.begin_due().await {
                 tracing::warn!(target: "palisade", %error, "due tasks and jobs cannot be read: the database does not answer");
             }

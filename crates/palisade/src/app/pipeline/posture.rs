@@ -27,7 +27,7 @@ pub(super) fn check(info: &RequestInfo, parts: &Parts) -> Result<(), Response> {
         ));
     }
     let changes = !is_safe(&parts.method) || info.site.changes_on_read(path);
-    match posture.is_read_only() && changes && !is_allowed(path) {
+    match posture.is_read_only() && changes && !is_allowed(parts) {
         true => Err(refuse(
             "This site is read-only for the moment. Nothing was changed. Please try again later.",
         )),
@@ -36,7 +36,8 @@ pub(super) fn check(info: &RequestInfo, parts: &Parts) -> Result<(), Response> {
 }
 
 /// Staff log in to work on the incident, and everyone can log out.
-fn is_allowed(path: &str) -> bool {
+fn is_allowed(parts: &Parts) -> bool {
+    let path = parts.uri.path();
     const ALLOWED: [&str; 3] = [
         "/account/login",
         "/account/logout",
@@ -46,7 +47,7 @@ fn is_allowed(path: &str) -> bool {
         path.strip_prefix(*allowed)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    ALLOWED.iter().any(is_below) || path.starts_with("/account/social/")
+    ALLOWED.iter().any(is_below) || is_safe(&parts.method) && path.starts_with("/account/social/")
 }
 
 fn check_rules(posture: &Posture, info: &RequestInfo, parts: &Parts) -> Result<(), Response> {
@@ -54,7 +55,13 @@ fn check_rules(posture: &Posture, info: &RequestInfo, parts: &Parts) -> Result<(
         method: parts.method.as_str(),
         query: parts.uri.query().unwrap_or_default(),
         address: info.client.0,
-        is_path: &|template| normalize_path::matches(template, parts.uri.path()),
+        is_path: &|template| {
+            let path = parts.uri.path();
+            let bare = path.strip_suffix('/').unwrap_or(path);
+            [path, bare]
+                .iter()
+                .any(|path| normalize_path::matches(template, path))
+        },
         has_header: &|name| parts.headers.contains_key(name),
     };
     match posture.blocks(&request) {

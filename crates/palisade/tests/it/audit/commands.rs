@@ -84,6 +84,30 @@ async fn the_log_is_listed_verified_and_signed_by_commands() {
     let url = format!("sqlite:{}", folder.path().join("site.sqlite3").display());
     work(&url, folder.path()).await;
     ran("audit commands on sqlite");
+    // F108: an effect of a command is an alert
+    let socket = folder.path().join("log.sock");
+    let receiver = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    let program = Program::new(&url, folder.path());
+    program.run(&["group", "create", "authors"]);
+    let output = program
+        .command(&["group", "delete", "authors"])
+        .env(
+            "PALISADE_ALERTS__SYSLOG",
+            format!("unix:{}", socket.display()),
+        )
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    receiver
+        .set_read_timeout(Some(std::time::Duration::from_secs(10)))
+        .unwrap();
+    let mut buffer = [0; 4096];
+    let length = receiver.recv(&mut buffer).unwrap();
+    let alert = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    assert!(
+        alert.contains("rights changed") && alert.contains("actor=\"command\""),
+        "{alert}"
+    );
     let Some(url) = new_postgres().await else {
         return;
     };

@@ -130,3 +130,24 @@ async fn a_clock_that_goes_back_removes_nothing() {
     assert_eq!(site.site().audit_pruned().await.unwrap(), (0, 0));
     assert_eq!(site.site().audit_tampering("").await.unwrap(), None);
 }
+
+// F113: retention removes no entry whose time was changed
+#[tokio::test]
+async fn a_changed_time_does_not_let_the_site_remove_an_entry() {
+    on_both(&[], async |site| {
+        effects(site, 1..=6).await;
+        site.site().audit_stored().await.unwrap();
+        let owner = owner(site).await;
+        run(&owner, "UPDATE palisade_audit SET at = 0 WHERE seq <= 3").await;
+        let refused = site.site().audit_pruned().await.unwrap_err();
+        assert!(
+            refused.to_string().contains("not as the site wrote them"),
+            "{refused}"
+        );
+        let left = "SELECT event AS text FROM palisade_audit";
+        assert_eq!(texts(&owner, left).await.len(), 6);
+        let found = site.site().audit_tampering("").await.unwrap();
+        assert_eq!(found, Some(("edited", Some(1))));
+    })
+    .await;
+}

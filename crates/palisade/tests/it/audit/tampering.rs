@@ -1,4 +1,4 @@
-use super::site::{effects, on_both, owner, run};
+use super::site::{app, effects, on_both, owner, run, texts};
 use sea_orm::DatabaseConnection;
 
 const TABLES: [&str; 4] = [
@@ -55,6 +55,8 @@ fn cases() -> Vec<Case> {
         "at = at + 1",
         "outcome = 'failure'",
         "who = 'x'",
+        "key = '00000000'",
+        "key = '00000000', mac = '', seal = ''",
         "mac = (SELECT mac FROM palisade_audit WHERE seq = 6)",
         "link = (SELECT link FROM palisade_audit WHERE seq = 6)",
         "seal = (SELECT seal FROM palisade_audit WHERE seq = 6)",
@@ -143,7 +145,11 @@ fn cases() -> Vec<Case> {
         ),
         // a head that was kept from earlier is authentic: only a checkpoint shows it
         (format!("{cut}; DELETE FROM palisade_audit_head; INSERT INTO palisade_audit_head SELECT * FROM old_head"), None, cut_10),
-        (all, None, Some(("cut_at_end", Some(1)))),
+        (
+            all,
+            Some(("head_missing", None)),
+            Some(("cut_at_end", Some(1))),
+        ),
     ]);
     cases
 }
@@ -183,6 +189,11 @@ async fn tampering_is_named_with_its_first_entry() {
 async fn a_log_written_again_with_a_stolen_key_is_found_by_a_checkpoint() {
     on_both(&[], async |site| {
         let owner = owner(site).await;
+        run(
+            &owner,
+            "CREATE TABLE first_head AS SELECT * FROM palisade_audit_head",
+        )
+        .await;
         effects(site, 1..=4).await;
         site.site().audit_stored().await.unwrap();
         let early = site.site().audit_checkpoint().await.unwrap();
@@ -192,9 +203,15 @@ async fn a_log_written_again_with_a_stolen_key_is_found_by_a_checkpoint() {
         for table in TABLES {
             run(&owner, &format!("DELETE FROM {table}")).await;
         }
-        // the site has the key
-        effects(site, 11..=19).await;
-        site.site().audit_stored().await.unwrap();
+        // another process has the key
+        run(
+            &owner,
+            "INSERT INTO palisade_audit_head SELECT * FROM first_head",
+        )
+        .await;
+        let thief = site.start_beside(app(), &[]).await;
+        effects(&thief, 11..=19).await;
+        thief.site().audit_stored().await.unwrap();
         assert_eq!(site.site().audit_tampering("").await.unwrap(), None);
         for (kept, first) in [(early.clone(), 1), (late.clone(), 1), (early + &late, 1)] {
             let found = site.site().audit_tampering(&kept).await.unwrap();
@@ -220,7 +237,7 @@ async fn a_forged_record_of_the_inbox_is_noted_and_not_stored() {
         .await;
         site.site().audit_stored().await.unwrap();
         let found = site.site().audit_tampering("").await.unwrap();
-        assert_eq!(found, Some(("noted", Some(2))));
+        assert_eq!(found, Some(("noted", Some(1))));
         run(
             &owner,
             "INSERT INTO palisade_audit_inbox (at, record, seal, key)
@@ -230,7 +247,7 @@ async fn a_forged_record_of_the_inbox_is_noted_and_not_stored() {
         site.site().audit_stored().await.unwrap();
         run(&owner, "DELETE FROM palisade_audit WHERE seq > 99").await;
         let found = site.site().audit_tampering("").await.unwrap();
-        assert_eq!(found, Some(("noted", Some(2))), "and its key is unknown");
+        assert_eq!(found, Some(("noted", Some(1))), "and its key is unknown");
     })
     .await;
 }
@@ -247,6 +264,117 @@ async fn a_removed_head_is_noted_by_the_writer() {
         site.site().audit_stored().await.unwrap();
         let found = site.site().audit_tampering("").await.unwrap();
         assert_eq!(found, Some(("noted", Some(4))));
+    })
+    .await;
+}
+
+// F113: an authentic head of earlier, with the entries since then removed, is noted by the running site
+#[tokio::test]
+async fn an_earlier_head_that_is_put_back_is_noted_by_the_writer() {
+    on_both(&[], async |site| {
+        let owner = owner(site).await;
+        effects(site, 1..=3).await;
+        site.site().audit_stored().await.unwrap();
+        run(
+            &owner,
+            "CREATE TABLE old_head AS SELECT * FROM palisade_audit_head",
+        )
+        .await;
+        effects(site, 4..=6).await;
+        site.site().audit_stored().await.unwrap();
+        run(
+            &owner,
+            "DELETE FROM palisade_audit WHERE seq > 3; DELETE FROM palisade_audit_head;
+                INSERT INTO palisade_audit_head SELECT * FROM old_head",
+        )
+        .await;
+        effects(site, 7..=8).await;
+        site.site().audit_stored().await.unwrap();
+        let found = site.site().audit_tampering("").await.unwrap();
+        assert_eq!(found, Some(("noted", Some(4))));
+        // and a log that was emptied
+        for table in TABLES {
+            run(&owner, &format!("DELETE FROM {table}")).await;
+        }
+        effects(site, 9..=9).await;
+        site.site().audit_stored().await.unwrap();
+        let found = site.site().audit_tampering("").await.unwrap();
+        assert_eq!(found, Some(("noted", Some(1))));
+    })
+    .await;
+}
+
+// F113: a head under a key that the site does not have is neither believed nor authenticated
+#[tokio::test]
+async fn a_head_of_an_unknown_key_is_neither_believed_nor_replaced() {
+    on_both(&[], async |site| {
+        let owner = owner(site).await;
+        effects(site, 1..=6).await;
+        site.site().audit_stored().await.unwrap();
+        run(
+            &owner,
+            "DELETE FROM palisade_audit WHERE seq > 3;
+                UPDATE palisade_audit_head SET key = '00000000', seq = 3,
+                    link = (SELECT link FROM palisade_audit WHERE seq = 3)",
+        )
+        .await;
+        let found = site.site().audit_tampering("").await.unwrap();
+        assert_eq!(found, Some(("head_changed", None)));
+        effects(site, 7..=7).await;
+        let refused = site.site().audit_stored().await.unwrap_err();
+        assert!(refused.to_string().contains("does not know"), "{refused}");
+        let waiting = "SELECT record AS text FROM palisade_audit_inbox";
+        assert_eq!(texts(&owner, waiting).await.len(), 1, "nothing is lost");
+        let found = site.site().audit_tampering("").await.unwrap();
+        assert_eq!(found, Some(("head_changed", None)));
+    })
+    .await;
+}
+
+// F113: an entry that is copied into the inbox, and an entry or a head beside the log, are not believed
+#[tokio::test]
+async fn entries_beside_the_log_are_not_believed() {
+    on_both(&[], async |site| {
+        let owner = owner(site).await;
+        site.client().sign_up("ann").await;
+        effects(site, 1..=3).await;
+        site.site().audit_stored().await.unwrap();
+        let kept = site.site().audit_checkpoint().await.unwrap();
+        run(
+            &owner,
+            "INSERT INTO palisade_audit_head (id, seq, link, pruned_seq, pruned_link, erased, mac, key)
+                SELECT 0, 1, link, 0, link, 0, mac, key FROM palisade_audit_head",
+        )
+        .await;
+        assert_eq!(site.site().audit_checkpoint().await.unwrap(), kept);
+        run(
+            &owner,
+            "INSERT INTO palisade_audit (seq, at, event, severity, outcome, actor, subject, request,
+                route, detail, who, link, seal, mac, key)
+                SELECT -1, at, 'person_erased', severity, outcome, actor, subject, request, route,
+                detail, who, link, seal, mac, key FROM palisade_audit WHERE seq = 1",
+        )
+        .await;
+        let found = site.site().audit_tampering("").await.unwrap();
+        assert_eq!(found, Some(("inserted", Some(-1))));
+        site.client().log_in("ann", "wrong password").await;
+        site.site().audit_stored().await.unwrap();
+        let named = "SELECT name AS text FROM palisade_audit_who WHERE name = 'ann'";
+        assert!(texts(&owner, named).await.len() > 2, "ann is not erased");
+        run(&owner, "DELETE FROM palisade_audit WHERE seq = -1").await;
+        // the seal of an entry is not that of a waiting record
+        let record = "'{\"at\":' || at || ',\"event\":\"test.effect\",\"severity\":\"low\",\"outcome\":\"success\",\"actor\":\"site\",\"subject\":\"\",\"request\":\"\",\"route\":\"\",\"detail\":\"' || detail || '\",\"who\":{\"salt\":\"x\",\"name\":\"\",\"address\":\"\",\"agent\":\"\"}}'";
+        run(
+            &owner,
+            &format!("INSERT INTO palisade_audit_inbox (at, record, seal, key)
+                SELECT at, {record}, seal, key FROM palisade_audit WHERE detail = 'number 2'"),
+        )
+        .await;
+        site.site().audit_stored().await.unwrap();
+        let effects = "SELECT detail AS text FROM palisade_audit WHERE event = 'test.effect'";
+        assert_eq!(texts(&owner, effects).await.len(), 3);
+        let found = site.site().audit_tampering("").await.unwrap();
+        assert_eq!(found.map(|found| found.0), Some("noted"));
     })
     .await;
 }
