@@ -128,6 +128,8 @@ impl ChainKey {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     fn keys(key: &str) -> ChainKeys {

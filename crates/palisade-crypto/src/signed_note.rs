@@ -122,6 +122,8 @@ impl fmt::Display for Verifier {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
     use crate::KeyRing;
     use crate::chain::ChainKeys;
