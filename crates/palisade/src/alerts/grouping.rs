@@ -104,7 +104,7 @@ async fn queue_mails(tx: &Tx, sinks: &Sinks, (alert, now): (&Alert, i64)) -> Res
     sinks.queue_mail(tx, alert, sent).await
 }
 
-/// Sends the last suppressed alert of each fingerprint whose interval is over, and forgets old ones.
+/// Sends the last suppressed alert of each fingerprint after its interval, and deletes old rows.
 pub(super) async fn send_summaries(
     database: &Database,
     sinks: &Sinks,

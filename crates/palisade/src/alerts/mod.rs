@@ -72,7 +72,7 @@ pub(crate) struct Alert {
     route: String,
     request: String,
     detail: String,
-    /// The client, user or route whose events were counted.
+    /// Address, user or route of the counted events.
     key: String,
 }
 
@@ -205,26 +205,23 @@ impl Alerts {
         }
     }
 
-    /// Sends the alerts that wait when a command ends, and waits until they are delivered, for half a
-    /// minute at most.
+    /// Sends waiting alerts when a command ends, and waits for their delivery, for half a minute at
+    /// most.
     pub(crate) async fn close(&self, database: &Database) {
-        loop {
-            let next = self.0.waiting.lock().await.try_recv();
-            match next {
-                Ok(alert) => self.send(database, alert).await,
-                Err(_) => return self.0.sinks.delivered().await,
-            }
-        }
+        self.send_queued(database).await;
+        self.0.sinks.delivered().await;
     }
 
-    /// Sends the alerts that wait, and due summaries. For tests.
+    /// Sends waiting alerts and due summaries. For tests.
     pub(crate) async fn send_waiting(&self, database: &Database) {
-        loop {
-            let next = self.0.waiting.lock().await.try_recv();
-            match next {
-                Ok(alert) => self.send(database, alert).await,
-                Err(_) => return self.send_summaries(database).await,
-            }
+        self.send_queued(database).await;
+        self.send_summaries(database).await;
+    }
+
+    async fn send_queued(&self, database: &Database) {
+        let mut waiting = self.0.waiting.lock().await;
+        while let Ok(alert) = waiting.try_recv() {
+            self.send(database, alert).await;
         }
     }
 

@@ -22,7 +22,7 @@ pub struct Rule {
     period: Duration,
     by: By,
     pub(super) severity: Severity,
-    /// Only events whose detail contains one of these.
+    /// Only events with one of these in their detail.
     details: &'static [&'static str],
 }
 
@@ -185,7 +185,7 @@ pub(super) struct Counters(BTreeMap<(usize, String), Count>);
 /// Most counters; an attacker with many addresses must not fill the memory.
 const MOST_COUNTERS: usize = 10_000;
 
-/// A rule whose count was reached, and the key of the counted events.
+/// A rule with a reached count, and the key of the counted events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reached {
     pub(super) rule: usize,

@@ -18,7 +18,7 @@ section! {
         chat_url: Option<HookUrl> = |_| None;
         /// Syslog server, RFC 5424: unix:/dev/log, tcp://HOST:PORT or tls://HOST:PORT
         syslog: Option<SyslogTarget> = |_| None;
-        /// Names of rules whose alerts are not sent
+        /// Names of rules without alerts
         quiet: Vec<String> = |_| Vec::new();
     }
 }

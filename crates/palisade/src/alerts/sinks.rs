@@ -7,7 +7,7 @@ use super::{Alert, AlertSettings};
 use crate::audit_log::Severity;
 use crate::crypto::random;
 use crate::db::Tx;
-use crate::http::client::Client;
+use crate::http::client::{Client, FetchError, FetchErrorKind};
 use crate::mail::{Mail, MailQueue, Sender};
 use bytes::Bytes;
 use http::Request;
@@ -194,6 +194,14 @@ fn escaped(text: &str) -> String {
         .replace('@', "@\u{200b}")
 }
 
+/// Names the host, and not the path, which may be a secret.
+fn reason(error: FetchError) -> String {
+    match error.kind() {
+        FetchErrorKind::Address => "the URL is not allowed".into(),
+        _ => error.to_string(),
+    }
+}
+
 async fn send_json(
     client: &Client,
     url: &HookUrl,
@@ -206,10 +214,7 @@ async fn send_json(
     let request = request
         .body(Bytes::from(body))
         .map_err(|error| error.to_string())?;
-    let answer = client
-        .send(request)
-        .await
-        .map_err(|error| error.to_string())?;
+    let answer = client.send(request).await.map_err(reason)?;
     match answer.status().is_success() {
         true => Ok(()),
         false => Err(format!("it answered {}", answer.status())),

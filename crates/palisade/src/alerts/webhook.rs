@@ -12,14 +12,15 @@ use url::Url;
 #[derive(Debug, Clone)]
 pub struct HookUrl(Secret<String>, String);
 
-setting_from_str!(HookUrl, "an https:// URL");
+setting_from_str!(HookUrl, "an https:// URL without a password");
 
 impl FromStr for HookUrl {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let url = Url::parse(text).map_err(|_| ())?;
-        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        let has_login = !url.username().is_empty() || url.password().is_some();
+        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host() && !has_login;
         let shown = format!("{}/***", url.origin().ascii_serialization());
         is_web
             .then(|| Self(Secret::new(url.into()), shown))

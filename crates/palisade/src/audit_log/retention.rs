@@ -37,8 +37,8 @@ impl Pruned {
 }
 
 impl AuditLog {
-    /// Erases the personal parts of users whose erasure is among the records. Returns the users
-    /// among the records who are erased, now or before: their personal parts are not stored.
+    /// Erases the personal parts of users, for the erasures among the records. Returns the erased
+    /// users of all records, also of earlier erasures, and the erased names.
     pub(super) async fn erase_people(
         &self,
         tx: &Tx,

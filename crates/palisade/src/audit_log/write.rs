@@ -79,7 +79,7 @@ impl AuditLog {
         self.log_checkpoint(database).await
     }
 
-    /// Stores all that waits, and returns its number.
+    /// Stores all waiting records, and returns their number.
     ///
     /// # Errors
     /// When the database does not answer; the notes stay in the queue.
@@ -192,7 +192,7 @@ impl AuditLog {
         is_sealed(&record, key, &row.seal).then_some(record)
     }
 
-    /// Appends records, with the personal parts of those whose users are not erased.
+    /// Appends records. Personal parts of erased users are left out.
     pub(super) async fn append_all(
         &self,
         tx: &Tx,

@@ -272,17 +272,24 @@ async fn prune(prepared: &Prepared, log: &AuditLog, database: &Database) -> Outc
     ))
 }
 
-/// Records that a key of the site was added or removed, under the newest key: it seals the entries
-/// of older ones. Before the first migration there is no log.
+/// Records that a key of the site was added or removed. The record waits for a running site, which
+/// sends the alert. Before the first migration there is no log.
 pub(super) async fn record_key_change(prepared: &Prepared, detail: &str) -> Result<(), Failed> {
     let Some(database) = prepared.ready_database().await else {
         return Ok(());
     };
-    let log = prepared.audit_log(Arc::new(SystemClock))?;
     let entry = Entry::new(Event::KeysChanged).detail(detail);
     audit_log::record_now(&database, entry)
         .await
-        .map_err(failed)?;
-    log.flush(&database).await.map_err(failed)?;
-    Ok(())
+        .map_err(failed)
+}
+
+/// Stores waiting records under the newest key, which seals the entries of the oldest before that is
+/// removed.
+pub(super) async fn seal_by_newest_key(prepared: &Prepared) -> Result<(), Failed> {
+    let Some(database) = prepared.ready_database().await else {
+        return Ok(());
+    };
+    let log = prepared.audit_log(Arc::new(SystemClock))?;
+    log.flush(&database).await.map(drop).map_err(failed)
 }

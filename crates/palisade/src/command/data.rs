@@ -2,11 +2,11 @@
 //! values of encrypted columns.
 
 use super::arguments::{flag, named};
-use super::data_encrypt;
 use super::print::table_of;
 use super::rewrite::{bar, conclude, database, failed, failure, per_second, rate};
 use super::serve::serves_since_before;
 use super::{Failed, Outcome};
+use super::{audit, data_encrypt};
 use crate::app::{
     Activation, DataKeyFile, Prepared, key_from, keys_by_column, text_of, with_key,
     without_announced,
@@ -48,10 +48,18 @@ pub(super) fn command() -> Command {
 pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
         Some(("status", _)) => print_status(prepared).await,
-        Some(("rotate", rotate)) => add_key(prepared, Activation::from(rotate.get_flag("at-once"))),
+        Some(("rotate", rotate)) => {
+            let said = add_key(prepared, Activation::from(rotate.get_flag("at-once")))?;
+            audit::record_key_change(prepared, "a key of encrypted columns was added").await?;
+            Ok(said)
+        }
         Some(("reencrypt", arguments)) => reencrypt_all(prepared, arguments).await,
         Some(("encrypt", arguments)) => data_encrypt::run(prepared, arguments).await,
-        Some(("retire", arguments)) => retire(prepared, arguments).await,
+        Some(("retire", arguments)) => {
+            let said = retire(prepared, arguments).await?;
+            audit::record_key_change(prepared, "a key of encrypted columns was retired").await?;
+            Ok(said)
+        }
         _ => Err(Failed(
             "data status, rotate, reencrypt, encrypt or retire".into(),
             2,

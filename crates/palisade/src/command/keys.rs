@@ -172,6 +172,7 @@ async fn retire(prepared: &Prepared) -> Outcome {
     refuse_before_restart(prepared)?;
     // entries under the oldest key are sealed by one under the newest
     audit::record_key_change(prepared, "the oldest key is retired").await?;
+    audit::seal_by_newest_key(prepared).await?;
     let has_fallbacks = !prepared.settings().keys.fallbacks.is_empty();
     if prepared.settings().keys.secret.is_some() || has_fallbacks {
         return Ok("No value needs the oldest key: remove the last one from SECRET_KEY_FALLBACKS and restart the site.\n".into());

@@ -231,6 +231,21 @@ async fn a_webhook_is_signed_and_tried_again() {
     );
 }
 
+// F108 V16.2.5: the path of a webhook, which may be a secret, is in no line of the log
+#[tokio::test]
+async fn a_failed_delivery_names_no_secret() {
+    let marker = palisade::crypto::random::nonce();
+    let url = format!("http://127.0.0.1:9/{marker}");
+    let site = TestSite::start(app(), &[("alerts.chat_url", url.as_str())]).await;
+    site.client().get("/note").await;
+    site.site().alerts_sent().await;
+    // three tries
+    tokio::time::sleep(Duration::from_secs(23)).await;
+    assert!(palisade::testing::events(&marker).is_empty());
+    let with_password = [("alerts.chat_url", "https://a:b@chat.example.org/x")];
+    assert!(TestSite::try_start(app(), &with_password).await.is_err());
+}
+
 // F108: a chat gets no mention and no link of an attacker
 #[tokio::test]
 async fn a_chat_gets_no_mention_of_an_attacker() {

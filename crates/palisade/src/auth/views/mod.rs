@@ -286,7 +286,7 @@ pub(crate) fn audit(event: Event, username: &str) {
     audit_log::record(Entry::new(event).name(username));
 }
 
-/// Records an event whose user is not known.
+/// Records an event of an unknown user.
 pub(crate) fn audit_detail(event: Event, detail: impl Into<String>) {
     audit_log::record(Entry::new(event).detail(detail));
 }
