@@ -1,5 +1,5 @@
 use super::site::{app, effects, on_both, owner, run, texts};
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, FromQueryResult};
 
 const TABLES: [&str; 4] = [
     "palisade_audit",
@@ -377,4 +377,76 @@ async fn entries_beside_the_log_are_not_believed() {
         assert_eq!(found.map(|found| found.0), Some("noted"));
     })
     .await;
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    seq: i64,
+    at: i64,
+    event: String,
+    severity: String,
+    outcome: String,
+    actor: String,
+    subject: String,
+    request: String,
+    route: String,
+    detail: String,
+    who: String,
+    link: String,
+    key: String,
+}
+
+/// Edits entry 5, and computes every later link again, as an attacker without the site's key can.
+/// With a key id, the entries claim to be under another key.
+async fn relink(owner: &DatabaseConnection, key: Option<&str>) {
+    use palisade::crypto::chain::{digest, from_text, link, to_text};
+    use sea_orm::{ConnectionTrait, Statement};
+    let all = "SELECT * FROM palisade_audit WHERE seq >= 4 ORDER BY seq";
+    let all = Statement::from_string(owner.get_database_backend(), all);
+    let rows = Row::find_by_statement(all).all(owner).await.unwrap();
+    let mut before = from_text(&rows[0].link).unwrap();
+    for row in &rows[1..] {
+        let detail = if row.seq == 5 { "forged" } else { &row.detail };
+        let key = key.unwrap_or(&row.key);
+        let texts = [
+            &row.event,
+            &row.severity,
+            &row.outcome,
+            &row.actor,
+            &row.subject,
+            &row.request,
+            &row.route,
+            detail,
+            &row.who,
+            key,
+        ];
+        let at = row.at.to_be_bytes();
+        let fields: Vec<&[u8]> = std::iter::once(&at[..])
+            .chain(texts.into_iter().map(str::as_bytes))
+            .collect();
+        before = link(&before, &digest("palisade.audit", &fields));
+        let sql = format!(
+            "UPDATE palisade_audit SET detail = '{detail}', key = '{key}', link = '{}'
+                WHERE seq = {}",
+            to_text(&before),
+            row.seq
+        );
+        run(owner, &sql).await;
+    }
+}
+
+// F113: hashes that an attacker computes again are not authentic, under no key
+#[tokio::test]
+async fn computing_the_hashes_again_does_not_help_without_the_key() {
+    for key in [None, Some("00000000")] {
+        on_both(&[], async |site| {
+            let owner = owner(site).await;
+            effects(site, 1..=12).await;
+            site.site().audit_stored().await.unwrap();
+            relink(&owner, key).await;
+            let found = site.site().audit_tampering("").await.unwrap();
+            assert_eq!(found, Some(("edited", Some(5))), "{key:?}");
+        })
+        .await;
+    }
 }
