@@ -57,7 +57,13 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
-    let log = prepared.audit_log(Arc::new(SystemClock))?;
+    let no_key = |_| {
+        Failed(
+            "the site's secret key cannot be read: run `keys new`, or set SECRET_KEY".into(),
+            1,
+        )
+    };
+    let log = prepared.audit_log(Arc::new(SystemClock)).map_err(no_key)?;
     if let Some(("key", _)) = matches.subcommand() {
         let keys = log.verifiers().into_iter();
         return Ok(keys.map(|key| format!("{key}\n")).collect());

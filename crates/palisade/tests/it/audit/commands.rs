@@ -5,6 +5,11 @@ use std::path::Path;
 
 async fn work(url: &str, data: &Path) {
     let program = Program::new(url, data);
+    assert!(
+        program
+            .refused(&["audit", "key"])
+            .contains("run `keys new`")
+    );
     program.run(&["keys", "new"]);
     program.run(&["migrate"]);
     assert!(

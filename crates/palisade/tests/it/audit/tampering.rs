@@ -400,7 +400,7 @@ struct Row {
 /// With a key id, the entries claim to be under another key.
 async fn relink(owner: &DatabaseConnection, key: Option<&str>) {
     use palisade::crypto::chain::{digest, from_text, link, to_text};
-    use sea_orm::{ConnectionTrait, Statement};
+    use sea_orm::Statement;
     let all = "SELECT * FROM palisade_audit WHERE seq >= 4 ORDER BY seq";
     let all = Statement::from_string(owner.get_database_backend(), all);
     let rows = Row::find_by_statement(all).all(owner).await.unwrap();
