@@ -54,6 +54,7 @@ pub mod headers;
 pub mod http;
 mod incident;
 pub mod mail;
+pub mod metrics;
 pub mod mfa;
 pub mod permissions;
 pub mod prelude;

@@ -4,6 +4,7 @@ use super::background::jobs_of;
 use super::builder::LayerFn;
 use super::django::Beside;
 use super::endpoints::login_methods;
+use super::metrics::SiteMetrics;
 #[cfg(feature = "social")]
 use super::parts::tokens;
 use super::parts::{
@@ -231,6 +232,7 @@ impl Prepared {
         views.services.insert(ActionLinks(accounts.clone()));
         views.services.insert(audit.clone());
         let views = Arc::new(views);
+        let metrics = SiteMetrics::new(&settings, &table, (&database, &audit));
         let alerts = AlertParts {
             settings: &settings.alerts,
             rules: app.alert_rules,
@@ -270,6 +272,8 @@ impl Prepared {
             limits: SiteLimits::new(&settings.throttle),
             began: std::time::Instant::now(),
             open: std::sync::OnceLock::new(),
+            certificates: std::sync::OnceLock::new(),
+            metrics,
             ports: std::sync::OnceLock::new(),
             write_probe: WriteProbe::default(),
             unlogged: AtomicU64::new(0),

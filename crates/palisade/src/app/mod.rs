@@ -22,6 +22,7 @@ mod findings;
 pub mod handler;
 mod key_settings;
 mod keys;
+mod metrics;
 mod own_settings;
 mod page_values;
 mod parts;

@@ -15,6 +15,7 @@ use crate::headers::HeaderSettings;
 use crate::http::HttpSettings;
 use crate::http::client::ClientSettings;
 use crate::mail::{CacheSettings, MailSettings};
+use crate::metrics::MetricSettings;
 use crate::mfa::MfaSettings;
 use crate::sessions::SessionSettings;
 use crate::settings::{
@@ -182,6 +183,8 @@ pub struct SiteSettings {
     pub audit: AuditSettings,
     /// `[alerts]`
     pub alerts: AlertSettings,
+    /// `[metrics]`
+    pub metrics: MetricSettings,
     /// `[keys]`
     pub keys: KeySettings,
     /// Sections of the site's own, by type.
@@ -230,6 +233,7 @@ impl SiteSettings {
             tasks: TaskSettings::read(&mut reader),
             audit: AuditSettings::read(&mut reader),
             alerts: AlertSettings::read(&mut reader),
+            metrics: MetricSettings::read(&mut reader),
             keys: KeySettings::read(&mut reader),
             own: Extensions::new(),
             effective: Vec::new(),

@@ -1,8 +1,9 @@
 use super::SiteSettings;
 use super::acme::Challenges;
+use super::metrics::SiteMetrics;
 use super::page_values::{PageValue, SitePageValues};
 use super::route_info::RouteInfo;
-use super::server::ConnectionLimiter;
+use super::server::{Certificates, ConnectionLimiter};
 use super::write_probe::WriteProbe;
 use crate::alerts::Alerts;
 use crate::app::pipeline::block_list::BlockLists;
@@ -80,6 +81,9 @@ pub struct Site {
     pub(super) began: Instant,
     /// Open connections.
     pub(super) open: OnceLock<Arc<ConnectionLimiter>>,
+    /// Certificates of the server, where it terminates TLS.
+    pub(super) certificates: OnceLock<Arc<Certificates>>,
+    pub(super) metrics: SiteMetrics,
     /// Ports of both listeners, where one redirects to HTTPS.
     pub(super) ports: OnceLock<Ports>,
     /// Refusals since the last one that was logged.
@@ -148,6 +152,11 @@ impl Site {
     /// Number of open connections; 0 without a server.
     pub(super) fn connections(&self) -> usize {
         self.open.get().map_or(0, |slots| slots.open_count())
+    }
+
+    /// End of the certificate, in seconds since 1970, where the server has one.
+    pub(crate) fn certificate_end(&self) -> Option<i64> {
+        self.certificates.get()?.end()
     }
 
     /// Whether a GET of this path changes state.

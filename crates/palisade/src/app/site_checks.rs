@@ -13,6 +13,7 @@ use crate::headers::{self};
 use crate::http::client::{self};
 use crate::http::{self};
 use crate::mail::{self};
+use crate::metrics::{self};
 use crate::mfa::{self};
 use crate::sessions::{self};
 use crate::social::{self};
@@ -43,6 +44,7 @@ impl SiteSettings {
         findings.extend(checks::select(sessions::CHECKS, &self.sessions, which));
         findings.extend(checks::select(auth::CHECKS, &self.passwords, which));
         findings.extend(checks::select(auth::LOCKOUT_CHECKS, &self.lockout, which));
+        findings.extend(checks::select(metrics::CHECKS, &self.metrics, which));
         findings.extend(checks::select(mfa::CHECKS, &self.mfa, which));
         findings.extend(checks::select(social::CHECKS, &self.social, which));
         findings.extend(checks::select(api::CHECKS, &self.api, which));

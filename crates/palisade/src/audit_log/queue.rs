@@ -2,11 +2,12 @@ use super::chain::{Head, PURPOSE};
 use super::entry::{Place, Record, Recorded};
 use super::{Entry, Event};
 use crate::clock::Clock;
+use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use palisade_crypto::KeyRing;
 use palisade_crypto::chain::ChainKeys;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -23,12 +24,12 @@ struct Inner {
     /// The last head that this process has written: an earlier one was put back.
     last_head: Mutex<Head>,
     changed: Notify,
-    observer: OnceLock<Observer>,
+    observers: ArcSwap<Vec<Observer>>,
     /// One writer in this process.
     writing: tokio::sync::Mutex<()>,
 }
 
-type Observer = Box<dyn Fn(&Recorded<'_>) + Send + Sync>;
+type Observer = Arc<dyn Fn(&Recorded<'_>) + Send + Sync>;
 
 #[derive(Default)]
 struct Notes {
@@ -53,7 +54,7 @@ impl AuditLog {
             notes: Mutex::default(),
             last_head: Mutex::new(Head::NEW),
             changed: Notify::new(),
-            observer: OnceLock::new(),
+            observers: ArcSwap::default(),
             writing: tokio::sync::Mutex::default(),
         }))
     }
@@ -85,17 +86,21 @@ impl AuditLog {
 
     /// Calls a function with every event that this process records.
     pub(crate) fn observe(&self, observer: impl Fn(&Recorded<'_>) + Send + Sync + 'static) {
-        let _ = self.0.observer.set(Box::new(observer));
+        let observer: Observer = Arc::new(observer);
+        self.0.observers.rcu(|all| {
+            let all = all.iter().chain([&observer]);
+            all.cloned().collect::<Vec<_>>()
+        });
     }
 
-    /// Writes the line of a record, and calls the observer.
+    /// Writes the line of a record, and calls the observers.
     pub(super) fn announce(&self, record: &Record) {
         record.log();
         self.observed(record);
     }
 
     pub(super) fn observed(&self, record: &Record) {
-        if let Some(observer) = self.0.observer.get() {
+        for observer in self.0.observers.load().iter() {
             observer(&record.recorded());
         }
     }
@@ -150,6 +155,12 @@ impl AuditLog {
     /// Waits for the next note, or for a time.
     pub(super) async fn changed(&self, at_most: Duration) {
         let _ = tokio::time::timeout(at_most, self.0.changed.notified()).await;
+    }
+
+    /// Number of notes in memory.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn waiting(&self) -> usize {
+        self.notes().waiting.len()
     }
 
     /// The entry that stands for lost ones.

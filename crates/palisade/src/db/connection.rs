@@ -129,7 +129,9 @@ impl Db {
     /// # Errors
     /// Errors of the database, and when the row is not a `T`.
     pub async fn fetch_one<T: FromRow>(&self, sql: RawSql) -> Result<Option<T>, DbErr> {
-        let row = self.database.reader().query_one(self.raw(sql)?).await;
+        let statement = self.raw(sql)?;
+        let _timer = self.recorder().time(&statement);
+        let row = self.database.reader().query_one(statement).await;
         row.map_err(|error| self.explain(error))?
             .map(|row| T::from_row(&row))
             .transpose()
@@ -140,7 +142,9 @@ impl Db {
     /// # Errors
     /// Errors of the database, and when a row is not a `T`.
     pub async fn fetch_all<T: FromRow>(&self, sql: RawSql) -> Result<Vec<T>, DbErr> {
-        let rows = self.database.reader().query_all(self.raw(sql)?).await;
+        let statement = self.raw(sql)?;
+        let _timer = self.recorder().time(&statement);
+        let rows = self.database.reader().query_all(statement).await;
         rows.map_err(|error| self.explain(error))?
             .iter()
             .map(T::from_row)
@@ -273,11 +277,9 @@ impl Tx {
     /// # Errors
     /// Errors of the database.
     pub async fn execute_sql(&self, sql: RawSql) -> Result<u64, DbErr> {
-        Ok(self
-            .transaction
-            .execute(self.raw(sql)?)
-            .await?
-            .rows_affected())
+        let statement = self.raw(sql)?;
+        let _timer = self.recorder().time(&statement);
+        Ok(self.transaction.execute(statement).await?.rows_affected())
     }
 
     /// The row of a raw query, if there is one.
@@ -286,6 +288,7 @@ impl Tx {
     /// Errors of the database, and when the row is not a `T`.
     pub async fn fetch_one<T: FromRow>(&self, sql: RawSql) -> Result<Option<T>, DbErr> {
         let statement = self.raw(sql)?;
+        let _timer = self.recorder().time(&statement);
         let row = self.transaction.query_one(statement).await?;
         row.map(|row| T::from_row(&row)).transpose()
     }
@@ -296,6 +299,7 @@ impl Tx {
     /// Errors of the database, and when a row is not a `T`.
     pub async fn fetch_all<T: FromRow>(&self, sql: RawSql) -> Result<Vec<T>, DbErr> {
         let statement = self.raw(sql)?;
+        let _timer = self.recorder().time(&statement);
         let rows = self.transaction.query_all(statement).await?;
         rows.iter().map(T::from_row).collect()
     }
@@ -400,8 +404,10 @@ macro_rules! built_queries_only {
                 &self,
                 statement: &S,
             ) -> Result<ExecResult, DbErr> {
+                let statement = self.build(statement)?;
+                let _timer = self.recorder().time(&statement);
                 self.connection()
-                    .execute(self.build(statement)?)
+                    .execute(statement)
                     .await
                     .map_err(|error| self.explain(error))
             }
@@ -410,8 +416,10 @@ macro_rules! built_queries_only {
                 &self,
                 statement: &S,
             ) -> Result<Option<QueryResult>, DbErr> {
+                let statement = self.build(statement)?;
+                let _timer = self.recorder().time(&statement);
                 self.connection()
-                    .query_one(self.build(statement)?)
+                    .query_one(statement)
                     .await
                     .map_err(|error| self.explain(error))
             }
@@ -420,8 +428,10 @@ macro_rules! built_queries_only {
                 &self,
                 statement: &S,
             ) -> Result<Vec<QueryResult>, DbErr> {
+                let statement = self.build(statement)?;
+                let _timer = self.recorder().time(&statement);
                 self.connection()
-                    .query_all(self.build(statement)?)
+                    .query_all(statement)
                     .await
                     .map_err(|error| self.explain(error))
             }

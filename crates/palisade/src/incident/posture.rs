@@ -78,6 +78,12 @@ impl Posture {
         self.paused.contains(&part)
     }
 
+    /// Number of measures that refuse requests.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn count(&self) -> usize {
+        usize::from(self.is_read_only) + self.paused.len() + self.rules.len()
+    }
+
     /// Whether no request is refused, which is so most of the time.
     pub(crate) fn is_normal(&self) -> bool {
         !self.is_read_only && self.paused.is_empty() && self.rules.is_empty()

@@ -302,6 +302,16 @@ impl MailQueue {
             .map(drop)
     }
 
+    /// Number of mails that are not sent.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[cfg(feature = "metrics")]
+    pub(crate) async fn waiting(&self) -> Result<u64, DbErr> {
+        let db = self.inner.database.handle();
+        sea_orm::PaginatorTrait::count(Entity::find(), &db).await
+    }
+
     /// Waits until it is woken, or for a timeout.
     pub(crate) async fn next(&self, at_most: Duration) {
         let _ = timeout(at_most, self.inner.came.notified()).await;

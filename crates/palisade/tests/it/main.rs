@@ -33,6 +33,7 @@ mod limits;
 mod lists;
 mod lists_and_scopes;
 mod mail;
+mod metrics;
 mod own_settings;
 mod page_values;
 mod pairs;

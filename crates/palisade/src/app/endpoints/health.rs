@@ -36,16 +36,16 @@ pub(in crate::app) async fn live() -> &'static str {
 /// Path of the details.
 pub(in crate::app) const DETAIL: &str = "/health/detail";
 
-/// Extension with the site for [`ready`] and [`detail`].
+/// Extension with the site for [`ready`], [`detail`] and the metrics.
 pub(in crate::app) fn attach(site: &Arc<Site>, parts: &mut Parts) {
-    if [READY, DETAIL].contains(&parts.uri.path()) {
+    if [READY, DETAIL, "/metrics"].contains(&parts.uri.path()) {
         parts.extensions.insert(Asked(site.clone()));
     }
 }
 
 /// The site.
 #[derive(Clone)]
-pub(in crate::app) struct Asked(Arc<Site>);
+pub(in crate::app) struct Asked(pub(super) Arc<Site>);
 
 /// `GET /health/ready`: 200, with `reads only` while the database rejects writes (full disk,
 /// standby), or 503 while it does not answer. Redis is optional and does not count. The response

@@ -4,6 +4,8 @@ mod account;
 pub(in crate::app) mod health;
 #[cfg(feature = "social")]
 mod jwks;
+#[cfg(feature = "metrics")]
+mod metrics;
 pub(in crate::app) mod security_txt;
 #[cfg(feature = "social")]
 mod social;
@@ -36,6 +38,11 @@ pub(in crate::app) fn routes(files: Arc<Store>, settings: &SiteSettings) -> Rout
         routes.merge(jwks::routes())
     } else {
         routes
+    };
+    #[cfg(feature = "metrics")]
+    let routes = match settings.metrics.is_on() {
+        true => routes.merge(metrics::routes(&settings.metrics.from)),
+        false => routes,
     };
     routes
         .merge(account::routes())

@@ -45,6 +45,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use http_body::Body as _;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 use tower::ServiceExt;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -76,13 +77,20 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
         client,
         scheme,
     };
+    let _in_flight = site.metrics.begin();
+    let (began, method) = (Instant::now(), parts.method.clone());
     let admitted = match health::is_page(parts.uri.path()) {
         true => site.memory.admit_for_health(client.0),
         false => site.memory.admit(client.0),
     };
     let held = match admitted {
         Ok(held) => held,
-        Err(full) => return out_of_memory(&info, full),
+        Err(full) => {
+            let refusal = out_of_memory(&info, full);
+            let answer = (&method, refusal.status());
+            site.metrics.answered("", answer, began.elapsed());
+            return refusal;
+        }
     };
     let has_body = !body.is_end_stream();
     let body = Received::new(body, body_limits(&site, &parts.headers)).count_memory(held.clone());
@@ -100,6 +108,9 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
         true => run_to_end(&site, held.clone(), context.during(answering)).await,
         false => context.during(answering).await,
     };
+    let answer = (&method, response.status());
+    site.metrics
+        .answered(context.route(), answer, began.elapsed());
     response.extensions_mut().insert(held);
     let is_ambiguous =
         || has_chunks || (has_body && !rest.drain()) || CLOSE_AFTER.contains(&response.status());

@@ -84,6 +84,9 @@ impl Server {
             .map(tls::config)
             .transpose()
             .map_err(ListenError::Tls)?;
+        if let Some(certificates) = &certificates {
+            let _ = site.certificates.set(certificates.clone());
+        }
         let mut inherited = ListenFd::from_env();
         let listener = Listener::open(&site.settings, &mut inherited, 0, &settings.address)?;
         let redirect = tls

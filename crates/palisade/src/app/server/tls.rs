@@ -79,6 +79,14 @@ impl Certificates {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(certificate);
     }
 
+    /// End of the current certificate, in seconds since 1970.
+    pub(in crate::app) fn end(&self) -> Option<i64> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let first = current.as_ref()?.cert.first()?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(first).ok()?;
+        Some(parsed.validity().not_after.timestamp())
+    }
+
     /// Watches the files for as long as the server runs.
     pub(super) async fn watch(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
