@@ -52,7 +52,7 @@ pub mod formats;
 pub mod forms;
 pub mod headers;
 pub mod http;
-mod incident;
+pub mod incident;
 pub mod mail;
 pub mod metrics;
 pub mod mfa;

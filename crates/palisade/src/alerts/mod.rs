@@ -19,7 +19,7 @@ pub use settings::AlertSettings;
 pub use syslog_target::SyslogTarget;
 pub use webhook::{HookUrl, WebhookKey};
 
-use crate::audit_log::{AuditLog, Recorded, Severity};
+use crate::audit_log::{AuditLog, Event, Recorded, Severity};
 use crate::clock::{Clock, unix_seconds};
 use crate::db::Database;
 use crate::http::client::Client;
@@ -130,6 +130,8 @@ impl Alert {
         if !self.detail.is_empty() {
             lines.push(format!("Detail: {:?}", self.detail));
         }
+        let runbook = Event::runbook_of(&self.event);
+        lines.push(format!("Runbook: {runbook}, `runbook {}`", self.event));
         if self.suppressed > 0 {
             let count = self.suppressed;
             lines.push(format!("{count} more of these since the last message"));
@@ -177,7 +179,10 @@ impl Alerts {
                 clock: parts.clock.clone(),
                 waiting: sender,
             };
-            log.observe(move |event| watch.observe(event));
+            log.observe(move |event| {
+                watch.observe(event);
+                None
+            });
         }
         Self(Arc::new(Inner {
             clock: parts.clock,

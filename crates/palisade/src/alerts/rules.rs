@@ -165,6 +165,14 @@ pub(super) fn built_in() -> Vec<Rule> {
         rule("audit log incomplete", Event::EntriesLost).severity(High),
         rule("audit log damaged", Event::LogDamaged).severity(Critical),
         rule("keys changed", Event::KeysChanged).severity(High),
+        rule("access revoked", Event::AccessRevoked)
+            .and(Event::EvidenceTaken)
+            .severity(High),
+        rule("canary touched", Event::CanaryTouched)
+            .by(By::Address)
+            .severity(Critical),
+        rule("certificate near its end", Event::CertificateNearEnd).severity(High),
+        rule("impossible travel", Event::ImpossibleTravel).by(By::Actor),
         rule("posture changed", Event::PostureChanged)
             .and(Event::AccountFrozen)
             .severity(High),
@@ -244,6 +252,7 @@ mod tests {
 
     fn event<'a>(name: &'a str, address: &'a str, detail: &'a str) -> Recorded<'a> {
         Recorded {
+            name: "",
             event: name,
             severity: Severity::Low,
             actor: "anonymous",

@@ -17,7 +17,7 @@ use super::upstream::Forward;
 use super::write_probe::WriteProbe;
 use super::{App, BootError, Prepared, RouteInfo, Site, SiteSettings, keys};
 use crate::alerts::{AlertParts, Alerts};
-use crate::audit_log::AuditLog;
+use crate::audit_log::{AuditLog, Event};
 use crate::auth::{AccountParts, Accounts, ActionLinks, SecondFactors};
 use crate::clock::Clock;
 use crate::db::Database;
@@ -31,7 +31,7 @@ use crate::mfa::Factors;
 use crate::permissions::{Authorizer, Declarations};
 use crate::tasks::{JobQueue, TaskRows};
 use crate::throttle::Throttle;
-use crate::views::{Development, SiteClock, SiteViews};
+use crate::views::{Development, SiteClock, SiteViews, current_context};
 use axum::Router;
 use axum::extract::Request;
 use palisade_template::{Layer, Templates};
@@ -182,6 +182,23 @@ fn with_layers(router: Router, layers: Vec<LayerFn>) -> Router {
     layers.into_iter().fold(router, add)
 }
 
+/// The posture of an incident, which refuses commits of frozen accounts and knows canaries.
+fn incident(database: &Database, audit: &AuditLog) -> Arc<Incident> {
+    let incident = Arc::new(Incident::default());
+    let frozen = incident.clone();
+    database.lock().refuse_frozen(move || {
+        let posture = frozen.posture();
+        let user = || current_context().and_then(|context| context.user_id());
+        posture.has_frozen() && user().is_some_and(|id| posture.is_frozen(id))
+    });
+    let canaries = incident.clone();
+    audit.observe(move |recorded| {
+        let is_canary = canaries.posture().is_canary(recorded.name);
+        is_canary.then_some(Event::CanaryTouched)
+    });
+    incident
+}
+
 fn memory(settings: &SiteSettings) -> Arc<MemoryBudget> {
     let server = &settings.server;
     MemoryBudget::new(server.max_held_bytes, server.max_held_bytes_per_address)
@@ -232,6 +249,7 @@ impl Prepared {
         views.services.insert(ActionLinks(accounts.clone()));
         views.services.insert(audit.clone());
         let views = Arc::new(views);
+        let incident = incident(&database, &audit);
         let metrics = SiteMetrics::new(&settings, &table, (&database, &audit));
         let alerts = AlertParts {
             settings: &settings.alerts,
@@ -251,7 +269,7 @@ impl Prepared {
             factors: shared.factors.clone(),
             sessions,
             alerts: Alerts::new(alerts, &audit),
-            incident: Incident::default(),
+            incident,
             mail: shared.mail,
             audit,
             job_queue: shared.jobs,

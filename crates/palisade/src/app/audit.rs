@@ -46,6 +46,12 @@ impl Site {
         self.follow_posture().await
     }
 
+    /// Applies the freeze of an account without the database. For tests.
+    #[doc(hidden)]
+    pub fn posture_with_frozen(&self, user: i32) {
+        self.incident.freeze(user);
+    }
+
     /// Stores all entries that wait, as the server does all the time, and returns their number. For
     /// tests.
     ///

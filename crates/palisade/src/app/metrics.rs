@@ -1,9 +1,6 @@
 //! Metrics of a site: absent without the feature or without `metrics.from`.
 
-use super::RouteInfo;
-#[cfg(feature = "metrics")]
-use super::write_probe::answers;
-use super::{Site, SiteSettings};
+use super::{RouteInfo, SiteSettings};
 use crate::audit_log::AuditLog;
 use crate::db::Database;
 #[cfg(feature = "metrics")]
@@ -41,7 +38,10 @@ impl SiteMetrics {
                 queries.queried(route, sql, took);
             });
             let events = metrics.clone();
-            audit.observe(move |recorded| events.recorded(recorded.event));
+            audit.observe(move |recorded| {
+                events.recorded(recorded.event);
+                None
+            });
         }
         Self { metrics }
     }
@@ -49,6 +49,17 @@ impl SiteMetrics {
     /// Counts a request until the value is dropped.
     pub(super) fn begin(&self) -> Option<InFlight> {
         self.metrics.as_ref().map(|metrics| metrics.begin())
+    }
+
+    /// All series as text; `None` without metrics.
+    pub(super) fn text(&self, state: &State) -> Option<String> {
+        match self.metrics.as_ref()?.text(state) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                tracing::error!(target: "palisade", %error, "metrics cannot be written");
+                None
+            }
+        }
     }
 
     pub(super) fn answered(&self, route: &str, answer: (&Method, StatusCode), took: Duration) {
@@ -67,48 +78,4 @@ impl SiteMetrics {
     pub(super) fn begin(&self) {}
 
     pub(super) fn answered(&self, _: &str, _: (&Method, StatusCode), _: Duration) {}
-}
-
-#[cfg(feature = "metrics")]
-impl Site {
-    /// All series as text; `None` without metrics.
-    pub(super) async fn metrics_text(&self) -> Option<String> {
-        let metrics = self.metrics.metrics.as_ref()?;
-        let state = self.state().await;
-        match metrics.text(&state) {
-            Ok(text) => Some(text),
-            Err(error) => {
-                tracing::error!(target: "palisade", %error, "metrics cannot be written");
-                None
-            }
-        }
-    }
-
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "gauges are floating-point numbers"
-    )]
-    async fn state(&self) -> State {
-        let is_up = answers("database", self.database.ping()).await;
-        let jobs = if is_up { self.job_counts().await } else { None };
-        let mails = if is_up {
-            self.mail.waiting().await.ok()
-        } else {
-            None
-        };
-        let posture = self.incident.posture();
-        State {
-            uptime: self.began.elapsed().as_secs_f64(),
-            connections: self.connections() as f64,
-            held_bytes: self.memory.held_bytes() as f64,
-            database_up: f64::from(is_up),
-            audit_waiting: self.audit.waiting() as f64,
-            mails_waiting: mails.unwrap_or_default() as f64,
-            jobs_waiting: jobs.as_ref().map_or(0, |jobs| jobs.pending) as f64,
-            jobs_failed: jobs.as_ref().map_or(0, |jobs| jobs.failed) as f64,
-            read_only: f64::from(posture.is_read_only()),
-            measures: posture.count() as f64,
-            certificate_end: self.certificate_end().unwrap_or_default() as f64,
-        }
-    }
 }

@@ -14,6 +14,7 @@ use crate::forms::{Field, Line};
 use crate::headers::HeaderSettings;
 use crate::http::HttpSettings;
 use crate::http::client::ClientSettings;
+use crate::incident::IncidentSettings;
 use crate::mail::{CacheSettings, MailSettings};
 use crate::metrics::MetricSettings;
 use crate::mfa::MfaSettings;
@@ -183,6 +184,8 @@ pub struct SiteSettings {
     pub audit: AuditSettings,
     /// `[alerts]`
     pub alerts: AlertSettings,
+    /// `[incident]`
+    pub incident: IncidentSettings,
     /// `[metrics]`
     pub metrics: MetricSettings,
     /// `[keys]`
@@ -233,6 +236,7 @@ impl SiteSettings {
             tasks: TaskSettings::read(&mut reader),
             audit: AuditSettings::read(&mut reader),
             alerts: AlertSettings::read(&mut reader),
+            incident: IncidentSettings::read(&mut reader),
             metrics: MetricSettings::read(&mut reader),
             keys: KeySettings::read(&mut reader),
             own: Extensions::new(),

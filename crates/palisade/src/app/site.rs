@@ -52,7 +52,7 @@ pub struct Site {
     pub(crate) mail: MailQueue,
     pub(crate) audit: AuditLog,
     pub(crate) alerts: Alerts,
-    pub(crate) incident: Incident,
+    pub(crate) incident: Arc<Incident>,
     pub(super) job_queue: JobQueue,
     pub(super) task_rows: TaskRows,
     pub(super) background: Background<Self>,

@@ -80,6 +80,12 @@ impl AuditLog {
         }))
     }
 
+    /// Signs a text, whose second line is no number, with the key of checkpoints.
+    #[cfg(feature = "evidence")]
+    pub(crate) fn sign(&self, text: &str) -> String {
+        signed_note::sign(self.keys().newest(), self.origin(), text)
+    }
+
     /// Writes a checkpoint into the log of the process, from where it leaves the machine.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ pub struct Entry {
     event: Event,
     subject: Option<i32>,
     name: String,
+    typed: String,
     detail: String,
 }
 
@@ -33,6 +34,7 @@ impl Entry {
             event,
             subject: None,
             name: String::new(),
+            typed: String::new(),
             detail: String::new(),
         }
     }
@@ -47,6 +49,13 @@ impl Entry {
     /// the chain, and erased with the user.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// A name as it was typed, which may be a password in the wrong field: it is compared with
+    /// canaries, and neither stored nor logged.
+    pub(crate) fn typed(mut self, name: &str) -> Self {
+        self.typed = name.to_owned();
         self
     }
 
@@ -118,6 +127,9 @@ pub(super) struct Record {
     pub(super) route: String,
     pub(super) detail: String,
     pub(super) who: Who,
+    /// See [`Entry::typed`].
+    #[serde(skip)]
+    typed: String,
 }
 
 /// The personal part of an entry.
@@ -159,6 +171,7 @@ pub(crate) struct Recorded<'a> {
     pub(crate) severity: Severity,
     pub(crate) actor: &'a str,
     pub(crate) subject: &'a str,
+    pub(crate) name: &'a str,
     pub(crate) address: &'a str,
     pub(crate) route: &'a str,
     pub(crate) request: &'a str,
@@ -172,6 +185,10 @@ impl Record {
             severity: self.severity,
             actor: &self.actor,
             subject: &self.subject,
+            name: match self.typed.is_empty() {
+                true => &self.who.name,
+                false => &self.typed,
+            },
             address: &self.who.address,
             route: &self.route,
             request: &self.request,
@@ -196,6 +213,29 @@ impl Record {
                 address: place.address,
                 agent: short(&place.agent),
             },
+            typed: entry.typed,
+        }
+    }
+
+    pub(super) fn without_typed(mut self) -> Self {
+        self.typed.clear();
+        self
+    }
+
+    /// The entry of an event that follows from this one, without its name.
+    pub(super) fn followed_by(&self, event: Event) -> Self {
+        Self {
+            event: event.name().into(),
+            severity: event.severity(),
+            outcome: event.outcome().name().into(),
+            detail: format!("after {}", self.event),
+            typed: String::new(),
+            who: Who {
+                salt: random::nonce(),
+                name: String::new(),
+                ..self.who.clone()
+            },
+            ..self.clone()
         }
     }
 

@@ -95,6 +95,18 @@ pub enum Event {
     PostureChanged,
     /// An operator froze an account during an incident.
     AccountFrozen,
+    /// An operator ended sessions, tokens, trusted browsers and mailed links.
+    AccessRevoked,
+    /// A name or path was used that no user has a reason to use.
+    CanaryTouched,
+    /// Evidence of an incident was collected.
+    EvidenceTaken,
+    /// The certificate of the site ends within a week.
+    CertificateNearEnd,
+    /// Two logins of one user at places that no traveller reaches in the time between them.
+    ImpossibleTravel,
+    /// Personal data was deleted after its time.
+    RetentionRun,
     /// An access token was issued.
     TokenIssued,
     /// A process of the site started.
@@ -138,67 +150,83 @@ pub enum Severity {
     Critical,
 }
 
+/// The runbook of a site's own events.
+const OF_SITE: &str = "site-events";
+
 use Outcome::{Failure, Success};
 use Severity::{Critical, High, Low, Moderate};
 
-/// An event, its name, its name in the OWASP logging vocabulary, outcome and severity.
-type Row = (Event, &'static str, &'static str, Outcome, Severity);
+/// An event, its name, its name in the OWASP logging vocabulary, outcome, severity and runbook.
+type Row = (
+    Event,
+    &'static str,
+    &'static str,
+    Outcome,
+    Severity,
+    &'static str,
+);
 
 #[rustfmt::skip]
 const EVENTS: &[Row] = &[
-    (Event::LoggedIn, "login", "authn_login_success", Success, Low),
-    (Event::LoginFailed, "login_failed", "authn_login_fail", Failure, Low),
-    (Event::CallbackRefused, "callback_refused", "authn_login_fail", Failure, Moderate),
-    (Event::LoginChallenged, "login_challenged", "authn_login_fail", Failure, Low),
-    (Event::LoginCodeSent, "login_code_sent", "authn_token_created", Success, Low),
-    (Event::Locked, "locked", "authn_login_lock", Failure, Moderate),
-    (Event::LockLifted, "lock_lifted", "authn_login_lock", Success, Low),
-    (Event::SecondStepBegun, "second_step_begun", "authn_login_success", Success, Low),
-    (Event::SecondStepFailed, "second_step_failed", "authn_login_fail", Failure, Moderate),
-    (Event::FactorAdded, "factor_added", "user_updated", Success, Moderate),
-    (Event::FactorRemoved, "factor_removed", "user_updated", Success, High),
-    (Event::FactorRemovalBegun, "factor_removal_begun", "user_updated", Success, High),
-    (Event::FactorKept, "factor_kept", "user_updated", Success, Low),
-    (Event::LoginAdded, "login_added", "user_updated", Success, Moderate),
-    (Event::LoginRemoved, "login_removed", "user_updated", Success, Moderate),
-    (Event::RecoveryCodeUsed, "recovery_code_used", "authn_login_success", Success, Moderate),
-    (Event::ProvenAgain, "proven_again", "authn_login_success", Success, Low),
-    (Event::SessionsEnded, "sessions_ended", "session_expired", Success, Low),
-    (Event::SessionMoved, "session_moved", "authn_token_reuse", Failure, High),
-    (Event::LoggedOut, "logout", "session_expired", Success, Low),
-    (Event::SignedUp, "signup", "user_created", Success, Low),
-    (Event::PasswordChanged, "password_changed", "authn_password_change", Success, Moderate),
-    (Event::ProfileChanged, "profile_changed", "user_updated", Success, Low),
-    (Event::SignUpBegun, "signup_begun", "user_created", Success, Low),
-    (Event::ResetRequested, "reset_requested", "authn_password_change", Success, Low),
-    (Event::PasswordReset, "password_reset", "authn_password_change", Success, Moderate),
-    (Event::EmailChangeBegun, "email_change_begun", "user_updated", Success, Low),
-    (Event::EmailChanged, "email_changed", "user_updated", Success, Moderate),
-    (Event::DataExported, "data_exported", "sensitive_read", Success, Moderate),
-    (Event::AccountClosed, "account_closed", "user_archived", Success, Moderate),
-    (Event::AccountOpened, "account_opened", "user_updated", Success, Moderate),
-    (Event::RightGranted, "right_granted", "privilege_permissions_changed", Success, High),
-    (Event::RightRevoked, "right_revoked", "privilege_permissions_changed", Success, Moderate),
-    (Event::AccountDeleted, "account_deleted", "user_deleted", Success, Moderate),
-    (Event::CsrfRefused, "csrf_refused", "malicious_cors", Failure, Low),
-    (Event::TokenRefused, "token_refused", "authn_token_reuse", Failure, Low),
-    (Event::AccessDenied, "access_denied", "authz_fail", Failure, Low),
-    (Event::HostRefused, "host_refused", "malicious_extraneous", Failure, Low),
-    (Event::Blocked, "blocked", "authz_fail", Failure, Low),
-    (Event::RateLimited, "rate_limited", "excess_rate_limit_exceeded", Failure, Low),
-    (Event::QuotaExceeded, "quota_exceeded", "excess_rate_limit_exceeded", Failure, Low),
-    (Event::Exported, "exported", "sensitive_read", Success, Moderate),
-    (Event::ErrorRaised, "error_raised", "sys_crash", Failure, High),
-    (Event::PostureChanged, "posture_changed", "authz_admin", Success, High),
-    (Event::AccountFrozen, "account_frozen", "user_archived", Success, High),
-    (Event::TokenIssued, "token_issued", "authn_token_created", Success, Moderate),
-    (Event::SiteStarted, "site_started", "sys_startup", Success, Low),
-    (Event::SiteStopped, "site_stopped", "sys_shutdown", Success, Low),
-    (Event::KeysChanged, "keys_changed", "authn_token_created", Success, High),
-    (Event::EntriesLost, "entries_lost", "sys_monitor_disabled", Failure, High),
-    (Event::LogDamaged, "log_damaged", "sys_monitor_disabled", Failure, Critical),
-    (Event::PersonErased, "person_erased", "sensitive_delete", Success, Moderate),
-    (Event::LogPruned, "log_pruned", "sensitive_delete", Success, Moderate),
+    (Event::LoggedIn, "login", "authn_login_success", Success, Low, "account-takeover"),
+    (Event::LoginFailed, "login_failed", "authn_login_fail", Failure, Low, "failed-logins"),
+    (Event::CallbackRefused, "callback_refused", "authn_login_fail", Failure, Moderate, "failed-logins"),
+    (Event::LoginChallenged, "login_challenged", "authn_login_fail", Failure, Low, "failed-logins"),
+    (Event::LoginCodeSent, "login_code_sent", "authn_token_created", Success, Low, "account-takeover"),
+    (Event::Locked, "locked", "authn_login_lock", Failure, Moderate, "failed-logins"),
+    (Event::LockLifted, "lock_lifted", "authn_login_lock", Success, Low, "failed-logins"),
+    (Event::SecondStepBegun, "second_step_begun", "authn_login_success", Success, Low, "account-takeover"),
+    (Event::SecondStepFailed, "second_step_failed", "authn_login_fail", Failure, Moderate, "failed-logins"),
+    (Event::FactorAdded, "factor_added", "user_updated", Success, Moderate, "account-takeover"),
+    (Event::FactorRemoved, "factor_removed", "user_updated", Success, High, "account-takeover"),
+    (Event::FactorRemovalBegun, "factor_removal_begun", "user_updated", Success, High, "account-takeover"),
+    (Event::FactorKept, "factor_kept", "user_updated", Success, Low, "account-takeover"),
+    (Event::LoginAdded, "login_added", "user_updated", Success, Moderate, "account-takeover"),
+    (Event::LoginRemoved, "login_removed", "user_updated", Success, Moderate, "account-takeover"),
+    (Event::RecoveryCodeUsed, "recovery_code_used", "authn_login_success", Success, Moderate, "account-takeover"),
+    (Event::ProvenAgain, "proven_again", "authn_login_success", Success, Low, "account-takeover"),
+    (Event::SessionsEnded, "sessions_ended", "session_expired", Success, Low, "account-takeover"),
+    (Event::SessionMoved, "session_moved", "authn_token_reuse", Failure, High, "account-takeover"),
+    (Event::LoggedOut, "logout", "session_expired", Success, Low, "account-takeover"),
+    (Event::SignedUp, "signup", "user_created", Success, Low, "sign-ups"),
+    (Event::PasswordChanged, "password_changed", "authn_password_change", Success, Moderate, "account-takeover"),
+    (Event::ProfileChanged, "profile_changed", "user_updated", Success, Low, "account-takeover"),
+    (Event::SignUpBegun, "signup_begun", "user_created", Success, Low, "sign-ups"),
+    (Event::ResetRequested, "reset_requested", "authn_password_change", Success, Low, "account-takeover"),
+    (Event::PasswordReset, "password_reset", "authn_password_change", Success, Moderate, "account-takeover"),
+    (Event::EmailChangeBegun, "email_change_begun", "user_updated", Success, Low, "account-takeover"),
+    (Event::EmailChanged, "email_changed", "user_updated", Success, Moderate, "account-takeover"),
+    (Event::DataExported, "data_exported", "sensitive_read", Success, Moderate, "data-left"),
+    (Event::AccountClosed, "account_closed", "user_archived", Success, Moderate, "accounts-closed"),
+    (Event::AccountOpened, "account_opened", "user_updated", Success, Moderate, "accounts-closed"),
+    (Event::RightGranted, "right_granted", "privilege_permissions_changed", Success, High, "rights"),
+    (Event::RightRevoked, "right_revoked", "privilege_permissions_changed", Success, Moderate, "rights"),
+    (Event::AccountDeleted, "account_deleted", "user_deleted", Success, Moderate, "accounts-closed"),
+    (Event::CsrfRefused, "csrf_refused", "malicious_cors", Failure, Low, "requests-refused"),
+    (Event::TokenRefused, "token_refused", "authn_token_reuse", Failure, Low, "tokens"),
+    (Event::AccessDenied, "access_denied", "authz_fail", Failure, Low, "requests-refused"),
+    (Event::HostRefused, "host_refused", "malicious_extraneous", Failure, Low, "requests-refused"),
+    (Event::Blocked, "blocked", "authz_fail", Failure, Low, "requests-refused"),
+    (Event::RateLimited, "rate_limited", "excess_rate_limit_exceeded", Failure, Low, "requests-refused"),
+    (Event::QuotaExceeded, "quota_exceeded", "excess_rate_limit_exceeded", Failure, Low, "requests-refused"),
+    (Event::Exported, "exported", "sensitive_read", Success, Moderate, "data-left"),
+    (Event::ErrorRaised, "error_raised", "sys_crash", Failure, High, "errors"),
+    (Event::PostureChanged, "posture_changed", "authz_admin", Success, High, "operators"),
+    (Event::AccountFrozen, "account_frozen", "user_archived", Success, High, "operators"),
+    (Event::AccessRevoked, "access_revoked", "session_expired", Success, High, "operators"),
+    (Event::CanaryTouched, "canary_touched", "malicious_direct_reference", Failure, Critical, "canary"),
+    (Event::EvidenceTaken, "evidence_taken", "sensitive_read", Success, High, "operators"),
+    (Event::CertificateNearEnd, "certificate_near_end", "crypt_encrypt_fail", Failure, High, "certificate"),
+    (Event::ImpossibleTravel, "impossible_travel", "authn_impossible_travel", Failure, Moderate, "account-takeover"),
+    (Event::RetentionRun, "retention_run", "sensitive_delete", Success, Low, "accounts-closed"),
+    (Event::TokenIssued, "token_issued", "authn_token_created", Success, Moderate, "tokens"),
+    (Event::SiteStarted, "site_started", "sys_startup", Success, Low, "operators"),
+    (Event::SiteStopped, "site_stopped", "sys_shutdown", Success, Low, "operators"),
+    (Event::KeysChanged, "keys_changed", "authn_token_created", Success, High, "keys"),
+    (Event::EntriesLost, "entries_lost", "sys_monitor_disabled", Failure, High, "audit-log"),
+    (Event::LogDamaged, "log_damaged", "sys_monitor_disabled", Failure, Critical, "audit-log"),
+    (Event::PersonErased, "person_erased", "sensitive_delete", Success, Moderate, "accounts-closed"),
+    (Event::LogPruned, "log_pruned", "sensitive_delete", Success, Moderate, "audit-log"),
 ];
 
 impl Event {
@@ -209,7 +237,7 @@ impl Event {
 
     fn row(self) -> Row {
         let found = EVENTS.iter().find(|row| row.0 == self);
-        let of_site = (self, self.site_name(), "custom", Success, Low);
+        let of_site = (self, self.site_name(), "custom", Success, Low, OF_SITE);
         found.copied().unwrap_or(of_site)
     }
 
@@ -239,6 +267,17 @@ impl Event {
     /// How urgent it is.
     pub fn severity(self) -> Severity {
         self.row().4
+    }
+
+    /// The runbook for it, which `runbook` prints.
+    pub fn runbook(self) -> &'static str {
+        self.row().5
+    }
+
+    /// The runbook for the event of a name.
+    pub(crate) fn runbook_of(name: &str) -> &'static str {
+        let known = Self::all().find(|event| event.name() == name);
+        known.map_or(OF_SITE, Self::runbook)
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Wanted {
     pub(crate) event: Option<String>,
     /// Id and name of a user.
     pub(crate) user: Option<(Option<i32>, String)>,
+    /// Only entries with smaller numbers.
+    pub(crate) before: Option<i64>,
     /// The most entries, of the latest.
     pub(crate) most: u64,
 }
@@ -72,7 +74,8 @@ fn condition(wanted: &Wanted) -> Condition {
         .event
         .as_deref()
         .map(|event| entries::Column::Event.eq(event));
-    let all = Condition::all();
+    let before = wanted.before.map(|before| entries::Column::Seq.lt(before));
+    let all = Condition::all().add_option(before);
     all.add_option(since)
         .add_option(event)
         .add_option(wanted.user.as_ref().map(|(id, name)| of_user(*id, name)))

@@ -29,7 +29,7 @@ struct Inner {
     writing: tokio::sync::Mutex<()>,
 }
 
-type Observer = Arc<dyn Fn(&Recorded<'_>) + Send + Sync>;
+type Observer = Arc<dyn Fn(&Recorded<'_>) -> Option<Event> + Send + Sync>;
 
 #[derive(Default)]
 struct Notes {
@@ -84,8 +84,12 @@ impl AuditLog {
         ));
     }
 
-    /// Calls a function with every event that this process records.
-    pub(crate) fn observe(&self, observer: impl Fn(&Recorded<'_>) + Send + Sync + 'static) {
+    /// Calls a function with every event that this process records. It may return an event that
+    /// follows from it.
+    pub(crate) fn observe(
+        &self,
+        observer: impl Fn(&Recorded<'_>) -> Option<Event> + Send + Sync + 'static,
+    ) {
         let observer: Observer = Arc::new(observer);
         self.0.observers.rcu(|all| {
             let all = all.iter().chain([&observer]);
@@ -101,13 +105,16 @@ impl AuditLog {
 
     pub(super) fn observed(&self, record: &Record) {
         for observer in self.0.observers.load().iter() {
-            observer(&record.recorded());
+            if let Some(event) = observer(&record.recorded()) {
+                self.put(record.followed_by(event));
+            }
         }
     }
 
     /// Announces and queues a note.
     pub(super) fn put(&self, record: Record) {
         self.announce(&record);
+        let record = record.without_typed();
         let mut notes = self.notes();
         match notes.waiting.len() < MOST_NOTES {
             true => notes.waiting.push_back(record),

@@ -2,6 +2,8 @@ use super::account::profile::{AccountHooks, ProfileForm};
 use super::email::email_tokens::EmailTokens;
 use super::email::limits::MailLimits;
 use super::email::notices::Notice;
+#[cfg(feature = "social")]
+use super::login::epoch;
 use super::login::guard::{LoginChallenge, LoginGuard};
 use super::login::known_devices::KnownDevices;
 use super::login::lockout::Lockout;
@@ -341,7 +343,7 @@ impl Accounts {
     }
 
     /// The user of an account that is not closed, and the values that tie a token to its current
-    /// password: one per key, newest first.
+    /// password and its session epoch: one per key, newest first.
     #[cfg(feature = "social")]
     pub(crate) async fn token_bindings(&self, id: i32) -> Result<Option<(User, Vec<String>)>> {
         use base64::Engine;
@@ -349,7 +351,11 @@ impl Accounts {
         let Some(row) = self.users.active(id).await? else {
             return Ok(None);
         };
-        let state = format!("{} {}", row.id, row.password);
+        let epoch = epoch::epoch_of(&self.database.handle(), row.id).await?;
+        // without an epoch, as before there was one
+        let epoch = Some(epoch).filter(|epoch| *epoch > 0);
+        let epoch = epoch.map_or(String::new(), |epoch| format!(" {epoch}"));
+        let state = format!("{} {}{epoch}", row.id, row.password);
         let keys = self.ring.derive("access token", state.as_bytes());
         let values = keys.map(|bytes| URL_SAFE_NO_PAD.encode(bytes)).collect();
         Ok(Some((row.public(), values)))

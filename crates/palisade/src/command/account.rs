@@ -2,6 +2,7 @@ use super::subject::{argument, end_sessions, reachable, unknown};
 use super::{Failed, Outcome};
 use crate::app::Site;
 use crate::forms::{Email, Field};
+use crate::incident::{Kind, Measure, end, measures};
 use crate::views::Error;
 use clap::ArgMatches;
 use std::io::IsTerminal;
@@ -11,9 +12,26 @@ pub(super) async fn open(site: &Site, username: &str) -> Outcome {
     if !site.accounts().open_account(username).await? {
         return Err(unknown(username));
     }
+    thaw(site, username).await?;
     Ok(format!(
         "{username} can log in again and is notified by mail\n"
     ))
+}
+
+/// Ends the measure of `incident freeze`.
+async fn thaw(site: &Site, username: &str) -> Result<(), Failed> {
+    let id = site.accounts().id_of(username).await?.unwrap_or_default();
+    let is_frozen =
+        |measure: &Measure| measure.kind == Kind::Freeze && measure.value == id.to_string();
+    let held = measures(site.database(), site.now().timestamp()).await;
+    for measure in held
+        .map_err(Error::from)?
+        .iter()
+        .filter(|one| is_frozen(one))
+    {
+        end(site.database(), measure).await.map_err(Error::from)?;
+    }
+    Ok(())
 }
 
 /// `user close`.

@@ -31,8 +31,8 @@ pub(super) fn acting() -> Arg {
     )
 }
 
-/// A date, of which the first second is the end, or a time with an offset.
-pub(super) fn parse_end(text: &str) -> Result<DateTime<Utc>, Failed> {
+/// The first second of a date, or a time with an offset.
+pub(super) fn parse_time(option: &str, text: &str) -> Result<DateTime<Utc>, Failed> {
     let day = || {
         Some(
             NaiveDate::parse_from_str(text, "%Y-%m-%d")
@@ -43,7 +43,7 @@ pub(super) fn parse_end(text: &str) -> Result<DateTime<Utc>, Failed> {
     };
     let time = || Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc());
     day().or_else(time).ok_or_else(|| {
-        let said = format!("--until {text}: write 2027-01-31, or 2027-01-31T12:00:00Z");
+        let said = format!("--{option} {text}: write 2027-01-31, or 2027-01-31T12:00:00Z");
         Failed(said, 2)
     })
 }
@@ -93,4 +93,27 @@ pub(super) fn address() -> Arg {
         .long("address")
         .value_name("IP:PORT")
         .help("Address to listen on, such as 127.0.0.1:8000")
+}
+
+/// The name of this program, for messages.
+pub(super) fn program_name() -> String {
+    let path = std::env::args().next().unwrap_or_default();
+    std::path::Path::new(&path)
+        .file_stem()
+        .map_or_else(|| "site".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The words of a command line, where quotes keep spaces: for commands of documents.
+pub(super) fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut is_quoted) = (Vec::new(), String::new(), false);
+    for letter in line.chars() {
+        match letter {
+            '"' => is_quoted = !is_quoted,
+            ' ' if !is_quoted => words.push(std::mem::take(&mut word)),
+            letter => word.push(letter),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
 }

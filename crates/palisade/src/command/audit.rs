@@ -1,6 +1,6 @@
 //! `audit list`, `audit verify`, `audit checkpoint`, `audit key` and `audit prune`.
 
-use super::arguments::{flag, named};
+use super::arguments::{flag, named, parse_time};
 use super::print::table_of;
 use super::{Failed, Format, Outcome};
 use crate::app::Prepared;
@@ -9,7 +9,6 @@ use crate::clock::SystemClock;
 use crate::crypto::signed_note::Verifier;
 use crate::db::Database;
 use crate::sql;
-use chrono::{DateTime, NaiveDate, Utc};
 use clap::{ArgMatches, Command, value_parser};
 use sea_orm::DbErr;
 use serde_json::json;
@@ -84,19 +83,6 @@ fn failed(error: DbErr) -> Failed {
     Failed(format!("the database: {error}"), 1)
 }
 
-/// A date, of which the first second counts, or a time with an offset.
-fn parse_since(text: &str) -> Result<DateTime<Utc>, Failed> {
-    let day = || {
-        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-        Some(day.and_hms_opt(0, 0, 0)?.and_utc())
-    };
-    let time = || Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc());
-    day().or_else(time).ok_or_else(|| {
-        let said = format!("--since {text}: write 2027-01-31, or 2027-01-31T12:00:00Z");
-        Failed(said, 2)
-    })
-}
-
 fn option<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
     matches.get_one::<String>(name).map(String::as_str)
 }
@@ -113,9 +99,12 @@ async fn print_list(log: &AuditLog, database: &Database, matches: &ArgMatches) -
         None => None,
     };
     let wanted = Wanted {
-        since: option(matches, "since").map(parse_since).transpose()?,
+        since: option(matches, "since")
+            .map(|text| parse_time("since", text))
+            .transpose()?,
         event: option(matches, "event").map(str::to_owned),
         user,
+        before: None,
         most: matches.get_one("most").copied().unwrap_or(50),
     };
     let listed = audit_log::entries(database, &wanted)

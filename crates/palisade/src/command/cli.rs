@@ -8,7 +8,7 @@ use clap::{Arg, ArgGroup, Command};
 
 /// The command line, with the site's custom commands.
 pub(super) fn command(own: &[SiteCommand]) -> Command {
-    let program = Command::new(program_name())
+    let program = Command::new(super::arguments::program_name())
         .about("Runs the site and its commands. Without a command: serve")
         .arg(data())
         .subcommand(Command::new("serve").about("Serve the site").arg(address()))
@@ -33,6 +33,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(super::data::command())
         .subcommand(super::audit::command())
         .subcommand(super::incident::command())
+        .subcommand(super::runbook::command())
         .subcommand(backup())
         .subcommand(deploy());
     #[cfg(feature = "adopt")]
@@ -315,11 +316,4 @@ fn deploy() -> Command {
                 .about("Rate limits for a server in front of the site")
                 .arg(name_argument(&LIMITS)),
         )
-}
-
-pub(super) fn program_name() -> String {
-    let path = std::env::args().next().unwrap_or_default();
-    std::path::Path::new(&path)
-        .file_stem()
-        .map_or_else(|| "site".into(), |name| name.to_string_lossy().into_owned())
 }

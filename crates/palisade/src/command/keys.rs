@@ -27,6 +27,14 @@ pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     }
 }
 
+/// Adds a key during an incident, with the reason in the audit log. The running site re-encrypts
+/// after its restart.
+pub(super) async fn rotate_for_incident(prepared: &Prepared, reason: &str) -> Outcome {
+    let said = add_key(prepared)?;
+    audit::record_key_change(prepared, &format!("a key was added: {reason}")).await?;
+    Ok(said)
+}
+
 /// The key file; keys of the environment are changed there.
 fn file(prepared: &Prepared) -> Result<KeyFile, Failed> {
     if prepared.settings().keys.secret.is_some() {

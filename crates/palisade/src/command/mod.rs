@@ -22,6 +22,7 @@ mod permissions;
 mod print;
 mod rewrite;
 mod rights;
+mod runbook;
 mod serve;
 mod subject;
 mod tasks;
@@ -94,6 +95,9 @@ async fn run(app: App, matches: &ArgMatches) -> Outcome {
     if let Some(("adopt", adopt)) = matches.subcommand() {
         return adopt::run(adopt).await;
     }
+    if incident::is_drill(matches) {
+        return incident::drill(app).await;
+    }
     let commands = app.commands.clone();
     let prepared = match Prepared::new(app, sources(matches)) {
         Ok(prepared) => prepared,
@@ -140,11 +144,12 @@ async fn run_command(
         ("check", check) => print_report(&with_stored(&prepared, check).await, check),
         ("migrate", migrate) => run_migrations(prepared, migrate).await,
         ("routes", _) => Ok(routes(&prepared)),
+        ("runbook", runbook) => runbook::run(runbook),
         ("settings", asked) if asked.get_flag("explain") => {
             Ok(print::explain(&prepared.settings().effective))
         }
         ("settings", _) => Ok(print::settings(&prepared.settings().effective)),
-        ("deploy", chosen) => deploy::run(prepared.settings(), &cli::program_name(), chosen),
+        ("deploy", chosen) => deploy::run(prepared.settings(), &arguments::program_name(), chosen),
         ("keys", command) => keys::run(&prepared, command).await,
         ("data", command) => data::run(&prepared, command).await,
         ("backup", command) => backup::run(&prepared, command).await,
@@ -155,6 +160,12 @@ async fn run_command(
         }
         ("tasks", tasks) => {
             on_site(prepared, async |site| tasks::run_tasks(site, tasks).await).await
+        }
+        ("incident", incident) if incident.subcommand_name() == Some("rotate-keys") => {
+            let rotate = incident
+                .subcommand_matches("rotate-keys")
+                .unwrap_or(incident);
+            incident::rotate_keys(prepared, rotate).await
         }
         ("incident", incident) => {
             on_site(prepared, async |site| incident::run(&site, incident).await).await

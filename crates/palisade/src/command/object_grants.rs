@@ -1,7 +1,7 @@
 //! `--on ENTITY ID`: permissions and roles on one object, for a user or a group.
 
 use super::Failed;
-use super::arguments::parse_end;
+use super::arguments::parse_time;
 use crate::app::Site;
 use crate::auth::RightChange;
 use crate::db::Tx;
@@ -40,7 +40,9 @@ impl<'a> ObjectRight<'a> {
             (None, Some(role)) => Name::Role(role),
             _ => return Err(Failed("name a permission or a --role for --on".into(), 2)),
         };
-        let until = text(matches, "until").map(parse_end).transpose()?;
+        let until = text(matches, "until")
+            .map(|text| parse_time("until", text))
+            .transpose()?;
         if until.is_some_and(|end| end <= site.accounts().now()) {
             return Err(Failed("--until is in the past".into(), 2));
         }

@@ -1,6 +1,6 @@
 //! `user grant` and `user revoke`: ranks, permissions and groups of accounts.
 
-use super::arguments::parse_end;
+use super::arguments::parse_time;
 use super::object_grants::ObjectRight;
 use super::subject::{argument, unknown};
 use super::{Failed, Outcome};
@@ -194,7 +194,9 @@ impl<'a> Rights<'a> {
             flags: flags.into_iter().flatten().collect(),
             group: text("group"),
             permission: text("permission"),
-            until: text("until").map(parse_end).transpose()?,
+            until: text("until")
+                .map(|text| parse_time("until", text))
+                .transpose()?,
             reason: text("reason").unwrap_or_default(),
             now,
         };

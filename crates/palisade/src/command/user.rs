@@ -20,7 +20,10 @@ pub(super) async fn run(site: &Site, matches: &ArgMatches) -> Outcome {
     }
     match matches.subcommand() {
         Some(("create", create)) => make(site, create).await,
-        Some(("password", password)) => set_password(site, argument(password, "username")).await,
+        Some(("password", password)) => {
+            let typed = read_password()?;
+            set_password(site, argument(password, "username"), typed.expose()).await
+        }
         Some(("remove-factors", remove)) => {
             let username = argument(remove, "username");
             match remove.get_flag("now") {
@@ -72,11 +75,11 @@ async fn make(site: &Site, matches: &ArgMatches) -> Outcome {
     ))
 }
 
-async fn set_password(site: &Site, username: &str) -> Outcome {
-    let password = read_password()?;
+/// Sets a password, which ends all sessions of the account.
+pub(super) async fn set_password(site: &Site, username: &str, password: &str) -> Outcome {
     match site
         .accounts()
-        .reset_password(username, password.expose())
+        .reset_password(username, password)
         .await
         .map_err(|error| sign_up_failed(error, username))?
     {

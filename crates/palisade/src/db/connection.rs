@@ -1,5 +1,6 @@
 use super::backend::{Pool, Transaction};
 use super::error::explain_error;
+use super::write_lock::Owner;
 use super::{Database, FieldKeys, FromRow, NOT_ENCRYPTED, RawSql, Recorder, WriteLock};
 use crate::django::UserTables;
 use async_trait::async_trait;
@@ -27,8 +28,9 @@ pub struct Tx {
     recorder: Arc<Recorder>,
     fields: Arc<FieldKeys>,
     services: Arc<Extensions>,
-    /// Of a transaction of the site: it may not commit while the site is read-only.
-    lock: Option<Arc<WriteLock>>,
+    lock: Arc<WriteLock>,
+    /// A transaction of the site may not commit while the site is read-only.
+    owner: Owner,
     at_commit: AtCommit,
     /// Whether a statement wrote a row that must not be stored.
     is_refused: AtomicBool,
@@ -193,7 +195,7 @@ impl Tx {
         transaction: Transaction,
         users: Arc<UserTables>,
         recorder: Arc<Recorder>,
-        (fields, services): (Arc<FieldKeys>, Arc<Extensions>),
+        (fields, services, lock): (Arc<FieldKeys>, Arc<Extensions>, Arc<WriteLock>),
     ) -> Self {
         Self {
             transaction,
@@ -201,14 +203,15 @@ impl Tx {
             recorder,
             fields,
             services,
-            lock: None,
+            lock,
+            owner: Owner::Framework,
             at_commit: AtCommit::default(),
             is_refused: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn of_site(mut self, lock: Arc<WriteLock>) -> Self {
-        self.lock = Some(lock);
+    pub(super) fn of_site(mut self) -> Self {
+        self.owner = Owner::Site;
         self
     }
 
@@ -229,15 +232,15 @@ impl Tx {
     /// Commits the transaction, and wakes the tasks that wait for its rows.
     ///
     /// # Errors
-    /// When the database cannot commit, a row was written that its policy forbids, or the site has
-    /// become read-only; nothing is stored then.
+    /// When the database cannot commit, a row was written that its policy forbids, the site has
+    /// become read-only, or the account of the request is frozen; nothing is stored then.
     pub async fn commit(self) -> Result<(), DbErr> {
         if self.is_refused.into_inner() {
             return Err(DbErr::Custom(
                 "a row was written that its policy forbids".into(),
             ));
         }
-        let _committing = self.lock.as_ref().map(|lock| lock.enter()).transpose()?;
+        let _committing = self.lock.enter(self.owner)?;
         self.transaction.commit().await?;
         let then = self.at_commit.0.into_inner();
         for follow in then.unwrap_or_else(PoisonError::into_inner) {

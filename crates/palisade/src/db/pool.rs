@@ -242,7 +242,11 @@ impl Database {
             self.write.begin().await?,
             self.users.clone(),
             self.recorder.clone(),
-            (self.fields.clone(), self.services.clone()),
+            (
+                self.fields.clone(),
+                self.services.clone(),
+                self.lock.clone(),
+            ),
         ))
     }
 
@@ -252,10 +256,10 @@ impl Database {
     /// While the site is read-only, and when no connection is available.
     pub(crate) async fn begin_of_site(&self) -> Result<Tx, DbErr> {
         self.lock.require_open()?;
-        Ok(self.begin().await?.of_site(self.lock.clone()))
+        Ok(self.begin().await?.of_site())
     }
 
-    /// The lock that makes the site read-only.
+    /// The lock that refuses commits during an incident.
     pub(crate) fn lock(&self) -> &Arc<WriteLock> {
         &self.lock
     }

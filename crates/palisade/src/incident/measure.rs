@@ -8,6 +8,19 @@ pub(crate) enum Kind {
     Pause,
     /// Its value is a rule as JSON.
     Block,
+    /// Its value is the id of a frozen account.
+    Freeze,
+    /// Its value is a name or a path that no user has a reason to use.
+    Canary,
+}
+
+/// Effect of closing the incident on a measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AtClose {
+    /// It is ended.
+    Ends,
+    /// It stays until it is ended by itself.
+    Stays,
 }
 
 impl Kind {
@@ -17,11 +30,27 @@ impl Kind {
             Self::ReadOnly => "read-only",
             Self::Pause => "pause",
             Self::Block => "block",
+            Self::Freeze => "freeze",
+            Self::Canary => "canary",
+        }
+    }
+
+    pub(crate) fn at_close(self) -> AtClose {
+        match self {
+            Self::Freeze | Self::Canary => AtClose::Stays,
+            _ => AtClose::Ends,
         }
     }
 
     pub(super) fn parse(word: &str) -> Option<Self> {
-        let all = [Self::Incident, Self::ReadOnly, Self::Pause, Self::Block];
+        let all = [
+            Self::Incident,
+            Self::ReadOnly,
+            Self::Pause,
+            Self::Block,
+            Self::Freeze,
+            Self::Canary,
+        ];
         all.into_iter().find(|kind| kind.word() == word)
     }
 }

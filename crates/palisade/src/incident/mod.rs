@@ -9,13 +9,17 @@ mod measure;
 mod migration;
 mod posture;
 mod rule;
+mod runbook;
+mod settings;
 mod store;
 
 pub(crate) use instances::instances;
-pub(crate) use measure::{Kind, Measure};
+pub(crate) use measure::{AtClose, Kind, Measure};
 pub(crate) use migration::migrations;
 pub(crate) use posture::{Paused, Posture};
 pub(crate) use rule::{BlockRule, Blockable};
+pub(crate) use runbook::{RUNBOOKS, Runbook};
+pub use settings::{IncidentSettings, Recipient};
 pub(crate) use store::{end, measures, put};
 
 use crate::db::Database;
@@ -62,8 +66,22 @@ impl Incident {
         self.posture.load()
     }
 
+    /// Applies the freeze of an account until the measures are read again. For tests.
+    pub(crate) fn freeze(&self, user: i32) {
+        let freeze = Measure {
+            id: "test".into(),
+            kind: Kind::Freeze,
+            value: user.to_string(),
+            reason: String::new(),
+            since: 0,
+            until: 0,
+            hits: 0,
+        };
+        self.posture.store(Arc::new(Posture::new(&[freeze])));
+    }
+
     /// Reads the measures and applies them. Once they are read-only, no transaction of the site
-    /// commits any more when this returns.
+    /// commits any more when this returns, and none of a frozen account.
     ///
     /// # Errors
     /// When the database does not answer: the last measures hold.
@@ -78,6 +96,7 @@ impl Incident {
             return Ok(());
         }
         let (version, is_read_only) = (new.version().to_owned(), new.is_read_only());
+        let has_frozen = new.has_frozen();
         let before = self.posture.swap(Arc::new(new));
         store::count_hits(database, &before).await?;
         match is_read_only {
@@ -86,6 +105,9 @@ impl Incident {
             }
             true => {}
             false => database.lock().unlock(),
+        }
+        if has_frozen && !database.lock().settle().await {
+            return Err(DbErr::Custom("a transaction is still committing".into()));
         }
         let mut said = self.said();
         (said.applied, said.at) = (version, None);

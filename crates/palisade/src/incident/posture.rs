@@ -11,6 +11,8 @@ pub(crate) struct Posture {
     is_read_only: bool,
     paused: Vec<Paused>,
     rules: Vec<Counted>,
+    frozen: Vec<i32>,
+    canaries: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -26,16 +28,18 @@ pub(crate) enum Paused {
     SignUp,
     Login,
     Tokens,
+    Uploads,
 }
 
 impl Paused {
-    pub(crate) const WORDS: [&'static str; 3] = ["signup", "login", "tokens"];
+    pub(crate) const WORDS: [&'static str; 4] = ["signup", "login", "tokens", "uploads"];
 
     pub(crate) fn parse(word: &str) -> Option<Self> {
         match word {
             "signup" => Some(Self::SignUp),
             "login" => Some(Self::Login),
             "tokens" => Some(Self::Tokens),
+            "uploads" => Some(Self::Uploads),
             _ => None,
         }
     }
@@ -58,6 +62,12 @@ impl Posture {
                 .filter_map(|measure| Paused::parse(&measure.value))
                 .collect(),
             rules: of(Kind::Block).filter_map(rule).collect(),
+            frozen: of(Kind::Freeze)
+                .filter_map(|measure| measure.value.parse().ok())
+                .collect(),
+            canaries: of(Kind::Canary)
+                .map(|measure| measure.value.to_lowercase())
+                .collect(),
         }
     }
 
@@ -84,9 +94,27 @@ impl Posture {
         usize::from(self.is_read_only) + self.paused.len() + self.rules.len()
     }
 
+    /// Whether transactions of an account are refused.
+    pub(crate) fn is_frozen(&self, user: i32) -> bool {
+        self.frozen.contains(&user)
+    }
+
+    /// Whether any account is frozen.
+    pub(crate) fn has_frozen(&self) -> bool {
+        !self.frozen.is_empty()
+    }
+
+    /// Whether a name or a path is a canary.
+    pub(crate) fn is_canary(&self, value: &str) -> bool {
+        !self.canaries.is_empty() && self.canaries.contains(&value.trim().to_lowercase())
+    }
+
     /// Whether no request is refused, which is so most of the time.
     pub(crate) fn is_normal(&self) -> bool {
-        !self.is_read_only && self.paused.is_empty() && self.rules.is_empty()
+        !self.is_read_only
+            && self.paused.is_empty()
+            && self.rules.is_empty()
+            && self.canaries.is_empty()
     }
 
     /// The id of the first rule that blocks a request. It is counted.

@@ -136,6 +136,43 @@ impl Sessions {
         }
     }
 
+    /// Deletes all sessions that are shared with Django, which has no epochs, and returns their
+    /// number. Other sessions end by the epoch of their user.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn clear_shared(&self) -> Result<u64> {
+        let (mut ended, now) = (0, self.clock.now());
+        while self.is_shared {
+            let some = self.store.some("", now).await?;
+            if some.is_empty() {
+                break;
+            }
+            for (id, _) in some {
+                ended += u64::from(self.store.delete(&id).await?);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// The users with an open session for which this holds, by time and address of its login.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn owners(
+        &self,
+        is_meant: impl Fn(&UserSession) -> bool,
+        users: &[i32],
+    ) -> Result<Vec<i32>> {
+        let mut found = Vec::new();
+        for user in users {
+            if self.owned_by(*user).await?.iter().any(&is_meant) {
+                found.push(*user);
+            }
+        }
+        Ok(found)
+    }
+
     fn owner_of(&self, id: &str, text: &str) -> Option<i32> {
         let now = self.clock.now();
         self.decode(id, text)

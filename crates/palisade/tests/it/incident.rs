@@ -10,6 +10,7 @@ use palisade::sea_orm_migration::prelude::Table;
 use palisade::sea_orm_migration::schema::{integer, pk_auto};
 use palisade::testing::{TestDatabase, TestSite};
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Semaphore;
 
 fn migrations() -> Vec<Migration> {
     let table = Table::create()
@@ -26,6 +27,20 @@ async fn write(db: Db) -> Result<String> {
     Ok("written".into())
 }
 
+/// Opened by the test, while the handler holds a written row that is not committed.
+static GATE: Semaphore = Semaphore::const_new(0);
+static IN_HANDLER: Semaphore = Semaphore::const_new(0);
+
+async fn write_slowly(db: Db, _: User) -> Result<String> {
+    let tx = db.begin().await?;
+    tx.execute_sql(sql!("INSERT INTO written (number) VALUES (?)", 7))
+        .await?;
+    IN_HANDLER.add_permits(1);
+    GATE.acquire().await.unwrap().forget();
+    tx.commit().await?;
+    Ok("written".into())
+}
+
 async fn nothing() -> &'static str {
     "nothing"
 }
@@ -35,6 +50,7 @@ fn app() -> App {
         Routes::new()
             .route("/", public().get(nothing))
             .route("/write", public().post(write))
+            .route("/slow", signed_in().post(write_slowly))
             .route("/nothing", public().post(nothing))
             .route("/files/{name}", public().get(nothing)),
     )
@@ -287,4 +303,103 @@ async fn the_last_measures_hold_without_the_database() {
     site.site().database().close().await.unwrap();
     assert!(site.site().posture_refreshed().await.is_err());
     assert_eq!(post(&site, "/nothing").await.0, 503);
+}
+
+// F111: a request of the frozen account that was past every check stores nothing
+#[tokio::test]
+async fn a_request_that_runs_while_its_account_is_frozen_stores_nothing() {
+    for database in [TestDatabase::Sqlite, TestDatabase::Postgres] {
+        let Some(site) = TestSite::start_on(database, app(), &[]).await else {
+            continue;
+        };
+        let mut ann = site.sign_in("ann", Rank::Plain).await;
+        let mut bob = site.sign_in("bob", Rank::Plain).await;
+        let in_flight = async |client: &mut palisade::testing::Client, name: Option<&str>| {
+            let request = client.submit("/account", "/slow", &[]);
+            let freeze = async {
+                IN_HANDLER.acquire().await.unwrap().forget();
+                if let Some(name) = name {
+                    let id = site.id_of(name).await.to_string();
+                    // SQLite has one writer, and it is the request: the measure is of another process
+                    put_beside(&site, &id).await;
+                }
+                GATE.add_permits(1);
+            };
+            tokio::join!(request, freeze).0
+        };
+        assert_eq!(in_flight(&mut bob, None).await.status, 200);
+        assert_eq!(count(&site).await, 1, "the control");
+        assert_eq!(in_flight(&mut ann, Some("ann")).await.status, 503);
+        assert_eq!(count(&site).await, 1);
+        assert_eq!(in_flight(&mut bob, None).await.status, 200, "others go on");
+        assert_eq!(count(&site).await, 2);
+    }
+}
+
+/// Freezes an account beside a transaction that is open. On SQLite the measure waits in memory, as
+/// it would for a running instance that has read it before the transaction began.
+async fn put_beside(site: &TestSite, id: &str) {
+    match site.owner_url() {
+        Some(_) => put(site, ("freeze", id), 0).await,
+        None => site.site().posture_with_frozen(id.parse().unwrap()),
+    }
+}
+
+// F111: uploads are refused, forms are not
+#[tokio::test]
+async fn uploads_are_paused() {
+    let site = TestSite::start(app(), &[]).await;
+    put(&site, ("pause", "uploads"), 0).await;
+    assert_eq!(post(&site, "/write").await.0, 200);
+    let mut client = site.client();
+    for kind in [
+        "multipart/form-data; boundary=x",
+        "Multipart/Mixed; boundary=x",
+    ] {
+        let request = client
+            .request(http::Method::POST, "/write")
+            .header("content-type", kind);
+        let answer = client.send(request, axum::body::Body::from("--x--")).await;
+        assert_eq!(answer.status, 503, "{kind}");
+    }
+}
+
+// F107: a name that no user has and a path that no page links to
+#[tokio::test]
+async fn a_touched_canary_is_an_event_and_the_request_is_answered_as_always() {
+    on_both(async |site| {
+        let failed = |answer: &palisade::testing::Answer| {
+            let events = answer.events();
+            let of = |name: &str| {
+                let action = format!("event.action={name} ");
+                events
+                    .iter()
+                    .filter(|event| event.contains(&action))
+                    .count()
+            };
+            (of("login_failed"), of("canary_touched"))
+        };
+        let before = site.client().log_in("backup-admin", "guess").await;
+        assert_eq!(failed(&before), (1, 0));
+        put(site, ("canary", "backup-admin"), 0).await;
+        put(site, ("canary", "/old/admin.php"), 0).await;
+        let after = site.client().log_in(" Backup-Admin", "guess").await;
+        assert_eq!((after.status, before.status), (before.status, after.status));
+        assert_eq!(failed(&after), (1, 1), "{:?}", after.events());
+        assert_eq!(failed(&site.client().log_in("ann", "guess").await), (1, 0));
+        let path = site.client().get("/old/admin.php").await;
+        assert_eq!(path.status, 404);
+        assert_eq!(failed(&path), (0, 1));
+        site.site().audit_stored().await.unwrap();
+        let stored = sql!("SELECT COUNT(*) FROM palisade_audit WHERE event = 'canary_touched'");
+        let stored: Option<(i64,)> = site
+            .site()
+            .database()
+            .handle()
+            .fetch_one(stored)
+            .await
+            .unwrap();
+        assert_eq!(stored, Some((2,)));
+    })
+    .await;
 }

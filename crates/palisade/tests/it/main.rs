@@ -21,6 +21,7 @@ mod degraded;
 mod development;
 mod django_tables;
 mod encrypted;
+mod evidence;
 mod fields;
 mod flows;
 mod framing;

@@ -78,7 +78,7 @@ async fn metrics_count_requests_statements_and_events_by_route() {
         client.get("/fault").await;
         client.get("/slow").await;
         client.get("/none").await;
-        client.log_in("nobody", "wrong password").await;
+        client.log_in("unknown", "wrong password").await;
         let text = metrics(&site).await;
         for (series, least) in [
             (
@@ -114,7 +114,7 @@ async fn metrics_count_requests_statements_and_events_by_route() {
             0.0
         );
         assert_eq!(value(&text, "palisade_read_only"), 0.0);
-        assert!(!text.contains("canary"), "{text}");
+        assert!(!text.contains("canary-value"), "{text}");
         assert!(value(&metrics(&site).await, "palisade_http_requests_in_flight") < 2.0);
     }
 }

@@ -453,8 +453,67 @@ fn an_operator_contains_an_incident_by_commands() {
         said.contains("1 of 1 running instance(s) have applied this") && said.contains("contact"),
         "{said}"
     );
+    // bob's session ends with those of his network; a canary and a frozen account outlive the incident
+    let mut bob = Visitor::new(server.address);
+    bob.sign_up(&server, "bob");
+    assert_eq!(bob.get("/account").status, 200);
+    let (_, said) = incident(&[&["revoke", "--network", "192.0.2.0/24"], &because[..]].concat());
+    assert!(said.contains("no open session matches"), "{said}");
+    assert_eq!(bob.get("/account").status, 200);
+    let (is_done, said) = incident(&[&["revoke", "--network", "127.0.0.1"], &because[..]].concat());
+    assert!(
+        is_done && said.contains("of 1 account(s) have ended"),
+        "{said}"
+    );
+    assert_eq!(bob.get("/account").status, 303);
+    let login = [
+        ("username", "bob"),
+        ("password", "correct horse battery staple"),
+    ];
+    assert_eq!(
+        bob.submit("/account/login", "/account/login", &login)
+            .status,
+        303
+    );
+    assert_eq!(bob.get("/account").status, 200);
+    let (is_done, said) = incident(&[&["revoke", "--since", "2199-01-01"], &because[..]].concat());
+    assert!(
+        is_done && said.contains("no open session matches"),
+        "{said}"
+    );
+    let (is_done, said) = incident(&[&["revoke", "--all"], &because[..]].concat());
+    assert!(is_done && said.contains("have ended"), "{said}");
+    assert_eq!(bob.get("/account").status, 303);
+    for wrong in [
+        vec!["revoke", "--reason", "x"],
+        vec!["revoke", "--all", "--user", "bob", "--reason", "x"],
+    ] {
+        assert!(!incident(&wrong).0, "{wrong:?}");
+    }
+    let (is_done, said) = incident(&[&["canary", "backup-admin"], &because[..]].concat());
+    assert!(
+        is_done && said.contains("is watched on 1 running"),
+        "{said}"
+    );
+    let (_, said) = incident(&["plan"]);
+    assert!(
+        said.starts_with("# Incidents of ") && said.contains("within 72 hours"),
+        "{said}"
+    );
+    let (is_done, said) = incident(&["drill"]);
+    assert!(is_done && said.ends_with("Open: nothing\n"), "{said}");
     assert!(!incident(&["close"]).0, "a block holds");
     assert!(incident(&["close", "--end-measures"]).0);
+    let (_, said) = incident(&["status"]);
+    assert!(
+        said.contains("backup-admin") && said.contains("freeze"),
+        "{said}"
+    );
+    let opened = run(&folder, &[], &["user", "open", "ann"], "");
+    assert!(opened.status.success());
+    assert!(!incident(&["status"]).1.contains("freeze"));
+    let (is_done, said) = incident(&[&["rotate-keys"], &because[..]].concat());
+    assert!(is_done && said.contains("This ended nothing"), "{said}");
     let listed = run(
         &folder,
         &[],

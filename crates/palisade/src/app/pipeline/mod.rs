@@ -41,7 +41,7 @@ use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use http_body::Body as _;
 use std::pin::pin;
 use std::sync::Arc;
@@ -85,17 +85,12 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     };
     let held = match admitted {
         Ok(held) => held,
-        Err(full) => {
-            let refusal = out_of_memory(&info, full);
-            let answer = (&method, refusal.status());
-            site.metrics.answered("", answer, began.elapsed());
-            return refusal;
-        }
+        Err(full) => return counted(&info, (&method, began), out_of_memory(&info, full)),
     };
     let has_body = !body.is_end_stream();
-    let body = Received::new(body, body_limits(&site, &parts.headers)).count_memory(held.clone());
-    let fate = body.fate();
-    let body = SharedReceived::new(body);
+    let limits = body_limits(&site, &parts.headers);
+    let body = Received::new(body, limits).count_memory(held.clone());
+    let (fate, body) = (body.fate(), SharedReceived::new(body));
     let rest = body.clone();
     let runs_to_end = !is_safe(&parts.method) || site.changes_on_read(parts.uri.path());
     let admission = Admission {
@@ -103,7 +98,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
         has_body,
         fate,
     };
-    let answering = run_steps(info, parts, body, admission);
+    let answering = run_steps(info.clone(), parts, body, admission);
     let mut response = match runs_to_end {
         true => run_to_end(&site, held.clone(), context.during(answering)).await,
         false => context.during(answering).await,
@@ -118,6 +113,19 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
+    response
+}
+
+/// Counts a response in the metrics.
+fn counted(
+    info: &RequestInfo,
+    (method, began): (&Method, Instant),
+    response: Response,
+) -> Response {
+    let answer = (method, response.status());
+    info.site
+        .metrics
+        .answered(info.context.route(), answer, began.elapsed());
     response
 }
 

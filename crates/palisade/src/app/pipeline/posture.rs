@@ -8,7 +8,7 @@ use crate::incident::{Blockable, Paused, Posture};
 use crate::views::{Error, ErrorKind};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 
 /// Seconds after which a client may try again.
 const RETRY: u64 = 60;
@@ -21,6 +21,9 @@ pub(super) fn check(info: &RequestInfo, parts: &Parts) -> Result<(), Response> {
     }
     check_rules(&posture, info, parts)?;
     let path = parts.uri.path();
+    if posture.is_canary(path) {
+        info.record_refusal(Event::CanaryTouched, "a path");
+    }
     if is_paused(&posture, parts) {
         return Err(refuse(
             "This is paused for the moment. Please try again later.",
@@ -92,6 +95,17 @@ fn is_paused(posture: &Posture, parts: &Parts) -> bool {
         || (posture.is_paused(Paused::Login) && is_form && starts(&["/account/login"]))
         || (posture.is_paused(Paused::Login) && starts(&["/account/social/"]))
         || (posture.is_paused(Paused::Tokens) && has_token())
+        || (posture.is_paused(Paused::Uploads) && is_form && is_multipart(&parts.headers))
+}
+
+/// Whether a body can hold files.
+fn is_multipart(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    kind.get(..10)
+        .is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
 }
 
 fn refuse(message: &'static str) -> Response {

@@ -36,8 +36,14 @@ impl Accounts {
         Ok(Value::Object(all))
     }
 
-    /// Closes an account until staff reopen it. All its sessions end.
-    pub(in crate::auth) async fn deactivate(&self, row: &Model, base: &str) -> Result<()> {
+    /// Closes an account until staff reopen it, with an entry of the audit log. All its sessions
+    /// end.
+    pub(in crate::auth) async fn deactivate(
+        &self,
+        row: &Model,
+        base: &str,
+        entry: Entry,
+    ) -> Result<()> {
         let tx = self.database.begin().await?;
         let change = ActiveModel {
             is_active: Set(false),
@@ -51,7 +57,7 @@ impl Accounts {
         for hooks in &self.hooks {
             hooks.closed(&tx, &row.public()).await?;
         }
-        record_in(&tx, row.entry(Event::AccountClosed)).await?;
+        record_in(&tx, entry).await?;
         self.sessions.commit_and_end_all(tx, row.id).await
     }
 

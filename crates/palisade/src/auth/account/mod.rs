@@ -9,4 +9,5 @@ pub(in crate::auth) mod profile;
 pub(in crate::auth) mod profile_table;
 #[cfg(feature = "social")]
 pub(in crate::auth) mod provision;
+pub(in crate::auth) mod revocation;
 pub(in crate::auth) mod sign_up;

@@ -74,10 +74,25 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn close_account(&self, username: &str) -> Result<Option<i32>> {
+        self.close(username, Entry::new(Event::AccountClosed)).await
+    }
+
+    /// The same during an incident.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn freeze_account(&self, username: &str, reason: &str) -> Result<Option<i32>> {
+        let entry = Entry::new(Event::AccountFrozen).detail(reason);
+        self.close(username, entry).await
+    }
+
+    async fn close(&self, username: &str, entry: Entry) -> Result<Option<i32>> {
         let Some(row) = self.users.by_name(username).await? else {
             return Ok(None);
         };
-        self.deactivate(&row, &self.email.links.main_base()).await?;
+        let entry = entry.about(row.id).name(&row.username);
+        let base = self.email.links.main_base();
+        self.deactivate(&row, &base, entry).await?;
         Ok(Some(row.id))
     }
 

@@ -7,7 +7,7 @@ use crate::db::{Db, Tx};
 use crate::sessions::{EPOCH, Session};
 use crate::views::Result;
 use palisade_session_epoch::{ActiveModel, Column, Entity, Model};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QuerySelect, Set,
 };
@@ -33,12 +33,15 @@ fn number(row: Option<Model>) -> i64 {
     row.map_or(0, |row| row.epoch)
 }
 
-pub(super) async fn epoch_of(db: &impl ConnectionTrait, user_id: i32) -> Result<i64, DbErr> {
+pub(in crate::auth) async fn epoch_of(
+    db: &impl ConnectionTrait,
+    user_id: i32,
+) -> Result<i64, DbErr> {
     Ok(number(Entity::find_by_id(user_id).one(db).await?))
 }
 
 /// Ends all sessions of a user as part of a transaction, and returns the epoch of new sessions.
-pub(super) async fn raise(tx: &Tx, user_id: i32) -> Result<i64, DbErr> {
+pub(in crate::auth) async fn raise(tx: &Tx, user_id: i32) -> Result<i64, DbErr> {
     let row = ActiveModel {
         user_id: Set(user_id),
         epoch: Set(1),
@@ -52,6 +55,30 @@ pub(super) async fn raise(tx: &Tx, user_id: i32) -> Result<i64, DbErr> {
         .exec_without_returning(tx)
         .await?;
     epoch_of(tx, user_id).await
+}
+
+/// Ends the sessions of all users as part of a transaction, and returns the number of users.
+pub(in crate::auth) async fn raise_all(tx: &Tx) -> Result<u64, DbErr> {
+    let users = Query::select()
+        .column(UserColumn::Id)
+        .expr(Expr::val(1_i64))
+        .from(Users)
+        // for SQLite's parser: ON CONFLICT after a table would be a join
+        .and_where(Expr::val(1).eq(1))
+        .to_owned();
+    let next = Expr::col((Entity, Column::Epoch)).add(1);
+    let mut raise = Query::insert();
+    raise
+        .into_table(Entity)
+        .columns([Column::UserId, Column::Epoch])
+        .on_conflict(
+            OnConflict::column(Column::UserId)
+                .value(Column::Epoch, next)
+                .to_owned(),
+        );
+    let selected = raise.select_from(users);
+    selected.map_err(|error| DbErr::Custom(error.to_string()))?;
+    Ok(tx.execute(&raise).await?.rows_affected())
 }
 
 /// The account of a session's user with the epoch, in one query.

@@ -11,7 +11,9 @@ use chrono::DateTime;
 use http::{HeaderMap, HeaderValue};
 use palisade_crypto::random;
 use palisade_device::{ActiveModel, Column, Entity, Model};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{
+    ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, UpdateMany,
+};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -205,16 +207,13 @@ impl KnownDevices {
 
     /// Revokes the trust in all browsers of an account.
     pub(in crate::auth) async fn distrust(&self, tx: &Tx, user_id: i32) -> Result<(), DbErr> {
-        let strange = ActiveModel {
-            trusted_until: Set(0),
-            ..Default::default()
-        };
-        Entity::update_many()
-            .set(strange)
-            .filter(Column::UserId.eq(user_id))
-            .exec(tx)
-            .await
-            .map(drop)
+        let theirs = untrusted().filter(Column::UserId.eq(user_id));
+        theirs.exec(tx).await.map(drop)
+    }
+
+    /// Revokes the trust in all browsers.
+    pub(in crate::auth) async fn distrust_all(&self, tx: &Tx) -> Result<(), DbErr> {
+        untrusted().exec(tx).await.map(drop)
     }
 
     fn trusted_until(&self) -> i64 {
@@ -241,6 +240,13 @@ impl KnownDevices {
         }
         Ok(())
     }
+}
+
+fn untrusted() -> UpdateMany<Entity> {
+    Entity::update_many().set(ActiveModel {
+        trusted_until: Set(0),
+        ..Default::default()
+    })
 }
 
 /// Part of the key: after a change of password no browser is known, because an attacker with the

@@ -227,6 +227,11 @@ impl Tokens {
             .map(drop)
     }
 
+    /// Deletes the tokens of all accounts.
+    pub(in crate::auth) async fn forget_all(&self, tx: &Tx) -> Result<(), DbErr> {
+        Entity::delete_many().exec(tx).await.map(drop)
+    }
+
     /// Deletes expired tokens.
     pub(in crate::auth) async fn sweep(&self) -> Result<(), DbErr> {
         Entity::delete_many()

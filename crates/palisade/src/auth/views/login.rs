@@ -105,8 +105,10 @@ pub(crate) async fn show_ways(
 
 /// The entry of a login. Users type passwords into the wrong field, so unknown names are not
 /// recorded.
-fn login_entry(event: Event, known_name: Option<&str>) -> Entry {
-    Entry::new(event).name(known_name.unwrap_or("(unknown name)"))
+fn login_entry(event: Event, known_name: Option<&str>, typed: &str) -> Entry {
+    Entry::new(event)
+        .name(known_name.unwrap_or("(unknown name)"))
+        .typed(typed)
 }
 
 /// `POST /account/login`. One response for every failure.
@@ -126,7 +128,7 @@ pub(crate) async fn login(
     let from = source(&visitor, &headers);
     if let Some(page) = accounts.guard.challenge(&username, from).await? {
         let known_name = accounts.id_of(&username).await?.map(|_| username.as_str());
-        audit_log::record(login_entry(Event::LoginChallenged, known_name));
+        audit_log::record(login_entry(Event::LoginChallenged, known_name, &username));
         return Ok(page);
     }
     let password = login.password.expose();
@@ -140,7 +142,7 @@ pub(crate) async fn login(
         Attempt::Locked(wait) => Err(locked(invalid, wait, LOGIN, ways(&visitor)).await),
         Attempt::Refused { is_known } => {
             let known_name = is_known.then_some(username.as_str());
-            audit_log::record(login_entry(Event::LoginFailed, known_name));
+            audit_log::record(login_entry(Event::LoginFailed, known_name, &username));
             let said = "This name and this password do not belong together.";
             let invalid = invalid.general_error(said);
             Err(invalid.show_with(LOGIN, ways(&visitor)).await)

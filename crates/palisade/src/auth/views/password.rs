@@ -1,8 +1,7 @@
 use super::{
-    Link, MailedLink, Proof, audit, can_mail, dead_link, source, too_many_mails, with_cookie,
-    with_rules,
+    Link, MailedLink, Proof, can_mail, dead_link, source, too_many_mails, with_cookie, with_rules,
 };
-use crate::audit_log::Event;
+use crate::audit_log::{self, Entry, Event};
 use crate::auth::email::email_tokens::LinkOutcome;
 use crate::auth::password::django_reset_links::DjangoLink;
 use crate::auth::user::entity::Model;
@@ -145,7 +144,7 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
         .email
         .request_reset(&asked.email, &accounts.email.links.base(&headers))
         .await?;
-    audit(Event::ResetRequested, "");
+    audit_log::record(Entry::new(Event::ResetRequested).typed(&*asked.email));
     Ok(redirect_to("/account/reset/sent"))
 }
 

@@ -91,7 +91,11 @@ pub(crate) async fn close(
     let row = reauthenticate((&visitor, &headers), &user, form, CLOSE).await?;
     let accounts = visitor.accounts();
     accounts
-        .deactivate(&row, &accounts.email.links.base(&headers))
+        .deactivate(
+            &row,
+            &accounts.email.links.base(&headers),
+            row.entry(Event::AccountClosed),
+        )
         .await?;
     visitor.session().end_siblings(user.id).await?;
     visitor.session().end().await?;
