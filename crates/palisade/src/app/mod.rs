@@ -27,6 +27,7 @@ mod own_settings;
 mod page_values;
 mod parts;
 mod pipeline;
+mod retention;
 mod route;
 mod route_info;
 mod sections;

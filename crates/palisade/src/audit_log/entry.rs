@@ -222,6 +222,11 @@ impl Record {
         self
     }
 
+    /// Whether it erases personal parts.
+    pub(super) fn is_erasure(&self) -> bool {
+        self.event == Event::PersonErased.name()
+    }
+
     /// The entry of an event that follows from this one, without its name.
     pub(super) fn followed_by(&self, event: Event) -> Self {
         Self {
@@ -255,7 +260,7 @@ impl Record {
                     source.ip = given(&self.who.address),
                     user.id = self.actor.as_str(),
                     user.target.id = given(&self.subject),
-                    user.name = given(&self.who.name),
+                    user.name = given(&self.who.name).filter(|_| !self.is_erasure()),
                     user_agent.original = given(&self.who.agent),
                     http.request.id = given(&self.request),
                     http.route = given(&self.route),

@@ -45,9 +45,8 @@ impl AuditLog {
         records: &[Record],
         head: &mut Head,
     ) -> Result<BTreeSet<String>, DbErr> {
-        let is_erasure = |record: &&Record| record.event == Event::PersonErased.name();
         let mut erased = BTreeSet::new();
-        for record in records.iter().filter(is_erasure) {
+        for record in records.iter().filter(|record| record.is_erasure()) {
             head.erased += erase(tx, &record.subject, &record.who.name).await?;
             erased.insert(record.subject.clone());
             erased.insert(record.who.name.to_lowercase());

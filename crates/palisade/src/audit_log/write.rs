@@ -118,6 +118,9 @@ impl AuditLog {
         own.iter().for_each(|record| self.announce(record));
         // once, by the instance that takes them: effects of commands, too
         deposited.iter().for_each(|record| self.observed(record));
+        if deposited.iter().any(Record::is_erasure) {
+            database.forget_deleted().await;
+        }
         Ok(written)
     }
 

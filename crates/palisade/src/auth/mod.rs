@@ -21,8 +21,9 @@ mod users;
 pub(crate) mod views;
 mod visitor;
 
+pub(crate) use account::erasure::Again;
 pub(crate) use account::operator::{Flag, RightChange, set_flag};
-pub use account::personal_data::PersonalData;
+pub use account::personal_data::{Kept, PersonalData};
 pub use account::personal_rows::PersonalRows;
 pub use account::profile::{AccountHooks, Profile};
 pub(crate) use account::profile::{ProfileForm, ProfileOf};

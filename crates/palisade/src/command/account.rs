@@ -1,6 +1,7 @@
 use super::subject::{argument, end_sessions, reachable, unknown};
 use super::{Failed, Outcome};
 use crate::app::Site;
+use crate::auth::Kept;
 use crate::forms::{Email, Field};
 use crate::incident::{Kind, Measure, end, measures};
 use crate::views::Error;
@@ -88,8 +89,14 @@ pub(super) async fn delete(site: &Site, matches: &ArgMatches) -> Outcome {
         return Err(unknown(username));
     };
     end_sessions(site, id).await?;
+    let by_law = site.accounts().personal_data().iter().filter_map(|part| {
+        let kept = part.kept();
+        let is_by_law = matches!(kept, Kept::Law { .. });
+        is_by_law.then(|| format!("kept: {}, {kept}\n", part.name()))
+    });
+    let by_law: String = by_law.collect();
     Ok(format!(
-        "{username} is deleted with all its data, and the owner is notified by mail\n"
+        "{username} is deleted with all its data, and the owner is notified by mail\n{by_law}"
     ))
 }
 

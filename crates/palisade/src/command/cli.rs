@@ -32,6 +32,8 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(keys())
         .subcommand(super::data::command())
         .subcommand(super::audit::command())
+        .subcommand(super::privacy::command())
+        .subcommand(super::privacy::retention())
         .subcommand(super::incident::command())
         .subcommand(super::runbook::command())
         .subcommand(backup())
@@ -190,6 +192,7 @@ fn user() -> Command {
                 .arg(acting())
                 .arg(flag("yes", "Do not ask")),
         )
+        .subcommand(super::privacy::export())
         .subcommand(
             Command::new("sign-out")
                 .about("End all sessions of a user")

@@ -20,6 +20,7 @@ mod log;
 mod object_grants;
 mod permissions;
 mod print;
+mod privacy;
 mod rewrite;
 mod rights;
 mod runbook;
@@ -169,6 +170,15 @@ async fn run_command(
         }
         ("incident", incident) => {
             on_site(prepared, async |site| incident::run(&site, incident).await).await
+        }
+        ("privacy", privacy) => {
+            on_site(prepared, async |site| privacy::run(&site, privacy).await).await
+        }
+        ("retention", retention) => {
+            on_site(prepared, async |site| {
+                privacy::run_retention(&site, retention).await
+            })
+            .await
         }
         ("jobs", jobs) => on_site(prepared, async |site| tasks::run_jobs(&site, jobs).await).await,
         ("group", group) => on_site(prepared, async |site| group::run(&site, group).await).await,

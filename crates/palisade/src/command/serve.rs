@@ -215,6 +215,9 @@ async fn sweep(site: Arc<Site>) {
         if let Err(error) = flows::sweep(&site.database, site.now().timestamp()).await {
             tracing::warn!(target: "palisade", %error, "expired answers and quotas could not be deleted");
         }
+        if let Err(error) = site.expire_personal_data().await {
+            tracing::warn!(target: "palisade", ?error, "personal data could not be deleted after its time");
+        }
         let keep = site.settings.audit.keep();
         if let Err(error) = site.audit.prune(&site.database, keep).await {
             tracing::warn!(target: "palisade", %error, "old entries of the audit log could not be removed");

@@ -1,5 +1,5 @@
 use super::subject::{argument, end_sessions, reachable, unknown};
-use super::{Failed, Format, Outcome, access_report, account, print, rights};
+use super::{Failed, Format, Outcome, access_report, account, print, privacy, rights};
 use crate::app::Site;
 use crate::audit_log::{Entry, Event, record_in, record_now};
 use crate::auth::{NewUser, Rank, RightChange, SecondStep, SignUpError};
@@ -14,7 +14,7 @@ use std::io::{IsTerminal, Read};
 /// `user create`, `user password`, and other account commands.
 pub(super) async fn run(site: &Site, matches: &ArgMatches) -> Outcome {
     if let Some((name, command)) = matches.subcommand()
-        && !["create", "grant", "revoke"].contains(&name)
+        && !["create", "export", "grant", "revoke"].contains(&name)
     {
         rights::judge_account(site, command).await?;
     }
@@ -39,6 +39,7 @@ pub(super) async fn run(site: &Site, matches: &ArgMatches) -> Outcome {
         Some(("email", email)) => account::email(site, email).await,
         Some(("grant", grant)) => rights::change(site, grant, RightChange::Grant).await,
         Some(("revoke", revoke)) => rights::change(site, revoke, RightChange::Revoke).await,
+        Some(("export", export)) => privacy::export_user(site, export).await,
         Some(("delete", delete)) => account::delete(site, delete).await,
         Some(("access-report", report)) => access_report::run(site, report).await,
         Some(("conflicts", _)) => conflicts(site).await,

@@ -82,6 +82,13 @@ impl Pool {
         }
     }
 
+    pub(super) async fn truncate_journal(&self) -> Result<(), DbErr> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.truncate_journal().await,
+            Self::Server(_) => Ok(()),
+        }
+    }
+
     pub(super) async fn ping(&self) -> Result<(), DbErr> {
         match self {
             Self::Sqlite(sqlite) => sqlite.ping().await,

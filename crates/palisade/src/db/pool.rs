@@ -286,6 +286,14 @@ impl Database {
         write_in(self.begin_of_site().await?, change).await
     }
 
+    /// Removes deleted rows from the journal of an SQLite file. While readers need the journal, they
+    /// stay there until a later checkpoint. On PostgreSQL this is the work of VACUUM.
+    pub(crate) async fn forget_deleted(&self) {
+        if let Err(error) = self.write.truncate_journal().await {
+            tracing::debug!(target: "palisade", %error, "the journal could not be truncated");
+        }
+    }
+
     /// A connection on which each statement is its own transaction.
     pub(crate) fn single(&self) -> Single {
         Single::new(self.clone())
@@ -435,6 +443,8 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(true)
         .pragma("trusted_schema", "OFF")
+        // deleted rows leave no bytes in the file
+        .pragma("secure_delete", "ON")
         .disable_statement_logging() // statements of the log would carry values
 }
 

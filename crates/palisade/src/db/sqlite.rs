@@ -126,6 +126,21 @@ impl SqlitePool {
         lent.finish(answer).map_err(not_opened)
     }
 
+    /// Writes the journal into the file and empties it, unless readers need it for longer than a
+    /// moment.
+    pub(super) async fn truncate_journal(&self) -> Result<(), DbErr> {
+        let mut lent = self.lend().await?;
+        for statement in [
+            "PRAGMA busy_timeout = 200",
+            "PRAGMA wal_checkpoint(TRUNCATE)",
+            "PRAGMA busy_timeout = 5000",
+        ] {
+            let done = run(lent.start()?, statement).await;
+            lent.finish(done).map_err(not_done)?;
+        }
+        Ok(())
+    }
+
     /// Refuses new queries, waits for every connection and closes it.
     pub(super) async fn close(&self) -> Result<(), DbErr> {
         self.0.is_closed.store(true, Ordering::Relaxed);

@@ -39,6 +39,7 @@ mod own_settings;
 mod page_values;
 mod pairs;
 mod policies;
+mod privacy;
 mod profile;
 mod program;
 mod reference;

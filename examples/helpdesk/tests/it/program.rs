@@ -897,3 +897,80 @@ async fn a_drifted_table_is_found_and_a_migration_drafted() {
         "{checked}"
     );
 }
+
+// F121: the data of a user is exported and deleted by commands, and stays deleted after a restore
+#[test]
+fn an_operator_exports_deletes_and_deletes_again_after_a_restore() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]);
+    let mut ann = Visitor::new(server.address);
+    ann.sign_up(&server, "ann");
+    let mut bob = Visitor::new(server.address);
+    bob.sign_up(&server, "bob");
+    server.stop();
+    let program = |arguments: &[&str], input: &str| {
+        let output = run(&folder, &[], arguments, input);
+        let said = text(&output.stdout);
+        (output.status.success(), said)
+    };
+    let (is_done, said) = program(&["user", "export", "ann"], "");
+    assert!(is_done && said.contains("\"username\": \"ann\""), "{said}");
+    let data: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(
+        data["sessions"][0]["address"].is_string() && data["tickets"].is_array(),
+        "{said}"
+    );
+    let file = folder.0.join("ann.json");
+    let file = file.to_str().unwrap();
+    assert!(program(&["user", "export", "ann", "--out", file], "").0);
+    assert!(
+        !program(&["user", "export", "ann", "--out", file], "").0,
+        "not overwritten"
+    );
+    assert!(!program(&["user", "export", "unknown"], "").0);
+
+    let copy = folder.0.join("copy.sqlite3");
+    assert!(program(&["backup", copy.to_str().unwrap()], "").0);
+    assert!(program(&["user", "delete", "ann", "--yes"], "").0);
+    let (_, erasures) = program(&["privacy", "erasures"], "");
+    assert_eq!(erasures.lines().count(), 1, "{erasures}");
+    assert!(!erasures.contains("ann"), "{erasures}");
+
+    // the backup is put back; an id of the list that is another account's now stays
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(folder.0.join(format!("helpdesk.sqlite3{end}")));
+    }
+    std::fs::copy(&copy, folder.0.join("helpdesk.sqlite3")).unwrap();
+    assert!(program(&["user", "list"], "").1.contains("ann"));
+    let of_bob = erasures.replace("\"id\":\"1\"", "\"id\":\"2\"");
+    assert_ne!(of_bob, erasures);
+    let list = format!("{erasures}{of_bob}");
+    assert!(!program(&["privacy", "erase-again", "-"], "no list").0);
+    assert!(
+        program(&["privacy", "erase-again", "-", "--plan"], &list)
+            .1
+            .contains("2 erasure(s)")
+    );
+    let (is_done, said) = program(&["privacy", "erase-again", "-"], &list);
+    assert!(
+        is_done && said.starts_with("1 account(s) were deleted again; 0 did not exist; 1 id(s)"),
+        "{said}"
+    );
+    let (_, said) = program(&["user", "list"], "");
+    assert!(!said.contains("ann") && said.contains("bob"), "{said}");
+
+    let (is_done, report) = program(&["privacy", "report"], "");
+    assert!(
+        is_done && report.contains("palisade_audit_who") && report.contains("90 days"),
+        "{report}"
+    );
+    assert!(!report.contains("NONE"), "{report}");
+    let (is_done, said) = program(&["retention", "run", "--plan"], "");
+    assert!(is_done && said.contains("ROWS TO DELETE"), "{said}");
+    assert!(
+        program(&["retention", "run"], "")
+            .1
+            .contains("ROWS DELETED")
+    );
+    assert!(program(&["audit", "verify"], "").0);
+}

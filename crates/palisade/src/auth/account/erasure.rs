@@ -1,17 +1,28 @@
 //! Export and erasure of personal data, and closed accounts.
 
-use crate::audit_log::{Entry, Event, erasure, record_in};
+use crate::audit_log::{Entry, Event, erasure, record_in, record_now};
 use crate::auth::email::notices::Notice;
 use crate::auth::login::epoch;
 use crate::auth::user::entity::{ActiveModel, Entity, Model};
-use crate::auth::{Accounts, users};
+use crate::auth::{Accounts, PersonalData, users};
 use crate::db::Tx;
 use crate::encrypted_fields::UserKeys;
-use crate::sessions::UserSession;
+use crate::sessions::{Sessions, UserSession};
 use crate::views::{Error, ErrorKind, Result};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Set};
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// Result of an erasure in a restored database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    Erased,
+    /// There is no account with this id.
+    Gone,
+    /// The id is that of another account.
+    Other,
+}
 
 impl Accounts {
     /// The data export of a user, with the sessions.
@@ -34,6 +45,58 @@ impl Accounts {
             all.insert(part.name().into(), part.export(&db, &user).await?);
         }
         Ok(Value::Object(all))
+    }
+
+    /// The data export of a user by name, for operators; `None` if the name is unknown.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn export_by_name(
+        &self,
+        username: &str,
+        sessions: &Sessions,
+    ) -> Result<Option<Value>> {
+        let Some(row) = self.users.by_name(username).await? else {
+            return Ok(None);
+        };
+        let open = sessions.owned_by(row.id).await?;
+        let all = self.export(&row, &open).await?;
+        record_now(&self.database, row.entry(Event::DataExported).about(row.id)).await?;
+        Ok(Some(all))
+    }
+
+    /// The parts of personal data.
+    pub(crate) fn personal_data(&self) -> &[Arc<dyn PersonalData>] {
+        &self.personal_data
+    }
+
+    /// A value that identifies a deleted account in a backup, and only with the site's keys: an id
+    /// alone could be that of another account, made after the backup was restored.
+    pub(crate) fn erasure_marks(&self, row: &Model) -> Vec<String> {
+        let state = format!("{} {}", row.id, row.date_joined.timestamp_micros());
+        let keys = self.sessions.ring.derive("erasure", state.as_bytes());
+        let text = |key: [u8; 32]| {
+            key.iter()
+                .take(12)
+                .map(|byte| format!("{byte:02x}"))
+                .collect()
+        };
+        keys.map(text).collect()
+    }
+
+    /// Deletes the account of an erasure again, if a restored backup has it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn erase_again(&self, id: i32, mark: &str) -> Result<Again> {
+        let Some(row) = self.users.by_id(id).await? else {
+            return Ok(Again::Gone);
+        };
+        if !self.erasure_marks(&row).iter().any(|own| own == mark) {
+            return Ok(Again::Other);
+        }
+        self.erase(&row, &self.email.links.main_base()).await?;
+        Ok(Again::Erased)
     }
 
     /// Closes an account until staff reopen it, with an entry of the audit log. All its sessions
@@ -71,18 +134,25 @@ impl Accounts {
             unlink(tx, row.id).await?;
             self.email.tokens.forget(tx, row.id, None).await?;
             self.guard.devices.forget(tx, row.id).await?;
+            self.guard.lockout.locks.forget(tx, &row.username).await?;
             self.unsent.forget(tx, row.id).await?;
             epoch::forget(tx, row.id).await?;
             self.factors.step.forget(tx, row.id).await?;
             // copies of the database keep values of the user that nothing decrypts from now on
             UserKeys::forget(tx, row.id).await?;
             Entity::delete_by_id(row.id).exec(tx).await?;
-            record_in(tx, Entry::new(Event::AccountDeleted).about(row.id)).await?;
+            let mark = self.erasure_marks(row).into_iter().next();
+            let deleted = Entry::new(Event::AccountDeleted).about(row.id);
+            let deleted = deleted.detail(format!("erasure {}", mark.unwrap_or_default()));
+            record_in(tx, deleted).await?;
             record_in(tx, erasure(row.id, &row.username)).await?;
             let text = "The account was deleted, with all its data.";
             Ok(self.email.notify(tx, row, Notice { text, base }).await?)
         };
         let erased = self.database.write_always(change).await;
+        if erased.is_ok() {
+            self.database.forget_deleted().await;
+        }
         erased.map_err(|error: Error| match error.is_reference() {
             true => Error::new(ErrorKind::Conflict, STILL_REFERENCED).because(error.to_string()),
             false => error,

@@ -1,11 +1,15 @@
 //! Personal data that is the rows of one table.
 
-use super::personal_data::PersonalData;
+use super::personal_data::{Kept, PersonalData};
 use crate::auth::User;
 use crate::db::{Db, RawSql, Tx};
 use crate::views::{Error, Result};
 use async_trait::async_trait;
-use sea_orm::{ColumnTrait, EntityTrait, PartialModelTrait, QueryFilter};
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, EntityTrait, PaginatorTrait, PartialModelTrait, QueryFilter, Value as Bound,
+};
 use serde::Serialize;
 use serde_json::Value;
 use std::marker::PhantomData;
@@ -42,6 +46,9 @@ pub struct PersonalRows<E: EntityTrait, C> {
     name: &'static str,
     owner: E::Column,
     first: Vec<fn(i32) -> RawSql>,
+    kept: Kept,
+    /// The column with the time from which they are kept.
+    since: Option<E::Column>,
     columns: PhantomData<fn() -> C>,
 }
 
@@ -52,6 +59,8 @@ impl<E: EntityTrait, C> PersonalRows<E, C> {
             name,
             owner,
             first: Vec::new(),
+            kept: Kept::UntilErased,
+            since: None,
             columns: PhantomData,
         }
     }
@@ -63,12 +72,33 @@ impl<E: EntityTrait, C> PersonalRows<E, C> {
         self.first.push(statement);
         self
     }
+
+    /// Rows are deleted so many days after the time in a column.
+    #[must_use]
+    pub fn kept_days(mut self, days: u32, since: E::Column) -> Self {
+        (self.kept, self.since) = (Kept::Days(days), Some(since));
+        self
+    }
+
+    /// Rows are kept for so many years after the time in a column, because a law demands it. With
+    /// the account only the link to it is removed: the column of the user is set to NULL.
+    #[must_use]
+    pub fn kept_by_law(mut self, years: u32, reason: &'static str, since: E::Column) -> Self {
+        (self.kept, self.since) = (Kept::Law { years, reason }, Some(since));
+        self
+    }
+
+    /// The condition of rows whose time is over.
+    fn over(&self, now: DateTime<Utc>) -> Option<sea_orm::sea_query::SimpleExpr> {
+        Some(self.since?.lt(self.kept.end(now)?))
+    }
 }
 
 #[async_trait]
 impl<E, C> PersonalData for PersonalRows<E, C>
 where
     E: EntityTrait,
+    E::Model: Send + Sync,
     E::Column: Send + Sync,
     C: PartialModelTrait + Serialize + Send,
 {
@@ -78,6 +108,24 @@ where
 
     fn tables(&self) -> Vec<&'static str> {
         vec![E::default().table_name()]
+    }
+
+    fn kept(&self) -> Kept {
+        self.kept
+    }
+
+    async fn expired(&self, db: &Db, now: DateTime<Utc>) -> Result<u64> {
+        match self.over(now) {
+            Some(over) => Ok(E::find().filter(over).count(db).await?),
+            None => Ok(0),
+        }
+    }
+
+    async fn expire(&self, tx: &Tx, now: DateTime<Utc>) -> Result<u64> {
+        match self.over(now) {
+            Some(over) => Ok(E::delete_many().filter(over).exec(tx).await?.rows_affected),
+            None => Ok(0),
+        }
     }
 
     async fn export(&self, db: &Db, user: &User) -> Result<Value> {
@@ -90,8 +138,14 @@ where
         for statement in &self.first {
             tx.execute_sql(statement(user.id)).await?;
         }
-        let rows = E::delete_many().filter(self.owner.eq(user.id));
-        rows.exec(tx).await?;
+        let theirs = self.owner.eq(user.id);
+        if let Kept::Law { .. } = self.kept {
+            let none = Expr::value(Bound::Int(None));
+            let unlinked = E::update_many().col_expr(self.owner, none);
+            unlinked.filter(theirs).exec(tx).await?;
+        } else {
+            E::delete_many().filter(theirs).exec(tx).await?;
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@
 //! a known browser, and from other networks until the attack is distributed. Counting does not
 //! depend on whether the account exists (user enumeration).
 
-use super::locks::{Locks, NewLock};
+use super::locks::{Locks, NETWORK, NewLock};
 use super::source::Source;
 use crate::audit_log::{self, Entry, Event};
 use crate::auth::LockoutSettings;
@@ -45,7 +45,6 @@ pub(super) const SIGN_UPS: Kinds = Kinds {
     whole: "sign-up",
     browser: "sign-up and browser",
 };
-const NETWORK: &str = "address";
 const CHALLENGE: &str = "challenge";
 
 /// Longest lock of a whole network.

@@ -3,10 +3,10 @@
 use super::source::Source;
 use super::user_agent::agent;
 use crate::clock::Clock;
-use crate::db::Database;
+use crate::db::{Database, Tx};
 use crate::http::network;
 use palisade_lock::{ActiveModel, Column, Entity};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{ExprTrait, OnConflict};
 use sea_orm::{
     ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
@@ -75,6 +75,9 @@ pub(super) struct NewLock<'a> {
     /// the wrong field.
     pub(super) username: &'a str,
 }
+
+/// The kind of the lock of an address.
+pub(super) const NETWORK: &str = "address";
 
 /// Most locks on one page.
 const MOST_SHOWN: u64 = 200;
@@ -184,6 +187,25 @@ impl Locks {
             .exec(&self.database.single())
             .await?;
         Ok(())
+    }
+
+    /// Removes a user from the locks, with their account. The lock of an address stays, without the
+    /// name: another account may have been the target.
+    pub(in crate::auth) async fn forget(&self, tx: &Tx, username: &str) -> Result<(), DbErr> {
+        let theirs = Column::Username.eq(username);
+        let of_name = theirs.clone().and(Column::Kind.ne(NETWORK));
+        Entity::delete_many().filter(of_name).exec(tx).await?;
+        let unnamed = ActiveModel {
+            username: Set(String::new()),
+            agent: Set(String::new()),
+            ..Default::default()
+        };
+        Entity::update_many()
+            .set(unnamed)
+            .filter(theirs)
+            .exec(tx)
+            .await
+            .map(drop)
     }
 
     /// Deletes expired locks.

@@ -1,7 +1,7 @@
 //! Password reset by mail.
 
 use super::django_reset_links::DjangoLink;
-use crate::audit_log::{Event, record_in};
+use crate::audit_log::{self, Entry, Event, record_in};
 use crate::auth::Accounts;
 use crate::auth::email::email_tokens::{EmailTokens, LinkOutcome};
 use crate::auth::email::messages::Letterhead;
@@ -53,6 +53,13 @@ impl EmailTokens {
                 Ok(())
             })
             .await
+            .inspect(|()| {
+                let users = found.iter().map(|user| user.entry(Event::ResetRequested));
+                let none = || Entry::new(Event::ResetRequested);
+                let unknown = found.is_empty().then(none);
+                let entries = users.chain(unknown).map(|entry| entry.typed(address));
+                entries.for_each(audit_log::record);
+            })
     }
 
     /// Sends an authenticated user a link to set a password, whether or not there is one yet.

@@ -1,7 +1,6 @@
 use super::{
     Link, MailedLink, Proof, can_mail, dead_link, source, too_many_mails, with_cookie, with_rules,
 };
-use crate::audit_log::{self, Entry, Event};
 use crate::auth::email::email_tokens::LinkOutcome;
 use crate::auth::password::django_reset_links::DjangoLink;
 use crate::auth::user::entity::Model;
@@ -144,7 +143,6 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
         .email
         .request_reset(&asked.email, &accounts.email.links.base(&headers))
         .await?;
-    audit_log::record(Entry::new(Event::ResetRequested).typed(&*asked.email));
     Ok(redirect_to("/account/reset/sent"))
 }
 

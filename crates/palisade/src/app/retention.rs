@@ -1,0 +1,63 @@
+//! Retention of personal data: rows whose time is over are deleted.
+
+use super::Site;
+use crate::audit_log::{Entry, Event, record_in};
+use crate::db::Reference;
+use crate::views::Result;
+use sea_orm::DbErr;
+
+/// A part of the personal data, and the number of its rows whose time is over.
+pub(crate) type Expired = (&'static str, u64);
+
+impl Site {
+    /// The rows whose time is over.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn expired_personal_data(&self) -> Result<Vec<Expired>> {
+        let (db, now) = (self.database.handle(), self.now());
+        let mut all = Vec::new();
+        for part in self.accounts().personal_data() {
+            all.push((part.name(), part.expired(&db, now).await?));
+        }
+        Ok(all)
+    }
+
+    /// Deletes them, a part in each transaction.
+    ///
+    /// # Errors
+    /// When the database does not answer; the rows of earlier parts are deleted then.
+    pub(crate) async fn expire_personal_data(&self) -> Result<Vec<Expired>> {
+        let now = self.now();
+        let mut all = Vec::new();
+        for part in self.accounts().personal_data() {
+            let tx = self.database.begin_of_site().await?;
+            let count = part.expire(&tx, now).await?;
+            if count > 0 {
+                let entry = Entry::new(Event::RetentionRun);
+                record_in(&tx, entry.detail(format!("{}: {count} rows", part.name()))).await?;
+            }
+            tx.commit().await?;
+            all.push((part.name(), count));
+        }
+        Ok(all)
+    }
+
+    /// The same, as the server does every ten minutes. For tests.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[doc(hidden)]
+    pub async fn retention_run(&self) -> Result<Vec<(&'static str, u64)>> {
+        self.expire_personal_data().await
+    }
+
+    /// All foreign keys to the users' table.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn references_to_users(&self) -> Result<Vec<Reference>, DbErr> {
+        let users = &self.database.users().users;
+        self.database.references_to(users).await
+    }
+}
