@@ -15,7 +15,7 @@ mod webhook;
 
 pub(crate) use migration::migrations;
 pub use rules::{By, Rule};
-pub use settings::AlertSettings;
+pub use settings::{AlertSettings, CHECKS};
 pub use syslog_target::SyslogTarget;
 pub use webhook::{HookUrl, WebhookKey};
 

@@ -171,6 +171,7 @@ pub(super) fn built_in() -> Vec<Rule> {
         rule("canary touched", Event::CanaryTouched)
             .by(By::Address)
             .severity(Critical),
+        rule("error rate", Event::ErrorRateHigh).severity(High),
         rule("certificate near its end", Event::CertificateNearEnd).severity(High),
         rule("impossible travel", Event::ImpossibleTravel).by(By::Actor),
         rule("posture changed", Event::PostureChanged)

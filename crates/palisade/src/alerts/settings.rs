@@ -1,5 +1,6 @@
 use super::syslog_target::SyslogTarget;
 use super::webhook::{HookUrl, WebhookKey};
+use crate::checks::{Check, Level};
 use crate::mail::Sender;
 use crate::settings::section;
 
@@ -18,7 +19,28 @@ section! {
         chat_url: Option<HookUrl> = |_| None;
         /// Syslog server, RFC 5424: unix:/dev/log, tcp://HOST:PORT or tls://HOST:PORT
         syslog: Option<SyslogTarget> = |_| None;
+        /// MaxMind DB file with the locations of addresses, for impossible travel; none is shipped
+        geo_file: Option<String> = |_| None;
         /// Names of rules without alerts
         quiet: Vec<String> = |_| Vec::new();
     }
 }
+
+impl AlertSettings {
+    /// Whether alerts are sent anywhere.
+    pub fn has_receiver(&self) -> bool {
+        let urls = [&self.webhook_url, &self.chat_url];
+        !self.mail_to.is_empty() || self.syslog.is_some() || urls.iter().any(|url| url.is_some())
+    }
+}
+
+/// Configuration checks.
+pub const CHECKS: &[Check<AlertSettings>] = &[Check {
+    id: "alerts.geo_not_built",
+    django: None,
+    level: Level::Error,
+    title: "a geo file is set, and this program was built without the feature geo",
+    why: "impossible travel would not be noticed",
+    fix: "build with the feature geo, or remove alerts.geo_file",
+    fires: |alerts| alerts.geo_file.is_some() && cfg!(not(feature = "geo")),
+}];

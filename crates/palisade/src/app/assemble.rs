@@ -5,6 +5,7 @@ use super::builder::LayerFn;
 use super::django::Beside;
 use super::endpoints::login_methods;
 use super::metrics::SiteMetrics;
+use super::monitor::Monitor;
 #[cfg(feature = "social")]
 use super::parts::tokens;
 use super::parts::{
@@ -13,6 +14,8 @@ use super::parts::{
 };
 use super::pipeline::{block_list::BlockLists, route_guard};
 use super::site::SiteLimits;
+#[cfg(feature = "geo")]
+use super::travel::Travel;
 use super::upstream::Forward;
 use super::write_probe::WriteProbe;
 use super::{App, BootError, Prepared, RouteInfo, Site, SiteSettings, keys};
@@ -249,8 +252,13 @@ impl Prepared {
         views.services.insert(ActionLinks(accounts.clone()));
         views.services.insert(audit.clone());
         let views = Arc::new(views);
+        #[cfg(feature = "geo")]
+        let travel = Travel::new(&settings, &audit)?;
         let incident = incident(&database, &audit);
         let metrics = SiteMetrics::new(&settings, &table, (&database, &audit));
+        if !settings.profile.is_development() && !settings.alerts.has_receiver() {
+            tracing::warn!(target: "palisade", "no one gets alerts: set alerts.mail_to, alerts.webhook_url, alerts.chat_url or alerts.syslog");
+        }
         let alerts = AlertParts {
             settings: &settings.alerts,
             rules: app.alert_rules,
@@ -292,6 +300,9 @@ impl Prepared {
             open: std::sync::OnceLock::new(),
             certificates: std::sync::OnceLock::new(),
             metrics,
+            monitor: Monitor::default(),
+            #[cfg(feature = "geo")]
+            travel,
             ports: std::sync::OnceLock::new(),
             write_probe: WriteProbe::default(),
             unlogged: AtomicU64::new(0),

@@ -46,6 +46,22 @@ impl Site {
         self.follow_posture().await
     }
 
+    /// Ends a minute of the monitor, and judges new logins.
+    pub(crate) async fn judge_minute(&self) {
+        let times = (self.certificate_end(), self.now());
+        self.monitor.judge(times, &self.audit);
+        #[cfg(feature = "geo")]
+        if let Some(travel) = &self.travel {
+            travel.judge_waiting(&self.audit, &self.database).await;
+        }
+    }
+
+    /// The same, as the server does every minute. For tests.
+    #[doc(hidden)]
+    pub async fn minute_ended(&self) {
+        self.judge_minute().await;
+    }
+
     /// Applies the freeze of an account without the database. For tests.
     #[doc(hidden)]
     pub fn posture_with_frozen(&self, user: i32) {

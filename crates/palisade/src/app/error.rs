@@ -25,6 +25,8 @@ pub enum BootError {
     MissingDataKeys(Vec<String>),
     /// A block list cannot be read.
     List(std::path::PathBuf, String),
+    /// The file of `alerts.geo_file` cannot be read.
+    Geo(String, String),
     /// The HTTP client cannot be set up.
     Client(std::io::Error),
     /// `cache.url` cannot be used.
@@ -55,6 +57,7 @@ impl fmt::Display for BootError {
             }
             Self::Templates(error) => error.fmt(f),
             Self::Database(error) => write!(f, "the database: {}", Diagnosis::classify(error)),
+            Self::Geo(file, why) => explain_geo(f, file, why),
             Self::List(path, why) => {
                 write!(
                     f,
@@ -79,25 +82,28 @@ impl fmt::Display for BootError {
                 "mail: {why}\n  fix: set mail.url = \"smtps://USER:PASSWORD@HOST\" and mail.from"
             ),
             Self::Django(why) => write!(f, "the database of the Django project: {why}"),
-            Self::Pending(names) => {
-                writeln!(
-                    f,
-                    "the database is not ready: {} migration(s) have not run ({})",
-                    names.len(),
-                    names.join(", ")
-                )?;
-                write!(
-                    f,
-                    "  fix: run `migrate`, or set site.migrate_at_start = true for a site of one \
-                        instance"
-                )
-            }
+            Self::Pending(names) => explain_pending(f, names),
             Self::Start(error) => write!(f, "a function of App::on_start failed: {error}"),
             Self::MissingPermissions(names) => explain_missing(f, names),
             Self::MissingDataKeys(ids) => explain_missing_keys(f, ids),
             Self::Data(path, error) => write!(f, "{} cannot be written: {error}", path.display()),
         }
     }
+}
+
+fn explain_geo(f: &mut fmt::Formatter<'_>, file: &str, why: &str) -> fmt::Result {
+    let fix = "name a MaxMind DB file of cities";
+    write!(f, "alerts.geo_file: {file}: {why}\n  fix: {fix}")
+}
+
+fn explain_pending(f: &mut fmt::Formatter<'_>, names: &[String]) -> fmt::Result {
+    write!(
+        f,
+        "the database is not ready: {} migration(s) have not run ({})\n  fix: run `migrate`, or set \
+            site.migrate_at_start = true for a site of one instance",
+        names.len(),
+        names.join(", ")
+    )
 }
 
 fn explain_missing(f: &mut fmt::Formatter<'_>, names: &[&str]) -> fmt::Result {

@@ -23,6 +23,7 @@ pub mod handler;
 mod key_settings;
 mod keys;
 mod metrics;
+mod monitor;
 mod own_settings;
 mod page_values;
 mod parts;
@@ -35,6 +36,8 @@ mod server;
 mod settings;
 mod site;
 mod site_checks;
+#[cfg(feature = "geo")]
+mod travel;
 mod uncovered;
 mod upstream;
 mod write_probe;

@@ -1,6 +1,7 @@
 use super::SiteSettings;
 use super::acme::Challenges;
 use super::metrics::SiteMetrics;
+use super::monitor::Monitor;
 use super::page_values::{PageValue, SitePageValues};
 use super::route_info::RouteInfo;
 use super::server::{Certificates, ConnectionLimiter};
@@ -84,6 +85,10 @@ pub struct Site {
     /// Certificates of the server, where it terminates TLS.
     pub(super) certificates: OnceLock<Arc<Certificates>>,
     pub(super) metrics: SiteMetrics,
+    pub(super) monitor: Monitor,
+    /// Places of logins, with a geo file.
+    #[cfg(feature = "geo")]
+    pub(super) travel: Option<Arc<super::travel::Travel>>,
     /// Ports of both listeners, where one redirects to HTTPS.
     pub(super) ports: OnceLock<Ports>,
     /// Refusals since the last one that was logged.

@@ -184,6 +184,7 @@ async fn refresh(site: Arc<Site>) {
         let files = site.clone();
         let _ = tokio::task::spawn_blocking(move || files.block_lists.refresh()).await;
         site.block_lists.fetch().await;
+        site.judge_minute().await;
     }
 }
 

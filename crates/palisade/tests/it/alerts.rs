@@ -324,3 +324,140 @@ async fn a_receiver_that_hangs_delays_no_page() {
     assert!(begun.elapsed() < Duration::from_secs(60));
     drop(listener);
 }
+
+/// Number of stored entries of an event.
+async fn stored(site: &TestSite, event: &str) -> i64 {
+    site.site().audit_stored().await.unwrap();
+    let count = sql!("SELECT COUNT(*) FROM palisade_audit WHERE event = ?", event);
+    let count: Option<(i64,)> = site
+        .site()
+        .database()
+        .handle()
+        .fetch_one(count)
+        .await
+        .unwrap();
+    count.unwrap().0
+}
+
+// F107: more than five per cent of at least a hundred requests failed
+#[tokio::test]
+async fn a_high_rate_of_errors_is_one_event() {
+    let site = TestSite::start(app(), &MAILED).await;
+    let mut client = site.client();
+    for _ in 0..99 {
+        client.get("/fault").await;
+    }
+    site.site().minute_ended().await;
+    assert_eq!(stored(&site, "error_rate_high").await, 0, "too few to say");
+    client.get("/note").await;
+    site.site().minute_ended().await;
+    assert_eq!(stored(&site, "error_rate_high").await, 1);
+    for _ in 0..200 {
+        client.get("/note").await;
+    }
+    client.get("/fault").await;
+    site.site().minute_ended().await;
+    assert_eq!(stored(&site, "error_rate_high").await, 1, "half a per cent");
+    let rate = mails(&site)
+        .await
+        .into_iter()
+        .find(|mail| mail.subject.contains("error rate"));
+    assert!(
+        rate.unwrap()
+            .text
+            .contains("99 per cent of the requests of 5 minutes")
+    );
+}
+
+/// A MaxMind DB file with two places, written by another program.
+fn geo_file(folder: &std::path::Path) -> Option<String> {
+    let python = palisade::testing::server("PALISADE_TEST_SMTP")?;
+    let file = folder.join("places.mmdb").display().to_string();
+    let script = "\
+import sys
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet
+writer = MMDBWriter(4, 'GeoLite2-City', languages=['en'], description='places of a test')
+for network, latitude, longitude, radius in [
+    ('192.0.2.0/24', 47.4, 8.5, 20), ('198.51.100.0/24', 38.7, -9.1, 20), ('203.0.113.0/24', 38.7, -9.1, 1000),
+]:
+    place = {'location': {'latitude': latitude, 'longitude': longitude, 'accuracy_radius': radius}}
+    writer.insert_network(IPSet([network]), place)
+writer.to_db_file(sys.argv[1])
+";
+    let made = std::process::Command::new(python)
+        .args(["-c", script, &file])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    Some(file)
+}
+
+// F107: two logins that no traveller makes, and each condition that excuses them
+#[tokio::test]
+async fn an_impossible_journey_is_a_note_if_all_conditions_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(file) = geo_file(folder.path()) else {
+        return;
+    };
+    let settings = [("alerts.geo_file", file.as_str())];
+    for database in [TestDatabase::Sqlite, TestDatabase::Postgres] {
+        let Some(site) = TestSite::start_on(database, app(), &settings).await else {
+            continue;
+        };
+        const FIREFOX: &str =
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+        const SAFARI: &str =
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1";
+        let accounts = site.site().accounts();
+        for name in ["ann", "bob", "eve", "joe", "kim"] {
+            let email = format!("{name}@example.org");
+            let new = palisade::auth::NewUser {
+                username: name,
+                email: &email,
+                password: palisade::testing::PASSWORD,
+                rank: palisade::auth::Rank::Plain,
+            };
+            accounts.sign_up(new).await.unwrap();
+        }
+        let log_in = async |name: &str, address: &str, agent: &str| {
+            let client = site.client().from_address(address.parse().unwrap());
+            let mut client = client.with_header("user-agent", agent);
+            let answer = client.log_in(name, palisade::testing::PASSWORD).await;
+            assert_eq!(answer.status, 303, "{name}");
+            site.site().audit_stored().await.unwrap();
+            site.site().minute_ended().await;
+        };
+        for name in ["ann", "bob", "eve", "joe", "kim"] {
+            log_in(name, "192.0.2.7", FIREFOX).await;
+        }
+        site.clock().advance(TimeDelta::hours(1));
+        log_in("bob", "198.51.100.7", FIREFOX).await;
+        log_in("eve", "203.0.113.7", SAFARI).await;
+        log_in("joe", "10.1.2.3", SAFARI).await;
+        assert_eq!(
+            stored(&site, "impossible_travel").await,
+            0,
+            "known browser, inaccurate, unknown"
+        );
+        log_in("ann", "198.51.100.7", SAFARI).await;
+        assert_eq!(stored(&site, "impossible_travel").await, 1);
+        site.clock().advance(TimeDelta::hours(2));
+        log_in("kim", "198.51.100.7", SAFARI).await;
+        assert_eq!(
+            stored(&site, "impossible_travel").await,
+            1,
+            "three hours are enough"
+        );
+    }
+    let wrong = folder.path().join("wrong.mmdb");
+    std::fs::write(&wrong, "no places").unwrap();
+    let wrong = wrong.display().to_string();
+    let Err(error) = TestSite::try_start(app(), &[("alerts.geo_file", &wrong)]).await else {
+        panic!("a wrong file stops the start");
+    };
+    assert!(
+        error.to_string().contains("name a MaxMind DB file"),
+        "{error}"
+    );
+}

@@ -432,3 +432,29 @@ async fn requests_of_ours_go_to_who_shows_a_valid_certificate() {
         "a certificate for another name"
     );
 }
+
+// F107: a certificate that was not renewed is reported in its last week, once a day
+#[tokio::test]
+async fn a_certificate_near_its_end_is_an_event() {
+    use palisade::chrono::{DateTime, Utc};
+    let authority = Authority::new();
+    let served = authority.serve(&[]).await;
+    let site = served.site();
+    let count = async || {
+        site.site().minute_ended().await;
+        site.site().audit_stored().await.unwrap();
+        let count = palisade::sql!(
+            "SELECT COUNT(*) FROM palisade_audit WHERE event = 'certificate_near_end'"
+        );
+        let db = site.site().database().handle();
+        let count: Option<(i64,)> = db.fetch_one(count).await.unwrap();
+        count.unwrap().0
+    };
+    assert_eq!(count().await, 0);
+    // the certificates of the test end in the year 4096
+    let end = "4096-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap();
+    let left = end - site.site().now();
+    site.clock()
+        .advance(left - palisade::chrono::TimeDelta::days(6));
+    assert_eq!((count().await, count().await), (1, 1));
+}

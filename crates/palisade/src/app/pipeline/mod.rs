@@ -99,13 +99,11 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
         fate,
     };
     let answering = run_steps(info.clone(), parts, body, admission);
-    let mut response = match runs_to_end {
+    let response = match runs_to_end {
         true => run_to_end(&site, held.clone(), context.during(answering)).await,
         false => context.during(answering).await,
     };
-    let answer = (&method, response.status());
-    site.metrics
-        .answered(context.route(), answer, began.elapsed());
+    let mut response = counted(&info, (&method, began), response);
     response.extensions_mut().insert(held);
     let is_ambiguous =
         || has_chunks || (has_body && !rest.drain()) || CLOSE_AFTER.contains(&response.status());
@@ -123,6 +121,7 @@ fn counted(
     response: Response,
 ) -> Response {
     let answer = (method, response.status());
+    info.site.monitor.answered(answer.1);
     info.site
         .metrics
         .answered(info.context.route(), answer, began.elapsed());
