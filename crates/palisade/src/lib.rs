@@ -66,6 +66,7 @@ mod storage;
 #[cfg(unix)]
 pub mod system;
 pub mod tasks;
+pub mod telemetry;
 pub mod testing;
 pub mod throttle;
 pub mod views;

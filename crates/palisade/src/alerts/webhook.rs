@@ -35,7 +35,7 @@ impl fmt::Display for HookUrl {
 }
 
 impl HookUrl {
-    pub(super) fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         self.0.expose()
     }
 }

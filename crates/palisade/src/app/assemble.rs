@@ -14,6 +14,7 @@ use super::parts::{
 };
 use super::pipeline::{block_list::BlockLists, route_guard};
 use super::site::SiteLimits;
+use super::telemetry::SiteTelemetry;
 #[cfg(feature = "geo")]
 use super::travel::Travel;
 use super::upstream::Forward;
@@ -251,6 +252,9 @@ impl Prepared {
         let mut views = views(&foundation, &app, templates, &shared);
         views.services.insert(ActionLinks(accounts.clone()));
         views.services.insert(audit.clone());
+        let shared_parts = (client.clone(), ring.clone());
+        let name = shared.mail.site_name();
+        let telemetry = SiteTelemetry::new(&settings, shared_parts, &mut views.services, name)?;
         let views = Arc::new(views);
         #[cfg(feature = "geo")]
         let travel = Travel::new(&settings, &audit)?;
@@ -301,6 +305,7 @@ impl Prepared {
             certificates: std::sync::OnceLock::new(),
             metrics,
             monitor: Monitor::default(),
+            telemetry,
             #[cfg(feature = "geo")]
             travel,
             ports: std::sync::OnceLock::new(),

@@ -46,6 +46,17 @@ impl Site {
         self.follow_posture().await
     }
 
+    /// Sends reports of errors and spans until the site stops.
+    pub(crate) async fn send_telemetry(&self) {
+        self.telemetry.send_on().await;
+    }
+
+    /// Sends all reports and spans that wait, and returns their number. For tests.
+    #[doc(hidden)]
+    pub async fn telemetry_sent(&self) -> usize {
+        self.telemetry.send_waiting().await
+    }
+
     /// Ends a minute of the monitor, and judges new logins.
     pub(crate) async fn judge_minute(&self) {
         let times = (self.certificate_end(), self.now());

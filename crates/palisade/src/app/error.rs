@@ -29,6 +29,8 @@ pub enum BootError {
     Geo(String, String),
     /// The HTTP client cannot be set up.
     Client(std::io::Error),
+    /// `sentry.dsn` cannot be used.
+    Sentry(String),
     /// `cache.url` cannot be used.
     Cache(String),
     /// `mail.url` or `mail.from` cannot be used.
@@ -83,6 +85,7 @@ impl fmt::Display for BootError {
             ),
             Self::Django(why) => write!(f, "the database of the Django project: {why}"),
             Self::Pending(names) => explain_pending(f, names),
+            Self::Sentry(why) => write!(f, "{why}\n  fix: copy the DSN of the project again"),
             Self::Start(error) => write!(f, "a function of App::on_start failed: {error}"),
             Self::MissingPermissions(names) => explain_missing(f, names),
             Self::MissingDataKeys(ids) => explain_missing_keys(f, ids),

@@ -36,6 +36,7 @@ mod server;
 mod settings;
 mod site;
 mod site_checks;
+mod telemetry;
 #[cfg(feature = "geo")]
 mod travel;
 mod uncovered;

@@ -24,6 +24,7 @@ use crate::settings::{
 };
 use crate::social::SocialSettings;
 use crate::tasks::TaskSettings;
+use crate::telemetry::{SentrySettings, TraceSettings};
 use crate::throttle::ThrottleSettings;
 use chrono_tz::Tz;
 use http::Extensions;
@@ -188,6 +189,10 @@ pub struct SiteSettings {
     pub incident: IncidentSettings,
     /// `[metrics]`
     pub metrics: MetricSettings,
+    /// `[sentry]`
+    pub sentry: SentrySettings,
+    /// `[traces]`
+    pub traces: TraceSettings,
     /// `[keys]`
     pub keys: KeySettings,
     /// Sections of the site's own, by type.
@@ -238,6 +243,8 @@ impl SiteSettings {
             alerts: AlertSettings::read(&mut reader),
             incident: IncidentSettings::read(&mut reader),
             metrics: MetricSettings::read(&mut reader),
+            sentry: SentrySettings::read(&mut reader),
+            traces: TraceSettings::read(&mut reader),
             keys: KeySettings::read(&mut reader),
             own: Extensions::new(),
             effective: Vec::new(),

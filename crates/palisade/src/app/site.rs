@@ -5,6 +5,7 @@ use super::monitor::Monitor;
 use super::page_values::{PageValue, SitePageValues};
 use super::route_info::RouteInfo;
 use super::server::{Certificates, ConnectionLimiter};
+use super::telemetry::SiteTelemetry;
 use super::write_probe::WriteProbe;
 use crate::alerts::Alerts;
 use crate::app::pipeline::block_list::BlockLists;
@@ -86,6 +87,7 @@ pub struct Site {
     pub(super) certificates: OnceLock<Arc<Certificates>>,
     pub(super) metrics: SiteMetrics,
     pub(super) monitor: Monitor,
+    pub(super) telemetry: SiteTelemetry,
     /// Places of logins, with a geo file.
     #[cfg(feature = "geo")]
     pub(super) travel: Option<Arc<super::travel::Travel>>,

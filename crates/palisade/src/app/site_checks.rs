@@ -18,6 +18,7 @@ use crate::metrics::{self};
 use crate::mfa::{self};
 use crate::sessions::{self};
 use crate::social::{self};
+use crate::telemetry::{self};
 use crate::throttle::{self};
 use url::Url;
 
@@ -53,6 +54,12 @@ impl SiteSettings {
         findings.extend(checks::select(django::CHECKS, &self.django, which));
         findings.extend(checks::select(throttle::CHECKS, &self.throttle, which));
         findings.extend(checks::select(db::CHECKS, &self.database, which));
+        findings.extend(checks::select(
+            telemetry::SENTRY_CHECKS,
+            &self.sentry,
+            which,
+        ));
+        findings.extend(checks::select(telemetry::TRACE_CHECKS, &self.traces, which));
         findings.extend(checks::select(mail::CHECKS, &self.mail, which));
         findings
     }

@@ -97,6 +97,10 @@ fn chores(site: &Arc<Site>) -> Vec<JoinHandle<()>> {
         }),
         tokio::spawn({
             let site = site.clone();
+            async move { site.send_telemetry().await }
+        }),
+        tokio::spawn({
+            let site = site.clone();
             async move { site.alerts.send_on(&site.database).await }
         }),
         tokio::spawn({

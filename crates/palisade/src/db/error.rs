@@ -29,6 +29,18 @@ pub fn failure(error: &DbErr) -> DbFailure {
     }
 }
 
+/// The code of an error in the terms of the database, such as 23505: it holds no value.
+#[cfg(feature = "sentry")]
+pub(crate) fn code(error: &DbErr) -> Option<String> {
+    let (DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime)) = error else {
+        return None;
+    };
+    let RuntimeErr::SqlxError(error) = runtime else {
+        return None;
+    };
+    Some(error.as_database_error()?.code()?.into_owned())
+}
+
 fn is_unavailable(error: &Sqlx) -> bool {
     match error {
         Sqlx::Io(_)

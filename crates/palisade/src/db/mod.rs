@@ -49,6 +49,8 @@ pub use connection::{Db, Tx};
 pub use data_handle::DataHandle;
 pub(crate) use diagnosis::Diagnosis;
 pub(crate) use entity_table::{Difference, EntityTable, differences};
+#[cfg(feature = "sentry")]
+pub(crate) use error::code;
 pub use error::{DbFailure, failure};
 pub(crate) use extract::Attached;
 #[doc(hidden)]

@@ -37,11 +37,12 @@ pub struct Sources {
 }
 
 /// Variables that platforms set, and their settings.
-const WELL_KNOWN: [(&str, &str); 5] = [
+const WELL_KNOWN: [(&str, &str); 6] = [
     ("DATABASE_URL", "database.url"),
     ("CACHE_URL", "cache.url"),
     ("EMAIL_URL", "mail.url"),
     ("SECRET_KEY", "keys.secret"),
+    ("SENTRY_DSN", "sentry.dsn"),
     ("SECRET_KEY_FALLBACKS", "keys.fallbacks"),
 ];
 

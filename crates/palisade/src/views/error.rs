@@ -87,6 +87,12 @@ pub struct Error {
     kind: ErrorKind,
     message: Option<Cow<'static, str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// The type of the source.
+    #[cfg_attr(
+        not(feature = "sentry"),
+        expect(dead_code, reason = "reports of errors read it")
+    )]
+    of: &'static str,
     place: Place,
     /// In a mutex only because a body is not Sync and an error must be.
     page: Option<(StatusCode, Box<Mutex<Response>>)>,
@@ -100,6 +106,7 @@ impl Error {
             kind,
             message: Some(public_message.into()),
             source: None,
+            of: "Error",
             place: Place::caller(),
             page: None,
         }
@@ -150,6 +157,7 @@ impl Error {
     pub(crate) fn from_panic(message: &str, place: Place) -> Self {
         Self {
             place,
+            of: "panic",
             ..Self::bug(format!("the handler panicked: {message}"))
         }
     }
@@ -173,6 +181,14 @@ impl Error {
             .and_then(|source| source.downcast_ref::<DbErr>());
         let violation = error.and_then(DbErr::sql_err);
         matches!(violation, Some(SqlErr::ForeignKeyConstraintViolation(_)))
+    }
+
+    /// The type of the cause in the program, and the code of a database's error.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn cause(&self) -> (&'static str, Option<String>) {
+        let error = self.source.as_deref();
+        let error = error.and_then(|source| source.downcast_ref::<DbErr>());
+        (self.of, error.and_then(db::code))
     }
 
     /// The kind.
@@ -253,6 +269,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
             kind,
             message: None,
             source: Some(Box::new(source)),
+            of: std::any::type_name::<E>(),
             place: Place::caller(),
             page: None,
         }

@@ -43,6 +43,8 @@ pub(crate) async fn render_error(context: &RequestContext, response: Response) -
         let kind = failure.as_ref().map(|failure| failure.error().kind());
         log(context, parts.status, &cause, kind);
     }
+    #[cfg(feature = "sentry")]
+    observe(context, parts.status, failure.as_ref());
     let message = failure.as_ref().map_or_else(
         || sentence(parts.status),
         |failure| failure.error().public_message(),
@@ -55,6 +57,23 @@ pub(crate) async fn render_error(context: &RequestContext, response: Response) -
     page.extensions = parts.extensions;
     page.extensions.insert(Explained);
     Response::from_parts(page, body)
+}
+
+/// A function that gets the errors of requests.
+#[cfg(feature = "sentry")]
+#[derive(Clone)]
+pub(crate) struct FaultObserver(
+    pub(crate) std::sync::Arc<dyn Fn(&RequestContext, StatusCode, Option<&Failure>) + Send + Sync>,
+);
+
+#[cfg(feature = "sentry")]
+fn observe(context: &RequestContext, status: StatusCode, failure: Option<&Failure>) {
+    let observer = context.site().services.get::<FaultObserver>();
+    if let Some(FaultObserver(observer)) =
+        observer.filter(|_| status == StatusCode::INTERNAL_SERVER_ERROR)
+    {
+        observer(context, status, failure);
+    }
 }
 
 /// An overload is expected behaviour, and any client can cause one: it is not logged as an error.

@@ -25,6 +25,8 @@ pub(crate) use context::{current_context, current_request};
 pub use context_value::{ContextValue, map_value};
 pub use development::Development;
 pub use error::{Error, ErrorKind, Failure, Or404, Place, Result};
+#[cfg(feature = "sentry")]
+pub(crate) use error_page::FaultObserver;
 pub(crate) use error_page::{Explained, is_bare_error, render_error};
 pub use now::Now;
 pub(crate) use now::SiteClock;

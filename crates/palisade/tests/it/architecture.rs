@@ -20,7 +20,7 @@ const STEPS: [&[&str]; 15] = [
         "static_files",
     ],
     &["auth", "alerts", "incident", "metrics"],
-    &["mfa", "social", "permissions"],
+    &["mfa", "social", "permissions", "telemetry"],
     &["api", "exports", "flows"],
     &["app"],
     &["testing"],

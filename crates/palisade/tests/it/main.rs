@@ -53,6 +53,7 @@ mod static_files;
 mod strangers;
 mod system;
 mod tasks;
+mod telemetry;
 mod templates;
 mod tls;
 mod validation;

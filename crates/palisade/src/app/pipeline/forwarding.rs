@@ -2,7 +2,9 @@
 
 use super::REQUEST_ID;
 use crate::app::Site;
-use crate::http::{Peer, X_FORWARDED_FOR, is_forwarding};
+use crate::http::{Link, Peer, Scheme, X_FORWARDED_FOR, is_forwarding};
+#[cfg(feature = "otlp")]
+use crate::telemetry::Traced;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use std::sync::atomic::Ordering;
@@ -65,6 +67,21 @@ pub(super) fn forwarded_request_id(site: &Site, peer: Peer, headers: &HeaderMap)
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     is_name.then(|| id.to_owned())
+}
+
+/// Whether a request is traced. Only a trusted proxy can name its trace.
+#[cfg(feature = "otlp")]
+pub(super) fn begin_trace(site: &Site, peer: Peer, headers: &HeaderMap) -> Option<Traced> {
+    let of_proxy = is_proxy(site, peer).then_some(headers);
+    site.telemetry.begin(of_proxy)
+}
+
+/// The scheme of the client's connection.
+pub(super) fn scheme(site: &Site, peer: Peer, headers: &HeaderMap) -> Scheme {
+    match peer.link {
+        Link::RedirectsOnly => Scheme::Http,
+        _ => site.proxies.scheme(peer, headers),
+    }
 }
 
 /// Removes forwarding headers, on which handlers, extractors and middleware rely: only the configured

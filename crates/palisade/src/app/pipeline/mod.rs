@@ -20,9 +20,11 @@ pub(in crate::app) mod route_rule;
 mod route_steps;
 mod unsent;
 
+#[cfg(feature = "otlp")]
+use self::forwarding::begin_trace;
 use self::forwarding::{
     apply_forwarded_host, copy_authority_to_host, forwarded_request_id, remove_forwarding_headers,
-    warn_of_untrusted_proxy,
+    scheme, warn_of_untrusted_proxy,
 };
 use crate::app::Site;
 use crate::app::endpoints::health;
@@ -61,21 +63,22 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     apply_forwarded_host(&site, peer, &mut parts);
     // 2: request id
     let request_id = forwarded_request_id(&site, peer, &parts.headers);
+    #[cfg(feature = "otlp")]
+    let traced = begin_trace(&site, peer, &parts.headers);
     remove_forwarding_headers(&site, peer, &mut parts.headers);
     let has_chunks = parts.headers.contains_key(header::TRANSFER_ENCODING);
     // panics are caught around all steps that can have bugs
     // 3: client address
     let client = site.proxies.client(peer.address, &parts.headers);
     let context = RequestContext::new(&parts, site.views.clone(), (client, request_id));
-    let scheme = match peer.link {
-        Link::RedirectsOnly => Scheme::Http,
-        _ => site.proxies.scheme(peer, &parts.headers),
-    };
+    let scheme = scheme(&site, peer, &parts.headers);
     let info = RequestInfo {
         site: site.clone(),
         context: context.clone(),
         client,
         scheme,
+        #[cfg(feature = "otlp")]
+        traced,
     };
     let _in_flight = site.metrics.begin();
     let (began, method) = (Instant::now(), parts.method.clone());
@@ -108,10 +111,15 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     let is_ambiguous =
         || has_chunks || (has_body && !rest.drain()) || CLOSE_AFTER.contains(&response.status());
     if is_http1 && is_ambiguous() {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(header::CONNECTION, close);
+        close(&mut response);
     }
     response
+}
+
+/// Announces that the connection is closed after a response.
+fn close(response: &mut Response) {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
 }
 
 /// Counts a response in the metrics.
@@ -122,6 +130,10 @@ fn counted(
 ) -> Response {
     let answer = (method, response.status());
     info.site.monitor.answered(answer.1);
+    #[cfg(feature = "otlp")]
+    info.site
+        .telemetry
+        .answered(info.traced.clone(), info.context.route(), answer);
     info.site
         .metrics
         .answered(info.context.route(), answer, began.elapsed());

@@ -14,6 +14,8 @@ pub(in crate::app) struct RequestInfo {
     pub(in crate::app) context: RequestContext,
     pub(in crate::app) client: ClientAddress,
     pub(in crate::app) scheme: Scheme,
+    #[cfg(feature = "otlp")]
+    pub(in crate::app) traced: Option<crate::telemetry::Traced>,
 }
 
 impl RequestInfo {
