@@ -42,7 +42,7 @@ pub(crate) struct Alerts(Arc<Inner>);
 struct Inner {
     clock: Arc<dyn Clock>,
     waiting: tokio::sync::Mutex<mpsc::Receiver<Alert>>,
-    sinks: Sinks,
+    sinks: Arc<Sinks>,
 }
 
 /// Counts events. It holds no part of the site: the audit log, which every connection of the
@@ -169,6 +169,7 @@ impl Alerts {
     pub(crate) fn new(parts: AlertParts<'_>, log: &AuditLog) -> Self {
         let (sender, waiting) = mpsc::channel(MOST_WAITING);
         let sinks = Sinks::new(parts.settings, parts.mail, (parts.client, parts.site));
+        let sinks = Arc::new(sinks);
         if !sinks.is_empty() {
             let quiet = &parts.settings.quiet;
             let rules = built_in().into_iter().chain(parts.rules);
@@ -183,6 +184,8 @@ impl Alerts {
                 watch.observe(event);
                 None
             });
+            let (sinks, clock) = (sinks.clone(), parts.clock.clone());
+            log.observe_checkpoints(move |note| sinks.keep_checkpoint(note, clock.now()));
         }
         Self(Arc::new(Inner {
             clock: parts.clock,

@@ -1,6 +1,6 @@
 //! Where alerts are sent to.
 
-use super::syslog::message;
+use super::syslog::{checkpoint_message, message};
 use super::syslog_target::SyslogTarget;
 use super::webhook::{HookUrl, WebhookKey};
 use super::{Alert, AlertSettings};
@@ -10,11 +10,12 @@ use crate::db::Tx;
 use crate::http::client::{Client, FetchError, FetchErrorKind};
 use crate::mail::{Mail, MailQueue, Sender};
 use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, Utc};
 use http::Request;
 use http::header::CONTENT_TYPE;
 use sea_orm::DbErr;
-use serde_json::json;
-use std::sync::Arc;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -29,6 +30,16 @@ pub(super) struct Sinks {
     client: Client,
     /// Deliveries at the same time. A sink that hangs does not fill the memory.
     free: Arc<Semaphore>,
+    /// The last checkpoint, for the footer of mails.
+    checkpoint: Mutex<String>,
+}
+
+/// A message to a sink without a queue.
+#[derive(Clone)]
+enum News {
+    Alert(Arc<Alert>),
+    /// Time and text of a signed checkpoint.
+    Checkpoint(String, Arc<str>),
 }
 
 /// A sink without a queue.
@@ -66,6 +77,7 @@ impl Sinks {
                 .collect(),
             client,
             free: Arc::new(Semaphore::new(MOST_POSTS)),
+            checkpoint: Mutex::default(),
         }
     }
 
@@ -91,6 +103,10 @@ impl Sinks {
         if sent == self.most_mails {
             text.push_str(LAST);
         }
+        let checkpoint = self.last_checkpoint().clone();
+        if !checkpoint.is_empty() {
+            text.push_str(&format!("\nCheckpoint of the audit log:\n\n{checkpoint}"));
+        }
         let subject = format!("{} {}", self.site, alert.title());
         for to in &self.mail_to {
             let mail = Mail::plain(to.address(), &subject, &text);
@@ -107,18 +123,34 @@ impl Sinks {
         let _ = timeout(3 * LONGEST, all).await;
     }
 
+    fn last_checkpoint(&self) -> MutexGuard<'_, String> {
+        self.checkpoint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a checkpoint for the footer of mails, and sends it to webhook and syslog.
+    pub(super) fn keep_checkpoint(&self, note: &str, now: DateTime<Utc>) {
+        note.clone_into(&mut self.last_checkpoint());
+        let at = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+        self.post_news(&News::Checkpoint(at, note.into()));
+    }
+
     /// Sends an alert to the sinks without a queue, in the background.
     pub(super) fn post(&self, alert: Alert) {
-        let alert = Arc::new(alert);
+        self.post_news(&News::Alert(Arc::new(alert)));
+    }
+
+    fn post_news(&self, news: &News) {
         for post in &self.posts {
             let Ok(permit) = self.free.clone().try_acquire_owned() else {
                 tracing::warn!(target: "palisade", "an alert was not sent: its receivers do not answer");
                 return;
             };
-            let (client, site, alert) = (self.client.clone(), self.site.clone(), alert.clone());
+            let (client, site, news) = (self.client.clone(), self.site.clone(), news.clone());
             let post = post.clone();
             tokio::spawn(async move {
-                post.deliver(&client, &site, &alert).await;
+                post.deliver(&client, &site, &news).await;
                 drop(permit);
             });
         }
@@ -130,11 +162,11 @@ const LAST: &str = "\nThis is the last alert by mail today. All events are in th
 const MAIL_EXPIRES: i64 = 86_400;
 
 impl Post {
-    async fn deliver(&self, client: &Client, site: &str, alert: &Alert) {
+    async fn deliver(&self, client: &Client, site: &str, news: &News) {
         // the same for every try, so that a receiver can recognise it
         let id = format!("msg_{}", random::nonce());
         for wait in RETRIES.into_iter().map(Some).chain([None]) {
-            let tried = timeout(LONGEST, self.try_once(client, (site, &id), alert)).await;
+            let tried = timeout(LONGEST, self.try_once(client, (site, &id), news)).await;
             let why = match tried {
                 Ok(Ok(())) => return,
                 Ok(Err(why)) => why,
@@ -160,13 +192,11 @@ impl Post {
         &self,
         client: &Client,
         (site, id): (&str, &str),
-        alert: &Alert,
+        news: &News,
     ) -> Result<(), String> {
         match self {
             Self::Webhook(url, key) => {
-                let body =
-                    json!({ "type": "alert", "timestamp": alert.at, "data": alert, "site": site });
-                let body = body.to_string();
+                let body = news.body(site).to_string();
                 let seconds = chrono::Utc::now().timestamp();
                 let signature = key.as_ref().map(|key| key.sign(id, seconds, &body));
                 let headers = [
@@ -177,10 +207,33 @@ impl Post {
                 send_json(client, url, (&headers, body)).await
             }
             Self::Chat(url) => {
+                // a checkpoint is for machines
+                let News::Alert(alert) = news else {
+                    return Ok(());
+                };
                 let text = escaped(&format!("{site} {}\n{}", alert.title(), alert.text()));
                 send_json(client, url, (&[], json!({ "text": text }).to_string())).await
             }
-            Self::Syslog(target) => target.send(client, &message(alert, site)).await,
+            Self::Syslog(target) => target.send(client, &news.line(site)).await,
+        }
+    }
+}
+
+impl News {
+    /// The body of a webhook.
+    fn body(&self, site: &str) -> Value {
+        let (kind, at, data) = match self {
+            Self::Alert(alert) => ("alert", &alert.at, json!(alert)),
+            Self::Checkpoint(at, note) => ("checkpoint", at, json!({ "note": &**note })),
+        };
+        json!({ "type": kind, "timestamp": at, "data": data, "site": site })
+    }
+
+    /// The message of syslog.
+    fn line(&self, site: &str) -> String {
+        match self {
+            Self::Alert(alert) => message(alert, site),
+            Self::Checkpoint(at, note) => checkpoint_message(note, (at, site)),
         }
     }
 }

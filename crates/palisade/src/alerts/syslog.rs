@@ -42,6 +42,17 @@ pub(super) fn message(alert: &Alert, host: &str) -> String {
     text
 }
 
+/// The message of a signed checkpoint. Its line breaks are `\\n`, as `audit verify` reads them in a
+/// log.
+pub(super) fn checkpoint_message(note: &str, (at, host): (&str, &str)) -> String {
+    let priority = FACILITY * 8 + 6;
+    let host = header(host, 255);
+    let note = parameter(&note.replace('\n', "\\n"));
+    format!(
+        "<{priority}>1 {at} {host} palisade - checkpoint [{STRUCTURED} checkpoint=\"{note}\"] checkpoint"
+    )
+}
+
 /// A part of the header: printable ASCII without spaces, or `-`.
 fn header(text: &str, most: usize) -> String {
     let kept: String = text

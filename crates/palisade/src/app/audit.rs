@@ -99,6 +99,15 @@ impl Site {
         Ok(checkpoint.unwrap_or_default())
     }
 
+    /// Signs a checkpoint and sends it, as the server does every hour. For tests.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[doc(hidden)]
+    pub async fn checkpoint_sent(&self) -> Result<(), DbErr> {
+        self.audit.log_checkpoint(&self.database).await
+    }
+
     /// Kind and first entry of the tampering that `audit verify` finds. For tests.
     ///
     /// # Errors

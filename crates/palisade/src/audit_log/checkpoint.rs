@@ -86,13 +86,15 @@ impl AuditLog {
         signed_note::sign(self.keys().newest(), self.origin(), text)
     }
 
-    /// Writes a checkpoint into the log of the process, from where it leaves the machine.
+    /// Writes a checkpoint into the log of the process, and gives it to its observer: both lead away
+    /// from the machine.
     ///
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn log_checkpoint(&self, database: &Database) -> Result<(), DbErr> {
         if let Some(checkpoint) = self.checkpoint(database).await? {
             tracing::event!(target: "palisade::audit", tracing::Level::INFO, event.action = "checkpoint", checkpoint = checkpoint.as_str());
+            self.checkpoint_signed(&checkpoint);
         }
         Ok(())
     }

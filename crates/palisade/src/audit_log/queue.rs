@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use palisade_crypto::KeyRing;
 use palisade_crypto::chain::ChainKeys;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -25,6 +25,8 @@ struct Inner {
     last_head: Mutex<Head>,
     changed: Notify,
     observers: ArcSwap<Vec<Observer>>,
+    /// Gets the signed checkpoints, to send them away from the machine.
+    checkpoints: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
     /// One writer in this process.
     writing: tokio::sync::Mutex<()>,
 }
@@ -55,6 +57,7 @@ impl AuditLog {
             last_head: Mutex::new(Head::NEW),
             changed: Notify::new(),
             observers: ArcSwap::default(),
+            checkpoints: OnceLock::new(),
             writing: tokio::sync::Mutex::default(),
         }))
     }
@@ -95,6 +98,17 @@ impl AuditLog {
             let all = all.iter().chain([&observer]);
             all.cloned().collect::<Vec<_>>()
         });
+    }
+
+    /// Calls a function with every checkpoint that this process signs by itself.
+    pub(crate) fn observe_checkpoints(&self, observer: impl Fn(&str) + Send + Sync + 'static) {
+        let _ = self.0.checkpoints.set(Box::new(observer));
+    }
+
+    pub(super) fn checkpoint_signed(&self, note: &str) {
+        if let Some(observer) = self.0.checkpoints.get() {
+            observer(note);
+        }
     }
 
     /// Writes the line of a record, and calls the observers.

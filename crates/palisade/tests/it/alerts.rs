@@ -461,3 +461,138 @@ async fn an_impossible_journey_is_a_note_if_all_conditions_hold() {
         "{error}"
     );
 }
+
+struct Stopped(std::process::Child);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A real syslog daemon, which writes each message as JSON with the parts that it has parsed.
+fn rsyslog(folder: &std::path::Path) -> Option<(Stopped, u16)> {
+    let program = palisade::testing::server("PALISADE_TEST_RSYSLOG")?;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let configuration = format!(
+        "module(load=\"imtcp\")\n\
+         template(name=\"parts\" type=\"list\" option.jsonf=\"on\") {{\n\
+         property(outname=\"pri\" name=\"pri\" format=\"jsonf\")\n\
+         property(outname=\"version\" name=\"protocol-version\" format=\"jsonf\")\n\
+         property(outname=\"app\" name=\"app-name\" format=\"jsonf\")\n\
+         property(outname=\"id\" name=\"msgid\" format=\"jsonf\")\n\
+         property(outname=\"data\" name=\"structured-data\" format=\"jsonf\")\n\
+         property(outname=\"text\" name=\"msg\" format=\"jsonf\")\n}}\n\
+         ruleset(name=\"keep\") {{ action(type=\"omfile\" file=\"{0}/received\" template=\"parts\" asyncWriting=\"off\") }}\n\
+         input(type=\"imtcp\" port=\"{port}\" address=\"127.0.0.1\" ruleset=\"keep\")\n",
+        folder.display()
+    );
+    let file = folder.join("rsyslog.conf");
+    std::fs::write(&file, configuration).unwrap();
+    let child = std::process::Command::new(program)
+        .args(["-n", "-f"])
+        .arg(&file)
+        .arg("-i")
+        .arg(folder.join("pid"))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    Some((Stopped(child.unwrap()), port))
+}
+
+// F108 F113: rsyslog parses alerts with any values; a checkpoint that left by syslog, webhook and mail
+// verifies the log
+#[tokio::test]
+async fn alerts_and_checkpoints_leave_by_syslog_webhook_and_mail() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((_daemon, port)) = rsyslog(folder.path()) else {
+        return;
+    };
+    for _ in 0..100 {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (url, hooks) = receiver().await;
+    let target = format!("tcp://127.0.0.1:{port}");
+    let settings = [
+        ("alerts.syslog", target.as_str()),
+        ("alerts.webhook_url", &url),
+        ("alerts.mail_to", "ops@example.org"),
+        ("client.private_networks", "127.0.0.1/32"),
+    ];
+    let site = TestSite::start(app(), &settings).await;
+    site.client().get("/note").await;
+    site.site().audit_stored().await.unwrap();
+    site.site().checkpoint_sent().await.unwrap();
+    let mails = mails(&site).await;
+    let received = folder.path().join("received");
+    let is_checkpoint = |(_, body): &(HeaderMap, String)| body.contains("\"type\":\"checkpoint\"");
+    let mut lines = Vec::new();
+    for _ in 0..100 {
+        let text = std::fs::read_to_string(&received).unwrap_or_default();
+        lines = text.lines().map(str::to_owned).collect();
+        if lines.len() >= 2 && hooks.lock().unwrap().iter().any(is_checkpoint) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let parts: Vec<serde_json::Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(parts.len(), 2, "one message each: {parts:#?}");
+    let of = |id: &str| parts.iter().find(|part| part["id"] == id).unwrap();
+    let alert = of("test.note");
+    assert_eq!(
+        (&alert["pri"], &alert["version"], &alert["app"]),
+        (&"83".into(), &"1".into(), &"palisade".into())
+    );
+    assert!(
+        alert["data"]
+            .as_str()
+            .unwrap()
+            .contains("detail=\"<!channel> @here"),
+        "{alert}"
+    );
+    let by_syslog = of("checkpoint")["data"].as_str().unwrap().to_owned();
+    let by_hook = {
+        let hooks = hooks.lock().unwrap();
+        let (_, body) = hooks.iter().find(|hook| is_checkpoint(hook)).unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        body["data"]["note"].as_str().unwrap().to_owned()
+    };
+    let by_mail = mails
+        .iter()
+        .map(|mail| mail.text.clone())
+        .find(|text| text.contains("Checkpoint of the audit log:"));
+    // an attacker who owns the database cuts the log, and every copy says so
+    let kept = [by_syslog, by_hook, by_mail.unwrap()];
+    for note in &kept {
+        assert_eq!(
+            site.site().audit_tampering(note).await.unwrap(),
+            None,
+            "{note}"
+        );
+    }
+    let owner = palisade::testing::connect(format!(
+        "sqlite:{}",
+        site.folder().join("site.sqlite3").display()
+    ))
+    .await;
+    use palisade::sea_orm::ConnectionTrait;
+    owner
+        .execute_unprepared("DELETE FROM palisade_audit")
+        .await
+        .unwrap();
+    for note in &kept {
+        assert!(
+            site.site().audit_tampering(note).await.unwrap().is_some(),
+            "{note}"
+        );
+    }
+}
