@@ -3,6 +3,7 @@
 mod commands;
 mod entries;
 mod erasure;
+mod life;
 mod site;
 mod tampering;
 mod writers;
