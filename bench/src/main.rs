@@ -1,9 +1,10 @@
 //! The cost of the protections: the helpdesk's pages compared with bare axum and Django (`pages`),
 //! templates with the engine alone (`templates`), block lists (`lists`), user enumeration
 //! (`identity`), a page migrated from Django (`beside`), lists by a policy
-//! (`rows`), encrypted columns (`encrypted`). Alternating rounds, medians, ratios.
+//! (`rows`), encrypted columns (`encrypted`), the audit log (`audit`). Alternating rounds, medians, ratios.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
 
+mod audit;
 mod beside;
 mod encrypted;
 mod identity;
@@ -26,9 +27,10 @@ async fn main() {
         Some("pages") => pages::measure().await,
         Some("beside") => beside::measure(),
         Some("rows") => rows::measure().await,
+        Some("audit") => audit::measure().await,
         Some("encrypted") => encrypted::measure().await,
         Some(other) => panic!(
-            "{other} is not measured: pages, beside, templates, lists, identity, rows, encrypted, or nothing for all"
+            "{other} is not measured: pages, beside, templates, lists, identity, rows, encrypted, audit, or nothing for all"
         ),
         None => {
             templates::measure();
@@ -38,6 +40,7 @@ async fn main() {
             beside::measure();
             rows::measure().await;
             encrypted::measure().await;
+            audit::measure().await;
         }
     }
 }

@@ -119,6 +119,10 @@ struct AlertsGuide;
 struct AuditLogGuide;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/privacy.md")]
+struct PrivacyGuide;
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/flows.md")]
 struct Flows;
 

@@ -35,6 +35,8 @@ pub enum By {
     Address,
     /// Those of one user, or of one address without a user.
     Actor,
+    /// Those about one user.
+    Subject,
     /// Those of one route.
     Route,
 }
@@ -105,6 +107,7 @@ impl Rule {
             By::Address => network_of(event.address),
             By::Actor if event.actor == "anonymous" => network_of(event.address),
             By::Actor => event.actor.to_owned(),
+            By::Subject => event.subject.to_owned(),
             By::Route => event.route.to_owned(),
         }
     }
@@ -171,9 +174,10 @@ pub(super) fn built_in() -> Vec<Rule> {
         rule("canary touched", Event::CanaryTouched)
             .by(By::Address)
             .severity(Critical),
+        rule("work failed", Event::WorkFailed).severity(High),
         rule("error rate", Event::ErrorRateHigh).severity(High),
         rule("certificate near its end", Event::CertificateNearEnd).severity(High),
-        rule("impossible travel", Event::ImpossibleTravel).by(By::Actor),
+        rule("impossible travel", Event::ImpossibleTravel).by(By::Subject),
         rule("posture changed", Event::PostureChanged)
             .and(Event::AccountFrozen)
             .severity(High),

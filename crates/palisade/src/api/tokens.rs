@@ -145,28 +145,26 @@ impl Tokens {
         Ok((!is_own || caller.bound_to.as_ref().is_some_and(is_bound)).then_some(user))
     }
 
-    /// A token of this site is revoked by a change of its user's password, and by closing the
-    /// account.
-    async fn still_holds(&self, db: &Db, caller: &Caller) -> Result<bool, Refused> {
-        let is_own = self
-            .0
-            .own
-            .as_ref()
-            .is_some_and(|own| own.issuer == caller.issuer);
-        let user = async || {
-            self.user_of(db, caller)
-                .await
-                .map_err(|error| Refused::Unknown(error.to_string()))
-        };
-        Ok(!is_own || user().await?.is_some())
+    /// The user of a caller. A token of this site is revoked by a change of its user's password, the
+    /// end of all sessions, and by closing the account.
+    async fn valid_user(&self, db: &Db, caller: &Caller) -> Result<Option<i32>, Refused> {
+        let own = self.0.own.as_ref();
+        let is_own = own.is_some_and(|own| own.issuer == caller.issuer);
+        let user = self.user_of(db, caller).await;
+        match user.map_err(|error| Refused::Unknown(error.to_string()))? {
+            None if is_own => Err(Refused::Wrong(
+                "its user has changed the password, has ended all sessions, or has no account any more",
+            )),
+            user => Ok(user.map(|user| user.id)),
+        }
     }
 
-    /// Authenticates the caller; `None` without a token.
+    /// Authenticates the caller, and finds the user's id, if there is one; `None` without a token.
     pub(crate) async fn caller(
         &self,
         db: &Db,
         headers: &HeaderMap,
-    ) -> Result<Option<Caller>, Refused> {
+    ) -> Result<Option<(Caller, Option<i32>)>, Refused> {
         let mut all = headers.get_all(header::AUTHORIZATION).iter();
         let Some(first) = all.next() else {
             return Ok(None);
@@ -190,13 +188,8 @@ impl Tokens {
             )
             .map_or(Ok(()), |wrong| Err(Refused::Wrong(wrong)))?;
         let caller = claims.caller();
-        if self.still_holds(db, &caller).await? {
-            Ok(Some(caller))
-        } else {
-            Err(Refused::Wrong(
-                "its user has changed the password, or has no account any more",
-            ))
-        }
+        let user = self.valid_user(db, &caller).await?;
+        Ok(Some((caller, user)))
     }
 
     async fn verify_of_issuer(&self, token: &str, issuer: &str) -> Result<Claims, Refused> {

@@ -197,7 +197,8 @@ fn incident(database: &Database, audit: &AuditLog) -> Arc<Incident> {
     });
     let canaries = incident.clone();
     audit.observe(move |recorded| {
-        let is_canary = canaries.posture().is_canary(recorded.name);
+        // an event that follows from another one has no name
+        let is_canary = !recorded.name.is_empty() && canaries.posture().is_canary(recorded.name);
         is_canary.then_some(Event::CanaryTouched)
     });
     incident

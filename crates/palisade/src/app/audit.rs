@@ -51,10 +51,15 @@ impl Site {
         self.telemetry.send_on().await;
     }
 
-    /// Sends all reports and spans that wait, and returns their number. For tests.
+    /// Sends all reports and spans that wait, and returns their number.
+    pub(crate) async fn flush_telemetry(&self) -> usize {
+        self.telemetry.send_waiting().await
+    }
+
+    /// The same, for tests.
     #[doc(hidden)]
     pub async fn telemetry_sent(&self) -> usize {
-        self.telemetry.send_waiting().await
+        self.flush_telemetry().await
     }
 
     /// Ends a minute of the monitor, and judges new logins.

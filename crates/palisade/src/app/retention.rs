@@ -2,6 +2,7 @@
 
 use super::Site;
 use crate::audit_log::{Entry, Event, record_in};
+use crate::auth::PersonalData;
 use crate::db::Reference;
 use crate::views::Result;
 use sea_orm::DbErr;
@@ -26,21 +27,30 @@ impl Site {
     /// Deletes them, a part in each transaction.
     ///
     /// # Errors
-    /// When the database does not answer; the rows of earlier parts are deleted then.
+    /// That of the first part that fails; the others are deleted.
     pub(crate) async fn expire_personal_data(&self) -> Result<Vec<Expired>> {
-        let now = self.now();
-        let mut all = Vec::new();
+        let (mut all, mut failed) = (Vec::new(), None);
         for part in self.accounts().personal_data() {
-            let tx = self.database.begin_of_site().await?;
-            let count = part.expire(&tx, now).await?;
-            if count > 0 {
-                let entry = Entry::new(Event::RetentionRun);
-                record_in(&tx, entry.detail(format!("{}: {count} rows", part.name()))).await?;
+            match self.expire(&**part).await {
+                Ok(count) => all.push((part.name(), count)),
+                Err(error) => {
+                    tracing::error!(target: "palisade", part = part.name(), ?error, "rows could not be deleted after their time");
+                    failed.get_or_insert(error);
+                }
             }
-            tx.commit().await?;
-            all.push((part.name(), count));
         }
-        Ok(all)
+        failed.map_or(Ok(all), Err)
+    }
+
+    async fn expire(&self, part: &dyn PersonalData) -> Result<u64> {
+        let tx = self.database.begin_of_site().await?;
+        let count = part.expire(&tx, self.now()).await?;
+        if count > 0 {
+            let entry = Entry::new(Event::RetentionRun);
+            record_in(&tx, entry.detail(format!("{}: {count} rows", part.name()))).await?;
+        }
+        tx.commit().await?;
+        Ok(count)
     }
 
     /// The same, as the server does every ten minutes. For tests.

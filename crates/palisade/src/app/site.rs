@@ -126,6 +126,8 @@ pub(super) struct SiteLimits {
     pub(super) foreign_changes: Limit,
     /// For log lines about requests that were refused before their route.
     pub(super) refusals: Limit,
+    /// For events of canaries.
+    pub(super) canaries: Limit,
 }
 
 impl SiteLimits {
@@ -136,6 +138,7 @@ impl SiteLimits {
             foreign_requests: settings.requests("requests of other sites"),
             foreign_changes: settings.changes("changes of other sites"),
             refusals: Limit::new("refusals in the log", By::Address, "60/m"),
+            canaries: Limit::new("canaries in the log", By::Address, "60/m"),
         }
     }
 }

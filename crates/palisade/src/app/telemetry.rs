@@ -78,7 +78,7 @@ impl SiteTelemetry {
         tokio::join!(reports, traces);
     }
 
-    /// Sends all that waits, and returns its number. For tests.
+    /// Sends all that waits, and returns its number.
     pub(super) async fn send_waiting(&self) -> usize {
         let count = 0;
         #[cfg(feature = "sentry")]

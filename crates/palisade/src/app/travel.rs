@@ -11,7 +11,7 @@ use crate::auth::describe;
 use crate::db::Database;
 use chrono::DateTime;
 use maxminddb::{Reader, geoip2};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -102,8 +102,11 @@ impl Travel {
 
     /// Compares new logins with earlier ones of their users.
     pub(super) async fn judge_waiting(&self, audit: &AuditLog, database: &Database) {
-        let waiting: Vec<i32> = self.waiting().drain(..).collect();
-        for user in waiting {
+        let mut counts: BTreeMap<i32, usize> = BTreeMap::new();
+        for user in self.waiting().drain(..) {
+            *counts.entry(user).or_default() += 1;
+        }
+        for (user, new) in counts {
             let wanted = Wanted {
                 event: Some(Event::LoggedIn.name().into()),
                 user: Some((Some(user), String::new())),
@@ -113,7 +116,10 @@ impl Travel {
             let Ok(logins) = entries(database, &wanted).await else {
                 return;
             };
-            if let Some(km) = self.judge(&logins) {
+            // each new one with those before it
+            let first = logins.len().saturating_sub(new) + 1;
+            let journeys = (first..=logins.len()).filter_map(|end| self.judge(&logins[..end]));
+            for km in journeys {
                 let entry = Entry::new(Event::ImpossibleTravel).about(user);
                 audit.record(entry.detail(format!("{km:.0} km")));
             }

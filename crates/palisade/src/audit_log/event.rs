@@ -103,6 +103,8 @@ pub enum Event {
     EvidenceTaken,
     /// The certificate of the site ends within a week.
     CertificateNearEnd,
+    /// A task failed, or a job failed and is not retried.
+    WorkFailed,
     /// More than five per cent of the requests of five minutes failed.
     ErrorRateHigh,
     /// Two logins of one user at places that no traveller reaches in the time between them.
@@ -219,6 +221,7 @@ const EVENTS: &[Row] = &[
     (Event::CanaryTouched, "canary_touched", "malicious_direct_reference", Failure, Critical, "canary"),
     (Event::EvidenceTaken, "evidence_taken", "sensitive_read", Success, High, "operators"),
     (Event::CertificateNearEnd, "certificate_near_end", "crypt_encrypt_fail", Failure, High, "certificate"),
+    (Event::WorkFailed, "work_failed", "sys_crash", Failure, High, "errors"),
     (Event::ErrorRateHigh, "error_rate_high", "sys_crash", Failure, High, "errors"),
     (Event::ImpossibleTravel, "impossible_travel", "authn_impossible_travel", Failure, Moderate, "account-takeover"),
     (Event::RetentionRun, "retention_run", "sensitive_delete", Success, Low, "accounts-closed"),

@@ -2,7 +2,7 @@
 
 use super::arguments::{flag, named, parse_time};
 use super::print::table_of;
-use super::subject::{argument, unknown};
+use super::subject::{argument, end_sessions, unknown};
 use super::{Failed, Outcome};
 use crate::app::Site;
 use crate::audit_log::{Event, Listed, Wanted, entries};
@@ -244,7 +244,10 @@ async fn erase_again(site: &Site, matches: &ArgMatches) -> Outcome {
     let (mut erased, mut gone, mut others) = (0, 0, 0);
     for (id, mark) in &listed {
         match site.accounts().erase_again(*id, mark).await? {
-            Again::Erased => erased += 1,
+            Again::Erased => {
+                end_sessions(site, *id).await?;
+                erased += 1;
+            }
             Again::Gone => gone += 1,
             Again::Other => others += 1,
         }

@@ -102,6 +102,27 @@ mod tests {
         }
     }
 
+    // the guides of operators: every command line in them parses
+    #[test]
+    fn every_command_of_the_guides_parses() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
+        for guide in ["alerts", "audit-log", "incident", "monitoring", "privacy"] {
+            let text = std::fs::read_to_string(format!("{docs}/{guide}.md")).unwrap();
+            let commands = text.lines().filter_map(|line| line.strip_prefix("desk "));
+            for command in commands {
+                // without redirections
+                let command = command.split(" >").next().unwrap_or_default();
+                let all = std::iter::once("desk".to_owned()).chain(words(command));
+                let parsed = cli::command(&[]).try_get_matches_from(all);
+                assert!(
+                    parsed.is_ok(),
+                    "{guide}: {command}\n{}",
+                    parsed.unwrap_err()
+                );
+            }
+        }
+    }
+
     #[test]
     fn runbook_prints_that_of_an_event_with_the_name_of_the_program() {
         let printed = |asked: &str| {

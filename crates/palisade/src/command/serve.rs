@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 use tracing_subscriber::EnvFilter;
 
 /// Text in development, JSON otherwise, to standard error. `RUST_LOG` is the filter.
@@ -69,6 +69,9 @@ pub(super) async fn serve(mut prepared: Prepared) -> Outcome {
     if let Err(error) = site.audit.close(&site.database).await {
         tracing::warn!(target: "palisade", %error, "the last entries of the audit log were not stored");
     }
+    // the last alerts, the last checkpoint, reports and spans
+    site.alerts.close(&site.database).await;
+    let _ = timeout(LAST_REPORTS, site.flush_telemetry()).await;
     // the last connection checkpoints the write-ahead log, so that a copy of the database file
     // alone is complete
     if let Err(error) = site.database.close().await {
@@ -84,6 +87,9 @@ pub(super) async fn serve(mut prepared: Prepared) -> Outcome {
         ),
     })
 }
+
+/// Time for the last reports of errors and spans.
+const LAST_REPORTS: Duration = Duration::from_secs(5);
 
 /// Work beside the pages, until the site stops.
 fn chores(site: &Arc<Site>) -> Vec<JoinHandle<()>> {

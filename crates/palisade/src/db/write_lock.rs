@@ -86,12 +86,23 @@ impl WriteLock {
         self.settle().await
     }
 
-    /// Waits for the commits of this moment. `false` if they take longer than five seconds.
+    /// Waits for the commits of this moment. `false` if they take longer than five seconds. One task
+    /// of a process calls it.
     pub(crate) async fn settle(&self) -> bool {
         fence(Ordering::SeqCst);
-        let before = self.phase.fetch_xor(1, Ordering::SeqCst);
+        let before = self.phase.load(Ordering::SeqCst);
+        // commits that an earlier call has not seen end
+        if !self.is_empty(1 - before).await {
+            return false;
+        }
+        self.phase.store(1 - before, Ordering::SeqCst);
+        self.is_empty(before).await
+    }
+
+    /// Waits until a counter is 0, for five seconds at most.
+    async fn is_empty(&self, phase: usize) -> bool {
         for _ in 0..500 {
-            if self.committing[before].load(Ordering::SeqCst) == 0 {
+            if self.committing[phase].load(Ordering::SeqCst) == 0 {
                 return true;
             }
             sleep(Duration::from_millis(10)).await;
@@ -112,3 +123,36 @@ fn refused(why: &str) -> DbErr {
 const READ_ONLY: &str =
     "the site is read-only: an operator has stopped changes (`incident status`)";
 const FROZEN: &str = "the account of this request is frozen: nothing of it is stored";
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use tokio::time::timeout;
+
+    // a commit that outlasted an earlier call is waited for again
+    #[tokio::test]
+    async fn a_long_commit_is_waited_for_by_every_call() {
+        let lock = Arc::new(WriteLock::default());
+        let long = lock.enter(Owner::Site).unwrap();
+        for _ in 0..3 {
+            let settled = timeout(Duration::from_millis(50), lock.lock()).await;
+            assert!(settled.is_err(), "the commit is still running");
+        }
+        drop(long);
+        assert!(lock.lock().await);
+        assert!(lock.enter(Owner::Site).is_err());
+        assert!(lock.enter(Owner::Framework).is_ok());
+        lock.unlock();
+        let frozen = Arc::new(AtomicBool::new(false));
+        let asked = frozen.clone();
+        lock.refuse_frozen(move || asked.load(Ordering::SeqCst));
+        assert!(lock.enter(Owner::Framework).is_ok());
+        frozen.store(true, Ordering::SeqCst);
+        assert!(lock.enter(Owner::Framework).is_err());
+        assert!(lock.settle().await);
+    }
+}

@@ -66,7 +66,8 @@ impl Posture {
                 .filter_map(|measure| measure.value.parse().ok())
                 .collect(),
             canaries: of(Kind::Canary)
-                .map(|measure| measure.value.to_lowercase())
+                .map(|measure| canary(&measure.value))
+                .filter(|value| !value.is_empty())
                 .collect(),
         }
     }
@@ -106,7 +107,7 @@ impl Posture {
 
     /// Whether a name or a path is a canary.
     pub(crate) fn is_canary(&self, value: &str) -> bool {
-        !self.canaries.is_empty() && self.canaries.contains(&value.trim().to_lowercase())
+        !self.canaries.is_empty() && self.canaries.contains(&canary(value))
     }
 
     /// Whether no request is refused, which is so most of the time.
@@ -135,6 +136,11 @@ impl Posture {
         });
         taken.filter(|(_, hits)| *hits > 0).collect()
     }
+}
+
+/// The form in which canaries are compared.
+fn canary(value: &str) -> String {
+    value.trim().to_lowercase()
 }
 
 /// The same on all instances. Hits do not change it.

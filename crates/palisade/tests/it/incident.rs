@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use http::StatusCode;
+use palisade::api::{Grant, Tokens};
 use palisade::auth::Rank;
 use palisade::db::Migration;
 use palisade::prelude::*;
@@ -41,19 +42,48 @@ async fn write_slowly(db: Db, _: User) -> Result<String> {
     Ok("written".into())
 }
 
+async fn give(user: User, tokens: Tokens) -> Result<String> {
+    let grant = Grant {
+        audience: "https://localhost",
+        user: &user,
+        scopes: &["write"],
+        minutes: 10,
+    };
+    tokens.issue(&grant).await
+}
+
+/// The same for a program with an access token.
+async fn write_by_program(db: Db, _: Caller) -> Result<String> {
+    let tx = db.begin().await?;
+    tx.execute_sql(sql!("INSERT INTO written (number) VALUES (?)", 8))
+        .await?;
+    IN_PROGRAM.add_permits(1);
+    PROGRAM_GATE.acquire().await.unwrap().forget();
+    tx.commit().await?;
+    Ok("written".into())
+}
+
+static PROGRAM_GATE: Semaphore = Semaphore::const_new(0);
+static IN_PROGRAM: Semaphore = Semaphore::const_new(0);
+
 async fn nothing() -> &'static str {
     "nothing"
 }
 
 fn app() -> App {
-    App::new().schema(migrations).routes(
-        Routes::new()
-            .route("/", public().get(nothing))
-            .route("/write", public().post(write))
-            .route("/slow", signed_in().post(write_slowly))
-            .route("/nothing", public().post(nothing))
-            .route("/files/{name}", public().get(nothing)),
-    )
+    App::new()
+        .setting("api.issue", "true")
+        .schema(migrations)
+        .routes(
+            Routes::new()
+                .route("/", public().get(nothing))
+                .route("/write", public().post(write))
+                .route("/slow", signed_in().post(write_slowly))
+                .route("/token", signed_in().post(give))
+                .route("/api/slow", token("write").post(write_by_program))
+                .route("/nothing", public().post(nothing))
+                .route("/files/{name}", public().get(nothing)),
+        )
 }
 
 async fn on_both(test: impl AsyncFn(&TestSite)) {
@@ -345,6 +375,35 @@ async fn put_beside(site: &TestSite, id: &str) {
     }
 }
 
+// F111: the same for a program that acts with an access token of the account
+#[tokio::test]
+async fn a_program_of_a_frozen_account_stores_nothing() {
+    on_both(async |site| {
+        let mut ann = site.sign_in("ann", Rank::Plain).await;
+        let token = ann.submit("/account", "/token", &[]).await.body;
+        let call = async |freezes: Option<i32>| {
+            let header = format!("Bearer {token}");
+            let mut program = site.client().with_header("authorization", &header);
+            let request = program.request(http::Method::POST, "/api/slow");
+            let request = program.send(request, axum::body::Body::empty());
+            let freeze = async {
+                IN_PROGRAM.acquire().await.unwrap().forget();
+                if let Some(id) = freezes {
+                    put_beside(site, &id.to_string()).await;
+                }
+                PROGRAM_GATE.add_permits(1);
+            };
+            tokio::join!(request, freeze).0.status
+        };
+        assert_eq!(call(None).await, 200);
+        assert_eq!(count(site).await, 1, "the control");
+        let id = site.id_of("ann").await;
+        assert_eq!(call(Some(id)).await, 503);
+        assert_eq!(count(site).await, 1);
+    })
+    .await;
+}
+
 // F111: uploads are refused, forms are not
 #[tokio::test]
 async fn uploads_are_paused() {
@@ -390,6 +449,16 @@ async fn a_touched_canary_is_an_event_and_the_request_is_answered_as_always() {
         let path = site.client().get("/old/admin.php").await;
         assert_eq!(path.status, 404);
         assert_eq!(failed(&path), (0, 1));
+        // an empty value would be that of every event without a name
+        put(site, ("canary", " "), 0).await;
+        assert_eq!(failed(&site.client().log_in("ann", "guess").await), (1, 0));
+        // a scanner that used up its share of refusals is seen
+        let mut scanner = site.client().from_address("192.0.2.99".parse().unwrap());
+        for number in 0..70 {
+            scanner.get(&format!("/scan/..%2f{number}")).await;
+        }
+        let encoded = scanner.get("/old/%61dmin.php").await;
+        assert_eq!(failed(&encoded), (0, 1), "{:?}", encoded.events());
         site.site().audit_stored().await.unwrap();
         let stored = sql!("SELECT COUNT(*) FROM palisade_audit WHERE event = 'canary_touched'");
         let stored: Option<(i64,)> = site
@@ -399,7 +468,7 @@ async fn a_touched_canary_is_an_event_and_the_request_is_answered_as_always() {
             .fetch_one(stored)
             .await
             .unwrap();
-        assert_eq!(stored, Some((2,)));
+        assert_eq!(stored, Some((3,)));
     })
     .await;
 }

@@ -226,6 +226,13 @@ async fn a_deleted_account_leaves_no_trace() {
                 .log_in("canaryname", "a wrong password of the owner")
                 .await;
         }
+        // the address in the field of the name
+        client()
+            .log_in(
+                "canary-mailbox@example.org",
+                "a wrong password of the owner",
+            )
+            .await;
         let reset = [("email", "canary-mailbox@example.org")];
         client()
             .submit("/account/reset", "/account/reset", &reset)

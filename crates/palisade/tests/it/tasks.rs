@@ -209,11 +209,26 @@ async fn a_failing_job_is_retried_and_then_given_up() {
     }
     let given_up = events("a job failed, and is not retried");
     assert_eq!(given_up.len(), 1, "{given_up:?}");
+    assert_eq!(work_failed(&site).await, ["job count"]);
     site.clock().advance(TimeDelta::days(1));
     assert_eq!(ran(&site).await, Vec::<String>::new(), "given up");
     let listed = site.site().jobs().list().await.unwrap();
     assert_eq!(listed.len(), 1, "failed jobs are listed: {listed:?}");
     assert_eq!((listed[0].tries, listed[0].state), (3, JobState::Failed));
+}
+
+/// The details of the events of failed tasks and jobs.
+async fn work_failed(site: &TestSite) -> Vec<String> {
+    site.site().audit_stored().await.unwrap();
+    let all = sql!("SELECT detail FROM palisade_audit WHERE event = 'work_failed' ORDER BY seq");
+    let all: Vec<(String,)> = site
+        .site()
+        .database()
+        .handle()
+        .fetch_all(all)
+        .await
+        .unwrap();
+    all.into_iter().map(|(detail,)| detail).collect()
 }
 
 /// Runs at the same time, and the most there were.
@@ -306,6 +321,9 @@ async fn a_failing_task_is_retried_and_seen_by_monitoring() {
         Vec::<String>::new(),
         "after five retries it waits for its time"
     );
+    let failed = work_failed(&site).await;
+    assert_eq!(failed.len(), 12, "{failed:?}");
+    assert!(failed.contains(&"task failing".to_owned()));
     let detail = site.client().get("/health/detail").await.body;
     let detail: palisade::serde_json::Value = palisade::serde_json::from_str(&detail).unwrap();
     let task = &detail["tasks"][1];

@@ -1,7 +1,7 @@
 //! Runs the tasks and jobs of a site.
 
 use crate::app::Site;
-use crate::audit_log;
+use crate::audit_log::{self, AuditLog, Entry, Event};
 use crate::tasks::{
     ClaimedJob, ClaimedTask, Ended, JobRun, JobState, Lease, TaskKind, TaskState, Watch,
 };
@@ -235,6 +235,9 @@ impl Site {
         let error = error_of(&ended);
         if let Some(error) = &error {
             tracing::error!(target: "palisade", task = task.name, error, "a task failed");
+            let entry = Entry::new(Event::WorkFailed);
+            self.audit
+                .record(entry.detail(format!("task {}", task.name)));
         }
         if let Err(error) = self.task_rows.end(&claimed, &task.schedule, &ended).await {
             tracing::warn!(target: "palisade", task = task.name, %error, "the end of a task could not be recorded: it runs again");
@@ -270,7 +273,7 @@ impl Site {
         };
         let error = error_of(&ended);
         let recorded = self.job_queue.end(&claimed, &ended, i32::from(max_tries));
-        log_job(&claimed, error.as_deref(), recorded.await);
+        log_job((&self.audit, &claimed), error.as_deref(), recorded.await);
         RunReport {
             kind: RunKind::Job,
             name: claimed.name,
@@ -307,11 +310,17 @@ fn error_of(ended: &Ended<Result<()>>) -> Option<String> {
     })
 }
 
-fn log_job(job: &ClaimedJob, error: Option<&str>, recorded: Result<Option<JobState>, DbErr>) {
+fn log_job(
+    (audit, job): (&AuditLog, &ClaimedJob),
+    error: Option<&str>,
+    recorded: Result<Option<JobState>, DbErr>,
+) {
     let (id, name) = (&job.id, &job.name);
     match (error, &recorded) {
         (Some(error), Ok(Some(JobState::Failed))) => {
             tracing::error!(target: "palisade", %id, name, error, "a job failed, and is not retried");
+            let entry = Entry::new(Event::WorkFailed);
+            audit.record(entry.detail(format!("job {name}")));
         }
         (Some(error), _) => {
             tracing::warn!(target: "palisade", %id, name, error, "a job failed, and is retried");

@@ -1,7 +1,7 @@
 //! Health checks for load balancers (liveness, readiness), and details for monitoring.
 
-use crate::app::Site;
 use crate::app::write_probe::answers;
+use crate::app::{Site, SiteSettings};
 use crate::tasks::TaskState;
 use axum::Extension;
 use axum::response::{IntoResponse, Response};
@@ -17,10 +17,14 @@ pub(in crate::app) fn is_page(path: &str) -> bool {
     path.starts_with("/health/")
 }
 
-/// Whether a path is a probe of load balancers, which is answered for every Host.
-pub(in crate::app) fn is_probe(path: &str) -> bool {
-    [LIVE, READY].contains(&path)
+/// Whether a path is a probe of load balancers, or the page of monitors, which ask each instance by
+/// its address: they are answered for every Host.
+pub(in crate::app) fn is_probe(settings: &SiteSettings, path: &str) -> bool {
+    [LIVE, READY].contains(&path) || (path == METRICS && settings.metrics.is_on())
 }
+
+/// Path of the metrics.
+pub(in crate::app) const METRICS: &str = "/metrics";
 
 /// Path of the liveness check.
 pub(in crate::app) const LIVE: &str = "/health/live";
@@ -38,7 +42,7 @@ pub(in crate::app) const DETAIL: &str = "/health/detail";
 
 /// Extension with the site for [`ready`], [`detail`] and the metrics.
 pub(in crate::app) fn attach(site: &Arc<Site>, parts: &mut Parts) {
-    if [READY, DETAIL, "/metrics"].contains(&parts.uri.path()) {
+    if [READY, DETAIL, METRICS].contains(&parts.uri.path()) {
         parts.extensions.insert(Asked(site.clone()));
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /metrics`, for the networks of `metrics.from`.
 
-use super::health::Asked;
+use super::health::{Asked, METRICS};
 use crate::app::write_probe::answers;
 use crate::app::{Routes, Site};
 use crate::http::Networks;
@@ -11,9 +11,6 @@ use axum::Extension;
 use axum::response::{IntoResponse, Response};
 use http::header;
 use ipnet::IpNet;
-
-/// Its path.
-pub(in crate::app) const METRICS: &str = "/metrics";
 
 pub(super) fn routes(from: &[IpNet]) -> Routes {
     let monitors: Networks = from.iter().copied().collect();

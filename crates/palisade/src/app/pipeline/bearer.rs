@@ -57,7 +57,11 @@ pub(in crate::app) async fn authenticate(
         .await
     {
         Ok(caller) => {
-            caller.map(|caller| parts.extensions.insert(caller));
+            if let Some((caller, user)) = caller {
+                // of the audit log, and for a freeze of the account
+                user.into_iter().for_each(|id| context.set_user_id(id));
+                parts.extensions.insert(caller);
+            }
             Ok(())
         }
         Err(Refused::Wrong(why)) => {

@@ -39,7 +39,9 @@ fn check_host(info: &RequestInfo, parts: &Parts) -> Result<RequestHost, Response
         .filter(|host| host.is_allowed(&info.site.settings.http.allowed_hosts));
     // load balancers probe by a changing address, or without a Host; the response has no link that
     // could be poisoned
-    let is_probe = is_unambiguous && is_safe(&parts.method) && health::is_probe(parts.uri.path());
+    let is_probe = is_unambiguous
+        && is_safe(&parts.method)
+        && health::is_probe(&info.site.settings, parts.uri.path());
     host.or_else(|| is_probe.then(RequestHost::unnamed))
         .ok_or_else(|| {
             let shown = header.unwrap_or_default();

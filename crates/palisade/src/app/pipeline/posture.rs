@@ -2,7 +2,7 @@
 
 use super::request_info::RequestInfo;
 use crate::app::upstream::normalize_path;
-use crate::audit_log::Event;
+use crate::audit_log::{self, Entry, Event};
 use crate::csrf::is_safe;
 use crate::incident::{Blockable, Paused, Posture};
 use crate::views::{Error, ErrorKind};
@@ -21,9 +21,7 @@ pub(super) fn check(info: &RequestInfo, parts: &Parts) -> Result<(), Response> {
     }
     check_rules(&posture, info, parts)?;
     let path = parts.uri.path();
-    if posture.is_canary(path) {
-        info.record_refusal(Event::CanaryTouched, "a path");
-    }
+    record_canary(&posture, info, path);
     if is_paused(&posture, parts) {
         return Err(refuse(
             "This is paused for the moment. Please try again later.",
@@ -35,6 +33,17 @@ pub(super) fn check(info: &RequestInfo, parts: &Parts) -> Result<(), Response> {
             "This site is read-only for the moment. Nothing was changed. Please try again later.",
         )),
         false => Ok(()),
+    }
+}
+
+/// Records the use of a path that no page links to. Its budget is apart from that of other refusals,
+/// which a scanner uses up.
+fn record_canary(posture: &Posture, info: &RequestInfo, path: &str) {
+    let plain = normalize_path::plain(path);
+    let is_touched = posture.is_canary(plain.as_deref().unwrap_or(path));
+    let site = &info.site;
+    if is_touched && site.throttle.admit_here(&site.limits.canaries, info.client) {
+        audit_log::record(Entry::new(Event::CanaryTouched).detail("a path"));
     }
 }
 

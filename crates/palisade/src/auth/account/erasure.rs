@@ -9,6 +9,7 @@ use crate::db::Tx;
 use crate::encrypted_fields::UserKeys;
 use crate::sessions::{Sessions, UserSession};
 use crate::views::{Error, ErrorKind, Result};
+use palisade_crypto::random;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Set};
 use serde_json::{Map, Value, json};
@@ -70,20 +71,6 @@ impl Accounts {
         &self.personal_data
     }
 
-    /// A value that identifies a deleted account in a backup, and only with the site's keys: an id
-    /// alone could be that of another account, made after the backup was restored.
-    pub(crate) fn erasure_marks(&self, row: &Model) -> Vec<String> {
-        let state = format!("{} {}", row.id, row.date_joined.timestamp_micros());
-        let keys = self.sessions.ring.derive("erasure", state.as_bytes());
-        let text = |key: [u8; 32]| {
-            key.iter()
-                .take(12)
-                .map(|byte| format!("{byte:02x}"))
-                .collect()
-        };
-        keys.map(text).collect()
-    }
-
     /// Deletes the account of an erasure again, if a restored backup has it.
     ///
     /// # Errors
@@ -92,7 +79,7 @@ impl Accounts {
         let Some(row) = self.users.by_id(id).await? else {
             return Ok(Again::Gone);
         };
-        if !self.erasure_marks(&row).iter().any(|own| own == mark) {
+        if erasure_mark(&row) != mark {
             return Ok(Again::Other);
         }
         self.erase(&row, &self.email.links.main_base()).await?;
@@ -141,9 +128,8 @@ impl Accounts {
             // copies of the database keep values of the user that nothing decrypts from now on
             UserKeys::forget(tx, row.id).await?;
             Entity::delete_by_id(row.id).exec(tx).await?;
-            let mark = self.erasure_marks(row).into_iter().next();
             let deleted = Entry::new(Event::AccountDeleted).about(row.id);
-            let deleted = deleted.detail(format!("erasure {}", mark.unwrap_or_default()));
+            let deleted = deleted.detail(format!("erasure {}", erasure_mark(row)));
             record_in(tx, deleted).await?;
             record_in(tx, erasure(row.id, &row.username)).await?;
             let text = "The account was deleted, with all its data.";
@@ -158,6 +144,13 @@ impl Accounts {
             false => error,
         })
     }
+}
+
+/// Identifies a deleted account in a backup: an id alone could be that of another account, made after
+/// the backup was restored. It depends on no key, which may be retired by then.
+fn erasure_mark(row: &Model) -> String {
+    let joined = row.date_joined.timestamp_micros();
+    random::stored_hash(&format!("erasure {} {joined}", row.id))
 }
 
 /// For the visitor; the log has the constraint, and the start names the table.

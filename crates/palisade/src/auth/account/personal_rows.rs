@@ -74,16 +74,24 @@ impl<E: EntityTrait, C> PersonalRows<E, C> {
     }
 
     /// Rows are deleted so many days after the time in a column.
+    ///
+    /// # Panics
+    /// When the column holds no date or time.
     #[must_use]
     pub fn kept_days(mut self, days: u32, since: E::Column) -> Self {
+        require_time::<E>(since);
         (self.kept, self.since) = (Kept::Days(days), Some(since));
         self
     }
 
     /// Rows are kept for so many years after the time in a column, because a law demands it. With
     /// the account only the link to it is removed: the column of the user is set to NULL.
+    ///
+    /// # Panics
+    /// When the column holds no date or time.
     #[must_use]
     pub fn kept_by_law(mut self, years: u32, reason: &'static str, since: E::Column) -> Self {
+        require_time::<E>(since);
         (self.kept, self.since) = (Kept::Law { years, reason }, Some(since));
         self
     }
@@ -92,6 +100,21 @@ impl<E: EntityTrait, C> PersonalRows<E, C> {
     fn over(&self, now: DateTime<Utc>) -> Option<sea_orm::sea_query::SimpleExpr> {
         Some(self.since?.lt(self.kept.end(now)?))
     }
+}
+
+/// A number compared with a date would be smaller on SQLite: every row would be over.
+fn require_time<E: EntityTrait>(since: E::Column) {
+    use sea_orm::ColumnType::{Date, DateTime, Timestamp, TimestampWithTimeZone};
+    use sea_orm::IdenStatic;
+    let definition = since.def();
+    let kind = definition.get_column_type();
+    let table = E::default();
+    assert!(
+        matches!(kind, Date | DateTime | Timestamp | TimestampWithTimeZone),
+        "{}.{}: the time of a retention is a date or a time, and not {kind:?}",
+        table.table_name(),
+        since.as_str()
+    );
 }
 
 #[async_trait]

@@ -20,10 +20,10 @@ use std::time::Duration;
 pub(in crate::auth) enum Attempt {
     /// The credentials are valid.
     Welcome(Model),
-    /// The credentials are wrong. Whether the username exists is for the log only.
+    /// The credentials are wrong. The account is for the log only.
     Refused {
-        /// Whether the account exists.
-        is_known: bool,
+        /// Id and username of the account, if it exists.
+        known: Option<(i32, String)>,
     },
     /// Not verified: locked after too many attempts, for this long.
     Locked(Duration),
@@ -63,7 +63,7 @@ impl Accounts {
     /// When the database does not answer, or too many logins are waiting; the result is unknown
     /// then.
     async fn authenticate(&self, row: Option<Model>, password: &str) -> Result<Attempt> {
-        let is_known = row.is_some();
+        let known = row.as_ref().map(|row| (row.id, row.username.clone()));
         let row = row.filter(|row| row.is_active && is_usable(&row.password));
         let encoded = row.as_ref().map(|row| row.password.clone());
         let verdict = self.passwords.verify(password, encoded).await?;
@@ -75,7 +75,7 @@ impl Accounts {
             }
             _ => None,
         };
-        Ok(row.map_or(Attempt::Refused { is_known }, Attempt::Welcome))
+        Ok(row.map_or(Attempt::Refused { known }, Attempt::Welcome))
     }
 
     /// Verifies a code of a user's second factor, as a counted guess.

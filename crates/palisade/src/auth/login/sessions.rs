@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub(crate) struct LoginSessions {
     pub(super) database: Database,
     pub(super) clock: Arc<dyn Clock>,
-    pub(in crate::auth) ring: KeyRing,
+    pub(super) ring: KeyRing,
 }
 
 const USER_HASH: &str = "_auth_user_hash";

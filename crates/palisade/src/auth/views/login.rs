@@ -105,10 +105,12 @@ pub(crate) async fn show_ways(
 
 /// The entry of a login. Users type passwords into the wrong field, so unknown names are not
 /// recorded.
-fn login_entry(event: Event, known_name: Option<&str>, typed: &str) -> Entry {
-    Entry::new(event)
-        .name(known_name.unwrap_or("(unknown name)"))
-        .typed(typed)
+fn login_entry(event: Event, known: Option<(i32, String)>, typed: &str) -> Entry {
+    let entry = Entry::new(event).typed(typed);
+    match known {
+        Some((id, username)) => entry.about(id).name(username),
+        None => entry.name("(unknown name)"),
+    }
 }
 
 /// `POST /account/login`. One response for every failure.
@@ -127,8 +129,9 @@ pub(crate) async fn login(
     let username: String = (&*login.username).nfkc().collect();
     let from = source(&visitor, &headers);
     if let Some(page) = accounts.guard.challenge(&username, from).await? {
-        let known_name = accounts.id_of(&username).await?.map(|_| username.as_str());
-        audit_log::record(login_entry(Event::LoginChallenged, known_name, &username));
+        let known = accounts.user_by_name(&username).await?;
+        let known = known.map(|user| (user.id, user.username));
+        audit_log::record(login_entry(Event::LoginChallenged, known, &username));
         return Ok(page);
     }
     let password = login.password.expose();
@@ -140,9 +143,8 @@ pub(crate) async fn login(
             continue_login(&visitor, &headers, PendingLogin::local(row, login.next.0)).await
         }
         Attempt::Locked(wait) => Err(locked(invalid, wait, LOGIN, ways(&visitor)).await),
-        Attempt::Refused { is_known } => {
-            let known_name = is_known.then_some(username.as_str());
-            audit_log::record(login_entry(Event::LoginFailed, known_name, &username));
+        Attempt::Refused { known } => {
+            audit_log::record(login_entry(Event::LoginFailed, known, &username));
             let said = "This name and this password do not belong together.";
             let invalid = invalid.general_error(said);
             Err(invalid.show_with(LOGIN, ways(&visitor)).await)

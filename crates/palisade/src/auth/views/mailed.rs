@@ -2,7 +2,7 @@
 
 use super::login::{Next, NextPage, continue_login, unless_kept, ways};
 use super::{audit, audit_detail, can_mail, source, too_many_mails};
-use crate::audit_log::Event;
+use crate::audit_log::{self, Entry, Event};
 use crate::auth::email::codes::Typed;
 use crate::auth::login::email_code::{MailLogin, MailReauthentication};
 use crate::auth::views::Link;
@@ -67,7 +67,7 @@ pub(crate) async fn ask(visitor: Visitor, headers: HeaderMap, form: Form<Ask>) -
         .send_login_code(session, &asked.email, asked.next.0, &base)
         .await?;
     session.remove(CODE).await?;
-    audit(Event::LoginCodeSent, "");
+    audit_log::record(Entry::new(Event::LoginCodeSent).typed(&asked.email));
     Ok(redirect_to("/account/login/mail/code"))
 }
 

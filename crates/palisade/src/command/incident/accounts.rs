@@ -2,14 +2,21 @@
 
 use super::{failed, measures};
 use crate::app::Site;
+use crate::audit_log::{Event, Listed, Wanted, entries};
 use crate::command::arguments::parse_time;
 use crate::command::subject::{argument, end_sessions, reachable, unknown};
 use crate::command::{Failed, Outcome};
 use crate::incident::{Kind, put};
 use crate::sessions::UserSession;
+use chrono::{DateTime, Utc};
 use clap::ArgMatches;
 use indicatif::ProgressBar;
+use ipnet::IpNet;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+
+/// Most logins of the audit log that are searched, the latest ones.
+const MOST_LOGINS: u64 = 100_000;
 
 /// Freezes an account: no transaction of its open requests commits any more when this returns.
 pub(super) async fn freeze(site: &Site, matches: &ArgMatches) -> Outcome {
@@ -46,7 +53,7 @@ pub(super) async fn revoke(site: &Site, matches: &ArgMatches) -> Outcome {
     }
     let users = users_with(site, matches).await?;
     match users.is_empty() {
-        true => Ok("no open session matches: nothing was to be revoked\n".into()),
+        true => Ok("no login matches: nothing was to be revoked\n".into()),
         false => revoke_each(site, &users, reason).await,
     }
 }
@@ -88,12 +95,42 @@ async fn users_with(site: &Site, matches: &ArgMatches) -> Result<Vec<i32>, Faile
     let network = network.transpose()?;
     let is_meant = |session: &UserSession| {
         let address = session.address.parse::<IpAddr>();
-        let is_there =
-            |network| address.is_ok_and(|address| ipnet::IpNet::contains(network, &address));
+        let is_there = |network| address.is_ok_and(|address| IpNet::contains(network, &address));
         since.is_none_or(|since| session.began.is_none_or(|began| began >= since))
             && network.as_ref().is_none_or(is_there)
     };
     let users = site.accounts().active_users().await?;
     let ids: Vec<i32> = users.iter().map(|(user, _)| user.id).collect();
-    Ok(site.sessions.owners(is_meant, &ids).await?)
+    let mut found: BTreeSet<i32> = site
+        .sessions
+        .owners(is_meant, &ids)
+        .await?
+        .into_iter()
+        .collect();
+    // a session may have ended, and left a token or a trusted browser
+    found.extend(logins(site, since, network.as_ref()).await?);
+    found.retain(|id| ids.contains(id));
+    Ok(found.into_iter().collect())
+}
+
+/// The users of logins in the audit log.
+async fn logins(
+    site: &Site,
+    since: Option<DateTime<Utc>>,
+    network: Option<&IpNet>,
+) -> Result<Vec<i32>, Failed> {
+    site.audit.flush(site.database()).await.map_err(failed)?;
+    let wanted = Wanted {
+        since,
+        event: Some(Event::LoggedIn.name().into()),
+        most: MOST_LOGINS,
+        ..Wanted::default()
+    };
+    let all = entries(site.database(), &wanted).await.map_err(failed)?;
+    let is_there = |entry: &&Listed| {
+        let address = entry.address.parse::<IpAddr>();
+        network.is_none_or(|network| address.is_ok_and(|address| network.contains(&address)))
+    };
+    let user = |entry: &Listed| entry.subject.strip_prefix("user:")?.parse().ok();
+    Ok(all.iter().filter(is_there).filter_map(user).collect())
 }

@@ -30,6 +30,7 @@ mod bundle {
     use crate::command::subject::argument;
     use crate::incident::{Measure, instances, measures};
     use age::x25519::Recipient;
+    use sea_orm::DbErr;
     use serde_json::{Value, json};
     use sha2::{Digest, Sha256};
     use std::fmt::Write as _;
@@ -49,9 +50,12 @@ mod bundle {
         let file = argument(matches, "out");
         let taken = Entry::new(Event::EvidenceTaken)
             .detail(format!("for {} recipient(s)", recipients.len()));
-        record_now(site.database(), taken).await.map_err(failed)?;
-        site.audit.flush(site.database()).await.map_err(failed)?;
-        let mut parts = collect(site).await?;
+        // an attacker who damaged the log or its database must not prevent the rest
+        let recorded = match record_now(site.database(), taken).await {
+            Ok(()) => site.audit.flush(site.database()).await.map(drop),
+            refused => refused,
+        };
+        let mut parts = collect(site, recorded.err()).await?;
         parts.push(("MANIFEST", manifest(site, &parts)));
         write(Path::new(file), &parts, &recipients)
             .map_err(|error| Failed(format!("{file}: {error}"), 1))?;
@@ -78,7 +82,8 @@ mod bundle {
         all.iter().map(parse).collect()
     }
 
-    async fn collect(site: &Site) -> Result<Vec<Part>, Failed> {
+    /// All parts. `refused` is the error of the log, if it took no entry.
+    async fn collect(site: &Site, refused: Option<DbErr>) -> Result<Vec<Part>, Failed> {
         let (log, database) = (&site.audit, site.database());
         let expected = Expected {
             checkpoints: Vec::new(),
@@ -88,6 +93,7 @@ mod bundle {
         let tampering = verified.tampering.as_ref().map(ToString::to_string);
         let verified = json!({
             "from": verified.from, "to": verified.to, "erased": verified.erased, "tampering": tampering,
+            "refused": refused.map(|error| error.to_string()),
         });
         // a changed head has no checkpoint, which is a finding and no obstacle
         let checkpoint = log.checkpoint(database).await.ok().flatten();

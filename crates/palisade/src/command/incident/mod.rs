@@ -188,7 +188,10 @@ pub(super) async fn run(site: &Site, matches: &ArgMatches) -> Outcome {
         Some(("freeze", freeze)) => accounts::freeze(site, freeze).await,
         Some(("revoke", revoke)) => accounts::revoke(site, revoke).await,
         Some(("canary", canary)) => {
-            let value = argument(canary, "value");
+            let value = argument(canary, "value").trim();
+            if value.is_empty() {
+                return Err(Failed("name a login name or a path".into(), 2));
+            }
             let id = measures::store(site, canary, (Kind::Canary, value)).await?;
             let count = measures::wait_for_all(site).await?;
             Ok(format!(

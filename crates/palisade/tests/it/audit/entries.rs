@@ -28,7 +28,7 @@ async fn every_login_failure_and_refusal_is_an_entry() {
             "signup success anonymous user:ID /account/confirm ann 192.0.2.7",
             "login success anonymous user:ID /account/confirm ann 192.0.2.7",
             "access_denied failure user:ID  /staff/{id}  192.0.2.7",
-            "login_failed failure anonymous  /account/login ann 192.0.2.8",
+            "login_failed failure anonymous user:ID /account/login ann 192.0.2.8",
             "login_failed failure anonymous  /account/login (unknown name) 192.0.2.8",
             "access_denied failure anonymous  /staff/{id}  192.0.2.8",
         ];

@@ -1,7 +1,9 @@
 use super::site::{on_both, owner, texts};
 use http::Method;
+use palisade::api::{Grant, Tokens};
 use palisade::axum::body::Body;
-use palisade::testing::{Client, PASSWORD, TestSite};
+use palisade::prelude::*;
+use palisade::testing::{Client, PASSWORD, TestDatabase, TestSite};
 
 /// The parts of an entry: event, outcome, actor, subject, request, route and address.
 type Entry = [String; 7];
@@ -61,7 +63,7 @@ async fn each_act_of_an_account_is_an_event_with_its_place() {
 
         // 16.3.1: failed and successful logins, with and without a second factor
         client().log_in("ann", "a wrong password").await;
-        life.wants(("login_failed", "failure"), ("anonymous", ""))
+        life.wants(("login_failed", "failure"), ("anonymous", me))
             .await;
         client().log_in("ann", PASSWORD).await;
         life.wants(("login", "success"), ("anonymous", me)).await;
@@ -100,6 +102,8 @@ async fn each_act_of_an_account_is_an_event_with_its_place() {
         ann.submit("/account/factors", "/account/factors/remove", &[])
             .await;
         life.wants(("factor_removed", "success"), (me, me)).await;
+        // mails of one batch have no order
+        site.site().mail().deliver().await.unwrap();
         let reset = "/account/reset";
         client()
             .submit(reset, reset, &[("email", "ann@example.org")])
@@ -147,5 +151,58 @@ async fn each_act_of_an_account_is_an_event_with_its_place() {
 async fn guess_until_locked(client: &impl Fn() -> Client) {
     for _ in 0..12 {
         client().log_in("ann", "another wrong password").await;
+    }
+}
+
+fn routes() -> Routes {
+    Routes::new()
+        .route("/token", signed_in().post(give))
+        .route("/api/whose", token("notes.read").get(async || "read"))
+}
+
+async fn give(user: User, tokens: Tokens) -> Result<String> {
+    tokens
+        .issue(&Grant {
+            audience: "https://localhost",
+            user: &user,
+            scopes: &["notes.read"],
+            minutes: 10,
+        })
+        .await
+}
+
+// F106 V16.3.1: tokens that are issued and refused; the end of all sessions ends them
+#[tokio::test]
+async fn tokens_are_events_and_end_with_the_sessions() {
+    let settings = [("api.issue", "true")];
+    for database in [TestDatabase::Sqlite, TestDatabase::Postgres] {
+        let app = App::new().routes(routes());
+        let Some(site) = TestSite::start_on(database, app, &settings).await else {
+            continue;
+        };
+        let mut ann = site.client();
+        ann.sign_up("ann").await;
+        let id = site.id_of("ann").await;
+        let given = ann.submit("/account", "/token", &[]).await;
+        assert_eq!(given.status, 200, "{}", given.body);
+        let call = async |token: &str| {
+            let header = format!("Bearer {token}");
+            let mut program = site.client().with_header("authorization", &header);
+            program.get("/api/whose").await.status
+        };
+        assert_eq!(call(&given.body).await, 200);
+        assert_eq!(call(&format!("{}x", given.body)).await, 401);
+        site.site().accounts().end_all_sessions(id).await.unwrap();
+        assert_eq!(call(&given.body).await, 401, "it ended with the sessions");
+        let all = entries(&site, 0).await;
+        let me = format!("user:{id}");
+        for (event, outcome, subject) in [
+            ("token_issued", "success", me.as_str()),
+            ("token_refused", "failure", ""),
+        ] {
+            let found = all.iter().find(|entry| entry[0] == event);
+            let found = found.unwrap_or_else(|| panic!("no {event} in {all:#?}"));
+            assert_eq!((&*found[1], &*found[3]), (outcome, subject), "{found:?}");
+        }
     }
 }
