@@ -143,16 +143,18 @@ impl Sessions {
     /// When the store does not answer.
     pub(crate) async fn clear_shared(&self) -> Result<u64> {
         let (mut ended, now) = (0, self.clock.now());
-        while self.is_shared {
+        if !self.is_shared {
+            return Ok(ended);
+        }
+        loop {
             let some = self.store.some("", now).await?;
             if some.is_empty() {
-                break;
+                return Ok(ended);
             }
             for (id, _) in some {
                 ended += u64::from(self.store.delete(&id).await?);
             }
         }
-        Ok(ended)
     }
 
     /// The users with an open session for which this holds, by time and address of its login.
