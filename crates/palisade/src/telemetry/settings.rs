@@ -19,7 +19,7 @@ section! {
 section! {
     /// Traces.
     TraceSettings("traces") {
-        /// URL of an OTLP/HTTP receiver of traces, such as https://collector.example.org/v1/traces
+        /// URL of an OTLP/HTTP receiver of traces, such as `https://collector.example.org/v1/traces`
         url: Option<HookUrl> = |_| None;
         /// Share of requests that are traced, in per cent; a trusted proxy can ask for more by traceparent
         per_cent: u64 = |_| 100;

@@ -180,10 +180,11 @@ impl Drill {
         for line in &self.lines {
             let _ = writeln!(text, "{line}");
         }
-        let minutes = contained.as_secs_f64() / 60.0;
+        let secs = contained.as_secs_f64();
+        let minutes = secs / 60.0;
         let _ = writeln!(
             text,
-            "\nContained after {minutes:.2} minutes of commands. Your own time from the alert to the first command is what you measure."
+            "\nContained after {minutes:.2} minutes of commands ({secs:.1} s). Your own time from the alert to the first command is what you measure."
         );
         match self.open.is_empty() {
             true => text.push_str("Open: nothing\n"),
