@@ -208,6 +208,8 @@ fn every_test_that_the_proof_names_exists() {
         let path = match file {
             "client" => "crates/palisade/src/http/client/tests.rs".into(),
             "permissions/report" => "crates/palisade/src/permissions/report/tests.rs".into(),
+            "runbook" => "crates/palisade/src/command/runbook.rs".into(),
+            "drill" => "crates/palisade/src/command/incident/drill.rs".into(),
             "address" => "crates/palisade/src/mail/tests.rs".into(),
             "auth" => "crates/palisade/src/auth/email/codes.rs".into(),
             "http" | "headers" | "csrf" | "forms" | "throttle" | "mfa" | "settings"
