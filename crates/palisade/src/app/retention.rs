@@ -1,4 +1,4 @@
-//! Retention of personal data: rows whose time is over are deleted.
+//! Retention of personal data: expired rows are deleted.
 
 use super::Site;
 use crate::audit_log::{Entry, Event, record_in};
@@ -7,11 +7,11 @@ use crate::db::Reference;
 use crate::views::Result;
 use sea_orm::DbErr;
 
-/// A part of the personal data, and the number of its rows whose time is over.
+/// A part of the personal data, and the number of its expired rows.
 pub(crate) type Expired = (&'static str, u64);
 
 impl Site {
-    /// The rows whose time is over.
+    /// The number of expired rows of each part.
     ///
     /// # Errors
     /// When the database does not answer.

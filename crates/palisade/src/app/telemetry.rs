@@ -4,6 +4,8 @@ use super::{BootError, SiteSettings};
 use crate::crypto::KeyRing;
 use crate::http::client::Client;
 #[cfg(feature = "sentry")]
+use crate::http::known_method;
+#[cfg(feature = "sentry")]
 use crate::telemetry::{Fault, Reports};
 #[cfg(feature = "otlp")]
 use crate::telemetry::{Traced, Traces};
@@ -130,24 +132,12 @@ fn fault(context: &RequestContext, status: StatusCode, failure: Option<&Failure>
         let place = failure.place();
         (place.file.clone().into_owned(), place.line)
     });
-    let standard = [
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-        Method::OPTIONS,
-    ];
-    let method = standard
-        .into_iter()
-        .find(|method| method == context.method());
     Fault {
         kind,
         code,
         place,
         status,
-        method,
+        method: known_method(context.method()).map_or("other", Method::as_str),
         route: context.route().to_owned(),
         request: context.id().to_owned(),
         user: context.user_id(),

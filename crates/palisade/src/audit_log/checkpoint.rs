@@ -80,7 +80,7 @@ impl AuditLog {
         }))
     }
 
-    /// Signs a text, whose second line is no number, with the key of checkpoints.
+    /// Signs a text with the key of checkpoints. It must not read as one: its second line is no number.
     #[cfg(feature = "evidence")]
     pub(crate) fn sign(&self, text: &str) -> String {
         signed_note::sign(self.keys().newest(), self.origin(), text)

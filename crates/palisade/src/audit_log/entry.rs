@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use palisade_crypto::chain;
 use palisade_crypto::random;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// An event to record.
 ///
@@ -17,8 +18,18 @@ pub struct Entry {
     event: Event,
     subject: Option<i32>,
     name: String,
-    typed: String,
+    typed: Typed,
     detail: String,
+}
+
+/// A name as it was typed. It may be a password, so it is not printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Typed(String);
+
+impl fmt::Debug for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }
 
 impl From<Event> for Entry {
@@ -34,7 +45,7 @@ impl Entry {
             event,
             subject: None,
             name: String::new(),
-            typed: String::new(),
+            typed: Typed::default(),
             detail: String::new(),
         }
     }
@@ -55,7 +66,7 @@ impl Entry {
     /// A name as it was typed, which may be a password in the wrong field: it is compared with
     /// canaries, and neither stored nor logged.
     pub(crate) fn typed(mut self, name: &str) -> Self {
-        self.typed = name.to_owned();
+        self.typed = Typed(name.to_owned());
         self
     }
 
@@ -129,7 +140,7 @@ pub(super) struct Record {
     pub(super) who: Who,
     /// See [`Entry::typed`].
     #[serde(skip)]
-    typed: String,
+    typed: Typed,
 }
 
 /// The personal part of an entry.
@@ -164,8 +175,8 @@ fn short(text: &str) -> String {
     text.chars().filter(|c| *c != '\0').take(LONGEST).collect()
 }
 
-/// A recorded event, for alerts.
-#[derive(Debug, Clone, Copy)]
+/// A recorded event, for observers. Its name may be one as it was typed.
+#[derive(Clone, Copy)]
 pub(crate) struct Recorded<'a> {
     pub(crate) event: &'a str,
     pub(crate) severity: Severity,
@@ -185,9 +196,9 @@ impl Record {
             severity: self.severity,
             actor: &self.actor,
             subject: &self.subject,
-            name: match self.typed.is_empty() {
+            name: match self.typed.0.is_empty() {
                 true => &self.who.name,
-                false => &self.typed,
+                false => &self.typed.0,
             },
             address: &self.who.address,
             route: &self.route,
@@ -218,7 +229,7 @@ impl Record {
     }
 
     pub(super) fn without_typed(mut self) -> Self {
-        self.typed.clear();
+        self.typed = Typed::default();
         self
     }
 
@@ -234,7 +245,7 @@ impl Record {
             severity: event.severity(),
             outcome: event.outcome().name().into(),
             detail: format!("after {}", self.event),
-            typed: String::new(),
+            typed: Typed::default(),
             who: Who {
                 salt: random::nonce(),
                 name: String::new(),

@@ -40,7 +40,7 @@ pub(super) fn command() -> Command {
 
 pub(super) fn retention() -> Command {
     Command::new("retention")
-        .about("Delete personal data whose time is over")
+        .about("Delete expired personal data")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(

@@ -5,7 +5,7 @@ use super::{Outbox, SentrySettings};
 use crate::crypto::KeyRing;
 use crate::http::client::Client;
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{Request, StatusCode, header};
 use sentry_types::protocol::v7::{
     ClientSdkInfo, Envelope, EnvelopeHeaders, Event, Exception, Frame, Level, Map, Stacktrace,
     User, Values,
@@ -34,8 +34,8 @@ pub(crate) struct Fault {
     /// Source file and line.
     pub(crate) place: Option<(String, u32)>,
     pub(crate) status: StatusCode,
-    /// Declared method, or none.
-    pub(crate) method: Option<Method>,
+    /// A known method, or `other`.
+    pub(crate) method: &'static str,
     /// Template of the route.
     pub(crate) route: String,
     pub(crate) request: String,
@@ -229,10 +229,9 @@ fn exception(fault: &Fault, at: String) -> Exception {
 }
 
 fn tags(fault: &Fault, route: &str) -> Map<String, String> {
-    let method = fault.method.as_ref().map_or("other", Method::as_str);
     let mut tags = Map::new();
     tags.insert("route".into(), route.to_owned());
-    tags.insert("method".into(), method.to_owned());
+    tags.insert("method".into(), fault.method.to_owned());
     tags.insert("status".into(), fault.status.as_u16().to_string());
     tags.insert("request_id".into(), fault.request.clone());
     if let Some(code) = &fault.code {

@@ -6,6 +6,7 @@
 use super::{Outbox, TraceSettings};
 use crate::alerts::HookUrl;
 use crate::http::client::Client;
+use crate::http::known_method;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use palisade_crypto::random;
@@ -40,27 +41,6 @@ pub(crate) struct Traces {
     service: String,
     client: Client,
     outbox: Outbox<Span>,
-}
-
-/// The methods of the convention; others are `_OTHER`, so that a client cannot make names.
-const METHODS: [Method; 9] = [
-    Method::GET,
-    Method::HEAD,
-    Method::POST,
-    Method::PUT,
-    Method::PATCH,
-    Method::DELETE,
-    Method::OPTIONS,
-    Method::CONNECT,
-    Method::TRACE,
-];
-
-fn known(method: &Method) -> &'static str {
-    const NAMES: [&str; 9] = [
-        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
-    ];
-    let at = METHODS.iter().position(|known| known == method);
-    at.map_or("_OTHER", |at| NAMES[at])
 }
 
 fn hex<const N: usize>() -> String {
@@ -127,7 +107,8 @@ impl Traces {
             traced,
             ended: SystemTime::now(),
             route: route.to_owned(),
-            method: known(answer.0),
+            // a client cannot make up names of spans
+            method: known_method(answer.0).map_or("_OTHER", Method::as_str),
             status: answer.1,
         });
     }

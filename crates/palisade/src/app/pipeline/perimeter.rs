@@ -6,7 +6,7 @@ use super::request_info::RequestInfo;
 use crate::app::endpoints::health;
 use crate::audit_log::Event;
 use crate::csrf::is_safe;
-use crate::http::{BlockMode, ClientAddress, Link, RequestHost, Scheme};
+use crate::http::{BlockMode, ClientAddress, Link, RequestHost, Scheme, known_method};
 use crate::views::{Error, ErrorKind};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -55,16 +55,7 @@ fn check_host(info: &RequestInfo, parts: &Parts) -> Result<RequestHost, Response
 }
 
 fn check_method_and_path(info: &RequestInfo, parts: &mut Parts) -> Result<(), Response> {
-    const KNOWN: [Method; 7] = [
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-        Method::OPTIONS,
-    ];
-    if !KNOWN.contains(&parts.method) {
+    if known_method(&parts.method).is_none() {
         return Err(StatusCode::NOT_IMPLEMENTED.into_response());
     }
     let header_bytes: usize = parts

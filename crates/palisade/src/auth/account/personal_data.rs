@@ -94,7 +94,7 @@ pub trait PersonalData: Send + Sync {
         Kept::UntilErased
     }
 
-    /// The number of rows whose time is over, for `retention run --plan`.
+    /// The number of expired rows, for `retention run --plan`.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -103,7 +103,7 @@ pub trait PersonalData: Send + Sync {
         Ok(0)
     }
 
-    /// Deletes the rows whose time is over, every hour, and returns their number.
+    /// Deletes the expired rows, every ten minutes, and returns their number.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -96,7 +96,7 @@ impl<E: EntityTrait, C> PersonalRows<E, C> {
         self
     }
 
-    /// The condition of rows whose time is over.
+    /// The condition of expired rows.
     fn over(&self, now: DateTime<Utc>) -> Option<sea_orm::sea_query::SimpleExpr> {
         Some(self.since?.lt(self.kept.end(now)?))
     }
