@@ -1,9 +1,11 @@
 //! The cost of the protections: the helpdesk's pages compared with bare axum and Django (`pages`),
 //! templates with the engine alone (`templates`), block lists (`lists`), user enumeration
 //! (`identity`), a page migrated from Django (`beside`), lists by a policy
-//! (`rows`), encrypted columns (`encrypted`), the audit log (`audit`). Alternating rounds, medians, ratios.
+//! (`rows`), encrypted columns (`encrypted`), the audit log (`audit`), lists of the admin
+//! (`admin`). Alternating rounds, medians, ratios.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
 
+mod admin;
 mod audit;
 mod beside;
 mod encrypted;
@@ -27,10 +29,11 @@ async fn main() {
         Some("pages") => pages::measure().await,
         Some("beside") => beside::measure(),
         Some("rows") => rows::measure().await,
+        Some("admin") => admin::measure().await,
         Some("audit") => audit::measure().await,
         Some("encrypted") => encrypted::measure().await,
         Some(other) => panic!(
-            "{other} is not measured: pages, beside, templates, lists, identity, rows, encrypted, audit, or nothing for all"
+            "{other} is not measured: pages, beside, templates, lists, identity, rows, encrypted, audit, admin, or nothing for all"
         ),
         None => {
             templates::measure();
@@ -41,6 +44,7 @@ async fn main() {
             rows::measure().await;
             encrypted::measure().await;
             audit::measure().await;
+            admin::measure().await;
         }
     }
 }

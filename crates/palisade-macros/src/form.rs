@@ -147,7 +147,7 @@ fn is_key(ty: &str) -> bool {
     ty.contains("Ref <")
 }
 
-fn spec(field: &Field) -> Result<TokenStream> {
+pub(crate) fn spec(field: &Field) -> Result<TokenStream> {
     let ty = &field.ty;
     let name = field.ident.as_ref().map(name_of).unwrap_or_default();
     let mut label = label_from(&name);

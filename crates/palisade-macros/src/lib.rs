@@ -1,6 +1,7 @@
 //! `#[derive(Form)]`, `#[derive(Choice)]`, `#[derive(Permission)]`, `include_templates!` and
 //! `include_static!`. Use them through `palisade::prelude`.
 
+mod admin;
 mod choice;
 mod columns;
 mod debug_handler;
@@ -26,6 +27,18 @@ use syn::{DeriveInput, LitStr, parse_macro_input};
 #[proc_macro_derive(Form, attributes(form))]
 pub fn derive_form(input: TokenStream) -> TokenStream {
     form::expand(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Declares a resource of the admin: a struct with `#[admin(of = ticket::Entity)]`, whose fields have the names of columns and the types of forms.
+///
+/// The struct is the allow-list: a column that is not a field is not read. On a field, `#[admin(list, filter, search, fixed)]` shows it in the list,
+/// filters by it, searches it and makes it unchangeable; `view = May::…` and `change = May::…` require a permission of their own. On the struct,
+/// `order = "-changed_at"`, `children(Comments)`, `actions = path`, `fill = path`, `without(Delete)` and `two_person(Delete)`.
+#[proc_macro_derive(Admin, attributes(admin, form))]
+pub fn derive_admin(input: TokenStream) -> TokenStream {
+    admin::expand(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }

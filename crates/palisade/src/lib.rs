@@ -33,6 +33,7 @@ extern crate self as palisade;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+pub mod admin;
 pub mod alerts;
 pub mod api;
 pub mod app;

@@ -1,6 +1,7 @@
 //! `use palisade::prelude::*;` imports everything that most files of a site need. A file with an entity
 //! adds `use palisade::entity::*;`.
 
+pub use crate::admin::Admin;
 pub use crate::app::{App, Job, Jobs, PageRequest, Reason, Routes, Settings, Site};
 pub use crate::auth::{PersonalRows, User, Visitor};
 pub use crate::context;
@@ -24,8 +25,8 @@ pub use crate::throttle::{By, Limit};
 pub use crate::views::{Error, ErrorKind, Now, Or404, Page, Paging, Path, Result};
 pub use axum::response::{IntoResponse, Response};
 pub use palisade_macros::{
-    Choice, Columns, EncryptedFields, Form, JsonBody, Permission, debug_handler, include_static,
-    include_templates,
+    Admin, Choice, Columns, EncryptedFields, Form, JsonBody, Permission, debug_handler,
+    include_static, include_templates,
 };
 pub use palisade_template::{Serde, Value};
 pub use sea_orm;

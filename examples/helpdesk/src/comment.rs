@@ -50,6 +50,7 @@ impl Scoped for Entity {
             Verb::Create => Rows::none()
                 .or("of a ticket", of_ticket(Verb::Change))
                 .and("author", actor.owns(Column::AuthorId)),
+            Verb::Delete => Rows::none().or("of a ticket", of_ticket(Verb::Delete)),
             _ => Rows::none(),
         }
     }

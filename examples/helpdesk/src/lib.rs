@@ -1,5 +1,6 @@
 //! A small company's support desk: customers open tickets and see their own, staff work a queue.
 
+mod admin;
 mod comment;
 mod migration;
 mod pages;
@@ -40,6 +41,7 @@ pub fn app() -> App {
         .setting("database.url", "sqlite:helpdesk.sqlite3")
         .personal_data(comments())
         .personal_data(tickets())
+        .admin(admin::admin())
         .routes(routes())
         .command(
             "seed",

@@ -2,6 +2,7 @@
 
 use crate::May;
 use crate::status::{Side, Status};
+use palisade::admin::Action;
 use palisade::chrono::Utc;
 use palisade::entity::*;
 use palisade::permissions::RowAccess;
@@ -79,10 +80,32 @@ impl Scoped for Entity {
         let readable = own.or("queue", side(actor) == Side::Staff);
         match verb {
             Verb::View => readable.or("shared", actor.granted::<Self>(May::ReadTicket)),
+            Verb::Change | Verb::Delete if side(actor) == Side::Staff => readable,
             Verb::Change => readable,
             _ => Rows::none(),
         }
     }
+}
+
+impl Labelled for Entity {
+    fn label() -> Column {
+        Column::Subject
+    }
+}
+
+/// Actions of the admin.
+pub fn actions() -> Vec<Action<Entity>> {
+    let close = |_: &Model, _: &Actor| ActiveModel {
+        status: Set(Status::Closed.code().into()),
+        ..Default::default()
+    };
+    vec![Action::change("close", "Close", close)]
+}
+
+/// The columns that each change of the admin sets.
+pub fn touch(_: &Actor, before: Option<&Model>, row: &mut ActiveModel) {
+    row.version = Set(before.map_or(1, |row| row.version + 1));
+    row.changed_at = Set(Utc::now());
 }
 
 /// The fields of a new ticket.

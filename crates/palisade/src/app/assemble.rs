@@ -21,6 +21,7 @@ use super::upstream::Forward;
 use super::write_probe::WriteProbe;
 use super::{App, BootError, Prepared, RouteInfo, Site, SiteSettings, keys};
 use crate::alerts::{AlertParts, Alerts};
+use crate::admin::AdminSite;
 use crate::audit_log::{AuditLog, Event};
 use crate::auth::{AccountParts, Accounts, ActionLinks, SecondFactors};
 use crate::clock::Clock;
@@ -222,12 +223,14 @@ impl Prepared {
         beside: Beside,
     ) -> Result<Site, BootError> {
         let Self {
-            app,
+            mut app,
             routes,
             static_files,
             settings,
         } = self;
+            admin_path,
         let ring = keys::ring(&settings)
+        let admin = app.admin.take();
             .map_err(|error| BootError::Database(DbErr::Custom(error.to_string())))?;
         if !settings.profile.is_development() {
             static_files.compress();

@@ -3,6 +3,7 @@
 use super::parts::links;
 use super::uncovered::uncovered_references;
 use super::{App, BootError, KeyFile, Routes, Site, SiteSettings, keys};
+use crate::admin;
 use crate::app::django::Beside;
 use crate::app::pipeline::catch_panic;
 use crate::audit_log::{AUDIT_TABLES, AuditLog, create_head};
@@ -25,6 +26,8 @@ pub struct Prepared {
     pub(super) routes: Routes,
     pub(super) static_files: Arc<Store>,
     pub(super) settings: SiteSettings,
+    /// Path of the admin; `None` without one, and before the site's first key.
+    pub(super) admin_path: Option<String>,
 }
 
 impl Prepared {
@@ -39,12 +42,15 @@ impl Prepared {
         let settings = SiteSettings::read_with(sources, &app.sections)?;
         let static_files = Arc::new(app.take_static_files());
         let routes = app.take_routes(&static_files, &settings);
-        Ok(Self {
+        let mut prepared = Self {
             app,
             routes,
             static_files,
             settings,
-        })
+            admin_path: None,
+        };
+        prepared.add_admin();
+        Ok(prepared)
     }
 
     /// The settings.
@@ -72,6 +78,7 @@ impl Prepared {
             .templates
             .iter()
             .cloned()
+            .chain(self.app.admin.iter().map(|_| admin::templates()))
             .chain([views::templates()])
             .collect();
         let options = Options::new().files(self.static_files.links()).on_blocked(|blocked| {
@@ -207,8 +214,9 @@ impl Prepared {
     ///
     /// # Errors
     /// See [`BootError`].
-    pub async fn boot(self, clock: Arc<dyn Clock>) -> Result<Site, BootError> {
+    pub async fn boot(mut self, clock: Arc<dyn Clock>) -> Result<Site, BootError> {
         self.make_development_key()?;
+        self.add_admin();
         self.make_development_data_key()?;
         self.judge()?;
         let templates = self.templates().map_err(BootError::Templates)?;

@@ -4,6 +4,7 @@ use super::sections::RegisteredSection;
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
 use crate::auth::{
+use crate::admin::Admin;
     self, AccountHooks, LoginChallenge, PersonalData, Profile, ProfileForm, ProfileOf, ProfileRow,
     ProfileTable,
 };

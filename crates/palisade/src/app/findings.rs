@@ -109,10 +109,14 @@ impl Prepared {
         let unknown = self
             .routes
             .permissions()
+        let of_admin = self
+            .permissions_of_admin()
+            .map(|name| (name, "of the admin"));
             .into_iter()
             .filter(|(name, _)| !self.is_declared(name));
         let finding = |(name, path): (&str, &str)| Finding {
             id: "permissions.unknown".into(),
+            .chain(of_admin)
             django: None,
             level: Level::Error,
             title: format!(
@@ -274,6 +278,7 @@ impl Prepared {
                 || self.app.roles.has_permission(name)
                 || self.app.policies.iter().any(|policy| policy.asks_for(name))
         };
+                || self.permissions_of_admin().any(|known| known == name)
         let unused = self
             .app
             .permissions

@@ -5,6 +5,7 @@
 
 mod access_report;
 mod acme;
+mod admin;
 mod assemble;
 mod audit;
 mod background;

@@ -3,6 +3,7 @@ use super::contact::Contact;
 use super::key_settings::KeySettings;
 use super::sections::{RegisteredSection, read_sections};
 use super::server::{ServerSettings, TlsSettings};
+use crate::admin::AdminSettings;
 use crate::alerts::AlertSettings;
 use crate::api::ApiSettings;
 use crate::audit_log::AuditSettings;

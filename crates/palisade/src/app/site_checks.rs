@@ -3,6 +3,7 @@
 use super::SiteSettings;
 use super::acme::{self};
 use super::{data_keys, keys};
+use crate::admin::{self};
 use crate::alerts::{self};
 use crate::api::{self};
 use crate::auth::{self};
@@ -46,6 +47,7 @@ impl SiteSettings {
         findings.extend(checks::select(sessions::CHECKS, &self.sessions, which));
         findings.extend(checks::select(auth::CHECKS, &self.passwords, which));
         findings.extend(checks::select(auth::LOCKOUT_CHECKS, &self.lockout, which));
+        findings.extend(checks::select(admin::CHECKS, &self.admin, which));
         findings.extend(checks::select(alerts::CHECKS, &self.alerts, which));
         findings.extend(checks::select(metrics::CHECKS, &self.metrics, which));
         findings.extend(checks::select(mfa::CHECKS, &self.mfa, which));

@@ -121,6 +121,14 @@ pub enum Event {
     KeysChanged,
     /// Entries of the audit log were lost: the queue was full.
     EntriesLost,
+    /// A row was changed in the admin.
+    AdminChanged,
+    /// An operation of the admin waits for a second person.
+    AdminProposed,
+    /// A second person decided about a proposal, or the proposer withdrew it.
+    AdminDecided,
+    /// A member of staff began to view the site as another user.
+    ViewedAs,
     /// The head of the audit log was missing or changed.
     LogDamaged,
     /// Personal data of the audit log was erased.
@@ -238,6 +246,10 @@ const EVENTS: &[Row] = &[
 impl Event {
     /// All events of the framework.
     pub fn all() -> impl Iterator<Item = Self> {
+    (Event::AdminChanged, "admin_changed", "sensitive_update", Success, Low, "operators"),
+    (Event::AdminProposed, "admin_proposed", "authz_admin", Success, Moderate, "operators"),
+    (Event::AdminDecided, "admin_decided", "authz_admin", Success, Moderate, "operators"),
+    (Event::ViewedAs, "viewed_as", "sensitive_read", Success, High, "operators"),
         EVENTS.iter().map(|row| row.0)
     }
 

@@ -284,6 +284,14 @@ impl Accounts {
         Ok(row.filter(|row| row.is_active).map(|row| row.public()))
     }
 
+    /// The user with this primary key.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn user_by_id(&self, id: i32) -> Result<Option<User>> {
+        Ok(self.users.by_id(id).await?.map(|row| row.public()))
+    }
+
     /// All active users, with the time of the last login.
     ///
     /// # Errors
@@ -306,6 +314,17 @@ impl Accounts {
     /// When the database does not answer; no session has ended then.
     pub async fn end_all_sessions(&self, user_id: i32) -> Result<()> {
         self.sessions.end_all(user_id).await
+    }
+
+    /// The purposes of the links and codes that were mailed to a user and are still valid, with their
+    /// ends in seconds since 1970.
+    pub(crate) async fn links_of(&self, user_id: i32) -> Result<Vec<(String, i64)>> {
+        Ok(self.email.tokens.of_user(user_id).await?)
+    }
+
+    /// Ends the links and codes that were mailed to a user.
+    pub(crate) async fn end_links(&self, tx: &Tx, user_id: i32) -> Result<()> {
+        Ok(self.email.tokens.forget(tx, user_id, None).await?)
     }
 
     /// The active locks whose name or address contains `text`.

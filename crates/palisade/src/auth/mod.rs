@@ -57,7 +57,7 @@ pub(crate) use tokens::Purpose;
 pub(crate) use tokens::SEALED;
 pub use tokens::{Action, ActionLinks};
 pub use user::{NewUser, Rank, User};
-pub(crate) use users::lock_user;
+pub(crate) use users::{lock_user, names_of_users};
 pub use visitor::Visitor;
 #[cfg(feature = "social")]
 pub(crate) use {email::codes::Coded, email::codes::MailedCode, email::codes::Typed};

@@ -119,7 +119,7 @@ impl entity::Model {
     }
 
     /// The user without secrets.
-    pub(super) fn public(&self) -> User {
+    pub(in crate::auth) fn public(&self) -> User {
         User {
             id: self.id,
             username: self.username.clone(),

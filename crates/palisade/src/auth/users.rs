@@ -4,7 +4,7 @@ use super::account::names::reading;
 use super::user::entity::{ActiveModel, Column, Entity, Model};
 use super::user::{Rank, User, same_address};
 use crate::clock::Clock;
-use crate::db::{Database, Tx};
+use crate::db::{Database, Db, Tx};
 use crate::views::Result;
 use chrono::{DateTime, Utc};
 use palisade_password::is_usable;
@@ -178,6 +178,23 @@ pub(in crate::auth) async fn insert(tx: &Tx, row: ActiveModel) -> Result<Model, 
     Entity::insert(row).exec_without_returning(tx).await?;
     let made = Entity::find().filter(Column::Username.eq(&name));
     made.one(tx).await?.ok_or(DbErr::RecordNotInserted)
+}
+
+/// Login names by key.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn names_of_users(
+    db: &Db,
+    ids: Vec<i32>,
+) -> std::result::Result<BTreeMap<i32, String>, DbErr> {
+    let names = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .column(Column::Username)
+        .filter(Column::Id.is_in(ids));
+    let names: Vec<(i32, String)> = names.into_tuple().all(db).await?;
+    Ok(names.into_iter().collect())
 }
 
 /// Locks the row of a user until the end of the transaction, so that an authorization holds.

@@ -41,6 +41,8 @@ struct Inner {
     request_id: Arc<str>,
     personal: Personal,
     user: OnceCell<Option<User>>,
+    /// The member of staff who views the site as the user.
+    viewer: OnceCell<User>,
 }
 
 impl Visitor {
@@ -64,6 +66,7 @@ impl Visitor {
             request_id,
             personal,
             user: OnceCell::new(),
+            viewer: OnceCell::new(),
         }))
     }
 
@@ -79,13 +82,36 @@ impl Visitor {
                 client: self.0.client,
                 agent: &self.0.agent,
             };
-            self.0.accounts.sessions.user(&self.0.session, &from).await
+            let sessions = &self.0.accounts.sessions;
+            let user = sessions.user(&self.0.session, &from).await?;
+            let viewed = match &user {
+                Some(staff) if staff.is_staff => sessions.viewed(&self.0.session, staff).await?,
+                _ => None,
+            };
+            Ok::<_, Error>(match viewed {
+                Some(viewed) => {
+                    // set once, with the user
+                    let _ = user.map(|staff| self.0.viewer.set(staff));
+                    Some(viewed)
+                }
+                None => user,
+            })
         };
         let user = self.0.user.get_or_try_init(look_up).await?.as_ref();
         if let (Some(user), Some(context)) = (user, current_context()) {
-            context.set_user_id(user.id);
+            // the log names the member of staff
+            context.set_user_id(self.0.viewer.get().map_or(user.id, |staff| staff.id));
         }
         Ok(user)
+    }
+
+    /// The member of staff who views the site as the user.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn viewer(&self) -> Result<Option<&User>> {
+        self.user().await?;
+        Ok(self.0.viewer.get())
     }
 
     /// The visitor's session.
@@ -170,13 +196,14 @@ impl PageValues for Visitor {
             // other visitors get another page
             self.0.personal.mark();
             return Box::pin(std::future::ready(Ok(
-                context! { user => (), messages => Vec::<Value>::new() },
+                context! { user => (), messages => Vec::<Value>::new(), viewing => false },
             )));
         }
         Box::pin(async {
             let user = self.user().await?.cloned();
             let messages = self.0.session.take_messages().await?;
-            Ok(context! { user => Serde(user), messages => Serde(messages) })
+            let viewing = self.0.viewer.get().is_some();
+            Ok(context! { user => Serde(user), messages => Serde(messages), viewing })
         })
     }
 

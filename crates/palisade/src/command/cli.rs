@@ -38,6 +38,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(super::runbook::command())
         .subcommand(backup())
         .subcommand(deploy());
+        .subcommand(generate())
     #[cfg(feature = "adopt")]
     let program = program.subcommand(super::adopt::command());
     own.iter().fold(program, |program, own| {
@@ -276,6 +277,19 @@ fn keys() -> Command {
 }
 
 fn backup() -> Command {
+fn generate() -> Command {
+    let table = Arg::new("table").value_name("TABLE").required(true);
+    Command::new("generate")
+        .about("Print code from the site's database")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("admin")
+                .about("Print the declaration of a table for the admin, to review and to shorten")
+                .arg(table.help("A table, also one of a Django project")),
+        )
+}
+
     Command::new("backup")
         .about("Write a copy of an SQLite database, while the site runs or not")
         .arg(

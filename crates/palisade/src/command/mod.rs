@@ -156,6 +156,7 @@ async fn run_command(
         ("backup", command) => backup::run(&prepared, command).await,
         ("audit", command) => audit::run(&prepared, command).await,
         ("permissions", command) => permissions::run(prepared, command).await,
+        ("generate", command) => generate::run(&prepared, command).await,
         ("lockout", locks) => {
             on_site(prepared, async |site| lockout::run(&site, locks).await).await
         }
@@ -163,10 +164,8 @@ async fn run_command(
             on_site(prepared, async |site| tasks::run_tasks(site, tasks).await).await
         }
         ("incident", incident) if incident.subcommand_name() == Some("rotate-keys") => {
-            let rotate = incident
-                .subcommand_matches("rotate-keys")
-                .unwrap_or(incident);
-            incident::rotate_keys(prepared, rotate).await
+            let rotate = incident.subcommand_matches("rotate-keys");
+            incident::rotate_keys(prepared, rotate.unwrap_or(incident)).await
         }
         ("incident", incident) => {
             on_site(prepared, async |site| incident::run(&site, incident).await).await
@@ -174,9 +173,9 @@ async fn run_command(
         ("privacy", privacy) => {
             on_site(prepared, async |site| privacy::run(&site, privacy).await).await
         }
-        ("retention", retention) => {
+        ("retention", asked) => {
             on_site(prepared, async |site| {
-                privacy::run_retention(&site, retention).await
+                privacy::run_retention(&site, asked).await
             })
             .await
         }

@@ -161,6 +161,11 @@ fn greeting(site: &Site, server: &Server) -> String {
         text.push_str(&format!("http://{address} redirects to it.\n"));
     }
     if site.settings().profile == Profile::Development {
+    if let Some(admin) = server.admin_url() {
+        text.push_str(&format!(
+            "The admin is {admin}, for staff with a second factor.\n"
+        ));
+    }
         text.push_str(&format!(
             "Next: open the address and sign up; mail is printed here. To become the administrator, in another terminal:\n  \
              {program} --data {data} user create admin --email admin@example.org --superuser\n"

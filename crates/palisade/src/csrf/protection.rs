@@ -251,6 +251,12 @@ fn random_secret() -> Secret<String> {
 }
 
 impl FormTokens {
+    /// The secret that the tokens are bound to, that of the session or of a cookie before there is
+    /// one; `None` before the first form.
+    pub(crate) fn bound_to(&self) -> Option<&str> {
+        self.bound_to.as_ref().map(|bound| bound.expose().as_str())
+    }
+
     /// All valid secrets of this visitor.
     fn secrets(&self) -> Vec<CsrfSecret> {
         let bound_to = self.bound_to.iter().map(|bound| bound.expose().as_str());

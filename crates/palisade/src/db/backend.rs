@@ -6,6 +6,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
 };
 use sea_orm::{QueryResult, Statement, TransactionTrait};
+use std::time::Duration;
 
 #[derive(Debug, Clone)]
 pub(super) enum Pool {
@@ -72,6 +73,30 @@ impl Pool {
             Self::Sqlite(sqlite) => Transaction::Sqlite(sqlite.begin().await?),
             Self::Server(server) => Transaction::Server(begin(server.clone()).await?),
         })
+    }
+
+    /// The rows of a query, which the database interrupts after a time.
+    pub(super) async fn query_within(
+        &self,
+        statement: Statement,
+        most: Duration,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.query_within(statement, most).await,
+            Self::Server(server) => {
+                let tx = begin(server.clone()).await?;
+                // for this transaction only
+                let limit = Statement::from_sql_and_values(
+                    DbBackend::Postgres,
+                    "SELECT set_config('statement_timeout', $1, true)",
+                    [format!("{}ms", most.as_millis()).into()],
+                );
+                tx.query_one_raw(limit).await?;
+                let rows = tx.query_all_raw(statement).await?;
+                tx.commit().await?;
+                Ok(rows)
+            }
+        }
     }
 
     /// A connection of SeaORM's, for APIs that require one.

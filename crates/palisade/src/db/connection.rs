@@ -11,6 +11,7 @@ use sea_orm::{
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// A read-only connection. Entities and queries run on it; raw statements and writes do not.
@@ -151,6 +152,22 @@ impl Db {
             .iter()
             .map(T::from_row)
             .collect()
+    }
+
+    /// The rows of a built query, which the database interrupts after a time:
+    /// [`DbFailure::TooSlow`](super::DbFailure::TooSlow).
+    ///
+    /// # Errors
+    /// Errors of the database.
+    pub(crate) async fn query_within<S: StatementBuilder>(
+        &self,
+        statement: &S,
+        most: Duration,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let statement = self.build(statement)?;
+        let _timer = self.recorder().time(&statement);
+        let rows = self.connection().query_within(statement, most).await;
+        rows.map_err(|error| self.explain(error))
     }
 
     fn raw(&self, sql: RawSql) -> Result<Statement, DbErr> {

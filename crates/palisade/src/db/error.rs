@@ -9,6 +9,8 @@ pub enum DbFailure {
     Unavailable,
     /// A unique constraint was violated.
     Duplicate,
+    /// The database interrupted a query at its time limit. 503.
+    TooSlow,
     /// A bug in the program. 500.
     Bug,
 }
@@ -23,6 +25,7 @@ pub fn failure(error: &DbErr) -> DbFailure {
     };
     match (error.sql_err(), runtime) {
         (Some(SqlErr::UniqueConstraintViolation(_)), _) => DbFailure::Duplicate,
+        (_, RuntimeErr::SqlxError(error)) if is_interrupted(error) => DbFailure::TooSlow,
         (_, RuntimeErr::SqlxError(error)) if is_unavailable(error) => DbFailure::Unavailable,
         _ if matches!(error, DbErr::Conn(_)) => DbFailure::Unavailable,
         _ => DbFailure::Bug,
@@ -39,6 +42,12 @@ pub(crate) fn code(error: &DbErr) -> Option<String> {
         return None;
     };
     Some(error.as_database_error()?.code()?.into_owned())
+}
+
+/// `SQLITE_INTERRUPT`, and `query_canceled` of PostgreSQL.
+fn is_interrupted(error: &Sqlx) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == "9" || code == "57014")
 }
 
 fn is_unavailable(error: &Sqlx) -> bool {

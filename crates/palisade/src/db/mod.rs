@@ -21,6 +21,7 @@ mod backend;
 mod column_type;
 mod connection;
 mod data_handle;
+mod described_table;
 mod diagnosis;
 mod entity_table;
 mod error;
@@ -44,9 +45,11 @@ mod sqlite;
 mod url;
 mod write_lock;
 
+pub(crate) use column_type::Family;
 pub(crate) use connection::Single;
 pub use connection::{Db, Tx};
 pub use data_handle::DataHandle;
+pub(crate) use described_table::DescribedColumn;
 pub(crate) use diagnosis::Diagnosis;
 pub(crate) use entity_table::{Difference, EntityTable, differences};
 #[cfg(feature = "sentry")]
@@ -71,6 +74,7 @@ pub(crate) use references::{OnDelete, Reference};
 pub(crate) use retry::retry_after_secs;
 pub(crate) use sealed::{KeyColumn, Resealed, SealedColumn};
 pub use search::contains;
+pub(crate) use search::contains_in;
 pub use settings::{CHECKS, DatabaseSettings};
 pub use url::DatabaseUrl;
 pub(crate) use write_lock::WriteLock;

@@ -12,6 +12,11 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
 /// # }
 /// ```
 pub fn contains<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
+    contains_in(Expr::col(column.as_column_ref()), text)
+}
+
+/// The same for an expression.
+pub(crate) fn contains_in(column: Expr, text: &str) -> Expr {
     let pattern = |text: &str| {
         let escaped = text
             .replace('\\', "\\\\")
@@ -19,7 +24,6 @@ pub fn contains<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
             .replace('_', "\\_");
         LikeExpr::new(format!("%{escaped}%")).escape('\\')
     };
-    let column = Expr::col(column.as_column_ref());
     // SQLite folds ASCII only: the text as typed matches in every language
     Expr::expr(Func::lower(column.clone()))
         .like(pattern(&text.to_lowercase()))

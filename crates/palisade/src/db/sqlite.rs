@@ -43,6 +43,9 @@ struct Shared {
     is_closed: AtomicBool,
 }
 
+/// Instructions of SQLite's virtual machine between two looks at the clock.
+const STEPS_PER_LOOK: i32 = 10_000;
+
 struct Open {
     connection: SqliteConnection,
     since: Instant,
@@ -106,6 +109,25 @@ impl SqlitePool {
     pub(super) async fn query_all(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut lent = self.lend().await?;
         let rows = query_all(lent.start()?, statement).await;
+        lent.finish(rows).map_err(not_read)
+    }
+
+    /// The same, interrupted after a time: `SQLITE_INTERRUPT`.
+    pub(super) async fn query_within(
+        &self,
+        statement: Statement,
+        most: Duration,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let mut lent = self.lend().await?;
+        let connection = lent.start()?;
+        let end = Instant::now() + most;
+        let mut handle = connection.lock_handle().await.map_err(not_read)?;
+        handle.set_progress_handler(STEPS_PER_LOOK, move || Instant::now() < end);
+        drop(handle);
+        let rows = query_all(connection, statement).await;
+        let mut handle = connection.lock_handle().await.map_err(not_read)?;
+        handle.remove_progress_handler();
+        drop(handle);
         lent.finish(rows).map_err(not_read)
     }
 
@@ -267,6 +289,10 @@ impl Drop for Lent {
 /// Waits for the running statement, and rolls back what was not committed, before the connection is
 /// reused.
 async fn roll_back(pool: Arc<Shared>, mut open: Open, permit: OwnedSemaphorePermit) {
+    // a time limit is that of the dropped statement only
+    if let Ok(mut handle) = open.connection.lock_handle().await {
+        handle.remove_progress_handler();
+    }
     if is_undone(&run(&mut open.connection, "ROLLBACK").await) {
         pool.idle().push(open);
     } else {

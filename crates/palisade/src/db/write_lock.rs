@@ -52,7 +52,7 @@ impl WriteLock {
         let _ = self.is_frozen.0.set(Box::new(is_frozen));
     }
 
-    pub(super) fn require_open(&self) -> Result<(), DbErr> {
+    pub(crate) fn require_open(&self) -> Result<(), DbErr> {
         match self.is_read_only.load(Ordering::SeqCst) {
             false => Ok(()),
             true => Err(refused(READ_ONLY)),

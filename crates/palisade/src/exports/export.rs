@@ -14,6 +14,18 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+/// Format of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Csv,
+    Json,
+    #[cfg(feature = "xlsx")]
+    Xlsx,
+}
+
+#[cfg(feature = "xlsx")]
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
 /// Most rows of an export.
 const MOST_ROWS: u64 = 50_000;
 
@@ -58,9 +70,27 @@ impl Export {
         rows: Select<E>,
     ) -> Result<Response> {
         let rows = self.load::<E, C>(rows).await?;
-        let file = csv::write(&rows)?;
-        let kind = HeaderValue::from_static("text/csv; charset=utf-8");
-        self.answer((name, "csv", kind), rows.len(), file).await
+        self.rows(name, rows, Format::Csv).await
+    }
+
+    /// Rows that were read already.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn rows(
+        self,
+        name: &'static str,
+        rows: Vec<Map<String, Value>>,
+        format: Format,
+    ) -> Result<Response> {
+        let (file, extension, kind) = match format {
+            Format::Csv => (csv::write(&rows)?, "csv", "text/csv; charset=utf-8"),
+            Format::Json => (serde_json::to_vec(&rows)?, "json", "application/json"),
+            #[cfg(feature = "xlsx")]
+            Format::Xlsx => (super::xlsx::write(&rows)?, "xlsx", XLSX),
+        };
+        let kind = HeaderValue::from_static(kind);
+        self.answer((name, extension, kind), rows.len(), file).await
     }
 
     /// The same as a JSON file: a list of objects.
@@ -73,9 +103,21 @@ impl Export {
         rows: Select<E>,
     ) -> Result<Response> {
         let rows = self.load::<E, C>(rows).await?;
-        let file = serde_json::to_vec(&rows)?;
-        let kind = HeaderValue::from_static("application/json");
-        self.answer((name, "json", kind), rows.len(), file).await
+        self.rows(name, rows, Format::Json).await
+    }
+
+    /// The same as a workbook with one sheet.
+    ///
+    /// # Errors
+    /// As [`Export::csv`], and 413 for a text of more than 32,767 characters.
+    #[cfg(feature = "xlsx")]
+    pub async fn xlsx<E: EntityTrait, C: PartialModelTrait + Serialize>(
+        self,
+        name: &'static str,
+        rows: Select<E>,
+    ) -> Result<Response> {
+        let rows = self.load::<E, C>(rows).await?;
+        self.rows(name, rows, Format::Xlsx).await
     }
 
     async fn load<E: EntityTrait, C: PartialModelTrait + Serialize>(
@@ -102,10 +144,7 @@ impl Export {
         rows: usize,
         file: Vec<u8>,
     ) -> Result<Response> {
-        let hash: String = Sha256::digest(&file)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = crate::crypto::hex(&Sha256::digest(&file));
         let detail = format!("{rows} rows, sha256 {hash}");
         // a filter may name a person
         let exported = Entry::new(Event::Exported)

@@ -1,4 +1,4 @@
-//! Exports of many rows, as CSV or JSON: behind a rule of their own, limited and recorded (F081).
+//! Exports of many rows, as CSV, JSON or, with the feature `xlsx`, XLSX: behind a rule of their own, limited and recorded (F081).
 //!
 //! ```
 //! # mod ticket {
@@ -45,6 +45,9 @@
 
 mod csv;
 mod export;
+#[cfg(feature = "xlsx")]
+mod xlsx;
 
 pub use crate::permissions::export;
 pub use export::Export;
+pub(crate) use export::Format;

@@ -48,6 +48,18 @@ impl std::error::Error for CsvError {}
 /// Unknown, repeated or missing columns, lines of another length, invalid values, more than `most`
 /// lines or 10 MiB, and text that is not UTF-8.
 pub fn read_csv<T: Fields>(file: &[u8], most: usize) -> Result<Vec<T>, CsvError> {
+    read_csv_with(file, (T::FIELDS, most), read::<T>)
+}
+
+/// The cells of a line, by column.
+pub(crate) type Cells = BTreeMap<String, Vec<String>>;
+
+/// The same for fields that are known at run time.
+pub(crate) fn read_csv_with<T>(
+    file: &[u8],
+    (fields, most): (&[FieldSpec], usize),
+    read: impl Fn(Cells) -> Result<T, Vec<String>>,
+) -> Result<Vec<T>, CsvError> {
     let refused = |why: &str| CsvError(vec![why.to_owned()]);
     if file.len() > MOST_BYTES {
         return Err(refused("The file is longer than 10 MiB."));
@@ -59,7 +71,7 @@ pub fn read_csv<T: Fields>(file: &[u8], most: usize) -> Result<Vec<T>, CsvError>
     let names =
         names.map_err(|_| refused("The first line cannot be read: is the file CSV in UTF-8?"))?;
     let names: Vec<String> = names.iter().map(|name| name.trim().to_owned()).collect();
-    check_names(&names, T::FIELDS).map_err(|why| refused(&why))?;
+    check_names(&names, fields).map_err(|why| refused(&why))?;
     let (mut rows, mut errors) = (Vec::new(), Vec::new());
     for record in reader.records() {
         if rows.len() == most {
@@ -75,7 +87,7 @@ pub fn read_csv<T: Fields>(file: &[u8], most: usize) -> Result<Vec<T>, CsvError>
                     .iter()
                     .cloned()
                     .zip(record.iter().map(|cell| vec![cell.to_owned()]));
-                match read::<T>(cells.collect()) {
+                match read(cells.collect()) {
                     Ok(row) => rows.push(row),
                     Err(why) => {
                         errors.extend(why.into_iter().map(|why| format!("Line {line}, {why}")))
@@ -117,7 +129,7 @@ fn check_names(names: &[String], fields: &[FieldSpec]) -> Result<(), String> {
     Ok(())
 }
 
-fn read<T: Fields>(cells: BTreeMap<String, Vec<String>>) -> Result<T, Vec<String>> {
+fn read<T: Fields>(cells: Cells) -> Result<T, Vec<String>> {
     let mut input = Input::new(cells, Tz::UTC);
     match T::read(&mut input) {
         Some(row) => Ok(row),

@@ -6,6 +6,7 @@ use crate::views::Result;
 use futures_util::future::BoxFuture;
 use http::Extensions;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The choices of a field are the rows that the user of the request may view.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,12 @@ pub struct RowChoices {
     pub load: fn(Extensions) -> BoxFuture<'static, Result<Options>>,
     /// Whether all of these keys are choices of the request.
     pub check: fn(Extensions, Vec<String>) -> BoxFuture<'static, Result<bool>>,
+    /// The table of the rows.
+    pub table: fn() -> &'static str,
+    /// Searches the labels for a text, with a limit of choices and of time.
+    pub search: fn(Extensions, (String, u64), Duration) -> BoxFuture<'static, Result<Options>>,
+    /// The choices with these keys; keys that are no choices are left out.
+    pub labels: fn(Extensions, Vec<String>) -> BoxFuture<'static, Result<Options>>,
 }
 
 /// The error of a key that is not one of the user's choices, whether or not such a row exists.

@@ -50,6 +50,22 @@ impl<F: IntoColumn<C>, C> IntoColumn<Option<C>> for Option<F> {
     }
 }
 
+/// A text column without nulls, where an empty text is no value, as in Django.
+impl<F: ShowColumn<String>> ShowColumn<String> for Option<F> {
+    fn show(column: &String) -> Vec<String> {
+        match column.is_empty() {
+            true => Vec::new(),
+            false => F::show(column),
+        }
+    }
+}
+
+impl<F: IntoColumn<String>> IntoColumn<String> for Option<F> {
+    fn into_column(self) -> String {
+        self.map(F::into_column).unwrap_or_default()
+    }
+}
+
 impl ShowColumn<bool> for bool {
     fn show(column: &bool) -> Vec<String> {
         column.then(|| "on".to_owned()).into_iter().collect()

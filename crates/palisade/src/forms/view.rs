@@ -2,14 +2,13 @@ use super::choices::load;
 use super::extract::{Form, MOST_IN_QUERY};
 use super::input::{Values, values};
 use super::show::Shown;
-use super::{FieldSpec, Fields, FillFrom, Options};
+use super::{FieldOptions, FieldSpec, Fields, FillFrom};
 use crate::views::{Error, RequestContext, Result};
 use axum::extract::FromRequestParts;
 use chrono_tz::Tz;
 use http::Extensions;
 use http::request::Parts;
 use palisade_template::Value;
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 /// The empty form, or one filled from a row, for handlers of GET. Its choices from the database are
@@ -35,7 +34,7 @@ pub struct FormView<T> {
 /// The same for fields of several structs.
 pub(crate) struct FieldsView {
     fields: Vec<FieldSpec>,
-    options: BTreeMap<&'static str, Options>,
+    options: FieldOptions,
     zone: Tz,
 }
 
@@ -48,6 +47,15 @@ impl FieldsView {
             options: load(&fields, extensions).await?,
             fields,
         })
+    }
+
+    /// Fields whose choices are given.
+    pub(crate) fn with_options(fields: Vec<FieldSpec>, options: FieldOptions, zone: Tz) -> Self {
+        Self {
+            fields,
+            options,
+            zone,
+        }
     }
 
     pub(crate) fn filled(

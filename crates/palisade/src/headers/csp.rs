@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use sha2::{Digest, Sha256};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A content security policy ([CSP level 3](https://www.w3.org/TR/CSP3/)): directives, in order.
 ///
@@ -43,7 +43,7 @@ directives!(
     DefaultSrc "default-src", ScriptSrc "script-src", StyleSrc "style-src", ImgSrc "img-src", FontSrc "font-src", ConnectSrc "connect-src",
     MediaSrc "media-src", FrameSrc "frame-src", WorkerSrc "worker-src", ManifestSrc "manifest-src", ObjectSrc "object-src", FormAction "form-action",
     BaseUri "base-uri", FrameAncestors "frame-ancestors", UpgradeInsecureRequests "upgrade-insecure-requests", ReportUri "report-uri", ReportTo "report-to",
-    RequireTrustedTypesFor "require-trusted-types-for", TrustedTypes "trusted-types"
+    RequireTrustedTypesFor "require-trusted-types-for", TrustedTypes "trusted-types", Sandbox "sandbox"
 );
 
 impl Directive {
@@ -269,7 +269,7 @@ impl Written {
         let is_bare = |directive: &str| {
             !directive.is_empty()
                 && !directive.contains(' ')
-                && directive != "upgrade-insecure-requests"
+                && !["upgrade-insecure-requests", "sandbox"].contains(&directive)
         };
         let closed = |directive: &str| {
             if is_bare(directive) {
@@ -292,7 +292,8 @@ impl Written {
 }
 
 fn has_meaning(directive: Directive, sources: &[Source]) -> bool {
-    !sources.is_empty() || directive == Directive::UpgradeInsecureRequests
+    let needs_none = [Directive::UpgradeInsecureRequests, Directive::Sandbox];
+    !sources.is_empty() || needs_none.contains(&directive)
 }
 
 /// The policies of one response, where they differ from the site's.

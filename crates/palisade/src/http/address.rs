@@ -44,6 +44,17 @@ pub struct Peer {
     /// Whether its forwarding headers may be used. Not with the PROXY protocol: a TCP proxy does
     /// not filter them, so they are the client's.
     pub may_forward: bool,
+    /// The listener that accepted it.
+    pub entrance: Entrance,
+}
+
+/// A listener of the site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// `server.address`, or that of the redirect.
+    Site,
+    /// `admin.address`.
+    Admin,
 }
 
 /// Address of the peer of a Unix socket: a proxy on this machine with access to the socket. It has

@@ -166,6 +166,12 @@ impl Held {
         self.release(bytes);
     }
 
+    /// Releases received bytes of a body, as far as they were counted.
+    pub(super) fn received_less(&self, bytes: u64) {
+        let counted = self.bytes.load(Ordering::Relaxed);
+        self.give_back(bytes.min(counted.saturating_sub(REQUEST_BYTES)));
+    }
+
     fn release(&self, bytes: u64) {
         self.budget.held.fetch_sub(bytes, Ordering::Relaxed);
         for network in networks(self.client) {

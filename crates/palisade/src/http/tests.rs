@@ -88,6 +88,7 @@ fn plain(address: &str) -> Peer {
         address: address.parse().unwrap(),
         link: Link::Plain,
         may_forward: true,
+        entrance: Entrance::Site,
     }
 }
 
@@ -422,6 +423,7 @@ fn forwarded_protocols_are_read_by_the_trusted_hop_rule() {
         address: "10.0.0.2".parse().unwrap(),
         link: Link::Plain,
         may_forward: true,
+        entrance: Entrance::Site,
     };
     for (way, said, is_secure) in [
         ("192.0.2.1, 10.0.0.1", &["https,http"][..], true),

@@ -157,8 +157,5 @@ fn version(measures: &[Measure]) -> String {
     if measures.is_empty() {
         return String::new();
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    crate::crypto::hex(&hash.finalize())
 }

@@ -22,6 +22,7 @@ mod settings;
 mod smtp;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub(crate) use address::deliverable;
 pub use error::MailError;
@@ -34,3 +35,4 @@ pub(crate) use queue::MailParts;
 pub(crate) use queue::SEALED;
 pub use queue::{MailKind, MailQueue};
 pub use settings::{CHECKS, CacheSettings, CacheUrl, MailSettings, MailUrl, Sender, ServiceUrl};
+pub(crate) use waiting::waiting;

@@ -177,7 +177,7 @@ impl Actor {
         }
     }
 
-    pub(super) fn may_by_name(&self, permission: &str) -> bool {
+    pub(crate) fn may_by_name(&self, permission: &str) -> bool {
         self.note_question(permission);
         let is_allowed = !self.0.lacks_factor && self.holds(permission);
         if is_allowed {

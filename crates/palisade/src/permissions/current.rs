@@ -53,7 +53,10 @@ impl CurrentActor {
         let now = visitor.accounts().now();
         let database = &authorizer.database;
         let rights = Rights::load(&database.handle(), database.users(), (user.id, now)).await?;
-        rotate_after_change(visitor.session(), &rights).await?;
+        // the session is that of the viewer, with other rights
+        if visitor.viewer().await?.is_none() {
+            rotate_after_change(visitor.session(), &rights).await?;
+        }
         let rule = &visitor.accounts().factors.rule;
         let is_required = requires_factor(rule, user) || is_grouped(rule, &rights);
         let request = RequestOf {

@@ -162,7 +162,11 @@ impl Actor {
         user: i32,
         permission: impl Into<PermissionName>,
     ) -> Result<()> {
-        let name = permission.into().as_str();
+        self.give_named(tx, user, permission.into().as_str()).await
+    }
+
+    /// The same for a name that a request sends.
+    pub(crate) async fn give_named(&self, tx: &Tx, user: i32, name: &str) -> Result<()> {
         let change = AccountChange::Permission(name);
         let never = DateTime::<Utc>::MAX_UTC;
         self.require_authority(tx, (user, change), never).await?;
@@ -184,7 +188,11 @@ impl Actor {
         user: i32,
         permission: impl Into<PermissionName>,
     ) -> Result<()> {
-        let name = permission.into().as_str();
+        self.take_named(tx, user, permission.into().as_str()).await
+    }
+
+    /// The same for a name that a request sends.
+    pub(crate) async fn take_named(&self, tx: &Tx, user: i32, name: &str) -> Result<()> {
         let change = AccountChange::Permission(name);
         self.require_authority(tx, (user, change), self.now())
             .await?;
@@ -194,6 +202,15 @@ impl Actor {
             .ok_or_else(|| unknown("permission", name))?;
         let detail = format!("{name} for user {user}");
         self.record_change(tx, Event::RightRevoked, &detail).await
+    }
+
+    /// Refuses a change of the account of a user who holds more.
+    ///
+    /// # Errors
+    /// 403 for an escalation of privileges, 404 for an unknown user.
+    pub(crate) async fn require_account_authority(&self, tx: &Tx, user: i32) -> Result<()> {
+        let change = (user, AccountChange::Account);
+        self.require_authority(tx, change, self.now()).await
     }
 
     /// Refuses an escalation of privileges. The rights of both users are those of the transaction, which

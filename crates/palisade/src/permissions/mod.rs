@@ -58,6 +58,6 @@ pub(crate) use rule::ExportRule;
 pub use rule::{
     Access, Policy, Verdict, can, export, member_of, public, signed_in, staff, token, when,
 };
-pub(crate) use rule::{Question, owner};
+pub(crate) use rule::{Question, admin_export, admin_staff, admin_staff_now, owner};
 pub(crate) use store::{EndingMembership, grant, join_until, missing, revoke, set_member};
 pub use store::{ensure, forget, of_user};

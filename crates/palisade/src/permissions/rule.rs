@@ -24,6 +24,8 @@ enum Rule {
 enum Condition {
     Public,
     Staff,
+    /// Staff with a second factor; all others, staff without one among them, get 404.
+    AdminStaff,
     User(UserCondition),
     Factor,
     Fresh(u32),
@@ -101,6 +103,23 @@ pub(crate) fn owner() -> Access {
 /// Staff. Others get 404.
 pub fn staff() -> Access {
     Access::one(Condition::Staff)
+}
+
+/// Staff with a second factor and a login of the last twelve hours, for the admin. Other clients get
+/// the 404 of an unknown path.
+pub(crate) fn admin_staff() -> Access {
+    Access::one(Condition::AdminStaff).fresh(12 * 60)
+}
+
+/// The same for an operation that is hard to take back: a login of the last ten minutes.
+pub(crate) fn admin_staff_now() -> Access {
+    Access::one(Condition::AdminStaff).fresh(10)
+}
+
+/// The same for an export.
+pub(crate) fn admin_export() -> Access {
+    let rule = Access::one(Condition::AdminStaff).fresh(60);
+    rule.and(Access::one(Condition::Export))
 }
 
 /// Users with this permission, their own or by a group. An undeclared permission stops the start.
@@ -277,7 +296,7 @@ impl Access {
     /// Whether the rule can deny as not found.
     pub(crate) fn hides(&self) -> bool {
         match &self.0 {
-            Rule::One(condition) => matches!(condition, Condition::Staff),
+            Rule::One(condition) => matches!(condition, Condition::Staff | Condition::AdminStaff),
             Rule::All(rules) | Rule::Any(rules) => rules.iter().any(Self::hides),
         }
     }
@@ -328,14 +347,19 @@ impl Condition {
         match self {
             // a policy may allow anonymous visitors
             Self::User(UserCondition::When(..)) | Self::Public | Self::Token(_) => false,
-            Self::User(_) | Self::Staff | Self::Factor | Self::Fresh(_) | Self::Export => true,
+            Self::User(_)
+            | Self::Staff
+            | Self::AdminStaff
+            | Self::Factor
+            | Self::Fresh(_)
+            | Self::Export => true,
         }
     }
 
     fn truth(&self, actor: &Actor, request: &Parts) -> Option<bool> {
         match self {
             Self::Public | Self::Export => Some(true),
-            Self::Staff => Some(actor.user().is_some_and(|user| user.is_staff)),
+            Self::Staff | Self::AdminStaff => Some(actor.user().is_some_and(|user| user.is_staff)),
             Self::User(condition) => Some(match condition {
                 UserCondition::SignedIn | UserCondition::Owner => actor.user().is_some(),
                 UserCondition::Can(permission) => actor.holds(permission.as_str()),
@@ -353,6 +377,7 @@ impl Condition {
         match self {
             Self::Public | Self::Export => Ok(Verdict::Allow),
             Self::Staff => judge_staff(question).await,
+            Self::AdminStaff => judge_admin_staff(visitor).await,
             Self::User(condition) => condition.judge(question).await,
             Self::Factor => match visitor.has_factor().await? {
                 true => judge_user(visitor, Verdict::Allow).await,
@@ -382,6 +407,15 @@ async fn judge_staff(question: Question<'_>) -> Result<Verdict> {
         Some(user) if user.is_staff => question.require_factor(Route::OfStaff).await,
         _ => Ok(Verdict::Hide),
     }
+}
+
+/// Hides the admin from staff without a second factor, too: a stolen password does not reveal its path.
+async fn judge_admin_staff(visitor: &Visitor) -> Result<Verdict> {
+    let is_staff = visitor.user().await?.is_some_and(|user| user.is_staff);
+    Ok(match is_staff && visitor.has_factor().await? {
+        true => Verdict::Allow,
+        false => Verdict::Hide,
+    })
 }
 
 fn judge_caller(caller: Option<&Caller>, scope: &'static str) -> Verdict {
@@ -476,6 +510,7 @@ impl fmt::Display for Condition {
         match self {
             Self::Public => f.write_str("public"),
             Self::Staff => f.write_str("staff"),
+            Self::AdminStaff => f.write_str("staff with second factor"),
             Self::User(UserCondition::SignedIn | UserCondition::Owner) => f.write_str("signed in"),
             Self::User(UserCondition::Can(permission)) => write!(f, "can {permission}"),
             Self::User(UserCondition::MemberOf(group)) => write!(f, "member of {group}"),

@@ -33,7 +33,7 @@ fn is_name(name: &str) -> bool {
     let is_bad = |c: char| {
         c.is_control()
             || r#"/\:*?"<>|"#.contains(c)
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+            || matches!(c, '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
     };
     (1..=LONGEST).contains(&name.len())
         && !name.chars().any(is_bad)

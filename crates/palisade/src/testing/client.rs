@@ -1,6 +1,6 @@
 use crate::app::{Site, answer};
 use crate::crypto::random;
-use crate::http::{Link, Peer};
+use crate::http::{Entrance, Link, Peer};
 use crate::mail::Mail;
 use crate::mfa::code_at;
 use axum::body::{Body, to_bytes};
@@ -19,6 +19,7 @@ pub struct Client {
     peer: IpAddr,
     origin: String,
     fixed: Vec<(String, String)>,
+    entrance: Entrance,
 }
 
 /// A complete response.
@@ -48,9 +49,17 @@ impl Client {
             fixed: Vec::new(),
         }
     }
+            entrance: Entrance::Site,
 
     /// Sends this header with every request.
     #[must_use]
+    /// Connects to the listener of `admin.address`.
+    #[must_use]
+    pub fn at_admin(mut self) -> Self {
+        self.entrance = Entrance::Admin;
+        self
+    }
+
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.fixed.push((name.into(), value.into()));
         self
@@ -169,12 +178,13 @@ impl Client {
         .await;
         let (parts, body) = response.into_parts();
         self.keep(&parts.headers);
-        let body = to_bytes(body, usize::MAX).await.expect("a body");
-        Answer {
+        let body = to_bytes(body, usize::MAX).await.ok()?;
+        Some(Answer {
             status: parts.status,
             headers: parts.headers,
             body: String::from_utf8_lossy(&body).into_owned(),
         }
+                entrance: self.entrance,
     }
 
     /// With [`HANG_UP`], another client, with an invalid session cookie, requests the same page and
@@ -212,6 +222,7 @@ impl Client {
     /// Sends a request as [`Client::send`] does, and disconnects after `polls` polls of the
     /// response future: while it waits for the database or a hash, for example. Returns after all
     /// background work has ended. The response, if it was complete before; otherwise no cookies are
+                entrance: Entrance::Site,
     /// stored.
     ///
     /// # Panics

@@ -4,6 +4,7 @@
 //! temporary folder, or, for [`TestDatabase::Postgres`], a temporary database on the server of
 //! `PALISADE_TEST_POSTGRES`.
 
+mod admin;
 mod client;
 mod crawl;
 mod log;
@@ -12,6 +13,7 @@ mod site;
 pub mod vectors;
 
 pub use client::{Answer, Client, PASSWORD, interrupt_after};
+pub use admin::{AdminColumn, AdminResource};
 pub use crawl::{Crawl, CrawlReport};
 pub use log::{events, events_of_this_thread};
 pub use servers::{ran, server};

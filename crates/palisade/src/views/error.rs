@@ -173,6 +173,13 @@ impl Error {
         }
     }
 
+    /// Whether a unique constraint was violated.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        let error = self.source.as_deref();
+        let error = error.and_then(|source| source.downcast_ref::<DbErr>());
+        error.is_some_and(|error| db::failure(error) == DbFailure::Duplicate)
+    }
+
     /// Whether a database refused a deletion, because rows of other tables refer to the row.
     pub(crate) fn is_reference(&self) -> bool {
         let error = self
@@ -261,7 +268,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
             .downcast_ref::<DbErr>()
             .map(db::failure)
         {
-            Some(DbFailure::Unavailable) => ErrorKind::Unavailable,
+            Some(DbFailure::Unavailable | DbFailure::TooSlow) => ErrorKind::Unavailable,
             Some(DbFailure::Duplicate) => ErrorKind::Conflict,
             Some(DbFailure::Bug) | None => ErrorKind::Internal,
         };

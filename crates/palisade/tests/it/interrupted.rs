@@ -213,7 +213,11 @@ type Ready<'a> = Pin<Box<dyn Future<Output = (Client, String, Vec<(&'static str,
 type Case = (&'static str, for<'a> fn(&'a World) -> Ready<'a>);
 
 /// Routes that have no case, and why.
-const WITHOUT_CASE: [(&str, &str); 3] = [
+const WITHOUT_CASE: [(&str, &str); 4] = [
+    (
+        "/account/view/end",
+        "changes the session only, in one transaction (`SessionStore::replace`)",
+    ),
     (
         "/account/reauthenticate",
         "changes the session only, in one transaction (`SessionStore::replace`)",

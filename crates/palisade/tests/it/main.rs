@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod acme;
+mod admin;
 mod alerts;
 mod architecture;
 mod attacks;
@@ -38,6 +39,7 @@ mod metrics;
 mod own_settings;
 mod page_values;
 mod pairs;
+mod peers;
 mod policies;
 mod privacy;
 mod profile;

@@ -7,7 +7,7 @@ use palisade::testing::{TestSite, events};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -52,9 +52,7 @@ impl Served {
 
     /// Sends bytes and reads until the server closes.
     pub async fn raw(&self, bytes: &[u8]) -> String {
-        let mut stream = self.connect().await;
-        let _ = stream.write_all(bytes).await;
-        rest(&mut stream).await
+        raw(self.address, bytes).await
     }
 
     pub async fn get(&self, path: &str) -> String {
@@ -69,6 +67,13 @@ impl Served {
         self.stop.take().map(|stop| stop.send(()));
         self.running.await.unwrap()
     }
+}
+
+/// Sends bytes to a listener, and reads until it closes.
+pub async fn raw(address: impl ToSocketAddrs, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let _ = stream.write_all(bytes).await;
+    rest(&mut stream).await
 }
 
 /// A port for a program that is started later. Outside of the range that the system gives to others meanwhile (`ip_local_port_range`).

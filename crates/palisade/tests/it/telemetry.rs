@@ -1,5 +1,6 @@
 //! Reports of errors and traces: what leaves the site, and what never does.
 
+use crate::peers::{run, script};
 use axum::body::Bytes;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
@@ -214,7 +215,7 @@ async fn the_scrubber_of_relay_finds_nothing() {
     fail_everywhere(&site).await;
     site.site().telemetry_sent().await;
     for event in events(&received) {
-        let result = run(&python, "relay.py", &event.to_string());
+        let result = run(&python, "relay.py", event.to_string().as_bytes());
         assert_eq!(result["normalized"], result["stripped"]);
         assert!(result["normalized"]["errors"].is_null(), "{result}");
         assert_eq!(result["normalized"]["transaction"], event["transaction"]);
@@ -222,30 +223,8 @@ async fn the_scrubber_of_relay_finds_nothing() {
     // the oracle is awake: an event with a header is changed
     let leaky =
         json!({ "platform": "native", "request": { "headers": [["Authorization", "Basic abc"]] } });
-    let result = run(&python, "relay.py", &leaky.to_string());
+    let result = run(&python, "relay.py", leaky.to_string().as_bytes());
     assert_ne!(result["normalized"], result["stripped"]);
-}
-
-fn script(name: &str) -> std::path::PathBuf {
-    crate::architecture::root().join("scripts/peers").join(name)
-}
-
-fn run(python: &str, name: &str, input: &str) -> Value {
-    let mut child = Command::new(python)
-        .arg(script(name))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{name}");
-    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 struct Stopped(Child);
@@ -396,7 +375,7 @@ async fn spans_are_read_by_a_strict_parser() {
         !body.contains("canary") && !body.contains("203.0.113"),
         "{body}"
     );
-    let spans = run(&python, "otlp.py", &body);
+    let spans = run(&python, "otlp.py", body.as_bytes());
     let names: Vec<&str> = spans
         .as_array()
         .unwrap()

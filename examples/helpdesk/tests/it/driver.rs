@@ -1,7 +1,7 @@
 //! A real browser, headless Chromium, through its WebDriver ([W3C](https://www.w3.org/TR/webdriver2/)).
 
 use crate::process::Folder;
-use crate::wire::request;
+use crate::wire::command;
 use base64::Engine;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -26,7 +26,8 @@ impl Browser {
             .port();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut command = Command::new(driver);
-        let driver = command
+        // with the browser in a group, so that a failed test leaves none
+        let driver = std::os::unix::process::CommandExt::process_group(&mut command, 0)
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -56,6 +57,7 @@ impl Browser {
         .map(str::to_owned);
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": arguments }, "goog:loggingPrefs": { "browser": "ALL" },
+            "timeouts": { "pageLoad": 120_000, "script": 120_000 },
         } } });
         let mut browser = Self {
             driver,
@@ -77,13 +79,7 @@ impl Browser {
         } else {
             body.to_string()
         };
-        let reply = request(
-            self.address,
-            method,
-            path,
-            &[("Content-Type", "application/json")],
-            &body,
-        );
+        let reply = command(self.address, method, path, &body);
         let mut answer: Value = serde_json::from_str(&reply.body)
             .unwrap_or_else(|error| panic!("{path}: {error}: {}", reply.body));
         assert_eq!(reply.status, 200, "{path}: {answer}");
@@ -243,7 +239,8 @@ impl Drop for Browser {
         if !std::thread::panicking() {
             self.session("DELETE", "", &json!({}));
         }
-        let _ = self.driver.kill();
+        let group = format!("-{}", self.driver.id());
+        let _ = Command::new("kill").args(["-9", "--", &group]).status();
         let _ = self.driver.wait();
     }
 }

@@ -5,6 +5,7 @@
     reason = "tests run programs and write files of their own"
 )]
 
+mod admin;
 mod attacks;
 mod browser;
 mod desk;

@@ -34,10 +34,12 @@ impl Reply {
 
 /// Sends bytes and reads one answer.
 pub fn raw(address: SocketAddr, request: &[u8]) -> Option<Reply> {
+    raw_within(Duration::from_secs(30), address, request)
+}
+
+fn raw_within(silence: Duration, address: SocketAddr, request: &[u8]) -> Option<Reply> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .ok()?;
+    stream.set_read_timeout(Some(silence)).ok()?;
     stream.write_all(request).ok()?;
     let mut bytes = Vec::new();
     let mut buffer = [0; 16 * 1024];
@@ -91,6 +93,25 @@ pub fn request(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Reply {
+    let text = written(address, method, path, headers, body);
+    raw(address, text.as_bytes()).unwrap_or_else(|| panic!("{method} {path} was not answered"))
+}
+
+/// A WebDriver command. A page load may take as long as the driver allows ([`crate::driver`]).
+pub fn command(address: SocketAddr, method: &str, path: &str, body: &str) -> Reply {
+    let headers = [("Content-Type", "application/json")];
+    let text = written(address, method, path, &headers, body);
+    raw_within(Duration::from_secs(150), address, text.as_bytes())
+        .unwrap_or_else(|| panic!("{method} {path} was not answered"))
+}
+
+fn written(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> String {
     let mut text = format!(
         "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
         body.len()
@@ -104,8 +125,7 @@ pub fn request(
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    raw(address, format!("{text}\r\n{body}").as_bytes())
-        .unwrap_or_else(|| panic!("{method} {path} was not answered"))
+    format!("{text}\r\n{body}")
 }
 
 pub fn get(address: SocketAddr, path: &str) -> Reply {

@@ -103,6 +103,7 @@ pub(super) fn routes() -> Routes {
                 .get(mailed::show_reauthentication)
                 .post(mailed::reauthenticate),
         )
+        .route(sessions::END_VIEW, owner().post(sessions::end_view))
         .route(
             "/account/sessions",
             owner()

@@ -1,6 +1,7 @@
 //! The endpoints that every site has: account pages, health checks, static files, reports.
 
 mod account;
+pub(in crate::app) mod admin;
 pub(in crate::app) mod health;
 #[cfg(feature = "social")]
 mod jwks;

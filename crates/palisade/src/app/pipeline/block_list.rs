@@ -124,11 +124,7 @@ impl ListFile {
 
 impl Fetched {
     fn load(url: &str, data: &Path) -> Self {
-        let name: String = Sha256::digest(url)
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let name = crate::crypto::hex(&Sha256::digest(url)[..8]);
         let kept = data.join("block_lists").join(name + ".txt");
         let networks = std::fs::read_to_string(&kept)
             .ok()

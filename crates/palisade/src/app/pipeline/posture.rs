@@ -108,7 +108,7 @@ fn is_paused(posture: &Posture, parts: &Parts) -> bool {
 }
 
 /// Whether a body can hold files.
-fn is_multipart(headers: &HeaderMap) -> bool {
+pub(super) fn is_multipart(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE);
     let kind = kind
         .and_then(|value| value.to_str().ok())

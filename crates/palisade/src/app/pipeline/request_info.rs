@@ -2,7 +2,7 @@
 
 use crate::app::Site;
 use crate::audit_log::{self, Entry, Event};
-use crate::http::{ClientAddress, Scheme};
+use crate::http::{ClientAddress, Entrance, Scheme};
 use crate::views::RequestContext;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,6 +14,7 @@ pub(in crate::app) struct RequestInfo {
     pub(in crate::app) context: RequestContext,
     pub(in crate::app) client: ClientAddress,
     pub(in crate::app) scheme: Scheme,
+    pub(in crate::app) entrance: Entrance,
     #[cfg(feature = "otlp")]
     pub(in crate::app) traced: Option<crate::telemetry::Traced>,
 }

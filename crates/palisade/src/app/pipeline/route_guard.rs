@@ -8,7 +8,7 @@ use crate::app::pipeline::request_info::RequestInfo;
 use crate::app::pipeline::route_rule::RouteRule;
 use crate::app::pipeline::route_steps::RouteSteps;
 use crate::auth::Visitor;
-use crate::csrf::{FormTokens, KEPT_SECRET};
+use crate::csrf::{FormTokens, KEPT_SECRET, is_safe};
 use crate::headers::{Cors, PagePolicies};
 use crate::permissions::CurrentActor;
 use crate::sessions::Session;
@@ -17,6 +17,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use futures_util::future::BoxFuture;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -138,6 +139,7 @@ async fn run_steps(
     let visitor = actor.visitor().clone();
     parts.extensions.insert(visitor.clone());
     parts.extensions.insert(actor.clone());
+    attach_tokens(&mut parts, &tokens);
     if parts.uri.path().starts_with("/account/") {
         parts.extensions.insert(info.site.factors.clone());
     }

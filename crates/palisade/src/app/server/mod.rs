@@ -30,7 +30,7 @@ pub use tls::TlsError;
 
 use super::site::Ports;
 use super::{Site, SiteSettings};
-use crate::http::{Link, Peer};
+use crate::http::{Entrance, Link, Peer};
 use connection::{Shared, clamp_limit};
 pub(super) use connection_limit::ConnectionLimiter;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -50,6 +50,7 @@ pub struct Server {
     shared: Arc<Shared>,
     listener: Listener,
     redirect: Option<Listener>,
+    admin: Option<Listener>,
     certificates: Option<Arc<Certificates>>,
 }
 
@@ -61,8 +62,8 @@ pub struct Stopped {
 }
 
 impl Server {
-    /// Listens on `server.address` and `tls.redirect_address`, or on the sockets that systemd
-    /// opened, in this order (`sd_listen_fds(3)`).
+    /// Listens on `server.address`, `tls.redirect_address` and `admin.address`, or on the sockets that
+    /// systemd opened, in this order (`sd_listen_fds(3)`).
     ///
     /// # Errors
     /// See [`ListenError`].
@@ -87,15 +88,7 @@ impl Server {
         if let Some(certificates) = &certificates {
             let _ = site.certificates.set(certificates.clone());
         }
-        let mut inherited = ListenFd::from_env();
-        let listener = Listener::open(&site.settings, &mut inherited, 0, &settings.address)?;
-        let redirect = tls
-            .redirect_address
-            .filter(|_| site.settings.ends_tls())
-            .map(ListenAddress::Tcp);
-        let redirect = redirect
-            .map(|address| Listener::open(&site.settings, &mut inherited, 1, &address))
-            .transpose()?;
+        let (listener, redirect, admin) = listeners(&site)?;
         let port = |listener: &Listener| listener.address()?.port();
         if let (Some(plain), Some(encrypted)) = (redirect.as_ref().and_then(port), port(&listener))
         {
@@ -117,6 +110,7 @@ impl Server {
             shared: Arc::new(shared),
             listener,
             redirect,
+            admin,
             certificates,
         })
     }
@@ -134,13 +128,25 @@ impl Server {
         }
     }
 
+    fn scheme(&self) -> &'static str {
+        match self.certificates {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
+    /// The local URL of the admin, if the site has one.
+    pub fn admin_url(&self) -> Option<String> {
+        let path = self.shared.site.admin_path()?;
+        Some(match self.admin.as_ref().and_then(Listener::address) {
+            Some(ListenAddress::Tcp(address)) => format!("{}://{address}{path}", self.scheme()),
+            _ => format!("{}{path}", self.url()),
+        })
+    }
+
     /// The local URL of the site, or its Unix socket.
     pub fn url(&self) -> String {
-        let scheme = if self.certificates.is_some() {
-            "https"
-        } else {
-            "http"
-        };
+        let scheme = self.scheme();
         match self
             .listener
             .address()
@@ -165,17 +171,23 @@ impl Server {
             shared,
             listener,
             redirect,
+            admin,
             certificates,
         } = self;
+        let own_link = match shared.tls {
+            Some(_) => Link::Encrypted,
+            None => Link::Plain,
+        };
         let watching = certificates.map(|certificates| {
             tokio::spawn(maintain_certificates(shared.site.clone(), certificates))
         });
         let graceful = GracefulShutdown::new();
         tokio::pin!(stop);
         loop {
-            let (accepted, link) = tokio::select! {
-                accepted = listener.accept() => (accepted, if shared.tls.is_some() { Link::Encrypted } else { Link::Plain }),
-                accepted = accept(redirect.as_ref()) => (accepted, Link::RedirectsOnly),
+            let (accepted, link, entrance) = tokio::select! {
+                accepted = listener.accept() => (accepted, own_link, Entrance::Site),
+                accepted = accept(redirect.as_ref()) => (accepted, Link::RedirectsOnly, Entrance::Site),
+                accepted = accept(admin.as_ref()) => (accepted, own_link, Entrance::Admin),
                 () = &mut stop => break,
             };
             match accepted {
@@ -186,6 +198,7 @@ impl Server {
                             address,
                             link,
                             may_forward: true,
+                            entrance,
                         },
                         graceful.watcher(),
                     ));
@@ -198,7 +211,7 @@ impl Server {
                 }
             }
         }
-        drop((listener, redirect));
+        drop((listener, redirect, admin));
         if let Some(watching) = watching {
             watching.abort();
         }
@@ -214,6 +227,32 @@ impl Server {
             },
         }
     }
+}
+
+/// The listeners of the site, of the redirect to HTTPS, and of the admin.
+fn listeners(site: &Site) -> Result<(Listener, Option<Listener>, Option<Listener>), ListenError> {
+    let settings = &site.settings;
+    let mut inherited = ListenFd::from_env();
+    let listener = Listener::open(settings, &mut inherited, 0, &settings.server.address)?;
+    let redirect = settings.tls.redirect_address;
+    let redirect = redirect.filter(|_| settings.ends_tls());
+    let redirect = redirect
+        .map(|address| Listener::open(settings, &mut inherited, 1, &ListenAddress::Tcp(address)))
+        .transpose()?;
+    let admin = settings.admin.address;
+    let admin = admin.filter(|_| site.admin_path().is_some());
+    let number = 1 + usize::from(redirect.is_some());
+    let admin = admin
+        .map(|address| {
+            Listener::open(
+                settings,
+                &mut inherited,
+                number,
+                &ListenAddress::Tcp(address),
+            )
+        })
+        .transpose()?;
+    Ok((listener, redirect, admin))
 }
 
 /// Keeps the certificate valid, for as long as the server runs.

@@ -95,20 +95,30 @@ impl Accounts {
         entry: Entry,
     ) -> Result<()> {
         let tx = self.database.begin().await?;
+        self.deactivate_in(&tx, row, (base, entry)).await?;
+        self.sessions.commit_and_end_all(tx, row.id).await
+    }
+
+    /// The same as part of a transaction. The caller ends the sessions.
+    pub(super) async fn deactivate_in(
+        &self,
+        tx: &Tx,
+        row: &Model,
+        (base, entry): (&str, Entry),
+    ) -> Result<()> {
         let change = ActiveModel {
             is_active: Set(false),
             ..Default::default()
         };
-        users::update(&tx, row.id, change).await?;
-        self.email.tokens.forget(&tx, row.id, None).await?;
-        self.guard.devices.forget(&tx, row.id).await?;
+        users::update(tx, row.id, change).await?;
+        self.email.tokens.forget(tx, row.id, None).await?;
+        self.guard.devices.forget(tx, row.id).await?;
         let text = "The account was closed. The staff of this site can reopen it.";
-        self.email.notify(&tx, row, Notice { text, base }).await?;
+        self.email.notify(tx, row, Notice { text, base }).await?;
         for hooks in &self.hooks {
-            hooks.closed(&tx, &row.public()).await?;
+            hooks.closed(tx, &row.public()).await?;
         }
-        record_in(&tx, entry).await?;
-        self.sessions.commit_and_end_all(tx, row.id).await
+        Ok(record_in(tx, entry).await?)
     }
 
     /// Deletes an account and its personal data.

@@ -3,6 +3,7 @@
 
 use crate::audit_log::{Entry, Event, record_in};
 use crate::auth::email::notices::Notice;
+use crate::auth::login::epoch;
 use crate::auth::user::entity::{ActiveModel, Column, Entity};
 use crate::auth::user::same_address;
 use crate::auth::{Accounts, users};
@@ -48,6 +49,41 @@ impl Accounts {
         Ok(Some((tx, user.id)))
     }
 
+    /// Closes an account as part of a transaction, and ends its sessions with it. `false` if it is
+    /// closed or gone.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn close_in(&self, tx: &Tx, id: i32) -> Result<bool> {
+        let row = Entity::find_by_id(id).one(tx).await?;
+        let Some(row) = row.filter(|row| row.is_active) else {
+            return Ok(false);
+        };
+        let entry = Entry::new(Event::AccountClosed).about(id);
+        let entry = entry.name(&row.username);
+        let base = self.email.links.main_base();
+        self.deactivate_in(tx, &row, (&base, entry)).await?;
+        epoch::raise(tx, id).await?;
+        Ok(true)
+    }
+
+    /// Reopens a closed account as part of a transaction. `false` if it is open or gone.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn open_in(&self, tx: &Tx, id: i32) -> Result<bool> {
+        let row = Entity::find_by_id(id).one(tx).await?;
+        let Some(row) = row.filter(|row| !row.is_active) else {
+            return Ok(false);
+        };
+        self.guard.devices.distrust(tx, id).await?;
+        let base = &self.email.links.main_base();
+        let text = "The account was reopened.";
+        self.email.notify(tx, &row, Notice { text, base }).await?;
+        activate(tx, id, &row.username).await?;
+        Ok(true)
+    }
+
     /// Reopens a closed account. `false` if the name is unknown.
     ///
     /// # Errors
@@ -57,13 +93,7 @@ impl Accounts {
         let Some((tx, id)) = self.begin_by_name(username, text).await? else {
             return Ok(false);
         };
-        let open = ActiveModel {
-            is_active: Set(true),
-            ..Default::default()
-        };
-        users::update(&tx, id, open).await?;
-        let opened = Entry::new(Event::AccountOpened).about(id).name(username);
-        record_in(&tx, opened).await?;
+        activate(&tx, id, username).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -162,4 +192,14 @@ pub(crate) async fn set_flag(tx: &Tx, id: i32, flag: Flag, change: RightChange) 
         },
     };
     Ok(users::update(tx, id, row).await?)
+}
+
+async fn activate(tx: &Tx, id: i32, username: &str) -> Result<()> {
+    let open = ActiveModel {
+        is_active: Set(true),
+        ..Default::default()
+    };
+    users::update(tx, id, open).await?;
+    let opened = Entry::new(Event::AccountOpened).about(id).name(username);
+    Ok(record_in(tx, opened).await?)
 }

@@ -62,8 +62,7 @@ pub(super) struct Counter {
 impl Counter {
     /// Id of its lock in the database.
     fn id(&self) -> String {
-        let key = throttle::key(self.kind, &self.key);
-        key.iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::crypto::hex(&throttle::key(self.kind, &self.key))
     }
 }
 

@@ -17,3 +17,4 @@ pub(in crate::auth) mod sessions;
 pub(in crate::auth) mod source;
 pub(in crate::auth) mod unsent_forms;
 pub(in crate::auth) mod user_agent;
+pub(in crate::auth) mod viewing;

@@ -204,6 +204,12 @@ impl LoginSessions {
         Ok(tx.commit().await?)
     }
 
+    /// Ends all sessions of a user with the commit of a transaction.
+    pub(crate) async fn end_all_in(&self, tx: &Tx, user_id: i32) -> Result<()> {
+        epoch::raise(tx, user_id).await?;
+        Ok(())
+    }
+
     /// Ends all sessions of a user except this one.
     pub(crate) async fn end_others(&self, session: &Session, user_id: i32) -> Result<usize> {
         let tx = self.database.begin().await?;
@@ -217,7 +223,7 @@ impl LoginSessions {
     }
 
     /// The open sessions of a user.
-    pub(in crate::auth) async fn open_sessions(
+    pub(crate) async fn open_sessions(
         &self,
         session: &Session,
         user_id: i32,

@@ -14,7 +14,7 @@ use crate::db::{Database, KeyColumn, SealedColumn, Tx};
 use palisade_crypto::seal::Sealer;
 use palisade_crypto::{KeyRing, Secret, constant_time_eq, random};
 use palisade_token::{ActiveModel, Column, Entity};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -225,6 +225,17 @@ impl Tokens {
             .exec(tx)
             .await
             .map(drop)
+    }
+
+    /// The purposes of a user's valid tokens, with their ends in seconds since 1970.
+    pub(in crate::auth) async fn of_user(&self, user_id: i32) -> Result<Vec<(String, i64)>, DbErr> {
+        let valid = Entity::find()
+            .filter(Column::UserId.eq(user_id))
+            .filter(Column::Expires.gt(self.clock.now().timestamp()))
+            .order_by_asc(Column::Expires);
+        let all = valid.all(&self.database.handle()).await?;
+        let shown = |row: palisade_token::Model| (row.purpose, row.expires);
+        Ok(all.into_iter().map(shown).collect())
     }
 
     /// Deletes the tokens of all accounts.

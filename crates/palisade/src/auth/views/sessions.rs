@@ -58,6 +58,20 @@ pub(crate) async fn end(visitor: Visitor, user: User, form: Form<End>) -> Result
     Ok(redirect_to("/account/sessions"))
 }
 
+/// Path that ends a view as another user.
+pub(crate) const END_VIEW: &str = "/account/view/end";
+
+/// `POST /account/view/end`: ends a view as another user.
+pub(crate) async fn end_view(visitor: Visitor) -> Result<Response> {
+    visitor.user().await?;
+    visitor
+        .accounts()
+        .sessions
+        .end_viewing(visitor.session())
+        .await?;
+    Ok(redirect_to("/"))
+}
+
 fn as_context(session: &UserSession) -> Value {
     let time = |time: Option<DateTime<Utc>>| {
         time.map(|time| time.format("%-d %B %Y, %H:%M UTC").to_string())

@@ -33,7 +33,6 @@ mod bundle {
     use sea_orm::DbErr;
     use serde_json::{Value, json};
     use sha2::{Digest, Sha256};
-    use std::fmt::Write as _;
     use std::fs::File;
     use std::io::{self, Write};
     use std::os::unix::fs::OpenOptionsExt;
@@ -181,11 +180,7 @@ mod bundle {
     }
 
     fn hex(bytes: &[u8]) -> String {
-        let hash = Sha256::digest(bytes);
-        hash.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        crate::crypto::hex(&Sha256::digest(bytes))
     }
 
     /// Hash and length of each part, signed with the key of checkpoints.

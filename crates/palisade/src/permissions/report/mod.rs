@@ -1,10 +1,13 @@
 //! The access report: the authorization of each user, by source and last use.
 
+pub(crate) mod of_group;
+pub(crate) mod of_user;
 #[cfg(test)]
 mod tests;
 pub(in crate::permissions) mod uses;
 
 use crate::db::{Database, Db, FromRow, Tx};
+use crate::django::UserTables;
 use crate::permissions::Roles;
 use crate::permissions::grants::list::{GrantRow, Names, all_grants, has_not_ended};
 use crate::sql;
@@ -148,9 +151,13 @@ fn permissions_by(link: &str, column: &str) -> SelectStatement {
         .to_owned()
 }
 
+/// Users with their own permissions, by app and codename.
+fn own_permissions_query(tables: &UserTables) -> SelectStatement {
+    permissions_by(&tables.permissions, &tables.column)
+}
+
 async fn own_permissions(db: &Db) -> Result<Vec<Held>, DbErr> {
-    let query = permissions_by(&db.users().permissions, &db.users().column);
-    let rows = db.query_all(&query).await?;
+    let rows = db.query_all(&own_permissions_query(db.users())).await?;
     let held = |row| {
         <(i32, String, String)>::from_row(row).map(|(user, app, codename)| Held {
             user,

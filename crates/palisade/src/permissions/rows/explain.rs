@@ -28,6 +28,12 @@ pub(crate) trait EntityPolicy: Send + Sync {
         db: &Db,
     ) -> Result<Option<Explanation>>;
 
+    /// Whether the actor may view the row with this key. An invalid key is that of no row.
+    async fn may_view(&self, actor: &Actor, key: &str, db: &Db) -> Result<bool>;
+
+    /// Those of the keys that have no row. Text that is no key is not among them.
+    async fn missing(&self, keys: Vec<String>, db: &Db) -> Result<Vec<String>>;
+
     /// Grants or revokes a right on the object with this key, by a user, or by an operator.
     async fn change_grant(
         &self,
@@ -96,6 +102,28 @@ where
             is_allowed: row().allows(verb, db).await?,
             parts,
         }))
+    }
+
+    async fn may_view(&self, actor: &Actor, key: &str, db: &Db) -> Result<bool> {
+        match key.parse::<Key<E>>().ok() {
+            Some(key) => RowAccess::<E>::new(actor, key).allows(Verb::View, db).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn missing(&self, keys: Vec<String>, db: &Db) -> Result<Vec<String>> {
+        let anonymous = Actor::anonymous();
+        let mut missing = Vec::new();
+        for key in keys {
+            // the key of another release of the site is no reason to delete something
+            let Some(parsed) = key.parse::<Key<E>>().ok() else {
+                continue;
+            };
+            if !RowAccess::<E>::new(&anonymous, parsed).exists(db).await? {
+                missing.push(key);
+            }
+        }
+        Ok(missing)
     }
 
     async fn change_grant(

@@ -3,7 +3,7 @@
 use super::access::Key;
 use super::reference::{Ref, RowReference};
 use super::{Actor, Scoped, Verb};
-use crate::db::{Attached, Db};
+use crate::db::{Attached, Db, contains};
 use crate::forms::{Field, IntoColumn, Options, RowChoices, Shape, ShowColumn};
 use crate::permissions::CurrentActor;
 use crate::views::{Error, Result};
@@ -12,10 +12,11 @@ use http::{Extensions, Method};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, EntityTrait, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryOrder,
-    QuerySelect, Value,
+    QueryResult, QuerySelect, QueryTrait, Select, Value,
 };
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// An entity whose rows can be chosen in forms.
 pub trait Labelled: Scoped {
@@ -123,6 +124,9 @@ where
         choices: Some(RowChoices {
             load: load::<E>,
             check: check::<E>,
+            table: || E::default().table_name(),
+            search: search::<E>,
+            labels: labels::<E>,
         }),
         kind: "select",
         ..Ref::<E>::SHAPE
@@ -136,7 +140,43 @@ where
 fn load<E: Labelled>(request: Extensions) -> BoxFuture<'static, Result<Options>> {
     Box::pin(async move {
         let (current, db) = of_request(&request)?;
-        options::<E>(current.load().await?, &db).await
+        let rows = current.load().await?.find::<E>(Verb::View);
+        options::<E>(rows.limit(MOST), &db).await
+    })
+}
+
+fn search<E: Labelled>(
+    request: Extensions,
+    (text, most): (String, u64),
+    time: Duration,
+) -> BoxFuture<'static, Result<Options>> {
+    Box::pin(async move {
+        let (current, db) = of_request(&request)?;
+        let mut rows = current.load().await?.find::<E>(Verb::View).limit(most);
+        if !text.is_empty() {
+            rows = rows.filter(contains(E::label(), &text));
+        }
+        let query = labelled::<E>(rows)?.into_query();
+        let option = |row: &QueryResult| Ok((row.try_get("", "key")?, row.try_get("", "label")?));
+        let found = db.query_within(&query, time).await?;
+        found.iter().map(option).collect()
+    })
+}
+
+fn labels<E: Labelled>(
+    request: Extensions,
+    keys: Vec<String>,
+) -> BoxFuture<'static, Result<Options>>
+where
+    Key<E>: FromStr + Into<Value>,
+{
+    Box::pin(async move {
+        let (current, db) = of_request(&request)?;
+        let parsed = keys
+            .iter()
+            .filter_map(|key| key.trim().parse::<Key<E>>().ok());
+        let rows = current.load().await?.find::<E>(Verb::View);
+        options::<E>(rows.filter(key_column::<E>()?.is_in(parsed)), &db).await
     })
 }
 
@@ -171,18 +211,21 @@ fn of_request(request: &Extensions) -> Result<(CurrentActor, Db)> {
     Ok((current, Db::new(database, Method::GET)))
 }
 
-async fn options<E: Labelled>(actor: &Actor, db: &Db) -> Result<Options> {
+async fn options<E: Labelled>(rows: Select<E>, db: &Db) -> Result<Options> {
+    Ok(labelled(rows)?.into_tuple().all(db).await?)
+}
+
+/// The keys and labels of rows, as text.
+fn labelled<E: Labelled>(rows: Select<E>) -> Result<Select<E>> {
     let key = key_column::<E>()?;
     let text = |column: E::Column| Expr::col((E::default(), column)).cast_as(Alias::new("text"));
-    let rows = actor
-        .find::<E>(Verb::View)
+    let rows = rows
         .select_only()
         .expr_as(text(key), "key")
         .expr_as(text(E::label()), "label")
         .order_by_asc(E::label())
-        .order_by_asc(key)
-        .limit(MOST);
-    Ok(rows.into_tuple().all(db).await?)
+        .order_by_asc(key);
+    Ok(rows)
 }
 
 fn key_column<E: EntityTrait>() -> Result<E::Column> {
