@@ -8,6 +8,8 @@
 //! | session hash and password reset token of a user, as Django makes them | [`user_tokens`] |
 //! | a stored value of the framework, encrypted and bound to its place | [`seal`] |
 //! | a column of the site, encrypted and bound to its row, found by a blind index | [`field`], [`DataRing`] |
+//! | a file, encrypted in chunks with a key of its own | [`mod@file`] |
+//! | a link to an object of an S3-compatible storage | [`presigned`] |
 //! | a tamper-evident log and its signed checkpoints | [`chain`], [`signed_note`] |
 //! | an unguessable value and the hash that is stored of it | [`random`] |
 //!
@@ -27,8 +29,10 @@ mod encoding;
 #[cfg(feature = "fernet")]
 pub mod fernet;
 pub mod field;
+pub mod file;
 mod key_ring;
 mod mac;
+pub mod presigned;
 pub mod random;
 pub mod seal;
 mod secret;
@@ -38,6 +42,7 @@ pub mod user_tokens;
 mod xaes;
 
 pub use data_keys::{DataKey, DataKeyError, DataRing};
+pub use encoding::hex;
 pub use key_ring::{KeyError, KeyRing};
 pub use mac::{constant_time_eq, hmac_sha256};
 pub use secret::Secret;
