@@ -8,7 +8,7 @@
 //!
 //! [`Templates`] inserts the CSRF token and the script nonce, from the request and never from
 //! template variables: into every same-site `<form method="post">`, every `<script>` and every
-//! `<style>`.
+//! `<style>`. A form with a field of files is multipart.
 //!
 //! ```
 //! use palisade_template::{Layer, PageSecrets, Templates, context};
@@ -39,6 +39,7 @@ mod escape;
 mod filters;
 mod form_token;
 mod layer;
+mod multipart;
 mod predicate;
 mod print;
 mod sanitize;

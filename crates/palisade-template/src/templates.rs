@@ -6,6 +6,7 @@ use crate::error::{At, Cause, LoadError, Place, Problem, RenderError, Source, in
 use crate::escape::escape_html;
 use crate::filters::OF_APPLICATION;
 use crate::layer::{Layer, Stamp};
+use crate::multipart::encode_forms;
 use minijinja::value::{Object, Value};
 use minijinja::{Environment, context};
 use std::collections::{BTreeMap, BTreeSet};
@@ -337,7 +338,10 @@ impl Loaded {
             .get_template(name)
             .and_then(|template| template.render_captured_to(values, &mut page).map(drop));
         match done {
-            Ok(()) => Ok(String::from_utf8(page.bytes).expect("the engine writes text")),
+            Ok(()) => {
+                let page = String::from_utf8(page.bytes).expect("the engine writes text");
+                Ok(encode_forms(page))
+            }
             Err(_) if page.is_over => Err(RenderError {
                 cause: Cause::TooLong(limit),
                 place: None,
