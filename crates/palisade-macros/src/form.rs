@@ -69,7 +69,7 @@ fn options_of(attributes: &[Attribute]) -> Result<FormOptions> {
 /// Conversions between the fields and the columns of the same names.
 ///
 /// The key of a `Ref` is shown, but not assigned: it is resolved by the policy of its row first.
-/// Lists are neither.
+/// Lists and files are neither.
 fn columns(name: &Ident, entity: &Path, fields: &Punctuated<Field, Comma>) -> TokenStream {
     let of_kind = |is_column: fn(&str) -> bool| {
         fields.iter().filter(move |field| {
@@ -137,8 +137,9 @@ fn is_seen(ty: &str) -> bool {
     ty == "Seen" || ty.ends_with(":: Seen")
 }
 
+/// Lists and files are no columns.
 fn is_list(ty: &str) -> bool {
-    ["Many <", "Group <", "Repeated <"]
+    ["Many <", "Group <", "Repeated <", "Upload <"]
         .iter()
         .any(|list| ty.contains(list))
 }

@@ -70,6 +70,7 @@ pub mod tasks;
 pub mod telemetry;
 pub mod testing;
 pub mod throttle;
+pub mod uploads;
 pub mod views;
 
 pub use palisade_crypto as crypto;
@@ -106,6 +107,10 @@ struct Routing;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/database.md")]
 struct DatabaseGuide;
+
+#[cfg(all(doctest, feature = "images"))]
+#[doc = include_str!("../../../docs/uploads.md")]
+struct UploadsGuide;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/encrypted-fields.md")]

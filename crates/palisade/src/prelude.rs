@@ -22,6 +22,9 @@ pub use crate::sessions::{Flash, MessageLevel, Session};
 pub use crate::sql;
 pub use crate::tasks::{JobRun, Schedule};
 pub use crate::throttle::{By, Limit};
+#[cfg(feature = "images")]
+pub use crate::uploads::Picture;
+pub use crate::uploads::{MIB, StoredFile, Upload};
 pub use crate::views::{Error, ErrorKind, Now, Or404, Page, Paging, Path, Result};
 pub use axum::response::{IntoResponse, Response};
 pub use palisade_macros::{

@@ -37,7 +37,7 @@ pub async fn seed(site: Arc<Site>) -> Result<String> {
             ..Default::default()
         };
         let customer = &customers[index % customers.len()];
-        let opened = ticket::open(&db, customer, new).await?;
+        let opened = ticket::open(&db, customer, (new, None)).await?;
         if let Some(status) = Status::from_code(&status).filter(|status| *status != Status::Open) {
             answer(&db, &opened, &staff[index % staff.len()], status).await?;
         }

@@ -118,10 +118,16 @@ pub struct NewTicket {
         help = "What you did, what you expected, what you saw instead."
     )]
     pub body: Text<10_000>,
+    #[form(help = "A picture of at most 5 MB: PNG, JPEG, GIF or WebP.")]
+    pub screenshot: Option<Upload<Picture, { 5 * MIB }>>,
 }
 
 /// Opens a ticket of the actor.
-pub async fn open(db: &Db, actor: &Actor, new: ActiveModel) -> Result<Model> {
+pub async fn open(
+    db: &Db,
+    actor: &Actor,
+    (new, screenshot): (ActiveModel, Option<Upload<Picture, { 5 * MIB }>>),
+) -> Result<Model> {
     let user = actor.user().ok_or_else(Error::forbidden)?;
     let ticket = ActiveModel {
         status: Set(Status::Open.code().into()),
@@ -132,7 +138,14 @@ pub async fn open(db: &Db, actor: &Actor, new: ActiveModel) -> Result<Model> {
         changed_at: Set(Utc::now()),
         ..new
     };
-    db.write(async |tx| actor.insert(tx, ticket).await).await
+    db.write(async |tx| {
+        let ticket = actor.insert(tx, ticket).await?;
+        if let Some(screenshot) = screenshot {
+            screenshot.keep(tx, &ticket).await?;
+        }
+        Ok(ticket)
+    })
+    .await
 }
 
 /// Changes a ticket, unless it was changed since version `seen` was displayed: then 409, and nothing

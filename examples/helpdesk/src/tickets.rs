@@ -47,8 +47,9 @@ pub async fn list(
 
 /// `POST /tickets`
 pub async fn open(actor: Actor, db: Db, flash: Flash, form: Form<NewTicket>) -> Result<Response> {
-    let new = form.valid_or_show("tickets/new.html").await?.changes();
-    let id = ticket::open(&db, &actor, new).await?.id;
+    let new = form.valid_or_show("tickets/new.html").await?;
+    let opened = ticket::open(&db, &actor, (new.changes(), new.screenshot));
+    let id = opened.await?.id;
     let said = format!("Ticket {id} is open. We will answer soon.");
     flash.success(said).await?;
     Ok(redirect_to(format!("/tickets/{id}")))
@@ -72,9 +73,10 @@ async fn details(ticket: &ticket::Model, actor: &Actor, db: &Db) -> Result<Value
     let next = next.iter().filter(|_| can_change);
     let moves: Vec<&str> = next.map(Choice::code).collect();
     let can_comment = can_change && ticket.status().after_comment(side).is_some();
+    let files = StoredFile::of(db, ticket).await?;
     let ticket = TicketRow::from(ticket);
     let is_staff = side == Side::Staff;
-    Ok(context! { ticket, comments, can_change, can_comment, moves, is_staff })
+    Ok(context! { ticket, files, comments, can_change, can_comment, moves, is_staff })
 }
 
 /// `POST /tickets/{id}/comments`

@@ -4,6 +4,7 @@ use super::background::jobs_of;
 use super::builder::LayerFn;
 use super::django::Beside;
 use super::endpoints::login_methods;
+use super::files;
 use super::metrics::SiteMetrics;
 use super::monitor::Monitor;
 #[cfg(feature = "social")]
@@ -20,8 +21,8 @@ use super::travel::Travel;
 use super::upstream::Forward;
 use super::write_probe::WriteProbe;
 use super::{App, BootError, Prepared, RouteInfo, Site, SiteSettings, keys};
-use crate::alerts::{AlertParts, Alerts};
 use crate::admin::AdminSite;
+use crate::alerts::{AlertParts, Alerts};
 use crate::audit_log::{AuditLog, Event};
 use crate::auth::{AccountParts, Accounts, ActionLinks, SecondFactors};
 use crate::clock::Clock;
@@ -227,10 +228,10 @@ impl Prepared {
             routes,
             static_files,
             settings,
-        } = self;
             admin_path,
-        let ring = keys::ring(&settings)
+        } = self;
         let admin = app.admin.take();
+        let ring = keys::ring(&settings)
             .map_err(|error| BootError::Database(DbErr::Custom(error.to_string())))?;
         if !settings.profile.is_development() {
             static_files.compress();
@@ -256,6 +257,24 @@ impl Prepared {
         let mut views = views(&foundation, &app, templates, &shared);
         views.services.insert(ActionLinks(accounts.clone()));
         views.services.insert(audit.clone());
+        let parts = (&database, &ring, &foundation.clock);
+        let policies = &app.policies[..];
+        files::add_service(
+            &mut views.services,
+            &settings,
+            parts,
+            (&app.files, policies),
+        );
+        if let Some((admin, path)) = admin.zip(admin_path) {
+            let parts = (ring.clone(), database.clone(), foundation.clock.clone());
+            let admin = AdminSite::new(
+                admin,
+                (settings.admin.clone(), path),
+                parts,
+                shared.jobs.clone(),
+            );
+            views.services.insert(Arc::new(admin));
+        }
         let shared_parts = (client.clone(), ring.clone());
         let name = shared.mail.site_name();
         let telemetry = SiteTelemetry::new(&settings, shared_parts, &mut views.services, name)?;

@@ -1,10 +1,11 @@
+use super::declared_files::DeclaredFiles;
 use super::endpoints;
 use super::page_values::{PageRequest, PageValue};
 use super::sections::RegisteredSection;
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
-use crate::auth::{
 use crate::admin::Admin;
+use crate::auth::{
     self, AccountHooks, LoginChallenge, PersonalData, Profile, ProfileForm, ProfileOf, ProfileRow,
     ProfileTable,
 };
@@ -73,6 +74,8 @@ pub struct App {
     pub(super) sections: Vec<RegisteredSection>,
     pub(super) profile: Option<Arc<dyn ProfileForm>>,
     pub(super) account_hooks: Vec<Arc<dyn AccountHooks>>,
+    pub(super) admin: Option<Admin>,
+    pub(super) files: DeclaredFiles,
 }
 
 /// A custom command, in addition to `serve`, `check` and the others.
@@ -105,6 +108,8 @@ impl App {
         migrations.add(crate::audit_log::migrations);
         migrations.add(crate::alerts::migrations);
         migrations.add(crate::incident::migrations);
+        migrations.add(crate::admin::migrations);
+        migrations.add(crate::uploads::migrations);
         migrations.add(super::acme::migrations);
         migrations.add(crate::db::probe::migrations);
         Self {
@@ -129,12 +134,16 @@ impl App {
             personal_data: vec![
                 Arc::new(crate::social::Identities),
                 Arc::new(crate::mfa::OwnKeys),
+                Arc::new(crate::admin::OwnHistory),
+                Arc::new(crate::uploads::OwnFiles),
             ],
             background: Background::default(),
             page_values: Vec::new(),
             sections: Vec::new(),
             profile: None,
             account_hooks: Vec::new(),
+            admin: None,
+            files: DeclaredFiles::default(),
         }
     }
 
@@ -430,10 +439,15 @@ impl App {
 
     /// Static files of site and framework.
     pub(super) fn take_static_files(&mut self) -> Store {
+        let files_of_admin = match &self.admin {
+            Some(_) => crate::admin::files(),
+            None => StaticFiles::default(),
+        };
         Store::new(
             std::mem::take(&mut self.static_files)
                 .layered_over(StaticFiles::own())
-                .layered_over(StaticFiles::scripts()),
+                .layered_over(StaticFiles::scripts())
+                .layered_over(files_of_admin),
         )
     }
 

@@ -4,7 +4,7 @@ use crate::app::{Prepared, Site, acme};
 use crate::checks::{Finding, Level};
 use crate::crypto::KeyRing;
 use crate::db::{Database, Resealed, SealedColumn};
-use crate::{auth, flows, mail, mfa, social, tasks};
+use crate::{admin, auth, flows, mail, mfa, social, tasks, uploads};
 use sea_orm::DbErr;
 
 fn columns() -> impl Iterator<Item = SealedColumn> {
@@ -13,6 +13,8 @@ fn columns() -> impl Iterator<Item = SealedColumn> {
         .chain([social::SEALED, mail::SEALED, tasks::SEALED])
         .chain([auth::SEALED, auth::SEALED_UNSENT])
         .chain([acme::SEALED, flows::SEALED])
+        .chain(admin::SEALED)
+        .chain([uploads::SEALED])
 }
 
 /// Re-encrypts everything with the newest key of the ring, in batches.
@@ -29,6 +31,16 @@ pub(crate) async fn reseal(database: &Database, ring: &KeyRing) -> Result<Reseal
         };
     }
     Ok(all)
+}
+
+impl Site {
+    /// Encrypts the keys of all files with the newest key.
+    ///
+    /// # Errors
+    /// Errors of the database; rows that are done stay done.
+    pub(crate) async fn reencrypt_files(&self) -> Result<Resealed, DbErr> {
+        uploads::SEALED.reseal(&self.database, &self.ring).await
+    }
 }
 
 /// Encrypted values by key.

@@ -80,7 +80,10 @@ impl Prepared {
         findings.extend(self.invalid_roles());
         findings.extend(self.missing_issuer());
         findings.extend(self.routes.impossible().map(contradictory_rule));
+        findings.extend(self.app.files.missing_scanner(&self.settings));
+        findings.extend(self.served_storage());
         let mut ledger = self.routes.ledger();
+        ledger.extend(self.app.files.ledger());
         findings.extend(
             ledger
                 .iter()
@@ -106,17 +109,17 @@ impl Prepared {
     }
 
     fn unknown_permissions(&self) -> Vec<Finding> {
-        let unknown = self
-            .routes
-            .permissions()
         let of_admin = self
             .permissions_of_admin()
             .map(|name| (name, "of the admin"));
+        let unknown = self
+            .routes
+            .permissions()
             .into_iter()
+            .chain(of_admin)
             .filter(|(name, _)| !self.is_declared(name));
         let finding = |(name, path): (&str, &str)| Finding {
             id: "permissions.unknown".into(),
-            .chain(of_admin)
             django: None,
             level: Level::Error,
             title: format!(
@@ -275,10 +278,10 @@ impl Prepared {
             .collect();
         let asked = |name: &str| {
             ruled.contains(name)
+                || self.permissions_of_admin().any(|known| known == name)
                 || self.app.roles.has_permission(name)
                 || self.app.policies.iter().any(|policy| policy.asks_for(name))
         };
-                || self.permissions_of_admin().any(|known| known == name)
         let unused = self
             .app
             .permissions

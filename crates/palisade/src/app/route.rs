@@ -6,7 +6,7 @@ use crate::app::pipeline::{
 };
 use crate::checks::Weakened;
 use crate::headers::{ContentSecurityPolicy, Cors};
-use crate::http::Networks;
+use crate::http::{Entrance, Networks};
 use crate::permissions::Access;
 use crate::throttle::Limit;
 use axum::Router;
@@ -42,6 +42,15 @@ impl Reason {
             "a reason for weakening a protection is a sentence"
         );
         Self(reason)
+    }
+
+    /// The weakened protection of this name, by a call at this place.
+    pub(super) fn weakens(self, name: impl Into<String>, place: &Location<'_>) -> Weakened {
+        Weakened {
+            name: name.into(),
+            reason: self.0,
+            source: format!("{}:{}", place.file(), place.line()),
+        }
     }
 }
 
@@ -316,6 +325,24 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
+    /// Serves the routes so far at one host only. Requests to others get 404.
+    #[must_use]
+    pub(super) fn only_at(mut self, host: &str) -> Self {
+        for (_, guarded) in &mut self.entries {
+            guarded.extras.only_at = Some(host.to_ascii_lowercase());
+        }
+        self
+    }
+
+    /// Serves the routes so far at one listener only. Requests to others get 404.
+    #[must_use]
+    pub(super) fn only_through(mut self, entrance: Entrance) -> Self {
+        for (_, guarded) in &mut self.entries {
+            guarded.extras.only_through = Some(entrance);
+        }
+        self
+    }
+
     /// Wraps every handler so far in tower middleware. It runs inside the access rule and the CSRF
     /// checks.
     #[must_use]
@@ -383,12 +410,8 @@ impl Routes {
     /// Every weakened protection.
     pub(super) fn ledger(&self) -> Vec<Weakened> {
         let weakened = |(path, guarded): &(String, Guarded)| {
-            let (Reason(reason), place) = guarded.without_csrf?;
-            Some(Weakened {
-                name: format!("without_csrf {path}"),
-                reason,
-                source: format!("{}:{}", place.file(), place.line()),
-            })
+            let (reason, place) = guarded.without_csrf?;
+            Some(reason.weakens(format!("without_csrf {path}"), place))
         };
         self.entries.iter().filter_map(weakened).collect()
     }

@@ -24,9 +24,11 @@ use crate::settings::{
     Effective, Profile, Reader, SettingsError, Sources, section, setting_from_str, setting_words,
 };
 use crate::social::SocialSettings;
+use crate::storage::StorageSettings;
 use crate::tasks::TaskSettings;
 use crate::telemetry::{SentrySettings, TraceSettings};
 use crate::throttle::ThrottleSettings;
+use crate::uploads::UploadSettings;
 use chrono_tz::Tz;
 use http::Extensions;
 use ipnet::IpNet;
@@ -194,6 +196,12 @@ pub struct SiteSettings {
     pub sentry: SentrySettings,
     /// `[traces]`
     pub traces: TraceSettings,
+    /// `[admin]`
+    pub admin: AdminSettings,
+    /// `[storage]`
+    pub storage: StorageSettings,
+    /// `[uploads]`
+    pub uploads: UploadSettings,
     /// `[keys]`
     pub keys: KeySettings,
     /// Sections of the site's own, by type.
@@ -246,6 +254,9 @@ impl SiteSettings {
             metrics: MetricSettings::read(&mut reader),
             sentry: SentrySettings::read(&mut reader),
             traces: TraceSettings::read(&mut reader),
+            admin: AdminSettings::read(&mut reader),
+            storage: StorageSettings::read(&mut reader),
+            uploads: UploadSettings::read(&mut reader),
             keys: KeySettings::read(&mut reader),
             own: Extensions::new(),
             effective: Vec::new(),

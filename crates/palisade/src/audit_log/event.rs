@@ -111,16 +111,16 @@ pub enum Event {
     ImpossibleTravel,
     /// Personal data was deleted after its time.
     RetentionRun,
+    /// A file of a form was refused.
+    FileRefused,
+    /// A file was stored for a row.
+    FileStored,
+    /// The virus scanner found something in a file, which was withdrawn.
+    FileQuarantined,
+    /// Two persons released a file from quarantine.
+    FileReleased,
     /// An access token was issued.
     TokenIssued,
-    /// A process of the site started.
-    SiteStarted,
-    /// A process of the site stopped.
-    SiteStopped,
-    /// An operator added or removed a key of the site.
-    KeysChanged,
-    /// Entries of the audit log were lost: the queue was full.
-    EntriesLost,
     /// A row was changed in the admin.
     AdminChanged,
     /// An operation of the admin waits for a second person.
@@ -129,6 +129,14 @@ pub enum Event {
     AdminDecided,
     /// A member of staff began to view the site as another user.
     ViewedAs,
+    /// A process of the site started.
+    SiteStarted,
+    /// A process of the site stopped.
+    SiteStopped,
+    /// An operator added or removed a key of the site.
+    KeysChanged,
+    /// Entries of the audit log were lost: the queue was full.
+    EntriesLost,
     /// The head of the audit log was missing or changed.
     LogDamaged,
     /// Personal data of the audit log was erased.
@@ -233,7 +241,15 @@ const EVENTS: &[Row] = &[
     (Event::ErrorRateHigh, "error_rate_high", "sys_crash", Failure, High, "errors"),
     (Event::ImpossibleTravel, "impossible_travel", "authn_impossible_travel", Failure, Moderate, "account-takeover"),
     (Event::RetentionRun, "retention_run", "sensitive_delete", Success, Low, "accounts-closed"),
+    (Event::FileRefused, "file_refused", "upload_validation", Failure, Low, "files"),
+    (Event::FileStored, "file_stored", "upload_stored", Success, Low, "files"),
+    (Event::FileQuarantined, "file_quarantined", "upload_validation", Failure, High, "files"),
+    (Event::FileReleased, "file_released", "upload_validation", Success, High, "files"),
     (Event::TokenIssued, "token_issued", "authn_token_created", Success, Moderate, "tokens"),
+    (Event::AdminChanged, "admin_changed", "sensitive_update", Success, Low, "operators"),
+    (Event::AdminProposed, "admin_proposed", "authz_admin", Success, Moderate, "operators"),
+    (Event::AdminDecided, "admin_decided", "authz_admin", Success, Moderate, "operators"),
+    (Event::ViewedAs, "viewed_as", "sensitive_read", Success, High, "operators"),
     (Event::SiteStarted, "site_started", "sys_startup", Success, Low, "operators"),
     (Event::SiteStopped, "site_stopped", "sys_shutdown", Success, Low, "operators"),
     (Event::KeysChanged, "keys_changed", "authn_token_created", Success, High, "keys"),
@@ -246,10 +262,6 @@ const EVENTS: &[Row] = &[
 impl Event {
     /// All events of the framework.
     pub fn all() -> impl Iterator<Item = Self> {
-    (Event::AdminChanged, "admin_changed", "sensitive_update", Success, Low, "operators"),
-    (Event::AdminProposed, "admin_proposed", "authz_admin", Success, Moderate, "operators"),
-    (Event::AdminDecided, "admin_decided", "authz_admin", Success, Moderate, "operators"),
-    (Event::ViewedAs, "viewed_as", "sensitive_read", Success, High, "operators"),
         EVENTS.iter().map(|row| row.0)
     }
 

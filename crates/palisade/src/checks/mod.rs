@@ -76,6 +76,7 @@ impl Finding {
             "api.no_issuer",
             "api.contradictory_rule",
             "site.dangerous",
+            "storage.",
             "headers.referrer_breaks_",
         ]
         .iter()

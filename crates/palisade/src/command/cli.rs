@@ -31,14 +31,15 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(super::tasks::jobs_command())
         .subcommand(keys())
         .subcommand(super::data::command())
+        .subcommand(super::files::command())
         .subcommand(super::audit::command())
         .subcommand(super::privacy::command())
         .subcommand(super::privacy::retention())
         .subcommand(super::incident::command())
         .subcommand(super::runbook::command())
         .subcommand(backup())
-        .subcommand(deploy());
         .subcommand(generate())
+        .subcommand(deploy());
     #[cfg(feature = "adopt")]
     let program = program.subcommand(super::adopt::command());
     own.iter().fold(program, |program, own| {
@@ -276,7 +277,6 @@ fn keys() -> Command {
         ))
 }
 
-fn backup() -> Command {
 fn generate() -> Command {
     let table = Arg::new("table").value_name("TABLE").required(true);
     Command::new("generate")
@@ -290,6 +290,7 @@ fn generate() -> Command {
         )
 }
 
+fn backup() -> Command {
     Command::new("backup")
         .about("Write a copy of an SQLite database, while the site runs or not")
         .arg(

@@ -12,6 +12,8 @@ mod cli;
 mod data;
 mod data_encrypt;
 mod deploy;
+mod files;
+mod generate;
 mod group;
 mod incident;
 mod keys;
@@ -154,9 +156,9 @@ async fn run_command(
         ("keys", command) => keys::run(&prepared, command).await,
         ("data", command) => data::run(&prepared, command).await,
         ("backup", command) => backup::run(&prepared, command).await,
+        ("generate", command) => generate::run(&prepared, command).await,
         ("audit", command) => audit::run(&prepared, command).await,
         ("permissions", command) => permissions::run(prepared, command).await,
-        ("generate", command) => generate::run(&prepared, command).await,
         ("lockout", locks) => {
             on_site(prepared, async |site| lockout::run(&site, locks).await).await
         }
@@ -180,6 +182,7 @@ async fn run_command(
             .await
         }
         ("jobs", jobs) => on_site(prepared, async |site| tasks::run_jobs(&site, jobs).await).await,
+        ("files", files) => on_site(prepared, async |site| files::run(&site, files).await).await,
         ("group", group) => on_site(prepared, async |site| group::run(&site, group).await).await,
         ("user", user) => on_site(prepared, async |site| user::run(&site, user).await).await,
         (name, _) => {

@@ -96,6 +96,7 @@ fn chores(site: &Arc<Site>) -> Vec<JoinHandle<()>> {
     vec![
         tokio::spawn(sweep(site.clone())),
         tokio::spawn(refresh(site.clone())),
+        tokio::spawn(scan_files(site.clone())),
         tokio::spawn(follow_posture(site.clone())),
         tokio::spawn({
             let site = site.clone();
@@ -160,12 +161,12 @@ fn greeting(site: &Site, server: &Server) -> String {
     if let Some(address) = server.redirect_address() {
         text.push_str(&format!("http://{address} redirects to it.\n"));
     }
-    if site.settings().profile == Profile::Development {
     if let Some(admin) = server.admin_url() {
         text.push_str(&format!(
             "The admin is {admin}, for staff with a second factor.\n"
         ));
     }
+    if site.settings().profile == Profile::Development {
         text.push_str(&format!(
             "Next: open the address and sign up; mail is printed here. To become the administrator, in another terminal:\n  \
              {program} --data {data} user create admin --email admin@example.org --superuser\n"
@@ -203,6 +204,18 @@ async fn refresh(site: Arc<Site>) {
     }
 }
 
+/// Scans files that wait for the virus scanner, each minute.
+async fn scan_files(site: Arc<Site>) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(60));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = site.files_scanned().await {
+            tracing::warn!(target: "palisade", ?error, "files could not be scanned");
+        }
+    }
+}
+
 /// Deletes expired sessions and tokens every ten minutes. Re-encrypts values of older keys, but not
 /// at once: instances that were not restarted yet do not have the newest key.
 async fn sweep(site: Arc<Site>) {
@@ -233,6 +246,9 @@ async fn sweep(site: Arc<Site>) {
         }
         if let Err(error) = site.expire_personal_data().await {
             tracing::warn!(target: "palisade", ?error, "personal data could not be deleted after its time");
+        }
+        if let Err(error) = site.files_swept().await {
+            tracing::warn!(target: "palisade", ?error, "files could not be deleted after their time");
         }
         let keep = site.settings.audit.keep();
         if let Err(error) = site.audit.prune(&site.database, keep).await {

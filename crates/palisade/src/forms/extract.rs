@@ -1,10 +1,13 @@
 use super::choices::{check, has_row_choices, load};
+use super::errors::{about, too_long, unreadable};
+use super::files::has_files;
 use super::group_names::{GroupErrors, field_of, without_groups};
-use super::input::{Input, RawError, Values, check_repeated, values};
+use super::input::{Input, Values, check_repeated, values};
 use super::json::limits;
+use super::multipart_form::{Sent, is_multipart, read_multipart, without_files};
 use super::show::{Conflicts, Shown, problem, without};
 use super::start::TOKEN_FIELD;
-use super::{FieldSpec, FieldValues, Fields, Seen, most_bytes};
+use super::{FieldOptions, FieldSpec, FieldValues, Fields, Seen, most_bytes};
 use crate::views::{Error, ErrorKind, Page, RequestContext, Result};
 use axum::RequestExt;
 use axum::body::to_bytes;
@@ -37,6 +40,8 @@ pub struct InvalidForm {
     left_out: Option<&'static str>,
     /// Of the request, where its form has choices from the database.
     extensions: Extensions,
+    /// Its choices, where they are not all that the user may view.
+    options: Option<FieldOptions>,
     /// The body is not a form, or has unknown fields.
     unreadable: Option<Error>,
 }
@@ -165,6 +170,24 @@ impl InvalidForm {
         self
     }
 
+    /// The first input of a field.
+    pub(crate) fn typed(&self, field: &str) -> String {
+        let typed = self.typed.get(field).and_then(|values| values.first());
+        typed.cloned().unwrap_or_default()
+    }
+
+    /// Offers these choices from the database.
+    pub(crate) fn with_options(mut self, options: FieldOptions) -> Self {
+        self.options = Some(options);
+        self
+    }
+
+    /// Shows at a field the value that was seen and the present one.
+    pub(crate) fn conflict(mut self, field: &'static str, seen: String, now: String) -> Self {
+        self.conflicts.insert(field, (Some(seen), now));
+        self
+    }
+
     /// Shows at each field that another change has overtaken the value that was seen and the present one, and
     /// lets the form be sent again.
     pub(crate) fn with_conflicts(mut self, seen: &Seen, now: FieldValues) -> Self {
@@ -220,7 +243,10 @@ impl InvalidForm {
             general: self.general,
             groups: self.groups,
             conflicts: self.conflicts,
-            options: load(&self.fields, &self.extensions).await?,
+            options: match self.options {
+                Some(options) => options,
+                None => load(&self.fields, &self.extensions).await?,
+            },
             zone: self.page.context().site().time_zone,
         };
         let form = shown.render();
@@ -269,11 +295,14 @@ impl OpenForm {
             true => request.extensions().clone(),
             false => Extensions::new(),
         };
-        let (typed, unreadable) = match read(request, &fields).await {
-            Ok(typed) => (typed, None),
-            Err(error) => (Values::new(), Some(error)),
+        let (sent, unreadable) = match read(request, &fields).await {
+            Ok(sent) => (sent, None),
+            Err(error) => (Sent::default(), Some(error)),
         };
-        let mut input = Input::new(typed, page.context().site().time_zone);
+        let mut input = Input::new(sent.values, page.context().site().time_zone);
+        for (field, refusal) in &sent.refused {
+            input.refuse(field, refusal);
+        }
         check(&mut input, &fields, &extensions).await?;
         Ok(Self {
             input,
@@ -287,6 +316,12 @@ impl OpenForm {
     /// The input, to validate fields.
     pub(crate) fn input(&mut self) -> &mut Input {
         &mut self.input
+    }
+
+    /// # Errors
+    /// The body was not a form of these fields.
+    pub(crate) fn require_readable(&mut self) -> Result<()> {
+        self.unreadable.take().map_or(Ok(()), Err)
     }
 
     /// The values of some fields, as they were typed.
@@ -312,12 +347,16 @@ impl OpenForm {
             page: self.page,
             left_out: None,
             extensions: self.extensions,
+            options: None,
             unreadable: self.unreadable,
         }
     }
 }
 
-async fn read(request: Request, fields: &[FieldSpec]) -> Result<Values> {
+async fn read(request: Request, fields: &[FieldSpec]) -> Result<Sent> {
+    if has_files(fields) && is_multipart(&request) {
+        return read_multipart(request, fields).await;
+    }
     if !is_form(request.headers()) {
         return Err(Error::new(
             ErrorKind::UnsupportedType,
@@ -348,18 +387,9 @@ async fn read(request: Request, fields: &[FieldSpec]) -> Result<Values> {
     let is_known = |name: &str| OWN_FIELDS.contains(&name) || is_field(name);
     match typed.keys().find(|name| !is_known(name)) {
         Some(name) => Err(about(name, "The form has an unknown field.")),
-        None => Ok(typed),
+        None => Ok(without_files(typed, fields)),
     }
 }
-
-/// 400 with the name of the field for the log, and not its value.
-fn about(field: &str, message: &'static str) -> Error {
-    let name: String = field.chars().take(LONGEST_NAME).collect();
-    Error::new(ErrorKind::BadRequest, message).because(format!("field {name:?}"))
-}
-
-/// Longest logged name, in characters.
-const LONGEST_NAME: usize = 60;
 
 fn is_more(length: &HeaderValue, most: usize) -> bool {
     length
@@ -367,13 +397,6 @@ fn is_more(length: &HeaderValue, most: usize) -> bool {
         .ok()
         .and_then(|length| length.parse::<usize>().ok())
         .is_some_and(|length| length > most)
-}
-
-fn too_long() -> Error {
-    Error::new(
-        ErrorKind::TooLarge,
-        "The form is longer than its fields allow.",
-    )
 }
 
 /// Too long, or truncated.
@@ -403,14 +426,6 @@ pub(crate) fn is_form(headers: &HeaderMap) -> bool {
         .unwrap_or_default()
         .trim()
         .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-}
-
-fn unreadable(error: RawError) -> Error {
-    match error {
-        RawError::Encoding => Error::new(ErrorKind::BadRequest, "The text is not UTF-8."),
-        RawError::Duplicate(name) => about(&name, "A field was sent twice."),
-        RawError::TooMany => Error::new(ErrorKind::TooLarge, "There are too many fields."),
-    }
 }
 
 /// Most parameters of a query, which `http.max_url_bytes` bounds too.

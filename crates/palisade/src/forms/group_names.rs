@@ -3,13 +3,17 @@
 use super::FieldSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Refuses fields of groups where names have no parts: in a query, in JSON.
+/// Refuses fields of groups and of files where there are none: in a query, in JSON.
 pub(super) const fn without_groups(fields: &[FieldSpec]) {
     let mut at = 0;
     while at < fields.len() {
         assert!(
             fields[at].shape.group.is_none(),
             "a group is a field of a form: write #[derive(Deserialize, JsonBody)] for nested JSON"
+        );
+        assert!(
+            fields[at].shape.file.is_none(),
+            "a file is a field of a form: take Form, which is multipart then"
         );
         at += 1;
     }

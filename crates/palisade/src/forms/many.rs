@@ -2,7 +2,8 @@ use super::{Field, Shape};
 use chrono_tz::Tz;
 use std::ops::Deref;
 
-/// Several values, at most `MAX`: checkboxes for a choice, otherwise a list of inputs.
+/// Several values, at most `MAX`: checkboxes for a choice, one input for files, otherwise a list of
+/// inputs.
 ///
 /// Empty input is an empty list; values that were sent twice count once.
 ///
@@ -62,7 +63,11 @@ impl<T: Field, const MAX: usize> Field for Many<T, MAX> {
         let one = T::SHAPE.of_one_value();
         let is_choice = !one.options.is_empty() || one.choices.is_some();
         Shape {
-            kind: if is_choice { "checkboxes" } else { "list" },
+            kind: match is_choice {
+                true => "checkboxes",
+                false if one.file.is_some() => "file",
+                false => "list",
+            },
             is_required: false,
             is_many: true,
             max_count: MAX,

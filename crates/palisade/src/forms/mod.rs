@@ -26,6 +26,7 @@
 //! ```
 
 use chrono_tz::Tz;
+use std::collections::BTreeMap;
 
 mod bounded;
 mod choices;
@@ -33,18 +34,22 @@ mod codes;
 mod columns;
 mod dates;
 mod encrypted;
+mod errors;
 mod extract;
 mod fields;
+mod files;
 mod flat;
 mod group_names;
 mod input;
 mod json;
 mod many;
 mod multipart;
+mod multipart_form;
 mod nested;
 mod numbers;
 mod pages;
 mod patterns;
+mod received_file;
 mod seen;
 mod show;
 mod start;
@@ -63,6 +68,8 @@ pub(crate) use extract::OpenForm;
 pub(crate) use extract::is_form;
 pub use extract::{Form, InvalidForm, Query};
 pub use fields::{Email, Line, Number, Password, Text, Token, Username, WebUrl};
+pub use files::FileShape;
+pub(crate) use files::{FileReceiver, ReceiveFiles};
 pub(crate) use input::single;
 pub use input::{Input, Pairs, RawError, RuleError, pairs};
 pub use json::Json;
@@ -74,8 +81,9 @@ pub use pages::{show_form, show_template};
 pub use patterns::{Digits, Hex, PatternType, Slug};
 #[doc(hidden)]
 pub use patterns::{Regex, compiled, parse_pattern};
+pub use received_file::ReceivedFile;
 pub use seen::{Seen, SeenForm};
-pub(crate) use start::{FormStart, TOKEN_FIELD, multipart_token};
+pub(crate) use start::{FormStart, TOKEN_FIELD, multipart_text, multipart_token};
 pub(crate) use view::FieldsView;
 pub use view::FormView;
 
@@ -168,7 +176,7 @@ pub struct FieldSpec {
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     /// `text`, `textarea`, `email`, `password`, `number`, `url`, `date`, `datetime-local`,
-    /// `checkbox`, `checkboxes`, `select`, `list`, `hidden`.
+    /// `checkbox`, `checkboxes`, `select`, `list`, `file`, `hidden`.
     pub kind: &'static str,
     /// Most characters.
     pub max_length: usize,
@@ -191,6 +199,8 @@ pub struct Shape {
     pub is_many: bool,
     /// Most values.
     pub max_count: usize,
+    /// Kind and size of its files, of a field of files.
+    pub file: Option<FileShape>,
     /// The fields of a group.
     pub group: Option<&'static [FieldSpec]>,
 }
@@ -198,10 +208,18 @@ pub struct Shape {
 /// Names and labels of a choice from the database.
 pub type Options = Vec<(String, String)>;
 
+/// Choices from the database, by field.
+pub(crate) type FieldOptions = BTreeMap<&'static str, Options>;
+
 impl Shape {
     /// One line of text.
     pub const fn of_text(max_length: usize) -> Self {
         Self::new("text", max_length)
+    }
+
+    /// A file.
+    pub(crate) const fn of_file() -> Self {
+        Self::new("file", 100)
     }
 
     /// The shape of a field with one value, for `Option` and lists of it.
@@ -226,6 +244,7 @@ impl Shape {
             choices: None,
             is_many: false,
             max_count: 1,
+            file: None,
             group: None,
         }
     }

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::multipart::{Field as AxumField, Multipart as AxumMultipart, MultipartError};
 use axum::extract::{FromRequest, Request};
 use bytes::BytesMut;
-use http::StatusCode;
+use http::{StatusCode, header};
 
 /// A multipart form (`multipart/form-data`, [RFC 7578](https://www.rfc-editor.org/rfc/rfc7578)),
 /// streamed part by part: at most `http.max_parts` of them, in a body of at most
@@ -87,9 +87,10 @@ impl Part<'_> {
         self.0.file_name()
     }
 
-    /// Content type as the client claims.
+    /// Content type as the client claims, unparsed.
     pub fn content_type(&self) -> Option<&str> {
-        self.0.content_type()
+        let claimed = self.0.headers().get(header::CONTENT_TYPE)?;
+        Some(claimed.to_str().unwrap_or("unreadable"))
     }
 
     /// The next chunk of the content; `None` at its end.

@@ -92,6 +92,10 @@ const fn checked(fields: &'static [FieldSpec]) -> &'static [FieldSpec] {
             fields[at].shape.group.is_none(),
             "a group cannot be a field of a group"
         );
+        assert!(
+            fields[at].shape.file.is_none(),
+            "a file cannot be a field of a group"
+        );
         at += 1;
     }
     fields

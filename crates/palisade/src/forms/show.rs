@@ -2,7 +2,7 @@
 
 use super::group_names::{GroupErrors, filled_rows};
 use super::input::Values;
-use super::{FieldSpec, Options};
+use super::{FieldSpec, Options, ReceivedFile};
 use crate::views::RequestContext;
 use axum::response::{IntoResponse, Response};
 use chrono::DateTime;
@@ -108,6 +108,10 @@ impl Shown<'_> {
             _ => first.to_owned(),
         };
         let inputs = inputs(&values, shape.max_count);
+        let (value, held) = match shape.file {
+            Some(_) => (String::new(), self.held(name)),
+            None => (value, Vec::new()),
+        };
         // an empty row is left out
         let is_row = name.matches('.').count() == 2;
         context! {
@@ -115,8 +119,17 @@ impl Shown<'_> {
             required => shape.is_required && !is_row, optional => !shape.is_required, autocomplete => autocomplete(spec, &self.fields),
             inputmode => shape.inputmode, autocapitalize => if spec.name == "username" { "none" } else { shape.autocapitalize }, enterkeyhint => shape.enterkeyhint,
             options => self.options(spec, &values), empty => spec.empty, has_empty => !shape.is_required || shape.choices.is_some(),
-            errors, conflict => self.conflict(spec),
+            errors, conflict => self.conflict(spec), held, accept => shape.file.map_or("", |file| file.accept),
+            most_bytes => shape.file.map_or(0, |file| file.most_bytes), multiple => shape.max_count > 1,
         }
+    }
+
+    /// The files of a field that are held for the visitor.
+    fn held(&self, name: &str) -> Vec<Value> {
+        let files = self.typed.get(name).into_iter().flatten();
+        let files = files.filter_map(|file| serde_json::from_str::<ReceivedFile>(file).ok());
+        let shown = |file: ReceivedFile| context! { token => file.token, name => file.name, bytes => file.bytes };
+        files.map(shown).collect()
     }
 
     /// The value of a field that was seen and the present one, as a user reads them.

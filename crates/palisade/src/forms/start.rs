@@ -75,8 +75,43 @@ pub(crate) async fn multipart_token(
     })
 }
 
+/// The fields of text of a multipart form, as far as they are within the first `most` bytes of its
+/// body, which stays intact. The CSRF token is not among them.
+///
+/// # Errors
+/// Errors of the body.
+pub(crate) async fn multipart_text(
+    headers: &HeaderMap,
+    body: &mut Body,
+    most: usize,
+) -> Result<Vec<(String, String)>, axum::Error> {
+    let mut fields = Vec::new();
+    let Some(content_type) = multipart_type(headers) else {
+        return Ok(fields);
+    };
+    let start = FormStart::read(body, most).await?;
+    let mut request = Request::new(Body::from(start.bytes));
+    let headers = request.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type.clone());
+    let Ok(mut parts) = Multipart::from_request(request, &()).await else {
+        return Ok(fields);
+    };
+    // the first part that is not whole ends it
+    while let Ok(Some(part)) = parts.next_field().await {
+        let name = part.name().unwrap_or_default().to_owned();
+        if part.file_name().is_some() || name == TOKEN_FIELD {
+            continue;
+        }
+        match part.text().await {
+            Ok(text) => fields.push((name, text)),
+            Err(_) => break,
+        }
+    }
+    Ok(fields)
+}
+
 /// The content type, if it is that of a multipart form.
-fn multipart_type(headers: &HeaderMap) -> Option<&HeaderValue> {
+pub(super) fn multipart_type(headers: &HeaderMap) -> Option<&HeaderValue> {
     let content_type = headers.get(header::CONTENT_TYPE)?;
     let text = content_type.to_str().ok()?.to_ascii_lowercase();
     text.starts_with("multipart/form-data")

@@ -304,7 +304,24 @@ pub struct PagePolicies {
     pub(super) is_isolated: bool,
 }
 
+/// The policy of a file that a user has sent: nothing of it runs, loads or is framed.
+static OF_FILE: LazyLock<Arc<Written>> = LazyLock::new(|| {
+    let policy = ContentSecurityPolicy::empty()
+        .set(Directive::Sandbox, Vec::new())
+        .set(Directive::DefaultSrc, vec![Source::NOTHING])
+        .set(Directive::FrameAncestors, vec![Source::NOTHING]);
+    Arc::new(Written::new(&policy))
+});
+
 impl PagePolicies {
+    /// The policy of a file that a user has sent.
+    pub(crate) fn of_file() -> Self {
+        Self {
+            enforced: Some(OF_FILE.clone()),
+            ..Self::default()
+        }
+    }
+
     /// This policy in place of the site's. Directives that it lacks are those of
     /// [`ContentSecurityPolicy::strict`].
     #[must_use]

@@ -1,4 +1,4 @@
-use super::Held;
+use super::{BodyAllowance, Held};
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -52,6 +52,7 @@ pub struct Received {
     clock: Option<Pin<Box<Sleep>>>,
     fate: BodyFate,
     held: Option<Arc<Held>>,
+    allowance: Option<BodyAllowance>,
 }
 
 impl BodyFate {
@@ -82,7 +83,15 @@ impl Received {
             clock: None,
             fate: BodyFate::default(),
             held: None,
+            allowance: None,
         }
+    }
+
+    /// The same with an allowance, which may be granted later.
+    #[must_use]
+    pub fn with_allowance(mut self, allowance: BodyAllowance) -> Self {
+        self.allowance = Some(allowance);
+        self
     }
 
     /// The same, accounted to the memory of its request.
@@ -139,7 +148,17 @@ impl Received {
     fn deadline(&mut self) -> Instant {
         let earned = Duration::from_secs(self.taken / self.limits.rate.max(1));
         *self.since.get_or_insert_with(Instant::now)
-            + self.limits.whole.min(self.limits.grace + earned)
+            + self.most_time().min(self.limits.grace + earned)
+    }
+
+    fn most_time(&self) -> Duration {
+        let allowed = self.allowance.as_ref().map(BodyAllowance::time);
+        allowed.unwrap_or_default().max(self.limits.whole)
+    }
+
+    fn most_bytes(&self) -> u64 {
+        let allowed = self.allowance.as_ref().map(BodyAllowance::bytes);
+        allowed.unwrap_or_default().max(self.limits.bytes)
     }
 }
 
@@ -166,7 +185,7 @@ impl HttpBody for Received {
                 if let Some(held) = &self.held {
                     held.receive(bytes);
                 }
-                if self.taken > self.limits.bytes {
+                if self.taken > self.most_bytes() {
                     return self.fails(BodyFault::TooLarge);
                 }
                 self.note_end();

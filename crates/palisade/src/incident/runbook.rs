@@ -26,6 +26,7 @@ runbooks!(
     "operators",
     "rights",
     "data-left",
+    "files",
     "failed-logins",
     "errors",
     "tokens",

@@ -13,6 +13,10 @@ impl LiveFolder {
         Self(folder)
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The content of a file. The name is compared with those of the files, so that no request
     /// becomes a path.
     pub(super) fn read(&self, name: &str) -> Option<Vec<u8>> {

@@ -63,6 +63,7 @@ impl StaticFiles {
     pub(crate) fn scripts() -> Self {
         Self::embedded(&[
             ("password.js", include_bytes!("password.js")),
+            ("upload.js", include_bytes!("upload.js")),
             #[cfg(feature = "passkeys")]
             ("passkey.js", include_bytes!("passkey.js")),
         ])

@@ -1,15 +1,14 @@
 use super::Store;
 use super::store::{File, Named, Variant};
+use crate::http::{Wanted, range_not_satisfiable};
 use crate::views::Error;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use headers::{ContentRange, ETag, HeaderMapExt, IfNoneMatch, IfRange, Range};
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, RANGE,
-    VARY,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
-use std::ops::Bound;
 
 /// Cache-Control of hashed URLs, which are immutable
 /// ([RFC 8246](https://www.rfc-editor.org/rfc/rfc8246)).
@@ -58,10 +57,7 @@ fn answer(file: &File, named: Named, headers: &HeaderMap) -> Response {
         .is_some_and(|known| known.is_modified(tag().as_ref(), None));
     let mut response = match wanted {
         _ if is_known => StatusCode::NOT_MODIFIED.into_response(),
-        Some(_) if !is_newer && is_longer_than_all(headers, variant) => {
-            of_bytes(variant, 0, variant.bytes.len() as u64)
-        }
-        Some(range) if !is_newer => part(variant, &range),
+        Some(_) if !is_newer => part(variant, headers),
         _ => Body::from(variant.bytes.clone()).into_response(),
     };
     // caches must not store a 416 response
@@ -100,67 +96,22 @@ fn describe(headers: &mut HeaderMap, file: &File, variant: &Variant, named: Name
     }
 }
 
-/// A single range of a file
-/// ([RFC 9110 section 14](https://www.rfc-editor.org/rfc/rfc9110#section-14)). Multiple ranges get
-/// the whole file.
-fn part(variant: &Variant, range: &Range) -> Response {
+/// A single range of a file. Multiple ranges get the whole file.
+fn part(variant: &Variant, headers: &HeaderMap) -> Response {
     let length = variant.bytes.len() as u64;
-    let mut parts = range.satisfiable_ranges(length);
-    match (parts.next(), parts.next()) {
-        (None, _) => range_not_satisfiable(length),
-        (Some(_), Some(_)) => Body::from(variant.bytes.clone()).into_response(),
-        (Some(bounds), None) => match bytes_of(bounds, length) {
-            Some((first, end)) => of_bytes(variant, first, end),
-            None => range_not_satisfiable(length),
-        },
+    match Wanted::of(headers, length) {
+        Wanted::Whole => Body::from(variant.bytes.clone()).into_response(),
+        Wanted::Unsatisfiable => range_not_satisfiable(length),
+        Wanted::Part(range) => {
+            let bytes = range.start as usize..range.end as usize;
+            let body = Body::from(variant.bytes.slice(bytes));
+            let mut response = (StatusCode::PARTIAL_CONTENT, body).into_response();
+            if let Ok(range) = ContentRange::bytes(range, length) {
+                response.headers_mut().typed_insert(range);
+            }
+            response
+        }
     }
-}
-
-/// The bytes from `first` up to `end`, exclusive.
-fn of_bytes(variant: &Variant, first: u64, end: u64) -> Response {
-    let bytes = variant.bytes.slice(first as usize..end as usize);
-    let mut response = (StatusCode::PARTIAL_CONTENT, Body::from(bytes)).into_response();
-    if let Ok(range) = ContentRange::bytes(first..end, variant.bytes.len() as u64) {
-        response.headers_mut().typed_insert(range);
-    }
-    response
-}
-
-/// Whether a suffix range is longer than the file, which selects all of it (RFC 9110 section
-/// 14.1.2).
-fn is_longer_than_all(headers: &HeaderMap, variant: &Variant) -> bool {
-    let asked = headers.get(RANGE).and_then(|range| {
-        range
-            .to_str()
-            .ok()?
-            .strip_prefix("bytes=-")?
-            .parse::<u64>()
-            .ok()
-    });
-    asked.is_some_and(|last| last > variant.bytes.len() as u64)
-}
-
-/// The first byte and the exclusive end.
-fn bytes_of((start, end): (Bound<u64>, Bound<u64>), length: u64) -> Option<(u64, u64)> {
-    let first = match start {
-        Bound::Included(first) => first,
-        Bound::Excluded(before) => before.checked_add(1)?,
-        Bound::Unbounded => 0,
-    };
-    let end = match end {
-        Bound::Included(last) => last.saturating_add(1).min(length),
-        Bound::Excluded(end) => end.min(length),
-        Bound::Unbounded => length,
-    };
-    (first < end).then_some((first, end))
-}
-
-fn range_not_satisfiable(length: u64) -> Response {
-    let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
-    response
-        .headers_mut()
-        .typed_insert(ContentRange::unsatisfied_bytes(length));
-    response
 }
 
 /// The variant with the client's highest preference; of several, the smallest.

@@ -9,6 +9,7 @@ use palisade_template::StaticLink;
 use sha2::{Digest, Sha384};
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -80,6 +81,11 @@ impl Store {
         store
     }
 
+    /// The folder that debug builds may read.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.as_ref().map(LiveFolder::path)
+    }
+
     /// Reads the files of the folder for each request, from now on.
     pub(crate) fn watch(&self) {
         self.is_live.store(true, Ordering::Relaxed);
@@ -133,11 +139,7 @@ impl Store {
 impl File {
     fn new(name: &str, bytes: Bytes) -> Self {
         let digest = Sha384::digest(&bytes);
-        let hash: String = digest
-            .iter()
-            .take(HASH_BYTES)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = crate::crypto::hex(&digest[..HASH_BYTES]);
         let hashed = match name.rsplit_once('.') {
             Some((stem, extension)) if !extension.contains('/') => {
                 format!("{stem}.{hash}.{extension}")

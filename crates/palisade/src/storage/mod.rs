@@ -1,8 +1,17 @@
-//! Files of the data folder, written atomically and readable by the site's user only; and the
-//! connection to Redis.
+//! The storage of files ([`Storage`]): a folder. Files of the data folder, written atomically and
+//! readable by the site's user only. The connection to Redis.
 
+mod disk;
+mod key;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+mod settings;
+mod store;
+
+pub(crate) use disk::{Disk, free_bytes};
+pub(crate) use key::StorageKey;
+pub use settings::StorageSettings;
+pub(crate) use store::{ByteStream, Storage, StorageError};
 
 use palisade_crypto::random;
 use std::fs::{self, File, OpenOptions};

@@ -194,10 +194,7 @@ impl Reports {
         let hash = self
             .ring
             .derive_newest("sentry user", id.to_string().as_bytes());
-        hash.iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        crate::crypto::hex(&hash[..8])
     }
 }
 

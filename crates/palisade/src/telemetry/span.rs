@@ -44,10 +44,7 @@ pub(crate) struct Traces {
 }
 
 fn hex<const N: usize>() -> String {
-    random::bytes::<N>()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    crate::crypto::hex(&random::bytes::<N>())
 }
 
 /// Trace, parent and whether it is sampled, of a header `traceparent`

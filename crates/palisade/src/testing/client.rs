@@ -3,7 +3,7 @@ use crate::crypto::random;
 use crate::http::{Entrance, Link, Peer};
 use crate::mail::Mail;
 use crate::mfa::code_at;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -31,6 +31,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Body as text.
     pub body: String,
+    /// Body.
+    pub bytes: Bytes,
 }
 
 impl Client {
@@ -47,12 +49,10 @@ impl Client {
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             origin: origin.into(),
             fixed: Vec::new(),
+            entrance: Entrance::Site,
         }
     }
-            entrance: Entrance::Site,
 
-    /// Sends this header with every request.
-    #[must_use]
     /// Connects to the listener of `admin.address`.
     #[must_use]
     pub fn at_admin(mut self) -> Self {
@@ -60,6 +60,8 @@ impl Client {
         self
     }
 
+    /// Sends this header with every request.
+    #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.fixed.push((name.into(), value.into()));
         self
@@ -155,7 +157,17 @@ impl Client {
         self.send_alone(request).await
     }
 
-    async fn send_alone(&mut self, mut request: http::Request<Body>) -> Answer {
+    /// GET with a body that may break off: `None` then.
+    pub async fn try_get(&mut self, path: &str) -> Option<Answer> {
+        let request = self.request(Method::GET, path).body(Body::empty());
+        self.exchange(request.ok()?).await
+    }
+
+    async fn send_alone(&mut self, request: http::Request<Body>) -> Answer {
+        self.exchange(request).await.expect("a body")
+    }
+
+    async fn exchange(&mut self, mut request: http::Request<Body>) -> Option<Answer> {
         let cookies: Vec<String> = self
             .cookies
             .iter()
@@ -172,6 +184,7 @@ impl Client {
                 address: self.peer,
                 link: Link::Plain,
                 may_forward: true,
+                entrance: self.entrance,
             },
             request,
         )
@@ -183,8 +196,8 @@ impl Client {
             status: parts.status,
             headers: parts.headers,
             body: String::from_utf8_lossy(&body).into_owned(),
-        }
-                entrance: self.entrance,
+            bytes: body,
+        })
     }
 
     /// With [`HANG_UP`], another client, with an invalid session cookie, requests the same page and
@@ -209,6 +222,7 @@ impl Client {
                 address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 113)),
                 link: Link::Plain,
                 may_forward: true,
+                entrance: Entrance::Site,
             };
             let [polls] = random::bytes::<1>();
             Box::pin(interrupt_after(
@@ -222,7 +236,6 @@ impl Client {
     /// Sends a request as [`Client::send`] does, and disconnects after `polls` polls of the
     /// response future: while it waits for the database or a hash, for example. Returns after all
     /// background work has ended. The response, if it was complete before; otherwise no cookies are
-                entrance: Entrance::Site,
     /// stored.
     ///
     /// # Panics

@@ -147,7 +147,8 @@ impl<'a> Crawl<'a> {
         let all = routes.iter().map(|route| route.path.as_str());
         report.unreached = all
             .filter(|path| has_row(path) && !reached.contains(*path))
-            .filter(|path| !self.unreached.contains(path))
+            // a site may have no files
+            .filter(|path| !self.unreached.contains(path) && *path != crate::uploads::ROUTE)
             .map(str::to_owned)
             .collect();
         report

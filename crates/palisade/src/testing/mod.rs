@@ -7,14 +7,16 @@
 mod admin;
 mod client;
 mod crawl;
+mod files;
 mod log;
 mod servers;
 mod site;
 pub mod vectors;
 
-pub use client::{Answer, Client, PASSWORD, interrupt_after};
 pub use admin::{AdminColumn, AdminResource};
+pub use client::{Answer, Client, PASSWORD, interrupt_after};
 pub use crawl::{Crawl, CrawlReport};
+pub use files::SentFile;
 pub use log::{events, events_of_this_thread};
 pub use servers::{ran, server};
 pub use site::{TestDatabase, TestSite, connect, new_postgres};

@@ -90,6 +90,7 @@ struct Inner {
     method: Method,
     path: String,
     wants_problem: bool,
+    wants_location: bool,
     /// For the debug page.
     #[cfg(debug_assertions)]
     headers: HeaderMap,
@@ -153,6 +154,7 @@ impl RequestContext {
                 .path_and_query()
                 .map_or_else(|| "/".into(), ToString::to_string),
             wants_problem: wants_problem(&parts.headers),
+            wants_location: parts.headers.contains_key(WANTS_LOCATION),
             #[cfg(debug_assertions)]
             headers: parts.headers.clone(),
             #[cfg(debug_assertions)]
@@ -252,6 +254,11 @@ impl RequestContext {
         self.0.wants_problem
     }
 
+    /// Whether a script wants to know the target of a redirect, and not to follow it.
+    pub(crate) fn wants_location(&self) -> bool {
+        self.0.wants_location
+    }
+
     /// Templates, profile and settings.
     pub fn site(&self) -> &SiteViews {
         &self.0.site
@@ -330,6 +337,10 @@ impl RequestContext {
         &self.0.headers
     }
 }
+
+/// The header of the script of forms with files. A script of another site cannot send it without a
+/// preflight.
+const WANTS_LOCATION: &str = "x-wants-location";
 
 fn wants_problem(headers: &HeaderMap) -> bool {
     let accept = headers

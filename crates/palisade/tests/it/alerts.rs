@@ -76,17 +76,15 @@ async fn one_fault_7700_times_gives_few_mails_and_no_secret() {
             .map(|mail| format!("{}\n{}", mail.subject, mail.text));
         let all = all.collect::<Vec<_>>().join("\n");
         assert!(!all.contains(SECRET), "{all}");
+        // the rate of errors, judged each minute, may have a mail of its own between them
+        let is_about_errors = |subject: &str| subject.contains("[high] errors: error_raised");
+        let about_errors = mails.iter().filter(|mail| is_about_errors(&mail.subject));
+        let texts: Vec<_> = about_errors.map(|mail| mail.text.as_str()).collect();
+        assert!(is_about_errors(&mails[0].subject), "{}", mails[0].subject);
         assert!(
-            mails[0].subject.contains("[high] errors: error_raised"),
+            texts[1].contains("more of these since the last message"),
             "{}",
-            mails[0].subject
-        );
-        assert!(
-            mails[1]
-                .text
-                .contains("more of these since the last message"),
-            "{}",
-            mails[1].text
+            texts[1]
         );
     }
 }

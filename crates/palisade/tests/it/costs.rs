@@ -77,7 +77,7 @@ const ROWS: [Row; 26] = [
         "",
         "/static/palisade.css",
         GET,
-        most(0, 0, 0, 5520),
+        most(0, 0, 0, 5690),
     ),
     (
         "the login page",

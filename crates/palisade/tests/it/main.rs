@@ -58,6 +58,7 @@ mod tasks;
 mod telemetry;
 mod templates;
 mod tls;
+mod uploads;
 mod validation;
 mod way;
 mod well_known;

@@ -132,6 +132,16 @@ impl Browser {
         );
     }
 
+    /// Chooses a file in a field of files.
+    pub fn choose(&self, selector: &str, file: &Path) {
+        let element = self.find(selector);
+        self.session(
+            "POST",
+            &format!("/element/{element}/value"),
+            &json!({ "text": file.to_str().unwrap() }),
+        );
+    }
+
     /// Clicks what leads to another page, and waits until that page is there.
     pub fn click(&self, selector: &str) {
         self.eval("window.old = 1");

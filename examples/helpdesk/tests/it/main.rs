@@ -20,6 +20,7 @@ mod program;
 mod proxies;
 mod rights;
 mod scanners;
+mod screenshots;
 mod social;
 mod strangers;
 mod wire;

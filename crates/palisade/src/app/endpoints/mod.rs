@@ -20,6 +20,7 @@ use crate::http::{Networks, redirect_to};
 use crate::permissions::public;
 use crate::static_files::Store;
 use crate::throttle::{By, Limit};
+use crate::uploads;
 use axum::extract::Request;
 use std::sync::Arc;
 /// The routes of every site.
@@ -66,6 +67,7 @@ pub(in crate::app) fn routes(files: Arc<Store>, settings: &SiteSettings) -> Rout
             SECURITY_TXT,
             public().get(async move || contacts.answer()).impersonal(),
         )
+        .route(uploads::ROUTE, public().get(uploads::serve))
         .route("/static/{*name}", public().get(file).impersonal())
         .route(
             REPORTS,

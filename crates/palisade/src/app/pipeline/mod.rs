@@ -36,7 +36,8 @@ use crate::csrf::is_safe;
 use crate::db::Attached;
 use crate::headers::{PagePolicies, keep_from_caches};
 use crate::http::{
-    BodyFate, BodyFault, BodyLimits, Link, NoRoom, Peer, Received, Scheme, SharedReceived,
+    BodyAllowance, BodyFate, BodyFault, BodyLimits, Link, NoRoom, Peer, Received, Scheme,
+    SharedReceived,
 };
 use crate::views::{self, Error, ErrorKind, RequestContext};
 use axum::body::Body;
@@ -45,9 +46,10 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use http_body::Body as _;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::time::error::Elapsed;
 use tower::ServiceExt;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -77,6 +79,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
         context: context.clone(),
         client,
         scheme,
+        entrance: peer.entrance,
         #[cfg(feature = "otlp")]
         traced,
     };
@@ -92,7 +95,9 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
     };
     let has_body = !body.is_end_stream();
     let limits = body_limits(&site, &parts.headers);
+    let allowance = BodyAllowance::new(held.clone());
     let body = Received::new(body, limits).count_memory(held.clone());
+    let body = body.with_allowance(allowance.clone());
     let (fate, body) = (body.fate(), SharedReceived::new(body));
     let rest = body.clone();
     let runs_to_end = !is_safe(&parts.method) || site.changes_on_read(parts.uri.path());
@@ -100,6 +105,7 @@ pub(crate) async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Res
         link: peer.link,
         has_body,
         fate,
+        allowance,
     };
     let answering = run_steps(info.clone(), parts, body, admission);
     let response = match runs_to_end {
@@ -145,6 +151,7 @@ struct Admission {
     link: Link,
     has_body: bool,
     fate: BodyFate,
+    allowance: BodyAllowance,
 }
 
 /// Steps 4 to 11, and the response headers.
@@ -234,13 +241,18 @@ const CLOSE_AFTER: [StatusCode; 4] = [
 ];
 
 /// Runs the router with panic handling, a timeout, and limits for the body.
-async fn route(site: &Site, parts: Parts, body: SharedReceived, admission: &Admission) -> Response {
-    let limits = body_limits(site, &parts.headers);
+async fn route(
+    site: &Site,
+    mut parts: Parts,
+    body: SharedReceived,
+    admission: &Admission,
+) -> Response {
+    let most_bytes = most_body_bytes(site, &parts.headers);
     let length = parts
         .headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > limits.bytes) {
+    if length.is_some_and(|length| length > most_bytes) {
         return body_error(BodyFault::TooLarge);
     }
     let body = if admission.has_body {
@@ -248,11 +260,14 @@ async fn route(site: &Site, parts: Parts, body: SharedReceived, admission: &Admi
     } else {
         Body::empty()
     };
+    if admission.has_body {
+        parts.extensions.insert(admission.allowance.clone());
+    }
     let mut request = Request::from_parts(parts, body);
     if admission.has_body {
         // for middleware that transforms the body, such as decompression: they run after the limit of
         // received bytes
-        let most = usize::try_from(limits.bytes).unwrap_or(usize::MAX);
+        let most = usize::try_from(most_bytes).unwrap_or(usize::MAX);
         DefaultBodyLimit::max(most).apply(&mut request);
     }
     let mut routed = pin!(async {
@@ -263,7 +278,8 @@ async fn route(site: &Site, parts: Parts, body: SharedReceived, admission: &Admi
             .unwrap_or_else(|never| match never {})
     });
     let clock = site.settings.http.response_timeout_secs.duration();
-    let answered = tokio::time::timeout(clock, catch_panic::catch_panic(routed.as_mut())).await;
+    let mut answering = pin!(catch_panic::catch_panic(routed.as_mut()));
+    let answered = within(clock, &admission.allowance, answering.as_mut()).await;
     match (answered, admission.fate.fault()) {
         // for any result of the handler
         (Ok(response), Some(fault))
@@ -277,6 +293,31 @@ async fn route(site: &Site, parts: Parts, body: SharedReceived, admission: &Admi
             "This took too long. Please try again.",
         )
         .into_response(),
+    }
+}
+
+/// The result within a time, which an allowance for the body may extend.
+async fn within<T>(
+    clock: Duration,
+    allowance: &BodyAllowance,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> Result<T, Elapsed> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let time = clock + allowance.time();
+        let ended = tokio::time::timeout_at(begun + time, work.as_mut()).await;
+        if ended.is_ok() || clock + allowance.time() <= time {
+            return ended;
+        }
+    }
+}
+
+/// The limit of a body before it is read: forms with files may get an allowance.
+fn most_body_bytes(site: &Site, headers: &HeaderMap) -> u64 {
+    let own = body_limits(site, headers).bytes;
+    match posture::is_multipart(headers) {
+        true => own.max(site.settings.uploads.max_form_bytes),
+        false => own,
     }
 }
 
@@ -314,6 +355,20 @@ fn body_error(fault: BodyFault) -> Response {
     }
 }
 
+/// Turns a redirect into an answer with its target, for a script that would follow it: the page there
+/// may show a message once, and belongs into the window.
+fn tell_location(response: &mut Response) {
+    if response.status() != StatusCode::SEE_OTHER {
+        return;
+    }
+    if let Some(target) = response.headers_mut().remove(header::LOCATION) {
+        *response.status_mut() = StatusCode::OK;
+        response.headers_mut().insert("x-location", target);
+        let page = HeaderValue::from_static("text/html; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, page);
+    }
+}
+
 /// The last step of every response: error page, headers, request id.
 async fn finish_response(
     site: &Site,
@@ -327,6 +382,9 @@ async fn finish_response(
         response
     };
     *response.version_mut() = Version::HTTP_11;
+    if context.wants_location() && !is_safe(context.method()) {
+        tell_location(&mut response);
+    }
     let status = response.status();
     if status == StatusCode::INTERNAL_SERVER_ERROR {
         audit_log::record(Event::ErrorRaised);

@@ -179,6 +179,13 @@ async fn run_steps(
     }
 }
 
+/// Held files are bound to the secret of the tokens.
+fn attach_tokens(parts: &mut Parts, tokens: &Arc<FormTokens>) {
+    if !is_safe(&parts.method) {
+        parts.extensions.insert(tokens.clone());
+    }
+}
+
 /// The response for a path without a route. It equals that of a hidden page.
 pub(in crate::app) async fn not_found(mut request: Request) -> Response {
     let Some(info) = request.extensions_mut().remove::<RequestInfo>() else {

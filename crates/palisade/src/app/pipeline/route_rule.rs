@@ -2,7 +2,7 @@
 
 use crate::csrf::is_safe;
 use crate::headers::{Cors, PagePolicies};
-use crate::http::{ClientAddress, Networks};
+use crate::http::{ClientAddress, Entrance, Networks};
 use crate::permissions::Access;
 use crate::throttle::Limit;
 #[cfg(debug_assertions)]
@@ -61,6 +61,10 @@ pub(in crate::app) struct Extras {
     pub(in crate::app) limits: Vec<Limit>,
     /// Networks that must contain the client's address.
     pub(in crate::app) only_from: Vec<Networks>,
+    /// The only host of the route, in lower case and without a port.
+    pub(in crate::app) only_at: Option<String>,
+    /// The only listener of the route.
+    pub(in crate::app) only_through: Option<Entrance>,
     pub(in crate::app) policies: PagePolicies,
     pub(in crate::app) cors: Option<Cors>,
     /// Whether browsers send reports to it on their own, without a CSRF token.
@@ -78,6 +82,8 @@ impl Extras {
         let is_open = access.is_public()
             && self.limits.is_empty()
             && self.only_from.is_empty()
+            && self.only_at.is_none()
+            && self.only_through.is_none()
             && self.cors.is_none();
         self.is_impersonal && is_open && declared.iter().all(is_safe)
     }

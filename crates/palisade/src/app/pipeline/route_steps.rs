@@ -7,13 +7,15 @@ use super::request_info::RequestInfo;
 use super::route_rule::RouteRule;
 use super::{bearer, rate_limit, unsent};
 use crate::auth::Visitor;
+use crate::auth::views::sessions::END_VIEW;
 use crate::csrf::{FormTokens, Refusal, is_safe};
 use crate::headers::is_report;
-use crate::http::redirect_to;
+use crate::http::{RequestHost, redirect_to};
 use crate::permissions::{CurrentActor, ExportRule, Question, Verdict};
 use crate::throttle::{By, Limit};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use http::header;
 use http::request::Parts;
 use std::fmt;
 use std::sync::LazyLock;
@@ -40,6 +42,7 @@ impl RouteSteps<'_> {
         self.authenticate_bearer(parts).await?;
         self.check_visibility(parts).await?;
         self.check_method(parts)?;
+        self.check_viewer(parts).await?;
         self.check_csrf_source(parts)?;
         self.check_route_limits(parts).await?;
         self.check_csrf_token(parts, body).await?;
@@ -51,7 +54,15 @@ impl RouteSteps<'_> {
     fn check_networks(&self, parts: &Parts) -> Result<(), Response> {
         let address = self.info.client.0;
         let mut networks = self.rule.extras.only_from.iter();
-        if networks.all(|networks| networks.contains(address)) {
+        let is_at = self
+            .rule
+            .extras
+            .only_at
+            .as_deref()
+            .is_none_or(|host| is_host(parts, host));
+        let entrance = self.rule.extras.only_through;
+        let is_through = entrance.is_none_or(|entrance| entrance == self.info.entrance);
+        if networks.all(|networks| networks.contains(address)) && is_at && is_through {
             Ok(())
         } else {
             let denied = (Verdict::Hide, &"other networks" as &dyn fmt::Display);
@@ -80,6 +91,27 @@ impl RouteSteps<'_> {
             Ok(())
         } else {
             Err(method_not_allowed(self.rule))
+        }
+    }
+
+    /// A member of staff who views the site as a user changes nothing, and sees no account pages.
+    async fn check_viewer(&self, parts: &Parts) -> Result<(), Response> {
+        let path = parts.uri.path();
+        let is_account = path == "/account" || path.starts_with("/account/");
+        let is_open = is_safe(&parts.method) && !is_account;
+        if is_open || path == END_VIEW || self.visitor.session().cookie_key().is_none() {
+            return Ok(());
+        }
+        match self.visitor.viewer().await {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => {
+                let denied = (
+                    Verdict::Forbid,
+                    &"a view as another user" as &dyn fmt::Display,
+                );
+                Err(access_denied(self.info, parts, denied))
+            }
+            Err(error) => Err(error.into_response()),
         }
     }
 
@@ -209,6 +241,16 @@ impl RouteSteps<'_> {
         let judged = self.rule.access.judge(question);
         judged.await.map_err(IntoResponse::into_response)
     }
+}
+
+/// Whether a request is to a host; the name was checked before.
+fn is_host(parts: &Parts, host: &str) -> bool {
+    let requested = parts
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let requested = requested.and_then(RequestHost::parse);
+    requested.is_some_and(|requested| requested.domain() == host)
 }
 
 async fn is_repeated_login(visitor: &Visitor, parts: &Parts) -> bool {

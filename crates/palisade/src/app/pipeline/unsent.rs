@@ -4,7 +4,7 @@ use super::request_info::RequestInfo;
 use crate::auth::Visitor;
 use crate::auth::views::UNSENT;
 use crate::auth::{MOST_UNSENT_BYTES, UnsentForm};
-use crate::forms::{FormStart, TOKEN_FIELD, is_form};
+use crate::forms::{FormStart, TOKEN_FIELD, is_form, multipart_text};
 use axum::body::{Body, HttpBody};
 use http::request::Parts;
 use http::{HeaderValue, Method};
@@ -36,23 +36,16 @@ pub(super) async fn keep(
     parts: &Parts,
     body: &mut Body,
 ) -> Option<HeaderValue> {
-    let is_short = body
-        .size_hint()
-        .upper()
-        .is_some_and(|most| most <= MOST_UNSENT_BYTES as u64);
     let is_kept = parts.method == Method::POST
-        && is_short
-        && is_form(&parts.headers)
         && !parts.uri.path().starts_with("/account/")
         && info.site.csrf.check_source(parts, info.scheme).is_ok();
     if !is_kept {
         return None;
     }
-    let start = FormStart::read(body, MOST_UNSENT_BYTES).await.ok()?;
-    let form = start.whole().filter(|form| !has_secret(form))?;
+    let form = fields(parts, body).await.filter(|form| !has_secret(form))?;
     let form = UnsentForm {
         path: parts.uri.path_and_query()?.as_str().to_owned(),
-        body: form.to_vec(),
+        body: form,
     };
     match visitor.keep_unsent(&parts.headers, &form).await {
         Ok(cookie) => cookie,
@@ -61,6 +54,22 @@ pub(super) async fn keep(
             None
         }
     }
+}
+
+/// The fields of a form, url-encoded; of one with files, those of text, which are all that was typed.
+async fn fields(parts: &Parts, body: &mut Body) -> Option<Vec<u8>> {
+    if !is_form(&parts.headers) {
+        let text = multipart_text(&parts.headers, body, MOST_UNSENT_BYTES).await;
+        let text = text.ok().filter(|text| !text.is_empty())?;
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        return Some(form.extend_pairs(text).finish().into_bytes());
+    }
+    let upper = body.size_hint().upper();
+    if upper.is_none_or(|most| most > MOST_UNSENT_BYTES as u64) {
+        return None;
+    }
+    let start = FormStart::read(body, MOST_UNSENT_BYTES).await.ok()?;
+    start.whole().map(<[u8]>::to_vec)
 }
 
 fn has_secret(form: &[u8]) -> bool {

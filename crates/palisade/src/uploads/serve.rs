@@ -1,0 +1,137 @@
+//! Serves a file by the access rule of its row.
+
+use super::bytes::opened;
+use super::row::{Column, Entity, Model, State};
+use super::service::{Service, Uploads, unavailable};
+use super::stored::is_picture;
+use crate::db::Db;
+use crate::headers::PagePolicies;
+use crate::http::{Wanted, range_not_satisfiable};
+use crate::permissions::Actor;
+use crate::storage::StorageKey;
+use crate::views::{Error, RequestContext, Result};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use headers::{ContentRange, HeaderMapExt};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+/// The route of files. Its prefix is one that sites do not have.
+pub(crate) const ROUTE: &str = "/uploaded/{key}";
+
+/// `GET /uploaded/{key}`: the file, or 404 for users without access to its row.
+pub(crate) async fn serve(
+    Extension(context): Extension<RequestContext>,
+    (actor, db): (Actor, Db),
+    Path(key): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let uploads: Option<&Uploads> = context.site().services.get();
+    let service = &uploads.ok_or_else(Error::not_found)?.0;
+    let row = service.viewable(&actor, &key, &db).await?;
+    service.answer(&row, &headers).await
+}
+
+impl Service {
+    async fn viewable(&self, actor: &Actor, key: &str, db: &Db) -> Result<Model> {
+        let key: StorageKey = key.parse().map_err(|()| Error::not_found())?;
+        let row = Entity::find()
+            .filter(Column::Key.eq(key.as_str()))
+            .one(db)
+            .await?;
+        let row = row
+            .filter(|row| State::of(&row.state).is_served())
+            .ok_or_else(Error::not_found)?;
+        let table = row.owner_table.as_deref().unwrap_or_default();
+        let policy = self.policies.iter().find(|policy| policy.table() == table);
+        let policy = policy.ok_or_else(Error::not_found)?;
+        let owner = row.owner_key.as_deref().unwrap_or_default();
+        match policy.may_view(actor, owner, db).await? {
+            true => Ok(row),
+            false => Err(Error::not_found()),
+        }
+    }
+
+    async fn answer(&self, row: &Model, headers: &HeaderMap) -> Result<Response> {
+        let stored = self
+            .stored_bytes(row)
+            .map_err(|error| unavailable(&error))?;
+        let length = stored.length;
+        let (status, range) = match Wanted::of(headers, length) {
+            Wanted::Unsatisfiable => return Ok(range_not_satisfiable(length)),
+            Wanted::Whole => (StatusCode::OK, 0..length),
+            Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        };
+        let content = opened(&*self.storage, stored, range.clone()).await;
+        let content = content.map_err(|error| unavailable(&error))?;
+        let mut response = (status, Body::from_stream(content)).into_response();
+        if status == StatusCode::PARTIAL_CONTENT
+            && let Ok(range) = ContentRange::bytes(range.clone(), length)
+        {
+            response.headers_mut().typed_insert(range);
+        }
+        describe(response.headers_mut(), row, range.end - range.start)?;
+        response.extensions_mut().insert(PagePolicies::of_file());
+        Ok(response)
+    }
+}
+
+fn describe(headers: &mut HeaderMap, row: &Model, length: u64) -> Result<()> {
+    let kind = match row.media_type.starts_with("text/") {
+        true => format!("{}; charset=utf-8", row.media_type),
+        false => row.media_type.clone(),
+    };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(&kind)?);
+    headers.insert(header::CONTENT_LENGTH, length.into());
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let how = match is_picture(row) {
+        true => "inline",
+        false => "attachment",
+    };
+    let disposition = disposition(how, &row.name);
+    headers.insert(
+        header::CONTENT_DISPOSITION,
+        HeaderValue::from_str(&disposition)?,
+    );
+    Ok(())
+}
+
+/// Characters that `filename*` takes as they are
+/// ([RFC 8187](https://www.rfc-editor.org/rfc/rfc8187#section-3.2.1)).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+
+/// Content-Disposition ([RFC 6266](https://www.rfc-editor.org/rfc/rfc6266)): a name in ASCII for
+/// old programs, and the whole name.
+fn disposition(how: &str, name: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || " -._".contains(letter);
+    let plain: String = name
+        .chars()
+        .map(|letter| if is_plain(letter) { letter } else { '_' })
+        .collect();
+    let encoded = utf8_percent_encode(name, ENCODED);
+    format!("{how}; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // V5.4.2: a name ends no header, and no other name
+    #[test]
+    fn names_are_encoded() {
+        let attachment = |name: &str| disposition("attachment", name);
+        assert_eq!(
+            attachment("report.pdf"),
+            "attachment; filename=\"report.pdf\"; filename*=UTF-8''report.pdf"
+        );
+        let hostile = attachment("a\"; filename=\"b.html\r\nX: y.pdf");
+        assert!(!hostile.contains(['\r', '\n']));
+        assert_eq!(hostile.matches('"').count(), 2);
+        assert!(attachment("Übersicht 😀.pdf").ends_with("''%C3%9Cbersicht%20%F0%9F%98%80.pdf"));
+        assert!(disposition("inline", "a.png").starts_with("inline; "));
+    }
+}
