@@ -39,6 +39,7 @@ pub mod api;
 pub mod app;
 pub mod audit_log;
 pub mod auth;
+pub mod backups;
 pub mod checks;
 pub mod clock;
 mod command;

@@ -229,6 +229,7 @@ impl Prepared {
             static_files,
             settings,
             admin_path,
+            ..
         } = self;
         let admin = app.admin.take();
         let ring = keys::ring(&settings)
@@ -264,7 +265,7 @@ impl Prepared {
             &settings,
             parts,
             (&app.files, policies),
-        );
+        )?;
         if let Some((admin, path)) = admin.zip(admin_path) {
             let parts = (ring.clone(), database.clone(), foundation.clock.clone());
             let admin = AdminSite::new(

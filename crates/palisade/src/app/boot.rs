@@ -15,6 +15,8 @@ use crate::db::{Database, DatabaseUrl};
 use crate::permissions;
 use crate::settings::{SettingsError, Sources};
 use crate::static_files::Store;
+#[cfg(feature = "backup")]
+use crate::storage::StorageUrl;
 use crate::views;
 use palisade_template::{Blocked, LoadError, Options, Templates};
 use sea_orm::DbErr;
@@ -28,6 +30,8 @@ pub struct Prepared {
     pub(super) settings: SiteSettings,
     /// Path of the admin; `None` without one, and before the site's first key.
     pub(super) admin_path: Option<String>,
+    /// Whether the database is one that is being restored.
+    pub(super) is_restoring: bool,
 }
 
 impl Prepared {
@@ -48,6 +52,7 @@ impl Prepared {
             static_files,
             settings,
             admin_path: None,
+            is_restoring: false,
         };
         prepared.add_admin();
         Ok(prepared)
@@ -66,6 +71,16 @@ impl Prepared {
     /// The migrations of framework and site.
     pub fn migrations(&self) -> &Migrations {
         &self.app.migrations
+    }
+
+    /// The same site with another database, which is being restored, and other files.
+    #[cfg(feature = "backup")]
+    #[must_use]
+    pub(crate) fn restoring(mut self, database: DatabaseUrl, storage: StorageUrl) -> Self {
+        self.settings.database.url = database;
+        self.settings.storage.url = storage;
+        self.is_restoring = true;
+        self
     }
 
     /// All templates, compiled and checked.
@@ -223,6 +238,10 @@ impl Prepared {
         let fields = Arc::new(self.field_keys(clock.clone()));
         let audit = self.audit_log(clock.clone())?;
         let database = self.database().await?.with_fields(fields);
+        let restoring = database.is_restoring().await;
+        if restoring.map_err(BootError::Database)? && !self.is_restoring {
+            return Err(BootError::Restoring);
+        }
         let database = database.with_service(audit.clone());
         if self.settings.site.migrate_at_start {
             self.migrate(&database).await?;

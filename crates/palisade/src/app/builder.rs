@@ -110,6 +110,7 @@ impl App {
         migrations.add(crate::incident::migrations);
         migrations.add(crate::admin::migrations);
         migrations.add(crate::uploads::migrations);
+        migrations.add(crate::backups::migrations);
         migrations.add(super::acme::migrations);
         migrations.add(crate::db::probe::migrations);
         Self {

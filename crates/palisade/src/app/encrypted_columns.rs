@@ -43,6 +43,24 @@ impl Site {
     }
 }
 
+#[cfg(feature = "backup")]
+impl Site {
+    /// Encrypted columns with a value, and whether their first one is decrypted.
+    ///
+    /// # Errors
+    /// Errors of the database.
+    pub(crate) async fn opened_columns(&self) -> Result<Vec<(String, bool)>, DbErr> {
+        let database = &self.database;
+        let mut all = crate::encrypted_fields::opened_columns(database).await?;
+        for column in columns() {
+            let name = format!("{}.{}", column.table, column.column);
+            let is_open = column.opens(database, &self.ring).await?;
+            all.extend(is_open.map(|is_open| (name, is_open)));
+        }
+        Ok(all)
+    }
+}
+
 /// Encrypted values by key.
 pub(crate) struct Needed {
     /// `table.column` with the number of values, for the oldest key of a ring that has several.

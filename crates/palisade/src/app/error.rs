@@ -1,6 +1,7 @@
 use crate::checks::Report;
 use crate::db::Diagnosis;
 use crate::settings::SettingsError;
+use crate::storage::StorageError;
 use palisade_template::LoadError;
 use sea_orm::DbErr;
 use std::fmt;
@@ -17,6 +18,8 @@ pub enum BootError {
     Templates(LoadError),
     /// The database does not answer, or a migration failed.
     Database(DbErr),
+    /// A restore into the database is not complete.
+    Restoring,
     /// Migrations that have not run.
     Pending(Vec<String>),
     /// Adopted permissions without a row in the database.
@@ -29,6 +32,8 @@ pub enum BootError {
     Geo(String, String),
     /// The HTTP client cannot be set up.
     Client(std::io::Error),
+    /// The storage of files cannot be used.
+    Storage(StorageError),
     /// `sentry.dsn` cannot be used.
     Sentry(String),
     /// `cache.url` cannot be used.
@@ -71,6 +76,10 @@ impl fmt::Display for BootError {
                 f,
                 "{error}\n  fix: name a PEM file with certificates, or remove the setting"
             ),
+            Self::Restoring => f.write_str(
+                "the database was not restored completely\n  fix: run `restore` again with the same backup",
+            ),
+            Self::Storage(error) => write!(f, "storage.url: {error}\n  fix: correct it"),
             Self::Cache(why) => {
                 write!(
                     f,

@@ -2,16 +2,16 @@
 
 use super::declared_files::{DeclaredFiles, UNSCANNED};
 use super::route::Reason;
-use super::{App, Prepared, Site, SiteSettings};
+use super::{App, BootError, Prepared, Site, SiteSettings};
 use crate::checks::{Finding, Level};
 use crate::clock::Clock;
 use crate::crypto::KeyRing;
 use crate::db::Database;
 use crate::forms::FileReceiver;
 use crate::permissions::EntityPolicy;
-use crate::storage::{Disk, Storage};
+use crate::storage::{self, Storage, StorageError, StorageSettings, StorageUrl};
 use crate::uploads::{FileKind, Scanner, ScannerParts, UploadParts, Uploads};
-use crate::views::Result;
+use crate::views;
 use http::Extensions;
 use palisade_template::Layer;
 use std::panic::Location;
@@ -62,8 +62,10 @@ impl App {
 impl Prepared {
     /// The folder of the files, if it is within one that is served or holds the program's source.
     pub(super) fn served_storage(&self) -> Option<Finding> {
-        let folder = self.settings.storage.folder(self.settings.data());
-        let folder = std::path::absolute(folder).ok()?;
+        let StorageUrl::Folder(folder) = &self.settings.storage.url else {
+            return None;
+        };
+        let folder = std::path::absolute(self.settings.data().join(folder)).ok()?;
         let templates = self.app.templates.iter().filter_map(Layer::directory);
         let mut served = templates.chain(self.static_files.folder());
         let inside = served.find(|served| folder.starts_with(served))?;
@@ -83,8 +85,9 @@ impl Prepared {
 }
 
 /// The storage of the settings.
-pub(super) fn storage(settings: &SiteSettings) -> Arc<dyn Storage> {
-    Arc::new(Disk::new(settings.storage.folder(settings.data())))
+pub(crate) fn storage(settings: &SiteSettings) -> Result<Arc<dyn Storage>, StorageError> {
+    let StorageSettings { url, .. } = &settings.storage;
+    storage::open(url, &settings.storage.keys(), settings.data())
 }
 
 /// Folder of files on their way, which have no names.
@@ -98,7 +101,7 @@ pub(super) fn add_service(
     settings: &SiteSettings,
     (database, ring, clock): (&Database, &KeyRing, &Arc<dyn Clock>),
     (files, policies): (&DeclaredFiles, &[Arc<dyn EntityPolicy>]),
-) {
+) -> Result<(), BootError> {
     let scanner = settings.uploads.clamd.clone().map(|address| {
         Scanner::new(ScannerParts {
             address,
@@ -113,7 +116,7 @@ pub(super) fn add_service(
         database: database.clone(),
         clock: clock.clone(),
         ring: ring.clone(),
-        storage: storage(settings),
+        storage: storage(settings).map_err(BootError::Storage)?,
         incoming: incoming(settings),
         declared: files.kinds(),
         scanner,
@@ -121,6 +124,7 @@ pub(super) fn add_service(
     });
     services.insert(FileReceiver(Arc::new(uploads.clone())));
     services.insert(uploads);
+    Ok(())
 }
 
 impl Site {
@@ -134,7 +138,7 @@ impl Site {
     /// # Errors
     /// When the database or the storage does not answer.
     #[doc(hidden)]
-    pub async fn files_swept(&self) -> Result<u64> {
+    pub async fn files_swept(&self) -> views::Result<u64> {
         match self.uploads() {
             Some(uploads) => uploads.sweep().await,
             None => Ok(0),
@@ -147,7 +151,7 @@ impl Site {
     /// # Errors
     /// When the database does not answer.
     #[doc(hidden)]
-    pub async fn files_scanned(&self) -> Result<u64> {
+    pub async fn files_scanned(&self) -> views::Result<u64> {
         match self.uploads() {
             Some(uploads) => uploads.scan_waiting().await,
             None => Ok(0),

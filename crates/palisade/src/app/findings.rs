@@ -357,7 +357,7 @@ fn contradictory_rule((path, access): (&str, String)) -> Finding {
 }
 
 /// A check that the database did not answer, which is no clean result.
-fn no_answer(of: &str, error: &DbErr) -> Finding {
+pub(super) fn no_answer(of: &str, error: &DbErr) -> Finding {
     Finding {
         id: "db.no_answer".into(),
         django: None,

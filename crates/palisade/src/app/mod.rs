@@ -9,6 +9,7 @@ mod admin;
 mod assemble;
 mod audit;
 mod background;
+mod backups;
 mod boot;
 mod builder;
 mod contact;
@@ -56,6 +57,8 @@ pub use data_keys::DataKeyFile;
 pub(crate) use data_keys::{Activation, data_keys, key_from, text_of, with_key, without_announced};
 pub(crate) use encrypted_columns::{keys_by_column, keys_in_use, reseal};
 pub use error::BootError;
+#[cfg(feature = "backup")]
+pub(crate) use files::storage as storage_of_files;
 pub use key_settings::KeySettings;
 pub use keys::KeyFile;
 pub(crate) use keys::ring;

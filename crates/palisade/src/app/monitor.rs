@@ -30,6 +30,8 @@ struct Past {
     minutes: VecDeque<(u64, u64)>,
     /// The last event about the certificate.
     warned: Option<DateTime<Utc>>,
+    /// The last event about missing backups.
+    backup_warned: Option<DateTime<Utc>>,
 }
 
 /// The rate of errors in a window, in per cent, if it is too high.
@@ -74,6 +76,17 @@ impl Monitor {
         let is_due = end - now < NEAR_END && !past.warned.is_some_and(is_known);
         if is_due {
             past.warned = Some(now);
+        }
+        is_due
+    }
+
+    /// Whether missing backups are to be reported, which is so once a day.
+    pub(super) fn is_backup_due(&self, now: DateTime<Utc>) -> bool {
+        let mut past = self.past();
+        let is_known = |warned: DateTime<Utc>| now - warned < TimeDelta::days(1);
+        let is_due = !past.backup_warned.is_some_and(is_known);
+        if is_due {
+            past.backup_warned = Some(now);
         }
         is_due
     }

@@ -8,6 +8,7 @@ use crate::alerts::AlertSettings;
 use crate::api::ApiSettings;
 use crate::audit_log::AuditSettings;
 use crate::auth::{LockoutSettings, LoginSettings, PasswordSettings};
+use crate::backups::BackupSettings;
 use crate::csrf::CsrfSettings;
 use crate::db::DatabaseSettings;
 use crate::django::DjangoSettings;
@@ -198,6 +199,8 @@ pub struct SiteSettings {
     pub traces: TraceSettings,
     /// `[admin]`
     pub admin: AdminSettings,
+    /// `[backup]`
+    pub backup: BackupSettings,
     /// `[storage]`
     pub storage: StorageSettings,
     /// `[uploads]`
@@ -255,6 +258,7 @@ impl SiteSettings {
             sentry: SentrySettings::read(&mut reader),
             traces: TraceSettings::read(&mut reader),
             admin: AdminSettings::read(&mut reader),
+            backup: BackupSettings::read(&mut reader),
             storage: StorageSettings::read(&mut reader),
             uploads: UploadSettings::read(&mut reader),
             keys: KeySettings::read(&mut reader),

@@ -7,6 +7,7 @@ use crate::admin::{self};
 use crate::alerts::{self};
 use crate::api::{self};
 use crate::auth::{self};
+use crate::backups::{self};
 use crate::checks::{self, Check, Finding, Level, Selection};
 use crate::csrf::{self};
 use crate::db::{self};
@@ -19,6 +20,7 @@ use crate::metrics::{self};
 use crate::mfa::{self};
 use crate::sessions::{self};
 use crate::social::{self};
+use crate::storage::{self};
 use crate::telemetry::{self};
 use crate::throttle::{self};
 use url::Url;
@@ -63,6 +65,8 @@ impl SiteSettings {
         ));
         findings.extend(checks::select(telemetry::TRACE_CHECKS, &self.traces, which));
         findings.extend(checks::select(mail::CHECKS, &self.mail, which));
+        findings.extend(checks::select(backups::CHECKS, &self.backup, which));
+        findings.extend(checks::select(storage::CHECKS, &self.storage, which));
         findings
     }
 }

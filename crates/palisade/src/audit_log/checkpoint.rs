@@ -81,9 +81,17 @@ impl AuditLog {
     }
 
     /// Signs a text with the key of checkpoints. It must not read as one: its second line is no number.
-    #[cfg(feature = "evidence")]
+    #[cfg(any(feature = "backup", feature = "evidence"))]
     pub(crate) fn sign(&self, text: &str) -> String {
         signed_note::sign(self.keys().newest(), self.origin(), text)
+    }
+
+    /// The text of a note that one of the keys has signed.
+    #[cfg(feature = "backup")]
+    pub(crate) fn opened(&self, note: &str) -> Option<String> {
+        let verifiers = self.verifiers();
+        let opened = verifiers.iter().find_map(|key| key.open(note).ok());
+        opened.map(str::to_owned)
     }
 
     /// Writes a checkpoint into the log of the process, and gives it to its observer: both lead away

@@ -111,6 +111,14 @@ pub enum Event {
     ImpossibleTravel,
     /// Personal data was deleted after its time.
     RetentionRun,
+    /// A backup was written.
+    BackupTaken,
+    /// A backup was restored in a scratch place, and is whole.
+    BackupVerified,
+    /// A backup was restored.
+    BackupRestored,
+    /// The last backup, or the last verified one, is too old.
+    BackupOverdue,
     /// A file of a form was refused.
     FileRefused,
     /// A file was stored for a row.
@@ -241,6 +249,10 @@ const EVENTS: &[Row] = &[
     (Event::ErrorRateHigh, "error_rate_high", "sys_crash", Failure, High, "errors"),
     (Event::ImpossibleTravel, "impossible_travel", "authn_impossible_travel", Failure, Moderate, "account-takeover"),
     (Event::RetentionRun, "retention_run", "sensitive_delete", Success, Low, "accounts-closed"),
+    (Event::BackupTaken, "backup_taken", "sensitive_read", Success, Low, "backups"),
+    (Event::BackupVerified, "backup_verified", "sensitive_read", Success, Low, "backups"),
+    (Event::BackupRestored, "backup_restored", "sensitive_update", Success, High, "backups"),
+    (Event::BackupOverdue, "backup_overdue", "sys_monitor_disabled", Failure, High, "backups"),
     (Event::FileRefused, "file_refused", "upload_validation", Failure, Low, "files"),
     (Event::FileStored, "file_stored", "upload_stored", Success, Low, "files"),
     (Event::FileQuarantined, "file_quarantined", "upload_validation", Failure, High, "files"),

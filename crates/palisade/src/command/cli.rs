@@ -37,7 +37,8 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(super::privacy::retention())
         .subcommand(super::incident::command())
         .subcommand(super::runbook::command())
-        .subcommand(backup())
+        .subcommand(super::backup::command())
+        .subcommand(super::backup::restore_command())
         .subcommand(generate())
         .subcommand(deploy());
     #[cfg(feature = "adopt")]
@@ -288,22 +289,6 @@ fn generate() -> Command {
                 .about("Print the declaration of a table for the admin, to review and to shorten")
                 .arg(table.help("A table, also one of a Django project")),
         )
-}
-
-fn backup() -> Command {
-    Command::new("backup")
-        .about("Write a copy of an SQLite database, while the site runs or not")
-        .arg(
-            Arg::new("file")
-                .value_name("FILE")
-                .required(true)
-                .help("A file that does not exist yet"),
-        )
-        .arg(flag(
-            "with-user-keys",
-            "With the keys of users, which decrypt their values: for a copy that is kept for days, \
-                and not for years",
-        ))
 }
 
 fn name_argument(names: &'static [&'static str]) -> Arg {

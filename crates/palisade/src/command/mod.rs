@@ -12,6 +12,7 @@ mod cli;
 mod data;
 mod data_encrypt;
 mod deploy;
+mod erasures;
 mod files;
 mod generate;
 mod group;
@@ -155,7 +156,8 @@ async fn run_command(
         ("deploy", chosen) => deploy::run(prepared.settings(), &arguments::program_name(), chosen),
         ("keys", command) => keys::run(&prepared, command).await,
         ("data", command) => data::run(&prepared, command).await,
-        ("backup", command) => backup::run(&prepared, command).await,
+        ("backup", command) => backup::run(prepared, command).await,
+        ("restore", command) => backup::restore(prepared, command).await,
         ("generate", command) => generate::run(&prepared, command).await,
         ("audit", command) => audit::run(&prepared, command).await,
         ("permissions", command) => permissions::run(prepared, command).await,
@@ -233,6 +235,7 @@ async fn with_stored(prepared: &Prepared, matches: &ArgMatches) -> Report {
         .with_findings(prepared.start_findings().await)
         .with_findings(prepared.uncovered_references().await)
         .with_findings(prepared.schema_findings().await)
+        .with_findings(prepared.backup_findings().await)
 }
 
 /// A finding sets the exit status: an error always, a warning with `--deploy`.

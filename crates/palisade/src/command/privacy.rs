@@ -1,20 +1,15 @@
 //! `privacy`, `retention` and `user export`: data about users, its retention and its removal.
 
 use super::arguments::{flag, named, parse_time};
+use super::erasures;
 use super::print::table_of;
-use super::subject::{argument, end_sessions, unknown};
+use super::subject::{argument, unknown};
 use super::{Failed, Outcome};
 use crate::app::Site;
-use crate::audit_log::{Event, Listed, Wanted, entries};
-use crate::auth::Again;
 use crate::views::Error;
 use clap::{Arg, ArgMatches, Command};
-use serde_json::json;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
-
-/// Most erasures of one list.
-const MOST: u64 = 100_000;
 
 pub(super) fn command() -> Command {
     Command::new("privacy")
@@ -202,21 +197,8 @@ async fn list_erasures(site: &Site, matches: &ArgMatches) -> Outcome {
         .flush(site.database())
         .await
         .map_err(Error::from)?;
-    let wanted = Wanted {
-        since,
-        event: Some(Event::AccountDeleted.name().to_owned()),
-        most: MOST,
-        ..Wanted::default()
-    };
-    let all = entries(site.database(), &wanted)
-        .await
-        .map_err(Error::from)?;
-    let line = |entry: &Listed| {
-        let id = entry.subject.strip_prefix("user:")?;
-        let mark = entry.detail.strip_prefix("erasure ")?;
-        Some(json!({ "at": entry.at, "id": id, "mark": mark }).to_string() + "\n")
-    };
-    Ok(all.iter().filter_map(line).collect())
+    let listed = erasures::list(site.database(), since).await;
+    Ok(listed.map_err(Error::from)?)
 }
 
 async fn erase_again(site: &Site, matches: &ArgMatches) -> Outcome {
@@ -227,39 +209,15 @@ async fn erase_again(site: &Site, matches: &ArgMatches) -> Outcome {
         file => std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
     };
     read.map_err(|error| Failed(format!("{file}: {error}"), 2))?;
-    let listed = text.lines().enumerate().map(|(at, line)| {
-        parse_erasure(line).ok_or_else(|| {
-            let said = format!(
-                "{file}, line {}: write the lines of `privacy erasures`",
-                at + 1
-            );
-            Failed(said, 2)
-        })
-    });
     // all are read before the first is deleted
-    let listed = listed.collect::<Result<Vec<_>, _>>()?;
+    let listed = erasures::parse(file, &text)?;
     if matches.get_flag("plan") {
         return Ok(format!("{} erasure(s) are listed\n", listed.len()));
     }
-    let (mut erased, mut gone, mut others) = (0, 0, 0);
-    for (id, mark) in &listed {
-        match site.accounts().erase_again(*id, mark).await? {
-            Again::Erased => {
-                end_sessions(site, *id).await?;
-                erased += 1;
-            }
-            Again::Gone => gone += 1,
-            Again::Other => others += 1,
-        }
-    }
+    let done = erasures::repeat(site, &listed).await?;
     Ok(format!(
-        "{erased} account(s) were deleted again; {gone} did not exist; {others} id(s) are of other \
-            accounts, which stay\n"
+        "{} account(s) were deleted again; {} did not exist; {} id(s) are of other accounts, which \
+            stay\n",
+        done.erased, done.gone, done.others
     ))
-}
-
-fn parse_erasure(line: &str) -> Option<(i32, String)> {
-    let value: serde_json::Value = serde_json::from_str(line).ok()?;
-    let id = value["id"].as_str()?.parse().ok()?;
-    Some((id, value["mark"].as_str()?.to_owned()))
 }

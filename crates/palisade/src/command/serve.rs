@@ -250,6 +250,9 @@ async fn sweep(site: Arc<Site>) {
         if let Err(error) = site.files_swept().await {
             tracing::warn!(target: "palisade", ?error, "files could not be deleted after their time");
         }
+        if let Err(error) = site.judge_backups().await {
+            tracing::warn!(target: "palisade", %error, "the last backup is not known");
+        }
         let keep = site.settings.audit.keep();
         if let Err(error) = site.audit.prune(&site.database, keep).await {
             tracing::warn!(target: "palisade", %error, "old entries of the audit log could not be removed");

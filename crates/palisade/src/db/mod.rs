@@ -33,14 +33,19 @@ pub mod migrate;
 mod migration;
 mod migration_lock;
 mod pool;
+#[cfg(all(feature = "backup", feature = "postgres"))]
+mod postgres_tool;
 pub(crate) mod probe;
 mod raw;
 mod recorder;
 mod references;
+mod restoring;
 mod retry;
 mod sealed;
 mod search;
 mod settings;
+#[cfg(feature = "backup")]
+mod snapshot;
 mod sqlite;
 mod url;
 mod write_lock;
@@ -67,14 +72,22 @@ pub(crate) use migrate::foreign_table;
 pub use migration::{Migration, belongs_to, references};
 pub use pool::Database;
 pub(crate) use pool::options;
+#[cfg(all(feature = "backup", feature = "postgres"))]
+pub(crate) use postgres_tool::postgres_tool;
 pub use raw::{FromRow, RawSql};
 #[doc(hidden)]
 pub use recorder::Recorder;
 pub(crate) use references::{OnDelete, Reference};
+#[cfg(feature = "backup")]
+pub(crate) use restoring::RESTORING;
 pub(crate) use retry::retry_after_secs;
 pub(crate) use sealed::{KeyColumn, Resealed, SealedColumn};
 pub use search::contains;
 pub(crate) use search::contains_in;
 pub use settings::{CHECKS, DatabaseSettings};
+#[cfg(feature = "backup")]
+pub(crate) use snapshot::{Snapshot, TableDigest};
 pub use url::DatabaseUrl;
+#[cfg(all(feature = "backup", feature = "postgres"))]
+pub(crate) use url::PostgresUrl;
 pub(crate) use write_lock::WriteLock;

@@ -96,6 +96,22 @@ impl SealedColumn {
         }
     }
 
+    /// Whether the first value is decrypted; `None` without a value.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[cfg(feature = "backup")]
+    pub(crate) async fn opens(
+        &self,
+        database: &Database,
+        ring: &KeyRing,
+    ) -> Result<Option<bool>, DbErr> {
+        let rows = self.rows(&database.handle(), None).await?;
+        let sealer = Sealer::new(ring, self.purpose);
+        let is_open = |row: &SealedRow| sealer.open(&row.sealed, &(self.place)(row)).is_ok();
+        Ok(rows.first().map(is_open))
+    }
+
     /// Number of values per key of the ring, newest first, followed by those of unknown keys.
     pub(crate) async fn count(
         &self,

@@ -69,7 +69,11 @@ pub(crate) use noted_keys::{forget_key, missing_keys, missing_on, note_keys};
 #[doc(hidden)]
 pub use open::{key_of, open, open_of_user};
 pub(crate) use reencrypt::{Pace, Rewritten, outdated_rows, reencrypt, tables_named};
+#[cfg(feature = "backup")]
+pub(crate) use status::opened_columns;
 pub(crate) use status::{ColumnStatus, status, values_of_key};
+#[cfg(feature = "backup")]
+pub(crate) use user_keys::StoredUserKey;
 pub(crate) use user_keys::UserKeys;
 pub use value::{Encryptable, Encrypted};
 #[doc(hidden)]

@@ -3,6 +3,8 @@
 use super::rows::all_tables;
 use crate::db::{Database, EncryptedTable};
 use palisade_crypto::field::prefix_of;
+#[cfg(feature = "backup")]
+use palisade_crypto::field::{self, Place};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
 use sea_orm::{ConnectionTrait, DbErr};
 
@@ -72,6 +74,40 @@ async fn column_status(
         by_key,
         of_users,
     })
+}
+
+/// Columns of the site with a value, and whether the first one is decrypted.
+///
+/// # Errors
+/// Errors of the database.
+#[cfg(feature = "backup")]
+pub(crate) async fn opened_columns(database: &Database) -> Result<Vec<(String, bool)>, DbErr> {
+    let mut found = Vec::new();
+    for table in all_tables(database) {
+        let names = table.names();
+        let rows = table
+            .read(database, &names, &table.rows(&names, None))
+            .await?;
+        for column in &table.columns {
+            let texts = rows
+                .iter()
+                .filter_map(|row| Some((&row.key, row.text(column.name)?)));
+            // a value with the key of a user needs that key, too
+            let Some((key, text)) = texts.into_iter().find(|(_, text)| text.starts_with("e1."))
+            else {
+                continue;
+            };
+            let ring = database.fields().ring()?;
+            let place = Place {
+                table: table.table,
+                column: column.name,
+                key,
+            };
+            let opened = field::open(&ring, place, text, database.fields().now());
+            found.push((format!("{}.{}", table.table, column.name), opened.is_ok()));
+        }
+    }
+    Ok(found)
 }
 
 /// Number of values that name a key, whether it is on the ring or not, by column.

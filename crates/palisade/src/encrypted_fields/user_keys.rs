@@ -1,6 +1,8 @@
 //! A key for each user: without it, the values of the user cannot be decrypted in any copy.
 
 use super::FieldErrorKind;
+#[cfg(feature = "backup")]
+use crate::db::Database;
 use crate::db::{DataHandle, Tx};
 use chrono::Utc;
 use palisade_crypto::Secret;
@@ -8,6 +10,8 @@ use palisade_crypto::field::{self, Place, Plain, UserKey};
 use sea_orm::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
+#[cfg(feature = "backup")]
+use sea_orm::sea_query::{ExprTrait, Query};
 
 /// A row of `palisade_user_key`.
 #[sea_orm::model]
@@ -80,6 +84,57 @@ pub(super) async fn load_or_create(tx: &Tx, user: i32) -> Result<UserKey, DbErr>
     written.exec_without_returning(tx).await?;
     let again = load(tx, user).await;
     again.map_err(|kind| DbErr::Custom(format!("the key of user {user}: {kind:?}")))
+}
+
+/// Name and value of a key's row, for a backup.
+#[cfg(feature = "backup")]
+pub(crate) type StoredUserKey = (i32, String, DateTimeUtc);
+
+#[cfg(feature = "backup")]
+impl UserKeys {
+    /// The keys of all users, encrypted with the keys of the site.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn stored(database: &Database) -> Result<Vec<StoredUserKey>, DbErr> {
+        let rows = Entity::find().all(&database.handle()).await?;
+        let stored = |row: Model| (row.user_id, row.sealed, row.made_at);
+        Ok(rows.into_iter().map(stored).collect())
+    }
+
+    /// Puts keys of a backup back, of users that exist and have none. Returns their number.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn put_back(
+        database: &Database,
+        keys: &[StoredUserKey],
+    ) -> Result<u64, DbErr> {
+        let users = database.users().users.clone();
+        let put_back = async |tx: &Tx| {
+            let mut count = 0;
+            for (user, sealed, made_at) in keys {
+                let exists = Query::select()
+                    .column("id")
+                    .from(users.clone())
+                    .and_where(ExprTrait::eq(Expr::col("id"), *user))
+                    .take();
+                if tx.query_one(&exists).await?.is_none() {
+                    continue;
+                }
+                let row = ActiveModel {
+                    user_id: Set(*user),
+                    sealed: Set(sealed.clone()),
+                    made_at: Set(*made_at),
+                };
+                let kept = OnConflict::column(Column::UserId).do_nothing().to_owned();
+                let written = Entity::insert(row).on_conflict(kept);
+                count += written.exec_without_returning(tx).await?;
+            }
+            Ok(count)
+        };
+        database.write_always(put_back).await
+    }
 }
 
 impl UserKeys {

@@ -27,6 +27,7 @@ runbooks!(
     "rights",
     "data-left",
     "files",
+    "backups",
     "failed-logins",
     "errors",
     "tokens",

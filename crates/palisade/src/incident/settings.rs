@@ -35,6 +35,18 @@ impl FromStr for Recipient {
     }
 }
 
+#[cfg(any(feature = "backup", feature = "evidence"))]
+impl Recipient {
+    /// The key, for encryption.
+    ///
+    /// # Errors
+    /// When its checksum is wrong.
+    pub(crate) fn key(&self) -> Result<age::x25519::Recipient, String> {
+        let parsed = self.0.parse();
+        parsed.map_err(|error| format!("{self}: {error}"))
+    }
+}
+
 impl fmt::Display for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

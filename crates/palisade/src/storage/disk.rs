@@ -1,4 +1,4 @@
-use super::{ByteStream, Storage, StorageError, StorageKey};
+use super::{ByteStream, ObjectName, Storage, StorageError};
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt};
 use std::io;
@@ -24,12 +24,11 @@ impl Disk {
         Self { root: root.into() }
     }
 
-    /// Folders by the first two digits: a folder of a million files is slow to list.
-    fn path(&self, key: &StorageKey) -> PathBuf {
-        self.root.join(&key.as_str()[..2]).join(key.as_str())
+    fn path(&self, name: &ObjectName) -> PathBuf {
+        self.root.join(name.as_str())
     }
 
-    async fn write(path: &Path, mut content: ByteStream, length: u64) -> io::Result<()> {
+    async fn write(path: &Path, mut content: ByteStream, length: Option<u64>) -> io::Result<()> {
         let unfinished = unfinished(path);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
@@ -39,7 +38,7 @@ impl Disk {
             file.write_all(&piece).await?;
             written += piece.len() as u64;
         }
-        if written != length {
+        if length.is_some_and(|length| length != written) {
             return Err(io::Error::other("the content has another length"));
         }
         file.flush().await?;
@@ -82,11 +81,11 @@ impl Storage for Disk {
 
     async fn put_new(
         &self,
-        key: &StorageKey,
+        name: &ObjectName,
         content: ByteStream,
-        length: u64,
+        length: Option<u64>,
     ) -> Result<(), StorageError> {
-        let path = self.path(key);
+        let path = self.path(name);
         if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
             create_folder(folder)?;
             File::open(&self.root).await?.sync_all().await?;
@@ -98,22 +97,26 @@ impl Storage for Disk {
         Ok(written?)
     }
 
-    async fn read(&self, key: &StorageKey, range: Range<u64>) -> Result<ByteStream, StorageError> {
-        let mut file = File::open(self.path(key)).await?;
+    async fn length(&self, name: &ObjectName) -> Result<u64, StorageError> {
+        Ok(fs::metadata(self.path(name)).await?.len())
+    }
+
+    async fn read(&self, name: &ObjectName, range: Range<u64>) -> Result<ByteStream, StorageError> {
+        let mut file = File::open(self.path(name)).await?;
         file.seek(io::SeekFrom::Start(range.start)).await?;
         let part = file.take(range.end - range.start);
         Ok(ReaderStream::with_capacity(part, 64 * 1024).boxed())
     }
 
-    async fn delete(&self, key: &StorageKey) -> Result<(), StorageError> {
-        let path = self.path(key);
+    async fn delete(&self, name: &ObjectName) -> Result<(), StorageError> {
+        let path = self.path(name);
         remove(&unfinished(&path)).await?;
         Ok(remove(&path).await?)
     }
 
-    async fn keys(&self) -> Result<Vec<StorageKey>, StorageError> {
+    async fn names(&self) -> Result<Vec<ObjectName>, StorageError> {
         let root = self.root.clone();
-        let listed = tokio::task::spawn_blocking(move || keys_in(&root)).await;
+        let listed = tokio::task::spawn_blocking(move || names_in(&root)).await;
         Ok(listed.map_err(io::Error::other)??)
     }
 
@@ -129,22 +132,26 @@ pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
     Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
-fn keys_in(root: &Path) -> io::Result<Vec<StorageKey>> {
+fn names_in(root: &Path) -> io::Result<Vec<ObjectName>> {
     let mut found = Vec::new();
     if !root.exists() {
         return Ok(found);
     }
-    for folder in std::fs::read_dir(root)? {
-        let folder = folder?.path();
-        if !folder.is_dir() {
+    for entry in std::fs::read_dir(root)? {
+        let entry = entry?;
+        let name = entry.file_name().into_string().unwrap_or_default();
+        if !entry.file_type()?.is_dir() {
+            found.extend(complete(&name).parse::<ObjectName>());
             continue;
         }
-        for file in std::fs::read_dir(folder)? {
-            let name = file?.file_name();
-            let name = name.to_str().unwrap_or_default();
-            let name = name.strip_suffix(UNFINISHED).unwrap_or(name);
-            found.extend(name.parse::<StorageKey>());
+        for file in std::fs::read_dir(entry.path())? {
+            let file = file?.file_name().into_string().unwrap_or_default();
+            found.extend(format!("{name}/{}", complete(&file)).parse::<ObjectName>());
         }
     }
     Ok(found)
+}
+
+fn complete(name: &str) -> &str {
+    name.strip_suffix(UNFINISHED).unwrap_or(name)
 }

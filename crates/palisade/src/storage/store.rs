@@ -1,6 +1,7 @@
-use super::StorageKey;
+use super::ObjectName;
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::stream::BoxStream;
 use std::fmt;
 use std::io;
@@ -15,31 +16,51 @@ pub(crate) trait Storage: Send + Sync {
     /// Its name in the rows of files.
     fn name(&self) -> &'static str;
 
-    /// Stores a new file of `length` bytes: all of it, or nothing.
+    /// Stores a new file: all of it, or nothing. `length` is that of the content in bytes, where it is
+    /// known before.
     async fn put_new(
         &self,
-        key: &StorageKey,
+        name: &ObjectName,
         content: ByteStream,
-        length: u64,
+        length: Option<u64>,
     ) -> Result<(), StorageError>;
 
+    /// The length of a file in bytes.
+    async fn length(&self, name: &ObjectName) -> Result<u64, StorageError>;
+
     /// Bytes of a file.
-    async fn read(&self, key: &StorageKey, range: Range<u64>) -> Result<ByteStream, StorageError>;
+    async fn read(&self, name: &ObjectName, range: Range<u64>) -> Result<ByteStream, StorageError>;
 
     /// Deletes a file and the rest of an interrupted [`Storage::put_new`]. One that is not
     /// there is deleted.
-    async fn delete(&self, key: &StorageKey) -> Result<(), StorageError>;
+    async fn delete(&self, name: &ObjectName) -> Result<(), StorageError>;
 
-    /// The keys of all files, for the comparison with the rows.
-    async fn keys(&self) -> Result<Vec<StorageKey>, StorageError>;
+    /// The names of all files, also of those that are not complete.
+    async fn names(&self) -> Result<Vec<ObjectName>, StorageError>;
 
     /// Free bytes, where the storage knows them.
     fn free_bytes(&self) -> Option<u64>;
+
+    /// A URL that serves a file as the storage has it, for a short time, with these headers. `None` if
+    /// the storage serves none.
+    fn link(&self, _: &ObjectName, _: &Answer<'_>) -> Option<String> {
+        None
+    }
+}
+
+/// The headers of a file that a storage serves, and the validity of the link.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer<'a> {
+    pub(crate) media_type: &'a str,
+    pub(crate) disposition: &'a str,
+    pub(crate) now: DateTime<Utc>,
+    /// At most 900.
+    pub(crate) seconds: u64,
 }
 
 /// Why a storage did not answer.
 #[derive(Debug)]
-pub(crate) enum StorageError {
+pub enum StorageError {
     /// A file of this key exists already.
     Exists,
     /// There is no such file.

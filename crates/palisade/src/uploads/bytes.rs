@@ -59,7 +59,7 @@ pub(super) async fn opened(
     let (first, last) = (range.start / CHUNK, (range.end - 1) / CHUNK);
     let begin = sealed_range(first, stored.length).start;
     let end = sealed_range(last, stored.length).end;
-    let source = storage.read(&stored.key, begin..end).await?;
+    let source = storage.read(&(&stored.key).into(), begin..end).await?;
     let state = (source, BytesMut::new(), first);
     let next = move |(mut source, mut held, chunk): (ByteStream, BytesMut, u64)| {
         let (opener, length, range) = (stored.opener.clone(), stored.length, range.clone());

@@ -47,13 +47,13 @@ impl Uploads {
                 progress(known.len() as u64);
             }
         }
-        let stored = service.storage.keys().await;
+        let stored = service.storage.names().await;
         let stored = stored.map_err(|error| unavailable(&error))?;
-        let unknown = stored.iter().filter(|key| !known.contains(key.as_str()));
-        for key in unknown {
+        let unknown = stored.iter().filter(|name| !known.contains(name.last()));
+        for name in unknown {
             // its row may have come meanwhile
-            if !service.has_row(key.as_str()).await? {
-                found.unknown.push(key.to_string());
+            if !service.has_row(name.last()).await? {
+                found.unknown.push(name.last().to_owned());
             }
         }
         Ok(found)

@@ -236,8 +236,9 @@ impl Service {
         let row = self.insert(row, arrival.sender).await?;
         let mut again = treated.file.try_clone()?;
         let content = sealed(treated.file, length, sealer);
-        let put = self.storage.put_new(&key, content, sealed_length(length));
-        put.await.map_err(io::Error::other)?;
+        let length = Some(sealed_length(length));
+        let put = self.storage.put_new(&(&key).into(), content, length).await;
+        put.map_err(io::Error::other)?;
         again.rewind()?;
         let state = self.first_state(arrival.kind, &row, again).await?;
         let stored = self.set_state(&row, state).await?;

@@ -5,6 +5,7 @@ use super::row::{Column, Entity, Model, State};
 use super::service::{Service, Uploads};
 use crate::db::Tx;
 use crate::sql;
+use crate::storage::StorageKey;
 use crate::views::Result;
 use sea_orm::sea_query::{Query, SimpleExpr};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -136,8 +137,8 @@ impl Service {
             }
             for row in rows {
                 after = row.id;
-                if let Ok(key) = row.key.parse()
-                    && let Err(error) = self.storage.delete(&key).await
+                if let Ok(key) = row.key.parse::<StorageKey>()
+                    && let Err(error) = self.storage.delete(&(&key).into()).await
                 {
                     tracing::warn!(target: "palisade", %error, file = row.key, "a file could not be deleted");
                     continue;

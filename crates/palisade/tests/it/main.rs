@@ -8,6 +8,7 @@ mod architecture;
 mod attacks;
 mod audit;
 mod authorization;
+mod backups;
 mod between;
 mod bodies;
 mod check;

@@ -1,17 +1,24 @@
-//! `examples/worker.rs`, as an operator runs it.
+//! A program of `examples`, as an operator runs it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The program, with its database and its data folder.
 pub struct Program {
+    name: &'static str,
     database: String,
     data: PathBuf,
 }
 
 impl Program {
+    /// `examples/worker.rs`.
     pub fn new(database: &str, data: &Path) -> Self {
+        Self::named("worker", (database, data))
+    }
+
+    pub fn named(name: &'static str, (database, data): (&str, &Path)) -> Self {
         Self {
+            name,
             database: database.to_owned(),
             data: data.to_owned(),
         }
@@ -19,10 +26,12 @@ impl Program {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let program = std::env::current_exe().unwrap();
-        let program = program.ancestors().nth(2).unwrap().join("examples/worker");
+        let examples = program.ancestors().nth(2).unwrap().join("examples");
+        let program = examples.join(self.name);
         assert!(
             program.is_file(),
-            "build it: cargo build -p palisade --example worker"
+            "build it: cargo build -p palisade --example {}",
+            self.name
         );
         let mut command = Command::new(program);
         command

@@ -1,9 +1,11 @@
-use super::{Failed, Outcome};
+//! `backup copy`: an SQLite database as one file.
+
 use crate::app::Prepared;
+use crate::command::{Failed, Outcome};
 use clap::ArgMatches;
 use std::path::Path;
 
-/// `backup FILE`: a consistent copy of an SQLite database, even while the site writes.
+/// `backup copy FILE`: a consistent copy of an SQLite database, even while the site writes.
 pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
     let file = matches.get_one::<String>("file").map_or("", String::as_str);
     let settings = prepared.settings();
