@@ -28,7 +28,7 @@ use crate::auth::{AccountParts, Accounts, ActionLinks, SecondFactors};
 use crate::clock::Clock;
 use crate::db::Database;
 use crate::flows::OnceServices;
-use crate::headers::SecurityHeaders;
+use crate::headers::{SecurityHeaders, Source};
 use crate::http::client::Client;
 use crate::http::{MemoryBudget, TrustedProxies};
 use crate::incident::Incident;
@@ -276,6 +276,8 @@ impl Prepared {
             );
             views.services.insert(Arc::new(admin));
         }
+        let origin = settings.uploads.origin.as_ref();
+        let pictures = origin.and_then(|origin| Source::origin(&origin.to_string()));
         let shared_parts = (client.clone(), ring.clone());
         let name = shared.mail.site_name();
         let telemetry = SiteTelemetry::new(&settings, shared_parts, &mut views.services, name)?;
@@ -317,7 +319,7 @@ impl Prepared {
             entities: app.entities,
             csrf: csrf(&settings, &ring, transport(&settings)),
             csrf_refusal: app.csrf_refusal,
-            headers: SecurityHeaders::new(&settings.headers, settings.profile),
+            headers: SecurityHeaders::with_pictures(&settings.headers, settings.profile, pictures),
             proxies: proxies(&settings),
             challenge: app.challenge,
             challenges: settings.acme.is_on().then(Arc::default),

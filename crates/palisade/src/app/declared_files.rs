@@ -1,5 +1,6 @@
 use super::SiteSettings;
 use crate::checks::{Finding, Level, Weakened};
+use crate::uploads::Sealing;
 
 /// The name of files without a scanner in `site.allow_dangerous`.
 pub(super) const UNSCANNED: &str = "unscanned_files";
@@ -9,6 +10,7 @@ pub(super) const UNSCANNED: &str = "unscanned_files";
 pub(super) struct DeclaredFiles {
     kinds: Vec<&'static str>,
     dangerous: Vec<Weakened>,
+    pub(super) sealing: Sealing,
 }
 
 impl DeclaredFiles {

@@ -10,7 +10,7 @@ use crate::db::Database;
 use crate::forms::FileReceiver;
 use crate::permissions::EntityPolicy;
 use crate::storage::{self, Storage, StorageError, StorageSettings, StorageUrl};
-use crate::uploads::{FileKind, Scanner, ScannerParts, UploadParts, Uploads};
+use crate::uploads::{FileKind, Scanner, ScannerParts, Sealing, UploadParts, Uploads};
 use crate::views;
 use http::Extensions;
 use palisade_template::Layer;
@@ -55,6 +55,20 @@ impl App {
     pub fn dangerous_unscanned_files(mut self, reason: Reason) -> Self {
         let weakened = reason.weakens(UNSCANNED, Location::caller());
         self.files.weaken(weakened);
+        self
+    }
+}
+
+impl App {
+    /// Stores files without encryption, for a bucket that serves them itself: users are redirected to a
+    /// link of one minute to attachments; pictures are still served by the site. Readers of the bucket or
+    /// the disk are readers of the files. In production it must be named in `site.allow_dangerous`.
+    #[must_use]
+    #[track_caller]
+    pub fn dangerous_unsealed_files(mut self, reason: Reason) -> Self {
+        let weakened = reason.weakens("unsealed_files", Location::caller());
+        self.files.weaken(weakened);
+        self.files.sealing = Sealing::Off;
         self
     }
 }
@@ -121,6 +135,7 @@ pub(super) fn add_service(
         declared: files.kinds(),
         scanner,
         policies: policies.to_vec(),
+        sealing: files.sealing,
     });
     services.insert(FileReceiver(Arc::new(uploads.clone())));
     services.insert(uploads);

@@ -14,7 +14,7 @@ use crate::db::{self};
 use crate::django::{self};
 use crate::headers::{self};
 use crate::http::client::{self};
-use crate::http::{self};
+use crate::http::{self, HostPattern};
 use crate::mail::{self};
 use crate::metrics::{self};
 use crate::mfa::{self};
@@ -23,6 +23,7 @@ use crate::social::{self};
 use crate::storage::{self};
 use crate::telemetry::{self};
 use crate::throttle::{self};
+use crate::uploads::{self};
 use url::Url;
 
 impl SiteSettings {
@@ -66,6 +67,7 @@ impl SiteSettings {
         findings.extend(checks::select(telemetry::TRACE_CHECKS, &self.traces, which));
         findings.extend(checks::select(mail::CHECKS, &self.mail, which));
         findings.extend(checks::select(backups::CHECKS, &self.backup, which));
+        findings.extend(checks::select(uploads::CHECKS, &self.uploads, which));
         findings.extend(checks::select(storage::CHECKS, &self.storage, which));
         findings
     }
@@ -110,6 +112,38 @@ const CHECKS: &[Check<SiteSettings>] = &[
         why: "error pages show details of the program to every client, and plain HTTP is allowed",
         fix: "set PALISADE_PROFILE=production",
         fires: |settings| settings.profile.is_development(),
+    },
+    Check {
+        id: "uploads.origin_is_site",
+        django: None,
+        level: Level::Error,
+        title: "uploads.origin is a host of the site",
+        why: "it would serve files and no pages, and files of users would share the origin of the site",
+        fix: "set uploads.origin to another domain, which is not in http.allowed_hosts",
+        fires: |settings| {
+            let hosts = &settings.http.allowed_hosts;
+            let origin = settings.uploads.origin.as_ref();
+            origin.is_some_and(|origin| hosts.iter().any(|host| host.matches(origin.domain())))
+        },
+    },
+    Check {
+        id: "uploads.origin_same_site",
+        django: None,
+        level: Level::Warning,
+        title: "uploads.origin is a subdomain of the same domain as the site",
+        why: "a file that runs there could set cookies for the domain of the site (ASVS 3.5.4)",
+        fix: "use a domain that is registered for files only",
+        fires: |settings| {
+            let hosts = &settings.http.allowed_hosts;
+            let origin = settings.uploads.origin.as_ref();
+            origin.is_some_and(|origin| {
+                let is_other = |host: &&HostPattern| !host.matches(origin.domain());
+                hosts
+                    .iter()
+                    .filter(is_other)
+                    .any(|host| origin.is_site_of(host.name()))
+            })
+        },
     },
     Check {
         id: "http.tls_not_terminated",

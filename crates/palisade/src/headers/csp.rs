@@ -302,6 +302,8 @@ pub struct PagePolicies {
     pub(super) enforced: Option<Arc<Written>>,
     pub(super) reported: Option<Arc<Written>>,
     pub(super) is_isolated: bool,
+    /// Whether pages of other origins may show it.
+    pub(super) is_shown_elsewhere: bool,
 }
 
 /// The policy of a file that a user has sent: nothing of it runs, loads or is framed.
@@ -319,6 +321,14 @@ impl PagePolicies {
         Self {
             enforced: Some(OF_FILE.clone()),
             ..Self::default()
+        }
+    }
+
+    /// The same for a file on an origin of its own, which pages of the site show.
+    pub(crate) fn of_file_elsewhere() -> Self {
+        Self {
+            is_shown_elsewhere: true,
+            ..Self::of_file()
         }
     }
 

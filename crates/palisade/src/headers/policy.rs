@@ -77,12 +77,25 @@ fn with_trusted_types(policy: ContentSecurityPolicy) -> ContentSecurityPolicy {
 impl SecurityHeaders {
     /// Headers configured by these settings.
     pub fn new(settings: &HeaderSettings, profile: Profile) -> Self {
+        Self::with_pictures(settings, profile, None)
+    }
+
+    /// The same, with pictures of users from another origin.
+    pub(crate) fn with_pictures(
+        settings: &HeaderSettings,
+        profile: Profile,
+        origin: Option<Source>,
+    ) -> Self {
         let ancestors = match settings.frames {
             Frames::Deny => Source::NOTHING,
             Frames::SameOrigin => Source::own(),
         };
         let policy =
             ContentSecurityPolicy::strict().set(Directive::FrameAncestors, vec![ancestors]);
+        let policy = match origin {
+            Some(origin) => policy.allow(Directive::ImgSrc, origin),
+            None => policy,
+        };
         let policy = match settings.trusted_types {
             TrustedTypes::Enforce => with_trusted_types(policy),
             _ => policy,
@@ -143,6 +156,12 @@ impl SecurityHeaders {
         }
         if let Some(hsts) = self.hsts().filter(|_| scheme == Scheme::Https) {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+        if page.is_some_and(|page| page.is_shown_elsewhere) {
+            headers.insert(
+                "cross-origin-resource-policy",
+                HeaderValue::from_static("cross-origin"),
+            );
         }
         if page.is_some_and(|page| page.is_isolated) {
             headers.insert(

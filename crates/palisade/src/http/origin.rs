@@ -52,6 +52,11 @@ impl Origin {
         Self::of_url(&format!("{}://{host}/", scheme.as_str()))
     }
 
+    /// Its host.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Whether the scheme is https.
     pub fn is_secure(&self) -> bool {
         self.scheme == "https"

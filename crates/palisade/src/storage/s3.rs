@@ -7,14 +7,16 @@ use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
 use object_store::{
-    ClientOptions, Error, GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
-    RetryConfig,
+    ClientOptions, Error, GetOptions, GetResult, MultipartUpload, ObjectStore, ObjectStoreExt,
+    PutMode, RetryConfig,
 };
 use palisade_crypto::presigned::{Addressing, Bucket, Link};
 use std::io;
 use std::ops::Range;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
+use tokio_util::io::{ReaderStream, StreamReader};
 
 /// Private objects, which are never overwritten.
 pub(super) struct S3 {
@@ -72,6 +74,14 @@ impl S3 {
 
     fn path(&self, name: &ObjectName) -> Path {
         Path::from(self.url.key(name))
+    }
+
+    async fn get(&self, name: &ObjectName, range: Option<Range<u64>>) -> Result<GetResult, Error> {
+        let options = GetOptions {
+            range: range.map(Into::into),
+            ..GetOptions::default()
+        };
+        self.store.get_opts(&self.path(name), options).await
     }
 
     /// The rest of an object of more than one part.
@@ -211,13 +221,20 @@ impl Storage for S3 {
     }
 
     async fn read(&self, name: &ObjectName, range: Range<u64>) -> Result<ByteStream, StorageError> {
-        let options = GetOptions {
-            range: Some(range.into()),
-            ..GetOptions::default()
+        let length = range.end - range.start;
+        let mut skipped = 0;
+        let found = match self.get(name, Some(range.clone())).await {
+            // a server may ignore ranges (RFC 9110, 14.2)
+            Err(Error::Generic { .. }) => {
+                skipped = range.start;
+                self.get(name, None).await
+            }
+            found => found,
         };
-        let found = self.store.get_opts(&self.path(name), options).await;
-        let content = found.map_err(failed)?.into_stream();
-        Ok(content.map_err(broken_off).boxed())
+        let content = found.map_err(failed)?.into_stream().map_err(broken_off);
+        let mut content = StreamReader::new(content);
+        tokio::io::copy(&mut (&mut content).take(skipped), &mut tokio::io::sink()).await?;
+        Ok(ReaderStream::with_capacity(content.take(length), 64 * 1024).boxed())
     }
 
     async fn delete(&self, name: &ObjectName) -> Result<(), StorageError> {
@@ -269,5 +286,127 @@ impl Storage for S3 {
             seconds: answer.seconds,
         };
         bucket.sign(&link).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::crypto::Secret;
+    use crate::testing::{ran, server};
+    use futures_util::stream;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::process::{Child, Command, Stdio};
+
+    struct Stopped(Child);
+
+    impl Drop for Stopped {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    fn content(bytes: &[u8]) -> ByteStream {
+        let pieces: Vec<_> = bytes
+            .chunks(100_000)
+            .map(Bytes::copy_from_slice)
+            .map(Ok)
+            .collect();
+        stream::iter(pieces).boxed()
+    }
+
+    /// moto, with a bucket.
+    fn moto() -> Option<(Stopped, u16)> {
+        let python = server("PALISADE_TEST_S3")?;
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let program = std::path::Path::new(&python).with_file_name("moto_server");
+        let mut command = Command::new(program);
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let child = Stopped(child);
+        for _ in 0..400 {
+            if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
+                let create = format!(
+                    "PUT /files HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: AWS4-HMAC-SHA256 Credential=a/20261130/us-east-1/s3/aws4_request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
+                stream.write_all(create.as_bytes()).unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+                return Some((child, port));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("moto did not start");
+    }
+
+    // F085: an object is never overwritten, whether it is sent in one request or in parts
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_object_is_never_overwritten() {
+        let Some((_moto, port)) = moto() else {
+            return;
+        };
+        let url = format!("s3://files/site?endpoint=http://127.0.0.1:{port}");
+        let keys = StorageKeys {
+            access_key: Some("a".into()),
+            secret_key: Some(Secret::new("b".into())),
+            session_token: None,
+        };
+        let store = S3::new(url.parse().unwrap(), keys).unwrap();
+        let small = vec![1; 1000];
+        let large = vec![2; 2 * PART + 1000];
+        for (name, bytes) in [("ab/small", &small), ("ab/large", &large)] {
+            let name: ObjectName = name.parse().unwrap();
+            let length = Some(bytes.len() as u64);
+            store.put_new(&name, content(bytes), length).await.unwrap();
+            for other in [&small, &large] {
+                let again = store.put_new(&name, content(other), None).await;
+                assert!(
+                    matches!(again, Err(StorageError::Exists)),
+                    "{name} {again:?}"
+                );
+            }
+            assert_eq!(store.length(&name).await.unwrap(), bytes.len() as u64);
+            let end = bytes.len() as u64;
+            let read = store.read(&name, end - 10..end).await.unwrap();
+            let read: Vec<Bytes> = read.try_collect().await.unwrap();
+            assert_eq!(read.concat(), bytes[bytes.len() - 10..]);
+        }
+        // content of another length leaves nothing
+        let name: ObjectName = "ab/cut".parse().unwrap();
+        for bytes in [&small, &large] {
+            let length = Some(bytes.len() as u64 + 1);
+            assert!(store.put_new(&name, content(bytes), length).await.is_err());
+            assert!(matches!(
+                store.length(&name).await,
+                Err(StorageError::Missing)
+            ));
+        }
+        let mut names: Vec<String> = store
+            .names()
+            .await
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        names.sort();
+        assert_eq!(names, ["ab/large", "ab/small"]);
+        for name in ["ab/small", "ab/small", "ab/none"] {
+            store.delete(&name.parse().unwrap()).await.unwrap();
+        }
+        assert_eq!(store.names().await.unwrap().len(), 1);
+        ran("s3");
     }
 }

@@ -52,6 +52,7 @@ impl FromStr for S3Url {
         let bucket = url.host_str().unwrap_or_default();
         let prefix = url.path().trim_matches('/');
         let is_plain = url.scheme() == "s3"
+            && !text.contains("..")
             && is_bucket(bucket)
             && url.username().is_empty()
             && url.password().is_none()

@@ -43,7 +43,8 @@ pub(super) fn sealed(file: File, length: u64, sealer: FileSealer) -> ByteStream 
 /// A stored file: its key in the storage, and its length before encryption.
 pub(super) struct StoredBytes {
     pub(super) key: StorageKey,
-    pub(super) opener: Arc<FileOpener>,
+    /// `None` for one that is not encrypted.
+    pub(super) opener: Option<Arc<FileOpener>>,
     pub(super) length: u64,
 }
 
@@ -56,13 +57,16 @@ pub(super) async fn opened(
     if range.is_empty() {
         return Ok(stream::empty().boxed());
     }
+    let Some(opener) = stored.opener else {
+        return storage.read(&(&stored.key).into(), range).await;
+    };
     let (first, last) = (range.start / CHUNK, (range.end - 1) / CHUNK);
     let begin = sealed_range(first, stored.length).start;
     let end = sealed_range(last, stored.length).end;
     let source = storage.read(&(&stored.key).into(), begin..end).await?;
     let state = (source, BytesMut::new(), first);
     let next = move |(mut source, mut held, chunk): (ByteStream, BytesMut, u64)| {
-        let (opener, length, range) = (stored.opener.clone(), stored.length, range.clone());
+        let (opener, length, range) = (opener.clone(), stored.length, range.clone());
         async move {
             if chunk > last {
                 return Ok(None);

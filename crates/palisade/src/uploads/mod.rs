@@ -31,6 +31,7 @@ mod incoming;
 mod inspection;
 mod kind;
 mod migration;
+mod origin;
 mod personal;
 #[cfg(feature = "images")]
 mod picture;
@@ -55,14 +56,15 @@ pub use kind::{Any, FileKind, Paper, Plain};
 #[cfg(feature = "images")]
 pub use kind::{Drawing, Picture};
 pub use migration::migrations;
+pub use origin::{CHECKS, FileOrigin};
 pub(crate) use personal::OwnFiles;
 pub(crate) use quarantine::{Decision, decide, is_proposed, quarantined};
 pub(crate) use refusal::size;
 pub(crate) use row::SEALED;
 pub use scan::ClamdAddress;
 pub(crate) use scan::{Scanner, ScannerParts};
-pub(crate) use serve::{ROUTE, serve};
-pub(crate) use service::{UploadParts, Uploads};
+pub(crate) use serve::{ROUTE, serve, serve_elsewhere};
+pub(crate) use service::{Sealing, UploadParts, Uploads};
 pub use settings::{MIB, UploadSettings};
 pub use stored::StoredFile;
 pub use upload::Upload;

@@ -18,7 +18,7 @@ use crate::db::{Database, Tx};
 use crate::forms::{FileShape, Part, ReceiveFiles, ReceivedFile};
 use crate::http::BodyAllowance;
 use crate::permissions::EntityPolicy;
-use crate::storage::{Storage, StorageKey, free_bytes};
+use crate::storage::{ByteStream, Storage, StorageKey, free_bytes};
 use crate::views::{Error, ErrorKind, Result};
 use async_trait::async_trait;
 use http::Extensions;
@@ -50,6 +50,17 @@ pub(crate) struct UploadParts {
     pub(crate) declared: Vec<&'static str>,
     pub(crate) scanner: Option<Scanner>,
     pub(crate) policies: Vec<Arc<dyn EntityPolicy>>,
+    pub(crate) sealing: Sealing,
+}
+
+/// Whether files are encrypted in the storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Sealing {
+    /// Each with a key of its own.
+    #[default]
+    PerFile,
+    /// Not: a bucket serves them itself.
+    Off,
 }
 
 /// The files of a site.
@@ -225,24 +236,36 @@ impl Service {
         let treated = self.treat(arrival.kind, judged, incoming.file).await?;
         let (treated, hash, length) = hashed(treated).await?;
         let (token, key) = (random::token(), StorageKey::random());
-        let (sealer, secret) = FileSealer::new(&place(key.as_str()));
+        let mut again = treated.file.try_clone()?;
         let row = self.row(&arrival, &treated, (&token, &key));
+        let (stored, sealed) = self.sealed(&key, treated.file, length);
         let row = ActiveModel {
             sha256: Set(hash),
             bytes: Set(i64::try_from(length).unwrap_or(i64::MAX)),
-            sealed: Set(seal_key(&self.ring, (key.as_str(), &secret))),
+            sealed: Set(sealed),
             ..row
         };
         let row = self.insert(row, arrival.sender).await?;
-        let mut again = treated.file.try_clone()?;
-        let content = sealed(treated.file, length, sealer);
-        let length = Some(sealed_length(length));
-        let put = self.storage.put_new(&(&key).into(), content, length).await;
+        let (content, length) = stored;
+        let put = self
+            .storage
+            .put_new(&(&key).into(), content, Some(length))
+            .await;
         put.map_err(io::Error::other)?;
         again.rewind()?;
         let state = self.first_state(arrival.kind, &row, again).await?;
         let stored = self.set_state(&row, state).await?;
         Ok(described(&stored, token.expose()))
+    }
+
+    /// The bytes of a file for the storage with their length, and its encrypted key.
+    fn sealed(&self, key: &StorageKey, file: File, length: u64) -> ((ByteStream, u64), String) {
+        if self.sealing == Sealing::Off {
+            return ((stream_of(file), length), String::new());
+        }
+        let (sealer, secret) = FileSealer::new(&place(key.as_str()));
+        let content = (sealed(file, length, sealer), sealed_length(length));
+        (content, seal_key(&self.ring, (key.as_str(), &secret)))
     }
 
     /// At most `uploads.max_work` files at a time, each on a thread of its own.

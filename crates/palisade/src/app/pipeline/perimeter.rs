@@ -7,6 +7,7 @@ use crate::app::endpoints::health;
 use crate::audit_log::Event;
 use crate::csrf::is_safe;
 use crate::http::{BlockMode, ClientAddress, Link, RequestHost, Scheme, known_method};
+use crate::uploads::{self};
 use crate::views::{Error, ErrorKind};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -22,6 +23,7 @@ pub(super) async fn run(info: &RequestInfo, parts: &mut Parts, link: Link) -> Re
     redirect_to_https(info, parts, link, &host)?;
     check_block_list(info, parts)?;
     check_posture(info, parts)?;
+    serve_file(info, parts, &host).await?;
     rate_limit::check_changes(info, parts).await
 }
 
@@ -36,7 +38,9 @@ fn check_host(info: &RequestInfo, parts: &Parts) -> Result<RequestHost, Response
     let host = header
         .filter(|_| is_unambiguous)
         .and_then(RequestHost::parse)
-        .filter(|host| host.is_allowed(&info.site.settings.http.allowed_hosts));
+        .filter(|host| {
+            host.is_allowed(&info.site.settings.http.allowed_hosts) || is_of_files(info, host)
+        });
     // load balancers probe by a changing address, or without a Host; the response has no link that
     // could be poisoned
     let is_probe = is_unambiguous
@@ -52,6 +56,24 @@ fn check_host(info: &RequestInfo, parts: &Parts) -> Result<RequestHost, Response
             )
             .into_response()
         })
+}
+
+/// Whether a host serves files of users only.
+fn is_of_files(info: &RequestInfo, host: &RequestHost) -> bool {
+    let origin = info.site.settings.uploads.origin.as_ref();
+    origin.is_some_and(|origin| origin.domain() == host.domain())
+}
+
+/// Answers all requests to the origin of files: no route of the site, no session, no cookie.
+async fn serve_file(info: &RequestInfo, parts: &Parts, host: &RequestHost) -> Result<(), Response> {
+    if !is_of_files(info, host) {
+        return Ok(());
+    }
+    let Some(uploads) = info.site.uploads() else {
+        return Err(Error::not_found().into_response());
+    };
+    let served = uploads::serve_elsewhere(uploads, parts).await;
+    Err(served.unwrap_or_else(IntoResponse::into_response))
 }
 
 fn check_method_and_path(info: &RequestInfo, parts: &mut Parts) -> Result<(), Response> {

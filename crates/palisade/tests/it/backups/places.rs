@@ -166,3 +166,74 @@ async fn one_backup_is_written_at_a_time() {
     drop(lock);
     desk.run(&["backup"]);
 }
+
+// F001: backups in a bucket, with keys of their own, and the restore from it
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_in_a_bucket_come_back() {
+    let Some(mut bucket) = crate::uploads::buckets::Bucket::start() else {
+        return;
+    };
+    let Some(desk) = Desk::with_files(TestDatabase::Sqlite).await else {
+        return;
+    };
+    let (access, secret) = crate::uploads::buckets::KEYS;
+    let with_bucket = |mut command: std::process::Command, secret: &str| {
+        command
+            .env("PALISADE_BACKUP__TO", bucket.url())
+            .env("PALISADE_BACKUP__ACCESS_KEY", access)
+            .env("PALISADE_BACKUP__SECRET_KEY", secret);
+        command.output().unwrap()
+    };
+    let output = with_bucket(desk.command(&["backup"]), "canary-of-a-wrong-key");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && said.contains("refuses the keys"),
+        "{said}"
+    );
+    assert!(!said.contains("canary"), "{said}");
+    assert_eq!(bucket.objects().len(), 0);
+    let output = with_bucket(desk.command(&["backup", "--json"]), secret);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(bucket.objects().len(), 3);
+    let elsewhere = desk.elsewhere().await;
+    let identity = desk.identity();
+    let arguments = [
+        "restore",
+        "newest",
+        "--identity",
+        identity.to_str().unwrap(),
+    ];
+    let output = with_bucket(elsewhere.program.command(&arguments), secret);
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        elsewhere
+            .program
+            .run(&["files", "check"])
+            .starts_with("2 file(s)")
+    );
+    // a place that is away, and one without this backup
+    let elsewhere = desk.elsewhere().await;
+    let output = with_bucket(
+        elsewhere.program.command(&[
+            "restore",
+            "backup-none",
+            "--identity",
+            identity.to_str().unwrap(),
+        ]),
+        secret,
+    );
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("there is no backup")
+    );
+    bucket.stop();
+    let url = bucket.url();
+    let mut command = elsewhere.program.command(&arguments);
+    command
+        .env("PALISADE_BACKUP__TO", url)
+        .env("PALISADE_BACKUP__ACCESS_KEY", access)
+        .env("PALISADE_BACKUP__SECRET_KEY", secret);
+    assert!(!command.output().unwrap().status.success());
+    assert!(elsewhere.has_nothing());
+}

@@ -1,9 +1,11 @@
 //! Files of users: what is accepted, where it goes, and who gets it.
 
+pub(crate) mod buckets;
 mod clamd;
 mod corpus;
 mod forms;
 mod life;
+mod origin;
 mod pictures;
 mod scanning;
 mod serving;
