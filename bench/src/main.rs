@@ -2,13 +2,14 @@
 //! templates with the engine alone (`templates`), block lists (`lists`), user enumeration
 //! (`identity`), a page migrated from Django (`beside`), lists by a policy
 //! (`rows`), encrypted columns (`encrypted`), the audit log (`audit`), lists of the admin
-//! (`admin`). Alternating rounds, medians, ratios.
+//! (`admin`), uploads and backups (`files`). Alternating rounds, medians, ratios.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
 
 mod admin;
 mod audit;
 mod beside;
 mod encrypted;
+mod files;
 mod identity;
 mod lists;
 mod load;
@@ -31,9 +32,10 @@ async fn main() {
         Some("rows") => rows::measure().await,
         Some("admin") => admin::measure().await,
         Some("audit") => audit::measure().await,
+        Some("files") => files::measure().await,
         Some("encrypted") => encrypted::measure().await,
         Some(other) => panic!(
-            "{other} is not measured: pages, beside, templates, lists, identity, rows, encrypted, audit, admin, or nothing for all"
+            "{other} is not measured: pages, beside, templates, lists, identity, rows, encrypted, audit, admin, files, or nothing for all"
         ),
         None => {
             templates::measure();
@@ -45,6 +47,7 @@ async fn main() {
             encrypted::measure().await;
             audit::measure().await;
             admin::measure().await;
+            files::measure().await;
         }
     }
 }

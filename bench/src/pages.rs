@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A measured server.
-struct Served {
+pub struct Served {
     name: &'static str,
-    child: Child,
-    port: u16,
+    pub child: Child,
+    pub port: u16,
     /// Cookies of a signed-in visitor.
-    cookie: String,
+    pub cookie: String,
     /// The visitor's CSRF token.
-    token: String,
+    pub token: String,
     at_rest_mb: f64,
 }
 
@@ -68,7 +68,7 @@ pub async fn measure() {
     ));
     std::fs::create_dir_all(&folder).unwrap();
     let mut servers = vec![
-        palisade(&folder).await,
+        palisade(&folder).await.0,
         bare("bare axum", "bare", &folder),
         bare("with mimalloc", "bare-mimalloc", &folder),
     ];
@@ -163,8 +163,8 @@ fn print_memory(servers: &[Served]) {
     println!();
 }
 
-/// The database of one server: `ann` has twenty tickets and `ben` writes.
-async fn palisade(folder: &Path) -> Served {
+/// The helpdesk and its key. In the database of one server, `ann` has twenty tickets and `ben` writes.
+pub async fn palisade(folder: &Path) -> (Served, String) {
     let key = palisade::crypto::KeyRing::generate();
     let database = format!("sqlite:{}", folder.join("helpdesk.sqlite3").display());
     let site = TestSite::production(
@@ -197,14 +197,15 @@ async fn palisade(folder: &Path) -> Served {
     )
     .unwrap();
     let (child, port) = start_helpdesk(folder, key.expose());
-    Served {
+    let served = Served {
         name: "Palisade",
         child,
         port,
         cookie,
         token,
         at_rest_mb: 0.0,
-    }
+    };
+    (served, key.expose().clone())
 }
 
 fn start_helpdesk(folder: &Path, key: &str) -> (Child, u16) {

@@ -15,7 +15,7 @@ pub(crate) struct History {
 /// A backup or a verification that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overdue {
-    /// No backup for so many hours; `None` if there is none at all.
+    /// No backup for so many hours; `None` before the first one.
     Backup(Option<i64>),
     /// No verification for so many days; `None` if there was none at all.
     Verification(Option<i64>),

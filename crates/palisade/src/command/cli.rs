@@ -39,6 +39,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
         .subcommand(super::runbook::command())
         .subcommand(super::backup::command())
         .subcommand(super::backup::restore_command())
+        .subcommand(super::doctor::command())
         .subcommand(generate())
         .subcommand(deploy());
     #[cfg(feature = "adopt")]

@@ -12,6 +12,7 @@ mod cli;
 mod data;
 mod data_encrypt;
 mod deploy;
+mod doctor;
 mod erasures;
 mod files;
 mod generate;
@@ -157,6 +158,7 @@ async fn run_command(
         ("keys", command) => keys::run(&prepared, command).await,
         ("data", command) => data::run(&prepared, command).await,
         ("backup", command) => backup::run(prepared, command).await,
+        ("doctor", command) => doctor::run(&prepared, command).await,
         ("restore", command) => backup::restore(prepared, command).await,
         ("generate", command) => generate::run(&prepared, command).await,
         ("audit", command) => audit::run(&prepared, command).await,

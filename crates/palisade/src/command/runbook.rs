@@ -106,7 +106,15 @@ mod tests {
     #[test]
     fn every_command_of_the_guides_parses() {
         let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
-        for guide in ["alerts", "audit-log", "incident", "monitoring", "privacy"] {
+        let guides = [
+            "alerts",
+            "audit-log",
+            "backup",
+            "incident",
+            "monitoring",
+            "privacy",
+        ];
+        for guide in guides {
             let text = std::fs::read_to_string(format!("{docs}/{guide}.md")).unwrap();
             let commands = text.lines().filter_map(|line| line.strip_prefix("desk "));
             for command in commands {

@@ -21,6 +21,10 @@ pub struct S3Url {
 pub(crate) struct StorageKeys {
     pub(crate) access_key: Option<String>,
     pub(crate) secret_key: Option<Secret<String>>,
+    #[cfg_attr(
+        not(feature = "s3"),
+        expect(dead_code, reason = "without S3 no request is signed")
+    )]
     pub(crate) session_token: Option<Secret<String>>,
 }
 

@@ -173,16 +173,17 @@ fn describe(headers: &mut HeaderMap, row: &Model, length: u64) -> Result<()> {
 /// ([RFC 8187](https://www.rfc-editor.org/rfc/rfc8187#section-3.2.1)).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
-/// Content-Disposition ([RFC 6266](https://www.rfc-editor.org/rfc/rfc6266)): a name in ASCII for
-/// old programs, and the whole name.
+/// Content-Disposition ([RFC 6266](https://www.rfc-editor.org/rfc/rfc6266)) with one form of the
+/// name: of two, readers choose differently.
 fn disposition(how: &str, name: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || " -._".contains(letter);
-    let plain: String = name
-        .chars()
-        .map(|letter| if is_plain(letter) { letter } else { '_' })
-        .collect();
-    let encoded = utf8_percent_encode(name, ENCODED);
-    format!("{how}; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
+    match name.chars().all(is_plain) {
+        true => format!("{how}; filename=\"{name}\""),
+        false => {
+            let encoded = utf8_percent_encode(name, ENCODED);
+            format!("{how}; filename*=UTF-8''{encoded}")
+        }
+    }
 }
 
 #[cfg(test)]
@@ -195,12 +196,17 @@ mod tests {
         let attachment = |name: &str| disposition("attachment", name);
         assert_eq!(
             attachment("report.pdf"),
-            "attachment; filename=\"report.pdf\"; filename*=UTF-8''report.pdf"
+            "attachment; filename=\"report.pdf\""
         );
         let hostile = attachment("a\"; filename=\"b.html\r\nX: y.pdf");
         assert!(!hostile.contains(['\r', '\n']));
-        assert_eq!(hostile.matches('"').count(), 2);
-        assert!(attachment("Übersicht 😀.pdf").ends_with("''%C3%9Cbersicht%20%F0%9F%98%80.pdf"));
+        assert_eq!(
+            (hostile.matches('"').count(), hostile.matches(';').count()),
+            (0, 1)
+        );
+        assert!(
+            attachment("Übersicht 😀.pdf").ends_with("=UTF-8''%C3%9Cbersicht%20%F0%9F%98%80.pdf")
+        );
         assert!(disposition("inline", "a.png").starts_with("inline; "));
     }
 }

@@ -22,7 +22,7 @@ const STEPS: [&[&str]; 16] = [
     &["auth", "alerts", "incident", "metrics"],
     &["mfa", "social", "permissions", "telemetry"],
     &["api", "exports", "flows", "uploads"],
-    &["admin"],
+    &["admin", "backups"],
     &["app"],
     &["testing"],
     &["command"],
@@ -212,6 +212,7 @@ fn every_test_that_the_proof_names_exists() {
             "runbook" => "crates/palisade/src/command/runbook.rs".into(),
             "drill" => "crates/palisade/src/command/incident/drill.rs".into(),
             "address" => "crates/palisade/src/mail/tests.rs".into(),
+            "storage" => "crates/palisade/src/storage/s3.rs".into(),
             "auth" => "crates/palisade/src/auth/email/codes.rs".into(),
             "http" | "headers" | "csrf" | "forms" | "throttle" | "mfa" | "settings"
             | "permissions" => {

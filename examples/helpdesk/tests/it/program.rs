@@ -802,7 +802,12 @@ fn a_copy_of_the_database_file_is_whole() {
     let mut ann = Visitor::new(server.address);
     ann.sign_up(&server, "ann");
     let copy = folder.0.join("copy.sqlite3");
-    let copied = run(&folder, &[], &["backup", copy.to_str().unwrap()], "");
+    let copied = run(
+        &folder,
+        &[],
+        &["backup", "copy", copy.to_str().unwrap()],
+        "",
+    );
     assert!(copied.status.success(), "{}", text(&copied.stderr));
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(
@@ -810,7 +815,12 @@ fn a_copy_of_the_database_file_is_whole() {
         0,
         "only the owner can read it"
     );
-    let again = run(&folder, &[], &["backup", copy.to_str().unwrap()], "");
+    let again = run(
+        &folder,
+        &[],
+        &["backup", "copy", copy.to_str().unwrap()],
+        "",
+    );
     assert!(
         !again.status.success() && text(&again.stderr).contains("exists already"),
         "{}",
@@ -927,7 +937,7 @@ fn an_operator_exports_deletes_and_deletes_again_after_a_restore() {
     assert!(!program(&["user", "export", "unknown"], "").0);
 
     let copy = folder.0.join("copy.sqlite3");
-    assert!(program(&["backup", copy.to_str().unwrap()], "").0);
+    assert!(program(&["backup", "copy", copy.to_str().unwrap()], "").0);
     assert!(program(&["user", "delete", "ann", "--yes"], "").0);
     let (_, erasures) = program(&["privacy", "erasures"], "");
     assert_eq!(erasures.lines().count(), 1, "{erasures}");

@@ -3,6 +3,7 @@
 use crate::desk::{open, staff};
 use crate::driver::Browser;
 use crate::process::{Folder, Server, run};
+use crate::wire::{Visitor, raw};
 use helpdesk::app;
 use palisade::testing::{Client, SentFile, TestSite};
 
@@ -222,4 +223,84 @@ fn sign_up(browser: &Browser, server: &Server) {
     browser.open(&server.link_to("ann@example.org"));
     browser.type_into("#id_password", "correct horse battery staple");
     browser.click("main button");
+}
+
+/// The request that opens a ticket with a picture.
+fn upload(ann: &mut Visitor) -> Vec<u8> {
+    let page = ann.get("/tickets/new");
+    let token = page.hidden_field("csrfmiddlewaretoken").unwrap().to_owned();
+    let mut body = Vec::new();
+    for (name, value) in [
+        ("csrfmiddlewaretoken", token.as_str()),
+        ("subject", "printer"),
+        ("body", "It is on fire."),
+    ] {
+        let part =
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        body.extend_from_slice(part.as_bytes());
+    }
+    body.extend_from_slice(b"--b\r\nContent-Disposition: form-data; name=\"screenshot\"; filename=\"fire.png\"\r\nContent-Type: image/png\r\n\r\n");
+    body.extend_from_slice(PIXEL);
+    body.extend_from_slice(b"\r\n--b--\r\n");
+    let cookies: Vec<String> = ann
+        .cookies
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let head = format!(
+        "POST /tickets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nSec-Fetch-Site: same-origin\r\nCookie: {}\r\n\
+         Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n",
+        cookies.join("; "),
+        body.len()
+    );
+    [head.into_bytes(), body].concat()
+}
+
+// kill -9 at any moment of an upload: no file without a row, and no row without its file, except one that was
+// arriving, which is not served
+#[test]
+fn a_killed_server_leaves_no_file_without_a_row() {
+    let folder = Folder::new();
+    let variables = [
+        ("PALISADE_UPLOADS__MIN_FREE_BYTES", "1"),
+        ("PALISADE_THROTTLE__REQUESTS", "off"),
+        ("PALISADE_THROTTLE__CHANGES", "off"),
+    ];
+    let server = Server::start(&folder, &variables);
+    let mut ann = Visitor::new(server.address);
+    ann.sign_up(&server, "ann");
+    drop(server);
+    let (mut sent, mut broken) = (0, 0);
+    for round in 0..10_u64 {
+        let server = Server::start(&folder, &variables);
+        ann.address = server.address;
+        let request = upload(&mut ann);
+        let address = server.address;
+        let senders: Vec<_> = (0..4)
+            .map(|_| {
+                let request = request.clone();
+                std::thread::spawn(move || {
+                    let mut sent = 0;
+                    while raw(address, &request).is_some_and(|reply| reply.status == 303) {
+                        sent += 1;
+                    }
+                    sent
+                })
+            })
+            .collect();
+        std::thread::sleep(std::time::Duration::from_millis(40 + round * 23));
+        drop(server);
+        for sender in senders {
+            sent += sender.join().unwrap();
+            broken += 1;
+        }
+        let checked = run(&folder, &variables, &["files", "check"], "");
+        let said = String::from_utf8(checked.stdout).unwrap();
+        assert!(
+            checked.status.success(),
+            "{said} {}",
+            String::from_utf8_lossy(&checked.stderr)
+        );
+    }
+    assert!(sent > 20 && broken == 40, "{sent}");
 }

@@ -144,7 +144,7 @@ async fn restore_server(
         .map_err(BackupError::from)?;
     let unmark = format!("DROP TABLE {RESTORING}");
     if let Err(error) = load(&url, opened).await {
-        // one transaction: there is nothing, or what an earlier attempt has left
+        // one transaction: the database is empty, or as an earlier attempt has left it
         if database.has_no_tables().await.unwrap_or(false) {
             let _ = database.execute_alone(unmark).await;
         }
@@ -248,7 +248,7 @@ async fn end_access(site: &Site, opened: &Opened) -> Result<Finished, Failed> {
     Ok(Finished {
         user_keys: user_keys.map_err(BackupError::from)?,
         erased,
-        sessions_of: sessions_of.try_into().unwrap_or_default(),
+        sessions_of,
     })
 }
 
@@ -265,7 +265,7 @@ async fn forget_files(database: &Database, keys: &[String]) -> Result<(), Backup
     Ok(())
 }
 
-/// Moves a file to a place where there is none, as its last step.
+/// Moves a file to its final place, which must be free.
 fn put_in_place(file: &Path, target: &Path) -> io::Result<()> {
     let folder = target.parent().unwrap_or(Path::new("."));
     let beside = folder.join(format!(".restored-{}", palisade_crypto::random::nonce()));

@@ -233,7 +233,7 @@ impl Making<'_> {
         ))
     }
 
-    /// Deletes expired backups, and what interrupted ones have left. Returns the number of backups.
+    /// Deletes expired backups, and the remains of interrupted ones. Returns the number of backups.
     async fn delete_expired(&self) -> Result<usize, BackupError> {
         let settings = &self.prepared.settings().backup;
         let all = self.place.backups().await?;

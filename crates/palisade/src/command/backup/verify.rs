@@ -16,7 +16,7 @@ use palisade_crypto::random;
 use serde_json::json;
 use std::sync::Arc;
 
-/// What a verification has found.
+/// Result of a verification.
 #[derive(Default)]
 struct Findings {
     /// Sentences about parts that are as they should be.
@@ -90,7 +90,7 @@ enum Target {
     File(DatabaseUrl),
     #[cfg_attr(
         not(feature = "postgres"),
-        expect(dead_code, reason = "without PostgreSQL there is none")
+        expect(dead_code, reason = "a program without PostgreSQL verifies files only")
     )]
     Server {
         url: DatabaseUrl,

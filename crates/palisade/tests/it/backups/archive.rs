@@ -129,7 +129,7 @@ fn is_refused(desk: &Desk, elsewhere: &Elsewhere, archive: &Path, words: &str) {
 }
 
 // RUSTSEC-2026-0067, RUSTSEC-2025-0168: entries outside of the folder, links; cut and changed archives; and
-// one that somebody else has encrypted to the same recipient
+// one that an attacker has encrypted to the same recipient
 #[tokio::test]
 async fn a_forged_or_damaged_archive_restores_nothing() {
     let Some(desk) = Desk::with_files(TestDatabase::Sqlite).await else {

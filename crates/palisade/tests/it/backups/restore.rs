@@ -208,3 +208,86 @@ async fn a_backup_of_another_engine_or_release_is_refused() {
         assert!(said.contains("it is of SQLite"), "{said}");
     }
 }
+
+// docs/backup.md, from its keys to its restore
+#[tokio::test]
+async fn the_guide_works() {
+    let Some(desk) = Desk::with_files(TestDatabase::Sqlite).await else {
+        return;
+    };
+    let guide =
+        std::fs::read_to_string(crate::architecture::root().join("docs/backup.md")).unwrap();
+    std::fs::rename(desk.identity(), desk.site.folder().join("backup.key")).unwrap();
+    let elsewhere = desk.elsewhere().await;
+    let key = desk.site.folder().join("backup.key");
+    let mut ran = Vec::new();
+    for line in guide.lines().filter_map(|line| line.strip_prefix("desk ")) {
+        let words: Vec<&str> = line
+            .split(' ')
+            .map(|word| {
+                if word == "backup.key" {
+                    key.to_str().unwrap()
+                } else {
+                    word
+                }
+            })
+            .collect();
+        match words[0] {
+            "doctor" => {
+                let output = desk.command(&words).output().unwrap();
+                let said = String::from_utf8(output.stdout).unwrap();
+                assert!(
+                    said.contains("data-folder") && said.contains("to ask"),
+                    "{said}"
+                );
+            }
+            "restore" => {
+                let mut command = elsewhere.program.command(&words);
+                command.env(
+                    "PALISADE_BACKUP__TO",
+                    format!("file:{}", desk.place.display()),
+                );
+                command.env("PALISADE_BACKUP__RECIPIENTS", &desk.recipient);
+                super::said(command, &words);
+                assert!(
+                    elsewhere
+                        .program
+                        .run(&["files", "check"])
+                        .starts_with("2 file(s)")
+                );
+            }
+            _ => drop(desk.run(&words)),
+        }
+        ran.push(words[0].to_owned());
+    }
+    assert_eq!(ran, ["backup", "backup", "backup", "restore", "doctor"]);
+    let line = guide
+        .lines()
+        .find(|line| line.starts_with("age -d"))
+        .unwrap();
+    let archive = std::fs::read_dir(&desk.place)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let archive = archive
+        .filter(|path| {
+            path.to_str().unwrap().ends_with(".age") && path.to_str().unwrap().contains("tar")
+        })
+        .max()
+        .unwrap();
+    let documented = line
+        .split(' ')
+        .find(|word| word.starts_with("backup-"))
+        .unwrap();
+    let line = line
+        .replace("backup.key", key.to_str().unwrap())
+        .replace(documented, archive.to_str().unwrap());
+    let listed = std::process::Command::new("bash")
+        .args(["-o", "pipefail", "-c", &line])
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(
+        listed.starts_with("settings.txt\ndatabase\nfiles/"),
+        "{listed}"
+    );
+}

@@ -1,12 +1,15 @@
 //! Files of users: what is accepted, where it goes, and who gets it.
 
+mod browser;
 pub(crate) mod buckets;
 mod clamd;
 mod corpus;
+mod crashes;
 mod forms;
 mod life;
 mod origin;
 mod pictures;
+mod readers;
 mod scanning;
 mod serving;
 pub(crate) mod site;

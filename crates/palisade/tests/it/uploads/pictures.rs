@@ -97,7 +97,8 @@ async fn polyglots_lose_their_second_half() {
             "a.jpg"
         };
         assert!(
-            got.header("content-disposition").ends_with(ending),
+            got.header("content-disposition")
+                .ends_with(&format!("{ending}\"")),
             "{}",
             got.header("content-disposition")
         );
