@@ -28,16 +28,27 @@ fn finding(overdue: &Overdue) -> Finding {
     }
 }
 
+fn not_configured() -> Finding {
+    Finding {
+        id: "backup.none".into(),
+        django: None,
+        level: Level::Info,
+        title: "backup.to is not set: an overdue backup is not reported".into(),
+        why: "a broken disk, or an attacker who deletes rows, ends the site".into(),
+        fix: "set backup.to and backup.recipients, and run `backup` each night".into(),
+    }
+}
+
 impl Prepared {
-    /// Missing backups of a site that is configured to have them. None without a database.
+    /// Missing backups. None without a database.
     pub(crate) async fn backup_findings(&self) -> Vec<Finding> {
         let settings = &self.settings.backup;
-        if settings.to.is_none() {
-            return Vec::new();
-        }
         let Some(database) = self.ready_database().await else {
             return Vec::new();
         };
+        if settings.to.is_none() {
+            return vec![not_configured()];
+        }
         let now = chrono::Utc::now().timestamp();
         match backups::history(&database).await {
             Ok(history) => history.overdue(settings, now).iter().map(finding).collect(),

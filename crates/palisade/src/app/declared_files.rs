@@ -30,6 +30,20 @@ impl DeclaredFiles {
         self.dangerous.iter().cloned()
     }
 
+    /// Files as they came, on the host of the site.
+    pub(super) fn missing_origin(&self, settings: &SiteSettings) -> Option<Finding> {
+        let is_missing = !self.kinds.is_empty() && settings.uploads.origin.is_none();
+        is_missing.then(|| Finding {
+            id: "uploads.no_origin".into(),
+            django: None,
+            level: Level::Info,
+            title: "files of users are served by the host of the site".into(),
+            why: "a fault in a browser that renders an attachment would run in the origin of the site"
+                .into(),
+            fix: "let another domain lead to this server, and set uploads.origin".into(),
+        })
+    }
+
     /// Files of users that nothing has looked at.
     pub(super) fn missing_scanner(&self, settings: &SiteSettings) -> Option<Finding> {
         let kinds = self.kinds.join(", ");

@@ -81,6 +81,7 @@ impl Prepared {
         findings.extend(self.missing_issuer());
         findings.extend(self.routes.impossible().map(contradictory_rule));
         findings.extend(self.app.files.missing_scanner(&self.settings));
+        findings.extend(self.app.files.missing_origin(&self.settings));
         findings.extend(self.served_storage());
         let mut ledger = self.routes.ledger();
         ledger.extend(self.app.files.ledger());

@@ -23,7 +23,6 @@ use crate::social::{self};
 use crate::storage::{self};
 use crate::telemetry::{self};
 use crate::throttle::{self};
-use crate::uploads::{self};
 use url::Url;
 
 impl SiteSettings {
@@ -67,7 +66,6 @@ impl SiteSettings {
         findings.extend(checks::select(telemetry::TRACE_CHECKS, &self.traces, which));
         findings.extend(checks::select(mail::CHECKS, &self.mail, which));
         findings.extend(checks::select(backups::CHECKS, &self.backup, which));
-        findings.extend(checks::select(uploads::CHECKS, &self.uploads, which));
         findings.extend(checks::select(storage::CHECKS, &self.storage, which));
         findings
     }

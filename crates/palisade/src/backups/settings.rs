@@ -48,15 +48,6 @@ impl BackupSettings {
 /// Configuration checks.
 pub const CHECKS: &[Check<BackupSettings>] = &[
     Check {
-        id: "backup.none",
-        django: None,
-        level: Level::Info,
-        title: "backup.to is not set: an overdue backup is not reported",
-        why: "a broken disk, or an attacker who deletes rows, ends the site",
-        fix: "set backup.to and backup.recipients, and run `backup` each night",
-        fires: |backup| backup.to.is_none(),
-    },
-    Check {
         id: "backup.no_recipients",
         django: None,
         level: Level::Error,

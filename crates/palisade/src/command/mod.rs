@@ -163,15 +163,26 @@ async fn run_command(
         ("generate", command) => generate::run(&prepared, command).await,
         ("audit", command) => audit::run(&prepared, command).await,
         ("permissions", command) => permissions::run(prepared, command).await,
+        ("incident", incident) if incident.subcommand_name() == Some("rotate-keys") => {
+            let rotate = incident.subcommand_matches("rotate-keys");
+            incident::rotate_keys(prepared, rotate.unwrap_or(incident)).await
+        }
+        _ => run_on_site(prepared, (name, matches), commands).await,
+    }
+}
+
+/// Commands of the booted site.
+async fn run_on_site(
+    prepared: Prepared,
+    (name, matches): (&str, &ArgMatches),
+    commands: Vec<SiteCommand>,
+) -> Outcome {
+    match (name, matches) {
         ("lockout", locks) => {
             on_site(prepared, async |site| lockout::run(&site, locks).await).await
         }
         ("tasks", tasks) => {
             on_site(prepared, async |site| tasks::run_tasks(site, tasks).await).await
-        }
-        ("incident", incident) if incident.subcommand_name() == Some("rotate-keys") => {
-            let rotate = incident.subcommand_matches("rotate-keys");
-            incident::rotate_keys(prepared, rotate.unwrap_or(incident)).await
         }
         ("incident", incident) => {
             on_site(prepared, async |site| incident::run(&site, incident).await).await

@@ -30,6 +30,7 @@ mod format;
 mod incoming;
 mod inspection;
 mod kind;
+mod link;
 mod migration;
 mod origin;
 mod personal;
@@ -56,7 +57,7 @@ pub use kind::{Any, FileKind, Paper, Plain};
 #[cfg(feature = "images")]
 pub use kind::{Drawing, Picture};
 pub use migration::migrations;
-pub use origin::{CHECKS, FileOrigin};
+pub use origin::FileOrigin;
 pub(crate) use personal::OwnFiles;
 pub(crate) use quarantine::{Decision, decide, is_proposed, quarantined};
 pub(crate) use refusal::size;

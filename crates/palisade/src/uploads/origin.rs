@@ -1,9 +1,5 @@
-use super::row::Model;
-use super::service::Service;
-use crate::checks::{Check, Level};
 use crate::http::Origin;
 use crate::settings::setting_from_str;
-use palisade_crypto::signing::Signer;
 use std::fmt;
 use std::str::FromStr;
 
@@ -54,48 +50,6 @@ fn registrable(domain: &str) -> Vec<&str> {
     labels.truncate(if has_short_suffix { 3 } else { 2 });
     labels
 }
-
-const PURPOSE: &str = "palisade.file_link";
-
-/// Validity of a link, in seconds. A download that has begun goes on.
-pub(super) const VALID: u64 = 60;
-
-impl Service {
-    /// A link to a file on its own origin.
-    pub(super) fn signed_link(&self, origin: &FileOrigin, row: &Model) -> String {
-        let signed = Signer::new(&self.ring, PURPOSE).sign_at(&row.key, self.seconds());
-        let signature = signed.strip_prefix(&row.key).unwrap_or_default();
-        format!(
-            "{origin}/uploaded/{}?s={}",
-            row.key,
-            signature.trim_start_matches(':')
-        )
-    }
-
-    /// Whether the site has signed a link to this key within the last minute.
-    pub(super) fn is_link(&self, key: &str, signature: &str) -> bool {
-        let signed = format!("{key}:{signature}");
-        let signer = Signer::new(&self.ring, PURPOSE);
-        signer
-            .unsign_within(&signed, self.seconds(), VALID)
-            .is_ok_and(|signed| signed == key)
-    }
-
-    fn seconds(&self) -> u64 {
-        u64::try_from(self.now()).unwrap_or_default()
-    }
-}
-
-/// Configuration checks.
-pub const CHECKS: &[Check<super::UploadSettings>] = &[Check {
-    id: "uploads.no_origin",
-    django: None,
-    level: Level::Info,
-    title: "files of users are served by the host of the site",
-    why: "a fault in a browser that renders an attachment would run in the origin of the site",
-    fix: "let another domain lead to this server, and set uploads.origin",
-    fires: |uploads| uploads.origin.is_none(),
-}];
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Serves a file by the access rule of its row.
 
 use super::bytes::opened;
-use super::origin::VALID;
+use super::link::VALID;
 use super::row::{Column, Entity, Model, State};
 use super::service::{Sealing, Service, Uploads, unavailable};
 use super::stored::is_picture;

@@ -117,12 +117,6 @@ pub(super) async fn run(prepared: &Prepared, matches: &ArgMatches) -> Outcome {
             format!("{}: {}", finding.title, finding.fix),
         ));
     }
-    if settings.backup.to.is_none() {
-        items.push(Item::bad(
-            "backups",
-            "backup.to is not set: there are no backups of the site",
-        ));
-    }
     items.extend(QUESTIONS.map(|(id, question)| Item::ask(id, question)));
     let text = match matches.get_flag("json") {
         true => as_json(&items),
