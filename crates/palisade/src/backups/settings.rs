@@ -7,7 +7,7 @@ use crate::storage::{StorageKeys, StorageUrl};
 section! {
     /// Backups of the database and of the files of users.
     BackupSettings("backup") {
-        /// Where backups are stored: file:FOLDER, or s3://BUCKET/PREFIX?region=REGION&endpoint=https://HOST
+        /// Where backups are stored: file:FOLDER, or `s3://BUCKET/PREFIX?region=REGION&endpoint=https://HOST`
         to: Option<StorageUrl> = |_| None;
         /// Access key of the bucket; best one that can write and not delete, where the bucket deletes by itself
         access_key: Option<String> = |_| None;

@@ -49,7 +49,7 @@ section! {
     /// Storage of files.
     StorageSettings("storage") {
         /// Where files are stored: file:FOLDER, below the data folder if it is relative, or
-        /// s3://BUCKET/PREFIX?region=REGION&endpoint=https://HOST
+        /// `s3://BUCKET/PREFIX?region=REGION&endpoint=https://HOST`
         url: StorageUrl = |_| StorageUrl::Folder("files".into());
         /// Access key of the bucket
         access_key: Option<String> = |_| None;

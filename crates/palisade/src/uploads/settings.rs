@@ -21,7 +21,7 @@ section! {
         max_megapixels: u64 = |_| 40;
         /// Most files that are validated or transformed at the same time
         max_work: u64 = |_| 2;
-        /// URL of the site that serves files, such as https://files.example.net: another domain, for the same
+        /// URL of the site that serves files, such as `https://files.example.net`: another domain, for the same
         /// server, without cookies; users are redirected there for a minute
         origin: Option<FileOrigin> = |_| None;
         /// The virus scanner clamd: unix:/run/clamav/clamd.ctl, or tcp:HOST:PORT
