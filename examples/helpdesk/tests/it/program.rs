@@ -355,7 +355,7 @@ fn check_lists_the_places_that_are_not_text() {
     let folder = Folder::new();
     let listed = text(&run(&folder, &[], &["check", "--templates"], "").stdout);
     assert!(
-        listed.starts_with("PLACE") && listed.contains("tickets/show.html:17:38"),
+        listed.starts_with("PLACE") && listed.contains("tickets/show.html:18:38"),
         "{listed}"
     );
     assert!(
