@@ -291,3 +291,47 @@ async fn the_guide_works() {
         "{listed}"
     );
 }
+
+// kill -9 between the rows and the rest, on a server: the site does not start, and the same restore goes on
+#[tokio::test]
+async fn an_interrupted_restore_goes_on() {
+    let Some(desk) = Desk::with_files(TestDatabase::Postgres).await else {
+        return;
+    };
+    let archive = desk.back_up();
+    let elsewhere = desk.elsewhere().await;
+    assert!(
+        elsewhere
+            .restore(&archive, &desk.identity())
+            .status
+            .success()
+    );
+    let psql = |sql: &str| {
+        let mut command = std::process::Command::new("psql");
+        let output = command.args(["-qAt", &elsewhere.url, "-c", sql]).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    psql("CREATE TABLE palisade_restoring (since timestamptz)");
+    psql("DELETE FROM uploads_note");
+    let said = elsewhere.program.refused(&["files", "check"]);
+    assert!(said.contains("was not restored completely"), "{said}");
+    let output = elsewhere.restore(&archive, &desk.identity());
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(psql("SELECT count(*) FROM uploads_note"), "2\n");
+    assert!(
+        elsewhere
+            .program
+            .run(&["files", "check"])
+            .starts_with("2 file(s)")
+    );
+    // a server with tables of another site is not touched
+    psql("DROP TABLE IF EXISTS palisade_restoring");
+    let output = elsewhere.restore(&archive, &desk.identity());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && said.contains("has tables"),
+        "{said}"
+    );
+}
