@@ -150,6 +150,13 @@ fn poisoned() -> Vec<(&'static str, &'static str, &'static str, Vec<u8>)> {
     let big = vec![0_u8; 250 << 20];
     let odd = |entries: &[(&str, &[u8])]| docx(entries);
     vec![
+        // another archive before this one
+        (
+            "paper",
+            "a.docx",
+            DOCX,
+            [archive(&[("a.html", b"<script>")]), docx(&[])].concat(),
+        ),
         (
             "paper",
             "a.pdf",

@@ -210,6 +210,22 @@ async fn a_quota_holds_for_uploads_at_once() {
     }
 }
 
+// D52: two uploads of a user do not add up at the same time
+#[tokio::test]
+async fn uploads_of_a_user_follow_each_other() {
+    let Some((site, mut ann)) = site_of(TestDatabase::Postgres, &[]).await else {
+        return;
+    };
+    let tx = site.site().database().handle().begin().await.unwrap();
+    let lock = sql!("SELECT pg_advisory_xact_lock(hashtext('palisade_file'), 1)");
+    tx.execute_sql(lock).await.unwrap();
+    let mut upload = Box::pin(send(&mut ann, ("plain", "a.txt", "text/plain"), b"hello"));
+    let wait = std::time::Duration::from_millis(800);
+    assert!(tokio::time::timeout(wait, &mut upload).await.is_err());
+    tx.commit().await.unwrap();
+    assert_eq!(upload.await.status, 303);
+}
+
 // a row in the bin of the admin comes back with its file; a key of another release deletes nothing;
 // and files of users that Django has deleted go
 #[tokio::test]
