@@ -220,7 +220,7 @@ async fn uploads_of_a_user_follow_each_other() {
     let lock = sql!("SELECT pg_advisory_xact_lock(hashtext('palisade_file'), 1)");
     tx.execute_sql(lock).await.unwrap();
     let mut upload = Box::pin(send(&mut ann, ("plain", "a.txt", "text/plain"), b"hello"));
-    let wait = std::time::Duration::from_millis(800);
+    let wait = std::time::Duration::from_millis(3000);
     assert!(tokio::time::timeout(wait, &mut upload).await.is_err());
     tx.commit().await.unwrap();
     assert_eq!(upload.await.status, 303);
