@@ -1,11 +1,14 @@
 use super::json::limits;
 use super::start::multipart_token;
 use crate::views::{Error, ErrorKind, Result};
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::multipart::{Field as AxumField, Multipart as AxumMultipart, MultipartError};
 use axum::extract::{FromRequest, Request};
 use bytes::BytesMut;
 use http::{StatusCode, header};
+use http_body::{Body as HttpBody, Frame};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// A multipart form (`multipart/form-data`, [RFC 7578](https://www.rfc-editor.org/rfc/rfc7578)),
 /// streamed part by part: at most `http.max_parts` of them, in a body of at most
@@ -44,6 +47,10 @@ impl<S: Send + Sync> FromRequest<S> for Multipart {
         let left = limits(&request)?.parts;
         let (head, mut body) = request.into_parts();
         let token = multipart_token(&head.headers, &mut body).await;
+        let body = Body::new(Paced {
+            body,
+            has_given: false,
+        });
         let request = Request::from_parts(head, body);
         let parts = AxumMultipart::from_request(request, state).await;
         let mut parts = parts.map_err(|_| {
@@ -56,6 +63,31 @@ impl<S: Send + Sync> FromRequest<S> for Multipart {
             parts.next_field().await.map_err(unreadable)?;
         }
         Ok(Self { parts, left })
+    }
+}
+
+/// A body that is read piece by piece. The parser takes all that is there into memory at once, which
+/// is the whole file of a fast client.
+struct Paced {
+    body: Body,
+    has_given: bool,
+}
+
+impl HttpBody for Paced {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, axum::Error>>> {
+        if std::mem::take(&mut self.has_given) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.has_given = frame.is_ready();
+        frame
     }
 }
 
