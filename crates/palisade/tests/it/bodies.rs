@@ -473,3 +473,34 @@ async fn the_token_of_a_multipart_form_is_its_first_part() {
         (200, "file - 5")
     );
 }
+
+/// Pieces of a body that were taken from its client.
+static TAKEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+// D52: the file of a client that is faster than the disk stays with the client, and not in memory
+#[tokio::test]
+async fn a_fast_client_fills_no_memory() {
+    let first = async |mut form: Multipart| -> Result<String> {
+        let part = form.next().await?;
+        let mut part = part.ok_or_else(|| Error::bug("no part"))?;
+        while part.chunk().await?.is_none_or(|piece| piece.is_empty()) {}
+        Ok(TAKEN.load(std::sync::atomic::Ordering::SeqCst).to_string())
+    };
+    let app = App::new().routes(Routes::new().route("/first", public().post(first)));
+    let site = TestSite::start(app, &[("http.max_body_bytes", "20000000")]).await;
+    let head = field("file", "").trim_end().to_owned() + "\r\n\r\n";
+    let pieces = (0..1_000).map(move |at| {
+        TAKEN.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let piece = match at {
+            0 => head.clone(),
+            _ => "x".repeat(10_000),
+        };
+        Ok::<_, std::io::Error>(piece)
+    });
+    let body = Body::from_stream(futures_util::stream::iter(pieces));
+    let kind = "multipart/form-data; boundary=x";
+    let answer = sent(&mut site.client(), "/first", kind, body).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let taken: usize = answer.body.parse().unwrap();
+    assert!(taken < 20, "{taken} pieces of 10,000 bytes");
+}
