@@ -4,7 +4,10 @@
 mod file_name;
 mod folder;
 mod program;
+mod workers;
 
 pub use file_name::FileName;
 pub use folder::Folder;
+pub(crate) use workers::{Priority, Workers};
+
 pub use program::{Finished, Program, ProgramError, Word};

@@ -19,6 +19,7 @@ use crate::forms::{FileShape, Part, ReceiveFiles, ReceivedFile};
 use crate::http::BodyAllowance;
 use crate::permissions::EntityPolicy;
 use crate::storage::{ByteStream, Storage, StorageKey, free_bytes};
+use crate::system::{Priority, Workers};
 use crate::views::{Error, ErrorKind, Result};
 use async_trait::async_trait;
 use http::Extensions;
@@ -32,7 +33,6 @@ use std::io::{self, Read, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// A held file is deleted after this time, in seconds.
 pub(super) const HELD: i64 = 3600;
@@ -69,7 +69,7 @@ pub(crate) struct Uploads(pub(super) Arc<Service>);
 
 pub(super) struct Service {
     pub(super) parts: UploadParts,
-    workers: Arc<Semaphore>,
+    workers: Workers,
 }
 
 impl std::ops::Deref for Service {
@@ -82,8 +82,8 @@ impl std::ops::Deref for Service {
 
 impl Uploads {
     pub(crate) fn new(parts: UploadParts) -> Self {
-        let workers = usize::try_from(parts.settings.max_work).unwrap_or(1).max(1);
-        let workers = Arc::new(Semaphore::new(workers));
+        let workers = usize::try_from(parts.settings.max_work).unwrap_or(1);
+        let workers = Workers::new("files", workers, Priority::Low);
         Self(Arc::new(Service { parts, workers }))
     }
 }
@@ -233,8 +233,7 @@ impl Service {
         incoming: Incoming,
     ) -> Result<ReceivedFile, Fault> {
         let judged = judge(arrival.kind, claim, &incoming.head)?;
-        let treated = self.treat(arrival.kind, judged, incoming.file).await?;
-        let (treated, hash, length) = hashed(treated).await?;
+        let (treated, hash, length) = self.treat(arrival.kind, judged, incoming.file).await?;
         let (token, key) = (random::token(), StorageKey::random());
         let mut again = treated.file.try_clone()?;
         let row = self.row(&arrival, &treated, (&token, &key));
@@ -268,27 +267,21 @@ impl Service {
         (content, seal_key(&self.ring, (key.as_str(), &secret)))
     }
 
-    /// At most `uploads.max_work` files at a time, each on a thread of its own.
+    /// Treats and hashes a file: at most `uploads.max_work` at a time, after requests without files.
     async fn treat(
         &self,
         kind: Kind,
         judged: (crate::system::FileName, Option<super::format::Format>),
         file: File,
-    ) -> Result<Treated, Fault> {
-        // of the thread, which goes on when its request is cancelled
-        let permit = self.workers.clone().acquire_owned().await;
+    ) -> Result<(Treated, String, u64), Fault> {
         let limits = WorkLimits {
             megapixels: self.settings.max_megapixels,
             most_bytes: self.settings.max_form_bytes,
         };
         let folder = self.incoming.clone();
-        let work = move || {
-            let treated = treat(kind, judged, file, (&folder, limits));
-            drop(permit);
-            treated
-        };
-        let treated = tokio::task::spawn_blocking(work).await;
-        treated.map_err(io::Error::other)?
+        let work = move || hashed(treat(kind, judged, file, (&folder, limits))?);
+        let treated = self.workers.run(work).await;
+        treated.unwrap_or_else(|| Err(io::Error::other("the work on a file panicked").into()))
     }
 
     fn row(
@@ -381,24 +374,19 @@ impl Service {
 }
 
 /// The file with the hash of its content, from the beginning, and its length.
-async fn hashed(treated: Treated) -> Result<(Treated, String, u64), Fault> {
-    let hash = move || {
-        let mut treated = treated;
-        treated.file.rewind()?;
-        let (mut hash, mut length) = (Sha256::new(), 0);
-        let mut piece = vec![0; 64 * 1024];
-        loop {
-            let read = treated.file.read(&mut piece)?;
-            if read == 0 {
-                break;
-            }
-            hash.update(&piece[..read]);
-            length += read as u64;
+fn hashed(mut treated: Treated) -> Result<(Treated, String, u64), Fault> {
+    treated.file.rewind()?;
+    let (mut hash, mut length) = (Sha256::new(), 0);
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        let read = treated.file.read(&mut piece)?;
+        if read == 0 {
+            break;
         }
-        treated.file.rewind()?;
-        let digits = hex(&hash.finalize());
-        Ok((treated, digits, length))
-    };
-    let hashed = tokio::task::spawn_blocking(hash).await;
-    hashed.map_err(io::Error::other)?
+        hash.update(&piece[..read]);
+        length += read as u64;
+    }
+    treated.file.rewind()?;
+    let digits = hex(&hash.finalize());
+    Ok((treated, digits, length))
 }

@@ -1,9 +1,8 @@
+use crate::system::{Priority, Workers};
 use palisade_password::{Hasher, Verdict};
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -18,14 +17,12 @@ use unicode_normalization::UnicodeNormalization;
 /// MiB, and not one buffer per runtime thread.
 #[derive(Clone)]
 pub struct HashPool {
-    jobs: Sender<Job>,
+    hasher: Arc<Hasher>,
+    workers: Arc<Workers>,
     admitted: Arc<Semaphore>,
     costs: Arc<Costs>,
     done: Arc<AtomicU64>,
 }
-
-/// A job for the pool.
-type Job = Box<dyn FnOnce(&Hasher) + Send>;
 
 /// Verification time per kind of hash. Sites with legacy hashes have several kinds, and the time of
 /// a refusal must not reveal which one, if any, an account has.
@@ -96,16 +93,9 @@ impl fmt::Display for TooBusy {
 impl HashPool {
     /// A pool with `jobs` threads and a queue of `queue`.
     pub fn new(hasher: Hasher, jobs: usize, queue: usize) -> Self {
-        let (sender, receiver) = std::sync::mpsc::channel::<Job>();
-        let receiver = Arc::new(Mutex::new(receiver));
-        for number in 0..jobs.max(1) {
-            let (receiver, hasher) = (receiver.clone(), hasher.clone());
-            let thread = std::thread::Builder::new().name(format!("hash-{number}"));
-            // a thread that cannot be spawned is not fatal: the others do the work
-            let _ = thread.spawn(move || work(&receiver, &hasher));
-        }
         Self {
-            jobs: sender,
+            hasher: Arc::new(hasher),
+            workers: Arc::new(Workers::new("hash", jobs, Priority::Normal)),
             admitted: Arc::new(Semaphore::new(jobs + queue)),
             costs: Arc::default(),
             done: Arc::default(),
@@ -182,28 +172,14 @@ impl HashPool {
             .clone()
             .try_acquire_owned()
             .map_err(|_| TooBusy)?;
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let done = self.done.clone();
-        let job = Box::new(move |hasher: &Hasher| {
+        let (done, hasher) = (self.done.clone(), self.hasher.clone());
+        let job = move || {
             done.fetch_add(1, Ordering::Relaxed);
             // a client that disconnects does not free the slot before the work is done
             let _place = admitted;
-            let _ = sender.send(job(hasher));
-        });
-        self.jobs.send(job).map_err(|_| TooBusy)?;
-        receiver.await.map_err(|_| TooBusy)
-    }
-}
-
-/// Worker loop, until the pool is dropped.
-fn work(jobs: &Mutex<Receiver<Job>>, hasher: &Hasher) {
-    loop {
-        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match next {
-            // a panic fails its own job only
-            Ok(job) => drop(std::panic::catch_unwind(AssertUnwindSafe(|| job(hasher)))),
-            Err(_) => return,
-        }
+            job(&hasher)
+        };
+        self.workers.run(job).await.ok_or(TooBusy)
     }
 }
 
