@@ -122,7 +122,7 @@ fn column(entity: &Path, field: &Field) -> Result<Declared> {
     let Some(ident) = &field.ident else {
         return Err(Error::new_spanned(field, "a resource has named fields"));
     };
-    refuse_secret(ident)?;
+    refuse_secret(ident, "the admin")?;
     let (ty, spec, column) = (&field.ty, spec(field)?, column_of(ident));
     let model = quote!(<#entity as ::palisade::sea_orm::EntityTrait>::Model);
     let (mut more, mut is_listed) = (TokenStream::new(), false);
@@ -174,7 +174,7 @@ const FIELD_OPTIONS: &str = "write list, filter, search, search = start, fixed, 
     change = May::…";
 
 /// Values that let their reader act as another user are no page's.
-fn refuse_secret(ident: &Ident) -> Result<()> {
+pub(crate) fn refuse_secret(ident: &Ident, place: &str) -> Result<()> {
     const SECRETS: [&str; 6] = [
         "password",
         "secret",
@@ -192,7 +192,7 @@ fn refuse_secret(ident: &Ident) -> Result<()> {
         None => Ok(()),
         Some(word) => Err(Error::new_spanned(
             ident,
-            format!("a column with a {word} is no field of the admin: leave it out"),
+            format!("a column with a {word} is no field of {place}: leave it out"),
         )),
     }
 }

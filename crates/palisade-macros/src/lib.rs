@@ -11,6 +11,7 @@ mod form;
 mod json_body;
 mod pattern;
 mod permission;
+mod resource;
 mod static_files;
 mod templates;
 mod watched;
@@ -39,6 +40,19 @@ pub fn derive_form(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Admin, attributes(admin, form))]
 pub fn derive_admin(input: TokenStream) -> TokenStream {
     admin::expand(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Declares a resource of the API: a struct with `#[resource(of = ticket::Entity)]`, whose fields have the names of columns and the types of forms.
+///
+/// The struct is the allow-list: a column that is not a field does not exist for clients. A field can be read with the row that it belongs to, and no
+/// more: `#[field(read = staff())]` hides it from others, `write` or `write = can(May::…)` lets clients change it, `create` set it at creation alone,
+/// `filter = "eq in has from to"` filter by it, `sort` sort by it, and `expand = Ticket` load the row that it refers to. On the struct,
+/// `order = "-changed_at"` and `fill = path`.
+#[proc_macro_derive(Resource, attributes(resource, field, form))]
+pub fn derive_resource(input: TokenStream) -> TokenStream {
+    resource::expand(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }

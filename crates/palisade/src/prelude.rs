@@ -2,7 +2,7 @@
 //! adds `use palisade::entity::*;`.
 
 pub use crate::admin::Admin;
-pub use crate::app::{App, Job, Jobs, PageRequest, Reason, Routes, Settings, Site};
+pub use crate::app::{App, Job, Jobs, PageRequest, Reason, Routes, Settings, Site, resource};
 pub use crate::auth::{PersonalRows, User, Visitor};
 pub use crate::context;
 pub use crate::db::{Db, Tx, contains};
@@ -28,7 +28,7 @@ pub use crate::uploads::{MIB, StoredFile, Upload};
 pub use crate::views::{Error, ErrorKind, Now, Or404, Page, Paging, Path, Result};
 pub use axum::response::{IntoResponse, Response};
 pub use palisade_macros::{
-    Admin, Choice, Columns, EncryptedFields, Form, JsonBody, Permission, debug_handler,
+    Admin, Choice, Columns, EncryptedFields, Form, JsonBody, Permission, Resource, debug_handler,
     include_static, include_templates,
 };
 pub use palisade_template::{Serde, Value};

@@ -1,7 +1,7 @@
 //! Actions of the site's own on rows.
 
 use super::operation::Operation;
-use crate::permissions::{Actor, PermissionName};
+use crate::permissions::{Actor, PermissionName, PureChange};
 use sea_orm::EntityTrait;
 use std::sync::Arc;
 
@@ -35,11 +35,6 @@ pub struct Action<E: EntityTrait> {
     pub(crate) info: ActionInfo,
     pub(crate) change: Option<PureChange<E>>,
 }
-
-/// Computes a change of a row.
-pub(crate) type PureChange<E> = Arc<
-    dyn Fn(&<E as EntityTrait>::Model, &Actor) -> <E as EntityTrait>::ActiveModel + Send + Sync,
->;
 
 /// An action, as pages and requests name it.
 #[derive(Debug, Clone, Copy)]

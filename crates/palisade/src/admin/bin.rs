@@ -3,8 +3,8 @@
 use super::entry::Entry;
 use super::site::AdminSite;
 use super::store::bin::{ActiveModel, Column, Entity, Model};
-use super::stored_value::{Values, restored_all};
 use crate::db::{Db, KeyColumn, SealedColumn, Tx};
+use crate::db::{Values, restored_all};
 use crate::permissions::Actor;
 use crate::views::{Error, Result};
 use chrono::{DateTime, TimeDelta, Utc};

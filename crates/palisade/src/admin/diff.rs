@@ -1,7 +1,7 @@
 //! The difference of two states of a row, by declared columns.
 
 use super::entry::Entry;
-use super::stored_value::{Values, stored};
+use crate::db::{Values, stored};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value as Json, json};

@@ -1,11 +1,11 @@
 //! A registered resource without its type.
 
 use super::action::ActionInfo;
-use super::table::{Table, TableOf};
 use super::{Column, Operation, Resource};
-use crate::db::Reference;
-use crate::permissions::{DeclaredPermission, Key, PermissionName};
-use sea_orm::sea_query::Value;
+use crate::db::{Direction, Reference};
+use crate::forms::RowColumn;
+use crate::permissions::{Actor, DeclaredPermission, Key, PermissionName, Table, TableOf, Verb};
+use sea_orm::sea_query::{SelectStatement, Value};
 use sea_orm::{ActiveModelBehavior, DbBackend, EntityName, EntityTrait, IntoActiveModel};
 use std::str::FromStr;
 use tokio::sync::OnceCell;
@@ -37,21 +37,6 @@ pub(crate) struct Order {
     pub(crate) direction: Direction,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Ascending,
-    Descending,
-}
-
-impl Direction {
-    pub(crate) const fn reversed(self) -> Self {
-        match self {
-            Self::Ascending => Self::Descending,
-            Self::Descending => Self::Ascending,
-        }
-    }
-}
-
 impl Entry {
     pub(crate) fn of<R: Resource>() -> Self
     where
@@ -61,7 +46,13 @@ impl Entry {
         <R::Entity as EntityTrait>::ActiveModel: ActiveModelBehavior + Send + Sync + 'static,
     {
         let described = R::describe();
-        let table = TableOf::<R::Entity>::new::<R>(&described);
+        let changes = described.actions.iter().map(|action| action.change.clone());
+        let table = TableOf::<R::Entity> {
+            fill: described.fill,
+            guard: described.guard,
+            actions: changes.collect(),
+            ..TableOf::new(R::TITLE)
+        };
         let (app, model) = names(R::Entity::default().table_name());
         let order = described
             .order
@@ -84,6 +75,12 @@ impl Entry {
             without: described.without,
             two_person: described.two_person,
         }
+    }
+
+    /// The rows that the actor may use for a verb, with these columns and the key.
+    pub(crate) fn select(&self, actor: &Actor, verb: Verb, columns: &[&Column]) -> SelectStatement {
+        let columns: Vec<&RowColumn> = columns.iter().map(|column| &***column).collect();
+        self.table.select(actor, verb, &columns)
     }
 
     /// The same on a database.

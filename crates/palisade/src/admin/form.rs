@@ -6,7 +6,7 @@ use super::column::Kind;
 use super::desk::Desk;
 use super::entry::Entry;
 use super::policy::may_write;
-use super::stored_value::{Values, restored_all, stored_all};
+use crate::db::{Values, restored_all, stored_all};
 use crate::forms::{Field, FieldOptions, FieldSpec, FieldsView, Input, Line, OpenForm, Shape};
 use crate::views::{Error, ErrorKind, Result};
 use axum::extract::Request;

@@ -2,10 +2,7 @@
 
 use super::operation::Operation;
 use super::{Action, Column};
-use crate::db::Tx;
-use crate::permissions::{Actor, Scoped};
-use crate::views::Result;
-use futures_util::future::BoxFuture;
+use crate::permissions::{Fill, Guard, Scoped};
 use sea_orm::EntityTrait;
 
 /// A resource of the admin: a struct with `#[derive(Admin)]`, which lists its columns.
@@ -20,14 +17,6 @@ pub trait Resource: Send + Sync + 'static {
     /// Its columns and options.
     fn describe() -> Description<Self::Entity>;
 }
-
-/// Completes a row before it is written, such as its owner and the time of its last change. The row
-/// before the change is `None` for a new one.
-pub type Fill<E> =
-    fn(&Actor, Option<&<E as EntityTrait>::Model>, &mut <E as EntityTrait>::ActiveModel);
-
-/// Refuses a change of the row with this key, in its transaction.
-pub type Guard = for<'a> fn(&'a Actor, &'a Tx, &'a str) -> BoxFuture<'a, Result<()>>;
 
 /// Columns and options of a resource, made by `#[derive(Admin)]`.
 pub struct Description<E: EntityTrait> {

@@ -27,12 +27,15 @@
 
 #[cfg(feature = "social")]
 mod issue;
+mod resource;
 mod settings;
 #[cfg(feature = "social")]
 mod tokens;
 
+pub(crate) use resource::{
+    Body, Entry, Handles, Object, OnceObject, ResourceRequest, ResourceServices,
+};
+pub use resource::{Description, Field, Resource};
 pub use settings::{ApiSettings, CHECKS, Issuer};
-#[cfg(feature = "social")]
-pub(crate) use tokens::Refused;
 #[cfg(feature = "social")]
 pub use {issue::Grant, tokens::Tokens};

@@ -10,7 +10,11 @@ section! {
         audience: Option<String> = |_| None;
         /// Trusted issuers besides this site: URLs, which publish their keys
         issuers: Vec<Issuer> = |_| Vec::new();
-        /// Whether this site issues tokens, and publishes its keys at /.well-known/jwks.json
+        /// Most days that a personal access token is valid: 1 to 366
+        token_days_max: u64 = |_| 366;
+        /// Most personal access tokens of a user
+        tokens_per_user: u64 = |_| 20;
+        /// Whether this site issues signed tokens, and publishes its keys at /.well-known/jwks.json
         issue: bool = |_| false;
     }
 }
@@ -78,5 +82,14 @@ pub const CHECKS: &[Check<ApiSettings>] = &[
                 .iter()
                 .any(|issuer| issuer.0.starts_with("http:"))
         },
+    },
+    Check {
+        id: "api.endless_tokens",
+        django: None,
+        level: Level::Error,
+        title: "a personal access token would be valid for too long",
+        why: "a forgotten token is found by an attacker sooner or later",
+        fix: "set api.token_days_max to 1 to 366 days",
+        fires: |settings| !(1..=366).contains(&settings.token_days_max),
     },
 ];

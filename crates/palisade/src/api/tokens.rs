@@ -1,7 +1,7 @@
 use super::issue::{Grant, KIND, OwnKeys};
 use super::{ApiSettings, Issuer};
 use crate::audit_log::{Entry, Event, record_now};
-use crate::auth::{Accounts, User};
+use crate::auth::{Accounts, TokenRefusal as Refused, User};
 use crate::db::Db;
 use crate::http::client::Client;
 use crate::permissions::Caller;
@@ -11,7 +11,6 @@ use crate::social::{
 use crate::views::{Error, Result};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use http::{HeaderMap, header};
 use palisade_crypto::constant_time_eq;
 use serde::Deserialize;
 use serde_json::Value;
@@ -27,15 +26,6 @@ struct Inner {
     issuers: Vec<(Issuer, Discovery)>,
     client: Client,
     accounts: Arc<Accounts>,
-}
-
-/// Why a token is refused.
-#[derive(Debug)]
-pub(crate) enum Refused {
-    /// The token is invalid.
-    Wrong(&'static str),
-    /// The issuer's keys are unavailable, so the token cannot be validated.
-    Unknown(String),
 }
 
 #[derive(Deserialize)]
@@ -147,7 +137,7 @@ impl Tokens {
 
     /// The user of a caller. A token of this site is revoked by a change of its user's password, the
     /// end of all sessions, and by closing the account.
-    async fn valid_user(&self, db: &Db, caller: &Caller) -> Result<Option<i32>, Refused> {
+    async fn valid_user(&self, db: &Db, caller: &Caller) -> Result<Option<User>, Refused> {
         let own = self.0.own.as_ref();
         let is_own = own.is_some_and(|own| own.issuer == caller.issuer);
         let user = self.user_of(db, caller).await;
@@ -155,28 +145,16 @@ impl Tokens {
             None if is_own => Err(Refused::Wrong(
                 "its user has changed the password, has ended all sessions, or has no account any more",
             )),
-            user => Ok(user.map(|user| user.id)),
+            user => Ok(user),
         }
     }
 
-    /// Authenticates the caller, and finds the user's id, if there is one; `None` without a token.
+    /// Authenticates the caller of a token, and finds the user, if there is one.
     pub(crate) async fn caller(
         &self,
         db: &Db,
-        headers: &HeaderMap,
-    ) -> Result<Option<(Caller, Option<i32>)>, Refused> {
-        let mut all = headers.get_all(header::AUTHORIZATION).iter();
-        let Some(first) = all.next() else {
-            return Ok(None);
-        };
-        if all.next().is_some() {
-            return Err(Refused::Wrong("there are two of them"));
-        }
-        let token = first
-            .to_str()
-            .ok()
-            .and_then(bearer)
-            .ok_or(Refused::Wrong("it is not a bearer token"))?;
+        token: &str,
+    ) -> Result<(Caller, Option<User>), Refused> {
         let said: Said = jsonwebtoken::dangerous::insecure_decode_claims(token)
             .map_err(|_| Refused::Wrong("it is not a signed token"))?;
         let claims = self.verify_of_issuer(token, &said.iss).await?;
@@ -189,7 +167,7 @@ impl Tokens {
             .map_or(Ok(()), |wrong| Err(Refused::Wrong(wrong)))?;
         let caller = claims.caller();
         let user = self.valid_user(db, &caller).await?;
-        Ok(Some((caller, user)))
+        Ok((caller, user))
     }
 
     async fn verify_of_issuer(&self, token: &str, issuer: &str) -> Result<Claims, Refused> {
@@ -238,11 +216,6 @@ fn unknown(trouble: ProviderError) -> Refused {
     Refused::Unknown(trouble.to_string())
 }
 
-fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 /// Rejects ID tokens and other signed JWTs of the issuer (ASVS 9.2.2).
 fn is_access_token(typ: Option<&str>) -> bool {
     let typ = typ.unwrap_or_default();
@@ -288,6 +261,7 @@ impl Claims {
             subject: self.sub,
             client_id: self.client_id,
             scopes,
+            token_id: None,
             bound_to: self.bound_to,
         }
     }

@@ -20,11 +20,12 @@ use super::telemetry::SiteTelemetry;
 use super::travel::Travel;
 use super::upstream::Forward;
 use super::write_probe::WriteProbe;
-use super::{App, BootError, Prepared, RouteInfo, Site, SiteSettings, keys};
+use super::{App, BootError, Prepared, RouteInfo, Routes, Site, SiteSettings, keys};
 use crate::admin::AdminSite;
 use crate::alerts::{AlertParts, Alerts};
+use crate::api::ResourceServices;
 use crate::audit_log::{AuditLog, Event};
-use crate::auth::{AccountParts, Accounts, ActionLinks, SecondFactors};
+use crate::auth::{AccessTokenRules, AccountParts, Accounts, ActionLinks, SecondFactors};
 use crate::clock::Clock;
 use crate::db::Database;
 use crate::flows::OnceServices;
@@ -99,6 +100,11 @@ fn accounts(
         hooks: app.account_hooks.clone(),
         site_name: settings.site.name.as_ref().map(ToString::to_string),
         django_reset: django_reset(settings),
+        access_tokens: AccessTokenRules {
+            scopes: app.scopes.clone(),
+            most_days: u32::try_from(settings.api.token_days_max).unwrap_or(1),
+            most: usize::try_from(settings.api.tokens_per_user).unwrap_or(usize::MAX),
+        },
     };
     Arc::new(Accounts::new(&settings.passwords, &settings.lockout, parts))
 }
@@ -138,7 +144,7 @@ fn shared(
 fn views(
     foundation: &Foundation<'_>,
     app: &App,
-    templates: Templates,
+    (templates, routes): (Templates, &Routes),
     shared: &Shared,
 ) -> SiteViews {
     let settings = foundation.settings;
@@ -147,6 +153,10 @@ fn views(
     services.insert(OnceServices {
         clock: foundation.clock.clone(),
         ring: foundation.ring.clone(),
+    });
+    services.insert(ResourceServices {
+        ring: foundation.ring.clone(),
+        all: Arc::new(routes.resources()),
     });
     services.insert(shared.mail.clone());
     services.insert(jobs_of(&shared.jobs, &app.background));
@@ -159,6 +169,7 @@ fn views(
         input_limits: settings.http.input_limits(),
         settings: settings.effective.clone(),
         development: development(app),
+        api_prefixes: routes.api_prefixes(),
         services,
     }
 }
@@ -252,10 +263,10 @@ impl Prepared {
         let sessions = Arc::new(sessions(&foundation, store, transport(&settings)));
         let table = routes.table();
         let changing_paths = routes.changing_on_read();
-        let router = with_fallback(routes.into_router(), &settings, &table);
         let client = shared.client.clone();
         let authorizer = Arc::new(authorizer(&app, &foundation, &templates));
-        let mut views = views(&foundation, &app, templates, &shared);
+        let mut views = views(&foundation, &app, (templates, &routes), &shared);
+        let router = with_fallback(routes.into_router(), &settings, &table);
         views.services.insert(ActionLinks(accounts.clone()));
         views.services.insert(audit.clone());
         let parts = (&database, &ring, &foundation.clock);

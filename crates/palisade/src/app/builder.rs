@@ -6,8 +6,8 @@ use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
 use crate::admin::Admin;
 use crate::auth::{
-    self, AccountHooks, LoginChallenge, PersonalData, Profile, ProfileForm, ProfileOf, ProfileRow,
-    ProfileTable,
+    self, AccountHooks, DeclaredScope, LoginChallenge, PersonalData, Profile, ProfileForm,
+    ProfileOf, ProfileRow, ProfileTable,
 };
 use crate::csrf::Refusal;
 use crate::db::migrate::Migrations;
@@ -76,6 +76,7 @@ pub struct App {
     pub(super) account_hooks: Vec<Arc<dyn AccountHooks>>,
     pub(super) admin: Option<Admin>,
     pub(super) files: DeclaredFiles,
+    pub(super) scopes: Vec<DeclaredScope>,
 }
 
 /// A custom command, in addition to `serve`, `check` and the others.
@@ -137,6 +138,7 @@ impl App {
                 Arc::new(crate::mfa::OwnKeys),
                 Arc::new(crate::admin::OwnHistory),
                 Arc::new(crate::uploads::OwnFiles),
+                Arc::new(auth::OwnAccessTokens),
             ],
             background: Background::default(),
             page_values: Vec::new(),
@@ -145,6 +147,7 @@ impl App {
             account_hooks: Vec::new(),
             admin: None,
             files: DeclaredFiles::default(),
+            scopes: Vec::new(),
         }
     }
 
@@ -210,6 +213,25 @@ impl App {
     #[must_use]
     pub fn adopted_permissions(mut self, names: &[&'static str]) -> Self {
         self.adopted_permissions.extend_from_slice(names);
+        self
+    }
+
+    /// Declares the scopes of personal access tokens, each with a description for users. They make
+    /// tokens at `/account/tokens`, a page that a site without scopes does not have.
+    ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// # async fn list(actor: Actor) {}
+    /// let rule = signed_in().or(token("tickets.read").on_behalf(signed_in()));
+    /// App::new()
+    ///     .scopes(&[("tickets.read", "Read your tickets")])
+    ///     .routes(Routes::new().route("/api/tickets", rule.get(list)));
+    /// ```
+    #[must_use]
+    pub fn scopes(mut self, scopes: &[(&'static str, &'static str)]) -> Self {
+        let declared = scopes.iter().copied();
+        let declared = declared.map(|(name, label)| DeclaredScope { name, label });
+        self.scopes.extend(declared);
         self
     }
 
@@ -456,9 +478,13 @@ impl App {
     pub(super) fn take_routes(&mut self, files: &Arc<Store>, settings: &SiteSettings) -> Routes {
         let own = std::mem::take(&mut self.routes);
         let routes = own.merge(endpoints::routes(files.clone(), settings));
-        match self.profile.is_some() {
+        let routes = match self.profile.is_some() {
             true => routes.merge(endpoints::profile_routes()),
             false => routes,
+        };
+        match self.scopes.is_empty() {
+            true => routes,
+            false => routes.merge(endpoints::token_routes()),
         }
     }
 }

@@ -309,18 +309,23 @@ impl Prepared {
             .any(|known| known == name)
     }
 
+    /// A scope that no token can have.
     fn missing_issuer(&self) -> Option<Finding> {
-        let path = self
-            .routes
-            .takes_tokens()
-            .filter(|_| !self.settings.api.is_on())?;
+        let is_declared = |scope: &str| self.app.scopes.iter().any(|known| known.name == scope);
+        let mut scopes = self.routes.scopes().into_iter();
+        let unknown = scopes.find(|(scope, _)| !is_declared(scope) && !self.settings.api.is_on());
+        let (scope, path) = unknown?;
         Some(Finding {
             id: "api.no_issuer".into(),
             django: None,
             level: Level::Error,
-            title: format!("the route {path} accepts tokens, and no issuer is configured"),
-            why: "every request to it is refused".into(),
-            fix: "set api.issue = true, or trusted issuers in api.issuers".into(),
+            title: format!(
+                "the route {path} accepts tokens of the scope {scope}, which no token can have"
+            ),
+            why: "every request with a token is refused there".into(),
+            fix: format!(
+                "declare it, App::scopes(&[(\"{scope}\", \"…\")]), or set api.issue = true or trusted issuers in api.issuers"
+            ),
         })
     }
 

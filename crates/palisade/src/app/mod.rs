@@ -32,8 +32,10 @@ mod own_settings;
 mod page_values;
 mod parts;
 mod pipeline;
+mod resource_routes;
 mod retention;
 mod route;
+mod route_facts;
 mod route_info;
 mod sections;
 mod server;
@@ -67,6 +69,7 @@ pub(crate) use keys::secret_keys;
 pub use own_settings::Settings;
 pub use page_values::PageRequest;
 pub(crate) use pipeline::answer;
+pub use resource_routes::{ResourceRoutes, resource};
 pub use route::{Guarded, IntoGuarded, Reason, Routes, Scope};
 pub use route_info::RouteInfo;
 pub use server::{

@@ -1,5 +1,5 @@
 use super::handler::RouteHandler;
-use super::route_info::RouteInfo;
+use crate::api::Entry;
 use crate::app::pipeline::{
     route_guard::RouteGuard,
     route_rule::{Extras, RouteRule},
@@ -14,9 +14,9 @@ use axum::extract::Request;
 use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, MethodRouter, Route};
 use http::Method;
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::panic::Location;
+use std::sync::Arc;
 use tower::{Layer, Service};
 
 /// The reason for weakening a protection, for reviewers of the site.
@@ -56,12 +56,12 @@ impl Reason {
 
 /// The handlers of one path, behind an access rule. Created by [`Access::get`] and its like.
 pub struct Guarded<S = ()> {
-    access: Access,
+    pub(super) access: Access,
     methods: MethodRouter<S>,
-    handlers: Vec<(Method, &'static str)>,
-    without_csrf: Option<(Reason, &'static Location<'static>)>,
-    extras: Extras,
-    source: &'static Location<'static>,
+    pub(super) handlers: Vec<(Method, &'static str)>,
+    pub(super) without_csrf: Option<(Reason, &'static Location<'static>)>,
+    pub(super) extras: Extras,
+    pub(super) source: &'static Location<'static>,
 }
 
 /// Types that can be routes: handlers behind an access rule only.
@@ -190,6 +190,20 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
         self
     }
 
+    /// Marks a route of the API: errors of all paths below its first segment are problems, and
+    /// browsers show none of its responses as a page.
+    pub(super) fn of_api(mut self) -> Self {
+        self.extras.is_api = true;
+        self
+    }
+
+    /// For requests whose body is their only authority: cookies add nothing to them, so that they
+    /// need no CSRF token.
+    pub(super) fn without_credentials(mut self) -> Self {
+        self.extras.has_no_credentials = true;
+        self
+    }
+
     /// For files and texts of the framework that are the same for all clients: no session is
     /// opened. Has no effect on a route that is not public, or has rate limits or networks.
     pub(super) fn impersonal(mut self) -> Self {
@@ -220,7 +234,8 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
 
 /// The routes of a site, or of a part of it.
 pub struct Routes<S = ()> {
-    entries: Vec<(String, Guarded<S>)>,
+    pub(super) entries: Vec<(String, Guarded<S>)>,
+    pub(super) resources: Vec<Arc<Entry>>,
 }
 
 /// Routes behind one access rule, in [`Routes::scope`].
@@ -240,7 +255,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     pub fn new() -> Self {
         Self {
             entries: Vec::new(),
+            resources: Vec::new(),
         }
+    }
+
+    /// Adds a resource, to which fields of others may refer.
+    pub(super) fn with_resource(mut self, resource: Arc<Entry>) -> Self {
+        self.resources.push(resource);
+        self
     }
 
     /// Adds a path: `/tickets/{id}`, `/files/{*rest}`.
@@ -297,6 +319,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             (path, guarded)
         });
         self.entries.extend(nested);
+        self.resources.extend(routes.resources);
         self
     }
 
@@ -304,6 +327,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     #[must_use]
     pub fn merge(mut self, routes: Self) -> Self {
         self.entries.extend(routes.entries);
+        self.resources.extend(routes.resources);
         self
     }
 
@@ -385,95 +409,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         };
         Routes {
             entries: self.entries.into_iter().map(stateless).collect(),
+            resources: self.resources,
         }
     }
 }
 
 impl Routes {
-    /// The route table.
-    pub fn table(&self) -> Vec<RouteInfo> {
-        self.entries
-            .iter()
-            .flat_map(|(path, guarded)| guarded.table(path))
-            .collect()
-    }
-
-    /// Paths whose GET changes state.
-    pub(super) fn changing_on_read(&self) -> Vec<String> {
-        let all = self
-            .entries
-            .iter()
-            .filter(|(_, guarded)| guarded.extras.changes_on_read);
-        all.map(|(path, _)| path.clone()).collect()
-    }
-
-    /// Every weakened protection.
-    pub(super) fn ledger(&self) -> Vec<Weakened> {
-        let weakened = |(path, guarded): &(String, Guarded)| {
-            let (reason, place) = guarded.without_csrf?;
-            Some(reason.weakens(format!("without_csrf {path}"), place))
-        };
-        self.entries.iter().filter_map(weakened).collect()
-    }
-
-    /// Every permission of an access rule, with the path.
-    pub(super) fn permissions(&self) -> Vec<(&'static str, &str)> {
-        self.entries
-            .iter()
-            .flat_map(|(path, guarded)| {
-                guarded
-                    .access
-                    .permissions()
-                    .into_iter()
-                    .map(move |name| (name, path.as_str()))
-            })
-            .collect()
-    }
-
-    /// The path and the access rule of the route that handles a request.
-    ///
-    /// # Errors
-    /// A sentence, if no route handles it.
-    pub(crate) fn rule_of(&self, method: &Method, path: &str) -> Result<(String, Access), String> {
-        let mut matcher = matchit::Router::new();
-        let paths: BTreeSet<&str> = self.entries.iter().map(|(path, _)| path.as_str()).collect();
-        for known in paths {
-            let inserted = matcher.insert(known, known);
-            inserted.map_err(|error| format!("{known}: {error}"))?;
-        }
-        let found = matcher.at(path);
-        let route = *found
-            .map_err(|_| format!("there is no route {path}"))?
-            .value;
-        let handles =
-            |known: &Method| known == method || (known == Method::GET && method == Method::HEAD);
-        // a path can have a rule for each of its methods
-        let mut rules = self.entries.iter().filter(|(known, _)| known == route);
-        let rule =
-            rules.find(|(_, guarded)| guarded.handlers.iter().any(|(known, _)| handles(known)));
-        match rule {
-            Some((_, guarded)) => Ok((route.to_owned(), guarded.access.clone())),
-            None => Err(format!("{route} does not handle {method}")),
-        }
-    }
-
-    /// Paths whose access rule no client can satisfy.
-    pub(super) fn impossible(&self) -> impl Iterator<Item = (&str, String)> {
-        let all = self
-            .entries
-            .iter()
-            .filter(|(_, guarded)| guarded.access.is_impossible());
-        all.map(|(path, guarded)| (path.as_str(), guarded.access.to_string()))
-    }
-
-    /// The first path that accepts bearer tokens.
-    pub(super) fn takes_tokens(&self) -> Option<&str> {
-        self.entries
-            .iter()
-            .find(|(_, guarded)| guarded.access.takes_tokens())
-            .map(|(path, _)| path.as_str())
-    }
-
     /// The router, every path behind its guard.
     pub(super) fn into_router(self) -> Router {
         self.entries
@@ -490,7 +431,8 @@ impl Routes {
                     #[cfg(debug_assertions)]
                     handlers: guarded.handlers,
                     declared,
-                    is_csrf_checked: guarded.without_csrf.is_none(),
+                    is_csrf_checked: guarded.without_csrf.is_none()
+                        && !guarded.extras.has_no_credentials,
                     extras: guarded.extras,
                 };
                 router.route(
@@ -500,32 +442,5 @@ impl Routes {
                         .layer::<_, Infallible>(RouteGuard::new(rule)),
                 )
             })
-    }
-}
-
-impl<S> Guarded<S> {
-    fn limits_of(&self, method: &Method) -> Vec<String> {
-        let is_safe = crate::csrf::is_safe(method);
-        let counts = |limit: &&Limit| !(is_safe && limit.counts_changes());
-        let limits = self.extras.limits.iter().filter(counts);
-        limits.map(ToString::to_string).collect()
-    }
-
-    fn table(&self, path: &str) -> Vec<RouteInfo> {
-        let line = |(method, handler): &(Method, &'static str)| RouteInfo {
-            method: method.clone(),
-            path: path.to_owned(),
-            access: self.access.to_string(),
-            csrf: match (crate::csrf::is_safe(method), &self.without_csrf) {
-                (true, _) => "-",
-                (false, _) if self.access.needs_token() => "bearer",
-                (false, None) => "token",
-                (false, Some(_)) => "OFF",
-            },
-            limits: self.limits_of(method),
-            handler,
-            source: format!("{}:{}", self.source.file(), self.source.line()),
-        };
-        self.handlers.iter().map(line).collect()
     }
 }

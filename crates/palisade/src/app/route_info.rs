@@ -11,8 +11,8 @@ pub struct RouteInfo {
     pub path: String,
     /// Access rule.
     pub access: String,
-    /// CSRF protection: `token`, `bearer` for API clients, which need none, `-` for safe methods,
-    /// or `OFF`.
+    /// CSRF protection: `token`, `bearer` for API clients, which need none, `-` for safe methods and
+    /// for requests whose authority is their body, or `OFF`.
     pub csrf: &'static str,
     /// Rate limits of the route that count requests with this method, such as `contact 5/h`.
     pub limits: Vec<String>,

@@ -129,6 +129,14 @@ pub enum Event {
     FileReleased,
     /// An access token was issued.
     TokenIssued,
+    /// A user made a personal access token.
+    TokenMade,
+    /// A personal access token was ended.
+    TokenEnded,
+    /// A personal access token was reported as found, or sent in a URL.
+    TokenFound,
+    /// A personal access token was used from another network than before.
+    TokenMoved,
     /// A row was changed in the admin.
     AdminChanged,
     /// An operation of the admin waits for a second person.
@@ -258,6 +266,10 @@ const EVENTS: &[Row] = &[
     (Event::FileQuarantined, "file_quarantined", "upload_validation", Failure, High, "files"),
     (Event::FileReleased, "file_released", "upload_validation", Success, High, "files"),
     (Event::TokenIssued, "token_issued", "authn_token_created", Success, Moderate, "tokens"),
+    (Event::TokenMade, "token_made", "authn_token_created", Success, Moderate, "tokens"),
+    (Event::TokenEnded, "token_ended", "authn_token_revoked", Success, Low, "tokens"),
+    (Event::TokenFound, "token_found", "authn_token_revoked", Failure, High, "tokens"),
+    (Event::TokenMoved, "token_moved", "authn_token_reuse", Failure, Low, "tokens"),
     (Event::AdminChanged, "admin_changed", "sensitive_update", Success, Low, "operators"),
     (Event::AdminProposed, "admin_proposed", "authz_admin", Success, Moderate, "operators"),
     (Event::AdminDecided, "admin_decided", "authz_admin", Success, Moderate, "operators"),

@@ -1,8 +1,8 @@
+use super::access_tokens::rules::AccessTokenRules;
 use super::account::profile::{AccountHooks, ProfileForm};
 use super::email::email_tokens::EmailTokens;
 use super::email::limits::MailLimits;
 use super::email::notices::Notice;
-#[cfg(feature = "social")]
 use super::login::epoch;
 use super::login::guard::{LoginChallenge, LoginGuard};
 use super::login::known_devices::KnownDevices;
@@ -39,7 +39,6 @@ use std::sync::Arc;
 pub struct Accounts {
     pub(super) database: Database,
     pub(super) clock: Arc<dyn Clock>,
-    #[cfg(feature = "social")]
     ring: KeyRing,
     pub(crate) users: Users,
     pub(super) passwords: Passwords,
@@ -57,6 +56,7 @@ pub struct Accounts {
     /// Fields of the site's own.
     pub(crate) profile: Option<Arc<dyn ProfileForm>>,
     pub(super) hooks: Vec<Arc<dyn AccountHooks>>,
+    pub(crate) access_tokens: AccessTokenRules,
 }
 
 /// Dependencies of [`Accounts`].
@@ -81,6 +81,7 @@ pub(crate) struct AccountParts {
     pub(crate) hooks: Vec<Arc<dyn AccountHooks>>,
     /// Path of password reset links in Django's format.
     pub(crate) django_reset: Option<String>,
+    pub(crate) access_tokens: AccessTokenRules,
 }
 
 /// Why an account was not created.
@@ -182,9 +183,9 @@ impl Accounts {
             site_name: parts.site_name,
             profile: parts.profile,
             hooks: parts.hooks,
+            access_tokens: parts.access_tokens,
             database,
             clock,
-            #[cfg(feature = "social")]
             ring,
         }
     }
@@ -351,33 +352,38 @@ impl Accounts {
         self.guard.lockout.restore().await
     }
 
-    /// Deletes expired tokens and locks.
+    /// Deletes expired tokens and locks, and tells the owners of access tokens that end soon.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn sweep(&self) -> Result<()> {
+    #[doc(hidden)]
+    pub async fn sweep(&self) -> Result<()> {
         self.email.tokens.sweep().await?;
         self.unsent.sweep().await?;
+        self.sweep_access_tokens().await?;
         Ok(self.guard.lockout.locks.sweep().await?)
     }
 
     /// The user of an account that is not closed, and the values that tie a token to its current
     /// password and its session epoch: one per key, newest first.
-    #[cfg(feature = "social")]
     pub(crate) async fn token_bindings(&self, id: i32) -> Result<Option<(User, Vec<String>)>> {
-        use base64::Engine;
-        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
         let Some(row) = self.users.active(id).await? else {
             return Ok(None);
         };
         let epoch = epoch::epoch_of(&self.database.handle(), row.id).await?;
+        Ok(Some((row.public(), self.bindings_of(&row, epoch))))
+    }
+
+    /// The same of an account and an epoch.
+    pub(super) fn bindings_of(&self, row: &Model, epoch: i64) -> Vec<String> {
+        use base64::Engine;
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
         // without an epoch, as before there was one
         let epoch = Some(epoch).filter(|epoch| *epoch > 0);
         let epoch = epoch.map_or(String::new(), |epoch| format!(" {epoch}"));
         let state = format!("{} {}{epoch}", row.id, row.password);
         let keys = self.ring.derive("access token", state.as_bytes());
-        let values = keys.map(|bytes| URL_SAFE_NO_PAD.encode(bytes)).collect();
-        Ok(Some((row.public(), values)))
+        keys.map(|bytes| URL_SAFE_NO_PAD.encode(bytes)).collect()
     }
 
     /// Applies a change of a user's factors in one transaction: no browser stays trusted, all other

@@ -1,3 +1,4 @@
+use super::access_tokens::CreateAccessTokens;
 use crate::db::Database;
 use crate::db::migrate::DjangoTables;
 use async_trait::async_trait;
@@ -25,6 +26,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(CreateLocks),
         Box::new(CreateEpochs),
         Box::new(CreateUnsent),
+        Box::new(CreateAccessTokens),
     ]
 }
 

@@ -8,6 +8,7 @@
 //! user enumeration. Details are sent by mail to the address. The pages are part of the framework,
 //! so that updates fix them; a site can replace their templates.
 
+mod access_tokens;
 mod account;
 mod accounts;
 mod email;
@@ -21,6 +22,11 @@ mod users;
 pub(crate) mod views;
 mod visitor;
 
+pub use access_tokens::DeclaredScope;
+pub(crate) use access_tokens::{
+    AccessToken, AccessTokenRules, NewAccessToken, OwnAccessTokens, PREFIX as TOKEN_PREFIX,
+    TokenEnd, TokenRefusal, TokenUser, find_access_token,
+};
 pub(crate) use account::erasure::Again;
 pub(crate) use account::operator::{Flag, RightChange, set_flag};
 pub use account::personal_data::{Kept, PersonalData};

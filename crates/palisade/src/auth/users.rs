@@ -153,23 +153,6 @@ impl Users {
             })
             .await
     }
-
-    /// Replaces the hash in `row`. `None` if it has changed meanwhile: the verification of the old
-    /// password is void then.
-    pub(in crate::auth) async fn replace_hash(
-        &self,
-        row: Model,
-        encoded: String,
-    ) -> Result<Option<Model>> {
-        let is_done = self
-            .database
-            .write_always(async |tx| put_hash(tx, &row, &encoded).await)
-            .await?;
-        Ok(is_done.then_some(Model {
-            password: encoded,
-            ..row
-        }))
-    }
 }
 
 /// Inserts a row and reads it back, to get the generated id.

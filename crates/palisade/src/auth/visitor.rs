@@ -1,3 +1,4 @@
+use super::access_tokens::rules::TokenUser;
 use super::login::second_factor::Factor;
 use super::login::session_binding::Origin;
 use super::login::unsent_forms::{Typist, UnsentForm};
@@ -43,6 +44,8 @@ struct Inner {
     user: OnceCell<Option<User>>,
     /// The member of staff who views the site as the user.
     viewer: OnceCell<User>,
+    /// Whether a token authenticates the user, and not the session: the factor that it stands for.
+    token: Option<bool>,
 }
 
 impl Visitor {
@@ -67,7 +70,28 @@ impl Visitor {
             personal,
             user: OnceCell::new(),
             viewer: OnceCell::new(),
+            token: None,
         }))
+    }
+
+    /// The client of the same request with the user of its token. There is no session.
+    pub(crate) fn of_token(&self, token: TokenUser) -> Self {
+        Self(Arc::new(Inner {
+            accounts: self.0.accounts.clone(),
+            session: self.0.session.clone(),
+            client: self.0.client,
+            agent: String::new(),
+            request_id: self.0.request_id.clone(),
+            personal: self.0.personal.clone(),
+            user: OnceCell::new_with(Some(Some(token.user))),
+            viewer: OnceCell::new(),
+            token: Some(token.has_factor),
+        }))
+    }
+
+    /// Whether a token authenticates the user.
+    pub(crate) fn is_of_token(&self) -> bool {
+        self.0.token.is_some()
     }
 
     /// The authenticated user.
@@ -153,6 +177,9 @@ impl Visitor {
     /// # Errors
     /// When the session store does not answer.
     pub async fn has_factor(&self) -> Result<bool> {
+        if let Some(has_factor) = self.0.token {
+            return Ok(has_factor);
+        }
         let is_signed_in = self.user().await?.is_some();
         Ok(is_signed_in && self.accounts().sessions.has_factor(self.session()).await?)
     }
@@ -170,10 +197,11 @@ impl Visitor {
     /// # Errors
     /// When the session store does not answer.
     pub async fn is_fresh(&self, within: TimeDelta) -> Result<bool> {
-        self.accounts()
-            .sessions
-            .is_fresh(self.session(), within)
-            .await
+        if self.is_of_token() {
+            return Ok(false);
+        }
+        let sessions = &self.accounts().sessions;
+        sessions.is_fresh(self.session(), within).await
     }
 
     /// Records that a second factor was verified or added in this session, and rotates its key

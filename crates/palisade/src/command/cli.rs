@@ -197,6 +197,7 @@ fn user() -> Command {
                 .arg(flag("yes", "Do not ask")),
         )
         .subcommand(super::privacy::export())
+        .subcommand(super::access_tokens::command())
         .subcommand(
             Command::new("sign-out")
                 .about("End all sessions of a user")

@@ -2,6 +2,7 @@
 //! `lockout`, `tasks`, `jobs`, `keys`, `data`, `deploy`, and custom commands.
 
 mod access_report;
+mod access_tokens;
 mod account;
 #[cfg(feature = "adopt")]
 mod adopt;

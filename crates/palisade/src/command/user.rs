@@ -1,5 +1,7 @@
 use super::subject::{argument, end_sessions, reachable, unknown};
-use super::{Failed, Format, Outcome, access_report, account, print, privacy, rights};
+use super::{
+    Failed, Format, Outcome, access_report, access_tokens, account, print, privacy, rights,
+};
 use crate::app::Site;
 use crate::audit_log::{Entry, Event, record_in, record_now};
 use crate::auth::{NewUser, Rank, RightChange, SecondStep, SignUpError};
@@ -32,6 +34,7 @@ pub(super) async fn run(site: &Site, matches: &ArgMatches) -> Outcome {
             }
         }
         Some(("remove-logins", remove)) => remove_logins(site, argument(remove, "username")).await,
+        Some(("tokens", tokens)) => access_tokens::run(site, tokens).await,
         Some(("sign-out", out)) => sign_out(site, argument(out, "username")).await,
         Some(("wrap-hashes", _)) => wrap_hashes(site).await,
         Some(("open", open)) => account::open(site, argument(open, "username")).await,

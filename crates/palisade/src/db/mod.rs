@@ -28,6 +28,7 @@ mod error;
 mod extract;
 pub(crate) mod field_keys;
 mod grants;
+mod keyset;
 mod links;
 pub mod migrate;
 mod migration;
@@ -47,6 +48,7 @@ mod settings;
 #[cfg(feature = "backup")]
 mod snapshot;
 mod sqlite;
+mod stored_value;
 mod url;
 mod write_lock;
 
@@ -67,6 +69,7 @@ pub use field_keys::{
 };
 pub(crate) use field_keys::{FieldKeys, NOT_ENCRYPTED};
 pub(crate) use grants::grants_of_roles;
+pub(crate) use keyset::{Direction, Keyset};
 pub use links::Links;
 pub(crate) use migrate::foreign_table;
 pub use migration::{Migration, belongs_to, references};
@@ -87,7 +90,8 @@ pub(crate) use search::contains_in;
 pub use settings::{CHECKS, DatabaseSettings};
 #[cfg(feature = "backup")]
 pub(crate) use snapshot::{Snapshot, TableDigest};
-pub use url::DatabaseUrl;
 #[cfg(all(feature = "backup", feature = "postgres"))]
+pub(crate) use stored_value::{Values, is_null, restored, restored_all, stored, stored_all};
+pub use url::DatabaseUrl;
 pub(crate) use url::PostgresUrl;
 pub(crate) use write_lock::WriteLock;

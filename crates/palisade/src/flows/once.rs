@@ -73,6 +73,14 @@ impl<F> Once<F> {
 }
 
 impl OnceKey {
+    /// The key of a request with this body.
+    ///
+    /// # Errors
+    /// 400 without a key.
+    pub(crate) async fn of(parts: &Parts, body: &Bytes) -> Result<Self> {
+        key_of(parts, body).await
+    }
+
     /// Runs a change and keeps its response, in one transaction; or returns the kept response.
     /// After an error nothing is kept.
     ///
@@ -114,7 +122,7 @@ where
         let (parts, body) = request.with_limited_body().into_parts();
         let body = to_bytes(body, usize::MAX).await;
         let body = body.map_err(|_| Error::new(ErrorKind::TooLarge, "The request is too long."))?;
-        let key = key_of(&parts, &body).await?;
+        let key = OnceKey::of(&parts, &body).await?;
         let request = Request::from_parts(parts, Body::from(body));
         let read = F::from_request(request, state).await;
         let body = read.map_err(|refused| Error::page(refused.into_response()))?;

@@ -6,6 +6,7 @@ use super::{
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::EntityTrait;
+use serde::Serialize;
 
 /// A form that shows the columns of a row: `#[derive(Form)]` with `#[form(entity = note::Entity)]`.
 pub trait FillFrom<R> {
@@ -30,6 +31,21 @@ pub type FieldValues = Vec<(&'static str, Vec<String>)>;
 pub trait ShowColumn<C> {
     /// The column's value as input of the field; none for a null.
     fn show(column: &C) -> Vec<String>;
+
+    /// The column's value in JSON, which the field can read: its input as text, unless the type has
+    /// a value of its own in JSON.
+    fn write_json(column: &C, out: &mut Vec<u8>) {
+        write_json(&Self::show(column).first(), out);
+    }
+}
+
+/// Writes a value. Texts, numbers and booleans always can be.
+fn write_json(value: &impl Serialize, out: &mut Vec<u8>) {
+    let start = out.len();
+    if serde_json::to_writer(&mut *out, value).is_err() {
+        out.truncate(start);
+        out.extend_from_slice(b"null");
+    }
 }
 
 /// A field's value as that of a column of type `C`.
@@ -41,6 +57,13 @@ pub trait IntoColumn<C> {
 impl<F: ShowColumn<C>, C> ShowColumn<Option<C>> for Option<F> {
     fn show(column: &Option<C>) -> Vec<String> {
         column.as_ref().map(F::show).unwrap_or_default()
+    }
+
+    fn write_json(column: &Option<C>, out: &mut Vec<u8>) {
+        match column {
+            Some(column) => F::write_json(column, out),
+            None => out.extend_from_slice(b"null"),
+        }
     }
 }
 
@@ -70,6 +93,10 @@ impl ShowColumn<bool> for bool {
     fn show(column: &bool) -> Vec<String> {
         column.then(|| "on".to_owned()).into_iter().collect()
     }
+
+    fn write_json(column: &bool, out: &mut Vec<u8>) {
+        write_json(column, out);
+    }
 }
 
 impl ShowColumn<DateTime<Utc>> for Moment {
@@ -87,6 +114,10 @@ impl<const MAX: i64, const DECIMALS: u32> ShowColumn<i64> for Money<MAX, DECIMAL
 impl<T: Choice> ShowColumn<String> for T {
     fn show(column: &String) -> Vec<String> {
         vec![column.clone()]
+    }
+
+    fn write_json(column: &String, out: &mut Vec<u8>) {
+        write_json(column, out);
     }
 }
 
@@ -116,6 +147,10 @@ macro_rules! shown_as_text {
             impl<$($generic)*> ShowColumn<$column> for $field {
                 fn show(column: &$column) -> Vec<String> {
                     vec![column.to_string()]
+                }
+
+                fn write_json(column: &$column, out: &mut Vec<u8>) {
+                    write_json(column, out);
                 }
             }
         )+

@@ -176,6 +176,11 @@ impl InvalidForm {
         typed.cloned().unwrap_or_default()
     }
 
+    /// All inputs of a field.
+    pub(crate) fn inputs(&self, field: &str) -> &[String] {
+        self.typed.get(field).map_or(&[], Vec::as_slice)
+    }
+
     /// Offers these choices from the database.
     pub(crate) fn with_options(mut self, options: FieldOptions) -> Self {
         self.options = Some(options);

@@ -11,8 +11,7 @@ use std::fmt;
 /// values.
 pub(super) fn read_flat(body: &[u8], fields: &[FieldSpec]) -> Result<Values> {
     let refuse = |message: String| Error::new(ErrorKind::BadRequest, message);
-    let Flat(object) = serde_json::from_slice(body)
-        .map_err(|error| refuse(format!("The JSON cannot be read: {error}.")))?;
+    let object = read_object(body)?;
     let mut values = Values::new();
     for (name, value) in object {
         let shown: String = name.chars().take(LONGEST_NAME).collect();
@@ -26,10 +25,23 @@ pub(super) fn read_flat(body: &[u8], fields: &[FieldSpec]) -> Result<Values> {
     Ok(values)
 }
 
+/// Reads an object without repeated names.
+///
+/// # Errors
+/// 400 for anything else.
+pub(super) fn read_object(body: &[u8]) -> Result<Vec<(String, Value)>> {
+    let Flat(object) = serde_json::from_slice(body).map_err(|error| {
+        let message = format!("The JSON cannot be read: {error}.");
+        Error::new(ErrorKind::BadRequest, message)
+    })?;
+    Ok(object)
+}
+
 /// Longest name in a message, in characters.
 const LONGEST_NAME: usize = 60;
 
-fn texts(value: Value, field: &FieldSpec) -> Option<Vec<String>> {
+/// The input of a field; `None` for a value of another type.
+pub(crate) fn texts(value: Value, field: &FieldSpec) -> Option<Vec<String>> {
     match value {
         Value::Null => Some(Vec::new()),
         Value::Array(list) if field.shape.is_many => list.into_iter().map(text).collect(),

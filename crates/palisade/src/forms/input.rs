@@ -171,6 +171,11 @@ impl Input {
         }
     }
 
+    /// The errors of single fields.
+    pub(crate) fn into_errors(self) -> BTreeMap<&'static str, Vec<String>> {
+        self.errors
+    }
+
     /// All names with their values.
     pub(super) fn names(&self) -> impl Iterator<Item = (&str, &[String])> {
         let values = self.values.iter();

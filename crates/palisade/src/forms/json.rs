@@ -1,5 +1,5 @@
 use super::choices::check;
-use super::flat::read_flat;
+use super::flat::{read_flat, read_object};
 use super::group_names::without_groups;
 use super::input::Input;
 use super::show::problem;
@@ -50,30 +50,43 @@ impl<S: Send + Sync, T: JsonBody> FromRequest<S> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        if !is_json(request.headers()) {
-            return Err(Error::new(
-                ErrorKind::UnsupportedType,
-                "Send this request as application/json.",
-            ));
-        }
-        let limits = limits(&request)?;
         let extensions = request.extensions().clone();
-        let body = Bytes::from_request(request, state).await;
-        let body = body.map_err(|_| {
-            Error::new(
-                ErrorKind::BadRequest,
-                "The JSON was incomplete. Please try again.",
-            )
-        })?;
-        if depth(&body) > limits.json_depth {
-            let message = format!(
-                "The JSON is nested deeper than {} levels.",
-                limits.json_depth
-            );
-            return Err(Error::new(ErrorKind::TooLarge, message));
-        }
+        let body = read_limited(request, state).await?;
         T::read_json(&body, &extensions).await.map(Self)
     }
+}
+
+/// The JSON object of a request, within the same limits.
+pub(crate) async fn read_json_object<S: Send + Sync>(
+    request: Request,
+    state: &S,
+) -> Result<Vec<(String, serde_json::Value)>> {
+    read_object(&read_limited(request, state).await?)
+}
+
+async fn read_limited<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    if !is_json(request.headers()) {
+        return Err(Error::new(
+            ErrorKind::UnsupportedType,
+            "Send this request as application/json.",
+        ));
+    }
+    let limits = limits(&request)?;
+    let body = Bytes::from_request(request, state).await;
+    let body = body.map_err(|_| {
+        Error::new(
+            ErrorKind::BadRequest,
+            "The JSON was incomplete. Please try again.",
+        )
+    })?;
+    if depth(&body) > limits.json_depth {
+        let message = format!(
+            "The JSON is nested deeper than {} levels.",
+            limits.json_depth
+        );
+        return Err(Error::new(ErrorKind::TooLarge, message));
+    }
+    Ok(body)
 }
 
 /// An object whose values are those of a form's fields.

@@ -1,6 +1,9 @@
+use super::CurrentActor;
 use crate::views::{Error, Result};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An authenticated API client, as an extractor.
 ///
@@ -16,6 +19,8 @@ pub struct Caller {
     pub client_id: Option<String>,
     /// The granted scopes.
     pub scopes: Vec<String>,
+    /// The id of a personal access token.
+    pub(crate) token_id: Option<i32>,
     /// For a token of this site, the value that ties it to its user's password.
     #[cfg_attr(
         not(feature = "social"),
@@ -32,7 +37,39 @@ impl PartialEq for Caller {
 
 impl Eq for Caller {}
 
+/// The user on whose behalf a token was sent, in the extensions of its request.
+#[derive(Clone)]
+pub(crate) struct OnBehalf {
+    pub(crate) actor: CurrentActor,
+    /// Whether a rule has allowed the request for this user.
+    is_granted: Arc<AtomicBool>,
+}
+
+impl OnBehalf {
+    pub(crate) fn new(actor: CurrentActor) -> Self {
+        let is_granted = Arc::default();
+        Self { actor, is_granted }
+    }
+
+    pub(super) fn grant(&self) {
+        self.is_granted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the handler acts for the user.
+    pub(crate) fn is_granted(&self) -> bool {
+        self.is_granted.load(Ordering::Relaxed)
+    }
+}
+
 impl Caller {
+    /// The token, for rate limits.
+    pub(crate) fn token_key(&self) -> String {
+        match self.token_id {
+            Some(id) => format!("token {id}"),
+            None => format!("caller {} {}", self.issuer, self.subject),
+        }
+    }
+
     /// Whether the token has this scope.
     pub fn may(&self, scope: &str) -> bool {
         self.scopes.iter().any(|one| one == scope)

@@ -4,7 +4,7 @@ use super::Actor;
 use super::actor::RequestOf;
 use super::authorizer::Authorizer;
 use super::rights::Rights;
-use crate::auth::{FactorRule, User, Visitor};
+use crate::auth::{FactorRule, TokenUser, User, Visitor};
 use crate::sessions::Session;
 use crate::views::{Error, PageName, PageValues, Result, UserLookup};
 use axum::extract::FromRequestParts;
@@ -33,6 +33,12 @@ impl CurrentActor {
         }))
     }
 
+    /// The actor of the user on whose behalf a token of the same request was sent.
+    pub(crate) fn of_token(&self, user: TokenUser) -> Self {
+        let visitor = self.visitor().of_token(user);
+        Self::new(visitor, self.0.authorizer.clone())
+    }
+
     pub(crate) fn visitor(&self) -> &Visitor {
         &self.0.visitor
     }
@@ -53,8 +59,8 @@ impl CurrentActor {
         let now = visitor.accounts().now();
         let database = &authorizer.database;
         let rights = Rights::load(&database.handle(), database.users(), (user.id, now)).await?;
-        // the session is that of the viewer, with other rights
-        if visitor.viewer().await?.is_none() {
+        // the session is that of the viewer, with other rights; a token has none
+        if visitor.viewer().await?.is_none() && !visitor.is_of_token() {
             rotate_after_change(visitor.session(), &rights).await?;
         }
         let rule = &visitor.accounts().factors.rule;

@@ -24,6 +24,7 @@ mod rights;
 mod roles;
 mod rows;
 mod rule;
+mod rule_facts;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use crate::forms::NOT_A_CHOICE;
 pub use actor::Actor;
 pub(crate) use authorizer::{Authorizer, Declarations};
 pub use caller::Caller;
+pub(crate) use caller::OnBehalf;
 pub(crate) use current::CurrentActor;
 pub(crate) use grants::list::grant_tables;
 pub use grants::tables::{GrantsTable, create_grants, drop_grants};
@@ -53,6 +55,8 @@ pub(crate) use rows::explain::{EntityPolicy, GrantChange, PolicyOf};
 pub use rows::export::Export;
 pub use rows::pick::{Labelled, Pick};
 pub use rows::reference::{Ref, RowReference};
+pub(crate) use rows::table::{Change as TableChange, PureChange, Table, TableOf, key_text};
+pub use rows::table::{Fill, Guard};
 pub use rows::{RowCondition, Rows, Scoped, Verb};
 pub(crate) use rule::ExportRule;
 pub use rule::{

@@ -1,5 +1,6 @@
+use super::caller::OnBehalf;
 use super::current::{is_grouped, requires_factor};
-use super::{Actor, Caller, CurrentActor, PermissionName};
+use super::{Caller, CurrentActor, PermissionName};
 use crate::auth::{User, Visitor};
 use crate::views::Result;
 use chrono::TimeDelta;
@@ -11,17 +12,19 @@ use std::sync::Arc;
 /// The access rule of a route: the clients that are authorized to use it. A route without one does
 /// not compile.
 #[derive(Clone)]
-pub struct Access(Rule);
+pub struct Access(pub(super) Rule);
 
 #[derive(Clone)]
-enum Rule {
+pub(super) enum Rule {
     All(Vec<Access>),
     Any(Vec<Access>),
     One(Condition),
+    /// A token of this scope, whose user satisfies a rule.
+    OnBehalf(&'static str, Box<Access>),
 }
 
 #[derive(Clone)]
-enum Condition {
+pub(super) enum Condition {
     Public,
     Staff,
     /// Staff with a second factor; all others, staff without one among them, get 404.
@@ -35,7 +38,7 @@ enum Condition {
 
 /// A condition about the authenticated user.
 #[derive(Clone)]
-enum UserCondition {
+pub(super) enum UserCondition {
     SignedIn,
     /// The account pages, where a second factor is added.
     Owner,
@@ -141,8 +144,8 @@ pub fn when(
 }
 
 /// API clients with an access token of this scope, from this site (`api.issue`) or from one of
-/// `api.issuers`. Cookies are ignored where a token is sent, so no CSRF token is required; a
-/// browser cannot be made to send one. With feature `social`.
+/// `api.issuers` with feature `social`, or a personal access token. Cookies are ignored where a token
+/// is sent, so no CSRF token is required; a browser cannot be made to send one.
 ///
 /// # Panics
 /// If it is not a scope
@@ -191,6 +194,32 @@ impl Access {
         Self(Rule::Any(vec![self, other]))
     }
 
+    /// The same for a token, which allows at most the authority of its user at the moment of the
+    /// request: the user must satisfy `rule`, and is the [`Actor`] of the handler.
+    ///
+    /// ```
+    /// use palisade::prelude::*;
+    /// # async fn assign(actor: Actor) {}
+    /// let rule = token("tickets.write").on_behalf(can("helpdesk.work_queue"));
+    /// assert_eq!(rule.to_string(), "token for tickets.write on behalf of (can helpdesk.work_queue)");
+    /// let routes: Routes = Routes::new().route("/api/assign", rule.post(assign));
+    /// ```
+    ///
+    /// # Panics
+    /// If this rule is not [`token`], or `rule` asks for a second factor, a recent login or another
+    /// token: a token has none of them.
+    #[must_use]
+    pub fn on_behalf(self, rule: Self) -> Self {
+        let Rule::One(Condition::Token(scope)) = self.0 else {
+            panic!("{self}: only `token(…)` can be on behalf of a user");
+        };
+        assert!(
+            rule.is_for_tokens(),
+            "{rule}: a token has neither a second factor nor a recent login"
+        );
+        Self(Rule::OnBehalf(scope, Box::new(rule)))
+    }
+
     /// Also requires a second factor; a user without one adds it first.
     ///
     /// ```
@@ -219,88 +248,6 @@ impl Access {
         Self::one(Condition::User(condition))
     }
 
-    /// Every permission of the rule.
-    pub(crate) fn permissions(&self) -> Vec<&'static str> {
-        match &self.0 {
-            Rule::One(Condition::User(UserCondition::Can(permission))) => vec![permission.as_str()],
-            Rule::One(_) => Vec::new(),
-            Rule::All(rules) | Rule::Any(rules) => {
-                rules.iter().flat_map(Self::permissions).collect()
-            }
-        }
-    }
-
-    /// Each condition with its truth for an actor; `None` where it depends on the session.
-    pub(crate) fn explain(&self, actor: &Actor, request: &Parts) -> Vec<(String, Option<bool>)> {
-        match &self.0 {
-            Rule::One(condition) => vec![(condition.to_string(), condition.truth(actor, request))],
-            Rule::All(rules) | Rule::Any(rules) => {
-                let all = rules.iter().flat_map(|rule| rule.explain(actor, request));
-                all.collect()
-            }
-        }
-    }
-
-    /// Whether the rule is one of an export, in each of its alternatives.
-    pub(crate) fn is_export(&self) -> bool {
-        match &self.0 {
-            Rule::One(condition) => matches!(condition, Condition::Export),
-            Rule::All(rules) => rules.iter().any(Self::is_export),
-            Rule::Any(rules) => rules.iter().all(Self::is_export),
-        }
-    }
-
-    /// Whether the rule allows all requests.
-    pub(crate) fn is_public(&self) -> bool {
-        matches!(self.0, Rule::One(Condition::Public))
-    }
-
-    /// Whether API clients can satisfy the rule.
-    pub(crate) fn takes_tokens(&self) -> bool {
-        match &self.0 {
-            Rule::One(condition) => matches!(condition, Condition::Token(_)),
-            Rule::All(rules) | Rule::Any(rules) => rules.iter().any(Self::takes_tokens),
-        }
-    }
-
-    /// Whether only API clients can.
-    pub(crate) fn needs_token(&self) -> bool {
-        match &self.0 {
-            Rule::One(condition) => matches!(condition, Condition::Token(_)),
-            Rule::All(rules) => rules.iter().any(Self::needs_token),
-            Rule::Any(rules) => rules.iter().all(Self::needs_token),
-        }
-    }
-
-    /// Whether no request can satisfy the rule: a bearer token and an authenticated user exclude
-    /// each other.
-    pub(crate) fn is_impossible(&self) -> bool {
-        match &self.0 {
-            Rule::One(_) => false,
-            Rule::All(rules) => {
-                (rules.iter().any(Self::needs_token) && rules.iter().any(Self::needs_user))
-                    || rules.iter().any(Self::is_impossible)
-            }
-            Rule::Any(rules) => rules.iter().any(Self::is_impossible),
-        }
-    }
-
-    fn needs_user(&self) -> bool {
-        match &self.0 {
-            Rule::One(condition) => condition.needs_user(),
-            Rule::All(rules) => rules.iter().any(Self::needs_user),
-            Rule::Any(rules) => rules.iter().all(Self::needs_user),
-        }
-    }
-
-    /// Whether the rule can deny as not found.
-    pub(crate) fn hides(&self) -> bool {
-        match &self.0 {
-            Rule::One(condition) => matches!(condition, Condition::Staff | Condition::AdminStaff),
-            Rule::All(rules) | Rule::Any(rules) => rules.iter().any(Self::hides),
-        }
-    }
-
     /// Evaluates the rule. The database is queried only if needed.
     pub(crate) fn judge<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Verdict>> {
         if self.is_public() {
@@ -311,6 +258,7 @@ impl Access {
                 Rule::One(condition) => condition.judge(question).await,
                 Rule::All(rules) => judge_all(rules, question).await,
                 Rule::Any(rules) => judge_any(rules, question).await,
+                Rule::OnBehalf(scope, rule) => judge_behalf(scope, rule, question).await,
             }
         })
     }
@@ -343,35 +291,6 @@ async fn judge_any(rules: &[Access], question: Question<'_>) -> Result<Verdict> 
 }
 
 impl Condition {
-    fn needs_user(&self) -> bool {
-        match self {
-            // a policy may allow anonymous visitors
-            Self::User(UserCondition::When(..)) | Self::Public | Self::Token(_) => false,
-            Self::User(_)
-            | Self::Staff
-            | Self::AdminStaff
-            | Self::Factor
-            | Self::Fresh(_)
-            | Self::Export => true,
-        }
-    }
-
-    fn truth(&self, actor: &Actor, request: &Parts) -> Option<bool> {
-        match self {
-            Self::Public | Self::Export => Some(true),
-            Self::Staff | Self::AdminStaff => Some(actor.user().is_some_and(|user| user.is_staff)),
-            Self::User(condition) => Some(match condition {
-                UserCondition::SignedIn | UserCondition::Owner => actor.user().is_some(),
-                UserCondition::Can(permission) => actor.holds(permission.as_str()),
-                UserCondition::MemberOf(group) => actor.belongs_to(group),
-                UserCondition::When(_, policy) => policy.allows(actor.user(), request),
-            }),
-            // a user has no token
-            Self::Token(_) => Some(false),
-            Self::Factor | Self::Fresh(_) => None,
-        }
-    }
-
     async fn judge(&self, question: Question<'_>) -> Result<Verdict> {
         let visitor = question.visitor;
         match self {
@@ -393,6 +312,39 @@ impl Condition {
             Self::Token(scope) => Ok(judge_caller(question.request.extensions.get(), scope)),
         }
     }
+}
+
+/// The verdict for the user of a token. A request without a valid token, or one whose scope is too
+/// narrow, is refused before the user's rights are asked for.
+async fn judge_behalf(
+    scope: &'static str,
+    rule: &Access,
+    question: Question<'_>,
+) -> Result<Verdict> {
+    let caller = judge_caller(question.request.extensions.get(), scope);
+    let on_behalf = question.request.extensions.get::<OnBehalf>();
+    let (Verdict::Allow, Some(user)) = (caller, on_behalf) else {
+        // a caller without a user here has no authority
+        return Ok(if caller == Verdict::Allow {
+            Verdict::Forbid
+        } else {
+            caller
+        });
+    };
+    let of_user = Question {
+        visitor: user.actor.visitor(),
+        actor: &user.actor,
+        request: question.request,
+    };
+    Ok(match rule.judge(of_user).await? {
+        Verdict::Allow => {
+            user.grant();
+            Verdict::Allow
+        }
+        Verdict::Hide => Verdict::Hide,
+        // neither a login nor a factor can be added to a token
+        _ => Verdict::Forbid,
+    })
 }
 
 /// The verdict for authenticated users; anonymous visitors log in first.
@@ -499,6 +451,7 @@ impl fmt::Display for Access {
         };
         match &self.0 {
             Rule::One(condition) => condition.fmt(f),
+            Rule::OnBehalf(scope, rule) => write!(f, "token for {scope} on behalf of ({rule})"),
             Rule::All(rules) => f.write_str(&joined(rules, " and ")),
             Rule::Any(rules) => write!(f, "({})", joined(rules, " or ")),
         }

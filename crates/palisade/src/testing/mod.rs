@@ -5,6 +5,7 @@
 //! `PALISADE_TEST_POSTGRES`.
 
 mod admin;
+mod caller;
 mod client;
 mod crawl;
 mod files;

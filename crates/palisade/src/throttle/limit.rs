@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 pub enum By {
     /// The client's address (IPv6: its /64).
     Address,
-    /// The user. Anonymous requests are not counted.
+    /// The user of the session or of the token. Anonymous requests are not counted.
     User,
+    /// The access token, however many its user has. Requests without one are not counted.
+    Token,
     /// The user, or the address of anonymous clients.
     UserOrAddress,
     /// The value of this header. Requests without it are not counted.

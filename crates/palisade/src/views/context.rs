@@ -10,6 +10,7 @@ use http::{Extensions, HeaderMap, HeaderValue, Method, header};
 use palisade_crypto::random;
 use palisade_template::{PageSecrets, Templates, Value};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -31,8 +32,21 @@ pub struct SiteViews {
     pub development: Development,
     /// The settings as `settings` shows them, without secrets.
     pub settings: Vec<Effective>,
+    /// First segments of the paths of the API, such as `/api`.
+    pub api_prefixes: BTreeSet<String>,
     /// Services that handlers extract, by their types, such as the mail queue.
     pub services: Extensions,
+}
+
+impl SiteViews {
+    /// Whether a path is below those of the API.
+    fn is_api(&self, path: &str) -> bool {
+        let is_below = |prefix: &String| {
+            let rest = path.strip_prefix(prefix.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        !self.api_prefixes.is_empty() && self.api_prefixes.iter().any(is_below)
+    }
 }
 
 /// Effort for the user on an error page.
@@ -153,7 +167,7 @@ impl RequestContext {
                 .uri
                 .path_and_query()
                 .map_or_else(|| "/".into(), ToString::to_string),
-            wants_problem: wants_problem(&parts.headers),
+            wants_problem: site.is_api(parts.uri.path()) || wants_problem(&parts.headers),
             wants_location: parts.headers.contains_key(WANTS_LOCATION),
             #[cfg(debug_assertions)]
             headers: parts.headers.clone(),
@@ -252,6 +266,12 @@ impl RequestContext {
     /// ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
     pub fn wants_problem(&self) -> bool {
         self.0.wants_problem
+    }
+
+    /// Whether the path is below those of the API.
+    pub(crate) fn is_api(&self) -> bool {
+        let path = self.path().split('?').next().unwrap_or_default();
+        self.0.site.is_api(path)
     }
 
     /// Whether a script wants to know the target of a redirect, and not to follow it.

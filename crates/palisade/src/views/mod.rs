@@ -144,6 +144,8 @@ pub fn templates() -> Layer {
             "account/sessions.html",
             include_str!("templates/sessions.html"),
         ),
+        ("account/tokens.html", include_str!("templates/tokens.html")),
+        ("account/token.html", include_str!("templates/token.html")),
         ("account/locks.html", include_str!("templates/locks.html")),
         ("account/delete.html", include_str!("templates/delete.html")),
         (

@@ -4,6 +4,7 @@
 mod acme;
 mod admin;
 mod alerts;
+mod api;
 mod architecture;
 mod attacks;
 mod audit;

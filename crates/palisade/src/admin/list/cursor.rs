@@ -1,15 +1,13 @@
 //! Pages by key: a link holds the order value and the key of the row at its edge, signed for this
 //! user, resource and filter. A page costs the same at any depth.
 
-use crate::admin::entry::{Direction, Entry, Order};
-use crate::admin::stored_value::{is_null, restored, stored};
+use crate::admin::entry::{Entry, Order};
+use crate::db::{Direction, Keyset, restored, stored};
 use crate::views::{Error, ErrorKind, Result};
 use palisade_crypto::KeyRing;
 use palisade_crypto::signing::{Compress, Signer};
 use sea_orm::DbBackend;
-use sea_orm::sea_query::{
-    Condition, Expr, ExprTrait, NullOrdering, Order as Sort, SelectStatement, Value,
-};
+use sea_orm::sea_query::{Condition, SelectStatement, Value};
 use serde_json::json;
 
 /// The page of a list.
@@ -77,36 +75,19 @@ pub(crate) struct Sorting<'a> {
 }
 
 impl Sorting<'_> {
-    fn column(&self) -> Option<&crate::admin::Column> {
-        self.order.map(|order| &self.entry.columns[order.column])
-    }
-
-    /// Whether rows without a value come last.
-    fn are_nulls_last(&self) -> bool {
-        // the order of the engines' indexes
-        (self.backend == DbBackend::Postgres) == (self.direction == Direction::Ascending)
+    fn keyset(&self) -> Keyset {
+        let column = self.order.map(|order| &self.entry.columns[order.column]);
+        Keyset {
+            column: column.map(|column| (column.expression(), column.is_nullable)),
+            key: self.entry.table.key_column(),
+            direction: self.direction,
+            backend: self.backend,
+        }
     }
 
     /// Orders a query.
     pub(crate) fn sort(&self, query: &mut SelectStatement) {
-        let sort = match self.direction {
-            Direction::Ascending => Sort::Asc,
-            Direction::Descending => Sort::Desc,
-        };
-        if let Some(column) = self.column() {
-            match (column.is_nullable, self.are_nulls_last()) {
-                (false, _) => query.order_by_expr(column.expression(), sort.clone()),
-                (true, is_last) => {
-                    let nulls = if is_last {
-                        NullOrdering::Last
-                    } else {
-                        NullOrdering::First
-                    };
-                    query.order_by_expr_with_nulls(column.expression(), sort.clone(), nulls)
-                }
-            };
-        }
-        query.order_by_expr(self.entry.table.key_column(), sort);
+        self.keyset().sort(query);
     }
 
     /// The rows behind an edge.
@@ -116,37 +97,6 @@ impl Sorting<'_> {
     pub(crate) fn behind(&self, edge: &Edge) -> Result<Condition> {
         let foreign = || Error::new(ErrorKind::BadRequest, "There is no such page of this list.");
         let key = self.entry.table.key_value(&edge.key).ok_or_else(foreign)?;
-        let further = self.further(self.entry.table.key_column(), key);
-        let (Some(column), Some(value)) = (self.column(), &edge.value) else {
-            return Ok(Condition::all().add(further));
-        };
-        let at = column.expression();
-        if is_null(value) {
-            let rest = Condition::all().add(at.clone().is_null()).add(further);
-            return Ok(match self.are_nulls_last() {
-                true => rest,
-                false => Condition::any().add(rest).add(at.is_not_null()),
-            });
-        }
-        // the first part is a range of an index
-        let range = match self.direction {
-            Direction::Ascending => at.clone().gte(value.clone()),
-            Direction::Descending => at.clone().lte(value.clone()),
-        };
-        let inner = Condition::any()
-            .add(self.further(at.clone(), value.clone()))
-            .add(further);
-        let valued = Condition::all().add(range).add(inner);
-        Ok(match column.is_nullable && self.are_nulls_last() {
-            true => Condition::any().add(valued).add(at.is_null()),
-            false => valued,
-        })
-    }
-
-    fn further(&self, expression: Expr, value: Value) -> Expr {
-        match self.direction {
-            Direction::Ascending => expression.gt(value),
-            Direction::Descending => expression.lt(value),
-        }
+        Ok(self.keyset().behind(edge.value.as_ref(), key))
     }
 }

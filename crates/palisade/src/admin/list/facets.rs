@@ -146,7 +146,7 @@ impl Desk {
         (number, column): (usize, &Column),
     ) -> Result<Option<BTreeMap<String, u64>>> {
         let visible = entry.visible(&self.actor);
-        let mut rows = entry.table.select(&self.actor, Verb::View, &[]);
+        let mut rows = entry.select(&self.actor, Verb::View, &[]);
         rows.clear_selects()
             .cond_where(list.condition(entry, &visible, Some(number)));
         rows.expr_as(column.selected(), Alias::new(column.name));

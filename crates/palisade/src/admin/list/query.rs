@@ -3,7 +3,8 @@
 use super::cursor::Place;
 use crate::admin::Column;
 use crate::admin::column::{Kind, Search};
-use crate::admin::entry::{Direction, Entry, Order};
+use crate::admin::entry::{Entry, Order};
+use crate::db::Direction;
 use crate::db::contains_in;
 use crate::views::{Error, ErrorKind, Result};
 use chrono::{DateTime, Datelike, Months, NaiveDate, TimeZone, Utc};

@@ -4,7 +4,8 @@ use super::cursor::{Edge, Links, Place, Sorting};
 use super::query::ListQuery;
 use crate::admin::Column;
 use crate::admin::desk::Desk;
-use crate::admin::entry::{Direction, Entry};
+use crate::admin::entry::Entry;
+use crate::db::Direction;
 use crate::db::{DbFailure, failure};
 use crate::permissions::Verb;
 use crate::views::{Error, ErrorKind, Result};
@@ -48,7 +49,7 @@ impl Desk {
         list: &ListQuery,
         (verb, columns): (Verb, &[&Column]),
     ) -> SelectStatement {
-        let mut query = entry.table.select(&self.actor, verb, columns);
+        let mut query = entry.select(&self.actor, verb, columns);
         query.cond_where(list.condition(entry, &entry.visible(&self.actor), None));
         query
     }

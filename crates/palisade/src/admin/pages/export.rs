@@ -90,7 +90,7 @@ async fn rows(
     let (mut all, mut last) = (Vec::new(), None);
     loop {
         let actor = desk.actor.refreshed(&desk.db).await?;
-        let mut query = entry.table.select(&actor, Verb::View, columns);
+        let mut query = entry.select(&actor, Verb::View, columns);
         query.cond_where(list.condition(entry, columns, None));
         if let Some(last) = last
             .take()

@@ -8,7 +8,7 @@ use crate::admin::list::query::ListQuery;
 use crate::admin::list::rows::read;
 use crate::admin::policy::{Verdict, judge_action};
 use crate::admin::site::{MANAGE_RIGHTS, MANAGE_SESSIONS, VIEW_AS};
-use crate::admin::stored_value::Values;
+use crate::db::Values;
 use crate::permissions::Verb;
 use crate::views::{Error, Result};
 use axum::response::Response;
@@ -92,7 +92,7 @@ impl Desk {
     pub(crate) async fn one(&self, entry: &Entry, key: &str, verb: Verb) -> Result<Values> {
         let visible = entry.visible(&self.actor);
         let value = entry.table.key_value(key).ok_or_else(Error::not_found)?;
-        let mut query = entry.table.select(&self.actor, verb, &visible);
+        let mut query = entry.select(&self.actor, verb, &visible);
         query.and_where(entry.table.key_column().eq(value)).limit(1);
         let Some(row) = self.rows(&query).await?.into_iter().next() else {
             return Err(entry.table.refuse(&self.actor, key, &self.db).await);
@@ -106,7 +106,7 @@ impl Desk {
         let Some(value) = entry.table.key_value(key) else {
             return Ok(false);
         };
-        let mut query = entry.table.select(&self.actor, verb, &[]);
+        let mut query = entry.select(&self.actor, verb, &[]);
         query.and_where(entry.table.key_column().eq(value)).limit(1);
         Ok(!self.rows(&query).await?.is_empty())
     }

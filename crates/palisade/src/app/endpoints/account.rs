@@ -4,8 +4,8 @@ use super::by_client;
 use crate::app::{Routes, SiteSettings};
 use crate::auth::LoginMethods;
 use crate::auth::views::{
-    RECENT, UNSENT, email, locks, login, mailed, password, personal, profile, reauthenticate,
-    sessions, signup, unsent,
+    RECENT, UNSENT, access_tokens, email, locks, login, mailed, password, personal, profile,
+    reauthenticate, sessions, signup, unsent,
 };
 use crate::http::redirect_to;
 use crate::mfa::views as mfa;
@@ -20,6 +20,26 @@ pub(in crate::app) fn profile_routes() -> Routes {
         "/account/profile",
         owner().get(profile::show).post(profile::save),
     )
+}
+
+/// The pages of personal access tokens, where the site declares scopes.
+pub(in crate::app) fn token_routes() -> Routes {
+    Routes::new()
+        .route(
+            "/account/tokens",
+            owner()
+                .fresh(RECENT)
+                .get(access_tokens::show)
+                .post(access_tokens::make),
+        )
+        .route("/account/tokens/end", owner().post(access_tokens::end))
+        .route(
+            "/account/tokens/found",
+            public()
+                .post(access_tokens::found)
+                .without_credentials()
+                .limit(Limit::new("found tokens", By::Address, "5/h")),
+        )
 }
 
 /// The account pages. Mail to an address is rate limited where mail is created

@@ -11,7 +11,7 @@ pub(in crate::app) mod security_txt;
 #[cfg(feature = "social")]
 mod social;
 
-pub(in crate::app) use self::account::profile_routes;
+pub(in crate::app) use self::account::{profile_routes, token_routes};
 use self::security_txt::{SECURITY_TXT, SecurityTxt};
 use crate::app::{Routes, SiteSettings};
 use crate::auth::LoginMethods;

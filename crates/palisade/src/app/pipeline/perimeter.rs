@@ -23,8 +23,27 @@ pub(super) async fn run(info: &RequestInfo, parts: &mut Parts, link: Link) -> Re
     redirect_to_https(info, parts, link, &host)?;
     check_block_list(info, parts)?;
     check_posture(info, parts)?;
+    check_destination(info, parts)?;
     serve_file(info, parts, &host).await?;
     rate_limit::check_changes(info, parts).await
+}
+
+/// Refuses to show a response of the API as a page or a frame (ASVS 3.2.1): a browser would interpret
+/// the input of users.
+fn check_destination(info: &RequestInfo, parts: &Parts) -> Result<(), Response> {
+    const SHOWN: [&str; 5] = ["document", "iframe", "frame", "embed", "object"];
+    if !info.context.is_api() {
+        return Ok(());
+    }
+    let destination = parts.headers.get("sec-fetch-dest");
+    let destination = destination.and_then(|value| value.to_str().ok());
+    match destination.is_some_and(|destination| SHOWN.contains(&destination)) {
+        true => {
+            let said = "This is an address for programs, and no page.";
+            Err(Error::new(ErrorKind::Forbidden, said).into_response())
+        }
+        false => Ok(()),
+    }
 }
 
 fn check_host(info: &RequestInfo, parts: &Parts) -> Result<RequestHost, Response> {

@@ -6,6 +6,7 @@ use crate::auth::Visitor;
 use crate::csrf::is_safe;
 use crate::forms::{FormStart, is_form, single};
 use crate::http::network;
+use crate::permissions::{Caller, OnBehalf};
 use crate::throttle::{By, Limit, Outcome, Rate};
 use crate::views::{Error, ErrorKind};
 use axum::body::Body;
@@ -158,11 +159,21 @@ async fn limit_key(
 ) -> Result<Option<String>, Response> {
     let address = || network(info.client.0).to_string();
     let user = async || {
+        // the user of a token, or the caller that another site vouches for
+        if let Some(user) = parts.extensions.get::<OnBehalf>() {
+            let id = user.actor.visitor().user().await;
+            let id = id.map_err(IntoResponse::into_response)?.map(|user| user.id);
+            return Ok(id.map(|id| format!("user {id}")));
+        }
+        if let Some(caller) = parts.extensions.get::<Caller>() {
+            return Ok(Some(format!("caller {} {}", caller.issuer, caller.subject)));
+        }
         let user = visitor.user().await.map_err(IntoResponse::into_response)?;
         Ok(user.map(|user| format!("user {}", user.id)))
     };
     Ok(match by {
         By::User => user().await?,
+        By::Token => parts.extensions.get::<Caller>().map(Caller::token_key),
         By::UserOrAddress => Some(user().await?.unwrap_or_else(address)),
         By::Header(name) => parts
             .headers

@@ -67,10 +67,14 @@ pub(in crate::app) struct Extras {
     pub(in crate::app) only_through: Option<Entrance>,
     pub(in crate::app) policies: PagePolicies,
     pub(in crate::app) cors: Option<Cors>,
+    /// Whether the body of a request is its only authority.
+    pub(in crate::app) has_no_credentials: bool,
     /// Whether browsers send reports to it on their own, without a CSRF token.
     pub(in crate::app) takes_reports: bool,
     /// Whether the response is the same for all clients.
     pub(in crate::app) is_impersonal: bool,
+    /// Whether it belongs to the API.
+    pub(in crate::app) is_api: bool,
     /// Whether GET changes state.
     pub(in crate::app) changes_on_read: bool,
 }

@@ -6,17 +6,18 @@ use super::refusal::{
 use super::request_info::RequestInfo;
 use super::route_rule::RouteRule;
 use super::{bearer, rate_limit, unsent};
-use crate::auth::Visitor;
 use crate::auth::views::sessions::END_VIEW;
+use crate::auth::{TOKEN_PREFIX, Visitor};
 use crate::csrf::{FormTokens, Refusal, is_safe};
 use crate::headers::is_report;
 use crate::http::{RequestHost, redirect_to};
-use crate::permissions::{CurrentActor, ExportRule, Question, Verdict};
+use crate::permissions::{CurrentActor, ExportRule, OnBehalf, Question, Verdict};
 use crate::throttle::{By, Limit};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -39,6 +40,7 @@ impl RouteSteps<'_> {
     /// every request would move their futures.
     pub(super) async fn run(&self, parts: &mut Parts, body: &mut Body) -> Result<(), Response> {
         self.check_networks(parts)?;
+        self.refuse_token_in_url(parts).await?;
         self.authenticate_bearer(parts).await?;
         self.check_visibility(parts).await?;
         self.check_method(parts)?;
@@ -70,9 +72,17 @@ impl RouteSteps<'_> {
         }
     }
 
+    async fn refuse_token_in_url(&self, parts: &Parts) -> Result<(), Response> {
+        let path_and_query = parts.uri.path_and_query().map(PathAndQuery::as_str);
+        if path_and_query.is_some_and(|text| text.contains(TOKEN_PREFIX)) {
+            Box::pin(bearer::refuse_in_url(self.info, parts)).await?;
+        }
+        Ok(())
+    }
+
     async fn authenticate_bearer(&self, parts: &mut Parts) -> Result<(), Response> {
         if self.is_call {
-            Box::pin(bearer::authenticate(self.info, parts)).await?;
+            Box::pin(bearer::authenticate(self.info, parts, self.actor)).await?;
         }
         Ok(())
     }
@@ -177,9 +187,12 @@ impl RouteSteps<'_> {
         Ok(())
     }
 
-    async fn check_access_rule(&self, parts: &Parts, body: &mut Body) -> Result<(), Response> {
+    async fn check_access_rule(&self, parts: &mut Parts, body: &mut Body) -> Result<(), Response> {
         match self.judge(parts).await? {
-            Verdict::Allow => Ok(()),
+            Verdict::Allow => {
+                act_on_behalf(parts);
+                Ok(())
+            }
             verdict @ (Verdict::LogIn | Verdict::Reauthenticate) if !is_safe(&parts.method) => {
                 Err(Box::pin(self.keep_and_deny(parts, body, verdict)).await)
             }
@@ -240,6 +253,15 @@ impl RouteSteps<'_> {
         };
         let judged = self.rule.access.judge(question);
         judged.await.map_err(IntoResponse::into_response)
+    }
+}
+
+/// The handler of a request with a token acts for its user, where the rule has allowed that.
+fn act_on_behalf(parts: &mut Parts) {
+    let granted = parts.extensions.get::<OnBehalf>();
+    if let Some(user) = granted.filter(|user| user.is_granted()).cloned() {
+        parts.extensions.insert(user.actor.visitor().clone());
+        parts.extensions.insert(user.actor);
     }
 }
 

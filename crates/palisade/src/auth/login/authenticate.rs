@@ -1,19 +1,23 @@
 //! Login by password: verification, and the session that starts.
 
+use super::epoch::epoch_of;
 use super::guard::{Guess, Verified};
 use super::known_devices::Trust;
 use super::pending_login::PendingLogin;
 use super::second_factor::Factor;
 use super::source::Source;
 use super::user_agent::agent;
+use crate::auth::access_tokens::rebind;
 use crate::auth::email::notices::Notice;
 use crate::auth::user::entity::Model;
+use crate::auth::users::put_hash;
 use crate::auth::{Accounts, LOGOUT_PAGE, User};
 use crate::db::Tx;
 use crate::sessions::Session;
 use crate::views::Result;
 use http::HeaderValue;
 use palisade_password::{Verdict, is_usable};
+use sea_orm::DbErr;
 use std::time::Duration;
 
 /// Outcome of a login attempt.
@@ -71,11 +75,32 @@ impl Accounts {
             (Some(row), Verdict::Match) => Some(row),
             (Some(row), Verdict::MatchButWeak) => {
                 let encoded = self.passwords.hash(password).await?;
-                self.users.replace_hash(row, encoded).await?
+                self.upgrade_hash(row, encoded).await?
             }
             _ => None,
         };
         Ok(row.map_or(Attempt::Refused { known }, Attempt::Welcome))
+    }
+
+    /// Replaces the hash of an unchanged password. `None` if it has changed meanwhile: the
+    /// verification of the old password is void then.
+    async fn upgrade_hash(&self, row: Model, encoded: String) -> Result<Option<Model>> {
+        let epoch = epoch_of(&self.database.handle(), row.id).await?;
+        let upgraded = Model {
+            password: encoded,
+            ..row.clone()
+        };
+        let before = self.bindings_of(&row, epoch);
+        let now = self.bindings_of(&upgraded, epoch);
+        let put = async |tx: &Tx| {
+            let is_put = put_hash(tx, &row, &upgraded.password).await?;
+            if let Some(now) = now.first().filter(|_| is_put) {
+                rebind(tx, row.id, (&before, now)).await?;
+            }
+            Ok::<_, DbErr>(is_put)
+        };
+        let is_put = self.database.write_always(put).await?;
+        Ok(is_put.then_some(upgraded))
     }
 
     /// Verifies a code of a user's second factor, as a counted guess.

@@ -82,7 +82,10 @@ pub(in crate::auth) async fn raise_all(tx: &Tx) -> Result<u64, DbErr> {
 }
 
 /// The account of a session's user with the epoch, in one query.
-pub(super) async fn account_with_epoch(db: &Db, id: i32) -> Result<Option<(Account, i64)>, DbErr> {
+pub(in crate::auth) async fn account_with_epoch(
+    db: &Db,
+    id: i32,
+) -> Result<Option<(Account, i64)>, DbErr> {
     let of_user = Users::belongs_to(Entity)
         .from(UserColumn::Id)
         .to(Column::UserId)

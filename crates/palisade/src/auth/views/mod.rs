@@ -1,6 +1,7 @@
 //! The endpoints of `/account`. They are part of the framework, so that updates fix them; a site can
 //! replace their templates.
 
+pub(crate) mod access_tokens;
 pub(crate) mod email;
 pub(crate) mod locks;
 pub(crate) mod login;

@@ -18,10 +18,15 @@ pub(crate) struct Prove {
 
 /// `GET /account`.
 pub(crate) async fn overview(page: Page, visitor: Visitor) -> Result<Response> {
-    let has_profile = visitor.accounts().profile.is_some();
+    let accounts = visitor.accounts();
+    let has_profile = accounts.profile.is_some();
+    let has_tokens = !accounts.access_tokens.scopes.is_empty();
     let ways = super::login::ways(&visitor);
-    page.render("account/overview.html", context! { has_profile, ..ways })
-        .await
+    page.render(
+        "account/overview.html",
+        context! { has_profile, has_tokens, ..ways },
+    )
+    .await
 }
 
 /// `GET /account/export`, `/account/close` and `/account/delete`.

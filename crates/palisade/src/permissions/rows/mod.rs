@@ -7,6 +7,7 @@ pub(in crate::permissions) mod explain;
 pub(in crate::permissions) mod export;
 pub(in crate::permissions) mod pick;
 pub(super) mod reference;
+pub(in crate::permissions) mod table;
 
 use crate::permissions::Actor;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Value, ValueTuple};

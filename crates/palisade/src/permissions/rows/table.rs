@@ -1,24 +1,39 @@
-//! The table of a resource without its type: reads and writes of rows, each by the entity's policy.
+//! The table of an entity without its type, for the admin and the API: reads and writes of rows, each
+//! by the entity's policy.
 
-use super::action::PureChange;
-use super::stored_value::Values;
-use super::{Column, Description, Fill, Guard, Resource};
-use crate::db::{Db, Tx};
-use crate::permissions::{Actor, Key, RowAccess, Scoped, Verb};
+use super::access::{Key, RowAccess};
+use super::{Scoped, Verb};
+use crate::db::{Db, Tx, Values};
+use crate::forms::RowColumn;
+use crate::permissions::Actor;
 use crate::views::{Error, Result};
 use futures_util::future::BoxFuture;
 use sea_orm::sea_query::{Alias, Expr, SelectStatement, Value, ValueTuple};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, DbErr, EntityTrait, IdenStatic, IntoActiveModel,
-    Iterable, ModelTrait, PrimaryKeyToColumn, QueryResult, QuerySelect, QueryTrait, TryGetableMany,
+    Iterable, ModelTrait, QueryResult, QuerySelect, QueryTrait, TryGetableMany,
 };
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A row as it was read for a change: all its columns.
 pub(crate) struct FullRow {
     pub(crate) values: Values,
 }
+
+/// Completes a row before it is written, such as its owner and the time of its last change. The row
+/// before the change is `None` for a new one.
+pub type Fill<E> =
+    fn(&Actor, Option<&<E as EntityTrait>::Model>, &mut <E as EntityTrait>::ActiveModel);
+
+/// Refuses a change of the row with this key, in its transaction.
+pub type Guard = for<'a> fn(&'a Actor, &'a Tx, &'a str) -> BoxFuture<'a, Result<()>>;
+
+/// Computes a change of a row.
+pub(crate) type PureChange<E> = Arc<
+    dyn Fn(&<E as EntityTrait>::Model, &Actor) -> <E as EntityTrait>::ActiveModel + Send + Sync,
+>;
 
 /// Reads and writes of a resource's rows.
 pub(crate) trait Table: Send + Sync {
@@ -31,7 +46,7 @@ pub(crate) trait Table: Send + Sync {
     fn key_value(&self, text: &str) -> Option<Value>;
 
     /// The rows that the actor may use, with these columns and the key.
-    fn select(&self, actor: &Actor, verb: Verb, columns: &[&Column]) -> SelectStatement;
+    fn select(&self, actor: &Actor, verb: Verb, columns: &[&RowColumn]) -> SelectStatement;
 
     /// The key of a row of [`Table::select`].
     fn key(&self, row: &QueryResult) -> Result<String, DbErr>;
@@ -103,10 +118,10 @@ pub(crate) const KEY: &str = "palisade_key";
 
 /// The table of an entity.
 pub(crate) struct TableOf<E: EntityTrait> {
-    key: E::Column,
-    fill: Option<Fill<E>>,
-    guard: Option<Guard>,
-    actions: Vec<Option<PureChange<E>>>,
+    pub(crate) key: E::Column,
+    pub(crate) fill: Option<Fill<E>>,
+    pub(crate) guard: Option<Guard>,
+    pub(crate) actions: Vec<Option<PureChange<E>>>,
 }
 
 impl<E: Scoped> TableOf<E>
@@ -114,20 +129,17 @@ where
     Key<E>: FromStr,
     E::ActiveModel: sea_orm::ActiveModelBehavior + Send + Sync + 'static,
 {
+    /// The table of a resource with this name.
+    ///
     /// # Panics
     /// If the primary key is not one column.
-    pub(crate) fn new<R: Resource<Entity = E>>(described: &Description<E>) -> Self {
-        let mut keys = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
-        let key = keys.next().filter(|_| keys.next().is_none());
+    pub(crate) fn new(name: &str) -> Self {
+        let key = super::single_key::<E>();
         Self {
-            key: key.unwrap_or_else(|| panic!("{}: its primary key is not one column", R::TITLE)),
-            fill: described.fill,
-            guard: described.guard,
-            actions: described
-                .actions
-                .iter()
-                .map(|action| action.change.clone())
-                .collect(),
+            key: key.unwrap_or_else(|| panic!("{name}: its primary key is not one column")),
+            fill: None,
+            guard: None,
+            actions: Vec::new(),
         }
     }
 
@@ -242,7 +254,7 @@ where
         text.parse::<Key<E>>().ok().map(Into::into)
     }
 
-    fn select(&self, actor: &Actor, verb: Verb, columns: &[&Column]) -> SelectStatement {
+    fn select(&self, actor: &Actor, verb: Verb, columns: &[&RowColumn]) -> SelectStatement {
         let mut rows = actor.find::<E>(verb).select_only();
         rows = rows.expr_as(self.key.select_as(self.key_column()), KEY);
         let mut query = rows.into_query();

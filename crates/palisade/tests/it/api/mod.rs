@@ -1,0 +1,5 @@
+//! API clients: tokens, resources, described routes.
+
+mod desk;
+mod resources;
+mod tokens;
