@@ -10,6 +10,7 @@
 //! | a column of the site, encrypted and bound to its row, found by a blind index | [`field`], [`DataRing`] |
 //! | a file, encrypted in chunks with a key of its own | [`mod@file`] |
 //! | a link to an object of an S3-compatible storage | [`presigned`] |
+//! | a delivery of a webhook | [`webhook`] |
 //! | a tamper-evident log and its signed checkpoints | [`chain`], [`signed_note`] |
 //! | an unguessable value and the hash that is stored of it | [`random`] |
 //!
@@ -39,6 +40,7 @@ mod secret;
 pub mod signed_note;
 pub mod signing;
 pub mod user_tokens;
+pub mod webhook;
 mod xaes;
 
 pub use data_keys::{DataKey, DataKeyError, DataRing};

@@ -12,6 +12,7 @@ mod json_body;
 mod pattern;
 mod permission;
 mod resource;
+mod schema;
 mod static_files;
 mod templates;
 mod watched;
@@ -53,6 +54,14 @@ pub fn derive_admin(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Resource, attributes(resource, field, form))]
 pub fn derive_resource(input: TokenStream) -> TokenStream {
     resource::expand(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
+}
+
+/// Describes the JSON of a struct that serializes, for the document of the API.
+#[proc_macro_derive(Schema)]
+pub fn derive_schema(input: TokenStream) -> TokenStream {
+    schema::expand(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }

@@ -2,6 +2,7 @@
 //! adds `use palisade::entity::*;`.
 
 pub use crate::admin::Admin;
+pub use crate::api::Schema;
 pub use crate::app::{App, Job, Jobs, PageRequest, Reason, Routes, Settings, Site, resource};
 pub use crate::auth::{PersonalRows, User, Visitor};
 pub use crate::context;
@@ -16,7 +17,7 @@ pub use crate::mail::{Mail, MailQueue};
 pub use crate::path;
 pub use crate::permissions::{
     Actor, Allowed, AllowedRows, Caller, Change, Delete, Labelled, Permission, Pick, Role, Rows,
-    Scoped, Verb, can, member_of, public, signed_in, staff, token, when,
+    Scoped, Verb, can, member_of, public, signed_by, signed_in, staff, token, when,
 };
 pub use crate::sessions::{Flash, MessageLevel, Session};
 pub use crate::sql;
@@ -28,8 +29,8 @@ pub use crate::uploads::{MIB, StoredFile, Upload};
 pub use crate::views::{Error, ErrorKind, Now, Or404, Page, Paging, Path, Result};
 pub use axum::response::{IntoResponse, Response};
 pub use palisade_macros::{
-    Admin, Choice, Columns, EncryptedFields, Form, JsonBody, Permission, Resource, debug_handler,
-    include_static, include_templates,
+    Admin, Choice, Columns, EncryptedFields, Form, JsonBody, Permission, Resource, Schema,
+    debug_handler, include_static, include_templates,
 };
 pub use palisade_template::{Serde, Value};
 pub use sea_orm;

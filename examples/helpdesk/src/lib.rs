@@ -1,6 +1,7 @@
 //! A small company's support desk: customers open tickets and see their own, staff work a queue.
 
 mod admin;
+mod api;
 mod comment;
 mod migration;
 mod pages;
@@ -42,7 +43,9 @@ pub fn app() -> App {
         .personal_data(comments())
         .personal_data(tickets())
         .admin(admin::admin())
+        .scopes(api::SCOPES)
         .routes(routes())
+        .routes(api::routes())
         .command(
             "seed",
             "Fill an empty desk with a demonstration: customers, staff and tickets",

@@ -108,6 +108,19 @@ pub fn touch(_: &Actor, before: Option<&Model>, row: &mut ActiveModel) {
     row.changed_at = Set(Utc::now());
 }
 
+/// The columns that each write of the API sets: a new ticket is its author's.
+pub fn complete(actor: &Actor, before: Option<&Model>, row: &mut ActiveModel) {
+    if let (None, Some(user)) = (before, actor.user()) {
+        row.customer_id = Set(user.id);
+        row.customer_name = Set(user.username.clone());
+        row.opened_at = Set(Utc::now());
+        if row.status.is_not_set() {
+            row.status = Set(Status::Open.code().into());
+        }
+    }
+    touch(actor, before, row);
+}
+
 /// The fields of a new ticket.
 #[derive(Form)]
 #[form(entity = Entity)]

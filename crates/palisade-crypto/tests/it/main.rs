@@ -5,3 +5,4 @@ mod fields;
 mod rotation;
 mod sealing;
 mod vectors;
+mod webhooks;

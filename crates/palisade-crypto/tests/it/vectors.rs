@@ -5,7 +5,7 @@ use palisade_crypto::{KeyRing, Secret};
 use serde_json::Value;
 use std::io::Write;
 
-fn cases(file: &str) -> Vec<Value> {
+pub(crate) fn cases(file: &str) -> Vec<Value> {
     let dir = std::env::var("PALISADE_VECTORS")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors").into());
     let text = std::fs::read_to_string(std::path::Path::new(&dir).join(file)).unwrap();
@@ -18,7 +18,7 @@ fn cases(file: &str) -> Vec<Value> {
     cases
 }
 
-fn text<'a>(case: &'a Value, key: &str) -> &'a str {
+pub(crate) fn text<'a>(case: &'a Value, key: &str) -> &'a str {
     case[key]
         .as_str()
         .unwrap_or_else(|| panic!("{key} is text in {case}"))

@@ -25,17 +25,25 @@
 //!     .route("/api/tickets", token("tickets.read").get(count));
 //! ```
 
+mod describe;
 #[cfg(feature = "social")]
 mod issue;
 mod resource;
 mod settings;
 #[cfg(feature = "social")]
 mod tokens;
+mod webhooks;
 
+pub use describe::{Answer, Described, Operates, Operation, Schema, Undescribed, object_schema};
+pub(crate) use describe::{
+    ApiChange, DescribedRoute, Info, ResourceContent, Viewer, changes, document,
+};
 pub(crate) use resource::{
     Body, Entry, Handles, Object, OnceObject, ResourceRequest, ResourceServices,
 };
 pub use resource::{Description, Field, Resource};
 pub use settings::{ApiSettings, CHECKS, Issuer};
+pub(crate) use webhooks::{DeclaredSource, WebhookSources};
+pub use webhooks::{Signed, WebhookScheme, WebhookSecret, WebhookSettings};
 #[cfg(feature = "social")]
 pub use {issue::Grant, tokens::Tokens};

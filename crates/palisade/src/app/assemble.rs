@@ -23,7 +23,7 @@ use super::write_probe::WriteProbe;
 use super::{App, BootError, Prepared, RouteInfo, Routes, Site, SiteSettings, keys};
 use crate::admin::AdminSite;
 use crate::alerts::{AlertParts, Alerts};
-use crate::api::ResourceServices;
+use crate::api::{ResourceServices, WebhookSources};
 use crate::audit_log::{AuditLog, Event};
 use crate::auth::{AccessTokenRules, AccountParts, Accounts, ActionLinks, SecondFactors};
 use crate::clock::Clock;
@@ -314,6 +314,7 @@ impl Prepared {
             #[cfg(feature = "social")]
             tokens: tokens(&settings, base, &client, &accounts)?,
             block_lists: BlockLists::load(&settings, client.clone())?,
+            webhooks: WebhookSources::new(&app.webhook_sources, &settings.webhooks),
             accounts,
             factors: shared.factors.clone(),
             sessions,

@@ -1,10 +1,12 @@
 use super::declared_files::DeclaredFiles;
 use super::endpoints;
 use super::page_values::{PageRequest, PageValue};
+use super::parts::session_cookie;
 use super::sections::RegisteredSection;
 use super::site::{Challenge, CsrfRefusalPage};
 use super::{Routes, Site, SiteSettings};
 use crate::admin::Admin;
+use crate::api::{DeclaredSource, WebhookScheme};
 use crate::auth::{
     self, AccountHooks, DeclaredScope, LoginChallenge, PersonalData, Profile, ProfileForm,
     ProfileOf, ProfileRow, ProfileTable,
@@ -77,6 +79,7 @@ pub struct App {
     pub(super) admin: Option<Admin>,
     pub(super) files: DeclaredFiles,
     pub(super) scopes: Vec<DeclaredScope>,
+    pub(super) webhook_sources: Vec<DeclaredSource>,
 }
 
 /// A custom command, in addition to `serve`, `check` and the others.
@@ -148,6 +151,7 @@ impl App {
             admin: None,
             files: DeclaredFiles::default(),
             scopes: Vec::new(),
+            webhook_sources: Vec::new(),
         }
     }
 
@@ -232,6 +236,14 @@ impl App {
         let declared = scopes.iter().copied();
         let declared = declared.map(|(name, label)| DeclaredScope { name, label });
         self.scopes.extend(declared);
+        self
+    }
+
+    /// Declares a source of webhooks, for [`signed_by`](crate::permissions::signed_by). Its secrets
+    /// are in `webhooks.secrets`; without one the site does not start.
+    #[must_use]
+    pub fn webhook_source(mut self, name: &'static str, scheme: WebhookScheme) -> Self {
+        self.webhook_sources.push(DeclaredSource { name, scheme });
         self
     }
 
@@ -482,9 +494,17 @@ impl App {
             true => routes.merge(endpoints::profile_routes()),
             false => routes,
         };
-        match self.scopes.is_empty() {
+        let routes = match self.scopes.is_empty() {
             true => routes,
             false => routes.merge(endpoints::token_routes()),
+        };
+        let described = routes.described();
+        match described.is_empty() {
+            true => routes,
+            false => routes.merge(endpoints::openapi::routes(
+                described,
+                session_cookie(settings),
+            )),
         }
     }
 }

@@ -80,6 +80,8 @@ impl Prepared {
         findings.extend(self.invalid_roles());
         findings.extend(self.missing_issuer());
         findings.extend(self.routes.impossible().map(contradictory_rule));
+        findings.extend(self.routes.mixing_signatures().map(mixed_signature));
+        findings.extend(self.sources_without_secret());
         findings.extend(self.app.files.missing_scanner(&self.settings));
         findings.extend(self.app.files.missing_origin(&self.settings));
         findings.extend(self.served_storage());
@@ -329,6 +331,26 @@ impl Prepared {
         })
     }
 
+    /// Webhooks that no delivery could satisfy.
+    fn sources_without_secret(&self) -> Vec<Finding> {
+        let declared = |name: &str| self.app.webhook_sources.iter().any(|one| one.name == name);
+        let secrets = &self.settings.webhooks.secrets;
+        let has_secret = |name: &str| secrets.iter().any(|secret| secret.source == name);
+        let all = self.routes.webhook_sources();
+        let unusable = all.filter(|(name, _)| !declared(name) || !has_secret(name));
+        let finding = |(name, path): (&str, &str)| Finding {
+            id: "webhooks.no_secret".into(),
+            django: None,
+            level: Level::Error,
+            title: format!("the route {path} takes deliveries of {name}, which has no secret"),
+            why: "every delivery is refused".into(),
+            fix: format!(
+                "declare it, App::webhook_source(\"{name}\", …), and add its secret to webhooks.secrets: \"{name} whsec_…\""
+            ),
+        };
+        unusable.map(finding).collect()
+    }
+
     fn dangerous_not_allowed(&self, weakened: &Weakened) -> Option<Finding> {
         let is_allowed = self.settings.site.allow_dangerous.contains(&weakened.name);
         (!is_allowed).then(|| Finding {
@@ -359,6 +381,21 @@ fn contradictory_rule((path, access): (&str, String)) -> Finding {
             both rules"
             .into(),
         fix: "write token(…).or(…), or a route for each".into(),
+    }
+}
+
+fn mixed_signature((path, access): (&str, String)) -> Finding {
+    Finding {
+        id: "webhooks.mixed_rule".into(),
+        django: None,
+        level: Level::Error,
+        title: format!(
+            "the access rule of {path} mixes a signature with other conditions: {access}"
+        ),
+        why:
+            "a delivery has neither a session nor a token, so that the rule is not the intended one"
+                .into(),
+        fix: "write a route for each".into(),
     }
 }
 

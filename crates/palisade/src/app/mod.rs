@@ -6,6 +6,7 @@
 mod access_report;
 mod acme;
 mod admin;
+mod api_routes;
 mod assemble;
 mod audit;
 mod background;
@@ -50,6 +51,7 @@ mod upstream;
 mod write_probe;
 
 pub use acme::{AcmeSettings, Challenge};
+pub use api_routes::{ApiAccess, ApiGuarded};
 pub(crate) use background::Runner;
 pub use background::{Job, Jobs, RunKind, RunReport};
 pub use boot::Prepared;
@@ -68,6 +70,7 @@ pub(crate) use keys::ring;
 pub(crate) use keys::secret_keys;
 pub use own_settings::Settings;
 pub use page_values::PageRequest;
+pub(crate) use parts::session_cookie;
 pub(crate) use pipeline::answer;
 pub use resource_routes::{ResourceRoutes, resource};
 pub use route::{Guarded, IntoGuarded, Reason, Routes, Scope};

@@ -205,3 +205,11 @@ pub(super) fn counter_store(
     ));
     store.map_err(|error| BootError::Cache(error.to_string()))
 }
+
+/// Name of the session cookie in production, for documents.
+pub(crate) fn session_cookie(settings: &SiteSettings) -> String {
+    match settings.django.beside {
+        true => settings.django.session_cookie.to_string(),
+        false => "__Host-session".into(),
+    }
+}

@@ -1,10 +1,13 @@
 //! The routes of a resource of the API.
 
 use super::Routes;
-use crate::api::{Body, Entry, Object, OnceObject, Resource, ResourceRequest};
+use crate::api::{
+    Body, Entry, Object, OnceObject, Operation, Resource, ResourceContent, ResourceRequest,
+};
 use crate::permissions::{Access, Key};
 use crate::throttle::Limit;
 use crate::views::Path;
+use http::{Method, StatusCode};
 use sea_orm::sea_query::Value;
 use sea_orm::{ActiveModelBehavior, EntityTrait, IntoActiveModel};
 use std::str::FromStr;
@@ -93,6 +96,8 @@ impl ResourceRoutes {
     pub fn routes(self) -> Routes {
         let one = format!("{}/{{id}}", self.path.trim_end_matches('/'));
         let entry = self.entry;
+        let of = entry.clone();
+        let describe = |operation, answer| Operation::of_resource(&of, operation, answer);
         let mut routes = Routes::new().with_resource(entry.clone());
         if let Some(rule) = self.read {
             let (all, item) = (entry.clone(), entry.clone());
@@ -100,9 +105,19 @@ impl ResourceRoutes {
             let item = async move |request: ResourceRequest, Path(key): Path<String>| {
                 request.item(item, key).await
             };
+            let page = (StatusCode::OK, Some(ResourceContent::Page));
+            let row = (StatusCode::OK, Some(ResourceContent::Item));
+            let list = rule.clone().get(list).of_api();
+            let item = rule.get(item).of_api();
             routes = routes
-                .route(&self.path, rule.clone().get(list).of_api())
-                .route(&one, rule.get(item).of_api());
+                .route(
+                    &self.path,
+                    list.described(Method::GET, describe(("List", None), page)),
+                )
+                .route(
+                    &one,
+                    item.described(Method::GET, describe(("Read", None), row)),
+                );
         }
         if let Some(rule) = self.create {
             let entry = entry.clone();
@@ -110,7 +125,13 @@ impl ResourceRoutes {
                 async move |request: ResourceRequest, OnceObject(object, once): OnceObject| {
                     request.create(entry, (object, once)).await
                 };
-            routes = routes.route(&self.path, rule.post(create).of_api());
+            let body = ("Create", Some(ResourceContent::New));
+            let made = (StatusCode::CREATED, Some(ResourceContent::Item));
+            let create = rule.post(create).of_api();
+            routes = routes.route(
+                &self.path,
+                create.described(Method::POST, describe(body, made)),
+            );
         }
         if let Some(rule) = self.change {
             let change = |entry: Arc<Entry>, body: Body| {
@@ -120,13 +141,19 @@ impl ResourceRoutes {
             };
             let guarded = rule.put(change(entry.clone(), Body::Whole));
             let guarded = guarded.patch(change(entry.clone(), Body::Patch));
-            routes = routes.route(&one, guarded.of_api());
+            let changed = (StatusCode::OK, Some(ResourceContent::Item));
+            let put = describe(("Replace", Some(ResourceContent::Whole)), changed);
+            let patch = describe(("Change", Some(ResourceContent::Patch)), changed);
+            let guarded = guarded.of_api().described(Method::PUT, put);
+            routes = routes.route(&one, guarded.described(Method::PATCH, patch));
         }
         if let Some(rule) = self.delete {
             let delete = async move |request: ResourceRequest, Path(key): Path<String>| {
                 request.delete(entry, key).await
             };
-            routes = routes.route(&one, rule.delete(delete).of_api());
+            let gone = describe(("Delete", None), (StatusCode::NO_CONTENT, None));
+            let delete = rule.delete(delete).of_api();
+            routes = routes.route(&one, delete.described(Method::DELETE, gone));
         }
         let limits = self.limits.iter();
         limits.fold(routes, |routes, limit| routes.limit(limit))

@@ -1,5 +1,5 @@
 use super::handler::RouteHandler;
-use crate::api::Entry;
+use crate::api::{Entry, Operation};
 use crate::app::pipeline::{
     route_guard::RouteGuard,
     route_rule::{Extras, RouteRule},
@@ -61,6 +61,8 @@ pub struct Guarded<S = ()> {
     pub(super) handlers: Vec<(Method, &'static str)>,
     pub(super) without_csrf: Option<(Reason, &'static Location<'static>)>,
     pub(super) extras: Extras,
+    /// Descriptions of handlers.
+    pub(super) operations: Vec<(Method, Operation)>,
     pub(super) source: &'static Location<'static>,
 }
 
@@ -95,7 +97,7 @@ macro_rules! methods {
                     S: Clone + Send + Sync + 'static,
                 {
                     let source = Location::caller();
-                    Guarded { access: self, methods: MethodRouter::new(), handlers: Vec::new(), without_csrf: None, extras: Extras::default(), source }.$name(handler)
+                    Guarded { access: self, methods: MethodRouter::new(), handlers: Vec::new(), without_csrf: None, extras: Extras::default(), operations: Vec::new(), source }.$name(handler)
                 }
             )*
         }
@@ -393,6 +395,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
                 handlers,
                 without_csrf,
                 extras,
+                operations,
                 source,
             } = guarded;
             (
@@ -403,6 +406,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
                     handlers,
                     without_csrf,
                     extras,
+                    operations,
                     source,
                 },
             )

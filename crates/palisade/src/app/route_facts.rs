@@ -2,7 +2,7 @@
 
 use super::route::{Guarded, Routes};
 use super::route_info::RouteInfo;
-use crate::api::Handles;
+use crate::api::{DescribedRoute, Handles, Operation};
 use crate::checks::Weakened;
 use crate::permissions::Access;
 use crate::throttle::Limit;
@@ -31,6 +31,22 @@ impl Routes {
     pub(super) fn resources(&self) -> Handles {
         let all = self.resources.iter();
         all.map(|entry| (entry.name, entry.clone())).collect()
+    }
+
+    /// The described routes.
+    pub(crate) fn described(&self) -> Vec<DescribedRoute> {
+        let of_path = |(path, guarded): &(String, Guarded)| {
+            let all = guarded.operations.iter();
+            let route = |(method, operation): &(Method, Operation)| DescribedRoute {
+                method: method.clone(),
+                path: path.clone(),
+                access: guarded.access.clone(),
+                limits: guarded.limits_of(method),
+                operation: operation.clone(),
+            };
+            all.map(route).collect::<Vec<_>>()
+        };
+        self.entries.iter().flat_map(of_path).collect()
     }
 
     /// The first segments of paths that belong to the API.
@@ -103,6 +119,19 @@ impl Routes {
         all.map(|(path, guarded)| (path.as_str(), guarded.access.to_string()))
     }
 
+    /// Rules that mix a signature with other conditions, with their paths.
+    pub(super) fn mixing_signatures(&self) -> impl Iterator<Item = (&str, String)> {
+        let all = self.entries.iter();
+        let mixing = all.filter(|(_, guarded)| guarded.access.mixes_signatures());
+        mixing.map(|(path, guarded)| (path.as_str(), guarded.access.to_string()))
+    }
+
+    /// Every source whose signature a route asks for, with the path.
+    pub(super) fn webhook_sources(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = self.entries.iter();
+        all.filter_map(|(path, guarded)| Some((guarded.access.signed_source()?, path.as_str())))
+    }
+
     /// Every scope of an access rule, with the path.
     pub(super) fn scopes<'a>(&'a self) -> Vec<(&'static str, &'a str)> {
         let of_route = |(path, guarded): &'a (String, Guarded)| {
@@ -138,6 +167,7 @@ impl<S> Guarded<S> {
             csrf: match (crate::csrf::is_safe(method), &self.without_csrf) {
                 (true, _) => "-",
                 (false, _) if self.access.needs_token() => "bearer",
+                (false, _) if self.access.signed_source().is_some() => "-",
                 (false, _) if self.extras.has_no_credentials => "-",
                 (false, None) => "token",
                 (false, Some(_)) => "OFF",

@@ -5,7 +5,7 @@ use super::sections::{RegisteredSection, read_sections};
 use super::server::{ServerSettings, TlsSettings};
 use crate::admin::AdminSettings;
 use crate::alerts::AlertSettings;
-use crate::api::ApiSettings;
+use crate::api::{ApiSettings, WebhookSettings};
 use crate::audit_log::AuditSettings;
 use crate::auth::{LockoutSettings, LoginSettings, PasswordSettings};
 use crate::backups::BackupSettings;
@@ -173,6 +173,8 @@ pub struct SiteSettings {
     pub social: SocialSettings,
     /// `[api]`
     pub api: ApiSettings,
+    /// Webhooks.
+    pub webhooks: WebhookSettings,
     /// `[django]`
     pub django: DjangoSettings,
     /// `[throttle]`
@@ -245,6 +247,7 @@ impl SiteSettings {
             mfa: MfaSettings::read(&mut reader),
             social: SocialSettings::read(&mut reader),
             api: ApiSettings::read(&mut reader),
+            webhooks: WebhookSettings::read(&mut reader),
             django: DjangoSettings::read(&mut reader),
             throttle: ThrottleSettings::read(&mut reader),
             database: DatabaseSettings::read(&mut reader),

@@ -8,6 +8,7 @@ use super::server::{Certificates, ConnectionLimiter};
 use super::telemetry::SiteTelemetry;
 use super::write_probe::WriteProbe;
 use crate::alerts::Alerts;
+use crate::api::WebhookSources;
 use crate::app::pipeline::block_list::BlockLists;
 use crate::app::pipeline::repeats::Repeats;
 use crate::app::upstream::normalize_path;
@@ -51,6 +52,8 @@ pub struct Site {
     #[cfg(feature = "social")]
     pub(super) tokens: Option<crate::api::Tokens>,
     pub(crate) sessions: Arc<Sessions>,
+    /// Sources of webhooks.
+    pub(super) webhooks: WebhookSources,
     pub(crate) mail: MailQueue,
     pub(crate) audit: AuditLog,
     pub(crate) alerts: Alerts,
@@ -121,6 +124,8 @@ pub(super) struct Ports {
 pub(super) struct SiteLimits {
     pub(super) requests: Limit,
     pub(super) changes: Limit,
+    /// Of the API, by user.
+    pub(super) api: Limit,
     /// For cross-site requests.
     pub(super) foreign_requests: Limit,
     pub(super) foreign_changes: Limit,
@@ -133,6 +138,7 @@ pub(super) struct SiteLimits {
 impl SiteLimits {
     pub(super) fn new(settings: &ThrottleSettings) -> Self {
         Self {
+            api: settings.api("api"),
             requests: settings.requests("requests"),
             changes: settings.changes("changes"),
             foreign_requests: settings.requests("requests of other sites"),

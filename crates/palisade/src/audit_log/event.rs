@@ -135,6 +135,8 @@ pub enum Event {
     TokenEnded,
     /// A personal access token was reported as found, or sent in a URL.
     TokenFound,
+    /// The delivery of a webhook whose signature is not that of its source.
+    WebhookRefused,
     /// A personal access token was used from another network than before.
     TokenMoved,
     /// A row was changed in the admin.
@@ -269,6 +271,7 @@ const EVENTS: &[Row] = &[
     (Event::TokenMade, "token_made", "authn_token_created", Success, Moderate, "tokens"),
     (Event::TokenEnded, "token_ended", "authn_token_revoked", Success, Low, "tokens"),
     (Event::TokenFound, "token_found", "authn_token_revoked", Failure, High, "tokens"),
+    (Event::WebhookRefused, "webhook_refused", "authn_token_reuse", Failure, Low, "tokens"),
     (Event::TokenMoved, "token_moved", "authn_token_reuse", Failure, Low, "tokens"),
     (Event::AdminChanged, "admin_changed", "sensitive_update", Success, Low, "operators"),
     (Event::AdminProposed, "admin_proposed", "authz_admin", Success, Moderate, "operators"),

@@ -75,6 +75,7 @@ impl Finding {
             "settings.",
             "api.no_issuer",
             "api.contradictory_rule",
+            "webhooks.mixed_rule",
             "site.dangerous",
             "storage.",
             "headers.referrer_breaks_",

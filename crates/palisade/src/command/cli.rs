@@ -23,6 +23,7 @@ pub(super) fn command(own: &[SiteCommand]) -> Command {
                 .about("List settings with their sources; secrets are not shown")
                 .arg(flag("explain", "Describe each setting")),
         )
+        .subcommand(super::openapi::command())
         .subcommand(user())
         .subcommand(super::permissions::command())
         .subcommand(super::group::command())

@@ -23,6 +23,7 @@ mod keys;
 mod lockout;
 mod log;
 mod object_grants;
+mod openapi;
 mod permissions;
 mod print;
 mod privacy;
@@ -150,6 +151,7 @@ async fn run_command(
         ("check", check) => print_report(&with_stored(&prepared, check).await, check),
         ("migrate", migrate) => run_migrations(prepared, migrate).await,
         ("routes", _) => Ok(routes(&prepared)),
+        ("openapi", command) => openapi::run(&prepared, command),
         ("runbook", runbook) => runbook::run(runbook),
         ("settings", asked) if asked.get_flag("explain") => {
             Ok(print::explain(&prepared.settings().effective))

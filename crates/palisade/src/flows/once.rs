@@ -1,4 +1,4 @@
-use super::once_store::{Claimed, OnceServices};
+use super::once_store::{Claimed, KEPT_SECS, OnceServices};
 use crate::auth::Visitor;
 use crate::db::{Db, Tx};
 use crate::forms::{TOKEN_FIELD, is_form};
@@ -62,6 +62,8 @@ pub struct OnceKey {
     id: String,
     /// Of the body.
     fingerprint: String,
+    /// Seconds for which the response is kept.
+    kept: i64,
     services: OnceServices,
 }
 
@@ -81,6 +83,21 @@ impl OnceKey {
         key_of(parts, body).await
     }
 
+    /// The key of a request that has a name of its own, such as the delivery of a webhook.
+    ///
+    /// # Errors
+    /// Outside of a site.
+    pub(crate) fn named(parts: &Parts, name: &[&str], kept: i64) -> Result<Self> {
+        let parts_of_name: Vec<&[u8]> = name.iter().map(|part| part.as_bytes()).collect();
+        Ok(Self {
+            id: hash(&parts_of_name),
+            // its sender may describe it in other words the next time
+            fingerprint: hash(&[]),
+            kept,
+            services: services(parts)?.clone(),
+        })
+    }
+
     /// Runs a change and keeps its response, in one transaction; or returns the kept response.
     /// After an error nothing is kept.
     ///
@@ -95,7 +112,7 @@ impl OnceKey {
         let tx = db.begin().await?;
         match self
             .services
-            .claim(&tx, (&self.id, &self.fingerprint))
+            .claim(&tx, (&self.id, &self.fingerprint), self.kept)
             .await?
         {
             Claimed::New => {}
@@ -131,9 +148,7 @@ where
 }
 
 async fn key_of(parts: &Parts, body: &Bytes) -> Result<OnceKey> {
-    let context = parts.extensions.get::<RequestContext>();
-    let services = context.and_then(|context| context.site().services.get::<OnceServices>());
-    let services = services.ok_or_else(|| Error::bug("routes must be served by App"))?;
+    let services = services(parts)?;
     let scope = scope(parts).await?;
     let path = parts.uri.path_and_query();
     let path = path.map_or("/", |path| path.as_str());
@@ -164,8 +179,15 @@ async fn key_of(parts: &Parts, body: &Bytes) -> Result<OnceKey> {
     Ok(OnceKey {
         id,
         fingerprint,
+        kept: KEPT_SECS,
         services: services.clone(),
     })
+}
+
+fn services(parts: &Parts) -> Result<&OnceServices> {
+    let context = parts.extensions.get::<RequestContext>();
+    let services = context.and_then(|context| context.site().services.get::<OnceServices>());
+    services.ok_or_else(|| Error::bug("routes must be served by App"))
 }
 
 fn has_token(body: &[u8]) -> bool {

@@ -31,7 +31,7 @@ pub(super) enum Claimed {
 
 const PURPOSE: &str = "answers that are given once";
 /// How long an answer is kept.
-const KEPT_SECS: i64 = 24 * 3600;
+pub(super) const KEPT_SECS: i64 = 24 * 3600;
 /// Longest body that is kept.
 const MOST_BYTES: usize = 64 * 1024;
 
@@ -73,7 +73,12 @@ mod bytes {
 impl OnceServices {
     /// Claims a key in a transaction. A concurrent request with the same key waits for the end of
     /// this transaction.
-    pub(super) async fn claim(&self, tx: &Tx, (id, fingerprint): (&str, &str)) -> Result<Claimed> {
+    pub(super) async fn claim(
+        &self,
+        tx: &Tx,
+        (id, fingerprint): (&str, &str),
+        kept: i64,
+    ) -> Result<Claimed> {
         let now = self.clock.now().timestamp();
         let expired = sql!(
             "DELETE FROM palisade_once WHERE id = ? AND expires <= ?",
@@ -85,7 +90,7 @@ impl OnceServices {
             "INSERT INTO palisade_once (id, fingerprint, expires) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
             id,
             fingerprint,
-            now + KEPT_SECS
+            now + kept
         );
         if tx.execute_sql(claim).await? == 1 {
             return Ok(Claimed::New);

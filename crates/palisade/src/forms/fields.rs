@@ -205,7 +205,10 @@ impl Field for Password {
 }
 
 impl<const MIN: i64, const MAX: i64> Field for Number<MIN, MAX> {
-    const SHAPE: Shape = Shape::new("number", 20);
+    const SHAPE: Shape = Shape {
+        range: Some((MIN, MAX)),
+        ..Shape::new("number", 20)
+    };
 
     fn parse(raw: Option<&str>) -> Result<Self, String> {
         let number = raw

@@ -185,6 +185,8 @@ pub struct Shape {
     pub kind: &'static str,
     /// Most characters.
     pub max_length: usize,
+    /// Least and largest whole number.
+    pub range: Option<(i64, i64)>,
     /// Whether input is required.
     pub is_required: bool,
     /// The `autocomplete` attribute.
@@ -240,6 +242,7 @@ impl Shape {
         Self {
             kind,
             max_length,
+            range: None,
             is_required: true,
             autocomplete: "",
             inputmode: "",
@@ -306,7 +309,10 @@ macro_rules! integers {
     ($($type:ty),+) => {
         $(
             impl Field for $type {
-                const SHAPE: Shape = Shape::new("number", 20);
+                const SHAPE: Shape = Shape {
+                    range: Some((<$type>::MIN as i64, <$type>::MAX as i64)),
+                    ..Shape::new("number", 20)
+                };
 
                 fn parse(raw: Option<&str>) -> Result<Self, String> {
                     let number = raw.unwrap_or_default().trim().parse();

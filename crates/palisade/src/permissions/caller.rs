@@ -45,6 +45,10 @@ pub(crate) struct OnBehalf {
     is_granted: Arc<AtomicBool>,
 }
 
+/// The source whose signature of a request was verified, in its extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SignedBy(pub(crate) &'static str);
+
 impl OnBehalf {
     pub(crate) fn new(actor: CurrentActor) -> Self {
         let is_granted = Arc::default();

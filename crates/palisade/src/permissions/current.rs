@@ -43,6 +43,11 @@ impl CurrentActor {
         &self.0.visitor
     }
 
+    /// The actor, if it was loaded.
+    pub(crate) fn loaded(&self) -> Option<&Actor> {
+        self.0.actor.get()
+    }
+
     pub(crate) async fn load(&self) -> Result<&Actor> {
         self.0.actor.get_or_try_init(|| self.query()).await
     }

@@ -33,7 +33,7 @@ pub use crate::forms::NOT_A_CHOICE;
 pub use actor::Actor;
 pub(crate) use authorizer::{Authorizer, Declarations};
 pub use caller::Caller;
-pub(crate) use caller::OnBehalf;
+pub(crate) use caller::{OnBehalf, SignedBy};
 pub(crate) use current::CurrentActor;
 pub(crate) use grants::list::grant_tables;
 pub use grants::tables::{GrantsTable, create_grants, drop_grants};
@@ -59,8 +59,10 @@ pub(crate) use rows::table::{Change as TableChange, PureChange, Table, TableOf, 
 pub use rows::table::{Fill, Guard};
 pub use rows::{RowCondition, Rows, Scoped, Verb};
 pub(crate) use rule::ExportRule;
+pub(crate) use rule::documented;
 pub use rule::{
-    Access, Policy, Verdict, can, export, member_of, public, signed_in, staff, token, when,
+    Access, Policy, Verdict, can, export, member_of, public, signed_by, signed_in, staff, token,
+    when,
 };
 pub(crate) use rule::{Question, admin_export, admin_staff, admin_staff_now, owner};
 pub(crate) use store::{EndingMembership, grant, join_until, missing, revoke, set_member};

@@ -1,4 +1,4 @@
-use super::caller::OnBehalf;
+use super::caller::{OnBehalf, SignedBy};
 use super::current::{is_grouped, requires_factor};
 use super::{Caller, CurrentActor, PermissionName};
 use crate::auth::{User, Visitor};
@@ -33,6 +33,10 @@ pub(super) enum Condition {
     Factor,
     Fresh(u32),
     Token(&'static str),
+    /// A token of any scope; others get 404.
+    AnyToken,
+    /// A signature of this source.
+    Signed(&'static str),
     Export,
 }
 
@@ -160,6 +164,19 @@ pub fn token(scope: &'static str) -> Access {
         "{scope:?} is no scope: it has spaces, quotes or nothing in it"
     );
     Access::one(Condition::Token(scope))
+}
+
+/// Clients with a token of any scope, and users. Others get 404.
+pub(crate) fn documented() -> Access {
+    Access::one(Condition::AnyToken).or(signed_in())
+}
+
+/// Other sites with a signature of this source, declared by
+/// [`App::webhook_source`](crate::app::App::webhook_source). Cookies are ignored, so no CSRF token is
+/// required. It is the whole rule of a route, and its handler takes
+/// [`Signed`](crate::api::Signed).
+pub fn signed_by(source: &'static str) -> Access {
+    Access::one(Condition::Signed(source))
 }
 
 /// Users who may export: they hold this permission, and have logged in within the last hour. Each
@@ -310,6 +327,11 @@ impl Condition {
                 }
             }
             Self::Token(scope) => Ok(judge_caller(question.request.extensions.get(), scope)),
+            Self::AnyToken => Ok(match question.request.extensions.get::<Caller>() {
+                Some(_) => Verdict::Allow,
+                None => Verdict::Hide,
+            }),
+            Self::Signed(source) => Ok(judge_signature(question.request, source)),
         }
     }
 }
@@ -375,6 +397,13 @@ fn judge_caller(caller: Option<&Caller>, scope: &'static str) -> Verdict {
         None => Verdict::BringToken(scope),
         Some(caller) if caller.may(scope) => Verdict::Allow,
         Some(_) => Verdict::WidenScope(scope),
+    }
+}
+
+fn judge_signature(request: &Parts, source: &'static str) -> Verdict {
+    match request.extensions.get() == Some(&SignedBy(source)) {
+        true => Verdict::Allow,
+        false => Verdict::Forbid,
     }
 }
 
@@ -471,6 +500,8 @@ impl fmt::Display for Condition {
             Self::Factor => f.write_str("second factor"),
             Self::Fresh(minutes) => write!(f, "login of the last {minutes} min"),
             Self::Token(scope) => write!(f, "token for {scope}"),
+            Self::AnyToken => f.write_str("any token"),
+            Self::Signed(source) => write!(f, "signed by {source}"),
             Self::Export => f.write_str("export"),
         }
     }

@@ -1,6 +1,7 @@
 //! Facts about an access rule, without a request.
 
 use super::Actor;
+use super::caller::{Caller, OnBehalf};
 use super::rule::{Access, Condition, Rule, UserCondition};
 use http::request::Parts;
 
@@ -67,6 +68,26 @@ impl Access {
         }
     }
 
+    /// Whether the client of a request could satisfy the rule, perhaps after it has logged in again.
+    /// The actor is that of the session.
+    pub(crate) fn could_allow(&self, actor: &Actor, request: &Parts) -> bool {
+        let may = |scope: &str| {
+            let caller = request.extensions.get::<Caller>();
+            caller.is_some_and(|caller| caller.may(scope))
+        };
+        match &self.0 {
+            Rule::One(Condition::Token(scope)) => may(scope),
+            Rule::One(condition) => condition.truth(actor, request).unwrap_or(true),
+            Rule::OnBehalf(scope, rule) => {
+                let user = request.extensions.get::<OnBehalf>();
+                let user = user.and_then(|user| user.actor.loaded());
+                may(scope) && user.is_some_and(|user| rule.holds_for(user))
+            }
+            Rule::All(rules) => rules.iter().all(|rule| rule.could_allow(actor, request)),
+            Rule::Any(rules) => rules.iter().any(|rule| rule.could_allow(actor, request)),
+        }
+    }
+
     /// Each condition with its truth for an actor; `None` where it depends on the session.
     pub(crate) fn explain(&self, actor: &Actor, request: &Parts) -> Vec<(String, Option<bool>)> {
         match &self.0 {
@@ -90,6 +111,27 @@ impl Access {
         }
     }
 
+    /// The source whose signature a request needs. It is the whole rule of its route.
+    pub(crate) fn signed_source(&self) -> Option<&'static str> {
+        match &self.0 {
+            Rule::One(Condition::Signed(source)) => Some(source),
+            _ => None,
+        }
+    }
+
+    /// Whether a signature is a part of the rule, and not the whole.
+    pub(crate) fn mixes_signatures(&self) -> bool {
+        match &self.0 {
+            Rule::One(_) => false,
+            Rule::OnBehalf(_, rule) => rule.has_signature(),
+            Rule::All(rules) | Rule::Any(rules) => rules.iter().any(Self::has_signature),
+        }
+    }
+
+    fn has_signature(&self) -> bool {
+        self.signed_source().is_some() || self.mixes_signatures()
+    }
+
     /// Whether the rule allows all requests.
     pub(crate) fn is_public(&self) -> bool {
         matches!(self.0, Rule::One(Condition::Public))
@@ -98,7 +140,9 @@ impl Access {
     /// Whether API clients can satisfy the rule.
     pub(crate) fn takes_tokens(&self) -> bool {
         match &self.0 {
-            Rule::One(condition) => matches!(condition, Condition::Token(_)),
+            Rule::One(condition) => {
+                matches!(condition, Condition::Token(_) | Condition::AnyToken)
+            }
             Rule::OnBehalf(..) => true,
             Rule::All(rules) | Rule::Any(rules) => rules.iter().any(Self::takes_tokens),
         }
@@ -139,7 +183,10 @@ impl Access {
     /// Whether the rule can deny as not found.
     pub(crate) fn hides(&self) -> bool {
         match &self.0 {
-            Rule::One(condition) => matches!(condition, Condition::Staff | Condition::AdminStaff),
+            Rule::One(condition) => matches!(
+                condition,
+                Condition::Staff | Condition::AdminStaff | Condition::AnyToken
+            ),
             Rule::OnBehalf(_, rule) => rule.hides(),
             Rule::All(rules) | Rule::Any(rules) => rules.iter().any(Self::hides),
         }
@@ -150,7 +197,11 @@ impl Condition {
     fn needs_user(&self) -> bool {
         match self {
             // a policy may allow anonymous visitors
-            Self::User(UserCondition::When(..)) | Self::Public | Self::Token(_) => false,
+            Self::User(UserCondition::When(..))
+            | Self::Public
+            | Self::Token(_)
+            | Self::AnyToken
+            | Self::Signed(_) => false,
             Self::User(_)
             | Self::Staff
             | Self::AdminStaff
@@ -170,8 +221,8 @@ impl Condition {
                 UserCondition::MemberOf(group) => actor.belongs_to(group),
                 UserCondition::When(_, policy) => policy.allows(actor.user(), request),
             }),
-            // a user has no token
-            Self::Token(_) => Some(false),
+            // a user has no token and no signature
+            Self::Token(_) | Self::AnyToken | Self::Signed(_) => Some(false),
             Self::Factor | Self::Fresh(_) => None,
         }
     }

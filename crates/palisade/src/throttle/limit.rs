@@ -1,5 +1,7 @@
 use super::store::{CounterKey, Revert};
-use super::{Count, CounterStore, LockPolicy, LockState, MemoryStore, Rate, Rates, StoreDown};
+use super::{
+    Count, CounterStore, Left, LockPolicy, LockState, MemoryStore, Rate, Rates, StoreDown,
+};
 use crate::http::{ClientAddress, ClientNetwork, networks};
 use futures_util::future::BoxFuture;
 use http::request::Parts;
@@ -56,11 +58,18 @@ pub struct Limit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Allowed.
-    Fine,
+    Fine(Option<Left>),
     /// The rate is exceeded; retry after this time.
     TooMany(Rate, Duration),
     /// The store does not answer, and the rate limit refuses in that case.
     Unknown,
+}
+
+impl Outcome {
+    /// Whether the request is allowed.
+    pub fn is_fine(self) -> bool {
+        matches!(self, Self::Fine(_))
+    }
 }
 
 impl fmt::Display for Limit {
@@ -120,6 +129,12 @@ impl Limit {
         self
     }
 
+    /// Counts by user instead.
+    pub(super) fn by_user(mut self) -> Self {
+        self.by = By::UserOrAddress;
+        self
+    }
+
     /// Counts requests with unsafe methods only: loading a form is free.
     #[must_use]
     pub fn changes_only(mut self) -> Self {
@@ -172,6 +187,7 @@ impl Throttle {
 
     /// Counts a request for a client's address, and for its surrounding networks.
     pub async fn admit_address(&self, limit: &Limit, client: ClientAddress) -> Outcome {
+        let mut left = Outcome::Fine(None);
         for network in networks(client.0) {
             let outcome = match self.shared {
                 Some(_) => {
@@ -180,16 +196,19 @@ impl Throttle {
                 }
                 None => self.admit_network(limit, network),
             };
-            if outcome != Outcome::Fine {
+            if !outcome.is_fine() {
                 return outcome;
             }
+            if left == Outcome::Fine(None) {
+                left = outcome;
+            }
         }
-        Outcome::Fine
+        left
     }
 
     /// Counts a request for a client's address in this process only.
     pub(crate) fn admit_here(&self, limit: &Limit, client: ClientAddress) -> bool {
-        networks(client.0).all(|network| self.admit_network(limit, network) == Outcome::Fine)
+        networks(client.0).all(|network| self.admit_network(limit, network).is_fine())
     }
 
     /// The store is in this process and hashes keys with its own random seed.
@@ -218,7 +237,7 @@ impl Throttle {
         who: &(dyn fmt::Display + Sync),
     ) -> Outcome {
         if rates.is_off() {
-            return Outcome::Fine;
+            return Outcome::Fine(None);
         }
         let key = key(limit.name, who);
         let count = match self
@@ -267,7 +286,7 @@ impl Throttle {
 
     fn counted_here(&self, rates: &Rates, key: CounterKey) -> Outcome {
         if rates.is_off() {
-            Outcome::Fine
+            Outcome::Fine(None)
         } else {
             outcome(self.local.count_now(key, rates.as_slice()))
         }
@@ -313,7 +332,7 @@ impl Throttle {
 
 fn outcome(count: Count) -> Outcome {
     match count {
-        Count::Admitted => Outcome::Fine,
+        Count::Admitted(left) => Outcome::Fine(left),
         Count::Refused(rate, wait) => Outcome::TooMany(rate, wait),
     }
 }

@@ -37,4 +37,4 @@ pub use rate::{Rate, Rates};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 pub use settings::{CHECKS, ThrottleSettings};
-pub use store::{Count, CounterKey, CounterStore, MemoryStore, Revert, StoreDown};
+pub use store::{Count, CounterKey, CounterStore, Left, MemoryStore, Revert, StoreDown};

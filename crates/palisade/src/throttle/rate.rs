@@ -1,3 +1,4 @@
+use super::Left;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -75,6 +76,18 @@ impl Rate {
 }
 
 impl Rate {
+    /// What is left after a request, whose theoretical arrival time is now `next`.
+    pub(super) fn left(self, next: Duration, now: Duration) -> Left {
+        let used = next.saturating_sub(now);
+        let free = self.capacity().saturating_sub(used).as_nanos();
+        let requests = free / self.interval().as_nanos().max(1);
+        Left {
+            rate: self,
+            requests: u32::try_from(requests).unwrap_or(u32::MAX),
+            reset: used,
+        }
+    }
+
     /// The rate of several clients together.
     fn times(self, times: u32) -> Self {
         let most = |count: u32| count.saturating_mul(times).min(MOST);

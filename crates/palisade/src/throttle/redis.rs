@@ -16,8 +16,8 @@ pub struct RedisStore {
 }
 
 /// The algorithm of [`Rate`], in microseconds. A key is a hash with a field for each rate, and
-/// expires when all is forgotten. Returns the number of the exceeded rate, or 0, and the time to
-/// wait.
+/// expires when all is forgotten. Returns the number of the exceeded rate and the time to wait; or 0,
+/// and the theoretical arrival time after now of each rate.
 const COUNT: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -32,7 +32,9 @@ for rate = 1, #ARGV / 2 do
 end
 for rate, following in ipairs(after) do redis.call('HSET', KEYS[1], rate, string.format('%.0f', following)) end
 redis.call('PEXPIRE', KEYS[1], math.ceil((last - now) / 1000) + 1)
-return {0, 0}
+local used = {0}
+for rate, following in ipairs(after) do used[rate + 1] = following - now end
+return used
 ";
 
 /// The algorithm of a lockout (`throttle/lockout.rs`), in milliseconds. Returns 0, 1 with the
@@ -96,11 +98,17 @@ impl RedisStore {
         let asked = self
             .redis
             .ask(async |mut connection| call.invoke_async(&mut connection).await);
-        let (used_up, wait): (usize, u64) = asked.await?;
-        Ok(match used_up.checked_sub(1).and_then(|at| rates.get(at)) {
-            Some(rate) => Count::Refused(*rate, Duration::from_micros(wait)),
-            None => Count::Admitted,
-        })
+        let answer: Vec<u64> = asked.await?;
+        let used_up = answer.first().copied().unwrap_or_default();
+        let used_up = usize::try_from(used_up).unwrap_or_default().checked_sub(1);
+        let times = answer.iter().skip(1).copied().map(Duration::from_micros);
+        if let Some(rate) = used_up.and_then(|at| rates.get(at)) {
+            let wait = times.into_iter().next().unwrap_or_default();
+            return Ok(Count::Refused(*rate, wait));
+        }
+        let left = rates.iter().zip(times);
+        let left = left.map(|(rate, used)| rate.left(used, Duration::ZERO));
+        Ok(Count::Admitted(left.min_by_key(|left| left.requests)))
     }
 }
 

@@ -21,7 +21,10 @@ section! {
         requests: Rates = |_| "6000/m".parse().expect("a rate");
         /// Requests of one address with unsafe methods
         changes: Rates = |_| "1200/m".parse().expect("a rate");
-        /// Behaviour of these two rate limits when Redis does not answer: pass (counted in each
+        /// Requests of one user to the API, with all tokens and sessions together; of an address
+        /// where it has no user
+        api: Rates = |_| "600/m".parse().expect("a rate");
+        /// Behaviour of these rate limits when Redis does not answer: pass (counted in each
         /// instance) or refuse (503)
         when_unreachable: WhenUnreachable = |_| WhenUnreachable::Pass;
     }
@@ -31,6 +34,11 @@ impl ThrottleSettings {
     /// The limit of all requests.
     pub(crate) fn requests(&self, name: &'static str) -> Limit {
         Limit::of_settings(name, self.requests.clone(), self.when_unreachable)
+    }
+
+    /// The limit of the API.
+    pub(crate) fn api(&self, name: &'static str) -> Limit {
+        Limit::of_settings(name, self.api.clone(), self.when_unreachable).by_user()
     }
 
     /// The limit of unsafe requests.

@@ -12,9 +12,27 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Count {
     /// Counted.
-    Admitted,
+    Admitted(Option<Left>),
     /// Not counted: this rate is exceeded; retry after this time.
     Refused(Rate, Duration),
+}
+
+/// What is left of the tightest rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// The rate.
+    pub rate: Rate,
+    /// Requests that would be admitted now.
+    pub requests: u32,
+    /// Time after which all of it is there again.
+    pub reset: Duration,
+}
+
+impl Count {
+    /// Whether the request was counted.
+    pub fn is_admitted(self) -> bool {
+        matches!(self, Self::Admitted(_))
+    }
 }
 
 /// The store does not answer.
@@ -189,7 +207,11 @@ impl Shard {
             }
         }
         *arrivals = after;
-        Count::Admitted
+        let left = rates
+            .iter()
+            .zip(after)
+            .map(|(rate, next)| rate.left(next, now));
+        Count::Admitted(left.min_by_key(|left| left.requests))
     }
 
     /// A flood of addresses must not grow the table without bound.

@@ -75,8 +75,13 @@ async fn passes(store: &dyn CounterStore) {
     let many = async |key, rates: &Rates, times: usize| {
         let mut admitted = 0;
         for _ in 0..times {
-            admitted +=
-                usize::from(store.count(key, rates.as_slice()).await.unwrap() == Count::Admitted);
+            admitted += usize::from(
+                store
+                    .count(key, rates.as_slice())
+                    .await
+                    .unwrap()
+                    .is_admitted(),
+            );
         }
         admitted
     };
@@ -172,7 +177,7 @@ async fn stores_over_one_redis_count_together() {
     });
     let mut fine = 0;
     for answer in asked.collect::<Vec<_>>() {
-        fine += usize::from(answer.await.unwrap() == Outcome::Fine);
+        fine += usize::from(answer.await.unwrap().is_fine());
     }
     assert_eq!(fine, 50);
 }
@@ -193,7 +198,7 @@ async fn a_store_that_is_away_is_answered_as_the_limit_says() {
     let passing = Limit::new("passing", By::Address, "3/h");
     for expected in [true, true, true, false] {
         assert_eq!(
-            away.admit_address(&passing, client).await == Outcome::Fine,
+            away.admit_address(&passing, client).await.is_fine(),
             expected,
             "counted here alone"
         );
@@ -205,7 +210,9 @@ fn a_flood_of_addresses_is_counted_together_and_takes_bounded_memory() {
     let store = MemoryStore::default();
     let rate = rates("1/d");
     let admitted = (0..400_000_u128).filter(|number| {
-        store.count_now((number + 1).to_be_bytes(), rate.as_slice()) == Count::Admitted
+        store
+            .count_now((number + 1).to_be_bytes(), rate.as_slice())
+            .is_admitted()
     });
     let admitted = admitted.count();
     assert!(
@@ -222,7 +229,7 @@ async fn neighbours_in_a_network_are_one_client() {
     let mut fine = 0;
     for number in 0..20 {
         let client = ClientAddress(format!("2001:db8::{number:x}").parse().unwrap());
-        fine += usize::from(throttle.admit_address(&limit, client).await == Outcome::Fine);
+        fine += usize::from(throttle.admit_address(&limit, client).await.is_fine());
     }
     assert_eq!(fine, 5);
     let mapped = [

@@ -156,6 +156,16 @@ impl Field {
         self.read.as_ref().is_none_or(|rule| rule.holds_for(actor))
     }
 
+    /// Whether all clients that may view a row may read it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.read.is_none()
+    }
+
+    /// Whether a client could write it.
+    pub(crate) fn can_be_written(&self, write: Write) -> bool {
+        self.write.is_some() || (write == Write::Create && self.create.is_some())
+    }
+
     /// Whether the actor may set it in a new row or in a row that exists.
     pub(crate) fn is_writable(&self, actor: &Actor, write: Write) -> bool {
         let rule = match write {

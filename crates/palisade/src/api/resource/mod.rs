@@ -16,7 +16,7 @@ pub use field::Field;
 pub(crate) use field::{Way, Write};
 pub(crate) use object::Object;
 pub(crate) use problem::Problem;
-pub(crate) use query::ListQuery;
+pub(crate) use query::{ListQuery, MOST_ROWS};
 pub(crate) use request::{OnceObject, ResourceRequest, ResourceServices};
 pub(crate) use write::Body;
 

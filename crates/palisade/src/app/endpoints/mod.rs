@@ -7,6 +7,7 @@ pub(in crate::app) mod health;
 mod jwks;
 #[cfg(feature = "metrics")]
 mod metrics;
+pub(in crate::app) mod openapi;
 pub(in crate::app) mod security_txt;
 #[cfg(feature = "social")]
 mod social;

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-/// Whether a request comes from an API client. Its cookies are then ignored, and no CSRF token is
+/// Whether a request comes from an API client or another site. Its cookies are then ignored, and no CSRF token is
 /// required: a browser sends this header only from pages of this site, or of origins that the
 /// route's CORS allows.
 pub(in crate::app) fn is_call(access: &Access, headers: &HeaderMap) -> bool {
@@ -22,7 +22,8 @@ pub(in crate::app) fn is_call(access: &Access, headers: &HeaderMap) -> bool {
             .is_some_and(|start| start.eq_ignore_ascii_case(b"bearer "))
     };
     let brings = || headers.get_all(header::AUTHORIZATION).iter().any(is_bearer);
-    access.needs_token() || (access.takes_tokens() && brings())
+    let is_signed = access.signed_source().is_some();
+    is_signed || access.needs_token() || (access.takes_tokens() && brings())
 }
 
 /// For handlers that issue or verify tokens.

@@ -19,6 +19,7 @@ pub(in crate::app) mod route_guard;
 pub(in crate::app) mod route_rule;
 mod route_steps;
 mod unsent;
+mod webhook;
 
 #[cfg(feature = "otlp")]
 use self::forwarding::begin_trace;

@@ -7,12 +7,12 @@ use crate::csrf::is_safe;
 use crate::forms::{FormStart, is_form, single};
 use crate::http::network;
 use crate::permissions::{Caller, OnBehalf};
-use crate::throttle::{By, Limit, Outcome, Rate};
+use crate::throttle::{By, Left, Limit, Outcome, Rate};
 use crate::views::{Error, ErrorKind};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Body as _;
 use std::time::Duration;
 use unicode_normalization::UnicodeNormalization;
@@ -77,29 +77,61 @@ fn is_foreign(info: &RequestInfo, parts: &Parts) -> bool {
     is_cross_site || is_forged()
 }
 
-/// The limits of a route that need no body.
-pub(in crate::app) async fn check_route(
-    limits: &[Limit],
+/// The limits of a route that need no body. Returns the name of the tightest one, and its rest.
+pub(in crate::app) async fn check_route<'a>(
+    limits: impl Iterator<Item = &'a Limit>,
     info: &RequestInfo,
     visitor: &Visitor,
     parts: &Parts,
-) -> Result<(), Response> {
+) -> Result<Option<NamedLeft>, Response> {
     let is_change = !crate::csrf::is_safe(&parts.method);
-    for limit in limits
-        .iter()
-        .filter(|limit| is_change || !limit.counts_changes())
-    {
-        if matches!(limit.by(), By::Address) {
-            to_response(
-                info,
-                limit,
-                info.site.throttle.admit_address(limit, info.client).await,
-            )?;
-        } else if let Some(who) = limit_key(limit.by(), info, visitor, parts).await? {
-            count(info, limit, &who).await?;
+    let mut tightest: Option<NamedLeft> = None;
+    for limit in limits.filter(|limit| is_change || !limit.counts_changes()) {
+        let outcome = if matches!(limit.by(), By::Address) {
+            info.site.throttle.admit_address(limit, info.client).await
+        } else {
+            let Some(who) = limit_key(limit.by(), info, visitor, parts).await? else {
+                continue;
+            };
+            info.site.throttle.admit(limit, &who).await
+        };
+        to_response(info, limit, outcome)?;
+        if let Outcome::Fine(Some(left)) = outcome
+            && tightest.is_none_or(|(_, known)| left.requests < known.requests)
+        {
+            tightest = Some((limit.name(), left));
         }
     }
-    Ok(())
+    Ok(tightest)
+}
+
+/// A limit by name, and its rest.
+pub(in crate::app) type NamedLeft = (&'static str, Left);
+
+/// Adds the rest of a limit to a response
+/// ([draft-ietf-httpapi-ratelimit-headers](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/)).
+pub(in crate::app) fn add_left((name, left): NamedLeft, headers: &mut HeaderMap) {
+    if headers.contains_key("ratelimit") {
+        return;
+    }
+    let seconds = left.reset.as_secs() + 1;
+    add_headers((name, left.rate), (left.requests, seconds), headers);
+}
+
+fn add_headers((name, rate): (&str, Rate), (rest, seconds): (u32, u64), headers: &mut HeaderMap) {
+    let (count, window) = (rate.count(), rate.period().as_secs());
+    let fields = [
+        (
+            "ratelimit-policy",
+            format!("\"{name}\";q={count};w={window}"),
+        ),
+        ("ratelimit", format!("\"{name}\";r={rest};t={seconds}")),
+    ];
+    for (name, value) in fields {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// Whether one of the rate limits uses form fields.
@@ -194,7 +226,7 @@ async fn count(
 
 fn to_response(info: &RequestInfo, limit: &Limit, outcome: Outcome) -> Result<(), Response> {
     match outcome {
-        Outcome::Fine => Ok(()),
+        Outcome::Fine(_) => Ok(()),
         Outcome::TooMany(rate, wait) => {
             info.record_refusal(Event::RateLimited, limit.name());
             Err(too_many(limit, rate, wait))
@@ -218,22 +250,6 @@ fn too_many(limit: &Limit, rate: Rate, wait: Duration) -> Response {
     let seconds = wait.as_secs() + 1;
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    let fields = [
-        (
-            "ratelimit-policy",
-            format!(
-                "\"{}\";q={};w={}",
-                limit.name(),
-                rate.count(),
-                rate.period().as_secs()
-            ),
-        ),
-        ("ratelimit", format!("\"{}\";r=0;t={seconds}", limit.name())),
-    ];
-    for (name, value) in fields {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(name, value);
-        }
-    }
+    add_headers((limit.name(), rate), (0, seconds), headers);
     response
 }

@@ -3,6 +3,7 @@
 use crate::app::Site;
 use crate::app::pipeline::bearer;
 use crate::app::pipeline::double_submit;
+use crate::app::pipeline::rate_limit;
 use crate::app::pipeline::repeats::Entered;
 use crate::app::pipeline::request_info::RequestInfo;
 use crate::app::pipeline::route_rule::RouteRule;
@@ -20,7 +21,7 @@ use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
 
@@ -164,6 +165,7 @@ async fn run_steps(
         actor: &actor,
         tokens: &tokens,
         is_call,
+        left: OnceLock::new(),
     };
     let mut response = match steps.run(&mut parts, &mut body).await {
         Ok(()) => {
@@ -172,6 +174,9 @@ async fn run_steps(
         }
         Err(refusal) => refusal,
     };
+    if let Some(left) = steps.left.get().filter(|_| rule.extras.is_api) {
+        rate_limit::add_left(*left, response.headers_mut());
+    }
     response = finish(info, &session, &tokens, response).await;
     match turn {
         Some(turn) => Box::pin(turn.finish(&session, context.nonce(), response)).await,

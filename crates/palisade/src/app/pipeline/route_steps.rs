@@ -1,11 +1,12 @@
 //! Steps 9 and 10: networks, bearer tokens, CSRF checks, rate limits and access rule of a route.
 
+use super::rate_limit::NamedLeft;
 use super::refusal::{
     access_denied, csrf_failed, method_not_allowed, record_csrf_failure, to_kept_form,
 };
 use super::request_info::RequestInfo;
 use super::route_rule::RouteRule;
-use super::{bearer, rate_limit, unsent};
+use super::{bearer, rate_limit, unsent, webhook};
 use crate::auth::views::sessions::END_VIEW;
 use crate::auth::{TOKEN_PREFIX, Visitor};
 use crate::csrf::{FormTokens, Refusal, is_safe};
@@ -19,7 +20,7 @@ use http::header;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// Exports of a user.
 static EXPORTS: LazyLock<Limit> = LazyLock::new(|| Limit::new("exports", By::User, "20/h"));
@@ -31,8 +32,10 @@ pub(super) struct RouteSteps<'a> {
     pub(super) visitor: &'a Visitor,
     pub(super) actor: &'a CurrentActor,
     pub(super) tokens: &'a FormTokens,
-    /// Whether a bearer token authenticates the request, and not its cookies.
+    /// Whether a bearer token or a signature authenticates the request, and not its cookies.
     pub(super) is_call: bool,
+    /// The rest of the tightest limit.
+    pub(super) left: OnceLock<NamedLeft>,
 }
 
 impl RouteSteps<'_> {
@@ -47,6 +50,7 @@ impl RouteSteps<'_> {
         self.check_viewer(parts).await?;
         self.check_csrf_source(parts)?;
         self.check_route_limits(parts).await?;
+        self.verify_webhook(parts, body).await?;
         self.check_csrf_token(parts, body).await?;
         self.check_field_limits(parts, body).await?;
         self.check_access_rule(parts, body).await?;
@@ -81,7 +85,7 @@ impl RouteSteps<'_> {
     }
 
     async fn authenticate_bearer(&self, parts: &mut Parts) -> Result<(), Response> {
-        if self.is_call {
+        if self.is_call && self.rule.access.takes_tokens() {
             Box::pin(bearer::authenticate(self.info, parts, self.actor)).await?;
         }
         Ok(())
@@ -140,18 +144,26 @@ impl RouteSteps<'_> {
         checked.map_err(|refusal| csrf_failed(self.info, parts, refusal))
     }
 
+    /// The limits of the route, and that of the API.
     async fn check_route_limits(&self, parts: &Parts) -> Result<(), Response> {
-        let limits = &self.rule.extras.limits;
-        if !limits.is_empty() {
-            Box::pin(rate_limit::check_route(
-                limits,
-                self.info,
-                self.visitor,
-                parts,
-            ))
-            .await?;
+        let extras = &self.rule.extras;
+        if !extras.limits.is_empty() || extras.is_api {
+            let of_api = extras.is_api.then_some(&self.info.site.limits.api);
+            let limits = extras.limits.iter().chain(of_api);
+            let checked = rate_limit::check_route(limits, self.info, self.visitor, parts);
+            if let Some(left) = Box::pin(checked).await? {
+                // set once, here
+                let _ = self.left.set(left);
+            }
         }
         Ok(())
+    }
+
+    async fn verify_webhook(&self, parts: &mut Parts, body: &mut Body) -> Result<(), Response> {
+        match self.rule.access.signed_source() {
+            Some(source) => Box::pin(webhook::verify(self.info, parts, (body, source))).await,
+            None => Ok(()),
+        }
     }
 
     async fn check_csrf_token(&self, parts: &Parts, body: &mut Body) -> Result<(), Response> {
@@ -205,9 +217,8 @@ impl RouteSteps<'_> {
         if !self.rule.access.is_export() {
             return Ok(());
         }
-        let limits = std::slice::from_ref(&*EXPORTS);
         Box::pin(rate_limit::check_route(
-            limits,
+            std::iter::once(&*EXPORTS),
             self.info,
             self.visitor,
             parts,

@@ -222,16 +222,29 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) async fn on(database: TestDatabase) -> Option<Self> {
         let site = TestSite::start_on(database, app(), &[]).await?;
+        Some(Self::of(site).await)
+    }
+
+    /// The desk with more routes.
+    pub(super) async fn with(app: App) -> Self {
+        Self::of(TestSite::start(app, &[]).await).await
+    }
+
+    pub(super) async fn with_settings(settings: &[(&str, &str)]) -> Self {
+        Self::of(TestSite::start(app(), settings).await).await
+    }
+
+    async fn of(site: TestSite) -> Self {
         let [ann, ben] = ["ann", "ben"];
         let ann = Caller::of(site.sign_in(ann, Rank::Plain).await).await;
         let ben = Caller::of(site.sign_in(ben, Rank::Plain).await).await;
         let sam = Caller::of(site.sign_in("sam", Rank::Staff).await).await;
-        Some(Self {
+        Self {
             site,
             ann,
             ben,
             sam,
-        })
+        }
     }
 
     pub(super) async fn start() -> Self {

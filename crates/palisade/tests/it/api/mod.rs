@@ -1,5 +1,7 @@
 //! API clients: tokens, resources, described routes.
 
 mod desk;
+mod documents;
 mod resources;
 mod tokens;
+mod webhooks;

@@ -594,3 +594,33 @@ async fn a_session_needs_a_csrf_token() {
         json!([])
     );
 }
+
+// F091, F117: limits by user, told with each response
+#[tokio::test]
+async fn each_response_tells_the_rest_of_the_limit() {
+    let desk = Desk::with_settings(&[("throttle.api", "30/m")]).await;
+    let rest = |answer: &Answer| {
+        assert_eq!(
+            answer.header("ratelimit-policy"),
+            "\"api\";q=30;w=60",
+            "{:?}",
+            answer.headers
+        );
+        let rest = answer.header("ratelimit").split([';', '=']).nth(2);
+        rest.and_then(|rest| rest.parse::<u32>().ok()).unwrap()
+    };
+    let first = rest(&desk.ann.get("/api/tickets").await);
+    let second = rest(&desk.ann.get("/api/tickets/1").await);
+    assert_eq!((first, second), (29, 28));
+    // a session and another token of the user count together, another user alone
+    let mut session = desk.ann.client.clone();
+    assert_eq!(rest(&session.get("/api/tickets").await), 27);
+    assert_eq!(rest(&desk.ben.get("/api/tickets").await), 29);
+    for _ in 0..27 {
+        desk.ann.get("/api/tickets").await;
+    }
+    let refused = desk.ann.get("/api/tickets").await;
+    assert_eq!(rest(&refused), 0);
+    problem(&refused, 429);
+    assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
+}

@@ -1,0 +1,70 @@
+//! The desk's API: tickets and comments, for sessions and for tokens that users make.
+
+use crate::status::Status;
+use crate::{May, agents, comment, ticket};
+use palisade::app::ResourceRoutes;
+use palisade::permissions::Access;
+use palisade::prelude::*;
+
+/// The scopes of tokens.
+pub const SCOPES: &[(&str, &str)] = &[
+    ("tickets.read", "Read the tickets that you may read"),
+    ("tickets.write", "Open tickets, comment on them and work on them"),
+];
+
+/// A ticket. Agents see the assignee and set the status.
+#[derive(Resource)]
+#[resource(of = ticket::Entity, order = "-changed_at", fill = ticket::complete)]
+struct Ticket {
+    id: i32,
+    #[field(create, filter = "has", sort)]
+    subject: Line<120>,
+    #[field(create)]
+    body: Text<10_000>,
+    #[field(write = can(May::WorkQueue), filter = "eq in")]
+    status: Status,
+    customer_name: Username,
+    #[field(read = agents())]
+    assignee_name: Option<Username>,
+    #[field(filter = "from to", sort)]
+    opened_at: Moment,
+    #[field(filter = "from to", sort)]
+    changed_at: Moment,
+}
+
+/// A comment on a ticket.
+#[derive(Resource)]
+#[resource(of = comment::Entity, order = "written_at", fill = comment::complete)]
+struct Comment {
+    id: i32,
+    #[field(create, filter, expand = Ticket)]
+    ticket_id: i32,
+    author_name: Username,
+    is_staff: bool,
+    #[field(create)]
+    body: Text<10_000>,
+    #[field(sort)]
+    written_at: Moment,
+}
+
+/// The routes.
+pub fn routes() -> Routes {
+    let tickets: ResourceRoutes = resource::<Ticket>("/api/tickets");
+    let comments = resource::<Comment>("/api/comments");
+    tickets
+        .read(users("tickets.read"))
+        .create(users("tickets.write"))
+        .change(users("tickets.write"))
+        .routes()
+        .merge(
+            comments
+                .read(users("tickets.read"))
+                .create(users("tickets.write"))
+                .routes(),
+        )
+}
+
+/// Users with their session, or with a token of this scope.
+fn users(scope: &'static str) -> Access {
+    signed_in().or(token(scope).on_behalf(signed_in()))
+}
