@@ -50,7 +50,7 @@ pub fn derive_admin(input: TokenStream) -> TokenStream {
 /// The struct is the allow-list: a column that is not a field does not exist for clients. A field can be read with the row that it belongs to, and no
 /// more: `#[field(read = staff())]` hides it from others, `write` or `write = can(May::…)` lets clients change it, `create` set it at creation alone,
 /// `filter = "eq in has from to"` filter by it, `sort` sort by it, and `expand = Ticket` load the row that it refers to. On the struct,
-/// `order = "-changed_at"` and `fill = path`.
+/// `order = "-changed_at"`, `fill = path`, which completes rows, and `judge = path`, which refuses writes by the rules of the business.
 #[proc_macro_derive(Resource, attributes(resource, field, form))]
 pub fn derive_resource(input: TokenStream) -> TokenStream {
     resource::expand(&parse_macro_input!(input as DeriveInput))

@@ -33,6 +33,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let title = name.to_string();
     let order = options.order.iter();
     let fill = options.fill.iter();
+    let judge = options.judge.iter();
     Ok(quote! {
         impl ::palisade::api::Resource for #name {
             type Entity = #entity;
@@ -44,17 +45,19 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 ::palisade::api::Description::new(::std::vec![#(#columns),*])
                     #(.order(#order))*
                     #(.fill(#fill))*
+                    #(.judge(#judge))*
             }
         }
     })
 }
 
-/// `#[resource(of = ticket::Entity, order = "-changed_at", fill = ticket::touch)]`.
+/// `#[resource(of = ticket::Entity, order = "-changed_at", fill = ticket::touch, judge = ticket::judge)]`.
 #[derive(Default)]
 struct ResourceOptions {
     entity: Option<Path>,
     order: Option<LitStr>,
     fill: Option<Path>,
+    judge: Option<Path>,
 }
 
 fn options_of(attributes: &[Attribute]) -> Result<ResourceOptions> {
@@ -69,6 +72,7 @@ fn options_of(attributes: &[Attribute]) -> Result<ResourceOptions> {
                 Some("of") => options.entity = Some(meta.value()?.parse()?),
                 Some("order") => options.order = Some(meta.value()?.parse()?),
                 Some("fill") => options.fill = Some(meta.value()?.parse()?),
+                Some("judge") => options.judge = Some(meta.value()?.parse()?),
                 _ => return Err(meta.error(RESOURCE_OPTIONS)),
             }
             Ok(())
@@ -77,7 +81,8 @@ fn options_of(attributes: &[Attribute]) -> Result<ResourceOptions> {
     Ok(options)
 }
 
-const RESOURCE_OPTIONS: &str = "write of = ticket::Entity, order = \"-changed_at\" or fill = path";
+const RESOURCE_OPTIONS: &str =
+    "write of = ticket::Entity, order = \"-changed_at\", fill = path or judge = path";
 
 fn column(entity: &Path, field: &Field) -> Result<TokenStream> {
     let Some(ident) = &field.ident else {

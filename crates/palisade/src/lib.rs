@@ -114,6 +114,10 @@ struct DatabaseGuide;
 struct UploadsGuide;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/api.md")]
+struct ApiGuide;
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/encrypted-fields.md")]
 struct EncryptedColumns;
 

@@ -63,16 +63,6 @@ pub async fn of_ticket(db: &Db, actor: &Actor, ticket: i32) -> Result<Vec<Commen
     Ok(comments.into_partial_model().all(db).await?)
 }
 
-/// The columns that each write of the API sets.
-pub fn complete(actor: &Actor, before: Option<&Model>, row: &mut ActiveModel) {
-    if let (None, Some(user)) = (before, actor.user()) {
-        row.author_id = Set(user.id);
-        row.author_name = Set(user.username.clone());
-        row.is_staff = Set(ticket::side(actor) == Side::Staff);
-        row.written_at = Set(Utc::now());
-    }
-}
-
 /// Writes a comment.
 pub async fn write(tx: &Tx, actor: &Actor, ticket_id: i32, body: String) -> Result<()> {
     let author = actor.user().ok_or_else(Error::forbidden)?;

@@ -108,6 +108,20 @@ pub fn touch(_: &Actor, before: Option<&Model>, row: &mut ActiveModel) {
     row.changed_at = Set(Utc::now());
 }
 
+/// Refuses a status that a ticket cannot go to from where it stands.
+pub fn judge(actor: &Actor, before: Option<&Model>, row: &ActiveModel) -> Result<()> {
+    let (Some(before), Some(status)) = (before, row.status.try_as_ref()) else {
+        return Ok(());
+    };
+    let next = before.status().next(side(actor));
+    match next.iter().any(|next| next.code() == status) {
+        true => Ok(()),
+        false => Err(Error::conflict(
+            "This ticket cannot go there from where it stands.",
+        )),
+    }
+}
+
 /// The columns that each write of the API sets: a new ticket is its author's.
 pub fn complete(actor: &Actor, before: Option<&Model>, row: &mut ActiveModel) {
     if let (None, Some(user)) = (before, actor.user()) {

@@ -86,22 +86,13 @@ pub async fn comment(
     form: Form<NewComment>,
 ) -> Result<Response> {
     let actor = ticket.actor();
-    let Some(status) = ticket.status().after_comment(ticket::side(actor)) else {
-        let said = "This ticket is closed. Please open a new one.";
-        return Err(Error::conflict(said));
-    };
+    status_after_comment(&ticket)?;
     let (new, invalid) = form.into_parts();
     let shown = details(&ticket, actor, &db).await?;
     let Some(new) = new else {
         return Err(invalid.show_with("tickets/show.html", shown).await);
     };
-    let mut moved = ActiveModel::new();
-    moved.status = Set(status.code().into());
-    let write = async |tx: &Tx| {
-        comment::write(tx, actor, ticket.id, new.body.into()).await?;
-        ticket::change(ticket.access(), tx, new.version, moved).await
-    };
-    if let Err(error) = db.write(write).await {
+    if let Err(error) = write_comment(&db, &ticket, (new.body.into(), new.version)).await {
         // nothing was written: the page shows the new state above the typed comment, which can be
         // sent again
         let said = error.public_message().to_owned() + " Read it again, then send.";
@@ -111,6 +102,28 @@ pub async fn comment(
         return Err(page.await);
     }
     Ok(redirect_to(format!("/tickets/{}", ticket.id)))
+}
+
+fn status_after_comment(ticket: &Allowed<Entity, Change>) -> Result<Status> {
+    let status = ticket.status().after_comment(ticket::side(ticket.actor()));
+    status.ok_or_else(|| Error::conflict("This ticket is closed. Please open a new one."))
+}
+
+/// Writes a comment on a ticket of a version, and returns the status of the ticket after it.
+pub async fn write_comment(
+    db: &Db,
+    ticket: &Allowed<Entity, Change>,
+    (body, version): (String, i32),
+) -> Result<Status> {
+    let status = status_after_comment(ticket)?;
+    let mut moved = ActiveModel::new();
+    moved.status = Set(status.code().into());
+    db.write(async |tx: &Tx| {
+        comment::write(tx, ticket.actor(), ticket.id, body).await?;
+        ticket::change(ticket.access(), tx, version, moved).await
+    })
+    .await?;
+    Ok(status)
 }
 
 /// `POST /tickets/{id}/status`

@@ -94,68 +94,89 @@ impl ResourceRoutes {
     #[must_use]
     #[track_caller]
     pub fn routes(self) -> Routes {
-        let one = format!("{}/{{id}}", self.path.trim_end_matches('/'));
-        let entry = self.entry;
-        let of = entry.clone();
-        let describe = |operation, answer| Operation::of_resource(&of, operation, answer);
-        let mut routes = Routes::new().with_resource(entry.clone());
-        if let Some(rule) = self.read {
-            let (all, item) = (entry.clone(), entry.clone());
-            let list = async move |request: ResourceRequest| request.list(all).await;
-            let item = async move |request: ResourceRequest, Path(key): Path<String>| {
-                request.item(item, key).await
-            };
-            let page = (StatusCode::OK, Some(ResourceContent::Page));
-            let row = (StatusCode::OK, Some(ResourceContent::Item));
-            let list = rule.clone().get(list).of_api();
-            let item = rule.get(item).of_api();
-            routes = routes
-                .route(
-                    &self.path,
-                    list.described(Method::GET, describe(("List", None), page)),
-                )
-                .route(
-                    &one,
-                    item.described(Method::GET, describe(("Read", None), row)),
-                );
-        }
-        if let Some(rule) = self.create {
-            let entry = entry.clone();
-            let create =
-                async move |request: ResourceRequest, OnceObject(object, once): OnceObject| {
-                    request.create(entry, (object, once)).await
-                };
-            let body = ("Create", Some(ResourceContent::New));
-            let made = (StatusCode::CREATED, Some(ResourceContent::Item));
-            let create = rule.post(create).of_api();
-            routes = routes.route(
-                &self.path,
-                create.described(Method::POST, describe(body, made)),
-            );
-        }
-        if let Some(rule) = self.change {
-            let change = |entry: Arc<Entry>, body: Body| {
-                async move |request: ResourceRequest, Path(key): Path<String>, object: Object| {
-                    request.change(entry, key, (object, body)).await
-                }
-            };
-            let guarded = rule.put(change(entry.clone(), Body::Whole));
-            let guarded = guarded.patch(change(entry.clone(), Body::Patch));
-            let changed = (StatusCode::OK, Some(ResourceContent::Item));
-            let put = describe(("Replace", Some(ResourceContent::Whole)), changed);
-            let patch = describe(("Change", Some(ResourceContent::Patch)), changed);
-            let guarded = guarded.of_api().described(Method::PUT, put);
-            routes = routes.route(&one, guarded.described(Method::PATCH, patch));
-        }
-        if let Some(rule) = self.delete {
-            let delete = async move |request: ResourceRequest, Path(key): Path<String>| {
-                request.delete(entry, key).await
-            };
-            let gone = describe(("Delete", None), (StatusCode::NO_CONTENT, None));
-            let delete = rule.delete(delete).of_api();
-            routes = routes.route(&one, delete.described(Method::DELETE, gone));
-        }
+        let routes = Routes::new().with_resource(self.entry.clone());
+        let routes = self.add_reads(routes);
+        let routes = self.add_creation(routes);
+        let routes = self.add_changes(routes);
+        let routes = self.add_deletion(routes);
         let limits = self.limits.iter();
         limits.fold(routes, |routes, limit| routes.limit(limit))
+    }
+
+    /// The path of a row.
+    fn one(&self) -> String {
+        format!("{}/{{id}}", self.path.trim_end_matches('/'))
+    }
+
+    fn describe(
+        &self,
+        operation: (&str, Option<ResourceContent>),
+        answer: (StatusCode, Option<ResourceContent>),
+    ) -> Operation {
+        Operation::of_resource(&self.entry, operation, answer)
+    }
+
+    fn add_reads(&self, routes: Routes) -> Routes {
+        let Some(rule) = self.read.clone() else {
+            return routes;
+        };
+        let (all, item) = (self.entry.clone(), self.entry.clone());
+        let list = async move |request: ResourceRequest| request.list(all).await;
+        let item = async move |request: ResourceRequest, Path(key): Path<String>| {
+            request.item(item, key).await
+        };
+        let page = (StatusCode::OK, Some(ResourceContent::Page));
+        let row = (StatusCode::OK, Some(ResourceContent::Item));
+        let list = rule.clone().get(list).of_api();
+        let list = list.described(Method::GET, self.describe(("List", None), page));
+        let item = rule.get(item).of_api();
+        let item = item.described(Method::GET, self.describe(("Read", None), row));
+        routes.route(&self.path, list).route(&self.one(), item)
+    }
+
+    fn add_creation(&self, routes: Routes) -> Routes {
+        let Some(rule) = self.create.clone() else {
+            return routes;
+        };
+        let entry = self.entry.clone();
+        let create = async move |request: ResourceRequest, body: OnceObject| {
+            request.create(entry, (body.0, body.1)).await
+        };
+        let body = ("Create", Some(ResourceContent::New));
+        let made = (StatusCode::CREATED, Some(ResourceContent::Item));
+        let create = rule.post(create).of_api();
+        let create = create.described(Method::POST, self.describe(body, made));
+        routes.route(&self.path, create)
+    }
+
+    fn add_changes(&self, routes: Routes) -> Routes {
+        let Some(rule) = self.change.clone() else {
+            return routes;
+        };
+        let change = |entry: Arc<Entry>, body: Body| {
+            async move |request: ResourceRequest, Path(key): Path<String>, object: Object| {
+                request.change(entry, key, (object, body)).await
+            }
+        };
+        let guarded = rule.put(change(self.entry.clone(), Body::Whole));
+        let guarded = guarded.patch(change(self.entry.clone(), Body::Patch));
+        let changed = (StatusCode::OK, Some(ResourceContent::Item));
+        let put = self.describe(("Replace", Some(ResourceContent::Whole)), changed);
+        let patch = self.describe(("Change", Some(ResourceContent::Patch)), changed);
+        let guarded = guarded.of_api().described(Method::PUT, put);
+        routes.route(&self.one(), guarded.described(Method::PATCH, patch))
+    }
+
+    fn add_deletion(&self, routes: Routes) -> Routes {
+        let Some(rule) = self.delete.clone() else {
+            return routes;
+        };
+        let entry = self.entry.clone();
+        let delete = async move |request: ResourceRequest, Path(key): Path<String>| {
+            request.delete(entry, key).await
+        };
+        let gone = self.describe(("Delete", None), (StatusCode::NO_CONTENT, None));
+        let delete = rule.delete(delete).of_api();
+        routes.route(&self.one(), delete.described(Method::DELETE, gone))
     }
 }

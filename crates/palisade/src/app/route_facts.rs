@@ -172,6 +172,7 @@ impl<S> Guarded<S> {
                 (false, None) => "token",
                 (false, Some(_)) => "OFF",
             },
+            is_api: self.extras.is_api,
             limits: self.limits_of(method),
             handler,
             source: format!("{}:{}", self.source.file(), self.source.line()),

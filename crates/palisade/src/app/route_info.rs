@@ -14,6 +14,8 @@ pub struct RouteInfo {
     /// CSRF protection: `token`, `bearer` for API clients, which need none, `-` for safe methods and
     /// for requests whose authority is their body, or `OFF`.
     pub csrf: &'static str,
+    /// Whether it belongs to the API.
+    pub is_api: bool,
     /// Rate limits of the route that count requests with this method, such as `contact 5/h`.
     pub limits: Vec<String>,
     /// The handler.

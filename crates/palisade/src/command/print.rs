@@ -28,6 +28,7 @@ pub(super) fn routes(table: &[RouteInfo], limits: &str) -> String {
             limits: own,
             handler,
             source,
+            is_api: _,
         } = route;
         let of_site = (*csrf != "-").then_some(limits);
         let all: Vec<&str> = own.iter().map(String::as_str).chain(of_site).collect();

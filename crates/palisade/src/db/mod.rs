@@ -90,8 +90,8 @@ pub(crate) use search::contains_in;
 pub use settings::{CHECKS, DatabaseSettings};
 #[cfg(feature = "backup")]
 pub(crate) use snapshot::{Snapshot, TableDigest};
-#[cfg(all(feature = "backup", feature = "postgres"))]
 pub(crate) use stored_value::{Values, is_null, restored, restored_all, stored, stored_all};
 pub use url::DatabaseUrl;
+#[cfg(all(feature = "backup", feature = "postgres"))]
 pub(crate) use url::PostgresUrl;
 pub(crate) use write_lock::WriteLock;

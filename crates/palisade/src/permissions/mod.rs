@@ -56,7 +56,7 @@ pub use rows::export::Export;
 pub use rows::pick::{Labelled, Pick};
 pub use rows::reference::{Ref, RowReference};
 pub(crate) use rows::table::{Change as TableChange, PureChange, Table, TableOf, key_text};
-pub use rows::table::{Fill, Guard};
+pub use rows::table::{Fill, Guard, Judge};
 pub use rows::{RowCondition, Rows, Scoped, Verb};
 pub(crate) use rule::ExportRule;
 pub(crate) use rule::documented;

@@ -146,6 +146,7 @@ fn callers_are_equal_by_issuer_and_subject() {
         subject: subject.into(),
         client_id: None,
         scopes: vec![scope.into()],
+        token_id: None,
         bound_to: None,
     };
     let one = caller("https://a.example", "7", "tickets");

@@ -162,10 +162,17 @@ impl<'a> Crawl<'a> {
     ) -> Attempt {
         let token = self.stranger.get("/account").await.token();
         let token = token.unwrap_or_default();
-        let real = self.request((method, path), (&token, fields)).await;
+        let mut routes = self.site.site().routes().iter();
+        let sent = match routes.any(|known| known.path == route && known.is_api) {
+            true => Sent::Json,
+            false => Sent::Form(fields),
+        };
+        let real = self.request((method, path), (&token, sent)).await;
         let unknown = unknown_row(route, path);
-        let none = self.request((method, &unknown), (&token, fields)).await;
+        let none = self.request((method, &unknown), (&token, sent)).await;
         let of_row = events(real.header("x-request-id"));
+        // a body is judged before the row, and the same for an unknown row
+        let is_body = sent == Sent::Json && matches!(real.status.as_u16(), 400 | 422);
         let denied: Vec<_> = of_row
             .iter()
             .filter(|line| line.contains("event.action=access_denied"))
@@ -182,7 +189,7 @@ impl<'a> Crawl<'a> {
                 "{}, and an unknown row is {}",
                 real.status, none.status
             );
-        } else if denied.len() != 1 {
+        } else if denied.len() != 1 && !is_body {
             let _ = write!(fault, "{} events of a denied access", denied.len());
         }
         let is_fault = fault.len() > before;
@@ -211,7 +218,7 @@ impl<'a> Crawl<'a> {
     async fn request(
         &mut self,
         (method, path): (&Method, &str),
-        (token, fields): (&str, &[(String, String)]),
+        (token, sent): (&str, Sent<'_>),
     ) -> Answer {
         let request = self.stranger.request(method.clone(), path);
         if matches!(*method, Method::GET | Method::HEAD) {
@@ -221,6 +228,10 @@ impl<'a> Crawl<'a> {
         let request = request
             .header("origin", origin)
             .header("x-csrftoken", token);
+        let Sent::Form(fields) = sent else {
+            let request = request.header("content-type", "application/json");
+            return self.stranger.send(request, Body::from("{}")).await;
+        };
         let fields: Vec<(&str, &str)> = fields
             .iter()
             .filter(|(name, _)| name != "csrfmiddlewaretoken")
@@ -228,6 +239,14 @@ impl<'a> Crawl<'a> {
             .collect();
         self.stranger.form(request, &fields).await
     }
+}
+
+/// The body of an attempt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent<'a> {
+    Form(&'a [(String, String)]),
+    /// An empty object.
+    Json,
 }
 
 impl CrawlReport {
@@ -285,7 +304,7 @@ impl Pages {
             } else {
                 String::new()
             };
-            for link in links(&body) {
+            for link in links(&body).into_iter().chain(table.rows_of(&path, &body)) {
                 if table.route_of(&link).is_some()
                     && pages.links.insert(link.clone())
                     && table.reads(&link)
@@ -327,6 +346,7 @@ impl Pages {
 struct Table<'a> {
     matcher: matchit::Router<&'a str>,
     read: BTreeSet<&'a str>,
+    routes: BTreeSet<&'a str>,
 }
 
 impl<'a> Table<'a> {
@@ -340,12 +360,24 @@ impl<'a> Table<'a> {
         Self {
             matcher,
             read: read.map(|route| route.path.as_str()).collect(),
+            routes: routes.iter().map(|route| route.path.as_str()).collect(),
         }
     }
 
     fn route_of(&self, path: &str) -> Option<&'a str> {
         let route = *self.matcher.at(path).ok()?.value;
         has_row(route).then_some(route)
+    }
+
+    /// The paths of the rows in a list of the API.
+    fn rows_of(&self, path: &str, body: &str) -> Vec<String> {
+        let list: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        let items = list["items"].as_array().into_iter().flatten();
+        let keys: Vec<String> = items.map(|item| item["id"].to_string()).collect();
+        let below = format!("{path}/{{id}}");
+        let routes = self.routes.iter().filter(|route| route.starts_with(&below));
+        let paths = routes.flat_map(|route| keys.iter().map(|key| route.replace("{id}", key)));
+        paths.collect()
     }
 
     fn reads(&self, path: &str) -> bool {

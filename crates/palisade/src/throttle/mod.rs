@@ -33,8 +33,8 @@ mod tests;
 pub(crate) use limit::key;
 pub use limit::{By, Limit, Outcome, Throttle, WhenUnreachable};
 pub use lock_policy::{LockPolicy, LockState};
-pub use rate::{Rate, Rates};
+pub use rate::{Left, Rate, Rates};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 pub use settings::{CHECKS, ThrottleSettings};
-pub use store::{Count, CounterKey, CounterStore, Left, MemoryStore, Revert, StoreDown};
+pub use store::{Count, CounterKey, CounterStore, MemoryStore, Revert, StoreDown};

@@ -1,4 +1,3 @@
-use super::Left;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -18,6 +17,17 @@ enum Unit {
     Minute,
     Hour,
     Day,
+}
+
+/// The rest of a rate, after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// The rate.
+    pub rate: Rate,
+    /// Requests that would be admitted now.
+    pub requests: u32,
+    /// Time after which all of it is there again.
+    pub reset: Duration,
 }
 
 /// Rates that all apply: `5/m, 100/h`. None: `off`.
@@ -76,7 +86,7 @@ impl Rate {
 }
 
 impl Rate {
-    /// What is left after a request, whose theoretical arrival time is now `next`.
+    /// The rest after a request, whose theoretical arrival time is now `next`.
     pub(super) fn left(self, next: Duration, now: Duration) -> Left {
         let used = next.saturating_sub(now);
         let free = self.capacity().saturating_sub(used).as_nanos();

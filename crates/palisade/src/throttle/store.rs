@@ -1,6 +1,6 @@
 use super::lock_policy::Guesses;
 use super::rate::MOST_RATES;
-use super::{LockPolicy, LockState, Rate};
+use super::{Left, LockPolicy, LockState, Rate};
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::fmt;
@@ -15,17 +15,6 @@ pub enum Count {
     Admitted(Option<Left>),
     /// Not counted: this rate is exceeded; retry after this time.
     Refused(Rate, Duration),
-}
-
-/// What is left of the tightest rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Left {
-    /// The rate.
-    pub rate: Rate,
-    /// Requests that would be admitted now.
-    pub requests: u32,
-    /// Time after which all of it is there again.
-    pub reset: Duration,
 }
 
 impl Count {

@@ -6,6 +6,7 @@
 )]
 
 mod admin;
+mod api;
 mod attacks;
 mod browser;
 mod desk;

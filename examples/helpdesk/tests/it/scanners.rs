@@ -224,6 +224,7 @@ fn nmap_finds_the_declared_methods_and_no_others() {
                     "/admin-",
                     "/account/locks",
                     "/health/detail",
+                    "/openapi.json",
                     "/uploaded/",
                     "/.well-known/security.txt"
                 ]

@@ -94,14 +94,16 @@ async fn every_id_of_one_is_nothing_to_the_other() {
             for (method, status) in every_method(&mut eve, &path).await {
                 let is_hidden =
                     status == 404 || (status == 405 && !matches!(method.as_str(), "GET" | "HEAD"));
+                // a form is no body of the API, for any row
+                let is_form = status == 415 && route.starts_with("/api/");
                 assert!(
-                    is_hidden || (status == 405 && !route.ends_with("{id}")),
+                    is_hidden || is_form || (status == 405 && !route.ends_with("{id}")),
                     "eve: {method} {path} is {status}"
                 );
             }
             for (method, status) in every_method(&mut anonymous, &path).await {
                 assert!(
-                    matches!(status, 303 | 403 | 404 | 405),
+                    matches!(status, 303 | 401 | 403 | 404 | 405),
                     "anonymous: {method} {path} is {status}"
                 );
             }

@@ -7,13 +7,14 @@ use crate::db::Db;
 use crate::flows::Once;
 use crate::forms::{Fields, Form, Json, Query};
 use crate::mail::MailQueue;
-use crate::permissions::{Actor, Caller};
+use crate::permissions::{Actor, Allowed, Caller};
 use crate::sessions::Session;
 use crate::views::{Path, RequestContext, Result};
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
+use sea_orm::EntityTrait;
 use serde_json::json;
 
 /// An argument of a handler of the API, which describes the input that it reads.
@@ -88,6 +89,7 @@ without_input!(
     Visitor,
 );
 
+impl<E: EntityTrait, V> Described for Allowed<E, V> {}
 impl<T> Described for Path<T> {}
 impl<T> Described for State<T> {}
 impl<T> Described for Signed<T> {}

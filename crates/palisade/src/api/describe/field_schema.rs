@@ -3,9 +3,16 @@
 use crate::forms::{FieldSpec, Shape};
 use serde_json::{Value, json};
 
+/// Whether a value can be null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nulls {
+    Never,
+    Possible,
+}
+
 /// The schema of a value in a response.
-pub(super) fn of_output(spec: &FieldSpec, is_nullable: bool) -> Value {
-    nullable(base(&spec.shape), is_nullable)
+pub(super) fn of_output(spec: &FieldSpec, nulls: Nulls) -> Value {
+    with_nulls(base(&spec.shape), nulls)
 }
 
 /// The schema of a value in a request.
@@ -22,7 +29,11 @@ pub(super) fn of_input(spec: &FieldSpec) -> Value {
         true => json!({ "type": "array", "items": schema, "maxItems": spec.shape.max_count }),
         false => schema,
     };
-    nullable(schema, !spec.shape.is_required)
+    let nulls = match spec.shape.is_required {
+        true => Nulls::Never,
+        false => Nulls::Possible,
+    };
+    with_nulls(schema, nulls)
 }
 
 fn base(shape: &Shape) -> Value {
@@ -50,8 +61,8 @@ fn number(shape: &Shape) -> Value {
     schema
 }
 
-fn nullable(mut schema: Value, is_nullable: bool) -> Value {
-    if is_nullable && schema["type"].is_string() {
+fn with_nulls(mut schema: Value, nulls: Nulls) -> Value {
+    if nulls == Nulls::Possible && schema["type"].is_string() {
         schema["type"] = json!([schema["type"], "null"]);
         if let Some(names) = schema.get_mut("enum").and_then(Value::as_array_mut) {
             names.push(Value::Null);

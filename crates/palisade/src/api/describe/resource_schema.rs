@@ -1,6 +1,6 @@
 //! Schemas of resources for one client: a field that it may not read does not exist.
 
-use super::field_schema::{of_input, of_output};
+use super::field_schema::{Nulls, of_input, of_output};
 use super::operation::ResourceContent;
 use crate::api::resource::{Entry, Field, MOST_ROWS, Way, Write};
 use crate::permissions::Actor;
@@ -50,7 +50,11 @@ pub(super) fn of_content(entry: &Entry, content: ResourceContent, viewer: Viewer
 fn item(entry: &Entry, viewer: Viewer<'_>) -> Value {
     let read = || entry.fields.iter().filter(|field| viewer.reads(field));
     let properties = read().map(|field| {
-        let schema = of_output(&field.spec, field.is_nullable);
+        let nulls = match field.is_nullable {
+            true => Nulls::Possible,
+            false => Nulls::Never,
+        };
+        let schema = of_output(&field.spec, nulls);
         (field.name.to_owned(), schema)
     });
     let required = read().filter(|field| field.is_open() || matches!(viewer, Viewer::Client(_)));

@@ -33,6 +33,7 @@ impl Entry {
         let described = R::describe();
         let table = TableOf::<R::Entity> {
             fill: described.fill,
+            judge: described.judge,
             ..TableOf::new(R::NAME)
         };
         let order = described.order.map(|order| {

@@ -20,7 +20,7 @@ pub(crate) use query::{ListQuery, MOST_ROWS};
 pub(crate) use request::{OnceObject, ResourceRequest, ResourceServices};
 pub(crate) use write::Body;
 
-use crate::permissions::{Fill, Scoped};
+use crate::permissions::{Fill, Judge, Scoped};
 use sea_orm::EntityTrait;
 
 /// A resource of the API: `#[derive(Resource)]` on a struct, which lists its fields.
@@ -70,6 +70,7 @@ pub struct Description<E: EntityTrait> {
     fields: Vec<Field>,
     order: Option<&'static str>,
     fill: Option<Fill<E>>,
+    judge: Option<Judge<E>>,
 }
 
 impl<E: EntityTrait> Description<E> {
@@ -79,6 +80,7 @@ impl<E: EntityTrait> Description<E> {
             fields,
             order: None,
             fill: None,
+            judge: None,
         }
     }
 
@@ -93,6 +95,13 @@ impl<E: EntityTrait> Description<E> {
     #[must_use]
     pub fn fill(mut self, fill: Fill<E>) -> Self {
         self.fill = Some(fill);
+        self
+    }
+
+    /// Judges writes by the rules of the business, before rows are completed.
+    #[must_use]
+    pub fn judge(mut self, judge: Judge<E>) -> Self {
+        self.judge = Some(judge);
         self
     }
 }

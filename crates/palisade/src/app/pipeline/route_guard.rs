@@ -3,7 +3,6 @@
 use crate::app::Site;
 use crate::app::pipeline::bearer;
 use crate::app::pipeline::double_submit;
-use crate::app::pipeline::rate_limit;
 use crate::app::pipeline::repeats::Entered;
 use crate::app::pipeline::request_info::RequestInfo;
 use crate::app::pipeline::route_rule::RouteRule;
@@ -136,15 +135,9 @@ async fn run_steps(
             Ok(met) => met,
             Err(error) => return error.into_response(),
         };
-    parts.extensions.insert(session.clone());
     let visitor = actor.visitor().clone();
-    parts.extensions.insert(visitor.clone());
-    parts.extensions.insert(actor.clone());
+    attach(&mut parts, info, (&session, &actor));
     attach_tokens(&mut parts, &tokens);
-    if parts.uri.path().starts_with("/account/") {
-        parts.extensions.insert(info.site.factors.clone());
-    }
-    bearer::attach(&info.site, &mut parts);
 
     let entered = match rule.may_repeat(&parts.method, *client) {
         true => Box::pin(double_submit::enter(info, &session, &parts, &mut body)).await,
@@ -167,21 +160,30 @@ async fn run_steps(
         is_call,
         left: OnceLock::new(),
     };
-    let mut response = match steps.run(&mut parts, &mut body).await {
+    let response = match steps.run(&mut parts, &mut body).await {
         Ok(()) => {
             let Ok(response) = handler.call(Request::from_parts(parts, body)).await; // 11
             apply_page_policies(&rule.extras.policies, response)
         }
         Err(refusal) => refusal,
     };
-    if let Some(left) = steps.left.get().filter(|_| rule.extras.is_api) {
-        rate_limit::add_left(*left, response.headers_mut());
-    }
-    response = finish(info, &session, &tokens, response).await;
+    let response = steps.tell_limits(response);
+    let response = finish(info, &session, &tokens, response).await;
     match turn {
         Some(turn) => Box::pin(turn.finish(&session, context.nonce(), response)).await,
         None => response,
     }
+}
+
+/// The session, the visitor and the actor, for extractors.
+fn attach(parts: &mut Parts, info: &RequestInfo, (session, actor): (&Session, &CurrentActor)) {
+    parts.extensions.insert(session.clone());
+    parts.extensions.insert(actor.visitor().clone());
+    parts.extensions.insert(actor.clone());
+    if parts.uri.path().starts_with("/account/") {
+        parts.extensions.insert(info.site.factors.clone());
+    }
+    bearer::attach(&info.site, parts);
 }
 
 /// Held files are bound to the secret of the tokens.

@@ -57,6 +57,14 @@ impl RouteSteps<'_> {
         self.admit_export(parts).await
     }
 
+    /// Adds the rest of the tightest limit to a response of the API.
+    pub(super) fn tell_limits(&self, mut response: Response) -> Response {
+        if let Some(left) = self.left.get().filter(|_| self.rule.extras.is_api) {
+            rate_limit::add_left(*left, response.headers_mut());
+        }
+        response
+    }
+
     fn check_networks(&self, parts: &Parts) -> Result<(), Response> {
         let address = self.info.client.0;
         let mut networks = self.rule.extras.only_from.iter();

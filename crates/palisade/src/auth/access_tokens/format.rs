@@ -51,7 +51,7 @@ mod tests {
         let token = generate();
         let token = token.expose();
         assert!(is_well_formed(token), "{token}");
-        assert_eq!(find(&format!("?key={token}&x=1")), Some(token));
+        assert_eq!(find(&format!("?key={token}&x=1")), Some(token.as_str()));
         for place in PREFIX.len()..LENGTH {
             let mut bytes = token.as_bytes().to_vec();
             bytes[place] = if bytes[place] == b'x' { b'y' } else { b'x' };

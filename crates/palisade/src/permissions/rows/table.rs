@@ -27,6 +27,12 @@ pub(crate) struct FullRow {
 pub type Fill<E> =
     fn(&Actor, Option<&<E as EntityTrait>::Model>, &mut <E as EntityTrait>::ActiveModel);
 
+/// Refuses a write by the rules of the business: a row before it is changed, `None` for a new one,
+/// and the columns that are set. The error is the response, such as
+/// [`Error::conflict`](crate::views::Error::conflict).
+pub type Judge<E> =
+    fn(&Actor, Option<&<E as EntityTrait>::Model>, &<E as EntityTrait>::ActiveModel) -> Result<()>;
+
 /// Refuses a change of the row with this key, in its transaction.
 pub type Guard = for<'a> fn(&'a Actor, &'a Tx, &'a str) -> BoxFuture<'a, Result<()>>;
 
@@ -120,6 +126,7 @@ pub(crate) const KEY: &str = "palisade_key";
 pub(crate) struct TableOf<E: EntityTrait> {
     pub(crate) key: E::Column,
     pub(crate) fill: Option<Fill<E>>,
+    pub(crate) judge: Option<Judge<E>>,
     pub(crate) guard: Option<Guard>,
     pub(crate) actions: Vec<Option<PureChange<E>>>,
 }
@@ -138,6 +145,7 @@ where
         Self {
             key: key.unwrap_or_else(|| panic!("{name}: its primary key is not one column")),
             fill: None,
+            judge: None,
             guard: None,
             actions: Vec::new(),
         }
@@ -193,6 +201,9 @@ where
             let set = Vec::new();
             return Ok(Changed { named, set });
         }
+        if let Some(judge) = self.judge {
+            judge(actor, Some(&before), &active)?;
+        }
         if let Some(fill) = self.fill {
             fill(actor, Some(&before), &mut active);
         }
@@ -206,6 +217,9 @@ where
         E::Model: IntoActiveModel<E::ActiveModel>,
     {
         let mut active = active::<E>(values)?;
+        if let Some(judge) = self.judge {
+            judge(actor, None, &active)?;
+        }
         if let Some(fill) = self.fill {
             fill(actor, None, &mut active);
         }

@@ -105,7 +105,7 @@ pub(super) struct Ticket {
     #[field(write, filter)]
     is_urgent: bool,
     #[field(create)]
-    price: Money<1_000_00>,
+    price: Money<100_000>,
     #[field(read = staff(), write = staff(), filter = "has", sort)]
     internal_note: Option<Text<200>>,
 }

@@ -2,6 +2,7 @@
 
 mod desk;
 mod documents;
+mod guide;
 mod resources;
 mod tokens;
 mod webhooks;
