@@ -41,6 +41,7 @@ impl Routes {
                 method: method.clone(),
                 path: path.clone(),
                 access: guarded.access.clone(),
+                only_from: guarded.extras.only_from.clone(),
                 limits: guarded.limits_of(method),
                 operation: operation.clone(),
             };

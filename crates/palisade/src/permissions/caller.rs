@@ -59,6 +59,11 @@ impl OnBehalf {
         self.is_granted.store(true, Ordering::Relaxed);
     }
 
+    /// Takes a grant back: another alternative of the rule decides.
+    pub(super) fn withdraw(&self) {
+        self.is_granted.store(false, Ordering::Relaxed);
+    }
+
     /// Whether the handler acts for the user.
     pub(crate) fn is_granted(&self) -> bool {
         self.is_granted.load(Ordering::Relaxed)

@@ -298,6 +298,9 @@ async fn judge_any(rules: &[Access], question: Question<'_>) -> Result<Verdict> 
         if verdict == Verdict::Allow {
             return Ok(verdict);
         }
+        if let Some(user) = question.request.extensions.get::<OnBehalf>() {
+            user.withdraw();
+        }
         // other alternatives do not apply to a request with a token
         if matches!(verdict, Verdict::WidenScope(_)) {
             first = Some(verdict);
@@ -346,11 +349,12 @@ async fn judge_behalf(
     let caller = judge_caller(question.request.extensions.get(), scope);
     let on_behalf = question.request.extensions.get::<OnBehalf>();
     let (Verdict::Allow, Some(user)) = (caller, on_behalf) else {
-        // a caller without a user here has no authority
-        return Ok(if caller == Verdict::Allow {
-            Verdict::Forbid
-        } else {
-            caller
+        return Ok(match caller {
+            // neither are strangers told of a hidden route
+            _ if rule.hides() => Verdict::Hide,
+            // a caller without a user here has no authority
+            Verdict::Allow => Verdict::Forbid,
+            refusal => refusal,
         });
     };
     let of_user = Question {

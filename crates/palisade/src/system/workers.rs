@@ -36,13 +36,18 @@ impl Workers {
         }
     }
 
-    /// Runs a job, after those that are queued. `None` if it panicked.
+    /// Runs a job, after those that are queued. `None` if it panicked. A job whose caller has left
+    /// before its turn is dropped.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        let job = Box::new(move || drop(sender.send(job())));
+        let job = Box::new(move || {
+            if !sender.is_closed() {
+                drop(sender.send(job()));
+            }
+        });
         self.jobs.get_or_init(|| self.start()).send(job).ok()?;
         receiver.await.ok()
     }

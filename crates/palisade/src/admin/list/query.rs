@@ -245,6 +245,8 @@ fn search(visible: &[&Column], text: &str) -> Result<String> {
         () if visible.iter().all(|column| column.search.is_none()) => {
             Err(refused("This list has no search."))
         }
+        // PostgreSQL has no text with it
+        () if text.contains('\0') => Err(refused("A search has no control characters.")),
         () if text.chars().count() < SHORTEST_SEARCH => {
             Err(refused("Search for at least two characters."))
         }

@@ -4,6 +4,7 @@ use super::ResourceContent;
 use super::access::{requirements, schemes};
 use super::operation::{Content, Operation};
 use super::resource_schema::{Viewer, of_content, parameters};
+use crate::http::Networks;
 use crate::permissions::Access;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -14,6 +15,8 @@ pub(crate) struct DescribedRoute {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) access: Access,
+    /// Networks that must contain the client's address.
+    pub(crate) only_from: Vec<Networks>,
     /// Rate limits, as text.
     pub(crate) limits: Vec<String>,
     pub(crate) operation: Operation,
@@ -83,8 +86,11 @@ fn operation(
         "summary": summary(route),
         "parameters": all,
         "security": requirements(&route.access),
-        "x-access": route.access.to_string(),
     });
+    // permissions and groups are no matter of clients
+    if matches!(viewer, Viewer::Operator) {
+        operation["x-access"] = json!(route.access.to_string());
+    }
     if let Some((kinds, body)) = &described.body {
         let schema = content(body);
         let kinds = kinds

@@ -103,7 +103,7 @@ pub(super) fn parameters(entry: &Entry, viewer: Viewer<'_>) -> Vec<Value> {
     let read = || entry.fields.iter().filter(|field| viewer.reads(field));
     let parameter = |name: &str, schema: Value| json!({ "name": name, "in": "query", "required": false, "schema": schema });
     let mut all = vec![
-        parameter("after", json!({ "type": "string", "maxLength": 2000 })),
+        parameter("after", json!({ "type": "string", "maxLength": 4000 })),
         parameter(
             "take",
             json!({ "type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": 25 }),

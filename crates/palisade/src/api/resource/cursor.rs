@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 const PURPOSE: &str = "pages of the API";
 /// Longest cursor in characters.
-const MOST: usize = 2000;
+pub(super) const MOST: usize = 4000;
 
 /// The last row of a page: the value of the order, and the key.
 pub(crate) struct Edge {

@@ -139,8 +139,17 @@ impl Field {
     }
 
     /// Sorts by it.
+    ///
+    /// # Panics
+    /// For a text of more than 500 characters, which does not fit into a cursor.
     #[must_use]
     pub fn sort(mut self) -> Self {
+        let most = self.spec.shape.max_length;
+        assert!(
+            most <= 500,
+            "{}: a text of {most} characters is no order",
+            self.name
+        );
         self.is_sorted = true;
         self
     }

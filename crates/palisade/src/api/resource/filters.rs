@@ -21,7 +21,9 @@ impl<'a> Filter<'a> {
     /// `None` for an invalid value.
     pub(super) fn parse(field: &'a Field, way: Way, (text, zone): (&str, Tz)) -> Option<Self> {
         let values = match way {
-            Way::Has => vec![Value::from(text)].into_iter().map(Some).collect(),
+            // PostgreSQL has no text with it
+            Way::Has if text.contains('\0') => None,
+            Way::Has => Some(vec![Value::from(text)]),
             Way::In => {
                 let texts = text.split(',').take(MOST_VALUES + 1);
                 texts.map(|text| field.parse_text(text, zone)).collect()

@@ -13,7 +13,7 @@ const ROWS: u64 = 25;
 /// Most rows of a page.
 pub(crate) const MOST_ROWS: u64 = 100;
 /// Most characters of a query.
-const MOST_QUERY: usize = 4000;
+const MOST_QUERY: usize = 6000;
 /// Parameters that are no filters.
 pub(crate) const OWN: [&str; 4] = ["after", "take", "sort", "expand"];
 

@@ -3,7 +3,7 @@ use crate::db::{Db, Tx};
 use crate::flows::OnceKey;
 use crate::views::{Error, ErrorKind, Result};
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
@@ -63,11 +63,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Signed<T> {
         let (parts, body) = request.into_parts();
         let signed = parts.extensions.get::<SignedName>();
         let signed = signed.ok_or_else(|| Error::bug("the route has no rule signed_by(…)"))?;
-        let key = OnceKey::named(
-            &parts,
-            &["webhook", signed.source, &signed.name],
-            signed.kept,
-        )?;
+        // a source may send to several routes
+        let route = parts.extensions.get::<MatchedPath>();
+        let route = route.map_or("", MatchedPath::as_str);
+        let name = ["webhook", route, signed.source, &signed.name];
+        let key = OnceKey::named(&parts, &name, signed.kept)?;
         let body = Bytes::from_request(Request::from_parts(parts, body), state).await;
         let body =
             body.map_err(|_| Error::new(ErrorKind::BadRequest, "The body is incomplete."))?;

@@ -3,6 +3,7 @@
 use crate::api::{DescribedRoute, Info, Viewer, document};
 use crate::app::Routes;
 use crate::forms::Json;
+use crate::http::ClientAddress;
 use crate::permissions::{Actor, OnBehalf, documented};
 use crate::throttle::{By, Limit};
 use crate::views::{Error, RequestContext};
@@ -22,12 +23,20 @@ pub(in crate::app) fn routes(described: Vec<DescribedRoute>, cookie: String) -> 
             Some(user) => user.actor.load().await?.clone(),
             None => actor.clone(),
         };
+        let client = parts.extensions.get::<ClientAddress>().copied();
+        let client = client.ok_or_else(|| Error::bug("routes must be served by App"))?;
         let info = Info {
             title: &context.site().site_name.to_string(),
             cookie: &cookie,
         };
         let callable = described
             .iter()
+            .filter(|route| {
+                route
+                    .only_from
+                    .iter()
+                    .all(|networks| networks.contains(client.0))
+            })
             .filter(|route| route.access.could_allow(&actor, &parts));
         Ok::<Json<Value>, Error>(Json(document(&info, callable, Viewer::Client(&reader))))
     };

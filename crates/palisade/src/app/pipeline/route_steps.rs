@@ -43,9 +43,9 @@ impl RouteSteps<'_> {
     /// every request would move their futures.
     pub(super) async fn run(&self, parts: &mut Parts, body: &mut Body) -> Result<(), Response> {
         self.check_networks(parts)?;
-        self.refuse_token_in_url(parts).await?;
         self.authenticate_bearer(parts).await?;
         self.check_visibility(parts).await?;
+        self.refuse_token_in_url(parts).await?;
         self.check_method(parts)?;
         self.check_viewer(parts).await?;
         self.check_csrf_source(parts)?;
@@ -94,7 +94,12 @@ impl RouteSteps<'_> {
 
     async fn authenticate_bearer(&self, parts: &mut Parts) -> Result<(), Response> {
         if self.is_call && self.rule.access.takes_tokens() {
-            Box::pin(bearer::authenticate(self.info, parts, self.actor)).await?;
+            let found = Box::pin(bearer::authenticate(self.info, parts, self.actor)).await;
+            // a wrong token must not reveal a hidden route
+            found.map_err(|refusal| match self.rule.access.hides() {
+                true => self.deny(parts, Verdict::Hide),
+                false => refusal,
+            })?;
         }
         Ok(())
     }

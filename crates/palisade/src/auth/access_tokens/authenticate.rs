@@ -73,25 +73,29 @@ impl Accounts {
             .map(|(_, why)| why)
     }
 
-    /// Records time and network of a use, and tells the owner of another network than before.
+    /// Records time and network of a use, and tells the owner of another network than before: at
+    /// most one write in ten minutes, and one notice in a day.
     async fn record_use(&self, row: &AccessToken, client: ClientAddress) -> Result<()> {
         let (now, from) = (self.now().timestamp(), network(client.0).to_string());
-        let is_same = row.used_from.as_deref() == Some(&from);
-        let is_recent = row.used.is_some_and(|used| now - used < RECORDED_EVERY);
-        if is_same && is_recent {
+        let is_past = |at: Option<i64>, seconds: i64| at.is_none_or(|at| now - at >= seconds);
+        let is_elsewhere = row.used_from.as_ref().is_some_and(|known| *known != from);
+        let has_moved = is_elsewhere && is_past(row.moved, rows::DAY);
+        if !has_moved && !is_past(row.used, RECORDED_EVERY) {
             return Ok(());
         }
-        let used = Entity::update_many()
+        let mut used = Entity::update_many()
             .col_expr(Column::Used, Expr::value(now))
             .col_expr(Column::UsedFrom, Expr::value(from))
             .filter(Column::Id.eq(row.id));
-        let has_moved = row.used_from.is_some() && !is_same;
+        if has_moved {
+            used = used.col_expr(Column::Moved, Expr::value(now));
+        }
         let write = async |tx: &Tx| -> Result<()> {
             used.clone().exec(tx).await?;
-            if has_moved {
-                self.tell_of_move(tx, row).await?;
+            match has_moved {
+                true => self.tell_of_move(tx, row).await,
+                false => Ok(()),
             }
-            Ok(())
         };
         self.database.write_always(write).await
     }
@@ -99,11 +103,6 @@ impl Accounts {
     async fn tell_of_move(&self, tx: &Tx, row: &AccessToken) -> Result<()> {
         let entry = Entry::new(Event::TokenMoved).about(row.user_id);
         audit_log::record_in(tx, entry.detail(row.name.clone())).await?;
-        // not each hop of a phone is worth a mail
-        let now = self.now().timestamp();
-        if row.used.is_some_and(|used| now - used < RECORDED_EVERY) {
-            return Ok(());
-        }
         self.notify_of_tokens(tx, row.user_id, &notices::moved(&row.name))
             .await
     }

@@ -25,7 +25,7 @@ impl Accounts {
         (visitor, user): (&Visitor, &User),
         new: &NewAccessToken<'_>,
     ) -> Result<Result<Secret<String>, String>> {
-        let Some((_, bound_to)) = self.token_bindings(user.id).await? else {
+        let Some((_, bindings)) = self.token_bindings(user.id).await? else {
             return Err(Error::forbidden());
         };
         let has_factor = visitor.has_factor().await?;
@@ -37,7 +37,7 @@ impl Accounts {
             hash: Set(random::stored_hash(token.expose())),
             scopes: Set(new.scopes.join(" ")),
             networks: Set(Some(new.networks.to_owned()).filter(|list| !list.is_empty())),
-            bound_to: Set(bound_to.into_iter().next().unwrap_or_default()),
+            bound_to: Set(bindings.first().cloned().unwrap_or_default()),
             has_factor: Set(has_factor),
             created: Set(now),
             expires: Set(now + i64::from(new.days) * rows::DAY),
@@ -47,7 +47,9 @@ impl Accounts {
         // concurrent requests of one user are counted one after the other
         users::lock_user(&tx, user.id).await?;
         let all = rows::of_user(&tx, user.id).await?;
-        let valid = all.iter().filter(|token| token.is_valid(now));
+        let is_valid =
+            |token: &AccessToken| token.is_valid(now) && bindings.contains(&token.bound_to);
+        let valid = all.iter().filter(|token| is_valid(token));
         if valid.count() >= self.access_tokens.most {
             let most = self.access_tokens.most;
             return Ok(Err(format!("You have {most} tokens: end one first.")));

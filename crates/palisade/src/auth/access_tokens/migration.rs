@@ -34,6 +34,7 @@ impl MigrationTrait for CreateAccessTokens {
             .col(big_integer("expires"))
             .col(big_integer_null("used"))
             .col(string_len_null("used_from", 45))
+            .col(big_integer_null("moved"))
             .col(big_integer_null("warned"))
             .col(big_integer_null("ended"))
             .col(string_len_null("why", 60))

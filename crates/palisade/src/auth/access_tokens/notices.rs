@@ -6,8 +6,8 @@ use super::rows::palisade_access_token::{Column, Entity};
 use crate::auth::accounts::Accounts;
 use crate::db::Tx;
 use crate::views::Result;
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 /// Days before the end of a token at which its owner is told.
 const WARNED_DAYS: i64 = 7;
@@ -31,11 +31,16 @@ impl Accounts {
             .filter(Column::Warned.is_null())
             .filter(Column::Expires.gt(now))
             .filter(Column::Expires.lte(now + WARNED_DAYS * DAY))
+            // one that lives for a few days only is about to end from the start
+            .filter(
+                Expr::col(Column::Expires)
+                    .sub(Expr::col(Column::Created))
+                    .gt(2 * WARNED_DAYS * DAY),
+            )
+            .order_by_asc(Column::Expires)
             .limit(MOST);
         let due = due.all(&self.database.handle()).await?;
-        // one that lives for a few days only is about to end from the start
-        let is_long = |token: &&AccessToken| token.expires - token.created > 2 * WARNED_DAYS * DAY;
-        for token in due.iter().filter(is_long) {
+        for token in &due {
             self.warn(token, now).await?;
         }
         let old = Entity::delete_many().filter(Column::Expires.lt(now - KEPT_DAYS * DAY));

@@ -34,6 +34,8 @@ pub(crate) mod palisade_access_token {
         pub expires: i64,
         pub used: Option<i64>,
         pub used_from: Option<String>,
+        /// When the owner was told of another network.
+        pub moved: Option<i64>,
         /// When the owner was told that it ends soon.
         pub warned: Option<i64>,
         pub ended: Option<i64>,

@@ -35,6 +35,14 @@ fn app() -> App {
         )
         .route("/api/plain", token("tickets.read").get(me))
         .route(
+            "/api/mixed",
+            token("tickets.read")
+                .on_behalf(signed_in())
+                .and(when("never", |_, _| false))
+                .or(token("tickets.read"))
+                .get(me),
+        )
+        .route(
             "/api/few",
             read().get(me).limit(Limit::new("few", By::Token, "2/m")),
         )
@@ -274,6 +282,39 @@ async fn a_token_in_a_url_ends() {
     }
 }
 
+// neither a token in the URL nor a wrong one reveals a hidden route
+#[tokio::test]
+async fn a_hidden_route_looks_the_same_with_every_token() {
+    let (_site, ann, token) = site_with_token().await;
+    let mut stranger = ann.clone();
+    stranger.cookies().clear();
+    for (path, sent) in [
+        ("/account/locks?key=TOKEN", ""),
+        ("/api/staff", ""),
+        ("/api/staff", "pal_x"),
+        ("/api/staff", "a.b.c"),
+        ("/api/staff?key=TOKEN", ""),
+    ] {
+        let path = path.replace("TOKEN", &token);
+        let answer = stranger.call((Method::GET, &path), sent, "").await;
+        assert_eq!(answer.status, 404, "{path} {sent}");
+    }
+    assert_eq!(
+        get(&ann, "/api/me", &token).await.status,
+        200,
+        "it was not taken"
+    );
+}
+
+// an alternative that refused gives no authority to another one
+#[tokio::test]
+async fn a_refused_alternative_grants_nothing() {
+    let (site, ann, token) = site_with_token().await;
+    let id = site.id_of("ann").await;
+    let answer = get(&ann, "/api/mixed", &token).await;
+    assert_eq!(answer.body, format!("anonymous by {id}"));
+}
+
 #[tokio::test]
 async fn a_found_token_is_ended_by_its_finder() {
     let (site, ann, token) = site_with_token().await;
@@ -341,7 +382,9 @@ async fn a_token_is_bound_to_its_networks() {
 async fn the_owner_is_told_of_another_network() {
     let (site, ann, token) = site_with_token().await;
     assert_eq!(get(&ann, "/api/me", &token).await.status, 200);
-    site.clock().advance(chrono::TimeDelta::hours(1));
+    // its own program goes on
+    site.clock().advance(chrono::TimeDelta::minutes(2));
+    assert_eq!(get(&ann, "/api/me", &token).await.status, 200);
     let abroad = ann.clone().from_address("203.0.113.9".parse().unwrap());
     let moved = get(&abroad, "/api/me", &token).await;
     assert_eq!(moved.status, 200);
@@ -401,6 +444,10 @@ async fn a_form_with_errors_comes_back_and_makes_no_token() {
         "{}",
         refused.body
     );
+    // those that ended with the sessions do not count
+    ann.submit("/account/sessions", "/account/sessions", &[])
+        .await;
+    ann.make_token(&["tickets.read"]).await;
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ fn app() -> App {
         .routes(
             Routes::new()
                 .route("/hooks/pay", signed_by("pay").post(paid))
+                .route("/hooks/second", signed_by("pay").post(paid))
                 .route("/hooks/git", signed_by("git").post(paid))
                 .route("/hooks/stripe", signed_by("stripe").post(paid)),
         )
@@ -226,9 +227,13 @@ async fn forged_and_late_deliveries_are_refused() {
     );
     assert_eq!(count(&site).await, 0);
     assert_eq!(send(&site, "/hooks/pay", &whole, BODY).await.status, 200);
+    // another route of the source has its own effect
+    assert_eq!(send(&site, "/hooks/second", &whole, BODY).await.status, 200);
+    assert_eq!(send(&site, "/hooks/second", &whole, BODY).await.status, 200);
+    assert_eq!(count(&site).await, 2);
     // a body that is no event is named, and is no success
     assert_eq!(deliver(&site, ("msg_9", 0, KEY), "{}").await.status, 400);
-    assert_eq!(count(&site).await, 1);
+    assert_eq!(count(&site).await, 2);
 }
 
 #[tokio::test]
