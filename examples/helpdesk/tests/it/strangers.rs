@@ -60,8 +60,14 @@ async fn the_crawl_of_two_customers_finds_nothing() {
     let (mut ann, mut eve) = (site.client(), site.client());
     ann.sign_up("ann").await;
     eve.sign_up("eve").await;
-    open(&mut ann, "ann's own", "private").await;
-    open(&mut eve, "eve's own", "private").await;
+    for client in [&mut ann, &mut eve] {
+        let id = open(client, "my own", "private").await;
+        let page = format!("/tickets/{id}");
+        let fields = [("body", "a comment"), ("version", "1")];
+        let action = format!("{page}/comments");
+        let said = client.submit(&page, &action, &fields).await;
+        assert_eq!(said.status, 303);
+    }
     let crawl = Crawl::new(&site, ann, eve);
     let crawl = crawl.unreached("/queue/{id}/assign", "customers assign no ticket");
     crawl.run().await.assert_sealed();
