@@ -212,7 +212,7 @@ impl Access {
     }
 
     /// The same for a token, which allows at most the authority of its user at the moment of the
-    /// request: the user must satisfy `rule`, and is the [`Actor`] of the handler.
+    /// request: the user must satisfy `rule`, and is the [`Actor`](super::Actor) of the handler.
     ///
     /// ```
     /// use palisade::prelude::*;
