@@ -22,13 +22,16 @@ pub(in crate::app) fn profile_routes() -> Routes {
     )
 }
 
+/// A token outlives the session that makes it: the login is more recent than for other pages.
+const TOKEN_MINUTES: u32 = 10;
+
 /// The pages of personal access tokens, where the site declares scopes.
 pub(in crate::app) fn token_routes() -> Routes {
     Routes::new()
         .route(
             "/account/tokens",
             owner()
-                .fresh(RECENT)
+                .fresh(TOKEN_MINUTES)
                 .get(access_tokens::show)
                 .post(access_tokens::make),
         )

@@ -1,7 +1,7 @@
 //! `docs/api.md`: its program serves, and its commands work.
 
 #[path = "../../../examples/notes_api.rs"]
-#[allow(dead_code, reason = "its main function is that of the example")]
+#[expect(dead_code, reason = "its main function is that of the example")]
 mod notes_api;
 
 use crate::architecture::root;

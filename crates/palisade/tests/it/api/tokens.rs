@@ -504,3 +504,27 @@ async fn an_undeclared_scope_stops_the_start() {
 async fn a_token_cannot_be_asked_for_a_factor() {
     let _ = token("tickets.read").on_behalf(signed_in().with_factor());
 }
+
+// V7.5.1: a token outlives the session that makes it
+#[tokio::test]
+async fn a_token_needs_a_login_of_the_last_ten_minutes() {
+    let (site, mut ann, _) = site_with_token().await;
+    site.clock().advance(chrono::TimeDelta::minutes(11));
+    let page = ann.get("/account/tokens").await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+    assert!(
+        page.header("location")
+            .starts_with("/account/reauthenticate")
+    );
+    let fields = [("name", "x"), ("days", "30"), ("scopes", "tickets.read")];
+    let made = ann.submit("/account", "/account/tokens", &fields).await;
+    assert!(!made.body.contains("id=\"token\""), "{}", made.body);
+    let id = site.id_of("ann").await;
+    let count = sql!(
+        "SELECT COUNT(*) FROM palisade_access_token WHERE user_id = ?",
+        id
+    );
+    let db = site.site().database().handle();
+    let count: Option<(i64,)> = db.fetch_one(count).await.unwrap();
+    assert_eq!(count, Some((1,)), "the first one");
+}
